@@ -1,0 +1,1 @@
+"""Training and evaluation. May import `edge`, never `convert`."""
