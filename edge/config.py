@@ -1,0 +1,109 @@
+"""Reads `config.toml` into frozen settings and names every mistake at once."""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from edge.problems import sentences
+from edge.schema import Config
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FILE_KEYS = (
+    ("model", "path"),
+    ("mqtt", "password_file"),
+    ("mqtt", "tls", "ca"),
+    ("mqtt", "tls", "cert"),
+    ("mqtt", "tls", "key"),
+)
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. `problems`: one sentence each, beginning with the key's path."""
+
+    def __init__(self, path: Path, problems: tuple[str, ...]) -> None:
+        self.path = path
+        self.problems = problems
+        super().__init__("\n".join(f"{path}: {problem}" for problem in problems))
+
+
+def load(path: str | Path) -> Config:
+    """Read, check and complete a configuration file. Relative paths in it start at its own folder.
+
+    Raises ConfigError with all problems at once.
+    """
+    path = Path(path)
+    document = _read(path)
+    missing = tuple(_resolve(document, path.absolute().parent))
+    try:
+        config = Config.model_validate_json(json.dumps(document, default=str))
+    except ValidationError as error:
+        raise ConfigError(path, sentences(error, Config) + missing) from None
+    if missing:
+        raise ConfigError(path, missing)
+    return config
+
+
+def fingerprint(config: Config) -> str:
+    """12 hexadecimal digits that change when any setting does."""
+    return hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:12]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The file as TOML reads it."""
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8"))
+    except FileNotFoundError:
+        problem = "no such file; copy the shipped config.toml there, or name another with --config"
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror}); name a readable file with --config"
+    except UnicodeDecodeError as error:
+        problem = f"is not UTF-8 text (byte {error.start}); save it as UTF-8"
+    except tomllib.TOMLDecodeError as error:
+        problem = f"is not TOML: {error}; mend that line"
+    except RecursionError:
+        problem = "is nested too deeply; write flat tables as the shipped config.toml does"
+    raise ConfigError(path, (problem,))
+
+
+def _resolve(document: dict[str, Any], folder: Path) -> list[str]:
+    """Make the document's paths absolute, in place; a sentence for each file that is not there."""
+    missing = []
+    for keys in FILE_KEYS:
+        file = _absolute(document, keys, folder)
+        if file is not None and not file.is_file():
+            missing.append(f"{'.'.join(keys)}: no such file: {file}; correct the path or leave the key out")
+    _absolute(document, ("outbox", "directory"), folder)
+    for name, camera in _table(document, ("cameras",)).items():
+        if isinstance(camera, dict) and _is_plain_path(camera.get("source")):
+            _absolute(document, ("cameras", name, "source"), folder)
+    return missing
+
+
+def _is_plain_path(source: object) -> bool:
+    return isinstance(source, str) and bool(source.strip()) and "://" not in source
+
+
+def _table(document: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    """The table at a path, empty where there is none."""
+    table: object = document
+    for key in keys:
+        table = table.get(key) if isinstance(table, dict) else None
+    return table if isinstance(table, dict) else {}
+
+
+def _absolute(document: dict[str, Any], keys: tuple[str, ...], folder: Path) -> Path | None:
+    """Make one path absolute in place and return it; None where the key is absent or no text (the schema says so)."""
+    table = _table(document, keys[:-1])
+    text = table.get(keys[-1])
+    if not isinstance(text, str) or not text or "\0" in text:
+        return None
+    table[keys[-1]] = str(folder / Path(text).expanduser())
+    return Path(table[keys[-1]])

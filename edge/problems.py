@@ -1,0 +1,98 @@
+"""What is wrong with a configuration, as sentences. Pure.
+
+Each sentence begins with the key's path (`cameras.door.fps`) and ends with the cure. Values under a key that may hold
+a credential are never repeated.
+"""
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+SECRET_KEYS = frozenset({"source", "username", "password", "password_file"})
+UNION_TAGS = frozenset({"int", "float", "str", "bool"})
+
+Location = tuple[int | str, ...]
+
+
+def sentences(error: ValidationError, schema: type[BaseModel]) -> tuple[str, ...]:
+    """One sentence per mistake, in the order of the schema; the same mistake is told once."""
+    told = [_sentence(problem, schema) for problem in error.errors(include_url=False)]
+    return tuple(dict.fromkeys(told))
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """The cure for an unknown name: the nearest known one, else all that are known."""
+    close = difflib.get_close_matches(word.lower(), known, n=1) or difflib.get_close_matches(word, known, n=1)
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"known: {', '.join(known)}" if known else "none is known here"
+
+
+def _sentence(problem: Any, schema: type[BaseModel]) -> str:
+    location: Location = problem["loc"]
+    path = ".".join(str(part) for part in location) or "the file"
+    kind = problem["type"]
+    if kind == "extra_forbidden":
+        return f"{path}: unknown key; {nearest(str(location[-1]), _known_keys(schema, location[:-1]))}"
+    if kind == "missing":
+        return f"{path}: missing; {_example(schema, location)}"
+    if kind == "value_error":
+        return f"{path}: {problem['ctx']['error']}"
+    return f"{path}: {_expected(kind, problem)}{_given(location, problem['input'])}"
+
+
+def _expected(kind: str, problem: Any) -> str:
+    """What should stand there, in the words of TOML."""
+    words = {
+        "model_type": "should be a table",
+        "dict_type": "should be a table",
+        "tuple_type": "should be an array",
+        "string_type": 'should be a text in quotes ("...")',
+        "path_type": 'should be a path in quotes ("...")',
+        "int_type": "should be a whole number without quotes",
+        "int_from_float": "should be a whole number",
+        "float_type": "should be a number without quotes",
+        "finite_number": "should be a finite number",
+        "bool_type": "should be true or false, without quotes",
+    }
+    message: str = words.get(kind, problem["msg"].replace("Input should", "should"))
+    return message[:1].lower() + message[1:]
+
+
+def _given(location: Location, value: object) -> str:
+    if SECRET_KEYS.intersection(map(str, location)):
+        return ""
+    text = repr(value) if not isinstance(value, bool) else str(value).lower()
+    return f", is {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def _schema_at(schema: type[BaseModel], location: Location) -> type[BaseModel] | None:
+    """The table's own schema at a path; names of cameras and actions are skipped. None where there is none."""
+    current: type[BaseModel] | None = schema
+    for part in location:
+        field = current.model_fields.get(str(part)) if current else None
+        if field is not None:
+            current = _table_in(field.annotation)
+    return current
+
+
+def _table_in(annotation: Any) -> type[BaseModel] | None:
+    """The one table schema inside a type such as `Tls | None` or `dict[str, Camera]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_table_in(part) for part in getattr(annotation, "__args__", ()))
+    return next((table for table in found if table is not None), None)
+
+
+def _known_keys(schema: type[BaseModel], location: Location) -> tuple[str, ...]:
+    table = _schema_at(schema, location)
+    return tuple(table.model_fields) if table else ()
+
+
+def _example(schema: type[BaseModel], location: Location) -> str:
+    """How to write a key that is missing: the first example that its schema gives."""
+    table = _schema_at(schema, location[:-1])
+    examples = table.model_fields[str(location[-1])].examples if table else None
+    return f"add {examples[0]}" if examples else "add it"
