@@ -1,0 +1,135 @@
+"""Video files: every frame in order, none dropped. Shell over OpenCV's reader."""
+
+import logging
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.sources import Flip, Frame
+
+DEFAULT_FPS = 25.0
+_FLIP_CODE: dict[Flip, int] = {"horizontal": 1, "vertical": 0, "both": -1}
+
+log = logging.getLogger(__name__)
+
+
+class CaptureError(Exception):
+    """A source that cannot be read; the message names it and the cure."""
+
+
+class VideoFacts(NamedTuple):
+    """What a file announces of itself; `frames` is None where it announces no number, `size` is (width, height)."""
+
+    fps: float
+    frames: int | None
+    size: tuple[int, int]
+
+
+def read_file(path: str | Path, camera: str, flip: Flip = "none") -> Iterator[Frame]:
+    """Every frame of the file in order; both times are `index / fps`.
+
+    Sizes may change from frame to frame. CaptureError at the call where the file cannot be opened, at the first frame
+    where it holds none. A file cut short yields what can be read, then a warning tells how many frames are missing.
+    """
+    capture = _open_file(path)
+    return _frames(capture, str(path), camera, flip)
+
+
+def probe(path: str | Path) -> VideoFacts:
+    """What the file announces: frames per second (25 where it says nothing sensible), frames, (width, height)."""
+    capture = _open_file(path)
+    try:
+        return _facts(capture)
+    finally:
+        capture.release()
+
+
+def as_bgr(image: NDArray[Any], flip: Flip = "none") -> NDArray[np.uint8]:
+    """(H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8 -> (H, W, 3) uint8 BGR, flipped."""
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    if channels == 1:
+        image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    elif channels == 4:
+        image = cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)
+    if flip != "none":
+        image = cv2.flip(image, _FLIP_CODE[flip])
+    return np.ascontiguousarray(image, dtype=np.uint8)
+
+
+def silence_opencv() -> None:
+    """Stop OpenCV and FFmpeg from writing to stderr: our own sentences tell more. The environment can say otherwise."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def _open_file(path: str | Path) -> cv2.VideoCapture:
+    _check_file(Path(path))
+    silence_opencv()
+    # An absolute path, so that FFmpeg takes no part of the name for a protocol.
+    capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)
+    if not capture.isOpened():
+        capture.release()
+        raise CaptureError(
+            f"{path}: cannot be read as video, it is of an unknown format or cut short: "
+            f"check it with `ffprobe`, or copy it anew from where it came"
+        )
+    return capture
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise CaptureError(f"{path}: is a directory: give a video file in it")
+    if not path.exists():
+        raise CaptureError(f"{path}: no such file: check the path")
+    if not path.is_file():
+        raise CaptureError(f"{path}: is not an ordinary file: give a video file, or a camera as /dev/video0")
+    if not os.access(path, os.R_OK):
+        raise CaptureError(f"{path}: may not be read by this user: change its permissions")
+    if path.stat().st_size == 0:
+        raise CaptureError(f"{path}: is empty: copy it anew from where it came")
+
+
+def _facts(capture: cv2.VideoCapture) -> VideoFacts:
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    frames = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+    return VideoFacts(
+        fps if _sensible(fps) else DEFAULT_FPS,
+        int(frames) if math.isfinite(frames) and 0 < frames < 2**31 else None,
+        (int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))),
+    )
+
+
+def _sensible(fps: float) -> bool:
+    return math.isfinite(fps) and 0.1 <= fps <= 1000
+
+
+def _frames(capture: cv2.VideoCapture, name: str, camera: str, flip: Flip) -> Iterator[Frame]:
+    announced, fps = capture.get(cv2.CAP_PROP_FPS), _facts(capture).fps
+    if announced != fps:
+        log.warning("%s: announces %g frames per second, taken as %g", name, announced, fps)
+    index = 0
+    try:
+        while True:
+            there, image = capture.read()
+            if not there:
+                break
+            yield Frame(camera, index, index / fps, index / fps, as_bgr(image, flip))
+            index += 1
+        _check_end(index, _facts(capture).frames, name)
+    finally:
+        capture.release()
+
+
+def _check_end(read: int, announced: int | None, name: str) -> None:
+    """Many containers announce an estimate, so that a frame or two less is no loss."""
+    if read == 0:
+        raise CaptureError(f"{name}: holds no readable frame: it is damaged or cut short, copy it anew")
+    if announced is not None and announced - read > max(2, announced // 100):
+        log.warning("%s: ends after %d of %d announced frames: the file is damaged or cut short", name, read, announced)
