@@ -1,0 +1,28 @@
+"""Files that come with the program."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from edge.assets import AssetError, find
+
+
+def test_finds_the_clip() -> None:
+    assert find("demo/basketball.mp4").stat().st_size > 100_000
+
+
+def test_the_wheel_goes_before_the_checkout(tmp_path: Path) -> None:
+    wheel, checkout = tmp_path / "wheel", tmp_path / "checkout"
+    for place in (wheel, checkout):
+        (place / "models").mkdir(parents=True)
+        (place / "models" / "a.onnx").touch()
+    (checkout / "config.toml").touch()
+    assert find("models/a.onnx", (wheel, checkout)) == wheel / "models" / "a.onnx"
+    assert find("config.toml", (wheel, checkout)) == checkout / "config.toml"
+
+
+@pytest.mark.parametrize("name", ["models/none.onnx", "models"])
+def test_a_missing_file_is_named_with_the_cure(name: str, tmp_path: Path) -> None:
+    with pytest.raises(AssetError, match=re.escape(name) + r" is missing .*restore it with git"):
+        find(name, (tmp_path / "nowhere", tmp_path))
