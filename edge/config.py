@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from edge.problems import sentences
 from edge.schema import Config
+from edge.sources import redact
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -52,14 +53,18 @@ def load(path: str | Path) -> Config:
 
 
 def fingerprint(config: Config) -> str:
-    """12 hexadecimal digits that change when any setting does."""
-    return hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:12]
+    """12 hexadecimal digits that change when any setting does; credentials have no part in it."""
+    settings = config.model_dump(mode="json")
+    for camera in settings["cameras"].values():
+        camera["source"] = redact(camera["source"])
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _read(path: Path) -> dict[str, Any]:
     """The file as TOML reads it."""
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8"))
+        document: dict[str, Any] = tomllib.loads(path.read_bytes().decode("utf-8"))
+        return document
     except FileNotFoundError:
         problem = "no such file; copy the shipped config.toml there, or name another with --config"
     except OSError as error:

@@ -10,7 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from edge.sources import Flip, Source, parse
+
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+YEAR = 365 * 86_400.0  # seconds
 
 
 def _name(text: str) -> str:
@@ -33,13 +36,19 @@ def _line(text: str) -> str:
     return text
 
 
+def _source(text: str) -> str:
+    parse(text)
+    return text
+
+
 Name = Annotated[str, AfterValidator(_name)]
 Topic = Annotated[str, AfterValidator(_topic)]
 Line = Annotated[str, AfterValidator(_line), Field(max_length=1024)]
-Score = Annotated[float, Field(ge=0, le=1)]
-Seconds = Annotated[float, Field(ge=0, le=86_400 * 365, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Point = tuple[Fraction, Fraction]
+Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, le=YEAR, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]  # of the frame's width or height
+Pixels = Annotated[int, Field(ge=1, le=16_384)]
+Point = tuple[Share, Share]
 Polygon = Annotated[tuple[Point, ...], Field(min_length=3, max_length=64)]
 
 
@@ -50,36 +59,47 @@ class Table(BaseModel):
 
 
 class Device(Table):
+    """`[device]`"""
+
     name: Name = "korsal-edge"
 
 
 class Model(Table):
+    """`[model]`; `path` is None for the model that is shipped."""
+
     path: Path | None = None
-    threads: int = Field(2, ge=0, le=256)
+    threads: Annotated[int, Field(ge=0, le=256)] = 2
     providers: tuple[Line, ...] = ()
 
 
 class Camera(Table):
-    source: Line = Field(examples=['source = "/dev/video0"'], repr=False)
-    width: int | None = Field(None, ge=16, le=7680)
-    height: int | None = Field(None, ge=16, le=7680)
-    fps: float | None = Field(None, gt=0, le=240, allow_inf_nan=False)
-    flip: Literal["none", "horizontal", "vertical", "both"] = "none"
+    """`[cameras.NAME]`; `source` may hold credentials, so it is never shown: show `described().redacted`."""
+
+    source: Annotated[Line, AfterValidator(_source)] = Field(examples=['source = "/dev/video0"'], repr=False)
+    width: Pixels | None = None
+    height: Pixels | None = None
+    fps: Annotated[float, Field(ge=0.1, le=1000, allow_inf_nan=False)] | None = None
+    flip: Flip = "none"
     zones: dict[Name, Polygon] = Field(default_factory=dict)
 
+    def described(self) -> Source:
+        """How to open this camera."""
+        return parse(self.source, self.width, self.height, self.fps, self.flip)
+
     @model_validator(mode="after")
-    def _size_is_whole(self) -> "Camera":
-        if (self.width is None) != (self.height is None):
-            raise ValueError("give both width and height, or neither")
+    def _options_fit(self) -> "Camera":
+        self.described()
         return self
 
 
 class Linker(Table):
+    """`[linker]`"""
+
     kind: Literal["default", "korsal"] = "default"
 
 
 class Action(Table):
-    """One action's thresholds; what is left out comes from `[actions.default]`, then from the defaults."""
+    """`[actions.NAME]`; what is None comes from `[actions.default]`, then from the built-in defaults."""
 
     start_score: Score | None = None
     keep_score: Score | None = None
@@ -89,6 +109,8 @@ class Action(Table):
 
 
 class Tls(Table):
+    """`[mqtt.tls]`; `ca` is None for the system's authorities."""
+
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None
@@ -101,13 +123,15 @@ class Tls(Table):
 
 
 class Mqtt(Table):
+    """`[mqtt]`; the password itself is read at each login and held nowhere."""
+
     host: Line = "localhost"
-    port: int = Field(1883, ge=1, le=65_535)
+    port: Annotated[int, Field(ge=1, le=65_535)] = 1883
     version: Literal[5, 3] = 5
-    username: Line | None = Field(None, repr=False)
+    username: Line | None = Field(default=None, repr=False)
     password_file: Path | None = None
     client_id: Name | None = None
-    keepalive: int = Field(30, ge=5, le=3600)
+    keepalive: Annotated[int, Field(ge=5, le=3600)] = 30
     base: Topic = "korsal"
     tls: Tls | None = None
 
@@ -119,17 +143,23 @@ class Mqtt(Table):
 
 
 class Outbox(Table):
+    """`[outbox]`; rows and bytes are of messages that wait, age in seconds."""
+
     directory: Path | None = None
-    max_rows: int = Field(100_000, ge=10, le=100_000_000)
-    max_bytes: int = Field(64 * 1024 * 1024, ge=64 * 1024)
-    max_age: Seconds = Field(7 * 86_400, ge=1)
+    max_rows: Annotated[int, Field(ge=10, le=100_000_000)] = 100_000
+    max_bytes: Annotated[int, Field(ge=64 * 1024)] = 64 * 1024 * 1024
+    max_age: Annotated[float, Field(ge=1, le=YEAR, allow_inf_nan=False)] = 7 * 86_400.0
 
 
 class Telemetry(Table):
+    """`[telemetry]`; an interval of 0 means none."""
+
     interval: Seconds = 10.0
 
 
 class Log(Table):
+    """`[log]`"""
+
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
@@ -138,8 +168,8 @@ class Config(Table):
 
     device: Device = Device()
     model: Model = Model()
-    cameras: dict[Name, Camera] = Field(
-        min_length=1, examples=['a table [cameras.door] with source = "/dev/video0" in it']
+    cameras: Annotated[dict[Name, Camera], Field(min_length=1)] = Field(
+        examples=['a table [cameras.door] with source = "/dev/video0" in it']
     )
     linker: Linker = Linker()
     actions: dict[Line, Action] = Field(default_factory=dict)
