@@ -4,7 +4,7 @@ Also the home of `Frame`, the record that every source yields.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -54,7 +54,7 @@ class Source:
 
     `target` is a path, a URL or a GStreamer pipeline and may hold credentials: logs and topics show `redacted`.
     `width`, `height`, `fps` are what is asked of the camera, None for its own choice. `flip` is what the reader has
-    left to do: "none" where the pipeline already flips.
+    left to do: "none" where the pipeline already flips. A file with `loop` is played in real time, over and over.
     """
 
     kind: Kind
@@ -65,19 +65,26 @@ class Source:
     height: int | None = None
     fps: float | None = None
     flip: Flip = "none"
+    loop: bool = False
 
     @property
     def live(self) -> bool:
         """True where frames come at the source's own pace and are lost if nobody takes them."""
-        return self.kind != "file"
+        return self.kind != "file" or self.loop
 
 
 def parse(
-    uri: str, width: int | None = None, height: int | None = None, fps: float | None = None, flip: Flip = "none"
+    uri: str,
+    width: int | None = None,
+    height: int | None = None,
+    fps: float | None = None,
+    flip: Flip = "none",
+    loop: bool = False,
 ) -> Source:
     """Describe the source behind `uri`; SourceError names the URI and the cure.
 
     `width`, `height` (pixels, both or neither) and `fps` are for cameras (v4l2, csi); files and streams have their own.
+    `loop` is for files: it plays them as if they were cameras.
     """
     shown = redact(uri)
     _check_text(uri, shown)
@@ -85,7 +92,9 @@ def parse(
     source = _describe(uri, shown, width, height, fps, flip)
     if source.kind in ("file", "stream") and (width or height or fps):
         raise SourceError(f"{shown}: a {source.kind} has its own size and rate: remove width, height and fps")
-    return source
+    if loop and source.kind != "file":
+        raise SourceError(f"{shown}: loop is for files: remove it")
+    return replace(source, loop=loop)
 
 
 def redact(uri: str) -> str:

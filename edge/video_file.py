@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.sources import Flip, Frame
+from edge.sources import Backend, Flip, Frame
 
 DEFAULT_FPS = 25.0
 _FLIP_CODE: dict[Flip, int] = {"horizontal": 1, "vertical": 0, "both": -1}
@@ -62,6 +62,13 @@ def as_bgr(image: NDArray[Any], flip: Flip = "none") -> NDArray[np.uint8]:
     return np.ascontiguousarray(image, dtype=np.uint8)
 
 
+def opencv_backend(backend: Backend) -> int:
+    """OpenCV's number for it; where OpenCV was built without FFmpeg, whatever else it finds for files and streams."""
+    if backend == "ffmpeg" and not cv2.videoio_registry.hasBackend(cv2.CAP_FFMPEG):
+        return cv2.CAP_ANY
+    return {"ffmpeg": cv2.CAP_FFMPEG, "v4l2": cv2.CAP_V4L2, "gstreamer": cv2.CAP_GSTREAMER}[backend]
+
+
 def silence_opencv() -> None:
     """Stop OpenCV and FFmpeg from writing to stderr: our own sentences tell more. The environment can say otherwise."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -73,7 +80,7 @@ def _open_file(path: str | Path) -> cv2.VideoCapture:
     _check_file(Path(path))
     silence_opencv()
     # An absolute path, so that FFmpeg takes no part of the name for a protocol.
-    capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)
+    capture = cv2.VideoCapture(os.path.abspath(path), opencv_backend("ffmpeg"))
     if not capture.isOpened():
         capture.release()
         raise CaptureError(

@@ -1,0 +1,117 @@
+"""The newest frame of one camera in memory that two processes share. Shell over an anonymous memory file.
+
+One process writes, one reads, the newest frame wins. There are two slots: the writer fills the one that is not the
+newest and then, under a lock, declares it the newest; the reader copies the newest under the same lock. So no frame is
+ever torn, on processors with weak memory order too. The lock is a POSIX record lock: the kernel frees it when its
+holder is killed. The memory has no name and is gone with the last process that holds it, however that one ends.
+"""
+
+import fcntl
+import mmap
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+_STATE = struct.Struct("<QqQ")  # frames written so far, newest slot or -1, bytes in one slot
+_SLOT = struct.Struct("<QddII")  # frame number from 1, unix time, monotonic time, height, width
+_HEADER_BYTES = 4096  # one page
+
+
+class Picture(NamedTuple):
+    """A frame as the writer left it: `number` counts from 1, `image` is (H, W, 3) uint8 BGR and the reader's own."""
+
+    number: int
+    unix_time: float
+    monotonic_time: float
+    image: NDArray[np.uint8]
+
+
+class SharedFrames:
+    """One end of the shared memory; each process makes one from the same descriptor and owns it from then on."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._memory = mmap.mmap(descriptor, os.fstat(descriptor).st_size)
+
+    @classmethod
+    def create(cls) -> "SharedFrames":
+        """Fresh memory that holds no frame yet."""
+        descriptor = os.memfd_create("korsal-edge-camera")
+        os.ftruncate(descriptor, _HEADER_BYTES)
+        shared = cls(descriptor)
+        _STATE.pack_into(shared._memory, 0, 0, -1, 0)
+        return shared
+
+    @property
+    def written(self) -> int:
+        """Number of frames written so far."""
+        return int(_STATE.unpack_from(self._memory)[0])
+
+    def write(self, image: NDArray[np.uint8], unix_time: float, monotonic_time: float) -> None:
+        """Make `image`, (H, W, 3) uint8, the newest frame. Waits while the reader copies the one before."""
+        written, newest, capacity = _STATE.unpack_from(self._memory)
+        if image.nbytes > capacity:
+            newest, capacity = self._grow(image.nbytes)
+        slot = 1 - max(newest, 0)
+        height, width = image.shape[:2]
+        pixels = np.frombuffer(self._memory, np.uint8, image.nbytes, _HEADER_BYTES + slot * capacity)
+        pixels.reshape(image.shape)[...] = image
+        meta = (written + 1, unix_time, monotonic_time, height, width)
+        _SLOT.pack_into(self._memory, _slot_offset(slot), *meta)
+        with self._locked():
+            _STATE.pack_into(self._memory, 0, written + 1, slot, capacity)
+
+    def newest(self, after: int) -> Picture | None:
+        """The newest frame if its number is above `after`; None where there is none, or the writer is at it."""
+        try:
+            with self._locked(fcntl.LOCK_NB):
+                if os.fstat(self.descriptor).st_size == len(self._memory):
+                    return self._copy(after)
+        except BlockingIOError:
+            return None
+        self._map_anew()
+        return self.newest(after)
+
+    def close(self) -> None:
+        """Give the memory up; the pictures read from it stay."""
+        self._memory.close()
+        os.close(self.descriptor)
+
+    def _copy(self, after: int) -> Picture | None:
+        written, newest, capacity = _STATE.unpack_from(self._memory)
+        if newest < 0 or written <= after:
+            return None
+        number, unix_time, monotonic_time, height, width = _SLOT.unpack_from(self._memory, _slot_offset(newest))
+        pixels = np.frombuffer(self._memory, np.uint8, height * width * 3, _HEADER_BYTES + newest * capacity)
+        return Picture(number, unix_time, monotonic_time, pixels.reshape(height, width, 3).copy())
+
+    def _grow(self, capacity: int) -> tuple[int, int]:
+        """Make both slots larger; what they held is forgotten. Returns the newest slot, none, and the capacity."""
+        written = self.written
+        with self._locked():
+            os.ftruncate(self.descriptor, _HEADER_BYTES + 2 * capacity)
+            _STATE.pack_into(self._memory, 0, written, -1, capacity)
+        self._map_anew()
+        return -1, capacity
+
+    def _map_anew(self) -> None:
+        """Follow the memory to its new size. Never under the lock: closing a map closes a descriptor and so unlocks."""
+        self._memory.close()
+        self._memory = mmap.mmap(self.descriptor, os.fstat(self.descriptor).st_size)
+
+    @contextmanager
+    def _locked(self, flags: int = 0) -> Iterator[None]:
+        fcntl.lockf(self.descriptor, fcntl.LOCK_EX | flags)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self.descriptor, fcntl.LOCK_UN)
+
+
+def _slot_offset(slot: int) -> int:
+    return _STATE.size + slot * _SLOT.size
