@@ -7,7 +7,7 @@ overflow when a width is added to a corner, so everything becomes int64 or float
 import _codecs
 import io
 import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 PICKLE_FILE = "pyannot.pkl"
 MATLAB_FILE = "finalAnnots.mat"
+VALIDATION_GROUPS = ("g23", "g24", "g25")  # of the training videos
 
 
 class AnnotationError(Exception):
@@ -92,6 +93,17 @@ def load_ucf24(directory: Path) -> DataSet:
     train, test = _splits(directory, annotations, whole=present is None)
     wanted = {old: labels.index(name) for old, name in classes.items() if name in labels}
     return DataSet(labels, _selected(train, annotations, wanted), _selected(test, annotations, wanted), videos)
+
+
+def held_out(
+    videos: Iterable[VideoAnnotation], groups: Collection[str] = VALIDATION_GROUPS
+) -> tuple[tuple[VideoAnnotation, ...], tuple[VideoAnnotation, ...]]:
+    """Training and validation videos: whole groups (`g23`) go to validation, because a group shares one scene."""
+    of_group = [(video.name.rpartition("_g")[2].partition("_")[0], video) for video in videos]
+    return (
+        tuple(video for number, video in of_group if f"g{number}" not in groups),
+        tuple(video for number, video in of_group if f"g{number}" in groups),
+    )
 
 
 def read_pickle(path: Path) -> dict[str, VideoAnnotation]:
