@@ -133,7 +133,7 @@ def match(pairs: Pairs, predictions: int, threshold: float) -> NDArray[np.int64]
     """
     near = pairs.overlaps >= threshold
     order = np.lexsort((pairs.truths[near], -pairs.overlaps[near], pairs.predictions[near]))
-    matched: NDArray[np.int64] = np.full(predictions, -1, dtype=np.int64)
+    matched = [-1] * predictions
     taken: set[int] = set()
     for prediction, truth in zip(
         pairs.predictions[near][order].tolist(), pairs.truths[near][order].tolist(), strict=True
@@ -141,7 +141,7 @@ def match(pairs: Pairs, predictions: int, threshold: float) -> NDArray[np.int64]
         if matched[prediction] < 0 and truth not in taken:
             matched[prediction] = truth
             taken.add(truth)
-    return matched
+    return np.array(matched, dtype=np.int64)
 
 
 def curve(scores: NDArray[np.float32], hits: NDArray[np.bool_], truths: int) -> Curve:
