@@ -1,0 +1,81 @@
+"""Boxes: overlap, clipping, suppression, and the affine between a frame and the network's input. Pure.
+
+Everywhere a box is x1 y1 x2 y2 in continuous pixel coordinates: its width is x2 − x1, without the "+ 1" of older code.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Boxes = NDArray[np.float32]  # (N, 4), x1 y1 x2 y2, pixels
+Affine = NDArray[np.float64]  # (2, 3), x' = a·x + b·y + c and the same for y'
+
+
+def area(boxes: Boxes) -> NDArray[np.float32]:
+    """(N,) areas in square pixels; 0 where a box is turned inside out."""
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
+    areas: NDArray[np.float32] = sides[:, 0] * sides[:, 1]
+    return areas
+
+
+def iou(a: Boxes, b: Boxes) -> NDArray[np.float32]:
+    """(N, M) intersection over union of every box of `a` with every box of `b`; 0 where both are without area."""
+    top_left = np.maximum(a[:, None, :2], b[None, :, :2])  # (N, M, 2)
+    bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    sides = np.maximum(bottom_right - top_left, 0)
+    common = sides[..., 0] * sides[..., 1]  # (N, M)
+    union = area(a)[:, None] + area(b)[None, :] - common
+    overlap = np.zeros(common.shape, np.float32)
+    np.divide(common, union, out=overlap, where=union > 0)
+    return overlap
+
+
+def clip(boxes: Boxes, width: float, height: float) -> Boxes:
+    """The boxes cut to a frame of `width` × `height` pixels; one outside of it becomes a line or point on its edge."""
+    limits = np.array([width, height, width, height], np.float32)
+    return np.clip(boxes, np.float32(0), limits).astype(np.float32, copy=False)
+
+
+def nms(boxes: Boxes, scores: NDArray[np.float32], threshold: float) -> NDArray[np.int64]:
+    """Indices (by falling score; of equals the earlier first) of the boxes that no better kept one overlaps by more.
+
+    "More" is an IoU above `threshold`: at 1 all are kept.
+    """
+    order = np.argsort(-scores, kind="stable")
+    overlapping = iou(boxes, boxes) > threshold
+    gone = np.zeros(len(boxes), bool)
+    kept = []
+    for i in order:
+        if not gone[i]:
+            kept.append(i)
+            gone |= overlapping[i]
+    return np.array(kept, np.int64)
+
+
+def letterbox(source_size: tuple[int, int], input_size: tuple[int, int]) -> Affine:
+    """The affine that fits a frame of (width, height) into the middle of an input of (width, height), aspect kept.
+
+    For a square input it is CenterNet's `get_affine_transform` with centre (width / 2, height / 2) and scale
+    max(width, height); other inputs take the smaller of the two scales, so that the whole frame is seen.
+    """
+    (width, height), (input_width, input_height) = source_size, input_size
+    scale = min(input_width / width, input_height / height)
+    return np.array(
+        [
+            [scale, 0, input_width / 2 - scale * width / 2],
+            [0, scale, input_height / 2 - scale * height / 2],
+        ],
+        np.float64,
+    )
+
+
+def invert(matrix: Affine) -> Affine:
+    """The affine that undoes `matrix`."""
+    linear = np.linalg.inv(matrix[:, :2])
+    return np.hstack([linear, -linear @ matrix[:, 2:]])
+
+
+def transform(boxes: Boxes, matrix: Affine) -> Boxes:
+    """The boxes with both corners taken through an affine that neither turns nor mirrors."""
+    corners = boxes.reshape(-1, 2, 2).astype(np.float64)
+    moved: NDArray[np.float64] = corners @ matrix[:, :2].T + matrix[:, 2]
+    return moved.reshape(-1, 4).astype(np.float32)
