@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from edge.sources import Backend, Flip, Frame
 
 DEFAULT_FPS = 25.0
 _FLIP_CODE: dict[Flip, int] = {"horizontal": 1, "vertical": 0, "both": -1}
+_NOT_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +36,9 @@ class VideoFacts(NamedTuple):
 def read_file(path: str | Path, camera: str, flip: Flip = "none") -> Iterator[Frame]:
     """Every frame of the file in order; both times are `index / fps`.
 
-    Sizes may change from frame to frame. CaptureError at the call where the file cannot be opened, at the first frame
-    where it holds none. A file cut short yields what can be read, then a warning tells how many frames are missing.
+    Sizes may change from frame to frame (OpenCV's FFmpeg reader scales them all to the first one's). CaptureError at
+    the call where the file cannot be opened, at the first frame where it holds none. A file cut short yields what can
+    be read, then a warning tells how many frames are missing.
     """
     capture = _open_file(path)
     return _frames(capture, str(path), camera, flip)
@@ -70,7 +73,10 @@ def opencv_backend(backend: Backend) -> int:
 
 
 def silence_opencv() -> None:
-    """Stop OpenCV and FFmpeg from writing to stderr: our own sentences tell more. The environment can say otherwise."""
+    """Stop OpenCV and FFmpeg from writing to stderr: our own sentences tell more.
+
+    The environment can say otherwise. FFmpeg's part counts from the first file that this process opens or writes.
+    """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     if "OPENCV_LOG_LEVEL" not in os.environ:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -91,6 +97,9 @@ def _open_file(path: str | Path) -> cv2.VideoCapture:
 
 
 def _check_file(path: Path) -> None:
+    name = str(path).encode(errors="backslashreplace").decode()
+    if name != str(path):
+        raise CaptureError(f"{name}: its name is not UTF-8, which OpenCV needs: rename it")
     if path.is_dir():
         raise CaptureError(f"{path}: is a directory: give a video file in it")
     if not path.exists():
@@ -101,6 +110,14 @@ def _check_file(path: Path) -> None:
         raise CaptureError(f"{path}: may not be read by this user: change its permissions")
     if path.stat().st_size == 0:
         raise CaptureError(f"{path}: is empty: copy it anew from where it came")
+    with path.open("rb") as file:
+        if _is_text(file.read(1024)):
+            raise CaptureError(f"{path}: is a text, not a video: give a video file")
+
+
+def _is_text(head: bytes) -> bool:
+    """FFmpeg would render a text as a film of a terminal, and follow what a playlist names."""
+    return not head.startswith(b"YUV4MPEG2") and not _NOT_IN_TEXT.search(head)
 
 
 def _facts(capture: cv2.VideoCapture) -> VideoFacts:

@@ -1,0 +1,164 @@
+import contextlib
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.sources import Flip, SourceError, csi_pipeline, parse, rate_fraction, redact
+
+
+@pytest.mark.parametrize(
+    ("uri", "kind", "target", "backend", "live"),
+    [
+        ("clip.mp4", "file", "clip.mp4", "ffmpeg", False),
+        ("a folder/clip 1.mp4", "file", "a folder/clip 1.mp4", "ffmpeg", False),
+        ("C:clip?.mp4", "file", "C:clip?.mp4", "ffmpeg", False),
+        ("file:///srv/clip.mp4", "file", "/srv/clip.mp4", "ffmpeg", False),
+        ("file:///srv/a%20clip.mp4", "file", "/srv/a clip.mp4", "ffmpeg", False),
+        ("/dev/video0", "v4l2", "/dev/video0", "v4l2", True),
+        ("/dev/v4l/by-id/usb-046d_C920-index0", "v4l2", "/dev/v4l/by-id/usb-046d_C920-index0", "v4l2", True),
+        ("v4l2:///dev/video12", "v4l2", "/dev/video12", "v4l2", True),
+        ("v4l2:///dev/front-door", "v4l2", "/dev/front-door", "v4l2", True),
+        ("rtsp://cam/live", "stream", "rtsp://cam/live", "ffmpeg", True),
+        ("RTSP://cam:554/live", "stream", "RTSP://cam:554/live", "ffmpeg", True),
+        ("rtsps://u:p@[::1]:322/x?y=1", "stream", "rtsps://u:p@[::1]:322/x?y=1", "ffmpeg", True),
+        ("http://cam/mjpg", "stream", "http://cam/mjpg", "ffmpeg", True),
+        ("tcp://cam:5000", "stream", "tcp://cam:5000", "ffmpeg", True),
+    ],
+)
+def test_a_uri_says_how_to_open_it(uri: str, kind: str, target: str, backend: str, live: bool) -> None:
+    source = parse(uri)
+    assert (source.kind, source.target, source.backend, source.live) == (kind, target, backend, live)
+
+
+@pytest.mark.parametrize(
+    ("uri", "cure"),
+    [
+        ("", "give a file path"),
+        ("   ", "give a file path"),
+        ("ftp://host/clip.mp4", "unknown kind of source 'ftp'"),
+        ("file://clip.mp4", "file:// and an absolute path"),
+        ("file:///", "file:// and an absolute path"),
+        ("v4l2://video0", "v4l2:// and an absolute path"),
+        ("0", "write /dev/video0"),
+        ("csi://", "csi://0"),
+        ("csi://front", "csi://0"),
+        ("csi://0 ! filesink", "csi://0"),
+        ("csi://-1", "csi://0"),
+        ("rtsp:///live", "host is missing"),
+        ("rtsp://cam:port/live", "percent-encode"),
+        ("rtsp://cam/my camera", "%20"),
+        ("tcp://cam", "port is missing"),
+        ("clip\n.mp4", "control characters"),
+    ],
+)
+def test_what_is_no_source_is_refused_with_the_cure(uri: str, cure: str) -> None:
+    with pytest.raises(SourceError, match=cure.replace("(", r"\(")) as caught:
+        parse(uri)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "cure"),
+    [
+        ({"width": 640}, "both width and height"),
+        ({"width": 0, "height": 480}, "width = 0"),
+        ({"width": 640, "height": 99999}, "height = 99999"),
+        ({"fps": 0.0}, "fps = 0.0"),
+        ({"fps": math.nan}, "fps = nan"),
+        ({"flip": "upside"}, "none, both, horizontal, vertical"),
+        ({"loop": True}, "loop is for files"),
+    ],
+)
+def test_a_wrong_option_is_refused_with_the_cure(options: dict[str, float], cure: str) -> None:
+    with pytest.raises(SourceError, match=f"^/dev/video0: .*{cure}"):
+        parse("/dev/video0", **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("uri", ["clip.mp4", "rtsp://cam/live"])
+def test_only_cameras_can_be_asked_for_a_size(uri: str) -> None:
+    with pytest.raises(SourceError, match="remove width, height and fps"):
+        parse(uri, width=640, height=480)
+
+
+def test_a_camera_is_asked_for_size_and_rate() -> None:
+    source = parse("/dev/video0", width=640, height=480, fps=15, flip="both")
+    assert (source.width, source.height, source.fps, source.flip) == (640, 480, 15, "both")
+
+
+def test_a_file_can_be_played_as_a_camera() -> None:
+    assert parse("clip.mp4", loop=True).live
+
+
+def test_csi_becomes_an_argus_pipeline() -> None:
+    source = parse("csi://1", width=1920, height=1080, fps=29.97, flip="both")
+    assert source.backend == "gstreamer"
+    assert source.flip == "none"  # the pipeline has done it
+    assert source.target == (
+        "nvarguscamerasrc sensor-id=1 ! "
+        "video/x-raw(memory:NVMM), width=1920, height=1080, format=NV12, framerate=2997/100 ! "
+        "nvvidconv flip-method=2 ! video/x-raw, format=BGRx ! "
+        "videoconvert ! video/x-raw, format=BGR ! appsink drop=true max-buffers=1 sync=false"
+    )
+
+
+def test_csi_without_options_is_720p_at_30() -> None:
+    assert "width=1280, height=720, format=NV12, framerate=30/1 !" in parse("csi://0").target
+
+
+@pytest.mark.parametrize(("flip", "method"), [("none", 0), ("both", 2), ("horizontal", 4), ("vertical", 6)])
+def test_csi_flips_in_hardware(flip: Flip, method: int) -> None:
+    assert f"nvvidconv flip-method={method} !" in csi_pipeline(0, None, None, None, flip)
+
+
+@pytest.mark.parametrize(
+    ("fps", "fraction"),
+    [(30, "30/1"), (12.5, "25/2"), (29.97, "2997/100"), (0.1, "1/10"), (59.94, "2997/50")],
+)
+def test_rate_fraction(fps: float, fraction: str) -> None:
+    assert rate_fraction(fps) == fraction
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("clip@home.mp4", "clip@home.mp4"),
+        ("file:///srv/a@b.mp4", "file:///srv/a@b.mp4"),
+        ("rtsp://cam/live", "rtsp://cam/live"),
+        ("rtsp://admin:s3cret@cam:554/live", "rtsp://***@cam:554/live"),
+        ("rtsp://admin:s3c/r@e?t@cam/live", "rtsp://***@cam/live"),
+        ("rtsp://cam/live?channel=1&password=s3cret", "rtsp://cam/live?***"),
+        ("rtsp://cam/live#s3cret", "rtsp://cam/live"),
+        ("rtsp://cam/user=admin&password=s3cret&channel=1/live", "rtsp://cam/user=***/live"),
+        ("rtsp://cam/key=s3cret.sdp", "rtsp://cam/key=***"),
+    ],
+)
+def test_redacted_text_holds_no_credentials(uri: str, shown: str) -> None:
+    assert redact(uri) == shown
+
+
+def test_the_password_is_in_the_target_only() -> None:
+    source = parse("rtsp://admin:s3cret@cam/live")
+    assert "s3cret" in source.target
+    assert "s3cret" not in repr(source)
+    assert source.redacted == "rtsp://***@cam/live"
+
+
+def test_an_error_never_tells_the_password() -> None:
+    with pytest.raises(SourceError) as caught:
+        parse("rtsp://admin:s3c/ret@cam/live")
+    assert "s3c" not in str(caught.value)
+    assert "percent-encode" in str(caught.value)
+
+
+@given(st.text())
+def test_any_text_is_a_source_or_a_source_error(uri: str) -> None:
+    with contextlib.suppress(SourceError):
+        assert parse(uri).target
+
+
+@given(st.text(st.characters(exclude_categories=["C"]), min_size=1))
+def test_whatever_a_password_holds_it_is_not_shown(password: str) -> None:
+    secret = f"<<{password}>>"
+    assert secret not in redact(f"rtsp://admin:{secret}@cam/live")

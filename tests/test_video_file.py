@@ -1,0 +1,244 @@
+import logging
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge.sources import Flip
+from edge.video_file import CaptureError, as_bgr, probe, read_file
+
+
+def write_video(path: Path, frames: list[NDArray[np.uint8]], code: str = "MJPG", fps: float = 25.0) -> Path:
+    height, width = frames[0].shape[:2]
+    colour = frames[0].ndim == 3
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), fps, (width, height), colour)
+    assert writer.isOpened()
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+    return path
+
+
+def write_jpegs(path: Path, frames: list[NDArray[np.uint8]]) -> Path:
+    """A raw MJPEG stream: it holds any size, and announces no number of frames."""
+    path.write_bytes(b"".join(cv2.imencode(".jpg", frame)[1].tobytes() for frame in frames))
+    return path
+
+
+def write_grey(path: Path, values: list[int], width: int, height: int, rate: str = "25:1") -> Path:
+    """An uncompressed grey YUV4MPEG2 file; a value of 16 is black."""
+    head = f"YUV4MPEG2 W{width} H{height} F{rate} Cmono\n".encode()
+    path.write_bytes(head + b"".join(b"FRAME\n" + bytes([value]) * (width * height) for value in values))
+    return path
+
+
+def shades(number: int, height: int = 48, width: int = 64) -> list[NDArray[np.uint8]]:
+    """Frame i has the value 5 i all over."""
+    return [np.full((height, width, 3), 5 * index, np.uint8) for index in range(number)]
+
+
+def values(path: Path) -> list[int]:
+    """The mean of each frame read, to the nearest of `shades`."""
+    return [round(float(frame.image.mean()) / 5) for frame in read_file(path, "door")]
+
+
+@pytest.mark.parametrize("name", ["clip.avi", "clip with spaces.avi", "größe.avi", "file:clip.avi", "clip%03d.avi"])
+def test_every_frame_comes_in_order(tmp_path: Path, name: str) -> None:
+    path = write_video(tmp_path / name, shades(40))
+    assert values(path) == list(range(40))
+
+
+def test_a_frame_knows_its_place_in_the_file(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.avi", shades(3), fps=10)
+    frames = list(read_file(path, "door"))
+    assert [frame.index for frame in frames] == [0, 1, 2]
+    assert [frame.unix_time for frame in frames] == [0.0, 0.1, 0.2]
+    assert [frame.monotonic_time for frame in frames] == [0.0, 0.1, 0.2]
+    assert {frame.camera for frame in frames} == {"door"}
+    assert all(frame.image.dtype == np.uint8 and frame.image.flags.c_contiguous for frame in frames)
+
+
+def test_a_relative_path_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_video(tmp_path / "clip.avi", shades(2))
+    monkeypatch.chdir(tmp_path)
+    assert values(Path("clip.avi")) == [0, 1]
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (31, 47), (2160, 3840)])
+def test_any_size_is_read(tmp_path: Path, height: int, width: int) -> None:
+    path = write_jpegs(tmp_path / "clip.mjpeg", shades(3, height, width))
+    assert [frame.image.shape for frame in read_file(path, "door")] == [(height, width, 3)] * 3
+    assert values(path) == [0, 1, 2]
+    assert probe(path) == (25.0, None, (width, height))
+
+
+def test_a_video_of_one_frame(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.avi", shades(1))
+    assert probe(path) == (25.0, 1, (64, 48))
+    assert values(path) == [0]
+
+
+def test_grey_becomes_three_equal_channels(tmp_path: Path) -> None:
+    path = write_grey(tmp_path / "clip.y4m", [16, 66, 116], width=31, height=47)
+    images = [frame.image for frame in read_file(path, "door")]
+    assert [image.shape for image in images] == [(47, 31, 3)] * 3
+    assert all((image[..., 0] == image[..., 2]).all() for image in images)
+    assert [int(image.mean()) for image in images] == sorted({int(image.mean()) for image in images})
+
+
+def test_frames_that_change_their_size_all_come(tmp_path: Path) -> None:
+    frames = [*shades(3, 64, 48), *shades(3, 96, 128), *shades(1, 33, 17)]
+    path = write_jpegs(tmp_path / "clip.mjpeg", frames)
+    assert values(path) == [0, 1, 2, 0, 1, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("rate", "fps", "warnings"),
+    [("25:1", 25.0, 0), ("30000:1001", 30000 / 1001, 0), ("1:2", 0.5, 0), ("90000:1", 25.0, 1)],
+)
+def test_an_absurd_rate_is_taken_as_25(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, rate: str, fps: float, warnings: int
+) -> None:
+    path = write_grey(tmp_path / "clip.y4m", [16, 26], width=8, height=8, rate=rate)
+    assert probe(path).fps == pytest.approx(fps)
+    assert [frame.unix_time for frame in read_file(path, "door")] == pytest.approx([0, 1 / fps])
+    assert len(caplog.records) == warnings
+
+
+def test_a_file_cut_short_gives_what_it_has_and_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write_video(tmp_path / "clip.avi", shades(40))
+    os.truncate(path, path.stat().st_size // 2)
+    found = values(path)
+    assert 5 < len(found) < 40
+    assert found == list(range(len(found)))
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert f"ends after {len(found)} of 40 announced frames" in caplog.text
+
+
+def test_a_whole_file_gives_no_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    values(write_video(tmp_path / "clip.avi", shades(40)))
+    assert caplog.records == []
+
+
+def make_text(path: Path) -> None:
+    path.write_text("This is not a video.\n" * 100)
+
+
+def make_noise(path: Path) -> None:
+    path.write_bytes(np.random.default_rng(1).bytes(50_000))
+
+
+def make_head_only(path: Path) -> None:
+    """An MP4 keeps its index at the end: half of it cannot be read at all."""
+    write_video(path, shades(30), code="mp4v")
+    os.truncate(path, path.stat().st_size // 2)
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.txt", "clip.avi"])
+@pytest.mark.parametrize(
+    ("make", "cure"),
+    [
+        (lambda path: None, "no such file: check the path"),
+        (lambda path: path.mkdir(), "is a directory: give a video file in it"),
+        (lambda path: path.touch(), "is empty: copy it anew"),
+        (lambda path: os.mkfifo(path), "is not an ordinary file"),
+        (make_text, "is a text, not a video"),
+        (make_noise, "cannot be read as video"),
+    ],
+)
+def test_what_is_no_video_is_refused_in_one_sentence(
+    tmp_path: Path, name: str, make: Callable[[Path], object], cure: str
+) -> None:
+    path = tmp_path / name
+    make(path)
+    for opens in (probe, lambda path: read_file(path, "door")):
+        with pytest.raises(CaptureError, match=cure) as caught:
+            opens(path)
+        assert str(caught.value).startswith(f"{path}: ")
+        assert "\n" not in str(caught.value)
+
+
+PROBE = """
+import sys
+from edge.video_file import CaptureError, probe
+try:
+    probe(sys.argv[1])
+except CaptureError as fault:
+    sys.exit(str(fault))
+"""
+
+
+@pytest.mark.parametrize("make", [make_noise, make_head_only])
+def test_the_libraries_add_nothing_to_our_sentence(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    make(tmp_path / "clip.mp4")
+    command = [sys.executable, "-c", PROBE, str(tmp_path / "clip.mp4")]
+    root = str(Path(__file__).parent.parent)
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": root}, check=False)
+    assert done.returncode == 1
+    assert (done.stdout, done.stderr.count("\n")) == ("", 1)
+    assert "unknown format or cut short" in done.stderr
+
+
+def test_a_playlist_is_not_followed(tmp_path: Path) -> None:
+    write_video(tmp_path / "clip.avi", shades(2))
+    playlist = tmp_path / "list.m3u8"
+    playlist.write_text("#EXTM3U\n#EXTINF:1,\nclip.avi\n#EXT-X-ENDLIST\n")
+    with pytest.raises(CaptureError, match="is a text"):
+        probe(playlist)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_of_others_is_refused(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.avi", shades(2))
+    path.chmod(0)
+    with pytest.raises(CaptureError, match="change its permissions"):
+        probe(path)
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.avi", shades(2)).rename(tmp_path / "clip\udcff.avi")
+    with pytest.raises(CaptureError, match="rename it") as caught:
+        probe(path)
+    assert str(caught.value).encode()
+
+
+def test_a_header_without_frames_is_refused_at_the_first_frame(tmp_path: Path) -> None:
+    path = write_grey(tmp_path / "clip.y4m", [16], width=64, height=48)
+    os.truncate(path, 100)
+    with pytest.raises(CaptureError, match=r"clip\.y4m: .*(holds no readable frame|cut short)"):
+        list(read_file(path, "door"))
+
+
+def test_an_iterator_left_early_gives_the_file_back(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.avi", shades(10))
+    frames = read_file(path, "door")
+    assert next(frames).index == 0
+    frames.close()  # type: ignore[attr-defined]
+    assert not any(os.path.exists(link) and os.path.samefile(link, path) for link in Path("/proc/self/fd").iterdir())
+
+
+CORNER = np.zeros((2, 3, 3), np.uint8)
+CORNER[0, 0] = 255
+
+
+@pytest.mark.parametrize(
+    ("flip", "row", "column"), [("none", 0, 0), ("horizontal", 0, 2), ("vertical", 1, 0), ("both", 1, 2)]
+)
+def test_flip_moves_the_corner(flip: Flip, row: int, column: int) -> None:
+    image = as_bgr(CORNER, flip)
+    assert image[row, column].tolist() == [255, 255, 255]
+    assert math.isclose(image.sum(), 3 * 255)
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (4, 5, 1), (4, 5, 3), (4, 5, 4)])
+def test_any_number_of_channels_becomes_three(shape: tuple[int, ...]) -> None:
+    image = as_bgr(np.full(shape, 9, np.uint8))
+    assert image.shape == (4, 5, 3)
+    assert (image == 9).all()
