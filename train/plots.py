@@ -67,7 +67,7 @@ def training_curves(csv_path: Path, png_path: Path) -> None:
     """
     columns = _columns(csv_path)
     axis = next(iter(columns))
-    left = [name for name in columns if "loss" in name]
+    left = [name for name in columns if "loss" in name.split("_")]
     right = [name for name in columns if name not in (axis, *left) and not _is_bookkeeping(name)]
     figure = Figure(figsize=(12, 4.5), layout="constrained")
     panels = figure.subplots(1, 2)
@@ -90,7 +90,7 @@ def _draw(axes: Axes, columns: Mapping[str, NDArray[np.float64]], axis: str, nam
 
 
 def _is_bookkeeping(name: str) -> bool:
-    return any(word in name for word in ("rate", "second", "time", "epoch", "step", "sample"))
+    return not {"rate", "seconds", "time", "epoch", "step", "samples"}.isdisjoint(name.split("_"))
 
 
 def _columns(csv_path: Path) -> dict[str, NDArray[np.float64]]:
