@@ -1,0 +1,38 @@
+"""What concerns the whole suite: research data that is not in the repository, and hardware that may be absent."""
+
+import importlib.util
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+GPU_DEVICES = (Path("/dev/nvidia0"), Path("/dev/nvhost-gpu"), Path("/dev/nvgpu"))  # a card; Jetson, old and new
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of the research data: `ucf24/`, `jhmdb21/`, `clips/`. Skips where it is absent."""
+    folder = Path(os.environ.get("KORSAL_SHARED", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"research data is not in {folder}: set KORSAL_SHARED to the folder that holds ucf24/")
+    return folder
+
+
+def absent() -> dict[str, str]:
+    """Markers whose tests cannot run here, each with the reason."""
+    reasons = {}
+    if not any(device.exists() for device in GPU_DEVICES):
+        reasons["gpu"] = "no NVIDIA GPU on this machine"
+    if importlib.util.find_spec("tensorrt") is None:
+        reasons["tensorrt"] = "the TensorRT Python bindings are not installed"
+    return reasons
+
+
+def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
+    reasons = absent()
+    for item in items:
+        for marker, reason in reasons.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))

@@ -1,0 +1,127 @@
+"""The layers edge <- train <- convert, and the purity of what calls itself pure, held over the syntax trees."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for package in ("edge", "train", "convert")
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+FORBIDDEN = {  # package: what none of its files may import
+    "edge": {"train", "convert", "torch", "onnx", "scipy", "skimage", "matplotlib"},
+    "train": {"convert"},
+    "convert": set(),
+}
+PURE = {  # must exist and say "Pure." in their docstring; whatever else says so is held to it as well
+    *("edge.boxes", "edge.detector", "edge.events", "edge.linker", "edge.manifest", "edge.motion"),
+    *("edge.payload", "edge.pipeline", "edge.sources", "train.metrics"),
+}
+IMPURE_MODULES = {
+    *("time", "sched", "random", "secrets", "os", "io", "shutil", "tempfile", "glob", "mmap", "sqlite3"),
+    *("socket", "ssl", "select", "selectors", "http", "urllib.request", "asyncio", "subprocess", "signal", "sys"),
+    *("threading", "multiprocessing", "concurrent", "queue", "onnxruntime", "tensorrt", "paho", "tqdm"),
+}
+IMPURE_CALLS = {
+    *("open", "print", "input", "now", "utcnow", "today", "uuid1", "uuid4", "default_rng"),
+    *("imread", "imwrite", "VideoCapture", "VideoWriter", "fromfile", "tofile", "read_text", "write_text"),
+    *("read_bytes", "write_bytes", "exists", "is_file", "is_dir", "stat", "iterdir", "mkdir", "unlink", "cwd", "home"),
+}
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Everything imported anywhere in a file, by full name; `from edge import motion` gives edge and edge.motion."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            yield module
+            yield from (f"{module}.{name.name}" for name in node.names)
+        elif isinstance(node, ast.Call) and called(node) in ("import_module", "__import__"):
+            yield from (str(a.value) for a in node.args if isinstance(a, ast.Constant))
+
+
+def called(node: ast.Call) -> str:
+    """The last part of the name of what is called: `open` for `open(...)`, `now` for `datetime.now(...)`."""
+    if isinstance(node.func, ast.Attribute):
+        return node.func.attr
+    return node.func.id if isinstance(node.func, ast.Name) else ""
+
+
+def crossings(package: str, tree: ast.AST) -> set[str]:
+    """The imports of a file of `package` that its layer forbids."""
+    return {name for name in imports(tree) if name.split(".")[0] in FORBIDDEN[package]}
+
+
+def impurities(tree: ast.AST, pure: set[str]) -> set[str]:
+    """What a pure file may not import or call: clocks, files, sockets, processes, threads and files that are not pure."""
+    foreign = {name for name in imports(tree) if any(f"{name}.".startswith(f"{m}.") for m in IMPURE_MODULES)}
+    ours = {name for name in imports(tree) if name in MODULES and name not in pure | set(FORBIDDEN)}
+    calls = {called(node) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    return foreign | ours | calls & IMPURE_CALLS
+
+
+def parse(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text())
+
+
+def calls_itself_pure(module: str) -> bool:
+    return "Pure." in (ast.get_docstring(parse(module)) or "")
+
+
+DECLARED_PURE = {module for module in MODULES if calls_itself_pure(module)}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_layers(module: str) -> None:
+    assert crossings(module.split(".")[0], parse(module)) == set()
+
+
+@pytest.mark.parametrize("module", sorted(PURE))
+def test_what_must_be_pure_says_so(module: str) -> None:
+    assert module in DECLARED_PURE
+
+
+@pytest.mark.parametrize("module", sorted(DECLARED_PURE))
+def test_what_says_so_is_pure(module: str) -> None:
+    assert impurities(parse(module), DECLARED_PURE) == set()
+
+
+@pytest.mark.parametrize(
+    ("package", "code", "found"),
+    [
+        ("edge", "import numpy", set()),
+        ("edge", "import torch.nn", {"torch.nn"}),
+        ("edge", "def f():\n    from train.model import Network", {"train.model", "train.model.Network"}),
+        ("edge", "import importlib\nimportlib.import_module('onnx')", {"onnx"}),
+        ("edge", "import onnxruntime", set()),
+        ("train", "import torch\nfrom edge import motion", set()),
+        ("train", "import convert", {"convert"}),
+        ("convert", "import torch\nimport train.model", set()),
+    ],
+)
+def test_the_layer_check_finds(package: str, code: str, found: set[str]) -> None:
+    assert crossings(package, ast.parse(code)) == found
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("import numpy as np\nfrom urllib.parse import urlsplit\nfrom edge.motion import prepare", set()),
+        ("import time", {"time"}),
+        ("from os import path", {"os", "os.path"}),
+        ("from pathlib import Path\nPath('a').exists()", {"exists"}),
+        ("if True:\n    from threading import Lock", {"threading", "threading.Lock"}),
+        ("from datetime import datetime, timezone\nnow = datetime.now(timezone.utc)", {"now"}),
+        ("text = open('a').read()", {"open"}),
+        ("import edge.assets", {"edge.assets"}),
+        ("from edge import __version__, assets", {"edge.assets"}),
+    ],
+)
+def test_the_purity_check_finds(code: str, found: set[str]) -> None:
+    assert impurities(ast.parse(code), {"edge.motion"}) == found
