@@ -91,7 +91,7 @@ class Outbox:
         self._run(lambda database: _insert(database, rows))
         self._rows += len(messages)
         self._size += sum(len(message.payload) for message in messages)
-        self._expire(now)
+        self.expire(now)
         while self._rows > self._limits.rows or self._size > self._limits.size:
             self._evict()
 
@@ -105,6 +105,10 @@ class Outbox:
         conditions = [("id = ?", (number,)) for number in ids]
         self._delete(conditions)
 
+    def expire(self, now: float) -> None:
+        """Drop and count what is too old at `now` (unix time, s)."""
+        self._lost["expired"] += self._delete([("expires <= ?", (now,))])
+
     def statistics(self) -> OutboxStatistics:
         """How full it is and what was lost."""
         lost = self._lost
@@ -115,9 +119,6 @@ class Outbox:
     def close(self) -> None:
         """Leave the file to the next process."""
         self._database.close()
-
-    def _expire(self, now: float) -> None:
-        self._lost["expired"] += self._delete([("expires <= ?", (now,))])
 
     def _evict(self) -> None:
         """Drop the oldest update; where there is none, all of the oldest event."""

@@ -1,0 +1,80 @@
+"""Names of topics and the payloads that are no events. Pure."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+ONLINE = b"online"
+OFFLINE = b"offline"
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Where one device publishes. The schema of config.toml sees to it that `base` and `device` are safe."""
+
+    base: str
+    device: str
+
+    @property
+    def root(self) -> str:
+        """What all topics begin with."""
+        return f"{self.base}/{self.device}"
+
+    @property
+    def available(self) -> str:
+        """`online` or `offline`, the last will."""
+        return f"{self.root}/available"
+
+    @property
+    def status(self) -> str:
+        """Version, model, configuration."""
+        return f"{self.root}/status"
+
+    @property
+    def telemetry(self) -> str:
+        """How the device is doing."""
+        return f"{self.root}/telemetry"
+
+    def event(self, camera: str, action: str) -> str:
+        """One action's events."""
+        return f"{self.root}/{camera}/actions/{level(action)}"
+
+    def state(self, camera: str) -> str:
+        """`online`, `stalled` or `offline`."""
+        return f"{self.root}/{camera}/state"
+
+    def active(self, camera: str) -> str:
+        """How many tubes are live, per action."""
+        return f"{self.root}/{camera}/active"
+
+
+def level(name: str) -> str:
+    """A label as one level of a topic: whatever a filter or a broker could take amiss becomes one `_`."""
+    return _UNSAFE.sub("_", name)[:64] or "_"
+
+
+def encode(payload: Mapping[str, object]) -> bytes:
+    """Compact JSON, UTF-8. Raises ValueError for NaN and infinity, which JSON has not."""
+    return json.dumps(payload, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def status_payload(
+    version: str, model: Mapping[str, str], labels: Sequence[str], config: str, cameras: Mapping[str, str]
+) -> dict[str, object]:
+    """What runs here. `model`: name and sha256; `config`: its fingerprint; `cameras`: name → source without secrets."""
+    return {
+        "schema": 1,
+        "version": version,
+        "model": dict(model),
+        "labels": list(labels),
+        "config": config,
+        "cameras": dict(cameras),
+    }
+
+
+def active_payload(labels: Sequence[str], tube_labels: Sequence[int]) -> dict[str, object]:
+    """Number of live tubes per action, the actions without one included. `tube_labels`: the label of each tube."""
+    return {name: sum(label == index for label in tube_labels) for index, name in enumerate(labels)}
