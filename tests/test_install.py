@@ -1,4 +1,4 @@
-"""install.sh, with stand-ins for Python, apt and sudo on the PATH: what it would do, and what it says when it cannot."""
+"""install.sh, with stand-ins for Python, apt and sudo on the PATH: what it does, and what it says when it cannot."""
 
 import os
 import shutil

@@ -59,7 +59,7 @@ def crossings(package: str, tree: ast.AST) -> set[str]:
 
 
 def impurities(tree: ast.AST, pure: set[str]) -> set[str]:
-    """What a pure file may not import or call: clocks, files, sockets, processes, threads and files that are not pure."""
+    """What a pure file may not import or call: clocks, files, sockets, processes, threads, files that are not pure."""
     foreign = {name for name in imports(tree) if any(f"{name}.".startswith(f"{m}.") for m in IMPURE_MODULES)}
     ours = {name for name in imports(tree) if name in MODULES and name not in pure | set(FORBIDDEN)}
     calls = {called(node) for node in ast.walk(tree) if isinstance(node, ast.Call)}
