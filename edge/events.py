@@ -1,0 +1,277 @@
+"""Tubes become events: an action of one person began, goes on, ended. Pure.
+
+The life of an event. It is found when the action's smoothed score reaches `start_score`, and published as `new` once
+the score has stayed at `keep_score` or above for `min_duration`; it then started when it was found. While it goes on,
+an `update` follows every `update_interval`. A score below `keep_score` does not end it at once: if it comes back within
+`cooldown` the same event continues, so that a flickering score makes one event and not many. After `cooldown` it ends
+("score"), and it ends when its tube does ("lost") or its camera is closed. It ended when the action was last really
+seen, not when that became known: extrapolated boxes and the cooldown do not count as duration.
+
+Every person may have several events at a time, one for each action. Durations are measured by the monotonic clock.
+"""
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.boxes import clip
+from edge.detector import frame_size
+from edge.sources import Frame
+from edge.tubes import TubeBox
+
+EventType = Literal["new", "update", "end"]
+Polygon = Sequence[tuple[float, float]]  # at least three corners (x, y), 0..1 of the frame's width and height
+Key = tuple[int, int]  # tube, label
+
+NAMESPACE = uuid.UUID("6f1c0f6e-6a0a-5f43-9d55-0d2d0a9b7c11")  # of event ids; any fixed one would do
+
+
+@dataclass(frozen=True)
+class ActionSettings:
+    """When an event of an action begins, goes on and ends. ValueError where `keep_score` is above `start_score`."""
+
+    start_score: float = 0.5  # 0..1
+    keep_score: float = 0.3  # 0..1, at most start_score
+    min_duration: float = 0.5  # seconds at keep_score or above before an event is published
+    cooldown: float = 2.0  # seconds below keep_score before it ends
+    update_interval: float = 1.0  # seconds between two updates; 0: none
+
+    def __post_init__(self) -> None:
+        if self.keep_score > self.start_score:
+            raise ValueError(f"keep_score {self.keep_score} is above start_score {self.start_score}: lower it")
+
+
+@dataclass(frozen=True)
+class EventSettings:
+    """Settings of one camera: of all actions, of those that differ by name, and its zones by name."""
+
+    default: ActionSettings = field(default_factory=ActionSettings)
+    actions: Mapping[str, ActionSettings] = field(default_factory=dict)
+    zones: Mapping[str, Polygon] = field(default_factory=dict)
+
+    def of(self, action: str) -> ActionSettings:
+        """What holds for one action."""
+        return self.actions.get(action, self.default)
+
+
+@dataclass(frozen=True, eq=False)
+class Event:
+    """One step in the life of an event. `score`, `box`, `zones` and `observed` are of the person's latest frame."""
+
+    type: EventType
+    event_id: str  # the same in all steps
+    seq: int  # 0, 1, 2 …
+    tube: int
+    action: str
+    score: float  # 0..1
+    top_score: float  # 0..1, the best so far
+    started_unix: float  # seconds
+    started_monotonic: float  # seconds
+    ended_unix: float | None  # seconds, when the action was last seen; None before the end
+    duration: float  # seconds from the start until the action was last seen
+    box: NDArray[np.float32]  # (4,), x1 y1 x2 y2, pixels, inside the frame
+    frame_size: tuple[int, int]  # (width, height), pixels
+    zones: tuple[str, ...]  # those that the box's foot stands in
+    observed: bool  # False where the box is extrapolated
+    frame_index: int  # of the frame that led to this step
+    t_capture: float  # unix time of that frame, or of the closing
+    reason_ended: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A person in one frame, doing one action."""
+
+    score: float
+    box: NDArray[np.float32]  # (4,), clipped to the frame
+    frame_size: tuple[int, int]
+    zones: tuple[str, ...]
+    observed: bool
+    index: int
+    unix: float
+    monotonic: float
+
+
+@dataclass(frozen=True, eq=False)
+class Episode:
+    """One action of one tube, an event as soon as it is published and has an id; until then `event_id` is empty.
+
+    `first`: where it was found; `last`: the newest frame; `seen`: the last frame in which the action was seen.
+    `kept`: when the score was last high enough; `published`: when the last step was; both monotonic, s.
+    """
+
+    tube: int
+    action: str
+    first: Look
+    last: Look
+    seen: Look
+    kept: float
+    top_score: float
+    event_id: str = ""
+    seq: int = -1
+    published: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class EventState:
+    """What is carried from frame to frame. `begun`: how many events have been published so far."""
+
+    seed: str
+    begun: int = 0
+    episodes: Mapping[Key, Episode] = field(default_factory=dict)
+
+
+def initial(seed: str = "") -> EventState:
+    """Nothing happens yet. Event ids are unique among runs with different seeds, the same in runs with the same."""
+    return EventState(seed)
+
+
+def step(
+    state: EventState, tube_boxes: Sequence[TubeBox], frame: Frame, labels: Sequence[str], settings: EventSettings
+) -> tuple[EventState, tuple[Event, ...]]:
+    """What begins, goes on and ends in this frame, given all live tubes in it; ends of lost tubes come first."""
+    boxes = {tube_box.tube: tube_box for tube_box in tube_boxes}
+    lost = [episode for (tube, _), episode in state.episodes.items() if tube not in boxes]
+    events = list(_ended(lost, frame.index, frame.unix_time, "lost"))
+    episodes: dict[Key, Episode] = {}
+    begun = state.begun
+    for key in _keys(state, tube_boxes, labels, settings):
+        rules = settings.of(labels[key[1]])
+        look = _look(boxes[key[0]], key[1], frame, settings)
+        episode = _with_look(state.episodes.get(key), key[0], labels[key[1]], look, rules)
+        verdict = _verdict(episode, rules)
+        if verdict == "new":
+            episode = replace(episode, event_id=_event_id(state.seed, frame.camera, episode, begun))
+            begun += 1
+        if verdict in ("new", "update", "end"):
+            episode = replace(episode, seq=episode.seq + 1, published=look.monotonic)
+            reason = ("score" if look.observed else "lost") if verdict == "end" else None
+            events.append(_event(episode, verdict, frame.index, frame.unix_time, reason))
+        if verdict not in ("drop", "end"):
+            episodes[key] = episode
+    return EventState(state.seed, begun, episodes), tuple(events)
+
+
+def close(state: EventState, unix_time: float, reason: str) -> tuple[Event, ...]:
+    """The ends of all events that go on, because the camera or the program stops ("shutdown") at `unix_time`.
+
+    Begin again with `initial` and another seed.
+    """
+    index = max((episode.last.index for episode in state.episodes.values()), default=0)
+    return _ended(list(state.episodes.values()), index, unix_time, reason)
+
+
+def _keys(
+    state: EventState, tube_boxes: Sequence[TubeBox], labels: Sequence[str], settings: EventSettings
+) -> list[Key]:
+    """What to look at in this frame: by tube, then by label, what goes on and what reaches its start score."""
+    starts = np.array([settings.of(label).start_score for label in labels], np.float32)
+    keys = {key for tube_box in tube_boxes for key in _loud(tube_box, starts)}
+    live = {tube_box.tube for tube_box in tube_boxes}
+    return sorted(keys | {key for key in state.episodes if key[0] in live})
+
+
+def _loud(tube_box: TubeBox, starts: NDArray[np.float32]) -> list[Key]:
+    """The actions that an observed person does loudly enough to begin."""
+    loud = np.flatnonzero(tube_box.class_scores >= starts) if tube_box.observed else ()
+    return [(tube_box.tube, int(label)) for label in loud]
+
+
+def _look(tube_box: TubeBox, label: int, frame: Frame, settings: EventSettings) -> Look:
+    size = frame_size(frame.image)
+    box = clip(tube_box.box[None], *size)[0]
+    return Look(
+        score=float(tube_box.class_scores[label]),
+        box=box,
+        frame_size=size,
+        zones=zones_of(box, size, settings.zones),
+        observed=tube_box.observed,
+        index=frame.index,
+        unix=frame.unix_time,
+        monotonic=frame.monotonic_time,
+    )
+
+
+def zones_of(box: NDArray[np.float32], size: tuple[int, int], zones: Mapping[str, Polygon]) -> tuple[str, ...]:
+    """Names of the zones that hold the middle of the box's lower edge, their own edges included.
+
+    `box` (4,) in pixels of a frame of `size` (width, height).
+    """
+    foot = (float(box[0] + box[2]) / 2 / size[0], float(box[3]) / size[1])
+    return tuple(
+        name
+        for name, polygon in zones.items()
+        if cv2.pointPolygonTest(np.array(polygon, np.float32), foot, measureDist=False) >= 0
+    )
+
+
+def _with_look(episode: Episode | None, tube: int, action: str, look: Look, rules: ActionSettings) -> Episode:
+    """The episode after one more look, or a new one."""
+    if episode is None:
+        return Episode(tube, action, first=look, last=look, seen=look, kept=look.monotonic, top_score=look.score)
+    kept = look.score >= rules.keep_score
+    return replace(
+        episode,
+        last=look,
+        seen=look if kept and look.observed else episode.seen,
+        kept=look.monotonic if kept else episode.kept,
+        top_score=max(episode.top_score, look.score),
+    )
+
+
+def _verdict(episode: Episode, rules: ActionSettings) -> EventType | Literal["drop"] | None:
+    """What to do about an episode after its last look; None: nothing."""
+    now = episode.last.monotonic
+    kept = episode.last.score >= rules.keep_score
+    if not episode.event_id:
+        if not kept:
+            return "drop"
+        return "new" if now - episode.first.monotonic >= rules.min_duration else None
+    if not kept:
+        return "end" if now - episode.kept >= rules.cooldown else None
+    return "update" if 0 < rules.update_interval <= now - episode.published else None
+
+
+def _ended(episodes: Sequence[Episode], index: int, unix_time: float, reason: str) -> tuple[Event, ...]:
+    """Ends of those episodes that have been published, whose people are not seen any more."""
+    return tuple(
+        _event(replace(episode, seq=episode.seq + 1), "end", index, unix_time, reason)
+        for episode in episodes
+        if episode.event_id
+    )
+
+
+def _event(episode: Episode, kind: EventType, index: int, unix_time: float, reason: str | None) -> Event:
+    last = episode.last
+    return Event(
+        type=kind,
+        event_id=episode.event_id,
+        seq=episode.seq,
+        tube=episode.tube,
+        action=episode.action,
+        score=last.score,
+        top_score=episode.top_score,
+        started_unix=episode.first.unix,
+        started_monotonic=episode.first.monotonic,
+        ended_unix=episode.seen.unix if kind == "end" else None,
+        duration=episode.seen.monotonic - episode.first.monotonic,
+        box=last.box,
+        frame_size=last.frame_size,
+        zones=last.zones,
+        observed=last.observed and index == last.index,
+        frame_index=index,
+        t_capture=unix_time,
+        reason_ended=reason,
+    )
+
+
+def _event_id(seed: str, camera: str, episode: Episode, ordinal: int) -> str:
+    """A UUID (version 5) of what makes an event this one."""
+    name = json.dumps([seed, camera, episode.tube, episode.action, ordinal])
+    return str(uuid.uuid5(NAMESPACE, name))
