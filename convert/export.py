@@ -1,0 +1,103 @@
+"""Checkpoint → ONNX, decoding in the graph, manifest in the metadata, checked against torch. Shell."""
+
+import io
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+
+from edge import engine as engines
+from edge import manifest as manifests
+from edge.engine import OUTPUTS, Engine
+from edge.manifest import Manifest
+from train import checkpoint as checkpoints
+from train.checkpoint import Checkpoint
+from train.model import Decoder
+
+OPSET = 17
+SCORE_TOLERANCE = 1e-3
+BOX_TOLERANCE = 0.1  # input pixels
+
+
+class ExportError(Exception):
+    """A model that was not exported."""
+
+
+def export(path: Path, target: Path, changes: Mapping[str, Any] = {}) -> Manifest:  # noqa: B006  a Mapping is not written to
+    """Write the checkpoint at `path` as an ONNX model to `target`; `changes` replace fields of its manifest.
+
+    The file appears only after ONNX Runtime gave what torch gives. Raises CheckpointError, ExportError, EngineError.
+    """
+    checkpoint = checkpoints.load(path)
+    manifest = replace(checkpoint.manifest, **changes)
+    model = onnx.load_from_string(_graph(checkpoint))
+    onnx.helper.set_model_props(model, {manifests.METADATA_KEY: manifests.to_json(manifest)})
+    partial = target.with_suffix(".partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        onnx.save(model, partial)
+        _compare(checkpoints.engine(path), engines.load(partial, threads=2))
+        partial.replace(target)
+    except OSError as error:
+        raise ExportError(f"{target}: cannot be written ({error.strerror}); choose another -o") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return manifest
+
+
+def _graph(checkpoint: Checkpoint) -> bytes:
+    """The decoder as ONNX with a dynamic batch, batch norms folded."""
+    manifest = checkpoint.manifest
+    decoder = Decoder(checkpoints.detector(checkpoint), manifest.top_k).eval()
+    image = torch.zeros(1, manifest.channels, manifest.height, manifest.width)
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the exporter that needs no further package
+        torch.onnx.export(
+            decoder,
+            (image,),
+            buffer,
+            input_names=["image"],
+            output_names=list(OUTPUTS),
+            dynamic_axes={name: {0: "batch"} for name in ("image", *OUTPUTS)},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    return buffer.getvalue()
+
+
+def _compare(reference: Engine, exported: Engine) -> None:
+    """Raise ExportError unless both see the same in two images of noise."""
+    manifest = reference.manifest
+    shape = (2, manifest.channels, manifest.height, manifest.width)
+    image = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    expected, got = reference.infer({"image": image}), exported.infer({"image": image})
+    scores = float(np.abs(expected["scores"] - got["scores"]).max())
+    boxes = max(_farthest(_rows(expected, i), _rows(got, i)) for i in range(len(image)))
+    if scores > SCORE_TOLERANCE or boxes > BOX_TOLERANCE:
+        raise ExportError(
+            f"the exported model differs from torch by {scores:.2g} in scores and {boxes:.2g} pixels in boxes "
+            f"(allowed {SCORE_TOLERANCE:g} and {BOX_TOLERANCE:g}); use the versions that pyproject.toml pins"
+        )
+
+
+def _rows(outputs: Mapping[str, NDArray[Any]], image: int) -> Mapping[str, NDArray[Any]]:
+    return {name: value[image] for name, value in outputs.items()}
+
+
+def _farthest(expected: Mapping[str, NDArray[Any]], got: Mapping[str, NDArray[Any]]) -> float:
+    """Largest distance, pixels, from a peak's box to the nearest box of its label among the other's peaks.
+
+    Peaks of nearly equal scores may come in another order, and the last few may not come at all.
+    """
+    certain = expected["scores"] > expected["scores"][-1] + 2 * SCORE_TOLERANCE
+    boxes, labels = expected["boxes"][certain], expected["labels"][certain]
+    distances = np.abs(boxes[:, None] - got["boxes"][None]).max(axis=2)  # (N, K)
+    distances[labels[:, None] != got["labels"][None]] = np.inf
+    return float(distances.min(axis=1, initial=np.inf).max(initial=0.0))

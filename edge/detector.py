@@ -1,0 +1,79 @@
+"""Frame ⇄ network: pixels to the network's input, its outputs to detections in the frame. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge import boxes as box_ops
+from edge.manifest import Manifest
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """What the network saw in one frame, scores falling."""
+
+    boxes: NDArray[np.float32]  # (N, 4), x1 y1 x2 y2, pixels of the source frame, clipped to it
+    scores: NDArray[np.float32]  # (N,), 0..1
+    labels: NDArray[np.int64]  # (N,), index into the manifest's labels
+    class_scores: NDArray[np.float32]  # (N, classes), 0..1, of every action at that place
+
+
+def frame_size(image: NDArray[np.uint8]) -> tuple[int, int]:
+    """(width, height) of an (H, W, 3) image, pixels."""
+    return image.shape[1], image.shape[0]
+
+
+def fit(image: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.uint8]:
+    """An (H, W, 3) BGR frame letterboxed to the network's input by CenterNet's affine: (h, w, 3) uint8."""
+    matrix = box_ops.letterbox(frame_size(image), manifest.input_size)
+    return cv2.warpAffine(image, matrix, manifest.input_size, flags=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
+
+
+def standardise(fitted: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.float32]:
+    """An (h, w, 3) uint8 frame of the input size → float32: over 255, minus mean, over std."""
+    gain, lift = _gain_and_lift(manifest)
+    scaled = cv2.multiply(fitted, gain, dtype=cv2.CV_32F)
+    return cv2.add(scaled, lift).astype(np.float32, copy=False)
+
+
+def normalise(image: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.float32]:
+    """An (H, W, 3) uint8 BGR frame of any size → (h, w, 3) float32, as the motion map and the network take it."""
+    return standardise(fit(image, manifest), manifest)
+
+
+def network_input(frame: NDArray[np.float32], motion: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """The input `image` (1, C, h, w) of a normalised (h, w, 3) frame and its motion map, if the model reads one."""
+    parts = [frame] if motion is None else [frame, motion]
+    planes = [plane for part in parts for plane in cv2.split(part)]
+    return np.stack(planes)[None].astype(np.float32, copy=False)
+
+
+def detections(
+    outputs: Mapping[str, NDArray[Any]], size: tuple[int, int], manifest: Manifest, minimum_score: float
+) -> Detections:
+    """Outputs of the network for one frame of `size` (width, height) → detections that score at least `minimum_score`.
+
+    `outputs` has a batch of one: `boxes` (1, K, 4), `scores` (1, K), `labels` (1, K), `class_scores` (1, K, classes).
+    """
+    scores = outputs["scores"][0].astype(np.float32)
+    boxes = outputs["boxes"][0].astype(np.float32)
+    inverse = box_ops.invert(box_ops.letterbox(size, manifest.input_size))
+    inside = box_ops.clip(box_ops.transform(boxes, inverse), *size)
+    kept = (scores >= minimum_score) & (inside[:, 2:] > inside[:, :2]).all(axis=1)
+    return Detections(
+        boxes=inside[kept],
+        scores=scores[kept],
+        labels=outputs["labels"][0][kept].astype(np.int64),
+        class_scores=outputs["class_scores"][0][kept].astype(np.float32),
+    )
+
+
+def _gain_and_lift(manifest: Manifest) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """(pixel / 255 − mean) / std as pixel · gain + lift, per channel, as OpenCV takes scalars."""
+    gain = tuple(1 / (255 * s) for s in manifest.std)
+    lift = tuple(-m / s for m, s in zip(manifest.mean, manifest.std, strict=True))
+    return (*gain, 0.0), (*lift, 0.0)

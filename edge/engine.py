@@ -1,0 +1,127 @@
+"""ONNX Runtime: a model file becomes `infer`, the seam that every runtime shares. Shell."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge import manifest as manifests
+from edge.manifest import Manifest, ManifestError
+
+Infer = Callable[[Mapping[str, NDArray[Any]]], Mapping[str, NDArray[Any]]]
+OUTPUTS = ("boxes", "scores", "labels", "class_scores")
+
+
+class EngineError(Exception):
+    """A model that cannot be run."""
+
+
+@dataclass(frozen=True, eq=False)
+class Engine:
+    """A model ready to run: `infer` takes `image` (B, C, h, w) float32 and returns OUTPUTS by name."""
+
+    infer: Infer
+    manifest: Manifest
+    sha256: str  # of the model's file, hexadecimal
+    runtime: str  # name and version
+
+
+def load(path: Path, threads: int = 0, providers: Sequence[str] = ()) -> Engine:
+    """Open the ONNX model at `path`. Raises EngineError.
+
+    `threads` for one operator, 0 for as many as there are cores; `providers` are ONNX Runtime's
+    execution providers in order of preference, the CPU's always last. The model answers once, on
+    zeros, before this returns.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise EngineError("onnxruntime is not installed: pip install 'korsal-edge[cpu]'") from error
+    if not path.is_file():
+        raise EngineError(f"{path}: no such model; give an ONNX file that korsal-convert wrote")
+    session = _session(onnxruntime, path, threads, providers)
+    manifest = _manifest(session, path)
+    _check_interface(session, manifest, path)
+    loaded = Engine(_runner(session), manifest, sha256_of(path), f"onnxruntime {onnxruntime.__version__}")
+    _answer_once(loaded, path)
+    return loaded
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _session(onnxruntime: Any, path: Path, threads: int, providers: Sequence[str]) -> Any:
+    missing = [name for name in providers if name not in onnxruntime.get_available_providers()]
+    if missing:
+        available = ", ".join(onnxruntime.get_available_providers())
+        raise EngineError(f"model.providers: this onnxruntime has no {missing[0]}; it has {available}")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    chosen = [*providers, "CPUExecutionProvider"]
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=list(dict.fromkeys(chosen)))
+    except Exception as error:  # noqa: BLE001  onnxruntime's exceptions share no other public base
+        raise EngineError(
+            f"{path}: onnxruntime cannot load it ({_first_line(error)}); export or copy it anew"
+        ) from error
+
+
+def _manifest(session: Any, path: Path) -> Manifest:
+    text = session.get_modelmeta().custom_metadata_map.get(manifests.METADATA_KEY)
+    if text is None:
+        raise EngineError(f"{path}: has no korsal-edge manifest; export it with korsal-convert export")
+    try:
+        return manifests.from_json(text)
+    except ManifestError as error:
+        raise EngineError(f"{path}: {error}") from error
+
+
+def _check_interface(session: Any, manifest: Manifest, path: Path) -> None:
+    """The network must be what its manifest says: one input of that shape, the four outputs."""
+    wanted = (manifest.channels, manifest.height, manifest.width)
+    inputs = {i.name: tuple(i.shape[1:]) for i in session.get_inputs()}
+    if inputs != {"image": wanted}:
+        raise EngineError(
+            f"{path}: its input is {inputs}, but its manifest says image {wanted} "
+            "(channels, height, width); export it again"
+        )
+    absent = [name for name in OUTPUTS if name not in {o.name for o in session.get_outputs()}]
+    if absent:
+        raise EngineError(f"{path}: has no output {absent[0]}; export it with korsal-convert export")
+
+
+def _runner(session: Any) -> Infer:
+    def infer(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        return dict(zip(OUTPUTS, session.run(OUTPUTS, dict(inputs)), strict=True))
+
+    return infer
+
+
+def _answer_once(engine: Engine, path: Path) -> None:
+    manifest = engine.manifest
+    zeros = np.zeros((1, manifest.channels, manifest.height, manifest.width), np.float32)
+    try:
+        outputs = engine.infer({"image": zeros})
+    except Exception as error:  # noqa: BLE001  onnxruntime's exceptions share no other public base
+        raise EngineError(f"{path}: does not run ({_first_line(error)}); export it again") from error
+    classes = outputs["class_scores"].shape[-1]
+    if classes != len(manifest.labels):
+        raise EngineError(
+            f"{path}: scores {classes} actions, its manifest names {len(manifest.labels)}; export it again"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0][:200]

@@ -1,0 +1,141 @@
+"""What a model is: labels, input, motion, normalisation, precision, where it comes from. Pure.
+
+It travels as JSON in the ONNX file's metadata and beside an engine, so that a model explains itself.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from edge.motion import MotionSettings
+
+VERSION = 1
+METADATA_KEY = "korsal_edge"  # of the ONNX file's metadata
+CENTERNET_MEAN = (0.40789654, 0.44719302, 0.47026115)  # BGR, of 0..1
+CENTERNET_STD = (0.28863828, 0.27408164, 0.27809835)
+INPUT_MULTIPLE = 32
+
+
+class ManifestError(ValueError):
+    """A manifest that is missing, of another version, or wrong."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One model. `mean` and `std` are B, G, R of frames from 0 to 1; sizes are pixels of the network's input."""
+
+    name: str
+    labels: tuple[str, ...]
+    height: int
+    width: int
+    motion: MotionSettings = MotionSettings()
+    mean: tuple[float, float, float] = CENTERNET_MEAN
+    std: tuple[float, float, float] = CENTERNET_STD
+    stride: int = 4
+    top_k: int = 100
+    precision: str = "fp32"
+    licence: str = ""
+    training: Mapping[str, Any] = field(default_factory=dict)  # data, split, scores; for people to read
+
+    @property
+    def channels(self) -> int:
+        """Of the network's input: three of the frame, three of the motion map where there is one."""
+        return 3 if self.motion.kind == "none" else 6
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(width, height), pixels."""
+        return self.width, self.height
+
+
+def to_json(manifest: Manifest) -> str:
+    """The manifest as JSON text; `from_json` is its inverse."""
+    return json.dumps({"version": VERSION, **asdict(manifest)}, ensure_ascii=False, sort_keys=True)
+
+
+def from_json(text: str) -> Manifest:
+    """Read what `to_json` wrote. Raises ManifestError with every fault of it in one sentence."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"the manifest is not JSON ({error}); export the model again") from error
+    if not isinstance(content, dict):
+        raise ManifestError("the manifest is not a JSON object; export the model again")
+    if content.pop("version", None) != VERSION:
+        raise ManifestError(f"the manifest is not of version {VERSION}; export the model again with this korsal-edge")
+    faults = _faults(content)
+    if faults:
+        raise ManifestError(f"the manifest is wrong: {'; '.join(faults)}; export the model again")
+    motion = MotionSettings(**content.pop("motion"))
+    rest = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+    return Manifest(motion=motion, **rest)
+
+
+def _faults(content: Mapping[str, Any]) -> list[str]:
+    names = {f.name for f in fields(Manifest)}
+    faults = [f"{name} is missing" for name in sorted(names - content.keys())]
+    faults += [f"{name} is unknown" for name in sorted(map(str, content.keys() - names))]
+    return faults or [f"{name} {fault}" for name, check in _CHECKS.items() if (fault := check(content[name]))]
+
+
+def _text(value: Any) -> str:
+    return "" if isinstance(value, str) else "is no text"
+
+
+def _labels(value: Any) -> str:
+    good = isinstance(value, list) and value and all(isinstance(v, str) and v for v in value)
+    return "" if good and len(set(value)) == len(value) else "is no list of distinct names"
+
+
+def _positive(value: Any) -> str:
+    return "" if type(value) is int and 0 < value <= 4096 else "is no whole number from 1 to 4096"
+
+
+def _side(value: Any) -> str:
+    return _positive(value) or ("" if value % INPUT_MULTIPLE == 0 else f"is no multiple of {INPUT_MULTIPLE}")
+
+
+def _colour(value: Any) -> str:
+    good = isinstance(value, list) and len(value) == 3
+    numbers = good and all(type(v) in (int, float) and math.isfinite(v) for v in value)
+    return "" if numbers else "is no list of three numbers"
+
+
+def _spread(value: Any) -> str:
+    return _colour(value) or ("" if min(value) > 0 else "is not above zero")
+
+
+def _motion(value: Any) -> str:
+    if not isinstance(value, dict) or value.keys() != {f.name for f in fields(MotionSettings)}:
+        return "does not hold kind, shifts and gap"
+    if not isinstance(value["shifts"], bool):
+        return "shifts is neither true nor false"
+    if fault := _positive(value["gap"]):
+        return f"gap {fault}"
+    try:
+        MotionSettings(**value)
+    except ValueError as error:
+        return f"is wrong: {error}"
+    return ""
+
+
+def _object(value: Any) -> str:
+    return "" if isinstance(value, dict) else "is no object"
+
+
+_CHECKS = {
+    "name": _text,
+    "labels": _labels,
+    "height": _side,
+    "width": _side,
+    "motion": _motion,
+    "mean": _colour,
+    "std": _spread,
+    "stride": _positive,
+    "top_k": _positive,
+    "precision": _text,
+    "licence": _text,
+    "training": _object,
+}

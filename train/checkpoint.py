@@ -1,0 +1,98 @@
+"""Checkpoints: weights, the settings they were trained with, and what training needs to go on. Shell."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edge import manifest as manifests
+from edge.engine import Engine, sha256_of
+from edge.manifest import Manifest, ManifestError
+from train.model import Decoder, Detector
+
+VERSION = 1
+
+
+class CheckpointError(Exception):
+    """A checkpoint that cannot be read, or of another kind."""
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A trained detector; `progress` is what `korsal-train --resume` needs, empty in one made for release."""
+
+    manifest: Manifest
+    weights: Mapping[str, Tensor]
+    settings: Mapping[str, Any]  # of the training, for people to read
+    progress: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save(checkpoint: Checkpoint, path: Path) -> None:
+    """Write `checkpoint`; the file appears whole or not at all. Raises CheckpointError."""
+    partial = path.with_suffix(".partial")
+    content = {
+        "korsal_edge": VERSION,
+        "manifest": manifests.to_json(checkpoint.manifest),
+        "weights": dict(checkpoint.weights),
+        "settings": dict(checkpoint.settings),
+        "progress": dict(checkpoint.progress),
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(content, partial)
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:
+        partial.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"{path}: cannot be written ({error}); free disk space or choose another --out"
+        ) from error
+
+
+def load(path: Path) -> Checkpoint:
+    """Read what `save` wrote, executing nothing a pickle may carry. Raises CheckpointError."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: no such file; give a .pt that korsal-train wrote") from error
+    except Exception as error:  # noqa: BLE001  torch.load raises whatever a foreign file makes its readers raise
+        raise CheckpointError(f"{path}: not a checkpoint ({_first_line(error)}); give one of korsal-train") from error
+    if not isinstance(content, dict) or content.get("korsal_edge") != VERSION:
+        raise CheckpointError(f"{path}: not a checkpoint of korsal-train, version {VERSION}; train or convert it again")
+    try:
+        manifest = manifests.from_json(content["manifest"])
+    except ManifestError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    return Checkpoint(manifest, content["weights"], content["settings"], content["progress"])
+
+
+def detector(checkpoint: Checkpoint) -> Detector:
+    """The network with its weights, in evaluation mode. Raises CheckpointError where they do not fit."""
+    network = Detector(len(checkpoint.manifest.labels), checkpoint.manifest.channels)
+    try:
+        network.load_state_dict(dict(checkpoint.weights))
+    except RuntimeError as error:
+        raise CheckpointError(f"the weights are of another network: {error}") from error
+    return network.eval()
+
+
+def engine(path: Path) -> Engine:
+    """A checkpoint run by torch, behind the same seam as ONNX Runtime. Raises CheckpointError."""
+    checkpoint = load(path)
+    decoder = Decoder(detector(checkpoint), checkpoint.manifest.top_k).eval()
+
+    def infer(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        with torch.inference_mode():
+            outputs = decoder(torch.from_numpy(np.ascontiguousarray(inputs["image"])))
+        names = ("boxes", "scores", "labels", "class_scores")
+        return {name: value.numpy() for name, value in zip(names, outputs, strict=True)}
+
+    return Engine(infer, checkpoint.manifest, sha256_of(path), f"torch {torch.__version__}")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0][:200]

@@ -1,0 +1,141 @@
+"""Training samples: which frame, its motion map and its targets; sample number n is always the same. Shell over videos."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from edge import detector, motion
+from edge.manifest import Manifest
+from train import augment
+from train.annotations import VideoAnnotation, at
+from train.augment import AugmentSettings
+from train.targets import Targets, targets
+from train.videos import PackedVideo
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One frame of one video."""
+
+    video: VideoAnnotation
+    frame: int
+
+
+class Chooser:
+    """Draws frames: a class by weight, a video of it, a frame of that, the last two uniformly.
+
+    A class weighs one, and as much more as the share of its frames that hold no action: *when* is
+    what is hard to learn, and only those frames teach it.
+    """
+
+    def __init__(self, videos: Sequence[VideoAnnotation], classes: int) -> None:
+        self.by_class = [[v for v in videos if v.tubes and v.tubes[0].label == c] for c in range(classes)]
+        weights = np.array([1 + idle_share(group) if group else 0.0 for group in self.by_class])
+        self.probability = weights / weights.sum()
+
+    def __call__(self, random: np.random.Generator) -> Choice:
+        group = self.by_class[int(random.choice(len(self.by_class), p=self.probability))]
+        video = group[int(random.integers(len(group)))]
+        return Choice(video, int(random.integers(video.frames)))
+
+
+def idle_share(videos: Sequence[VideoAnnotation]) -> float:
+    """Share of the frames of `videos` without any box."""
+    busy = sum(len({f for tube in v.tubes for f in range(tube.first_frame, tube.end_frame)}) for v in videos)
+    return 1 - busy / sum(v.frames for v in videos)
+
+
+class TrainingSet(Dataset[dict[str, NDArray[Any]]]):
+    """Sample number → network input and targets. The same number gives the same sample, for ever."""
+
+    def __init__(
+        self,
+        videos: Sequence[VideoAnnotation],
+        packed: Mapping[str, PackedVideo],
+        manifest: Manifest,
+        settings: AugmentSettings,
+        seed: int,
+        samples: int,
+    ) -> None:
+        self.choose = Chooser(videos, len(manifest.labels))
+        self.packed = packed
+        self.manifest = manifest
+        self.settings = settings
+        self.seed = seed
+        self.samples = samples
+
+    def __len__(self) -> int:
+        return self.samples
+
+    def __getitem__(self, number: int) -> dict[str, NDArray[Any]]:
+        random = np.random.default_rng((self.seed, number))
+        choice = self.choose(random)
+        return sample(choice, self.packed[choice.video.name], self.manifest, self.settings, random)
+
+
+class FrameSet(Dataset[dict[str, NDArray[Any]]]):
+    """Chosen frames, unaugmented: for validation while training."""
+
+    def __init__(self, choices: Sequence[Choice], packed: Mapping[str, PackedVideo], manifest: Manifest) -> None:
+        self.choices = choices
+        self.packed = packed
+        self.manifest = manifest
+
+    def __len__(self) -> int:
+        return len(self.choices)
+
+    def __getitem__(self, number: int) -> dict[str, NDArray[Any]]:
+        choice = self.choices[number]
+        random = np.random.default_rng(number)
+        packed = self.packed[choice.video.name]
+        return sample(choice, packed, self.manifest, augment.NO_AUGMENTATION, random)
+
+
+def sample(
+    choice: Choice,
+    packed: PackedVideo,
+    manifest: Manifest,
+    settings: AugmentSettings,
+    random: np.random.Generator,
+) -> dict[str, NDArray[Any]]:
+    """Network input `image` (C, h, w) float32 and the arrays of `Targets` by name."""
+    current = packed[choice.frame]
+    drawn = augment.draw(settings, detector.frame_size(current), manifest.input_size, random)
+    frame = _network_frame(drawn, current, manifest)
+    cue = _motion(choice.frame, frame, drawn, packed, manifest)
+    found, labels = augment.move(drawn, *at(choice.video, choice.frame), manifest.input_size)
+    grid = (manifest.height // manifest.stride, manifest.width // manifest.stride)
+    goal = targets(found, labels, len(manifest.labels), grid, manifest.stride)
+    return {"image": detector.network_input(frame, cue)[0], **arrays(goal)}
+
+
+def arrays(goal: Targets) -> dict[str, NDArray[np.float32]]:
+    """Targets by name, for batching."""
+    return dict(vars(goal))
+
+
+def _network_frame(drawn: augment.Augmentation, image: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.float32]:
+    return detector.standardise(augment.apply(drawn, image, manifest.input_size), manifest)
+
+
+def _motion(
+    index: int,
+    frame: NDArray[np.float32],
+    drawn: augment.Augmentation,
+    packed: PackedVideo,
+    manifest: Manifest,
+) -> NDArray[np.float32] | None:
+    """The motion map as the pipeline computes it: against the frame `gap` back, the oldest there is, or zeros."""
+    if manifest.motion.kind == "none":
+        return None
+    current = motion.prepare(frame)
+    if index == 0:
+        previous = motion.blank(*frame.shape[:2])
+    else:
+        image = packed[max(index - manifest.motion.gap, 0)]
+        previous = motion.prepare(_network_frame(drawn, image, manifest))
+    return motion.compare(previous, current, manifest.motion)[0]

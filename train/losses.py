@@ -1,0 +1,53 @@
+"""CenterNet's losses, with an IoU loss in the place of L1 for the size."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from train.model import Heads
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    heatmap: float = 1.0
+    size: float = 2.0
+    offset: float = 0.5
+
+
+def focal_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Penalty-reduced pixel-wise focal loss, alpha 2, beta 4 (Zhou et al. 2019, eq. 1).
+
+    `logits` and `target` are (B, classes, h, w); places with target 1 are the positives. The sum
+    is divided by the number of positives in the batch, or by 1 where there is none.
+    """
+    positive = (target == 1).float()
+    probability = torch.sigmoid(logits)
+    found = F.logsigmoid(logits) * (1 - probability).square() * positive
+    silent = F.logsigmoid(-logits) * probability.square() * (1 - target).pow(4) * (1 - positive)
+    return -(found.sum() + silent.sum()) / positive.sum().clamp(min=1)
+
+
+def size_loss(size: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """1 − IoU of boxes that share their centre, weighted mean; sizes (B, 2, h, w), weight (B, h, w)."""
+    intersection = torch.minimum(size, target).prod(dim=1)
+    union = size.prod(dim=1) + target.prod(dim=1) - intersection
+    iou = intersection / union.clamp(min=1e-6)
+    return ((1 - iou) * weight).sum() / weight.sum().clamp(min=1)
+
+
+def offset_loss(offset: Tensor, target: Tensor, centre: Tensor) -> Tensor:
+    """L1 at the cells that hold a centre; offsets (B, 2, h, w), centre (B, h, w)."""
+    distance = (offset - target).abs().sum(dim=1)
+    return (distance * centre).sum() / centre.sum().clamp(min=1)
+
+
+def losses(heads: Heads, batch: Mapping[str, Tensor], weights: LossWeights) -> dict[str, Tensor]:
+    """Weighted terms by name; their sum is what is minimised. `batch` holds `Targets`, stacked."""
+    return {
+        "heatmap": weights.heatmap * focal_loss(heads.heatmap.float(), batch["heatmap"]),
+        "size": weights.size * size_loss(heads.size.float(), batch["size"], batch["size_weight"]),
+        "offset": weights.offset * offset_loss(heads.offset.float(), batch["offset"], batch["centre"]),
+    }

@@ -1,0 +1,88 @@
+"""CenterNet targets: boxes of one frame → heatmap, sizes and offsets on the stride-4 grid. Pure."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+MINIMUM_IOU = 0.7  # of a box whose corners are off by one radius: CornerNet's choice, kept by CenterNet
+NEAR_CENTRE = 0.6  # cells with at least this heatmap value learn the size too
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """What the network should say of one frame, on a grid of h × w cells."""
+
+    heatmap: NDArray[np.float32]  # (classes, h, w), 1 at box centres, Gaussian around
+    size: NDArray[np.float32]  # (2, h, w), box width and height in cells, where size_weight > 0
+    size_weight: NDArray[np.float32]  # (h, w), 1 at centres, falling to NEAR_CENTRE around, 0 elsewhere
+    offset: NDArray[np.float32]  # (2, h, w), centre inside its cell, 0..1, where centre > 0
+    centre: NDArray[np.float32]  # (h, w), 1 in the cells that hold a box centre
+
+
+def gaussian_radius(height: float, width: float, minimum_iou: float = MINIMUM_IOU) -> float:
+    """How far, in cells, both corners of a box may be off so that its IoU stays at least `minimum_iou`.
+
+    The smallest of the three cases of Law & Deng 2018 (CornerNet, section 3.2): both corners
+    shifted the same way, both inside, both outside; each the smaller root of its quadratic.
+    """
+    perimeter = height + width
+    area = height * width
+    shifted = _smaller_root(1.0, perimeter, area * (1 - minimum_iou) / (1 + minimum_iou))
+    inside = _smaller_root(4.0, 2 * perimeter, (1 - minimum_iou) * area)
+    outside = (-perimeter + np.sqrt(perimeter**2 + 4 * area * (1 / minimum_iou - 1))) / 4
+    return float(max(min(shifted, inside, outside), 0.0))
+
+
+def _smaller_root(a: float, b: float, c: float) -> float:
+    """Smaller root of a·r² − b·r + c = 0."""
+    return float((b - np.sqrt(b * b - 4 * a * c)) / (2 * a))
+
+
+def targets(
+    boxes: NDArray[np.float32], labels: NDArray[np.int64], classes: int, grid: tuple[int, int], stride: int
+) -> Targets:
+    """Targets for `boxes` (N, 4), x1 y1 x2 y2 in input pixels, on `grid` = (h, w) cells of `stride` pixels.
+
+    Boxes whose centre lies outside the grid, and empty boxes, leave no trace. Where two boxes of
+    one class overlap, the heatmap takes the larger value; where two claim one cell's size, the
+    smaller box wins, for it is the one that would else be lost.
+    """
+    h, w = grid
+    out = Targets(
+        heatmap=np.zeros((classes, h, w), np.float32),
+        size=np.zeros((2, h, w), np.float32),
+        size_weight=np.zeros((h, w), np.float32),
+        offset=np.zeros((2, h, w), np.float32),
+        centre=np.zeros((h, w), np.float32),
+    )
+    scaled = boxes.astype(np.float32) / stride
+    sizes = scaled[:, 2:] - scaled[:, :2]
+    for i in np.argsort(-sizes.prod(axis=1), kind="stable"):
+        centre = (scaled[i, :2] + scaled[i, 2:]) / 2
+        column, row = (int(v) for v in np.floor(centre))
+        if sizes[i].min() > 0 and 0 <= column < w and 0 <= row < h:
+            _draw(out, int(labels[i]), (row, column), centre - np.floor(centre), sizes[i])
+    return out
+
+
+def _draw(
+    out: Targets, label: int, cell: tuple[int, int], offset: NDArray[np.float32], size: NDArray[np.float32]
+) -> None:
+    """Write one box into `out`."""
+    row, column = cell
+    h, w = out.centre.shape
+    radius = int(gaussian_radius(float(np.ceil(size[1])), float(np.ceil(size[0]))))
+    sigma = (2 * radius + 1) / 6
+    top, bottom = max(row - radius, 0), min(row + radius + 1, h)
+    left, right = max(column - radius, 0), min(column + radius + 1, w)
+    y = np.arange(top, bottom, dtype=np.float32)[:, None] - row
+    x = np.arange(left, right, dtype=np.float32)[None, :] - column
+    gaussian = np.exp(-(x * x + y * y) / (2 * sigma * sigma)).astype(np.float32)
+    window = (slice(top, bottom), slice(left, right))
+    np.maximum(out.heatmap[label][window], gaussian, out=out.heatmap[label][window])
+    near = gaussian >= NEAR_CENTRE
+    out.size_weight[window][near] = gaussian[near]
+    out.size[(slice(None), *window)][:, near] = size[:, None]
+    out.offset[:, row, column] = offset
+    out.centre[row, column] = 1.0

@@ -1,0 +1,58 @@
+"""Frame-mAP on chosen frames while training: the network alone, no tubes. Shell over torch."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
+from edge import boxes as box_ops
+from edge.manifest import Manifest
+from train import metrics
+from train.annotations import at
+from train.data import FrameSet
+from train.metrics import FrameBoxes
+from train.model import Decoder, Detector
+
+BATCH = 32
+MINIMUM_SCORE = 0.01
+
+
+def frame_average_precision(network: Detector, frames: FrameSet, manifest: Manifest, workers: int) -> list[float]:
+    """Frame-AP@0.5 by the `voc` rule for each label, percent; nan for a label that `frames` do not show."""
+    predicted = _predict(network, frames, manifest, workers)
+    curves = metrics.frame_curves(predicted, _truth(frames, manifest), len(manifest.labels))
+    return [100 * metrics.voc_average_precision(curve) for curve in curves]
+
+
+@torch.inference_mode()
+def _predict(network: Detector, frames: FrameSet, manifest: Manifest, workers: int) -> FrameBoxes:
+    decoder = Decoder(network, manifest.top_k).eval()
+    device = next(network.parameters()).device
+    rows: list[tuple[NDArray[Any], ...]] = []
+    start = 0
+    for batch in DataLoader(frames, BATCH, num_workers=workers):
+        image = batch["image"].to(device).contiguous(memory_format=torch.channels_last)
+        boxes, scores, labels, _ = (value.cpu().numpy() for value in decoder(image))
+        kept = scores >= MINIMUM_SCORE
+        number = np.repeat(np.arange(start, start + len(scores)), kept.sum(axis=1))
+        rows.append((number, labels[kept], boxes[kept], scores[kept]))
+        start += len(scores)
+    return FrameBoxes(*(np.concatenate(column) for column in zip(*rows, strict=True)))
+
+
+def _truth(frames: FrameSet, manifest: Manifest) -> FrameBoxes:
+    """Ground truth in input pixels, where predictions are too."""
+    found = [_boxes(frames, number, manifest) for number in range(len(frames))]
+    counts = [len(labels) for _, labels in found]
+    boxes = np.concatenate([boxes for boxes, _ in found])
+    labels = np.concatenate([labels for _, labels in found])
+    return FrameBoxes(np.repeat(np.arange(len(found)), counts), labels, boxes, np.ones(len(labels), np.float32))
+
+
+def _boxes(frames: FrameSet, number: int, manifest: Manifest) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    choice = frames.choices[number]
+    boxes, labels = at(choice.video, choice.frame)
+    matrix = box_ops.letterbox(frames.packed[choice.video.name].size, manifest.input_size)
+    return box_ops.transform(boxes, matrix), labels

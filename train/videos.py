@@ -1,0 +1,71 @@
+"""Decoded training frames: each video once as JPEGs in one file, so that any frame is one short read. Shell."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from edge.video_file import read_file
+
+JPEG_QUALITY = 95
+
+
+class FrameError(Exception):
+    """Frames that cannot be read or written."""
+
+
+class PackedVideo:
+    """Random access to the frames of a packed video.
+
+    File: int64 count, int64 × (count + 1) offsets from the end of this table, then the JPEGs.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        count = int(np.fromfile(path, np.int64, 1)[0])
+        self.offsets = np.fromfile(path, np.int64, count + 1, offset=8)
+        self.size: tuple[int, int] = self[0].shape[1::-1]  # (width, height) of its frames, pixels
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        """Frame `index`, (H, W, 3) BGR; the last one where the index lies beyond it (annotations may)."""
+        index = min(index, len(self) - 1)
+        start, end = self.offsets[index : index + 2]
+        content = np.fromfile(self.path, np.uint8, int(end - start), offset=8 * (len(self.offsets) + 1) + int(start))
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR)
+        if image is None:
+            raise FrameError(f"{self.path}: frame {index} is damaged; delete the file, it is made anew")
+        return image.astype(np.uint8, copy=False)
+
+
+def pack(video: Path, packed: Path) -> None:
+    """Decode `video` into `packed`; the file appears whole or not at all. Raises CaptureError, FrameError."""
+    jpegs = []
+    for frame in read_file(video, video.stem):
+        written, content = cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        if not written:
+            raise FrameError(f"{video}: frame {frame.index} cannot be written as JPEG")
+        jpegs.append(content.tobytes())
+    offsets = np.cumsum([0, *map(len, jpegs)], dtype=np.int64)
+    packed.parent.mkdir(parents=True, exist_ok=True)
+    partial = packed.with_suffix(".partial")
+    try:
+        partial.write_bytes(np.int64(len(jpegs)).tobytes() + offsets.tobytes() + b"".join(jpegs))
+        partial.replace(packed)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise FrameError(f"{packed}: cannot be written ({error.strerror}); choose another --cache") from error
+
+
+def open_packed(videos: Iterable[tuple[str, Path]], cache: Path) -> dict[str, PackedVideo]:
+    """Packed videos by name; what `cache` lacks is packed first, with a progress bar."""
+    wanted = [(name, path, cache / f"{name}.frames") for name, path in videos]
+    missing = [(path, packed) for _, path, packed in wanted if not packed.exists()]
+    for path, packed in tqdm(missing, desc="decoding", unit="video", disable=not missing or None):
+        pack(path, packed)
+    return {name: PackedVideo(packed) for name, _, packed in wanted}
