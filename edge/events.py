@@ -122,14 +122,15 @@ class Episode:
 class EventState:
     """What is carried from frame to frame. `begun`: how many events have been published so far."""
 
+    camera: str
     seed: str
     begun: int = 0
     episodes: Mapping[Key, Episode] = field(default_factory=dict)
 
 
-def initial(seed: str = "") -> EventState:
+def initial(camera: str, seed: str) -> EventState:
     """Nothing happens yet. Event ids are unique among runs with different seeds, the same in runs with the same."""
-    return EventState(seed)
+    return EventState(camera, seed)
 
 
 def step(
@@ -147,7 +148,7 @@ def step(
         episode = _with_look(state.episodes.get(key), key[0], labels[key[1]], look, rules)
         verdict = _verdict(episode, rules)
         if verdict == "new":
-            episode = replace(episode, event_id=_event_id(state.seed, frame.camera, episode, begun))
+            episode = replace(episode, event_id=_event_id(state, episode, begun))
             begun += 1
         if verdict in ("new", "update", "end"):
             episode = replace(episode, seq=episode.seq + 1, published=look.monotonic)
@@ -155,7 +156,7 @@ def step(
             events.append(_event(episode, verdict, frame.index, frame.unix_time, reason))
         if verdict not in ("drop", "end"):
             episodes[key] = episode
-    return EventState(state.seed, begun, episodes), tuple(events)
+    return EventState(state.camera, state.seed, begun, episodes), tuple(events)
 
 
 def close(state: EventState, unix_time: float, reason: str) -> tuple[Event, ...]:
@@ -271,7 +272,7 @@ def _event(episode: Episode, kind: EventType, index: int, unix_time: float, reas
     )
 
 
-def _event_id(seed: str, camera: str, episode: Episode, ordinal: int) -> str:
+def _event_id(state: EventState, episode: Episode, ordinal: int) -> str:
     """A UUID (version 5) of what makes an event this one."""
-    name = json.dumps([seed, camera, episode.tube, episode.action, ordinal])
+    name = json.dumps([state.seed, state.camera, episode.tube, episode.action, ordinal])
     return str(uuid.uuid5(NAMESPACE, name))

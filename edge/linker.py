@@ -81,20 +81,37 @@ class People:
         )
 
 
+def new_people(boxes: NDArray[np.float32], class_scores: NDArray[np.float32], first_tube: int) -> People:
+    """People seen for the first time, standing still, numbered from `first_tube`; (n, 4) boxes, (n, classes) scores."""
+    count = len(boxes)
+    return People(
+        tubes=np.arange(first_tube, first_tube + count, dtype=np.int64),
+        boxes=boxes,
+        velocities=np.zeros((count, 2), np.float32),
+        class_scores=class_scores,
+        hits=np.ones(count, np.int64),
+        missed=np.zeros(count, np.int64),
+    )
+
+
+def nobody() -> People:
+    """No people, and no classes yet."""
+    return new_people(np.zeros((0, 4), np.float32), np.zeros((0, 0), np.float32), 1)
+
+
 @dataclass(frozen=True, eq=False)
 class LinkerState:
-    """What is carried from frame to frame: nothing that grows with time."""
+    """What is carried from frame to frame: nothing that grows with time. Tubes are numbered from 1."""
 
-    frame: int | None  # number of the last frame
-    next_tube: int
-    people: People
+    frame: int | None = None  # number of the last frame
+    next_tube: int = 1
+    people: People = field(default_factory=nobody)
     class_tubes: tuple[korsal_linker.ClassTube, ...] = ()  # of the rule `korsal`
 
 
 def initial() -> LinkerState:
-    """Before the first frame. Tubes are numbered from 1."""
-    nobody = _new_people(np.zeros((0, 4), np.float32), np.zeros((0, 0), np.float32), 1)
-    return LinkerState(frame=None, next_tube=1, people=nobody)
+    """Before the first frame."""
+    return LinkerState()
 
 
 def step(
@@ -144,7 +161,7 @@ def _link(
     followed = _followed(predicted, choice, found, elapsed, settings) if len(choice) else predicted
     unclaimed = np.setdiff1d(np.flatnonzero(found.scores >= settings.high_score), choice)
     unclaimed = unclaimed[: settings.max_people - len(followed.tubes)]
-    born = _new_people(found.boxes[unclaimed], found.class_scores[unclaimed], next_tube)
+    born = new_people(found.boxes[unclaimed], found.class_scores[unclaimed], next_tube)
     everybody = followed.joined(born) if len(followed.tubes) else born  # nobody has no number of classes yet
     return everybody, next_tube + len(unclaimed)
 
@@ -191,19 +208,6 @@ def _followed(
     class_scores[seen] = before + gain * (found.class_scores[choice[seen]] - before)
     people = People(predicted.tubes, boxes, velocities, class_scores, hits, missed)
     return people.where((missed == 0) | ((hits >= settings.min_hits) & (missed <= settings.max_missed)))
-
-
-def _new_people(boxes: NDArray[np.float32], class_scores: NDArray[np.float32], first_tube: int) -> People:
-    """People seen for the first time, standing still."""
-    count = len(boxes)
-    return People(
-        tubes=np.arange(first_tube, first_tube + count, dtype=np.int64),
-        boxes=boxes,
-        velocities=np.zeros((count, 2), np.float32),
-        class_scores=class_scores,
-        hits=np.ones(count, np.int64),
-        missed=np.zeros(count, np.int64),
-    )
 
 
 def _published(people: People) -> tuple[TubeBox, ...]:

@@ -73,14 +73,16 @@ def interrupted(last: Mapping[str, object], published_unix: float) -> dict[str, 
         "seq": seq + 1,
         "ended": iso_time(_unix_time(started) + duration),
         "observed": False,
+        "t_capture": round(published_unix, 3),  # the closing's, as no frame led to this
         "t_publish": round(published_unix, 3),
+        "latency_ms": 0.0,
         "reason_ended": "interrupted",
     }
 
 
 def iso_time(unix_time: float) -> str:
     """A unix time (s) as UTC, ISO 8601 with milliseconds: 2026-01-31T12:00:00.000Z."""
-    text = datetime.fromtimestamp(unix_time, timezone.utc).isoformat(timespec="milliseconds")
+    text = datetime.fromtimestamp(round(unix_time, 3), timezone.utc).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
 
