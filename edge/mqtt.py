@@ -133,7 +133,8 @@ class Publisher:
         if self._stop is None:
             return False
         idle = not self._in_flight and self._inbox.empty() and not self._outbox.pending(0, 1)
-        return idle or self._connection is None or time.monotonic() >= self._stop.deadline
+        hopeless = self._connection is None and self._fault is not None
+        return idle or hopeless or time.monotonic() >= self._stop.deadline
 
     def _receive(self) -> list[Message | Kept | Passing | Stop | Report]:
         """Everything that lies in the inbox; waits a moment where it is empty."""
@@ -230,7 +231,7 @@ class Publisher:
     def _tend(self) -> None:
         """Dial where it is time to; give up on a broker that does not answer."""
         now = time.monotonic()
-        if self._connection is None and self._stop is None and now >= self._dial_at:
+        if self._connection is None and now >= self._dial_at:
             settings = self._settings
             client_id = settings.client_id or f"korsal-edge-{self._topics.device}"
             self._answer_by = now + ANSWER_SECONDS
