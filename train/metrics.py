@@ -223,6 +223,16 @@ def tube_curves(
     return tuple(rows)
 
 
+def joined(tables: Sequence[FrameBoxes]) -> FrameBoxes:
+    """One table below the other; none make an empty one."""
+    return FrameBoxes(
+        np.concatenate([np.zeros(0, np.int64), *(table.frames for table in tables)]),
+        np.concatenate([np.zeros(0, np.int64), *(table.labels for table in tables)]),
+        np.concatenate([np.zeros((0, 4), np.float32), *(table.boxes for table in tables)]),
+        np.concatenate([np.zeros(0, np.float32), *(table.scores for table in tables)]),
+    )
+
+
 def ordered(table: FrameBoxes) -> FrameBoxes:
     """The same rows by falling score; equal scores by frame, then x1, y1, x2, y2."""
     x1, y1, x2, y2 = table.boxes.T

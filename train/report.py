@@ -19,6 +19,7 @@ from train.metrics import (
     confusion_matrix,
     frame_curves,
     in_annotated_frames,
+    joined,
     mean_with_truth,
     pooled,
     tube_curves,
@@ -104,8 +105,8 @@ class Report:
 
 def report(videos: Sequence[VideoResult], labels: Sequence[str], protocol: Protocol) -> Report:
     """Score what was found in all videos together."""
-    truth = _joined([video.truth for video in videos])
-    found = _joined([video.found for video in videos])
+    truth = _numbered([video.truth for video in videos])
+    found = _numbered([video.found for video in videos])
     if protocol.frames == "annotated":
         found = in_annotated_frames(found, truth)
     curves = frame_curves(found, truth, len(labels), FRAME_THRESHOLD)
@@ -163,15 +164,10 @@ def comparison_note(classes: int) -> str:
     return f"Scores on {classes} classes are not comparable with published tables, which have {PUBLISHED_CLASSES}."
 
 
-def _joined(tables: Sequence[FrameBoxes]) -> FrameBoxes:
+def _numbered(tables: Sequence[FrameBoxes]) -> FrameBoxes:
     """All videos in one table; video v's frame f becomes v * 2^32 + f."""
-    numbered = [table.frames + (index << 32) for index, table in enumerate(tables)]
-    return FrameBoxes(
-        np.concatenate([np.zeros(0, np.int64), *numbered]),
-        np.concatenate([np.zeros(0, np.int64), *(table.labels for table in tables)]),
-        np.concatenate([np.zeros((0, 4), np.float32), *(table.boxes for table in tables)]),
-        np.concatenate([np.zeros(0, np.float32), *(table.scores for table in tables)]),
-    )
+    numbered = [replace(table, frames=table.frames + (index << 32)) for index, table in enumerate(tables)]
+    return joined(numbered)
 
 
 def _classes(

@@ -1,0 +1,224 @@
+"""Shell. `korsal-evaluate`: the daemon's own pipeline over the videos of a split, scored against its annotations."""
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from tqdm import tqdm
+
+import edge
+from edge import engine as engines
+from edge.engine import Engine, EngineError
+from edge.video_file import CaptureError
+from train.annotations import AnnotationError, DataSet, VideoAnnotation, held_out, load_ucf24
+from train.observation import MINIMUM_SCORE, LinkerKind, observe
+from train.plots import PlotError, confusion, precision_recall_curves
+from train.report import FrameSet, Protocol, Report, Rule, VideoResult, as_json, as_table, comparison_note, report
+
+Split = Literal["test", "train", "validation"]
+
+
+class EvaluationError(Exception):
+    """An evaluation that cannot be done; the message names what is in the way and the cure."""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One video to run a model over; `labels` are those that count, `threads` those of one operator."""
+
+    model: Path
+    threads: int
+    annotation: VideoAnnotation
+    video: Path
+    labels: tuple[str, ...]
+    linker: LinkerKind
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        _evaluate(options)
+    except (AnnotationError, CaptureError, EngineError, EvaluationError, PlotError) as error:
+        print(f"korsal-evaluate: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("korsal-evaluate: stopped, nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    engine = open_model(options.model, threads=1)
+    data = load_ucf24(options.data)
+    check_labels(engine.manifest.labels, data.labels, options.model)
+    chosen = thinned(of_split(data, options.split), options.limit)
+    jobs = min(options.jobs or len(os.sched_getaffinity(0)), len(chosen))
+    tasks = _tasks(options.model, data, chosen, options.linker, jobs)
+    _make_room(options.json, options.plots)
+    scores = report(list(_results(tasks, jobs)), data.labels, Protocol(options.rule, options.frames, options.threshold))
+    circumstances = {
+        "data": f"UCF101-24 split 1, {options.split}",
+        "videos": len(chosen),
+        "videos_of_split": len(of_split(data, options.split)),
+        "linker": options.linker,
+        "minimum_score": MINIMUM_SCORE,
+        "model": {"name": engine.manifest.name, "sha256": engine.sha256, "runtime": engine.runtime},
+        "version": edge.__version__,
+    }
+    _write(scores, circumstances, options)
+
+
+def open_model(path: Path, threads: int) -> Engine:
+    """An `.onnx` model by ONNX Runtime or a `.pt` checkpoint by torch. Raises EngineError, EvaluationError."""
+    if path.suffix == ".onnx":
+        return engines.load(path, threads)
+    if path.suffix != ".pt":
+        raise EvaluationError(f"{path}: neither .onnx nor .pt; give a model of korsal-convert or korsal-train")
+    from train import checkpoint  # torch, which an .onnx model does without
+
+    try:
+        return checkpoint.engine(path)
+    except checkpoint.CheckpointError as error:
+        raise EvaluationError(str(error)) from error
+
+
+def check_labels(known: Sequence[str], wanted: Sequence[str], model: Path) -> None:
+    """EvaluationError where the model does not know a class of the data."""
+    missing = [label for label in wanted if label not in known]
+    if missing:
+        raise EvaluationError(
+            f"{model}: does not know {', '.join(missing)} (it knows {', '.join(known)}); "
+            f"leave only folders of its actions in videos/, or train it on this data"
+        )
+
+
+def of_split(data: DataSet, split: Split) -> tuple[VideoAnnotation, ...]:
+    """The videos of a split; `validation` is the groups of the training list that korsal-train holds out."""
+    if split == "test":
+        return data.test
+    training, validation = held_out(data.train)
+    return training if split == "train" else validation
+
+
+def thinned(videos: Sequence[VideoAnnotation], limit: int | None) -> tuple[VideoAnnotation, ...]:
+    """At most `limit` videos, evenly over the list, which is ordered by class. Raises EvaluationError where none is."""
+    if not videos:
+        raise EvaluationError("this split holds no video; check trainlist.txt, testlist.txt and the groups in them")
+    count = min(limit or len(videos), len(videos))
+    return tuple(videos[index * len(videos) // count] for index in range(count))
+
+
+def _tasks(
+    model: Path, data: DataSet, videos: Sequence[VideoAnnotation], linker: LinkerKind, jobs: int
+) -> tuple[Task, ...]:
+    missing = [data.video(video.name) for video in videos if not data.video(video.name).exists()]
+    if missing:
+        raise EvaluationError(
+            f"{missing[0].with_suffix('.mp4')}: no such file, nor .avi ({len(missing)} of {len(videos)} videos are "
+            f"missing); put the videos of UCF101 at {data.videos}/<Class>/"
+        )
+    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
+    return tuple(Task(model, threads, video, data.video(video.name), data.labels, linker) for video in videos)
+
+
+def _results(tasks: Sequence[Task], jobs: int) -> Iterator[VideoResult]:
+    """What was found in each video, in order, with a progress bar on a terminal."""
+    with tqdm(total=len(tasks), desc="evaluating", unit="video", disable=None) as progress:
+        for result in _in_processes(tasks, jobs) if jobs > 1 else map(_watch, tasks):
+            progress.update()
+            yield result
+
+
+def _in_processes(tasks: Sequence[Task], jobs: int) -> Iterator[VideoResult]:
+    # spawned, not forked: the runtimes' threads do not survive a fork
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield from pool.map(_watch, tasks)
+        except BrokenProcessPool as error:
+            raise EvaluationError("a worker process died, for lack of memory perhaps; try --jobs 1") from error
+
+
+def _watch(task: Task) -> VideoResult:
+    return observe(task.annotation, task.video, _engine(task.model, task.threads), task.labels, task.linker)
+
+
+@lru_cache(maxsize=1)
+def _engine(model: Path, threads: int) -> Engine:
+    """One engine for each worker process."""
+    return open_model(model, threads)
+
+
+def _make_room(json_path: Path | None, plots: Path | None) -> None:
+    """Before the long part, so that nothing found is lost for want of a folder."""
+    if json_path is not None and json_path.is_dir():
+        raise EvaluationError(f"{json_path}: is a folder; give --json a file to write")
+    for folder in (json_path and json_path.parent, plots):
+        try:
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EvaluationError(f"{folder}: cannot be made ({error.strerror}); choose another folder") from error
+
+
+def _write(scores: Report, circumstances: dict[str, Any], options: argparse.Namespace) -> None:
+    """The table first: it cannot fail."""
+    print(
+        f"{circumstances['model']['name']} on {circumstances['data']}: {circumstances['videos']} of "
+        f"{circumstances['videos_of_split']} videos, {options.frames} frames, AP rule {options.rule}, "
+        f"linker {options.linker}; percent"
+    )
+    print(as_table(scores))
+    print(comparison_note(len(scores.labels)))
+    if options.json:
+        _write_json(as_json(scores, circumstances), options.json)
+    if options.plots:
+        averages = [one.frame_ap for one in scores.classes]
+        precision_recall_curves(scores.labels, scores.curves, averages, options.plots / "precision_recall.png")
+        confusion(scores.labels, scores.confusion, scores.confusion_score, options.plots / "confusion.png")
+
+
+def _write_json(content: dict[str, Any], path: Path) -> None:
+    try:
+        path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise EvaluationError(f"{path}: cannot be written ({error.strerror}); choose another --json") from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="korsal-evaluate", description="Score a model on the videos of UCF101-24.")
+    parser.add_argument("model", type=Path, help="an .onnx model, or a .pt checkpoint of korsal-train")
+    parser.add_argument("--data", type=Path, required=True, help="folder with pyannot.pkl, the lists and videos/")
+    parser.add_argument("--split", choices=get_args(Split), default="test")
+    parser.add_argument("--rule", choices=get_args(Rule), default="voc", help="area under the envelope, or trapezoids")
+    parser.add_argument("--frames", choices=get_args(FrameSet), default="all", help="those that frame-AP looks at")
+    parser.add_argument("--linker", choices=get_args(LinkerKind), default="default")
+    parser.add_argument("--threshold", type=_score, help="of precision, recall, confusion; default: the best F1")
+    parser.add_argument("--limit", type=_count, help="this many videos, evenly over the classes")
+    parser.add_argument("--jobs", type=_count, help="videos at a time; default: as many as there are cores")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the scores there")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="write precision_recall.png, confusion.png there")
+    return parser
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value
+
+
+def _score(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and 1")
+    return value

@@ -1,0 +1,90 @@
+"""Shell. One annotated video through the daemon's pipeline: what was found there beside what is true."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge import linker, pipeline
+from edge.boxes import clip
+from edge.detector import Detections
+from edge.engine import Engine
+from edge.linker import ActionTube, LinkerSettings, TubeBox
+from edge.pipeline import PipelineSettings
+from edge.video_file import read_file
+from train.annotations import GroundTruthTube, VideoAnnotation
+from train.metrics import FrameBoxes, Tube, joined
+from train.report import VideoResult
+
+LinkerKind = Literal["default", "korsal"]
+MINIMUM_SCORE = 0.01
+
+
+def observe(
+    annotation: VideoAnnotation, video: Path, engine: Engine, labels: Sequence[str], kind: LinkerKind
+) -> VideoResult:
+    """Run the pipeline over the annotated frames of `video`; labels become those of the data, others are left out.
+
+    Frames that only the file or only the annotation has do not count. Raises CaptureError.
+    """
+    settings = PipelineSettings(minimum_score=MINIMUM_SCORE, linker=LinkerSettings(kind=kind))
+    state = pipeline.initial(annotation.name, seed="evaluation")
+    found: list[Detections] = []
+    history: list[tuple[int, TubeBox]] = []
+    for frame in read_file(video, annotation.name):
+        if frame.index >= annotation.frames:
+            break
+        state, step = pipeline.step(state, frame, engine, settings)
+        found.append(step.detections)
+        history += [(frame.index, tube_box) for tube_box in step.tube_boxes]
+    tubes = linker.action_tubes(history, settings.linker)
+    ours = label_numbers(engine.manifest.labels, labels)
+    return VideoResult(
+        _boxes(found, ours),
+        true_boxes(annotation.tubes, len(found)),
+        tuple(_tube(tube, ours, state.frame_size) for tube in tubes if ours[tube.label] >= 0),
+        true_tubes(annotation.tubes, len(found)),
+    )
+
+
+def label_numbers(of_model: Sequence[str], of_data: Sequence[str]) -> NDArray[np.int64]:
+    """For each label of the model its number in the data, -1 where the data has no such action."""
+    return np.array([of_data.index(label) if label in of_data else -1 for label in of_model], dtype=np.int64)
+
+
+def true_boxes(tubes: Sequence[GroundTruthTube], frames: int) -> FrameBoxes:
+    """The ground truth of the first `frames` frames as a flat table."""
+    return joined([_rows_of(tube) for tube in true_tubes(tubes, frames)])
+
+
+def true_tubes(tubes: Sequence[GroundTruthTube], frames: int) -> tuple[Tube, ...]:
+    """The ground-truth tubes as far as the first `frames` frames show them."""
+    return tuple(
+        Tube(0, tube.label, 1.0, tube.first_frame, tube.boxes[: frames - tube.first_frame])
+        for tube in tubes
+        if tube.first_frame < frames
+    )
+
+
+def _rows_of(tube: Tube) -> FrameBoxes:
+    count = len(tube.boxes)
+    numbers = np.arange(tube.first_frame, tube.first_frame + count, dtype=np.int64)
+    return FrameBoxes(numbers, np.full(count, tube.label, np.int64), tube.boxes, np.ones(count, np.float32))
+
+
+def _boxes(found: Sequence[Detections], ours: NDArray[np.int64]) -> FrameBoxes:
+    """The detections of frames 0, 1, 2, … whose label the data has."""
+    table = joined(
+        [
+            FrameBoxes(np.full(len(one.scores), frame, np.int64), ours[one.labels], one.boxes, one.scores)
+            for frame, one in enumerate(found)
+        ]
+    )
+    return table.where(table.labels >= 0)
+
+
+def _tube(tube: ActionTube, ours: NDArray[np.int64], frame_size: tuple[int, int]) -> Tube:
+    """Every frame was linked, so a tube's frames are consecutive; extrapolated boxes may leave the frame."""
+    return Tube(0, int(ours[tube.label]), tube.score, int(tube.frames[0]), clip(tube.boxes, *frame_size))
