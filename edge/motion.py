@@ -1,36 +1,34 @@
 """The motion map: where the current frame differs in structure from the one before it. Pure.
 
-KORSAL (Abeywardena et al. 2021, arXiv 2111.03319) reads it beside the RGB frame: the current frame is shifted by
-each of nine one-pixel shifts (small camera motion), and the structural similarity (SSIM, Wang et al. 2004) of the
-shift that matches the previous frame best is the map. Three facts make it cheap without changing it:
-away from the border, the window statistics of a shifted frame are the frame's own, shifted; the score that chooses
-the shift reads nothing nearer than 3 px to the border; so only one product per shift is filtered anew, and the
-border is computed once, for the winner.
+KORSAL (Abeywardena et al. 2021, arXiv 2111.03319) reads it beside the RGB frame: the current frame is moved by each
+of nine one-pixel shifts (small camera motion), and the structural similarity (SSIM, Wang et al. 2004) of the shift
+that matches the previous frame best is the map. `docs/motion.md` says why what is left out here changes nothing:
+away from the border a shifted frame's window statistics are the frame's own, shifted; the score that chooses the
+shift reads nothing nearer than 3 px to the border; and a shift that has already lost is not scored to its end.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[Any]
+from edge.ssim import MARGIN, WINDOW, Image, Windows, buffers, constants, fill_border, inner, windows
 
 SHIFTS = ((-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (0, 0))
 """(dy, dx) of the nine shifts in KORSAL's order: shifted[y, x] = current[y + dy, x + dx]. Ties go to the first."""
 IDENTITY = 8
-WINDOW = 7
-"""Side of SSIM's uniform window; no frame may be smaller."""
-MARGIN = WINDOW // 2
-SAMPLE = WINDOW**2 / (WINDOW**2 - 1)
-"""n / (n - 1): the covariance is that of a sample."""
-K1, K2 = 0.01, 0.03
-FLAT_RANGE = 1 / 255
-"""The data range taken for a constant frame, where SSIM's own constants would be 0 and its value 0 / 0."""
+LEAST_RANGE = 1e-4
+"""The smallest data range, as a part of the largest magnitude in either frame: below it SSIM is rounding error, and
+at 0 (a constant frame) it is 0 / 0. One grey level of an 8-bit frame is 50 times as much."""
+BAND = 64
+"""Rows scored at a time: few enough to stay in the cache and to stop early, enough to outweigh the 6 that overlap."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +53,10 @@ class MotionSettings:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A frame, and what SSIM needs of it alone; each part is computed when first read and kept.
+    """A frame, checked by `prepare`, and what SSIM needs of it.
 
-    Make it with `prepare`, which checks. `frame`: (H, W, 3) float32, normalised. `lowest` and `highest`: (3, 3), the
-    extremes of its corners, edges and interior, by (top, middle, bottom) x (left, middle, right).
+    `frame`: (H, W, 3) float32, normalised. `lowest` and `highest`: (3, 3), the extremes of its corners, edges and
+    interior, by (top, middle, bottom) x (left, middle, right).
     """
 
     frame: Image
@@ -66,24 +64,9 @@ class Prepared:
     highest: Image
 
     @cached_property
-    def padded(self) -> Image:
-        """(H + 2, W + 2, 3): every shift of the frame is a slice of it. Border as cv2.filter2D's."""
-        return cv2.copyMakeBorder(self.frame, 1, 1, 1, 1, cv2.BORDER_REFLECT_101)
-
-    @cached_property
-    def mean(self) -> Image:
-        """(H - 4, W - 4, 3): means of all whole windows of `padded`."""
-        return _whole_windows(self.padded)
-
-    @cached_property
-    def mean_square(self) -> Image:
-        """(H - 4, W - 4, 3): squares of `mean`."""
-        return np.square(self.mean)
-
-    @cached_property
-    def variance(self) -> Image:
-        """(H - 4, W - 4, 3): sample variances of all whole windows of `padded`, at least 0."""
-        return np.maximum((_whole_windows(np.square(self.padded)) - self.mean_square) * SAMPLE, 0)
+    def windows(self) -> Windows:
+        """Filtered when first read, then kept for the next comparison."""
+        return windows(self.frame)
 
 
 def prepare(frame: Image) -> Prepared:
@@ -102,12 +85,21 @@ def prepare(frame: Image) -> Prepared:
             f"a motion map needs at least {WINDOW}x{WINDOW} px, this frame is {frame.shape[1]}x{frame.shape[0]}: "
             "use a larger input size, or motion kind 'none'"
         )
-    bands = (slice(0, 1), slice(1, -1), slice(-1, None))
-    lowest = np.array([[frame[rows, columns].min() for columns in bands] for rows in bands])
-    highest = np.array([[frame[rows, columns].max() for columns in bands] for rows in bands])
+    lowest, highest = _extremes(frame, np.min), _extremes(frame, np.max)
     if not (np.isfinite(lowest).all() and np.isfinite(highest).all()):
         raise ValueError("a motion map needs finite pixels, this frame has NaN or infinity: check mean and std")
     return Prepared(np.ascontiguousarray(frame), lowest, highest)
+
+
+def _extremes(frame: Image, extreme: Callable[[Image], Any]) -> Image:
+    """(3, 3): the extreme of the frame's corners, edges and interior."""
+    parts = (slice(0, 1), slice(1, -1), slice(-1, None))
+    top, bottom = ([extreme(row[:, part]) for part in parts] for row in (frame[:1], frame[-1:]))
+    left, right = extreme(frame[1:-1, :1]), extreme(frame[1:-1, -1:])
+    middle = extreme(frame[1:-1])  # one run of memory: three times as fast as without its two columns
+    if middle in (left, right):
+        middle = extreme(frame[1:-1, 1:-1])
+    return np.array([top, [left, middle, right], bottom])
 
 
 def blank(height: int, width: int) -> Prepared:
@@ -134,112 +126,73 @@ def compare(previous: Prepared, current: Prepared, settings: MotionSettings) -> 
             "after a change of size start again with `blank`"
         )
     if settings.kind == "previous":
-        return previous.frame.astype(np.float32, copy=False), IDENTITY
-    inner, shift = _best(previous, current, range(len(SHIFTS)) if settings.shifts else (IDENTITY,))
-    similarity = _with_border(previous, current, inner, shift)
+        return previous.frame, IDENTITY
+    similarity, shift = _similarity(_pair(previous, current), range(len(SHIFTS)) if settings.shifts else (IDENTITY,))
     if settings.kind == "dsim":
-        similarity = 0.5 * (1 - similarity)
+        np.multiply(similarity, -0.5, out=similarity)
+        np.add(similarity, 0.5, out=similarity)
     return similarity.astype(np.float32, copy=False), shift
 
 
-def _best(previous: Prepared, current: Prepared, candidates: range | tuple[int, ...]) -> tuple[Image, int]:
-    """The inner map (H - 6, W - 6, 3) with the highest mean, and the index of its shift."""
-    best: Image = np.empty(0)
-    chosen, highest = IDENTITY, -np.inf
-    for shift in candidates:
-        inner = _inner(previous, current, shift)
-        score = float(inner.mean(dtype=np.float64))
-        if score > highest:
-            best, chosen, highest = inner, shift, score
-    return best, chosen
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """Two frames to compare; `constants`: SSIM's C1 and C2 for each of SHIFTS."""
+
+    previous: Windows
+    current: Windows
+    constants: tuple[tuple[float, float], ...]
 
 
-def _inner(previous: Prepared, current: Prepared, shift: int) -> Image:
-    """SSIM at least 3 px from the border, (H - 6, W - 6, 3), without filtering the shifted frame."""
-    cross = _whole_windows(previous.frame * _shifted(current, shift))
-    means = _centre(previous.mean) * _moved(current.mean, shift)
-    c1, c2 = _constants(current, shift)
-    return _ssim(
-        means,
-        _centre(previous.mean_square) + _moved(current.mean_square, shift),
-        (cross - means) * SAMPLE,
-        _centre(previous.variance) + _moved(current.variance, shift),
-        c1,
-        c2,
-    )
+def _pair(previous: Prepared, current: Prepared) -> _Pair:
+    """The two frames, in float64 where float32 would not keep SSIM within 5e-4.
+
+    Variances are differences of squares, and C2 shrinks with the current frame's range: a current frame of little
+    contrast, or a previous one of much more, is where the rounding of float32 shows.
+    """
+    extremes = (previous.lowest, previous.highest, current.lowest, current.highest)
+    magnitude = max(float(np.abs(part).max()) for part in extremes)
+    ranges = [_data_range(current, shift) for shift in SHIFTS]
+    steady = tuple(constants(max(size, LEAST_RANGE * magnitude) or 1.0) for size in ranges)
+    if magnitude <= min(ranges) and 1e-3 <= magnitude <= 1e3:
+        return _Pair(previous.windows, current.windows, steady)
+    return _Pair(windows(previous.frame.astype(np.float64)), windows(current.frame.astype(np.float64)), steady)
 
 
-def _with_border(previous: Prepared, current: Prepared, inner: Image, shift: int) -> Image:
-    """The whole map (H, W, 3): the inner one and its 3-px border, each strip from the 6 px that it depends on."""
-    height, width = current.frame.shape[:2]
-    whole = np.empty_like(current.frame, dtype=inner.dtype)
-    whole[MARGIN:-MARGIN, MARGIN:-MARGIN] = inner
-    shifted = _shifted(current, shift)
-    c1, c2 = _constants(current, shift)
-    depth = 2 * MARGIN
-    for side in (np.s_[:depth], np.s_[height - depth :], np.s_[:, :depth], np.s_[:, width - depth :]):
-        strip = _plain_ssim(previous.frame[side], shifted[side], c1, c2)
-        _copy_outer(strip, whole, side)
-    return whole
+def _data_range(frame: Prepared, shift: tuple[int, int]) -> float:
+    """Highest less lowest pixel of the shifted frame: a shift moves a row and a column out of sight."""
+    rows, columns = ((slice(0, 2), slice(0, 3), slice(1, 3))[step + 1] for step in shift)
+    return float(frame.highest[rows, columns].max()) - float(frame.lowest[rows, columns].min())
 
 
-def _copy_outer(strip: Image, whole: Image, side: Any) -> None:
-    """Write the outer 3 px of a strip, the rows or columns that a border of the frame explains, into the whole map."""
-    vertical = isinstance(side, tuple)
-    first = side[1].start if vertical else side.start
-    outer = slice(0, MARGIN) if first is None else slice(MARGIN, 2 * MARGIN)
-    view = whole[side]
-    if vertical:
-        view[:, outer] = strip[:, outer]
-    else:
-        view[outer] = strip[outer]
+def _similarity(pair: _Pair, candidates: Sequence[int]) -> tuple[Image, int]:
+    """SSIM (H, W, 3) of the candidate shift with the highest mean, and that shift; ties go to the first.
+
+    SSIM is at most 1, so the sum of 1 - SSIM over the bands scored so far bounds a shift's loss from below. The shift
+    of the lowest bound goes on; the first to stand lowest with no band left has the lowest loss of all. The bands of
+    the identity, which wins where the camera stands still, are kept; another winner's are computed once more.
+    """
+    bands, work = _bands(pair.current), buffers(BAND, pair.current)
+    similarity = np.empty_like(pair.current.pixels[2:-2, 1:-1], order="C")
+    loss = dict.fromkeys(candidates, 0.0)
+    scored = dict.fromkeys(candidates, 0)
+    while scored[shift := min(loss, key=loss.__getitem__)] < len(bands):
+        first, last = bands[scored[shift]]
+        band = inner(pair.previous, pair.current, SHIFTS[shift], (first, last), pair.constants[shift], work)
+        loss[shift] += band.size - sum(cv2.sumElems(band))
+        scored[shift] += 1
+        if shift == IDENTITY:
+            similarity[first:last, MARGIN:-MARGIN] = band
+    for first, last in bands if shift != IDENTITY else ():
+        band = inner(pair.previous, pair.current, SHIFTS[shift], (first, last), pair.constants[shift], work)
+        similarity[first:last, MARGIN:-MARGIN] = band
+    fill_border(similarity, pair.previous, pair.current, SHIFTS[shift], pair.constants[shift])
+    return similarity, shift
 
 
-def _plain_ssim(previous: Image, shifted: Image, c1: float, c2: float) -> Image:
-    """SSIM of two images of one size, as defined, with scipy's `reflect` border."""
-    mean_p, mean_s = _blur(previous), _blur(shifted)
-    means, squares = mean_p * mean_s, mean_p**2 + mean_s**2
-    covariance = (_blur(previous * shifted) - means) * SAMPLE
-    variances = np.maximum((_blur(previous**2) + _blur(shifted**2) - squares) * SAMPLE, 0)
-    return _ssim(means, squares, covariance, variances, c1, c2)
-
-
-def _ssim(means: Image, squares: Image, covariance: Image, variances: Image, c1: float, c2: float) -> Image:
-    """Wang et al. 2004, eq. 13, from the product and sum of squares of the means, the covariance, and the variances."""
-    return (2 * means + c1) * (2 * covariance + c2) / ((squares + c1) * (variances + c2))
-
-
-def _constants(current: Prepared, shift: int) -> tuple[float, float]:
-    """C1 and C2 for the range of the shifted frame: a shift drops the row and column that it moves out of sight."""
-    rows, columns = ((slice(0, 2), slice(0, 3), slice(1, 3))[step + 1] for step in SHIFTS[shift])
-    data_range = float(current.highest[rows, columns].max() - current.lowest[rows, columns].min()) or FLAT_RANGE
-    return (K1 * data_range) ** 2, (K2 * data_range) ** 2
-
-
-def _shifted(current: Prepared, shift: int) -> Image:
-    """The shifted frame (H, W, 3), a view."""
-    dy, dx = SHIFTS[shift]
-    height, width = current.frame.shape[:2]
-    return current.padded[1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width]
-
-
-def _moved(statistics: Image, shift: int) -> Image:
-    """The (H - 6, W - 6, 3) part of (H - 4, W - 4, 3) window statistics that belongs to the shifted frame, a view."""
-    dy, dx = SHIFTS[shift]
-    height, width = statistics.shape[:2]
-    return statistics[1 + dy : height - 1 + dy, 1 + dx : width - 1 + dx]
-
-
-def _centre(statistics: Image) -> Image:
-    """The (H - 6, W - 6, 3) part of (H - 4, W - 4, 3) window statistics for the frame as it lies, a view."""
-    return statistics[1:-1, 1:-1]
-
-
-def _blur(image: Image) -> Image:
-    """Window means, border as scipy's `reflect`."""
-    return cv2.blur(image, (WINDOW, WINDOW), borderType=cv2.BORDER_REFLECT)
-
-
-def _whole_windows(image: Image) -> Image:
-    """Means of the windows that lie wholly inside the image: (H - 6, W - 6, 3)."""
-    return _blur(image)[MARGIN:-MARGIN, MARGIN:-MARGIN]
+def _bands(frame: Windows) -> list[tuple[int, int]]:
+    """First row and last + 1 of nearly equal bands of the frame less its margin, the most textured first: there a
+    wrong shift loses soonest."""
+    rows = frame.variance.shape[0] - 4 - 2 * MARGIN
+    count = -(-rows // BAND)
+    edges = [MARGIN + rows * index // count for index in range(count + 1)]
+    return sorted(pairwise(edges), key=lambda band: -sum(cv2.mean(frame.variance[band[0] + 2 : band[1] + 2])))
