@@ -34,7 +34,7 @@ class LinkerSettings:
     low_score: float = 0.05  # weaker detections are ignored
     high_score: float = 0.15  # weaker detections only carry a tube on
     merge_iou: float = 0.55  # detections that overlap more are one person
-    match_iou: float = 0.15  # least overlap of a strong detection with a tube's prediction
+    match_iou: float = 0.1  # least overlap of a strong detection with a tube's prediction
     weak_match_iou: float = 0.4  # the same of a weak detection
     min_hits: int = 3  # frames with a detection until a tube may miss one
     max_missed: int = 15  # frames without a detection until a tube ends

@@ -40,7 +40,9 @@ class CutSettings:
     """Where an action tube begins and ends within the life of a tube.
 
     It begins with a score of at least `start_score` and goes on while the score is at least `keep_score` and at least
-    `keep_share` of the best score since it began. Both look back only, so that the same cuts could be made live.
+    `keep_share` of the best score since it began. To begin anew the score must have been below `keep_score` meanwhile,
+    or the worst meanwhile at most `keep_share` of what it is now: a slow end does not begin again and again. All looks
+    back only, so that the same cuts could be made live.
     `min_boxes`: shorter ones are dropped. `best`: the tube's score is the mean of that many highest scores.
     `trim`: leave out extrapolated boxes at both ends.
     """
@@ -88,15 +90,18 @@ def _actions(life: Sequence[Sighting], settings: CutSettings) -> list[ActionTube
 def _runs(scores: NDArray[np.float32], settings: CutSettings) -> list[tuple[int, int]]:
     """Where the action goes on: (begin, end) with `end` one beyond the last, in time; a score of 0 ends it."""
     runs = []
-    begin, peak = -1, 0.0
+    begin, peak, valley = -1, 0.0, 0.0
     for i, score in enumerate(scores.tolist()):
         if begin >= 0:
             peak = max(peak, score)
             if score < max(settings.keep_score, settings.keep_share * peak) or score <= 0:
                 runs.append((begin, i))
-                begin = -1
-        elif score >= settings.start_score and score > 0:
-            begin, peak = i, score
+                begin, valley = -1, score
+        else:
+            valley = min(valley, score)
+            low = valley < settings.keep_score or valley <= settings.keep_share * score
+            if low and score >= settings.start_score and score > 0:
+                begin, peak = i, score
     if begin >= 0:
         runs.append((begin, len(scores)))
     return runs

@@ -1,0 +1,59 @@
+"""Made-up people for the stories of linker and events: what the network, and what the linker would say of them."""
+
+import numpy as np
+
+from edge.detector import Detections
+from edge.linker import LinkerSettings, initial, step
+from edge.sources import Frame
+from edge.tubes import TubeBox
+
+RUN, JUMP, SIT = 0, 1, 2
+LABELS = ("Run", "Jump", "Sit")
+SETTINGS = LinkerSettings()
+
+
+def standing(x, y=100.0, width=40.0, height=100.0):
+    """The box of somebody whose centre is at x, y."""
+    return (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+
+
+def person(x, run=0.0, jump=0.0, sit=0.0, **box):
+    """One peak of the network: (box, scores of Run, Jump, Sit)."""
+    return standing(x, **box), (run, jump, sit)
+
+
+def detected(*people):
+    """Detections of one frame, scores falling."""
+    boxes = np.array([box for box, _ in people], np.float32).reshape(-1, 4)
+    class_scores = np.array([scores for _, scores in people], np.float32).reshape(-1, len(LABELS))
+    scores = class_scores.max(axis=1)
+    order = np.argsort(-scores, kind="stable")
+    labels = class_scores.argmax(axis=1).astype(np.int64)
+    return Detections(boxes[order], scores[order], labels[order], class_scores[order])
+
+
+def linked(frames, settings=SETTINGS, first=0):
+    """The tube boxes of each frame of a story, a sequence of `detected(...)`."""
+    state, story = initial(), []
+    for number, detections in enumerate(frames, first):
+        state, tube_boxes = step(state, detections, number, settings)
+        story.append(tube_boxes)
+    return story
+
+
+def history(story, first=0):
+    """A story as the (frame, TubeBox) pairs that `action_tubes` reads."""
+    return [(frame, tube_box) for frame, tube_boxes in enumerate(story, first) for tube_box in tube_boxes]
+
+
+def tube_box(tube=1, run=0.0, jump=0.0, sit=0.0, box=(100, 50, 140, 150), observed=True):
+    """What the linker says of one person."""
+    scores = np.array([run, jump, sit], np.float32)
+    label = int(scores.argmax())
+    return TubeBox(tube, label, np.array(box, np.float32), float(scores[label]), scores, observed)
+
+
+def frame(index, fps=10.0, size=(320, 240), start=1_700_000_000.0):
+    """Frame number `index` of a camera; its unix time and its monotonic time run apart, as they do."""
+    image = np.zeros((size[1], size[0], 3), np.uint8)
+    return Frame("door", index, start + index / fps, 50 + index / fps, image)
