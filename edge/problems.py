@@ -10,15 +10,16 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from edge.schema import InnerError
+
 SECRET_KEYS = frozenset({"source", "username", "password", "password_file"})
-UNION_TAGS = frozenset({"int", "float", "str", "bool"})
 
 Location = tuple[int | str, ...]
 
 
 def sentences(error: ValidationError, schema: type[BaseModel]) -> tuple[str, ...]:
     """One sentence per mistake, in the order of the schema; the same mistake is told once."""
-    told = [_sentence(problem, schema) for problem in error.errors(include_url=False)]
+    told = [sentence for problem in error.errors(include_url=False) for sentence in _told(problem, schema)]
     return tuple(dict.fromkeys(told))
 
 
@@ -30,17 +31,32 @@ def nearest(word: str, known: Sequence[str]) -> str:
     return f"known: {', '.join(known)}" if known else "none is known here"
 
 
+def _told(problem: Any, schema: type[BaseModel]) -> list[str]:
+    """One sentence; several where one table's check found several mistakes; none for what follows from another."""
+    if problem["type"] == "too_short" and len(problem["input"]) >= problem["ctx"]["min_length"]:
+        return []  # its entries are wrong, and told
+    path = _path(problem["loc"])
+    fault = problem.get("ctx", {}).get("error")
+    if isinstance(fault, InnerError):
+        return [f"{path}.{key}: {sentence}" for key, sentence in fault.faults.items()]
+    return [f"{path}: {_sentence(problem, schema)}"]
+
+
+def _path(location: Location) -> str:
+    """`cameras.door.fps`; a number counts the elements of an array from 0."""
+    return ".".join(str(part) for part in location if part != "[key]") or "the file"
+
+
 def _sentence(problem: Any, schema: type[BaseModel]) -> str:
     location: Location = problem["loc"]
-    path = ".".join(str(part) for part in location) or "the file"
     kind = problem["type"]
     if kind == "extra_forbidden":
-        return f"{path}: unknown key; {nearest(str(location[-1]), _known_keys(schema, location[:-1]))}"
+        return f"unknown key; {nearest(str(location[-1]), _known_keys(schema, location[:-1]))}"
     if kind == "missing":
-        return f"{path}: missing; {_example(schema, location)}"
+        return f"missing; {_example(schema, location)}"
     if kind == "value_error":
-        return f"{path}: {problem['ctx']['error']}"
-    return f"{path}: {_expected(kind, problem)}{_given(location, problem['input'])}"
+        return str(problem["ctx"]["error"])
+    return f"{_expected(kind, problem)}{_given(location, problem['input'])}"
 
 
 def _expected(kind: str, problem: Any) -> str:
@@ -51,12 +67,16 @@ def _expected(kind: str, problem: Any) -> str:
         "tuple_type": "should be an array",
         "string_type": 'should be a text in quotes ("...")',
         "path_type": 'should be a path in quotes ("...")',
-        "int_type": "should be a whole number without quotes",
+        "int_type": "should be a whole number",
         "int_from_float": "should be a whole number",
-        "float_type": "should be a number without quotes",
+        "float_type": "should be a number",
         "finite_number": "should be a finite number",
-        "bool_type": "should be true or false, without quotes",
+        "bool_type": "should be true or false",
     }
+    if kind in ("too_short", "too_long"):
+        limits = problem["ctx"]
+        bound = f"at least {limits['min_length']}" if kind == "too_short" else f"at most {limits['max_length']}"
+        return f"should have {bound} entries"
     message: str = words.get(kind, problem["msg"].replace("Input should", "should"))
     return message[:1].lower() + message[1:]
 

@@ -5,15 +5,26 @@ means is said once, in `config.toml`.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from edge.events import ActionSettings
+from edge.linker import LinkerSettings
 from edge.sources import Flip, Source, parse
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 YEAR = 365 * 86_400.0  # seconds
+
+
+class InnerError(ValueError):
+    """Mistakes below the table that is looked at: a sentence for each key's path there."""
+
+    def __init__(self, faults: Mapping[str, str]) -> None:
+        self.faults = faults
+        super().__init__("; ".join(f"{key}: {fault}" for key, fault in faults.items()))
 
 
 def _name(text: str) -> str:
@@ -93,19 +104,52 @@ class Camera(Table):
 
 
 class Linker(Table):
-    """`[linker]`"""
+    """`[linker]`, the fields of `LinkerSettings` that concern a live camera."""
 
-    kind: Literal["default", "korsal"] = "default"
+    kind: Literal["default", "korsal"] = LinkerSettings.kind
+    low_score: Score = LinkerSettings.low_score
+    high_score: Score = LinkerSettings.high_score
+    merge_iou: Share = LinkerSettings.merge_iou
+    match_iou: Share = LinkerSettings.match_iou
+    weak_match_iou: Share = LinkerSettings.weak_match_iou
+    min_hits: Annotated[int, Field(ge=1, le=1000)] = LinkerSettings.min_hits
+    max_missed: Annotated[int, Field(ge=0, le=1000)] = LinkerSettings.max_missed
+    max_people: Annotated[int, Field(ge=1, le=1000)] = LinkerSettings.max_people
+    box_gain: Share = LinkerSettings.box_gain
+    velocity_gain: Share = LinkerSettings.velocity_gain
+    damping: Share = LinkerSettings.damping
+    class_gain: Share = LinkerSettings.class_gain
+    fade: Share = LinkerSettings.fade
 
 
 class Action(Table):
-    """`[actions.NAME]`; what is None comes from `[actions.default]`, then from the built-in defaults."""
+    """`[actions.NAME]`; what is None comes from `[actions.default]`, then from `ActionSettings`."""
 
     start_score: Score | None = None
     keep_score: Score | None = None
     min_duration: Seconds | None = None
     cooldown: Seconds | None = None
     update_interval: Seconds | None = None
+
+
+def action_settings(actions: Mapping[str, Action], name: str) -> ActionSettings:
+    """What holds for one action: its own table, then `default`'s, then `ActionSettings`. ValueError as there."""
+    given: dict[str, float] = {}
+    for table in (actions.get("default"), actions.get(name)):
+        given |= table.model_dump(exclude_none=True) if table else {}
+    return ActionSettings(**given)
+
+
+def _actions(actions: dict[str, Action]) -> dict[str, Action]:
+    faults = {}
+    for name in actions:
+        try:
+            action_settings(actions, name)
+        except ValueError as error:
+            faults[f"{name}.keep_score"] = str(error)
+    if faults:
+        raise InnerError(faults)
+    return actions
 
 
 class Tls(Table):
@@ -118,7 +162,8 @@ class Tls(Table):
     @model_validator(mode="after")
     def _pair_is_whole(self) -> "Tls":
         if (self.cert is None) != (self.key is None):
-            raise ValueError("give both cert and key, or neither")
+            present, absent = ("cert", "key") if self.key is None else ("key", "cert")
+            raise InnerError({absent: f"missing, although {present} is given; give both or neither"})
         return self
 
 
@@ -138,7 +183,7 @@ class Mqtt(Table):
     @model_validator(mode="after")
     def _password_has_a_user(self) -> "Mqtt":
         if self.password_file is not None and self.username is None:
-            raise ValueError("password_file is given without username; add username")
+            raise InnerError({"username": "missing, although password_file is given; add it"})
         return self
 
 
@@ -172,7 +217,7 @@ class Config(Table):
         examples=['a table [cameras.door] with source = "/dev/video0" in it']
     )
     linker: Linker = Linker()
-    actions: dict[Line, Action] = Field(default_factory=dict)
+    actions: Annotated[dict[Line, Action], AfterValidator(_actions)] = Field(default_factory=dict)
     mqtt: Mqtt = Mqtt()
     outbox: Outbox = Outbox()
     telemetry: Telemetry = Telemetry()

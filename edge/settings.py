@@ -1,0 +1,43 @@
+"""From the tables of `config.toml` to the settings of the pure files. Pure."""
+
+from collections.abc import Sequence
+
+from edge.events import EventSettings
+from edge.korsal_linker import MINIMUM_SCORE
+from edge.linker import LinkerSettings
+from edge.pipeline import PipelineSettings
+from edge.problems import nearest
+from edge.schema import Config, action_settings
+from edge.topics import Topics
+
+
+def linker_settings(config: Config) -> LinkerSettings:
+    """How boxes are linked, of all cameras."""
+    return LinkerSettings(**config.linker.model_dump())
+
+
+def event_settings(config: Config, camera: str) -> EventSettings:
+    """When events of one camera begin and end, and its zones."""
+    names = [name for name in config.actions if name != "default"]
+    return EventSettings(
+        default=action_settings(config.actions, "default"),
+        actions={name: action_settings(config.actions, name) for name in names},
+        zones=config.cameras[camera].zones,
+    )
+
+
+def pipeline_settings(config: Config, camera: str) -> PipelineSettings:
+    """Everything that can be tuned for one camera."""
+    least = MINIMUM_SCORE if config.linker.kind == "korsal" else PipelineSettings.minimum_score
+    return PipelineSettings(least, linker_settings(config), event_settings(config, camera))
+
+
+def topics(config: Config) -> Topics:
+    """Where this device publishes."""
+    return Topics(config.mqtt.base, config.device.name)
+
+
+def unknown_actions(config: Config, labels: Sequence[str]) -> tuple[str, ...]:
+    """A sentence for each table of an action that the model does not know."""
+    unknown = [name for name in config.actions if name != "default" and name not in labels]
+    return tuple(f"actions.{name}: the model knows no such action; {nearest(name, labels)}" for name in unknown)

@@ -1,0 +1,255 @@
+import dataclasses
+import json
+import re
+import typing
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+from edge import settings as converters
+from edge.config import ConfigError, fingerprint, load
+from edge.events import ActionSettings, EventSettings
+from edge.linker import LinkerSettings
+from edge.problems import sentences
+from edge.schema import Config, Linker, action_settings
+
+SHIPPED = Path(__file__).parent.parent / "config.toml"
+SMALLEST = '[cameras.door]\nsource = "/dev/video0"\n'
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "config.toml"
+    file.write_text(text)
+    return file
+
+
+def problems(folder: Path, text: str) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        load(written(folder, text))
+    return caught.value.problems
+
+
+def uncommented(text: str) -> str:
+    """The shipped file with everything set that it only names."""
+    return re.sub(r"^#(?=\[|[a-z_]+ = )", "", text, flags=re.MULTILINE)
+
+
+def test_the_shipped_file_holds_exactly_the_defaults(tmp_path: Path) -> None:
+    shipped, smallest = load(SHIPPED), load(written(tmp_path, SMALLEST))
+    camera = smallest.cameras["door"]
+    assert {name: camera.model_dump() for name, camera in shipped.cameras.items()} == {"camera": camera.model_dump()}
+    assert action_settings(shipped.actions, "Dunk") == ActionSettings()
+    rest = {"cameras", "actions"}
+    assert shipped.model_dump(exclude=rest) == smallest.model_dump(exclude=rest)
+
+
+def test_every_key_is_documented_in_the_shipped_file(tmp_path: Path) -> None:
+    for name in ("model.onnx", "password", "ca.crt", "client.crt", "client.key"):
+        (tmp_path / name).touch()
+    everything = load(written(tmp_path, uncommented(SHIPPED.read_text())))
+    assert unset(everything) == []
+
+
+def unset(table: BaseModel, path: str = "") -> list[str]:
+    """Keys of the schema that the file has not set."""
+    missing = [f"{path}{key}" for key in type(table).model_fields if key not in table.model_fields_set]
+    for key in type(table).model_fields:
+        value = getattr(table, key)
+        inner = value.items() if isinstance(value, dict) else [(key, value)]
+        for name, part in inner:
+            if isinstance(part, BaseModel):
+                missing += unset(part, f"{path}{name}.")
+    return missing
+
+
+def test_every_documented_key_has_a_comment() -> None:
+    keys = [line for line in SHIPPED.read_text().splitlines() if re.match(r"#?[a-z_]+ = ", line)]
+    assert len(keys) > 40
+    assert [line for line in keys if not re.search(r"\s# ", line) and not line.startswith("#entrance")] == []
+
+
+def test_the_linkers_table_is_what_the_linker_takes() -> None:
+    offline = {"cut"}  # of whole videos, not of a live camera
+    fields = {field.name: field.default for field in dataclasses.fields(LinkerSettings) if field.name not in offline}
+    assert {name: field.default for name, field in Linker.model_fields.items()} == fields
+    assert typing.get_type_hints(LinkerSettings)["kind"] == Linker.model_fields["kind"].annotation
+
+
+def test_all_problems_are_told_at_once_each_with_its_key(tmp_path: Path) -> None:
+    text = """
+    [device]
+    nam = "roof"
+    [cameras.door]
+    fps = "3"
+    width = 0
+    zones.entrance = [[0, 0], [2, 0], [0, 1]]
+    zones.line = [[0, 0], [1, 1]]
+    [cameras."a/b"]
+    source = 3
+    [cameras.file]
+    source = "film.mp4"
+    fps = 3
+    [actions.Jump]
+    start_score = nan
+    cooldown = "2 s"
+    [linker]
+    kind = "korsl"
+    [mqtt]
+    port = 99999
+    version = 4
+    hosst = "a"
+    password_file = "none"
+    [mqtt.tls]
+    cert = "none"
+    [log]
+    level = 2020-01-01
+    [outbox]
+    max_rows = 1.5
+    [telemetry]
+    interval = true
+    """
+    assert problems(tmp_path, text) == (
+        "device.nam: unknown key; did you mean name?",
+        'cameras.door.source: missing; add source = "/dev/video0"',
+        "cameras.door.width: should be greater than or equal to 1, is 0",
+        "cameras.door.fps: should be a number, is '3'",
+        "cameras.door.zones.entrance.1.0: should be less than or equal to 1, is 2",
+        "cameras.door.zones.line: should have at least 3 entries, is [[0, 0], [1, 1]]",
+        "cameras.a/b: name it with 1 to 64 of the characters A-Z a-z 0-9 _ - (it becomes part of a topic)",
+        'cameras.a/b.source: should be a text in quotes ("...")',
+        f"cameras.file: {tmp_path}/film.mp4: a file has its own size and rate: remove width, height and fps",
+        "linker.kind: should be 'default' or 'korsal', is 'korsl'",
+        "actions.Jump.start_score: should be a finite number, is nan",
+        "actions.Jump.cooldown: should be a number, is '2 s'",
+        "mqtt.port: should be less than or equal to 65535, is 99999",
+        "mqtt.version: should be 5 or 3, is 4",
+        "mqtt.tls.key: missing, although cert is given; give both or neither",
+        "mqtt.hosst: unknown key; did you mean host?",
+        "outbox.max_rows: should be a whole number, is 1.5",
+        "telemetry.interval: should be a number, is true",
+        "log.level: should be 'debug', 'info', 'warning' or 'error', is '2020-01-01'",
+        f"mqtt.password_file: no such file: {tmp_path}/none; correct the path or leave the key out",
+        f"mqtt.tls.cert: no such file: {tmp_path}/none; correct the path or leave the key out",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", 'cameras: missing; add a table [cameras.door] with source = "/dev/video0" in it'),
+        ("[cameras]", "cameras: should have at least 1 entries"),
+        ("cameras = 3", "cameras: should be a table, is 3"),
+        (f"mqtt = 3\n{SMALLEST}", "mqtt: should be a table, is 3"),
+        (f"{SMALLEST}[mqtt]\npassword_file = 'config.toml'", "mqtt.username: missing, although password_file is given"),
+        (
+            f"{SMALLEST}[actions.default]\nstart_score = 0.2",
+            "actions.default.keep_score: keep_score 0.3 is above start",
+        ),
+        (f"{SMALLEST}[actions.Dunk]\nkeep_score = 0.9", "actions.Dunk.keep_score: keep_score 0.9 is above start_score"),
+        (f"{SMALLEST}[device]\nname = 'roof/+'", "device.name: name it with 1 to 64 of the characters"),
+        (f"{SMALLEST}[mqtt]\nbase = 'a//b'", "mqtt.base: should be levels of A-Z a-z 0-9 _ - joined by /"),
+        (f"{SMALLEST}[mqtt]\nhost = ' '", "mqtt.host: should be a line of printable characters, not empty"),
+        (f"{SMALLEST}[model]\npath = 'none.onnx'", "model.path: no such file: "),
+        (f"{SMALLEST}width = 640", "cameras.door: /dev/video0: give both width and height, or neither"),
+        ('[cameras.door]\nsource = "gopher://x"', "cameras.door.source: gopher://x: unknown kind of source 'gopher'"),
+        ("[cameras.door\n", "is not TOML: Expected ']' at the end of a table declaration (at line 1, column 14)"),
+        (SMALLEST * 2, "is not TOML: Cannot declare ('cameras', 'door') twice (at line 3, column 14)"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, problem: str) -> None:
+    assert [line for line in problems(tmp_path, text) if line.startswith(problem)]
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no such file; copy the shipped config\.toml there"):
+        load(tmp_path / "none.toml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(tmp_path)
+    (tmp_path / "latin.toml").write_bytes(b"# gr\xfc\xdfe")
+    with pytest.raises(ConfigError, match=r"is not UTF-8 text \(byte 4\)"):
+        load(tmp_path / "latin.toml")
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        load(written(tmp_path, "a = " + "[" * 100_000))
+
+
+def test_relative_paths_start_at_the_files_folder(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").touch()
+    text = '[model]\npath = "model.onnx"\n[cameras.a]\nsource = "clip.mp4"\n[cameras.b]\nsource = "rtsp://host/x"\n'
+    config = load(written(tmp_path, f'{text}[outbox]\ndirectory = "state"\n'))
+    assert config.model.path == tmp_path / "model.onnx"
+    assert config.cameras["a"].source == str(tmp_path / "clip.mp4")
+    assert config.cameras["b"].source == "rtsp://host/x"
+    assert config.outbox.directory == tmp_path / "state"
+
+
+def test_credentials_are_never_shown(tmp_path: Path) -> None:
+    text = '[cameras.a]\nsource = "rtsp://me:horse@host/x"\n[mqtt]\nusername = "horse"\n'
+    config = load(written(tmp_path, text))
+    assert "horse" not in repr(config)
+    assert "horse" not in str(config)
+    wrong = '[cameras.a]\nsource = "rtsp://me:horse@host:x/y"\n[mqtt]\nusername = ["horse"]\npassword_file = "horse"'
+    told = problems(tmp_path, wrong)
+    assert len(told) == 3
+    assert [line for line in told if "horse" in line and "password_file" not in line] == []
+
+
+def test_the_fingerprint_follows_the_settings_but_not_the_credentials(tmp_path: Path) -> None:
+    prints = [
+        fingerprint(load(written(tmp_path, f'[cameras.a]\nsource = "{source}"\n[telemetry]\ninterval = {interval}')))
+        for source, interval in [("rtsp://a:b@h/x", 1), ("rtsp://a:c@h/x", 1), ("rtsp://a:b@h/x", 2)]
+    ]
+    assert prints[0] == prints[1] != prints[2]
+    assert re.fullmatch(r"[0-9a-f]{12}", prints[0])
+
+
+def test_settings_of_the_pure_files(tmp_path: Path) -> None:
+    text = """
+    [cameras.door]
+    source = "/dev/video0"
+    zones.entrance = [[0, 0], [1, 0], [0, 1]]
+    [actions.default]
+    start_score = 0.8
+    [actions.Dunk]
+    keep_score = 0.6
+    [linker]
+    max_missed = 3
+    [device]
+    name = "roof"
+    """
+    config = load(written(tmp_path, text))
+    found = converters.pipeline_settings(config, "door")
+    assert found.linker == LinkerSettings(max_missed=3)
+    assert found.events == EventSettings(
+        default=ActionSettings(start_score=0.8),
+        actions={"Dunk": ActionSettings(start_score=0.8, keep_score=0.6)},
+        zones={"entrance": ((0, 0), (1, 0), (0, 1))},
+    )
+    assert converters.topics(config).available == "korsal/roof/available"
+
+
+def test_actions_that_the_model_does_not_know_are_named(tmp_path: Path) -> None:
+    config = load(written(tmp_path, f"{SMALLEST}[actions.default]\n[actions.dunk]\n[actions.Surfing]\n"))
+    assert converters.unknown_actions(config, ["Dunk", "Surfing"]) == (
+        "actions.dunk: the model knows no such action; did you mean Dunk?",
+    )
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.dictionaries(st.sampled_from([*Config.model_fields, "other"]), VALUES, max_size=4))
+def test_any_document_is_either_a_config_or_a_list_of_sentences(document: dict[str, object]) -> None:
+    try:
+        Config.model_validate_json(json.dumps(document))
+    except ValidationError as error:
+        told = sentences(error, Config)
+        assert told
+        assert all(": " in sentence for sentence in told)
