@@ -19,11 +19,11 @@ def area(boxes: Boxes) -> NDArray[np.float32]:
 
 def iou(a: Boxes, b: Boxes) -> NDArray[np.float32]:
     """(N, M) intersection over union of every box of `a` with every box of `b`; 0 where both are without area."""
-    top_left = np.maximum(a[:, None, :2], b[None, :, :2])  # (N, M, 2)
-    bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    sides = np.maximum(bottom_right - top_left, 0)
-    common = sides[..., 0] * sides[..., 1]  # (N, M)
-    union = area(a)[:, None] + area(b)[None, :] - common
+    left, top, right, bottom = (np.ascontiguousarray(side) for side in b.T)
+    width = np.minimum(a[:, 2, None], right) - np.maximum(a[:, 0, None], left)  # (N, M), as all that follow
+    height = np.minimum(a[:, 3, None], bottom) - np.maximum(a[:, 1, None], top)
+    common = np.maximum(width, 0) * np.maximum(height, 0)
+    union = area(a)[:, None] + area(b) - common
     overlap = np.zeros(common.shape, np.float32)
     np.divide(common, union, out=overlap, where=union > 0)
     return overlap

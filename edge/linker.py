@@ -142,12 +142,11 @@ def _candidates(detections: Detections, settings: LinkerSettings) -> Detections:
     loud = scores >= settings.low_score
     boxes, scores, class_scores = boxes[loud], scores[loud], detections.class_scores[loud]
     kept = nms(boxes, scores, settings.merge_iou)
+    joint = class_scores[kept]
     if len(kept) < len(boxes):
         same = iou(boxes[kept], boxes) > settings.merge_iou  # (K, N)
-        same[np.arange(len(kept)), kept] = True  # a box without area does not overlap itself
-        joint = np.where(same[:, :, None], class_scores[None], np.float32(0)).max(axis=1)
-    else:
-        joint = class_scores[kept]
+        for row in np.flatnonzero(same.sum(axis=1) > 1):
+            joint[row] = class_scores[same[row]].max(axis=0)
     return Detections(boxes[kept], scores[kept], detections.labels[loud][kept], joint)
 
 
