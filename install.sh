@@ -131,7 +131,7 @@ install_broker() {
 }
 
 run_demo() { # arguments of `korsal-edge demo`
-    say "korsal-edge demo $*"
+    say "korsal-edge demo${*:+ $*}"
     "$VENV/bin/korsal-edge" demo "$@"
 }
 
