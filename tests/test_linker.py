@@ -1,13 +1,13 @@
-"""Stories of people and their tubes, as the default linker tells them; and how action tubes are cut."""
+"""Stories of people and their tubes, as the default linker tells them."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.linker import LinkerSettings, action_tubes, initial, step
+from edge.linker import LinkerSettings, initial, step
 from tests.laws import law
-from tests.people import JUMP, LABELS, RUN, SETTINGS, SIT, detected, history, linked, person, standing
+from tests.people import JUMP, LABELS, RUN, SETTINGS, detected, linked, person, standing
 
 
 def tube_at(tube_boxes, x):
@@ -161,54 +161,3 @@ def test_what_is_said_of_a_frame_depends_on_no_later_one(frames, cut, kind):
     whole, part = linked(frames, settings), linked(frames[:cut], settings)
     for now, then in zip(part, whole, strict=False):
         assert [(b.tube, b.score, b.box.tolist()) for b in now] == [(b.tube, b.score, b.box.tolist()) for b in then]
-
-
-# Action tubes
-
-
-def test_no_history_has_no_action_tubes():
-    assert action_tubes([], SETTINGS) == []
-
-
-def test_the_tail_that_nobody_saw_is_trimmed():
-    story = linked([detected()] * 3 + [detected(person(100, run=0.8))] * 20 + [detected()] * 30)
-    (tube,) = action_tubes(history(story), SETTINGS)
-    assert (tube.label, tube.frames.tolist()) == (RUN, list(range(3, 23)))
-    assert tube.boxes.shape == (20, 4)
-    assert tube.score == pytest.approx(0.8)
-
-
-def test_two_actions_one_after_the_other_are_two_tubes_of_one_person():
-    acts = [person(100, run=0.8)] * 30 + [person(100, jump=0.8)] * 30
-    run, jump = action_tubes(history(linked([detected(act) for act in acts])), SETTINGS)
-    assert (run.label, jump.label) == (RUN, JUMP)
-    assert run.frames[0] == 0
-    assert jump.frames[-1] == 59
-    assert abs(run.frames[-1] - 30) < 6  # the average needs its frames
-    assert abs(jump.frames[0] - 30) < 6
-
-
-def test_an_action_that_fades_has_ended_long_before_its_score_is_nothing():
-    acts = [0.8] * 30 + [0.2] * 30
-    (tube,) = action_tubes(history(linked([detected(person(100, run=score)) for score in acts])), SETTINGS)
-    # 0.2 + 0.6 · 0.8ⁿ falls below 0.4 of 0.8 at n = 8, in frame 37; the rest is no tube of its own
-    assert tube.frames[-1] == 36
-
-
-def test_an_action_that_pauses_makes_two_tubes():
-    acts = [0.8] * 30 + [0.06] * 30 + [0.8] * 30
-    tubes = action_tubes(history(linked([detected(person(100, run=score)) for score in acts])), SETTINGS)
-    assert [tube.label for tube in tubes] == [RUN, RUN]
-    assert tubes[0].frames[-1] < 45 < 60 <= tubes[1].frames[0]
-
-
-def test_five_boxes_are_no_action_and_six_are():
-    for count, expected in ((5, []), (6, [SIT])):
-        story = linked([detected(person(100, sit=0.8))] * count)
-        assert [tube.label for tube in action_tubes(history(story), SETTINGS)] == expected
-
-
-def test_the_score_is_the_mean_of_the_forty_best():
-    acts = [0.9] * 40 + [0.5] * 60
-    (tube,) = action_tubes(history(linked([detected(person(100, run=score)) for score in acts])), SETTINGS)
-    assert tube.score == pytest.approx(0.9)
