@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from train.report import Protocol, report
 
 WIDTH, HEIGHT, FRAMES = 96, 64, 24
 LABELS = ("Basketball", "Surfing")
-MANIFEST = Manifest("tiny", LABELS, HEIGHT, WIDTH, MotionSettings("none"))
+MANIFEST = Manifest("tiny", LABELS, HEIGHT, WIDTH, MotionSettings("none"), top_k=1)
 BOX = (20.0, 10.0, 44.0, 50.0)
 PLAYS = range(4, 20)  # the frames with a player
 
@@ -205,8 +206,19 @@ def test_checkpoints_that_are_none(data: Path, tmp_path: Path, capsys: pytest.Ca
     assert "bad.pt" in complaint(capsys, tmp_path / "bad.pt", "--data", data)
 
 
+def test_a_checkpoint_is_run_by_torch(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch", reason="torch is not installed (extra `train`)")
+    from train import checkpoint
+    from train.model import Detector
+
+    weights = Detector(len(LABELS), MANIFEST.channels).state_dict()
+    checkpoint.save(checkpoint.Checkpoint(MANIFEST, weights, {}), tmp_path / "untrained.pt")
+    assert main([str(tmp_path / "untrained.pt"), "--data", str(data), "--limit", "1", "--jobs", "1"]) == 0
+    assert "1 of 2 videos" in capsys.readouterr().out
+
+
 def test_a_model_of_other_actions(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    other = Manifest("other", ("Surfing", "Yoga"), HEIGHT, WIDTH, MotionSettings("none"))
+    other = replace(MANIFEST, labels=("Surfing", "Yoga"))
     model = write_model(tmp_path / "other.onnx", other)
     assert "does not know Basketball" in complaint(capsys, model, "--data", data)
 

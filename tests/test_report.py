@@ -55,6 +55,7 @@ def test_a_class_without_truth_is_named_and_left_out() -> None:
     content = as_json(scores, {})
     assert content["protocol"]["classes_without_ground_truth"] == ["Biking"]
     assert content["per_class"]["Biking"]["frame_ap"] == {"0.5": None}
+    assert content["per_class"]["Biking"]["recall"] is None
     assert "Biking: no ground truth" in as_table(scores)
     json.dumps(content, allow_nan=False)
 

@@ -84,8 +84,11 @@ def open_model(path: Path, threads: int) -> Engine:
         return engines.load(path, threads)
     if path.suffix != ".pt":
         raise EvaluationError(f"{path}: neither .onnx nor .pt; give a model of korsal-convert or korsal-train")
-    from train import checkpoint  # torch, which an .onnx model does without
+    import torch  # which an .onnx model does without
 
+    from train import checkpoint
+
+    torch.set_num_threads(threads)
     try:
         return checkpoint.engine(path)
     except checkpoint.CheckpointError as error:

@@ -55,7 +55,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class ClassReport:
-    """One class: how much truth there is, APs 0..1 (nan without truth), and precision and recall at one score."""
+    """One class: how much truth there is, APs 0..1 (nan without truth), precision and recall at one score."""
 
     label: str
     boxes: int
@@ -182,23 +182,29 @@ def _classes(
         loosest, *range_ = (average_precision(points) for points in tubes)
         half, three_quarters = range_[0], range_[VIDEO_THRESHOLDS.index(0.75)]
         video_ap = dict(zip(VIDEO_KEYS, (loosest, half, three_quarters, float(np.mean(range_))), strict=True))
-        threshold = protocol.threshold
-        point = at_best_f1(frame_curve) if threshold is None else at_threshold(frame_curve, threshold)
+        point = _operating_point(frame_curve, protocol.threshold)
         frame_ap = average_precision(frame_curve)
         rows.append(ClassReport(label, frame_curve.truths, tubes[0].truths, frame_ap, video_ap, point))
     return tuple(rows)
+
+
+def _operating_point(points: Curve, threshold: float | None) -> Point:
+    if not points.truths:
+        return Point(*[float("nan")] * 4)
+    return at_best_f1(points) if threshold is None else at_threshold(points, threshold)
 
 
 def _line(name: str, frame_ap: float, video_ap: Mapping[str, float], point: Point) -> str:
     video = "".join(_cell(video_ap[key], 6) for key in VIDEO_KEYS[:3])
     return (
         f"{name}  {_cell(frame_ap, 8)}  {video}{_cell(video_ap[RANGE], 13)}  "
-        f"{_cell(point.precision, 9)}{_cell(point.recall, 8)}{_cell(point.f1, 8)}{point.threshold:8.2f}"
+        f"{_cell(point.precision, 9)}{_cell(point.recall, 8)}{_cell(point.f1, 8)}"
+        f"{_cell(point.threshold, 8, 1, 2)}"
     )
 
 
-def _cell(value: float, width: int) -> str:
-    return f"{'-':>{width}}" if np.isnan(value) else f"{100 * value:{width}.1f}"
+def _cell(value: float, width: int, scale: float = 100, digits: int = 1) -> str:
+    return f"{'-':>{width}}" if np.isnan(value) else f"{scale * value:{width}.{digits}f}"
 
 
 def _class(one: ClassReport) -> dict[str, Any]:
