@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.ssim import MARGIN, WINDOW, Image, Windows, buffers, constants, fill_border, inner, windows
+from edge.ssim import MARGIN, WINDOW, Image, Windows, buffers, constants, fill_border, inner, memory, windows
 
 SHIFTS = ((-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (0, 0))
 """(dy, dx) of the nine shifts in KORSAL's order: shifted[y, x] = current[y + dy, x + dx]. Ties go to the first."""
@@ -56,24 +56,26 @@ class Prepared:
     """A frame, checked by `prepare`, and what SSIM needs of it.
 
     `frame`: (H, W, 3) float32, normalised. `lowest` and `highest`: (3, 3), the extremes of its corners, edges and
-    interior, by (top, middle, bottom) x (left, middle, right).
+    interior, by (top, middle, bottom) x (left, middle, right). `block`: the memory that `windows` fills.
     """
 
     frame: Image
     lowest: Image
     highest: Image
+    block: Image
 
     @cached_property
     def windows(self) -> Windows:
         """Filtered when first read, then kept for the next comparison."""
-        return windows(self.frame)
+        return windows(self.frame, self.block)
 
 
-def prepare(frame: Image) -> Prepared:
+def prepare(frame: Image, spare: Prepared | None = None) -> Prepared:
     """The frame, ready to be compared with the next one and the one before.
 
     `frame`: (H, W, 3) float32, normalised, finite, at least 7 px each way. It is not copied: don't write to it.
-    Raises ValueError.
+    `spare`: a prepared frame that nothing reads any more (the one before the previous); its memory is taken over where
+    it fits. The system hands out fresh memory page by page, which takes longer than filling it. Raises ValueError.
     """
     if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.float32:
         raise ValueError(
@@ -88,7 +90,8 @@ def prepare(frame: Image) -> Prepared:
     lowest, highest = _extremes(frame, np.min), _extremes(frame, np.max)
     if not (np.isfinite(lowest).all() and np.isfinite(highest).all()):
         raise ValueError("a motion map needs finite pixels, this frame has NaN or infinity: check mean and std")
-    return Prepared(np.ascontiguousarray(frame), lowest, highest)
+    block = spare.block if spare is not None and spare.frame.shape == frame.shape else memory(frame)
+    return Prepared(np.ascontiguousarray(frame), lowest, highest, block)
 
 
 def _extremes(frame: Image, extreme: Callable[[Image], Any]) -> Image:
@@ -155,7 +158,8 @@ def _pair(previous: Prepared, current: Prepared) -> _Pair:
     steady = tuple(constants(max(size, LEAST_RANGE * magnitude) or 1.0) for size in ranges)
     if magnitude <= min(ranges) and 1e-3 <= magnitude <= 1e3:
         return _Pair(previous.windows, current.windows, steady)
-    return _Pair(windows(previous.frame.astype(np.float64)), windows(current.frame.astype(np.float64)), steady)
+    before, after = previous.frame.astype(np.float64), current.frame.astype(np.float64)
+    return _Pair(windows(before, memory(before)), windows(after, memory(after)), steady)
 
 
 def _data_range(frame: Prepared, shift: tuple[int, int]) -> float:

@@ -40,10 +40,17 @@ class Windows:
     variance: Image
 
 
-def windows(frame: Image) -> Windows:
-    """The window statistics of a frame, which serve all its shifts."""
-    pixels = cv2.copyMakeBorder(frame, 2, 2, 1, 1, cv2.BORDER_REFLECT_101)
-    return Windows(pixels, *_filtered(pixels))
+def memory(frame: Image) -> Image:
+    """Uninitialised memory for the `windows` of a frame, of its data type."""
+    height, width, channels = frame.shape
+    return np.empty((4, height + 4, width + 2, channels), frame.dtype)
+
+
+def windows(frame: Image, block: Image) -> Windows:
+    """The window statistics of a frame, which serve all its shifts, in a block that `memory` gave."""
+    cv2.copyMakeBorder(frame, 2, 2, 1, 1, cv2.BORDER_REFLECT_101, dst=block[0])
+    _filter(block[0], block[1:])
+    return Windows(*block)
 
 
 def constants(data_range: float) -> tuple[float, float]:
@@ -92,8 +99,8 @@ def _run(image: Image, start: int, like: Image) -> Image:
 
 def _combine(
     cross: Image,
-    here: Sequence[Image],
-    there: Sequence[Image],
+    here: Sequence[Image] | Image,
+    there: Sequence[Image] | Image,
     constant: tuple[float, float],
     result: Image,
     spare: Image,
@@ -124,7 +131,10 @@ def fill_border(
     height, width = similarity.shape[:2]
     before, after = _sides(_shifted(previous, (0, 0))), _sides(_shifted(current, shift))
     cross = cv2.blur(2 * before * after, (WINDOW, WINDOW), borderType=cv2.BORDER_REFLECT)[:MARGIN]
-    here, there = ([part[:MARGIN] for part in _filtered(side)] for side in (before, after))
+    statistics = np.empty((2, 3, *before.shape), before.dtype)
+    _filter(before, statistics[0])
+    _filter(after, statistics[1])
+    here, there = statistics[:, :, :MARGIN]
     strip = np.empty_like(cross)
     _combine(cross, here, there, constant, strip, np.empty_like(cross))
     top, bottom, left, right = np.split(strip, np.cumsum([width + 2 * MARGIN, width + 2 * MARGIN, height]), axis=1)
@@ -152,13 +162,15 @@ def _sides(image: Image) -> Image:
     return np.concatenate([rows[:depth], rows[depth:], *columns], axis=1)
 
 
-def _filtered(image: Image) -> tuple[Image, Image, Image]:
-    """Window mean, its square, and the window variance (at least 0) of an image, border as scipy's `reflect`."""
-    mean, mean_square, variance = np.empty((3, *image.shape), image.dtype)
+def _filter(image: Image, statistics: Image) -> None:
+    """Window mean, its square, and the window variance (at least 0) of an image into (3, H, W, 3).
+
+    Border as scipy's `reflect`.
+    """
+    mean, mean_square, variance = statistics
     np.multiply(image, image, out=mean_square)
     cv2.blur(mean_square, (WINDOW, WINDOW), dst=variance, borderType=cv2.BORDER_REFLECT)
     cv2.blur(image, (WINDOW, WINDOW), dst=mean, borderType=cv2.BORDER_REFLECT)
     np.multiply(mean, mean, out=mean_square)
     np.subtract(variance, mean_square, out=variance)
     np.maximum(variance, 0, out=variance)
-    return mean, mean_square, variance
