@@ -17,8 +17,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_STATE = struct.Struct("<QqQ")  # frames written so far, newest slot or -1, bytes in one slot
-_SLOT = struct.Struct("<QddII")  # frame number from 1, unix time, monotonic time, height, width
+# Native layout: an aligned number is read and written in one piece, so that `written` may be read without the lock.
+_STATE = struct.Struct("@QqQ")  # frames written so far, newest slot or -1, bytes in one slot
+_SLOT = struct.Struct("@QddII")  # frame number from 1, unix time, monotonic time, height, width
 _HEADER_BYTES = 4096  # one page
 
 
@@ -68,10 +69,12 @@ class SharedFrames:
 
     def newest(self, after: int) -> Picture | None:
         """The newest frame if its number is above `after`; None where there is none, or the writer is at it."""
+        if self.written <= after:
+            return None  # without the lock, so that a busy reader never starves the writer
         try:
             with self._locked(fcntl.LOCK_NB):
                 if os.fstat(self.descriptor).st_size == len(self._memory):
-                    return self._copy(after)
+                    return self._copy()
         except BlockingIOError:
             return None
         self._map_anew()
@@ -82,9 +85,9 @@ class SharedFrames:
         self._memory.close()
         os.close(self.descriptor)
 
-    def _copy(self, after: int) -> Picture | None:
-        written, newest, capacity = _STATE.unpack_from(self._memory)
-        if newest < 0 or written <= after:
+    def _copy(self) -> Picture | None:
+        _, newest, capacity = _STATE.unpack_from(self._memory)
+        if newest < 0:
             return None
         number, unix_time, monotonic_time, height, width = _SLOT.unpack_from(self._memory, _slot_offset(newest))
         pixels = np.frombuffer(self._memory, np.uint8, height * width * 3, _HEADER_BYTES + newest * capacity)

@@ -16,6 +16,7 @@ from edge.sources import Backend, Flip, Frame
 
 DEFAULT_FPS = 25.0
 _FLIP_CODE: dict[Flip, int] = {"horizontal": 1, "vertical": 0, "both": -1}
+_SILENT = 0  # LOG_LEVEL_SILENT in every OpenCV 4
 _NOT_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,8 @@ def silence_opencv() -> None:
     """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     if "OPENCV_LOG_LEVEL" not in os.environ:
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        logging_home = getattr(cv2.utils, "logging", cv2)  # it moved after OpenCV 4.8
+        logging_home.setLogLevel(_SILENT)
 
 
 def _open_file(path: str | Path) -> cv2.VideoCapture:
