@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from edge.assets import find
 from edge.problems import sentences
 from edge.schema import Config
 from edge.sources import redact
@@ -17,6 +19,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+SHIPPED_MODEL = "models/korsal-lite-ucf24x5.onnx"
 FILE_KEYS = (
     ("model", "path"),
     ("mqtt", "password_file"),
@@ -58,6 +61,21 @@ def fingerprint(config: Config) -> str:
     for camera in settings["cameras"].values():
         camera["source"] = redact(camera["source"])
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def model_path(config: Config) -> Path:
+    """The configured model, else the one that is shipped. Raises AssetError where even that is missing."""
+    return config.model.path or find(SHIPPED_MODEL)
+
+
+def state_directory(config: Config) -> Path:
+    """Where the outbox lies: as configured, else as systemd or the user's session has it."""
+    if config.outbox.directory is not None:
+        return config.outbox.directory
+    given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if given:
+        return Path(given)
+    return Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")) / "korsal-edge"
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -110,5 +128,5 @@ def _absolute(document: dict[str, Any], keys: tuple[str, ...], folder: Path) -> 
     text = table.get(keys[-1])
     if not isinstance(text, str) or not text or "\0" in text:
         return None
-    table[keys[-1]] = str(folder / Path(text).expanduser())
+    table[keys[-1]] = str(folder / os.path.expanduser(text))
     return Path(table[keys[-1]])

@@ -41,3 +41,22 @@ def unknown_actions(config: Config, labels: Sequence[str]) -> tuple[str, ...]:
     """A sentence for each table of an action that the model does not know."""
     unknown = [name for name in config.actions if name != "default" and name not in labels]
     return tuple(f"actions.{name}: the model knows no such action; {nearest(name, labels)}" for name in unknown)
+
+
+def applied(running: Config, wanted: Config) -> Config:
+    """What can hold at once after a reload: thresholds, zones, intervals and the log's level are the wanted ones."""
+    cameras = {
+        name: camera.model_copy(update={"zones": wanted.cameras[name].zones}) if name in wanted.cameras else camera
+        for name, camera in running.cameras.items()
+    }
+    tables = {name: getattr(wanted, name) for name in ("linker", "actions", "telemetry", "log")}
+    return running.model_copy(update={**tables, "cameras": cameras})
+
+
+def needs_restart(running: Config, wanted: Config) -> tuple[str, ...]:
+    """The tables in which the running configuration still differs from the wanted one."""
+    now, then = running.model_dump(), wanted.model_dump()
+    tables = [name for name in now if name != "cameras" and now[name] != then[name]]
+    names = [*now["cameras"], *(name for name in then["cameras"] if name not in now["cameras"])]
+    changed = [name for name in names if now["cameras"].get(name) != then["cameras"].get(name)]
+    return (*tables, *(f"cameras.{name}" for name in changed))

@@ -62,9 +62,17 @@ def encode(payload: Mapping[str, object]) -> bytes:
 
 
 def status_payload(
-    version: str, model: Mapping[str, str], labels: Sequence[str], config: str, cameras: Mapping[str, str]
+    version: str,
+    model: Mapping[str, str],
+    labels: Sequence[str],
+    config: str,
+    cameras: Mapping[str, str],
+    needs_restart: Sequence[str],
 ) -> dict[str, object]:
-    """What runs here. `model`: name and sha256; `config`: its fingerprint; `cameras`: name → source without secrets."""
+    """What runs here. `model`: name and sha256; `config`: its fingerprint; `cameras`: name → source without secrets.
+
+    `needs_restart`: keys whose new values were read but wait for a restart.
+    """
     return {
         "schema": 1,
         "version": version,
@@ -72,6 +80,7 @@ def status_payload(
         "labels": list(labels),
         "config": config,
         "cameras": dict(cameras),
+        "needs_restart": list(needs_restart),
     }
 
 

@@ -1,4 +1,4 @@
-"""A network that fits on a page: it sees one person in the middle of every frame, who acts when the frame is bright."""
+"""A network that fits on a page: it sees one person in the middle of every frame, who shines if the frame is bright."""
 
 from pathlib import Path
 
@@ -15,16 +15,14 @@ MANIFEST = Manifest("tiny", LABELS, SIZE, SIZE, MotionSettings(kind="none"), top
 
 
 def write_tiny_model(path: Path) -> Path:
-    """An ONNX file with a manifest; Shine scores nearly 1 on white frames, nearly 0 on black ones."""
+    """An ONNX file with a manifest; Shine scores nearly 1 on white frames, nearly 0 on black ones, Rest always 0.3."""
     onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'korsal-edge[train]'")
     helper, kinds = onnx.helper, onnx.TensorProto
     constants = {
         "steepness": (kinds.FLOAT, [1], [4.0]),
-        "shares": (kinds.FLOAT, [1, 1, 2], [1.0, 0.1]),
-        "row": (kinds.INT64, [2], [1, 1]),
+        "rest": (kinds.FLOAT, [1, 1, 1], [0.3]),
         "cell": (kinds.INT64, [3], [1, 1, 1]),
         "boxes": (kinds.FLOAT, [1, 1, 4], BOX),
-        "labels": (kinds.INT64, [1, 1], [0]),
     }
     nodes = [
         helper.make_node("Constant", [], [name], value=helper.make_tensor(name, *content))
@@ -34,9 +32,10 @@ def write_tiny_model(path: Path) -> Path:
         helper.make_node("ReduceMean", ["image"], ["brightness"], axes=[1, 2, 3], keepdims=0),
         helper.make_node("Mul", ["brightness", "steepness"], ["logit"]),
         helper.make_node("Sigmoid", ["logit"], ["score"]),
-        helper.make_node("Reshape", ["score", "row"], ["scores"]),
-        helper.make_node("Reshape", ["score", "cell"], ["one"]),
-        helper.make_node("Mul", ["one", "shares"], ["class_scores"]),
+        helper.make_node("Reshape", ["score", "cell"], ["shine"]),
+        helper.make_node("Concat", ["shine", "rest"], ["class_scores"], axis=2),
+        helper.make_node("ReduceMax", ["class_scores"], ["scores"], axes=[2], keepdims=0),
+        helper.make_node("ArgMax", ["class_scores"], ["labels"], axis=2, keepdims=0),
     ]
     image = helper.make_tensor_value_info("image", kinds.FLOAT, [1, 3, SIZE, SIZE])
     shapes = {

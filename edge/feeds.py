@@ -1,0 +1,104 @@
+"""Frames of one configured camera, live or from a file, in one shape for the daemon's loop. Shell.
+
+A feed has a `name`, a `state`, the number of frames `dropped`, `newest()` without waiting, and is `finished` when no
+frame will ever come again.
+"""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from edge.capture import CameraState, CaptureError, LiveCamera, read_file, wait_for_any
+from edge.schema import Camera
+from edge.sources import Frame, Source
+
+log = logging.getLogger(__name__)
+
+
+class FileFeed:
+    """Every frame of a video file in order, as fast as they are taken; then the camera is offline for good.
+
+    The file's own times count from 0. Here they are put after the moment of opening, as if the camera had run then.
+    """
+
+    def __init__(self, name: str, source: Source) -> None:
+        """Raises CaptureError for a file that cannot be opened."""
+        self.name = name
+        self.live = False
+        self.dropped = 0
+        self.finished = False
+        self._frames: Iterator[Frame] = read_file(source.target, name, source.flip)
+        self._opened_unix, self._opened_monotonic = time.time(), time.monotonic()
+        self._last = self._opened_unix
+
+    @property
+    def state(self) -> CameraState:
+        """`online` until the last frame."""
+        return "offline" if self.finished else "online"
+
+    def newest(self) -> Frame | None:
+        """The next frame; a file that turns out to be damaged ends with a sentence in the log."""
+        try:
+            frame = next(self._frames, None)
+        except CaptureError as error:
+            log.error("camera %s: %s", self.name, error)
+            frame = None
+        if frame is None:
+            self.finished = True
+            return None
+        self._last = self._opened_unix + frame.unix_time
+        return replace(frame, unix_time=self._last, monotonic_time=self._opened_monotonic + frame.monotonic_time)
+
+    def now(self) -> float:
+        """The time of the newest frame."""
+        return self._last
+
+    def close(self) -> None:
+        """Nothing to do: the file is let go with the frames."""
+
+
+class LiveFeed:
+    """A live camera, looked at without waiting; it never finishes."""
+
+    def __init__(self, name: str, source: Source) -> None:
+        self.name = name
+        self.live = True
+        self.finished = False
+        self.camera = LiveCamera(name, source)
+
+    @property
+    def state(self) -> CameraState:
+        """As the camera has it."""
+        return self.camera.state
+
+    @property
+    def dropped(self) -> int:
+        """As the camera counts it."""
+        return self.camera.statistics().dropped
+
+    def newest(self) -> Frame | None:
+        """The newest frame that was not taken yet."""
+        return self.camera.newest(0.0)
+
+    def now(self) -> float:
+        """The time of day."""
+        return time.time()
+
+    def close(self) -> None:
+        """End the capture process."""
+        self.camera.close()
+
+
+Feed = FileFeed | LiveFeed
+
+
+def open_feed(name: str, camera: Camera) -> Feed:
+    """The feed of a configured camera. Raises CaptureError for a file that cannot be opened."""
+    source = camera.described()
+    return LiveFeed(name, source) if source.live else FileFeed(name, source)
+
+
+def wait_for_frames(feeds: Iterable[Feed], seconds: float) -> None:
+    """Return when a live camera has news, or after so many seconds."""
+    wait_for_any([feed.camera for feed in feeds if isinstance(feed, LiveFeed)], seconds)

@@ -1,0 +1,27 @@
+"""Tells systemd how we are, over the socket that it names in NOTIFY_SOCKET (sd_notify(3)). Shell."""
+
+import logging
+import os
+import socket
+
+log = logging.getLogger(__name__)
+
+
+def notify(*states: str) -> None:
+    """Send states such as "READY=1" and "STATUS=..."; does nothing where nobody listens."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    if address.startswith("@"):  # a name in the abstract namespace
+        address = "\0" + address[1:]
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            channel.sendto("\n".join(states).encode(), address)
+    except OSError as error:
+        log.warning("systemd cannot be told %s: %s", states[0], error)
+
+
+def watchdog_interval() -> float:
+    """Seconds between two signs of life: a third of what systemd allows; 0 where it does not watch."""
+    allowed = os.environ.get("WATCHDOG_USEC", "")
+    return int(allowed) / 1e6 / 3 if allowed.isdigit() else 0.0
