@@ -1,94 +1,31 @@
-import contextlib
+"""The life of a live camera. A file played as a camera stands for any live source."""
+
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from edge.capture import (
-    CaptureError,
-    LiveCamera,
-    LiveSettings,
-    retry_delay,
-    wait_for_any,
+from edge.capture import CaptureError, LiveCamera, LiveSettings, retry_delay, wait_for_any
+from edge.sources import parse
+from tests.live_cameras import (
+    PATIENCE,
+    QUICK,
+    ROOT,
+    alive,
+    always,
+    descriptors,
+    first_frame,
+    wait_until,
+    watch_until,
+    write_video,
 )
-from edge.sources import Frame, parse
-
-ROOT = Path(__file__).parent.parent
-QUICK = LiveSettings(stall_seconds=1.5, open_seconds=20, retry_first=0.05, retry_longest=0.2)
-PATIENCE = 60.0  # seconds until a test gives up waiting
-
-
-def always(chance: float) -> Callable[[], float]:
-    return lambda: chance
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never came true"
-        time.sleep(0.01)
-
-
-def watch_until(camera: LiveCamera, condition: Callable[[], bool]) -> None:
-    """Go on taking frames, as the daemon does, until the condition is true."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"{camera.name} is {camera.state}, {camera.statistics()}"
-        camera.newest(0.05)
-
-
-def first_frame(camera: LiveCamera) -> Frame:
-    frame = camera.newest(PATIENCE)
-    assert frame is not None
-    return frame
-
-
-def alive(process_id: int) -> bool:
-    """False for a zombie too."""
-    try:
-        return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def descriptors() -> set[str]:
-    return set(os.listdir("/proc/self/fd"))
-
-
-def write_video(path: Path, code: str, frames: int = 50) -> Path:
-    """A film of 25 frames per second; frame i has the value 4 i all over."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), 25.0, (160, 120))
-    assert writer.isOpened()
-    for index in range(frames):
-        writer.write(np.full((120, 160, 3), 4 * index, np.uint8))
-    writer.release()
-    return path
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-@contextlib.contextmanager
-def serve(protocol: str, port: int, stream: Path, *login: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, str(ROOT / "tests/stream_server.py"), protocol, str(port), str(stream), *login]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        assert server.stdout.readline() == "ready\n"
-        try:
-            yield server
-        finally:
-            server.kill()
 
 
 @pytest.fixture(scope="module")
@@ -96,16 +33,8 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_video(tmp_path_factory.mktemp("clip") / "clip.avi", "MJPG")
 
 
-@pytest.fixture(scope="module")
-def stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_video(tmp_path_factory.mktemp("stream") / "stream.ts", "mp4v")
-
-
 def looped(clip: Path, settings: LiveSettings = QUICK) -> LiveCamera:
     return LiveCamera("door", parse(str(clip), loop=True), settings, always(0.5))
-
-
-# Any live source: a file played as a camera stands for it.
 
 
 def test_frames_come_with_rising_index_and_the_time_of_their_capture(clip: Path) -> None:
@@ -286,113 +215,6 @@ def test_one_wait_serves_several_cameras(clip: Path) -> None:
             wait_for_any(cameras, 1.0)
             seen |= {camera.name + str(number) for number, camera in enumerate(cameras) if camera.newest(0)}
         assert seen == {"door0", "door2"}
-
-
-# Streams: a real server on loopback.
-
-
-@pytest.mark.parametrize(
-    ("protocol", "address", "login"),
-    [
-        ("rtsp", "rtsp://127.0.0.1:{port}/live", []),
-        ("rtsp", "rtsp://viewer:p%40ss@127.0.0.1:{port}/live", ["viewer:p@ss"]),
-        ("tcp", "tcp://127.0.0.1:{port}", []),
-    ],
-)
-def test_a_stream_whose_server_dies_comes_back(
-    stream: Path, caplog: pytest.LogCaptureFixture, protocol: str, address: str, login: list[str]
-) -> None:
-    caplog.set_level(logging.INFO, "edge.capture")
-    port = free_port()
-    with LiveCamera("door", parse(address.format(port=port)), QUICK, always(0.5)) as camera:
-        watch_until(camera, lambda: camera.state == "offline" and "offline" in caplog.text)
-        with serve(protocol, port, stream, *login):
-            watch_until(camera, lambda: camera.state == "online")
-            assert first_frame(camera).image.shape == (120, 160, 3)
-        watch_until(camera, lambda: camera.state != "online")
-        with serve(protocol, port, stream, *login):
-            watch_until(camera, lambda: camera.state == "online")
-        assert camera.statistics().reconnects == 1
-    told = [record.getMessage().split(": ")[1] for record in caplog.records]
-    assert told == ["offline", "online", "offline", "online"]
-    assert "p%40ss" not in caplog.text
-
-
-def test_a_stream_that_stops_feeding_is_stalled_and_comes_back(stream: Path) -> None:
-    port = free_port()
-    with (
-        serve("rtsp", port, stream) as server,
-        LiveCamera("door", parse(f"rtsp://127.0.0.1:{port}/live"), QUICK, always(0.5)) as camera,
-    ):
-        watch_until(camera, lambda: camera.state == "online")
-        server.send_signal(signal.SIGSTOP)
-        watch_until(camera, lambda: camera.state == "stalled")
-        server.send_signal(signal.SIGCONT)
-        watch_until(camera, lambda: camera.state == "online")
-        assert camera.statistics().stalls == 1
-
-
-def test_a_wrong_password_is_said_and_tried_again(stream: Path, caplog: pytest.LogCaptureFixture) -> None:
-    port = free_port()
-    source = parse(f"rtsp://viewer:wrong@127.0.0.1:{port}/live")
-    with serve("rtsp", port, stream, "viewer:right"), LiveCamera("door", source, QUICK, always(0.5)) as camera:
-        watch_until(camera, lambda: bool(caplog.records))
-        assert camera.state == "offline"
-        assert f"rtsp://***@127.0.0.1:{port}/live: cannot be opened: check" in caplog.text
-        assert "user and password" in caplog.text
-        assert "wrong" not in caplog.text
-
-
-def test_a_server_that_accepts_and_says_nothing_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
-    settings = LiveSettings(stall_seconds=0.5, open_seconds=1.5, retry_first=0.05, retry_longest=0.1)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        source = parse(f"rtsp://127.0.0.1:{listener.getsockname()[1]}/live")
-        with LiveCamera("door", source, settings, always(0.5)) as camera:
-            first = camera.process_id
-            watch_until(camera, lambda: bool(caplog.records))
-            assert "no frame in 1.5 s" in caplog.text
-            watch_until(camera, lambda: camera.process_id not in (None, first))
-
-
-def test_the_password_is_not_in_the_process_list(stream: Path) -> None:
-    port = free_port()
-    source = parse(f"rtsp://viewer:s3cret@127.0.0.1:{port}/live")
-    with serve("rtsp", port, stream, "viewer:s3cret"), LiveCamera("door", source, QUICK, always(0.5)) as camera:
-        watch_until(camera, lambda: camera.state == "online")
-        process = Path(f"/proc/{camera.process_id}")
-        assert b"s3cret" not in (process / "cmdline").read_bytes()
-        assert b"s3cret" not in (process / "environ").read_bytes()
-
-
-# Cameras that are not there.
-
-
-@pytest.mark.parametrize(
-    ("uri", "cure"),
-    [
-        ("/dev/video9", "/dev/video9: no such camera: plug it in"),
-        ("v4l2:///dev/null", "/dev/null: cannot be opened: another program may hold it, or it is no camera"),
-        ("rtsp://127.0.0.1:1/live", "rtsp://127.0.0.1:1/live: cannot be opened: check that the camera is on"),
-    ],
-)
-def test_a_missing_camera_is_said_once_and_tried_again(
-    uri: str, cure: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
-) -> None:
-    trials: set[int | None] = set()
-    with LiveCamera("door", parse(uri), QUICK, always(0.5)) as camera:
-        watch_until(camera, lambda: trials.add(camera.process_id) or len(trials) >= 4)  # type: ignore[func-returns-value]
-        assert camera.state == "offline"
-    assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert caplog.messages[0].startswith("camera door: offline: ")
-    assert cure in caplog.text
-    assert capfd.readouterr() == ("", "")
-
-
-@pytest.mark.skipif(cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER), reason="this OpenCV has GStreamer")
-def test_a_csi_camera_needs_gstreamer(caplog: pytest.LogCaptureFixture) -> None:
-    with LiveCamera("door", parse("csi://0"), QUICK, always(0.5)) as camera:
-        watch_until(camera, lambda: bool(caplog.records))
-    assert "csi://0: this OpenCV was built without GStreamer" in caplog.text
 
 
 def test_a_file_is_no_live_camera(clip: Path) -> None:
