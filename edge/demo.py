@@ -1,0 +1,155 @@
+"""`korsal-edge demo`: the daemon on one source, with a broker and a subscriber of its own. Shell."""
+
+import json
+import signal
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from paho.mqtt.client import MQTTMessage
+
+from edge import daemon
+from edge.annotated_video import AnnotatedVideo
+from edge.assets import find
+from edge.config import model_path
+from edge.demo_broker import HOST, DemoError, EmbeddedBroker, Listener
+from edge.engine import load as load_engine
+from edge.manifest import Manifest
+from edge.pipeline import Step
+from edge.schema import Camera, Config, Device, Log, Model, Mqtt, Outbox, Telemetry
+from edge.sources import Frame, parse
+from edge.video_file import probe
+
+CLIP = "demo/basketball.mp4"
+CAMERA_FPS = 15.0  # of the video of a live camera
+CAMERA_PATIENCE = 30.0  # seconds until a camera's first frame
+ARRIVAL_PATIENCE = 10.0  # seconds until what was published has arrived
+SHOWN = ("type", "action", "score", "box", "duration", "seq")  # keys of an event that are printed
+
+
+class Watcher:
+    """Sees every frame of the daemon: keeps a file's pace, draws, remembers what began."""
+
+    def __init__(self, video: AnnotatedVideo, live: bool) -> None:
+        self.frames = 0
+        self.begun: set[str] = set()  # ids of events
+        self._video, self._live = video, live
+
+    def __call__(self, frame: Frame, step: Step) -> None:
+        """Not before the frame's time has come: a file is played as if it were filmed now."""
+        if not self._live:
+            time.sleep(max(0.0, frame.monotonic_time - time.monotonic()))
+        self.frames += 1
+        self.begun |= {event.event_id for event in step.events if event.type == "new"}
+        self._video(frame, step)
+
+
+class Audience:
+    """What came through the broker. Called from the subscriber's thread."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, list[dict[str, Any]]] = {}  # by event_id, as they came
+
+    def __call__(self, message: MQTTMessage) -> None:
+        """Remember an event and print it."""
+        event = json.loads(message.payload)
+        self.events.setdefault(event["event_id"], []).append(event)
+        print(f"{message.topic}  {json.dumps({key: event[key] for key in SHOWN})}", flush=True)
+
+    def missing(self, begun: set[str]) -> set[str]:
+        """Ids of the events that began and of which not every step has arrived."""
+        return {number for number in begun if not _is_whole(self.events.get(number, []))}
+
+
+def demo(source: str | None, model: Path | None, video: Path) -> int:
+    """Play `source` (None: the clip that is shipped) through the daemon, print what its subscriber gets.
+
+    0: it ran, and all that was published arrived. Raises AssetError, CaptureError, DemoError, EngineError,
+    SourceError, VideoError.
+    """
+    described = parse(source or str(find(CLIP)))
+    fps = CAMERA_FPS if described.live else probe(described.target).fps
+    _check_apart(described.target, video)
+    audience = Audience()
+    with EmbeddedBroker() as broker, tempfile.TemporaryDirectory(prefix="korsal-edge-") as folder:
+        config = _config(source or described.target, model, broker.port, Path(folder))
+        manifest = _manifest(config)
+        print(f"Broker: {HOST}:{broker.port} (MQTT 3.1.1). Source: {described.redacted}. Model: {manifest.name}.")
+        print("What its subscriber receives:", flush=True)
+        with AnnotatedVideo(video, fps, manifest) as drawn:
+            watcher = Watcher(drawn, described.live)
+            with Listener(broker.port, f"{config.mqtt.base}/+/+/actions/#", audience):
+                _run(config, watcher)
+                _await(audience, watcher.begun)
+    _report(audience, watcher, drawn)
+    return 0
+
+
+def _config(source: str, model: Path | None, port: int, folder: Path) -> Config:
+    """What `config.toml` would say. The source has been parsed, so that the camera need not be checked again."""
+    return Config(
+        device=Device(name="demo"),
+        model=Model(path=model),
+        cameras={"camera": Camera.model_construct(source=source)},
+        mqtt=Mqtt(host=HOST, port=port, version=3),
+        outbox=Outbox(directory=folder),
+        telemetry=Telemetry(interval=0),
+        log=Log(level="warning"),
+    )
+
+
+def _manifest(config: Config) -> Manifest:
+    return load_engine(model_path(config), config.model.threads, config.model.providers).manifest
+
+
+def _check_apart(source: str, video: Path) -> None:
+    if video.exists() and Path(source).exists() and video.samefile(source):
+        raise DemoError(f"{video}: is the source itself; give another name with --video")
+
+
+def _run(config: Config, watcher: Watcher) -> None:
+    """Run the daemon to the end of the file, or until Ctrl-C. Raises DemoError where no frame ever comes."""
+    surrender = threading.Timer(CAMERA_PATIENCE, lambda: watcher.frames or signal.raise_signal(signal.SIGTERM))
+    surrender.daemon = True
+    surrender.start()
+    status = daemon.run(config, watch=watcher)
+    surrender.cancel()
+    if status:
+        raise DemoError("the daemon could not run, for the reason above")
+    if not watcher.frames:
+        source = config.cameras["camera"].described().redacted
+        raise DemoError(f"{source}: not one frame came; check the source, or give a video file")
+
+
+def _await(audience: Audience, begun: set[str]) -> None:
+    """Until everything has arrived, for some seconds at most."""
+    deadline = time.monotonic() + ARRIVAL_PATIENCE
+    while audience.missing(begun) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _is_whole(steps: list[dict[str, Any]]) -> bool:
+    """An event whose steps have all arrived, the end included."""
+    numbers = {step["seq"] for step in steps}
+    return any(step["type"] == "end" and numbers == set(range(step["seq"] + 1)) for step in steps)
+
+
+def _report(audience: Audience, watcher: Watcher, video: AnnotatedVideo) -> None:
+    """Print what came of it. Raises DemoError where something was published and did not arrive."""
+    actions = Counter(steps[0]["action"] for steps in list(audience.events.values()))
+    messages = sum(map(len, list(audience.events.values())))
+    found = ", ".join(f"{action} {count}" for action, count in sorted(actions.items()))
+    print(f"\n{watcher.frames} frames played.")
+    if actions:
+        print(f"{messages} messages of {actions.total()} events arrived through the broker: {found}.")
+    else:
+        print("No events: the model saw none of its actions long and clearly enough.")
+    hint = "; it plays in VLC and mpv, not in browsers (for those: --video NAME.webm)" if video.codec == "mp4v" else ""
+    print(f"Annotated video: {video.path.absolute()} ({video.codec}){hint}")
+    print("Next: your own camera and broker, as README.md describes (config.toml, then korsal-edge run).")
+    lost = audience.missing(watcher.begun)
+    if lost:
+        raise DemoError(f"{len(lost)} of {len(watcher.begun)} events did not arrive whole; run the demo again")

@@ -1,0 +1,122 @@
+"""A small MQTT broker on loopback and a subscriber to it, for `demo`. Shell over amqtt, which speaks MQTT 3.1.1 only."""
+
+import asyncio
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+HOST = "127.0.0.1"
+PATIENCE = 15.0  # seconds until broker and subscriber are ready
+ATTEMPTS = 3  # at finding a free port that is still free when it is taken
+
+
+class DemoError(Exception):
+    """The demo cannot run, or not all of it arrived; the message names what is wrong and the cure."""
+
+
+class EmbeddedBroker:
+    """A context manager: a broker in a thread of its own, on a free `port` of loopback."""
+
+    def __init__(self) -> None:
+        """Raises DemoError where amqtt is not installed."""
+        try:
+            from amqtt.broker import Broker
+        except ImportError as error:
+            raise DemoError("amqtt is not installed: pip install 'korsal-edge[cpu,demo]'") from error
+        for name in ("amqtt", "transitions"):  # it tells of every client that comes and goes
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        self._make: Callable[[dict[str, Any]], Any] = Broker
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="demo-broker", daemon=True)
+        self._broker: Any = None
+        self.port = 0
+
+    def __enter__(self) -> "EmbeddedBroker":
+        self._thread.start()
+        fault: Exception | None = None
+        for _ in range(ATTEMPTS):
+            self.port = _free_port()
+            try:
+                self._wait_for(self._start())
+                return self
+            except (OSError, TimeoutError) as error:
+                fault = error
+        self._end_loop()
+        raise DemoError(f"no broker could be started on {HOST} ({fault}); see that loopback is up") from fault
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._wait_for(self._broker.shutdown())
+        except TimeoutError:
+            logging.getLogger(__name__).warning("the demo's broker does not end; it goes with this process")
+        finally:
+            self._end_loop()
+
+    async def _start(self) -> None:
+        """Within the loop, to which the broker belongs."""
+        self._broker = self._make(
+            {
+                "listeners": {"default": {"type": "tcp", "bind": f"{HOST}:{self.port}"}},
+                "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
+            }
+        )
+        await self._broker.start()
+
+    def _wait_for(self, work: Any) -> None:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            future.result(PATIENCE)
+        except TimeoutError:
+            future.cancel()
+            raise
+
+    def _end_loop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(PATIENCE)
+        if not self._thread.is_alive():
+            self._loop.close()
+
+
+class Listener:
+    """A context manager: a subscriber that hands on every message whose topic fits `pattern`, from its own thread."""
+
+    def __init__(self, port: int, pattern: str, hear: Callable[[MQTTMessage], None]) -> None:
+        self._port, self._pattern = port, pattern
+        self._ready = threading.Event()
+        self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv311)
+        self._client.on_connect = lambda *_: self._client.subscribe(self._pattern, qos=1)
+        self._client.on_subscribe = lambda *_: self._ready.set()
+        self._client.on_message = lambda _, __, message: hear(message)
+
+    def __enter__(self) -> "Listener":
+        """Raises DemoError where the broker does not answer."""
+        try:
+            self._client.connect(HOST, self._port)
+        except OSError as error:
+            raise DemoError(f"the demo's broker on {HOST}:{self._port} does not answer ({error}); try again") from error
+        self._client.loop_start()
+        if not self._ready.wait(PATIENCE):
+            self._client.loop_stop()
+            raise DemoError(f"the demo's broker on {HOST}:{self._port} is silent; try again")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        port: int = listener.getsockname()[1]
+        return port

@@ -1,0 +1,198 @@
+"""`korsal-edge replay`: a video file through the pipeline; events as words or JSON lines, an annotated video.
+
+Deterministic: the same file, model and settings give the same bytes. Times count from the file's beginning (1970 in
+UTC), and an event is published at the moment of its frame, so that `latency_ms` is 0.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from tqdm import tqdm
+
+from edge import events, pipeline, topics
+from edge.annotated_video import AnnotatedVideo
+from edge.config import ConfigError, load, model_path
+from edge.engine import Engine, sha256_of
+from edge.engine import load as load_engine
+from edge.events import Event
+from edge.payload import Model, event_payload
+from edge.pipeline import CameraState, PipelineSettings, Step
+from edge.schema import Camera, Config
+from edge.settings import pipeline_settings, unknown_actions
+from edge.sources import Frame, parse
+from edge.video_file import CaptureError, probe, read_file
+
+Passage = tuple[Frame, Step, CameraState]
+Tell = Callable[[Sequence[Event]], None]
+INTERRUPTED = 130  # the exit status after Ctrl-C, as shells have it
+
+
+class ReplayError(Exception):
+    """A result that cannot be written; the message names it and the cure."""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What to play and how; `device` and `camera` are the names that stand in the events."""
+
+    source: Path
+    engine: Engine
+    settings: PipelineSettings
+    device: str
+    camera: str
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the results go. Without `events`, a file of JSON lines, they are told on stdout in words."""
+
+    events: Path | None = None
+    video: Path | None = None
+
+
+def task(
+    source: str, model: Path | None, config_file: Path | None, camera: str | None, threads: int | None = None
+) -> Task:
+    """Everything that a run over a video file needs. Without a `config_file` all settings are the defaults.
+
+    `camera`: whose zones hold, where the configuration has several. Raises SourceError, CaptureError, ConfigError,
+    AssetError, EngineError, ReplayError.
+    """
+    file = _file_of(source)
+    config = load(config_file) if config_file else Config(cameras={"replay": Camera.model_construct(source=source)})
+    name = _camera_of(config, camera)
+    threads = config.model.threads if threads is None else threads
+    engine = load_engine(model or model_path(config), threads, config.model.providers)
+    wrong = unknown_actions(config, engine.manifest.labels)
+    if wrong and config_file:
+        raise ConfigError(config_file, wrong)
+    return Task(file, engine, pipeline_settings(config, name), config.device.name, name)
+
+
+def _file_of(source: str) -> Path:
+    found = parse(source)
+    if found.kind != "file":
+        raise CaptureError(f"{found.redacted}: is a camera, and this takes a video file; try korsal-edge demo")
+    probe(found.target)
+    return Path(found.target)
+
+
+def _camera_of(config: Config, wanted: str | None) -> str:
+    names = list(config.cameras)
+    if wanted is None and len(names) == 1:
+        return names[0]
+    if wanted in config.cameras:
+        return wanted
+    raise ReplayError(f"--camera {wanted or 'is missing'}: give one of {', '.join(names)}, for its zones")
+
+
+def walk(frames: Iterable[Frame], engine: Engine, settings: PipelineSettings, state: CameraState) -> Iterator[Passage]:
+    """Every frame, what became of it, and the state after it."""
+    for frame in frames:
+        state, step = pipeline.step(state, frame, engine, settings)
+        yield frame, step, state
+
+
+def replay(task: Task, outputs: Outputs) -> int:
+    """Play the file and write the results; the exit status: 0, or 130 after Ctrl-C, with what was found until then.
+
+    Raises CaptureError, ReplayError, VideoError.
+    """
+    facts, engine = probe(task.source), task.engine
+    for output in (outputs.events, outputs.video):
+        _check_apart(task.source, output)
+    start = pipeline.initial(task.camera, f"{sha256_of(task.source)} {engine.sha256}")
+    with ExitStack() as stack:
+        video = outputs.video and stack.enter_context(AnnotatedVideo(outputs.video, facts.fps, engine.manifest))
+        lines = outputs.events and stack.enter_context(EventLines(outputs.events, task))
+        read = read_file(task.source, task.camera)
+        frames = stack.enter_context(tqdm(read, total=facts.frames, unit=" frames", disable=None, leave=False))
+        return _play(walk(frames, engine, task.settings, start), lines or tell_in_words, video or _show_nowhere)
+
+
+def _play(passages: Iterator[Passage], tell: Tell, show: Callable[[Frame, Step], None]) -> int:
+    """Tell and show every passage, then tell the ends of what still goes on and the sum of it all on stderr."""
+    begun: Counter[str] = Counter()
+    last: Passage | None = None
+    status = 0
+    try:
+        for last in passages:
+            frame, step, _ = last
+            tell(step.events)
+            show(frame, step)
+            begun.update(event.action for event in step.events if event.type == "new")
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    if last is not None:
+        tell(events.close(last[2].events, last[0].unix_time, "shutdown" if status else "camera"))
+        print(_summary(last[0].index + 1, begun), file=sys.stderr)
+    return status
+
+
+class EventLines:
+    """A context manager that writes events as JSON lines, each at once, as they would be published."""
+
+    def __init__(self, path: Path, task: Task) -> None:
+        """Raises ReplayError, as does a call where the disk is full; what was written before is kept."""
+        self._path, self._device, self._camera = path, task.device, task.camera
+        self._model = Model(task.engine.manifest.name, task.engine.sha256)
+        try:
+            self._file = path.open("wb", buffering=0)
+        except OSError as error:
+            raise ReplayError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+
+    def __enter__(self) -> "EventLines":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def __call__(self, happened: Sequence[Event]) -> None:
+        """Append events."""
+        for event in happened:
+            payload = event_payload(event, self._device, self._camera, self._model, event.t_capture)
+            try:
+                self._file.write(topics.encode(payload) + b"\n")
+            except OSError as error:
+                raise ReplayError(f"{self._path}: cannot be written ({error.strerror}); free space there") from error
+
+
+def tell_in_words(happened: Sequence[Event]) -> None:
+    """Print events, a line each, beside a progress bar if there is one."""
+    for event in happened:
+        tqdm.write(in_words(event), file=sys.stdout)
+    if happened:
+        sys.stdout.flush()
+
+
+def in_words(event: Event) -> str:
+    """One event as a line for people: time in the file, what happened, how sure, where."""
+    minutes, seconds = divmod(event.t_capture, 60)
+    box = " ".join(f"{side:.0f}" for side in event.box)
+    zones = f"  in {', '.join(event.zones)}" if event.zones else ""
+    ended = f"  after {event.duration:.1f} s ({event.reason_ended})" if event.type == "end" else ""
+    return (
+        f"{minutes:02.0f}:{seconds:05.2f}  {event.type:6}  {event.action:16}  {event.score:.2f}  "
+        f"person {event.tube} at {box}{zones}{ended}"
+    )
+
+
+def _show_nowhere(frame: Frame, step: Step) -> None:
+    """Where no video is asked for."""
+
+
+def _summary(frames: int, begun: Counter[str]) -> str:
+    found = ", ".join(f"{action} {count}" for action, count in sorted(begun.items())) or "none"
+    return f"{frames} frames; events: {found}"
+
+
+def _check_apart(source: Path, output: Path | None) -> None:
+    if output is not None and output.exists() and output.samefile(source):
+        raise ReplayError(f"{output}: is the source itself; give another name")
