@@ -111,7 +111,7 @@ class Daemon:
     ) -> None:
         notify("STOPPING=1")
         for name, station in self._stations.items():
-            self._send(name, events.close(station.pipeline.events, station.feed.now(), "shutdown"))
+            self._end(name, station, "shutdown")
             self._publisher.keep(self._topics.state(name), b"offline")
             station.feed.close()
         self._publisher.close(FLUSH_SECONDS)
@@ -164,9 +164,16 @@ class Daemon:
             return station
         self._publisher.keep(self._topics.state(name), state.encode())
         if station.state == "online":
-            self._send(name, events.close(station.pipeline.events, station.feed.now(), "camera"))
-            station = replace(station, pipeline=_fresh(name))
+            self._end(name, station, "camera")
+            station = replace(station, pipeline=_fresh(name), active=b"")
         return replace(station, state=state)
+
+    def _end(self, name: str, station: Station, reason: str) -> None:
+        """Nothing goes on in front of this camera any more."""
+        self._send(name, events.close(station.pipeline.events, station.feed.now(), reason))
+        if station.active:
+            nobody = topics.encode(topics.active_payload(self._labels, ()))
+            self._publisher.keep(self._topics.active(name), nobody, qos=0)
 
     def _send(self, camera: str, happened: Sequence[Event]) -> None:
         """Hand events to the publisher, who stores them before they are sent."""

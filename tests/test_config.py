@@ -237,6 +237,31 @@ def test_actions_that_the_model_does_not_know_are_named(tmp_path: Path) -> None:
     )
 
 
+def test_a_reload_takes_thresholds_at_once_and_names_what_waits(tmp_path: Path) -> None:
+    running = load(written(tmp_path, f"{SMALLEST}[cameras.yard]\nsource = '/dev/video1'\n"))
+    text = """
+    [cameras.door]
+    source = "/dev/video2"
+    zones.entrance = [[0, 0], [1, 0], [0, 1]]
+    [cameras.hall]
+    source = "/dev/video3"
+    [actions.default]
+    start_score = 0.8
+    [mqtt]
+    port = 1884
+    [log]
+    level = "debug"
+    """
+    wanted = load(written(tmp_path, text))
+    found = converters.applied(running, wanted)
+    assert (found.actions, found.log) == (wanted.actions, wanted.log)
+    assert found.mqtt == running.mqtt
+    assert found.cameras["door"].source == "/dev/video0"
+    assert found.cameras["door"].zones == wanted.cameras["door"].zones
+    assert converters.needs_restart(found, wanted) == ("mqtt", "cameras.door", "cameras.yard", "cameras.hall")
+    assert converters.needs_restart(running, running) == ()
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

@@ -1,5 +1,6 @@
 import json
 import logging
+import shutil
 import signal
 import socket
 import subprocess
@@ -249,6 +250,8 @@ def openssl(folder: Path, *arguments: str) -> None:
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """ca.crt, server.crt for 127.0.0.1, client.crt, and other.crt, an authority that signed none of them."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed: apt-get install openssl")
     folder = tmp_path_factory.mktemp("certificates")
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     for name in ("ca", "other"):
