@@ -36,8 +36,7 @@ def fit(image: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.uint8]:
 def standardise(fitted: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.float32]:
     """An (h, w, 3) uint8 frame of the input size → float32: over 255, minus mean, over std."""
     gain, lift = _gain_and_lift(manifest)
-    scaled = cv2.multiply(fitted, gain, dtype=cv2.CV_32F)
-    return cv2.add(scaled, lift).astype(np.float32, copy=False)
+    return cv2.add(cv2.multiply(fitted, gain, dtype=cv2.CV_32F), lift).astype(np.float32, copy=False)
 
 
 def normalise(image: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.float32]:
@@ -72,8 +71,7 @@ def detections(
     )
 
 
-def _gain_and_lift(manifest: Manifest) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """(pixel / 255 − mean) / std as pixel · gain + lift, per channel, as OpenCV takes scalars."""
-    gain = tuple(1 / (255 * s) for s in manifest.std)
-    lift = tuple(-m / s for m, s in zip(manifest.mean, manifest.std, strict=True))
-    return (*gain, 0.0), (*lift, 0.0)
+def _gain_and_lift(manifest: Manifest) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(pixel / 255 − mean) / std as pixel · gain + lift, each (4,): OpenCV takes that for a value per channel."""
+    mean, std = np.array([*manifest.mean, 0.0]), np.array([*manifest.std, 1.0])
+    return 1 / (255 * std), -mean / std

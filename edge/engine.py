@@ -46,7 +46,8 @@ def load(path: Path, threads: int = 0, providers: Sequence[str] = ()) -> Engine:
     session = _session(onnxruntime, path, threads, providers)
     manifest = _manifest(session, path)
     _check_interface(session, manifest, path)
-    loaded = Engine(_runner(session), manifest, sha256_of(path), f"onnxruntime {onnxruntime.__version__}")
+    infer = _runner(session, _failures(), path)
+    loaded = Engine(infer, manifest, sha256_of(path), f"onnxruntime {onnxruntime.__version__}")
     _answer_once(loaded, path)
     return loaded
 
@@ -72,10 +73,18 @@ def _session(onnxruntime: Any, path: Path, threads: int, providers: Sequence[str
     chosen = [*providers, "CPUExecutionProvider"]
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=list(dict.fromkeys(chosen)))
-    except Exception as error:  # noqa: BLE001  onnxruntime's exceptions share no other public base
+    except _failures() as error:
         raise EngineError(
             f"{path}: onnxruntime cannot load it ({_first_line(error)}); export or copy it anew"
         ) from error
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What onnxruntime raises of its own: a class for each status, without a common base, more with each release."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    own = [value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception)]
+    return (*own, RuntimeError, ValueError)
 
 
 def _manifest(session: Any, path: Path) -> Manifest:
@@ -102,9 +111,12 @@ def _check_interface(session: Any, manifest: Manifest, path: Path) -> None:
         raise EngineError(f"{path}: has no output {absent[0]}; export it with korsal-convert export")
 
 
-def _runner(session: Any) -> Infer:
+def _runner(session: Any, failures: tuple[type[Exception], ...], path: Path) -> Infer:
     def infer(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
-        return dict(zip(OUTPUTS, session.run(OUTPUTS, dict(inputs)), strict=True))
+        try:
+            return dict(zip(OUTPUTS, session.run(OUTPUTS, dict(inputs)), strict=True))
+        except failures as error:
+            raise EngineError(f"{path}: does not run ({_first_line(error)}); export it again") from error
 
     return infer
 
@@ -112,14 +124,19 @@ def _runner(session: Any) -> Infer:
 def _answer_once(engine: Engine, path: Path) -> None:
     manifest = engine.manifest
     zeros = np.zeros((1, manifest.channels, manifest.height, manifest.width), np.float32)
-    try:
-        outputs = engine.infer({"image": zeros})
-    except Exception as error:  # noqa: BLE001  onnxruntime's exceptions share no other public base
-        raise EngineError(f"{path}: does not run ({_first_line(error)}); export it again") from error
-    classes = outputs["class_scores"].shape[-1]
-    if classes != len(manifest.labels):
+    shapes = {name: value.shape for name, value in engine.infer({"image": zeros}).items()}
+    peaks, classes = manifest.top_k, len(manifest.labels)
+    wanted = {
+        "boxes": (1, peaks, 4),
+        "scores": (1, peaks),
+        "labels": (1, peaks),
+        "class_scores": (1, peaks, classes),
+    }
+    wrong = [name for name in OUTPUTS if shapes[name] != wanted[name]]
+    if wrong:
         raise EngineError(
-            f"{path}: scores {classes} actions, its manifest names {len(manifest.labels)}; export it again"
+            f"{path}: its output {wrong[0]} is {shapes[wrong[0]]}, but its manifest says {wanted[wrong[0]]} "
+            f"({peaks} peaks, {classes} actions); export it again"
         )
 
 

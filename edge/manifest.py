@@ -4,7 +4,6 @@ It travels as JSON in the ONNX file's metadata and beside an engine, so that a m
 """
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -16,6 +15,8 @@ METADATA_KEY = "korsal_edge"  # of the ONNX file's metadata
 CENTERNET_MEAN = (0.40789654, 0.44719302, 0.47026115)  # BGR, of 0..1
 CENTERNET_STD = (0.28863828, 0.27408164, 0.27809835)
 INPUT_MULTIPLE = 32
+SMALLEST_STD = 1e-6
+LARGEST_COLOUR = 1e6  # of a mean or std; nan and infinity are not below it
 
 
 class ManifestError(ValueError):
@@ -30,7 +31,7 @@ class Manifest:
     labels: tuple[str, ...]
     height: int
     width: int
-    motion: MotionSettings = MotionSettings()
+    motion: MotionSettings = field(default_factory=MotionSettings)
     mean: tuple[float, float, float] = CENTERNET_MEAN
     std: tuple[float, float, float] = CENTERNET_STD
     stride: int = 4
@@ -63,14 +64,15 @@ def from_json(text: str) -> Manifest:
         raise ManifestError(f"the manifest is not JSON ({error}); export the model again") from error
     if not isinstance(content, dict):
         raise ManifestError("the manifest is not a JSON object; export the model again")
-    if content.pop("version", None) != VERSION:
+    if not _is_whole(version := content.pop("version", None)) or version != VERSION:
         raise ManifestError(f"the manifest is not of version {VERSION}; export the model again with this korsal-edge")
     faults = _faults(content)
     if faults:
         raise ManifestError(f"the manifest is wrong: {'; '.join(faults)}; export the model again")
-    motion = MotionSettings(**content.pop("motion"))
-    rest = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
-    return Manifest(motion=motion, **rest)
+    content["motion"] = MotionSettings(**content["motion"])
+    for name in ("labels", "mean", "std"):
+        content[name] = tuple(content[name])
+    return Manifest(**content)
 
 
 def _faults(content: Mapping[str, Any]) -> list[str]:
@@ -78,6 +80,10 @@ def _faults(content: Mapping[str, Any]) -> list[str]:
     faults = [f"{name} is missing" for name in sorted(names - content.keys())]
     faults += [f"{name} is unknown" for name in sorted(map(str, content.keys() - names))]
     return faults or [f"{name} {fault}" for name, check in _CHECKS.items() if (fault := check(content[name]))]
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) is int  # bool is an int too
 
 
 def _text(value: Any) -> str:
@@ -90,7 +96,7 @@ def _labels(value: Any) -> str:
 
 
 def _positive(value: Any) -> str:
-    return "" if type(value) is int and 0 < value <= 4096 else "is no whole number from 1 to 4096"
+    return "" if _is_whole(value) and 0 < value <= 4096 else "is no whole number from 1 to 4096"
 
 
 def _side(value: Any) -> str:
@@ -99,12 +105,12 @@ def _side(value: Any) -> str:
 
 def _colour(value: Any) -> str:
     good = isinstance(value, list) and len(value) == 3
-    numbers = good and all(type(v) in (int, float) and math.isfinite(v) for v in value)
+    numbers = good and all(type(v) in (int, float) and abs(v) <= LARGEST_COLOUR for v in value)
     return "" if numbers else "is no list of three numbers"
 
 
 def _spread(value: Any) -> str:
-    return _colour(value) or ("" if min(value) > 0 else "is not above zero")
+    return _colour(value) or ("" if min(value) >= SMALLEST_STD else f"is below {SMALLEST_STD:g}")
 
 
 def _motion(value: Any) -> str:
