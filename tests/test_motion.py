@@ -47,7 +47,8 @@ def texture(height: int, width: int, seed: int = 0, blur: float = 1.5) -> Image:
     """A normalised frame of blurred noise that spans black to white."""
     image = cv2.GaussianBlur(np.random.default_rng(seed).random((height, width, 3)), (0, 0), blur)
     stretched = (image - image.min()) / (image.max() - image.min())
-    return ((stretched - MEAN) / STD).astype(np.float32)
+    normalised: Image = ((stretched - MEAN) / STD).astype(np.float32)
+    return normalised
 
 
 def clip_frames(count: int, width: int, height: int) -> list[Image]:
