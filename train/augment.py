@@ -15,6 +15,8 @@ MINIMUM_VISIBLE = 0.35  # share of a box that must stay inside the crop for it t
 
 @dataclass(frozen=True)
 class AugmentSettings:
+    """How far frames of a sample may be changed; every range is drawn from uniformly."""
+
     flip: float = 0.5  # probability
     zoom_in: float = 1.6  # zoom between 1 / zoom_out and zoom_in, log-uniform
     zoom_out: float = 1.2

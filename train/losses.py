@@ -12,6 +12,8 @@ from train.model import Heads
 
 @dataclass(frozen=True)
 class LossWeights:
+    """What each term counts in the sum."""
+
     heatmap: float = 1.0
     size: float = 2.0
     offset: float = 0.5

@@ -133,12 +133,17 @@ class Detector(nn.Module):
         self.dropout = nn.Dropout2d(dropout)
         self.heatmap = self._head(width, width, classes)
         self.box = self._head(width, width // 2, 4)
-        nn.init.constant_(self.heatmap[-1].bias, -math.log((1 - PRIOR_PROBABILITY) / PRIOR_PROBABILITY))
-        nn.init.constant_(self.box[-1].bias[:2], math.log(USUAL_SIZE))
+        self._start_where_sensible()
 
     @staticmethod
     def _head(inputs: int, width: int, outputs: int) -> nn.Sequential:
         return nn.Sequential(*convolution(inputs, width, 3), nn.ReLU6(inplace=True), nn.Conv2d(width, outputs, 1))
+
+    def _start_where_sensible(self) -> None:
+        """The last biases: actions are rare, boxes of USUAL_SIZE."""
+        biases = dict(self.named_parameters())
+        nn.init.constant_(biases["heatmap.3.bias"], -math.log((1 - PRIOR_PROBABILITY) / PRIOR_PROBABILITY))
+        nn.init.constant_(biases["box.3.bias"][:2], math.log(USUAL_SIZE))
 
     def forward(self, image: Tensor) -> Heads:
         x = self.dropout(self.neck(self.backbone(image)))
@@ -162,7 +167,7 @@ class Decoder(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         heads = self.detector(image)
         probability = torch.sigmoid(heads.heatmap.float())  # (B, classes, h, w)
-        batch, classes, h, w = probability.shape
+        h, w = probability.shape[2:]
         peaks = probability * (F.max_pool2d(probability, 3, stride=1, padding=1) == probability)
         scores, places = torch.topk(peaks.flatten(1), self.top_k)  # (B, K) each
         labels = torch.div(places, h * w, rounding_mode="floor")

@@ -59,17 +59,17 @@ def targets(
     scaled = boxes.astype(np.float32) / stride
     sizes = scaled[:, 2:] - scaled[:, :2]
     for i in np.argsort(-sizes.prod(axis=1), kind="stable"):
-        centre = (scaled[i, :2] + scaled[i, 2:]) / 2
+        centre = (scaled[i, :2] + scaled[i, 2:]) * np.float32(0.5)
         column, row = (int(v) for v in np.floor(centre))
         if sizes[i].min() > 0 and 0 <= column < w and 0 <= row < h:
-            _draw(out, int(labels[i]), (row, column), centre - np.floor(centre), sizes[i])
+            _draw(out, int(labels[i]), (row, column), centre, sizes[i])
     return out
 
 
 def _draw(
-    out: Targets, label: int, cell: tuple[int, int], offset: NDArray[np.float32], size: NDArray[np.float32]
+    out: Targets, label: int, cell: tuple[int, int], centre: NDArray[np.float32], size: NDArray[np.float32]
 ) -> None:
-    """Write one box into `out`."""
+    """Write one box into `out`; `centre` and `size` are x y in cells."""
     row, column = cell
     h, w = out.centre.shape
     radius = int(gaussian_radius(float(np.ceil(size[1])), float(np.ceil(size[0]))))
@@ -83,6 +83,6 @@ def _draw(
     np.maximum(out.heatmap[label][window], gaussian, out=out.heatmap[label][window])
     near = gaussian >= NEAR_CENTRE
     out.size_weight[window][near] = gaussian[near]
-    out.size[(slice(None), *window)][:, near] = size[:, None]
-    out.offset[:, row, column] = offset
+    out.size[:, top:bottom, left:right][:, near] = size[:, None]
+    out.offset[:, row, column] = centre - (column, row)
     out.centre[row, column] = 1.0
