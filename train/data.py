@@ -1,4 +1,7 @@
-"""Training samples: which frame, its motion map and its targets; sample number n is always the same. Shell over videos."""
+"""Training samples: which frame, its motion map and its targets. Shell over videos.
+
+Sample number n of a seed is always the same, so that a run can be resumed and shared among processes.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +41,7 @@ class Chooser:
         self.probability = weights / weights.sum()
 
     def __call__(self, random: np.random.Generator) -> Choice:
+        """One draw."""
         group = self.by_class[int(random.choice(len(self.by_class), p=self.probability))]
         video = group[int(random.integers(len(group)))]
         return Choice(video, int(random.integers(video.frames)))

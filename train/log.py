@@ -8,37 +8,67 @@ from pathlib import Path
 from train.plots import training_curves
 
 EVERY = 20  # steps in one row, averaged
+TERMS = ("heatmap", "size", "offset")
+
+
+class LogError(Exception):
+    """A log that cannot be written or gone on with; the message names the file and the cure."""
 
 
 class Log:
-    """Writes `log.csv`; columns: samples, learning_rate, *_loss, frame_map_50, then the labels' frame-AP (percent)."""
+    """Writes `log.csv`; columns: samples, learning_rate, *_loss, frame_map_50, then the labels' frame-AP (percent).
 
-    def __init__(self, path: Path, labels: Sequence[str], goes_on: bool) -> None:
+    Begin it with `start` or `go_on`; all methods raise LogError.
+    """
+
+    def __init__(self, path: Path, labels: Sequence[str]) -> None:
         self.path = path
-        self.labels = labels
-        self.terms: list[Mapping[str, float]] = []
-        if not (goes_on and path.exists()):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._write(
-                ["samples", "learning_rate", "heatmap_loss", "size_loss", "offset_loss", "frame_map_50", *labels], "w"
-            )
+        self.columns = ("samples", "learning_rate", *(f"{term}_loss" for term in TERMS), "frame_map_50", *labels)
+        self.unwritten: list[dict[str, float]] = []  # the terms of the steps since the last row of steps
+
+    def start(self) -> None:
+        """Begin anew."""
+        self._write([self.columns], "w")
+
+    def go_on(self, samples: int, unwritten: Sequence[Mapping[str, float]]) -> None:
+        """Forget what was written after `samples`, for it will come again; `unwritten` as it was then."""
+        if not self.path.exists():
+            self.start()
+        self._write([self.columns, *(row for row in self._rows() if int(row[0]) <= samples)], "w")
+        self.unwritten = [dict(terms) for terms in unwritten]
 
     def add(self, samples: int, terms: Mapping[str, float], learning_rate: float) -> None:
         """One step; every EVERY-th becomes a row."""
-        self.terms.append(terms)
-        if len(self.terms) == EVERY:
-            means = [math.fsum(t[name] for t in self.terms) / EVERY for name in ("heatmap", "size", "offset")]
-            self._write([samples, f"{learning_rate:.3g}", *(f"{mean:.4f}" for mean in means)])
-            self.terms = []
+        self.unwritten.append(dict(terms))
+        if len(self.unwritten) == EVERY:
+            means = [math.fsum(step[name] for step in self.unwritten) / EVERY for name in TERMS]
+            self._write([[samples, f"{learning_rate:.3g}", *(f"{mean:.4f}" for mean in means)]], "a")
+            self.unwritten = []
 
     def validated(self, samples: int, precision: Sequence[float], mean: float) -> None:
         """One validation: frame-AP of each label and their mean, percent."""
-        self._write([samples, "", "", "", "", f"{mean:.2f}", *(f"{p:.2f}" for p in precision)])
+        self._write([[samples, "", *("" for _ in TERMS), f"{mean:.2f}", *(f"{p:.2f}" for p in precision)]], "a")
 
     def plot(self) -> None:
-        """Draw `curves.png` beside the CSV."""
+        """Draw `curves.png` beside the CSV. Raises PlotError."""
         training_curves(self.path, self.path.with_name("curves.png"))
 
-    def _write(self, row: Sequence[object], mode: str = "a") -> None:
-        with self.path.open(mode, newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow([*row, *[""] * (6 + len(self.labels) - len(row))])
+    def _rows(self) -> list[list[str]]:
+        try:
+            with self.path.open(newline="", encoding="utf-8") as file:
+                header, *rows = csv.reader(file)
+        except (OSError, ValueError, csv.Error) as error:
+            raise LogError(
+                f"{self.path}: cannot be read ({error}); move it away, --resume then begins a new one"
+            ) from error
+        if tuple(header) != self.columns or not all(row and row[0].isdecimal() for row in rows):
+            raise LogError(f"{self.path}: not the log of this run; move it away, --resume then begins a new one")
+        return rows
+
+    def _write(self, rows: Sequence[Sequence[object]], mode: str) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open(mode, newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows([*row, *[""] * (len(self.columns) - len(row))] for row in rows)
+        except OSError as error:
+            raise LogError(f"{self.path}: cannot be written ({error.strerror}); choose another --out") from error

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -11,6 +12,10 @@ from tqdm import tqdm
 from edge.video_file import read_file
 
 JPEG_QUALITY = 95
+CURE = "delete the file, it is made anew"
+
+
+Number = TypeVar("Number", np.uint8, np.int64)
 
 
 class FrameError(Exception):
@@ -20,13 +25,12 @@ class FrameError(Exception):
 class PackedVideo:
     """Random access to the frames of a packed video.
 
-    File: int64 count, int64 × (count + 1) offsets from the end of this table, then the JPEGs.
+    File: int64 count, int64 × (count + 1) offsets from the end of this table, then the JPEGs. Raises FrameError.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        count = int(np.fromfile(path, np.int64, 1)[0])
-        self.offsets = np.fromfile(path, np.int64, count + 1, offset=8)
+        self.offsets = _offsets(path)
         self.size: tuple[int, int] = self[0].shape[1::-1]  # (width, height) of its frames, pixels
 
     def __len__(self) -> int:
@@ -36,11 +40,40 @@ class PackedVideo:
         """Frame `index`, (H, W, 3) BGR; the last one where the index lies beyond it (annotations may)."""
         index = min(index, len(self) - 1)
         start, end = self.offsets[index : index + 2]
-        content = np.fromfile(self.path, np.uint8, int(end - start), offset=8 * (len(self.offsets) + 1) + int(start))
-        image = cv2.imdecode(content, cv2.IMREAD_COLOR)
+        content = _numbers(self.path, np.uint8, int(end - start), 8 * (len(self.offsets) + 1) + int(start))
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) == end - start else None
         if image is None:
-            raise FrameError(f"{self.path}: frame {index} is damaged; delete the file, it is made anew")
+            raise FrameError(f"{self.path}: frame {index} is damaged; {CURE}")
         return image.astype(np.uint8, copy=False)
+
+
+def _offsets(path: Path) -> NDArray[np.int64]:
+    """The table of a packed video, (frames + 1,); FrameError unless it describes the whole file."""
+    words = _size(path) // 8
+    count = _numbers(path, np.int64, 1, 0)
+    if len(count) == 1 and 1 <= count[0] <= words - 2:
+        offsets = _numbers(path, np.int64, int(count[0]) + 1, 8)
+        ends = (offsets[0], offsets[-1] + 8 * (len(offsets) + 1))
+        if ends == (0, _size(path)) and (offsets[1:] > offsets[:-1]).all():
+            return offsets
+    raise FrameError(f"{path}: is damaged or cut short; {CURE}")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise FrameError(
+            f"{path}: cannot be read ({error.strerror}); run it again, what is missing is made anew"
+        ) from error
+
+
+def _numbers(path: Path, kind: type[Number], count: int, offset: int) -> NDArray[Number]:
+    """So many numbers from a place of a file, fewer where it ends."""
+    try:
+        return np.fromfile(path, kind, count, offset=offset)
+    except OSError as error:
+        raise FrameError(f"{path}: cannot be read ({error}); {CURE}") from error
 
 
 def pack(video: Path, packed: Path) -> None:

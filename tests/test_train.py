@@ -1,0 +1,251 @@
+"""Whole training runs, tiny: two actions, six videos, 64 × 64 pixels."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_videos import LABELS, write_data_set
+
+from edge.motion import MotionSettings
+from train import checkpoint as checkpoints
+from train.checkpoint import CheckpointError
+from train.log import EVERY
+from train.optimise import TrainingError
+from train.recipe import TrainSettings
+from train.train import due, learn, main, prepare
+
+torch.set_num_threads(1)
+ROOT = Path(__file__).parent.parent
+BATCH = 2
+STEPS = 27  # one row of EVERY steps, and a rest
+PATIENCE = 240.0  # seconds, for a whole process on a busy machine
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data_set(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def settings(data: Path) -> TrainSettings:
+    return TrainSettings(
+        data=str(data),
+        motion=MotionSettings("previous"),
+        height=64,
+        width=64,
+        samples=STEPS * BATCH + 1,  # one sample too few for another batch
+        batch=BATCH,
+        validate_every=20,
+        validation_stride=4,
+    )
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(settings: TrainSettings, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("uninterrupted")
+    learn(prepare(settings, out, cache, resume=False, workers=0), never)
+    return out
+
+
+def never() -> bool:
+    return False
+
+
+def after(steps: int) -> Callable[[], bool]:
+    """Says stop when asked for the `steps`-th time."""
+    left = iter(range(steps - 1))
+    return lambda: next(left, None) is None
+
+
+def test_a_run_leaves_log_curves_and_checkpoints(uninterrupted: Path, settings: TrainSettings) -> None:
+    assert sorted(p.name for p in uninterrupted.iterdir()) == ["best.pt", "curves.png", "last.pt", "log.csv"]
+    header, *rows = (uninterrupted / "log.csv").read_text().splitlines()
+    assert header == "samples,learning_rate,heatmap_loss,size_loss,offset_loss,frame_map_50,Basketball,Surfing"
+    # validated when 20 and 40 samples are passed and at the end; the row of EVERY steps comes before a validation
+    assert [int(row.split(",")[0]) for row in rows] == [20, 40, 40, 54]
+    assert EVERY * BATCH == 40
+    last = checkpoints.load(uninterrupted / "last.pt")
+    assert last.manifest.labels == LABELS
+    assert last.manifest.training["samples_seen"] == 54
+    assert last.settings["validate_every"] == 20
+    assert checkpoints.load(uninterrupted / "best.pt").progress == {}
+    assert checkpoints.engine(uninterrupted / "best.pt").manifest.channels == 6
+
+
+@pytest.mark.parametrize("steps", [13, 20])
+def test_a_resumed_run_goes_on_exactly(
+    steps: int, settings: TrainSettings, cache: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    learn(prepare(settings, tmp_path, cache, resume=False, workers=0), after(steps))
+    assert checkpoints.load(tmp_path / "last.pt").manifest.training["samples_seen"] == steps * BATCH
+    learn(prepare(settings, tmp_path, cache, resume=True, workers=0), never)
+    assert (tmp_path / "log.csv").read_text() == (uninterrupted / "log.csv").read_text()
+    ours, theirs = (checkpoints.load(folder / "last.pt") for folder in (tmp_path, uninterrupted))
+    assert all(torch.equal(ours.weights[name], theirs.weights[name]) for name in theirs.weights)
+    assert ours.progress["best"] == theirs.progress["best"]
+
+
+def test_resuming_what_is_complete_changes_nothing(
+    settings: TrainSettings, cache: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(uninterrupted, tmp_path / "run")
+    learn(prepare(settings, out, cache, resume=True, workers=0), never)
+    assert (out / "log.csv").read_text() == (uninterrupted / "log.csv").read_text()
+
+
+def test_resume_refuses_other_settings(settings: TrainSettings, cache: Path, uninterrupted: Path) -> None:
+    with pytest.raises(CheckpointError, match="another batch, seed than before; give the same options"):
+        prepare(replace(settings, batch=4, seed=5), uninterrupted, cache, resume=True, workers=0)
+
+
+def test_resume_needs_progress(settings: TrainSettings, cache: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    shutil.copy(uninterrupted / "best.pt", tmp_path / "last.pt")
+    with pytest.raises(CheckpointError, match="holds no progress; start a new run without --resume"):
+        prepare(settings, tmp_path, cache, resume=True, workers=0)
+
+
+def test_without_validation_groups_nothing_begins(settings: TrainSettings, tmp_path: Path) -> None:
+    folder = write_data_set(tmp_path / "data", groups=(8,))
+    with pytest.raises(TrainingError, match="leaves no video for validation"):
+        prepare(replace(settings, data=str(folder)), tmp_path / "run", tmp_path / "cache", resume=False, workers=0)
+
+
+@pytest.mark.parametrize(
+    ("samples", "count", "is_due"),
+    [  # a batch of 2, validation every 20 samples, 55 in all
+        (2, 1, False),
+        (18, 1, False),
+        (20, 1, True),
+        (22, 1, False),
+        (40, 1, True),
+        (52, 1, False),
+        (54, 1, True),  # the last: 56 would be too many
+        (18, 3, False),  # steps of 6
+        (24, 3, True),  # 20 was passed
+        (54, 3, True),
+    ],
+)
+def test_due(samples: int, count: int, is_due: bool, settings: TrainSettings) -> None:
+    assert due(samples, settings, count) is is_due
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["/nowhere"], "/nowhere: no such folder"),
+        (["DATA", "--height", "100"], "--height 100 is no multiple of 32: give 96 or 128"),
+        (["DATA", "--gap", "0"], "the previous frame lies at least 1 frame back"),
+        (["DATA", "--workers", "-1"], "--workers -1: give 0 or more"),
+        (["DATA", "--resume"], "last.pt: no such file"),
+    ],
+)
+def test_bad_options_are_one_sentence(
+    options: list[str], sentence: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [str(data) if option == "DATA" else option for option in options]
+    assert main([*given, "--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")]) == 1
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("korsal-train: ")
+    assert sentence in said
+    assert "\n" not in said
+
+
+def test_a_damaged_cache_is_told_with_the_cure(
+    settings: TrainSettings, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [settings.data, "--out", str(tmp_path / "run"), "--cache", str(tmp_path), "--samples", "0"]
+    assert main(arguments) == 1
+    assert "--samples 0: one step takes 16, give at least that" in capsys.readouterr().err
+    packed = tmp_path / "Basketball" / "v_Basketball_g08_c01.frames"
+    packed.parent.mkdir()
+    packed.write_bytes(b"cut short")
+    assert main([*arguments[:-1], "16"]) == 1
+    assert f"{packed}: is damaged or cut short; delete the file" in capsys.readouterr().err
+
+
+def test_what_fails_in_a_worker_is_one_sentence(
+    settings: TrainSettings, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Zeros in the place of all but the first frame: the table is right, the frames are not."""
+    damaged = shutil.copytree(cache, tmp_path / "cache")
+    for path in damaged.rglob("*.frames"):
+        content = path.read_bytes()
+        table = 8 * (int.from_bytes(content[:8], "little") + 2)
+        second = table + int.from_bytes(content[16:24], "little")
+        path.write_bytes(content[:second] + bytes(len(content) - second))
+    arguments = [settings.data, "--out", str(tmp_path / "run"), "--cache", str(damaged), "--motion", "none"]
+    assert main([*arguments, "--height", "64", "--width", "64", "--batch", "4", "--samples", "8"]) == 1
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said.startswith("korsal-train: ")
+    assert said.endswith("is damaged; delete the file, it is made anew")
+
+
+def command(settings: TrainSettings, cache: Path, out: Path, *more: str) -> list[str]:
+    options = ["--cache", str(cache), "--out", str(out), "--motion", "none", "--height", "64", "--width", "64"]
+    return ["-m", "train.train", settings.data, *options, "--batch", str(BATCH), *more]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_ends(number: signal.Signals, settings: TrainSettings, cache: Path, tmp_path: Path) -> None:
+    arguments = command(settings, cache, tmp_path, "--samples", "100000", "--workers", "1")
+    process = subprocess.Popen(
+        [sys.executable, *arguments], cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        try:
+            log = tmp_path / "log.csv"
+            wait_for(lambda: log.exists() and len(log.read_text().splitlines()) > 1, process)
+            process.send_signal(number)
+            said = process.communicate(timeout=PATIENCE)[1].strip()
+        finally:
+            process.kill()
+    assert process.returncode == 128 + number
+    assert said.splitlines()[-1].endswith("go on with --resume")
+    assert "Traceback" not in said
+    assert checkpoints.load(tmp_path / "last.pt").progress["samples"] >= EVERY * BATCH
+
+
+@pytest.mark.slow
+def test_two_processes_train_together(settings: TrainSettings, cache: Path, tmp_path: Path) -> None:
+    """gloo on the CPU; 45 samples are 11 steps of 2 × 2, and one sample is left."""
+    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    options = ("--samples", "45", "--validate-every", "24", "--workers", "0")
+    result = subprocess.run(
+        [sys.executable, *start, *command(settings, cache, tmp_path, *options)],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    rows = (tmp_path / "log.csv").read_text().splitlines()[1:]
+    assert [int(row.split(",")[0]) for row in rows] == [24, 44]
+    assert checkpoints.load(tmp_path / "last.pt").progress["samples"] == 44

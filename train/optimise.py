@@ -1,0 +1,153 @@
+"""One step of training: the network, the moving average of its weights, and AdamW.
+
+A step depends on the run's state, its batch and the number of samples seen, on nothing else: dropout is drawn from
+the seed and that number, so that a resumed run goes on exactly as it would have.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edge.manifest import Manifest
+from train import processes
+from train.backbone_weights import load_imagenet
+from train.checkpoint import Checkpoint, CheckpointError
+from train.losses import losses
+from train.model import Detector
+from train.recipe import TrainSettings
+
+
+class TrainingError(Exception):
+    """Training that cannot begin or go on."""
+
+
+@dataclass(eq=False)
+class Run:
+    """What changes while training."""
+
+    network: nn.Module
+    average: Detector  # moving average of the weights
+    optimizer: torch.optim.Optimizer
+    samples: int = 0
+    best: float = -1.0  # frame-mAP@0.5 of the best validation so far, percent
+
+
+def start(settings: TrainSettings, manifest: Manifest, device: torch.device) -> Run:
+    """A run that has seen nothing, its backbone as ImageNet made it. Raises BackboneError."""
+    torch.manual_seed(settings.seed)
+    classes = len(manifest.labels)
+    network = Detector(classes, manifest.channels, dropout=settings.dropout)
+    load_imagenet(network.backbone, manifest.mean, manifest.std)
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = Detector(classes, manifest.channels).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average.load_state_dict(network.state_dict())
+    optimizer = torch.optim.AdamW(_groups(network, settings))
+    wrapped = nn.parallel.DistributedDataParallel(network) if processes.count() > 1 else network
+    return Run(wrapped, average.eval(), optimizer)
+
+
+def step(run: Run, batch: Mapping[str, Tensor], settings: TrainSettings) -> dict[str, float]:
+    """Learn from one batch; returns the loss terms. Raises TrainingError where one is not finite."""
+    for group in run.optimizer.param_groups:
+        group["lr"] = group["share"] * learning_rate(run.samples, settings)
+    torch.manual_seed(_seed(settings.seed, run.samples, processes.rank()))
+    run.network.train()
+    image = batch["image"].contiguous(memory_format=torch.channels_last)
+    with torch.autocast(image.device.type, dtype=torch.bfloat16):
+        heads = run.network(image)
+    terms = losses(heads, batch, settings.losses)
+    values = finite({name: term.item() for name, term in terms.items()}, run.samples)
+    run.optimizer.zero_grad(set_to_none=True)
+    torch.stack(list(terms.values())).sum().backward()
+    nn.utils.clip_grad_norm_(run.network.parameters(), settings.clip)
+    run.optimizer.step()
+    run.samples += settings.batch * processes.count()
+    _follow(run.average, run.network, min(settings.average, run.samples / (run.samples + 10 * settings.batch)))
+    return values
+
+
+def finite(terms: Mapping[str, float], samples: int) -> dict[str, float]:
+    """The terms as they are; TrainingError where one is not finite."""
+    broken = [f"{name} loss ({value})" for name, value in terms.items() if not math.isfinite(value)]
+    if broken:
+        raise TrainingError(
+            f"the {' and the '.join(broken)} is not finite after {samples} samples; "
+            "lower --learning-rate, or look for damaged frames and boxes"
+        )
+    return dict(terms)
+
+
+def learning_rate(samples: int, settings: TrainSettings) -> float:
+    """Linear warm-up, then a cosine down to 0 at the end of the run."""
+    share = samples / settings.samples
+    if share < settings.warmup:
+        return settings.learning_rate * (share + 1e-3) / settings.warmup
+    fallen = min((share - settings.warmup) / (1 - settings.warmup), 1)
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * fallen))
+
+
+def progress(run: Run) -> dict[str, Any]:
+    """What `resume` needs beside the averaged weights."""
+    return {
+        "samples": run.samples,
+        "best": run.best,
+        "network": _bare(run.network).state_dict(),
+        "optimizer": run.optimizer.state_dict(),
+    }
+
+
+def resume(run: Run, saved: Checkpoint, settings: TrainSettings) -> None:
+    """Put `run` where the checkpoint left off. Raises CheckpointError where it is of another run."""
+    if not saved.progress:
+        raise CheckpointError("this checkpoint holds no progress; start a new run without --resume")
+    if dict(saved.settings) != asdict(settings):
+        changed = [key for key, value in asdict(settings).items() if saved.settings.get(key) != value]
+        raise CheckpointError(f"--resume with another {', '.join(changed)} than before; give the same options")
+    try:
+        _bare(run.network).load_state_dict(saved.progress["network"])
+        run.average.load_state_dict(dict(saved.weights))
+        run.optimizer.load_state_dict(saved.progress["optimizer"])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"the progress in this checkpoint is of another network ({error}); start anew") from error
+    run.samples = saved.progress["samples"]
+    run.best = saved.progress["best"]
+
+
+def _seed(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
+
+
+@torch.no_grad()
+def _follow(average: Detector, network: nn.Module, decay: float) -> None:
+    """Move the averaged weights towards the network's."""
+    source = _bare(network).state_dict()
+    for name, value in average.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(source[name], 1 - decay)
+        else:
+            value.copy_(source[name])
+
+
+def _bare(network: nn.Module) -> nn.Module:
+    bare: nn.Module = network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network
+    return bare
+
+
+def _groups(network: Detector, settings: TrainSettings) -> list[dict[str, Any]]:
+    """Parameters by learning rate (backbone or not) and by weight decay (matrices only)."""
+    groups = []
+    for backbone in (True, False):
+        for matrix in (True, False):
+            chosen = [
+                p
+                for name, p in network.named_parameters()
+                if name.startswith("backbone.") == backbone and (p.ndim > 1) == matrix
+            ]
+            share = settings.backbone_rate if backbone else 1.0
+            groups.append({"params": chosen, "share": share, "weight_decay": settings.weight_decay * matrix})
+    return groups

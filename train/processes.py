@@ -1,0 +1,93 @@
+"""The processes of one training run, one or as many as torchrun started, and the signals that stop them. Shell."""
+
+import os
+import signal
+from datetime import timedelta
+from types import FrameType, TracebackType
+from typing import Any
+
+import torch
+from torch import distributed
+
+PATIENCE = timedelta(hours=3)  # how long the others wait while the first process validates or decodes videos
+
+
+def join() -> None:
+    """Meet the other processes where torchrun started several; each takes a GPU of its own where there are any."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+
+
+def leave() -> None:
+    """Undo `join`."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+def rank() -> int:
+    """The number of this process, from 0; the first one validates, logs and saves."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def count() -> int:
+    """How many processes train together."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def device() -> torch.device:
+    """Where this process computes."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def wait_for_all() -> None:
+    """Return when every process came here."""
+    if distributed.is_initialized():
+        distributed.barrier()
+
+
+def any_says(yes: bool) -> bool:
+    """True in every process if one of them says yes; all must ask at the same time."""
+    if not distributed.is_initialized():
+        return yes
+    votes = torch.tensor(int(yes), device=device())
+    distributed.all_reduce(votes, distributed.ReduceOp.MAX)
+    return bool(votes.item())
+
+
+class Interruption:
+    """Within `with`, a first SIGINT or SIGTERM only asks to stop; a second one does what it always does."""
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self) -> None:
+        self.signal = 0  # the number of the one that came
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> "Interruption":
+        self._before = {number: signal.signal(number, self._ask) for number in self.SIGNALS}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._restore()
+
+    def asked(self) -> bool:
+        """Whether to stop."""
+        return self.signal != 0
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.signal = number
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def ignore_keyboard(worker: int) -> None:
+    """For processes that prepare samples: a Ctrl+C reaches them too, but the training ends them when it is ready."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

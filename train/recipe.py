@@ -1,0 +1,61 @@
+"""What decides how a training run turns out, and what it may not be. Pure."""
+
+import math
+from dataclasses import dataclass, field
+
+from edge.manifest import INPUT_MULTIPLE
+from edge.motion import MotionSettings
+from train.augment import AugmentSettings
+from train.losses import LossWeights
+
+SMALLEST_SIDE = 64  # pixels; below it the grid has fewer cells than the decoder takes peaks
+LARGEST_SIDE = 4096  # pixels, as manifests allow
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Everything that decides how a run turns out; saved inside its checkpoints."""
+
+    data: str
+    motion: MotionSettings = field(default_factory=MotionSettings)
+    height: int = 192  # of the network's input, pixels
+    width: int = 256
+    samples: int = 60_000  # in the whole run
+    batch: int = 16  # per process
+    learning_rate: float = 1e-3  # of neck and heads, after warm-up, falling to 0 along a cosine
+    backbone_rate: float = 0.5  # of the backbone's, as a share of `learning_rate`
+    weight_decay: float = 0.02
+    warmup: float = 0.04  # share of the run
+    average: float = 0.998  # decay of the weights' moving average, which is what is saved and validated
+    dropout: float = 0.1
+    clip: float = 10.0  # largest norm of a gradient
+    validate_every: int = 7_500  # samples
+    validation_stride: int = 16  # every n-th frame of the validation videos
+    seed: int = 0
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    losses: LossWeights = field(default_factory=LossWeights)
+
+
+def faults(settings: TrainSettings, processes: int) -> list[str]:
+    """What is wrong with the settings of a run by so many processes, each with its cure; empty where nothing is."""
+    found = [f for name in ("height", "width") if (f := _side(name, getattr(settings, name)))]
+    if settings.batch < 1:
+        found.append(f"--batch {settings.batch}: give at least 1")
+    elif settings.samples < settings.batch * processes:
+        found.append(f"--samples {settings.samples}: one step takes {settings.batch * processes}, give at least that")
+    if not (math.isfinite(settings.learning_rate) and settings.learning_rate > 0):
+        found.append(f"--learning-rate {settings.learning_rate:g}: give a number above 0, like 0.001")
+    if settings.validate_every < 1:
+        found.append(f"--validate-every {settings.validate_every}: give at least 1 sample")
+    if settings.seed < 0:
+        found.append(f"--seed {settings.seed}: give 0 or more")
+    return found
+
+
+def _side(name: str, value: int) -> str:
+    if not SMALLEST_SIDE <= value <= LARGEST_SIDE:
+        return f"--{name} {value}: give {SMALLEST_SIDE} to {LARGEST_SIDE} pixels"
+    below = value - value % INPUT_MULTIPLE
+    if below != value:
+        return f"--{name} {value} is no multiple of {INPUT_MULTIPLE}: give {below} or {below + INPUT_MULTIPLE}"
+    return ""
