@@ -61,12 +61,13 @@ def measure(task: Task, frames: int) -> Measurement:
     source = _endless(task)
     state = pipeline.initial(task.camera, "bench")
     rows = np.zeros((WARM_UP + frames, len(COLUMNS)))
+    times: list[float] = []
     for row in rows:
-        times = [time.perf_counter()]
+        times[:] = [time.perf_counter()]
         frame = next(source)
         times.append(time.perf_counter())
         state, _ = pipeline.step(
-            state, frame, task.engine, task.settings, lambda stage, into=times: into.append(time.perf_counter())
+            state, frame, task.engine, task.settings, lambda stage: times.append(time.perf_counter())
         )
         row[:] = np.diff(times)
     return Measurement(rows[WARM_UP:])
@@ -90,7 +91,8 @@ def _table(task: Task, measured: Measurement) -> str:
     manifest, facts = task.engine.manifest, probe(task.source)
     lines = [
         f"{task.source.name}, {facts.size[0]}x{facts.size[1]}; {manifest.name}, {manifest.width}x{manifest.height}, "
-        f"motion {manifest.motion.kind}; {task.engine.runtime}, {platform.machine()}; {len(measured.seconds)} frames",
+        f"motion {manifest.motion.kind}; {task.engine.runtime}, {platform.machine()}; {len(measured.seconds)} frames, "
+        f"{WARM_UP} more to warm up",
         "",
         f"{'ms per frame':12}{'p50':>8}{'p95':>8}{'p99':>8}{'mean':>8}{'share':>8}",
     ]

@@ -112,7 +112,7 @@ def _check_apart(source: str, video: Path) -> None:
 
 def _run(config: Config, watcher: Watcher) -> None:
     """Run the daemon to the end of the file, or until Ctrl-C. Raises DemoError where no frame ever comes."""
-    surrender = threading.Timer(CAMERA_PATIENCE, lambda: watcher.frames or signal.raise_signal(signal.SIGTERM))
+    surrender = threading.Timer(CAMERA_PATIENCE, _end_unless, (watcher,))
     surrender.daemon = True
     surrender.start()
     status = daemon.run(config, watch=watcher)
@@ -122,6 +122,12 @@ def _run(config: Config, watcher: Watcher) -> None:
     if not watcher.frames:
         source = config.cameras["camera"].described().redacted
         raise DemoError(f"{source}: not one frame came; check the source, or give a video file")
+
+
+def _end_unless(watcher: Watcher) -> None:
+    """Tell the daemon to end where there has been no frame."""
+    if not watcher.frames:
+        signal.raise_signal(signal.SIGTERM)
 
 
 def _await(audience: Audience, begun: set[str]) -> None:
@@ -144,7 +150,8 @@ def _report(audience: Audience, watcher: Watcher, video: AnnotatedVideo) -> None
     found = ", ".join(f"{action} {count}" for action, count in sorted(actions.items()))
     print(f"\n{watcher.frames} frames played.")
     if actions:
-        print(f"{messages} messages of {actions.total()} events arrived through the broker: {found}.")
+        number = f"{actions.total()} event{'s' if actions.total() > 1 else ''}"
+        print(f"{messages} messages of {number} arrived through the broker: {found}.")
     else:
         print("No events: the model saw none of its actions long and clearly enough.")
     hint = "; it plays in VLC and mpv, not in browsers (for those: --video NAME.webm)" if video.codec == "mp4v" else ""

@@ -1,10 +1,14 @@
-"""A small MQTT broker on loopback and a subscriber to it, for `demo`. Shell over amqtt, which speaks MQTT 3.1.1 only."""
+"""A small MQTT broker on loopback and a subscriber to it, for `demo`. Shell.
+
+The broker is amqtt, which speaks MQTT 3.1.1 only.
+"""
 
 import asyncio
 import logging
 import socket
 import threading
 from collections.abc import Callable
+from concurrent import futures
 from types import TracebackType
 from typing import Any
 
@@ -27,11 +31,13 @@ class EmbeddedBroker:
         """Raises DemoError where amqtt is not installed."""
         try:
             from amqtt.broker import Broker
+            from amqtt.errors import AMQTTError
         except ImportError as error:
             raise DemoError("amqtt is not installed: pip install 'korsal-edge[cpu,demo]'") from error
         for name in ("amqtt", "transitions"):  # it tells of every client that comes and goes
             logging.getLogger(name).setLevel(logging.CRITICAL)
         self._make: Callable[[dict[str, Any]], Any] = Broker
+        self._faults = (OSError, futures.TimeoutError, AMQTTError)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="demo-broker", daemon=True)
         self._broker: Any = None
@@ -45,7 +51,7 @@ class EmbeddedBroker:
             try:
                 self._wait_for(self._start())
                 return self
-            except (OSError, TimeoutError) as error:
+            except self._faults as error:
                 fault = error
         self._end_loop()
         raise DemoError(f"no broker could be started on {HOST} ({fault}); see that loopback is up") from fault
@@ -55,7 +61,7 @@ class EmbeddedBroker:
     ) -> None:
         try:
             self._wait_for(self._broker.shutdown())
-        except TimeoutError:
+        except futures.TimeoutError:
             logging.getLogger(__name__).warning("the demo's broker does not end; it goes with this process")
         finally:
             self._end_loop()
@@ -74,7 +80,7 @@ class EmbeddedBroker:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             future.result(PATIENCE)
-        except TimeoutError:
+        except futures.TimeoutError:
             future.cancel()
             raise
 
@@ -92,7 +98,7 @@ class Listener:
         self._port, self._pattern = port, pattern
         self._ready = threading.Event()
         self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv311)
-        self._client.on_connect = lambda *_: self._client.subscribe(self._pattern, qos=1)
+        self._client.on_connect = self._on_connect
         self._client.on_subscribe = lambda *_: self._ready.set()
         self._client.on_message = lambda _, __, message: hear(message)
 
@@ -113,6 +119,9 @@ class Listener:
     ) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+
+    def _on_connect(self, client: Client, *_: object) -> None:
+        client.subscribe(self._pattern, qos=1)
 
 
 def _free_port() -> int:

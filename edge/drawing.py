@@ -5,6 +5,7 @@ A thick box has a running event, a thin one has none yet; a person keeps his col
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -24,7 +25,7 @@ Points = tuple[tuple[float, float], ...]  # x, y; shares of the frame's width an
 SHORTEST, LONGEST = 240, 1280  # pixels; sides of the annotated picture where its shape allows
 TRAIL = 45  # frames
 INSET = 0.25  # of the picture's width and height
-REST = 1.5  # standard deviations between two frames that show as full brightness, kind `previous`
+STEP = 0.6  # standard deviations between two frames that show as full brightness, kind `previous`
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 WHITE: Colour = (255, 255, 255)
 DARK: Colour = (24, 24, 24)
@@ -62,14 +63,14 @@ def annotated(frame: Frame, step: Step, scene: Scene, manifest: Manifest, size: 
     """The frame as a picture of `size` (width, height) with all that is known; `scene` includes this frame."""
     method = cv2.INTER_AREA if frame.image.shape[1] > size[0] else cv2.INTER_LINEAR
     picture = cv2.resize(frame.image, size, interpolation=method).astype(np.uint8)
+    if step.motion is not None:
+        _draw_inset(picture, motion_picture(step.motion, frame.image, manifest))
     told = {event.tube for event in scene.running.values()}
     for tube, trail in scene.trails.items():
         _draw_trail(picture, trail, colour_of(tube))
     people = sorted(step.tube_boxes, key=lambda seen: seen.tube in told)  # those with an event on top
     for seen in people:
         _draw_person(picture, seen, detector.frame_size(frame.image), manifest.labels, seen.tube in told)
-    if step.motion is not None:
-        _draw_inset(picture, motion_picture(step.motion, frame.image, manifest))
     _draw_caption(picture, [_caption(event, frame) for event in scene.running.values()])
     return picture
 
@@ -82,12 +83,13 @@ def colour_of(tube: int) -> Colour:
 def motion_picture(motion: NDArray[np.float32], image: Picture, manifest: Manifest) -> NDArray[np.float32]:
     """How much moves where, (h, w) of the network's input, 0..1, of its motion map (h, w, 3)."""
     if manifest.motion.kind == "previous":
-        moved = np.abs(detector.normalise(image, manifest) - motion) / REST
+        moved = np.abs(detector.normalise(image, manifest) - motion) / STEP
     elif manifest.motion.kind == "dsim":
         moved = 2 * motion
     else:
         moved = 1 - motion
-    return np.clip(moved.mean(axis=2), 0, 1).astype(np.float32)
+    brightness: NDArray[np.float32] = np.clip(moved.mean(axis=2), 0, 1).astype(np.float32)
+    return brightness
 
 
 def _foot(seen: TubeBox, size: tuple[int, int]) -> tuple[float, float]:
@@ -98,19 +100,20 @@ def _foot(seen: TubeBox, size: tuple[int, int]) -> tuple[float, float]:
 
 def _unit(picture: Picture) -> float:
     """A length that grows with the picture: 1 at 360 lines."""
-    return float(np.clip(min(picture.shape[:2]) / 360, 0.5, 3))
+    return float(np.clip(min(picture.shape[:2]) / 360, 0.7, 3))
 
 
 def _pixels(picture: Picture, points: NDArray[np.float64]) -> NDArray[np.int32]:
     """(n, 2) shares → whole pixels, kept near the picture as OpenCV counts in 16 bits."""
     scaled = points * detector.frame_size(picture)
-    return np.clip(np.nan_to_num(scaled), -8000, 8000).round().astype(np.int32)
+    pixels: NDArray[np.int32] = np.clip(np.nan_to_num(scaled), -8000, 8000).round().astype(np.int32)
+    return pixels
 
 
 def _draw_trail(picture: Picture, trail: Points, colour: Colour) -> None:
     """Thin where it is old."""
     pixels = _pixels(picture, np.array(trail, np.float64).reshape(-1, 2))
-    for i, (start, end) in enumerate(zip(pixels[:-1], pixels[1:], strict=True)):
+    for i, (start, end) in enumerate(pairwise(pixels)):
         thickness = 1 + round(2 * _unit(picture) * (i + 1) / len(pixels))
         cv2.line(picture, start.tolist(), end.tolist(), colour, thickness, cv2.LINE_AA)
 
@@ -139,7 +142,7 @@ def _draw_text(picture: Picture, text: str, place: tuple[int, int], ground: Colo
 def _draw_inset(picture: Picture, moved: NDArray[np.float32]) -> None:
     """The motion in the upper right corner, cut to the frame: without the bars of the network's input."""
     height, width = (max(1, round(side * INSET)) for side in picture.shape[:2])
-    matrix = boxes.letterbox((width, height), detector.frame_size(moved[..., None]))
+    matrix = boxes.letterbox((width, height), (moved.shape[1], moved.shape[0]))
     cut = cv2.warpAffine(moved, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     heat = cv2.applyColorMap((255 * cut).astype(np.uint8), cv2.COLORMAP_INFERNO)
     picture[:height, -width:] = heat

@@ -112,10 +112,10 @@ def replay(task: Task, outputs: Outputs) -> int:
         lines = outputs.events and stack.enter_context(EventLines(outputs.events, task))
         read = read_file(task.source, task.camera)
         frames = stack.enter_context(tqdm(read, total=facts.frames, unit=" frames", disable=None, leave=False))
-        return _play(walk(frames, engine, task.settings, start), lines or tell_in_words, video or _show_nowhere)
+        return play(walk(frames, engine, task.settings, start), lines or tell_in_words, video or show_nowhere)
 
 
-def _play(passages: Iterator[Passage], tell: Tell, show: Callable[[Frame, Step], None]) -> int:
+def play(passages: Iterator[Passage], tell: Tell, show: Callable[[Frame, Step], None]) -> int:
     """Tell and show every passage, then tell the ends of what still goes on and the sum of it all on stderr."""
     begun: Counter[str] = Counter()
     last: Passage | None = None
@@ -184,7 +184,7 @@ def in_words(event: Event) -> str:
     )
 
 
-def _show_nowhere(frame: Frame, step: Step) -> None:
+def show_nowhere(frame: Frame, step: Step) -> None:
     """Where no video is asked for."""
 
 

@@ -1,0 +1,178 @@
+import fcntl
+import json
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import jsonschema
+import pytest
+
+from edge import pipeline
+from edge import replay as replays
+from edge.config import ConfigError
+from edge.events import Event
+from edge.replay import Outputs, ReplayError, replay, task
+from edge.video_file import read_file
+from tests.spot_model import write_spot_film, write_spot_model
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("replay")
+    write_spot_model(folder / "spot.onnx")
+    write_spot_film(folder / "film.avi")  # dark, 50 frames of a spot from 0.4 s to 2.36 s, dark; 25 a second
+    return folder
+
+
+def lines_of(folder: Path, target: Path, config: Path | None = None, camera: str | None = None) -> bytes:
+    """The events of a replay of the film."""
+    played = task(str(folder / "film.avi"), folder / "spot.onnx", config, camera)
+    assert replay(played, Outputs(events=target)) == 0
+    return target.read_bytes()
+
+
+def events_of(
+    folder: Path, target: Path, config: Path | None = None, camera: str | None = None
+) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in lines_of(folder, target, config, camera).splitlines()]
+
+
+def configuration(folder: Path, text: str, name: str = "config.toml") -> Path:
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def test_the_same_file_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+    assert lines_of(folder, tmp_path / "a.jsonl") == lines_of(folder, tmp_path / "b.jsonl") != b""
+
+
+def test_another_file_gives_other_ids(folder: Path, tmp_path: Path) -> None:
+    write_spot_film(tmp_path / "film.avi", shown=51)
+    write_spot_model(tmp_path / "spot.onnx")
+    ids = {event["event_id"] for event in events_of(folder, tmp_path / "a.jsonl")}
+    assert ids.isdisjoint(event["event_id"] for event in events_of(tmp_path, tmp_path / "b.jsonl"))
+
+
+def test_events_are_those_of_the_film(folder: Path, tmp_path: Path) -> None:
+    new, update, end = events_of(folder, tmp_path / "events.jsonl")
+    assert (new["type"], update["type"], end["type"]) == ("new", "update", "end")
+    assert (new["action"], new["camera"], new["device"]) == ("Basketball", "replay", "korsal-edge")
+    assert new["started"] == "1970-01-01T00:00:00.400Z"  # frame 10
+    assert new["t_capture"] == pytest.approx(0.92)  # and the first frame that is min_duration = 0.5 s later
+    assert end["t_capture"] == pytest.approx(2.76)  # frame 69, the last one
+    assert end["reason_ended"] == "camera"
+    x1, _, x2, _ = update["box_px"]
+    assert x1 <= 20 + 39 + 12 <= x2  # frame 49: the block's middle
+
+
+def test_events_fit_the_schema_and_their_latency_is_0(folder: Path, tmp_path: Path) -> None:
+    schema = json.loads((ROOT / "docs" / "event.schema.json").read_text())
+    for event in events_of(folder, tmp_path / "events.jsonl"):
+        jsonschema.validate(event, schema)
+        assert event["t_publish"] == event["t_capture"]
+        assert event["latency_ms"] == 0
+
+
+def test_thresholds_and_zones_come_from_the_configuration(folder: Path, tmp_path: Path) -> None:
+    text = """
+[device]
+name = "hall"
+[cameras.door]
+source = "/dev/video0"
+[cameras.door.zones]
+everywhere = [[0, 0], [1, 0], [1, 1], [0, 1]]
+[actions.default]
+min_duration = 0.18
+"""
+    new, *_ = events_of(folder, tmp_path / "events.jsonl", configuration(tmp_path, text))
+    assert (new["device"], new["camera"], new["zones"]) == ("hall", "door", ["everywhere"])
+    assert new["t_capture"] == pytest.approx(0.6)
+    deaf = configuration(tmp_path, text + "start_score = 0.99\nkeep_score = 0.9\n", "deaf.toml")
+    assert events_of(folder, tmp_path / "none.jsonl", deaf) == []
+
+
+def test_one_of_several_cameras_is_chosen(folder: Path, tmp_path: Path) -> None:
+    file = configuration(tmp_path, '[cameras.a]\nsource = "csi://0"\n[cameras.b]\nsource = "csi://1"\n')
+    assert events_of(folder, tmp_path / "events.jsonl", file, "b")[0]["camera"] == "b"
+    for camera in (None, "c"):
+        with pytest.raises(ReplayError, match="give one of a, b"):
+            task(str(folder / "film.avi"), folder / "spot.onnx", file, camera)
+
+
+def test_an_unknown_action_is_refused(folder: Path, tmp_path: Path) -> None:
+    file = configuration(tmp_path, '[cameras.a]\nsource = "csi://0"\n[actions.Surfin]\ncooldown = 1.0\n')
+    with pytest.raises(ConfigError, match=r"actions\.Surfin"):
+        task(str(folder / "film.avi"), folder / "spot.onnx", file, None)
+
+
+def test_events_are_told_in_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    played = task(str(folder / "film.avi"), folder / "spot.onnx", None, None)
+    assert replay(played, Outputs()) == 0
+    said = capsys.readouterr()
+    new, _, end = said.out.splitlines()
+    assert new.startswith("00:00.92  new     Basketball        0.98  person 1 at ")
+    assert end.startswith("00:02.76  end     Basketball")
+    assert end.endswith("after 2.0 s (camera)")
+    assert said.err == "70 frames; events: Basketball 1\n"
+
+
+def test_no_action_gives_no_events(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    film = write_spot_film(tmp_path / "dark.avi", shown=0)
+    played = task(str(film), folder / "spot.onnx", None, None)
+    assert replay(played, Outputs(events=tmp_path / "events.jsonl")) == 0
+    assert (tmp_path / "events.jsonl").read_bytes() == b""
+    assert capsys.readouterr().err == "20 frames; events: none\n"
+
+
+def test_an_interruption_ends_what_goes_on(folder: Path) -> None:
+    played = task(str(folder / "film.avi"), folder / "spot.onnx", None, None)
+    told: list[str] = []
+
+    def tell(happened: Sequence[Event]) -> None:
+        told.extend(f"{event.type} {event.reason_ended}" for event in happened)
+
+    status = replays.play(passages(played, 40), tell, lambda frame, step: None)
+    assert status == replays.INTERRUPTED
+    assert told == ["new None", "end shutdown"]
+
+
+def passages(played: replays.Task, count: int) -> Iterator[replays.Passage]:
+    """So many frames, then Ctrl-C."""
+    frames = read_file(played.source, played.camera)
+    start = pipeline.initial(played.camera, "seed")
+    for number, passage in enumerate(replays.walk(frames, played.engine, played.settings, start)):
+        if number == count:
+            raise KeyboardInterrupt
+        yield passage
+
+
+def test_the_annotated_video_has_every_frame(folder: Path, tmp_path: Path) -> None:
+    played = task(str(folder / "film.avi"), folder / "spot.onnx", None, None)
+    assert replay(played, Outputs(video=tmp_path / "out.mp4")) == 0
+    video = cv2.VideoCapture(str(tmp_path / "out.mp4"))
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 70
+    assert video.get(cv2.CAP_PROP_FPS) == 25
+    assert (video.get(cv2.CAP_PROP_FRAME_WIDTH), video.get(cv2.CAP_PROP_FRAME_HEIGHT)) == (320, 240)
+
+
+def test_the_bar_is_for_terminals(folder: Path) -> None:
+    main, side = pty.openpty()
+    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    command = [sys.executable, "-m", "edge", "replay", "film.avi", "--model", "spot.onnx"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=side) as process:
+        out = process.communicate(timeout=60)[0]
+    os.close(side)
+    said = os.read(main, 100_000)
+    os.close(main)
+    assert b"/70" in said
+    assert b"/70" not in out
