@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge import engine as engines
 from edge import manifest as manifests
-from edge.engine import OUTPUTS, Engine
+from edge.inference import OUTPUTS, Engine
 from edge.manifest import Manifest
 from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint
@@ -48,7 +49,8 @@ def export(path: Path, target: Path, changes: Mapping[str, Any] = MappingProxyTy
     except OSError as error:
         raise ExportError(f"{target}: cannot be written ({error.strerror}); choose another -o") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
     return manifest
 
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from edge.config import ConfigError, load, model_path
-from edge.engine import Engine
 from edge.engine import load as load_engine
+from edge.inference import Engine
 from edge.schema import Config, Mqtt
 from edge.settings import topics, unknown_actions
 

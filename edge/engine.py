@@ -1,8 +1,7 @@
 """ONNX Runtime: a model file becomes `infer`, the seam that every runtime shares. Shell."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import manifest as manifests
+from edge.inference import OUTPUTS, Engine, Infer
 from edge.manifest import Manifest, ManifestError
-
-Infer = Callable[[Mapping[str, NDArray[Any]]], Mapping[str, NDArray[Any]]]
-OUTPUTS = ("boxes", "scores", "labels", "class_scores")
 
 
 class EngineError(Exception):
     """A model that cannot be run."""
-
-
-@dataclass(frozen=True, eq=False)
-class Engine:
-    """A model ready to run: `infer` takes `image` (B, C, h, w) float32 and returns OUTPUTS by name."""
-
-    infer: Infer
-    manifest: Manifest
-    sha256: str  # of the model's file, hexadecimal
-    runtime: str  # name and version
 
 
 def load(path: Path, threads: int = 0, providers: Sequence[str] = ()) -> Engine:

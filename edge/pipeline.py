@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from edge import detector, events, linker, motion
 from edge.detector import Detections
-from edge.engine import Engine
 from edge.events import Event, EventSettings, EventState
+from edge.inference import Engine
 from edge.linker import LinkerSettings, LinkerState, TubeBox
 from edge.manifest import Manifest
 from edge.motion import Prepared

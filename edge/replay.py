@@ -17,9 +17,10 @@ from tqdm import tqdm
 from edge import events, pipeline, topics
 from edge.annotated_video import AnnotatedVideo
 from edge.config import ConfigError, load, model_path
-from edge.engine import Engine, sha256_of
 from edge.engine import load as load_engine
+from edge.engine import sha256_of
 from edge.events import Event
+from edge.inference import Engine
 from edge.payload import Model, event_payload
 from edge.pipeline import CameraState, PipelineSettings, Step
 from edge.schema import Camera, Config

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge import manifest as manifests
-from edge.engine import Engine
+from edge.inference import Engine
 from edge.manifest import Manifest
 from edge.motion import MotionSettings
 from train.annotations import GroundTruthTube, VideoAnnotation, load_ucf24

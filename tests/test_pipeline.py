@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edge import detector, motion, pipeline
-from edge.engine import Engine
 from edge.events import ActionSettings, EventSettings
+from edge.inference import Engine
 from edge.manifest import Manifest
 from edge.motion import MotionSettings
 from edge.pipeline import PipelineSettings, Step

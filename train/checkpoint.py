@@ -1,7 +1,9 @@
 """Checkpoints: weights, the settings they were trained with, and what training needs to go on. Shell."""
 
 import pickle
+import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edge import manifest as manifests
-from edge.engine import OUTPUTS, Engine, sha256_of
+from edge.engine import sha256_of
+from edge.inference import OUTPUTS, Engine
 from edge.manifest import Manifest, ManifestError
 from train.model import Decoder, Detector
 
 VERSION = 1
+_CONTENT = {"manifest": str, "weights": dict, "settings": dict, "progress": dict}
 
 # what a foreign or damaged file makes the readers of zip archives and pickles raise
 _BROKEN = (
@@ -62,7 +66,8 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
         torch.save(content, partial)
         partial.replace(path)
     except (OSError, RuntimeError) as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise CheckpointError(
             f"{path}: cannot be written ({error}); free disk space or choose another --out"
         ) from error
@@ -71,18 +76,21 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
 def load(path: Path) -> Checkpoint:
     """Read what `save` wrote, executing nothing a pickle may carry. Raises CheckpointError."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of torch, about pickles that it then refuses
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: no such file; give a .pt that korsal-train wrote") from error
     except _BROKEN as error:
         raise CheckpointError(f"{path}: not a checkpoint ({_first_line(error)}); give one of korsal-train") from error
     if not isinstance(content, dict) or content.get("korsal_edge") != VERSION:
         raise CheckpointError(f"{path}: not a checkpoint of korsal-train, version {VERSION}; train or convert it again")
+    wrong = [name for name, kind in _CONTENT.items() if not isinstance(content.get(name), kind)]
+    if wrong:
+        raise CheckpointError(f"{path}: a checkpoint without {' and '.join(wrong)}; give one of korsal-train")
     try:
         manifest = manifests.from_json(content["manifest"])
         return Checkpoint(manifest, content["weights"], content["settings"], content["progress"])
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: a checkpoint without its {error}; give one of korsal-train") from error
     except ManifestError as error:
         raise CheckpointError(f"{path}: {error}") from error
 

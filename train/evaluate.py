@@ -17,7 +17,8 @@ from tqdm import tqdm
 
 import edge
 from edge import engine as engines
-from edge.engine import Engine, EngineError
+from edge.engine import EngineError
+from edge.inference import Engine
 from edge.video_file import CaptureError
 from train.annotations import AnnotationError, DataSet, VideoAnnotation, held_out, load_ucf24
 from train.observation import MINIMUM_SCORE, LinkerKind, observe

@@ -1,4 +1,4 @@
-"""CenterNet's losses, with an IoU loss in the place of L1 for the size."""
+"""CenterNet's losses, with an IoU loss in the place of L1 for the size. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edge import linker, pipeline
 from edge.boxes import clip
 from edge.detector import Detections
-from edge.engine import Engine
+from edge.inference import Engine
 from edge.linker import ActionTube, LinkerSettings, TubeBox
 from edge.pipeline import PipelineSettings
 from edge.video_file import read_file
