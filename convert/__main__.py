@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from convert.export import ExportError, export
+from convert.export import ExportError, export, scores
 from edge.engine import EngineError
 from train.checkpoint import CheckpointError
 
@@ -14,7 +14,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     changes = {name: value for name in ("name", "licence") if (value := getattr(options, name)) is not None}
     try:
-        manifest = export(options.checkpoint, options.output, changes)
+        training = {"scores": scores(options.scores)} if options.scores else {}
+        manifest = export(options.checkpoint, options.output, changes, training)
     except (CheckpointError, EngineError, ExportError) as error:
         print(f"korsal-convert: {error}", file=sys.stderr)
         return 1
@@ -31,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("-o", "--output", type=Path, required=True, help=".onnx to write")
     command.add_argument("--name", help="of the model, told in every event; default: the checkpoint's")
     command.add_argument("--licence", help="of the weights, a sentence; kept in the manifest")
+    command.add_argument("--scores", type=Path, help="report of korsal-evaluate --json; kept in the manifest")
     return parser
 
 

@@ -1,5 +1,6 @@
 """Checkpoint → ONNX, decoding in the graph, manifest in the metadata, checked against torch. Shell."""
 
+import json
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
@@ -24,19 +25,24 @@ from train.model import Decoder
 OPSET = 17
 SCORE_TOLERANCE = 1e-3
 BOX_TOLERANCE = 0.1  # input pixels
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class ExportError(Exception):
     """A model that was not exported."""
 
 
-def export(path: Path, target: Path, changes: Mapping[str, Any] = MappingProxyType({})) -> Manifest:
-    """Write the checkpoint at `path` as an ONNX model to `target`; `changes` replace fields of its manifest.
+def export(
+    path: Path, target: Path, changes: Mapping[str, Any] = NOTHING, training: Mapping[str, Any] = NOTHING
+) -> Manifest:
+    """Write the checkpoint at `path` as an ONNX model to `target`.
 
-    The file appears only after ONNX Runtime gave what torch gives. Raises CheckpointError, ExportError, EngineError.
+    `changes` replace fields of its manifest, `training` joins what that says of the training. The file appears
+    only after ONNX Runtime gave what torch gives. Raises CheckpointError, ExportError, EngineError.
     """
     checkpoint = checkpoints.load(path)
-    manifest = replace(checkpoint.manifest, **changes)
+    known = checkpoint.manifest
+    manifest = replace(known, **{"training": {**known.training, **training}, **changes})
     partial = target.with_suffix(".partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -52,6 +58,20 @@ def export(path: Path, target: Path, changes: Mapping[str, Any] = MappingProxyTy
         with suppress(OSError):
             partial.unlink()
     return manifest
+
+
+def scores(report: Path) -> dict[str, Any]:
+    """What a manifest keeps of the JSON report of korsal-evaluate. Raises ExportError."""
+    try:
+        content = json.loads(report.read_text(encoding="utf-8"))
+        protocol = {key: content["protocol"][key] for key in ("data", "videos", "rule", "frames", "linker")}
+        return {"protocol": protocol, "frame_map": content["frame_map"], "video_map": content["video_map"]}
+    except OSError as error:
+        raise ExportError(
+            f"{report}: cannot be read ({error.strerror}); give what korsal-evaluate --json wrote"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ExportError(f"{report}: no report ({error!r}); give what korsal-evaluate --json wrote") from error
 
 
 def _write_graph(checkpoint: Checkpoint, path: Path) -> None:
