@@ -1,6 +1,7 @@
 """Decoded training frames: each video once as JPEGs in one file, so that any frame is one short read. Shell."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -85,13 +86,14 @@ def pack(video: Path, packed: Path) -> None:
             raise FrameError(f"{video}: frame {frame.index} cannot be written as JPEG")
         jpegs.append(content.tobytes())
     offsets = np.cumsum([0, *map(len, jpegs)], dtype=np.int64)
-    packed.parent.mkdir(parents=True, exist_ok=True)
     partial = packed.with_suffix(".partial")
     try:
+        packed.parent.mkdir(parents=True, exist_ok=True)
         partial.write_bytes(np.int64(len(jpegs)).tobytes() + offsets.tobytes() + b"".join(jpegs))
         partial.replace(packed)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise FrameError(f"{packed}: cannot be written ({error.strerror}); choose another --cache") from error
 
 

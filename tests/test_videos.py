@@ -1,0 +1,117 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tiny_videos import write_video
+
+from edge.video_file import CaptureError, read_file
+from train.videos import FrameError, PackedVideo, open_packed, pack
+
+
+def smooth(number: int, frame: int) -> NDArray[np.uint8]:
+    """A picture that JPEG keeps nearly as it is."""
+    y, x = np.mgrid[:40, :56]
+    return np.stack([x * 4, y * 5, np.full_like(x, 10 * frame + number)], axis=2).astype(np.uint8)
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    return write_video(tmp_path / "videos" / "a.avi", [smooth(0, frame) for frame in range(6)])
+
+
+@pytest.fixture
+def packed(video: Path, tmp_path: Path) -> Path:
+    pack(video, tmp_path / "a.frames")
+    return tmp_path / "a.frames"
+
+
+def test_every_frame_at_random(video: Path, packed: Path) -> None:
+    frames = [frame.image for frame in read_file(video, "a")]
+    opened = PackedVideo(packed)
+    assert (len(opened), opened.size) == (6, (56, 40))
+    for index in (5, 0, 3, 3):
+        assert opened[index].shape == (40, 56, 3)
+        np.testing.assert_allclose(opened[index].astype(int), frames[index], atol=8)  # JPEG, twice
+
+
+def test_beyond_the_end_is_the_last_frame(packed: Path) -> None:
+    opened = PackedVideo(packed)
+    np.testing.assert_array_equal(opened[99], opened[5])
+
+
+def test_what_is_packed_is_not_packed_again(video: Path, tmp_path: Path) -> None:
+    first = open_packed([("A/a", video)], tmp_path / "cache")["A/a"]
+    written = first.path.stat().st_mtime_ns
+    assert first.path == tmp_path / "cache" / "A" / "a.frames"
+    assert open_packed([("A/a", video)], tmp_path / "cache")["A/a"].path.stat().st_mtime_ns == written
+    assert [path.name for path in first.path.parent.iterdir()] == ["a.frames"]
+
+
+def test_no_videos(tmp_path: Path) -> None:
+    assert open_packed([], tmp_path) == {}
+
+
+def test_a_video_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(CaptureError, match=r"b\.avi"):
+        open_packed([("b", tmp_path / "b.avi")], tmp_path / "cache")
+    assert not (tmp_path / "cache" / "b.frames").exists()
+
+
+def test_a_cache_that_cannot_be_written(video: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file where a folder should be")
+    with pytest.raises(FrameError, match=r"cannot be written .* choose another --cache"):
+        open_packed([("A/a", video)], tmp_path / "cache")
+
+
+def test_a_packed_file_cut_short_anywhere(packed: Path) -> None:
+    whole = packed.read_bytes()
+    for length in [*range(0, 80, 7), len(whole) // 2, len(whole) - 1]:
+        packed.write_bytes(whole[:length])
+        with pytest.raises(FrameError, match=r"a\.frames: is damaged or cut short; delete the file, it is made anew"):
+            PackedVideo(packed)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"no frames at all, but text that is long enough to be a table of a few numbers",
+        bytes(800),
+        b"\xff" * 800,  # -1 frames
+        np.int64(2**60).tobytes() + bytes(800),  # more frames than memory holds
+        np.array([2, 0, 50, 8], np.int64).tobytes() + bytes(8),  # a frame of −42 bytes
+        np.array([1, 0, 8], np.int64).tobytes() + bytes(9),  # one byte too many
+    ],
+)
+def test_garbage(content: bytes, packed: Path) -> None:
+    packed.write_bytes(content)
+    with pytest.raises(FrameError, match="is damaged or cut short; delete the file"):
+        PackedVideo(packed)
+
+
+def test_a_damaged_frame(packed: Path) -> None:
+    opened = PackedVideo(packed)
+    content = bytearray(packed.read_bytes())
+    start = 8 * (6 + 2) + int(opened.offsets[4])
+    content[start : start + 20] = bytes(20)
+    packed.write_bytes(content)
+    assert opened[3].shape == (40, 56, 3)
+    with pytest.raises(FrameError, match=r"frame 4 is damaged; delete the file, it is made anew"):
+        opened[4]
+
+
+def test_a_file_that_goes_away(packed: Path) -> None:
+    opened = PackedVideo(packed)
+    packed.unlink()
+    with pytest.raises(FrameError, match="cannot be read"):
+        opened[0]
+    with pytest.raises(FrameError, match="cannot be read"):
+        PackedVideo(packed)
+
+
+def test_a_grey_frame_comes_in_colour(tmp_path: Path) -> None:
+    jpeg = cv2.imencode(".jpg", np.full((8, 8), 77, np.uint8))[1].tobytes()
+    path = tmp_path / "grey.frames"
+    path.write_bytes(np.array([1, 0, len(jpeg)], np.int64).tobytes() + jpeg)
+    assert PackedVideo(path)[0].tolist() == np.full((8, 8, 3), 77).tolist()
