@@ -1,0 +1,36 @@
+import os
+import signal
+
+import pytest
+
+from train import processes
+from train.processes import Interruption
+
+
+def test_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    processes.join()
+    assert (processes.rank(), processes.count()) == (0, 1)
+    assert [processes.any_says(yes) for yes in (True, False)] == [True, False]
+    processes.wait_for_all()
+    processes.leave()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_first_signal_asks_and_a_second_acts(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with Interruption() as interruption:
+        assert not interruption.asked()
+        os.kill(os.getpid(), number)
+        assert interruption.asked()
+        assert interruption.signal == number
+        assert signal.getsignal(number) is before
+    assert signal.getsignal(number) is before
+
+
+def test_without_a_signal_all_is_as_before() -> None:
+    before = [signal.getsignal(number) for number in Interruption.SIGNALS]
+    with Interruption() as interruption:
+        pass
+    assert not interruption.asked()
+    assert [signal.getsignal(number) for number in Interruption.SIGNALS] == before
