@@ -1,0 +1,135 @@
+"""A checkpoint of a network without training, exported, and run by ONNX Runtime beside torch."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from convert.__main__ import main
+from convert.export import BOX_TOLERANCE, SCORE_TOLERANCE, ExportError, export
+from edge import detector, engine, motion
+from edge import manifest as manifests
+from edge.engine import OUTPUTS
+from edge.manifest import Manifest
+from edge.video_file import read_file
+from train import checkpoint as checkpoints
+from train.checkpoint import Checkpoint
+from train.model import Detector
+
+torch.set_num_threads(1)
+MANIFEST = Manifest("tiny", ("Run", "Jump", "Dive"), 64, 96, top_k=20, training={"data": "none"})
+CLIP = Path(__file__).parent.parent / "demo" / "basketball.mp4"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights; the statistics of a batch of noise make all batch norms answer with some spread."""
+    torch.manual_seed(0)
+    network = Detector(3, 6)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        network.train()(torch.randn(4, 6, 64, 96))
+    torch.nn.init.normal_(network.state_dict()["heatmap.3.weight"], std=0.2)
+    path = tmp_path_factory.mktemp("checkpoint") / "tiny.pt"
+    checkpoints.save(Checkpoint(MANIFEST, network.state_dict(), {}), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("export") / "new" / "tiny.onnx"
+    export(checkpoint, path, {"name": "tiny-1", "licence": "none at all"})
+    return path
+
+
+def compare(checkpoint: Path, exported: Path, image: np.ndarray) -> None:
+    """Both give the same peaks: scores in order; where two scores are apart, the same boxes and labels."""
+    expected = checkpoints.engine(checkpoint).infer({"image": image})
+    got = engine.load(exported, threads=1).infer({"image": image})
+    assert tuple(got) == OUTPUTS
+    for name in OUTPUTS:
+        assert got[name].shape == expected[name].shape
+        assert got[name].dtype == expected[name].dtype
+    np.testing.assert_allclose(got["scores"], expected["scores"], atol=SCORE_TOLERANCE)
+    for row in range(len(image)):
+        gaps = -np.diff(expected["scores"][row], prepend=2, append=-1)
+        alone = np.minimum(gaps[:-1], gaps[1:]) > 1e-4
+        alone[-1] = False  # the next best may be as good
+        assert alone.any()
+        for name, tolerance in (("boxes", BOX_TOLERANCE), ("labels", 0), ("class_scores", SCORE_TOLERANCE)):
+            np.testing.assert_allclose(got[name][row][alone], expected[name][row][alone], atol=tolerance)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_onnx_answers_as_torch_for_any_batch(batch: int, checkpoint: Path, exported: Path) -> None:
+    image = np.random.default_rng(batch).normal(size=(batch, 6, 64, 96)).astype(np.float32)
+    compare(checkpoint, exported, image)
+
+
+def test_onnx_answers_as_torch_on_real_frames(checkpoint: Path, exported: Path) -> None:
+    frames = read_file(CLIP, "demo")
+    first, second = (detector.normalise(next(frames).image, MANIFEST) for _ in range(2))
+    cue, _ = motion.motion_map(first, second, MANIFEST.motion)
+    compare(checkpoint, exported, detector.network_input(second, cue))
+
+
+def test_the_manifest_is_in_the_metadata(exported: Path) -> None:
+    properties = {entry.key: entry.value for entry in onnx.load(exported).metadata_props}
+    manifest = manifests.from_json(properties[manifests.METADATA_KEY])
+    assert manifest == replace(MANIFEST, name="tiny-1", licence="none at all")
+
+
+def test_nothing_else_is_left(exported: Path) -> None:
+    assert [path.name for path in exported.parent.iterdir()] == ["tiny.onnx"]
+
+
+def test_the_graph_has_a_free_batch_and_no_batch_norm(exported: Path) -> None:
+    graph = onnx.load(exported).graph
+    assert graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+    assert {output.name for output in graph.output} == set(OUTPUTS)
+    assert "BatchNormalization" not in {node.op_type for node in graph.node}
+
+
+def test_the_command(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "out.onnx"
+    assert main(["export", str(checkpoint), "-o", str(target), "--name", "mine"]) == 0
+    assert capsys.readouterr().out.startswith(f"{target}: mine, 3 actions, ")
+    assert engine.load(target, threads=1).manifest.name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("given", "target", "said"),
+    [
+        ("missing.pt", "out.onnx", "missing.pt: no such file; give a .pt that korsal-train wrote"),
+        ("text.pt", "out.onnx", "text.pt: not a checkpoint"),
+        ("good.pt", "text.pt/out.onnx", "out.onnx: cannot be written (File exists); choose another -o"),
+        ("good.pt", "folder", "folder: cannot be written (Is a directory); choose another -o"),
+    ],
+)
+def test_refusals_are_one_sentence(
+    given: str, target: str, said: str, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text.pt").write_text("not a checkpoint")
+    (tmp_path / "good.pt").write_bytes(checkpoint.read_bytes())
+    assert main(["export", str(tmp_path / given), "-o", str(tmp_path / target)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("korsal-convert: ")
+    assert said in error
+    assert error.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "good.pt", "text.pt"]
+
+
+def test_weights_that_are_not_finite_are_not_exported(checkpoint: Path, tmp_path: Path) -> None:
+    broken = checkpoints.load(checkpoint)
+    weights = {name: value.clone() for name, value in broken.weights.items()}
+    weights["heatmap.3.bias"][:] = float("nan")
+    checkpoints.save(replace(broken, weights=weights), tmp_path / "broken.pt")
+    with pytest.raises(ExportError, match="differs from torch"):
+        export(tmp_path / "broken.pt", tmp_path / "out.onnx")
+    assert not (tmp_path / "out.onnx").exists()
