@@ -26,12 +26,14 @@ Command = Callable[[argparse.Namespace], int]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. 0: done; 1: it cannot do its job, and says why on stderr; 2: wrong usage; 130: interrupted."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(format="%(levelname)s: %(message)s")
     command: Command = options.command
+    if command is not _run:  # the daemon sets up its own log
+        logging.basicConfig(format="%(levelname)s: %(message)s")
     try:
         return command(options)
     except FAULTS as fault:
-        print(f"korsal-edge: {fault}", file=sys.stderr)
+        for line in str(fault).splitlines():
+            print(f"korsal-edge: {line}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return replay.INTERRUPTED

@@ -58,7 +58,7 @@ def bench(task: Task, frames: int, as_json: bool) -> int:
 
 def measure(task: Task, frames: int) -> Measurement:
     """Run so many frames after WARM_UP more; a shorter file is played again and again."""
-    source = _endless(task)
+    source = endless(task)
     state = pipeline.initial(task.camera, "bench")
     rows = np.zeros((WARM_UP + frames, len(COLUMNS)))
     times: list[float] = []
@@ -73,7 +73,7 @@ def measure(task: Task, frames: int) -> Measurement:
     return Measurement(rows[WARM_UP:])
 
 
-def _endless(task: Task) -> Iterator[Frame]:
+def endless(task: Task) -> Iterator[Frame]:
     """The file's frames, over and over, numbered and timed on."""
     index, fps = 0, probe(task.source).fps
     while True:

@@ -123,7 +123,7 @@ def _draw_person(picture: Picture, seen: TubeBox, size: tuple[int, int], labels:
     (left, top), (right, bottom) = _pixels(picture, corners).tolist()
     colour = colour_of(seen.tube)
     thickness = max(2, round(3 * _unit(picture))) if told else 1
-    cv2.rectangle(picture, (left, top), (right, bottom), colour, thickness, cv2.LINE_AA)
+    cv2.rectangle(picture, (left, top), (right, bottom), colour, thickness)
     text = f"{labels[seen.label]} {seen.score:.2f} #{seen.tube}"
     _draw_text(picture, text, (left, top), colour, 0.5 if told else 0.4)
 

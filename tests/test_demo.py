@@ -73,6 +73,12 @@ def test_a_camera_that_is_not_there(folder: Path, tmp_path: Path, monkeypatch: p
         demo("/dev/video77", folder / "spot.onnx", tmp_path / "out.mp4")
 
 
+def test_without_amqtt_it_says_what_to_install(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "amqtt.broker", None)
+    with pytest.raises(DemoError, match=r"amqtt is not installed: pip install 'korsal-edge\[cpu,demo\]'"):
+        demo(str(folder / "film.avi"), folder / "spot.onnx", tmp_path / "out.mp4")
+
+
 def test_bad_sources_and_outputs(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(CaptureError, match="no such file"):
         demo(str(tmp_path / "nowhere.mp4"), folder / "spot.onnx", tmp_path / "out.mp4")

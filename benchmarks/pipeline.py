@@ -1,0 +1,62 @@
+"""Times the whole pipeline on a 320x240 file, for several numbers of threads side by side.
+
+python -m benchmarks.pipeline [SOURCE] [--model FILE] [--threads 1 2] [--frames 500]
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import cv2
+
+from edge.assets import find
+from edge.bench import COLUMNS, Measurement, measure
+from edge.demo import CLIP
+from edge.replay import task
+from edge.video_file import probe, read_file
+
+SIZE = (320, 240)  # (width, height), pixels
+
+
+def main() -> None:
+    """Print p50 and share per stage, a pair of columns for each number of threads."""
+    options = _options()
+    with tempfile.TemporaryDirectory() as folder:
+        film = Path(folder) / "film.avi"
+        _write_small(options.source or find(CLIP), film)
+        measured = {
+            threads: measure(task(str(film), options.model, None, None, threads), options.frames)
+            for threads in options.threads
+        }
+    _print(measured)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Times the whole pipeline on a 320x240 file.")
+    parser.add_argument("source", nargs="?", type=Path, help="a video file, default: the shipped clip")
+    parser.add_argument("--model", type=Path, help="default: the shipped one")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--frames", type=int, default=500)
+    return parser.parse_args()
+
+
+def _write_small(source: Path, target: Path) -> None:
+    """The source with its frames made SIZE, as MPEG-4."""
+    writer = cv2.VideoWriter(str(target), cv2.VideoWriter.fourcc(*"XVID"), probe(source).fps, SIZE)
+    for frame in read_file(source, "camera"):
+        writer.write(cv2.resize(frame.image, SIZE, interpolation=cv2.INTER_AREA))
+    writer.release()
+
+
+def _print(measured: dict[int, Measurement]) -> None:
+    print(f"{'ms per frame':14}" + "".join(f"{f'{threads} threads: p50':>18}{'share':>8}" for threads in measured))
+    rows = {threads: found.rows() for threads, found in measured.items()}
+    for stage in (*COLUMNS, "total"):
+        cells = "".join(f"{row[stage]['p50']:18.2f}{row[stage]['share']:7.1f}%" for row in rows.values())
+        print(f"{stage:14}{cells}")
+    print(f"{'frames/s':14}" + "".join(f"{found.fps:18.1f}{'':8}" for found in measured.values()))
+    print(f"{'outside':14}" + "".join(f"{100 * found.overhead:17.1f}%{'':8}" for found in measured.values()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge import video_writer
+from edge.annotated_video import LONGEST_PAUSE, AnnotatedVideo
+from edge.detector import Detections
+from edge.pipeline import Step
+from edge.sources import Frame
+from edge.video_writer import CODECS, VideoError, VideoWriter
+from tests.spot_model import MANIFEST
+
+NOTHING = Step(
+    None,
+    Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64), np.empty((0, 2))),
+    (),
+    (),
+)
+
+
+def frame(time: float, size: tuple[int, int] = (320, 240)) -> Frame:
+    return Frame("door", 0, time, time, np.full((size[1], size[0], 3), 90, np.uint8))
+
+
+def length(path: Path) -> int:
+    return int(cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT))
+
+
+@pytest.mark.parametrize(
+    ("times", "pictures"),
+    [
+        ([], 0),
+        ([7.0], 1),
+        ([i / 10 for i in range(30)], 30),  # as fast as the video
+        ([i / 5 for i in range(10)], 19),  # half as fast: each twice, but for the first
+        ([i / 20 for i in range(21)], 11),  # twice as fast: every other one
+        ([0.0, 100.0, 100.1], 1 + 10 * LONGEST_PAUSE + 1),  # a long pause is shortened
+    ],
+)
+def test_the_video_runs_as_the_frames_clock(tmp_path: Path, times: list[float], pictures: int) -> None:
+    path = tmp_path / "out.mp4"
+    with AnnotatedVideo(path, 10, MANIFEST) as video:
+        for time in times:
+            video(frame(time), NOTHING)
+    assert (length(path) if times else int(path.exists())) == pictures
+
+
+def test_the_first_frame_decides_the_size(tmp_path: Path) -> None:
+    with AnnotatedVideo(tmp_path / "out.mp4", 10, MANIFEST) as video:
+        video(frame(0.0, (320, 240)), NOTHING)
+        video(frame(0.1, (640, 360)), NOTHING)
+    assert length(tmp_path / "out.mp4") == 2
+    assert cv2.VideoCapture(str(tmp_path / "out.mp4")).get(cv2.CAP_PROP_FRAME_WIDTH) == 320
+
+
+def test_what_was_written_before_an_error_is_kept(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), AnnotatedVideo(tmp_path / "out.mp4", 10, MANIFEST) as video:
+        video(frame(0.0), NOTHING)
+        video(frame(1 / 0), NOTHING)
+    assert length(tmp_path / "out.mp4") == 1
+
+
+@pytest.mark.parametrize("suffix", CODECS)
+def test_every_offered_format_is_written(tmp_path: Path, suffix: str) -> None:
+    writer = VideoWriter(tmp_path / f"out{suffix}", 25, (64, 48))
+    for _ in range(5):
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.close()
+    assert writer.codec in CODECS[suffix]
+    assert cv2.VideoCapture(str(tmp_path / f"out{suffix}")).read()[0]
+
+
+def test_a_full_disk_is_told_before_the_file_is_spoilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = VideoWriter(tmp_path / "out.mp4", 25, (64, 48))
+    for _ in range(video_writer.LOOK):
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    monkeypatch.setattr(video_writer, "RESERVE", 1 << 60)
+    with pytest.raises(VideoError, match="the disk is full; free space"):
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.close()
+    assert length(tmp_path / "out.mp4") == video_writer.LOOK
+
+
+def test_a_file_that_vanished_is_told(tmp_path: Path) -> None:
+    writer = VideoWriter(tmp_path / "out.mp4", 25, (64, 48))
+    writer.write(np.zeros((48, 64, 3), np.uint8))
+    (tmp_path / "out.mp4").unlink()
+    with pytest.raises(VideoError, match="was not written whole"):
+        writer.close()
