@@ -1,3 +1,4 @@
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -56,9 +57,10 @@ def test_the_first_frame_decides_the_size(tmp_path: Path) -> None:
 
 
 def test_what_was_written_before_an_error_is_kept(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), AnnotatedVideo(tmp_path / "out.mp4", 10, MANIFEST) as video:
+    video = AnnotatedVideo(tmp_path / "out.mp4", 10, MANIFEST)
+    with suppress(KeyboardInterrupt), video:
         video(frame(0.0), NOTHING)
-        video(frame(1 / 0), NOTHING)
+        raise KeyboardInterrupt
     assert length(tmp_path / "out.mp4") == 1
 
 
