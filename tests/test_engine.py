@@ -13,6 +13,7 @@ from tiny_model import BOX, LABELS, MANIFEST, SIZE, write_tiny_model
 from edge import engine as engines
 from edge import manifest as manifests
 from edge.engine import EngineError
+from edge.inference import OUTPUTS
 from edge.manifest import Manifest
 from edge.motion import MotionSettings
 
@@ -53,7 +54,7 @@ def test_a_good_model_answers(model: Path) -> None:
     assert engine.sha256 == hashlib.sha256(model.read_bytes()).hexdigest()
     assert engine.runtime.startswith("onnxruntime 1.")
     answer = engine.infer({"image": np.ones((1, 3, SIZE, SIZE), np.float32)})
-    assert tuple(answer) == engines.OUTPUTS
+    assert tuple(answer) == OUTPUTS
     assert answer["boxes"][0, 0].tolist() == list(BOX)
     score = 1 / (1 + np.exp(-4))  # sigmoid of 4 × brightness 1
     assert answer["scores"][0, 0] == pytest.approx(score)

@@ -1,5 +1,6 @@
 """A checkpoint of a network without training, exported, and run by ONNX Runtime beside torch."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +10,10 @@ import pytest
 import torch
 
 from convert.__main__ import main
-from convert.export import BOX_TOLERANCE, SCORE_TOLERANCE, ExportError, export
+from convert.export import BOX_TOLERANCE, SCORE_TOLERANCE, ExportError, export, scores
 from edge import detector, engine, motion
 from edge import manifest as manifests
-from edge.engine import OUTPUTS
+from edge.inference import OUTPUTS
 from edge.manifest import Manifest
 from edge.video_file import read_file
 from train import checkpoint as checkpoints
@@ -123,6 +124,34 @@ def test_refusals_are_one_sentence(
     assert said in error
     assert error.count("\n") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "good.pt", "text.pt"]
+
+
+REPORT = {
+    "protocol": {"data": "d", "videos": 2, "rule": "voc", "frames": "all", "linker": "default", "version": "0"},
+    "frame_map": {"0.5": 60.0},
+    "video_map": {"0.5": 40.0},
+    "per_class": {},
+}
+
+
+def test_measured_scores_join_the_manifest(checkpoint: Path, tmp_path: Path) -> None:
+    report, target = tmp_path / "report.json", tmp_path / "out.onnx"
+    report.write_text(json.dumps(REPORT))
+    assert main(["export", str(checkpoint), "-o", str(target), "--scores", str(report)]) == 0
+    training = engine.load(target, threads=1).manifest.training
+    assert training["data"] == "none"
+    assert training["scores"]["frame_map"] == {"0.5": 60.0}
+    assert "version" not in training["scores"]["protocol"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"protocol": 5}'])
+def test_what_is_no_report(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    with pytest.raises(ExportError, match=r"report\.json: cannot be read .*; give what korsal-evaluate --json wrote"):
+        scores(path)
+    path.write_text(content)
+    with pytest.raises(ExportError, match=r"report\.json: no report .*; give what korsal-evaluate --json wrote"):
+        scores(path)
 
 
 def test_weights_that_are_not_finite_are_not_exported(checkpoint: Path, tmp_path: Path) -> None:

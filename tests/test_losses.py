@@ -6,8 +6,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from train.losses import LossWeights, focal_loss, losses, offset_loss, size_loss
+from train.losses import focal_loss, losses, offset_loss, size_loss
 from train.model import Heads
+from train.recipe import LossWeights
 
 torch.set_num_threads(1)
 

@@ -1,22 +1,13 @@
-"""CenterNet's losses, with an IoU loss in the place of L1 for the size. Pure."""
+"""CenterNet's losses, with an IoU loss in the place of L1 for the size."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from train.model import Heads
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """What each term counts in the sum."""
-
-    heatmap: float = 1.0
-    size: float = 2.0
-    offset: float = 0.5
+from train.recipe import LossWeights
 
 
 def focal_loss(logits: Tensor, target: Tensor) -> Tensor:

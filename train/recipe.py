@@ -6,10 +6,18 @@ from dataclasses import dataclass, field
 from edge.manifest import INPUT_MULTIPLE
 from edge.motion import MotionSettings
 from train.augment import AugmentSettings
-from train.losses import LossWeights
 
 SMALLEST_SIDE = 64  # pixels; below it the grid has fewer cells than the decoder takes peaks
 LARGEST_SIDE = 4096  # pixels, as manifests allow
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """What each term counts in the sum."""
+
+    heatmap: float = 1.0
+    size: float = 2.0
+    offset: float = 0.5
 
 
 @dataclass(frozen=True)
