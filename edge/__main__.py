@@ -93,9 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     shown = _add(commands, "demo", _demo, "the daemon with a broker and a subscriber of its own")
     shown.add_argument("source", nargs="?", help="a video file, /dev/video0, rtsp://...; default: the shipped clip")
     shown.add_argument("--model", type=Path, metavar="FILE", help="ONNX model; default: the shipped one")
-    shown.add_argument(
-        "--video", type=Path, metavar="FILE", default=Path("demo-output.mp4"), help="default: %(default)s"
-    )
+    shown.add_argument("--video", type=Path, metavar="FILE", default=Path("out/demo.mp4"), help="default: %(default)s")
     return parser
 
 

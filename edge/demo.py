@@ -72,7 +72,7 @@ def demo(source: str | None, model: Path | None, video: Path) -> int:
     """
     described = parse(source or str(find(CLIP)))
     fps = CAMERA_FPS if described.live else probe(described.target).fps
-    _check_apart(described.target, video)
+    _make_place(described.target, video)
     audience = Audience()
     with EmbeddedBroker() as broker, tempfile.TemporaryDirectory(prefix="korsal-edge-") as folder:
         config = _config(source or described.target, model, broker.port, Path(folder))
@@ -105,7 +105,14 @@ def _manifest(config: Config) -> Manifest:
     return load_engine(model_path(config), config.model.threads, config.model.providers).manifest
 
 
-def _check_apart(source: str, video: Path) -> None:
+def _make_place(source: str, video: Path) -> None:
+    """Make the video's folder, and see that the video would not overwrite the source. Raises DemoError."""
+    try:
+        video.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DemoError(
+            f"{video.parent}: cannot be made ({error.strerror}); choose another place with --video"
+        ) from error
     if video.exists() and Path(source).exists() and video.samefile(source):
         raise DemoError(f"{video}: is the source itself; give another name with --video")
 

@@ -25,7 +25,7 @@ Points = tuple[tuple[float, float], ...]  # x, y; shares of the frame's width an
 SHORTEST, LONGEST = 240, 1280  # pixels; sides of the annotated picture where its shape allows
 TRAIL = 45  # frames
 INSET = 0.25  # of the picture's width and height
-STEP = 0.6  # standard deviations between two frames that show as full brightness, kind `previous`
+STEP = 1.0  # standard deviations between two frames that show as full brightness, kind `previous`
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 WHITE: Colour = (255, 255, 255)
 DARK: Colour = (24, 24, 24)
@@ -67,7 +67,7 @@ def annotated(frame: Frame, step: Step, scene: Scene, manifest: Manifest, size: 
         _draw_inset(picture, motion_picture(step.motion, frame.image, manifest))
     told = {event.tube for event in scene.running.values()}
     for tube, trail in scene.trails.items():
-        _draw_trail(picture, trail, colour_of(tube))
+        _draw_trail(picture, trail, colour_of(tube), 3 if tube in told else 1.5)
     people = sorted(step.tube_boxes, key=lambda seen: seen.tube in told)  # those with an event on top
     for seen in people:
         _draw_person(picture, seen, detector.frame_size(frame.image), manifest.labels, seen.tube in told)
@@ -110,11 +110,11 @@ def _pixels(picture: Picture, points: NDArray[np.float64]) -> NDArray[np.int32]:
     return pixels
 
 
-def _draw_trail(picture: Picture, trail: Points, colour: Colour) -> None:
-    """Thin where it is old."""
+def _draw_trail(picture: Picture, trail: Points, colour: Colour, widest: float) -> None:
+    """Thin where it is old, `widest` at 360 lines where it is new."""
     pixels = _pixels(picture, np.array(trail, np.float64).reshape(-1, 2))
     for i, (start, end) in enumerate(pairwise(pixels)):
-        thickness = 1 + round(2 * _unit(picture) * (i + 1) / len(pixels))
+        thickness = max(1, round(widest * _unit(picture) * (i + 1) / len(pixels)))
         cv2.line(picture, start.tolist(), end.tolist(), colour, thickness, cv2.LINE_AA)
 
 
