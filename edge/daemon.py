@@ -69,10 +69,10 @@ def run(config: Config, path: Path | None = None, watch: Watch | None = None) ->
     try:
         with Daemon(config, path, watch) as daemon:
             daemon.loop()
+            return int(daemon.failed)
     except (EngineError, AssetError, CaptureError, DaemonError) as error:
         log.error("%s", error)
         return 1
-    return 0
 
 
 class Daemon:
@@ -117,6 +117,11 @@ class Daemon:
         self._publisher.close(FLUSH_SECONDS)
         waiting = self._publisher.statistics().outbox.rows
         log.info("stopped%s", f"; {waiting} messages wait for the next start" if waiting else "")
+
+    @property
+    def failed(self) -> bool:
+        """True where a file could not be played."""
+        return any(station.feed.failed for station in self._stations.values())
 
     def loop(self) -> None:
         """Receive, step, send."""

@@ -29,6 +29,7 @@ EventType = Literal["new", "update", "end"]
 Polygon = Sequence[tuple[float, float]]  # at least three corners (x, y), 0..1 of the frame's width and height
 Key = tuple[int, int]  # tube, label
 
+ROUNDING = 1e-6  # seconds by which sums of frame times may fall short
 NAMESPACE = uuid.UUID("6f1c0f6e-6a0a-5f43-9d55-0d2d0a9b7c11")  # of event ids; any fixed one would do
 
 
@@ -233,10 +234,10 @@ def _verdict(episode: Episode, rules: ActionSettings) -> EventType | Literal["dr
     if not episode.event_id:
         if not kept:
             return "drop"
-        return "new" if now - episode.first.monotonic >= rules.min_duration else None
+        return "new" if now - episode.first.monotonic + ROUNDING >= rules.min_duration else None
     if not kept:
-        return "end" if now - episode.kept >= rules.cooldown else None
-    return "update" if 0 < rules.update_interval <= now - episode.published else None
+        return "end" if now - episode.kept + ROUNDING >= rules.cooldown else None
+    return "update" if 0 < rules.update_interval <= now - episode.published + ROUNDING else None
 
 
 def _ended(episodes: Sequence[Episode], index: int, unix_time: float, reason: str) -> tuple[Event, ...]:

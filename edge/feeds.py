@@ -1,7 +1,7 @@
 """Frames of one configured camera, live or from a file, in one shape for the daemon's loop. Shell.
 
-A feed has a `name`, a `state`, the number of frames `dropped`, `newest()` without waiting, and is `finished` when no
-frame will ever come again.
+A feed has a `name`, a `state`, the number of frames `dropped`, `newest()` without waiting, is `finished` when no frame
+will ever come again, and `failed` where that is the file's fault.
 """
 
 import logging
@@ -27,7 +27,7 @@ class FileFeed:
         self.name = name
         self.live = False
         self.dropped = 0
-        self.finished = False
+        self.finished = self.failed = False
         self._frames: Iterator[Frame] = read_file(source.target, name, source.flip)
         self._opened_unix, self._opened_monotonic = time.time(), time.monotonic()
         self._last = self._opened_unix
@@ -44,6 +44,7 @@ class FileFeed:
         except CaptureError as error:
             log.error("camera %s: %s", self.name, error)
             frame = None
+            self.failed = True
         if frame is None:
             self.finished = True
             return None
@@ -64,7 +65,7 @@ class LiveFeed:
     def __init__(self, name: str, source: Source) -> None:
         self.name = name
         self.live = True
-        self.finished = False
+        self.finished = self.failed = False
         self.camera = LiveCamera(name, source)
 
     @property

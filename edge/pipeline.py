@@ -33,11 +33,11 @@ class PipelineSettings:
 
 @dataclass(frozen=True, eq=False)
 class CameraState:
-    """What one frame leaves behind for the next."""
+    """What one frame leaves behind for the next. It is continued once: its oldest frame lends its memory to the next."""
 
     events: EventState
     linker: LinkerState = field(default_factory=linker.initial)
-    past: tuple[Prepared, ...] = ()  # the last `gap` frames as the network sees them, oldest first
+    past: tuple[Prepared, ...] = ()  # the last `gap` frames and one spare, as the network sees them, oldest first
     frame_size: tuple[int, int] = (0, 0)  # (width, height) of the last frame
 
 
@@ -83,7 +83,8 @@ def _motion(
     """The motion map against the frame `gap` back, the oldest there is, or zeros; and the new past."""
     if manifest.motion.kind == "none":
         return None, ()
-    current = motion.prepare(normalised)
-    previous = past[0] if past else motion.blank(*normalised.shape[:2])
+    gap = manifest.motion.gap
+    current = motion.prepare(normalised, past[0] if len(past) > gap else None)
+    previous = past[-gap:][0] if past else motion.blank(*normalised.shape[:2])
     found, _ = motion.compare(previous, current, manifest.motion)
-    return found, (*past, current)[-manifest.motion.gap :]
+    return found, (*past, current)[-gap - 1 :]

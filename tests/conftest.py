@@ -6,9 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
 GPU_DEVICES = (Path("/dev/nvidia0"), Path("/dev/nvhost-gpu"), Path("/dev/nvgpu"))  # a card; Jetson, old and new
+
+settings.register_profile("korsal", deadline=None)  # a busy machine breaks no law
+settings.load_profile("korsal")
 
 
 @pytest.fixture(scope="session")

@@ -160,14 +160,10 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 
 # the real files
 
-REAL = os.environ.get("KORSAL_UCF24", "")
-real = pytest.mark.skipif(not REAL, reason="KORSAL_UCF24 does not name a folder with UCF101-24")
 
-
-@real
-def test_both_official_files_say_the_same() -> None:
+def test_both_official_files_say_the_same(shared: Path) -> None:
     from_pickle, from_matlab = (
-        read(Path(REAL, name)) for read, name in ((read_pickle, "pyannot.pkl"), (read_matlab, "finalAnnots.mat"))
+        read(shared / "ucf24" / name) for read, name in ((read_pickle, "pyannot.pkl"), (read_matlab, "finalAnnots.mat"))
     )
     assert from_pickle.keys() == from_matlab.keys()
     for name, annotation in from_pickle.items():
@@ -178,10 +174,9 @@ def test_both_official_files_say_the_same() -> None:
             assert np.array_equal(tube.boxes, twin.boxes)
 
 
-@real
-def test_the_test_list_has_its_known_size(tmp_path: Path) -> None:
+def test_the_test_list_has_its_known_size(shared: Path, tmp_path: Path) -> None:
     for name in ("pyannot.pkl", "testlist01.txt"):
-        (tmp_path / name).symlink_to(Path(REAL, name))
+        (tmp_path / name).symlink_to(shared.resolve() / "ucf24" / name)
     data = load_ucf24(tmp_path)
     assert len(data.labels) == 24
     assert (len(data.train), len(data.test)) == (2284, 910)

@@ -254,11 +254,10 @@ def test_wrong_options(wrong: list[str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("KORSAL_UCF24" not in os.environ, reason="KORSAL_UCF24 does not name a folder with UCF101-24")
-def test_the_shipped_model_on_real_video(tmp_path: Path) -> None:
+def test_the_shipped_model_on_real_video(shared: Path, tmp_path: Path) -> None:
     models = sorted(Path(__file__).parent.parent.joinpath("models").glob("*.onnx"))
     if not models:
         pytest.skip("no model in models/")
     out = tmp_path / "scores.json"
-    assert main([str(models[0]), "--data", os.environ["KORSAL_UCF24"], "--limit", "10", "--json", str(out)]) == 0
+    assert main([str(models[0]), "--data", str(shared / "ucf24"), "--limit", "10", "--json", str(out)]) == 0
     assert json.loads(out.read_text())["frame_map"]["0.5"] > 40

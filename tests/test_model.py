@@ -110,7 +110,7 @@ def test_sizes_stay_finite_in_half_precision() -> None:
 def test_the_names_of_the_parameters_stay() -> None:
     """Checkpoints of earlier versions must load: a change here needs a new checkpoint version."""
     names = set(Detector(2, 6).state_dict())
-    assert len(names) == 364
+    assert len(names) == 382
     assert {
         "backbone.stem.0.weight",
         "backbone.stages.1.0.layers.4.running_var",

@@ -21,17 +21,23 @@ class BackboneError(Exception):
 def load_imagenet(backbone: Backbone, mean: Sequence[float], std: Sequence[float]) -> None:
     """Fill `backbone` in place, for BGR input normalised by `mean` and `std` (of 0..1, BGR).
 
-    The change of channel order and normalisation is folded into the first convolution, exactly but
-    for the padded border; the weights of the motion channels become zero. Raises BackboneError.
+    The change of channel order and normalisation is folded into the first convolution, exactly but for the padded
+    border; the stem for motion, which ImageNet does not know, is left as it is. Raises BackboneError.
     """
     renamed = _renamed(_read())
     try:
-        renamed["stem.0.weight"], shift = _folded_stem(renamed["stem.0.weight"], backbone, mean, std)
+        renamed["stem.0.weight"], shift = _folded_stem(renamed["stem.0.weight"], mean, std)
         renamed["stem.1.running_mean"] = renamed["stem.1.running_mean"] - shift
-        backbone.load_state_dict(renamed)
+        known = {name: value for name, value in backbone.state_dict().items() if is_motion(name)}
+        backbone.load_state_dict({**known, **renamed})
     except (KeyError, RuntimeError) as error:
         reason = str(error).split("\n", 1)[0]
         raise BackboneError(f"the ImageNet weights are not those of EfficientNet-Lite0 ({reason})") from error
+
+
+def is_motion(name: str) -> bool:
+    """True for parameters of the backbone, named as in its state, that no pretraining fills."""
+    return name.startswith("motion.")
 
 
 def _read() -> dict[str, Tensor]:
@@ -64,15 +70,9 @@ def _renamed(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return {f"{prefixes[p]}.{leaf}": weights[name] for name, (p, _, leaf) in split.items() if p in prefixes}
 
 
-def _folded_stem(
-    weight: Tensor, backbone: Backbone, mean: Sequence[float], std: Sequence[float]
-) -> tuple[Tensor, Tensor]:
-    """First convolution (32, C, 3, 3) for our input, and (32,) the constant to take off its batch norm's mean."""
+def _folded_stem(weight: Tensor, mean: Sequence[float], std: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """First convolution (32, 3, 3, 3) for our input, and (32,) the constant to take off its batch norm's mean."""
     bgr = weight.flip(1)
     gain = torch.tensor(std).view(1, 3, 1, 1) / PRETRAINED_STD
     lift = (torch.tensor(mean).view(1, 3, 1, 1) - PRETRAINED_MEAN) / PRETRAINED_STD
-    shift = (bgr * lift).sum(dim=(1, 2, 3))
-    stem = backbone.stem[0]
-    assert isinstance(stem, torch.nn.Conv2d)
-    motion = torch.zeros(bgr.shape[0], stem.in_channels - 3, 3, 3)
-    return torch.cat([bgr * gain, motion], dim=1), shift
+    return bgr * gain, (bgr * lift).sum(dim=(1, 2, 3))

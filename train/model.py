@@ -1,9 +1,8 @@
 """The detector: EfficientNet-Lite0, a top-down neck to stride 4, CenterNet heads.
 
-What is special about it: plain ReLU6 convolutions everywhere (no squeeze-and-excitation,
-no deformable convolution), so that INT8 engines take it whole; six input channels, where the
-three of the motion map start at zero weight, so that training begins as the RGB detector that
-ImageNet made; and `Decoder`, which puts CenterNet's decoding into the exported graph.
+What is special about it: plain ReLU6 convolutions everywhere (no squeeze-and-excitation, no deformable convolution),
+so that INT8 engines take it whole; a small stem of its own for motion, which joins at stride 4, so that ImageNet's
+first layers serve as they are; and `Decoder`, which puts CenterNet's decoding into the exported graph.
 
 Backbone: Tan & Le 2019 in its "lite" form; neck: Lin et al. 2017 with additions; heads and
 decoding: Zhou et al. 2019.
@@ -32,6 +31,7 @@ STAGES = (
     (5, 2, 6, 192, 4),
     (3, 1, 6, 320, 1),
 )
+FRAME_CHANNELS = 3  # of the input, the first ones
 TAPPED = (1, 2, 4, 6)  # the stages whose outputs the neck reads: strides 4, 8, 16, 32
 
 
@@ -72,11 +72,14 @@ class InvertedResidual(nn.Module):
 
 
 class Backbone(nn.Module):
-    """EfficientNet-Lite0 without its classifier; returns the four tapped stages."""
+    """EfficientNet-Lite0 without its classifier; returns the four tapped stages.
+
+    Where there is a motion map, a stem that begins from nothing reads it with the frame, and joins at stride 4.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.stem = nn.Sequential(*convolution(channels, 32, 3, 2), nn.ReLU6(inplace=True))
+        self.stem = nn.Sequential(*convolution(FRAME_CHANNELS, 32, 3, 2), nn.ReLU6(inplace=True))
         stages = []
         inputs = 32
         for kernel, stride, expansion, outputs, repeats in STAGES:
@@ -86,15 +89,29 @@ class Backbone(nn.Module):
                 inputs = outputs
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.ModuleList(stages)
+        self.motion = _motion_stem(channels - FRAME_CHANNELS) if channels > FRAME_CHANNELS else None
 
-    def forward(self, x: Tensor) -> list[Tensor]:
-        x = self.stem(x)  # (B, 32, H/2, W/2)
+    def forward(self, image: Tensor) -> list[Tensor]:
+        x = self.stem(image[:, :FRAME_CHANNELS])  # (B, 32, H/2, W/2)
         features = []
         for i, stage in enumerate(self.stages):
             x = stage(x)
+            if i == TAPPED[0] and self.motion is not None:
+                x = x + self.motion(image)  # (B, 24, H/4, W/4)
             if i in TAPPED:
                 features.append(x)
         return features  # strides 4, 8, 16, 32
+
+
+def _motion_stem(channels: int) -> nn.Sequential:
+    """Frame and motion map (B, 3 + channels, H, W) → what to add to the first tapped stage."""
+    return nn.Sequential(
+        *convolution(FRAME_CHANNELS + channels, 16, 5, 2),
+        nn.ReLU6(inplace=True),
+        *convolution(16, 32, 3, 2),
+        nn.ReLU6(inplace=True),
+        *convolution(32, STAGES[TAPPED[0]][3], 3),
+    )
 
 
 class Neck(nn.Module):

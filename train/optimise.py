@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from edge.manifest import Manifest
 from train import processes
-from train.backbone_weights import load_imagenet
+from train.backbone_weights import is_motion, load_imagenet
 from train.checkpoint import Checkpoint, CheckpointError
 from train.losses import losses
 from train.model import Detector
@@ -139,15 +139,20 @@ def _bare(network: nn.Module) -> nn.Module:
 
 
 def _groups(network: Detector, settings: TrainSettings) -> list[dict[str, Any]]:
-    """Parameters by learning rate (backbone or not) and by weight decay (matrices only)."""
+    """Parameters by learning rate (pretrained or not) and by weight decay (matrices only)."""
     groups = []
-    for backbone in (True, False):
+    for pretrained in (True, False):
         for matrix in (True, False):
             chosen = [
                 p
                 for name, p in network.named_parameters()
-                if name.startswith("backbone.") == backbone and (p.ndim > 1) == matrix
+                if _is_pretrained(name) == pretrained and (p.ndim > 1) == matrix
             ]
-            share = settings.backbone_rate if backbone else 1.0
+            share = settings.backbone_rate if pretrained else 1.0
             groups.append({"params": chosen, "share": share, "weight_decay": settings.weight_decay * matrix})
     return groups
+
+
+def _is_pretrained(name: str) -> bool:
+    prefix, _, rest = name.partition(".")
+    return prefix == "backbone" and not is_motion(rest)

@@ -30,8 +30,8 @@ class TrainSettings:
     width: int = 256
     samples: int = 60_000  # in the whole run
     batch: int = 16  # per process
-    learning_rate: float = 1e-3  # of neck and heads, after warm-up, falling to 0 along a cosine
-    backbone_rate: float = 0.5  # of the backbone's, as a share of `learning_rate`
+    learning_rate: float = 1e-3  # of what begins from nothing, after warm-up, falling to 0 along a cosine
+    backbone_rate: float = 0.2  # of what ImageNet taught, as a share of `learning_rate`
     weight_decay: float = 0.02
     warmup: float = 0.04  # share of the run
     average: float = 0.998  # decay of the weights' moving average, which is what is saved and validated
