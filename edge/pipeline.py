@@ -33,7 +33,7 @@ class PipelineSettings:
 
 @dataclass(frozen=True, eq=False)
 class CameraState:
-    """What one frame leaves behind for the next. It is continued once: its oldest frame lends its memory to the next."""
+    """What one frame leaves behind for the next. Continue it once: its oldest frame lends the next its memory."""
 
     events: EventState
     linker: LinkerState = field(default_factory=linker.initial)

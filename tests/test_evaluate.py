@@ -1,7 +1,6 @@
 """`korsal-evaluate`: real pipeline, real video files, a network that is a plain function or a tiny ONNX graph."""
 
 import json
-import os
 import pickle
 from collections.abc import Mapping
 from dataclasses import replace
