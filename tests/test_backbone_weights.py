@@ -9,7 +9,7 @@ from torch import Tensor
 
 from edge.manifest import CENTERNET_MEAN, CENTERNET_STD
 from train import backbone_weights
-from train.backbone_weights import BackboneError, load_imagenet
+from train.backbone_weights import BackboneError, is_motion, load_imagenet
 from train.model import Backbone
 
 torch.set_num_threads(1)
@@ -51,17 +51,27 @@ def ours(pixels: Tensor) -> Tensor:
 def test_the_folded_first_layer_is_the_original_inside(backbone: Backbone) -> None:
     pixels = torch.randint(0, 256, (1, 3, 64, 64), generator=torch.Generator().manual_seed(0)).float()
     with torch.inference_mode():
-        found = backbone.stem(torch.cat([ours(pixels), torch.zeros_like(pixels)], dim=1))
+        found = backbone.stem(ours(pixels))
     np.testing.assert_allclose(found[..., 1:, 1:], original_stem(pixels)[..., 1:, 1:], atol=1e-4)
 
 
-def test_motion_begins_without_a_say(backbone: Backbone) -> None:
+def test_the_motion_stem_is_left_as_it_was(backbone: Backbone) -> None:
+    torch.manual_seed(0)
+    fresh = Backbone(6).motion
+    assert fresh is not None
+    assert backbone.motion is not None
+    for name, value in fresh.state_dict().items():
+        assert torch.equal(value, backbone.motion.state_dict()[name]), name
+
+
+def test_motion_joins_at_stride_4(backbone: Backbone) -> None:
     frame = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        without = backbone(torch.cat([frame, torch.zeros_like(frame)], dim=1))
+        still = backbone(torch.cat([frame, torch.zeros_like(frame)], dim=1))
         moving = backbone(torch.cat([frame, torch.ones_like(frame)], dim=1))
-    for a, b in zip(without, moving, strict=True):
-        assert torch.equal(a, b)
+    assert still[0].shape == (1, 24, 16, 16)
+    for a, b in zip(still, moving, strict=True):
+        assert not torch.equal(a, b)
 
 
 def test_features_are_sane(backbone: Backbone) -> None:
@@ -72,7 +82,11 @@ def test_features_are_sane(backbone: Backbone) -> None:
     for feature in features:
         assert torch.isfinite(feature).all()
         assert 0.05 < feature.std().item() < 20
-    assert all(v.ne(1).any() for name, v in backbone.state_dict().items() if name.endswith("running_var"))
+    assert all(
+        v.ne(1).any()
+        for name, v in backbone.state_dict().items()
+        if name.endswith("running_var") and not is_motion(name)
+    )
 
 
 def test_without_motion_channels() -> None:

@@ -175,9 +175,10 @@ def test_signals_to_the_capture_process_are_left_to_its_parent(clip: Path) -> No
 
 
 PARENT = """
-import sys, time
+import signal, sys, time
 from edge.capture import LiveCamera
 from edge.sources import parse
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background is started with it ignored
 camera = LiveCamera("door", parse(sys.argv[1], loop=True))
 while camera.newest(1) is None:
     pass

@@ -101,9 +101,13 @@ def test_every_parameter_is_in_one_group(run: Run) -> None:
     groups = run.optimizer.param_groups
     assert sum(len(group["params"]) for group in groups) == len(list(run.network.parameters()))
     assert [(group["share"], group["weight_decay"]) for group in groups] == [
-        (0.5, 0.02),
-        (0.5, 0.0),
+        (0.2, 0.02),
+        (0.2, 0.0),
         (1, 0.02),
         (1, 0.0),
     ]
     assert all((p.ndim > 1) == (group["weight_decay"] > 0) for group in groups for p in group["params"])
+    fast = {id(p) for group in groups[2:] for p in group["params"]}
+    beginners = {name for name, p in run.network.named_parameters() if id(p) in fast}
+    assert {name.split(".")[0] for name in beginners} == {"backbone", "neck", "heatmap", "box"}
+    assert all(name.startswith("backbone.motion.") for name in beginners if name.startswith("backbone."))
