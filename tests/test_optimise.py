@@ -107,7 +107,11 @@ def test_every_parameter_is_in_one_group(run: Run) -> None:
         (1, 0.0),
     ]
     assert all((p.ndim > 1) == (group["weight_decay"] > 0) for group in groups for p in group["params"])
-    fast = {id(p) for group in groups[2:] for p in group["params"]}
+
+
+def test_what_begins_from_nothing_learns_faster() -> None:
+    run = optimise.start(SETTINGS, replace(MANIFEST, motion=MotionSettings("ssim")), torch.device("cpu"))
+    fast = {id(p) for group in run.optimizer.param_groups[2:] for p in group["params"]}
     beginners = {name for name, p in run.network.named_parameters() if id(p) in fast}
     assert {name.split(".")[0] for name in beginners} == {"backbone", "neck", "heatmap", "box"}
     assert all(name.startswith("backbone.motion.") for name in beginners if name.startswith("backbone."))
