@@ -11,6 +11,8 @@ from hypothesis import settings
 ROOT = Path(__file__).parent.parent
 GPU_DEVICES = (Path("/dev/nvidia0"), Path("/dev/nvhost-gpu"), Path("/dev/nvgpu"))  # a card; Jetson, old and new
 
+# Tensors are small in tests; on a busy machine the threads of one operator would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("korsal", deadline=None)  # a busy machine breaks no law
 settings.load_profile("korsal")
 

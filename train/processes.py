@@ -6,6 +6,7 @@ from datetime import timedelta
 from types import FrameType, TracebackType
 from typing import Any
 
+import cv2
 import torch
 from torch import distributed
 
@@ -87,7 +88,11 @@ class Interruption:
             signal.signal(number, handler)
 
 
-def ignore_keyboard(worker: int) -> None:
-    """For processes that prepare samples: a Ctrl+C reaches them too, but the training ends them when it is ready."""
+def start_worker(worker: int) -> None:
+    """For processes that prepare samples: a Ctrl+C reaches them too, but the training ends them when it is ready.
+
+    OpenCV's threads do not survive the fork that makes such a process, and it would wait for them for ever.
+    """
+    cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

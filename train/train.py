@@ -149,7 +149,7 @@ def _batches(session: Session) -> Iterator[Mapping[str, Tensor]]:
         mine,
         batch,
         num_workers=session.workers,
-        worker_init_fn=processes.ignore_keyboard,
+        worker_init_fn=processes.start_worker,
         persistent_workers=session.workers > 0,
     )
     with tqdm(total=total, initial=done, unit="sample", disable=None if processes.rank() == 0 else True) as bar:

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from edge import boxes as box_ops
 from edge.manifest import Manifest
-from train import metrics
+from train import metrics, processes
 from train.annotations import at
 from train.data import FrameSet
 from train.metrics import FrameBoxes
@@ -32,7 +32,7 @@ def _predict(network: Detector, frames: FrameSet, manifest: Manifest, workers: i
     device = next(network.parameters()).device
     rows: list[tuple[NDArray[Any], ...]] = []
     start = 0
-    for batch in DataLoader(frames, BATCH, num_workers=workers):
+    for batch in DataLoader(frames, BATCH, num_workers=workers, worker_init_fn=processes.start_worker):
         image = batch["image"].to(device).contiguous(memory_format=torch.channels_last)
         boxes, scores, labels, _ = (value.cpu().numpy() for value in decoder(image))
         kept = scores >= MINIMUM_SCORE
