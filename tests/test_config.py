@@ -145,8 +145,8 @@ def test_all_problems_are_told_at_once_each_with_its_key(tmp_path: Path) -> None
         (f"mqtt = 3\n{SMALLEST}", "mqtt: should be a table, is 3"),
         (f"{SMALLEST}[mqtt]\npassword_file = 'config.toml'", "mqtt.username: missing, although password_file is given"),
         (
-            f"{SMALLEST}[actions.default]\nstart_score = 0.2",
-            "actions.default.keep_score: keep_score 0.3 is above start",
+            f"{SMALLEST}[actions.default]\nstart_score = 0.1",
+            "actions.default.keep_score: keep_score 0.12 is above start",
         ),
         (f"{SMALLEST}[actions.Dunk]\nkeep_score = 0.9", "actions.Dunk.keep_score: keep_score 0.9 is above start_score"),
         (f"{SMALLEST}[device]\nname = 'roof/+'", "device.name: name it with 1 to 64 of the characters"),

@@ -40,7 +40,7 @@ def heard(events):
 def test_nothing_happens():
     assert tell([], DEFAULT) == []
     assert tell([[]] * 5, DEFAULT) == []
-    assert tell(running(*[0.49] * 50), DEFAULT) == []
+    assert tell(running(*[0.19] * 50), DEFAULT) == []
 
 
 def test_an_action_begins_goes_on_and_ends():
