@@ -101,8 +101,8 @@ def test_every_parameter_is_in_one_group(run: Run) -> None:
     groups = run.optimizer.param_groups
     assert sum(len(group["params"]) for group in groups) == len(list(run.network.parameters()))
     assert [(group["share"], group["weight_decay"]) for group in groups] == [
-        (0.2, 0.02),
-        (0.2, 0.0),
+        (0.3, 0.02),
+        (0.3, 0.0),
         (1, 0.02),
         (1, 0.0),
     ]

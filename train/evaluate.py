@@ -226,3 +226,7 @@ def _score(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and 1")
     return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
