@@ -137,7 +137,8 @@ def steps(events: list[dict[str, Any]]) -> list[tuple[str, int]]:
 def test_a_film_becomes_events_that_fit_the_schema(tmp_path: Path, broker: Broker, subscriber: Subscriber) -> None:
     # 10 frames a second: 1 s dark, 3 s bright, 4 s dark, 1 s bright
     write_video(tmp_path / "film.avi", "." * 10 + "#" * 30 + "." * 40 + "#" * 10)
-    play(write_config(tmp_path, broker.port, {"door": "film.avi"}))
+    clear = "[actions.default]\nstart_score = 0.5\nkeep_score = 0.3\n"
+    play(write_config(tmp_path, broker.port, {"door": "film.avi"}, clear))
     subscriber.wait_for_payload(f"{BASE}/available", b"offline")
     found = subscriber.events()
     for event in found:

@@ -22,11 +22,16 @@ from train.optimise import TrainingError
 from train.recipe import TrainSettings
 from train.train import due, learn, main, prepare
 
-torch.set_num_threads(1)
 ROOT = Path(__file__).parent.parent
 BATCH = 2
 STEPS = 27  # one row of EVERY steps, and a rest
 PATIENCE = 240.0  # seconds, for a whole process on a busy machine
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> None:
+    """Another file's tests may have asked torch for more, which only wait for each other on a busy machine."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")
