@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from train.depthwise import DepthwiseConvolution
+
 STRIDE = 4
 PRIOR_PROBABILITY = 0.01  # of an action's centre at one place, as RetinaNet starts its classifier
 USUAL_SIZE = 12.0  # cells, of a box before anything is learnt; an IoU loss has no slope far from the truth
@@ -44,12 +46,18 @@ class Heads:
     offset: Tensor  # (B, 2, H/4, W/4), of the box centre inside its cell, 0..1
 
 
-def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
+def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Module]:
     """Convolution without bias and its batch norm, padded to keep `size / stride`."""
-    return [
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01),
-    ]
+    return [nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), _norm(outputs)]
+
+
+def depthwise(channels: int, kernel: int, stride: int = 1) -> list[nn.Module]:
+    """The same with one filter per channel."""
+    return [DepthwiseConvolution(channels, kernel, stride), _norm(channels)]
+
+
+def _norm(channels: int) -> nn.Module:
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
 
 class InvertedResidual(nn.Module):
@@ -61,7 +69,7 @@ class InvertedResidual(nn.Module):
         layers: list[nn.Module] = []
         if expansion > 1:
             layers += [*convolution(inputs, hidden, 1), nn.ReLU6(inplace=True)]
-        layers += [*convolution(hidden, hidden, kernel, stride, groups=hidden), nn.ReLU6(inplace=True)]
+        layers += [*depthwise(hidden, kernel, stride), nn.ReLU6(inplace=True)]
         layers += convolution(hidden, outputs, 1)
         self.layers = nn.Sequential(*layers)
         self.residual = stride == 1 and inputs == outputs
@@ -122,7 +130,7 @@ class Neck(nn.Module):
         self.lateral = nn.ModuleList(nn.Sequential(*convolution(n, width, 1)) for n in inputs)
         self.smooth = nn.ModuleList(
             nn.Sequential(
-                *convolution(width, width, 5, groups=width),
+                *depthwise(width, 5),
                 *convolution(width, width, 1),
                 nn.ReLU6(inplace=True),
             )

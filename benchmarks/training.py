@@ -1,0 +1,96 @@
+"""Compares the backward pass of our depthwise convolutions with PyTorch's own, on this CPU, in bfloat16.
+
+python -m benchmarks.training [--threads 2] [--batch 16]. The layers are those of the shipped network at 256×192.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from train.depthwise import DepthwiseConvolution
+from train.model import Detector
+
+HEIGHT, WIDTH = 192, 256
+ROUNDS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A depthwise convolution of the network and an input of its size."""
+
+    ours: DepthwiseConvolution
+    x: Tensor
+
+
+def main() -> None:
+    """Print one line per kind of layer, and the sum over the network."""
+    options = _options()
+    torch.set_num_threads(options.threads)
+    print(
+        f"{'channels':>8}{'kernel':>8}{'stride':>8}{'input':>10}{'layers':>8}{'plain ms':>10}{'ours ms':>10}{'ratio':>8}"
+    )
+    sums = [0.0, 0.0]
+    for count, layer in _kinds(options.batch):
+        ours, plain = (_seconds(module, layer.x) for module in (layer.ours, _plain(layer.ours)))
+        kernel, stride = layer.ours.kernel_size[0], layer.ours.stride[0]
+        height, width = layer.x.shape[2:]
+        print(
+            f"{layer.x.shape[1]:8}{kernel:8}{stride:8}{f'{width}x{height}':>10}{count:8}"
+            f"{plain * 1e3:10.1f}{ours * 1e3:10.1f}{plain / ours:8.1f}"
+        )
+        sums[0] += count * plain
+        sums[1] += count * ours
+    plain, ours = (value * 1e3 / options.batch for value in sums)
+    print(f"all, per sample: plain {plain:.1f} ms, ours {ours:.1f} ms, {plain / ours:.1f} times")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Compares the backward pass of depthwise convolutions.")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=16)
+    return parser.parse_args()
+
+
+def _kinds(batch: int) -> Iterator[tuple[int, Layer]]:
+    """The layers that the network has, one of each size, with how many there are."""
+    network = Detector(classes=5, channels=6)
+    seen: dict[tuple[int, ...], list[Layer]] = {}
+
+    def note(module: nn.Module, inputs: tuple[Tensor]) -> None:
+        assert isinstance(module, DepthwiseConvolution)
+        key = (module.kernel_size[0], module.stride[0], *inputs[0].shape)
+        seen.setdefault(key, []).append(Layer(module, torch.randn(batch, *inputs[0].shape[1:])))
+
+    hooks = [m.register_forward_pre_hook(note) for m in network.modules() if isinstance(m, DepthwiseConvolution)]
+    with torch.no_grad():
+        network.eval()(torch.zeros(1, 6, HEIGHT, WIDTH))
+    for hook in hooks:
+        hook.remove()
+    for layers in seen.values():
+        yield len(layers), layers[0]
+
+
+def _plain(ours: DepthwiseConvolution) -> nn.Conv2d:
+    channels, kernel = len(ours.weight), ours.kernel_size[0]
+    return nn.Conv2d(channels, channels, kernel, ours.stride[0], kernel // 2, groups=channels, bias=False)
+
+
+def _seconds(module: nn.Module, x: Tensor) -> float:
+    """The quickest backward pass of some rounds, in seconds."""
+    x = x.bfloat16().contiguous(memory_format=torch.channels_last).requires_grad_()
+    best = float("inf")
+    for _ in range(ROUNDS):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y = module(x)
+        began = time.perf_counter()
+        y.backward(torch.ones_like(y))
+        best = min(best, time.perf_counter() - began)
+    return best
+
+
+if __name__ == "__main__":
+    main()
