@@ -84,8 +84,11 @@ def test_labels_are_matched_by_name(tmp_path: Path) -> None:
     result = observe(annotation, tmp_path / "v.mp4", ENGINE, ("Surfing", "Yoga"), "default")
     assert set(result.found.labels.tolist()) == {0}
     assert report([result], ("Surfing", "Yoga"), Protocol()).frame_map == pytest.approx(1.0)
+    linked = result.linked
+    assert set(linked.labels.tolist()) == {0}
+    assert linked.frames.tolist()[: len(PLAYS)] == list(PLAYS)  # then come frames that the tube is extrapolated into
     nothing = observe(annotation, tmp_path / "v.mp4", ENGINE, ("Yoga",), "default")
-    assert (len(nothing.found.labels), nothing.tubes) == (0, ())
+    assert (len(nothing.found.labels), len(nothing.linked.labels), nothing.tubes) == (0, 0, ())
     assert label_numbers(("a", "b", "c"), ("c", "a")).tolist() == [1, -1, 0]
 
 

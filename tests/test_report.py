@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from train.metrics import FrameBoxes, Tube
+from train.metrics import FrameBoxes, Tube, joined
 from train.plots import PlotError, confusion, precision_recall_curves, training_curves
 from train.report import VIDEO_KEYS, Protocol, Report, VideoResult, as_json, as_table, comparison_note, report
 
@@ -30,13 +30,14 @@ def tube(frames: range, label: int, score: float = 1.0) -> Tube:
 
 def perfect(label: int, frames: range = range(3, 23)) -> VideoResult:
     everything = boxes(frames, label)
-    return VideoResult(everything, everything, (tube(frames, label),), (tube(frames, label),))
+    return VideoResult(everything, everything, everything, (tube(frames, label),), (tube(frames, label),))
 
 
 def half() -> VideoResult:
-    """Surfing in frames 0 to 9; what is found lies over frames 0 to 19, surely where it is true."""
+    """Surfing in frames 0 to 9; what is found lies over frames 0 to 19, and where it is false linking doubts it."""
     truth, found = boxes(range(10), 0), boxes(range(20), 0, 0.8)
-    return VideoResult(found, truth, (tube(range(20), 0, 0.8),), (tube(range(10), 0),))
+    linked = joined([boxes(range(10), 0, 0.8), boxes(range(10, 20), 0, 0.7)])
+    return VideoResult(found, linked, truth, (tube(range(20), 0, 0.8),), (tube(range(10), 0),))
 
 
 def test_a_perfect_detector_has_a_hundred_everywhere() -> None:
@@ -47,6 +48,15 @@ def test_a_perfect_detector_has_a_hundred_everywhere() -> None:
     assert content["per_class"]["Basketball"]["frame_ap"] == {"0.5": 100.0}
     assert content["confusion"]["matrix"] == [[20, 0, 0, 0], [0, 20, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
     assert content["protocol"]["split"] == "test"
+
+
+def test_what_linking_changes_is_counted_apart() -> None:
+    content = as_json(report([half()], LABELS, Protocol()), {})
+    assert content["frame_map"] == {"0.5": 50.0}
+    assert content["linked_frame_map"] == {"0.5": 100.0}
+    assert content["per_class"]["Surfing"]["linked_frame_ap"] == {"0.5": 100.0}
+    annotated = as_json(report([half()], LABELS, Protocol(frames="annotated")), {})
+    assert annotated["frame_map"] == annotated["linked_frame_map"] == {"0.5": 100.0}
 
 
 def test_a_class_without_truth_is_named_and_left_out() -> None:
@@ -73,7 +83,10 @@ def test_false_alarms_in_background_frames_count_unless_only_annotated_frames_do
 def test_videos_do_not_mix() -> None:
     # the same frames and boxes, but of another video
     found, true = perfect(0), perfect(1)
-    strangers = [VideoResult(found.found, true.truth, found.tubes, ()), VideoResult(true.found, found.truth, (), ())]
+    strangers = [
+        VideoResult(found.found, found.linked, true.truth, found.tubes, ()),
+        VideoResult(true.found, true.linked, found.truth, (), ()),
+    ]
     scores = report(strangers, ("Surfing", "Basketball"), Protocol())
     assert scores.frame_map == 0
     assert np.isnan(scores.video_map["0.5"])

@@ -43,6 +43,7 @@ def observe(
     ours = label_numbers(engine.manifest.labels, labels)
     return VideoResult(
         _boxes(found, ours),
+        linked_boxes(history, ours),
         true_boxes(annotation.tubes, len(found)),
         tuple(_tube(tube, ours, state.frame_size) for tube in tubes if ours[tube.label] >= 0),
         true_tubes(annotation.tubes, len(found)),
@@ -83,6 +84,17 @@ def _boxes(found: Sequence[Detections], ours: NDArray[np.int64]) -> FrameBoxes:
         ]
     )
     return table.where(table.labels >= 0)
+
+
+def linked_boxes(history: Sequence[tuple[int, TubeBox]], ours: NDArray[np.int64]) -> FrameBoxes:
+    """Every live tube in every frame, extrapolated or not, once for each label that the data has."""
+    tables = []
+    for frame, tube_box in history:
+        known = np.flatnonzero((ours >= 0) & (tube_box.class_scores >= MINIMUM_SCORE))
+        count = len(known)
+        boxes = np.repeat(tube_box.box[None], count, axis=0)
+        tables.append(FrameBoxes(np.full(count, frame, np.int64), ours[known], boxes, tube_box.class_scores[known]))
+    return joined(tables)
 
 
 def _tube(tube: ActionTube, ours: NDArray[np.int64], frame_size: tuple[int, int]) -> Tube:

@@ -36,9 +36,14 @@ FrameSet = Literal["all", "annotated"]
 
 @dataclass(frozen=True, eq=False)
 class VideoResult:
-    """Found and true boxes and tubes of one video; frames are counted from 0 within it, the tubes' video is ignored."""
+    """Found and true boxes and tubes of one video; frames are counted from 0 within it, the tubes' video is ignored.
+
+    `linked` is what the linker made of the detections `found`: every live tube in every frame, once for each class,
+    with the class's score so far.
+    """
 
     found: FrameBoxes
+    linked: FrameBoxes
     truth: FrameBoxes
     tubes: tuple[Tube, ...]
     true_tubes: tuple[Tube, ...]
@@ -55,12 +60,16 @@ class Protocol:
 
 @dataclass(frozen=True)
 class ClassReport:
-    """One class: how much truth there is, APs 0..1 (nan without truth), precision and recall at one score."""
+    """One class: how much truth there is, APs 0..1 (nan without truth), precision and recall at one score.
+
+    `frame_ap` is of the detections, `linked_frame_ap` of the same boxes after linking.
+    """
 
     label: str
     boxes: int
     tubes: int
     frame_ap: float
+    linked_frame_ap: float
     video_ap: Mapping[str, float]
     point: Point
 
@@ -91,6 +100,11 @@ class Report:
         return mean_with_truth([one.frame_ap for one in self.classes])
 
     @property
+    def linked_frame_map(self) -> float:
+        """The same of the boxes after linking."""
+        return mean_with_truth([one.linked_frame_ap for one in self.classes])
+
+    @property
     def video_map(self) -> dict[str, float]:
         """Mean over the classes with truth by overlap, 0..1."""
         return {key: mean_with_truth([one.video_ap[key] for one in self.classes]) for key in VIDEO_KEYS}
@@ -106,11 +120,13 @@ class Report:
 def report(videos: Sequence[VideoResult], labels: Sequence[str], protocol: Protocol) -> Report:
     """Score what was found in all videos together."""
     truth = _numbered([video.truth for video in videos])
-    found = _numbered([video.found for video in videos])
-    if protocol.frames == "annotated":
-        found = in_annotated_frames(found, truth)
+    found, linked = (
+        in_annotated_frames(table, truth) if protocol.frames == "annotated" else table
+        for table in (_numbered([video.found for video in videos]), _numbered([video.linked for video in videos]))
+    )
     curves = frame_curves(found, truth, len(labels), FRAME_THRESHOLD)
-    classes = _classes(videos, labels, curves, protocol)
+    after_linking = frame_curves(linked, truth, len(labels), FRAME_THRESHOLD)
+    classes = _classes(videos, labels, curves, after_linking, protocol)
     score = protocol.threshold
     if score is None:
         score = at_best_f1(pooled(found, truth, len(labels), FRAME_THRESHOLD)).threshold
@@ -123,15 +139,17 @@ def as_table(scores: Report) -> str:
     width = max(map(len, (*scores.labels, "mean")))
     where = "best F1" if scores.protocol.threshold is None else f"score >= {scores.protocol.threshold:g}"
     lines = [
-        f"{'':{width}}  frame-AP  {'video-AP at':<31}  {where}",
-        f"{'class':{width}}  {'0.5':>8}  "
+        f"{'':{width}}  {'frame-AP at 0.5':<16}  {'video-AP at':<31}  {where}",
+        f"{'class':{width}}  {'detected':>8}{'linked':>8}  "
         + "".join(f"{key:>6}" for key in VIDEO_KEYS[:3])
         + f"{RANGE:>13}  precision  recall      F1   score   boxes  tubes",
     ]
     for one in scores.classes:
         counts = f"{one.boxes:8d}{one.tubes:7d}"
-        lines.append(_line(f"{one.label:{width}}", one.frame_ap, one.video_ap, one.point) + counts)
-    lines.append(_line(f"{'mean':{width}}", scores.frame_map, scores.video_map, scores.mean_point))
+        frame_aps = (one.frame_ap, one.linked_frame_ap)
+        lines.append(_line(f"{one.label:{width}}", frame_aps, one.video_ap, one.point) + counts)
+    frame_maps = (scores.frame_map, scores.linked_frame_map)
+    lines.append(_line(f"{'mean':{width}}", frame_maps, scores.video_map, scores.mean_point))
     lines += [f"{label}: no ground truth here, not part of the mean" for label in scores.without_truth]
     return "\n".join(lines)
 
@@ -150,6 +168,7 @@ def as_json(scores: Report, circumstances: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "protocol": protocol,
         "frame_map": {"0.5": _percent(scores.frame_map)},
+        "linked_frame_map": {"0.5": _percent(scores.linked_frame_map)},
         "video_map": {key: _percent(value) for key, value in scores.video_map.items()},
         "mean": _point(scores.mean_point),
         "per_class": {one.label: _class(one) for one in scores.classes},
@@ -171,20 +190,24 @@ def _numbered(tables: Sequence[FrameBoxes]) -> FrameBoxes:
 
 
 def _classes(
-    videos: Sequence[VideoResult], labels: Sequence[str], curves: Sequence[Curve], protocol: Protocol
+    videos: Sequence[VideoResult],
+    labels: Sequence[str],
+    curves: Sequence[Curve],
+    after_linking: Sequence[Curve],
+    protocol: Protocol,
 ) -> tuple[ClassReport, ...]:
     found = [replace(tube, video=index) for index, video in enumerate(videos) for tube in video.tubes]
     true = [replace(tube, video=index) for index, video in enumerate(videos) for tube in video.true_tubes]
     average_precision = AVERAGE_PRECISION[protocol.rule]
     rows = []
     by_class = tube_curves(found, true, len(labels), (0.2, *VIDEO_THRESHOLDS))
-    for label, frame_curve, tubes in zip(labels, curves, by_class, strict=True):
+    for label, frame_curve, linked_curve, tubes in zip(labels, curves, after_linking, by_class, strict=True):
         loosest, *range_ = (average_precision(points) for points in tubes)
         half, three_quarters = range_[0], range_[VIDEO_THRESHOLDS.index(0.75)]
         video_ap = dict(zip(VIDEO_KEYS, (loosest, half, three_quarters, float(np.mean(range_))), strict=True))
         point = _operating_point(frame_curve, protocol.threshold)
-        frame_ap = average_precision(frame_curve)
-        rows.append(ClassReport(label, frame_curve.truths, tubes[0].truths, frame_ap, video_ap, point))
+        frame_ap, linked_ap = average_precision(frame_curve), average_precision(linked_curve)
+        rows.append(ClassReport(label, frame_curve.truths, tubes[0].truths, frame_ap, linked_ap, video_ap, point))
     return tuple(rows)
 
 
@@ -194,10 +217,10 @@ def _operating_point(points: Curve, threshold: float | None) -> Point:
     return at_best_f1(points) if threshold is None else at_threshold(points, threshold)
 
 
-def _line(name: str, frame_ap: float, video_ap: Mapping[str, float], point: Point) -> str:
+def _line(name: str, frame_aps: tuple[float, float], video_ap: Mapping[str, float], point: Point) -> str:
     video = "".join(_cell(video_ap[key], 6) for key in VIDEO_KEYS[:3])
     return (
-        f"{name}  {_cell(frame_ap, 8)}  {video}{_cell(video_ap[RANGE], 13)}  "
+        f"{name}  {''.join(_cell(ap, 8) for ap in frame_aps)}  {video}{_cell(video_ap[RANGE], 13)}  "
         f"{_cell(point.precision, 9)}{_cell(point.recall, 8)}{_cell(point.f1, 8)}"
         f"{_cell(point.threshold, 8, 1, 2)}"
     )
@@ -210,6 +233,7 @@ def _cell(value: float, width: int, scale: float = 100, digits: int = 1) -> str:
 def _class(one: ClassReport) -> dict[str, Any]:
     return {
         "frame_ap": {"0.5": _percent(one.frame_ap)},
+        "linked_frame_ap": {"0.5": _percent(one.linked_frame_ap)},
         "video_ap": {key: _percent(value) for key, value in one.video_ap.items()},
         **_point(one.point),
         "boxes": one.boxes,
