@@ -16,7 +16,16 @@ from train.model import Detector
 
 HEIGHT, WIDTH = 192, 256
 ROUNDS = 5
-WIDTHS = (8, 8, 8, 10, 8, 10, 10, 8)  # of the printed columns
+COLUMNS = (
+    ("channels", 8),
+    ("kernel", 8),
+    ("stride", 8),
+    ("input", 10),
+    ("layers", 8),
+    ("plain ms", 10),
+    ("ours ms", 10),
+    ("ratio", 8),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +40,7 @@ def main() -> None:
     """Print one line per kind of layer, and the sum over the network."""
     options = _options()
     torch.set_num_threads(options.threads)
-    columns = zip(("channels", "kernel", "stride", "input", "layers", "plain ms", "ours ms", "ratio"), WIDTHS, strict=True)
-    print("".join(f"{name:>{width}}" for name, width in columns))
+    print("".join(f"{name:>{width}}" for name, width in COLUMNS))
     sums = [0.0, 0.0]
     for count, layer in _kinds(options.batch):
         ours, plain = (_seconds(module, layer.x) for module in (layer.ours, _plain(layer.ours)))

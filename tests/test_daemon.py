@@ -70,7 +70,7 @@ def running(config: Path, **environment: str) -> Iterator[subprocess.Popen[str]]
 
 
 def play(config: Path) -> str:
-    """Run to the end of all files; what it said."""
+    """Run `korsal-edge run` to the end of all files; what it said."""
     process = start(config)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
@@ -197,6 +197,31 @@ def test_without_a_broker_events_wait_for_the_next_start(tmp_path: Path) -> None
         play(config)
         subscriber.wait_for_payload(f"{BASE}/available", b"offline")
         assert [event["event_id"] for event in subscriber.events()][: len(stored)] == stored
+
+
+def test_a_wrong_password_is_one_sentence_and_events_wait_for_the_right_one(tmp_path: Path) -> None:
+    write_video(tmp_path / "film.avi", "#" * 20)
+    passwords, mine = tmp_path / "passwords", tmp_path / "mine"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "korsal", "right horse"], check=True)
+    passwords.chmod(0o644)
+    mine.write_text("wrong horse")
+    with Broker(tmp_path, f"allow_anonymous false\npassword_file {passwords}") as broker:
+        config = write_config(tmp_path, broker.port, {"door": "film.avi"})
+        config.write_text(
+            config.read_text().replace("[outbox]", 'username = "korsal"\npassword_file = "mine"\n[outbox]')
+        )
+        said = play(config)
+        assert said.count("refused the login: check [mqtt] username and password_file") == 1
+        assert "messages wait for the next start" in said
+        assert "horse" not in said
+        mine.write_text("right horse")
+        with Subscriber(broker.port, username="korsal", password="right horse") as subscriber:
+            play(config)
+            subscriber.wait_for_payload(f"{BASE}/available", b"offline")
+            starts = [event for event in subscriber.events() if event["type"] == "new"]
+    actions = [event["action"] for event in starts]
+    assert actions[: len(actions) // 2] == actions[len(actions) // 2 :]  # the first play's, then the second's
+    assert len({event["event_id"] for event in starts}) == len(starts) >= 2
 
 
 def test_sigterm_ends_open_events_and_says_offline(
