@@ -65,7 +65,7 @@ def step(
         state = CameraState(state.events, LinkerState(next_tube=state.linker.next_tube), (), size)
     normalised = detector.normalise(frame.image, manifest)
     lap("preprocess")
-    motion_map, past = _motion(state.past, normalised, manifest)
+    motion_map, past = motion_step(state.past, normalised, manifest)
     lap("motion")
     outputs = engine.infer({"image": detector.network_input(normalised, motion_map)})
     found = detector.detections(outputs, size, manifest, settings.minimum_score)
@@ -77,10 +77,13 @@ def step(
     return CameraState(told, linked, past, size), Step(motion_map, found, tube_boxes, happened)
 
 
-def _motion(
+def motion_step(
     past: tuple[Prepared, ...], normalised: NDArray[np.float32], manifest: Manifest
 ) -> tuple[NDArray[np.float32] | None, tuple[Prepared, ...]]:
-    """The motion map against the frame `gap` back, the oldest there is, or zeros; and the new past."""
+    """The motion map against the frame `gap` back, the oldest there is, or zeros; and the new past.
+
+    `normalised` is (h, w, 3) float32 of the network's input size. The oldest frame of `past` may be overwritten.
+    """
     if manifest.motion.kind == "none":
         return None, ()
     gap = manifest.motion.gap

@@ -192,15 +192,15 @@ class Decoder(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         heads = self.detector(image)
         probability = torch.sigmoid(heads.heatmap.float())  # (B, classes, h, w)
-        h, w = probability.shape[2:]
+        classes, h, w = _fixed(probability)
         peaks = probability * (F.max_pool2d(probability, 3, stride=1, padding=1) == probability)
-        scores, places = torch.topk(peaks.flatten(1), self.top_k)  # (B, K) each
-        labels = torch.div(places, h * w, rounding_mode="floor")
+        scores, places = torch.topk(peaks.reshape(-1, classes * h * w), self.top_k)  # (B, K) each
+        labels = torch.div(places, h * w, rounding_mode="trunc")
         cells = places - labels * (h * w)
         class_scores = _gather(probability, cells)  # (B, K, classes)
         size = _gather(heads.size.float(), cells)
         offset = _gather(heads.offset.float(), cells)
-        row = torch.div(cells, w, rounding_mode="floor")
+        row = torch.div(cells, w, rounding_mode="trunc")
         corner = torch.stack([cells - row * w, row], dim=2).float()
         centre = corner + offset  # (B, K, 2), x y in cells
         boxes = torch.cat([centre - size / 2, centre + size / 2], dim=2) * STRIDE
@@ -209,5 +209,12 @@ class Decoder(nn.Module):
 
 def _gather(maps: Tensor, cells: Tensor) -> Tensor:
     """Values of (B, N, h, w) maps at (B, K) flat cells: (B, K, N)."""
-    flat = maps.flatten(2)  # (B, N, h*w)
-    return flat.gather(2, cells.unsqueeze(1).expand(-1, flat.shape[1], -1)).transpose(1, 2)
+    channels, h, w = _fixed(maps)
+    flat = maps.reshape(-1, channels, h * w)
+    return flat.gather(2, cells.unsqueeze(1).repeat(1, channels, 1)).transpose(1, 2)
+
+
+def _fixed(maps: Tensor) -> tuple[int, int, int]:
+    """Sizes of (B, N, h, w) but for the batch, as numbers: an exported graph has them as constants, not computed."""
+    channels, h, w = maps.shape[1:]
+    return int(channels), int(h), int(w)
