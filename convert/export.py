@@ -81,7 +81,7 @@ def _write_graph(checkpoint: Checkpoint, path: Path) -> None:
     image = torch.zeros(1, manifest.channels, manifest.height, manifest.width)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the exporter that needs no further package
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # sizes are meant to become constants
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # sizes become constants
         torch.onnx.export(
             decoder,
             (image,),
