@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-HEADER = struct.Struct("<4s4xQ8x4B4x")  # tag, length of the rest, version at bytes 24 to 27
+HEADER = struct.Struct("<4s12xQ4B4x")  # tag, length of the file, version at bytes 24 to 27
 PRECISION_FLAGS = ("FP16", "INT8", "BF16", "FP8", "INT4", "FP4")
 STEPS = 3  # of the one phase that a build reports
 
@@ -235,7 +235,7 @@ class Builder:
 def plan(trt: Any, profile: dict[str, Any]) -> Memory:
     """A serialized engine: header as TensorRT's, then what the runtime's side must know."""
     rest = json.dumps({"inputs": trt.network.inputs, "outputs": trt.network.outputs, "profile": profile}).encode()
-    return Memory(HEADER.pack(b"ftrt", len(rest), *version_bytes(trt.__version__)) + rest)
+    return Memory(HEADER.pack(b"ftrt", HEADER.size + len(rest), *version_bytes(trt.__version__)) + rest)
 
 
 def version_bytes(version: str) -> list[int]:

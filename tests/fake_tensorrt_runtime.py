@@ -48,7 +48,7 @@ def _refusal(plan: bytes, version: str) -> str:
     _, length, *built_by = HEADER.unpack_from(plan)
     if built_by != version_bytes(version):
         return "Serialization assertion stdVersionRead == kSERIALIZATION_VERSION failed. Version tag does not match"
-    return "" if len(plan) == HEADER.size + length else "Serialization assertion sizeRead == size failed."
+    return "" if len(plan) == length else "Serialization assertion sizeRead == size failed."
 
 
 class CudaEngine:

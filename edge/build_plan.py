@@ -1,0 +1,106 @@
+"""What TensorRT must be told to build an engine, and what an engine is known by. Pure.
+
+Precision belongs in the ONNX: from TensorRT 10 on a network is strongly typed and the builder gets no precision
+flags; 11 has none any more. Only 8.6 decides by itself where to use what it is allowed to.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from typing import Literal, get_args
+
+Precision = Literal["fp32", "fp16", "int8"]
+Version = tuple[int, ...]
+Members = Mapping[str, Collection[str]]  # of the enums NetworkDefinitionCreationFlag and BuilderFlag, by name
+
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+OLDEST = (8, 6)
+ONNX_FOR_WEAK: Mapping[Precision, tuple[Precision, ...]] = {
+    "fp32": ("fp32",),
+    "fp16": ("fp32", "fp16"),
+    "int8": ("int8",),
+}
+FLAGS_FOR_WEAK: Mapping[Precision, tuple[str, ...]] = {"fp32": (), "fp16": ("FP16",), "int8": ("INT8", "FP16")}
+DEFAULT_WORKSPACE = 1 << 30  # bytes
+
+
+class PlanError(ValueError):
+    """A TensorRT that no engine can be built with."""
+
+
+@dataclass(frozen=True)
+class BuildPlan:
+    """How one TensorRT builds one precision; flags are names of members of its enums."""
+
+    version: Version
+    precision: Precision
+    network_flags: tuple[str, ...]
+    builder_flags: tuple[str, ...]
+    onnx: tuple[Precision, ...]  # what the ONNX may be, by its manifest; the best first
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What may be chosen about an engine."""
+
+    precision: Precision | None = None  # None: that of the ONNX
+    max_batch: int = 1  # images at once; the engine takes every batch from 1 to this
+    workspace_bytes: int = DEFAULT_WORKSPACE  # of GPU memory that the builder may try things with
+    target: str = ""  # member of TensorRT-RTX's ComputeCapability ("SM86") to build for without a GPU; "": this GPU
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What an engine depends on besides its ONNX; "" where it is not known."""
+
+    tensorrt: str
+    gpu: str = ""
+    compute_capability: str = ""
+    l4t: str = ""  # Jetson Linux, "36.4.3"
+    cuda: str = ""
+
+
+def parse_version(text: str) -> Version:
+    """`10.3.0` as (10, 3, 0); what follows the numbers is left away. Raises PlanError."""
+    if not (found := re.match(r"\s*\d+(\.\d+)+", text)):
+        raise PlanError(f"{text!r} is no version of TensorRT; give one like 10.3")
+    return tuple(int(part) for part in found.group().split("."))
+
+
+def plan_build(version: Version, precision: Precision, members: Members) -> BuildPlan:
+    """How the TensorRT that has these enum members builds that precision. Raises PlanError."""
+    if version < OLDEST:
+        raise PlanError(f"TensorRT {version_text(version)} is too old; install 8.6 or newer, as JetPack 6 has it")
+    network = members["NetworkDefinitionCreationFlag"]
+    if "EXPLICIT_BATCH" not in network:  # all networks have it, and all are strongly typed
+        return BuildPlan(version, precision, (), (), (precision,))
+    if "STRONGLY_TYPED" in network:
+        return BuildPlan(version, precision, ("STRONGLY_TYPED",), (), (precision,))
+    flags = FLAGS_FOR_WEAK[precision]
+    absent = [flag for flag in flags if flag not in members["BuilderFlag"]]
+    if absent:
+        raise PlanError(f"TensorRT {version_text(version)} has no flag {absent[0]}; build for another precision")
+    return BuildPlan(version, precision, ("EXPLICIT_BATCH",), flags, ONNX_FOR_WEAK[precision])
+
+
+def known_members(version: Version) -> Members:
+    """The members that decide, for a TensorRT that is not at hand. Source: its release notes."""
+    network = {"STRONGLY_TYPED"} if version >= (9,) else set()
+    network |= {"EXPLICIT_BATCH"} if version < (11,) else set()
+    return {
+        "NetworkDefinitionCreationFlag": network,
+        "BuilderFlag": {"FP16", "INT8"} if version < (11,) else set(),
+    }
+
+
+def version_text(version: Version) -> str:
+    """(10, 3, 0) as `10.3.0`."""
+    return ".".join(map(str, version))
+
+
+def engine_key(onnx_sha256: str, platform: Platform, options: BuildOptions) -> str:
+    """SHA-256, hexadecimal, of all that makes an engine what it is: another key, another engine."""
+    known = {"onnx": onnx_sha256, "platform": asdict(platform), "options": asdict(options)}
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
