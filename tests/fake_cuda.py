@@ -42,7 +42,10 @@ OK = Status.cudaSuccess
 
 
 class FakeCuda:
-    """Stands for the module `cuda.bindings.runtime`. `calls`: the names of all calls so far, in order."""
+    """Stands for the module `cuda.bindings.runtime`.
+
+    `calls`: the names of all calls so far, in order; `copied`: the bytes of each copy that was asked for.
+    """
 
     cudaError_t = Status
     cudaMemcpyKind = CopyKind
@@ -54,6 +57,7 @@ class FakeCuda:
         self.name = b"Orin\0"
         self.driver = 12060
         self.calls: list[str] = []
+        self.copied: list[int] = []
         self.device_blocks: dict[int, Any] = {}
         self.pinned_blocks: dict[int, Any] = {}
         self.streams: dict[int, list[Work]] = {}
@@ -147,6 +151,7 @@ class FakeCuda:
         good = stream in self.streams and _inside(written, target, size) and _inside(read, source, size)
         status = self._begin("cudaMemcpyAsync", None if good else "cudaErrorInvalidValue")
         if status is OK:
+            self.copied.append(size)
             self.enqueue(stream, lambda: _copy(target, source, size))
         return (status,)
 

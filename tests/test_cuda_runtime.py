@@ -25,6 +25,14 @@ def module(name: str, **content: object) -> ModuleType:
     return made
 
 
+def install(
+    monkeypatch: pytest.MonkeyPatch, cuda: ModuleType | None = None, bindings: ModuleType | None = None
+) -> None:
+    """What `import cuda` and `import cuda.bindings` find; None: they raise ImportError."""
+    monkeypatch.setitem(sys.modules, "cuda", cuda)
+    monkeypatch.setitem(sys.modules, "cuda.bindings", bindings)
+
+
 def test_a_device(fake: FakeCuda) -> None:
     assert Cuda(fake).device_count() == 1
     assert Cuda(fake).device() == Device("Orin", (8, 7), 1 << 30, (12, 6))
@@ -159,27 +167,23 @@ def test_what_cuda_python_raises_of_its_own(error: Exception) -> None:
 
 
 def test_the_new_module_is_preferred(fake: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
-    bindings = module("cuda.bindings", runtime=fake)
-    monkeypatch.setitem(sys.modules, "cuda", module("cuda", bindings=bindings, cudart=None))
-    monkeypatch.setitem(sys.modules, "cuda.bindings", bindings)
+    install(monkeypatch, module("cuda", cudart=None), module("cuda.bindings", runtime=fake))
     assert cuda_runtime.installed().device_count() == 1
 
 
 def test_the_old_module_serves_as_well(fake: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cuda", module("cuda", cudart=fake))
-    monkeypatch.delitem(sys.modules, "cuda.bindings", raising=False)
+    install(monkeypatch, module("cuda", cudart=fake))
     assert cuda_runtime.installed().device_count() == 1
 
 
 def test_no_cuda_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cuda", None)
+    install(monkeypatch)
     with pytest.raises(CudaError, match=r"cuda-python is not installed: pip install 'korsal-edge\[jetson\]'"):
         cuda_runtime.installed()
 
 
 def test_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cuda", module("cuda", cudart=FakeCuda(devices=0)))
-    monkeypatch.delitem(sys.modules, "cuda.bindings", raising=False)
+    install(monkeypatch, module("cuda", cudart=FakeCuda(devices=0)))
     with pytest.raises(CudaError, match="CUDA finds no GPU; see that"):
         cuda_runtime.installed()
 

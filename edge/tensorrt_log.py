@@ -1,0 +1,44 @@
+"""What TensorRT says: its messages go to our log, its errors are kept for the sentence of who asked it. Shell."""
+
+import logging
+from collections import deque
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+KEPT = 8  # errors
+LONGEST = 300  # characters of one in a sentence
+
+
+class Log:
+    """`sink` is what TensorRT is given. It returns None or False where it fails, and says why only there."""
+
+    def __init__(self, trt: Any) -> None:
+        """`trt`: the module tensorrt."""
+        self._errors: deque[str] = deque(maxlen=KEPT)
+        self.sink = _sink(trt, self._errors)
+
+    @property
+    def said(self) -> str:
+        """The first error since `clear`, the cause of the others, in brackets; "" where there was none."""
+        return f" (TensorRT: {self._errors[0].strip()[:LONGEST]})" if self._errors else ""
+
+    def clear(self) -> None:
+        """Forget the errors."""
+        self._errors.clear()
+
+
+def _sink(trt: Any, errors: deque[str]) -> Any:
+    """TensorRT calls it from its own threads; it must not raise."""
+    serious = (trt.ILogger.INTERNAL_ERROR, trt.ILogger.ERROR)
+
+    class Sink(trt.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+
+        def log(self, severity: Any, msg: str) -> None:
+            if severity in serious:
+                errors.append(msg)
+            log.log(logging.WARNING if severity == trt.ILogger.WARNING else logging.DEBUG, "%s", msg)
+
+    return Sink()
