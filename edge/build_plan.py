@@ -71,13 +71,13 @@ def parse_version(text: str) -> Version:
 
 def plan_build(version: Version, precision: Precision, members: Members) -> BuildPlan:
     """How the TensorRT that has these enum members builds that precision. Raises PlanError."""
-    if version < OLDEST:
-        raise PlanError(f"TensorRT {version_text(version)} is too old; install 8.6 or newer, as JetPack 6 has it")
     network = members["NetworkDefinitionCreationFlag"]
     if "EXPLICIT_BATCH" not in network:  # all networks have it, and all are strongly typed
         return BuildPlan(version, precision, (), (), (precision,))
     if "STRONGLY_TYPED" in network:
         return BuildPlan(version, precision, ("STRONGLY_TYPED",), (), (precision,))
+    if version < OLDEST:
+        raise PlanError(f"TensorRT {version_text(version)} is too old; install 8.6 or newer, as JetPack 6 has it")
     flags = FLAGS_FOR_WEAK[precision]
     absent = [flag for flag in flags if flag not in members["BuilderFlag"]]
     if absent:
@@ -93,6 +93,12 @@ def known_members(version: Version) -> Members:
         "NetworkDefinitionCreationFlag": network,
         "BuilderFlag": {"FP16", "INT8"} if version < (11,) else set(),
     }
+
+
+def l4t_version(release: str) -> str:
+    """Of Jetson Linux, "36.4.3", from the text of /etc/nv_tegra_release; "" if that does not tell."""
+    found = re.search(r"R(\d+) \(release\), REVISION: (\d+(?:\.\d+)*)", release)
+    return f"{found[1]}.{found[2]}" if found else ""
 
 
 def version_text(version: Version) -> str:

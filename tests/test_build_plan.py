@@ -19,6 +19,7 @@ from edge.build_plan import (
     Precision,
     engine_key,
     known_members,
+    l4t_version,
     parse_version,
     plan_build,
     version_text,
@@ -107,6 +108,27 @@ def test_a_weakly_typed_network_without_the_flag() -> None:
     odd = {"NetworkDefinitionCreationFlag": {"EXPLICIT_BATCH"}, "BuilderFlag": {"FP16"}}
     with pytest.raises(PlanError, match=r"TensorRT 8\.9 has no flag INT8; build for another precision"):
         plan_build((8, 9), "int8", odd)
+
+
+def test_tensorrt_rtx_counts_its_versions_anew() -> None:
+    """Its 1.7 has the members of TensorRT 11."""
+    assert plan_build((1, 7), "fp16", members("11.4")).network_flags == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        (
+            "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic\n# KERNEL_VARIANT: oot",
+            "36.4.3",
+        ),
+        ("# R39 (release), REVISION: 2.0, GCID: 1, BOARD: generic", "39.2.0"),
+        ("", ""),
+        ("Ubuntu 24.04", ""),
+    ],
+)
+def test_l4t_version(text: str, version: str) -> None:
+    assert l4t_version(text) == version
 
 
 def test_the_key_is_a_name_for_a_file() -> None:

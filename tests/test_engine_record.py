@@ -1,0 +1,58 @@
+"""Records of engines: there and back, and every way to be wrong."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_model import MANIFEST
+
+from edge import engine_record
+from edge.build_plan import BuildOptions, Platform
+from edge.engine_record import EngineRecord, EngineRecordError
+
+RECORD = EngineRecord(
+    MANIFEST, "fp16", Platform("10.3.0", "Orin", "8.7", "36.4.3", "12.6"), BuildOptions("fp16", 4), "ab" * 32, "cd" * 32
+)
+
+
+def test_there_and_back() -> None:
+    assert engine_record.from_json(engine_record.to_json(RECORD)) == RECORD
+
+
+def test_what_people_look_for_is_on_top() -> None:
+    content = json.loads(engine_record.to_json(RECORD))
+    assert (content["tensorrt"], content["gpu"], content["l4t"]) == ("10.3.0", "Orin", "36.4.3")
+
+
+def test_beside() -> None:
+    assert engine_record.beside(Path("models/korsal.engine")) == Path("models/korsal.engine.json")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", "null", '{"version": 2}', "[" * 100_000])
+def test_another_text(text: str) -> None:
+    with pytest.raises(EngineRecordError, match=r"^the engine's record is not .*; build the engine anew"):
+        engine_record.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[(name, None) for name in ("tensorrt", "gpu", "compute_capability", "l4t", "cuda", "plan_sha256")],
+        ("onnx_sha256", 7),
+        ("precision", "fp8"),
+        ("precision", ["fp16"]),
+        ("options", {"max_batch": 1}),
+        ("options", []),
+    ],
+)
+def test_a_wrong_value(name: str, value: Any) -> None:
+    content = {**json.loads(engine_record.to_json(RECORD)), name: value}
+    with pytest.raises(EngineRecordError, match=f"is wrong: {name} is missing or of the wrong kind; build"):
+        engine_record.from_json(json.dumps(content))
+
+
+def test_a_wrong_manifest() -> None:
+    content = {**json.loads(engine_record.to_json(RECORD)), "manifest": {"version": 1}}
+    with pytest.raises(EngineRecordError, match=r"the manifest is wrong: .*labels is missing"):
+        engine_record.from_json(json.dumps(content))
