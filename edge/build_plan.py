@@ -69,6 +69,14 @@ def parse_version(text: str) -> Version:
     return tuple(int(part) for part in found.group().split("."))
 
 
+def as_precision(text: str) -> Precision:
+    """The precision of that name, as a manifest tells it. Raises PlanError."""
+    for precision in PRECISIONS:
+        if text == precision:
+            return precision
+    raise PlanError(f"{text!r} is no precision of an engine; choose {', '.join(PRECISIONS)}")
+
+
 def plan_build(version: Version, precision: Precision, members: Members) -> BuildPlan:
     """How the TensorRT that has these enum members builds that precision. Raises PlanError."""
     network = members["NetworkDefinitionCreationFlag"]
