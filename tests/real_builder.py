@@ -1,0 +1,27 @@
+"""NVIDIA's own parser and builder, on a machine without a GPU: TensorRT-RTX, whose interface is that of TensorRT 11.
+
+It parses an ONNX, checks its types and serialises an engine. It proves neither speed nor accuracy, nor a Jetson.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.build_plan import BuildOptions
+from edge.engine_build import build
+from edge.engine_record import EngineRecord
+
+REASON = "tensorrt-rtx-cu13 is not installed: pip install tensorrt-rtx-cu13"
+GPU = "SM86"  # its nearest to Orin's 8.7
+
+
+def real_builder() -> Any:
+    """The module; skips the test where it is absent."""
+    return pytest.importorskip("tensorrt_rtx", reason=REASON)
+
+
+def build_for_real(onnx: Path, folder: Path, max_batch: int = 2) -> EngineRecord:
+    """Build the ONNX into `folder`; raises EngineBuildError."""
+    options = BuildOptions(max_batch=max_batch, workspace_bytes=1 << 28, target=GPU)
+    return build(real_builder(), onnx, folder / f"{onnx.stem}.engine", options)
