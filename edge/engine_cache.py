@@ -1,0 +1,163 @@
+"""The first start on a device: an ONNX model becomes a TensorRT engine, kept for all further starts. Shell.
+
+An engine is kept in `DIRECTORY/<name of the model>/<key>.engine`. The key is of the model and of all that an engine
+depends on, so that a new model, JetPack or option asks for another file. What was there before goes only when the new
+engine has answered; until then it steps in where the new one cannot be built.
+"""
+
+import fcntl
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge import engine_build, engine_record
+from edge.build_plan import BuildOptions, Platform, engine_key
+from edge.cuda_runtime import Cuda, CudaError
+from edge.engine import EngineError, sha256_of
+from edge.engine_build import EngineBuildError
+from edge.tensorrt_engine import LoadedEngine, TensorRtError, load
+
+log = logging.getLogger(__name__)
+
+SUFFIX = ".engine"
+TIMINGS = "timing.cache"
+KEY_DIGITS = 16  # of the key in the file's name
+BUILD_SECONDS = 3600  # longest time between two signs of life of a builder
+PERCENT = 10  # between two of them
+
+Tell = Callable[..., None]  # as edge.systemd.notify
+
+
+class EngineCacheError(EngineError):
+    """An engine that is neither there nor can be built."""
+
+
+@dataclass(frozen=True, eq=False)
+class EngineCache:
+    """Engines in `directory`, for the GPU behind the bindings `trt` and `cuda`.
+
+    `tell` hears what takes long, as systemd does; what it raises ends a build and comes through.
+    """
+
+    directory: Path
+    trt: Any
+    cuda: Cuda
+    tell: Tell
+
+    def open(self, onnx: Path, options: BuildOptions) -> LoadedEngine:
+        """The engine of that model, built where there is none yet. It has answered. Raises EngineCacheError."""
+        target = self.place(onnx, options)
+        loaded = self._cached(target)
+        if loaded is not None:
+            return loaded
+        try:
+            with self._alone(target.parent) as waited:
+                return (self._cached(target) if waited else None) or self._built(onnx, target, options)
+        except OSError as error:
+            raise EngineCacheError(
+                f"{self.directory}: cannot be used ({error.strerror}); free space, or name a directory "
+                "that this user may write to ([outbox] directory)"
+            ) from error
+
+    def place(self, onnx: Path, options: BuildOptions) -> Path:
+        """Where the engine of that model is, or will be. Raises EngineCacheError."""
+        try:
+            key = engine_key(sha256_of(onnx), self._platform(), options)
+        except OSError as error:
+            raise EngineCacheError(
+                f"{onnx}: cannot be read ({error.strerror}); give an ONNX file that korsal-convert wrote"
+            ) from error
+        except CudaError as error:
+            raise EngineCacheError(f"{onnx}: {error}") from error
+        return self.directory / onnx.stem / f"{key[:KEY_DIGITS]}{SUFFIX}"
+
+    def _cached(self, target: Path) -> LoadedEngine | None:
+        """None where there is none, or one that does not work, which is told."""
+        if not target.is_file():
+            return None
+        try:
+            return load(target, self.trt, self.cuda)
+        except TensorRtError as error:
+            log.warning("%s; building it anew by ourselves", error)
+            return None
+
+    def _built(self, onnx: Path, target: Path, options: BuildOptions) -> LoadedEngine:
+        """Build it and let it answer; then the others go. Where that fails, one of the others."""
+        log.info("building the TensorRT engine of %s, once: this takes minutes", onnx)
+        self._say(f"Building the TensorRT engine of {onnx.name}")
+        try:
+            timings = self.directory / TIMINGS
+            engine_build.build(self.trt, onnx, target, options, self._platform(), timings, self._progress(onnx))
+            loaded = load(target, self.trt, self.cuda)
+        except (EngineBuildError, TensorRtError, CudaError) as error:
+            return self._former(onnx, target, error)
+        finally:
+            self.tell("STATUS=")
+        for former in _others(target):
+            _remove(former)
+        return loaded
+
+    def _former(self, onnx: Path, target: Path, error: Exception) -> LoadedEngine:
+        """The newest other engine of this very model that still runs here, as that is better than none."""
+        model = sha256_of(onnx)
+        for former in sorted(_others(target), key=_age):
+            loaded = self._cached(former)
+            if loaded is not None and loaded.engine.sha256 == model:
+                log.error("%s; going on with the former engine %s", error, former)
+                return loaded
+            if loaded is not None:
+                loaded.close()
+        raise EngineCacheError(str(error)) from error
+
+    def _platform(self) -> Platform:
+        return engine_build.platform_of(self.trt, self.cuda.device())
+
+    def _progress(self, onnx: Path) -> Callable[[str, int, int], None]:
+        """Tells each phase, and each tenth of it."""
+        told = ""
+
+        def progress(phase: str, step: int, steps: int) -> None:
+            nonlocal told
+            done = 100 * step // max(steps, 1) // PERCENT * PERCENT
+            text = f"Building the TensorRT engine of {onnx.name}: {phase} {done}%"
+            if text != told:
+                self._say(text)
+                told = text
+
+        return progress
+
+    def _say(self, text: str) -> None:
+        """What we do, and that the start may take longer for it."""
+        self.tell(f"EXTEND_TIMEOUT_USEC={BUILD_SECONDS * 1_000_000}", f"STATUS={text}")
+
+    @contextmanager
+    def _alone(self, folder: Path) -> Iterator[bool]:
+        """One process builds, another that wants to waits; True where we did."""
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("a") as file:
+            waited = False
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._say("Waiting for another korsal-edge that builds the same engine")
+                fcntl.flock(file, fcntl.LOCK_EX)
+                waited = True
+            yield waited
+
+
+def _others(target: Path) -> list[Path]:
+    """The engines of the same model's name."""
+    return [path for path in target.parent.glob(f"*{SUFFIX}") if path != target]
+
+
+def _age(path: Path) -> float:
+    """Negative time of writing: the newest comes first."""
+    return -path.stat().st_mtime
+
+
+def _remove(engine: Path) -> None:
+    for path in (engine, engine_record.beside(engine)):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,284 @@
+"""First starts, upgrades and damage, with real files and the fakes of TensorRT and CUDA."""
+
+import errno
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_gpu import VERSIONS, FakeGpu, fake_gpu
+from tiny_model import MANIFEST, SIZE, write_tiny_model
+
+from edge import engine_build, engine_record
+from edge.build_plan import BuildOptions
+from edge.engine_cache import EngineCache, EngineCacheError
+from edge.inference import Engine
+from edge.tensorrt_engine import LoadedEngine
+
+OPTIONS = BuildOptions(max_batch=4)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx")
+
+
+class Heard(list[str]):
+    """What systemd was told, state by state."""
+
+    def __call__(self, *states: str) -> None:
+        self.extend(states)
+
+
+def cache(gpu: FakeGpu, directory: Path, tell: Callable[..., None] | None = None) -> EngineCache:
+    return EngineCache(directory, gpu.trt, gpu.cuda, Heard() if tell is None else tell)
+
+
+def start(gpu: FakeGpu, directory: Path, model: Path, options: BuildOptions = OPTIONS) -> int:
+    """Open the engine as a start does, see that it works and close it; how many engines were built for that."""
+    before = len(gpu.trt.named("Builder.build_serialized_network"))
+    with cache(gpu, directory).open(model, options) as engine:
+        assert_works(engine)
+    assert gpu.runtime.leaks == 0
+    return len(gpu.trt.named("Builder.build_serialized_network")) - before
+
+
+def assert_works(engine: Engine) -> None:
+    answer = engine.infer({"image": np.ones((1, 3, SIZE, SIZE), np.float32)})
+    assert answer["scores"][0, 0] == pytest.approx(1 / (1 + np.exp(-4)))
+    assert engine.manifest == MANIFEST
+
+
+def engines(directory: Path) -> list[Path]:
+    return sorted(directory.rglob("*.engine"))
+
+
+def refusal(gpu: FakeGpu, directory: Path, model: Path) -> str:
+    with pytest.raises(EngineCacheError) as caught:
+        cache(gpu, directory).open(model, OPTIONS)
+    assert gpu.runtime.leaks == 0
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_first_start_builds_and_the_second_does_not(version: str, model: Path, tmp_path: Path) -> None:
+    gpu = fake_gpu(version)
+    assert start(gpu, tmp_path, model) == 1
+    assert start(gpu, tmp_path, model) == 0
+    (engine,) = engines(tmp_path)
+    assert engine.parent == tmp_path / "tiny"
+    record = engine_record.from_json(engine_record.beside(engine).read_text())
+    assert (record.platform.tensorrt, record.platform.gpu) == (gpu.trt.__version__, "Orin")
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file() and engine.stem not in path.name) == [
+        "lock",
+        "timing.cache",
+    ]
+
+
+def test_an_engine_that_is_there_is_opened_without_a_word(model: Path, tmp_path: Path) -> None:
+    gpu, heard = fake_gpu("10.3"), Heard()
+    start(gpu, tmp_path, model)
+    (tmp_path / "tiny" / "lock").unlink()
+    cache(gpu, tmp_path, heard).open(model, OPTIONS).close()
+    assert heard == []
+    assert not (tmp_path / "tiny" / "lock").exists()  # so that a directory that is only readable will do
+
+
+def test_systemd_hears_how_far_the_build_is(model: Path, tmp_path: Path) -> None:
+    heard = Heard()
+    cache(fake_gpu("10.3"), tmp_path, heard).open(model, OPTIONS).close()
+    assert heard[:2] == ["EXTEND_TIMEOUT_USEC=3600000000", "STATUS=Building the TensorRT engine of tiny.onnx"]
+    told = [state for state in heard if state.startswith("STATUS=")]
+    assert told[-1] == "STATUS="
+    assert told[-2].endswith(" 100%")
+    assert len(heard) == 2 * len(told) - 1  # each time the start gets longer
+
+
+def test_systemd_hears_of_a_build_without_a_monitor(model: Path, tmp_path: Path) -> None:
+    heard = Heard()
+    cache(fake_gpu("8.6"), tmp_path, heard).open(model, OPTIONS).close()
+    assert heard[0] == "EXTEND_TIMEOUT_USEC=3600000000"
+    assert heard[1:] == ["STATUS=Building the TensorRT engine of tiny.onnx", "STATUS="]
+
+
+def test_a_build_that_is_stopped(model: Path, tmp_path: Path) -> None:
+    """Who is told may end it, as SIGTERM does; nothing half is left."""
+
+    def tell(*states: str) -> None:
+        if states[-1].endswith("%"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache(fake_gpu("10.3"), tmp_path, tell).open(model, OPTIONS)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["lock"]
+
+
+def upgraded(gpu: FakeGpu) -> FakeGpu:
+    return fake_gpu("10.13")
+
+
+def other_card(gpu: FakeGpu) -> FakeGpu:
+    gpu.runtime.name, gpu.runtime.compute_capability = b"Thor", (11, 0)
+    return gpu
+
+
+def other_driver(gpu: FakeGpu) -> FakeGpu:
+    gpu.runtime.driver = 13000
+    return gpu
+
+
+@pytest.mark.parametrize("change", [upgraded, other_card, other_driver])
+def test_after_an_upgrade_it_is_built_anew(change: Callable[[FakeGpu], FakeGpu], model: Path, tmp_path: Path) -> None:
+    gpu = fake_gpu("10.3")
+    start(gpu, tmp_path, model)
+    (before,) = engines(tmp_path)
+    gpu = change(gpu)
+    assert start(gpu, tmp_path, model) == 1
+    assert start(gpu, tmp_path, model) == 0
+    (after,) = engines(tmp_path)  # the old one is gone, with its record
+    assert after != before
+    assert not engine_record.beside(before).exists()
+
+
+def test_other_options_and_another_model(model: Path, tmp_path: Path) -> None:
+    gpu = fake_gpu("10.3")
+    start(gpu, tmp_path, model)
+    assert start(gpu, tmp_path, model, replace(OPTIONS, max_batch=2)) == 1
+    assert len(engines(tmp_path)) == 1
+    other = tmp_path / "other.onnx"
+    other.write_bytes(model.read_bytes())
+    assert start(gpu, tmp_path, other) == 1
+    assert {path.parent.name for path in engines(tmp_path)} == {"tiny", "other"}
+    other.write_bytes(model.read_bytes() + b"\x7a\x00")  # an empty field more: the same network, another file
+    assert start(gpu, tmp_path, other) == 1
+    assert len(engines(tmp_path)) == 2
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda engine: engine.write_bytes(b""),
+        lambda engine: engine.write_bytes(engine.read_bytes()[:-9]),
+        lambda engine: engine.write_bytes(engine.read_bytes() + b"x"),
+        lambda engine: engine.write_bytes(b"\x08\x08 not of TensorRT" * 9),
+        lambda engine: engine_record.beside(engine).unlink(),
+        lambda engine: engine_record.beside(engine).write_text("{"),
+        lambda engine: engine_record.beside(engine).write_bytes(b"\xff"),
+    ],
+)
+def test_a_damaged_engine_is_built_anew(
+    spoil: Callable[[Path], Any], model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gpu = fake_gpu("10.3")
+    start(gpu, tmp_path, model)
+    (engine,) = engines(tmp_path)
+    spoil(engine)
+    assert start(gpu, tmp_path, model) == 1
+    assert engines(tmp_path) == [engine]
+    assert caplog.text.count("building it anew by ourselves") == 1
+    assert start(gpu, tmp_path, model) == 0
+
+
+def test_the_former_engine_stays_until_the_new_one_has_answered(
+    model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The new one is built, but the GPU does not run it: the former goes on."""
+    gpu = fake_gpu("10.3")
+    start(gpu, tmp_path, model)
+    (former,) = engines(tmp_path)
+    gpu.runtime.fail("cudaStreamSynchronize", "cudaErrorIllegalAddress")
+    with cache(gpu, tmp_path).open(model, replace(OPTIONS, max_batch=2)) as engine:
+        assert_works(engine)
+    assert f"going on with the former engine {former}" in caplog.text
+    assert former in engines(tmp_path)
+    assert gpu.runtime.leaks == 0
+    assert start(gpu, tmp_path, model, replace(OPTIONS, max_batch=2)) == 0  # now it answers
+
+
+def test_a_build_that_fails_while_a_former_engine_runs(
+    model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    start(fake_gpu("10.3"), tmp_path, model)
+    gpu = fake_gpu("10.3", failing={"Builder.build_serialized_network": "out of memory"})
+    with cache(gpu, tmp_path).open(model, replace(OPTIONS, max_batch=2)) as engine:
+        assert_works(engine)
+    assert "out of memory" in caplog.text
+    assert len(engines(tmp_path)) == 1
+
+
+def test_a_build_that_fails_after_an_upgrade(model: Path, tmp_path: Path) -> None:
+    """The former engine does not run any more, but it stays: the upgrade may be taken back."""
+    start(fake_gpu("10.3"), tmp_path, model)
+    gpu = fake_gpu("11.0", failing={"Builder.build_serialized_network": "out of luck"})
+    assert "out of luck" in refusal(gpu, tmp_path, model)
+    assert len(engines(tmp_path)) == 1
+    assert start(fake_gpu("10.3"), tmp_path, model) == 0
+
+
+def test_an_engine_of_another_model_never_steps_in(model: Path, tmp_path: Path) -> None:
+    gpu = fake_gpu("10.3")
+    start(gpu, tmp_path, model)
+    other = tmp_path / "tiny.onnx"
+    other.write_bytes(model.read_bytes() + b"\x7a\x00")
+    gpu = fake_gpu("10.3", failing={"Builder.build_serialized_network": "out of luck"})
+    assert "out of luck" in refusal(gpu, tmp_path, other)
+
+
+def test_a_model_that_is_none(tmp_path: Path) -> None:
+    gpu = fake_gpu("10.3")
+    assert "cannot be read (No such file or directory); give an ONNX file" in refusal(gpu, tmp_path, tmp_path / "no")
+    (tmp_path / "text.onnx").write_text("not a model")
+    assert refusal(gpu, tmp_path / "state", tmp_path / "text.onnx").startswith(f"{tmp_path / 'text.onnx'}: ")
+    assert engines(tmp_path) == []
+
+
+def test_no_gpu(model: Path, tmp_path: Path) -> None:
+    gpu = fake_gpu("10.3")
+    gpu.runtime.fail("cudaGetDeviceProperties", "cudaErrorNoDevice")
+    assert refusal(gpu, tmp_path, model).startswith(f"{model}: cudaGetDeviceProperties: cudaErrorNoDevice; see that")
+
+
+def test_a_directory_that_cannot_be_made(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file")
+    said = refusal(fake_gpu("10.3"), tmp_path / "state", model)
+    assert said.startswith(f"{tmp_path / 'state'}: cannot be used (")
+    assert "[outbox] directory" in said
+
+
+def test_a_disk_that_is_full(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    assert "cannot be written (No space left on device)" in refusal(fake_gpu("10.3"), tmp_path, model)
+    monkeypatch.undo()
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["lock"]
+
+
+def test_two_that_start_at_once_build_once(model: Path, tmp_path: Path) -> None:
+    """The second waits for the lock of the first and finds its engine."""
+    gpu, heard = fake_gpu("10.3"), Heard()
+    waiter = cache(gpu, tmp_path, heard)
+    target = waiter.place(model, OPTIONS)
+    target.parent.mkdir()
+    loaded: list[LoadedEngine] = []
+    with (target.parent / "lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        thread = threading.Thread(target=lambda: loaded.append(waiter.open(model, OPTIONS)))
+        thread.start()
+        deadline = time.monotonic() + 30
+        while not heard and time.monotonic() < deadline:
+            time.sleep(0.001)
+        engine_build.build(gpu.trt, model, target, OPTIONS, None)
+    thread.join(30)
+    assert heard[1] == "STATUS=Waiting for another korsal-edge that builds the same engine"
+    assert len(gpu.trt.named("Builder.build_serialized_network")) == 1
+    with loaded[0] as engine:
+        assert_works(engine)
