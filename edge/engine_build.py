@@ -15,9 +15,12 @@ from edge import manifest as manifests
 from edge.build_plan import (
     BuildOptions,
     BuildPlan,
+    Members,
     PlanError,
     Platform,
+    Precision,
     as_precision,
+    known_members,
     l4t_version,
     parse_version,
     plan_build,
@@ -58,10 +61,9 @@ def build(
     `timing_cache` is read and written anew: it shortens the next build of a network like this. `progress` is told
     of every step, where TensorRT tells it (since 10); what it raises ends the build and comes through.
     """
-    content = _read(onnx)
-    manifest = _manifest(content, onnx)
+    content, manifest = read_model(onnx)
     options = options or BuildOptions()
-    plan = _plan(trt, manifest, options, onnx)
+    plan = plan_for(onnx, manifest, str(trt.__version__), options.precision, _members(trt))
     try:
         partial = engine_files.reserve(target)
     except OSError as error:
@@ -96,44 +98,48 @@ def platform_of(trt: Any, device: Device | None, release: Path = L4T_RELEASE) ->
     return Platform(str(trt.__version__), device.name, capability, l4t, cuda)
 
 
-def _read(onnx: Path) -> bytes:
+def read_model(onnx: Path) -> tuple[bytes, Manifest]:
+    """The file's content and the manifest in it. Raises EngineBuildError."""
     try:
-        return onnx.read_bytes()
+        content = onnx.read_bytes()
+        text = onnx_metadata.read(content).get(manifests.METADATA_KEY)
     except OSError as error:
         raise EngineBuildError(
             f"{onnx}: cannot be read ({error.strerror}); give an ONNX file that korsal-convert wrote"
         ) from error
-
-
-def _manifest(content: bytes, onnx: Path) -> Manifest:
-    try:
-        text = onnx_metadata.read(content).get(manifests.METADATA_KEY)
     except OnnxMetadataError as error:
         raise EngineBuildError(f"{onnx}: is no whole ONNX file ({error}); export or copy it anew") from error
     if text is None:
         raise EngineBuildError(f"{onnx}: has no korsal-edge manifest; export it with korsal-convert export")
     try:
-        return manifests.from_json(text)
+        return content, manifests.from_json(text)
     except ManifestError as error:
         raise EngineBuildError(f"{onnx}: {error}") from error
 
 
-def _plan(trt: Any, manifest: Manifest, options: BuildOptions, onnx: Path) -> BuildPlan:
-    members = {
-        name: [member for member in dir(getattr(trt, name)) if member.isupper()]
-        for name in ("NetworkDefinitionCreationFlag", "BuilderFlag")
-    }
+def plan_for(
+    onnx: Path, manifest: Manifest, version: str, precision: Precision | None, members: Members | None = None
+) -> BuildPlan:
+    """How a TensorRT builds that ONNX; without the members of its enums, those that are known of that version.
+
+    Raises EngineBuildError where it cannot, or not from this ONNX.
+    """
     try:
-        precision = options.precision or as_precision(manifest.precision)
-        plan = plan_build(parse_version(str(trt.__version__)), precision, members)
+        wanted, number = precision or as_precision(manifest.precision), parse_version(version)
+        plan = plan_build(number, wanted, members or known_members(number))
     except PlanError as error:
         raise EngineBuildError(f"{onnx}: {error}") from error
     if manifest.precision not in plan.onnx:
         raise EngineBuildError(
-            f"{onnx}: is {manifest.precision}, and TensorRT {trt.__version__} builds {precision} only from an ONNX "
+            f"{onnx}: is {manifest.precision}, and TensorRT {version} builds {wanted} only from an ONNX "
             f"that is {plan.onnx[0]} itself; make one with korsal-convert quantize"
         )
     return plan
+
+
+def _members(trt: Any) -> Members:
+    names = ("NetworkDefinitionCreationFlag", "BuilderFlag")
+    return {name: [member for member in dir(getattr(trt, name)) if member.isupper()] for name in names}
 
 
 class _Job:

@@ -6,7 +6,7 @@ import pytest
 from fake_tensorrt import fake
 from tiny_model import write_tiny_model
 
-from edge.build_progress import monitor
+from edge.build_progress import in_tenths, monitor
 from edge.engine_build import build
 
 VERSIONS = ("8.6", "10.3", "10.13", "10.16", "11.0", "11.4")
@@ -62,3 +62,13 @@ def test_nothing_more_is_told_to_who_raised() -> None:
     assert monitoring is not None
     assert not monitoring.sink.step_complete("Building", 0)
     assert isinstance(monitoring.raised, OSError)
+
+
+def test_each_tenth_is_told_once() -> None:
+    said: list[str] = []
+    progress = in_tenths(said.append)
+    for step in range(1, 31):
+        progress("Timing", step, 30)
+    assert said == [f"Timing {percent}%" for percent in range(0, 101, 10)]
+    progress("Empty", 0, 0)
+    assert said[-1] == "Empty 0%"
