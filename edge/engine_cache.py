@@ -1,6 +1,6 @@
 """The first start on a device: an ONNX model becomes a TensorRT engine, kept for all further starts. Shell.
 
-An engine is kept in `DIRECTORY/<name of the model>/<key>.engine`. The key is of the model and of all that an engine
+An engine is kept in `<directory>/<name of the model>/<key>.engine`. The key is of the model and of all that an engine
 depends on, so that a new model, JetPack or option asks for another file. What was there before goes only when the new
 engine has answered; until then it steps in where the new one cannot be built.
 """
@@ -89,7 +89,7 @@ class EngineCache:
         log.info("building the TensorRT engine of %s, once: this takes minutes", onnx)
         self._say(f"Building the TensorRT engine of {onnx.name}")
         try:
-            timings = self.directory / TIMINGS
+            timings = target.parent / TIMINGS
             engine_build.build(self.trt, onnx, target, options, self._platform(), timings, self._progress(onnx))
             loaded = load(target, self.trt, self.cuda)
         except (EngineBuildError, TensorRtError, CudaError) as error:

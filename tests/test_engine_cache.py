@@ -15,10 +15,11 @@ import pytest
 from fake_gpu import VERSIONS, FakeGpu, fake_gpu
 from tiny_model import MANIFEST, SIZE, write_tiny_model
 
-from edge import engine_build, engine_record
+from edge import engine as onnx_engine
+from edge import engine_build, engine_record, tensorrt_engine
 from edge.build_plan import BuildOptions
 from edge.engine_cache import EngineCache, EngineCacheError
-from edge.inference import Engine
+from edge.inference import OUTPUTS, Engine
 from edge.tensorrt_engine import LoadedEngine
 
 OPTIONS = BuildOptions(max_batch=4)
@@ -76,10 +77,8 @@ def test_the_first_start_builds_and_the_second_does_not(version: str, model: Pat
     assert engine.parent == tmp_path / "tiny"
     record = engine_record.from_json(engine_record.beside(engine).read_text())
     assert (record.platform.tensorrt, record.platform.gpu) == (gpu.trt.__version__, "Orin")
-    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file() and engine.stem not in path.name) == [
-        "lock",
-        "timing.cache",
-    ]
+    others = {path.name for path in engine.parent.iterdir()} - {engine.name, engine_record.beside(engine).name}
+    assert others == {"lock", "timing.cache"}
 
 
 def test_an_engine_that_is_there_is_opened_without_a_word(model: Path, tmp_path: Path) -> None:
@@ -282,3 +281,17 @@ def test_two_that_start_at_once_build_once(model: Path, tmp_path: Path) -> None:
     assert len(gpu.trt.named("Builder.build_serialized_network")) == 1
     with loaded[0] as engine:
         assert_works(engine)
+
+
+@pytest.mark.gpu
+@pytest.mark.tensorrt
+def test_a_real_gpu_answers_as_onnx_runtime_does(model: Path, tmp_path: Path) -> None:
+    trt, cuda = tensorrt_engine.bindings()
+    image = np.random.default_rng(0).normal(size=(1, 3, SIZE, SIZE)).astype(np.float32)
+    expected = onnx_engine.load(model).infer({"image": image})
+    with EngineCache(tmp_path, trt, cuda, Heard()).open(model, BuildOptions()) as engine:
+        assert_works(engine)
+        for _ in range(4):  # as it comes, then as a graph
+            answer = engine.infer({"image": image})
+            for name in OUTPUTS:
+                np.testing.assert_allclose(answer[name], expected[name], atol=1e-3)

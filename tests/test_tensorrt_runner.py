@@ -6,14 +6,23 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from fake_cuda import FakeCuda
 from fake_gpu import VERSIONS, FakeGpu, fake_gpu, plan_of
 from fake_tensorrt import Network
 from numpy.typing import NDArray
 from tiny_model import BOX, SIZE
 
-from edge.cuda_runtime import CudaError
+from edge.cuda_runtime import Cuda, CudaError
 from edge.inference import OUTPUTS
-from edge.tensorrt_runner import Runner, RunnerError
+from edge.tensorrt_runner import DTYPES, Runner, RunnerError
+
+CALLS = (  # that the runner makes
+    *("Runtime.deserialize_cuda_engine", "ICudaEngine.create_execution_context", "ICudaEngine.num_io_tensors"),
+    *("ICudaEngine.get_tensor_name", "ICudaEngine.get_tensor_mode", "ICudaEngine.get_tensor_shape"),
+    *("ICudaEngine.get_tensor_dtype", "ICudaEngine.get_tensor_profile_shape", "IExecutionContext.set_input_shape"),
+    *("IExecutionContext.get_tensor_shape", "IExecutionContext.set_tensor_address"),
+    "IExecutionContext.execute_async_v3",
+)
 
 
 @pytest.fixture(params=VERSIONS)
@@ -259,3 +268,23 @@ def test_another_network() -> None:
 def test_an_output_that_is_none_of_ours(shape: tuple[int, ...], kind: str, said: str) -> None:
     outputs = {**Network().outputs, "boxes": (shape, kind)}
     assert said in refusal(fake_gpu("10.3", Network(outputs=outputs)))
+
+
+@pytest.mark.parametrize("plan", [b"", b"vtrt", b"vtrt" + bytes(1000), b"ftrt" + bytes(1000), bytes(1000)])
+def test_the_real_bindings_refuse_what_is_no_engine(plan: bytes) -> None:
+    """With the API of TensorRT 11, as far as that goes without a GPU: logger, runtime, deserialising."""
+    trt = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: pip install tensorrt-rtx-cu13")
+    runtime = FakeCuda()
+    with pytest.raises(RunnerError, match=r"TensorRT does not (take it|start); .* \(TensorRT: .*\)"):
+        Runner(trt, Cuda(runtime), plan)
+    assert runtime.leaks == 0
+
+
+def test_the_real_bindings_have_every_call() -> None:
+    trt = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: pip install tensorrt-rtx-cu13")
+    played = fake_gpu("11.4").trt
+    for name in ("Runtime", "ICudaEngine", "IExecutionContext"):
+        calls = [call.partition(".")[2] for call in CALLS if call.startswith(f"{name}.")]
+        assert [call for call in calls if not hasattr(getattr(trt, name), call)] == []
+        assert [call for call in calls if not hasattr(getattr(played, name), call)] == []
+    assert {name for name in DTYPES if hasattr(trt.DataType, name)} == set(DTYPES)
