@@ -10,6 +10,7 @@ from fake_cuda import FakeCuda
 from fake_gpu import VERSIONS, FakeGpu, fake_gpu, plan_of
 from fake_tensorrt import Network
 from numpy.typing import NDArray
+from real_builder import real_builder
 from tiny_model import BOX, SIZE
 
 from edge.cuda_runtime import Cuda, CudaError
@@ -273,7 +274,7 @@ def test_an_output_that_is_none_of_ours(shape: tuple[int, ...], kind: str, said:
 @pytest.mark.parametrize("plan", [b"", b"vtrt", b"vtrt" + bytes(1000), b"ftrt" + bytes(1000), bytes(1000)])
 def test_the_real_bindings_refuse_what_is_no_engine(plan: bytes) -> None:
     """With the API of TensorRT 11, as far as that goes without a GPU: logger, runtime, deserialising."""
-    trt = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: pip install tensorrt-rtx-cu13")
+    trt = real_builder()
     runtime = FakeCuda()
     with pytest.raises(RunnerError, match=r"TensorRT does not (take it|start); .* \(TensorRT: .*\)"):
         Runner(trt, Cuda(runtime), plan)
@@ -281,7 +282,7 @@ def test_the_real_bindings_refuse_what_is_no_engine(plan: bytes) -> None:
 
 
 def test_the_real_bindings_have_every_call() -> None:
-    trt = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: pip install tensorrt-rtx-cu13")
+    trt = real_builder()
     played = fake_gpu("11.4").trt
     for name in ("Runtime", "ICudaEngine", "IExecutionContext"):
         calls = [call.partition(".")[2] for call in CALLS if call.startswith(f"{name}.")]
