@@ -50,10 +50,10 @@ class EngineCache:
     def open(self, onnx: Path, options: BuildOptions) -> LoadedEngine:
         """The engine of that model, built where there is none yet. It has answered. Raises EngineCacheError."""
         target = self.place(onnx, options)
-        loaded = self._cached(target)
-        if loaded is not None:
-            return loaded
         try:
+            loaded = self._cached(target)
+            if loaded is not None:
+                return loaded
             with self._alone(target.parent) as waited:
                 return (self._cached(target) if waited else None) or self._built(onnx, target, options)
         except OSError as error:
@@ -104,12 +104,15 @@ class EngineCache:
         """The newest other engine of this very model that still runs here, as that is better than none."""
         model = sha256_of(onnx)
         for former in sorted(_others(target), key=_age):
-            loaded = self._cached(former)
-            if loaded is not None and loaded.engine.sha256 == model:
+            try:
+                loaded = load(former, self.trt, self.cuda)
+            except TensorRtError as fault:
+                log.info("%s", fault)
+                continue
+            if loaded.engine.sha256 == model:
                 log.error("%s; going on with the former engine %s", error, former)
                 return loaded
-            if loaded is not None:
-                loaded.close()
+            loaded.close()
         raise EngineCacheError(str(error)) from error
 
     def _platform(self) -> Platform:
@@ -159,5 +162,8 @@ def _age(path: Path) -> float:
 
 
 def _remove(engine: Path) -> None:
-    for path in (engine, engine_record.beside(engine)):
-        path.unlink(missing_ok=True)
+    try:
+        for path in (engine, engine_record.beside(engine)):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s: is of no use any more, but cannot be removed (%s)", engine, error.strerror)

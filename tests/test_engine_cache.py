@@ -20,7 +20,7 @@ from edge import engine_build, engine_record, tensorrt_engine
 from edge.build_plan import BuildOptions
 from edge.engine_cache import EngineCache, EngineCacheError
 from edge.inference import OUTPUTS, Engine
-from edge.tensorrt_engine import LoadedEngine
+from edge.tensorrt_engine import LoadedEngine, TensorRtError
 
 OPTIONS = BuildOptions(max_batch=4)
 
@@ -219,6 +219,43 @@ def test_a_build_that_fails_after_an_upgrade(model: Path, tmp_path: Path) -> Non
     assert "out of luck" in refusal(gpu, tmp_path, model)
     assert len(engines(tmp_path)) == 1
     assert start(fake_gpu("10.3"), tmp_path, model) == 0
+
+
+def test_of_several_former_engines_the_newest_that_runs(model: Path, tmp_path: Path) -> None:
+    gpu = fake_gpu("10.3")
+    kept = []
+    for seconds, batch in enumerate((1, 2, 3), start=1000):  # files of batches 1 to 3, as if nothing had removed them
+        start(gpu, tmp_path, model, replace(OPTIONS, max_batch=batch))
+        kept += [(path, path.read_bytes(), seconds) for path in (tmp_path / "tiny").glob("*.engine*")]
+    for path, content, seconds in kept:
+        path.write_bytes(content)
+        os.utime(path, (seconds, seconds))
+    engines_by_age = [path for path, _, _ in kept if path.suffix == ".engine"]
+    engines_by_age[-1].write_bytes(b"damaged")
+    failing = fake_gpu("10.3", failing={"Builder.build_serialized_network": "out of luck"})
+    os.utime(engines_by_age[-1], (2000, 2000))
+    with cache(failing, tmp_path).open(model, OPTIONS) as engine:
+        assert engine.infer({"image": np.ones((2, 3, SIZE, SIZE), np.float32)})["scores"].shape == (2, 1)
+        with pytest.raises(TensorRtError, match="takes 1 to 2 images"):
+            engine.infer({"image": np.ones((3, 3, SIZE, SIZE), np.float32)})
+
+
+def test_a_former_engine_that_cannot_be_removed(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    gpu = fake_gpu("10.3")
+    start(gpu, tmp_path, model)
+    (former,) = engines(tmp_path)
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path == former:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert start(gpu, tmp_path, model, replace(OPTIONS, max_batch=2)) == 1
+    assert "cannot be removed (Operation not permitted)" in caplog.text
 
 
 def test_an_engine_of_another_model_never_steps_in(model: Path, tmp_path: Path) -> None:
