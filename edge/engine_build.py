@@ -124,6 +124,8 @@ def plan_for(
 
     Raises EngineBuildError where it cannot, or not from this ONNX.
     """
+    if _is_for_cpus(manifest):
+        raise EngineBuildError(f"{onnx}: is quantised for CPUs; quantise it with korsal-convert quantize for TensorRT")
     try:
         wanted, number = precision or as_precision(manifest.precision), parse_version(version)
         plan = plan_build(number, wanted, members or known_members(number))
@@ -135,6 +137,12 @@ def plan_for(
             f"that is {plan.onnx[0]} itself; make one with korsal-convert quantize"
         )
     return plan
+
+
+def _is_for_cpus(manifest: Manifest) -> bool:
+    """Unsigned activations and int32 biases, as korsal-convert quantises for ONNX Runtime."""
+    quantisation = manifest.training.get("quantisation")
+    return isinstance(quantisation, dict) and quantisation.get("target") == "cpu"
 
 
 def _members(trt: Any) -> Members:
@@ -246,8 +254,10 @@ def _parser_fault(error: Any) -> str:
     """One error of the parser, whole, in a line. TensorRT 8.6 knows the operator only in its description."""
     operator = error.node_operator() if hasattr(error, "node_operator") else ""
     name = error.node_name() if hasattr(error, "node_name") else ""
-    where = f"operator {operator} of layer {name or error.node()}" if operator else f"node {error.node()}"
-    return f"{where}: {' '.join(str(error.desc()).split())}"
+    what = " ".join(str(error.desc()).split())
+    if operator:
+        return f"operator {operator} of layer {name or error.node()}: {what}"
+    return f"node {error.node()}: {what}" if error.node() >= 0 else what
 
 
 def _use_timings(config: Any, path: Path) -> None:

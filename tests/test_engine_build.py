@@ -120,6 +120,12 @@ def test_a_file_that_is_not_of_that_precision(version: str, precision: Precision
     assert f"builds {precision} only from an ONNX that is {precision} itself; make one with korsal-conv" in said
 
 
+def test_a_file_that_is_quantised_for_cpus(onnx: Path, target: Path) -> None:
+    manifest = replace(MANIFEST, precision="int8", training={"quantisation": {"target": "cpu"}})
+    said = refusal(fake("10.3"), with_manifest(onnx, lambda _: manifests.to_json(manifest)), target)
+    assert said == f"{onnx}: is quantised for CPUs; quantise it with korsal-convert quantize for TensorRT"
+
+
 def test_a_network_of_a_fixed_batch(onnx: Path, target: Path) -> None:
     trt = fake("10.3", FIXED)
     assert "takes only batches of 2; build it for that" in refusal(trt, onnx, target)
@@ -177,6 +183,11 @@ def test_an_operator_that_is_lacking_in_8_6(onnx: Path, target: Path) -> None:
     """Its errors know the node's number; the operator is in their text."""
     said = refusal(fake("8.6", faults=[Fault("No importer registered for op: Divine", 3)]), onnx, target)
     assert "TensorRT 8.6.2 refuses it: node 3: No importer registered for op: Divine; build" in said
+
+
+def test_a_fault_of_the_whole_graph(onnx: Path, target: Path) -> None:
+    said = refusal(fake("10.3", faults=[Fault("Failed to sort the model topologically.", -1)]), onnx, target)
+    assert "refuses it: Failed to sort the model topologically.; build for" in said
 
 
 @pytest.mark.parametrize("version", VERSIONS)
