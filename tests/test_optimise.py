@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,10 @@ from torch import Tensor
 
 from edge.manifest import Manifest
 from edge.motion import MotionSettings
+from train import checkpoint as checkpoints
 from train import optimise
+from train.checkpoint import Checkpoint, CheckpointError
+from train.model import Detector
 from train.optimise import Run, TrainingError
 from train.recipe import TrainSettings
 
@@ -115,3 +119,34 @@ def test_what_begins_from_nothing_learns_faster() -> None:
     beginners = {name for name, p in run.network.named_parameters() if id(p) in fast}
     assert {name.split(".")[0] for name in beginners} == {"backbone", "neck", "heatmap", "box"}
     assert all(name.startswith("backbone.motion.") for name in beginners if name.startswith("backbone."))
+
+
+def trained(path: Path, manifest: Manifest = MANIFEST) -> Path:
+    """A checkpoint whose weights are all 0.5, for what reads them."""
+    weights = {n: torch.full_like(w, 0.5) for n, w in Detector(len(manifest.labels), 3).state_dict().items()}
+    checkpoints.save(Checkpoint(manifest, weights, {}), path)
+    return path
+
+
+def test_a_run_begins_with_the_weights_of_another_at_another_size(tmp_path: Path) -> None:
+    larger = replace(MANIFEST, height=96, width=128)
+    settings = replace(SETTINGS, weights=str(trained(tmp_path / "a.pt")), height=96, width=128)
+    started = optimise.start(settings, larger, torch.device("cpu"))
+    assert all((weight == 0.5).all() for weight in started.average.state_dict().values() if weight.is_floating_point())
+
+
+def test_for_other_actions_only_the_layer_that_names_them_begins_anew(tmp_path: Path) -> None:
+    others = replace(MANIFEST, labels=("Jump", "Run", "Sit"))
+    settings = replace(SETTINGS, weights=str(trained(tmp_path / "a.pt")))
+    weights = optimise.start(settings, others, torch.device("cpu")).average.state_dict()
+    new = {name for name, weight in weights.items() if weight.is_floating_point() and not (weight == 0.5).all()}
+    assert new == {"heatmap.3.weight", "heatmap.3.bias"}
+    assert weights["heatmap.3.bias"].shape == (3,)
+
+
+def test_weights_for_another_kind_of_input_are_refused(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, weights=str(trained(tmp_path / "a.pt")))
+    with pytest.raises(CheckpointError, match=r"a\.pt: was trained with motion .*none.*give the same"):
+        optimise.start(settings, replace(MANIFEST, motion=MotionSettings("ssim")), torch.device("cpu"))
+    with pytest.raises(CheckpointError, match="no such file"):
+        optimise.start(replace(SETTINGS, weights=str(tmp_path / "b.pt")), MANIFEST, torch.device("cpu"))

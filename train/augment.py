@@ -18,16 +18,16 @@ class AugmentSettings:
     """How far frames of a sample may be changed; every range is drawn from uniformly."""
 
     flip: float = 0.5  # probability
-    zoom_in: float = 1.4  # zoom between 1 / zoom_out and zoom_in, log-uniform
-    zoom_out: float = 1.15
-    stretch: float = 1.1  # width, while height shrinks as much, and the other way round
-    shift: float = 0.1  # of the input size, either way
-    brightness: float = 0.1  # of full range, either way
-    contrast: float = 0.2  # gain between 1 - contrast and 1 + contrast
-    saturation: float = 0.3  # likewise
-    hue: float = 5.0  # degrees, either way
+    zoom_in: float = 1.5  # zoom between 1 / zoom_out and zoom_in, log-uniform
+    zoom_out: float = 1.25
+    stretch: float = 1.15  # width, while height shrinks as much, and the other way round
+    shift: float = 0.15  # of the input size, either way
+    brightness: float = 0.15  # of full range, either way
+    contrast: float = 0.25  # gain between 1 - contrast and 1 + contrast
+    saturation: float = 0.4  # likewise
+    hue: float = 8.0  # degrees, either way
     grey: float = 0.05  # probability
-    erase: float = 0.0  # probability of one grey rectangle of up to a quarter of each side
+    erase: float = 0.1  # probability of one grey rectangle of up to a quarter of each side
 
 
 NO_AUGMENTATION = AugmentSettings(0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)

@@ -7,6 +7,7 @@ the seed and that number, so that a resumed run goes on exactly as it would have
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from edge.manifest import Manifest
+from train import checkpoint as checkpoints
 from train import processes
 from train.backbone_weights import is_motion, load_imagenet
 from train.checkpoint import Checkpoint, CheckpointError
 from train.losses import losses
 from train.model import Detector
 from train.recipe import TrainSettings
+
+NAMING_LAYER = "heatmap.3."  # the layer with one channel for each label
 
 
 class TrainingError(Exception):
@@ -38,17 +42,37 @@ class Run:
 
 
 def start(settings: TrainSettings, manifest: Manifest, device: torch.device) -> Run:
-    """A run that has seen nothing, its backbone as ImageNet made it. Raises BackboneError."""
+    """A run that has seen nothing, with the weights that the settings name. Raises BackboneError, CheckpointError."""
     torch.manual_seed(settings.seed)
     classes = len(manifest.labels)
     network = Detector(classes, manifest.channels, dropout=settings.dropout)
-    load_imagenet(network.backbone, manifest.mean, manifest.std)
+    if settings.weights:
+        load_trained(network, Path(settings.weights), manifest)
+    else:
+        load_imagenet(network.backbone, manifest.mean, manifest.std)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = Detector(classes, manifest.channels).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average.load_state_dict(network.state_dict())
     optimizer = torch.optim.AdamW(_groups(network, settings))
     wrapped = nn.parallel.DistributedDataParallel(network) if processes.count() > 1 else network
     return Run(wrapped, average.eval(), optimizer)
+
+
+def load_trained(network: Detector, path: Path, manifest: Manifest) -> None:
+    """Fill `network` in place from the checkpoint at `path`; for other labels all but the layer that names them.
+
+    Raises CheckpointError where it was trained on another kind of input; its size may differ.
+    """
+    saved = checkpoints.load(path)
+    for name in ("motion", "mean", "std"):
+        theirs, ours = getattr(saved.manifest, name), getattr(manifest, name)
+        if theirs != ours:
+            raise CheckpointError(f"{path}: was trained with {name} {theirs}, this run has {ours}; give the same")
+    weights = dict(checkpoints.detector(saved).state_dict())
+    if saved.manifest.labels != manifest.labels:
+        own = network.state_dict()
+        weights |= {name: own[name] for name in weights if name.startswith(NAMING_LAYER)}
+    network.load_state_dict(weights)
 
 
 def step(run: Run, batch: Mapping[str, Tensor], settings: TrainSettings) -> dict[str, float]:

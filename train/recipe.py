@@ -25,10 +25,11 @@ class TrainSettings:
     """Everything that decides how a run turns out; saved inside its checkpoints."""
 
     data: str
+    weights: str = ""  # checkpoint to begin with; "": ImageNet's backbone
     motion: MotionSettings = field(default_factory=MotionSettings)
     height: int = 192  # of the network's input, pixels
     width: int = 256
-    samples: int = 26_000  # in the whole run
+    samples: int = 110_000  # in the whole run
     batch: int = 16  # per process
     learning_rate: float = 2.5e-3  # of what begins from nothing, after warm-up, falling to 0 along a cosine
     backbone_rate: float = 0.3  # of what ImageNet taught, as a share of `learning_rate`
@@ -37,7 +38,7 @@ class TrainSettings:
     average: float = 0.998  # decay of the weights' moving average, which is what is saved and validated
     dropout: float = 0.0
     clip: float = 10.0  # largest norm of a gradient
-    validate_every: int = 6_500  # samples
+    validate_every: int = 27_500  # samples
     validation_stride: int = 16  # every n-th frame of the validation videos
     seed: int = 0
     augment: AugmentSettings = field(default_factory=AugmentSettings)

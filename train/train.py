@@ -208,7 +208,7 @@ def _manifest(settings: TrainSettings, data: DataSet) -> Manifest:
 
 
 def _settings(options: argparse.Namespace) -> TrainSettings:
-    names = ("data", "height", "width", "samples", "batch", "learning_rate", "validate_every", "seed")
+    names = ("data", "weights", "height", "width", "samples", "batch", "learning_rate", "validate_every", "seed")
     given: dict[str, Any] = {name: getattr(options, name) for name in names}
     try:
         return TrainSettings(motion=MotionSettings(options.motion, not options.no_shifts, options.gap), **given)
@@ -227,6 +227,7 @@ def _parser() -> argparse.ArgumentParser:
     add("data", help="folder with pyannot.pkl or finalAnnots.mat, the lists and videos/<Class>/")
     add("--out", type=Path, default=Path("runs/train"), help="for last.pt, best.pt, log.csv, curves.png")
     add("--cache", type=Path, default=Path("runs/cache"), help="for decoded frames, about 4 MB a video")
+    add("--weights", default="", help="begin with this .pt: to go on at another size, or to learn other actions")
     add("--resume", action="store_true", help="go on from last.pt in --out")
     add("--motion", choices=("ssim", "dsim", "previous", "none"), default="ssim", help="the motion map")
     add("--no-shifts", action="store_true", help="compare frames as they lie, without the search of nine shifts")
