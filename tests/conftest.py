@@ -26,6 +26,14 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real network with random weights as ONNX, with a manifest: `untrained_model.MANIFEST`."""
+    from untrained_model import write_untrained_onnx  # which needs torch
+
+    return write_untrained_onnx(tmp_path_factory.mktemp("untrained") / "tiny.onnx")
+
+
 def absent() -> dict[str, str]:
     """Markers whose tests cannot run here, each with the reason."""
     reasons = {}

@@ -8,37 +8,23 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from untrained_model import MANIFEST, write_untrained_checkpoint
 
 from convert.__main__ import main
 from convert.export import BOX_TOLERANCE, SCORE_TOLERANCE, ExportError, export, scores
 from edge import detector, engine, motion
 from edge import manifest as manifests
 from edge.inference import OUTPUTS
-from edge.manifest import Manifest
 from edge.video_file import read_file
 from train import checkpoint as checkpoints
-from train.checkpoint import Checkpoint
-from train.model import Detector
 
 torch.set_num_threads(1)
-MANIFEST = Manifest("tiny", ("Run", "Jump", "Dive"), 64, 96, top_k=20, training={"data": "none"})
 CLIP = Path(__file__).parent.parent / "demo" / "basketball.mp4"
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights; the statistics of a batch of noise make all batch norms answer with some spread."""
-    torch.manual_seed(0)
-    network = Detector(3, 6)
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = 1.0
-    with torch.no_grad():
-        network.train()(torch.randn(4, 6, 64, 96))
-    torch.nn.init.normal_(network.state_dict()["heatmap.3.weight"], std=0.2)
-    path = tmp_path_factory.mktemp("checkpoint") / "tiny.pt"
-    checkpoints.save(Checkpoint(MANIFEST, network.state_dict(), {}), path)
-    return path
+    return write_untrained_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny.pt")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -44,6 +44,16 @@ class Task:
     linker: LinkerKind
 
 
+@dataclass(frozen=True)
+class Run:
+    """What to evaluate on and how; `jobs` videos at a time, None: as many as there are cores."""
+
+    videos: tuple[VideoAnnotation, ...]
+    linker: LinkerKind = "default"
+    protocol: Protocol = field(default_factory=Protocol)
+    jobs: int | None = None
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     options = _parser().parse_args(arguments)
@@ -63,10 +73,10 @@ def _evaluate(options: argparse.Namespace) -> None:
     data = load_ucf24(options.data)
     check_labels(engine.manifest.labels, data.labels, options.model)
     chosen = thinned(of_split(data, options.split), options.limit)
-    jobs = min(options.jobs or len(os.sched_getaffinity(0)), len(chosen))
-    tasks = _tasks(options.model, data, chosen, options.linker, jobs)
+    run = Run(chosen, options.linker, Protocol(options.rule, options.frames, options.threshold), options.jobs)
+    check_videos(data, chosen)
     _make_room(options.json, options.plots)
-    scores = report(list(_results(tasks, jobs)), data.labels, Protocol(options.rule, options.frames, options.threshold))
+    scores = score(options.model, data, run)
     circumstances = {
         "data": f"UCF101-24 split 1, {options.split}",
         "videos": len(chosen),
@@ -77,6 +87,14 @@ def _evaluate(options: argparse.Namespace) -> None:
         "version": edge.__version__,
     }
     _write(scores, circumstances, options)
+
+
+def score(model: Path, data: DataSet, run: Run) -> Report:
+    """Watch the videos with the model, in several processes. Raises what those may raise."""
+    jobs = min(run.jobs or len(os.sched_getaffinity(0)), len(run.videos))
+    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
+    tasks = [Task(model, threads, one, data.video(one.name), data.labels, run.linker) for one in run.videos]
+    return report(list(_results(tasks, jobs)), data.labels, run.protocol)
 
 
 def open_model(path: Path, threads: int) -> Engine:
@@ -122,17 +140,14 @@ def thinned(videos: Sequence[VideoAnnotation], limit: int | None) -> tuple[Video
     return tuple(videos[index * len(videos) // count] for index in range(count))
 
 
-def _tasks(
-    model: Path, data: DataSet, videos: Sequence[VideoAnnotation], linker: LinkerKind, jobs: int
-) -> tuple[Task, ...]:
+def check_videos(data: DataSet, videos: Sequence[VideoAnnotation]) -> None:
+    """EvaluationError where files are missing."""
     missing = [data.video(video.name) for video in videos if not data.video(video.name).exists()]
     if missing:
         raise EvaluationError(
             f"{missing[0].with_suffix('.mp4')}: no such file, nor .avi ({len(missing)} of {len(videos)} videos are "
             f"missing); put the videos of UCF101 at {data.videos}/<Class>/"
         )
-    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
-    return tuple(Task(model, threads, video, data.video(video.name), data.labels, linker) for video in videos)
 
 
 def _results(tasks: Sequence[Task], jobs: int) -> Iterator[VideoResult]:

@@ -1,0 +1,81 @@
+"""Real frames for calibration, encoded by the daemon's own code, motion maps included. Shell over video files."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge import detector, pipeline
+from edge.manifest import Manifest
+from edge.video_file import CaptureError, probe, read_file
+
+LEAST = 16  # frames; fewer do not show what values a network meets
+USUAL = 128  # frames
+VIDEO_SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".webm")
+
+Image = NDArray[np.uint8]
+Input = NDArray[np.float32]
+
+
+class CalibrationError(Exception):
+    """Too few frames to calibrate with."""
+
+
+def videos(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """The videos among `paths` and in the folders among them, at any depth, by name. Raises CalibrationError."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted(file for file in path.rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES)
+        elif path.exists():
+            found.append(path)
+        else:
+            raise CalibrationError(f"--calibrate {path}: no such file or folder; give videos of what the cameras see")
+    if not found:
+        names = ", ".join(map(str, paths)) or "nothing"
+        raise CalibrationError(f"--calibrate {names}: holds no video ({' '.join(VIDEO_SUFFIXES)}); give some")
+    return tuple(found)
+
+
+def inputs(files: Sequence[Path], manifest: Manifest, count: int = USUAL) -> Iterator[Input]:
+    """`count` network inputs (1, C, h, w) float32, evenly over the videos and over the time of each.
+
+    Fewer where the videos hold fewer frames. Raises CalibrationError below LEAST, CaptureError.
+    """
+    chosen = [files[i * len(files) // min(count, len(files))] for i in range(min(count, len(files)))]
+    given = 0
+    for i, file in enumerate(chosen):
+        share = (i + 1) * count // len(chosen) - i * count // len(chosen)
+        for image in _encoded(file, share, manifest):
+            given += 1
+            yield image
+    if given < LEAST:
+        raise CalibrationError(
+            f"--calibrate: {given} frames in {len(files)} videos, {LEAST} are the least and {USUAL} are good; give more"
+        )
+
+
+def _encoded(file: Path, count: int, manifest: Manifest) -> Iterator[Input]:
+    """`count` frames of one video, all of them if there are fewer, as the pipeline would give them to the network."""
+    total = probe(file).frames
+    if total is None:
+        raise CaptureError(f"{file}: does not say how many frames it holds; write it anew with ffmpeg, then give that")
+    wanted = {(2 * i + 1) * total // (2 * count) for i in range(count)}
+    past: deque[Image] = deque(maxlen=manifest.motion.gap)
+    for frame in read_file(file, "calibration"):
+        if frame.index in wanted:
+            yield _input(frame.image, past[0] if past else None, manifest)
+        past.append(frame.image)
+
+
+def _input(image: Image, previous: Image | None, manifest: Manifest) -> Input:
+    """What the network gets for `image` where `previous` came `gap` frames before, or where nothing came before."""
+    past: tuple[Any, ...] = ()
+    if previous is not None and previous.shape == image.shape:
+        _, past = pipeline.motion_step((), detector.normalise(previous, manifest), manifest)
+    normalised = detector.normalise(image, manifest)
+    motion_map, _ = pipeline.motion_step(past, normalised, manifest)
+    return detector.network_input(normalised, motion_map)

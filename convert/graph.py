@@ -1,0 +1,77 @@
+"""What stands where in an exported graph: its first and last convolutions, and the decoding behind them. Pure."""
+
+from collections.abc import Iterable, Mapping
+
+import onnx
+
+
+def convolutions(model: onnx.ModelProto) -> tuple[str, ...]:
+    """Names of all convolutions, in the order of the graph."""
+    return tuple(node.name for node in model.graph.node if node.op_type == "Conv")
+
+
+def first_convolutions(model: onnx.ModelProto) -> frozenset[str]:
+    """Convolutions that read the image, with no other convolution before them."""
+    return frozenset(_without_another(model.graph.node, _producers(model)))
+
+
+def last_convolutions(model: onnx.ModelProto) -> frozenset[str]:
+    """Convolutions behind which there is no other: those that give the heads."""
+    behind = _behind(model)
+    heavy = set(convolutions(model))
+    return frozenset(name for name in heavy if not (behind[name] - {name}) & heavy)
+
+
+def decoding(model: onnx.ModelProto) -> frozenset[str]:
+    """All that comes after the last convolutions, and the constants that only it reads."""
+    behind, readers = _behind(model), _readers(model)
+    last = last_convolutions(model)
+    after = set().union(*(behind[name] for name in last)) - last
+    constants = {node.name for node in model.graph.node if not node.input and _names(readers, node.output) <= after}
+    return frozenset(after | constants)
+
+
+def body(model: onnx.ModelProto) -> frozenset[str]:
+    """All that comes after the first convolutions and before the last ones, neither of them included."""
+    behind = _behind(model)
+    first = first_convolutions(model)
+    after = set().union(*(behind[name] for name in first)) - first
+    return frozenset(after - last_convolutions(model) - decoding(model))
+
+
+def _producers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
+    """By the name of a tensor, the node that makes it."""
+    return {name: node for node in model.graph.node for name in node.output}
+
+
+def _readers(model: onnx.ModelProto) -> dict[str, set[str]]:
+    """By the name of a tensor, the names of the nodes that read it."""
+    readers: dict[str, set[str]] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            readers.setdefault(name, set()).add(node.name)
+    return readers
+
+
+def _names(readers: Mapping[str, set[str]], tensors: Iterable[str]) -> set[str]:
+    return set().union(*(readers.get(name, set()) for name in tensors))
+
+
+def _behind(model: onnx.ModelProto) -> dict[str, set[str]]:
+    """By the name of a node, that of every node that depends on it, itself included."""
+    readers = _readers(model)
+    behind: dict[str, set[str]] = {}
+    for node in reversed(model.graph.node):  # a graph is in the order of its data
+        behind[node.name] = {node.name}.union(*(behind[name] for name in _names(readers, node.output)))
+    return behind
+
+
+def _without_another(nodes: Iterable[onnx.NodeProto], producers: Mapping[str, onnx.NodeProto]) -> Iterable[str]:
+    """Convolutions with none before them."""
+    below: set[str] = set()  # nodes that are convolutions or depend on one
+    for node in nodes:
+        depends = any(name in producers and producers[name].name in below for name in node.input)
+        if node.op_type == "Conv" and not depends:
+            yield node.name
+        if node.op_type == "Conv" or depends:
+            below.add(node.name)

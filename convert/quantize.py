@@ -1,0 +1,183 @@
+"""ONNX and real frames → INT8 with Q/DQ; a file that carries its precision itself. Shell over onnx.
+
+What is quantised are the inputs and weights of convolutions, symmetrically, weights per output channel, biases not:
+TensorRT's parser takes no int32 biases, and fuses what lies between two convolutions by itself. The first
+convolutions, the heads' last ones and the decoding stay as they are. For CPUs, `target = "cpu"`: unsigned,
+asymmetric activations, weights in seven bits, for processors that lack VNNI add up pairs of products in 16 bits, and
+additions and resizing quantised too, for ONNX Runtime fuses less.
+"""
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass, replace
+from io import StringIO
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+from onnx import shape_inference
+
+from convert import graph
+from edge import manifest as manifests
+from edge.manifest import Manifest, ManifestError
+
+Method = Literal["entropy", "percentile", "minmax"]
+Target = Literal["tensorrt", "cpu"]
+CHUNK = 8  # calibration frames whose activations are held in memory together
+BINS = 1024  # of the histograms; twice as many take four times as long
+LEVELS = 128  # of a symmetric int8 range, one side of it
+PERCENTILE = 99.99
+QUANTISED = {"tensorrt": ("Conv",), "cpu": ("Conv", "Add", "Resize")}
+
+
+class QuantizeError(Exception):
+    """A model that was not quantised."""
+
+
+@dataclass(frozen=True)
+class QuantizeSettings:
+    """How to quantise. `keep` names further nodes that stay in floating point."""
+
+    method: Method = "entropy"
+    target: Target = "tensorrt"
+    keep: tuple[str, ...] = ()
+
+
+def quantize(source: Path, output: Path, images: Iterable[NDArray[np.float32]], settings: QuantizeSettings) -> Manifest:
+    """Write the FP32 model `source` as INT8 to `output`; `images` are network inputs (1, C, h, w).
+
+    Raises QuantizeError, and what `images` raises; `output` appears only when all went well.
+    """
+    model, manifest = open_model(source)
+    ranges = calibrate(source, images, settings)
+    quantised = with_ranges(model, ranges, settings)
+    changed = described(manifest, settings)
+    write(quantised, changed, output)
+    return changed
+
+
+def described(manifest: Manifest, settings: QuantizeSettings) -> Manifest:
+    """The manifest of the INT8 file: how it was made is noted; scores that are those of FP32 are left out."""
+    known = {key: value for key, value in manifest.training.items() if key != "scores"}
+    noted = {"method": settings.method, "target": settings.target, "keep": list(settings.keep)}
+    return replace(manifest, precision="int8", training={**known, "quantisation": noted})
+
+
+def open_model(path: Path) -> tuple[onnx.ModelProto, Manifest]:
+    """An FP32 model and its manifest. Raises QuantizeError."""
+    try:
+        model = onnx.load(path)
+        properties = {entry.key: entry.value for entry in model.metadata_props}
+        manifest = manifests.from_json(properties[manifests.METADATA_KEY])
+    except OSError as error:
+        raise QuantizeError(
+            f"{path}: cannot be read ({error.strerror}); give what korsal-convert export wrote"
+        ) from error
+    except (KeyError, ManifestError) as error:
+        raise QuantizeError(f"{path}: has no korsal-edge manifest ({error}); export it again") from error
+    except DecodeError as error:
+        raise QuantizeError(f"{path}: is no ONNX file ({_first_line(error)}); export it again") from error
+    if manifest.precision != "fp32":
+        raise QuantizeError(f"{path}: is {manifest.precision} already; give the FP32 model it was made from")
+    return shape_inference.infer_shapes(model), manifest
+
+
+def calibrate(source: Path, images: Iterable[NDArray[np.float32]], settings: QuantizeSettings) -> Any:
+    """The range of every tensor to be quantised, as onnxruntime's TensorsData."""
+    from onnxruntime.quantization.calibrate import CalibrationMethod, create_calibrator
+
+    methods = {"entropy": "Entropy", "percentile": "Percentile", "minmax": "MinMax"}
+    options = {"symmetric": settings.target == "tensorrt", "percentile": PERCENTILE, "num_bins": BINS}
+    with tempfile.TemporaryDirectory() as folder:
+        calibrator = create_calibrator(
+            source,
+            QUANTISED[settings.target],
+            augmented_model_path=str(Path(folder) / "augmented.onnx"),
+            calibrate_method=CalibrationMethod[methods[settings.method]],
+            extra_options={**options, "num_quantized_bins": LEVELS},
+        )
+        with redirect_stdout(StringIO()):  # the calibrators chat
+            for reader in _readers(images):
+                calibrator.collect_data(reader)
+            return calibrator.compute_data()
+
+
+class _Reader:
+    """One chunk of images in the shape that onnxruntime's calibrators ask for."""
+
+    def __init__(self, images: Sequence[NDArray[np.float32]]) -> None:
+        self._images = iter(images)
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        """The next input, None at the end."""
+        image = next(self._images, None)
+        return None if image is None else {"image": image}
+
+
+def _readers(images: Iterable[NDArray[np.float32]]) -> Iterator[_Reader]:
+    """Chunk by chunk: histograms are merged, activations are not kept."""
+    left = iter(images)
+    while chunk := list(islice(left, CHUNK)):
+        yield _Reader(chunk)
+
+
+def with_ranges(model: onnx.ModelProto, ranges: Any, settings: QuantizeSettings) -> onnx.ModelProto:
+    """The model with Q/DQ pairs for these ranges. Raises QuantizeError where `keep` names what is not there."""
+    from onnxruntime.quantization import QuantType
+    from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+    known = {node.name for node in model.graph.node}
+    if unknown := [name for name in settings.keep if name not in known]:
+        raise QuantizeError(f"--keep {unknown[0]}: the model has no such node; take names from --sensitivity")
+    for_tensorrt = settings.target == "tensorrt"
+    copied = onnx.ModelProto()
+    copied.CopyFrom(model)  # the quantiser changes what it is given
+    quantizer = QDQQuantizer(
+        copied,
+        per_channel=True,
+        reduce_range=not for_tensorrt,
+        weight_qType=QuantType.QInt8,
+        activation_qType=QuantType.QInt8 if for_tensorrt else QuantType.QUInt8,
+        tensors_range=ranges,
+        nodes_to_quantize=[],
+        nodes_to_exclude=sorted({*settings.keep, *kept_always(model)}),
+        op_types_to_quantize=list(QUANTISED[settings.target]),
+        extra_options={
+            "ActivationSymmetric": for_tensorrt,
+            "WeightSymmetric": True,
+            "QuantizeBias": not for_tensorrt,
+            "OpTypesToExcludeOutputQuantization": ["Conv"] if for_tensorrt else [],
+        },
+    )
+    quantizer.quantize_model()
+    quantised: onnx.ModelProto = quantizer.model.model
+    return quantised
+
+
+def kept_always(model: onnx.ModelProto) -> frozenset[str]:
+    """What stays in floating point whatever is asked for: the first and last convolutions, and the decoding."""
+    return graph.first_convolutions(model) | graph.last_convolutions(model) | graph.decoding(model)
+
+
+def write(model: onnx.ModelProto, manifest: Manifest, output: Path) -> None:
+    """Write atomically, the manifest in the metadata. Raises QuantizeError."""
+    onnx.helper.set_model_props(model, {manifests.METADATA_KEY: manifests.to_json(manifest)})
+    partial = output.with_suffix(".partial")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        onnx.save(model, partial)
+        partial.replace(output)
+    except OSError as error:
+        raise QuantizeError(f"{output}: cannot be written ({error.strerror}); choose another -o") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0][:200]

@@ -1,0 +1,33 @@
+"""The real network with random weights and a small input, for tests of what is done to models."""
+
+from pathlib import Path
+
+import torch
+
+from convert.export import export
+from edge.manifest import Manifest
+from train import checkpoint as checkpoints
+from train.checkpoint import Checkpoint
+from train.model import Detector
+
+MANIFEST = Manifest("tiny", ("Run", "Jump", "Dive"), 64, 96, top_k=20, training={"data": "none"})
+
+
+def write_untrained_checkpoint(path: Path, manifest: Manifest = MANIFEST) -> Path:
+    """The statistics of a batch of noise make all batch norms answer with some spread."""
+    torch.manual_seed(0)
+    network = Detector(len(manifest.labels), manifest.channels)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        network.train()(torch.randn(4, manifest.channels, manifest.height, manifest.width))
+    torch.nn.init.normal_(network.state_dict()["heatmap.3.weight"], std=0.2)
+    checkpoints.save(Checkpoint(manifest, network.state_dict(), {}), path)
+    return path
+
+
+def write_untrained_onnx(path: Path) -> Path:
+    """The same, exported; its manifest holds a score, as that of a trained model does."""
+    export(write_untrained_checkpoint(path.with_suffix(".pt")), path, training={"scores": {"frame_map": 1}})
+    return path
