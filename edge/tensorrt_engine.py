@@ -20,10 +20,10 @@ from edge.build_plan import parse_version
 from edge.cuda_runtime import Cuda, CudaError, Device
 from edge.engine import EngineError
 from edge.engine_record import EngineRecord
-from edge.inference import Engine, Infer
+from edge.inference import INPUT, Engine, Infer, input_shape, output_shapes
 from edge.manifest import Manifest
 from edge.plan_file import CURE, HEADER_BYTES, RTX_TAG, TAG, plan_fault
-from edge.tensorrt_runner import INPUT, Runner, RunnerError
+from edge.tensorrt_runner import Runner, RunnerError
 
 
 class TensorRtError(EngineError):
@@ -32,10 +32,13 @@ class TensorRtError(EngineError):
 
 @dataclass(frozen=True, eq=False)
 class LoadedEngine:
-    """An engine with what it owns on the GPU: a context manager. Who fills the input in place asks the `runner`."""
+    """An engine with what it owns on the GPU: a context manager. Who fills the input in place asks the `runner`.
+
+    `runner` is None where another runtime than TensorRT runs the model: then there is nothing to give back.
+    """
 
     engine: Engine
-    runner: Runner
+    runner: Runner | None
 
     def __enter__(self) -> Engine:
         return self.engine
@@ -47,7 +50,8 @@ class LoadedEngine:
 
     def close(self) -> None:
         """Give the GPU's memory back; `engine` is of no use any more."""
-        self.runner.close()
+        if self.runner is not None:
+            self.runner.close()
 
 
 def bindings() -> tuple[Any, Cuda]:
@@ -88,7 +92,7 @@ def load(path: Path, trt: Any, cuda: Cuda) -> LoadedEngine:
     try:
         infer = _infer(path, runner)
         _check_shapes(path, runner.shapes(), record.manifest)
-        infer({INPUT: np.zeros((runner.batches[0], *runner.shapes()[INPUT][1:]), np.float32)})
+        infer({INPUT: np.zeros(input_shape(record.manifest, runner.batches[0]), np.float32)})
     except BaseException:
         runner.close()
         raise
@@ -127,14 +131,7 @@ def _check_device(record: EngineRecord, device: Device) -> None:
 
 def _check_shapes(path: Path, shapes: Mapping[str, tuple[int, ...]], manifest: Manifest) -> None:
     """The network must be what its manifest says."""
-    peaks = manifest.top_k
-    wanted = {
-        INPUT: (1, manifest.channels, manifest.height, manifest.width),
-        "boxes": (1, peaks, 4),
-        "scores": (1, peaks),
-        "labels": (1, peaks),
-        "class_scores": (1, peaks, len(manifest.labels)),
-    }
+    wanted = {INPUT: input_shape(manifest, 1), **output_shapes(manifest, 1)}
     wrong = [name for name in wanted if shapes[name] != wanted[name]]
     if wrong:
         raise TensorRtError(

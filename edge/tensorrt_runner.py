@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.cuda_runtime import Cuda, CudaError, view
-from edge.inference import OUTPUTS
+from edge.inference import INPUT, OUTPUTS
 from edge.tensorrt_log import Log
 
 log = logging.getLogger(__name__)
 
-INPUT = "image"
 DTYPES = {  # by the names of TensorRT's DataType; 8.6 has no INT64
     "FLOAT": np.float32,
     "HALF": np.float16,
