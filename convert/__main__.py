@@ -1,202 +1,20 @@
 """`korsal-convert`: trained weights → models for the device."""
 
-import argparse
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import get_args
-
-from convert import calibration, conversion, export, halve, quantize, sensitivity
-from convert.calibration import CalibrationError
-from convert.check import CheckError, Material, as_text, check
-from convert.conversion import EVENT_VIDEOS, Precision, Wish
-from convert.export import ExportError
-from convert.quantize import Method, QuantizeError, QuantizeSettings, Target
-from edge.engine import EngineError
-from edge.video_file import CaptureError
-from train.annotations import AnnotationError, DataSet, load_ucf24
-from train.checkpoint import CheckpointError
-from train.evaluate import EvaluationError, Run, Split, check_labels, check_videos, of_split, open_model, thinned
-
-ERRORS = (
-    AnnotationError,
-    CalibrationError,
-    CaptureError,
-    CheckError,
-    CheckpointError,
-    EngineError,
-    EvaluationError,
-    ExportError,
-    QuantizeError,
-)
-Command = Callable[[argparse.Namespace], int]
+from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parser = _steps() if given and given[0] in COMMANDS else _whole()
-    options = parser.parse_args(given)
-    command: Command = options.command
-    try:
-        return command(options)
-    except ERRORS as error:
-        print(f"korsal-convert: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("korsal-convert: stopped", file=sys.stderr)
-        return 130
+    if given[:1] == ["build"]:  # on the device, where neither torch nor onnx need be
+        from convert import build_command
 
+        return build_command.main(given[1:])
+    from convert import commands
 
-def _convert(options: argparse.Namespace) -> int:
-    data, run = _accuracy(options, options.weights)
-    settings = QuantizeSettings(options.method, options.target, tuple(options.keep))
-    name = options.output.with_suffix("")
-    wish = Wish(
-        options.weights, name, options.precision, tuple(options.calibrate), options.frames, settings, data, run,
-        options.max_map_drop,
-    )  # fmt: skip
-    made = conversion.convert(wish, print)
-    print(f"{made}: ready, {made.stat().st_size / 1e6:.1f} MB")
-    return 0
+    return commands.main(given)
 
-
-def _export(options: argparse.Namespace) -> int:
-    changes = {name: value for name in ("name", "licence") if (value := getattr(options, name)) is not None}
-    training = {"scores": export.scores(options.scores)} if options.scores else {}
-    manifest = export.export(options.checkpoint, options.output, changes, training)
-    size = options.output.stat().st_size / 1e6
-    print(f"{options.output}: {manifest.name}, {len(manifest.labels)} actions, {size:.1f} MB, answers as torch does")
-    return 0
-
-
-def _quantize(options: argparse.Namespace) -> int:
-    if options.precision == "fp16":
-        halve.halve(options.model, options.output)
-    else:
-        model, manifest = quantize.open_model(options.model)
-        images = tuple(calibration.inputs(calibration.videos(options.calibrate), manifest, options.frames))
-        settings = QuantizeSettings(options.method, options.target, tuple(options.keep))
-        if options.sensitivity:
-            ranges = quantize.calibrate(options.model, images, settings)
-            for loss in sensitivity.sensitivity(model, ranges, images[: conversion.SENSITIVITY_IMAGES], settings):
-                print(f"{loss.decibels:8.1f} dB  {loss.node}", flush=True)
-            return 0
-        quantize.quantize(options.model, options.output, images, settings)
-    share = 100 * options.output.stat().st_size / options.model.stat().st_size
-    print(f"{options.output}: {options.precision}, {share:.1f} % of {options.model}")
-    return 0
-
-
-def _check(options: argparse.Namespace) -> int:
-    data, run = _accuracy(options, options.model)
-    models = [(path, open_model(path, 1)) for path in (options.model, options.converted)]
-    files = calibration.videos(options.calibrate)
-    images = tuple(calibration.inputs(files, models[0][1].manifest, options.frames))
-    checked = check(models[0], models[1], Material(images, files[:EVENT_VIDEOS], data, run))
-    print(as_text(checked, (options.model.name, options.converted.name)))
-    if checked.lost > options.max_map_drop:
-        print(f"korsal-convert: {options.converted} loses more than {options.max_map_drop:g} points", file=sys.stderr)
-        return 1
-    return 0
-
-
-def _accuracy(options: argparse.Namespace, model: Path) -> tuple[DataSet | None, Run | None]:
-    """The annotated videos to measure on, if any were given."""
-    if options.data is None:
-        return None, None
-    data = load_ucf24(options.data)
-    check_labels(open_model(model, 1).manifest.labels, data.labels, model)
-    chosen = thinned(of_split(data, options.split), options.limit)
-    check_videos(data, chosen)
-    return data, Run(chosen, jobs=options.jobs)
-
-
-def _whole() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="korsal-convert",
-        description="Weights → the fastest model that still sees as well. "
-        f"Each step also stands alone: korsal-convert {'|'.join(COMMANDS)} --help.",
-    )
-    parser.add_argument("weights", type=Path, help=".pt of korsal-train, or an FP32 .onnx")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="NAME", help="of the files, no suffix")
-    parser.add_argument("--precision", choices=get_args(Precision), default="int8")
-    _add_calibration(parser)
-    _add_quantisation(parser)
-    _add_accuracy(parser)
-    parser.set_defaults(command=_convert)
-    return parser
-
-
-def _steps() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="korsal-convert")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, (add, command, help_text) in COMMANDS.items():
-        one = commands.add_parser(name, help=help_text, description=help_text)
-        one.set_defaults(command=command)
-        add(one)
-    return parser
-
-
-def _add_export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("checkpoint", type=Path, help=".pt of korsal-train")
-    parser.add_argument("-o", "--output", type=Path, required=True, help=".onnx to write")
-    parser.add_argument("--name", help="of the model, told in every event; default: the checkpoint's")
-    parser.add_argument("--licence", help="of the weights, a sentence; kept in the manifest")
-    parser.add_argument("--scores", type=Path, help="report of korsal-evaluate --json; kept in the manifest")
-
-
-def _add_quantize(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, help="FP32 .onnx of korsal-convert export")
-    parser.add_argument("-o", "--output", type=Path, required=True, help=".onnx to write")
-    parser.add_argument("--precision", choices=("int8", "fp16"), default="int8")
-    parser.add_argument("--sensitivity", action="store_true", help="print what each convolution loses, write nothing")
-    _add_calibration(parser)
-    _add_quantisation(parser)
-
-
-def _add_check(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, help="the FP32 .onnx")
-    parser.add_argument("converted", type=Path, help="what was made from it")
-    _add_calibration(parser)
-    _add_accuracy(parser)
-
-
-def _add_calibration(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--calibrate", type=Path, nargs="+", default=[], metavar="VIDEO", help="videos or folders of videos: real ones")
-    add("--frames", type=_count, default=calibration.USUAL, help="to calibrate with, in all")
-
-
-def _add_quantisation(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--method", choices=get_args(Method), default=QuantizeSettings.method, help="how ranges are found")
-    add("--target", choices=get_args(Target), default=QuantizeSettings.target, help="cpu: for ONNX Runtime, no GPU")
-    add("--keep", nargs="+", default=[], metavar="NODE", help="convolutions that stay in floating point")
-
-
-def _add_accuracy(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--data", type=Path, help="UCF101-24, to measure accuracy on")
-    add("--split", choices=get_args(Split), default="test")
-    add("--limit", type=_count, help="this many videos, evenly over the classes")
-    add("--jobs", type=_count, help="videos at a time; default: as many as there are cores")
-    add("--max-map-drop", type=float, default=1.0, metavar="POINTS", help="of frame-mAP@0.5 that may be lost")
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return value
-
-
-Add = Callable[[argparse.ArgumentParser], None]
-COMMANDS: dict[str, tuple[Add, Command, str]] = {
-    "export": (_add_export, _export, "checkpoint → ONNX, decoding in the graph"),
-    "quantize": (_add_quantize, _quantize, "FP32 ONNX → INT8 with Q/DQ, or FP16"),
-    "check": (_add_check, _check, "a converted model against the FP32 ONNX, on real video"),
-}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,5 +1,7 @@
 """`korsal-convert build` over the fake TensorRT, and what it says a device would do."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from edge.cuda_runtime import Device
 from edge.engine_build import EngineBuildError
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'korsal-edge[train]'")
+ROOT = Path(__file__).parent.parent
 ORIN = Device("Orin", (8, 7), 8 << 30, (12, 6))
 
 
@@ -103,3 +106,40 @@ def test_what_would_be_refused(target: str, precision: str | None, said: str, ti
 def test_every_jetpack_can_build(name: str) -> None:
     version = parse_version(tensorrt_of(f"JetPack {name}"))
     assert plan_build(version, "int8", known_members(version)).precision == "int8"
+
+
+def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "convert", "build", *map(str, arguments)]
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_the_command_says_what_another_device_would_do(tiny: Path) -> None:
+    said = command(tiny, "--dry-run", "JetPack 6.2", "--max-batch", 4)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert said.stdout.startswith("TensorRT 10.3.0 would build fp32:")
+    assert "batches of 1 to 4" in said.stdout
+    assert f"{tiny.with_suffix('.engine')} and" in said.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nothing.onnx", "--dry-run", "10.3"], "nothing.onnx: cannot be read"),
+        (["nothing.onnx", "--dry-run", "JetPack 5"], "JetPack 5: its TensorRT is not known here"),
+    ],
+)
+def test_the_command_refuses_in_one_sentence(arguments: list[str], said: str) -> None:
+    refused = command(*arguments)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"korsal-convert: {said}")
+    assert refused.stderr.count("\n") == 1
+
+
+def test_the_command_needs_neither_torch_nor_onnx(tiny: Path) -> None:
+    program = (
+        "import sys; sys.modules['torch'] = sys.modules['onnx'] = None\n"
+        f"from convert.__main__ import main; sys.exit(main(['build', {str(tiny)!r}, '--dry-run', '10.3']))"
+    )
+    line = [sys.executable, "-c", program]
+    said = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert (said.returncode, said.stderr) == (0, "")

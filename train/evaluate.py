@@ -222,14 +222,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--frames", choices=get_args(FrameSet), default="all", help="those that frame-AP looks at")
     parser.add_argument("--linker", choices=get_args(LinkerKind), default="default")
     parser.add_argument("--threshold", type=_score, help="of precision, recall, confusion; default: the best F1")
-    parser.add_argument("--limit", type=_count, help="this many videos, evenly over the classes")
-    parser.add_argument("--jobs", type=_count, help="videos at a time; default: as many as there are cores")
+    parser.add_argument("--limit", type=count, help="this many videos, evenly over the classes")
+    parser.add_argument("--jobs", type=count, help="videos at a time; default: as many as there are cores")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the scores there")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write precision_recall.png, confusion.png there")
     return parser
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """A whole number from 1, as an option's type."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
