@@ -1,7 +1,10 @@
 """ONNX Runtime: a model file becomes `infer`, the seam that every runtime shares. Shell."""
 
 import hashlib
+import io
+import logging
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import manifest as manifests
-from edge.inference import OUTPUTS, Engine, Infer
+from edge.inference import INPUT, OUTPUTS, Engine, Infer, input_shape, output_shapes
 from edge.manifest import Manifest, ManifestError
+
+log = logging.getLogger(__name__)
+
+CPU, CUDA, TENSORRT = (f"{kind}ExecutionProvider" for kind in ("CPU", "CUDA", "Tensorrt"))
 
 
 class EngineError(Exception):
     """A model that cannot be run."""
 
 
-def load(path: Path, threads: int = 0, providers: Sequence[str] = ()) -> Engine:
+def load(path: Path, threads: int = 0, providers: Sequence[str] = (), directory: Path | None = None) -> Engine:
     """Open the ONNX model at `path`. Raises EngineError.
 
     `threads` for one operator, 0 for as many as there are cores; `providers` are ONNX Runtime's
-    execution providers in order of preference, the CPU's always last. The model answers once, on
+    execution providers in order of preference, the CPU's always last; `directory` is where
+    TensorrtExecutionProvider keeps what it builds, None for nowhere. The model answers once, on
     zeros, before this returns.
     """
     try:
@@ -30,11 +38,12 @@ def load(path: Path, threads: int = 0, providers: Sequence[str] = ()) -> Engine:
         raise EngineError("onnxruntime is not installed: pip install 'korsal-edge[cpu]'") from error
     if not path.is_file():
         raise EngineError(f"{path}: no such model; give an ONNX file that korsal-convert wrote")
-    session = _session(onnxruntime, path, threads, providers)
+    session = _session(onnxruntime, path, threads, _with_options(onnxruntime, providers, directory))
     manifest = _manifest(session, path)
     _check_interface(session, manifest, path)
     infer = _runner(session, _failures(), path)
-    loaded = Engine(infer, manifest, sha256_of(path), f"onnxruntime {onnxruntime.__version__}")
+    runtime = f"onnxruntime {onnxruntime.__version__}{_at_work(session, path, providers)}"
+    loaded = Engine(infer, manifest, sha256_of(path), runtime)
     _answer_once(loaded, path)
     return loaded
 
@@ -48,22 +57,71 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _session(onnxruntime: Any, path: Path, threads: int, providers: Sequence[str]) -> Any:
-    missing = [name for name in providers if name not in onnxruntime.get_available_providers()]
+def _with_options(onnxruntime: Any, providers: Sequence[str], directory: Path | None) -> dict[str, dict[str, str]]:
+    """The providers to ask for, in order, each with its options: CUDA takes what TensorRT leaves, the CPU the rest."""
+    compiled_in = onnxruntime.get_available_providers()
+    missing = [name for name in providers if name not in compiled_in]
     if missing:
-        available = ", ".join(onnxruntime.get_available_providers())
-        raise EngineError(f"model.providers: this onnxruntime has no {missing[0]}; it has {available}")
+        raise EngineError(f"model.providers: this onnxruntime has no {missing[0]}; it has {', '.join(compiled_in)}")
+    wanted: dict[str, dict[str, str]] = {}
+    for name in providers:
+        wanted[name] = _kept_in(directory) if name == TENSORRT and directory else {}
+        if name == TENSORRT and CUDA in compiled_in and CUDA not in providers:
+            wanted[CUDA] = {}
+    return {**wanted, CPU: {}} if CPU not in wanted else wanted
+
+
+def _kept_in(directory: Path) -> dict[str, str]:
+    """The options by which TensorrtExecutionProvider keeps its engines and timings there. Raises EngineError."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EngineError(
+            f"{directory}: cannot be made ({error.strerror}); name a directory that this user may write to "
+            "([outbox] directory)"
+        ) from error
+    return {
+        "trt_engine_cache_enable": "1",
+        "trt_engine_cache_path": str(directory),
+        "trt_timing_cache_enable": "1",
+    }
+
+
+def _session(onnxruntime: Any, path: Path, threads: int, providers: Mapping[str, Mapping[str, str]]) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    chosen = [*providers, "CPUExecutionProvider"]
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=list(dict.fromkeys(chosen)))
+        with redirect_stdout(io.StringIO()) as said:  # it prints why a provider does not start
+            session = onnxruntime.InferenceSession(str(path), options, providers=list(providers.items()))
     except _failures() as error:
         raise EngineError(
             f"{path}: onnxruntime cannot load it ({_first_line(error)}); export or copy it anew"
         ) from error
+    if said.getvalue():
+        log.info("%s: %s", path, " ".join(said.getvalue().replace("*", "").split()))
+    session.disable_fallback()  # to other providers amid the work, which nobody would notice
+    return session
+
+
+def _at_work(session: Any, path: Path, wanted: Sequence[str]) -> str:
+    """The provider that does the work, after a blank; "" for the CPU. Tells of those that did not start.
+
+    What is compiled in may lack its libraries or its GPU; then ONNX Runtime takes the next one, and says nothing that
+    our log would show.
+    """
+    active = session.get_providers()
+    absent = [name for name in wanted if name not in active]
+    if absent:
+        log.warning(
+            "%s: %s did not start, %s runs the model; see that the GPU's driver, and the CUDA, cuDNN and TensorRT that "
+            "this onnxruntime was built for are installed",
+            path,
+            ", ".join(absent),
+            active[0],
+        )
+    return "" if active[0] == CPU else f" {active[0]}"
 
 
 def _failures() -> tuple[type[Exception], ...]:
@@ -86,11 +144,11 @@ def _manifest(session: Any, path: Path) -> Manifest:
 
 def _check_interface(session: Any, manifest: Manifest, path: Path) -> None:
     """The network must be what its manifest says: one input of that shape, the four outputs."""
-    wanted = (manifest.channels, manifest.height, manifest.width)
+    wanted = input_shape(manifest, 1)[1:]
     inputs = {i.name: tuple(i.shape[1:]) for i in session.get_inputs()}
-    if inputs != {"image": wanted}:
+    if inputs != {INPUT: wanted}:
         raise EngineError(
-            f"{path}: its input is {inputs}, but its manifest says image {wanted} "
+            f"{path}: its input is {inputs}, but its manifest says {INPUT} {wanted} "
             "(channels, height, width); export it again"
         )
     absent = [name for name in OUTPUTS if name not in {o.name for o in session.get_outputs()}]
@@ -110,20 +168,14 @@ def _runner(session: Any, failures: tuple[type[Exception], ...], path: Path) -> 
 
 def _answer_once(engine: Engine, path: Path) -> None:
     manifest = engine.manifest
-    zeros = np.zeros((1, manifest.channels, manifest.height, manifest.width), np.float32)
-    shapes = {name: value.shape for name, value in engine.infer({"image": zeros}).items()}
-    peaks, classes = manifest.top_k, len(manifest.labels)
-    wanted = {
-        "boxes": (1, peaks, 4),
-        "scores": (1, peaks),
-        "labels": (1, peaks),
-        "class_scores": (1, peaks, classes),
-    }
+    zeros = np.zeros(input_shape(manifest, 1), np.float32)
+    shapes = {name: value.shape for name, value in engine.infer({INPUT: zeros}).items()}
+    wanted = output_shapes(manifest, 1)
     wrong = [name for name in OUTPUTS if shapes[name] != wanted[name]]
     if wrong:
         raise EngineError(
             f"{path}: its output {wrong[0]} is {shapes[wrong[0]]}, but its manifest says {wanted[wrong[0]]} "
-            f"({peaks} peaks, {classes} actions); export it again"
+            f"({manifest.top_k} peaks, {len(manifest.labels)} actions); export it again"
         )
 
 

@@ -1,6 +1,7 @@
 """ONNX files, good and bad, through the real ONNX Runtime."""
 
 import hashlib
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -171,3 +172,93 @@ def test_an_input_that_the_model_cannot_take(model: Path) -> None:
     engine = engines.load(model, threads=1)
     with pytest.raises(EngineError, match=r"tiny\.onnx: does not run \(.*; export it again"):
         engine.infer({"image": np.ones((1, 3, SIZE, SIZE + 1), np.float32)})
+
+
+class Sessions:
+    """Stands for onnxruntime's InferenceSession where a GPU is: the CPU works, and `active` is said to.
+
+    `asked`: the providers of the last session, with their options.
+    """
+
+    def __init__(self, session: Any, active: list[str], said: str = "") -> None:
+        self._session, self._active, self._said = session, active, said
+        self.asked: list[tuple[str, dict[str, str]]] = []
+
+    def __call__(self, path: str, options: Any, providers: list[tuple[str, dict[str, str]]]) -> Any:
+        self.asked = providers
+        sys.stdout.write(self._said)
+        session = self._session(path, options, providers=["CPUExecutionProvider"])
+        session.get_providers = lambda: self._active
+        return session
+
+
+@pytest.fixture
+def with_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sessions]:
+    """Makes of onnxruntime one that was built for GPUs, of whose providers some start."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    compiled_in = [engines.TENSORRT, engines.CUDA, engines.CPU]
+    real = onnxruntime.InferenceSession
+
+    def install(*active: str, said: str = "") -> Sessions:
+        sessions = Sessions(real, list(active), said)
+        monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: compiled_in)
+        monkeypatch.setattr(onnxruntime, "InferenceSession", sessions)
+        return sessions
+
+    return install
+
+
+def test_the_provider_that_works_is_named(
+    model: Path, with_gpu: Callable[..., Sessions], caplog: pytest.LogCaptureFixture
+) -> None:
+    sessions = with_gpu(engines.CUDA, engines.CPU)
+    engine = engines.load(model, providers=(engines.CUDA,))
+    assert engine.runtime.startswith("onnxruntime 1.")
+    assert engine.runtime.endswith(" CUDAExecutionProvider")
+    assert sessions.asked == [(engines.CUDA, {}), (engines.CPU, {})]
+    assert caplog.text == ""
+
+
+def test_a_provider_that_does_not_start_is_told_once(
+    model: Path, with_gpu: Callable[..., Sessions], caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_gpu(engines.CPU, said="*** EP Error ***")
+    engine = engines.load(model, providers=(engines.CUDA,))
+    assert engine.runtime.count(" ") == 1  # name and version: it is the CPU
+    engine.infer({"image": np.ones((1, 3, SIZE, SIZE), np.float32)})
+    (told,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert f"{model}: CUDAExecutionProvider did not start, CPUExecutionProvider runs the model; see that" in told
+    assert capsys.readouterr().out == ""  # that is for results
+
+
+def test_tensorrts_provider_keeps_what_it_builds(
+    model: Path, with_gpu: Callable[..., Sessions], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sessions = with_gpu(engines.TENSORRT, engines.CUDA, engines.CPU)
+    engine = engines.load(model, providers=(engines.TENSORRT,), directory=tmp_path / "state")
+    assert engine.runtime.endswith(" TensorrtExecutionProvider")
+    kept = {
+        "trt_engine_cache_enable": "1",
+        "trt_engine_cache_path": str(tmp_path / "state"),
+        "trt_timing_cache_enable": "1",
+    }
+    assert sessions.asked == [(engines.TENSORRT, kept), (engines.CUDA, {}), (engines.CPU, {})]
+    assert (tmp_path / "state").is_dir()
+    with_gpu(engines.CUDA, engines.CPU)
+    engines.load(model, providers=(engines.TENSORRT,))
+    assert "TensorrtExecutionProvider did not start, CUDAExecutionProvider runs the model" in caplog.text
+
+
+def test_the_order_of_providers_is_kept(model: Path, with_gpu: Callable[..., Sessions]) -> None:
+    sessions = with_gpu(engines.CUDA, engines.CPU)
+    engines.load(model, providers=(engines.CUDA, engines.TENSORRT))
+    assert [name for name, _ in sessions.asked] == [engines.CUDA, engines.TENSORRT, engines.CPU]
+
+
+def test_a_directory_for_tensorrts_provider_that_cannot_be_made(
+    model: Path, with_gpu: Callable[..., Sessions], tmp_path: Path
+) -> None:
+    with_gpu(engines.TENSORRT, engines.CPU)
+    (tmp_path / "state").write_text("a file")
+    said = refusal(model, providers=(engines.TENSORRT,), directory=tmp_path / "state" / "onnxruntime")
+    assert "cannot be made (Not a directory); name a directory that this user may write to" in said
