@@ -7,17 +7,20 @@ engine has answered; until then it steps in where the new one cannot be built.
 
 import fcntl
 import logging
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from edge import engine_build, engine_record
 from edge.build_plan import BuildOptions, Platform, engine_key
+from edge.build_progress import Progress, in_tenths
 from edge.cuda_runtime import Cuda, CudaError
 from edge.engine import EngineError, sha256_of
 from edge.engine_build import EngineBuildError
+from edge.signals import Tell
 from edge.tensorrt_engine import LoadedEngine, TensorRtError, load
 
 log = logging.getLogger(__name__)
@@ -26,9 +29,7 @@ SUFFIX = ".engine"
 TIMINGS = "timing.cache"
 KEY_DIGITS = 16  # of the key in the file's name
 BUILD_SECONDS = 3600  # longest time between two signs of life of a builder
-PERCENT = 10  # between two of them
-
-Tell = Callable[..., None]  # as edge.systemd.notify
+WAIT_SECONDS = 0.5  # between two looks whether another process has built it
 
 
 class EngineCacheError(EngineError):
@@ -39,7 +40,8 @@ class EngineCacheError(EngineError):
 class EngineCache:
     """Engines in `directory`, for the GPU behind the bindings `trt` and `cuda`.
 
-    `tell` hears what takes long, as systemd does; what it raises ends a build and comes through.
+    `tell` hears what takes long, as systemd does, and is called without a word at every step of it; what it raises
+    ends a build and comes through.
     """
 
     directory: Path
@@ -87,18 +89,22 @@ class EngineCache:
     def _built(self, onnx: Path, target: Path, options: BuildOptions) -> LoadedEngine:
         """Build it and let it answer; then the others go. Where that fails, one of the others."""
         log.info("building the TensorRT engine of %s, once: this takes minutes", onnx)
-        self._say(f"Building the TensorRT engine of {onnx.name}")
         try:
-            timings = target.parent / TIMINGS
-            engine_build.build(self.trt, onnx, target, options, self._platform(), timings, self._progress(onnx))
+            self._build(onnx, target, options)
             loaded = load(target, self.trt, self.cuda)
         except (EngineBuildError, TensorRtError, CudaError) as error:
             return self._former(onnx, target, error)
-        finally:
-            self.tell("STATUS=")
         for former in _others(target):
             _remove(former)
         return loaded
+
+    def _build(self, onnx: Path, target: Path, options: BuildOptions) -> None:
+        what, timings = f"Building the TensorRT engine of {onnx.name}", target.parent / TIMINGS
+        self._say(what)
+        try:
+            engine_build.build(self.trt, onnx, target, options, self._platform(), timings, self._progress(what))
+        finally:
+            self.tell("STATUS=")
 
     def _former(self, onnx: Path, target: Path, error: Exception) -> LoadedEngine:
         """The newest other engine of this very model that still runs here, as that is better than none."""
@@ -118,17 +124,13 @@ class EngineCache:
     def _platform(self) -> Platform:
         return engine_build.platform_of(self.trt, self.cuda.device())
 
-    def _progress(self, onnx: Path) -> Callable[[str, int, int], None]:
-        """Tells each phase, and each tenth of it."""
-        told = ""
+    def _progress(self, what: str) -> Progress:
+        """Tells each phase, and each tenth of it; may be ended at every step."""
+        say = in_tenths(lambda text: self._say(f"{what}: {text}"))
 
         def progress(phase: str, step: int, steps: int) -> None:
-            nonlocal told
-            done = 100 * step // max(steps, 1) // PERCENT * PERCENT
-            text = f"Building the TensorRT engine of {onnx.name}: {phase} {done}%"
-            if text != told:
-                self._say(text)
-                told = text
+            self.tell()
+            say(phase, step, steps)
 
         return progress
 
@@ -142,13 +144,20 @@ class EngineCache:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "lock").open("a") as file:
             waited = False
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            while not _locked(file):  # flock itself would wait through every signal
                 self._say("Waiting for another korsal-edge that builds the same engine")
-                fcntl.flock(file, fcntl.LOCK_EX)
+                time.sleep(WAIT_SECONDS)
                 waited = True
             yield waited
+
+
+def _locked(file: IO[str]) -> bool:
+    """Take the lock; False where another process has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _others(target: Path) -> list[Path]:
