@@ -52,13 +52,13 @@ def _check(options: argparse.Namespace) -> int:
 
 def _replay(options: argparse.Namespace) -> int:
     _end_orderly()
-    task = replay.task(options.source, options.model, options.config, options.camera)
-    return replay.replay(task, replay.Outputs(options.events, options.video))
+    with replay.task(options.source, options.model, options.config, options.camera) as task:
+        return replay.replay(task, replay.Outputs(options.events, options.video))
 
 
 def _bench(options: argparse.Namespace) -> int:
-    task = replay.task(options.source, options.model, options.config, options.camera, options.threads)
-    return bench.bench(task, options.frames, options.json)
+    with replay.task(options.source, options.model, options.config, options.camera, options.threads) as task:
+        return bench.bench(task, options.frames, options.json)
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -92,7 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     benched.add_argument("--json", action="store_true", help="print JSON instead of a table")
     shown = _add(commands, "demo", _demo, "the daemon with a broker and a subscriber of its own")
     shown.add_argument("source", nargs="?", help="a video file, /dev/video0, rtsp://...; default: the shipped clip")
-    shown.add_argument("--model", type=Path, metavar="FILE", help="ONNX model; default: the shipped one")
+    shown.add_argument(
+        "--model", type=Path, metavar="FILE", help="ONNX model or TensorRT engine; default: the shipped one"
+    )
     shown.add_argument("--video", type=Path, metavar="FILE", default=Path("out/demo.mp4"), help="default: %(default)s")
     return parser
 
@@ -106,7 +108,12 @@ def _add(commands: Any, name: str, command: Command, text: str) -> argparse.Argu
 def _add_task(parser: argparse.ArgumentParser) -> None:
     """What replay and bench have in common."""
     parser.add_argument("source", help="a video file")
-    parser.add_argument("--model", type=Path, metavar="FILE", help="ONNX model; default: the configured or shipped one")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="FILE",
+        help="ONNX model or TensorRT engine; default: the configured or shipped one",
+    )
     parser.add_argument("--config", type=Path, metavar="FILE", help="take thresholds, zones and model from there")
     parser.add_argument("--camera", metavar="NAME", help="whose zones, where the configuration has several cameras")
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from edge.config import ConfigError, load, model_path
-from edge.engine import load as load_engine
+from edge.config import ConfigError, load
 from edge.inference import Engine
+from edge.runtimes import open_at_terminal
 from edge.schema import Config, Mqtt
 from edge.settings import topics, unknown_actions
 
@@ -15,13 +15,13 @@ def check(path: Path) -> int:
     Raises ConfigError with all problems, AssetError and EngineError for a model that cannot be run.
     """
     config = load(path)
-    engine = load_engine(model_path(config), config.model.threads, config.model.providers)
-    wrong = unknown_actions(config, engine.manifest.labels)
-    if wrong:
-        raise ConfigError(path, wrong)
-    print(f"{path} is valid")
-    for line in _summary(config, engine):
-        print(f"  {line}")
+    with open_at_terminal(config) as engine:
+        wrong = unknown_actions(config, engine.manifest.labels)
+        if wrong:
+            raise ConfigError(path, wrong)
+        print(f"{path} is valid")
+        for line in _summary(config, engine):
+            print(f"  {line}")
     return 0
 
 

@@ -69,7 +69,7 @@ def model_path(config: Config) -> Path:
 
 
 def state_directory(config: Config) -> Path:
-    """Where the outbox lies: as configured, else as systemd or the user's session has it."""
+    """Where the outbox and TensorRT's engines lie: as configured, else as systemd or the user's session has it."""
     if config.outbox.directory is not None:
         return config.outbox.directory
     given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]

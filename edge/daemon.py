@@ -5,30 +5,31 @@ configuration anew.
 """
 
 import logging
-import signal
-import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 
 from edge import __version__, events, pipeline, telemetry, topics
 from edge.assets import AssetError
 from edge.capture import CaptureError
-from edge.config import ConfigError, fingerprint, load, model_path, state_directory
+from edge.config import ConfigError, fingerprint, load, state_directory
 from edge.engine import EngineError
-from edge.engine import load as load_engine
 from edge.events import Event
 from edge.feeds import Feed, open_feed, wait_for_frames
+from edge.inference import Engine
 from edge.mqtt import Publisher
 from edge.outbox import Limits, Message, Outbox
 from edge.payload import Model, event_payload
 from edge.pipeline import CameraState, PipelineSettings, Step
+from edge.runtimes import open_model
 from edge.schema import Config
 from edge.settings import applied, needs_restart, pipeline_settings, unknown_actions
 from edge.settings import topics as configured_topics
+from edge.signals import Signals, StopError
 from edge.sources import Frame
 from edge.systemd import notify, watchdog_interval
 
@@ -58,18 +59,23 @@ class Station:
     active_at: float = 0.0
 
 
-def run(config: Config, path: Path | None = None, watch: Watch | None = None) -> int:
+def run(config: Config, path: Path | None = None, watch: Watch | None = None, engine: Engine | None = None) -> int:
     """Run until stopped; the exit code. What keeps it from running is one sentence in the log and exit code 1.
 
     `path`: where SIGHUP finds the new configuration, None to ignore SIGHUP; `watch` sees every frame and what became
-    of it.
+    of it; `engine`: one that the caller has opened and will close, None for the configured one.
     """
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger().setLevel(config.log.level.upper())
     try:
-        with Daemon(config, path, watch) as daemon:
+        with Signals(reloads=True) as signals, ExitStack() as owned:
+            ready = engine or owned.enter_context(open_model(config, signals.until_stopped(notify)))
+            daemon = owned.enter_context(Daemon(config, ready, signals, path, watch))
             daemon.loop()
             return int(daemon.failed)
+    except StopError:
+        log.info("stopped before the engine was built")
+        return 0
     except (EngineError, AssetError, CaptureError, DaemonError) as error:
         log.error("%s", error)
         return 1
@@ -78,12 +84,12 @@ def run(config: Config, path: Path | None = None, watch: Watch | None = None) ->
 class Daemon:
     """Everything that runs. A context manager; `loop` returns when it is time to end."""
 
-    def __init__(self, config: Config, path: Path | None, watch: Watch | None) -> None:
-        """Load the engine, open cameras and outbox. Raises EngineError, AssetError, CaptureError, DaemonError."""
-        self._config, self._path, self._watch = config, path, watch
-        self._stop = self._reload = False
-        self._take_signals()
-        self._engine = load_engine(model_path(config), config.model.threads, config.model.providers)
+    def __init__(
+        self, config: Config, engine: Engine, signals: Signals, path: Path | None, watch: Watch | None
+    ) -> None:
+        """Open cameras and outbox. Raises CaptureError, DaemonError."""
+        self._config, self._engine, self._path, self._watch = config, engine, path, watch
+        self._signals = signals
         self._labels = self._engine.manifest.labels
         self._model = Model(self._engine.manifest.name, self._engine.sha256)
         wrong = unknown_actions(config, self._labels)
@@ -125,8 +131,8 @@ class Daemon:
 
     def loop(self) -> None:
         """Receive, step, send."""
-        while not self._stop and not all(station.feed.finished for station in self._stations.values()):
-            if self._reload:
+        while not self._signals.stop and not all(station.feed.finished for station in self._stations.values()):
+            if self._signals.reload:
                 self._read_configuration()
             advanced = [self._advance(name) for name in self._stations]
             self._tend()
@@ -243,7 +249,7 @@ class Daemon:
 
     def _read_configuration(self) -> None:
         """Take over what can change while running; keep everything where the file is wrong."""
-        self._reload = False
+        self._signals.reload = False
         if self._path is None:
             return
         try:
@@ -265,20 +271,6 @@ class Daemon:
         later = f"; after a restart: {', '.join(self._needs_restart)}" if self._needs_restart else ""
         log.info("%s is in force%s", self._path, later)
         self._tell_status()
-
-    def _take_signals(self) -> None:
-        """Signals only leave a mark; the loop looks at it. In another thread than the main one they are not ours."""
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_stop)
-        signal.signal(signal.SIGHUP, self._on_reload)
-
-    def _on_stop(self, number: int, frame: FrameType | None) -> None:
-        self._stop = True
-
-    def _on_reload(self, number: int, frame: FrameType | None) -> None:
-        self._reload = True
 
 
 def _fresh(camera: str) -> CameraState:

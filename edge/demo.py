@@ -14,11 +14,10 @@ from paho.mqtt.client import MQTTMessage
 from edge import daemon
 from edge.annotated_video import AnnotatedVideo
 from edge.assets import find
-from edge.config import model_path
 from edge.demo_broker import HOST, DemoError, EmbeddedBroker, Listener
-from edge.engine import load as load_engine
-from edge.manifest import Manifest
+from edge.inference import Engine
 from edge.pipeline import Step
+from edge.runtimes import open_at_terminal
 from edge.schema import Camera, Config, Device, Log, Model, Mqtt, Outbox, Telemetry
 from edge.sources import Frame, parse
 from edge.video_file import probe
@@ -76,13 +75,14 @@ def demo(source: str | None, model: Path | None, video: Path) -> int:
     audience = Audience()
     with EmbeddedBroker() as broker, tempfile.TemporaryDirectory(prefix="korsal-edge-") as folder:
         config = _config(source or described.target, model, broker.port, Path(folder))
-        manifest = _manifest(config)
-        print(f"Broker: {HOST}:{broker.port} (MQTT 3.1.1). Source: {described.redacted}. Model: {manifest.name}.")
-        print("What its subscriber receives:", flush=True)
-        with AnnotatedVideo(video, fps, manifest) as drawn:
+        kept = config.model_copy(update={"outbox": Outbox()})  # this folder goes; an engine that is built stays
+        with open_at_terminal(kept) as engine, AnnotatedVideo(video, fps, engine.manifest) as drawn:
+            name = engine.manifest.name
+            print(f"Broker: {HOST}:{broker.port} (MQTT 3.1.1). Source: {described.redacted}. Model: {name}.")
+            print("What its subscriber receives:", flush=True)
             watcher = Watcher(drawn, described.live)
             with Listener(broker.port, f"{config.mqtt.base}/+/+/actions/#", audience):
-                _run(config, watcher)
+                _run(config, watcher, engine)
                 _await(audience, watcher.begun)
     _report(audience, watcher, drawn)
     return 0
@@ -101,10 +101,6 @@ def _config(source: str, model: Path | None, port: int, folder: Path) -> Config:
     )
 
 
-def _manifest(config: Config) -> Manifest:
-    return load_engine(model_path(config), config.model.threads, config.model.providers).manifest
-
-
 def _make_place(source: str, video: Path) -> None:
     """Make the video's folder, and see that the video would not overwrite the source. Raises DemoError."""
     try:
@@ -117,12 +113,12 @@ def _make_place(source: str, video: Path) -> None:
         raise DemoError(f"{video}: is the source itself; give another name with --video")
 
 
-def _run(config: Config, watcher: Watcher) -> None:
+def _run(config: Config, watcher: Watcher, engine: Engine) -> None:
     """Run the daemon to the end of the file, or until Ctrl-C. Raises DemoError where no frame ever comes."""
     surrender = threading.Timer(CAMERA_PATIENCE, _end_unless, (watcher,))
     surrender.daemon = True
     surrender.start()
-    status = daemon.run(config, watch=watcher)
+    status = daemon.run(config, watch=watcher, engine=engine)
     surrender.cancel()
     if status:
         raise DemoError("the daemon could not run, for the reason above")

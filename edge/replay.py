@@ -16,16 +16,17 @@ from tqdm import tqdm
 
 from edge import events, pipeline, topics
 from edge.annotated_video import AnnotatedVideo
-from edge.config import ConfigError, load, model_path
-from edge.engine import load as load_engine
+from edge.config import ConfigError, load
 from edge.engine import sha256_of
 from edge.events import Event
 from edge.inference import Engine
 from edge.payload import Model, event_payload
 from edge.pipeline import CameraState, PipelineSettings, Step
+from edge.runtimes import open_at_terminal
 from edge.schema import Camera, Config
 from edge.settings import pipeline_settings, unknown_actions
 from edge.sources import Frame, parse
+from edge.tensorrt_engine import LoadedEngine
 from edge.video_file import CaptureError, probe, read_file
 
 Passage = tuple[Frame, Step, CameraState]
@@ -39,13 +40,29 @@ class ReplayError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What to play and how; `device` and `camera` are the names that stand in the events."""
+    """What to play and how; `device` and `camera` are the names that stand in the events.
+
+    A context manager, which gives back what the engine owns.
+    """
 
     source: Path
-    engine: Engine
+    opened: LoadedEngine
     settings: PipelineSettings
     device: str
     camera: str
+
+    @property
+    def engine(self) -> Engine:
+        """The model, ready to run."""
+        return self.opened.engine
+
+    def __enter__(self) -> "Task":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.opened.close()
 
 
 @dataclass(frozen=True)
@@ -67,12 +84,18 @@ def task(
     file = _file_of(source)
     config = load(config_file) if config_file else Config(cameras={"replay": Camera.model_construct(source=source)})
     name = _camera_of(config, camera)
-    threads = config.model.threads if threads is None else threads
-    engine = load_engine(model or model_path(config), threads, config.model.providers)
-    wrong = unknown_actions(config, engine.manifest.labels)
+    opened = open_at_terminal(_with(config, model, threads))
+    wrong = unknown_actions(config, opened.engine.manifest.labels)
     if wrong and config_file:
+        opened.close()
         raise ConfigError(config_file, wrong)
-    return Task(file, engine, pipeline_settings(config, name), config.device.name, name)
+    return Task(file, opened, pipeline_settings(config, name), config.device.name, name)
+
+
+def _with(config: Config, path: Path | None, threads: int | None) -> Config:
+    """The configuration with another model or number of threads, where they are given."""
+    given = {key: value for key, value in (("path", path), ("threads", threads)) if value is not None}
+    return config.model_copy(update={"model": config.model.model_copy(update=given)})
 
 
 def _file_of(source: str) -> Path:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from edge.build_plan import DEFAULT_WORKSPACE, BuildOptions, Precision
 from edge.events import ActionSettings
 from edge.linker import LinkerSettings
 from edge.sources import Flip, Source, parse
@@ -76,9 +77,13 @@ class Device(Table):
 
 
 class Model(Table):
-    """`[model]`; `path` is None for the model that is shipped."""
+    """`[model]`; `path` is None for the model that is shipped, `precision` for that of the ONNX; workspace in MiB."""
 
     path: Path | None = None
+    runtime: Literal["auto", "tensorrt", "onnxruntime"] = "auto"
+    precision: Precision | None = BuildOptions.precision
+    max_batch: Annotated[int, Field(ge=1, le=256)] = BuildOptions.max_batch
+    workspace: Annotated[int, Field(ge=1, le=1_048_576)] = DEFAULT_WORKSPACE >> 20
     threads: Annotated[int, Field(ge=0, le=256)] = 2
     providers: tuple[Line, ...] = ()
 

@@ -153,6 +153,13 @@ def test_all_problems_are_told_at_once_each_with_its_key(tmp_path: Path) -> None
         (f"{SMALLEST}[mqtt]\nbase = 'a//b'", "mqtt.base: should be levels of A-Z a-z 0-9 _ - joined by /"),
         (f"{SMALLEST}[mqtt]\nhost = ' '", "mqtt.host: should be a line of printable characters, not empty"),
         (f"{SMALLEST}[model]\npath = 'none.onnx'", "model.path: no such file: "),
+        (
+            f"{SMALLEST}[model]\nruntime = 'cuda'",
+            "model.runtime: should be 'auto', 'tensorrt' or 'onnxruntime', is 'cuda'",
+        ),
+        (f"{SMALLEST}[model]\nprecision = 'int4'", "model.precision: should be 'fp32', 'fp16' or 'int8', is 'int4'"),
+        (f"{SMALLEST}[model]\nmax_batch = 0", "model.max_batch: should be greater than or equal to 1, is 0"),
+        (f"{SMALLEST}[model]\nworkspace = '1 GiB'", "model.workspace: should be a whole number, is '1 GiB'"),
         (f"{SMALLEST}width = 640", "cameras.door: /dev/video0: give both width and height, or neither"),
         ('[cameras.door]\nsource = "gopher://x"', "cameras.door.source: gopher://x: unknown kind of source 'gopher'"),
         ("[cameras.door\n", "is not TOML: Expected ']' at the end of a table declaration (at line 1, column 14)"),

@@ -29,6 +29,38 @@ from edge.daemon import run
 file = Path(sys.argv[1])
 sys.exit(run(load(file), file))
 """
+WITH_TENSORRT = """
+import signal
+import sys
+from fake_gpu import fake_gpu
+from edge import cuda_runtime
+gpu = fake_gpu(sys.argv[2])
+sys.modules["tensorrt"] = gpu.trt
+cuda_runtime.installed = lambda: gpu.cuda
+build = gpu.trt.Builder.build_serialized_network
+
+
+def until_stopped(builder, network, config):
+    monitor = getattr(config, "progress_monitor", None)  # 8.6 has none, and goes on to its end
+    if monitor is None:
+        while not signal.getsignal(signal.SIGTERM).__self__.stop:
+            pass
+    else:
+        monitor.phase_start("Timing", None, 10**9)
+        assert not all(monitor.step_complete("Timing", step) for step in range(10**9))
+    return build(builder, network, config)
+
+
+if "--slow" in sys.argv:
+    gpu.trt.Builder.build_serialized_network = until_stopped
+from pathlib import Path
+from edge.config import load
+from edge.daemon import run
+file = Path(sys.argv[1])
+status = run(load(file), file)
+assert gpu.runtime.leaks == 0
+sys.exit(status)
+"""
 BASE = "korsal/roof"
 
 
@@ -41,22 +73,23 @@ def write_video(path: Path, plan: str, fps: float = 10.0) -> Path:
     return path
 
 
-def write_config(folder: Path, port: int, cameras: dict[str, str], more: str = "") -> Path:
+def write_config(
+    folder: Path, port: int, cameras: dict[str, str], more: str = "", runtime: str = "onnxruntime"
+) -> Path:
     write_tiny_model(folder / "tiny.onnx")
     tables = "".join(f'[cameras.{name}]\nsource = "{source}"\n' for name, source in cameras.items())
     file = folder / "config.toml"
     file.write_text(
-        '[device]\nname = "roof"\n[model]\npath = "tiny.onnx"\nthreads = 1\n'
+        f'[device]\nname = "roof"\n[model]\npath = "tiny.onnx"\nthreads = 1\nruntime = "{runtime}"\n'
         f'[mqtt]\nhost = "127.0.0.1"\nport = {port}\n[outbox]\ndirectory = "state"\n{tables}{more}'
     )
     return file
 
 
-def start(config: Path, **environment: str) -> subprocess.Popen[str]:
-    paths = {"PYTHONPATH": str(ROOT), **environment}
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(config)], env={**os.environ, **paths}, stderr=subprocess.PIPE, text=True
-    )
+def start(config: Path, *arguments: str, program: str = PROGRAM, **environment: str) -> subprocess.Popen[str]:
+    paths = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", **environment}
+    command = [sys.executable, "-c", program, str(config), *arguments]
+    return subprocess.Popen(command, env={**os.environ, **paths}, stderr=subprocess.PIPE, text=True)
 
 
 @contextlib.contextmanager
@@ -342,3 +375,48 @@ def test_an_action_that_the_model_does_not_know_is_told(tmp_path: Path) -> None:
     _, said = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "actions.shine: the model knows no such action; did you mean Shine?" in said
+
+
+def test_it_runs_on_tensorrt_and_gives_the_gpu_back(tmp_path: Path, broker: Broker, subscriber: Subscriber) -> None:
+    write_video(tmp_path / "film.avi", "#" * 20)
+    config = write_config(tmp_path, broker.port, {"door": "film.avi"}, runtime="auto")
+    process = start(config, "10.3", program=WITH_TENSORRT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert "running tiny with tensorrt 10.3.0 fp32, cameras: door" in said
+    subscriber.wait_for_payload(f"{BASE}/available", b"offline")
+    assert "Shine" in {event["action"] for event in subscriber.events()}
+    assert len(list((tmp_path / "state" / "engines").rglob("*.engine"))) == 1
+
+
+@pytest.mark.parametrize(("version", "said_last", "built"), [("10.3", b": Timing 0%", 0), ("8.6", b"tiny.onnx", 1)])
+def test_sigterm_ends_a_build(version: str, said_last: bytes, built: int, tmp_path: Path) -> None:
+    """At its next step; where TensorRT has no monitor, after it: then the engine stays for the next start."""
+    write_video(tmp_path / "film.avi", "#" * 3)
+    config = write_config(tmp_path, free_port(), {"door": "film.avi"}, runtime="auto")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(60)
+        process = start(config, version, "--slow", program=WITH_TENSORRT, NOTIFY_SOCKET=str(tmp_path / "notify"))
+        told = b""
+        while not told.endswith(said_last):
+            told = systemd.recv(300)
+        assert told.startswith(b"EXTEND_TIMEOUT_USEC=3600000000\nSTATUS=Building the TensorRT engine of tiny.onnx")
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert "stopped before the engine was built" in said
+    assert "Traceback" not in said
+    left = [path.suffix for path in (tmp_path / "state").rglob("*") if path.is_file()]
+    assert left.count(".engine") == built
+    assert ".partial" not in left
+
+
+def test_tensorrt_that_is_wanted_and_absent_is_one_sentence(tmp_path: Path) -> None:
+    write_video(tmp_path / "film.avi", "#" * 3)
+    config = write_config(tmp_path, free_port(), {"door": "film.avi"}, runtime="tensorrt")
+    process = start(config, program=f'import sys; sys.modules["tensorrt"] = None{PROGRAM}')
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert said.startswith("ERROR edge.daemon: model.runtime is tensorrt, but ")
+    assert len(said.strip().splitlines()) == 1, said
