@@ -154,7 +154,7 @@ case ${1:-} in
     --test)
         check_checkout
         make_venv
-        install_packages cpu demo train dev
+        install_packages cpu demo train dev rtx
         install_broker
         run_tests "${@:2}"
         ;;
