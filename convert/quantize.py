@@ -24,6 +24,7 @@ from onnx import shape_inference
 
 from convert import graph
 from edge import manifest as manifests
+from edge.inference import INPUT, input_shape
 from edge.manifest import Manifest, ManifestError
 
 Method = Literal["entropy", "percentile", "minmax"]
@@ -54,7 +55,7 @@ def quantize(source: Path, output: Path, images: Iterable[NDArray[np.float32]], 
     Raises QuantizeError, and what `images` raises; `output` appears only when all went well.
     """
     model, manifest = open_model(source)
-    ranges = calibrate(source, images, settings)
+    ranges = calibrate(source, _fitting(images, manifest), settings)
     quantised = with_ranges(model, ranges, settings)
     changed = described(manifest, settings)
     write(quantised, changed, output)
@@ -107,6 +108,18 @@ def calibrate(source: Path, images: Iterable[NDArray[np.float32]], settings: Qua
             return calibrator.compute_data()
 
 
+def _fitting(images: Iterable[NDArray[np.float32]], manifest: Manifest) -> Iterator[NDArray[np.float32]]:
+    """The same, each looked at. Raises QuantizeError."""
+    wanted = input_shape(manifest, 1)
+    for image in images:
+        if image.shape != wanted:
+            raise QuantizeError(
+                f"calibration with an image of shape {image.shape}, but the model takes {wanted}; "
+                "encode frames for this very model"
+            )
+        yield image
+
+
 class _Reader:
     """One chunk of images in the shape that onnxruntime's calibrators ask for."""
 
@@ -116,7 +129,7 @@ class _Reader:
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         """The next input, None at the end."""
         image = next(self._images, None)
-        return None if image is None else {"image": image}
+        return None if image is None else {INPUT: image}
 
 
 def _readers(images: Iterable[NDArray[np.float32]]) -> Iterator[_Reader]:

@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from real_builder import build_for_real
 from untrained_model import MANIFEST
 
 from convert import graph, halve
@@ -53,6 +54,11 @@ def test_weights_of_the_body_are_half_and_all_others_are_not(untrained: Path, ha
 
 def test_onnx_itself_finds_all_types_right(halved: Path) -> None:
     onnx.checker.check_model(onnx.load(halved), full_check=True)
+
+
+def test_nvidias_builder_takes_it(halved: Path, tmp_path: Path) -> None:
+    assert build_for_real(halved, tmp_path).precision == "fp16"
+    assert (tmp_path / "half.engine").stat().st_size > 1_000_000
 
 
 def test_a_weight_too_large_is_named(untrained: Path, tmp_path: Path) -> None:

@@ -6,12 +6,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnxruntime.quantization import quantize_static
+from real_builder import build_for_real, real_builder
 from untrained_model import MANIFEST
 
 from convert import graph, quantize, sensitivity
 from convert.quantize import QuantizeError, QuantizeSettings
 from edge import engine
-from edge.engine import EngineError
+from edge.engine_build import EngineBuildError
+from edge.inference import INPUT
 
 Quantised = Callable[[QuantizeSettings], Path]
 
@@ -65,6 +68,33 @@ def test_tensorrt_gets_symmetric_int8_and_no_quantised_bias(int8: Path) -> None:
     assert all(stored[node.input[0]].dtype == np.int8 for node in weights)
 
 
+def test_nvidias_builder_takes_it(int8: Path, tmp_path: Path) -> None:
+    assert build_for_real(int8, tmp_path).precision == "int8"
+    assert (tmp_path / "int8.engine").stat().st_size > 1_000_000
+
+
+class Reader:
+    """Calibration data in the shape that onnxruntime asks for."""
+
+    def __init__(self) -> None:
+        self._images = iter(images())
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        image = next(self._images, None)
+        return None if image is None else {INPUT: image}
+
+
+def test_nvidias_builder_refuses_onnx_runtimes_own_options(untrained: Path, tmp_path: Path) -> None:
+    """They quantise the biases, to int32."""
+    real_builder()
+    path = tmp_path / "default.onnx"
+    quantize_static(untrained, path, Reader())
+    _, manifest = quantize.open_model(untrained)
+    quantize.write(onnx.load(path), quantize.described(manifest, QuantizeSettings("minmax")), path)
+    with pytest.raises(EngineBuildError, match=r"refuses it: operator DequantizeLinear of layer \S+bias\S+: .*Int32"):
+        build_for_real(path, tmp_path)
+
+
 def test_the_cpu_flavour_is_unsigned_with_weights_in_seven_bits(untrained: Path, tmp_path: Path) -> None:
     output = tmp_path / "cpu.onnx"
     quantize.quantize(untrained, output, images(), QuantizeSettings("minmax", "cpu"))
@@ -84,7 +114,7 @@ def test_every_method_answers_nearly_as_before(method: quantize.Method, untraine
     assert found.precision == "int8"
     assert found.training["quantisation"] == {"method": method, "target": "tensorrt", "keep": []}
     assert "scores" not in found.training  # those of another file
-    exact, rounded = (engine.load(path, threads=1).infer({"image": images()[0]}) for path in (untrained, output))
+    exact, rounded = (engine.load(path, threads=1).infer({INPUT: images()[0]}) for path in (untrained, output))
     assert np.abs(exact["scores"] - rounded["scores"]).mean() < 0.05
     assert output.stat().st_size < 0.35 * untrained.stat().st_size
 
@@ -152,7 +182,9 @@ def test_what_is_no_fp32_model_is_refused(untrained: Path, int8: Path, tmp_path:
 
 
 def test_images_of_another_shape_are_refused(untrained: Path, tmp_path: Path) -> None:
-    with pytest.raises((EngineError, QuantizeError), match="calibration"):
+    with pytest.raises(
+        QuantizeError, match=r"calibration with an image of shape \(1, 3, 64, 96\), but the model takes \(1, 6"
+    ):
         quantize.quantize(untrained, tmp_path / "x.onnx", [np.zeros((1, 3, 64, 96), np.float32)], QuantizeSettings())
 
 
