@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from convert.comparison import Agreement, agreement, unmatched
 from edge import pipeline
 from edge.events import Event
-from edge.inference import Engine
+from edge.inference import INPUT, Engine
 from edge.pipeline import PipelineSettings
 from edge.video_file import read_file
 from train.annotations import DataSet
@@ -77,7 +77,7 @@ def check(exact: tuple[Path, Engine], converted: tuple[Path, Engine], material: 
     """Compare two models, each its file and the engine that runs it. Raises CheckError and what videos raise."""
     _alike(exact, converted)
     first, second = exact[1], converted[1]
-    pairs = ((first.infer({"image": image}), second.infer({"image": image})) for image in material.images)
+    pairs = ((first.infer({INPUT: image}), second.infer({INPUT: image})) for image in material.images)
     found = agreement(pairs)
     events = [_beginnings(engine, material.videos) for engine in (first, second)]
     missed, invented = (
@@ -118,7 +118,7 @@ def latencies(first: Engine, second: Engine, image: Input) -> tuple[tuple[Latenc
     """Both engines in turns, call by call, so that what else the machine does falls on both alike."""
     rows = []
     for batch in BATCHES:
-        inputs = {"image": np.repeat(image, batch, axis=0)}
+        inputs = {INPUT: np.repeat(image, batch, axis=0)}
         times = np.array([[_seconds(engine, inputs) for engine in (first, second)] for _ in range(WARM_UP + ROUNDS)])
         p50, p95, p99 = 1000 * np.percentile(times[WARM_UP:], (50, 95, 99), axis=0)
         one, other = (Latency(batch, float(p50[i]), float(p95[i]), float(p99[i])) for i in (0, 1))

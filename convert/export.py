@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edge import engine as engines
 from edge import manifest as manifests
-from edge.inference import OUTPUTS, Engine
+from edge.inference import INPUT, OUTPUTS, Engine, input_shape
 from edge.manifest import Manifest
 from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint
@@ -78,7 +78,7 @@ def _write_graph(checkpoint: Checkpoint, path: Path) -> None:
     """The decoder as ONNX with a dynamic batch, batch norms folded."""
     manifest = checkpoint.manifest
     decoder = Decoder(checkpoints.detector(checkpoint), manifest.top_k).eval()
-    image = torch.zeros(1, manifest.channels, manifest.height, manifest.width)
+    image = torch.zeros(input_shape(manifest, 1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the exporter that needs no further package
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # sizes become constants
@@ -86,9 +86,9 @@ def _write_graph(checkpoint: Checkpoint, path: Path) -> None:
             decoder,
             (image,),
             path,
-            input_names=["image"],
+            input_names=[INPUT],
             output_names=list(OUTPUTS),
-            dynamic_axes={name: {0: "batch"} for name in ("image", *OUTPUTS)},
+            dynamic_axes={name: {0: "batch"} for name in (INPUT, *OUTPUTS)},
             opset_version=OPSET,
             dynamo=False,
         )
@@ -96,10 +96,9 @@ def _write_graph(checkpoint: Checkpoint, path: Path) -> None:
 
 def _compare(reference: Engine, exported: Engine) -> None:
     """Raise ExportError unless both see the same in two images of noise."""
-    manifest = reference.manifest
-    shape = (2, manifest.channels, manifest.height, manifest.width)
+    shape = input_shape(reference.manifest, 2)
     image = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    expected, got = reference.infer({"image": image}), exported.infer({"image": image})
+    expected, got = reference.infer({INPUT: image}), exported.infer({INPUT: image})
     scores = float(np.abs(expected["scores"] - got["scores"]).max())
     boxes = max(_farthest(_rows(expected, i), _rows(got, i)) for i in range(len(image)))
     if not (scores <= SCORE_TOLERANCE and boxes <= BOX_TOLERANCE):  # so that nan is refused too

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from convert import graph
 from convert.quantize import QuantizeSettings, kept_always, with_ranges
+from edge.inference import INPUT
 
 
 @dataclass(frozen=True)
@@ -59,5 +60,5 @@ def _heads(
     del opened.graph.output[:]
     opened.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in heads)
     session = onnxruntime.InferenceSession(opened.SerializeToString(), providers=["CPUExecutionProvider"])
-    runs = [session.run(list(heads), {"image": image}) for image in images]
+    runs = [session.run(list(heads), {INPUT: image}) for image in images]
     return [np.concatenate([run[i] for run in runs]) for i in range(len(heads))]

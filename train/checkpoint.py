@@ -15,7 +15,7 @@ from torch import Tensor
 
 from edge import manifest as manifests
 from edge.engine import sha256_of
-from edge.inference import OUTPUTS, Engine
+from edge.inference import INPUT, OUTPUTS, Engine
 from edge.manifest import Manifest, ManifestError
 from train.model import Decoder, Detector
 
@@ -112,7 +112,7 @@ def engine(path: Path) -> Engine:
 
     def infer(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         with torch.inference_mode():
-            outputs = decoder(torch.from_numpy(np.ascontiguousarray(inputs["image"])))
+            outputs = decoder(torch.from_numpy(np.ascontiguousarray(inputs[INPUT])))
         return {name: value.numpy() for name, value in zip(OUTPUTS, outputs, strict=True)}
 
     return Engine(infer, checkpoint.manifest, sha256_of(path), f"torch {torch.__version__}")
