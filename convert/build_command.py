@@ -1,4 +1,7 @@
-"""`korsal-convert build`: an engine on this device, or what another device would build. Needs TensorRT alone."""
+"""`korsal-convert build`: an engine on this device, or what another device would build.
+
+Needs TensorRT alone, but for `--backend torch2trt`.
+"""
 
 import argparse
 import sys
@@ -6,22 +9,28 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from convert import build
-from edge import tensorrt_engine
+from edge import engine_build, tensorrt_engine
 from edge.build_plan import DEFAULT_WORKSPACE, PRECISIONS, BuildOptions, PlanError
 from edge.cuda_runtime import CudaError
 from edge.engine import EngineError
 from edge.engine_build import EngineBuildError
 
+BACKENDS = ("tensorrt", "torch2trt")
 MEBIBYTE = 1 << 20
 
 
 def main(given: Sequence[str]) -> int:
     """The command line behind `build`; returns the exit status."""
-    options = _parser().parse_args(given)
+    parser = _parser()
+    options = parser.parse_args(given)
+    if misfit := _misfit(options):
+        parser.error(misfit)
     output = options.output or options.model.with_suffix(".engine")
     wanted = BuildOptions(options.precision, options.max_batch, options.workspace * MEBIBYTE)
     try:
-        if options.dry_run is not None:
+        if options.backend == "torch2trt":
+            _through_torch2trt(options, output, wanted)
+        elif options.dry_run is not None:
             print(build.dry_run(options.model, output, wanted, options.dry_run))
         else:
             trt, cuda = tensorrt_engine.bindings()
@@ -35,6 +44,44 @@ def main(given: Sequence[str]) -> int:
     return 0
 
 
+def _misfit(options: argparse.Namespace) -> str:
+    """What was given that the backend has no use for, in words."""
+    if options.backend == "torch2trt" and (options.dry_run or options.timing_cache):
+        return "--dry-run and --timing-cache are for --backend tensorrt"
+    if options.backend == "tensorrt" and (options.calibrate or options.frames):
+        return "--calibrate and --frames are for --backend torch2trt; korsal-convert quantize calibrates an ONNX"
+    return ""
+
+
+def _through_torch2trt(options: argparse.Namespace, output: Path, wanted: BuildOptions) -> None:
+    """Raises EngineBuildError. Nothing else of this command needs torch."""
+    trt, cuda = tensorrt_engine.bindings()
+    try:
+        from convert import calibration, torch2trt_build
+        from edge.video_file import CaptureError
+        from train.checkpoint import CheckpointError
+    except ImportError as error:
+        raise EngineBuildError(
+            f"torch2trt needs torch and onnx ({error}); install them, torch as NVIDIA makes it for this JetPack, "
+            "or use --backend tensorrt, which builds an ONNX of korsal-convert"
+        ) from error
+    backend = torch2trt_build.installed(trt)
+    platform = engine_build.platform_of(trt, cuda.device())
+    frames = options.frames or calibration.USUAL
+    try:
+        torch2trt_build.build(
+            options.model,
+            output,
+            wanted,
+            lambda manifest: calibration.inputs(calibration.videos(options.calibrate), manifest, frames),
+            backend,
+            platform,
+            _say,
+        )
+    except (calibration.CalibrationError, CaptureError, CheckpointError) as error:
+        raise EngineBuildError(str(error)) from error
+
+
 def _say(sentence: str) -> None:
     print(sentence, flush=True)
 
@@ -42,12 +89,15 @@ def _say(sentence: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="korsal-convert build", description="ONNX → TensorRT engine, on this device.")
     add = parser.add_argument
-    add("model", type=Path, help=".onnx of korsal-convert")
+    add("model", type=Path, help=".onnx of korsal-convert; for torch2trt .pt of korsal-train")
     add("-o", "--output", type=Path, help="default: beside the model, with the suffix .engine")
     add("--precision", choices=PRECISIONS, help="default: that of the file")
     add("--max-batch", type=_count, default=1, help="images at once: as many as there are cameras")
     add("--workspace", type=_count, default=DEFAULT_WORKSPACE // MEBIBYTE, metavar="MIB", help="of GPU memory")
     add("--timing-cache", type=Path, metavar="FILE", help="read and written, shortens the next build")
+    add("--backend", choices=BACKENDS, default=BACKENDS[0], help="torch2trt: NVIDIA's converter from torch, up to 10")
+    add("--calibrate", type=Path, nargs="+", default=[], metavar="VIDEO", help="for INT8 through torch2trt")
+    add("--frames", type=_count, help="of these videos, in all; default: 128")
     add("--dry-run", metavar="VERSION", help="only say what this TensorRT ('10.3') or 'JetPack 6.2' would do")
     return parser
 

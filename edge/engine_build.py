@@ -6,6 +6,7 @@ calls that all of them have are made, but for what is asked by feature.
 
 import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -28,7 +29,7 @@ from edge.build_plan import (
 from edge.build_progress import Progress, monitor
 from edge.cuda_runtime import Device
 from edge.engine_record import EngineRecord
-from edge.inference import OUTPUTS
+from edge.inference import INPUT, OUTPUTS, input_shape
 from edge.manifest import Manifest, ManifestError
 from edge.onnx_metadata import OnnxMetadataError
 from edge.tensorrt_log import Log
@@ -36,7 +37,6 @@ from edge.tensorrt_log import Log
 log = logging.getLogger(__name__)
 
 L4T_RELEASE = Path("/etc/nv_tegra_release")
-INPUT = "image"
 MEMORY_WORDS = ("memory", "alloc")
 MEMORY_CURE = "end other programs that use the GPU, or build with a smaller workspace or batch"
 GPU_CURE = "see that the NVIDIA driver is loaded and that this user is in the group `video`, or build on the Jetson"
@@ -62,15 +62,12 @@ def build(
     of every step, where TensorRT tells it (since 10); what it raises ends the build and comes through.
     """
     content, manifest = read_model(onnx)
-    options = options or BuildOptions()
+    options = BuildOptions() if options is None else options
     plan = plan_for(onnx, manifest, str(trt.__version__), options.precision, _members(trt))
-    try:
-        partial = engine_files.reserve(target)
-    except OSError as error:
-        raise _unwritable(target, error) from error
-    try:
+
+    def make() -> tuple[bytes, EngineRecord]:
         serialized = _Job(trt, onnx, plan, options).run(content, manifest, timing_cache, progress)
-        record = EngineRecord(
+        return serialized, EngineRecord(
             replace(manifest, precision=plan.precision),
             plan.precision,
             platform or platform_of(trt, None),
@@ -78,6 +75,21 @@ def build(
             hashlib.sha256(content).hexdigest(),
             hashlib.sha256(serialized).hexdigest(),
         )
+
+    return store(target, make)
+
+
+def store(target: Path, make: Callable[[], tuple[bytes, EngineRecord]]) -> EngineRecord:
+    """Write what `make` builds, an engine and its record, to `target`. Raises EngineBuildError and what `make` raises.
+
+    Whether the place can be written shows before the long build; what lies there stays until both are whole.
+    """
+    try:
+        partial = engine_files.reserve(target)
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    try:
+        serialized, record = make()
         engine_files.write(serialized, record, partial, target)
     except OSError as error:
         raise _unwritable(target, error) from error
@@ -201,7 +213,7 @@ class _Job:
 
     def _check(self, network: Any, manifest: Manifest) -> None:
         """The network must be what its manifest says."""
-        wanted = {INPUT: (manifest.channels, manifest.height, manifest.width)}
+        wanted = {INPUT: input_shape(manifest, 1)[1:]}
         tensors = [network.get_input(index) for index in range(network.num_inputs)]
         inputs = {tensor.name: tuple(tensor.shape)[1:] for tensor in tensors}
         outputs = [network.get_output(index).name for index in range(network.num_outputs)]
@@ -221,13 +233,13 @@ class _Job:
         if self._options.target:
             self._aim(config)
         if network.get_input(0).shape[0] == -1:
-            self._add_profile(builder, config, (manifest.channels, manifest.height, manifest.width))
+            self._add_profile(builder, config, manifest)
         return config
 
-    def _add_profile(self, builder: Any, config: Any, image: tuple[int, int, int]) -> None:
+    def _add_profile(self, builder: Any, config: Any, manifest: Manifest) -> None:
         """Batches from 1 to the largest, tuned for the largest: smaller ones have time to spare."""
         profile = builder.create_optimization_profile()
-        smallest, largest = (1, *image), (self._options.max_batch, *image)
+        smallest, largest = (input_shape(manifest, batch) for batch in (1, self._options.max_batch))
         profile.set_shape(INPUT, smallest, largest, largest)
         if config.add_optimization_profile(profile) < 0:
             self._fail(f"refuses batches of 1 to {self._options.max_batch}", "build for another --max-batch")
