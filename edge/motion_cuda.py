@@ -99,6 +99,7 @@ class MotionCuda:
         """`cuda`: what `usable` gives; `frame_size`: (width, height) of the camera. Raises MotionCudaError."""
         _check(target, manifest)
         self._cuda, self._manifest = cuda, manifest
+        self._target = target  # whose memory must stay
         self._shape = (frame_size[1], frame_size[0], 3)
         try:
             self._allocate(target.image_address, target.stream, frame_size)
