@@ -71,7 +71,7 @@ def test_steps_by_themselves(checkpoint: Path, data: Path, tmp_path: Path, capsy
     videos = ["--calibrate", str(data / "videos"), "--frames", "16"]
     assert main(["export", str(checkpoint), "-o", exact]) == 0
     assert main(["quantize", exact, "-o", int8, "--method", "minmax", *videos]) == 0
-    assert "b.onnx: int8, 3" in capsys.readouterr().out
+    assert "b.onnx: int8, 2" in capsys.readouterr().out
     assert main(["check", exact, int8, *videos, *accuracy(data), "--max-map-drop", "100"]) == 0
     assert "lost: " in capsys.readouterr().out
     assert main(["check", exact, int8, *videos, *accuracy(data), "--max-map-drop", "-101"]) == 1

@@ -128,7 +128,7 @@ def test_a_moved_checkout_gets_a_new_environment(checkout: Path) -> None:
 def test_the_tests_install_everything_and_get_their_arguments(checkout: Path) -> None:
     status, said = install(checkout, "--test", "-k", "linker")
     assert status == 0, said
-    assert calls(checkout)[1].endswith("-e .[cpu,demo,train,dev]")
+    assert calls(checkout)[1].endswith("-e .[cpu,demo,train,dev,rtx]")
     assert calls(checkout)[2:] == ["check ", "test -k linker"]
 
 
