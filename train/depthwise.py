@@ -1,6 +1,6 @@
 """A depthwise convolution whose backward pass is quick on CPUs.
 
-PyTorch hands depthwise convolutions to oneDNN, which has no fast bfloat16 kernel for three of their gradients and
+PyTorch hands depthwise convolutions to oneDNN, which has no fast bfloat16 kernel for two of their gradients and
 falls back to reference code: for the input where the stride is 2, for the weight where the kernel is 5×5. Those took
 half of a training step. Here the first is an ordinary convolution of the gradient with zeros between its pixels, the
 second is computed in float32; both stay what they were but for rounding. `python -m benchmarks.training` compares.
