@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from edge import open_events
+
 log = logging.getLogger(__name__)
 
 VERSION = 1  # of the table, in the file's user_version
@@ -26,8 +28,10 @@ CREATE INDEX IF NOT EXISTS by_event ON messages (event_id);
 CREATE INDEX IF NOT EXISTS by_type ON messages (type, id);
 CREATE INDEX IF NOT EXISTS by_expiry ON messages (expires);
 """
+INSERT = "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 Result = TypeVar("Result")
+StoredRow = tuple[int, str, bytes, str, int, str, float]  # id, then as Message has it
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ class Outbox:
         first = self._next_id
         self._next_id += len(messages)
         rows = [(first + i, m.topic, m.payload, m.event_id, m.seq, m.type, m.expires) for i, m in enumerate(messages)]
-        self._run(lambda database: _insert(database, rows))
+        self._run(lambda database: _store(database, rows))
         self._rows += len(messages)
         self._size += sum(len(message.payload) for message in messages)
         self.expire(now)
@@ -108,6 +112,14 @@ class Outbox:
     def expire(self, now: float) -> None:
         """Drop and count what is too old at `now` (unix time, s)."""
         self._lost["expired"] += self._delete([("expires <= ?", (now,))])
+
+    def open_events(self) -> tuple[Message, ...]:
+        """The last stored step of every event that has no end yet: after a crash, those that it left open."""
+        return tuple(Message(*row) for row in self._run(open_events.read))
+
+    def forget_open(self, event_ids: Sequence[str]) -> None:
+        """Take events for ended whose end cannot be told."""
+        self._run(lambda database: open_events.forget(database, event_ids))
 
     def statistics(self) -> OutboxStatistics:
         """How full it is and what was lost."""
@@ -211,7 +223,7 @@ def _connect(path: Path | None) -> sqlite3.Connection:
     try:
         if path is not None:
             _check(database)
-        database.executescript(TABLE)
+        database.executescript(TABLE + open_events.TABLE)
         database.execute(f"PRAGMA user_version = {VERSION}")
         database.commit()
     except sqlite3.Error:
@@ -238,14 +250,19 @@ def _copy(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
     try:
         source.rollback()
         rows = source.execute("SELECT id, topic, payload, event_id, seq, type, expires FROM messages").fetchall()
+        unended = open_events.read(source)
     except sqlite3.DatabaseError:
         return
-    _insert(target, rows)
+    with target:
+        target.executemany(INSERT, rows)
+        open_events.follow(target, unended)
 
 
-def _insert(database: sqlite3.Connection, rows: Sequence[tuple[object, ...]]) -> None:
+def _store(database: sqlite3.Connection, rows: Sequence[StoredRow]) -> None:
+    """Store messages, and what they say of the events they belong to, in one transaction."""
     with database:
-        database.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        database.executemany(INSERT, rows)
+        open_events.follow(database, (row[1:] for row in rows))
 
 
 def _pending(
