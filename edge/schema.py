@@ -84,6 +84,7 @@ class Model(Table):
     precision: Precision | None = BuildOptions.precision
     max_batch: Annotated[int, Field(ge=1, le=256)] = BuildOptions.max_batch
     workspace: Annotated[int, Field(ge=1, le=1_048_576)] = DEFAULT_WORKSPACE >> 20
+    preprocessing: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(ge=0, le=256)] = 2
     providers: tuple[Line, ...] = ()
 
