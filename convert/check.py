@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from edge import pipeline
 from edge.events import Event
 from edge.inference import INPUT, Engine
 from edge.pipeline import PipelineSettings
+from edge.tensorrt_engine import LoadedEngine
 from edge.video_file import read_file
 from train.annotations import DataSet
 from train.evaluate import Run, score
 from train.report import Report
+from train.runtimes import open_model
 
 ROUNDS = 60  # calls that are timed for each batch size
 WARM_UP = 5
@@ -28,6 +31,24 @@ Input = NDArray[np.float32]
 
 class CheckError(Exception):
     """Two models that cannot be compared."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """One of the two: its file, and what runs it."""
+
+    path: Path
+    opened: LoadedEngine
+
+    @property
+    def engine(self) -> Engine:
+        """What answers."""
+        return self.opened.engine
+
+    def takes(self, batch: int) -> bool:
+        """True for a batch that it can be given: TensorRT's engines are built for some."""
+        runner = self.opened.runner
+        return runner is None or runner.batches[0] <= batch <= runner.batches[1]
 
 
 @dataclass(frozen=True)
@@ -65,38 +86,57 @@ class Checked:
 
 @dataclass(frozen=True)
 class Material:
-    """What to check on: network inputs (1, C, h, w), videos for events, annotated videos for accuracy if any."""
+    """What to check on: network inputs (1, C, h, w), videos for events, annotated videos for accuracy if any.
+
+    `exact`: the scores of the exact model, where they are known already.
+    """
 
     images: tuple[Input, ...] = field(repr=False)
     videos: tuple[Path, ...]
     data: DataSet | None = None
     run: Run | None = None
+    exact: Report | None = None
 
 
-def check(exact: tuple[Path, Engine], converted: tuple[Path, Engine], material: Material) -> Checked:
-    """Compare two models, each its file and the engine that runs it. Raises CheckError and what videos raise."""
+def check_files(exact: Path, converted: Path, material: Material) -> Checked:
+    """As `check`, for two files. Raises also what `open_model` raises."""
+    with ExitStack() as owned:
+        models = []
+        for path in (exact, converted):
+            models.append(Model(path, open_model(path, threads=1)))
+            owned.callback(models[-1].opened.close)
+        return check(models[0], models[1], material)
+
+
+def check(exact: Model, converted: Model, material: Material) -> Checked:
+    """Compare two models. Raises CheckError and what engines and videos raise."""
     _alike(exact, converted)
-    first, second = exact[1], converted[1]
+    first, second = exact.engine, converted.engine
     pairs = ((first.infer({INPUT: image}), second.infer({INPUT: image})) for image in material.images)
     found = agreement(pairs)
     events = [_beginnings(engine, material.videos) for engine in (first, second)]
     missed, invented = (
         sum(len(unmatched(a, b)) for a, b in zip(*order, strict=True)) for order in (events, events[::-1])
     )
-    accuracy = None
-    if material.data is not None and material.run is not None:
-        reports = [score(path, material.data, material.run) for path in (exact[0], converted[0])]
-        accuracy = (reports[0], reports[1])
     counts = (sum(map(len, events[0])), missed, invented)
-    return Checked(found, counts, latencies(first, second, material.images[0]), accuracy)
+    batches = [batch for batch in BATCHES if exact.takes(batch) and converted.takes(batch)]
+    latency = latencies(first, second, material.images[0], batches)
+    return Checked(found, counts, latency, _accuracy(exact, converted, material))
 
 
-def _alike(exact: tuple[Path, Engine], converted: tuple[Path, Engine]) -> None:
-    one, other = exact[1].manifest, converted[1].manifest
+def _accuracy(exact: Model, converted: Model, material: Material) -> tuple[Report, Report] | None:
+    if material.data is None or material.run is None:
+        return None
+    known = material.exact or score(exact.path, material.data, material.run)
+    return known, score(converted.path, material.data, material.run)
+
+
+def _alike(exact: Model, converted: Model) -> None:
+    one, other = exact.engine.manifest, converted.engine.manifest
     for name in ("labels", "height", "width", "motion", "mean", "std", "stride", "top_k"):
         if getattr(one, name) != getattr(other, name):
             raise CheckError(
-                f"{converted[0]}: its {name} is {getattr(other, name)}, that of {exact[0]} {getattr(one, name)}; "
+                f"{converted.path}: its {name} is {getattr(other, name)}, that of {exact.path} {getattr(one, name)}; "
                 "compare a model with the one it was made from"
             )
 
@@ -114,10 +154,12 @@ def _beginnings(engine: Engine, videos: Sequence[Path]) -> list[list[Event]]:
     return begun
 
 
-def latencies(first: Engine, second: Engine, image: Input) -> tuple[tuple[Latency, Latency], ...]:
+def latencies(
+    first: Engine, second: Engine, image: Input, batches: Sequence[int]
+) -> tuple[tuple[Latency, Latency], ...]:
     """Both engines in turns, call by call, so that what else the machine does falls on both alike."""
     rows = []
-    for batch in BATCHES:
+    for batch in batches:
         inputs = {INPUT: np.repeat(image, batch, axis=0)}
         times = np.array([[_seconds(engine, inputs) for engine in (first, second)] for _ in range(WARM_UP + ROUNDS)])
         p50, p95, p99 = 1000 * np.percentile(times[WARM_UP:], (50, 95, 99), axis=0)
@@ -151,6 +193,9 @@ def _of_latency(checked: Checked, names: tuple[str, str]) -> Iterable[str]:
     for pair in checked.latency:
         for name, one in zip(names, pair, strict=True):
             yield f"{one.batch:5}  {name:<24}{one.p50:8.2f}{one.p95:8.2f}{one.p99:8.2f}{one.throughput:10.1f}"
+    timed = [pair[0].batch for pair in checked.latency]
+    if left := [str(batch) for batch in BATCHES if batch not in timed]:
+        yield f"batches of {', '.join(left)}: not timed, the engine takes none; build it with --max-batch {left[-1]}"
 
 
 def _of_accuracy(checked: Checked, names: tuple[str, str]) -> Iterable[str]:

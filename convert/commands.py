@@ -8,7 +8,7 @@ from typing import get_args
 
 from convert import calibration, conversion, export, halve, quantize, sensitivity
 from convert.calibration import CalibrationError
-from convert.check import CheckError, Material, as_text, check
+from convert.check import CheckError, Material, as_text, check_files
 from convert.conversion import EVENT_VIDEOS, Precision, Wish
 from convert.export import ExportError
 from convert.quantize import Method, QuantizeError, QuantizeSettings, Target
@@ -16,7 +16,8 @@ from edge.engine import EngineError
 from edge.video_file import CaptureError
 from train.annotations import AnnotationError, DataSet, load_ucf24
 from train.checkpoint import CheckpointError
-from train.evaluate import EvaluationError, Run, Split, check_labels, check_videos, count, of_split, open_model, thinned
+from train.evaluate import EvaluationError, Run, Split, check_labels, check_videos, count, of_split, thinned
+from train.runtimes import ModelError, open_model
 
 ERRORS = (
     AnnotationError,
@@ -27,6 +28,7 @@ ERRORS = (
     EngineError,
     EvaluationError,
     ExportError,
+    ModelError,
     QuantizeError,
 )
 Command = Callable[[argparse.Namespace], int]
@@ -89,10 +91,10 @@ def _quantize(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     data, run = _accuracy(options, options.model)
-    models = [(path, open_model(path, 1)) for path in (options.model, options.converted)]
     files = calibration.videos(options.calibrate)
-    images = tuple(calibration.inputs(files, models[0][1].manifest, options.frames))
-    checked = check(models[0], models[1], Material(images, files[:EVENT_VIDEOS], data, run))
+    with open_model(options.model, 1) as engine:
+        images = tuple(calibration.inputs(files, engine.manifest, options.frames))
+    checked = check_files(options.model, options.converted, Material(images, files[:EVENT_VIDEOS], data, run))
     print(as_text(checked, (options.model.name, options.converted.name)))
     if checked.lost > options.max_map_drop:
         print(f"korsal-convert: {options.converted} loses more than {options.max_map_drop:g} points", file=sys.stderr)
@@ -105,7 +107,8 @@ def _accuracy(options: argparse.Namespace, model: Path) -> tuple[DataSet | None,
     if options.data is None:
         return None, None
     data = load_ucf24(options.data)
-    check_labels(open_model(model, 1).manifest.labels, data.labels, model)
+    with open_model(model, 1) as engine:
+        check_labels(engine.manifest.labels, data.labels, model)
     chosen = thinned(of_split(data, options.split), options.limit)
     check_videos(data, chosen)
     return data, Run(chosen, jobs=options.jobs)

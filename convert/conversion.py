@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from convert import calibration, export, halve, quantize, sensitivity
-from convert.check import Checked, Material, as_text, check
+from convert.check import Checked, Material, as_text, check_files
 from convert.quantize import QuantizeSettings
-from edge import engine as engines
 from train.annotations import DataSet
 from train.evaluate import Run
 
@@ -99,7 +98,6 @@ def _fp16(wish: Wish, source: Path, material: Material, tell: Tell) -> Path:
 
 
 def _checked(source: Path, target: Path, material: Material, tell: Tell) -> Checked:
-    models = [(path, engines.load(path, 1)) for path in (source, target)]
-    checked = check(models[0], models[1], material)
+    checked = check_files(source, target, material)
     tell(as_text(checked, (source.name, target.name)))
     return checked

@@ -5,14 +5,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import fake_device
 import numpy as np
 import pytest
+from fake_gpu import FakeGpu
+from spot_model import SIDE, write_spot_film, write_spot_model
 from tiny_videos import picture, write_video
 
-from convert.check import BATCHES, CheckError, Material, as_text, check
+from convert.__main__ import main
+from convert.check import BATCHES, CheckError, Material, Model, as_text, check, check_files
+from edge import engine_build
+from edge.build_plan import BuildOptions
 from edge.inference import Engine
 from edge.manifest import Manifest
 from edge.motion import MotionSettings
+from edge.tensorrt_engine import LoadedEngine
 
 MANIFEST = Manifest("tiny", ("Run", "Jump"), 64, 96, MotionSettings("none"), top_k=1)
 IMAGES = tuple(np.zeros((1, 3, 64, 96), np.float32) for _ in range(3))
@@ -41,8 +48,8 @@ def material(tmp_path: Path) -> Material:
     return Material(IMAGES, (video,))
 
 
-def named(engine: Engine, name: str = "m.onnx") -> tuple[Path, Engine]:
-    return Path(name), engine
+def named(engine: Engine, name: str = "m.onnx") -> Model:
+    return Model(Path(name), LoadedEngine(engine, None))
 
 
 def test_the_same_model_differs_by_nothing(material: Material) -> None:
@@ -87,3 +94,38 @@ def test_models_of_different_things_are_refused(change: Change, said: str, mater
         check(named(sees(0.9)), named(other, "other.onnx"), material)
     assert str(told.value).startswith(f"other.onnx: {said}")
     assert "compare a model with the one it was made from" in str(told.value)
+
+
+@pytest.fixture
+def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[FakeGpu, Path, Path]:
+    """A GPU, an ONNX, and the engine of it for one or two images."""
+    onnx = write_spot_model(tmp_path / "spot.onnx")
+    gpu = fake_device.use(fake_device.gpu_of(onnx), monkeypatch)
+    platform = engine_build.platform_of(gpu.trt, gpu.cuda.device())
+    engine_build.build(gpu.trt, onnx, tmp_path / "spot.engine", BuildOptions(max_batch=2), platform)
+    return gpu, onnx, tmp_path / "spot.engine"
+
+
+def test_an_engine_beside_its_onnx(built: tuple[FakeGpu, Path, Path], tmp_path: Path) -> None:
+    gpu, onnx, engine = built
+    film = write_spot_film(tmp_path / "film.avi")
+    found = check_files(onnx, engine, Material((np.zeros((1, 6, SIDE, SIDE), np.float32),), (film,)))
+    assert found.events == (1, 0, 0)
+    assert [pair[1].batch for pair in found.latency] == [1, 2]
+    assert "batches of 4, 8: not timed, the engine takes none; build it with --max-batch 8" in as_text(
+        found, ("onnx", "engine")
+    )
+    assert gpu.runtime.leaks == 0
+
+
+def test_the_command_takes_an_engine(
+    built: tuple[FakeGpu, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gpu, onnx, engine = built
+    film = write_spot_film(tmp_path / "film.avi")
+    assert main(["check", str(onnx), str(engine), "--calibrate", str(film), "--frames", "16"]) == 0
+    assert "1 events begin: 0 missed, 0 invented" in capsys.readouterr().out
+    gpu.runtime.fail("cudaStreamSynchronize", "cudaErrorIllegalAddress")
+    assert main(["check", str(onnx), str(engine), "--calibrate", str(film), "--frames", "16"]) == 1
+    assert "spot.engine: cudaStreamSynchronize: cudaErrorIllegalAddress; start anew" in capsys.readouterr().err
+    assert gpu.runtime.leaks == 0

@@ -2,17 +2,21 @@
 
 import json
 import pickle
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
+import fake_device
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge import engine_build
 from edge import manifest as manifests
+from edge.build_plan import BuildOptions
 from edge.inference import Engine
 from edge.manifest import Manifest
 from edge.motion import MotionSettings
@@ -217,6 +221,49 @@ def test_a_checkpoint_is_run_by_torch(data: Path, tmp_path: Path, capsys: pytest
     checkpoint.save(checkpoint.Checkpoint(MANIFEST, weights, {}), tmp_path / "untrained.pt")
     assert main([str(tmp_path / "untrained.pt"), "--data", str(data), "--limit", "1", "--jobs", "1"]) == 0
     assert "1 of 2 videos" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("jobs", [None, "2"])
+def test_an_engine_is_run_by_tensorrt(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: str | None
+) -> None:
+    """In one process, where nothing else is asked for; else each process opens its own, and closes it."""
+    model, out = write_model(tmp_path / "tiny.onnx"), tmp_path / "scores.json"
+    gpu = fake_device.use(fake_device.gpu_of(model), monkeypatch)
+    installed = fake_device.install(tmp_path / "installed", model)
+    monkeypatch.syspath_prepend(installed)
+    platform = engine_build.platform_of(gpu.trt, gpu.cuda.device())
+    engine_build.build(gpu.trt, model, tmp_path / "tiny.engine", BuildOptions(), platform)
+    options = ["--data", str(data), "--json", str(out), *(["--jobs", jobs] if jobs else [])]
+    assert main([str(tmp_path / "tiny.engine"), *options]) == 0
+    content = json.loads(out.read_text())
+    assert content["frame_map"]["0.5"] == pytest.approx(50 * 16 / 48, abs=0.01)  # as the ONNX
+    assert content["protocol"]["model"]["runtime"] == "tensorrt 10.3.0 fp32"
+    assert gpu.runtime.leaks == 0
+    assert [file.read_text() for file in installed.glob("leaks-*")] == ["0"] * (2 if jobs else 0)
+
+
+def test_an_engine_without_tensorrt(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    plan, damaged = tmp_path / "plan", tmp_path / "damaged.engine"
+    plan.write_bytes(b"ftrt" + bytes(60))
+    damaged.write_bytes(b"\0\0rt" + bytes(60))
+    for path in (plan, damaged):
+        said = complaint(capsys, path, "--data", data)
+        assert "is a TensorRT engine, but TensorRT's Python bindings cannot be loaded" in said
+        assert "or give the ONNX that it was built from" in said
+
+
+def test_a_damaged_engine(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_device.use(fake_device.gpu_of(write_model(tmp_path / "tiny.onnx")), monkeypatch)
+    (tmp_path / "damaged.engine").write_bytes(b"\0\0rt" + bytes(60))
+    assert "damaged.engine: is no TensorRT engine, or a piece of one; build it anew" in complaint(
+        capsys, tmp_path / "damaged.engine", "--data", data
+    )
 
 
 def test_a_model_of_other_actions(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

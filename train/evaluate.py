@@ -1,6 +1,7 @@
 """Shell. `korsal-evaluate`: the daemon's own pipeline over the videos of a split, scored against its annotations."""
 
 import argparse
+import atexit
 import json
 import multiprocessing
 import os
@@ -16,7 +17,6 @@ from typing import Any, Literal, get_args
 from tqdm import tqdm
 
 import edge
-from edge import engine as engines
 from edge.engine import EngineError
 from edge.inference import Engine
 from edge.video_file import CaptureError
@@ -24,6 +24,7 @@ from train.annotations import AnnotationError, DataSet, VideoAnnotation, held_ou
 from train.observation import MINIMUM_SCORE, LinkerKind, observe
 from train.plots import PlotError, confusion, precision_recall_curves
 from train.report import FrameSet, Protocol, Report, Rule, VideoResult, as_json, as_table, comparison_note, report
+from train.runtimes import ModelError, is_engine, open_model
 
 Split = Literal["test", "train", "validation"]
 
@@ -46,7 +47,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Run:
-    """What to evaluate on and how; `jobs` videos at a time, None: as many as there are cores."""
+    """What to evaluate on and how; `jobs` videos at a time, None: as many as `usual_jobs`."""
 
     videos: tuple[VideoAnnotation, ...]
     linker: LinkerKind = "default"
@@ -59,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         _evaluate(options)
-    except (AnnotationError, CaptureError, EngineError, EvaluationError, PlotError) as error:
+    except (AnnotationError, CaptureError, EngineError, EvaluationError, ModelError, PlotError) as error:
         print(f"korsal-evaluate: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -69,9 +70,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    engine = open_model(options.model, threads=1)
+    with open_model(options.model, threads=1) as engine:
+        labels = engine.manifest.labels
+        known = {"name": engine.manifest.name, "sha256": engine.sha256, "runtime": engine.runtime}
     data = load_ucf24(options.data)
-    check_labels(engine.manifest.labels, data.labels, options.model)
+    check_labels(labels, data.labels, options.model)
     chosen = thinned(of_split(data, options.split), options.limit)
     run = Run(chosen, options.linker, Protocol(options.rule, options.frames, options.threshold), options.jobs)
     check_videos(data, chosen)
@@ -83,7 +86,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         "videos_of_split": len(of_split(data, options.split)),
         "linker": options.linker,
         "minimum_score": MINIMUM_SCORE,
-        "model": {"name": engine.manifest.name, "sha256": engine.sha256, "runtime": engine.runtime},
+        "model": known,
         "version": edge.__version__,
     }
     _write(scores, circumstances, options)
@@ -91,27 +94,15 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def score(model: Path, data: DataSet, run: Run) -> Report:
     """Watch the videos with the model, in several processes. Raises what those may raise."""
-    jobs = min(run.jobs or len(os.sched_getaffinity(0)), len(run.videos))
+    jobs = min(run.jobs or usual_jobs(model), len(run.videos))
     threads = max(1, len(os.sched_getaffinity(0)) // jobs)
     tasks = [Task(model, threads, one, data.video(one.name), data.labels, run.linker) for one in run.videos]
     return report(list(_results(tasks, jobs)), data.labels, run.protocol)
 
 
-def open_model(path: Path, threads: int) -> Engine:
-    """An `.onnx` model by ONNX Runtime or a `.pt` checkpoint by torch. Raises EngineError, EvaluationError."""
-    if path.suffix == ".onnx":
-        return engines.load(path, threads)
-    if path.suffix != ".pt":
-        raise EvaluationError(f"{path}: neither .onnx nor .pt; give a model of korsal-convert or korsal-train")
-    import torch  # which an .onnx model does without
-
-    from train import checkpoint
-
-    torch.set_num_threads(threads)
-    try:
-        return checkpoint.engine(path)
-    except checkpoint.CheckpointError as error:
-        raise EvaluationError(str(error)) from error
+def usual_jobs(model: Path) -> int:
+    """As many as there are cores; one for a TensorRT engine: each process would hold its own on the one GPU."""
+    return 1 if is_engine(model) else len(os.sched_getaffinity(0))
 
 
 def check_labels(known: Sequence[str], wanted: Sequence[str], model: Path) -> None:
@@ -153,9 +144,15 @@ def check_videos(data: DataSet, videos: Sequence[VideoAnnotation]) -> None:
 def _results(tasks: Sequence[Task], jobs: int) -> Iterator[VideoResult]:
     """What was found in each video, in order, with a progress bar on a terminal."""
     with tqdm(total=len(tasks), desc="evaluating", unit="video", disable=None) as progress:
-        for result in _in_processes(tasks, jobs) if jobs > 1 else map(_watch, tasks):
+        for result in _in_processes(tasks, jobs) if jobs > 1 else _in_this_one(tasks):
             progress.update()
             yield result
+
+
+def _in_this_one(tasks: Sequence[Task]) -> Iterator[VideoResult]:
+    with open_model(tasks[0].model, tasks[0].threads) as engine:
+        for task in tasks:
+            yield _observed(task, engine)
 
 
 def _in_processes(tasks: Sequence[Task], jobs: int) -> Iterator[VideoResult]:
@@ -168,13 +165,19 @@ def _in_processes(tasks: Sequence[Task], jobs: int) -> Iterator[VideoResult]:
 
 
 def _watch(task: Task) -> VideoResult:
-    return observe(task.annotation, task.video, _engine(task.model, task.threads), task.labels, task.linker)
+    return _observed(task, _engine(task.model, task.threads))
+
+
+def _observed(task: Task, engine: Engine) -> VideoResult:
+    return observe(task.annotation, task.video, engine, task.labels, task.linker)
 
 
 @lru_cache(maxsize=1)
 def _engine(model: Path, threads: int) -> Engine:
-    """One engine for each worker process."""
-    return open_model(model, threads)
+    """One engine for each worker process, closed at its end."""
+    opened = open_model(model, threads)
+    atexit.register(opened.close)
+    return opened.engine
 
 
 def _make_room(json_path: Path | None, plots: Path | None) -> None:
@@ -215,7 +218,7 @@ def _write_json(content: dict[str, Any], path: Path) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="korsal-evaluate", description="Score a model on the videos of UCF101-24.")
-    parser.add_argument("model", type=Path, help="an .onnx model, or a .pt checkpoint of korsal-train")
+    parser.add_argument("model", type=Path, help="an .onnx model, a .pt checkpoint of korsal-train, or an engine")
     parser.add_argument("--data", type=Path, required=True, help="folder with pyannot.pkl, the lists and videos/")
     parser.add_argument("--split", choices=get_args(Split), default="test")
     parser.add_argument("--rule", choices=get_args(Rule), default="voc", help="area under the envelope, or trapezoids")
@@ -223,7 +226,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--linker", choices=get_args(LinkerKind), default="default")
     parser.add_argument("--threshold", type=_score, help="of precision, recall, confusion; default: the best F1")
     parser.add_argument("--limit", type=count, help="this many videos, evenly over the classes")
-    parser.add_argument("--jobs", type=count, help="videos at a time; default: as many as there are cores")
+    parser.add_argument("--jobs", type=count, help="videos at a time; default: one for each core, one for an engine")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the scores there")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write precision_recall.png, confusion.png there")
     return parser

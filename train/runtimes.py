@@ -1,0 +1,52 @@
+"""Shell. What runs a model here: a checkpoint by torch, an ONNX by ONNX Runtime, an engine by TensorRT."""
+
+from pathlib import Path
+
+from edge import engine as engines
+from edge import tensorrt_engine
+from edge.tensorrt_engine import LoadedEngine, TensorRtError
+
+ENGINE_SUFFIX = ".engine"
+
+
+class ModelError(Exception):
+    """A model that cannot be opened; the message names the file and the cure."""
+
+
+def open_model(path: Path, threads: int) -> LoadedEngine:
+    """Open an `.onnx`, a `.pt` checkpoint or a TensorRT engine; close it at the end. Raises EngineError, ModelError.
+
+    `threads` for one operator on the CPU. An engine is known by its content, or by its name where that is damaged.
+    """
+    if is_engine(path):
+        return _through_tensorrt(path)
+    if path.suffix == ".onnx":
+        return LoadedEngine(engines.load(path, threads), None)
+    if path.suffix != ".pt":
+        raise ModelError(
+            f"{path}: neither .onnx nor .pt, nor a TensorRT engine; give a model of korsal-convert or korsal-train"
+        )
+    import torch  # which the others do without
+
+    from train import checkpoint
+
+    torch.set_num_threads(threads)
+    try:
+        return LoadedEngine(checkpoint.engine(path), None)
+    except checkpoint.CheckpointError as error:
+        raise ModelError(str(error)) from error
+
+
+def is_engine(path: Path) -> bool:
+    """True for what TensorRT has built or should have."""
+    return tensorrt_engine.is_plan(path) or path.suffix == ENGINE_SUFFIX
+
+
+def _through_tensorrt(path: Path) -> LoadedEngine:
+    try:
+        trt, cuda = tensorrt_engine.bindings()
+    except TensorRtError as error:
+        raise ModelError(
+            f"{path}: is a TensorRT engine, but {error}; or give the ONNX that it was built from"
+        ) from error
+    return tensorrt_engine.load(path, trt, cuda)
