@@ -1,0 +1,54 @@
+from edge import arrivals
+from edge.arrivals import Arrivals
+
+
+def test_nothing_has_arrived_yet() -> None:
+    assert Arrivals().seconds == ()
+
+
+def test_a_step_is_timed_from_its_frame_to_its_acknowledgement() -> None:
+    journey = Arrivals()
+    for row, (seq, captured) in enumerate([(0, 10.0), (1, 11.0)], 7):
+        journey.stored("a", seq, captured)
+        journey.sent(row, "a", seq)
+    journey.arrived(8, 11.25)
+    journey.arrived(7, 12.0)
+    journey.arrived(7, 13.0)  # acknowledged twice, timed once
+    assert journey.seconds == (0.25, 2.0)
+
+
+def test_a_step_that_was_sent_again_is_timed_to_the_acknowledgement_that_came() -> None:
+    journey = Arrivals()
+    journey.stored("a", 0, 10.0)
+    journey.sent(7, "a", 0)
+    journey.hung_up()
+    journey.arrived(7, 11.0)  # of a connection that is gone
+    assert journey.seconds == ()
+    journey.sent(7, "a", 0)
+    journey.arrived(7, 15.0)
+    assert journey.seconds == (5.0,)
+
+
+def test_what_was_not_timed_is_passed_over() -> None:
+    journey = Arrivals()
+    journey.sent(8, "of the last run", 5)
+    for row in (8, 9):
+        journey.arrived(row, 99.0)
+    assert journey.seconds == ()
+
+
+def test_memory_is_bounded_and_keeps_the_newest() -> None:
+    journey = Arrivals()
+    for seq in range(arrivals.UNDER_WAY + 1):
+        journey.stored("a", seq, 0.0)
+    journey.sent(1, "a", 0)
+    journey.sent(2, "a", 1)
+    journey.arrived(1, 1.0)
+    journey.arrived(2, 2.0)
+    assert journey.seconds == (2.0,)
+    for seq in range(arrivals.KEPT + 5):
+        journey.stored("b", seq, 0.0)
+        journey.sent(seq, "b", seq)
+        journey.arrived(seq, float(seq))
+    assert len(journey.seconds) == arrivals.KEPT
+    assert journey.seconds[-1] == arrivals.KEPT + 4
