@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import detector, pipeline
+from edge import detector, sight
 from edge.manifest import Manifest
 from edge.video_file import CaptureError, probe, read_file
 
@@ -75,7 +75,7 @@ def _input(image: Image, previous: Image | None, manifest: Manifest) -> Input:
     """What the network gets for `image` where `previous` came `gap` frames before, or where nothing came before."""
     past: tuple[Any, ...] = ()
     if previous is not None and previous.shape == image.shape:
-        _, past = pipeline.motion_step((), detector.normalise(previous, manifest), manifest)
+        _, past = sight.motion_step((), detector.normalise(previous, manifest), manifest.motion)
     normalised = detector.normalise(image, manifest)
-    motion_map, _ = pipeline.motion_step(past, normalised, manifest)
+    motion_map, _ = sight.motion_step(past, normalised, manifest.motion)
     return detector.network_input(normalised, motion_map)

@@ -63,8 +63,9 @@ def annotated(frame: Frame, step: Step, scene: Scene, manifest: Manifest, size: 
     """The frame as a picture of `size` (width, height) with all that is known; `scene` includes this frame."""
     method = cv2.INTER_AREA if frame.image.shape[1] > size[0] else cv2.INTER_LINEAR
     picture = cv2.resize(frame.image, size, interpolation=method).astype(np.uint8)
-    if step.motion is not None:
-        _draw_inset(picture, motion_picture(step.motion, frame.image, manifest))
+    motion_map = step.motion()
+    if motion_map is not None:
+        _draw_inset(picture, motion_picture(motion_map, frame.image, manifest))
     told = {event.tube for event in scene.running.values()}
     for tube, trail in scene.trails.items():
         _draw_trail(picture, trail, colour_of(tube), 3 if tube in told else 1.5)

@@ -17,6 +17,7 @@ from edge.manifest import Manifest, ManifestError
 
 log = logging.getLogger(__name__)
 
+MANY = 1 << 16  # images: a model for any batch takes what memory holds
 CPU, CUDA, TENSORRT = (f"{kind}ExecutionProvider" for kind in ("CPU", "CUDA", "Tensorrt"))
 
 
@@ -43,7 +44,7 @@ def load(path: Path, threads: int = 0, providers: Sequence[str] = (), directory:
     _check_interface(session, manifest, path)
     infer = _runner(session, _failures(), path)
     runtime = f"onnxruntime {onnxruntime.__version__}{_at_work(session, path, providers)}"
-    loaded = Engine(infer, manifest, sha256_of(path), runtime)
+    loaded = Engine(infer, manifest, sha256_of(path), runtime, _largest_batch(session))
     _answer_once(loaded, path)
     return loaded
 
@@ -140,6 +141,12 @@ def _manifest(session: Any, path: Path) -> Manifest:
         return manifests.from_json(text)
     except ManifestError as error:
         raise EngineError(f"{path}: {error}") from error
+
+
+def _largest_batch(session: Any) -> int:
+    """Of a model that was exported for one; else more than anybody asks for."""
+    batch = session.get_inputs()[0].shape[0]
+    return batch if isinstance(batch, int) else MANY
 
 
 def _check_interface(session: Any, manifest: Manifest, path: Path) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import motion, ssim
+from edge.engine import EngineError
 from edge.manifest import Manifest
 from edge.motion import IDENTITY, LEAST_RANGE, SHIFTS
 from edge.preprocess_cuda import GpuPreprocess
@@ -40,7 +41,7 @@ WIDEST = 2.0
 """A frame of more than so many times the data range of a comparison asks for float64, which cv2.cuda cannot filter."""
 
 
-class MotionCudaError(Exception):
+class MotionCudaError(EngineError):
     """cv2.cuda is not there, or does not do what is asked; the message says what to do."""
 
 
@@ -100,15 +101,16 @@ class MotionCuda:
         _check(target, manifest)
         self._cuda, self._manifest = cuda, manifest
         self._target = target  # whose memory must stay
+        self._seen = 0  # frames
         self._shape = (frame_size[1], frame_size[0], 3)
         try:
-            self._allocate(target.image_address, target.stream, frame_size)
-            self.restart()
+            self._allocate(target, frame_size)
+            self._blank(self._frames[1])
         except (cv2.error, SystemError) as error:  # the latter is what its constructors raise
             raise _failure("cannot be set up for a camera", error) from error
 
-    def fill(self, image: NDArray[np.uint8]) -> int:
-        """A frame (H, W, 3) BGR into the engine's first image, with its motion map; the shift's index in SHIFTS.
+    def fill(self, image: NDArray[np.uint8], slot: int = 0) -> int:
+        """A frame (H, W, 3) BGR, with its motion map, into image `slot` of the engine's batch; the shift's index.
 
         What is not over is on the engine's stream: its `run` has to follow. Raises MotionCudaError.
         """
@@ -121,32 +123,24 @@ class MotionCuda:
         previous = self._frames[max(self._seen - slots + 1, 0) % slots if self._seen else 1]
         try:
             self._preprocess.normalise(image, current.bordered)
-            self._cuda.split(current.frame, dst=self._planes[:3], stream=self._stream)
-            shift = self._motion(previous, current)
+            self._cuda.split(current.frame, dst=self._slots[slot][:3], stream=self._stream)
+            shift = self._motion(previous, current, self._slots[slot][3:])
         except cv2.error as error:
             raise _failure("fails at a frame", error) from error
         self._seen += 1
         return shift
 
-    def restart(self) -> None:
-        """Forget the frames: the next is compared with zeros, as the first one."""
-        self._seen = 0
-        blank = self._frames[1]
-        blank.bordered.setTo((0, 0, 0, 0), self._stream)
-        self._measure(blank)
+    def input(self, slot: int = 0) -> NDArray[np.float32]:
+        """Image `slot` of the network's input, (1, C, h, w), copied from the GPU: for drawings and tests."""
+        return np.stack([self._downloaded(plane) for plane in self._slots[slot]])[None]
 
-    def input(self) -> NDArray[np.float32]:
-        """The network's input (1, C, h, w), copied from the GPU: for drawings and tests."""
-        return np.stack([self._downloaded(plane) for plane in self._planes])[None]
-
-    def _allocate(self, address: int, stream: int, frame_size: tuple[int, int]) -> None:
+    def _allocate(self, target: Target, frame_size: tuple[int, int]) -> None:
         cuda, manifest = self._cuda, self._manifest
         width, height = manifest.input_size
-        plane = 4 * height * width  # bytes
-        self._stream = cuda.wrapStream(stream)
-        self._planes = [
-            cuda.createGpuMatFromCudaMemory(height, width, cv2.CV_32FC1, address + channel * plane)
-            for channel in range(manifest.channels)
+        self._stream = cuda.wrapStream(target.stream)
+        self._slots = [
+            [self._plane(target, slot * manifest.channels + channel) for channel in range(manifest.channels)]
+            for slot in range(len(target.image))
         ]
         self._preprocess = GpuPreprocess(cuda, self._stream, manifest, frame_size)
         self._ssim = GpuSsim(cuda, self._stream, width, height)
@@ -157,6 +151,12 @@ class MotionCuda:
         self._scored = cuda.GpuMat(self._similarity, inner).reshape(1)
         self._extremes = cuda.GpuMat(len(SHIFTS), 2, cv2.CV_32FC1)
         self._scores = cuda.GpuMat(len(SHIFTS), 1, cv2.CV_64FC1)
+
+    def _plane(self, target: Target, number: int) -> Gpu:
+        """One channel of one image of the network's input, in its memory."""
+        width, height = self._manifest.input_size
+        address = target.image_address + number * 4 * height * width
+        return self._cuda.createGpuMatFromCudaMemory(height, width, cv2.CV_32FC1, address)
 
     def _frame(self) -> GpuFrame:
         cuda, (width, height) = self._cuda, self._manifest.input_size
@@ -172,8 +172,13 @@ class MotionCuda:
             np.zeros((len(SHIFTS), 2), np.float32),
         )
 
-    def _motion(self, previous: GpuFrame, current: GpuFrame) -> int:
-        """The motion map into the network's last three planes, where it has them; the shift's index."""
+    def _blank(self, frame: GpuFrame) -> None:
+        """Zeros: what the first frame is compared with."""
+        frame.bordered.setTo((0, 0, 0, 0), self._stream)
+        self._measure(frame)
+
+    def _motion(self, previous: GpuFrame, current: GpuFrame, planes: Sequence[Gpu]) -> int:
+        """The motion map into the last three planes of an image, where it has them; the shift's index."""
         kind, shift, found = self._manifest.motion.kind, IDENTITY, previous.frame
         if kind == "none":
             return shift
@@ -182,7 +187,7 @@ class MotionCuda:
             near = float32_holds(previous.extremes, current.extremes)
             shift = (self._compare if near else self._compare_on_cpu)(previous, current)
             found = self._similarity
-        self._cuda.split(found, dst=self._planes[3:], stream=self._stream)
+        self._cuda.split(found, dst=list(planes), stream=self._stream)
         return shift
 
     def _measure(self, frame: GpuFrame) -> None:
@@ -263,7 +268,7 @@ def _magnitude(previous: NDArray[np.float32], current: NDArray[np.float32]) -> f
 
 
 def _check(target: Target, manifest: Manifest) -> None:
-    """The engine must take float32 planes of the manifest's size, and one image at a time."""
+    """The engine must take float32 planes of the manifest's size."""
     wanted = (manifest.channels, manifest.height, manifest.width)
     if target.image.dtype != np.float32 or target.image.shape[1:] != wanted:
         raise MotionCudaError(

@@ -1,51 +1,61 @@
-"""From a frame to events, for one camera: motion, detection, linking, events. Pure.
+"""From frames to events, for one camera or several at once: motion, detection, linking, events. Pure.
 
 The daemon, `replay`, `bench` and evaluation all run this; state goes in and comes out, time comes with the frame.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import detector, events, linker, motion
+from edge import detector, events, linker, sight
 from edge.detector import Detections
 from edge.events import Event, EventSettings, EventState
-from edge.inference import Engine
+from edge.inference import Engine, Lap, Memory, Outputs, View
 from edge.linker import LinkerSettings, LinkerState, TubeBox
 from edge.manifest import Manifest
-from edge.motion import Prepared
+from edge.motion import MotionSettings
 from edge.sources import Frame
 
 STAGES = ("preprocess", "motion", "network", "link", "events")
-Lap = Callable[[str], None]  # called with a stage's name as soon as the stage is over
 
 
 @dataclass(frozen=True)
 class PipelineSettings:
-    """What can be tuned for one camera."""
+    """What can be tuned for one camera. `frame_gap`: frames from the one of the motion map's; None: the model's."""
 
     minimum_score: float = 0.01  # detections below are dropped at once
     linker: LinkerSettings = field(default_factory=LinkerSettings)
     events: EventSettings = field(default_factory=EventSettings)
+    frame_gap: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class CameraState:
-    """What one frame leaves behind for the next. Continue it once: its oldest frame lends the next its memory."""
+    """What one frame leaves behind for the next. Continue it once: the next frame uses its `memory` up."""
 
     events: EventState
     linker: LinkerState = field(default_factory=linker.initial)
-    past: tuple[Prepared, ...] = ()  # the last `gap` frames and one spare, as the network sees them, oldest first
+    memory: Memory | None = None
+    motion: MotionSettings | None = None  # that `memory` is for
     frame_size: tuple[int, int] = (0, 0)  # (width, height) of the last frame
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
-    """What became of one frame."""
+class Turn:
+    """One camera's part in a step of several."""
 
-    motion: NDArray[np.float32] | None  # (h, w, 3) of the network's input, None for a model without
+    state: CameraState
+    frame: Frame
+    settings: PipelineSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What became of one frame. `motion` gives (h, w, 3) of the network's input; ask before the next step."""
+
+    motion: Callable[[], NDArray[np.float32] | None]
     detections: Detections
     tube_boxes: tuple[TubeBox, ...]
     events: tuple[Event, ...]
@@ -60,34 +70,46 @@ def step(
     state: CameraState, frame: Frame, engine: Engine, settings: PipelineSettings, lap: Lap = lambda stage: None
 ) -> tuple[CameraState, Step]:
     """Take one frame. After a change of frame size tubes and motion start anew; open events end as lost."""
-    manifest, size = engine.manifest, detector.frame_size(frame.image)
+    return steps([Turn(state, frame, settings)], engine, lap)[0]
+
+
+def steps(turns: Sequence[Turn], engine: Engine, lap: Lap = lambda stage: None) -> list[tuple[CameraState, Step]]:
+    """As `step`, for one frame each of several cameras, at most `engine.largest_batch`, in one run of the network."""
+    turns = [replace(turn, state=_fitting(turn, engine.manifest)) for turn in turns]
+    views = [View(turn.frame.image, _motion(turn.settings, engine.manifest), turn.state.memory) for turn in turns]
+    seen = sight.look(engine, views, lap)
+    made = []
+    for turn, view, one in zip(turns, views, seen, strict=True):
+        state = replace(turn.state, memory=one.memory, motion=view.motion)
+        state, (found, tube_boxes, happened) = _concluded(state, turn, one.outputs, engine.manifest, lap)
+        made.append((state, Step(one.motion, found, tube_boxes, happened)))
+    return made
+
+
+def _motion(settings: PipelineSettings, manifest: Manifest) -> MotionSettings:
+    if settings.frame_gap is None:
+        return manifest.motion
+    return replace(manifest.motion, gap=settings.frame_gap)
+
+
+def _fitting(turn: Turn, manifest: Manifest) -> CameraState:
+    """The camera's state, less what does not fit this frame."""
+    state, size = turn.state, detector.frame_size(turn.frame.image)
     if size != state.frame_size:
-        state = CameraState(state.events, LinkerState(next_tube=state.linker.next_tube), (), size)
-    normalised = detector.normalise(frame.image, manifest)
-    lap("preprocess")
-    motion_map, past = motion_step(state.past, normalised, manifest)
-    lap("motion")
-    outputs = engine.infer({"image": detector.network_input(normalised, motion_map)})
-    found = detector.detections(outputs, size, manifest, settings.minimum_score)
-    lap("network")
+        return CameraState(state.events, LinkerState(next_tube=state.linker.next_tube), frame_size=size)
+    if state.motion != _motion(turn.settings, manifest):
+        return replace(state, memory=None)
+    return state
+
+
+def _concluded(
+    state: CameraState, turn: Turn, outputs: Outputs, manifest: Manifest, lap: Lap
+) -> tuple[CameraState, tuple[Detections, tuple[TubeBox, ...], tuple[Event, ...]]]:
+    """From the network's outputs for one frame to events."""
+    frame, settings = turn.frame, turn.settings
+    found = detector.detections(outputs, state.frame_size, manifest, settings.minimum_score)
     linked, tube_boxes = linker.step(state.linker, found, frame.index, settings.linker)
     lap("link")
     told, happened = events.step(state.events, tube_boxes, frame, manifest.labels, settings.events)
     lap("events")
-    return CameraState(told, linked, past, size), Step(motion_map, found, tube_boxes, happened)
-
-
-def motion_step(
-    past: tuple[Prepared, ...], normalised: NDArray[np.float32], manifest: Manifest
-) -> tuple[NDArray[np.float32] | None, tuple[Prepared, ...]]:
-    """The motion map against the frame `gap` back, the oldest there is, or zeros; and the new past.
-
-    `normalised` is (h, w, 3) float32 of the network's input size. The oldest frame of `past` may be overwritten.
-    """
-    if manifest.motion.kind == "none":
-        return None, ()
-    gap = manifest.motion.gap
-    current = motion.prepare(normalised, past[0] if len(past) > gap else None)
-    previous = past[-gap:][0] if past else motion.blank(*normalised.shape[:2])
-    found, _ = motion.compare(previous, current, manifest.motion)
-    return found, (*past, current)[-gap - 1 :]
+    return replace(state, events=told, linker=linked), (found, tube_boxes, happened)

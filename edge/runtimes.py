@@ -5,17 +5,20 @@ The daemon and every command open a model here, with the same options: so all of
 
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edge import engine
+from edge import engine, motion_cuda
 from edge.build_plan import BuildOptions
 from edge.config import model_path, state_directory
 from edge.cuda_runtime import Cuda
 from edge.engine import EngineError
 from edge.engine_build import L4T_RELEASE
 from edge.engine_cache import EngineCache
+from edge.motion_cuda import MotionCudaError
 from edge.schema import Config, Model
+from edge.sight_cuda import with_cuda_sight
 from edge.signals import Signals, StopError, Tell
 from edge.tensorrt_engine import LoadedEngine, TensorRtError, bindings, is_plan, load
 
@@ -40,14 +43,14 @@ def open_model(config: Config, tell: Tell) -> LoadedEngine:
     """
     path, model = model_path(config), config.model
     if is_plan(path):
-        return _open_plan(path, model)
+        return _seeing(_open_plan(path, model), model)
     found = _tensorrt(model)
     if found is None:
-        kept = state_directory(config) / PROVIDED
-        return LoadedEngine(engine.load(path, model.threads, model.providers, kept), None)
+        return _open_onnx(path, config)
     if model.providers:
         log.warning("model.providers are of ONNX Runtime, and TensorRT runs the model; %s for them", _set_onnxruntime())
-    return EngineCache(state_directory(config) / ENGINES, *found, tell).open(path, build_options(model))
+    cache = EngineCache(state_directory(config) / ENGINES, *found, tell)
+    return _seeing(cache.open(path, build_options(model)), model)
 
 
 def open_at_terminal(config: Config) -> LoadedEngine:
@@ -69,6 +72,30 @@ def open_at_terminal(config: Config) -> LoadedEngine:
 def build_options(model: Model) -> BuildOptions:
     """What `[model]` says of engines that TensorRT builds."""
     return BuildOptions(model.precision, model.max_batch, model.workspace * MEBIBYTE)
+
+
+def _open_onnx(path: Path, config: Config) -> LoadedEngine:
+    model, kept = config.model, state_directory(config) / PROVIDED
+    if model.preprocessing == "cuda":
+        raise RuntimeChoiceError(
+            'model.preprocessing is cuda, but ONNX Runtime runs the model, whose input the CPU fills; set it to "auto"'
+        )
+    loaded = engine.load(path, model.threads, model.providers, kept)
+    return LoadedEngine(replace(loaded, largest_batch=min(model.max_batch, loaded.largest_batch)))
+
+
+def _seeing(opened: LoadedEngine, model: Model) -> LoadedEngine:
+    """TensorRT's input filled by cv2.cuda where it is wanted and works, else by the CPU."""
+    if model.preprocessing == "cpu":
+        return opened
+    try:
+        return with_cuda_sight(opened, motion_cuda.usable())
+    except MotionCudaError as error:
+        if model.preprocessing == "cuda":
+            opened.close()
+            raise
+        log.warning('%s; set model.preprocessing = "cpu" if that is as it should be', error)
+        return opened
 
 
 def _open_plan(path: Path, model: Model) -> LoadedEngine:

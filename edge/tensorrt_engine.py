@@ -35,10 +35,12 @@ class LoadedEngine:
     """An engine with what it owns on the GPU: a context manager. Who fills the input in place asks the `runner`.
 
     `runner` is None where another runtime than TensorRT runs the model: then there is nothing to give back.
+    `path`: of the plan.
     """
 
     engine: Engine
-    runner: Runner | None
+    runner: Runner | None = None
+    path: Path | None = None
 
     def __enter__(self) -> Engine:
         return self.engine
@@ -86,18 +88,18 @@ def load(path: Path, trt: Any, cuda: Cuda) -> LoadedEngine:
     if fault := plan_fault(plan[:HEADER_BYTES], parse_version(str(trt.__version__))):
         raise TensorRtError(f"{path}: {fault}")
     record = _record(path, plan)
-    with _named(path):
+    with named(path):
         _check_device(record, cuda.device())
         runner = Runner(trt, cuda, plan)
     try:
         infer = _infer(path, runner)
         _check_shapes(path, runner.shapes(), record.manifest)
-        infer({INPUT: np.zeros(input_shape(record.manifest, runner.batches[0]), np.float32)})
+        infer({INPUT: np.zeros(input_shape(record.manifest, 1), np.float32)})
     except BaseException:
         runner.close()
         raise
     name = f"tensorrt {trt.__version__} {record.precision}"
-    return LoadedEngine(Engine(infer, record.manifest, record.onnx_sha256, name), runner)
+    return LoadedEngine(Engine(infer, record.manifest, record.onnx_sha256, name, runner.batches[1]), runner, path)
 
 
 def _read(path: Path) -> bytes:
@@ -141,15 +143,15 @@ def _check_shapes(path: Path, shapes: Mapping[str, tuple[int, ...]], manifest: M
 
 def _infer(path: Path, runner: Runner) -> Infer:
     def infer(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
-        with _named(path):
+        with named(path):
             return runner.infer(inputs)
 
     return infer
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """What is raised inside becomes a TensorRtError that begins with the file."""
+def named(path: Path) -> Iterator[None]:
+    """What a runner raises inside becomes a TensorRtError that begins with the file."""
     try:
         yield
     except (RunnerError, CudaError) as error:

@@ -14,7 +14,7 @@ from edge.video_writer import CODECS, VideoError, VideoWriter
 from tests.spot_model import MANIFEST
 
 NOTHING = Step(
-    None,
+    lambda: None,
     Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64), np.empty((0, 2))),
     (),
     (),

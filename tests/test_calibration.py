@@ -9,9 +9,9 @@ from tiny_videos import picture, write_video
 
 from convert import calibration
 from convert.calibration import LEAST, CalibrationError
-from edge import detector, pipeline
+from edge import detector, sight
 from edge.manifest import Manifest
-from edge.motion import MotionSettings
+from edge.motion import MotionSettings, Prepared
 from edge.video_file import CaptureError, read_file
 
 MANIFEST = Manifest("tiny", ("Run",), 64, 96, MotionSettings("ssim", gap=2))
@@ -24,11 +24,11 @@ def video(tmp_path: Path) -> Path:
 
 def streamed(video: Path) -> list[np.ndarray]:
     """What the network gets for every frame while the video is played."""
-    past: tuple[pipeline.Prepared, ...] = ()
+    past: tuple[Prepared, ...] = ()
     inputs = []
     for frame in read_file(video, "c"):
         normalised = detector.normalise(frame.image, MANIFEST)
-        motion_map, past = pipeline.motion_step(past, normalised, MANIFEST)
+        motion_map, past = sight.motion_step(past, normalised, MANIFEST.motion)
         inputs.append(detector.network_input(normalised, motion_map))
     return inputs
 

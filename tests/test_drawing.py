@@ -52,7 +52,7 @@ def event(kind: str, tube: int = 1) -> Event:
 
 
 def step(*people: TubeBox, events: tuple[Event, ...] = (), map_: NDArray[np.float32] | None = None) -> Step:
-    return Step(map_, NOTHING, people, events)
+    return Step(lambda: map_, NOTHING, people, events)
 
 
 def draw(taken: Frame, happened: Step, scene: Scene = EMPTY) -> NDArray[np.uint8]:

@@ -120,12 +120,11 @@ def test_as_on_the_cpu(settings: MotionSettings) -> None:
 
 
 def test_each_shift_is_found() -> None:
-    filler, _ = made(MotionSettings(), SIZE)
     world = scene(camera=(SIZE[0] + 2, SIZE[1] + 2))
     still = world[1:-1, 1:-1]
     for index, (dy, dx) in enumerate(SHIFTS):
         moved = world[1 - dy : SIZE[1] + 1 - dy, 1 - dx : SIZE[0] + 1 - dx]  # shifted[y, x] = moved[y + dy, x + dx]
-        filler.restart()
+        filler, _ = made(MotionSettings(), SIZE)
         assert hold_equal([still, moved], filler, manifest_of(MotionSettings()))[1] == index
 
 
@@ -219,12 +218,18 @@ def test_two_cameras_share_an_engine() -> None:
             assert np.abs(filler.input() - expected).max() < TOLERANCE
 
 
-def test_a_restart_begins_with_zeros() -> None:
-    filler, _ = made(MotionSettings())
-    frames = drifting(2)
-    hold_equal(frames, filler, manifest_of(MotionSettings()))
-    filler.restart()
-    hold_equal(frames[::-1], filler, manifest_of(MotionSettings()))
+def test_each_image_of_a_batch_may_be_another_camera_s() -> None:
+    """At another place in every batch."""
+    manifest, (filler, target) = manifest_of(MotionSettings()), made(MotionSettings())
+    other = MotionCuda(target.cv2, target, manifest, SIZE)
+    streams = drifting(4), [scene(seed, SIZE) for seed in range(4)]
+    for frame in range(4):
+        slots = frame % 2, 1 - frame % 2
+        for one, frames, slot in zip((filler, other), streams, slots, strict=True):
+            one.fill(frames[frame], slot)
+        for one, frames, slot in zip((filler, other), streams, slots, strict=True):
+            expected, _ = next(islice(on_cpu(frames, manifest), frame, None))
+            assert np.abs(one.input(slot) - expected).max() < TOLERANCE
 
 
 def test_the_engine_runs_on_what_was_filled() -> None:

@@ -12,10 +12,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from fake_cv2_cuda import FakeCv2Cuda
 from fake_gpu import FakeGpu, fake_gpu
 from tiny_model import MANIFEST, SIZE, write_tiny_model
 
-from edge import cuda_runtime, engine_build, engine_record, runtimes
+from edge import cuda_runtime, engine_build, engine_record, motion_cuda, runtimes
 from edge.build_plan import BuildOptions
 from edge.check import check
 from edge.config import load
@@ -23,6 +24,7 @@ from edge.cuda_runtime import Cuda, CudaError
 from edge.engine import EngineError
 from edge.engine_cache import EngineCacheError
 from edge.inference import Engine
+from edge.motion_cuda import MotionCudaError
 from edge.replay import Outputs, replay, task
 from edge.runtimes import open_at_terminal, open_model
 from edge.schema import Config, Model
@@ -45,12 +47,13 @@ def no_nvidia(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def with_tensorrt(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeGpu]:
-    """Makes the machine one with that TensorRT, and a GPU."""
+    """Makes the machine one with that TensorRT, a GPU, and an OpenCV that is built with CUDA."""
 
     def install(version: str = "10.3", **behaviour: Any) -> FakeGpu:
         gpu = fake_gpu(version, **behaviour)
         monkeypatch.setitem(sys.modules, "tensorrt", gpu.trt)
         monkeypatch.setattr(cuda_runtime, "installed", lambda: gpu.cuda)
+        monkeypatch.setattr(motion_cuda, "usable", lambda: FakeCv2Cuda(gpu.runtime))
         return gpu
 
     return install
@@ -111,6 +114,50 @@ def test_tensorrt_runs_the_model_where_it_is(
     assert built.parent == folder / "state" / "engines" / "tiny"
     assert builds(gpu) == 1
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(("wanted", "by_cuda"), [("auto", True), ("cuda", True), ("cpu", False)])
+def test_cv2_cuda_fills_the_input_where_it_is(
+    wanted: str, by_cuda: bool, folder: Path, with_tensorrt: Callable[..., FakeGpu], caplog: pytest.LogCaptureFixture
+) -> None:
+    gpu = with_tensorrt()
+    with open_model(config(folder, f'preprocessing = "{wanted}"\nmax_batch = 3'), quiet) as engine:
+        assert (engine.sight is not None) == by_cuda
+        assert engine.largest_batch == 3
+    assert gpu.runtime.leaks == 0
+    assert caplog.text == ""
+
+
+def without_cuda() -> Any:
+    raise MotionCudaError("OpenCV 4.14.0 has no cv2.cuda.remap; build one that has")
+
+
+@pytest.mark.parametrize(("wanted", "warnings"), [("auto", 1), ("cpu", 0)])
+def test_without_cv2_cuda_the_cpu_does_it(
+    wanted: str,
+    warnings: int,
+    folder: Path,
+    with_tensorrt: Callable[..., FakeGpu],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with_tensorrt()
+    monkeypatch.setattr(motion_cuda, "usable", without_cuda)
+    with open_model(config(folder, f'preprocessing = "{wanted}"'), quiet) as engine:
+        assert engine.sight is None
+    assert len(caplog.records) == warnings
+    assert ('build one that has; set model.preprocessing = "cpu"' in caplog.text) == bool(warnings)
+
+
+def test_who_insists_on_cv2_cuda_is_told_why_not(
+    folder: Path, with_tensorrt: Callable[..., FakeGpu], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = config(folder, 'preprocessing = "cuda"')
+    assert "model.preprocessing is cuda, but ONNX Runtime runs the model" in refusal(wanted)
+    gpu = with_tensorrt()
+    monkeypatch.setattr(motion_cuda, "usable", without_cuda)
+    assert refusal(wanted) == "OpenCV 4.14.0 has no cv2.cuda.remap; build one that has"
+    assert gpu.runtime.leaks == 0
 
 
 def test_onnx_runtime_runs_it_elsewhere(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
