@@ -114,13 +114,16 @@ def read_model(onnx: Path) -> tuple[bytes, Manifest]:
     """The file's content and the manifest in it. Raises EngineBuildError."""
     try:
         content = onnx.read_bytes()
-        text = onnx_metadata.read(content).get(manifests.METADATA_KEY)
     except OSError as error:
         raise EngineBuildError(
             f"{onnx}: cannot be read ({error.strerror}); give an ONNX file that korsal-convert wrote"
         ) from error
+    if fault := onnx_metadata.fault(content):
+        raise EngineBuildError(f"{onnx}: {fault}")
+    try:
+        text = onnx_metadata.read(content).get(manifests.METADATA_KEY)
     except OnnxMetadataError as error:
-        raise EngineBuildError(f"{onnx}: is no whole ONNX file ({error}); export or copy it anew") from error
+        raise EngineBuildError(f"{onnx}: {error}; export it again") from error
     if text is None:
         raise EngineBuildError(f"{onnx}: has no korsal-edge manifest; export it with korsal-convert export")
     try:

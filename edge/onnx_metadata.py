@@ -1,12 +1,24 @@
-"""The metadata of an ONNX file, read without the package `onnx`, which a device does not have. Pure.
+"""What an ONNX file says of itself, read without the package `onnx`, which a device does not have. Pure.
 
 Only as much of protobuf as that needs: the fields of ModelProto in order, and of them `metadata_props` (field 14,
-a StringStringEntryProto each: key 1, value 2). Source: onnx.proto, protobuf's description of its wire format.
+a StringStringEntryProto each: key 1, value 2); and where tensors may stand, for those that name another file.
+Source: onnx.proto, protobuf's description of its wire format.
 """
 
 from collections.abc import Iterator
 
 METADATA_PROPS = 14
+EXTERNAL_DATA = 13  # of a TensorProto: entries as those of the metadata, "location" the one with the file
+INSIDE: dict[str, dict[int, str]] = {  # by the kind of a message: which of its fields hold what may hold tensors
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "function": {7: "node", 11: "attribute"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": {EXTERNAL_DATA: "entry"},
+}
 KEY, VALUE = 1, 2
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types; groups (3 and 4) do not occur
 LONGEST_VARINT = 10  # bytes
@@ -24,6 +36,38 @@ def read(model: bytes) -> dict[str, str]:
         return {bytes(e.get(KEY, b"")).decode(): bytes(e.get(VALUE, b"")).decode() for e in entries}
     except UnicodeDecodeError as error:
         raise OnnxMetadataError("its metadata is no text") from error
+
+
+def external_files(model: bytes) -> tuple[str, ...]:
+    """The files that tensors of a model are to be read from, as it names them, in no order. Raises OnnxMetadataError.
+
+    They may be any: `../../etc/shadow` too. Our models hold all of their weights themselves.
+    """
+    waiting = [("model", memoryview(model))]
+    entries = []
+    while waiting:
+        kind, message = waiting.pop()
+        if kind == "entry":
+            entries.append(dict(_fields(message)))
+        else:
+            inside = INSIDE[kind]
+            waiting += [(inside[number], content) for number, content in _fields(message) if number in inside]
+    named = [e for e in entries if bytes(e.get(KEY, b"")) == b"location"]
+    return tuple(bytes(e.get(VALUE, b"")).decode(errors="replace") for e in named)
+
+
+def fault(model: bytes) -> str:
+    """Why these bytes are no model that may be run, with the cure; "" if they are, as far as can be told from here."""
+    try:
+        others = external_files(model)
+    except OnnxMetadataError as error:
+        return (
+            f"is no whole ONNX file ({error}), nor does it begin as a TensorRT engine; export or copy it anew, "
+            "an engine build anew with korsal-convert build"
+        )
+    if others:
+        return f"keeps weights in another file ({others[0]}), which nobody reads; export it as one file"
+    return ""
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:

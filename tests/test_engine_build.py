@@ -154,8 +154,9 @@ def test_a_missing_file(tmp_path: Path, target: Path) -> None:
 
 def test_a_truncated_file(onnx: Path, target: Path) -> None:
     onnx.write_bytes(onnx.read_bytes()[:-9])
-    assert "is no whole ONNX file (it ends in the middle); export or copy it anew" in refusal(
-        fake("10.3"), onnx, target
+    assert (
+        "is no whole ONNX file (it ends in the middle), nor does it begin as a TensorRT engine; export or"
+        in refusal(fake("10.3"), onnx, target)
     )
 
 
