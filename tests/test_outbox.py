@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edge.outbox import Limits, Message, Outbox
 
-NOW = 1_000_000.0
+NOW = 1_800_000_000.0
 MANY = Limits(rows=1000, size=1_000_000)
 
 
@@ -218,3 +218,57 @@ def test_bounds_hold_and_order_stays_whatever_is_put(steps: list[tuple[str, str,
         assert len(rows) == statistics.rows <= 5
         assert sum(len(row.message.payload) for row in rows) == statistics.size <= 100
         assert [row.message.seq for row in rows] == sorted(row.message.seq for row in rows)
+
+
+def test_losses_are_remembered_by_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.sqlite"
+    outbox = Outbox(path, Limits(rows=3, size=1_000_000))
+    outbox.put([*story("a", updates=2), message("b", 0, "new", expires=NOW - 1)], NOW)  # 5 rows, 1 expired, 1 too many
+    outbox.remove([], refused=[outbox.pending(0, 1)[0].id, 99])
+    outbox.close()
+    found = Outbox(path, MANY).statistics()
+    assert (found.dropped_updates, found.dropped_events, found.expired, found.refused) == (1, 0, 1, 1)
+    assert found.rows == 2
+
+
+def test_a_flood_makes_room_in_one_transaction(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite", Limits(rows=10, size=1_000_000))
+    outbox.put([message("old", seq, "new") for seq in range(10)], NOW)
+    before = outbox._database.execute("PRAGMA data_version").fetchone(), outbox._database.total_changes
+    outbox.put([message("new", seq, "update") for seq in range(5000)] + [message("new", 5000, "end")], NOW)
+    assert before[0] == outbox._database.execute("PRAGMA data_version").fetchone()
+    # 5011 rows: all 5000 updates go, 11 are left, so the oldest event goes with its 10
+    assert waiting(outbox) == [("new", 5000)]
+    assert (outbox.statistics().dropped_updates, outbox.statistics().dropped_events) == (5000, 1)
+    assert not outbox._database.in_transaction
+
+
+def test_messages_of_a_clock_that_had_not_been_set_are_never_too_old(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite", MANY)
+    outbox.put([message("a", 0, expires=3 * 86_400.0)], now=60.0)  # a Jetson without battery boots in 1970
+    outbox.put([message("b", 0)], NOW)  # and is set later
+    assert waiting(outbox) == [("a", 0), ("b", 0)]
+    assert outbox.statistics().expired == 0
+
+
+def test_topics_that_are_held_back_are_left_out() -> None:
+    outbox = Outbox(None, MANY)
+    outbox.put(story("a") + story("b"), NOW)
+    held = outbox.pending(0, 1)[0].message.topic
+    assert [row.message.event_id for row in outbox.pending(0, 2, without=[held])] == ["b", "b"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["new", "update", "end"])), min_size=1, max_size=40))
+def test_what_is_left_out_is_counted(steps: list[tuple[str, str]]) -> None:
+    """Rows that are gone are either single updates or belong to whole events of which nothing waits."""
+    outbox = Outbox(None, Limits(rows=5, size=10_000))
+    outbox.put([message(event_id, seq, kind) for seq, (event_id, kind) in enumerate(steps)], NOW)
+    left = set(waiting(outbox))
+    gone = [(e, seq, kind) for seq, (e, kind) in enumerate(steps) if (e, seq) not in left]
+    found = outbox.statistics()
+    assert found.dropped_updates == sum(kind == "update" for _, _, kind in gone)
+    assert found.dropped_events == len({e for e, _, kind in gone if kind != "update"})
+    if found.dropped_events:  # updates go first
+        assert not any(steps[seq][1] == "update" for _, seq in left)
+        assert not {e for e, _, kind in gone if kind != "update"} & {e for e, _ in left}

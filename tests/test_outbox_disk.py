@@ -1,0 +1,159 @@
+"""A disk that is full or may not be written, for real: a file system of our own where we are root."""
+
+import logging
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from broker import Broker, Subscriber, wait_for
+
+from edge import outbox as outbox_module
+from edge.mqtt import Publisher
+from edge.outbox import Limits, Message, Outbox
+from edge.schema import Mqtt
+from edge.topics import Topics
+
+NOW = 1_800_000_000.0
+MANY = Limits(rows=100_000, size=100_000_000)
+
+
+def message(seq: int, event_id: str = "a", size: int = 4000) -> Message:
+    return Message("korsal/d/door/actions/Dunk", b"x" * size, event_id, seq, "update", NOW * 2)
+
+
+def waiting(outbox: Outbox) -> list[int]:
+    return [row.message.seq for row in outbox.pending(0, 100_000)]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """1 MiB of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a file system of 1 MiB")
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, text=True
+    )
+    if made.returncode:
+        pytest.skip(f"mounting is not allowed here: {made.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def remount(folder: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look after the disk at every message."""
+    monkeypatch.setattr(outbox_module, "RETURN_SECONDS", 0.0)
+
+
+def test_a_full_disk_costs_one_warning_and_no_message(small_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
+    outbox = Outbox(small_disk / "outbox.sqlite", MANY)
+    for seq in range(500):  # 2 MB
+        outbox.put([message(seq)], NOW)
+    assert waiting(outbox) == list(range(500))
+    assert outbox.statistics().in_memory
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert "full" in caplog.text
+    outbox.close()
+
+
+@pytest.mark.usefixtures("soon")
+def test_when_the_disk_has_room_again_everything_returns_to_it(
+    small_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    ballast, path = small_disk / "ballast", small_disk / "outbox.sqlite"
+    outbox = Outbox(path, MANY)
+    outbox.put([message(seq) for seq in range(20)], NOW)
+    ballast.write_bytes(bytes(small_disk.stat().st_blksize))
+    with ballast.open("ab", buffering=0) as file:
+        while file.tell() < 1 << 20:
+            try:
+                file.write(bytes(4096))
+            except OSError:
+                break
+    for seq in range(20, 60):
+        outbox.put([message(seq)], NOW)
+    assert outbox.statistics().in_memory
+    outbox.remove([row.id for row in outbox.pending(0, 10)])  # these were sent in the meantime
+    ballast.unlink()
+    outbox.put([message(60)], NOW)
+    assert not outbox.statistics().in_memory
+    assert waiting(outbox) == list(range(10, 61))
+    assert "the disk takes events again" in caplog.text
+    outbox.close()
+    assert waiting(Outbox(path, MANY)) == list(range(10, 61))
+
+
+def test_a_disk_that_becomes_read_only_costs_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite", MANY)
+    outbox.put([message(0)], NOW)
+    outbox._database.execute("PRAGMA query_only = ON")  # a file system with open files cannot be remounted
+    for seq in range(1, 50):
+        outbox.put([message(seq)], NOW)
+    assert waiting(outbox) == list(range(50))
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert "readonly" in caplog.text
+    outbox.close()
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_directory_that_is_read_only_at_the_start_is_used_once_it_is_not(
+    small_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    remount(small_disk, "ro")
+    outbox = Outbox(small_disk / "state" / "outbox.sqlite", MANY)
+    outbox.put([message(0)], NOW)
+    assert outbox.statistics().in_memory
+    assert "make the directory writable" in caplog.text
+    remount(small_disk, "rw")
+    outbox.put([message(1)], NOW)
+    assert not outbox.statistics().in_memory
+    outbox.close()
+    assert waiting(Outbox(small_disk / "state" / "outbox.sqlite", MANY)) == [0, 1]
+
+
+@pytest.mark.usefixtures("soon")
+def test_rows_of_an_unreadable_start_are_not_mixed_with_those_in_memory(small_disk: Path) -> None:
+    path = small_disk / "outbox.sqlite"
+    before = Outbox(path, MANY)
+    before.put([message(seq, "old") for seq in range(3)], NOW)
+    before.close()
+    remount(small_disk, "ro")
+    outbox = Outbox(path, MANY)
+    outbox.put([message(seq, "new") for seq in range(2)], NOW)
+    remount(small_disk, "rw")
+    outbox.put([message(2, "new")], NOW)
+    assert outbox.statistics().in_memory  # ids of both would meet
+    outbox.remove([row.id for row in outbox.pending(0, 10)])
+    outbox.put([message(3, "new")], NOW)  # nothing waits in memory any more
+    assert [(row.message.event_id, row.message.seq) for row in outbox.pending(0, 10)] == [
+        *[("old", seq) for seq in range(3)],
+        ("new", 3),
+    ]
+    outbox.close()
+
+
+def test_with_a_full_disk_events_go_out_directly(
+    small_disk: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (small_disk / "ballast").touch()
+    outbox = Outbox(small_disk / "outbox.sqlite", MANY)
+    with Broker(tmp_path) as broker, Subscriber(broker.port) as subscriber:
+        publisher = Publisher(Mqtt(host="127.0.0.1", port=broker.port), Topics("korsal", "d"), outbox)
+        for number in range(30):
+            publisher.event(
+                Message("korsal/d/door/actions/Dunk", b'{"seq":%d}' % number + b" " * 60_000, "a", number, "new", 4e9)
+            )
+        wait_for(lambda: len(subscriber.events()) >= 30, "all events")
+        publisher.close(5)
+    assert list(dict.fromkeys(event["seq"] for event in subscriber.events())) == list(range(30))
+    warnings = [record for record in caplog.records if record.name == "edge.outbox"]
+    assert len(warnings) <= 1
