@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import manifest as manifests
+from edge import onnx_metadata
 from edge.inference import INPUT, OUTPUTS, Engine, Infer, input_shape, output_shapes
 from edge.manifest import Manifest, ManifestError
 
@@ -39,6 +40,7 @@ def load(path: Path, threads: int = 0, providers: Sequence[str] = (), directory:
         raise EngineError("onnxruntime is not installed: pip install 'korsal-edge[cpu]'") from error
     if not path.is_file():
         raise EngineError(f"{path}: no such model; give an ONNX file that korsal-convert wrote")
+    _check_content(path)
     session = _session(onnxruntime, path, threads, _with_options(onnxruntime, providers, directory))
     manifest = _manifest(session, path)
     _check_interface(session, manifest, path)
@@ -56,6 +58,16 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _check_content(path: Path) -> None:
+    """Before anything else reads it: a file that is no ONNX, or that would have other files read."""
+    try:
+        fault = onnx_metadata.fault(path.read_bytes())
+    except OSError as error:
+        raise EngineError(f"{path}: cannot be read ({error.strerror}); see who may read it, or copy it anew") from error
+    if fault:
+        raise EngineError(f"{path}: {fault}")
 
 
 def _with_options(onnxruntime: Any, providers: Sequence[str], directory: Path | None) -> dict[str, dict[str, str]]:
