@@ -7,7 +7,11 @@ an `update` follows every `update_interval`. A score below `keep_score` does not
 ("score"), and it ends when its tube does ("lost") or its camera is closed. It ended when the action was last really
 seen, not when that became known: extrapolated boxes and the cooldown do not count as duration.
 
-Every person may have several events at a time, one for each action. Durations are measured by the monotonic clock.
+Every person may have several events at a time, one for each action.
+
+Durations are measured by the monotonic clock, and nothing else decides when an event begins, is told and ends. An event
+ended at its start plus its duration. Whoever hands a step over tells its times by the clock as it then is
+(`edge/retelling.py`): once a time server has set it, they are right, whatever was told before.
 """
 
 import json
@@ -74,7 +78,7 @@ class Event:
     top_score: float  # 0..1, the best so far
     started_unix: float  # seconds
     started_monotonic: float  # seconds
-    ended_unix: float | None  # seconds, when the action was last seen; None before the end
+    ended_unix: float | None  # seconds, when the action was last seen: started_unix + duration; None before the end
     duration: float  # seconds from the start until the action was last seen
     box: NDArray[np.float32]  # (4,), x1 y1 x2 y2, pixels, inside the frame
     frame_size: tuple[int, int]  # (width, height), pixels
@@ -83,6 +87,7 @@ class Event:
     frame_index: int  # of the frame that led to this step
     t_capture: float  # unix time of that frame, or of the closing
     reason_ended: str | None
+    captured_monotonic: float | None = None  # seconds, of that frame; None for a closing
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +145,7 @@ def step(
     """What begins, goes on and ends in this frame, given all live tubes in it; ends of lost tubes come first."""
     boxes = {tube_box.tube: tube_box for tube_box in tube_boxes}
     lost = [episode for (tube, _), episode in state.episodes.items() if tube not in boxes]
-    events = list(_ended(lost, frame.index, frame.unix_time, "lost"))
+    events = list(_ended(lost, frame.index, frame.unix_time, "lost", frame.monotonic_time))
     episodes: dict[Key, Episode] = {}
     begun = state.begun
     for key in _keys(state, tube_boxes, labels, settings):
@@ -154,7 +159,7 @@ def step(
         if verdict in ("new", "update", "end"):
             episode = replace(episode, seq=episode.seq + 1, published=look.monotonic)
             reason = ("score" if look.observed else "lost") if verdict == "end" else None
-            events.append(_event(episode, verdict, frame.index, frame.unix_time, reason))
+            events.append(_event(episode, verdict, frame.index, frame.unix_time, reason, frame.monotonic_time))
         if verdict not in ("drop", "end"):
             episodes[key] = episode
     return EventState(state.camera, state.seed, begun, episodes), tuple(events)
@@ -166,7 +171,7 @@ def close(state: EventState, unix_time: float, reason: str) -> tuple[Event, ...]
     Begin again with `initial` and another seed.
     """
     index = max((episode.last.index for episode in state.episodes.values()), default=0)
-    return _ended(list(state.episodes.values()), index, unix_time, reason)
+    return _ended(list(state.episodes.values()), index, unix_time, reason, None)
 
 
 def _keys(
@@ -240,17 +245,22 @@ def _verdict(episode: Episode, rules: ActionSettings) -> EventType | Literal["dr
     return "update" if 0 < rules.update_interval <= now - episode.published + ROUNDING else None
 
 
-def _ended(episodes: Sequence[Episode], index: int, unix_time: float, reason: str) -> tuple[Event, ...]:
+def _ended(
+    episodes: Sequence[Episode], index: int, unix_time: float, reason: str, monotonic: float | None
+) -> tuple[Event, ...]:
     """Ends of those episodes that have been published, whose people are not seen any more."""
     return tuple(
-        _event(replace(episode, seq=episode.seq + 1), "end", index, unix_time, reason)
+        _event(replace(episode, seq=episode.seq + 1), "end", index, unix_time, reason, monotonic)
         for episode in episodes
         if episode.event_id
     )
 
 
-def _event(episode: Episode, kind: EventType, index: int, unix_time: float, reason: str | None) -> Event:
+def _event(
+    episode: Episode, kind: EventType, index: int, unix_time: float, reason: str | None, monotonic: float | None
+) -> Event:
     last = episode.last
+    duration = episode.seen.monotonic - episode.first.monotonic
     return Event(
         type=kind,
         event_id=episode.event_id,
@@ -261,8 +271,8 @@ def _event(episode: Episode, kind: EventType, index: int, unix_time: float, reas
         top_score=episode.top_score,
         started_unix=episode.first.unix,
         started_monotonic=episode.first.monotonic,
-        ended_unix=episode.seen.unix if kind == "end" else None,
-        duration=episode.seen.monotonic - episode.first.monotonic,
+        ended_unix=episode.first.unix + duration if kind == "end" else None,
+        duration=duration,
         box=last.box,
         frame_size=last.frame_size,
         zones=last.zones,
@@ -270,6 +280,7 @@ def _event(episode: Episode, kind: EventType, index: int, unix_time: float, reas
         frame_index=index,
         t_capture=unix_time,
         reason_ended=reason,
+        captured_monotonic=monotonic,
     )
 
 

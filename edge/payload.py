@@ -18,11 +18,18 @@ class Model:
 
 
 def event_payload(
-    event: Event, device: str, camera: str, model: Model, published_unix: float, snapshot_topic: str | None = None
+    event: Event,
+    device: str,
+    camera: str,
+    model: Model,
+    published_unix: float,
+    snapshot_topic: str | None = None,
+    clock_synced: bool | None = None,
 ) -> dict[str, object]:
     """One step of an event, ready for JSON.
 
-    `published_unix`: unix time (s) at which it is handed over; `snapshot_topic`: where its picture is, if there is one.
+    `published_unix`: unix time (s) at which it is handed over; `snapshot_topic`: where its picture is, if there is one;
+    `clock_synced`: whether a time server has set the clock, None where nobody knows.
     """
     width, height = event.frame_size
     box = [float(side) for side in event.box]
@@ -50,6 +57,7 @@ def event_payload(
         "t_capture": round(event.t_capture, 3),
         "t_publish": round(published_unix, 3),
         "latency_ms": round(max(0.0, published_unix - event.t_capture) * 1000, 1),
+        "clock_synced": clock_synced,
         "model": {"name": model.name, "sha256": model.sha256},
         "reason_ended": event.reason_ended,
         "snapshot_topic": snapshot_topic,

@@ -59,6 +59,13 @@ def test_the_numbers():
     assert new["event_type"] == new["type"]
 
 
+@pytest.mark.parametrize("known", [True, False, None])
+def test_it_says_what_its_times_are_worth(known):
+    for payload in payloads(clock_synced=known):
+        assert payload["clock_synced"] is known
+        validator.validate(payload)
+
+
 def test_every_key_is_described_and_required():
     assert set(SCHEMA["required"]) == set(SCHEMA["properties"]) == set(payloads()[0])
     assert all("description" in described for described in SCHEMA["properties"].values())
@@ -102,6 +109,7 @@ def test_a_payload_that_lacks_a_key_is_invalid(key):
         {"model": {"name": "x", "sha256": "short"}},
         {"reason_ended": "score"},  # of a new
         {"snapshot_topic": 5},
+        {"clock_synced": "yes"},
     ],
     ids=json.dumps,
 )

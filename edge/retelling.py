@@ -1,0 +1,26 @@
+"""An event's times of day, told by the wall clock as it is now. Pure.
+
+A Jetson without a battery starts in 1970 and learns the date when a time server answers, perhaps in the midst of an
+event. Such an event neither ends nor grows longer by that; its times are told anew from the monotonic ones.
+"""
+
+from dataclasses import replace
+
+from edge.events import Event
+
+CLOCK_SET = 1.0  # seconds by which the wall clock has moved against the monotonic one where somebody has set it
+
+
+def retold(event: Event, unix_time: float, monotonic_time: float) -> Event:
+    """A step with its times told by the wall clock as it is now, given what both clocks say, s.
+
+    `started_unix` stays as it was told first, unless the wall clock has been set since (by more than CLOCK_SET).
+    """
+    offset = unix_time - monotonic_time
+    started, captured = event.started_unix, event.t_capture
+    if abs(offset - (started - event.started_monotonic)) > CLOCK_SET:
+        started = event.started_monotonic + offset
+    if event.captured_monotonic is not None:
+        captured = event.captured_monotonic + offset
+    ended = None if event.ended_unix is None else started + event.duration
+    return replace(event, started_unix=started, ended_unix=ended, t_capture=captured)

@@ -1,0 +1,71 @@
+import ctypes
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edge.clock import EARLIEST, LARGEST_ERROR, NEVER, Timex, expiry, kernel_error, synced
+
+TODAY = 1_800_000_000.0
+DAY = 86_400.0
+
+
+def says(error: int | None):  # type: ignore[no-untyped-def]
+    return lambda: error
+
+
+@pytest.mark.parametrize(
+    ("unix_time", "error", "flag", "expected"),
+    [
+        (TODAY, 1500, False, True),
+        (TODAY, LARGEST_ERROR - 1, False, True),
+        (TODAY, LARGEST_ERROR, False, False),
+        (TODAY, LARGEST_ERROR, True, False),  # the kernel has forgotten what the flag remembers
+        (TODAY, None, True, True),
+        (TODAY, None, False, None),
+        (0.0, 1500, True, False),  # 1970
+        (EARLIEST - 1, None, True, False),
+        (EARLIEST, None, True, True),
+    ],
+)
+def test_synced(tmp_path: Path, unix_time: float, error: int | None, flag: bool, expected: bool | None) -> None:
+    if flag:
+        (tmp_path / "synchronized").touch()
+    assert synced(unix_time, says(error), tmp_path / "synchronized") is expected
+
+
+@pytest.mark.skipif(sys.maxsize < 2**32 or not sys.platform.startswith("linux"), reason="struct timex of 64-bit Linux")
+def test_the_kernel_answers_as_its_header_says() -> None:
+    assert ctypes.sizeof(Timex) >= 208  # never shorter than the kernel's, which writes all of it
+    assert (Timex.maxerror.offset, Timex.status.offset) == (24, 40)
+    error = kernel_error()
+    assert error is None or 0 <= error <= LARGEST_ERROR
+    assert synced() in (True, False, None)
+
+
+def test_a_question_costs_little() -> None:
+    begin = time.process_time()
+    for _ in range(1000):
+        synced()
+    assert time.process_time() - begin < 0.5  # measured: some microseconds each
+
+
+@pytest.mark.parametrize(
+    ("now", "clock_synced", "expected"),
+    [
+        (TODAY, True, TODAY + DAY),
+        (TODAY, None, TODAY + DAY),
+        (TODAY, False, NEVER),
+        (100.0, None, NEVER),
+        (100.0, True, NEVER),
+    ],
+)
+def test_expiry(now: float, clock_synced: bool | None, expected: float) -> None:
+    assert expiry(now, DAY, clock_synced) == expected
+
+
+def test_an_event_of_1970_outlives_the_setting_of_the_clock_and_fits_an_mqtt_interval() -> None:
+    expires = expiry(30.0, DAY, False)
+    assert expires > TODAY
+    assert 0 < expires - 0.0 < 2**32
