@@ -3,23 +3,20 @@
 Files are read by `edge.video_file`, whose names are offered here too.
 """
 
-import json
 import logging
-import os
 import random
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
-from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from edge.shared_frames import SharedFrames
-from edge.sources import Frame, Source
+from edge.camera_link import PROGRAM, CameraLink
+from edge.shared_frames import Picture
+from edge.sources import Frame, Polygon, Source
 from edge.video_file import CaptureError, VideoFacts, probe, read_file
 
 __all__ = [
@@ -38,7 +35,7 @@ log = logging.getLogger(__name__)
 class LiveSettings:
     """When a camera counts as lost and how it is tried again; all in seconds."""
 
-    stall_seconds: float = 5.0  # without a frame, after the first one
+    stall_seconds: float = 5.0  # without a frame, after the first one, or with the same picture again and again
     open_seconds: float = 20.0  # from the start of the process to the first frame
     retry_first: float = 1.0
     retry_longest: float = 60.0
@@ -70,7 +67,7 @@ class LiveCamera:
     """One live camera. A context manager for one thread; everything happens inside `newest`, so call it steadily.
 
     Frame indices go on over reconnections: a gap is what was dropped. CaptureError where the source is a file that does
-    not loop: files are read by `read_file`.
+    not loop: files are read by `read_file`. `program` is the capture process's command.
     """
 
     def __init__(
@@ -79,16 +76,20 @@ class LiveCamera:
         source: Source,
         settings: LiveSettings = LiveSettings(),
         chance: Callable[[], float] = random.random,
+        program: Sequence[str] = PROGRAM,
     ) -> None:
         if not source.live:
             raise CaptureError(f"{source.redacted}: is a file: read it with read_file, or give `loop` to play it live")
         self.name = name
         self.state: CameraState = "offline"
-        self._source, self._settings, self._chance = source, settings, chance
-        self._process: _CameraProcess | None = None
+        self.settings = settings
+        self.source = source
+        self._chance, self._program = chance, program
+        self._process: CameraLink | None = None
         self._killed: list[subprocess.Popen[bytes]] = []
         self._told: CameraState | None = None
         self._attempt, self._retry_at = 0, 0.0
+        self._frozen: int | None = None  # the picture that was the same for too long, until another one comes
         self._captured = self._taken = self._stalls = self._arrivals = 0
         self._closed = False
 
@@ -125,11 +126,17 @@ class LiveCamera:
                 return None
             wait_for_any([self], min(remaining, LONGEST_WAIT))
 
+    def mask(self, mask: Sequence[Polygon]) -> None:
+        """Blacken other polygons from now on, without a gap in the frames."""
+        self.source = replace(self.source, mask=tuple(mask))
+        if self._process:
+            self._process.mask(mask)
+
     def statistics(self) -> CameraCounts:
         """The counts until now."""
         written, waiting = 0, 0
         if self._process:
-            written = self._process.frames.written
+            written = self._process.written
             waiting = int(written > self._process.taken)
         captured = self._captured + written
         dropped = captured - self._taken - waiting
@@ -149,56 +156,74 @@ class LiveCamera:
 
     def _take(self) -> Frame | None:
         process = self._process
-        if process is None:
+        picture = process.newest() if process else None
+        if process is None or picture is None or self._repeats(picture):
             return None
-        process.listen()
-        picture = process.frames.newest(process.taken)
-        if picture is None:
-            return None
-        if process.first_frame is None:
+        if self.state != "online":
             self._arrivals += 1
-            process.first_frame = picture.monotonic_time
-        process.taken, process.last_frame = picture.number, picture.monotonic_time
         self._taken += 1
-        if process.last_frame - process.first_frame > self._settings.stall_seconds:
+        if picture.monotonic_time - (process.first_frame or 0.0) > self.settings.stall_seconds:
             self._attempt = 0  # it has stayed long enough to count as well again
-        self._tell("online", f"{picture.image.shape[1]}x{picture.image.shape[0]} from {self._source.redacted}")
+        size = f"{picture.image.shape[1]}x{picture.image.shape[0]}"
+        self._tell("online", f"{size} from {self.source.redacted} through {process.through}")
         index = self._captured + picture.number - 1
         return Frame(self.name, index, picture.unix_time, picture.monotonic_time, picture.image)
+
+    def _repeats(self, picture: Picture) -> bool:
+        """True where this picture has been the same for too long; then the process is made anew, ever more rarely.
+
+        It may be a camera that hangs, or a scene in which nothing at all changes: so it is watched all the time.
+        """
+        if picture.fingerprint != self._frozen:
+            self._frozen = None
+        same = picture.monotonic_time - picture.since
+        settings = self.settings
+        if self.source.kind == "file" or same <= settings.stall_seconds:
+            return self._frozen is not None
+        if self._frozen is None:
+            self._frozen = picture.fingerprint
+            self._stalled(f"the same picture for {settings.stall_seconds:g} s", picture.monotonic_time)
+        elif same > max(settings.stall_seconds, settings.retry_longest):
+            self._attempt = 0  # it does give pictures: it need not be waited for
+            self._lose("stalled", f"{self.source.redacted}: still the same picture", picture.monotonic_time)
+        return True
 
     def _supervise(self, now: float) -> None:
         """Look after the process: start it when due, replace it when it ended or fell silent."""
         self._killed = [process for process in self._killed if process.poll() is None]
-        process = self._process
+        process, settings = self._process, self.settings
         if process is None:
             if now >= self._retry_at:
                 self._start(now)
         elif process.ended:
-            self._lose("offline", process.fault or f"{self._source.redacted}: its capture process died", now)
-        elif process.frames.written > process.taken:
+            self._lose("offline", process.fault or f"{self.source.redacted}: its capture process died", now)
+        elif process.written > process.taken:
             return  # a frame waits to be taken
         elif process.last_frame is None:
-            if now - process.started > self._settings.open_seconds:
-                self._lose("offline", f"{self._source.redacted}: no frame in {self._settings.open_seconds:g} s", now)
-        elif now - process.last_frame > self._settings.stall_seconds:
-            self._stalls += 1
-            self._lose("stalled", f"{self._source.redacted}: no frame for {self._settings.stall_seconds:g} s", now)
+            if now - process.started > settings.open_seconds:
+                self._lose("offline", f"{self.source.redacted}: no frame in {settings.open_seconds:g} s", now)
+        elif now - process.last_frame > settings.stall_seconds:
+            self._stalled(f"no frame for {settings.stall_seconds:g} s", now)
 
     def _start(self, now: float) -> None:
         try:
-            self._process = _CameraProcess(self._source, now)
+            self._process = CameraLink(self.source, now, self._program)
         except OSError as fault:
             self._lose("offline", f"its capture process cannot be started: {fault}", now)
 
+    def _stalled(self, what: str, now: float) -> None:
+        self._stalls += 1
+        self._lose("stalled", f"{self.source.redacted}: {what}", now)
+
     def _lose(self, state: CameraState, reason: str, now: float) -> None:
         self._end_process()
-        self._retry_at = now + retry_delay(self._attempt, self._settings, self._chance())
+        self._retry_at = now + retry_delay(self._attempt, self.settings, self._chance())
         self._attempt += 1
         self._tell(state, f"{reason}; trying again until it is back")
 
     def _end_process(self) -> None:
         if self._process is not None:
-            self._captured += self._process.frames.written
+            self._captured += self._process.written
             self._killed.append(self._process.end())
             self._process = None
 
@@ -208,62 +233,3 @@ class LiveCamera:
             level = logging.INFO if state == "online" else logging.WARNING
             log.log(level, "camera %s: %s: %s", self.name, state, reason)
         self.state = self._told = state
-
-
-class _CameraProcess:
-    """A running `edge.camera_process` with its shared memory and channel."""
-
-    def __init__(self, source: Source, now: float) -> None:
-        self.started = now
-        self.first_frame: float | None = None
-        self.last_frame: float | None = None
-        self.taken = 0
-        self.ended = False
-        self.fault: str | None = None
-        self.frames = SharedFrames.create()
-        self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.channel.setblocking(False)
-        self.channel.send(json.dumps(asdict(source)).encode())
-        try:
-            with theirs:
-                self.process = _spawn(self.frames.descriptor, theirs.fileno())
-        except OSError:
-            self._release()
-            raise
-
-    def listen(self) -> None:
-        """Read all that came over the channel; sets `fault` and `ended`."""
-        while not self.ended:
-            try:
-                message = self.channel.recv(4096)
-            except BlockingIOError:
-                return
-            except ConnectionResetError:
-                message = b""
-            if not message:
-                self.ended = True
-            elif message != b"frame":
-                self.fault = json.loads(message)["fault"]
-
-    def end(self) -> subprocess.Popen[bytes]:
-        """Kill the process without waiting for its death; returns it for the burial."""
-        self.process.kill()
-        self._release()
-        return self.process
-
-    def _release(self) -> None:
-        self.channel.close()
-        self.frames.close()
-
-
-def _spawn(memory: int, channel: int) -> subprocess.Popen[bytes]:
-    root = str(Path(__file__).resolve().parent.parent)
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return subprocess.Popen(
-        [sys.executable, "-m", "edge.camera_process", str(memory), str(channel)],
-        pass_fds=(memory, channel),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,  # a Ctrl-C at the terminal is the parent's affair
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-    )

@@ -1,7 +1,7 @@
 """Frames of one configured camera, live or from a file, in one shape for the daemon's loop. Shell.
 
-A feed has a `name`, a `state`, the number of frames `dropped`, `newest()` without waiting, is `finished` when no frame
-will ever come again, and `failed` where that is the file's fault.
+A feed has a `name`, a `state`, its `counts()`, `newest()` without waiting, is `finished` when no frame will ever come
+again, and `failed` where that is the file's fault. `adopt` takes a changed configuration over where it can.
 """
 
 import logging
@@ -9,7 +9,16 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from edge.capture import CameraState, CaptureError, LiveCamera, read_file, wait_for_any
+from edge.capture import (
+    CameraCounts,
+    CameraState,
+    CaptureError,
+    LiveCamera,
+    LiveSettings,
+    read_file,
+    wait_for_any,
+)
+from edge.picture import finished
 from edge.schema import Camera
 from edge.sources import Frame, Source
 
@@ -26,11 +35,16 @@ class FileFeed:
         """Raises CaptureError for a file that cannot be opened."""
         self.name = name
         self.live = False
-        self.dropped = 0
         self.finished = self.failed = False
-        self._frames: Iterator[Frame] = read_file(source.target, name, source.flip)
+        self._source, self._taken = source, 0
+        self._frames: Iterator[Frame] = read_file(source.target, name)
         self._opened_unix, self._opened_monotonic = time.time(), time.monotonic()
         self._last = self._opened_unix
+
+    @property
+    def dropped(self) -> int:
+        """None."""
+        return self.counts().dropped
 
     @property
     def state(self) -> CameraState:
@@ -48,8 +62,23 @@ class FileFeed:
         if frame is None:
             self.finished = True
             return None
+        self._taken += 1
         self._last = self._opened_unix + frame.unix_time
-        return replace(frame, unix_time=self._last, monotonic_time=self._opened_monotonic + frame.monotonic_time)
+        monotonic_time = self._opened_monotonic + frame.monotonic_time
+        image = finished(frame.image, self._source)
+        return replace(frame, unix_time=self._last, monotonic_time=monotonic_time, image=image)
+
+    def counts(self) -> CameraCounts:
+        """Every frame is taken."""
+        return CameraCounts(self._taken, self._taken, 0, 0, 0)
+
+    def adopt(self, camera: Camera) -> bool:
+        """Take over what changed of the camera's configuration; False where it must be opened anew for that."""
+        wanted = camera.described()
+        if replace(wanted, mask=()) != replace(self._source, mask=()):
+            return False
+        self._source = wanted
+        return True
 
     def now(self) -> float:
         """The time of the newest frame."""
@@ -62,11 +91,11 @@ class FileFeed:
 class LiveFeed:
     """A live camera, looked at without waiting; it never finishes."""
 
-    def __init__(self, name: str, source: Source) -> None:
+    def __init__(self, name: str, source: Source, settings: LiveSettings) -> None:
         self.name = name
         self.live = True
         self.finished = self.failed = False
-        self.camera = LiveCamera(name, source)
+        self.camera = LiveCamera(name, source, settings)
 
     @property
     def state(self) -> CameraState:
@@ -76,7 +105,21 @@ class LiveFeed:
     @property
     def dropped(self) -> int:
         """As the camera counts it."""
-        return self.camera.statistics().dropped
+        return self.counts().dropped
+
+    def counts(self) -> CameraCounts:
+        """As the camera counts them."""
+        return self.camera.statistics()
+
+    def adopt(self, camera: Camera) -> bool:
+        """Take over what changed of the camera's configuration; False where it must be opened anew for that."""
+        wanted = camera.described()
+        if replace(wanted, mask=()) != replace(self.camera.source, mask=()):
+            return False
+        if wanted.mask != self.camera.source.mask:
+            self.camera.mask(wanted.mask)
+        self.camera.settings = live_settings(camera)
+        return True
 
     def newest(self) -> Frame | None:
         """The newest frame that was not taken yet."""
@@ -97,7 +140,12 @@ Feed = FileFeed | LiveFeed
 def open_feed(name: str, camera: Camera) -> Feed:
     """The feed of a configured camera. Raises CaptureError for a file that cannot be opened."""
     source = camera.described()
-    return LiveFeed(name, source) if source.live else FileFeed(name, source)
+    return LiveFeed(name, source, live_settings(camera)) if source.live else FileFeed(name, source)
+
+
+def live_settings(camera: Camera) -> LiveSettings:
+    """When this camera counts as lost."""
+    return LiveSettings(stall_seconds=camera.stall_seconds)
 
 
 def wait_for_frames(feeds: Iterable[Feed], seconds: float) -> None:

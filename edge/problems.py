@@ -38,7 +38,8 @@ def _told(problem: Any, schema: type[BaseModel]) -> list[str]:
     path = _path(problem["loc"])
     fault = problem.get("ctx", {}).get("error")
     if isinstance(fault, InnerError):
-        return [f"{path}.{key}: {sentence}" for key, sentence in fault.faults.items()]
+        start = f"{path}." if problem["loc"] else ""
+        return [f"{start}{key}: {sentence}" for key, sentence in fault.faults.items()]
     return [f"{path}: {_sentence(problem, schema)}"]
 
 

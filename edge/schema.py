@@ -14,10 +14,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from edge.build_plan import DEFAULT_WORKSPACE, BuildOptions, Precision
 from edge.events import ActionSettings
 from edge.linker import LinkerSettings
-from edge.sources import Flip, Source, parse
+from edge.sources import Flip, Rotation, Source, parse
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 YEAR = 365 * 86_400.0  # seconds
+STALL_FRAMES = 2  # frames at least that a camera must have left out until it counts as stalled
 
 
 class InnerError(ValueError):
@@ -89,6 +90,50 @@ class Model(Table):
     providers: tuple[Line, ...] = ()
 
 
+class Action(Table):
+    """`[actions.NAME]`; what is None comes from `[actions.default]`, then from `ActionSettings`."""
+
+    start_score: Score | None = None
+    keep_score: Score | None = None
+    min_duration: Seconds | None = None
+    cooldown: Seconds | None = None
+    update_interval: Seconds | None = None
+
+
+def action_settings(
+    actions: Mapping[str, Action], name: str, camera: Mapping[str, Action] | None = None
+) -> ActionSettings:
+    """What holds for one action. ValueError as there.
+
+    What is said of that action counts before what is said of all, in each case the camera's word before the general
+    one; what nobody says is `ActionSettings`'s.
+    """
+    given: dict[str, float] = {}
+    tables = [table for key in ("default", name) for table in (actions.get(key), (camera or {}).get(key))]
+    for table in tables:
+        given |= table.model_dump(exclude_none=True) if table else {}
+    return ActionSettings(**given)
+
+
+def _action_faults(actions: Mapping[str, Action], camera: Mapping[str, Action] | None = None) -> dict[str, str]:
+    """A sentence by key's path for each table from which wrong settings follow: the camera's, where there is one."""
+    faults = {}
+    for name in dict.fromkeys([*(camera or ()), *actions]):
+        try:
+            action_settings(actions, name, camera)
+        except ValueError as error:
+            table = name if camera is None or name in camera else "default"
+            faults[f"{table}.keep_score"] = str(error)
+    return faults
+
+
+def _actions(actions: dict[str, Action]) -> dict[str, Action]:
+    faults = _action_faults(actions)
+    if faults:
+        raise InnerError(faults)
+    return actions
+
+
 class Camera(Table):
     """`[cameras.NAME]`; `source` may hold credentials, so it is never shown: show `described().redacted`."""
 
@@ -97,15 +142,24 @@ class Camera(Table):
     height: Pixels | None = None
     fps: Annotated[float, Field(ge=0.1, le=1000, allow_inf_nan=False)] | None = None
     flip: Flip = "none"
+    rotation: Rotation = 0
+    loop: bool = False
+    stall_seconds: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)] = 5.0
+    frame_gap: Annotated[int, Field(ge=1, le=30)] | None = None
+    mask: Annotated[tuple[Polygon, ...], Field(max_length=32)] = ()
     zones: dict[Name, Polygon] = Field(default_factory=dict)
+    actions: dict[Line, Action] = Field(default_factory=dict)
 
     def described(self) -> Source:
         """How to open this camera."""
-        return parse(self.source, self.width, self.height, self.fps, self.flip)
+        return parse(self.source, self.width, self.height, self.fps, self.flip, self.rotation, self.loop, self.mask)
 
     @model_validator(mode="after")
     def _options_fit(self) -> "Camera":
         self.described()
+        if self.fps is not None and self.stall_seconds * self.fps < STALL_FRAMES:
+            least = STALL_FRAMES / self.fps
+            raise InnerError({"stall_seconds": f"is too short for {self.fps:g} frames per second: give {least:g}"})
         return self
 
 
@@ -126,36 +180,6 @@ class Linker(Table):
     damping: Share = LinkerSettings.damping
     class_gain: Share = LinkerSettings.class_gain
     fade: Share = LinkerSettings.fade
-
-
-class Action(Table):
-    """`[actions.NAME]`; what is None comes from `[actions.default]`, then from `ActionSettings`."""
-
-    start_score: Score | None = None
-    keep_score: Score | None = None
-    min_duration: Seconds | None = None
-    cooldown: Seconds | None = None
-    update_interval: Seconds | None = None
-
-
-def action_settings(actions: Mapping[str, Action], name: str) -> ActionSettings:
-    """What holds for one action: its own table, then `default`'s, then `ActionSettings`. ValueError as there."""
-    given: dict[str, float] = {}
-    for table in (actions.get("default"), actions.get(name)):
-        given |= table.model_dump(exclude_none=True) if table else {}
-    return ActionSettings(**given)
-
-
-def _actions(actions: dict[str, Action]) -> dict[str, Action]:
-    faults = {}
-    for name in actions:
-        try:
-            action_settings(actions, name)
-        except ValueError as error:
-            faults[f"{name}.keep_score"] = str(error)
-    if faults:
-        raise InnerError(faults)
-    return actions
 
 
 class Tls(Table):
@@ -228,3 +252,15 @@ class Config(Table):
     outbox: Outbox = Outbox()
     telemetry: Telemetry = Telemetry()
     log: Log = Log()
+
+    @model_validator(mode="after")
+    def _cameras_actions_fit(self) -> "Config":
+        faults = {
+            f"cameras.{name}.actions.{key}": fault
+            for name, camera in self.cameras.items()
+            if camera.actions
+            for key, fault in _action_faults(self.actions, camera.actions).items()
+        }
+        if faults:
+            raise InnerError(faults)
+        return self

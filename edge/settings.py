@@ -18,18 +18,20 @@ def linker_settings(config: Config) -> LinkerSettings:
 
 def event_settings(config: Config, camera: str) -> EventSettings:
     """When events of one camera begin and end, and its zones."""
-    names = [name for name in config.actions if name != "default"]
+    table = config.cameras[camera]
+    names = [name for name in {**config.actions, **table.actions} if name != "default"]
     return EventSettings(
-        default=action_settings(config.actions, "default"),
-        actions={name: action_settings(config.actions, name) for name in names},
-        zones=config.cameras[camera].zones,
+        default=action_settings(config.actions, "default", table.actions),
+        actions={name: action_settings(config.actions, name, table.actions) for name in names},
+        zones=table.zones,
     )
 
 
 def pipeline_settings(config: Config, camera: str) -> PipelineSettings:
     """Everything that can be tuned for one camera."""
     least = MINIMUM_SCORE if config.linker.kind == "korsal" else PipelineSettings.minimum_score
-    return PipelineSettings(least, linker_settings(config), event_settings(config, camera))
+    gap = config.cameras[camera].frame_gap
+    return PipelineSettings(least, linker_settings(config), event_settings(config, camera), gap)
 
 
 def topics(config: Config) -> Topics:
@@ -39,8 +41,12 @@ def topics(config: Config) -> Topics:
 
 def unknown_actions(config: Config, labels: Sequence[str]) -> tuple[str, ...]:
     """A sentence for each table of an action that the model does not know."""
-    unknown = [name for name in config.actions if name != "default" and name not in labels]
-    return tuple(f"actions.{name}: the model knows no such action; {nearest(name, labels)}" for name in unknown)
+    tables = [("actions", name) for name in config.actions]
+    tables += [
+        (f"cameras.{camera}.actions", name) for camera, table in config.cameras.items() for name in table.actions
+    ]
+    unknown = [(path, name) for path, name in tables if name != "default" and name not in labels]
+    return tuple(f"{path}.{name}: the model knows no such action; {nearest(name, labels)}" for path, name in unknown)
 
 
 def applied(running: Config, wanted: Config) -> Config:

@@ -19,16 +19,22 @@ from numpy.typing import NDArray
 
 # Native layout: an aligned number is read and written in one piece, so that `written` may be read without the lock.
 _STATE = struct.Struct("@QqQ")  # frames written so far, newest slot or -1, bytes in one slot
-_SLOT = struct.Struct("@QddII")  # frame number from 1, unix time, monotonic time, height, width
+_SLOT = struct.Struct("@QdddQII")  # the fields of `Picture`, but height and width for the image
 _HEADER_BYTES = 4096  # one page
 
 
 class Picture(NamedTuple):
-    """A frame as the writer left it: `number` counts from 1, `image` is (H, W, 3) uint8 BGR and the reader's own."""
+    """A frame as the writer left it: `number` counts from 1, `image` is (H, W, 3) uint8 BGR and the reader's own.
+
+    `fingerprint` is the same for the same picture; `since` is the monotonic time of the first in an unbroken row of
+    frames that all had this one.
+    """
 
     number: int
     unix_time: float
     monotonic_time: float
+    since: float
+    fingerprint: int
     image: NDArray[np.uint8]
 
 
@@ -38,6 +44,7 @@ class SharedFrames:
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self._memory = mmap.mmap(descriptor, os.fstat(descriptor).st_size)
+        self._fingerprint, self._since = -1, 0.0  # of the frame written last; no fingerprint is negative
 
     @classmethod
     def create(cls) -> "SharedFrames":
@@ -53,8 +60,10 @@ class SharedFrames:
         """Number of frames written so far."""
         return int(_STATE.unpack_from(self._memory)[0])
 
-    def write(self, image: NDArray[np.uint8], unix_time: float, monotonic_time: float) -> None:
+    def write(self, image: NDArray[np.uint8], unix_time: float, monotonic_time: float, fingerprint: int) -> None:
         """Make `image`, (H, W, 3) uint8, the newest frame. Waits while the reader copies the one before."""
+        if fingerprint != self._fingerprint:
+            self._fingerprint, self._since = fingerprint, monotonic_time
         written, newest, capacity = _STATE.unpack_from(self._memory)
         if image.nbytes > capacity:
             newest, capacity = self._grow(image.nbytes)
@@ -62,7 +71,7 @@ class SharedFrames:
         height, width = image.shape[:2]
         pixels = np.frombuffer(self._memory, np.uint8, image.nbytes, _HEADER_BYTES + slot * capacity)
         pixels.reshape(image.shape)[...] = image
-        meta = (written + 1, unix_time, monotonic_time, height, width)
+        meta = (written + 1, unix_time, monotonic_time, self._since, fingerprint, height, width)
         _SLOT.pack_into(self._memory, _slot_offset(slot), *meta)
         with self._locked():
             _STATE.pack_into(self._memory, 0, written + 1, slot, capacity)
@@ -89,9 +98,11 @@ class SharedFrames:
         _, newest, capacity = _STATE.unpack_from(self._memory)
         if newest < 0:
             return None
-        number, unix_time, monotonic_time, height, width = _SLOT.unpack_from(self._memory, _slot_offset(newest))
+        number, *facts, height, width = _SLOT.unpack_from(self._memory, _slot_offset(newest))
         pixels = np.frombuffer(self._memory, np.uint8, height * width * 3, _HEADER_BYTES + newest * capacity)
-        return Picture(number, unix_time, monotonic_time, pixels.reshape(height, width, 3).copy())
+        unix_time, monotonic_time, since, fingerprint = facts
+        image = pixels.reshape(height, width, 3).copy()
+        return Picture(number, unix_time, monotonic_time, since, fingerprint, image)
 
     def _grow(self, capacity: int) -> tuple[int, int]:
         """Make both slots larger; what they held is forgotten. Returns the newest slot, none, and the capacity."""

@@ -1,30 +1,29 @@
-"""Where frames come from: a URI becomes the description of how to open it. Pure.
+"""Where frames come from: a URI and its options become the description of a source. Pure.
 
 Also the home of `Frame`, the record that every source yields.
 """
 
+import json
 import re
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Literal, get_args
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
 Kind = Literal["file", "v4l2", "stream", "csi"]
-Backend = Literal["ffmpeg", "v4l2", "gstreamer"]
 Flip = Literal["none", "horizontal", "vertical", "both"]
+Rotation = Literal[0, 90, 180, 270]
+Polygon = tuple[tuple[float, float], ...]
 
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "tcp", "udp")
-CSI_SIZE = (1280, 720)
-CSI_FPS = 30.0
 KNOWN_FORMS = (
     "a file path, file:///absolute/path, /dev/video0, v4l2:///dev/video0, csi://0, rtsp://host/path "
     "(or rtsps, http, https, tcp, udp)"
 )
 
-# nvvidconv's flip-method, by NVIDIA's "Accelerated GStreamer" guide.
-_FLIP_METHOD: dict[Flip, int] = {"none": 0, "both": 2, "horizontal": 4, "vertical": 6}
 _VIDEO_DEVICE = re.compile(r"/dev/video\d+|/dev/v4l/by-(id|path)/[^/]+")
 _SECRET_IN_PATH = re.compile(r"(?i)((?:user|login|pass|pwd|auth|token|key|secret)\w*=)[^/]*")
 
@@ -50,27 +49,39 @@ class Frame:
 
 @dataclass(frozen=True)
 class Source:
-    """How OpenCV opens a source.
+    """A camera, stream or file, and what is wanted of its pictures.
 
-    `target` is a path, a URL or a GStreamer pipeline and may hold credentials: logs and topics show `redacted`.
-    `width`, `height`, `fps` are what is asked of the camera, None for its own choice. `flip` is what the reader has
-    left to do: "none" where the pipeline already flips. A file with `loop` is played in real time, over and over.
+    `target` is a path, a URL or a CSI camera's number and may hold credentials: logs and topics show `redacted`.
+    `width`, `height` are of the picture before it is turned, `fps` frames per second, None for the source's own. First
+    it is flipped, then rotated clockwise, then the polygons of `mask` (0..1 of the result) are blackened. A file with
+    `loop` is played in real time, over and over.
     """
 
     kind: Kind
     target: str = field(repr=False)
-    backend: Backend
     redacted: str
     width: int | None = None
     height: int | None = None
     fps: float | None = None
     flip: Flip = "none"
+    rotation: Rotation = 0
     loop: bool = False
+    mask: tuple[Polygon, ...] = ()
 
     @property
     def live(self) -> bool:
         """True where frames come at the source's own pace and are lost if nobody takes them."""
         return self.kind != "file" or self.loop
+
+    @property
+    def secret(self) -> bool:
+        """True where `target` holds what no log may show."""
+        return self.kind == "stream" and self.target != self.redacted
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(width, height) where both are given."""
+        return (self.width, self.height) if self.width and self.height else None
 
 
 def parse(
@@ -79,22 +90,41 @@ def parse(
     height: int | None = None,
     fps: float | None = None,
     flip: Flip = "none",
+    rotation: Rotation = 0,
     loop: bool = False,
+    mask: Sequence[Polygon] = (),
 ) -> Source:
     """Describe the source behind `uri`; SourceError names the URI and the cure.
 
-    `width`, `height` (pixels, both or neither) and `fps` are for cameras (v4l2, csi); files and streams have their own.
-    `loop` is for files: it plays them as if they were cameras.
+    `width`, `height` (pixels, both or neither) and `fps` are asked of cameras; the frames of streams and of files with
+    `loop` are scaled and thinned. Files without it give all their frames as they are.
     """
     shown = redact(uri)
     _check_text(uri, shown)
-    _check_options(shown, width, height, fps, flip)
-    source = _describe(uri, shown, width, height, fps, flip)
-    if source.kind in ("file", "stream") and (width or height or fps):
-        raise SourceError(f"{shown}: a {source.kind} has its own size and rate: remove width, height and fps")
-    if loop and source.kind != "file":
+    _check_options(shown, width, height, fps, flip, rotation)
+    kind, target = _located(uri, shown)
+    if loop and kind != "file":
         raise SourceError(f"{shown}: loop is for files: remove it")
-    return replace(source, loop=loop)
+    source = Source(kind, target, shown, width, height, fps, flip, rotation, loop, tuple(mask))
+    if not source.live and (width or height or fps):
+        raise SourceError(f"{shown}: a file has its own size and rate: remove width, height and fps, or set loop")
+    return source
+
+
+def to_json(source: Source) -> str:
+    """A source for another process. Holds its credentials."""
+    return json.dumps(asdict(source))
+
+
+def from_json(text: str | bytes) -> Source:
+    """The other way round."""
+    given = json.loads(text)
+    return Source(**{**given, "mask": polygons(given["mask"])})
+
+
+def polygons(lists: Sequence[Sequence[Sequence[float]]]) -> tuple[Polygon, ...]:
+    """Polygons out of JSON's lists."""
+    return tuple(tuple((x, y) for x, y in polygon) for polygon in lists)
 
 
 def redact(uri: str) -> str:
@@ -115,7 +145,9 @@ def _check_text(uri: str, shown: str) -> None:
         raise SourceError(f"{shown!r}: a source holds no control characters: remove them")
 
 
-def _check_options(shown: str, width: int | None, height: int | None, fps: float | None, flip: str) -> None:
+def _check_options(
+    shown: str, width: int | None, height: int | None, fps: float | None, flip: str, rotation: int
+) -> None:
     if (width is None) != (height is None):
         raise SourceError(f"{shown}: give both width and height, or neither")
     for name, value in (("width", width), ("height", height)):
@@ -123,30 +155,32 @@ def _check_options(shown: str, width: int | None, height: int | None, fps: float
             raise SourceError(f"{shown}: {name} = {value} is out of range: give 1 to 16384 pixels")
     if fps is not None and not 0.1 <= fps <= 1000:
         raise SourceError(f"{shown}: fps = {fps} is out of range: give 0.1 to 1000 frames per second")
-    if flip not in _FLIP_METHOD:
-        raise SourceError(f"{shown}: flip = {flip!r} is unknown: give one of {', '.join(_FLIP_METHOD)}")
+    if flip not in get_args(Flip):
+        raise SourceError(f"{shown}: flip = {flip!r} is unknown: give one of {', '.join(get_args(Flip))}")
+    if rotation not in get_args(Rotation):
+        raise SourceError(f"{shown}: rotation = {rotation!r} is unknown: give 0, 90, 180 or 270 degrees clockwise")
 
 
-def _describe(uri: str, shown: str, width: int | None, height: int | None, fps: float | None, flip: Flip) -> Source:
+def _located(uri: str, shown: str) -> tuple[Kind, str]:
+    """What kind of source it is, and the path, URL or number to open."""
     scheme, separator, _ = uri.partition("://")
     scheme = scheme.lower()
     if not separator:
         path = uri
     elif scheme in STREAM_SCHEMES:
         _split_stream(uri, shown)
-        return Source("stream", uri, "ffmpeg", shown, flip=flip)
+        return "stream", uri
     elif scheme == "csi":
-        pipeline = csi_pipeline(_sensor(uri), width, height, fps, flip)
-        return Source("csi", pipeline, "gstreamer", shown, width, height, fps)
+        return "csi", str(_sensor(uri))
     elif scheme in ("file", "v4l2"):
         path = _local_path(uri, shown)
     else:
         raise SourceError(f"{shown}: unknown kind of source {scheme!r}: give {KNOWN_FORMS}")
     if scheme == "v4l2" or _VIDEO_DEVICE.fullmatch(path):
-        return Source("v4l2", path, "v4l2", shown, width, height, fps, flip)
+        return "v4l2", path
     if path.isdigit():
         raise SourceError(f"{shown}: a bare number is no source: write /dev/video{path} for that USB camera")
-    return Source("file", path, "ffmpeg", shown, flip=flip)
+    return "file", path
 
 
 def _local_path(uri: str, shown: str) -> str:
@@ -176,25 +210,3 @@ def _sensor(uri: str) -> int:
     if not re.fullmatch(r"\d{1,2}", number, re.ASCII):
         raise SourceError(f"{uri}: name the CSI camera by its number, like csi://0")
     return int(number)
-
-
-def csi_pipeline(sensor: int, width: int | None, height: int | None, fps: float | None, flip: Flip) -> str:
-    """The GStreamer text for a CSI camera of a Jetson: argus source, colours in hardware, newest frame kept.
-
-    Checked as text only: the elements `nvarguscamerasrc` and `nvvidconv` exist on a Jetson and nowhere else.
-    """
-    width, height = (width, height) if width and height else CSI_SIZE
-    rate = rate_fraction(fps or CSI_FPS)
-    return (
-        f"nvarguscamerasrc sensor-id={sensor} ! "
-        f"video/x-raw(memory:NVMM), width={width}, height={height}, format=NV12, framerate={rate} ! "
-        f"nvvidconv flip-method={_FLIP_METHOD[flip]} ! video/x-raw, format=BGRx ! "
-        "videoconvert ! video/x-raw, format=BGR ! appsink drop=true max-buffers=1 sync=false"
-    )
-
-
-def rate_fraction(fps: float) -> str:
-    """Frames per second as GStreamer's fraction: 30 -> 30/1, 29.97 -> 2997/100."""
-    thousandths = round(fps * 1000)
-    divisor = int(np.gcd(thousandths, 1000))
-    return f"{thousandths // divisor}/{1000 // divisor}"

@@ -6,16 +6,15 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
-from edge.sources import Backend, Flip, Frame
+from edge.gstreamer import Backend
+from edge.picture import as_bgr
+from edge.sources import Frame
 
 DEFAULT_FPS = 25.0
-_FLIP_CODE: dict[Flip, int] = {"horizontal": 1, "vertical": 0, "both": -1}
 _SILENT = 0  # LOG_LEVEL_SILENT in every OpenCV 4
 _NOT_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
@@ -34,7 +33,7 @@ class VideoFacts(NamedTuple):
     size: tuple[int, int]
 
 
-def read_file(path: str | Path, camera: str, flip: Flip = "none") -> Iterator[Frame]:
+def read_file(path: str | Path, camera: str) -> Iterator[Frame]:
     """Every frame of the file in order; both times are `index / fps`.
 
     Sizes may change from frame to frame (OpenCV's FFmpeg reader scales them all to the first one's). CaptureError at
@@ -42,7 +41,7 @@ def read_file(path: str | Path, camera: str, flip: Flip = "none") -> Iterator[Fr
     be read, then a warning tells how many frames are missing.
     """
     capture = _open_file(path)
-    return _frames(capture, str(path), camera, flip)
+    return _frames(capture, str(path), camera)
 
 
 def probe(path: str | Path) -> VideoFacts:
@@ -52,18 +51,6 @@ def probe(path: str | Path) -> VideoFacts:
         return _facts(capture)
     finally:
         capture.release()
-
-
-def as_bgr(image: NDArray[Any], flip: Flip = "none") -> NDArray[np.uint8]:
-    """(H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8 -> (H, W, 3) uint8 BGR, flipped."""
-    channels = 1 if image.ndim == 2 else image.shape[2]
-    if channels == 1:
-        image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-    elif channels == 4:
-        image = cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)
-    if flip != "none":
-        image = cv2.flip(image, _FLIP_CODE[flip])
-    return np.ascontiguousarray(image, dtype=np.uint8)
 
 
 def opencv_backend(backend: Backend) -> int:
@@ -85,7 +72,7 @@ def silence_opencv() -> None:
 
 
 def _open_file(path: str | Path) -> cv2.VideoCapture:
-    _check_file(Path(path))
+    check_file(Path(path))
     silence_opencv()
     # An absolute path, so that FFmpeg takes no part of the name for a protocol.
     capture = cv2.VideoCapture(os.path.abspath(path), opencv_backend("ffmpeg"))
@@ -98,7 +85,8 @@ def _open_file(path: str | Path) -> cv2.VideoCapture:
     return capture
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """What can be said of a file before it is decoded; CaptureError names it and the cure."""
     name = str(path).encode(errors="backslashreplace").decode()
     if name != str(path):
         raise CaptureError(f"{name}: its name is not UTF-8, which OpenCV needs: rename it")
@@ -136,7 +124,7 @@ def _sensible(fps: float) -> bool:
     return math.isfinite(fps) and 0.1 <= fps <= 1000
 
 
-def _frames(capture: cv2.VideoCapture, name: str, camera: str, flip: Flip) -> Iterator[Frame]:
+def _frames(capture: cv2.VideoCapture, name: str, camera: str) -> Iterator[Frame]:
     announced, fps = capture.get(cv2.CAP_PROP_FPS), _facts(capture).fps
     if announced != fps:
         log.warning("%s: announces %g frames per second, taken as %g", name, announced, fps)
@@ -146,7 +134,7 @@ def _frames(capture: cv2.VideoCapture, name: str, camera: str, flip: Flip) -> It
             there, image = capture.read()
             if not there:
                 break
-            yield Frame(camera, index, index / fps, index / fps, as_bgr(image, flip))
+            yield Frame(camera, index, index / fps, index / fps, as_bgr(image))
             index += 1
         _check_end(index, _facts(capture).frames, name)
     finally:

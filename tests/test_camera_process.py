@@ -73,8 +73,7 @@ def test_a_wrong_password_is_said_and_tried_again(stream: Path, caplog: pytest.L
     with serve("rtsp", port, stream, "viewer:right"), LiveCamera("door", source, QUICK, always(0.5)) as camera:
         watch_until(camera, lambda: bool(caplog.records))
         assert camera.state == "offline"
-        assert f"rtsp://***@127.0.0.1:{port}/live: cannot be opened: check" in caplog.text
-        assert "user and password" in caplog.text
+        assert f"rtsp://***@127.0.0.1:{port}/live: refuses this user and password: correct them" in caplog.text
         assert "wrong" not in caplog.text
 
 
@@ -107,7 +106,8 @@ def test_the_password_is_not_in_the_process_list(stream: Path) -> None:
     [
         ("/dev/video9", "/dev/video9: no such camera: plug it in"),
         ("v4l2:///dev/null", "/dev/null: cannot be opened: another program may hold it, or it is no camera"),
-        ("rtsp://127.0.0.1:1/live", "rtsp://127.0.0.1:1/live: cannot be opened: check that the camera is on"),
+        ("rtsp://127.0.0.1:1/live", "rtsp://127.0.0.1:1/live: nothing listens at port 1 of 127.0.0.1: check that"),
+        ("rtsp://no-such.invalid/live", "the name no-such.invalid is not known in this network: correct it"),
     ],
 )
 def test_a_missing_camera_is_said_once_and_tried_again(

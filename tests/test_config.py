@@ -120,7 +120,8 @@ def test_all_problems_are_told_at_once_each_with_its_key(tmp_path: Path) -> None
         "cameras.door.zones.line: should have at least 3 entries, is [[0, 0], [1, 1]]",
         "cameras.a/b: name it with 1 to 64 of the characters A-Z a-z 0-9 _ - (it becomes part of a topic)",
         'cameras.a/b.source: should be a text in quotes ("...")',
-        f"cameras.file: {tmp_path}/film.mp4: a file has its own size and rate: remove width, height and fps",
+        f"cameras.file: {tmp_path}/film.mp4: a file has its own size and rate: "
+        "remove width, height and fps, or set loop",
         "linker.kind: should be 'default' or 'korsal', is 'korsl'",
         "actions.Jump.start_score: should be a finite number, is nan",
         "actions.Jump.cooldown: should be a number, is '2 s'",
@@ -237,14 +238,103 @@ def test_settings_of_the_pure_files(tmp_path: Path) -> None:
     assert converters.topics(config).available == "korsal/roof/available"
 
 
-def test_actions_that_the_model_does_not_know_are_named(tmp_path: Path) -> None:
-    config = load(written(tmp_path, f"{SMALLEST}[actions.default]\n[actions.dunk]\n[actions.Surfing]\n"))
-    assert converters.unknown_actions(config, ["Dunk", "Surfing"]) == (
-        "actions.dunk: the model knows no such action; did you mean Dunk?",
+def test_a_cameras_thresholds_are_laid_over_those_of_all_cameras(tmp_path: Path) -> None:
+    text = """
+    [actions.default]
+    start_score = 0.5
+    cooldown = 3.0
+    [actions.Dunk]
+    start_score = 0.6
+    [cameras.door]
+    source = "/dev/video0"
+    [cameras.door.actions.default]
+    start_score = 0.7
+    keep_score = 0.3
+    [cameras.door.actions.Surfing]
+    min_duration = 9.0
+    [cameras.yard]
+    source = "/dev/video1"
+    """
+    config = load(written(tmp_path, text))
+    door, yard = (converters.pipeline_settings(config, name).events for name in ("door", "yard"))
+    assert door.default == ActionSettings(start_score=0.7, keep_score=0.3, cooldown=3.0)
+    assert door.actions == {
+        "Dunk": ActionSettings(start_score=0.6, keep_score=0.3, cooldown=3.0),  # said of Dunk, before said of all
+        "Surfing": ActionSettings(start_score=0.7, keep_score=0.3, cooldown=3.0, min_duration=9.0),
+    }
+    assert yard.default == ActionSettings(start_score=0.5, cooldown=3.0)
+    assert yard.actions == {"Dunk": ActionSettings(start_score=0.6, cooldown=3.0)}
+
+
+def test_thresholds_that_contradict_each_other_after_merging_are_named_by_path(tmp_path: Path) -> None:
+    text = """
+    [actions.Dunk]
+    start_score = 0.3
+    [cameras.door]
+    source = "/dev/video0"
+    [cameras.door.actions.default]
+    start_score = 0.9
+    keep_score = 0.5
+    [cameras.door.actions.Surfing]
+    start_score = 0.4
+    """
+    assert problems(tmp_path, text) == (
+        "cameras.door.actions.Surfing.keep_score: keep_score 0.5 is above start_score 0.4: lower it",
+        "cameras.door.actions.default.keep_score: keep_score 0.5 is above start_score 0.3: lower it",
     )
 
 
-def test_a_reload_takes_thresholds_at_once_and_names_what_waits(tmp_path: Path) -> None:
+def test_the_options_of_a_camera(tmp_path: Path) -> None:
+    text = """
+    [cameras.door]
+    source = "film.mp4"
+    loop = true
+    width = 640
+    height = 480
+    fps = 5
+    flip = "vertical"
+    rotation = 270
+    stall_seconds = 60
+    frame_gap = 3
+    mask = [[[0, 0], [0.5, 0], [0, 0.5]]]
+    """
+    camera = load(written(tmp_path, text)).cameras["door"]
+    source = camera.described()
+    assert (source.live, source.size, source.fps) == (True, (640, 480), 5.0)
+    assert (source.flip, source.rotation, source.mask) == ("vertical", 270, (((0, 0), (0.5, 0), (0, 0.5)),))
+    assert (camera.stall_seconds, camera.frame_gap) == (60, 3)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("rotation = 45", "rotation: should be 0, 90, 180 or 270, is 45"),
+        ("frame_gap = 0", "frame_gap: should be greater than or equal to 1, is 0"),
+        ("stall_seconds = 0", "stall_seconds: should be greater than or equal to 1, is 0"),
+        ("fps = 0.2", "stall_seconds: is too short for 0.2 frames per second: give 10"),
+        ("mask = [[[0, 0], [1, 1]]]", "mask.0: should have at least 3 entries, is [[0, 0], [1, 1]]"),
+        ("mask = [[0, 0], [1, 1]]", "mask.0.0: should be an array, is 0"),
+        ("actions.Dunk.start = 1", "actions.Dunk.start: unknown key; did you mean start_score?"),
+        ("loop = true", None),
+    ],
+)
+def test_a_wrong_option_of_a_camera_is_named_by_path(tmp_path: Path, line: str, problem: str | None) -> None:
+    told = problems(tmp_path, f"{SMALLEST}{line}\n")
+    assert (
+        told[0] == f"cameras.door.{problem}" if problem else "cameras.door: /dev/video0: loop is for files: remove it"
+    )
+
+
+def test_actions_that_the_model_does_not_know_are_named(tmp_path: Path) -> None:
+    of_a_camera = "[cameras.door.actions.default]\n[cameras.door.actions.surfin]\n"
+    config = load(written(tmp_path, f"{SMALLEST}[actions.default]\n[actions.dunk]\n[actions.Surfing]\n{of_a_camera}"))
+    assert converters.unknown_actions(config, ["Dunk", "Surfing"]) == (
+        "actions.dunk: the model knows no such action; did you mean Dunk?",
+        "cameras.door.actions.surfin: the model knows no such action; did you mean Surfing?",
+    )
+
+
+def test_a_reload_takes_cameras_and_thresholds_at_once_and_names_what_waits(tmp_path: Path) -> None:
     running = load(written(tmp_path, f"{SMALLEST}[cameras.yard]\nsource = '/dev/video1'\n"))
     text = """
     [cameras.door]
@@ -261,11 +351,9 @@ def test_a_reload_takes_thresholds_at_once_and_names_what_waits(tmp_path: Path) 
     """
     wanted = load(written(tmp_path, text))
     found = converters.applied(running, wanted)
-    assert (found.actions, found.log) == (wanted.actions, wanted.log)
+    assert (found.actions, found.log, found.cameras) == (wanted.actions, wanted.log, wanted.cameras)
     assert found.mqtt == running.mqtt
-    assert found.cameras["door"].source == "/dev/video0"
-    assert found.cameras["door"].zones == wanted.cameras["door"].zones
-    assert converters.needs_restart(found, wanted) == ("mqtt", "cameras.door", "cameras.yard", "cameras.hall")
+    assert converters.needs_restart(found, wanted) == ("mqtt",)
     assert converters.needs_restart(running, running) == ()
 
 

@@ -20,7 +20,7 @@ number = 0
 while True:
     number += 1
     side = 200 if number % 50 else 300
-    shared.write(np.full((side, side, 3), number % 256, np.uint8), number, -number)
+    shared.write(np.full((side, side, 3), number % 256, np.uint8), number, -number, number)
 """
 
 
@@ -55,29 +55,47 @@ def test_fresh_memory_holds_no_frame(shared: SharedFrames) -> None:
 
 
 def test_what_is_written_is_read_once(shared: SharedFrames) -> None:
-    shared.write(plain(7), 1000.5, 2.25)
+    shared.write(plain(7), 1000.5, 2.25, 2**64 - 1)
     picture = shared.newest(0)
     assert picture is not None
-    assert picture[:3] == (1, 1000.5, 2.25)
+    assert picture[:5] == (1, 1000.5, 2.25, 2.25, 2**64 - 1)
     np.testing.assert_array_equal(picture.image, plain(7))
     assert shared.newest(picture.number) is None
 
 
 def test_the_newest_wins(shared: SharedFrames) -> None:
     for value in range(5):
-        shared.write(plain(value), 0, 0)
+        shared.write(plain(value), 0, 0, 0)
     picture = shared.newest(0)
     assert picture is not None
     assert (picture.number, shared.written) == (5, 5)
     assert picture.image.max() == 4
 
 
-def test_a_picture_read_is_the_readers_own(shared: SharedFrames) -> None:
-    shared.write(plain(1), 0, 0)
+@pytest.mark.parametrize(
+    ("fingerprints", "since"),
+    [
+        ([7], 1),
+        ([7, 7, 7], 1),
+        ([7, 7, 8], 3),
+        ([7, 8, 8, 8], 2),
+        ([7, 8, 7, 7], 3),  # it has not been the same all the time
+    ],
+)
+def test_a_picture_tells_since_when_it_is_the_same(shared: SharedFrames, fingerprints: list[int], since: int) -> None:
+    for time_, fingerprint in enumerate(fingerprints, start=1):
+        shared.write(plain(0), 1000, time_, fingerprint)
     picture = shared.newest(0)
     assert picture is not None
-    shared.write(plain(2), 0, 0)
-    shared.write(plain(3), 0, 0)
+    assert (picture.fingerprint, picture.since) == (fingerprints[-1], since)
+
+
+def test_a_picture_read_is_the_readers_own(shared: SharedFrames) -> None:
+    shared.write(plain(1), 0, 0, 0)
+    picture = shared.newest(0)
+    assert picture is not None
+    shared.write(plain(2), 0, 0, 0)
+    shared.write(plain(3), 0, 0, 0)
     assert picture.image.max() == 1
 
 
@@ -85,7 +103,7 @@ def test_a_picture_read_is_the_readers_own(shared: SharedFrames) -> None:
 def test_frames_may_change_their_size(shared: SharedFrames, sizes: list[tuple[int, int]]) -> None:
     reader = other_end(shared)
     for number, (height, width) in enumerate(sizes, start=1):
-        shared.write(plain(number, height, width), 0, 0)
+        shared.write(plain(number, height, width), 0, 0, 0)
         picture = next_picture(reader, number - 1)
         np.testing.assert_array_equal(picture.image, plain(number, height, width))
     reader.close()
@@ -106,13 +124,13 @@ def test_no_frame_is_torn_between_processes_even_when_the_writer_is_killed(share
             finally:
                 writer.kill()
         assert shared.newest(shared.written) is None  # the lock died with the writer
-        shared.write(plain(9), 0, 0)
+        shared.write(plain(9), 0, 0, 0)
         number = next_picture(shared, number).number
 
 
 def test_nothing_is_left_after_close() -> None:
     before = set(os.listdir("/proc/self/fd"))
     memory = SharedFrames.create()
-    memory.write(plain(1, 100, 100), 0, 0)
+    memory.write(plain(1, 100, 100), 0, 0, 0)
     memory.close()
     assert set(os.listdir("/proc/self/fd")) == before

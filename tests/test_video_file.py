@@ -1,5 +1,4 @@
 import logging
-import math
 import os
 import subprocess
 import sys
@@ -11,8 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.sources import Flip
-from edge.video_file import CaptureError, as_bgr, probe, read_file
+from edge.video_file import CaptureError, probe, read_file
 
 
 def write_video(path: Path, frames: list[NDArray[np.uint8]], code: str = "MJPG", fps: float = 25.0) -> Path:
@@ -226,23 +224,3 @@ def test_an_iterator_left_early_gives_the_file_back(tmp_path: Path) -> None:
     assert next(frames).index == 0
     frames.close()  # type: ignore[attr-defined]
     assert not any(os.path.exists(link) and os.path.samefile(link, path) for link in Path("/proc/self/fd").iterdir())
-
-
-CORNER = np.zeros((2, 3, 3), np.uint8)
-CORNER[0, 0] = 255
-
-
-@pytest.mark.parametrize(
-    ("flip", "row", "column"), [("none", 0, 0), ("horizontal", 0, 2), ("vertical", 1, 0), ("both", 1, 2)]
-)
-def test_flip_moves_the_corner(flip: Flip, row: int, column: int) -> None:
-    image = as_bgr(CORNER, flip)
-    assert image[row, column].tolist() == [255, 255, 255]
-    assert math.isclose(image.sum(), 3 * 255)
-
-
-@pytest.mark.parametrize("shape", [(4, 5), (4, 5, 1), (4, 5, 3), (4, 5, 4)])
-def test_any_number_of_channels_becomes_three(shape: tuple[int, ...]) -> None:
-    image = as_bgr(np.full(shape, 9, np.uint8))
-    assert image.shape == (4, 5, 3)
-    assert (image == 9).all()

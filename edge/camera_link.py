@@ -1,0 +1,110 @@
+"""The parent's end of one capture process: its shared memory, its channel, its life. Shell."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge.shared_frames import Picture, SharedFrames
+from edge.sources import Polygon, Source, to_json
+
+PROGRAM = (sys.executable, "-m", "edge.camera_process")
+
+# What makes libraries write what they open, password and all, to stderr or to a file.
+_CHATTER = ("GST_", "OPENCV_LOG", "OPENCV_FFMPEG_DEBUG", "OPENCV_FFMPEG_LOGLEVEL", "OPENCV_VIDEOIO_DEBUG", "G_MESSAGES")
+
+
+class CameraLink:
+    """A running capture process. `taken`, `first_frame` and `last_frame` are kept by whoever takes the frames.
+
+    `through` tells how the camera was opened, `fault` what ended the process, `ended` that it is over. OSError where
+    the process cannot be started.
+    """
+
+    def __init__(self, source: Source, now: float, program: Sequence[str] = PROGRAM) -> None:
+        self.started = now
+        self.first_frame: float | None = None
+        self.last_frame: float | None = None
+        self.taken = 0
+        self.ended = False
+        self.fault: str | None = None
+        self.through = ""
+        self._frames = SharedFrames.create()
+        self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.channel.setblocking(False)
+        self.channel.send(to_json(source).encode())
+        try:
+            with theirs:
+                self.process = _spawn(program, source, self._frames.descriptor, theirs.fileno())
+        except OSError:
+            self._release()
+            raise
+
+    @property
+    def written(self) -> int:
+        """Frames captured by this process."""
+        return self._frames.written
+
+    def newest(self) -> Picture | None:
+        """The newest frame not taken yet, which counts as taken now."""
+        self.listen()
+        picture = self._frames.newest(self.taken)
+        if picture is not None:
+            self.taken, self.last_frame = picture.number, picture.monotonic_time
+            self.first_frame = self.first_frame or picture.monotonic_time
+            self.listen()  # how the camera was opened was told before the first frame
+        return picture
+
+    def listen(self) -> None:
+        """Read all that came over the channel; sets `through`, `fault` and `ended`."""
+        while not self.ended:
+            try:
+                message = self.channel.recv(4096)
+            except BlockingIOError:
+                return
+            except ConnectionResetError:
+                message = b""
+            if not message:
+                self.ended = True
+            elif message != b"frame":
+                told = json.loads(message)
+                self.fault, self.through = told.get("fault"), told.get("through", self.through)
+
+    def mask(self, mask: Sequence[Polygon]) -> None:
+        """Have other polygons blackened from the next frame on. A process that has ended or hangs is past caring."""
+        try:
+            self.channel.send(json.dumps({"mask": mask}).encode())
+        except OSError:
+            self.ended = True
+
+    def end(self) -> subprocess.Popen[bytes]:
+        """Kill the process without waiting for its death; returns it for the burial."""
+        self.process.kill()
+        self._release()
+        return self.process
+
+    def _release(self) -> None:
+        self.channel.close()
+        self._frames.close()
+
+
+def _spawn(program: Sequence[str], source: Source, memory: int, channel: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*program, str(memory), str(channel)],
+        pass_fds=(memory, channel),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,  # a Ctrl-C at the terminal is the parent's affair
+        env=_environment(source),
+    )
+
+
+def _environment(source: Source) -> dict[str, str]:
+    """Ours, with this package on the path; where the source holds credentials, without what makes libraries talk."""
+    root = str(Path(__file__).resolve().parent.parent)
+    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    kept = {key: value for key, value in os.environ.items() if not (source.secret and key.startswith(_CHATTER))}
+    return {**kept, "PYTHONPATH": os.pathsep.join(paths)}

@@ -1,0 +1,84 @@
+"""What happens to a picture between the camera and everything else: size, turning, mask; and its fingerprint. Pure."""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.sources import Flip, Polygon, Rotation, Source
+
+FINGERPRINT_SIDE = 180  # pixels at least on the shorter side that a fingerprint looks at
+
+_FLIP_CODE: dict[Flip, int] = {"horizontal": 1, "vertical": 0, "both": -1}
+_ROTATION_CODE: dict[Rotation, int] = {
+    90: cv2.ROTATE_90_CLOCKWISE,
+    180: cv2.ROTATE_180,
+    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
+
+
+def finished(image: NDArray[Any], source: Source, turned: bool = False) -> NDArray[np.uint8]:
+    """The picture as the source's options want it, (H, W, 3) uint8 BGR and contiguous; may be `image` itself.
+
+    `turned` where flip and rotation are done already. The size is left alone where a camera was asked for it, which
+    may have chosen its nearest.
+    """
+    image = as_bgr(image)
+    if source.size and source.kind in ("file", "stream"):
+        image = _scaled(image, source.size, turned and source.rotation in (90, 270))
+    if not turned:
+        image = rotated(flipped(image, source.flip), source.rotation)
+    return masked(np.ascontiguousarray(image, dtype=np.uint8), source.mask)
+
+
+def as_bgr(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """(H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8 -> (H, W, 3) uint8 BGR, contiguous."""
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    if channels == 1:
+        image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    elif channels == 4:
+        image = cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)
+    return np.ascontiguousarray(image, dtype=np.uint8)
+
+
+def flipped(image: NDArray[Any], flip: Flip) -> NDArray[Any]:
+    """The picture mirrored."""
+    return image if flip == "none" else cv2.flip(image, _FLIP_CODE[flip])
+
+
+def rotated(image: NDArray[Any], rotation: Rotation) -> NDArray[Any]:
+    """The picture turned clockwise by so many degrees."""
+    return image if rotation == 0 else cv2.rotate(image, _ROTATION_CODE[rotation])
+
+
+def masked(image: NDArray[np.uint8], mask: Sequence[Polygon]) -> NDArray[np.uint8]:
+    """Blacken in place what lies in a polygon, its edge too; points are 0..1 of width and height."""
+    height, width = image.shape[:2]
+    for polygon in mask:
+        corners = np.rint(np.array(polygon) * (width, height)).astype(np.int32)
+        cv2.fillPoly(image, [corners], (0, 0, 0))
+    return image
+
+
+def fingerprint(image: NDArray[np.uint8]) -> int:
+    """64 bits of the pixels on a grid: sensor noise changes them, a repeated picture does not.
+
+    The pixels are picked, not averaged, because an average would hide the noise of a scene where nothing moves.
+    """
+    step = max(1, min(image.shape[:2]) // FINGERPRINT_SIDE)
+    picked = np.ascontiguousarray(image[::step, ::step])
+    return int.from_bytes(blake2b(picked.data, digest_size=8).digest(), "little")
+
+
+def _scaled(image: NDArray[np.uint8], size: tuple[int, int], lying: bool) -> NDArray[np.uint8]:
+    """The picture in `size` (width, height), which is the other way round for a picture that is `lying`."""
+    wanted = size[::-1] if lying else size
+    height, width = image.shape[:2]
+    if (width, height) == wanted:
+        return image
+    shrinks = size[0] * size[1] < width * height
+    scaled = cv2.resize(image, wanted, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(scaled, np.uint8)

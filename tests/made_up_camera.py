@@ -1,0 +1,84 @@
+"""A capture process whose camera is made up. Needs what the real one needs: numpy and OpenCV.
+
+Usage: `python made_up_camera.py PLAN MEMORY CHANNEL`, as the `program` of a LiveCamera. The source's path names a file
+by which a test steers the camera.
+"""
+
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.camera_process import main
+from edge.gstreamer import Known, Opening, openings
+from edge.pictures import Picture, by_ways
+from edge.sources import Source
+
+SHAPE = (120, 160, 3)
+SECONDS = 0.02  # between two frames
+JETSON: Known = {
+    "nvarguscamerasrc": frozenset(),
+    "nvvidconv": frozenset({"flip-method"}),
+    "v4l2src": frozenset(),
+    "jpegdec": frozenset(),
+    "videoconvert": frozenset(),
+}
+STAND_INS = (
+    ("nvarguscamerasrc sensor-id=0", "videotestsrc is-live=true pattern=smpte"),
+    ("nvvidconv flip-method=3", "videoconvert ! videoflip method=clockwise"),
+    ("nvvidconv flip-method=0", "videoconvert"),
+    ("(memory:NVMM)", ""),
+    ('v4l2src device="/dev/null" ! image/jpeg', "videotestsrc is-live=true pattern=smpte ! jpegenc ! image/jpeg"),
+    ('v4l2src device="/dev/null" ! video/x-raw, framerate=[ 25/1, 1000/1 ]', "nothing"),
+)
+
+
+def freezing(source: Source) -> Iterator[Picture]:
+    """Noise, but the same picture again and again while the file exists."""
+    while True:
+        time.sleep(SECONDS)
+        frozen = Path(source.target).exists()
+        yield Picture(np.full(SHAPE, 100, np.uint8) if frozen else noise(), "freezing")
+
+
+def still(source: Source) -> Iterator[Picture]:
+    """A scene in which nothing moves, seen by a sensor: a few pixels differ by one."""
+    while True:
+        image = np.full(SHAPE, 100, np.uint8)
+        image[noise()[..., 0] < 3] += 1
+        time.sleep(SECONDS)
+        yield Picture(image, "still")
+
+
+def silent(source: Source) -> Iterator[Picture]:
+    """Feeds, but nothing while the file exists: as a pipe that stops."""
+    while True:
+        time.sleep(SECONDS)
+        if not Path(source.target).exists():
+            yield Picture(noise(), "silent")
+
+
+def stand_in(source: Source) -> Iterator[Picture]:
+    """A Jetson's pipelines with elements that are everywhere in the place of those that are not."""
+    return by_ways(source, [replaced(opening) for opening in openings(source, JETSON)])
+
+
+def replaced(opening: Opening) -> Opening:
+    text = opening.target
+    for theirs, ours in STAND_INS:
+        text = text.replace(theirs, ours)
+    return Opening(opening.backend, text, opening.through, opening.turned)
+
+
+def noise() -> NDArray[np.uint8]:
+    return np.frombuffer(np.random.default_rng().bytes(int(np.prod(SHAPE))), np.uint8).reshape(SHAPE).copy()
+
+
+PLANS = {"freezing": freezing, "still": still, "silent": silent, "stand_in": stand_in}
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[2]), socket.socket(fileno=int(sys.argv[3])), PLANS[sys.argv[1]]))

@@ -1,0 +1,211 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.gstreamer import FLIP_METHODS, Known, element, missing, openings, quoted, rate_fraction
+from edge.picture import flipped, rotated
+from edge.sources import Source, parse
+
+PC: Known = {
+    "decodebin": frozenset({"force-sw-decoders"}),
+    "filesrc": frozenset({"location"}),
+    "jpegdec": frozenset(),
+    "parsebin": frozenset(),
+    "rtspsrc": frozenset({"protocols", "latency", "tcp-timeout", "tls-validation-flags"}),
+    "v4l2src": frozenset({"device"}),
+    "videoconvert": frozenset(),
+}
+JETPACK_6: Known = {
+    **PC,
+    "nvarguscamerasrc": frozenset({"sensor-id"}),
+    "nvvidconv": frozenset({"flip-method"}),
+    "nvv4l2decoder": frozenset({"mjpeg", "enable-max-performance"}),
+    "nvjpegdec": frozenset(),
+}
+JETPACK_7: Known = {**JETPACK_6, "nvv4l2decoder": frozenset({"mjpeg"})}
+
+BGR = "videoconvert ! video/x-raw, format=BGR"
+LIVE = "appsink drop=true max-buffers=1 sync=false"
+FILM = "appsink drop=true max-buffers=1 sync=true"
+NVIDIA_BGR = f"nvvidconv flip-method=0 ! video/x-raw, format=BGRx ! {BGR}"
+RTSP = (
+    'rtspsrc location="rtsp://u:p@cam/x" protocols=tcp latency=200 tcp-timeout=10000000 tls-validation-flags=0 '
+    "! application/x-rtp, media=video"
+)
+USB = 'v4l2src device="/dev/video0"'
+LIVELY = "framerate=[ 25/1, 1000/1 ]"
+
+
+def texts(source: Source, known: Known | None) -> list[str]:
+    return [opening.target for opening in openings(source, known)]
+
+
+@pytest.mark.parametrize(
+    ("source", "known", "expected"),
+    [
+        # Without GStreamer.
+        (parse("rtsp://u:p@cam/x"), None, ["rtsp://u:p@cam/x"]),
+        (parse("/dev/video0"), None, ["/dev/video0"]),
+        (parse("/a.mp4", loop=True), None, ["/a.mp4"]),
+        (parse("csi://0"), None, []),
+        # On a PC.
+        (
+            parse("rtsp://u:p@cam/x"),
+            PC,
+            [f"{RTSP} ! decodebin force-sw-decoders=true ! {BGR} ! {LIVE}", "rtsp://u:p@cam/x"],
+        ),
+        (
+            parse("/a.mp4", loop=True),
+            PC,
+            [f'filesrc location="/a.mp4" ! decodebin force-sw-decoders=true ! {BGR} ! {FILM}', "/a.mp4"],
+        ),
+        (
+            parse("/dev/video0"),
+            PC,
+            [
+                f"{USB} ! video/x-raw, {LIVELY} ! {BGR} ! {LIVE}",
+                f"{USB} ! image/jpeg ! jpegdec ! {BGR} ! {LIVE}",
+                f"{USB} ! video/x-raw ! {BGR} ! {LIVE}",
+                "/dev/video0",
+            ],
+        ),
+        (
+            parse("/dev/video0", width=640, height=480, fps=15),
+            PC,
+            [
+                f"{USB} ! video/x-raw, width=640, height=480, framerate=15/1 ! {BGR} ! {LIVE}",
+                f"{USB} ! image/jpeg, width=640, height=480, framerate=15/1 ! jpegdec ! {BGR} ! {LIVE}",
+                "/dev/video0",
+            ],
+        ),
+        (parse("csi://0"), PC, []),
+        (parse("http://cam/x"), PC, ["http://cam/x"]),
+        # On a Jetson.
+        (
+            parse("csi://1", width=1920, height=1080, fps=29.97, flip="both"),
+            JETPACK_6,
+            [
+                "nvarguscamerasrc sensor-id=1 ! video/x-raw(memory:NVMM), width=1920, height=1080, format=NV12, "
+                f"framerate=2997/100 ! nvvidconv flip-method=2 ! video/x-raw, format=BGRx ! {BGR} ! {LIVE}"
+            ],
+        ),
+        (
+            parse("csi://0"),
+            JETPACK_7,
+            [
+                "nvarguscamerasrc sensor-id=0 ! video/x-raw(memory:NVMM), width=1280, height=720, format=NV12, "
+                f"framerate=30/1 ! {NVIDIA_BGR} ! {LIVE}"
+            ],
+        ),
+        (
+            parse("rtsp://u:p@cam/x", width=640, height=360, rotation=90),
+            JETPACK_6,
+            [
+                f"{RTSP} ! parsebin ! nvv4l2decoder enable-max-performance=true ! nvvidconv flip-method=3 "
+                f"! video/x-raw, format=BGRx, width=360, height=640 ! {BGR} ! {LIVE}",
+                f"{RTSP} ! decodebin force-sw-decoders=true ! {BGR} ! {LIVE}",
+                "rtsp://u:p@cam/x",
+            ],
+        ),
+        (
+            parse("/dev/video0"),
+            JETPACK_7,
+            [
+                f"{USB} ! video/x-raw, {LIVELY} ! {BGR} ! {LIVE}",
+                f"{USB} ! image/jpeg ! nvv4l2decoder mjpeg=true ! {NVIDIA_BGR} ! {LIVE}",
+                f"{USB} ! image/jpeg ! nvjpegdec ! {NVIDIA_BGR} ! {LIVE}",
+                f"{USB} ! image/jpeg ! jpegdec ! {BGR} ! {LIVE}",
+                f"{USB} ! video/x-raw ! {BGR} ! {LIVE}",
+                "/dev/video0",
+            ],
+        ),
+    ],
+)
+def test_the_ways_to_open_a_source(source: Source, known: Known | None, expected: list[str]) -> None:
+    assert texts(source, known) == expected
+
+
+def test_what_hardware_turns_is_marked() -> None:
+    source = parse("rtsp://cam/x", flip="vertical")
+    assert [opening.turned for opening in openings(source, JETPACK_6)] == [True, False, False]
+    old = {**JETPACK_6, "nvvidconv": frozenset[str]()}
+    assert [opening.turned for opening in openings(source, old)] == [False, False, False]
+    assert "flip-method" not in texts(source, old)[0]
+
+
+def test_max_performance_is_asked_of_the_jetpack_that_has_it() -> None:
+    source = parse("rtsp://cam/x")
+    assert "nvv4l2decoder enable-max-performance=true !" in texts(source, JETPACK_6)[0]
+    assert "nvv4l2decoder !" in texts(source, JETPACK_7)[0]
+
+
+def test_missing_elements_are_named() -> None:
+    assert missing(parse("csi://0"), PC) == ("nvarguscamerasrc", "nvvidconv")
+    assert missing(parse("csi://0"), JETPACK_7) == ()
+    assert missing(parse("/dev/video0"), {}) == ("v4l2src", "videoconvert")
+    assert texts(parse("rtsp://cam/x"), {}) == ["rtsp://cam/x"]
+
+
+# What NVIDIA's flip-methods do, by their names: 1 counterclockwise, 2 rotate-180, 3 clockwise, 4 horizontal-flip,
+# 5 upper-right-diagonal, 6 vertical-flip, 7 upper-left-diagonal.
+METHODS = {
+    0: lambda a: a,
+    1: lambda a: np.rot90(a, 1),
+    2: lambda a: np.rot90(a, 2),
+    3: lambda a: np.rot90(a, -1),
+    4: np.fliplr,
+    5: lambda a: np.rot90(a.T, 2),
+    6: np.flipud,
+    7: np.transpose,
+}
+
+
+@pytest.mark.parametrize(("flip", "rotation"), FLIP_METHODS)
+def test_the_hardware_turns_as_the_reader_does(flip: str, rotation: int) -> None:
+    picture = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    by_reader = rotated(flipped(picture, flip), rotation)  # type: ignore[arg-type]
+    by_hardware = METHODS[FLIP_METHODS[flip, rotation]](picture)  # type: ignore[index,no-untyped-call]
+    assert by_reader.tolist() == by_hardware.tolist()
+
+
+def test_every_turn_has_its_method() -> None:
+    assert len(FLIP_METHODS) == 4 * 4
+
+
+def test_an_element_gets_only_the_properties_that_it_has() -> None:
+    assert element("a", {"a": frozenset({"the-one"})}, "must=1", the_one=2, other=3) == "a must=1 the-one=2"
+    assert element("a", {}) == "a"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("/a b.mp4", '"/a b.mp4"'), ('/a"b', '"/a\\"b"'), ("/a\\b", '"/a\\\\b"'), ("/a ! filesink", '"/a ! filesink"')],
+)
+def test_quoted(text: str, expected: str) -> None:
+    assert quoted(text) == expected
+
+
+@given(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1))
+def test_no_password_ends_the_quotes_of_a_pipeline(password: str) -> None:
+    try:
+        source = parse(f"rtsp://u:{password}@cam/x")
+    except ValueError:
+        return
+    text = texts(source, PC)[0]
+    location = text[len('rtspsrc location="') :].split('"')[0]
+    assert location.startswith("rtsp://u:")
+    assert text == f'rtspsrc location="{location}"' + RTSP.split('"', 2)[2] + text.split("media=video", 1)[1]
+    assert " " not in location
+
+
+@pytest.mark.parametrize(
+    ("fps", "fraction"),
+    [(30, "30/1"), (12.5, "25/2"), (29.97, "2997/100"), (0.1, "1/10"), (59.94, "2997/50")],
+)
+def test_rate_fraction(fps: float, fraction: str) -> None:
+    assert rate_fraction(fps) == fraction
+
+
+def test_a_way_to_open_shows_no_credentials() -> None:
+    assert "u:p" not in repr(openings(parse("rtsp://u:p@cam/x"), PC))
