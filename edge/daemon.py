@@ -6,57 +6,42 @@ configuration anew.
 
 import logging
 import time
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
-from edge import __version__, events, pipeline, telemetry, topics
+from edge import pipeline, telemetry
 from edge.assets import AssetError
 from edge.capture import CaptureError
-from edge.config import ConfigError, fingerprint, load, state_directory
+from edge.config import ConfigError, load, state_directory
 from edge.engine import EngineError
-from edge.events import Event
 from edge.feeds import Feed, open_feed, wait_for_frames
 from edge.inference import Engine
 from edge.mqtt import Publisher
-from edge.outbox import Limits, Message, Outbox
-from edge.payload import Model, event_payload
-from edge.pipeline import CameraState, PipelineSettings, Step
+from edge.outbox import Limits, Outbox
+from edge.payload import Model
+from edge.pipeline import Step
 from edge.runtimes import open_model
-from edge.schema import Config
+from edge.schema import Camera, Config
 from edge.settings import applied, needs_restart, pipeline_settings, unknown_actions
 from edge.settings import topics as configured_topics
 from edge.signals import Signals, StopError
 from edge.sources import Frame
+from edge.station import Rota, Station
 from edge.systemd import notify, watchdog_interval
+from edge.teller import Teller
 
 log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 0.25  # the longest wait for a frame
 FLUSH_SECONDS = 10.0  # for what waits in the outbox when we end
-ACTIVE_SECONDS = 1.0  # between two messages about a camera's live tubes
 
 Watch = Callable[[Frame, Step], None]
 
 
 class DaemonError(Exception):
     """The daemon cannot go on; the message names what is wrong and the cure."""
-
-
-@dataclass(frozen=True, eq=False)
-class Station:
-    """One camera between two frames. `active`: the last message about live tubes; `active_at`: when, monotonic s."""
-
-    feed: Feed
-    settings: PipelineSettings
-    pipeline: CameraState
-    state: str = ""
-    frames: int = 0
-    active: bytes = b""
-    active_at: float = 0.0
 
 
 def run(config: Config, path: Path | None = None, watch: Watch | None = None, engine: Engine | None = None) -> int:
@@ -92,22 +77,21 @@ class Daemon:
         self._signals = signals
         self._labels = self._engine.manifest.labels
         self._model = Model(self._engine.manifest.name, self._engine.sha256)
-        wrong = unknown_actions(config, self._labels)
-        if wrong:
+        if wrong := unknown_actions(config, self._labels):
             raise DaemonError("; ".join(wrong))
-        self._topics = configured_topics(config)
-        self._stations = {name: self._station(name) for name in config.cameras}
+        feeds = _opened(config.cameras)
+        self._publisher = Publisher(config.mqtt, configured_topics(config), _outbox(config))
+        self._teller = Teller(config, self._model, self._labels, self._publisher)
+        self._stations = {name: self._station(name, feed) for name, feed in feeds.items()}
+        self._rota = Rota(self._stations.values())
         self._stopwatch = telemetry.Stopwatch()
         self._needs_restart: tuple[str, ...] = ()
-        outbox = state_directory(config) / f"{config.device.name}.outbox.sqlite"
-        limits = Limits(config.outbox.max_rows, config.outbox.max_bytes)
-        self._publisher = Publisher(config.mqtt, self._topics, Outbox(outbox, limits))
         self._telemetry_at = self._counted_at = time.monotonic()
         self._counted: dict[str, int] = {}
         self._alive_at = 0.0
 
     def __enter__(self) -> "Daemon":
-        self._tell_status()
+        self._teller.status(self._config, self._needs_restart)
         log.info("running %s with %s, cameras: %s", self._model.name, self._engine.runtime, ", ".join(self._stations))
         notify("READY=1")
         return self
@@ -116,10 +100,8 @@ class Daemon:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         notify("STOPPING=1")
-        for name, station in self._stations.items():
-            self._end(name, station, "shutdown")
-            self._publisher.keep(self._topics.state(name), b"offline")
-            station.feed.close()
+        for station in self._stations.values():
+            station.close("shutdown")
         self._publisher.close(FLUSH_SECONDS)
         waiting = self._publisher.statistics().outbox.rows
         log.info("stopped%s", f"; {waiting} messages wait for the next start" if waiting else "")
@@ -133,69 +115,48 @@ class Daemon:
         """Receive, step, send."""
         while not self._signals.stop and not all(station.feed.finished for station in self._stations.values()):
             if self._signals.reload:
-                self._read_configuration()
-            advanced = [self._advance(name) for name in self._stations]
+                self._signals.reload = False
+                self.reload()
+            busy = self._advance()
+            for station in self._stations.values():
+                station.look_after()
             self._tend()
-            if not any(advanced):
+            if not busy:
                 wait_for_frames([station.feed for station in self._stations.values()], IDLE_SECONDS)
 
-    def _station(self, name: str) -> Station:
-        feed = open_feed(name, self._config.cameras[name])
-        return Station(feed, pipeline_settings(self._config, name), _fresh(name))
+    def reload(self) -> tuple[str, ...]:
+        """Read the configuration anew, and put what can change at once in force; all of it stays where it is wrong.
 
-    def _advance(self, name: str) -> bool:
-        """Take one frame of a camera; False where it had none."""
-        station = self._stations[name]
-        frame = station.feed.newest()
-        if frame is not None:
-            self._stopwatch.start()
-            state, step = pipeline.step(station.pipeline, frame, self._engine, station.settings, self._stopwatch.lap)
-            self._send(name, step.events)
+        Returns what is wrong, a sentence each.
+        """
+        if self._path is None:
+            return ()
+        try:
+            config = load(self._path)
+            wrong = unknown_actions(config, self._labels) or self._apply(config)
+        except ConfigError as error:
+            wrong = error.problems
+        for problem in wrong:
+            log.error("%s: %s; going on with the old configuration", self._path, problem)
+        return wrong
+
+    def _station(self, name: str, feed: Feed) -> Station:
+        return Station(name, feed, pipeline_settings(self._config, name), self._teller)
+
+    def _advance(self) -> bool:
+        """Take new frames, of as many cameras as the engine takes at once; False where there were none."""
+        taken = self._rota.next(self._engine.largest_batch)
+        if not taken:
+            return False
+        self._stopwatch.start()
+        made = pipeline.steps([turn for _, turn in taken], self._engine, self._stopwatch.lap)
+        for (station, turn), (state, step) in zip(taken, made, strict=True):
+            station.took(turn.frame, state, step)
             if station.feed.live:
-                self._stopwatch.record("capture_to_outbox", time.monotonic() - frame.monotonic_time)
-            station = self._with_active(replace(station, pipeline=state, frames=station.frames + 1), name, step)
+                self._stopwatch.record("capture_to_outbox", time.monotonic() - turn.frame.monotonic_time)
             if self._watch is not None:
-                self._watch(frame, step)
-        self._stations[name] = self._with_state(station, name)
-        return frame is not None
-
-    def _with_active(self, station: Station, name: str, step: Step) -> Station:
-        """Tell how many tubes are live, where that has changed, at most once a second."""
-        now = time.monotonic()
-        found = topics.encode(topics.active_payload(self._labels, [tube_box.label for tube_box in step.tube_boxes]))
-        if found == station.active or now - station.active_at < ACTIVE_SECONDS:
-            return station
-        self._publisher.keep(self._topics.active(name), found, qos=0)
-        return replace(station, active=found, active_at=now)
-
-    def _with_state(self, station: Station, name: str) -> Station:
-        """Tell a change of the camera's state; what goes on in front of a camera that goes away has ended."""
-        state = station.feed.state
-        if state == station.state:
-            return station
-        self._publisher.keep(self._topics.state(name), state.encode())
-        if station.state == "online":
-            self._end(name, station, "camera")
-            station = replace(station, pipeline=_fresh(name), active=b"")
-        return replace(station, state=state)
-
-    def _end(self, name: str, station: Station, reason: str) -> None:
-        """Nothing goes on in front of this camera any more."""
-        self._send(name, events.close(station.pipeline.events, station.feed.now(), reason))
-        if station.active:
-            nobody = topics.encode(topics.active_payload(self._labels, ()))
-            self._publisher.keep(self._topics.active(name), nobody, qos=0)
-
-    def _send(self, camera: str, happened: Sequence[Event]) -> None:
-        """Hand events to the publisher, who stores them before they are sent."""
-        for event in happened:
-            now = time.time()
-            payload = event_payload(event, self._config.device.name, camera, self._model, now)
-            topic = self._topics.event(camera, event.action)
-            expires = now + self._config.outbox.max_age
-            self._publisher.event(
-                Message(topic, topics.encode(payload), event.event_id, event.seq, event.type, expires)
-            )
+                self._watch(turn.frame, step)
+        return True
 
     def _tend(self) -> None:
         """What is due now and then: a sign of life, telemetry."""
@@ -209,7 +170,7 @@ class Daemon:
         interval = self._config.telemetry.interval
         if interval and now - self._telemetry_at >= interval:
             self._telemetry_at = now
-            self._publisher.tell(self._topics.telemetry, topics.encode(self._telemetry(now)))
+            self._teller.telemetry(self._telemetry(now))
 
     def _telemetry(self, now: float) -> dict[str, object]:
         counts = {name: station.frames for name, station in self._stations.items()}
@@ -235,44 +196,53 @@ class Daemon:
             "cpu": telemetry.processor(),
         }
 
-    def _tell_status(self) -> None:
-        config = self._config
-        payload = topics.status_payload(
-            __version__,
-            {"name": self._model.name, "sha256": self._model.sha256},
-            self._labels,
-            fingerprint(config),
-            {name: camera.described().redacted for name, camera in config.cameras.items()},
-            self._needs_restart,
-        )
-        self._publisher.keep(self._topics.status, topics.encode(payload))
-
-    def _read_configuration(self) -> None:
-        """Take over what can change while running; keep everything where the file is wrong."""
-        self._signals.reload = False
-        if self._path is None:
-            return
+    def _apply(self, wanted: Config) -> tuple[str, ...]:
+        """Put what can change in force: all that concerns cameras, but all or nothing; what is wrong, else ()."""
+        config = applied(self._config, wanted)
         try:
-            config = load(self._path)
-            wrong = unknown_actions(config, self._labels)
-        except ConfigError as error:
-            wrong = error.problems
-        for problem in wrong:
-            log.error("%s: %s; going on with the old configuration", self._path, problem)
-        if not wrong:
-            self._apply(config)
-
-    def _apply(self, wanted: Config) -> None:
-        self._config = config = applied(self._config, wanted)
-        self._needs_restart = needs_restart(config, wanted)
-        for name, station in self._stations.items():
-            self._stations[name] = replace(station, settings=pipeline_settings(config, name))
+            feeds = _opened({name: config.cameras[name] for name in config.cameras if self._must_open(name, config)})
+        except CaptureError as error:
+            for name, station in self._stations.items():
+                station.feed.adopt(self._config.cameras[name])
+            return (str(error),)
+        self._config, self._needs_restart = config, needs_restart(config, wanted)
+        self._rearrange(feeds)
         logging.getLogger().setLevel(config.log.level.upper())
         later = f"; after a restart: {', '.join(self._needs_restart)}" if self._needs_restart else ""
         log.info("%s is in force%s", self._path, later)
-        self._tell_status()
+        self._teller.status(config, self._needs_restart)
+        return ()
+
+    def _must_open(self, name: str, config: Config) -> bool:
+        """True for a camera that is new, or whose change asks for opening it anew."""
+        station = self._stations.get(name)
+        return station is None or not station.feed.adopt(config.cameras[name])
+
+    def _rearrange(self, feeds: dict[str, Feed]) -> None:
+        """Let go of cameras that are configured no more; go on with `feeds` where one has been opened."""
+        for name in self._stations.keys() - self._config.cameras.keys():
+            self._stations.pop(name).close("camera")
+            self._teller.forget(name)
+        for name, station in self._stations.items():
+            settings = pipeline_settings(self._config, name)
+            if name in feeds:
+                station.reopen(feeds.pop(name), settings)
+            station.settings = settings
+        self._stations |= {name: self._station(name, feed) for name, feed in feeds.items()}
+        self._rota = Rota(self._stations.values())
 
 
-def _fresh(camera: str) -> CameraState:
-    """A camera's pipeline before its first frame, with event ids that no other run has."""
-    return pipeline.initial(camera, uuid.uuid4().hex)
+def _opened(cameras: Mapping[str, Camera]) -> dict[str, Feed]:
+    """Feeds of all these cameras, or of none. Raises CaptureError."""
+    feeds: dict[str, Feed] = {}
+    with ExitStack() as owned:
+        for name, camera in cameras.items():
+            feeds[name] = open_feed(name, camera)
+            owned.callback(feeds[name].close)
+        owned.pop_all()
+    return feeds
+
+
+def _outbox(config: Config) -> Outbox:
+    limits = Limits(config.outbox.max_rows, config.outbox.max_bytes)
+    return Outbox(state_directory(config) / f"{config.device.name}.outbox.sqlite", limits)

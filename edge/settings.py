@@ -10,6 +10,8 @@ from edge.problems import nearest
 from edge.schema import Config, action_settings
 from edge.topics import Topics
 
+AT_ONCE = ("cameras", "linker", "actions", "telemetry", "log")  # tables
+
 
 def linker_settings(config: Config) -> LinkerSettings:
     """How boxes are linked, of all cameras."""
@@ -50,19 +52,11 @@ def unknown_actions(config: Config, labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def applied(running: Config, wanted: Config) -> Config:
-    """What can hold at once after a reload: thresholds, zones, intervals and the log's level are the wanted ones."""
-    cameras = {
-        name: camera.model_copy(update={"zones": wanted.cameras[name].zones}) if name in wanted.cameras else camera
-        for name, camera in running.cameras.items()
-    }
-    tables = {name: getattr(wanted, name) for name in ("linker", "actions", "telemetry", "log")}
-    return running.model_copy(update={**tables, "cameras": cameras})
+    """What can hold at once after a reload: all that concerns cameras, thresholds, intervals and the log's level."""
+    return running.model_copy(update={name: getattr(wanted, name) for name in AT_ONCE})
 
 
 def needs_restart(running: Config, wanted: Config) -> tuple[str, ...]:
     """The tables in which the running configuration still differs from the wanted one."""
     now, then = running.model_dump(), wanted.model_dump()
-    tables = [name for name in now if name != "cameras" and now[name] != then[name]]
-    names = [*now["cameras"], *(name for name in then["cameras"] if name not in now["cameras"])]
-    changed = [name for name in names if now["cameras"].get(name) != then["cameras"].get(name)]
-    return (*tables, *(f"cameras.{name}" for name in changed))
+    return tuple(name for name in now if now[name] != then[name])
