@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge.outbox import Message
+from edge.message import Message
 from edge.payload import interrupted
 from edge.topics import encode
 

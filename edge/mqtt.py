@@ -1,45 +1,40 @@
-"""Brings messages to the broker: events through the outbox, the rest as it comes.
+"""Brings messages to the broker: events through the outbox, the rest as it comes; requests come back.
 
-One thread owns outbox and connection; the frame loop only lays things into its inbox and never waits.
+One thread owns outbox and line; the frame loop only lays things into its inbox and never waits.
 """
 
 import logging
 import queue
-import random
 import threading
 import time
 from dataclasses import dataclass
 
-from edge.connection import Acknowledged, Closed, Connection, Opened, Report
-from edge.outbox import Message, Outbox, OutboxStatistics
+from edge.connection import Acknowledged, Closed, Opened, Parcel, Report, Unheard
+from edge.delivery import PublisherStatistics as PublisherStatistics
+from edge.delivery import lost
+from edge.line import Line
+from edge.message import Message
+from edge.outbox import Outbox, Row
+from edge.outbox_file import CLOCK_IS_SET
+from edge.requests import Answer, Request
 from edge.schema import Mqtt
-from edge.topics import OFFLINE, ONLINE, Topics
+from edge.topics import ONLINE, Topics, encode
 
 log = logging.getLogger(__name__)
 
-WINDOW = 16  # events in flight
 BATCH = 500  # things taken from the inbox at once
-ANSWER_SECONDS = 15.0  # from dialling to the broker's answer
+REQUESTS = 32  # that may wait to be answered; more are dropped
 FAREWELL_SECONDS = 1.0  # for `offline` and the end of the connection
-DELAYS = (1.0, 60.0)  # seconds before dialling again: first, longest
+HOLD_SECONDS = 60.0  # until what the broker has refused is offered again
 IDLE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A retained message: sent now, and again at every new connection."""
+    """A retained message: sent as soon as there is a connection, and if it `lasts` again at every new one."""
 
-    topic: str
-    payload: bytes
-    qos: int
-
-
-@dataclass(frozen=True)
-class Passing:
-    """A message for those who listen now; without a connection it is gone."""
-
-    topic: str
-    payload: bytes
+    parcel: Parcel
+    lasts: bool
 
 
 @dataclass(frozen=True)
@@ -50,15 +45,14 @@ class Stop:
 
 
 @dataclass(frozen=True)
-class PublisherStatistics:
-    """`fault`: why there is no connection, None while there is one or before the first is tried."""
+class Sent:
+    """A message in flight. `row`: its id in the outbox, 0 for what is no event."""
 
-    online: bool
-    fault: str | None
-    in_flight: int
-    connections: int
-    refused: int
-    outbox: OutboxStatistics
+    row: int
+    topic: str
+
+
+Thing = Message | Kept | Parcel | Stop | Report
 
 
 class Publisher:
@@ -66,21 +60,17 @@ class Publisher:
 
     def __init__(self, settings: Mqtt, topics: Topics, outbox: Outbox) -> None:
         """Begin to dial; the outbox belongs to the publisher from here on, and what it held is sent first."""
-        self._settings = settings
         self._topics = topics
         self._outbox = outbox
-        self._inbox: queue.SimpleQueue[Message | Kept | Passing | Stop | Report] = queue.SimpleQueue()
-        self._kept: dict[str, Kept] = {}
-        self._connection: Connection | None = None
-        self._online = False
-        self._dial_at = 0.0
-        self._answer_by = 0.0
-        self._attempts = 0
-        self._window = WINDOW
-        self._sent = 0  # the highest id sent in this connection
-        self._in_flight: dict[int, int] = {}  # number of the message -> id of the row, 0 for what is no event
-        self._fault: str | None = None
-        self._connections = self._refused = 0
+        self._inbox: queue.SimpleQueue[Thing] = queue.SimpleQueue()
+        self._requests: queue.Queue[Request] = queue.Queue(REQUESTS)
+        self._dropped_requests = 0
+        self._line = Line(settings, topics, self._inbox.put, self._offer)
+        self._kept: dict[str, Parcel] = {}  # by topic; what lasts
+        self._due: dict[str, Parcel] = {}  # by topic; retained messages on their way
+        self._in_flight: dict[int, Sent] = {}  # by the number of the message
+        self._held: dict[str, float] = {}  # topics that the broker refuses -> monotonic time of the next try, s
+        self._told_lost = lost(outbox.statistics())
         self._stop: Stop | None = None
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._thread.start()
@@ -96,20 +86,43 @@ class Publisher:
 
     def keep(self, topic: str, payload: bytes, qos: int = 1) -> None:
         """Publish retained, and again whenever a connection begins."""
-        self._inbox.put(Kept(topic, payload, qos))
+        self._inbox.put(Kept(Parcel(topic, payload, qos, retain=True), lasts=True))
+
+    def picture(self, topic: str, jpeg: bytes, event_id: str = "") -> None:
+        """Publish retained, once; without a connection the newest of each topic waits for one."""
+        labels = (("event_id", event_id),) if event_id else ()
+        self._inbox.put(Kept(Parcel(topic, jpeg, 0, retain=True, labels=labels), lasts=False))
 
     def tell(self, topic: str, payload: bytes) -> None:
         """Publish once to those who listen now."""
-        self._inbox.put(Passing(topic, payload))
+        self._inbox.put(Parcel(topic, payload))
+
+    def requests(self) -> tuple[Request, ...]:
+        """What has been asked since the last call, the oldest first; each wants an `answer`."""
+        found: list[Request] = []
+        while len(found) < REQUESTS:
+            try:
+                found.append(self._requests.get_nowait())
+            except queue.Empty:
+                break
+        return tuple(found)
+
+    def answer(self, given: Answer) -> None:
+        """Publish an answer, if there is a connection."""
+        self._inbox.put(Parcel(given.topic, given.payload, 1, correlation=given.correlation))
 
     def statistics(self) -> PublisherStatistics:
         """How things stand."""
+        line, outages = self._line, self._line.outages
         return PublisherStatistics(
-            self._online,
-            self._fault,
-            sum(map(bool, self._in_flight.copy().values())),
-            self._connections,
-            self._refused,
+            line.online,
+            outages.fault or outages.unsound,
+            outages.last,
+            line.fault_at,
+            sum(bool(sent.row) for sent in self._in_flight.copy().values()),
+            line.connections,
+            line.version,
+            self._dropped_requests,
             self._outbox.statistics(),
         )
 
@@ -123,20 +136,26 @@ class Publisher:
             while not self._finished():
                 self._handle(self._receive())
                 self._forward()
-                self._tend()
-            self._farewell()
+                self._line.tend(time.monotonic())
+                self._tell_losses()
+            self._line.take_leave(FAREWELL_SECONDS, self._wait_for)
         finally:
-            self._online = False
+            self._line.online = False
             self._outbox.close()
 
     def _finished(self) -> bool:
         if self._stop is None:
             return False
-        idle = not self._in_flight and self._inbox.empty() and not self._outbox.pending(0, 1)
-        hopeless = self._connection is None and self._fault is not None
-        return idle or hopeless or time.monotonic() >= self._stop.deadline
+        idle = not self._in_flight and not self._due and self._inbox.empty() and not self._outbox.pending(0, 1)
+        return idle or self._line.hopeless or time.monotonic() >= self._stop.deadline
 
-    def _receive(self) -> list[Message | Kept | Passing | Stop | Report]:
+    def _wait_for(self, number: int) -> None:
+        self._in_flight = {number: Sent(0, self._topics.available)}
+        deadline = time.monotonic() + FAREWELL_SECONDS
+        while self._in_flight and time.monotonic() < deadline:
+            self._handle(self._receive())
+
+    def _receive(self) -> list[Thing]:
         """Everything that lies in the inbox; waits a moment where it is empty."""
         things = []
         try:
@@ -147,112 +166,106 @@ class Publisher:
             pass
         return things
 
-    def _handle(self, things: list[Message | Kept | Passing | Stop | Report]) -> None:
+    def _handle(self, things: list[Thing]) -> None:
         """Events are stored before anything else is done, in one transaction; so leave those that have arrived."""
         events = [thing for thing in things if isinstance(thing, Message)]
         if events:
             self._outbox.put(events, time.time())
-        arrived = []
+        arrived: list[int] = []
+        refused: list[int] = []
         for thing in things:
-            if isinstance(thing, Kept):
-                self._kept[thing.topic] = thing
-                self._publish(thing)
-            elif isinstance(thing, Passing):
+            if isinstance(thing, Acknowledged):
+                row = self._acknowledged(thing)
+                (refused if thing.refused else arrived).append(row)
+            elif isinstance(thing, Kept):
+                self._keep(thing)
+            elif isinstance(thing, Parcel):
                 self._publish(thing)
             elif isinstance(thing, Stop):
                 self._stop = thing
-            elif isinstance(thing, Acknowledged):
-                arrived.append(self._acknowledged(thing))
-            elif isinstance(thing, Opened):
-                self._opened(thing)
-            elif isinstance(thing, Closed):
-                self._closed(thing)
-        if any(arrived):
-            self._outbox.remove(filter(None, arrived))
+            elif not isinstance(thing, Message) and self._line.owns(thing):
+                self._hear(thing)
+        if any(arrived) or any(refused):
+            self._outbox.remove(filter(None, arrived), filter(None, refused))
 
-    def _publish(self, thing: Kept | Passing) -> None:
-        if self._connection is None or not self._online:
-            return
-        if isinstance(thing, Passing):
-            self._connection.publish(thing.topic, thing.payload, qos=0, retain=False)
-            return
-        number = self._connection.publish(thing.topic, thing.payload, thing.qos, retain=True)
-        if thing.qos:
-            self._in_flight[number] = 0
+    def _hear(self, report: Opened | Unheard | Closed) -> None:
+        self._line.hear(report)
+        if isinstance(report, Opened):
+            self._outbox.expire(time.time())
+            available = Parcel(self._topics.available, ONLINE, 1, retain=True)
+            pictures = {topic: parcel for topic, parcel in self._due.items() if topic not in self._kept}
+            self._due = {available.topic: available, **self._kept, **pictures}
+        elif isinstance(report, Closed):
+            self._in_flight.clear()
+
+    def _keep(self, thing: Kept) -> None:
+        """The newest of a topic takes the place of the others."""
+        topic = thing.parcel.topic
+        if thing.lasts:
+            self._kept[topic] = thing.parcel
+        self._due.pop(topic, None)
+        self._due[topic] = thing.parcel
+
+    def _publish(self, parcel: Parcel, row: int = 0) -> bool:
+        """Send now, if there is a connection; False for what will never be taken."""
+        if not self._line.online:
+            return True
+        number = self._line.publish(parcel)
+        if number is not None and parcel.qos:
+            self._in_flight[number] = Sent(row, parcel.topic)
+        return number is not None
 
     def _acknowledged(self, report: Acknowledged) -> int:
-        """The id of the row that has arrived; 0 where it was none."""
-        if report.connection is not self._connection:
+        """The id of the row that leaves the outbox by this; 0 where it was none, or is offered again later."""
+        sent = self._in_flight.pop(report.number, None) if self._line.owns(report) else None
+        if sent is None:
             return 0
-        row = self._in_flight.pop(report.number, 0)
-        if report.refused is not None:
-            self._refused += 1
-            log.warning("%s: it refused a message (%s): check the broker's rights", self._name, report.refused)
-        return row
-
-    def _opened(self, report: Opened) -> None:
-        if report.connection is not self._connection:
-            return
-        log.info("%s: connected", self._name)
-        self._online, self._fault = True, None
-        self._attempts = 0
-        self._connections += 1
-        self._window = min(WINDOW, report.window)
-        self._outbox.expire(time.time())
-        self._publish(Kept(self._topics.available, ONLINE, 1))
-        for kept in self._kept.values():
-            self._publish(kept)
-
-    def _closed(self, report: Closed) -> None:
-        if report.connection is not self._connection:
-            return
-        if report.reason != self._fault:
-            log.warning("%s: %s; trying again", self._name, report.reason)
-        self._online, self._fault = False, report.reason
-        self._connection = None
-        self._in_flight.clear()
-        self._sent = 0
-        first, longest = DELAYS
-        self._dial_at = time.monotonic() + min(first * 2**self._attempts, longest) * random.uniform(0.75, 1.25)
-        self._attempts = min(self._attempts + 1, 10)
+        if report.refused is None:
+            self._held.pop(sent.topic, None)
+            return sent.row
+        if sent.topic not in self._held:
+            log.warning(
+                "%s: it refuses %s (%s): check the broker's rights", self._line.name, sent.topic, report.refused
+            )
+        self._held[sent.topic] = time.monotonic() + HOLD_SECONDS
+        return sent.row if report.lasting else 0
 
     def _forward(self) -> None:
-        """Fill the window from the outbox."""
-        room = self._window - sum(map(bool, self._in_flight.values()))
-        if self._connection is None or not self._online or room <= 0:
+        """Fill the window: what is retained first, then events from the outbox."""
+        if not self._line.online:
             return
-        for row in self._outbox.pending(self._sent, room):
-            message = row.message
-            expiry = message.expires - time.time()
-            number = self._connection.publish(message.topic, message.payload, qos=1, retain=False, expiry=expiry)
-            self._in_flight[number] = row.id
-            self._sent = row.id
-
-    def _tend(self) -> None:
-        """Dial where it is time to; give up on a broker that does not answer."""
+        while self._due and len(self._in_flight) < self._line.window:
+            self._publish(self._due.pop(next(iter(self._due))))
+        room = self._line.window - len(self._in_flight)
+        if room <= 0:
+            return
+        in_flight = {sent.row for sent in self._in_flight.values()}
         now = time.monotonic()
-        if self._connection is None and now >= self._dial_at:
-            settings = self._settings
-            client_id = settings.client_id or f"korsal-edge-{self._topics.device}"
-            self._answer_by = now + ANSWER_SECONDS
-            self._connection = Connection(settings, client_id, self._topics.available, self._inbox.put)
-        elif self._connection is not None and not self._online and now >= self._answer_by:
-            silent = self._connection
-            self._closed(Closed(silent, f"no answer within {ANSWER_SECONDS:g} s: check [mqtt] host and port"))
-            silent.close()
+        held = [topic for topic, until in self._held.items() if until > now]
+        rows = self._outbox.pending(0, room + len(in_flight), held)
+        for row in [row for row in rows if row.id not in in_flight][:room]:
+            self._send(row)
 
-    def _farewell(self) -> None:
-        """Say `offline` ourselves: after an orderly end the broker does not send the will."""
-        if self._connection is None:
-            return
-        if self._online:
-            self._in_flight = {self._connection.publish(self._topics.available, OFFLINE, qos=1, retain=True): 0}
-            deadline = time.monotonic() + FAREWELL_SECONDS
-            while self._in_flight and time.monotonic() < deadline:
-                self._handle(self._receive())
-        if self._connection is not None:
-            self._connection.close(FAREWELL_SECONDS)
+    def _send(self, row: Row) -> None:
+        """Hand an event over; one that will never be taken would stand in the way of all others."""
+        message = row.message
+        expiry = message.expires - time.time() if message.expires > CLOCK_IS_SET else None
+        labels = (("event_id", message.event_id), ("seq", str(message.seq)), ("type", message.type))
+        parcel = Parcel(message.topic, message.payload, 1, expiry=expiry, labels=labels)
+        if not self._publish(parcel, row.id):
+            self._outbox.remove((), (row.id,))
 
-    @property
-    def _name(self) -> str:
-        return f"broker {self._settings.host}:{self._settings.port}"
+    def _tell_losses(self) -> None:
+        """Retained, so that who comes later knows of the gap as well."""
+        found = lost(self._outbox.statistics())
+        if found != self._told_lost:
+            self._told_lost = found
+            payload = encode({"schema": 1, **found, "t_publish": round(time.time(), 3)})
+            self._keep(Kept(Parcel(self._topics.lost, payload, 1, retain=True), lasts=True))
+
+    def _offer(self, request: Request) -> None:
+        """Runs on the connection's thread: it must neither wait nor fill the memory."""
+        try:
+            self._requests.put_nowait(request)
+        except queue.Full:
+            self._dropped_requests += 1

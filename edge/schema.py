@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from edge.build_plan import DEFAULT_WORKSPACE, BuildOptions, Precision
 from edge.events import ActionSettings
@@ -18,6 +18,7 @@ from edge.sources import Flip, Rotation, Source, parse
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 YEAR = 365 * 86_400.0  # seconds
+TUNABLE: dict[str, JsonValue] = {"tunable": True}  # may be changed by request, with all that is below it
 STALL_FRAMES = 2  # frames at least that a camera must have left out until it counts as stalled
 
 
@@ -146,9 +147,9 @@ class Camera(Table):
     loop: bool = False
     stall_seconds: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)] = 5.0
     frame_gap: Annotated[int, Field(ge=1, le=30)] | None = None
-    mask: Annotated[tuple[Polygon, ...], Field(max_length=32)] = ()
-    zones: dict[Name, Polygon] = Field(default_factory=dict)
-    actions: dict[Line, Action] = Field(default_factory=dict)
+    mask: Annotated[tuple[Polygon, ...], Field(max_length=32, json_schema_extra=TUNABLE)] = ()
+    zones: dict[Name, Polygon] = Field(default_factory=dict, json_schema_extra=TUNABLE)
+    actions: dict[Line, Action] = Field(default_factory=dict, json_schema_extra=TUNABLE)
 
     def described(self) -> Source:
         """How to open this camera."""
@@ -208,6 +209,12 @@ class Mqtt(Table):
     client_id: Name | None = None
     keepalive: Annotated[int, Field(ge=5, le=3600)] = 30
     base: Topic = "korsal"
+    snapshots: bool = False
+    snapshot_width: Annotated[int, Field(ge=64, le=3840)] = 640
+    snapshot_quality: Annotated[int, Field(ge=1, le=100)] = 80
+    discovery: bool = False
+    discovery_prefix: Topic = "homeassistant"
+    allow_remote_config: bool = False
     tls: Tls | None = None
 
     @model_validator(mode="after")
@@ -229,13 +236,13 @@ class Outbox(Table):
 class Telemetry(Table):
     """`[telemetry]`; an interval of 0 means none."""
 
-    interval: Seconds = 10.0
+    interval: Seconds = Field(default=10.0, json_schema_extra=TUNABLE)
 
 
 class Log(Table):
     """`[log]`"""
 
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", json_schema_extra=TUNABLE)
 
 
 class Config(Table):
@@ -246,8 +253,10 @@ class Config(Table):
     cameras: Annotated[dict[Name, Camera], Field(min_length=1)] = Field(
         examples=['a table [cameras.door] with source = "/dev/video0" in it']
     )
-    linker: Linker = Linker()
-    actions: Annotated[dict[Line, Action], AfterValidator(_actions)] = Field(default_factory=dict)
+    linker: Linker = Field(default=Linker(), json_schema_extra=TUNABLE)
+    actions: Annotated[dict[Line, Action], AfterValidator(_actions)] = Field(
+        default_factory=dict, json_schema_extra=TUNABLE
+    )
     mqtt: Mqtt = Mqtt()
     outbox: Outbox = Outbox()
     telemetry: Telemetry = Telemetry()

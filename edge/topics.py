@@ -38,9 +38,35 @@ class Topics:
         """How the device is doing."""
         return f"{self.root}/telemetry"
 
+    @property
+    def lost(self) -> str:
+        """What did not get out, by kind."""
+        return f"{self.root}/lost"
+
+    @property
+    def requests(self) -> str:
+        """The filter of all requests."""
+        return self.request("+")
+
+    def request(self, op: str) -> str:
+        """Where something is asked of us."""
+        return f"{self.root}/request/{op}"
+
+    def response(self, op: str) -> str:
+        """Where we answer, unless the asker names another place."""
+        return f"{self.root}/response/{op}"
+
     def event(self, camera: str, action: str) -> str:
         """One action's events."""
         return f"{self.root}/{camera}/actions/{level(action)}"
+
+    def event_filter(self, camera: str) -> str:
+        """The filter of all events of a camera."""
+        return f"{self.root}/{camera}/actions/+"
+
+    def snapshot(self, camera: str, action: str | None = None) -> str:
+        """The picture of an action's newest event; without an action, of what was asked for."""
+        return f"{self.root}/{camera}/snapshot" + ("" if action is None else f"/{level(action)}")
 
     def state(self, camera: str) -> str:
         """`online`, `stalled` or `offline`."""
@@ -68,10 +94,11 @@ def status_payload(
     config: str,
     cameras: Mapping[str, str],
     needs_restart: Sequence[str],
+    broker: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
     """What runs here. `model`: name and sha256; `config`: its fingerprint; `cameras`: name → source without secrets.
 
-    `needs_restart`: keys whose new values were read but wait for a restart.
+    `needs_restart`: keys whose new values were read but wait for a restart; `broker`: how the connection has held.
     """
     return {
         "schema": 1,
@@ -81,6 +108,7 @@ def status_payload(
         "config": config,
         "cameras": dict(cameras),
         "needs_restart": list(needs_restart),
+        **({} if broker is None else {"broker": dict(broker)}),
     }
 
 

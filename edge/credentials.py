@@ -1,0 +1,46 @@
+"""What we show a broker: password and certificates, read anew at each login, so that mending them heals. Shell.
+
+A password is held nowhere: neither in the settings, nor in the log, nor in what is published.
+"""
+
+import os
+import ssl
+from pathlib import Path
+
+from edge.schema import Mqtt, Tls
+
+CREDENTIAL = "mqtt-password"  # of systemd: LoadCredential=mqtt-password:/path
+VARIABLE = "KORSAL_MQTT_PASSWORD"
+
+
+class CredentialsError(Exception):
+    """Something of ours keeps us from logging in; the message names it and the cure."""
+
+
+def password(settings: Mqtt) -> str | None:
+    """From `password_file`, else systemd's credential, else the environment; None where nobody has given one."""
+    if settings.password_file is not None:
+        return _first_line(settings.password_file, "[mqtt] password_file")
+    credential = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / CREDENTIAL
+    if credential.exists():
+        return _first_line(credential, f"LoadCredential={CREDENTIAL} of the unit")
+    return os.environ.get(VARIABLE)
+
+
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """TLS 1.2 or newer, certificate and host name checked. An encrypted key is refused instead of asked about."""
+    try:
+        context = ssl.create_default_context(cafile=tls.ca)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if tls.cert is not None:
+            context.load_cert_chain(tls.cert, tls.key, password=lambda: "")
+    except (OSError, ValueError) as error:
+        raise CredentialsError(f"the files of [mqtt.tls] cannot be used ({error}): check ca, cert and key") from None
+    return context
+
+
+def _first_line(file: Path, where: str) -> str:
+    try:
+        return file.read_text("utf-8").partition("\n")[0].rstrip("\r")
+    except (OSError, UnicodeDecodeError):
+        raise CredentialsError(f"{file} cannot be read: check {where} and the file's permissions") from None

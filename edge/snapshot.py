@@ -1,0 +1,45 @@
+"""The picture of an event: the frame that led to it, as JPEG. Pure."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.events import Event
+
+NARROWEST = 16  # pixels
+BRIGHT, DARK = (0, 220, 255), (24, 24, 24)  # B, G, R
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+class SnapshotError(Exception):
+    """A picture that cannot be made; the message says why."""
+
+
+def snapshot(image: NDArray[np.uint8], event: Event | None, width: int = 640, quality: int = 80) -> bytes:
+    """A JPEG of the whole frame, with the event's box and action drawn, so that one sees whom it is about.
+
+    `image`: (H, W, 3) uint8, BGR, left as it is; wider frames are reduced to `width` pixels, no frame is enlarged.
+    `event`: its box in pixels of the frame; None draws nothing. `quality`: JPEG's, 1 to 100.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise SnapshotError(f"a frame is (H, W, 3), not {image.shape}")
+    scale = min(1.0, max(width, NARROWEST) / image.shape[1])
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    picture = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8) if scale < 1 else image.copy()
+    if event is not None:
+        _draw(picture, event, scale)
+    done, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise SnapshotError(f"a frame of {image.shape[1]}x{image.shape[0]} pixels cannot be a JPEG")
+    return jpeg.tobytes()
+
+
+def _draw(picture: NDArray[np.uint8], event: Event, scale: float) -> None:
+    """A box, and above it the action with its score; letters that the font has not become question marks."""
+    x1, y1, x2, y2 = (round(float(side) * scale) for side in event.box)
+    cv2.rectangle(picture, (x1, y1), (x2, y2), DARK, 4)
+    cv2.rectangle(picture, (x1, y1), (x2, y2), BRIGHT, 2)
+    caption = f"{event.action} {event.score:.2f}"
+    place = (max(2, x1), max(14, y1 - 6))
+    cv2.putText(picture, caption, place, FONT, 0.5, DARK, 3, cv2.LINE_AA)
+    cv2.putText(picture, caption, place, FONT, 0.5, BRIGHT, 1, cv2.LINE_AA)
