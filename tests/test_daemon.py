@@ -93,8 +93,8 @@ def start(config: Path, *arguments: str, program: str = PROGRAM, **environment: 
 
 
 @contextlib.contextmanager
-def running(config: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    process = start(config, **environment)
+def running(config: Path, program: str = PROGRAM, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    process = start(config, "10.3", program=program, **environment)
     try:
         yield process
     finally:
@@ -124,10 +124,10 @@ def subscriber(broker: Broker) -> Iterator[Subscriber]:
 
 
 class LiveStream:
-    """A camera for the tests: MJPEG over HTTP on loopback, bright or dark as told."""
+    """A camera for the tests: MJPEG over HTTP on loopback, bright or dark as told, a frame every `seconds`."""
 
-    def __init__(self) -> None:
-        self.bright = True
+    def __init__(self, seconds: float = 0.05) -> None:
+        self.bright, self._seconds = True, seconds
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._ended = threading.Event()
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/live.mjpg"
@@ -143,7 +143,7 @@ class LiveStream:
             client.recv(65_536)
             client.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n")
             number = 0
-            while not self._ended.wait(0.05):
+            while not self._ended.wait(self._seconds):
                 number += 1
                 image = np.full((48, 64, 3), 255 if self.bright else 0, np.uint8)
                 image[number % 48, :8] = 128  # no two frames are the same
@@ -161,6 +161,10 @@ def stream() -> Iterator[LiveStream]:
     camera = LiveStream()
     yield camera
     camera.close()
+
+
+def told(subscriber: Subscriber, camera: str, kind: str) -> list[dict[str, Any]]:
+    return [event for event in subscriber.events() if (event["camera"], event["type"]) == (camera, kind)]
 
 
 def steps(events: list[dict[str, Any]]) -> list[tuple[str, int]]:
@@ -327,6 +331,64 @@ def test_a_reload_takes_what_is_right_and_refuses_what_is_wrong(
         before, after = (json.loads(payload) for payload in subscriber.payloads(status))
         assert before["config"] != after["config"]
         assert after["needs_restart"] == ["model"]
+
+
+def test_a_reload_takes_cameras_in_out_and_over(
+    tmp_path: Path, broker: Broker, subscriber: Subscriber, stream: LiveStream
+) -> None:
+    """Without a restart: one leaves, one comes, one is opened anew; all or none where one cannot be opened."""
+    other = LiveStream()
+    with contextlib.closing(other):
+        config = write_config(tmp_path, broker.port, {"door": stream.url, "yard": other.url})
+        text = config.read_text()
+        door, yard = (
+            f'[cameras.{name}]\nsource = "{url}"\n' for name, url in (("door", stream.url), ("yard", other.url))
+        )
+        with running(config) as daemon:
+            for name in ("door", "yard"):
+                subscriber.wait_for_payload(f"{BASE}/{name}/state", b"online")
+            wait_for(lambda: told(subscriber, "yard", "new"), "an event in the yard")
+            config.write_text(text.replace(yard, yard + '[cameras.film]\nsource = "nowhere.avi"\n'))
+            daemon.send_signal(signal.SIGHUP)
+            assert daemon.stderr is not None
+            wait_for(lambda: "nowhere.avi" in str(daemon.stderr.readline()), "the refusal")
+            config.write_text(
+                text.replace(yard, "").replace(door, door + 'flip = "both"\n') + yard.replace("yard", "hall")
+            )
+            daemon.send_signal(signal.SIGHUP)
+            subscriber.wait_for_payload(f"{BASE}/hall/state", b"online")
+            wait_for(lambda: subscriber.payloads(f"{BASE}/yard/state")[-2:] == [b"offline", b""], "the farewell")
+            assert {event["reason_ended"] for event in told(subscriber, "yard", "end")} == {"camera"}
+            wait_for(lambda: told(subscriber, "door", "end"), "the end of what went on before the flip")
+            ended = len(told(subscriber, "door", "new"))
+            wait_for(lambda: len(told(subscriber, "door", "new")) > ended, "what goes on after it")
+            assert json.loads(subscriber.payloads(f"{BASE}/status")[-1])["needs_restart"] == []
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "tensorrt"])
+def test_eight_cameras_share_an_engine_and_none_waits_for_a_slow_or_dead_one(
+    runtime: str, tmp_path: Path, broker: Broker, subscriber: Subscriber
+) -> None:
+    """One by one in ONNX Runtime, as this model is for one image; in batches in TensorRT, which is a fake."""
+    streams = [LiveStream() for _ in range(6)]
+    slow = LiveStream(seconds=1.0)
+    with contextlib.ExitStack() as owned:
+        for one in (*streams, slow):
+            owned.callback(one.close)
+        urls = {f"c{number}": one.url for number, one in enumerate(streams)}
+        urls |= {"slow": slow.url, "dead": "rtsp://127.0.0.1:9/none"}
+        config = write_config(tmp_path, broker.port, urls, "[telemetry]\ninterval = 1\n", runtime)
+        config.write_text(config.read_text().replace("threads = 1", "threads = 1\nmax_batch = 8"))
+        with running(config, program=PROGRAM if runtime == "onnxruntime" else WITH_TENSORRT):
+            for name in urls.keys() - {"dead"}:
+                wait_for(lambda name=name: told(subscriber, name, "new"), f"an event of {name}", 60)
+            seen = len(subscriber.on(f"{BASE}/telemetry"))
+            wait_for(lambda: len(subscriber.on(f"{BASE}/telemetry")) >= seen + 3, "telemetry", 30)
+            frames = json.loads(subscriber.payloads(f"{BASE}/telemetry")[-1])["frames"]
+            assert frames["dead"] == 0
+            fast = [frames[f"c{number}"] for number in range(6)]
+            assert min(fast) > 3 * frames["slow"]
+            assert min(fast) > 0.5 * max(fast)
 
 
 def test_systemd_is_told_how_it_goes(
