@@ -1,8 +1,10 @@
 """The first start on a device: an ONNX model becomes a TensorRT engine, kept for all further starts. Shell.
 
 An engine is kept in `<directory>/<name of the model>/<key>.engine`. The key is of the model and of all that an engine
-depends on, so that a new model, JetPack or option asks for another file. What was there before goes only when the new
-engine has answered; until then it steps in where the new one cannot be built.
+depends on, so that a new model, JetPack or option asks for another file. What the same options made before, of an
+older model of that name or for another TensorRT or GPU, goes only when the new engine has answered; until then it
+steps in where the new one cannot be built. What other options made stays: a daemon and a replay side by side may ask
+for two batches or precisions, and would else build in turns. So there is one for each set of options in use.
 """
 
 import fcntl
@@ -87,15 +89,17 @@ class EngineCache:
             return None
 
     def _built(self, onnx: Path, target: Path, options: BuildOptions) -> LoadedEngine:
-        """Build it and let it answer; then the others go. Where that fails, one of the others."""
+        """Build it and let it answer; then go those that it replaces. Where that fails, one that was there before."""
         log.info("building the TensorRT engine of %s, once: this takes minutes", onnx)
         try:
             self._build(onnx, target, options)
             loaded = load(target, self.trt, self.cuda)
         except (EngineBuildError, TensorRtError, CudaError) as error:
-            return self._former(onnx, target, error)
+            return self._former(onnx, target, options, error)
+        made = _options(target)
         for former in _others(target):
-            _remove(former)
+            if _options(former) in (made, None):
+                _remove(former)
         return loaded
 
     def _build(self, onnx: Path, target: Path, options: BuildOptions) -> None:
@@ -106,10 +110,13 @@ class EngineCache:
         finally:
             self.tell("STATUS=")
 
-    def _former(self, onnx: Path, target: Path, error: Exception) -> LoadedEngine:
-        """The newest other engine of this very model that still runs here, as that is better than none."""
+    def _former(self, onnx: Path, target: Path, wanted: BuildOptions, error: Exception) -> LoadedEngine:
+        """The newest other engine of this very model that still runs here, as that is better than none.
+
+        One that takes as many images at once comes before one that does not.
+        """
         model = sha256_of(onnx)
-        for former in sorted(_others(target), key=_age):
+        for former in sorted(_others(target), key=lambda path: (_largest(path) < wanted.max_batch, _age(path))):
             try:
                 loaded = load(former, self.trt, self.cuda)
             except TensorRtError as fault:
@@ -163,6 +170,20 @@ def _locked(file: IO[str]) -> bool:
 def _others(target: Path) -> list[Path]:
     """The engines of the same model's name."""
     return [path for path in target.parent.glob(f"*{SUFFIX}") if path != target]
+
+
+def _options(engine: Path) -> BuildOptions | None:
+    """What an engine was built with; None where its record does not tell, and so nothing can load it."""
+    try:
+        return engine_record.from_json(engine_record.beside(engine).read_text(encoding="utf-8")).options
+    except (OSError, ValueError):
+        return None
+
+
+def _largest(engine: Path) -> int:
+    """Images that it takes at once, 0 where nobody knows."""
+    options = _options(engine)
+    return options.max_batch if options else 0
 
 
 def _age(path: Path) -> float:

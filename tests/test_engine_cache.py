@@ -150,13 +150,33 @@ def test_other_options_and_another_model(model: Path, tmp_path: Path) -> None:
     gpu = fake_gpu("10.3")
     start(gpu, tmp_path, model)
     assert start(gpu, tmp_path, model, replace(OPTIONS, max_batch=2)) == 1
-    assert len(engines(tmp_path)) == 1
+    assert start(gpu, tmp_path, model) == 0  # two commands with their own options do not build in turns
+    assert start(gpu, tmp_path, model, replace(OPTIONS, max_batch=2)) == 0
+    assert len(engines(tmp_path)) == 2
     other = tmp_path / "other.onnx"
     other.write_bytes(model.read_bytes())
     assert start(gpu, tmp_path, other) == 1
     assert {path.parent.name for path in engines(tmp_path)} == {"tiny", "other"}
     other.write_bytes(model.read_bytes() + b"\x7a\x00")  # an empty field more: the same network, another file
     assert start(gpu, tmp_path, other) == 1
+    assert len(engines(tmp_path)) == 3  # the newer model's is in place of the older one's
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"\xff", None])
+def test_what_an_upgrade_leaves(damage: bytes | None, model: Path, tmp_path: Path) -> None:
+    """Of the same options nothing older, of others what can still be told; what nobody can load goes."""
+    two, three = (replace(OPTIONS, max_batch=batch) for batch in (2, 3))
+    for options in (OPTIONS, two, three):
+        start(fake_gpu("10.3"), tmp_path, model, options)
+    gpu = fake_gpu("10.3")
+    by_options = {options: cache(gpu, tmp_path).place(model, options) for options in (OPTIONS, two, three)}
+    record = engine_record.beside(by_options[three])
+    record.unlink() if damage is None else record.write_bytes(damage)
+    upgraded = fake_gpu("10.13")
+    assert start(upgraded, tmp_path, model) == 1
+    assert set(engines(tmp_path)) == {by_options[two], cache(upgraded, tmp_path).place(model, OPTIONS)}
+    assert not engine_record.beside(by_options[OPTIONS]).exists()
+    assert start(upgraded, tmp_path, model, two) == 1
     assert len(engines(tmp_path)) == 2
 
 
@@ -223,21 +243,27 @@ def test_a_build_that_fails_after_an_upgrade(model: Path, tmp_path: Path) -> Non
 
 def test_of_several_former_engines_the_newest_that_runs(model: Path, tmp_path: Path) -> None:
     gpu = fake_gpu("10.3")
-    kept = []
-    for seconds, batch in enumerate((1, 2, 3), start=1000):  # files of batches 1 to 3, as if nothing had removed them
+    for seconds, batch in ((1000, 1), (1001, 2), (2000, 3)):
         start(gpu, tmp_path, model, replace(OPTIONS, max_batch=batch))
-        kept += [(path, path.read_bytes(), seconds) for path in (tmp_path / "tiny").glob("*.engine*")]
-    for path, content, seconds in kept:
-        path.write_bytes(content)
+        path = cache(gpu, tmp_path).place(model, replace(OPTIONS, max_batch=batch))
         os.utime(path, (seconds, seconds))
-    engines_by_age = [path for path, _, _ in kept if path.suffix == ".engine"]
-    engines_by_age[-1].write_bytes(b"damaged")
+    path.write_bytes(b"damaged")
+    os.utime(path, (2000, 2000))
     failing = fake_gpu("10.3", failing={"Builder.build_serialized_network": "out of luck"})
-    os.utime(engines_by_age[-1], (2000, 2000))
     with cache(failing, tmp_path).open(model, OPTIONS) as engine:
         assert engine.infer({"image": np.ones((2, 3, SIZE, SIZE), np.float32)})["scores"].shape == (2, 1)
         with pytest.raises(TensorRtError, match="takes 1 to 2 images"):
             engine.infer({"image": np.ones((3, 3, SIZE, SIZE), np.float32)})
+
+
+def test_a_former_engine_for_as_many_images_comes_first(model: Path, tmp_path: Path) -> None:
+    gpu = fake_gpu("10.3")
+    for batch in (4, 1):  # the newest takes one image only
+        start(gpu, tmp_path, model, replace(OPTIONS, max_batch=batch))
+    os.utime(cache(gpu, tmp_path).place(model, OPTIONS), (1000, 1000))
+    failing = fake_gpu("10.3", failing={"Builder.build_serialized_network": "out of luck"})
+    with cache(other_driver(failing), tmp_path).open(model, OPTIONS) as engine:
+        assert engine.infer({"image": np.ones((4, 3, SIZE, SIZE), np.float32)})["scores"].shape == (4, 1)
 
 
 def test_a_former_engine_that_cannot_be_removed(
@@ -254,7 +280,7 @@ def test_a_former_engine_that_cannot_be_removed(
         unlink(path, missing_ok)
 
     monkeypatch.setattr(Path, "unlink", refuse)
-    assert start(gpu, tmp_path, model, replace(OPTIONS, max_batch=2)) == 1
+    assert start(other_driver(gpu), tmp_path, model) == 1
     assert "cannot be removed (Operation not permitted)" in caplog.text
 
 
