@@ -43,7 +43,7 @@ def main(memory: int, channel: socket.socket, taken: Pictures = pictures) -> int
     threading.Thread(target=_listen, args=(channel, wanted), daemon=True).start()
     silence_opencv()
     os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
-    if wanted.source.secret:
+    if not any(os.environ.get(name) for name in ("GST_DEBUG", "OPENCV_LOG_LEVEL")):
         _mute_libraries()
     shared = SharedFrames(memory)
     try:
@@ -86,7 +86,11 @@ def _listen(channel: socket.socket, wanted: Wanted) -> None:
 
 
 def _mute_libraries() -> None:
-    """Take stderr from the libraries, which may write a URL with its password there; Python keeps it."""
+    """Take stderr from the libraries: they may write a URL with its password there, and pages about a missing camera.
+
+    Python keeps it. Who wants to read them sets one of the variables that ask for it, which are not handed to the
+    process of a source with credentials.
+    """
     ours = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)

@@ -29,11 +29,10 @@ JETSON: Known = {
 }
 STAND_INS = (
     ("nvarguscamerasrc sensor-id=0", "videotestsrc is-live=true pattern=smpte"),
-    ("nvvidconv flip-method=3", "videoconvert ! videoflip method=clockwise"),
+    ("nvvidconv flip-method=3", "videoconvert ! videoflip video-direction=90r"),
     ("nvvidconv flip-method=0", "videoconvert"),
     ("(memory:NVMM)", ""),
     ('v4l2src device="/dev/null" ! image/jpeg', "videotestsrc is-live=true pattern=smpte ! jpegenc ! image/jpeg"),
-    ('v4l2src device="/dev/null" ! video/x-raw, framerate=[ 25/1, 1000/1 ]', "nothing"),
 )
 
 

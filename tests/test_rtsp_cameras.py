@@ -1,0 +1,142 @@
+"""RTSP cameras against a real server, GStreamer's own, through each way of reading them.
+
+`gstreamer` is Debian's OpenCV under the system's Python, `ffmpeg` the OpenCV of the Python that runs the tests.
+"""
+
+import logging
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from edge.camera_link import PROGRAM
+from edge.capture import LiveCamera, LiveSettings
+from edge.sources import parse
+from edge.stream_check import refusal, unreachable
+from tests import live_gstreamer
+from tests.live_cameras import QUICK, always, first_frame, free_port, watch_until
+from tests.live_gstreamer import require_opencv, require_server, rtsp_server
+
+pytestmark = pytest.mark.usefixtures("server")
+PROGRAMS = {"gstreamer": live_gstreamer.PROGRAM, "ffmpeg": PROGRAM}
+THROUGH = {"gstreamer": "through GStreamer, decodebin", "ffmpeg": "through FFmpeg"}
+
+
+@pytest.fixture(scope="module")
+def server() -> None:
+    require_server()
+
+
+@pytest.fixture(params=PROGRAMS)
+def way(request: pytest.FixtureRequest) -> str:
+    if request.param == "gstreamer":
+        require_opencv()
+    return str(request.param)
+
+
+def camera_at(port: int, way: str, login: str = "", scheme: str = "rtsp", settings: LiveSettings = QUICK) -> LiveCamera:
+    source = parse(f"{scheme}://{login}127.0.0.1:{port}/live")
+    return LiveCamera("door", source, settings, always(0.5), PROGRAMS[way])
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [message.split(": ")[1] for message in caplog.messages]
+
+
+def test_a_camera_whose_server_is_killed_comes_back(way: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "edge.capture")
+    port = free_port()
+    with camera_at(port, way, "viewer:pa%20ss%22!@") as camera:
+        watch_until(camera, lambda: "offline" in told(caplog))
+        for number in range(2):
+            with rtsp_server(port, "h264", 'viewer:pa ss"!'):
+                watch_until(camera, lambda: camera.state == "online")
+                assert first_frame(camera).image.shape == (240, 320, 3)
+                assert camera.statistics().reconnects == number
+            watch_until(camera, lambda: camera.state != "online")
+    assert told(caplog) == ["offline", "online", "offline", "online", "offline"]
+    assert f"online: 320x240 from rtsp://***@127.0.0.1:{port}/live {THROUGH[way]}" in caplog.text
+    assert "nothing listens at port" in caplog.text
+
+
+def test_h265_with_a_basic_login(way: str) -> None:
+    port = free_port()
+    with rtsp_server(port, "h265", "basic:viewer:secret"), camera_at(port, way, "viewer:secret@") as camera:
+        assert first_frame(camera).image.shape == (240, 320, 3)
+
+
+def test_a_password_is_nowhere_to_be_read(
+    way: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even where the environment has the libraries tell all they do."""
+    for name, value in [("GST_DEBUG", "6"), ("OPENCV_LOG_LEVEL", "VERBOSE"), ("OPENCV_FFMPEG_DEBUG", "1")]:
+        monkeypatch.setenv(name, value)
+    caplog.set_level(logging.DEBUG)
+    port = free_port()
+    with rtsp_server(port, "h264", "viewer:s3cret"):
+        with camera_at(port, way, "viewer:s3cret@") as camera:
+            first_frame(camera)
+            process = Path(f"/proc/{camera.process_id}")
+            assert b"s3cret" not in (process / "cmdline").read_bytes()
+            assert b"s3cret" not in (process / "environ").read_bytes()
+        with camera_at(port, way, "viewer:wr0ng@") as camera:
+            watch_until(camera, lambda: camera.state == "offline" and "refuses" in caplog.text)
+    assert f"rtsp://***@127.0.0.1:{port}/live: refuses this user and password: correct them" in caplog.text
+    written = caplog.text + "".join(capfd.readouterr())
+    assert "s3cret" not in written
+    assert "wr0ng" not in written
+
+
+def test_a_server_that_stops_feeding_is_a_stall(way: str, caplog: pytest.LogCaptureFixture) -> None:
+    port = free_port()
+    with rtsp_server(port, "h264") as server, camera_at(port, way) as camera:
+        first_frame(camera)
+        server.send_signal(signal.SIGSTOP)
+        watch_until(camera, lambda: camera.state == "stalled")
+        assert "no frame for 1.5 s" in caplog.text
+        server.send_signal(signal.SIGCONT)
+        watch_until(camera, lambda: camera.state == "online")
+        assert (camera.statistics().stalls, camera.statistics().reconnects) == (1, 1)
+
+
+def test_a_server_that_repeats_its_picture_is_a_stall(way: str, caplog: pytest.LogCaptureFixture) -> None:
+    port = free_port()
+    with rtsp_server(port, "frozen"), camera_at(port, way) as camera:
+        first_frame(camera)
+        watch_until(camera, lambda: camera.state == "stalled")
+        assert "the same picture for 1.5 s" in caplog.text
+
+
+def test_rtsps_with_a_certificate_that_the_camera_signed_itself(
+    way: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "edge.capture")
+    if not shutil.which("openssl"):
+        pytest.skip("no openssl to make a certificate with")
+    key, pem = tmp_path / "key.pem", tmp_path / "both.pem"
+    subject = ["-subj", "/CN=camera", "-days", "2", "-nodes", "-newkey", "rsa:2048"]
+    command = ["openssl", "req", "-x509", *subject, "-keyout", key, "-out", tmp_path / "certificate.pem"]
+    subprocess.run(command, check=True, capture_output=True)
+    pem.write_text((tmp_path / "certificate.pem").read_text() + key.read_text())
+    port = free_port()
+    with rtsp_server(port, "h264", "viewer:s3cret", str(pem)):
+        assert refusal(f"rtsps://viewer:s3cret@127.0.0.1:{port}/live") is None
+        assert "refuses this user" in str(refusal(f"rtsps://viewer:no@127.0.0.1:{port}/live"))
+        with camera_at(port, way, "viewer:s3cret@", "rtsps") as camera:
+            assert first_frame(camera).image.shape == (240, 320, 3)
+    assert THROUGH[way] in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["viewer:pa ss", "basic:viewer:pa ss"])
+def test_what_a_server_has_against_a_url(kind: str) -> None:
+    port = free_port()
+    with rtsp_server(port, "h264", kind):
+        url = f"127.0.0.1:{port}"
+        assert refusal(f"rtsp://viewer:pa%20ss@{url}/live") is None
+        assert "refuses this user and password" in str(refusal(f"rtsp://viewer:wrong@{url}/live"))
+        assert "asks for a user and a password" in str(refusal(f"rtsp://{url}/live"))
+        assert "no stream under this path" in str(refusal(f"rtsp://viewer:pa%20ss@{url}/live/none"))
+        assert unreachable(f"rtsp://{url}/live") is None
+    assert "nothing listens" in str(unreachable(f"rtsp://{url}/live"))
