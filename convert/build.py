@@ -13,6 +13,7 @@ from edge.build_plan import BuildOptions, version_text
 from edge.build_progress import in_tenths
 from edge.cuda_runtime import Device
 from edge.engine_record import EngineRecord
+from edge.manifest import Manifest
 
 JETPACKS = {  # JetPack: the TensorRT that comes with it
     "6.0": "8.6.2",
@@ -64,8 +65,13 @@ def summary(engine: Path, record: EngineRecord) -> str:
 def dry_run(onnx: Path, output: Path, options: BuildOptions, target: str) -> str:
     """What `build` would do where `target` runs: a TensorRT ("10.3") or a JetPack ("JetPack 6.2"). Raises
     EngineBuildError, as that build would."""
+    tensorrt_of(target)
+    return planned(onnx, engine_build.read_model(onnx)[1], output, options, target)
+
+
+def planned(onnx: Path, manifest: Manifest, output: Path, options: BuildOptions, target: str) -> str:
+    """As `dry_run`, of an ONNX that need not be there yet: `manifest` is what it will say of itself."""
     version = tensorrt_of(target)
-    _, manifest = engine_build.read_model(onnx)
     plan = engine_build.plan_for(onnx, manifest, version, options.precision)
     weak = "EXPLICIT_BATCH" in plan.network_flags  # only 8.6 asks for that
     rows = {

@@ -26,7 +26,7 @@ def main(given: Sequence[str]) -> int:
     if misfit := _misfit(options):
         parser.error(misfit)
     output = options.output or options.model.with_suffix(".engine")
-    wanted = BuildOptions(options.precision, options.max_batch, options.workspace * MEBIBYTE)
+    wanted = options_of(options)
     try:
         if options.backend == "torch2trt":
             _through_torch2trt(options, output, wanted)
@@ -92,14 +92,25 @@ def _parser() -> argparse.ArgumentParser:
     add("model", type=Path, help=".onnx of korsal-convert; for torch2trt .pt of korsal-train")
     add("-o", "--output", type=Path, help="default: beside the model, with the suffix .engine")
     add("--precision", choices=PRECISIONS, help="default: that of the file")
-    add("--max-batch", type=_count, default=1, help="images at once: as many as there are cameras")
-    add("--workspace", type=_count, default=DEFAULT_WORKSPACE // MEBIBYTE, metavar="MIB", help="of GPU memory")
+    add_size(parser)
     add("--timing-cache", type=Path, metavar="FILE", help="read and written, shortens the next build")
     add("--backend", choices=BACKENDS, default=BACKENDS[0], help="torch2trt: NVIDIA's converter from torch, up to 10")
     add("--calibrate", type=Path, nargs="+", default=[], metavar="VIDEO", help="for INT8 through torch2trt")
     add("--frames", type=_count, help="of these videos, in all; default: 128")
     add("--dry-run", metavar="VERSION", help="only say what this TensorRT ('10.3') or 'JetPack 6.2' would do")
     return parser
+
+
+def add_size(parser: argparse.ArgumentParser) -> None:
+    """The options about the size of an engine."""
+    add = parser.add_argument
+    add("--max-batch", type=_count, default=1, help="images at once: as many as there are cameras")
+    add("--workspace", type=_count, default=DEFAULT_WORKSPACE // MEBIBYTE, metavar="MIB", help="of GPU memory")
+
+
+def options_of(options: argparse.Namespace) -> BuildOptions:
+    """How to build, of what `_parser` or `add_size` has read."""
+    return BuildOptions(options.precision, options.max_batch, options.workspace * MEBIBYTE)
 
 
 def _count(text: str) -> int:

@@ -3,16 +3,21 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from convert import calibration, conversion, export, halve, quantize, sensitivity
+from convert import build_command, calibration, conversion, export, halve, quantize, sensitivity, steps
 from convert.calibration import CalibrationError
 from convert.check import CheckError, Material, as_text, check_files
 from convert.conversion import EVENT_VIDEOS, Precision, Wish
 from convert.export import ExportError
+from convert.onnx_file import OnnxFileError
 from convert.quantize import Method, QuantizeError, QuantizeSettings, Target
+from edge.build_plan import PlanError
+from edge.cuda_runtime import CudaError
 from edge.engine import EngineError
+from edge.engine_build import EngineBuildError
 from edge.video_file import CaptureError
 from train.annotations import AnnotationError, DataSet, load_ucf24
 from train.checkpoint import CheckpointError
@@ -25,12 +30,17 @@ ERRORS = (
     CaptureError,
     CheckError,
     CheckpointError,
+    CudaError,
+    EngineBuildError,
     EngineError,
     EvaluationError,
     ExportError,
     ModelError,
+    OnnxFileError,
+    PlanError,
     QuantizeError,
 )
+SUFFIXES = (".onnx", ".engine")  # of the files that are made: left away from a name
 Command = Callable[[argparse.Namespace], int]
 
 
@@ -52,22 +62,40 @@ def main(given: Sequence[str]) -> int:
 def _convert(options: argparse.Namespace) -> int:
     data, run = _accuracy(options, options.weights)
     settings = QuantizeSettings(options.method, options.target, tuple(options.keep))
-    name = options.output.with_suffix("")
+    name = options.output
     wish = Wish(
-        options.weights, name, options.precision, tuple(options.calibrate), options.frames, settings, data, run,
+        options.weights,
+        name.with_suffix("") if name.suffix in SUFFIXES else name,
+        options.precision,
+        tuple(options.calibrate),
+        options.frames,
+        settings,
+        data,
+        run,
         options.max_map_drop,
-    )  # fmt: skip
-    made = conversion.convert(wish, print)
-    print(f"{made}: ready, {made.stat().st_size / 1e6:.1f} MB")
+        replace(build_command.options_of(options), precision=None),  # that of the file, which may be another
+    )
+    if options.dry_run is not None:
+        print(steps.dry_run(wish, options.dry_run or None))
+        return 0
+    for made in conversion.convert(wish, _say):
+        print(f"{made}: ready, {made.stat().st_size / 1e6:.1f} MB")
     return 0
 
 
 def _export(options: argparse.Namespace) -> int:
     changes = {name: value for name in ("name", "licence") if (value := getattr(options, name)) is not None}
     training = {"scores": export.scores(options.scores)} if options.scores else {}
-    manifest = export.export(options.checkpoint, options.output, changes, training)
+    images: tuple[calibration.Input, ...] = ()
+    if options.calibrate:
+        known = conversion.manifest_of(options.checkpoint)
+        images = tuple(calibration.inputs(calibration.videos(options.calibrate), known, options.frames))
+    manifest, found = export.export(options.checkpoint, options.output, changes, training, images)
     size = options.output.stat().st_size / 1e6
-    print(f"{options.output}: {manifest.name}, {len(manifest.labels)} actions, {size:.1f} MB, answers as torch does")
+    print(
+        f"{options.output}: {manifest.name}, {len(manifest.labels)} actions, {size:.1f} MB, "
+        f"{export.compared(found, len(images))}"
+    )
     return 0
 
 
@@ -76,8 +104,9 @@ def _quantize(options: argparse.Namespace) -> int:
         halve.halve(options.model, options.output)
     else:
         model, manifest = quantize.open_model(options.model)
-        images = tuple(calibration.inputs(calibration.videos(options.calibrate), manifest, options.frames))
         settings = QuantizeSettings(options.method, options.target, tuple(options.keep))
+        quantize.check_kept(model, settings)
+        images = tuple(calibration.inputs(calibration.videos(options.calibrate), manifest, options.frames))
         if options.sensitivity:
             ranges = quantize.calibrate(options.model, images, settings)
             for loss in sensitivity.sensitivity(model, ranges, images[: conversion.SENSITIVITY_IMAGES], settings):
@@ -100,6 +129,10 @@ def _check(options: argparse.Namespace) -> int:
         print(f"korsal-convert: {options.converted} loses more than {options.max_map_drop:g} points", file=sys.stderr)
         return 1
     return 0
+
+
+def _say(sentence: str) -> None:
+    print(sentence, flush=True)
 
 
 def _accuracy(options: argparse.Namespace, model: Path) -> tuple[DataSet | None, Run | None]:
@@ -126,6 +159,14 @@ def _whole() -> argparse.ArgumentParser:
     _add_calibration(parser)
     _add_quantisation(parser)
     _add_accuracy(parser)
+    build_command.add_size(parser)
+    parser.add_argument(
+        "--dry-run",
+        nargs="?",
+        const="",
+        metavar="VERSION",
+        help="only say what would be done, and how this TensorRT ('10.3') or 'JetPack 6.2' would build the engine",
+    )
     parser.set_defaults(command=_convert)
     return parser
 
@@ -145,6 +186,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help=".onnx to write")
     parser.add_argument("--name", help="of the model, told in every event; default: the checkpoint's")
     parser.add_argument("--licence", help="of the weights, a sentence; kept in the manifest")
+    _add_calibration(parser, "to compare with torch on", export.USUAL)
     parser.add_argument("--scores", type=Path, help="report of korsal-evaluate --json; kept in the manifest")
 
 
@@ -164,10 +206,12 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
     _add_accuracy(parser)
 
 
-def _add_calibration(parser: argparse.ArgumentParser) -> None:
+def _add_calibration(
+    parser: argparse.ArgumentParser, purpose: str = "to calibrate with", frames: int = calibration.USUAL
+) -> None:
     add = parser.add_argument
     add("--calibrate", type=Path, nargs="+", default=[], metavar="VIDEO", help="videos or folders of videos: real ones")
-    add("--frames", type=count, default=calibration.USUAL, help="to calibrate with, in all")
+    add("--frames", type=count, default=frames, help=f"of them {purpose}, in all; default: {frames}")
 
 
 def _add_quantisation(parser: argparse.ArgumentParser) -> None:

@@ -1,9 +1,9 @@
 """Checkpoint → ONNX, decoding in the graph, manifest in the metadata, checked against torch. Shell."""
 
+import io
 import json
 import warnings
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 
+from convert import onnx_file
+from convert.calibration import Input
+from convert.closeness import Closeness, Outputs, closeness
 from edge import engine as engines
-from edge import manifest as manifests
 from edge.inference import INPUT, OUTPUTS, Engine, input_shape
 from edge.manifest import Manifest
 from train import checkpoint as checkpoints
@@ -23,8 +24,7 @@ from train.checkpoint import Checkpoint
 from train.model import Decoder
 
 OPSET = 17
-SCORE_TOLERANCE = 1e-3
-BOX_TOLERANCE = 0.1  # input pixels
+USUAL = 32  # frames to compare with
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -33,31 +33,31 @@ class ExportError(Exception):
 
 
 def export(
-    path: Path, target: Path, changes: Mapping[str, Any] = NOTHING, training: Mapping[str, Any] = NOTHING
-) -> Manifest:
+    path: Path,
+    target: Path,
+    changes: Mapping[str, Any] = NOTHING,
+    training: Mapping[str, Any] = NOTHING,
+    images: Sequence[Input] = (),
+) -> tuple[Manifest, Closeness]:
     """Write the checkpoint at `path` as an ONNX model to `target`.
 
-    `changes` replace fields of its manifest, `training` joins what that says of the training. The file appears
-    only after ONNX Runtime gave what torch gives. Raises CheckpointError, ExportError, EngineError.
+    `changes` replace fields of its manifest, `training` joins what that says of the training. The file appears only
+    after ONNX Runtime gave what torch gives for `images`, real frames as network inputs (1, C, h, w), and for noise.
+    Raises CheckpointError, ExportError, OnnxFileError, EngineError.
     """
     checkpoint = checkpoints.load(path)
     known = checkpoint.manifest
     manifest = replace(known, **{"training": {**known.training, **training}, **changes})
-    partial = target.with_suffix(".partial")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _write_graph(checkpoint, partial)
-        model = onnx.load(partial)
-        onnx.helper.set_model_props(model, {manifests.METADATA_KEY: manifests.to_json(manifest)})
-        onnx.save(model, partial)
-        _compare(checkpoints.engine(path), engines.load(partial, threads=2))
-        partial.replace(target)
-    except OSError as error:
-        raise ExportError(f"{target}: cannot be written ({error.strerror}); choose another -o") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()
-    return manifest
+    with onnx_file.candidate(target) as candidate:
+        onnx_file.write(_graph(checkpoint), manifest, candidate)
+        found = closeness(_answers(checkpoints.engine(path), engines.load(candidate, threads=2), images))
+        if not found.close:
+            raise ExportError(
+                f"{path}: the exported model differs from torch by {found}; "
+                "nan: the weights are broken, train again; else use the versions that pyproject.toml pins"
+            )
+        onnx_file.accept(candidate, target)
+    return manifest, found
 
 
 def scores(report: Path) -> dict[str, Any]:
@@ -74,52 +74,36 @@ def scores(report: Path) -> dict[str, Any]:
         raise ExportError(f"{report}: no report ({error!r}); give what korsal-evaluate --json wrote") from error
 
 
-def _write_graph(checkpoint: Checkpoint, path: Path) -> None:
+def compared(found: Closeness, frames: int) -> str:
+    """What the comparison with torch was made on, and what came of it; `frames` of the images were real ones."""
+    on = f"{frames} real frames" if frames else "noise only, --calibrate VIDEO gives it real frames"
+    return f"answers as torch does, on {on}: differs by {found}"
+
+
+def _graph(checkpoint: Checkpoint) -> onnx.ModelProto:
     """The decoder as ONNX with a dynamic batch, batch norms folded."""
     manifest = checkpoint.manifest
     decoder = Decoder(checkpoints.detector(checkpoint), manifest.top_k).eval()
     image = torch.zeros(input_shape(manifest, 1))
+    content = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the exporter that needs no further package
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # sizes become constants
         torch.onnx.export(
             decoder,
             (image,),
-            path,
+            content,  # type: ignore[arg-type]  # that exporter takes it
             input_names=[INPUT],
             output_names=list(OUTPUTS),
             dynamic_axes={name: {0: "batch"} for name in (INPUT, *OUTPUTS)},
             opset_version=OPSET,
             dynamo=False,
         )
+    return onnx.load_model_from_string(content.getvalue())
 
 
-def _compare(reference: Engine, exported: Engine) -> None:
-    """Raise ExportError unless both see the same in two images of noise."""
-    shape = input_shape(reference.manifest, 2)
-    image = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    expected, got = reference.infer({INPUT: image}), exported.infer({INPUT: image})
-    scores = float(np.abs(expected["scores"] - got["scores"]).max())
-    boxes = max(_farthest(_rows(expected, i), _rows(got, i)) for i in range(len(image)))
-    if not (scores <= SCORE_TOLERANCE and boxes <= BOX_TOLERANCE):  # so that nan is refused too
-        raise ExportError(
-            f"the exported model differs from torch by {scores:.2g} in scores and {boxes:.2g} pixels in boxes "
-            f"(allowed {SCORE_TOLERANCE:g} and {BOX_TOLERANCE:g}); "
-            "nan: the weights are broken, train again; else use the versions that pyproject.toml pins"
-        )
-
-
-def _rows(outputs: Mapping[str, NDArray[Any]], image: int) -> Mapping[str, NDArray[Any]]:
-    return {name: value[image] for name, value in outputs.items()}
-
-
-def _farthest(expected: Mapping[str, NDArray[Any]], got: Mapping[str, NDArray[Any]]) -> float:
-    """Largest distance, pixels, from a peak's box to the nearest box of its label among the other's peaks.
-
-    Peaks of nearly equal scores may come in another order, and the last few may not come at all.
-    """
-    certain = expected["scores"] > expected["scores"][-1] + 2 * SCORE_TOLERANCE
-    boxes, labels = expected["boxes"][certain], expected["labels"][certain]
-    distances = np.abs(boxes[:, None] - got["boxes"][None]).max(axis=2)  # (N, K)
-    distances[labels[:, None] != got["labels"][None]] = np.inf
-    return float(distances.min(axis=1, initial=np.inf).max(initial=0.0))
+def _answers(reference: Engine, exported: Engine, images: Sequence[Input]) -> Iterator[tuple[Outputs, Outputs]]:
+    """What both say of each image, and of two at once: noise, for its peaks are many."""
+    noise = np.random.default_rng(0).normal(size=input_shape(reference.manifest, 2)).astype(np.float32)
+    for image in (*images, noise):
+        yield reference.infer({INPUT: image}), exported.infer({INPUT: image})

@@ -13,8 +13,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from convert import graph
-from convert.quantize import QuantizeError, open_model, write
+from convert import graph, onnx_file
+from convert.quantize import QuantizeError, open_model
 from edge.manifest import Manifest
 
 FLOAT_INPUTS = {"Resize": (0,)}  # operators that read FP32 beside their data: which inputs are data
@@ -22,10 +22,10 @@ LARGEST = float(np.finfo(np.float16).max)
 
 
 def halve(source: Path, output: Path) -> Manifest:
-    """Write the FP32 model `source` as FP16 to `output`. Raises QuantizeError."""
+    """Write the FP32 model `source` as FP16 to `output`. Raises QuantizeError, OnnxFileError."""
     model, manifest = open_model(source)
     changed = replace(manifest, precision="fp16")
-    write(halved(model), changed, output)
+    onnx_file.write(halved(model), changed, output)
     return changed
 
 

@@ -7,9 +7,10 @@ asymmetric activations, weights in seven bits, for processors that lack VNNI add
 additions and resizing quantised too, for ONNX Runtime fuses less.
 """
 
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from io import StringIO
 from itertools import islice
@@ -22,10 +23,10 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import shape_inference
 
-from convert import graph
-from edge import manifest as manifests
+from convert import graph, onnx_file
+from edge import engine as engines
 from edge.inference import INPUT, input_shape
-from edge.manifest import Manifest, ManifestError
+from edge.manifest import Manifest
 
 Method = Literal["entropy", "percentile", "minmax"]
 Target = Literal["tensorrt", "cpu"]
@@ -52,13 +53,14 @@ class QuantizeSettings:
 def quantize(source: Path, output: Path, images: Iterable[NDArray[np.float32]], settings: QuantizeSettings) -> Manifest:
     """Write the FP32 model `source` as INT8 to `output`; `images` are network inputs (1, C, h, w).
 
-    Raises QuantizeError, and what `images` raises; `output` appears only when all went well.
+    Raises QuantizeError, OnnxFileError, and what `images` raises; `output` appears only when all went well.
     """
     model, manifest = open_model(source)
-    ranges = calibrate(source, _fitting(images, manifest), settings)
+    check_kept(model, settings)
+    ranges = calibrate(source, fitting(images, manifest), settings)
     quantised = with_ranges(model, ranges, settings)
     changed = described(manifest, settings)
-    write(quantised, changed, output)
+    onnx_file.write(quantised, changed, output)
     return changed
 
 
@@ -70,45 +72,50 @@ def described(manifest: Manifest, settings: QuantizeSettings) -> Manifest:
 
 
 def open_model(path: Path) -> tuple[onnx.ModelProto, Manifest]:
-    """An FP32 model and its manifest. Raises QuantizeError."""
-    try:
-        model = onnx.load(path)
-        properties = {entry.key: entry.value for entry in model.metadata_props}
-        manifest = manifests.from_json(properties[manifests.METADATA_KEY])
-    except OSError as error:
-        raise QuantizeError(
-            f"{path}: cannot be read ({error.strerror}); give what korsal-convert export wrote"
-        ) from error
-    except (KeyError, ManifestError) as error:
-        raise QuantizeError(f"{path}: has no korsal-edge manifest ({error}); export it again") from error
-    except DecodeError as error:
-        raise QuantizeError(f"{path}: is no ONNX file ({_first_line(error)}); export it again") from error
+    """An FP32 model that runs, and its manifest. Raises QuantizeError, OnnxFileError, EngineError."""
+    model, manifest = onnx_file.read(path)
     if manifest.precision != "fp32":
         raise QuantizeError(f"{path}: is {manifest.precision} already; give the FP32 model it was made from")
+    if not graph.convolutions(model):
+        raise QuantizeError(f"{path}: has no convolution; give the network that korsal-convert export wrote")
+    engines.load(path, threads=1)
     return shape_inference.infer_shapes(model), manifest
 
 
 def calibrate(source: Path, images: Iterable[NDArray[np.float32]], settings: QuantizeSettings) -> Any:
-    """The range of every tensor to be quantised, as onnxruntime's TensorsData."""
+    """The range of every tensor to be quantised, as onnxruntime's TensorsData. Raises QuantizeError."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            copied = Path(folder) / "model.onnx"
+            shutil.copyfile(source, copied)  # onnxruntime writes beside what it is given
+            return _ranges(copied, images, settings)
+    except (OSError, DecodeError) as error:  # onnx writes half a file without a word, then cannot read it
+        reason = error.strerror if isinstance(error, OSError) else "what is written there is not whole"
+        raise QuantizeError(
+            f"{source}: calibration cannot write to {tempfile.gettempdir()} ({reason}); "
+            "free space there, or name another folder in the variable TMPDIR"
+        ) from error
+
+
+def _ranges(source: Path, images: Iterable[NDArray[np.float32]], settings: QuantizeSettings) -> Any:
     from onnxruntime.quantization.calibrate import CalibrationMethod, create_calibrator
 
     methods = {"entropy": "Entropy", "percentile": "Percentile", "minmax": "MinMax"}
     options = {"symmetric": settings.target == "tensorrt", "percentile": PERCENTILE, "num_bins": BINS}
-    with tempfile.TemporaryDirectory() as folder:
-        calibrator = create_calibrator(
-            source,
-            QUANTISED[settings.target],
-            augmented_model_path=str(Path(folder) / "augmented.onnx"),
-            calibrate_method=CalibrationMethod[methods[settings.method]],
-            extra_options={**options, "num_quantized_bins": LEVELS},
-        )
-        with redirect_stdout(StringIO()):  # the calibrators chat
-            for reader in _readers(images):
-                calibrator.collect_data(reader)
-            return calibrator.compute_data()
+    calibrator = create_calibrator(
+        source,
+        QUANTISED[settings.target],
+        augmented_model_path=str(source.with_name("augmented.onnx")),
+        calibrate_method=CalibrationMethod[methods[settings.method]],
+        extra_options={**options, "num_quantized_bins": LEVELS},
+    )
+    with redirect_stdout(StringIO()):  # the calibrators chat
+        for reader in _readers(images):
+            calibrator.collect_data(reader)
+        return calibrator.compute_data()
 
 
-def _fitting(images: Iterable[NDArray[np.float32]], manifest: Manifest) -> Iterator[NDArray[np.float32]]:
+def fitting(images: Iterable[NDArray[np.float32]], manifest: Manifest) -> Iterator[NDArray[np.float32]]:
     """The same, each looked at. Raises QuantizeError."""
     wanted = input_shape(manifest, 1)
     for image in images:
@@ -139,14 +146,19 @@ def _readers(images: Iterable[NDArray[np.float32]]) -> Iterator[_Reader]:
         yield _Reader(chunk)
 
 
-def with_ranges(model: onnx.ModelProto, ranges: Any, settings: QuantizeSettings) -> onnx.ModelProto:
-    """The model with Q/DQ pairs for these ranges. Raises QuantizeError where `keep` names what is not there."""
-    from onnxruntime.quantization import QuantType
-    from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
-
+def check_kept(model: onnx.ModelProto, settings: QuantizeSettings) -> None:
+    """Before the long part: QuantizeError where `keep` names what is not there."""
     known = {node.name for node in model.graph.node}
     if unknown := [name for name in settings.keep if name not in known]:
         raise QuantizeError(f"--keep {unknown[0]}: the model has no such node; take names from --sensitivity")
+
+
+def with_ranges(model: onnx.ModelProto, ranges: Any, settings: QuantizeSettings) -> onnx.ModelProto:
+    """The model with Q/DQ pairs for these ranges. Raises QuantizeError as `check_kept` does."""
+    from onnxruntime.quantization import QuantType
+    from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+    check_kept(model, settings)
     for_tensorrt = settings.target == "tensorrt"
     copied = onnx.ModelProto()
     copied.CopyFrom(model)  # the quantiser changes what it is given
@@ -175,22 +187,3 @@ def with_ranges(model: onnx.ModelProto, ranges: Any, settings: QuantizeSettings)
 def kept_always(model: onnx.ModelProto) -> frozenset[str]:
     """What stays in floating point whatever is asked for: the first and last convolutions, and the decoding."""
     return graph.first_convolutions(model) | graph.last_convolutions(model) | graph.decoding(model)
-
-
-def write(model: onnx.ModelProto, manifest: Manifest, output: Path) -> None:
-    """Write atomically, the manifest in the metadata. Raises QuantizeError."""
-    onnx.helper.set_model_props(model, {manifests.METADATA_KEY: manifests.to_json(manifest)})
-    partial = output.with_suffix(".partial")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        onnx.save(model, partial)
-        partial.replace(output)
-    except OSError as error:
-        raise QuantizeError(f"{output}: cannot be written ({error.strerror}); choose another -o") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0][:200]

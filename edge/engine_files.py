@@ -1,7 +1,8 @@
 """An engine and the record beside it on the disk: both whole or not at all. Shell; raises OSError."""
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edge import engine_record
@@ -21,8 +22,23 @@ def write(serialized: bytes, record: EngineRecord, partial: Path, target: Path) 
     described = engine_record.beside(partial)
     _write_through(partial, serialized)
     _write_through(described, engine_record.to_json(record).encode())
-    partial.replace(target)
-    described.replace(engine_record.beside(target))
+    move(partial, target)
+
+
+def move(engine: Path, target: Path) -> None:
+    """An engine that is whole, and its record, to their places in the same folder."""
+    engine.replace(target)
+    engine_record.beside(engine).replace(engine_record.beside(target))
+
+
+@contextmanager
+def candidate(target: Path) -> Iterator[Path]:
+    """A name beside `target` for an engine that must prove itself first; at the end it is gone, unless it moved."""
+    made = target.with_name(f"{target.stem}.unchecked{target.suffix}")
+    try:
+        yield made
+    finally:
+        forget(made)
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -298,7 +298,12 @@ def test_a_model_that_is_none(tmp_path: Path) -> None:
     assert "cannot be read (No such file or directory); give an ONNX file" in refusal(gpu, tmp_path, tmp_path / "no")
     (tmp_path / "text.onnx").write_text("not a model")
     assert refusal(gpu, tmp_path / "state", tmp_path / "text.onnx").startswith(f"{tmp_path / 'text.onnx'}: ")
-    assert engines(tmp_path) == []
+    damaged = tmp_path / "damaged.engine"
+    damaged.write_bytes(b"\0\0rt" + bytes(99))  # which nobody can tell from a broken ONNX
+    assert "is no whole ONNX file (it is no protobuf), nor does it begin as a TensorRT engine" in refusal(
+        gpu, tmp_path / "state", damaged
+    )
+    assert engines(tmp_path) == [damaged]
 
 
 def test_no_gpu(model: Path, tmp_path: Path) -> None:

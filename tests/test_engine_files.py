@@ -1,12 +1,10 @@
 """Engines on the disk: full disks, places that cannot be written, files that are whole or the old ones."""
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from fake_tensorrt import fake
+from full_disk import full_disk
 from tiny_model import write_tiny_model
 
 from edge import engine_files
@@ -31,17 +29,6 @@ def test_a_place_that_cannot_be_written(onnx: Path, tmp_path: Path) -> None:
     ):
         build(trt, onnx, tmp_path / "file" / "x.engine")
     assert trt.named("Builder.build_serialized_network") == []  # told before the long build
-
-
-@contextmanager
-def full_disk(limit: int) -> Iterator[None]:
-    """No file of this process grows beyond `limit` bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("limit", [0, 100, 600])  # before, in the engine, in the record

@@ -8,10 +8,13 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from full_disk import full_disk
 from untrained_model import MANIFEST, write_untrained_checkpoint
 
 from convert.__main__ import main
-from convert.export import BOX_TOLERANCE, SCORE_TOLERANCE, ExportError, export, scores
+from convert.closeness import BOX_TOLERANCE, SCORE_TOLERANCE
+from convert.export import ExportError, export, scores
+from convert.onnx_file import OnnxFileError
 from edge import detector, engine, motion
 from edge import manifest as manifests
 from edge.inference import OUTPUTS
@@ -85,8 +88,37 @@ def test_the_graph_has_a_free_batch_and_no_batch_norm(exported: Path) -> None:
 def test_the_command(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "out.onnx"
     assert main(["export", str(checkpoint), "-o", str(target), "--name", "mine"]) == 0
-    assert capsys.readouterr().out.startswith(f"{target}: mine, 3 actions, ")
+    said = capsys.readouterr().out
+    assert said.startswith(f"{target}: mine, 3 actions, ")
+    assert "answers as torch does, on noise only, --calibrate VIDEO gives it real frames: differs by " in said
     assert engine.load(target, threads=1).manifest.name == "mine"
+
+
+def test_the_command_compares_on_real_frames(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["export", str(checkpoint), "-o", str(tmp_path / "out.onnx"), "--calibrate", str(CLIP), "--frames", "16"]
+    assert main(given) == 0
+    said = capsys.readouterr().out
+    assert "answers as torch does, on 16 real frames: differs by " in said
+    assert "pixels in boxes (0.1 allowed), 0 of " in said
+
+
+def test_real_frames_on_which_it_differs(checkpoint: Path, tmp_path: Path) -> None:
+    """Frames that are not finite stand for an export that goes wrong on some."""
+    with pytest.raises(ExportError, match="differs from torch by nan in scores"):
+        export(checkpoint, tmp_path / "out.onnx", images=[np.full((1, 6, 64, 96), np.nan, np.float32)])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("limit", [0, 100_000])
+def test_a_disk_that_fills(limit: int, checkpoint: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.onnx"
+    target.write_bytes(b"the old one")
+    with pytest.raises(OnnxFileError, match=r"cannot be written \(File too large\); free space"), full_disk(limit):
+        export(checkpoint, target)
+    assert target.read_bytes() == b"the old one"
+    assert list(tmp_path.iterdir()) == [target]
 
 
 @pytest.mark.parametrize(
@@ -94,8 +126,16 @@ def test_the_command(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFix
     [
         ("missing.pt", "out.onnx", "missing.pt: no such file; give a .pt that korsal-train wrote"),
         ("text.pt", "out.onnx", "text.pt: not a checkpoint"),
-        ("good.pt", "text.pt/out.onnx", "out.onnx: cannot be written (File exists); choose another -o"),
-        ("good.pt", "folder", "folder: cannot be written (Is a directory); choose another -o"),
+        (
+            "good.pt",
+            "text.pt/out.onnx",
+            "out.unchecked.onnx: cannot be written (File exists); free space on the disk or choose",
+        ),
+        (
+            "good.pt",
+            "folder",
+            "folder: cannot be written (Is a directory); free space on the disk or choose",
+        ),
     ],
 )
 def test_refusals_are_one_sentence(

@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from full_disk import full_disk
 from onnxruntime.quantization import quantize_static
 from real_builder import build_for_real, real_builder
+from spot_model import write_spot_model
 from untrained_model import MANIFEST
 
-from convert import graph, quantize, sensitivity
+from convert import graph, onnx_file, quantize, sensitivity
+from convert.onnx_file import OnnxFileError
 from convert.quantize import QuantizeError, QuantizeSettings
 from edge import engine
 from edge.engine_build import EngineBuildError
@@ -90,7 +93,7 @@ def test_nvidias_builder_refuses_onnx_runtimes_own_options(untrained: Path, tmp_
     path = tmp_path / "default.onnx"
     quantize_static(untrained, path, Reader())
     _, manifest = quantize.open_model(untrained)
-    quantize.write(onnx.load(path), quantize.described(manifest, QuantizeSettings("minmax")), path)
+    onnx_file.write(onnx.load(path), quantize.described(manifest, QuantizeSettings("minmax")), path)
     with pytest.raises(EngineBuildError, match=r"refuses it: operator DequantizeLinear of layer \S+bias\S+: .*Int32"):
         build_for_real(path, tmp_path)
 
@@ -172,11 +175,12 @@ def test_what_is_no_fp32_model_is_refused(untrained: Path, int8: Path, tmp_path:
     onnx.save(model, bare)
     for path, said in (
         (tmp_path / "none.onnx", "cannot be read"),
-        (broken, "is no ONNX file"),
+        (broken, "is no whole ONNX file"),
         (bare, "has no korsal-edge manifest"),
         (int8, "is int8 already"),
+        (write_spot_model(tmp_path / "spot.onnx"), "has no convolution; give the network that"),
     ):
-        with pytest.raises(QuantizeError, match=said):
+        with pytest.raises((OnnxFileError, QuantizeError), match=said):
             quantize.quantize(path, tmp_path / "out.onnx", images(), QuantizeSettings())
     assert not (tmp_path / "out.onnx").exists()
 
@@ -190,5 +194,18 @@ def test_images_of_another_shape_are_refused(untrained: Path, tmp_path: Path) ->
 
 def test_a_folder_that_cannot_be_written_is_named(untrained: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(QuantizeError, match="cannot be written"):
+    with pytest.raises(OnnxFileError, match="cannot be written"):
         quantize.quantize(untrained, tmp_path / "file" / "x.onnx", images(), QuantizeSettings("minmax"))
+
+
+@pytest.mark.parametrize("megabytes", [0, 13])  # the model's copy does not fit, what is made of it does not
+def test_a_disk_that_fills_while_calibrating(megabytes: int, untrained: Path, tmp_path: Path) -> None:
+    output = tmp_path / "x.onnx"
+    output.write_bytes(b"the old one")
+    beside = sorted(untrained.parent.iterdir())
+    limit = megabytes and untrained.stat().st_size + 1000
+    with pytest.raises(QuantizeError, match=r"calibration cannot write to .+ \(.+\); free space"), full_disk(limit):
+        quantize.quantize(untrained, output, images(), QuantizeSettings("minmax"))
+    assert output.read_bytes() == b"the old one"
+    assert list(tmp_path.iterdir()) == [output]
+    assert sorted(untrained.parent.iterdir()) == beside

@@ -14,7 +14,7 @@ from fake_torch2trt import Built, fake_torch2trt
 from real_builder import build_for_real, real_builder
 from untrained_model import MANIFEST, write_untrained_checkpoint
 
-from convert import build_command, quantize, torch2trt_build
+from convert import build_command, onnx_file, torch2trt_build
 from convert.export import OPSET
 from convert.torch2trt_build import Backend, Torch2TrtError, batches, build, installed, tracing_exporter
 from edge import engine_record, tensorrt_engine
@@ -174,7 +174,7 @@ def test_nvidias_own_builder_takes_the_network_that_it_exports(weights: Path, tm
     assert [output.name for output in model.graph.output] == list(OUTPUTS)
     kinds = {output.name: output.type.tensor_type.elem_type for output in model.graph.output}
     assert set(kinds.values()) == {onnx.TensorProto.FLOAT}
-    quantize.write(model, MANIFEST, path)
+    onnx_file.write(model, MANIFEST, path)
     assert build_for_real(path, tmp_path, max_batch=2).options.max_batch == 2
 
 

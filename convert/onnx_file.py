@@ -1,0 +1,76 @@
+"""ONNX files: read with the manifest in them, written whole or not at all. Shell over onnx.
+
+What is read is that one file: a model that names others, for its weights, is refused, wherever they lie. Nothing in a
+file is executed as it is read; ONNX Runtime and TensorRT run the operators that they know themselves.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from edge import engine_files, onnx_metadata
+from edge import manifest as manifests
+from edge.manifest import Manifest, ManifestError
+
+
+class OnnxFileError(Exception):
+    """An ONNX file that cannot be read, or was not written."""
+
+
+def read(path: Path) -> tuple[onnx.ModelProto, Manifest]:
+    """A model and its manifest. Raises OnnxFileError."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise OnnxFileError(
+            f"{path}: cannot be read ({error.strerror}); give what korsal-convert export wrote"
+        ) from error
+    if fault := onnx_metadata.fault(content):
+        raise OnnxFileError(f"{path}: {fault}")
+    try:
+        model = onnx.load_model_from_string(content)
+        properties = {entry.key: entry.value for entry in model.metadata_props}
+        return model, manifests.from_json(properties[manifests.METADATA_KEY])
+    except (KeyError, ManifestError) as error:
+        raise OnnxFileError(f"{path}: has no korsal-edge manifest ({error}); export it again") from error
+    except DecodeError as error:
+        raise OnnxFileError(f"{path}: is no ONNX file ({_first_line(error)}); export it again") from error
+
+
+def write(model: onnx.ModelProto, manifest: Manifest, output: Path) -> None:
+    """Write it, the manifest in its metadata; what lies there stays until it is whole. Raises OnnxFileError."""
+    onnx.helper.set_model_props(model, {manifests.METADATA_KEY: manifests.to_json(manifest)})
+    try:
+        engine_files.replace_file(output, model.SerializeToString())
+    except OSError as error:
+        raise _unwritable(output, error) from error
+
+
+@contextmanager
+def candidate(output: Path) -> Iterator[Path]:
+    """A name beside `output` for what must prove itself first; at the end it is gone, unless `accept` was called."""
+    path = output.with_name(f"{output.stem}.unchecked{output.suffix}")
+    try:
+        yield path
+    finally:
+        with suppress(OSError):
+            path.unlink()
+
+
+def accept(proven: Path, output: Path) -> None:
+    """Put what proved itself into its place. Raises OnnxFileError."""
+    try:
+        proven.replace(output)
+    except OSError as error:
+        raise _unwritable(output, error) from error
+
+
+def _unwritable(output: Path, error: OSError) -> OnnxFileError:
+    return OnnxFileError(f"{output}: cannot be written ({error.strerror}); free space on the disk or choose another -o")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0][:200]

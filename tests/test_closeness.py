@@ -1,0 +1,74 @@
+"""An export beside its original: what counts as the same answer, and what does not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from convert.closeness import BOX_TOLERANCE, SCORE_TOLERANCE, Closeness, closeness
+
+LEFT, RIGHT, FAR = (0.0, 0.0, 10.0, 20.0), (50.0, 0.0, 60.0, 20.0), (90.0, 0.0, 99.0, 9.0)
+LAST = (FAR, 0.01, 0)  # the weakest peak of a frame is never certain
+
+
+def outputs(*peaks: tuple[tuple[float, ...], float, int]) -> dict[str, np.ndarray]:
+    """Of one image; every peak a box, a score and a label."""
+    boxes, scores, labels = zip(*peaks, strict=True)
+    return {
+        "boxes": np.array([boxes], np.float32),
+        "scores": np.array([scores], np.float32),
+        "labels": np.array([labels], np.int64),
+    }
+
+
+SAME = outputs((LEFT, 0.9, 0), (RIGHT, 0.5, 1), LAST)
+
+
+def moved(box: tuple[float, ...], pixels: float) -> tuple[float, ...]:
+    return tuple(value + pixels for value in box)
+
+
+@pytest.mark.parametrize(
+    ("got", "expected"),
+    [
+        (SAME, Closeness(1, 2)),
+        # by 0.05 pixels and 0.0005 in score: allowed
+        (outputs((moved(LEFT, 0.05), 0.9, 0), (RIGHT, 0.5005, 1), LAST), Closeness(1, 2, 0.0005, 0.05)),
+        (outputs((RIGHT, 0.9, 1), (LEFT, 0.5, 0), LAST), Closeness(1, 2)),  # in another order
+        (outputs((LEFT, 0.9, 0), (RIGHT, 0.5, 1), (LEFT, 0.01, 1)), Closeness(1, 2)),  # another last one
+    ],
+)
+def test_close(got: dict[str, np.ndarray], expected: Closeness) -> None:
+    found = closeness([(SAME, got)])
+    assert replace(found, scores=0, boxes=0) == replace(expected, scores=0, boxes=0)
+    assert (found.scores, found.boxes) == pytest.approx((expected.scores, expected.boxes), abs=1e-5)
+    assert found.close
+
+
+@pytest.mark.parametrize(
+    ("got", "said"),
+    [
+        (outputs((moved(LEFT, 0.2), 0.9, 0), (RIGHT, 0.5, 1), LAST), "0.2 pixels in boxes (0.1 allowed)"),
+        (outputs((LEFT, 0.9, 0), (RIGHT, 0.502, 1), LAST), "0.002 in scores (0.001 allowed)"),
+        (outputs((LEFT, 0.9, 1), (RIGHT, 0.5, 1), LAST), "1 of 2 labels (none allowed)"),
+        (outputs((LEFT, 0.9, 0), (LEFT, 0.5, 0), LAST), "1 of 2 peaks absent"),
+        (outputs((LEFT, float("nan"), 0), (RIGHT, 0.5, 1), LAST), "nan in scores"),
+    ],
+)
+def test_not_close(got: dict[str, np.ndarray], said: str) -> None:
+    found = closeness([(SAME, SAME), (SAME, got), (SAME, SAME)])
+    assert not found.close
+    assert said.replace("of 2", "of 6") in str(found)
+
+
+def test_all_images_of_a_batch_count_and_none_are_close() -> None:
+    other = outputs((LEFT, 0.9, 0), (RIGHT, 0.5, 0), LAST)
+    expected, got = ({name: np.concatenate(rows) for name, rows in two.items()} for two in (
+        {name: (SAME[name], SAME[name]) for name in SAME},
+        {name: (SAME[name], other[name]) for name in SAME},
+    ))  # fmt: skip
+    assert closeness([(expected, got)]).labels == 1
+    assert closeness([(expected, got)]).images == 2
+    assert closeness([]).close
+    assert 0 < SCORE_TOLERANCE < 0.01
+    assert 0 < BOX_TOLERANCE < 1
