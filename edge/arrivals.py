@@ -5,6 +5,8 @@ What is under way is remembered in memory alone: after a restart the steps that 
 
 from collections import deque
 
+from edge.message import Message
+
 UNDER_WAY = 10_000  # the newest steps that wait for their acknowledgement
 KEPT = 1000  # durations
 
@@ -19,16 +21,18 @@ class Arrivals:
         self._sent: dict[int, Step] = {}
         self._seconds: deque[float] = deque(maxlen=KEPT)
 
-    def stored(self, event_id: str, seq: int, captured: float) -> None:
-        """A step has been stored whose frame was taken at the monotonic time `captured`."""
-        self._captured[event_id, seq] = captured
+    def stored(self, message: Message) -> None:
+        """A step has been stored."""
+        if message.captured is None:
+            return
+        self._captured[message.event_id, message.seq] = message.captured
         if len(self._captured) > UNDER_WAY:
             del self._captured[next(iter(self._captured))]
 
-    def sent(self, row: int, event_id: str, seq: int) -> None:
+    def sent(self, row: int, message: Message) -> None:
         """A step is on its way out of this row of the outbox, for the first time or again."""
-        if (event_id, seq) in self._captured:
-            self._sent[row] = event_id, seq
+        if (message.event_id, message.seq) in self._captured:
+            self._sent[row] = message.event_id, message.seq
 
     def arrived(self, row: int, now: float) -> None:
         """The broker has acknowledged the row's step at the monotonic time `now`."""

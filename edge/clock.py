@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 EARLIEST = 1_735_689_600.0  # 2025-01-01, unix time, s: this program is younger, so an earlier time was never set
-NEVER = 4_102_444_800.0  # 2100-01-01, unix time, s; from 1970 on still within the 32 bits of an MQTT expiry interval
+NEVER = 0.0  # an expiry in 1970: the outbox takes it for one by a clock that was not set, and keeps the message
 LARGEST_ERROR = 16_000_000  # µs, NTP_PHASE_LIMIT: where the kernel's estimate of its error starts, and ends without NTP
 TIMESYNC = Path("/run/systemd/timesync/synchronized")  # made by systemd-timesyncd when it has set the clock
 
@@ -57,7 +57,7 @@ def synced(
 def expiry(now: float, max_age: float, clock_synced: bool | None) -> float:
     """Until when a message is worth sending, unix time, s, if it may grow `max_age` s old.
 
-    What is stored while the clock is not set never expires: when it is set, it would all be too old at once.
+    What is stored while the clock is not set never expires: once it is set, all of it would be too old at once.
     """
     if clock_synced is False or now < EARLIEST:
         return NEVER

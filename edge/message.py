@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Message:
-    """One step of an event on its way. `type`: new, update or end. `expires`: unix time, s."""
+    """One step of an event on its way. `type`: new, update or end. `expires`: unix time, s.
+
+    `captured`: monotonic time of the frame that led to it, s, None where it is not to be timed; it is not stored.
+    """
 
     topic: str
     payload: bytes
@@ -13,3 +16,4 @@ class Message:
     seq: int
     type: str
     expires: float
+    captured: float | None = None

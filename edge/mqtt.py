@@ -9,6 +9,7 @@ import threading
 import time
 from dataclasses import dataclass
 
+from edge.arrivals import Arrivals
 from edge.connection import Acknowledged, Closed, Opened, Parcel, Report, Unheard
 from edge.delivery import PublisherStatistics as PublisherStatistics
 from edge.delivery import lost
@@ -71,6 +72,8 @@ class Publisher:
         self._in_flight: dict[int, Sent] = {}  # by the number of the message
         self._held: dict[str, float] = {}  # topics that the broker refuses -> monotonic time of the next try, s
         self._told_lost = lost(outbox.statistics())
+        self._arrivals = Arrivals()
+        self._turned = time.monotonic()
         self._stop: Stop | None = None
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._thread.start()
@@ -79,6 +82,16 @@ class Publisher:
     def alive(self) -> bool:
         """False once the thread has ended, by `close` or by a fault."""
         return self._thread.is_alive()
+
+    @property
+    def turned(self) -> float:
+        """When the thread last began a round, monotonic, s; it does so twice a second where there is nothing to do."""
+        return self._turned
+
+    @property
+    def arrival_seconds(self) -> tuple[float, ...]:
+        """How long the newest events took from the camera to the broker's acknowledgement."""
+        return self._arrivals.seconds
 
     def event(self, message: Message) -> None:
         """Store, then send until it has arrived."""
@@ -134,6 +147,7 @@ class Publisher:
     def _run(self) -> None:
         try:
             while not self._finished():
+                self._turned = time.monotonic()
                 self._handle(self._receive())
                 self._forward()
                 self._line.tend(time.monotonic())
@@ -171,6 +185,8 @@ class Publisher:
         events = [thing for thing in things if isinstance(thing, Message)]
         if events:
             self._outbox.put(events, time.time())
+            for event in events:
+                self._arrivals.stored(event)
         arrived: list[int] = []
         refused: list[int] = []
         for thing in things:
@@ -185,6 +201,8 @@ class Publisher:
                 self._stop = thing
             elif not isinstance(thing, Message) and self._line.owns(thing):
                 self._hear(thing)
+        for row in arrived:
+            self._arrivals.arrived(row, time.monotonic())
         if any(arrived) or any(refused):
             self._outbox.remove(filter(None, arrived), filter(None, refused))
 
@@ -197,6 +215,7 @@ class Publisher:
             self._due = {available.topic: available, **self._kept, **pictures}
         elif isinstance(report, Closed):
             self._in_flight.clear()
+            self._arrivals.hung_up()
 
     def _keep(self, thing: Kept) -> None:
         """The newest of a topic takes the place of the others."""
@@ -252,6 +271,7 @@ class Publisher:
         expiry = message.expires - time.time() if message.expires > CLOCK_IS_SET else None
         labels = (("event_id", message.event_id), ("seq", str(message.seq)), ("type", message.type))
         parcel = Parcel(message.topic, message.payload, 1, expiry=expiry, labels=labels)
+        self._arrivals.sent(row.id, message)
         if not self._publish(parcel, row.id):
             self._outbox.remove((), (row.id,))
 

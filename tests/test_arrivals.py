@@ -1,5 +1,10 @@
 from edge import arrivals
 from edge.arrivals import Arrivals
+from edge.message import Message
+
+
+def step(event_id: str, seq: int, captured: float | None = None) -> Message:
+    return Message("t", b"{}", event_id, seq, "update", 1e9, captured)
 
 
 def test_nothing_has_arrived_yet() -> None:
@@ -9,8 +14,8 @@ def test_nothing_has_arrived_yet() -> None:
 def test_a_step_is_timed_from_its_frame_to_its_acknowledgement() -> None:
     journey = Arrivals()
     for row, (seq, captured) in enumerate([(0, 10.0), (1, 11.0)], 7):
-        journey.stored("a", seq, captured)
-        journey.sent(row, "a", seq)
+        journey.stored(step("a", seq, captured))
+        journey.sent(row, step("a", seq))
     journey.arrived(8, 11.25)
     journey.arrived(7, 12.0)
     journey.arrived(7, 13.0)  # acknowledged twice, timed once
@@ -19,19 +24,21 @@ def test_a_step_is_timed_from_its_frame_to_its_acknowledgement() -> None:
 
 def test_a_step_that_was_sent_again_is_timed_to_the_acknowledgement_that_came() -> None:
     journey = Arrivals()
-    journey.stored("a", 0, 10.0)
-    journey.sent(7, "a", 0)
+    journey.stored(step("a", 0, 10.0))
+    journey.sent(7, step("a", 0))
     journey.hung_up()
     journey.arrived(7, 11.0)  # of a connection that is gone
     assert journey.seconds == ()
-    journey.sent(7, "a", 0)
+    journey.sent(7, step("a", 0))
     journey.arrived(7, 15.0)
     assert journey.seconds == (5.0,)
 
 
 def test_what_was_not_timed_is_passed_over() -> None:
     journey = Arrivals()
-    journey.sent(8, "of the last run", 5)
+    journey.stored(step("a", 0))
+    journey.sent(9, step("a", 0))
+    journey.sent(8, step("of the last run", 5))
     for row in (8, 9):
         journey.arrived(row, 99.0)
     assert journey.seconds == ()
@@ -40,15 +47,15 @@ def test_what_was_not_timed_is_passed_over() -> None:
 def test_memory_is_bounded_and_keeps_the_newest() -> None:
     journey = Arrivals()
     for seq in range(arrivals.UNDER_WAY + 1):
-        journey.stored("a", seq, 0.0)
-    journey.sent(1, "a", 0)
-    journey.sent(2, "a", 1)
+        journey.stored(step("a", seq, 0.0))
+    journey.sent(1, step("a", 0))
+    journey.sent(2, step("a", 1))
     journey.arrived(1, 1.0)
     journey.arrived(2, 2.0)
     assert journey.seconds == (2.0,)
     for seq in range(arrivals.KEPT + 5):
-        journey.stored("b", seq, 0.0)
-        journey.sent(seq, "b", seq)
+        journey.stored(step("b", seq, 0.0))
+        journey.sent(seq, step("b", seq))
         journey.arrived(seq, float(seq))
     assert len(journey.seconds) == arrivals.KEPT
     assert journey.seconds[-1] == arrivals.KEPT + 4

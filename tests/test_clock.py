@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from edge.clock import EARLIEST, LARGEST_ERROR, NEVER, Timex, expiry, kernel_error, synced
+from edge.message import Message
+from edge.outbox import Limits, Outbox
 
 TODAY = 1_800_000_000.0
 DAY = 86_400.0
@@ -65,7 +67,12 @@ def test_expiry(now: float, clock_synced: bool | None, expected: float) -> None:
     assert expiry(now, DAY, clock_synced) == expected
 
 
-def test_an_event_of_1970_outlives_the_setting_of_the_clock_and_fits_an_mqtt_interval() -> None:
-    expires = expiry(30.0, DAY, False)
-    assert expires > TODAY
-    assert 0 < expires - 0.0 < 2**32
+@pytest.mark.parametrize("clock_synced", [False, None])
+def test_what_is_stored_in_1970_outlives_the_setting_of_the_clock(clock_synced: bool | None) -> None:
+    outbox = Outbox(None, Limits())
+    outbox.put([Message("t", b"", "early", 0, "new", expiry(30.0, DAY, clock_synced))], 30.0)
+    outbox.put([Message("t", b"", "late", 0, "new", expiry(TODAY, DAY, True))], TODAY)
+    outbox.expire(TODAY + DAY - 1)
+    assert [row.message.event_id for row in outbox.pending(0, 9)] == ["early", "late"]
+    outbox.expire(TODAY + DAY)
+    assert [row.message.event_id for row in outbox.pending(0, 9)] == ["early"]

@@ -3,6 +3,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,19 @@ def test_topics_of_strange_labels_are_safe() -> None:
     assert TOPICS.event("door", "Walk/#+ Dog\0") == "korsal/roof/door/actions/Walk_Dog_"
     assert TOPICS.event("door", "") == "korsal/roof/door/actions/_"
     assert TOPICS.event("door", "x" * 70_000) == f"korsal/roof/door/actions/{'x' * 64}"
+
+
+def test_events_are_timed_from_their_frame_to_the_acknowledgement(broker: Broker) -> None:
+    with publishing(at(broker)) as publisher:
+        publisher.event(event(0, "of no frame"))
+        captured = time.monotonic() - 5.0
+        for seq in range(3):
+            publisher.event(replace(event(seq), captured=captured))
+        wait_for(lambda: len(publisher.arrival_seconds) == 3, "three acknowledgements")
+        assert all(5.0 <= seconds <= 5.0 + time.monotonic() - captured for seconds in publisher.arrival_seconds)
+
+
+def test_the_thread_says_that_it_goes_round(broker: Broker) -> None:
+    with publishing(at(broker)) as publisher:
+        before = publisher.turned
+        wait_for(lambda: publisher.turned > before, "another round, without anything to do")
