@@ -74,16 +74,19 @@ def interrupted(last: Mapping[str, object], published_unix: float) -> dict[str, 
         raise ValueError(f"event {last.get('event_id')} has ended already: only open events are interrupted")
     if not isinstance(seq, int) or not isinstance(started, str) or not isinstance(duration, int | float):
         raise ValueError(f"event {last.get('event_id')} lacks seq, started or duration: it is no event of ours")
+    frame = {  # no frame led to this
+        "observed": False,
+        "t_capture": round(published_unix, 3),  # the closing's
+        "latency_ms": 0.0,
+    }
     return {
         **last,
+        **{key: value for key, value in frame.items() if key in last},  # what happens to the device has none at all
         "type": "end",
         "event_type": "end",
         "seq": seq + 1,
         "ended": iso_time(_unix_time(started) + duration),
-        "observed": False,
-        "t_capture": round(published_unix, 3),  # the closing's, as no frame led to this
         "t_publish": round(published_unix, 3),
-        "latency_ms": 0.0,
         "reason_ended": "interrupted",
     }
 

@@ -17,10 +17,13 @@ def retold(event: Event, unix_time: float, monotonic_time: float) -> Event:
     `started_unix` stays as it was told first, unless the wall clock has been set since (by more than CLOCK_SET).
     """
     offset = unix_time - monotonic_time
-    started, captured = event.started_unix, event.t_capture
-    if abs(offset - (started - event.started_monotonic)) > CLOCK_SET:
-        started = event.started_monotonic + offset
-    if event.captured_monotonic is not None:
-        captured = event.captured_monotonic + offset
+    started = start_retold(event.started_unix, event.started_monotonic, offset)
+    captured = event.t_capture if event.captured_monotonic is None else event.captured_monotonic + offset
     ended = None if event.ended_unix is None else started + event.duration
     return replace(event, started_unix=started, ended_unix=ended, t_capture=captured)
+
+
+def start_retold(started_unix: float, started_monotonic: float, offset: float) -> float:
+    """A beginning as it was told first, unless the wall clock has been set since; `offset`: wall minus monotonic, s."""
+    moved = abs(offset - (started_unix - started_monotonic)) > CLOCK_SET
+    return started_monotonic + offset if moved else started_unix

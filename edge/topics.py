@@ -60,6 +60,10 @@ class Topics:
         """One action's events."""
         return f"{self.root}/{camera}/actions/{level(action)}"
 
+    def device_event(self, kind: str) -> str:
+        """What happens to the device itself, such as `thermal`."""
+        return f"{self.root}/events/{kind}"
+
     def event_filter(self, camera: str) -> str:
         """The filter of all events of a camera."""
         return f"{self.root}/{camera}/actions/+"
