@@ -5,8 +5,10 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from edge.shared_frames import Picture, SharedFrames
 from edge.sources import Polygon, Source, to_json
@@ -89,6 +91,46 @@ class CameraLink:
     def _release(self) -> None:
         self.channel.close()
         self._frames.close()
+
+
+class Process(Protocol):
+    """What is asked of a process that was killed, as of `subprocess.Popen`."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """None while it lives."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end; subprocess.TimeoutExpired where that takes longer."""
+
+
+class Killed:
+    """The processes that were killed and have yet to die. One that hangs in a driver may never do so."""
+
+    def __init__(self) -> None:
+        self._processes: list[Process] = []
+
+    def add(self, process: Process) -> None:
+        """This one was killed."""
+        self._processes.append(process)
+
+    def alive(self) -> int:
+        """How many have not died yet; the dead are forgotten."""
+        self._processes = [process for process in self._processes if process.poll() is None]
+        return len(self._processes)
+
+    def bury(self, seconds: float) -> tuple[int, ...]:
+        """Wait so long for their deaths; the ids of those that are left to the kernel."""
+        deadline = time.monotonic() + seconds
+        left = []
+        for process in self._processes:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                left.append(process.pid)
+        self._processes = []
+        return tuple(left)
 
 
 def _spawn(program: Sequence[str], source: Source, memory: int, channel: int) -> subprocess.Popen[bytes]:

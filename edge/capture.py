@@ -6,7 +6,6 @@ Files are read by `edge.video_file`, whose names are offered here too.
 import logging
 import random
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Literal
 
-from edge.camera_link import PROGRAM, CameraLink
+from edge.camera_link import PROGRAM, CameraLink, Killed
 from edge.shared_frames import Picture
 from edge.sources import Frame, Polygon, Source
 from edge.video_file import CaptureError, VideoFacts, probe, read_file
@@ -27,6 +26,7 @@ __all__ = [
 CameraState = Literal["online", "stalled", "offline"]
 LONGEST_WAIT = 0.25  # seconds between two looks at a silent camera
 BURIAL_SECONDS = 5.0  # how long close() waits for a killed process; one that hangs in a driver is left to the kernel
+MOST_HANGING = 3  # killed processes that will not die, after which no more are made: each holds memory
 
 log = logging.getLogger(__name__)
 
@@ -82,12 +82,13 @@ class LiveCamera:
             raise CaptureError(f"{source.redacted}: is a file: read it with read_file, or give `loop` to play it live")
         self.name = name
         self.state: CameraState = "offline"
+        self.reason = ""  # why it is not online, a sentence
         self.settings = settings
+        self.killed = Killed()
         self.source = source
         self._chance, self._program = chance, program
         self._process: CameraLink | None = None
-        self._killed: list[subprocess.Popen[bytes]] = []
-        self._told: CameraState | None = None
+        self._told: set[str] = set()  # reasons since it was online
         self._attempt, self._retry_at = 0, 0.0
         self._frozen: int | None = None  # the picture that was the same for too long, until another one comes
         self._captured = self._taken = self._stalls = self._arrivals = 0
@@ -146,13 +147,8 @@ class LiveCamera:
         """End the process and give back what it used; may be called twice."""
         self._closed = True
         self._end_process()
-        deadline = time.monotonic() + BURIAL_SECONDS
-        for process in self._killed:
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                log.warning("camera %s: process %d hangs in a driver and cannot be ended", self.name, process.pid)
-        self._killed = []
+        for process in self.killed.bury(BURIAL_SECONDS):
+            log.warning("camera %s: process %d hangs in a driver and cannot be ended", self.name, process)
 
     def _take(self) -> Frame | None:
         process = self._process
@@ -180,56 +176,63 @@ class LiveCamera:
         settings = self.settings
         if self.source.kind == "file" or same <= settings.stall_seconds:
             return self._frozen is not None
-        if self._frozen is None:
-            self._frozen = picture.fingerprint
-            self._stalled(f"the same picture for {settings.stall_seconds:g} s", picture.monotonic_time)
-        elif same > max(settings.stall_seconds, settings.retry_longest):
-            self._attempt = 0  # it does give pictures: it need not be waited for
-            self._lose("stalled", f"{self.source.redacted}: still the same picture", picture.monotonic_time)
+        first = self._frozen is None
+        if first or same > max(settings.stall_seconds, settings.retry_longest):
+            self._frozen, self._attempt = picture.fingerprint, 0  # it does give pictures: it need not be waited for
+            self._stalls += first
+            reason = f"{self.source.redacted}: the same picture for {settings.stall_seconds:g} s"
+            self._lose("stalled", reason, picture.monotonic_time)
         return True
 
     def _supervise(self, now: float) -> None:
         """Look after the process: start it when due, replace it when it ended or fell silent."""
-        self._killed = [process for process in self._killed if process.poll() is None]
-        process, settings = self._process, self.settings
+        process, settings, shown = self._process, self.settings, self.source.redacted
+        hanging = self.killed.alive()
         if process is None:
             if now >= self._retry_at:
-                self._start(now)
+                self._start(now, hanging)
         elif process.ended:
-            self._lose("offline", process.fault or f"{self.source.redacted}: its capture process died", now)
+            self._lose("offline", process.fault or f"{shown}: its capture process died", now)
         elif process.written > process.taken:
             return  # a frame waits to be taken
         elif process.last_frame is None:
             if now - process.started > settings.open_seconds:
-                self._lose("offline", f"{self.source.redacted}: no frame in {settings.open_seconds:g} s", now)
+                self._lose("offline", f"{shown}: no frame in {settings.open_seconds:g} s", now)
         elif now - process.last_frame > settings.stall_seconds:
-            self._stalled(f"no frame for {settings.stall_seconds:g} s", now)
+            self._stalls += 1
+            self._lose("stalled", f"{shown}: no frame for {settings.stall_seconds:g} s", now)
 
-    def _start(self, now: float) -> None:
+    def _start(self, now: float, hanging: int) -> None:
+        shown = self.source.redacted
+        if hanging >= MOST_HANGING:
+            fault = f"{hanging} of its processes hang in a driver and cannot be ended"
+            self._lose("offline", f"{shown}: {fault}: unplug the camera, or restart this device", now)
+            return
         try:
             self._process = CameraLink(self.source, now, self._program)
-        except OSError as fault:
-            self._lose("offline", f"its capture process cannot be started: {fault}", now)
-
-    def _stalled(self, what: str, now: float) -> None:
-        self._stalls += 1
-        self._lose("stalled", f"{self.source.redacted}: {what}", now)
+        except OSError as error:
+            self._lose("offline", f"{shown}: its capture process cannot be started: {error}", now)
 
     def _lose(self, state: CameraState, reason: str, now: float) -> None:
         self._end_process()
         self._retry_at = now + retry_delay(self._attempt, self.settings, self._chance())
         self._attempt += 1
-        self._tell(state, f"{reason}; trying again until it is back")
+        self._tell(state, reason)
 
     def _end_process(self) -> None:
         if self._process is not None:
             self._captured += self._process.written
-            self._killed.append(self._process.end())
+            self.killed.add(self._process.end())
             self._process = None
 
     def _tell(self, state: CameraState, reason: str) -> None:
-        """Log a change of state, once each way."""
-        if state != self._told:
-            level = logging.INFO if state == "online" else logging.WARNING
-            log.log(level, "camera %s: %s: %s", self.name, state, reason)
-        self.state = self._told = state
+        """Log a change of state, and each reason once until it is over."""
+        if state == "online":
+            if self.state != "online":
+                log.info("camera %s: online: %s", self.name, reason)
+            self._told.clear()
+            reason = ""
+        elif reason not in self._told:
+            log.warning("camera %s: %s: %s; trying again", self.name, state, reason)
+            self._told.add(reason)
+        self.state, self.reason = state, reason

@@ -1,7 +1,8 @@
 """Frames of one configured camera, live or from a file, in one shape for the daemon's loop. Shell.
 
-A feed has a `name`, a `state`, its `counts()`, `newest()` without waiting, is `finished` when no frame will ever come
-again, and `failed` where that is the file's fault. `adopt` takes a changed configuration over where it can.
+A feed has a `name`, a `state` with a `reason` where that is not `online`, its `counts()`, `newest()` without waiting,
+is `finished` when no frame will ever come again, and `failed` where that is the file's fault. `adopt` takes a changed
+configuration over where it can.
 """
 
 import logging
@@ -36,6 +37,7 @@ class FileFeed:
         self.name = name
         self.live = False
         self.finished = self.failed = False
+        self.reason = ""
         self._source, self._taken = source, 0
         self._frames: Iterator[Frame] = read_file(source.target, name)
         self._opened_unix, self._opened_monotonic = time.time(), time.monotonic()
@@ -57,6 +59,7 @@ class FileFeed:
             frame = next(self._frames, None)
         except CaptureError as error:
             log.error("camera %s: %s", self.name, error)
+            self.reason = str(error)
             frame = None
             self.failed = True
         if frame is None:
@@ -101,6 +104,11 @@ class LiveFeed:
     def state(self) -> CameraState:
         """As the camera has it."""
         return self.camera.state
+
+    @property
+    def reason(self) -> str:
+        """As the camera tells it."""
+        return self.camera.reason
 
     @property
     def dropped(self) -> int:

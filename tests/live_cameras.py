@@ -1,12 +1,13 @@
 """What the tests of live cameras share: patient waiting, films, servers."""
 
 import contextlib
+import itertools
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -51,6 +52,11 @@ def alive(process_id: int) -> bool:
         return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def told(messages: Iterable[str]) -> list[str]:
+    """The states that a camera has told in the log, each change once."""
+    return [state for state, _ in itertools.groupby(message.split(": ")[1] for message in messages)]
 
 
 def descriptors() -> set[str]:

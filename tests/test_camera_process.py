@@ -16,6 +16,7 @@ from tests.live_cameras import (
     first_frame,
     free_port,
     serve,
+    told,
     watch_until,
     write_video,
 )
@@ -48,8 +49,7 @@ def test_a_stream_whose_server_dies_comes_back(
         with serve(protocol, port, stream, *login):
             watch_until(camera, lambda: camera.state == "online")
         assert camera.statistics().reconnects == 1
-    told = [record.getMessage().split(": ")[1] for record in caplog.records]
-    assert told == ["offline", "online", "offline", "online"]
+    assert told(caplog.messages) == ["offline", "online", "offline", "online"]
     assert "p%40ss" not in caplog.text
 
 

@@ -22,6 +22,7 @@ from tests.live_cameras import (
     always,
     descriptors,
     first_frame,
+    told,
     wait_until,
     watch_until,
     write_video,
@@ -101,8 +102,7 @@ def test_a_killed_capture_process_is_made_anew(clip: Path, caplog: pytest.LogCap
         assert camera.process_id != killed
         assert first_frame(camera).index > last.index
         assert camera.statistics().reconnects == 1
-    told = [record.getMessage().split(": ")[1] for record in caplog.records]
-    assert told == ["online", "offline", "online"]
+    assert told(caplog.messages) == ["online", "offline", "online"]
 
 
 def test_a_capture_process_that_hangs_is_killed_and_made_anew(clip: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -116,8 +116,47 @@ def test_a_capture_process_that_hangs_is_killed_and_made_anew(clip: Path, caplog
         watch_until(camera, lambda: camera.state == "online")
         assert not alive(hanging)
         assert (camera.statistics().stalls, camera.statistics().reconnects) == (1, 1)
-    told = [record.getMessage().split(": ")[1] for record in caplog.records]
-    assert told == ["online", "stalled", "online"]
+    assert told(caplog.messages) == ["online", "stalled", "online"]
+
+
+class NeverDies:
+    """A process that hangs in a driver: killed, and still there."""
+
+    pid = 4711
+
+    def poll(self) -> int | None:
+        return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        raise subprocess.TimeoutExpired("capture", timeout or 0.0)
+
+
+def test_processes_that_cannot_be_ended_do_not_pile_up(clip: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with looped(clip) as camera:
+        first_frame(camera)
+        for _ in range(3):
+            camera.killed.add(NeverDies())
+        process = camera.process_id
+        assert process is not None
+        os.kill(process, signal.SIGKILL)
+        watch_until(camera, lambda: "3 of its processes hang in a driver" in camera.reason)
+        assert (camera.process_id, camera.state) == (None, "offline")
+        camera.killed.bury(0.0)  # as if they had died
+        watch_until(camera, lambda: camera.state == "online")
+        assert camera.reason == ""
+        camera.killed.add(NeverDies())
+    assert "camera door: process 4711 hangs in a driver and cannot be ended" in caplog.text
+
+
+def test_each_reason_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    film = tmp_path / "film.avi"
+    with LiveCamera("door", parse(str(film), loop=True), QUICK, always(0.5)) as camera:
+        watch_until(camera, lambda: "no such file" in camera.reason)
+        film.touch()
+        watch_until(camera, lambda: "is empty" in camera.reason)
+        film.unlink()
+        watch_until(camera, lambda: "no such file" in camera.reason)
+    assert [message.split(": ")[3].split(";")[0] for message in caplog.messages] == ["no such file", "is empty"]
 
 
 def test_a_consumer_that_pauses_finds_no_stall(clip: Path) -> None:

@@ -16,7 +16,7 @@ from edge.capture import LiveCamera, LiveSettings
 from edge.sources import parse
 from edge.stream_check import refusal, unreachable
 from tests import live_gstreamer
-from tests.live_cameras import QUICK, always, first_frame, free_port, watch_until
+from tests.live_cameras import QUICK, always, first_frame, free_port, told, watch_until
 from tests.live_gstreamer import require_opencv, require_server, rtsp_server
 
 pytestmark = pytest.mark.usefixtures("server")
@@ -41,22 +41,18 @@ def camera_at(port: int, way: str, login: str = "", scheme: str = "rtsp", settin
     return LiveCamera("door", source, settings, always(0.5), PROGRAMS[way])
 
 
-def told(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [message.split(": ")[1] for message in caplog.messages]
-
-
 def test_a_camera_whose_server_is_killed_comes_back(way: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "edge.capture")
     port = free_port()
     with camera_at(port, way, "viewer:pa%20ss%22!@") as camera:
-        watch_until(camera, lambda: "offline" in told(caplog))
+        watch_until(camera, lambda: "offline" in told(caplog.messages))
         for number in range(2):
             with rtsp_server(port, "h264", 'viewer:pa ss"!'):
                 watch_until(camera, lambda: camera.state == "online")
                 assert first_frame(camera).image.shape == (240, 320, 3)
                 assert camera.statistics().reconnects == number
             watch_until(camera, lambda: camera.state != "online")
-    assert told(caplog) == ["offline", "online", "offline", "online", "offline"]
+    assert told(caplog.messages) == ["offline", "online", "offline", "online", "offline"]
     assert f"online: 320x240 from rtsp://***@127.0.0.1:{port}/live {THROUGH[way]}" in caplog.text
     assert "nothing listens at port" in caplog.text
 

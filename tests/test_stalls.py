@@ -12,7 +12,7 @@ import pytest
 
 from edge.capture import LiveCamera, LiveSettings
 from edge.sources import parse
-from tests.live_cameras import ROOT, always, first_frame, watch_until
+from tests.live_cameras import ROOT, always, first_frame, told, watch_until
 
 STALL = LiveSettings(stall_seconds=1.0, open_seconds=30, retry_first=0.05, retry_longest=1.5)
 
@@ -20,10 +20,6 @@ STALL = LiveSettings(stall_seconds=1.0, open_seconds=30, retry_first=0.05, retry
 def made_up(plan: str, steering: Path, settings: LiveSettings = STALL) -> LiveCamera:
     program = (sys.executable, str(ROOT / "tests/made_up_camera.py"), plan)
     return LiveCamera("door", parse(f"v4l2://{steering}"), settings, always(0.5), program)
-
-
-def told(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [message.split(": ")[1] for message in caplog.messages]
 
 
 def watch_for(camera: LiveCamera, seconds: float) -> int:
@@ -44,13 +40,13 @@ def test_the_same_picture_again_and_again_is_a_stall(tmp_path: Path, caplog: pyt
         freeze.touch()
         # It is made anew, then once more, and all that time it is no more than stalled.
         watch_until(camera, lambda: processes.add(camera.process_id) or len(processes - {None}) == 3)  # type: ignore[func-returns-value]
-        assert told(caplog) == ["online", "stalled"]
+        assert told(caplog.messages) == ["online", "stalled"]
         assert f"camera door: stalled: v4l2://{freeze}: the same picture for 1 s" in caplog.text
         assert camera.statistics().stalls == 1
         freeze.unlink()
         watch_until(camera, lambda: camera.state == "online")
         assert camera.statistics().reconnects == 1
-    assert told(caplog) == ["online", "stalled", "online"]
+    assert told(caplog.messages) == ["online", "stalled", "online"]
 
 
 def test_a_scene_that_does_not_change_but_for_noise_is_no_stall(tmp_path: Path) -> None:
