@@ -1,0 +1,93 @@
+"""`korsal-convert quantize --quantizer modelopt`: INT8 by NVIDIA's Model Optimizer. Shell over a process of its own.
+
+It decides itself where to put Q/DQ: as our own quantiser around convolutions, and where TensorRT fuses additions and
+resizing with them. The first and last convolutions, the decoding and `keep` stay as they are here too.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from convert import onnx_file
+from convert import quantize as ours
+from convert.modelopt_process import ABSENT, IMAGES, MODEL, OUTPUT
+from convert.quantize import QuantizeError, QuantizeSettings
+from edge.manifest import Manifest
+
+METHODS = {"entropy": "entropy", "minmax": "max"}
+# Without their dependencies: those name onnxruntime-gpu, which would overwrite onnxruntime, and an older onnx.
+CURE = (
+    "pip install --no-deps nvidia-modelopt onnx-graphsurgeon onnxconverter-common onnxslim polygraphy onnxscript "
+    "onnx-ir lief nvidia-ml-py"
+)
+
+
+def quantize(source: Path, output: Path, images: Iterable[NDArray[np.float32]], settings: QuantizeSettings) -> Manifest:
+    """As `convert.quantize.quantize`, by modelopt. Raises QuantizeError, OnnxFileError, and what `images` raises."""
+    if settings.method not in METHODS:
+        raise QuantizeError(f"--method {settings.method}: modelopt has {' and '.join(METHODS)}; choose one of them")
+    if settings.target != "tensorrt":
+        raise QuantizeError(f"--target {settings.target}: modelopt quantises for TensorRT; use --quantizer onnxruntime")
+    model, manifest = ours.open_model(source)
+    ours.check_kept(model, settings)
+    kept = sorted({*settings.keep, *ours.kept_always(model)})
+    frames = np.concatenate(list(ours.fitting(images, manifest)))
+    quantised = _quantised(source, model, frames, METHODS[settings.method], kept)
+    _check_kept(source, quantised, kept)
+    changed = described(manifest, settings)
+    onnx_file.write(quantised, changed, output)
+    return changed
+
+
+def described(manifest: Manifest, settings: QuantizeSettings) -> Manifest:
+    """The manifest of the INT8 file, which names the quantiser too."""
+    changed = ours.described(manifest, settings)
+    noted = {**changed.training["quantisation"], "quantizer": "modelopt"}
+    return replace(changed, training={**changed.training, "quantisation": noted})
+
+
+def _quantised(
+    source: Path, model: onnx.ModelProto, frames: NDArray[np.float32], method: str, kept: list[str]
+) -> onnx.ModelProto:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        try:
+            onnx.save(model, folder / MODEL)
+            np.save(folder / IMAGES, frames)
+        except OSError as error:
+            raise QuantizeError(f"{folder}: cannot be written ({error.strerror}); free space or set TMPDIR") from error
+        _run(source, folder, method, kept)
+        return onnx.load(folder / OUTPUT)
+
+
+def _run(source: Path, folder: Path, method: str, kept: list[str]) -> None:
+    """modelopt on what lies in `folder`. Raises QuantizeError."""
+    root = Path(__file__).parent.parent  # where `convert` lies
+    paths = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))
+    done = subprocess.run(
+        [sys.executable, "-m", "convert.modelopt_process", str(folder), method, *kept],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+    said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+    if done.returncode == ABSENT:
+        raise QuantizeError(f"--quantizer modelopt: it is not installed ({said}); {CURE}")
+    if done.returncode or not (folder / OUTPUT).is_file():
+        raise QuantizeError(f"{source}: modelopt does not quantise it ({said}); use --quantizer onnxruntime")
+
+
+def _check_kept(source: Path, quantised: onnx.ModelProto, kept: list[str]) -> None:
+    """Of what was to stay, nothing may read INT8. Raises QuantizeError."""
+    rounded = {name for node in quantised.graph.node if node.op_type == "DequantizeLinear" for name in node.output}
+    for node in quantised.graph.node:
+        if node.name in kept and rounded.intersection(node.input):
+            raise QuantizeError(f"{source}: modelopt quantised {node.name} against --keep; use --quantizer onnxruntime")
