@@ -25,7 +25,9 @@ def main(given: Sequence[str]) -> int:
     options = parser.parse_args(given)
     if misfit := _misfit(options):
         parser.error(misfit)
-    output = options.output or options.model.with_suffix(".engine")
+    output: Path = options.output or options.model.with_suffix(".engine")
+    if output.exists() and options.model.exists() and output.samefile(options.model):
+        parser.error(f"{output} is what it would be built from; choose another -o")
     wanted = options_of(options)
     try:
         if options.backend == "torch2trt":
@@ -114,7 +116,6 @@ def options_of(options: argparse.Namespace) -> BuildOptions:
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number from 1")
+    return int(text)

@@ -1,13 +1,14 @@
 """`korsal-convert`, all but `build`: trained weights → ONNX of every precision. Needs the extra `train`."""
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from convert import build_command, calibration, conversion, export, halve, quantize, sensitivity, steps
+from convert import build_command, calibration, conversion, export, halve, onnx_file, quantize, sensitivity, steps
 from convert.calibration import CalibrationError
 from convert.check import CheckError, Material, as_text, check_files
 from convert.conversion import EVENT_VIDEOS, Precision, Wish
@@ -87,6 +88,7 @@ def _export(options: argparse.Namespace) -> int:
     changes = {name: value for name in ("name", "licence") if (value := getattr(options, name)) is not None}
     training = {"scores": export.scores(options.scores)} if options.scores else {}
     images: tuple[calibration.Input, ...] = ()
+    onnx_file.check_apart(options.checkpoint, options.output)
     if options.calibrate:
         known = conversion.manifest_of(options.checkpoint)
         images = tuple(calibration.inputs(calibration.videos(options.calibrate), known, options.frames))
@@ -100,6 +102,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _quantize(options: argparse.Namespace) -> int:
+    onnx_file.check_apart(options.model, options.output)
     if options.precision == "fp16":
         halve.halve(options.model, options.output)
     else:
@@ -227,7 +230,14 @@ def _add_accuracy(parser: argparse.ArgumentParser) -> None:
     add("--split", choices=get_args(Split), default="test")
     add("--limit", type=count, help="this many videos, evenly over the classes")
     add("--jobs", type=count, help="videos at a time; default: as many as there are cores")
-    add("--max-map-drop", type=float, default=1.0, metavar="POINTS", help="of frame-mAP@0.5 that may be lost")
+    add("--max-map-drop", type=_points, default=1.0, metavar="POINTS", help="of frame-mAP@0.5 that may be lost")
+
+
+def _points(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):  # nothing is more than nan: every model would pass
+        raise argparse.ArgumentTypeError(f"{text} is no number of points")
+    return value
 
 
 Add = Callable[[argparse.ArgumentParser], None]

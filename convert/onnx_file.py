@@ -32,10 +32,12 @@ def read(path: Path) -> tuple[onnx.ModelProto, Manifest]:
         raise OnnxFileError(f"{path}: {fault}")
     try:
         model = onnx.load_model_from_string(content)
-        properties = {entry.key: entry.value for entry in model.metadata_props}
-        return model, manifests.from_json(properties[manifests.METADATA_KEY])
-    except (KeyError, ManifestError) as error:
-        raise OnnxFileError(f"{path}: has no korsal-edge manifest ({error}); export it again") from error
+        text = {entry.key: entry.value for entry in model.metadata_props}.get(manifests.METADATA_KEY)
+        if text is None:
+            raise OnnxFileError(f"{path}: has no korsal-edge manifest; export it with korsal-convert export")
+        return model, manifests.from_json(text)
+    except ManifestError as error:
+        raise OnnxFileError(f"{path}: {error}") from error
     except DecodeError as error:
         raise OnnxFileError(f"{path}: is no ONNX file ({_first_line(error)}); export it again") from error
 
@@ -47,6 +49,12 @@ def write(model: onnx.ModelProto, manifest: Manifest, output: Path) -> None:
         engine_files.replace_file(output, model.SerializeToString())
     except OSError as error:
         raise _unwritable(output, error) from error
+
+
+def check_apart(source: Path, output: Path) -> None:
+    """Before the work: OnnxFileError where the file would take the place of what it is made from."""
+    if output.exists() and output.samefile(source):
+        raise OnnxFileError(f"{output}: is what it would be made from; choose another -o")
 
 
 @contextmanager

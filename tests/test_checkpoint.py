@@ -121,9 +121,27 @@ def test_a_file_of_torch_that_is_something_else(content: object, said: str, tmp_
     assert said in refusal(tmp_path / "a.pt")
 
 
-def test_weights_of_another_network(kept: Checkpoint) -> None:
-    with pytest.raises(CheckpointError, match="the weights are of another network"):
-        checkpoints.detector(replace(kept, manifest=replace(MANIFEST, labels=("Run", "Jump", "Dive"))))
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda weights: weights.update({"heatmap.3.bias": torch.zeros(7)}), "heatmap.3.bias is (7,) instead of (2,)"),
+        (lambda weights: weights.pop("heatmap.3.bias"), "heatmap.3.bias is missing"),
+        (lambda weights: weights.update({"extra": torch.zeros(7)}), "extra is too much"),
+        (lambda weights: weights.update({"heatmap.3.bias": "text"}), "heatmap.3.bias is () instead of (2,)"),
+    ],
+)
+def test_weights_of_another_network(
+    spoil: Callable[[dict[str, Any]], Any], said: str, kept: Checkpoint, tmp_path: Path
+) -> None:
+    weights = dict(kept.weights)
+    spoil(weights)
+    checkpoints.save(replace(kept, weights=weights), tmp_path / "a.pt")
+    with pytest.raises(CheckpointError) as caught:
+        checkpoints.engine(tmp_path / "a.pt")
+    assert str(caught.value) == (
+        f"{tmp_path / 'a.pt'}: the weights are of another network than its manifest says ({said}); "
+        "give a checkpoint as korsal-train wrote it, or train again"
+    )
 
 
 def test_a_folder_that_cannot_be(kept: Checkpoint, tmp_path: Path) -> None:

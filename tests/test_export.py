@@ -152,6 +152,44 @@ def test_refusals_are_one_sentence(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "good.pt", "text.pt"]
 
 
+def test_no_file_takes_the_place_of_what_it_is_made_from(
+    checkpoint: Path, exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights, onnx_path, link = tmp_path / "a.pt", tmp_path / "a.onnx", tmp_path / "link.onnx"
+    weights.write_bytes(checkpoint.read_bytes())
+    onnx_path.write_bytes(exported.read_bytes())
+    link.symlink_to(onnx_path)
+    for given in (
+        ["export", weights, "-o", weights],
+        ["quantize", onnx_path, "-o", onnx_path, "--precision", "fp16"],
+        ["quantize", onnx_path, "-o", link],
+    ):
+        assert main([str(one) for one in given]) == 1
+        assert "is what it would be made from; choose another -o" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["build", str(onnx_path), "-o", str(onnx_path), "--dry-run", "10.3"])
+    assert "a.onnx is what it would be built from; choose another -o" in capsys.readouterr().err
+    assert weights.read_bytes() == checkpoint.read_bytes()
+    assert onnx_path.read_bytes() == exported.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (["--max-map-drop", "nan"], "nan is no number of points"),
+        (["--max-map-drop", "inf"], "inf is no number of points"),
+        (["--frames", "0"], "0 is no whole number from 1"),
+        (["--frames", "many"], "many is no whole number from 1"),
+        (["--max-batch", "1.5"], "1.5 is no whole number from 1"),
+    ],
+)
+def test_numbers_that_are_none(option: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["weights.pt", "-o", "x", *option])
+    assert stopped.value.code == 2
+    assert said in capsys.readouterr().err
+
+
 REPORT = {
     "protocol": {"data": "d", "videos": 2, "rule": "voc", "frames": "all", "linker": "default", "version": "0"},
     "frame_map": {"0.5": 60.0},

@@ -43,12 +43,16 @@ class CheckpointError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A trained detector; `progress` is what `korsal-train --resume` needs, empty in one made for release."""
+    """A trained detector; `progress` is what `korsal-train --resume` needs, empty in one made for release.
+
+    `file` is what it was read from.
+    """
 
     manifest: Manifest
     weights: Mapping[str, Tensor]
     settings: Mapping[str, Any]  # of the training, for people to read
     progress: Mapping[str, Any] = field(default_factory=dict)
+    file: Path | None = None
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
@@ -82,7 +86,7 @@ def load(path: Path) -> Checkpoint:
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: no such file; give a .pt that korsal-train wrote") from error
     except BROKEN as error:
-        raise CheckpointError(f"{path}: not a checkpoint ({_first_line(error)}); give one of korsal-train") from error
+        raise CheckpointError(f"{path}: not a checkpoint ({_reason(error)}); give one of korsal-train") from error
     if not isinstance(content, dict) or content.get("korsal_edge") != VERSION:
         raise CheckpointError(f"{path}: not a checkpoint of korsal-train, version {VERSION}; train or convert it again")
     wrong = [name for name, kind in _CONTENT.items() if not isinstance(content.get(name), kind)]
@@ -90,7 +94,7 @@ def load(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path}: a checkpoint without {' and '.join(wrong)}; give one of korsal-train")
     try:
         manifest = manifests.from_json(content["manifest"])
-        return Checkpoint(manifest, content["weights"], content["settings"], content["progress"])
+        return Checkpoint(manifest, content["weights"], content["settings"], content["progress"], path)
     except ManifestError as error:
         raise CheckpointError(f"{path}: {error}") from error
 
@@ -100,8 +104,13 @@ def detector(checkpoint: Checkpoint) -> Detector:
     network = Detector(len(checkpoint.manifest.labels), checkpoint.manifest.channels)
     try:
         network.load_state_dict(dict(checkpoint.weights))
-    except RuntimeError as error:
-        raise CheckpointError(f"the weights are of another network: {error}") from error
+    except (RuntimeError, TypeError) as error:  # the second where something else than tensors lies there
+        file = checkpoint.file or checkpoint.manifest.name
+        fault = _misfit(network.state_dict(), checkpoint.weights)
+        raise CheckpointError(
+            f"{file}: the weights are of another network than its manifest says ({fault}); "
+            "give a checkpoint as korsal-train wrote it, or train again"
+        ) from error
     return network.eval()
 
 
@@ -118,5 +127,18 @@ def engine(path: Path) -> Engine:
     return Engine(infer, checkpoint.manifest, sha256_of(path), f"torch {torch.__version__}")
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0][:200]
+def _misfit(wanted: Mapping[str, Tensor], given: Mapping[str, Any]) -> str:
+    """The first weight that is missing, too much, or of another shape."""
+    for name, tensor in wanted.items():
+        if name not in given:
+            return f"{name} is missing"
+        if (shape := tuple(getattr(given[name], "shape", ()))) != tuple(tensor.shape):
+            return f"{name} is {shape} instead of {tuple(tensor.shape)}"
+    return next((f"{name} is too much" for name in given if name not in wanted), "one of them is no tensor")
+
+
+def _reason(error: Exception) -> str:
+    """Why torch does not read it: what it says itself is about its own options, or a bare number."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return "it is damaged, of another program, or holds more than weights"

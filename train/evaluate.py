@@ -234,10 +234,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def count(text: str) -> int:
     """A whole number from 1, as an option's type."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number from 1")
+    return int(text)
 
 
 def _score(text: str) -> float:
