@@ -8,6 +8,7 @@ import base64
 import re
 import socket
 import ssl
+from collections.abc import Sequence
 from hashlib import md5
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -15,6 +16,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 5.0
+LINE_BYTES, MOST_HEADERS, BODY_BYTES = 4096, 100, 65_536  # no server makes us read more
 
 _PARAMETER = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,]*))')
 
@@ -34,7 +36,7 @@ def unreachable(url: str, seconds: float = CONNECT_SECONDS) -> str | None:
     host, port = str(parts.hostname), parts.port or PORTS.get(parts.scheme, 0)
     try:
         socket.create_connection((host, port), seconds).close()
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):
         return f"the name {host} is not known in this network: correct it, or give the camera's address"
     except ConnectionRefusedError:
         return f"nothing listens at port {port} of {host}: check that the camera serves streams, and the port"
@@ -70,10 +72,10 @@ def _status(parts: SplitResult, seconds: float) -> int:
     """Of the answer to DESCRIBE, after the login where one is asked for."""
     address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}{'?' * bool(parts.query)}{parts.query}"
     with _connect(parts, seconds) as connection:
-        answer = _ask(connection, address, 1, "")
-        if answer.status != 401 or parts.username is None:
-            return answer.status
-        login = _login(answer, address, unquote(parts.username), unquote(parts.password or ""))
+        first = _ask(connection, address, 1, "")
+        if first.status != 401 or parts.username is None:
+            return first.status
+        login = _login(first, address, unquote(parts.username), unquote(parts.password or ""))
         if not login:
             raise ValueError("a login that we do not know")
         return _ask(connection, address, 2, f"Authorization: {login}\r\n").status
@@ -93,16 +95,31 @@ def _ask(connection: socket.socket, address: str, number: int, headers: str) -> 
     request = f"DESCRIBE {address} RTSP/1.0\r\nCSeq: {number}\r\nAccept: application/sdp\r\n{headers}\r\n"
     connection.sendall(request.encode())
     with connection.makefile("rb") as stream:
-        status = int(stream.readline(4096).split()[1])
-        length, challenges = 0, []
-        while line := stream.readline(4096).strip().decode("latin-1"):
-            name, _, value = line.partition(":")
-            if name.lower() == "content-length":
-                length = int(value)
-            if name.lower() == "www-authenticate":
-                challenges.append(challenge(value))
-        stream.read(min(length, 65536))
-    return Answer(status, tuple(challenges))
+        status = stream.readline(LINE_BYTES)
+        headers_read: list[str] = []
+        while (line := stream.readline(LINE_BYTES)).strip() and len(headers_read) < MOST_HEADERS:
+            headers_read.append(line.decode("latin-1").strip())
+        stream.read(min(_length(headers_read), BODY_BYTES))
+    return answer(status.decode("latin-1"), headers_read)
+
+
+def answer(status: str, headers: Sequence[str]) -> Answer:
+    """What a status line and headers say. ValueError where the line is none of RTSP."""
+    found = re.match(r"RTSP/\d\.\d (\d{3})\b", status, re.ASCII)
+    if not found:
+        raise ValueError(f"no status line of RTSP: {status[:40]!r}")
+    split = [header.partition(":") for header in headers]
+    challenges = tuple(challenge(value) for name, _, value in split if name.lower() == "www-authenticate")
+    return Answer(int(found[1]), challenges)
+
+
+def _length(headers: Sequence[str]) -> int:
+    """Of the body, 0 where none is announced."""
+    for header in headers:
+        name, _, value = header.partition(":")
+        if name.lower() == "content-length" and re.fullmatch(r"\s*\d{1,9}\s*", value, re.ASCII):
+            return int(value)
+    return 0
 
 
 def challenge(value: str) -> tuple[str, dict[str, str]]:
@@ -111,9 +128,9 @@ def challenge(value: str) -> tuple[str, dict[str, str]]:
     return scheme.lower(), {name.lower(): plain or bare for name, plain, bare in _PARAMETER.findall(rest)}
 
 
-def _login(answer: Answer, address: str, user: str, password: str) -> str | None:
+def _login(first: Answer, address: str, user: str, password: str) -> str | None:
     """The Authorization header for one of the challenges that we can meet."""
-    offered = dict(answer.challenges)
+    offered = dict(first.challenges)
     if "digest" in offered and offered["digest"].get("algorithm", "MD5").upper() == "MD5":
         return digest(offered["digest"], "DESCRIBE", address, user, password)
     if "basic" in offered:
