@@ -4,72 +4,36 @@ The schema is the parser: keys that it does not know, values of another type or 
 means is said once, in `config.toml`.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from edge.build_plan import DEFAULT_WORKSPACE, BuildOptions, Precision
 from edge.events import ActionSettings
 from edge.linker import LinkerSettings
+from edge.schema_types import (
+    TUNABLE,
+    YEAR,
+    Address,
+    Celsius,
+    InnerError,
+    Line,
+    Name,
+    Pixels,
+    Polygon,
+    Score,
+    Seconds,
+    Share,
+    Table,
+    Topic,
+    Uri,
+)
 from edge.sources import Flip, Rotation, Source, parse
+from edge.thermal import ThermalSettings
 
-NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-YEAR = 365 * 86_400.0  # seconds
-TUNABLE: dict[str, JsonValue] = {"tunable": True}  # may be changed by request, with all that is below it
 STALL_FRAMES = 2  # frames at least that a camera must have left out until it counts as stalled
-
-
-class InnerError(ValueError):
-    """Mistakes below the table that is looked at: a sentence for each key's path there."""
-
-    def __init__(self, faults: Mapping[str, str]) -> None:
-        self.faults = faults
-        super().__init__("; ".join(f"{key}: {fault}" for key, fault in faults.items()))
-
-
-def _name(text: str) -> str:
-    """A device's or camera's name becomes a level of a topic and a part of a file's name."""
-    if not NAME.fullmatch(text):
-        raise ValueError("name it with 1 to 64 of the characters A-Z a-z 0-9 _ - (it becomes part of a topic)")
-    return text
-
-
-def _topic(text: str) -> str:
-    levels = text.split("/")
-    if len(text.encode()) > 200 or any(not NAME.fullmatch(level) for level in levels):
-        raise ValueError("should be levels of A-Z a-z 0-9 _ - joined by /, 200 characters at most")
-    return text
-
-
-def _line(text: str) -> str:
-    if not text.isprintable() or not text.strip():
-        raise ValueError("should be a line of printable characters, not empty")
-    return text
-
-
-def _source(text: str) -> str:
-    parse(text)
-    return text
-
-
-Name = Annotated[str, AfterValidator(_name)]
-Topic = Annotated[str, AfterValidator(_topic)]
-Line = Annotated[str, AfterValidator(_line), Field(max_length=1024)]
-Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Seconds = Annotated[float, Field(ge=0, le=YEAR, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]  # of the frame's width or height
-Pixels = Annotated[int, Field(ge=1, le=16_384)]
-Point = tuple[Share, Share]
-Polygon = Annotated[tuple[Point, ...], Field(min_length=3, max_length=64)]
-
-
-class Table(BaseModel):
-    """A table of the file: frozen, strict, no key beyond its own."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", protected_namespaces=())
 
 
 class Device(Table):
@@ -138,7 +102,7 @@ def _actions(actions: dict[str, Action]) -> dict[str, Action]:
 class Camera(Table):
     """`[cameras.NAME]`; `source` may hold credentials, so it is never shown: show `described().redacted`."""
 
-    source: Annotated[Line, AfterValidator(_source)] = Field(examples=['source = "/dev/video0"'], repr=False)
+    source: Uri = Field(examples=['source = "/dev/video0"'], repr=False)
     width: Pixels | None = None
     height: Pixels | None = None
     fps: Annotated[float, Field(ge=0.1, le=1000, allow_inf_nan=False)] | None = None
@@ -239,6 +203,33 @@ class Telemetry(Table):
     interval: Seconds = Field(default=10.0, json_schema_extra=TUNABLE)
 
 
+class Thermal(Table):
+    """`[thermal]`, the fields of `ThermalSettings`; temperatures in °C."""
+
+    limit: Celsius | None = ThermalSettings.limit
+    resume: Celsius | None = ThermalSettings.resume
+    most_skipped: Share = ThermalSettings.most_skipped
+
+    def settings(self) -> ThermalSettings:
+        """When frames are left out. ValueError as there."""
+        return ThermalSettings(**self.model_dump())
+
+    @model_validator(mode="after")
+    def _resume_fits(self) -> "Thermal":
+        try:
+            self.settings()
+        except ValueError as error:
+            raise InnerError({"resume": str(error)}) from None
+        return self
+
+
+class Metrics(Table):
+    """`[metrics]`; a port of 0 means none."""
+
+    port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    address: Address = "127.0.0.1"
+
+
 class Log(Table):
     """`[log]`"""
 
@@ -260,6 +251,8 @@ class Config(Table):
     mqtt: Mqtt = Mqtt()
     outbox: Outbox = Outbox()
     telemetry: Telemetry = Telemetry()
+    thermal: Thermal = Field(default=Thermal(), json_schema_extra=TUNABLE)
+    metrics: Metrics = Metrics()
     log: Log = Log()
 
     @model_validator(mode="after")

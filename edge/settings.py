@@ -10,7 +10,7 @@ from edge.problems import nearest
 from edge.schema import Config, action_settings
 from edge.topics import Topics
 
-AT_ONCE = ("cameras", "linker", "actions", "telemetry", "log")  # tables
+AT_ONCE = ("cameras", "linker", "actions", "telemetry", "thermal", "log")  # tables
 
 
 def linker_settings(config: Config) -> LinkerSettings:

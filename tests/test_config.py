@@ -15,6 +15,7 @@ from edge.events import ActionSettings, EventSettings
 from edge.linker import LinkerSettings
 from edge.problems import sentences
 from edge.schema import Config, Linker, action_settings
+from edge.thermal import ThermalSettings
 
 SHIPPED = Path(__file__).parent.parent / "config.toml"
 SMALLEST = '[cameras.door]\nsource = "/dev/video0"\n'
@@ -69,6 +70,21 @@ def test_every_documented_key_has_a_comment() -> None:
     keys = [line for line in SHIPPED.read_text().splitlines() if re.match(r"#?[a-z_]+ = ", line)]
     assert len(keys) > 40
     assert [line for line in keys if not re.search(r"\s# ", line) and not line.startswith("#entrance")] == []
+
+
+def test_the_thermal_table_is_what_leaves_frames_out(tmp_path: Path) -> None:
+    assert load(SHIPPED).thermal.settings() == ThermalSettings()
+    config = load(written(tmp_path, SMALLEST + "[thermal]\nlimit = 80.0\nmost_skipped = 0.5\n"))
+    assert config.thermal.settings() == ThermalSettings(80.0, None, 0.5)
+    assert problems(tmp_path, SMALLEST + "[thermal]\nlimit = 80.0\nresume = 81.0\n") == (
+        "thermal.resume: resume 81.0 is above limit 80.0: lower it",
+    )
+
+
+@pytest.mark.parametrize("address", ["localhost", "", "10.0.0", "127.0.0.1:80", "::1%eth0/8"])
+def test_the_page_s_address_is_one(tmp_path: Path, address: str) -> None:
+    (problem,) = problems(tmp_path, f'{SMALLEST}[metrics]\naddress = "{address}"\n')
+    assert problem == "metrics.address: should be an IP address of this machine, such as 127.0.0.1"
 
 
 def test_the_linkers_table_is_what_the_linker_takes() -> None:

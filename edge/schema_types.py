@@ -1,0 +1,74 @@
+"""What the tables of `config.toml` are made of: kinds of values, and the table itself. Pure."""
+
+import re
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+
+from edge.sources import parse
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+YEAR = 365 * 86_400.0  # seconds
+TUNABLE: dict[str, JsonValue] = {"tunable": True}  # may be changed by request, with all that is below it
+
+
+class InnerError(ValueError):
+    """Mistakes below the table that is looked at: a sentence for each key's path there."""
+
+    def __init__(self, faults: Mapping[str, str]) -> None:
+        self.faults = faults
+        super().__init__("; ".join(f"{key}: {fault}" for key, fault in faults.items()))
+
+
+def _name(text: str) -> str:
+    """A device's or camera's name becomes a level of a topic and a part of a file's name."""
+    if not NAME.fullmatch(text):
+        raise ValueError("name it with 1 to 64 of the characters A-Z a-z 0-9 _ - (it becomes part of a topic)")
+    return text
+
+
+def _topic(text: str) -> str:
+    levels = text.split("/")
+    if len(text.encode()) > 200 or any(not NAME.fullmatch(level) for level in levels):
+        raise ValueError("should be levels of A-Z a-z 0-9 _ - joined by /, 200 characters at most")
+    return text
+
+
+def _line(text: str) -> str:
+    if not text.isprintable() or not text.strip():
+        raise ValueError("should be a line of printable characters, not empty")
+    return text
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise ValueError("should be an IP address of this machine, such as 127.0.0.1") from None
+
+
+def _source(text: str) -> str:
+    parse(text)
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Topic = Annotated[str, AfterValidator(_topic)]
+Line = Annotated[str, AfterValidator(_line), Field(max_length=1024)]
+Uri = Annotated[Line, AfterValidator(_source)]  # of a camera
+Address = Annotated[str, AfterValidator(_address)]
+Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, le=YEAR, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]  # of the frame's width or height
+Celsius = Annotated[float, Field(ge=0, le=150, allow_inf_nan=False)]
+Pixels = Annotated[int, Field(ge=1, le=16_384)]
+Point = tuple[Share, Share]
+Polygon = Annotated[tuple[Point, ...], Field(min_length=3, max_length=64)]
+
+
+class Table(BaseModel):
+    """A table of the file: frozen, strict, no key beyond its own."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", protected_namespaces=())
