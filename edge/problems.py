@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from edge.schema import InnerError
+from edge.schema_types import InnerError
 
 SECRET_KEYS = frozenset({"source", "username", "password", "password_file"})
 
