@@ -8,7 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from convert import build_command, calibration, conversion, export, halve, onnx_file, quantize, sensitivity, steps
+from convert import (
+    build_command,
+    calibration,
+    conversion,
+    export,
+    halve,
+    modelopt_quantize,
+    onnx_file,
+    quantize,
+    sensitivity,
+    steps,
+)
 from convert.calibration import CalibrationError
 from convert.check import CheckError, Material, as_text, check_files
 from convert.conversion import EVENT_VIDEOS, Precision, Wish
@@ -43,6 +54,7 @@ ERRORS = (
 )
 SUFFIXES = (".onnx", ".engine")  # of the files that are made: left away from a name
 Command = Callable[[argparse.Namespace], int]
+QUANTIZERS = {"onnxruntime": quantize.quantize, "modelopt": modelopt_quantize.quantize}
 
 
 def main(given: Sequence[str]) -> int:
@@ -109,13 +121,15 @@ def _quantize(options: argparse.Namespace) -> int:
         model, manifest = quantize.open_model(options.model)
         settings = QuantizeSettings(options.method, options.target, tuple(options.keep))
         quantize.check_kept(model, settings)
+        if options.quantizer == "modelopt":
+            modelopt_quantize.check_settings(settings)
         images = tuple(calibration.inputs(calibration.videos(options.calibrate), manifest, options.frames))
         if options.sensitivity:
             ranges = quantize.calibrate(options.model, images, settings)
             for loss in sensitivity.sensitivity(model, ranges, images[: conversion.SENSITIVITY_IMAGES], settings):
                 print(f"{loss.decibels:8.1f} dB  {loss.node}", flush=True)
             return 0
-        quantize.quantize(options.model, options.output, images, settings)
+        QUANTIZERS[options.quantizer](options.model, options.output, images, settings)
     share = 100 * options.output.stat().st_size / options.model.stat().st_size
     print(f"{options.output}: {options.precision}, {share:.1f} % of {options.model}")
     return 0
@@ -197,6 +211,7 @@ def _add_quantize(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="FP32 .onnx of korsal-convert export")
     parser.add_argument("-o", "--output", type=Path, required=True, help=".onnx to write")
     parser.add_argument("--precision", choices=("int8", "fp16"), default="int8")
+    parser.add_argument("--quantizer", choices=QUANTIZERS, default="onnxruntime", help="modelopt: NVIDIA's, if installed")
     parser.add_argument("--sensitivity", action="store_true", help="print what each convolution loses, write nothing")
     _add_calibration(parser)
     _add_quantisation(parser)

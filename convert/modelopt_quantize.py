@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +33,7 @@ CURE = (
 
 def quantize(source: Path, output: Path, images: Iterable[NDArray[np.float32]], settings: QuantizeSettings) -> Manifest:
     """As `convert.quantize.quantize`, by modelopt. Raises QuantizeError, OnnxFileError, and what `images` raises."""
-    if settings.method not in METHODS:
-        raise QuantizeError(f"--method {settings.method}: modelopt has {' and '.join(METHODS)}; choose one of them")
-    if settings.target != "tensorrt":
-        raise QuantizeError(f"--target {settings.target}: modelopt quantises for TensorRT; use --quantizer onnxruntime")
+    check_settings(settings)
     model, manifest = ours.open_model(source)
     ours.check_kept(model, settings)
     kept = sorted({*settings.keep, *ours.kept_always(model)})
@@ -45,6 +43,16 @@ def quantize(source: Path, output: Path, images: Iterable[NDArray[np.float32]], 
     changed = described(manifest, settings)
     onnx_file.write(quantised, changed, output)
     return changed
+
+
+def check_settings(settings: QuantizeSettings) -> None:
+    """Before the long part: QuantizeError where modelopt is not here, or cannot do what is asked for."""
+    if settings.method not in METHODS:
+        raise QuantizeError(f"--method {settings.method}: modelopt has {' and '.join(METHODS)}; choose one of them")
+    if settings.target != "tensorrt":
+        raise QuantizeError(f"--target {settings.target}: modelopt quantises for TensorRT; use --quantizer onnxruntime")
+    if find_spec("modelopt") is None:
+        raise QuantizeError(f"--quantizer modelopt: it is not installed; {CURE}")
 
 
 def described(manifest: Manifest, settings: QuantizeSettings) -> Manifest:
@@ -80,7 +88,7 @@ def _run(source: Path, folder: Path, method: str, kept: list[str]) -> None:
     )
     said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
     if done.returncode == ABSENT:
-        raise QuantizeError(f"--quantizer modelopt: it is not installed ({said}); {CURE}")
+        raise QuantizeError(f"--quantizer modelopt: it is not installed whole ({said}); {CURE}")
     if done.returncode or not (folder / OUTPUT).is_file():
         raise QuantizeError(f"{source}: modelopt does not quantise it ({said}); use --quantizer onnxruntime")
 

@@ -1,6 +1,7 @@
 """INT8 by NVIDIA's Model Optimizer: over a fake of it, and over the real one where it is installed."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import pytest
 from real_builder import build_for_real
 from untrained_model import MANIFEST
 
-from convert import graph, modelopt_quantize, quantize
+from convert import commands, graph, modelopt_quantize, quantize
 from convert.quantize import QuantizeError, QuantizeSettings
 from edge import engine
+from edge.assets import find
+from edge.demo import CLIP
 from edge.inference import INPUT
 
 Told = Callable[[], Any]
@@ -30,6 +33,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
     """Puts the fake in the place of modelopt; gives what it was told."""
     fake_modelopt.install(tmp_path / "packages")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"))
+    monkeypatch.syspath_prepend(str(tmp_path / "packages"))
     monkeypatch.setenv(fake_modelopt.TOLD, str(tmp_path / "told.json"))
     return lambda: json.loads((tmp_path / "told.json").read_text())
 
@@ -74,7 +78,7 @@ def test_a_name_that_begins_another_keeps_itself_alone(untrained: Path, tmp_path
     [
         (
             "absent",
-            r"^--quantizer modelopt: it is not installed \(No module named 'lief'\); pip install --no-deps nvid",
+            r"^--quantizer modelopt: it is not installed whole \(No module named 'lief'\); pip install --no-deps",
         ),
         ("failing", r"modelopt does not quantise it \(RuntimeError: Execution provider is not supported\); use --q"),
         ("careless", r"modelopt quantised \S+Conv against --keep"),
@@ -100,11 +104,38 @@ def test_what_goes_wrong_is_said(
     ],
 )
 def test_what_it_cannot_do_is_refused_before_the_work(
-    settings: QuantizeSettings, said: str, untrained: Path, tmp_path: Path
+    settings: QuantizeSettings, said: str, untrained: Path, tmp_path: Path, told: Told
 ) -> None:
     with pytest.raises(QuantizeError, match=said):
         modelopt_quantize.quantize(untrained, tmp_path / "x.onnx", images(1), settings)
-    assert not list(tmp_path.iterdir())
+    assert not (tmp_path / "told.json").exists()
+
+
+def test_where_it_is_not_installed_the_cure_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "modelopt", raising=False)
+    with pytest.raises(QuantizeError, match="it is not installed; pip install --no-deps nvidia-modelopt onnx-graph"):
+        modelopt_quantize.check_settings(QuantizeSettings("minmax"))
+
+
+@pytest.mark.parametrize(("quantizer", "by"), [("onnxruntime", None), ("modelopt", "modelopt")])
+def test_the_command_line_takes_the_one_that_is_named(
+    quantizer: str, by: str | None, untrained: Path, tmp_path: Path, told: Told, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "int8.onnx"
+    given = ["quantize", untrained, "-o", output, "--quantizer", quantizer, "--method", "minmax", "--frames", 16]
+    assert commands.main([str(part) for part in [*given, "--calibrate", find(CLIP)]]) == 0, capsys.readouterr().err
+    noted = engine.load(output, threads=1).manifest.training["quantisation"]
+    assert noted.get("quantizer") == by
+    assert (tmp_path / "told.json").exists() == (by is not None)
+
+
+def test_the_command_line_refuses_before_it_reads_videos(
+    untrained: Path, tmp_path: Path, told: Told, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["quantize", untrained, "-o", tmp_path / "x.onnx", "--quantizer", "modelopt", "--target", "cpu"]
+    assert commands.main([str(part) for part in [*given, "--calibrate", tmp_path / "nothing"]]) == 1
+    assert "modelopt quantises for TensorRT" in capsys.readouterr().err
 
 
 @pytest.mark.slow
