@@ -211,7 +211,9 @@ def _add_quantize(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="FP32 .onnx of korsal-convert export")
     parser.add_argument("-o", "--output", type=Path, required=True, help=".onnx to write")
     parser.add_argument("--precision", choices=("int8", "fp16"), default="int8")
-    parser.add_argument("--quantizer", choices=QUANTIZERS, default="onnxruntime", help="modelopt: NVIDIA's, if installed")
+    parser.add_argument(
+        "--quantizer", choices=QUANTIZERS, default="onnxruntime", help="modelopt: NVIDIA's, if installed"
+    )
     parser.add_argument("--sensitivity", action="store_true", help="print what each convolution loses, write nothing")
     _add_calibration(parser)
     _add_quantisation(parser)
