@@ -18,7 +18,8 @@ Known = Mapping[str, frozenset[str]]  # elements that are installed, with the na
 
 ELEMENTS = (
     "nvarguscamerasrc", "nvvidconv", "nvv4l2decoder", "nvjpegdec",
-    "decodebin", "filesrc", "jpegdec", "parsebin", "rtspsrc", "v4l2src", "videoconvert",
+    "decodebin", "filesrc", "h264parse", "h265parse", "jpegdec", "rtph264depay", "rtph265depay", "rtspsrc", "v4l2src",
+    "videoconvert",
 )  # fmt: skip
 CSI_SIZE = (1280, 720)
 CSI_FPS = 30.0
@@ -86,15 +87,8 @@ def _pipelines(source: Source, known: Known) -> tuple[Opening, ...]:
     if source.kind == "v4l2":
         return _usb(source, known)
     if source.kind == "file":
-        return _decoded(f"filesrc location={quoted(source.target)}", _FILM_SINK, source, known)
-    if not source.target.lower().startswith(("rtsp://", "rtsps://")):
-        return ()
-    # Over TCP nothing is lost on the way; a camera signs its own certificate, so that there is nothing to hold it to.
-    camera = element(
-        "rtspsrc", known, f"location={quoted(plain_url(source.target))}", protocols="tcp", latency=RTSP_LATENCY,
-        tcp_timeout=RTSP_PATIENCE, tls_validation_flags=0,
-    )  # fmt: skip
-    return _decoded(f"{camera} ! application/x-rtp, media=video", _LIVE_SINK, source, known)
+        return _film(source, known)
+    return _rtsp(source, known) if source.target.lower().startswith(("rtsp://", "rtsps://")) else ()
 
 
 def _csi(source: Source, known: Known) -> Opening:
@@ -134,17 +128,41 @@ def _jpeg_decoders(source: Source, known: Known) -> list[tuple[str, str, bool]]:
     return found
 
 
-def _decoded(origin: str, sink: str, source: Source, known: Known) -> tuple[Opening, ...]:
-    """A stream or file of any codec: a Jetson's decoder first, else whatever decodes in software."""
+def _rtsp(source: Source, known: Known) -> tuple[Opening, ...]:
+    """A Jetson's decoder for H.264, then for H.265: the wrong one of the two fails at once. Then any codec in software.
+
+    Over TCP, where nothing is lost on the way. A camera signs its own certificate: there is nothing to hold it to.
+    """
+    camera = element(
+        "rtspsrc", known, f"location={quoted(plain_url(source.target))}", protocols="tcp", latency=RTSP_LATENCY,
+        tcp_timeout=RTSP_PATIENCE, tls_validation_flags=0,
+    )  # fmt: skip
+    video = f"{camera} ! application/x-rtp, media=video"
     found = []
-    if {"parsebin", "nvv4l2decoder", "nvvidconv"} <= known.keys():
-        pixels, turned = _from_nvmm(source, known, source.size)
-        text = f"{origin} ! parsebin ! {_hardware_decoder(known)} ! {pixels} ! {sink}"
-        found.append(Opening("gstreamer", text, "GStreamer, nvv4l2decoder", turned))
-    if "decodebin" in known:
-        software = element("decodebin", known, force_sw_decoders="true")
-        found.append(Opening("gstreamer", f"{origin} ! {software} ! {_TO_BGR} ! {sink}", "GStreamer, decodebin"))
-    return tuple(found)
+    for codec in ("264", "265"):
+        if {f"rtph{codec}depay", f"h{codec}parse", "nvv4l2decoder", "nvvidconv"} <= known.keys():
+            pixels, turned = _from_nvmm(source, known, source.size)
+            parser = f"rtph{codec}depay ! h{codec}parse ! {_hardware_decoder(known)}"
+            text = f"{video}, encoding-name=H{codec} ! {parser} ! {pixels} ! {_LIVE_SINK}"
+            found.append(Opening("gstreamer", text, f"GStreamer, nvv4l2decoder for H.{codec}", turned))
+    return (*found, *_in_software(video, _LIVE_SINK, known))
+
+
+def _film(source: Source, known: Known) -> tuple[Opening, ...]:
+    """By whatever decoder GStreamer ranks first, a Jetson's where it has one; then in software."""
+    film = f"filesrc location={quoted(source.target)}"
+    software = _in_software(film, _FILM_SINK, known)
+    if not {"decodebin", "nvv4l2decoder", "nvvidconv"} <= known.keys():
+        return software
+    pixels, turned = _from_nvmm(source, known, source.size)
+    return (Opening("gstreamer", f"{film} ! decodebin ! {pixels} ! {_FILM_SINK}", "GStreamer", turned), *software)
+
+
+def _in_software(origin: str, sink: str, known: Known) -> tuple[Opening, ...]:
+    if "decodebin" not in known:
+        return ()
+    decoder = element("decodebin", known, force_sw_decoders="true")
+    return (Opening("gstreamer", f"{origin} ! {decoder} ! {_TO_BGR} ! {sink}", "GStreamer, decodebin"),)
 
 
 def _hardware_decoder(known: Known, **wished: str) -> str:

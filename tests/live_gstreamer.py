@@ -13,21 +13,23 @@ PYTHON = "/usr/bin/python3"
 PROGRAM = (PYTHON, "-m", "edge.camera_process")
 OPENCV_PACKAGES = "python3-opencv gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-libav"
 SERVER_PACKAGES = (
-    "python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly"
+    "python3-gi gir1.2-gst-rtsp-server-1.0 glib-networking gstreamer1.0-plugins-base gstreamer1.0-plugins-good "
+    "gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly"
 )
 HAS_OPENCV = """
 import cv2
 from edge.gstreamer_elements import known_elements
 assert cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER)
-names = ["appsink", "avdec_h264", "decodebin", "jpegdec", "jpegenc", "rtspsrc", "videoconvert", "videotestsrc"]
-assert known_elements(names).keys() == set(names)
+names = "appsink avdec_h264 decodebin h264parse h265parse jpegdec jpegenc rtspsrc videoconvert videoflip videotestsrc"
+assert known_elements(names.split()).keys() == set(names.split())
 """
 HAS_SERVER = """
 import gi
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import Gst, GstRtspServer
+from gi.repository import Gio, Gst, GstRtspServer
 Gst.init(None)
+assert Gio.TlsBackend.get_default().supports_tls()
 names = ["x264enc", "x265enc", "rtph264pay", "videotestsrc"]
 assert all(map(Gst.ElementFactory.find, names))
 """

@@ -23,12 +23,20 @@ SECONDS = 0.02  # between two frames
 JETSON: Known = {
     "nvarguscamerasrc": frozenset(),
     "nvvidconv": frozenset({"flip-method"}),
+    "nvv4l2decoder": frozenset(),
+    "h264parse": frozenset(),
+    "h265parse": frozenset(),
+    "rtph264depay": frozenset(),
+    "rtph265depay": frozenset(),
+    "rtspsrc": frozenset({"protocols"}),
     "v4l2src": frozenset(),
     "jpegdec": frozenset(),
     "videoconvert": frozenset(),
 }
 STAND_INS = (
     ("nvarguscamerasrc sensor-id=0", "videotestsrc is-live=true pattern=smpte"),
+    ("h264parse ! nvv4l2decoder", "h264parse ! avdec_h264"),
+    ("h265parse ! nvv4l2decoder", "h265parse ! avdec_h265"),
     ("nvvidconv flip-method=3", "videoconvert ! videoflip video-direction=90r"),
     ("nvvidconv flip-method=0", "videoconvert"),
     ("(memory:NVMM)", ""),

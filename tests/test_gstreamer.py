@@ -10,8 +10,11 @@ from edge.sources import Source, parse
 PC: Known = {
     "decodebin": frozenset({"force-sw-decoders"}),
     "filesrc": frozenset({"location"}),
+    "h264parse": frozenset(),
+    "h265parse": frozenset(),
     "jpegdec": frozenset(),
-    "parsebin": frozenset(),
+    "rtph264depay": frozenset(),
+    "rtph265depay": frozenset(),
     "rtspsrc": frozenset({"protocols", "latency", "tcp-timeout", "tls-validation-flags"}),
     "v4l2src": frozenset({"device"}),
     "videoconvert": frozenset(),
@@ -102,10 +105,21 @@ def texts(source: Source, known: Known | None) -> list[str]:
             parse("rtsp://u:p@cam/x", width=640, height=360, rotation=90),
             JETPACK_6,
             [
-                f"{RTSP} ! parsebin ! nvv4l2decoder enable-max-performance=true ! nvvidconv flip-method=3 "
-                f"! video/x-raw, format=BGRx, width=360, height=640 ! {BGR} ! {LIVE}",
+                f"{RTSP}, encoding-name=H264 ! rtph264depay ! h264parse ! nvv4l2decoder enable-max-performance=true "
+                f"! nvvidconv flip-method=3 ! video/x-raw, format=BGRx, width=360, height=640 ! {BGR} ! {LIVE}",
+                f"{RTSP}, encoding-name=H265 ! rtph265depay ! h265parse ! nvv4l2decoder enable-max-performance=true "
+                f"! nvvidconv flip-method=3 ! video/x-raw, format=BGRx, width=360, height=640 ! {BGR} ! {LIVE}",
                 f"{RTSP} ! decodebin force-sw-decoders=true ! {BGR} ! {LIVE}",
                 "rtsp://u:p@cam/x",
+            ],
+        ),
+        (
+            parse("/a.mp4", loop=True),
+            JETPACK_7,
+            [
+                f'filesrc location="/a.mp4" ! decodebin ! {NVIDIA_BGR} ! {FILM}',
+                f'filesrc location="/a.mp4" ! decodebin force-sw-decoders=true ! {BGR} ! {FILM}',
+                "/a.mp4",
             ],
         ),
         (
@@ -128,9 +142,9 @@ def test_the_ways_to_open_a_source(source: Source, known: Known | None, expected
 
 def test_what_hardware_turns_is_marked() -> None:
     source = parse("rtsp://cam/x", flip="vertical")
-    assert [opening.turned for opening in openings(source, JETPACK_6)] == [True, False, False]
+    assert [opening.turned for opening in openings(source, JETPACK_6)] == [True, True, False, False]
     old = {**JETPACK_6, "nvvidconv": frozenset[str]()}
-    assert [opening.turned for opening in openings(source, old)] == [False, False, False]
+    assert [opening.turned for opening in openings(source, old)] == [False, False, False, False]
     assert "flip-method" not in texts(source, old)[0]
 
 

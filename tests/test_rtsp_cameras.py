@@ -63,6 +63,23 @@ def test_h265_with_a_basic_login(way: str) -> None:
         assert first_frame(camera).image.shape == (240, 320, 3)
 
 
+@pytest.mark.parametrize("codec", ["264", "265"])
+def test_a_jetsons_pipeline_finds_the_codec(codec: str, caplog: pytest.LogCaptureFixture) -> None:
+    """With FFmpeg's decoders in the place of `nvv4l2decoder`."""
+    require_opencv()
+    caplog.set_level(logging.INFO, "edge.capture")
+    program = (live_gstreamer.PYTHON, str(live_gstreamer.ROOT / "tests/made_up_camera.py"), "stand_in")
+    port = free_port()
+    source = parse(f"rtsp://viewer:secret@127.0.0.1:{port}/live", rotation=90)
+    with (
+        rtsp_server(port, f"h{codec}", "viewer:secret"),
+        LiveCamera("door", source, QUICK, always(0.5), program) as camera,
+    ):
+        assert first_frame(camera).image.shape == (320, 240, 3)
+    assert [message.split(": ")[1] for message in caplog.messages] == ["online"]
+    assert f"through GStreamer, nvv4l2decoder for H.{codec}" in caplog.text
+
+
 def test_a_password_is_nowhere_to_be_read(
     way: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
