@@ -9,7 +9,7 @@ from fake_gpu import FakeGpu
 from tiny_videos import LABELS, write_data_set
 from untrained_model import write_untrained_checkpoint
 
-from convert import export
+from convert import check, export
 from convert.__main__ import main
 from edge import engine, engine_record, tensorrt_engine
 from edge.manifest import Manifest
@@ -20,8 +20,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
-def no_tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
+def circumstances(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No TensorRT, whatever runs the tests; and times that nobody looks at are taken of a few calls."""
     monkeypatch.setitem(sys.modules, "tensorrt", None)
+    monkeypatch.setattr(check, "ROUNDS", 2)
 
 
 @pytest.fixture(scope="module")

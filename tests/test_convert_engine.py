@@ -20,7 +20,7 @@ from edge.cuda_runtime import Cuda, CudaError
 from edge.engine_build import EngineBuildError
 from edge.tensorrt_engine import TensorRtError
 
-OPTIONS = BuildOptions(max_batch=2)
+OPTIONS = BuildOptions(max_batch=2)  # so the table of latencies has two rows
 IMAGES = (np.zeros((1, 6, SIDE, SIDE), np.float32),)
 
 

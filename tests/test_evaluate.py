@@ -12,6 +12,7 @@ import cv2
 import fake_device
 import numpy as np
 import pytest
+from full_disk import full_disk
 from numpy.typing import NDArray
 
 from edge import engine_build
@@ -293,6 +294,21 @@ def test_folders_that_cannot_be_made_are_found_before_the_work(
     model = write_model(tmp_path / "tiny.onnx")
     assert "choose another folder" in complaint(capsys, model, "--data", data, "--plots", model)
     assert "--json" in complaint(capsys, model, "--data", data, "--json", tmp_path)
+
+
+def test_a_disk_that_fills_while_the_scores_are_written(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are on the screen at least, and no half file is left."""
+    model, out = write_model(tmp_path / "tiny.onnx"), tmp_path / "scores.json"
+    out.write_text("the old ones")
+    with full_disk(100):
+        assert main([str(model), "--data", str(data), "--jobs", "1", "--json", str(out)]) == 1
+    told = capsys.readouterr()
+    assert "Surfing" in told.out
+    assert "scores.json: cannot be written (File too large); free space on the disk or choose another" in told.err
+    assert out.read_text() == "the old ones"
+    assert not list(tmp_path.glob("*.partial"))
 
 
 @pytest.mark.parametrize("wrong", [["--limit", "0"], ["--threshold", "2"], ["--rule", "coco"], ["--jobs", "many"]])

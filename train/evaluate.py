@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 from tqdm import tqdm
 
 import edge
+from edge import engine_files
 from edge.engine import EngineError
 from edge.inference import Engine
 from edge.video_file import CaptureError
@@ -211,9 +212,11 @@ def _write(scores: Report, circumstances: dict[str, Any], options: argparse.Name
 
 def _write_json(content: dict[str, Any], path: Path) -> None:
     try:
-        path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        engine_files.replace_file(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
     except OSError as error:
-        raise EvaluationError(f"{path}: cannot be written ({error.strerror}); choose another --json") from error
+        raise EvaluationError(
+            f"{path}: cannot be written ({error.strerror}); free space on the disk or choose another --json"
+        ) from error
 
 
 def _parser() -> argparse.ArgumentParser:
