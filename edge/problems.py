@@ -95,15 +95,15 @@ def _schema_at(schema: type[BaseModel], location: Location) -> type[BaseModel] |
     for part in location:
         field = current.model_fields.get(str(part)) if current else None
         if field is not None:
-            current = _table_in(field.annotation)
+            current = table_in(field.annotation)
     return current
 
 
-def _table_in(annotation: Any) -> type[BaseModel] | None:
+def table_in(annotation: Any) -> type[BaseModel] | None:
     """The one table schema inside a type such as `Tls | None` or `dict[str, Camera]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    found = (_table_in(part) for part in getattr(annotation, "__args__", ()))
+    found = (table_in(part) for part in getattr(annotation, "__args__", ()))
     return next((table for table in found if table is not None), None)
 
 

@@ -1,0 +1,77 @@
+"""Writes changes into `config.toml`: checked as the whole file is, at once or not at all. Shell."""
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from edge.config import ConfigError, load
+from edge.config_edit import EditError, edited
+from edge.schema import Config
+
+
+def store(
+    path: Path, changes: Mapping[str, object], check: Callable[[Config], Sequence[str]] = lambda _: ()
+) -> tuple[str, ...]:
+    """Change the file; the problems that kept it as it was, none where it was changed.
+
+    `changes`: as `config_edit.edited` takes them. `check`: what the schema cannot know, as whether the model has the
+    actions that are named; sentences. Comments, mode, owner and a link to the file stay.
+    """
+    path = Path(os.path.realpath(path))
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            text = edited(file.read(), changes)
+        return _replace(path, text, check)
+    except EditError as error:
+        return error.problems
+    except UnicodeDecodeError:
+        return (f"{path} is not UTF-8 text: save it as UTF-8",)
+    except OSError as error:
+        return (
+            f"{path} cannot be written ({error.strerror}): let this program's user write its folder (in the unit: "
+            f"ReadWritePaths={path.parent}), or edit the file by hand",
+        )
+
+
+def _replace(path: Path, text: str, check: Callable[[Config], Sequence[str]]) -> tuple[str, ...]:
+    """Put a file with this text in the place of the old one, if it is a configuration."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    draft = Path(name)
+    try:
+        with open(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(handle)
+            _adopt(handle, path)
+        problems = _problems(draft, check)
+        if not problems:
+            draft.replace(path)
+            _sync(path.parent)
+        return problems
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _problems(draft: Path, check: Callable[[Config], Sequence[str]]) -> tuple[str, ...]:
+    try:
+        return tuple(check(load(draft)))
+    except ConfigError as error:
+        return error.problems
+
+
+def _adopt(handle: int, path: Path) -> None:
+    """Mode and owner of the old file. PermissionError where that owner cannot be given."""
+    old = path.stat()
+    os.fchmod(handle, old.st_mode & 0o7777)
+    if (os.fstat(handle).st_uid, os.fstat(handle).st_gid) != (old.st_uid, old.st_gid):
+        os.fchown(handle, old.st_uid, old.st_gid)
+
+
+def _sync(folder: Path) -> None:
+    """The new name outlives a power failure."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
