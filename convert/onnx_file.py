@@ -53,7 +53,7 @@ def write(model: onnx.ModelProto, manifest: Manifest, output: Path) -> None:
 
 def check_apart(source: Path, output: Path) -> None:
     """Before the work: OnnxFileError where the file would take the place of what it is made from."""
-    if output.exists() and output.samefile(source):
+    if output.exists() and source.exists() and output.samefile(source):
         raise OnnxFileError(f"{output}: is what it would be made from; choose another -o")
 
 

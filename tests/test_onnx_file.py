@@ -44,6 +44,15 @@ def test_a_disk_that_fills(limit: int, tiny: Path, tmp_path: Path) -> None:
     assert list(target.parent.iterdir()) == [target]
 
 
+def test_a_file_and_what_it_is_made_from(tiny: Path, tmp_path: Path) -> None:
+    os.symlink(tiny, tmp_path / "link")
+    for output in (tiny, tmp_path / "link"):
+        with pytest.raises(OnnxFileError, match="is what it would be made from; choose another -o"):
+            onnx_file.check_apart(tiny, output)
+    onnx_file.check_apart(tiny, tmp_path / "new.onnx")
+    onnx_file.check_apart(tmp_path / "missing.onnx", tiny)  # which whoever reads it will tell
+
+
 def test_a_candidate_goes_unless_it_was_accepted(tmp_path: Path) -> None:
     target = tmp_path / "x.onnx"
     with onnx_file.candidate(target) as path:
