@@ -15,8 +15,11 @@ from edge.sources import Polygon, Source, to_json
 
 PROGRAM = (sys.executable, "-m", "edge.camera_process")
 
-# What makes libraries write what they open, password and all, to stderr or to a file.
-_CHATTER = ("GST_", "OPENCV_LOG", "OPENCV_FFMPEG_DEBUG", "OPENCV_FFMPEG_LOGLEVEL", "OPENCV_VIDEOIO_DEBUG", "G_MESSAGES")
+# What makes libraries write what they open, password and all, to stderr or to a file: names begin so.
+_CHATTER = (
+    "GST_DEBUG", "GST_TRACERS", "G_MESSAGES_DEBUG",
+    "OPENCV_FFMPEG_DEBUG", "OPENCV_FFMPEG_LOGLEVEL", "OPENCV_LOG_LEVEL", "OPENCV_VIDEOIO_DEBUG",
+)  # fmt: skip
 
 
 class CameraLink:
