@@ -5,10 +5,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import fake_device
 import pytest
+from fake_gpu import FakeGpu, fake_gpu
 from fake_tensorrt import fake
 from tiny_model import MANIFEST, write_tiny_model
 
+from convert.__main__ import main
 from convert.build import JETPACKS, build, dry_run, tensorrt_of
 from edge import manifest as manifests
 from edge.build_plan import BuildOptions, known_members, parse_version, plan_build
@@ -133,6 +136,40 @@ def test_the_command_refuses_in_one_sentence(arguments: list[str], said: str) ->
     assert refused.returncode == 1
     assert refused.stderr.startswith(f"korsal-convert: {said}")
     assert refused.stderr.count("\n") == 1
+
+
+def test_the_command_without_tensorrt(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    assert main(["build", str(tiny)]) == 1
+    assert "Python bindings cannot be loaded" in capsys.readouterr().err
+    assert list(tiny.parent.iterdir()) == [tiny]
+
+
+NO_MEMORY = {"Builder.build_serialized_network": "Requested GPU memory could not be allocated"}
+
+
+@pytest.mark.parametrize(
+    ("gpu", "said"),
+    [
+        (fake_gpu("10.3", failing={"Builder": "CUDA initialization failure"}), "see that the NVIDIA driver is loaded"),
+        (fake_gpu("10.3", failing=NO_MEMORY), "could not be allocated); end other programs that use the GPU"),
+    ],
+)
+def test_the_command_on_a_device_that_is_not_fit(
+    gpu: FakeGpu, said: str, tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_device.use(gpu, monkeypatch)
+    target = tiny.with_suffix(".engine")
+    target.write_bytes(b"the old one")
+    assert main(["build", str(tiny)]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"korsal-convert: {tiny}: TensorRT 10.3.0 ")
+    assert said in told
+    assert told.count("\n") == 1
+    assert target.read_bytes() == b"the old one"
+    assert sorted(tiny.parent.iterdir()) == [target, tiny]
 
 
 def test_the_command_needs_neither_torch_nor_onnx(tiny: Path) -> None:
