@@ -1,4 +1,7 @@
-"""install.sh, with stand-ins for Python, apt and sudo on the PATH: what it does, and what it says when it cannot."""
+"""install.sh, with stand-ins for Python, apt and sudo on the PATH: what it does, and what it says when it cannot.
+
+The service is laid below DESTDIR here; on a machine with systemd: test_installation_nspawn.py.
+"""
 
 import os
 import shutil
@@ -18,12 +21,15 @@ case "$*" in
     *platform*) echo 3.11.0 ;;
     *'"%d.%d"'*) echo 3.11 ;;
     "-m venv --clear "*)
-        mkdir -p "$4/bin"
-        cp "$0" "$4/bin/python"
-        printf '#!/bin/bash\\necho "korsal-edge $*" >> "$LOG"\\n' > "$4/bin/korsal-edge"
-        chmod +x "$4/bin/korsal-edge"
-        echo "$4" > "$4/bin/activate"
-        echo venv >> "$LOG" ;;
+        made=${@: -1}
+        mkdir -p "$made/bin"
+        cp "$0" "$made/bin/python"
+        printf '#!/bin/bash\\necho "korsal-edge $*" >> "$LOG"\\n' > "$made/bin/korsal-edge"
+        chmod +x "$made/bin/korsal-edge"
+        echo "$made" > "$made/bin/activate"
+        echo "venv${4:+ $4}" | grep -o "^venv\\( --[a-z-]*\\)\\?" >> "$LOG" ;;
+    *videoio_registry*) echo 4.8.0 1 0 ;;
+    "-VV" | "- "*) ;;
     *) echo "$*" >> "$LOG" ;;
 esac
 """
@@ -31,9 +37,23 @@ LOGS = '#!/bin/bash\necho "$(basename "$0") $*" >> "$LOG"\n'
 FAILS = '#!/bin/bash\necho "stand-in: no" >&2\nexit 1\n'
 
 
+PROGRAMS = (
+    *("awk", "bash", "basename", "cat", "chmod", "cmp", "cp", "cut", "df", "dirname", "env", "find", "grep", "id"),
+    *("install", "ln", "mkdir", "mktemp", "mv", "readlink", "rm", "rmdir", "sed", "sha256sum", "sort", "tail", "touch"),
+    *("uname", "wc", "xargs"),
+)
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
 def program(path: Path, text: str) -> None:
-    """An executable file."""
+    """An executable file, in the place of what is there: a link would lead to the machine's own program."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
     path.write_text(text)
     path.chmod(0o755)
 
@@ -43,19 +63,26 @@ def checkout(tmp_path: Path) -> Path:
     """The least of a checkout that the installer reads, with stand-ins for what it starts; its path holds a space."""
     root = tmp_path / "my checkout"
     (root / "edge").mkdir(parents=True)
-    for name in ("install.sh", "pyproject.toml", "edge/__init__.py"):
+    for name in ("install.sh", "pyproject.toml", "edge/__init__.py", "config.toml"):
         shutil.copy(ROOT / name, root / name)
+    shutil.copytree(ROOT / "scripts/install", root / "scripts/install")
+    shutil.copytree(ROOT / "systemd", root / "systemd")
+    for name in ("train", "convert", "models", "demo", "docs"):
+        (root / name).mkdir()
+    (root / "docs/event.schema.json").write_text("{}")
     program(root / "scripts" / "check", LOGS)
     program(root / "scripts" / "test", LOGS)
-    for name in ("bash", "basename", "cat", "chmod", "cp", "dirname", "env", "grep", "id", "mkdir", "readlink"):
-        (root / "bin").mkdir(exist_ok=True)
+    (root / "bin").mkdir()
+    for name in PROGRAMS:
         (root / "bin" / name).symlink_to(str(shutil.which(name)))
-    for name in ("sha256sum", "uname"):
-        (root / "bin" / name).symlink_to(str(shutil.which(name)))
+    replace(root / "scripts/install/preflight.sh", "/usr/bin/python3", '"$ROOT/bin/python3"')  # not the machine's own
+    replace(root / "scripts/install/preflight.sh", "/usr/local/bin/python3", "")
+    replace(root / "install.sh", "L4T=/etc/nv_tegra_release", "L4T=$ROOT/nv_tegra_release")
     for name in ("python3", "python3.10", "python3.11", "python3.12", "python3.13"):
         program(root / "bin" / name, FAILS)
     program(root / "bin" / "python3", PYTHON)
-    program(root / "bin" / "mosquitto", LOGS)
+    for name in ("mosquitto", "debootstrap", "systemd-nspawn", "systemctl", "useradd"):
+        program(root / "bin" / name, LOGS)
     program(root / "bin" / "sudo", FAILS)
     program(root / "bin" / "apt-get", FAILS)
     return root
@@ -87,7 +114,6 @@ def test_help_and_wrong_options(checkout: Path) -> None:
     status, said = install(checkout, "--help")
     assert status == 0
     assert "--demo [SOURCE]" in said
-    assert install(checkout) == (2, said)
     status, said = install(checkout, "--dmeo")
     assert status == 1
     assert "unknown option --dmeo" in said
@@ -146,8 +172,7 @@ def test_a_demo_that_fails_fails(checkout: Path) -> None:
 
 def test_an_old_python_is_refused_with_the_cure(checkout: Path) -> None:
     program(checkout / "bin" / "python3", FAILS)
-    script = checkout / "install.sh"
-    script.write_text(script.read_text().replace(" /usr/bin/python3;", ";"))  # the machine's own would do
+    replace(checkout / "scripts/install/checkout.sh", "python3.10 /usr/bin/python3", "python3.10")  # the machine's own
     status, said = install(checkout, "--demo")
     assert status == 1
     assert "no Python between 3.10 and 3.13 found" in said
@@ -174,10 +199,13 @@ def test_no_network_is_told_with_the_cure(checkout: Path) -> None:
     assert "HTTPS_PROXY" in said
 
 
-def test_a_missing_broker_is_named_and_the_tests_run(checkout: Path) -> None:
+def no_mosquitto(checkout: Path) -> None:
     (checkout / "bin" / "mosquitto").unlink()
-    script = checkout / "install.sh"
-    script.write_text(script.read_text().replace("PATH=$PATH:/usr/sbin ", ""))  # the machine's own would do
+    replace(checkout / "scripts/install/checkout.sh", "PATH=$PATH:/usr/sbin ", "")  # the machine's own would do
+
+
+def test_a_missing_broker_is_named_and_the_tests_run(checkout: Path) -> None:
+    no_mosquitto(checkout)
     status, said = install(checkout, "--test")
     assert status == 0
     assert "sudo apt-get install mosquitto" in said
@@ -185,9 +213,7 @@ def test_a_missing_broker_is_named_and_the_tests_run(checkout: Path) -> None:
 
 
 def test_apt_is_asked_without_prompts(checkout: Path) -> None:
-    (checkout / "bin" / "mosquitto").unlink()
-    script = checkout / "install.sh"
-    script.write_text(script.read_text().replace("PATH=$PATH:/usr/sbin ", ""))
+    no_mosquitto(checkout)
     program(checkout / "bin" / "sudo", '#!/bin/bash\n[[ $1 == -n ]] && "${@:2}"\n')
     program(checkout / "bin" / "apt-get", '#!/bin/bash\necho "$DEBIAN_FRONTEND apt-get $*" >> "$LOG"\n')
     assert install(checkout, "--test")[0] == 0
@@ -206,3 +232,227 @@ def test_a_checkout_of_somebody_else_is_refused(checkout: Path) -> None:
         checkout.chmod(0o755)
     assert status == 1
     assert "is not writable" in said
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """Where the service is laid."""
+    return tmp_path / "target"
+
+
+def lay(checkout: Path, target: Path, *arguments: str) -> tuple[int, str]:
+    """Install the service below a folder."""
+    return install(checkout, *arguments, more={"DESTDIR": str(target)})
+
+
+def laid(target: Path) -> set[str]:
+    """All files and links there."""
+    return {str(path.relative_to(target)) for path in target.rglob("*") if path.is_symlink() or not path.is_dir()}
+
+
+def release(target: Path) -> Path:
+    return target / "opt/korsal-edge" / (target / "opt/korsal-edge/current").readlink()
+
+
+def test_the_service_is_laid_below_destdir(checkout: Path, target: Path) -> None:
+    status, said = lay(checkout, target)
+    assert status == 0, said
+    made, pip, *rest = calls(checkout)
+    assert made == "venv"
+    assert pip.endswith("pip install --no-input --disable-pip-version-check --quiet .[cpu]")
+    assert not [call for call in rest if call.startswith(("systemctl", "useradd", "pip"))]
+    unit = "etc/systemd/system/korsal-edge.service"
+    assert (target / unit).read_text() == (ROOT / unit.replace("etc/systemd/system", "systemd")).read_text()
+    config = target / "etc/korsal-edge/config.toml"
+    assert config.read_text() == (ROOT / "config.toml").read_text()
+    assert config.stat().st_mode & 0o777 == 0o640  # it may hold the cameras' passwords
+    assert os.readlink(target / "usr/local/bin/korsal-edge") == "/opt/korsal-edge/current/bin/korsal-edge"
+    command = (release(target) / "bin/korsal-edge").read_text().splitlines()[0]
+    assert command == f"#!/opt/korsal-edge/releases/{release(target).name}/bin/python"
+
+
+def test_the_second_time_changes_nothing(checkout: Path, target: Path) -> None:
+    lay(checkout, target)
+    before, first = laid(target), calls(checkout)
+    status, said = lay(checkout, target)
+    assert status == 0, said
+    assert "there already" in said
+    assert laid(target) == before
+    assert [call for call in calls(checkout)[len(first) :] if "pip" in call or "venv" in call] == []
+
+
+def test_a_dry_run_says_all_and_changes_nothing(checkout: Path, target: Path) -> None:
+    status, said = lay(checkout, target, "--dry-run")
+    assert status == 0, said
+    assert not target.exists()
+    assert calls(checkout) == []
+    for step in (
+        "-m venv --clear",
+        "pip install",
+        "config.toml",
+        "korsal-edge.service",
+        "current",
+        "Nothing was changed",
+    ):
+        assert step in said
+
+
+def test_an_upgrade_keeps_one_release_to_go_back_to(checkout: Path, target: Path) -> None:
+    releases = []
+    for version in ("1.0", "1.1", "1.2"):
+        (checkout / "edge/__init__.py").write_text(f'__version__ = "{version}"\n')
+        assert lay(checkout, target)[0] == 0
+        releases.append(release(target).name)
+    assert [name.partition("-")[0] for name in releases] == ["1.0", "1.1", "1.2"]
+    assert sorted(path.name for path in (target / "opt/korsal-edge/releases").iterdir()) == releases[1:]
+
+
+def test_what_fails_half_way_leaves_nothing(checkout: Path, target: Path) -> None:
+    text = PYTHON.replace("    *platform*)", '    *"pip install"*) exit 1 ;;\n    *platform*)')
+    program(checkout / "bin" / "python3", text)
+    status, said = lay(checkout, target)
+    assert status == 1
+    assert "pip could not install the packages" in said
+    assert not target.exists()
+
+
+def test_an_upgrade_that_fails_leaves_what_was(checkout: Path, target: Path) -> None:
+    lay(checkout, target)
+    before, current = laid(target), release(target)
+    (checkout / "edge/__init__.py").write_text('__version__ = "9.9"\n')
+    (checkout / "systemd/korsal-edge.service").write_text("[Unit]\n")
+    refused = PYTHON.replace("    *platform*)", '    "- "*) echo "cameras: missing" >&2; exit 1 ;;\n    *platform*)')
+    program(checkout / "bin" / "python3", refused.replace('    "-VV" | "- "*) ;;\n', '    "-VV") ;;\n'))
+    status, said = lay(checkout, target)
+    assert status == 1
+    assert "cameras: missing" in said
+    assert "config.toml does not fit this version" in said
+    assert "Taking back what was done" in said
+    assert laid(target) == before
+    assert release(target) == current
+    assert (target / "etc/systemd/system/korsal-edge.service").read_text() != "[Unit]\n"
+
+
+def test_a_configuration_as_it_came_is_renewed(checkout: Path, target: Path) -> None:
+    lay(checkout, target)
+    (checkout / "config.toml").write_text("# new\n")
+    assert lay(checkout, target)[0] == 0
+    assert (target / "etc/korsal-edge/config.toml").read_text() == "# new\n"
+    assert not (target / "etc/korsal-edge/config.toml.new").exists()
+
+
+def test_a_configuration_of_ones_own_is_kept(checkout: Path, target: Path) -> None:
+    lay(checkout, target)
+    own, new = (target / "etc/korsal-edge" / name for name in ("config.toml", "config.toml.new"))
+    own.write_text("# mine\n")
+    assert "config.toml (kept)" in lay(checkout, target)[1]
+    assert not new.exists()  # ours has not changed
+    (checkout / "config.toml").write_text("# new\n")
+    status, said = lay(checkout, target)
+    assert status == 0
+    assert "config.toml is yours and was kept" in said
+    assert (own.read_text(), new.read_text()) == ("# mine\n", "# new\n")
+
+
+def test_uninstalling(checkout: Path, target: Path) -> None:
+    lay(checkout, target)
+    (target / "var/lib/korsal-edge").mkdir(parents=True)
+    (target / "var/lib/korsal-edge/outbox").write_text("")
+    assert lay(checkout, target, "--uninstall")[0] == 0
+    assert laid(target) == {"etc/korsal-edge/config.toml", "var/lib/korsal-edge/outbox"}
+    assert lay(checkout, target, "--uninstall", "--purge")[0] == 0
+    assert laid(target) == set()
+    assert lay(checkout, target, "--uninstall", "--purge")[0] == 0  # nothing there: nothing to do
+
+
+ORIN = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64\n"
+
+
+def on_a_jetson(checkout: Path, release: str = ORIN) -> None:
+    (checkout / "nv_tegra_release").write_text(release)
+
+
+def test_on_a_jetson_opencv_and_tensorrt_are_those_of_jetpack(checkout: Path, target: Path) -> None:
+    on_a_jetson(checkout)
+    status, said = lay(checkout, target)
+    assert status == 0, said
+    assert "Jetson Linux 36.4.3 (JetPack 6)" in said
+    assert "OpenCV: 4.8.0, GStreamer: yes, CUDA: no" in said
+    assert "venv --system-site-packages" in calls(checkout)
+    (pip,) = (call for call in calls(checkout) if "pip install" in call)
+    assert pip.endswith(".[jetson]")
+    assert " -c " in pip  # the file that forbids every OpenCV
+
+
+def test_an_opencv_of_pip_over_that_of_jetpack_is_refused(checkout: Path, target: Path) -> None:
+    on_a_jetson(checkout)
+    text = PYTHON.replace("    *platform*)", "    *cv2.__file__*) exit 1 ;;\n    *platform*)")
+    program(checkout / "bin" / "python3", text)
+    status, said = lay(checkout, target)
+    assert status == 1
+    assert "pip has put an OpenCV over JetPack's" in said
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "status", "words"),
+    [
+        ("tensorrt", 0, "Cure: sudo apt-get install python3-libnvinfer"),
+        ("cv2", 1, "Cure: sudo apt-get install libopencv-python (of JetPack), or python3-opencv"),
+    ],
+)
+def test_a_jetson_that_lacks_something(checkout: Path, target: Path, module: str, status: int, words: str) -> None:
+    on_a_jetson(checkout)
+    text = PYTHON.replace("    *platform*)", f'    "-c import {module}") exit 1 ;;\n    *platform*)')
+    program(checkout / "bin" / "python3", text)
+    done, said = lay(checkout, target)
+    assert done == status, said
+    assert words in said
+
+
+@pytest.mark.parametrize(
+    ("release", "words"),
+    [
+        ("# R35 (release), REVISION: 4.1, GCID: 33958178\n", "Cure: flash JetPack 6 or 7"),
+        ("what?\n", "names no release of Jetson Linux"),
+    ],
+)
+def test_jetsons_that_are_refused(checkout: Path, target: Path, release: str, words: str) -> None:
+    on_a_jetson(checkout, release)
+    status, said = lay(checkout, target)
+    assert status == 1
+    assert words in said
+    assert not target.exists()
+
+
+def test_machines_that_are_refused(checkout: Path, target: Path) -> None:
+    replace(checkout / "install.sh", "NEEDED_MIB=1500", "NEEDED_MIB=1500000000")
+    assert "1500000000 are needed" in lay(checkout, target)[1]
+    program(checkout / "bin" / "uname", "#!/bin/bash\n[[ $1 == -m ]] && echo riscv64 || echo Linux\n")
+    assert "no packages are made for riscv64" in lay(checkout, target)[1]
+    program(checkout / "bin" / "id", "#!/bin/bash\necho 1000\n")
+    assert "Cure: sudo ./install.sh" in install(checkout)[1]
+    (checkout / "bin" / "systemctl").unlink()
+    assert "there is no systemd here" in install(checkout, "--dry-run")[1]
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--offline"], "--offline names no folder"),
+        (["--offline", "/nowhere"], "/nowhere is no folder"),
+        (["--purge"], "--purge goes with --uninstall"),
+        (["--wheels"], "--wheels names no folder"),
+    ],
+)
+def test_options_that_do_not_fit(checkout: Path, target: Path, arguments: list[str], words: str) -> None:
+    status, said = lay(checkout, target, *arguments)
+    assert status == 1
+    assert words in said
+
+
+def test_offline_nothing_is_fetched(checkout: Path, target: Path) -> None:
+    (checkout / "wheels").mkdir()
+    assert lay(checkout, target, "--offline", str(checkout / "wheels"))[0] == 0
+    assert f"--no-index --find-links {checkout}/wheels .[cpu]" in calls(checkout)[1]

@@ -1,0 +1,287 @@
+# The service: installing, upgrading and uninstalling it. Sourced by install.sh.
+#
+# Every change says how it is taken back (`undo_by`), and is taken back where a later one fails.
+# shellcheck shell=bash
+
+undo_by() { # a command that takes back what comes next; the last is run first
+    ((DRY_RUN)) || UNDO+=("$(printf '%q ' "$@")")
+}
+
+end() { # on the way out
+    local index
+    for ((index = ${#UNDO[@]} - 1; index >= 0; index--)); do
+        ((index < ${#UNDO[@]} - 1)) || say "Taking back what was done" >&2
+        eval "${UNDO[index]}" || true
+    done
+    [[ -z $SCRATCH ]] || rm -rf "$SCRATCH"
+}
+
+keep() { # path: remember what is there now
+    CHANGED=1
+    undo_by rm -rf "$1"
+    [[ -e $1 || -L $1 ]] || return 0
+    local kept=$SCRATCH/${#UNDO[@]}
+    act cp -a "$1" "$kept"
+    ((DRY_RUN)) || UNDO[-1]=$(printf 'rm -rf %q && cp -a %q %q' "$1" "$kept" "$1")
+}
+
+make_folder() { # path and the missing ones above it, mode of the last
+    local path=$1
+    [[ ! -d $path && " ${MADE[*]} " != *" $path "* ]] || return 0
+    make_folder "$(dirname "$path")" 755
+    MADE+=("$path")
+    undo_by rmdir "$path"
+    act mkdir -m "$2" "$path"
+}
+
+put() { # source, target, mode
+    ! cmp -s "$1" "$2" || return 0
+    say "File: $2"
+    make_folder "$(dirname "$2")" 755
+    keep "$2"
+    act install -m "$3" "$1" "$2"
+}
+
+point() { # link, where it points
+    [[ $(readlink "$1") != "$2" ]] || return 0
+    say "Link: $1 -> $2"
+    make_folder "$(dirname "$1")" 755
+    keep "$1"
+    act ln -sfn "$2" "$1.new"
+    act mv -T "$1.new" "$1" # at once, never a moment without
+}
+
+name_release() { # sets RELEASE: the version, and a hash of all that goes into it
+    local version hash
+    version=$(sed -nE 's/^__version__ = "(.*)"/\1/p' "$ROOT/edge/__init__.py")
+    hash=$(cd "$ROOT" && {
+        find edge train convert models demo docs/event.schema.json config.toml pyproject.toml \
+            -name __pycache__ -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+        echo "$EXTRA"
+        "$PYTHON" -VV
+    } | sha256sum | cut -c 1-12)
+    RELEASE=$version-$hash
+}
+
+build_release() { # an environment of its own beside those that are there
+    local folder=$DESTDIR$APP/releases/$RELEASE options=() pip
+    if [[ -f $folder/complete ]]; then
+        say "Release: $RELEASE (there already)"
+        return 0
+    fi
+    say "Release: $RELEASE in $folder; this takes minutes"
+    make_folder "$DESTDIR$APP/releases" 755
+    undo_by rm -rf "$folder"
+    ((!JETSON)) || options=(--system-site-packages)
+    act "$PYTHON" -m venv --clear "${options[@]}" "$folder" || fail "could not make $folder" "free disk space there"
+    pip=("$folder/bin/python" -m pip install --no-input --disable-pip-version-check --quiet "${PIP[@]}")
+    ((!JETSON)) || pip+=(-c "$(no_opencv)")
+    (cd "$ROOT" && act "${pip[@]}" ".[$EXTRA]") || pip_failed
+    ((DRY_RUN)) || finish_release "$folder"
+}
+
+no_opencv() { # a file that forbids pip every OpenCV
+    printf '%s<0\n' opencv-python opencv-python-headless opencv-contrib-python opencv-contrib-python-headless \
+        > "$SCRATCH/no-opencv.txt"
+    echo "$SCRATCH/no-opencv.txt"
+}
+
+finish_release() { # folder: check it, and only then call it complete
+    local python=$1/bin/python
+    if ((JETSON)); then
+        "$python" -c 'import cv2, sys; sys.exit(cv2.__file__.startswith(sys.prefix))' ||
+            fail "pip has put an OpenCV over JetPack's" "report this as a bug, with the versions above"
+    fi
+    tell_opencv "$python"
+    "$python" -m pip check --disable-pip-version-check --quiet > "$SCRATCH/check" 2>&1 || ((JETSON)) ||
+        fail "the packages do not fit together: $(< "$SCRATCH/check")" "run this again; report it if that does not help"
+    "$python" "$1/bin/korsal-edge" --version > /dev/null || fail "$1 does not start" "the message above tells why"
+    sed -i "1s|.*|#!$APP/releases/$RELEASE/bin/python|" "$1/bin/"korsal-* # without DESTDIR
+    cp "$ROOT/config.toml" "$1/config.toml"                               # as shipped, for the next upgrade
+    touch "$1/complete"
+}
+
+make_user() {
+    local group
+    [[ -z $DESTDIR ]] || return 0
+    if ! id korsal-edge > /dev/null 2>&1; then
+        say "User: korsal-edge"
+        undo_by userdel korsal-edge
+        act useradd --system --user-group --home-dir $STATE --no-create-home --shell /usr/sbin/nologin korsal-edge
+    fi
+    for group in video render jtop; do # cameras and the GPU; jetson-stats where its service is
+        if getent group $group > /dev/null && ! id -nG korsal-edge 2> /dev/null | grep -qw $group; then
+            act usermod --append --groups $group korsal-edge
+        fi
+    done
+}
+
+install_config() { # the user's own stays; ours lies beside it where it has changed since the last time
+    local file=$DESTDIR$CONFIGS/config.toml before=$DESTDIR$APP/current/config.toml
+    make_folder "$DESTDIR$CONFIGS" 750
+    [[ -n $DESTDIR ]] || act chown root:korsal-edge $CONFIGS
+    if [[ ! -e $file ]] || cmp -s "$file" "$before"; then # none, or as it came
+        put "$ROOT/config.toml" "$file" 640
+    elif cmp -s "$file" "$ROOT/config.toml" || cmp -s "$before" "$ROOT/config.toml"; then
+        say "File: $file (kept)"
+    else
+        put "$ROOT/config.toml" "$file.new" 640
+        warn "$file is yours and was kept; the one of this version lies beside it. Cure: compare with $file.new"
+    fi
+    [[ -n $DESTDIR ]] || act chown root:korsal-edge "$file" # it may hold the cameras' passwords
+}
+
+check_config() { # before the service meets it
+    local python=$DESTDIR$APP/releases/$RELEASE/bin/python file=$DESTDIR$CONFIGS/config.toml
+    ((!DRY_RUN)) || return 0
+    (cd / && "$python" - "$file") << 'PYTHON' || fail "$file does not fit this version" "mend what is named above, then run this again"
+import sys
+
+from edge.config import ConfigError, load
+
+try:
+    load(sys.argv[1])
+except ConfigError as error:
+    sys.exit(str(error))
+PYTHON
+}
+
+machine_dropin() { # what is true of this machine alone
+    local node
+    cat << 'TEXT'
+# Written by install.sh for this machine, anew each time. Settings of your own: systemctl edit korsal-edge
+[Unit]
+# A USB camera may come later: its class of devices must be known when the service starts.
+Wants=modprobe@videodev.service
+After=modprobe@videodev.service
+
+[Service]
+# No other devices than these: cameras and the GPU. Without this file: all that the user may open.
+DevicePolicy=closed
+DeviceAllow=char-video4linux rw
+DeviceAllow=char-media rw
+TEXT
+    awk '/^Block/ { exit } $2 ~ /^(drm|dma_heap|nvidia|nvhost|nvgpu|nvmap|tegra|host1x)/ { print "DeviceAllow=char-" $2 " rw" }' \
+        /proc/devices
+    shopt -s nullglob
+    for node in /dev/{nvidia,nvhost,nvmap,nvsci,tegra,host1x,capture-,v4l2-nv}* /dev/nvgpu/*/* /dev/dri/* /dev/dma_heap/*; do
+        [[ ! -c $node ]] || echo "DeviceAllow=$node rw"
+    done
+    shopt -u nullglob
+    if (($(systemctl --version | awk 'NR == 1 { print $2 }') >= 254)); then
+        printf 'RestartSteps=6\nRestartMaxDelaySec=1min\n' # older ones would warn of both
+    fi
+}
+
+install_units() { # the service's state
+    [[ $1 != active ]] || undo_by systemctl restart korsal-edge
+    undo_by systemctl_if_running daemon-reload
+    put "$ROOT/systemd/korsal-edge.service" "$DESTDIR$UNITS/korsal-edge.service" 644
+    if [[ -z $DESTDIR ]]; then
+        machine_dropin > "$SCRATCH/machine.conf"
+        put "$SCRATCH/machine.conf" $UNITS/korsal-edge.service.d/10-machine.conf 644
+    fi
+    point "$DESTDIR$APP/current" "releases/$RELEASE"
+    point "$DESTDIR$COMMAND" $APP/current/bin/korsal-edge
+}
+
+systemctl_if_running() { # nothing where systemd does not, as in a chroot
+    [[ -n $DESTDIR || ! -d /run/systemd/system ]] || act systemctl "$@"
+}
+
+service_state() { # active, activating (where it fails again and again), inactive, ...
+    [[ -n $DESTDIR || ! -d /run/systemd/system ]] || systemctl show --property ActiveState --value korsal-edge
+}
+
+activate() { # the service's state, the release before this one
+    [[ -z $DESTDIR ]] || return 0
+    systemctl_if_running daemon-reload
+    if [[ -z $2 ]]; then # afterwards it is the user's choice
+        say "Service: enabled"
+        undo_by systemctl disable --quiet korsal-edge
+        act systemctl enable --quiet korsal-edge
+    fi
+    if [[ $1 == activating ]]; then # it failed before: no reason to go back
+        act systemctl restart --no-block korsal-edge
+    elif [[ $1 == active ]] && ((CHANGED)); then
+        say "Service: restarted"
+        act systemctl restart korsal-edge || {
+            journalctl --no-pager -n 20 -u korsal-edge >&2 || true
+            fail "the service does not start in this version; its last words are above" "mend what they name, then run this again"
+        }
+    fi
+}
+
+forget_releases() { # all but this one and the one before
+    local folder before=$1
+    [[ $before != "releases/$RELEASE" ]] || return 0
+    for folder in "$DESTDIR$APP/releases/"*; do
+        [[ ! -d $folder || ${folder##*/} == "$RELEASE" || releases/${folder##*/} == "$before" ]] || act rm -rf "$folder"
+    done
+}
+
+install_service() { # arguments, to be repeated in a cure
+    local state before
+    SCRATCH=$(mktemp -d)
+    trap end EXIT
+    preflight "$@"
+    name_release
+    before=$(readlink "$DESTDIR$APP/current" || true)
+    state=$(service_state)
+    build_release
+    make_user
+    install_config
+    check_config
+    install_units "$state"
+    activate "$state" "$before"
+    UNDO=()
+    forget_releases "$before"
+    tell_installed "$state"
+}
+
+tell_installed() { # the service's state before
+    local warning
+    ((!DRY_RUN)) || { say "Nothing was changed (--dry-run)" && return 0; }
+    say "korsal-edge $RELEASE is installed"
+    for warning in "${WARNINGS[@]}"; do
+        say "Warning: $warning"
+    done
+    [[ $1 != activating ]] || say "It did not run before; does it now? systemctl status korsal-edge"
+    [[ -n $DESTDIR || $1 == active || $1 == activating ]] || cat << TEXT
+    Next: name your cameras and broker in $CONFIGS/config.toml, then
+        sudo korsal-edge doctor
+        sudo systemctl start korsal-edge
+TEXT
+}
+
+uninstall() { # purge?
+    check_rights --uninstall
+    if [[ -z $DESTDIR ]]; then
+        systemctl_if_running disable --now --quiet korsal-edge 2> /dev/null || true
+        act rm -f $UNITS/multi-user.target.wants/korsal-edge.service # where systemd does not run
+    fi
+    act rm -rf "$DESTDIR$UNITS/korsal-edge.service" "$DESTDIR$UNITS/korsal-edge.service.d/10-machine.conf" \
+        "$DESTDIR$COMMAND" "$DESTDIR$APP"
+    ((!$1)) || act rm -rf "$DESTDIR$UNITS/korsal-edge.service.d" "$DESTDIR$CONFIGS" "$DESTDIR$STATE"
+    [[ ! -d $DESTDIR$UNITS/korsal-edge.service.d ]] || act rmdir --ignore-fail-on-non-empty "$DESTDIR$UNITS/korsal-edge.service.d"
+    systemctl_if_running daemon-reload
+    if (($1)) && [[ -z $DESTDIR ]] && id korsal-edge > /dev/null 2>&1; then
+        act userdel korsal-edge
+    fi
+    (($1)) || say "Kept: $CONFIGS, $STATE and the user korsal-edge (--purge takes them too)"
+    say "korsal-edge is uninstalled"
+}
+
+fill_wheels() { # folder: what the service needs here, and what builds it
+    local builds
+    read_board
+    require_system_python
+    SCRATCH=$(mktemp -d)
+    trap end EXIT
+    builds=$(sed -nE 's/^requires = \["(.*)"\]$/\1/p' "$ROOT/pyproject.toml")
+    "$PYTHON" -m venv "$SCRATCH/venv"
+    (cd "$ROOT" && "$SCRATCH/venv/bin/python" -m pip wheel --no-input --disable-pip-version-check --quiet \
+        --wheel-dir "$1" ".[$EXTRA]" "$builds") || pip_failed
+    rm -f "$1"/korsal_edge-*.whl # built from the checkout, on the machine
+    say "$(find "$1" -name '*.whl' | wc -l) wheels in $1; there: sudo ./install.sh --offline $1"
+}
