@@ -1,10 +1,13 @@
 """What any Linux machine tells of itself, through psutil. Shell."""
 
+from pathlib import Path
+
 import psutil
 
 from edge.reading import Reading
 
 MIB = 1024 * 1024
+PROC = Path("/proc")
 
 
 def read() -> Reading:
@@ -29,7 +32,7 @@ def process() -> dict[str, object]:
     with here.oneshot():
         spent = here.cpu_times()
         held = _held(here)
-    children = [found for found in map(_held_if_alive, here.children(recursive=True)) if found is not None]
+    children = [found for found in map(_held_if_alive, _descendants(here.pid)) if found is not None]
     return {
         **held,
         "cpu_s": round(spent.user + spent.system, 2),
@@ -48,11 +51,23 @@ def _held(one: psutil.Process) -> dict[str, float]:
     }
 
 
-def _held_if_alive(one: psutil.Process) -> dict[str, float] | None:
+def _held_if_alive(number: int) -> dict[str, float] | None:
     try:
-        return _held(one)
+        return _held(psutil.Process(number))
     except psutil.Error:
         return None
+
+
+def _descendants(number: int) -> list[int]:
+    """Children of a process, theirs and so on. Asked of the kernel; psutil looks at every process of the machine."""
+    try:
+        tasks = list((PROC / str(number) / "task").iterdir())
+        if tasks and not (tasks[0] / "children").exists():  # a kernel without CONFIG_PROC_CHILDREN
+            return [child.pid for child in psutil.Process(number).children(recursive=True)]
+        found = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    except (OSError, psutil.Error):
+        return []  # it has ended
+    return found + [below for child in found for below in _descendants(child)]
 
 
 def _temperatures() -> dict[str, float]:

@@ -1,8 +1,11 @@
+import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import psutil
+import pytest
 
 from edge import host_sensors
 from tests.broker import wait_for
@@ -45,6 +48,19 @@ def test_children_are_counted_apart() -> None:
         assert child.stdin is not None
         child.stdin.close()
     assert children()["count"] == before["count"]
+
+
+@pytest.mark.parametrize("kernel", ["", "without CONFIG_PROC_CHILDREN"])
+def test_children_of_children_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernel: str) -> None:
+    if kernel:
+        (tmp_path / str(os.getpid()) / "task" / "1").mkdir(parents=True)
+        monkeypatch.setattr(host_sensors, "PROC", tmp_path)
+    before = children()["count"]
+    script = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'])"
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE) as child:
+        wait_for(lambda: children()["count"] == before + 2, "both to be counted")
+        assert child.stdin is not None
+        child.stdin.close()
 
 
 def children() -> dict[str, float]:
