@@ -25,12 +25,14 @@ _CHATTER = (
 class CameraLink:
     """A running capture process. `taken`, `first_frame` and `last_frame` are kept by whoever takes the frames.
 
-    `through` tells how the camera was opened, `fault` what ended the process, `ended` that it is over. OSError where
+    `opening` tells whether the process has come so far as to open the camera, `since` when it did, or when it was
+    started; `through` how the camera was opened, `fault` what ended the process, `ended` that it is over. OSError where
     the process cannot be started.
     """
 
     def __init__(self, source: Source, now: float, program: Sequence[str] = PROGRAM) -> None:
-        self.started = now
+        self.since = now
+        self.opening = False
         self.first_frame: float | None = None
         self.last_frame: float | None = None
         self.taken = 0
@@ -64,7 +66,7 @@ class CameraLink:
         return picture
 
     def listen(self) -> None:
-        """Read all that came over the channel; sets `through`, `fault` and `ended`."""
+        """Read all that came over the channel."""
         while not self.ended:
             try:
                 message = self.channel.recv(4096)
@@ -74,6 +76,8 @@ class CameraLink:
                 message = b""
             if not message:
                 self.ended = True
+            elif message == b"opening":
+                self.opening, self.since = True, time.monotonic()
             elif message != b"frame":
                 told = json.loads(message)
                 self.fault, self.through = told.get("fault"), told.get("through", self.through)

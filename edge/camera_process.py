@@ -2,8 +2,8 @@
 
 Started by `edge.camera_link` as `python -m edge.camera_process MEMORY CHANNEL`, two inherited descriptors. The source
 comes over the channel, so that no password stands in the process list; later a new mask may come. What goes back is a
-notice of each frame, how the camera was opened, and what is wrong: it never retries, it says so and ends. It ends too
-when the other side of the channel is gone. It needs numpy and OpenCV and nothing else. Shell.
+notice of the opening and of each frame, how the camera was opened, and what is wrong: it never retries, it says so and
+ends. It ends too when the other side of the channel is gone. It needs numpy and OpenCV and nothing else. Shell.
 """
 
 import contextlib
@@ -56,8 +56,9 @@ def main(memory: int, channel: socket.socket, taken: Pictures = pictures) -> int
 
 
 def _capture(shared: SharedFrames, channel: socket.socket, wanted: Wanted, taken: Pictures) -> None:
-    through = ""
-    for picture in taken(wanted.source):
+    through, found = "", taken(wanted.source)
+    channel.send(b"opening")
+    for picture in found:
         if picture.through != through:
             through = picture.through
             _send(channel, {"through": through})

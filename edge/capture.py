@@ -36,7 +36,8 @@ class LiveSettings:
     """When a camera counts as lost and how it is tried again; all in seconds."""
 
     stall_seconds: float = 5.0  # without a frame, after the first one, or with the same picture again and again
-    open_seconds: float = 20.0  # from the start of the process to the first frame
+    start_seconds: float = 120.0  # until a process opens its camera: GStreamer's first look at its plugins takes long
+    open_seconds: float = 20.0  # from then to the first frame
     retry_first: float = 1.0
     retry_longest: float = 60.0
 
@@ -196,8 +197,9 @@ class LiveCamera:
         elif process.written > process.taken:
             return  # a frame waits to be taken
         elif process.last_frame is None:
-            if now - process.started > settings.open_seconds:
-                self._lose("offline", f"{shown}: no frame in {settings.open_seconds:g} s", now)
+            patience = settings.open_seconds if process.opening else settings.start_seconds
+            if now - process.since > patience:
+                self._lose("offline", f"{shown}: no frame in {patience:g} s", now)
         elif now - process.last_frame > settings.stall_seconds:
             self._stalls += 1
             self._lose("stalled", f"{shown}: no frame for {settings.stall_seconds:g} s", now)

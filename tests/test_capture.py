@@ -119,6 +119,15 @@ def test_a_capture_process_that_hangs_is_killed_and_made_anew(clip: Path, caplog
     assert told(caplog.messages) == ["online", "stalled", "online"]
 
 
+def test_a_process_that_never_comes_to_open_its_camera_is_given_up(clip: Path) -> None:
+    idle = (sys.executable, "-c", "import signal; signal.pause()")
+    settings = LiveSettings(start_seconds=0.5, retry_first=0.05, retry_longest=0.2)
+    with LiveCamera("door", parse(str(clip), loop=True), settings, always(0.5), idle) as camera:
+        first = camera.process_id
+        watch_until(camera, lambda: "no frame in 0.5 s" in camera.reason)
+        watch_until(camera, lambda: camera.process_id not in (None, first))
+
+
 class NeverDies:
     """A process that hangs in a driver: killed, and still there."""
 
