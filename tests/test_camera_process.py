@@ -3,6 +3,8 @@
 import logging
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -12,6 +14,7 @@ from edge.capture import LiveCamera, LiveSettings
 from edge.sources import parse
 from tests.live_cameras import (
     QUICK,
+    ROOT,
     always,
     first_frame,
     free_port,
@@ -96,6 +99,19 @@ def test_the_password_is_not_in_the_process_list(stream: Path) -> None:
         process = Path(f"/proc/{camera.process_id}")
         assert b"s3cret" not in (process / "cmdline").read_bytes()
         assert b"s3cret" not in (process / "environ").read_bytes()
+
+
+ALL_IMPORTS = """
+import sys
+before = set(sys.modules)
+import edge.camera_process
+print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)))
+"""
+
+
+def test_a_capture_process_needs_numpy_and_opencv_and_nothing_else() -> None:
+    done = subprocess.run([sys.executable, "-c", ALL_IMPORTS], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == {"cv2", "edge", "numpy"}
 
 
 # Cameras that are not there.
