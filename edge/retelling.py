@@ -18,7 +18,7 @@ def retold(event: Event, unix_time: float, monotonic_time: float) -> Event:
     """
     offset = unix_time - monotonic_time
     started = start_retold(event.started_unix, event.started_monotonic, offset)
-    captured = event.t_capture if event.captured_monotonic is None else event.captured_monotonic + offset
+    captured = event.t_capture if event.captured_monotonic is None else max(0.0, event.captured_monotonic + offset)
     ended = None if event.ended_unix is None else started + event.duration
     return replace(event, started_unix=started, ended_unix=ended, t_capture=captured)
 

@@ -1,8 +1,12 @@
 """Wall clocks that are set in the midst of an event. Ten frames a second, as in the stories of events."""
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from edge.events import ActionSettings, EventSettings, close, initial, step
 from edge.payload import Model, event_payload
@@ -13,6 +17,7 @@ from tests.people import LABELS, frame, tube_box
 SETTINGS = EventSettings(default=ActionSettings(min_duration=0.2, cooldown=0.3, update_interval=0.2))
 TODAY = 1_800_000_000.0
 MONOTONIC = 50.0  # of frame 0
+SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "event.schema.json").read_text())
 MODEL = Model("korsal-ucf24", "ab" * 32)
 
 
@@ -58,6 +63,14 @@ def test_the_latency_is_that_of_the_monotonic_clock():
     payload = event_payload(told, "lab", "door", MODEL, TODAY + 0.35)
     assert payload["latency_ms"] == pytest.approx(50, abs=0.2)
     assert payload["t_capture"] == TODAY + 0.3
+
+
+def test_a_clock_that_is_set_back_to_the_beginning_of_time_is_still_told():
+    state, _ = step(initial("door", ""), [tube_box(run=0.9)], frame(0, start=TODAY), LABELS, SETTINGS)
+    _, (new,) = step(state, [tube_box(run=0.9)], frame(3, start=TODAY), LABELS, SETTINGS)
+    payload = event_payload(retold(new, 0.0, MONOTONIC + 0.35), "lab", "door", MODEL, 0.0, clock_synced=False)
+    Draft202012Validator(SCHEMA).validate(payload)
+    assert payload["started"] == "1969-12-31T23:59:59.650Z"
 
 
 def test_a_closing_keeps_its_own_time():
