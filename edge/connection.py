@@ -13,7 +13,7 @@ from typing import Any
 
 from paho.mqtt import MQTTException
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -148,7 +148,8 @@ class Connection:
             self._client.connect(settings.host, settings.port, settings.keepalive, properties=properties)
             if self._abandoned:
                 self._client.disconnect()
-            self._client.loop_forever()
+            while self._client.loop() == MQTTErrorCode.MQTT_ERR_SUCCESS:
+                pass
         except CredentialsError as error:
             self._reason = str(error)
         except (OSError, ValueError) as error:
@@ -198,10 +199,15 @@ class Connection:
 
 
 def _client(settings: Mqtt, client_id: str) -> Client:
-    """A client that holds no state beyond its one connection."""
+    """A client that holds no state beyond its one connection.
+
+    With a callback for it, paho leaves writing to the thread of the loop; otherwise whoever publishes writes, and two
+    threads at once in one TLS connection break it.
+    """
     version = MQTTProtocolVersion.MQTTv5 if settings.version == 5 else MQTTProtocolVersion.MQTTv311
     client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=version, reconnect_on_failure=False)
     client.connect_timeout = CONNECT_SECONDS
+    client.on_socket_register_write = lambda *_: None
     return client
 
 

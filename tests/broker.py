@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -76,6 +77,21 @@ class Broker:
             self._process.wait()
             self._process = None
 
+    def reload(self) -> None:
+        """Read passwords and rights anew."""
+        self._signal(signal.SIGHUP)
+
+    def freeze(self) -> None:
+        """It is there, and says nothing any more."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def _listens(self) -> bool:
         if self._process is None or self._process.poll() is not None:
             pytest.fail(f"mosquitto ended: {self._log.read_text()}")
@@ -110,13 +126,21 @@ class Relay:
                     end.shutdown(socket.SHUT_RDWR)
             self._open.clear()
 
+    def greet(self, client: socket.socket) -> bytes | None:
+        """What the client has said so far; None for one that is not let in."""
+        return b""
+
     def _accept(self) -> None:
         while True:
             try:
                 client = self._listener.accept()[0]
             except OSError:
                 return
+            hello = self.greet(client)
+            if hello is None:
+                continue
             broker = socket.create_connection(("127.0.0.1", self._target))
+            broker.sendall(hello)
             with self._lock:
                 self._open += [client, broker]
             for source, target in ((client, broker), (broker, client)):
@@ -182,6 +206,13 @@ class Subscriber:
     def events(self) -> list[dict[str, Any]]:
         """All events, as they came."""
         return [json.loads(message.payload) for message in list(self.messages) if "/actions/" in message.topic]
+
+    def json_on(self, topic: str) -> list[Any]:
+        return [json.loads(payload) for payload in self.payloads(topic)]
+
+    def wait_for_topic(self, topic: str) -> None:
+        """Until something has come on that topic."""
+        wait_for(lambda: self.on(topic), f"a message on {topic}")
 
     def wait_for_payload(self, topic: str, payload: bytes) -> None:
         """Until the newest on that topic is this."""

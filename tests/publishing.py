@@ -41,9 +41,10 @@ def at(broker: Broker, **more: object) -> Mqtt:
     return Mqtt.model_validate({"host": "127.0.0.1", "port": broker.port, **more})
 
 
-def event(seq: int, event_id: str = "a", seconds: float = 60.0) -> Message:
-    payload = json.dumps({"event_id": event_id, "seq": seq}).encode()
-    return Message(TOPICS.event("door", "Dunk"), payload, event_id, seq, "update", time.time() + seconds)
+def event(seq: int, event_id: str = "a", seconds: float = 60.0, action: str = "Dunk", size: int = 0) -> Message:
+    """`size`: bytes by which the payload is padded."""
+    payload = json.dumps({"event_id": event_id, "seq": seq}).encode() + b" " * size
+    return Message(TOPICS.event("door", action), payload, event_id, seq, "update", time.time() + seconds)
 
 
 def numbers(subscriber: Subscriber, event_id: str = "a") -> list[int]:
