@@ -4,19 +4,23 @@ Both files (`pyannot.pkl`, `finalAnnots.mat`) give the same records. Their boxes
 overflow when a width is added to a corner, so everything becomes int64 or float32 before any arithmetic.
 """
 
-import _codecs
-import io
-import pickle
+import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from train import plain_pickle
+from train.plain_pickle import BROKEN
+
 PICKLE_FILE = "pyannot.pkl"
 MATLAB_FILE = "finalAnnots.mat"
+UCF101_SIZE = (320, 240)  # width and height of all its videos, and of J-HMDB's
+ENDINGS = (".mp4", ".avi", ".mkv", ".mov", ".webm")
 VALIDATION_GROUPS = ("g23", "g24", "g25")  # of the training videos
 
 
@@ -44,26 +48,34 @@ class GroundTruthTube:
 
 @dataclass(frozen=True, eq=False)
 class VideoAnnotation:
-    """All tubes of one video; frames without a tube hold no action. `name` is `Class/v_Class_gXX_cYY`."""
+    """All tubes of one video; frames without a tube hold no action. `name` is `Class/v_Class_gXX_cYY`.
+
+    `size` is width and height in pixels, None where the annotations do not tell.
+    """
 
     name: str
     frames: int
     tubes: tuple[GroundTruthTube, ...]
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """Labels in class order, the videos of each split, and the folder that holds `<name>.mp4` or `<name>.avi`."""
+    """Labels in class order, the videos of each split, and the folder that holds `<name>.mp4` or `<name>.avi`.
+
+    `title` is for reports: the data set and its split.
+    """
 
     labels: tuple[str, ...]
     train: tuple[VideoAnnotation, ...]
     test: tuple[VideoAnnotation, ...]
     videos: Path
+    title: str = "UCF101-24 split 1"
 
     def video(self, name: str) -> Path:
-        """The file of a video: .mp4 where there is one, else .avi (which may be missing too)."""
-        path = self.videos / f"{name}.mp4"
-        return path if path.exists() else self.videos / f"{name}.avi"
+        """The file of a video: of the ENDINGS the first that exists, else .avi (which may be missing too)."""
+        paths = [self.videos / f"{name}{ending}" for ending in ENDINGS]
+        return next((path for path in paths if path.exists()), self.videos / f"{name}.avi")
 
 
 def at(annotation: VideoAnnotation, frame: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -98,22 +110,30 @@ def load_ucf24(directory: Path) -> DataSet:
 def held_out(
     videos: Iterable[VideoAnnotation], groups: Collection[str] = VALIDATION_GROUPS
 ) -> tuple[tuple[VideoAnnotation, ...], tuple[VideoAnnotation, ...]]:
-    """Training and validation videos: whole groups (`g23`) go to validation, because a group shares one scene."""
-    of_group = [(video.name.rpartition("_g")[2].partition("_")[0], video) for video in videos]
+    """Training and validation videos: whole groups (`g23`) go to validation, because a group shares one scene.
+
+    Where no name carries a group, every fifth video of each class is for validation.
+    """
+    videos = tuple(videos)
+    names = [re.search(r"_(g\d\d)_", f"{video.name}_") for video in videos]
+    if any(names):
+        held = [name is not None and name[1] in groups for name in names]
+    else:
+        held = _every_fifth(videos)
     return (
-        tuple(video for number, video in of_group if f"g{number}" not in groups),
-        tuple(video for number, video in of_group if f"g{number}" in groups),
+        tuple(video for video, out in zip(videos, held, strict=True) if not out),
+        tuple(video for video, out in zip(videos, held, strict=True) if out),
     )
 
 
 def read_pickle(path: Path) -> dict[str, VideoAnnotation]:
     """The videos of `pyannot.pkl` by name, labels 0-based over all classes; executes nothing the file may carry."""
     try:
-        content = _NumpyUnpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+        content = plain_pickle.load(path)
         return {str(name): _video_from_pickle(str(name), video) for name, video in content.items()}
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}); it belongs to UCF101-24") from error
-    except _BROKEN as error:
+    except BROKEN as error:
         raise AnnotationError(f"{path}: not the annotations of UCF101-24 ({error}); copy the file anew") from error
 
 
@@ -126,7 +146,7 @@ def read_matlab(path: Path) -> dict[str, VideoAnnotation]:
         return {str(video["name"][0]): _video_from_matlab(video) for video in videos}
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error}); it belongs to UCF101-24") from error
-    except (*_BROKEN, scipy.io.matlab.MatReadError) as error:
+    except (*BROKEN, scipy.io.matlab.MatReadError) as error:
         raise AnnotationError(f"{path}: not the annotations of UCF101-24 ({error}); copy the file anew") from error
 
 
@@ -134,38 +154,6 @@ def continuous(boxes: NDArray[Any]) -> NDArray[np.float32]:
     """(n, 4) x y width height in 1-based whole pixels → x1 y1 x2 y2, 0-based continuous, float32."""
     x, y, width, height = np.asarray(boxes).reshape(-1, 4).astype(np.float32).T
     return np.stack([x - 1, y - 1, x - 1 + width, y - 1 + height], axis=1)
-
-
-# what a damaged or foreign pickle or MATLAB file raises while it is read
-_BROKEN = (
-    pickle.UnpicklingError,
-    EOFError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    OverflowError,
-    MemoryError,
-)
-
-# the only names that the annotation pickle may call; numpy 2 moved two of them
-_MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
-_ALLOWED: Mapping[tuple[str, str], Any] = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("_codecs", "encode"): _codecs.encode,
-    **{(module, "_reconstruct"): np.zeros(0).__reduce__()[0] for module in _MULTIARRAY},
-    **{(module, "scalar"): np.float64(0).__reduce__()[0] for module in _MULTIARRAY},
-}
-
-
-class _NumpyUnpickler(pickle.Unpickler):
-    """Builds numpy arrays and plain Python values, refuses every other name by name."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which annotations never need")
-        return _ALLOWED[module, name]
 
 
 def _annotations(directory: Path) -> dict[str, VideoAnnotation]:
@@ -198,7 +186,7 @@ def _video(name: str, frames: Any, tubes: Iterable[tuple[Any, Any, Any, Any]]) -
         if int(first) < 0 or int(end) - int(first) != len(boxes):
             raise ValueError(f"{name}: {len(boxes)} boxes for frames {int(first)} to {int(end)}")
         records.append(GroundTruthTube(int(label), int(first), boxes))
-    return VideoAnnotation(name, int(frames), tuple(records))
+    return VideoAnnotation(name, int(frames), tuple(records), UCF101_SIZE)
 
 
 def _class_names(videos: Iterable[VideoAnnotation]) -> dict[int, str]:
@@ -206,22 +194,39 @@ def _class_names(videos: Iterable[VideoAnnotation]) -> dict[int, str]:
     return {tube.label: video.name.partition("/")[0] for video in videos for tube in video.tubes}
 
 
+def _every_fifth(videos: Iterable[VideoAnnotation]) -> list[bool]:
+    """True for the last of each five videos whose first tube is of one class."""
+    seen: Counter[int] = Counter()
+    held = []
+    for video in videos:
+        label = video.tubes[0].label if video.tubes else -1
+        seen[label] += 1
+        held.append(seen[label] % 5 == 0)
+    return held
+
+
 def _splits(directory: Path, annotations: Iterable[str], whole: bool) -> tuple[list[str], list[str]]:
     """Names of the training and of the test videos."""
     if not whole:
-        return _names(directory / "trainlist.txt"), _names(directory / "testlist.txt")
-    test = _names(directory / "testlist01.txt")
+        return list_of_names(directory / "trainlist.txt"), list_of_names(directory / "testlist.txt")
+    test = list_of_names(directory / "testlist01.txt")
     return sorted(set(annotations) - set(test)), test
 
 
-def _names(path: Path) -> list[str]:
+def list_of_names(path: Path) -> list[str]:
+    """The video names of a list, one a line, without endings. Raises AnnotationError."""
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise AnnotationError(
             f"{path}: cannot be read ({error}); one video name a line, Class/v_Class_gXX_cYY"
         ) from error
-    return [name.removesuffix(".avi") for line in lines if (name := line.strip())]
+    return [without_ending(name) for line in lines if (name := line.strip())]
+
+
+def without_ending(name: str) -> str:
+    """The name of a video without what tells its container."""
+    return next((name.removesuffix(ending) for ending in ENDINGS if name.endswith(ending)), name)
 
 
 def _selected(
@@ -232,7 +237,7 @@ def _selected(
     if missing:
         raise AnnotationError(f"{missing[0]} is in a list but not annotated; take lists and annotations of one release")
     return tuple(
-        VideoAnnotation(name, annotations[name].frames, tubes)
+        replace(annotations[name], tubes=tubes)
         for name in names
         if (tubes := _relabelled(annotations[name].tubes, wanted))
     )

@@ -1,0 +1,193 @@
+"""Pure. Which prediction takes which ground truth: overlaps, suppression, greedy matching.
+
+Predictions choose in order of falling score; each takes, among the ground truths of its class that are still free, the
+one that it overlaps most (as ROAD's `get_PR_curve.m` and ACT's `frameAP` and `videoAP` do). `train.counting.Counting`
+names what protocols do otherwise.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from train.counting import PLAIN, BoxFilter, Counting, Edges
+from train.tables import FrameBoxes, Tube, by_score, ordered
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Predictions (P,) int64 beside ground truths (P,) int64 that could be theirs, and their overlap (P,) float64."""
+
+    predictions: NDArray[np.int64]
+    truths: NDArray[np.int64]
+    overlaps: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Matched:
+    """The boxes of one class by falling score, and the ground truth that each takes: (N,) int64, -1 for none.
+
+    Ground truths are counted as `ordered` counts them; there are `truths`.
+    """
+
+    predicted: FrameBoxes
+    taken: NDArray[np.int64]
+    truths: int
+
+
+def paired_iou(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Intersection over union (N,) of row i of (N, 4) with row i of (N, 4); 0 where a box has no area."""
+    one, two = first.astype(np.float64), second.astype(np.float64)
+    sides = np.minimum(one[:, 2:], two[:, 2:]) - np.maximum(one[:, :2], two[:, :2])
+    intersection = np.prod(np.maximum(sides, 0), axis=1)
+    areas = np.prod(np.maximum(one[:, 2:] - one[:, :2], 0), axis=1)
+    areas = areas + np.prod(np.maximum(two[:, 2:] - two[:, :2], 0), axis=1)
+    overlap: NDArray[np.float64] = intersection / np.where(intersection > 0, areas - intersection, 1)
+    return overlap
+
+
+def tube_iou(first: Tube, second: Tube, common_frames: int = 1) -> float:
+    """Temporal IoU times the mean spatial IoU over the common frames; 0 for tubes of two videos.
+
+    0 too where they share fewer than `common_frames` frames.
+    """
+    begin = max(first.first_frame, second.first_frame)
+    end = min(first.first_frame + len(first.boxes), second.first_frame + len(second.boxes))
+    common = end - begin
+    if common < max(common_frames, 1) or first.video != second.video:
+        return 0.0
+    union = len(first.boxes) + len(second.boxes) - common
+    one = first.boxes[begin - first.first_frame : end - first.first_frame]
+    two = second.boxes[begin - second.first_frame : end - second.first_frame]
+    return float(common / union * paired_iou(one, two).mean())
+
+
+def frame_pairs(predicted: FrameBoxes, truth: FrameBoxes) -> Pairs:
+    """Every prediction beside every ground truth of its frame, whatever their labels."""
+    by_frame = np.argsort(truth.frames, kind="stable")
+    first = np.searchsorted(truth.frames[by_frame], predicted.frames, "left")
+    counts = np.searchsorted(truth.frames[by_frame], predicted.frames, "right") - first
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    predictions = np.repeat(np.arange(len(counts)), counts)
+    truths = by_frame[np.repeat(first, counts) + within]
+    return Pairs(predictions, truths, paired_iou(predicted.boxes[predictions], truth.boxes[truths]))
+
+
+def tube_pairs(predicted: Sequence[Tube], truth: Sequence[Tube], common_frames: int = 1) -> Pairs:
+    """Every predicted tube beside every true tube that it touches."""
+    of_video: dict[int, list[int]] = {}
+    for index, tube in enumerate(truth):
+        of_video.setdefault(tube.video, []).append(index)
+    rows = [
+        (index, other, overlap)
+        for index, tube in enumerate(predicted)
+        for other in of_video.get(tube.video, ())
+        if (overlap := tube_iou(tube, truth[other], common_frames)) > 0
+    ]
+    table = np.array(rows, dtype=np.float64).reshape(-1, 3)
+    return Pairs(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2])
+
+
+def match(pairs: Pairs, predictions: int, threshold: float, counting: Counting = PLAIN) -> NDArray[np.int64]:
+    """The index of the ground truth that each prediction takes, -1 for none: (predictions,) int64.
+
+    Lower indices choose first, so predictions must be counted by falling score.
+    """
+    near = pairs.overlaps > threshold if counting.more_than else pairs.overlaps >= threshold
+    order = np.lexsort((pairs.truths[near], -pairs.overlaps[near], pairs.predictions[near]))
+    choosing, chosen = pairs.predictions[near][order], pairs.truths[near][order]
+    if not counting.free_only:
+        choosing, first = np.unique(choosing, return_index=True)
+        chosen = chosen[first]
+    matched = [-1] * predictions
+    taken: set[int] = set()
+    for prediction, truth in zip(choosing.tolist(), chosen.tolist(), strict=True):
+        if matched[prediction] < 0 and truth not in taken:
+            matched[prediction] = truth
+            taken.add(truth)
+    return np.array(matched, dtype=np.int64)
+
+
+def match_frames(predicted: FrameBoxes, truth: FrameBoxes, threshold: float, counting: Counting = PLAIN) -> Matched:
+    """Match the boxes of one class."""
+    filtered = predicted if counting.boxes is None else strongest(predicted, counting)
+    filtered, truth = ordered(filtered), ordered(truth)
+    compared = replace(filtered, boxes=_within(filtered.boxes, counting))
+    compared = replace(compared, boxes=grown(compared.boxes, counting.predicted_edges))
+    pairs = frame_pairs(compared, replace(truth, boxes=grown(truth.boxes, counting.true_edges)))
+    return Matched(filtered, match(pairs, len(filtered.scores), threshold, counting), len(truth.scores))
+
+
+def match_tubes(
+    predicted: Sequence[Tube], truth: Sequence[Tube], thresholds: Sequence[float], counting: Counting = PLAIN
+) -> tuple[NDArray[np.float32], list[NDArray[np.bool_]]]:
+    """Scores (N,) of the tubes of one class, falling, and for each threshold which of them are hits (N,)."""
+    mine = by_score([_grown_tube(tube, counting.predicted_edges) for tube in predicted])
+    true = by_score([_grown_tube(tube, counting.true_edges) for tube in truth])
+    if counting.tube_nms is not None:
+        mine = apart(mine, counting.tube_nms, counting.common_frames)
+    pairs = tube_pairs(mine, true, counting.common_frames)
+    scores = np.array([tube.score for tube in mine], dtype=np.float32)
+    return scores, [match(pairs, len(mine), level, counting) >= 0 for level in thresholds]
+
+
+def apart(tubes: Sequence[Tube], most: float, common_frames: int = 1) -> list[Tube]:
+    """Greedily, of tubes by falling score, those that overlap none before them by more than `most`."""
+    kept: dict[int, list[Tube]] = {}
+    for tube in tubes:
+        others = kept.setdefault(tube.video, [])
+        if all(tube_iou(other, tube, common_frames) <= most for other in others):
+            others.append(tube)
+    return by_score([tube for others in kept.values() for tube in others])
+
+
+def strongest(table: FrameBoxes, counting: Counting) -> FrameBoxes:
+    """The boxes of one class that pass the filter of `counting`, frame by frame; all where there is no filter."""
+    rule = counting.boxes
+    if rule is None:
+        return table
+    table = table.where(table.scores > rule.minimum_score)
+    table = table.where(np.lexsort((-table.scores, table.frames)))
+    table = table.where(_rank(table.frames) < rule.before)
+    table = table.where(_suppressed(table, _within(table.boxes, counting), rule))
+    return table.where(_rank(table.frames) < rule.after)
+
+
+def _suppressed(table: FrameBoxes, boxes: NDArray[np.float32], rule: BoxFilter) -> NDArray[np.bool_]:
+    """Which rows survive suppression (N,); rows lie by frame, then falling score."""
+    rank = _rank(table.frames)
+    later: list[NDArray[np.int64]] = []
+    for step in range(1, int(rank.max(initial=0)) + 1):
+        row = np.flatnonzero(rank >= step)
+        overlap = paired_iou(boxes[row - step], boxes[row]) > rule.iou
+        later.append(np.stack([row[overlap] - step, row[overlap]]))
+    first, second = np.concatenate([np.zeros((2, 0), np.int64), *later], axis=1)
+    alive = np.ones(len(boxes), dtype=np.bool_)
+    for level in range(int(rank[first].max(initial=-1)) + 1):  # those before are decided
+        now = (rank[first] == level) & alive[first]
+        alive[second[now]] = False
+    return alive
+
+
+def _rank(frames: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many rows of the same frame lie above each row; rows lie by frame."""
+    places = np.arange(len(frames))
+    return places - np.searchsorted(frames, frames, "left")
+
+
+def _within(boxes: NDArray[np.float32], counting: Counting) -> NDArray[np.float32]:
+    if counting.frame_size is None:
+        return boxes
+    width, height = counting.frame_size
+    corners = np.maximum(boxes[:, :2], 0), np.minimum(boxes[:, 2:], np.array([width - 1, height - 1], np.float32))
+    return np.concatenate(corners, axis=1)
+
+
+def grown(boxes: NDArray[np.float32], edges: Edges) -> NDArray[np.float32]:
+    """The boxes with `edges` added to x1 y1 x2 y2."""
+    return boxes + np.array(edges, np.float32) if any(edges) else boxes
+
+
+def _grown_tube(tube: Tube, edges: Edges) -> Tube:
+    return replace(tube, boxes=grown(tube.boxes, edges)) if any(edges) else tube
