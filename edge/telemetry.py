@@ -1,4 +1,4 @@
-"""How the device is doing: time per stage, temperatures, memory."""
+"""How the device is doing: time per stage, temperatures, memory. Shell."""
 
 import math
 import os
@@ -6,6 +6,8 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+from edge import jetson_sysfs
 
 SHARES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 KEPT = 1000  # durations per stage
@@ -51,14 +53,7 @@ def percentiles(seconds: Iterable[float]) -> dict[str, float]:
 
 def temperatures(root: Path = THERMAL) -> dict[str, float]:
     """°C of every thermal zone that the kernel shows, by its type; empty where there is none."""
-    found: dict[str, float] = {}
-    for zone in sorted(root.glob("thermal_zone*")):
-        try:
-            name = (zone / "type").read_text().strip()
-            found[name if name not in found else zone.name] = int((zone / "temp").read_text()) / 1000
-        except (OSError, ValueError):
-            continue  # a zone that is switched off refuses to be read
-    return found
+    return jetson_sysfs.temperatures(root)
 
 
 def memory(root: Path = PROC) -> dict[str, float]:
