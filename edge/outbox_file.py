@@ -71,12 +71,17 @@ def store(database: sqlite3.Connection, rows: Sequence[Stored], now: float, room
 
 
 def remove(database: sqlite3.Connection, arrived: Iterable[int], refused: Iterable[int]) -> Change:
-    """Forget rows, those that arrived and those that nobody will take."""
+    """Forget rows, those that arrived and those that nobody will take.
+
+    This is not synced, but with the next that is stored: when the power fails before, some are sent twice.
+    """
+    database.execute("PRAGMA synchronous = NORMAL")
     with database:
         sizes = [size for number in arrived for size in _delete(database, "id = ?", (number,))]
         unwanted = [size for number in refused for size in _delete(database, "id = ?", (number,))]
         lost = {"refused": len(unwanted)}
         _count_losses(database, lost)
+    database.execute("PRAGMA synchronous = FULL")
     return Change(len(sizes) + len(unwanted), sum(sizes) + sum(unwanted), lost)
 
 

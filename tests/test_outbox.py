@@ -272,3 +272,11 @@ def test_what_is_left_out_is_counted(steps: list[tuple[str, str]]) -> None:
     if found.dropped_events:  # updates go first
         assert not any(steps[seq][1] == "update" for _, seq in left)
         assert not {e for e, _, kind in gone if kind != "update"} & {e for e, _ in left}
+
+
+def test_what_is_stored_is_synced_whatever_came_before(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite", MANY)
+    for _ in range(3):
+        outbox.put([message("a", 0)], NOW)
+        outbox.remove([row.id for row in outbox.pending(0, 1)])
+        assert outbox._database.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
