@@ -130,6 +130,8 @@ def _quantize(options: argparse.Namespace) -> int:
                 print(f"{loss.decibels:8.1f} dB  {loss.node}", flush=True)
             return 0
         QUANTIZERS[options.quantizer](options.model, options.output, images, settings)
+    if options.scores:
+        export.keep_scores(options.output, options.scores)
     share = 100 * options.output.stat().st_size / options.model.stat().st_size
     print(f"{options.output}: {options.precision}, {share:.1f} % of {options.model}")
     return 0
@@ -214,6 +216,7 @@ def _add_quantize(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quantizer", choices=QUANTIZERS, default="onnxruntime", help="modelopt: NVIDIA's, if installed"
     )
+    parser.add_argument("--scores", type=Path, help="its report of korsal-evaluate --json; kept in the manifest")
     parser.add_argument("--sensitivity", action="store_true", help="print what each convolution loses, write nothing")
     _add_calibration(parser)
     _add_quantisation(parser)

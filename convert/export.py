@@ -74,6 +74,13 @@ def scores(report: Path) -> dict[str, Any]:
         raise ExportError(f"{report}: no report ({error!r}); give what korsal-evaluate --json wrote") from error
 
 
+def keep_scores(path: Path, report: Path) -> None:
+    """Write what `scores` takes of a report into the manifest of an ONNX model. Raises ExportError, OnnxFileError."""
+    model, manifest = onnx_file.read(path)
+    training = {**manifest.training, "scores": scores(report)}
+    onnx_file.write(model, replace(manifest, training=training), path)
+
+
 def compared(found: Closeness, frames: int) -> str:
     """What the comparison with torch was made on, and what came of it; `frames` of the images were real ones."""
     on = f"{frames} real frames" if frames else "noise only, --calibrate VIDEO gives it real frames"

@@ -45,7 +45,7 @@ class QuantizeError(Exception):
 class QuantizeSettings:
     """How to quantise. `keep` names further nodes that stay in floating point."""
 
-    method: Method = "entropy"
+    method: Method = "percentile"
     target: Target = "tensorrt"
     keep: tuple[str, ...] = ()
 

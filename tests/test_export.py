@@ -208,6 +208,16 @@ def test_measured_scores_join_the_manifest(checkpoint: Path, tmp_path: Path) -> 
     assert "version" not in training["scores"]["protocol"]
 
 
+def test_a_file_of_another_precision_has_scores_of_its_own(exported: Path, tmp_path: Path) -> None:
+    report, target = tmp_path / "report.json", tmp_path / "half.onnx"
+    report.write_text(json.dumps(REPORT))
+    half = ["quantize", str(exported), "-o", str(target), "--precision", "fp16"]
+    assert main([*half, "--scores", str(report)]) == 0
+    manifest = engine.load(target, threads=1).manifest
+    assert manifest.precision == "fp16"
+    assert manifest.training["scores"]["frame_map"] == {"0.5": 60.0}
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"protocol": 5}'])
 def test_what_is_no_report(content: str, tmp_path: Path) -> None:
     path = tmp_path / "report.json"
