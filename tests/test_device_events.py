@@ -65,6 +65,7 @@ def test_heat_that_comes_grows_and_goes() -> None:
 
 
 def test_it_is_told_no_more_often_than_every_ten_seconds() -> None:
+    assert len(tell([(float(second), hot(0.2, 91.0 + second)) for second in range(31)])) == 1  # the share stays
     story = [(float(second), hot(0.2 + 0.05 * (second % 3))) for second in range(31)]
     assert [payload["t_publish"] - TODAY for payload in tell(story)] == [0, 10, 20, 30]
 

@@ -7,7 +7,7 @@ import pytest
 from edge import device_watch
 from edge.device_watch import DeviceWatch
 from edge.metric_families import families
-from edge.reading import Reading
+from edge.reading import Reading, hottest
 from edge.schema import Config
 from edge.sensors import Sensors, Source
 from edge.topics import Topics
@@ -106,9 +106,11 @@ def test_the_end_of_the_program_ends_the_event() -> None:
 def test_sensors_are_looked_at_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_watch, "LOOK_SECONDS", 60.0)
     oven = Oven(50.0)
-    watch = DeviceWatch(config(limit=60.0), TOPICS, oven.sensors())
+    sensors = oven.sensors()
+    watch = DeviceWatch(config(limit=60.0), TOPICS, sensors)
     assert watch.look() is None
     oven.celsius = 99.0
+    wait_for(lambda: hottest(sensors.newest()) == ("tj", 99.0), "the heat")
     assert watch.look() is None
     assert watch.admits("door")
     watch.close()

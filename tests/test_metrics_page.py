@@ -116,6 +116,7 @@ def test_who_asks_otherwise_learns_no_more() -> None:
 
 
 def test_who_says_nothing_is_given_up_and_keeps_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert metrics_page._Handler.timeout == metrics_page.REQUEST_SECONDS
     monkeypatch.setattr(metrics_page._Handler, "timeout", 0.2)
     port = free_port()
     with page(port) as shown:

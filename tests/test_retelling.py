@@ -49,6 +49,15 @@ def test_a_clock_that_is_set_from_1970_tells_the_right_times_from_then_on():
     assert end.duration == pytest.approx(0.9)
 
 
+def test_even_before_it_is_retold_an_event_ended_at_its_start_plus_its_duration():
+    state = initial("door", "seed")
+    for index in range(10):
+        seen = frame(index, start=0.0 if index < 5 else TODAY)
+        state, _ = step(state, [tube_box(run=0.9)], seen, LABELS, SETTINGS)
+    (end,) = close(state, TODAY + 1, "shutdown")
+    assert (end.started_unix, end.ended_unix) == (0.0, pytest.approx(0.9))
+
+
 def test_a_start_is_told_alike_while_the_clock_is_only_trimmed():
     told = tell([0.9] * 10, [index * 0.01 for index in range(10)])
     assert len(told) > 3
