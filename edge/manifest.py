@@ -15,6 +15,7 @@ METADATA_KEY = "korsal_edge"  # of the ONNX file's metadata
 CENTERNET_MEAN = (0.40789654, 0.44719302, 0.47026115)  # BGR, of 0..1
 CENTERNET_STD = (0.28863828, 0.27408164, 0.27809835)
 INPUT_MULTIPLE = 32
+LITE = "lite"  # the network of files that name none
 SMALLEST_STD = 1e-6
 LARGEST_COLOUR = 1e6  # of a mean or std; nan and infinity are not below it
 
@@ -39,6 +40,7 @@ class Manifest:
     precision: str = "fp32"
     licence: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)  # data, split, scores; for people to read
+    architecture: str = LITE  # of the network, as korsal-train --arch names it
 
     @property
     def channels(self) -> int:
@@ -66,6 +68,7 @@ def from_json(text: str) -> Manifest:
         raise ManifestError("the manifest is not a JSON object; export the model again")
     if not _is_whole(version := content.pop("version", None)) or version != VERSION:
         raise ManifestError(f"the manifest is not of version {VERSION}; export the model again with this korsal-edge")
+    content.setdefault("architecture", LITE)
     faults = _faults(content)
     if faults:
         raise ManifestError(f"the manifest is wrong: {'; '.join(faults)}; export the model again")
@@ -144,4 +147,5 @@ _CHECKS = {
     "precision": _text,
     "licence": _text,
     "training": _object,
+    "architecture": _text,
 }

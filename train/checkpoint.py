@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from edge import manifest as manifests
 from edge.engine import sha256_of
 from edge.inference import INPUT, OUTPUTS, Engine
 from edge.manifest import Manifest, ManifestError
-from train.model import Decoder, Detector
+from train import architectures
+from train.model import Decoder
 
 VERSION = 1
 _CONTENT = {"manifest": str, "weights": dict, "settings": dict, "progress": dict}
@@ -99,9 +100,16 @@ def load(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def detector(checkpoint: Checkpoint) -> Detector:
+def detector(checkpoint: Checkpoint) -> nn.Module:
     """The network with its weights, in evaluation mode. Raises CheckpointError where they do not fit."""
-    network = Detector(len(checkpoint.manifest.labels), checkpoint.manifest.channels)
+    manifest, name = checkpoint.manifest, checkpoint.manifest.architecture
+    if name not in architectures.ARCHITECTURES:
+        raise CheckpointError(
+            f"{checkpoint.file or manifest.name}: its network is {name}, and known are "
+            f"{', '.join(architectures.ARCHITECTURES)}; update korsal-edge"
+        )
+    width = head_width(checkpoint.weights)
+    network = architectures.network(name, len(manifest.labels), manifest.channels, head_width=width)
     try:
         network.load_state_dict(dict(checkpoint.weights))
     except (RuntimeError, TypeError) as error:  # the second where something else than tensors lies there
@@ -112,6 +120,12 @@ def detector(checkpoint: Checkpoint) -> Detector:
             "give a checkpoint as korsal-train wrote it, or train again"
         ) from error
     return network.eval()
+
+
+def head_width(weights: Mapping[str, Any]) -> int | None:
+    """How wide the heads of that network are, None where its weights do not tell."""
+    first = weights.get(architectures.HEAD)
+    return len(first) if isinstance(first, Tensor) and first.ndim else None
 
 
 def engine(path: Path) -> Engine:

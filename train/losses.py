@@ -1,4 +1,4 @@
-"""CenterNet's losses, with an IoU loss in the place of L1 for the size."""
+"""CenterNet's losses; for our own network an IoU loss in the place of L1 for the size."""
 
 from collections.abc import Mapping
 
@@ -37,10 +37,27 @@ def offset_loss(offset: Tensor, target: Tensor, centre: Tensor) -> Tensor:
     return (distance * centre).sum() / centre.sum().clamp(min=1)
 
 
+def centre_loss(said: Tensor, target: Tensor, centre: Tensor) -> Tensor:
+    """Mean L1 over both numbers at the cells that hold a centre (Zhou et al. 2019, eq. 2 and 3).
+
+    `said` and `target` are (B, 2, h, w), `centre` is (B, h, w); 0 where there is none.
+    """
+    return offset_loss(said, target, centre) / 2
+
+
 def losses(heads: Heads, batch: Mapping[str, Tensor], weights: LossWeights) -> dict[str, Tensor]:
     """Weighted terms by name; their sum is what is minimised. `batch` holds `Targets`, stacked."""
     return {
         "heatmap": weights.heatmap * focal_loss(heads.heatmap.float(), batch["heatmap"]),
         "size": weights.size * size_loss(heads.size.float(), batch["size"], batch["size_weight"]),
         "offset": weights.offset * offset_loss(heads.offset.float(), batch["offset"], batch["centre"]),
+    }
+
+
+def centernet_losses(heads: Heads, batch: Mapping[str, Tensor], weights: LossWeights) -> dict[str, Tensor]:
+    """The same as Zhou et al. 2019 have it, for networks that say size and offset as they are."""
+    return {
+        "heatmap": weights.heatmap * focal_loss(heads.heatmap.float(), batch["heatmap"]),
+        "size": weights.size * centre_loss(heads.size.float(), batch["size"], batch["centre"]),
+        "offset": weights.offset * centre_loss(heads.offset.float(), batch["offset"], batch["centre"]),
     }

@@ -184,13 +184,13 @@ class Decoder(nn.Module):
     of its 3×3 neighbourhood in its class; ties are all peaks.
     """
 
-    def __init__(self, detector: Detector, top_k: int) -> None:
+    def __init__(self, detector: nn.Module, top_k: int) -> None:
         super().__init__()
         self.detector = detector
         self.top_k = top_k
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        heads = self.detector(image)
+        heads: Heads = self.detector(image)
         probability = torch.sigmoid(heads.heatmap.float())  # (B, classes, h, w)
         classes, h, w = _fixed(probability)
         peaks = probability * (F.max_pool2d(probability, 3, stride=1, padding=1) == probability)

@@ -14,16 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edge.manifest import Manifest
+from edge.manifest import LITE, Manifest
+from train import architectures, processes
 from train import checkpoint as checkpoints
-from train import processes
 from train.backbone_weights import is_motion, load_imagenet
 from train.checkpoint import Checkpoint, CheckpointError
-from train.losses import losses
+from train.losses import centernet_losses, losses
 from train.model import Detector
 from train.recipe import TrainSettings
 
-NAMING_LAYER = "heatmap.3."  # the layer with one channel for each label
+NAMING_LAYERS = ("heatmap.3.", "heatmap.2.")  # with one channel for each label: of `lite`, of the others
 
 
 class TrainingError(Exception):
@@ -35,7 +35,7 @@ class Run:
     """What changes while training."""
 
     network: nn.Module
-    average: Detector  # moving average of the weights
+    average: nn.Module  # moving average of the weights
     optimizer: torch.optim.Optimizer
     samples: int = 0
     best: float = -1.0  # frame-mAP@0.5 of the best validation so far, percent
@@ -44,34 +44,38 @@ class Run:
 def start(settings: TrainSettings, manifest: Manifest, device: torch.device) -> Run:
     """A run that has seen nothing, with the weights that the settings name. Raises BackboneError, CheckpointError."""
     torch.manual_seed(settings.seed)
-    classes = len(manifest.labels)
-    network = Detector(classes, manifest.channels, dropout=settings.dropout)
-    if settings.weights:
-        load_trained(network, Path(settings.weights), manifest)
-    else:
+    saved = checkpoints.load(Path(settings.weights)) if settings.weights else None
+    network, average = (_untrained(manifest, dropout, saved) for dropout in (settings.dropout, 0.0))
+    if saved:
+        load_trained(network, saved, manifest)
+    elif isinstance(network, Detector):
         load_imagenet(network.backbone, manifest.mean, manifest.std)
-    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = Detector(classes, manifest.channels).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network, average = (one.to(device, memory_format=torch.channels_last) for one in (network, average))  # type: ignore[call-overload]
     average.load_state_dict(network.state_dict())
     optimizer = torch.optim.AdamW(_groups(network, settings))
     wrapped = nn.parallel.DistributedDataParallel(network) if processes.count() > 1 else network
     return Run(wrapped, average.eval(), optimizer)
 
 
-def load_trained(network: Detector, path: Path, manifest: Manifest) -> None:
-    """Fill `network` in place from the checkpoint at `path`; for other labels all but the layer that names them.
+def _untrained(manifest: Manifest, dropout: float, saved: Checkpoint | None) -> nn.Module:
+    """The network that the manifest names; its heads are as wide as those of `saved`, whose weights it will take."""
+    width = checkpoints.head_width(saved.weights) if saved else None
+    return architectures.network(manifest.architecture, len(manifest.labels), manifest.channels, dropout, width)
 
-    Raises CheckpointError where it was trained on another kind of input; its size may differ.
+
+def load_trained(network: nn.Module, saved: Checkpoint, manifest: Manifest) -> None:
+    """Fill `network` in place from a checkpoint; for other labels all but the layer that names them.
+
+    Raises CheckpointError where it is of another network or was trained on another kind of input; its size may differ.
     """
-    saved = checkpoints.load(path)
-    for name in ("motion", "mean", "std"):
+    for name in ("architecture", "motion", "mean", "std"):
         theirs, ours = getattr(saved.manifest, name), getattr(manifest, name)
         if theirs != ours:
-            raise CheckpointError(f"{path}: was trained with {name} {theirs}, this run has {ours}; give the same")
+            raise CheckpointError(f"{saved.file}: was trained with {name} {theirs}, this run has {ours}; give the same")
     weights = dict(checkpoints.detector(saved).state_dict())
     if saved.manifest.labels != manifest.labels:
         own = network.state_dict()
-        weights |= {name: own[name] for name in weights if name.startswith(NAMING_LAYER)}
+        weights |= {name: own[name] for name in weights if name.startswith(NAMING_LAYERS)}
     network.load_state_dict(weights)
 
 
@@ -84,7 +88,7 @@ def step(run: Run, batch: Mapping[str, Tensor], settings: TrainSettings) -> dict
     image = batch["image"].contiguous(memory_format=torch.channels_last)
     with torch.autocast(image.device.type, dtype=torch.bfloat16):
         heads = run.network(image)
-    terms = losses(heads, batch, settings.losses)
+    terms = (losses if settings.architecture == LITE else centernet_losses)(heads, batch, settings.losses)
     values = finite({name: term.item() for name, term in terms.items()}, run.samples)
     run.optimizer.zero_grad(set_to_none=True)
     torch.stack(list(terms.values())).sum().backward()
@@ -129,8 +133,9 @@ def resume(run: Run, saved: Checkpoint, settings: TrainSettings) -> None:
     """Put `run` where the checkpoint left off. Raises CheckpointError where it is of another run."""
     if not saved.progress:
         raise CheckpointError("this checkpoint holds no progress; start a new run without --resume")
-    if dict(saved.settings) != asdict(settings):
-        changed = [key for key, value in asdict(settings).items() if saved.settings.get(key) != value]
+    before = {"architecture": LITE, **saved.settings}  # which earlier versions did not note
+    if before != asdict(settings):
+        changed = [key for key, value in asdict(settings).items() if before.get(key) != value]
         raise CheckpointError(f"--resume with another {', '.join(changed)} than before; give the same options")
     try:
         _bare(run.network).load_state_dict(saved.progress["network"])
@@ -147,7 +152,7 @@ def _seed(*numbers: int) -> int:
 
 
 @torch.no_grad()
-def _follow(average: Detector, network: nn.Module, decay: float) -> None:
+def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Move the averaged weights towards the network's."""
     source = _bare(network).state_dict()
     for name, value in average.state_dict().items():
@@ -162,7 +167,7 @@ def _bare(network: nn.Module) -> nn.Module:
     return bare
 
 
-def _groups(network: Detector, settings: TrainSettings) -> list[dict[str, Any]]:
+def _groups(network: nn.Module, settings: TrainSettings) -> list[dict[str, Any]]:
     """Parameters by learning rate (pretrained or not) and by weight decay (matrices only)."""
     groups = []
     for pretrained in (True, False):
@@ -170,13 +175,15 @@ def _groups(network: Detector, settings: TrainSettings) -> list[dict[str, Any]]:
             chosen = [
                 p
                 for name, p in network.named_parameters()
-                if _is_pretrained(name) == pretrained and (p.ndim > 1) == matrix
+                if _is_pretrained(name, settings) == pretrained and (p.ndim > 1) == matrix
             ]
             share = settings.backbone_rate if pretrained else 1.0
             groups.append({"params": chosen, "share": share, "weight_decay": settings.weight_decay * matrix})
     return groups
 
 
-def _is_pretrained(name: str) -> bool:
+def _is_pretrained(name: str, settings: TrainSettings) -> bool:
+    """Only `lite` has ImageNet's weights here; all others have what a checkpoint taught them, or nothing."""
+    taught = bool(settings.weights) or settings.architecture == LITE
     prefix, _, rest = name.partition(".")
-    return prefix == "backbone" and not is_motion(rest)
+    return taught and prefix == "backbone" and not is_motion(rest)

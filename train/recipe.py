@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from edge.manifest import INPUT_MULTIPLE
+from edge.manifest import INPUT_MULTIPLE, LITE
 from edge.motion import MotionSettings
 from train.augment import AugmentSettings
 
@@ -18,6 +18,9 @@ class LossWeights:
     heatmap: float = 1.0
     size: float = 2.0
     offset: float = 0.5
+
+
+CENTERNET_LOSSES = LossWeights(heatmap=1.0, size=0.1, offset=1.0)  # Zhou et al. 2019, for `centernet_losses`
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class TrainSettings:
     seed: int = 0
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     losses: LossWeights = field(default_factory=LossWeights)
+    architecture: str = LITE
 
 
 def faults(settings: TrainSettings, processes: int) -> list[str]:

@@ -12,19 +12,20 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
-from edge.manifest import Manifest
+from edge.manifest import LITE, Manifest
 from edge.motion import MotionSettings
 from edge.video_file import CaptureError
 from train import checkpoint as checkpoints
 from train import optimise, processes, recipe
 from train.annotations import AnnotationError, DataSet, VideoAnnotation, held_out, load_ucf24
+from train.architectures import ARCHITECTURES
 from train.backbone_weights import BackboneError
 from train.checkpoint import Checkpoint, CheckpointError
 from train.data import Choice, FrameSet, TrainingSet
 from train.log import Log, LogError
 from train.optimise import Run, TrainingError
 from train.plots import PlotError
-from train.recipe import TrainSettings
+from train.recipe import CENTERNET_LOSSES, LossWeights, TrainSettings
 from train.validation import frame_average_precision
 from train.videos import FrameError, PackedVideo, open_packed
 
@@ -198,7 +199,8 @@ def _every(videos: tuple[VideoAnnotation, ...], stride: int) -> list[Choice]:
 
 def _manifest(settings: TrainSettings, data: DataSet) -> Manifest:
     return Manifest(
-        name="korsal-lite",
+        name=f"korsal-{settings.architecture}",
+        architecture=settings.architecture,
         labels=data.labels,
         height=settings.height,
         width=settings.width,
@@ -210,8 +212,10 @@ def _manifest(settings: TrainSettings, data: DataSet) -> Manifest:
 def _settings(options: argparse.Namespace) -> TrainSettings:
     names = ("data", "weights", "height", "width", "samples", "batch", "learning_rate", "validate_every", "seed")
     given: dict[str, Any] = {name: getattr(options, name) for name in names}
+    weights = LossWeights() if options.arch == LITE else CENTERNET_LOSSES
     try:
-        return TrainSettings(motion=MotionSettings(options.motion, not options.no_shifts, options.gap), **given)
+        motion = MotionSettings(options.motion, not options.no_shifts, options.gap)
+        return TrainSettings(motion=motion, architecture=options.arch, losses=weights, **given)
     except ValueError as error:
         raise TrainingError(str(error)) from error
 
@@ -227,6 +231,7 @@ def _parser() -> argparse.ArgumentParser:
     add("data", help="folder with pyannot.pkl or finalAnnots.mat, the lists and videos/<Class>/")
     add("--out", type=Path, default=Path("runs/train"), help="for last.pt, best.pt, log.csv, curves.png")
     add("--cache", type=Path, default=Path("runs/cache"), help="for decoded frames, about 4 MB a video")
+    add("--arch", choices=tuple(ARCHITECTURES), default=LITE, help="the network; dla_34 is the paper's")
     add("--weights", default="", help="begin with this .pt: to go on at another size, or to learn other actions")
     add("--resume", action="store_true", help="go on from last.pt in --out")
     add("--motion", choices=("ssim", "dsim", "previous", "none"), default="ssim", help="the motion map")

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from torch.utils.data import DataLoader
 
 from edge import boxes as box_ops
@@ -13,13 +14,13 @@ from train import metrics, processes
 from train.annotations import at
 from train.data import FrameSet
 from train.metrics import FrameBoxes
-from train.model import Decoder, Detector
+from train.model import Decoder
 
 BATCH = 32
 MINIMUM_SCORE = 0.01
 
 
-def frame_average_precision(network: Detector, frames: FrameSet, manifest: Manifest, workers: int) -> list[float]:
+def frame_average_precision(network: nn.Module, frames: FrameSet, manifest: Manifest, workers: int) -> list[float]:
     """Frame-AP@0.5 by the `voc` rule for each label, percent; nan for a label that `frames` do not show."""
     predicted = _predict(network, frames, manifest, workers)
     curves = metrics.frame_curves(predicted, _truth(frames, manifest), len(manifest.labels))
@@ -27,7 +28,7 @@ def frame_average_precision(network: Detector, frames: FrameSet, manifest: Manif
 
 
 @torch.inference_mode()
-def _predict(network: Detector, frames: FrameSet, manifest: Manifest, workers: int) -> FrameBoxes:
+def _predict(network: nn.Module, frames: FrameSet, manifest: Manifest, workers: int) -> FrameBoxes:
     decoder = Decoder(network, manifest.top_k).eval()
     device = next(network.parameters()).device
     rows: list[tuple[NDArray[Any], ...]] = []
