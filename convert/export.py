@@ -12,18 +12,22 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from torch import nn
 
 from convert import onnx_file
 from convert.calibration import Input
 from convert.closeness import Closeness, Outputs, closeness
+from convert.folding import fold_norms
 from edge import engine as engines
 from edge.inference import INPUT, OUTPUTS, Engine, input_shape
 from edge.manifest import Manifest
 from train import checkpoint as checkpoints
+from train import deformable
 from train.checkpoint import Checkpoint
+from train.deformable import DeformableConvolution
 from train.model import Decoder
 
-OPSET = 17
+OPSET = 17  # which TensorRT 8.6 reads; a deformable convolution needs another
 USUAL = 32  # frames to compare with
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -90,10 +94,12 @@ def compared(found: Closeness, frames: int) -> str:
 def _graph(checkpoint: Checkpoint) -> onnx.ModelProto:
     """The decoder as ONNX with a dynamic batch, batch norms folded."""
     manifest = checkpoint.manifest
-    decoder = Decoder(checkpoints.detector(checkpoint), manifest.top_k).eval()
+    network = checkpoints.detector(checkpoint)
+    fold_norms(network)
+    decoder = Decoder(network, manifest.top_k).eval()
     image = torch.zeros(input_shape(manifest, 1))
     content = io.BytesIO()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore", DeprecationWarning)  # the exporter that needs no further package
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # sizes become constants
         torch.onnx.export(
@@ -103,10 +109,16 @@ def _graph(checkpoint: Checkpoint) -> onnx.ModelProto:
             input_names=[INPUT],
             output_names=list(OUTPUTS),
             dynamic_axes={name: {0: "batch"} for name in (INPUT, *OUTPUTS)},
-            opset_version=OPSET,
+            opset_version=opset(network),
             dynamo=False,
         )
     return onnx.load_model_from_string(content.getvalue())
+
+
+def opset(network: nn.Module) -> int:
+    """The version of ONNX that has all that the network needs."""
+    needed = any(isinstance(module, DeformableConvolution) for module in network.modules())
+    return deformable.OPSET if needed else OPSET
 
 
 def _answers(reference: Engine, exported: Engine, images: Sequence[Input]) -> Iterator[tuple[Outputs, Outputs]]:

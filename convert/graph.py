@@ -4,6 +4,9 @@ from collections.abc import Iterable, Mapping
 
 import onnx
 
+DEFORMABLE = "DeformConv"
+LOOKS = (2, 4)  # of its inputs, those with offsets and masks
+
 
 def convolutions(model: onnx.ModelProto) -> tuple[str, ...]:
     """Names of all convolutions, in the order of the graph."""
@@ -20,6 +23,23 @@ def last_convolutions(model: onnx.ModelProto) -> frozenset[str]:
     behind = _behind(model)
     heavy = set(convolutions(model))
     return frozenset(name for name in heavy if not (behind[name] - {name}) & heavy)
+
+
+def deformable_convolutions(model: onnx.ModelProto) -> frozenset[str]:
+    """Deformable convolutions and the ordinary ones that give their offsets and masks."""
+    producers = _producers(model)
+    found: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type == DEFORMABLE:
+            found.add(node.name)
+            ways = [node.input[place] for place in LOOKS]
+            while ways:  # back to the nearest convolution
+                before = producers.get(ways.pop())
+                if before is not None and before.op_type == "Conv":
+                    found.add(before.name)
+                elif before is not None:
+                    ways.extend(before.input)
+    return frozenset(found)
 
 
 def decoding(model: onnx.ModelProto) -> frozenset[str]:

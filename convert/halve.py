@@ -17,7 +17,7 @@ from convert import graph, onnx_file
 from convert.quantize import QuantizeError, open_model
 from edge.manifest import Manifest
 
-FLOAT_INPUTS = {"Resize": (0,)}  # operators that read FP32 beside their data: which inputs are data
+FLOAT_INPUTS = {"Resize": (0,), "Split": (0,)}  # operators with inputs of other types: which are data
 LARGEST = float(np.finfo(np.float16).max)
 
 

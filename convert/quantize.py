@@ -185,5 +185,9 @@ def with_ranges(model: onnx.ModelProto, ranges: Any, settings: QuantizeSettings)
 
 
 def kept_always(model: onnx.ModelProto) -> frozenset[str]:
-    """What stays in floating point whatever is asked for: the first and last convolutions, and the decoding."""
-    return graph.first_convolutions(model) | graph.last_convolutions(model) | graph.decoding(model)
+    """What stays in floating point whatever is asked for: the first and last convolutions, and the decoding.
+
+    Deformable convolutions too, which TensorRT has only so, and those that say where they look.
+    """
+    ends = graph.first_convolutions(model) | graph.last_convolutions(model) | graph.decoding(model)
+    return ends | graph.deformable_convolutions(model)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from convert import build as tensorrt_build
 from convert.calibration import Input
-from convert.export import OPSET
+from convert.export import opset
 from convert.quantize import QuantizeSettings, described
 from edge import engine_build
 from edge.build_plan import BuildOptions, Platform, Precision, as_precision
@@ -148,7 +148,7 @@ def _serialized(
                 # its own choice hangs on "10.3" >= "5.1", which is false
                 int8_calib_algorithm=backend.trt.CalibrationAlgoType.ENTROPY_CALIBRATION_2,
                 use_onnx=True,
-                onnx_opset=OPSET,
+                onnx_opset=opset(network),
                 keep_network=False,
             )
         plan = None if built.engine is None else built.engine.serialize()
