@@ -10,6 +10,7 @@ ROOT = Path(__file__).parent.parent
 SHIPPED = (
     *("config.toml", "demo/basketball.mp4", "docs/event.schema.json"),
     *("models/korsal-lite-ucf24x5.onnx", "models/README.md"),
+    *("models/korsal-lite-ucf24x5-int8.onnx", "models/korsal-lite-ucf24x5-int8-cpu.onnx"),
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
