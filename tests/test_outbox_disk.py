@@ -1,5 +1,6 @@
 """A disk that is full or may not be written, for real: a file system of our own where we are root."""
 
+import contextlib
 import logging
 import os
 import subprocess
@@ -14,6 +15,7 @@ from edge.mqtt import Publisher
 from edge.outbox import Limits, Message, Outbox
 from edge.schema import Mqtt
 from edge.topics import Topics
+from tests.test_daemon import play, write_config, write_video
 
 NOW = 1_800_000_000.0
 MANY = Limits(rows=100_000, size=100_000_000)
@@ -157,3 +159,28 @@ def test_with_a_full_disk_events_go_out_directly(
     assert list(dict.fromkeys(event["seq"] for event in subscriber.events())) == list(range(30))
     warnings = [record for record in caplog.records if record.name == "edge.outbox"]
     assert len(warnings) <= 1
+
+
+@pytest.mark.parametrize("fault", ["full", "read-only"])
+def test_the_daemon_goes_on_and_events_go_out_directly(small_disk: Path, tmp_path: Path, fault: str) -> None:
+    """The whole daemon, with its state on a disk that takes nothing."""
+    write_video(tmp_path / "film.avi", "." * 5 + "#" * 30 + "." * 40)
+    (tmp_path / "state").symlink_to(small_disk)
+    if fault == "full":
+        with (small_disk / "ballast").open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
+            while ballast.write(bytes(4096)):
+                pass
+    else:
+        remount(small_disk, "ro")
+    with Broker(tmp_path) as broker, Subscriber(broker.port) as subscriber:
+        said = play(write_config(tmp_path, broker.port, {"door": "film.avi"}))
+        subscriber.wait_for_payload("korsal/roof/available", b"offline")
+        told: dict[str, list[tuple[str, int]]] = {}
+        for event in subscriber.events():
+            told.setdefault(event["event_id"], []).append((event["type"], event["seq"]))
+    assert told
+    for steps in told.values():
+        assert [seq for _, seq in steps] == list(range(len(steps)))
+        assert (steps[0][0], steps[-1][0]) == ("new", "end")
+    assert said.count("events are kept in memory and sent from there") == 1
+    assert not any(file.stat().st_size for file in small_disk.glob("*.sqlite*"))
