@@ -36,6 +36,8 @@ FAMILIES = (
     Family("frames", "frames", "Frames that went through the model", "camera", counts=True),
     Family("frames_dropped", "dropped", "Frames that a newer one replaced", "camera", counts=True),
     Family("frames_skipped", "skipped", "Frames left out because the device was too hot", "camera", counts=True),
+    Family("camera_stalls", "stalls", "Times that a camera sent nothing new", "camera", counts=True),
+    Family("camera_reconnects", "reconnects", "Times that a camera was opened anew", "camera", counts=True),
     Family("outbox_messages", "queue.rows", "Messages that wait for the broker"),
     Family("outbox_bytes", "queue.bytes", "Their payloads, bytes"),
     Family("outbox_in_memory", "queue.in_memory", "1 where the disk refuses and a crash would cost what waits"),

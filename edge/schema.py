@@ -208,7 +208,7 @@ class Thermal(Table):
 
     limit: Celsius | None = ThermalSettings.limit
     resume: Celsius | None = ThermalSettings.resume
-    most_skipped: Share = ThermalSettings.most_skipped
+    most_skipped: Annotated[float, Field(ge=0, le=0.95, allow_inf_nan=False)] = ThermalSettings.most_skipped
 
     def settings(self) -> ThermalSettings:
         """When frames are left out. ValueError as there."""

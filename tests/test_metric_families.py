@@ -22,6 +22,8 @@ TELEMETRY: dict[str, Any] = {
     "frames": {"door": 100},
     "dropped": {"door": 3},
     "skipped": {"door": 2},
+    "stalls": {"door": 1},
+    "reconnects": {"door": 4},
     "latency_ms": {"network": {"p50": 10.0, "p95": 20.0, "p99": 30.0}},
     "queue": {"rows": 5, "bytes": 1000, "in_flight": 1, "in_memory": False},
     "lost": {"updates": 1, "events": 0, "expired": 0, "refused": 0},
