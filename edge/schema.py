@@ -33,6 +33,7 @@ from edge.schema_types import (
 from edge.sources import Flip, Rotation, Source, parse
 from edge.thermal import ThermalSettings
 
+OWN_TOPICS = frozenset({"request", "response", "events"})  # below them the device itself speaks, and is spoken to
 STALL_FRAMES = 2  # frames at least that a camera must have left out until it counts as stalled
 
 
@@ -236,12 +237,19 @@ class Log(Table):
     level: Literal["debug", "info", "warning", "error"] = Field(default="info", json_schema_extra=TUNABLE)
 
 
+def _cameras(cameras: dict[str, Camera]) -> dict[str, Camera]:
+    taken = [name for name in cameras if name in OWN_TOPICS]
+    if taken:
+        raise InnerError(dict.fromkeys(taken, "is a topic of the device itself; name the camera otherwise"))
+    return cameras
+
+
 class Config(Table):
     """The whole file. Paths are absolute and, but for the outbox's directory, existed when the file was loaded."""
 
     device: Device = Device()
     model: Model = Model()
-    cameras: Annotated[dict[Name, Camera], Field(min_length=1)] = Field(
+    cameras: Annotated[dict[Name, Camera], Field(min_length=1), AfterValidator(_cameras)] = Field(
         examples=['a table [cameras.door] with source = "/dev/video0" in it']
     )
     linker: Linker = Field(default=Linker(), json_schema_extra=TUNABLE)
