@@ -1,0 +1,197 @@
+"""Checkpoints of CenterNet and KORSAL → ours: the same numbers under our names. Shell over torch.
+
+Read are tensors, nothing is executed; optimizer state is left out. A file must hold all parameters of the network that
+it is taken for, in their shapes, and no others but for those that CenterNet itself never reads.
+"""
+
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from convert import centernet_names, labels
+from edge.engine import sha256_of
+from edge.manifest import INPUT_MULTIPLE, Manifest
+from edge.motion import MotionSettings
+from train import architectures
+from train import checkpoint as checkpoints
+from train.checkpoint import BROKEN, Checkpoint, CheckpointError
+
+COUNTER = "num_batches_tracked"  # of batch norms; files of PyTorch before 0.4.1 lack it, and nothing needs it
+SIDES = {"coco": 512}  # pixels of the input, as these were trained; all others:
+SIDE = 256
+LISTED = 20  # names of parameters in a message
+LARGEST_SIDE = 4096
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is told of a checkpoint, None or "" where its file or the usual says it.
+
+    `labels` is a known set's name or a file with one name a line; `size` is (height, width), pixels.
+    """
+
+    labels: str | None = None
+    architecture: str | None = None
+    size: tuple[int, int] | None = None
+    motion: Literal["ssim", "dsim", "previous", "none"] | None = None
+    gap: int = 1
+    name: str = ""
+    licence: str = ""
+
+
+def convert(source: Path, output: Path, wish: Wish) -> Manifest:
+    """Write the CenterNet checkpoint `source` as ours to `output`; raises CheckpointError."""
+    if output.suffix != ".pt":
+        raise CheckpointError(f"{output}: give -o a name that ends with .pt")
+    if output.exists() and output.samefile(source):
+        raise CheckpointError(f"{output}: is the file to convert itself; give -o another name")
+    given, epoch = _read(source)
+    architecture = _architecture(given, wish, source)
+    weights = _fitted(given, architecture, source)
+    manifest = _manifest(weights, architecture, wish, source, epoch)
+    checkpoints.save(Checkpoint(manifest, weights, {}), output)
+    return manifest
+
+
+def size(text: str) -> tuple[int, int]:
+    """`256` or `192x256`, height first, as (height, width). Raises ValueError."""
+    sides = [int(side) for side in text.lower().split("x")]
+    if len(sides) not in (1, 2) or any(not 0 < side <= LARGEST_SIDE or side % INPUT_MULTIPLE for side in sides):
+        raise ValueError(f"{text} is no HEIGHTxWIDTH in multiples of {INPUT_MULTIPLE}, or one number for both")
+    return sides[0], sides[-1]
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], int | None]:
+    """The parameters in a file, without `module.` before their names, and the epoch if it is noted."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of torch, about pickles that it then refuses
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: no such file; give a .pth of CenterNet or KORSAL") from error
+    except BROKEN as error:
+        raise CheckpointError(
+            f"{path}: not a checkpoint of tensors alone ({_first_line(error)}); what else a pickle holds would have to "
+            "be executed: save its state_dict alone, where you trust it"
+        ) from error
+    state = content.get("state_dict", content) if isinstance(content, dict) else None
+    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise CheckpointError(f"{path}: holds no state_dict of tensors; give a .pth of CenterNet or KORSAL")
+    epoch = content.get("epoch")
+    return {str(name).removeprefix("module."): value for name, value in state.items()}, (
+        epoch if isinstance(epoch, int) else None
+    )
+
+
+def _architecture(given: Mapping[str, Tensor], wish: Wish, path: Path) -> str:
+    known = wish.architecture or centernet_names.recognised(given)
+    if known is None:
+        raise CheckpointError(
+            f"{path}: is none of {', '.join(centernet_names.FIRST)} by the names of its {len(given)} parameters "
+            f"({_listed(given, 3)}); other networks of CenterNet are not known here"
+        )
+    return known
+
+
+def _fitted(given: Mapping[str, Tensor], architecture: str, path: Path) -> dict[str, Tensor]:
+    """The weights under our names, float32. CheckpointError lists all that does not fit."""
+    classes = _length(given, "hm.2.weight", 0)
+    channels = _length(given, f"{centernet_names.FIRST[architecture]}.weight", 1)
+    width = _length(given, "hm.0.weight", 0)
+    own = architectures.network(architecture, classes or 1, channels or 3, head_width=width or None).state_dict()
+    names = centernet_names.theirs(architecture, own)
+    wanted = set(names.values())
+    missing = [name for name in names.values() if name not in given and not name.endswith(COUNTER)]
+    surplus = [name for name in given if name not in wanted and not name.startswith(centernet_names.UNUSED)]
+    present = {ours: given[name] for ours, name in names.items() if name in given}
+    odd = [
+        f"{names[ours]} {tuple(value.shape)} instead of {tuple(own[ours].shape)}"
+        for ours, value in present.items()
+        if value.shape != own[ours].shape
+    ]
+    broken = [names[ours] for ours, value in present.items() if not value.isfinite().all()]
+    kinds = {"missing": missing, "surplus": surplus, "of another shape": odd, "not finite": broken}
+    faults = [f"{kind}: {_listed(found, LISTED)}" for kind, found in kinds.items() if found]
+    if faults:
+        raise CheckpointError(
+            f"{path}: does not fit {architecture}; {'; '.join(faults)}; "
+            f"give a checkpoint of {', '.join(centernet_names.FIRST)} with the heads hm, wh and reg, or another --arch"
+        )
+    return {**own, **{ours: value.to(own[ours].dtype) for ours, value in present.items()}}
+
+
+def _length(given: Mapping[str, Tensor], name: str, axis: int) -> int:
+    """Of one axis of a parameter; 0 where it is absent or flat."""
+    return given[name].shape[axis] if name in given and given[name].ndim > axis else 0
+
+
+def _manifest(
+    weights: Mapping[str, Tensor], architecture: str, wish: Wish, source: Path, epoch: int | None
+) -> Manifest:
+    classes = len(weights["heatmap.2.bias"])
+    channels = weights["backbone.stem.0.weight"].shape[1]
+    known = wish.labels or labels.of_size(classes)
+    if known is None:
+        raise CheckpointError(f"{source}: has {classes} classes, as no known set has; name them with --labels FILE")
+    side = SIDES.get(known, SIDE)
+    height, width = wish.size or (side, side)
+    training: dict[str, Any] = {"converted_from": source.name, "sha256": sha256_of(source), "labels": known}
+    return Manifest(
+        name=wish.name or source.stem,
+        labels=_labels(known, classes, source),
+        height=height,
+        width=width,
+        motion=_motion(channels, wish, source),
+        licence=wish.licence,
+        training=training if epoch is None else {**training, "epoch": epoch},
+        architecture=architecture,
+    )
+
+
+def _labels(known: str, classes: int, source: Path) -> tuple[str, ...]:
+    names = labels.KNOWN.get(known) or _names_in(Path(known))
+    if len(names) != classes:
+        raise CheckpointError(f"{source}: has {classes} classes, and {known} names {len(names)}; give its own --labels")
+    return names
+
+
+def _names_in(path: Path) -> tuple[str, ...]:
+    """One name a line; empty lines do not count."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(
+            f"--labels {path}: cannot be read ({error}); give a text file with one name a line, "
+            f"or one of {', '.join(labels.KNOWN)}"
+        ) from error
+    names = tuple(line.strip() for line in lines if line.strip())
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise CheckpointError(f"--labels {path}: names {', '.join(twice)} more than once; give every class its own")
+    return names
+
+
+def _motion(channels: int, wish: Wish, source: Path) -> MotionSettings:
+    """None for three channels; six have a map beside the frame, and the file does not say which."""
+    kind = wish.motion or ("none" if channels == 3 else "ssim")
+    settings = MotionSettings(kind, gap=wish.gap)
+    if channels not in (3, 6) or (kind == "none") != (channels == 3):
+        raise CheckpointError(
+            f"{source}: reads {channels} channels, which does not go with --motion {kind}; "
+            "three are a frame alone (none), six a frame and its map (ssim, dsim, previous)"
+        )
+    return settings
+
+
+def _listed(names: Iterable[str], limit: int) -> str:
+    found = list(names)
+    more = f" and {len(found) - limit} more" if len(found) > limit else ""
+    return ", ".join(found[:limit]) + more
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0][:200]
