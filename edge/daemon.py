@@ -11,13 +11,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from edge import pipeline, telemetry
+from edge import clock, interruption, pipeline, requests
 from edge.assets import AssetError
 from edge.capture import CaptureError
+from edge.condition import Condition
 from edge.config import ConfigError, load, state_directory
+from edge.desk import DaemonDesk
+from edge.device_watch import DeviceWatch
 from edge.engine import EngineError
 from edge.feeds import Feed, open_feed, wait_for_frames
 from edge.inference import Engine
+from edge.message import Message
+from edge.metrics_page import MetricsPage
 from edge.mqtt import Publisher
 from edge.outbox import Limits, Outbox
 from edge.payload import Model
@@ -82,16 +87,21 @@ class Daemon:
         feeds = _opened(config.cameras)
         self._publisher = Publisher(config.mqtt, configured_topics(config), _outbox(config))
         self._teller = Teller(config, self._model, self._labels, self._publisher)
+        self._device = DeviceWatch(config, self._teller.topics)
+        self._page = MetricsPage(config.metrics.address, config.metrics.port)
+        self._condition = Condition(self._publisher, self._device)
         self._stations = {name: self._station(name, feed) for name, feed in feeds.items()}
         self._rota = Rota(self._stations.values())
-        self._stopwatch = telemetry.Stopwatch()
+        self._desk = DaemonDesk(
+            path, self._labels, lambda: self._config, lambda: self._stations, self._health, self.reload
+        )
         self._needs_restart: tuple[str, ...] = ()
-        self._telemetry_at = self._counted_at = time.monotonic()
-        self._counted: dict[str, int] = {}
+        self._broker: dict[str, object] = {}  # last told
+        self._telemetry_at = time.monotonic()
         self._alive_at = 0.0
 
     def __enter__(self) -> "Daemon":
-        self._teller.status(self._config, self._needs_restart)
+        self._tell_status()
         log.info("running %s with %s, cameras: %s", self._model.name, self._engine.runtime, ", ".join(self._stations))
         notify("READY=1")
         return self
@@ -102,6 +112,8 @@ class Daemon:
         notify("STOPPING=1")
         for station in self._stations.values():
             station.close("shutdown")
+        self._store(self._device.close())
+        self._page.close()
         self._publisher.close(FLUSH_SECONDS)
         waiting = self._publisher.statistics().outbox.rows
         log.info("stopped%s", f"; {waiting} messages wait for the next start" if waiting else "")
@@ -120,6 +132,7 @@ class Daemon:
             busy = self._advance()
             for station in self._stations.values():
                 station.look_after()
+            self._answer()
             self._tend()
             if not busy:
                 wait_for_frames([station.feed for station in self._stations.values()], IDLE_SECONDS)
@@ -141,60 +154,66 @@ class Daemon:
         return wrong
 
     def _station(self, name: str, feed: Feed) -> Station:
-        return Station(name, feed, pipeline_settings(self._config, name), self._teller)
+        return Station(name, feed, pipeline_settings(self._config, name), self._teller, self._device.admits)
 
     def _advance(self) -> bool:
         """Take new frames, of as many cameras as the engine takes at once; False where there were none."""
         taken = self._rota.next(self._engine.largest_batch)
         if not taken:
             return False
-        self._stopwatch.start()
-        made = pipeline.steps([turn for _, turn in taken], self._engine, self._stopwatch.lap)
+        stopwatch = self._condition.stopwatch
+        stopwatch.start()
+        made = pipeline.steps([turn for _, turn in taken], self._engine, stopwatch.lap)
         for (station, turn), (state, step) in zip(taken, made, strict=True):
             station.took(turn.frame, state, step)
             if station.feed.live:
-                self._stopwatch.record("capture_to_outbox", time.monotonic() - turn.frame.monotonic_time)
+                stopwatch.record("capture_to_outbox", time.monotonic() - turn.frame.monotonic_time)
             if self._watch is not None:
                 self._watch(turn.frame, step)
         return True
 
+    def _answer(self) -> None:
+        """What has been asked over MQTT."""
+        for request in self._publisher.requests():
+            self._publisher.answer(requests.answer(request, self._desk, self._teller.topics, self._config.mqtt))
+
     def _tend(self) -> None:
-        """What is due now and then: a sign of life, telemetry."""
+        """What is due now and then: a look at the device, a sign of life, telemetry, status."""
         now = time.monotonic()
         if not self._publisher.alive:
             raise DaemonError("the publisher has ended by a fault that is told above; systemd starts us anew")
-        interval = watchdog_interval()
-        if interval and now - self._alive_at >= interval:
-            notify("WATCHDOG=1")
-            self._alive_at = now
+        self._store(self._device.look())
+        self._live(now)
         interval = self._config.telemetry.interval
         if interval and now - self._telemetry_at >= interval:
             self._telemetry_at = now
-            self._teller.telemetry(self._telemetry(now))
+            told = self._condition.telemetry(self._stations)
+            self._teller.telemetry(told)
+            self._page.show(told)
+        if self._publisher.statistics().broker() != self._broker:
+            self._tell_status()
 
-    def _telemetry(self, now: float) -> dict[str, object]:
-        counts = {name: station.frames for name, station in self._stations.items()}
-        seconds, self._counted_at = now - self._counted_at, now
-        before, self._counted = self._counted, counts
-        sent = self._publisher.statistics()
-        return {
-            "schema": 1,
-            "fps": telemetry.rates(before, counts, seconds),
-            "latency_ms": self._stopwatch.latencies(),
-            "frames": counts,
-            "dropped": {name: station.feed.dropped for name, station in self._stations.items()},
-            "queue": {"rows": sent.outbox.rows, "bytes": sent.outbox.size, "in_flight": sent.in_flight},
-            "lost": {
-                "updates": sent.outbox.dropped_updates,
-                "events": sent.outbox.dropped_events,
-                "expired": sent.outbox.expired,
-                "refused": sent.refused,
-            },
-            "connections": sent.connections,
-            "temperatures_c": telemetry.temperatures(),
-            "memory": telemetry.memory(),
-            "cpu": telemetry.processor(),
-        }
+    def _live(self, now: float) -> None:
+        """Feed systemd's watchdog, as long as every stage gets on."""
+        interval = watchdog_interval()
+        if interval and now - self._alive_at >= interval:
+            self._alive_at = now
+            late = self._condition.late(self._stations)
+            if late:
+                log.error("%s; systemd will start us anew", "; ".join(late))
+            else:
+                notify("WATCHDOG=1")
+
+    def _store(self, message: Message | None) -> None:
+        if message is not None:
+            self._publisher.event(message)
+
+    def _health(self) -> dict[str, object]:
+        return self._condition.health(self._stations)
+
+    def _tell_status(self) -> None:
+        self._broker = self._publisher.statistics().broker()
+        self._teller.status(self._config, self._needs_restart, self._broker)
 
     def _apply(self, wanted: Config) -> tuple[str, ...]:
         """Put what can change in force: all that concerns cameras, but all or nothing; what is wrong, else ()."""
@@ -210,7 +229,8 @@ class Daemon:
         logging.getLogger().setLevel(config.log.level.upper())
         later = f"; after a restart: {', '.join(self._needs_restart)}" if self._needs_restart else ""
         log.info("%s is in force%s", self._path, later)
-        self._teller.status(config, self._needs_restart)
+        self._device.adopt(config)
+        self._tell_status()
         return ()
 
     def _must_open(self, name: str, config: Config) -> bool:
@@ -244,5 +264,17 @@ def _opened(cameras: Mapping[str, Camera]) -> dict[str, Feed]:
 
 
 def _outbox(config: Config) -> Outbox:
+    """The outbox, in which what a crash left open has been given its end."""
     limits = Limits(config.outbox.max_rows, config.outbox.max_bytes)
-    return Outbox(state_directory(config) / f"{config.device.name}.outbox.sqlite", limits)
+    outbox = Outbox(state_directory(config) / f"{config.device.name}.outbox.sqlite", limits)
+    now = time.time()
+    found = interruption.interrupt(
+        outbox.open_events(), now, clock.expiry(now, config.outbox.max_age, clock.synced(now))
+    )
+    if found.ends:
+        log.warning("%d events were going on when the last run was cut off; they end now", len(found.ends))
+        outbox.put(found.ends, now)
+    if found.lost:
+        log.error("%d events that the last run left open are none of ours; they are forgotten", len(found.lost))
+        outbox.forget_open(found.lost)
+    return outbox

@@ -2,10 +2,10 @@
 
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from edge import events, pipeline
-from edge.feeds import Feed
+from edge.feeds import Feed, LiveFeed
 from edge.pipeline import CameraState, PipelineSettings, Step, Turn
 from edge.schema import Camera
 from edge.sources import Frame
@@ -13,30 +13,53 @@ from edge.teller import Teller
 
 ACTIVE_SECONDS = 1.0  # between two messages about a camera's live tubes
 
+Admits = Callable[[str], bool]
+
 
 class Station:
     """A camera between two frames. For one thread."""
 
-    def __init__(self, name: str, feed: Feed, settings: PipelineSettings, teller: Teller) -> None:
+    def __init__(self, name: str, feed: Feed, settings: PipelineSettings, teller: Teller, admits: Admits) -> None:
+        """`admits`: whether this camera's next frame is to be looked at."""
         self.name, self.feed, self.settings = name, feed, settings
         self.frames = 0  # that went through the pipeline
-        self._teller = teller
+        self.seen = 0  # these, and those that were left out because of heat
+        self._teller, self._admits = teller, admits
         self._pipeline = _fresh(name)
         self._state = ""  # last told
         self._active: tuple[int, ...] | None = None  # last told: the label of each live tube
         self._active_at = 0.0  # monotonic, s
+        self._picture_wanted = False
+
+    @property
+    def patience(self) -> float:
+        """Seconds without a frame after which the camera is lost; 0 for a file."""
+        return self.feed.camera.settings.stall_seconds if isinstance(self.feed, LiveFeed) else 0.0
 
     def turn(self) -> Turn | None:
-        """The newest frame with all that it takes to make something of it; None where there is none."""
+        """The newest frame with all that it takes to make something of it; None where there is none to be looked at."""
         frame = self.feed.newest()
-        return None if frame is None else Turn(self._pipeline, frame, self.settings)
+        if frame is None:
+            return None
+        self.seen += 1
+        return Turn(self._pipeline, frame, self.settings) if self._admits(self.name) else None
 
     def took(self, frame: Frame, state: CameraState, step: Step) -> None:
         """Tell what became of a frame."""
         self._pipeline = state
         self.frames += 1
-        self._teller.events(self.name, step.events)
+        self._teller.events(self.name, step.events, frame, self.feed.live)
+        if self._picture_wanted:
+            self._picture_wanted = False
+            self._teller.picture(self.name, frame)
         self._tell_active(tuple(sorted(tube_box.label for tube_box in step.tube_boxes)))
+
+    def want_picture(self) -> str | None:
+        """Publish the next frame; why there will be none, or None."""
+        if self.feed.state != "online":
+            return f"camera {self.name} is {self.feed.state}: ask again when it is online"
+        self._picture_wanted = True
+        return None
 
     def look_after(self) -> None:
         """Tell a change of the camera's state; what goes on in front of a camera that goes away has ended."""

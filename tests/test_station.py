@@ -33,7 +33,7 @@ class Silent:
 
 
 def station(name: str, feed: Any) -> Station:
-    return Station(name, feed, PipelineSettings(), Silent())  # type: ignore[arg-type]
+    return Station(name, feed, PipelineSettings(), Silent(), lambda name: True)  # type: ignore[arg-type]
 
 
 def names(taken: list[tuple[Station, Turn]]) -> list[str]:
