@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from edge import pipeline
 from edge.pipeline import STAGES
-from edge.replay import Task
+from edge.replay import Task, frames_of
 from edge.sources import Frame
-from edge.video_file import probe, read_file
+from edge.video_file import probe
 
 WARM_UP = 20  # frames that are not measured
 COLUMNS = ("decode", *STAGES)
@@ -77,7 +77,7 @@ def endless(task: Task) -> Iterator[Frame]:
     """The file's frames, over and over, numbered and timed on."""
     index, fps = 0, probe(task.source).fps
     while True:
-        for frame in read_file(task.source, task.camera):
+        for frame in frames_of(task):
             yield Frame(frame.camera, index, index / fps, index / fps, frame.image)
             index += 1
 

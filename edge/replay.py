@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -21,11 +21,12 @@ from edge.engine import sha256_of
 from edge.events import Event
 from edge.inference import Engine
 from edge.payload import Model, event_payload
+from edge.picture import finished
 from edge.pipeline import CameraState, PipelineSettings, Step
 from edge.runtimes import open_at_terminal
 from edge.schema import Camera, Config
 from edge.settings import pipeline_settings, unknown_actions
-from edge.sources import Frame, parse
+from edge.sources import Frame, Source, parse
 from edge.tensorrt_engine import LoadedEngine
 from edge.video_file import CaptureError, probe, read_file
 
@@ -40,7 +41,7 @@ class ReplayError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What to play and how; `device` and `camera` are the names that stand in the events.
+    """What to play and how; `device` and `camera` are the names that stand in the events, `view` is what it sees.
 
     A context manager, which gives back what the engine owns.
     """
@@ -50,6 +51,7 @@ class Task:
     settings: PipelineSettings
     device: str
     camera: str
+    view: Source
 
     @property
     def engine(self) -> Engine:
@@ -89,7 +91,8 @@ def task(
     if wrong and config_file:
         opened.close()
         raise ConfigError(config_file, wrong)
-    return Task(file, opened, pipeline_settings(config, name), config.device.name, name)
+    view = config.cameras[name].described()
+    return Task(file, opened, pipeline_settings(config, name), config.device.name, name, view)
 
 
 def _with(config: Config, path: Path | None, threads: int | None) -> Config:
@@ -115,6 +118,12 @@ def _camera_of(config: Config, wanted: str | None) -> str:
     raise ReplayError(f"--camera {wanted or 'is missing'}: give one of {', '.join(names)}, for its zones")
 
 
+def frames_of(task: Task) -> Iterator[Frame]:
+    """The file's frames with the size, turning and mask that the camera has. Raises CaptureError."""
+    for frame in read_file(task.source, task.camera):
+        yield replace(frame, image=finished(frame.image, task.view))
+
+
 def walk(frames: Iterable[Frame], engine: Engine, settings: PipelineSettings, state: CameraState) -> Iterator[Passage]:
     """Every frame, what became of it, and the state after it."""
     for frame in frames:
@@ -134,8 +143,9 @@ def replay(task: Task, outputs: Outputs) -> int:
     with ExitStack() as stack:
         video = outputs.video and stack.enter_context(AnnotatedVideo(outputs.video, facts.fps, engine.manifest))
         lines = outputs.events and stack.enter_context(EventLines(outputs.events, task))
-        read = read_file(task.source, task.camera)
-        frames = stack.enter_context(tqdm(read, total=facts.frames, unit=" frames", disable=None, leave=False))
+        frames = stack.enter_context(
+            tqdm(frames_of(task), total=facts.frames, unit=" frames", disable=None, leave=False)
+        )
         return play(walk(frames, engine, task.settings, start), lines or tell_in_words, video or show_nowhere)
 
 

@@ -100,6 +100,16 @@ min_duration = 0.18
     assert events_of(folder, tmp_path / "none.jsonl", deaf) == []
 
 
+def test_the_film_is_turned_and_masked_as_the_camera_is(folder: Path, tmp_path: Path) -> None:
+    """What the daemon would see of it: upside down, and nothing behind the mask."""
+    door = '[cameras.door]\nsource = "/dev/video0"\n'
+    upright = events_of(folder, tmp_path / "a.jsonl", configuration(tmp_path, door))[0]["box"]
+    turned = events_of(folder, tmp_path / "b.jsonl", configuration(tmp_path, f"{door}rotation = 180\n"))[0]["box"]
+    assert turned[1] > upright[1] + 0.1
+    whole = f"{door}mask = [[[0, 0], [1, 0], [1, 1], [0, 1]]]\n"
+    assert events_of(folder, tmp_path / "c.jsonl", configuration(tmp_path, whole)) == []
+
+
 def test_one_of_several_cameras_is_chosen(folder: Path, tmp_path: Path) -> None:
     file = configuration(tmp_path, '[cameras.a]\nsource = "csi://0"\n[cameras.b]\nsource = "csi://1"\n')
     assert events_of(folder, tmp_path / "events.jsonl", file, "b")[0]["camera"] == "b"
