@@ -12,7 +12,7 @@ from train.scoring import FRAME_THRESHOLD, RANGE, VIDEO_KEYS, ClassReport, Repor
 
 __all__ = ["VIDEO_KEYS", "FrameSet", "Protocol", "Report", "Rule", "VideoResult", "report"]
 
-PUBLISHED_CLASSES = 24  # of UCF101-24
+PUBLISHED_CLASSES = {"UCF101-24": 24, "J-HMDB-21": 21}  # data set: classes of published tables
 
 
 def as_table(scores: Report) -> str:
@@ -57,7 +57,7 @@ def as_json(scores: Report, circumstances: Mapping[str, Any]) -> dict[str, Any]:
         "iou": FRAME_THRESHOLD,
         "classes": list(scores.labels),
         "classes_without_ground_truth": list(scores.without_truth),
-        "note": comparison_note(len(scores.labels)),
+        "note": comparison_note(len(scores.labels), str(circumstances.get("data", "UCF101-24"))),
     }
     return {
         "protocol": protocol,
@@ -71,11 +71,15 @@ def as_json(scores: Report, circumstances: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def comparison_note(classes: int) -> str:
-    """What these scores may be compared with."""
-    if classes == PUBLISHED_CLASSES:
-        return "All 24 classes of UCF101-24; published tables differ in frames and rule, compare those first."
-    return f"Scores on {classes} classes are not comparable with published tables, which have {PUBLISHED_CLASSES}."
+def comparison_note(classes: int, data: str = "UCF101-24") -> str:
+    """What scores on so many classes of a data set may be compared with."""
+    known = next((name for name in PUBLISHED_CLASSES if data.startswith(name)), None)
+    if known is None:
+        return "Scores on other data than UCF101-24 and J-HMDB-21 are not comparable with published tables."
+    published = PUBLISHED_CLASSES[known]
+    if classes == published:
+        return f"All {published} classes of {known}; published tables differ in frames and rule, compare those first."
+    return f"Scores on {classes} classes are not comparable with published tables, which have {published}."
 
 
 def _line(name: str, frame_aps: tuple[float, float], video_ap: Mapping[str, float], point: Point) -> str:

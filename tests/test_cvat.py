@@ -1,0 +1,207 @@
+"""One's own annotations: CVAT's XML and COCO-style JSON become tubes; whatever else comes is refused in a sentence."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from refusal import refusal
+
+from train.annotations import AnnotationError
+from train.coco import read_coco
+from train.cvat import read_cvat
+from train.own_tubes import NamedVideo
+
+META = (
+    "<version>1.1</version><meta><task><id>3</id><name>a task</name><size>50</size><start_frame>0</start_frame>"
+    "<stop_frame>49</stop_frame><labels><label><name>person</name></label></labels>"
+    "<original_size><width>640</width><height>360</height></original_size><source>door/one.mp4</source></task></meta>"
+)
+
+
+def box(frame: int, x: float = 10, outside: int = 0, occluded: int = 0, action: str | None = None) -> str:
+    inner = "" if action is None else f'<attribute name="mood">fine</attribute><attribute name="action">{action}'
+    inner += "</attribute>" if inner else ""
+    corners = f'xtl="{x}" ytl="20.00" xbr="{x + 30}" ybr="80.50"'
+    flags = f'keyframe="1" outside="{outside}" occluded="{occluded}"'
+    return f'<box frame="{frame}" {flags} {corners} z_order="0">{inner}</box>'
+
+
+def written(tmp_path: Path, *tracks: tuple[str, list[str]], meta: str = META) -> Path:
+    path = tmp_path / "one.xml"
+    bodies = [f'<track id="{n}" label="{label}">{"".join(boxes)}</track>' for n, (label, boxes) in enumerate(tracks)]
+    path.write_text(f'<?xml version="1.0" encoding="utf-8"?><annotations>{meta}{"".join(bodies)}</annotations>')
+    return path
+
+
+def spans(video: NamedVideo) -> list[tuple[str, int, int]]:
+    return [(one.label, one.tube.first_frame, len(one.tube.boxes)) for one in video.tubes]
+
+
+def test_a_track_becomes_a_tube(tmp_path: Path) -> None:
+    video = read_cvat(written(tmp_path, ("waves", [box(4), box(5, x=12, occluded=1), box(6, outside=1)])))
+    assert (video.name, video.frames, video.size) == ("door/one", 50, (640, 360))
+    assert spans(video) == [("waves", 4, 2)]  # occluded is there, outside is not
+    assert video.tubes[0].tube.boxes.tolist() == [[10, 20, 40, 80.5], [12, 20, 42, 80.5]]
+
+
+def test_frames_between_are_interpolated_unless_outside(tmp_path: Path) -> None:
+    boxes = [box(0, x=0), box(4, x=8), box(5, outside=1), box(9, x=50), box(10, x=51)]
+    video = read_cvat(written(tmp_path, ("waves", boxes)))
+    assert spans(video) == [("waves", 0, 5), ("waves", 9, 2)]
+    assert video.tubes[0].tube.boxes[:, 0].tolist() == [0, 2, 4, 6, 8]
+
+
+def test_the_attribute_says_what_is_done(tmp_path: Path) -> None:
+    actions = ["none", "waves", "waves", "sits", "", "sits"]
+    video = read_cvat(written(tmp_path, ("person", [box(n, action=action) for n, action in enumerate(actions)])))
+    assert spans(video) == [("waves", 1, 2), ("sits", 3, 1), ("sits", 5, 1)]
+
+
+def test_what_the_file_does_not_tell(tmp_path: Path) -> None:
+    video = read_cvat(written(tmp_path, ("waves", [box(3)]), meta=""))
+    assert (video.name, video.frames, video.size) == ("one", 0, None)
+    assert spans(read_cvat(written(tmp_path))) == []
+
+
+BOMB = '<!DOCTYPE a [<!ENTITY x "ha"><!ENTITY y "&x;&x;&x;">]>'
+FETCH = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]>'
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (f"{BOMB}<annotations>&y;</annotations>", "document type"),
+        (f"{FETCH}<annotations>&x;</annotations>", "document type"),
+        ("<annotations><meta>", "no element found"),
+        ("", "no element found"),
+        ("<annotations><track id='1'/></annotations>", "no 'label'"),
+        ("<annotations><track label='a'><box frame='0' xtl='1'/></track></annotations>", "no 'ytl'"),
+        (f"<annotations><track label='a'>{box(1)}{box(1)}</track></annotations>", "two boxes in frame 1"),
+        (f"<annotations><track label='a'>{box(99_999_999)}</track></annotations>", "is no box"),
+        (f"<annotations><track label='a'>{box(1, x=float('nan'))}</track></annotations>", "is no box"),
+        ("<annotations><meta><task><size>many</size></task></meta></annotations>", "invalid literal"),
+    ],
+)
+def test_what_is_no_such_file_is_told(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "bad.xml"
+    path.write_text(content)
+    with pytest.raises(AnnotationError, match=said) as caught:
+        read_cvat(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    for read in (read_cvat, read_coco):
+        with pytest.raises(AnnotationError, match="cannot be read"):
+            read(tmp_path / "none")
+
+
+COCO: dict[str, Any] = {
+    "videos": [{"id": 7, "name": "one.mp4", "width": 640, "height": 360}, {"id": 8, "name": "two"}],
+    "images": [{"id": n, "video_id": 7, "frame_id": n} for n in range(6)],
+    "categories": [{"id": 2, "name": "waves"}, {"id": 1, "name": "sits"}],
+    "annotations": [
+        {"image_id": 4, "category_id": 2, "bbox": [1, 2, 30, 40], "track_id": 3},
+        {"image_id": 1, "category_id": 2, "bbox": [1, 2, 30, 40], "track_id": 3},
+        {"image_id": 0, "category_id": 2, "bbox": [0, 2, 30, 40], "instance_id": 3},
+        {"image_id": 0, "category_id": 1, "bbox": [0, 2, 30, 40], "track_id": 4},
+        {"image_id": 0, "category_id": 1, "bbox": [0, 2, 30, 40], "track_id": 5, "iscrowd": 1},
+    ],
+}
+
+
+def coco(tmp_path: Path, content: Any) -> Path:
+    path = tmp_path / "annotations.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_coco_becomes_tubes(tmp_path: Path) -> None:
+    labels, (one, two) = read_coco(coco(tmp_path, COCO))
+    assert labels == ("sits", "waves")
+    assert (one.name, one.frames, one.size) == ("one", 6, (640, 360))
+    assert sorted(spans(one)) == [("sits", 0, 1), ("waves", 0, 2), ("waves", 4, 1)]
+    assert {tuple(t.tube.boxes[-1].tolist()) for t in one.tubes} == {(0, 2, 30, 42), (1, 2, 31, 42)}
+    assert (two.name, two.frames, two.size, two.tubes) == ("two", 0, None, ())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"videos": 3}, "not iterable"),
+        ({"images": []}, "no 4"),
+        ({"categories": []}, "no 2"),
+        ({"annotations": [{"image_id": 0, "category_id": 1, "bbox": [0, 2, 30], "track_id": 4}]}, "expected 4"),
+        ({"annotations": [{"image_id": 0, "category_id": 1, "bbox": [0, 2, 30, 4]}]}, "instance_id"),
+        ({"annotations": [{"image_id": 0, "category_id": 1, "bbox": [0, 0, 1e9, 4], "track_id": 4}]}, "is no box"),
+        ({"annotations": [COCO["annotations"][0]] * 2}, "two boxes in frame 4"),
+        ({"images": [{"id": 0, "video_id": 7, "frame_id": -1}]}, "frame -1"),
+    ],
+)
+def test_what_is_no_such_json_is_told(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    with pytest.raises(AnnotationError, match=said):
+        read_coco(coco(tmp_path, {**COCO, **change}))
+
+
+# laws of parsers: whatever comes is read or refused in a sentence that names the file
+
+MARKUP = st.text(st.sampled_from("<>/=\"' &;!?[]-annotationstrackboxframelabel0123456789"), max_size=120)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=80) | MARKUP.map(str.encode))
+def test_any_bytes_as_xml_or_json(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "any"
+    path.write_bytes(content)
+    for read in (read_cvat, read_coco):
+        said = refusal(lambda read=read: read(path), AnnotationError)  # type: ignore[misc]
+        assert said is None or str(path) in said
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_damaged_xml(tmp_path: Path, data: st.DataObject) -> None:
+    path = written(tmp_path, ("waves", [box(4, action="sits"), box(6, x=12), box(7, outside=1)]))
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(bytes(content))
+    said = refusal(lambda: read_cvat(path), AnnotationError)
+    assert said is None or str(path) in said
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["id", "name", "video_id", "frame_id", "bbox", "track_id", "image_id", "width", "height"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(JSON | st.dictionaries(st.sampled_from([*COCO]), JSON, max_size=4).map(lambda change: {**COCO, **change}))
+def test_any_json(tmp_path: Path, content: Any) -> None:
+    path = coco(tmp_path, content)
+    said = refusal(lambda: read_coco(path), AnnotationError)
+    assert said is None or str(path) in said
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 30), st.booleans(), st.sampled_from(["waves", "sits", ""])), max_size=12))
+def test_tubes_of_a_track_never_touch_unless_the_action_changes(tmp_path: Path, given_: list[Any]) -> None:
+    rows = {frame: box(frame, outside=int(out), action=action) for frame, out, action in given_}
+    video = read_cvat(written(tmp_path, ("person", list(rows.values()))))
+    ends: dict[int, str] = {}
+    for label, first, length in sorted(spans(video), key=lambda span: span[1]):
+        assert length > 0
+        assert ends.get(first) != label
+        ends[first + length] = label

@@ -1,0 +1,116 @@
+"""What is wrong with annotations, and the contact sheet."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from test_cvat import box, written
+from test_evaluate import write_video
+
+from train import check
+from train.annotations import DataSet, GroundTruthTube, VideoAnnotation
+from train.faults import FileFacts, faults
+from train.sheet import SheetError, choices, write_sheet
+
+GOOD = np.tile(np.array([10, 10, 50, 90], np.float32), (10, 1))
+
+
+def data(
+    *tubes: GroundTruthTube, train: tuple[VideoAnnotation, ...] | None = None, videos: Path = Path("none")
+) -> DataSet:
+    video = VideoAnnotation("a", 20, tubes, (96, 64 * 2))
+    other = VideoAnnotation("b", 20, (GroundTruthTube(0, 0, GOOD),), (96, 128))
+    return DataSet(("waves",), (other,) if train is None else train, (video,), videos)
+
+
+def tube(boxes: np.ndarray = GOOD, first: int = 0) -> GroundTruthTube:
+    return GroundTruthTube(0, first, boxes.astype(np.float32))
+
+
+def said(found: DataSet, files: dict[str, FileFacts] | None = None) -> str:
+    return "; ".join(f"{fault.video}: {fault.text}" for fault in faults(found, files or {}))
+
+
+def with_box(place: int, *corners: float) -> np.ndarray:
+    boxes = GOOD.copy()
+    boxes[place] = corners
+    return boxes
+
+
+@pytest.mark.parametrize(
+    ("tubes", "expected"),
+    [
+        ([tube()], ""),
+        ([tube(with_box(3, 10, 10, 10, 90))], "a: waves in frames 1 to 10: a box without area in frame 4"),
+        ([tube(with_box(3, 10, 10, 12, 90))], "a side below 4 pixels in frame 4"),
+        ([tube(with_box(3, -5, 10, 50, 90))], "leaves the frame in frame 4"),
+        ([tube(with_box(3, 10, 10, 99, 90))], "leaves the frame in frame 4"),
+        ([tube(with_box(3, 60, 10, 90, 90))], "does not touch the one before in frame 4 and 1 more"),
+        ([tube(first=15)], "goes on after the last frame, 20"),
+        ([tube(), tube(GOOD + 1)], "waves is annotated twice from frame 1 on"),
+        ([tube(GOOD[:0])], "no box"),
+        ([], "no tube of waves for test"),
+    ],
+)
+def test_faults_of_tubes(tubes: list[GroundTruthTube], expected: str) -> None:
+    assert expected in said(data(*tubes))
+    assert bool(expected) == bool(said(data(*tubes)))
+
+
+def test_faults_of_lists_and_files() -> None:
+    video = VideoAnnotation("a", 20, (tube(),), (96, 128))
+    both = data(tube(), train=(video, video))
+    assert "a: twice in the list for train" in said(both)
+    assert "a: for training and for testing" in said(both)
+    assert "no video for train" in said(data(tube(), train=()))
+    assert "20 frames are annotated, the file has 30" in said(data(tube()), {"a": FileFacts(30, (96, 128))})
+    assert "annotated at 96x128, the file is 96x64" in said(data(tube()), {"a": FileFacts(21, (96, 64))})
+    assert said(data(tube()), {"a": FileFacts(unreadable="gone")}) == "a: gone"
+    assert said(data(tube()), {"a": FileFacts(None, None)}) == ""
+
+
+def test_every_class_gets_as_many_pictures() -> None:
+    many = [VideoAnnotation(f"{n}", 20, (GroundTruthTube(n % 2, 0, GOOD),)) for n in range(9)]
+    few = VideoAnnotation("z", 20, (GroundTruthTube(2, 4, GOOD),))
+    shown = choices(DataSet(("a", "b", "c", "d"), tuple(many), (few,), Path()), 6)
+    labels = [one.video.tubes[0].label for one in shown]
+    assert sorted(labels) == [0, 0, 1, 1, 2]
+    assert {one.frame for one in shown if one.video.name == "z"} == {9}
+    assert len({one.video.name for one in shown}) == len(shown)
+
+
+def test_the_sheet_shows_the_boxes_where_they_are(tmp_path: Path) -> None:
+    boxes = np.tile(np.array([20, 10, 44, 50], np.float32), (10, 1))
+    seen = VideoAnnotation("v", 24, (GroundTruthTube(0, 5, boxes),), (96, 64))
+    gone = VideoAnnotation("gone", 24, (GroundTruthTube(0, 5, boxes),), (96, 64))
+    write_video(tmp_path / "videos" / "v.mp4")
+    made = DataSet(("Surfing",), (seen,), (gone,), tmp_path / "videos")
+    assert write_sheet(made, tmp_path / "made" / "sheet.png") == 2
+    sheet = cv2.imread(str(tmp_path / "made" / "sheet.png"))
+    assert sheet is not None
+    assert sheet.shape == (262, 640, 3)
+    first, second = sheet[:, :320].astype(int), sheet[:, 320:].astype(int)
+    scale = 320 / 96
+    middle, left = (int(32 * scale), int(30 * scale)), (int(32 * scale), int(20 * scale))
+    assert first[middle[1], middle[0]].min() > 200  # the bright person
+    assert first[left[0] + 20, left[1]].tolist() == [64, 220, 64]  # the box's edge
+    assert second[middle[1], middle[0]].tolist() == [96, 96, 96]  # grey: no video
+    with pytest.raises(SheetError, match="no video has a tube"):
+        write_sheet(DataSet(("a",), (), (), tmp_path), tmp_path / "x.png")
+    with pytest.raises(SheetError, match="cannot be written"):
+        write_sheet(made, tmp_path / "x.nonsense")
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "annotations").mkdir()
+    written(tmp_path / "annotations", ("waves", [box(4), box(5)]))
+    for name in ("trainlist.txt", "testlist.txt"):
+        (tmp_path / name).write_text("door/one\n")
+    assert check.main([str(tmp_path), "--sheet", str(tmp_path / "sheet.jpg")]) == 1
+    output = capsys.readouterr().out
+    assert "wrong: door/one: for training and for testing" in output
+    assert "no such file" in output
+    assert (tmp_path / "sheet.jpg").stat().st_size > 1000
+    assert check.main([str(tmp_path / "none")]) == 1
+    assert "no such folder or file" in capsys.readouterr().err

@@ -1,0 +1,80 @@
+"""`korsal-train check`: what is wrong with the annotations of a data set, and a contact sheet to look at. Shell."""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge.video_file import CaptureError, probe
+from train import datasets
+from train.annotations import AnnotationError, DataSet, VideoAnnotation
+from train.faults import Fault, FileFacts, faults
+from train.sheet import SheetError, write_sheet
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command line; the exit status is 1 where something is seriously wrong."""
+    options = _parser().parse_args(arguments)
+    try:
+        data = datasets.load(options.data, options.fold)
+        found = faults(data, {} if options.no_videos else _files(data))
+        _tell(data, found, options.most)
+        if options.sheet:
+            print(f"{options.sheet}: frames of {write_sheet(data, options.sheet)} tubes; look whether boxes fit")
+    except (AnnotationError, SheetError) as error:
+        print(f"korsal-train: {error}", file=sys.stderr)
+        return 1
+    return 1 if any(fault.serious for fault in found) else 0
+
+
+def _files(data: DataSet) -> dict[str, FileFacts]:
+    return {video.name: _facts(data.video(video.name)) for video in (*data.train, *data.test)}
+
+
+def _facts(path: Path) -> FileFacts:
+    if not path.exists():
+        return FileFacts(unreadable=f"{path}: no such file, nor of another ending")
+    try:
+        facts = probe(path)
+    except CaptureError as error:
+        return FileFacts(unreadable=str(error))
+    return FileFacts(facts.frames, facts.size)
+
+
+def _tell(data: DataSet, found: Sequence[Fault], most: int) -> None:
+    print(f"{data.title}: {len(data.train)} videos for training, {len(data.test)} for testing")
+    width = max(map(len, (*data.labels, "class")))
+    print(f"{'class':{width}}  train: tubes   boxes  test: tubes   boxes")
+    (train_tubes, train_boxes), (test_tubes, test_boxes) = _count(data.train), _count(data.test)
+    for number, label in enumerate(data.labels):
+        print(
+            f"{label:{width}}  {train_tubes[number]:12d} {train_boxes[number]:7d} "
+            f"{test_tubes[number]:12d} {test_boxes[number]:7d}"
+        )
+    for fault in found[:most]:
+        kind = "wrong" if fault.serious else "note"
+        print(f"{kind}: {fault.video + ': ' if fault.video else ''}{fault.text}")
+    if len(found) > most:
+        print(f"… and {len(found) - most} more; --most shows them")
+    serious = sum(fault.serious for fault in found)
+    print(f"{serious} things are wrong" if serious else "nothing is wrong")
+
+
+def _count(videos: Sequence[VideoAnnotation]) -> tuple[Counter[int], Counter[int]]:
+    tubes: Counter[int] = Counter()
+    boxes: Counter[int] = Counter()
+    for tube in (tube for video in videos for tube in video.tubes):
+        tubes[tube.label] += 1
+        boxes[tube.label] += len(tube.boxes)
+    return tubes, boxes
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="korsal-train check", description="What is wrong with annotations.")
+    parser.add_argument("data", type=Path, help="folder of a data set, or its ground truth alone")
+    parser.add_argument("--fold", type=int, default=1, help="its split, where it has several")
+    parser.add_argument("--sheet", type=Path, metavar="OUT", help="write a picture of annotated frames, .jpg or .png")
+    parser.add_argument("--no-videos", action="store_true", help="do not look at the video files")
+    parser.add_argument("--most", type=int, default=50, help="findings to show")
+    return parser

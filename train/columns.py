@@ -1,0 +1,99 @@
+"""Shell. NPZ files of columns: how detections and tubes are kept. Nothing in them is ever unpickled."""
+
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Columns = Mapping[str, NDArray[Any]]
+
+# what a damaged or foreign file raises while it is read
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    NotImplementedError,
+    OverflowError,
+    MemoryError,
+    RuntimeError,
+    UnicodeError,
+    SyntaxError,
+)
+
+
+class ColumnError(Exception):
+    """A file of columns that cannot be read or written; the message names the file and the cure."""
+
+
+def read(path: Path, names: Sequence[str], optional: Sequence[str] = ()) -> dict[str, NDArray[Any]]:
+    """The named columns; of `optional` those that are there. Columns not asked for are never read."""
+    try:
+        # opened here, so that it is closed even where numpy cannot read it
+        with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
+            members = {name.removesuffix(".npy") for name in archive.namelist()}
+            missing = [name for name in names if name not in members]
+            if missing:
+                raise ColumnError(f"{path}: has no column {', '.join(missing)}; write it as docs/evaluation.md says")
+            chosen = [name for name in (*names, *optional) if name in members]
+            return {name: _column(archive, name) for name in chosen}
+    except OSError as error:
+        raise ColumnError(f"{path}: cannot be read ({error.strerror or error}); give an .npz file") from error
+    except _BROKEN as error:
+        reason = str(error).strip("'\"") or type(error).__name__
+        raise ColumnError(f"{path}: not a sound .npz file ({reason}); write it anew") from error
+
+
+def write(path: Path, columns: Columns) -> None:
+    """Write all columns, compressed; whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for name, values in columns.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, np.ascontiguousarray(values), allow_pickle=False)
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        raise ColumnError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+
+
+def _column(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    size = archive.getinfo(f"{name}.npy").file_size
+    with archive.open(f"{name}.npy") as member:
+        version = np.lib.format.read_magic(member)
+        if version not in ((1, 0), (2, 0)):
+            raise ValueError(f"column {name} is of NPY version {version}")
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, kind = header(member)
+        if kind.hasobject:
+            raise ValueError(f"column {name} holds Python objects, which are never unpickled")
+        # a header may promise more than the file holds: nothing is set aside for what is not there
+        if int(np.prod(shape, dtype=object)) * kind.itemsize > size:
+            raise ValueError(f"column {name} is cut short")
+    with archive.open(f"{name}.npy") as member:
+        return np.asarray(np.lib.format.read_array(member, allow_pickle=False))
+
+
+def faults(columns: Columns, whole: Sequence[str], real: Sequence[str], rows: str) -> list[str]:
+    """What is wrong with plain number columns (N,), N as in column `rows`; whole ones hold no fractions."""
+    found = []
+    count = len(columns[rows]) if columns[rows].ndim == 1 else -1
+    for name in (*whole, *real):
+        values = columns[name]
+        if values.ndim != 1 or len(values) != count:
+            found.append(f"column {name} is of shape {values.shape}, {rows} of {columns[rows].shape}")
+        elif values.dtype.kind not in ("iu" if name in whole else "iuf"):
+            found.append(f"column {name} holds {values.dtype}, not numbers" + (" without fractions" * (name in whole)))
+        elif not np.isfinite(values).all():
+            found.append(f"column {name} holds a number that is not finite")
+    return found
