@@ -1,81 +1,201 @@
-"""What the whole command would do, in words; nothing is done."""
+"""`korsal-evaluate detect | link | score | export`, on one's own videos: each step alone, and all as one command."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from untrained_model import write_untrained_checkpoint
+from test_evaluate import BOX, FRAMES, HEIGHT, LABELS, PLAYS, WIDTH, write_model, write_video
 
-from convert.__main__ import main
-
-CLIP = Path(__file__).parent.parent / "demo" / "basketball.mp4"
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_untrained_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny.pt")
-
-
-def told(capsys: pytest.CaptureFixture[str], *given: object) -> list[str]:
-    assert main([str(one) for one in given]) == 0
-    return capsys.readouterr().out.splitlines()
+from edge.linker import LinkerSettings
+from train import detection_file, linking, score, tube_file
+from train.annotations import VideoAnnotation
+from train.counting import PROTOCOLS
+from train.detection_file import SavedDetections
+from train.evaluate import main
+from train.score import ScoreError, Wish
+from train.tube_file import SavedTubes
 
 
-def test_int8_for_a_jetpack(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    name = tmp_path / "mine"
-    given = [checkpoint, "-o", name, "--calibrate", CLIP, "--keep", "a", "--max-batch", 4, "--dry-run", "JetPack 6.0"]
-    beside = "peaks, events and latency beside FP32; accuracy is not measured, for want of --data"
-    assert told(capsys, *given) == [
-        f"{checkpoint} is tiny, fp32; korsal-convert would",
-        f"  export         {name}.onnx, compared with torch on 128 frames of 1 videos",
-        f"  quantize       {name}-int8.onnx, for tensorrt, by entropy over 128 frames of 1 videos, keeping a",
-        f"  check          {name}-int8.onnx: {beside}",
-        "                 else with more in floating point, 3 times in all, then FP16",
-        f"  build          {name}.engine of {name}-int8.onnx, where TensorRT is",
-        f"  check          {name}.engine: {beside}",
-        "TensorRT 8.6.2 would build int8:",
-        f"  reads          {name}-int8.onnx: INT8 by Q/DQ in the file",
-        "  network flags  EXPLICIT_BATCH",
-        "  builder flags  INT8 FP16",
-        "  types          chosen by the builder among what the flags allow",
-        "  batches        batches of 1 to 4, tuned for 4",
-        "  workspace      1024 MiB",
-        f"  writes         {name}.engine and {name}.engine.json",
-    ]
-    assert list(tmp_path.iterdir()) == []
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """One's own: a video of each class for testing, annotated with CVAT."""
+    folder = tmp_path / "data"
+    (folder / "annotations").mkdir(parents=True)
+    x1, y1, x2, y2 = BOX
+    corners = f'xtl="{x1}" ytl="{y1}" xbr="{x2}" ybr="{y2}"'
+    for label in LABELS:
+        write_video(folder / "videos" / f"{label}.mp4")
+        boxes = [f'<box frame="{n}" outside="0" occluded="0" {corners}/>' for n in (PLAYS.start, PLAYS.stop - 1)]
+        size = f"<original_size><width>{WIDTH}</width><height>{HEIGHT}</height></original_size>"
+        meta = f"<meta><task><size>{FRAMES}</size>{size}<source>{label}.mp4</source></task></meta>"
+        track = f'<track id="0" label="{label}">{"".join(boxes)}</track>'
+        (folder / "annotations" / f"{label}.xml").write_text(f"<annotations>{meta}{track}</annotations>")
+    (folder / "testlist.txt").write_text("Basketball\nSurfing\n")
+    (folder / "trainlist.txt").write_text("")
+    return folder
 
 
-def test_other_precisions(
-    checkpoint: Path, untrained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def run(*words: str | Path) -> int:
+    return main([str(word) for word in words])
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+@pytest.mark.parametrize(("linker", "jobs"), [("default", "1"), ("korsal", "1"), ("default", "2")])
+def test_the_steps_together_give_what_the_one_command_gives(
+    data: Path, tmp_path: Path, linker: str, jobs: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lines = told(capsys, untrained, "-o", tmp_path / "x", "--precision", "fp16", "--calibrate", CLIP, "--dry-run")
-    assert [line.split()[0] for line in lines[1:]] == ["quantize", "check", "build", "check"]
-    lines = told(capsys, untrained, "-o", tmp_path / "x", "--precision", "fp32", "--dry-run")
-    assert lines[1:] == [
-        f"  build          {tmp_path / 'x'}.engine of {untrained}, where TensorRT is",
-        f"  check          {tmp_path / 'x'}.engine: not compared, for want of --calibrate",
-    ]
-    lines = told(
-        capsys, checkpoint, "-o", tmp_path / "x", "--precision", "fp32", "--target", "cpu", "--dry-run", "10.3"
+    model = write_model(tmp_path / "tiny.onnx")
+    found, tubes = tmp_path / "detections.npz", tmp_path / "tubes.npz"
+    assert run("detect", model, "--data", data, "-o", found, "--jobs", jobs) == 0
+    assert run("link", found, "-o", tubes, "--linker", linker) == 0
+    out, whole = tmp_path / "made" / "steps.json", tmp_path / "whole.json"
+    assert run("score", "--data", data, "--detections", found, "--tubes", tubes, "--json", out) == 0
+    assert "missed" in capsys.readouterr().out
+    assert run(model, "--data", data, "--linker", linker, "--jobs", "1", "--json", whole) == 0
+    steps, one = read(out), read(whole)
+    for key in ("frame_map", "video_map", "mean", "confusion", "errors"):
+        assert steps[key] == one[key], key
+    # Surfing everywhere: right in 16 of 48 frames, all scores equal
+    assert steps["per_class"]["Surfing"]["frame_ap"]["0.5"] == pytest.approx(100 * 16 / 48, abs=0.01)
+    assert steps["protocol"]["data"] == "own data"
+
+
+def test_only_ground_truth_and_files_are_needed(data: Path, tmp_path: Path) -> None:
+    model, found = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz"
+    assert run("detect", model, "--data", data, "-o", found) == 0
+    for path in (data / "videos").iterdir():
+        path.unlink()
+    for protocol in PROTOCOLS:
+        out = tmp_path / f"{protocol}.json"
+        assert run("score", "--data", data, "--detections", found, "--protocol", protocol, "--json", out) == 0
+        assert read(out)["protocol"]["protocol"] == protocol
+        assert read(out)["video_map"]["0.5"] is None
+    # in annotated frames Surfing is right in 16 of 32
+    assert read(tmp_path / "yowo.json")["per_class"]["Surfing"]["frame_ap"]["0.5"] == pytest.approx(50)
+    plots = tmp_path / "plots"
+    alone = data / "annotations" / "Surfing.xml"
+    assert run("score", "--data", alone, "--detections", found, "--rule", "act", "--plots", plots) == 0
+    assert sorted(path.name for path in plots.iterdir()) == ["confusion.png", "precision_recall.png"]
+
+
+@pytest.mark.parametrize("kind", ["road", "moc", "yowo"])
+def test_exported_detections_score_the_same(data: Path, tmp_path: Path, kind: str) -> None:
+    model, found = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz"
+    assert run("detect", model, "--data", data, "-o", found) == 0
+    other = tmp_path / ("frame_detections.pkl" if kind == "moc" else "exported")
+    assert run("export", found, "--format", kind, "-o", other) == 0
+    for path, out in ((found, tmp_path / "ours.json"), (other, tmp_path / "theirs.json")):
+        assert run("score", "--data", data, "--detections", path, "--json", out) == 0
+    assert read(tmp_path / "ours.json")["frame_map"] == read(tmp_path / "theirs.json")["frame_map"]
+
+
+def test_what_cannot_be_done_is_said_in_a_sentence(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(*words: str | Path) -> str:
+        assert run(*words) == 1
+        line = capsys.readouterr().err
+        assert line.startswith("korsal-evaluate: ")
+        assert line.count("\n") == 1
+        return line
+
+    model, found = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz"
+    assert "nothing to score" in said("score", "--data", data)
+    assert "cannot be read" in said("link", tmp_path / "none.npz", "-o", tmp_path / "x.npz")
+    (tmp_path / "bad.npz").write_bytes(b"bad")
+    assert "not a sound .npz file" in said("score", "--data", data, "--tubes", tmp_path / "bad.npz")
+    assert run("detect", model, "--data", data, "-o", found, "--limit", "1") == 0
+    capsys.readouterr()
+    assert "lacks 1 of 2 videos" in said("score", "--data", data, "--detections", found)
+    assert run("score", "--data", data, "--detections", found, "--partial") == 0
+    capsys.readouterr()
+    assert "2 files of detections and 1 of tubes" in said(
+        "score", "--data", data, "--detections", found, found, "--tubes", found
     )
-    assert lines[1:] == [
-        f"  export         {tmp_path / 'x'}.onnx, compared with torch on noise",
-        "  build          nothing: --target cpu is for ONNX Runtime",
+    (tmp_path / "file").touch()
+    assert "cannot be written" in said("link", found, "-o", tmp_path / "file" / "tubes.npz")
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        run("detect", model, "--data", data, "-o", found, "--minimum-score", "2")
+
+
+def some(videos: tuple[str, ...], labels: tuple[str, ...]) -> SavedDetections:
+    none = np.zeros(0, np.int64)
+    sizes = np.zeros((len(videos), 2), np.int64)
+    counts = np.zeros(len(videos), np.int64)
+    return SavedDetections(videos, labels, counts, sizes, none, none, np.zeros((0, 4), np.float32), none, none)
+
+
+def test_detections_of_other_data_are_told(data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "other.npz"
+    wish = Wish(data, (path,), (), PROTOCOLS["plain"], partial=True)
+    for saved, expected in (
+        (some(("Surfing", "Basketball"), ("walk",)), "knows none of the classes"),
+        (some(("else",), LABELS), "names none of the 2 videos"),
+    ):
+        detection_file.save(saved, path)
+        with pytest.raises(ScoreError, match=expected):
+            score.score(wish)
+
+
+def test_three_splits_are_scored_and_averaged(shared: Path, tmp_path: Path) -> None:
+    """The truth itself of two splits scores 100, nothing at all in the third 0."""
+    from train import datasets
+    from train.tables import Tube
+    from train.tube_file import SavedTube
+
+    paths = []
+    for fold in (1, 2, 3):
+        split = datasets.load(shared / "jhmdb21", fold)
+        tubes = [
+            SavedTube(Tube(place, t.label, 1.0, t.first_frame, t.boxes), np.ones(len(t.boxes), np.float32))
+            for place, video in enumerate(split.test)
+            for t in (video.tubes if fold < 3 else ())
+        ]
+        names = tuple(video.name for video in split.test)
+        paths.append(tmp_path / f"{fold}.npz")
+        tube_file.save(SavedTubes(names, split.labels, tuple(tubes)), paths[-1])
+    results = score.score(Wish(shared / "jhmdb21", (), tuple(paths), PROTOCOLS["act"]))
+    document = score.as_document(results, {})
+    assert [one["video_map"]["0.5:0.95"] for one in document["splits"]] == [100, 100, 0]
+    assert document["mean"]["video_map"]["0.5"] == pytest.approx(66.67)
+    assert document["mean"]["frame_map"]["0.5"] is None
+    assert "J-HMDB-21 split 1" in document["splits"][0]["protocol"]["data"]
+
+
+def test_linking_keeps_videos_apart_and_clips_to_the_frame() -> None:
+    frames = np.tile(np.arange(8), 2)
+    boxes = np.tile(np.array([[80, 10, 120, 50]], np.float32), (16, 1))
+    found = SavedDetections(
+        ("a", "b"),
+        LABELS,
+        np.array([8, 0]),
+        np.array([[96, 64], [0, 0]]),
+        np.repeat([0, 1], 8),
+        frames,
+        boxes,
+        np.full(16, 0.9, np.float32),
+        np.ones(16, np.int64),
+    )
+    told: list[int] = []
+    made = linking.link(found, LinkerSettings(), lambda: told.append(1))
+    assert [(one.tube.video, one.tube.label, one.tube.first_frame, len(one.tube.boxes)) for one in made.tubes] == [
+        (0, 1, 0, 8),
+        (1, 1, 0, 8),
     ]
+    assert [float(one.tube.boxes[:, 2].max()) for one in made.tubes] == [96, 120]  # the second's size is unknown
+    assert len(told) == 2
+    again = linking.link(replace(found, class_scores=np.tile([0, 0.9], (16, 1)).astype(np.float32)), LinkerSettings())
+    assert len(again.tubes) == 2
 
 
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [
-        (["--dry-run"], "--calibrate nothing: holds no video"),
-        (["--precision", "fp32", "--dry-run", "JetPack 5"], "JetPack 5: its TensorRT is not known here"),
-        (["--precision", "fp32", "--dry-run", "8.4"], "TensorRT 8.4 is too old"),
-    ],
-)
-def test_refusals(
-    more: list[str], said: str, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([str(checkpoint), "-o", str(tmp_path / "x"), *more]) == 1
-    shown = capsys.readouterr()
-    assert shown.out == ""
-    assert said in shown.err
-    assert shown.err.count("\n") == 1
+def test_what_foreign_files_leave_out() -> None:
+    cast = score.cast([VideoAnnotation("a", 7, (), (320, 240)), VideoAnnotation("b", 3, ())], ("x",))
+    assert cast.frame_counts.tolist() == [7, 3]
+    assert cast.frame_sizes.tolist() == [[320, 240], [0, 0]]

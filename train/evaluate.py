@@ -21,13 +21,15 @@ from edge import engine_files
 from edge.engine import EngineError
 from edge.inference import Engine
 from edge.video_file import CaptureError
-from train.annotations import AnnotationError, DataSet, VideoAnnotation, held_out, load_ucf24
+from train import datasets
+from train.annotations import AnnotationError, DataSet, VideoAnnotation, held_out
 from train.observation import MINIMUM_SCORE, LinkerKind, observe
 from train.plots import PlotError, confusion, precision_recall_curves
 from train.report import FrameSet, Protocol, Report, Rule, VideoResult, as_json, as_table, comparison_note, report
 from train.runtimes import ModelError, is_engine, open_model
 
 Split = Literal["test", "train", "validation"]
+STEPS = ("detect", "link", "score", "export")  # instead of a model: one step alone, see `train.steps`
 
 
 class EvaluationError(Exception):
@@ -58,7 +60,12 @@ class Run:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    if words and words[0] in STEPS:
+        from train import steps  # which imports this file
+
+        return steps.main(words)
+    options = _parser().parse_args(words)
     try:
         _evaluate(options)
     except (AnnotationError, CaptureError, EngineError, EvaluationError, ModelError, PlotError) as error:
@@ -74,7 +81,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     with open_model(options.model, threads=1) as engine:
         labels = engine.manifest.labels
         known = {"name": engine.manifest.name, "sha256": engine.sha256, "runtime": engine.runtime}
-    data = load_ucf24(options.data)
+    data = datasets.load(options.data)
     check_labels(labels, data.labels, options.model)
     chosen = thinned(of_split(data, options.split), options.limit)
     run = Run(chosen, options.linker, Protocol(options.rule, options.frames, options.threshold), options.jobs)
@@ -82,7 +89,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     _make_room(options.json, options.plots)
     scores = score(options.model, data, run)
     circumstances = {
-        "data": f"UCF101-24 split 1, {options.split}",
+        "data": f"{data.title}, {options.split}",
         "videos": len(chosen),
         "videos_of_split": len(of_split(data, options.split)),
         "linker": options.linker,
@@ -201,7 +208,7 @@ def _write(scores: Report, circumstances: dict[str, Any], options: argparse.Name
         f"linker {options.linker}; percent"
     )
     print(as_table(scores))
-    print(comparison_note(len(scores.labels)))
+    print(comparison_note(len(scores.labels), circumstances["data"]))
     if options.json:
         _write_json(as_json(scores, circumstances), options.json)
     if options.plots:
@@ -220,9 +227,13 @@ def _write_json(content: dict[str, Any], path: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="korsal-evaluate", description="Score a model on the videos of UCF101-24.")
+    parser = argparse.ArgumentParser(
+        prog="korsal-evaluate",
+        description="Score a model on the videos of a data set. Single steps: korsal-evaluate detect, link, score or "
+        "export; --help after each.",
+    )
     parser.add_argument("model", type=Path, help="an .onnx model, a .pt checkpoint of korsal-train, or an engine")
-    parser.add_argument("--data", type=Path, required=True, help="folder with pyannot.pkl, the lists and videos/")
+    parser.add_argument("--data", type=Path, required=True, help="folder of a data set: annotations, lists, videos/")
     parser.add_argument("--split", choices=get_args(Split), default="test")
     parser.add_argument("--rule", choices=get_args(Rule), default="voc", help="area under the envelope, or trapezoids")
     parser.add_argument("--frames", choices=get_args(FrameSet), default="all", help="those that frame-AP looks at")

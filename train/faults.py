@@ -1,4 +1,4 @@
-"""Pure. What is wrong with annotations: boxes, tubes, lists, and how they fit the video files."""
+"""What is wrong with annotations: boxes, tubes, lists, and how they fit the files. Arithmetic on shells' records."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

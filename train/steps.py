@@ -1,0 +1,204 @@
+"""`korsal-evaluate detect | link | score | export`: detections, tubes and scores as steps of their own. Shell."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from tqdm import tqdm
+
+import edge
+from edge.engine import EngineError
+from edge.linker import LinkerSettings
+from edge.video_file import CaptureError
+from train import datasets, detect, detection_file, exchange, linking, score, tube_file
+from train.annotations import AnnotationError
+from train.columns import ColumnError
+from train.counting import PROTOCOLS, FrameSet, Protocol, Rule
+from train.detect import DetectionError, Task
+from train.evaluate import EvaluationError, Split, check_labels, check_videos, count, of_split, thinned, usual_jobs
+from train.exchange import ExchangeError, Format
+from train.observation import MINIMUM_SCORE, LinkerKind
+from train.plots import PlotError, confusion, precision_recall_curves
+from train.report import as_error_table, as_table, comparison_note
+from train.runtimes import ModelError, open_model
+from train.score import Scored, ScoreError, Wish
+
+ERRORS = (
+    AnnotationError,
+    CaptureError,
+    ColumnError,
+    DetectionError,
+    EngineError,
+    EvaluationError,
+    ExchangeError,
+    ModelError,
+    PlotError,
+    ScoreError,
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command line of one step, its name first; returns the exit status."""
+    name, *rest = arguments
+    parse, run = STEPS[name]
+    options = parse(argparse.ArgumentParser(prog=f"korsal-evaluate {name}", description=run.__doc__)).parse_args(rest)
+    try:
+        run(options)
+    except ERRORS as error:
+        print(f"korsal-evaluate: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("korsal-evaluate: stopped, nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _detect(options: argparse.Namespace) -> None:
+    """Run a model over the videos of a data set and save what it detects."""
+    with open_model(options.model, threads=1) as engine:
+        labels = engine.manifest.labels
+    data = datasets.load(options.data, options.fold)
+    check_labels(labels, data.labels, options.model)
+    chosen = thinned(of_split(data, options.split), options.limit)
+    check_videos(data, chosen)
+    jobs = min(options.jobs or usual_jobs(options.model), len(chosen))
+    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
+    tasks = [Task(options.model, threads, one, data.video(one.name), options.minimum_score) for one in chosen]
+    found = detect.detect(tasks, labels, jobs)
+    detection_file.save(found, options.output)
+    print(f"{options.output}: {len(found.scores)} boxes in {found.frame_counts.sum()} frames of {len(chosen)} videos")
+
+
+def _link(options: argparse.Namespace) -> None:
+    """Link saved detections into action tubes, frame after frame as the daemon does, and save those."""
+    found = detection_file.load(options.detections, dense=True)
+    with tqdm(total=len(found.video_names), desc="linking", unit="video", disable=None) as progress:
+        made = linking.link(found, LinkerSettings(kind=options.linker), progress.update)
+    tube_file.save(made, options.output)
+    print(f"{options.output}: {len(made.tubes)} tubes in {len(made.video_names)} videos")
+
+
+def _score(options: argparse.Namespace) -> None:
+    """Score saved detections, saved tubes, or both, against a data set or its ground truth alone."""
+    protocol = _protocol(options)
+    files = (tuple(options.detections or ()), tuple(options.tubes or ()))
+    wish = Wish(options.data, *files, protocol, options.fold, options.partial)
+    results = score.score(wish)
+    document = score.as_document(results, {"files": _names(files), "version": edge.__version__})
+    for one in results:
+        _tell(one, protocol)
+    if len(results) > 1:
+        print(f"mean of {len(results)} splits, percent: {json.dumps(document['mean'])}")
+    if options.json:
+        _write_json(document, options.json)
+    for place, one in enumerate(results if options.plots else ()):
+        _draw(one, options.plots / f"split{options.fold + place}" if len(results) > 1 else options.plots)
+
+
+def _export(options: argparse.Namespace) -> None:
+    """Write saved detections in the format of another project."""
+    found = detection_file.load(options.detections)
+    exchange.save(found, options.output, options.format)
+    print(f"{options.output}: {len(found.scores)} boxes of {len(found.video_names)} videos")
+
+
+def _protocol(options: argparse.Namespace) -> Protocol:
+    given = {name: getattr(options, name) for name in ("rule", "frames", "threshold")}
+    return replace(PROTOCOLS[options.protocol], **{name: value for name, value in given.items() if value is not None})
+
+
+def _tell(one: Scored, protocol: Protocol) -> None:
+    print(
+        f"{one.title}: {one.videos} of {one.of} videos, protocol {protocol.name}, {protocol.frames} frames, "
+        f"AP rule {protocol.rule}; percent"
+    )
+    print(as_table(one.report))
+    if not np.isnan(one.report.frame_map):
+        print("\nwhere frame-AP at 0.5 is lost; area over recall, and what was missed")
+        print(as_error_table(one.report))
+    print(comparison_note(len(one.report.labels), one.title))
+
+
+def _names(files: tuple[tuple[Path, ...], tuple[Path, ...]]) -> dict[str, list[str]]:
+    return {kind: [path.name for path in paths] for kind, paths in zip(("detections", "tubes"), files, strict=True)}
+
+
+def _write_json(document: Mapping[str, Any], path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ScoreError(f"{path}: cannot be written ({error.strerror}); choose another --json") from error
+
+
+def _draw(one: Scored, folder: Path) -> None:
+    averages = [label.frame_ap for label in one.report.classes]
+    precision_recall_curves(one.report.labels, one.report.curves, averages, folder / "precision_recall.png")
+    confusion(one.report.labels, one.report.confusion, one.report.confusion_score, folder / "confusion.png")
+
+
+def _detect_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("model", type=Path, help="an .onnx model, a .pt checkpoint of korsal-train, or an engine")
+    _data_options(parser)
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the .npz file to write")
+    parser.add_argument("--split", choices=get_args(Split), default="test")
+    parser.add_argument("--minimum-score", type=share, default=MINIMUM_SCORE, help="weaker boxes are left out")
+    parser.add_argument("--limit", type=count, help="this many videos, evenly over the classes")
+    parser.add_argument("--jobs", type=count, help="videos at a time; default: one for each core, one for an engine")
+    return parser
+
+
+def _link_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("detections", type=Path, help="an .npz file of `korsal-evaluate detect`")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the .npz file to write")
+    parser.add_argument("--linker", choices=get_args(LinkerKind), default="default")
+    return parser
+
+
+def _score_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    _data_options(parser)
+    parser.add_argument("--detections", type=Path, nargs="+", help="a file, or one for each split from --fold on")
+    parser.add_argument("--tubes", type=Path, nargs="+", help="likewise")
+    parser.add_argument("--protocol", choices=PROTOCOLS, default="plain", help="whose way of counting")
+    parser.add_argument("--rule", choices=get_args(Rule), help="another area under the curve than the protocol's")
+    parser.add_argument("--frames", choices=get_args(FrameSet), help="another set of frames than the protocol's")
+    parser.add_argument("--threshold", type=share, help="of precision, recall, confusion; default: the best F1")
+    parser.add_argument("--partial", action="store_true", help="score only the videos that the files name")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the scores there")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="write precision_recall.png, confusion.png there")
+    return parser
+
+
+def _export_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("detections", type=Path, help="an .npz file of `korsal-evaluate detect`")
+    parser.add_argument("--format", choices=get_args(Format), required=True, help="whose files to write")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the file, or the folder of files, to write")
+    return parser
+
+
+def _data_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True, help="folder of a data set, or its ground truth alone")
+    parser.add_argument("--fold", type=count, default=1, help="its split, where it has several; the first of them")
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1, as an option's type."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and 1")
+    return value
+
+
+Step = tuple[Callable[[argparse.ArgumentParser], argparse.ArgumentParser], Callable[[argparse.Namespace], None]]
+STEPS: Mapping[str, Step] = {
+    "detect": (_detect_options, _detect),
+    "link": (_link_options, _link),
+    "score": (_score_options, _score),
+    "export": (_export_options, _export),
+}
