@@ -114,3 +114,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert (tmp_path / "sheet.jpg").stat().st_size > 1000
     assert check.main([str(tmp_path / "none")]) == 1
     assert "no such folder or file" in capsys.readouterr().err
+
+
+def test_the_command_is_part_of_korsal_train(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train = pytest.importorskip("train.train", reason="torch is not installed (extra `train`)")
+    assert train.main(["check", str(tmp_path / "none")]) == 1
+    assert "no such folder or file" in capsys.readouterr().err

@@ -16,8 +16,8 @@ from edge.manifest import LITE, Manifest
 from edge.motion import MotionSettings
 from edge.video_file import CaptureError
 from train import checkpoint as checkpoints
-from train import optimise, processes, recipe
-from train.annotations import AnnotationError, DataSet, VideoAnnotation, held_out, load_ucf24
+from train import check, datasets, optimise, processes, recipe
+from train.annotations import AnnotationError, DataSet, VideoAnnotation, held_out
 from train.architectures import ARCHITECTURES
 from train.backbone_weights import BackboneError
 from train.checkpoint import Checkpoint, CheckpointError
@@ -48,7 +48,10 @@ class Session:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    if words and words[0] == "check":
+        return check.main(words[1:])
+    options = _parser().parse_args(words)
     try:
         processes.join()
         session = prepare(_settings(options), options.out, options.cache, options.resume, options.workers)
@@ -75,7 +78,7 @@ def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, worke
     faults += [f"--workers {workers}: give 0 or more"] if workers < 0 else []
     if faults:
         raise TrainingError("; ".join(faults))
-    data = load_ucf24(Path(settings.data))
+    data = datasets.load(Path(settings.data))
     training, validation = _split(data)
     saved = checkpoints.load(out / "last.pt") if resume else None
     packed = _packed(data, cache)
@@ -205,7 +208,7 @@ def _manifest(settings: TrainSettings, data: DataSet) -> Manifest:
         height=settings.height,
         width=settings.width,
         motion=settings.motion,
-        training={"data": "UCF101-24", "videos": len(data.train), "samples": settings.samples},
+        training={"data": data.title, "videos": len(data.train), "samples": settings.samples},
     )
 
 
@@ -223,12 +226,12 @@ def _settings(options: argparse.Namespace) -> TrainSettings:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="korsal-train",
-        description="Train a detector on UCF101-24, or on some of its classes. Several GPUs: "
+        description="Train a detector on a data set; `korsal-train check DATA` tells what is wrong with one. Several GPUs: "
         "torchrun --nproc-per-node N -m train.train …",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("data", help="folder with pyannot.pkl or finalAnnots.mat, the lists and videos/<Class>/")
+    add("data", help="folder of a data set: annotations, lists, videos/")
     add("--out", type=Path, default=Path("runs/train"), help="for last.pt, best.pt, log.csv, curves.png")
     add("--cache", type=Path, default=Path("runs/cache"), help="for decoded frames, about 4 MB a video")
     add("--arch", choices=tuple(ARCHITECTURES), default=LITE, help="the network; dla_34 is the paper's")
