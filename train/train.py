@@ -15,8 +15,8 @@ from tqdm import tqdm
 from edge.manifest import LITE, Manifest
 from edge.motion import MotionSettings
 from edge.video_file import CaptureError
-from train import checkpoint as checkpoints
 from train import check, datasets, optimise, processes, recipe
+from train import checkpoint as checkpoints
 from train.annotations import AnnotationError, DataSet, VideoAnnotation, held_out
 from train.architectures import ARCHITECTURES
 from train.backbone_weights import BackboneError
@@ -226,8 +226,8 @@ def _settings(options: argparse.Namespace) -> TrainSettings:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="korsal-train",
-        description="Train a detector on a data set; `korsal-train check DATA` tells what is wrong with one. Several GPUs: "
-        "torchrun --nproc-per-node N -m train.train …",
+        description="Train a detector on a data set; `korsal-train check DATA` tells what is wrong with one. "
+        "Several GPUs: torchrun --nproc-per-node N -m train.train …",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
