@@ -17,6 +17,8 @@ CENTERNET_STD = (0.28863828, 0.27408164, 0.27809835)
 INPUT_MULTIPLE = 32
 LITE = "lite"  # the network of files that name none
 SMALLEST_STD = 1e-6
+LONGEST_NAME = 256  # characters; of the model or of an action
+MOST_LABELS = 4096
 LARGEST_COLOUR = 1e6  # of a mean or std; nan and infinity are not below it
 
 
@@ -80,6 +82,8 @@ def from_json(text: str) -> Manifest:
 
 def _faults(content: Mapping[str, Any]) -> list[str]:
     names = {f.name for f in fields(Manifest)}
+    if fault := _unwritable(content):
+        return [fault]
     faults = [f"{name} is missing" for name in sorted(names - content.keys())]
     faults += [f"{name} is unknown" for name in sorted(map(str, content.keys() - names))]
     return faults or [f"{name} {fault}" for name, check in _CHECKS.items() if (fault := check(content[name]))]
@@ -89,13 +93,36 @@ def _is_whole(value: Any) -> bool:
     return type(value) is int  # bool is an int too
 
 
+def _unwritable(content: Any) -> str:
+    """Why it cannot be written as it was read: JSON can say half of a surrogate pair, which UTF-8 cannot."""
+    try:
+        json.dumps(content, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "it holds half a character"
+    except RecursionError:
+        return "it is nested too deeply"
+    return ""
+
+
 def _text(value: Any) -> str:
     return "" if isinstance(value, str) else "is no text"
 
 
+def _name(value: Any) -> str:
+    """It stands in the log, in payloads and on pictures."""
+    if not isinstance(value, str):
+        return "is no text"
+    good = value.isprintable() and len(value) <= LONGEST_NAME
+    return "" if good else f"is no line of up to {LONGEST_NAME} characters"
+
+
 def _labels(value: Any) -> str:
     good = isinstance(value, list) and value and all(isinstance(v, str) and v for v in value)
-    return "" if good and len(set(value)) == len(value) else "is no list of distinct names"
+    if not good or len(set(value)) != len(value):
+        return "is no list of distinct names"
+    if len(value) > MOST_LABELS:
+        return f"has {len(value)} names, and {MOST_LABELS} are the most"
+    return next((f"holds a name that {fault}" for fault in map(_name, value) if fault), "")
 
 
 def _positive(value: Any) -> str:
@@ -135,7 +162,7 @@ def _object(value: Any) -> str:
 
 
 _CHECKS = {
-    "name": _text,
+    "name": _name,
     "labels": _labels,
     "height": _side,
     "width": _side,
