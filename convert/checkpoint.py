@@ -26,6 +26,7 @@ SIDES = {"coco": 512}  # pixels of the input, as these were trained; all others:
 SIDE = 256
 LISTED = 20  # names of parameters in a message
 LARGEST_SIDE = 4096
+MotionKind = Literal["ssim", "dsim", "previous", "none"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Wish:
     labels: str | None = None
     architecture: str | None = None
     size: tuple[int, int] | None = None
-    motion: Literal["ssim", "dsim", "previous", "none"] | None = None
+    motion: MotionKind | None = None
     gap: int = 1
     name: str = ""
     licence: str = ""

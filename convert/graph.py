@@ -1,6 +1,6 @@
 """What stands where in an exported graph: its first and last convolutions, and the decoding behind them. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import onnx
 
@@ -40,6 +40,17 @@ def deformable_convolutions(model: onnx.ModelProto) -> frozenset[str]:
                 elif before is not None:
                     ways.extend(before.input)
     return frozenset(found)
+
+
+def read_exactly(model: onnx.ModelProto, names: Collection[str]) -> None:
+    """Let the nodes of these names read what stands before a Q/DQ pair that was made for others; in place."""
+    producers = _producers(model)
+    for node in model.graph.node:
+        if node.name in names:
+            for place, name in enumerate(node.input):
+                rounded = producers.get(name)
+                if rounded is not None and rounded.op_type == "DequantizeLinear" and rounded.input[0] in producers:
+                    node.input[place] = producers[rounded.input[0]].input[0]
 
 
 def decoding(model: onnx.ModelProto) -> frozenset[str]:

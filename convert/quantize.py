@@ -181,6 +181,7 @@ def with_ranges(model: onnx.ModelProto, ranges: Any, settings: QuantizeSettings)
     )
     quantizer.quantize_model()
     quantised: onnx.ModelProto = quantizer.model.model
+    graph.read_exactly(quantised, graph.deformable_convolutions(model))
     return quantised
 
 

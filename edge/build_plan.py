@@ -24,6 +24,16 @@ ONNX_FOR_WEAK: Mapping[Precision, tuple[Precision, ...]] = {
 }
 FLAGS_FOR_WEAK: Mapping[Precision, tuple[str, ...]] = {"fp32": (), "fp16": ("FP16",), "int8": ("INT8", "FP16")}
 DEFAULT_WORKSPACE = 1 << 30  # bytes
+ANY_CURE = "build for another precision, or export the model again"
+DEFORMABLE_CURE = (
+    "deformable convolutions need TensorRT 10 or later with its plugins; take a network without them, "
+    "dla_34_plain or res_18 of korsal-train --arch"
+)
+
+
+def cure_of(refusal: str) -> str:
+    """What to do where TensorRT's parser says that of a network."""
+    return DEFORMABLE_CURE if "DeformConv" in refusal else ANY_CURE
 
 
 class PlanError(ValueError):

@@ -21,6 +21,7 @@ from edge.build_plan import (
     Platform,
     Precision,
     as_precision,
+    cure_of,
     known_members,
     l4t_version,
     parse_version,
@@ -40,7 +41,6 @@ L4T_RELEASE = Path("/etc/nv_tegra_release")
 MEMORY_WORDS = ("memory", "alloc")
 MEMORY_CURE = "end other programs that use the GPU, or build with a smaller workspace or batch"
 GPU_CURE = "see that the NVIDIA driver is loaded and that this user is in the group `video`, or build on the Jetson"
-ANY_CURE = "build for another precision, or export the model again"
 
 
 class EngineBuildError(Exception):
@@ -191,7 +191,7 @@ class _Job:
         if told is not None and told.raised is not None:
             raise told.raised
         if serialized is None:
-            self._fail("did not build it", MEMORY_CURE if self._is_memory() else ANY_CURE)
+            self._fail("did not build it", MEMORY_CURE if self._is_memory() else cure_of(""))
         if timing_cache is not None:
             _keep_timings(config, timing_cache)
         return bytes(serialized)
@@ -209,9 +209,9 @@ class _Job:
         network = builder.create_network(sum(1 << int(getattr(kinds, name)) for name in self._plan.network_flags))
         parser = self._trt.OnnxParser(network, self._log.sink)
         if not parser.parse(content):
-            faults = [_parser_fault(parser.get_error(index)) for index in range(parser.num_errors)]
+            faults = "; ".join(_parser_fault(parser.get_error(index)) for index in range(parser.num_errors))
             self._log.clear()  # it says the same
-            self._fail(f"refuses it: {'; '.join(faults) or 'without a reason'}", ANY_CURE)
+            self._fail(f"refuses it: {faults or 'without a reason'}", cure_of(faults))
         return network
 
     def _check(self, network: Any, manifest: Manifest) -> None:

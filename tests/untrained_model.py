@@ -6,9 +6,11 @@ import torch
 
 from convert.export import export
 from edge.manifest import Manifest
+from train import architectures
 from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint
-from train.model import Detector
+from train.deformable import DeformableConvolution
+from train.optimise import NAMING_LAYERS
 
 MANIFEST = Manifest("tiny", ("Run", "Jump", "Dive"), 64, 96, top_k=20, training={"data": "none"})
 
@@ -16,13 +18,17 @@ MANIFEST = Manifest("tiny", ("Run", "Jump", "Dive"), 64, 96, top_k=20, training=
 def write_untrained_checkpoint(path: Path, manifest: Manifest = MANIFEST) -> Path:
     """The statistics of a batch of noise make all batch norms answer with some spread."""
     torch.manual_seed(0)
-    network = Detector(len(manifest.labels), manifest.channels)
+    network = architectures.network(manifest.architecture, len(manifest.labels), manifest.channels)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 1.0
+        if isinstance(module, DeformableConvolution):  # which would look straight ahead
+            torch.nn.init.normal_(module.look.weight, std=0.005)
     with torch.no_grad():
         network.train()(torch.randn(4, manifest.channels, manifest.height, manifest.width))
-    torch.nn.init.normal_(network.state_dict()["heatmap.3.weight"], std=0.2)
+    weights = network.state_dict()
+    last = next(name for name in weights if name.startswith(NAMING_LAYERS) and name.endswith("weight"))
+    torch.nn.init.normal_(weights[last], std=0.2)
     checkpoints.save(Checkpoint(manifest, network.state_dict(), {}), path)
     return path
 

@@ -59,11 +59,11 @@ def _sampled(x: Tensor, offsets: Tensor) -> Tensor:
 
 
 class _Exported(torch.autograd.Function):
-    """The same, one node in an exported graph."""
+    """The same as one node of an exported graph; while that is traced, only the answer's shape counts."""
 
     @staticmethod
     def forward(context: Any, x: Tensor, offsets: Tensor, masks: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return deformable_convolution(x, offsets, masks, weight, bias)
+        return x.new_zeros(x.shape[0], weight.shape[0], *x.shape[2:])
 
     @staticmethod
     def symbolic(g: Any, x: Any, offsets: Any, masks: Any, weight: Any, bias: Any) -> Any:

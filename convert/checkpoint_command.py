@@ -1,0 +1,54 @@
+"""`korsal-convert checkpoint`: a checkpoint of CenterNet or KORSAL → ours."""
+
+import argparse
+from pathlib import Path
+from typing import get_args
+
+from convert import centernet_names, checkpoint, labels
+from convert.checkpoint import MotionKind, Wish
+
+HELP = "checkpoint of CenterNet or KORSAL → one of ours"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Its own ones."""
+    add = parser.add_argument
+    add("checkpoint", type=Path, help=".pth of CenterNet or KORSAL")
+    add("-o", "--output", type=Path, required=True, metavar="OUT.pt", help="to write")
+    known = "|".join(labels.KNOWN)
+    add("--labels", metavar=f"FILE|{known}", help="one name a line, or a known set; default: the set with as many")
+    add("--arch", choices=tuple(centernet_names.FIRST), help="default: as its parameters are called")
+    usual = f"{checkpoint.SIDE}, {checkpoint.SIDES['coco']} for coco"
+    add("--size", type=_size, metavar="HEIGHTxWIDTH", help=f"of the input, pixels; default: {usual}")
+    add("--motion", choices=get_args(MotionKind), help="what the channels after the frame's hold; default: ssim, none")
+    add("--gap", type=_frames, default=1, help="how many frames back the previous frame lies")
+    add("--name", default="", help="of the model, told in every event; default: the file's")
+    add("--licence", default="", help="of the weights, a sentence; kept in the manifest")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Convert and tell; raises CheckpointError."""
+    wish = Wish(
+        options.labels, options.arch, options.size, options.motion, options.gap, options.name, options.licence
+    )  # fmt: skip
+    made = checkpoint.convert(options.checkpoint, options.output, wish)
+    print(
+        f"{options.output}: {made.name}, {made.architecture}, {len(made.labels)} labels "
+        f"({made.training['labels']}: {made.labels[0]} … {made.labels[-1]}), "
+        f"{made.height} × {made.width} pixels, motion {made.motion.kind}"
+    )
+    return 0
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        return checkpoint.size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _frames(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value
