@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge import __version__, bench, check, config, daemon, demo, replay
+from edge import __version__, bench, check, config, daemon, demo, doctor, replay
 from edge.assets import AssetError
 from edge.config import ConfigError
 from edge.demo_broker import DemoError
@@ -50,6 +50,10 @@ def _check(options: argparse.Namespace) -> int:
     return check.check(options.config)
 
 
+def _doctor(options: argparse.Namespace) -> int:
+    return doctor.doctor(options.config)
+
+
 def _replay(options: argparse.Namespace) -> int:
     _end_orderly()
     with replay.task(options.source, options.model, options.config, options.camera) as task:
@@ -81,6 +85,10 @@ def _parser() -> argparse.ArgumentParser:
     checked = _add(commands, "check", _check, "check a configuration; every mistake at once")
     for command in (run, checked):
         command.add_argument("--config", type=Path, default=Path("config.toml"), help="default: ./config.toml")
+    looked = _add(
+        commands, "doctor", _doctor, "look at everything that an installation can get wrong, each with its cure"
+    )
+    looked.add_argument("--config", type=Path, default=doctor.default_config(), help="default: %(default)s")
     replayed = _add(commands, "replay", _replay, "find the actions in a video file; the same file, the same events")
     _add_task(replayed)
     replayed.add_argument("--events", type=Path, metavar="FILE", help="write events as JSON lines, not as words")
