@@ -128,9 +128,9 @@ def journal(machine: Machine) -> str:
 def heard(machine: Machine, topic: str) -> list[str]:
     """Payloads on one topic of the device, the oldest first."""
     file = machine.file("/heard")
-    lines = file.read_text().splitlines() if file.exists() else []
+    whole = file.read_text().rpartition("\n")[0] if file.exists() else ""  # the last line may still be being written
     start = f"korsal/roof/{topic}"
-    return [line.partition(" ")[2] for line in lines if line.startswith(start)]
+    return [line.partition(" ")[2] for line in whole.splitlines() if line.startswith(start)]
 
 
 def events(machine: Machine) -> list[tuple[str, int]]:

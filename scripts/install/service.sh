@@ -116,6 +116,16 @@ make_user() {
     done
 }
 
+make_state() { # here, and not by systemd at the first start, so that `doctor` can look before that
+    [[ -z $DESTDIR && ! -d $STATE ]] || return 0
+    make_folder $STATE 700
+    act chown korsal-edge:korsal-edge $STATE
+}
+
+may_be_changed_from_afar() { # [mqtt] allow_remote_config
+    grep -Eqs '^[[:space:]]*allow_remote_config[[:space:]]*=[[:space:]]*true' $CONFIGS/config.toml
+}
+
 install_config() { # the user's own stays; ours lies beside it where it has changed since the last time
     local file=$DESTDIR$CONFIGS/config.toml before=$DESTDIR$APP/current/config.toml
     make_folder "$DESTDIR$CONFIGS" 750
@@ -128,7 +138,9 @@ install_config() { # the user's own stays; ours lies beside it where it has chan
         put "$ROOT/config.toml" "$file.new" 640
         warn "$file is yours and was kept; the one of this version lies beside it. Cure: compare with $file.new"
     fi
-    [[ -n $DESTDIR ]] || act chown root:korsal-edge "$file" # it may hold the cameras' passwords
+    [[ -z $DESTDIR ]] || return 0
+    act chown root:korsal-edge "$file" # it may hold the cameras' passwords
+    act chmod "$(may_be_changed_from_afar && echo 770 || echo 750)" $CONFIGS
 }
 
 check_config() { # before the service meets it
@@ -168,6 +180,7 @@ TEXT
         [[ ! -c $node ]] || echo "DeviceAllow=$node rw"
     done
     shopt -u nullglob
+    ! may_be_changed_from_afar || echo "ReadWritePaths=$CONFIGS"
     if (($(systemctl --version | awk 'NR == 1 { print $2 }') >= 254)); then
         printf 'RestartSteps=6\nRestartMaxDelaySec=1min\n' # older ones would warn of both
     fi
@@ -230,6 +243,7 @@ install_service() { # arguments, to be repeated in a cure
     state=$(service_state)
     build_release
     make_user
+    make_state
     install_config
     check_config
     install_units "$state"
