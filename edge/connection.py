@@ -11,11 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from paho.mqtt import MQTTException
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
+from paho.mqtt.properties import MQTTException, Properties  # type: ignore[attr-defined] # 2.2 only re-exports it
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
@@ -33,8 +32,7 @@ UTF8 = 1  # the payload format indicator of a text
 HEADER = 512  # bytes beside topic, payload and properties of our choice, generously
 LASTING = frozenset({"Topic name invalid", "Payload format invalid", "Packet too large"})
 UNTOLD = "the connection broke"
-# What paho raises when a broker talks nonsense.
-NONSENSE = (MQTTException, struct.error, IndexError, KeyError, TypeError, AssertionError)
+NONSENSE = (MQTTException, struct.error, LookupError)  # what paho raises when a broker talks no MQTT; 2.1 does
 
 
 @dataclass(frozen=True)
@@ -157,7 +155,14 @@ class Connection:
         except NONSENSE as error:
             self._reason = f"what it says is no MQTT ({type(error).__name__}): check [mqtt] host and port"
         finally:
+            self._hang_up()
             self._report(Closed(self, self._reason, self._too_new))
+
+    def _hang_up(self) -> None:
+        """paho leaves its socket open where it has raised."""
+        left = self._client.socket()
+        if left is not None:
+            left.close()
 
     def _on_connect(
         self, client: Client, __: Any, flags: ConnectFlags, code: ReasonCode, granted: Properties | None
