@@ -65,6 +65,9 @@ class Teller:
         """Clear what is retained of a camera that there is no more."""
         for topic in (self.topics.state(camera), self.topics.active(camera)):
             self._publisher.keep(topic, b"")
+        if self._mqtt.snapshots:
+            for action in (None, *self._labels):
+                self._publisher.picture(self.topics.snapshot(camera, action), b"")
 
     def status(self, config: Config, needs_restart: Sequence[str], broker: Mapping[str, object]) -> None:
         """What runs here; to Home Assistant too, where that is wanted."""
