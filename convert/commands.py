@@ -11,6 +11,7 @@ from typing import get_args
 from convert import (
     build_command,
     calibration,
+    checkpoint_command,
     conversion,
     export,
     halve,
@@ -262,6 +263,7 @@ def _points(text: str) -> float:
 
 Add = Callable[[argparse.ArgumentParser], None]
 COMMANDS: dict[str, tuple[Add, Command, str]] = {
+    "checkpoint": (checkpoint_command.add_options, checkpoint_command.run, checkpoint_command.HELP),
     "export": (_add_export, _export, "checkpoint → ONNX, decoding in the graph"),
     "quantize": (_add_quantize, _quantize, "FP32 ONNX → INT8 with Q/DQ, or FP16"),
     "check": (_add_check, _check, "a converted model against the FP32 ONNX, on real video"),

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from convert import checkpoint as convert
 from convert import labels
+from convert.__main__ import main
 from convert.checkpoint import Wish
 from edge.motion import MotionSettings
 from train import checkpoint as checkpoints
@@ -253,3 +254,41 @@ def test_sizes(text: str, size: tuple[int, int]) -> None:
 def test_no_sizes(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no HEIGHTxWIDTH|invalid literal"):
         convert.size(text)
+
+
+def test_the_command(
+    states: Mapping[str, dict[str, Tensor]], three: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = saved(file(states["dla_34"]), tmp_path / "model_last.pth"), tmp_path / "out.pt"
+    options = ("--labels", three, "--size", "192x256", "--motion", "dsim", "--name", "mine", "--arch", "dla_34")
+    assert main(["checkpoint", str(source), "-o", str(target), *options]) == 0
+    said = f"{target}: mine, dla_34, 3 labels ({three}: Run … Dive), 192 × 256 pixels, motion dsim\n"
+    assert capsys.readouterr().out == said
+    assert checkpoints.load(target).manifest.motion == MotionSettings("dsim")
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "said"),
+    [
+        ((), 1, "has 3 classes, as no known set has; name them with --labels FILE"),
+        (("--size", "100"), 2, "100 is no HEIGHTxWIDTH in multiples of 32"),
+        (("--arch", "hourglass"), 2, "invalid choice: 'hourglass'"),
+        (("--gap", "0"), 2, "0 is not 1 or more"),
+    ],
+)
+def test_a_command_that_is_refused(
+    options: tuple[str, ...],
+    status: int,
+    said: str,
+    states: Mapping[str, dict[str, Tensor]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    source = saved(file(states["res_18"]), tmp_path / "a.pth")
+    try:
+        got = main(["checkpoint", str(source), "-o", str(tmp_path / "out.pt"), *options])
+    except SystemExit as left:
+        got = int(str(left.code))
+    assert got == status
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out.pt").exists()
