@@ -19,6 +19,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+DEEPEST = 16  # tables and arrays within one another
 SHIPPED_MODEL = "models/korsal-lite-ucf24x5.onnx"
 FILE_KEYS = (
     ("model", "path"),
@@ -82,7 +83,10 @@ def _read(path: Path) -> dict[str, Any]:
     """The file as TOML reads it."""
     try:
         document: dict[str, Any] = tomllib.loads(path.read_bytes().decode("utf-8"))
-        return document
+        if not _is_deep(document):
+            json.dumps(document, default=str)  # which numbers of thousands of digits are too long for
+            return document
+        problem = "is nested too deeply; write flat tables as the shipped config.toml does"
     except FileNotFoundError:
         problem = "no such file; copy the shipped config.toml there, or name another with --config"
     except OSError as error:
@@ -91,9 +95,20 @@ def _read(path: Path) -> dict[str, Any]:
         problem = f"is not UTF-8 text (byte {error.start}); save it as UTF-8"
     except tomllib.TOMLDecodeError as error:
         problem = f"is not TOML: {error}; mend that line"
+    except ValueError:
+        problem = "holds a number of thousands of digits; take it out"
     except RecursionError:
         problem = "is nested too deeply; write flat tables as the shipped config.toml does"
     raise ConfigError(path, (problem,))
+
+
+def _is_deep(document: dict[str, Any]) -> bool:
+    """True where a text of some bytes would take more of the stack than there is, as dotted keys can."""
+    level: list[Any] = [document]
+    for _ in range(DEEPEST):
+        tables = [value for table in level if isinstance(table, dict) for value in table.values()]
+        level = [*tables, *(value for array in level if isinstance(array, list) for value in array)]
+    return any(isinstance(value, dict | list) for value in level)
 
 
 def _resolve(document: dict[str, Any], folder: Path) -> list[str]:
@@ -101,7 +116,7 @@ def _resolve(document: dict[str, Any], folder: Path) -> list[str]:
     missing = []
     for keys in FILE_KEYS:
         file = _absolute(document, keys, folder)
-        if file is not None and not file.is_file():
+        if file is not None and not os.path.isfile(file):
             missing.append(f"{'.'.join(keys)}: no such file: {file}; correct the path or leave the key out")
     _absolute(document, ("outbox", "directory"), folder)
     for name, camera in _table(document, ("cameras",)).items():

@@ -15,6 +15,7 @@ from tomlkit.items import AbstractTable, Item, Key, Table
 from edge.problems import table_in
 from edge.schema import Config
 
+MOST_CHANGES = 100  # keys; each takes its time in a long file, and the cameras wait
 SECRETS = frozenset({"username", "password_file", "cert", "key"})
 
 
@@ -32,6 +33,8 @@ def edited(text: str, changes: Mapping[str, object]) -> str:
     Whether the result is a configuration is left to the schema.
     """
     problems = tuple(_problems(changes))
+    if not problems and (count := _count(changes)) > MOST_CHANGES:
+        problems = (f"{count} keys at once, and {MOST_CHANGES} are the most: change them in several requests",)
     if problems:
         raise EditError(*problems)
     try:
@@ -78,6 +81,18 @@ def _problems(changes: Mapping[str, object], path: tuple[str, ...] = ()) -> Iter
             yield from _problems(value, here)
         else:
             yield f"{'.'.join(here)[:200]}: cannot be changed by request; edit the file"
+
+
+def _count(changes: Mapping[str, object]) -> int:
+    """The keys that are to have another value."""
+    count, waiting = 0, [changes]
+    while waiting:
+        for value in waiting.pop().values():
+            if isinstance(value, Mapping) and value:
+                waiting.append(value)
+            else:
+                count += 1
+    return count
 
 
 def _leads(path: tuple[str, ...], pattern: tuple[str, ...]) -> bool:

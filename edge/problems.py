@@ -86,6 +86,8 @@ def _given(location: Location, value: object) -> str:
     if SECRET_KEYS.intersection(map(str, location)):
         return ""
     text = repr(value) if not isinstance(value, bool) else str(value).lower()
+    if "://" in text:  # an address in the wrong place, credentials and all
+        return ""
     return f", is {text if len(text) <= 60 else text[:57] + '...'}"
 
 

@@ -5,7 +5,6 @@ means is said once, in `config.toml`.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -18,6 +17,7 @@ from edge.schema_types import (
     YEAR,
     Address,
     Celsius,
+    File,
     InnerError,
     Line,
     Name,
@@ -46,7 +46,7 @@ class Device(Table):
 class Model(Table):
     """`[model]`; `path` is None for the model that is shipped, `precision` for that of the ONNX; workspace in MiB."""
 
-    path: Path | None = None
+    path: File | None = None
     runtime: Literal["auto", "tensorrt", "onnxruntime"] = "auto"
     precision: Precision | None = BuildOptions.precision
     max_batch: Annotated[int, Field(ge=1, le=256)] = BuildOptions.max_batch
@@ -113,7 +113,7 @@ class Camera(Table):
     stall_seconds: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)] = 5.0
     frame_gap: Annotated[int, Field(ge=1, le=30)] | None = None
     mask: Annotated[tuple[Polygon, ...], Field(max_length=32, json_schema_extra=TUNABLE)] = ()
-    zones: dict[Name, Polygon] = Field(default_factory=dict, json_schema_extra=TUNABLE)
+    zones: dict[Name, Polygon] = Field(default_factory=dict, max_length=256, json_schema_extra=TUNABLE)
     actions: dict[Line, Action] = Field(default_factory=dict, json_schema_extra=TUNABLE)
 
     def described(self) -> Source:
@@ -151,9 +151,9 @@ class Linker(Table):
 class Tls(Table):
     """`[mqtt.tls]`; `ca` is None for the system's authorities."""
 
-    ca: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
+    ca: File | None = None
+    cert: File | None = None
+    key: File | None = None
 
     @model_validator(mode="after")
     def _pair_is_whole(self) -> "Tls":
@@ -170,7 +170,7 @@ class Mqtt(Table):
     port: Annotated[int, Field(ge=1, le=65_535)] = 1883
     version: Literal[5, 3] = 5
     username: Line | None = Field(default=None, repr=False)
-    password_file: Path | None = None
+    password_file: File | None = None
     client_id: Name | None = None
     keepalive: Annotated[int, Field(ge=5, le=3600)] = 30
     base: Topic = "korsal"
@@ -192,7 +192,7 @@ class Mqtt(Table):
 class Outbox(Table):
     """`[outbox]`; rows and bytes are of messages that wait, age in seconds."""
 
-    directory: Path | None = None
+    directory: File | None = None
     max_rows: Annotated[int, Field(ge=10, le=100_000_000)] = 100_000
     max_bytes: Annotated[int, Field(ge=64 * 1024)] = 64 * 1024 * 1024
     max_age: Annotated[float, Field(ge=1, le=YEAR, allow_inf_nan=False)] = 7 * 86_400.0

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
@@ -42,6 +43,12 @@ def _line(text: str) -> str:
     return text
 
 
+def _file(path: Path) -> Path:
+    if "\0" in str(path):
+        raise ValueError("a path holds no NUL character: remove it")
+    return path
+
+
 def _address(text: str) -> str:
     try:
         return str(ip_address(text))
@@ -57,6 +64,7 @@ def _source(text: str) -> str:
 Name = Annotated[str, AfterValidator(_name)]
 Topic = Annotated[str, AfterValidator(_topic)]
 Line = Annotated[str, AfterValidator(_line), Field(max_length=1024)]
+File = Annotated[Path, AfterValidator(_file)]
 Uri = Annotated[Line, AfterValidator(_source)]  # of a camera
 Address = Annotated[str, AfterValidator(_address)]
 Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

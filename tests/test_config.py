@@ -180,6 +180,14 @@ def test_all_problems_are_told_at_once_each_with_its_key(tmp_path: Path) -> None
         (f"{SMALLEST}width = 640", "cameras.door: /dev/video0: give both width and height, or neither"),
         ('[cameras.door]\nsource = "gopher://x"', "cameras.door.source: gopher://x: unknown kind of source 'gopher'"),
         ("[cameras.door\n", "is not TOML: Expected ']' at the end of a table declaration (at line 1, column 14)"),
+        (f"{SMALLEST}[other]\n{'a.' * 5000}b = 1", "is nested too deeply"),
+        (f"{SMALLEST}[{'.'.join('a' * 3000)}]", "is nested too deeply"),
+        (f"{SMALLEST}[other]\nb = {'[' * 3000}{']' * 3000}", "is nested too deeply"),
+        (f"{SMALLEST}[mqtt]\nport = {'9' * 5000}", "holds a number of thousands of digits"),
+        (f"{SMALLEST}[mqtt]\nport = 0x{'f' * 5000}", "holds a number of thousands of digits"),
+        (f"{SMALLEST}[model]\npath = '{'a' * 9999}'", "model.path: no such file: "),
+        (f'{SMALLEST}[model]\npath = "a\\u0000b"', "model.path: a path holds no NUL character: remove it"),
+        (f'{SMALLEST}[outbox]\ndirectory = "a\\u0000b"', "outbox.directory: a path holds no NUL character"),
         (SMALLEST * 2, "is not TOML: Cannot declare ('cameras', 'door') twice (at line 3, column 14)"),
     ],
 )
@@ -218,6 +226,28 @@ def test_credentials_are_never_shown(tmp_path: Path) -> None:
     told = problems(tmp_path, wrong)
     assert len(told) == 3
     assert [line for line in told if "horse" in line and "password_file" not in line] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[cameras]\ndoor = 'rtsp://admin:hunter2@roof/live'",
+        "cameras = ['rtsp://admin:hunter2@roof/live']",
+        "[[cameras]]\nsource = 'rtsp://admin:hunter2@roof/live'",
+        "[cameras.door]\nsource = ['rtsp://admin:hunter2@roof/live']",
+        "[cameras.door.source]\nurl = 'rtsp://admin:hunter2@roof/live'",
+        "[cameras.door]\nsource = 'x'\nwidth = 'rtsp://admin:hunter2@roof/live'",
+        f"[cameras.door]\nsource = 'rtsp://admin:hunter2@roof/live'\n[x]\ny = {'{a = ' * 300}1{'}' * 300}",
+        "[cameras.door]\nsource = 'rtsp://admin:hunter2@'",
+        "[cameras.door]\nsource = 'gopher://admin:hunter2@roof'",
+        "[cameras.door]\nsource = 'rtsp://admin:hunter2@roof:port/'",
+        "mqtt = 'mqtt://admin:hunter2@roof'\n[cameras.door]\nsource = 'x'",
+    ],
+)
+def test_mistakes_around_a_credential_never_repeat_it(tmp_path: Path, text: str) -> None:
+    told = problems(tmp_path, text)
+    assert told
+    assert "hunter2" not in "".join(told)
 
 
 def test_the_fingerprint_follows_the_settings_but_not_the_credentials(tmp_path: Path) -> None:

@@ -229,3 +229,38 @@ def test_a_folder_that_may_not_be_written_is_told_with_the_cure(tmp_path: Path) 
     assert "cannot be written (Read-only file system)" in problem
     assert f"ReadWritePaths={tmp_path}" in problem
     assert store(tmp_path / "none.toml", {"log": {"level": "debug"}})[0].endswith("edit the file by hand")
+
+
+def nested(depth: int) -> dict[str, Any]:
+    inner: dict[str, Any] = {"start_score": 0.5}
+    for _ in range(depth):
+        inner = {"a": inner}
+    return inner
+
+
+@pytest.mark.parametrize("depth", [20, 300, 900, 5000])
+def test_changes_however_deep_are_refused(depth: int, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(SMALL)
+    assert store(tmp_path / "config.toml", {"actions": nested(depth)})
+    assert (tmp_path / "config.toml").read_text() == SMALL
+
+
+def test_a_hundred_keys_at_once_and_no_more() -> None:
+    def zones(count: int) -> dict[str, Any]:
+        return {"cameras": {"door": {"zones": {f"z{number}": [[0, 0], [1, 0], [1, 1]] for number in range(count)}}}}
+
+    assert edited(SMALL, zones(100)).count("\nz") == 100
+    with pytest.raises(EditError, match=r"^101 keys at once, and 100 are the most"):
+        edited(SMALL, zones(101))
+
+
+@pytest.mark.parametrize(
+    "name", ['a"]\n[mqtt]\nhost = "evil', "a]\n[mqtt", "a\r\nb", "\0", "#", '"', "'''", "a.b", "\u2028", "x" * 65_000]
+)
+def test_a_name_never_becomes_another_table(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(SMALL)
+    before = load(file)
+    told = store(file, {"actions": {name: {"start_score": 0.4}}})
+    assert told or load(file).actions[name].start_score == 0.4
+    assert load(file).model_copy(update={"actions": before.actions}) == before
