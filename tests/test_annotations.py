@@ -7,8 +7,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from refusal import refusal
 
-from train.annotations import AnnotationError, at, continuous, held_out, load_ucf24, read_matlab, read_pickle
+from train.annotations import (
+    AnnotationError,
+    at,
+    continuous,
+    held_out,
+    list_of_names,
+    load_ucf24,
+    read_matlab,
+    read_pickle,
+)
 
 Video = dict[str, Any]
 
@@ -188,3 +200,45 @@ def test_the_test_list_has_its_known_size(shared: Path, tmp_path: Path) -> None:
             assert tube.boxes.min() >= 0
             assert tube.boxes[:, 2].max() <= 320
             assert tube.boxes[:, 3].max() <= 240
+
+
+def damaged(data: st.DataObject, content: bytes) -> bytes:
+    """Some bytes are others, and a tail may be missing."""
+    found = bytearray(content)
+    for _ in range(data.draw(st.integers(1, 5))):
+        found[data.draw(st.integers(0, len(found) - 1))] = data.draw(st.integers(0, 255))
+    return bytes(found[: data.draw(st.integers(0, len(found)))])
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_damaged_pickles_are_refused_in_one_sentence_or_read(tmp_path: Path, data: st.DataObject) -> None:
+    path = small(tmp_path) / "pyannot.pkl"
+    path.write_bytes(damaged(data, path.read_bytes()))
+    said = refusal(lambda: read_pickle(path), AnnotationError)
+    assert said is None or str(path) in said
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_damaged_matlab_files_are_refused_in_one_sentence_or_read(tmp_path: Path, data: st.DataObject) -> None:
+    scipy_io = pytest.importorskip("scipy.io", reason="scipy is not installed (extra `train`)")
+    path = tmp_path / "finalAnnots.mat"
+    tubes = np.zeros((1, 1), dtype=[(name, "O") for name in ("class", "sf", "ef", "boxes")])
+    tubes[0, 0] = (1.0, 3.0, 4.0, np.array([[1, 1, 20, 30], [2, 1, 20, 30]], np.uint8))
+    annotations = np.zeros((1, 1), dtype=[(name, "O") for name in ("name", "num_imgs", "tubes")])
+    annotations[0, 0] = ("Surfing/v_a", 9.0, tubes)
+    scipy_io.savemat(path, {"annot": annotations})
+    assert read_matlab(path)["Surfing/v_a"].tubes[0].first_frame == 2
+    path.write_bytes(damaged(data, path.read_bytes()))
+    said = refusal(lambda: read_matlab(path), AnnotationError)
+    assert said is None or str(path) in said
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=60))
+def test_any_list_is_refused_in_one_sentence_or_read(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "testlist.txt"
+    path.write_bytes(content)
+    said = refusal(lambda: list_of_names(path), AnnotationError)
+    assert str(path) in said if said is not None else all(list_of_names(path))

@@ -63,7 +63,7 @@ def test_the_steps_together_give_what_the_one_command_gives(
         assert steps[key] == one[key], key
     # Surfing everywhere: right in 16 of 48 frames, all scores equal
     assert steps["per_class"]["Surfing"]["frame_ap"]["0.5"] == pytest.approx(100 * 16 / 48, abs=0.01)
-    assert steps["protocol"]["data"] == "own data"
+    assert steps["protocol"]["data"] == one["protocol"]["data"] == "own data, test"
 
 
 def test_only_ground_truth_and_files_are_needed(data: Path, tmp_path: Path) -> None:
@@ -93,6 +93,17 @@ def test_exported_detections_score_the_same(data: Path, tmp_path: Path, kind: st
     for path, out in ((found, tmp_path / "ours.json"), (other, tmp_path / "theirs.json")):
         assert run("score", "--data", data, "--detections", path, "--json", out) == 0
     assert read(tmp_path / "ours.json")["frame_map"] == read(tmp_path / "theirs.json")["frame_map"]
+
+
+def test_exported_tubes_score_the_same(data: Path, tmp_path: Path) -> None:
+    model, found, tubes = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz", tmp_path / "tubes.npz"
+    assert run("detect", model, "--data", data, "-o", found) == 0
+    assert run("link", found, "-o", tubes) == 0
+    assert run("export", tubes, "--format", "moc-tubes", "-o", tmp_path / "moc") == 0
+    for path, out in ((tubes, tmp_path / "ours.json"), (tmp_path / "moc", tmp_path / "theirs.json")):
+        assert run("score", "--data", data, "--tubes", path, "--json", out) == 0
+    assert read(tmp_path / "ours.json")["video_map"] == read(tmp_path / "theirs.json")["video_map"]
+    assert read(tmp_path / "ours.json")["video_map"]["0.5"] == pytest.approx(25)
 
 
 def test_what_cannot_be_done_is_said_in_a_sentence(

@@ -11,11 +11,14 @@ from train import datasets, detection_file, exchange, tube_file
 from train.annotations import DataSet, VideoAnnotation
 from train.counting import Protocol
 from train.detection_file import SavedDetections
+from train.evaluate import Split, of_split
 from train.exchange import Cast
+from train.moc_tubes import read_moc_tubes
 from train.observation import true_boxes, true_tubes
 from train.report import as_json
 from train.scoring import Report, Scene, scored
 from train.tables import Tube, numbered
+from train.tube_file import SavedTubes
 
 
 class ScoreError(Exception):
@@ -34,6 +37,7 @@ class Wish:
     tubes: tuple[Path, ...]
     protocol: Protocol
     fold: int = 1
+    split: Split = "test"
     partial: bool = False
 
 
@@ -72,6 +76,11 @@ def load_detections(path: Path, videos: Sequence[VideoAnnotation], labels: Seque
     return detection_file.load(path) if path.suffix == ".npz" else exchange.load(path, cast(videos, labels))
 
 
+def load_tubes(path: Path, videos: Sequence[VideoAnnotation], labels: Sequence[str]) -> SavedTubes:
+    """Our own file, or a folder of MOC's, whose videos and classes are those given."""
+    return tube_file.load(path) if path.suffix == ".npz" else read_moc_tubes(path, cast(videos, labels))
+
+
 def cast(videos: Sequence[VideoAnnotation], labels: Sequence[str]) -> Cast:
     """What foreign files leave out."""
     sizes = np.array([video.size or (0, 0) for video in videos], dtype=np.int64).reshape(-1, 2)
@@ -80,9 +89,10 @@ def cast(videos: Sequence[VideoAnnotation], labels: Sequence[str]) -> Cast:
 
 
 def _one(data: DataSet, detections: Path | None, tubes: Path | None, wish: Wish) -> Scored:
-    found = load_detections(detections, data.test, data.labels) if detections else None
-    linked = tube_file.load(tubes) if tubes else None
-    videos = data.test
+    every = of_split(data, wish.split)
+    found = load_detections(detections, every, data.labels) if detections else None
+    linked = load_tubes(tubes, every, data.labels) if tubes else None
+    videos = every
     for path, saved in ((detections, found), (tubes, linked)):
         if path is not None and saved is not None:
             _check_labels(path, saved.label_names, data.labels)
@@ -100,7 +110,7 @@ def _one(data: DataSet, detections: Path | None, tubes: Path | None, wish: Wish)
             for tube in true_tubes(video.tubes, length)
         ),
     )
-    return Scored(data.title, len(videos), len(data.test), scored(whole, data.labels, wish.protocol))
+    return Scored(f"{data.title}, {wish.split}", len(videos), len(every), scored(whole, data.labels, wish.protocol))
 
 
 def _in_video(tube: Tube, place: int) -> Tube:

@@ -23,6 +23,7 @@ from train.counting import PROTOCOLS, FrameSet, Protocol, Rule
 from train.detect import DetectionError, Task
 from train.evaluate import EvaluationError, Split, check_labels, check_videos, count, of_split, thinned, usual_jobs
 from train.exchange import ExchangeError, Format
+from train.moc_tubes import write_moc_tubes
 from train.observation import MINIMUM_SCORE, LinkerKind
 from train.plots import PlotError, confusion, precision_recall_curves
 from train.report import as_error_table, as_table, comparison_note
@@ -88,7 +89,7 @@ def _score(options: argparse.Namespace) -> None:
     """Score saved detections, saved tubes, or both, against a data set or its ground truth alone."""
     protocol = _protocol(options)
     files = (tuple(options.detections or ()), tuple(options.tubes or ()))
-    wish = Wish(options.data, *files, protocol, options.fold, options.partial)
+    wish = Wish(options.data, *files, protocol, options.fold, options.split, options.partial)
     results = score.score(wish)
     document = score.as_document(results, {"files": _names(files), "version": edge.__version__})
     for one in results:
@@ -102,8 +103,13 @@ def _score(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    """Write saved detections in the format of another project."""
-    found = detection_file.load(options.detections)
+    """Write saved detections, or tubes, in the format of another project."""
+    if options.format == "moc-tubes":
+        tubes = tube_file.load(options.file)
+        write_moc_tubes(tubes, options.output)
+        print(f"{options.output}: {len(tubes.tubes)} tubes of {len(tubes.video_names)} videos")
+        return
+    found = detection_file.load(options.file)
     exchange.save(found, options.output, options.format)
     print(f"{options.output}: {len(found.scores)} boxes of {len(found.video_names)} videos")
 
@@ -163,6 +169,7 @@ def _link_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 def _score_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     _data_options(parser)
+    parser.add_argument("--split", choices=get_args(Split), default="test")
     parser.add_argument("--detections", type=Path, nargs="+", help="a file, or one for each split from --fold on")
     parser.add_argument("--tubes", type=Path, nargs="+", help="likewise")
     parser.add_argument("--protocol", choices=PROTOCOLS, default="plain", help="whose way of counting")
@@ -176,8 +183,10 @@ def _score_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def _export_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    parser.add_argument("detections", type=Path, help="an .npz file of `korsal-evaluate detect`")
-    parser.add_argument("--format", choices=get_args(Format), required=True, help="whose files to write")
+    parser.add_argument("file", type=Path, help="an .npz file of `korsal-evaluate detect`; for moc-tubes of `link`")
+    parser.add_argument(
+        "--format", choices=(*get_args(Format), "moc-tubes"), required=True, help="whose files to write"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, help="the file, or the folder of files, to write")
     return parser
 
