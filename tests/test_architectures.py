@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny_videos import write_data_set
 from torch import Tensor
 
 from edge.manifest import LITE, Manifest, from_json, to_json
@@ -15,8 +16,10 @@ from train import checkpoint as checkpoints
 from train.architectures import ARCHITECTURES
 from train.centernet import PRIOR_PROBABILITY
 from train.checkpoint import Checkpoint, CheckpointError
+from train.evaluate import main as evaluate
 from train.model import USUAL_SIZE
 from train.recipe import CENTERNET_LOSSES, TrainSettings
+from train.train import main as train
 
 torch.set_num_threads(1)
 OURS = [name for name in ARCHITECTURES if name != LITE]
@@ -131,3 +134,19 @@ def test_a_run_of_before_goes_on() -> None:
     known = {key: value for key, value in asdict(lite).items() if key != "architecture"}
     optimise.resume(run, Checkpoint(MANIFEST, run.average.state_dict(), known, optimise.progress(run)), lite)
     assert run.samples == 2
+
+
+@pytest.mark.slow
+def test_the_commands_train_and_evaluate_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The plain DLA, which is the quickest of the large ones; a step of each is above."""
+    data = write_data_set(tmp_path / "data")
+    sizes = ("--height", "64", "--width", "64", "--samples", "4", "--batch", "2", "--validate-every", "4")
+    folders = ("--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache"), "--workers", "0")
+    assert train([str(data), "--arch", "dla_34_plain", *sizes, *folders]) == 0
+    made = checkpoints.load(tmp_path / "run" / "best.pt")
+    assert (made.manifest.name, made.manifest.architecture) == ("korsal-dla_34_plain", "dla_34_plain")
+    assert made.settings["losses"] == asdict(CENTERNET_LOSSES)
+    capsys.readouterr()
+    best = str(tmp_path / "run" / "best.pt")
+    assert evaluate([best, "--data", str(data), "--split", "validation", "--jobs", "1"]) == 0
+    assert capsys.readouterr().out.startswith("korsal-dla_34_plain on UCF101-24 split 1, validation: 2 of 2 videos")
