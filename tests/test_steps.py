@@ -78,6 +78,16 @@ def test_only_ground_truth_and_files_are_needed(data: Path, tmp_path: Path) -> N
         assert read(out)["video_map"]["0.5"] is None
     # in annotated frames Surfing is right in 16 of 32
     assert read(tmp_path / "yowo.json")["per_class"]["Surfing"]["frame_ap"]["0.5"] == pytest.approx(50)
+    out, choices = (
+        tmp_path / "changed.json",
+        ["--last-pixel", "--more-than", "--tube-nms", "0.3", "--zero-without-truth"],
+    )
+    assert run("score", "--data", data, "--detections", found, "--json", out, *choices) == 0
+    changed = read(out)["protocol"]
+    assert (changed["protocol"], changed["in_videos"]["tube_nms"]) == ("plain, changed", 0.3)
+    assert changed["in_frames"]["true_edges"] == [0, 0, 1, 1]
+    assert changed["in_frames"]["more_than"]
+    assert changed["in_frames"]["zero_without_truth"]
     plots = tmp_path / "plots"
     alone = data / "annotations" / "Surfing.xml"
     assert run("score", "--data", alone, "--detections", found, "--rule", "act", "--plots", plots) == 0
@@ -93,6 +103,9 @@ def test_exported_detections_score_the_same(data: Path, tmp_path: Path, kind: st
     for path, out in ((found, tmp_path / "ours.json"), (other, tmp_path / "theirs.json")):
         assert run("score", "--data", data, "--detections", path, "--json", out) == 0
     assert read(tmp_path / "ours.json")["frame_map"] == read(tmp_path / "theirs.json")["frame_map"]
+    assert run("link", other, "-o", tmp_path / "tubes.npz") == 1  # it names neither videos nor classes
+    assert run("link", other, "-o", tmp_path / "tubes.npz", "--data", data) == 0
+    assert len(tube_file.load(tmp_path / "tubes.npz").tubes) == 2
 
 
 def test_exported_tubes_score_the_same(data: Path, tmp_path: Path) -> None:

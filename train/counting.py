@@ -72,14 +72,14 @@ class Protocol:
     in_videos: Counting = field(default_factory=Counting)
 
 
-_LAST_PIXEL = (0.0, 0.0, 1.0, 1.0)
+LAST_PIXEL = (0.0, 0.0, 1.0, 1.0)
 
 PROTOCOLS: Mapping[str, Protocol] = {
     "plain": Protocol(),
     "korsal": Protocol(
         name="korsal",
         in_frames=Counting(
-            predicted_edges=_LAST_PIXEL,
+            predicted_edges=LAST_PIXEL,
             frame_size=(320, 240),
             boxes=BoxFilter(minimum_score=0.01, before=50, iou=0.45, after=20),
             zero_without_truth=True,
@@ -92,13 +92,13 @@ PROTOCOLS: Mapping[str, Protocol] = {
     "act": Protocol(
         rule="act",
         name="act",
-        in_frames=Counting(_LAST_PIXEL, _LAST_PIXEL),
-        in_videos=Counting(_LAST_PIXEL, _LAST_PIXEL, tube_nms=0.3),
+        in_frames=Counting(LAST_PIXEL, LAST_PIXEL),
+        in_videos=Counting(LAST_PIXEL, LAST_PIXEL, tube_nms=0.3),
     ),
     "yowo": Protocol(
         frames="annotated",
         name="yowo",
-        in_frames=Counting(_LAST_PIXEL, _LAST_PIXEL, free_only=False),
-        in_videos=Counting(_LAST_PIXEL, _LAST_PIXEL, common_frames=2, tube_nms=0.3, zero_without_truth=True),
+        in_frames=Counting(LAST_PIXEL, LAST_PIXEL, free_only=False),
+        in_videos=Counting(LAST_PIXEL, LAST_PIXEL, common_frames=2, tube_nms=0.3, zero_without_truth=True),
     ),
 }

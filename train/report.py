@@ -1,6 +1,7 @@
 """Pure. A report as text and as JSON."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,8 @@ def as_json(scores: Report, circumstances: Mapping[str, Any]) -> dict[str, Any]:
     protocol = {
         **circumstances,
         "protocol": scores.protocol.name,
+        "in_frames": asdict(scores.protocol.in_frames),
+        "in_videos": asdict(scores.protocol.in_videos),
         "rule": scores.protocol.rule,
         "frames": scores.protocol.frames,
         "iou": FRAME_THRESHOLD,

@@ -20,6 +20,8 @@ from train.scoring import Report, Scene, scored
 from train.tables import Tube, numbered
 from train.tube_file import SavedTubes
 
+MOST_FRAMES = 2**31
+
 
 class ScoreError(Exception):
     """Files that cannot be scored together; the message names them and the cure."""
@@ -118,9 +120,10 @@ def _in_video(tube: Tube, place: int) -> Tube:
 
 
 def _lengths(videos: Sequence[VideoAnnotation], found: SavedDetections | None) -> list[int]:
-    """As many frames as annotated; where the detections tell that the file was shorter, as many as it has."""
+    """As many frames as annotated, and as the detections tell that the file has; 0 is unknown there and here."""
     known = {} if found is None else dict(zip(found.video_names, found.frame_counts.tolist(), strict=True))
-    return [min(video.frames, known.get(video.name) or video.frames) for video in videos]
+    counts = [[count for count in (video.frames, known.get(video.name, 0)) if count] for video in videos]
+    return [min(both) if both else MOST_FRAMES for both in counts]
 
 
 def _check_labels(path: Path, known: Sequence[str], wanted: Sequence[str]) -> None:

@@ -19,8 +19,9 @@ from edge.video_file import CaptureError
 from train import datasets, detect, detection_file, exchange, linking, score, tube_file
 from train.annotations import AnnotationError
 from train.columns import ColumnError
-from train.counting import PROTOCOLS, FrameSet, Protocol, Rule
+from train.counting import LAST_PIXEL, PROTOCOLS, FrameSet, Protocol, Rule
 from train.detect import DetectionError, Task
+from train.detection_file import SavedDetections
 from train.evaluate import EvaluationError, Split, check_labels, check_videos, count, of_split, thinned, usual_jobs
 from train.exchange import ExchangeError, Format
 from train.moc_tubes import write_moc_tubes
@@ -78,11 +79,21 @@ def _detect(options: argparse.Namespace) -> None:
 
 def _link(options: argparse.Namespace) -> None:
     """Link saved detections into action tubes, frame after frame as the daemon does, and save those."""
-    found = detection_file.load(options.detections, dense=True)
+    found = _detections(options)
     with tqdm(total=len(found.video_names), desc="linking", unit="video", disable=None) as progress:
         made = linking.link(found, LinkerSettings(kind=options.linker), progress.update)
     tube_file.save(made, options.output)
     print(f"{options.output}: {len(made.tubes)} tubes in {len(made.video_names)} videos")
+
+
+def _detections(options: argparse.Namespace) -> SavedDetections:
+    """Our own file, or others', whose videos and classes are those of --data."""
+    if options.detections.suffix == ".npz":
+        return detection_file.load(options.detections, dense=True)
+    if options.data is None:
+        raise ScoreError(f"{options.detections}: names neither videos nor classes; give the --data that it belongs to")
+    data = datasets.load(options.data, options.fold)
+    return score.load_detections(options.detections, of_split(data, options.split), data.labels)
 
 
 def _score(options: argparse.Namespace) -> None:
@@ -115,8 +126,14 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _protocol(options: argparse.Namespace) -> Protocol:
+    chosen = PROTOCOLS[options.protocol]
     given = {name: getattr(options, name) for name in ("rule", "frames", "threshold")}
-    return replace(PROTOCOLS[options.protocol], **{name: value for name, value in given.items() if value is not None})
+    changes: dict[str, Any] = {"predicted_edges": LAST_PIXEL, "true_edges": LAST_PIXEL} if options.last_pixel else {}
+    changes.update({name: True for name in ("more_than", "zero_without_truth") if getattr(options, name)})
+    changes.update({} if options.tube_nms is None else {"tube_nms": options.tube_nms})
+    counted = {kind: replace(getattr(chosen, kind), **changes) for kind in ("in_frames", "in_videos")}
+    name = f"{chosen.name}, changed" if changes else chosen.name
+    return replace(chosen, name=name, **counted, **{key: value for key, value in given.items() if value is not None})
 
 
 def _tell(one: Scored, protocol: Protocol) -> None:
@@ -161,8 +178,10 @@ def _detect_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def _link_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    parser.add_argument("detections", type=Path, help="an .npz file of `korsal-evaluate detect`")
+    parser.add_argument("detections", type=Path, help="an .npz file of detections, or others' with --data")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the .npz file to write")
+    _data_options(parser, required=False)
+    parser.add_argument("--split", choices=get_args(Split), default="test")
     parser.add_argument("--linker", choices=get_args(LinkerKind), default="default")
     return parser
 
@@ -175,6 +194,10 @@ def _score_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--protocol", choices=PROTOCOLS, default="plain", help="whose way of counting")
     parser.add_argument("--rule", choices=get_args(Rule), help="another area under the curve than the protocol's")
     parser.add_argument("--frames", choices=get_args(FrameSet), help="another set of frames than the protocol's")
+    parser.add_argument("--last-pixel", action="store_true", help="corners are the middle of a pixel: areas with +1")
+    parser.add_argument("--more-than", action="store_true", help="an overlap equal to the threshold is no hit")
+    parser.add_argument("--tube-nms", type=share, metavar="IOU", help="of two tubes that overlap by more drop one")
+    parser.add_argument("--zero-without-truth", action="store_true", help="a class without ground truth has AP 0")
     parser.add_argument("--threshold", type=share, help="of precision, recall, confusion; default: the best F1")
     parser.add_argument("--partial", action="store_true", help="score only the videos that the files name")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the scores there")
@@ -191,8 +214,8 @@ def _export_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return parser
 
 
-def _data_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, required=True, help="folder of a data set, or its ground truth alone")
+def _data_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    parser.add_argument("--data", type=Path, required=required, help="folder of a data set, or its ground truth alone")
     parser.add_argument("--fold", type=count, default=1, help="its split, where it has several; the first of them")
 
 
