@@ -4,6 +4,10 @@ Started by `edge.camera_link` as `python -m edge.camera_process MEMORY CHANNEL`,
 comes over the channel, so that no password stands in the process list; later a new mask may come. What goes back is a
 notice of the opening and of each frame, how the camera was opened, and what is wrong: it never retries, it says so and
 ends. It ends too when the other side of the channel is gone. It needs numpy and OpenCV and nothing else. Shell.
+
+What a camera sends is hostile until it is a picture. FFmpeg is let near the network alone, so that no playlist of a
+camera names a file of ours; a picture that would take too much memory is refused; and where memory runs out all the
+same, the kernel ends this process before any other.
 """
 
 import contextlib
@@ -14,16 +18,20 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from edge.picture import fingerprint, finished
 from edge.pictures import Picture, pictures
 from edge.shared_frames import SharedFrames
-from edge.sources import Source, from_json, polygons
+from edge.sources import Kind, Source, from_json, polygons
 from edge.video_file import CaptureError, silence_opencv
 
 MESSAGE_BYTES = 1 << 18
+MOST_PIXELS = 1 << 26  # of a picture: 8192 x 8192
+NETWORK = "crypto,data,http,httpproxy,https,rtmp,rtp,rtsp,rtsps,srtp,tcp,tls,udp"  # FFmpeg's protocols but for files
+FIRST_TO_DIE = "1000"  # the highest oom_score_adj
 
 Pictures = Callable[[Source], Iterator[Picture]]
 
@@ -42,7 +50,8 @@ def main(memory: int, channel: socket.socket, taken: Pictures = pictures) -> int
     wanted = Wanted(from_json(channel.recv(MESSAGE_BYTES)))
     threading.Thread(target=_listen, args=(channel, wanted), daemon=True).start()
     silence_opencv()
-    os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
+    os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", ffmpeg_options(wanted.source.kind))
+    _die_first()
     if not any(os.environ.get(name) for name in ("GST_DEBUG", "OPENCV_LOG_LEVEL")):
         _mute_libraries()
     shared = SharedFrames(memory)
@@ -55,6 +64,11 @@ def main(memory: int, channel: socket.socket, taken: Pictures = pictures) -> int
     return 1
 
 
+def ffmpeg_options(kind: Kind) -> str:
+    """What OpenCV is to tell FFmpeg: RTSP over TCP; what comes from the network names nothing but the network."""
+    return f"rtsp_transport;tcp|protocol_whitelist;{'file' if kind == 'file' else NETWORK}"
+
+
 def _capture(shared: SharedFrames, channel: socket.socket, wanted: Wanted, taken: Pictures) -> None:
     through, found = "", taken(wanted.source)
     channel.send(b"opening")
@@ -62,9 +76,25 @@ def _capture(shared: SharedFrames, channel: socket.socket, wanted: Wanted, taken
         if picture.through != through:
             through = picture.through
             _send(channel, {"through": through})
+        _check_size(picture.image.shape, wanted.source)
         image = finished(picture.image, wanted.source, picture.turned)
         shared.write(image, time.time(), time.monotonic(), fingerprint(image))
         _notify(channel)
+
+
+def _check_size(shape: Sequence[int], source: Source) -> None:
+    height, width = shape[:2]
+    if height * width > MOST_PIXELS:
+        raise CaptureError(
+            f"{source.redacted}: sends pictures of {width}x{height}, and {MOST_PIXELS >> 20} million pixels are the "
+            "most: set the camera to a smaller size"
+        )
+
+
+def _die_first() -> None:
+    """Where memory runs out, it is a camera's process that the kernel ends, and not the daemon."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(FIRST_TO_DIE)
 
 
 def _send(channel: socket.socket, message: dict[str, str]) -> None:

@@ -1,0 +1,200 @@
+"""What a camera that means harm can do; docs/security.md names these tests."""
+
+import itertools
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.camera_process import MOST_PIXELS, NETWORK, ffmpeg_options
+from edge.capture import LiveCamera, LiveSettings
+from edge.sources import parse
+from tests.hostile_camera import HEAD, document, hostile, is_red, jpeg, part, red_film
+from tests.live_cameras import alive, always, first_frame, watch_until
+
+QUICK = LiveSettings(stall_seconds=1.5, open_seconds=4, retry_first=0.05, retry_longest=0.2)
+MEBIBYTE = 1 << 20
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    return red_film(tmp_path / "secret.ts")
+
+
+def playlists(film: Path) -> dict[str, tuple[str, bytes]]:
+    """By path: what a camera may answer in order to have a file of ours played."""
+    segment = f"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\nfile://{film}\n#EXT-X-ENDLIST\n"
+    dash = (
+        '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT3S"><Period>'
+        '<AdaptationSet mimeType="video/mp4"><Representation id="1" bandwidth="1">'
+        f"<BaseURL>file://{film}</BaseURL></Representation></AdaptationSet></Period></MPD>"
+    )
+    return {
+        "/live.m3u8": ("application/vnd.apple.mpegurl", segment.encode()),
+        "/crypto.m3u8": ("application/vnd.apple.mpegurl", segment.replace("file:", "crypto+file:").encode()),
+        "/live.ffconcat": ("text/plain", f"ffconcat version 1.0\nfile '{film}'\n".encode()),
+        "/named.ffconcat": ("text/plain", f"ffconcat version 1.0\nfile 'file:{film}'\n".encode()),
+        "/live.mpd": ("application/dash+xml", dash.encode()),
+        "/live.sdp": ("application/sdp", f"v=0\r\nm=video 0 RTP/AVP 33\r\na=control:file://{film}\r\n".encode()),
+    }
+
+
+def lost(camera: LiveCamera) -> str:
+    """Wait until a camera has been given up once; why."""
+    reds = []
+
+    def given_up() -> bool:
+        frame = camera.newest(0.05)
+        if frame is not None:
+            reds.append(is_red(frame))
+        return bool(reds) or bool(camera.reason)
+
+    watch_until(camera, given_up)
+    assert not any(reds), "the camera made us play a file of ours"
+    assert camera.state == "offline"
+    return camera.reason
+
+
+@pytest.mark.parametrize("scheme", ["http", "tcp"])
+@pytest.mark.parametrize("path", list(playlists(Path())))
+def test_a_playlist_of_a_camera_opens_no_file_of_ours(scheme: str, path: str, film: Path) -> None:
+    """Without the list of protocols, tcp://.../live.m3u8 plays the film."""
+    kind, content = playlists(film)[path]
+
+    def answer(client: socket.socket, _: str) -> None:
+        client.sendall(document(content, kind) if scheme == "http" else content)
+
+    with hostile(answer, speaks_first=scheme == "tcp") as server:
+        source = parse(f"{scheme}://{server.address}{path}")
+        with LiveCamera("door", source, QUICK, always(0.5)) as camera:
+            assert lost(camera)
+
+
+def test_the_playlist_is_one_that_plays_where_it_may(film: Path, tmp_path: Path) -> None:
+    """So that the tests above could fail."""
+    import cv2
+
+    playlist = tmp_path / "live.m3u8"
+    playlist.write_bytes(playlists(film)["/live.m3u8"][1])
+    capture = cv2.VideoCapture(str(playlist), cv2.CAP_FFMPEG)
+    assert capture.read()[0]
+    capture.release()
+
+
+@pytest.mark.parametrize(
+    "target", ["file://{film}", "{film}", "concat:{film}", "data:video/mp2t,x", "ftp://127.0.0.1/x"]
+)
+def test_a_redirection_leads_to_no_file(target: str, film: Path) -> None:
+    location = target.format(film=film)
+
+    def redirect(client: socket.socket, _: str) -> None:
+        client.sendall(f"HTTP/1.0 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    with (
+        hostile(redirect) as server,
+        LiveCamera("door", parse(f"http://{server.address}/live"), QUICK, always(0.5)) as camera,
+    ):
+        assert lost(camera)
+        assert server.asked
+
+
+def test_ffmpeg_may_use_the_network_alone_but_for_a_film() -> None:
+    assert "file" not in NETWORK.split(",")
+    assert not {"concat", "subfile", "pipe", "fd", "unix", "cache", "async"} & set(NETWORK.split(","))
+    assert ffmpeg_options("stream") == f"rtsp_transport;tcp|protocol_whitelist;{NETWORK}"
+    assert ffmpeg_options("file") == "rtsp_transport;tcp|protocol_whitelist;file"
+
+
+def parts(*pictures: bytes) -> Iterator[bytes]:
+    return itertools.cycle([part(picture) for picture in pictures])
+
+
+def test_a_picture_that_would_fill_the_memory_is_refused() -> None:
+    """1 MiB of JPEG would be 200 MiB of pixels, and three times that in shared memory and ours."""
+    side = 8224
+    assert side * side > MOST_PIXELS
+    bomb = jpeg(side, side)
+    assert len(bomb) < 2 * MEBIBYTE
+
+    def send(client: socket.socket, _: str) -> None:
+        client.sendall(HEAD)
+        for piece in parts(bomb):
+            client.sendall(piece)
+
+    with (
+        hostile(send) as server,
+        LiveCamera("door", parse(f"http://{server.address}/live"), LiveSettings(), always(0.5)) as camera,
+    ):
+        assert "sends pictures of 8224x8224, and 64 million pixels are the most" in lost(camera)
+        assert camera.statistics().captured == 0
+
+
+def test_a_camera_that_changes_its_size_with_every_picture_is_followed() -> None:
+    sizes = [(64, 48), (1920, 1080), (16, 16), (640, 8), (8, 640)]
+
+    def send(client: socket.socket, _: str) -> None:
+        client.sendall(HEAD)
+        for number in itertools.count():
+            client.sendall(part(jpeg(*sizes[number % len(sizes)], value=number % 250)))
+
+    with (
+        hostile(send) as server,
+        LiveCamera("door", parse(f"http://{server.address}/live"), QUICK, always(0.5)) as camera,
+    ):
+        frames = [first_frame(camera) for _ in range(30)]
+    assert all(frame.image.ndim == 3 and frame.image.shape[2] == 3 and frame.image.size for frame in frames)
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [b"X-Header: and so on\r\n", b"A" * 65_536, b"--frame\r\nContent-Type: image/jpeg\r\n", b"\0" * 65_536],
+    ids=["headers", "one header", "parts without a picture", "zeros"],
+)
+def test_an_answer_that_never_ends_is_given_up_and_takes_no_memory(endless: bytes) -> None:
+    def send(client: socket.socket, _: str) -> None:
+        client.sendall(HEAD.removesuffix(b"\r\n") if endless.startswith((b"X", b"A")) else HEAD)
+        while True:
+            client.sendall(endless)
+
+    with (
+        hostile(send) as server,
+        LiveCamera("door", parse(f"http://{server.address}/live"), QUICK, always(0.5)) as camera,
+    ):
+        first_frame_never(camera)
+        process = camera.process_id
+        peak = most_memory(process) if process else 0
+        assert lost(camera)
+    assert peak < 400 * MEBIBYTE
+
+
+def first_frame_never(camera: LiveCamera) -> None:
+    assert camera.newest(2.0) is None
+
+
+def most_memory(process: int) -> int:
+    """The most that a process has had in memory, bytes; 0 for one that is gone."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0
+    found = [line for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(found[0].split()[1]) * 1024 if found else 0
+
+
+def test_where_memory_runs_out_the_camera_goes_first() -> None:
+    def send(client: socket.socket, _: str) -> None:
+        client.sendall(HEAD)
+        for number in itertools.count():
+            client.sendall(part(jpeg(64, 48, number % 250)))
+
+    with (
+        hostile(send) as server,
+        LiveCamera("door", parse(f"http://{server.address}/live"), QUICK, always(0.5)) as camera,
+    ):
+        first_frame(camera)
+        process = camera.process_id
+        assert process is not None
+        assert alive(process)
+        assert Path(f"/proc/{process}/oom_score_adj").read_text().strip() == "1000"
+    assert Path("/proc/self/oom_score_adj").read_text().strip() != "1000"
