@@ -66,6 +66,20 @@ def test_what_the_file_does_not_tell(tmp_path: Path) -> None:
     assert spans(read_cvat(written(tmp_path))) == []
 
 
+def test_the_export_of_a_job(tmp_path: Path) -> None:
+    """Every frame is written, with white space inside the boxes; a job names no source and may begin late."""
+    meta = (
+        "<version>1.1</version><meta><job><id>4</id><size>10</size><mode>interpolation</mode><start_frame>100"
+        "</start_frame><stop_frame>109</stop_frame><labels><label><name>person</name><attributes><attribute>"
+        "<name>action</name><mutable>True</mutable></attribute></attributes></label></labels></job>"
+        "<original_size><width>640</width><height>360</height></original_size></meta>"
+    )
+    spaced = [box(n, action="waves").replace("><", ">\n  <") for n in range(100, 104)]
+    video = read_cvat(written(tmp_path, ("person", spaced), meta=meta))
+    assert (video.name, video.frames, video.size) == ("one", 110, (640, 360))
+    assert spans(video) == [("waves", 100, 4)]
+
+
 BOMB = '<!DOCTYPE a [<!ENTITY x "ha"><!ENTITY y "&x;&x;&x;">]>'
 FETCH = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]>'
 
