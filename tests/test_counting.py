@@ -5,10 +5,13 @@ The facts come from the peers' published code, run on `made_scene`: MATLAB's und
 """
 
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from made_scene import CLASSES, made_scene
 from numpy.typing import NDArray
 
@@ -270,6 +273,27 @@ def test_the_box_filter() -> None:
     assert kept.scores.tolist() == pytest.approx([0.9])  # 0.5 overlaps it, 0.3 is second, 0.05 too weak
     assert len(strongest(boxes(), rule).scores) == 0
     assert len(strongest(boxes(*rows), PLAIN).scores) == 4
+
+
+@settings(max_examples=80)
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12), st.integers(0, 12), st.integers(4, 9)), max_size=14),
+    st.randoms(use_true_random=False),
+)
+def test_the_fast_filter_keeps_what_the_slow_one_keeps(places: list[tuple[int, ...]], random: Random) -> None:
+    rule = BoxFilter(0.15, before=4, iou=0.3, after=2)
+    scores = [(rank + 1) / (len(places) + 1) for rank in range(len(places))]
+    random.shuffle(scores)
+    table = replace(
+        boxes(*((x, y, x + side, y + side) for _, x, y, side in places), scores=tuple(scores)),
+        frames=np.array([frame for frame, *_ in places], np.int64),
+    )
+    rows = zip(table.frames, table.boxes, table.scores, strict=True)
+    expected = slow_filter([(int(f), b, float(s)) for f, b, s in rows], rule)
+    kept = strongest(table, Counting(boxes=rule))
+    assert sorted(zip(kept.frames.tolist(), kept.scores.tolist(), strict=True)) == sorted(
+        (frame, score) for frame, _, score in expected
+    )
 
 
 def test_suppression_of_a_suppressed_box_does_not_count() -> None:

@@ -43,14 +43,6 @@ def load(data: Path, fold: int = 1) -> DataSet:
     return _only(fold, load_ucf24(data))
 
 
-def fold_count(data: Path) -> int:
-    """How many splits the data set has. Raises AnnotationError."""
-    folds = _folds(data if data.is_dir() else data.parent) if data.is_dir() or data.name == HMDB_FILE else None
-    if data.is_file() and data.suffix == ".pkl" and data.name not in (HMDB_FILE, PICKLE_FILE):
-        return len(read_act(data).splits)
-    return 1 if folds is None else len(folds[0].splits)
-
-
 def load_own(data: Path) -> DataSet:
     """One's own: `videos/`, `annotations/*.xml` or `annotations.json`, `trainlist.txt` and `testlist.txt`."""
     labels, videos = _own(data)

@@ -162,12 +162,13 @@ def _yowo_rows(path: Path) -> Rows:
     try:
         lines = [line.split() for line in path.read_text(encoding="ascii").splitlines() if line.strip()]
         table = np.array([[float(word) for word in line] for line in lines], dtype=np.float64).reshape(-1, 6)
-        if any(len(line) != 6 for line in lines) or (table[:, 0] != np.floor(table[:, 0])).any():
+        whole = np.isfinite(table[:, 0]) & (table[:, 0] == np.floor(table[:, 0])) & (np.abs(table[:, 0]) < 2**31)
+        if any(len(line) != 6 for line in lines) or not whole.all():
             raise ValueError("a line is not `class score x1 y1 x2 y2`")
         labels = table[:, 0].astype(np.int64) - 1
     except OSError as error:
         raise ExchangeError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, OverflowError, RuntimeWarning) as error:
+    except ValueError as error:
         raise ExchangeError(f"{path}: not detections of YOWO ({error}); write it anew") from error
     return table[:, 2:], table[:, 1], labels
 
