@@ -1,0 +1,87 @@
+"""A camera for the tests: MJPEG over HTTP on loopback, which does what it is told, and goes away and comes back."""
+
+import contextlib
+import socket
+import threading
+from types import TracebackType
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+HEAD = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
+
+
+class SteeredCamera:
+    """Bright or dark, moving, frozen, silent or sending rubbish, in any size. Serves any number of clients.
+
+    `seconds`: between two frames.
+    """
+
+    def __init__(self, seconds: float = 0.05) -> None:
+        self.bright = True
+        self.mode: Literal["moving", "frozen", "silent", "rubbish"] = "moving"
+        self.size = (48, 64)  # height, width
+        self._seconds = seconds
+        self._port = 0
+        self._clients: list[socket.socket] = []
+        self._gone = threading.Event()
+        self.come_back()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}/live.mjpg"
+
+    def go_away(self) -> None:
+        """Unplugged: connections break, and nobody listens."""
+        self._gone.set()
+        for one in (self._listener, *self._clients):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def come_back(self) -> None:
+        """At the same address as before."""
+        self._gone = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", self._port))
+        self._port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._listener, self._gone), daemon=True).start()
+
+    def _accept(self, listener: socket.socket, gone: threading.Event) -> None:
+        while not gone.is_set():
+            with contextlib.suppress(OSError):
+                client = listener.accept()[0]
+                self._clients.append(client)
+                threading.Thread(target=self._play, args=(client, gone), daemon=True).start()
+
+    def _play(self, client: socket.socket, gone: threading.Event) -> None:
+        number = 0
+        with client, contextlib.suppress(OSError):
+            client.recv(65_536)
+            client.sendall(HEAD)
+            while not gone.wait(self._seconds):
+                number += self.mode != "frozen"
+                if self.mode != "silent":
+                    client.sendall(self._part(number))
+
+    def _part(self, number: int) -> bytes:
+        jpeg = cv2.imencode(".jpg", self._picture(number))[1].tobytes()
+        if self.mode == "rubbish":
+            jpeg = bytes((7 * place + number) % 256 for place in range(len(jpeg)))
+        return b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(jpeg), jpeg)
+
+    def _picture(self, number: int) -> NDArray[np.uint8]:
+        """No two are the same."""
+        height, width = self.size
+        image = np.full((height, width, 3), 255 if self.bright else 0, np.uint8)
+        image[number % height, : width // 8] = 128
+        return image
+
+    def __enter__(self) -> "SteeredCamera":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.go_away()
