@@ -1,0 +1,135 @@
+"""To whom a running daemon listens, and what strange names do; docs/security.md names these tests.
+
+Everything is real: the daemon, mosquitto, a camera on loopback.
+"""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from broker import Broker, Subscriber, free_port, wait_for
+from sockets import Door, doors, family
+from test_daemon import BASE, LiveStream, play, start, write_config, write_video
+from tiny_model import MANIFEST
+
+from edge import manifest as manifests
+from edge.config import ConfigError, load
+
+ROOT = Path(__file__).parent.parent
+STRANGE = ("#", "+/#", "$SYS/broker", "a/../../b", "'; DROP TABLE messages; --", "{{ states }}", "x" * 256, "Größe ☂")
+
+
+@contextmanager
+def daemon(config: Path, log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "edge", "run", "--config", str(config)]
+    with log.open("ab") as said:
+        process = subprocess.Popen(
+            command, cwd=config.parent, env={**os.environ, "PYTHONPATH": str(ROOT), **environment}, stderr=said
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def stream() -> Iterator[LiveStream]:
+    camera = LiveStream()
+    yield camera
+    camera.close()
+
+
+def test_nothing_listens_by_default(tmp_path: Path, stream: LiveStream) -> None:
+    with Broker(tmp_path) as broker, Subscriber(broker.port) as subscriber:
+        config = write_config(tmp_path, broker.port, {"door": stream.url})
+        with daemon(config, tmp_path / "log") as process:
+            subscriber.wait_for_topic(f"{BASE}/door/actions/Shine")
+            assert len(family(process.pid)) == 2  # the daemon and one camera
+            assert doors(process.pid) == []
+
+
+def test_the_page_for_prometheus_listens_on_loopback_alone(tmp_path: Path, stream: LiveStream) -> None:
+    port = free_port()
+    with Broker(tmp_path) as broker:
+        more = f"[telemetry]\ninterval = 0.2\n[metrics]\nport = {port}\n"
+        config = write_config(tmp_path, broker.port, {"door": stream.url}, more)
+        with daemon(config, tmp_path / "log") as process:
+            wait_for(lambda: doors(process.pid), "the page")
+            assert doors(process.pid) == [Door("tcp", f"0100007F:{port:04X}")]
+
+
+def test_the_test_of_doors_sees_doors() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
+        bound.bind(("127.0.0.1", 0))
+        ports = {door.port for door in doors(os.getpid()) if door.kind != "unix"}
+        assert {listener.getsockname()[1], bound.getsockname()[1]} <= ports
+
+
+def describe(model: Path, labels: list[str]) -> None:
+    """Give the model of `write_config` other labels, whatever they are."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'korsal-edge[train]'")
+    content = onnx.load(str(model))
+    text = json.loads(manifests.to_json(replace(MANIFEST, labels=("Shine", "Rest"))))
+    text["labels"] = labels
+    onnx.helper.set_model_props(content, {manifests.METADATA_KEY: json.dumps(text)})
+    onnx.save(content, str(model))
+
+
+@pytest.mark.parametrize("label", STRANGE)
+def test_a_strange_label_stays_below_its_camera(label: str, tmp_path: Path) -> None:
+    write_video(tmp_path / "film.avi", "#" * 30)
+    with Broker(tmp_path) as broker, Subscriber(broker.port) as subscriber:
+        more = "[actions.default]\nstart_score = 0.5\nkeep_score = 0.3\n"
+        config = write_config(tmp_path, broker.port, {"door": "film.avi"}, more)
+        config.write_text(config.read_text().replace("[outbox]", "snapshots = true\ndiscovery = true\n[outbox]"))
+        describe(tmp_path / "tiny.onnx", [label, "Rest"])
+        play(config)
+        subscriber.wait_for_payload(f"{BASE}/available", b"offline")
+        found = subscriber.events()
+        assert {event["action"] for event in found} == {label}
+        places = {message.topic.rpartition("/") for message in subscriber.messages if "/actions/" in message.topic}
+        assert {place for place, _, _ in places} == {f"{BASE}/door/actions"}
+        assert all(re.fullmatch("[A-Za-z0-9_-]{1,64}", name) for _, _, name in places)
+        others = {m.topic for m in subscriber.messages if not m.topic.startswith(f"{BASE}/")}
+        assert others == {"homeassistant/device/korsal_roof/config"}
+
+
+@pytest.mark.parametrize("label", ["a\0b", "a\nERROR edge.daemon: all is lost", "\ud800", "x" * 65_536, "\x1b[2J", ""])
+def test_a_label_that_nothing_can_hold_is_one_sentence(label: str, tmp_path: Path) -> None:
+    write_video(tmp_path / "film.avi", "#" * 3)
+    config = write_config(tmp_path, free_port(), {"door": "film.avi"})
+    describe(tmp_path / "tiny.onnx", [label, "Rest"])
+    process = start(config)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "tiny.onnx: the manifest is wrong: " in said
+    assert len(said.strip().splitlines()) == 1, said
+    assert len(said) < 1000
+
+
+@pytest.mark.parametrize("name", ["#", "+", "a/b", "$SYS", "a\\u0000b", "a\\nb", "", "x" * 65_536, "ä"])
+@pytest.mark.parametrize("table", ["device", "camera", "base", "zone", "discovery_prefix"])
+def test_names_in_the_configuration_are_safe_or_refused(table: str, name: str, tmp_path: Path) -> None:
+    config = write_config(tmp_path, 1883, {"door": "film.avi"})
+    texts = {
+        "device": ('name = "roof"', f'name = "{name}"'),
+        "camera": ("[cameras.door]", f'[cameras."{name}"]'),
+        "base": ("[outbox]", f'base = "{name}"\n[outbox]'),
+        "discovery_prefix": ("[outbox]", f'discovery_prefix = "{name}"\n[outbox]'),
+        "zone": ("[cameras.door]", f'[cameras.door.zones]\n"{name}" = [[0,0],[1,0],[1,1]]\n[cameras.door]'),
+    }
+    config.write_text(config.read_text().replace(*texts[table]))
+    if (table, name) in (("base", "a/b"), ("discovery_prefix", "a/b")):
+        load(config)
+        return
+    with pytest.raises(ConfigError):
+        load(config)
