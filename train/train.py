@@ -181,8 +181,8 @@ def _split(data: DataSet) -> tuple[tuple[VideoAnnotation, ...], tuple[VideoAnnot
     if not training or not validation:
         kind = "training" if not training else "validation"
         raise TrainingError(
-            f"trainlist.txt leaves no video for {kind}: groups 23 to 25 are for validation, "
-            "all others for training, and both are needed"
+            f"trainlist.txt leaves no video for {kind}: groups 23 to 25 are for validation, or of names "
+            "without groups every fifth video of a class, all others for training, and both are needed"
         )
     return training, validation
 
