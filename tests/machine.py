@@ -17,6 +17,7 @@ from tests.broker import wait_for
 
 SUITE = "bookworm"
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "udev", "ca-certificates", "python3", "mosquitto", "mosquitto-clients")
+NSPAWN = ("systemd-nspawn", f"--machine=korsal-{os.getpid()}", "--register=no", "--keep-unit")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 HOSTS = "127.0.0.1 localhost korsal-test\n::1 localhost\n"
 CERTIFICATES = Path("/etc/ssl/certs")
@@ -66,8 +67,16 @@ def in_folder(root: Path, *command: str | Path, binds: dict[Path, str]) -> str:
     """Run one command in a root that is not booted, with this machine's network, certificates and settings of pip."""
     shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
     settings = [f"--setenv={name}={os.environ[name]}" for name in PASSED_ON if name in os.environ]
-    nspawn = ("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--pipe", f"--directory={root}")
-    return call(*nspawn, *settings, *_bound({CERTIFICATES: str(CERTIFICATES), **binds}), "--", *command)
+    return call(
+        *NSPAWN,
+        "--quiet",
+        "--pipe",
+        f"--directory={root}",
+        *settings,
+        *_bound({CERTIFICATES: str(CERTIFICATES), **binds}),
+        "--",
+        *command,
+    )
 
 
 def _bound(binds: dict[Path, str]) -> list[str]:
@@ -123,7 +132,7 @@ class Machine:
 @contextlib.contextmanager
 def booted(root: Path, binds: dict[Path, str]) -> Iterator[Machine]:
     """The machine of this root while it runs, without a network. `binds`: what of ours it sees, and where."""
-    nspawn = ("systemd-nspawn", "--register=no", "--keep-unit", "--private-network", "--boot", f"--directory={root}")
+    nspawn = (*NSPAWN, "--private-network", "--boot", f"--directory={root}")
     with (root.parent / "console.log").open("wb") as console:
         process = subprocess.Popen([*nspawn, *_bound(binds)], stdin=subprocess.DEVNULL, stdout=console, stderr=console)
         try:

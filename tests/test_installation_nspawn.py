@@ -96,8 +96,10 @@ def everything(machine: Machine) -> frozenset[str]:
 def installed(machine: Machine, before: frozenset[str]) -> Machine:
     """With an older version, and a broker whose messages are all written down."""
     machine.run("/old/install.sh", "--offline", "/wheels")
-    listener = "exec mosquitto_sub -h localhost -t 'korsal/#' -F '%t %p' >> /heard"
-    machine.run("systemd-run", "--unit=listener", "-p", "Restart=always", "sh", "-c", listener)
+    # With a session that the broker keeps over its own restart, so that nothing is missed.
+    listener = "exec mosquitto_sub -h localhost -c -i listener -q 1 -t 'korsal/#' -F '%t %p' >> /heard"
+    again = ("-p", "Restart=always", "-p", "RestartSec=1", "-p", "StartLimitIntervalSec=0")
+    machine.run("systemd-run", "--unit=listener", *again, "sh", "-c", listener)
     return machine
 
 
@@ -203,6 +205,19 @@ def test_the_password_arrives_as_a_credential(running: Machine) -> None:
     assert running.run("sh", "-c", code) == "secret\n"
     assert "secret" not in running.run("systemctl", "show", "korsal-edge")
     credential.unlink()
+
+
+def test_the_doctor_sees_what_the_service_sees(running: Machine) -> None:
+    status, said = running.status("korsal-edge", "doctor")
+    assert status == 0, said
+    assert "seen as korsal-edge" in said
+    assert "connected, published and received on korsal/roof/doctor" in said
+    assert "0 wrong" in said
+    configure(running, CONFIG.replace("/var/lib/clip.mp4", "/root/clip.mp4"))
+    status, said = running.status("korsal-edge", "doctor")
+    configure(running, CONFIG)
+    assert status == 1
+    assert "/root/clip.mp4 is hidden from the service" in said
 
 
 def test_killed_it_comes_back(running: Machine) -> None:
