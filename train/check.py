@@ -8,8 +8,8 @@ from pathlib import Path
 
 from edge.video_file import CaptureError, probe
 from train import datasets
+from train.annotation_faults import Fault, FileFacts, faults
 from train.annotations import AnnotationError, DataSet, VideoAnnotation
-from train.faults import Fault, FileFacts, faults
 from train.sheet import SheetError, write_sheet
 
 

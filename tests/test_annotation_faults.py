@@ -9,8 +9,8 @@ from test_cvat import box, written
 from test_evaluate import write_video
 
 from train import check
+from train.annotation_faults import FileFacts, faults
 from train.annotations import DataSet, GroundTruthTube, VideoAnnotation
-from train.faults import FileFacts, faults
 from train.sheet import SheetError, choices, write_sheet
 
 GOOD = np.tile(np.array([10, 10, 50, 90], np.float32), (10, 1))
