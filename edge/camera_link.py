@@ -40,7 +40,11 @@ class CameraLink:
         self.fault: str | None = None
         self.through = ""
         self._frames = SharedFrames.create()
-        self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError:
+            self._frames.close()
+            raise
         self.channel.setblocking(False)
         self.channel.send(to_json(source).encode())
         try:
@@ -58,7 +62,11 @@ class CameraLink:
     def newest(self) -> Picture | None:
         """The newest frame not taken yet, which counts as taken now."""
         self.listen()
-        picture = self._frames.newest(self.taken)
+        try:
+            picture = self._frames.newest(self.taken)
+        except OSError as error:
+            self.ended, self.fault = True, f"its frames cannot be reached ({error.strerror}): free memory or open files"
+            return None
         if picture is not None:
             self.taken, self.last_frame = picture.number, picture.monotonic_time
             self.first_frame = self.first_frame or picture.monotonic_time

@@ -26,12 +26,16 @@ def read() -> Reading:
 def process() -> dict[str, object]:
     """What this program holds: memory (MiB), open files, threads, CPU time (s); `children` are the cameras' processes.
 
-    A child that ends while it is looked at is left out.
+    A child that ends while it is looked at is left out; where the kernel cannot be asked, as no more files can be
+    opened, the table is empty.
     """
-    here = psutil.Process()
-    with here.oneshot():
-        spent = here.cpu_times()
-        held = _held(here)
+    try:
+        here = psutil.Process()
+        with here.oneshot():
+            spent = here.cpu_times()
+            held = _held(here)
+    except (OSError, psutil.Error):
+        return {}
     children = [found for found in map(_held_if_alive, _descendants(here.pid)) if found is not None]
     return {
         **held,
@@ -54,7 +58,7 @@ def _held(one: psutil.Process) -> dict[str, float]:
 def _held_if_alive(number: int) -> dict[str, float] | None:
     try:
         return _held(psutil.Process(number))
-    except psutil.Error:
+    except (OSError, psutil.Error):
         return None
 
 

@@ -48,10 +48,14 @@ class SharedFrames:
 
     @classmethod
     def create(cls) -> "SharedFrames":
-        """Fresh memory that holds no frame yet."""
+        """Fresh memory that holds no frame yet. OSError where there is none to be had."""
         descriptor = os.memfd_create("korsal-edge-camera")
-        os.ftruncate(descriptor, _HEADER_BYTES)
-        shared = cls(descriptor)
+        try:
+            os.ftruncate(descriptor, _HEADER_BYTES)
+            shared = cls(descriptor)
+        except OSError:
+            os.close(descriptor)
+            raise
         _STATE.pack_into(shared._memory, 0, 0, -1, 0)
         return shared
 
@@ -77,7 +81,10 @@ class SharedFrames:
             _STATE.pack_into(self._memory, 0, written + 1, slot, capacity)
 
     def newest(self, after: int) -> Picture | None:
-        """The newest frame if its number is above `after`; None where there is none, or the writer is at it."""
+        """The newest frame if its number is above `after`; None where there is none, or the writer is at it.
+
+        OSError where memory that has grown cannot be reached.
+        """
         if self.written <= after:
             return None  # without the lock, so that a busy reader never starves the writer
         try:
@@ -115,8 +122,9 @@ class SharedFrames:
 
     def _map_anew(self) -> None:
         """Follow the memory to its new size. Never under the lock: closing a map closes a descriptor and so unlocks."""
+        grown = mmap.mmap(self.descriptor, os.fstat(self.descriptor).st_size)
         self._memory.close()
-        self._memory = mmap.mmap(self.descriptor, os.fstat(self.descriptor).st_size)
+        self._memory = grown
 
     @contextmanager
     def _locked(self, flags: int = 0) -> Iterator[None]:
