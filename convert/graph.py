@@ -42,6 +42,12 @@ def deformable_convolutions(model: onnx.ModelProto) -> frozenset[str]:
     return frozenset(found)
 
 
+def grouped_enlargements(model: onnx.ModelProto) -> frozenset[str]:
+    """Transposed convolutions in groups, as those that do no more than interpolate."""
+    transposed = [node for node in model.graph.node if node.op_type == "ConvTranspose"]
+    return frozenset(node.name for node in transposed if any(a.name == "group" and a.i > 1 for a in node.attribute))
+
+
 def read_exactly(model: onnx.ModelProto, names: Collection[str]) -> None:
     """Let the nodes of these names read what stands before a Q/DQ pair that was made for others; in place."""
     producers = _producers(model)

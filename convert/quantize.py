@@ -34,7 +34,7 @@ CHUNK = 8  # calibration frames whose activations are held in memory together
 BINS = 1024  # of the histograms; twice as many take four times as long
 LEVELS = 128  # of a symmetric int8 range, one side of it
 PERCENTILE = 99.99
-QUANTISED = {"tensorrt": ("Conv",), "cpu": ("Conv", "Add", "Resize")}
+QUANTISED = {"tensorrt": ("Conv", "ConvTranspose"), "cpu": ("Conv", "Add", "Resize")}
 
 
 class QuantizeError(Exception):
@@ -176,7 +176,7 @@ def with_ranges(model: onnx.ModelProto, ranges: Any, settings: QuantizeSettings)
             "ActivationSymmetric": for_tensorrt,
             "WeightSymmetric": True,
             "QuantizeBias": not for_tensorrt,
-            "OpTypesToExcludeOutputQuantization": ["Conv"] if for_tensorrt else [],
+            "OpTypesToExcludeOutputQuantization": list(QUANTISED["tensorrt"]) if for_tensorrt else [],
         },
     )
     quantizer.quantize_model()
@@ -188,7 +188,8 @@ def with_ranges(model: onnx.ModelProto, ranges: Any, settings: QuantizeSettings)
 def kept_always(model: onnx.ModelProto) -> frozenset[str]:
     """What stays in floating point whatever is asked for: the first and last convolutions, and the decoding.
 
-    Deformable convolutions too, which TensorRT has only so, and those that say where they look.
+    Deformable convolutions too, which TensorRT has only so, those that say where they look, and transposed ones with a
+    filter per channel, of which there is little to gain.
     """
     ends = graph.first_convolutions(model) | graph.last_convolutions(model) | graph.decoding(model)
-    return ends | graph.deformable_convolutions(model)
+    return ends | graph.deformable_convolutions(model) | graph.grouped_enlargements(model)

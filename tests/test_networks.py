@@ -96,6 +96,17 @@ def test_deformable_convolutions_and_where_they_look_stay_out_of_int8(exported: 
     assert operators(exported.int8).count("QuantizeLinear") > 10
 
 
+def test_plain_networks_are_int8_nearly_whole(exported: Exported) -> None:
+    """Transposed convolutions too; those with a filter per channel, of dla_34, are not worth it."""
+    if is_plain(exported):
+        assert exported.int8.stat().st_size < 0.27 * exported.fp32.stat().st_size
+    known = {name: node for node in onnx.load(exported.int8).graph.node for name in node.output}
+    for node in onnx.load(exported.int8).graph.node:
+        if node.op_type == "ConvTranspose":
+            kinds = {known[name].op_type for name in node.input[:2] if name in known}
+            assert ("DequantizeLinear" in kinds) == (exported.fp32.stem != "dla_34")
+
+
 def test_torch_and_onnx_runtime_see_the_same_in_a_video(exported: Exported) -> None:
     """As korsal-evaluate looks: through the daemon's own pipeline."""
     video = VideoAnnotation("demo", 4, ())
