@@ -17,6 +17,7 @@ from edge.build_plan import (
     PlanError,
     Platform,
     Precision,
+    cure_of,
     engine_key,
     known_members,
     l4t_version,
@@ -163,3 +164,15 @@ def test_parts_do_not_run_together(parts: list[str]) -> None:
     onnx, *of = parts
     swapped = [of[1], of[0], *of[2:]]
     assert engine_key(onnx, Platform(*of), BuildOptions()) != engine_key(onnx, Platform(*swapped), BuildOptions())
+
+
+@pytest.mark.parametrize(
+    ("refusal", "cure"),
+    [
+        ("node 3: No importer registered for op: DeformConv", "deformable convolutions need TensorRT 10"),
+        ("operator Divine of layer /head: no importer", "build for another precision"),
+        ("", "build for another precision"),
+    ],
+)
+def test_the_cure_of_a_refusal(refusal: str, cure: str) -> None:
+    assert cure_of(refusal).startswith(cure)

@@ -6,9 +6,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from train.losses import focal_loss, losses, offset_loss, size_loss
+from train.losses import centernet_losses, centre_loss, focal_loss, losses, offset_loss, size_loss
 from train.model import Heads
-from train.recipe import LossWeights
+from train.recipe import CENTERNET_LOSSES, LossWeights
 
 torch.set_num_threads(1)
 
@@ -100,6 +100,23 @@ def test_the_weights_weigh() -> None:
     plain = losses(heads, ones, LossWeights(1, 1, 1))
     weighed = losses(heads, ones, LossWeights(heatmap=2, size=3, offset=5))
     assert [weighed[name].item() / plain[name].item() for name in plain] == pytest.approx([2, 3, 5])
+
+
+def test_centernets_losses_look_at_centres_alone() -> None:
+    """Sizes 3 × 5 where 7 × 4 is said, twice: mean of 4 and 1; a tenth counts. Offsets are 0.5 off, both numbers."""
+    truth = batch()
+    truth["centre"][0, 1, 2] = truth["centre"][1, 3, 3] = 1
+    truth["size"][:, 0], truth["size"][:, 1] = 3, 5
+    said = torch.tensor([7.0, 4.0])[:, None, None].expand(2, 2, 4, 4)
+    heads = Heads(torch.zeros(2, 3, 4, 4), said, torch.full((2, 2, 4, 4), 0.5))
+    terms = centernet_losses(heads, truth, CENTERNET_LOSSES)
+    assert terms["size"].item() == pytest.approx(0.1 * 2.5)
+    assert terms["offset"].item() == pytest.approx(0.5)
+    assert terms["heatmap"].item() == pytest.approx(focal_loss(heads.heatmap, truth["heatmap"]).item())
+
+
+def test_no_centre_no_loss() -> None:
+    assert centre_loss(random(0, 2, 2, 4, 4), torch.zeros(2, 2, 4, 4), torch.zeros(2, 4, 4)).item() == 0
 
 
 def batch() -> dict[str, Tensor]:
