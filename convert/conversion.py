@@ -50,6 +50,11 @@ class Wish:
         return self.name.with_name(f"{self.name.name}{ending}")
 
     @property
+    def compared(self) -> int:
+        """How many frames the models are compared on, of those to calibrate with."""
+        return min(COMPARED_IMAGES, self.frames)
+
+    @property
     def builds(self) -> bool:
         """False for files that are made for ONNX Runtime on CPUs."""
         return self.settings.target != "cpu"
@@ -67,13 +72,19 @@ def convert(wish: Wish, tell: Tell) -> tuple[Path, ...]:
     images = tuple(calibration.inputs(files, manifest, wish.frames)) if files else ()
     if images:
         tell(f"{len(images)} frames of {len(files)} videos to calibrate and to compare with")
-    few = images[:: max(1, len(images) // COMPARED_IMAGES)]
+    few = _evenly(images, wish.compared)
     source = _onnx(wish, few, tell)
     material = Material(few, files[:EVENT_VIDEOS], wish.data, wish.run) if images else None
     gate = Gate(source, material, wish.max_drop, tell)
     made = source if wish.precision == "fp32" else _smaller(wish, images, gate)
     built = engine(made, wish.file(".engine"), wish.options, gate) if wish.builds else None
     return (made, built) if built else (made,)
+
+
+def _evenly(images: tuple[Input, ...], count: int) -> tuple[Input, ...]:
+    """So many of them, or all where there are fewer."""
+    count = min(count, len(images))
+    return tuple(images[i * len(images) // count] for i in range(count))
 
 
 def manifest_of(weights: Path) -> Manifest:

@@ -36,8 +36,9 @@ def _line(row: tuple[str, str]) -> str:
 
 def _rows(wish: Wish, videos: int) -> Iterator[tuple[str, str]]:
     made, frames = _made(wish), f"{wish.frames} frames of {videos} videos"
+    compared = f"{wish.compared} of {frames}"
     if wish.weights.suffix != ".onnx":
-        yield "export", f"{wish.file('.onnx')}, compared with torch on {frames if videos else 'noise'}"
+        yield "export", f"{wish.file('.onnx')}, compared with torch on {compared if videos else 'noise'}"
     if wish.precision == "int8":
         kept = f", keeping {', '.join(wish.settings.keep)}" if wish.settings.keep else ""
         yield "quantize", f"{made}, for {wish.settings.target}, by {wish.settings.method} over {frames}{kept}"
