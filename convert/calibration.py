@@ -26,6 +26,8 @@ class CalibrationError(Exception):
 
 def videos(paths: Sequence[Path]) -> tuple[Path, ...]:
     """The videos among `paths` and in the folders among them, at any depth, by name. Raises CalibrationError."""
+    if not paths:
+        raise CalibrationError("--calibrate is missing; give it videos of what the cameras see, or folders of them")
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
@@ -35,7 +37,7 @@ def videos(paths: Sequence[Path]) -> tuple[Path, ...]:
         else:
             raise CalibrationError(f"--calibrate {path}: no such file or folder; give videos of what the cameras see")
     if not found:
-        names = ", ".join(map(str, paths)) or "nothing"
+        names = ", ".join(map(str, paths))
         raise CalibrationError(f"--calibrate {names}: holds no video ({' '.join(VIDEO_SUFFIXES)}); give some")
     return tuple(found)
 

@@ -255,7 +255,10 @@ def _add_accuracy(parser: argparse.ArgumentParser) -> None:
 
 
 def _points(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not math.isfinite(value):  # nothing is more than nan: every model would pass
         raise argparse.ArgumentTypeError(f"{text} is no number of points")
     return value

@@ -74,7 +74,7 @@ def test_folders_are_searched_at_any_depth(video: Path, tmp_path: Path) -> None:
     [
         (["none"], "none: no such file or folder; give videos"),
         (["empty"], "empty: holds no video"),
-        ([], "nothing: holds no video"),
+        ([], "--calibrate is missing; give it videos"),
     ],
 )
 def test_what_holds_no_video_is_told(tmp_path: Path, names: list[str], said: str) -> None:

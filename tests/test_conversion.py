@@ -179,7 +179,7 @@ def test_steps_by_themselves(checkpoint: Path, data: Path, tmp_path: Path, capsy
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ([], "--calibrate nothing: holds no video"),
+        ([], "--calibrate is missing"),
         (["--calibrate", "/nowhere"], "--calibrate /nowhere: no such file or folder"),
         (["--data", "/nowhere"], "/nowhere"),
     ],
