@@ -74,11 +74,6 @@ class Cuda:
             (version // 1000, version % 1000 // 10),
         )
 
-    def free_memory(self) -> int:
-        """Bytes that the GPU could still give."""
-        free, _ = self._call("cudaMemGetInfo")
-        return int(free)
-
     def allocate(self, size: int) -> int:
         """The address of `size` bytes on the GPU."""
         return int(self._call("cudaMalloc", size))

@@ -107,9 +107,6 @@ class FakeCuda:
     def cudaDriverGetVersion(self) -> tuple[Status, int]:
         return self._begin("cudaDriverGetVersion"), self.driver
 
-    def cudaMemGetInfo(self) -> tuple[Status, int, int]:
-        return self._begin("cudaMemGetInfo"), self.memory - self._used(), self.memory
-
     def cudaGetLastError(self) -> tuple[Status]:
         told, self.forgotten = self.forgotten, OK
         return (told,)
