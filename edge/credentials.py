@@ -10,6 +10,7 @@ from pathlib import Path
 from edge.schema import Mqtt, Tls
 
 CREDENTIAL = "mqtt-password"  # of systemd: LoadCredential=mqtt-password:/path
+LONGEST = 65_535  # bytes of a password; MQTT's limit
 VARIABLE = "KORSAL_MQTT_PASSWORD"
 
 
@@ -22,9 +23,8 @@ def password(settings: Mqtt) -> str | None:
     if settings.password_file is not None:
         return _first_line(settings.password_file, "[mqtt] password_file")
     credential = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / CREDENTIAL
-    if credential.exists():
-        return _first_line(credential, f"LoadCredential={CREDENTIAL} of the unit")
-    return os.environ.get(VARIABLE)
+    given = _first_line(credential, f"LoadCredential={CREDENTIAL} of the unit") if credential.exists() else ""
+    return given or os.environ.get(VARIABLE)  # our unit has an empty credential where nobody gave one
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:
@@ -40,7 +40,14 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
 
 
 def _first_line(file: Path, where: str) -> str:
+    """Of an ordinary file: a pipe would keep us waiting, a disk would have no end."""
     try:
-        return file.read_text("utf-8").partition("\n")[0].rstrip("\r")
-    except (OSError, UnicodeDecodeError):
+        if not file.is_file():
+            raise FileNotFoundError
+        with file.open("rb") as opened:
+            line = opened.readline(LONGEST + 1)
+        if len(line) > LONGEST:
+            raise CredentialsError(f"the first line of {file} is no password, it is too long: check {where}")
+        return line.decode("utf-8").rstrip("\r\n")
+    except (OSError, ValueError):
         raise CredentialsError(f"{file} cannot be read: check {where} and the file's permissions") from None

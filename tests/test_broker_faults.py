@@ -312,7 +312,7 @@ def test_another_client_with_our_name_is_told(
             wait_for(lambda: "each client has its own [mqtt] client_id" in caplog.text, "the sentence")
 
 
-@pytest.mark.parametrize("place", ["file", "credential", "environment"])
+@pytest.mark.parametrize("place", ["file", "credential", "environment", "environment beside an empty credential"])
 def test_a_password_is_taken_from_where_it_is_and_shown_nowhere(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -324,14 +324,15 @@ def test_a_password_is_taken_from_where_it_is_and_shown_nowhere(
     folder.mkdir()
     more: dict[str, object] = {}
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
-    if place == "environment":
+    if place.startswith("environment"):
         monkeypatch.setenv("KORSAL_MQTT_PASSWORD", secret)
+        (folder / "mqtt-password").write_text("\n")
     else:
         (folder / "mqtt-password").write_text(f"{secret}\n")
         monkeypatch.setenv("KORSAL_MQTT_PASSWORD", "of lesser rank")
     if place == "file":
         more["password_file"] = folder / "mqtt-password"
-    if place == "credential":
+    if place in ("credential", "environment beside an empty credential"):
         monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
     with Broker(tmp_path, LOGIN.format(file=passwords)) as broker:
         settings = at(broker, username="korsal", **more)

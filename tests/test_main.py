@@ -54,7 +54,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     return said
 
 
-@pytest.mark.parametrize("command", ["run", "check", "replay", "bench", "demo"])
+@pytest.mark.parametrize("command", ["run", "check", "doctor", "replay", "bench", "demo"])
 def test_help_is_there(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])
