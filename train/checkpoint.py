@@ -89,7 +89,10 @@ def load(path: Path) -> Checkpoint:
     except BROKEN as error:
         raise CheckpointError(f"{path}: not a checkpoint ({_reason(error)}); give one of korsal-train") from error
     if not isinstance(content, dict) or content.get("korsal_edge") != VERSION:
-        raise CheckpointError(f"{path}: not a checkpoint of korsal-train, version {VERSION}; train or convert it again")
+        raise CheckpointError(
+            f"{path}: not a checkpoint of korsal-train, version {VERSION}; train again, "
+            "or convert one of CenterNet or KORSAL by korsal-convert checkpoint"
+        )
     wrong = [name for name, kind in _CONTENT.items() if not isinstance(content.get(name), kind)]
     if wrong:
         raise CheckpointError(f"{path}: a checkpoint without {' and '.join(wrong)}; give one of korsal-train")
