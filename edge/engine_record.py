@@ -82,7 +82,15 @@ def _fault(content: Mapping[str, Any]) -> str:
     wrong = [name for name in texts if not isinstance(content.get(name), str)]
     if content.get("precision") not in PRECISIONS:
         wrong.append("precision")
-    options = content.get("options")
-    if not isinstance(options, dict) or sorted(options) != sorted(_names(BuildOptions)):
+    if not _are_options(content.get("options")):
         wrong.append("options")
     return f"{wrong[0]} is missing or of the wrong kind" if wrong else ""
+
+
+def _are_options(options: object) -> bool:
+    if not isinstance(options, dict) or sorted(options) != sorted(_names(BuildOptions)):
+        return False
+    numbers = (options["max_batch"], options["workspace_bytes"])
+    if not all(type(number) is int and number >= 1 for number in numbers):  # bool is an int too
+        return False
+    return options["precision"] in (None, *PRECISIONS) and isinstance(options["target"], str)

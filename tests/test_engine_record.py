@@ -5,11 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tiny_model import MANIFEST
 
 from edge import engine_record
 from edge.build_plan import BuildOptions, Platform
 from edge.engine_record import EngineRecord, EngineRecordError
+from tests.laws import law
+from tests.refusal import refusal
 
 RECORD = EngineRecord(
     MANIFEST, "fp16", Platform("10.3.0", "Orin", "8.7", "36.4.3", "12.6"), BuildOptions("fp16", 4), "ab" * 32, "cd" * 32
@@ -56,3 +60,25 @@ def test_a_wrong_manifest() -> None:
     content = {**json.loads(engine_record.to_json(RECORD)), "manifest": {"version": 1}}
     with pytest.raises(EngineRecordError, match=r"the manifest is wrong: .*labels is missing"):
         engine_record.from_json(json.dumps(content))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+CONTENT = json.loads(engine_record.to_json(RECORD))
+
+
+@law
+@given(
+    st.dictionaries(st.sampled_from(sorted(CONTENT)), JSON, max_size=3),
+    st.dictionaries(st.sampled_from(sorted(CONTENT["options"])), JSON, max_size=2),
+)
+def test_any_record_is_read_or_refused(changes: dict[str, Any], options: dict[str, Any]) -> None:
+    content = {**CONTENT, "options": {**CONTENT["options"], **options}, **changes}
+    found: list[EngineRecord] = []
+    said = refusal(lambda: found.append(engine_record.from_json(json.dumps(content))), EngineRecordError)
+    if said is not None:
+        assert "build the engine anew" in said or "export the model again" in said
+    assert all(record.options.max_batch >= 1 <= record.options.workspace_bytes for record in found)
