@@ -7,7 +7,7 @@ those left over, the weak ones (as ByteTrack, Zhang et al. 2022). A tube that fi
 damped and its scores fading, and ends after `max_missed` frames. What a person does is what the network's whole score
 vector says, averaged over time.
 
-KORSAL's own rule, `kind = "korsal"`, lives in `korsal_linker.py`.
+KORSAL's own rule, `kind = "korsal"`, lives in `korsal_linker.py` with its variants.
 """
 
 from collections.abc import Iterable
@@ -21,6 +21,7 @@ from edge import korsal_linker, tubes
 from edge.assignment import assign
 from edge.boxes import iou, nms
 from edge.detector import Detections
+from edge.korsal_linker import KorsalSettings
 from edge.tubes import ActionTube, CutSettings, Sighting, TubeBox
 
 __all__ = ["ActionTube", "LinkerSettings", "LinkerState", "TubeBox", "action_tubes", "initial", "step"]
@@ -28,7 +29,7 @@ __all__ = ["ActionTube", "LinkerSettings", "LinkerState", "TubeBox", "action_tub
 
 @dataclass(frozen=True)
 class LinkerSettings:
-    """How boxes are linked; all but `kind` concerns the default linker. Scores and overlaps are 0..1."""
+    """How boxes are linked; all but `kind` and `korsal` concerns the default linker. Scores and overlaps are 0..1."""
 
     kind: Literal["default", "korsal"] = "default"
     low_score: float = 0.05  # weaker detections are ignored
@@ -45,6 +46,7 @@ class LinkerSettings:
     class_gain: float = 0.2  # share of a frame's class scores in the average
     fade: float = 0.95  # of the class scores, per missed frame
     cut: CutSettings = field(default_factory=CutSettings)
+    korsal: KorsalSettings = field(default_factory=KorsalSettings)  # for comparison only
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +126,7 @@ def step(
     if state.frame is not None and frame <= state.frame:
         raise ValueError(f"frame {frame} came after frame {state.frame}: number the frames of a camera upwards")
     if settings.kind == "korsal":
-        live, next_tube, published = korsal_linker.step(state.class_tubes, detections, state.next_tube)
+        live, next_tube, published = korsal_linker.step(state.class_tubes, detections, state.next_tube, settings.korsal)
         return replace(state, frame=frame, class_tubes=live, next_tube=next_tube), published
     elapsed = 1 if state.frame is None else frame - state.frame
     people, next_tube = _link(state.people, _candidates(detections, settings), elapsed, state.next_tube, settings)
@@ -133,7 +135,9 @@ def step(
 
 def action_tubes(history: Iterable[Sighting], settings: LinkerSettings) -> list[ActionTube]:
     """The action tubes in a whole video's (frame, TubeBox) pairs, frames rising, as the linker's kind cuts them."""
-    return tubes.cut(history, korsal_linker.CUT if settings.kind == "korsal" else settings.cut)
+    if settings.kind == "korsal":
+        return korsal_linker.action_tubes(history, settings.korsal)
+    return tubes.cut(history, settings.cut)
 
 
 def _candidates(detections: Detections, settings: LinkerSettings) -> Detections:

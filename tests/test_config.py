@@ -88,7 +88,7 @@ def test_the_page_s_address_is_one(tmp_path: Path, address: str) -> None:
 
 
 def test_the_linkers_table_is_what_the_linker_takes() -> None:
-    offline = {"cut"}  # of whole videos, not of a live camera
+    offline = {"cut", "korsal"}  # of whole videos and of comparisons, not of a live camera
     fields = {field.name: field.default for field in dataclasses.fields(LinkerSettings) if field.name not in offline}
     assert {name: field.default for name, field in Linker.model_fields.items()} == fields
     assert typing.get_type_hints(LinkerSettings)["kind"] == Linker.model_fields["kind"].annotation
@@ -239,6 +239,8 @@ def test_credentials_are_never_shown(tmp_path: Path) -> None:
         "[cameras.door]\nsource = 'x'\nwidth = 'rtsp://admin:hunter2@roof/live'",
         f"[cameras.door]\nsource = 'rtsp://admin:hunter2@roof/live'\n[x]\ny = {'{a = ' * 300}1{'}' * 300}",
         "[cameras.door]\nsource = 'rtsp://admin:hunter2@'",
+        "[cameras.door]\nsource = 'rtsp:/admin:hunter2@roof/live'",
+        "[cameras.door]\nsource = 'RTSP:admin:hunter2@roof/live'",
         "[cameras.door]\nsource = 'gopher://admin:hunter2@roof'",
         "[cameras.door]\nsource = 'rtsp://admin:hunter2@roof:port/'",
         "mqtt = 'mqtt://admin:hunter2@roof'\n[cameras.door]\nsource = 'x'",
