@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from edge.assets import find
 from edge.problems import sentences
 from edge.schema import Config
-from edge.sources import redact
+from edge.sources import is_plain_path, redact
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -126,7 +126,7 @@ def _resolve(document: dict[str, Any], folder: Path) -> list[str]:
 
 
 def _is_plain_path(source: object) -> bool:
-    return isinstance(source, str) and bool(source.strip()) and "://" not in source
+    return isinstance(source, str) and bool(source.strip()) and is_plain_path(source)
 
 
 def _table(document: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ KNOWN_FORMS = (
     "(or rtsps, http, https, tcp, udp)"
 )
 
+_ALMOST_A_URL = re.compile(rf"(?i)({'|'.join(STREAM_SCHEMES)}):")
 _VIDEO_DEVICE = re.compile(r"/dev/video\d+|/dev/v4l/by-(id|path)/[^/]+")
 _SECRET_IN_PATH = re.compile(r"(?i)((?:user|login|pass|pwd|auth|token|key|secret)\w*=)[^/]*")
 
@@ -127,9 +128,16 @@ def polygons(lists: Sequence[Sequence[Sequence[float]]]) -> tuple[Polygon, ...]:
     return tuple(tuple((x, y) for x, y in polygon) for polygon in lists)
 
 
+def is_plain_path(uri: str) -> bool:
+    """False for a URL, and for what was meant to be one: its password is not to be taken for a file's name."""
+    return "://" not in uri and not _ALMOST_A_URL.match(uri)
+
+
 def redact(uri: str) -> str:
     """The URI without credentials, fit for a log; hides rather too much than too little."""
     scheme, separator, rest = uri.partition("://")
+    if not separator and (almost := _ALMOST_A_URL.match(uri)):
+        return f"{almost[0]}***"
     if not separator or scheme.lower() in ("file", "v4l2", "csi"):
         return uri
     _, at, address = rest.rpartition("@")
@@ -166,6 +174,8 @@ def _located(uri: str, shown: str) -> tuple[Kind, str]:
     scheme, separator, _ = uri.partition("://")
     scheme = scheme.lower()
     if not separator:
+        if almost := _ALMOST_A_URL.match(uri):
+            raise SourceError(f"{shown}: a stream begins with {almost[0].lower()}//: write both slashes")
         path = uri
     elif scheme in STREAM_SCHEMES:
         _split_stream(uri, shown)
