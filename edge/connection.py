@@ -159,8 +159,13 @@ class Connection:
             self._report(Closed(self, self._reason, self._too_new))
 
     def _hang_up(self) -> None:
-        """paho leaves its socket open where it has raised."""
-        left = self._client.socket()
+        """paho leaves its socket open where it has raised.
+
+        Its other two close with the client, which our callbacks would keep until garbage is next collected.
+        """
+        client = self._client
+        client.on_connect = client.on_subscribe = client.on_message = client.on_publish = client.on_disconnect = None
+        left = client.socket()
         if left is not None:
             left.close()
 

@@ -1,17 +1,24 @@
-"""Open files run out in the midst of anything: nothing crashes, nothing is left open."""
+"""Open files run out in the midst of anything, connections break: nothing crashes, nothing is left open."""
 
+import contextlib
 import fcntl
+import gc
 import itertools
 import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from broker import Broker, Relay, wait_for
+from publishing import impatient, publishing
 
 from edge import host_sensors
 from edge.capture import LiveCamera
+from edge.schema import Mqtt
 from edge.sources import parse
 from tests.live_cameras import QUICK, always, descriptors, first_frame, watch_until, write_video
+
+__all__ = ["impatient"]
 
 
 @pytest.fixture
@@ -57,3 +64,21 @@ def test_how_we_are_doing_is_not_known_then(leave: Callable[[int | None], None])
     leave(None)
     assert found == {}
     assert host_sensors.process()["open_files"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_connection_that_has_broken_leaves_nothing_open(tmp_path: Path) -> None:
+    """Not even until garbage is next collected, for in the daemon that is seldom."""
+    with contextlib.ExitStack() as owned:
+        broker = owned.enter_context(Broker(tmp_path))
+        relay = owned.enter_context(Relay(broker.port))
+        publisher = owned.enter_context(publishing(Mqtt(host="127.0.0.1", port=relay.port)))
+        gc.collect()
+        gc.disable()
+        owned.callback(gc.enable)
+        for number in range(1, 16):
+            wait_for(lambda: publisher.statistics().connections == number, "the next connection")  # noqa: B023
+            relay.cut()
+            if number == 5:
+                held = len(descriptors())
+        assert len(descriptors()) < held + 8  # the relay's own come and go
