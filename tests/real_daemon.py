@@ -162,7 +162,7 @@ class Witness(Subscriber):
         """Wait for steps of an event in front of this camera, taken from now on: detection goes on and is told."""
         now = time.time()
         wait_for(
-            lambda: any(one["camera"] == camera and one["t_capture"] > now for one in self.events()),
+            lambda: any(fresh(one, camera, now) for one in self.events()),
             f"news of {camera}",
             LONG,
         )
@@ -171,6 +171,11 @@ class Witness(Subscriber):
         """Wait until it is."""
         topic = f"{BASE}/{camera}/state"
         wait_for(lambda: self.payloads(topic)[-1:] == [state.encode()], f"{camera} to be {state}", LONG)
+
+
+def fresh(event: dict[str, Any], camera: str, since: float) -> bool:
+    """A step that a frame of after this moment led to."""
+    return bool(event["camera"] == camera and event["type"] != "end" and event["t_capture"] > since)
 
 
 @contextmanager
