@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from fake_cv2_cuda import FakeCv2Cuda
 from fake_gpu import FakeGpu, fake_gpu
+from spot_model import write_spot_model
 from tiny_model import MANIFEST, SIZE, write_tiny_model
 
 from edge import cuda_runtime, engine_build, engine_record, motion_cuda, runtimes
@@ -114,6 +115,14 @@ def test_tensorrt_runs_the_model_where_it_is(
     assert built.parent == folder / "state" / "engines" / "tiny"
     assert builds(gpu) == 1
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(("path", "largest"), [("spot.onnx", 3), ("tiny.onnx", 1)])
+def test_onnx_runtime_takes_what_is_configured_and_the_model_can(path: str, largest: int, folder: Path) -> None:
+    """The one is for any batch, the other for single images."""
+    write_spot_model(folder / "spot.onnx")
+    with open_model(config(folder, "max_batch = 3", path), quiet) as engine:
+        assert engine.largest_batch == largest
 
 
 @pytest.mark.parametrize(("wanted", "by_cuda"), [("auto", True), ("cuda", True), ("cpu", False)])
