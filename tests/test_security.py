@@ -133,3 +133,14 @@ def test_names_in_the_configuration_are_safe_or_refused(table: str, name: str, t
         return
     with pytest.raises(ConfigError):
         load(config)
+
+
+def test_every_test_that_the_document_names_exists() -> None:
+    named = set(re.findall(r"`(test_\w+\.py)::(test_\w+)`", (ROOT / "docs" / "security.md").read_text("utf-8")))
+    assert len(named) > 50
+    absent = [
+        (file, name)
+        for file, name in named
+        if not (ROOT / "tests" / file).exists() or f"def {name}(" not in (ROOT / "tests" / file).read_text("utf-8")
+    ]
+    assert absent == []
