@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+import onnx
+
 from convert import (
     build_command,
     calibration,
@@ -115,27 +117,42 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _quantize(options: argparse.Namespace) -> int:
+    if options.sensitivity:
+        return _sensitivity(options)
+    if options.output is None:
+        raise QuantizeError("-o is missing: name the .onnx to write")
     onnx_file.check_apart(options.model, options.output)
     if options.precision == "fp16":
         halve.halve(options.model, options.output)
     else:
-        model, manifest = quantize.open_model(options.model)
-        settings = QuantizeSettings(options.method, options.target, tuple(options.keep))
-        quantize.check_kept(model, settings)
-        if options.quantizer == "modelopt":
-            modelopt_quantize.check_settings(settings)
-        images = tuple(calibration.inputs(calibration.videos(options.calibrate), manifest, options.frames))
-        if options.sensitivity:
-            ranges = quantize.calibrate(options.model, images, settings)
-            for loss in sensitivity.sensitivity(model, ranges, images[: conversion.SENSITIVITY_IMAGES], settings):
-                print(f"{loss.decibels:8.1f} dB  {loss.node}", flush=True)
-            return 0
+        _, settings, images = _calibration(options)
         QUANTIZERS[options.quantizer](options.model, options.output, images, settings)
     if options.scores:
         export.keep_scores(options.output, options.scores)
     share = 100 * options.output.stat().st_size / options.model.stat().st_size
     print(f"{options.output}: {options.precision}, {share:.1f} % of {options.model}")
     return 0
+
+
+def _sensitivity(options: argparse.Namespace) -> int:
+    model, settings, images = _calibration(options)
+    ranges = quantize.calibrate(options.model, images, settings)
+    for loss in sensitivity.sensitivity(model, ranges, images[: conversion.SENSITIVITY_IMAGES], settings):
+        print(f"{loss.decibels:8.1f} dB  {loss.node}", flush=True)
+    return 0
+
+
+def _calibration(
+    options: argparse.Namespace,
+) -> tuple[onnx.ModelProto, QuantizeSettings, tuple[calibration.Input, ...]]:
+    """What is quantised, how, and the frames for it: what cannot work shows before these are read."""
+    model, manifest = quantize.open_model(options.model)
+    settings = QuantizeSettings(options.method, options.target, tuple(options.keep))
+    quantize.check_kept(model, settings)
+    if options.quantizer == "modelopt":
+        modelopt_quantize.check_settings(settings)
+    files = calibration.videos(options.calibrate)
+    return model, settings, tuple(calibration.inputs(files, manifest, options.frames))
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -212,7 +229,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
 
 def _add_quantize(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="FP32 .onnx of korsal-convert export")
-    parser.add_argument("-o", "--output", type=Path, required=True, help=".onnx to write")
+    parser.add_argument("-o", "--output", type=Path, help=".onnx to write")
     parser.add_argument("--precision", choices=("int8", "fp16"), default="int8")
     parser.add_argument(
         "--quantizer", choices=QUANTIZERS, default="onnxruntime", help="modelopt: NVIDIA's, if installed"

@@ -18,6 +18,8 @@ MANIFEST = Manifest("tiny", LABELS, 64, 96, top_k=20)
 
 pytestmark = pytest.mark.slow
 
+CLIP = Path(__file__).parent.parent / "demo" / "basketball.mp4"
+
 
 @pytest.fixture(autouse=True)
 def circumstances(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,3 +194,19 @@ def test_bad_input_is_one_sentence(
     assert told.startswith("korsal-convert: ")
     assert said in told
     assert told.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_quantising_needs_a_name_unless_it_only_tells(
+    untrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = str(CLIP)
+    assert main(["quantize", str(untrained), "--calibrate", clip]) == 1
+    assert capsys.readouterr().err == "korsal-convert: -o is missing: name the .onnx to write\n"
+    monkeypatch.chdir(tmp_path)
+    given = ["quantize", str(untrained), "--calibrate", clip, "--frames", "16", "--method", "minmax", "--sensitivity"]
+    assert main(given) == 0
+    losses = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert len(losses) > 10
+    assert all(float(decibels) > 0 and unit == "dB" and node.endswith("Conv") for decibels, unit, node in losses)
+    assert list(tmp_path.iterdir()) == []
