@@ -23,7 +23,11 @@ def engine(onnx: Path, target: Path, options: BuildOptions, gate: Gate) -> Path 
         gate.tell(f"{target}: {elsewhere(onnx, target, options)}; not here: {error}")
         return None
     with engine_files.candidate(target) as made:
-        build.build(onnx, made, options, gate.tell, trt, cuda.device())
+
+        def tell(said: str) -> None:  # by the name that it is to have
+            gate.tell(said.replace(made.name, target.name))
+
+        build.build(onnx, made, options, tell, trt, cuda.device())
         if (lost := gate.refuses(made, target.name)) is not None:
             raise CheckError(
                 f"{target}: its engine loses {lost:.2f} points of frame-mAP@0.5, {gate.max_drop:g} are allowed; "

@@ -105,6 +105,8 @@ def test_where_tensorrt_is_the_engine_is_built_and_compared(
     told = capsys.readouterr().out
     engine_file = tmp_path / "new" / "tiny-1.5.engine"
     assert told.count("\nlost: ") == 2  # of the FP16 file, of the engine
+    assert f"{engine_file}: tiny, fp16, batches of 1 to 2" in told
+    assert "unchecked" not in told
     assert told.splitlines()[-1].startswith(f"{engine_file}: ready")
     assert sorted(path.name for path in engine_file.parent.iterdir()) == [
         "tiny-1.5-fp16.onnx",
