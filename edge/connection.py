@@ -28,6 +28,7 @@ CONNECT_SECONDS = 5.0  # for TCP, and again for TLS
 RECEIVE_MAXIMUM = 65_535  # MQTT 5, section 3.2.2.3.3: what holds where the broker names none
 PACKET_MAXIMUM = 268_435_455  # bytes; the largest that MQTT knows
 OURS_MAXIMUM = 1 << 20  # bytes; larger requests stay with a broker of MQTT 5
+LONGEST_EXPIRY = 0xFFFF_FFFF  # seconds; the property has four bytes
 UTF8 = 1  # the payload format indicator of a text
 HEADER = 512  # bytes beside topic, payload and properties of our choice, generously
 LASTING = frozenset({"Topic name invalid", "Payload format invalid", "Packet too large"})
@@ -236,7 +237,7 @@ def _properties(parcel: Parcel) -> Properties:
     if parcel.payload[:1] == b"{":
         properties.ContentType = "application/json"
     if parcel.expiry is not None:
-        properties.MessageExpiryInterval = max(1, math.ceil(parcel.expiry))
+        properties.MessageExpiryInterval = max(1, math.ceil(min(parcel.expiry, LONGEST_EXPIRY)))
     if parcel.correlation is not None:
         properties.CorrelationData = parcel.correlation
     if parcel.labels:

@@ -24,6 +24,8 @@ COLUMNS = "id, topic, payload, event_id, seq, type, expires"
 INSERT = f"INSERT INTO messages ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
 OLDEST_UPDATE = "id = (SELECT min(id) FROM messages WHERE type = 'update')"
 OLDEST_EVENT = "event_id = (SELECT event_id FROM messages ORDER BY id LIMIT 1)"
+KINDS = {"topic": "text", "payload": "blob", "event_id": "text", "seq": "integer", "type": "text", "expires": "real"}
+STRANGE = " OR ".join(f"typeof({column}) <> '{kind}'" for column, kind in KINDS.items())
 CLOCK_IS_SET = 1_700_000_000.0  # unix time; what expires before was stamped by a clock that had not been set
 
 Stored = tuple[int, str, bytes, str, int, str, float]  # as COLUMNS says
@@ -47,6 +49,7 @@ def connect(path: Path | None) -> sqlite3.Connection:
         database.executescript(TABLES + open_events.TABLE)
         database.execute(f"PRAGMA user_version = {VERSION}")
         database.commit()
+        _drop_strange(database)
     except sqlite3.Error:
         database.close()
         raise
@@ -152,6 +155,16 @@ def _check(database: sqlite3.Connection) -> None:
     verdict = database.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
         raise sqlite3.DatabaseError(verdict)
+
+
+def _drop_strange(database: sqlite3.Connection) -> None:
+    """Refuse rows that we never wrote: one that a broken disk has made of ours would stand in the way of all others.
+
+    SQLite lets any column hold any kind of value, and its check of a file finds nothing wrong with that.
+    """
+    with database:
+        database.execute(f"DELETE FROM open_events WHERE {STRANGE}")
+        _count_losses(database, {"refused": len(_delete(database, STRANGE))})
 
 
 def _evict(database: sqlite3.Connection, rows_over: int, size_over: int) -> tuple[list[int], dict[str, int]]:

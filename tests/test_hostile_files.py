@@ -10,14 +10,15 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from broker import free_port
+from broker import Broker, Subscriber, free_port, wait_for
 from hypothesis import given
 from hypothesis import strategies as st
-from publishing import event
+from publishing import at, event, numbers, publishing
 from test_daemon import write_config, write_video
 from tiny_model import LABELS, MANIFEST, SIZE
 
@@ -222,3 +223,42 @@ def test_any_open_event_is_ended_or_forgotten(changes: dict[str, Any], junk: byt
     assert len(found.ends) + len(found.lost) == 2
     for end in found.ends:
         assert json.loads(end.payload)["type"] == "end"
+
+
+STRANGE_ROWS = {
+    "topic": b"\xff",
+    "payload": "text",
+    "event_id": b"\xff",
+    "seq": "many",
+    "type": b"new",
+    "expires": "never",
+}
+
+
+@pytest.mark.parametrize("column", STRANGE_ROWS)
+def test_a_row_of_another_kind_costs_itself_alone(column: str, tmp_path: Path) -> None:
+    """SQLite itself finds nothing wrong with it; the publisher would end by it at every start."""
+    place = tmp_path / "roof.outbox.sqlite"
+    outbox = Outbox(place, Limits())
+    outbox.put([event(0, "a"), event(0, "b"), event(1, "b")], time.time())
+    outbox.close()
+    with sqlite3.connect(place) as spoiling:
+        for table in ("messages", "open_events"):
+            spoiling.execute(f"UPDATE {table} SET {column} = ? WHERE event_id = 'a'", (STRANGE_ROWS[column],))
+    spoiling.close()
+    outbox = Outbox(place, Limits())
+    assert [(row.message.event_id, row.message.seq) for row in outbox.pending(0, 10)] == [("b", 0), ("b", 1)]
+    assert [message.event_id for message in outbox.open_events()] == ["b"]
+    assert outbox.statistics().refused == 1
+    assert outbox.statistics().rows == 2
+    outbox.close()
+    again = Outbox(place, Limits())
+    assert again.statistics().refused == 1
+    again.close()
+
+
+@pytest.mark.parametrize("expires", [1e10, 1e300, float("inf")])
+def test_what_a_clock_of_another_century_has_stamped_is_sent(expires: float, tmp_path: Path) -> None:
+    with Broker(tmp_path) as broker, Subscriber(broker.port) as subscriber, publishing(at(broker)) as publisher:
+        publisher.event(replace(event(0), expires=expires))
+        wait_for(lambda: numbers(subscriber) == [0], "the event")
