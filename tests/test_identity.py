@@ -1,0 +1,45 @@
+"""Changes of tube and breaks over a true tube."""
+
+import numpy as np
+
+from train.identity import IdentityCounts, identity_counts
+from train.tables import Tube
+
+
+def tube(first, last, x=0.0, label=0):
+    return Tube(0, label, 1.0, first, np.tile(np.array([[x, 0, x + 40, 100]], np.float32), (last - first + 1, 1)))
+
+
+def test_nothing_found_and_nothing_true():
+    assert identity_counts([], [tube(0, 9)]) == IdentityCounts(frames=10)
+    assert identity_counts([tube(0, 9)], []) == IdentityCounts()
+
+
+def test_one_tube_throughout():
+    assert identity_counts([tube(2, 30)], [tube(0, 9)]) == IdentityCounts(10, 8, 0, 0)
+
+
+def test_another_tube_goes_on_without_a_break():
+    assert identity_counts([tube(0, 4), tube(5, 9)], [tube(0, 9)]) == IdentityCounts(10, 10, 1, 0)
+
+
+def test_the_same_tube_comes_back_after_a_break():
+    there = tube(0, 9).boxes.copy()
+    there[4:6] += 300  # far off for two frames
+    assert identity_counts([Tube(0, 0, 1.0, 0, there)], [tube(0, 9)]) == IdentityCounts(10, 8, 0, 1)
+
+
+def test_a_tube_that_still_fits_is_kept_though_another_fits_better():
+    assert identity_counts([tube(0, 9, x=10), tube(5, 9, x=0)], [tube(0, 9)]) == IdentityCounts(10, 10, 0, 0)
+
+
+def test_two_people_who_swap_their_tubes_are_two_switches():
+    crossing = [tube(0, 9, x=0), tube(0, 9, x=100)]
+    swapped = [np.concatenate([one.boxes[:5], other.boxes[5:]]) for one, other in (crossing, crossing[::-1])]
+    found = [Tube(0, 0, 1.0, 0, boxes) for boxes in swapped]
+    assert identity_counts(found, crossing) == IdentityCounts(20, 20, 2, 0)
+
+
+def test_another_class_and_less_than_half_do_not_count():
+    assert identity_counts([tube(0, 9, label=1), tube(0, 9, x=15)], [tube(0, 9)]).found == 0  # 25 / 55
+    assert identity_counts([tube(0, 9, x=13)], [tube(0, 9)]).found == 10  # 27 / 53
