@@ -203,6 +203,7 @@ def asking(port: int) -> Client:
     return client
 
 
+@pytest.mark.slow
 def test_a_flood_of_requests_stops_no_camera(tmp_path: Path, stream: LiveStream) -> None:
     with Broker(tmp_path, "allow_anonymous true\nmax_queued_messages 0") as broker, Subscriber(broker.port) as listener:
         config = write_config(tmp_path, broker.port, {"door": stream.url}, "[telemetry]\ninterval = 0.5\n")

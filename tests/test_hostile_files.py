@@ -61,7 +61,7 @@ def behind_the_tag_of_an_engine(trap: Trap) -> bytes:
     return b"ftrt" + bytes(24) + as_pickle(trap)
 
 
-@pytest.mark.parametrize("name", ["tiny.onnx", "tiny.pt", "tiny.engine"])
+@pytest.mark.parametrize("name", ["tiny.onnx", "tiny.engine"])
 @pytest.mark.parametrize("write", [as_pickle, as_torch_writes_it, behind_the_tag_of_an_engine])
 def test_a_model_that_is_a_pickle_is_refused_and_runs_nothing(
     write: Callable[[Trap], bytes], name: str, tmp_path: Path

@@ -24,7 +24,7 @@ from edge import manifest as manifests
 from edge.config import ConfigError, load
 
 ROOT = Path(__file__).parent.parent
-STRANGE = ("#", "+/#", "$SYS/broker", "a/../../b", "'; DROP TABLE messages; --", "{{ states }}", "x" * 256, "Größe ☂")
+STRANGE = ("#", "$SYS/+/#", "a/../../b", "x" * 256, "Größe ☂ '; DROP TABLE messages; -- {{ states }}")
 
 
 @contextmanager
@@ -103,7 +103,7 @@ def test_a_strange_label_stays_below_its_camera(label: str, tmp_path: Path) -> N
         assert others == {"homeassistant/device/korsal_roof/config"}
 
 
-@pytest.mark.parametrize("label", ["a\0b", "a\nERROR edge.daemon: all is lost", "\ud800", "x" * 65_536, "\x1b[2J", ""])
+@pytest.mark.parametrize("label", ["a\nERROR edge.daemon: all is lost", "\ud800", "x" * 65_536])
 def test_a_label_that_nothing_can_hold_is_one_sentence(label: str, tmp_path: Path) -> None:
     write_video(tmp_path / "film.avi", "#" * 3)
     config = write_config(tmp_path, free_port(), {"door": "film.avi"})
