@@ -99,6 +99,18 @@ def test_a_redirection_leads_to_no_file(target: str, film: Path) -> None:
         assert server.asked
 
 
+def test_a_redirection_of_rtsp_leads_to_no_file(film: Path) -> None:
+    def redirect(client: socket.socket, _: str) -> None:
+        client.sendall(f"RTSP/1.0 302 Moved\r\nCSeq: 1\r\nLocation: file://{film}\r\n\r\n".encode())
+
+    with (
+        hostile(redirect) as server,
+        LiveCamera("door", parse(f"rtsp://{server.address}/live"), QUICK, always(0.5)) as camera,
+    ):
+        assert lost(camera)
+        assert server.asked
+
+
 def test_ffmpeg_may_use_the_network_alone_but_for_a_film() -> None:
     assert "file" not in NETWORK.split(",")
     assert not {"concat", "subfile", "pipe", "fd", "unix", "cache", "async"} & set(NETWORK.split(","))
