@@ -6,6 +6,8 @@ import socket
 
 log = logging.getLogger(__name__)
 
+PATIENCE = 1.0  # seconds; a systemd that hangs must not stop us too
+
 
 def notify(*states: str) -> None:
     """Send states such as "READY=1" and "STATUS=..."; does nothing where nobody listens."""
@@ -16,6 +18,7 @@ def notify(*states: str) -> None:
         address = "\0" + address[1:]
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            channel.settimeout(PATIENCE)
             channel.sendto("\n".join(states).encode(), address)
     except OSError as error:
         log.warning("systemd cannot be told %s: %s", states[0], error)
