@@ -6,6 +6,7 @@ import ssl
 from paho.mqtt.reasoncodes import ReasonCode
 
 TOO_NEW = "Unsupported protocol version"
+GIVEN_UP = "Keep alive timeout"
 
 _LOGIN = "it refused the login: check [mqtt] username and the password"
 _REFUSALS = {
@@ -42,6 +43,11 @@ def refusal(code: ReasonCode, version: int) -> str:
 def unanswered() -> str:
     """What to say of a broker that took the connection and then ended it without a word of MQTT."""
     return "it hung up without an answer: check that port and [mqtt.tls] fit together, and [mqtt] version"
+
+
+def silent(seconds: float) -> str:
+    """What to say of a broker that took the connection and then said nothing for so long."""
+    return f"no answer within {seconds:g} s: check [mqtt] host and port"
 
 
 def ended(code: ReasonCode, by_broker: bool) -> str:

@@ -205,6 +205,8 @@ class Connection:
     ) -> None:
         if self._opened:
             self._reason = broker_faults.ended(code, flags.is_disconnect_packet_from_server)
+        elif self._reason == UNTOLD and code.getName() == broker_faults.GIVEN_UP:  # after the keepalive, by paho
+            self._reason = broker_faults.silent(self._settings.keepalive)
         elif self._reason == UNTOLD:
             self._reason = broker_faults.unanswered()
 

@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Callable
 
-from edge import outages
+from edge import broker_faults, outages
 from edge.connection import Closed, Connection, Opened, Parcel, Report, Unheard
 from edge.outages import Outages
 from edge.requests import Request
@@ -81,7 +81,7 @@ class Line:
             self._connection = Connection(settings, client_id, self._topics, self._report, self._offer)
         elif self._connection is not None and not self.online and now >= self._answer_by:
             silent = self._connection
-            self._closed(Closed(silent, f"no answer within {ANSWER_SECONDS:g} s: check [mqtt] host and port"))
+            self._closed(Closed(silent, broker_faults.silent(ANSWER_SECONDS)))
             silent.close()
         self.outages, sentence = outages.steadied(self.outages, now)
         if sentence:

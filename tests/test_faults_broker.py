@@ -67,14 +67,18 @@ def test_not_there_at_the_start(tmp_path: Path, camera: SteeredCamera, record_pr
 
 
 @pytest.mark.slow
-def test_takes_the_connection_and_never_answers(tmp_path: Path, camera: SteeredCamera, record_property: RECORD) -> None:
+@pytest.mark.parametrize(("keepalive", "seconds"), [(5, 5), (30, 15)])
+def test_takes_the_connection_and_never_answers(
+    keepalive: int, seconds: int, tmp_path: Path, camera: SteeredCamera, record_property: RECORD
+) -> None:
+    """The shorter of the keepalive and our own patience counts."""
     listener = socket.create_server(("127.0.0.1", 0))
     port: int = listener.getsockname()[1]
     daemon = Daemon(tmp_path, port, {"door": camera.url})
-    daemon.edit("keepalive = 5", "keepalive = 30")  # which ends what is not answered, too
+    daemon.edit("keepalive = 5", f"keepalive = {keepalive}")
     with daemon:
         with contextlib.closing(listener), timed(record_property, "noticed"):
-            daemon.says("no answer within 15 s")
+            daemon.says(f"no answer within {seconds} s: check [mqtt] host and port")
         with Broker(tmp_path, port=port), Witness(port) as witness:
             with timed(record_property, "recovered"):
                 witness.sees_something_new()
