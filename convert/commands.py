@@ -77,7 +77,7 @@ def main(given: Sequence[str]) -> int:
 
 def _convert(options: argparse.Namespace) -> int:
     data, run = _accuracy(options, options.weights)
-    settings = QuantizeSettings(options.method, options.target, tuple(options.keep))
+    settings = _settings(options)
     name = options.output
     wish = Wish(
         options.weights,
@@ -147,12 +147,18 @@ def _calibration(
 ) -> tuple[onnx.ModelProto, QuantizeSettings, tuple[calibration.Input, ...]]:
     """What is quantised, how, and the frames for it: what cannot work shows before these are read."""
     model, manifest = quantize.open_model(options.model)
-    settings = QuantizeSettings(options.method, options.target, tuple(options.keep))
+    settings = _settings(options)
     quantize.check_kept(model, settings)
     if options.quantizer == "modelopt":
         modelopt_quantize.check_settings(settings)
     files = calibration.videos(options.calibrate)
     return model, settings, tuple(calibration.inputs(files, manifest, options.frames))
+
+
+def _settings(options: argparse.Namespace) -> QuantizeSettings:
+    modelopt = getattr(options, "quantizer", "") == "modelopt"
+    usual = modelopt_quantize.USUAL_METHOD if modelopt else QuantizeSettings.method
+    return QuantizeSettings(options.method or usual, options.target, tuple(options.keep))
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -257,7 +263,8 @@ def _add_calibration(
 
 def _add_quantisation(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--method", choices=get_args(Method), default=QuantizeSettings.method, help="how ranges are found")
+    usual = f"how ranges are found; default: {QuantizeSettings.method}, with modelopt {modelopt_quantize.USUAL_METHOD}"
+    add("--method", choices=get_args(Method), help=usual)
     add("--target", choices=get_args(Target), default=QuantizeSettings.target, help="cpu: for ONNX Runtime, no GPU")
     add("--keep", nargs="+", default=[], metavar="NODE", help="convolutions that stay in floating point")
 

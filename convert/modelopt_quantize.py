@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from convert import onnx_file
 from convert import quantize as ours
 from convert.modelopt_process import ABSENT, IMAGES, MODEL, OUTPUT
-from convert.quantize import QuantizeError, QuantizeSettings
+from convert.quantize import Method, QuantizeError, QuantizeSettings
 from edge.manifest import Manifest
 
+USUAL_METHOD: Method = "minmax"
 METHODS = {"entropy": "entropy", "minmax": "max"}
 # Without their dependencies: those name onnxruntime-gpu, which would overwrite onnxruntime, and an older onnx.
 CURE = (

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -53,9 +54,8 @@ def default_config() -> Path:
 
 def doctor(path: Path) -> int:
     """Print what is found, as it is found; 1 where something is wrong."""
-    logging.getLogger("edge").setLevel(logging.CRITICAL)  # it would say all that again
     found = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _without_log():
         for finding in examine(path, Path(folder)):
             print(finding.line(), flush=True)
             found.append(finding.level)
@@ -63,6 +63,18 @@ def doctor(path: Path) -> int:
     count = found.count("wrong")
     print(f"{len(found)} looked at, {count} wrong, {found.count('warning')} warnings")
     return int(count > 0)
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """It would say all that again."""
+    log = logging.getLogger("edge")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def examine(path: Path, folder: Path) -> Iterator[Finding]:
