@@ -4,7 +4,7 @@ A person's box errs by a share of its size that stays with the tube and by one t
 scores wander, a wrong class is second, or first all along; single frames and whole stretches of 1 to 30 frames are
 missing; it is seen before and after its action too. Beside people there are false alarms that last and some that flash.
 
-The defaults make `korsal` score about what its paper tells of its own detections on UCF101-24: 73, 43, 17 and 20.
+The defaults were set by what `korsal` scores on them; docs/linking.md tells how near that comes to its paper.
 """
 
 from dataclasses import dataclass
@@ -23,19 +23,19 @@ Row = tuple[int, NDArray[np.float32], NDArray[np.float32]]  # frame, box, class 
 class Jitter:
     """How bad the network is. Shares of a box's sides, probabilities, counts; scores are logits with a deviation."""
 
-    lasting: float = 0.05  # deviation of the error that stays with a tube, of each corner
-    passing: float = 0.04  # of that which changes: half of it is left in the next frame
+    lasting: float = 0.035  # deviation of the error that stays with a tube, of each corner
+    passing: float = 0.03  # of that which changes: half of it is left in the next frame
     growth: float = 0.5  # both grow by this share where the box is as large as the frame
-    misnamed: float = 0.08  # of the videos have a wrong class first
+    misnamed: float = 0.05  # of the videos have a wrong class first
     logit: float = 0.2
     spread: float = 0.8  # between tubes
     wander: float = 0.8  # between frames, 0.8 of it is left in the next
     second: float = -2.5  # the logit of the wrong class, or of the right one where misnamed
     missing: float = 0.1  # of all frames
-    occlusions: float = 0.006  # begin in so many frames
+    occlusions: float = 0.004  # begin in so many frames
     longest: int = 30
     twice: float = 0.15  # of the boxes have a weaker neighbour
-    outside: float = 0.7  # of the ends of a tube see the person on
+    outside: float = 0.5  # of the ends of a tube see the person on
     outside_frames: float = 40.0  # in the mean
     outside_logit: float = -1.5  # added
     lasting_alarms: float = 0.02  # begin in each frame

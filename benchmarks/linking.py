@@ -12,7 +12,7 @@ With `--videos N` every so-manieth test video is taken, so that all classes are 
 import argparse
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -36,12 +36,15 @@ from train.tables import Tube, joined
 from train.temporal_labelling import trimmed_by_own_score
 
 TRIMMED = "korsal-trimmed"
+WHOLE = "default-patient"  # waits twice as long for who is hidden, and cuts by the absolute score alone
 
 
 def linkers() -> dict[str, LinkerSettings]:
     """What is compared."""
     known = {name: LinkerSettings(kind="korsal", korsal=one) for name, one in korsal_linker.VARIANTS.items()}
-    return {**known, TRIMMED: known["korsal"], "default": LinkerSettings()}
+    ours = LinkerSettings()
+    whole = replace(ours, max_missed=30, cut=replace(ours.cut, keep_share=0))
+    return {**known, TRIMMED: known["korsal"], "default": ours, WHOLE: whole}
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,19 +128,22 @@ def main() -> None:
     options = parser.parse_args()
     data = datasets.load(options.data)
     every = of_split(data, options.split)
+    source = jittered(data, options.seed)
+    if options.detections:
+        found = detection_file.load(options.detections, dense=True)
+        every = tuple(video for video in every if video.name in found.video_names)
+        source = saved(found, data.labels)
     count = min(options.videos or len(every), len(every))
     videos = [every[place * len(every) // count] for place in range(count)]
-    if options.detections:
-        source = saved(detection_file.load(options.detections, dense=True), data.labels)
-    else:
-        source = jittered(data, options.seed)
     chosen = {name: settings for name, settings in linkers().items() if name in options.linkers}
     watched: dict[str, list[Watched]] = {name: [] for name in chosen}
     for video in videos:
-        found = source(video)
+        seen = source(video)
         for name, settings in chosen.items():
-            watched[name].append(watch(name, settings, found, video, len(data.labels)))
-    print(f"{len(videos)} of {len(every)} videos, {sum(one.frames for one in videos)} frames, seed {options.seed}\n")
+            watched[name].append(watch(name, settings, seen, video, len(data.labels)))
+    if not videos:
+        raise SystemExit("no video of this split is in the file; give the --split that it was made of")
+    print(f"{len(videos)} of {len(every)} videos, {sum(one.frames for one in videos)} frames\n")
     print("| linker | @0.2 | @0.5 | @0.75 | @0.5:0.95 | frame-mAP | tubes | found | switches | breaks | ms a frame |")
     print(f"|---{'|--:' * 10}|")
     for name, one in watched.items():
