@@ -39,6 +39,7 @@ class CameraLink:
         self.ended = False
         self.fault: str | None = None
         self.through = ""
+        self._shown = source.redacted
         self._frames = SharedFrames.create()
         try:
             self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -65,7 +66,8 @@ class CameraLink:
         try:
             picture = self._frames.newest(self.taken)
         except OSError as error:
-            self.ended, self.fault = True, f"its frames cannot be reached ({error.strerror}): free memory or open files"
+            fault = f"its frames cannot be reached ({error.strerror}): free memory or open files"
+            self.ended, self.fault = True, f"{self._shown}: {fault}"
             return None
         if picture is not None:
             self.taken, self.last_frame = picture.number, picture.monotonic_time
