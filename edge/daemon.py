@@ -224,13 +224,16 @@ class Daemon:
             for name, station in self._stations.items():
                 station.feed.adopt(self._config.cameras[name])
             return (str(error),)
-        self._config, self._needs_restart = config, needs_restart(config, wanted)
+        waits = needs_restart(config, wanted)
+        changed = (config, waits) != (self._config, self._needs_restart)
+        self._config, self._needs_restart = config, waits
         self._rearrange(feeds)
         logging.getLogger().setLevel(config.log.level.upper())
-        later = f"; after a restart: {', '.join(self._needs_restart)}" if self._needs_restart else ""
-        log.info("%s is in force%s", self._path, later)
         self._device.adopt(config)
-        self._tell_status()
+        if changed:  # whoever asks again and again fills no log
+            later = f"; after a restart: {', '.join(waits)}" if waits else ""
+            log.info("%s is in force%s", self._path, later)
+            self._tell_status()
         return ()
 
     def _must_open(self, name: str, config: Config) -> bool:

@@ -146,7 +146,7 @@ def read_matlab(path: Path) -> dict[str, VideoAnnotation]:
         return {str(video["name"][0]): _video_from_matlab(video) for video in videos}
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error}); it belongs to UCF101-24") from error
-    except (*BROKEN, scipy.io.matlab.MatReadError) as error:
+    except (*BROKEN, scipy.io.matlab.MatReadError, NameError) as error:  # the last is SciPy's own, at damaged files
         raise AnnotationError(f"{path}: not the annotations of UCF101-24 ({error}); copy the file anew") from error
 
 

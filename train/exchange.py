@@ -91,7 +91,7 @@ def _road_rows(
         boxes, scores = (np.asarray(content[name], dtype=np.float64) for name in ("loc", "scores"))
     except OSError as error:
         raise ExchangeError(f"{path}: cannot be read ({error})") from error
-    except (*plain_pickle.BROKEN, MatReadError, NotImplementedError, zlib.error, struct.error) as error:
+    except (*plain_pickle.BROKEN, MatReadError, NameError, NotImplementedError, zlib.error, struct.error) as error:
         raise ExchangeError(f"{path}: not a file of loc and scores ({error}); copy it anew") from error
     if not scores.size and not boxes.size:
         return np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64), np.zeros((0, classes))
