@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -92,9 +93,8 @@ class Daemon:
         self._condition = Condition(self._publisher, self._device)
         self._stations = {name: self._station(name, feed) for name, feed in feeds.items()}
         self._rota = Rota(self._stations.values())
-        self._desk = DaemonDesk(
-            path, self._labels, lambda: self._config, lambda: self._stations, self._health, self.reload
-        )
+        asked = partial(self.reload, quiet=True)
+        self._desk = DaemonDesk(path, self._labels, lambda: self._config, lambda: self._stations, self._health, asked)
         self._needs_restart: tuple[str, ...] = ()
         self._broker: dict[str, object] = {}  # last told
         self._telemetry_at = time.monotonic()
@@ -137,19 +137,19 @@ class Daemon:
             if not busy:
                 wait_for_frames([station.feed for station in self._stations.values()], IDLE_SECONDS)
 
-    def reload(self) -> tuple[str, ...]:
+    def reload(self, quiet: bool = False) -> tuple[str, ...]:
         """Read the configuration anew, and put what can change at once in force; all of it stays where it is wrong.
 
-        Returns what is wrong, a sentence each.
+        Returns what is wrong, a sentence each. `quiet`: whoever asked gets the answer, and the log only what changes.
         """
         if self._path is None:
             return ()
         try:
             config = load(self._path)
-            wrong = unknown_actions(config, self._labels) or self._apply(config)
+            wrong = unknown_actions(config, self._labels) or self._apply(config, quiet)
         except ConfigError as error:
             wrong = error.problems
-        for problem in wrong:
+        for problem in () if quiet else wrong:
             log.error("%s: %s; going on with the old configuration", self._path, problem)
         return wrong
 
@@ -215,7 +215,7 @@ class Daemon:
         self._broker = self._publisher.statistics().broker()
         self._teller.status(self._config, self._needs_restart, self._broker)
 
-    def _apply(self, wanted: Config) -> tuple[str, ...]:
+    def _apply(self, wanted: Config, quiet: bool) -> tuple[str, ...]:
         """Put what can change in force: all that concerns cameras, but all or nothing; what is wrong, else ()."""
         config = applied(self._config, wanted)
         try:
@@ -230,7 +230,7 @@ class Daemon:
         self._rearrange(feeds)
         logging.getLogger().setLevel(config.log.level.upper())
         self._device.adopt(config)
-        if changed:  # whoever asks again and again fills no log
+        if changed or not quiet:
             later = f"; after a restart: {', '.join(waits)}" if waits else ""
             log.info("%s is in force%s", self._path, later)
             self._tell_status()
