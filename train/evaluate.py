@@ -6,7 +6,7 @@ import json
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -66,9 +66,15 @@ def main(arguments: list[str] | None = None) -> int:
 
         return steps.main(words)
     options = _parser().parse_args(words)
+    errors = (AnnotationError, CaptureError, EngineError, EvaluationError, ModelError, PlotError)
+    return carried_out(lambda: _evaluate(options), errors)
+
+
+def carried_out(work: Callable[[], None], errors: tuple[type[Exception], ...]) -> int:
+    """Do the work of a command; its exit status, with a sentence on stderr where it is not 0."""
     try:
-        _evaluate(options)
-    except (AnnotationError, CaptureError, EngineError, EvaluationError, ModelError, PlotError) as error:
+        work()
+    except errors as error:
         print(f"korsal-evaluate: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,17 @@ from train.columns import ColumnError
 from train.counting import LAST_PIXEL, PROTOCOLS, FrameSet, Protocol, Rule
 from train.detect import DetectionError, Task
 from train.detection_file import SavedDetections
-from train.evaluate import EvaluationError, Split, check_labels, check_videos, count, of_split, thinned, usual_jobs
+from train.evaluate import (
+    EvaluationError,
+    Split,
+    carried_out,
+    check_labels,
+    check_videos,
+    count,
+    of_split,
+    thinned,
+    usual_jobs,
+)
 from train.exchange import ExchangeError, Format
 from train.moc_tubes import write_moc_tubes
 from train.observation import MINIMUM_SCORE, LinkerKind
@@ -50,15 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     name, *rest = arguments
     parse, run = STEPS[name]
     options = parse(argparse.ArgumentParser(prog=f"korsal-evaluate {name}", description=run.__doc__)).parse_args(rest)
-    try:
-        run(options)
-    except ERRORS as error:
-        print(f"korsal-evaluate: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("korsal-evaluate: stopped, nothing was written", file=sys.stderr)
-        return 130
-    return 0
+    return carried_out(lambda: run(options), ERRORS)
 
 
 def _detect(options: argparse.Namespace) -> None:
