@@ -22,11 +22,11 @@ from pathlib import Path
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from edge.broker.topics import Topics
 from edge.mqtt import Publisher
 from edge.outbox import Limits, Message, Outbox
 from edge.schema import Mqtt
 from edge.telemetry import percentiles
-from edge.topics import Topics
 
 ROUNDS = 3
 SIZE = 850  # bytes of a payload, as events have

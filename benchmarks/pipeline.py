@@ -13,7 +13,7 @@ from edge.assets import find
 from edge.bench import COLUMNS, Measurement, measure
 from edge.demo import CLIP
 from edge.replay import task
-from edge.video_file import probe, read_file
+from edge.video.video_file import probe, read_file
 
 SIZE = (320, 240)  # (width, height), pixels
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edge import engine_build, engine_record
-from edge.build_plan import BuildOptions, version_text
-from edge.build_progress import in_tenths
-from edge.cuda_runtime import Device
-from edge.engine_record import EngineRecord
+from edge.engines import engine_build, engine_record
+from edge.engines.build_plan import BuildOptions, version_text
+from edge.engines.build_progress import in_tenths
+from edge.engines.cuda_runtime import Device
+from edge.engines.engine_record import EngineRecord
 from edge.manifest import Manifest
 
 JETPACKS = {  # JetPack: the TensorRT that comes with it

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from convert import build
-from edge import engine_build, tensorrt_engine
-from edge.build_plan import DEFAULT_WORKSPACE, PRECISIONS, BuildOptions, PlanError
-from edge.cuda_runtime import CudaError
 from edge.engine import EngineError
-from edge.engine_build import EngineBuildError
+from edge.engines import engine_build, tensorrt_engine
+from edge.engines.build_plan import DEFAULT_WORKSPACE, PRECISIONS, BuildOptions, PlanError
+from edge.engines.cuda_runtime import CudaError
+from edge.engines.engine_build import EngineBuildError
 
 BACKENDS = ("tensorrt", "torch2trt")
 MEBIBYTE = 1 << 20
@@ -60,7 +60,7 @@ def _through_torch2trt(options: argparse.Namespace, output: Path, wanted: BuildO
     trt, cuda = tensorrt_engine.bindings()
     try:
         from convert import calibration, torch2trt_build
-        from edge.video_file import CaptureError
+        from edge.video.video_file import CaptureError
         from train.checkpoint import CheckpointError
     except ImportError as error:
         raise EngineBuildError(

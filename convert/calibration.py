@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge import detector, sight
 from edge.manifest import Manifest
-from edge.video_file import CaptureError, probe, read_file
+from edge.video.video_file import CaptureError, probe, read_file
 
 LEAST = 16  # frames; fewer do not show what values a network meets
 USUAL = 128  # frames

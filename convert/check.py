@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from convert.comparison import Agreement, agreement, unmatched
 from edge import pipeline
+from edge.engines.tensorrt_engine import LoadedEngine
 from edge.events import Event
 from edge.inference import INPUT, Engine
 from edge.pipeline import PipelineSettings
-from edge.tensorrt_engine import LoadedEngine
-from edge.video_file import read_file
+from edge.video.video_file import read_file
 from train.annotations import DataSet
 from train.evaluate import Run, score
 from train.report import Report

@@ -29,11 +29,11 @@ from convert.conversion import EVENT_VIDEOS, Precision, Wish
 from convert.export import ExportError
 from convert.onnx_file import OnnxFileError
 from convert.quantize import Method, QuantizeError, QuantizeSettings, Target
-from edge.build_plan import PlanError
-from edge.cuda_runtime import CudaError
 from edge.engine import EngineError
-from edge.engine_build import EngineBuildError
-from edge.video_file import CaptureError
+from edge.engines.build_plan import PlanError
+from edge.engines.cuda_runtime import CudaError
+from edge.engines.engine_build import EngineBuildError
+from edge.video.video_file import CaptureError
 from train.annotations import AnnotationError, DataSet, load_ucf24
 from train.checkpoint import CheckpointError
 from train.evaluate import EvaluationError, Run, Split, check_labels, check_videos, count, of_split, thinned

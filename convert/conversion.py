@@ -13,7 +13,7 @@ from convert.check import Material
 from convert.engine import engine
 from convert.gate import Gate, Tell
 from convert.quantize import QuantizeSettings
-from edge.build_plan import BuildOptions
+from edge.engines.build_plan import BuildOptions
 from edge.manifest import Manifest
 from train import checkpoint as checkpoints
 from train.annotations import DataSet

@@ -5,10 +5,10 @@ from pathlib import Path
 from convert import build
 from convert.check import CheckError
 from convert.gate import Gate
-from edge import engine_files, tensorrt_engine
-from edge.build_plan import BuildOptions
-from edge.engine_build import EngineBuildError
-from edge.tensorrt_engine import TensorRtError
+from edge.engines import engine_files, tensorrt_engine
+from edge.engines.build_plan import BuildOptions
+from edge.engines.engine_build import EngineBuildError
+from edge.engines.tensorrt_engine import TensorRtError
 
 
 def engine(onnx: Path, target: Path, options: BuildOptions, gate: Gate) -> Path | None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
-from edge import engine_files, onnx_metadata
 from edge import manifest as manifests
+from edge.engines import engine_files, onnx_metadata
 from edge.manifest import Manifest, ManifestError
 
 

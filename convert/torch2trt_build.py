@@ -22,11 +22,11 @@ from convert import build as tensorrt_build
 from convert.calibration import Input
 from convert.export import opset
 from convert.quantize import QuantizeSettings, described
-from edge import engine_build
-from edge.build_plan import BuildOptions, Platform, Precision, as_precision
 from edge.engine import sha256_of
-from edge.engine_build import EngineBuildError
-from edge.engine_record import EngineRecord
+from edge.engines import engine_build
+from edge.engines.build_plan import BuildOptions, Platform, Precision, as_precision
+from edge.engines.engine_build import EngineBuildError
+from edge.engines.engine_record import EngineRecord
 from edge.inference import INPUT, OUTPUTS, input_shape
 from edge.manifest import Manifest
 from train import checkpoint as checkpoints

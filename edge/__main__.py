@@ -9,15 +9,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge import __version__, bench, check, config, daemon, demo, doctor, replay
+from edge import __version__, bench, check, config, daemon, demo, replay
 from edge.assets import AssetError
+from edge.broker.demo_broker import DemoError
 from edge.config import ConfigError
-from edge.demo_broker import DemoError
+from edge.doctor import doctor
 from edge.engine import EngineError
 from edge.replay import ReplayError
 from edge.sources import SourceError
-from edge.video_file import CaptureError
-from edge.video_writer import VideoError
+from edge.video.video_file import CaptureError
+from edge.video.video_writer import VideoError
 
 FAULTS = (AssetError, CaptureError, ConfigError, DemoError, EngineError, ReplayError, SourceError, VideoError)
 Command = Callable[[argparse.Namespace], int]

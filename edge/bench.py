@@ -13,7 +13,7 @@ from edge import pipeline
 from edge.pipeline import STAGES
 from edge.replay import Task, frames_of
 from edge.sources import Frame
-from edge.video_file import probe
+from edge.video.video_file import probe
 
 WARM_UP = 20  # frames that are not measured
 COLUMNS = ("decode", *STAGES)

@@ -1,6 +1,6 @@
 """Frames from live cameras: a process per camera, the newest frame wins, a lost camera comes back. Shell.
 
-Files are read by `edge.video_file`, whose names are offered here too.
+Files are read by `edge.video.video_file`, whose names are offered here too.
 """
 
 import logging
@@ -13,10 +13,10 @@ from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Literal
 
-from edge.camera_link import PROGRAM, CameraLink, Killed
-from edge.shared_frames import Picture
+from edge.cameras.camera_link import PROGRAM, CameraLink, Killed
+from edge.cameras.shared_frames import Picture
 from edge.sources import Frame, Polygon, Source
-from edge.video_file import CaptureError, VideoFacts, probe, read_file
+from edge.video.video_file import CaptureError, VideoFacts, probe, read_file
 
 __all__ = [
     "CameraCounts", "CameraState", "CaptureError", "Frame", "LiveCamera", "LiveSettings", "VideoFacts",

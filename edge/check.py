@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from edge.config import ConfigError, load
+from edge.engines.runtimes import open_at_terminal
 from edge.inference import Engine
-from edge.runtimes import open_at_terminal
 from edge.schema import Config, Mqtt
 from edge.settings import topics, unknown_actions
 

@@ -12,31 +12,33 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from edge import clock, interruption, pipeline, requests
+from edge import pipeline
 from edge.assets import AssetError
+from edge.broker import interruption, requests
+from edge.broker.message import Message
+from edge.broker.payload import Model
+from edge.cameras.feeds import Feed, open_feed, wait_for_frames
 from edge.capture import CaptureError
-from edge.condition import Condition
 from edge.config import ConfigError, load, state_directory
-from edge.desk import DaemonDesk
-from edge.device_watch import DeviceWatch
 from edge.engine import EngineError
-from edge.feeds import Feed, open_feed, wait_for_frames
+from edge.engines.runtimes import open_model
 from edge.inference import Engine
-from edge.message import Message
-from edge.metrics_page import MetricsPage
 from edge.mqtt import Publisher
 from edge.outbox import Limits, Outbox
-from edge.payload import Model
 from edge.pipeline import Step
-from edge.runtimes import open_model
 from edge.schema import Camera, Config
+from edge.sensors.device_watch import DeviceWatch
+from edge.sensors.metrics_page import MetricsPage
+from edge.service import clock
+from edge.service.condition import Condition
+from edge.service.desk import DaemonDesk
+from edge.service.signals import Signals, StopError
+from edge.service.station import Rota, Station
+from edge.service.systemd import notify, watchdog_interval
+from edge.service.teller import Teller
 from edge.settings import applied, needs_restart, pipeline_settings, unknown_actions
 from edge.settings import topics as configured_topics
-from edge.signals import Signals, StopError
 from edge.sources import Frame
-from edge.station import Rota, Station
-from edge.systemd import notify, watchdog_interval
-from edge.teller import Teller
 
 log = logging.getLogger(__name__)
 

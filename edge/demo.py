@@ -12,15 +12,15 @@ from typing import Any
 from paho.mqtt.client import MQTTMessage
 
 from edge import daemon
-from edge.annotated_video import AnnotatedVideo
 from edge.assets import find
-from edge.demo_broker import HOST, DemoError, EmbeddedBroker, Listener
+from edge.broker.demo_broker import HOST, DemoError, EmbeddedBroker, Listener
+from edge.engines.runtimes import open_at_terminal
 from edge.inference import Engine
 from edge.pipeline import Step
-from edge.runtimes import open_at_terminal
 from edge.schema import Camera, Config, Device, Log, Model, Mqtt, Outbox, Telemetry
 from edge.sources import Frame, parse
-from edge.video_file import probe
+from edge.video.annotated_video import AnnotatedVideo
+from edge.video.video_file import probe
 
 CLIP = "demo/basketball.mp4"
 CAMERA_FPS = 15.0  # of the video of a live camera

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import manifest as manifests
-from edge import onnx_metadata
+from edge.engines import onnx_metadata
 from edge.inference import INPUT, OUTPUTS, Engine, Infer, input_shape, output_shapes
 from edge.manifest import Manifest, ManifestError
 

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from edge import motion, ssim
 from edge.engine import EngineError
+from edge.engines.preprocess_cuda import GpuPreprocess
+from edge.engines.ssim_cuda import IMAGE, Gpu, GpuImage, GpuSsim
 from edge.manifest import Manifest
 from edge.motion import IDENTITY, LEAST_RANGE, SHIFTS
-from edge.preprocess_cuda import GpuPreprocess
 from edge.ssim import MARGIN
-from edge.ssim_cuda import IMAGE, Gpu, GpuImage, GpuSsim
 
 NEEDED = (  # what an OpenCV without CUDA, or one before 4.9, lacks
     "createGaussianFilter",
@@ -46,7 +46,7 @@ class MotionCudaError(EngineError):
 
 
 class Target(Protocol):
-    """An engine whose input may be filled on the GPU: `edge.tensorrt_runner.Runner`."""
+    """An engine whose input may be filled on the GPU: `edge.engines.tensorrt_runner.Runner`."""
 
     @property
     def image_address(self) -> int:

@@ -9,17 +9,17 @@ import threading
 import time
 from dataclasses import dataclass
 
-from edge.arrivals import Arrivals
-from edge.connection import Acknowledged, Closed, Opened, Parcel, Report, Unheard
-from edge.delivery import PublisherStatistics as PublisherStatistics
-from edge.delivery import lost
-from edge.line import Line
-from edge.message import Message
+from edge.broker.arrivals import Arrivals
+from edge.broker.connection import Acknowledged, Closed, Opened, Parcel, Report, Unheard
+from edge.broker.delivery import PublisherStatistics as PublisherStatistics
+from edge.broker.delivery import lost
+from edge.broker.line import Line
+from edge.broker.message import Message
+from edge.broker.outbox_file import CLOCK_IS_SET
+from edge.broker.requests import Answer, Request
+from edge.broker.topics import ONLINE, Topics, encode
 from edge.outbox import Outbox, Row
-from edge.outbox_file import CLOCK_IS_SET
-from edge.requests import Answer, Request
 from edge.schema import Mqtt
-from edge.topics import ONLINE, Topics, encode
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from edge import open_events, outbox_file
-from edge.message import Message as Message
-from edge.outbox_file import Change
+from edge.broker import open_events, outbox_file
+from edge.broker.message import Message as Message
+from edge.broker.outbox_file import Change
 
 log = logging.getLogger(__name__)
 

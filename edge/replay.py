@@ -14,21 +14,22 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from edge import events, pipeline, topics
-from edge.annotated_video import AnnotatedVideo
+from edge import events, pipeline
+from edge.broker import topics
+from edge.broker.payload import Model, event_payload
+from edge.cameras.picture import finished
 from edge.config import ConfigError, load
 from edge.engine import sha256_of
+from edge.engines.runtimes import open_at_terminal
+from edge.engines.tensorrt_engine import LoadedEngine
 from edge.events import Event
 from edge.inference import Engine
-from edge.payload import Model, event_payload
-from edge.picture import finished
 from edge.pipeline import CameraState, PipelineSettings, Step
-from edge.runtimes import open_at_terminal
 from edge.schema import Camera, Config
 from edge.settings import pipeline_settings, unknown_actions
 from edge.sources import Frame, Source, parse
-from edge.tensorrt_engine import LoadedEngine
-from edge.video_file import CaptureError, probe, read_file
+from edge.video.annotated_video import AnnotatedVideo
+from edge.video.video_file import CaptureError, probe, read_file
 
 Passage = tuple[Frame, Step, CameraState]
 Tell = Callable[[Sequence[Event]], None]

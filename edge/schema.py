@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from edge.build_plan import DEFAULT_WORKSPACE, BuildOptions, Precision
+from edge.engines.build_plan import DEFAULT_WORKSPACE, BuildOptions, Precision
 from edge.events import ActionSettings
 from edge.linker import LinkerSettings
 from edge.schema_types import (
@@ -30,8 +30,8 @@ from edge.schema_types import (
     Topic,
     Uri,
 )
+from edge.sensors.thermal import ThermalSettings
 from edge.sources import Flip, Rotation, Source, parse
-from edge.thermal import ThermalSettings
 
 OWN_TOPICS = frozenset({"request", "response", "events"})  # below them the device itself speaks, and is spoken to
 STALL_FRAMES = 2  # frames at least that a camera must have left out until it counts as stalled

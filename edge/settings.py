@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
+from edge.broker.topics import Topics
 from edge.events import EventSettings
 from edge.korsal_linker import MINIMUM_SCORE
 from edge.linker import LinkerSettings
 from edge.pipeline import PipelineSettings
 from edge.problems import nearest
 from edge.schema import Config, action_settings
-from edge.topics import Topics
 
 AT_ONCE = ("cameras", "linker", "actions", "telemetry", "thermal", "log")  # tables
 

@@ -1,6 +1,7 @@
 """What the network is shown, and what it answers, for frames of one or several cameras at once. Pure.
 
-An engine may bring its own way of looking (`Engine.sight`), as `edge.sight_cuda` does on the GPU; here is the CPU's.
+An engine may bring its own way of looking (`Engine.sight`), as `edge.engines.sight_cuda` does on the GPU; here is the
+CPU's.
 """
 
 from collections.abc import Sequence

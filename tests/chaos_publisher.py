@@ -12,11 +12,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edge import outages
+from edge.broker import outages
+from edge.broker.topics import Topics
 from edge.mqtt import Publisher
 from edge.outbox import Limits, Message, Outbox, Row
 from edge.schema import Mqtt
-from edge.topics import Topics
 
 SLOTS = 6  # events that go on at the same time
 MOST_WAITING = 1500  # rows in the outbox, beyond which nothing is fed

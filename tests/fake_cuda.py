@@ -1,4 +1,4 @@
-"""A CUDA without a GPU: the calls of cuda-python's runtime module that edge.cuda_runtime makes, over plain memory.
+"""A CUDA without a GPU: the calls of cuda-python's runtime that edge.engines.cuda_runtime makes, over plain memory.
 
 Copies really happen, but not before the stream is waited for: who reads too early reads old bytes. What is allocated
 is counted until it is freed; an address outside of it is refused as CUDA refuses it. It shows that calls are made in

@@ -18,7 +18,7 @@ import numpy as np
 from fake_cuda import FakeCuda
 from numpy.typing import NDArray
 
-from edge.cuda_runtime import view
+from edge.engines.cuda_runtime import view
 
 Array = NDArray[Any]
 DEPTHS = {cv2.CV_8U: np.uint8, cv2.CV_32F: np.float32, cv2.CV_64F: np.float64}

@@ -13,7 +13,7 @@ from fake_gpu import FakeGpu, fake_gpu
 from fake_tensorrt import Network
 from numpy.typing import NDArray
 
-from edge import cuda_runtime
+from edge.engines import cuda_runtime
 from edge.inference import OUTPUTS
 
 KINDS = {"tensor(float)": "FLOAT", "tensor(int64)": "INT64"}

@@ -15,7 +15,7 @@ from fake_tensorrt import Network
 from numpy.typing import NDArray
 from tiny_model import BOX
 
-from edge.cuda_runtime import Cuda
+from edge.engines.cuda_runtime import Cuda
 
 VERSIONS = ("8.6", "10.3", "10.13", "10.16", "11.0", "11.4")
 

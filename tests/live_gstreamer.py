@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PYTHON = "/usr/bin/python3"
-PROGRAM = (PYTHON, "-m", "edge.camera_process")
+PROGRAM = (PYTHON, "-m", "edge.cameras.camera_process")
 OPENCV_PACKAGES = "python3-opencv gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-libav"
 SERVER_PACKAGES = (
     "python3-gi gir1.2-gst-rtsp-server-1.0 glib-networking gstreamer1.0-plugins-base gstreamer1.0-plugins-good "
@@ -18,7 +18,7 @@ SERVER_PACKAGES = (
 )
 HAS_OPENCV = """
 import cv2
-from edge.gstreamer_elements import known_elements
+from edge.cameras.gstreamer_elements import known_elements
 assert cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER)
 names = "appsink avdec_h264 decodebin h264parse h265parse jpegdec jpegenc rtspsrc videoconvert videoflip videotestsrc"
 assert known_elements(names.split()).keys() == set(names.split())

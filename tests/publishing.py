@@ -9,11 +9,11 @@ from contextlib import contextmanager
 import pytest
 from broker import Broker, Subscriber
 
-from edge import outages
+from edge.broker import outages
+from edge.broker.topics import Topics
 from edge.mqtt import Publisher
 from edge.outbox import Limits, Message, Outbox
 from edge.schema import Mqtt
-from edge.topics import Topics
 
 TOPICS = Topics("korsal", "roof")
 

@@ -5,12 +5,12 @@ import cv2
 import numpy as np
 import pytest
 
-from edge import video_writer
-from edge.annotated_video import LONGEST_PAUSE, AnnotatedVideo
 from edge.detector import Detections
 from edge.pipeline import Step
 from edge.sources import Frame
-from edge.video_writer import CODECS, VideoError, VideoWriter
+from edge.video import video_writer
+from edge.video.annotated_video import LONGEST_PAUSE, AnnotatedVideo
+from edge.video.video_writer import CODECS, VideoError, VideoWriter
 from tests.spot_model import MANIFEST
 
 NOTHING = Step(

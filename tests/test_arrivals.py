@@ -1,6 +1,6 @@
-from edge import arrivals
-from edge.arrivals import Arrivals
-from edge.message import Message
+from edge.broker import arrivals
+from edge.broker.arrivals import Arrivals
+from edge.broker.message import Message
 
 
 def step(event_id: str, seq: int, captured: float | None = None) -> Message:

@@ -19,7 +19,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 from publishing import TOPICS, at, event, impatient, numbers, publishing
 
-from edge import broker_faults, line, outages
+from edge.broker import broker_faults, line, outages
 from edge.outbox import Limits, Outbox
 from edge.schema import Mqtt, Tls
 

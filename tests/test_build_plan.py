@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from laws import law
 
-from edge.build_plan import (
+from edge.engines.build_plan import (
     PRECISIONS,
     BuildOptions,
     Members,

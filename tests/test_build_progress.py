@@ -6,8 +6,8 @@ import pytest
 from fake_tensorrt import fake
 from tiny_model import write_tiny_model
 
-from edge.build_progress import in_tenths, monitor
-from edge.engine_build import build
+from edge.engines.build_progress import in_tenths, monitor
+from edge.engines.engine_build import build
 
 VERSIONS = ("8.6", "10.3", "10.13", "10.16", "11.0", "11.4")
 

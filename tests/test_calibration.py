@@ -12,7 +12,7 @@ from convert.calibration import LEAST, CalibrationError
 from edge import detector, sight
 from edge.manifest import Manifest
 from edge.motion import MotionSettings, Prepared
-from edge.video_file import CaptureError, read_file
+from edge.video.video_file import CaptureError, read_file
 
 MANIFEST = Manifest("tiny", ("Run",), 64, 96, MotionSettings("ssim", gap=2))
 

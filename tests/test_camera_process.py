@@ -104,7 +104,7 @@ def test_the_password_is_not_in_the_process_list(stream: Path) -> None:
 ALL_IMPORTS = """
 import sys
 before = set(sys.modules)
-import edge.camera_process
+import edge.cameras.camera_process
 print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)))
 """
 

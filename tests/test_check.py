@@ -14,12 +14,12 @@ from tiny_videos import picture, write_video
 
 from convert.__main__ import main
 from convert.check import BATCHES, CheckError, Material, Model, as_text, check, check_files
-from edge import engine_build
-from edge.build_plan import BuildOptions
+from edge.engines import engine_build
+from edge.engines.build_plan import BuildOptions
+from edge.engines.tensorrt_engine import LoadedEngine
 from edge.inference import Engine
 from edge.manifest import Manifest
 from edge.motion import MotionSettings
-from edge.tensorrt_engine import LoadedEngine
 
 MANIFEST = Manifest("tiny", ("Run", "Jump"), 64, 96, MotionSettings("none"), top_k=1)
 IMAGES = tuple(np.zeros((1, 3, 64, 96), np.float32) for _ in range(3))

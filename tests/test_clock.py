@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.clock import EARLIEST, LARGEST_ERROR, NEVER, Timex, expiry, kernel_error, synced
-from edge.message import Message
+from edge.broker.message import Message
 from edge.outbox import Limits, Outbox
+from edge.service.clock import EARLIEST, LARGEST_ERROR, NEVER, Timex, expiry, kernel_error, synced
 
 TODAY = 1_800_000_000.0
 DAY = 86_400.0
@@ -82,7 +82,7 @@ def test_what_is_stored_in_1970_outlives_the_setting_of_the_clock(clock_synced: 
 
 FORBIDDEN = """
 import ctypes, errno, sys
-from edge.clock import kernel_error, synced
+from edge.service.clock import kernel_error, synced
 
 class Filter(ctypes.Structure):
     _fields_ = [("code", ctypes.c_ushort), ("jt", ctypes.c_ubyte), ("jf", ctypes.c_ubyte), ("k", ctypes.c_uint)]

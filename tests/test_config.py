@@ -15,7 +15,7 @@ from edge.events import ActionSettings, EventSettings
 from edge.linker import LinkerSettings
 from edge.problems import sentences
 from edge.schema import Config, Linker, action_settings
-from edge.thermal import ThermalSettings
+from edge.sensors.thermal import ThermalSettings
 
 SHIPPED = Path(__file__).parent.parent / "config.toml"
 SMALLEST = '[cameras.door]\nsource = "/dev/video0"\n'

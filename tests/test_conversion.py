@@ -11,7 +11,8 @@ from untrained_model import write_untrained_checkpoint
 
 from convert import check, export
 from convert.__main__ import main
-from edge import engine, engine_record, tensorrt_engine
+from edge import engine
+from edge.engines import engine_record, tensorrt_engine
 from edge.manifest import Manifest
 
 MANIFEST = Manifest("tiny", LABELS, 64, 96, top_k=20)

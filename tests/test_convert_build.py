@@ -14,9 +14,9 @@ from tiny_model import MANIFEST, write_tiny_model
 from convert.__main__ import main
 from convert.build import JETPACKS, build, dry_run, tensorrt_of
 from edge import manifest as manifests
-from edge.build_plan import BuildOptions, known_members, parse_version, plan_build
-from edge.cuda_runtime import Device
-from edge.engine_build import EngineBuildError
+from edge.engines.build_plan import BuildOptions, known_members, parse_version, plan_build
+from edge.engines.cuda_runtime import Device
+from edge.engines.engine_build import EngineBuildError
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'korsal-edge[train]'")
 ROOT = Path(__file__).parent.parent

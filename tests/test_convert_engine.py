@@ -14,11 +14,11 @@ from spot_model import SIDE, write_spot_film, write_spot_model
 from convert.check import Material
 from convert.engine import engine
 from convert.gate import Gate
-from edge import cuda_runtime, engine_record
-from edge.build_plan import BuildOptions
-from edge.cuda_runtime import Cuda, CudaError
-from edge.engine_build import EngineBuildError
-from edge.tensorrt_engine import TensorRtError
+from edge.engines import cuda_runtime, engine_record
+from edge.engines.build_plan import BuildOptions
+from edge.engines.cuda_runtime import Cuda, CudaError
+from edge.engines.engine_build import EngineBuildError
+from edge.engines.tensorrt_engine import TensorRtError
 
 OPTIONS = BuildOptions(max_batch=2)  # so the table of latencies has two rows
 IMAGES = (np.zeros((1, 6, SIDE, SIDE), np.float32),)

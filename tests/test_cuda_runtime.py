@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from fake_cuda import FakeCuda
 
-from edge import cuda_runtime
-from edge.cuda_runtime import Cuda, CudaError, Device, view
+from edge.engines import cuda_runtime
+from edge.engines.cuda_runtime import Cuda, CudaError, Device, view
 
 FLOATS = np.dtype(np.float32)
 

@@ -33,7 +33,7 @@ WITH_TENSORRT = """
 import signal
 import sys
 from fake_gpu import fake_gpu
-from edge import cuda_runtime
+from edge.engines import cuda_runtime
 gpu = fake_gpu(sys.argv[2])
 sys.modules["tensorrt"] = gpu.trt
 cuda_runtime.installed = lambda: gpu.cuda

@@ -14,9 +14,9 @@ from paho.mqtt.properties import Properties
 from publishing import TOPICS, at, event, impatient, numbers, publishing
 
 from edge import mqtt
+from edge.broker.requests import LARGEST, Request, answer
 from edge.mqtt import Publisher
 from edge.outbox import Limits, Outbox
-from edge.requests import LARGEST, Request, answer
 from edge.schema import Mqtt
 from tests.test_requests import FakeDesk
 

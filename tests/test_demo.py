@@ -8,9 +8,9 @@ from pathlib import Path
 import cv2
 import pytest
 
+from edge.broker.demo_broker import DemoError
 from edge.demo import Audience, demo
-from edge.demo_broker import DemoError
-from edge.video_file import CaptureError
+from edge.video.video_file import CaptureError
 from tests.broker import wait_for
 from tests.spot_model import spot, write_jpegs, write_spot_film, write_spot_model
 

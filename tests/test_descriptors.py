@@ -12,9 +12,9 @@ import pytest
 from broker import Broker, Relay, wait_for
 from publishing import impatient, publishing
 
-from edge import host_sensors
 from edge.capture import LiveCamera
 from edge.schema import Mqtt
+from edge.sensors import host_sensors
 from edge.sources import parse
 from tests.live_cameras import QUICK, always, descriptors, first_frame, watch_until, write_video
 

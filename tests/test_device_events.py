@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from edge.device_events import Heat, Moment, close, initial, message, step
-from edge.interruption import interrupt
-from edge.payload import iso_time
-from edge.thermal import ThermalSettings, share_to_skip
-from edge.topics import Topics
+from edge.broker.interruption import interrupt
+from edge.broker.payload import iso_time
+from edge.broker.topics import Topics
+from edge.sensors.device_events import Heat, Moment, close, initial, message, step
+from edge.sensors.thermal import ThermalSettings, share_to_skip
 from tests.laws import law
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "device-event.schema.json").read_text())

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge import device_watch
-from edge.device_watch import DeviceWatch
-from edge.metric_families import families
-from edge.reading import Reading, hottest
+from edge.broker.topics import Topics
 from edge.schema import Config
-from edge.sensors import Sensors, Source
-from edge.topics import Topics
+from edge.sensors import device_watch
+from edge.sensors.device_watch import DeviceWatch
+from edge.sensors.metric_families import families
+from edge.sensors.reading import Reading, hottest
+from edge.sensors.sensors import Sensors, Source
 from tests.broker import wait_for
 
 TOPICS = Topics("korsal", "korsal-edge")

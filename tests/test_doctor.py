@@ -9,14 +9,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from edge import doctor_broker
-from edge.doctor import credentials, doctor, examine, model, runtime
-from edge.doctor_broker import broker
-from edge.doctor_camera import argus, camera
-from edge.doctor_host import disk, hidden, motion, opencv, rights, service, set_clock
-from edge.finding import ok, warning, wrong
+from edge.doctor import broker as doctor_broker
+from edge.doctor.broker import broker
+from edge.doctor.camera import argus, camera
+from edge.doctor.doctor import credentials, doctor, examine, model, runtime
+from edge.doctor.finding import ok, warning, wrong
+from edge.doctor.host import disk, hidden, motion, opencv, rights, service, set_clock
+from edge.engines.tensorrt_engine import TensorRtError
 from edge.schema import Camera, Config, Mqtt
-from edge.tensorrt_engine import TensorRtError
 from tests.broker import Broker, free_port, mosquitto
 from tests.spot_model import write_spot_film, write_spot_model
 

@@ -6,12 +6,12 @@ from numpy.typing import NDArray
 
 from edge import motion
 from edge.detector import Detections, normalise
-from edge.drawing import INSET, TRAIL, Scene, annotated, colour_of, follow, motion_picture, picture_size
 from edge.events import Event
 from edge.motion import MotionSettings
 from edge.pipeline import Step
 from edge.sources import Frame
 from edge.tubes import TubeBox
+from edge.video.drawing import INSET, TRAIL, Scene, annotated, colour_of, follow, motion_picture, picture_size
 from tests.spot_model import MANIFEST, spot
 
 NOTHING = Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64), np.empty((0, 2)))

@@ -12,11 +12,11 @@ from fake_tensorrt import Network, fake
 from fake_tensorrt_builder import Fault
 from tiny_model import MANIFEST, SIZE, write_tiny_model
 
-from edge import engine_record
 from edge import manifest as manifests
-from edge.build_plan import BuildOptions, Platform, Precision
-from edge.cuda_runtime import Device
-from edge.engine_build import EngineBuildError, build, platform_of
+from edge.engines import engine_record
+from edge.engines.build_plan import BuildOptions, Platform, Precision
+from edge.engines.cuda_runtime import Device
+from edge.engines.engine_build import EngineBuildError, build, platform_of
 
 VERSIONS = ("8.6", "10.3", "10.13", "10.16", "11.0", "11.4")
 STRANGER = Network(inputs={"picture": ((-1, 3, SIZE, SIZE), "FLOAT")})

@@ -16,11 +16,11 @@ from fake_gpu import VERSIONS, FakeGpu, fake_gpu
 from tiny_model import MANIFEST, SIZE, write_tiny_model
 
 from edge import engine as onnx_engine
-from edge import engine_build, engine_record, tensorrt_engine
-from edge.build_plan import BuildOptions
-from edge.engine_cache import EngineCache, EngineCacheError
+from edge.engines import engine_build, engine_record, tensorrt_engine
+from edge.engines.build_plan import BuildOptions
+from edge.engines.engine_cache import EngineCache, EngineCacheError
+from edge.engines.tensorrt_engine import LoadedEngine, TensorRtError
 from edge.inference import OUTPUTS, Engine
-from edge.tensorrt_engine import LoadedEngine, TensorRtError
 
 OPTIONS = BuildOptions(max_batch=4)
 

@@ -7,8 +7,8 @@ from fake_tensorrt import fake
 from full_disk import full_disk
 from tiny_model import write_tiny_model
 
-from edge import engine_files
-from edge.engine_build import EngineBuildError, build
+from edge.engines import engine_files
+from edge.engines.engine_build import EngineBuildError, build
 
 
 @pytest.fixture

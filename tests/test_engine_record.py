@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_model import MANIFEST
 
-from edge import engine_record
-from edge.build_plan import BuildOptions, Platform
-from edge.engine_record import EngineRecord, EngineRecordError
+from edge.engines import engine_record
+from edge.engines.build_plan import BuildOptions, Platform
+from edge.engines.engine_record import EngineRecord, EngineRecordError
 from tests.laws import law
 from tests.refusal import refusal
 

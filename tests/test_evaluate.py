@@ -15,9 +15,9 @@ import pytest
 from full_disk import full_disk
 from numpy.typing import NDArray
 
-from edge import engine_build
 from edge import manifest as manifests
-from edge.build_plan import BuildOptions
+from edge.engines import engine_build
+from edge.engines.build_plan import BuildOptions
 from edge.inference import Engine
 from edge.manifest import Manifest
 from edge.motion import MotionSettings

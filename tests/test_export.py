@@ -18,7 +18,7 @@ from convert.onnx_file import OnnxFileError
 from edge import detector, engine, motion
 from edge import manifest as manifests
 from edge.inference import OUTPUTS
-from edge.video_file import read_file
+from edge.video.video_file import read_file
 from train import checkpoint as checkpoints
 
 torch.set_num_threads(1)

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge.cameras.feeds import Feed, FileFeed, LiveFeed, open_feed, wait_for_frames
 from edge.capture import CameraCounts
-from edge.feeds import Feed, FileFeed, LiveFeed, open_feed, wait_for_frames
 from edge.schema import Camera
 from edge.sources import Frame
 from tests.live_cameras import PATIENCE, wait_until, write_video

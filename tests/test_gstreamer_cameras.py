@@ -1,6 +1,6 @@
 """Cameras through GStreamer, for real: Debian's OpenCV under the system's Python, with `videotestsrc` as the camera.
 
-What runs is `edge.camera_process` itself; only the elements of a Jetson have stand-ins.
+What runs is `edge.cameras.camera_process` itself; only the elements of a Jetson have stand-ins.
 """
 
 import itertools
@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge.cameras.gstreamer_elements import known_elements
 from edge.capture import LiveCamera
-from edge.gstreamer_elements import known_elements
 from edge.sources import Source, parse
 from tests.live_cameras import QUICK, always, first_frame, watch_until, write_video
 from tests.live_gstreamer import PROGRAM, PYTHON, ROOT, require_opencv

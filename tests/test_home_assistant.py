@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from edge.home_assistant import Described, discovery
+from edge.broker.home_assistant import Described, discovery
+from edge.broker.topics import Topics, active_payload
 from edge.mqtt import PublisherStatistics
 from edge.outbox import OutboxStatistics
-from edge.topics import Topics, active_payload
 
 jinja2 = pytest.importorskip("jinja2", reason="jinja2, which renders Home Assistant's templates, is not installed")
 

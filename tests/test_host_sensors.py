@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from edge import host_sensors
+from edge.sensors import host_sensors
 from tests.broker import wait_for
 
 

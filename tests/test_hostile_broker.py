@@ -19,7 +19,7 @@ from publishing import TOPICS, event, impatient, publishing
 from test_daemon import BASE, LiveStream, write_config
 from test_security import daemon
 
-from edge import outages
+from edge.broker import outages
 from edge.schema import Mqtt
 
 __all__ = ["impatient"]

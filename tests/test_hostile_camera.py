@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.camera_process import MOST_PIXELS, NETWORK, ffmpeg_options
+from edge.cameras.camera_process import MOST_PIXELS, NETWORK, ffmpeg_options
 from edge.capture import LiveCamera, LiveSettings
 from edge.sources import parse
 from tests.hostile_camera import HEAD, document, hostile, is_red, jpeg, part, red_film

@@ -22,11 +22,12 @@ from publishing import at, event, numbers, publishing
 from test_daemon import write_config, write_video
 from tiny_model import LABELS, MANIFEST, SIZE
 
-from edge import credentials, engine, interruption
+from edge import engine
 from edge import manifest as manifests
-from edge.credentials import CredentialsError
+from edge.broker import credentials, interruption
+from edge.broker.credentials import CredentialsError
+from edge.broker.message import Message
 from edge.engine import EngineError
-from edge.message import Message
 from edge.outbox import Limits, Outbox
 from edge.schema import Mqtt
 from tests.laws import law

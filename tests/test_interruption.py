@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from edge.broker.interruption import interrupt
+from edge.broker.message import Message
+from edge.broker.payload import Model, event_payload
+from edge.broker.topics import Topics, encode
 from edge.events import ActionSettings, EventSettings, initial, step
-from edge.interruption import interrupt
-from edge.message import Message
 from edge.mqtt import Publisher
 from edge.outbox import Limits, Outbox
-from edge.payload import Model, event_payload
 from edge.schema import Mqtt
-from edge.topics import Topics, encode
 from tests.broker import Broker, Subscriber, wait_for
 from tests.people import LABELS, frame, tube_box
 

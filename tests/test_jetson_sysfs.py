@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from edge import jetson_sysfs
-from edge.reading import Reading
+from edge.sensors import jetson_sysfs
+from edge.sensors.reading import Reading
 from tests.fake_jetson import AGX_ORIN_POWER, ORIN, THOR, plant
 
 COMMON = Reading("psutil", {"soc": 40.0}, cpu_load=0.25, memory_total_mib=7620.0)

@@ -19,7 +19,7 @@ FORBIDDEN = {  # package: what none of its files may import
 }
 PURE = {  # must exist and say "Pure." in their docstring; whatever else says so is held to it as well
     *("edge.boxes", "edge.detector", "edge.events", "edge.linker", "edge.manifest", "edge.motion"),
-    *("edge.payload", "edge.pipeline", "edge.sources", "train.metrics"),
+    *("edge.broker.payload", "edge.pipeline", "edge.sources", "train.metrics"),
 }
 IMPURE_MODULES = {
     *("time", "sched", "random", "secrets", "os", "io", "shutil", "tempfile", "glob", "mmap", "sqlite3"),

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from edge import host_sensors
-from edge.metric_families import FAMILIES, families
-from edge.reading import Reading, reading_payload
+from edge.sensors import host_sensors
+from edge.sensors.metric_families import FAMILIES, families
+from edge.sensors.reading import Reading, reading_payload
 from tests.laws import law
 
 READING = Reading(

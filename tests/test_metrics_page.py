@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from edge import metrics_page
-from edge.metrics_page import MetricsPage
+from edge.sensors import metrics_page
+from edge.sensors.metrics_page import MetricsPage
 from tests.broker import free_port, wait_for
 
 

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from tiny_model import MANIFEST as TINY
 
 from edge import detector, motion
-from edge.cuda_runtime import Cuda
+from edge.engines.cuda_runtime import Cuda
+from edge.engines.tensorrt_runner import Runner
 from edge.inference import INPUT
 from edge.manifest import Manifest
 from edge.motion import IDENTITY, SHIFTS, MotionSettings
 from edge.motion_cuda import MotionCuda, MotionCudaError, float32_holds, steady, usable
-from edge.tensorrt_runner import Runner
 
 Frame = NDArray[np.uint8]
 

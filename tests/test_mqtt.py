@@ -89,7 +89,7 @@ def test_a_killed_process_leaves_its_last_will_and_its_events(broker: Broker, tm
         "from edge.mqtt import Publisher\n"
         "from edge.outbox import Limits, Outbox\n"
         "from edge.schema import Mqtt\n"
-        "from edge.topics import Topics\n"
+        "from edge.broker.topics import Topics\n"
         "settings = Mqtt(host='127.0.0.1', port=int(sys.argv[1]))\n"
         "publisher = Publisher(settings, Topics('korsal', 'roof'), Outbox(Path(sys.argv[2]), Limits()))\n"
         "sys.stdin.read()\n"

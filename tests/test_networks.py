@@ -13,7 +13,7 @@ from untrained_model import MANIFEST, write_untrained_checkpoint
 from convert import export, graph, halve, quantize
 from convert.quantize import QuantizeSettings
 from edge import engine
-from edge.engine_build import EngineBuildError
+from edge.engines.engine_build import EngineBuildError
 from edge.inference import OUTPUTS
 from train.annotations import VideoAnnotation
 from train.architectures import ARCHITECTURES

@@ -12,8 +12,8 @@ from laws import law
 from tiny_model import MANIFEST, write_tiny_model
 
 from edge import manifest as manifests
-from edge import onnx_metadata
-from edge.onnx_metadata import OnnxMetadataError
+from edge.engines import onnx_metadata
+from edge.engines.onnx_metadata import OnnxMetadataError
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'korsal-edge[train]'")
 

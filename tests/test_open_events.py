@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.interruption import interrupt
+from edge.broker.interruption import interrupt
+from edge.broker.payload import iso_time
 from edge.outbox import Limits, Message, Outbox
-from edge.payload import iso_time
 from tests.laws import law
 
 NOW = 1_700_000_000.0

@@ -1,6 +1,6 @@
 """Stories of a connection: what is told of it, and when it is dialled again."""
 
-from edge.outages import LONGEST, Outages, closed, opened, steadied
+from edge.broker.outages import LONGEST, Outages, closed, opened, steadied
 
 
 def test_a_fault_is_told_once_and_delays_grow() -> None:

@@ -11,10 +11,10 @@ import pytest
 from broker import Broker, Subscriber, wait_for
 
 from edge import outbox as outbox_module
+from edge.broker.topics import Topics
 from edge.mqtt import Publisher
 from edge.outbox import Limits, Message, Outbox
 from edge.schema import Mqtt
-from edge.topics import Topics
 from tests.test_daemon import play, write_config, write_video
 
 NOW = 1_800_000_000.0

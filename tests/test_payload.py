@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from edge.broker.payload import Model, event_payload, interrupted, iso_time
 from edge.events import ActionSettings, EventSettings, close, initial, step
-from edge.payload import Model, event_payload, interrupted, iso_time
 from tests.laws import law
 from tests.people import LABELS, frame, tube_box
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from laws import law
 
-from edge.build_plan import parse_version
-from edge.plan_file import HEADER_BYTES, plan_fault, plan_version
+from edge.engines.build_plan import parse_version
+from edge.engines.plan_file import HEADER_BYTES, plan_fault, plan_version
 
 
 def header(*version: int, tag: bytes = b"ftrt") -> bytes:

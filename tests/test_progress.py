@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.progress import Mark, Progress, alive, late, look
+from edge.service.progress import Mark, Progress, alive, late, look
 from tests.laws import law
 
 

@@ -16,7 +16,7 @@ from convert import graph, onnx_file, quantize, sensitivity
 from convert.onnx_file import OnnxFileError
 from convert.quantize import QuantizeError, QuantizeSettings
 from edge import engine
-from edge.engine_build import EngineBuildError
+from edge.engines.engine_build import EngineBuildError
 from edge.inference import INPUT
 
 Quantised = Callable[[QuantizeSettings], Path]

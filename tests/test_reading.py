@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from edge.reading import Reading, hottest, reading_payload
+from edge.sensors.reading import Reading, hottest, reading_payload
 
 
 def keys(table: dict[str, object]) -> dict[str, object]:

@@ -11,11 +11,11 @@ import pytest
 from real_builder import GPU, build_for_real, real_builder
 from tiny_model import MANIFEST, SIZE, write_tiny_model
 
-from edge import engine_record
 from edge import manifest as manifests
-from edge.build_plan import BuildOptions
-from edge.engine_build import EngineBuildError, build
-from edge.plan_file import plan_fault
+from edge.engines import engine_record
+from edge.engines.build_plan import BuildOptions
+from edge.engines.engine_build import EngineBuildError, build
+from edge.engines.plan_file import plan_fault
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'korsal-edge[train]'")
 SHIPPED = sorted((Path(__file__).parent.parent / "models").glob("*.onnx"))

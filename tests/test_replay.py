@@ -19,7 +19,7 @@ from edge import replay as replays
 from edge.config import ConfigError
 from edge.events import Event
 from edge.replay import Outputs, ReplayError, replay, task
-from edge.video_file import read_file
+from edge.video.video_file import read_file
 from tests.spot_model import write_spot_film, write_spot_model
 
 ROOT = Path(__file__).parent.parent

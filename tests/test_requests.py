@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.requests import LARGEST, OPS, Request, answer
+from edge.broker.requests import LARGEST, OPS, Request, answer
+from edge.broker.topics import Topics
 from edge.schema import Mqtt
-from edge.topics import Topics
 from tests.laws import law
 
 TOPICS = Topics("korsal", "roof")

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from edge.broker.payload import Model, event_payload
+from edge.broker.retelling import CLOCK_SET, retold
 from edge.events import ActionSettings, EventSettings, close, initial, step
-from edge.payload import Model, event_payload
-from edge.retelling import CLOCK_SET, retold
 from tests.laws import law
 from tests.people import LABELS, frame, tube_box
 

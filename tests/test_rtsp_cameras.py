@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.camera_link import PROGRAM
+from edge.cameras.camera_link import PROGRAM
+from edge.cameras.stream_check import refusal, unreachable
 from edge.capture import LiveCamera, LiveSettings
 from edge.sources import parse
-from edge.stream_check import refusal, unreachable
 from tests import live_gstreamer
 from tests.live_cameras import QUICK, always, first_frame, free_port, told, watch_until
 from tests.live_gstreamer import require_opencv, require_server, rtsp_server

@@ -17,17 +17,18 @@ from fake_gpu import FakeGpu, fake_gpu
 from spot_model import write_spot_model
 from tiny_model import MANIFEST, SIZE, write_tiny_model
 
-from edge import cuda_runtime, engine_build, engine_record, motion_cuda, runtimes
-from edge.build_plan import BuildOptions
+from edge import motion_cuda
 from edge.check import check
 from edge.config import load
-from edge.cuda_runtime import Cuda, CudaError
 from edge.engine import EngineError
-from edge.engine_cache import EngineCacheError
+from edge.engines import cuda_runtime, engine_build, engine_record, runtimes
+from edge.engines.build_plan import BuildOptions
+from edge.engines.cuda_runtime import Cuda, CudaError
+from edge.engines.engine_cache import EngineCacheError
+from edge.engines.runtimes import open_at_terminal, open_model
 from edge.inference import Engine
 from edge.motion_cuda import MotionCudaError
 from edge.replay import Outputs, replay, task
-from edge.runtimes import open_at_terminal, open_model
 from edge.schema import Config, Model
 
 NO_TENSORRT = "TensorRT's Python bindings cannot be loaded"

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge import detector
+from edge.engines.sampling import HALF_UP, STEPS, letterbox_positions
 from edge.manifest import Manifest
-from edge.sampling import HALF_UP, STEPS, letterbox_positions
 
 
 def interpolated(image: NDArray[np.uint8], x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge import jetson_sysfs
-from edge.jetson_stats import StatsError
-from edge.reading import Reading
-from edge.sensors import Sensors, Source, own_sources
+from edge.sensors import jetson_sysfs
+from edge.sensors.jetson_stats import StatsError
+from edge.sensors.reading import Reading
+from edge.sensors.sensors import Sensors, Source, own_sources
 from tests.broker import wait_for
 
 BEST, SECOND = Reading("jtop", {"tj": 60.0}), Reading("sysfs", {"tj": 61.0}, throttled=("gpu",), overcurrent=2)

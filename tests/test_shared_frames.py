@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.shared_frames import Picture, SharedFrames
+from edge.cameras.shared_frames import Picture, SharedFrames
 
 WRITER = """
 import sys
 import numpy as np
-from edge.shared_frames import SharedFrames
+from edge.cameras.shared_frames import SharedFrames
 shared = SharedFrames(int(sys.argv[1]))
 number = 0
 while True:

@@ -15,12 +15,12 @@ from tiny_model import MANIFEST as TINY
 from tiny_model import SIZE
 
 from edge import sight
+from edge.engines.sight_cuda import TOLERANCE, with_cuda_sight
+from edge.engines.tensorrt_engine import LoadedEngine, TensorRtError
+from edge.engines.tensorrt_runner import Runner
 from edge.inference import Engine, Outputs, Sighting, View
 from edge.motion import MotionSettings
 from edge.motion_cuda import MotionCudaError
-from edge.sight_cuda import TOLERANCE, with_cuda_sight
-from edge.tensorrt_engine import LoadedEngine, TensorRtError
-from edge.tensorrt_runner import Runner
 
 Image = NDArray[np.uint8]
 MANIFEST = replace(TINY, motion=MotionSettings("ssim"))  # what shines is frame and map together

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from edge.signals import Signals, StopError
+from edge.service.signals import Signals, StopError
 
 
 def test_signals_leave_a_mark_and_are_given_back() -> None:

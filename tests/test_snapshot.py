@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from edge.broker.snapshot import SnapshotError, snapshot
 from edge.events import Event
-from edge.snapshot import SnapshotError, snapshot
 
 
 def event(box: tuple[float, float, float, float], action: str = "Dunk") -> Event:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from edge.pipeline import PipelineSettings, Turn
+from edge.service.station import Rota, Station
 from edge.sources import Frame
-from edge.station import Rota, Station
 
 
 class Feed:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.stream_check import answer, challenge, digest, refusal, unreachable
+from edge.cameras.stream_check import answer, challenge, digest, refusal, unreachable
 
 
 @contextlib.contextmanager

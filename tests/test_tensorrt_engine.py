@@ -13,15 +13,15 @@ from fake_cuda import FakeCuda
 from fake_gpu import VERSIONS, FakeGpu, fake_gpu, plan_of
 from tiny_model import BOX, LABELS, MANIFEST, SIZE
 
-from edge import cuda_runtime, engine_record, tensorrt_engine
-from edge.build_plan import BuildOptions, Platform
-from edge.cuda_runtime import Cuda, CudaError
 from edge.engine import EngineError
-from edge.engine_record import EngineRecord
+from edge.engines import cuda_runtime, engine_record, tensorrt_engine
+from edge.engines.build_plan import BuildOptions, Platform
+from edge.engines.cuda_runtime import Cuda, CudaError
+from edge.engines.engine_record import EngineRecord
+from edge.engines.tensorrt_engine import TensorRtError
 from edge.inference import OUTPUTS
 from edge.manifest import Manifest
 from edge.motion import MotionSettings
-from edge.tensorrt_engine import TensorRtError
 
 
 def write_engine(path: Path, gpu: FakeGpu, manifest: Manifest = MANIFEST, plan: bytes | None = None) -> Path:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from real_builder import real_builder
 from tiny_model import BOX, SIZE
 
-from edge.cuda_runtime import Cuda, CudaError
+from edge.engines.cuda_runtime import Cuda, CudaError
+from edge.engines.tensorrt_runner import DTYPES, Runner, RunnerError
 from edge.inference import OUTPUTS
-from edge.tensorrt_runner import DTYPES, Runner, RunnerError
 
 CALLS = (  # that the runner makes
     *("Runtime.deserialize_cuda_engine", "ICudaEngine.create_execution_context", "ICudaEngine.num_io_tensors"),

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.thermal import LEAST, STEP, ThermalSettings, admit, share_to_skip
+from edge.sensors.thermal import LEAST, STEP, ThermalSettings, admit, share_to_skip
 from tests.laws import law
 
 HOT = ThermalSettings(limit=90.0)

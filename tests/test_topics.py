@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
+from edge.broker.topics import Topics, level
 from edge.config import ConfigError, load
-from edge.topics import Topics, level
 
 TOPICS = Topics("site/korsal", "roof")
 

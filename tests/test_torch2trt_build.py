@@ -17,10 +17,10 @@ from untrained_model import MANIFEST, write_untrained_checkpoint
 from convert import build_command, onnx_file, torch2trt_build
 from convert.export import OPSET
 from convert.torch2trt_build import Backend, Torch2TrtError, batches, build, installed, tracing_exporter
-from edge import engine_record, tensorrt_engine
-from edge.build_plan import BuildOptions, Platform
-from edge.engine_build import EngineBuildError
-from edge.engine_record import EngineRecord
+from edge.engines import engine_record, tensorrt_engine
+from edge.engines.build_plan import BuildOptions, Platform
+from edge.engines.engine_build import EngineBuildError
+from edge.engines.engine_record import EngineRecord
 from edge.inference import INPUT, OUTPUTS
 from edge.manifest import Manifest
 

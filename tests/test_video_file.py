@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.video_file import CaptureError, probe, read_file
+from edge.video.video_file import CaptureError, probe, read_file
 
 
 def write_video(path: Path, frames: list[NDArray[np.uint8]], code: str = "MJPG", fps: float = 25.0) -> Path:
@@ -169,7 +169,7 @@ def test_what_is_no_video_is_refused_in_one_sentence(
 
 PROBE = """
 import sys
-from edge.video_file import CaptureError, probe
+from edge.video.video_file import CaptureError, probe
 try:
     probe(sys.argv[1])
 except CaptureError as fault:

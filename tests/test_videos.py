@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 from tiny_videos import write_video
 
-from edge.video_file import CaptureError, read_file
+from edge.video.video_file import CaptureError, read_file
 from train.videos import FrameError, PackedVideo, open_packed, pack
 
 

@@ -45,7 +45,8 @@ for module in pkgutil.walk_packages(edge.__path__, "edge."):
     print(module.name)
 """
     imported = set(run(installed, "-c", code, folder=tmp_path).split())
-    expected = {f"edge.{path.stem}" for path in (ROOT / "edge").glob("*.py")} - {"edge.__init__"}
+    files = (path.relative_to(ROOT).with_suffix("") for path in (ROOT / "edge").rglob("*.py"))
+    expected = {".".join(path.parts).removesuffix(".__init__") for path in files} - {"edge"}
     assert imported == expected
 
 

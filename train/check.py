@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge.video_file import CaptureError, probe
+from edge.video.video_file import CaptureError, probe
 from train import datasets
 from train.annotation_faults import Fault, FileFacts, faults
 from train.annotations import AnnotationError, DataSet, VideoAnnotation

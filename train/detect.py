@@ -17,7 +17,7 @@ from edge import pipeline
 from edge.detector import Detections
 from edge.inference import Engine
 from edge.pipeline import PipelineSettings
-from edge.video_file import read_file
+from edge.video.video_file import read_file
 from train.annotations import VideoAnnotation
 from train.detection_file import SavedDetections
 from train.runtimes import open_model

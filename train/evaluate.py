@@ -17,10 +17,10 @@ from typing import Any, Literal, get_args
 from tqdm import tqdm
 
 import edge
-from edge import engine_files
 from edge.engine import EngineError
+from edge.engines import engine_files
 from edge.inference import Engine
-from edge.video_file import CaptureError
+from edge.video.video_file import CaptureError
 from train import datasets
 from train.annotations import AnnotationError, DataSet, VideoAnnotation, held_out
 from train.observation import MINIMUM_SCORE, LinkerKind, observe

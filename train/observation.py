@@ -13,7 +13,7 @@ from edge.detector import Detections
 from edge.inference import Engine
 from edge.linker import ActionTube, LinkerSettings, TubeBox
 from edge.pipeline import PipelineSettings
-from edge.video_file import read_file
+from edge.video.video_file import read_file
 from train.annotations import GroundTruthTube, VideoAnnotation
 from train.metrics import FrameBoxes, Tube, joined
 from train.report import VideoResult

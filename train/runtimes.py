@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from edge import engine as engines
-from edge import tensorrt_engine
-from edge.tensorrt_engine import LoadedEngine, TensorRtError
+from edge.engines import tensorrt_engine
+from edge.engines.tensorrt_engine import LoadedEngine, TensorRtError
 
 ENGINE_SUFFIX = ".engine"
 

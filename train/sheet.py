@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.video_file import CaptureError, read_file
+from edge.video.video_file import CaptureError, read_file
 from train.annotations import DataSet, VideoAnnotation, at
 
 Picture = NDArray[np.uint8]

@@ -14,7 +14,7 @@ from tqdm import tqdm
 import edge
 from edge.engine import EngineError
 from edge.linker import LinkerSettings
-from edge.video_file import CaptureError
+from edge.video.video_file import CaptureError
 from train import datasets, detect, detection_file, exchange, linking, score, tube_file
 from train.annotations import AnnotationError
 from train.columns import ColumnError

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from edge.manifest import LITE, Manifest
 from edge.motion import MotionSettings
-from edge.video_file import CaptureError
+from edge.video.video_file import CaptureError
 from train import check, datasets, optimise, processes, recipe
 from train import checkpoint as checkpoints
 from train.annotations import AnnotationError, DataSet, VideoAnnotation, held_out

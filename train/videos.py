@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from edge.video_file import read_file
+from edge.video.video_file import read_file
 
 JPEG_QUALITY = 95
 CURE = "delete the file, it is made anew"

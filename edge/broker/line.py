@@ -1,0 +1,118 @@
+"""The line to the broker: dials, gives up on a broker that is silent, dials again, and says so once.
+
+Used by the publisher's thread alone; other threads may read its attributes.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Callable
+
+from edge.broker import broker_faults, outages
+from edge.broker.connection import Closed, Connection, Opened, Parcel, Report, Unheard
+from edge.broker.outages import Outages
+from edge.broker.requests import Request
+from edge.broker.topics import OFFLINE, Topics
+from edge.schema import Mqtt
+
+log = logging.getLogger(__name__)
+
+WINDOW = 16  # messages in flight, at most
+ANSWER_SECONDS = 15.0  # from dialling to the broker's answer
+
+
+class Line:
+    """One connection after the other. `fault_at`: unix time of the newest fault, s."""
+
+    def __init__(
+        self, settings: Mqtt, topics: Topics, report: Callable[[Report], None], offer: Callable[[Request], None]
+    ) -> None:
+        """Nothing is dialled before `tend`. Reports of connections go to `report`, to be given to `hear` in time."""
+        self._settings = settings
+        self._topics = topics
+        self._report = report
+        self._offer = offer
+        self._connection: Connection | None = None
+        self._dial_at = self._answer_by = 0.0
+        self.name = f"broker {settings.host}:{settings.port}"
+        self.online = False
+        self.outages = Outages()
+        self.fault_at: float | None = None
+        self.version: int = settings.version
+        self.connections = 0
+        self.window, self._largest = WINDOW, 0
+
+    @property
+    def hopeless(self) -> bool:
+        """There is no connection, and none is being dialled."""
+        return self._connection is None and self.outages.fault is not None
+
+    def owns(self, report: Report) -> bool:
+        """False for reports of connections that have been given up."""
+        return report.connection is self._connection
+
+    def hear(self, report: Opened | Unheard | Closed) -> None:
+        """Take note of what has become of the connection."""
+        if isinstance(report, Opened):
+            self._opened(report)
+        elif isinstance(report, Unheard):
+            log.warning("%s: requests are not heard (%s): check the broker's rights", self.name, report.reason)
+        else:
+            self._closed(report)
+
+    def publish(self, parcel: Parcel) -> int | None:
+        """Send now and return the message's number; None for what neither MQTT nor this broker will ever take."""
+        assert self._connection is not None
+        if parcel.size > self._largest:
+            log.warning("%s: %s holds more than it takes: raise its max_packet_size", self.name, parcel.topic)
+            return None
+        try:
+            return self._connection.publish(parcel)
+        except ValueError as error:
+            log.warning("%s: %s cannot be sent and is dropped: %s", self.name, parcel.topic, error)
+            return None
+
+    def tend(self, now: float) -> None:
+        """Dial where it is time to; give up on a broker that does not answer. `now`: monotonic, s."""
+        if self._connection is None and now >= self._dial_at:
+            settings = self._settings.model_copy(update={"version": self.version})
+            client_id = settings.client_id or f"korsal-edge-{self._topics.device}"
+            self._answer_by = now + ANSWER_SECONDS
+            self._connection = Connection(settings, client_id, self._topics, self._report, self._offer)
+        elif self._connection is not None and not self.online and now >= self._answer_by:
+            silent = self._connection
+            self._closed(Closed(silent, broker_faults.silent(ANSWER_SECONDS)))
+            silent.close()
+        self.outages, sentence = outages.steadied(self.outages, now)
+        if sentence:
+            log.info("%s: %s", self.name, sentence)
+
+    def take_leave(self, seconds: float, wait: Callable[[int], None]) -> None:
+        """Say `offline` ourselves, as after an orderly end the broker does not send the will; then hang up.
+
+        `wait`: returns when the message of that number has arrived, or it has taken too long.
+        """
+        if self.online:
+            number = self.publish(Parcel(self._topics.available, OFFLINE, 1, retain=True))
+            if number is not None:
+                wait(number)
+        if self._connection is not None:
+            self._connection.close(seconds)
+
+    def _opened(self, report: Opened) -> None:
+        self.outages, sentence = outages.opened(self.outages, time.monotonic())
+        if sentence:
+            log.info("%s: %s%s", self.name, sentence, "" if self.version == 5 else " with MQTT 3.1.1")
+        self.online = True
+        self.connections += 1
+        self.window, self._largest = min(WINDOW, report.window), report.largest
+
+    def _closed(self, report: Closed) -> None:
+        now = time.monotonic()
+        self.outages, sentence, delay = outages.closed(self.outages, report.reason, now)
+        if sentence:
+            log.warning("%s: %s; trying again", self.name, sentence)
+        self.online, self._connection = False, None
+        self.fault_at = time.time()
+        self.version = 3 if report.too_new and self.version == 5 else self._settings.version
+        self._dial_at = now + delay * random.uniform(0.75, 1.25)

@@ -1,0 +1,188 @@
+"""Requests over MQTT: how they are read, and what is answered. Pure.
+
+A request is published at `<base>/<device>/request/<op>`, its answer at `<base>/<device>/response/<op>`, or where a
+request of MQTT 5 wants it. Whatever arrives is answered with a sentence; nothing that arrives raises.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from edge.broker.topics import Topics, encode, level
+from edge.problems import nearest
+from edge.schema import Mqtt
+
+LARGEST = 65_535  # bytes of a request's payload
+LONGEST_TRANSACTION = 256  # bytes of its JSON
+LONGEST_TOPIC = 512  # bytes
+LONGEST_ERROR = 4096  # characters
+OPS = ("health", "reload", "config-get", "config-set", "snapshot")
+
+
+class RequestError(Exception):
+    """A request that cannot be carried out; the message says why, and the cure."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One message at `request/<op>`. `payload`: None where it is too large; the last two are of MQTT 5."""
+
+    op: str
+    payload: bytes | None
+    retained: bool = False
+    response_topic: str | None = None
+    correlation: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What to publish, and where. `correlation`: the asker's own mark, of MQTT 5."""
+
+    topic: str
+    payload: bytes
+    correlation: bytes | None = None
+
+
+class Desk(Protocol):
+    """What a running device can be asked. Problems are sentences; none means that it was done."""
+
+    def health(self) -> Mapping[str, object]:
+        """How it is doing."""
+
+    def reload(self) -> Sequence[str]:
+        """Read the configuration anew; its problems."""
+
+    def configuration(self) -> Mapping[str, object]:
+        """The configuration in force, secrets left out."""
+
+    def store(self, changes: Mapping[str, object]) -> Sequence[str]:
+        """Write changes into the file and put them in force; their problems."""
+
+    def snapshot(self, camera: str) -> str | None:
+        """Publish this camera's next frame; why not, or None."""
+
+
+@dataclass(frozen=True)
+class _Body:
+    """What a payload says; `fault` is why the request cannot be carried out, None where it can."""
+
+    transaction: object = None
+    data: object = None
+    fault: str | None = None
+
+
+def answer(request: Request, desk: Desk, topics: Topics, settings: Mqtt) -> Answer:
+    """Carry a request out, if it is one and allowed, and say what came of it."""
+    body = _read(request)
+    data: object = None
+    fault = body.fault
+    if fault is None:
+        try:
+            data = _carry_out(request.op, body.data, desk, settings)
+        except RequestError as error:
+            fault = str(error)
+    response = {
+        "status": "ok" if fault is None else "error",
+        "data": data,
+        "error": None if fault is None else _plain(fault),
+        "transaction": body.transaction,
+    }
+    return Answer(_response_topic(request, topics, settings), encode(response), request.correlation)
+
+
+def _carry_out(op: str, data: object, desk: Desk, settings: Mqtt) -> object:
+    """The answer's data. Raises RequestError."""
+    if op == "health":
+        return dict(desk.health())
+    if op == "config-get":
+        return dict(desk.configuration())
+    if op == "snapshot":
+        _take_snapshot(data, desk, settings)
+    else:
+        problems = desk.reload() if op == "reload" else _change(data, desk, settings)
+        if problems:
+            raise RequestError("; ".join(problems))
+    return None
+
+
+def _change(data: object, desk: Desk, settings: Mqtt) -> Sequence[str]:
+    if not settings.allow_remote_config:
+        raise RequestError("the configuration is not changed from afar: set [mqtt] allow_remote_config = true")
+    if not isinstance(data, dict) or not data:
+        raise RequestError(
+            'nothing to change: put {"data": {"actions": {"default": {"start_score": 0.3}}}} or the like'
+        )
+    return desk.store(data)
+
+
+def _take_snapshot(data: object, desk: Desk, settings: Mqtt) -> None:
+    if not settings.snapshots:
+        raise RequestError("no pictures leave this device: set [mqtt] snapshots = true")
+    camera = data.get("camera") if isinstance(data, dict) else None
+    if not isinstance(camera, str):
+        raise RequestError('of which camera? Put {"data": {"camera": "NAME"}}')
+    fault = desk.snapshot(camera)
+    if fault is not None:
+        raise RequestError(fault)
+
+
+def _read(request: Request) -> _Body:
+    """A payload is a JSON object with the keys `transaction` and `data`, both optional; empty it is `{}`."""
+    if request.payload is None:
+        return _Body(fault=f"the request is too large: {LARGEST} bytes at most")
+    try:
+        document = json.loads(request.payload.decode("utf-8") or "{}", parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return _Body(fault='no JSON: send {"transaction": 1, "data": {}}, or nothing')
+    if not isinstance(document, dict):
+        return _Body(fault='a request is an object: send {"transaction": 1, "data": {}}, or nothing')
+    body = _Body(document.get("transaction"), document.get("data"))
+    if not _can_be_echoed(body.transaction):
+        return _Body(fault=f"transaction should be text, number, true, false or null of {LONGEST_TRANSACTION} bytes")
+    return replace(body, fault=_fault(request, document))
+
+
+def _fault(request: Request, document: Mapping[str, object]) -> str | None:
+    """What is wrong with a request that could be read."""
+    if request.retained:
+        return "retained requests are ignored: publish it without the retain flag, and clear what is retained there"
+    if request.op not in OPS:
+        return f"unknown request {request.op[:64]}; {nearest(request.op[:64], OPS)}"
+    unknown = [key for key in document if key not in ("transaction", "data")]
+    return f"unknown key {unknown[0][:64]}: a request has transaction and data" if unknown else None
+
+
+def _can_be_echoed(transaction: object) -> bool:
+    if not isinstance(transaction, str | int | float | None):
+        return False
+    try:
+        return len(encode({"": transaction})) <= LONGEST_TRANSACTION
+    except ValueError:  # beyond a float's range, or half a character
+        return False
+
+
+def _response_topic(request: Request, topics: Topics, settings: Mqtt) -> str:
+    """Where the asker wants the answer, unless he could make us speak there for ourselves or for another device."""
+    wanted = request.response_topic
+    if wanted is not None and _is_harmless(wanted, topics, settings):
+        return wanted
+    return topics.response(level(request.op))
+
+
+def _is_harmless(topic: str, topics: Topics, settings: Mqtt) -> bool:
+    if not topic.isprintable() or "+" in topic or "#" in topic or topic.startswith("$"):
+        return False
+    if not 0 < len(topic.encode("utf-8", "replace")) <= LONGEST_TOPIC:
+        return False
+    ours = any(f"{topic}/".startswith(f"{root}/") for root in (topics.base, settings.discovery_prefix))
+    return not ours or topic.startswith(f"{topics.response('')}")
+
+
+def _plain(sentence: str) -> str:
+    """A sentence that is UTF-8 whatever was quoted in it, and no longer than it must be."""
+    return sentence[:LONGEST_ERROR].encode("utf-8", "replace").decode("utf-8")
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")

@@ -1,0 +1,133 @@
+"""The process behind one live camera: opens it, reads it as fast as it comes, puts each frame into shared memory.
+
+Started by `edge.cameras.camera_link` as `python -m edge.cameras.camera_process MEMORY CHANNEL`, two inherited
+descriptors. The source comes over the channel, so that no password stands in the process list; later a new mask may
+come. What goes back is a notice of the opening and of each frame, how the camera was opened, and what is wrong: it
+never retries, it says so and ends. It ends too when the other side of the channel is gone. It needs numpy and OpenCV
+and nothing else. Shell.
+
+What a camera sends is hostile until it is a picture. FFmpeg is let near the network alone, so that no playlist of a
+camera names a file of ours; a picture that would take too much memory is refused; and where memory runs out all the
+same, the kernel ends this process before any other.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from edge.cameras.picture import fingerprint, finished
+from edge.cameras.pictures import Picture, pictures
+from edge.cameras.shared_frames import SharedFrames
+from edge.sources import Kind, Source, from_json, polygons
+from edge.video.video_file import CaptureError, silence_opencv
+
+MESSAGE_BYTES = 1 << 18
+MOST_PIXELS = 1 << 26  # of a picture: 8192 x 8192
+NETWORK = "crypto,data,http,httpproxy,https,rtmp,rtp,rtsp,rtsps,srtp,tcp,tls,udp"  # FFmpeg's protocols but for files
+FIRST_TO_DIE = "1000"  # the highest oom_score_adj
+
+Pictures = Callable[[Source], Iterator[Picture]]
+
+
+class Wanted:
+    """The source as it is wanted now: its mask may change while the camera runs."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+
+def main(memory: int, channel: socket.socket, taken: Pictures = pictures) -> int:
+    """Capture until the camera or the parent is gone; returns the exit status, 0 where it was the parent."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the parent decides when this process ends
+    wanted = Wanted(from_json(channel.recv(MESSAGE_BYTES)))
+    threading.Thread(target=_listen, args=(channel, wanted), daemon=True).start()
+    silence_opencv()
+    os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", ffmpeg_options(wanted.source.kind))
+    _die_first()
+    if not any(os.environ.get(name) for name in ("GST_DEBUG", "OPENCV_LOG_LEVEL")):
+        _mute_libraries()
+    shared = SharedFrames(memory)
+    try:
+        _capture(shared, channel, wanted, taken)
+    except CaptureError as fault:
+        _send(channel, {"fault": str(fault)})
+    except ConnectionError:
+        return 0  # the parent is gone
+    return 1
+
+
+def ffmpeg_options(kind: Kind) -> str:
+    """What OpenCV is to tell FFmpeg: RTSP over TCP; what comes from the network names nothing but the network."""
+    return f"rtsp_transport;tcp|protocol_whitelist;{'file' if kind == 'file' else NETWORK}"
+
+
+def _capture(shared: SharedFrames, channel: socket.socket, wanted: Wanted, taken: Pictures) -> None:
+    through, found = "", taken(wanted.source)
+    channel.send(b"opening")
+    for picture in found:
+        if picture.through != through:
+            through = picture.through
+            _send(channel, {"through": through})
+        _check_size(picture.image.shape, wanted.source)
+        image = finished(picture.image, wanted.source, picture.turned)
+        shared.write(image, time.time(), time.monotonic(), fingerprint(image))
+        _notify(channel)
+
+
+def _check_size(shape: Sequence[int], source: Source) -> None:
+    height, width = shape[:2]
+    if height * width > MOST_PIXELS:
+        raise CaptureError(
+            f"{source.redacted}: sends pictures of {width}x{height}, and {MOST_PIXELS >> 20} million pixels are the "
+            "most: set the camera to a smaller size"
+        )
+
+
+def _die_first() -> None:
+    """Where memory runs out, it is a camera's process that the kernel ends, and not the daemon."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(FIRST_TO_DIE)
+
+
+def _send(channel: socket.socket, message: dict[str, str]) -> None:
+    channel.send(json.dumps(message).encode())
+
+
+def _notify(channel: socket.socket) -> None:
+    """Wake the parent; where the channel is full it is awake already."""
+    with contextlib.suppress(BlockingIOError):
+        channel.send(b"frame", socket.MSG_DONTWAIT)
+
+
+def _listen(channel: socket.socket, wanted: Wanted) -> None:
+    """Take new masks from the parent, whose silence for good is the end."""
+    try:
+        while message := channel.recv(MESSAGE_BYTES):
+            wanted.source = replace(wanted.source, mask=polygons(json.loads(message)["mask"]))
+    finally:
+        os._exit(0)
+
+
+def _mute_libraries() -> None:
+    """Take stderr from the libraries: they may write a URL with its password there, and pages about a missing camera.
+
+    Python keeps it. Who wants to read them sets one of the variables that ask for it, which are not handed to the
+    process of a source with credentials.
+    """
+    ours = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    sys.stderr = os.fdopen(ours, "w", buffering=1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), socket.socket(fileno=int(sys.argv[2]))))

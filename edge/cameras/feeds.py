@@ -1,0 +1,161 @@
+"""Frames of one configured camera, live or from a file, in one shape for the daemon's loop. Shell.
+
+A feed has a `name`, a `state` with a `reason` where that is not `online`, its `counts()`, `newest()` without waiting,
+is `finished` when no frame will ever come again, and `failed` where that is the file's fault. `adopt` takes a changed
+configuration over where it can.
+"""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from edge.cameras.picture import finished
+from edge.capture import (
+    CameraCounts,
+    CameraState,
+    CaptureError,
+    LiveCamera,
+    LiveSettings,
+    read_file,
+    wait_for_any,
+)
+from edge.schema import Camera
+from edge.sources import Frame, Source
+
+log = logging.getLogger(__name__)
+
+
+class FileFeed:
+    """Every frame of a video file in order, as fast as they are taken; then the camera is offline for good.
+
+    The file's own times count from 0. Here they are put after the moment of opening, as if the camera had run then.
+    """
+
+    def __init__(self, name: str, source: Source) -> None:
+        """Raises CaptureError for a file that cannot be opened."""
+        self.name = name
+        self.live = False
+        self.finished = self.failed = False
+        self.reason = ""
+        self._source, self._taken = source, 0
+        self._frames: Iterator[Frame] = read_file(source.target, name)
+        self._opened_unix, self._opened_monotonic = time.time(), time.monotonic()
+        self._last = self._opened_unix
+
+    @property
+    def dropped(self) -> int:
+        """None."""
+        return self.counts().dropped
+
+    @property
+    def state(self) -> CameraState:
+        """`online` until the last frame."""
+        return "offline" if self.finished else "online"
+
+    def newest(self) -> Frame | None:
+        """The next frame; a file that turns out to be damaged ends with a sentence in the log."""
+        try:
+            frame = next(self._frames, None)
+        except CaptureError as error:
+            log.error("camera %s: %s", self.name, error)
+            self.reason = str(error)
+            frame = None
+            self.failed = True
+        if frame is None:
+            self.finished = True
+            return None
+        self._taken += 1
+        self._last = self._opened_unix + frame.unix_time
+        monotonic_time = self._opened_monotonic + frame.monotonic_time
+        image = finished(frame.image, self._source)
+        return replace(frame, unix_time=self._last, monotonic_time=monotonic_time, image=image)
+
+    def counts(self) -> CameraCounts:
+        """Every frame is taken."""
+        return CameraCounts(self._taken, self._taken, 0, 0, 0)
+
+    def adopt(self, camera: Camera) -> bool:
+        """Take over what changed of the camera's configuration; False where it must be opened anew for that."""
+        wanted = camera.described()
+        if replace(wanted, mask=()) != replace(self._source, mask=()):
+            return False
+        self._source = wanted
+        return True
+
+    def now(self) -> float:
+        """The time of the newest frame."""
+        return self._last
+
+    def close(self) -> None:
+        """Nothing to do: the file is let go with the frames."""
+
+
+class LiveFeed:
+    """A live camera, looked at without waiting; it never finishes."""
+
+    def __init__(self, name: str, source: Source, settings: LiveSettings) -> None:
+        self.name = name
+        self.live = True
+        self.finished = self.failed = False
+        self.camera = LiveCamera(name, source, settings)
+
+    @property
+    def state(self) -> CameraState:
+        """As the camera has it."""
+        return self.camera.state
+
+    @property
+    def reason(self) -> str:
+        """As the camera tells it."""
+        return self.camera.reason
+
+    @property
+    def dropped(self) -> int:
+        """As the camera counts it."""
+        return self.counts().dropped
+
+    def counts(self) -> CameraCounts:
+        """As the camera counts them."""
+        return self.camera.statistics()
+
+    def adopt(self, camera: Camera) -> bool:
+        """Take over what changed of the camera's configuration; False where it must be opened anew for that."""
+        wanted = camera.described()
+        if replace(wanted, mask=()) != replace(self.camera.source, mask=()):
+            return False
+        if wanted.mask != self.camera.source.mask:
+            self.camera.mask(wanted.mask)
+        self.camera.settings = live_settings(camera)
+        return True
+
+    def newest(self) -> Frame | None:
+        """The newest frame that was not taken yet."""
+        return self.camera.newest(0.0)
+
+    def now(self) -> float:
+        """The time of day."""
+        return time.time()
+
+    def close(self) -> None:
+        """End the capture process."""
+        self.camera.close()
+
+
+Feed = FileFeed | LiveFeed
+
+
+def open_feed(name: str, camera: Camera) -> Feed:
+    """The feed of a configured camera. Raises CaptureError for a file that cannot be opened."""
+    source = camera.described()
+    return LiveFeed(name, source, live_settings(camera)) if source.live else FileFeed(name, source)
+
+
+def live_settings(camera: Camera) -> LiveSettings:
+    """When this camera counts as lost."""
+    return LiveSettings(stall_seconds=camera.stall_seconds)
+
+
+def wait_for_frames(feeds: Iterable[Feed], seconds: float) -> None:
+    """Return when a live camera has news, or after so many seconds."""
+    wait_for_any([feed.camera for feed in feeds if isinstance(feed, LiveFeed)], seconds)

@@ -1,0 +1,66 @@
+"""Does every camera give a picture? Opened as the daemon opens it, in a capture process. Shell."""
+
+import socket
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from edge.capture import CaptureError, LiveCamera, LiveSettings, read_file
+from edge.doctor.finding import Finding, ok, told, warning, wrong
+from edge.schema import Camera
+from edge.sources import Source
+
+SECONDS = 30.0  # until a camera has given a picture, or said why not
+LOOK = 0.25  # seconds between two looks at a camera
+ARGUS = Path("/tmp/argus_socket")
+HELD = ("v4l2", "csi")  # kinds of cameras that one program alone can read
+
+
+def cameras(configured: Mapping[str, Camera], service_runs: bool, seconds: float = SECONDS) -> list[Finding]:
+    """A finding for each camera, all looked at at once."""
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        return list(pool.map(lambda item: camera(item[0], item[1], service_runs, seconds), configured.items()))
+
+
+def camera(name: str, configured: Camera, service_runs: bool, seconds: float = SECONDS) -> Finding:
+    """One picture of one camera. One that only the running service can read is left alone."""
+    subject, source = f"camera {name}", configured.described()
+    if service_runs and source.kind in HELD:
+        text = f"{source.redacted} was not opened: the service runs and holds it"
+        return warning(subject, text, "its state stands in the log; to try it here: systemctl stop korsal-edge")
+    try:
+        return _live(subject, name, source, seconds) if source.live else _file(subject, source)
+    except CaptureError as error:
+        return told(subject, str(error))
+
+
+def _live(subject: str, name: str, source: Source, seconds: float) -> Finding:
+    start = time.monotonic()
+    with LiveCamera(name, source, LiveSettings(start_seconds=seconds, open_seconds=seconds)) as live:
+        while time.monotonic() - start < seconds:
+            frame = live.newest(LOOK)
+            if frame is not None:
+                height, width = frame.image.shape[:2]
+                return ok(subject, f"{width}x{height} from {source.redacted} in {time.monotonic() - start:.1f} s")
+            if live.reason:
+                return told(subject, live.reason)
+    return wrong(
+        subject, f"{source.redacted}: no picture in {seconds:g} s", "check the camera and its cable or network"
+    )
+
+
+def _file(subject: str, source: Source) -> Finding:
+    height, width = next(read_file(source.target, camera="")).image.shape[:2]
+    text = f"{width}x{height} from {source.redacted}"
+    return warning(subject, f"{text}, which ends: the daemon then ends too", "set loop = true to play it for ever")
+
+
+def argus(path: Path = ARGUS) -> Finding:
+    """CSI cameras: does NVIDIA's camera service listen?"""
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+    except OSError as error:
+        return wrong("argus", f"{path}: {error.strerror}", "sudo systemctl restart nvargus-daemon")
+    return ok("argus", f"nvargus-daemon listens on {path}")

@@ -1,0 +1,199 @@
+"""The first start on a device: an ONNX model becomes a TensorRT engine, kept for all further starts. Shell.
+
+An engine is kept in `<directory>/<name of the model>/<key>.engine`. The key is of the model and of all that an engine
+depends on, so that a new model, JetPack or option asks for another file. What the same options made before, of an
+older model of that name or for another TensorRT or GPU, goes only when the new engine has answered; until then it
+steps in where the new one cannot be built. What other options made stays: a daemon and a replay side by side may ask
+for two batches or precisions, and would else build in turns. So there is one for each set of options in use.
+"""
+
+import fcntl
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from edge.engine import EngineError, sha256_of
+from edge.engines import engine_build, engine_record
+from edge.engines.build_plan import BuildOptions, Platform, engine_key
+from edge.engines.build_progress import Progress, in_tenths
+from edge.engines.cuda_runtime import Cuda, CudaError
+from edge.engines.engine_build import EngineBuildError
+from edge.engines.tensorrt_engine import LoadedEngine, TensorRtError, load
+from edge.service.signals import Tell
+
+log = logging.getLogger(__name__)
+
+SUFFIX = ".engine"
+TIMINGS = "timing.cache"
+KEY_DIGITS = 16  # of the key in the file's name
+BUILD_SECONDS = 3600  # longest time between two signs of life of a builder
+WAIT_SECONDS = 0.5  # between two looks whether another process has built it
+
+
+class EngineCacheError(EngineError):
+    """An engine that is neither there nor can be built."""
+
+
+@dataclass(frozen=True, eq=False)
+class EngineCache:
+    """Engines in `directory`, for the GPU behind the bindings `trt` and `cuda`.
+
+    `tell` hears what takes long, as systemd does, and is called without a word at every step of it; what it raises
+    ends a build and comes through.
+    """
+
+    directory: Path
+    trt: Any
+    cuda: Cuda
+    tell: Tell
+
+    def open(self, onnx: Path, options: BuildOptions) -> LoadedEngine:
+        """The engine of that model, built where there is none yet. It has answered. Raises EngineCacheError."""
+        target = self.place(onnx, options)
+        try:
+            loaded = self._cached(target)
+            if loaded is not None:
+                return loaded
+            with self._alone(target.parent) as waited:
+                return (self._cached(target) if waited else None) or self._built(onnx, target, options)
+        except OSError as error:
+            raise EngineCacheError(
+                f"{self.directory}: cannot be used ({error.strerror}); free space, or name a directory "
+                "that this user may write to ([outbox] directory)"
+            ) from error
+
+    def place(self, onnx: Path, options: BuildOptions) -> Path:
+        """Where the engine of that model is, or will be. Raises EngineCacheError."""
+        try:
+            key = engine_key(sha256_of(onnx), self._platform(), options)
+        except OSError as error:
+            raise EngineCacheError(
+                f"{onnx}: cannot be read ({error.strerror}); give an ONNX file that korsal-convert wrote"
+            ) from error
+        except CudaError as error:
+            raise EngineCacheError(f"{onnx}: {error}") from error
+        return self.directory / onnx.stem / f"{key[:KEY_DIGITS]}{SUFFIX}"
+
+    def _cached(self, target: Path) -> LoadedEngine | None:
+        """None where there is none, or one that does not work, which is told."""
+        if not target.is_file():
+            return None
+        try:
+            return load(target, self.trt, self.cuda)
+        except TensorRtError as error:
+            log.warning("%s; building it anew by ourselves", error)
+            return None
+
+    def _built(self, onnx: Path, target: Path, options: BuildOptions) -> LoadedEngine:
+        """Build it and let it answer; then go those that it replaces. Where that fails, one that was there before."""
+        log.info("building the TensorRT engine of %s, once: this takes minutes", onnx)
+        try:
+            self._build(onnx, target, options)
+            loaded = load(target, self.trt, self.cuda)
+        except (EngineBuildError, TensorRtError, CudaError) as error:
+            return self._former(onnx, target, options, error)
+        made = _options(target)
+        for former in _others(target):
+            if _options(former) in (made, None):
+                _remove(former)
+        return loaded
+
+    def _build(self, onnx: Path, target: Path, options: BuildOptions) -> None:
+        what, timings = f"Building the TensorRT engine of {onnx.name}", target.parent / TIMINGS
+        self._say(what)
+        try:
+            engine_build.build(self.trt, onnx, target, options, self._platform(), timings, self._progress(what))
+        finally:
+            self.tell("STATUS=")
+
+    def _former(self, onnx: Path, target: Path, wanted: BuildOptions, error: Exception) -> LoadedEngine:
+        """The newest other engine of this very model that still runs here, as that is better than none.
+
+        One that takes as many images at once comes before one that does not.
+        """
+        model = sha256_of(onnx)
+        for former in sorted(_others(target), key=lambda path: (_largest(path) < wanted.max_batch, _age(path))):
+            try:
+                loaded = load(former, self.trt, self.cuda)
+            except TensorRtError as fault:
+                log.info("%s", fault)
+                continue
+            if loaded.engine.sha256 == model:
+                log.error("%s; going on with the former engine %s", error, former)
+                return loaded
+            loaded.close()
+        raise EngineCacheError(str(error)) from error
+
+    def _platform(self) -> Platform:
+        return engine_build.platform_of(self.trt, self.cuda.device())
+
+    def _progress(self, what: str) -> Progress:
+        """Tells each phase, and each tenth of it; may be ended at every step."""
+        say = in_tenths(lambda text: self._say(f"{what}: {text}"))
+
+        def progress(phase: str, step: int, steps: int) -> None:
+            self.tell()
+            say(phase, step, steps)
+
+        return progress
+
+    def _say(self, text: str) -> None:
+        """What we do, and that the start may take longer for it."""
+        self.tell(f"EXTEND_TIMEOUT_USEC={BUILD_SECONDS * 1_000_000}", f"STATUS={text}")
+
+    @contextmanager
+    def _alone(self, folder: Path) -> Iterator[bool]:
+        """One process builds, another that wants to waits; True where we did."""
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("a") as file:
+            waited = False
+            while not _locked(file):  # flock itself would wait through every signal
+                self._say("Waiting for another korsal-edge that builds the same engine")
+                time.sleep(WAIT_SECONDS)
+                waited = True
+            yield waited
+
+
+def _locked(file: IO[str]) -> bool:
+    """Take the lock; False where another process has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _others(target: Path) -> list[Path]:
+    """The engines of the same model's name."""
+    return [path for path in target.parent.glob(f"*{SUFFIX}") if path != target]
+
+
+def _options(engine: Path) -> BuildOptions | None:
+    """What an engine was built with; None where its record does not tell, and so nothing can load it."""
+    try:
+        return engine_record.from_json(engine_record.beside(engine).read_text(encoding="utf-8")).options
+    except (OSError, ValueError):
+        return None
+
+
+def _largest(engine: Path) -> int:
+    """Images that it takes at once, 0 where nobody knows."""
+    options = _options(engine)
+    return options.max_batch if options else 0
+
+
+def _age(path: Path) -> float:
+    """Negative time of writing: the newest comes first."""
+    return -path.stat().st_mtime
+
+
+def _remove(engine: Path) -> None:
+    try:
+        for path in (engine, engine_record.beside(engine)):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s: is of no use any more, but cannot be removed (%s)", engine, error.strerror)

@@ -1,0 +1,1 @@
+"""How the device itself is doing, and who is told of it."""

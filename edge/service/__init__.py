@@ -1,0 +1,1 @@
+"""The parts of the daemon: its cameras, what it says and answers, its clock, its signals, systemd."""

@@ -1,0 +1,84 @@
+"""How the daemon is doing: what telemetry, health and systemd's watchdog are told. Shell: reads the clock."""
+
+import time
+from collections.abc import Mapping
+
+from edge import telemetry
+from edge.broker import delivery
+from edge.mqtt import Publisher
+from edge.sensors.device_watch import DeviceWatch
+from edge.service import progress
+from edge.service.progress import Mark, Progress
+from edge.service.station import Station
+
+PATIENCE = 30.0  # seconds that a stage may take to get on, above what a camera is given to come back
+
+
+class Condition:
+    """Watches the stages get on; for the thread of the daemon's loop."""
+
+    def __init__(self, publisher: Publisher, device: DeviceWatch) -> None:
+        self.stopwatch = telemetry.Stopwatch()
+        self._publisher, self._device = publisher, device
+        self._progress: Progress = {}
+        self._counted_at = time.monotonic()
+        self._counted: dict[str, int] = {}
+
+    def late(self, stations: Mapping[str, Station]) -> tuple[str, ...]:
+        """Words for each stage that should get on and does not."""
+        now = time.monotonic()
+        self._progress = progress.look(self._progress, _marks(stations, self._publisher), now)
+        return progress.late(self._progress, now)
+
+    def telemetry(self, stations: Mapping[str, Station]) -> dict[str, object]:
+        """The message of docs/telemetry.md; rates are of the time since the last call."""
+        now = time.monotonic()
+        taken = {name: station.frames for name, station in stations.items()}
+        counts = {name: station.feed.counts() for name, station in stations.items()}
+        fps = telemetry.rates(self._counted, taken, now - self._counted_at)
+        self._counted, self._counted_at = taken, now
+        sent = self._publisher.statistics()
+        latencies = self.stopwatch.latencies()
+        if arrived := telemetry.percentiles(self._publisher.arrival_seconds):
+            latencies["capture_to_puback"] = arrived
+        return {
+            "schema": 1,
+            "fps": fps,
+            "latency_ms": latencies,
+            "frames": taken,
+            "dropped": {name: one.dropped for name, one in counts.items()},
+            "stalls": {name: one.stalls for name, one in counts.items()},
+            "reconnects": {name: one.reconnects for name, one in counts.items()},
+            "queue": sent.queue(),
+            "lost": delivery.lost(sent.outbox),
+            "connections": sent.connections,
+            **self._device.payload(),
+        }
+
+    def health(self, stations: Mapping[str, Station]) -> dict[str, object]:
+        """What a request for health is answered."""
+        sent = self._publisher.statistics()
+        late = self.late(stations)
+        return {
+            "well": not late,
+            "late": list(late),
+            "cameras": {name: station.feed.state for name, station in stations.items()},
+            "broker": sent.broker(),
+            "queue": sent.queue(),
+            "lost": delivery.lost(sent.outbox),
+            **self._device.payload(),
+        }
+
+
+def _marks(stations: Mapping[str, Station], publisher: Publisher) -> dict[str, Mark]:
+    """What each stage shows that has something to do: a camera that is away has not, nor has the network then."""
+    online = {name: station for name, station in stations.items() if station.feed.state == "online"}
+    marks = {
+        f"camera {name}": Mark(station.feed.counts().captured, station.patience + PATIENCE)
+        for name, station in online.items()
+    }
+    marks["publisher"] = Mark(publisher.turned, PATIENCE)
+    if online:
+        patience = max(station.patience for station in online.values())
+        marks["network"] = Mark(sum(station.seen for station in stations.values()), patience + PATIENCE)
+    return marks

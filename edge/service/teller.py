@@ -1,0 +1,98 @@
+"""What the daemon says: everything that happens becomes messages for the publisher. Shell: reads the clock."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+from edge import __version__
+from edge.broker import home_assistant, topics
+from edge.broker.message import Message
+from edge.broker.payload import Model, event_payload
+from edge.broker.retelling import retold
+from edge.broker.snapshot import snapshot
+from edge.config import fingerprint
+from edge.events import Event
+from edge.mqtt import Publisher
+from edge.schema import Config
+from edge.service import clock
+from edge.settings import topics as configured_topics
+from edge.sources import Frame
+
+
+class Teller:
+    """Builds payloads and hands them on; never waits."""
+
+    def __init__(self, config: Config, model: Model, labels: Sequence[str], publisher: Publisher) -> None:
+        self.topics = configured_topics(config)
+        self._publisher = publisher
+        self._device, self._max_age, self._mqtt = config.device.name, config.outbox.max_age, config.mqtt
+        self._model, self._labels = model, labels
+        self._cameras: tuple[str, ...] | None = None  # that Home Assistant has been told of
+
+    def events(self, camera: str, happened: Sequence[Event], frame: Frame | None = None, live: bool = False) -> None:
+        """One camera's events, stored before they are sent; `frame`: that led to them, for pictures.
+
+        Where the camera is `live`, the way from the frame to the broker's acknowledgement is timed.
+        """
+        for event in happened:
+            unix, monotonic = time.time(), time.monotonic()
+            synced = clock.synced(unix)
+            place = self.topics.snapshot(camera, event.action) if self._mqtt.snapshots else None
+            payload = event_payload(
+                retold(event, unix, monotonic), self._device, camera, self._model, unix, place, synced
+            )
+            captured = frame.monotonic_time if live and frame is not None else None
+            self._publisher.event(
+                Message(
+                    self.topics.event(camera, event.action), topics.encode(payload), event.event_id, event.seq,
+                    event.type, clock.expiry(unix, self._max_age, synced), captured,
+                )
+            )  # fmt: skip
+            if place is not None and frame is not None and event.type == "new":
+                self._picture(place, frame, event)
+
+    def picture(self, camera: str, frame: Frame) -> None:
+        """What a camera sees, because somebody asked for it."""
+        self._picture(self.topics.snapshot(camera), frame, None)
+
+    def camera_state(self, camera: str, state: str) -> None:
+        """Online, stalled or offline."""
+        self._publisher.keep(self.topics.state(camera), state.encode())
+
+    def active(self, camera: str, tube_labels: Sequence[int]) -> None:
+        """How many tubes are live in front of a camera, by the label of each."""
+        payload = topics.encode(topics.active_payload(self._labels, tube_labels))
+        self._publisher.keep(self.topics.active(camera), payload, qos=0)
+
+    def forget(self, camera: str) -> None:
+        """Clear what is retained of a camera that there is no more."""
+        for topic in (self.topics.state(camera), self.topics.active(camera)):
+            self._publisher.keep(topic, b"")
+        if self._mqtt.snapshots:
+            for action in (None, *self._labels):
+                self._publisher.picture(self.topics.snapshot(camera, action), b"")
+
+    def status(self, config: Config, needs_restart: Sequence[str], broker: Mapping[str, object]) -> None:
+        """What runs here; to Home Assistant too, where that is wanted."""
+        payload = topics.status_payload(
+            __version__,
+            {"name": self._model.name, "sha256": self._model.sha256},
+            self._labels,
+            fingerprint(config),
+            {name: camera.described().redacted for name, camera in config.cameras.items()},
+            needs_restart,
+            broker,
+        )
+        self._publisher.keep(self.topics.status, topics.encode(payload))
+        cameras = tuple(config.cameras)
+        if self._mqtt.discovery and cameras != self._cameras:
+            self._cameras = cameras
+            described = home_assistant.Described(__version__, self._model.name, cameras, self._mqtt.snapshots)
+            self._publisher.keep(*home_assistant.discovery(self.topics, self._mqtt.discovery_prefix, described))
+
+    def telemetry(self, payload: Mapping[str, object]) -> None:
+        """How the device is doing, for those who listen now."""
+        self._publisher.tell(self.topics.telemetry, topics.encode(payload))
+
+    def _picture(self, topic: str, frame: Frame, event: Event | None) -> None:
+        jpeg = snapshot(frame.image, event, self._mqtt.snapshot_width, self._mqtt.snapshot_quality)
+        self._publisher.picture(topic, jpeg, "" if event is None else event.event_id)

@@ -1,0 +1,1 @@
+"""Video files, and what is drawn upon their frames."""

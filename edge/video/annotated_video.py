@@ -1,0 +1,63 @@
+"""The annotated video of a run: draws every frame and writes it. Shell."""
+
+from pathlib import Path
+from types import TracebackType
+
+from edge.detector import frame_size
+from edge.manifest import Manifest
+from edge.pipeline import Step
+from edge.sources import Frame
+from edge.video.drawing import Scene, annotated, follow, picture_size
+from edge.video.video_writer import VideoWriter, check_place
+
+LONGEST_PAUSE = 2.0  # seconds that the picture stands still at most where no frames came
+
+
+class AnnotatedVideo:
+    """A context manager; call it with each frame and what became of it. The first frame decides the size.
+
+    The video runs as the frames' clock does: from a live camera a picture is left out or repeated where needed.
+    """
+
+    def __init__(self, path: Path, fps: float, manifest: Manifest) -> None:
+        """Raises VideoError where nothing can be written there."""
+        check_place(path)
+        self.path = path
+        self._fps, self._manifest = fps, manifest
+        self._scene = Scene()
+        self._writer: VideoWriter | None = None
+        self._begin = 0.0  # the time of the first picture, moved on by what was left out of long pauses
+
+    @property
+    def codec(self) -> str | None:
+        """What the video is written with; None before the first frame."""
+        return self._writer.codec if self._writer else None
+
+    def __enter__(self) -> "AnnotatedVideo":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._writer is not None:
+            self._writer.close(check=kind is None)
+
+    def __call__(self, frame: Frame, step: Step) -> None:
+        """Add a frame. Raises VideoError before the disk is full."""
+        if self._writer is None:
+            self._writer = VideoWriter(self.path, self._fps, picture_size(frame_size(frame.image)))
+            self._begin = frame.monotonic_time
+        self._scene = follow(self._scene, frame, step)
+        repeats = self._due(self._writer.frames, frame.monotonic_time)
+        if repeats > 0:
+            picture = annotated(frame, step, self._scene, self._manifest, self._writer.size)
+            for _ in range(repeats):
+                self._writer.write(picture)
+
+    def _due(self, written: int, time: float) -> int:
+        """How many pictures belong into the video until `time` (s)."""
+        due = round((time - self._begin) * self._fps) + 1 - written
+        most = max(1, round(LONGEST_PAUSE * self._fps))
+        if due > most:
+            self._begin += (due - most) / self._fps
+        return min(due, most)

@@ -1,0 +1,76 @@
+"""Writes annotated videos. Shell over OpenCV's writer."""
+
+import os
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.video.video_file import CaptureError, probe, silence_opencv
+
+CODECS = {".mp4": ("avc1", "mp4v"), ".webm": ("VP80",), ".avi": ("MJPG",)}  # by suffix, the best first
+RESERVE = 16 * 1024 * 1024  # bytes left free, so that the file can be ended in order
+LOOK = 25  # frames between two looks at the disk
+
+
+class VideoError(Exception):
+    """A video that cannot be written; the message names it and the cure."""
+
+
+class VideoWriter:
+    """Writes frames of one size to one file; close it, and what was written is kept whatever happens.
+
+    `codec` is what OpenCV's build could do: H.264 ("avc1") in an MP4 where it can, else MPEG-4 part 2 ("mp4v"), which
+    VLC and mpv play and browsers do not. A name in .webm gives VP8, which browsers play; .avi gives Motion JPEG.
+    """
+
+    def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
+        """`size`: (width, height), even. Raises VideoError."""
+        check_place(path)
+        silence_opencv()
+        self.path, self.size = path, size
+        self.frames = 0
+        self.codec, self._writer = _open(path, fps, size)
+
+    def write(self, image: NDArray[np.uint8]) -> None:
+        """Append an (H, W, 3) BGR image. Raises VideoError before the disk is full."""
+        if self.frames % LOOK == 0 and shutil.disk_usage(self.path.parent).free < RESERVE:
+            raise VideoError(f"{self.path}: the disk is full; free space, or write it to another disk")
+        self._writer.write(image)
+        self.frames += 1
+
+    def close(self, check: bool = True) -> None:
+        """End the file. OpenCV is silent about errors: to `check`, open it again. Raises VideoError."""
+        self._writer.release()
+        if not check or not self.frames:
+            return
+        try:
+            probe(self.path)
+        except CaptureError as error:
+            raise VideoError(f"{self.path}: was not written whole; free space on its disk") from error
+
+
+def check_place(path: Path) -> None:
+    """Raise VideoError where no video can be written."""
+    if path.suffix.lower() not in CODECS:
+        raise VideoError(f"{path}: is no format that can be written; give a name in {', '.join(CODECS)}")
+    folder = path.parent
+    if path.is_dir():
+        raise VideoError(f"{path}: is a directory; give the name of a video file in it")
+    if not folder.is_dir():
+        raise VideoError(f"{path}: its folder is not there; mkdir -p '{folder}'")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise VideoError(f"{path}: may not be written by this user; choose another place")
+
+
+def _open(path: Path, fps: float, size: tuple[int, int]) -> tuple[str, cv2.VideoWriter]:
+    """The first codec that this build of OpenCV can write."""
+    for codec in CODECS[path.suffix.lower()]:
+        writer = cv2.VideoWriter(os.path.abspath(path), cv2.VideoWriter.fourcc(*codec), fps, size)
+        if writer.isOpened():
+            return codec, writer
+        writer.release()
+    others = " or ".join(suffix for suffix in CODECS if suffix != path.suffix.lower())
+    raise VideoError(f"{path}: this OpenCV cannot write it; give a name in {others}, or see that the disk is not full")
