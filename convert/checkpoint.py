@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from torch import Tensor
 from convert import centernet_names, labels
 from edge.engine import sha256_of
 from edge.manifest import INPUT_MULTIPLE, Manifest
-from edge.motion import MotionSettings
+from edge.motion import MotionKind, MotionSettings
 from train import architectures
 from train import checkpoint as checkpoints
 from train.checkpoint import BROKEN, Checkpoint, CheckpointError
@@ -26,7 +26,6 @@ SIDES = {"coco": 512}  # pixels of the input, as these were trained; all others:
 SIDE = 256
 LISTED = 20  # names of parameters in a message
 LARGEST_SIDE = 4096
-MotionKind = Literal["ssim", "dsim", "previous", "none"]
 
 
 @dataclass(frozen=True)
@@ -183,7 +182,7 @@ def _motion(channels: int, wish: Wish, source: Path) -> MotionSettings:
     if channels not in (3, 6) or (kind == "none") != (channels == 3):
         raise CheckpointError(
             f"{source}: reads {channels} channels, which does not go with --motion {kind}; "
-            "three are a frame alone (none), six a frame and its map (ssim, dsim, previous)"
+            "three are a frame alone (none), six a frame and its map (ssim, dsim, flow, previous)"
         )
     return settings
 

@@ -2,10 +2,10 @@
 
 import argparse
 from pathlib import Path
-from typing import get_args
 
 from convert import centernet_names, checkpoint, labels
-from convert.checkpoint import MotionKind, Wish
+from convert.checkpoint import Wish
+from edge.motion import KINDS
 
 HELP = "checkpoint of CenterNet or KORSAL → one of ours"
 
@@ -20,7 +20,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--arch", choices=tuple(centernet_names.FIRST), help="default: as its parameters are called")
     usual = f"{checkpoint.SIDE}, {checkpoint.SIDES['coco']} for coco"
     add("--size", type=_size, metavar="HEIGHTxWIDTH", help=f"of the input, pixels; default: {usual}")
-    add("--motion", choices=get_args(MotionKind), help="what the channels after the frame's hold; default: ssim, none")
+    add("--motion", choices=KINDS, help="what the channels after the frame's hold; default: ssim, none")
     add("--gap", type=_frames, default=1, help="how many frames back the previous frame lies")
     add("--name", default="", help="of the model, told in every event; default: the file's")
     add("--licence", default="", help="of the weights, a sentence; kept in the manifest")

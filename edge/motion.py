@@ -13,12 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.flow import flow_map
 from edge.ssim import MARGIN, WINDOW, Image, Windows, buffers, constants, fill_border, inner, memory, windows
 
 SHIFTS = ((-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (0, 0))
@@ -31,22 +32,27 @@ BAND = 64
 """Rows scored at a time: few enough to stay in the cache and to stop early, enough to outweigh the 6 that overlap."""
 
 
+MotionKind = Literal["ssim", "dsim", "flow", "previous", "none"]
+KINDS: tuple[MotionKind, ...] = get_args(MotionKind)
+
+
 @dataclass(frozen=True)
 class MotionSettings:
     """What the three motion channels of the network hold.
 
-    `ssim`: the map, 1 where nothing changed; `dsim`: 0.5 * (1 - ssim); `previous`: the previous frame itself;
-    `none`: no motion channels. `shifts=False` compares the frames as they lie. `gap` says how many frames back the
+    `ssim`: the map, 1 where nothing changed; `dsim`: 0.5 * (1 - ssim); `flow`: optical flow and change of grey
+    (`edge.flow`); `previous`: the previous frame itself; `none`: no motion channels. `shifts=False` compares the
+    frames as they lie, and has flow keep the camera's own motion. `gap` says how many frames back the
     previous frame lies (KORSAL: 1); whoever holds the frames applies it.
     """
 
-    kind: Literal["ssim", "dsim", "previous", "none"] = "ssim"
+    kind: MotionKind = "ssim"
     shifts: bool = True
     gap: int = 1
 
     def __post_init__(self) -> None:
-        if self.kind not in ("ssim", "dsim", "previous", "none"):
-            raise ValueError(f"motion kind {self.kind!r}: use one of ssim, dsim, previous, none")
+        if self.kind not in KINDS:
+            raise ValueError(f"motion kind {self.kind!r}: use one of {', '.join(KINDS)}")
         if self.gap < 1:
             raise ValueError(f"motion gap {self.gap}: the previous frame lies at least 1 frame back")
 
@@ -114,7 +120,8 @@ def motion_map(previous: Image, current: Image, settings: MotionSettings) -> tup
     """The motion map between two frames, and the index in SHIFTS of the shift that it is for.
 
     Both frames as `prepare` takes them. The map is (H, W, 3) float32, one channel per colour, not clipped: SSIM lies
-    in -1..1, DSIM in 0..1. The index is IDENTITY where nothing was searched. Raises ValueError, also for kind `none`.
+    in -1..1, DSIM in 0..1; of flow see `edge.flow`. The index is IDENTITY where nothing was searched. Raises
+    ValueError, also for kind `none`.
     """
     return compare(prepare(previous), prepare(current), settings)
 
@@ -130,6 +137,8 @@ def compare(previous: Prepared, current: Prepared, settings: MotionSettings) -> 
         )
     if settings.kind == "previous":
         return previous.frame, IDENTITY
+    if settings.kind == "flow":
+        return flow_map(previous.frame, current.frame, settings.shifts), IDENTITY
     similarity, shift = _similarity(_pair(previous, current), range(len(SHIFTS)) if settings.shifts else (IDENTITY,))
     if settings.kind == "dsim":
         np.multiply(similarity, -0.5, out=similarity)

@@ -1,7 +1,6 @@
 """Samples of synthetic videos; what training sees is what the pipeline sees."""
 
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -13,7 +12,7 @@ from torch.utils.data import DataLoader
 from edge import pipeline
 from edge.inference import Engine, Infer
 from edge.manifest import Manifest
-from edge.motion import MotionSettings
+from edge.motion import KINDS, MotionKind, MotionSettings
 from edge.pipeline import PipelineSettings
 from edge.sources import Frame
 from train import augment
@@ -65,11 +64,11 @@ def remembering(seen: list[NDArray[np.float32]]) -> Infer:
     return infer
 
 
-@pytest.mark.parametrize("kind", ["ssim", "dsim", "previous", "none"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("gap", [1, 3])
 @pytest.mark.parametrize("size", [(96, 64), (75, 133)])
 def test_training_sees_what_the_pipeline_sees(
-    kind: Literal["ssim", "dsim", "previous", "none"], gap: int, size: tuple[int, int], tmp_path: Path
+    kind: MotionKind, gap: int, size: tuple[int, int], tmp_path: Path
 ) -> None:
     motion = MotionSettings(kind, gap=gap)
     images = [cv2.resize(picture(0, frame, seed=1), size).astype(np.uint8) for frame in range(6)]

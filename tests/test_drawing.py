@@ -126,7 +126,7 @@ def test_a_trail_is_drawn() -> None:
     assert np.allclose(picture[300, 180], colour_of(2), atol=30)  # between the feet at x = 32 and 332
 
 
-@pytest.mark.parametrize("kind", ["ssim", "dsim", "previous"])
+@pytest.mark.parametrize("kind", ["ssim", "dsim", "flow", "previous"])
 def test_what_moves_is_bright(kind: str) -> None:
     """A block that was not there before, against a still background."""
     manifest = replace(MANIFEST, motion=MotionSettings(kind=kind, shifts=False))  # type: ignore[arg-type]

@@ -48,7 +48,7 @@ def test_the_defaults_are_centernets() -> None:
     assert PLAIN.input_size == (256, 192)
 
 
-@pytest.mark.parametrize(("kind", "channels"), [("ssim", 6), ("dsim", 6), ("previous", 6), ("none", 3)])
+@pytest.mark.parametrize(("kind", "channels"), [("ssim", 6), ("dsim", 6), ("flow", 6), ("previous", 6), ("none", 3)])
 def test_channels(kind: Any, channels: int) -> None:
     assert replace(PLAIN, motion=MotionSettings(kind)).channels == channels
 
@@ -92,7 +92,7 @@ def test_channels(kind: Any, channels: int) -> None:
         (content(std=[1, 1, 5e-324]), "std is below 1e-06"),
         (content(motion="ssim"), "motion does not hold kind, shifts and gap"),
         (content(motion={"kind": "ssim"}), "motion does not hold kind, shifts and gap"),
-        (content(motion={"kind": "flow", "shifts": True, "gap": 1}), "motion is wrong: motion kind 'flow'"),
+        (content(motion={"kind": "heat", "shifts": True, "gap": 1}), "motion is wrong: motion kind 'heat'"),
         (content(motion={"kind": [], "shifts": True, "gap": 1}), "motion is wrong"),
         (content(motion={"kind": "ssim", "shifts": 1, "gap": 1}), "motion shifts is neither true nor false"),
         (content(motion={"kind": "ssim", "shifts": True, "gap": 0}), "motion gap is no whole number"),

@@ -172,7 +172,7 @@ def test_low_contrast_agrees_with_double_precision(contrast: float) -> None:
     np.testing.assert_allclose(found, expected, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("kind", ["ssim", "dsim", "previous"])
+@pytest.mark.parametrize("kind", ["ssim", "dsim", "flow", "previous"])
 def test_a_stream_equals_single_calls_bit_for_bit(kind: Any) -> None:
     frames = [texture(70, 81, seed) for seed in range(4)] + [np.full((70, 81, 3), 0.3, np.float32), texture(70, 81, 9)]
     chosen = MotionSettings(kind=kind)
@@ -229,8 +229,8 @@ def test_kind_none_has_no_map() -> None:
 
 
 def test_settings_name_their_choices() -> None:
-    with pytest.raises(ValueError, match="use one of ssim, dsim, previous, none"):
-        MotionSettings(kind="flow")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="use one of ssim, dsim, flow, previous, none"):
+        MotionSettings(kind="optical")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least 1 frame back"):
         MotionSettings(gap=0)
 

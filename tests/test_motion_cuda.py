@@ -259,6 +259,11 @@ def test_frames_that_do_not_fit(image: NDArray[Any], said: str) -> None:
     assert said in str(raised.value)
 
 
+def test_flow_is_left_to_the_cpu() -> None:
+    with pytest.raises(MotionCudaError, match="only the CPU computes"):
+        made(MotionSettings("flow"))
+
+
 @pytest.mark.parametrize("target", [FakeTarget((3, SIZE[1], SIZE[0])), FakeTarget((6, SIZE[1], SIZE[0]), np.float16)])
 def test_engines_of_another_input(target: FakeTarget) -> None:
     with pytest.raises(MotionCudaError, match="build it anew"):

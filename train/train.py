@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from edge.manifest import LITE, Manifest
-from edge.motion import MotionSettings
+from edge.motion import KINDS, MotionSettings
 from edge.video.video_file import CaptureError
 from train import check, datasets, optimise, processes, recipe
 from train import checkpoint as checkpoints
@@ -237,7 +237,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--arch", choices=tuple(ARCHITECTURES), default=LITE, help="the network; dla_34 is the paper's")
     add("--weights", default="", help="begin with this .pt: to go on at another size, or to learn other actions")
     add("--resume", action="store_true", help="go on from last.pt in --out")
-    add("--motion", choices=("ssim", "dsim", "previous", "none"), default="ssim", help="the motion map")
+    add("--motion", choices=KINDS, default="ssim", help="the motion map")
     add("--no-shifts", action="store_true", help="compare frames as they lie, without the search of nine shifts")
     add("--gap", type=int, default=1, help="how many frames back the previous frame lies")
     add("--height", type=int, default=TrainSettings.height, help="of the network's input, a multiple of 32")

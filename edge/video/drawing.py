@@ -26,6 +26,7 @@ SHORTEST, LONGEST = 240, 1280  # pixels; sides of the annotated picture where it
 TRAIL = 45  # frames
 INSET = 0.25  # of the picture's width and height
 STEP = 1.0  # standard deviations between two frames that show as full brightness, kind `previous`
+FAR = 4.0  # pixels of the network's input that do, kind `flow`
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 WHITE: Colour = (255, 255, 255)
 DARK: Colour = (24, 24, 24)
@@ -87,6 +88,8 @@ def motion_picture(motion: NDArray[np.float32], image: Picture, manifest: Manife
         moved = np.abs(detector.normalise(image, manifest) - motion) / STEP
     elif manifest.motion.kind == "dsim":
         moved = 2 * motion
+    elif manifest.motion.kind == "flow":
+        moved = np.linalg.norm(motion[..., :2], axis=2, keepdims=True) / FAR + np.abs(motion[..., 2:])
     else:
         moved = 1 - motion
     brightness: NDArray[np.float32] = np.clip(moved.mean(axis=2), 0, 1).astype(np.float32)

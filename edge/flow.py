@@ -1,0 +1,39 @@
+"""Optical flow as a motion map: where each pixel came from since the frame before, and how its grey changed. Pure.
+
+Dense inverse search (Kroeger et al. 2016) as OpenCV has it, at its fastest: a tenth of the time of the nine-shift SSIM.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.float32]
+
+# BT.601 weights of B, G and R times KORSAL's standard deviations, and the grey that its mean is, in 8-bit levels
+WEIGHTS = np.array([[0.114 * 0.28863828, 0.587 * 0.27408164, 0.299 * 0.27809835]], np.float32) * 255
+MIDDLE = 255 * (0.114 * 0.40789654 + 0.587 * 0.44719302 + 0.299 * 0.47026115)
+GREY_STEP = 64  # grey levels that count as 1
+SPARSE = 4  # every n-th pixel each way tells the camera's motion as well as all
+
+
+def flow_map(previous: Image, current: Image, steady: bool) -> Image:
+    """(H, W, 3) float32: dx and dy in pixels from where a pixel is to where it was, and the change of its grey / 64.
+
+    Both frames (H, W, 3) float32, normalised, at least 12 px each way. `steady` takes the camera's own motion out: the
+    median of each direction. After a frame of zeros, which stands for none, the map is 0.
+    """
+    if not previous.any():
+        return np.zeros_like(current)
+    before, now = (cv2.transform(frame, WEIGHTS) + MIDDLE for frame in (previous, current))
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+    moved: Image = search.calc(_eight_bits(now), _eight_bits(before), None)  # type: ignore[call-overload]
+    if steady:
+        moved -= np.median(moved[::SPARSE, ::SPARSE].reshape(-1, 2), axis=0)
+    return np.dstack([moved, (now - before) / GREY_STEP]).astype(np.float32, copy=False)
+
+
+def _eight_bits(grey: Image) -> NDArray[np.uint8]:
+    levels: NDArray[np.uint8] = np.clip(grey.round(), 0, 255).astype(np.uint8)
+    return levels

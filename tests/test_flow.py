@@ -1,0 +1,71 @@
+"""Optical flow as a motion map."""
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge.flow import flow_map
+from edge.motion import IDENTITY, MotionSettings, blank, compare, motion_map, prepare
+
+Image = NDArray[np.float32]
+
+
+def texture(height: int = 140, width: int = 200, seed: int = 0) -> Image:
+    """Smooth, (H, W, 3), of unit deviation or so."""
+    noise = np.random.default_rng(seed).normal(0, 1, (height, width, 3)).astype(np.float32)
+    return (6 * cv2.GaussianBlur(noise, (0, 0), 3)).astype(np.float32)
+
+
+def window(scene: Image, dy: int, dx: int) -> Image:
+    """What a camera sees of a scene, (96, 128, 3): things in view lie `dy` up and `dx` left of where they lay at 0."""
+    return np.ascontiguousarray(scene[20 + dy : 116 + dy, 20 + dx : 148 + dx])
+
+
+@pytest.mark.parametrize(("dy", "dx"), [(0, 3), (2, -4), (5, 6)])
+def test_flow_tells_where_pixels_came_from(dy: int, dx: int) -> None:
+    scene = texture()
+    moved = flow_map(window(scene, 0, 0), window(scene, dy, dx), steady=False)
+    assert moved.shape == (96, 128, 3)
+    assert moved.dtype == np.float32
+    inside = moved[16:-16, 16:-16]
+    assert np.abs(inside[..., 0] - dx).mean() < 0.2
+    assert np.abs(inside[..., 1] - dy).mean() < 0.2
+
+
+def test_the_motion_of_the_camera_is_taken_out_and_that_of_a_thing_stays() -> None:
+    before, now = window(scene := texture(), 0, 0), window(scene, 2, 3)
+    thing = texture(40, 40, seed=1)
+    before[30:70, 60:100], now[30:70, 64:104] = thing, thing
+    moved = flow_map(before, now, steady=True)
+    assert np.abs(np.median(moved[..., :2], axis=(0, 1))).max() < 0.1
+    assert np.median(moved[44:56, 76:92, 0]) < -4  # it went 4 to the right while the camera went 3
+    kept = flow_map(before, now, steady=False)
+    np.testing.assert_allclose(kept[..., :2] - moved[..., :2], np.broadcast_to((3, 2), (96, 128, 2)), atol=0.1)
+    np.testing.assert_allclose(np.median(kept[..., :2], axis=(0, 1)), (3, 2), atol=0.1)
+
+
+def test_the_third_channel_is_the_change_of_grey() -> None:
+    """A step of one standard deviation in all colours is about 71 grey levels."""
+    before = (texture() / 6).astype(np.float32)
+    now = before.copy()
+    now[40:60, 40:60] += 1
+    change = flow_map(before, now, steady=True)[..., 2]
+    np.testing.assert_allclose(change[40:60, 40:60], 71 / 64, atol=0.02)
+    assert np.abs(change[:30]).max() < 1e-6
+
+
+def test_the_first_frame_has_no_motion() -> None:
+    found, shift = compare(blank(96, 128), prepare(window(texture(), 0, 0)), MotionSettings("flow"))
+    assert shift == IDENTITY
+    assert not found.any()
+
+
+@pytest.mark.parametrize("shifts", [True, False])
+def test_the_motion_map_of_kind_flow_is_the_flow(shifts: bool) -> None:
+    """`shifts` takes small camera motion out, here as well as in SSIM."""
+    scene = texture()
+    before, now = window(scene, 0, 0), window(scene, 0, 4)
+    found, _ = motion_map(before, now, MotionSettings("flow", shifts))
+    np.testing.assert_array_equal(found, flow_map(before, now, steady=shifts))
+    assert (np.abs(np.median(found[..., 0])) < 0.1) == shifts
