@@ -200,10 +200,7 @@ class Daemon:
         interval = watchdog_interval()
         if interval and now - self._alive_at >= interval:
             self._alive_at = now
-            late = self._condition.late(self._stations)
-            if late:
-                log.error("%s; systemd will start us anew", "; ".join(late))
-            else:
+            if self._condition.alive(self._stations):
                 notify("WATCHDOG=1")
 
     def _store(self, message: Message | None) -> None:

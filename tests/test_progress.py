@@ -1,7 +1,9 @@
+from collections.abc import Mapping
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.service.progress import Mark, Progress, alive, late, look
+from edge.service.progress import Mark, Progress, alive, late, look, news
 from tests.laws import law
 
 
@@ -50,6 +52,34 @@ def test_a_count_that_begins_anew_is_progress_too() -> None:
 def test_a_limit_that_is_set_anew_holds_at_once() -> None:
     progress = look(seen((0, {"network": 1}), limit=100), {"network": Mark(1, 5)}, 6)
     assert not alive(progress, 6)
+
+
+def test_what_begins_and_what_is_over_is_told_once() -> None:
+    """`network` shows something new at the second 0 and then not before 30."""
+    progress: Progress = {}
+    standing: Mapping[str, float] = {}
+    begun: dict[int, tuple[str, ...]] = {}
+    over: dict[int, tuple[str, ...]] = {}
+    for now in range(0, 60, 5):
+        progress = look(progress, {"network": Mark(float(now >= 30), 10), "loop": Mark(float(now), 10)}, now)
+        found = news(standing, progress, now)
+        standing = found.standing
+        begun |= {now: found.begun} if found.begun else {}
+        over |= {now: found.over} if found.over else {}
+    # it shows 1 from 30 on and is late again at 45, which is 15 s after
+    assert begun == {
+        15: ("network: nothing for 15 s, 10 s are allowed",),
+        45: ("network: nothing for 15 s, 10 s are allowed",),
+    }
+    assert over == {30: ("network: gets on again, after 30 s",)}
+
+
+def test_a_late_stage_that_has_nothing_to_do_any_more_is_told_so() -> None:
+    told = news({}, seen((0, {"camera door": 7}), (12, {"camera door": 7})), 12)
+    assert told.standing == {"camera door": 0}
+    gone = news(told.standing, seen((0, {"camera door": 7}), (14, {})), 14)
+    assert gone.over == ("camera door: nothing is asked of it any more, after 14 s without a sign of it",)
+    assert (gone.standing, gone.begun) == ({}, ())
 
 
 @law

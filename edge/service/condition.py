@@ -1,5 +1,6 @@
 """How the daemon is doing: what telemetry, health and systemd's watchdog are told. Shell: reads the clock."""
 
+import logging
 import time
 from collections.abc import Mapping
 
@@ -11,6 +12,8 @@ from edge.service import progress
 from edge.service.progress import Mark, Progress
 from edge.service.station import Station
 
+log = logging.getLogger(__name__)
+
 PATIENCE = 30.0  # seconds that a stage may take to get on, above what a camera is given to come back
 
 
@@ -21,14 +24,25 @@ class Condition:
         self.stopwatch = telemetry.Stopwatch()
         self._publisher, self._device = publisher, device
         self._progress: Progress = {}
+        self._standing: Mapping[str, float] = {}  # stages that are told to be late, since when
         self._counted_at = time.monotonic()
         self._counted: dict[str, int] = {}
 
     def late(self, stations: Mapping[str, Station]) -> tuple[str, ...]:
         """Words for each stage that should get on and does not."""
-        now = time.monotonic()
-        self._progress = progress.look(self._progress, _marks(stations, self._publisher), now)
+        now = self._look(stations)
         return progress.late(self._progress, now)
+
+    def alive(self, stations: Mapping[str, Station]) -> bool:
+        """Whether every stage gets on; one that ceases to is logged once, and once more when that is over."""
+        now = self._look(stations)
+        found = progress.news(self._standing, self._progress, now)
+        self._standing = found.standing
+        for sentence in found.begun:
+            log.error("%s; as long as that lasts systemd hears nothing, and will start us anew", sentence)
+        for sentence in found.over:
+            log.info("%s", sentence)
+        return not found.standing
 
     def telemetry(self, stations: Mapping[str, Station]) -> dict[str, object]:
         """The message of docs/telemetry.md; rates are of the time since the last call."""
@@ -68,6 +82,12 @@ class Condition:
             "lost": delivery.lost(sent.outbox),
             **self._device.payload(),
         }
+
+    def _look(self, stations: Mapping[str, Station]) -> float:
+        """See how far the stages have got; when that was (monotonic, s)."""
+        now = time.monotonic()
+        self._progress = progress.look(self._progress, _marks(stations, self._publisher), now)
+        return now
 
 
 def _marks(stations: Mapping[str, Station], publisher: Publisher) -> dict[str, Mark]:
