@@ -32,6 +32,7 @@ from edge.sensors.metrics_page import MetricsPage
 from edge.service import clock
 from edge.service.condition import Condition
 from edge.service.desk import DaemonDesk
+from edge.service.exposure import exposed
 from edge.service.signals import Signals, StopError
 from edge.service.station import Rota, Station
 from edge.service.systemd import notify, watchdog_interval
@@ -60,6 +61,8 @@ def run(config: Config, path: Path | None = None, watch: Watch | None = None, en
     """
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger().setLevel(config.log.level.upper())
+    for found in exposed(config, path):
+        log.warning("%s %s: %s", found.path, found.text, found.cure)
     try:
         with Signals(reloads=True) as signals, ExitStack() as owned:
             ready = engine or owned.enter_context(open_model(config, signals.until_stopped(notify)))

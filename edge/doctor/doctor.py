@@ -40,6 +40,7 @@ from edge.engines.runtimes import ENGINES, NVIDIA_SIGNS, build_options, open_at_
 from edge.engines.tensorrt_engine import TensorRtError, bindings, is_plan
 from edge.inference import INPUT, Engine, input_shape
 from edge.schema import Config
+from edge.service.exposure import exposed
 from edge.settings import topics, unknown_actions
 
 INSTALLED = Path("/etc/korsal-edge/config.toml")
@@ -93,6 +94,7 @@ def examine(path: Path, folder: Path) -> Iterator[Finding]:
         yield service(state)
         yield from hidden(config, path)
         yield from _remote_config(config, path)
+    yield from exposures(config, path)
     yield from runtime(config)
     yield from model(config)
     yield from opencv(config.cameras)
@@ -139,6 +141,12 @@ def _devices(config: Config) -> tuple[Path, ...]:
     """The cameras' nodes."""
     sources = [camera.described() for camera in config.cameras.values()]
     return tuple(Path(source.target) for source in sources if source.kind == "v4l2")
+
+
+def exposures(config: Config, path: Path) -> Sequence[Finding]:
+    """Could every user of this machine read our secrets, or write what decides over us?"""
+    found = [warning(str(one.path), one.text, one.cure) for one in exposed(config, path)]
+    return found or [ok("secrets, state and model", "are not open to every user of this machine")]
 
 
 def runtime(config: Config, found: Callable[[], object] = bindings) -> list[Finding]:
