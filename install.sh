@@ -12,6 +12,7 @@ DESTDIR=${DESTDIR:-}
 DESTDIR=${DESTDIR%/}
 APP=/opt/korsal-edge       # releases/VERSION-HASH, one virtual environment each; `current` points at one
 CONFIGS=/etc/korsal-edge   # config.toml, the password
+LENT=$CONFIGS/remote       # config.toml where the service may change it; a link in $CONFIGS points there
 STATE=/var/lib/korsal-edge # outbox and engines
 UNITS=/etc/systemd/system  # the unit, and a drop-in for this machine
 COMMAND=/usr/local/bin/korsal-edge

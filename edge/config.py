@@ -39,14 +39,14 @@ class ConfigError(Exception):
         super().__init__("\n".join(f"{path}: {problem}" for problem in problems))
 
 
-def load(path: str | Path) -> Config:
-    """Read, check and complete a configuration file. Relative paths in it start at its own folder.
+def load(path: str | Path, folder: Path | None = None) -> Config:
+    """Read, check and complete a configuration file. Relative paths in it start at `folder`, None for its own.
 
     Raises ConfigError with all problems at once.
     """
     path = Path(path)
     document = _read(path)
-    missing = tuple(_resolve(document, path.absolute().parent))
+    missing = tuple(_resolve(document, folder or path.absolute().parent))
     try:
         config = Config.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:

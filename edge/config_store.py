@@ -16,26 +16,35 @@ def store(
     """Change the file; the problems that kept it as it was, none where it was changed.
 
     `changes`: as `config_edit.edited` takes them. `check`: what the schema cannot know, as whether the model has the
-    actions that are named; sentences. Comments, mode, owner and a link to the file stay.
+    actions that are named; sentences. Comments, mode, owner and a link to the file stay; where `path` is a link,
+    relative paths start at the folder of the link, as they do when it is read.
     """
+    folder = path.absolute().parent
     path = Path(os.path.realpath(path))
     try:
         with path.open(encoding="utf-8", newline="") as file:
             text = edited(file.read(), changes)
-        return _replace(path, text, check)
+        return _replace(path, text, lambda draft: _problems(draft, folder, check))
     except EditError as error:
         return error.problems
     except UnicodeDecodeError:
         return (f"{path} is not UTF-8 text: save it as UTF-8",)
     except OSError as error:
         return (
-            f"{path} cannot be written ({error.strerror}): let this program's user write its folder (in the unit: "
-            f"ReadWritePaths={path.parent}), or edit the file by hand",
+            f"{path} cannot be written ({error.strerror}): where install.sh set this service up, run it again, which "
+            "makes that possible; elsewhere give the file and its folder to this program's user, or edit it by hand",
         )
 
 
-def _replace(path: Path, text: str, check: Callable[[Config], Sequence[str]]) -> tuple[str, ...]:
-    """Put a file with this text in the place of the old one, if it is a configuration."""
+def may_store(path: Path) -> bool:
+    """Whether this program's user has the rights that `store` needs: over the folder, and the file must be its own."""
+    path = Path(os.path.realpath(path))
+    ours = path.stat().st_uid == os.geteuid() or os.geteuid() == 0
+    return ours and os.access(path.parent, os.W_OK | os.X_OK, effective_ids=True)
+
+
+def _replace(path: Path, text: str, problems_of: Callable[[Path], tuple[str, ...]]) -> tuple[str, ...]:
+    """Put a file with this text in the place of the old one, if it has no problems."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     draft = Path(name)
     try:
@@ -44,7 +53,7 @@ def _replace(path: Path, text: str, check: Callable[[Config], Sequence[str]]) ->
             file.flush()
             os.fsync(handle)
             _adopt(handle, path)
-        problems = _problems(draft, check)
+        problems = problems_of(draft)
         if not problems:
             draft.replace(path)
             _sync(path.parent)
@@ -53,9 +62,9 @@ def _replace(path: Path, text: str, check: Callable[[Config], Sequence[str]]) ->
         draft.unlink(missing_ok=True)
 
 
-def _problems(draft: Path, check: Callable[[Config], Sequence[str]]) -> tuple[str, ...]:
+def _problems(draft: Path, folder: Path, check: Callable[[Config], Sequence[str]]) -> tuple[str, ...]:
     try:
-        return tuple(check(load(draft)))
+        return tuple(check(load(draft, folder)))
     except ConfigError as error:
         return error.problems
 

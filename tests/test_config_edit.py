@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from edge import schema
 from edge.config import load
 from edge.config_edit import EditError, edited, shown, tunable_keys
-from edge.config_store import store
+from edge.config_store import may_store, store
 from tests.laws import law
+from tests.other_user import NOBODY, as_nobody, everybodys_folder
 
 SHIPPED = (Path(__file__).parent.parent / "config.toml").read_text()
 SMALL = """# mine
@@ -227,8 +228,36 @@ def test_a_folder_that_may_not_be_written_is_told_with_the_cure(tmp_path: Path) 
     finally:
         subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
     assert "cannot be written (Read-only file system)" in problem
-    assert f"ReadWritePaths={tmp_path}" in problem
-    assert store(tmp_path / "none.toml", {"log": {"level": "debug"}})[0].endswith("edit the file by hand")
+    assert "where install.sh set this service up, run it again" in problem
+    assert store(tmp_path / "none.toml", {"log": {"level": "debug"}})[0].endswith("or edit it by hand")
+
+
+@pytest.mark.parametrize("ours", [False, True])
+def test_only_a_file_of_our_own_can_be_written(ours: bool) -> None:
+    """Since its owner stays, and only root can give a file away; a folder that we may write is not enough."""
+    with everybodys_folder() as folder:
+        path = file(folder)
+        folder.chmod(0o777)
+        if ours:
+            os.chown(path, NOBODY, NOBODY)
+        with as_nobody():
+            assert may_store(path) == ours
+            said = store(path, {"log": {"level": "debug"}})
+        assert [entry.name for entry in folder.iterdir()] == ["config.toml"]
+        assert (load(path).log.level == "debug") == ours
+        assert ours == (said == ())
+        assert ours or said[0].startswith(f"{path} cannot be written (Operation not permitted): where install.sh")
+
+
+def test_paths_start_where_the_link_lies(tmp_path: Path) -> None:
+    """As they do when it is read."""
+    (tmp_path / "any.onnx").touch()
+    (tmp_path / "remote").mkdir()
+    file(tmp_path / "remote", f'{SMALL}[model]\npath = "any.onnx"\n')
+    link = tmp_path / "config.toml"
+    link.symlink_to("remote/config.toml")
+    assert store(link, {"log": {"level": "debug"}}) == ()
+    assert (load(link).log.level, load(link).model.path) == ("debug", tmp_path / "any.onnx")
 
 
 def nested(depth: int) -> dict[str, Any]:

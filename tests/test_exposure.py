@@ -1,21 +1,18 @@
 """Files that everybody may read or write: real ones, with the cure carried out."""
 
 import logging
-import os
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from other_user import as_nobody, everybodys_folder
 
 from edge import daemon
 from edge.config import load
 from edge.doctor.doctor import exposures
 from edge.service.exposure import Exposure, exposed
 
-NOBODY = 65_534
 CONFIG = """
 [model]
 path = "any.onnx"
@@ -41,10 +38,7 @@ WRITTEN = "can be written by every user of this machine, who can so"
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A whole configuration that nobody but us may change, in a folder that everybody gets to, unlike pytest's."""
-    with tempfile.TemporaryDirectory() as name:
-        place = Path(os.path.realpath(name))
-        if not all(above.stat().st_mode & 0o001 for above in place.parents):
-            pytest.skip(f"not everybody gets to {place.parent}: set TMPDIR to a folder of everybody's")
+    with everybodys_folder() as place:
         (place / "state/engines/any").mkdir(parents=True)
         for path, mode in SAFE.items():
             if not (place / path).is_dir():
@@ -130,23 +124,6 @@ def test_what_is_not_there_is_no_matter(folder: Path) -> None:
     (folder / "password").symlink_to("password")
     assert exposed(loaded, folder / "config.toml") == ()
     assert exposed(loaded, None) == ()
-
-
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """With the rights of a user that owns nothing."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can become somebody else")
-    groups = os.getgroups()
-    os.setgroups([])
-    os.setegid(NOBODY)
-    os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
-        os.setgroups(groups)
 
 
 def test_the_cure_leaves_the_daemon_its_own_rights(folder: Path) -> None:

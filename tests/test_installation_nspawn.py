@@ -260,6 +260,46 @@ def test_an_upgrade_keeps_events_that_wait_and_the_configuration(running: Machin
     assert running.file("/etc/korsal-edge/config.toml.new").read_text() == (ROOT / "config.toml").read_text()
 
 
+def rights(machine: Machine, path: str) -> str:
+    """Owner, group and mode of a file, not of a link to it."""
+    return machine.run("stat", "-L", "-c", "%U:%G %a", path).strip()
+
+
+def ask_to_change(machine: Machine, score: float) -> dict[str, object]:
+    """What `request/config-set` is answered."""
+    wait_for(lambda: heard(machine, "available")[-1:] == ["online"], "the connection", 60)
+    asked = json.dumps({"data": {"actions": {"default": {"start_score": score}}}})
+    topics = ("-t", "korsal/roof/request/config-set", "-e", "answers/me")
+    answer: dict[str, object] = json.loads(machine.run("mosquitto_rr", "-V", "5", "-W", "60", *topics, "-m", asked))
+    return answer
+
+
+def test_the_configuration_is_changed_from_afar_once_install_sh_has_seen_that_it_may_be(running: Machine) -> None:
+    file, remote = "/etc/korsal-edge/config.toml", "/etc/korsal-edge/remote"
+    configure(running, f"{CONFIG}[mqtt]\nallow_remote_config = true\n")
+    running.run("systemctl", "restart", "korsal-edge")
+    refused = ask_to_change(running, 0.12)
+    assert refused["status"] == "error"
+    assert "where install.sh set this service up, run it again" in str(refused["error"])
+    assert "run install.sh again" in running.status("korsal-edge", "doctor")[1]
+    running.run("/src/install.sh", "--offline", "/wheels")
+    assert ask_to_change(running, 0.13)["status"] == "ok"
+    assert "start_score = 0.13" in running.file(file).read_text()
+    assert [rights(running, path) for path in ("/etc/korsal-edge", file)] == [
+        "root:korsal-edge 750",  # the password lies there, which root reads for us
+        "korsal-edge:korsal-edge 640",
+    ]
+    assert "mqtt.allow_remote_config" not in running.run("korsal-edge", "doctor")
+    files = everything(running)
+    running.run("/src/install.sh", "--offline", "/wheels")
+    assert everything(running) == files
+    configure(running, CONFIG)
+    running.run("/src/install.sh", "--offline", "/wheels")
+    assert (rights(running, file), running.file(file).is_symlink()) == ("root:korsal-edge 640", False)
+    assert not running.file(remote).exists()
+    assert "is not changed from afar" in str(ask_to_change(running, 0.14)["error"])
+
+
 def test_a_second_run_changes_nothing(running: Machine) -> None:
     first, files = main_pid(running), everything(running)
     said = running.run("/src/install.sh", "--offline", "/wheels")

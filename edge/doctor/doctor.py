@@ -18,6 +18,7 @@ import numpy as np
 from edge.assets import AssetError
 from edge.broker.credentials import CREDENTIAL, VARIABLE, CredentialsError, password
 from edge.config import ConfigError, load, model_path, state_directory
+from edge.config_store import may_store
 from edge.doctor.broker import broker
 from edge.doctor.camera import argus, cameras
 from edge.doctor.finding import Finding, ok, told, warning, wrong
@@ -131,10 +132,10 @@ def _as_the_service(folder: Path) -> Finding:
 
 def _remote_config(config: Config, path: Path) -> list[Finding]:
     """May the service change the file that it is told to let others change?"""
-    if not config.mqtt.allow_remote_config or os.access(path.parent, os.W_OK):
+    if not config.mqtt.allow_remote_config or may_store(path):
         return []
-    cure = "run install.sh again, which opens the folder to the service where that key is set"
-    return [wrong("mqtt.allow_remote_config", f"the service may not write {path.parent}", cure)]
+    cure = "run install.sh again, which gives the service a folder for it where that key is set"
+    return [wrong("mqtt.allow_remote_config", f"the service may not write {path}", cure)]
 
 
 def _devices(config: Config) -> tuple[Path, ...]:

@@ -139,8 +139,40 @@ install_config() { # the user's own stays; ours lies beside it where it has chan
         warn "$file is yours and was kept; the one of this version lies beside it. Cure: compare with $file.new"
     fi
     [[ -z $DESTDIR ]] || return 0
-    act chown root:korsal-edge "$file" # it may hold the cameras' passwords
-    act chmod "$(may_be_changed_from_afar && echo 770 || echo 750)" $CONFIGS
+    act chmod 750 $CONFIGS
+    [[ -L $file ]] || act chown root:korsal-edge "$file" # it may hold the cameras' passwords
+    if may_be_changed_from_afar; then
+        lend_config
+    else
+        take_config_back
+    fi
+}
+
+lend_config() { # to the service, in a folder of its own: the one above is root's, who reads the password there
+    local file=$CONFIGS/config.toml
+    [[ ! -L $file ]] || return 0
+    say "File: $file (in $LENT, where the service may change it)"
+    keep "$file"
+    keep $LENT
+    act rm -rf $LENT
+    act mkdir -m 750 $LENT
+    act install -m 640 "$file" $LENT/config.toml
+    act chown -R korsal-edge:korsal-edge $LENT
+    act ln -sfn "${LENT##*/}/config.toml" "$file.new-link"
+    act mv -T "$file.new-link" "$file"
+}
+
+take_config_back() {
+    local file=$CONFIGS/config.toml
+    [[ $(readlink "$file") == "${LENT##*/}/config.toml" ]] || return 0
+    say "File: $file (the service may not change it any more)"
+    keep "$file"
+    keep $LENT
+    # Read as the service, which could have put a link to a file of root's there.
+    ((DRY_RUN)) || runuser -u korsal-edge -- cat "$file" > "$SCRATCH/config.toml" || fail "$file cannot be read" "put it right"
+    act rm -f "$file"
+    act install -m 640 -g korsal-edge "$SCRATCH/config.toml" "$file"
+    act rm -rf $LENT
 }
 
 check_config() { # before the service meets it
@@ -180,7 +212,7 @@ TEXT
         [[ ! -c $node ]] || echo "DeviceAllow=$node rw"
     done
     shopt -u nullglob
-    ! may_be_changed_from_afar || echo "ReadWritePaths=$CONFIGS"
+    ! may_be_changed_from_afar || echo "ReadWritePaths=-$LENT"
     if (($(systemctl --version | awk 'NR == 1 { print $2 }') >= 254)); then
         printf 'RestartSteps=6\nRestartMaxDelaySec=1min\n' # older ones would warn of both
     fi
