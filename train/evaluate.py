@@ -29,7 +29,7 @@ from train.report import FrameSet, Protocol, Report, Rule, VideoResult, as_json,
 from train.runtimes import ModelError, is_engine, open_model
 
 Split = Literal["test", "train", "validation"]
-STEPS = ("detect", "link", "score", "export")  # instead of a model: one step alone, see `train.steps`
+STEPS = ("detect", "link", "score", "events", "export")  # instead of a model: one step alone, see `train.steps`
 
 
 class EvaluationError(Exception):
@@ -235,8 +235,8 @@ def _write_json(content: dict[str, Any], path: Path) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="korsal-evaluate",
-        description="Score a model on the videos of a data set. Single steps: korsal-evaluate detect, link, score or "
-        "export; --help after each.",
+        description="Score a model on the videos of a data set. Single steps: korsal-evaluate detect, link, score, "
+        "events or export; --help after each.",
     )
     parser.add_argument("model", type=Path, help="an .onnx model, a .pt checkpoint of korsal-train, or an engine")
     parser.add_argument("--data", type=Path, required=True, help="folder of a data set: annotations, lists, videos/")

@@ -17,26 +17,27 @@ from train.tube_file import SavedTube, SavedTubes
 
 def link(found: SavedDetections, settings: LinkerSettings, progress: Callable[[], object] = lambda: None) -> SavedTubes:
     """Link each video for itself; `progress` is called after each."""
-    order = np.lexsort((-found.scores, found.frames, found.video))
-    bounds = np.searchsorted(found.video[order], np.arange(len(found.video_names) + 1))
     tubes: list[SavedTube] = []
-    for video in range(len(found.video_names)):
-        rows = order[bounds[video] : bounds[video + 1]]
-        tubes += [_saved(tube, video, found.frame_sizes[video]) for tube in _linked(found, video, rows, settings)]
+    for video, size in enumerate(found.frame_sizes):
+        moments = tubes_by_frame(found, video, settings)
+        history = [(frame, tube_box) for frame, live in enumerate(moments) for tube_box in live]
+        tubes += [_saved(tube, video, size) for tube in linker.action_tubes(history, settings)]
         progress()
     return SavedTubes(found.video_names, found.label_names, tuple(tubes))
 
 
-def _linked(found: SavedDetections, video: int, rows: NDArray[np.int64], settings: LinkerSettings) -> list[ActionTube]:
-    """The action tubes of one video, whose rows lie by frame, scores falling."""
+def tubes_by_frame(found: SavedDetections, video: int, settings: LinkerSettings) -> list[tuple[TubeBox, ...]]:
+    """All live tubes in frame 0, 1, 2 … of one video, linked frame after frame."""
+    mine = np.flatnonzero(found.video == video)
+    rows = mine[np.lexsort((-found.scores[mine], found.frames[mine]))]
     frames = max(int(found.frame_counts[video]), int(found.frames[rows].max(initial=-1)) + 1)
     bounds = np.searchsorted(found.frames[rows], np.arange(frames + 1))
     state = linker.initial()
-    history: list[tuple[int, TubeBox]] = []
+    moments: list[tuple[TubeBox, ...]] = []
     for frame in range(frames):
         state, tube_boxes = linker.step(state, _seen(found, rows[bounds[frame] : bounds[frame + 1]]), frame, settings)
-        history += [(frame, tube_box) for tube_box in tube_boxes]
-    return linker.action_tubes(history, settings)
+        moments.append(tuple(tube_boxes))
+    return moments
 
 
 def _seen(found: SavedDetections, rows: NDArray[np.int64]) -> Detections:

@@ -1,4 +1,4 @@
-"""`korsal-evaluate detect | link | score | export`: detections, tubes and scores as steps of their own. Shell."""
+"""`korsal-evaluate detect | link | score | events | export`: the parts of an evaluation as steps. Shell."""
 
 import argparse
 import json
@@ -13,10 +13,11 @@ from tqdm import tqdm
 
 import edge
 from edge.engine import EngineError
+from edge.events import ActionSettings
 from edge.linker import LinkerSettings
-from edge.video.video_file import CaptureError
-from train import datasets, detect, detection_file, exchange, linking, score, tube_file
-from train.annotations import AnnotationError
+from edge.video.video_file import CaptureError, probe
+from train import datasets, detect, detection_file, exchange, linking, score, telling, tube_file
+from train.annotations import AnnotationError, VideoAnnotation
 from train.columns import ColumnError
 from train.counting import LAST_PIXEL, PROTOCOLS, FrameSet, Protocol, Rule
 from train.detect import DetectionError, Task
@@ -40,6 +41,7 @@ from train.report import as_error_table, as_table, comparison_note
 from train.runtimes import ModelError, open_model
 from train.score import Scored, ScoreError, Wish
 
+MOST_FRAMES_PER_SECOND = 1000
 ERRORS = (
     AnnotationError,
     CaptureError,
@@ -66,16 +68,34 @@ def _detect(options: argparse.Namespace) -> None:
     """Run a model over the videos of a data set and save what it detects."""
     with open_model(options.model, threads=1) as engine:
         labels = engine.manifest.labels
+    chosen = _own_videos(options.videos) if options.videos else _annotated_videos(options, labels)
+    jobs = min(options.jobs or usual_jobs(options.model), len(chosen))
+    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
+    tasks = [Task(options.model, threads, one, video, options.minimum_score) for one, video in chosen]
+    found = detect.detect(tasks, labels, jobs)
+    detection_file.save(found, options.output)
+    print(f"{options.output}: {len(found.scores)} boxes in {found.frame_counts.sum()} frames of {len(chosen)} videos")
+
+
+def _annotated_videos(options: argparse.Namespace, labels: Sequence[str]) -> list[tuple[VideoAnnotation, Path]]:
+    if options.data is None:
+        raise EvaluationError("nothing to watch; give --data FOLDER, or --videos FILE ... that need no annotations")
     data = datasets.load(options.data, options.fold)
     check_labels(labels, data.labels, options.model)
     chosen = thinned(of_split(data, options.split), options.limit)
     check_videos(data, chosen)
-    jobs = min(options.jobs or usual_jobs(options.model), len(chosen))
-    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
-    tasks = [Task(options.model, threads, one, data.video(one.name), options.minimum_score) for one in chosen]
-    found = detect.detect(tasks, labels, jobs)
-    detection_file.save(found, options.output)
-    print(f"{options.output}: {len(found.scores)} boxes in {found.frame_counts.sum()} frames of {len(chosen)} videos")
+    return [(one, data.video(one.name)) for one in chosen]
+
+
+def _own_videos(files: Sequence[Path]) -> list[tuple[VideoAnnotation, Path]]:
+    """Videos without annotations, named by their files."""
+    names = [file.stem for file in files]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise EvaluationError(f"{twice[0]}: two videos of this name; rename one, results are told by name")
+    for file in files:
+        probe(file)
+    return [(VideoAnnotation(name, 0, ()), file) for name, file in zip(names, files, strict=True)]
 
 
 def _link(options: argparse.Namespace) -> None:
@@ -112,6 +132,24 @@ def _score(options: argparse.Namespace) -> None:
         _write_json(document, options.json)
     for place, one in enumerate(results if options.plots else ()):
         _draw(one, options.plots / f"split{options.fold + place}" if len(results) > 1 else options.plots)
+
+
+def _events(options: argparse.Namespace) -> None:
+    """Tell which events the daemon would publish of saved detections, and which of them are right.
+
+    An action is told by an event of its class that lies on it (IoU 0.3) in at least one frame. Alarms are events that
+    begin where there is no action at all, by the hour without one.
+    """
+    found = detection_file.load(options.detections, dense=True)
+    truth: telling.Truth = {}
+    if options.data is not None:
+        data = datasets.load(options.data, options.fold)
+        check_labels(found.label_names, data.labels, options.detections)
+        truth = telling.truth_of(of_split(data, options.split), data.labels, found)
+    rules = [telling.at_score(score) for score in options.start_score]
+    with tqdm(total=len(found.video_names), desc="linking", unit="video", disable=None) as progress:
+        tallies = telling.tell(found, truth, options.rate, LinkerSettings(), rules, progress.update)
+    print(telling.as_table(rules, tallies))
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -169,7 +207,8 @@ def _draw(one: Scored, folder: Path) -> None:
 
 def _detect_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("model", type=Path, help="an .onnx model, a .pt checkpoint of korsal-train, or an engine")
-    _data_options(parser)
+    _data_options(parser, required=False)
+    parser.add_argument("--videos", type=Path, nargs="+", metavar="FILE", help="videos without annotations, instead")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the .npz file to write")
     parser.add_argument("--split", choices=get_args(Split), default="test")
     parser.add_argument("--minimum-score", type=share, default=MINIMUM_SCORE, help="weaker boxes are left out")
@@ -206,6 +245,21 @@ def _score_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return parser
 
 
+def _events_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("detections", type=Path, help="an .npz file of `korsal-evaluate detect`")
+    _data_options(parser, required=False)
+    parser.add_argument("--split", choices=get_args(Split), default="test")
+    parser.add_argument("--rate", type=_rate, default=25.0, help="frames per second of all videos; default: 25")
+    parser.add_argument(
+        "--start-score",
+        type=share,
+        nargs="+",
+        default=[ActionSettings.start_score],
+        help="one line for each; keep_score keeps its proportion to it",
+    )
+    return parser
+
+
 def _export_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("file", type=Path, help="an .npz file of `korsal-evaluate detect`; for moc-tubes of `link`")
     parser.add_argument(
@@ -218,6 +272,13 @@ def _export_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 def _data_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
     parser.add_argument("--data", type=Path, required=required, help="folder of a data set, or its ground truth alone")
     parser.add_argument("--fold", type=count, default=1, help="its split, where it has several; the first of them")
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= MOST_FRAMES_PER_SECOND:
+        raise argparse.ArgumentTypeError(f"{text}: give frames per second, above 0 and up to {MOST_FRAMES_PER_SECOND}")
+    return value
 
 
 def share(text: str) -> float:
@@ -233,5 +294,6 @@ STEPS: Mapping[str, Step] = {
     "detect": (_detect_options, _detect),
     "link": (_link_options, _link),
     "score": (_score_options, _score),
+    "events": (_events_options, _events),
     "export": (_export_options, _export),
 }

@@ -1,0 +1,144 @@
+"""Events told of saved detections, beside the actions that are true. Ten frames a second."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edge.events import ActionSettings
+from edge.linker import LinkerSettings
+from train.annotations import GroundTruthTube, VideoAnnotation
+from train.detection_file import SavedDetections
+from train.telling import HOUR, Tally, as_table, at_score, tell, truth_of
+
+RATE = 10.0
+LABELS = ("Run", "Jump")
+PERSON = (20.0, 30.0, 60.0, 110.0)
+AWAY = (150.0, 30.0, 190.0, 110.0)
+QUICK = ActionSettings(start_score=0.4, keep_score=0.2, min_duration=0.5, cooldown=0.5)
+
+
+def seen(spans: list[tuple[int, int, tuple[float, ...], int, float]], frames: int = 100) -> SavedDetections:
+    """One video "a"; each span holds first frame, end frame, box, label, score."""
+    rows = [(frame, box, label, score) for first, end, box, label, score in spans for frame in range(first, end)]
+    rows.sort(key=lambda row: row[0])
+    scores = np.array([row[3] for row in rows], np.float32)
+    labels = np.array([row[2] for row in rows], np.int64)
+    dense = np.zeros((len(rows), len(LABELS)), np.float32)
+    dense[np.arange(len(rows)), labels] = scores
+    return SavedDetections(
+        ("a",),
+        LABELS,
+        np.array([frames]),
+        np.array([[320, 240]]),
+        np.zeros(len(rows), np.int64),
+        np.array([row[0] for row in rows], np.int64),
+        np.array([row[1] for row in rows], np.float32).reshape(-1, 4),
+        scores,
+        labels,
+        dense,
+    )
+
+
+def true(first: int, end: int, label: int = 0, box: tuple[float, ...] = PERSON) -> GroundTruthTube:
+    return GroundTruthTube(label, first, np.tile(np.array(box, np.float32), (end - first, 1)))
+
+
+def tally(
+    found: SavedDetections, *truth: GroundTruthTube, rule: ActionSettings = QUICK, linker: LinkerSettings | None = None
+) -> Tally:
+    return tell(found, {"a": truth}, RATE, linker or LinkerSettings(), [rule])[0]
+
+
+def test_an_event_on_a_true_action_is_right() -> None:
+    found = tally(seen([(20, 60, PERSON, 0, 0.9)]), true(20, 60))
+    assert (found.actions, found.told, found.events, found.wrong, found.alarms) == (1, 1, 1, 0, 0)
+    assert (found.seconds, found.idle) == (10.0, 6.0)
+    assert (found.recall, found.precision) == (1, 1)
+
+
+def test_the_delay_runs_from_the_action_to_the_publication() -> None:
+    """The score must stay for half a second."""
+    on_time = tally(seen([(20, 60, PERSON, 0, 0.9)]), true(20, 60))
+    early = tally(seen([(20, 60, PERSON, 0, 0.9)]), true(45, 60))
+    assert 0.5 <= on_time.delay <= 0.8  # and reach the start score, smoothed
+    assert early.delay == pytest.approx(on_time.delay - 2.5)
+
+
+@pytest.mark.parametrize(
+    ("span", "alarms"),
+    [
+        ((20, 60, PERSON, 1, 0.9), 0),  # another action, while there is one
+        ((20, 60, AWAY, 0, 0.9), 0),  # another place
+        ((70, 95, PERSON, 0, 0.9), 1),  # another time
+    ],
+)
+def test_an_event_beside_every_true_action_is_wrong(
+    span: tuple[int, int, tuple[float, ...], int, float], alarms: int
+) -> None:
+    found = tally(seen([span]), true(20, 60))
+    assert (found.told, found.events, found.wrong, found.alarms) == (0, 1, 1, alarms)
+    assert np.isnan(found.delay)
+    assert (found.recall, found.precision) == (0, 0)
+
+
+def test_alarms_are_counted_by_the_hour_without_action() -> None:
+    found = tally(seen([(70, 95, PERSON, 0, 0.9)]), true(20, 60))
+    assert found.alarms_per_hour == pytest.approx(HOUR / 6)
+    assert 20 <= found.loud <= 25  # frames in which the smoothed score is at 0.4 or above
+    assert found.loud_per_hour == pytest.approx(found.loud * HOUR / 6)
+
+
+def test_two_events_on_one_action_tell_it_once_and_at_the_first() -> None:
+    found = tally(
+        seen([(10, 30, PERSON, 0, 0.9), (60, 90, PERSON, 0, 0.9)]), true(10, 90), linker=LinkerSettings(max_missed=3)
+    )
+    assert (found.actions, found.told, found.events, found.wrong) == (1, 1, 2, 0)
+    assert found.delay < 1
+
+
+def test_one_event_over_two_actions_tells_both() -> None:
+    found = tally(seen([(10, 90, PERSON, 0, 0.9)]), true(10, 30), true(50, 90))
+    assert (found.told, found.events, found.wrong) == (2, 1, 0)
+    assert min(found.delays) < -3  # of the second it was published before that began
+
+
+def test_an_event_that_goes_on_at_the_end_of_a_video_counts() -> None:
+    found = tally(seen([(80, 100, PERSON, 0, 0.9)]), true(80, 100))
+    assert (found.told, found.events) == (1, 1)
+
+
+def test_videos_add_up_and_settings_stand_side_by_side() -> None:
+    one = seen([(20, 60, PERSON, 0, 0.5)])
+    two = replace(one, video_names=("a", "b"), frame_counts=np.array([100, 50]), frame_sizes=np.array([[320, 240]] * 2))
+    low, high = tell(two, {"a": [true(20, 60)]}, RATE, LinkerSettings(), [at_score(0.2), at_score(0.8)])
+    assert (low.seconds, low.idle, low.told) == (15, 11, 1)
+    assert (high.seconds, high.idle, high.told) == (15, 11, 0)
+
+
+def test_the_score_to_go_on_at_keeps_its_proportion() -> None:
+    usual = ActionSettings()
+    assert at_score(usual.start_score) == usual
+    assert at_score(0.5).keep_score == pytest.approx(0.5 * usual.keep_score / usual.start_score)
+
+
+def test_true_labels_become_those_of_the_detections() -> None:
+    video = VideoAnnotation("a", 100, (true(0, 10, label=1),))
+    assert truth_of([video], ("Jump", "Run"), seen([]))["a"][0].label == LABELS.index("Run")
+
+
+def test_the_table_has_a_line_for_each_setting() -> None:
+    rules = [at_score(0.2), at_score(0.5)]
+    table = as_table(
+        rules, tell(seen([(20, 60, PERSON, 0, 0.9)]), {"a": [true(20, 60)]}, RATE, LinkerSettings(), rules)
+    )
+    head, _, *rows = table.splitlines()
+    assert "0.00 h" in head
+    assert [row.split()[0] for row in rows] == ["0.2", "0.5"]
+    assert "100.0 %" in rows[0]
+
+
+def test_without_time_or_events_there_is_no_rate() -> None:
+    assert np.isnan(Tally().alarms_per_hour)
+    assert np.isnan(Tally().precision)
+    assert np.isnan(Tally().recall)
