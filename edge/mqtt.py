@@ -9,6 +9,7 @@ import threading
 import time
 from dataclasses import dataclass
 
+from edge.broker import rights
 from edge.broker.arrivals import Arrivals
 from edge.broker.connection import Acknowledged, Closed, Opened, Parcel, Report, Unheard
 from edge.broker.delivery import PublisherStatistics as PublisherStatistics
@@ -17,6 +18,7 @@ from edge.broker.line import Line
 from edge.broker.message import Message
 from edge.broker.outbox_file import CLOCK_IS_SET
 from edge.broker.requests import Answer, Request
+from edge.broker.rights import Rights
 from edge.broker.topics import ONLINE, Topics, encode
 from edge.outbox import Outbox, Row
 from edge.schema import Mqtt
@@ -70,7 +72,7 @@ class Publisher:
         self._kept: dict[str, Parcel] = {}  # by topic; what lasts
         self._due: dict[str, Parcel] = {}  # by topic; retained messages on their way
         self._in_flight: dict[int, Sent] = {}  # by the number of the message
-        self._held: dict[str, float] = {}  # topics that the broker refuses -> monotonic time of the next try, s
+        self._rights = Rights()
         self._told_lost = lost(outbox.statistics())
         self._arrivals = Arrivals()
         self._turned = time.monotonic()
@@ -215,6 +217,7 @@ class Publisher:
             self._due = {available.topic: available, **self._kept, **pictures}
         elif isinstance(report, Closed):
             self._in_flight.clear()
+            self._rights = rights.hung_up(self._rights)
             self._arrivals.hung_up()
 
     def _keep(self, thing: Kept) -> None:
@@ -240,13 +243,13 @@ class Publisher:
         if sent is None:
             return 0
         if report.refused is None:
-            self._held.pop(sent.topic, None)
+            self._rights = rights.taken(self._rights, sent.topic)
             return sent.row
-        if sent.topic not in self._held:
+        if sent.topic not in self._rights.held:
             log.warning(
                 "%s: it refuses %s (%s): check the broker's rights", self._line.name, sent.topic, report.refused
             )
-        self._held[sent.topic] = time.monotonic() + HOLD_SECONDS
+        self._rights = rights.refused(self._rights, sent.topic, time.monotonic() + HOLD_SECONDS)
         return sent.row if report.lasting else 0
 
     def _forward(self) -> None:
@@ -258,11 +261,10 @@ class Publisher:
         room = self._line.window - len(self._in_flight)
         if room <= 0:
             return
-        in_flight = {sent.row for sent in self._in_flight.values()}
-        now = time.monotonic()
-        held = [topic for topic, until in self._held.items() if until > now]
+        in_flight = {sent.row: sent.topic for sent in self._in_flight.values()}
+        held = rights.held(self._rights, time.monotonic())
         rows = self._outbox.pending(0, room + len(in_flight), held)
-        for row in [row for row in rows if row.id not in in_flight][:room]:
+        for row in rights.sendable(self._rights, rows, in_flight)[:room]:
             self._send(row)
 
     def _send(self, row: Row) -> None:

@@ -31,6 +31,11 @@ class Row:
     id: int
     message: Message
 
+    @property
+    def topic(self) -> str:
+        """Where the message goes."""
+        return self.message.topic
+
 
 @dataclass(frozen=True)
 class Limits:

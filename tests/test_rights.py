@@ -1,0 +1,100 @@
+"""What may be sent to a broker that takes some topics and refuses others."""
+
+import threading
+from dataclasses import dataclass
+
+import pytest
+from publishing import event, publishing
+from refusing_broker import RefusingBroker
+
+from edge.broker.line import WINDOW
+from edge.broker.rights import Rights, held, hung_up, refused, sendable, taken
+from edge.outbox import Limits, Outbox
+from edge.schema import Mqtt
+from tests.broker import wait_for
+
+STEPS = list(range(40))
+
+
+@dataclass(frozen=True)
+class Row:
+    id: int
+    topic: str
+
+
+def rows(topics: str) -> list[Row]:
+    """One for each letter, which is its topic."""
+    return [Row(number, topic) for number, topic in enumerate(topics, 1)]
+
+
+def sent(rights: Rights, topics: str, in_flight: str = "") -> list[int]:
+    """Ids of what is sent of these rows, whose first ones are `in_flight`."""
+    flying = {row.id: row.topic for row in rows(in_flight)}
+    return [row.id for row in sendable(rights, rows(topics), flying)]
+
+
+def test_a_topic_gets_one_message_until_it_has_been_taken() -> None:
+    assert sent(Rights(), "aaabab") == [1, 4]
+    assert sent(Rights(), "aaabab", in_flight="a") == [4]
+    assert sent(taken(Rights(), "a"), "aaabab", in_flight="a") == [2, 3, 4, 5]
+    assert sent(taken(taken(Rights(), "a"), "b"), "aaabab") == [1, 2, 3, 4, 5, 6]
+    assert sent(Rights(), "") == []
+
+
+def test_after_a_refusal_and_at_a_new_connection_it_begins_again() -> None:
+    proven = taken(Rights(), "a")
+    assert sent(refused(proven, "a", 60.0), "aaa") == [1]
+    assert sent(hung_up(proven), "aaa") == [1]
+    assert sent(taken(refused(proven, "a", 60.0), "a"), "aaa") == [1, 2, 3]
+
+
+def test_what_is_refused_is_held_until_its_time_or_until_it_is_taken() -> None:
+    rights = refused(refused(Rights(), "a", 60.0), "b", 70.0)
+    assert held(rights, 59.9) == ["a", "b"]
+    assert held(rights, 60.0) == ["b"]
+    assert held(hung_up(rights), 59.9) == ["a", "b"]
+    assert held(taken(rights, "a"), 0.0) == ["b"]
+
+
+@pytest.mark.parametrize("refusals", [1, 2])
+def test_no_step_overtakes_another_when_a_refused_topic_is_allowed_again(
+    refusals: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rights change right after the refusal: what came next in the same window would be taken."""
+    monkeypatch.setattr("edge.mqtt.HOLD_SECONDS", 0.1)
+    outbox = Outbox(None, Limits())
+    outbox.put([event(number) for number in STEPS], 0.0)
+    with RefusingBroker(lambda _: broker.refused < refusals) as broker:
+        with publishing(at_port(broker.port), outbox) as publisher:
+            wait_for(lambda: publisher.statistics().outbox.rows == 0, "none to go")
+        assert broker.taken == STEPS
+        assert broker.refused == refusals
+
+
+def test_none_overtakes_another_when_the_rights_go_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused in the middle, for longer than the window."""
+    monkeypatch.setattr("edge.mqtt.HOLD_SECONDS", 0.1)
+    outbox = Outbox(None, Limits())
+    outbox.put([event(number) for number in STEPS], 0.0)
+    with RefusingBroker(lambda seq: seq >= 10 and broker.refused < 20) as broker:
+        with publishing(at_port(broker.port), outbox) as publisher:
+            wait_for(lambda: publisher.statistics().outbox.rows == 0, "none to go", 60)
+        assert broker.taken == STEPS
+        assert broker.refused == 20
+
+
+def test_a_proven_topic_fills_the_window() -> None:
+    """Going one by one is for the first message alone: the second is not answered before the window is full."""
+    outbox = Outbox(None, Limits())
+    outbox.put([event(number) for number in STEPS], 0.0)
+    answer = threading.Event()
+    with RefusingBroker(lambda seq: seq == 1 and not answer.wait(60)) as broker:
+        with publishing(at_port(broker.port), outbox) as publisher:
+            wait_for(lambda: publisher.statistics().in_flight == WINDOW, "a full window")
+            answer.set()
+            wait_for(lambda: publisher.statistics().outbox.rows == 0, "none to go")
+        assert broker.taken == STEPS
+
+
+def at_port(port: int) -> Mqtt:
+    return Mqtt(host="127.0.0.1", port=port)
