@@ -1,12 +1,14 @@
 """An engine and the record beside it on the disk: both whole or not at all. Shell; raises OSError."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edge.engines import engine_record
 from edge.engines.engine_record import EngineRecord
+
+Sync = Callable[[int], None]  # puts what was written to an open file onto the disk itself
 
 
 def reserve(target: Path) -> Path:
@@ -17,11 +19,11 @@ def reserve(target: Path) -> Path:
     return partial
 
 
-def write(serialized: bytes, record: EngineRecord, partial: Path, target: Path) -> None:
+def write(serialized: bytes, record: EngineRecord, partial: Path, target: Path, sync: Sync = os.fsync) -> None:
     """Both in full beside their places, then into them; the record tells by its hash if a power cut came between."""
     described = engine_record.beside(partial)
-    _write_through(partial, serialized)
-    _write_through(described, engine_record.to_json(record).encode())
+    _write_through(partial, serialized, sync)
+    _write_through(described, engine_record.to_json(record).encode(), sync)
     move(partial, target)
 
 
@@ -41,12 +43,12 @@ def candidate(target: Path) -> Iterator[Path]:
         forget(made)
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes, sync: Sync = os.fsync) -> None:
     """Write a file that is whole or the old one."""
     partial = path.with_name(f"{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_through(partial, content)
+        _write_through(partial, content, sync)
         partial.replace(path)
     finally:
         forget(partial)
@@ -59,9 +61,9 @@ def forget(partial: Path) -> None:
             path.unlink()
 
 
-def _write_through(path: Path, content: bytes) -> None:
+def _write_through(path: Path, content: bytes, sync: Sync) -> None:
     """Onto the disk itself, so that a power cut leaves no empty file under a good name."""
     with path.open("wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
+        sync(file.fileno())
