@@ -18,6 +18,10 @@ from edge.manifest import Manifest, ManifestError
 
 log = logging.getLogger(__name__)
 
+DEFORMABLE_CURE = (
+    "deformable convolutions need onnxruntime 1.25 or newer, which needs Python 3.11: pip install 'onnxruntime>=1.25', "
+    "or take a network without them, dla_34_plain or res_18 of korsal-train --arch"
+)
 MANY = 1 << 16  # images: a model for any batch takes what memory holds
 CPU, CUDA, TENSORRT = (f"{kind}ExecutionProvider" for kind in ("CPU", "CUDA", "Tensorrt"))
 
@@ -109,8 +113,9 @@ def _session(onnxruntime: Any, path: Path, threads: int, providers: Mapping[str,
         with redirect_stdout(io.StringIO()) as said:  # it prints why a provider does not start
             session = onnxruntime.InferenceSession(str(path), options, providers=list(providers.items()))
     except _failures() as error:
+        refusal = _first_line(error)
         raise EngineError(
-            f"{path}: onnxruntime cannot load it ({_first_line(error)}); export or copy it anew"
+            f"{path}: onnxruntime {onnxruntime.__version__} cannot load it ({refusal}); {_cure(refusal)}"
         ) from error
     if said.getvalue():
         log.info("%s: %s", path, " ".join(said.getvalue().replace("*", "").split()))
@@ -196,6 +201,11 @@ def _answer_once(engine: Engine, path: Path) -> None:
             f"{path}: its output {wrong[0]} is {shapes[wrong[0]]}, but its manifest says {wanted[wrong[0]]} "
             f"({manifest.top_k} peaks, {len(manifest.labels)} actions); export it again"
         )
+
+
+def _cure(refusal: str) -> str:
+    """What to do where ONNX Runtime says that of a model; before 1.25 it has no deformable convolutions."""
+    return DEFORMABLE_CURE if "DeformConv" in refusal else "export or copy it anew"
 
 
 def _first_line(error: Exception) -> str:

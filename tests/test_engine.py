@@ -1,6 +1,7 @@
 """ONNX files, good and bad, through the real ONNX Runtime."""
 
 import hashlib
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -158,7 +159,27 @@ def test_an_operator_that_does_not_exist(model: Path, tmp_path: Path) -> None:
     def invent(content: Any) -> None:
         content.graph.node[-1].op_type = "Divine"
 
-    assert "onnxruntime cannot load it" in refusal(altered(model, tmp_path / "odd.onnx", invent))
+    said = refusal(altered(model, tmp_path / "odd.onnx", invent))
+    assert re.search(r"onnxruntime 1\.\S+ cannot load it \(.*Divine.*\); export or copy it anew$", said)
+
+
+def test_deformable_convolutions_in_an_onnxruntime_that_has_none(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What 1.20.1 says of them, with the class that it says it in."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    state = pytest.importorskip("onnxruntime.capi.onnxruntime_pybind11_state")
+    words = (
+        "[ONNXRuntimeError] : 9 : NOT_IMPLEMENTED : Could not find an implementation for DeformConv(19) node with name"
+    )
+
+    def refuse(*_: object, **__: object) -> None:
+        raise state.NotImplemented(f"{words} '/neck/conv/DeformConv'")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
+    monkeypatch.setattr(onnxruntime, "__version__", "1.20.1")
+    said = refusal(model)
+    assert said.startswith(f"{model}: onnxruntime 1.20.1 cannot load it ({words}")
+    assert "; deformable convolutions need onnxruntime 1.25 or newer, which needs Python 3.11: pip install" in said
+    assert said.endswith("or take a network without them, dla_34_plain or res_18 of korsal-train --arch")
 
 
 def test_outputs_of_other_shapes(model: Path, tmp_path: Path) -> None:
