@@ -9,7 +9,7 @@ from edge.events import ActionSettings
 from edge.linker import LinkerSettings
 from train.annotations import GroundTruthTube, VideoAnnotation
 from train.detection_file import SavedDetections
-from train.telling import HOUR, Tally, as_table, at_score, tell, truth_of
+from train.telling import HOUR, Tally, as_table, at_score, best, of_all, tell, truth_of
 
 RATE = 10.0
 LABELS = ("Run", "Jump")
@@ -47,7 +47,7 @@ def true(first: int, end: int, label: int = 0, box: tuple[float, ...] = PERSON) 
 def tally(
     found: SavedDetections, *truth: GroundTruthTube, rule: ActionSettings = QUICK, linker: LinkerSettings | None = None
 ) -> Tally:
-    return tell(found, {"a": truth}, RATE, linker or LinkerSettings(), [rule])[0]
+    return of_all(tell(found, {"a": truth}, RATE, linker or LinkerSettings(), [rule])[0])
 
 
 def test_an_event_on_a_true_action_is_right() -> None:
@@ -111,7 +111,8 @@ def test_an_event_that_goes_on_at_the_end_of_a_video_counts() -> None:
 def test_videos_add_up_and_settings_stand_side_by_side() -> None:
     one = seen([(20, 60, PERSON, 0, 0.5)])
     two = replace(one, video_names=("a", "b"), frame_counts=np.array([100, 50]), frame_sizes=np.array([[320, 240]] * 2))
-    low, high = tell(two, {"a": [true(20, 60)]}, RATE, LinkerSettings(), [at_score(0.2), at_score(0.8)])
+    told = tell(two, {"a": [true(20, 60)]}, RATE, LinkerSettings(), [at_score(0.2), at_score(0.8)])
+    low, high = map(of_all, told)
     assert (low.seconds, low.idle, low.told) == (15, 11, 1)
     assert (high.seconds, high.idle, high.told) == (15, 11, 0)
 
@@ -129,13 +130,47 @@ def test_true_labels_become_those_of_the_detections() -> None:
 
 def test_the_table_has_a_line_for_each_setting() -> None:
     rules = [at_score(0.2), at_score(0.5)]
-    table = as_table(
-        rules, tell(seen([(20, 60, PERSON, 0, 0.9)]), {"a": [true(20, 60)]}, RATE, LinkerSettings(), rules)
-    )
-    head, _, *rows = table.splitlines()
+    told = tell(seen([(20, 60, PERSON, 0, 0.9)]), {"a": [true(20, 60)]}, RATE, LinkerSettings(), rules)
+    head, _, *rows = as_table(rules, [of_all(tallies) for tallies in told]).splitlines()
     assert "0.00 h" in head
     assert [row.split()[0] for row in rows] == ["0.2", "0.5"]
     assert "100.0 %" in rows[0]
+
+
+def test_each_action_has_a_tally_of_its_own() -> None:
+    found = seen([(20, 60, PERSON, 0, 0.9), (20, 60, AWAY, 1, 0.9)])
+    ((run, jump),) = tell(found, {"a": [true(20, 60)]}, RATE, LinkerSettings(), [QUICK])
+    assert (run.actions, run.told, run.events, run.wrong) == (1, 1, 1, 0)
+    assert (jump.actions, jump.told, jump.events, jump.wrong) == (0, 0, 1, 1)
+    assert of_all((run, jump)).seconds == run.seconds == 10
+
+
+def scored(told: int, wrong: int) -> Tally:
+    """Of ten actions."""
+    return Tally(actions=10, told=told, events=told + wrong, wrong=wrong)
+
+
+RULES = [at_score(score) for score in (0.1, 0.2, 0.3)]
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ((scored(9, 9), scored(8, 2), scored(2, 0)), 0.2),
+        ((scored(9, 9), scored(8, 4), scored(6, 0)), 0.3),  # fewer, but all right
+        ((scored(9, 1), scored(9, 1), scored(1, 9)), 0.2),  # the higher of equals
+        ((scored(0, 9), scored(0, 0), scored(0, 0)), None),
+    ],
+)
+def test_the_best_start_score(told: tuple[Tally, ...], expected: float | None) -> None:
+    assert best(RULES, [(tally,) for tally in told]) == (expected,)
+
+
+def test_a_start_score_that_is_not_quiet_is_not_chosen() -> None:
+    told = [(scored(9, 0), scored(9, 0)), (scored(5, 0), scored(5, 0)), (scored(1, 0), scored(1, 0))]
+    quiet = [(Tally(events=1), Tally()), (Tally(), Tally(events=1)), (Tally(), Tally())]
+    assert best(RULES, told, quiet) == (0.2, 0.1)
+    assert best(RULES, told, [(Tally(events=1), Tally(events=2))] * 3) == (None, None)
 
 
 def test_without_time_or_events_there_is_no_rate() -> None:

@@ -13,10 +13,9 @@ from tqdm import tqdm
 
 import edge
 from edge.engine import EngineError
-from edge.events import ActionSettings
 from edge.linker import LinkerSettings
 from edge.video.video_file import CaptureError, probe
-from train import datasets, detect, detection_file, exchange, linking, score, telling, tube_file
+from train import datasets, detect, detection_file, event_step, exchange, linking, score, tube_file
 from train.annotations import AnnotationError, VideoAnnotation
 from train.columns import ColumnError
 from train.counting import LAST_PIXEL, PROTOCOLS, FrameSet, Protocol, Rule
@@ -40,8 +39,8 @@ from train.plots import PlotError, confusion, precision_recall_curves
 from train.report import as_error_table, as_table, comparison_note
 from train.runtimes import ModelError, open_model
 from train.score import Scored, ScoreError, Wish
+from train.step_options import data_options, share
 
-MOST_FRAMES_PER_SECOND = 1000
 ERRORS = (
     AnnotationError,
     CaptureError,
@@ -134,24 +133,6 @@ def _score(options: argparse.Namespace) -> None:
         _draw(one, options.plots / f"split{options.fold + place}" if len(results) > 1 else options.plots)
 
 
-def _events(options: argparse.Namespace) -> None:
-    """Tell which events the daemon would publish of saved detections, and which of them are right.
-
-    An action is told by an event of its class that lies on it (IoU 0.3) in at least one frame. Alarms are events that
-    begin where there is no action at all, by the hour without one.
-    """
-    found = detection_file.load(options.detections, dense=True)
-    truth: telling.Truth = {}
-    if options.data is not None:
-        data = datasets.load(options.data, options.fold)
-        check_labels(found.label_names, data.labels, options.detections)
-        truth = telling.truth_of(of_split(data, options.split), data.labels, found)
-    rules = [telling.at_score(score) for score in options.start_score]
-    with tqdm(total=len(found.video_names), desc="linking", unit="video", disable=None) as progress:
-        tallies = telling.tell(found, truth, options.rate, LinkerSettings(), rules, progress.update)
-    print(telling.as_table(rules, tallies))
-
-
 def _export(options: argparse.Namespace) -> None:
     """Write saved detections, or tubes, in the format of another project."""
     if options.format == "moc-tubes":
@@ -207,7 +188,7 @@ def _draw(one: Scored, folder: Path) -> None:
 
 def _detect_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("model", type=Path, help="an .onnx model, a .pt checkpoint of korsal-train, or an engine")
-    _data_options(parser, required=False)
+    data_options(parser, required=False)
     parser.add_argument("--videos", type=Path, nargs="+", metavar="FILE", help="videos without annotations, instead")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the .npz file to write")
     parser.add_argument("--split", choices=get_args(Split), default="test")
@@ -220,14 +201,14 @@ def _detect_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 def _link_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("detections", type=Path, help="an .npz file of detections, or others' with --data")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the .npz file to write")
-    _data_options(parser, required=False)
+    data_options(parser, required=False)
     parser.add_argument("--split", choices=get_args(Split), default="test")
     parser.add_argument("--linker", choices=get_args(LinkerKind), default="default")
     return parser
 
 
 def _score_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    _data_options(parser)
+    data_options(parser)
     parser.add_argument("--split", choices=get_args(Split), default="test")
     parser.add_argument("--detections", type=Path, nargs="+", help="a file, or one for each split from --fold on")
     parser.add_argument("--tubes", type=Path, nargs="+", help="likewise")
@@ -245,21 +226,6 @@ def _score_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return parser
 
 
-def _events_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    parser.add_argument("detections", type=Path, help="an .npz file of `korsal-evaluate detect`")
-    _data_options(parser, required=False)
-    parser.add_argument("--split", choices=get_args(Split), default="test")
-    parser.add_argument("--rate", type=_rate, default=25.0, help="frames per second of all videos; default: 25")
-    parser.add_argument(
-        "--start-score",
-        type=share,
-        nargs="+",
-        default=[ActionSettings.start_score],
-        help="one line for each; keep_score keeps its proportion to it",
-    )
-    return parser
-
-
 def _export_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("file", type=Path, help="an .npz file of `korsal-evaluate detect`; for moc-tubes of `link`")
     parser.add_argument(
@@ -269,31 +235,11 @@ def _export_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return parser
 
 
-def _data_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
-    parser.add_argument("--data", type=Path, required=required, help="folder of a data set, or its ground truth alone")
-    parser.add_argument("--fold", type=count, default=1, help="its split, where it has several; the first of them")
-
-
-def _rate(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= MOST_FRAMES_PER_SECOND:
-        raise argparse.ArgumentTypeError(f"{text}: give frames per second, above 0 and up to {MOST_FRAMES_PER_SECOND}")
-    return value
-
-
-def share(text: str) -> float:
-    """A number from 0 to 1, as an option's type."""
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and 1")
-    return value
-
-
 Step = tuple[Callable[[argparse.ArgumentParser], argparse.ArgumentParser], Callable[[argparse.Namespace], None]]
 STEPS: Mapping[str, Step] = {
     "detect": (_detect_options, _detect),
     "link": (_link_options, _link),
     "score": (_score_options, _score),
-    "events": (_events_options, _events),
+    "events": (event_step.add_options, event_step.events),
     "export": (_export_options, _export),
 }

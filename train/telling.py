@@ -18,14 +18,24 @@ from train.linking import tubes_by_frame
 
 SAME_PERSON = 0.3  # IoU; whether an event is right does not depend on how tight its box is
 HOUR = 3600.0
+BETA = 0.5  # of the F-score by which start scores are chosen
 
 Truth = Mapping[str, Sequence[GroundTruthTube]]  # true tubes by the video's name; labels as in the detections
 Moments = Sequence[Sequence[TubeBox]]  # all live tubes of frame 0, 1, 2 …
 
 
+@dataclass(frozen=True, eq=False)
+class Watch:
+    """One video, linked: its tubes, `idle` (frames,) where no action is, and its frames per second."""
+
+    moments: Moments
+    idle: NDArray[np.bool_]
+    rate: float
+
+
 @dataclass(frozen=True)
 class Tally:
-    """What was told of some videos under one setting.
+    """What was told of some videos under one setting, of one action or of all.
 
     `seconds` were watched, `idle` of them without a true action. `told`: of the `actions` that are there, those with a
     right event; `delays`: seconds from the start of each of these until its first right event was published, negative
@@ -91,17 +101,56 @@ def tell(
     linker: LinkerSettings,
     rules: Sequence[ActionSettings],
     progress: Callable[[], object] = lambda: None,
-) -> tuple[Tally, ...]:
-    """A tally for each of `rules`; every video is linked once. `rate`: frames per second, of all videos."""
-    tallies = [Tally()] * len(rules)
+) -> tuple[tuple[Tally, ...], ...]:
+    """For each of `rules` a tally for each label; every video is linked once. `rate`: frames per second."""
+    labels = found.label_names
+    tallies = [[Tally()] * len(labels) for _ in rules]
     for video, name in enumerate(found.video_names):
         moments = tubes_by_frame(found, video, linker)
         size = tuple(found.frame_sizes[video].tolist())
-        for place, rule in enumerate(rules):
-            happened = _happened(moments, size, found.label_names, rate, rule)
-            tallies[place] += _tally(moments, happened, truth.get(name, ()), found.label_names, rate, rule)
+        true = truth.get(name, ())
+        idle = _idle(len(moments), true)
+        for row, rule in zip(tallies, rules, strict=True):
+            happened = _happened(moments, size, labels, rate, rule)
+            for label, action in enumerate(labels):
+                ends = [event for event in happened if event.action == action]
+                wanted = [tube for tube in true if tube.label == label]
+                row[label] += _tally(Watch(moments, idle, rate), ends, wanted, label, rule)
         progress()
-    return tuple(tallies)
+    return tuple(map(tuple, tallies))
+
+
+def of_all(tallies: Sequence[Tally]) -> Tally:
+    """Those of single actions in one; the time watched is the same for all."""
+    return replace(sum(tallies, Tally()), seconds=tallies[0].seconds, idle=tallies[0].idle)
+
+
+def best(
+    rules: Sequence[ActionSettings],
+    told: Sequence[Sequence[Tally]],
+    quiet: Sequence[Sequence[Tally]] | None = None,
+) -> tuple[float | None, ...]:
+    """For each label the start score of the rule with the best F-score of its events, the highest of equals.
+
+    Precision counts more than recall (F with beta 0.5): who is called for nothing stops listening. A rule that tells
+    an event of the label in `quiet`, videos without any action, is out of the question. None where no other rule tells
+    an action.
+    """
+    chosen: list[float | None] = []
+    for label in range(len(told[0])):
+        silent = [quiet is None or quiet[place][label].events == 0 for place in range(len(rules))]
+        ranked = [
+            (_f_score(tallies[label]), rule.start_score)
+            for rule, tallies, ok in zip(rules, told, silent, strict=True)
+            if ok and tallies[label].told
+        ]
+        chosen.append(max(ranked)[1] if ranked else None)
+    return tuple(chosen)
+
+
+def _f_score(tally: Tally) -> float:
+    weighted = BETA**2 * tally.precision + tally.recall
+    return (1 + BETA**2) * tally.precision * tally.recall / weighted if weighted else 0.0
 
 
 def as_table(rules: Sequence[ActionSettings], tallies: Sequence[Tally]) -> str:
@@ -141,63 +190,47 @@ def _happened(
     return [*happened, *events.close(state, len(moments) / rate, "shutdown")]
 
 
-def _tally(
-    moments: Moments,
-    happened: Sequence[Event],
-    truth: Sequence[GroundTruthTube],
-    labels: Sequence[str],
-    rate: float,
-    rule: ActionSettings,
-) -> Tally:
-    idle = np.ones(len(moments), dtype=bool)
+def _idle(frames: int, truth: Sequence[GroundTruthTube]) -> NDArray[np.bool_]:
+    """(frames,): no action of any class there."""
+    idle = np.ones(frames, dtype=bool)
     for tube in truth:
         idle[tube.first_frame : tube.end_frame] = False
-    boxes = {(frame, seen.tube): seen.box for frame, live in enumerate(moments) for seen in live}
+    return idle
+
+
+def _tally(
+    watched: Watch, happened: Sequence[Event], truth: Sequence[GroundTruthTube], label: int, rule: ActionSettings
+) -> Tally:
+    """Of one video and one action: `happened` and `truth` hold no others."""
+    boxes = {(frame, seen.tube): seen.box for frame, live in enumerate(watched.moments) for seen in live}
     published = {event.event_id: event.frame_index for event in happened if event.type == "new"}
     first_right: dict[int, int] = {}  # true tube → frame in which its first right event was published
     wrong = alarms = 0
     for event in (step for step in happened if step.type == "end"):
-        right = [place for place, tube in enumerate(truth) if _same(event, tube, boxes, labels, rate)]
+        first = round(event.started_monotonic * watched.rate)
+        last = first + round(event.duration * watched.rate)
+        mine = {frame: boxes[frame, event.tube] for frame in range(first, last + 1)}
+        right = [place for place, tube in enumerate(truth) if _same_person(mine, tube)]
         for place in right:
-            first_right[place] = min(published[event.event_id], first_right.get(place, len(moments)))
+            first_right[place] = min(published[event.event_id], first_right.get(place, len(watched.moments)))
         wrong += not right
-        alarms += not right and bool(idle[_first_frame(event, rate)])
-    delays = tuple((told - truth[place].first_frame) / rate for place, told in first_right.items())
+        alarms += not right and bool(watched.idle[first])
+    delays = tuple((told - truth[place].first_frame) / watched.rate for place, told in first_right.items())
     loud = sum(
-        int((seen.class_scores >= rule.start_score).sum())
-        for frame in np.flatnonzero(idle).tolist()
-        for seen in moments[frame]
+        bool(seen.class_scores[label] >= rule.start_score)
+        for frame in np.flatnonzero(watched.idle).tolist()
+        for seen in watched.moments[frame]
         if seen.observed
     )
-    return Tally(
-        len(moments) / rate,
-        int(idle.sum()) / rate,
-        len(truth),
-        len(first_right),
-        delays,
-        len(published),
-        wrong,
-        alarms,
-        loud,
-    )
+    seconds, idle = len(watched.moments) / watched.rate, int(watched.idle.sum()) / watched.rate
+    return Tally(seconds, idle, len(truth), len(first_right), delays, len(published), wrong, alarms, loud)
 
 
-def _first_frame(event: Event, rate: float) -> int:
-    return round(event.started_monotonic * rate)
-
-
-def _same(
-    event: Event,
-    tube: GroundTruthTube,
-    boxes: Mapping[tuple[int, int], NDArray[np.float32]],
-    labels: Sequence[str],
-    rate: float,
-) -> bool:
-    """Whether the event is of this action: its box lies on the true one in at least one frame of both."""
-    if event.action != labels[tube.label]:
-        return False
-    first = _first_frame(event, rate)
-    last = first + round(event.duration * rate)
-    both = range(max(first, tube.first_frame), min(last + 1, tube.end_frame))
-    pairs = [(boxes[frame, event.tube], tube.boxes[frame - tube.first_frame]) for frame in both]
-    return any(float(iou(mine[None], true[None])[0, 0]) >= SAME_PERSON for mine, true in pairs)
+def _same_person(mine: Mapping[int, NDArray[np.float32]], tube: GroundTruthTube) -> bool:
+    """Whether the boxes by frame lie on the true ones in at least one frame of both."""
+    pairs = [
+        (box, tube.boxes[frame - tube.first_frame])
+        for frame, box in mine.items()
+        if tube.first_frame <= frame < tube.end_frame
+    ]
+    return any(float(iou(box[None], true[None])[0, 0]) >= SAME_PERSON for box, true in pairs)

@@ -1,0 +1,30 @@
+"""Options that several steps of `korsal-evaluate` share."""
+
+import argparse
+from pathlib import Path
+
+from train.evaluate import count
+
+MOST_FRAMES_PER_SECOND = 1000
+
+
+def data_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    """Which data, and which of its splits."""
+    parser.add_argument("--data", type=Path, required=required, help="folder of a data set, or its ground truth alone")
+    parser.add_argument("--fold", type=count, default=1, help="its split, where it has several; the first of them")
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1, as an option's type."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and 1")
+    return value
+
+
+def rate(text: str) -> float:
+    """Frames per second, as an option's type."""
+    value = float(text)
+    if not 0 < value <= MOST_FRAMES_PER_SECOND:
+        raise argparse.ArgumentTypeError(f"{text}: give frames per second, above 0 and up to {MOST_FRAMES_PER_SECOND}")
+    return value
