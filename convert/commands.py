@@ -101,6 +101,7 @@ def _convert(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     changes = {name: value for name in ("name", "licence") if (value := getattr(options, name)) is not None}
+    changes |= {"start_scores": export.start_scores(options.start_scores)} if options.start_scores else {}
     training = {"scores": export.scores(options.scores)} if options.scores else {}
     images: tuple[calibration.Input, ...] = ()
     onnx_file.check_apart(options.checkpoint, options.output)
@@ -231,6 +232,9 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--licence", help="of the weights, a sentence; kept in the manifest")
     _add_calibration(parser, "to compare with torch on", export.USUAL)
     parser.add_argument("--scores", type=Path, help="report of korsal-evaluate --json; kept in the manifest")
+    parser.add_argument(
+        "--start-scores", type=Path, metavar="FILE", help="of korsal-evaluate events --choose; events begin at them"
+    )
 
 
 def _add_quantize(parser: argparse.ArgumentParser) -> None:

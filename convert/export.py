@@ -52,6 +52,8 @@ def export(
     checkpoint = checkpoints.load(path)
     known = checkpoint.manifest
     manifest = replace(known, **{"training": {**known.training, **training}, **changes})
+    if unknown := sorted(manifest.start_scores.keys() - set(manifest.labels)):
+        raise ExportError(f"{path}: knows no {unknown[0]}; choose start scores from its own detections")
     with onnx_file.candidate(target) as candidate:
         onnx_file.write(_graph(checkpoint), manifest, candidate)
         found = closeness(_answers(checkpoints.engine(path), engines.load(candidate, threads=2), images))
@@ -76,6 +78,17 @@ def scores(report: Path) -> dict[str, Any]:
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise ExportError(f"{report}: no report ({error!r}); give what korsal-evaluate --json wrote") from error
+
+
+def start_scores(file: Path) -> dict[str, float]:
+    """What `korsal-evaluate events --choose` wrote: by action the score from which its events begin. ExportError."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))["start_scores"]
+        return {str(action): float(score) for action, score in content.items()}
+    except OSError as error:
+        raise ExportError(f"{file}: cannot be read ({error.strerror}); give what events --choose wrote") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ExportError(f"{file}: holds no start scores ({error!r}); give what events --choose wrote") from error
 
 
 def keep_scores(path: Path, report: Path) -> None:

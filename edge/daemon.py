@@ -25,7 +25,7 @@ from edge.engines.runtimes import open_model
 from edge.inference import Engine
 from edge.mqtt import Publisher
 from edge.outbox import Limits, Outbox
-from edge.pipeline import Step
+from edge.pipeline import PipelineSettings, Step
 from edge.schema import Camera, Config
 from edge.sensors.device_watch import DeviceWatch
 from edge.sensors.metrics_page import MetricsPage
@@ -158,8 +158,11 @@ class Daemon:
             log.error("%s: %s; going on with the old configuration", self._path, problem)
         return wrong
 
+    def _settings(self, camera: str) -> PipelineSettings:
+        return pipeline_settings(self._config, camera, self._engine.manifest.start_scores)
+
     def _station(self, name: str, feed: Feed) -> Station:
-        return Station(name, feed, pipeline_settings(self._config, name), self._teller, self._device.admits)
+        return Station(name, feed, self._settings(name), self._teller, self._device.admits)
 
     def _advance(self) -> bool:
         """Take new frames, of as many cameras as the engine takes at once; False where there were none."""
@@ -249,7 +252,7 @@ class Daemon:
             self._stations.pop(name).close("camera")
             self._teller.forget(name)
         for name, station in self._stations.items():
-            settings = pipeline_settings(self._config, name)
+            settings = self._settings(name)
             if name in feeds:
                 station.reopen(feeds.pop(name), settings)
             station.settings = settings

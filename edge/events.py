@@ -34,6 +34,7 @@ Polygon = Sequence[tuple[float, float]]  # at least three corners (x, y), 0..1 o
 Key = tuple[int, int]  # tube, label
 
 ROUNDING = 1e-6  # seconds by which sums of frame times may fall short
+KEEP_SHARE = 0.6  # of the start score, at which an event goes on where nothing else is said
 NAMESPACE = uuid.UUID("6f1c0f6e-6a0a-5f43-9d55-0d2d0a9b7c11")  # of event ids; any fixed one would do
 
 
@@ -42,7 +43,7 @@ class ActionSettings:
     """When an event of an action begins, goes on and ends. ValueError where `keep_score` is above `start_score`."""
 
     start_score: float = 0.2  # 0..1
-    keep_score: float = 0.12  # 0..1, at most start_score
+    keep_score: float = KEEP_SHARE * start_score  # 0..1, at most start_score
     min_duration: float = 0.5  # seconds at keep_score or above before an event is published
     cooldown: float = 2.0  # seconds below keep_score before it ends
     update_interval: float = 1.0  # seconds between two updates; 0: none

@@ -43,6 +43,7 @@ class Manifest:
     licence: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)  # data, split, scores; for people to read
     architecture: str = LITE  # of the network, as korsal-train --arch names it
+    start_scores: Mapping[str, float] = field(default_factory=dict)  # of events, 0..1, of the labels that have one
 
     @property
     def channels(self) -> int:
@@ -70,7 +71,7 @@ def from_json(text: str) -> Manifest:
         raise ManifestError("the manifest is not a JSON object; export the model again")
     if not _is_whole(version := content.pop("version", None)) or version != VERSION:
         raise ManifestError(f"the manifest is not of version {VERSION}; export the model again with this korsal-edge")
-    content.setdefault("architecture", LITE)
+    content = {"architecture": LITE, "start_scores": {}, **content}  # what older files leave out
     faults = _faults(content)
     if faults:
         raise ManifestError(f"the manifest is wrong: {'; '.join(faults)}; export the model again")
@@ -86,7 +87,9 @@ def _faults(content: Mapping[str, Any]) -> list[str]:
         return [fault]
     faults = [f"{name} is missing" for name in sorted(names - content.keys())]
     faults += [f"{name} is unknown" for name in sorted(map(str, content.keys() - names))]
-    return faults or [f"{name} {fault}" for name, check in _CHECKS.items() if (fault := check(content[name]))]
+    faults = faults or [f"{name} {fault}" for name, check in _CHECKS.items() if (fault := check(content[name]))]
+    unknown = () if faults else content["start_scores"].keys() - set(content["labels"])
+    return faults or [f"start_scores has {name}, which is no label" for name in sorted(unknown)]
 
 
 def _is_whole(value: Any) -> bool:
@@ -161,6 +164,14 @@ def _object(value: Any) -> str:
     return "" if isinstance(value, dict) else "is no object"
 
 
+def _scores(value: Any) -> str:
+    """That they are of labels is for `_faults`, which sees both."""
+    if not isinstance(value, dict):
+        return "is no object"
+    good = all(type(score) in (int, float) and 0 <= score <= 1 for score in value.values())
+    return "" if good else "holds a score that is no number from 0 to 1"
+
+
 _CHECKS = {
     "name": _name,
     "labels": _labels,
@@ -175,4 +186,5 @@ _CHECKS = {
     "licence": _text,
     "training": _object,
     "architecture": _text,
+    "start_scores": _scores,
 }

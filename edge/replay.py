@@ -93,7 +93,14 @@ def task(
         opened.close()
         raise ConfigError(config_file, wrong)
     view = config.cameras[name].described()
-    return Task(file, opened, pipeline_settings(config, name), config.device.name, name, view)
+    return Task(
+        file,
+        opened,
+        pipeline_settings(config, name, opened.engine.manifest.start_scores),
+        config.device.name,
+        name,
+        view,
+    )
 
 
 def _with(config: Config, path: Path | None, threads: int | None) -> Config:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from edge.engines.build_plan import DEFAULT_WORKSPACE, BuildOptions, Precision
-from edge.events import ActionSettings
+from edge.events import KEEP_SHARE, ActionSettings
 from edge.linker import LinkerSettings
 from edge.schema_types import (
     TUNABLE,
@@ -57,7 +57,7 @@ class Model(Table):
 
 
 class Action(Table):
-    """`[actions.NAME]`; what is None comes from `[actions.default]`, then from `ActionSettings`."""
+    """`[actions.NAME]`; what is None comes from `[actions.default]`, then from `action_settings`."""
 
     start_score: Score | None = None
     keep_score: Score | None = None
@@ -67,17 +67,23 @@ class Action(Table):
 
 
 def action_settings(
-    actions: Mapping[str, Action], name: str, camera: Mapping[str, Action] | None = None
+    actions: Mapping[str, Action],
+    name: str,
+    camera: Mapping[str, Action] | None = None,
+    start_score: float = ActionSettings.start_score,
 ) -> ActionSettings:
     """What holds for one action. ValueError as there.
 
     What is said of that action counts before what is said of all, in each case the camera's word before the general
-    one; what nobody says is `ActionSettings`'s.
+    one. Where nobody says a start score it is `start_score`, the model's, and at least the `keep_score` that is said;
+    a `keep_score` that nobody says is KEEP_SHARE of the start score; all else is `ActionSettings`'s.
     """
     given: dict[str, float] = {}
     tables = [table for key in ("default", name) for table in (actions.get(key), (camera or {}).get(key))]
     for table in tables:
         given |= table.model_dump(exclude_none=True) if table else {}
+    given.setdefault("start_score", max(start_score, given.get("keep_score", 0.0)))
+    given.setdefault("keep_score", KEEP_SHARE * given["start_score"])
     return ActionSettings(**given)
 
 

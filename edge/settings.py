@@ -1,15 +1,17 @@
 """From the tables of `config.toml` to the settings of the pure files. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from edge.broker.topics import Topics
-from edge.events import EventSettings
+from edge.events import ActionSettings, EventSettings
 from edge.korsal_linker import MINIMUM_SCORE
 from edge.linker import LinkerSettings
 from edge.pipeline import PipelineSettings
 from edge.problems import nearest
 from edge.schema import Config, action_settings
 
+NONE: Mapping[str, float] = MappingProxyType({})
 AT_ONCE = ("cameras", "linker", "actions", "telemetry", "thermal", "log")  # tables
 
 
@@ -18,22 +20,25 @@ def linker_settings(config: Config) -> LinkerSettings:
     return LinkerSettings(**config.linker.model_dump())
 
 
-def event_settings(config: Config, camera: str) -> EventSettings:
-    """When events of one camera begin and end, and its zones."""
+def event_settings(config: Config, camera: str, start_scores: Mapping[str, float] = NONE) -> EventSettings:
+    """When events of one camera begin and end, and its zones; `start_scores` are the model's."""
     table = config.cameras[camera]
-    names = [name for name in {**config.actions, **table.actions} if name != "default"]
+    names = [name for name in {**start_scores, **config.actions, **table.actions} if name != "default"]
+    usual = ActionSettings.start_score
     return EventSettings(
         default=action_settings(config.actions, "default", table.actions),
-        actions={name: action_settings(config.actions, name, table.actions) for name in names},
+        actions={
+            name: action_settings(config.actions, name, table.actions, start_scores.get(name, usual)) for name in names
+        },
         zones=table.zones,
     )
 
 
-def pipeline_settings(config: Config, camera: str) -> PipelineSettings:
-    """Everything that can be tuned for one camera."""
+def pipeline_settings(config: Config, camera: str, start_scores: Mapping[str, float] = NONE) -> PipelineSettings:
+    """Everything that can be tuned for one camera; `start_scores` are the model's."""
     least = MINIMUM_SCORE if config.linker.kind == "korsal" else PipelineSettings.minimum_score
     gap = config.cameras[camera].frame_gap
-    return PipelineSettings(least, linker_settings(config), event_settings(config, camera), gap)
+    return PipelineSettings(least, linker_settings(config), event_settings(config, camera, start_scores), gap)
 
 
 def topics(config: Config) -> Topics:

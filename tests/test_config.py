@@ -162,10 +162,9 @@ def test_all_problems_are_told_at_once_each_with_its_key(tmp_path: Path) -> None
         (f"mqtt = 3\n{SMALLEST}", "mqtt: should be a table, is 3"),
         (f"{SMALLEST}[mqtt]\npassword_file = 'config.toml'", "mqtt.username: missing, although password_file is given"),
         (
-            f"{SMALLEST}[actions.default]\nstart_score = 0.1",
-            "actions.default.keep_score: keep_score 0.12 is above start",
+            f"{SMALLEST}[actions.default]\nstart_score = 0.1\n[actions.Dunk]\nkeep_score = 0.9",
+            "actions.Dunk.keep_score: keep_score 0.9 is above start_score 0.1",
         ),
-        (f"{SMALLEST}[actions.Dunk]\nkeep_score = 0.9", "actions.Dunk.keep_score: keep_score 0.9 is above start_score"),
         (f"{SMALLEST}[device]\nname = 'roof/+'", "device.name: name it with 1 to 64 of the characters"),
         (f"{SMALLEST}[mqtt]\nbase = 'a//b'", "mqtt.base: should be levels of A-Z a-z 0-9 _ - joined by /"),
         (f"{SMALLEST}[mqtt]\nhost = ' '", "mqtt.host: should be a line of printable characters, not empty"),
@@ -279,7 +278,7 @@ def test_settings_of_the_pure_files(tmp_path: Path) -> None:
     found = converters.pipeline_settings(config, "door")
     assert found.linker == LinkerSettings(max_missed=3)
     assert found.events == EventSettings(
-        default=ActionSettings(start_score=0.8),
+        default=ActionSettings(start_score=0.8, keep_score=0.48),
         actions={"Dunk": ActionSettings(start_score=0.8, keep_score=0.6)},
         zones={"entrance": ((0, 0), (1, 0), (0, 1))},
     )
@@ -310,8 +309,37 @@ def test_a_cameras_thresholds_are_laid_over_those_of_all_cameras(tmp_path: Path)
         "Dunk": ActionSettings(start_score=0.6, keep_score=0.3, cooldown=3.0),  # said of Dunk, before said of all
         "Surfing": ActionSettings(start_score=0.7, keep_score=0.3, cooldown=3.0, min_duration=9.0),
     }
-    assert yard.default == ActionSettings(start_score=0.5, cooldown=3.0)
-    assert yard.actions == {"Dunk": ActionSettings(start_score=0.6, cooldown=3.0)}
+    assert yard.default == ActionSettings(start_score=0.5, keep_score=0.3, cooldown=3.0)
+    assert yard.actions == {"Dunk": ActionSettings(start_score=0.6, keep_score=0.36, cooldown=3.0)}
+
+
+MODELS = {"Dunk": 0.3, "Surfing": 0.4}  # start scores
+
+
+@pytest.mark.parametrize(
+    ("text", "dunk", "surfing", "others"),
+    [
+        ("", 0.3, 0.4, 0.2),
+        ("[actions.default]\nstart_score = 0.1", 0.1, 0.1, 0.1),  # what is said of all counts before the model
+        ("[actions.Dunk]\nstart_score = 0.1", 0.1, 0.4, 0.2),
+        ("[cameras.door.actions.Surfing]\nstart_score = 0.5", 0.3, 0.5, 0.2),
+    ],
+)
+def test_the_models_start_scores_hold_where_nothing_is_said(
+    tmp_path: Path, text: str, dunk: float, surfing: float, others: float
+) -> None:
+    config = load(written(tmp_path, SMALLEST + text))
+    events = converters.pipeline_settings(config, "door", MODELS).events
+    found = [events.of(name) for name in ("Dunk", "Surfing", "Jump")]
+    assert [one.start_score for one in found] == [dunk, surfing, others]
+    assert [one.keep_score for one in found] == pytest.approx([0.6 * dunk, 0.6 * surfing, 0.6 * others])
+
+
+def test_a_start_score_of_the_model_gives_way_to_a_keep_score(tmp_path: Path) -> None:
+    config = load(written(tmp_path, f"{SMALLEST}[actions.default]\nkeep_score = 0.35"))
+    events = converters.pipeline_settings(config, "door", MODELS).events
+    assert events.of("Dunk") == ActionSettings(start_score=0.35, keep_score=0.35)
+    assert events.of("Surfing") == ActionSettings(start_score=0.4, keep_score=0.35)
 
 
 def test_thresholds_that_contradict_each_other_after_merging_are_named_by_path(tmp_path: Path) -> None:

@@ -40,9 +40,9 @@ def comments(text: str) -> list[str]:
 
 
 def test_a_value_changes_and_nothing_else() -> None:
-    after = edited(SHIPPED, {"actions": {"default": {"start_score": 0.35}}})
+    after = edited(SHIPPED, {"actions": {"default": {"min_duration": 0.35}}})
     changed = [(a, b) for a, b in zip(SHIPPED.splitlines(), after.splitlines(), strict=True) if a != b]
-    assert [b.split("#")[0].strip() for _, b in changed] == ["start_score = 0.35"]
+    assert [b.split("#")[0].strip() for _, b in changed] == ["min_duration = 0.35"]
     assert comments(after) == comments(SHIPPED)
 
 

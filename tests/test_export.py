@@ -13,7 +13,7 @@ from untrained_model import MANIFEST, write_untrained_checkpoint
 
 from convert.__main__ import main
 from convert.closeness import BOX_TOLERANCE, SCORE_TOLERANCE
-from convert.export import ExportError, export, scores
+from convert.export import ExportError, export, scores, start_scores
 from convert.onnx_file import OnnxFileError
 from edge import detector, engine, motion
 from edge import manifest as manifests
@@ -216,6 +216,29 @@ def test_a_file_of_another_precision_has_scores_of_its_own(exported: Path, tmp_p
     manifest = engine.load(target, threads=1).manifest
     assert manifest.precision == "fp16"
     assert manifest.training["scores"]["frame_map"] == {"0.5": 60.0}
+
+
+def test_start_scores_are_chosen_for_labels_of_the_model(checkpoint: Path, tmp_path: Path) -> None:
+    chosen, target = tmp_path / "start.json", tmp_path / "out.onnx"
+    label = checkpoints.load(checkpoint).manifest.labels[0]
+    chosen.write_text(json.dumps({"start_scores": {label: 0.35}}))
+    command = ["export", str(checkpoint), "-o", str(target), "--start-scores", str(chosen)]
+    assert main(command) == 0
+    assert engine.load(target, threads=1).manifest.start_scores == {label: 0.35}
+    target.unlink()
+    chosen.write_text(json.dumps({"start_scores": {"fly": 0.35}}))
+    assert main(command) == 1
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"start_scores": 5}', '{"start_scores": {"run": "x"}}'])
+def test_what_holds_no_start_scores(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "start.json"
+    with pytest.raises(ExportError, match=r"start\.json: cannot be read .*; give what events --choose wrote"):
+        start_scores(path)
+    path.write_text(content)
+    with pytest.raises(ExportError, match=r"start\.json: holds no start scores .*; give what events --choose wrote"):
+        start_scores(path)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"protocol": 5}'])

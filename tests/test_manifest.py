@@ -23,6 +23,7 @@ FULL = Manifest(
     precision="int8",
     licence="research only",
     training={"data": "UCF101-24", "scores": {"0.5": 70.5, "notes": [1, None]}},
+    start_scores={"Run": 0.35},
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -97,6 +98,11 @@ def test_channels(kind: Any, channels: int) -> None:
         (content(motion={"kind": "ssim", "shifts": 1, "gap": 1}), "motion shifts is neither true nor false"),
         (content(motion={"kind": "ssim", "shifts": True, "gap": 0}), "motion gap is no whole number"),
         (content(training=[]), "training is no object"),
+        (content(start_scores=[0.5]), "start_scores is no object"),
+        (content(start_scores={"Run": 1.5}), "start_scores holds a score that is no number from 0 to 1"),
+        (content(start_scores={"Run": float("nan")}), "start_scores holds a score that is no number"),
+        (content(start_scores={"Run": True}), "start_scores holds a score that is no number"),
+        (content(start_scores={"Fly": 0.5}), "start_scores has Fly, which is no label"),
     ],
 )
 def test_what_is_wrong_is_named_with_the_cure(text: str, said: str) -> None:
