@@ -1,4 +1,4 @@
-"""`korsal-evaluate detect | link | score | export`, on one's own videos: each step alone, and all as one command."""
+"""`korsal-evaluate detect | link | score | events | export`, on one's own videos: each step alone, and all at once."""
 
 import json
 from dataclasses import replace
@@ -147,6 +147,57 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
     capsys.readouterr()
     with pytest.raises(SystemExit):
         run("detect", model, "--data", data, "-o", found, "--minimum-score", "2")
+
+
+def test_videos_without_annotations_can_be_watched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, found = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz"
+    street, yard = tmp_path / "street.mp4", tmp_path / "yard.mp4"
+    write_video(street)
+    write_video(yard)
+    assert run("detect", model, "--videos", street, yard, "-o", found) == 0
+    saved = detection_file.load(found)
+    assert saved.video_names == ("street", "yard")
+    assert saved.frame_counts.tolist() == [FRAMES, FRAMES]
+    (tmp_path / "other").mkdir()
+    write_video(tmp_path / "other" / "street.mp4")
+    capsys.readouterr()
+    assert run("detect", model, "--videos", street, tmp_path / "other" / "street.mp4", "-o", found) == 1
+    assert "two videos of this name" in capsys.readouterr().err
+    assert run("detect", model, "--videos", tmp_path / "none.mp4", "-o", found) == 1
+    assert "none.mp4" in capsys.readouterr().err
+    assert run("detect", model, "-o", found) == 1
+    assert "give --data" in capsys.readouterr().err
+
+
+def test_events_of_saved_detections(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The model sees Surfing in every frame; in one of the two videos somebody surfs for a third of the time."""
+    model, found = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz"
+    assert run("detect", model, "--data", data, "-o", found) == 0
+    capsys.readouterr()
+    assert run("events", found, "--data", data, "--rate", "20", "--start-score", "0.1", "1") == 0
+    low, high = capsys.readouterr().out.splitlines()[2:]
+    assert low.split() == ["0.1", "0.06", "2", "50.0", "%", *low.split()[5:]]
+    assert high.split()[5:8] == ["nan", "0", "nan"]  # no delay, no event, no share of right ones
+    assert run("events", found, "--rate", "20", "--start-score", "0.1") == 0
+    alarms = capsys.readouterr().out.splitlines()[2].split()
+    assert alarms[6:9] == ["0.0", "%", "2"]  # without annotations all are alarms
+
+
+def test_start_scores_are_chosen(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, found, chosen = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz", tmp_path / "start.json"
+    quiet = tmp_path / "quiet.npz"
+    write_video(tmp_path / "street.mp4")
+    assert run("detect", model, "--data", data, "-o", found) == 0
+    assert run("detect", model, "--videos", tmp_path / "street.mp4", "-o", quiet) == 0
+    assert run("events", found, "--data", data, "--choose", chosen) == 0
+    scores = read(chosen)["start_scores"]
+    assert scores.keys() == {"Surfing"}  # nobody is seen to play Basketball
+    capsys.readouterr()
+    assert run("events", found, "--data", data, "--choose", chosen, "--quiet", quiet) == 0
+    assert read(chosen)["start_scores"] == {}  # what stays quiet on the street tells nobody who surfs
+    assert "Surfing: no start score" in capsys.readouterr().out
+    assert run("events", found, "--choose", chosen) == 1
+    assert "give the --data" in capsys.readouterr().err
 
 
 def some(videos: tuple[str, ...], labels: tuple[str, ...]) -> SavedDetections:
