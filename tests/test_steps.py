@@ -180,7 +180,7 @@ def test_events_of_saved_detections(data: Path, tmp_path: Path, capsys: pytest.C
     assert high.split()[5:8] == ["nan", "0", "nan"]  # no delay, no event, no share of right ones
     assert run("events", found, "--rate", "20", "--start-score", "0.1") == 0
     alarms = capsys.readouterr().out.splitlines()[2].split()
-    assert alarms[6:9] == ["0.0", "%", "2"]  # without annotations all are alarms
+    assert alarms[6:10] == ["2", "0.0", "%", "2"]  # without annotations all are alarms
 
 
 def test_start_scores_are_chosen(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
