@@ -2,7 +2,7 @@
 
 python benchmarks/motion.py [VIDEO] [--frames N] [--size WxH ...] [--processor-time]
 
-Without VIDEO: a moving synthetic texture
+Without VIDEO: a moving synthetic texture. Then what each kind of motion map costs, taking turns.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-from edge.motion import SHIFTS, MotionSettings, compare, prepare
+from edge.motion import SHIFTS, MotionSettings, Prepared, compare, prepare
 
 Image = NDArray[Any]
 MEAN = np.array([0.40789654, 0.44719302, 0.47026115], np.float32)
@@ -86,14 +86,39 @@ def measure(frames: list[Image], clock: Callable[[], float]) -> tuple[list[float
     return slow, fast, difference, equal
 
 
+KINDS = {
+    "ssim": MotionSettings(),
+    "ssim, no shifts": MotionSettings(shifts=False),
+    "dsim": MotionSettings("dsim"),
+    "flow": MotionSettings("flow"),
+    "previous": MotionSettings("previous"),
+}
+
+
+def measure_kinds(frames: list[Image], clock: Callable[[], float]) -> dict[str, float]:
+    """Median milliseconds of a frame for each of KINDS, every frame going through all of them in turn."""
+    taken: dict[str, list[float]] = {name: [] for name in KINDS}
+    past: dict[str, tuple[Prepared, Prepared | None]] = {name: (prepare(frames[0]), None) for name in KINDS}
+    for frame in frames[1:]:
+        for name, settings in KINDS.items():
+            previous, spare = past[name]
+            start = clock()
+            current = prepare(frame, spare)
+            compare(previous, current, settings)
+            taken[name].append((clock() - start) * 1000)
+            past[name] = (current, previous)
+    return {name: float(np.median(times)) for name, times in taken.items()}
+
+
 def main() -> None:
-    """Print one line per size."""
+    """Print one line per size, then one per kind and size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("video", nargs="?", type=Path)
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--size", nargs="+", default=["256x256", "256x192"], metavar="WxH")
     parser.add_argument("--processor-time", action="store_true", help="instead of the clock's: for a busy machine")
     arguments = parser.parse_args()
+    kinds: dict[str, dict[str, float]] = {}
     print("size      scikit-image ms   ours ms   p95 ms   ratio   same shift   largest difference")
     for size in arguments.size:
         width, height = (int(side) for side in size.split("x"))
@@ -101,14 +126,17 @@ def main() -> None:
         frames = list(source or synthetic_frames(width, height, arguments.frames))
         if len(frames) < 2:
             parser.error(f"{arguments.video} has no two frames: give a video that OpenCV can read")
-        slow, fast, difference, equal = measure(
-            frames, time.thread_time if arguments.processor_time else time.perf_counter
-        )
+        clock = time.thread_time if arguments.processor_time else time.perf_counter
+        slow, fast, difference, equal = measure(frames, clock)
+        kinds[size] = measure_kinds(frames, clock)
         reference_ms, ours = float(np.median(slow)), float(np.median(fast))
         print(
             f"{size:9} {reference_ms:15.1f} {ours:9.2f} {np.percentile(fast, 95):8.2f} {reference_ms / ours:7.1f}"
             f"   {equal:4} of {len(fast):<4} {difference:12.1e}"
         )
+    print("kind            " + "".join(f"{size:>10} ms" for size in kinds))
+    for name in KINDS:
+        print(f"{name:16}" + "".join(f"{found[name]:13.2f}" for found in kinds.values()))
 
 
 if __name__ == "__main__":
