@@ -25,6 +25,24 @@ DEPTHS = {cv2.CV_8U: np.uint8, cv2.CV_32F: np.float32, cv2.CV_64F: np.float64}
 NUMBER = (int, float, np.floating)
 
 
+def scaled(name: str, function: Callable[[Array, Array], Array]) -> Callable[..., GpuMat]:
+    """A method of two images and a factor of the first."""
+
+    def method(
+        self: FakeCv2Cuda,
+        src1: GpuMat,
+        src2: GpuMat,
+        dst: GpuMat | None = None,
+        scale: float = 1,
+        dtype: int = -1,
+        stream: Any = None,
+    ) -> GpuMat:
+        factor = np.float32(scale)
+        return self._pixelwise(name, (src1, src2), dst, stream, lambda one, other: function(factor * one, other))
+
+    return method
+
+
 class FakeCv2Cuda:
     """Stands for the module cv2.cuda. `calls`: the names of all calls, in order; `moved`: bytes up and down."""
 
@@ -148,29 +166,8 @@ class FakeCv2Cuda:
         self.begin("merge", stream, work)
         return written
 
-    def multiply(
-        self,
-        src1: GpuMat,
-        src2: GpuMat,
-        dst: GpuMat | None = None,
-        scale: float = 1,
-        dtype: int = -1,
-        stream: Any = None,
-    ) -> GpuMat:
-        factor = np.float32(scale)
-        return self._pixelwise("multiply", (src1, src2), dst, stream, lambda one, other: factor * one * other)
-
-    def divide(
-        self,
-        src1: GpuMat,
-        src2: GpuMat,
-        dst: GpuMat | None = None,
-        scale: float = 1,
-        dtype: int = -1,
-        stream: Any = None,
-    ) -> GpuMat:
-        factor = np.float32(scale)
-        return self._pixelwise("divide", (src1, src2), dst, stream, lambda one, other: factor * one / other)
+    multiply = scaled("multiply", np.multiply)
+    divide = scaled("divide", np.divide)
 
     def addWeighted(
         self,

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from some_event import some_event
 
 from convert.comparison import Agreement, agreement, unmatched
 from edge.events import Event
@@ -60,26 +61,8 @@ def test_weak_peaks_do_not_matter_and_no_frames_are_no_difference() -> None:
 
 
 def event(action: str = "Run", start: float = 1.0, box: tuple[float, ...] = LEFT) -> Event:
-    return Event(
-        type="new",
-        event_id="e",
-        seq=0,
-        action=action,
-        score=0.5,
-        top_score=0.5,
-        started_unix=start,
-        started_monotonic=start,
-        ended_unix=None,
-        duration=0.5,
-        box=np.array(box, np.float32),
-        frame_size=(64, 64),
-        zones=(),
-        observed=True,
-        frame_index=10,
-        t_capture=start,
-        reason_ended=None,
-        tube=1,
-    )
+    began = {"started_unix": start, "started_monotonic": start, "t_capture": start}
+    return some_event(box, action=action, frame_size=(64, 64), **began)
 
 
 def test_events_of_the_same_action_place_and_time_are_the_same() -> None:

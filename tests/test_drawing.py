@@ -12,6 +12,7 @@ from edge.pipeline import Step
 from edge.sources import Frame
 from edge.tubes import TubeBox
 from edge.video.drawing import INSET, TRAIL, Scene, annotated, colour_of, follow, motion_picture, picture_size
+from tests.some_event import some_event
 from tests.spot_model import MANIFEST, spot
 
 NOTHING = Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64), np.empty((0, 2)))
@@ -29,26 +30,8 @@ def person(tube: int = 1, box: tuple[float, ...] = BOX) -> TubeBox:
 
 
 def event(kind: str, tube: int = 1) -> Event:
-    return Event(
-        type=kind,  # type: ignore[arg-type]
-        event_id=f"event of {tube}",
-        seq=0,
-        tube=tube,
-        action="Basketball",
-        score=0.9,
-        top_score=0.9,
-        started_unix=0.0,
-        started_monotonic=0.0,
-        ended_unix=None,
-        duration=0.0,
-        box=np.array(BOX, np.float32),
-        frame_size=(640, 360),
-        zones=(),
-        observed=True,
-        frame_index=0,
-        t_capture=0.0,
-        reason_ended=None,
-    )
+    named = {"type": kind, "event_id": f"event of {tube}", "tube": tube, "action": "Basketball"}
+    return some_event(BOX, score=0.9, top_score=0.9, frame_size=(640, 360), **named)
 
 
 def step(*people: TubeBox, events: tuple[Event, ...] = (), map_: NDArray[np.float32] | None = None) -> Step:

@@ -6,7 +6,6 @@ import shutil
 import signal
 import socket
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -15,33 +14,7 @@ from broker import Broker, Relay, free_port, wait_for
 from real_daemon import BASE, RECORD, Daemon, Witness, timed
 from steered_camera import SteeredCamera
 
-
-@pytest.fixture
-def witness(tmp_path: Path) -> Iterator[Witness]:
-    with Broker(tmp_path) as broker, Witness(broker.port) as witness:
-        yield witness
-
-
-@pytest.fixture
-def camera() -> Iterator[SteeredCamera]:
-    with SteeredCamera() as camera:
-        yield camera
-
-
-@pytest.fixture
-def fresh(tmp_path: Path, witness: Witness, camera: SteeredCamera) -> Daemon:
-    """Not started yet."""
-    return Daemon(tmp_path, witness.port, {"door": camera.url})
-
-
-@pytest.fixture
-def daemon(fresh: Daemon, witness: Witness) -> Iterator[Daemon]:
-    """It has seen something at the door already."""
-    with fresh:
-        witness.sees_something_new()
-        yield fresh
-        fresh.stop()
-        witness.nothing_is_missing()
+pytest_plugins = ["watched_door"]  # its fixtures
 
 
 def test_killed_amid_an_event(daemon: Daemon, witness: Witness, record_property: RECORD) -> None:

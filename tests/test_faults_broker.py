@@ -18,13 +18,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from real_daemon import BASE, RECORD, Daemon, Witness, timed
 from steered_camera import SteeredCamera
 
-from tests.test_chaos import Gate
+from tests.chaos import Gate
 
-
-@pytest.fixture
-def camera() -> Iterator[SteeredCamera]:
-    with SteeredCamera() as camera:
-        yield camera
+pytest_plugins = ["watched_door"]  # its fixtures
 
 
 @pytest.fixture

@@ -2,12 +2,11 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from broker import Broker, wait_for
+from broker import wait_for
 from numpy.typing import NDArray
 from real_daemon import BASE, RECORD, Daemon, Witness, timed
 from spot_model import write_film
@@ -15,27 +14,7 @@ from steered_camera import SteeredCamera
 
 from tests.live_cameras import alive, free_port, serve
 
-
-@pytest.fixture
-def witness(tmp_path: Path) -> Iterator[Witness]:
-    with Broker(tmp_path) as broker, Witness(broker.port) as witness:
-        yield witness
-
-
-@pytest.fixture
-def camera() -> Iterator[SteeredCamera]:
-    with SteeredCamera() as camera:
-        yield camera
-
-
-@pytest.fixture
-def daemon(tmp_path: Path, witness: Witness, camera: SteeredCamera) -> Iterator[Daemon]:
-    """It has seen something at the door already."""
-    with Daemon(tmp_path, witness.port, {"door": camera.url}) as daemon:
-        witness.sees_something_new()
-        yield daemon
-        daemon.stop()
-        witness.nothing_is_missing()
+pytest_plugins = ["watched_door"]  # its fixtures
 
 
 def test_unplugged_and_plugged_in_again(

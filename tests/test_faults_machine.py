@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from broker import Broker, wait_for
+from broker import wait_for
 from real_daemon import BASE, RECORD, Daemon, Witness, timed
 from steered_camera import SteeredCamera
 
@@ -34,27 +34,11 @@ class jtop:
 SET_CLOCK = """
 import time
 from pathlib import Path
+
+pytest_plugins = ["watched_door"]  # its fixtures
 real = time.time
 time.time = lambda: real() + float(Path({0!r}).read_text() or 0)
 """
-
-
-@pytest.fixture
-def witness(tmp_path: Path) -> Iterator[Witness]:
-    with Broker(tmp_path) as broker, Witness(broker.port) as witness:
-        yield witness
-
-
-@pytest.fixture
-def camera() -> Iterator[SteeredCamera]:
-    with SteeredCamera() as camera:
-        yield camera
-
-
-@pytest.fixture
-def fresh(tmp_path: Path, witness: Witness, camera: SteeredCamera) -> Daemon:
-    """Not started yet."""
-    return Daemon(tmp_path, witness.port, {"door": camera.url})
 
 
 def as_root(*command: str | Path) -> None:

@@ -3,32 +3,9 @@
 import cv2
 import numpy as np
 import pytest
+from some_event import some_event
 
 from edge.broker.snapshot import SnapshotError, snapshot
-from edge.events import Event
-
-
-def event(box: tuple[float, float, float, float], action: str = "Dunk") -> Event:
-    return Event(
-        type="new",
-        event_id="a",
-        seq=0,
-        tube=1,
-        action=action,
-        score=0.75,
-        top_score=0.75,
-        started_unix=0.0,
-        started_monotonic=0.0,
-        ended_unix=None,
-        duration=0.0,
-        box=np.array(box, np.float32),
-        frame_size=(320, 240),
-        zones=(),
-        observed=True,
-        frame_index=0,
-        t_capture=0.0,
-        reason_ended=None,
-    )
 
 
 def grey(width: int, height: int) -> np.ndarray:
@@ -58,7 +35,7 @@ def test_the_whole_frame_no_wider_than_wanted(size: tuple[int, int], width: int,
 
 def test_the_box_is_drawn_where_the_person_is() -> None:
     frame = grey(640, 480)
-    picture = decoded(snapshot(frame, event((320, 120, 480, 360)), width=320)).astype(int)
+    picture = decoded(snapshot(frame, some_event((320, 120, 480, 360)), width=320)).astype(int)
     assert (frame == 90).all()  # it is left as it was
     assert np.abs(picture[100, 160] - 90).max() > 60  # left edge: 320 / 2
     assert np.abs(picture[120, 200] - 90).max() < 10  # inside
@@ -67,11 +44,11 @@ def test_the_box_is_drawn_where_the_person_is() -> None:
 
 @pytest.mark.parametrize("box", [(0, 0, 320, 240), (-5, -5, 9, 9), (319, 239, 320, 240), (5, 5, 5, 5)])
 def test_boxes_at_the_border_are_drawn(box: tuple[float, float, float, float]) -> None:
-    assert decoded(snapshot(grey(320, 240), event(box))).shape == (240, 320, 3)
+    assert decoded(snapshot(grey(320, 240), some_event(box))).shape == (240, 320, 3)
 
 
 def test_strange_names_of_actions_harm_nobody() -> None:
-    assert decoded(snapshot(grey(320, 240), event((9, 9, 99, 99), "Tanzen \n ä€😀" * 50))).any()
+    assert decoded(snapshot(grey(320, 240), some_event((9, 9, 99, 99), action="Tanzen \n ä€😀" * 50))).any()
 
 
 def test_quality_costs_bytes() -> None:
