@@ -34,6 +34,7 @@ from edge.engines.build_plan import PlanError
 from edge.engines.cuda_runtime import CudaError
 from edge.engines.engine_build import EngineBuildError
 from edge.video.video_file import CaptureError
+from train import event_step
 from train.annotations import AnnotationError, DataSet, load_ucf24
 from train.checkpoint import CheckpointError
 from train.evaluate import EvaluationError, Run, Split, check_labels, check_videos, count, of_split, thinned
@@ -101,7 +102,7 @@ def _convert(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     changes = {name: value for name in ("name", "licence") if (value := getattr(options, name)) is not None}
-    changes |= {"start_scores": export.start_scores(options.start_scores)} if options.start_scores else {}
+    changes |= {"start_scores": event_step.start_scores(options.start_scores)} if options.start_scores else {}
     training = {"scores": export.scores(options.scores)} if options.scores else {}
     images: tuple[calibration.Input, ...] = ()
     onnx_file.check_apart(options.checkpoint, options.output)

@@ -80,17 +80,6 @@ def scores(report: Path) -> dict[str, Any]:
         raise ExportError(f"{report}: no report ({error!r}); give what korsal-evaluate --json wrote") from error
 
 
-def start_scores(file: Path) -> dict[str, float]:
-    """What `korsal-evaluate events --choose` wrote: by action the score from which its events begin. ExportError."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))["start_scores"]
-        return {str(action): float(score) for action, score in content.items()}
-    except OSError as error:
-        raise ExportError(f"{file}: cannot be read ({error.strerror}); give what events --choose wrote") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ExportError(f"{file}: holds no start scores ({error!r}); give what events --choose wrote") from error
-
-
 def keep_scores(path: Path, report: Path) -> None:
     """Write what `scores` takes of a report into the manifest of an ONNX model. Raises ExportError, OnnxFileError."""
     model, manifest = onnx_file.read(path)

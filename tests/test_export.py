@@ -13,7 +13,7 @@ from untrained_model import MANIFEST, write_untrained_checkpoint
 
 from convert.__main__ import main
 from convert.closeness import BOX_TOLERANCE, SCORE_TOLERANCE
-from convert.export import ExportError, export, scores, start_scores
+from convert.export import ExportError, export, scores
 from convert.onnx_file import OnnxFileError
 from edge import detector, engine, motion
 from edge import manifest as manifests
@@ -229,16 +229,6 @@ def test_start_scores_are_chosen_for_labels_of_the_model(checkpoint: Path, tmp_p
     chosen.write_text(json.dumps({"start_scores": {"fly": 0.35}}))
     assert main(command) == 1
     assert not target.exists()
-
-
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"start_scores": 5}', '{"start_scores": {"run": "x"}}'])
-def test_what_holds_no_start_scores(content: str, tmp_path: Path) -> None:
-    path = tmp_path / "start.json"
-    with pytest.raises(ExportError, match=r"start\.json: cannot be read .*; give what events --choose wrote"):
-        start_scores(path)
-    path.write_text(content)
-    with pytest.raises(ExportError, match=r"start\.json: holds no start scores .*; give what events --choose wrote"):
-        start_scores(path)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"protocol": 5}'])

@@ -176,11 +176,11 @@ def test_events_of_saved_detections(data: Path, tmp_path: Path, capsys: pytest.C
     capsys.readouterr()
     assert run("events", found, "--data", data, "--rate", "20", "--start-score", "0.1", "1") == 0
     low, high = capsys.readouterr().out.splitlines()[2:]
-    assert low.split() == ["0.1", "0.06", "2", "50.0", "%", *low.split()[5:]]
-    assert high.split()[5:8] == ["nan", "0", "nan"]  # no delay, no event, no share of right ones
+    assert low.split()[:4] == ["0.1", "2", "50.0", "%"]
+    assert high.split()[4:7] == ["nan", "0", "nan"]  # no delay, no event, no share of right ones
     assert run("events", found, "--rate", "20", "--start-score", "0.1") == 0
     alarms = capsys.readouterr().out.splitlines()[2].split()
-    assert alarms[6:10] == ["2", "0.0", "%", "2"]  # without annotations all are alarms
+    assert alarms[5:9] == ["2", "0.0", "%", "2"]  # without annotations all are alarms
 
 
 def test_start_scores_are_chosen(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

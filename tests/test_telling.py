@@ -1,21 +1,24 @@
 """Events told of saved detections, beside the actions that are true. Ten frames a second."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge.events import ActionSettings
+from edge.events import ActionSettings, EventSettings
 from edge.linker import LinkerSettings
 from train.annotations import GroundTruthTube, VideoAnnotation
 from train.detection_file import SavedDetections
-from train.telling import HOUR, Tally, as_table, at_score, best, of_all, tell, truth_of
+from train.evaluate import EvaluationError
+from train.event_step import start_scores
+from train.telling import HOUR, Tally, as_table, at_score, at_scores, best, of_all, tell, truth_of
 
 RATE = 10.0
 LABELS = ("Run", "Jump")
 PERSON = (20.0, 30.0, 60.0, 110.0)
 AWAY = (150.0, 30.0, 190.0, 110.0)
-QUICK = ActionSettings(start_score=0.4, keep_score=0.2, min_duration=0.5, cooldown=0.5)
+QUICK = EventSettings(ActionSettings(start_score=0.4, keep_score=0.2, min_duration=0.5, cooldown=0.5))
 
 
 def seen(spans: list[tuple[int, int, tuple[float, ...], int, float]], frames: int = 100) -> SavedDetections:
@@ -45,7 +48,7 @@ def true(first: int, end: int, label: int = 0, box: tuple[float, ...] = PERSON) 
 
 
 def tally(
-    found: SavedDetections, *truth: GroundTruthTube, rule: ActionSettings = QUICK, linker: LinkerSettings | None = None
+    found: SavedDetections, *truth: GroundTruthTube, rule: EventSettings = QUICK, linker: LinkerSettings | None = None
 ) -> Tally:
     return of_all(tell(found, {"a": truth}, RATE, linker or LinkerSettings(), [rule])[0])
 
@@ -119,8 +122,16 @@ def test_videos_add_up_and_settings_stand_side_by_side() -> None:
 
 def test_the_score_to_go_on_at_keeps_its_proportion() -> None:
     usual = ActionSettings()
-    assert at_score(usual.start_score) == usual
-    assert at_score(0.5).keep_score == pytest.approx(0.5 * usual.keep_score / usual.start_score)
+    assert at_score(usual.start_score).default == usual
+    assert at_score(0.5).default.keep_score == pytest.approx(0.5 * usual.keep_score / usual.start_score)
+
+
+def test_actions_may_begin_at_scores_of_their_own() -> None:
+    found = seen([(20, 60, PERSON, 0, 0.5), (20, 60, AWAY, 1, 0.5)])
+    ((run, jump),) = tell(found, {}, RATE, LinkerSettings(), [at_scores({"Run": 0.9, "Jump": 0.3})])
+    assert (run.events, run.loud) == (0, 0)
+    assert jump.events == 1
+    assert jump.loud > 30
 
 
 def test_true_labels_become_those_of_the_detections() -> None:
@@ -129,9 +140,8 @@ def test_true_labels_become_those_of_the_detections() -> None:
 
 
 def test_the_table_has_a_line_for_each_setting() -> None:
-    rules = [at_score(0.2), at_score(0.5)]
-    told = tell(seen([(20, 60, PERSON, 0, 0.9)]), {"a": [true(20, 60)]}, RATE, LinkerSettings(), rules)
-    head, _, *rows = as_table(rules, [of_all(tallies) for tallies in told]).splitlines()
+    told = tally(seen([(20, 60, PERSON, 0, 0.9)]), true(20, 60))
+    head, _, *rows = as_table([("0.2", told), ("0.5", told)]).splitlines()
     assert "0.00 h" in head
     assert [row.split()[0] for row in rows] == ["0.2", "0.5"]
     assert "100.0 %" in rows[0]
@@ -150,7 +160,7 @@ def scored(told: int, wrong: int) -> Tally:
     return Tally(actions=10, told=told, events=told + wrong, wrong=wrong)
 
 
-RULES = [at_score(score) for score in (0.1, 0.2, 0.3)]
+SCORES = (0.1, 0.2, 0.3)
 
 
 @pytest.mark.parametrize(
@@ -163,17 +173,31 @@ RULES = [at_score(score) for score in (0.1, 0.2, 0.3)]
     ],
 )
 def test_the_best_start_score(told: tuple[Tally, ...], expected: float | None) -> None:
-    assert best(RULES, [(tally,) for tally in told]) == (expected,)
+    assert best(SCORES, [(tally,) for tally in told]) == (expected,)
 
 
 def test_a_start_score_that_is_not_quiet_is_not_chosen() -> None:
     told = [(scored(9, 0), scored(9, 0)), (scored(5, 0), scored(5, 0)), (scored(1, 0), scored(1, 0))]
     quiet = [(Tally(events=1), Tally()), (Tally(), Tally(events=1)), (Tally(), Tally())]
-    assert best(RULES, told, quiet) == (0.2, 0.1)
-    assert best(RULES, told, [(Tally(events=1), Tally(events=2))] * 3) == (None, None)
+    assert best(SCORES, told, quiet) == (0.2, 0.1)
+    assert best(SCORES, told, [(Tally(events=1), Tally(events=2))] * 3) == (None, None)
 
 
 def test_without_time_or_events_there_is_no_rate() -> None:
     assert np.isnan(Tally().alarms_per_hour)
     assert np.isnan(Tally().precision)
     assert np.isnan(Tally().recall)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"start_scores": 5}', '{"start_scores": {"run": "x"}}', '{"start_scores": {"run": 2}}']
+)
+def test_what_holds_no_start_scores(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "start.json"
+    with pytest.raises(EvaluationError, match=r"start\.json: cannot be read .*; give what events --choose wrote"):
+        start_scores(path)
+    path.write_text(content)
+    with pytest.raises(
+        EvaluationError, match=r"start\.json: holds no start scores .*; give what events --choose wrote"
+    ):
+        start_scores(path)

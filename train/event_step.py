@@ -9,7 +9,7 @@ from typing import get_args
 from tqdm import tqdm
 
 from edge.engines import engine_files
-from edge.events import ActionSettings
+from edge.events import ActionSettings, EventSettings
 from edge.linker import LinkerSettings
 from train import datasets, detection_file, telling
 from train.detection_file import SavedDetections
@@ -34,6 +34,9 @@ def add_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         help="one line for each; keep_score keeps its proportion to it",
     )
     parser.add_argument(
+        "--start-scores", type=Path, metavar="FILE", help="those that --choose wrote, a line for each action"
+    )
+    parser.add_argument(
         "--choose",
         type=Path,
         metavar="OUT.json",
@@ -54,17 +57,40 @@ def events(options: argparse.Namespace) -> None:
     """
     found = detection_file.load(options.detections, dense=True)
     truth = _truth(options, found)
-    if options.choose is None:
-        rules = [telling.at_score(score) for score in options.start_score]
-        told = _told(found, truth, options.rate, rules)
-        print(telling.as_table(rules, [telling.of_all(tallies) for tallies in told]))
-        return
+    if options.choose:
+        _choose(found, truth, options)
+    elif options.start_scores:
+        own = start_scores(options.start_scores)
+        check_labels(found.label_names, tuple(own), options.detections)
+        (told,) = _told(found, truth, options.rate, [telling.at_scores(own)])
+        rows = [
+            (f"{name} {own.get(name, ActionSettings.start_score):g}", one)
+            for name, one in zip(found.label_names, told, strict=True)
+        ]
+        print(telling.as_table([*rows, ("all", telling.of_all(told))]))
+    else:
+        told_at = _told(found, truth, options.rate, [telling.at_score(score) for score in options.start_score])
+        rows = [(f"{score:g}", telling.of_all(told)) for score, told in zip(options.start_score, told_at, strict=True)]
+        print(telling.as_table(rows))
+
+
+def start_scores(file: Path) -> dict[str, float]:
+    """What --choose wrote: by action the score from which its events begin. Raises EvaluationError."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))["start_scores"]
+        return {str(action): share(str(score)) for action, score in content.items()}
+    except OSError as error:
+        raise EvaluationError(f"{file}: cannot be read ({error.strerror}); give what events --choose wrote") from error
+    except (ValueError, KeyError, TypeError, AttributeError, argparse.ArgumentTypeError) as error:
+        raise EvaluationError(f"{file}: holds no start scores ({error!r}); give what events --choose wrote") from error
+
+
+def _choose(found: SavedDetections, truth: Truth, options: argparse.Namespace) -> None:
     if options.data is None:
         raise EvaluationError("--choose weighs right events against wrong ones; give the --data that tells them apart")
     rules = [telling.at_score(score) for score in CANDIDATES]
     told = _told(found, truth, options.rate, rules)
-    quiet = _quiet(options, found.label_names, rules)
-    chosen = telling.best(rules, told, quiet)
+    chosen = telling.best(CANDIDATES, told, _quiet(options, found.label_names, rules))
     for place, (label, score) in enumerate(zip(found.label_names, chosen, strict=True)):
         print(f"{label}: {_in_words(score, told[CANDIDATES.index(score)][place] if score else None)}")
     _write({label: score for label, score in zip(found.label_names, chosen, strict=True) if score}, options.choose)
@@ -79,7 +105,7 @@ def _truth(options: argparse.Namespace, found: SavedDetections) -> Truth:
 
 
 def _quiet(
-    options: argparse.Namespace, labels: Sequence[str], rules: Sequence[ActionSettings]
+    options: argparse.Namespace, labels: Sequence[str], rules: Sequence[EventSettings]
 ) -> Sequence[Sequence[Tally]] | None:
     if options.quiet is None:
         return None
@@ -89,7 +115,7 @@ def _quiet(
 
 
 def _told(
-    found: SavedDetections, truth: Truth, frames_per_second: float, rules: Sequence[ActionSettings]
+    found: SavedDetections, truth: Truth, frames_per_second: float, rules: Sequence[EventSettings]
 ) -> tuple[tuple[Tally, ...], ...]:
     with tqdm(total=len(found.video_names), desc="linking", unit="video", disable=None) as progress:
         return telling.tell(found, truth, frames_per_second, LinkerSettings(), rules, progress.update)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edge import events
 from edge.boxes import iou
-from edge.events import ActionSettings, Event, EventSettings
+from edge.events import KEEP_SHARE, ActionSettings, Event, EventSettings
 from edge.linker import LinkerSettings
 from edge.sources import Frame
 from edge.tubes import TubeBox
@@ -88,10 +88,14 @@ def truth_of(videos: Sequence[VideoAnnotation], labels: Sequence[str], found: Sa
     return {video.name: [replace(tube, label=ours[tube.label]) for tube in video.tubes] for video in videos}
 
 
-def at_score(start_score: float) -> ActionSettings:
+def at_score(start_score: float) -> EventSettings:
     """The default settings with another start score; the score to go on at keeps its proportion to it."""
-    usual = ActionSettings()
-    return replace(usual, start_score=start_score, keep_score=start_score * usual.keep_score / usual.start_score)
+    return EventSettings(ActionSettings(start_score=start_score, keep_score=KEEP_SHARE * start_score))
+
+
+def at_scores(start_scores: Mapping[str, float]) -> EventSettings:
+    """Likewise with a start score for each of some actions."""
+    return EventSettings(actions={action: at_score(score).default for action, score in start_scores.items()})
 
 
 def tell(
@@ -99,7 +103,7 @@ def tell(
     truth: Truth,
     rate: float,
     linker: LinkerSettings,
-    rules: Sequence[ActionSettings],
+    rules: Sequence[EventSettings],
     progress: Callable[[], object] = lambda: None,
 ) -> tuple[tuple[Tally, ...], ...]:
     """For each of `rules` a tally for each label; every video is linked once. `rate`: frames per second."""
@@ -115,7 +119,7 @@ def tell(
             for label, action in enumerate(labels):
                 ends = [event for event in happened if event.action == action]
                 wanted = [tube for tube in true if tube.label == label]
-                row[label] += _tally(Watch(moments, idle, rate), ends, wanted, label, rule)
+                row[label] += _tally(Watch(moments, idle, rate), ends, wanted, label, rule.of(action).start_score)
         progress()
     return tuple(map(tuple, tallies))
 
@@ -126,22 +130,22 @@ def of_all(tallies: Sequence[Tally]) -> Tally:
 
 
 def best(
-    rules: Sequence[ActionSettings],
+    scores: Sequence[float],
     told: Sequence[Sequence[Tally]],
     quiet: Sequence[Sequence[Tally]] | None = None,
 ) -> tuple[float | None, ...]:
-    """For each label the start score of the rule with the best F-score of its events, the highest of equals.
+    """For each label that of the start scores with the best F-score of its events, the highest of equals.
 
-    Precision counts more than recall (F with beta 0.5): who is called for nothing stops listening. A rule that tells
-    an event of the label in `quiet`, videos without any action, is out of the question. None where no other rule tells
-    an action.
+    `told` holds for each of `scores` a tally for each label. Precision counts more than recall (F with beta 0.5): who
+    is called for nothing stops listening. A score at which an event of the label is told in `quiet`, videos without
+    any action, is out of the question. None where no other tells an action.
     """
     chosen: list[float | None] = []
     for label in range(len(told[0])):
-        silent = [quiet is None or quiet[place][label].events == 0 for place in range(len(rules))]
+        silent = [quiet is None or quiet[place][label].events == 0 for place in range(len(scores))]
         ranked = [
-            (_f_score(tallies[label]), rule.start_score)
-            for rule, tallies, ok in zip(rules, told, silent, strict=True)
+            (_f_score(tallies[label]), score)
+            for score, tallies, ok in zip(scores, told, silent, strict=True)
             if ok and tallies[label].told
         ]
         chosen.append(max(ranked)[1] if ranked else None)
@@ -153,39 +157,40 @@ def _f_score(tally: Tally) -> float:
     return (1 + BETA**2) * tally.precision * tally.recall / weighted if weighted else 0.0
 
 
-def as_table(rules: Sequence[ActionSettings], tallies: Sequence[Tally]) -> str:
-    """One line for each setting, under a head."""
-    head = f"watched {tallies[0].seconds / HOUR:.2f} h, of which {tallies[0].idle / HOUR:.2f} h without any action"
-    names = ("start", "keep", "actions", "told", "delay s", "events", "right", "alarms", "alarms/h", "loud/h")
-    rows = [
-        (
-            f"{rule.start_score:.3g}",
-            f"{rule.keep_score:.3g}",
-            f"{tally.actions}",
-            f"{100 * tally.recall:.1f} %",
-            f"{tally.delay:.2f}",
-            f"{tally.events}",
-            f"{100 * tally.precision:.1f} %",
-            f"{tally.alarms}",
-            f"{tally.alarms_per_hour:.0f}",
-            f"{tally.loud_per_hour:.0f}",
-        )
-        for rule, tally in zip(rules, tallies, strict=True)
-    ]
-    lines = ["".join(f"{cell:>10}" for cell in row) for row in (names, *rows)]
+def as_table(rows: Sequence[tuple[str, Tally]]) -> str:
+    """One line for each of the named tallies, under a head."""
+    watched = rows[0][1]
+    head = f"watched {watched.seconds / HOUR:.2f} h, of which {watched.idle / HOUR:.2f} h without any action"
+    names = ("actions", "told", "delay s", "events", "right", "alarms", "alarms/h", "loud/h")
+    width = max(len("start score"), *(len(name) for name, _ in rows))
+    lines = [f"{'start score':{width}}" + "".join(f"{name:>10}" for name in names)]
+    lines += [f"{name:{width}}" + "".join(f"{cell:>10}" for cell in _cells(tally)) for name, tally in rows]
     return "\n".join([head, *lines])
 
 
+def _cells(tally: Tally) -> tuple[str, ...]:
+    return (
+        f"{tally.actions}",
+        f"{100 * tally.recall:.1f} %",
+        f"{tally.delay:.2f}",
+        f"{tally.events}",
+        f"{100 * tally.precision:.1f} %",
+        f"{tally.alarms}",
+        f"{tally.alarms_per_hour:.0f}",
+        f"{tally.loud_per_hour:.0f}",
+    )
+
+
 def _happened(
-    moments: Moments, size: tuple[int, int], labels: Sequence[str], rate: float, rule: ActionSettings
+    moments: Moments, size: tuple[int, int], labels: Sequence[str], rate: float, rules: EventSettings
 ) -> list[Event]:
     """All steps of all events of one video, closed at its end."""
-    state, settings = events.initial("video", "evaluation"), EventSettings(replace(rule, update_interval=0.0))
+    state = events.initial("video", "evaluation")
     picture: NDArray[np.uint8] = np.broadcast_to(np.uint8(0), (size[1], size[0], 3))
     happened: list[Event] = []
     for index, tube_boxes in enumerate(moments):
         frame = Frame("video", index, index / rate, index / rate, picture)
-        state, steps = events.step(state, tube_boxes, frame, labels, settings)
+        state, steps = events.step(state, tube_boxes, frame, labels, rules)
         happened += steps
     return [*happened, *events.close(state, len(moments) / rate, "shutdown")]
 
@@ -199,7 +204,7 @@ def _idle(frames: int, truth: Sequence[GroundTruthTube]) -> NDArray[np.bool_]:
 
 
 def _tally(
-    watched: Watch, happened: Sequence[Event], truth: Sequence[GroundTruthTube], label: int, rule: ActionSettings
+    watched: Watch, happened: Sequence[Event], truth: Sequence[GroundTruthTube], label: int, loud_at: float
 ) -> Tally:
     """Of one video and one action: `happened` and `truth` hold no others."""
     boxes = {(frame, seen.tube): seen.box for frame, live in enumerate(watched.moments) for seen in live}
@@ -217,7 +222,7 @@ def _tally(
         alarms += not right and bool(watched.idle[first])
     delays = tuple((told - truth[place].first_frame) / watched.rate for place, told in first_right.items())
     loud = sum(
-        bool(seen.class_scores[label] >= rule.start_score)
+        bool(seen.class_scores[label] >= loud_at)
         for frame in np.flatnonzero(watched.idle).tolist()
         for seen in watched.moments[frame]
         if seen.observed
