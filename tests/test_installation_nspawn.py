@@ -257,7 +257,8 @@ def test_an_upgrade_keeps_events_that_wait_and_the_configuration(running: Machin
     running.run("systemctl", "start", "mosquitto")
     wait_for(lambda: stored <= set(events(running)), f"{len(stored)} stored messages", 120)
     assert running.file("/etc/korsal-edge/config.toml").read_text() == configured
-    assert running.file("/etc/korsal-edge/config.toml.new").read_text() == (ROOT / "config.toml").read_text()
+    shipped = running.root.parent / "src/config.toml"
+    assert running.file("/etc/korsal-edge/config.toml.new").read_text() == shipped.read_text()
 
 
 def rights(machine: Machine, path: str) -> str:
