@@ -1,19 +1,61 @@
 """Who belongs to whom: the matching of two sets with the greatest sum of gains. Pure."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 
-def assign(gains: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
-    """(row, column) pairs, rows rising, each row and column at most once, whose gains sum to the most possible.
+def assign(gains: NDArray[np.floating]) -> list[tuple[int, int]]:
+    """(row, column) pairs, rows rising, each row and column at most once, whose `gains` (R, C) sum to the most.
 
-    A gain of 0 or less is no pair: such a row stays alone. The Hungarian method by shortest augmenting paths, as
-    Jonker and Volgenant 1987, in O(rows² · columns); plain Python, because a frame holds about ten people, where the
-    cost of calling numpy is above that of counting.
+    A gain of 0 or less is no pair: such a row stays alone. Who has nobody in common is matched apart: people in a frame
+    mostly have one box in reach each, and the cost grows with the largest group, not with the crowd.
     """
-    if not gains or not gains[0]:
-        return []
+    rows, columns = np.nonzero(gains > 0)
+    pairs = []
+    for group in groups(rows.tolist(), columns.tolist()):
+        if len(group[0]) == len(group[1]) == 1:
+            pairs.append((group[0][0], group[1][0]))
+        else:
+            part = gains[np.ix_(*group)].tolist()
+            pairs += [(group[0][row], group[1][column]) for row, column in _matched(part)]
+    return sorted(pairs)
+
+
+def groups(rows: Sequence[int], columns: Sequence[int]) -> Iterator[tuple[list[int], list[int]]]:
+    """The connected parts of a graph whose edges join `rows[i]` to `columns[i]`: their rows and columns, rising."""
+    of_row: defaultdict[int, list[int]] = defaultdict(list)
+    of_column: defaultdict[int, list[int]] = defaultdict(list)
+    for row, column in zip(rows, columns, strict=True):
+        of_row[row].append(column)
+        of_column[column].append(row)
+    met: set[int] = set()
+    for first in of_row:
+        if first in met:
+            continue
+        met.add(first)
+        group, reached, waiting = [first], set[int](), [first]
+        while waiting:
+            for column in of_row[waiting.pop()]:
+                if column not in reached:
+                    reached.add(column)
+                    fresh = [row for row in of_column[column] if row not in met]
+                    met.update(fresh)
+                    group += fresh
+                    waiting += fresh
+        yield sorted(group), sorted(reached)
+
+
+def _matched(gains: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
+    """The pairs of one group: the Hungarian method by shortest augmenting paths, as Jonker and Volgenant 1987.
+
+    In O(rows² · columns); plain Python, because a group holds a few people, where calling numpy costs more than
+    counting.
+    """
     if len(gains) > len(gains[0]):
-        return sorted((row, column) for column, row in assign(list(zip(*gains, strict=True))))
+        return [(row, column) for column, row in _matched(list(zip(*gains, strict=True)))]
     cost = [[-max(gain, 0.0) for gain in row] for row in gains]
     width = len(cost[0])
     row_price = [0.0] * len(cost)
@@ -21,7 +63,7 @@ def assign(gains: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
     row_of = [-1] * width  # for each column the row that has it
     for row in range(len(cost)):
         _augment(row, cost, row_price, column_price, row_of)
-    return sorted((row, column) for column, row in enumerate(row_of) if row >= 0 and gains[row][column] > 0)
+    return [(row, column) for column, row in enumerate(row_of) if row >= 0 and gains[row][column] > 0]
 
 
 def _augment(

@@ -38,7 +38,7 @@ class LinkerSettings:
     match_iou: float = 0.1  # least overlap of a strong detection with a tube's prediction
     weak_match_iou: float = 0.4  # the same of a weak detection
     min_hits: int = 3  # frames with a detection until a tube may miss one
-    max_missed: int = 15  # frames without a detection until a tube ends
+    max_missed: int = 30  # frames without a detection until a tube ends
     max_people: int = 64  # more tubes are not begun
     box_gain: float = 0.7  # share of a detection in the new box, the rest is the prediction's
     velocity_gain: float = 0.3  # share of a new velocity
@@ -57,16 +57,20 @@ class People:
     boxes: NDArray[np.float32]  # (P, 4), x1 y1 x2 y2, pixels of the source frame
     velocities: NDArray[np.float32]  # (P, 2), of the centre, pixels per frame
     class_scores: NDArray[np.float32]  # (P, classes), averaged over time
+    frame_scores: NDArray[np.float32]  # (P, classes), of the last detection
     hits: NDArray[np.int64]  # (P,), frames with a detection
     missed: NDArray[np.int64]  # (P,), frames since the last detection
 
     def where(self, chosen: NDArray[np.bool_]) -> "People":
         """Only the people chosen by a mask (P,)."""
+        if chosen.all():
+            return self
         return People(
             self.tubes[chosen],
             self.boxes[chosen],
             self.velocities[chosen],
             self.class_scores[chosen],
+            self.frame_scores[chosen],
             self.hits[chosen],
             self.missed[chosen],
         )
@@ -78,6 +82,7 @@ class People:
             np.concatenate([self.boxes, others.boxes]),
             np.concatenate([self.velocities, others.velocities]),
             np.concatenate([self.class_scores, others.class_scores]),
+            np.concatenate([self.frame_scores, others.frame_scores]),
             np.concatenate([self.hits, others.hits]),
             np.concatenate([self.missed, others.missed]),
         )
@@ -91,6 +96,7 @@ def new_people(boxes: NDArray[np.float32], class_scores: NDArray[np.float32], fi
         boxes=boxes,
         velocities=np.zeros((count, 2), np.float32),
         class_scores=class_scores,
+        frame_scores=class_scores,
         hits=np.ones(count, np.int64),
         missed=np.zeros(count, np.int64),
     )
@@ -145,12 +151,14 @@ def _candidates(detections: Detections, settings: LinkerSettings) -> Detections:
     boxes, scores = detections.boxes, detections.scores
     loud = scores >= settings.low_score
     boxes, scores, class_scores = boxes[loud], scores[loud], detections.class_scores[loud]
+    same = iou(boxes, boxes) > settings.merge_iou  # (N, N)
+    np.fill_diagonal(same, True)
+    if np.count_nonzero(same) == len(boxes):  # everybody stands apart
+        return Detections(boxes, scores, detections.labels[loud], class_scores)
     kept = nms(boxes, scores, settings.merge_iou)
     joint = class_scores[kept]
-    if len(kept) < len(boxes):
-        same = iou(boxes[kept], boxes) > settings.merge_iou  # (K, N)
-        for row in np.flatnonzero(same.sum(axis=1) > 1):
-            joint[row] = class_scores[same[row]].max(axis=0)
+    for row in np.flatnonzero(np.count_nonzero(same[kept], axis=1) > 1):
+        joint[row] = class_scores[same[kept[row]]].max(axis=0)
     return Detections(boxes[kept], scores[kept], detections.labels[loud][kept], joint)
 
 
@@ -162,9 +170,13 @@ def _link(
     predicted = _predicted(people.where(bridged), elapsed)
     choice = _match(predicted, found, settings)
     followed = _followed(predicted, choice, found, elapsed, settings) if len(choice) else predicted
-    unclaimed = np.setdiff1d(np.flatnonzero(found.scores >= settings.high_score), choice)
+    free = found.scores >= settings.high_score
+    free[choice[choice >= 0]] = False
+    unclaimed = np.flatnonzero(free)
     unclaimed = unclaimed[: settings.max_people - len(followed.tubes)]
     born = new_people(found.boxes[unclaimed], found.class_scores[unclaimed], next_tube)
+    if not len(unclaimed):
+        return followed, next_tube
     everybody = followed.joined(born) if len(followed.tubes) else born  # nobody has no number of classes yet
     return everybody, next_tube + len(unclaimed)
 
@@ -183,7 +195,7 @@ def _match(predicted: People, found: Detections, settings: LinkerSettings) -> ND
         rows, columns = np.flatnonzero(choice < 0), np.flatnonzero(chosen)
         gains = overlap[np.ix_(rows, columns)]
         gains[gains < least] = 0
-        for row, column in assign(gains.tolist()):
+        for row, column in assign(gains):
             choice[rows[row]] = columns[column]
     return choice
 
@@ -195,10 +207,11 @@ def _followed(
     seen = choice >= 0
     hits = predicted.hits + seen
     missed = np.where(seen, 0, predicted.missed + elapsed)
-    boxes, velocities, class_scores = (
+    boxes, velocities, class_scores, frame_scores = (
         predicted.boxes.copy(),
         predicted.velocities * np.float32(settings.damping**elapsed),
         predicted.class_scores * np.float32(settings.fade**elapsed),
+        predicted.frame_scores.copy(),
     )
     residual = found.boxes[choice[seen]] - predicted.boxes[seen]  # (S, 4)
     since = (predicted.missed[seen] + elapsed)[:, None].astype(np.float32)
@@ -208,16 +221,26 @@ def _followed(
     # a plain mean over the first frames, exponential after; a frame that stands for several counts as such
     gain = np.maximum(1 / hits[seen], 1 - (1 - settings.class_gain) ** elapsed).astype(np.float32)[:, None]
     before = predicted.class_scores[seen]
-    class_scores[seen] = before + gain * (found.class_scores[choice[seen]] - before)
-    people = People(predicted.tubes, boxes, velocities, class_scores, hits, missed)
+    frame_scores[seen] = found.class_scores[choice[seen]]
+    class_scores[seen] = before + gain * (frame_scores[seen] - before)
+    people = People(predicted.tubes, boxes, velocities, class_scores, frame_scores, hits, missed)
     return people.where((missed == 0) | ((hits >= settings.min_hits) & (missed <= settings.max_missed)))
 
 
 def _published(people: People) -> tuple[TubeBox, ...]:
     """Where everybody is, the oldest tube first."""
-    labels = people.class_scores.argmax(axis=1).tolist() if len(people.tubes) else []
-    rows = zip(people.tubes.tolist(), labels, people.boxes, people.class_scores, people.missed.tolist(), strict=True)
-    return tuple(
-        TubeBox(tube, label, box, float(scores[label]), scores, missed == 0)
-        for tube, label, box, scores, missed in rows
+    if not len(people.tubes):
+        return ()
+    labels = people.class_scores.argmax(axis=1)
+    best = people.class_scores[np.arange(len(labels)), labels]
+    rows = zip(
+        people.tubes.tolist(),
+        labels.tolist(),
+        people.boxes,
+        best.tolist(),
+        people.class_scores,
+        (people.missed == 0).tolist(),
+        people.frame_scores,
+        strict=True,
     )
+    return tuple(TubeBox(*row) for row in rows)

@@ -20,8 +20,14 @@ class TubeBox:
     label: int
     box: NDArray[np.float32]  # (4,), x1 y1 x2 y2, pixels of the source frame
     score: float  # 0..1
-    class_scores: NDArray[np.float32]  # (classes,), 0..1
+    class_scores: NDArray[np.float32]  # (classes,), 0..1, averaged over time where the linker does so
     observed: bool
+    of_frame: NDArray[np.float32] | None = None  # (classes,), 0..1, of this frame's detection alone; None: class_scores
+
+    @property
+    def frame_scores(self) -> NDArray[np.float32]:
+        """What this frame's detection alone scores."""
+        return self.class_scores if self.of_frame is None else self.of_frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,22 +43,27 @@ class ActionTube:
 
 @dataclass(frozen=True)
 class CutSettings:
-    """Where an action tube begins and ends within the life of a tube.
+    """Where an action tube begins and ends within the life of a tube, judged by that life alone when it is over.
 
-    It begins with a score of at least `start_score` and goes on while the score is at least `keep_score` and at least
-    `keep_share` of the best score since it began. To begin anew the score must have been below `keep_score` meanwhile,
-    or the worst meanwhile at most `keep_share` of what it is now: a slow end does not begin again and again. All looks
-    back only, so that the same cuts could be made live.
-    `min_boxes`: shorter ones are dropped. `best`: the tube's score is the mean of that many highest scores.
-    `trim`: leave out extrapolated boxes at both ends.
+    A person's usual level in an action is the `level`-quantile of the smoothed scores' logits. A frame speaks for the
+    action by what its own score's logit is above that level less what scores vary by anyway: `fall` times the
+    deviation of one frame from the next and `least_noise` (joined as the root of the sum of squares). It says `most`
+    at most, either way; one without a detection says nothing. Of all ways to divide the life into parts with and
+    without the action the one with the most evidence inside is taken, where each change costs `price` (Viterbi with
+    two states).
+    `least_score`: who never reaches it on average did not do the action. `trim`: leave out extrapolated boxes at both
+    ends. `min_boxes`: shorter ones are dropped. `best`: the tube's score is the mean of that many highest scores.
     """
 
-    start_score: float = 0.1
-    keep_score: float = 0.05
-    keep_share: float = 0.4
+    least_score: float = 0.1
+    level: float = 0.8
+    fall: float = 2.0
+    least_noise: float = 0.2  # of a logit
+    most: float = 2.0
+    price: float = 10.0
+    trim: bool = True
     min_boxes: int = 6
     best: int = 40
-    trim: bool = True
 
 
 Sighting = tuple[int, TubeBox]  # frame number, box
@@ -77,34 +88,60 @@ def _actions(life: Sequence[Sighting], settings: CutSettings) -> list[ActionTube
     observed = np.array([tube_box.observed for _, tube_box in life])
     best = class_scores.max(axis=0, initial=0)
     actions = []
-    for label in np.flatnonzero((best >= settings.start_score) & (best > 0)):
+    for label in np.flatnonzero((best >= settings.least_score) & (best > 0)).tolist():
         scores = class_scores[:, label]
-        for begin, end in _runs(scores, settings):
+        for begin, end in runs(inside(_evidence(life, label, settings), settings.price)):
             part = _trimmed(begin, end, observed) if settings.trim else slice(begin, end)
             if part.stop - part.start >= settings.min_boxes:
                 score = mean_of_best(scores[part], settings.best)
-                actions.append(ActionTube(int(label), frames[part], boxes[part], scores[part], score))
+                actions.append(ActionTube(label, frames[part], boxes[part], scores[part], score))
     return actions
 
 
-def _runs(scores: NDArray[np.float32], settings: CutSettings) -> list[tuple[int, int]]:
-    """Where the action goes on: (begin, end) with `end` one beyond the last, in time; a score of 0 ends it."""
-    runs = []
-    begin, peak, valley = -1, 0.0, 0.0
-    for i, score in enumerate(scores.tolist()):
-        if begin >= 0:
-            peak = max(peak, score)
-            if score < max(settings.keep_score, settings.keep_share * peak) or score <= 0:
-                runs.append((begin, i))
-                begin, valley = -1, score
-        else:
-            valley = min(valley, score)
-            low = valley < settings.keep_score or valley <= settings.keep_share * score
-            if low and score >= settings.start_score and score > 0:
-                begin, peak = i, score
-    if begin >= 0:
-        runs.append((begin, len(scores)))
-    return runs
+def _evidence(life: Sequence[Sighting], label: int, settings: CutSettings) -> list[float]:
+    """(n,) what each frame says for the action, and below 0 against it."""
+    seen = [tube_box for _, tube_box in life if tube_box.observed]
+    if not seen:
+        return [0.0] * len(life)
+    usual = np.quantile(_logit([tube_box.class_scores[label] for tube_box in seen]), settings.level)
+    own = _logit([tube_box.frame_scores[label] for tube_box in seen])
+    gain = own - usual + settings.fall * np.hypot(_noise(own), settings.least_noise)
+    told = iter(np.clip(gain, -settings.most, settings.most).tolist())
+    return [next(told) if tube_box.observed else 0.0 for _, tube_box in life]
+
+
+def _noise(logits: NDArray[np.float64]) -> float:
+    """The deviation of what changes from frame to frame, not of what lasts; of fewer than 4 frames half a logit."""
+    return float(np.std(np.diff(logits))) / 2**0.5 if len(logits) >= 4 else 0.5
+
+
+def _logit(scores: Sequence[float]) -> NDArray[np.float64]:
+    """log(p / (1 − p)) of scores 0..1, of those near the ends of what is near them."""
+    kept = np.clip(np.asarray(scores, np.float64), 0.002, 0.998)
+    return np.log(kept / (1 - kept))
+
+
+def inside(evidence: Sequence[float], price: float) -> list[bool]:
+    """The frames to choose so that the evidence in them, less `price` for every beginning and end in between, is most.
+
+    Neither the first frame nor the last costs anything. Frames that change nothing are taken as their next is.
+    """
+    lead: list[float] = []  # of ending inside over ending outside
+    for gain in evidence:
+        lead.append(gain + (min(max(lead[-1], -price), price) if lead else 0.0))
+    chosen = [False] * len(lead)
+    now = bool(lead) and lead[-1] > 0
+    for i in range(len(lead) - 1, -1, -1):
+        if abs(lead[i]) > price or i == len(lead) - 1:
+            now = lead[i] > 0
+        chosen[i] = now
+    return chosen
+
+
+def runs(chosen: Sequence[bool]) -> list[tuple[int, int]]:
+    """(begin, end) of the frames chosen one after the other, `end` one beyond the last."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(chosen, np.int8), [0]])))
+    return [(int(begin), int(end)) for begin, end in edges.reshape(-1, 2)]
 
 
 def _trimmed(begin: int, end: int, observed: NDArray[np.bool_]) -> slice:

@@ -1,32 +1,106 @@
 """Action tubes: what is cut out of the record of whole videos."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.linker import action_tubes
-from edge.tubes import CutSettings, cut, mean_of_best
+from edge.tubes import CutSettings, cut, inside, mean_of_best, runs
+from tests.laws import law
 from tests.people import JUMP, RUN, SETTINGS, SIT, detected, history, linked, person, tube_box
+from train.temporal_labelling import best_labels
 
 
-def runs(scores, **settings):
+def parts(scores, averages=None, unseen=(), **settings):
     """First and last frame of each action tube of somebody with these scores of Run, one per frame."""
-    record = [(frame, tube_box(run=score)) for frame, score in enumerate(scores)]
+    record = []
+    for frame, score in enumerate(scores):
+        average = score if averages is None else averages[frame]
+        one = tube_box(run=average, observed=frame not in unseen)
+        record.append((frame, replace(one, of_frame=np.array([score, 0, 0], np.float32))))
     tubes = cut(record, CutSettings(min_boxes=1, **settings))
     return [(int(tube.frames[0]), int(tube.frames[-1])) for tube in tubes]
 
 
 @pytest.mark.parametrize(
-    ("scores", "expected"),
+    ("evidence", "price", "expected"),
     [
-        ([0.0] * 3, []),
-        ([0.09, 0.1, 0.06, 0.04, 0.06], [(1, 2)]),  # begins at 0.1, ends below 0.05
-        ([0.5, 0.21, 0.19, 0.21, 0.4], [(0, 1)]),  # ends below 0.4 of 0.5; 0.4 is not 2.5 times 0.19
-        ([0.5, 0.21, 0.19, 0.21, 0.5], [(0, 1), (4, 4)]),  # 0.5 is
-        ([0.9, 0.04, 0.1], [(0, 0), (2, 2)]),  # after 0.04 the start score is enough
+        ([], 1, []),
+        ([-1, -1], 1, []),
+        ([1, 1], 9, [(0, 2)]),  # the ends of the record cost nothing
+        ([0, 0], 9, []),  # nothing speaks for it
+        ([-2, -2, 3, -2], 1, [(2, 3)]),  # 3 − 2 · 1 > 0
+        ([-2, -2, 3, -2], 2, []),  # 3 − 2 · 2 < 0
+        ([3, 3, -3, 3], 1, [(0, 2), (3, 4)]),  # a break of −3 is more than two changes
+        ([3, 3, -3, 3], 2, [(0, 4)]),
+        ([-3, 1, 1, 0, 0, -3], 0.5, [(1, 3)]),  # what says nothing is as its next, here outside
+        ([-3, 0, 0, 1, 1], 0.5, [(1, 5)]),  # and here inside
+        ([3, -1, -1, -3, 3], 2, [(0, 1), (4, 5)]),  # cut where it fell, not where that was certain
     ],
 )
-def test_where_an_action_begins_and_ends(scores, expected):
-    assert runs(scores, start_score=0.1, keep_score=0.05, keep_share=0.4) == expected
+def test_the_frames_with_most_evidence_are_inside(evidence, price, expected):
+    assert runs(inside(evidence, price)) == expected
+
+
+quarters = st.integers(-12, 12).map(lambda n: n / 4 + 1 / 16)  # no sum of them is one of prices: no ties
+
+
+@law
+@given(st.lists(quarters, min_size=1, max_size=40), st.sampled_from([0.0, 0.5, 2.0, 5.0]))
+def test_inside_is_what_viterbi_over_two_labels_finds(evidence, price):
+    scores = np.stack([evidence, np.zeros(len(evidence))], axis=1)
+    assert inside(evidence, price) == (best_labels(scores, price) == 0).tolist()
+
+
+def test_an_action_ends_where_its_score_leaves_the_usual_level():
+    assert parts([0.1] * 20 + [0.6] * 40 + [0.1] * 20) == [(20, 59)]
+
+
+def test_the_level_is_the_persons_own():
+    """0.3 is much for one and little for another."""
+    assert parts([0.06] * 20 + [0.3] * 40) == [(20, 59)]
+    assert parts([0.3] * 20 + [0.9] * 40) == [(20, 59)]
+
+
+def test_who_never_scores_the_least_on_average_did_not_do_it():
+    assert parts([0.11] * 30) == [(0, 29)]
+    assert parts([0.09] * 30) == []
+    assert parts([0.5] * 30, averages=[0.09] * 30) == []
+
+
+def test_what_wavers_anyway_is_no_end():
+    """The same fall of 0.85 logits in somebody steady, and in somebody whose every frame differs by as much."""
+    steady = [0.5] * 40 + [0.3] * 40
+    assert parts(steady) == [(0, 39)]
+    wavering = [score + (0.2 if frame % 2 else -0.2) for frame, score in enumerate(steady)]
+    assert parts(wavering) == [(0, 79)]
+
+
+def test_a_steady_score_may_fall_a_little():
+    # 0.4 of a logit, twice the least noise, lies between 0.5 and 0.4: log(0.4 / 0.6) = -0.41
+    assert parts([0.5] * 40 + [0.41] * 80, price=0.1, level=0.9) == [(0, 119)]
+    assert parts([0.5] * 40 + [0.39] * 80, price=0.1, level=0.9) == [(0, 39)]
+
+
+def test_one_frame_counts_for_no_more_than_the_most():
+    dip = [0.6] * 30 + [0.01] * 12 + [0.6] * 30
+    assert parts(dip) == [(0, 29), (42, 71)]  # twelve frames that say −2 each are more than two changes at 10 each
+    assert parts(dip, most=1.5) == [(0, 71)]  # 12 · 1.5 is less
+
+
+def test_frames_without_a_detection_say_nothing_and_are_bridged():
+    story = [0.6] * 20 + [0.05] * 30 + [0.6] * 20
+    assert parts(story) == [(0, 19), (50, 69)]
+    assert parts(story, unseen=range(20, 50)) == [(0, 69)]
+
+
+def test_the_ends_that_nobody_saw_are_trimmed():
+    assert parts([0.6] * 30, unseen=[0, 1, 28, 29]) == [(2, 27)]
+    assert parts([0.6] * 30, unseen=[0, 1, 28, 29], trim=False) == [(0, 29)]
+    assert parts([0.6] * 30, unseen=range(30)) == []
 
 
 @pytest.mark.parametrize(
@@ -59,22 +133,21 @@ def test_two_actions_one_after_the_other_are_two_tubes_of_one_person():
     assert (run.label, jump.label) == (RUN, JUMP)
     assert run.frames[0] == 0
     assert jump.frames[-1] == 59
-    assert abs(run.frames[-1] - 30) < 6  # the average needs its frames
-    assert abs(jump.frames[0] - 30) < 6
+    assert run.frames[-1] == 29
+    assert jump.frames[0] == 30
 
 
-def test_an_action_that_fades_has_ended_long_before_its_score_is_nothing():
+def test_an_action_that_fades_ends_where_it_fell_not_where_its_average_did():
     acts = [0.8] * 30 + [0.2] * 30
     (tube,) = action_tubes(history(linked([detected(person(100, run=score)) for score in acts])), SETTINGS)
-    # 0.2 + 0.6 · 0.8ⁿ falls below 0.4 of 0.8 at n = 8, in frame 37; the rest is no tube of its own
-    assert tube.frames[-1] == 36
+    assert tube.frames[-1] == 29
 
 
 def test_an_action_that_pauses_makes_two_tubes():
     acts = [0.8] * 30 + [0.06] * 30 + [0.8] * 30
     tubes = action_tubes(history(linked([detected(person(100, run=score)) for score in acts])), SETTINGS)
     assert [tube.label for tube in tubes] == [RUN, RUN]
-    assert tubes[0].frames[-1] < 45 < 60 <= tubes[1].frames[0]
+    assert (tubes[0].frames[-1], tubes[1].frames[0]) == (29, 60)
 
 
 def test_five_boxes_are_no_action_and_six_are():
