@@ -127,11 +127,10 @@ def _sigmoid(logit: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _wandering(count: int, kept: float, random: np.random.Generator) -> NDArray[np.float64]:
     """(count,) noise of deviation 1 of which the share `kept` is left in the next step."""
-    fresh = random.normal(0, 1, count)
-    value = np.zeros(count)
-    for i in range(count):
-        value[i] = fresh[i] if i == 0 else kept * value[i - 1] + np.sqrt(1 - kept**2) * fresh[i]
-    return value
+    step, values = (1 - kept**2) ** 0.5, list[float]()
+    for fresh in random.normal(0, 1, count).tolist():
+        values.append(kept * values[-1] + step * fresh if values else fresh)
+    return np.array(values, np.float64)
 
 
 def _occluded(count: int, jitter: Jitter, random: np.random.Generator) -> NDArray[np.bool_]:

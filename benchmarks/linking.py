@@ -1,50 +1,91 @@
 """How good the linkers are: jittered ground truth of UCF101-24, or saved detections, the same for all of them.
 
-    python -m benchmarks.linking shared/data/ucf24/pyannot.pkl [--videos 910] [--seed 0]
+    python -m benchmarks.linking shared/data/ucf24/pyannot.pkl [--videos 910] [--seed 0] [--jobs 2]
     python -m benchmarks.linking DATA --detections detections.npz [--split validation]
 
-Prints a row for each linker, in percent: video-mAP at overlaps of 0.2, 0.5, 0.75 and 0.5 to 0.95, frame-mAP at 0.5 of
-the boxes as they were published live, and the share of true boxes that a tube of their class covers by half; tubes,
-identity switches and breaks for each true tube; milliseconds of processor time a frame.
+Prints two rows for each linker. In percent: video-mAP at overlaps of 0.2, 0.5, 0.75 and 0.5 to 0.95, frame-mAP at 0.5
+of the boxes as they were published live, the share of true boxes that a tube of their class covers by half, and IDF1;
+tubes, identity switches and breaks for each true tube; milliseconds of processor time a frame. Then what the daemon
+would tell: frames to `new` and to `end` in the median, which share of true tubes is told and of those due to end did,
+and false events an hour.
 With `--videos N` every so-manieth test video is taken, so that all classes are among them.
 """
 
 import argparse
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks import iou_tracker
+from benchmarks.iou_tracker import TrackerState
 from benchmarks.jitter import Jitter, detections
-from edge import korsal_linker, linker
+from benchmarks.timing import Delays, delays, middle, told_events
+from edge import linker
 from edge.boxes import clip
 from edge.detector import Detections
 from edge.linker import LinkerSettings
-from edge.tubes import Sighting
+from edge.tubes import ActionTube, TubeBox
 from train import datasets, detection_file
 from train.annotations import DataSet, VideoAnnotation
 from train.counting import PROTOCOLS
 from train.detection_file import SavedDetections
 from train.evaluate import of_split
 from train.identity import IdentityCounts, identity_counts
+from train.linking import VARIANTS
 from train.observation import linked_boxes, true_boxes, true_tubes
 from train.scoring import VideoResult, report
 from train.tables import Tube, joined
 from train.temporal_labelling import trimmed_by_own_score
 
-TRIMMED = "korsal-trimmed"
-WHOLE = "default-patient"  # waits twice as long for who is hidden, and cuts by the absolute score alone
+Linked = tuple[list[tuple[TubeBox, ...]], list[ActionTube]]  # live in each frame, and cut when all is over
+Rule = Callable[[Sequence[Detections]], Linked]
+Source = Callable[[VideoAnnotation], list[Detections]]
+HEAD = (
+    "| linker | @0.2 | @0.5 | @0.75 | @0.5:0.95 | frame-mAP | found | IDF1 | tubes | switches | breaks | ms a frame |",
+    "| linker | frames to `new` | told | frames to `end` | ended | false events an hour |",
+)
 
 
-def linkers() -> dict[str, LinkerSettings]:
+def rules() -> dict[str, Rule]:
     """What is compared."""
-    known = {name: LinkerSettings(kind="korsal", korsal=one) for name, one in korsal_linker.VARIANTS.items()}
-    ours = LinkerSettings()
-    whole = replace(ours, max_missed=30, cut=replace(ours.cut, keep_share=0))
-    return {**known, TRIMMED: known["korsal"], "default": ours, WHOLE: whole}
+    known: dict[str, Rule] = {name: partial(linked, settings) for name, settings in VARIANTS.items()}
+    return {**known, "korsal-trimmed": trimmed, "iou": tracked}
+
+
+def linked(settings: LinkerSettings, found: Sequence[Detections]) -> Linked:
+    """A video by a linker of `edge`."""
+    state = linker.initial()
+    live: list[tuple[TubeBox, ...]] = []
+    for frame, one in enumerate(found):
+        state, boxes = linker.step(state, one, frame, settings)
+        live.append(boxes)
+    return live, linker.action_tubes(_history(live), settings)
+
+
+def trimmed(found: Sequence[Detections]) -> Linked:
+    """A video by `korsal`, its paths cut by two states and their own score."""
+    live, paths = linked(VARIANTS["korsal"], found)
+    return live, trimmed_by_own_score(paths)
+
+
+def tracked(found: Sequence[Detections]) -> Linked:
+    """A video by the plain IoU tracker."""
+    state = TrackerState()
+    live: list[tuple[TubeBox, ...]] = []
+    for one in found:
+        state, boxes = iou_tracker.step(state, one)
+        live.append(boxes)
+    return live, iou_tracker.action_tubes(_history(live))
+
+
+def _history(live: Sequence[Sequence[TubeBox]]) -> list[tuple[int, TubeBox]]:
+    return [(frame, tube_box) for frame, tube_boxes in enumerate(live) for tube_box in tube_boxes]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,101 +94,117 @@ class Watched:
 
     result: VideoResult
     identity: IdentityCounts
+    delays: Delays
     frames: int
     seconds: float  # of processor time
 
 
-def watch(
-    name: str, settings: LinkerSettings, found: Sequence[Detections], video: VideoAnnotation, classes: int
-) -> Watched:
+def watch(rule: Rule, found: Sequence[Detections], video: VideoAnnotation, labels: Sequence[str]) -> Watched:
     """Link a video frame after frame and hold it to the truth."""
-    state = linker.initial()
-    history: list[Sighting] = []
     begin = time.process_time()
-    for frame, one in enumerate(found):
-        state, boxes = linker.step(state, one, frame, settings)
-        history += [(frame, tube_box) for tube_box in boxes]
-    paths = linker.action_tubes(history, settings)
+    live, paths = rule(found)
     seconds = time.process_time() - begin
-    if name == TRIMMED:
-        paths = trimmed_by_own_score(paths)
-    width, height = video.size or (320, 240)
-    tubes = tuple(
-        Tube(0, path.label, path.score, int(path.frames[0]), clip(path.boxes, width, height)) for path in paths
-    )
+    size = video.size or (320, 240)
+    tubes = tuple(Tube(0, path.label, path.score, int(path.frames[0]), clip(path.boxes, *size)) for path in paths)
     truth = true_tubes(video.tubes, len(found))
-    linked = linked_boxes(history, np.arange(classes))
-    result = VideoResult(joined([]), linked, true_boxes(video.tubes, len(found)), tubes, truth)
-    return Watched(result, identity_counts(tubes, truth), len(found), seconds)
+    boxes = linked_boxes(_history(live), np.arange(len(labels)))
+    result = VideoResult(joined([]), boxes, true_boxes(video.tubes, len(found)), tubes, truth)
+    late = delays(told_events(live, labels, size), live, truth)
+    return Watched(result, identity_counts(tubes, truth), late, len(found), seconds)
 
 
-def row(name: str, watched: Sequence[Watched], labels: Sequence[str]) -> str:
-    """The table's line of one linker."""
+def rows(name: str, watched: Sequence[Watched], labels: Sequence[str]) -> tuple[str, str]:
+    """The lines of one linker in both tables."""
     whole = report([one.result for one in watched], labels, PROTOCOLS["plain"])
     counts = sum((one.identity for one in watched), IdentityCounts())
+    late = sum((one.delays for one in watched), Delays())
     truths = sum(len(one.result.true_tubes) for one in watched)
     frames = sum(one.frames for one in watched)
-    figures = [f"{100 * value:.1f}" for value in (*whole.video_map.values(), whole.linked_frame_map)]
+    shares = (*whole.video_map.values(), whole.linked_frame_map, counts.found / counts.frames, counts.idf1)
+    figures = [f"{100 * value:.1f}" for value in shares]
     figures += [f"{sum(len(one.result.tubes) for one in watched) / truths:.1f}"]
-    figures += [f"{100 * counts.found / counts.frames:.1f}", f"{counts.switches / truths:.2f}"]
-    figures += [f"{counts.breaks / truths:.2f}", f"{1000 * sum(one.seconds for one in watched) / frames:.2f}"]
-    return f"| {' | '.join([name, *figures])} |"
+    figures += [f"{counts.switches / truths:.2f}", f"{counts.breaks / truths:.2f}"]
+    figures += [f"{1000 * sum(one.seconds for one in watched) / frames:.2f}"]
+    told = [_late(late.news), _share(late.news), _late(late.ends), _share(late.ends), f"{late.false_per_hour:.0f}"]
+    return f"| {' | '.join([name, *figures])} |", f"| {' | '.join([name, *told])} |"
 
 
-def jittered(data: DataSet, seed: int) -> Callable[[VideoAnnotation], list[Detections]]:
-    """Each video's made-up detections, the same whatever other videos are taken."""
-    return lambda video: detections(
-        video, len(data.labels), Jitter(), np.random.default_rng([seed, *video.name.encode()])
-    )
+def _late(values: Sequence[int | None]) -> str:
+    """The median; a dash where fewer than half were told."""
+    return f"{middle(values):.0f}" if np.isfinite(middle(values)) else "–"
 
 
-def saved(found: SavedDetections, labels: Sequence[str]) -> Callable[[VideoAnnotation], list[Detections]]:
+def _share(values: Sequence[int | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{100 * len(known) / len(values):.0f} % of {len(values)}" if values else "–"
+
+
+def jittered(classes: int, seed: int, video: VideoAnnotation) -> list[Detections]:
+    """A video's made-up detections, the same whatever other videos are taken."""
+    return detections(video, classes, Jitter(), np.random.default_rng([seed, *video.name.encode()]))
+
+
+def saved(found: SavedDetections, labels: Sequence[str]) -> Source:
     """Each video's saved detections, frame by frame; the file's classes must be those of the data."""
     if found.label_names != tuple(labels) or found.class_scores is None:
         raise SystemExit("the file has other classes than the data, or no class_scores; write it with detect")
-    dense, order = found.class_scores, np.lexsort((-found.scores, found.frames, found.video))
+    order = np.lexsort((-found.scores, found.frames, found.video))
+    return partial(_of_video, found, order)
 
-    def of_video(video: VideoAnnotation) -> list[Detections]:
-        rows = order[found.video[order] == found.video_names.index(video.name)]
-        bounds = np.searchsorted(found.frames[rows], np.arange(video.frames + 1))
-        parts = [rows[begin:end] for begin, end in pairwise(bounds.tolist())]
-        return [Detections(found.boxes[part], found.scores[part], found.labels[part], dense[part]) for part in parts]
 
-    return of_video
+def _of_video(found: SavedDetections, order: np.ndarray, video: VideoAnnotation) -> list[Detections]:
+    dense = found.class_scores
+    assert dense is not None
+    rows = order[found.video[order] == found.video_names.index(video.name)]
+    bounds = np.searchsorted(found.frames[rows], np.arange(video.frames + 1))
+    parts = [rows[begin:end] for begin, end in pairwise(bounds.tolist())]
+    return [Detections(found.boxes[part], found.scores[part], found.labels[part], dense[part]) for part in parts]
+
+
+def watched_by_all(
+    source: Source, names: Sequence[str], labels: Sequence[str], video: VideoAnnotation
+) -> list[Watched]:
+    """One video through the named linkers."""
+    found = source(video)
+    return [watch(rules()[name], found, video, labels) for name in names]
+
+
+def chosen(options: argparse.Namespace) -> tuple[DataSet, Source, tuple[VideoAnnotation, ...]]:
+    """The data, where detections come from, and the videos that have some."""
+    data = datasets.load(options.data)
+    every = of_split(data, options.split)
+    if not options.detections:
+        return data, partial(jittered, len(data.labels), options.seed), every
+    found = detection_file.load(options.detections, dense=True)
+    every = tuple(video for video in every if video.name in found.video_names)
+    return data, saved(found, data.labels), every
 
 
 def main() -> None:
-    """Watch all videos through all linkers and print the table."""
+    """Watch all videos through all linkers and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder of a data set, or its ground truth alone")
     parser.add_argument("--detections", type=Path, help="of `korsal-evaluate detect`, instead of jittered truth")
     parser.add_argument("--split", choices=("test", "validation", "train"), default="test")
     parser.add_argument("--videos", type=int, help="so many of them, evenly spread")
-    parser.add_argument("--linkers", nargs="+", choices=tuple(linkers()), default=tuple(linkers()))
+    parser.add_argument("--linkers", nargs="+", choices=tuple(rules()), default=tuple(rules()))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=1, help="videos at a time")
     options = parser.parse_args()
-    data = datasets.load(options.data)
-    every = of_split(data, options.split)
-    source = jittered(data, options.seed)
-    if options.detections:
-        found = detection_file.load(options.detections, dense=True)
-        every = tuple(video for video in every if video.name in found.video_names)
-        source = saved(found, data.labels)
+    data, source, every = chosen(options)
     count = min(options.videos or len(every), len(every))
     videos = [every[place * len(every) // count] for place in range(count)]
-    chosen = {name: settings for name, settings in linkers().items() if name in options.linkers}
-    watched: dict[str, list[Watched]] = {name: [] for name in chosen}
-    for video in videos:
-        seen = source(video)
-        for name, settings in chosen.items():
-            watched[name].append(watch(name, settings, seen, video, len(data.labels)))
     if not videos:
         raise SystemExit("no video of this split is in the file; give the --split that it was made of")
-    print(f"{len(videos)} of {len(every)} videos, {sum(one.frames for one in videos)} frames\n")
-    print("| linker | @0.2 | @0.5 | @0.75 | @0.5:0.95 | frame-mAP | tubes | found | switches | breaks | ms a frame |")
-    print(f"|---{'|--:' * 10}|")
-    for name, one in watched.items():
-        print(row(name, one, data.labels), flush=True)
+    look = partial(watched_by_all, source, options.linkers, data.labels)
+    with ProcessPoolExecutor(options.jobs) as pool:
+        by_video = list(pool.map(look, videos) if options.jobs > 1 else map(look, videos))
+    print(f"{len(videos)} of {len(every)} videos, {sum(one[0].frames for one in by_video)} frames")
+    told = [
+        rows(name, one, data.labels) for name, one in zip(options.linkers, zip(*by_video, strict=True), strict=True)
+    ]
+    for head, lines in zip(HEAD, zip(*told, strict=True), strict=True):
+        print("", head, f"|---{'|--:' * (head.count('|') - 2)}|", *lines, sep="\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -207,6 +207,22 @@ def some(videos: tuple[str, ...], labels: tuple[str, ...]) -> SavedDetections:
     return SavedDetections(videos, labels, counts, sizes, none, none, np.zeros((0, 4), np.float32), none, none)
 
 
+@pytest.mark.parametrize(
+    ("linker", "frames"),
+    # seen in 1 to 20 and 23 to 30 of 40: korsal repeats the last box five times more, road fills the gap alone
+    [("default", 30), ("korsal", 35), ("korsal-step", 35), ("korsal-scrSim", 35), ("road", 30)],
+)
+def test_every_linker_is_had_by_its_name(linker: str, frames: int, tmp_path: Path) -> None:
+    at = np.array([*range(20), *range(22, 30)], np.int64)
+    ones = np.ones(len(at), np.float32)
+    boxes = np.outer(ones, np.array([10, 10, 50, 90], np.float32))
+    found, tubes = tmp_path / "found.npz", tmp_path / "tubes.npz"
+    one = SavedDetections(("a",), LABELS, np.array([40]), np.array([[320, 240]]), at * 0, at, boxes, ones * 0.9, at * 0)
+    detection_file.save(one, found)
+    assert run("link", found, "-o", tubes, "--linker", linker) == 0
+    assert [len(saved.tube.boxes) for saved in tube_file.load(tubes).tubes] == [frames]
+
+
 def test_detections_of_other_data_are_told(data: Path, tmp_path: Path) -> None:
     path = tmp_path / "other.npz"
     wish = Wish(data, (path,), (), PROTOCOLS["plain"], partial=True)

@@ -1,11 +1,11 @@
 """Saved detections → saved tubes, frame after frame as the daemon links them. Arithmetic on shells' records."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import linker
+from edge import korsal_linker, linker
 from edge.boxes import clip
 from edge.detector import Detections
 from edge.linker import LinkerSettings
@@ -13,6 +13,11 @@ from edge.tubes import ActionTube, TubeBox
 from train.detection_file import SavedDetections
 from train.tables import Tube
 from train.tube_file import SavedTube, SavedTubes
+
+VARIANTS: Mapping[str, LinkerSettings] = {
+    **{name: LinkerSettings(kind="korsal", korsal=one) for name, one in korsal_linker.VARIANTS.items()},
+    "default": LinkerSettings(),
+}
 
 
 def link(found: SavedDetections, settings: LinkerSettings, progress: Callable[[], object] = lambda: None) -> SavedTubes:

@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 import edge
 from edge.engine import EngineError
-from edge.linker import LinkerSettings
 from edge.video.video_file import CaptureError, probe
 from train import datasets, detect, detection_file, event_step, exchange, linking, score, tube_file
 from train.annotations import AnnotationError, VideoAnnotation
@@ -34,7 +33,7 @@ from train.evaluate import (
 )
 from train.exchange import ExchangeError, Format
 from train.moc_tubes import write_moc_tubes
-from train.observation import MINIMUM_SCORE, LinkerKind
+from train.observation import MINIMUM_SCORE
 from train.plots import PlotError, confusion, precision_recall_curves
 from train.report import as_error_table, as_table, comparison_note
 from train.runtimes import ModelError, open_model
@@ -101,7 +100,7 @@ def _link(options: argparse.Namespace) -> None:
     """Link saved detections into action tubes, frame after frame as the daemon does, and save those."""
     found = _detections(options)
     with tqdm(total=len(found.video_names), desc="linking", unit="video", disable=None) as progress:
-        made = linking.link(found, LinkerSettings(kind=options.linker), progress.update)
+        made = linking.link(found, linking.VARIANTS[options.linker], progress.update)
     tube_file.save(made, options.output)
     print(f"{options.output}: {len(made.tubes)} tubes in {len(made.video_names)} videos")
 
@@ -203,7 +202,7 @@ def _link_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("-o", "--output", type=Path, required=True, help="the .npz file to write")
     data_options(parser, required=False)
     parser.add_argument("--split", choices=get_args(Split), default="test")
-    parser.add_argument("--linker", choices=get_args(LinkerKind), default="default")
+    parser.add_argument("--linker", choices=linking.VARIANTS, default="default")
     return parser
 
 

@@ -1,0 +1,88 @@
+"""The plain tracker to compare with: whatever overlaps the last box most, no prediction, no patience. Pure.
+
+As Bochinski et al. 2017, "High-speed tracking-by-detection without using image information": the tubes, oldest first,
+each take the detection that overlaps their last box most, if by at least `LEAST_IOU`; one that finds none ends. A tube
+counts if one of its scores reaches `HIGH_SCORE`. Its class is that of most of its detections, of equals the smaller.
+Before, detections of any class on the same place are made one, the best, as the default linker makes them one.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.boxes import iou, nms
+from edge.detector import Detections
+from edge.tubes import ActionTube, Sighting, TubeBox, mean_of_best
+
+LOW_SCORE, HIGH_SCORE, MERGE_IOU = 0.05, 0.15, 0.55  # the default linker's
+LEAST_IOU = 0.3
+MIN_BOXES, BEST = 6, 40
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """A live tube: its last box (4,) and how often it was of each class (classes,)."""
+
+    tube: int
+    box: NDArray[np.float32]
+    counts: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TrackerState:
+    """The live tubes, the oldest first, and the next free number."""
+
+    tracks: tuple[Track, ...] = ()
+    next_tube: int = 1
+
+
+def step(state: TrackerState, detections: Detections) -> tuple[TrackerState, tuple[TubeBox, ...]]:
+    """Link one frame; where all live tubes are, each with the class of most of its detections so far."""
+    loud = np.flatnonzero(detections.scores >= LOW_SCORE)
+    free = loud[nms(detections.boxes[loud], detections.scores[loud], MERGE_IOU)].tolist()
+    went_on: list[tuple[Track, int]] = []
+    for track in state.tracks:
+        overlap = iou(track.box[None], detections.boxes[free])[0]
+        if len(free) and overlap.max() >= LEAST_IOU:
+            went_on.append((track, free.pop(int(overlap.argmax()))))
+    classes = detections.class_scores.shape[1]
+    nothing = np.zeros(4, np.float32)
+    born = [(Track(state.next_tube + i, nothing, np.zeros(classes, np.int64)), one) for i, one in enumerate(free)]
+    rows = [(_seen(track, detections, one), one) for track, one in went_on + born]
+    boxes = tuple(_tube_box(track, float(detections.scores[one])) for track, one in rows)
+    return TrackerState(tuple(track for track, _ in rows), state.next_tube + len(born)), boxes
+
+
+def action_tubes(history: Iterable[Sighting]) -> list[ActionTube]:
+    """The tubes of a whole video's (frame, TubeBox) pairs that are long and loud enough, each of its last class."""
+    paths: defaultdict[int, list[Sighting]] = defaultdict(list)
+    for sighting in history:
+        paths[sighting[1].tube].append(sighting)
+    return [
+        _action(path)
+        for path in paths.values()
+        if len(path) >= MIN_BOXES and max(tube_box.score for _, tube_box in path) >= HIGH_SCORE
+    ]
+
+
+def _seen(track: Track, detections: Detections, one: int) -> Track:
+    counts = track.counts.copy()
+    counts[detections.labels[one]] += 1
+    return Track(track.tube, detections.boxes[one], counts)
+
+
+def _tube_box(track: Track, score: float) -> TubeBox:
+    label = int(track.counts.argmax())
+    class_scores = np.zeros(len(track.counts), np.float32)
+    class_scores[label] = score
+    return TubeBox(track.tube, label, track.box, score, class_scores, observed=True)
+
+
+def _action(path: list[Sighting]) -> ActionTube:
+    scores = np.array([tube_box.score for _, tube_box in path], np.float32)
+    frames = np.array([frame for frame, _ in path], np.int64)
+    boxes = np.stack([tube_box.box for _, tube_box in path])
+    return ActionTube(path[-1][1].label, frames, boxes, scores, mean_of_best(scores, BEST))
