@@ -46,11 +46,10 @@ require() { # program, package
     command -v "$1" > /dev/null || fail "$1 is not here" "sudo apt-get install $2"
 }
 
-inside() { # a command in the root; what is mounted for it goes with it
+inside() { # a command in the root; what is mounted for it goes with it. No /sys: with it ONNX Runtime crashes in qemu
     # shellcheck disable=SC2016
     unshare --mount --pid --fork --kill-child bash -ec '
         mount -t proc proc root/proc
-        mount -t sysfs -o ro sysfs root/sys
         mount -t tmpfs tmpfs root/dev/shm
         if [[ -d root/src ]]; then
             for folder in /etc/ssl/certs:etc/ssl/certs "$0":src; do
