@@ -102,6 +102,37 @@ def test_a_folder_in_which_everybody_may_rename(folder: Path) -> None:
     assert found(folder) == ()
 
 
+@pytest.mark.parametrize("where", [".", "remote"])
+def test_of_a_link_its_own_folder_and_that_of_the_file_count(where: str, folder: Path) -> None:
+    """As install.sh makes one of config.toml."""
+    (folder / "remote").mkdir(mode=0o755)
+    (folder / "config.toml").rename(folder / "remote/config.toml")
+    (folder / "config.toml").symlink_to("remote/config.toml")
+    assert found(folder) == ()
+    (folder / where).chmod(0o777)
+    told = [one for one in found(folder) if "replace config.toml" in one.text]
+    assert [one.path for one in told] == [folder / where]
+    carry_out([one.cure for one in told])
+    assert found(folder) == ()
+
+
+def test_a_folder_with_two_ways_to_it_is_told_once(folder: Path) -> None:
+    (folder / "way").symlink_to(".")
+    folder.chmod(0o777)
+    told = [one for one in exposed(load(folder / "config.toml"), folder / "way/config.toml") if "config" in one.text]
+    assert [one.path for one in told] == [folder / "way"]
+
+
+@pytest.mark.parametrize("closed", ["state", "state/engines", "state/engines/any"])
+def test_what_we_may_not_look_into_is_no_matter(closed: str, folder: Path) -> None:
+    """As for whoever is in the service's group alone and asks its doctor."""
+    (folder / "state/engines/any/1.engine").chmod(0o666)
+    (folder / closed).chmod(0o700)
+    loaded = load(folder / "config.toml")
+    with as_nobody():
+        assert exposed(loaded, None) == ()
+
+
 def test_what_nobody_gets_to_is_open_to_nobody(folder: Path) -> None:
     for path in SAFE:
         (folder / path).chmod(0o777)

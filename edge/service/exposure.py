@@ -53,10 +53,10 @@ def _secrets(config: Config, file: Path | None) -> Iterator[Exposure]:
 def _writable(config: Config, file: Path | None) -> Iterator[Exposure]:
     """What decides over the daemon and can be written by others."""
     state = state_directory(config)
-    engines = state / ENGINES
     yield from _open(state, "put machine code and events there", ours=True)
-    for place in (engines, *engines.rglob("*")):
-        if place.is_dir() or place.name.endswith((SUFFIX, engine_record.beside(Path(SUFFIX)).name)):
+    for folder, _, names in os.walk(state / ENGINES):  # nothing where we may not look
+        engines = [name for name in names if name.endswith((SUFFIX, engine_record.beside(Path(SUFFIX)).name))]
+        for place in (Path(folder), *(Path(folder, name) for name in engines)):
             yield from _open(place, "put machine code there, which we run", ours=True)
     with suppress(AssetError):  # which the daemon tells of
         yield from _replaceable(model_path(config), "decide what is found")
@@ -76,12 +76,16 @@ def _secret(file: Path, what: str, ours: bool = True) -> Iterator[Exposure]:
 
 
 def _replaceable(file: Path, harm: str) -> Iterator[Exposure]:
-    """A file that can be written, or, where its folder lets everybody rename what is in it, replaced."""
+    """A file that can be written, or, where its folder lets everybody rename what is in it, replaced.
+
+    Of a link its own folder and that of the file count.
+    """
     yield from _open(file, harm)
-    folder = file.absolute().parent
-    found = _open_to_all(folder, WRITE)
-    if found is not None and not found.st_mode & stat.S_ISVTX:
-        yield from _open(folder, f"replace {file.name} and {harm}")
+    places = {os.path.realpath(place.parent): place for place in (Path(os.path.realpath(file)), file.absolute())}
+    for place in places.values():
+        found = _open_to_all(place.parent, WRITE)
+        if found is not None and not found.st_mode & stat.S_ISVTX:
+            yield from _open(place.parent, f"replace {place.name} and {harm}")
 
 
 def _open(path: Path, harm: str, ours: bool = False) -> Iterator[Exposure]:
