@@ -52,11 +52,6 @@ def late(progress: Progress, now: float) -> tuple[str, ...]:
     return tuple(_sentence(name, stage, now) for name, stage in progress.items() if _is_late(stage, now))
 
 
-def alive(progress: Progress, now: float) -> bool:
-    """Whether all is well."""
-    return not late(progress, now)
-
-
 def news(standing: Mapping[str, float], progress: Progress, now: float) -> News:
     """What has changed since the last call, whose `News.standing` is given; begin with {}."""
     found = {name: standing.get(name, stage.since) for name, stage in progress.items() if _is_late(stage, now)}
