@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from operator import sub
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +71,12 @@ def _augment(
     start: int, cost: list[list[float]], row_price: list[float], column_price: list[float], row_of: list[int]
 ) -> None:
     """Give row `start` a column by the cheapest chain of moves, and set the prices that prove it cheapest. In place."""
+    reduced = list(map(sub, cost[start], column_price))
+    best = min(reduced)
+    if row_of[reduced.index(best)] < 0:  # nobody has to move
+        row_price[start] += best
+        row_of[reduced.index(best)] = start
+        return
     width = len(column_price)
     distance = [float("inf")] * width
     came_from = [-1] * width  # the column before on the chain, −1 for the start

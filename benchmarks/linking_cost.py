@@ -1,0 +1,58 @@
+"""What one step of a linker costs with 10 and with 100 people: milliseconds of processor time, the median.
+
+    python -m benchmarks.linking_cost
+
+Everybody walks on, is 40 pixels wide and is detected once a frame, as one of 24 classes; apart from each other, or so
+near that boxes of neighbours overlap by up to 0.5.
+"""
+
+import time
+from dataclasses import replace
+from statistics import median
+
+import numpy as np
+
+from edge import linker
+from edge.detector import Detections
+from edge.linker import LinkerSettings
+from train.linking import VARIANTS
+
+CLASSES = 24
+FRAMES, WARMING = 150, 20
+
+
+def crowd(people: int, frame: int, stride: float) -> Detections:
+    """So many people 40 wide in a square, `stride` pixels apart, somewhat further to the right in each frame."""
+    random = np.random.default_rng(frame)
+    across = int(np.ceil(np.sqrt(people)))
+    place = np.stack(np.divmod(np.arange(people), across)[::-1], axis=1) * stride + np.array([frame / 2, 0])
+    corners = place + random.normal(0, 1, (people, 2))
+    class_scores = random.uniform(0.01, 0.06, (people, CLASSES)).astype(np.float32)
+    class_scores[np.arange(people), np.arange(people) % CLASSES] = random.uniform(0.5, 0.9, people)
+    order = np.argsort(-class_scores.max(axis=1))
+    boxes = np.hstack([corners, corners + np.array([40, 50])]).astype(np.float32)[order]
+    dense = class_scores[order]
+    return Detections(boxes, dense.max(axis=1), dense.argmax(axis=1), dense)
+
+
+def cost(settings: LinkerSettings, people: int, stride: float) -> tuple[float, int]:
+    """Milliseconds a step, and how many tubes live in the last."""
+    state, times = linker.initial(), []
+    for frame in range(FRAMES):
+        found = crowd(people, frame, stride)
+        begin = time.process_time()
+        state, boxes = linker.step(state, found, frame, settings)
+        times.append(time.process_time() - begin)
+    return 1000 * median(times[WARMING:]), len(boxes)
+
+
+def main() -> None:
+    """Print the table."""
+    for name in ("default", "korsal"):
+        for people, stride in ((10, 65.0), (100, 65.0), (100, 16.0)):
+            spent, live = cost(replace(VARIANTS[name], max_people=128), people, stride)
+            print(f"{name:>8} {live:4d} live tubes {stride:3.0f} pixels apart {spent:7.3f} ms")
+
+
+if __name__ == "__main__":
+    main()
