@@ -5,8 +5,9 @@ from pathlib import Path
 from edge.config import ConfigError, load
 from edge.engines.runtimes import open_at_terminal
 from edge.inference import Engine
+from edge.manifest import Manifest
 from edge.schema import Config, Mqtt
-from edge.settings import topics, unknown_actions
+from edge.settings import event_settings, topics, unknown_actions
 
 
 def check(path: Path) -> int:
@@ -28,7 +29,8 @@ def check(path: Path) -> int:
 def _summary(config: Config, engine: Engine) -> list[str]:
     manifest = engine.manifest
     cameras = [
-        f"camera {name}: {camera.described().redacted}, zones: {', '.join(camera.zones) or 'none'}"
+        f"camera {name}: {camera.described().redacted}, zones: {', '.join(camera.zones) or 'none'}, events begin at "
+        f"{_start_scores(config, name, manifest)}"
         for name, camera in config.cameras.items()
     ]
     return [
@@ -36,6 +38,15 @@ def _summary(config: Config, engine: Engine) -> list[str]:
         *cameras,
         f"broker {_broker(config.mqtt)}, topics below {topics(config).root}",
     ]
+
+
+def _start_scores(config: Config, camera: str, manifest: Manifest) -> str:
+    """One number where it is the same for all actions."""
+    settings = event_settings(config, camera, manifest.start_scores)
+    scores = {label: settings.of(label).start_score for label in manifest.labels}
+    if len(set(scores.values())) == 1:
+        return f"{scores[manifest.labels[0]]:g}"
+    return ", ".join(f"{score:g} ({label})" for label, score in scores.items())
 
 
 def _broker(settings: Mqtt) -> str:

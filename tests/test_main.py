@@ -82,6 +82,16 @@ def test_check_tells_what_a_configuration_means(folder: Path) -> None:
     assert "broker localhost:1883, MQTT 5, no TLS" in done.stdout
 
 
+def test_check_tells_the_scores_at_which_events_begin(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = folder / "scores.toml"
+    file.write_text(CONFIG)
+    assert main(["check", "--config", str(file)]) == 0
+    assert "events begin at 0.2\n" in capsys.readouterr().out
+    file.write_text(CONFIG + "[actions.Surfing]\nstart_score = 0.6\n")
+    assert main(["check", "--config", str(file)]) == 0
+    assert "events begin at 0.2 (Basketball), 0.6 (Surfing)\n" in capsys.readouterr().out
+
+
 def test_check_names_every_mistake_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = '[model]\nthreads = "two"\n[cameras.door]\nsuorce = "film.avi"\n[mqtt]\nport = 70000\n[outbx]\n'
     (tmp_path / "config.toml").write_text(text)
