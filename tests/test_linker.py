@@ -53,7 +53,8 @@ def test_behind_the_post_the_person_walks_on_and_slows_down():
     strides = np.diff(centres)
     assert (strides > 0).all()
     assert (np.diff(strides) < 0).all()
-    assert np.diff([boxes[0].score for boxes in story[14:]]).max() < 0  # and the score fades
+    scores = [boxes[0].score for boxes in story[14:]]
+    assert scores == pytest.approx([0.8 * 0.8**n for n in range(11)])  # and the score fades
 
 
 @pytest.mark.parametrize(("hidden", "tubes"), [(30, {1}), (31, {1, 2})])

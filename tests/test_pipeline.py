@@ -134,7 +134,7 @@ def test_frames_of_ever_other_sizes_are_taken() -> None:
 
 def test_an_action_begins_and_ends() -> None:
     """Seen from frame 5 to 14 at 10 fps; it ends when it was last seen, which is known after the cooldown."""
-    images = [picture(n, brightness=150 if 5 <= n < 15 else 0) for n in range(60)]
+    images = [picture(n, brightness=150 if 5 <= n < 15 else 0) for n in range(40)]
     _, steps = run(images, MotionSettings("none"))
     told = [(index, event) for index, step in enumerate(steps) for event in step.events]
     assert [event.type for _, event in told] == ["new", "end"]
