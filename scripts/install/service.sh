@@ -148,9 +148,16 @@ install_config() { # the user's own stays; ours lies beside it where it has chan
     fi
 }
 
+is_lent() {
+    [[ $(readlink $CONFIGS/config.toml) == "${LENT##*/}/config.toml" ]]
+}
+
 lend_config() { # to the service, in a folder of its own: the one above is root's, who reads the password there
     local file=$CONFIGS/config.toml
-    [[ ! -L $file ]] || return 0
+    if [[ -L $file ]]; then
+        is_lent || warn "$file is a link of yours, so the service may not change it. Cure: put the file itself there"
+        return 0
+    fi
     say "File: $file (in $LENT, where the service may change it)"
     keep "$file"
     keep $LENT
@@ -164,14 +171,17 @@ lend_config() { # to the service, in a folder of its own: the one above is root'
 
 take_config_back() {
     local file=$CONFIGS/config.toml
-    [[ $(readlink "$file") == "${LENT##*/}/config.toml" ]] || return 0
-    say "File: $file (the service may not change it any more)"
-    keep "$file"
-    keep $LENT
-    # Read as the service, which could have put a link to a file of root's there.
-    ((DRY_RUN)) || runuser -u korsal-edge -- cat "$file" > "$SCRATCH/config.toml" || fail "$file cannot be read" "put it right"
-    act rm -f "$file"
-    act install -m 640 -g korsal-edge "$SCRATCH/config.toml" "$file"
+    if is_lent; then
+        say "File: $file (the service may not change it any more)"
+        keep "$file"
+        # Read as the service, which could have put a link to a file of root's there.
+        ((DRY_RUN)) || runuser -u korsal-edge -- cat "$file" > "$SCRATCH/config.toml" || fail "$file cannot be read" "put it right"
+        act rm -f "$file"
+        act install -m 640 -g korsal-edge "$SCRATCH/config.toml" "$file"
+    elif [[ -L $file || ! -e $LENT ]]; then
+        return 0
+    fi
+    keep $LENT # also where somebody has put a file in the link's place
     act rm -rf $LENT
 }
 
