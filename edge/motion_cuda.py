@@ -271,7 +271,7 @@ def _check(target: Target, manifest: Manifest) -> None:
     """The engine must take float32 planes of the manifest's size; flow is not for cv2.cuda, which has another one."""
     if manifest.motion.kind == "flow":
         raise MotionCudaError(
-            'this model reads optical flow, which only the CPU computes: "cpu" is its model.preprocessing'
+            'this model reads optical flow, which only the CPU computes: set model.preprocessing = "auto"'
         )
     wanted = (manifest.channels, manifest.height, manifest.width)
     if target.image.dtype != np.float32 or target.image.shape[1:] != wanted:

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge.detector import normalise
 from edge.flow import flow_map
+from edge.manifest import Manifest
 from edge.motion import IDENTITY, MotionSettings, blank, compare, motion_map, prepare
 
 Image = NDArray[np.float32]
@@ -58,6 +60,46 @@ def test_the_first_frame_has_no_motion() -> None:
     found, shift = compare(blank(96, 128), prepare(window(texture(), 0, 0)), MotionSettings("flow"))
     assert shift == IDENTITY
     assert not found.any()
+
+
+FITTED = Manifest("any", ("Run",), 96, 128)  # 4:3
+
+
+def seen(seed: int, moved: int, width: int, height: int) -> Image:
+    """A picture of these sides as the network sees it, with black bars; the camera has gone so many pixels right."""
+    scene = texture(height, width + 100, seed) * 30 + 128
+    return normalise(np.ascontiguousarray(scene[:, moved : moved + width]).clip(0, 255).astype(np.uint8), FITTED)
+
+
+def test_black_bars_go_with_the_camera() -> None:
+    """Of a wide picture, 256x144, they are the upper and the lower 12 rows: there too its motion is taken out."""
+    before, now = seen(0, 0, 256, 144), seen(0, 6, 256, 144)
+    assert np.median(flow_map(before, now, steady=False)[..., 0]) == pytest.approx(3, abs=0.3)
+    steady = flow_map(before, now, steady=True)
+    assert np.abs(steady[:12, :, 0]).mean() < 0.3
+    assert np.abs(steady[12:-12, 12:-12, 0]).mean() < 0.3
+
+
+def test_beside_bars_of_more_than_half_the_camera_is_not_taken_out() -> None:
+    """Of an upright picture, 90x160, they are 74 of 128 columns, and stand still; it has moved by 3 px."""
+    before, now = seen(0, 0, 90, 160), seen(0, 5, 90, 160)
+    assert np.median(flow_map(before, now, steady=True)[:, 48:80, 0]) > 1
+
+
+@pytest.mark.parametrize("kind", ["cut", "dark", "light", "wall"])
+def test_what_no_flow_explains_gives_a_map_of_numbers(kind: str) -> None:
+    """A cut, a light that goes out or on, a wall of one colour: no NaN, and no motion farther than the picture."""
+    picture, dark = seen(0, 0, 160, 120), np.full_like(seen(0, 0, 160, 120), -1.5)
+    pairs = {
+        "cut": (picture, seen(5, 0, 160, 120)),
+        "dark": (picture, dark),
+        "light": (dark, picture),
+        "wall": (dark, np.full_like(dark, 1.5)),
+    }
+    found = flow_map(*pairs[kind], steady=True)
+    assert np.isfinite(found).all()
+    assert np.abs(found[..., :2]).max() < 96
+    assert np.abs(found[..., 2]).max() <= 255 / 64
 
 
 @pytest.mark.parametrize("shifts", [True, False])

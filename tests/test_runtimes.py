@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import numpy as np
 import pytest
 from fake_cv2_cuda import FakeCv2Cuda
 from fake_gpu import FakeGpu, fake_gpu
+from fake_tensorrt import Network
+from spot_model import MANIFEST as SPOT
 from spot_model import write_spot_model
 from tiny_model import MANIFEST, SIZE, write_tiny_model
 
@@ -27,6 +30,7 @@ from edge.engines.cuda_runtime import Cuda, CudaError
 from edge.engines.engine_cache import EngineCacheError
 from edge.engines.runtimes import open_at_terminal, open_model
 from edge.inference import Engine
+from edge.motion import MotionSettings
 from edge.motion_cuda import MotionCudaError
 from edge.replay import Outputs, replay, task
 from edge.schema import Config, Model
@@ -167,6 +171,19 @@ def test_who_insists_on_cv2_cuda_is_told_why_not(
     gpu = with_tensorrt()
     monkeypatch.setattr(motion_cuda, "usable", without_cuda)
     assert refusal(wanted) == "OpenCV 4.14.0 has no cv2.cuda.remap; build one that has"
+    assert gpu.runtime.leaks == 0
+
+
+def test_flow_is_the_cpus_and_no_warning_is_given(
+    folder: Path, with_tensorrt: Callable[..., FakeGpu], caplog: pytest.LogCaptureFixture
+) -> None:
+    write_spot_model(folder / "flow.onnx", replace(SPOT, motion=MotionSettings("flow")))
+    gpu = with_tensorrt(network=Network(inputs={"image": ((-1, 6, SIZE, SIZE), "FLOAT")}))
+    with open_model(config(folder, path="flow.onnx"), quiet) as engine:
+        assert engine.sight is None
+    assert caplog.text == ""
+    said = refusal(config(folder, 'preprocessing = "cuda"', "flow.onnx"))
+    assert said.endswith('only the CPU computes: set model.preprocessing = "auto"')
     assert gpu.runtime.leaks == 0
 
 

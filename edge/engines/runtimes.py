@@ -85,8 +85,9 @@ def _open_onnx(path: Path, config: Config) -> LoadedEngine:
 
 
 def _seeing(opened: LoadedEngine, model: Model) -> LoadedEngine:
-    """TensorRT's input filled by cv2.cuda where it is wanted and works, else by the CPU."""
-    if model.preprocessing == "cpu":
+    """TensorRT's input filled by cv2.cuda where it is wanted and works, else by the CPU, whose work flow always is."""
+    flow = opened.engine.manifest.motion.kind == "flow"
+    if model.preprocessing == "cpu" or (model.preprocessing == "auto" and flow):
         return opened
     try:
         return with_cuda_sight(opened, motion_cuda.usable())
