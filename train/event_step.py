@@ -26,24 +26,28 @@ def add_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     data_options(parser, required=False)
     parser.add_argument("--split", choices=get_args(Split), default="test")
     parser.add_argument("--rate", type=rate, default=25.0, help="frames per second of all videos; default: 25")
-    parser.add_argument(
+    rules = parser.add_mutually_exclusive_group()
+    rules.add_argument(
         "--start-score",
         type=share,
         nargs="+",
         default=[ActionSettings.start_score],
         help="one line for each; keep_score keeps its proportion to it",
     )
-    parser.add_argument(
+    rules.add_argument(
         "--start-scores", type=Path, metavar="FILE", help="those that --choose wrote, a line for each action"
     )
-    parser.add_argument(
+    rules.add_argument(
         "--choose",
         type=Path,
         metavar="OUT.json",
         help="write the start scores of each action that suit it best, for korsal-convert export --start-scores",
     )
     parser.add_argument(
-        "--quiet", type=Path, metavar="NPZ", help="detections of videos without any action: chosen scores tell nothing"
+        "--quiet",
+        type=Path,
+        metavar="NPZ",
+        help="for --choose: detections of videos without any action, of which nothing is told then",
     )
     parser.add_argument("--quiet-rate", type=rate, default=25.0, help="frames per second of those; default: 25")
     return parser
@@ -55,13 +59,19 @@ def events(options: argparse.Namespace) -> None:
     An action is told by an event of its class that lies on it (IoU 0.3) in at least one frame. Alarms are events that
     begin where there is no action at all, by the hour without one.
     """
+    if options.quiet and not options.choose:
+        raise EvaluationError(f"{options.quiet}: has a say where start scores are chosen; give --choose OUT.json too")
     found = detection_file.load(options.detections, dense=True)
     truth = _truth(options, found)
     if options.choose:
         _choose(found, truth, options)
     elif options.start_scores:
         own = start_scores(options.start_scores)
-        check_labels(found.label_names, tuple(own), options.detections)
+        if unknown := sorted(own.keys() - set(found.label_names)):
+            raise EvaluationError(
+                f"{options.start_scores}: has {unknown[0]}, which {options.detections} has not; give start scores that "
+                "were chosen for the same model"
+            )
         (told,) = _told(found, truth, options.rate, [telling.at_scores(own)])
         rows = [
             (f"{name} {own.get(name, ActionSettings.start_score):g}", one)
@@ -101,7 +111,13 @@ def _truth(options: argparse.Namespace, found: SavedDetections) -> Truth:
         return {}
     data = datasets.load(options.data, options.fold)
     check_labels(found.label_names, data.labels, options.detections)
-    return telling.truth_of(of_split(data, options.split), data.labels, found)
+    videos = of_split(data, options.split)
+    if foreign := sorted(set(found.video_names) - {video.name for video in videos}):
+        raise EvaluationError(
+            f"{options.detections}: of its {len(found.video_names)} videos {len(foreign)} are not in {options.data}, "
+            f"{options.split}, {foreign[0]} among them; give the --data, --split and --fold that were detected in"
+        )
+    return telling.truth_of(videos, data.labels, found)
 
 
 def _quiet(
@@ -110,7 +126,10 @@ def _quiet(
     if options.quiet is None:
         return None
     silent = detection_file.load(options.quiet, dense=True)
-    check_labels(silent.label_names, labels, options.quiet)
+    if silent.label_names != tuple(labels):
+        raise EvaluationError(
+            f"{options.quiet}: has other actions than {options.detections}; detect in both with the same model"
+        )
     return _told(silent, {}, options.quiet_rate, rules)
 
 
