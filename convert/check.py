@@ -21,6 +21,7 @@ from train.annotations import DataSet
 from train.evaluate import Run, score
 from train.report import Report
 from train.runtimes import open_model
+from train.telling import at_scores
 
 ROUNDS = 60  # calls that are timed for each batch size
 WARM_UP = 5
@@ -142,13 +143,13 @@ def _alike(exact: Model, converted: Model) -> None:
 
 
 def _beginnings(engine: Engine, videos: Sequence[Path]) -> list[list[Event]]:
-    """The events that begin in each video, with the default settings."""
-    begun = []
+    """The events that begin in each video, with the default settings and the model's own start scores."""
+    begun, settings = [], PipelineSettings(events=at_scores(engine.manifest.start_scores))
     for video in videos:
         state = pipeline.initial(video.stem, "check")
         events: list[Event] = []
         for frame in read_file(video, video.stem):
-            state, step = pipeline.step(state, frame, engine, PipelineSettings())
+            state, step = pipeline.step(state, frame, engine, settings)
             events += [event for event in step.events if event.type == "new"]
         begun.append(events)
     return begun

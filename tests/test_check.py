@@ -62,6 +62,11 @@ def test_the_same_model_differs_by_nothing(material: Material) -> None:
     assert "accuracy: not measured; give --data DIR" in text
 
 
+def test_events_begin_at_the_scores_of_the_model(material: Material) -> None:
+    shy = replace(sees(0.5), manifest=replace(MANIFEST, start_scores={"Run": 0.6}))
+    assert check(named(sees(0.5)), named(shy), material).events == (1, 1, 0)
+
+
 def test_a_model_that_sees_another_action_is_found_out(material: Material) -> None:
     found = check(named(sees(0.9)), named(sees(0.9, label=1)), material)
     assert found.agreement.lost == found.agreement.invented == 3
