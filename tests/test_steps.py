@@ -167,6 +167,8 @@ def test_videos_without_annotations_can_be_watched(tmp_path: Path, capsys: pytes
     assert "none.mp4" in capsys.readouterr().err
     assert run("detect", model, "-o", found) == 1
     assert "give --data" in capsys.readouterr().err
+    assert run("detect", model, "--videos", tmp_path / "street.mp4", "--data", tmp_path, "-o", found) == 1
+    assert "give one of them" in capsys.readouterr().err
 
 
 def test_events_of_saved_detections(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         type=share,
         nargs="+",
         default=[ActionSettings.start_score],
-        help="one line for each; keep_score keeps its proportion to it",
+        help=f"one line for each; keep_score keeps its proportion to it; default: {ActionSettings.start_score}",
     )
     rules.add_argument(
         "--start-scores", type=Path, metavar="FILE", help="those that --choose wrote, a line for each action"

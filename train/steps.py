@@ -63,7 +63,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _detect(options: argparse.Namespace) -> None:
-    """Run a model over the videos of a data set and save what it detects."""
+    """Run a model over the videos of a data set, or over any, and save what it detects."""
+    if options.videos and options.data:
+        raise EvaluationError("--videos need no annotations, --data brings its own videos; give one of them")
     with open_model(options.model, threads=1) as engine:
         labels = engine.manifest.labels
     chosen = _own_videos(options.videos) if options.videos else _annotated_videos(options, labels)
