@@ -66,6 +66,23 @@ def test_the_delay_runs_from_the_action_to_the_publication() -> None:
     early = tally(seen([(20, 60, PERSON, 0, 0.9)]), true(45, 60))
     assert 0.5 <= on_time.delay <= 0.8  # and reach the start score, smoothed
     assert early.delay == pytest.approx(on_time.delay - 2.5)
+    assert (early.events, early.alarms) == (1, 0)  # right, however early it began
+
+
+@pytest.mark.parametrize(
+    ("truth", "right"),
+    [
+        (true(0, 20), False),
+        (true(0, 21), True),  # in the event's first frame alone
+        (true(59, 100), True),  # in its last
+        (true(60, 100), False),
+        (true(20, 60, box=(36.0, 30.0, 76.0, 110.0)), True),  # IoU 24 / 56
+        (true(20, 60, box=(44.0, 30.0, 84.0, 110.0)), False),  # 16 / 64
+    ],
+)
+def test_one_frame_of_the_same_person_is_enough(truth: GroundTruthTube, right: bool) -> None:
+    found = tally(seen([(20, 60, PERSON, 0, 0.9)]), truth)
+    assert (found.events, found.told, found.wrong) == (1, int(right), int(not right))
 
 
 @pytest.mark.parametrize(
