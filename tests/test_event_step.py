@@ -28,6 +28,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     detection_file.save(found, Path("found.npz"))
     detection_file.save(replace(found, video_names=("b",)), Path("foreign.npz"))
     detection_file.save(seen([(20, 60, PERSON, 0, 0.3)]), Path("street.npz"))
+    detection_file.save(seen([(20, 60, PERSON, 0, 0.9)]), Path("loud.npz"))
     other = seen([(20, 60, PERSON, 0, 0.3)])
     detection_file.save(replace(other, label_names=LABELS[::-1]), Path("other.npz"))
     Path("start.json").write_text(json.dumps({"start_scores": {"Fly": 0.5}}))
@@ -54,6 +55,20 @@ def test_chosen_scores_are_told_action_by_action(capsys: pytest.CaptureFixture[s
     assert run.split()[:5] == ["Run", f"{alone['Run']:g}", "1", "100.0", "%"]
     assert jump.split()[:3] == ["Jump", "0.2", "0"]
     assert both.split()[:4] == ["all", "1", "100.0", "%"]
+
+
+@pytest.mark.parametrize(
+    ("words", "labels"),
+    [
+        ("--rate 10", {"Run"}),
+        ("--rate 1000", set()),  # 40 frames are too little then for an event
+        ("--rate 10 --quiet loud.npz --quiet-rate 10", set()),
+        ("--rate 10 --quiet loud.npz --quiet-rate 1000", {"Run"}),
+    ],
+)
+def test_each_file_has_its_own_rate(words: str, labels: set[str]) -> None:
+    assert events(f"found.npz --data a.xml --choose out.json {words}") == 0
+    assert chosen().keys() == labels
 
 
 @pytest.mark.parametrize(

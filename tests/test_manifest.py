@@ -43,6 +43,17 @@ def test_round_trip(manifest: Manifest) -> None:
     assert from_json(to_json(manifest)) == manifest
 
 
+def test_what_older_files_leave_out_is_as_it_was() -> None:
+    assert from_json(content(architecture=..., start_scores=...)) == PLAIN
+    assert PLAIN.architecture == "lite"
+    assert PLAIN.start_scores == {}
+
+
+@pytest.mark.parametrize("score", [0, 1, 0.5])
+def test_start_scores_lie_from_0_to_1(score: float) -> None:
+    assert from_json(content(start_scores={"Run": score})).start_scores == {"Run": score}
+
+
 def test_the_defaults_are_centernets() -> None:
     assert (PLAIN.mean, PLAIN.std) == (CENTERNET_MEAN, CENTERNET_STD)
     assert (PLAIN.stride, PLAIN.top_k, PLAIN.motion) == (4, 100, MotionSettings("ssim", True, 1))
