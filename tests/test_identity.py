@@ -48,6 +48,11 @@ def test_another_class_and_less_than_half_do_not_count():
     assert identity_counts([tube(0, 9, x=13)], [tube(0, 9)]).found == 10  # 27 / 53
 
 
+def test_the_same_is_counted_where_tubes_overlap_by_half():
+    assert identity_counts([tube(0, 9, x=15)], [tube(0, 9)]).same == 0  # 25 / 55
+    assert identity_counts([tube(3, 19, x=13)], [tube(0, 9)]).same == 7  # 27 / 53
+
+
 def test_idf1_counts_what_is_told_of_nothing():
     # one tube of 8 right frames of 10, beside 30 frames of another class: 2 · 8 / (10 + 8 + 30)
     assert identity_counts([tube(0, 7), tube(0, 29, label=1)], [tube(0, 9)]).idf1 == 16 / 48

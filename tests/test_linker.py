@@ -65,6 +65,14 @@ def test_who_is_hidden_for_longer_than_the_most_missed_frames_comes_back_as_anot
     assert sum(bool(boxes) and not boxes[0].observed for boxes in story) == 30
 
 
+def test_left_out_frames_let_a_score_fade_too():
+    state = initial()
+    for number in range(10):
+        state, _ = step(state, detected(person(100, run=0.8)), number, SETTINGS)
+    _, (tube,) = step(state, detected(), 13, SETTINGS)
+    assert tube.score == pytest.approx(0.8 * 0.8**4)
+
+
 def test_a_flash_of_one_frame_leaves_nothing_behind():
     story = linked([detected(person(100, run=0.8)), detected(), detected()])
     assert [len(boxes) for boxes in story] == [1, 0, 0]
@@ -175,9 +183,10 @@ def test_beside_its_average_a_tube_tells_what_this_frame_alone_scores():
 
 
 def test_people_of_no_area_on_one_another_are_not_made_one():
-    """A line overlaps nothing, itself neither: beside it two on the same place are still one."""
-    peaks = detected(person(20, run=0.9, width=0), person(100, run=0.8), person(102, run=0.7), person(200, run=0.6))
-    assert [len(boxes) for boxes in linked([peaks] * 3)] == [3] * 3
+    """A line overlaps nothing, itself neither: beside two lines two on the same place are still one."""
+    lines = person(20, run=0.9, width=0), person(200, run=0.6, width=0)
+    (boxes,) = linked([detected(*lines, person(100, run=0.8), person(102, run=0.7))])
+    assert len(boxes) == 3
 
 
 def test_the_state_does_not_grow_with_time():

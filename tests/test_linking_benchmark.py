@@ -40,7 +40,7 @@ def test_the_plain_trackers_least_overlap(stride, tubes):
 
 def test_the_plain_tracker_takes_the_best_overlap_and_each_box_once():
     first = detected(person(100, run=0.9), person(125, run=0.8))
-    story = tracked([first, detected(person(110, run=0.9), person(135, jump=0.8))])
+    story = tracked([first, detected(person(110, run=0.8), person(135, jump=0.9))])
     assert [(one.tube, one.box[0]) for one in story[1]] == [(1, 90), (2, 115)]
     alone = tracked([first, detected(person(112, run=0.9))])
     assert [one.tube for one in alone[1]] == [1]

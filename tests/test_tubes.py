@@ -69,6 +69,7 @@ def test_who_never_scores_the_least_on_average_did_not_do_it():
     assert parts([0.11] * 30) == [(0, 29)]
     assert parts([0.09] * 30) == []
     assert parts([0.5] * 30, averages=[0.09] * 30) == []
+    assert parts([0.125] * 30, least_score=0.125) == [(0, 29)]
 
 
 def test_what_wavers_anyway_is_no_end():
@@ -77,6 +78,28 @@ def test_what_wavers_anyway_is_no_end():
     assert parts(steady) == [(0, 39)]
     wavering = [score + (0.2 if frame % 2 else -0.2) for frame, score in enumerate(steady)]
     assert parts(wavering) == [(0, 79)]
+
+
+def test_how_much_what_wavers_may_fall():
+    """Logits of ±1 in turn differ by 2 from frame to frame: a noise of √2, so that 2.86 may be lost, and not 3.4."""
+    logits = np.array([1, -1] * 20)
+    for fall, expected in ((2.3, [(0, 79)]), (3.4, [(0, 40)])):  # the 41st is a high one
+        scores = 1 / (1 + np.exp(-np.concatenate([logits, logits - fall])))
+        assert parts(scores.tolist(), averages=[0.5] * 80) == expected
+
+
+def test_of_three_frames_half_a_logit_is_taken_for_noise():
+    # 0.29 is 0.9 of a logit below 0.5; half a logit and the least noise allow for 1.08, the least alone for 0.4
+    assert parts([0.5, 0.5, 0.29], averages=[0.5] * 3, price=0) == [(0, 2)]
+
+
+def test_the_level_is_that_of_the_averages():
+    assert parts([0.5] * 30, averages=[0.5] * 30) == [(0, 29)]
+    assert parts([0.5] * 30, averages=[0.9] * 30) == []
+
+
+def test_faint_scores_are_told_apart_too():
+    assert parts([0.03] * 20 + [0.08] * 40, least_score=0.05) == [(20, 59)]
 
 
 def test_a_steady_score_may_fall_a_little():
