@@ -28,7 +28,10 @@ Row = TypeVar("Row", bound=Waiting)
 
 @dataclass(frozen=True)
 class Rights:
-    """`proven`: topics taken since the connection began; `held`: those refused, and until when (monotonic, s)."""
+    """`proven`: topics taken since the connection began; `held`: those refused, and until when (monotonic, s).
+
+    No topic is in both.
+    """
 
     proven: frozenset[str] = frozenset()
     held: Mapping[str, float] = field(default_factory=dict)
@@ -36,7 +39,7 @@ class Rights:
 
 def taken(rights: Rights, topic: str) -> Rights:
     """After the broker has taken a message."""
-    if topic in rights.proven and topic not in rights.held:
+    if topic in rights.proven:
         return rights
     return Rights(rights.proven | {topic}, {other: until for other, until in rights.held.items() if other != topic})
 
