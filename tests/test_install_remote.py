@@ -3,6 +3,7 @@
 Owners, and what the service then can do: test_installation_nspawn.py.
 """
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -73,6 +74,34 @@ def test_it_is_lent_where_the_key_is_set_and_taken_back_where_it_is_not(machine:
     install(machine, CLOSED)
     assert files(machine) == {"config.toml": CLOSED}
     assert not (machine / "etc/remote").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "lent"),
+    [
+        ("mqtt.allow_remote_config = true\n", True),
+        ('[mqtt]\nhost = "here"\n  allow_remote_config=true # yes\n', True),
+        ('mqtt = { host = "here", allow_remote_config = true }\n', True),
+        ("#allow_remote_config = true\n", False),
+        ("allow_remote_config = false # true\n", False),
+        ("host = 'b' # allow_remote_config = true\n", False),
+    ],
+)
+def test_the_key_is_found_however_it_is_written(text: str, lent: bool, machine: Path) -> None:
+    install(machine, text)
+    assert (machine / "etc/remote").exists() == lent
+
+
+def test_a_pipe_in_the_place_of_the_file_is_refused(machine: Path) -> None:
+    """It would never end to be read."""
+    install(machine, OPEN)
+    (machine / "etc/remote/config.toml").unlink()
+    os.mkfifo(machine / "etc/remote/config.toml")
+    done = subprocess.run(
+        ["bash", "-c", SCRIPT, str(ROOT), "0"], cwd=machine, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode != 0
+    assert "config.toml is no file" in done.stderr
 
 
 @pytest.mark.parametrize(("text", "after"), [(OPEN, LENT), (CLOSED, {"config.toml": CLOSED})])

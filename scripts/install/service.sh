@@ -123,11 +123,12 @@ make_state() { # here, and not by systemd at the first start, so that `doctor` c
 }
 
 may_be_changed_from_afar() { # [mqtt] allow_remote_config
-    grep -Eqs '^[[:space:]]*allow_remote_config[[:space:]]*=[[:space:]]*true' $CONFIGS/config.toml
+    [[ -f $CONFIGS/config.toml ]] && grep -Eqs '^[^#]*\ballow_remote_config[[:space:]]*=[[:space:]]*true' $CONFIGS/config.toml
 }
 
 install_config() { # the user's own stays; ours lies beside it where it has changed since the last time
     local file=$DESTDIR$CONFIGS/config.toml before=$DESTDIR$APP/current/config.toml
+    [[ ! -e $file || -f $file ]] || fail "$file is no file" "move it away" # reading a pipe would never end
     make_folder "$DESTDIR$CONFIGS" 750
     [[ -n $DESTDIR ]] || act chown root:korsal-edge $CONFIGS
     if [[ ! -e $file ]] || cmp -s "$file" "$before"; then # none, or as it came
