@@ -81,6 +81,7 @@ def test_each_file_has_its_own_rate(words: str, labels: set[str]) -> None:
         ("found.npz --start-scores start.json", "start.json: has Fly, which found.npz has not; give start scores that"),
         ("found.npz --choose out.json", "give the --data that tells them apart"),
         ("found.npz --data a.xml --choose found.npz/out.json", "cannot be written"),
+        ("found.npz --data a.xml --choose .", "is a folder; give --choose a file to write"),
     ],
 )
 def test_what_does_not_go_together_is_said_with_the_cure(

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from train.model import USUAL_SIZE, Heads
 
 PRIOR_PROBABILITY = 0.1  # of an action's centre at one place, at the start, as CenterNet has it
-LAST = "2."  # of a head's layers, the one that says
 
 
 class CenterNet(nn.Module):

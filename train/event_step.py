@@ -98,6 +98,7 @@ def start_scores(file: Path) -> dict[str, float]:
 def _choose(found: SavedDetections, truth: Truth, options: argparse.Namespace) -> None:
     if options.data is None:
         raise EvaluationError("--choose weighs right events against wrong ones; give the --data that tells them apart")
+    _make_room(options.choose)
     rules = [telling.at_score(score) for score in CANDIDATES]
     told = _told(found, truth, options.rate, rules)
     chosen = telling.best(CANDIDATES, told, _quiet(options, found.label_names, rules))
@@ -146,9 +147,22 @@ def _in_words(score: float | None, tally: Tally | None) -> str:
     return f"{score:g}, {100 * tally.recall:.0f} % of {tally.actions} told, {100 * tally.precision:.0f} % right"
 
 
-def _write(scores: Mapping[str, float], path: Path) -> None:
+def _make_room(path: Path) -> None:
+    """Before the long part, so that nothing is lost for want of a folder."""
+    if path.is_dir():
+        raise EvaluationError(f"{path}: is a folder; give --choose a file to write")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _write(scores: Mapping[str, float], path: Path) -> None:
+    try:
         engine_files.replace_file(path, (json.dumps({"start_scores": scores}, indent=2) + "\n").encode())
     except OSError as error:
-        raise EvaluationError(f"{path}: cannot be written ({error.strerror}); choose another --choose") from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> EvaluationError:
+    return EvaluationError(f"{path}: cannot be written ({error.strerror}); choose another --choose")
