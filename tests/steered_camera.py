@@ -27,6 +27,7 @@ class SteeredCamera:
         self._port = 0
         self._clients: list[socket.socket] = []
         self._gone = threading.Event()
+        self._listener = self._bound()
         self.come_back()
 
     @property
@@ -34,19 +35,27 @@ class SteeredCamera:
         return f"http://127.0.0.1:{self._port}/live.mjpg"
 
     def go_away(self) -> None:
-        """Unplugged: connections break, and nobody listens."""
+        """Unplugged: connections break, and nobody listens. The port stays ours: whoever connects may be given it."""
         self._gone.set()
         for one in (self._listener, *self._clients):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._listener = self._bound()
 
     def come_back(self) -> None:
         """At the same address as before."""
         self._gone = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", self._port))
-        self._port = self._listener.getsockname()[1]
+        self._listener.listen()
         threading.Thread(target=self._accept, args=(self._listener, self._gone), daemon=True).start()
+
+    def _bound(self) -> socket.socket:
+        """To the address, without listening there."""
+        made = socket.socket()
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(("127.0.0.1", self._port))
+        self._port = made.getsockname()[1]
+        return made
 
     def _accept(self, listener: socket.socket, gone: threading.Event) -> None:
         while not gone.is_set():
@@ -85,3 +94,4 @@ class SteeredCamera:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.go_away()
+        self._listener.close()

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_gpu import VERSIONS, FakeGpu, fake_gpu
+from full_disk import full_disk
 from tiny_model import MANIFEST, SIZE, write_tiny_model
 
 from edge import engine as onnx_engine
@@ -319,13 +320,10 @@ def test_a_directory_that_cannot_be_made(model: Path, tmp_path: Path) -> None:
     assert "[outbox] directory" in said
 
 
-def test_a_disk_that_is_full(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "fsync", refuse)
-    assert "cannot be written (No space left on device)" in refusal(fake_gpu("10.3"), tmp_path, model)
-    monkeypatch.undo()
+def test_a_disk_that_is_full(model: Path, tmp_path: Path) -> None:
+    with full_disk(3):
+        said = refusal(fake_gpu("10.3"), tmp_path, model)
+    assert "cannot be written (File too large)" in said
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["lock"]
 
 
