@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 500  # things taken from the inbox at once
 REQUESTS = 32  # that may wait to be answered; more are dropped
+SILENCE_SECONDS = 30.0  # without any acknowledgement of what is in flight
 FAREWELL_SECONDS = 1.0  # for `offline` and the end of the connection
 HOLD_SECONDS = 60.0  # until what the broker has refused is offered again
 IDLE_SECONDS = 0.5
@@ -73,6 +74,7 @@ class Publisher:
         self._due: dict[str, Parcel] = {}  # by topic; retained messages on their way
         self._in_flight: dict[int, Sent] = {}  # by the number of the message
         self._rights = Rights()
+        self._silent_since = time.monotonic()  # no acknowledgement since then, or nothing to be acknowledged
         self._told_lost = lost(outbox.statistics())
         self._arrivals = Arrivals()
         self._turned = time.monotonic()
@@ -152,6 +154,7 @@ class Publisher:
                 self._turned = time.monotonic()
                 self._handle(self._receive())
                 self._forward()
+                self._mind_silence(time.monotonic())
                 self._line.tend(time.monotonic())
                 self._tell_losses()
             self._line.take_leave(FAREWELL_SECONDS, self._wait_for)
@@ -220,6 +223,13 @@ class Publisher:
             self._rights = rights.hung_up(self._rights)
             self._arrivals.hung_up()
 
+    def _mind_silence(self, now: float) -> None:
+        """Dial anew where nothing of what is in flight is acknowledged: all else would wait behind it for ever."""
+        if not self._in_flight or not self._line.online:
+            self._silent_since = now
+        elif now - self._silent_since >= SILENCE_SECONDS and (report := self._line.abandon(SILENCE_SECONDS)):
+            self._hear(report)
+
     def _keep(self, thing: Kept) -> None:
         """The newest of a topic takes the place of the others."""
         topic = thing.parcel.topic
@@ -240,6 +250,7 @@ class Publisher:
     def _acknowledged(self, report: Acknowledged) -> int:
         """The id of the row that leaves the outbox by this; 0 where it was none, or is offered again later."""
         sent = self._in_flight.pop(report.number, None) if self._line.owns(report) else None
+        self._silent_since = time.monotonic()
         if sent is None:
             return 0
         if report.refused is None:

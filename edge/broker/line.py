@@ -87,6 +87,14 @@ class Line:
         if sentence:
             log.info("%s: %s", self.name, sentence)
 
+    def abandon(self, seconds: float) -> Closed | None:
+        """Hang up on a broker that has taken messages and acknowledged none for so long; to be heard as any report."""
+        silent = self._connection
+        if silent is None:
+            return None
+        silent.close()
+        return Closed(silent, broker_faults.silent(seconds))
+
     def take_leave(self, seconds: float, wait: Callable[[int], None]) -> None:
         """Say `offline` ourselves, as after an orderly end the broker does not send the will; then hang up.
 

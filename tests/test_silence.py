@@ -1,0 +1,34 @@
+"""A broker that takes messages and forgets to acknowledge them."""
+
+import pytest
+from publishing import event, publishing
+from refusing_broker import CONNECT, PUBLISH, RefusingBroker
+
+from edge.outbox import Limits, Outbox
+from edge.schema import Mqtt
+from tests.broker import wait_for
+
+
+class ForgetfulBroker(RefusingBroker):
+    """Of the first connection it acknowledges nothing that is published."""
+
+    connections = 0
+
+    def _answer(self, head: int, body: bytes) -> bytes:
+        self.connections += head >> 4 == CONNECT
+        if head >> 4 == PUBLISH and self.connections == 1:
+            return b""
+        return super()._answer(head, body)
+
+
+def test_who_acknowledges_nothing_is_dialled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pings are answered all the while, so that the connection itself holds."""
+    monkeypatch.setattr("edge.mqtt.SILENCE_SECONDS", 0.5)
+    outbox = Outbox(None, Limits())
+    outbox.put([event(number) for number in range(5)], 0.0)
+    with ForgetfulBroker(lambda seq: False) as broker:
+        with publishing(Mqtt(host="127.0.0.1", port=broker.port), outbox) as publisher:
+            wait_for(lambda: publisher.statistics().outbox.rows == 0, "none to go", 60)
+            assert publisher.statistics().connections == 2
+            assert "no answer within 0.5 s" in (publisher.statistics().last_fault or "")
+        assert broker.taken == list(range(5))
