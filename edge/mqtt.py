@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 500  # things taken from the inbox at once
 REQUESTS = 32  # that may wait to be answered; more are dropped
-SILENCE_SECONDS = 30.0  # without any acknowledgement of what is in flight
+SILENCE_SECONDS = 30.0  # until a message in flight must have been acknowledged
 FAREWELL_SECONDS = 1.0  # for `offline` and the end of the connection
 HOLD_SECONDS = 60.0  # until what the broker has refused is offered again
 IDLE_SECONDS = 0.5
@@ -54,6 +54,7 @@ class Sent:
 
     row: int
     topic: str
+    at: float  # monotonic, s
 
 
 Thing = Message | Kept | Parcel | Stop | Report
@@ -74,7 +75,6 @@ class Publisher:
         self._due: dict[str, Parcel] = {}  # by topic; retained messages on their way
         self._in_flight: dict[int, Sent] = {}  # by the number of the message
         self._rights = Rights()
-        self._silent_since = time.monotonic()  # no acknowledgement since then, or nothing to be acknowledged
         self._told_lost = lost(outbox.statistics())
         self._arrivals = Arrivals()
         self._turned = time.monotonic()
@@ -169,7 +169,7 @@ class Publisher:
         return idle or self._line.hopeless or time.monotonic() >= self._stop.deadline
 
     def _wait_for(self, number: int) -> None:
-        self._in_flight = {number: Sent(0, self._topics.available)}
+        self._in_flight = {number: Sent(0, self._topics.available, time.monotonic())}
         deadline = time.monotonic() + FAREWELL_SECONDS
         while self._in_flight and time.monotonic() < deadline:
             self._handle(self._receive())
@@ -224,10 +224,9 @@ class Publisher:
             self._arrivals.hung_up()
 
     def _mind_silence(self, now: float) -> None:
-        """Dial anew where nothing of what is in flight is acknowledged: all else would wait behind it for ever."""
-        if not self._in_flight or not self._line.online:
-            self._silent_since = now
-        elif now - self._silent_since >= SILENCE_SECONDS and (report := self._line.abandon(SILENCE_SECONDS)):
+        """Dial anew where a message is never acknowledged: others would wait behind it for ever."""
+        oldest = min((sent.at for sent in self._in_flight.values()), default=now)
+        if self._line.online and now - oldest >= SILENCE_SECONDS and (report := self._line.abandon(SILENCE_SECONDS)):
             self._hear(report)
 
     def _keep(self, thing: Kept) -> None:
@@ -244,13 +243,12 @@ class Publisher:
             return True
         number = self._line.publish(parcel)
         if number is not None and parcel.qos:
-            self._in_flight[number] = Sent(row, parcel.topic)
+            self._in_flight[number] = Sent(row, parcel.topic, time.monotonic())
         return number is not None
 
     def _acknowledged(self, report: Acknowledged) -> int:
         """The id of the row that leaves the outbox by this; 0 where it was none, or is offered again later."""
         sent = self._in_flight.pop(report.number, None) if self._line.owns(report) else None
-        self._silent_since = time.monotonic()
         if sent is None:
             return 0
         if report.refused is None:
