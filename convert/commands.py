@@ -233,9 +233,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--licence", help="of the weights, a sentence; kept in the manifest")
     _add_calibration(parser, "to compare with torch on", export.USUAL)
     parser.add_argument("--scores", type=Path, help="report of korsal-evaluate --json; kept in the manifest")
-    parser.add_argument(
-        "--start-scores", type=Path, metavar="FILE", help="of korsal-evaluate events --choose; events begin at them"
-    )
+    parser.add_argument("--start-scores", type=Path, help="of korsal-evaluate events --choose; events begin at them")
 
 
 def _add_quantize(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ from edge.broker import rights
 from edge.broker.arrivals import Arrivals
 from edge.broker.connection import Acknowledged, Closed, Opened, Parcel, Report, Unheard
 from edge.broker.delivery import PublisherStatistics as PublisherStatistics
-from edge.broker.delivery import lost
+from edge.broker.delivery import Sent, lost
 from edge.broker.line import Line
 from edge.broker.message import Message
 from edge.broker.outbox_file import CLOCK_IS_SET
@@ -46,15 +46,6 @@ class Stop:
     """Finish what waits until this monotonic time, then take leave."""
 
     deadline: float
-
-
-@dataclass(frozen=True)
-class Sent:
-    """A message in flight. `row`: its id in the outbox, 0 for what is no event."""
-
-    row: int
-    topic: str
-    at: float  # monotonic, s
 
 
 Thing = Message | Kept | Parcel | Stop | Report
@@ -226,8 +217,8 @@ class Publisher:
     def _mind_silence(self, now: float) -> None:
         """Dial anew where a message is never acknowledged: others would wait behind it for ever."""
         oldest = min((sent.at for sent in self._in_flight.values()), default=now)
-        if self._line.online and now - oldest >= SILENCE_SECONDS and (report := self._line.abandon(SILENCE_SECONDS)):
-            self._hear(report)
+        if self._line.online and now - oldest >= SILENCE_SECONDS:
+            self._line.abandon(SILENCE_SECONDS)
 
     def _keep(self, thing: Kept) -> None:
         """The newest of a topic takes the place of the others."""

@@ -50,6 +50,11 @@ def silent(seconds: float) -> str:
     return f"no answer within {seconds:g} s: check [mqtt] host and port"
 
 
+def unacknowledged(seconds: float) -> str:
+    """What to say of a broker that took a message and has not acknowledged it for so long."""
+    return f"a message is not acknowledged within {seconds:g} s: check the broker's load and log"
+
+
 def ended(code: ReasonCode, by_broker: bool) -> str:
     """Why a connection that was open is no longer."""
     name = code.getName()

@@ -7,6 +7,15 @@ from edge.outbox import OutboxStatistics
 
 
 @dataclass(frozen=True)
+class Sent:
+    """A message in flight. `row`: its id in the outbox, 0 for what is no event. `at`: when it went, monotonic, s."""
+
+    row: int
+    topic: str
+    at: float
+
+
+@dataclass(frozen=True)
 class PublisherStatistics:
     """`fault`: why there is no connection, or why it does not hold; None while all is well or nothing has been tried.
 

@@ -87,13 +87,11 @@ class Line:
         if sentence:
             log.info("%s: %s", self.name, sentence)
 
-    def abandon(self, seconds: float) -> Closed | None:
-        """Hang up on a broker that has taken messages and acknowledged none for so long; to be heard as any report."""
-        silent = self._connection
-        if silent is None:
-            return None
-        silent.close()
-        return Closed(silent, broker_faults.silent(seconds))
+    def abandon(self, seconds: float) -> None:
+        """Hang up on a broker that has not acknowledged a message for so long; it is reported as any other end."""
+        assert self._connection is not None
+        self._report(Closed(self._connection, broker_faults.unacknowledged(seconds)))
+        self._connection.close()
 
     def take_leave(self, seconds: float, wait: Callable[[int], None]) -> None:
         """Say `offline` ourselves, as after an orderly end the broker does not send the will; then hang up.
