@@ -122,6 +122,16 @@ def test_resume_needs_progress(settings: TrainSettings, cache: Path, uninterrupt
         prepare(settings, tmp_path, cache, resume=True, workers=0)
 
 
+def test_with_all_groups_nothing_is_held_out(settings: TrainSettings, cache: Path, tmp_path: Path) -> None:
+    session = prepare(replace(settings, all_groups=True), tmp_path, cache, resume=False, workers=0)
+    assert {v.name for group in session.samples.choose.by_class for v in group} == set(session.samples.packed)
+    learn(session, never)
+    best, last = (checkpoints.load(tmp_path / name) for name in ("best.pt", "last.pt"))
+    assert all(torch.equal(best.weights[name], last.weights[name]) for name in last.weights)
+    assert "validation_frame_map_50" not in best.manifest.training
+    assert all(line.endswith(",,,") for line in (tmp_path / "log.csv").read_text().splitlines()[1:])
+
+
 def test_without_validation_groups_nothing_begins(settings: TrainSettings, tmp_path: Path) -> None:
     folder = write_data_set(tmp_path / "data", groups=(8,))
     with pytest.raises(TrainingError, match="leaves no video for validation"):

@@ -50,8 +50,9 @@ class Log:
         self._write([[samples, "", *("" for _ in TERMS), f"{mean:.2f}", *(f"{p:.2f}" for p in precision)]], "a")
 
     def plot(self) -> None:
-        """Draw `curves.png` beside the CSV. Raises PlotError."""
-        training_curves(self.path, self.path.with_name("curves.png"))
+        """Draw `curves.png` beside the CSV, if that has a row yet. Raises PlotError."""
+        if self._rows():
+            training_curves(self.path, self.path.with_name("curves.png"))
 
     def _rows(self) -> list[list[str]]:
         try:

@@ -133,7 +133,7 @@ def resume(run: Run, saved: Checkpoint, settings: TrainSettings) -> None:
     """Put `run` where the checkpoint left off. Raises CheckpointError where it is of another run."""
     if not saved.progress:
         raise CheckpointError("this checkpoint holds no progress; start a new run without --resume")
-    before = {"architecture": LITE, **saved.settings}  # which earlier versions did not note
+    before = {"architecture": LITE, "all_groups": False, **saved.settings}  # which earlier versions did not note
     if before != asdict(settings):
         changed = [key for key, value in asdict(settings).items() if before.get(key) != value]
         raise CheckpointError(f"--resume with another {', '.join(changed)} than before; give the same options")

@@ -47,6 +47,7 @@ class TrainSettings:
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     losses: LossWeights = field(default_factory=LossWeights)
     architecture: str = LITE
+    all_groups: bool = False  # learn from the validation videos too, which leaves nothing to validate on
 
 
 def faults(settings: TrainSettings, processes: int) -> list[str]:

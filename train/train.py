@@ -79,7 +79,7 @@ def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, worke
     if faults:
         raise TrainingError("; ".join(faults))
     data = datasets.load(Path(settings.data))
-    training, validation = _split(data)
+    training, validation = _split(data, settings.all_groups)
     saved = checkpoints.load(out / "last.pt") if resume else None
     packed = _packed(data, cache)
     manifest = _manifest(settings, data)
@@ -95,7 +95,10 @@ def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, worke
 
 
 def learn(session: Session, stopped: Callable[[], bool]) -> None:
-    """Train to the end, or until `stopped`, into `out`: last.pt, best.pt (by validation), log.csv, curves.png."""
+    """Train to the end, or until `stopped`, into `out`: last.pt, best.pt, log.csv, curves.png.
+
+    best.pt is the best by validation; where nothing is held out, the last.
+    """
     run, settings, first = session.run, session.settings, processes.rank() == 0
     for batch in _batches(session):
         on_device = {name: value.to(processes.device()) for name, value in batch.items()}
@@ -118,19 +121,24 @@ def due(samples: int, settings: TrainSettings, count: int) -> bool:
 
 
 def _validate(session: Session) -> None:
-    """Score the averaged weights, save them, draw the curves."""
+    """Score the averaged weights if anything is held out, save them, draw the curves."""
+    _save(session, _scored(session) if len(session.frames) else None)
+    session.log.plot()
+
+
+def _scored(session: Session) -> float:
+    """Frame-mAP@0.5 of the averaged weights on the validation frames, percent; also logged."""
     precision = frame_average_precision(session.run.average, session.frames, session.manifest, session.workers)
     known = [value for value in precision if not np.isnan(value)]
     mean = sum(known) / len(known) if known else 0.0
     session.log.validated(session.run.samples, precision, mean)
-    _save(session, mean)
-    session.log.plot()
+    return mean
 
 
 def _save(session: Session, score: float | None) -> None:
-    """last.pt always; best.pt where `score` (percent; None: not validated) is the highest so far."""
+    """last.pt always; best.pt where `score` (percent; None: not validated) is the highest so far, or none will be."""
     run = session.run
-    better = score is not None and score > run.best
+    better = not len(session.frames) or (score is not None and score > run.best)
     run.best = score if score is not None and better else run.best
     training = {**session.manifest.training, "samples_seen": run.samples}
     if score is not None:
@@ -176,13 +184,17 @@ def _items(loader: DataLoader[dict[str, Any]]) -> Iterator[Mapping[str, Tensor]]
         ) from error
 
 
-def _split(data: DataSet) -> tuple[tuple[VideoAnnotation, ...], tuple[VideoAnnotation, ...]]:
+def _split(data: DataSet, all_groups: bool) -> tuple[tuple[VideoAnnotation, ...], tuple[VideoAnnotation, ...]]:
+    """The videos to learn from, and those to validate on."""
+    if all_groups:
+        return data.train, ()
     training, validation = held_out(data.train)
     if not training or not validation:
         kind = "training" if not training else "validation"
         raise TrainingError(
             f"trainlist.txt leaves no video for {kind}: groups 23 to 25 are for validation, or of names "
-            "without groups every fifth video of a class, all others for training, and both are needed"
+            "without groups every fifth video of a class, all others for training, and both are needed; "
+            "--all-groups learns from all and validates on none"
         )
     return training, validation
 
@@ -213,7 +225,18 @@ def _manifest(settings: TrainSettings, data: DataSet) -> Manifest:
 
 
 def _settings(options: argparse.Namespace) -> TrainSettings:
-    names = ("data", "weights", "height", "width", "samples", "batch", "learning_rate", "validate_every", "seed")
+    names = (
+        "data",
+        "weights",
+        "height",
+        "width",
+        "samples",
+        "batch",
+        "learning_rate",
+        "validate_every",
+        "seed",
+        "all_groups",
+    )
     given: dict[str, Any] = {name: getattr(options, name) for name in names}
     weights = LossWeights() if options.arch == LITE else CENTERNET_LOSSES
     try:
@@ -236,6 +259,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--cache", type=Path, default=Path("runs/cache"), help="for decoded frames, about 4 MB a video")
     add("--arch", choices=tuple(ARCHITECTURES), default=LITE, help="the network; dla_34 is the paper's")
     add("--weights", default="", help="begin with this .pt: to go on at another size, or to learn other actions")
+    add("--all-groups", action="store_true", help="learn from the validation videos too, once all else is chosen")
     add("--resume", action="store_true", help="go on from last.pt in --out")
     add("--motion", choices=KINDS, default="ssim", help="the motion map")
     add("--no-shifts", action="store_true", help="compare frames as they lie, without the search of nine shifts")
