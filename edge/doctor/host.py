@@ -50,14 +50,14 @@ def opencv(cameras: Mapping[str, Camera], module: Any = cv2, jetson: bool | None
 
 
 def motion(module: Any = cv2, nvidia: bool | None = None) -> Finding:
-    """Where the motion map is computed. `nvidia`: None to look whether a GPU is here."""
+    """Where the motion map can be computed. `nvidia`: None to look whether a GPU is here."""
     try:
         usable(module)
     except MotionCudaError as error:
         if any(sign.exists() for sign in NVIDIA_SIGNS) if nvidia is None else nvidia:
             return warning("motion map", "is computed on the CPU", str(error))
         return ok("motion map", "is computed on the CPU: there is no GPU here")
-    return ok("motion map", "is computed on the GPU")
+    return ok("motion map", "the GPU can compute it, and does where TensorRT runs a model without optical flow")
 
 
 def rights(nodes: tuple[Path, ...]) -> list[Finding]:
