@@ -116,6 +116,26 @@ def test_resume_refuses_other_settings(settings: TrainSettings, cache: Path, uni
         prepare(replace(settings, batch=4, seed=5), uninterrupted, cache, resume=True, workers=0)
 
 
+def test_data_and_weights_may_be_spelt_another_way(
+    settings: TrainSettings, cache: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the weights that a run began with may be gone when it is resumed."""
+    weights = shutil.copy(uninterrupted / "best.pt", tmp_path / "begin.pt")
+    begun, out = replace(settings, weights=str(weights)), tmp_path / "run"
+    learn(prepare(begun, out, cache, resume=False, workers=0), after(20))
+    weights.unlink()
+    monkeypatch.chdir(Path(settings.data).parent)
+    other = replace(begun, data=Path(settings.data).name + "/", weights=os.path.relpath(weights))
+    assert prepare(other, out, cache, resume=True, workers=0).run.samples == 20 * BATCH
+
+
+def test_a_second_run_does_not_wipe_the_first(settings: TrainSettings, cache: Path, uninterrupted: Path) -> None:
+    before = {path: path.read_bytes() for path in uninterrupted.iterdir()}
+    with pytest.raises(TrainingError, match="holds a run already; --resume goes on with it, another --out begins"):
+        prepare(settings, uninterrupted, cache, resume=False, workers=0)
+    assert {path: path.read_bytes() for path in uninterrupted.iterdir()} == before
+
+
 def test_resume_needs_progress(settings: TrainSettings, cache: Path, uninterrupted: Path, tmp_path: Path) -> None:
     shutil.copy(uninterrupted / "best.pt", tmp_path / "last.pt")
     with pytest.raises(CheckpointError, match="holds no progress; start a new run without --resume"):

@@ -41,10 +41,13 @@ class Run:
     best: float = -1.0  # frame-mAP@0.5 of the best validation so far, percent
 
 
-def start(settings: TrainSettings, manifest: Manifest, device: torch.device) -> Run:
-    """A run that has seen nothing, with the weights that the settings name. Raises BackboneError, CheckpointError."""
+def start(settings: TrainSettings, manifest: Manifest, device: torch.device, resumed: Checkpoint | None = None) -> Run:
+    """A run that has seen nothing, with the weights of the run that is `resumed`, else those that the settings name.
+
+    Raises BackboneError, CheckpointError.
+    """
     torch.manual_seed(settings.seed)
-    saved = checkpoints.load(Path(settings.weights)) if settings.weights else None
+    saved = resumed or (checkpoints.load(Path(settings.weights)) if settings.weights else None)
     network, average = (_untrained(manifest, dropout, saved) for dropout in (settings.dropout, 0.0))
     if saved:
         load_trained(network, saved, manifest)
@@ -132,19 +135,27 @@ def progress(run: Run) -> dict[str, Any]:
 def resume(run: Run, saved: Checkpoint, settings: TrainSettings) -> None:
     """Put `run` where the checkpoint left off. Raises CheckpointError where it is of another run."""
     if not saved.progress:
-        raise CheckpointError("this checkpoint holds no progress; start a new run without --resume")
+        raise CheckpointError(f"{saved.file}: holds no progress; start a new run without --resume")
     before = {"architecture": LITE, "all_groups": False, **saved.settings}  # which earlier versions did not note
-    if before != asdict(settings):
-        changed = [key for key, value in asdict(settings).items() if before.get(key) != value]
-        raise CheckpointError(f"--resume with another {', '.join(changed)} than before; give the same options")
+    now = asdict(settings)
+    changed = [key for key, value in now.items() if _place(key, before.get(key)) != _place(key, value)]
+    if changed:
+        raise CheckpointError(
+            f"{saved.file}: --resume with another {', '.join(changed)} than before; give the same options"
+        )
     try:
         _bare(run.network).load_state_dict(saved.progress["network"])
         run.average.load_state_dict(dict(saved.weights))
         run.optimizer.load_state_dict(saved.progress["optimizer"])
     except (KeyError, RuntimeError, ValueError) as error:
-        raise CheckpointError(f"the progress in this checkpoint is of another network ({error}); start anew") from error
+        raise CheckpointError(f"{saved.file}: its progress is of another network ({error}); start anew") from error
     run.samples = saved.progress["samples"]
     run.best = saved.progress["best"]
+
+
+def _place(key: str, value: Any) -> Any:
+    """A setting as it is compared: a file or folder by where it lies, however it is spelt."""
+    return Path(value).resolve() if key in ("data", "weights") and value else value
 
 
 def _seed(*numbers: int) -> int:

@@ -80,10 +80,12 @@ def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, worke
         raise TrainingError("; ".join(faults))
     data = datasets.load(Path(settings.data))
     training, validation = _split(data, settings.all_groups)
+    if (out / "last.pt").exists() and not resume:
+        raise TrainingError(f"{out}: holds a run already; --resume goes on with it, another --out begins a new one")
     saved = checkpoints.load(out / "last.pt") if resume else None
     packed = _packed(data, cache)
     manifest = _manifest(settings, data)
-    run = optimise.start(settings, manifest, processes.device())
+    run = optimise.start(settings, manifest, processes.device(), saved)
     log = Log(out / "log.csv", data.labels)
     if saved:
         optimise.resume(run, saved, settings)
