@@ -21,6 +21,7 @@ from train.log import EVERY
 from train.optimise import TrainingError
 from train.recipe import TrainSettings
 from train.train import due, learn, main, prepare
+from train.videos import packed_path
 
 ROOT = Path(__file__).parent.parent
 BATCH = 2
@@ -204,7 +205,8 @@ def test_a_damaged_cache_is_told_with_the_cure(
     arguments = [settings.data, "--out", str(tmp_path / "run"), "--cache", str(tmp_path), "--samples", "0"]
     assert main(arguments) == 1
     assert "--samples 0: one step takes 16, give at least that" in capsys.readouterr().err
-    packed = tmp_path / "Basketball" / "v_Basketball_g08_c01.frames"
+    name = "Basketball/v_Basketball_g08_c01"
+    packed = packed_path(name, data / "videos" / f"{name}.avi", tmp_path)
     packed.parent.mkdir()
     packed.write_bytes(b"cut short")
     assert main([*arguments[:-1], "16"]) == 1

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import cv2
@@ -7,7 +8,7 @@ from numpy.typing import NDArray
 from tiny_videos import write_video
 
 from edge.video.video_file import CaptureError, read_file
-from train.videos import FrameError, PackedVideo, open_packed, pack
+from train.videos import FrameError, PackedVideo, open_packed, pack, packed_path
 
 
 def smooth(number: int, frame: int) -> NDArray[np.uint8]:
@@ -44,9 +45,51 @@ def test_beyond_the_end_is_the_last_frame(packed: Path) -> None:
 def test_what_is_packed_is_not_packed_again(video: Path, tmp_path: Path) -> None:
     first = open_packed([("A/a", video)], tmp_path / "cache")["A/a"]
     written = first.path.stat().st_mtime_ns
-    assert first.path == tmp_path / "cache" / "A" / "a.frames"
+    assert first.path == packed_path("A/a", video, tmp_path / "cache")
+    assert first.path.parent == tmp_path / "cache" / "A"
     assert open_packed([("A/a", video)], tmp_path / "cache")["A/a"].path.stat().st_mtime_ns == written
-    assert [path.name for path in first.path.parent.iterdir()] == ["a.frames"]
+    assert list(first.path.parent.iterdir()) == [first.path]
+
+
+def test_videos_of_one_name_in_one_cache_are_told_apart(video: Path, tmp_path: Path) -> None:
+    """Two data sets may both have a `v0`."""
+    other = write_video(tmp_path / "other" / "a.avi", [smooth(0, 9)[:20]])
+    sizes = [open_packed([("v0", path)], tmp_path / "cache")["v0"].size for path in (video, other, video)]
+    assert sizes == [(56, 40), (56, 20), (56, 40)]
+
+
+def test_a_video_that_was_replaced_is_packed_anew(video: Path, tmp_path: Path) -> None:
+    """By one of another length, or by one of the same size at another time."""
+    first = open_packed([("a", video)], tmp_path / "cache")["a"]
+    os.utime(video, ns=(0, 1))
+    touched = open_packed([("a", video)], tmp_path / "cache")["a"]
+    write_video(video, [smooth(0, frame) for frame in range(3)])
+    shorter = open_packed([("a", video)], tmp_path / "cache")["a"]
+    assert len({first.path, touched.path, shorter.path}) == 3
+    assert (len(first), len(touched), len(shorter)) == (6, 6, 3)
+    np.testing.assert_array_equal(first[5], touched[5])  # who reads what was packed before goes on
+
+
+def test_a_video_by_another_way_is_the_same(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "link").symlink_to(video.parent)
+    monkeypatch.chdir(video.parent)
+    ways = [video, tmp_path / "link" / "a.avi", Path("a.avi")]
+    assert len({packed_path("a", way, tmp_path / "cache") for way in ways}) == 1
+
+
+def test_what_knows_no_source_is_not_taken(video: Path, tmp_path: Path) -> None:
+    """A cache of before sources were told apart: `<name>.frames`, of whatever video."""
+    pack(write_video(tmp_path / "b.avi", [smooth(0, 1)]), tmp_path / "cache" / "a.frames")
+    before = (tmp_path / "cache" / "a.frames").read_bytes()
+    assert len(open_packed([("a", video)], tmp_path / "cache")["a"]) == 6
+    assert (tmp_path / "cache" / "a.frames").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["../a", "A/../../a", "..", "/tmp/a", "a\0b"])
+def test_no_name_leaves_the_cache(name: str, video: Path, tmp_path: Path) -> None:
+    with pytest.raises(FrameError, match=r"would lie outside of it; name it without \.\. and a leading /"):
+        open_packed([(name, video)], tmp_path / "cache")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["videos"]
 
 
 def test_no_videos(tmp_path: Path) -> None:
@@ -56,7 +99,7 @@ def test_no_videos(tmp_path: Path) -> None:
 def test_a_video_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CaptureError, match=r"b\.avi"):
         open_packed([("b", tmp_path / "b.avi")], tmp_path / "cache")
-    assert not (tmp_path / "cache" / "b.frames").exists()
+    assert not (tmp_path / "cache").exists()
 
 
 def test_a_cache_that_cannot_be_written(video: Path, tmp_path: Path) -> None:

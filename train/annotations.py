@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -63,7 +63,7 @@ class VideoAnnotation:
 class DataSet:
     """Labels in class order, the videos of each split, and the folder that holds `<name>.mp4` or `<name>.avi`.
 
-    `title` is for reports: the data set and its split.
+    `title` is for reports: the data set and its split. A name that leads out of the folder: AnnotationError.
     """
 
     labels: tuple[str, ...]
@@ -71,6 +71,13 @@ class DataSet:
     test: tuple[VideoAnnotation, ...]
     videos: Path
     title: str = "UCF101-24 split 1"
+
+    def __post_init__(self) -> None:
+        outside = next((video.name for video in (*self.train, *self.test) if not stays_inside(video.name)), None)
+        if outside is not None:
+            raise AnnotationError(
+                f"{self.videos}: a video named {outside!r} would lie outside of it; name it without .. and a leading /"
+            )
 
     def video(self, name: str) -> Path:
         """The file of a video: of the ENDINGS the first that exists, else .avi (which may be missing too)."""
@@ -222,6 +229,12 @@ def list_of_names(path: Path) -> list[str]:
             f"{path}: cannot be read ({error}); one video name a line, Class/v_Class_gXX_cYY"
         ) from error
     return [without_ending(name) for line in lines if (name := line.strip())]
+
+
+def stays_inside(name: str) -> bool:
+    """Whether a video of this name lies in the folder that its name is joined to: neither absolute, nor with `..`."""
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and "\0" not in name
 
 
 def without_ending(name: str) -> str:

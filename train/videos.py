@@ -1,5 +1,7 @@
 """Decoded training frames: each video once as JPEGs in one file, so that any frame is one short read. Shell."""
 
+import hashlib
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from edge.video.video_file import read_file
+from train.annotations import stays_inside
 
 JPEG_QUALITY = 95
 CURE = "delete the file, it is made anew"
@@ -97,9 +100,25 @@ def pack(video: Path, packed: Path) -> None:
         raise FrameError(f"{packed}: cannot be written ({error.strerror}); choose another --cache") from error
 
 
+def packed_path(name: str, video: Path, cache: Path) -> Path:
+    """Where `cache` keeps the frames of this file as it is now: another place, size or time is another file."""
+    if not stays_inside(name):
+        raise FrameError(f"{cache}: a video named {name!r} would lie outside of it; name it without .. and a leading /")
+    try:
+        facts = video.stat()
+        size, changed = facts.st_size, facts.st_mtime_ns
+    except OSError:
+        size, changed = 0, 0  # reading it will tell what it lacks
+    source = b"\0".join([os.fsencode(video.resolve()), str(size).encode(), str(changed).encode()])
+    return cache / f"{name}.{hashlib.sha256(source).hexdigest()[:16]}.frames"
+
+
 def open_packed(videos: Iterable[tuple[str, Path]], cache: Path) -> dict[str, PackedVideo]:
-    """Packed videos by name; what `cache` lacks is packed first, with a progress bar."""
-    wanted = [(name, path, cache / f"{name}.frames") for name, path in videos]
+    """Packed videos by name; what `cache` lacks is packed first, with a progress bar. Raises CaptureError, FrameError.
+
+    What was packed of another file of that name, or before the file changed, stays where it is and is not taken.
+    """
+    wanted = [(name, path, packed_path(name, path, cache)) for name, path in videos]
     missing = [(path, packed) for _, path, packed in wanted if not packed.exists()]
     for path, packed in tqdm(missing, desc="decoding", unit="video", disable=not missing or None):
         pack(path, packed)
