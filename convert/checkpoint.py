@@ -48,7 +48,7 @@ def convert(source: Path, output: Path, wish: Wish) -> Manifest:
     """Write the CenterNet checkpoint `source` as ours to `output`; raises CheckpointError."""
     if output.suffix != ".pt":
         raise CheckpointError(f"{output}: give -o a name that ends with .pt")
-    if output.exists() and output.samefile(source):
+    if output.exists() and source.exists() and output.samefile(source):
         raise CheckpointError(f"{output}: is the file to convert itself; give -o another name")
     given, epoch = _read(source)
     architecture = _architecture(given, wish, source)

@@ -5,6 +5,7 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -34,11 +35,12 @@ from edge.engines.build_plan import PlanError
 from edge.engines.cuda_runtime import CudaError
 from edge.engines.engine_build import EngineBuildError
 from edge.video.video_file import CaptureError
-from train import event_step
-from train.annotations import AnnotationError, DataSet, load_ucf24
+from train import datasets, event_step
+from train.annotations import AnnotationError, DataSet
 from train.checkpoint import CheckpointError
 from train.evaluate import EvaluationError, Run, Split, check_labels, check_videos, count, of_split, thinned
 from train.runtimes import ModelError, open_model
+from train.step_options import data_options
 
 ERRORS = (
     AnnotationError,
@@ -95,7 +97,7 @@ def _convert(options: argparse.Namespace) -> int:
     if options.dry_run is not None:
         print(steps.dry_run(wish, options.dry_run or None))
         return 0
-    for made in conversion.convert(wish, _say):
+    for made in conversion.convert(wish, partial(print, flush=True)):
         print(f"{made}: ready, {made.stat().st_size / 1e6:.1f} MB")
     return 0
 
@@ -176,15 +178,11 @@ def _check(options: argparse.Namespace) -> int:
     return 0
 
 
-def _say(sentence: str) -> None:
-    print(sentence, flush=True)
-
-
 def _accuracy(options: argparse.Namespace, model: Path) -> tuple[DataSet | None, Run | None]:
     """The annotated videos to measure on, if any were given."""
     if options.data is None:
         return None, None
-    data = load_ucf24(options.data)
+    data = datasets.load(options.data, options.fold)
     with open_model(model, 1) as engine:
         check_labels(engine.manifest.labels, data.labels, model)
     chosen = thinned(of_split(data, options.split), options.limit)
@@ -274,7 +272,7 @@ def _add_quantisation(parser: argparse.ArgumentParser) -> None:
 
 def _add_accuracy(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--data", type=Path, help="UCF101-24, to measure accuracy on")
+    data_options(parser, required=False)
     add("--split", choices=get_args(Split), default="test")
     add("--limit", type=count, help="this many videos, evenly over the classes")
     add("--jobs", type=count, help="videos at a time; default: as many as there are cores")

@@ -242,6 +242,7 @@ def test_where_it_may_be_written(states: Mapping[str, dict[str, Tensor]], three:
     before = source.read_bytes()
     assert "is the file to convert itself" in refusal(source, Wish(three), "a.pt")
     assert "ends with .pt" in refusal(source, Wish(three), "a.onnx")
+    assert "no such file" in refusal(tmp_path / "none.pth", Wish(three), "a.pt")
     assert source.read_bytes() == before
 
 

@@ -23,6 +23,7 @@ from train.losses import centernet_losses, losses
 from train.model import Detector
 from train.recipe import TrainSettings
 
+UNNOTED = {"architecture": LITE, "all_groups": False, "fold": 1}  # by earlier versions, in their checkpoints
 NAMING_LAYERS = ("heatmap.3.", "heatmap.2.")  # with one channel for each label: of `lite`, of the others
 
 
@@ -136,7 +137,7 @@ def resume(run: Run, saved: Checkpoint, settings: TrainSettings) -> None:
     """Put `run` where the checkpoint left off. Raises CheckpointError where it is of another run."""
     if not saved.progress:
         raise CheckpointError(f"{saved.file}: holds no progress; start a new run without --resume")
-    before = {"architecture": LITE, "all_groups": False, **saved.settings}  # which earlier versions did not note
+    before = {**UNNOTED, **saved.settings}
     now = asdict(settings)
     changed = [key for key, value in now.items() if _place(key, before.get(key)) != _place(key, value)]
     if changed:

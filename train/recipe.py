@@ -28,6 +28,7 @@ class TrainSettings:
     """Everything that decides how a run turns out; saved inside its checkpoints."""
 
     data: str
+    fold: int = 1  # the split of the data, where it has several
     weights: str = ""  # checkpoint to begin with; "": ImageNet's backbone
     motion: MotionSettings = field(default_factory=MotionSettings)
     height: int = 192  # of the network's input, pixels

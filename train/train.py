@@ -78,7 +78,7 @@ def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, worke
     faults += [f"--workers {workers}: give 0 or more"] if workers < 0 else []
     if faults:
         raise TrainingError("; ".join(faults))
-    data = datasets.load(Path(settings.data))
+    data = datasets.load(Path(settings.data), settings.fold)
     training, validation = _split(data, settings.all_groups)
     if (out / "last.pt").exists() and not resume:
         raise TrainingError(f"{out}: holds a run already; --resume goes on with it, another --out begins a new one")
@@ -229,6 +229,7 @@ def _manifest(settings: TrainSettings, data: DataSet) -> Manifest:
 def _settings(options: argparse.Namespace) -> TrainSettings:
     names = (
         "data",
+        "fold",
         "weights",
         "height",
         "width",
@@ -257,6 +258,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("data", help="folder of a data set: annotations, lists, videos/")
+    add("--fold", type=int, default=1, help="its split, where it has several")
     add("--out", type=Path, default=Path("runs/train"), help="for last.pt, best.pt, log.csv, curves.png")
     add("--cache", type=Path, default=Path("runs/cache"), help="for decoded frames, about 4 MB a video")
     add("--arch", choices=tuple(ARCHITECTURES), default=LITE, help="the network; dla_34 is the paper's")
