@@ -13,6 +13,8 @@ from refusal import refusal
 
 from train.annotations import (
     AnnotationError,
+    DataSet,
+    VideoAnnotation,
     at,
     continuous,
     held_out,
@@ -20,6 +22,7 @@ from train.annotations import (
     load_ucf24,
     read_matlab,
     read_pickle,
+    without_ending,
 )
 
 Video = dict[str, Any]
@@ -168,6 +171,46 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     (tmp_path / "videos" / "Basketball").rename(tmp_path / "videos" / "Ballet")
     with pytest.raises(AnnotationError, match="no class folder"):
         load_ucf24(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["v0.mp4", "v0.MP4", "v0.Avi", "v0.WebM"])
+def test_endings_are_found_in_any_case(tmp_path: Path, file: str) -> None:
+    data = DataSet((), (), (), tmp_path)
+    for name in ("v0.txt", "v00.mp4", f"other {file}"):
+        (tmp_path / name).touch()
+    assert data.video("v0") == tmp_path / "v0.avi"  # which is not there
+    (tmp_path / file).touch()
+    assert data.video("v0") == tmp_path / file
+    assert without_ending(file) == "v0"
+    assert data.video("none/v0") == tmp_path / "none" / "v0.avi"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"A/a.avi\nb c.MP4\n",
+        b"\xef\xbb\xbfA/a\nb c\n",  # as Windows' editor marks UTF-8
+        b"\xef\xbb\xbfA/a.AVI\r\n\r\nb c\r\n",
+        b"A/a\r\nb c",
+    ],
+)
+def test_lists_from_any_editor(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "list.txt").write_bytes(content)
+    assert list_of_names(tmp_path / "list.txt") == ["A/a", "b c"]
+
+
+def test_a_list_in_another_encoding_is_told(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_bytes("A/a\r\n".encode("utf-16"))
+    with pytest.raises(AnnotationError, match=r"list\.txt: cannot be read .*; save it as UTF-8, one name a line"):
+        list_of_names(tmp_path / "list.txt")
+
+
+@pytest.mark.parametrize("name", ["../a", "/a", "A/../../a"])
+def test_no_name_leaves_the_folder_of_the_videos(tmp_path: Path, name: str) -> None:
+    for train, test in (((name,), ()), ((), (name,))):
+        videos = [tuple(VideoAnnotation(one, 1, ()) for one in part) for part in (train, test)]
+        with pytest.raises(AnnotationError, match="would lie outside of it"):
+            DataSet((), videos[0], videos[1], tmp_path)
 
 
 # the real files

@@ -80,9 +80,19 @@ class DataSet:
             )
 
     def video(self, name: str) -> Path:
-        """The file of a video: of the ENDINGS the first that exists, else .avi (which may be missing too)."""
-        paths = [self.videos / f"{name}{ending}" for ending in ENDINGS]
-        return next((path for path in paths if path.exists()), self.videos / f"{name}.avi")
+        """The file of a video: of the ENDINGS, in whatever case, the first that exists, else .avi (also missing)."""
+        usual = self.videos / f"{name}.avi"
+        paths = [self.videos / f"{name}{ending}" for ending in (*ENDINGS, *map(str.upper, ENDINGS))]
+        return next((path for path in paths if path.exists()), None) or _however_spelt(usual) or usual
+
+
+def _however_spelt(path: Path) -> Path | None:
+    """A video beside `path` of its name and any of the ENDINGS, as `.Mp4`."""
+    try:
+        files = sorted(path.parent.iterdir())
+    except OSError:
+        return None
+    return next((one for one in files if one.stem == path.stem and one.suffix.lower() in ENDINGS), None)
 
 
 def at(annotation: VideoAnnotation, frame: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -221,13 +231,13 @@ def _splits(directory: Path, annotations: Iterable[str], whole: bool) -> tuple[l
 
 
 def list_of_names(path: Path) -> list[str]:
-    """The video names of a list, one a line, without endings. Raises AnnotationError."""
+    """The names of a list, one a line in UTF-8, without the endings of videos. Raises AnnotationError."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise AnnotationError(
-            f"{path}: cannot be read ({error}); one video name a line, Class/v_Class_gXX_cYY"
-        ) from error
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except OSError as error:
+        raise AnnotationError(f"{path}: cannot be read ({error.strerror}); write one name a line into it") from error
+    except UnicodeDecodeError as error:
+        raise AnnotationError(f"{path}: cannot be read ({error}); save it as UTF-8, one name a line") from error
     return [without_ending(name) for line in lines if (name := line.strip())]
 
 
@@ -239,7 +249,7 @@ def stays_inside(name: str) -> bool:
 
 def without_ending(name: str) -> str:
     """The name of a video without what tells its container."""
-    return next((name.removesuffix(ending) for ending in ENDINGS if name.endswith(ending)), name)
+    return next((name[: -len(ending)] for ending in ENDINGS if name.lower().endswith(ending)), name)
 
 
 def _selected(
