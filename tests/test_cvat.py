@@ -80,6 +80,68 @@ def test_the_export_of_a_job(tmp_path: Path) -> None:
     assert spans(video) == [("waves", 100, 4)]
 
 
+def with_source(source: str) -> str:
+    return META.replace("door/one.mp4", source)
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("v0.MP4", "v0"),
+        ("Door/One.Avi", "Door/One"),
+        ("/home/me/v0.avi", "v0"),
+        ("C:\\Users\\me\\v0.avi", "v0"),
+        ("d:/films/v0.mkv", "v0"),
+        ("\\\\server\\share\\v0.avi", "v0"),
+        ("door\\v0.avi", "door/v0"),
+        ("./v0.avi", "v0"),
+        ("12:30.avi", "12:30"),
+        ("v0.1", "v0.1"),
+    ],
+)
+def test_the_name_of_a_source_that_is_a_path(tmp_path: Path, source: str, name: str) -> None:
+    assert read_cvat(written(tmp_path, meta=with_source(source))).name == name
+
+
+@pytest.mark.parametrize("source", ["../v0.avi", "door/../../v0.avi", "..\\v0.avi", "/", "C:\\.."])
+def test_a_source_that_leads_out_of_the_folder(tmp_path: Path, source: str) -> None:
+    with pytest.raises(AnnotationError, match=r"one\.xml: .*leads out of the folder of the videos"):
+        read_cvat(written(tmp_path, meta=with_source(source)))
+
+
+def test_a_file_of_large_letters(tmp_path: Path) -> None:
+    path = written(tmp_path, ("waves", [box(4)]), meta="").rename(tmp_path / "V0.AVI.XML")
+    assert read_cvat(path).name == "V0"
+
+
+def project(*sources: str) -> str:
+    tasks = "".join(f"<task><id>{n}</id><size>12</size><source>{one}</source></task>" for n, one in enumerate(sources))
+    return f"<version>1.1</version><meta><project><id>1</id><tasks>{tasks}</tasks></project></meta>"
+
+
+def test_a_project_of_one_task(tmp_path: Path) -> None:
+    video = read_cvat(written(tmp_path, ("waves", [box(4), box(5)]), meta=project("v0.avi")))
+    assert (video.name, video.frames, spans(video)) == ("v0", 12, [("waves", 4, 2)])
+
+
+def test_a_project_of_several_tasks_is_refused_with_the_cure(tmp_path: Path) -> None:
+    path = written(tmp_path, ("waves", [box(4)]), meta=project("v0.avi", "v1.avi"))
+    with pytest.raises(
+        AnnotationError, match=r"project of several tasks\); export each task by itself, as CVAT for video"
+    ):
+        read_cvat(path)
+
+
+def test_cvat_for_images_is_refused_with_the_cure(tmp_path: Path) -> None:
+    path = tmp_path / "images.xml"
+    image = (
+        '<image id="0" name="frame_000000" width="96" height="64"><box label="run" xtl="1" ytl="1" xbr="9" ybr="3"/>'
+    )
+    path.write_text(f"<annotations>{META}{image}</image></annotations>")
+    with pytest.raises(AnnotationError, match=r"it is CVAT for images\); export .* as CVAT for video 1\.1"):
+        read_cvat(path)
+
+
 BOMB = '<!DOCTYPE a [<!ENTITY x "ha"><!ENTITY y "&x;&x;&x;">]>'
 FETCH = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]>'
 
@@ -91,6 +153,7 @@ FETCH = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]>'
         (f"{FETCH}<annotations>&x;</annotations>", "document type"),
         ("<annotations><meta>", "no element found"),
         ("", "no element found"),
+        ("<annotation><object><name>run</name></object></annotation>", "it begins with <annotation>"),
         ("<annotations><track id='1'/></annotations>", "no 'label'"),
         ("<annotations><track label='a'><box frame='0' xtl='1'/></track></annotations>", "no 'ytl'"),
         (f"<annotations><track label='a'>{box(1)}{box(1)}</track></annotations>", "two boxes in frame 1"),
@@ -146,9 +209,9 @@ def test_coco_becomes_tubes(tmp_path: Path) -> None:
     ("change", "said"),
     [
         ({"videos": 3}, "not iterable"),
-        ({"images": []}, "no 4"),
-        ({"categories": []}, "no 2"),
-        ({"annotations": [{"image_id": 0, "category_id": 1, "bbox": [0, 2, 30], "track_id": 4}]}, "expected 4"),
+        ({"images": []}, "annotation at place 0: image_id 4 is no image"),
+        ({"categories": []}, "annotation at place 0: category_id 2 is no category"),
+        ({"annotations": [{"image_id": 0, "category_id": 1, "bbox": [0, 2, 30], "track_id": 4}]}, "bbox is not the 4"),
         ({"annotations": [{"image_id": 0, "category_id": 1, "bbox": [0, 2, 30, 4]}]}, "instance_id"),
         ({"annotations": [{"image_id": 0, "category_id": 1, "bbox": [0, 0, 1e9, 4], "track_id": 4}]}, "is no box"),
         ({"annotations": [COCO["annotations"][0]] * 2}, "two boxes in frame 4"),

@@ -1,12 +1,13 @@
 """Shell. Annotations of videos as COCO keeps those of images (CocoVID of MMTracking, TAO): one JSON file.
 
 `videos` [{id, name, width, height}], `images` [{id, video_id, frame_id from 0}], `categories` [{id, name}],
-`annotations` [{image_id, category_id, bbox: [x, y, width, height], track_id or instance_id}].
+`annotations` [{id, image_id, category_id, bbox: [x, y, width, height], track_id or instance_id}].
 """
 
 import json
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,36 +18,77 @@ from train.annotations import AnnotationError, without_ending
 from train.own_tubes import Box, NamedVideo, named_tubes
 
 LARGEST_FRAME = 1_000_000
+BROKEN = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 
 
 def read_coco(path: Path) -> tuple[tuple[str, ...], tuple[NamedVideo, ...]]:
     """Labels in order of their ids, and the videos. Crowds are left out. Raises AnnotationError."""
     try:
         content = json.loads(path.read_bytes())
-        categories = {_whole(one["id"]): _text(one["name"]) for one in content["categories"]}
-        return tuple(name for _, name in sorted(categories.items())), _videos(content, categories)
+        names = _category_names(content["categories"])
+        return tuple(name for _, name in sorted(names.items())), _videos(content, names)
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}); give COCO-style JSON") from error
-    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
-        reason = f"no {error}" if isinstance(error, LookupError) else str(error)
-        raise AnnotationError(f"{path}: not COCO-style JSON of videos ({reason}); see docs/evaluation.md") from error
+    except BROKEN as error:
+        raise AnnotationError(
+            f"{path}: not COCO-style JSON of videos ({_reason(error)}); see docs/evaluation.md"
+        ) from error
+
+
+def _category_names(entries: Iterable[Any]) -> dict[int, str]:
+    names = {number: _text(one["name"]) for number, one in _by_id("category", entries).items()}
+    twice = [name for name, count in Counter(names.values()).items() if count > 1]
+    if twice:
+        raise ValueError(f"two categories are named {twice[0]}")
+    return names
 
 
 def _videos(content: Mapping[str, Any], categories: Mapping[int, str]) -> tuple[NamedVideo, ...]:
-    frame_of = {_whole(one["id"]): (_whole(one["video_id"]), _frame(one["frame_id"])) for one in content["images"]}
+    videos = _by_id("video", content["videos"])
+    frame_of = _frames(content["images"], videos)
     tracks: defaultdict[int, defaultdict[int, list[Box]]] = defaultdict(lambda: defaultdict(list))
-    for one in content["annotations"]:
-        if not one.get("iscrowd"):
-            video, frame = frame_of[_whole(one["image_id"])]
-            number = _whole(one["track_id"] if "track_id" in one else one["instance_id"])
-            tracks[video][number].append(_box(frame, one["bbox"], categories[_whole(one["category_id"])]))
+    for place, one in enumerate(content["annotations"]):
+        with _told_of("annotation", one, place):
+            if not one.get("iscrowd"):
+                video, frame = frame_of[_one_of(frame_of, "image", one)]
+                label = categories[_one_of(categories, "category", one)]
+                tracks[video][_track(one)].append(_box(frame, one["bbox"], label))
     counts: defaultdict[int, int] = defaultdict(int)
     for video, frame in frame_of.values():
         counts[video] = max(counts[video], frame + 1)
-    return tuple(_video(one, counts, tracks[_whole(one["id"])]) for one in content["videos"])
+    return tuple(_video(one, counts[number], tracks[number]) for number, one in videos.items())
 
 
-def _video(one: Mapping[str, Any], counts: Mapping[int, int], tracks: Mapping[int, list[Box]]) -> NamedVideo:
+def _by_id(kind: str, entries: Iterable[Any]) -> dict[int, Any]:
+    """The entries by their ids, in their order; ValueError where two have one id."""
+    found: dict[int, Any] = {}
+    for place, one in enumerate(entries):
+        with _told_of(kind, one, place):
+            number = _whole(one["id"])
+            if number in found:
+                raise ValueError(f"two {kind} entries have this id")
+            found[number] = one
+    return found
+
+
+def _frames(entries: Iterable[Any], videos: Mapping[int, Any]) -> dict[int, tuple[int, int]]:
+    """The video and the frame of each image, by id; ValueError where one is there twice or they are counted from 1."""
+    images: dict[int, tuple[int, int]] = {}
+    taken: defaultdict[int, set[int]] = defaultdict(set)
+    for number, one in _by_id("image", entries).items():
+        with _told_of("image", one):
+            video, frame = _one_of(videos, "video", one), _frame(one["frame_id"])
+            if frame in taken[video]:
+                raise ValueError(f"another image of video {video} has frame_id {frame} too")
+            taken[video].add(frame)
+        images[number] = video, frame
+    late = next((video for video, frames in taken.items() if min(frames) == 1), None)
+    if late is not None:
+        raise ValueError(f"video {late}: frame_id begins at 1: count from 0, or list the image of frame 0 too")
+    return images
+
+
+def _video(one: Mapping[str, Any], frames: int, tracks: Mapping[int, list[Box]]) -> NamedVideo:
     for boxes in tracks.values():
         boxes.sort(key=lambda box: box.frame)
         twice = [later.frame for box, later in pairwise(boxes) if box.frame == later.frame]
@@ -54,16 +96,44 @@ def _video(one: Mapping[str, Any], counts: Mapping[int, int], tracks: Mapping[in
             raise ValueError(f"a track of {one['name']} has two boxes in frame {twice[0]}")
     size = (_whole(one["width"]), _whole(one["height"])) if "width" in one and "height" in one else None
     known = size if size is not None and min(size) > 0 else None
-    return NamedVideo(
-        without_ending(_text(one["name"])), counts[_whole(one["id"])], known, named_tubes(tracks.values())
-    )
+    return NamedVideo(without_ending(_text(one["name"])), frames, known, named_tubes(tracks.values()))
 
 
 def _box(frame: int, bbox: Any, label: str) -> Box:
+    if len(bbox) != 4:
+        raise ValueError("bbox is not the 4 numbers x, y, width, height")
     x, y, width, height = (float(value) for value in bbox)
     if not np.isfinite([x, y, width, height]).all() or max(map(abs, (x, y, width, height))) > 1e6:
         raise ValueError(f"a box of {label} is no box")
     return Box(frame, (x, y, x + width, y + height), label)
+
+
+@contextmanager
+def _told_of(kind: str, one: Any, place: int = 0) -> Iterator[None]:
+    """What is wrong inside is told of this entry, by its id, or by its place where it has none."""
+    try:
+        yield
+    except BROKEN as error:
+        number = one["id"] if isinstance(one, dict) and "id" in one else f"at place {place}"
+        raise ValueError(f"{kind} {number}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    return f"no {error}" if isinstance(error, LookupError) else str(error)
+
+
+def _one_of(known: Collection[int], kind: str, one: Mapping[str, Any]) -> int:
+    """The number of another entry that this one names."""
+    number = _whole(one[f"{kind}_id"])
+    if number not in known:
+        raise ValueError(f"{kind}_id {number} is no {kind}")
+    return number
+
+
+def _track(one: Mapping[str, Any]) -> int:
+    if "track_id" not in one and "instance_id" not in one:
+        raise ValueError("no track_id, nor instance_id")
+    return _whole(one["track_id"] if "track_id" in one else one["instance_id"])
 
 
 def _frame(value: Any) -> int:

@@ -3,19 +3,22 @@
 A file that declares a document type is refused before anything is expanded, so no entity is ever resolved.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from xml.parsers import expat
 
 import numpy as np
 
-from train.annotations import AnnotationError, without_ending
+from train.annotations import AnnotationError, stays_inside, without_ending
 from train.own_tubes import Box, NamedVideo, named_tubes
 
 ACTION = "action"  # the attribute that says what is done, where there is one
+CURE = "export each task by itself, as CVAT for video 1.1"
 NOTHING = ("", "none", "__undefined__")
 LARGEST_FRAME = 1_000_000
+ABSOLUTE = re.compile(r"[\\/]|[A-Za-z]:[\\/]")  # the beginning of such a path, of Linux or of Windows
 
 
 @dataclass(eq=False)
@@ -32,6 +35,7 @@ class _Reader:
 
     tracks: list[_Track] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)  # of the task's description, by path
+    tasks: int = 0
     path: list[str] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
     attribute: str = ""
@@ -40,12 +44,23 @@ class _Reader:
         """A tag opens."""
         self.path.append(name)
         self.words = []
+        self.refuse_others()
         if self.path == ["annotations", "track"]:
             self.tracks.append(_Track(given["label"]))
         elif self.path == ["annotations", "track", "box"]:
             self.tracks[-1].boxes.append(_box(given, self.tracks[-1].label))
         elif name == "attribute":
             self.attribute = given.get("name", "")
+
+    def refuse_others(self) -> None:
+        """ValueError where the tag that has just opened shows another format, in which no track would be found."""
+        if self.path[0] != "annotations":
+            raise ValueError(f"it begins with <{self.path[0]}>")
+        if self.path[1:] == ["image"]:
+            raise ValueError("it is CVAT for images")
+        self.tasks += self.path[1:2] == ["meta"] and self.path[-1] == "task"
+        if self.tasks > 1:
+            raise ValueError("it is a project of several tasks")
 
     def text(self, words: str) -> None:
         """Text inside the innermost tag."""
@@ -67,6 +82,7 @@ class _Reader:
 def read_cvat(path: Path) -> NamedVideo:
     """The video of one file. Raises AnnotationError.
 
+    The video's name is the `source` that the file tells, of an absolute path its last part; else the file's own name.
     A box's label is its attribute `action`, else its track's label. A box that is `outside` ends a tube; one that is
     `occluded` is there. Between boxes of a track that are not next to each other frames are interpolated.
     """
@@ -76,18 +92,28 @@ def read_cvat(path: Path) -> NamedVideo:
         tubes = named_tubes(_filled(track.boxes) for track in reader.tracks)
         frames = _frames(reader.texts)
         width, height = (int(reader.texts.get(f"original_size/{side}", 0)) for side in ("width", "height"))
+        source = next((reader.texts[name] for name in _SOURCES if reader.texts.get(name)), "")
+        name = _name(source) if source else without_ending(re.sub(r"\.xml$", "", path.name, flags=re.IGNORECASE))
     except OSError as error:
-        raise AnnotationError(f"{path}: cannot be read ({error.strerror}); give CVAT for video 1.1") from error
+        raise AnnotationError(f"{path}: cannot be read ({error.strerror}); {CURE}") from error
     except (expat.ExpatError, ValueError, LookupError, OverflowError) as error:
         reason = f"no {error}" if isinstance(error, LookupError) else str(error)
-        raise AnnotationError(f"{path}: not CVAT for video 1.1 ({reason}); export it anew") from error
-    source = next((reader.texts[name] for name in _SOURCES if reader.texts.get(name)), path.name.removesuffix(".xml"))
+        raise AnnotationError(f"{path}: not CVAT for video 1.1 ({reason}); {CURE}") from error
     size = (width, height) if width > 0 and height > 0 else None
-    return NamedVideo(without_ending(source), frames, size, tubes)
+    return NamedVideo(name, frames, size, tubes)
 
 
 # where the name of the video stands, in exports of a task, of a job, of old and new versions
 _SOURCES = ("meta/source", "task/source", "job/source")
+
+
+def _name(source: str) -> str:
+    """The name of the video that a task was made of; ValueError where it leads out of the folder of the videos."""
+    path = PurePosixPath(source.replace("\\", "/"))
+    name = path.name if ABSOLUTE.match(source) else str(path)
+    if not name or not stays_inside(name):
+        raise ValueError(f"its source {source!r} leads out of the folder of the videos")
+    return without_ending(name)
 
 
 def _parse(content: bytes, reader: _Reader) -> None:
