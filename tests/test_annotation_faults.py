@@ -1,5 +1,6 @@
 """What is wrong with annotations, and the contact sheet."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -70,6 +71,13 @@ def test_faults_of_lists_and_files() -> None:
     assert said(data(tube()), {"a": FileFacts(None, None)}) == ""
 
 
+@pytest.mark.parametrize("labels", [(), ("waves",)])
+def test_a_data_set_without_any_action(labels: tuple[str, ...]) -> None:
+    video = VideoAnnotation("a", 20, (), (96, 128))
+    found = faults(DataSet(labels, (video,), (replace(video, name="b"),), Path()), {})
+    assert ("no video shows any action; check what was exported", True) in [(one.text, one.serious) for one in found]
+
+
 def test_every_class_gets_as_many_pictures() -> None:
     many = [VideoAnnotation(f"{n}", 20, (GroundTruthTube(n % 2, 0, GOOD),)) for n in range(9)]
     few = VideoAnnotation("z", 20, (GroundTruthTube(2, 4, GOOD),))
@@ -98,8 +106,11 @@ def test_the_sheet_shows_the_boxes_where_they_are(tmp_path: Path) -> None:
     assert second[middle[1], middle[0]].tolist() == [96, 96, 96]  # grey: no video
     with pytest.raises(SheetError, match="no video has a tube"):
         write_sheet(DataSet(("a",), (), (), tmp_path), tmp_path / "x.png")
-    with pytest.raises(SheetError, match="cannot be written"):
+    with pytest.raises(SheetError, match=r"tells no format of a picture; let it end in \.jpg, \.jpeg or \.png"):
         write_sheet(made, tmp_path / "x.nonsense")
+    (tmp_path / "folder.PNG").mkdir()
+    with pytest.raises(SheetError, match=r"folder\.PNG: cannot be written \(Is a directory\); give a place"):
+        write_sheet(made, tmp_path / "folder.PNG")
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,6 +125,25 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert (tmp_path / "sheet.jpg").stat().st_size > 1000
     assert check.main([str(tmp_path / "none")]) == 1
     assert "no such folder or file" in capsys.readouterr().err
+
+
+def test_one_thing_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "annotations").mkdir()
+    written(tmp_path / "annotations", ("waves", [box(4), box(5)]))
+    (tmp_path / "trainlist.txt").write_text("door/one\n")
+    (tmp_path / "testlist.txt").touch()
+    assert check.main([str(tmp_path), "--no-videos", "--most", "0"]) == 1
+    assert "… and 1 more; --most shows them\n1 thing is wrong\n" in capsys.readouterr().out
+
+
+def test_what_cannot_be_done_is_told_before_the_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Here even before the data set is looked for, which is not there."""
+    assert check.main([str(tmp_path / "none"), "--sheet", str(tmp_path / "sheet")]) == 1
+    assert "sheet: tells no format of a picture; let it end in .jpg, .jpeg or .png" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        check.main([str(tmp_path / "none"), "--most", "-1"])
+    assert ended.value.code == 2
+    assert "--most: -1: give a whole number, 0 or more" in capsys.readouterr().err
 
 
 def test_the_command_is_part_of_korsal_train(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -121,6 +121,36 @@ def test_ground_truth_alone(tmp_path: Path) -> None:
         datasets.load(coco(tmp_path, COCO), 2)
 
 
+def test_a_folder_of_something_else_is_told_what_is_known(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(AnnotationError) as caught:
+        datasets.load(tmp_path)
+    said = str(caught.value)
+    assert said.startswith(f"{tmp_path}: no data set, it holds none of annotations/*.xml")
+    for name in ("annotations.json", "pyannot.pkl", "finalAnnots.mat", "hmdb_annots.pkl", "*-GT.pkl"):
+        assert name in said
+    assert "docs/evaluation.md" in said
+
+
+def test_files_from_windows(tmp_path: Path) -> None:
+    """Marks before the text, its line ends, and names in large letters."""
+    own(tmp_path)
+    (tmp_path / "annotations" / "one.xml").rename(tmp_path / "annotations" / "ONE.XML")
+    (tmp_path / "trainlist.txt").write_bytes(b"\xef\xbb\xbfdoor/one.MP4\r\n\r\n")
+    (tmp_path / "labels.txt").write_bytes(b"\xef\xbb\xbfwaves\r\nsits\r\n")
+    (tmp_path / "videos" / "door").mkdir(parents=True)
+    (tmp_path / "videos" / "door" / "one.MP4").touch()
+    data = datasets.load(tmp_path)
+    assert (data.labels, [video.name for video in data.train]) == (("waves", "sits"), ["door/one"])
+    assert data.video("door/one").name == "one.MP4"
+
+
+def test_no_name_of_ones_own_leaves_the_folder(tmp_path: Path) -> None:
+    outside = {**COCO, "videos": [{"id": 7, "name": "../one.mp4"}]}
+    with pytest.raises(AnnotationError, match=r"'\.\./one' would lie outside"):
+        datasets.load(coco(tmp_path, outside))
+
+
 def test_videos_without_groups_are_held_out_by_fives() -> None:
     tube = GroundTruthTube(0, 0, np.zeros((1, 4), np.float32))
     videos = [VideoAnnotation(f"{n}", 1, (tube,)) for n in range(11)]

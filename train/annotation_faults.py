@@ -48,6 +48,8 @@ def faults(data: DataSet, files: Mapping[str, FileFacts]) -> list[Fault]:
 
 
 def _of_lists(data: DataSet) -> Iterator[Fault]:
+    if not any(video.tubes for video in (*data.train, *data.test)):
+        yield Fault("", "no video shows any action; check what was exported")
     for part, videos in (("train", data.train), ("test", data.test)):
         if not videos:
             yield Fault("", f"no video for {part}")

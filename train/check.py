@@ -10,13 +10,15 @@ from edge.video.video_file import CaptureError, probe
 from train import datasets
 from train.annotation_faults import Fault, FileFacts, faults
 from train.annotations import AnnotationError, DataSet, VideoAnnotation
-from train.sheet import SheetError, write_sheet
+from train.sheet import SheetError, check_ending, write_sheet
 
 
 def main(arguments: Sequence[str]) -> int:
     """The command line; the exit status is 1 where something is seriously wrong."""
     options = _parser().parse_args(arguments)
     try:
+        if options.sheet:
+            check_ending(options.sheet)
         data = datasets.load(options.data, options.fold)
         found = faults(data, {} if options.no_videos else _files(data))
         _tell(data, found, options.most)
@@ -58,7 +60,8 @@ def _tell(data: DataSet, found: Sequence[Fault], most: int) -> None:
     if len(found) > most:
         print(f"… and {len(found) - most} more; --most shows them")
     serious = sum(fault.serious for fault in found)
-    print(f"{serious} things are wrong" if serious else "nothing is wrong")
+    wrong = "1 thing is wrong" if serious == 1 else f"{serious} things are wrong"
+    print(wrong if serious else "nothing is wrong")
 
 
 def _count(videos: Sequence[VideoAnnotation]) -> tuple[Counter[int], Counter[int]]:
@@ -74,7 +77,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="korsal-train check", description="What is wrong with annotations.")
     parser.add_argument("data", type=Path, help="folder of a data set, or its ground truth alone")
     parser.add_argument("--fold", type=int, default=1, help="its split, where it has several")
-    parser.add_argument("--sheet", type=Path, metavar="OUT", help="write a picture of annotated frames, .jpg or .png")
+    parser.add_argument("--sheet", type=Path, metavar="OUT", help="write a picture of annotated frames: .jpg, .png")
     parser.add_argument("--no-videos", action="store_true", help="do not look at the video files")
-    parser.add_argument("--most", type=int, default=50, help="findings to show")
+    parser.add_argument("--most", type=_findings, default=50, help="findings to show")
     return parser
+
+
+def _findings(text: str) -> int:
+    """A number of findings, from 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text}: give a whole number, 0 or more")
+    return int(text)

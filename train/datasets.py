@@ -27,6 +27,10 @@ COCO_FILE = "annotations.json"
 CVAT_FOLDER = "annotations"
 LABELS_FILE = "labels.txt"
 OWN = "own data"
+LAYOUTS = (
+    f"{CVAT_FOLDER}/*.xml (own videos, CVAT for video 1.1), {COCO_FILE} (own videos, COCO), "
+    f"{PICKLE_FILE} or {MATLAB_FILE} (UCF101-24), {HMDB_FILE} (J-HMDB-21), *-GT.pkl (ACT, MOC)"
+)
 
 
 def load(data: Path, fold: int = 1) -> DataSet:
@@ -40,7 +44,9 @@ def load(data: Path, fold: int = 1) -> DataSet:
         return folds[0].fold(fold, folds[1], data)
     if (data / COCO_FILE).exists() or (data / CVAT_FOLDER).is_dir():
         return _only(fold, load_own(data))
-    return _only(fold, load_ucf24(data))
+    if (data / PICKLE_FILE).exists() or (data / MATLAB_FILE).exists():
+        return _only(fold, load_ucf24(data))
+    raise AnnotationError(f"{data}: no data set, it holds none of {LAYOUTS}; see docs/evaluation.md, Data sets")
 
 
 def load_own(data: Path) -> DataSet:
@@ -61,8 +67,9 @@ def _of_file(path: Path, fold: int) -> DataSet:
     """Ground truth alone: the test videos are those of the list beside it, or all."""
     if path.name == HMDB_FILE:
         return read_jhmdb21(path.parent).fold(fold, "J-HMDB-21", path.parent)
-    if path.suffix in (".xml", ".json"):
-        labels, videos = read_coco(path) if path.suffix == ".json" else _labelled([read_cvat(path)])
+    suffix = path.suffix.lower()
+    if suffix in (".xml", ".json"):
+        labels, videos = read_coco(path) if suffix == ".json" else _labelled([read_cvat(path)])
         return _only(fold, DataSet(labels, (), _numbered(labels, videos, path), path.parent / "videos", OWN))
     if path.suffix == ".mat" or path.name == PICKLE_FILE:
         return _only(fold, _ucf24_file(path))
@@ -98,7 +105,7 @@ def _folds(data: Path) -> tuple[Folds, str] | None:
 def _own(data: Path) -> tuple[tuple[str, ...], Sequence[NamedVideo]]:
     if (data / COCO_FILE).exists():
         return read_coco(data / COCO_FILE)
-    files = sorted((data / CVAT_FOLDER).glob("**/*.xml"))
+    files = sorted(path for path in (data / CVAT_FOLDER).glob("**/*") if path.suffix.lower() == ".xml")
     if not files:
         raise AnnotationError(f"{data / CVAT_FOLDER}: holds no .xml file; export CVAT for video 1.1 there")
     labels, videos = _labelled([read_cvat(path) for path in files])

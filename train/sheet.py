@@ -14,6 +14,7 @@ from train.annotations import DataSet, VideoAnnotation, at
 Picture = NDArray[np.uint8]
 WIDTH, HEIGHT, CAPTION = 320, 240, 22  # of one frame on the sheet, and of the line below it
 COLUMNS = 5
+ENDINGS = (".jpg", ".jpeg", ".png")
 COLOURS = ((64, 220, 64), (64, 160, 255), (255, 160, 64), (220, 64, 220), (64, 220, 220), (255, 255, 96))  # BGR
 
 
@@ -29,8 +30,17 @@ class Choice:
     frame: int
 
 
+def check_ending(path: Path) -> None:
+    """SheetError unless the path tells a format that a sheet can have."""
+    if path.suffix.lower() not in ENDINGS:
+        raise SheetError(
+            f"{path}: tells no format of a picture; let it end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
+        )
+
+
 def write_sheet(data: DataSet, path: Path, most: int = 30) -> int:
     """Draw frames of up to `most` tubes, evenly over the classes, into a picture; how many. Raises SheetError."""
+    check_ending(path)
     shown = choices(data, most)
     if not shown:
         raise SheetError(f"{path}: nothing to draw, no video has a tube; annotate one first")
@@ -38,13 +48,14 @@ def write_sheet(data: DataSet, path: Path, most: int = 30) -> int:
     columns = min(COLUMNS, len(tiles))
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
     rows = [np.concatenate(tiles[begin : begin + columns], axis=1) for begin in range(0, len(tiles), columns)]
+    written, content = cv2.imencode(path.suffix.lower(), np.concatenate(rows, axis=0))
+    if not written:
+        raise SheetError(f"{path}: OpenCV cannot write this format; let it end otherwise")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        written = cv2.imwrite(str(path), np.concatenate(rows, axis=0))
-    except (OSError, cv2.error) as error:
-        raise SheetError(f"{path}: cannot be written ({error}); give a .jpg or .png in a folder of yours") from error
-    if not written:
-        raise SheetError(f"{path}: cannot be written; give a .jpg or .png in a folder of yours")
+        path.write_bytes(content.tobytes())
+    except OSError as error:
+        raise SheetError(f"{path}: cannot be written ({error.strerror}); give a place in a folder of yours") from error
     return len(shown)
 
 
