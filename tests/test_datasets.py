@@ -94,7 +94,8 @@ def test_ones_own_videos(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("testlist.txt", "door/two\n", "door/two is not annotated"),
+        ("testlist.txt", "door/two\n", "door/two is not annotated; annotate it"),
+        ("testlist.txt", "one.mp4\n", "testlist.txt: one is not annotated, but door/one is; spell both alike"),
         ("labels.txt", "waves\n", "lacks sits"),
         ("annotations/two.xml", None, "annotates door/one twice"),
     ],

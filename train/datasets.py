@@ -58,9 +58,17 @@ def load_own(data: Path) -> DataSet:
         wanted = list_of_names(data / name)
         missing = [one for one in wanted if one not in by_name]
         if missing:
-            raise AnnotationError(f"{data / name}: {missing[0]} is not annotated; annotate it, or take it off the list")
+            raise AnnotationError(f"{data / name}: {_unknown(missing[0], by_name)}")
         parts.append(tuple(by_name[one] for one in wanted))
     return DataSet(labels, parts[0], parts[1], data / "videos", OWN)
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    """What is wrong with a listed name that is not annotated."""
+    alike = next((one for one in known if one.rpartition("/")[2] == name.rpartition("/")[2]), None)
+    if alike is not None:
+        return f"{name} is not annotated, but {alike} is; spell both alike"
+    return f"{name} is not annotated; annotate it, or take it off the list"
 
 
 def _of_file(path: Path, fold: int) -> DataSet:
