@@ -292,7 +292,7 @@ def test_folders_that_cannot_be_made_are_found_before_the_work(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = write_model(tmp_path / "tiny.onnx")
-    assert "choose another folder" in complaint(capsys, model, "--data", data, "--plots", model)
+    assert "choose another --plots" in complaint(capsys, model, "--data", data, "--plots", model)
     assert "--json" in complaint(capsys, model, "--data", data, "--json", tmp_path)
 
 

@@ -149,6 +149,37 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
         run("detect", model, "--data", data, "-o", found, "--minimum-score", "2")
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("detect none.onnx --videos v.mp4 -o .", "is a folder; give -o a file to write"),
+        ("detect none.onnx --videos v.mp4 -o found", "found: would not be read back; give -o a name that ends in .npz"),
+        ("detect none.onnx --videos v.mp4 -o file/found.npz", "found.npz: cannot be written (its folder is a file)"),
+        ("link none.npz -o .", "is a folder; give -o a file to write"),
+        ("link none.npz -o tubes", "tubes: would not be read back; give -o a name that ends in .npz"),
+        ("score --data none --detections none.npz --json .", "is a folder; give --json a file to write"),
+        ("score --data none --detections none.npz --plots file", "choose another --plots"),
+        ("export none.npz --format moc -o found", "found: would not be read back; give -o a name that ends in .pkl"),
+        ("export none.npz --format moc -o .", "is a folder; give -o a file to write"),
+        ("export none.npz --format yowo -o x.pkl", "yowo is a folder of files; give -o a name without .pkl"),
+        ("export none.npz --format moc-tubes -o x.npz", "moc-tubes is a folder of files; give -o a name without .npz"),
+    ],
+)
+def test_where_to_write_is_looked_at_before_the_work(
+    words: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is to be worked on is missing, which nobody notices: the place is found wrong before it is opened."""
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    assert run(*words.split()) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_a_place_to_write_is_made_and_left_empty_until_the_end(tmp_path: Path) -> None:
+    assert run("link", tmp_path / "none.npz", "-o", tmp_path / "new" / "tubes.npz") == 1
+    assert list((tmp_path / "new").iterdir()) == []
+
+
 def test_videos_without_annotations_can_be_watched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model, found = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz"
     street, yard = tmp_path / "street.mp4", tmp_path / "yard.mp4"

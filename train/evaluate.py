@@ -2,7 +2,6 @@
 
 import argparse
 import atexit
-import json
 import multiprocessing
 import os
 import sys
@@ -18,18 +17,19 @@ from tqdm import tqdm
 
 import edge
 from edge.engine import EngineError
-from edge.engines import engine_files
 from edge.inference import Engine
 from edge.video.video_file import CaptureError
-from train import datasets
+from train import datasets, places
 from train.annotations import AnnotationError, DataSet, VideoAnnotation, held_out
 from train.observation import MINIMUM_SCORE, LinkerKind, observe
+from train.places import PlaceError
 from train.plots import PlotError, confusion, precision_recall_curves
 from train.report import FrameSet, Protocol, Report, Rule, VideoResult, as_json, as_table, comparison_note, report
 from train.runtimes import ModelError, is_engine, open_model
 
 Split = Literal["test", "train", "validation"]
 STEPS = ("detect", "link", "score", "events", "export")  # instead of a model: one step alone, see `train.steps`
+CURVES_FILE = "precision_recall.png"
 
 
 class EvaluationError(Exception):
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         return steps.main(words)
     options = _parser().parse_args(words)
-    errors = (AnnotationError, CaptureError, EngineError, EvaluationError, ModelError, PlotError)
+    errors = (AnnotationError, CaptureError, EngineError, EvaluationError, ModelError, PlaceError, PlotError)
     return carried_out(lambda: _evaluate(options), errors)
 
 
@@ -92,7 +92,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     chosen = thinned(of_split(data, options.split), options.limit)
     run = Run(chosen, options.linker, Protocol(options.rule, options.frames, options.threshold), options.jobs)
     check_videos(data, chosen)
-    _make_room(options.json, options.plots)
+    check_places(options.json, options.plots)
     scores = score(options.model, data, run)
     circumstances = {
         "data": f"{data.title}, {options.split}",
@@ -194,16 +194,12 @@ def _engine(model: Path, threads: int) -> Engine:
     return opened.engine
 
 
-def _make_room(json_path: Path | None, plots: Path | None) -> None:
-    """Before the long part, so that nothing found is lost for want of a folder."""
-    if json_path is not None and json_path.is_dir():
-        raise EvaluationError(f"{json_path}: is a folder; give --json a file to write")
-    for folder in (json_path and json_path.parent, plots):
-        try:
-            if folder is not None:
-                folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise EvaluationError(f"{folder}: cannot be made ({error.strerror}); choose another folder") from error
+def check_places(json_path: Path | None, plots: Path | None) -> None:
+    """Those of the scores and of the plots, before the long part. Raises PlaceError."""
+    if json_path is not None:
+        places.check(json_path, "--json")
+    if plots is not None:
+        places.check(plots / CURVES_FILE, "--plots")
 
 
 def _write(scores: Report, circumstances: dict[str, Any], options: argparse.Namespace) -> None:
@@ -216,20 +212,16 @@ def _write(scores: Report, circumstances: dict[str, Any], options: argparse.Name
     print(as_table(scores))
     print(comparison_note(len(scores.labels), circumstances["data"]))
     if options.json:
-        _write_json(as_json(scores, circumstances), options.json)
+        places.write_json(as_json(scores, circumstances), options.json, "--json")
     if options.plots:
-        averages = [one.frame_ap for one in scores.classes]
-        precision_recall_curves(scores.labels, scores.curves, averages, options.plots / "precision_recall.png")
-        confusion(scores.labels, scores.confusion, scores.confusion_score, options.plots / "confusion.png")
+        draw(scores, options.plots)
 
 
-def _write_json(content: dict[str, Any], path: Path) -> None:
-    try:
-        engine_files.replace_file(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
-    except OSError as error:
-        raise EvaluationError(
-            f"{path}: cannot be written ({error.strerror}); free space on the disk or choose another --json"
-        ) from error
+def draw(scores: Report, folder: Path) -> None:
+    """The curves and the confusion matrix as PNG. Raises PlotError."""
+    averages = [one.frame_ap for one in scores.classes]
+    precision_recall_curves(scores.labels, scores.curves, averages, folder / CURVES_FILE)
+    confusion(scores.labels, scores.confusion, scores.confusion_score, folder / "confusion.png")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,16 +2,15 @@
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
 from tqdm import tqdm
 
-from edge.engines import engine_files
 from edge.events import ActionSettings, EventSettings
 from edge.linker import LinkerSettings
-from train import datasets, detection_file, telling
+from train import datasets, detection_file, places, telling
 from train.detection_file import SavedDetections
 from train.evaluate import EvaluationError, Split, check_labels, of_split
 from train.step_options import data_options, rate, share
@@ -98,13 +97,14 @@ def start_scores(file: Path) -> dict[str, float]:
 def _choose(found: SavedDetections, truth: Truth, options: argparse.Namespace) -> None:
     if options.data is None:
         raise EvaluationError("--choose weighs right events against wrong ones; give the --data that tells them apart")
-    _make_room(options.choose)
+    places.check(options.choose, "--choose")
     rules = [telling.at_score(score) for score in CANDIDATES]
     told = _told(found, truth, options.rate, rules)
     chosen = telling.best(CANDIDATES, told, _quiet(options, found.label_names, rules))
     for place, (label, score) in enumerate(zip(found.label_names, chosen, strict=True)):
         print(f"{label}: {_in_words(score, told[CANDIDATES.index(score)][place] if score else None)}")
-    _write({label: score for label, score in zip(found.label_names, chosen, strict=True) if score}, options.choose)
+    scores = {label: score for label, score in zip(found.label_names, chosen, strict=True) if score}
+    places.write_json({"start_scores": scores}, options.choose, "--choose")
 
 
 def _truth(options: argparse.Namespace, found: SavedDetections) -> Truth:
@@ -145,24 +145,3 @@ def _in_words(score: float | None, tally: Tally | None) -> str:
     if score is None or tally is None:
         return "no start score tells one of its actions and stays quiet; the usual one stays"
     return f"{score:g}, {100 * tally.recall:.0f} % of {tally.actions} told, {100 * tally.precision:.0f} % right"
-
-
-def _make_room(path: Path) -> None:
-    """Before the long part, so that nothing is lost for want of a folder."""
-    if path.is_dir():
-        raise EvaluationError(f"{path}: is a folder; give --choose a file to write")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _write(scores: Mapping[str, float], path: Path) -> None:
-    try:
-        engine_files.replace_file(path, (json.dumps({"start_scores": scores}, indent=2) + "\n").encode())
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> EvaluationError:
-    return EvaluationError(f"{path}: cannot be written ({error.strerror}); choose another --choose")

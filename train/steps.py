@@ -14,7 +14,7 @@ from tqdm import tqdm
 import edge
 from edge.engine import EngineError
 from edge.video.video_file import CaptureError, probe
-from train import datasets, detect, detection_file, event_step, exchange, linking, score, tube_file
+from train import datasets, detect, detection_file, event_step, exchange, linking, places, score, tube_file
 from train.annotations import AnnotationError, VideoAnnotation
 from train.columns import ColumnError
 from train.counting import LAST_PIXEL, PROTOCOLS, FrameSet, Protocol, Rule
@@ -25,8 +25,10 @@ from train.evaluate import (
     Split,
     carried_out,
     check_labels,
+    check_places,
     check_videos,
     count,
+    draw,
     of_split,
     thinned,
     usual_jobs,
@@ -34,7 +36,8 @@ from train.evaluate import (
 from train.exchange import ExchangeError, Format
 from train.moc_tubes import write_moc_tubes
 from train.observation import MINIMUM_SCORE
-from train.plots import PlotError, confusion, precision_recall_curves
+from train.places import PlaceError
+from train.plots import PlotError
 from train.report import as_error_table, as_table, comparison_note
 from train.runtimes import ModelError, open_model
 from train.score import Scored, ScoreError, Wish
@@ -49,6 +52,7 @@ ERRORS = (
     EvaluationError,
     ExchangeError,
     ModelError,
+    PlaceError,
     PlotError,
     ScoreError,
 )
@@ -66,6 +70,7 @@ def _detect(options: argparse.Namespace) -> None:
     """Run a model over the videos of a data set, or over any, and save what it detects."""
     if options.videos and options.data:
         raise EvaluationError("--videos need no annotations, --data brings its own videos; give one of them")
+    places.check(options.output, "-o", ".npz")
     with open_model(options.model, threads=1) as engine:
         labels = engine.manifest.labels
     chosen = _own_videos(options.videos) if options.videos else _annotated_videos(options, labels)
@@ -100,6 +105,7 @@ def _own_videos(files: Sequence[Path]) -> list[tuple[VideoAnnotation, Path]]:
 
 def _link(options: argparse.Namespace) -> None:
     """Link saved detections into action tubes, frame after frame as the daemon does, and save those."""
+    places.check(options.output, "-o", ".npz")
     found = _detections(options)
     with tqdm(total=len(found.video_names), desc="linking", unit="video", disable=None) as progress:
         made = linking.link(found, linking.VARIANTS[options.linker], progress.update)
@@ -119,6 +125,7 @@ def _detections(options: argparse.Namespace) -> SavedDetections:
 
 def _score(options: argparse.Namespace) -> None:
     """Score saved detections, saved tubes, or both, against a data set or its ground truth alone."""
+    check_places(options.json, options.plots)
     protocol = _protocol(options)
     files = (tuple(options.detections or ()), tuple(options.tubes or ()))
     wish = Wish(options.data, *files, protocol, options.fold, options.split, options.partial)
@@ -129,13 +136,14 @@ def _score(options: argparse.Namespace) -> None:
     if len(results) > 1:
         print(f"mean of {len(results)} splits, percent: {json.dumps(document['mean'])}")
     if options.json:
-        _write_json(document, options.json)
+        places.write_json(document, options.json, "--json")
     for place, one in enumerate(results if options.plots else ()):
-        _draw(one, options.plots / f"split{options.fold + place}" if len(results) > 1 else options.plots)
+        draw(one.report, options.plots / f"split{options.fold + place}" if len(results) > 1 else options.plots)
 
 
 def _export(options: argparse.Namespace) -> None:
     """Write saved detections, or tubes, in the format of another project."""
+    _check_export(options.output, options.format)
     if options.format == "moc-tubes":
         tubes = tube_file.load(options.file)
         write_moc_tubes(tubes, options.output)
@@ -144,6 +152,14 @@ def _export(options: argparse.Namespace) -> None:
     found = detection_file.load(options.file)
     exchange.save(found, options.output, options.format)
     print(f"{options.output}: {len(found.scores)} boxes of {len(found.video_names)} videos")
+
+
+def _check_export(path: Path, kind: str) -> None:
+    """What `link` and `score` read is told by its ending."""
+    if kind == "moc":
+        places.check(path, "-o", ".pkl")
+    elif path.suffix in (".npz", ".pkl"):
+        raise PlaceError(f"{path}: {kind} is a folder of files; give -o a name without {path.suffix}")
 
 
 def _protocol(options: argparse.Namespace) -> Protocol:
@@ -171,20 +187,6 @@ def _tell(one: Scored, protocol: Protocol) -> None:
 
 def _names(files: tuple[tuple[Path, ...], tuple[Path, ...]]) -> dict[str, list[str]]:
     return {kind: [path.name for path in paths] for kind, paths in zip(("detections", "tubes"), files, strict=True)}
-
-
-def _write_json(document: Mapping[str, Any], path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ScoreError(f"{path}: cannot be written ({error.strerror}); choose another --json") from error
-
-
-def _draw(one: Scored, folder: Path) -> None:
-    averages = [label.frame_ap for label in one.report.classes]
-    precision_recall_curves(one.report.labels, one.report.curves, averages, folder / "precision_recall.png")
-    confusion(one.report.labels, one.report.confusion, one.report.confusion_score, folder / "confusion.png")
 
 
 def _detect_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
