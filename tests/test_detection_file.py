@@ -126,6 +126,7 @@ def changed(path: Path, load: Any, **values: Any) -> str:
         ({"class_scores": np.zeros((3, 5), np.float32)}, "class_scores"),
         ({"frame_counts": np.zeros(7, int)}, "frame_counts"),
         ({"label_names": np.array([object(), object()])}, "never unpickled"),
+        ({"tube": np.array([1, 1, 2])}, "holds tubes; give it to --tubes"),
     ],
 )
 def test_what_does_not_fit_is_told(tmp_path: Path, values: dict[str, Any], said: str) -> None:
@@ -143,7 +144,8 @@ def test_what_does_not_fit_is_told(tmp_path: Path, values: dict[str, Any], said:
         ({"frame": np.array([4, 4, 1])}, "do not follow each other"),
         ({"label": np.array([0, 1, 1])}, "more than one label"),
         ({"tube_score": np.array([0.5, 0.6, 1])}, "more than one tube_score"),
-        ({"tube": None}, "no column tube"),
+        ({"tube": None}, "has no column tube; give tubes, as `korsal-evaluate link` makes them"),
+        ({"tube_score": None}, "has no column tube_score"),
     ],
 )
 def test_tubes_that_do_not_hold_together_are_told(tmp_path: Path, values: dict[str, Any], said: str) -> None:
@@ -193,12 +195,23 @@ column = arrays.arrays(
 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.dictionaries(st.sampled_from([*tube_file.COLUMNS, *tube_file.NAMES]), column))
+@given(st.dictionaries(st.sampled_from([*tube_file.COLUMNS, *detection_file.NAMES]), column))
 def test_any_columns_are_refused_in_one_sentence_or_read(tmp_path: Path, content: dict[str, Any]) -> None:
     path = tmp_path / "any.npz"
     tube_file.save(tubes(), path)
     with np.load(path) as file:
-        np.savez(path, **{**{name: file[name] for name in file}, **content})
-    for load in (tube_file.load, detection_file.load):
+        whole = {**{name: file[name] for name in file}, **content}
+    for load, left_out in ((tube_file.load, ""), (detection_file.load, "tube")):
+        np.savez(path, **{name: values for name, values in whole.items() if name != left_out})
         said = refusal(partial(load, path), ColumnError)
         assert said is None or str(path) in said
+
+
+def test_each_kind_of_file_is_told_from_the_other(tmp_path: Path) -> None:
+    path = tmp_path / "file.npz"
+    tube_file.save(tubes(), path)
+    with pytest.raises(ColumnError, match="holds tubes; give it to --tubes"):
+        detection_file.load(path)
+    detection_file.save(some(), path)
+    with pytest.raises(ColumnError, match="has no column tube; give tubes"):
+        tube_file.load(path)

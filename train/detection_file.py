@@ -15,6 +15,7 @@ from train.tables import FrameBoxes, in_video
 CORNERS = ("x1", "y1", "x2", "y2")
 COLUMNS = ("video", "frame", *CORNERS, "score", "label")
 NAMES = ("video_names", "label_names")
+TUBE = "tube"  # the column that files of tubes have, and no others
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +78,10 @@ def save(found: SavedDetections, path: Path) -> None:
 
 def load(path: Path, dense: bool = False) -> SavedDetections:
     """Read the file, `class_scores` only where `dense`. Raises ColumnError for whatever is not sound."""
-    optional = ("frame_counts", "frame_sizes", *(("class_scores",) if dense else ()))
+    optional = ("frame_counts", "frame_sizes", TUBE, *(("class_scores",) if dense else ()))
     read = columns.read(path, (*COLUMNS, *NAMES), optional)
+    if TUBE in read:
+        raise ColumnError(f"{path}: holds tubes; give it to --tubes, and here the detections that they were made of")
     found = columns.faults(read, ("video", "frame", "label"), (*CORNERS, "score"), "video")
     found += _other_faults(read) if not found else []
     if found:

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from train import columns
 from train.columns import ColumnError
-from train.detection_file import CORNERS, NAMES, names, places, shared_faults
+from train.detection_file import CORNERS, NAMES, TUBE, names, places, shared_faults
 from train.tables import Tube
 
-COLUMNS = ("tube", "video", "label", "frame", *CORNERS, "score", "tube_score")
+COLUMNS = (TUBE, "video", "label", "frame", *CORNERS, "score", "tube_score")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +66,8 @@ def save(found: SavedTubes, path: Path) -> None:
 
 def load(path: Path) -> SavedTubes:
     """Read the file; rows may come in any order. Raises ColumnError for whatever is not sound."""
+    if TUBE not in columns.read(path, NAMES, (TUBE,)):
+        raise ColumnError(f"{path}: has no column tube; give tubes, as `korsal-evaluate link` makes them of detections")
     read = columns.read(path, (*COLUMNS, *NAMES))
     found = columns.faults(read, ("tube", "video", "label", "frame"), (*CORNERS, "score", "tube_score"), "tube")
     found += shared_faults(read) if not found else []
