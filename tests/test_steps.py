@@ -14,7 +14,7 @@ from train import detection_file, linking, score, tube_file
 from train.annotations import VideoAnnotation
 from train.counting import PROTOCOLS
 from train.detection_file import SavedDetections
-from train.evaluate import main
+from train.evaluate import EvaluationError, main
 from train.score import ScoreError, Wish
 from train.tube_file import SavedTubes
 
@@ -210,10 +210,10 @@ def test_events_of_saved_detections(data: Path, tmp_path: Path, capsys: pytest.C
     assert run("events", found, "--data", data, "--rate", "20", "--start-score", "0.1", "1") == 0
     low, high = capsys.readouterr().out.splitlines()[2:]
     assert low.split()[:4] == ["0.1", "2", "50.0", "%"]
-    assert high.split()[4:7] == ["nan", "0", "nan"]  # no delay, no event, no share of right ones
+    assert high.split()[4:7] == ["-", "0", "-"]  # no delay, no event, no share of right ones
     assert run("events", found, "--rate", "20", "--start-score", "0.1") == 0
     alarms = capsys.readouterr().out.splitlines()[2].split()
-    assert alarms[5:9] == ["2", "0.0", "%", "2"]  # without annotations all are alarms
+    assert alarms[1:8] == ["0", "-", "-", "2", "0.0", "%", "2"]  # without annotations all are alarms
 
 
 def test_start_scores_are_chosen(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -260,12 +260,23 @@ def test_detections_of_other_data_are_told(data: Path, tmp_path: Path) -> None:
     path = tmp_path / "other.npz"
     wish = Wish(data, (path,), (), PROTOCOLS["plain"], partial=True)
     for saved, expected in (
-        (some(("Surfing", "Basketball"), ("walk",)), "knows none of the classes"),
-        (some(("else",), LABELS), "names none of the 2 videos"),
+        (
+            some(("Surfing", "Basketball"), ("walk",)),
+            r"knows none of the classes of the data \(.*\), only walk; give the",
+        ),
+        (some(("else",), LABELS), "names none of the 2 videos of the split; give the --data that was detected in"),
     ):
         detection_file.save(saved, path)
         with pytest.raises(ScoreError, match=expected):
             score.score(wish)
+
+
+def test_an_empty_split_is_told(data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "found.npz"
+    detection_file.save(some(("Surfing",), LABELS), path)
+    wish = Wish(data / "annotations" / "Surfing.xml", (path,), (), PROTOCOLS["plain"], split="train")
+    with pytest.raises(EvaluationError, match=r"its split train holds no video \(test holds 1, validation holds 0\)"):
+        score.score(wish)
 
 
 def test_three_splits_are_scored_and_averaged(shared: Path, tmp_path: Path) -> None:

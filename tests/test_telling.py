@@ -164,6 +164,12 @@ def test_the_table_has_a_line_for_each_setting() -> None:
     assert "100.0 %" in rows[0]
 
 
+def test_what_is_not_known_is_a_dash() -> None:
+    """No action, no event, no time without one."""
+    (*_, row) = as_table([("0.2", Tally())]).splitlines()
+    assert row.split() == ["0.2", "0", "-", "-", "0", "-", "0", "-", "-"]
+
+
 def test_each_action_has_a_tally_of_its_own() -> None:
     found = seen([(20, 60, PERSON, 0, 0.9), (20, 60, AWAY, 1, 0.9)])
     ((run, jump),) = tell(found, {"a": [true(20, 60)]}, RATE, LinkerSettings(), [QUICK])

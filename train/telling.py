@@ -171,14 +171,19 @@ def as_table(rows: Sequence[tuple[str, Tally]]) -> str:
 def _cells(tally: Tally) -> tuple[str, ...]:
     return (
         f"{tally.actions}",
-        f"{100 * tally.recall:.1f} %",
-        f"{tally.delay:.2f}",
+        _known("{:.1f} %", 100 * tally.recall),
+        _known("{:.2f}", tally.delay),
         f"{tally.events}",
-        f"{100 * tally.precision:.1f} %",
+        _known("{:.1f} %", 100 * tally.precision),
         f"{tally.alarms}",
-        f"{tally.alarms_per_hour:.0f}",
-        f"{tally.loud_per_hour:.0f}",
+        _known("{:.0f}", tally.alarms_per_hour),
+        _known("{:.0f}", tally.loud_per_hour),
     )
+
+
+def _known(form: str, value: float) -> str:
+    """A dash where there is nothing to tell of, as in the scores."""
+    return "-" if np.isnan(value) else form.format(value)
 
 
 def _happened(
