@@ -21,8 +21,8 @@ from edge.engines.build_plan import BuildOptions
 from edge.inference import Engine
 from edge.manifest import Manifest
 from edge.motion import MotionSettings
-from train.annotations import GroundTruthTube, VideoAnnotation, load_ucf24
-from train.evaluate import main, of_split, thinned
+from train.annotations import DataSet, GroundTruthTube, VideoAnnotation, load_ucf24
+from train.evaluate import EvaluationError, check_labels, check_videos, main, of_split, thinned
 from train.observation import label_numbers, observe, true_boxes, true_tubes
 from train.report import Protocol, report
 
@@ -187,6 +187,7 @@ def test_splits_and_limit(data: Path) -> None:
     many = [VideoAnnotation(str(number), 1, ()) for number in range(10)]
     assert [video.name for video in thinned(many, 4)] == ["0", "2", "5", "7"]
     assert len(thinned(many, None)) == len(thinned(many, 99)) == 10
+    assert thinned([], 4) == ()
 
 
 def complaint(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
@@ -270,7 +271,65 @@ def test_a_damaged_engine(
 def test_a_model_of_other_actions(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = replace(MANIFEST, labels=("Surfing", "Yoga"))
     model = write_model(tmp_path / "other.onnx", other)
-    assert "does not know Basketball" in complaint(capsys, model, "--data", data)
+    said = complaint(capsys, model, "--data", data)
+    assert "does not know Basketball (it knows Surfing, Yoga); leave only folders of its actions in videos/" in said
+
+
+@pytest.mark.parametrize(
+    ("source", "title", "cure"),
+    [
+        ("tiny.onnx", "UCF101-24 split 1", "leave only folders of its actions in videos/, or train it on this data"),
+        ("tiny.onnx", "own data", "name the actions of the data as it does, or train it on this data"),
+        ("tiny.onnx", "", "name the actions of the data as it does, or train it on this data"),
+        ("found.npz", "UCF101-24 split 1", "give the --data whose actions were detected, or detect with a model that"),
+        ("found.npz", "own data", "give the --data whose actions were detected, or detect with a model that"),
+    ],
+)
+def test_the_cure_for_unknown_actions_is_that_of_the_data(source: str, title: str, cure: str) -> None:
+    check_labels(("Run", "Jump"), ("Jump",), Path(source), title)
+    with pytest.raises(EvaluationError) as caught:
+        check_labels(("Run",), ("run",), Path(source), title)
+    assert str(caught.value).startswith(f"{source}: does not know run (it knows Run); {cure}")
+
+
+@pytest.mark.parametrize(
+    ("title", "cure"),
+    [
+        ("UCF101-24 split 1", "put the videos of UCF101-24 split 1 at videos/<Class>/"),
+        ("own data", "put the videos of own data at videos/"),
+        ("J-HMDB-21 split 2", "put the videos of J-HMDB-21 split 2 at videos/"),
+    ],
+)
+def test_the_cure_for_missing_videos_is_that_of_the_data(
+    title: str, cure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = DataSet(LABELS, (), (VideoAnnotation("a", 1, ()),), Path("videos"), title)
+    with pytest.raises(EvaluationError) as caught:
+        check_videos(data, data.test)
+    assert str(caught.value).startswith("videos/a.avi: no such file, nor of another ending (1 of 1 videos are missing)")
+    assert str(caught.value).endswith(f"; {cure}")
+
+
+@pytest.mark.parametrize(
+    ("split", "said"),
+    [
+        (
+            "test",
+            "split test holds no video (train holds 1, validation holds 0); choose another --split, or give a fol",
+        ),
+        (
+            "validation",
+            "split validation holds no video (test holds 0, train holds 1); choose another --split, or give",
+        ),
+    ],
+)
+def test_an_empty_split_is_told_with_the_others(split: Any, said: str) -> None:
+    data = DataSet(LABELS, (VideoAnnotation("v_g01_c01", 1, ()),), (), Path("videos"), "own data")
+    with pytest.raises(EvaluationError) as caught:
+        of_split(data, split)
+    assert str(caught.value).startswith(f"own data: its {said}")
+    assert str(caught.value).endswith(f"{'testlist' if split == 'test' else 'trainlist'}.txt names enough of them")
 
 
 def test_data_that_is_not_whole(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -316,6 +375,30 @@ def test_wrong_options(wrong: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["model.onnx", "--data", ".", *wrong])
     assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize("value", ["abc", "", "2", "-0.1", "nan", "inf", "0,5"])
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        ("model.onnx --data . --threshold", "give a number from 0 to 1"),
+        ("score --data . --threshold", "give a number from 0 to 1"),
+        ("score --data . --tube-nms", "give a number from 0 to 1"),
+        ("detect model.onnx -o x.npz --minimum-score", "give a number from 0 to 1"),
+        ("events found.npz --start-score", "give a number from 0 to 1"),
+        ("events found.npz --rate", "give frames per second, above 0 and up to 1000"),
+        ("events found.npz --quiet-rate", "give frames per second, above 0 and up to 1000"),
+    ],
+)
+def test_what_is_no_such_number_is_told_what_one_is(
+    words: str, cure: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if (words.endswith("rate"), value) == (True, "2"):
+        value = "2000"
+    option = words.split()[-1]
+    with pytest.raises(SystemExit):
+        main([*words.split()[:-1], f"{option}={value}"])
+    assert f"argument {option}: {value}: {cure}\n" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -31,6 +31,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     detection_file.save(seen([(20, 60, PERSON, 0, 0.9)]), Path("loud.npz"))
     other = seen([(20, 60, PERSON, 0, 0.3)])
     detection_file.save(replace(other, label_names=LABELS[::-1]), Path("other.npz"))
+    detection_file.save(replace(other, label_names=("Walk", "Jump")), Path("walk.npz"))
     Path("start.json").write_text(json.dumps({"start_scores": {"Fly": 0.5}}))
 
 
@@ -75,7 +76,11 @@ def test_each_file_has_its_own_rate(words: str, labels: set[str]) -> None:
     ("words", "said"),
     [
         ("foreign.npz --data a.xml", "foreign.npz: of its 1 videos 1 are not in a.xml, test, b among them; give the"),
-        ("found.npz --data a.xml --split train", "are not in a.xml, train, a among them; give the --data, --split"),
+        ("found.npz --data a.xml --split train", "own data: its split train holds no video (test holds 1, validation"),
+        (
+            "walk.npz --data a.xml",
+            "walk.npz: does not know Run (it knows Walk, Jump); give the --data whose actions were",
+        ),
         ("found.npz --quiet street.npz", "street.npz: has a say where start scores are chosen; give --choose"),
         ("found.npz --data a.xml --choose out.json --quiet other.npz", "other.npz: has other actions than found.npz"),
         ("found.npz --start-scores start.json", "start.json: has Fly, which found.npz has not; give start scores that"),

@@ -30,6 +30,7 @@ from train.runtimes import ModelError, is_engine, open_model
 Split = Literal["test", "train", "validation"]
 STEPS = ("detect", "link", "score", "events", "export")  # instead of a model: one step alone, see `train.steps`
 CURVES_FILE = "precision_recall.png"
+UCF101 = "UCF101"  # how the titles of its data sets begin
 
 
 class EvaluationError(Exception):
@@ -88,7 +89,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         labels = engine.manifest.labels
         known = {"name": engine.manifest.name, "sha256": engine.sha256, "runtime": engine.runtime}
     data = datasets.load(options.data)
-    check_labels(labels, data.labels, options.model)
+    check_labels(labels, data.labels, options.model, data.title)
     chosen = thinned(of_split(data, options.split), options.limit)
     run = Run(chosen, options.linker, Protocol(options.rule, options.frames, options.threshold), options.jobs)
     check_videos(data, chosen)
@@ -119,28 +120,42 @@ def usual_jobs(model: Path) -> int:
     return 1 if is_engine(model) else len(os.sched_getaffinity(0))
 
 
-def check_labels(known: Sequence[str], wanted: Sequence[str], model: Path) -> None:
-    """EvaluationError where the model does not know a class of the data."""
+def check_labels(known: Sequence[str], wanted: Sequence[str], source: Path, title: str = "") -> None:
+    """EvaluationError where a model, or an .npz file of its detections, does not know a class of the data `title`."""
     missing = [label for label in wanted if label not in known]
     if missing:
         raise EvaluationError(
-            f"{model}: does not know {', '.join(missing)} (it knows {', '.join(known)}); "
-            f"leave only folders of its actions in videos/, or train it on this data"
+            f"{source}: does not know {', '.join(missing)} (it knows {', '.join(known)}); {_cure(source, title)}"
         )
 
 
+def _cure(source: Path, title: str) -> str:
+    """Of classes that are not known."""
+    if source.suffix == ".npz":
+        return "give the --data whose actions were detected, or detect with a model that was trained on this data"
+    if title.startswith(UCF101):
+        return "leave only folders of its actions in videos/, or train it on this data"
+    return "name the actions of the data as it does, or train it on this data"
+
+
 def of_split(data: DataSet, split: Split) -> tuple[VideoAnnotation, ...]:
-    """The videos of a split; `validation` is the groups of the training list that korsal-train holds out."""
-    if split == "test":
-        return data.test
+    """The videos of a split; `validation` is what korsal-train holds out of the training list.
+
+    Raises EvaluationError where there is none.
+    """
     training, validation = held_out(data.train)
-    return training if split == "train" else validation
+    splits: dict[Split, tuple[VideoAnnotation, ...]] = {"test": data.test, "train": training, "validation": validation}
+    if not splits[split]:
+        others = ", ".join(f"{name} holds {len(videos)}" for name, videos in splits.items() if name != split)
+        raise EvaluationError(
+            f"{data.title}: its split {split} holds no video ({others}); choose another --split, or give a folder "
+            f"whose {'testlist.txt' if split == 'test' else 'trainlist.txt'} names enough of them"
+        )
+    return splits[split]
 
 
 def thinned(videos: Sequence[VideoAnnotation], limit: int | None) -> tuple[VideoAnnotation, ...]:
-    """At most `limit` videos, evenly over the list, which is ordered by class. Raises EvaluationError where none is."""
-    if not videos:
-        raise EvaluationError("this split holds no video; check trainlist.txt, testlist.txt and the groups in them")
+    """At most `limit` videos, evenly over the list, which is ordered by class."""
     count = min(limit or len(videos), len(videos))
     return tuple(videos[index * len(videos) // count] for index in range(count))
 
@@ -150,8 +165,8 @@ def check_videos(data: DataSet, videos: Sequence[VideoAnnotation]) -> None:
     missing = [data.video(video.name) for video in videos if not data.video(video.name).exists()]
     if missing:
         raise EvaluationError(
-            f"{missing[0].with_suffix('.mp4')}: no such file, nor .avi ({len(missing)} of {len(videos)} videos are "
-            f"missing); put the videos of UCF101 at {data.videos}/<Class>/"
+            f"{missing[0]}: no such file, nor of another ending ({len(missing)} of {len(videos)} videos are missing); "
+            f"put the videos of {data.title} at {data.videos}/{'<Class>/' * data.title.startswith(UCF101)}"
         )
 
 
@@ -236,7 +251,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rule", choices=get_args(Rule), default="voc", help="area under the envelope, or trapezoids")
     parser.add_argument("--frames", choices=get_args(FrameSet), default="all", help="those that frame-AP looks at")
     parser.add_argument("--linker", choices=get_args(LinkerKind), default="default")
-    parser.add_argument("--threshold", type=_score, help="of precision, recall, confusion; default: the best F1")
+    parser.add_argument("--threshold", type=share, help="of precision, recall, confusion; default: the best F1")
     parser.add_argument("--limit", type=count, help="this many videos, evenly over the classes")
     parser.add_argument("--jobs", type=count, help="videos at a time; default: one for each core, one for an engine")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the scores there")
@@ -251,11 +266,20 @@ def count(text: str) -> int:
     return int(text)
 
 
-def _score(text: str) -> float:
-    value = float(text)
+def share(text: str) -> float:
+    """A number from 0 to 1, as an option's type."""
+    value = number(text)
     if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and 1")
+        raise argparse.ArgumentTypeError(f"{text}: give a number from 0 to 1")
     return value
+
+
+def number(text: str) -> float:
+    """NaN where it is none, which no bound lets through."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
 
 
 if __name__ == "__main__":

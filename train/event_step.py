@@ -12,8 +12,8 @@ from edge.events import ActionSettings, EventSettings
 from edge.linker import LinkerSettings
 from train import datasets, detection_file, places, telling
 from train.detection_file import SavedDetections
-from train.evaluate import EvaluationError, Split, check_labels, of_split
-from train.step_options import data_options, rate, share
+from train.evaluate import EvaluationError, Split, check_labels, of_split, share
+from train.step_options import data_options, rate
 from train.telling import Tally, Truth
 
 CANDIDATES = tuple(hundredth / 100 for hundredth in range(6, 92, 2))  # start scores to choose from
@@ -111,7 +111,7 @@ def _truth(options: argparse.Namespace, found: SavedDetections) -> Truth:
     if options.data is None:
         return {}
     data = datasets.load(options.data, options.fold)
-    check_labels(found.label_names, data.labels, options.detections)
+    check_labels(found.label_names, data.labels, options.detections, data.title)
     videos = of_split(data, options.split)
     if foreign := sorted(set(found.video_names) - {video.name for video in videos}):
         raise EvaluationError(

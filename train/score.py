@@ -54,7 +54,7 @@ class Scored:
 
 
 def score(wish: Wish) -> tuple[Scored, ...]:
-    """Score each split. Raises ScoreError, AnnotationError, ColumnError, ExchangeError."""
+    """Score each split. Raises ScoreError, AnnotationError, ColumnError, EvaluationError, ExchangeError."""
     given = max(len(wish.detections), len(wish.tubes))
     if not given:
         raise ScoreError("nothing to score; give --detections, --tubes, or both")
@@ -129,7 +129,10 @@ def _lengths(videos: Sequence[VideoAnnotation], found: SavedDetections | None) -
 def _check_labels(path: Path, known: Sequence[str], wanted: Sequence[str]) -> None:
     missing = [label for label in wanted if label not in known]
     if len(missing) == len(wanted):
-        raise ScoreError(f"{path}: knows none of the classes of the data ({', '.join(wanted)}); give its own --data")
+        raise ScoreError(
+            f"{path}: knows none of the classes of the data ({', '.join(wanted)}), only {', '.join(known) or 'none'}; "
+            "give the --data whose actions were detected"
+        )
 
 
 def _present(
@@ -143,7 +146,9 @@ def _present(
             "split, or score only those that it names with --partial"
         )
     if len(missing) == len(videos):
-        raise ScoreError(f"{path}: names none of the {len(videos)} videos of the split; give its own --data")
+        raise ScoreError(
+            f"{path}: names none of the {len(videos)} videos of the split; give the --data that was detected in"
+        )
     return tuple(video for video in videos if video.name in there)
 
 

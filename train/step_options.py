@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from train.evaluate import count
+from train.evaluate import count, number
 
 MOST_FRAMES_PER_SECOND = 1000
 
@@ -14,17 +14,9 @@ def data_options(parser: argparse.ArgumentParser, required: bool = True) -> None
     parser.add_argument("--fold", type=count, default=1, help="its split, where it has several; the first of them")
 
 
-def share(text: str) -> float:
-    """A number from 0 to 1, as an option's type."""
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and 1")
-    return value
-
-
 def rate(text: str) -> float:
     """Frames per second, as an option's type."""
-    value = float(text)
+    value = number(text)
     if not 0 < value <= MOST_FRAMES_PER_SECOND:
         raise argparse.ArgumentTypeError(f"{text}: give frames per second, above 0 and up to {MOST_FRAMES_PER_SECOND}")
     return value

@@ -30,6 +30,7 @@ from train.evaluate import (
     count,
     draw,
     of_split,
+    share,
     thinned,
     usual_jobs,
 )
@@ -41,7 +42,7 @@ from train.plots import PlotError
 from train.report import as_error_table, as_table, comparison_note
 from train.runtimes import ModelError, open_model
 from train.score import Scored, ScoreError, Wish
-from train.step_options import data_options, share
+from train.step_options import data_options
 
 ERRORS = (
     AnnotationError,
@@ -86,7 +87,7 @@ def _annotated_videos(options: argparse.Namespace, labels: Sequence[str]) -> lis
     if options.data is None:
         raise EvaluationError("nothing to watch; give --data FOLDER, or --videos FILE ... that need no annotations")
     data = datasets.load(options.data, options.fold)
-    check_labels(labels, data.labels, options.model)
+    check_labels(labels, data.labels, options.model, data.title)
     chosen = thinned(of_split(data, options.split), options.limit)
     check_videos(data, chosen)
     return [(one, data.video(one.name)) for one in chosen]
