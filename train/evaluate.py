@@ -88,7 +88,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     with open_model(options.model, threads=1) as engine:
         labels = engine.manifest.labels
         known = {"name": engine.manifest.name, "sha256": engine.sha256, "runtime": engine.runtime}
-    data = datasets.load(options.data)
+    data = datasets.load(options.data, options.fold)
     check_labels(labels, data.labels, options.model, data.title)
     chosen = thinned(of_split(data, options.split), options.limit)
     run = Run(chosen, options.linker, Protocol(options.rule, options.frames, options.threshold), options.jobs)
@@ -247,6 +247,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("model", type=Path, help="an .onnx model, a .pt checkpoint of korsal-train, or an engine")
     parser.add_argument("--data", type=Path, required=True, help="folder of a data set: annotations, lists, videos/")
+    parser.add_argument("--fold", type=count, default=1, help="its split, where it has several; the first of them")
     parser.add_argument("--split", choices=get_args(Split), default="test")
     parser.add_argument("--rule", choices=get_args(Rule), default="voc", help="area under the envelope, or trapezoids")
     parser.add_argument("--frames", choices=get_args(FrameSet), default="all", help="those that frame-AP looks at")
