@@ -113,9 +113,9 @@ def watch(rule: Rule, found: Sequence[Detections], video: VideoAnnotation, label
     return Watched(result, identity_counts(tubes, truth), late, len(found), seconds)
 
 
-def rows(name: str, watched: Sequence[Watched], labels: Sequence[str]) -> tuple[str, str]:
+def rows(name: str, watched: Sequence[Watched], labels: Sequence[str], protocol: str) -> tuple[str, str]:
     """The lines of one linker in both tables."""
-    whole = report([one.result for one in watched], labels, PROTOCOLS["plain"])
+    whole = report([one.result for one in watched], labels, PROTOCOLS[protocol])
     counts = sum((one.identity for one in watched), IdentityCounts())
     late = sum((one.delays for one in watched), Delays())
     truths = sum(len(one.result.true_tubes) for one in watched)
@@ -188,6 +188,7 @@ def main() -> None:
     parser.add_argument("--split", choices=("test", "validation", "train"), default="test")
     parser.add_argument("--videos", type=int, help="so many of them, evenly spread")
     parser.add_argument("--linkers", nargs="+", choices=tuple(rules()), default=tuple(rules()))
+    parser.add_argument("--protocol", choices=tuple(PROTOCOLS), default="plain", help="how video-mAP is counted")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="videos at a time")
     options = parser.parse_args()
@@ -201,7 +202,8 @@ def main() -> None:
         by_video = list(pool.map(look, videos) if options.jobs > 1 else map(look, videos))
     print(f"{len(videos)} of {len(every)} videos, {sum(one[0].frames for one in by_video)} frames")
     told = [
-        rows(name, one, data.labels) for name, one in zip(options.linkers, zip(*by_video, strict=True), strict=True)
+        rows(name, one, data.labels, options.protocol)
+        for name, one in zip(options.linkers, zip(*by_video, strict=True), strict=True)
     ]
     for head, lines in zip(HEAD, zip(*told, strict=True), strict=True):
         print("", head, f"|---{'|--:' * (head.count('|') - 2)}|", *lines, sep="\n", flush=True)
