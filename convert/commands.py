@@ -184,7 +184,7 @@ def _accuracy(options: argparse.Namespace, model: Path) -> tuple[DataSet | None,
         return None, None
     data = datasets.load(options.data, options.fold)
     with open_model(model, 1) as engine:
-        check_labels(engine.manifest.labels, data.labels, model)
+        check_labels(engine.manifest.labels, data.labels, model, data.title)
     chosen = thinned(of_split(data, options.split), options.limit)
     check_videos(data, chosen)
     return data, Run(chosen, jobs=options.jobs)

@@ -94,6 +94,17 @@ def test_only_ground_truth_and_files_are_needed(data: Path, tmp_path: Path) -> N
     assert sorted(path.name for path in plots.iterdir()) == ["confusion.png", "precision_recall.png"]
 
 
+def test_tubes_do_not_take_the_place_of_their_detections(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, found = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz"
+    assert run("detect", model, "--data", data, "-o", found) == 0
+    before = found.read_bytes()
+    assert run("link", found, "-o", tmp_path / "." / "detections.npz") == 1
+    assert "detections.npz: holds the detections to link; give -o another name" in capsys.readouterr().err
+    assert found.read_bytes() == before
+
+
 @pytest.mark.parametrize("kind", ["road", "moc", "yowo"])
 def test_exported_detections_score_the_same(data: Path, tmp_path: Path, kind: str) -> None:
     model, found = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz"

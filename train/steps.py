@@ -107,6 +107,8 @@ def _own_videos(files: Sequence[Path]) -> list[tuple[VideoAnnotation, Path]]:
 def _link(options: argparse.Namespace) -> None:
     """Link saved detections into action tubes, frame after frame as the daemon does, and save those."""
     places.check(options.output, "-o", ".npz")
+    if options.output.resolve() == options.detections.resolve():
+        raise PlaceError(f"{options.output}: holds the detections to link; give -o another name")
     found = _detections(options)
     with tqdm(total=len(found.video_names), desc="linking", unit="video", disable=None) as progress:
         made = linking.link(found, linking.VARIANTS[options.linker], progress.update)
