@@ -105,7 +105,7 @@ def _road_rows(
 
 
 def write_road(found: SavedDetections, folder: Path) -> None:
-    """One file for each frame of known count, else for each with boxes; scores one-hot as KORSAL's if not dense."""
+    """One file for each frame of known count, else for each with boxes; scores one-hot, as KORSAL's."""
     from scipy.io import savemat
 
     for video, frame, chosen in _by_frame(found):
