@@ -88,6 +88,15 @@ def test_only_ground_truth_and_files_are_needed(data: Path, tmp_path: Path) -> N
     assert changed["in_frames"]["true_edges"] == [0, 0, 1, 1]
     assert changed["in_frames"]["more_than"]
     assert changed["in_frames"]["zero_without_truth"]
+    choices = ["--protocol", "act", "--no-last-pixel", "--no-more-than", "--no-tube-nms", "--no-zero-without-truth"]
+    assert run("score", "--data", data, "--detections", found, "--json", out, *choices, "--rule", "voc") == 0
+    act, plain = read(out)["protocol"], read(tmp_path / "plain.json")["protocol"]
+    assert act["protocol"] == "act, changed"
+    assert {**act, "protocol": "plain"} == plain
+    assert run("score", "--data", data, "--detections", found, "--json", out, "--frames", "annotated") == 0
+    assert read(out)["protocol"]["protocol"] == "plain, changed"
+    assert run("score", "--data", data, "--detections", found, "--json", out, "--frames", "all") == 0
+    assert read(out)["protocol"]["protocol"] == "plain"
     plots = tmp_path / "plots"
     alone = data / "annotations" / "Surfing.xml"
     assert run("score", "--data", alone, "--detections", found, "--rule", "act", "--plots", plots) == 0

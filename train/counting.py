@@ -73,6 +73,7 @@ class Protocol:
 
 
 LAST_PIXEL = (0.0, 0.0, 1.0, 1.0)
+NO_EDGES = (0.0, 0.0, 0.0, 0.0)
 
 PROTOCOLS: Mapping[str, Protocol] = {
     "plain": Protocol(),

@@ -17,7 +17,7 @@ from edge.video.video_file import CaptureError, probe
 from train import datasets, detect, detection_file, event_step, exchange, linking, places, score, tube_file
 from train.annotations import AnnotationError, VideoAnnotation
 from train.columns import ColumnError
-from train.counting import LAST_PIXEL, PROTOCOLS, FrameSet, Protocol, Rule
+from train.counting import LAST_PIXEL, NO_EDGES, PROTOCOLS, FrameSet, Protocol, Rule
 from train.detect import DetectionError, Task
 from train.detection_file import SavedDetections
 from train.evaluate import (
@@ -167,13 +167,17 @@ def _check_export(path: Path, kind: str) -> None:
 
 def _protocol(options: argparse.Namespace) -> Protocol:
     chosen = PROTOCOLS[options.protocol]
-    given = {name: getattr(options, name) for name in ("rule", "frames", "threshold")}
-    changes: dict[str, Any] = {"predicted_edges": LAST_PIXEL, "true_edges": LAST_PIXEL} if options.last_pixel else {}
-    changes.update({name: True for name in ("more_than", "zero_without_truth") if getattr(options, name)})
-    changes.update({} if options.tube_nms is None else {"tube_nms": options.tube_nms})
+    wanted = {name: value for name in ("rule", "frames") if (value := getattr(options, name)) is not None}
+    choices = ("more_than", "zero_without_truth")
+    changes: dict[str, Any] = {name: value for name in choices if (value := getattr(options, name)) is not None}
+    if options.last_pixel is not None:
+        changes |= dict.fromkeys(("predicted_edges", "true_edges"), LAST_PIXEL if options.last_pixel else NO_EDGES)
+    if "tube_nms" in options:
+        changes["tube_nms"] = options.tube_nms
     counted = {kind: replace(getattr(chosen, kind), **changes) for kind in ("in_frames", "in_videos")}
-    name = f"{chosen.name}, changed" if changes else chosen.name
-    return replace(chosen, name=name, **counted, **{key: value for key, value in given.items() if value is not None})
+    laid_over = replace(chosen, **wanted, **counted)
+    name = chosen.name if laid_over == chosen else f"{chosen.name}, changed"
+    return replace(laid_over, name=name, threshold=options.threshold)
 
 
 def _tell(one: Scored, protocol: Protocol) -> None:
@@ -221,10 +225,17 @@ def _score_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--protocol", choices=PROTOCOLS, default="plain", help="whose way of counting")
     parser.add_argument("--rule", choices=get_args(Rule), help="another area under the curve than the protocol's")
     parser.add_argument("--frames", choices=get_args(FrameSet), help="another set of frames than the protocol's")
-    parser.add_argument("--last-pixel", action="store_true", help="corners are the middle of a pixel: areas with +1")
-    parser.add_argument("--more-than", action="store_true", help="an overlap equal to the threshold is no hit")
-    parser.add_argument("--tube-nms", type=share, metavar="IOU", help="of two tubes that overlap by more drop one")
-    parser.add_argument("--zero-without-truth", action="store_true", help="a class without ground truth has AP 0")
+    for choice, meaning in (
+        ("--last-pixel", "corners are the middle of a pixel: areas with +1"),
+        ("--more-than", "an overlap equal to the threshold is no hit"),
+        ("--zero-without-truth", "a class without ground truth has AP 0"),
+    ):
+        parser.add_argument(choice, action=argparse.BooleanOptionalAction, default=None, help=meaning)
+    unless = argparse.SUPPRESS  # said: None is an answer too
+    parser.add_argument(
+        "--tube-nms", type=share, metavar="IOU", default=unless, help="of two tubes that overlap by more drop one"
+    )
+    parser.add_argument("--no-tube-nms", dest="tube_nms", action="store_const", const=None, default=unless)
     parser.add_argument("--threshold", type=share, help="of precision, recall, confusion; default: the best F1")
     parser.add_argument("--partial", action="store_true", help="score only the videos that the files name")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the scores there")
