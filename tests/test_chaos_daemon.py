@@ -96,6 +96,8 @@ class Chaos:
     def finish(self) -> list[Told]:
         """End it as systemd does once it runs; all that has arrived until then."""
         self._wait_until_ready()
+        before = len(self.arrived)
+        wait_for(lambda: len(self.arrived) > before, "a message after the last fault", PATIENCE)
         self._daemon.stop()
         assert "Traceback" not in self._daemon.log, self._daemon.log
         assert self._rows("messages") == 0
