@@ -28,7 +28,7 @@ class RefusingBroker:
         with contextlib.suppress(OSError):
             while True:
                 client = self._listener.accept()[0]
-                with client, client.makefile("rb") as stream:
+                with client, client.makefile("rb") as stream, contextlib.suppress(ConnectionError):
                     for head, body in packets(stream):
                         client.sendall(self._answer(head, body))
 
