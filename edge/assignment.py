@@ -20,8 +20,7 @@ def assign(gains: NDArray[np.floating]) -> list[tuple[int, int]]:
         if len(group[0]) == len(group[1]) == 1:
             pairs.append((group[0][0], group[1][0]))
         else:
-            part = gains[np.ix_(*group)].tolist()
-            pairs += [(group[0][row], group[1][column]) for row, column in _matched(part)]
+            pairs += [(group[0][row], group[1][column]) for row, column in _matched(gains[np.ix_(*group)])]
     return sorted(pairs)
 
 
@@ -49,22 +48,22 @@ def groups(rows: Sequence[int], columns: Sequence[int]) -> Iterator[tuple[list[i
         yield sorted(group), sorted(reached)
 
 
-def _matched(gains: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
+def _matched(gains: NDArray[np.floating]) -> list[tuple[int, int]]:
     """The pairs of one group: the Hungarian method by shortest augmenting paths, as Jonker and Volgenant 1987.
 
     In O(rows² · columns); plain Python, because a group holds a few people, where calling numpy costs more than
     counting.
     """
-    if len(gains) > len(gains[0]):
-        return [(row, column) for column, row in _matched(list(zip(*gains, strict=True)))]
-    cost = [[-max(gain, 0.0) for gain in row] for row in gains]
-    width = len(cost[0])
-    row_price = [0.0] * len(cost)
+    if gains.shape[0] > gains.shape[1]:
+        return [(row, column) for column, row in _matched(gains.T)]
+    cost = np.minimum(-gains, 0).tolist()
+    height, width = gains.shape
+    row_price = [0.0] * height
     column_price = [0.0] * width
     row_of = [-1] * width  # for each column the row that has it
-    for row in range(len(cost)):
+    for row in range(height):
         _augment(row, cost, row_price, column_price, row_of)
-    return [(row, column) for column, row in enumerate(row_of) if row >= 0 and gains[row][column] > 0]
+    return [(row, column) for column, row in enumerate(row_of) if row >= 0 and cost[row][column] < 0]
 
 
 def _augment(
