@@ -1,6 +1,7 @@
 """Files of detections and of tubes: round trips, what is refused, and that nothing in them is ever executed."""
 
 import io
+import tempfile
 import zipfile
 from dataclasses import replace
 from functools import partial
@@ -158,8 +159,19 @@ def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
     for path in (tmp_path / "none.npz", tmp_path):
         with pytest.raises(ColumnError, match="cannot be read"):
             detection_file.load(path)
+
+
+def test_what_cannot_be_written_is_kept_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hours of detecting may have gone into it."""
     (tmp_path / "file").touch()
-    with pytest.raises(ColumnError, match="cannot be written"):
+    (tmp_path / "spare").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "spare"))
+    with pytest.raises(ColumnError, match=r"cannot be written .* kept as .*, move it from there"):
+        detection_file.save(some(), tmp_path / "file" / "x.npz")
+    [kept] = (tmp_path / "spare").rglob("x.npz")
+    assert np.array_equal(detection_file.load(kept).boxes, some().boxes)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
+    with pytest.raises(ColumnError, match=r"cannot be written .* choose another place"):
         columns.write(tmp_path / "file" / "x.npz", {})
 
 

@@ -182,6 +182,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
         ("export none.npz --format moc -o found", "found: would not be read back; give -o a name that ends in .pkl"),
         ("export none.npz --format moc -o .", "is a folder; give -o a file to write"),
         ("export none.npz --format yowo -o x.pkl", "yowo is a folder of files; give -o a name without .pkl"),
+        ("export none.npz --format road -o .", "holds files already, which would be read with the new ones"),
         ("export none.npz --format moc-tubes -o x.npz", "moc-tubes is a folder of files; give -o a name without .npz"),
     ],
 )

@@ -1,5 +1,6 @@
 """Shell. NPZ files of columns: how detections and tubes are kept. Nothing in them is ever unpickled."""
 
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -52,7 +53,24 @@ def read(path: Path, names: Sequence[str], optional: Sequence[str] = ()) -> dict
 
 
 def write(path: Path, columns: Columns) -> None:
-    """Write all columns, compressed; whole or not at all."""
+    """Write all columns, compressed; whole or not at all. Raises ColumnError, which says where they are kept then."""
+    try:
+        _write(path, columns)
+    except OSError as error:
+        raise ColumnError(f"{path}: cannot be written ({error.strerror}); {_kept(path.name, columns)}") from error
+
+
+def _kept(name: str, columns: Columns) -> str:
+    """What is to be done now: hours may have gone into the columns, so they are kept where the system has room."""
+    try:
+        elsewhere = Path(tempfile.mkdtemp(prefix="korsal-edge-")) / name
+        _write(elsewhere, columns)
+    except OSError:
+        return "choose another place"
+    return f"kept as {elsewhere}, move it from there"
+
+
+def _write(path: Path, columns: Columns) -> None:
     part = path.with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,10 +79,10 @@ def write(path: Path, columns: Columns) -> None:
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, np.ascontiguousarray(values), allow_pickle=False)
         part.replace(path)
-    except OSError as error:
+    except OSError:
         with suppress(OSError):
             part.unlink()
-        raise ColumnError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+        raise
 
 
 def _column(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:

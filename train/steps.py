@@ -163,6 +163,8 @@ def _check_export(path: Path, kind: str) -> None:
         places.check(path, "-o", ".pkl")
     elif path.suffix in (".npz", ".pkl"):
         raise PlaceError(f"{path}: {kind} is a folder of files; give -o a name without {path.suffix}")
+    elif path.is_dir() and any(path.iterdir()):
+        raise PlaceError(f"{path}: holds files already, which would be read with the new ones; give -o a new folder")
 
 
 def _protocol(options: argparse.Namespace) -> Protocol:
