@@ -57,13 +57,13 @@ class CutSettings:
 
     least_score: float = 0.1
     level: float = 0.8
-    fall: float = 2.0
-    least_noise: float = 0.2  # of a logit
+    fall: float = 1.25
+    least_noise: float = 0.4  # of a logit
     most: float = 2.0
-    price: float = 10.0
+    price: float = 8.0
     trim: bool = True
     min_boxes: int = 6
-    best: int = 40
+    best: int = 80
 
 
 Sighting = tuple[int, TubeBox]  # frame number, box
