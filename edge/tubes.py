@@ -57,10 +57,10 @@ class CutSettings:
 
     least_score: float = 0.1
     level: float = 0.8
-    fall: float = 1.25
-    least_noise: float = 0.4  # of a logit
+    fall: float = 1.5
+    least_noise: float = 0.3  # of a logit
     most: float = 2.0
-    price: float = 8.0
+    price: float = 10.0
     trim: bool = True
     min_boxes: int = 6
     best: int = 80

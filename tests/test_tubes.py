@@ -81,15 +81,15 @@ def test_what_wavers_anyway_is_no_end():
 
 
 def test_how_much_what_wavers_may_fall():
-    """Logits of ±1 in turn differ by 2 from frame to frame: a noise of √2, so that 1.84 may be lost, and not 2.4."""
+    """Logits of ±1 in turn differ by 2 from frame to frame: a noise of √2, so that 2.17 may be lost, and not 2.7."""
     logits = np.array([1, -1] * 20)
-    for fall, expected in ((1.5, [(0, 79)]), (2.4, [(0, 40)])):  # the 41st is a high one
+    for fall, expected in ((1.9, [(0, 79)]), (2.7, [(0, 40)])):  # the 41st is a high one
         scores = 1 / (1 + np.exp(-np.concatenate([logits, logits - fall])))
         assert parts(scores.tolist(), averages=[0.5] * 80) == expected
 
 
 def test_of_three_frames_half_a_logit_is_taken_for_noise():
-    # 0.33 is 0.7 of a logit below 0.5; half a logit and the least noise allow for 0.8, the least alone for 0.5
+    # 0.33 is 0.7 of a logit below 0.5; half a logit and the least noise allow for 0.87, the least alone for 0.45
     assert parts([0.5, 0.5, 0.33], averages=[0.5] * 3, price=0) == [(0, 2)]
 
 
@@ -103,15 +103,15 @@ def test_faint_scores_are_told_apart_too():
 
 
 def test_a_steady_score_may_fall_a_little():
-    # 0.5 of a logit, 1.25 times the least noise, lies between 0.5 and 0.3775: log(0.3775 / 0.6225) = -0.5
-    assert parts([0.5] * 40 + [0.39] * 80, price=0.1, level=0.9) == [(0, 119)]
-    assert parts([0.5] * 40 + [0.36] * 80, price=0.1, level=0.9) == [(0, 39)]
+    # 0.45 of a logit, 1.5 times the least noise, lies between 0.5 and 0.39: log(0.39 / 0.61) = -0.45
+    assert parts([0.5] * 40 + [0.4] * 80, price=0.1, level=0.9) == [(0, 119)]
+    assert parts([0.5] * 40 + [0.37] * 80, price=0.1, level=0.9) == [(0, 39)]
 
 
 def test_one_frame_counts_for_no_more_than_the_most():
     dip = [0.6] * 30 + [0.01] * 12 + [0.6] * 30
-    assert parts(dip) == [(0, 29), (42, 71)]  # twelve frames that say −2 each are more than two changes at 8 each
-    assert parts(dip, most=1.25) == [(0, 71)]  # 12 · 1.25 is less
+    assert parts(dip) == [(0, 29), (42, 71)]  # twelve frames that say −2 each are more than two changes at 10 each
+    assert parts(dip, most=1.5) == [(0, 71)]  # 12 · 1.5 is less
 
 
 def test_frames_without_a_detection_say_nothing_and_are_bridged():
