@@ -54,6 +54,25 @@ def test_frames_between_are_interpolated_unless_outside(tmp_path: Path) -> None:
     assert video.tubes[0].tube.boxes[:, 0].tolist() == [0, 2, 4, 6, 8]
 
 
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ('<polygon frame="3" points="10,20;40.5,25;30,80">', [10, 20, 40.5, 80]),
+        ('<mask frame="3" rle="3, 4" left="10" top="20" width="30" height="60">', [10, 20, 40, 80]),
+        ('<ellipse frame="3" cx="25" cy="50" rx="15" ry="30">', [10, 20, 40, 80]),
+        ('<ellipse frame="3" cx="25" cy="50" rx="15" ry="30" rotation="90">', [-5, 35, 55, 65]),
+        ('<ellipse frame="3" cx="25" cy="50" rx="10" ry="10" rotation="33">', [15, 40, 35, 60]),
+        ('<box frame="3" xtl="10" ytl="20" xbr="40" ybr="80" rotation="90.0">', [-5, 35, 55, 65]),
+        ('<box frame="3" xtl="0" ytl="0" xbr="6" ybr="2" rotation="30">', [-0.098076, -1.366025, 6.098076, 3.366025]),
+    ],
+)
+def test_the_box_around_other_shapes(tmp_path: Path, shape: str, expected: list[float]) -> None:
+    whole = f'{shape}<attribute name="action">waves</attribute></{shape.split()[0][1:]}>'
+    (one,) = read_cvat(written(tmp_path, ("person", [whole]))).tubes
+    assert (one.label, one.tube.first_frame) == ("waves", 3)
+    assert one.tube.boxes[0] == pytest.approx(expected, abs=1e-4)
+
+
 def test_the_attribute_says_what_is_done(tmp_path: Path) -> None:
     actions = ["none", "waves", "waves", "sits", "", "sits"]
     video = read_cvat(written(tmp_path, ("person", [box(n, action=action) for n, action in enumerate(actions)])))
@@ -157,6 +176,8 @@ FETCH = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]>'
         ("<annotations><track id='1'/></annotations>", "no 'label'"),
         ("<annotations><track label='a'><box frame='0' xtl='1'/></track></annotations>", "no 'ytl'"),
         (f"<annotations><track label='a'>{box(1)}{box(1)}</track></annotations>", "two boxes in frame 1"),
+        ("<annotations><track label='a'><polygon frame='0' points='1,2;3'/></track></annotations>", "is no x,y"),
+        ("<annotations><track label='a'><points frame='0' points='1,2'/></track></annotations>", "drawn as points"),
         (f"<annotations><track label='a'>{box(99_999_999)}</track></annotations>", "is no box"),
         (f"<annotations><track label='a'>{box(1, x=float('nan'))}</track></annotations>", "is no box"),
         ("<annotations><meta><task><size>many</size></task></meta></annotations>", "invalid literal"),

@@ -4,7 +4,7 @@ A file that declares a document type is refused before anything is expanded, so 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from xml.parsers import expat
@@ -12,7 +12,7 @@ from xml.parsers import expat
 import numpy as np
 
 from train.annotations import AnnotationError, stays_inside, without_ending
-from train.own_tubes import Box, NamedVideo, named_tubes
+from train.own_tubes import Box, Corners, NamedVideo, named_tubes
 
 ACTION = "action"  # the attribute that says what is done, where there is one
 CURE = "export each task by itself, as CVAT for video 1.1"
@@ -47,8 +47,8 @@ class _Reader:
         self.refuse_others()
         if self.path == ["annotations", "track"]:
             self.tracks.append(_Track(given["label"]))
-        elif self.path == ["annotations", "track", "box"]:
-            self.tracks[-1].boxes.append(_box(given, self.tracks[-1].label))
+        elif self.path[:2] == ["annotations", "track"] and len(self.path) == 3:
+            self.tracks[-1].boxes += _boxes(name, given, self.tracks[-1].label)
         elif name == "attribute":
             self.attribute = given.get("name", "")
 
@@ -69,7 +69,8 @@ class _Reader:
     def end(self, name: str) -> None:
         """A tag closes."""
         words = "".join(self.words).strip()
-        if self.path == ["annotations", "track", "box", "attribute"] and self.attribute == ACTION:
+        of_shape = self.path[:2] == ["annotations", "track"] and self.path[3:] == ["attribute"]
+        if of_shape and self.path[2] in _SHAPES and self.attribute == ACTION:
             last = self.tracks[-1].boxes[-1]
             label = None if words.lower() in NOTHING else words
             self.tracks[-1].boxes[-1] = Box(last.frame, last.corners, label, last.outside)
@@ -84,7 +85,8 @@ def read_cvat(path: Path) -> NamedVideo:
 
     The video's name is the `source` that the file tells, of an absolute path its last part; else the file's own name.
     A box's label is its attribute `action`, else its track's label. A box that is `outside` ends a tube; one that is
-    `occluded` is there. Between boxes of a track that are not next to each other frames are interpolated.
+    `occluded` is there. Between boxes of a track that are not next to each other frames are interpolated. Of a polygon,
+    a mask, an ellipse or a turned box the upright box around it is taken.
     """
     reader = _Reader()
     try:
@@ -130,12 +132,64 @@ def _refuse(*_: object) -> None:
     raise ValueError("it declares a document type, which CVAT never does")
 
 
-def _box(given: Mapping[str, str], label: str) -> Box:
-    corners = tuple(float(given[name]) for name in ("xtl", "ytl", "xbr", "ybr"))
-    frame = int(given["frame"])
+def _boxes(shape: str, given: Mapping[str, str], label: str) -> list[Box]:
+    """The box of a shape of a track, none of what is no shape. ValueError where a shape has no box."""
+    if shape in _BOXLESS:
+        raise ValueError(f"a track of {label} is drawn as {shape}: draw it as boxes, polygons, ellipses or masks")
+    if shape not in _SHAPES:
+        return []
+    corners, frame = _SHAPES[shape](given), int(given["frame"])
     if not all(np.isfinite(corners)) or max(map(abs, corners)) > 1e6 or not 0 <= frame <= LARGEST_FRAME:
-        raise ValueError(f"a box of {label} in frame {frame} is no box")
-    return Box(frame, (corners[0], corners[1], corners[2], corners[3]), label, given.get("outside", "0") == "1")
+        raise ValueError(f"a {shape} of {label} in frame {frame} is no {shape}")
+    return [Box(frame, corners, label, given.get("outside", "0") == "1")]
+
+
+def _of_box(given: Mapping[str, str]) -> Corners:
+    left, top, right, bottom = (float(given[name]) for name in ("xtl", "ytl", "xbr", "ybr"))
+    if not (turn := _turn(given)):
+        return left, top, right, bottom
+    width, height = right - left, bottom - top
+    along, across = abs(np.cos(turn)), abs(np.sin(turn))
+    middle = (left + right) / 2, (top + bottom) / 2
+    return _around(middle, (width * along + height * across, width * across + height * along))
+
+
+def _of_ellipse(given: Mapping[str, str]) -> Corners:
+    x, y, across, up = (float(given[name]) for name in ("cx", "cy", "rx", "ry"))
+    along, athwart = np.cos(turn := _turn(given)), np.sin(turn)
+    return _around((x, y), (2 * np.hypot(across * along, up * athwart), 2 * np.hypot(across * athwart, up * along)))
+
+
+def _of_polygon(given: Mapping[str, str]) -> Corners:
+    points = [[float(number) for number in point.split(",")] for point in given["points"].split(";")]
+    if any(len(point) != 2 for point in points):
+        raise ValueError("a polygon holds a point that is no x,y")
+    x, y = zip(*points, strict=True)
+    return min(x), min(y), max(x), max(y)
+
+
+def _of_mask(given: Mapping[str, str]) -> Corners:
+    left, top, width, height = (float(given[name]) for name in ("left", "top", "width", "height"))
+    return left, top, left + width, top + height
+
+
+def _turn(given: Mapping[str, str]) -> float:
+    """How far a shape is turned about its middle, radians."""
+    return float(np.deg2rad(float(given.get("rotation", "0"))))
+
+
+def _around(middle: tuple[float, float], size: tuple[float, float]) -> Corners:
+    (x, y), (width, height) = middle, size
+    return x - float(width) / 2, y - float(height) / 2, x + float(width) / 2, y + float(height) / 2
+
+
+_SHAPES: Mapping[str, Callable[[Mapping[str, str]], Corners]] = {
+    "box": _of_box,
+    "ellipse": _of_ellipse,
+    "polygon": _of_polygon,
+    "mask": _of_mask,
+}
+_BOXLESS = ("points", "polyline", "skeleton", "cuboid")
 
 
 def _filled(boxes: Iterable[Box]) -> Iterator[Box]:
