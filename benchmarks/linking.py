@@ -32,11 +32,12 @@ from edge.detector import Detections
 from edge.linker import LinkerSettings
 from edge.tubes import ActionTube, TubeBox
 from train import datasets, detection_file
-from train.annotations import DataSet, VideoAnnotation
+from train.annotations import DataSet, VideoAnnotation, held_out
 from train.counting import PROTOCOLS
 from train.detection_file import SavedDetections
 from train.evaluate import of_split
 from train.identity import IdentityCounts, identity_counts
+from train.lengths import Lengths, knowing, usual_lengths
 from train.linking import VARIANTS
 from train.observation import linked_boxes, true_boxes, true_tubes
 from train.scoring import VideoResult, report
@@ -52,10 +53,11 @@ HEAD = (
 )
 
 
-def rules() -> dict[str, Rule]:
-    """What is compared."""
+def rules(lengths: Lengths, labels: Sequence[str]) -> dict[str, Rule]:
+    """What is compared: `default` knows how long the actions of the training part last, `default-alone` does not."""
     known: dict[str, Rule] = {name: partial(linked, settings) for name, settings in VARIANTS.items()}
-    return {**known, "korsal-trimmed": trimmed, "iou": tracked}
+    informed = partial(linked, knowing(VARIANTS["default"], lengths, labels))
+    return {**known, "default": informed, "default-alone": known["default"], "korsal-trimmed": trimmed, "iou": tracked}
 
 
 def linked(settings: LinkerSettings, found: Sequence[Detections]) -> Linked:
@@ -162,11 +164,11 @@ def _of_video(found: SavedDetections, order: np.ndarray, video: VideoAnnotation)
 
 
 def watched_by_all(
-    source: Source, names: Sequence[str], labels: Sequence[str], video: VideoAnnotation
+    source: Source, names: Sequence[str], lengths: Lengths, labels: Sequence[str], video: VideoAnnotation
 ) -> list[Watched]:
     """One video through the named linkers."""
-    found = source(video)
-    return [watch(rules()[name], found, video, labels) for name in names]
+    found, known = source(video), rules(lengths, labels)
+    return [watch(known[name], found, video, labels) for name in names]
 
 
 def chosen(options: argparse.Namespace) -> tuple[DataSet, Source, tuple[VideoAnnotation, ...]]:
@@ -183,11 +185,12 @@ def chosen(options: argparse.Namespace) -> tuple[DataSet, Source, tuple[VideoAnn
 def main() -> None:
     """Watch all videos through all linkers and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = tuple(rules({}, ()))
     parser.add_argument("data", type=Path, help="folder of a data set, or its ground truth alone")
     parser.add_argument("--detections", type=Path, help="of `korsal-evaluate detect`, instead of jittered truth")
     parser.add_argument("--split", choices=("test", "validation", "train"), default="test")
     parser.add_argument("--videos", type=int, help="so many of them, evenly spread")
-    parser.add_argument("--linkers", nargs="+", choices=tuple(rules()), default=tuple(rules()))
+    parser.add_argument("--linkers", nargs="+", choices=names, default=names)
     parser.add_argument("--protocol", choices=tuple(PROTOCOLS), default="plain", help="how video-mAP is counted")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="videos at a time")
@@ -197,7 +200,8 @@ def main() -> None:
     videos = [every[place * len(every) // count] for place in range(count)]
     if not videos:
         raise SystemExit("no video of this split is in the file; give the --split that it was made of")
-    look = partial(watched_by_all, source, options.linkers, data.labels)
+    lengths = usual_lengths(held_out(data.train)[0], data.labels)
+    look = partial(watched_by_all, source, options.linkers, lengths, data.labels)
     with ProcessPoolExecutor(options.jobs) as pool:
         by_video = list(pool.map(look, videos) if options.jobs > 1 else map(look, videos))
     print(f"{len(videos)} of {len(every)} videos, {sum(one[0].frames for one in by_video)} frames")

@@ -42,6 +42,14 @@ class ActionTube:
 
 
 @dataclass(frozen=True)
+class UsualLength:
+    """How long an action lasts as a rule: the median in frames, and the standard deviation of its natural logarithm."""
+
+    median: float
+    spread: float
+
+
+@dataclass(frozen=True)
 class CutSettings:
     """Where an action tube begins and ends within the life of a tube, judged by that life alone when it is over.
 
@@ -51,6 +59,8 @@ class CutSettings:
     at most, either way; one without a detection says nothing. Of all ways to divide the life into parts with and
     without the action the one with the most evidence inside is taken, where each change costs `price` (Viterbi with
     two states).
+    `lengths`: of the actions by label; None where nothing is known. A part that is longer or shorter than usual by one
+    `spread` costs half of `trust`, by two spreads four times that. In a life that is shorter, its own length is usual.
     `least_score`: who never reaches it on average did not do the action. `trim`: leave out extrapolated boxes at both
     ends. `min_boxes`: shorter ones are dropped. `best`: the tube's score is the mean of that many highest scores.
     """
@@ -61,6 +71,8 @@ class CutSettings:
     least_noise: float = 0.3  # of a logit
     most: float = 2.0
     price: float = 10.0
+    lengths: tuple[UsualLength | None, ...] = ()
+    trust: float = 6.0
     trim: bool = True
     min_boxes: int = 6
     best: int = 80
@@ -90,12 +102,23 @@ def _actions(life: Sequence[Sighting], settings: CutSettings) -> list[ActionTube
     actions = []
     for label in np.flatnonzero((best >= settings.least_score) & (best > 0)).tolist():
         scores = class_scores[:, label]
-        for begin, end in runs(inside(_evidence(life, label, settings), settings.price)):
+        for begin, end in _parts(_evidence(life, label, settings), label, settings):
             part = _trimmed(begin, end, observed) if settings.trim else slice(begin, end)
             if part.stop - part.start >= settings.min_boxes:
                 score = mean_of_best(scores[part], settings.best)
                 actions.append(ActionTube(label, frames[part], boxes[part], scores[part], score))
     return actions
+
+
+def _parts(evidence: Sequence[float], label: int, settings: CutSettings) -> list[tuple[int, int]]:
+    """(begin, end) of the parts of a life with the action, `end` one beyond the last frame."""
+    usual = settings.lengths[label] if label < len(settings.lengths) else None
+    found = []
+    if usual is not None:
+        frames = np.arange(1, len(evidence) + 1)
+        off = np.log(frames / min(usual.median, len(evidence))) / usual.spread
+        found = stretches(evidence, settings.price, settings.trust / 2 * off**2)
+    return found or runs(inside(evidence, settings.price))  # an action of unusual length rather than none
 
 
 def _evidence(life: Sequence[Sighting], label: int, settings: CutSettings) -> list[float]:
@@ -136,6 +159,36 @@ def inside(evidence: Sequence[float], price: float) -> list[bool]:
             now = lead[i] > 0
         chosen[i] = now
     return chosen
+
+
+def stretches(evidence: Sequence[float], price: float, costs: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """As the `runs` of `inside`, where each run of n frames costs costs[n - 1] too (semi-Markov): (begin, end) of each.
+
+    Two runs may follow one another without a frame between. In O(n²) for n frames.
+    """
+    count = len(evidence)
+    total = np.concatenate([[0.0], np.cumsum(evidence)])
+    begins = np.full(count, price)  # of a run, by its first frame
+    begins[:1] = 0.0
+    best = np.zeros(count + 1)  # of the first so many frames, with nothing going on after them
+    begun = [-1] * (count + 1)  # where the run began that ends there; −1: none does
+    for end in range(1, count + 1):
+        gains = best[:end] + total[end] - total[:end] - costs[end - 1 :: -1] - begins[:end]
+        if end < count:
+            gains -= price
+        first = int(gains.argmax())
+        best[end] = best[end - 1]
+        if gains[first] > best[end]:
+            best[end], begun[end] = gains[first], first
+    found = []
+    end = count
+    while end > 0:
+        if begun[end] < 0:
+            end -= 1
+        else:
+            found.append((begun[end], end))
+            end = begun[end]
+    return found[::-1]
 
 
 def runs(chosen: Sequence[bool]) -> list[tuple[int, int]]:

@@ -142,6 +142,6 @@ def test_both_tables_are_printed_for_every_linker(tmp_path, monkeypatch, capsys)
         told = capsys.readouterr().out.splitlines()
         assert told[0] == "2 of 2 videos, 160 frames"
         names = [line.split(" | ")[0].strip("| ") for line in told if line.startswith("| ")]
-        assert names == ["linker", *linking.rules(), "linker", *linking.rules()]
+        assert names == ["linker", *linking.rules({}, ()), "linker", *linking.rules({}, ())]
         row = next(line for line in told if line.startswith("| default |"))
         assert float(row.split(" | ")[1]) > 50

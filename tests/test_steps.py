@@ -10,11 +10,13 @@ import pytest
 from test_evaluate import BOX, FRAMES, HEIGHT, LABELS, PLAYS, WIDTH, write_model, write_video
 
 from edge.linker import LinkerSettings
-from train import detection_file, linking, score, tube_file
+from edge.tubes import UsualLength
+from train import detection_file, evaluate, linking, score, tube_file
 from train.annotations import VideoAnnotation
 from train.counting import PROTOCOLS
 from train.detection_file import SavedDetections
 from train.evaluate import EvaluationError, main
+from train.lengths import LEAST_SPREAD
 from train.score import ScoreError, Wish
 from train.tube_file import SavedTubes
 
@@ -53,7 +55,7 @@ def test_the_steps_together_give_what_the_one_command_gives(
     model = write_model(tmp_path / "tiny.onnx")
     found, tubes = tmp_path / "detections.npz", tmp_path / "tubes.npz"
     assert run("detect", model, "--data", data, "-o", found, "--jobs", jobs) == 0
-    assert run("link", found, "-o", tubes, "--linker", linker) == 0
+    assert run("link", found, "--data", data, "-o", tubes, "--linker", linker) == 0
     out, whole = tmp_path / "made" / "steps.json", tmp_path / "whole.json"
     assert run("score", "--data", data, "--detections", found, "--tubes", tubes, "--json", out) == 0
     assert "missed" in capsys.readouterr().out
@@ -64,6 +66,31 @@ def test_the_steps_together_give_what_the_one_command_gives(
     # Surfing everywhere: right in 16 of 48 frames, all scores equal
     assert steps["per_class"]["Surfing"]["frame_ap"]["0.5"] == pytest.approx(100 * 16 / 48, abs=0.01)
     assert steps["protocol"]["data"] == one["protocol"]["data"] == "own data, test"
+
+
+def test_tubes_are_cut_by_the_lengths_of_the_training_part(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seven tubes of Surfing, of which the fifth video is for validation."""
+    names = [f"t{n}" for n in range(7)]
+    for name in names:
+        annotation = (data / "annotations" / "Surfing.xml").read_text().replace("Surfing.mp4", f"{name}.mp4")
+        (data / "annotations" / f"{name}.xml").write_text(annotation)
+    (data / "trainlist.txt").write_text("\n".join(names))
+    model, found = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz"
+    assert run("detect", model, "--data", data, "-o", found) == 0
+    usual = UsualLength(pytest.approx(len(PLAYS)), LEAST_SPREAD)  # type: ignore[arg-type]
+    given: list[Any] = []
+    link, watch = linking.link, evaluate.observe
+    monkeypatch.setattr(linking, "link", lambda boxes, settings, *rest: given.append(settings) or link(boxes, settings))
+    monkeypatch.setattr(evaluate, "observe", lambda *words: given.append(words[-1]) or watch(*words))
+    assert run("link", found, "--data", data, "-o", tmp_path / "tubes.npz") == 0
+    assert run("link", found, "-o", tmp_path / "tubes.npz") == 0
+    assert run(model, "--data", data, "--jobs", "1") == 0
+    informed, alone, *whole = given
+    assert informed.cut.lengths == (None, usual)
+    assert alone.cut.lengths == (None, None)
+    assert whole == [{"Surfing": usual}] * 2
 
 
 def test_only_ground_truth_and_files_are_needed(data: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Action tubes: what is cut out of the record of whole videos."""
 
 from dataclasses import replace
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.linker import action_tubes
-from edge.tubes import CutSettings, cut, inside, mean_of_best, runs
+from edge.tubes import CutSettings, UsualLength, cut, inside, mean_of_best, runs, stretches
 from tests.laws import law
 from tests.people import JUMP, RUN, SETTINGS, SIT, detected, history, linked, person, tube_box
 from train.temporal_labelling import best_labels
@@ -53,6 +54,52 @@ quarters = st.integers(-12, 12).map(lambda n: n / 4 + 1 / 16)  # no sum of them 
 def test_inside_is_what_viterbi_over_two_labels_finds(evidence, price):
     scores = np.stack([evidence, np.zeros(len(evidence))], axis=1)
     assert inside(evidence, price) == (best_labels(scores, price) == 0).tolist()
+
+
+@law
+@given(st.lists(quarters, min_size=1, max_size=40), st.sampled_from([0.5, 2.0, 5.0]))
+def test_stretches_of_lengths_that_cost_nothing_are_the_runs_inside(evidence, price):
+    assert stretches(evidence, price, np.zeros(len(evidence))) == runs(inside(evidence, price))
+
+
+@law
+@given(st.lists(quarters, min_size=1, max_size=8), st.sampled_from([0.5, 2.0]), st.randoms(use_true_random=False))
+def test_stretches_are_worth_as_much_as_the_best_of_all_divisions(evidence, price, random):
+    """All ways to put cuts between frames and to choose among the parts, counted out."""
+    count = len(evidence)
+    costs = np.array([random.randrange(8) / 2 for _ in evidence])
+
+    def worth(found):
+        changes = sum((begin > 0) + (end < count) for begin, end in found)
+        return sum(sum(evidence[begin:end]) - costs[end - begin - 1] for begin, end in found) - price * changes
+
+    best = 0.0
+    for cuts in product([False, True], repeat=count - 1):
+        edges = [0, *(place + 1 for place, here in enumerate(cuts) if here), count]
+        parts_ = list(pairwise(edges))
+        for taken in product([False, True], repeat=len(parts_)):
+            best = max(best, worth([part for part, is_taken in zip(parts_, taken, strict=True) if is_taken]))
+    assert worth(stretches(evidence, price, costs)) == pytest.approx(best)
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"),
+    [
+        (None, [(0, 69)]),  # 15 frames that each say -0.1 are less than a change at 4
+        (UsualLength(40, 0.3), [(15, 54)]),  # but 40 frames are usual, and there are 40 better ones
+        (UsualLength(70, 0.3), [(0, 69)]),
+        (UsualLength(40, 9.0), [(0, 69)]),  # hardly usual
+        (UsualLength(400, 0.3), [(0, 69)]),  # of a life that is shorter, all of it is usual
+    ],
+)
+def test_the_usual_length_tells_where_the_score_does_not(length, expected):
+    story = [0.366] * 15 + [0.5] * 40 + [0.366] * 15  # 0.55 of a logit, where 0.45 are forgiven
+    assert parts(story, lengths=(length,), price=4.0) == expected
+    assert parts(story, lengths=(None, length, length), price=4.0) == [(0, 69)]  # those of other actions
+
+
+def test_an_action_of_unusual_length_is_told_all_the_same():
+    assert parts([0.5] * 30, lengths=(UsualLength(3, 0.1),)) == [(0, 29)]
 
 
 def test_an_action_ends_where_its_score_leaves_the_usual_level():

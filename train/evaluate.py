@@ -21,6 +21,7 @@ from edge.inference import Engine
 from edge.video.video_file import CaptureError
 from train import datasets, places
 from train.annotations import AnnotationError, DataSet, VideoAnnotation, held_out
+from train.lengths import Lengths, usual_lengths
 from train.observation import MINIMUM_SCORE, LinkerKind, observe
 from train.places import PlaceError
 from train.plots import PlotError, confusion, precision_recall_curves
@@ -47,11 +48,15 @@ class Task:
     video: Path
     labels: tuple[str, ...]
     linker: LinkerKind
+    lengths: Lengths
 
 
 @dataclass(frozen=True)
 class Run:
-    """What to evaluate on and how; `jobs` videos at a time, None: as many as `usual_jobs`."""
+    """What to evaluate on and how; `jobs` videos at a time, None: as many as `usual_jobs`.
+
+    `linker` cuts tubes by how long the actions of the training part last.
+    """
 
     videos: tuple[VideoAnnotation, ...]
     linker: LinkerKind = "default"
@@ -111,7 +116,8 @@ def score(model: Path, data: DataSet, run: Run) -> Report:
     """Watch the videos with the model, in several processes. Raises what those may raise."""
     jobs = min(run.jobs or usual_jobs(model), len(run.videos))
     threads = max(1, len(os.sched_getaffinity(0)) // jobs)
-    tasks = [Task(model, threads, one, data.video(one.name), data.labels, run.linker) for one in run.videos]
+    lengths = usual_lengths(held_out(data.train)[0], data.labels)
+    tasks = [Task(model, threads, one, data.video(one.name), data.labels, run.linker, lengths) for one in run.videos]
     return report(list(_results(tasks, jobs)), data.labels, run.protocol)
 
 
@@ -198,7 +204,7 @@ def _watch(task: Task) -> VideoResult:
 
 
 def _observed(task: Task, engine: Engine) -> VideoResult:
-    return observe(task.annotation, task.video, engine, task.labels, task.linker)
+    return observe(task.annotation, task.video, engine, task.labels, task.linker, task.lengths)
 
 
 @lru_cache(maxsize=1)

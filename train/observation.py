@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from edge.linker import ActionTube, LinkerSettings, TubeBox
 from edge.pipeline import PipelineSettings
 from edge.video.video_file import read_file
 from train.annotations import GroundTruthTube, VideoAnnotation
+from train.lengths import Lengths, knowing
 from train.metrics import FrameBoxes, Tube, joined
 from train.report import VideoResult
 
@@ -23,13 +25,19 @@ MINIMUM_SCORE = 0.01
 
 
 def observe(
-    annotation: VideoAnnotation, video: Path, engine: Engine, labels: Sequence[str], kind: LinkerKind
+    annotation: VideoAnnotation,
+    video: Path,
+    engine: Engine,
+    labels: Sequence[str],
+    kind: LinkerKind,
+    lengths: Lengths = MappingProxyType({}),
 ) -> VideoResult:
     """Run the pipeline over the annotated frames of `video`; labels become those of the data, others are left out.
 
     Frames that only the file or only the annotation has do not count. Raises CaptureError.
     """
-    settings = PipelineSettings(minimum_score=MINIMUM_SCORE, linker=LinkerSettings(kind=kind))
+    linking = knowing(LinkerSettings(kind=kind), lengths, engine.manifest.labels)
+    settings = PipelineSettings(minimum_score=MINIMUM_SCORE, linker=linking)
     state = pipeline.initial(annotation.name, seed="evaluation")
     found: list[Detections] = []
     history: list[tuple[int, TubeBox]] = []

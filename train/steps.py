@@ -15,7 +15,7 @@ import edge
 from edge.engine import EngineError
 from edge.video.video_file import CaptureError, probe
 from train import datasets, detect, detection_file, event_step, exchange, linking, places, score, tube_file
-from train.annotations import AnnotationError, VideoAnnotation
+from train.annotations import AnnotationError, DataSet, VideoAnnotation, held_out
 from train.columns import ColumnError
 from train.counting import LAST_PIXEL, NO_EDGES, PROTOCOLS, FrameSet, Protocol, Rule
 from train.detect import DetectionError, Task
@@ -35,6 +35,7 @@ from train.evaluate import (
     usual_jobs,
 )
 from train.exchange import ExchangeError, Format
+from train.lengths import knowing, usual_lengths
 from train.moc_tubes import write_moc_tubes
 from train.observation import MINIMUM_SCORE
 from train.places import PlaceError
@@ -105,24 +106,29 @@ def _own_videos(files: Sequence[Path]) -> list[tuple[VideoAnnotation, Path]]:
 
 
 def _link(options: argparse.Namespace) -> None:
-    """Link saved detections into action tubes, frame after frame as the daemon does, and save those."""
+    """Link saved detections into action tubes, frame after frame as the daemon does, and save those.
+
+    With --data they are cut by how long the actions of its training part last.
+    """
     places.check(options.output, "-o", ".npz")
     if options.output.resolve() == options.detections.resolve():
         raise PlaceError(f"{options.output}: holds the detections to link; give -o another name")
-    found = _detections(options)
+    data = datasets.load(options.data, options.fold) if options.data else None
+    found = _detections(options, data)
+    lengths = usual_lengths(held_out(data.train)[0], data.labels) if data else {}
+    settings = knowing(linking.VARIANTS[options.linker], lengths, found.label_names)
     with tqdm(total=len(found.video_names), desc="linking", unit="video", disable=None) as progress:
-        made = linking.link(found, linking.VARIANTS[options.linker], progress.update)
+        made = linking.link(found, settings, progress.update)
     tube_file.save(made, options.output)
     print(f"{options.output}: {len(made.tubes)} tubes in {len(made.video_names)} videos")
 
 
-def _detections(options: argparse.Namespace) -> SavedDetections:
+def _detections(options: argparse.Namespace, data: DataSet | None) -> SavedDetections:
     """Our own file, or others', whose videos and classes are those of --data."""
     if options.detections.suffix == ".npz":
         return detection_file.load(options.detections, dense=True)
-    if options.data is None:
+    if data is None:
         raise ScoreError(f"{options.detections}: names neither videos nor classes; give the --data that it belongs to")
-    data = datasets.load(options.data, options.fold)
     return score.load_detections(options.detections, of_split(data, options.split), data.labels)
 
 
