@@ -18,7 +18,7 @@ from edge.linker import LinkerSettings
 from train.linking import VARIANTS
 
 CLASSES = 24
-FRAMES, WARMING = 150, 20
+FRAMES, WARMING = 400, 200  # an idle processor is slow at first
 
 
 def crowd(people: int, frame: int, stride: float) -> Detections:
