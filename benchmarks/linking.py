@@ -32,7 +32,7 @@ from edge.detector import Detections
 from edge.linker import LinkerSettings
 from edge.tubes import ActionTube, TubeBox
 from train import datasets, detection_file
-from train.annotations import DataSet, VideoAnnotation, held_out
+from train.annotations import DataSet, VideoAnnotation
 from train.counting import PROTOCOLS
 from train.detection_file import SavedDetections
 from train.evaluate import of_split
@@ -200,7 +200,7 @@ def main() -> None:
     videos = [every[place * len(every) // count] for place in range(count)]
     if not videos:
         raise SystemExit("no video of this split is in the file; give the --split that it was made of")
-    lengths = usual_lengths(held_out(data.train)[0], data.labels)
+    lengths = usual_lengths(data)
     look = partial(watched_by_all, source, options.linkers, lengths, data.labels)
     with ProcessPoolExecutor(options.jobs) as pool:
         by_video = list(pool.map(look, videos) if options.jobs > 1 else map(look, videos))

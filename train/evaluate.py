@@ -116,7 +116,7 @@ def score(model: Path, data: DataSet, run: Run) -> Report:
     """Watch the videos with the model, in several processes. Raises what those may raise."""
     jobs = min(run.jobs or usual_jobs(model), len(run.videos))
     threads = max(1, len(os.sched_getaffinity(0)) // jobs)
-    lengths = usual_lengths(held_out(data.train)[0], data.labels)
+    lengths = usual_lengths(data)
     tasks = [Task(model, threads, one, data.video(one.name), data.labels, run.linker, lengths) for one in run.videos]
     return report(list(_results(tasks, jobs)), data.labels, run.protocol)
 

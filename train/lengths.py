@@ -8,7 +8,7 @@ import numpy as np
 
 from edge.linker import LinkerSettings
 from edge.tubes import UsualLength
-from train.annotations import VideoAnnotation
+from train.annotations import DataSet, held_out
 
 LEAST_TUBES = 5  # of an action, below which nothing is said of its length
 LEAST_SPREAD = 0.15  # of the logarithm; a few tubes may be alike by chance
@@ -16,12 +16,12 @@ LEAST_SPREAD = 0.15  # of the logarithm; a few tubes may be alike by chance
 Lengths = Mapping[str, UsualLength]
 
 
-def usual_lengths(videos: Sequence[VideoAnnotation], labels: Sequence[str]) -> Lengths:
-    """By the name of the action; `labels` are what the tubes' numbers mean. Actions of few tubes are left out."""
+def usual_lengths(data: DataSet) -> Lengths:
+    """By the name of the action, of the training part without what is held out. Actions of few tubes are left out."""
     frames: defaultdict[str, list[int]] = defaultdict(list)
-    for video in videos:
-        for tube in video.tubes:
-            frames[labels[tube.label]].append(len(tube.boxes))
+    training, _ = held_out(data.train)
+    for tube in (tube for video in training for tube in video.tubes if len(tube.boxes)):
+        frames[data.labels[tube.label]].append(len(tube.boxes))
     return {name: _usual(counts) for name, counts in frames.items() if len(counts) >= LEAST_TUBES}
 
 

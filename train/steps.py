@@ -15,7 +15,7 @@ import edge
 from edge.engine import EngineError
 from edge.video.video_file import CaptureError, probe
 from train import datasets, detect, detection_file, event_step, exchange, linking, places, score, tube_file
-from train.annotations import AnnotationError, DataSet, VideoAnnotation, held_out
+from train.annotations import AnnotationError, DataSet, VideoAnnotation
 from train.columns import ColumnError
 from train.counting import LAST_PIXEL, NO_EDGES, PROTOCOLS, FrameSet, Protocol, Rule
 from train.detect import DetectionError, Task
@@ -115,7 +115,7 @@ def _link(options: argparse.Namespace) -> None:
         raise PlaceError(f"{options.output}: holds the detections to link; give -o another name")
     data = datasets.load(options.data, options.fold) if options.data else None
     found = _detections(options, data)
-    lengths = usual_lengths(held_out(data.train)[0], data.labels) if data else {}
+    lengths = usual_lengths(data) if data else {}
     settings = knowing(linking.VARIANTS[options.linker], lengths, found.label_names)
     with tqdm(total=len(found.video_names), desc="linking", unit="video", disable=None) as progress:
         made = linking.link(found, settings, progress.update)
