@@ -81,10 +81,10 @@ class _Watch:
         """Read until the source fails, which is told once; it is told anew when the fault is another."""
         try:
             for reading in self._source.readings(self.stop):
-                self._newest = time.monotonic(), reading
                 if self._told is not None:
                     log.info("telemetry: %s answers again", self._source.name)
                     self._told = None
+                self._newest = time.monotonic(), reading
                 if self.stop.is_set():
                     return
         except (StatsError, OSError) as error:
