@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+LOOK_EVERY = 12  # frames; how often one who follows a life looks for actions that ended
+
 
 @dataclass(frozen=True, eq=False)
 class TubeBox:
@@ -51,7 +53,7 @@ class UsualLength:
 
 @dataclass(frozen=True)
 class CutSettings:
-    """Where an action tube begins and ends within the life of a tube, judged by that life alone when it is over.
+    """Where an action tube begins and ends within the life of a tube, judged by that life alone as far as it has come.
 
     A person's usual level in an action is the `level`-quantile of the smoothed scores' logits. A frame speaks for the
     action by what its own score's logit is above that level less what scores vary by anyway: `fall` times the
@@ -61,6 +63,8 @@ class CutSettings:
     two states).
     `lengths`: of the actions by label; None where nothing is known. A part that is longer or shorter than usual by one
     `spread` costs half of `trust`, by two spreads four times that. In a life that is shorter, its own length is usual.
+    A part is told, and stands, once it ended `wait` frames ago or its person is gone: whoever follows the life knows no
+    more by then. Never more than `memory` frames are looked back on.
     `least_score`: who never reaches it on average did not do the action. `trim`: leave out extrapolated boxes at both
     ends. `min_boxes`: shorter ones are dropped. `best`: the tube's score is the mean of that many highest scores.
     """
@@ -73,6 +77,8 @@ class CutSettings:
     price: float = 10.0
     lengths: tuple[UsualLength | None, ...] = ()
     trust: float = 6.0
+    wait: int = 50
+    memory: int = 1500
     trim: bool = True
     min_boxes: int = 6
     best: int = 80
@@ -94,15 +100,14 @@ def cut(history: Iterable[Sighting], settings: CutSettings) -> list[ActionTube]:
 
 def _actions(life: Sequence[Sighting], settings: CutSettings) -> list[ActionTube]:
     """The action tubes in the life of one tube."""
-    class_scores = np.stack([tube_box.class_scores for _, tube_box in life])  # (n, classes)
-    boxes = np.stack([tube_box.box for _, tube_box in life])
     frames = np.array([frame for frame, _ in life], np.int64)
+    boxes = np.stack([tube_box.box for _, tube_box in life])
+    class_scores = np.stack([tube_box.class_scores for _, tube_box in life])  # (n, classes)
+    frame_scores = np.stack([tube_box.frame_scores for _, tube_box in life])
     observed = np.array([tube_box.observed for _, tube_box in life])
-    best = class_scores.max(axis=0, initial=0)
     actions = []
-    for label in np.flatnonzero((best >= settings.least_score) & (best > 0)).tolist():
-        scores = class_scores[:, label]
-        for begin, end in _parts(_evidence(life, label, settings), label, settings):
+    for label, scores in enumerate(class_scores.T):
+        for begin, end in _told(_Scores(scores, frame_scores[:, label], observed), label, settings):
             part = _trimmed(begin, end, observed) if settings.trim else slice(begin, end)
             if part.stop - part.start >= settings.min_boxes:
                 score = mean_of_best(scores[part], settings.best)
@@ -110,27 +115,63 @@ def _actions(life: Sequence[Sighting], settings: CutSettings) -> list[ActionTube
     return actions
 
 
-def _parts(evidence: Sequence[float], label: int, settings: CutSettings) -> list[tuple[int, int]]:
-    """(begin, end) of the parts of a life with the action, `end` one beyond the last frame."""
+@dataclass(frozen=True, eq=False)
+class _Scores:
+    """Those of one action in the life of one tube, or in some frames of it."""
+
+    averaged: NDArray[np.float32]  # (n,), over the frames so far
+    of_frame: NDArray[np.float32]  # (n,)
+    observed: NDArray[np.bool_]  # (n,)
+
+    def between(self, begin: int, end: int) -> "_Scores":
+        return _Scores(self.averaged[begin:end], self.of_frame[begin:end], self.observed[begin:end])
+
+
+def _told(life: _Scores, label: int, settings: CutSettings) -> list[tuple[int, int]]:
+    """(begin, end) of the parts of a life with the action as they are told, `end` one beyond the last frame."""
+    told: list[tuple[int, int]] = []
+    parts: list[tuple[int, int]] = []
+    over = len(life.observed)
+    for now in (*range(LOOK_EVERY, over, LOOK_EVERY), over):
+        remembered = max(0, now - settings.memory)
+        past = now if now == over else now - settings.wait
+        free = told[-1][1] if told else 0  # the first frame that may still be told of
+        if past > free:
+            found = _parts(life.between(remembered, now), label, settings)
+            parts = [(_begun(remembered + begin, parts, remembered), remembered + end) for begin, end in found]
+            told += [(max(begin, free), end) for begin, end in parts if free < end <= past]
+    return told
+
+
+def _begun(begin: int, parts: Sequence[tuple[int, int]], remembered: int) -> int:
+    """Where a part began; one that goes on from before what is remembered, where it began in the look before."""
+    return next((b for b, e in parts if b < begin == remembered <= e), begin)
+
+
+def _parts(scores: _Scores, label: int, settings: CutSettings) -> list[tuple[int, int]]:
+    """(begin, end) of the parts with the action, judged by these frames alone, `end` one beyond the last."""
+    if scores.averaged.max() < settings.least_score or not scores.averaged.any():
+        return []
+    evidence = _evidence(scores, settings)
     usual = settings.lengths[label] if label < len(settings.lengths) else None
     found = []
     if usual is not None:
         frames = np.arange(1, len(evidence) + 1)
         off = np.log(frames / min(usual.median, len(evidence))) / usual.spread
         found = stretches(evidence, settings.price, settings.trust / 2 * off**2)
-    return found or runs(inside(evidence, settings.price))  # an action of unusual length rather than none
+    return found or runs(inside(evidence.tolist(), settings.price))  # an action of unusual length rather than none
 
 
-def _evidence(life: Sequence[Sighting], label: int, settings: CutSettings) -> list[float]:
+def _evidence(scores: _Scores, settings: CutSettings) -> NDArray[np.float64]:
     """(n,) what each frame says for the action, and below 0 against it."""
-    seen = [tube_box for _, tube_box in life if tube_box.observed]
-    if not seen:
-        return [0.0] * len(life)
-    usual = np.quantile(_logit([tube_box.class_scores[label] for tube_box in seen]), settings.level)
-    own = _logit([tube_box.frame_scores[label] for tube_box in seen])
-    gain = own - usual + settings.fall * np.hypot(_noise(own), settings.least_noise)
-    told = iter(np.clip(gain, -settings.most, settings.most).tolist())
-    return [next(told) if tube_box.observed else 0.0 for _, tube_box in life]
+    seen = scores.observed
+    evidence = np.zeros(len(seen))
+    if seen.any():
+        usual = np.quantile(_logit(scores.averaged[seen]), settings.level)
+        own = _logit(scores.of_frame[seen])
+        gain = own - usual + settings.fall * np.hypot(_noise(own), settings.least_noise)
+        evidence[seen] = np.clip(gain, -settings.most, settings.most)
+    return evidence
 
 
 def _noise(logits: NDArray[np.float64]) -> float:
@@ -138,13 +179,13 @@ def _noise(logits: NDArray[np.float64]) -> float:
     return float(np.std(np.diff(logits))) / 2**0.5 if len(logits) >= 4 else 0.5
 
 
-def _logit(scores: Sequence[float]) -> NDArray[np.float64]:
+def _logit(scores: NDArray[np.float32]) -> NDArray[np.float64]:
     """log(p / (1 − p)) of scores 0..1, of those near the ends of what is near them."""
-    kept = np.clip(np.asarray(scores, np.float64), 0.002, 0.998)
+    kept = np.clip(scores.astype(np.float64), 0.002, 0.998)
     return np.log(kept / (1 - kept))
 
 
-def inside(evidence: Sequence[float], price: float) -> list[bool]:
+def inside(evidence: Iterable[float], price: float) -> list[bool]:
     """The frames to choose so that the evidence in them, less `price` for every beginning and end in between, is most.
 
     Neither the first frame nor the last costs anything. Frames that change nothing are taken as their next is.
@@ -161,7 +202,9 @@ def inside(evidence: Sequence[float], price: float) -> list[bool]:
     return chosen
 
 
-def stretches(evidence: Sequence[float], price: float, costs: NDArray[np.float64]) -> list[tuple[int, int]]:
+def stretches(
+    evidence: Sequence[float] | NDArray[np.float64], price: float, costs: NDArray[np.float64]
+) -> list[tuple[int, int]]:
     """As the `runs` of `inside`, where each run of n frames costs costs[n - 1] too (semi-Markov): (begin, end) of each.
 
     Two runs may follow one another without a frame between. In O(n²) for n frames.

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.linker import action_tubes
-from edge.tubes import CutSettings, UsualLength, cut, inside, mean_of_best, runs, stretches
+from edge.tubes import LOOK_EVERY, CutSettings, UsualLength, cut, inside, mean_of_best, runs, stretches
 from tests.laws import law
 from tests.people import JUMP, RUN, SETTINGS, SIT, detected, history, linked, person, tube_box
 from train.temporal_labelling import best_labels
@@ -100,6 +100,32 @@ def test_the_usual_length_tells_where_the_score_does_not(length, expected):
 
 def test_an_action_of_unusual_length_is_told_all_the_same():
     assert parts([0.5] * 30, lengths=(UsualLength(3, 0.1),)) == [(0, 29)]
+
+
+levels = st.tuples(st.sampled_from([0.05, 0.2, 0.5, 0.9]), st.integers(1, 60))  # a score, and for how many frames
+waits = st.sampled_from([0, 10, 50])
+
+
+@law
+@given(st.lists(levels, min_size=1, max_size=6), st.integers(1, 15), waits, st.booleans())
+def test_what_was_told_stands_whatever_follows(changes, looks, wait, lengths_known):
+    story = [score for score, frames in changes for _ in range(frames)]
+    settings = {"wait": wait, "memory": 100, "lengths": (UsualLength(30, 0.3),) if lengths_known else ()}
+    until = min(looks, len(story) // LOOK_EVERY) * LOOK_EVERY
+    told = [part for part in parts(story[:until], **settings) if part[1] < until - wait]
+    assert parts(story, **settings)[: len(told)] == told
+
+
+def test_an_action_is_told_two_seconds_after_it_ended_whatever_follows():
+    """0.3 is much for this person until 0.9 is seen."""
+    story = [0.06] * 20 + [0.3] * 40 + [0.06] * 80
+    assert parts(story + [0.9] * 100) == [(20, 59), (140, 239)]
+    assert parts(story + [0.9] * 100, wait=10**6) == [(140, 239)]
+
+
+def test_an_action_longer_than_what_is_remembered_is_told_whole():
+    story = [0.06] * 24 + [0.6] * 400 + [0.06] * 200
+    assert parts(story, memory=150) == [(24, 423)]
 
 
 def test_an_action_ends_where_its_score_leaves_the_usual_level():
