@@ -132,6 +132,18 @@ def test_a_video_name_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*.mat")) == []
 
 
+def test_damage_that_ends_the_reader_is_told_and_the_next_file_is_read(tmp_path: Path) -> None:
+    """Numbers of a type that there is not: SciPy looks it up in a table, finds nothing there and reads on."""
+    exchange.save(some(), tmp_path, "road")
+    path = tmp_path / VIDEOS[0] / "00001.mat"
+    content = path.read_bytes()
+    path.write_bytes(content.replace(bytes([9, 0, 0, 0, 64]), bytes([10, 0, 0, 0, 64]), 1))
+    with pytest.raises(ExchangeError, match=r"00001\.mat: not a file of loc and scores \(so damaged that .*; copy it"):
+        exchange.load(tmp_path, CAST)
+    path.write_bytes(content)
+    assert len(exchange.load(tmp_path, CAST).scores) == len(some().scores)
+
+
 def damaged(data: st.DataObject, content: bytes) -> bytes:
     found = bytearray(content)
     for _ in range(data.draw(st.integers(1, 5))):
@@ -157,8 +169,7 @@ def test_any_text_is_refused_in_one_sentence_or_read(tmp_path: Path, content: by
     assert said is None or str(tmp_path) in said
 
 
-# always the same damage: there is some, one in thousands, on which SciPy's reader ends the process (docs/evaluation.md)
-@settings(max_examples=100, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_damaged_mat_files_are_refused_in_one_sentence_or_read(tmp_path: Path, data: st.DataObject) -> None:
     exchange.save(some(), tmp_path, "road")

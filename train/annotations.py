@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from train import plain_pickle
+from train import mat_files, plain_pickle
 from train.plain_pickle import BROKEN
 
 PICKLE_FILE = "pyannot.pkl"
@@ -156,14 +156,12 @@ def read_pickle(path: Path) -> dict[str, VideoAnnotation]:
 
 def read_matlab(path: Path) -> dict[str, VideoAnnotation]:
     """The videos of `finalAnnots.mat` by name: the same records as `read_pickle`. Needs scipy."""
-    import scipy.io
-
     try:
-        videos = scipy.io.loadmat(path)["annot"].ravel()
+        videos = mat_files.read(path, ("annot",))["annot"].ravel()
         return {str(video["name"][0]): _video_from_matlab(video) for video in videos}
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error}); it belongs to UCF101-24") from error
-    except (*BROKEN, scipy.io.matlab.MatReadError, NameError) as error:  # the last is SciPy's own, at damaged files
+    except (*BROKEN, mat_files.MatError) as error:
         raise AnnotationError(f"{path}: not the annotations of UCF101-24 ({error}); copy the file anew") from error
 
 

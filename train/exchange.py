@@ -11,8 +11,6 @@ yowo  a folder of text files `<video with _ for />_<frame, five digits from 1>.t
 import os
 import pickle
 import re
-import struct
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -21,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from train import plain_pickle
+from train import mat_files, plain_pickle
 from train.detection_file import SavedDetections
 
 Format = Literal["road", "moc", "yowo"]
@@ -83,15 +81,12 @@ def read_road(folder: Path, cast: Cast) -> SavedDetections:
 def _road_rows(
     path: Path, size: NDArray[np.float64], classes: int
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
     try:
-        content = loadmat(path, variable_names=["loc", "scores"])
+        content = mat_files.read(path, ("loc", "scores"))
         boxes, scores = (np.asarray(content[name], dtype=np.float64) for name in ("loc", "scores"))
     except OSError as error:
         raise ExchangeError(f"{path}: cannot be read ({error})") from error
-    except (*plain_pickle.BROKEN, MatReadError, NameError, NotImplementedError, zlib.error, struct.error) as error:
+    except (mat_files.MatError, TypeError, ValueError) as error:
         raise ExchangeError(f"{path}: not a file of loc and scores ({error}); copy it anew") from error
     if not scores.size and not boxes.size:
         return np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64), np.zeros((0, classes))
