@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,7 @@ class ActionTube:
     frames: NDArray[np.int64]  # (n,), rising
     boxes: NDArray[np.float32]  # (n, 4), x1 y1 x2 y2, pixels of the source frame
     scores: NDArray[np.float32]  # (n,), of this action
-    score: float  # mean of the best
+    score: float  # mean of the best, less where its length is unusual
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,11 @@ class UsualLength:
 
     median: float
     spread: float
+
+    def off(self, frames: NDArray[np.integer] | int, life: int) -> Any:
+        """How many spreads so many frames are too long, or too short, in a life of `life` frames: in one that is
+        shorter than the median, its own length is usual."""
+        return np.log(np.asarray(frames) / min(self.median, life)) / self.spread
 
 
 @dataclass(frozen=True)
@@ -61,8 +67,8 @@ class CutSettings:
     at most, either way; one without a detection says nothing. Of all ways to divide the life into parts with and
     without the action the one with the most evidence inside is taken, where each change costs `price` (Viterbi with
     two states).
-    `lengths`: of the actions by label; None where nothing is known. A part that is longer or shorter than usual by one
-    `spread` costs half of `trust`, by two spreads four times that. In a life that is shorter, its own length is usual.
+    `lengths`: of the actions by label; None where nothing is known. A part that is longer or shorter than usual by n
+    spreads costs half of `trust` times n², and its score is multiplied by exp(−`doubt` n²).
     A part is told, and stands, once it ended `wait` frames ago or its person is gone: whoever follows the life knows no
     more by then. Never more than `memory` frames are looked back on.
     `least_score`: who never reaches it on average did not do the action. `trim`: leave out extrapolated boxes at both
@@ -77,11 +83,16 @@ class CutSettings:
     price: float = 10.0
     lengths: tuple[UsualLength | None, ...] = ()
     trust: float = 6.0
+    doubt: float = 0.1
     wait: int = 50
     memory: int = 1500
     trim: bool = True
     min_boxes: int = 6
     best: int = 80
+
+    def usual(self, label: int) -> UsualLength | None:
+        """How long an action lasts as a rule, where that is known."""
+        return self.lengths[label] if label < len(self.lengths) else None
 
 
 Sighting = tuple[int, TubeBox]  # frame number, box
@@ -110,7 +121,7 @@ def _actions(life: Sequence[Sighting], settings: CutSettings) -> list[ActionTube
         for begin, end in _told(_Scores(scores, frame_scores[:, label], observed), label, settings):
             part = _trimmed(begin, end, observed) if settings.trim else slice(begin, end)
             if part.stop - part.start >= settings.min_boxes:
-                score = mean_of_best(scores[part], settings.best)
+                score = mean_of_best(scores[part], settings.best) * _likely(end - begin, len(life), label, settings)
                 actions.append(ActionTube(label, frames[part], boxes[part], scores[part], score))
     return actions
 
@@ -153,13 +164,19 @@ def _parts(scores: _Scores, label: int, settings: CutSettings) -> list[tuple[int
     if scores.averaged.max() < settings.least_score or not scores.averaged.any():
         return []
     evidence = _evidence(scores, settings)
-    usual = settings.lengths[label] if label < len(settings.lengths) else None
+    usual = settings.usual(label)
     found = []
     if usual is not None:
         frames = np.arange(1, len(evidence) + 1)
-        off = np.log(frames / min(usual.median, len(evidence))) / usual.spread
-        found = stretches(evidence, settings.price, settings.trust / 2 * off**2)
+        costs = settings.trust / 2 * usual.off(frames, len(evidence)) ** 2
+        found = stretches(evidence, settings.price, costs)
     return found or runs(inside(evidence.tolist(), settings.price))  # an action of unusual length rather than none
+
+
+def _likely(frames: int, life: int, label: int, settings: CutSettings) -> float:
+    """What a tube's score is worth, 0..1, by how usual its length is."""
+    usual = settings.usual(label)
+    return 1.0 if usual is None else float(np.exp(-settings.doubt * usual.off(frames, life) ** 2))
 
 
 def _evidence(scores: _Scores, settings: CutSettings) -> NDArray[np.float64]:

@@ -46,7 +46,7 @@ def test_the_frames_with_most_evidence_are_inside(evidence, price, expected):
     assert runs(inside(evidence, price)) == expected
 
 
-quarters = st.integers(-12, 12).map(lambda n: n / 4 + 1 / 16)  # no sum of them is one of prices: no ties
+quarters = st.integers(-12, 12).map(lambda n: n / 4 + 1 / 256)  # no sum of 1 to 40 is one of prices: no ties
 
 
 @law
@@ -100,6 +100,25 @@ def test_the_usual_length_tells_where_the_score_does_not(length, expected):
 
 def test_an_action_of_unusual_length_is_told_all_the_same():
     assert parts([0.5] * 30, lengths=(UsualLength(3, 0.1),)) == [(0, 29)]
+
+
+@pytest.mark.parametrize(
+    ("length", "worth"),
+    [
+        (None, 1.0),
+        (UsualLength(30, 0.5), 1.0),
+        (UsualLength(300, 0.5), 1.0),  # of a life that is shorter, all of it is usual
+        (UsualLength(15, 0.5), np.exp(-0.1 * (np.log(2) / 0.5) ** 2)),  # twice as long as usual
+        (UsualLength(15, 0.25), np.exp(-0.1 * (np.log(2) / 0.25) ** 2)),
+    ],
+)
+def test_the_score_of_a_tube_of_unusual_length_counts_for_less(length, worth):
+    record = [(frame, tube_box(run=0.5)) for frame in range(30)]
+    (tube,) = cut(record, CutSettings(lengths=(length,)))
+    assert tube.score == pytest.approx(0.5 * worth)
+    assert tube.scores.tolist() == [0.5] * 30
+    (tube,) = cut(record, CutSettings(lengths=(length,), doubt=0))
+    assert tube.score == pytest.approx(0.5)
 
 
 levels = st.tuples(st.sampled_from([0.05, 0.2, 0.5, 0.9]), st.integers(1, 60))  # a score, and for how many frames
