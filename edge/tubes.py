@@ -69,8 +69,8 @@ class CutSettings:
     two states).
     `lengths`: of the actions by label; None where nothing is known. A part that is longer or shorter than usual by n
     spreads costs half of `trust` times n², and its score is multiplied by exp(−`doubt` n²).
-    A part is told, and stands, once it ended `wait` frames ago or its person is gone: whoever follows the life knows no
-    more by then. Never more than `memory` frames are looked back on.
+    A part is told, and stands, once it ended more than `wait` frames ago or its person is gone: whoever follows the life
+    knows no more by then. Never more than `memory` frames are looked back on.
     `least_score`: who never reaches it on average did not do the action. `trim`: leave out extrapolated boxes at both
     ends. `min_boxes`: shorter ones are dropped. `best`: the tube's score is the mean of that many highest scores.
     """
@@ -145,7 +145,7 @@ def _told(life: _Scores, label: int, settings: CutSettings) -> list[tuple[int, i
     over = len(life.observed)
     for now in (*range(LOOK_EVERY, over, LOOK_EVERY), over):
         remembered = max(0, now - settings.memory)
-        past = now if now == over else now - settings.wait
+        past = now if now == over else now - settings.wait - 1  # a part that ends at `now` goes on
         free = told[-1][1] if told else 0  # the first frame that may still be told of
         if past > free:
             found = _parts(life.between(remembered, now), label, settings)

@@ -131,7 +131,7 @@ def test_what_was_told_stands_whatever_follows(changes, looks, wait, lengths_kno
     story = [score for score, frames in changes for _ in range(frames)]
     settings = {"wait": wait, "memory": 100, "lengths": (UsualLength(30, 0.3),) if lengths_known else ()}
     until = min(looks, len(story) // LOOK_EVERY) * LOOK_EVERY
-    told = [part for part in parts(story[:until], **settings) if part[1] < until - wait]
+    told = [part for part in parts(story[:until], **settings) if part[1] < until - wait - 1]
     assert parts(story, **settings)[: len(told)] == told
 
 
