@@ -69,7 +69,7 @@ class CutSettings:
     two states).
     `lengths`: of the actions by label; None where nothing is known. A part that is longer or shorter than usual by n
     spreads costs half of `trust` times n², and its score is multiplied by exp(−`doubt` n²).
-    A part is told, and stands, once it ended more than `wait` frames ago or its person is gone: whoever follows the life
+    A part is told, and stands, once it ended more than `wait` frames ago or its person is gone: whoever follows them
     knows no more by then. Never more than `memory` frames are looked back on.
     `least_score`: who never reaches it on average did not do the action. `trim`: leave out extrapolated boxes at both
     ends. `min_boxes`: shorter ones are dropped. `best`: the tube's score is the mean of that many highest scores.

@@ -1,7 +1,5 @@
 """`korsal-edge doctor` in front of things that really are broken, and of things that are not."""
 
-import os
-import pwd
 import socket
 import sys
 from pathlib import Path
@@ -18,6 +16,7 @@ from edge.doctor.host import disk, hidden, motion, opencv, rights, service, set_
 from edge.engines.tensorrt_engine import TensorRtError
 from edge.schema import Camera, Config, Mqtt
 from tests.broker import Broker, free_port, mosquitto
+from tests.other_user import as_nobody, everybodys_folder
 from tests.spot_model import write_spot_film, write_spot_model
 
 
@@ -158,23 +157,13 @@ def test_rights_on_devices(tmp_path: Path) -> None:
     assert [finding.level for finding in rights((Path("/dev/null"),))] == ["ok"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody with fewer rights")
-def test_devices_that_may_not_be_opened(tmp_path: Path) -> None:
-    device = tmp_path / "video0"
-    device.write_text("")
-    device.chmod(0o660)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    groups, nobody = os.getgroups(), pwd.getpwnam("nobody")
-    os.setgroups([])
-    os.setegid(nobody.pw_gid)
-    os.seteuid(nobody.pw_uid)
-    try:
-        (found,) = rights((device,))
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
-        os.setgroups(groups)
+def test_devices_that_may_not_be_opened() -> None:
+    with everybodys_folder() as folder:
+        device = folder / "video0"
+        device.write_text("")
+        device.chmod(0o660)
+        with as_nobody():
+            (found,) = rights((device,))
     assert found.level == "wrong"
     assert "sudo usermod --append --groups" in found.cure
 
