@@ -44,7 +44,7 @@ from train.scoring import VideoResult, report
 from train.tables import Tube, joined
 from train.temporal_labelling import trimmed_by_own_score
 
-Linked = tuple[list[tuple[TubeBox, ...]], list[ActionTube]]  # live in each frame, and cut when all is over
+Linked = tuple[list[tuple[TubeBox, ...]], list[ActionTube]]  # live in each frame, and the action tubes
 Rule = Callable[[Sequence[Detections]], Linked]
 Source = Callable[[VideoAnnotation], list[Detections]]
 HEAD = (
