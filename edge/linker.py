@@ -44,7 +44,7 @@ class LinkerSettings:
     velocity_gain: float = 0.3  # share of a new velocity
     damping: float = 0.85  # of the velocity, per missed frame
     class_gain: float = 0.2  # share of a frame's class scores in the average
-    fade: float = 0.8  # of the class scores, per missed frame
+    fade: float = 0.6  # of the class scores, per missed frame
     cut: CutSettings = field(default_factory=CutSettings)
     korsal: KorsalSettings = field(default_factory=KorsalSettings)  # for comparison only
 

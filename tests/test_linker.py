@@ -54,7 +54,7 @@ def test_behind_the_post_the_person_walks_on_and_slows_down():
     assert (strides > 0).all()
     assert (np.diff(strides) < 0).all()
     scores = [boxes[0].score for boxes in story[14:]]
-    assert scores == pytest.approx([0.8 * 0.8**n for n in range(11)])  # and the score fades
+    assert scores == pytest.approx([0.8 * 0.6**n for n in range(11)])  # and the score fades
 
 
 @pytest.mark.parametrize(("hidden", "tubes"), [(30, {1}), (31, {1, 2})])
@@ -70,7 +70,7 @@ def test_left_out_frames_let_a_score_fade_too():
     for number in range(10):
         state, _ = step(state, detected(person(100, run=0.8)), number, SETTINGS)
     _, (tube,) = step(state, detected(), 13, SETTINGS)
-    assert tube.score == pytest.approx(0.8 * 0.8**4)
+    assert tube.score == pytest.approx(0.8 * 0.6**4)
 
 
 def test_a_flash_of_one_frame_leaves_nothing_behind():
