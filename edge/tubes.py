@@ -118,10 +118,10 @@ def _actions(life: Sequence[Sighting], settings: CutSettings) -> list[ActionTube
     observed = np.array([tube_box.observed for _, tube_box in life])
     actions = []
     for label, scores in enumerate(class_scores.T):
-        for begin, end in _told(_Scores(scores, frame_scores[:, label], observed), label, settings):
+        for begin, end, known in _told(_Scores(scores, frame_scores[:, label], observed), label, settings):
             part = _trimmed(begin, end, observed) if settings.trim else slice(begin, end)
             if part.stop - part.start >= settings.min_boxes:
-                score = mean_of_best(scores[part], settings.best) * _likely(end - begin, len(life), label, settings)
+                score = mean_of_best(scores[part], settings.best) * _likely(end - begin, known, label, settings)
                 actions.append(ActionTube(label, frames[part], boxes[part], scores[part], score))
     return actions
 
@@ -138,9 +138,10 @@ class _Scores:
         return _Scores(self.averaged[begin:end], self.of_frame[begin:end], self.observed[begin:end])
 
 
-def _told(life: _Scores, label: int, settings: CutSettings) -> list[tuple[int, int]]:
-    """(begin, end) of the parts of a life with the action as they are told, `end` one beyond the last frame."""
-    told: list[tuple[int, int]] = []
+def _told(life: _Scores, label: int, settings: CutSettings) -> list[tuple[int, int, int]]:
+    """(begin, end, known) of the parts of a life with the action as they are told: `end` is one beyond the last frame,
+    `known` how many frames were seen by then."""
+    told: list[tuple[int, int, int]] = []
     parts: list[tuple[int, int]] = []
     over = len(life.observed)
     for now in (*range(LOOK_EVERY, over, LOOK_EVERY), over):
@@ -149,14 +150,12 @@ def _told(life: _Scores, label: int, settings: CutSettings) -> list[tuple[int, i
         free = told[-1][1] if told else 0  # the first frame that may still be told of
         if past > free:
             found = _parts(life.between(remembered, now), label, settings)
-            parts = [(_begun(remembered + begin, parts, remembered), remembered + end) for begin, end in found]
-            told += [(max(begin, free), end) for begin, end in parts if free < end <= past]
+            before = [begin for begin, end in parts if found and begin < remembered and remembered + found[0][0] <= end]
+            parts = [(remembered + begin, remembered + end) for begin, end in found]
+            if before:  # what goes on from before what is remembered began where it did in the look before
+                parts[0] = before[0], parts[0][1]
+            told += [(max(begin, free), end, now) for begin, end in parts if free < end <= past]
     return told
-
-
-def _begun(begin: int, parts: Sequence[tuple[int, int]], remembered: int) -> int:
-    """Where a part began; one that goes on from before what is remembered, where it began in the look before."""
-    return next((b for b, e in parts if b < begin == remembered <= e), begin)
 
 
 def _parts(scores: _Scores, label: int, settings: CutSettings) -> list[tuple[int, int]]:

@@ -138,7 +138,7 @@ def test_damage_that_ends_the_reader_is_told_and_the_next_file_is_read(tmp_path:
     path = tmp_path / VIDEOS[0] / "00001.mat"
     content = path.read_bytes()
     path.write_bytes(content.replace(bytes([9, 0, 0, 0, 64]), bytes([10, 0, 0, 0, 64]), 1))
-    with pytest.raises(ExchangeError, match=r"00001\.mat: not a file of loc and scores \(so damaged that .*; copy it"):
+    with pytest.raises(ExchangeError, match=r"00001\.mat: not a file of loc and scores \(.*; copy it"):
         exchange.load(tmp_path, CAST)
     path.write_bytes(content)
     assert len(exchange.load(tmp_path, CAST).scores) == len(some().scores)

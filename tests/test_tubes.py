@@ -145,6 +145,8 @@ def test_an_action_is_told_two_seconds_after_it_ended_whatever_follows():
 def test_an_action_longer_than_what_is_remembered_is_told_whole():
     story = [0.06] * 24 + [0.6] * 400 + [0.06] * 200
     assert parts(story, memory=150) == [(24, 423)]
+    dip = [0.06] * 24 + [0.6] * 400 + [0.06] * 8 + [0.6] * 400 + [0.06] * 200
+    assert parts(dip, memory=300) == [(24, 831)]
 
 
 def test_an_action_ends_where_its_score_leaves_the_usual_level():
