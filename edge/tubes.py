@@ -71,7 +71,7 @@ class CutSettings:
     spreads costs half of `trust` times n², and its score is multiplied by exp(−`doubt` n²).
     A part is told, and stands, once it ended more than `wait` frames ago or its person is gone: whoever follows them
     knows no more by then. Never more than `memory` frames are looked back on.
-    `least_score`: who never reaches it on average did not do the action. `trim`: leave out extrapolated boxes at both
+    `least_score`: a part in which the average never reaches it is none. `trim`: leave out extrapolated boxes at both
     ends. `min_boxes`: shorter ones are dropped. `best`: the tube's score is the mean of that many highest scores.
     """
 
@@ -140,36 +140,41 @@ class _Scores:
 
 def _told(life: _Scores, label: int, settings: CutSettings) -> list[tuple[int, int, int]]:
     """(begin, end, known) of the parts of a life with the action as they are told: `end` is one beyond the last frame,
-    `known` how many frames were seen by then."""
+    `known` how many frames were divided then."""
+    if life.averaged.max() < settings.least_score:
+        return []
     told: list[tuple[int, int, int]] = []
     parts: list[tuple[int, int]] = []
+    free = 0  # the first frame after all that was told
     over = len(life.observed)
     for now in (*range(LOOK_EVERY, over, LOOK_EVERY), over):
-        remembered = max(0, now - settings.memory)
         past = now if now == over else now - settings.wait - 1  # a part that ends at `now` goes on
-        free = told[-1][1] if told else 0  # the first frame that may still be told of
-        if past > free:
-            found = _parts(life.between(remembered, now), label, settings)
-            before = [begin for begin, end in parts if found and begin < remembered and remembered + found[0][0] <= end]
-            parts = [(remembered + begin, remembered + end) for begin, end in found]
-            if before:  # what goes on from before what is remembered began where it did in the look before
-                parts[0] = before[0], parts[0][1]
-            told += [(max(begin, free), end, now) for begin, end in parts if free < end <= past]
+        if past <= free:
+            continue
+        remembered = max(0, now - settings.memory)
+        since = max(remembered, free)
+        evidence = _evidence(life.between(remembered, now), settings)[since - remembered :]
+        going_on = [begin for begin, end in parts if free <= begin < since <= end]
+        at_first = (-settings.price if going_on else settings.price) if since > 0 else 0.0
+        found = [(since + begin, since + end) for begin, end in _parts(evidence, at_first, label, settings)]
+        if going_on:
+            end = found.pop(0)[1] if found and found[0][0] == since else since
+            found.insert(0, (going_on[0], end))
+        parts = [(begin, end) for begin, end in found if life.averaged[begin:end].max() >= settings.least_score]
+        told += [(begin, end, now - since) for begin, end in parts if end <= past]
+        free = told[-1][1] if told else 0
     return told
 
 
-def _parts(scores: _Scores, label: int, settings: CutSettings) -> list[tuple[int, int]]:
-    """(begin, end) of the parts with the action, judged by these frames alone, `end` one beyond the last."""
-    if scores.averaged.max() < settings.least_score or not scores.averaged.any():
-        return []
-    evidence = _evidence(scores, settings)
+def _parts(evidence: NDArray[np.float64], at_first: float, label: int, settings: CutSettings) -> list[tuple[int, int]]:
+    """(begin, end) of the parts with the action, `end` one beyond the last."""
     usual = settings.usual(label)
     found = []
     if usual is not None:
         frames = np.arange(1, len(evidence) + 1)
         costs = settings.trust / 2 * usual.off(frames, len(evidence)) ** 2
-        found = stretches(evidence, settings.price, costs)
-    return found or runs(inside(evidence.tolist(), settings.price))  # an action of unusual length rather than none
+        found = stretches(evidence, settings.price, costs, at_first)
+    return found or runs(inside(evidence.tolist(), settings.price, at_first))  # of unusual length rather than none
 
 
 def _likely(frames: int, life: int, label: int, settings: CutSettings) -> float:
@@ -201,14 +206,15 @@ def _logit(scores: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.log(kept / (1 - kept))
 
 
-def inside(evidence: Iterable[float], price: float) -> list[bool]:
+def inside(evidence: Iterable[float], price: float, at_first: float = 0.0) -> list[bool]:
     """The frames to choose so that the evidence in them, less `price` for every beginning and end in between, is most.
 
-    Neither the first frame nor the last costs anything. Frames that change nothing are taken as their next is.
+    To begin at the first frame costs `at_first`: `price` after a frame outside, −`price` after one inside, for that
+    would have to end; 0 where it is not known. Frames that change nothing are taken as their next is.
     """
     lead: list[float] = []  # of ending inside over ending outside
     for gain in evidence:
-        lead.append(gain + (min(max(lead[-1], -price), price) if lead else 0.0))
+        lead.append(gain + (min(max(lead[-1], -price), price) if lead else -at_first))
     chosen = [False] * len(lead)
     now = bool(lead) and lead[-1] > 0
     for i in range(len(lead) - 1, -1, -1):
@@ -219,7 +225,10 @@ def inside(evidence: Iterable[float], price: float) -> list[bool]:
 
 
 def stretches(
-    evidence: Sequence[float] | NDArray[np.float64], price: float, costs: NDArray[np.float64]
+    evidence: Sequence[float] | NDArray[np.float64],
+    price: float,
+    costs: NDArray[np.float64],
+    at_first: float = 0.0,
 ) -> list[tuple[int, int]]:
     """As the `runs` of `inside`, where each run of n frames costs costs[n - 1] too (semi-Markov): (begin, end) of each.
 
@@ -228,7 +237,7 @@ def stretches(
     count = len(evidence)
     total = np.concatenate([[0.0], np.cumsum(evidence)])
     begins = np.full(count, price)  # of a run, by its first frame
-    begins[:1] = 0.0
+    begins[:1] = at_first
     best = np.zeros(count + 1)  # of the first so many frames, with nothing going on after them
     begun = [-1] * (count + 1)  # where the run began that ends there; −1: none does
     for end in range(1, count + 1):

@@ -16,14 +16,19 @@ from train.temporal_labelling import best_labels
 
 
 def parts(scores, averages=None, unseen=(), **settings):
-    """First and last frame of each action tube of somebody with these scores of Run, one per frame."""
+    """First and last frame of each of the `run_tubes`."""
+    tubes = run_tubes(scores, averages, unseen, **settings)
+    return [(int(tube.frames[0]), int(tube.frames[-1])) for tube in tubes]
+
+
+def run_tubes(scores, averages=None, unseen=(), **settings):
+    """The action tubes of somebody with these scores of Run, one per frame."""
     record = []
     for frame, score in enumerate(scores):
         average = score if averages is None else averages[frame]
         one = tube_box(run=average, observed=frame not in unseen)
         record.append((frame, replace(one, of_frame=np.array([score, 0, 0], np.float32))))
-    tubes = cut(record, CutSettings(min_boxes=1, **settings))
-    return [(int(tube.frames[0]), int(tube.frames[-1])) for tube in tubes]
+    return cut(record, CutSettings(min_boxes=1, **settings))
 
 
 @pytest.mark.parametrize(
@@ -57,9 +62,30 @@ def test_inside_is_what_viterbi_over_two_labels_finds(evidence, price):
 
 
 @law
-@given(st.lists(quarters, min_size=1, max_size=40), st.sampled_from([0.5, 2.0, 5.0]))
-def test_stretches_of_lengths_that_cost_nothing_are_the_runs_inside(evidence, price):
-    assert stretches(evidence, price, np.zeros(len(evidence))) == runs(inside(evidence, price))
+@given(st.lists(quarters, min_size=1, max_size=40), st.sampled_from([0.5, 2.0, 5.0]), st.sampled_from([-1, 0, 1]))
+def test_stretches_of_lengths_that_cost_nothing_are_the_runs_inside(evidence, price, before):
+    at_first = price * before
+    assert stretches(evidence, price, np.zeros(len(evidence)), at_first) == runs(inside(evidence, price, at_first))
+
+
+@pytest.mark.parametrize(
+    ("evidence", "expected"),
+    [
+        ([1, 1, 1], [(0, 3)]),
+        ([1, 1], []),  # 2 is not more than it costs to begin
+        ([1, 1, -3, 3], [(3, 4)]),
+        ([5, -9, 3], [(0, 1), (2, 3)]),
+        ([4, -9, 3], [(2, 3)]),
+    ],
+)
+def test_to_begin_at_the_first_frame_may_cost_too(evidence, expected):
+    assert runs(inside(evidence, 2, at_first=2)) == expected
+
+
+def test_what_goes_on_pays_for_its_end_and_not_for_its_beginning():
+    assert runs(inside([-1.5, -1.5, 3], 2, at_first=-2)) == [(0, 3)]
+    assert runs(inside([-1.5, -1.5, 3], 2)) == [(2, 3)]
+    assert runs(inside([-1, -1, -1], 2, at_first=-2)) == []
 
 
 @law
@@ -121,6 +147,13 @@ def test_the_score_of_a_tube_of_unusual_length_counts_for_less(length, worth):
     assert tube.score == pytest.approx(0.5)
 
 
+def test_the_usual_length_after_a_tube_that_was_told_is_that_of_what_was_left():
+    story = [0.06] * 20 + [0.6] * 60 + [0.06] * 60 + [0.6] * 100
+    _, other = run_tubes(story, lengths=(UsualLength(200, 0.5),))
+    assert other.frames.tolist() == list(range(140, 240))
+    assert other.score == pytest.approx(0.6 * np.exp(-0.1 * (np.log(160 / 100) / 0.5) ** 2))  # 160 since frame 80
+
+
 levels = st.tuples(st.sampled_from([0.05, 0.2, 0.5, 0.9]), st.integers(1, 60))  # a score, and for how many frames
 waits = st.sampled_from([0, 10, 50])
 
@@ -131,8 +164,19 @@ def test_what_was_told_stands_whatever_follows(changes, looks, wait, lengths_kno
     story = [score for score, frames in changes for _ in range(frames)]
     settings = {"wait": wait, "memory": 100, "lengths": (UsualLength(30, 0.3),) if lengths_known else ()}
     until = min(looks, len(story) // LOOK_EVERY) * LOOK_EVERY
-    told = [part for part in parts(story[:until], **settings) if part[1] < until - wait - 1]
-    assert parts(story, **settings)[: len(told)] == told
+    sure = [tube for tube in run_tubes(story[:until], **settings) if tube.frames[-1] < until - wait - 1]
+    all_ = run_tubes(story, **settings)
+    assert [tube.frames.tolist() for tube in all_[: len(sure)]] == [tube.frames.tolist() for tube in sure]
+    assert [tube.score for tube in all_[: len(sure)]] == [tube.score for tube in sure]
+
+
+@law
+@given(st.lists(levels, min_size=1, max_size=6), waits, st.sampled_from([30, 100, 1500]), st.booleans())
+def test_no_two_tubes_of_one_action_share_a_frame(changes, wait, memory, lengths_known):
+    story = [score for score, frames in changes for _ in range(frames)]
+    lengths = (UsualLength(30, 0.3),) if lengths_known else ()
+    found = parts(story, wait=wait, memory=memory, lengths=lengths)
+    assert all(one[1] < other[0] for one, other in pairwise(found))
 
 
 def test_an_action_is_told_two_seconds_after_it_ended_whatever_follows():
@@ -142,11 +186,44 @@ def test_an_action_is_told_two_seconds_after_it_ended_whatever_follows():
     assert parts(story + [0.9] * 100, wait=10**6) == [(140, 239)]
 
 
+@pytest.mark.parametrize(("rest", "told"), [(25, False), (42, True)])
+def test_one_looks_every_half_second(rest, told):
+    """An action that ended before frame 70 may be told after frame 120, and is at 132 if 0.9 is not usual by then."""
+    assert ((20, 69) in parts([0.06] * 20 + [0.3] * 50 + [0.06] * rest + [0.9] * 300)) == told
+
+
+def test_what_goes_on_is_not_told_yet():
+    assert parts([0.06] * 20 + [0.6] * 100, wait=0) == [(20, 119)]
+
+
+def test_the_usual_level_is_that_of_what_is_remembered():
+    """0.3 is much for somebody whose 0.9 is long ago."""
+    story = [0.9] * 150 + [0.06] * 200 + [0.3] * 60 + [0.06] * 100
+    assert parts(story, memory=1500) == [(0, 149)]
+    assert parts(story, memory=150) == [(0, 149), (350, 409)]
+
+
+@pytest.mark.parametrize("length", [None, UsualLength(20, 0.35), UsualLength(38, 0.35), UsualLength(60, 0.35)])
+@pytest.mark.parametrize("rest", [100, 300])
+def test_what_follows_an_action_that_was_told_is_no_action_by_itself(length, rest):
+    """Long rest makes it the usual level; an action again is told again, as long as it may be."""
+    once = [0.06] * 20 + [0.6] * 60 + [0.06] * rest
+    assert parts(once, lengths=(length,)) == [(20, 79)]
+    assert parts(once + [0.6] * 60 + [0.06] * rest, lengths=(length,)) == [(20, 79), (80 + rest, 139 + rest)]
+
+
 def test_an_action_longer_than_what_is_remembered_is_told_whole():
     story = [0.06] * 24 + [0.6] * 400 + [0.06] * 200
     assert parts(story, memory=150) == [(24, 423)]
     dip = [0.06] * 24 + [0.6] * 400 + [0.06] * 8 + [0.6] * 400 + [0.06] * 200
     assert parts(dip, memory=300) == [(24, 831)]
+
+
+def test_what_goes_on_too_faintly_ended_at_the_last_where_one_remembers():
+    """0.3 is much for this person until, at frame 360, a fifth of the 150 frames before have 0.9."""
+    story = [0.06] * 24 + [0.3] * 300 + [0.9] * 100 + [0.06] * 100
+    assert parts(story, memory=150) == [(24, 209), (324, 423)]
+    assert parts(story, memory=1500) == [(324, 423)]
 
 
 def test_an_action_ends_where_its_score_leaves_the_usual_level():
@@ -273,7 +350,6 @@ def test_five_boxes_are_no_action_and_six_are():
         assert [tube.label for tube in action_tubes(history(story), SETTINGS)] == expected
 
 
-def test_the_score_is_the_mean_of_the_forty_best():
-    acts = [0.9] * 40 + [0.5] * 60
-    (tube,) = action_tubes(history(linked([detected(person(100, run=score)) for score in acts])), SETTINGS)
-    assert tube.score == pytest.approx(0.9)
+def test_the_score_is_the_mean_of_the_eighty_best():
+    (tube,) = run_tubes([0.5] * 60 + [0.6] * 40 + [0.7] * 60)
+    assert tube.score == pytest.approx((60 * 0.7 + 20 * 0.6) / 80)
