@@ -132,8 +132,8 @@ def test_a_video_name_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*.mat")) == []
 
 
-def test_damage_that_ends_the_reader_is_told_and_the_next_file_is_read(tmp_path: Path) -> None:
-    """Numbers of a type that there is not: SciPy looks it up in a table, finds nothing there and reads on."""
+def test_damage_is_told_whatever_scipy_makes_of_it_and_the_file_copied_anew_is_read(tmp_path: Path) -> None:
+    """Numbers of a type that there is not: SciPy 1.17 looks beyond the end of a table and mostly ends there."""
     exchange.save(some(), tmp_path, "road")
     path = tmp_path / VIDEOS[0] / "00001.mat"
     content = path.read_bytes()
@@ -169,7 +169,7 @@ def test_any_text_is_refused_in_one_sentence_or_read(tmp_path: Path, content: by
     assert said is None or str(tmp_path) in said
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_damaged_mat_files_are_refused_in_one_sentence_or_read(tmp_path: Path, data: st.DataObject) -> None:
     exchange.save(some(), tmp_path, "road")

@@ -157,10 +157,11 @@ def read_pickle(path: Path) -> dict[str, VideoAnnotation]:
 def read_matlab(path: Path) -> dict[str, VideoAnnotation]:
     """The videos of `finalAnnots.mat` by name: the same records as `read_pickle`. Needs scipy."""
     try:
-        videos = mat_files.read(path, ("annot",))["annot"].ravel()
+        with mat_files.reader() as read:
+            videos = read(path, ("annot",))["annot"].ravel()
         return {str(video["name"][0]): _video_from_matlab(video) for video in videos}
     except OSError as error:
-        raise AnnotationError(f"{path}: cannot be read ({error}); it belongs to UCF101-24") from error
+        raise AnnotationError(f"{path}: cannot be read ({error.strerror}); it belongs to UCF101-24") from error
     except (*BROKEN, mat_files.MatError) as error:
         raise AnnotationError(f"{path}: not the annotations of UCF101-24 ({error}); copy the file anew") from error
 

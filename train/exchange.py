@@ -70,22 +70,23 @@ def save(found: SavedDetections, path: Path, kind: Format) -> None:
 def read_road(folder: Path, cast: Cast) -> SavedDetections:
     """A box becomes a row for each class that scores more than LEAST_SCORE there. Needs scipy."""
     parts: list[Part] = []
-    for video, name in enumerate(cast.videos):
-        size = _size(cast, video)
-        for path in sorted((folder / name).glob("*.mat")):
-            boxes, scores, labels, dense = _road_rows(path, size, len(cast.labels))
-            parts.append((video, _frame_number(path, path.stem), boxes, scores, labels, dense))
+    with mat_files.reader() as read:
+        for video, name in enumerate(cast.videos):
+            size = _size(cast, video)
+            for path in sorted((folder / name).glob("*.mat")):
+                boxes, scores, labels, dense = _road_rows(read, path, size, len(cast.labels))
+                parts.append((video, _frame_number(path, path.stem), boxes, scores, labels, dense))
     return _gathered(folder, cast, parts)
 
 
 def _road_rows(
-    path: Path, size: NDArray[np.float64], classes: int
+    read: mat_files.Read, path: Path, size: NDArray[np.float64], classes: int
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
     try:
-        content = mat_files.read(path, ("loc", "scores"))
+        content = read(path, ("loc", "scores"))
         boxes, scores = (np.asarray(content[name], dtype=np.float64) for name in ("loc", "scores"))
     except OSError as error:
-        raise ExchangeError(f"{path}: cannot be read ({error})") from error
+        raise ExchangeError(f"{path}: cannot be read ({error.strerror}); see whose it is with ls -l") from error
     except (mat_files.MatError, TypeError, ValueError) as error:
         raise ExchangeError(f"{path}: not a file of loc and scores ({error}); copy it anew") from error
     if not scores.size and not boxes.size:
@@ -162,7 +163,7 @@ def _yowo_rows(path: Path) -> Rows:
             raise ValueError("a line is not `class score x1 y1 x2 y2`")
         labels = table[:, 0].astype(np.int64) - 1
     except OSError as error:
-        raise ExchangeError(f"{path}: cannot be read ({error.strerror})") from error
+        raise ExchangeError(f"{path}: cannot be read ({error.strerror}); see whose it is with ls -l") from error
     except ValueError as error:
         raise ExchangeError(f"{path}: not detections of YOWO ({error}); write it anew") from error
     return table[:, 2:], table[:, 1], labels

@@ -1,40 +1,78 @@
 """MATLAB files, read by SciPy in a process of its own, which some damaged ones end. Shell."""
 
-import functools
 import multiprocessing
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+
+Read = Callable[[Path, Sequence[str]], Mapping[str, Any]]
 
 
 class MatError(Exception):
     """What is wrong with a file that is not sound."""
 
 
-def read(path: Path, names: Sequence[str]) -> Mapping[str, Any]:
-    """The variables of these names, as `scipy.io.loadmat` gives them. Raises MatError, OSError. Needs scipy."""
+@contextmanager
+def reader() -> Iterator[Read]:
+    """`read(path, names)`: the variables of these names, as `scipy.io.loadmat` gives them. Needs scipy.
+
+    `read` raises MatError, OSError, and is of no more use when it did.
+    """
+    context = multiprocessing.get_context("spawn")  # a fork would take over threads and locks
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_answer, args=(theirs,))
+    process.start()
+    theirs.close()
     try:
-        return _reader().submit(_read, path, names).result()
-    except BrokenProcessPool:
-        _reader.cache_clear()
+        try:
+            ours.recv()
+        except EOFError:
+            raise RuntimeError("the process that reads MATLAB files did not start; it said above why") from None
+        yield partial(_ask, ours)
+    finally:
+        process.kill()
+        process.join()
+        ours.close()
+
+
+def _ask(process: Connection, path: Path, names: Sequence[str]) -> Mapping[str, Any]:
+    process.send((path, names))
+    try:
+        answer: dict[str, Any] | Exception = process.recv()
+    except (EOFError, ConnectionError):
         raise MatError("so damaged that SciPy's reader ended") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
-@functools.cache
-def _reader() -> ProcessPoolExecutor:
-    """One process, which lives as long as this one; a fork would take over threads and locks."""
-    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+def _answer(asked: Connection) -> None:
+    """Runs in the process of its own, until the other side is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl+C reaches it too, but the other side ends it
+    asked.send(None)
+    while True:
+        try:
+            path, names = asked.recv()
+        except EOFError:
+            return
+        try:
+            asked.send(_read(path, names))
+        except (ImportError, MatError, OSError) as error:
+            asked.send(error)
 
 
 def _read(path: Path, names: Sequence[str]) -> dict[str, Any]:
     from scipy.io import loadmat
 
     try:
-        content = loadmat(path, variable_names=names)
+        with path.open("rb") as file:
+            content = loadmat(file, variable_names=names)
         return {name: content[name] for name in names}
-    except OSError:
-        raise
-    except Exception as error:  # noqa: BLE001  SciPy has many for damaged files: ZeroDivisionError, NameError, zlib.error
+    except Exception as error:  # SciPy has many for damaged files: ZeroDivisionError, NameError, zlib.error
+        if isinstance(error, OSError) and error.errno:
+            raise  # the system's, not SciPy's
         raise MatError(f"{type(error).__name__}: {error}") from None
