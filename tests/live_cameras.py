@@ -1,6 +1,7 @@
 """What the tests of live cameras share: patient waiting, films, servers."""
 
 import contextlib
+import gc
 import itertools
 import os
 import socket
@@ -60,6 +61,8 @@ def told(messages: Iterable[str]) -> list[str]:
 
 
 def descriptors() -> set[str]:
+    """Of the open files of this process, without those that only wait to be collected."""
+    gc.collect()
     return set(os.listdir("/proc/self/fd"))
 
 

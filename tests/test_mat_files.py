@@ -18,10 +18,12 @@ pytest.importorskip("scipy", reason="scipy is not installed (extra `train`)")
 
 OPEN = """
 import multiprocessing
+import signal
 import time
 from train import mat_files
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it runs in the background ignore it
     with mat_files.reader():
         print(multiprocessing.active_children()[0].pid, flush=True)
         time.sleep(60)
