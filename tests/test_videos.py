@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -35,6 +37,23 @@ def test_every_frame_at_random(video: Path, packed: Path) -> None:
     for index in (5, 0, 3, 3):
         assert opened[index].shape == (40, 56, 3)
         np.testing.assert_allclose(opened[index].astype(int), frames[index], atol=8)  # JPEG, twice
+
+
+def test_two_trainings_may_pack_the_same_video(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one is done between our writing and our putting in place."""
+    target = tmp_path / "cache" / "a.frames"
+    script = "import sys, pathlib\nfrom train.videos import pack\npack(*map(pathlib.Path, sys.argv[1:]))"
+    write = Path.write_bytes
+
+    def write_first(path: Path, content: bytes) -> int:
+        written = write(path, content)
+        subprocess.run([sys.executable, "-c", script, video, target], cwd=Path(__file__).parents[1], check=True)
+        return written
+
+    monkeypatch.setattr(Path, "write_bytes", write_first)
+    pack(video, target)
+    assert len(PackedVideo(target)) == 6
+    assert list(target.parent.iterdir()) == [target]
 
 
 def test_beyond_the_end_is_the_last_frame(packed: Path) -> None:

@@ -81,7 +81,10 @@ def _numbers(path: Path, kind: type[Number], count: int, offset: int) -> NDArray
 
 
 def pack(video: Path, packed: Path) -> None:
-    """Decode `video` into `packed`; the file appears whole or not at all. Raises CaptureError, FrameError."""
+    """Decode `video` into `packed`, whole or not at all, also where another training does so just now.
+
+    Raises CaptureError, FrameError.
+    """
     jpegs = []
     for frame in read_file(video, video.stem):
         written, content = cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
@@ -89,7 +92,7 @@ def pack(video: Path, packed: Path) -> None:
             raise FrameError(f"{video}: frame {frame.index} cannot be written as JPEG")
         jpegs.append(content.tobytes())
     offsets = np.cumsum([0, *map(len, jpegs)], dtype=np.int64)
-    partial = packed.with_suffix(".partial")
+    partial = packed.with_suffix(f".{os.getpid()}.partial")
     try:
         packed.parent.mkdir(parents=True, exist_ok=True)
         partial.write_bytes(np.int64(len(jpegs)).tobytes() + offsets.tobytes() + b"".join(jpegs))
