@@ -70,7 +70,8 @@ class CutSettings:
     `lengths`: of the actions by label; None where nothing is known. A part that is longer or shorter than usual by n
     spreads costs half of `trust` times n², and its score is multiplied by exp(−`doubt` n²).
     A part is told, and stands, once it ended more than `wait` frames ago or its person is gone: whoever follows them
-    knows no more by then. Never more than `memory` frames are looked back on.
+    knows no more by then. From then on only what follows is divided. Never more than `memory` frames are looked back
+    on; whether the one before them is inside or outside is taken over from the look before.
     `least_score`: a part in which the average never reaches it is none. `trim`: leave out extrapolated boxes at both
     ends. `min_boxes`: shorter ones are dropped. `best`: the tube's score is the mean of that many highest scores.
     """
