@@ -262,7 +262,7 @@ def test_damaged_pickles_are_refused_in_one_sentence_or_read(tmp_path: Path, dat
     assert said is None or str(path) in said
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_damaged_matlab_files_are_refused_in_one_sentence_or_read(tmp_path: Path, data: st.DataObject) -> None:
     scipy_io = pytest.importorskip("scipy.io", reason="scipy is not installed (extra `train`)")

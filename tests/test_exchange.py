@@ -169,7 +169,7 @@ def test_any_text_is_refused_in_one_sentence_or_read(tmp_path: Path, content: by
     assert said is None or str(tmp_path) in said
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_damaged_mat_files_are_refused_in_one_sentence_or_read(tmp_path: Path, data: st.DataObject) -> None:
     exchange.save(some(), tmp_path, "road")

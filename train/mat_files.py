@@ -20,7 +20,7 @@ class MatError(Exception):
 def reader() -> Iterator[Read]:
     """`read(path, names)`: the variables of these names, as `scipy.io.loadmat` gives them. Needs scipy.
 
-    `read` raises MatError, OSError, and is of no more use when it did.
+    `read` raises MatError and OSError; where the process ended, it is of no more use.
     """
     context = multiprocessing.get_context("spawn")  # a fork would take over threads and locks
     ours, theirs = context.Pipe()
@@ -39,10 +39,10 @@ def reader() -> Iterator[Read]:
         ours.close()
 
 
-def _ask(process: Connection, path: Path, names: Sequence[str]) -> Mapping[str, Any]:
-    process.send((path, names))
+def _ask(reading: Connection, path: Path, names: Sequence[str]) -> Mapping[str, Any]:
+    reading.send((path, names))
     try:
-        answer: dict[str, Any] | Exception = process.recv()
+        answer: dict[str, Any] | Exception = reading.recv()
     except (EOFError, ConnectionError):
         raise MatError("so damaged that SciPy's reader ended") from None
     if isinstance(answer, Exception):
