@@ -141,12 +141,6 @@ def test_events_over_broken_connections_arrive_in_order_and_none_is_missing(brok
     assert list(dict.fromkeys(numbers(subscriber))) == list(range(400))  # without what was sent twice
 
 
-def test_topics_of_strange_labels_are_safe() -> None:
-    assert TOPICS.event("door", "Walk/#+ Dog\0") == "korsal/roof/door/actions/Walk_Dog_"
-    assert TOPICS.event("door", "") == "korsal/roof/door/actions/_"
-    assert TOPICS.event("door", "x" * 70_000) == f"korsal/roof/door/actions/{'x' * 64}"
-
-
 def test_events_are_timed_from_their_frame_to_the_acknowledgement(broker: Broker) -> None:
     with publishing(at(broker)) as publisher:
         publisher.event(event(0, "of no frame"))

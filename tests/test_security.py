@@ -21,10 +21,11 @@ from test_daemon import BASE, LiveStream, play, start, write_config, write_video
 from tiny_model import MANIFEST
 
 from edge import manifest as manifests
+from edge.broker import topics
 from edge.config import ConfigError, load
 
 ROOT = Path(__file__).parent.parent
-STRANGE = ("#", "$SYS/+/#", "a/../../b", "x" * 256, "Größe ☂ '; DROP TABLE messages; -- {{ states }}")
+STRANGE = ("#", "投篮", "$SYS/+/#", "a/../../b", "x" * 256, "Größe ☂ '; DROP TABLE messages; -- {{ states }}")
 
 
 @contextmanager
@@ -98,7 +99,8 @@ def test_a_strange_label_stays_below_its_camera(label: str, tmp_path: Path) -> N
         assert {event["action"] for event in found} == {label}
         places = {message.topic.rpartition("/") for message in subscriber.messages if "/actions/" in message.topic}
         assert {place for place, _, _ in places} == {f"{BASE}/door/actions"}
-        assert all(re.fullmatch("[A-Za-z0-9_-]{1,64}", name) for _, _, name in places)
+        assert {topics.label(name) for _, _, name in places} == {label}
+        assert all(re.fullmatch("(?:[A-Za-z0-9_-]|%[0-9A-F]{2})+", name) for _, _, name in places)
         others = {m.topic for m in subscriber.messages if not m.topic.startswith(f"{BASE}/")}
         assert others == {"homeassistant/device/korsal_roof/config"}
 

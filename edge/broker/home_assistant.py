@@ -7,7 +7,7 @@ https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from edge.broker.topics import Topics, encode, level
+from edge.broker.topics import Topics, encode
 
 Entity = dict[str, object]
 
@@ -24,7 +24,7 @@ class Described:
 
 def discovery(topics: Topics, prefix: str, described: Described) -> tuple[str, bytes]:
     """Topic and payload of the one message."""
-    name = f"{level(topics.base)}_{topics.device}"
+    name = topics.root.replace("/", "_")  # of A-Za-z0-9_- alone, as Home Assistant wants it
     payload = {
         "device": {
             "identifiers": [name],

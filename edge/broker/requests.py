@@ -14,6 +14,7 @@ from edge.problems import nearest
 from edge.schema import Mqtt
 
 LARGEST = 65_535  # bytes of a request's payload
+LONGEST_OP = 64  # characters of a request's name that are repeated
 LONGEST_TRANSACTION = 256  # bytes of its JSON
 LONGEST_TOPIC = 512  # bytes
 LONGEST_ERROR = 4096  # characters
@@ -148,7 +149,7 @@ def _fault(request: Request, document: Mapping[str, object]) -> str | None:
     if request.retained:
         return "retained requests are ignored: publish it without the retain flag, and clear what is retained there"
     if request.op not in OPS:
-        return f"unknown request {request.op[:64]}; {nearest(request.op[:64], OPS)}"
+        return f"unknown request {request.op[:LONGEST_OP]}; {nearest(request.op[:LONGEST_OP], OPS)}"
     unknown = [key for key in document if key not in ("transaction", "data")]
     return f"unknown key {unknown[0][:64]}: a request has transaction and data" if unknown else None
 
@@ -167,7 +168,7 @@ def _response_topic(request: Request, topics: Topics, settings: Mqtt) -> str:
     wanted = request.response_topic
     if wanted is not None and _is_harmless(wanted, topics, settings):
         return wanted
-    return topics.response(level(request.op))
+    return topics.response(level(request.op[:LONGEST_OP]))
 
 
 def _is_harmless(topic: str, topics: Topics, settings: Mqtt) -> bool:

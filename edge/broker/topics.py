@@ -4,11 +4,12 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 ONLINE = b"online"
 OFFLINE = b"offline"
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
+_UNSAFE = re.compile(rb"[^A-Za-z0-9_-]")
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,16 @@ class Topics:
 
 
 def level(name: str) -> str:
-    """A label as one level of a topic: whatever a filter or a broker could take amiss becomes one `_`."""
-    return _UNSAFE.sub("_", name)[:64] or "_"
+    """A label as one level of a topic: all but A-Z a-z 0-9 _ - as the `%XX` of its UTF-8 bytes, as URLs have it.
+
+    Different labels have different levels, and `label` gets them back; so does any language's decoder of URLs.
+    """
+    return _UNSAFE.sub(lambda found: b"%%%02X" % found[0][0], name.encode("utf-8", "surrogatepass")).decode()
+
+
+def label(level: str) -> str:
+    """The label of a `level`."""
+    return unquote(level, errors="surrogatepass")
 
 
 def encode(payload: Mapping[str, object]) -> bytes:
