@@ -12,14 +12,14 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from edge import pipeline
 from edge.assets import AssetError
 from edge.broker import interruption, requests
 from edge.broker.message import Message
 from edge.broker.payload import Model
 from edge.cameras.feeds import Feed, open_feed, wait_for_frames
 from edge.capture import CaptureError
-from edge.config import ConfigError, load, state_directory
+from edge.config import ConfigError, state_directory
+from edge.config import load as load_config
 from edge.engine import EngineError
 from edge.engines.runtimes import open_model
 from edge.inference import Engine
@@ -29,7 +29,7 @@ from edge.pipeline import PipelineSettings, Step
 from edge.schema import Camera, Config
 from edge.sensors.device_watch import DeviceWatch
 from edge.sensors.metrics_page import MetricsPage
-from edge.service import clock
+from edge.service import clock, load, turns
 from edge.service.condition import Condition
 from edge.service.desk import DaemonDesk
 from edge.service.exposure import exposed
@@ -95,7 +95,7 @@ class Daemon:
         self._teller = Teller(config, self._model, self._labels, self._publisher)
         self._device = DeviceWatch(config, self._teller.topics)
         self._page = MetricsPage(config.metrics.address, config.metrics.port)
-        self._condition = Condition(self._publisher, self._device)
+        self._condition = Condition(self._publisher, self._device, load.cure(engine.manifest, engine.runtime))
         self._stations = {name: self._station(name, feed) for name, feed in feeds.items()}
         self._rota = Rota(self._stations.values())
         asked = partial(self.reload, quiet=True)
@@ -150,7 +150,7 @@ class Daemon:
         if self._path is None:
             return ()
         try:
-            config = load(self._path)
+            config = load_config(self._path)
             wrong = unknown_actions(config, self._labels) or self._apply(config, quiet)
         except ConfigError as error:
             wrong = error.problems
@@ -171,9 +171,9 @@ class Daemon:
             return False
         stopwatch = self._condition.stopwatch
         stopwatch.start()
-        made = pipeline.steps([turn for _, turn in taken], self._engine, stopwatch.lap)
-        for (station, turn), (state, step) in zip(taken, made, strict=True):
+        for station, turn, state, step in turns.process(taken, self._engine, stopwatch.lap):
             station.took(turn.frame, state, step)
+            self._condition.count_invalid(step.detections.invalid)
             if station.feed.live:
                 stopwatch.record("capture_to_outbox", time.monotonic() - turn.frame.monotonic_time)
             if self._watch is not None:
@@ -192,6 +192,7 @@ class Daemon:
             raise DaemonError("the publisher has ended by a fault that is told above; systemd starts us anew")
         self._store(self._device.look())
         self._live(now)
+        self._condition.keep_up(self._stations)
         interval = self._config.telemetry.interval
         if interval and now - self._telemetry_at >= interval:
             self._telemetry_at = now

@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import boxes as box_ops
+from edge.inference import OUTPUTS
 from edge.manifest import Manifest
+
+ROUNDING = 1e-3  # half and quantised precision may put a score that much above 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +23,7 @@ class Detections:
     scores: NDArray[np.float32]  # (N,), 0..1
     labels: NDArray[np.int64]  # (N,), index into the manifest's labels
     class_scores: NDArray[np.float32]  # (N, classes), 0..1, of every action at that place
+    invalid: int = 0  # answers that were left out: no finite numbers, no scores, or no known action
 
 
 def frame_size(image: NDArray[np.uint8]) -> tuple[int, int]:
@@ -57,18 +61,33 @@ def detections(
     """Outputs of the network for one frame of `size` (width, height) → detections that score at least `minimum_score`.
 
     `outputs` has a batch of one: `boxes` (1, K, 4), `scores` (1, K), `labels` (1, K), `class_scores` (1, K, classes).
+    What a network must not answer (NaN, infinity, scores outside 0..1, unknown labels) is left out and counted.
     """
-    scores = outputs["scores"][0].astype(np.float32)
-    boxes = outputs["boxes"][0].astype(np.float32)
+    valid = _valid(outputs, len(manifest.labels))
+    boxes, scores, labels, class_scores = (outputs[name][0][valid] for name in OUTPUTS)
+    boxes, scores = boxes.astype(np.float32), scores.astype(np.float32)
     inverse = box_ops.invert(box_ops.letterbox(size, manifest.input_size))
     inside = box_ops.clip(box_ops.transform(boxes, inverse), *size)
     kept = (scores >= minimum_score) & (inside[:, 2:] > inside[:, :2]).all(axis=1)
     return Detections(
         boxes=inside[kept],
-        scores=scores[kept],
-        labels=outputs["labels"][0][kept].astype(np.int64),
-        class_scores=outputs["class_scores"][0][kept].astype(np.float32),
+        scores=np.minimum(scores[kept], 1),
+        labels=labels[kept].astype(np.int64),
+        class_scores=np.minimum(class_scores[kept].astype(np.float32), 1),
+        invalid=int((~valid).sum()),
     )
+
+
+def _valid(outputs: Mapping[str, NDArray[Any]], classes: int) -> NDArray[np.bool_]:
+    """(K,): answers that a working network can give."""
+    boxes, scores, labels, class_scores = (outputs[name][0] for name in OUTPUTS)
+    are_scores = _is_score(scores) & _is_score(class_scores).all(axis=1)
+    return np.asarray(np.isfinite(boxes).all(axis=1) & are_scores & (labels >= 0) & (labels < classes))
+
+
+def _is_score(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """0..1, with room for what rounding adds; NaN and infinity are none."""
+    return np.asarray((values >= 0) & (values <= 1 + ROUNDING))
 
 
 def _gain_and_lift(manifest: Manifest) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,6 +1,7 @@
 """What systemd's watchdog is told, and what the log says of it."""
 
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,51 @@ class Publisher:
     """One that gets on when it is told to."""
 
     turned = 0.0
+
+
+def test_answers_that_no_network_may_give_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    publisher: Any = Publisher()
+    device: Any = None
+    watched = Condition(publisher, device)
+    for invalid in (0, 3, 2):
+        watched.count_invalid(invalid)
+    (record,) = caplog.records
+    assert record.message.startswith("the model gave 3 answers that are no finite numbers")
+
+
+class Feed:
+    """A live camera of 30 frames a second."""
+
+    live, state = True, "online"
+
+    def __init__(self) -> None:
+        self.captured = 0
+
+    def counts(self) -> Any:
+        return SimpleNamespace(captured=self.captured)
+
+
+def test_a_machine_that_is_too_slow_is_told_once_and_once_when_that_is_over(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    now = 0.0
+    monkeypatch.setattr(condition.time, "monotonic", lambda: now)
+    anything: Any = Publisher()
+    watched = Condition(anything, anything, "take fewer cameras")
+    feed = Feed()
+    station: Any = SimpleNamespace(feed=feed, frames=0, skipped=0, failed=0)
+    for taken in (15.0, 3.0, 3.0, 3.0, 15.0, 15.0):  # frames a second, half a minute each
+        for _ in range(10):
+            now += 3
+            feed.captured += 90
+            station.frames += round(3 * taken)
+            watched.keep_up({"door": station})
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert caplog.records[0].message == (
+        "this machine is too slow for its cameras: of their frames a second it looks at 3.0 of 30 of door; "
+        "take fewer cameras"
+    )
 
 
 def test_a_stage_that_stands_still_is_logged_once_and_once_when_that_is_over(

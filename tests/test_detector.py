@@ -19,8 +19,8 @@ def noise(width: int, height: int) -> NDArray[np.uint8]:
 
 
 def outputs(boxes: list[list[float]], scores: list[float], labels: list[int]) -> dict[str, NDArray[np.generic]]:
-    """As the network answers for one image; class score c of row i is i + c / 10."""
-    rows = np.arange(len(scores), dtype=np.float32)[:, None]
+    """As the network answers for one image; class score c of row i is (i + c) / 10."""
+    rows = np.arange(len(scores), dtype=np.float32)[:, None] / 10
     return {
         "boxes": np.array(boxes, np.float32).reshape(1, -1, 4),
         "scores": np.array([scores], np.float32),
@@ -95,7 +95,7 @@ def test_detections_are_filtered_and_clipped() -> None:
     np.testing.assert_allclose(found.boxes, [[0, 0, 20, 20], [10, 10, 30, 30]])
     assert found.scores.tolist() == pytest.approx([0.9, 0.5])
     assert found.labels.tolist() == [1, 0]
-    np.testing.assert_allclose(found.class_scores, [[0, 0.1], [1, 1.1]], atol=1e-6)
+    np.testing.assert_allclose(found.class_scores, [[0, 0.1], [0.1, 0.2]], atol=1e-6)
     kinds = (found.boxes.dtype, found.scores.dtype, found.labels.dtype, found.class_scores.dtype)
     assert kinds == (np.float32, np.float32, np.int64, np.float32)
 
@@ -114,6 +114,43 @@ def test_boxes_without_area_in_the_frame_are_dropped(box: list[float]) -> None:
     found = detector.detections(outputs([box], [0.9], [0]), (64, 64), MANIFEST, 0.1)
     assert found.boxes.shape == (0, 4)
     assert found.class_scores.shape == (0, 2)
+
+
+NAN, INFINITE = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value"),
+    [
+        ("boxes", (1, 2), NAN),
+        ("boxes", (1, 2), INFINITE),  # clipped it would be the frame's edge
+        ("boxes", (1, 0), -INFINITE),
+        ("scores", (1,), NAN),
+        ("scores", (1,), INFINITE),
+        ("scores", (1,), 1.5),
+        ("scores", (1,), -0.1),
+        ("labels", (1,), 2),  # there are two
+        ("labels", (1,), -1),
+        ("class_scores", (1, 0), NAN),
+        ("class_scores", (1, 1), INFINITE),
+        ("class_scores", (1, 1), -INFINITE),
+    ],
+)
+@pytest.mark.parametrize("precision", [np.float32, np.float16])
+def test_what_no_network_may_answer_is_left_out_and_counted(
+    name: str, place: tuple[int, ...], value: float, precision: type[np.floating]
+) -> None:
+    raw = outputs([[1, 1, 20, 20], [10, 10, 30, 30], [40, 10, 50, 30]], [0.9, 0.8, 0.7], [0, 1, 1])
+    raw = {key: array if key == "labels" else array.astype(precision) for key, array in raw.items()}
+    raw[name][(0, *place)] = value
+    found = detector.detections(raw, (96, 64), MANIFEST, 0.1)
+    assert found.boxes[:, 0].tolist() == [1, 40]
+    assert found.invalid == 1
+
+
+def test_a_score_that_rounding_puts_above_1_is_1() -> None:
+    found = detector.detections(outputs([[1, 1, 20, 20]], [1.0004], [0]), (96, 64), MANIFEST, 0.1)
+    assert (found.scores.tolist(), found.invalid) == ([1.0], 0)
 
 
 def test_no_detection_at_all() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.cameras.camera_process import MOST_PIXELS, NETWORK, ffmpeg_options
+from edge.cameras.camera_process import NETWORK, ffmpeg_options
+from edge.cameras.picture import MOST_PIXELS
 from edge.capture import LiveCamera, LiveSettings
 from edge.sources import parse
 from tests.hostile_camera import HEAD, document, hostile, is_red, jpeg, part, red_film
@@ -138,7 +139,28 @@ def test_a_picture_that_would_fill_the_memory_is_refused() -> None:
         hostile(send) as server,
         LiveCamera("door", parse(f"http://{server.address}/live"), LiveSettings(), always(0.5)) as camera,
     ):
-        assert "sends pictures of 8224x8224, and 64 million pixels are the most" in lost(camera)
+        assert (
+            "sends pictures of 8224x8224, and 64 million pixels with at most 16384 in width and height are the most"
+            in lost(camera)
+        )
+        assert camera.statistics().captured == 0
+
+
+@pytest.mark.parametrize(("width", "height"), [(40000, 16), (16, 40000)])
+def test_a_picture_with_an_endless_side_is_refused(width: int, height: int) -> None:
+    """Below the limit of pixels, and above what OpenCV can warp."""
+    picture = jpeg(width, height)
+
+    def send(client: socket.socket, _: str) -> None:
+        client.sendall(HEAD)
+        for piece in parts(picture):
+            client.sendall(piece)
+
+    with (
+        hostile(send) as server,
+        LiveCamera("door", parse(f"http://{server.address}/live"), LiveSettings(), always(0.5)) as camera,
+    ):
+        assert f"sends pictures of {width}x{height}" in lost(camera)
         assert camera.statistics().captured == 0
 
 

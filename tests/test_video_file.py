@@ -3,13 +3,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tiny_model import MANIFEST
 
+from edge import detector
+from edge.broker.snapshot import snapshot
+from edge.motion import MotionSettings
 from edge.video.video_file import CaptureError, probe, read_file
 
 
@@ -216,6 +221,25 @@ def test_a_header_without_frames_is_refused_at_the_first_frame(tmp_path: Path) -
     os.truncate(path, 100)
     with pytest.raises(CaptureError, match=r"clip\.y4m: .*(holds no readable frame|cut short)"):
         list(read_file(path, "door"))
+
+
+@pytest.mark.parametrize(("width", "height"), [(40000, 16), (16, 40000), (8224, 8224)])
+def test_pictures_that_are_too_large_are_refused_before_one_is_decoded(tmp_path: Path, width: int, height: int) -> None:
+    path = tmp_path / "clip.y4m"
+    path.write_bytes(f"YUV4MPEG2 W{width} H{height} F25:1 Cmono\nFRAME\n".encode())
+    with path.open("ab") as file:
+        file.truncate(path.stat().st_size + width * height)
+    with pytest.raises(CaptureError, match=f"has pictures of {width}x{height}, and .*: scale it down"):
+        read_file(path, "door")
+
+
+@pytest.mark.parametrize(("width", "height"), [(16384, 1), (1, 16384), (1, 1)])
+def test_the_largest_and_the_smallest_sides_go_through_the_pipeline(width: int, height: int) -> None:
+    manifest = replace(MANIFEST, motion=MotionSettings("ssim"))
+    normalised = detector.normalise(np.full((height, width, 3), 90, np.uint8), manifest)
+    assert normalised.shape == (manifest.height, manifest.width, 3)
+    assert np.isfinite(normalised).all()
+    assert len(snapshot(np.zeros((height, width, 3), np.uint8), None)) > 0
 
 
 def test_an_iterator_left_early_gives_the_file_back(tmp_path: Path) -> None:

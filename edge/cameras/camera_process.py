@@ -23,14 +23,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from edge.cameras.picture import fingerprint, finished
+from edge.cameras.picture import fingerprint, finished, oversize
 from edge.cameras.pictures import Picture, pictures
 from edge.cameras.shared_frames import SharedFrames
 from edge.sources import Kind, Source, from_json, polygons
 from edge.video.video_file import CaptureError, silence_opencv
 
 MESSAGE_BYTES = 1 << 18
-MOST_PIXELS = 1 << 26  # of a picture: 8192 x 8192
 NETWORK = "crypto,data,http,httpproxy,https,rtmp,rtp,rtsp,rtsps,srtp,tcp,tls,udp"  # FFmpeg's protocols but for files
 FIRST_TO_DIE = "1000"  # the highest oom_score_adj
 
@@ -85,11 +84,8 @@ def _capture(shared: SharedFrames, channel: socket.socket, wanted: Wanted, taken
 
 def _check_size(shape: Sequence[int], source: Source) -> None:
     height, width = shape[:2]
-    if height * width > MOST_PIXELS:
-        raise CaptureError(
-            f"{source.redacted}: sends pictures of {width}x{height}, and {MOST_PIXELS >> 20} million pixels are the "
-            "most: set the camera to a smaller size"
-        )
+    if reason := oversize(width, height):
+        raise CaptureError(f"{source.redacted}: sends {reason}: set the camera to a smaller size")
 
 
 def _die_first() -> None:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from edge.sources import Flip, Polygon, Rotation, Source
 
+MOST_PIXELS = 1 << 26  # of a picture: 8192 x 8192
+MOST_SIDE = 1 << 14  # pixels, of width and height each: OpenCV warps nothing with a side of 32767 or more
 FINGERPRINT_SIDE = 180  # pixels at least on the shorter side that a fingerprint looks at
 
 _FLIP_CODE: dict[Flip, int] = {"horizontal": 1, "vertical": 0, "both": -1}
@@ -18,6 +20,16 @@ _ROTATION_CODE: dict[Rotation, int] = {
     180: cv2.ROTATE_180,
     270: cv2.ROTATE_90_COUNTERCLOCKWISE,
 }
+
+
+def oversize(width: int, height: int) -> str | None:
+    """Why a picture of this size is refused, without the cure; None where it is taken."""
+    if width * height <= MOST_PIXELS and max(width, height) <= MOST_SIDE:
+        return None
+    return (
+        f"pictures of {width}x{height}, and {MOST_PIXELS >> 20} million pixels with at most {MOST_SIDE} in width and "
+        "height are the most"
+    )
 
 
 def finished(image: NDArray[Any], source: Source, turned: bool = False) -> NDArray[np.uint8]:

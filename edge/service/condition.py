@@ -8,7 +8,7 @@ from edge import telemetry
 from edge.broker import delivery
 from edge.mqtt import Publisher
 from edge.sensors.device_watch import DeviceWatch
-from edge.service import progress
+from edge.service import load, progress
 from edge.service.progress import Mark, Progress
 from edge.service.station import Station
 
@@ -20,9 +20,12 @@ PATIENCE = 30.0  # seconds that a stage may take to get on, above what a camera 
 class Condition:
     """Watches the stages get on; for the thread of the daemon's loop."""
 
-    def __init__(self, publisher: Publisher, device: DeviceWatch) -> None:
+    def __init__(self, publisher: Publisher, device: DeviceWatch, cure: str = "") -> None:
+        """`cure`: what helps where the machine is too slow."""
         self.stopwatch = telemetry.Stopwatch()
-        self._publisher, self._device = publisher, device
+        self._publisher, self._device, self._cure = publisher, device, cure
+        self._load = load.initial(time.monotonic())
+        self._invalid = 0  # answers of the network that no network may give
         self._progress: Progress = {}
         self._standing: Mapping[str, float] = {}  # stages that are told to be late, since when
         self._counted_at = time.monotonic()
@@ -44,6 +47,30 @@ class Condition:
             log.info("%s", sentence)
         return not found.standing
 
+    def keep_up(self, stations: Mapping[str, Station]) -> None:
+        """See whether the machine keeps up with its live cameras; that it does not is logged once, and its end."""
+        counts = {
+            name: (station.feed.counts().captured, station.frames + station.skipped + station.failed)
+            for name, station in stations.items()
+            if station.feed.live
+        }
+        before, self._load = self._load, load.look(self._load, counts, time.monotonic())
+        if self._load.overloaded and not before.overloaded:
+            log.warning("%s", load.sentence(self._load.overloaded, self._cure))
+        elif before.overloaded and not self._load.overloaded:
+            log.info("this machine keeps up with its cameras again")
+
+    def count_invalid(self, answers: int) -> None:
+        """Count answers of the network that were left out; the first are logged."""
+        if answers and not self._invalid:
+            log.error(
+                "the model gave %d answers that are no finite numbers, no scores or no known actions; they and all "
+                "later ones are left out and counted as `invalid`: look at it with `korsal-convert check`, or export "
+                "and quantise it anew",
+                answers,
+            )
+        self._invalid += answers
+
     def telemetry(self, stations: Mapping[str, Station]) -> dict[str, object]:
         """The message of docs/telemetry.md; rates are of the time since the last call."""
         now = time.monotonic()
@@ -61,6 +88,9 @@ class Condition:
             "latency_ms": latencies,
             "frames": taken,
             "dropped": {name: one.dropped for name, one in counts.items()},
+            "failed": {name: station.failed for name, station in stations.items()},
+            "overloaded": {name: name in self._load.overloaded for name in self._load.counts},
+            "invalid": self._invalid,
             "stalls": {name: one.stalls for name, one in counts.items()},
             "reconnects": {name: one.reconnects for name, one in counts.items()},
             "queue": sent.queue(),
@@ -73,9 +103,15 @@ class Condition:
         """What a request for health is answered."""
         sent = self._publisher.statistics()
         late = self.late(stations)
+        failing = [name for name, station in stations.items() if station.failing]
         return {
-            "well": not late,
+            "well": not (late or failing or self._load.overloaded),
             "late": list(late),
+            "failing": failing,
+            "overloaded": {
+                name: {"given": round(rates.given, 1), "taken": round(rates.taken, 1)}
+                for name, rates in self._load.overloaded.items()
+            },
             "cameras": {name: station.feed.state for name, station in stations.items()},
             "broker": sent.broker(),
             "queue": sent.queue(),
@@ -100,5 +136,7 @@ def _marks(stations: Mapping[str, Station], publisher: Publisher) -> dict[str, M
     marks["publisher"] = Mark(publisher.turned, PATIENCE)
     if online:
         patience = max(station.patience for station in online.values())
-        marks["network"] = Mark(sum(station.seen for station in stations.values()), patience + PATIENCE)
+        marks["network"] = Mark(
+            sum(station.frames + station.skipped for station in stations.values()), patience + PATIENCE
+        )
     return marks

@@ -1,17 +1,25 @@
 """One camera of the daemon: its frames, what is known of the people in front of it, what has been told of it. Shell."""
 
+import logging
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 from edge import events, pipeline
 from edge.cameras.feeds import Feed, LiveFeed
+from edge.engine import EngineError
 from edge.pipeline import CameraState, PipelineSettings, Step, Turn
 from edge.schema import Camera
 from edge.service.teller import Teller
 from edge.sources import Frame
 
 ACTIVE_SECONDS = 1.0  # between two messages about a camera's live tubes
+FAILING_SECONDS = 5.0  # without a frame that could be processed, after which open events have ended
+SOUND_FRAMES = 100  # processed in a row after a fault, for the camera to count as sound again
+
+log = logging.getLogger(__name__)
 
 Admits = Callable[[str], bool]
 
@@ -23,13 +31,17 @@ class Station:
         """`admits`: whether this camera's next frame is to be looked at."""
         self.name, self.feed, self.settings = name, feed, settings
         self.frames = 0  # that went through the pipeline
-        self.seen = 0  # these, and those that were left out because of heat
+        self.skipped = 0  # that were left out because of heat
+        self.failed = 0  # whose processing raised
+        self.failing = False  # that has happened lately
         self._teller, self._admits = teller, admits
         self._pipeline = _fresh(name)
         self._state = ""  # last told
         self._active: tuple[int, ...] | None = None  # last told: the label of each live tube
         self._active_at = 0.0  # monotonic, s
         self._picture_wanted = False
+        self._sound = 0  # frames processed since the last that failed
+        self._sound_at = time.monotonic()  # when the last one was
 
     @property
     def patience(self) -> float:
@@ -38,14 +50,36 @@ class Station:
 
     def turn(self) -> Turn | None:
         """The newest frame with all that it takes to make something of it; None where there is none to be looked at."""
-        frame = self.feed.newest()
+        frame = None
+        with self.spared():
+            frame = self.feed.newest()
         if frame is None:
             return None
-        self.seen += 1
-        return Turn(self._pipeline, frame, self.settings) if self._admits(self.name) else None
+        if not self._admits(self.name):
+            self.skipped += 1
+            return None
+        return Turn(self._pipeline, frame, self.settings)
+
+    @contextmanager
+    def spared(self, frame: Frame | None = None) -> Iterator[None]:
+        """Whatever a frame of this camera raises in here ends there: it is told and counted, the others go on.
+
+        EngineError passes: that is no fault of a frame.
+        """
+        try:
+            yield
+        except EngineError:
+            raise
+        except Exception as error:  # noqa: BLE001 - any library's, over any picture; told with its traceback
+            self._fail(frame, error)
 
     def took(self, frame: Frame, state: CameraState, step: Step) -> None:
         """Tell what became of a frame."""
+        with self.spared(frame):
+            self._publish(frame, state, step)
+            self._recover()
+
+    def _publish(self, frame: Frame, state: CameraState, step: Step) -> None:
         self._pipeline = state
         self.frames += 1
         self._teller.events(self.name, step.events, frame, self.feed.live)
@@ -63,6 +97,9 @@ class Station:
 
     def look_after(self) -> None:
         """Tell a change of the camera's state; what goes on in front of a camera that goes away has ended."""
+        if self.failing and any(self._pipeline.frame_size) and time.monotonic() - self._sound_at > FAILING_SECONDS:
+            self.end_events("camera")
+            self._pipeline = _fresh(self.name)
         state = self.feed.state
         if state == self._state:
             return
@@ -97,6 +134,28 @@ class Station:
         self.end_events(reason)
         self._teller.camera_state(self.name, "offline")
         self.feed.close()
+
+    def _fail(self, frame: Frame | None, error: Exception) -> None:
+        """Leave a frame out; what the network remembers of the frames before may be half overwritten."""
+        self._pipeline = replace(self._pipeline, memory=None)
+        self.failed += 1
+        self._sound = 0
+        if self.failing:
+            return
+        self.failing = True
+        size = "a frame" if frame is None else f"a frame of {frame.image.shape[1]}x{frame.image.shape[0]}"
+        log.error(
+            "camera %s: %s could not be processed (%s: %s) and is left out; all others like it are counted as `failed`",
+            self.name, size, type(error).__name__, " ".join(str(error).split()), exc_info=error,
+        )  # fmt: skip
+
+    def _recover(self) -> None:
+        """Count a frame that went well."""
+        self._sound += 1
+        self._sound_at = time.monotonic()
+        if self.failing and self._sound >= SOUND_FRAMES:
+            self.failing = False
+            log.info("camera %s: its frames are processed again; %d were left out so far", self.name, self.failed)
 
     def _tell_active(self, labels: tuple[int, ...]) -> None:
         """How many tubes are live, where that has changed, at most once a second."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import cv2
 
 from edge.cameras.gstreamer import Backend
-from edge.cameras.picture import as_bgr
+from edge.cameras.picture import as_bgr, oversize
 from edge.sources import Frame
 
 DEFAULT_FPS = 25.0
@@ -82,6 +82,9 @@ def _open_file(path: str | Path) -> cv2.VideoCapture:
             f"{path}: cannot be read as video, it is of an unknown format or cut short: "
             f"check it with `ffprobe`, or copy it anew from where it came"
         )
+    if reason := oversize(*_facts(capture).size):
+        capture.release()
+        raise CaptureError(f"{path}: has {reason}: scale it down, with `ffmpeg -i ... -vf scale=1280:-2 ...`")
     return capture
 
 

@@ -1,0 +1,76 @@
+"""Whether the machine keeps up with its live cameras. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edge.manifest import Manifest
+
+WINDOW = 30.0  # seconds that rates are taken over
+WANTED_FPS = 15.0  # frames a second of one camera with which actions are found as at full rate
+LEAST_FPS = 5.0  # with which most of them still are: docs/performance.md
+TOO_SLOW, KEEPS_UP = 2 / 3, 0.8  # shares of what is wanted: below the first begins what ends above the second
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Frames a second that a camera gives, and that are looked at of them."""
+
+    given: float
+    taken: float
+
+    @property
+    def share(self) -> float:
+        """Of what is wanted of this camera, the share that is looked at."""
+        wanted = min(self.given, WANTED_FPS)
+        return self.taken / wanted if wanted else 1.0
+
+
+@dataclass(frozen=True)
+class Load:
+    """Frames given and taken by camera at the monotonic time `since`, and the cameras that are too much, with rates."""
+
+    since: float
+    counts: Mapping[str, tuple[int, int]]
+    overloaded: Mapping[str, Rates]
+
+
+def initial(now: float) -> Load:
+    """Nothing is known yet at the monotonic time `now`, s."""
+    return Load(now, {}, {})
+
+
+def look(load: Load, counts: Mapping[str, tuple[int, int]], now: float) -> Load:
+    """What is known after a look at `counts`: by live camera the frames given and taken since the start.
+
+    Judged every WINDOW seconds; a camera that has come or gone in between is left for the next time.
+    """
+    seconds = now - load.since
+    if load.counts and seconds < WINDOW:
+        return load
+    rates = {
+        name: Rates((given - load.counts[name][0]) / seconds, (taken - load.counts[name][1]) / seconds)
+        for name, (given, taken) in counts.items()
+        if name in load.counts
+    }
+    overloaded = {
+        name: rate for name, rate in rates.items() if rate.share < (KEEPS_UP if name in load.overloaded else TOO_SLOW)
+    }
+    return Load(now, dict(counts), overloaded)
+
+
+def sentence(overloaded: Mapping[str, Rates], cure: str) -> str:
+    """What to say of cameras that are too much."""
+    rates = ", ".join(f"{rate.taken:.1f} of {rate.given:.0f} of {name}" for name, rate in overloaded.items())
+    return f"this machine is too slow for its cameras: of their frames a second it looks at {rates}; {cure}"
+
+
+def cure(manifest: Manifest, runtime: str) -> str:
+    """What helps, cheapest first."""
+    on_cpu = runtime.startswith("onnxruntime") and "ExecutionProvider" not in runtime
+    ways = [
+        f"lower `fps` of the cameras ({LEAST_FPS:g} a second are enough for most actions)",
+        "take fewer cameras",
+    ]
+    if manifest.precision != "int8":
+        ways.insert(0, f"run an INT8 model ([model] path{', the file for CPUs: *-int8-cpu.onnx' if on_cpu else ''})")
+    return ", or ".join(ways)
