@@ -4,6 +4,7 @@ Usage: `python made_up_camera.py PLAN MEMORY CHANNEL`, as the `program` of a Liv
 by which a test steers the camera.
 """
 
+import os
 import socket
 import sys
 import time
@@ -69,6 +70,13 @@ def silent(source: Source) -> Iterator[Picture]:
             yield Picture(noise(), "silent")
 
 
+def garbled(source: Source) -> Iterator[Picture]:
+    """A process that was taken over: says nonsense to its parent, of a kind that the source's name tells."""
+    said = {"cut": b'{"fault": "half a', "deep": b"[" * 60_000, "other": b'{"fault": {}}', "bytes": b"\xff\xfe"}
+    socket.socket(fileno=os.dup(int(sys.argv[3]))).send(said[Path(source.target).name])
+    yield from still(source)
+
+
 def stand_in(source: Source) -> Iterator[Picture]:
     """A Jetson's pipelines with elements that are everywhere in the place of those that are not."""
     return by_ways(source, [replaced(opening) for opening in openings(source, JETSON)])
@@ -85,7 +93,7 @@ def noise() -> NDArray[np.uint8]:
     return np.frombuffer(np.random.default_rng().bytes(int(np.prod(SHAPE))), np.uint8).reshape(SHAPE).copy()
 
 
-PLANS = {"freezing": freezing, "still": still, "silent": silent, "stand_in": stand_in}
+PLANS = {"freezing": freezing, "still": still, "silent": silent, "garbled": garbled, "stand_in": stand_in}
 
 if __name__ == "__main__":
     sys.exit(main(int(sys.argv[2]), socket.socket(fileno=int(sys.argv[3])), PLANS[sys.argv[1]]))

@@ -283,3 +283,21 @@ def test_a_file_is_no_live_camera(clip: Path) -> None:
 )
 def test_trials_become_rarer(attempt: int, chance: float, seconds: float) -> None:
     assert retry_delay(attempt, LiveSettings(), chance) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("name", ["ü" * 700, "界" * 700, "ü" * 60, "a" * 5000], ids=["700", "2100", "60", "5000"])
+def test_a_long_name_that_cannot_be_opened_is_a_sentence(name: str, tmp_path: Path) -> None:
+    """Its sentence as JSON was longer than the parent took at once, and what was cut off ended the daemon."""
+    source = parse(str(tmp_path / name), loop=True)
+    with LiveCamera("door", source, QUICK, always(0.5)) as camera:
+        watch_until(camera, lambda: bool(camera.reason))
+        assert "no such file" in camera.reason or "File name too long" in camera.reason
+        assert len(camera.reason) <= 2000
+
+
+@pytest.mark.parametrize("said", ["cut", "deep", "other", "bytes"])
+def test_nonsense_from_a_capture_process_costs_its_camera_alone(said: str) -> None:
+    program = (sys.executable, str(ROOT / "tests/made_up_camera.py"), "garbled")
+    with LiveCamera("door", parse(said, loop=True), QUICK, always(0.5), program) as camera:
+        watch_until(camera, lambda: "says what cannot be understood" in camera.reason)
+        assert camera.state == "offline"

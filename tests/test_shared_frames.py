@@ -134,3 +134,13 @@ def test_nothing_is_left_after_close() -> None:
     memory.write(plain(1, 100, 100), 0, 0, 0)
     memory.close()
     assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_size_that_its_memory_has_not_is_refused(shared: SharedFrames) -> None:
+    """As a process could write it that a camera has taken over."""
+    shared.write(plain(7), 1.0, 1.0, 1)
+    end = other_end(shared)
+    end._memory[112:120] = b"\xff" * 8  # height and width of the second slot: after 24 bytes of state, 48 + 40 of slots
+    with pytest.raises(OSError, match="garbled"):
+        shared.newest(0)
+    end.close()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from edge.cameras.messages import FRAME, MESSAGE_BYTES, OPENING, Told, decode
 from edge.cameras.shared_frames import Picture, SharedFrames
 from edge.sources import Polygon, Source, to_json
 
@@ -47,9 +48,9 @@ class CameraLink:
             self._frames.close()
             raise
         self.channel.setblocking(False)
-        self.channel.send(to_json(source).encode())
         try:
             with theirs:
+                self.channel.send(to_json(source).encode())
                 self.process = _spawn(program, source, self._frames.descriptor, theirs.fileno())
         except OSError:
             self._release()
@@ -79,18 +80,25 @@ class CameraLink:
         """Read all that came over the channel."""
         while not self.ended:
             try:
-                message = self.channel.recv(4096)
+                message = self.channel.recv(MESSAGE_BYTES)
             except BlockingIOError:
                 return
             except ConnectionResetError:
                 message = b""
             if not message:
                 self.ended = True
-            elif message == b"opening":
+            elif message == OPENING:
                 self.opening, self.since = True, time.monotonic()
-            elif message != b"frame":
-                told = json.loads(message)
-                self.fault, self.through = told.get("fault"), told.get("through", self.through)
+            elif message != FRAME:
+                self._hear(message)
+
+    def _hear(self, message: bytes) -> None:
+        try:
+            told = decode(message)
+        except (ValueError, RecursionError):
+            told = Told(f"{self._shown}: its capture process says what cannot be understood: look for its crash")
+            self.ended = True
+        self.fault, self.through = told.fault or self.fault, told.through or self.through
 
     def mask(self, mask: Sequence[Polygon]) -> None:
         """Have other polygons blackened from the next frame on. A process that has ended or hangs is past caring."""

@@ -23,13 +23,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from edge.cameras.messages import FRAME, OPENING, ORDER_BYTES, Told, encode
 from edge.cameras.picture import fingerprint, finished, oversize
 from edge.cameras.pictures import Picture, pictures
 from edge.cameras.shared_frames import SharedFrames
 from edge.sources import Kind, Source, from_json, polygons
 from edge.video.video_file import CaptureError, silence_opencv
 
-MESSAGE_BYTES = 1 << 18
 NETWORK = "crypto,data,http,httpproxy,https,rtmp,rtp,rtsp,rtsps,srtp,tcp,tls,udp"  # FFmpeg's protocols but for files
 FIRST_TO_DIE = "1000"  # the highest oom_score_adj
 
@@ -47,7 +47,7 @@ def main(memory: int, channel: socket.socket, taken: Pictures = pictures) -> int
     """Capture until the camera or the parent is gone; returns the exit status, 0 where it was the parent."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the parent decides when this process ends
-    wanted = Wanted(from_json(channel.recv(MESSAGE_BYTES)))
+    wanted = Wanted(from_json(channel.recv(ORDER_BYTES)))
     threading.Thread(target=_listen, args=(channel, wanted), daemon=True).start()
     silence_opencv()
     os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", ffmpeg_options(wanted.source.kind))
@@ -58,7 +58,7 @@ def main(memory: int, channel: socket.socket, taken: Pictures = pictures) -> int
     try:
         _capture(shared, channel, wanted, taken)
     except CaptureError as fault:
-        _send(channel, {"fault": str(fault)})
+        channel.send(encode(Told(fault=str(fault))))
     except ConnectionError:
         return 0  # the parent is gone
     return 1
@@ -71,11 +71,11 @@ def ffmpeg_options(kind: Kind) -> str:
 
 def _capture(shared: SharedFrames, channel: socket.socket, wanted: Wanted, taken: Pictures) -> None:
     through, found = "", taken(wanted.source)
-    channel.send(b"opening")
+    channel.send(OPENING)
     for picture in found:
         if picture.through != through:
             through = picture.through
-            _send(channel, {"through": through})
+            channel.send(encode(Told(through=through)))
         _check_size(picture.image.shape, wanted.source)
         image = finished(picture.image, wanted.source, picture.turned)
         shared.write(image, time.time(), time.monotonic(), fingerprint(image))
@@ -94,20 +94,16 @@ def _die_first() -> None:
         Path("/proc/self/oom_score_adj").write_text(FIRST_TO_DIE)
 
 
-def _send(channel: socket.socket, message: dict[str, str]) -> None:
-    channel.send(json.dumps(message).encode())
-
-
 def _notify(channel: socket.socket) -> None:
     """Wake the parent; where the channel is full it is awake already."""
     with contextlib.suppress(BlockingIOError):
-        channel.send(b"frame", socket.MSG_DONTWAIT)
+        channel.send(FRAME, socket.MSG_DONTWAIT)
 
 
 def _listen(channel: socket.socket, wanted: Wanted) -> None:
     """Take new masks from the parent, whose silence for good is the end."""
     try:
-        while message := channel.recv(MESSAGE_BYTES):
+        while message := channel.recv(ORDER_BYTES):
             wanted.source = replace(wanted.source, mask=polygons(json.loads(message)["mask"]))
     finally:
         os._exit(0)

@@ -6,6 +6,7 @@ ever torn, on processors with weak memory order too. The lock is a POSIX record 
 holder is killed. The memory has no name and is gone with the last process that holds it, however that one ends.
 """
 
+import errno
 import fcntl
 import mmap
 import os
@@ -105,7 +106,11 @@ class SharedFrames:
         _, newest, capacity = _STATE.unpack_from(self._memory)
         if newest < 0:
             return None
+        if newest > 1:
+            raise OSError(errno.EBADMSG, "its memory is garbled")
         number, *facts, height, width = _SLOT.unpack_from(self._memory, _slot_offset(newest))
+        if height * width * 3 > len(self._memory) - _HEADER_BYTES - newest * capacity:
+            raise OSError(errno.EBADMSG, "its memory is garbled")
         pixels = np.frombuffer(self._memory, np.uint8, height * width * 3, _HEADER_BYTES + newest * capacity)
         unix_time, monotonic_time, since, fingerprint = facts
         image = pixels.reshape(height, width, 3).copy()

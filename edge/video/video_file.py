@@ -91,21 +91,27 @@ def _open_file(path: str | Path) -> cv2.VideoCapture:
 def check_file(path: Path) -> None:
     """What can be said of a file before it is decoded; CaptureError names it and the cure."""
     name = str(path).encode(errors="backslashreplace").decode()
-    if name != str(path):
-        raise CaptureError(f"{name}: its name is not UTF-8, which OpenCV needs: rename it")
+    try:
+        fault = "its name is not UTF-8, which OpenCV needs: rename it" if name != str(path) else _file_fault(path)
+    except OSError as error:  # a name too long, a folder that may not be looked into, a disk that fails
+        fault = f"cannot be read ({error.strerror}): check the path and the rights of its folders"
+    if fault:
+        raise CaptureError(f"{name}: {fault}")
+
+
+def _file_fault(path: Path) -> str | None:
     if path.is_dir():
-        raise CaptureError(f"{path}: is a directory: give a video file in it")
+        return "is a directory: give a video file in it"
     if not path.exists():
-        raise CaptureError(f"{path}: no such file: check the path")
+        return "no such file: check the path"
     if not path.is_file():
-        raise CaptureError(f"{path}: is not an ordinary file: give a video file, or a camera as /dev/video0")
+        return "is not an ordinary file: give a video file, or a camera as /dev/video0"
     if not os.access(path, os.R_OK):
-        raise CaptureError(f"{path}: may not be read by this user: change its permissions")
+        return "may not be read by this user: change its permissions"
     if path.stat().st_size == 0:
-        raise CaptureError(f"{path}: is empty: copy it anew from where it came")
+        return "is empty: copy it anew from where it came"
     with path.open("rb") as file:
-        if _is_text(file.read(1024)):
-            raise CaptureError(f"{path}: is a text, not a video: give a video file")
+        return "is a text, not a video: give a video file" if _is_text(file.read(1024)) else None
 
 
 def _is_text(head: bytes) -> bool:

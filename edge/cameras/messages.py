@@ -1,0 +1,43 @@
+"""What a capture process tells its parent, as one message over their channel. Pure.
+
+A message that is cut off or garbled means nothing, so a sentence has a length that always fits.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+
+MESSAGE_BYTES = 1 << 16  # from the process; more than MOST_LETTERS as JSON, of which each letter may take twelve bytes
+ORDER_BYTES = 1 << 18  # to the process: a source, with all the polygons that a configuration may give it
+MOST_LETTERS = 2000  # of a sentence
+OPENING, FRAME = b"opening", b"frame"
+
+
+@dataclass(frozen=True)
+class Told:
+    """`fault`: what ends the process, a sentence; `through`: how the camera was opened."""
+
+    fault: str | None = None
+    through: str | None = None
+
+
+def encode(told: Told) -> bytes:
+    """A message of at most MESSAGE_BYTES; of a longer text the middle is left out."""
+    texts = {name: _cut(text) for name, text in asdict(told).items() if text is not None}
+    return json.dumps(texts).encode()
+
+
+def decode(message: bytes) -> Told:
+    """The other way round. ValueError for what is no such message."""
+    content = json.loads(message)
+    if not isinstance(content, dict):
+        raise ValueError("a message is an object")
+    texts = {name: content.get(name) for name in ("fault", "through")}
+    if any(text is not None and not isinstance(text, str) for text in texts.values()):
+        raise ValueError("a message holds texts")
+    return Told(**texts)
+
+
+def _cut(text: str) -> str:
+    """Its middle is left out: a sentence begins with what it is about and ends with the cure."""
+    half = MOST_LETTERS // 2
+    return text if len(text) <= MOST_LETTERS else f"{text[: half - 1]}…{text[-half:]}"

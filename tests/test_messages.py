@@ -1,0 +1,35 @@
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.cameras.messages import MESSAGE_BYTES, MOST_LETTERS, Told, decode, encode
+
+
+@pytest.mark.parametrize("told", [Told(), Told(fault="broken"), Told(through="FFmpeg")])
+def test_there_and_back(told: Told) -> None:
+    assert decode(encode(told)) == told
+
+
+@given(st.text(min_size=1).map(lambda text: text * (3 * MOST_LETTERS // len(text))))
+def test_whatever_a_sentence_holds_it_fits(sentence: str) -> None:
+    message = encode(Told(fault=sentence, through=sentence))
+    assert len(message) <= MESSAGE_BYTES  # 2 sentences of 2000 letters of at most 12 bytes, and their names
+    fault = decode(message).fault
+    assert fault is not None
+    assert len(fault) == MOST_LETTERS
+    assert fault[:100] == sentence[:100]
+    assert fault[-100:] == sentence[-100:]
+
+
+@pytest.mark.parametrize("message", [b"", b"{", b"[]", b"1", b'{"fault": 1}', b'{"through": []}', b"\xff"])
+def test_what_is_no_message_is_refused(message: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        decode(message)
+
+
+@given(st.binary())
+def test_any_bytes_are_read_or_refused(message: bytes) -> None:
+    with contextlib.suppress(ValueError):
+        assert isinstance(decode(message), Told)
