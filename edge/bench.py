@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import pipeline
+from edge.inference import Engine
 from edge.pipeline import STAGES
 from edge.replay import Task, frames_of
+from edge.service.load import WANTED_FPS, cure
 from edge.sources import Frame
 from edge.video.video_file import probe
 
@@ -35,6 +37,11 @@ class Measurement:
     def fps(self) -> float:
         """Frames per second, one after the other."""
         return float(1 / self.totals.mean())
+
+    @property
+    def cameras(self) -> int:
+        """That this is enough for, at WANTED_FPS each."""
+        return int(self.fps / WANTED_FPS)
 
     @property
     def overhead(self) -> float:
@@ -102,8 +109,17 @@ def _table(task: Task, measured: Measurement) -> str:
     lines += [
         "",
         f"{measured.fps:.1f} frames per second; {100 * measured.overhead:.1f}% outside network and motion map",
+        _verdict(task.engine, measured),
     ]
     return "\n".join(lines)
+
+
+def _verdict(engine: Engine, measured: Measurement) -> str:
+    """How many cameras that is enough for; what helps where it is none."""
+    if measured.cameras:
+        many = "1 camera" if measured.cameras == 1 else f"{measured.cameras} cameras"
+        return f"enough for {many} at {WANTED_FPS:g} frames a second"
+    return f"too slow for one camera at {WANTED_FPS:g} frames a second: {cure(engine.manifest, engine.runtime)}"
 
 
 def _json(task: Task, measured: Measurement) -> str:
@@ -114,6 +130,7 @@ def _json(task: Task, measured: Measurement) -> str:
         "runtime": task.engine.runtime,
         "frames": len(measured.seconds),
         "fps": measured.fps,
+        "cameras": measured.cameras,
         "overhead": measured.overhead,
         "milliseconds": measured.rows(),
     }

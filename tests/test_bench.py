@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ def test_figures() -> None:
     seconds[:, COLUMNS.index("network")] = (0.004, 0.004, 0.004, 0.008)
     measured = Measurement(seconds)
     assert measured.fps == pytest.approx(100)
+    assert measured.cameras == 6  # of 15 frames a second
     assert measured.overhead == pytest.approx(0.4)  # 4 of 10 ms: decode, preprocess, link, events
     rows = measured.rows()
     assert list(rows) == [*COLUMNS, "total"]
@@ -45,7 +47,17 @@ def test_the_table_names_every_stage(played: Task, capsys: pytest.CaptureFixture
     for stage in (*COLUMNS, "total"):
         assert f"\n{stage} " in said
     assert "frames per second" in said
+    assert re.search(r"\nenough for \d+ cameras at 15 frames a second\n$", said)
     assert f"{WARM_UP} more to warm up" in said
+
+
+def test_a_machine_that_is_too_slow_is_told_what_helps(
+    played: Task, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slow = Measurement(np.full((4, len(COLUMNS)), 0.1 / len(COLUMNS)))
+    monkeypatch.setattr("edge.bench.measure", lambda task, frames: slow)
+    assert bench(played, 4, as_json=False) == 0
+    assert "\ntoo slow for one camera at 15 frames a second: run an INT8 model" in capsys.readouterr().out
 
 
 def test_json_holds_the_same(played: Task, capsys: pytest.CaptureFixture[str]) -> None:

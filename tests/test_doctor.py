@@ -1,5 +1,6 @@
 """`korsal-edge doctor` in front of things that really are broken, and of things that are not."""
 
+import re
 import socket
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from edge.doctor.camera import argus, camera
 from edge.doctor.doctor import credentials, doctor, examine, model, runtime
 from edge.doctor.finding import ok, warning, wrong
 from edge.doctor.host import disk, hidden, motion, opencv, rights, service, set_clock
+from edge.doctor.speed import judged
 from edge.engines.tensorrt_engine import TensorRtError
 from edge.schema import Camera, Config, Mqtt
 from tests.broker import Broker, free_port, mosquitto
@@ -52,6 +54,7 @@ def test_a_whole_installation(folder: Path, capsys: pytest.CaptureFixture[str]) 
     for words in (
         "config.toml: is valid, 1 cameras",
         "ok      model: ",
+        "ok      speed: ",
         "ok      camera door: 160x120",
         f"ok      broker 127.0.0.1:{running.port}: connected, published and received on korsal/korsal-edge/doctor",
         "ok      state in",
@@ -243,9 +246,36 @@ def test_runtimes(folder: Path) -> None:
     assert "TensorRT" in found.text
 
 
+@pytest.mark.parametrize(
+    ("rate", "wanted", "level"),
+    [
+        (3.1, [15.0], "warning"),
+        (9.9, [15.0], "warning"),  # 0.66
+        (10.1, [15.0], "ok"),  # 0.673
+        (19.9, [15.0, 15.0], "warning"),
+        (7.0, [5.0, 5.0], "ok"),
+        (0.1, [], "ok"),  # files alone: they wait
+    ],
+)
+def test_a_machine_that_is_too_slow_for_its_cameras(rate: float, wanted: list[float], level: str) -> None:
+    found = judged(rate, wanted, "take fewer cameras", service_runs=False)
+    assert (found.level, found.cure) == (level, "take fewer cameras" if level == "warning" else "")
+    assert found.text == f"{rate:.1f} frames a second; the live cameras ({len(wanted)}) want {sum(wanted):g}"
+
+
+def test_the_speed_is_that_of_the_pipeline(folder: Path) -> None:
+    cameras = {"door": {"source": "rtsp://10.0.0.7/x", "fps": 2}, "film": {"source": "film.avi"}}
+    whole = configured(folder, model={"path": folder / "spot.onnx"}, cameras=cameras)
+    found = list(model(whole, service_runs=True))[1]
+    assert (found.subject, found.level) == ("speed", "ok")  # 64x64 pixels
+    assert re.fullmatch(
+        r"[\d.]+ frames a second, beside the service that runs; the live cameras \(1\) want 2", found.text
+    )
+
+
 def test_an_action_that_the_model_does_not_know(folder: Path) -> None:
     whole = configured(folder, model={"path": folder / "spot.onnx"}, actions={"Flying": {"start_score": 0.5}})
-    assert [finding.level for finding in model(whole)] == ["ok", "wrong"]
+    assert [finding.level for finding in model(whole)] == ["ok", "ok", "wrong"]
 
 
 def test_passwords(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

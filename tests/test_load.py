@@ -80,3 +80,8 @@ def test_the_sentence_names_cameras_and_rates() -> None:
         "this machine is too slow for its cameras: of their frames a second it looks at 3.1 of 30 of door, "
         "2.0 of 25 of gate; do this"
     )
+
+
+def test_the_sentence_stays_short() -> None:
+    said = load.sentence({f"c{number}": Rates(30, 1) for number in range(48)}, "do this")
+    assert said.endswith("1.0 of 30 of c2, 1.0 of 30 of c3 and so on, 48 cameras in all; do this")

@@ -8,12 +8,9 @@ import os
 import pwd
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-
-import numpy as np
 
 from edge.assets import AssetError
 from edge.broker.credentials import CREDENTIAL, VARIABLE, CredentialsError, password
@@ -34,12 +31,12 @@ from edge.doctor.host import (
     service_state,
     set_clock,
 )
+from edge.doctor.speed import speed
 from edge.engine import EngineError
 from edge.engines.build_plan import BuildOptions
 from edge.engines.engine_cache import EngineCache
 from edge.engines.runtimes import ENGINES, NVIDIA_SIGNS, build_options, open_at_terminal
 from edge.engines.tensorrt_engine import TensorRtError, bindings, is_plan
-from edge.inference import INPUT, Engine, input_shape
 from edge.schema import Config
 from edge.service.exposure import exposed
 from edge.settings import topics, unknown_actions
@@ -97,7 +94,7 @@ def examine(path: Path, folder: Path) -> Iterator[Finding]:
         yield from _remote_config(config, path)
     yield from exposures(config, path)
     yield from runtime(config)
-    yield from model(config)
+    yield from model(config, runs)
     yield from opencv(config.cameras)
     yield motion()
     yield from rights((*GPU_NODES, *_devices(config)))
@@ -165,17 +162,16 @@ def runtime(config: Config, found: Callable[[], object] = bindings) -> list[Find
     return [ok("runtime", "TensorRT and its GPU are here")]
 
 
-def model(config: Config) -> Iterator[Finding]:
-    """Does the model open and answer? An engine that would have to be built first is left to the daemon."""
+def model(config: Config, service_runs: bool = False) -> Iterator[Finding]:
+    """Does the model open and answer, quickly enough? An engine that has yet to be built is left to the daemon."""
     try:
         path = model_path(config)
         if _is_unbuilt(config, path, build_options(config.model)):
             yield warning("engine", f"none is built of {path} yet", "the service's first start does that, for minutes")
             return
         with open_at_terminal(config) as engine:
-            yield ok(
-                "model", f"{engine.manifest.name}, sha256 {engine.sha256[:12]}, {engine.runtime}, {_speed(engine)}"
-            )
+            yield ok("model", f"{engine.manifest.name}, sha256 {engine.sha256[:12]}, {engine.runtime}")
+            yield speed(engine, config.cameras, service_runs)
             for problem in unknown_actions(config, engine.manifest.labels):
                 yield told("model", problem)
     except (AssetError, EngineError) as error:
@@ -192,18 +188,6 @@ def _is_unbuilt(config: Config, path: Path, options: BuildOptions) -> bool:
         return False
     cache = EngineCache(state_directory(config) / ENGINES, trt, cuda, lambda *_: None)
     return not cache.place(path, options).exists()
-
-
-def _speed(engine: Engine) -> str:
-    """Of the network alone, the best of three."""
-    zeros = np.zeros(input_shape(engine.manifest, 1), np.float32)
-    return f"{min(_seconds(engine, zeros) for _ in range(3)) * 1000:.0f} ms an image"
-
-
-def _seconds(engine: Engine, zeros: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]") -> float:
-    start = time.perf_counter()
-    engine.infer({INPUT: zeros})
-    return time.perf_counter() - start
 
 
 def credentials(config: Config) -> Sequence[Finding]:

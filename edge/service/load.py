@@ -8,6 +8,7 @@ from edge.manifest import Manifest
 WINDOW = 30.0  # seconds that rates are taken over
 WANTED_FPS = 15.0  # frames a second of one camera with which actions are found as at full rate
 LEAST_FPS = 5.0  # with which most of them still are: docs/performance.md
+NAMED = 4  # cameras in a sentence
 TOO_SLOW, KEEPS_UP = 2 / 3, 0.8  # shares of what is wanted: below the first begins what ends above the second
 
 
@@ -60,8 +61,12 @@ def look(load: Load, counts: Mapping[str, tuple[int, int]], now: float) -> Load:
 
 def sentence(overloaded: Mapping[str, Rates], cure: str) -> str:
     """What to say of cameras that are too much."""
-    rates = ", ".join(f"{rate.taken:.1f} of {rate.given:.0f} of {name}" for name, rate in overloaded.items())
-    return f"this machine is too slow for its cameras: of their frames a second it looks at {rates}; {cure}"
+    rates = [f"{rate.taken:.1f} of {rate.given:.0f} of {name}" for name, rate in overloaded.items()]
+    more = f" and so on, {len(rates)} cameras in all" if len(rates) > NAMED else ""
+    return (
+        "this machine is too slow for its cameras: of their frames a second it looks at "
+        f"{', '.join(rates[:NAMED])}{more}; {cure}"
+    )
 
 
 def cure(manifest: Manifest, runtime: str) -> str:
