@@ -7,17 +7,18 @@ import logging
 import queue
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge.broker import rights
 from edge.broker.arrivals import Arrivals
-from edge.broker.connection import Acknowledged, Closed, Opened, Parcel, Report, Unheard
+from edge.broker.connection import Acknowledged, Closed, Opened, Report, Unheard
 from edge.broker.delivery import PublisherStatistics as PublisherStatistics
 from edge.broker.delivery import Sent, lost
 from edge.broker.line import Line
 from edge.broker.message import Message
 from edge.broker.outbox_file import CLOCK_IS_SET
-from edge.broker.requests import Answer, Request
+from edge.broker.parcel import Parcel
+from edge.broker.requests import Answer, Request, answer_too_large
 from edge.broker.rights import Rights
 from edge.broker.topics import ONLINE, Topics, encode
 from edge.outbox import Outbox, Row
@@ -25,6 +26,7 @@ from edge.schema import Mqtt
 
 log = logging.getLogger(__name__)
 
+ANSWERS = "answers"
 BATCH = 500  # things taken from the inbox at once
 REQUESTS = 32  # that may wait to be answered; more are dropped
 SILENCE_SECONDS = 30.0  # until a message in flight must have been acknowledged
@@ -99,7 +101,7 @@ class Publisher:
     def picture(self, topic: str, jpeg: bytes, event_id: str = "") -> None:
         """Publish retained, once; without a connection the newest of each topic waits for one."""
         labels = (("event_id", event_id),) if event_id else ()
-        self._inbox.put(Kept(Parcel(topic, jpeg, 0, retain=True, labels=labels), lasts=False))
+        self._inbox.put(Kept(Parcel(topic, jpeg, 0, retain=True, labels=labels, kind="pictures"), lasts=False))
 
     def tell(self, topic: str, payload: bytes) -> None:
         """Publish once to those who listen now."""
@@ -117,7 +119,7 @@ class Publisher:
 
     def answer(self, given: Answer) -> None:
         """Publish an answer, if there is a connection."""
-        self._inbox.put(Parcel(given.topic, given.payload, 1, correlation=given.correlation))
+        self._inbox.put(Parcel(given.topic, given.payload, 1, correlation=given.correlation, kind=ANSWERS))
 
     def statistics(self) -> PublisherStatistics:
         """How things stand."""
@@ -192,7 +194,7 @@ class Publisher:
             elif isinstance(thing, Kept):
                 self._keep(thing)
             elif isinstance(thing, Parcel):
-                self._publish(thing)
+                self._publish_once(thing)
             elif isinstance(thing, Stop):
                 self._stop = thing
             elif not isinstance(thing, Message) and self._line.owns(thing):
@@ -237,6 +239,11 @@ class Publisher:
             self._in_flight[number] = Sent(row, parcel.topic, time.monotonic())
         return number is not None
 
+    def _publish_once(self, parcel: Parcel) -> None:
+        """Who asked is told where the broker does not take the answer."""
+        if not self._publish(parcel) and parcel.kind == ANSWERS:
+            self._publish(replace(parcel, payload=answer_too_large(parcel.payload)))
+
     def _acknowledged(self, report: Acknowledged) -> int:
         """The id of the row that leaves the outbox by this; 0 where it was none, or is offered again later."""
         sent = self._in_flight.pop(report.number, None) if self._line.owns(report) else None
@@ -272,7 +279,7 @@ class Publisher:
         message = row.message
         expiry = message.expires - time.time() if message.expires > CLOCK_IS_SET else None
         labels = (("event_id", message.event_id), ("seq", str(message.seq)), ("type", message.type))
-        parcel = Parcel(message.topic, message.payload, 1, expiry=expiry, labels=labels)
+        parcel = Parcel(message.topic, message.payload, 1, expiry=expiry, labels=labels, kind="events")
         self._arrivals.sent(row.id, message)
         if not self._publish(parcel, row.id):
             self._outbox.remove((), (row.id,))

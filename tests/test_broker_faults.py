@@ -20,7 +20,10 @@ from paho.mqtt.reasoncodes import ReasonCode
 from publishing import TOPICS, at, event, impatient, numbers, publishing
 
 from edge.broker import broker_faults, line, outages
-from edge.outbox import Limits, Outbox
+from edge.broker.parcel import Parcel, packet_size
+from edge.broker.requests import Answer
+from edge.broker.topics import encode
+from edge.outbox import Limits, Message, Outbox
 from edge.schema import Mqtt, Tls
 
 __all__ = ["impatient"]
@@ -375,6 +378,44 @@ def test_what_is_larger_than_the_broker_takes_stops_nothing_else(
             assert subscriber.json_on(TOPICS.lost)[-1]["refused"] == 1
             assert publisher.statistics().connections == 1
     assert caplog.text.count("raise its max_packet_size") == 2
+
+
+def size_of(message: Message) -> int:
+    """Bytes of the packet by which an event is published with MQTT 5."""
+    labels = (("event_id", message.event_id), ("seq", str(message.seq)), ("type", message.type))
+    return packet_size(Parcel(message.topic, message.payload, 1, expiry=60.0, labels=labels), 5)
+
+
+@pytest.mark.parametrize("spare", [0, -1])
+def test_a_limit_is_used_up_to_its_last_byte(
+    spare: int, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events of as many bytes as the broker takes arrive; with a byte more all are dropped, counted and told once."""
+    events = [event(number, size=500) for number in range(5)]
+    limit = size_of(events[0]) + spare
+    broker = Broker(tmp_path, f"allow_anonymous true\nmax_packet_size {limit}")
+    with broker, Subscriber(broker.port) as subscriber, publishing(at(broker)) as publisher:
+        for one in (*events, event(9)):
+            publisher.event(one)
+        wait_for(lambda: publisher.statistics().outbox.rows == 0, "none to go")
+        wait_for(lambda: numbers(subscriber)[-1:] == [9], "the small one")
+        assert numbers(subscriber) == ([9] if spare else [0, 1, 2, 3, 4, 9])
+        assert publisher.statistics().refused == (5 if spare else 0)
+        assert publisher.statistics().connections == 1
+    told = f"korsal/roof/door/actions/Dunk holds more than it takes ({limit + 1} bytes, its limit is {limit})"
+    assert caplog.text.count(told) == (1 if spare else 0)
+
+
+def test_who_asks_for_more_than_the_broker_takes_is_told_so(tmp_path: Path) -> None:
+    broker = Broker(tmp_path, "allow_anonymous true\nmax_packet_size 500")
+    with broker, Subscriber(broker.port) as subscriber, publishing(at(broker)) as publisher:
+        wait_for(lambda: publisher.statistics().online, "the connection")
+        large = {"status": "ok", "data": "x" * 1000, "error": None, "transaction": "t"}
+        publisher.answer(Answer(TOPICS.response("health"), encode(large)))
+        subscriber.wait_for_topic(TOPICS.response("health"))
+        (told,) = subscriber.json_on(TOPICS.response("health"))
+        assert (told["status"], told["transaction"]) == ("error", "t")
+        assert "raise its max_packet_size" in told["error"]
 
 
 def test_nonsense_from_a_broker_ends_the_connection_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from publishing import TOPICS, at, event, impatient, numbers, publishing
 
 from edge import mqtt
 from edge.broker.requests import LARGEST, Request, answer
+from edge.broker.topics import level
 from edge.mqtt import Publisher
 from edge.outbox import Limits, Outbox
 from edge.schema import Mqtt
@@ -104,7 +105,7 @@ def test_a_request_that_is_too_large_is_told_so(broker: Broker, asker: Client) -
         asker.publish(TOPICS.request("nöthing #1".replace("#", "")), b"", qos=1)
         serve(publisher, 2)
         assert "too large" in responses(subscriber, "config-set", 1)[0]["error"]
-        assert "unknown request" in responses(subscriber, "n_thing_1", 1)[0]["error"]
+        assert "unknown request" in responses(subscriber, level("nöthing 1"), 1)[0]["error"]
 
 
 def test_a_flood_of_requests_is_dropped_and_counted(broker: Broker, asker: Client) -> None:

@@ -4,7 +4,6 @@ A connection is never used again: the next one begins with nothing in flight, so
 is decided in one place.
 """
 
-import math
 import struct
 import threading
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.broker import broker_faults
 from edge.broker.credentials import CredentialsError, password, tls_context
+from edge.broker.parcel import Parcel, properties
 from edge.broker.requests import LARGEST, Request
 from edge.broker.topics import OFFLINE, Topics
 from edge.schema import Mqtt
@@ -28,31 +28,9 @@ CONNECT_SECONDS = 5.0  # for TCP, and again for TLS
 RECEIVE_MAXIMUM = 65_535  # MQTT 5, section 3.2.2.3.3: what holds where the broker names none
 PACKET_MAXIMUM = 268_435_455  # bytes; the largest that MQTT knows
 OURS_MAXIMUM = 1 << 20  # bytes; larger requests stay with a broker of MQTT 5
-LONGEST_EXPIRY = 0xFFFF_FFFF  # seconds; the property has four bytes
-UTF8 = 1  # the payload format indicator of a text
-HEADER = 512  # bytes beside topic, payload and properties of our choice, generously
 LASTING = frozenset({"Topic name invalid", "Payload format invalid", "Packet too large"})
 UNTOLD = "the connection broke"
 NONSENSE = (MQTTException, struct.error, LookupError)  # what paho raises when a broker talks no MQTT; 2.1 does
-
-
-@dataclass(frozen=True)
-class Parcel:
-    """What is handed to the broker. `expiry`: seconds that it may keep it for others; the last two are of MQTT 5."""
-
-    topic: str
-    payload: bytes
-    qos: int = 0
-    retain: bool = False
-    expiry: float | None = None
-    correlation: bytes | None = None
-    labels: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def size(self) -> int:
-        """Bytes on the wire, at most."""
-        labels = sum(len(name.encode()) + len(text.encode()) + 5 for name, text in self.labels)
-        return len(self.payload) + len(self.topic.encode()) + len(self.correlation or b"") + labels + HEADER
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,8 +105,8 @@ class Connection:
 
     def publish(self, parcel: Parcel) -> int:
         """Hand one message over and return its number. ValueError for a topic or payload that MQTT does not know."""
-        properties = _properties(parcel) if self._settings.version == 5 else None
-        return self._client.publish(parcel.topic, parcel.payload, parcel.qos, parcel.retain, properties).mid
+        beside = properties(parcel) if self._settings.version == 5 else None
+        return self._client.publish(parcel.topic, parcel.payload, parcel.qos, parcel.retain, beside).mid
 
     def close(self, seconds: float = 0.0) -> None:
         """Take leave in order, and wait so long at most until it is done."""
@@ -143,8 +121,8 @@ class Connection:
                 self._client.username_pw_set(settings.username, password(settings))
             if settings.tls is not None:
                 self._client.tls_set_context(tls_context(settings.tls))
-            properties = _greeting() if settings.version == 5 else None
-            self._client.connect(settings.host, settings.port, settings.keepalive, properties=properties)
+            greeting = _greeting() if settings.version == 5 else None
+            self._client.connect(settings.host, settings.port, settings.keepalive, properties=greeting)
             if self._abandoned:
                 self._client.disconnect()
             while self._client.loop() == MQTTErrorCode.MQTT_ERR_SUCCESS:
@@ -225,23 +203,6 @@ def _client(settings: Mqtt, client_id: str) -> Client:
 
 
 def _greeting() -> Properties:
-    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    properties.MaximumPacketSize = OURS_MAXIMUM
-    return properties
-
-
-def _properties(parcel: Parcel) -> Properties:
-    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-    if parcel.payload[:2] == b"\xff\xd8":
-        properties.ContentType = "image/jpeg"
-    else:
-        properties.PayloadFormatIndicator = UTF8
-    if parcel.payload[:1] == b"{":
-        properties.ContentType = "application/json"
-    if parcel.expiry is not None:
-        properties.MessageExpiryInterval = max(1, math.ceil(min(parcel.expiry, LONGEST_EXPIRY)))
-    if parcel.correlation is not None:
-        properties.CorrelationData = parcel.correlation
-    if parcel.labels:
-        properties.UserProperty = list(parcel.labels)
-    return properties
+    found = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    found.MaximumPacketSize = OURS_MAXIMUM
+    return found

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 
 from edge.broker import broker_faults, outages
-from edge.broker.connection import Closed, Connection, Opened, Parcel, Report, Unheard
+from edge.broker.connection import PACKET_MAXIMUM, Closed, Connection, Opened, Report, Unheard
 from edge.broker.outages import Outages
+from edge.broker.parcel import Parcel, packet_size
 from edge.broker.requests import Request
 from edge.broker.topics import OFFLINE, Topics
 from edge.schema import Mqtt
@@ -41,6 +42,7 @@ class Line:
         self.version: int = settings.version
         self.connections = 0
         self.window, self._largest = WINDOW, 0
+        self._told_large: set[str] = set()  # kinds of messages that are larger than this broker takes
 
     @property
     def hopeless(self) -> bool:
@@ -63,14 +65,29 @@ class Line:
     def publish(self, parcel: Parcel) -> int | None:
         """Send now and return the message's number; None for what neither MQTT nor this broker will ever take."""
         assert self._connection is not None
-        if parcel.size > self._largest:
-            log.warning("%s: %s holds more than it takes: raise its max_packet_size", self.name, parcel.topic)
+        if self._is_too_large(parcel):
             return None
         try:
             return self._connection.publish(parcel)
         except ValueError as error:
             log.warning("%s: %s cannot be sent and is dropped: %s", self.name, parcel.topic, error)
             return None
+
+    def _is_too_large(self, parcel: Parcel) -> bool:
+        """Whether this broker will never take it, which is told once of each kind."""
+        if self._largest >= PACKET_MAXIMUM:
+            return False
+        size, kind = packet_size(parcel, self.version), parcel.kind or parcel.topic
+        if size <= self._largest:
+            return False
+        if kind not in self._told_large:
+            self._told_large.add(kind)
+            log.warning(
+                "%s: %s holds more than it takes (%d bytes, its limit is %d), and %s so large are dropped: raise its "
+                "max_packet_size",
+                self.name, parcel.topic, size, self._largest, parcel.kind or "messages there",
+            )  # fmt: skip
+        return True
 
     def tend(self, now: float) -> None:
         """Dial where it is time to; give up on a broker that does not answer. `now`: monotonic, s."""
@@ -111,6 +128,8 @@ class Line:
             log.info("%s: %s%s", self.name, sentence, "" if self.version == 5 else " with MQTT 3.1.1")
         self.online = True
         self.connections += 1
+        if report.largest != self._largest:
+            self._told_large.clear()
         self.window, self._largest = min(WINDOW, report.window), report.largest
 
     def _closed(self, report: Closed) -> None:

@@ -92,6 +92,13 @@ def answer(request: Request, desk: Desk, topics: Topics, settings: Mqtt) -> Answ
     return Answer(_response_topic(request, topics, settings), encode(response), request.correlation)
 
 
+def answer_too_large(payload: bytes) -> bytes:
+    """What to say in place of an answer that the broker does not take."""
+    error = f"the answer holds more than the broker takes ({len(payload)} bytes): raise its max_packet_size"
+    transaction = json.loads(payload)["transaction"]
+    return encode({"status": "error", "data": None, "error": error, "transaction": transaction})
+
+
 def _carry_out(op: str, data: object, desk: Desk, settings: Mqtt) -> object:
     """The answer's data. Raises RequestError."""
     if op == "health":
