@@ -1,0 +1,341 @@
+"""Pure. An interpreter of pickles that makes plain values alone: no class, no function and no method is ever called.
+
+Python's own unpickler calls what a pickle names, and even harmless names, called in another order, write where they
+should not. Here an instruction makes or fills a list, a dict, a set, a tuple or a plain value. A name stands for a
+function of the reader's own, of a table; whatever is in no table is refused. Time and memory are in proportion to the
+file: each instruction costs what its own bytes cost, and what the pickle comes to, with all that it repeats, is
+weighed before anybody sees it.
+"""
+
+import codecs
+import pickletools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+MOST_INSTRUCTIONS = 20_000_000
+MOST_REMEMBERED = 4_000_000
+BYTES_OF_CONTAINER = 4  # of the file, at least: an empty set takes one there and 216 in memory
+DEEPEST = 64
+REPEATED = 16  # times the file's size that its content may weigh with all that it repeats
+FREE = 65_536  # bytes that any file's content may weigh
+LONGEST_NUMBER = 16  # bytes of a whole number
+PROTOCOL = 5
+
+Weights = Mapping[type, Callable[[Any], int]]
+
+
+class PickleError(ValueError):
+    """What is wrong with a pickle, without its file's name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Name:
+    """A name of the reader's table, and what it stands for; None for one that is only an argument."""
+
+    module: str
+    name: str
+    call: Callable[..., Any] | None
+
+
+@dataclass(eq=False)
+class Unfinished:
+    """What was called for and gets its content by a later BUILD: `finish` makes the value of that."""
+
+    finish: Callable[[Any], Any]
+    value: Any = None
+    done: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What one kind of pickle may hold.
+
+    `names`: (module, name) → what it stands for. `never`: whose need unknown names are none of, for the sentence.
+    `weights`: bytes of values beyond plain ones, by their type. `persistent`: makes a value of what lies elsewhere.
+    """
+
+    names: Mapping[tuple[str, str], Callable[..., Any] | None]
+    never: str
+    weights: Weights
+    persistent: Callable[[Any], Any] | None = None
+
+
+def execute(file: BytesIO, reading: Reading, whole: int | None = None) -> Any:
+    """The value of the pickle that begins here; the file stands behind it afterwards. Raises PickleError.
+
+    `whole`: the size of the file, bytes, where its data lies in other places too; None for this stream's.
+    """
+    size = len(file.getbuffer()) if whole is None else whole
+    allowed = FREE + REPEATED * size
+    machine = _Machine(reading, allowed, FREE + size // BYTES_OF_CONTAINER)
+    try:
+        while (code := file.read(1)) != b".":
+            if code not in _INSTRUCTIONS:
+                raise PickleError(f"an instruction {code!r} that it never needs" if code else "it is cut short")
+            carry_out, read = _INSTRUCTIONS[code]
+            carry_out(machine, read(file) if read else None)
+            machine.count()
+        value = machine.stack.pop()
+    except PickleError:
+        raise
+    except LookupError:
+        raise PickleError(f"it is damaged at byte {file.tell()}") from None
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise PickleError(f"it is damaged at byte {file.tell()}: {str(error)[:100]}") from None
+    _Scale(reading.weights, allowed).weigh(value)
+    return value
+
+
+def shown(text: str) -> str:
+    """A text of a file, fit for a message: short, and nothing in it that a terminal obeys."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:80])
+
+
+@dataclass(eq=False)
+class _Machine:
+    """The stack, those set aside by marks, and what is remembered."""
+
+    reading: Reading
+    allowed: int  # bytes that calls may still make
+    containers: int  # that may still be made
+    stack: list[Any] = field(default_factory=list)
+    marked: list[list[Any]] = field(default_factory=list)
+    memo: dict[int, Any] = field(default_factory=dict)
+    instructions: int = 0
+    asked: dict[tuple[str, str], Name] = field(default_factory=dict)
+
+    def count(self) -> None:
+        """One instruction more."""
+        self.instructions += 1
+        if self.instructions > MOST_INSTRUCTIONS or len(self.memo) > MOST_REMEMBERED:
+            raise PickleError(f"it holds more than {MOST_INSTRUCTIONS:,} instructions or {MOST_REMEMBERED:,} memories")
+
+    def above(self) -> list[Any]:
+        """What lies above the last mark, taken away with it."""
+        found, self.stack = self.stack, self.marked.pop()
+        return found
+
+    def nothing(self, _: object) -> None:
+        """PROTO, FRAME: what they tell is known, or is no matter."""
+
+    def protocol(self, number: int) -> None:
+        if number > PROTOCOL:
+            raise PickleError(f"it is of pickle protocol {number}, and {PROTOCOL} is the last that is known")
+
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
+
+    def number(self, value: int) -> None:
+        if not -(1 << (8 * LONGEST_NUMBER)) < value < 1 << (8 * LONGEST_NUMBER):
+            raise PickleError(f"a whole number of more than {LONGEST_NUMBER} bytes")
+        self.stack.append(value)
+
+    def text(self, value: str) -> None:
+        if not value.isascii():
+            value.encode()  # ValueError for half a character, which nothing could print
+        self.stack.append(value)
+
+    def container(self, value: Any) -> None:
+        self.containers -= 1
+        if self.containers < 0:
+            raise PickleError("it holds more lists, dicts and arrays than its size can mean")
+        self.stack.append(value)
+
+    def mark(self, _: object) -> None:
+        self.marked.append(self.stack)
+        self.stack = []
+        if len(self.marked) > DEEPEST:
+            raise PickleError(f"it is nested more than {DEEPEST} deep")
+
+    def pop(self, _: object) -> None:
+        if self.stack:
+            self.stack.pop()
+        else:
+            self.above()
+
+    def fixed_tuple(self, size: int) -> None:
+        if len(self.stack) < size:
+            raise LookupError
+        self.stack[-size:] = [tuple(self.stack[-size:])]
+
+    def extend(self, items: list[Any]) -> None:
+        if type(self.stack[-1]) is not list:
+            raise PickleError("it fills what is no list")
+        self.stack[-1].extend(items)
+
+    def set_items(self, items: list[Any]) -> None:
+        if type(self.stack[-1]) is not dict or len(items) % 2:
+            raise PickleError("it fills what is no dict")
+        self.stack[-1].update(_pairs(items))
+
+    def add_items(self, items: list[Any]) -> None:
+        if type(self.stack[-1]) is not set:
+            raise PickleError("it fills what is no set")
+        self.stack[-1].update(map(_key, items))
+
+    def put(self, place: int) -> None:
+        self.memo[place] = self.stack[-1]
+
+    def get(self, place: int) -> None:
+        value = self.memo[place]
+        if type(value) is Unfinished and value.done:
+            value = self.memo[place] = value.value
+        self.stack.append(value)
+
+    def name(self, module: Any, name: Any) -> None:
+        if (module, name) not in self.reading.names:
+            raise PickleError(f"it asks for {shown(f'{module}.{name}')}, which {self.reading.never} never need")
+        fresh = Name(module, name, self.reading.names[module, name])
+        self.stack.append(self.asked.setdefault((module, name), fresh))
+
+    def reduce(self, _: object) -> None:
+        arguments, name = self.stack.pop(), self.stack.pop()
+        if type(name) is not Name or name.call is None or type(arguments) is not tuple:
+            raise PickleError("it calls what is no function")
+        self.made(name.call(*arguments))
+
+    def persistent(self, _: object) -> None:
+        if self.reading.persistent is None:
+            raise PickleError("it names what lies outside of it")
+        self.stack.append(self.reading.persistent(self.stack.pop()))
+
+    def made(self, value: Any) -> None:
+        """What a function of the table has made is paid for: it may be called with the same bytes again and again."""
+        self.allowed -= _bytes_of(value, self.reading.weights) or 0
+        if self.allowed < 0:
+            raise PickleError(f"its content is more than {REPEATED} times as large as its file")
+        self.container(value)
+
+    def build(self, _: object) -> None:
+        state, unfinished = self.stack.pop(), self.stack[-1]
+        if type(unfinished) is Unfinished and not unfinished.done:
+            self.stack.pop()
+            unfinished.value, unfinished.done = unfinished.finish(state), True
+            self.made(unfinished.value)
+        elif type(unfinished) is not dict:  # of whose attributes, such as torch's `_metadata`, nobody reads any
+            raise PickleError("it gives content to what has some")
+
+
+def _pairs(items: list[Any]) -> dict[Any, Any]:
+    return dict(zip(map(_key, items[::2]), items[1::2], strict=True))
+
+
+def _key(value: Any) -> Any:
+    """A key, or member of a set: of kinds whose hashes take no time, and that nobody can choose to be all the same."""
+    flat = value if type(value) is tuple else (value,)
+    for one in flat:
+        if type(one) not in (str, bytes, int, bool, type(None)) or (type(one) is int and abs(one) >= 1 << 60):
+            raise PickleError(f"a key is a {type(one).__name__}, not a name or a number")
+    return value
+
+
+def _bytes_of(value: Any, weights: Weights) -> int | None:
+    """Of what is no container; None for what no reader may hand on."""
+    kind = type(value)
+    if kind in weights:
+        return 1 + weights[kind](value)
+    if kind is str:
+        return 1 + len(value) // REPEATED  # handed on as it is, wherever it stands
+    if kind is bytes:
+        return 1 + len(value)
+    return 1 if kind in (int, float, bool, complex, type(None)) else None
+
+
+@dataclass(eq=False)
+class _Scale:
+    """Weighs a value with all that it repeats, each part once."""
+
+    weights: Weights
+    most: int
+    known: dict[int, tuple[int, int]] = field(default_factory=dict)  # id → bytes, levels; parts live as the whole does
+    within: set[int] = field(default_factory=set)
+
+    def weigh(self, value: Any, depth: int = 0) -> tuple[int, int]:
+        """Bytes and levels. PickleError for too much of either, for a circle, and for what is not plain."""
+        plain = _bytes_of(value, self.weights)
+        if plain is not None:
+            return plain, 0
+        if id(value) in self.known:
+            return self.known[id(value)]
+        if type(value) not in (list, tuple, dict, set, frozenset):
+            raise PickleError("it holds something unfinished or that is no value")
+        if id(value) in self.within:
+            raise PickleError("it holds itself")
+        if depth > DEEPEST:
+            raise PickleError(f"it is nested more than {DEEPEST} deep")
+        self.within.add(id(value))
+        parts = [*value.keys(), *value.values()] if type(value) is dict else value
+        weight, levels = 1, 0
+        for part in parts:
+            more, below = self.weigh(part, depth + 1)
+            weight, levels = weight + more, max(levels, below + 1)
+        if weight > self.most or levels > DEEPEST:
+            what = f"nested more than {DEEPEST} deep" if levels > DEEPEST else "far larger than its file by repetition"
+            raise PickleError(f"it is {what}")
+        self.within.discard(id(value))
+        self.known[id(value)] = weight, levels
+        return weight, levels
+
+
+def _byte_string(file: BytesIO) -> str:
+    """The quoted text of protocol 0, of Python 2: any bytes, which pickletools takes for ASCII."""
+    line = file.readline()
+    quoted = line.strip()
+    if not line.endswith(b"\n") or len(quoted) < 2 or quoted[:1] not in (b"'", b'"') or quoted[-1:] != quoted[:1]:
+        raise PickleError("a text without quotes")
+    return codecs.escape_decode(quoted[1:-1])[0].decode("latin1")
+
+
+_Instruction = Callable[[_Machine, Any], None]
+_Machines: Mapping[str, _Instruction] = {
+    "PROTO": _Machine.protocol,
+    "FRAME": _Machine.nothing,
+    "NONE": lambda machine, _: machine.push(None),
+    "NEWTRUE": lambda machine, _: machine.push(True),
+    "NEWFALSE": lambda machine, _: machine.push(False),
+    **dict.fromkeys(("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4"), _Machine.number),
+    **dict.fromkeys(("FLOAT", "BINFLOAT"), _Machine.push),
+    **dict.fromkeys(("STRING", "BINSTRING", "SHORT_BINSTRING"), _Machine.push),  # latin1: any byte is a character
+    **dict.fromkeys(("UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"), _Machine.text),
+    **dict.fromkeys(("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"), _Machine.push),
+    "BYTEARRAY8": lambda machine, content: machine.push(bytes(content)),
+    "EMPTY_LIST": lambda machine, _: machine.container([]),
+    "EMPTY_DICT": lambda machine, _: machine.container({}),
+    "EMPTY_SET": lambda machine, _: machine.container(set()),
+    "EMPTY_TUPLE": lambda machine, _: machine.push(()),
+    "LIST": lambda machine, _: machine.container(machine.above()),
+    "TUPLE": lambda machine, _: machine.container(tuple(machine.above())),
+    "DICT": lambda machine, _: machine.container(_pairs(machine.above())),
+    "FROZENSET": lambda machine, _: machine.container(frozenset(map(_key, machine.above()))),
+    "TUPLE1": lambda machine, _: machine.fixed_tuple(1),
+    "TUPLE2": lambda machine, _: machine.fixed_tuple(2),
+    "TUPLE3": lambda machine, _: machine.fixed_tuple(3),
+    "APPEND": lambda machine, _: machine.extend([machine.stack.pop()]),
+    "APPENDS": lambda machine, _: machine.extend(machine.above()),
+    "SETITEM": lambda machine, _: machine.set_items([machine.stack.pop(-2), machine.stack.pop()]),
+    "SETITEMS": lambda machine, _: machine.set_items(machine.above()),
+    "ADDITEMS": lambda machine, _: machine.add_items(machine.above()),
+    "MARK": _Machine.mark,
+    "POP": _Machine.pop,
+    "POP_MARK": lambda machine, _: machine.above().clear(),
+    "DUP": lambda machine, _: machine.push(machine.stack[-1]),
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), _Machine.put),
+    "MEMOIZE": lambda machine, _: machine.put(len(machine.memo)),
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _Machine.get),
+    "GLOBAL": lambda machine, names: machine.name(*names.split(" ", 1)),
+    "STACK_GLOBAL": lambda machine, _: machine.name(machine.stack.pop(-2), machine.stack.pop()),
+    "REDUCE": _Machine.reduce,
+    "BUILD": _Machine.build,
+    "BINPERSID": _Machine.persistent,
+}
+
+_INSTRUCTIONS: Mapping[bytes, tuple[_Instruction, Callable[[Any], Any] | None]] = {
+    opcode.code.encode("latin1"): (
+        _Machines[opcode.name],
+        _byte_string if opcode.name == "STRING" else opcode.arg.reader if opcode.arg is not None else None,
+    )
+    for opcode in pickletools.opcodes
+    if opcode.name in _Machines
+}
