@@ -4,22 +4,21 @@ Read are tensors, nothing is executed; optimizer state is left out. A file must 
 it is taken for, in their shapes, and no others but for those that CenterNet itself never reads.
 """
 
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from convert import centernet_names, labels
 from edge.engine import sha256_of
 from edge.manifest import INPUT_MULTIPLE, Manifest
 from edge.motion import MotionKind, MotionSettings
-from train import architectures
+from train import architectures, torch_file
 from train import checkpoint as checkpoints
-from train.checkpoint import BROKEN, Checkpoint, CheckpointError
+from train.checkpoint import Checkpoint, CheckpointError
+from train.torch_file import TorchFileError
 
 COUNTER = "num_batches_tracked"  # of batch norms; files of PyTorch before 0.4.1 lack it, and nothing needs it
 SIDES = {"coco": 512}  # pixels of the input, as these were trained; all others:
@@ -69,15 +68,15 @@ def size(text: str) -> tuple[int, int]:
 def _read(path: Path) -> tuple[dict[str, Tensor], int | None]:
     """The parameters in a file, without `module.` before their names, and the epoch if it is noted."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of torch, about pickles that it then refuses
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch_file.load(path)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: no such file; give a .pth of CenterNet or KORSAL") from error
-    except BROKEN as error:
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); give a .pth file") from error
+    except TorchFileError as error:
         raise CheckpointError(
-            f"{path}: not a checkpoint of tensors alone ({_first_line(error)}); what else a pickle holds would have to "
-            "be executed: save its state_dict alone, where you trust it"
+            f"{path}: not a checkpoint of tensors alone ({error}); what else such a file holds is never executed: "
+            "give another one, or save its state_dict alone where you trust it"
         ) from error
     state = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
@@ -191,7 +190,3 @@ def _listed(names: Iterable[str], limit: int) -> str:
     found = list(names)
     more = f" and {len(found) - limit} more" if len(found) > limit else ""
     return ", ".join(found[:limit]) + more
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0][:200]

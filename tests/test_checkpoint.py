@@ -79,7 +79,7 @@ def test_what_is_no_checkpoint(content: bytes, tmp_path: Path) -> None:
 
 def test_no_file_or_a_folder(tmp_path: Path) -> None:
     assert refusal(tmp_path / "a.pt").endswith("no such file; give a .pt that korsal-train wrote")
-    assert "not a checkpoint" in refusal(tmp_path)
+    assert refusal(tmp_path).endswith("cannot be read (Is a directory); give one of korsal-train")
 
 
 def test_a_zip_of_something_else(tmp_path: Path) -> None:

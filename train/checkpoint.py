@@ -1,7 +1,5 @@
 """Checkpoints: weights, the settings they were trained with, and what training needs to go on. Shell."""
 
-import pickle
-import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,25 +15,12 @@ from edge import manifest as manifests
 from edge.engine import sha256_of
 from edge.inference import INPUT, OUTPUTS, Engine
 from edge.manifest import Manifest, ManifestError
-from train import architectures
+from train import architectures, torch_file
 from train.model import Decoder
+from train.torch_file import TorchFileError
 
 VERSION = 1
 _CONTENT = {"manifest": str, "weights": dict, "settings": dict, "progress": dict}
-
-# what a foreign or damaged file makes the readers of zip archives and pickles raise
-BROKEN = (
-    pickle.UnpicklingError,
-    EOFError,
-    OSError,
-    RuntimeError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    OverflowError,
-    MemoryError,
-)
 
 
 class CheckpointError(Exception):
@@ -81,13 +66,13 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
 def load(path: Path) -> Checkpoint:
     """Read what `save` wrote, executing nothing a pickle may carry. Raises CheckpointError."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of torch, about pickles that it then refuses
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch_file.load(path)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: no such file; give a .pt that korsal-train wrote") from error
-    except BROKEN as error:
-        raise CheckpointError(f"{path}: not a checkpoint ({_reason(error)}); give one of korsal-train") from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); give one of korsal-train") from error
+    except TorchFileError as error:
+        raise CheckpointError(f"{path}: not a checkpoint ({error}); give one of korsal-train") from error
     if not isinstance(content, dict) or content.get("korsal_edge") != VERSION:
         raise CheckpointError(
             f"{path}: not a checkpoint of korsal-train, version {VERSION}; train again, "
@@ -152,10 +137,3 @@ def _misfit(wanted: Mapping[str, Tensor], given: Mapping[str, Any]) -> str:
         if (shape := tuple(getattr(given[name], "shape", ()))) != tuple(tensor.shape):
             return f"{name} is {shape} instead of {tuple(tensor.shape)}"
     return next((f"{name} is too much" for name in given if name not in wanted), "one of them is no tensor")
-
-
-def _reason(error: Exception) -> str:
-    """Why torch does not read it: what it says itself is about its own options, or a bare number."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return "it is damaged, of another program, or holds more than weights"
