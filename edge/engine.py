@@ -3,8 +3,9 @@
 import hashlib
 import io
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from edge import manifest as manifests
 from edge.engines import onnx_metadata
+from edge.engines.deadline import DeadlineError, within
 from edge.inference import INPUT, OUTPUTS, Engine, Infer, input_shape, output_shapes
 from edge.manifest import Manifest, ManifestError
 
@@ -22,6 +24,7 @@ DEFORMABLE_CURE = (
     "deformable convolutions need onnxruntime 1.25 or newer, which needs Python 3.11: pip install 'onnxruntime>=1.25', "
     "or take a network without them, dla_34_plain or res_18 of korsal-train --arch"
 )
+LOAD_SECONDS = 120.0  # for opening a model and its first answer
 MANY = 1 << 16  # images: a model for any batch takes what memory holds
 CPU, CUDA, TENSORRT = (f"{kind}ExecutionProvider" for kind in ("CPU", "CUDA", "Tensorrt"))
 
@@ -45,10 +48,28 @@ def load(path: Path, threads: int = 0, providers: Sequence[str] = (), directory:
     if not path.is_file():
         raise EngineError(f"{path}: no such model; give an ONNX file that korsal-convert wrote")
     _check_content(path)
-    session = _session(onnxruntime, path, threads, _with_options(onnxruntime, providers, directory))
+    given = _with_options(onnxruntime, providers, directory)
+    running = onnxruntime.RunOptions()
+    open_now = partial(_opened, partial(_session, onnxruntime, path, threads, given), path, providers, running)
+    if TENSORRT in given:  # builds an engine first, for minutes
+        return open_now()
+    try:
+        return within(LOAD_SECONDS, open_now, lambda: setattr(running, "terminate", True))
+    except DeadlineError as error:
+        raise EngineError(
+            f"{path}: did not open and answer within {LOAD_SECONDS:g} s; it computes without end, or far too much for "
+            "this machine: export it anew"
+        ) from error
+
+
+def _opened(open_session: Callable[[], Any], path: Path, providers: Sequence[str], running: Any) -> Engine:
+    """The model, once it has answered. `providers`: those asked for; `running`: the options of each run of it."""
+    import onnxruntime
+
+    session = open_session()
     manifest = _manifest(session, path)
     _check_interface(session, manifest, path)
-    infer = _runner(session, _failures(), path)
+    infer = _runner(session, _failures(), path, running)
     runtime = f"onnxruntime {onnxruntime.__version__}{_at_work(session, path, providers)}"
     loaded = Engine(infer, manifest, sha256_of(path), runtime, _largest_batch(session))
     _answer_once(loaded, path)
@@ -180,10 +201,10 @@ def _check_interface(session: Any, manifest: Manifest, path: Path) -> None:
         raise EngineError(f"{path}: has no output {absent[0]}; export it with korsal-convert export")
 
 
-def _runner(session: Any, failures: tuple[type[Exception], ...], path: Path) -> Infer:
+def _runner(session: Any, failures: tuple[type[Exception], ...], path: Path, options: Any) -> Infer:
     def infer(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         try:
-            return dict(zip(OUTPUTS, session.run(OUTPUTS, dict(inputs)), strict=True))
+            return dict(zip(OUTPUTS, session.run(OUTPUTS, dict(inputs), options), strict=True))
         except failures as error:
             raise EngineError(f"{path}: does not run ({_first_line(error)}); export it again") from error
 

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from publishing import at, event, numbers, publishing
 from test_daemon import write_config, write_video
-from tiny_model import LABELS, MANIFEST, SIZE
+from tiny_model import LABELS, MANIFEST, SIZE, write_tiny_model
 
 from edge import engine
 from edge import manifest as manifests
@@ -103,6 +103,53 @@ def test_a_model_that_asks_for_all_memory_is_refused(tmp_path: Path) -> None:
     onnx.save(model, str(tmp_path / "bomb.onnx"))
     with pytest.raises(EngineError, match=r"bomb\.onnx: "):
         engine.load(tmp_path / "bomb.onnx")
+
+
+def endless(path: Path) -> Path:
+    """The tiny model with a Loop of 2^62 rounds before its answer."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'korsal-edge[train]'")
+    helper, kinds = onnx.helper, onnx.TensorProto
+    model = onnx.load(write_tiny_model(path))
+    number, truth = helper.make_tensor_value_info, helper.make_tensor
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["on"], ["still_on"]), helper.make_node("Add", ["x", "x"], ["y"])],
+        "body",
+        [number("round", kinds.INT64, []), number("on", kinds.BOOL, []), number("x", kinds.FLOAT, [1])],
+        [number("still_on", kinds.BOOL, []), number("y", kinds.FLOAT, [1])],
+    )
+    constants = {
+        "rounds": truth("rounds", kinds.INT64, [], [2**62]),
+        "yes": truth("yes", kinds.BOOL, [], [True]),
+        "zero": truth("zero", kinds.FLOAT, [1], [0.0]),
+    }
+    loop = [helper.make_node("Constant", [], [name], value=value) for name, value in constants.items()]
+    loop.append(helper.make_node("Loop", ["rounds", "yes", "zero"], ["late"], body=body))
+    nodes = list(model.graph.node)
+    place = next(index for index, node in enumerate(nodes) if node.op_type == "Mul")
+    nodes[place].output[0] = "early"
+    added = helper.make_node("Add", ["early", "late"], ["logit"])
+    del model.graph.node[:]
+    model.graph.node.extend([*loop, *nodes[: place + 1], added, *nodes[place + 1 :]])
+    onnx.save(model, str(path))
+    return path
+
+
+def test_a_model_that_never_answers_is_given_up(tmp_path: Path) -> None:
+    """In a process of its own, whose end shows that nothing of it goes on."""
+    program = """
+import sys
+from pathlib import Path
+from edge import engine
+engine.LOAD_SECONDS = 2.0
+try:
+    engine.load(Path(sys.argv[1]), threads=1)
+except engine.EngineError as error:
+    print(error)
+"""
+    command = [sys.executable, "-c", program, str(endless(tmp_path / "endless.onnx"))]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "endless.onnx: did not open and answer within 2 s; it computes without end" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -49,12 +49,17 @@ class Watched:
 def detect(tasks: Sequence[Task], labels: Sequence[str], jobs: int) -> SavedDetections:
     """Run the tasks, `jobs` at a time; `labels` are the model's. Raises DetectionError, CaptureError, ModelError."""
     watched = list(tqdm(_results(tasks, jobs), total=len(tasks), desc="detecting", unit="video", disable=None))
+    return joined([task.annotation.name for task in tasks], labels, watched)
+
+
+def joined(names: Sequence[str], labels: Sequence[str], watched: Sequence[Watched]) -> SavedDetections:
+    """What was found in each of the named videos, as one record; `labels` are the model's."""
     counts = [len(one.scores) for video in watched for one in video.found]
     frames = [frame for video in watched for frame in range(len(video.found))]
     videos = [number for number, video in enumerate(watched) for _ in video.found]
     every = [one for video in watched for one in video.found]
     return SavedDetections(
-        tuple(task.annotation.name for task in tasks),
+        tuple(names),
         tuple(labels),
         np.array([len(video.found) for video in watched], dtype=np.int64),
         np.array([video.size for video in watched], dtype=np.int64).reshape(-1, 2),

@@ -1,0 +1,86 @@
+"""Which events a model tells of the same videos at fewer frames a second, as of a slow machine or at a lower `fps`.
+
+python -m benchmarks.frame_rate DATA [--model FILE] [--every 1 2 3 5] [--videos N]
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from edge import detector, pipeline
+from edge.assets import find
+from edge.config import SHIPPED_MODEL
+from edge.engine import load
+from edge.inference import Engine
+from edge.linker import LinkerSettings
+from edge.pipeline import PipelineSettings
+from edge.video.video_file import read_file
+from train import datasets, detect, telling
+from train.annotations import GroundTruthTube, VideoAnnotation
+from train.detect import Watched
+
+RATE = 25.0  # frames per second of the videos, as the annotations count
+MINIMUM_SCORE = 0.01
+
+
+def main() -> None:
+    """Print a line for each rate: the actions told, their delay, the events that are right, the false alarms."""
+    options = _options()
+    engine = load(options.model or find(SHIPPED_MODEL), threads=1)
+    data = datasets.load(options.data)
+    videos = data.test[:: max(1, len(data.test) // options.videos)] if options.videos else data.test
+    seen = [
+        _watch(data.video(one.name), one, engine, options.every) for one in tqdm(videos, unit="video", disable=None)
+    ]
+    rows = []
+    for place, every in enumerate(options.every):
+        found = detect.joined([one.name for one in videos], engine.manifest.labels, [one[place] for one in seen])
+        truth = telling.truth_of([_thinned(one, every) for one in videos], data.labels, found)
+        rules = [telling.at_scores(engine.manifest.start_scores)]
+        (told,) = telling.tell(found, truth, RATE / every, LinkerSettings(), rules)
+        rows.append((f"{RATE / every:g} fps", telling.of_all(told)))
+    print(telling.as_table(rows))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Events told of the same videos at fewer frames a second.")
+    parser.add_argument("data", type=Path, help="a data set, as of korsal-evaluate --data; its test videos are watched")
+    parser.add_argument("--model", type=Path, help="default: the shipped one")
+    parser.add_argument("--every", type=int, nargs="+", default=[1, 2, 3, 5], help="take each so-manieth frame")
+    parser.add_argument("--videos", type=int, help="about so many of the videos; default: all")
+    return parser.parse_args()
+
+
+def _watch(file: Path, video: VideoAnnotation, engine: Engine, every: Sequence[int]) -> list[Watched]:
+    """What the pipeline finds in the video, once for each of `every`."""
+    states = [pipeline.initial(video.name, "benchmark") for _ in every]
+    seen = [Watched([], (0, 0)) for _ in every]
+    settings = PipelineSettings(minimum_score=MINIMUM_SCORE)
+    for frame in read_file(file, video.name):
+        if frame.index >= video.frames:
+            break
+        for place, step in enumerate(every):
+            if frame.index % step == 0:
+                thinned = replace(frame, index=frame.index // step)
+                states[place], made = pipeline.step(states[place], thinned, engine, settings)
+                seen[place].found.append(made.detections)
+        seen = [replace(one, size=detector.frame_size(frame.image)) for one in seen]
+    return seen
+
+
+def _thinned(video: VideoAnnotation, every: int) -> VideoAnnotation:
+    """The annotation of each so-manieth frame, those numbered from 0."""
+    tubes = [_thinned_tube(tube, every) for tube in video.tubes]
+    return replace(video, frames=-(-video.frames // every), tubes=tuple(tube for tube in tubes if len(tube.boxes)))
+
+
+def _thinned_tube(tube: GroundTruthTube, every: int) -> GroundTruthTube:
+    first = -(-tube.first_frame // every)
+    return replace(tube, first_frame=first, boxes=tube.boxes[first * every - tube.first_frame :: every])
+
+
+if __name__ == "__main__":
+    main()
