@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge import detector, sight
 from edge.manifest import Manifest
-from edge.video.video_file import CaptureError, probe, read_file
+from edge.video.video_file import decodable, read_file
 
 LEAST = 16  # frames; fewer do not show what values a network meets
 USUAL = 128  # frames
@@ -62,10 +62,8 @@ def inputs(files: Sequence[Path], manifest: Manifest, count: int = USUAL) -> Ite
 
 def _encoded(file: Path, count: int, manifest: Manifest) -> Iterator[Input]:
     """`count` frames of one video, all of them if there are fewer, as the pipeline would give them to the network."""
-    total = probe(file).frames
-    if total is None:
-        raise CaptureError(f"{file}: does not say how many frames it holds; write it anew with ffmpeg, then give that")
-    wanted = {(2 * i + 1) * total // (2 * count) for i in range(count)}
+    there = decodable(file)
+    wanted = {there[(2 * i + 1) * len(there) // (2 * count)] for i in range(count)}
     past: deque[Image] = deque(maxlen=manifest.motion.gap)
     for frame in read_file(file, "calibration"):
         if frame.index in wanted:

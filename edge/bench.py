@@ -82,11 +82,14 @@ def measure(task: Task, frames: int) -> Measurement:
 
 def endless(task: Task) -> Iterator[Frame]:
     """The file's frames, over and over, numbered and timed on."""
-    index, fps = 0, probe(task.source).fps
+    index, begin, interval = 0, 0.0, 1 / probe(task.source).fps
     while True:
+        last = 0.0
         for frame in frames_of(task):
-            yield Frame(frame.camera, index, index / fps, index / fps, frame.image)
+            last = begin + frame.monotonic_time
+            yield Frame(frame.camera, index, last, last, frame.image)
             index += 1
+        begin = last + interval
 
 
 def _row(times: NDArray[np.float64], whole: float) -> dict[str, float]:

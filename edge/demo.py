@@ -19,7 +19,8 @@ from edge.inference import Engine
 from edge.pipeline import Step
 from edge.schema import Camera, Config, Device, Log, Model, Mqtt, Outbox, Telemetry
 from edge.sources import Frame, parse
-from edge.video.annotated_video import AnnotatedVideo
+from edge.video.annotated_video import LONGEST_PAUSE, AnnotatedVideo
+from edge.video.frame_times import LONGEST_GAP
 from edge.video.video_file import probe
 
 CLIP = "demo/basketball.mp4"
@@ -70,13 +71,13 @@ def demo(source: str | None, model: Path | None, video: Path) -> int:
     SourceError, VideoError.
     """
     described = parse(source or str(find(CLIP)))
-    fps = CAMERA_FPS if described.live else probe(described.target).fps
+    fps, pause = (CAMERA_FPS, LONGEST_PAUSE) if described.live else (probe(described.target).fps, LONGEST_GAP)
     _make_place(described.target, video)
     audience = Audience()
     with EmbeddedBroker() as broker, tempfile.TemporaryDirectory(prefix="korsal-edge-") as folder:
         config = _config(source or described.target, model, broker.port, Path(folder))
         kept = config.model_copy(update={"outbox": Outbox()})  # this folder goes; an engine that is built stays
-        with open_at_terminal(kept) as engine, AnnotatedVideo(video, fps, engine.manifest) as drawn:
+        with open_at_terminal(kept) as engine, AnnotatedVideo(video, fps, engine.manifest, pause) as drawn:
             name = engine.manifest.name
             print(f"Broker: {HOST}:{broker.port} (MQTT 3.1.1). Source: {described.redacted}. Model: {name}.")
             print("What its subscriber receives:", flush=True)

@@ -29,6 +29,7 @@ from edge.schema import Camera, Config
 from edge.settings import pipeline_settings, unknown_actions
 from edge.sources import Frame, Source, parse
 from edge.video.annotated_video import AnnotatedVideo
+from edge.video.frame_times import LONGEST_GAP
 from edge.video.video_file import CaptureError, probe, read_file
 
 Passage = tuple[Frame, Step, CameraState]
@@ -149,10 +150,12 @@ def replay(task: Task, outputs: Outputs) -> int:
         _check_apart(task.source, output)
     start = pipeline.initial(task.camera, f"{sha256_of(task.source)} {engine.sha256}")
     with ExitStack() as stack:
-        video = outputs.video and stack.enter_context(AnnotatedVideo(outputs.video, facts.fps, engine.manifest))
+        video = outputs.video and stack.enter_context(
+            AnnotatedVideo(outputs.video, facts.fps, engine.manifest, LONGEST_GAP)
+        )
         lines = outputs.events and stack.enter_context(EventLines(outputs.events, task))
         frames = stack.enter_context(
-            tqdm(frames_of(task), total=facts.frames, unit=" frames", disable=None, leave=False)
+            tqdm(frames_of(task), total=facts.announced, unit=" frames", disable=None, leave=False)
         )
         return play(walk(frames, engine, task.settings, start), lines or tell_in_words, video or show_nowhere)
 

@@ -37,8 +37,8 @@ class SourceError(ValueError):
 class Frame:
     """One picture of one camera.
 
-    `index` counts from 0 within one run of the camera; the times are in seconds. From a file both times are
-    `index / fps`, so that a replay is deterministic; from a live source they say when the frame was received.
+    `index` counts from 0 within one run of the camera; the times are in seconds. From a file both times count from its
+    beginning, so that a replay is deterministic; from a live source they say when the frame was received.
     """
 
     camera: str

@@ -1,5 +1,6 @@
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +16,8 @@ from tiny_model import MANIFEST
 from edge import detector
 from edge.broker.snapshot import snapshot
 from edge.motion import MotionSettings
-from edge.video.video_file import CaptureError, probe, read_file
+from edge.video.video_file import CaptureError, decodable, probe, read_file
+from tests import films
 
 
 def write_video(path: Path, frames: list[NDArray[np.uint8]], code: str = "MJPG", fps: float = 25.0) -> Path:
@@ -126,7 +128,7 @@ def test_a_file_cut_short_gives_what_it_has_and_a_warning(tmp_path: Path, caplog
     assert 5 < len(found) < 40
     assert found == list(range(len(found)))
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert f"ends after {len(found)} of 40 announced frames" in caplog.text
+    assert f"clip.avi: is cut short: it ends after {len(found)} frames, " in caplog.text
 
 
 def test_a_whole_file_gives_no_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -248,3 +250,106 @@ def test_an_iterator_left_early_gives_the_file_back(tmp_path: Path) -> None:
     assert next(frames).index == 0
     frames.close()  # type: ignore[attr-defined]
     assert not any(os.path.exists(link) and os.path.samefile(link, path) for link in Path("/proc/self/fd").iterdir())
+
+
+def numbers_and_times(path: Path) -> tuple[list[int], list[int], list[float]]:
+    """Of every frame: its index, which of `films.shades` it shows, its time."""
+    found = [(frame.index, films.shade(frame.image), round(frame.unix_time, 3)) for frame in read_file(path, "door")]
+    indices, seen, times = zip(*found, strict=True)
+    return list(indices), list(seen), list(times)
+
+
+def test_times_are_the_frames_own_whatever_rate_is_announced(tmp_path: Path) -> None:
+    """As browsers record: 1000 frames a second announced, 25 there, and some left out."""
+    times = [i / 25 for i in range(40) if i not in (7, 8, 20)]
+    path = films.write_matroska(tmp_path / "clip.webm", films.jpegs(films.shades(37)), times, announced_fps=1000)
+    assert numbers_and_times(path) == (list(range(37)), list(range(37)), times)
+    assert probe(path).fps == pytest.approx(25)
+
+
+def test_a_length_that_is_announced_is_not_believed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As where the sound goes on, or an edit list hides the beginning: nothing is damaged."""
+    frames = films.jpegs(films.shades(30))
+    longer = films.write_matroska(tmp_path / "a.mkv", frames, [i / 10 for i in range(30)], announced_fps=30, seconds=60)
+    hidden = films.write_mp4(tmp_path / "b.mp4", frames, [40] * 30, hidden=12)
+    assert probe(longer).announced == 1800
+    assert decodable(longer) == tuple(range(30))
+    assert numbers_and_times(longer)[2] == [i / 10 for i in range(30)]
+    assert probe(hidden).announced == 30
+    assert decodable(hidden) == tuple(range(18))
+    assert numbers_and_times(hidden) == (list(range(18)), list(range(12, 30)), [round(0.04 * i, 3) for i in range(18)])
+    assert caplog.records == []
+
+
+def test_frames_of_many_lengths_keep_their_times(tmp_path: Path) -> None:
+    """As phones film: by what the light allows."""
+    steps = [33, 33, 34, 50, 66, 66, 33, 900, 33, 33]
+    path = films.write_mp4(tmp_path / "clip.mp4", films.jpegs(films.shades(10)), steps)
+    assert numbers_and_times(path)[2] == [sum(steps[:i]) / 1000 for i in range(10)]
+
+
+def test_a_stream_without_time_stamps_runs_by_its_rate(tmp_path: Path) -> None:
+    path = write_jpegs(tmp_path / "clip.mjpeg", films.shades(10))
+    assert numbers_and_times(path)[2] == [round(i / 25, 3) for i in range(10)]
+
+
+def test_a_file_that_was_joined_from_two_goes_on(tmp_path: Path) -> None:
+    once = write_video(tmp_path / "once.ts", films.shades(30), code="mp4v")
+    (tmp_path / "twice.ts").write_bytes(2 * once.read_bytes())
+    times = [frame.unix_time for frame in read_file(tmp_path / "twice.ts", "door")]
+    assert len(times) == 60
+    assert np.diff(times) == pytest.approx(0.04, abs=0.01)
+
+
+def test_an_animation_runs_by_its_delays(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed: pip install 'korsal-edge[train]'")
+    first, *others = (image.fromarray(one) for one in films.shades(6))
+    first.save(tmp_path / "clip.gif", save_all=True, append_images=others, duration=[200, 200, 500, 100, 0, 100])
+    # 0 is taken as 0.1 s, as browsers do
+    assert numbers_and_times(tmp_path / "clip.gif")[2] == [0.0, 0.2, 0.4, 0.9, 1.0, 1.1]
+
+
+@pytest.mark.parametrize("damaged", [[20], [10, 11, 30], [0], [0, 1, 2], list(range(5, 35))])
+@pytest.mark.parametrize("container", ["avi", "mkv", "mp4"])
+def test_a_damaged_frame_costs_itself(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damaged: list[int], container: str
+) -> None:
+    path = tmp_path / f"clip.{container}"
+    frames = films.jpegs(films.shades(40), damaged)
+    if container == "avi":
+        write_video(path, films.shades(40))
+        spoil(path, damaged)
+    elif container == "mkv":
+        films.write_matroska(path, frames, [i / 25 for i in range(40)])
+    else:
+        films.write_mp4(path, frames, [40] * 40)
+    whole = [i for i in range(40) if i not in damaged]
+    assert numbers_and_times(path) == (whole, whole, [round(i / 25, 3) for i in whole])
+    assert decodable(path) == tuple(whole)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{path}: {len(damaged)} of 40 frames cannot be decoded and are left out"
+    ]
+
+
+def spoil(path: Path, damaged: list[int]) -> None:
+    """Zero the JPEGs of an AVI behind their first two bytes."""
+    content = bytearray(path.read_bytes())
+    starts = [found.start() for found in re.finditer(b"\xff\xd8\xff", content)]
+    for number in damaged:
+        end = content.index(b"\xff\xd9", starts[number])
+        content[starts[number] + 2 : end] = bytes(end - starts[number] - 2)
+    path.write_bytes(content)
+
+
+def test_frames_that_come_unevenly_are_numbered_past_a_damaged_one(tmp_path: Path) -> None:
+    stamps = [round(0.001 * i * i + 0.01 * i, 3) for i in range(40)]
+    path = films.write_matroska(tmp_path / "clip.mkv", films.jpegs(films.shades(40), [20, 21]), stamps)
+    whole = [i for i in range(40) if i not in (20, 21)]
+    assert numbers_and_times(path) == (whole, whole, [stamps[i] for i in whole])
+
+
+def test_a_film_without_a_whole_frame_is_refused(tmp_path: Path) -> None:
+    path = films.write_mp4(tmp_path / "clip.mp4", films.jpegs(films.shades(5), range(5)), [40] * 5)
+    for reads in (decodable, lambda path: list(read_file(path, "door"))):
+        with pytest.raises(CaptureError, match=r"clip\.mp4: holds no readable frame"):
+            reads(path)

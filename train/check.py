@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge.video.video_file import CaptureError, probe
+from edge.video.video_file import CaptureError, decodable, probe
 from train import datasets
 from train.annotation_faults import Fault, FileFacts, faults
 from train.annotations import AnnotationError, DataSet, VideoAnnotation
@@ -38,10 +38,10 @@ def _facts(path: Path) -> FileFacts:
     if not path.exists():
         return FileFacts(unreadable=f"{path}: no such file, nor of another ending")
     try:
-        facts = probe(path)
+        size, indices = probe(path).size, decodable(path)
     except CaptureError as error:
         return FileFacts(unreadable=str(error))
-    return FileFacts(facts.frames, facts.size)
+    return FileFacts(indices[-1] + 1, size)
 
 
 def _tell(data: DataSet, found: Sequence[Fault], most: int) -> None:

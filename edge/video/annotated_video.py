@@ -10,20 +10,21 @@ from edge.sources import Frame
 from edge.video.drawing import Scene, annotated, follow, picture_size
 from edge.video.video_writer import VideoWriter, check_place
 
-LONGEST_PAUSE = 2.0  # seconds that the picture stands still at most where no frames came
+LONGEST_PAUSE = 2.0  # seconds that the picture stands still at most where no frames came from a live camera
+LEAST_FPS = 10.0  # of the video; a slower film may have fast parts
 
 
 class AnnotatedVideo:
     """A context manager; call it with each frame and what became of it. The first frame decides the size.
 
-    The video runs as the frames' clock does: from a live camera a picture is left out or repeated where needed.
+    The video runs as the frames' clock does: a picture is left out or repeated where needed.
     """
 
-    def __init__(self, path: Path, fps: float, manifest: Manifest) -> None:
-        """Raises VideoError where nothing can be written there."""
+    def __init__(self, path: Path, fps: float, manifest: Manifest, longest_pause: float = LONGEST_PAUSE) -> None:
+        """`fps`: how many frames a second will come, about. Raises VideoError where nothing can be written there."""
         check_place(path)
         self.path = path
-        self._fps, self._manifest = fps, manifest
+        self._fps, self._manifest, self._longest_pause = max(fps, LEAST_FPS), manifest, longest_pause
         self._scene = Scene()
         self._writer: VideoWriter | None = None
         self._begin = 0.0  # the time of the first picture, moved on by what was left out of long pauses
@@ -57,7 +58,7 @@ class AnnotatedVideo:
     def _due(self, written: int, time: float) -> int:
         """How many pictures belong into the video until `time` (s)."""
         due = round((time - self._begin) * self._fps) + 1 - written
-        most = max(1, round(LONGEST_PAUSE * self._fps))
+        most = round(self._longest_pause * self._fps)
         if due > most:
             self._begin += (due - most) / self._fps
         return min(due, most)

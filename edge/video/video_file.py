@@ -1,5 +1,6 @@
 """Video files: every frame in order, none dropped. Shell over OpenCV's reader."""
 
+import contextlib
 import logging
 import math
 import os
@@ -13,8 +14,11 @@ import cv2
 from edge.cameras.gstreamer import Backend
 from edge.cameras.picture import as_bgr, oversize
 from edge.sources import Frame
+from edge.video.container import bytes_missing
+from edge.video.frame_times import Clock, Timing, following, timing
 
-DEFAULT_FPS = 25.0
+LOOK_AHEAD = 32  # frames whose time stamps tell how a file is timed
+MOST_FAILURES = 1000  # reads that fail one after the other: then that was the end, or nothing more is to be had
 _SILENT = 0  # LOG_LEVEL_SILENT in every OpenCV 4
 _NOT_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
@@ -26,31 +30,45 @@ class CaptureError(Exception):
 
 
 class VideoFacts(NamedTuple):
-    """What a file announces of itself; `frames` is None where it announces no number, `size` is (width, height)."""
+    """What a look at a file's first frames tells.
+
+    `fps` is how many frames a second there are as a rule, `size` (width, height) of the first picture. `announced` is
+    the number of frames that the container names, None where it names none. It may be far off: `decodable` counts.
+    """
 
     fps: float
-    frames: int | None
+    announced: int | None
     size: tuple[int, int]
 
 
 def read_file(path: str | Path, camera: str) -> Iterator[Frame]:
-    """Every frame of the file in order; both times are `index / fps`.
+    """Every frame of the file in order; both times are seconds after the first, by the file's own time stamps.
 
-    Sizes may change from frame to frame (OpenCV's FFmpeg reader scales them all to the first one's). CaptureError at
-    the call where the file cannot be opened, at the first frame where it holds none. A file cut short yields what can
-    be read, then a warning tells how many frames are missing.
+    Where those are not sound, by the rate that the file names, or 25 frames a second. A frame that cannot be decoded
+    keeps its index and is left out; their number is told at the end. Sizes may change from frame to frame (OpenCV's
+    FFmpeg reader scales them all to the first one's). CaptureError at the call where the file cannot be opened, at the
+    first frame where it holds none. A file cut short yields what can be read, then a warning.
     """
-    capture = _open_file(path)
-    return _frames(capture, str(path), camera)
+    timed, _ = _look_ahead(path)
+    return _frames(_open_file(path), Path(path), camera, timed)
 
 
 def probe(path: str | Path) -> VideoFacts:
-    """What the file announces: frames per second (25 where it says nothing sensible), frames, (width, height)."""
+    """What can be told of a file without reading the whole of it. Raises CaptureError."""
+    timed, facts = _look_ahead(path)
+    return facts._replace(fps=timed.fps)
+
+
+def decodable(path: str | Path) -> tuple[int, ...]:
+    """The indices of the frames that can be decoded, found by decoding them all. CaptureError where there are none."""
+    timed, _ = _look_ahead(path)
     capture = _open_file(path)
     try:
-        return _facts(capture)
+        found = tuple(clock.number for clock in _clocks(capture, timed))
     finally:
         capture.release()
+    _require_frames(len(found), Path(path))
+    return found
 
 
 def opencv_backend(backend: Backend) -> int:
@@ -82,7 +100,7 @@ def _open_file(path: str | Path) -> cv2.VideoCapture:
             f"{path}: cannot be read as video, it is of an unknown format or cut short: "
             f"check it with `ffprobe`, or copy it anew from where it came"
         )
-    if reason := oversize(*_facts(capture).size):
+    if reason := oversize(*_announced_size(capture)):
         capture.release()
         raise CaptureError(f"{path}: has {reason}: scale it down, with `ffmpeg -i ... -vf scale=1280:-2 ...`")
     return capture
@@ -119,40 +137,78 @@ def _is_text(head: bytes) -> bool:
     return not head.startswith(b"YUV4MPEG2") and not _NOT_IN_TEXT.search(head)
 
 
-def _facts(capture: cv2.VideoCapture) -> VideoFacts:
-    fps = capture.get(cv2.CAP_PROP_FPS)
-    frames = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-    return VideoFacts(
-        fps if _sensible(fps) else DEFAULT_FPS,
-        int(frames) if math.isfinite(frames) and 0 < frames < 2**31 else None,
-        (int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))),
-    )
-
-
-def _sensible(fps: float) -> bool:
-    return math.isfinite(fps) and 0.1 <= fps <= 1000
-
-
-def _frames(capture: cv2.VideoCapture, name: str, camera: str) -> Iterator[Frame]:
-    announced, fps = capture.get(cv2.CAP_PROP_FPS), _facts(capture).fps
-    if announced != fps:
-        log.warning("%s: announces %g frames per second, taken as %g", name, announced, fps)
-    index = 0
+def _look_ahead(path: str | Path) -> tuple[Timing, VideoFacts]:
+    """How the file's frames are timed, and what else its beginning tells."""
+    capture = _open_file(path)
     try:
-        while True:
-            there, image = capture.read()
-            if not there:
-                break
-            yield Frame(camera, index, index / fps, index / fps, as_bgr(image))
-            index += 1
-        _check_end(index, _facts(capture).frames, name)
+        announced_fps, frames = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        size = _announced_size(capture)
+        stamps: list[float] = []
+        while len(stamps) < LOOK_AHEAD and _grab(capture) is not None:
+            if not stamps:
+                there, image = capture.retrieve()  # the announced size is that before an orientation tag, at times
+                size = (image.shape[1], image.shape[0]) if there else size
+            stamps.append(_stamp(capture))
     finally:
         capture.release()
+    timed = timing(stamps, announced_fps)
+    announced = int(frames) if math.isfinite(frames) and 0 < frames < 2**31 else None
+    return timed, VideoFacts(timed.fps, announced, size)
 
 
-def _check_end(read: int, announced: int | None, name: str) -> None:
-    """Many containers announce an estimate, so that a frame or two less is no loss."""
-    if read == 0:
-        raise CaptureError(f"{name}: holds no readable frame: it is damaged or cut short, copy it anew")
-    if announced is not None and announced - read > max(2, announced // 100):
-        log.warning("%s: ends after %d of %d announced frames: the file is damaged or cut short", name, read, announced)
+def _announced_size(capture: cv2.VideoCapture) -> tuple[int, int]:
+    """(width, height), pixels."""
+    return int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+
+
+def _stamp(capture: cv2.VideoCapture) -> float:
+    """The time stamp of the frame that was grabbed last, s; some number or other where it has none."""
+    return float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
+
+
+def _grab(capture: cv2.VideoCapture) -> int | None:
+    """Go to the next frame that can be decoded; how many reads failed before. None at the end.
+
+    OpenCV tells the end and a frame that is damaged alike: the end is where reads go on failing.
+    """
+    return next((failed for failed in range(MOST_FAILURES) if capture.grab()), None)
+
+
+def _clocks(capture: cv2.VideoCapture, timed: Timing) -> Iterator[Clock]:
+    """Number and time of each frame, which then can be retrieved."""
+    clock = Clock()
+    while (failed := _grab(capture)) is not None:
+        clock = following(clock, _stamp(capture), failed, timed)
+        yield clock
+
+
+def _frames(capture: cv2.VideoCapture, path: Path, camera: str, timed: Timing) -> Iterator[Frame]:
+    if not timed.known:
+        log.warning("%s: has neither sound time stamps nor a sound rate, taken as %g frames a second", path, timed.fps)
+    read = last = 0
+    try:
+        for clock in _clocks(capture, timed):
+            there, image = capture.retrieve()
+            if there:
+                read, last = read + 1, clock.number + 1
+                seconds = round(clock.time, 9)  # what is reckoned back and forth is no more exact
+                yield Frame(camera, clock.number, seconds, seconds, as_bgr(image))
+    finally:
+        capture.release()
+    _require_frames(read, path)
+    _tell_losses(path, read, last)
+
+
+def _require_frames(read: int, path: Path) -> None:
+    if not read:
+        raise CaptureError(f"{path}: holds no readable frame: it is damaged or cut short, copy it anew")
+
+
+def _tell_losses(path: Path, read: int, frames: int) -> None:
+    missing = 0
+    with contextlib.suppress(OSError):  # it was moved or deleted while it was read
+        missing = bytes_missing(path)
+    if missing:
+        log.warning("%s: is cut short: it ends after %d frames, %d bytes too soon: copy it anew", path, frames, missing)
+    if read < frames:
+        log.warning("%s: %d of %d frames cannot be decoded and are left out", path, frames - read, frames)
