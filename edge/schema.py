@@ -180,6 +180,7 @@ class Mqtt(Table):
     client_id: Name | None = None
     keepalive: Annotated[int, Field(ge=5, le=3600)] = 30
     base: Topic = "korsal"
+    people_score: Score = 0.15
     snapshots: bool = False
     snapshot_width: Annotated[int, Field(ge=64, le=3840)] = 640
     snapshot_quality: Annotated[int, Field(ge=1, le=100)] = 80

@@ -2,29 +2,51 @@
 
 One retained message describes the device with all its entities ("device discovery", Home Assistant 2024.11 and newer):
 https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload
+
+An entity's state changes, and is recorded, when an event begins or ends, and not with each of its updates.
 """
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from edge.broker.topics import Topics, encode
+from edge.broker.topics import Topics, encode, level
 
 Entity = dict[str, object]
+
+PLATFORMS = ("binary_sensor", "button", "event", "image", "sensor")
+
+# Of the steps of an event the first alone triggers, with all its keys as attributes.
+BEGINNINGS = "{% if value_json.type == 'new' %}{{ dict(value_json, event_type=value_json.action) | tojson }}{% endif %}"
 
 
 @dataclass(frozen=True)
 class Described:
-    """What Home Assistant is told. `snapshots`: whether pictures are published."""
+    """What Home Assistant is told. `actions`: the model's; `snapshots`: whether pictures are published."""
 
     version: str
     model: str
+    actions: tuple[str, ...]
     cameras: tuple[str, ...]
     snapshots: bool
 
 
-def discovery(topics: Topics, prefix: str, described: Described) -> tuple[str, bytes]:
-    """Topic and payload of the one message."""
-    name = topics.root.replace("/", "_")  # of A-Za-z0-9_- alone, as Home Assistant wants it
+def components(topics: Topics, described: Described) -> dict[str, Entity]:
+    """All entities by their keys, which are unique in the device and of A-Z a-z 0-9 _ - alone."""
+    found = dict(_entities(topics, described))
+    return {key: {**entity, "unique_id": f"{_name(topics)}_{key}"} for key, entity in found.items()}
+
+
+def discovery(
+    topics: Topics, prefix: str, described: Described, former: Mapping[str, str] | None = None
+) -> tuple[str, bytes]:
+    """Topic and payload of the one message.
+
+    `former`: platforms by key of what it was told of before; what there is no more is taken away.
+    """
+    entities = components(topics, described)
+    gone = {key: {"platform": platform} for key, platform in (former or {}).items() if key not in entities}
+    name = _name(topics)
     payload = {
         "device": {
             "identifiers": [name],
@@ -34,11 +56,20 @@ def discovery(topics: Topics, prefix: str, described: Described) -> tuple[str, b
             "sw_version": described.version,
         },
         "origin": {"name": "korsal-edge", "sw_version": described.version},
-        "availability_topic": topics.available,
+        "availability": [{"topic": topics.available}],
         "qos": 1,
-        "components": {key: {**entity, "unique_id": f"{name}_{key}"} for key, entity in _entities(topics, described)},
+        "components": {**gone, **entities},
     }
     return f"{prefix}/device/{name}/config", encode(payload)
+
+
+def platforms(entities: Mapping[str, Entity]) -> dict[str, str]:
+    """What to remember of entities, so that they can be taken away: their platforms by key."""
+    return {key: str(entity["platform"]) for key, entity in entities.items()}
+
+
+def _name(topics: Topics) -> str:
+    return topics.root.replace("/", "_")
 
 
 def _entities(topics: Topics, described: Described) -> Iterable[tuple[str, Entity]]:
@@ -46,34 +77,68 @@ def _entities(topics: Topics, described: Described) -> Iterable[tuple[str, Entit
     yield "lost", _reading("Lost messages", topics.telemetry, "{{ value_json.lost.values() | sum }}")
     yield "reload", _button("Reload configuration", topics.request("reload"), b"{}")
     for camera in described.cameras:
-        yield from _of_camera(camera, topics)
+        yield from _seen(camera, topics, described.actions)
+        yield from _health(camera, topics)
         if described.snapshots:
             yield from _pictures(camera, topics)
 
 
-def _of_camera(camera: str, topics: Topics) -> Iterable[tuple[str, Entity]]:
+def _seen(camera: str, topics: Topics, actions: tuple[str, ...]) -> Iterable[tuple[str, Entity]]:
+    """What goes on in front of a camera; unavailable while nobody looks."""
+    online = {"topic": topics.state(camera), "value_template": "{{ 'online' if value == 'online' else 'offline' }}"}
+    watched = {"availability": [{"topic": topics.available}, online], "availability_mode": "all"}
     yield (
         f"{camera}_actions",
         {
+            **watched,
             "platform": "event",
             "name": f"{camera} actions",
             "state_topic": topics.event_filter(camera),
-            "event_types": ["new", "update", "end"],
+            "value_template": BEGINNINGS,
+            "event_types": list(actions),
             "icon": "mdi:run",
         },
     )
-    yield (
-        f"{camera}_people",
-        {
-            "platform": "sensor",
-            "name": f"{camera} people",
-            "state_topic": topics.active(camera),
-            "value_template": "{{ value_json.values() | sum }}",
-            "json_attributes_topic": topics.active(camera),
-            "state_class": "measurement",
-            "icon": "mdi:account-multiple",
-        },
-    )
+    for action in actions:
+        yield _running(camera, action), {**watched, **_going_on(camera, action, topics)}
+    yield f"{camera}_people", {**watched, **_count(f"{camera} people", topics.people(camera), "active")}
+    others = _count(f"{camera} other people", topics.people(camera), "other")
+    yield f"{camera}_others", {**watched, **others, "enabled_by_default": False}  # it changes every few seconds
+
+
+def _running(camera: str, action: str) -> str:
+    """The key of an action's binary sensor: `door--on_Long-20Jump_running`.
+
+    A hyphen in what stands for the action is followed by two digits, so that the last `--` ends the camera's name; and
+    no other key ends so.
+    """
+    return f"{camera}--on_{level(action).replace('-', '%2D').replace('%', '-')}_running"
+
+
+def _going_on(camera: str, action: str, topics: Topics) -> Entity:
+    """On while an event of this action is running."""
+    key = json.dumps(action, ensure_ascii=False)  # a text of JSON is one of Jinja
+    return {
+        "platform": "binary_sensor",
+        "name": f"{camera} {action}",
+        "state_topic": topics.active(camera),
+        "value_template": f"{{{{ 'ON' if value_json[{key}] | default(0) > 0 else 'OFF' }}}}",
+        "icon": "mdi:run",
+    }
+
+
+def _count(name: str, topic: str, key: str) -> Entity:
+    return {
+        "platform": "sensor",
+        "name": name,
+        "state_topic": topic,
+        "value_template": f"{{{{ value_json.{key} }}}}",
+        "state_class": "measurement",
+        "icon": "mdi:account-multiple",
+    }
+
+
+def _health(camera: str, topics: Topics) -> Iterable[tuple[str, Entity]]:
     yield (
         f"{camera}_online",
         {
@@ -85,7 +150,7 @@ def _of_camera(camera: str, topics: Topics) -> Iterable[tuple[str, Entity]]:
             "entity_category": "diagnostic",
         },
     )
-    fps = f"{{{{ value_json.fps['{camera}'] | default(0) }}}}"
+    fps = f"{{{{ value_json.fps['{camera}'] | default(0) | round | int }}}}"  # whole, so that it changes rarely
     yield f"{camera}_fps", {**_reading(f"{camera} frame rate", topics.telemetry, fps), "unit_of_measurement": "fps"}
 
 

@@ -78,8 +78,12 @@ class Topics:
         return f"{self.root}/{camera}/state"
 
     def active(self, camera: str) -> str:
-        """How many tubes are live, per action."""
+        """How many events are running, by action."""
         return f"{self.root}/{camera}/active"
+
+    def people(self, camera: str) -> str:
+        """How many people are seen, with an event and without."""
+        return f"{self.root}/{camera}/people"
 
 
 def level(name: str) -> str:
@@ -125,6 +129,11 @@ def status_payload(
     }
 
 
-def active_payload(labels: Sequence[str], tube_labels: Sequence[int]) -> dict[str, object]:
-    """Number of live tubes per action, the actions without one included. `tube_labels`: the label of each tube."""
-    return {name: sum(label == index for label in tube_labels) for index, name in enumerate(labels)}
+def active_payload(labels: Sequence[str], running: Mapping[str, int]) -> dict[str, object]:
+    """Number of running events by action, the actions without one included."""
+    return {name: running.get(name, 0) for name in labels}
+
+
+def people_payload(active: int, other: int, least_score: float) -> dict[str, object]:
+    """People with a running event, and `other` ones, whose best action scores at least so much."""
+    return {"active": active, "other": other, "least_score": least_score}

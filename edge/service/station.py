@@ -3,21 +3,24 @@
 import logging
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from edge import events, pipeline
+from edge import events, pipeline, presence
 from edge.cameras.feeds import Feed, LiveFeed
 from edge.engine import EngineError
 from edge.pipeline import CameraState, PipelineSettings, Step, Turn
+from edge.presence import People
 from edge.schema import Camera
 from edge.service.teller import Teller
 from edge.sources import Frame
 
-ACTIVE_SECONDS = 1.0  # between two messages about a camera's live tubes
+PEOPLE_SECONDS = 1.0  # between two messages about the people in front of a camera
 FAILING_SECONDS = 5.0  # without a frame that could be processed, after which open events have ended
 SOUND_FRAMES = 100  # processed in a row after a fault, for the camera to count as sound again
+NOBODY = People(0, 0)
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +40,13 @@ class Station:
         self._teller, self._admits = teller, admits
         self._pipeline = _fresh(name)
         self._state = ""  # last told
-        self._active: tuple[int, ...] | None = None  # last told: the label of each live tube
-        self._active_at = 0.0  # monotonic, s
+        self._active: Counter[str] | None = None  # last told: running events by action
+        self._people: People | None = None  # last told
+        self._people_at = 0.0  # monotonic, s
         self._picture_wanted = False
         self._sound = 0  # frames processed since the last that failed
         self._sound_at = time.monotonic()  # when the last one was
+        self._tell_nobody()
 
     @property
     def patience(self) -> float:
@@ -86,7 +91,8 @@ class Station:
         if self._picture_wanted:
             self._picture_wanted = False
             self._teller.picture(self.name, frame)
-        self._tell_active(tuple(sorted(tube_box.label for tube_box in step.tube_boxes)))
+        self._tell_active(presence.running(state.events))
+        self._tell_people(presence.people(state.events, step.tube_boxes, self._teller.people_score))
 
     def want_picture(self) -> str | None:
         """Publish the next frame; why there will be none, or None."""
@@ -125,9 +131,7 @@ class Station:
     def end_events(self, reason: str) -> None:
         """Nothing goes on in front of this camera any more."""
         self._teller.events(self.name, events.close(self._pipeline.events, self.feed.now(), reason))
-        if self._active:
-            self._teller.active(self.name, ())
-        self._active = None
+        self._tell_nobody()
 
     def close(self, reason: str) -> None:
         """End the events and the camera."""
@@ -157,12 +161,25 @@ class Station:
             self.failing = False
             log.info("camera %s: its frames are processed again; %d were left out so far", self.name, self.failed)
 
-    def _tell_active(self, labels: tuple[int, ...]) -> None:
-        """How many tubes are live, where that has changed, at most once a second."""
+    def _tell_active(self, running: Counter[str]) -> None:
+        """How many events are running, where that has changed."""
+        if running != self._active:
+            self._teller.active(self.name, running)
+            self._active = running
+
+    def _tell_people(self, people: People) -> None:
+        """Who is there, where that has changed, at most once a second."""
         now = time.monotonic()
-        if labels != self._active and now - self._active_at >= ACTIVE_SECONDS:
-            self._teller.active(self.name, labels)
-            self._active, self._active_at = labels, now
+        if people != self._people and now - self._people_at >= PEOPLE_SECONDS:
+            self._teller.people(self.name, people)
+            self._people, self._people_at = people, now
+
+    def _tell_nobody(self) -> None:
+        """Nobody is seen any more, or not yet: what the last run has left at the broker may say otherwise."""
+        self._tell_active(Counter())
+        if self._people != NOBODY:
+            self._teller.people(self.name, NOBODY)
+        self._people = NOBODY
 
 
 class Rota:

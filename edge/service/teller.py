@@ -4,14 +4,15 @@ import time
 from collections.abc import Mapping, Sequence
 
 from edge import __version__
-from edge.broker import home_assistant, topics
+from edge.broker import announced, home_assistant, topics
 from edge.broker.message import Message
 from edge.broker.payload import Model, event_payload
 from edge.broker.retelling import retold
 from edge.broker.snapshot import snapshot
-from edge.config import fingerprint
+from edge.config import fingerprint, state_directory
 from edge.events import Event
 from edge.mqtt import Publisher
+from edge.presence import People
 from edge.schema import Config
 from edge.service import clock
 from edge.settings import topics as configured_topics
@@ -27,6 +28,7 @@ class Teller:
         self._device, self._max_age, self._mqtt = config.device.name, config.outbox.max_age, config.mqtt
         self._model, self._labels = model, labels
         self._cameras: tuple[str, ...] | None = None  # that Home Assistant has been told of
+        self._announced = state_directory(config) / f"{config.device.name}.discovery.json"
 
     def events(self, camera: str, happened: Sequence[Event], frame: Frame | None = None, live: bool = False) -> None:
         """One camera's events, stored before they are sent; `frame`: that led to them, for pictures.
@@ -58,14 +60,23 @@ class Teller:
         """Online, stalled or offline."""
         self._publisher.keep(self.topics.state(camera), state.encode())
 
-    def active(self, camera: str, tube_labels: Sequence[int]) -> None:
-        """How many tubes are live in front of a camera, by the label of each."""
-        payload = topics.encode(topics.active_payload(self._labels, tube_labels))
-        self._publisher.keep(self.topics.active(camera), payload, qos=0)
+    @property
+    def people_score(self) -> float:
+        """What someone without an event must score to be counted, 0..1."""
+        return self._mqtt.people_score
+
+    def active(self, camera: str, running: Mapping[str, int]) -> None:
+        """How many events are running in front of a camera, by action."""
+        self._publisher.keep(self.topics.active(camera), topics.encode(topics.active_payload(self._labels, running)))
+
+    def people(self, camera: str, people: People) -> None:
+        """How many people are in front of a camera."""
+        payload = topics.people_payload(people.active, people.other, self.people_score)
+        self._publisher.keep(self.topics.people(camera), topics.encode(payload), qos=0)
 
     def forget(self, camera: str) -> None:
         """Clear what is retained of a camera that there is no more."""
-        for topic in (self.topics.state(camera), self.topics.active(camera)):
+        for topic in (self.topics.state(camera), self.topics.active(camera), self.topics.people(camera)):
             self._publisher.keep(topic, b"")
         if self._mqtt.snapshots:
             for action in (None, *self._labels):
@@ -86,12 +97,22 @@ class Teller:
         cameras = tuple(config.cameras)
         if self._mqtt.discovery and cameras != self._cameras:
             self._cameras = cameras
-            described = home_assistant.Described(__version__, self._model.name, cameras, self._mqtt.snapshots)
-            self._publisher.keep(*home_assistant.discovery(self.topics, self._mqtt.discovery_prefix, described))
+            self._announce(cameras)
 
     def telemetry(self, payload: Mapping[str, object]) -> None:
         """How the device is doing, for those who listen now."""
         self._publisher.tell(self.topics.telemetry, topics.encode(payload))
+
+    def _announce(self, cameras: tuple[str, ...]) -> None:
+        """Tell Home Assistant what there is, and what of the things it was told of is no more."""
+        described = home_assistant.Described(
+            __version__, self._model.name, tuple(self._labels), cameras, self._mqtt.snapshots
+        )
+        former = announced.read(self._announced)
+        self._publisher.keep(*home_assistant.discovery(self.topics, self._mqtt.discovery_prefix, described, former))
+        platforms = home_assistant.platforms(home_assistant.components(self.topics, described))
+        if platforms != former:
+            announced.write(self._announced, platforms)
 
     def _picture(self, topic: str, frame: Frame, event: Event | None) -> None:
         jpeg = snapshot(frame.image, event, self._mqtt.snapshot_width, self._mqtt.snapshot_quality)
