@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edge import detector, sight
 from edge.manifest import Manifest
+from edge.sources import redact
 from edge.video.video_file import decodable, read_file
 
 LEAST = 16  # frames; fewer do not show what values a network meets
@@ -35,7 +36,8 @@ def videos(paths: Sequence[Path]) -> tuple[Path, ...]:
         elif path.exists():
             found.append(path)
         else:
-            raise CalibrationError(f"--calibrate {path}: no such file or folder; give videos of what the cameras see")
+            shown = redact(str(path))
+            raise CalibrationError(f"--calibrate {shown}: no such file or folder; give videos of what the cameras see")
     if not found:
         names = ", ".join(map(str, paths))
         raise CalibrationError(f"--calibrate {names}: holds no video ({' '.join(VIDEO_SUFFIXES)}); give some")

@@ -13,6 +13,7 @@ from edge.assets import find
 from edge.problems import sentences
 from edge.schema import Config
 from edge.sources import is_plain_path, redact
+from edge.stream_url import meant_as_url
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -115,6 +116,10 @@ def _resolve(document: dict[str, Any], folder: Path) -> list[str]:
     """Make the document's paths absolute, in place; a sentence for each file that is not there."""
     missing = []
     for keys in FILE_KEYS:
+        text = _table(document, keys[:-1]).get(keys[-1])
+        if isinstance(text, str) and meant_as_url(text):  # never repeated: it may hold a login
+            missing.append(f"{'.'.join(keys)}: is an address, not a file; correct the path or leave the key out")
+            continue
         file = _absolute(document, keys, folder)
         if file is not None and not os.path.isfile(file):
             missing.append(f"{'.'.join(keys)}: no such file: {file}; correct the path or leave the key out")

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from edge.schema_types import InnerError
+from edge.sources import redact
 
 SECRET_KEYS = frozenset({"source", "username", "password", "password_file"})
 
@@ -45,7 +46,7 @@ def _told(problem: Any, schema: type[BaseModel]) -> list[str]:
 
 def _path(location: Location) -> str:
     """`cameras.door.fps`; a number counts the elements of an array from 0."""
-    return ".".join(str(part) for part in location if part != "[key]") or "the file"
+    return ".".join(redact(str(part)) for part in location if part != "[key]") or "the file"
 
 
 def _sentence(problem: Any, schema: type[BaseModel]) -> str:
@@ -86,7 +87,7 @@ def _given(location: Location, value: object) -> str:
     if SECRET_KEYS.intersection(map(str, location)):
         return ""
     text = repr(value) if not isinstance(value, bool) else str(value).lower()
-    if "://" in text:  # an address in the wrong place, credentials and all
+    if "@" in text or "://" in text:  # an address in the wrong place, credentials and all
         return ""
     return f", is {text if len(text) <= 60 else text[:57] + '...'}"
 

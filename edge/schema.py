@@ -18,6 +18,7 @@ from edge.schema_types import (
     Address,
     Celsius,
     File,
+    Host,
     InnerError,
     Line,
     Name,
@@ -172,7 +173,7 @@ class Tls(Table):
 class Mqtt(Table):
     """`[mqtt]`; the password itself is read at each login and held nowhere."""
 
-    host: Line = "localhost"
+    host: Host = "localhost"
     port: Annotated[int, Field(ge=1, le=65_535)] = 1883
     version: Literal[5, 3] = 5
     username: Line | None = Field(default=None, repr=False)

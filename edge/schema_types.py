@@ -56,6 +56,12 @@ def _address(text: str) -> str:
         raise ValueError("should be an IP address of this machine, such as 127.0.0.1") from None
 
 
+def _host(text: str) -> str:
+    if set("@/\\ ") & set(text):
+        raise ValueError("should be a name or an address alone, without mqtt://, user, password or path")
+    return text
+
+
 def _source(text: str) -> str:
     parse(text)
     return text
@@ -67,6 +73,7 @@ Line = Annotated[str, AfterValidator(_line), Field(max_length=1024)]
 File = Annotated[Path, AfterValidator(_file)]
 Uri = Annotated[Line, AfterValidator(_source)]  # of a camera
 Address = Annotated[str, AfterValidator(_address)]
+Host = Annotated[Line, AfterValidator(_host)]
 Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, le=YEAR, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]  # of the frame's width or height

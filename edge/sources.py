@@ -8,25 +8,29 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Literal, get_args
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edge import stream_url
+from edge.stream_url import ENCODING, HIDDEN, LOCAL, SCHEMES, UrlError, meant_as_url, playlist
 
 Kind = Literal["file", "v4l2", "stream", "csi"]
 Flip = Literal["none", "horizontal", "vertical", "both"]
 Rotation = Literal[0, 90, 180, 270]
 Polygon = tuple[tuple[float, float], ...]
 
-STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "tcp", "udp")
 KNOWN_FORMS = (
     "a file path, file:///absolute/path, /dev/video0, v4l2:///dev/video0, csi://0, rtsp://host/path "
     "(or rtsps, http, https, tcp, udp)"
 )
+NO_PLAYLIST = (
+    "a playlist (HLS, DASH) names other addresses without end, so none is taken: give the camera's RTSP or MJPEG "
+    "address, or put a server between that makes RTSP of it"
+)
 
-_ALMOST_A_URL = re.compile(rf"(?i)({'|'.join(STREAM_SCHEMES)}):")
 _VIDEO_DEVICE = re.compile(r"/dev/video\d+|/dev/v4l/by-(id|path)/[^/]+")
-_SECRET_IN_PATH = re.compile(r"(?i)((?:user|login|pass|pwd|auth|token|key|secret)\w*=)[^/]*")
 
 
 class SourceError(ValueError):
@@ -129,26 +133,25 @@ def polygons(lists: Sequence[Sequence[Sequence[float]]]) -> tuple[Polygon, ...]:
 
 
 def is_plain_path(uri: str) -> bool:
-    """False for a URL, and for what was meant to be one: its password is not to be taken for a file's name."""
-    return "://" not in uri and not _ALMOST_A_URL.match(uri)
+    """False for a URL, for what was meant to be one, and for a bare number: `parse` says what is wrong with it."""
+    return not meant_as_url(uri) and not uri.isdigit()
 
 
 def redact(uri: str) -> str:
     """The URI without credentials, fit for a log; hides rather too much than too little."""
-    scheme, separator, rest = uri.partition("://")
-    if not separator and (almost := _ALMOST_A_URL.match(uri)):
-        return f"{almost[0]}***"
-    if not separator or scheme.lower() in ("file", "v4l2", "csi"):
+    if not meant_as_url(uri):
         return uri
-    _, at, address = rest.rpartition("@")
-    address, query, _ = address.partition("?")
-    address = _SECRET_IN_PATH.sub(r"\1***", address.partition("#")[0])
-    return f"{scheme}://{'***@' if at else ''}{address}{'?***' if query else ''}"
+    scheme, _, rest = uri.partition("://")
+    if scheme.lower() in LOCAL:
+        return uri if rest.startswith("/") or not set("@:") & set(rest) else f"{scheme}://{HIDDEN}"
+    return stream_url.shown(uri)
 
 
 def _check_text(uri: str, shown: str) -> None:
     if not uri.strip():
         raise SourceError(f"the source is empty: give {KNOWN_FORMS}")
+    if uri != uri.strip() and meant_as_url(uri):
+        raise SourceError(f"{shown}: an address neither begins nor ends with a space: remove it")
     if any(ord(character) < 32 or ord(character) == 127 for character in uri):
         raise SourceError(f"{shown!r}: a source holds no control characters: remove them")
 
@@ -174,23 +177,32 @@ def _located(uri: str, shown: str) -> tuple[Kind, str]:
     scheme, separator, _ = uri.partition("://")
     scheme = scheme.lower()
     if not separator:
-        if almost := _ALMOST_A_URL.match(uri):
-            raise SourceError(f"{shown}: a stream begins with {almost[0].lower()}//: write both slashes")
-        path = uri
-    elif scheme in STREAM_SCHEMES:
-        _split_stream(uri, shown)
+        path = _plain(uri, shown)
+    elif scheme in SCHEMES:
+        _check_stream(uri, shown)
         return "stream", uri
     elif scheme == "csi":
-        return "csi", str(_sensor(uri))
+        return "csi", str(_sensor(uri, shown))
     elif scheme in ("file", "v4l2"):
         path = _local_path(uri, shown)
     else:
-        raise SourceError(f"{shown}: unknown kind of source {scheme!r}: give {KNOWN_FORMS}")
+        kind = "" if shown == HIDDEN else f" {scheme!r}"
+        raise SourceError(f"{shown}: unknown kind of source{kind}: give {KNOWN_FORMS}")
     if scheme == "v4l2" or _VIDEO_DEVICE.fullmatch(path):
         return "v4l2", path
-    if path.isdigit():
-        raise SourceError(f"{shown}: a bare number is no source: write /dev/video{path} for that USB camera")
     return "file", path
+
+
+def _plain(uri: str, shown: str) -> str:
+    """A path as it is written without a scheme."""
+    if uri.isdigit():
+        raise SourceError(f"{shown}: a bare number is no source: write /dev/video{shown} for that USB camera")
+    if meant_as_url(uri):
+        raise SourceError(
+            f"{shown}: a stream begins with its kind, like rtsp://, with both slashes, and a file whose name holds : "
+            f"and @ is written ./name; {ENCODING}"
+        )
+    return uri
 
 
 def _local_path(uri: str, shown: str) -> str:
@@ -200,23 +212,19 @@ def _local_path(uri: str, shown: str) -> str:
     return unquote(rest)
 
 
-def _split_stream(uri: str, shown: str) -> SplitResult:
+def _check_stream(uri: str, shown: str) -> None:
     try:
-        parts = urlsplit(uri)
-        port = parts.port
-    except ValueError as fault:  # its text may hold the password
-        raise SourceError(f"{shown}: not a valid address: percent-encode @ : / in user and password") from fault
-    if not parts.hostname:
-        raise SourceError(f"{shown}: the host is missing: write {parts.scheme}://host/path")
-    if parts.scheme in ("tcp", "udp") and port is None:
-        raise SourceError(f"{shown}: the port is missing: write {parts.scheme}://host:port")
-    if re.search(r"\s", uri):
-        raise SourceError(f"{shown}: an address holds no spaces: write %20")
-    return parts
+        url = stream_url.read(uri)
+    except UrlError as fault:
+        raise SourceError(f"{shown}: {fault}") from None
+    if url.scheme.lower() in ("tcp", "udp") and url.port is None:
+        raise SourceError(f"{shown}: the port is missing: write {url.scheme.lower()}://host:port")
+    if url.scheme.lower() in ("http", "https") and playlist(url.path):
+        raise SourceError(f"{shown}: {NO_PLAYLIST}")
 
 
-def _sensor(uri: str) -> int:
+def _sensor(uri: str, shown: str) -> int:
     number = uri.partition("://")[2]
     if not re.fullmatch(r"\d{1,2}", number, re.ASCII):
-        raise SourceError(f"{uri}: name the CSI camera by its number, like csi://0")
+        raise SourceError(f"{shown}: name the CSI camera by its number, like csi://0")
     return int(number)

@@ -83,6 +83,13 @@ def test_what_holds_no_video_is_told(tmp_path: Path, names: list[str], said: str
         calibration.videos([tmp_path / name for name in names])
 
 
+@pytest.mark.parametrize("given", ["rtsp://me:pw@cam/live", "me:pw@cam/live", "HTTP://me:p/w@cam"])
+def test_a_login_in_the_place_of_a_video_is_not_repeated(given: str) -> None:
+    with pytest.raises(CalibrationError, match=r"\*\*\*: no such file or folder") as caught:
+        calibration.videos([Path(given)])
+    assert "me" not in str(caught.value).replace("cameras", "")
+
+
 def test_a_damaged_video_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"\x00" * 1000)
     with pytest.raises(CaptureError, match=r"broken\.mp4: cannot be read as video"):

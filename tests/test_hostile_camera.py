@@ -3,6 +3,7 @@
 import itertools
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ def test_a_playlist_of_a_camera_opens_no_file_of_ours(scheme: str, path: str, fi
         client.sendall(document(content, kind) if scheme == "http" else content)
 
     with hostile(answer, speaks_first=scheme == "tcp") as server:
-        source = parse(f"{scheme}://{server.address}{path}")
+        source = replace(parse(f"{scheme}://{server.address}/"), target=f"{scheme}://{server.address}{path}")
         with LiveCamera("door", source, QUICK, always(0.5)) as camera:
             assert lost(camera)
 

@@ -13,7 +13,7 @@ import cv2
 
 from edge.cameras.gstreamer import Backend
 from edge.cameras.picture import as_bgr, oversize
-from edge.sources import Frame
+from edge.sources import Frame, redact
 from edge.video.container import bytes_missing
 from edge.video.frame_times import Clock, Timing, following, timing
 
@@ -114,7 +114,7 @@ def check_file(path: Path) -> None:
     except OSError as error:  # a name too long, a folder that may not be looked into, a disk that fails
         fault = f"cannot be read ({error.strerror}): check the path and the rights of its folders"
     if fault:
-        raise CaptureError(f"{name}: {fault}")
+        raise CaptureError(f"{redact(name)}: {fault}")
 
 
 def _file_fault(path: Path) -> str | None:
