@@ -50,7 +50,7 @@ def true(first: int, end: int, label: int = 0, box: tuple[float, ...] = PERSON) 
 def tally(
     found: SavedDetections, *truth: GroundTruthTube, rule: EventSettings = QUICK, linker: LinkerSettings | None = None
 ) -> Tally:
-    return of_all(tell(found, {"a": truth}, RATE, linker or LinkerSettings(), [rule])[0])
+    return of_all(tell(found, {"a": VideoAnnotation("a", 0, truth)}, RATE, linker or LinkerSettings(), [rule])[0])
 
 
 def test_an_event_on_a_true_action_is_right() -> None:
@@ -131,7 +131,9 @@ def test_an_event_that_goes_on_at_the_end_of_a_video_counts() -> None:
 def test_videos_add_up_and_settings_stand_side_by_side() -> None:
     one = seen([(20, 60, PERSON, 0, 0.5)])
     two = replace(one, video_names=("a", "b"), frame_counts=np.array([100, 50]), frame_sizes=np.array([[320, 240]] * 2))
-    told = tell(two, {"a": [true(20, 60)]}, RATE, LinkerSettings(), [at_score(0.2), at_score(0.8)])
+    told = tell(
+        two, {"a": VideoAnnotation("a", 100, (true(20, 60),))}, RATE, LinkerSettings(), [at_score(0.2), at_score(0.8)]
+    )
     low, high = map(of_all, told)
     assert (low.seconds, low.idle, low.told) == (15, 11, 1)
     assert (high.seconds, high.idle, high.told) == (15, 11, 0)
@@ -153,7 +155,7 @@ def test_actions_may_begin_at_scores_of_their_own() -> None:
 
 def test_true_labels_become_those_of_the_detections() -> None:
     video = VideoAnnotation("a", 100, (true(0, 10, label=1),))
-    assert truth_of([video], ("Jump", "Run"), seen([]))["a"][0].label == LABELS.index("Run")
+    assert truth_of([video], ("Jump", "Run"), seen([]))["a"].tubes[0].label == LABELS.index("Run")
 
 
 def test_the_table_has_a_line_for_each_setting() -> None:
@@ -172,7 +174,7 @@ def test_what_is_not_known_is_a_dash() -> None:
 
 def test_each_action_has_a_tally_of_its_own() -> None:
     found = seen([(20, 60, PERSON, 0, 0.9), (20, 60, AWAY, 1, 0.9)])
-    ((run, jump),) = tell(found, {"a": [true(20, 60)]}, RATE, LinkerSettings(), [QUICK])
+    ((run, jump),) = tell(found, {"a": VideoAnnotation("a", 100, (true(20, 60),))}, RATE, LinkerSettings(), [QUICK])
     assert (run.actions, run.told, run.events, run.wrong) == (1, 1, 1, 0)
     assert (jump.actions, jump.told, jump.events, jump.wrong) == (0, 0, 1, 1)
     assert of_all((run, jump)).seconds == run.seconds == 10

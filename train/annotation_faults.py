@@ -8,7 +8,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from train.annotations import DataSet, GroundTruthTube, VideoAnnotation
+from train.annotations import DataSet, GroundTruthTube, VideoAnnotation, frame_kinds
+from train.looked_at import in_words
 from train.matching import paired_iou, tube_iou
 from train.tables import Tube
 
@@ -44,7 +45,7 @@ def faults(data: DataSet, files: Mapping[str, FileFacts]) -> list[Fault]:
         found += [Fault(video.name, text) for text in _of_tubes(video, data.labels)]
         if video.name in files:
             found += _of_file(video, files[video.name])
-    return found
+    return [*found, *(note for video in videos for note in _of_looking(video, files.get(video.name, FileFacts())))]
 
 
 def _of_lists(data: DataSet) -> Iterator[Fault]:
@@ -102,11 +103,27 @@ def _of_file(video: VideoAnnotation, file: FileFacts) -> Iterator[Fault]:
     if file.unreadable:
         yield Fault(video.name, file.unreadable)
         return
-    if file.frames is not None and video.frames and abs(file.frames - video.frames) > LONGER:
-        yield Fault(video.name, f"{video.frames} frames are annotated, the file has {file.frames}")
+    if file.frames is not None and video.frames:
+        missing = video.frames - file.frames
+        if missing > LONGER or (video.looked_at is None and missing < -LONGER):
+            yield Fault(video.name, f"{video.frames} frames are annotated, the file has {file.frames}")
     if file.size is not None and video.size is not None and file.size != video.size:
         annotated, real = ("x".join(map(str, size)) for size in (video.size, file.size))
         yield Fault(video.name, f"annotated at {annotated}, the file is {real}")
+
+
+def _of_looking(video: VideoAnnotation, file: FileFacts) -> Iterator[Fault]:
+    """Which frames nobody has looked at."""
+    if video.looked_at is None:
+        return
+    if not len(video.looked_at):
+        yield Fault(video.name, "none of its frames is annotated: annotate it, or take it off the lists")
+        return
+    unseen = frame_kinds(video, file.frames or 0).not_annotated
+    if unseen > LONGER:
+        total = unseen + len(video.looked_at)
+        text = f"{unseen} of {total} frames are not annotated and count as nothing; annotated: "
+        yield Fault(video.name, text + in_words(video.looked_at), serious=False)
 
 
 def _tube(tube: GroundTruthTube) -> Tube:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from train import mat_files, plain_pickle
+from train import looked_at, mat_files, plain_pickle
+from train.looked_at import Looked
 from train.plain_pickle import BROKEN
 
 PICKLE_FILE = "pyannot.pkl"
@@ -48,8 +49,10 @@ class GroundTruthTube:
 
 @dataclass(frozen=True, eq=False)
 class VideoAnnotation:
-    """All tubes of one video; frames without a tube hold no action. `name` is `Class/v_Class_gXX_cYY`.
+    """All tubes of one video, `name`d like `Class/v_Class_gXX_cYY`.
 
+    `frames` is how many it has as far as the annotations tell, 0 where they do not. Those that somebody has looked at
+    hold no action but the tubes; of the others nothing is known, even where a tube, interpolated, goes on in them.
     `size` is width and height in pixels, None where the annotations do not tell.
     """
 
@@ -57,6 +60,7 @@ class VideoAnnotation:
     frames: int
     tubes: tuple[GroundTruthTube, ...]
     size: tuple[int, int] | None = None
+    looked_at: Looked = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +105,39 @@ def at(annotation: VideoAnnotation, frame: int) -> tuple[NDArray[np.float32], ND
     boxes = [tube.boxes[frame - tube.first_frame] for tube in present]
     labels = np.array([tube.label for tube in present], dtype=np.int64)
     return np.array(boxes, dtype=np.float32).reshape(-1, 4), labels
+
+
+def known_frames(annotation: VideoAnnotation) -> NDArray[np.int64]:
+    """The numbers of the frames that somebody has looked at, rising."""
+    return looked_at.within(annotation.looked_at, annotation.frames)
+
+
+def idle(annotation: VideoAnnotation, frames: int) -> NDArray[np.bool_]:
+    """(frames,): in which of the first `frames` somebody has looked, and there is no action of any class."""
+    shown = looked_at.mask(annotation.looked_at, frames)
+    for tube in annotation.tubes:
+        shown[tube.first_frame : tube.end_frame] = False
+    return shown
+
+
+@dataclass(frozen=True)
+class FrameKinds:
+    """How many frames of videos hold an action, were looked at and hold none, and were looked at by nobody."""
+
+    with_action: int = 0
+    empty: int = 0
+    not_annotated: int = 0
+
+    def __add__(self, other: "FrameKinds") -> "FrameKinds":
+        return FrameKinds(
+            self.with_action + other.with_action, self.empty + other.empty, self.not_annotated + other.not_annotated
+        )
+
+
+def frame_kinds(annotation: VideoAnnotation, frames: int) -> FrameKinds:
+    """Of one video, whose file has so many frames, 0 where unknown."""
+    known, quiet = len(known_frames(annotation)), int(idle(annotation, annotation.frames).sum())
+    return FrameKinds(known - quiet, quiet, max(frames, annotation.frames) - known)
 
 
 def load_ucf24(directory: Path) -> DataSet:

@@ -3,13 +3,14 @@
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edge.video.video_file import CaptureError, decodable, probe
 from train import datasets
 from train.annotation_faults import Fault, FileFacts, faults
-from train.annotations import AnnotationError, DataSet, VideoAnnotation
+from train.annotations import AnnotationError, DataSet, FrameKinds, VideoAnnotation, frame_kinds
+from train.looked_at import mask
 from train.sheet import SheetError, check_ending, write_sheet
 
 
@@ -20,8 +21,10 @@ def main(arguments: Sequence[str]) -> int:
         if options.sheet:
             check_ending(options.sheet)
         data = datasets.load(options.data, options.fold)
-        found = faults(data, {} if options.no_videos else _files(data))
-        _tell(data, found, options.most)
+        files = {} if options.no_videos else _files(data)
+        found = faults(data, files)
+        _tell(data, files)
+        _tell_faults(found, options.most)
         if options.sheet:
             print(f"{options.sheet}: frames of {write_sheet(data, options.sheet)} tubes; look whether boxes fit")
     except (AnnotationError, SheetError) as error:
@@ -44,7 +47,7 @@ def _facts(path: Path) -> FileFacts:
     return FileFacts(indices[-1] + 1, size)
 
 
-def _tell(data: DataSet, found: Sequence[Fault], most: int) -> None:
+def _tell(data: DataSet, files: Mapping[str, FileFacts]) -> None:
     print(f"{data.title}: {len(data.train)} videos for training, {len(data.test)} for testing")
     width = max(map(len, (*data.labels, "class")))
     print(f"{'class':{width}}  train: tubes   boxes  test: tubes   boxes")
@@ -54,6 +57,18 @@ def _tell(data: DataSet, found: Sequence[Fault], most: int) -> None:
             f"{label:{width}}  {train_tubes[number]:12d} {train_boxes[number]:7d} "
             f"{test_tubes[number]:12d} {test_boxes[number]:7d}"
         )
+    for part, videos in (("training", data.train), ("testing", data.test)):
+        print(f"frames for {part}: {_kinds(videos, files)}")
+
+
+def _kinds(videos: Sequence[VideoAnnotation], files: Mapping[str, FileFacts]) -> str:
+    """How many frames there are of each kind."""
+    counts = [frame_kinds(video, files.get(video.name, FileFacts()).frames or 0) for video in videos]
+    kinds = sum(counts, FrameKinds())
+    return f"{kinds.with_action} with action, {kinds.empty} annotated empty, {kinds.not_annotated} not annotated"
+
+
+def _tell_faults(found: Sequence[Fault], most: int) -> None:
     for fault in found[:most]:
         kind = "wrong" if fault.serious else "note"
         print(f"{kind}: {fault.video + ': ' if fault.video else ''}{fault.text}")
@@ -67,9 +82,10 @@ def _tell(data: DataSet, found: Sequence[Fault], most: int) -> None:
 def _count(videos: Sequence[VideoAnnotation]) -> tuple[Counter[int], Counter[int]]:
     tubes: Counter[int] = Counter()
     boxes: Counter[int] = Counter()
-    for tube in (tube for video in videos for tube in video.tubes):
-        tubes[tube.label] += 1
-        boxes[tube.label] += len(tube.boxes)
+    for video in videos:
+        for tube in video.tubes:
+            tubes[tube.label] += 1
+            boxes[tube.label] += int(mask(video.looked_at, tube.end_frame)[tube.first_frame :].sum())
     return tubes, boxes
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from train.annotations import AnnotationError, without_ending
-from train.own_tubes import Box, NamedVideo, named_tubes
+from train.own_tubes import Box, NamedVideo, bridged, named_tubes
 
 LARGEST_FRAME = 1_000_000
 BROKEN = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
@@ -53,10 +53,10 @@ def _videos(content: Mapping[str, Any], categories: Mapping[int, str]) -> tuple[
                 video, frame = frame_of[_one_of(frame_of, "image", one)]
                 label = categories[_one_of(categories, "category", one)]
                 tracks[video][_track(one)].append(_box(frame, one["bbox"], label))
-    counts: defaultdict[int, int] = defaultdict(int)
+    listed: defaultdict[int, list[int]] = defaultdict(list)
     for video, frame in frame_of.values():
-        counts[video] = max(counts[video], frame + 1)
-    return tuple(_video(one, counts[number], tracks[number]) for number, one in videos.items())
+        listed[video].append(frame)
+    return tuple(_video(one, listed[number], tracks[number]) for number, one in videos.items())
 
 
 def _by_id(kind: str, entries: Iterable[Any]) -> dict[int, Any]:
@@ -88,7 +88,9 @@ def _frames(entries: Iterable[Any], videos: Mapping[int, Any]) -> dict[int, tupl
     return images
 
 
-def _video(one: Mapping[str, Any], frames: int, tracks: Mapping[int, list[Box]]) -> NamedVideo:
+def _video(one: Mapping[str, Any], frames: Iterable[int], tracks: Mapping[int, list[Box]]) -> NamedVideo:
+    """Nobody has looked at a frame without an image; between two near boxes of a track it goes on there."""
+    looked_at = np.array(sorted(frames), np.int64)
     for boxes in tracks.values():
         boxes.sort(key=lambda box: box.frame)
         twice = [later.frame for box, later in pairwise(boxes) if box.frame == later.frame]
@@ -96,7 +98,9 @@ def _video(one: Mapping[str, Any], frames: int, tracks: Mapping[int, list[Box]])
             raise ValueError(f"a track of {one['name']} has two boxes in frame {twice[0]}")
     size = (_whole(one["width"]), _whole(one["height"])) if "width" in one and "height" in one else None
     known = size if size is not None and min(size) > 0 else None
-    return NamedVideo(without_ending(_text(one["name"])), frames, known, named_tubes(tracks.values()))
+    tubes = named_tubes(bridged(boxes, looked_at) for boxes in tracks.values())
+    count = int(looked_at.max(initial=-1)) + 1
+    return NamedVideo(without_ending(_text(one["name"])), count, known, tubes, looked_at)
 
 
 def _box(frame: int, bbox: Any, label: str) -> Box:

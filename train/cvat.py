@@ -4,20 +4,22 @@ A file that declares a document type is refused before anything is expanded, so 
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from xml.parsers import expat
 
 import numpy as np
+from numpy.typing import NDArray
 
 from train.annotations import AnnotationError, stays_inside, without_ending
-from train.own_tubes import Box, Corners, NamedVideo, named_tubes
+from train.own_tubes import Box, Corners, NamedVideo, between, named_tubes
 
 ACTION = "action"  # the attribute that says what is done, where there is one
 CURE = "export each task by itself, as CVAT for video 1.1"
 NOTHING = ("", "none", "__undefined__")
 LARGEST_FRAME = 1_000_000
+EXTENT = ("size", "start_frame", "stop_frame")  # what tells which frames were annotated
 ABSOLUTE = re.compile(r"[\\/]|[A-Za-z]:[\\/]")  # the beginning of such a path, of Linux or of Windows
 
 
@@ -35,6 +37,7 @@ class _Reader:
 
     tracks: list[_Track] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)  # of the task's description, by path
+    segments: dict[str, list[int]] = field(default_factory=lambda: {"start": [], "stop": []})  # of the task's jobs
     tasks: int = 0
     path: list[str] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
@@ -62,6 +65,14 @@ class _Reader:
         if self.tasks > 1:
             raise ValueError("it is a project of several tasks")
 
+    def number(self, name: str) -> int | None:
+        """A number of the description of the task or job, None where it has none; ValueError where it is none."""
+        words = self.texts.get(f"task/{name}") or self.texts.get(f"job/{name}")
+        number = int(words) if words else None
+        if number is not None and number < 0:
+            raise ValueError(f"its {name} is {number}")
+        return number
+
     def text(self, words: str) -> None:
         """Text inside the innermost tag."""
         self.words.append(words)
@@ -76,6 +87,8 @@ class _Reader:
             self.tracks[-1].boxes[-1] = Box(last.frame, last.corners, label, last.outside)
         elif self.path[:2] == ["annotations", "meta"]:
             self.texts.setdefault("/".join(self.path[-2:]), words)
+            if self.path[-2] == "segment" and name in self.segments:
+                self.segments[name].append(int(words))
         self.path.pop()
         self.words = []
 
@@ -92,7 +105,8 @@ def read_cvat(path: Path) -> NamedVideo:
     try:
         _parse(path.read_bytes(), reader)
         tubes = named_tubes(_filled(track.boxes) for track in reader.tracks)
-        frames = _frames(reader.texts)
+        shown = {box.frame for track in reader.tracks for box in track.boxes if not box.outside}
+        looked_at = _looked_at(reader, shown)
         width, height = (int(reader.texts.get(f"original_size/{side}", 0)) for side in ("width", "height"))
         source = next((reader.texts[name] for name in _SOURCES if reader.texts.get(name)), "")
         name = _name(source) if source else without_ending(re.sub(r"\.xml$", "", path.name, flags=re.IGNORECASE))
@@ -102,7 +116,8 @@ def read_cvat(path: Path) -> NamedVideo:
         reason = f"no {error}" if isinstance(error, LookupError) else str(error)
         raise AnnotationError(f"{path}: not CVAT for video 1.1 ({reason}); {CURE}") from error
     size = (width, height) if width > 0 and height > 0 else None
-    return NamedVideo(name, frames, size, tubes)
+    told = any(reader.number(name) is not None for name in EXTENT)
+    return NamedVideo(name, int(looked_at.max(initial=-1)) + 1 if told else 0, size, tubes, looked_at)
 
 
 # where the name of the video stands, in exports of a task, of a job, of old and new versions
@@ -199,15 +214,44 @@ def _filled(boxes: Iterable[Box]) -> Iterator[Box]:
         if last is not None and not last.outside:
             if box.frame == last.frame:
                 raise ValueError(f"a track has two boxes in frame {box.frame}")
-            for frame in range(last.frame + 1, box.frame):
-                share = (frame - last.frame) / (box.frame - last.frame)
-                x1, y1, x2, y2 = (a + share * (b - a) for a, b in zip(last.corners, box.corners, strict=True))
-                yield Box(frame, (x1, y1, x2, y2), last.label, False)
+            yield from between(last, box)
         yield box
         last = box
 
 
-def _frames(texts: Mapping[str, str]) -> int:
-    """The number of frames: the task's size, or up to its last frame; 0 where untold."""
-    numbers = {name: texts.get(f"task/{name}") or texts.get(f"job/{name}") or "-1" for name in ("size", "stop_frame")}
-    return min(max(int(numbers["size"]), int(numbers["stop_frame"]) + 1, 0), LARGEST_FRAME)
+def _looked_at(reader: _Reader, shown: Collection[int]) -> NDArray[np.int64]:
+    """The frames that the task or job shows to annotators, numbered as the video's, like those of its boxes.
+
+    Where it does not tell where it ends: up to the last of the frames with boxes, `shown`; nor where it begins: from
+    the first. ValueError where a box lies in a frame that it does not show.
+    """
+    first, step = reader.number("start_frame"), _step(reader.texts)
+    size, stop = reader.number("size"), reader.number("stop_frame")
+    begin = min(shown, default=0) if first is size is stop is None else first or 0
+    if stop is None:
+        stop = begin + (size - 1) * step if size is not None else max(shown, default=begin - 1)
+    frames = np.arange(begin, min(stop, LARGEST_FRAME) + 1, step, dtype=np.int64)
+    foreign = sorted(set(shown) - set(frames.tolist()))
+    if foreign:
+        raise ValueError(
+            f"a box lies in frame {foreign[0]}, and only frames {begin} to {stop}"
+            + f" in steps of {step}" * (step > 1)
+            + " were annotated"
+        )
+    return _of_jobs(frames, reader)
+
+
+def _of_jobs(frames: NDArray[np.int64], reader: _Reader) -> NDArray[np.int64]:
+    """Those of a task's frames that lie in one of its jobs, whose segments count the frames of the task from 0."""
+    jobs = list(zip(reader.segments["start"], reader.segments["stop"], strict=False))
+    if not jobs or not reader.tasks or max(stop for _, stop in jobs) >= len(frames):
+        return frames
+    return np.unique(np.concatenate([frames[start : stop + 1] for start, stop in jobs]))
+
+
+def _step(texts: Mapping[str, str]) -> int:
+    """Every how many frames the task takes one: its `frame_filter` is empty, or like `step=5`."""
+    found = re.search(
+        r"step\s*=\s*([1-9]\d{0,6})", texts.get("task/frame_filter") or texts.get("job/frame_filter") or ""
+    )
+    return int(found[1]) if found else 1

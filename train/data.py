@@ -3,7 +3,7 @@
 Sample number n of a seed is always the same, so that a run can be resumed and shared among processes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from edge import detector, motion
 from edge.manifest import Manifest
 from train import augment
-from train.annotations import VideoAnnotation, at
+from train.annotations import VideoAnnotation, at, idle, known_frames
 from train.augment import AugmentSettings
 from train.targets import Targets, targets
 from train.videos import PackedVideo
@@ -29,28 +29,37 @@ class Choice:
 
 
 class Chooser:
-    """Draws frames: a class by weight, a video of it, a frame of that, the last two uniformly.
+    """Draws frames that somebody has looked at: a class by weight, a video of it, a frame, the last two uniformly.
 
     A class weighs one, and as much more as the share of its frames that hold no action: *when* is
-    what is hard to learn, and only those frames teach it.
+    what is hard to learn, and only those frames teach it. Videos without any action count as one more class.
     """
 
     def __init__(self, videos: Sequence[VideoAnnotation], classes: int) -> None:
-        self.by_class = [[v for v in videos if v.tubes and v.tubes[0].label == c] for c in range(classes)]
-        weights = np.array([1 + idle_share(group) if group else 0.0 for group in self.by_class])
+        shown = [video for video in videos if len(known_frames(video))]
+        by_class = [[v for v in shown if v.tubes and v.tubes[0].label == c] for c in range(classes)]
+        quiet = [video for video in shown if not video.tubes]
+        self.by_class = [*by_class, quiet] if quiet else by_class
+        weights = np.array([1 + idle_share(group) if group else 0.0 for group in by_class] + [1.0] * bool(quiet))
         self.probability = weights / weights.sum()
 
     def __call__(self, random: np.random.Generator) -> Choice:
         """One draw."""
         group = self.by_class[int(random.choice(len(self.by_class), p=self.probability))]
         video = group[int(random.integers(len(group)))]
-        return Choice(video, int(random.integers(video.frames)))
+        frames = known_frames(video)
+        return Choice(video, int(frames[int(random.integers(len(frames)))]))
+
+
+def every(videos: Iterable[VideoAnnotation], stride: int) -> list[Choice]:
+    """Of each video every so many of the frames that somebody has looked at."""
+    return [Choice(video, int(frame)) for video in videos for frame in known_frames(video)[::stride]]
 
 
 def idle_share(videos: Sequence[VideoAnnotation]) -> float:
-    """Share of the frames of `videos` without any box."""
-    busy = sum(len({f for tube in v.tubes for f in range(tube.first_frame, tube.end_frame)}) for v in videos)
-    return 1 - busy / sum(v.frames for v in videos)
+    """Share of the frames of `videos` without any box, of those that somebody has looked at."""
+    total = sum(len(known_frames(video)) for video in videos)
+    return 1 - (total - sum(int(idle(video, video.frames).sum()) for video in videos)) / total
 
 
 class TrainingSet(Dataset[dict[str, NDArray[Any]]]):

@@ -139,7 +139,7 @@ def _numbered(labels: Sequence[str], videos: Iterable[NamedVideo], source: Path)
             raise AnnotationError(f"{source}: annotates {video.name} twice; keep one, or name the videos apart")
         tubes = tuple(GroundTruthTube(place[one.label], one.tube.first_frame, one.tube.boxes) for one in video.tubes)
         last = max((tube.end_frame for tube in tubes), default=0)
-        found[video.name] = VideoAnnotation(video.name, max(video.frames, last), tubes, video.size)
+        found[video.name] = VideoAnnotation(video.name, max(video.frames, last), tubes, video.size, video.looked_at)
     return tuple(found.values())
 
 

@@ -17,6 +17,7 @@ from edge.pipeline import PipelineSettings
 from edge.video.video_file import read_file
 from train.annotations import GroundTruthTube, VideoAnnotation
 from train.lengths import Lengths, knowing
+from train.looked_at import Looked, rows_in, tubes_in
 from train.metrics import FrameBoxes, Tube, joined
 from train.report import VideoResult
 
@@ -32,9 +33,9 @@ def observe(
     kind: LinkerKind,
     lengths: Lengths = MappingProxyType({}),
 ) -> VideoResult:
-    """Run the pipeline over the annotated frames of `video`; labels become those of the data, others are left out.
+    """Run the pipeline over `video` to its last annotated frame; labels become those of the data, others are left out.
 
-    Frames that only the file or only the annotation has do not count. Raises CaptureError.
+    Frames that only the file has, only the annotation has, or nobody has looked at do not count. Raises CaptureError.
     """
     linking = knowing(LinkerSettings(kind=kind), lengths, engine.manifest.labels)
     settings = PipelineSettings(minimum_score=MINIMUM_SCORE, linker=linking)
@@ -42,19 +43,31 @@ def observe(
     found: list[Detections] = []
     history: list[tuple[int, TubeBox]] = []
     for frame in read_file(video, annotation.name):
-        if frame.index >= annotation.frames:
+        if frame.index >= annotation.frames > 0:
             break
         state, step = pipeline.step(state, frame, engine, settings)
         found.append(step.detections)
         history += [(frame.index, tube_box) for tube_box in step.tube_boxes]
     tubes = linker.action_tubes(history, settings.linker)
     ours = label_numbers(engine.manifest.labels, labels)
-    return VideoResult(
+    everything = VideoResult(
         _boxes(found, ours),
         linked_boxes(history, ours),
         true_boxes(annotation.tubes, len(found)),
         tuple(_tube(tube, ours, state.frame_size) for tube in tubes if ours[tube.label] >= 0),
         true_tubes(annotation.tubes, len(found)),
+    )
+    return as_looked_at(everything, annotation.looked_at)
+
+
+def as_looked_at(everything: VideoResult, looked: Looked) -> VideoResult:
+    """What was found and is true in the frames that somebody has looked at; see `train.looked_at`."""
+    return VideoResult(
+        rows_in(everything.found, looked),
+        rows_in(everything.linked, looked),
+        rows_in(everything.truth, looked),
+        tubes_in(everything.tubes, looked),
+        tubes_in(everything.true_tubes, looked),
     )
 
 

@@ -1,10 +1,11 @@
 """Pure. From boxes of tracks, as annotation tools keep them, to tubes by the name of their action."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from train.looked_at import Looked, near
 from train.tables import Tube
 
 Corners = tuple[float, float, float, float]
@@ -30,12 +31,37 @@ class NamedTube:
 
 @dataclass(frozen=True, eq=False)
 class NamedVideo:
-    """A video before its labels are numbered; `frames` is 0 and `size` (width, height) None where untold."""
+    """A video before its labels are numbered; `frames` is 0 and `size` (width, height) None where untold.
+
+    `looked_at` are the frames that were annotated, with boxes or without.
+    """
 
     name: str
     frames: int
     size: tuple[int, int] | None
     tubes: tuple[NamedTube, ...]
+    looked_at: Looked = None
+
+
+def between(one: Box, two: Box) -> Iterator[Box]:
+    """The boxes of the frames between two of a track, interpolated; they show what the first shows."""
+    for frame in range(one.frame + 1, two.frame):
+        share = (frame - one.frame) / (two.frame - one.frame)
+        x1, y1, x2, y2 = (a + share * (b - a) for a, b in zip(one.corners, two.corners, strict=True))
+        yield Box(frame, (x1, y1, x2, y2), one.label)
+
+
+def bridged(track: Iterable[Box], looked: Looked) -> Iterator[Box]:
+    """A track, frames rising, with boxes in the frames that nobody looked at between two close ones that it has."""
+    last: Box | None = None
+    numbers, longest = np.arange(0) if looked is None else looked, near(looked)
+    for box in track:
+        if last is not None and box.frame - last.frame <= longest:
+            first, end = np.searchsorted(numbers, [last.frame + 1, box.frame])
+            if first == end:
+                yield from between(last, box)
+        yield box
+        last = box
 
 
 def named_tubes(tracks: Iterable[Iterable[Box]]) -> tuple[NamedTube, ...]:

@@ -13,11 +13,12 @@ from train.counting import Protocol
 from train.detection_file import SavedDetections
 from train.evaluate import Split, of_split
 from train.exchange import Cast
+from train.looked_at import Looked, rows_in, tubes_in
 from train.moc_tubes import read_moc_tubes
 from train.observation import true_boxes, true_tubes
 from train.report import as_json
 from train.scoring import Report, Scene, scored
-from train.tables import Tube, numbered
+from train.tables import FrameBoxes, Tube, in_video, numbered, video_of
 from train.tube_file import SavedTubes
 
 MOST_FRAMES = 2**31
@@ -101,22 +102,37 @@ def _one(data: DataSet, detections: Path | None, tubes: Path | None, wish: Wish)
             videos = _present(path, saved.video_names, videos, wish.partial)
     names = [video.name for video in videos]
     lengths = _lengths(videos, found)
+    looked = [video.looked_at for video in videos]
+    table = found.table(dict(zip(names, lengths, strict=True)), data.labels) if found else None
+    true = [true_tubes(video.tubes, length) for video, length in zip(videos, lengths, strict=True)]
     whole = Scene(
-        found.table(dict(zip(names, lengths, strict=True)), data.labels) if found else None,
+        _looked_at(table, looked) if table else None,
         None,
-        numbered([true_boxes(video.tubes, length) for video, length in zip(videos, lengths, strict=True)]),
-        linked.chosen(names, data.labels) if linked else None,
+        numbered(
+            [
+                rows_in(true_boxes(video.tubes, length), video.looked_at)
+                for video, length in zip(videos, lengths, strict=True)
+            ]
+        ),
+        _tubes_looked_at(linked.chosen(names, data.labels), looked) if linked else None,
         tuple(
-            _in_video(tube, place)
-            for place, (video, length) in enumerate(zip(videos, lengths, strict=True))
-            for tube in true_tubes(video.tubes, length)
+            replace(tube, video=place) for place, tubes in enumerate(true) for tube in tubes_in(tubes, looked[place])
         ),
     )
     return Scored(f"{data.title}, {wish.split}", len(videos), len(every), scored(whole, data.labels, wish.protocol))
 
 
-def _in_video(tube: Tube, place: int) -> Tube:
-    return replace(tube, video=place)
+def _looked_at(table: FrameBoxes, looked: Sequence[Looked]) -> FrameBoxes:
+    """The rows in frames that somebody has looked at, by video."""
+    parts = [in_video(np.int64(place), frames) for place, frames in enumerate(looked) if frames is not None]
+    if not parts:
+        return table
+    everywhere = np.array([frames is None for frames in looked])[video_of(table.frames)]
+    return table.where(everywhere | np.isin(table.frames, np.concatenate(parts)))
+
+
+def _tubes_looked_at(tubes: Sequence[Tube], looked: Sequence[Looked]) -> tuple[Tube, ...]:
+    return tuple(one for tube in tubes for one in tubes_in([tube], looked[tube.video]))
 
 
 def _lengths(videos: Sequence[VideoAnnotation], found: SavedDetections | None) -> list[int]:

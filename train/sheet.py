@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.video.video_file import CaptureError, read_file
-from train.annotations import DataSet, VideoAnnotation, at
+from train.annotations import DataSet, VideoAnnotation, at, known_frames
 
 Picture = NDArray[np.uint8]
 WIDTH, HEIGHT, CAPTION = 320, 240, 22  # of one frame on the sheet, and of the line below it
@@ -75,7 +75,13 @@ def _middles(data: DataSet, label: int) -> Iterator[Choice]:
         tubes = [tube for tube in video.tubes if tube.label == label and len(tube.boxes)]
         if tubes:
             longest = max(tubes, key=lambda tube: len(tube.boxes))
-            yield Choice(video, longest.first_frame + len(longest.boxes) // 2)
+            yield Choice(video, _nearest(video, longest.first_frame + len(longest.boxes) // 2))
+
+
+def _nearest(video: VideoAnnotation, frame: int) -> int:
+    """The frame nearest to this one of those that somebody has looked at; this one where nobody has at any."""
+    known = known_frames(video)
+    return int(known[np.abs(known - frame).argmin()]) if len(known) else frame
 
 
 def _tile(one: Choice, data: DataSet) -> Picture:

@@ -12,35 +12,45 @@ from edge.events import KEEP_SHARE, ActionSettings, Event, EventSettings
 from edge.linker import LinkerSettings
 from edge.sources import Frame
 from edge.tubes import TubeBox
-from train.annotations import GroundTruthTube, VideoAnnotation
+from train.annotations import GroundTruthTube, VideoAnnotation, idle
 from train.detection_file import SavedDetections
 from train.linking import tubes_by_frame
+from train.looked_at import covered, mask
 
 SAME_PERSON = 0.3  # IoU; whether an event is right does not depend on how tight its box is
 HOUR = 3600.0
+MOSTLY = 0.5  # share of an event's frames; of one that was looked at less nobody can say that it is wrong
 BETA = 0.5  # of the F-score by which start scores are chosen
 
-Truth = Mapping[str, Sequence[GroundTruthTube]]  # true tubes by the video's name; labels as in the detections
+Truth = Mapping[str, VideoAnnotation]  # by the video's name; labels as in the detections
 Moments = Sequence[Sequence[TubeBox]]  # all live tubes of frame 0, 1, 2 …
 
 
 @dataclass(frozen=True, eq=False)
 class Watch:
-    """One video, linked: its tubes, `idle` (frames,) where no action is, and its frames per second."""
+    """One video, linked: its tubes, and its frames per second.
+
+    (frames,): `looked_at` where somebody has looked, `covered` there and shortly between, `idle` where somebody has
+    looked and there is no action.
+    """
 
     moments: Moments
-    idle: NDArray[np.bool_]
     rate: float
+    looked_at: NDArray[np.bool_]
+    covered: NDArray[np.bool_]
+    idle: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Tally:
     """What was told of some videos under one setting, of one action or of all.
 
-    `seconds` were watched, `idle` of them without a true action. `told`: of the `actions` that are there, those with a
-    right event; `delays`: seconds from the start of each of these until its first right event was published, negative
-    where one was published before. `events` were published; of the `wrong` ones, `alarms` began while there was no
-    action at all. `loud`: people in idle frames whose smoothed score reached the start score, one for each action.
+    `seconds` were watched and looked at by somebody, `idle` of them without a true action. `told`: of the `actions`
+    that are there, those with a right event; `delays`: seconds from the start of each of these, where it is known,
+    until its first right event was published, negative where one was published before. `events` were published and are
+    right or wrong: nobody can say that of one that lies in no frame that was looked at. Of the `wrong` ones, `alarms`
+    began while there was no action at all. `loud`: people in idle frames whose smoothed score reached the start score,
+    one for each action.
     """
 
     seconds: float = 0.0
@@ -83,9 +93,12 @@ class Tally:
 
 
 def truth_of(videos: Sequence[VideoAnnotation], labels: Sequence[str], found: SavedDetections) -> Truth:
-    """The true tubes of `videos`, whose labels are those of `labels`, with the labels of the detections."""
+    """The truth of `videos`, whose labels are those of `labels`, with the labels of the detections."""
     ours = [found.label_names.index(label) for label in labels]
-    return {video.name: [replace(tube, label=ours[tube.label]) for tube in video.tubes] for video in videos}
+    return {
+        video.name: replace(video, tubes=tuple(replace(tube, label=ours[tube.label]) for tube in video.tubes))
+        for video in videos
+    }
 
 
 def at_score(start_score: float) -> EventSettings:
@@ -112,14 +125,15 @@ def tell(
     for video, name in enumerate(found.video_names):
         moments = tubes_by_frame(found, video, linker)
         size = tuple(found.frame_sizes[video].tolist())
-        true = truth.get(name, ())
-        idle = _idle(len(moments), true)
+        true = truth.get(name) or VideoAnnotation(name, 0, ())
+        watched = _watch(moments, true, rate)
+        shown = [tube for tube in true.tubes if watched.looked_at[tube.first_frame : tube.end_frame].any()]
         for row, rule in zip(tallies, rules, strict=True):
             happened = _happened(moments, size, labels, rate, rule)
             for label, action in enumerate(labels):
                 ends = [event for event in happened if event.action == action]
-                wanted = [tube for tube in true if tube.label == label]
-                row[label] += _tally(Watch(moments, idle, rate), ends, wanted, label, rule.of(action).start_score)
+                wanted = [tube for tube in shown if tube.label == label]
+                row[label] += _tally(watched, ends, wanted, label, rule.of(action).start_score)
         progress()
     return tuple(map(tuple, tallies))
 
@@ -200,40 +214,55 @@ def _happened(
     return [*happened, *events.close(state, len(moments) / rate, "shutdown")]
 
 
-def _idle(frames: int, truth: Sequence[GroundTruthTube]) -> NDArray[np.bool_]:
-    """(frames,): no action of any class there."""
-    idle = np.ones(frames, dtype=bool)
-    for tube in truth:
-        idle[tube.first_frame : tube.end_frame] = False
-    return idle
+def _watch(moments: Moments, true: VideoAnnotation, rate: float) -> Watch:
+    """Nobody has looked beyond the annotated frames, where their number is known."""
+    known = [found(true.looked_at, len(moments)) for found in (mask, covered)]
+    known.append(idle(true, len(moments)))
+    for shown in known:
+        shown[true.frames or len(moments) :] = False
+    return Watch(moments, rate, *known)
 
 
 def _tally(
     watched: Watch, happened: Sequence[Event], truth: Sequence[GroundTruthTube], label: int, loud_at: float
 ) -> Tally:
-    """Of one video and one action: `happened` and `truth` hold no others."""
+    """Of one video and one action: `happened` and `truth` hold no others.
+
+    An event is right by the frames that somebody has looked at, and wrong only where most of it was.
+    """
     boxes = {(frame, seen.tube): seen.box for frame, live in enumerate(watched.moments) for seen in live}
     published = {event.event_id: event.frame_index for event in happened if event.type == "new"}
     first_right: dict[int, int] = {}  # true tube → frame in which its first right event was published
-    wrong = alarms = 0
+    told = wrong = alarms = 0
     for event in (step for step in happened if step.type == "end"):
         first = round(event.started_monotonic * watched.rate)
         last = first + round(event.duration * watched.rate)
-        mine = {frame: boxes[frame, event.tube] for frame in range(first, last + 1)}
+        mine = {frame: boxes[frame, event.tube] for frame in range(first, last + 1) if watched.looked_at[frame]}
         right = [place for place, tube in enumerate(truth) if _same_person(mine, tube)]
         for place in right:
             first_right[place] = min(published[event.event_id], first_right.get(place, len(watched.moments)))
-        wrong += not right
-        alarms += not right and bool(watched.idle[first])
-    delays = tuple((told - truth[place].first_frame) / watched.rate for place, told in first_right.items())
+        false = not right and bool(watched.covered[first : last + 1].mean() >= MOSTLY)
+        told += bool(right) or false
+        wrong += false
+        alarms += false and bool(watched.idle[first])
+    delays = tuple(
+        (frame - truth[place].first_frame) / watched.rate
+        for place, frame in first_right.items()
+        if _begins(truth[place], watched)
+    )
     loud = sum(
         bool(seen.class_scores[label] >= loud_at)
         for frame in np.flatnonzero(watched.idle).tolist()
         for seen in watched.moments[frame]
         if seen.observed
     )
-    seconds, idle = len(watched.moments) / watched.rate, int(watched.idle.sum()) / watched.rate
-    return Tally(seconds, idle, len(truth), len(first_right), delays, len(published), wrong, alarms, loud)
+    seconds, quiet = (int(frames.sum()) / watched.rate for frames in (watched.looked_at, watched.idle))
+    return Tally(seconds, quiet, len(truth), len(first_right), delays, told, wrong, alarms, loud)
+
+
+def _begins(tube: GroundTruthTube, watched: Watch) -> bool:
+    """Whether an action began where it is first annotated: in the first frame, or somebody had looked before."""
+    return not tube.first_frame or bool(watched.covered[tube.first_frame - 1])
 
 
 def _same_person(mine: Mapping[int, NDArray[np.float32]], tube: GroundTruthTube) -> bool:

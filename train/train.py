@@ -21,7 +21,7 @@ from train.annotations import AnnotationError, DataSet, VideoAnnotation, held_ou
 from train.architectures import ARCHITECTURES
 from train.backbone_weights import BackboneError
 from train.checkpoint import Checkpoint, CheckpointError
-from train.data import Choice, FrameSet, TrainingSet
+from train.data import FrameSet, TrainingSet, every
 from train.log import Log, LogError
 from train.optimise import Run, TrainingError
 from train.plots import PlotError
@@ -90,7 +90,7 @@ def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, worke
     if saved:
         optimise.resume(run, saved, settings)
     samples = TrainingSet(training, packed, manifest, settings.augment, settings.seed, settings.samples)
-    frames = FrameSet(_every(validation, settings.validation_stride), packed, manifest)
+    frames = FrameSet(every(validation, settings.validation_stride), packed, manifest)
     if processes.rank() == 0:
         log.go_on(run.samples, saved.progress.get("unwritten", [])) if saved else log.start()
     return Session(settings, manifest, run, samples, frames, log, out, workers)
@@ -208,10 +208,6 @@ def _packed(data: DataSet, cache: Path) -> dict[str, PackedVideo]:
         open_packed(videos, cache)
     processes.wait_for_all()
     return open_packed(videos, cache)
-
-
-def _every(videos: tuple[VideoAnnotation, ...], stride: int) -> list[Choice]:
-    return [Choice(video, frame) for video in videos for frame in range(0, video.frames, stride)]
 
 
 def _manifest(settings: TrainSettings, data: DataSet) -> Manifest:

@@ -1,0 +1,124 @@
+"""Pure. Which frames of a video somebody has looked at: only in those does no box mean that nothing happens.
+
+Annotating may begin late, end early, take every fifth frame, or come in several parts. What nobody has looked at is
+neither an example of anything nor right or wrong.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from train.tables import FrameBoxes, Tube
+
+Looked = NDArray[np.int64] | None  # rising numbers (n,) of the frames that were looked at, from 0; None: all of them
+NEAR = 2  # times the usual distance between frames that were looked at: farther apart they do not tell of each other
+
+
+def within(looked: Looked, frames: int) -> NDArray[np.int64]:
+    """Those among the first `frames` frames, by number."""
+    if looked is None:
+        return np.arange(frames, dtype=np.int64)
+    return looked[: np.searchsorted(looked, frames)]
+
+
+def mask(looked: Looked, frames: int) -> NDArray[np.bool_]:
+    """(frames,): whether each of the first `frames` was looked at."""
+    if looked is None:
+        return np.ones(frames, dtype=bool)
+    shown = np.zeros(frames, dtype=bool)
+    shown[within(looked, frames)] = True
+    return shown
+
+
+def covered(looked: Looked, frames: int) -> NDArray[np.bool_]:
+    """(frames,): likewise, and those between two frames looked at that are near each other."""
+    shown = mask(looked, frames)
+    if looked is not None:
+        for one, two in pairwise(within(looked, frames).tolist()):
+            shown[one:two] |= two - one <= near(looked)
+    return shown
+
+
+def together(parts: Sequence[Looked]) -> Looked:
+    """What was looked at in any of the parts."""
+    known = [part for part in parts if part is not None]
+    return np.unique(np.concatenate(known)) if len(known) == len(parts) and known else None
+
+
+def rows_in(table: FrameBoxes, looked: Looked) -> FrameBoxes:
+    """The rows of one video in frames that were looked at."""
+    return table if looked is None else table.where(np.isin(table.frames, looked))
+
+
+def tubes_in(tubes: Sequence[Tube], looked: Looked) -> tuple[Tube, ...]:
+    """Tubes of one video as far as they were looked at, whose frames are then counted as if there were no others.
+
+    A tube without a break stays one, so that overlap in time is measured over what was looked at alone.
+    """
+    if looked is None:
+        return tuple(tubes)
+    bounds = [np.searchsorted(looked, [tube.first_frame, tube.first_frame + len(tube.boxes)]) for tube in tubes]
+    return tuple(
+        replace(tube, first_frame=int(begin), boxes=tube.boxes[looked[begin:end] - tube.first_frame])
+        for tube, (begin, end) in zip(tubes, bounds, strict=True)
+        if end > begin
+    )
+
+
+def near(looked: Looked) -> int:
+    """The most frames between two looked at of which the earlier still tells what happens until the later."""
+    return NEAR * int(np.median(np.diff(looked))) if looked is not None and len(looked) > 1 else 1
+
+
+def begin_is_known(looked: Looked, first: int) -> bool:
+    """Whether what is first seen in frame `first` began there: somebody looked shortly before, or the video begins."""
+    if looked is None or not first:
+        return True
+    before = looked[: np.searchsorted(looked, first)]
+    return bool(len(before)) and first - int(before[-1]) <= near(looked)
+
+
+def end_is_known(looked: Looked, end: int) -> bool:
+    """Likewise of what is last seen in the frame before `end`. Where all was looked at a video's end is one too."""
+    if looked is None:
+        return True
+    after = looked[np.searchsorted(looked, end) :]
+    return bool(len(after)) and int(after[0]) - (end - 1) <= near(looked)
+
+
+def in_words(looked: NDArray[np.int64]) -> str:
+    """The frames, counted from 1, as `101 to 150`, or `every 5th of 1 to 146`; several parts with commas."""
+    return ", ".join(_part(run) for run in runs(looked)) or "none"
+
+
+def runs(looked: NDArray[np.int64]) -> list[range]:
+    """The frames as ranges of one step each, of as many frames as will go into them from the first on."""
+    found: list[range] = []
+    place, numbers = 0, looked.tolist()
+    while place < len(numbers):
+        first, *rest = numbers[place : place + 2]
+        step = rest[0] - first if rest else 1
+        end = place + 1
+        while end < len(numbers) and numbers[end] == first + (end - place) * step:
+            end += 1
+        if end == place + 2 and step > 1:  # two frames alone tell no step
+            end = place + 1
+        found.append(range(first, numbers[end - 1] + 1, step if end > place + 1 else 1))
+        place = end
+    return found
+
+
+def _part(run: range) -> str:
+    if len(run) == 1:
+        return str(run[0] + 1)
+    whole = f"{run[0] + 1} to {run[-1] + 1}"
+    return whole if run.step == 1 else f"every {run.step}{_ordinal(run.step)} of {whole}"
+
+
+def _ordinal(number: int) -> str:
+    if number % 100 in (11, 12, 13):
+        return "th"
+    return {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
