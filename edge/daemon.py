@@ -53,18 +53,26 @@ class DaemonError(Exception):
     """The daemon cannot go on; the message names what is wrong and the cure."""
 
 
-def run(config: Config, path: Path | None = None, watch: Watch | None = None, engine: Engine | None = None) -> int:
+def run(
+    config: Config,
+    path: Path | None = None,
+    watch: Watch | None = None,
+    engine: Engine | None = None,
+    signals: Signals | None = None,
+) -> int:
     """Run until stopped; the exit code. What keeps it from running is one sentence in the log and exit code 1.
 
     `path`: where SIGHUP finds the new configuration, None to ignore SIGHUP; `watch` sees every frame and what became
-    of it; `engine`: one that the caller has opened and will close, None for the configured one.
+    of it; `engine`: one that the caller has opened and will close, None for the configured one; `signals`:
+    what is heeded since before the configuration was read, None to begin here.
     """
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger().setLevel(config.log.level.upper())
     for found in exposed(config, path):
         log.warning("%s %s: %s", found.path, found.text, found.cure)
     try:
-        with Signals(reloads=True) as signals, ExitStack() as owned:
+        with ExitStack() as owned:
+            signals = signals or owned.enter_context(Signals(reloads=True))
             ready = engine or owned.enter_context(open_model(config, signals.until_stopped(notify)))
             daemon = owned.enter_context(Daemon(config, ready, signals, path, watch))
             daemon.loop()

@@ -396,6 +396,31 @@ def test_eight_cameras_share_an_engine_and_none_waits_for_a_slow_or_dead_one(
             assert min(fast) > 0.5 * max(fast)
 
 
+@pytest.mark.parametrize("module", ["edge.command_line", "edge.daemon", "cv2", "onnxruntime"])
+def test_a_reload_that_is_asked_for_during_the_start_ends_nothing(tmp_path: Path, module: str) -> None:
+    """SIGHUP comes while `module` is imported; the film is played, and the configuration read once more."""
+    config = write_config(tmp_path, free_port(), {"film": str(write_video(tmp_path / "film.avi", "..##"))})
+    program = f"""
+import os, signal, sys
+from importlib.abc import MetaPathFinder
+
+
+class HangUp(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "{module}":
+            os.kill(os.getpid(), signal.SIGHUP)
+
+
+sys.meta_path.insert(0, HangUp())
+from edge.__main__ import main
+sys.exit(main(["run", "--config", sys.argv[1]]))
+"""
+    process = start(config, program=program)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert "config.toml is in force" in said
+
+
 def test_systemd_is_told_how_it_goes(
     tmp_path: Path, broker: Broker, subscriber: Subscriber, stream: LiveStream
 ) -> None:
