@@ -43,17 +43,15 @@ class TorchFileError(Exception):
 
 def load(path: Path) -> Any:
     """The content: plain values, arrays, and tensors on the CPU. Raises TorchFileError and OSError."""
+    with path.open("rb") as file:
+        content = file.read(plain_pickle.LARGEST + 1)
     try:
-        with path.open("rb") as file:
-            zipped = file.read(4) == b"PK\x03\x04"
-            file.seek(0)
-            if zipped:
-                with zipfile.ZipFile(file) as archive:
-                    return _from_archive(archive)
-            content = file.read(plain_pickle.LARGEST + 1)
         if len(content) > plain_pickle.LARGEST:
             raise PickleError(f"it is larger than {plain_pickle.LARGEST >> 30} GiB")
-        return _from_pickles(BytesIO(content))
+        if not content.startswith(b"PK\x03\x04"):
+            return _from_pickles(BytesIO(content))
+        with zipfile.ZipFile(BytesIO(content)) as archive:  # in memory, where a wrong place is no fault of the disk
+            return _from_archive(archive)
     except PickleError as error:
         raise TorchFileError(str(error)) from None
     except _BROKEN_ZIP:
