@@ -9,12 +9,13 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
 from train import mat_files
 
-pytest.importorskip("scipy", reason="scipy is not installed (extra `train`)")
+savemat = pytest.importorskip("scipy.io", reason="scipy is not installed (extra `train`)").savemat
 
 OPEN = """
 import multiprocessing
@@ -40,16 +41,52 @@ def gone(process: int, *, within: float = 10.0) -> bool:
 
 
 def test_a_reader_that_ends_in_the_midst_is_told(tmp_path: Path) -> None:
-    """It waits for somebody to write into the pipe, and is ended there as a fault in its code would."""
-    waits = tmp_path / "00001.mat"
-    os.mkfifo(waits)
+    """It stands still, and is ended there as a fault in its code would."""
+    (tmp_path / "00001.mat").write_bytes(b"")
     others = multiprocessing.active_children()
     with mat_files.reader() as read:
         (process,) = set(multiprocessing.active_children()).difference(others)
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGSTOP)
         threading.Timer(0.5, process.kill).start()
         with pytest.raises(mat_files.MatError, match="so damaged that SciPy's reader ended"):
-            read(waits, ("loc",))
+            read(tmp_path / "00001.mat", ("loc",))
     assert process.exitcode is not None
+
+
+def test_values_come_through(tmp_path: Path) -> None:
+    cells = np.array([1.5, "text"], dtype=object)
+    content = {"numbers": np.arange(6, dtype=np.uint8).reshape(2, 3), "struct": {"a": cells, "b": "name"}, "none": []}
+    savemat(tmp_path / "a.mat", content)
+    with mat_files.reader() as read:
+        found = read(tmp_path / "a.mat", tuple(content))
+        assert np.array_equal(found["numbers"], content["numbers"])
+        ((first,), (second,)) = ([one[key] for one in found["struct"]] for key in "ab")
+        assert ([one.item() for one in first], second.item()) == ([1.5, "text"], "name")
+        assert found["none"].shape == (0, 0)
+        with pytest.raises(mat_files.MatError, match="KeyError: 'more'"):
+            read(tmp_path / "a.mat", ("more",))
+
+
+def test_a_file_that_comes_to_more_memory_than_there_is_for_it(tmp_path: Path) -> None:
+    """64 MiB of zeros, in a file of 64 KiB."""
+    savemat(tmp_path / "a.mat", {"a": np.zeros(1 << 26, np.uint8)}, do_compression=True)
+    assert (tmp_path / "a.mat").stat().st_size < 1 << 17
+    with mat_files.reader(32 << 20) as read, pytest.raises(mat_files.MatError, match="MemoryError"):
+        read(tmp_path / "a.mat", ("a",))
+
+
+def test_the_reader_has_no_rights() -> None:
+    others = multiprocessing.active_children()
+    with mat_files.reader():
+        (process,) = set(multiprocessing.active_children()).difference(others)
+        status = Path(f"/proc/{process.pid}/status").read_text("ascii")
+        files = {os.readlink(f"/proc/{process.pid}/fd/{name}") for name in os.listdir(f"/proc/{process.pid}/fd")}
+    if "\nSeccomp:\t" not in status:
+        pytest.skip("this kernel cannot refuse system calls")
+    assert "\nSeccomp:\t2\n" in status
+    assert "\nNoNewPrivs:\t1\n" in status
+    assert len(files) == 2, files  # the pipe to who asks, and where errors are printed
 
 
 def test_nothing_is_left_of_a_reader(tmp_path: Path) -> None:

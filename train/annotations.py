@@ -195,7 +195,7 @@ def read_matlab(path: Path) -> dict[str, VideoAnnotation]:
     """The videos of `finalAnnots.mat` by name: the same records as `read_pickle`. Needs scipy."""
     try:
         with mat_files.reader() as read:
-            videos = read(path, ("annot",))["annot"].ravel()
+            videos = read(path, ("annot",))["annot"]
         return {str(video["name"][0]): _video_from_matlab(video) for video in videos}
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}); it belongs to UCF101-24") from error
@@ -225,8 +225,7 @@ def _video_from_pickle(name: str, video: Mapping[str, Any]) -> VideoAnnotation:
 def _video_from_matlab(video: Any) -> VideoAnnotation:
     """MATLAB counts frames and classes from 1, and its last frame is part of the tube."""
     tubes = [
-        (tube["class"].item() - 1, tube["sf"].item() - 1, tube["ef"].item(), tube["boxes"])
-        for tube in video["tubes"].ravel()
+        (tube["class"].item() - 1, tube["sf"].item() - 1, tube["ef"].item(), tube["boxes"]) for tube in video["tubes"]
     ]
     return _video(str(video["name"][0]), video["num_imgs"].item(), tubes)
 
