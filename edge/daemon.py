@@ -6,7 +6,7 @@ configuration anew.
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from types import TracebackType
 
 from edge.assets import AssetError
 from edge.broker import interruption, requests
+from edge.broker.interruption import Interruption
 from edge.broker.message import Message
 from edge.broker.payload import Model
 from edge.cameras.feeds import Feed, open_feed, wait_for_frames
@@ -128,8 +129,14 @@ class Daemon:
         self._store(self._device.close())
         self._page.close()
         self._publisher.close(FLUSH_SECONDS)
-        waiting = self._publisher.statistics().outbox.rows
-        log.info("stopped%s", f"; {waiting} messages wait for the next start" if waiting else "")
+        log.info("stopped%s", self._left_behind())
+
+    def _left_behind(self) -> str:
+        """What becomes of the messages that have not been sent."""
+        outbox = self._publisher.statistics().outbox
+        waiting = outbox.rows - outbox.unsaved
+        kept = f"; {waiting} messages wait for the next start" if waiting else ""
+        return kept + (f"; {outbox.unsaved} are lost, which the disk did not take" if outbox.unsaved else "")
 
     @property
     def failed(self) -> bool:
@@ -281,17 +288,18 @@ def _opened(cameras: Mapping[str, Camera]) -> dict[str, Feed]:
 
 
 def _outbox(config: Config) -> Outbox:
-    """The outbox, in which what a crash left open has been given its end."""
+    """The outbox, in which what a crash left open is given its end."""
     limits = Limits(config.outbox.max_rows, config.outbox.max_bytes)
-    outbox = Outbox(state_directory(config) / f"{config.device.name}.outbox.sqlite", limits)
+    path = state_directory(config) / f"{config.device.name}.outbox.sqlite"
+    return Outbox(path, limits, partial(_ends, config.outbox.max_age))
+
+
+def _ends(max_age: float, open_steps: Sequence[Message], gap: int) -> Interruption:
+    """The ends of events that an earlier run left open."""
     now = time.time()
-    found = interruption.interrupt(
-        outbox.open_events(), now, clock.expiry(now, config.outbox.max_age, clock.synced(now))
-    )
+    found = interruption.interrupt(open_steps, now, clock.expiry(now, max_age, clock.synced(now)), gap)
     if found.ends:
         log.warning("%d events were going on when the last run was cut off; they end now", len(found.ends))
-        outbox.put(found.ends, now)
     if found.lost:
         log.error("%d events that the last run left open are none of ours; they are forgotten", len(found.lost))
-        outbox.forget_open(found.lost)
-    return outbox
+    return found

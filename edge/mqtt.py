@@ -15,13 +15,13 @@ from edge.broker.connection import Acknowledged, Closed, Opened, Report, Unheard
 from edge.broker.delivery import PublisherStatistics as PublisherStatistics
 from edge.broker.delivery import Sent, lost
 from edge.broker.line import Line
-from edge.broker.message import Message
-from edge.broker.outbox_file import CLOCK_IS_SET
+from edge.broker.message import CLOCK_IS_SET, Message
 from edge.broker.parcel import Parcel
 from edge.broker.requests import Answer, Request, answer_too_large
+from edge.broker.retelling import jump
 from edge.broker.rights import Rights
 from edge.broker.topics import ONLINE, Topics, encode
-from edge.outbox import Outbox, Row
+from edge.outbox import CLOSE_SECONDS, Outbox, Row
 from edge.schema import Mqtt
 
 log = logging.getLogger(__name__)
@@ -71,6 +71,7 @@ class Publisher:
         self._told_lost = lost(outbox.statistics())
         self._arrivals = Arrivals()
         self._turned = time.monotonic()
+        self._clocks = time.time(), self._turned
         self._stop: Stop | None = None
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._thread.start()
@@ -137,15 +138,21 @@ class Publisher:
         )
 
     def close(self, seconds: float) -> None:
-        """Send what waits for so long at most, say `offline`, hang up. What is left stays in the outbox."""
+        """Send what waits for so long at most, say `offline`, hang up. What is left stays in the outbox's file.
+
+        It takes some seconds more where the disk has refused and what is in memory is to be written down.
+        """
         self._inbox.put(Stop(time.monotonic() + seconds))
-        self._thread.join(seconds + 3 * FAREWELL_SECONDS)
+        self._thread.join(seconds + 3 * FAREWELL_SECONDS + 2 * CLOSE_SECONDS)
 
     def _run(self) -> None:
         try:
             while not self._finished():
                 self._turned = time.monotonic()
-                self._handle(self._receive())
+                things = self._receive()
+                self._mind_clock()
+                self._outbox.tend()
+                self._handle(things)
                 self._forward()
                 self._mind_silence(time.monotonic())
                 self._line.tend(time.monotonic())
@@ -222,6 +229,13 @@ class Publisher:
         if self._line.online and now - oldest >= SILENCE_SECONDS:
             self._line.abandon(SILENCE_SECONDS)
 
+    def _mind_clock(self) -> None:
+        """What waits grows old by time that passes, not by a clock that is set."""
+        before, self._clocks = self._clocks, (time.time(), time.monotonic())
+        seconds = jump(before, self._clocks)
+        if seconds:
+            self._outbox.clock_moved(seconds)
+
     def _keep(self, thing: Kept) -> None:
         """The newest of a topic takes the place of the others."""
         topic = thing.parcel.topic
@@ -271,13 +285,17 @@ class Publisher:
         in_flight = {sent.row: sent.topic for sent in self._in_flight.values()}
         held = rights.held(self._rights, time.monotonic())
         rows = self._outbox.pending(0, room + len(in_flight), held)
-        for row in rights.sendable(self._rights, rows, in_flight)[:room]:
+        sendable = rights.sendable(self._rights, rows, in_flight)[:room]
+        self._outbox.handed_over(sendable)
+        for row in sendable:
             self._send(row)
 
     def _send(self, row: Row) -> None:
         """Hand an event over; one that will never be taken would stand in the way of all others."""
         message = row.message
         expiry = message.expires - time.time() if message.expires > CLOCK_IS_SET else None
+        if message.type == "end" and expiry is not None and expiry <= 0:  # of an event whose beginning has been told
+            expiry = None
         labels = (("event_id", message.event_id), ("seq", str(message.seq)), ("type", message.type))
         parcel = Parcel(message.topic, message.payload, 1, expiry=expiry, labels=labels, kind="events")
         self._arrivals.sent(row.id, message)

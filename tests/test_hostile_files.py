@@ -297,11 +297,11 @@ def test_a_row_of_another_kind_costs_itself_alone(column: str, tmp_path: Path) -
     outbox = Outbox(place, Limits())
     assert [(row.message.event_id, row.message.seq) for row in outbox.pending(0, 10)] == [("b", 0), ("b", 1)]
     assert [message.event_id for message in outbox.open_events()] == ["b"]
-    assert outbox.statistics().refused == 1
+    assert outbox.statistics().damaged == 1
     assert outbox.statistics().rows == 2
     outbox.close()
     again = Outbox(place, Limits())
-    assert again.statistics().refused == 1
+    assert again.statistics().damaged == 1
     again.close()
 
 

@@ -5,7 +5,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -129,25 +128,12 @@ def test_open_events_go_along_when_the_disk_is_left(tmp_path: Path) -> None:
     assert opened(outbox) == [("a", 0)]
 
 
-def test_a_file_of_before_open_events_were_remembered_is_taken_over(tmp_path: Path) -> None:
-    path = tmp_path / "outbox.sqlite"
-    outbox = Outbox(path, MANY)
-    outbox.put([step("a", 0, "new")], NOW)
-    outbox.close()
-    with closing(sqlite3.connect(path)) as database:
-        database.execute("DROP TABLE open_events")
-    again = Outbox(path, MANY)
-    assert not again.statistics().in_memory
-    assert len(again.pending(0, 10)) == 1
-    assert again.open_events() == ()
-
-
 def test_a_step_that_could_not_be_stored_opens_nothing(tmp_path: Path) -> None:
     """Message and memory of it are one transaction: a failure in the second half undoes the first."""
     outbox = Outbox(tmp_path / "outbox.sqlite", MANY)
     outbox._database.execute("CREATE TRIGGER no BEFORE INSERT ON open_events BEGIN SELECT RAISE(ABORT, 'no'); END")
     with pytest.raises(sqlite3.IntegrityError):
-        outbox._database.execute("INSERT INTO open_events VALUES ('x', 't', '', 0, 'new', 0)")
+        outbox._database.execute("INSERT INTO open_events VALUES ('x', 't', '', 0, 'new', 0, 0)")
     outbox.put([step("a", 0, "new")], NOW)  # ends in a fresh file, as after any damage
     assert len(outbox.pending(0, 10)) == 1
     assert opened(outbox) == [("a", 0)]

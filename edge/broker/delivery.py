@@ -57,6 +57,7 @@ class PublisherStatistics:
             "bytes": outbox.size,
             "in_flight": self.in_flight,
             "in_memory": outbox.in_memory,
+            "unsaved": outbox.unsaved,
         }
 
 
@@ -67,4 +68,5 @@ def lost(outbox: OutboxStatistics) -> dict[str, int]:
         "events": outbox.dropped_events,
         "expired": outbox.expired,
         "refused": outbox.refused,
+        "damaged": outbox.damaged,
     }

@@ -17,25 +17,27 @@ class Interruption:
     lost: tuple[str, ...]
 
 
-def interrupt(open_steps: Sequence[Message], unix_time: float, expires: float) -> Interruption:
+def interrupt(open_steps: Sequence[Message], unix_time: float, expires: float, gap: int = 0) -> Interruption:
     """Close what went on when the last run stopped without a word, given the last stored step of each.
 
-    `unix_time`: now, s; `expires`: until when the ends are worth sending, unix time, s.
+    `unix_time`: now, s; `expires`: until when the ends are worth sending, unix time, s; `gap`: so many later steps may
+    have been told and are not known any more, so that their numbers are left out.
     """
     ends, lost = [], []
     for step in open_steps:
-        payload = _end(step, unix_time)
+        payload = _end(step, unix_time, gap)
         if payload is None:
             lost.append(step.event_id)
         else:
-            ends.append(Message(step.topic, payload, step.event_id, step.seq + 1, "end", expires))
+            ends.append(Message(step.topic, payload, step.event_id, step.seq + 1 + gap, "end", expires))
     return Interruption(tuple(ends), tuple(lost))
 
 
-def _end(step: Message, unix_time: float) -> bytes | None:
+def _end(step: Message, unix_time: float, gap: int) -> bytes | None:
     """The payload of the end; None where the last step is none of ours."""
     try:
         last = json.loads(step.payload)
-        return encode(interrupted(last, unix_time)) if isinstance(last, dict) and last.get("seq") == step.seq else None
+        known = isinstance(last, dict) and last.get("seq") == step.seq
+        return encode(interrupted(last, unix_time, gap)) if known else None
     except (ValueError, OverflowError, RecursionError):  # no JSON, no open event, or none that we ever wrote
         return None

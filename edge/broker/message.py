@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+CLOCK_IS_SET = 1_700_000_000.0  # unix time; what expires before was stamped by a clock that had not been set
+
 
 @dataclass(frozen=True)
 class Message:

@@ -1,98 +1,110 @@
-"""The outbox's SQLite database: tables, and each piece of work in one transaction. Shell."""
+"""The outbox's SQLite database, and each piece of work in one transaction. Shell."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass, field, replace
 
-from edge.broker import open_events
+from edge.broker import open_events, outbox_room, stored_row
+from edge.broker.ledger import Ledger, seal, unseal
+from edge.broker.message import CLOCK_IS_SET
+from edge.broker.outbox_room import Gone, count_losses, delete
+from edge.broker.stored_row import SEALED, Stored
 
-VERSION = 1  # of the tables, in the file's user_version; a table more is no new version
-LOCK_SECONDS = 2.0  # how long another process may hold the file
-MEMORY = ":memory:"
-TABLES = """
-CREATE TABLE IF NOT EXISTS messages (
-    id INTEGER PRIMARY KEY, topic TEXT NOT NULL, payload BLOB NOT NULL, event_id TEXT NOT NULL, seq INTEGER NOT NULL,
-    type TEXT NOT NULL, expires REAL NOT NULL
-);
-CREATE INDEX IF NOT EXISTS by_event ON messages (event_id);
-CREATE INDEX IF NOT EXISTS by_type ON messages (type, id);
-CREATE INDEX IF NOT EXISTS by_expiry ON messages (expires);
-CREATE TABLE IF NOT EXISTS losses (kind TEXT PRIMARY KEY, count INTEGER NOT NULL);
-"""
-COLUMNS = "id, topic, payload, event_id, seq, type, expires"
-INSERT = f"INSERT INTO messages ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
-OLDEST_UPDATE = "id = (SELECT min(id) FROM messages WHERE type = 'update')"
-OLDEST_EVENT = "event_id = (SELECT event_id FROM messages ORDER BY id LIMIT 1)"
-KINDS = {"topic": "text", "payload": "blob", "event_id": "text", "seq": "integer", "type": "text", "expires": "real"}
-STRANGE = " OR ".join(f"typeof({column}) <> '{kind}'" for column, kind in KINDS.items())
-CLOCK_IS_SET = 1_700_000_000.0  # unix time; what expires before was stamped by a clock that had not been set
+KEPT_DAMAGED = 100  # rows that are set aside; older ones go
+LARGEST_DAMAGED = 65_536  # bytes of a payload that are kept of them
+INSERT = f"INSERT INTO messages ({SEALED}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+LOSSES = frozenset({"update", "event", "expired", "refused", "damaged"})
 
-Stored = tuple[int, str, bytes, str, int, str, float]  # as COLUMNS says
+
+@dataclass(frozen=True)
+class Room:
+    """`rows`, `size`: how many messages and bytes of payload there is room for before these come, may be negative.
+
+    `begun`: events of which a step may have reached the broker.
+    """
+
+    rows: int
+    size: int
+    begun: Set[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a piece of work took away: rows, bytes of payload, and what of it is lost, by kind."""
+    """What a piece of work took away: rows, bytes of payload, and what of it is lost, by kind; and the ledger since.
 
-    rows: int
-    size: int
-    lost: Mapping[str, int]
+    `cut_off`: events that went whole and go on; `ended`: events whose end has left.
+    """
 
-
-def connect(path: Path | None) -> sqlite3.Connection:
-    """An open database with our tables; raises sqlite3.DatabaseError for a file that is none of ours."""
-    database = sqlite3.connect(path or MEMORY, timeout=LOCK_SECONDS, check_same_thread=False)
-    try:
-        if path is not None:
-            _check(database)
-        database.executescript(TABLES + open_events.TABLE)
-        database.execute(f"PRAGMA user_version = {VERSION}")
-        database.commit()
-        _drop_strange(database)
-    except sqlite3.Error:
-        database.close()
-        raise
-    return database
+    ledger: Ledger
+    rows: int = 0
+    size: int = 0
+    lost: dict[str, int] = field(default_factory=dict)
+    cut_off: frozenset[str] = frozenset()
+    ended: frozenset[str] = frozenset()
 
 
-def store(database: sqlite3.Connection, rows: Sequence[Stored], now: float, room: tuple[int, int]) -> Change:
+def store(database: sqlite3.Connection, ledger: Ledger, rows: Sequence[Stored], now: float, room: Room) -> Change:
     """Store messages and what they say of their events, drop what is too old at `now`, then make room.
 
-    `room`: how many rows and bytes of payload there is room for before these come; negative where there are too many.
+    `now` and what `rows` say of their expiry are without the ledger's shift.
     """
+    gone = Gone()
     with database:
-        database.executemany(INSERT, rows)
+        insert(database, rows)
         open_events.follow(database, (row[1:] for row in rows))
-        expired = _delete(database, "expires <= ? AND expires > ?", (now, CLOCK_IS_SET))
-        rows_over = len(rows) - room[0] - len(expired)
-        size_over = sum(len(row[2]) for row in rows) - room[1] - sum(expired)
-        evicted, lost = _evict(database, rows_over, size_over)
-        lost = {"expired": len(expired), **lost}
-        _count_losses(database, lost)
-    return Change(len(expired) + len(evicted), sum(expired) + sum(evicted), lost)
+        outbox_room.expire(database, now, room.begun, gone)
+        over = len(rows) - room.rows, sum(len(row[2]) for row in rows) - room.size
+        outbox_room.evict(database, over, room.begun, gone)
+        count_losses(database, gone.lost)
+        ledger = write(database, ledger.after(len(rows), len(gone.sizes)))
+    return Change(ledger, len(gone.sizes), sum(gone.sizes), gone.lost, frozenset(gone.cut_off))
 
 
-def remove(database: sqlite3.Connection, arrived: Iterable[int], refused: Iterable[int]) -> Change:
+def remove(database: sqlite3.Connection, ledger: Ledger, arrived: Iterable[int], refused: Iterable[int]) -> Change:
     """Forget rows, those that arrived and those that nobody will take.
 
     This is not synced, but with the next that is stored: when the power fails before, some are sent twice.
     """
     database.execute("PRAGMA synchronous = NORMAL")
     with database:
-        sizes = [size for number in arrived for size in _delete(database, "id = ?", (number,))]
-        unwanted = [size for number in refused for size in _delete(database, "id = ?", (number,))]
+        left = [row for number in arrived for row in _taken(database, number)]
+        unwanted = [row for number in refused for row in _taken(database, number)]
         lost = {"refused": len(unwanted)}
-        _count_losses(database, lost)
+        count_losses(database, lost)
+        sizes = [size for size, _, _ in left + unwanted]
+        ledger = write(database, ledger.after(0, len(sizes)))
     database.execute("PRAGMA synchronous = FULL")
-    return Change(len(sizes) + len(unwanted), sum(sizes) + sum(unwanted), lost)
+    ended = frozenset(event_id for _, event_id, kind in left + unwanted if kind == "end")
+    return Change(ledger, len(sizes), sum(sizes), lost, ended=ended)
 
 
-def pending(database: sqlite3.Connection, after: int, limit: int, without: Sequence[str] = ()) -> list[Stored]:
-    """The oldest rows beyond the id `after`, those of some topics left out."""
+def pending(
+    database: sqlite3.Connection, after: int, limit: int, without: Sequence[str] = ()
+) -> tuple[list[Stored], list[int]]:
+    """The oldest rows beyond the id `after`, those of some topics left out; and the ids of damaged rows among them."""
     others = f"AND topic NOT IN ({', '.join('?' * len(without))})" if without else ""
-    query = f"SELECT {COLUMNS} FROM messages WHERE id > ? {others} ORDER BY id LIMIT ?"
-    return database.execute(query, (after, *without, limit)).fetchall()
+    query = f"SELECT {SEALED} FROM messages WHERE id > ? {others} ORDER BY id LIMIT ?"
+    return _sorted_out(database.execute(query, (after, *without, limit)))
+
+
+def damaged(database: sqlite3.Connection) -> list[int]:
+    """The ids of all rows that are not what was stored."""
+    return _sorted_out(database.execute(f"SELECT {SEALED} FROM messages"), keep=False)[1]
+
+
+def set_aside(database: sqlite3.Connection, ledger: Ledger, ids: Sequence[int]) -> Change:
+    """Move rows into the table `damaged`, which keeps the newest hundred."""
+    numbers = [(number,) for number in ids]
+    columns = f"id, topic, substr(payload, 1, {LARGEST_DAMAGED}), event_id, seq, type, expires, checksum"
+    with database:
+        database.executemany(f"INSERT INTO damaged SELECT {columns} FROM messages WHERE id = ?", numbers)
+        newest = f"SELECT rowid FROM damaged ORDER BY rowid DESC LIMIT {KEPT_DAMAGED}"
+        database.execute(f"DELETE FROM damaged WHERE rowid NOT IN ({newest})")
+        sizes = [size for number in ids for size in delete(database, "id = ?", (number,))]
+        ledger = write(database, ledger.after(0, len(sizes)))
+        lost = {"damaged": len(sizes)}
+        count_losses(database, lost)
+    return Change(ledger, len(sizes), sum(sizes), lost)
 
 
 def sums(database: sqlite3.Connection) -> tuple[int, int, int]:
@@ -104,92 +116,70 @@ def sums(database: sqlite3.Connection) -> tuple[int, int, int]:
 
 def losses(database: sqlite3.Connection) -> dict[str, int]:
     """What this database has counted as lost, by kind."""
-    return dict(database.execute("SELECT kind, count FROM losses").fetchall())
+    found = database.execute("SELECT kind, count FROM losses").fetchall()
+    return {kind: count for kind, count in found if kind in LOSSES and isinstance(count, int) and count >= 0}
 
 
-def copy(source: sqlite3.Connection, target: sqlite3.Connection) -> frozenset[int] | None:
-    """Take along what can still be read, and say which ids; None where nothing can be.
-
-    The source keeps it too, so that it may be sent twice but is not lost.
-    """
-    try:
-        source.rollback()
-        rows = source.execute(f"SELECT {COLUMNS} FROM messages").fetchall()
-        unended = open_events.read(source)
-    except sqlite3.DatabaseError:
-        return None
-    with target:
-        target.executemany(INSERT, rows)
-        open_events.follow(target, unended)
-    return frozenset(row[0] for row in rows)
+def ledger_of(database: sqlite3.Connection) -> Ledger | None:
+    """Its own count; None where that is damaged."""
+    row = database.execute("SELECT commits, stored, waiting, shift, checksum FROM ledger").fetchone()
+    return Ledger() if row is None else unseal(row)
 
 
-def give_back(memory: sqlite3.Connection, file: sqlite3.Connection, shared: frozenset[int] | None) -> bool:
-    """Bring the file up to what has happened in memory; False, and nothing done, where ids would meet.
-
-    `shared`: the ids that had been copied from the file, None where it could not be read.
-    """
-    rows = memory.execute(f"SELECT {COLUMNS} FROM messages ORDER BY id").fetchall()
-    new = [row for row in rows if row[0] not in (shared or ())]
-    if new and new[0][0] <= sums(file)[2]:
-        return False
-    gone = (shared or frozenset()).difference(row[0] for row in rows)
-    with file:
-        file.executemany("DELETE FROM messages WHERE id = ?", [(number,) for number in gone])
-        file.executemany(INSERT, new)
-        if shared is not None:
-            file.execute("DELETE FROM open_events")
-        open_events.follow(file, open_events.read(memory))
-        _count_losses(file, losses(memory))
-    return True
+def write(database: sqlite3.Connection, ledger: Ledger) -> Ledger:
+    """Take this for the count from now on, as part of a transaction."""
+    database.execute("INSERT OR REPLACE INTO ledger VALUES (1, ?, ?, ?, ?, ?)", seal(ledger))
+    return ledger
 
 
-def _check(database: sqlite3.Connection) -> None:
-    """Take the file for ourselves, written ahead and synced at every commit, and see that it is whole."""
-    database.execute("PRAGMA locking_mode = EXCLUSIVE")
-    database.execute("PRAGMA journal_mode = WAL")
-    database.execute("PRAGMA synchronous = FULL")
-    version = database.execute("PRAGMA user_version").fetchone()[0]
-    if version not in (0, VERSION):
-        raise sqlite3.DatabaseError(f"its tables are of version {version}, this program knows {VERSION}")
-    verdict = database.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if verdict != "ok":
-        raise sqlite3.DatabaseError(verdict)
-
-
-def _drop_strange(database: sqlite3.Connection) -> None:
-    """Refuse rows that we never wrote: one that a broken disk has made of ours would stand in the way of all others.
-
-    SQLite lets any column hold any kind of value, and its check of a file finds nothing wrong with that.
-    """
+def write_ledger(database: sqlite3.Connection, ledger: Ledger, lost: dict[str, int] | None = None) -> None:
+    """The same in a transaction of its own, and add to what is remembered as lost."""
     with database:
-        database.execute(f"DELETE FROM open_events WHERE {STRANGE}")
-        _count_losses(database, {"refused": len(_delete(database, STRANGE))})
+        count_losses(database, lost or {})
+        write(database, ledger)
 
 
-def _evict(database: sqlite3.Connection, rows_over: int, size_over: int) -> tuple[list[int], dict[str, int]]:
-    """Drop the oldest updates; where there is none left, the oldest events whole. Sizes of what went; losses."""
-    evicted: list[int] = []
-    lost = {"update": 0, "event": 0}
-    while rows_over > 0 or size_over > 0:
-        sizes, kind = _delete(database, OLDEST_UPDATE), "update"
-        if not sizes:
-            sizes, kind = _delete(database, OLDEST_EVENT), "event"
-        if not sizes:
-            break
-        evicted += sizes
-        rows_over -= len(sizes)
-        size_over -= sum(sizes)
-        lost[kind] += 1
-    return evicted, lost
+def moved(database: sqlite3.Connection, ledger: Ledger, seconds: float) -> Ledger:
+    """The wall clock has been set by so much: what waits is neither older nor younger by that."""
+    ledger = replace(ledger.after(0, 0), shift=ledger.shift + seconds)
+    write_ledger(database, ledger)
+    return ledger
 
 
-def _delete(database: sqlite3.Connection, condition: str, values: Sequence[float] = ()) -> list[int]:
-    """The sizes of the payloads that were deleted."""
-    statement = f"DELETE FROM messages WHERE {condition} RETURNING length(payload)"
-    return [int(row[0]) for row in database.execute(statement, values).fetchall()]
+def add(database: sqlite3.Connection, rows: Iterable[Stored], unended: Iterable[open_events.Row]) -> None:
+    """Take over messages, and the last steps of events that go on, from another database."""
+    with database:
+        insert(database, rows)
+        open_events.follow(database, unended)
 
 
-def _count_losses(database: sqlite3.Connection, lost: Mapping[str, int]) -> None:
-    add = "INSERT INTO losses VALUES (?, ?) ON CONFLICT (kind) DO UPDATE SET count = count + excluded.count"
-    database.executemany(add, [(kind, count) for kind, count in lost.items() if count])
+def insert(database: sqlite3.Connection, rows: Iterable[Stored]) -> None:
+    """Store rows with their checksums, as part of a transaction."""
+    database.executemany(INSERT, map(stored_row.sealed, rows))
+
+
+def rows_of(database: sqlite3.Connection) -> list[Stored]:
+    """All rows that are whole, the oldest first."""
+    return _sorted_out(database.execute(f"SELECT {SEALED} FROM messages ORDER BY id"))[0]
+
+
+def shifted(row: Stored, seconds: float) -> Stored:
+    """With an expiry that is so much later, if it has one."""
+    return (*row[:6], row[6] + seconds) if seconds and row[6] > CLOCK_IS_SET else row
+
+
+def _sorted_out(found: Iterable[Sequence[object]], keep: bool = True) -> tuple[list[Stored], list[int]]:
+    good, bad = [], []
+    for raw in found:
+        row = stored_row.whole(raw)
+        if row is None:
+            bad.append(int(str(raw[0])))
+        elif keep:
+            good.append(row)
+    return good, bad
+
+
+def _taken(database: sqlite3.Connection, number: int) -> list[tuple[int, str, str]]:
+    """What was deleted: size, event, type; [] where there was no such row."""
+    statement = "DELETE FROM messages WHERE id = ? RETURNING length(payload), event_id, type"
+    return database.execute(statement, (number,)).fetchall()

@@ -64,8 +64,10 @@ def event_payload(
     }
 
 
-def interrupted(last: Mapping[str, object], published_unix: float) -> dict[str, object]:
+def interrupted(last: Mapping[str, object], published_unix: float, gap: int = 0) -> dict[str, object]:
     """The end of an event that a crash left open, made from the last payload that was stored for it.
+
+    `gap`: how many numbers are left out, for steps that may have been told since.
 
     It ended when it was last known to go on: at its start plus its duration. ValueError if `last` is no open event.
     """
@@ -84,7 +86,7 @@ def interrupted(last: Mapping[str, object], published_unix: float) -> dict[str, 
         **{key: value for key, value in frame.items() if key in last},  # what happens to the device has none at all
         "type": "end",
         "event_type": "end",
-        "seq": seq + 1,
+        "seq": seq + 1 + gap,
         "ended": iso_time(_unix_time(started) + duration),
         "t_publish": round(published_unix, 3),
         "reason_ended": "interrupted",

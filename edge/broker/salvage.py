@@ -1,0 +1,87 @@
+"""Moves a damaged outbox out of the way, and reads out of it what is still whole. Shell."""
+
+import contextlib
+import sqlite3
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import quote
+
+from edge.broker import open_events, outbox_file, stored_row
+from edge.broker.ledger import Ledger
+from edge.broker.outbox_tables import LOCK_SECONDS
+from edge.broker.stored_row import SEALED, Stored
+
+KEPT = 3  # damaged files that stay beside the outbox, the newest
+SUFFIXES = ("-wal", "-shm", "")
+
+
+@dataclass(frozen=True)
+class Salvaged:
+    """What could be read: messages by id, last steps of events that go on, counts of losses, the file's own count."""
+
+    rows: list[Stored] = field(default_factory=list)
+    unended: list[open_events.Row] = field(default_factory=list)
+    losses: dict[str, int] = field(default_factory=dict)
+    ledger: Ledger | None = None
+
+
+def move_aside(path: Path) -> Path:
+    """Rename the file and its journal, and remove the oldest of those that were moved before. Raises OSError."""
+    aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
+    for suffix in SUFFIXES:
+        source = path.with_name(path.name + suffix)
+        if source.exists() or source.is_symlink():
+            source.rename(aside.with_name(aside.name + suffix))
+    files = [file for file in path.parent.glob(f"{path.name}.damaged-*") if not file.name.endswith(SUFFIXES[:2])]
+    for old in sorted(files, key=lambda file: file.name)[:-KEPT]:
+        for suffix in SUFFIXES:
+            with contextlib.suppress(OSError):
+                old.with_name(old.name + suffix).unlink(missing_ok=True)
+    return aside
+
+
+def read(path: Path) -> Salvaged:
+    """Everything in the file that is whole by its checksum. The file stays as it is."""
+    found = Salvaged()
+    with contextlib.suppress(sqlite3.Error, OSError):  # so far is the file gone
+        database = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", timeout=LOCK_SECONDS, uri=True)
+        database.text_factory = stored_row.lossless
+        with contextlib.closing(database):
+            found = _everything(database)
+    _remove_empty(path)
+    return found
+
+
+def _everything(database: sqlite3.Connection) -> Salvaged:
+    found = Salvaged(_rows(database))
+    with contextlib.suppress(sqlite3.Error):
+        found.unended.extend(open_events.read(database))
+    with contextlib.suppress(sqlite3.Error):
+        found.losses.update(outbox_file.losses(database))
+    with contextlib.suppress(sqlite3.Error):
+        return replace(found, ledger=outbox_file.ledger_of(database))
+    return found
+
+
+def _remove_empty(path: Path) -> None:
+    """What SQLite makes anew whenever it reads."""
+    with contextlib.suppress(OSError):
+        path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
+        journal = path.with_name(f"{path.name}-wal")
+        if journal.exists() and not journal.stat().st_size:
+            journal.unlink()
+
+
+def _rows(database: sqlite3.Connection) -> list[Stored]:
+    """From the first on, then from the last back, each as far as pages can be read."""
+    found: dict[int, Stored] = {}
+    for order in ("ASC", "DESC"):
+        with contextlib.suppress(sqlite3.Error):
+            for raw in database.execute(f"SELECT {SEALED} FROM messages NOT INDEXED ORDER BY id {order}"):
+                if raw[0] in found:
+                    break
+                row = stored_row.whole(raw)
+                if row is not None:
+                    found[row[0]] = row
+    return [found[number] for number in sorted(found)]

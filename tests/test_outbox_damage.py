@@ -1,0 +1,154 @@
+"""Bits that flip and files that are cut short: each message arrives as it was stored, or is missed and said so.
+
+KORSAL_DAMAGES sets how many random damages are tried of each kind, KORSAL_DAMAGES_SEED the seed.
+"""
+
+import contextlib
+import os
+import random
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from edge.outbox import Limits, Message, Outbox
+
+NOW = 1_800_000_000.0
+DAMAGES = int(os.environ.get("KORSAL_DAMAGES", "6"))
+SEED = int(os.environ.get("KORSAL_DAMAGES_SEED", "20261128"))
+NAME = "roof.outbox.sqlite"
+MARK = "roof.outbox.mark"
+
+
+def message(event_id: str, seq: int, kind: str) -> Message:
+    payload = f'{{"event_id": "{event_id}", "seq": {seq}, "type": "{kind}"}}'.ljust(850)
+    return Message(f"korsal/roof/door/actions/{event_id}", payload.encode(), event_id, seq, kind, NOW + 3600)
+
+
+def story(event_id: str) -> list[Message]:
+    return [message(event_id, seq, kind) for seq, kind in enumerate(["new", "update", "update", "end"])]
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a killed process has left: a folder, what waits there by id, and everything that was ever stored."""
+
+    folder: Path
+    waiting: dict[int, Message]
+    stored: frozenset[Message]
+
+
+def feed(outbox: Outbox) -> frozenset[Message]:
+    """Ten events; the steps of the first three have been sent and acknowledged; the last has no end. 28 wait."""
+    told = [step for number in range(10) for step in story(f"event{number}")][:-1]
+    for first in range(0, len(told), 3):
+        outbox.put(told[first : first + 3], NOW)
+        if first == 12:
+            sent = outbox.pending(0, 11)
+            outbox.handed_over(sent)
+            outbox.remove(row.id for row in sent)
+    return frozenset(told)
+
+
+def in_the_log(outbox: Outbox) -> None:
+    """Everything is in the write-ahead log."""
+
+
+def half_in_the_log(outbox: Outbox) -> None:
+    """Some is in the file, what came later in the write-ahead log."""
+    outbox._database.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    outbox.put(story("later"), NOW)
+
+
+def in_the_file(outbox: Outbox) -> None:
+    """As it is after an orderly end."""
+    outbox.close()
+
+
+@pytest.fixture(scope="module", params=[in_the_log, half_in_the_log, in_the_file], ids=lambda how: how.__name__)
+def left(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Left:
+    place, copy = tmp_path_factory.mktemp("life"), tmp_path_factory.mktemp("left")
+    outbox = Outbox(place / NAME, Limits())
+    told = feed(outbox)
+    rows = outbox.pending(0, 1000)
+    request.param(outbox)
+    if request.param is half_in_the_log:
+        told, rows = told | frozenset(story("later")), outbox.pending(0, 1000)
+    for file in place.iterdir():
+        shutil.copy(file, copy / file.name)
+    outbox.close()
+    return Left(copy, {row.id: row.message for row in rows}, told)
+
+
+def flip(content: bytearray, dice: random.Random) -> bytearray:
+    content[dice.randrange(len(content))] ^= 1 << dice.randrange(8)
+    return content
+
+
+def flip_some(content: bytearray, dice: random.Random) -> bytearray:
+    for _ in range(dice.randint(2, 20)):
+        flip(content, dice)
+    return content
+
+
+def garble(content: bytearray, dice: random.Random) -> bytearray:
+    start = dice.randrange(len(content))
+    size = min(dice.choice([1, 16, 512, 4096]), len(content) - start)
+    content[start : start + size] = dice.randbytes(size)
+    return content
+
+
+def blank(content: bytearray, dice: random.Random) -> bytearray:
+    start = dice.randrange(len(content)) // 512 * 512
+    size = min(dice.choice([512, 4096]), len(content) - start)
+    content[start : start + size] = bytes(size)
+    return content
+
+
+def cut(content: bytearray, dice: random.Random) -> bytearray:
+    return content[: dice.randrange(len(content))]
+
+
+def verdict(left: Left, folder: Path, said: Callable[[], str]) -> str:
+    """What became of the damage: whole, set aside, lost; anything else fails."""
+    with contextlib.closing(Outbox(folder / NAME, Limits())) as outbox:
+        rows = outbox.pending(0, 1000)
+        assert [row.id for row in rows] == sorted(row.id for row in rows)
+        assert all(row.message in left.stored for row in rows), "a garbled message would have been sent"
+        missing = set(left.waiting.values()) - {row.message for row in rows}
+        statistics = outbox.statistics()
+        assert statistics.rows == len(rows)
+        assert not statistics.in_memory, said()
+        if missing:
+            assert NAME in said(), f"{len(missing)} messages are missing, and nothing is said"
+            assert statistics.damaged >= len(missing) or "nobody can tell" in said(), said()
+        outbox.put([message("afterwards", 0, "new")], NOW)
+        assert outbox.pending(0, 1000)[-1].message == message("afterwards", 0, "new")
+    with contextlib.closing(Outbox(folder / NAME, Limits())) as again:
+        assert len(again.pending(0, 1000)) == len(rows) + 1
+        assert again.statistics().damaged == statistics.damaged
+    if not missing:
+        return "whole"
+    return "file set aside" if "moved to" in said() else "messages set aside or missed"
+
+
+@pytest.mark.parametrize("how", [flip, flip_some, garble, blank, cut], ids=lambda how: how.__name__)
+@pytest.mark.parametrize("suffix", ["", "-wal"], ids=["file", "log"])
+def test_damage_is_never_silent(
+    left: Left, suffix: str, how: Callable[..., bytearray], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = left.folder / f"{NAME}{suffix}"
+    if not source.exists() or not source.stat().st_size:
+        pytest.skip("there is no such file in this state")
+    dice, counts = random.Random(f"{SEED} {how.__name__} {suffix}"), dict[str, int]()
+    for number in range(DAMAGES):
+        folder = tmp_path / str(number)
+        shutil.copytree(left.folder, folder)
+        (folder / source.name).write_bytes(how(bytearray(source.read_bytes()), dice))
+        caplog.clear()
+        found = verdict(left, folder, lambda: caplog.text)
+        counts[found] = counts.get(found, 0) + 1
+        shutil.rmtree(folder)
+    print(f"{how.__name__} {suffix or 'file'}: {counts}")  # noqa: T201
