@@ -56,6 +56,7 @@ def settings(data: Path) -> TrainSettings:
         batch=BATCH,
         validate_every=20,
         validation_stride=4,
+        precision="float32",  # what "auto" chooses may differ from one run to the next
     )
 
 
@@ -115,6 +116,23 @@ def test_resuming_what_is_complete_changes_nothing(
 def test_resume_refuses_other_settings(settings: TrainSettings, cache: Path, uninterrupted: Path) -> None:
     with pytest.raises(CheckpointError, match="another batch, seed than before; give the same options"):
         prepare(replace(settings, batch=4, seed=5), uninterrupted, cache, resume=True, workers=0)
+
+
+def test_a_run_goes_on_in_another_precision(
+    settings: TrainSettings, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As on another machine; a checkpoint says what it was trained in, never "auto"."""
+    learn(prepare(replace(settings, precision="bfloat16"), tmp_path, cache, resume=False, workers=0), after(2))
+    assert checkpoints.load(tmp_path / "last.pt").settings["precision"] == "bfloat16"
+    session = prepare(settings, tmp_path, cache, resume=True, workers=0)
+    assert session.run.precision == "float32"
+    assert capsys.readouterr().out.splitlines() == [
+        "precision: bfloat16 (as --precision asks)",
+        "precision: float32 (as --precision asks, in bfloat16 until here)",
+    ]
+    learn(session, after(1))
+    assert checkpoints.load(tmp_path / "last.pt").settings["precision"] == "float32"
+    assert prepare(replace(settings, precision="auto"), tmp_path, cache, True, 0).run.precision == "float32"
 
 
 def test_data_and_weights_may_be_spelt_another_way(

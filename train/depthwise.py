@@ -4,6 +4,7 @@ PyTorch hands depthwise convolutions to oneDNN, which has no fast bfloat16 kerne
 falls back to reference code: for the input where the stride is 2, for the weight where the kernel is 5×5. Those took
 half of a training step. Here the first is an ordinary convolution of the gradient with zeros between its pixels, the
 second is computed in float32; both stay what they were but for rounding. `python -m benchmarks.training` compares.
+Where a run is in float32 (`train.precision`), PyTorch's own is quick enough.
 """
 
 from typing import Any

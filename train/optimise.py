@@ -21,9 +21,10 @@ from train.backbone_weights import is_motion, load_imagenet
 from train.checkpoint import Checkpoint, CheckpointError
 from train.losses import centernet_losses, losses
 from train.model import Detector
-from train.recipe import TrainSettings
+from train.precision import autocast
+from train.recipe import Precision, TrainSettings
 
-UNNOTED = {"architecture": LITE, "all_groups": False, "fold": 1}  # by earlier versions, in their checkpoints
+UNNOTED = {"architecture": LITE, "all_groups": False, "fold": 1, "precision": "bfloat16"}  # by earlier versions
 NAMING_LAYERS = ("heatmap.3.", "heatmap.2.")  # with one channel for each label: of `lite`, of the others
 
 
@@ -40,6 +41,7 @@ class Run:
     optimizer: torch.optim.Optimizer
     samples: int = 0
     best: float = -1.0  # frame-mAP@0.5 of the best validation so far, percent
+    precision: Precision = "float32"  # of the layers that may be computed in less; weights are always float32
 
 
 def start(settings: TrainSettings, manifest: Manifest, device: torch.device, resumed: Checkpoint | None = None) -> Run:
@@ -90,7 +92,7 @@ def step(run: Run, batch: Mapping[str, Tensor], settings: TrainSettings) -> dict
     torch.manual_seed(_seed(settings.seed, run.samples, processes.rank()))
     run.network.train()
     image = batch["image"].contiguous(memory_format=torch.channels_last)
-    with torch.autocast(image.device.type, dtype=torch.bfloat16):
+    with autocast(image.device, run.precision):
         heads = run.network(image)
     terms = (losses if settings.architecture == LITE else centernet_losses)(heads, batch, settings.losses)
     values = finite({name: term.item() for name, term in terms.items()}, run.samples)
@@ -128,7 +130,7 @@ def progress(run: Run) -> dict[str, Any]:
     return {
         "samples": run.samples,
         "best": run.best,
-        "network": _bare(run.network).state_dict(),
+        "network": bare(run.network).state_dict(),
         "optimizer": run.optimizer.state_dict(),
     }
 
@@ -139,13 +141,14 @@ def resume(run: Run, saved: Checkpoint, settings: TrainSettings) -> None:
         raise CheckpointError(f"{saved.file}: holds no progress; start a new run without --resume")
     before = {**UNNOTED, **saved.settings}
     now = asdict(settings)
+    del now["precision"]  # may change with the machine
     changed = [key for key, value in now.items() if _place(key, before.get(key)) != _place(key, value)]
     if changed:
         raise CheckpointError(
             f"{saved.file}: --resume with another {', '.join(changed)} than before; give the same options"
         )
     try:
-        _bare(run.network).load_state_dict(saved.progress["network"])
+        bare(run.network).load_state_dict(saved.progress["network"])
         run.average.load_state_dict(dict(saved.weights))
         run.optimizer.load_state_dict(saved.progress["optimizer"])
     except (KeyError, RuntimeError, ValueError) as error:
@@ -166,7 +169,7 @@ def _seed(*numbers: int) -> int:
 @torch.no_grad()
 def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Move the averaged weights towards the network's."""
-    source = _bare(network).state_dict()
+    source = bare(network).state_dict()
     for name, value in average.state_dict().items():
         if value.is_floating_point():
             value.lerp_(source[name], 1 - decay)
@@ -174,9 +177,10 @@ def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
             value.copy_(source[name])
 
 
-def _bare(network: nn.Module) -> nn.Module:
-    bare: nn.Module = network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network
-    return bare
+def bare(network: nn.Module) -> nn.Module:
+    """The network itself, where it is wrapped for several processes."""
+    inner: nn.Module = network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network
+    return inner
 
 
 def _groups(network: nn.Module, settings: TrainSettings) -> list[dict[str, Any]]:

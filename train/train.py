@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from torch import Tensor
@@ -15,7 +15,7 @@ from tqdm import tqdm
 from edge.manifest import LITE, Manifest
 from edge.motion import KINDS, MotionSettings
 from edge.video.video_file import CaptureError
-from train import check, datasets, optimise, processes, recipe
+from train import check, datasets, optimise, precision, processes, recipe
 from train import checkpoint as checkpoints
 from train.annotations import AnnotationError, DataSet, VideoAnnotation, held_out
 from train.architectures import ARCHITECTURES
@@ -25,7 +25,7 @@ from train.data import FrameSet, TrainingSet, every
 from train.log import Log, LogError
 from train.optimise import Run, TrainingError
 from train.plots import PlotError
-from train.recipe import CENTERNET_LOSSES, LossWeights, TrainSettings
+from train.recipe import CENTERNET_LOSSES, Asked, LossWeights, Precision, TrainSettings
 from train.validation import frame_average_precision
 from train.videos import FrameError, PackedVideo, open_packed
 
@@ -89,11 +89,24 @@ def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, worke
     log = Log(out / "log.csv", data.labels)
     if saved:
         optimise.resume(run, saved, settings)
+    run.precision = _precision(settings.precision, run, manifest, settings.batch, saved)
     samples = TrainingSet(training, packed, manifest, settings.augment, settings.seed, settings.samples)
     frames = FrameSet(every(validation, settings.validation_stride), packed, manifest)
     if processes.rank() == 0:
         log.go_on(run.samples, saved.progress.get("unwritten", [])) if saved else log.start()
     return Session(settings, manifest, run, samples, frames, log, out, workers)
+
+
+def _precision(asked: Asked, run: Run, manifest: Manifest, batch: int, saved: Checkpoint | None) -> Precision:
+    """What all processes compute in; the first one says why."""
+    before = {**optimise.UNNOTED, **saved.settings}["precision"] if saved else None
+    machine = precision.this_machine(optimise.bare(run.network), batch, manifest.channels, manifest.input_size)
+    choice = precision.choose(asked, before, machine)
+    if processes.any_says(choice.precision == "float32") and choice.precision != "float32":
+        choice = precision.Choice("float32", "another process of this run computes in it")
+    if processes.rank() == 0:
+        print(f"precision: {choice.precision} ({choice.why})", flush=True)
+    return choice.precision
 
 
 def learn(session: Session, stopped: Callable[[], bool]) -> None:
@@ -147,7 +160,8 @@ def _save(session: Session, score: float | None) -> None:
         training["validation_frame_map_50"] = round(score, 2)
     manifest = replace(session.manifest, training=training)
     progress = {**optimise.progress(run), "unwritten": session.log.unwritten}
-    kept = Checkpoint(manifest, run.average.state_dict(), asdict(session.settings), progress)
+    settings = replace(session.settings, precision=run.precision)
+    kept = Checkpoint(manifest, run.average.state_dict(), asdict(settings), progress)
     checkpoints.save(kept, session.out / "last.pt")
     if better:
         checkpoints.save(replace(kept, progress={}), session.out / "best.pt")
@@ -235,6 +249,7 @@ def _settings(options: argparse.Namespace) -> TrainSettings:
         "validate_every",
         "seed",
         "all_groups",
+        "precision",
     )
     given: dict[str, Any] = {name: getattr(options, name) for name in names}
     weights = LossWeights() if options.arch == LITE else CENTERNET_LOSSES
@@ -271,6 +286,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--learning-rate", type=float, default=TrainSettings.learning_rate, help="of neck and heads")
     add("--validate-every", type=int, default=TrainSettings.validate_every, help="samples")
     add("--seed", type=int, default=0, help="of the choice and augmentation of frames")
+    add("--precision", choices=get_args(Asked), default="auto", help="auto: whichever is quicker on this machine")
     add("--workers", type=int, default=1, help="processes that prepare samples")
     return parser
 
