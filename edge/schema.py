@@ -32,7 +32,7 @@ from edge.schema_types import (
     Uri,
 )
 from edge.sensors.thermal import ThermalSettings
-from edge.sources import Flip, Rotation, Source, parse
+from edge.sources import Flip, Rotation, Source, Transport, parse
 
 OWN_TOPICS = frozenset({"request", "response", "events"})  # below them the device itself speaks, and is spoken to
 STALL_FRAMES = 2  # frames at least that a camera must have left out until it counts as stalled
@@ -117,6 +117,7 @@ class Camera(Table):
     flip: Flip = "none"
     rotation: Rotation = 0
     loop: bool = False
+    transport: Transport = "auto"
     stall_seconds: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)] = 5.0
     frame_gap: Annotated[int, Field(ge=1, le=30)] | None = None
     mask: Annotated[tuple[Polygon, ...], Field(max_length=32, json_schema_extra=TUNABLE)] = ()
@@ -125,7 +126,8 @@ class Camera(Table):
 
     def described(self) -> Source:
         """How to open this camera."""
-        return parse(self.source, self.width, self.height, self.fps, self.flip, self.rotation, self.loop, self.mask)
+        picture = (self.width, self.height, self.fps, self.flip, self.rotation, self.loop, self.mask)
+        return parse(self.source, *picture, self.transport)
 
     @model_validator(mode="after")
     def _options_fit(self) -> "Camera":

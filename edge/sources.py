@@ -19,6 +19,8 @@ from edge.stream_url import ENCODING, HIDDEN, LOCAL, SCHEMES, UrlError, meant_as
 Kind = Literal["file", "v4l2", "stream", "csi"]
 Flip = Literal["none", "horizontal", "vertical", "both"]
 Rotation = Literal[0, 90, 180, 270]
+Carrier = Literal["tcp", "udp"]  # what carries the pictures of an RTSP camera
+Transport = Literal["auto", "tcp", "udp"]
 Polygon = tuple[tuple[float, float], ...]
 
 KNOWN_FORMS = (
@@ -59,7 +61,8 @@ class Source:
     `target` is a path, a URL or a CSI camera's number and may hold credentials: logs and topics show `redacted`.
     `width`, `height` are of the picture before it is turned, `fps` frames per second, None for the source's own. First
     it is flipped, then rotated clockwise, then the polygons of `mask` (0..1 of the result) are blackened. A file with
-    `loop` is played in real time, over and over.
+    `loop` is played in real time, over and over. With a `transport` of `auto` an RTSP camera is asked for `carrier`
+    first, and for the other where it does not have that one.
     """
 
     kind: Kind
@@ -72,6 +75,17 @@ class Source:
     rotation: Rotation = 0
     loop: bool = False
     mask: tuple[Polygon, ...] = ()
+    transport: Transport = "auto"
+    carrier: Carrier = "tcp"
+
+    @property
+    def carriers(self) -> tuple[Carrier, ...]:
+        """What an RTSP camera is asked for, in this order; of other sources it means nothing."""
+        if self.target.lower().startswith("rtsps:"):
+            return ("tcp",)
+        if self.transport != "auto":
+            return (self.transport,)
+        return ("udp", "tcp") if self.carrier == "udp" else ("tcp", "udp")
 
     @property
     def live(self) -> bool:
@@ -98,6 +112,7 @@ def parse(
     rotation: Rotation = 0,
     loop: bool = False,
     mask: Sequence[Polygon] = (),
+    transport: Transport = "auto",
 ) -> Source:
     """Describe the source behind `uri`; SourceError names the URI and the cure.
 
@@ -110,7 +125,11 @@ def parse(
     kind, target = _located(uri, shown)
     if loop and kind != "file":
         raise SourceError(f"{shown}: loop is for files: remove it")
-    source = Source(kind, target, shown, width, height, fps, flip, rotation, loop, tuple(mask))
+    if transport != "auto" and not uri.lower().startswith(("rtsp:", "rtsps:")):
+        raise SourceError(f"{shown}: transport is for rtsp:// and rtsps://: remove it")
+    if transport == "udp" and uri.lower().startswith("rtsps:"):
+        raise SourceError(f"{shown}: rtsps is encrypted over TCP alone: remove transport, or write rtsp://")
+    source = Source(kind, target, shown, width, height, fps, flip, rotation, loop, tuple(mask), transport)
     if not source.live and (width or height or fps):
         raise SourceError(f"{shown}: a file has its own size and rate: remove width, height and fps, or set loop")
     return source

@@ -2,9 +2,10 @@
 
 Usage: `python3 rtsp_server.py PORT CODEC [LOGIN [PEM]]`
 
-It serves a test picture of 320x240 at 25 frames per second as rtsp://127.0.0.1:PORT/live. CODEC is h264, h265 or
-`frozen`: H.264 of a picture that never changes. LOGIN is USER:PASSWORD for Digest, or `basic:USER:PASSWORD`; PEM is a
-file with certificate and key, for rtsps. Prints `ready` once it listens.
+It serves a test picture of 320x240 at 25 frames per second as rtsp://127.0.0.1:PORT/live. CODEC is h264, h265, jpeg or
+`frozen`: H.264 of a picture that never changes; with `-udp` behind it, it goes over UDP alone. LOGIN is
+USER:PASSWORD for Digest, or `basic:USER:PASSWORD`; PEM is a file with certificate and key, for rtsps. Prints `ready`
+once it listens.
 """
 
 import sys
@@ -18,13 +19,15 @@ from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 CODECS = {
     "h264": "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=25 ! rtph264pay",
+    "jpeg": "jpegenc ! rtpjpegpay",
     "h265": "x265enc tune=zerolatency speed-preset=ultrafast key-int-max=25 ! rtph265pay",
 }
 
 ROLE = "viewer, media.factory.access=(boolean)true, media.factory.construct=(boolean)true"
 
 
-def factory(codec: str, login: bool) -> GstRtspServer.RTSPMediaFactory:
+def factory(wanted: str, login: bool) -> GstRtspServer.RTSPMediaFactory:
+    codec, _, carrier = wanted.partition("-")
     pattern = "black" if codec == "frozen" else "ball"
     made = GstRtspServer.RTSPMediaFactory()
     made.set_launch(
@@ -32,6 +35,8 @@ def factory(codec: str, login: bool) -> GstRtspServer.RTSPMediaFactory:
         f"videoconvert ! video/x-raw, format=I420 ! {CODECS.get(codec, CODECS['h264'])} name=pay0 pt=96"
     )
     made.set_shared(True)
+    if carrier == "udp":
+        made.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
     if login:
         made.add_role_from_structure(Gst.Structure.new_from_string(ROLE))
     return made

@@ -1,13 +1,16 @@
 """A small real server for the camera tests, run as a process.
 
-Usage: `python stream_server.py rtsp|tcp PORT FILE.ts [USER:PASSWORD]`
+Usage: `python stream_server.py rtsp|rtsp-udp|rtsp-silent|tcp PORT FILE.ts [USER:PASSWORD]`
 
 It plays an MPEG transport stream over and over, in real time, to any number of clients: as an RTSP session with RTP
-interleaved in TCP (RFC 2326, payload type 33), or as plain bytes. Prints `ready` once it listens.
+interleaved in TCP (RFC 2326, payload type 33), or over UDP alone (`rtsp-udp`; `rtsp-silent` is one whose packets get
+lost), or as plain bytes. Prints `ready` once it listens.
 """
 
 import base64
 import itertools
+import re
+import socket
 import socketserver
 import struct
 import sys
@@ -28,7 +31,8 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
     def __init__(self, protocol: str, port: int, stream: bytes, login: str | None) -> None:
-        super().__init__(("127.0.0.1", port), RtspClient if protocol == "rtsp" else PlainClient)
+        super().__init__(("127.0.0.1", port), PlainClient if protocol == "tcp" else RtspClient)
+        self.protocol = protocol
         self.stream = stream
         self.login = login
 
@@ -58,13 +62,32 @@ class RtspClient(socketserver.StreamRequestHandler):
                 self.reply(headers, "401 Unauthorized", 'WWW-Authenticate: Basic realm="test"\r\n')
             elif method == "DESCRIBE":
                 self.reply(headers, "200 OK", "Content-Type: application/sdp\r\n", SDP)
+            elif method == "SETUP" and ("TCP" in headers["transport"]) != (self.server.protocol == "rtsp"):
+                self.reply(headers, "461 Unsupported Transport", "")
             elif method == "SETUP":
-                self.reply(headers, "200 OK", "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n")
+                self.set_up(headers)
             elif method == "PLAY":
                 self.reply(headers, "200 OK", "Range: npt=0-\r\n")
                 threading.Thread(target=self.play, daemon=True).start()
             else:
                 self.reply(headers, "200 OK", "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN\r\n")
+
+    def set_up(self, headers: dict[str, str]) -> None:
+        """Give what is asked for; over UDP the packets come from a port of their own."""
+        answered = "RTP/AVP/TCP;unicast;interleaved=0-1"
+        if found := re.search(r"client_port=(\d+)-", headers["transport"]):
+            self.datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.datagrams.bind(("127.0.0.1", 0))
+            self.theirs = ("127.0.0.1", int(found[1]))
+            port = self.datagrams.getsockname()[1]
+            answered = f"RTP/AVP;unicast;{found[0]}{int(found[1]) + 1};server_port={port}-{port + 1}"
+        self.reply(headers, "200 OK", f"Transport: {answered}\r\n")
+
+    def send(self, rtp: bytes) -> None:
+        if self.server.protocol == "rtsp":
+            self.wfile.write(struct.pack(">cBH", b"$", 0, len(rtp)) + rtp)
+        elif self.server.protocol == "rtsp-udp":
+            self.datagrams.sendto(rtp, self.theirs)
 
     def read_request(self) -> tuple[str, dict[str, str]] | None:
         lines = []
@@ -92,7 +115,7 @@ class RtspClient(socketserver.StreamRequestHandler):
             clock = int((time.monotonic() - start) * 90000)
             rtp = struct.pack(">BBHII", 0x80, 33, number & 0xFFFF, clock & 0xFFFFFFFF, 1) + packet
             try:
-                self.wfile.write(struct.pack(">cBH", b"$", 0, len(rtp)) + rtp)
+                self.send(rtp)
             except OSError:
                 return
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import cv2
 import pytest
 
-from edge.capture import LiveCamera, LiveSettings
+from edge.cameras import pictures
+from edge.capture import CaptureError, LiveCamera, LiveSettings
 from edge.sources import parse
 from tests.live_cameras import (
     QUICK,
@@ -144,3 +145,29 @@ def test_a_csi_camera_needs_gstreamer(caplog: pytest.LogCaptureFixture) -> None:
     with LiveCamera("door", parse("csi://0"), QUICK, always(0.5)) as camera:
         watch_until(camera, lambda: bool(caplog.records))
     assert "csi://0: this OpenCV was built without GStreamer" in caplog.text
+
+
+@pytest.mark.parametrize("login", [[], ["viewer:right"]])
+def test_a_camera_of_our_own_that_speaks_udp_only(
+    stream: Path, login: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "edge.capture")
+    port = free_port()
+    source = parse(f"rtsp://{''.join(f'{one}@' for one in login)}127.0.0.1:{port}/live")
+    with serve("rtsp-udp", port, stream, *login), LiveCamera("door", source, QUICK, always(0.5)) as camera:
+        assert first_frame(camera).image.shape == (120, 160, 3)
+    assert "through FFmpeg over UDP" in caplog.text
+
+
+def test_packets_that_get_lost_are_told(stream: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by a firewall: the camera agrees, and nothing comes."""
+    monkeypatch.setattr(pictures, "UDP_PATIENCE_MS", 1500)
+    monkeypatch.setattr(pictures, "UDP_SILENCE_SECONDS", 1.0)
+    monkeypatch.setattr(pictures, "_OPTIONS_GIVEN", False)
+    monkeypatch.setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", "")
+    port = free_port()
+    with (
+        serve("rtsp-silent", port, stream),
+        pytest.raises(CaptureError, match="sends over UDP, of which no picture arrives: let UDP through the firewall"),
+    ):
+        next(pictures.pictures(parse(f"rtsp://127.0.0.1:{port}/live")))

@@ -223,3 +223,10 @@ def test_rate_fraction(fps: float, fraction: str) -> None:
 
 def test_a_way_to_open_shows_no_credentials() -> None:
     assert "u:p" not in repr(openings(parse("rtsp://u:p@cam/x"), PC))
+
+
+@pytest.mark.parametrize("known", [PC, JETPACK_6, None])
+def test_over_udp_every_way_says_so(known: Known | None) -> None:
+    found = openings(parse("rtsp://u:p@cam/x"), known, "udp")
+    assert all(way.carrier == "udp" and way.through.endswith(" over UDP") for way in found)
+    assert all("protocols=udp" in way.target for way in found if way.backend == "gstreamer")

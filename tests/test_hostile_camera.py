@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.cameras.camera_process import NETWORK, ffmpeg_options
+from edge.cameras.ffmpeg_options import NETWORK, VIDEO, ffmpeg_options
 from edge.cameras.picture import MOST_PIXELS
 from edge.capture import LiveCamera, LiveSettings
 from edge.sources import parse
@@ -116,8 +116,16 @@ def test_a_redirection_of_rtsp_leads_to_no_file(film: Path) -> None:
 def test_ffmpeg_may_use_the_network_alone_but_for_a_film() -> None:
     assert "file" not in NETWORK.split(",")
     assert not {"concat", "subfile", "pipe", "fd", "unix", "cache", "async"} & set(NETWORK.split(","))
-    assert ffmpeg_options("stream") == f"rtsp_transport;tcp|protocol_whitelist;{NETWORK}"
-    assert ffmpeg_options("file") == "rtsp_transport;tcp|protocol_whitelist;file"
+    for carrier in ("tcp", "udp"):
+        whitelists = f"protocol_whitelist;{NETWORK}|format_whitelist;{VIDEO}"
+        assert ffmpeg_options("stream", carrier) == f"rtsp_transport;{carrier}|{whitelists}"
+    assert ffmpeg_options("file") == "protocol_whitelist;file"
+
+
+def test_ffmpeg_reads_no_lists_of_a_camera() -> None:
+    assert not {"hls", "dash", "concat", "sdp", "image2", "imf", "webm_dash_manifest", "ffmetadata"} & set(
+        VIDEO.split(",")
+    )
 
 
 def parts(*pictures: bytes) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ import pytest
 from edge.cameras.camera_link import PROGRAM
 from edge.cameras.stream_check import refusal, unreachable
 from edge.capture import LiveCamera, LiveSettings
-from edge.sources import parse
+from edge.sources import Transport, parse
 from tests import live_gstreamer
 from tests.live_cameras import QUICK, always, first_frame, free_port, told, watch_until
 from tests.live_gstreamer import require_opencv, require_server, rtsp_server
@@ -38,9 +38,14 @@ def way(request: pytest.FixtureRequest) -> str:
 
 
 def camera_at(
-    port: int, way: str, login: str = "", scheme: str = "rtsp", settings: LiveSettings = PATIENT
+    port: int,
+    way: str,
+    login: str = "",
+    scheme: str = "rtsp",
+    settings: LiveSettings = PATIENT,
+    transport: Transport = "auto",
 ) -> LiveCamera:
-    source = parse(f"{scheme}://{login}127.0.0.1:{port}/live")
+    source = parse(f"{scheme}://{login}127.0.0.1:{port}/live", transport=transport)
     return LiveCamera("door", source, settings, always(0.5), PROGRAMS[way])
 
 
@@ -156,3 +161,35 @@ def test_what_a_server_has_against_a_url(kind: str) -> None:
         assert "no stream under this path" in str(refusal(f"rtsp://viewer:pa%20ss@{url}/live/none"))
         assert unreachable(f"rtsp://{url}/live") is None
     assert "nothing listens" in str(unreachable(f"rtsp://{url}/live"))
+
+
+@pytest.mark.parametrize("login", ["", "viewer:pa ss"])
+def test_a_camera_that_speaks_udp_only(way: str, login: str, caplog: pytest.LogCaptureFixture) -> None:
+    """It refuses TCP with 461; what worked is asked for first when it comes back."""
+    caplog.set_level(logging.INFO, "edge.capture")
+    port = free_port()
+    with camera_at(port, way, f"{login.replace(' ', '%20')}@" * bool(login)) as camera:
+        for _ in range(2):
+            with rtsp_server(port, "h264-udp", *filter(None, [login])):
+                watch_until(camera, lambda: camera.state == "online")
+                assert first_frame(camera).image.shape == (240, 320, 3)
+            watch_until(camera, lambda: camera.state != "online")
+        assert camera._carrier == "udp"
+    assert f"{THROUGH[way]} over UDP" in caplog.text
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_the_transport_that_is_asked_for_is_the_only_one(way: str, transport: Transport) -> None:
+    port = free_port()
+    with rtsp_server(port, "h264-udp"), camera_at(port, way, transport=transport) as camera:
+        if transport == "udp":
+            assert first_frame(camera).image.shape == (240, 320, 3)
+            return
+        watch_until(camera, lambda: "461" in camera.reason)
+        assert 'refuses to send over TCP (461 Unsupported Transport): set transport = "udp"' in camera.reason
+
+
+def test_jpeg_over_rtsp(way: str) -> None:
+    port = free_port()
+    with rtsp_server(port, "jpeg"), camera_at(port, way) as camera:
+        assert first_frame(camera).image.shape == (240, 320, 3)

@@ -1,11 +1,12 @@
 import contextlib
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.sources import SourceError, from_json, parse, redact, to_json
+from edge.sources import SourceError, Transport, from_json, parse, redact, to_json
 
 
 @pytest.mark.parametrize(
@@ -158,3 +159,33 @@ def test_any_text_is_a_source_or_a_source_error(uri: str) -> None:
 def test_whatever_a_password_holds_it_is_not_shown(password: str) -> None:
     secret = f"<<{password}>>"
     assert secret not in redact(f"rtsp://admin:{secret}@cam/live")
+
+
+@pytest.mark.parametrize(
+    ("uri", "transport", "carriers"),
+    [
+        ("rtsp://cam/live", "auto", ("tcp", "udp")),
+        ("rtsp://cam/live", "tcp", ("tcp",)),
+        ("RTSP://cam/live", "udp", ("udp",)),
+        ("rtsps://cam/live", "auto", ("tcp",)),
+    ],
+)
+def test_what_an_rtsp_camera_is_asked_for(uri: str, transport: Transport, carriers: tuple[str, ...]) -> None:
+    assert parse(uri, transport=transport).carriers == carriers
+
+
+def test_what_carried_the_pictures_last_is_asked_for_first() -> None:
+    assert replace(parse("rtsp://cam/live"), carrier="udp").carriers == ("udp", "tcp")
+
+
+@pytest.mark.parametrize(
+    ("uri", "transport", "cure"),
+    [
+        ("http://cam/live", "udp", "transport is for rtsp://"),
+        ("/dev/video0", "tcp", "transport is for rtsp://"),
+        ("rtsps://cam/live", "udp", "rtsps is encrypted over TCP alone"),
+    ],
+)
+def test_a_transport_that_cannot_be_is_refused(uri: str, transport: Transport, cure: str) -> None:
+    with pytest.raises(SourceError, match=cure):
+        parse(uri, transport=transport)

@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.cameras.stream_check import answer, challenge, digest, refusal, unreachable
+from edge.cameras.stream_check import (
+    Reply,
+    Verdict,
+    answer,
+    challenge,
+    digest,
+    examine,
+    refusal,
+    unreachable,
+    video_address,
+)
+from edge.sources import Carrier
 
 
 @contextlib.contextmanager
@@ -31,6 +42,25 @@ def answering(*replies: bytes) -> Iterator[str]:
         thread.join()
 
 
+@contextlib.contextmanager
+def asked_anew(*replies: bytes) -> Iterator[str]:
+    """The same, but each reply goes to a connection of its own."""
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            for reply in replies:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(reply)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"rtsp://127.0.0.1:{listener.getsockname()[1]}/live"
+        thread.join()
+
+
 @pytest.mark.parametrize(
     ("status", "sentence"),
     [
@@ -39,12 +69,68 @@ def answering(*replies: bytes) -> Iterator[str]:
         (b"403 Forbidden", "forbids this stream to this user: give the user the right to view it"),
         (b"404 Not Found", "has no stream under this path: look it up in the camera's settings"),
         (b"453 Not Enough Bandwidth", "is serving as many viewers as it can: close another one"),
+        (b"461 Unsupported Transport", None),  # nobody answers so to DESCRIBE
         (b"500 Oops", None),
     ],
 )
 def test_a_status_and_its_sentence(status: bytes, sentence: str | None) -> None:
     with answering(b"RTSP/1.0 " + status + b"\r\nCSeq: 1\r\n\r\n") as url:
         assert refusal(url) == sentence
+
+
+SDP = b"v=0\r\nm=audio 0 RTP/AVP 0\r\na=control:track1\r\nm=video 0 RTP/AVP 96\r\na=control:track2\r\n"
+
+
+def described(sdp: bytes = SDP) -> bytes:
+    return b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Length: %d\r\n\r\n" % len(sdp) + sdp
+
+
+@pytest.mark.parametrize(
+    ("setup", "carrier", "verdict"),
+    [
+        (b"200 OK\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1", "tcp", Verdict()),
+        (b"200 OK\r\nTransport: RTP/AVP;unicast;client_port=50000-50001", "udp", Verdict()),
+        (b"200 OK", "tcp", Verdict()),
+        (b"461 Unsupported Transport", "tcp", Verdict(carrier_status="461 Unsupported Transport")),
+        (b"461 Unsupported Transport", "udp", Verdict(carrier_status="461 Unsupported Transport")),
+        (b"551 Oops", "tcp", Verdict(carrier_status="551")),
+        (b"200 OK\r\nTransport: RTP/AVP;unicast;client_port=1-2", "tcp", Verdict(carrier_status="200 OK")),
+        (b"453 Full", "tcp", Verdict("is serving as many viewers as it can: close another one")),
+        (b"nonsense", "tcp", Verdict()),
+    ],
+)
+def test_what_a_server_says_of_a_transport(setup: bytes, carrier: Carrier, verdict: Verdict) -> None:
+    status = b"RTSP/1.0 " * setup[:1].isdigit() + setup
+    with answering(described(), status + b"\r\nSession: 7;timeout=60\r\n\r\n", b"RTSP/1.0 200 OK\r\n\r\n") as url:
+        assert examine(url, carrier) == verdict
+
+
+def test_a_stream_without_video_is_no_verdict() -> None:
+    with answering(described(b"v=0\r\nm=audio 0 RTP/AVP 0\r\n")) as url:
+        assert examine(url, "tcp") == Verdict()
+
+
+@pytest.mark.parametrize(
+    ("headers", "sdp", "address"),
+    [
+        ((), SDP, "rtsp://cam/live/track2"),
+        (("Content-Base: rtsp://cam/other/",), SDP, "rtsp://cam/other/track2"),
+        (("Content-Base: a b",), SDP, "rtsp://cam/live/track2"),
+        ((), SDP.replace(b"track2", b"rtsp://cam/2"), "rtsp://cam/2"),
+        ((), SDP.replace(b"a=control:track2", b""), "rtsp://cam/live"),
+        ((), SDP.replace(b"track2", b"*"), "rtsp://cam/live"),
+        ((), b"\xff\x00", "rtsp://cam/live"),
+    ],
+)
+def test_where_the_video_is_set_up(headers: tuple[str, ...], sdp: bytes, address: str) -> None:
+    assert video_address(Reply(answer("RTSP/1.0 200 OK", []), headers, sdp), "rtsp://cam/live") == address
+
+
+def test_a_server_that_is_busy_is_asked_again() -> None:
+    """GStreamer's is for a moment, while it ends the session before."""
+    busy = b"RTSP/1.0 503 Service Unavailable\r\n\r\n"
+    with asked_anew(busy, b"RTSP/1.0 404 Not Found\r\n\r\n") as url:
+        assert "no stream under this path" in str(refusal(url))
 
 
 @pytest.mark.parametrize(

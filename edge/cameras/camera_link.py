@@ -12,7 +12,7 @@ from typing import Protocol
 
 from edge.cameras.messages import FRAME, MESSAGE_BYTES, OPENING, Told, decode
 from edge.cameras.shared_frames import Picture, SharedFrames
-from edge.sources import Polygon, Source, to_json
+from edge.sources import Carrier, Polygon, Source, to_json
 
 PROGRAM = (sys.executable, "-m", "edge.cameras.camera_process")
 
@@ -27,8 +27,8 @@ class CameraLink:
     """A running capture process. `taken`, `first_frame` and `last_frame` are kept by whoever takes the frames.
 
     `opening` tells whether the process has come so far as to open the camera, `since` when it did, or when it was
-    started; `through` how the camera was opened, `fault` what ended the process, `ended` that it is over. OSError where
-    the process cannot be started.
+    started; `through` how the camera was opened and over which `carrier`, `fault` what ended the process,
+    `ended` that it is over. OSError where the process cannot be started.
     """
 
     def __init__(self, source: Source, now: float, program: Sequence[str] = PROGRAM) -> None:
@@ -40,6 +40,7 @@ class CameraLink:
         self.ended = False
         self.fault: str | None = None
         self.through = ""
+        self.carrier: Carrier = source.carrier
         self._shown = source.redacted
         self._frames = SharedFrames.create()
         try:
@@ -99,6 +100,7 @@ class CameraLink:
             told = Told(f"{self._shown}: its capture process says what cannot be understood: look for its crash")
             self.ended = True
         self.fault, self.through = told.fault or self.fault, told.through or self.through
+        self.carrier = "udp" if told.carrier == "udp" else "tcp" if told.carrier else self.carrier
 
     def mask(self, mask: Sequence[Polygon]) -> None:
         """Have other polygons blackened from the next frame on. A process that has ended or hangs is past caring."""

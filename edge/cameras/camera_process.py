@@ -23,14 +23,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from edge.cameras.memory_limits import MemoryWatch, limit_blocks
 from edge.cameras.messages import FRAME, OPENING, ORDER_BYTES, Told, encode
 from edge.cameras.picture import fingerprint, finished, oversize
 from edge.cameras.pictures import Picture, pictures
 from edge.cameras.shared_frames import SharedFrames
-from edge.sources import Kind, Source, from_json, polygons
+from edge.sources import Source, from_json, polygons
 from edge.video.video_file import CaptureError, silence_opencv
 
-NETWORK = "crypto,data,http,httpproxy,https,rtmp,rtp,rtsp,rtsps,srtp,tcp,tls,udp"  # FFmpeg's protocols but for files
 FIRST_TO_DIE = "1000"  # the highest oom_score_adj
 
 Pictures = Callable[[Source], Iterator[Picture]]
@@ -50,8 +50,8 @@ def main(memory: int, channel: socket.socket, taken: Pictures = pictures) -> int
     wanted = Wanted(from_json(channel.recv(ORDER_BYTES)))
     threading.Thread(target=_listen, args=(channel, wanted), daemon=True).start()
     silence_opencv()
-    os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", ffmpeg_options(wanted.source.kind))
     _die_first()
+    limit_blocks()
     if not any(os.environ.get(name) for name in ("GST_DEBUG", "OPENCV_LOG_LEVEL")):
         _mute_libraries()
     shared = SharedFrames(memory)
@@ -64,19 +64,16 @@ def main(memory: int, channel: socket.socket, taken: Pictures = pictures) -> int
     return 1
 
 
-def ffmpeg_options(kind: Kind) -> str:
-    """What OpenCV is to tell FFmpeg: RTSP over TCP; what comes from the network names nothing but the network."""
-    return f"rtsp_transport;tcp|protocol_whitelist;{'file' if kind == 'file' else NETWORK}"
-
-
 def _capture(shared: SharedFrames, channel: socket.socket, wanted: Wanted, taken: Pictures) -> None:
     through, found = "", taken(wanted.source)
     channel.send(OPENING)
+    watch = MemoryWatch(lambda fault: _give_up(channel, f"{wanted.source.redacted}: {fault}"))
     for picture in found:
         if picture.through != through:
             through = picture.through
-            channel.send(encode(Told(through=through)))
+            channel.send(encode(Told(through=through, carrier=picture.carrier)))
         _check_size(picture.image.shape, wanted.source)
+        watch.picture(*picture.image.shape[1::-1])
         image = finished(picture.image, wanted.source, picture.turned)
         shared.write(image, time.time(), time.monotonic(), fingerprint(image))
         _notify(channel)
@@ -92,6 +89,13 @@ def _die_first() -> None:
     """Where memory runs out, it is a camera's process that the kernel ends, and not the daemon."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(FIRST_TO_DIE)
+
+
+def _give_up(channel: socket.socket, fault: str) -> None:
+    """End at once, from any thread, whatever the others hang in."""
+    with contextlib.suppress(OSError):
+        channel.send(encode(Told(fault=f"{fault}: its stream is damaged or means harm; restart the camera")))
+    os._exit(1)
 
 
 def _notify(channel: socket.socket) -> None:

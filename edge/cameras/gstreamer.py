@@ -5,13 +5,13 @@ as text only: those elements exist on a Jetson and nowhere else. Their propertie
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import quote
 
 import numpy as np
 
-from edge.sources import Flip, Rotation, Source
+from edge.sources import Carrier, Flip, Rotation, Source
 
 Backend = Literal["ffmpeg", "v4l2", "gstreamer"]
 Known = Mapping[str, frozenset[str]]  # elements that are installed, with the names of their properties
@@ -47,27 +47,31 @@ _TO_BGR = "videoconvert ! video/x-raw, format=BGR"
 class Opening:
     """One way to open a source. `target`, which may hold credentials, goes to OpenCV's `backend`.
 
-    `through` names it in logs. `turned` is True where the pipeline has flipped and rotated.
+    `through` names it in logs. `turned` is True where the pipeline has flipped and rotated. `carrier` is of RTSP.
     """
 
     backend: Backend
     target: str = field(repr=False)
     through: str
     turned: bool = False
+    carrier: Carrier = "tcp"
 
 
-def openings(source: Source, known: Known | None) -> tuple[Opening, ...]:
+def openings(source: Source, known: Known | None, carrier: Carrier = "tcp") -> tuple[Opening, ...]:
     """The ways to open a source, best first; `known` is None where this OpenCV has no GStreamer.
+
+    An RTSP camera is asked for pictures over `carrier`.
 
     Empty where a CSI camera cannot be opened at all: `missing` says why.
     """
     found: tuple[Opening, ...] = ()
     if known is not None and not missing(source, known):
-        found = _pipelines(source, known)
+        found = _pipelines(source, known, carrier)
     if source.kind == "csi":
         return found
     backend: Backend = "v4l2" if source.kind == "v4l2" else "ffmpeg"
-    return (*found, Opening(backend, source.target, {"v4l2": "OpenCV's V4L2", "ffmpeg": "FFmpeg"}[backend]))
+    names = {"v4l2": "OpenCV's V4L2", "ffmpeg": f"FFmpeg{_over(carrier)}"}
+    return (*found, Opening(backend, source.target, names[backend], carrier=carrier))
 
 
 def missing(source: Source, known: Known) -> tuple[str, ...]:
@@ -81,14 +85,18 @@ def missing(source: Source, known: Known) -> tuple[str, ...]:
     return tuple(name for name in needed[source.kind] if name not in known)
 
 
-def _pipelines(source: Source, known: Known) -> tuple[Opening, ...]:
+def _over(carrier: Carrier) -> str:
+    return " over UDP" if carrier == "udp" else ""
+
+
+def _pipelines(source: Source, known: Known, carrier: Carrier) -> tuple[Opening, ...]:
     if source.kind == "csi":
         return (_csi(source, known),)
     if source.kind == "v4l2":
         return _usb(source, known)
     if source.kind == "file":
         return _film(source, known)
-    return _rtsp(source, known) if source.target.lower().startswith(("rtsp://", "rtsps://")) else ()
+    return _rtsp(source, known, carrier) if is_rtsp(source) else ()
 
 
 def _csi(source: Source, known: Known) -> Opening:
@@ -128,13 +136,18 @@ def _jpeg_decoders(source: Source, known: Known) -> list[tuple[str, str, bool]]:
     return found
 
 
-def _rtsp(source: Source, known: Known) -> tuple[Opening, ...]:
+def is_rtsp(source: Source) -> bool:
+    """True for a camera that is asked for its transport."""
+    return source.target.lower().startswith(("rtsp://", "rtsps://"))
+
+
+def _rtsp(source: Source, known: Known, carrier: Carrier) -> tuple[Opening, ...]:
     """A Jetson's decoder for H.264, then for H.265: the wrong one of the two fails at once. Then any codec in software.
 
-    Over TCP, where nothing is lost on the way. A camera signs its own certificate: there is nothing to hold it to.
+    A camera signs its own certificate: there is nothing to hold it to.
     """
     camera = element(
-        "rtspsrc", known, f"location={quoted(plain_url(source.target))}", protocols="tcp", latency=RTSP_LATENCY,
+        "rtspsrc", known, f"location={quoted(plain_url(source.target))}", protocols=carrier, latency=RTSP_LATENCY,
         tcp_timeout=RTSP_PATIENCE, tls_validation_flags=0,
     )  # fmt: skip
     video = f"{camera} ! application/x-rtp, media=video"
@@ -144,8 +157,10 @@ def _rtsp(source: Source, known: Known) -> tuple[Opening, ...]:
             pixels, turned = _from_nvmm(source, known, source.size)
             parser = f"rtph{codec}depay ! h{codec}parse ! {_hardware_decoder(known)}"
             text = f"{video}, encoding-name=H{codec} ! {parser} ! {pixels} ! {_LIVE_SINK}"
-            found.append(Opening("gstreamer", text, f"GStreamer, nvv4l2decoder for H.{codec}", turned))
-    return (*found, *_in_software(video, _LIVE_SINK, known))
+            through = f"GStreamer, nvv4l2decoder for H.{codec}{_over(carrier)}"
+            found.append(Opening("gstreamer", text, through, turned, carrier))
+    software = _in_software(video, _LIVE_SINK, known)
+    return (*found, *(replace(way, through=way.through + _over(carrier), carrier=carrier) for way in software))
 
 
 def _film(source: Source, known: Known) -> tuple[Opening, ...]:

@@ -14,10 +14,11 @@ OPENING, FRAME = b"opening", b"frame"
 
 @dataclass(frozen=True)
 class Told:
-    """`fault`: what ends the process, a sentence; `through`: how the camera was opened."""
+    """`fault`: what ends the process, a sentence; `through`: how the camera was opened; `carrier`: tcp or udp."""
 
     fault: str | None = None
     through: str | None = None
+    carrier: str | None = None
 
 
 def encode(told: Told) -> bytes:
@@ -31,7 +32,7 @@ def decode(message: bytes) -> Told:
     content = json.loads(message)
     if not isinstance(content, dict):
         raise ValueError("a message is an object")
-    texts = {name: content.get(name) for name in ("fault", "through")}
+    texts = {name: content.get(name) for name in ("fault", "through", "carrier")}
     if any(text is not None and not isinstance(text, str) for text in texts.values()):
         raise ValueError("a message holds texts")
     return Told(**texts)

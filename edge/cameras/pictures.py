@@ -1,5 +1,6 @@
 """The pictures of a live source, by the first way of opening it that gives one. Shell over OpenCV's reader."""
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -9,26 +10,38 @@ from typing import Any, NamedTuple
 import cv2
 from numpy.typing import NDArray
 
-from edge.cameras.gstreamer import Known, Opening, missing, openings
+from edge.cameras.ffmpeg_options import VARIABLE, ffmpeg_options
+from edge.cameras.gstreamer import Known, Opening, is_rtsp, missing, openings
 from edge.cameras.gstreamer_elements import known_elements
-from edge.cameras.stream_check import refusal, unreachable
-from edge.sources import Source
+from edge.cameras.memory_limits import limit_blocks
+from edge.cameras.picture import oversize
+from edge.cameras.stream_check import examine, unreachable
+from edge.sources import Carrier, Source
 from edge.video.video_file import CaptureError, check_file, opencv_backend, read_file
 
 PATIENCE_MS = 600_000  # OpenCV's own time limits: the parent judges sooner what is too long
+UDP_PATIENCE_MS = 10_000  # until the first packets, which a firewall keeps back without a word
+UDP_SILENCE_SECONDS = 4.0  # GStreamer gives up after five
+SETTLING_SECONDS = 1.0  # that a camera has to end one session before it is asked for another
 _CURES = {
     "v4l2": "another program may hold it, or it is no camera: `fuser -v` and `v4l2-ctl --list-devices` tell",
-    "stream": "check its path, user and password, and that it sends H.264 or H.265",
+    "rtsp": "check its path, user and password, and that it sends H.264, H.265 or MJPEG",
+    "stream": "check its address, and that it sends MJPEG, MPEG-TS or another video that FFmpeg knows",
     "csi": "check the ribbon cable and `systemctl status nvargus-daemon`",
 }
+_OPTIONS_GIVEN = VARIABLE in os.environ
 
 
 class Picture(NamedTuple):
-    """A picture as the library gives it, how the source was opened, and whether it is flipped and rotated already."""
+    """A picture as the library gives it, how the source was opened, and whether it is flipped and rotated already.
+
+    `carrier` is what brings the pictures of an RTSP camera.
+    """
 
     image: NDArray[Any]
     through: str
     turned: bool = False
+    carrier: Carrier = "tcp"
 
 
 def pictures(source: Source) -> Iterator[Picture]:
@@ -36,6 +49,8 @@ def pictures(source: Source) -> Iterator[Picture]:
     _check(source)
     known = known_elements() if cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER) else None
     _require_argus(source, known)
+    if is_rtsp(source):
+        return _thinned(_rtsp(source, known), source.fps)
     return by_ways(source, openings(source, known))
 
 
@@ -47,22 +62,57 @@ def by_ways(source: Source, ways: Iterable[Opening]) -> Iterator[Picture]:
     return _thinned(found, source.fps) if source.kind == "stream" else found
 
 
+class _CarrierError(CaptureError):
+    """The camera does not send over this transport, but may over the other."""
+
+
+def _rtsp(source: Source, known: Known | None) -> Iterator[Picture]:
+    """Over the first of the source's carriers that the camera has."""
+    *others, last = source.carriers
+    for carrier in others:
+        with contextlib.suppress(_CarrierError):
+            yield from _camera(source, openings(source, known, carrier))
+        time.sleep(SETTLING_SECONDS)
+    yield from _camera(source, openings(source, known, last))
+
+
 def _camera(source: Source, ways: Iterable[Opening]) -> Iterator[Picture]:
     for opening in ways:
-        given = False
+        given, began = False, time.monotonic()
         for image in _read(opening, source):
             given = True
-            yield Picture(image, opening.through, opening.turned)
+            yield Picture(image, opening.through, opening.turned, opening.carrier)
         if given:
             raise CaptureError(f"{source.redacted}: gives no more frames: check the camera and its cable or network")
-        reason = refusal(source.target) if source.kind == "stream" else None
-        if reason:
-            raise CaptureError(f"{source.redacted}: {reason}")
-    raise CaptureError(f"{source.redacted}: cannot be opened: {_CURES[source.kind]}")
+        if source.kind == "stream":
+            _check_refusal(source, opening.carrier, time.monotonic() - began)
+    raise CaptureError(f"{source.redacted}: cannot be opened: {_cure(source)}")
+
+
+def _check_refusal(source: Source, carrier: Carrier, waited: float) -> None:
+    """Raise what the camera itself has against being opened, or what keeps its packets back after so many seconds."""
+    reason, status = examine(source.target, carrier)
+    if reason:
+        raise CaptureError(f"{source.redacted}: {reason}")
+    if status:
+        if len(source.carriers) > 1:
+            cure = "it takes neither TCP nor UDP, perhaps multicast alone: look for RTP over TCP or UDP in its settings"
+        else:
+            other = "udp" if carrier == "tcp" else "tcp"
+            cure = f'set transport = "{other}" for this camera, or leave it out'
+        raise _CarrierError(f"{source.redacted}: refuses to send over {carrier.upper()} ({status}): {cure}")
+    if carrier == "udp" and waited > UDP_SILENCE_SECONDS:
+        firewall = "let UDP through the firewall between them, or set the camera to RTP over TCP"
+        raise CaptureError(f"{source.redacted}: sends over UDP, of which no picture arrives: {firewall}")
+
+
+def _cure(source: Source) -> str:
+    return _CURES["rtsp" if is_rtsp(source) else source.kind]
 
 
 def _film(source: Source, ways: Iterable[Opening]) -> Iterator[Picture]:
     """A file in real time, again and again. The last way is FFmpeg, which tells what is wrong with the file."""
+    _tell_ffmpeg(source, source.carrier)
     for opening in ways:
         given = True
         while given:
@@ -82,8 +132,11 @@ def _played(source: Source) -> Iterator[NDArray[Any]]:
 
 def _read(opening: Opening, source: Source) -> Iterator[NDArray[Any]]:
     """Pictures until there are no more; none where it cannot be opened so."""
+    _tell_ffmpeg(source, opening.carrier)
     capture = cv2.VideoCapture(opening.target, opencv_backend(opening.backend), _parameters(opening, source))
     try:
+        if opening.backend == "ffmpeg":
+            _fit_blocks(capture, source)
         while True:
             there, image = capture.read()
             if not there:
@@ -91,6 +144,20 @@ def _read(opening: Opening, source: Source) -> Iterator[NDArray[Any]]:
             yield image
     finally:
         capture.release()
+
+
+def _tell_ffmpeg(source: Source, carrier: Carrier) -> None:
+    """Before each opening, which asks the environment; what somebody set there before this process began stays."""
+    if not _OPTIONS_GIVEN:
+        os.environ[VARIABLE] = ffmpeg_options(source.kind, carrier)
+
+
+def _fit_blocks(capture: cv2.VideoCapture, source: Source) -> None:
+    """Let FFmpeg have the memory that pictures of the announced size take."""
+    width, height = (int(capture.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    if reason := oversize(width, height):
+        raise CaptureError(f"{source.redacted}: sends {reason}: set the camera to a smaller size")
+    limit_blocks(max(0, width) * max(0, height))
 
 
 def _thinned(found: Iterator[Picture], fps: float | None) -> Iterator[Picture]:
@@ -106,7 +173,8 @@ def _thinned(found: Iterator[Picture], fps: float | None) -> Iterator[Picture]:
 def _parameters(opening: Opening, source: Source) -> list[int]:
     """What the open call asks for, as OpenCV's flat list of property, value."""
     if opening.backend == "ffmpeg":
-        return [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, PATIENCE_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, PATIENCE_MS]
+        patience = UDP_PATIENCE_MS if opening.carrier == "udp" else PATIENCE_MS
+        return [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, patience, cv2.CAP_PROP_READ_TIMEOUT_MSEC, PATIENCE_MS]
     if opening.backend == "v4l2":
         wishes = (
             (cv2.CAP_PROP_FRAME_WIDTH, source.width),

@@ -1,22 +1,31 @@
 """Why a stream cannot be had: asks the camera's address, and its RTSP server, itself. Shell over sockets.
 
-OpenCV tells only that it could not. Two questions are asked here: does anything answer at that address, and what does
-the server say to DESCRIBE (RFC 2326) with the user and password of the URL (RFC 2617, Basic and Digest)?
+OpenCV tells only that it could not. Three questions are asked here: does anything answer at that address, what does the
+server say to DESCRIBE (RFC 2326) with the user and password of the URL (RFC 2617, Basic and Digest), and does it SETUP
+the video over TCP, or over UDP?
 """
 
 import base64
 import re
 import socket
 import ssl
+import time
 from collections.abc import Sequence
 from hashlib import md5
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
+
+from edge.sources import Carrier
 
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 5.0
 LINE_BYTES, MOST_HEADERS, BODY_BYTES = 4096, 100, 65_536  # no server makes us read more
+
+NAMES = {200: "OK", 400: "Bad Request", 461: "Unsupported Transport"}  # of RTSP's statuses, for people
+UNAVAILABLE = 503
+PAUSES = (0.5, 1.0)  # seconds before it is asked again
+ABOUT_OTHERS = (401, 403, 404, 453, 454, 503)  # statuses that say nothing of the transport
 
 _PARAMETER = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,]*))')
 
@@ -47,38 +56,152 @@ def unreachable(url: str, seconds: float = CONNECT_SECONDS) -> str | None:
     return None
 
 
+class Verdict(NamedTuple):
+    """What an RTSP server has against a URL: a `reason` with its cure, or its status where it refuses the carrier."""
+
+    reason: str | None = None
+    carrier_status: str | None = None
+
+
+NO_VERDICT = Verdict()
+
+
 def refusal(url: str, seconds: float = ANSWER_SECONDS) -> str | None:
     """What an RTSP server holds against this URL, and the cure; None where it has nothing to say against it."""
+    return examine(url, "tcp", seconds).reason
+
+
+def examine(url: str, carrier: Carrier, seconds: float = ANSWER_SECONDS) -> Verdict:
+    """The same, and whether the server gives the stream over `carrier`. No verdict where it is not understood.
+
+    A server that is still busy with the connection before may say that it is unavailable: so it is asked again.
+    """
     parts = urlsplit(url)
     if parts.scheme not in ("rtsp", "rtsps"):
-        return None
-    try:
-        status = _status(parts, seconds)
-    except (OSError, ValueError):
-        return None  # it answers nothing that we understand: the sentence for all other cases must do
+        return NO_VERDICT
+    for pause in (*PAUSES, None):
+        try:
+            described, setup = _asked(parts, carrier, seconds)
+        except (OSError, ValueError):
+            return NO_VERDICT  # the sentence for all other cases must do
+        if described != UNAVAILABLE or pause is None:
+            break
+        time.sleep(pause)
+    if described != 200:
+        return Verdict(_reason(described, parts.username is not None))
+    if setup is None or setup.answer.status in ABOUT_OTHERS:
+        return Verdict(_reason(setup.answer.status, parts.username is not None)) if setup else NO_VERDICT
+    return Verdict(carrier_status=_refused(setup, carrier))
+
+
+def _reason(status: int, has_login: bool) -> str | None:
     if status == 401:
-        given = "refuses this user and password: correct them (@ : / in them are written %40 %3A %2F)"
-        return given if parts.username else "asks for a user and a password: write rtsp://user:password@host/path"
+        given = "refuses this user and password: correct them (@ : / # in them are written %40 %3A %2F %23)"
+        return given if has_login else "asks for a user and a password: write rtsp://user:password@host/path"
     if status == 403:
         return "forbids this stream to this user: give the user the right to view it"
     if status in (404, 454):
         return "has no stream under this path: look it up in the camera's settings"
-    if status in (453, 503):
+    if status == 453:
         return "is serving as many viewers as it can: close another one"
+    if status == UNAVAILABLE:
+        return "has no picture to give (503 Service Unavailable): restart the camera, or close another viewer"
     return None
 
 
-def _status(parts: SplitResult, seconds: float) -> int:
-    """Of the answer to DESCRIBE, after the login where one is asked for."""
-    address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}{'?' * bool(parts.query)}{parts.query}"
+def _asked(parts: SplitResult, carrier: Carrier, seconds: float) -> tuple[int, "Reply | None"]:
+    """The status of the answer to DESCRIBE, and the answer to SETUP, where there is something to set up."""
     with _connect(parts, seconds) as connection:
-        first = _ask(connection, address, 1, "")
-        if first.status != 401 or parts.username is None:
-            return first.status
-        login = _login(first, address, unquote(parts.username), unquote(parts.password or ""))
-        if not login:
-            raise ValueError("a login that we do not know")
-        return _ask(connection, address, 2, f"Authorization: {login}\r\n").status
+        session = _Session(connection, parts)
+        described = session.ask("DESCRIBE", session.address, "Accept: application/sdp")
+        if described.answer.status != 200 or b"m=video" not in described.body:
+            return described.answer.status, None
+        asked = {"tcp": "RTP/AVP/TCP;unicast;interleaved=0-1", "udp": "RTP/AVP;unicast;client_port=50000-50001"}
+        setup = session.ask("SETUP", video_address(described, session.address), f"Transport: {asked[carrier]}")
+        session.end(setup)
+        return 200, setup
+
+
+def _refused(setup: "Reply", carrier: Carrier) -> str | None:
+    """With which status the server refuses this carrier; 200 where it promises the other one instead."""
+    status, promised = setup.answer.status, header(setup.headers, "transport").upper()
+    if status < 300 and (not promised or ("TCP" in promised) == (carrier == "tcp")):
+        return None
+    return f"{status} {NAMES.get(status, '')}".rstrip()
+
+
+class Reply(NamedTuple):
+    """An answer of RTSP with its headers as they came, and its body."""
+
+    answer: "Answer"
+    headers: tuple[str, ...]
+    body: bytes
+
+
+class _Session:
+    """One connection to an RTSP server, which logs in where it is asked to."""
+
+    def __init__(self, connection: socket.socket, parts: SplitResult) -> None:
+        self.address = (
+            f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}{'?' * bool(parts.query)}{parts.query}"
+        )
+        self._connection, self._stream = connection, connection.makefile("rb")
+        self._user, self._password = parts.username, unquote(parts.password or "")
+        self._number = 0
+        self._challenge: Answer | None = None
+
+    def ask(self, method: str, address: str, headers: str = "") -> Reply:
+        """The server's answer; ValueError where it is none, or asks for a login that we do not know."""
+        reply = self._send(method, address, headers)
+        if reply.answer.status != 401 or self._user is None or self._challenge is not None:
+            return reply
+        self._challenge = reply.answer
+        return self._send(method, address, headers)
+
+    def end(self, setup: Reply) -> None:
+        """Tell the server that nobody wants what was set up."""
+        session = header(setup.headers, "session").partition(";")[0]
+        if setup.answer.status == 200 and session:
+            self._send("TEARDOWN", self.address, f"Session: {session}")
+
+    def _send(self, method: str, address: str, headers: str) -> Reply:
+        self._number += 1
+        lines = [f"{method} {address} RTSP/1.0", f"CSeq: {self._number}", *filter(None, [headers])]
+        if self._challenge is not None:
+            login = _login(self._challenge, method, address, unquote(str(self._user)), self._password)
+            if not login:
+                raise ValueError("a login that we do not know")
+            lines.append(f"Authorization: {login}")
+        self._connection.sendall("\r\n".join([*lines, "", ""]).encode())
+        return _reply(self._stream)
+
+
+def _reply(stream: BinaryIO) -> Reply:
+    status = stream.readline(LINE_BYTES)
+    headers: list[str] = []
+    while (line := stream.readline(LINE_BYTES)).strip() and len(headers) < MOST_HEADERS:
+        headers.append(line.decode("latin-1").strip())
+    body = stream.read(min(_length(headers), BODY_BYTES))
+    return Reply(answer(status.decode("latin-1"), headers), tuple(headers), body)
+
+
+def header(headers: Sequence[str], name: str) -> str:
+    """The value of the first header of that name, in small letters; empty where there is none."""
+    split = (line.partition(":") for line in headers)
+    return next((value.strip() for key, _, value in split if key.strip().lower() == name), "")
+
+
+def video_address(described: Reply, asked: str) -> str:
+    """Where the video of a described stream is set up (RFC 2326, C.1.1): that of the first `m=video` in its SDP."""
+    base = header(described.headers, "content-base") or header(described.headers, "content-location") or asked
+    sections = re.split(r"(?m)^m=", described.body.decode("utf-8", "replace"))
+    video = next((section for section in sections[1:] if section.startswith("video")), "")
+    found = re.search(r"(?m)^a=control:([!-~]{1,1000})\s*$", video)
+    control = found[1] if found else "*"
+    if "://" in control:
+        return control
+    base = base if re.fullmatch(r"[!-~]{1,1000}", base) else asked
+    return base if control == "*" else f"{base.rstrip('/')}/{control}"
 
 
 def _connect(parts: SplitResult, seconds: float) -> socket.socket:
@@ -89,18 +212,6 @@ def _connect(parts: SplitResult, seconds: float) -> socket.socket:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # cameras sign their own certificates
     return context.wrap_socket(connection, server_hostname=host)
-
-
-def _ask(connection: socket.socket, address: str, number: int, headers: str) -> Answer:
-    request = f"DESCRIBE {address} RTSP/1.0\r\nCSeq: {number}\r\nAccept: application/sdp\r\n{headers}\r\n"
-    connection.sendall(request.encode())
-    with connection.makefile("rb") as stream:
-        status = stream.readline(LINE_BYTES)
-        headers_read: list[str] = []
-        while (line := stream.readline(LINE_BYTES)).strip() and len(headers_read) < MOST_HEADERS:
-            headers_read.append(line.decode("latin-1").strip())
-        stream.read(min(_length(headers_read), BODY_BYTES))
-    return answer(status.decode("latin-1"), headers_read)
 
 
 def answer(status: str, headers: Sequence[str]) -> Answer:
@@ -128,11 +239,11 @@ def challenge(value: str) -> tuple[str, dict[str, str]]:
     return scheme.lower(), {name.lower(): plain or bare for name, plain, bare in _PARAMETER.findall(rest)}
 
 
-def _login(first: Answer, address: str, user: str, password: str) -> str | None:
+def _login(first: Answer, method: str, address: str, user: str, password: str) -> str | None:
     """The Authorization header for one of the challenges that we can meet."""
     offered = dict(first.challenges)
     if "digest" in offered and offered["digest"].get("algorithm", "MD5").upper() == "MD5":
-        return digest(offered["digest"], "DESCRIBE", address, user, password)
+        return digest(offered["digest"], method, address, user, password)
     if "basic" in offered:
         return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
     return None
