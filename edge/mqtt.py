@@ -263,15 +263,23 @@ class Publisher:
         sent = self._in_flight.pop(report.number, None) if self._line.owns(report) else None
         if sent is None:
             return 0
+        if report.refused is not None and (report.lasting or not sent.row):
+            self._line.tell_refusal(sent.topic, report.refused)
+        if not sent.row:
+            return 0
         if report.refused is None:
             self._rights = rights.taken(self._rights, sent.topic)
+            return sent.row
+        until = time.monotonic() + HOLD_SECONDS
+        if report.lasting:
+            self._rights = rights.dropped(self._rights, sent.topic, until)
             return sent.row
         if sent.topic not in self._rights.held:
             log.warning(
                 "%s: it refuses %s (%s): check the broker's rights", self._line.name, sent.topic, report.refused
             )
-        self._rights = rights.refused(self._rights, sent.topic, time.monotonic() + HOLD_SECONDS)
-        return sent.row if report.lasting else 0
+        self._rights = rights.refused(self._rights, sent.topic, until)
+        return 0
 
     def _forward(self) -> None:
         """Fill the window: what is retained first, then events from the outbox."""

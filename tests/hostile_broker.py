@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 CONNACK = b"\x20\x03\x00\x00\x00"  # of MQTT 5: let in, no properties
+OLD_CONNACK = b"\x20\x02\x00\x00"  # of MQTT 3.1.1
 Conversation = Callable[[socket.socket], None]
 
 
@@ -37,12 +38,12 @@ def acknowledged(packet: bytes, code: int = 0) -> bytes:
 class HostileBroker:
     """Lets everybody in, acknowledges the subscription, then has `converse` say what it likes.
 
-    `connections`: how many have come so far.
+    Where it is not `polite`, it says that at once. `connections`: how many have come so far.
     """
 
-    def __init__(self, converse: Conversation) -> None:
+    def __init__(self, converse: Conversation, polite: bool = True) -> None:
         self.connections = 0
-        self._converse = converse
+        self._converse, self._polite = converse, polite
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
@@ -58,9 +59,11 @@ class HostileBroker:
 
     def _talk(self, client: socket.socket) -> None:
         with client, contextlib.suppress(OSError):
-            client.recv(4096)
-            client.sendall(CONNACK)
-            client.sendall(acknowledged(client.recv(4096)))
+            if self._polite:
+                old = client.recv(4096)[8:9] == b"\x04"  # fixed header 2, length and name of the protocol 6, its level
+                client.sendall(OLD_CONNACK if old else CONNACK)
+                asked = client.recv(4096)
+                client.sendall(b"\x90\x03" + asked[2:4] + b"\0" if old else acknowledged(asked))
             self._converse(client)
 
     def close(self) -> None:
@@ -68,8 +71,8 @@ class HostileBroker:
 
 
 @contextlib.contextmanager
-def hostile(converse: Conversation) -> Iterator[HostileBroker]:
-    broker = HostileBroker(converse)
+def hostile(converse: Conversation, polite: bool = True) -> Iterator[HostileBroker]:
+    broker = HostileBroker(converse, polite)
     try:
         yield broker
     finally:

@@ -14,12 +14,15 @@ NOT_AUTHORIZED = 0x87
 
 
 class RefusingBroker:
-    """`refuses`: asked of each event's step by its number; `taken`: the numbers of those that were taken."""
+    """`refuses`: asked of each event's step by its number; `taken`: the numbers of those that were taken.
 
-    def __init__(self, refuses: Callable[[int], bool]) -> None:
+    `code`: the reason it gives; `beside`: properties that it adds, as they stand on the wire.
+    """
+
+    def __init__(self, refuses: Callable[[int], bool], code: int = NOT_AUTHORIZED, beside: bytes = b"") -> None:
         self.taken: list[int] = []
         self.refused = 0
-        self._refuses = refuses
+        self._refuses, self._code, self._beside = refuses, code, beside
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
@@ -51,11 +54,11 @@ class RefusingBroker:
         if b"/actions/" in topic:
             seq = json.loads(rest[rest.index(b"{") :])["seq"]
             if self._refuses(seq):
-                code = NOT_AUTHORIZED
+                code = self._code
                 self.refused += 1
             else:
                 self.taken.append(seq)
-        return b"\x40\x04" + number + bytes([code, 0])
+        return bytes([0x40, 4 + len(self._beside)]) + number + bytes([code, len(self._beside)]) + self._beside
 
     def __enter__(self) -> "RefusingBroker":
         return self

@@ -148,7 +148,7 @@ def test_a_picture_is_retained_and_says_whose_it_is(broker: Broker) -> None:
         publisher.event(event(0))
         wait_for(lambda: publisher.statistics().online and not publisher.statistics().outbox.rows, "delivery")
         with Subscriber(broker.port) as later:
-            later.wait_for_payload("korsal/roof/door/snapshot/Long_Jump", jpeg)
+            later.wait_for_payload(topic, jpeg)
             (message,) = later.on(topic)
             assert message.retain
             assert message.properties is not None

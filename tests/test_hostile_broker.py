@@ -1,16 +1,18 @@
 """What a broker that means harm can do, and a client of an honest one; docs/security.md names these tests."""
 
+import contextlib
 import json
 import random
 import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import psutil
 import pytest
 from broker import Broker, Subscriber, wait_for
-from hostile_broker import CONNACK, hostile, publish, text
+from hostile_broker import CONNACK, Conversation, hostile, number, publish, text
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -20,6 +22,7 @@ from test_daemon import BASE, LiveStream, write_config
 from test_security import daemon
 
 from edge.broker import outages
+from edge.broker.requests import Request
 from edge.schema import Mqtt
 
 __all__ = ["impatient"]
@@ -67,16 +70,113 @@ def test_endless_requests_are_dropped_and_counted(uncaught: list[object]) -> Non
 
 @pytest.mark.usefixtures("impatient")
 def test_a_giant_request_is_not_kept(uncaught: list[object]) -> None:
-    """paho takes in up to 256 MiB of one packet before anybody sees it: that much a broker can make us hold."""
+    """Nor is the next one kept from us by it."""
+    chunk = b"x" * MEBIBYTE
 
     def converse(client: socket.socket) -> None:
-        client.sendall(publish(REQUEST, b"x" * (64 * MEBIBYTE)))
+        topic = text(REQUEST)
+        client.sendall(b"\x30" + number(len(topic) + 1 + 250 * MEBIBYTE) + topic + b"\0")
+        for _ in range(250):
+            client.sendall(chunk)
+        client.sendall(publish(TOPICS.request("reload").encode(), b"{}"))
         client.recv(4096)
 
     with hostile(converse) as broker, publishing(at_port(broker.port), flush=0.1) as publisher:
-        requests = []
-        wait_for(lambda: requests.extend(publisher.requests()) or requests, "the request", 60)
-        assert requests[0].payload is None
+        found: list[Request] = []
+        with memory_stays():
+            wait_for(lambda: found.extend(publisher.requests()) or len(found) == 2, "both requests", 60)
+        assert [(request.op, request.payload) for request in found] == [("health", None), ("reload", b"{}")]
+        assert broker.connections == 1
+    assert uncaught == []
+
+
+@contextlib.contextmanager
+def memory_stays() -> Iterator[None]:
+    """At no moment more than 30 MiB above the beginning, the broker's own included."""
+    before, most, done = resident(), 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal most
+        while not done.wait(0.005):
+            most = max(most, resident())
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    yield
+    done.set()
+    watching.join()
+    assert most - before < 30 * MEBIBYTE
+
+
+def without_release(client: socket.socket) -> None:
+    """Messages of QoS 2, each with a number of its own, without end."""
+    while True:
+        for high in range(256):
+            packets = (text(REQUEST) + bytes([high, low]) + b"\0" + b"x" * 1000 for low in range(256))
+            client.sendall(b"".join(b"\x34" + number(len(one)) + one for one in packets))
+
+
+def giant_connack(client: socket.socket) -> None:
+    client.recv(4096)
+    client.sendall(b"\x20\xff\xff\xff\x7f\x00\x00\xfb\xff\xff\x7f")
+    for _ in range(250):
+        client.sendall(bytes(MEBIBYTE))
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("version", [5, 3])
+@pytest.mark.parametrize(
+    ("attack", "polite"),
+    [(without_release, True), (giant_connack, False)],
+    ids=["QoS 2 without release", "a giant CONNACK"],
+)
+def test_memory_is_bounded_whatever_a_broker_sends(
+    attack: Conversation, polite: bool, version: Literal[5, 3], uncaught: list[object], caplog: pytest.LogCaptureFixture
+) -> None:
+    with hostile(attack, polite) as broker:
+        settings = Mqtt(host="127.0.0.1", port=broker.port, version=version)
+        with publishing(settings, flush=0.1) as publisher, memory_stays():
+            wait_for(lambda: broker.connections > 3, "the connection after the next but one", 60)
+            assert publisher.alive
+    assert "what it says is no MQTT" in caplog.text
+    assert uncaught == []
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_megabyte_of_properties_takes_no_time(uncaught: list[object]) -> None:
+    """paho would need half a minute for these, and its thread answers nobody meanwhile."""
+
+    def converse(client: socket.socket) -> None:
+        client.sendall(publish(REQUEST, b"{}", b"\x26\x00\x00\x00\x00" * 100_000 + b"\x08" + text(b"here")))
+        client.recv(4096)
+
+    with hostile(converse) as broker, publishing(at_port(broker.port), flush=0.1) as publisher:
+        found: list[Request] = []
+        wait_for(lambda: found.extend(publisher.requests()) or found, "the request", 10)
+        assert found[0].response_topic == "here"
+    assert uncaught == []
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_released_message_of_qos_2_is_heard(uncaught: list[object]) -> None:
+    """Some brokers can be told to send with the QoS of who published."""
+
+    def converse(client: socket.socket) -> None:
+        for low in range(100):
+            one = text(REQUEST) + bytes([0, low + 1]) + b"\0{}"
+            client.sendall(b"\x34" + number(len(one)) + one + b"\x62\x02" + bytes([0, low + 1]))
+        while client.recv(4096):
+            pass
+
+    with hostile(converse) as broker, publishing(at_port(broker.port), flush=0.1) as publisher:
+        found: list[Request] = []
+
+        def all_are_heard() -> bool:
+            found.extend(publisher.requests())
+            return len(found) + publisher.statistics().dropped_requests == 100
+
+        wait_for(all_are_heard, "all of them")
+        assert broker.connections == 1
     assert uncaught == []
 
 

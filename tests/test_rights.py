@@ -8,7 +8,7 @@ from publishing import event, publishing
 from refusing_broker import RefusingBroker
 
 from edge.broker.line import WINDOW
-from edge.broker.rights import Rights, held, hung_up, refused, sendable, taken
+from edge.broker.rights import MANY_DROPPED, Rights, dropped, held, hung_up, refused, sendable, taken
 from edge.outbox import Limits, Outbox
 from edge.schema import Mqtt
 from tests.broker import wait_for
@@ -94,6 +94,55 @@ def test_a_proven_topic_fills_the_window() -> None:
             answer.set()
             wait_for(lambda: publisher.statistics().outbox.rows == 0, "none to go")
         assert broker.taken == STEPS
+
+
+REASONS = [0x80, 0x83, 0x90, 0x91, 0x95, 0x99, 0x9A, 0x9B, 0xC3, 0xFF]  # paho can name five of them in this place
+
+
+@pytest.mark.parametrize("code", REASONS)
+def test_a_message_that_is_refused_for_what_it_is_stands_in_nobody_s_way(
+    code: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is counted, told of, and the next one follows at once."""
+    outbox = Outbox(None, Limits())
+    outbox.put([event(number) for number in STEPS], 0.0)
+    with RefusingBroker(lambda seq: seq in (0, 7, 8), code) as broker:
+        with publishing(at_port(broker.port), outbox) as publisher:
+            wait_for(lambda: publisher.statistics().outbox.rows == 0, "none to go")
+            assert publisher.statistics().outbox.refused == 3
+            assert publisher.statistics().connections == 1
+        assert broker.taken == [number for number in STEPS if number not in (0, 7, 8)]
+    assert caplog.text.count("it refuses korsal/roof/door/actions/Dunk (") == 1
+
+
+def test_what_else_stands_in_an_acknowledgement_is_no_trouble() -> None:
+    """A property that nobody knows, and none that could be read."""
+    outbox = Outbox(None, Limits())
+    outbox.put([event(number) for number in STEPS], 0.0)
+    with RefusingBroker(lambda seq: False, beside=b"\x7f\xff\xff") as broker:
+        with publishing(at_port(broker.port), outbox) as publisher:
+            wait_for(lambda: publisher.statistics().outbox.rows == 0, "none to go")
+            assert publisher.statistics().connections == 1
+        assert broker.taken == STEPS
+
+
+def test_a_broker_that_refuses_everything_does_not_empty_the_outbox() -> None:
+    outbox = Outbox(None, Limits())
+    outbox.put([event(number) for number in STEPS], 0.0)
+    with RefusingBroker(lambda seq: True, 0x83) as broker, publishing(at_port(broker.port), outbox, 0.1) as publisher:
+        wait_for(lambda: publisher.statistics().outbox.refused >= MANY_DROPPED, "many to be refused")
+        turned = publisher.turned
+        wait_for(lambda: publisher.turned > turned, "another round")
+        assert publisher.statistics().outbox.refused == MANY_DROPPED
+
+
+def test_many_refusals_in_a_row_hold_a_topic() -> None:
+    rights = taken(Rights(), "a")
+    for _ in range(MANY_DROPPED - 1):
+        rights = dropped(rights, "a", 60.0)
+    assert held(rights, 0.0) == []
+    assert held(dropped(rights, "a", 60.0), 0.0) == ["a"]
+    assert held(dropped(taken(rights, "a"), "a", 60.0), 0.0) == []  # they were none in a row
 
 
 def at_port(port: int) -> Mqtt:

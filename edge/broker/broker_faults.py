@@ -3,6 +3,7 @@
 import socket
 import ssl
 
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
 TOO_NEW = "Unsupported protocol version"
@@ -30,9 +31,17 @@ _ENDS = {
 }
 
 
-def refusal(code: ReasonCode, version: int) -> str:
+def reason(code: int) -> str:
+    """A reason's name in MQTT 5, whatever packet it came in; its number where it has none."""
+    names = ReasonCode(PacketTypes.CONNACK).names.get(code)
+    if not names:
+        return f"reason 0x{code:02x}"
+    return next(iter(names)) if code else "Normal disconnection"
+
+
+def refusal(code: ReasonCode | int, version: int) -> str:
     """Why the broker refused us. `version`: of MQTT, 5 or 3."""
-    name = code.getName()
+    name = reason(code if isinstance(code, int) else code.value)
     if name == TOO_NEW and version == 5:
         return "it speaks no MQTT 5, so MQTT 3.1.1 is tried: set [mqtt] version = 3, or update the broker"
     if name == TOO_NEW:
@@ -55,9 +64,14 @@ def unacknowledged(seconds: float) -> str:
     return f"a message is not acknowledged within {seconds:g} s: check the broker's load and log"
 
 
-def ended(code: ReasonCode, by_broker: bool) -> str:
+def nonsense(what: str) -> str:
+    """What to say of a broker that sends what it should not."""
+    return f"what it says is no MQTT ({what}): check [mqtt] host and port"
+
+
+def ended(code: ReasonCode | int, by_broker: bool) -> str:
     """Why a connection that was open is no longer."""
-    name = code.getName()
+    name = reason(code if isinstance(code, int) else code.value)
     if by_broker:
         return f"{_ENDS.get(name, 'it ended the connection: look at the log of the broker')} ({name})"
     return f"connection lost ({name}): check that the broker runs, and the network"

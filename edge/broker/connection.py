@@ -11,14 +11,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import MQTTException, Properties  # type: ignore[attr-defined] # 2.2 only re-exports it
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.broker import broker_faults
+from edge.broker.client import CheckedClient
 from edge.broker.credentials import CredentialsError, password, tls_context
+from edge.broker.incoming import (
+    FAILURE,
+    MOST,
+    MOST_UNRELEASED,
+    PACKET_MAXIMUM,
+    EndedError,
+    Incoming,
+    NonsenseError,
+    RefusedError,
+)  # fmt: skip
 from edge.broker.parcel import Parcel, properties
 from edge.broker.requests import LARGEST, Request
 from edge.broker.topics import OFFLINE, Topics
@@ -26,11 +37,10 @@ from edge.schema import Mqtt
 
 CONNECT_SECONDS = 5.0  # for TCP, and again for TLS
 RECEIVE_MAXIMUM = 65_535  # MQTT 5, section 3.2.2.3.3: what holds where the broker names none
-PACKET_MAXIMUM = 268_435_455  # bytes; the largest that MQTT knows
-OURS_MAXIMUM = 1 << 20  # bytes; larger requests stay with a broker of MQTT 5
-LASTING = frozenset({"Topic name invalid", "Payload format invalid", "Packet too large"})
+TEMPORARY = frozenset({0x87, 0x88, 0x89, 0x96, 0x97, 0x9F})  # rights, load and quota: of the broker, not the message
 UNTOLD = "the connection broke"
-NONSENSE = (MQTTException, struct.error, LookupError)  # what paho raises when a broker talks no MQTT; 2.1 does
+# What paho raises when a broker talks no MQTT; 2.1 does.
+NONSENSE = (MQTTException, struct.error, LookupError, UnicodeDecodeError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +103,8 @@ class Connection:
         self._offer = offer
         self._opened = self._abandoned = self._too_new = False
         self._reason = UNTOLD
-        self._client = _client(settings, client_id)
+        self._incoming = Incoming(settings.version, bytes(LARGEST + 1))
+        self._client = CheckedClient(settings.version, client_id, CONNECT_SECONDS, self._incoming)
         self._client.will_set(topics.available, OFFLINE, qos=1, retain=True)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
@@ -126,13 +137,20 @@ class Connection:
             if self._abandoned:
                 self._client.disconnect()
             while self._client.loop() == MQTTErrorCode.MQTT_ERR_SUCCESS:
-                pass
+                self._client.check_unread()
         except CredentialsError as error:
             self._reason = str(error)
+        except RefusedError as refusal:
+            self._reason = broker_faults.refusal(refusal.code, settings.version)
+            self._too_new = broker_faults.reason(refusal.code) == broker_faults.TOO_NEW
+        except EndedError as end:
+            self._reason = broker_faults.ended(end.code, by_broker=True)
+        except NonsenseError as error:
+            self._reason = broker_faults.nonsense(str(error))
+        except NONSENSE as error:
+            self._reason = broker_faults.nonsense(type(error).__name__)
         except (OSError, ValueError) as error:
             self._reason = broker_faults.unreachable(error)
-        except NONSENSE as error:
-            self._reason = f"what it says is no MQTT ({type(error).__name__}): check [mqtt] host and port"
         finally:
             self._hang_up()
             self._report(Closed(self, self._reason, self._too_new))
@@ -149,12 +167,8 @@ class Connection:
             left.close()
 
     def _on_connect(
-        self, client: Client, __: Any, flags: ConnectFlags, code: ReasonCode, granted: Properties | None
+        self, client: Client, __: Any, ___: ConnectFlags, ____: ReasonCode, granted: Properties | None
     ) -> None:
-        if code.is_failure:
-            self._reason = broker_faults.refusal(code, self._settings.version)
-            self._too_new = code.getName() == broker_faults.TOO_NEW
-            return
         self._opened = True
         if self._settings.version == 5:  # which tells the truth of the retain flag
             client.subscribe(self._topics.requests, options=SubscribeOptions(qos=1, retainAsPublished=True))
@@ -164,9 +178,8 @@ class Connection:
         self._report(Opened(self, window, getattr(granted, "MaximumPacketSize", PACKET_MAXIMUM)))
 
     def _on_subscribe(self, _: Client, __: Any, ___: int, codes: list[ReasonCode], ____: Properties | None) -> None:
-        refused = [code.getName() for code in codes if code.is_failure]
-        if refused:
-            self._report(Unheard(self, refused[0]))
+        if any(code.is_failure for code in codes):
+            self._report(Unheard(self, broker_faults.reason(self._incoming.code)))
 
     def _on_message(self, _: Client, __: Any, message: MQTTMessage) -> None:
         payload = bytes(message.payload) if len(message.payload) <= LARGEST else None
@@ -174,35 +187,24 @@ class Connection:
         correlation = getattr(message.properties, "CorrelationData", None)
         self._offer(Request(message.topic.rpartition("/")[2], payload, message.retain, topic, correlation))
 
-    def _on_publish(self, _: Client, __: Any, number: int, code: ReasonCode, properties: Properties | None) -> None:
-        reason = code.getName() if code.is_failure else None
-        self._report(Acknowledged(self, number, reason, reason in LASTING))
+    def _on_publish(self, _: Client, __: Any, number: int, ___: ReasonCode, ____: Properties | None) -> None:
+        code, self._incoming.code = self._incoming.code, 0
+        reason = broker_faults.reason(code) if code >= FAILURE else None
+        self._report(Acknowledged(self, number, reason, reason is not None and code not in TEMPORARY))
 
     def _on_disconnect(
-        self, _: Client, __: Any, flags: DisconnectFlags, code: ReasonCode, properties: Properties | None
+        self, _: Client, __: Any, ___: DisconnectFlags, code: ReasonCode, ____: Properties | None
     ) -> None:
         if self._opened:
-            self._reason = broker_faults.ended(code, flags.is_disconnect_packet_from_server)
+            self._reason = broker_faults.ended(code, by_broker=False)
         elif self._reason == UNTOLD and code.getName() == broker_faults.GIVEN_UP:  # after the keepalive, by paho
             self._reason = broker_faults.silent(self._settings.keepalive)
         elif self._reason == UNTOLD:
             self._reason = broker_faults.unanswered()
 
 
-def _client(settings: Mqtt, client_id: str) -> Client:
-    """A client that holds no state beyond its one connection.
-
-    With a callback for it, paho leaves writing to the thread of the loop; otherwise whoever publishes writes, and two
-    threads at once in one TLS connection break it.
-    """
-    version = MQTTProtocolVersion.MQTTv5 if settings.version == 5 else MQTTProtocolVersion.MQTTv311
-    client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=version, reconnect_on_failure=False)
-    client.connect_timeout = CONNECT_SECONDS
-    client.on_socket_register_write = lambda *_: None
-    return client
-
-
 def _greeting() -> Properties:
     found = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    found.MaximumPacketSize = OURS_MAXIMUM
+    found.MaximumPacketSize = MOST
+    found.ReceiveMaximum = MOST_UNRELEASED
     return found

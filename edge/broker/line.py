@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 
 from edge.broker import broker_faults, outages
-from edge.broker.connection import PACKET_MAXIMUM, Closed, Connection, Opened, Report, Unheard
+from edge.broker.connection import Closed, Connection, Opened, Report, Unheard
+from edge.broker.incoming import PACKET_MAXIMUM
 from edge.broker.outages import Outages
 from edge.broker.parcel import Parcel, packet_size
 from edge.broker.requests import Request
@@ -19,6 +20,7 @@ from edge.schema import Mqtt
 log = logging.getLogger(__name__)
 
 WINDOW = 16  # messages in flight, at most
+MOST_TOLD = 100  # refusals of messages; further ones are counted alone
 ANSWER_SECONDS = 15.0  # from dialling to the broker's answer
 
 
@@ -42,6 +44,7 @@ class Line:
         self.version: int = settings.version
         self.connections = 0
         self.window, self._largest = WINDOW, 0
+        self._told_refused: set[tuple[str, str]] = set()  # topics and reasons
         self._told_large: set[str] = set()  # kinds of messages that are larger than this broker takes
 
     @property
@@ -88,6 +91,18 @@ class Line:
                 self.name, parcel.topic, size, self._largest, parcel.kind or "messages there",
             )  # fmt: skip
         return True
+
+    def tell_refusal(self, topic: str, reason: str) -> None:
+        """The broker does not take what we publish on this topic: told once of each topic and reason."""
+        if (topic, reason) in self._told_refused or len(self._told_refused) >= MOST_TOLD:
+            return
+        self._told_refused.add((topic, reason))
+        log.warning(
+            "%s: it refuses %s (%s), and such messages are dropped: look at its log",
+            self.name,
+            topic,
+            reason,
+        )
 
     def tend(self, now: float) -> None:
         """Dial where it is time to; give up on a broker that does not answer. `now`: monotonic, s."""

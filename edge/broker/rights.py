@@ -1,5 +1,9 @@
 """What the broker lets us publish, as far as it has shown it, and what may be sent therefore. Pure.
 
+A refusal is about the topic, which is then held for a while, or about the message, which is dropped, and the next one
+follows; but where a topic brings nothing but refusals of that kind it is held as well, so that a broker that refuses
+everything does not empty the outbox.
+
 Several messages are in flight at once. Where a broker refuses the first step of an event and takes the second, because
 its rights were changed between the two, the first comes too late when it is offered again. So a topic gets one message
 at a time until one has been taken: at the beginning of a connection, and after each refusal. What is left is a broker
@@ -25,28 +29,40 @@ class Waiting(Protocol):
 
 Row = TypeVar("Row", bound=Waiting)
 
+MANY_DROPPED = 16  # messages of one topic in a row
+
 
 @dataclass(frozen=True)
 class Rights:
     """`proven`: topics taken since the connection began; `held`: those refused, and until when (monotonic, s).
 
-    No topic is in both.
+    No topic is in both. `dropped`: how many messages of a topic in a row were refused for what they are.
     """
 
     proven: frozenset[str] = frozenset()
     held: Mapping[str, float] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
 
 def taken(rights: Rights, topic: str) -> Rights:
     """After the broker has taken a message."""
-    if topic in rights.proven:
+    if topic in rights.proven and topic not in rights.dropped:
         return rights
-    return Rights(rights.proven | {topic}, {other: until for other, until in rights.held.items() if other != topic})
+    held = {other: until for other, until in rights.held.items() if other != topic}
+    dropped = {other: count for other, count in rights.dropped.items() if other != topic}
+    return Rights(rights.proven | {topic}, held, dropped)
 
 
 def refused(rights: Rights, topic: str, until: float) -> Rights:
     """After the broker has refused a message, which is offered again at `until`."""
-    return Rights(rights.proven - {topic}, {**rights.held, topic: until})
+    return replace(rights, proven=rights.proven - {topic}, held={**rights.held, topic: until})
+
+
+def dropped(rights: Rights, topic: str, until: float) -> Rights:
+    """After the broker has refused a message for what it is; many in a row hold the topic until `until`."""
+    count = rights.dropped.get(topic, 0) + 1
+    after = replace(rights, dropped={**rights.dropped, topic: count})
+    return refused(after, topic, until) if count >= MANY_DROPPED else after
 
 
 def hung_up(rights: Rights) -> Rights:
