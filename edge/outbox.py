@@ -337,6 +337,8 @@ class Outbox:
         """The file, with all that is damaged set aside. Raises OSError and sqlite3.Error where the disk refuses."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._mark.open()
+        if self._known is not None:
+            self._handed_over = max(self._handed_over, self._known.handed_over)
         try:
             file = outbox_tables.connect(path, patience)
             with closing_if_failed(file):
