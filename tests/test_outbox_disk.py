@@ -1,21 +1,25 @@
 """A disk that is full or may not be written, for real: a file system of our own where we are root."""
 
 import contextlib
+import json
 import logging
 import os
+import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from broker import Broker, Subscriber, wait_for
 
 from edge import outbox as outbox_module
+from edge.broker.interruption import Interruption, interrupt
 from edge.broker.topics import Topics
 from edge.mqtt import Publisher
 from edge.outbox import Limits, Message, Outbox
 from edge.schema import Mqtt
 from tests.test_daemon import play, write_config, write_video
+from tests.test_open_events import step
 
 NOW = 1_800_000_000.0
 MANY = Limits(rows=100_000, size=100_000_000)
@@ -139,6 +143,141 @@ def test_rows_of_an_unreadable_start_come_before_those_of_memory(small_disk: Pat
     steps = [*[("old", seq) for seq in range(3)], ("new", 1), ("new", 2)]
     assert [(row.message.event_id, row.message.seq) for row in outbox.pending(0, 10)] == steps
     outbox.close()
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[None]:
+    """By another program."""
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for nobody for long."""
+    monkeypatch.setattr("edge.broker.outbox_tables.LOCK_SECONDS", 0.0)
+    monkeypatch.setattr(outbox_module, "CLOSE_SECONDS", 0.2)
+
+
+def filled(path: Path, count: int) -> None:
+    outbox = Outbox(path, MANY)
+    outbox.put([message(seq, "old", 10) for seq in range(count)], NOW)
+    outbox.close()
+
+
+@pytest.mark.usefixtures("hasty")
+def test_what_is_in_memory_is_in_the_file_after_a_plain_stop(tmp_path: Path) -> None:
+    """Another program held the file until shortly before: nobody has looked after it since."""
+    path = tmp_path / "roof.outbox.sqlite"
+    filled(path, 12)
+    with held(path):
+        outbox = Outbox(path, MANY)
+        outbox.put([message(seq, "new", 10) for seq in range(50)], NOW)
+        assert outbox.statistics().unsaved == 50
+    outbox.close()
+    assert (outbox.statistics().rows, outbox.statistics().unsaved) == (62, 0)
+    again = Outbox(path, MANY)
+    assert waiting(again) == [*range(12), *range(50)]
+    assert again.statistics().damaged == 0
+    again.close()
+
+
+@pytest.mark.usefixtures("hasty")
+def test_what_a_disk_refuses_to_the_end_is_told_as_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "roof.outbox.sqlite"
+    filled(path, 12)
+    with held(path):
+        outbox = Outbox(path, MANY)
+        outbox.put([message(seq, "new", 10) for seq in range(50)], NOW)
+        outbox.close()
+    assert outbox.statistics().unsaved == 50
+    assert "the disk refuses to the end; 50 messages are lost" in caplog.text
+    again = Outbox(path, MANY)
+    assert waiting(again) == list(range(12))
+    assert again.statistics().damaged == 50
+    assert "up to 50 messages that an earlier run stored are missing" in caplog.text
+    again.close()
+
+
+@pytest.mark.usefixtures("hasty", "soon")
+def test_memory_is_written_down_although_nothing_more_happens(tmp_path: Path) -> None:
+    path = tmp_path / "roof.outbox.sqlite"
+    filled(path, 1)
+    with held(path):
+        outbox = Outbox(path, MANY)
+        outbox.put([message(0, "new", 10)], NOW)
+        outbox.tend()
+        assert outbox.statistics().in_memory
+    outbox.tend()
+    assert not outbox.statistics().in_memory
+    outbox._database.close()  # a kill
+    outbox._mark.close()
+    assert waiting(Outbox(path, MANY)) == [0, 0]
+
+
+def ends(open_steps: Sequence[Message], gap: int) -> Interruption:
+    return interrupt(open_steps, NOW, NOW * 2, gap)
+
+
+def steps(outbox: Outbox) -> list[tuple[str, int, str]]:
+    return [(row.message.event_id, row.message.seq, row.message.type) for row in outbox.pending(0, 100)]
+
+
+@pytest.mark.usefixtures("hasty", "soon")
+def test_what_was_left_open_ends_as_soon_as_the_file_is_to_be_had(tmp_path: Path) -> None:
+    """Killed amid an event; another program holds the file at the next start, in which another event goes on."""
+    path = tmp_path / "roof.outbox.sqlite"
+    killed = Outbox(path, MANY, ends)
+    killed.put([step("old", 0, "new", expires=NOW * 2), step("old", 1, "update", expires=NOW * 2)], NOW)
+    killed._database.close()
+    killed._mark.close()
+    with held(path):
+        outbox = Outbox(path, MANY, ends)
+        outbox.put([step("now", 0, "new", expires=NOW * 2)], NOW)
+    outbox.put([step("now", 1, "update", expires=NOW * 2)], NOW)
+    assert steps(outbox) == [
+        *[("old", 0, "new"), ("old", 1, "update"), ("now", 0, "new")],
+        *[("old", 2, "end"), ("now", 1, "update")],
+    ]
+    outbox.put([step("now", 2, "end", expires=NOW * 2)], NOW)
+    outbox.close()
+    again = Outbox(path, MANY, ends)
+    assert [kind for _, _, kind in steps(again)].count("end") == 2
+    again.close()
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("to_the_end", [False, True], ids=["room again", "refused to the end"])
+def test_an_event_that_ended_while_the_disk_refused_ends_once(tmp_path: Path, to_the_end: bool) -> None:
+    path = tmp_path / "roof.outbox.sqlite"
+    outbox = Outbox(path, MANY, ends)
+    outbox.put([step("a", 0, "new", expires=NOW * 2)], NOW)
+    outbox._database.execute("PRAGMA query_only = ON")
+    outbox.put([step("a", 1, "end", expires=NOW * 2)], NOW)
+    assert outbox.statistics().in_memory
+    assert steps(outbox) == [("a", 0, "new"), ("a", 1, "end")]
+    outbox.remove([row.id for row in outbox.pending(0, 10)])
+    with held(path) if to_the_end else contextlib.nullcontext():
+        outbox.close()
+    again = Outbox(path, MANY, ends)
+    assert [kind for _, _, kind in steps(again)] == (["new"] if to_the_end else [])  # sent twice, but ended once
+    again.close()
+
+
+@pytest.mark.usefixtures("hasty")
+def test_killed_while_the_disk_refuses_an_event_gets_its_end_under_a_new_number(tmp_path: Path) -> None:
+    path = tmp_path / "roof.outbox.sqlite"
+    outbox = Outbox(path, MANY, ends)
+    outbox.put([step("a", 0, "new", expires=NOW * 2)], NOW)
+    outbox._database.execute("PRAGMA query_only = ON")
+    outbox.put([step("a", seq, "update", expires=NOW * 2) for seq in (1, 2, 3)], NOW)  # these may have been told
+    outbox._database.close()
+    outbox._mark.close()
+    again = Outbox(path, MANY, ends)
+    assert steps(again) == [("a", 0, "new"), ("a", 4, "end")]
+    assert json.loads(again.pending(0, 10)[-1].message.payload)["seq"] == 4
+    again.close()
 
 
 def test_with_a_full_disk_events_go_out_directly(
