@@ -146,7 +146,7 @@ def test_for_other_actions_only_the_layer_that_names_them_begins_anew(tmp_path: 
 
 def test_weights_for_another_kind_of_input_are_refused(tmp_path: Path) -> None:
     settings = replace(SETTINGS, weights=str(trained(tmp_path / "a.pt")))
-    with pytest.raises(CheckpointError, match=r"a\.pt: was trained with motion .*none.*give the same"):
+    with pytest.raises(CheckpointError, match=r"a\.pt: was trained with motion .*none.*leave that option out"):
         optimise.start(settings, replace(MANIFEST, motion=MotionSettings("ssim")), torch.device("cpu"))
     with pytest.raises(CheckpointError, match="no such file"):
         optimise.start(replace(SETTINGS, weights=str(tmp_path / "b.pt")), MANIFEST, torch.device("cpu"))

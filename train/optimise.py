@@ -77,7 +77,9 @@ def load_trained(network: nn.Module, saved: Checkpoint, manifest: Manifest) -> N
     for name in ("architecture", "motion", "mean", "std"):
         theirs, ours = getattr(saved.manifest, name), getattr(manifest, name)
         if theirs != ours:
-            raise CheckpointError(f"{saved.file}: was trained with {name} {theirs}, this run has {ours}; give the same")
+            raise CheckpointError(
+                f"{saved.file}: was trained with {name} {theirs}, this run has {ours}; leave that option out"
+            )
     weights = dict(checkpoints.detector(saved).state_dict())
     if saved.manifest.labels != manifest.labels:
         own = network.state_dict()
@@ -145,7 +147,7 @@ def resume(run: Run, saved: Checkpoint, settings: TrainSettings) -> None:
     changed = [key for key, value in now.items() if _place(key, before.get(key)) != _place(key, value)]
     if changed:
         raise CheckpointError(
-            f"{saved.file}: --resume with another {', '.join(changed)} than before; give the same options"
+            f"{saved.file}: --resume with another {', '.join(changed)} than before; leave these options out"
         )
     try:
         bare(run.network).load_state_dict(saved.progress["network"])

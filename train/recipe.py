@@ -1,8 +1,9 @@
 """What decides how a training run turns out, and what it may not be. Pure."""
 
 import math
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
 from edge.manifest import INPUT_MULTIPLE, LITE
 from edge.motion import MotionSettings
@@ -34,9 +35,9 @@ class TrainSettings:
     data: str
     fold: int = 1  # the split of the data, where it has several
     weights: str = ""  # checkpoint to begin with; "": ImageNet's backbone
-    motion: MotionSettings = field(default_factory=MotionSettings)
-    height: int = 192  # of the network's input, pixels
-    width: int = 256
+    motion: MotionSettings = MotionSettings(gap=2)  # this, height and width: as the shipped model has them
+    height: int = 224  # of the network's input, pixels
+    width: int = 288
     samples: int = 110_000  # in the whole run
     batch: int = 16  # per process
     learning_rate: float = 2.5e-3  # of what begins from nothing, after warm-up, falling to 0 along a cosine
@@ -54,6 +55,15 @@ class TrainSettings:
     architecture: str = LITE
     precision: Asked = "auto"  # in checkpoints what it came to, which is never "auto"
     all_groups: bool = False  # learn from the validation videos too, which leaves nothing to validate on
+
+
+def from_saved(saved: Mapping[str, Any]) -> TrainSettings:
+    """What `dataclasses.asdict` made of settings. Raises KeyError, TypeError, ValueError where it did not."""
+    plain: dict[str, Any] = {one.name: saved[one.name] for one in fields(TrainSettings)}
+    return TrainSettings(**{**plain, **{name: kind(**plain[name]) for name, kind in _PARTS.items()}})
+
+
+_PARTS = {"motion": MotionSettings, "augment": AugmentSettings, "losses": LossWeights}
 
 
 def faults(settings: TrainSettings, processes: int) -> list[str]:

@@ -1,31 +1,28 @@
 """`korsal-train`: teach a detector the actions of a data set. Shell."""
 
-import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
-from edge.manifest import LITE, Manifest
-from edge.motion import KINDS, MotionSettings
+from edge.manifest import Manifest
 from edge.video.video_file import CaptureError
-from train import check, datasets, optimise, precision, processes, recipe
+from train import check, datasets, optimise, precision, processes, recipe, train_options
 from train import checkpoint as checkpoints
 from train.annotations import AnnotationError, DataSet, VideoAnnotation, held_out
-from train.architectures import ARCHITECTURES
 from train.backbone_weights import BackboneError
 from train.checkpoint import Checkpoint, CheckpointError
 from train.data import FrameSet, TrainingSet, every
 from train.log import Log, LogError
 from train.optimise import Run, TrainingError
 from train.plots import PlotError
-from train.recipe import CENTERNET_LOSSES, Asked, LossWeights, Precision, TrainSettings
+from train.recipe import Asked, Precision, TrainSettings
 from train.validation import frame_average_precision
 from train.videos import FrameError, PackedVideo, open_packed
 
@@ -51,10 +48,10 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     if words and words[0] == "check":
         return check.main(words[1:])
-    options = _parser().parse_args(words)
+    options = train_options.parser().parse_args(words)
     try:
         processes.join()
-        session = prepare(_settings(options), options.out, options.cache, options.resume, options.workers)
+        session = prepare(train_options.settings(options), options.out, options.cache, options.resume, options.workers)
         with processes.Interruption() as interruption:
             learn(session, interruption.asked)
     except ERRORS as error:
@@ -93,6 +90,7 @@ def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, worke
     samples = TrainingSet(training, packed, manifest, settings.augment, settings.seed, settings.samples)
     frames = FrameSet(every(validation, settings.validation_stride), packed, manifest)
     if processes.rank() == 0:
+        print(_in_words(manifest, training, validation), flush=True)
         log.go_on(run.samples, saved.progress.get("unwritten", [])) if saved else log.start()
     return Session(settings, manifest, run, samples, frames, log, out, workers)
 
@@ -224,6 +222,18 @@ def _packed(data: DataSet, cache: Path) -> dict[str, PackedVideo]:
     return open_packed(videos, cache)
 
 
+def _in_words(
+    manifest: Manifest, training: tuple[VideoAnnotation, ...], validation: tuple[VideoAnnotation, ...]
+) -> str:
+    motion = manifest.motion
+    shifts = "" if motion.shifts or motion.kind == "none" else " without shifts"
+    return (
+        f"network: {manifest.architecture}, {manifest.width}x{manifest.height} pixels, "
+        f"motion {motion.kind}{shifts}, gap {motion.gap}, {len(manifest.labels)} actions; "
+        f"{len(training)} videos to learn from, {len(validation)} to validate on"
+    )
+
+
 def _manifest(settings: TrainSettings, data: DataSet) -> Manifest:
     return Manifest(
         name=f"korsal-{settings.architecture}",
@@ -234,61 +244,6 @@ def _manifest(settings: TrainSettings, data: DataSet) -> Manifest:
         motion=settings.motion,
         training={"data": data.title, "videos": len(data.train), "samples": settings.samples},
     )
-
-
-def _settings(options: argparse.Namespace) -> TrainSettings:
-    names = (
-        "data",
-        "fold",
-        "weights",
-        "height",
-        "width",
-        "samples",
-        "batch",
-        "learning_rate",
-        "validate_every",
-        "seed",
-        "all_groups",
-        "precision",
-    )
-    given: dict[str, Any] = {name: getattr(options, name) for name in names}
-    weights = LossWeights() if options.arch == LITE else CENTERNET_LOSSES
-    try:
-        motion = MotionSettings(options.motion, not options.no_shifts, options.gap)
-        return TrainSettings(motion=motion, architecture=options.arch, losses=weights, **given)
-    except ValueError as error:
-        raise TrainingError(str(error)) from error
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="korsal-train",
-        description="Train a detector on a data set; `korsal-train check DATA` tells what is wrong with one. "
-        "Several GPUs: torchrun --nproc-per-node N -m train.train …",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    add = parser.add_argument
-    add("data", help="folder of a data set: annotations, lists, videos/")
-    add("--fold", type=int, default=1, help="its split, where it has several")
-    add("--out", type=Path, default=Path("runs/train"), help="for last.pt, best.pt, log.csv, curves.png")
-    add("--cache", type=Path, default=Path("runs/cache"), help="for decoded frames, about 4 MB a video")
-    add("--arch", choices=tuple(ARCHITECTURES), default=LITE, help="the network; dla_34 is the paper's")
-    add("--weights", default="", help="begin with this .pt: to go on at another size, or to learn other actions")
-    add("--all-groups", action="store_true", help="learn from the validation videos too, once all else is chosen")
-    add("--resume", action="store_true", help="go on from last.pt in --out")
-    add("--motion", choices=KINDS, default="ssim", help="the motion map")
-    add("--no-shifts", action="store_true", help="compare frames as they lie, without the search of nine shifts")
-    add("--gap", type=int, default=1, help="how many frames back the previous frame lies")
-    add("--height", type=int, default=TrainSettings.height, help="of the network's input, a multiple of 32")
-    add("--width", type=int, default=TrainSettings.width, help="likewise")
-    add("--samples", type=int, default=TrainSettings.samples, help="frames to learn from, in all")
-    add("--batch", type=int, default=TrainSettings.batch, help="frames in one step, per process")
-    add("--learning-rate", type=float, default=TrainSettings.learning_rate, help="of neck and heads")
-    add("--validate-every", type=int, default=TrainSettings.validate_every, help="samples")
-    add("--seed", type=int, default=0, help="of the choice and augmentation of frames")
-    add("--precision", choices=get_args(Asked), default="auto", help="auto: whichever is quicker on this machine")
-    add("--workers", type=int, default=1, help="processes that prepare samples")
-    return parser
 
 
 if __name__ == "__main__":

@@ -1,0 +1,102 @@
+"""The options of `korsal-train`, and what they come to: as given, else as in the weights or the run that goes on."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+from edge.manifest import LITE
+from edge.motion import KINDS
+from train import checkpoint as checkpoints
+from train import recipe
+from train.architectures import ARCHITECTURES
+from train.checkpoint import CheckpointError
+from train.optimise import UNNOTED, TrainingError
+from train.recipe import CENTERNET_LOSSES, Asked, LossWeights, TrainSettings
+
+OWN = ("data", "precision")  # never those of another run
+TAKEN = (
+    *("fold", "weights", "architecture", "height", "width", "samples", "batch", "learning_rate", "validate_every"),
+    *("seed", "all_groups"),
+)
+OF_MOTION = ("kind", "shifts", "gap")
+
+
+def settings(options: argparse.Namespace) -> TrainSettings:
+    """What to train. Raises TrainingError, CheckpointError."""
+    basis = replace(_basis(options), **{name: getattr(options, name) for name in OWN})
+    given: dict[str, Any] = _given(options, TAKEN)
+    if "architecture" in given:
+        given["losses"] = LossWeights() if options.architecture == LITE else CENTERNET_LOSSES
+    try:
+        motion = replace(basis.motion, **_given(options, OF_MOTION))
+        return replace(basis, motion=motion, **given)
+    except ValueError as error:
+        raise TrainingError(str(error)) from error
+
+
+def _basis(options: argparse.Namespace) -> TrainSettings:
+    """What holds where no option says otherwise."""
+    if options.resume:
+        file = options.out / "last.pt"
+        try:
+            return recipe.from_saved({**UNNOTED, **checkpoints.load(file).settings})
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{file}: does not say how it was trained ({error}); start a new run") from error
+    usual = TrainSettings(options.data)
+    if not options.weights:
+        return usual
+    theirs = checkpoints.load(Path(options.weights)).manifest
+    losses = LossWeights() if theirs.architecture == LITE else CENTERNET_LOSSES
+    return replace(
+        usual,
+        architecture=theirs.architecture,
+        losses=losses,
+        motion=theirs.motion,
+        height=theirs.height,
+        width=theirs.width,
+    )
+
+
+def _given(options: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: value for name in names if (value := getattr(options, name)) is not None}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="korsal-train",
+        description="Train a detector on a data set; `korsal-train check DATA` tells what is wrong with one. "
+        "Without options: network, input size and motion map of the shipped model. "
+        "Several GPUs: torchrun --nproc-per-node N -m train.train …",
+        epilog="Where a default is (*), --weights brings that of the weights along, and --resume that of the run.",
+    )
+    usual, add = TrainSettings(""), parser.add_argument
+    add("data", help="folder of a data set: annotations, lists, videos/")
+    add("--fold", type=int, help="its split, where it has several; default: 1")
+    add("--out", type=Path, default=Path("runs/train"), help="for last.pt, best.pt, log.csv, curves.png; %(default)s")
+    add("--cache", type=Path, default=Path("runs/cache"), help="for decoded frames, about 4 MB a video; %(default)s")
+    _add_input(parser, usual)
+    add("--weights", help="begin with this .pt: to go on at another size, or to learn other actions")
+    everything = "learn from the validation videos too, once all else is chosen"
+    add("--all-groups", action="store_true", default=None, help=everything)
+    add("--resume", action="store_true", help="go on from last.pt in --out, with its options")
+    add("--samples", type=int, help=f"frames to learn from, in all; default: {usual.samples}")
+    add("--batch", type=int, help=f"frames in one step, per process; default: {usual.batch}")
+    add("--learning-rate", type=float, help=f"of neck and heads; default: {usual.learning_rate}")
+    add("--validate-every", type=int, help=f"samples; default: {usual.validate_every}")
+    add("--seed", type=int, help=f"of the choice and augmentation of frames; default: {usual.seed}")
+    add("--precision", choices=get_args(Asked), default="auto", help="auto: whichever is quicker on this machine")
+    add("--workers", type=int, default=1, help="processes that prepare samples; default: 1")
+    return parser
+
+
+def _add_input(parser: argparse.ArgumentParser, usual: TrainSettings) -> None:
+    """What the network is and sees."""
+    add, motion = parser.add_argument, usual.motion
+    add("--arch", dest="architecture", choices=tuple(ARCHITECTURES), help=f"the network; default: {LITE} (*)")
+    add("--motion", dest="kind", choices=KINDS, help=f"the motion map; default: {motion.kind} (*)")
+    add("--shifts", action=argparse.BooleanOptionalAction, help="the search of nine shifts of it; default: with it (*)")
+    add("--gap", type=int, help=f"how many frames back the previous frame lies; default: {motion.gap} (*)")
+    add("--height", type=int, help=f"of the network's input, a multiple of 32; default: {usual.height} (*)")
+    add("--width", type=int, help=f"likewise; default: {usual.width} (*)")
