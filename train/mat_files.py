@@ -3,6 +3,7 @@
 The process gets bytes and gives bytes back: it opens no file, and what it answers is read as any stranger's pickle is.
 """
 
+import codecs
 import io
 import multiprocessing
 import pickle
@@ -20,6 +21,7 @@ from train import confinement, plain_pickle
 
 MEMORY = 2 << 30  # bytes that the reader may grow by
 LONGEST = 600.0  # seconds that one file may take
+_CODECS = ("ascii", "latin1", "cp1252", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
 
 Read = Callable[[Path, Sequence[str]], Mapping[str, Any]]
 
@@ -80,6 +82,8 @@ def _answer(asked: Connection, memory: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl+C reaches it too, but the other side ends it
     try:
         _read(_sample(), ("a",))  # what SciPy imports at its first file; afterwards it cannot
+        for name in _CODECS:
+            codecs.lookup(name)
     except ImportError:
         asked.send_bytes(b"scipy")
         return
