@@ -52,6 +52,7 @@ def change(**values: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
+        (change(nframes={"jump/a": 10**9}), "1000000000 frames are no video"),
         ([], "not a data set of ACT or MOC"),
         (change(gttubes={"jump/a": {1: [TUBE[:, :4]]}}), r"shape \(2, 4\)"),
         (change(gttubes={"jump/a": {2: [TUBE]}}), "no name"),

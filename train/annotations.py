@@ -22,6 +22,7 @@ PICKLE_FILE = "pyannot.pkl"
 MATLAB_FILE = "finalAnnots.mat"
 UCF101_SIZE = (320, 240)  # width and height of all its videos, and of J-HMDB's
 ENDINGS = (".mp4", ".avi", ".mkv", ".mov", ".webm")
+LARGEST_FRAME = 1_000_000  # of a video: nine hours
 VALIDATION_GROUPS = ("g23", "g24", "g25")  # of the training videos
 
 
@@ -235,10 +236,18 @@ def _video(name: str, frames: Any, tubes: Iterable[tuple[Any, Any, Any, Any]]) -
     records = []
     for label, first, end, xywh in tubes:
         boxes = continuous(xywh)
-        if int(first) < 0 or int(end) - int(first) != len(boxes):
+        if not 0 <= int(first) <= int(end) <= LARGEST_FRAME or int(end) - int(first) != len(boxes):
             raise ValueError(f"{name}: {len(boxes)} boxes for frames {int(first)} to {int(end)}")
         records.append(GroundTruthTube(int(label), int(first), boxes))
-    return VideoAnnotation(name, int(frames), tuple(records), UCF101_SIZE)
+    return VideoAnnotation(name, frame_count(frames), tuple(records), UCF101_SIZE)
+
+
+def frame_count(number: Any) -> int:
+    """A number of frames, as a foreign file tells it; ValueError where no video has so many."""
+    count = int(number)
+    if not 0 <= count <= LARGEST_FRAME:
+        raise ValueError(f"{count} frames are no video")
+    return count
 
 
 def _class_names(videos: Iterable[VideoAnnotation]) -> dict[int, str]:

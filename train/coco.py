@@ -14,17 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from train.annotations import AnnotationError, without_ending
-from train.own_tubes import Box, NamedVideo, bridged, named_tubes
+from train import whole_file
+from train.annotations import LARGEST_FRAME, AnnotationError, without_ending
+from train.own_tubes import Box, NamedVideo, Room, tubes_near
 
-LARGEST_FRAME = 1_000_000
 BROKEN = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 
 
 def read_coco(path: Path) -> tuple[tuple[str, ...], tuple[NamedVideo, ...]]:
     """Labels in order of their ids, and the videos. Crowds are left out. Raises AnnotationError."""
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(whole_file.read(path))
         names = _category_names(content["categories"])
         return tuple(name for _, name in sorted(names.items())), _videos(content, names)
     except OSError as error:
@@ -56,7 +56,8 @@ def _videos(content: Mapping[str, Any], categories: Mapping[int, str]) -> tuple[
     listed: defaultdict[int, list[int]] = defaultdict(list)
     for video, frame in frame_of.values():
         listed[video].append(frame)
-    return tuple(_video(one, listed[number], tracks[number]) for number, one in videos.items())
+    room = Room()
+    return tuple(_video(one, listed[number], tracks[number], room) for number, one in videos.items())
 
 
 def _by_id(kind: str, entries: Iterable[Any]) -> dict[int, Any]:
@@ -88,7 +89,7 @@ def _frames(entries: Iterable[Any], videos: Mapping[int, Any]) -> dict[int, tupl
     return images
 
 
-def _video(one: Mapping[str, Any], frames: Iterable[int], tracks: Mapping[int, list[Box]]) -> NamedVideo:
+def _video(one: Mapping[str, Any], frames: Iterable[int], tracks: Mapping[int, list[Box]], room: Room) -> NamedVideo:
     """Nobody has looked at a frame without an image; between two near boxes of a track it goes on there."""
     looked_at = np.array(sorted(frames), np.int64)
     for boxes in tracks.values():
@@ -98,7 +99,7 @@ def _video(one: Mapping[str, Any], frames: Iterable[int], tracks: Mapping[int, l
             raise ValueError(f"a track of {one['name']} has two boxes in frame {twice[0]}")
     size = (_whole(one["width"]), _whole(one["height"])) if "width" in one and "height" in one else None
     known = size if size is not None and min(size) > 0 else None
-    tubes = named_tubes(bridged(boxes, looked_at) for boxes in tracks.values())
+    tubes = tubes_near(tracks.values(), looked_at, room)
     count = int(looked_at.max(initial=-1)) + 1
     return NamedVideo(without_ending(_text(one["name"])), count, known, tubes, looked_at)
 

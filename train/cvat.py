@@ -4,21 +4,23 @@ A file that declares a document type is refused before anything is expanded, so 
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from xml.parsers import expat
 
 import numpy as np
 from numpy.typing import NDArray
 
-from train.annotations import AnnotationError, stays_inside, without_ending
-from train.own_tubes import Box, Corners, NamedVideo, between, named_tubes
+from train import whole_file
+from train.annotations import LARGEST_FRAME, AnnotationError, stays_inside, without_ending
+from train.own_tubes import Box, Corners, NamedVideo, Room, named_tubes
 
 ACTION = "action"  # the attribute that says what is done, where there is one
 CURE = "export each task by itself, as CVAT for video 1.1"
 NOTHING = ("", "none", "__undefined__")
-LARGEST_FRAME = 1_000_000
+DEEPEST = 32  # tags within one another
 EXTENT = ("size", "start_frame", "stop_frame")  # what tells which frames were annotated
 ABSOLUTE = re.compile(r"[\\/]|[A-Za-z]:[\\/]")  # the beginning of such a path, of Linux or of Windows
 
@@ -46,6 +48,8 @@ class _Reader:
     def start(self, name: str, given: dict[str, str]) -> None:
         """A tag opens."""
         self.path.append(name)
+        if len(self.path) > DEEPEST:
+            raise ValueError(f"its tags are nested more than {DEEPEST} deep")
         self.words = []
         self.refuse_others()
         if self.path == ["annotations", "track"]:
@@ -103,8 +107,8 @@ def read_cvat(path: Path) -> NamedVideo:
     """
     reader = _Reader()
     try:
-        _parse(path.read_bytes(), reader)
-        tubes = named_tubes(_filled(track.boxes) for track in reader.tracks)
+        _parse(whole_file.read(path), reader)
+        tubes = named_tubes([_in_order(track.boxes) for track in reader.tracks], Room())
         shown = {box.frame for track in reader.tracks for box in track.boxes if not box.outside}
         looked_at = _looked_at(reader, shown)
         width, height = (int(reader.texts.get(f"original_size/{side}", 0)) for side in ("width", "height"))
@@ -207,16 +211,13 @@ _SHAPES: Mapping[str, Callable[[Mapping[str, str]], Corners]] = {
 _BOXLESS = ("points", "polyline", "skeleton", "cuboid")
 
 
-def _filled(boxes: Iterable[Box]) -> Iterator[Box]:
-    """The boxes in order of frames, with those between interpolated."""
-    last: Box | None = None
-    for box in sorted(boxes, key=lambda one: one.frame):
-        if last is not None and not last.outside:
-            if box.frame == last.frame:
-                raise ValueError(f"a track has two boxes in frame {box.frame}")
-            yield from between(last, box)
-        yield box
-        last = box
+def _in_order(boxes: Iterable[Box]) -> list[Box]:
+    """By frames; ValueError where a person is at two places at once."""
+    ordered = sorted(boxes, key=lambda one: one.frame)
+    twice = next((two for one, two in pairwise(ordered) if one.frame == two.frame and not one.outside), None)
+    if twice is not None:
+        raise ValueError(f"a track has two boxes in frame {twice.frame}")
+    return ordered
 
 
 def _looked_at(reader: _Reader, shown: Collection[int]) -> NDArray[np.int64]:
@@ -231,7 +232,7 @@ def _looked_at(reader: _Reader, shown: Collection[int]) -> NDArray[np.int64]:
     if stop is None:
         stop = begin + (size - 1) * step if size is not None else max(shown, default=begin - 1)
     frames = np.arange(begin, min(stop, LARGEST_FRAME) + 1, step, dtype=np.int64)
-    foreign = sorted(set(shown) - set(frames.tolist()))
+    foreign = sorted(frame for frame in shown if not begin <= frame <= stop or (frame - begin) % step)
     if foreign:
         raise ValueError(
             f"a box lies in frame {foreign[0]}, and only frames {begin} to {stop}"
@@ -246,7 +247,11 @@ def _of_jobs(frames: NDArray[np.int64], reader: _Reader) -> NDArray[np.int64]:
     jobs = list(zip(reader.segments["start"], reader.segments["stop"], strict=False))
     if not jobs or not reader.tasks or max(stop for _, stop in jobs) >= len(frames):
         return frames
-    return np.unique(np.concatenate([frames[start : stop + 1] for start, stop in jobs]))
+    jobs = [(start, stop) for start, stop in jobs if 0 <= start <= stop]
+    changes = np.zeros(len(frames) + 1, np.int64)  # of how many jobs hold a frame, against the one before
+    np.add.at(changes, [start for start, _ in jobs], 1)
+    np.add.at(changes, [stop + 1 for _, stop in jobs], -1)
+    return frames[np.cumsum(changes[:-1]) > 0]
 
 
 def _step(texts: Mapping[str, str]) -> int:

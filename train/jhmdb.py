@@ -13,10 +13,12 @@ import numpy as np
 
 from train import plain_pickle
 from train.annotations import (
+    LARGEST_FRAME,
     AnnotationError,
     DataSet,
     GroundTruthTube,
     VideoAnnotation,
+    frame_count,
     list_of_names,
     read_pickle,
 )
@@ -66,7 +68,7 @@ def read_act(path: Path) -> Folds:
             (tuple(map(_text, train)), tuple(map(_text, test)))
             for train, test in zip(content["train_videos"], content["test_videos"], strict=True)
         )
-        counts = {_text(name): int(count) for name, count in content["nframes"].items()}
+        counts = {_text(name): frame_count(count) for name, count in content["nframes"].items()}
         sizes = {_text(name): _size(size) for name, size in content["resolution"].items()}
         tubes = {_text(name): _tubes(found, len(labels)) for name, found in content["gttubes"].items()}
         videos = {name: VideoAnnotation(name, counts[name], tubes[name], sizes.get(name)) for name in tubes}
@@ -84,7 +86,11 @@ def _tubes(by_label: Mapping[Any, Iterable[Any]], labels: int) -> tuple[GroundTr
             rows = np.asarray(array, dtype=np.float64)
             if rows.ndim != 2 or rows.shape[1] != 5 or not len(rows) or not np.isfinite(rows).all():
                 raise ValueError(f"a tube is of shape {rows.shape}, not (frames, 5)")
-            if (np.diff(rows[:, 0]) != 1).any() or rows[0, 0] < 1 or not 0 <= int(label) < labels:
+            if (
+                (np.diff(rows[:, 0]) != 1).any()
+                or not 1 <= rows[0, 0] <= rows[-1, 0] <= LARGEST_FRAME
+                or not 0 <= int(label) < labels
+            ):
                 raise ValueError("a tube's frames do not follow each other from 1, or its class has no name")
             found.append(GroundTruthTube(int(label), int(rows[0, 0]) - 1, rows[:, 1:].astype(np.float32)))
     return tuple(found)

@@ -37,8 +37,9 @@ def covered(looked: Looked, frames: int) -> NDArray[np.bool_]:
     """(frames,): likewise, and those between two frames looked at that are near each other."""
     shown = mask(looked, frames)
     if looked is not None:
+        longest = near(looked)
         for one, two in pairwise(within(looked, frames).tolist()):
-            shown[one:two] |= two - one <= near(looked)
+            shown[one:two] |= two - one <= longest
     return shown
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from train import confinement, plain_pickle
+from train import confinement, plain_pickle, whole_file
 
 MEMORY = 2 << 30  # bytes that the reader may grow by
 LONGEST = 600.0  # seconds that one file may take
@@ -59,15 +59,15 @@ def _without_scipy(path: Path, names: Sequence[str]) -> Mapping[str, Any]:
 
 
 def _ask(reading: Connection, path: Path, names: Sequence[str]) -> Mapping[str, Any]:
-    with path.open("rb") as file:
-        content = file.read(plain_pickle.LARGEST + 1)
-    if len(content) > plain_pickle.LARGEST:
-        raise MatError(f"larger than {plain_pickle.LARGEST >> 30} GiB")
+    try:
+        content = whole_file.read(path)
+    except ValueError as error:
+        raise MatError(str(error)) from None
     try:
         reading.send((content, names))
         if not reading.poll(LONGEST):
             raise MatError(f"not read in {LONGEST:g} seconds")
-        answer = plain_pickle.loads(reading.recv_bytes(plain_pickle.LARGEST))
+        answer = plain_pickle.loads(reading.recv_bytes(whole_file.LARGEST))
     except (EOFError, OSError):
         raise MatError("so damaged that SciPy's reader ended") from None
     except plain_pickle.BROKEN as error:

@@ -1,7 +1,8 @@
 """Pure. From boxes of tracks, as annotation tools keep them, to tubes by the name of their action."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise, zip_longest
 
 import numpy as np
 
@@ -43,45 +44,65 @@ class NamedVideo:
     looked_at: Looked = None
 
 
-def between(one: Box, two: Box) -> Iterator[Box]:
-    """The boxes of the frames between two of a track, interpolated; they show what the first shows."""
-    for frame in range(one.frame + 1, two.frame):
-        share = (frame - one.frame) / (two.frame - one.frame)
-        x1, y1, x2, y2 = (a + share * (b - a) for a, b in zip(one.corners, two.corners, strict=True))
-        yield Box(frame, (x1, y1, x2, y2), one.label)
+@dataclass(eq=False)
+class Room:
+    """How many boxes a file may still come to: two in a few bytes stand for all the frames between them."""
+
+    boxes: int = 2_000_000
+
+    def take(self, count: int) -> None:
+        """ValueError where there is no more."""
+        self.boxes -= count
+        if self.boxes < 0:
+            raise ValueError(f"its tracks come to more than {Room.boxes:,} boxes: annotate shorter parts")
 
 
-def bridged(track: Iterable[Box], looked: Looked) -> Iterator[Box]:
-    """A track, frames rising, with boxes in the frames that nobody looked at between two close ones that it has."""
-    last: Box | None = None
+def named_tubes(tracks: Iterable[Sequence[Box]], room: Room) -> tuple[NamedTube, ...]:
+    """Tubes of tracks whose frames rise: what a box shows goes on, interpolated, up to the next box of its track.
+
+    A tube ends where a box is outside, or shows something else. ValueError where there is no room for them.
+    """
+    return tuple(tube for track in tracks for tube in _cut(track, [box.frame for box in track[1:]], room))
+
+
+def tubes_near(tracks: Iterable[Sequence[Box]], looked: Looked, room: Room) -> tuple[NamedTube, ...]:
+    """The same of tracks that lack a box where nobody is seen.
+
+    What a box shows goes on only through frames that nobody looked at, between two close ones of the track.
+    """
     numbers, longest = np.arange(0) if looked is None else looked, near(looked)
-    for box in track:
-        if last is not None and box.frame - last.frame <= longest:
-            first, end = np.searchsorted(numbers, [last.frame + 1, box.frame])
-            if first == end:
-                yield from between(last, box)
-        yield box
-        last = box
+
+    def goes_on(one: Box, two: Box) -> bool:
+        first, end = np.searchsorted(numbers, [one.frame + 1, two.frame])
+        return bool(two.frame - one.frame <= longest and first == end)
+
+    def ends(track: Sequence[Box]) -> list[int]:
+        return [two.frame if goes_on(one, two) else one.frame + 1 for one, two in pairwise(track)]
+
+    return tuple(tube for track in tracks for tube in _cut(track, ends(track), room))
 
 
-def named_tubes(tracks: Iterable[Iterable[Box]]) -> tuple[NamedTube, ...]:
-    """Each track cut where a frame lacks a box, or the label changes; frames of a track must rise."""
-    return tuple(tube for track in tracks for tube in _cut(track))
-
-
-def _cut(track: Iterable[Box]) -> Iterable[NamedTube]:
+def _cut(track: Sequence[Box], ends: Sequence[int], room: Room) -> Iterator[NamedTube]:
+    """`ends`: the frame before which what each box shows is over; the last one's is over at once."""
     run: list[Box] = []
-    for box in track:
+    over = 0
+    for box, end in zip_longest(track, ends):
         shown = not box.outside and box.label is not None
-        if run and not (shown and box.frame == run[-1].frame + 1 and box.label == run[-1].label):
-            yield _tube(run)
+        if run and not (shown and box.frame == over and box.label == run[-1].label):
+            yield _tube(run, over, box, room)
             run = []
         if shown:
             run.append(box)
+        over = box.frame + 1 if end is None else end
     if run:
-        yield _tube(run)
+        yield _tube(run, over, None, room)
 
 
-def _tube(run: list[Box]) -> NamedTube:
-    boxes = np.array([box.corners for box in run], dtype=np.float32)
+def _tube(run: Sequence[Box], over: int, towards: Box | None, room: Room) -> NamedTube:
+    """The boxes of a run up to the frame `over`, with those between interpolated, after the last towards the next."""
+    room.take(over - run[0].frame)
+    known = [*run, towards] if towards is not None and towards.frame >= over else run
+    frames, places = np.arange(run[0].frame, over), [box.frame for box in known]
+    sides = zip(*(box.corners for box in known), strict=True)
+    boxes = np.stack([np.interp(frames, places, side) for side in sides], axis=1).astype(np.float32)
     return NamedTube(str(run[0].label), Tube(0, 0, 1.0, run[0].frame, boxes))

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from train import whole_file
 from train.pickle_machine import PickleError, Reading, Unfinished, execute, shown
 
-LARGEST = 2 << 30  # bytes of a file
 MOST_SIDES = 32
 LONGEST_EMPTY = 4096  # a side of an array that holds nothing
 
@@ -26,11 +26,7 @@ BROKEN = (ValueError, LookupError, TypeError, AttributeError, OverflowError, Mem
 
 def load(path: Path) -> Any:
     """The content of a pickle of Python 2 or 3, arrays of objects as lists. Raises OSError, or one of BROKEN."""
-    with path.open("rb") as file:
-        content = file.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise PickleError(f"it is larger than {LARGEST >> 30} GiB")
-    return loads(content)
+    return loads(whole_file.read(path))
 
 
 def loads(content: bytes) -> Any:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from train import plain_pickle
+from train import plain_pickle, whole_file
 from train.pickle_machine import Name, PickleError, Reading, execute
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # at the beginning of files before PyTorch 1.6
@@ -43,11 +43,11 @@ class TorchFileError(Exception):
 
 def load(path: Path) -> Any:
     """The content: plain values, arrays, and tensors on the CPU. Raises TorchFileError and OSError."""
-    with path.open("rb") as file:
-        content = file.read(plain_pickle.LARGEST + 1)
     try:
-        if len(content) > plain_pickle.LARGEST:
-            raise PickleError(f"it is larger than {plain_pickle.LARGEST >> 30} GiB")
+        content = whole_file.read(path)
+    except ValueError as error:
+        raise TorchFileError(str(error)) from None
+    try:
         if not content.startswith(b"PK\x03\x04"):
             return _from_pickles(BytesIO(content))
         with zipfile.ZipFile(BytesIO(content)) as archive:  # in memory, where a wrong place is no fault of the disk
