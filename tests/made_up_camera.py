@@ -77,6 +77,14 @@ def garbled(source: Source) -> Iterator[Picture]:
     yield from still(source)
 
 
+def hoarding(source: Source) -> Iterator[Picture]:
+    """A stream of which its reader forgets nothing."""
+    kept = []
+    for picture in still(source):
+        kept.append(np.ones(4 << 20, np.uint8))
+        yield picture
+
+
 def stand_in(source: Source) -> Iterator[Picture]:
     """A Jetson's pipelines with elements that are everywhere in the place of those that are not."""
     return by_ways(source, [replaced(opening) for opening in openings(source, JETSON)])
@@ -93,7 +101,14 @@ def noise() -> NDArray[np.uint8]:
     return np.frombuffer(np.random.default_rng().bytes(int(np.prod(SHAPE))), np.uint8).reshape(SHAPE).copy()
 
 
-PLANS = {"freezing": freezing, "still": still, "silent": silent, "garbled": garbled, "stand_in": stand_in}
+PLANS = {
+    "freezing": freezing,
+    "still": still,
+    "silent": silent,
+    "garbled": garbled,
+    "hoarding": hoarding,
+    "stand_in": stand_in,
+}
 
 if __name__ == "__main__":
     sys.exit(main(int(sys.argv[2]), socket.socket(fileno=int(sys.argv[3])), PLANS[sys.argv[1]]))

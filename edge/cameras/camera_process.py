@@ -23,10 +23,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from edge.cameras.memory_limits import MemoryWatch, limit_blocks
+from edge.cameras.memory_limits import MemoryWatch, limit_blocks, limit_data
 from edge.cameras.messages import FRAME, OPENING, ORDER_BYTES, Told, encode
 from edge.cameras.picture import fingerprint, finished, oversize
-from edge.cameras.pictures import Picture, pictures
+from edge.cameras.pictures import Picture, by_ffmpeg_alone, pictures
 from edge.cameras.shared_frames import SharedFrames
 from edge.sources import Source, from_json, polygons
 from edge.video.video_file import CaptureError, silence_opencv
@@ -52,6 +52,8 @@ def main(memory: int, channel: socket.socket, taken: Pictures = pictures) -> int
     silence_opencv()
     _die_first()
     limit_blocks()
+    if by_ffmpeg_alone(wanted.source):
+        limit_data()
     if not any(os.environ.get(name) for name in ("GST_DEBUG", "OPENCV_LOG_LEVEL")):
         _mute_libraries()
     shared = SharedFrames(memory)

@@ -54,6 +54,13 @@ def pictures(source: Source) -> Iterator[Picture]:
     return by_ways(source, openings(source, known))
 
 
+def by_ffmpeg_alone(source: Source) -> bool:
+    """True where neither GStreamer nor a driver of NVIDIA's can come into this process."""
+    if source.kind == "stream" and not is_rtsp(source):
+        return True
+    return source.kind in ("stream", "file") and not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER)
+
+
 def by_ways(source: Source, ways: Iterable[Opening]) -> Iterator[Picture]:
     """The same for a source that is there, in the ways given."""
     if source.kind == "file":
