@@ -18,6 +18,7 @@ from edge.engine import EngineError
 from edge.replay import ReplayError
 from edge.service.signals import Signals
 from edge.sources import SourceError
+from edge.video.inset import INSETS
 from edge.video.video_file import CaptureError
 from edge.video.video_writer import VideoError
 
@@ -63,7 +64,7 @@ def _doctor(options: argparse.Namespace) -> int:
 def _replay(options: argparse.Namespace) -> int:
     _end_orderly()
     with replay.task(options.source, options.model, options.config, options.camera) as task:
-        return replay.replay(task, replay.Outputs(options.events, options.video))
+        return replay.replay(task, replay.Outputs(options.events, options.video, options.inset))
 
 
 def _bench(options: argparse.Namespace) -> int:
@@ -73,7 +74,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 def _demo(options: argparse.Namespace) -> int:
     _end_orderly()
-    return demo.demo(options.source, options.model, options.video)
+    return demo.demo(options.source, options.model, options.video, options.inset)
 
 
 def _end_orderly() -> None:
@@ -105,7 +106,8 @@ def _parser() -> argparse.ArgumentParser:
     replayed = _add(commands, "replay", _replay, "find the actions in a video file; the same file, the same events")
     _add_task(replayed)
     replayed.add_argument("--events", type=Path, metavar="FILE", help="write events as JSON lines, not as words")
-    replayed.add_argument("--video", type=Path, metavar="FILE", help="write an annotated video: .mp4, .webm or .avi")
+    replayed.add_argument("--video", type=Path, metavar="FILE", help="write an annotated video: .webm, .mp4 or .avi")
+    _add_inset(replayed)
     benched = _add(commands, "bench", _bench, "measure what each stage costs per frame of a video file")
     _add_task(benched)
     benched.add_argument("--frames", type=_count, default=500, help="frames to measure after warming up, default 500")
@@ -116,7 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     shown.add_argument(
         "--model", type=Path, metavar="FILE", help="ONNX model or TensorRT engine; default: the shipped one"
     )
-    shown.add_argument("--video", type=Path, metavar="FILE", default=Path("out/demo.mp4"), help="default: %(default)s")
+    shown.add_argument("--video", type=Path, metavar="FILE", default=Path("out/demo.webm"), help="default: %(default)s")
+    _add_inset(shown)
     return parser
 
 
@@ -137,6 +140,15 @@ def _add_task(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="take thresholds, zones and model from there")
     parser.add_argument("--camera", metavar="NAME", help="whose zones, where the configuration has several cameras")
+
+
+def _add_inset(parser: argparse.ArgumentParser) -> None:
+    """Where the annotated video shows the motion map."""
+    places = parser.add_mutually_exclusive_group()
+    places.add_argument(
+        "--inset", choices=INSETS, default="beside", help="where the video shows the motion map; default: %(default)s"
+    )
+    places.add_argument("--no-inset", dest="inset", action="store_const", const="none", help="leave it out")
 
 
 def _count(text: str) -> int:

@@ -21,13 +21,14 @@ from edge.schema import Camera, Config, Device, Log, Model, Mqtt, Outbox, Teleme
 from edge.sources import Frame, parse
 from edge.video.annotated_video import LONGEST_PAUSE, AnnotatedVideo
 from edge.video.frame_times import LONGEST_GAP
+from edge.video.inset import Inset
 from edge.video.video_file import probe
 
 CLIP = "demo/basketball.mp4"
 CAMERA_FPS = 15.0  # of the video of a live camera
 CAMERA_PATIENCE = 30.0  # seconds until a camera's first frame
 ARRIVAL_PATIENCE = 10.0  # seconds until what was published has arrived
-SHOWN = ("type", "action", "score", "box", "duration", "seq")  # keys of an event that are printed
+SHOWN = ("type", "action", "top_score", "box", "duration", "seq")  # keys of an event that are printed
 
 
 class Watcher:
@@ -64,7 +65,7 @@ class Audience:
         return {number for number in begun if not _is_whole(self.events.get(number, []))}
 
 
-def demo(source: str | None, model: Path | None, video: Path) -> int:
+def demo(source: str | None, model: Path | None, video: Path, inset: Inset = "beside") -> int:
     """Play `source` (None: the clip that is shipped) through the daemon, print what its subscriber gets.
 
     0: it ran, and all that was published arrived. Raises AssetError, CaptureError, DemoError, EngineError,
@@ -158,8 +159,7 @@ def _report(audience: Audience, watcher: Watcher, video: AnnotatedVideo) -> None
         print(f"{messages} messages of {number} arrived through the broker: {found}.")
     else:
         print("No events: the model saw none of its actions long and clearly enough.")
-    hint = "; it plays in VLC and mpv, not in browsers (for those: --video NAME.webm)" if video.codec == "mp4v" else ""
-    print(f"Annotated video: {video.path.absolute()} ({video.codec}){hint}")
+    print(f"Annotated video: {video.written}")
     print("Next: your own camera and broker, as README.md describes (config.toml, then korsal-edge run).")
     lost = audience.missing(watcher.begun)
     if lost:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from edge.events import EventState
 from edge.tubes import TubeBox
 
+PEOPLE_SCORE = 0.15  # 0..1; of somebody without an event, to be counted and drawn where nothing else is said
+
 
 @dataclass(frozen=True)
 class People:

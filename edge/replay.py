@@ -29,7 +29,9 @@ from edge.schema import Camera, Config
 from edge.settings import pipeline_settings, unknown_actions
 from edge.sources import Frame, Source, parse
 from edge.video.annotated_video import AnnotatedVideo
+from edge.video.drawing import Style
 from edge.video.frame_times import LONGEST_GAP
+from edge.video.inset import Inset
 from edge.video.video_file import CaptureError, probe, read_file
 
 Passage = tuple[Frame, Step, CameraState]
@@ -45,12 +47,15 @@ class ReplayError(Exception):
 class Task:
     """What to play and how; `device` and `camera` are the names that stand in the events, `view` is what it sees.
 
+    `people_score`: of somebody without an event, to be drawn.
+
     A context manager, which gives back what the engine owns.
     """
 
     source: Path
     opened: LoadedEngine
     settings: PipelineSettings
+    people_score: float
     device: str
     camera: str
     view: Source
@@ -75,6 +80,7 @@ class Outputs:
 
     events: Path | None = None
     video: Path | None = None
+    inset: Inset = "beside"  # where the video shows the motion map
 
 
 def task(
@@ -98,6 +104,7 @@ def task(
         file,
         opened,
         pipeline_settings(config, name, opened.engine.manifest.start_scores),
+        config.mqtt.people_score,
         config.device.name,
         name,
         view,
@@ -146,18 +153,22 @@ def replay(task: Task, outputs: Outputs) -> int:
     Raises CaptureError, ReplayError, VideoError.
     """
     facts, engine = probe(task.source), task.engine
+    style = Style(task.people_score, task.settings.events.zones, task.view.mask, outputs.inset)
     for output in (outputs.events, outputs.video):
         _check_apart(task.source, output)
     start = pipeline.initial(task.camera, f"{sha256_of(task.source)} {engine.sha256}")
     with ExitStack() as stack:
         video = outputs.video and stack.enter_context(
-            AnnotatedVideo(outputs.video, facts.fps, engine.manifest, LONGEST_GAP)
+            AnnotatedVideo(outputs.video, facts.fps, engine.manifest, LONGEST_GAP, style)
         )
         lines = outputs.events and stack.enter_context(EventLines(outputs.events, task))
         frames = stack.enter_context(
             tqdm(frames_of(task), total=facts.announced, unit=" frames", disable=None, leave=False)
         )
-        return play(walk(frames, engine, task.settings, start), lines or tell_in_words, video or show_nowhere)
+        status = play(walk(frames, engine, task.settings, start), lines or tell_in_words, video or show_nowhere)
+    if video:
+        print(f"annotated video: {video.written}", file=sys.stderr)
+    return status
 
 
 def play(passages: Iterator[Passage], tell: Tell, show: Callable[[Frame, Step], None]) -> int:
@@ -218,13 +229,13 @@ def tell_in_words(happened: Sequence[Event]) -> None:
 
 
 def in_words(event: Event) -> str:
-    """One event as a line for people: time in the file, what happened, how sure, where."""
+    """One event as a line for people: time in the file, what happened, its best score so far, where."""
     minutes, seconds = divmod(event.t_capture, 60)
     box = " ".join(f"{side:.0f}" for side in event.box)
     zones = f"  in {', '.join(event.zones)}" if event.zones else ""
     ended = f"  after {event.duration:.1f} s ({event.reason_ended})" if event.type == "end" else ""
     return (
-        f"{minutes:02.0f}:{seconds:05.2f}  {event.type:6}  {event.action:16}  {event.score:.2f}  "
+        f"{minutes:02.0f}:{seconds:05.2f}  {event.type:6}  {event.action:16}  {event.top_score:.2f}  "
         f"person {event.tube} at {box}{zones}{ended}"
     )
 

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from edge.engines.build_plan import DEFAULT_WORKSPACE, BuildOptions, Precision
 from edge.events import KEEP_SHARE, ActionSettings
 from edge.linker import LinkerSettings
+from edge.presence import PEOPLE_SCORE
 from edge.schema_types import (
     TUNABLE,
     YEAR,
@@ -183,7 +184,7 @@ class Mqtt(Table):
     client_id: Name | None = None
     keepalive: Annotated[int, Field(ge=5, le=3600)] = 30
     base: Topic = "korsal"
-    people_score: Score = 0.15
+    people_score: Score = PEOPLE_SCORE
     snapshots: bool = False
     snapshot_width: Annotated[int, Field(ge=64, le=3840)] = 640
     snapshot_quality: Annotated[int, Field(ge=1, le=100)] = 80

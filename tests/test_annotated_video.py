@@ -1,4 +1,5 @@
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -6,11 +7,12 @@ import numpy as np
 import pytest
 
 from edge.detector import Detections
+from edge.motion import MotionSettings
 from edge.pipeline import Step
 from edge.sources import Frame
 from edge.video import video_writer
 from edge.video.annotated_video import LONGEST_PAUSE, AnnotatedVideo
-from edge.video.video_writer import CODECS, VideoError, VideoWriter
+from edge.video.video_writer import CODECS, VideoError, VideoWriter, described
 from tests.spot_model import MANIFEST
 
 NOTHING = Step(
@@ -53,7 +55,25 @@ def test_the_first_frame_decides_the_size(tmp_path: Path) -> None:
         video(frame(0.0, (320, 240)), NOTHING)
         video(frame(0.1, (640, 360)), NOTHING)
     assert length(tmp_path / "out.mp4") == 2
+    assert cv2.VideoCapture(str(tmp_path / "out.mp4")).get(cv2.CAP_PROP_FRAME_WIDTH) == 400  # and the motion map
+
+
+def test_a_model_without_a_motion_map_gets_no_place_for_one(tmp_path: Path) -> None:
+    plain = replace(MANIFEST, motion=MotionSettings(kind="none", shifts=False))
+    with AnnotatedVideo(tmp_path / "out.mp4", 10, plain) as video:
+        video(frame(0.0, (320, 240)), NOTHING)
     assert cv2.VideoCapture(str(tmp_path / "out.mp4")).get(cv2.CAP_PROP_FRAME_WIDTH) == 320
+
+
+def test_it_is_said_what_was_written(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with AnnotatedVideo(tmp_path / "out.webm", 10, MANIFEST) as video:
+        assert video.written == f"{tmp_path / 'out.webm'} (without a frame)"
+        video(frame(0.0), NOTHING)
+    assert video.written == f"{tmp_path / 'out.webm'} (VP8)"
+    with AnnotatedVideo(tmp_path / "out.avi", 10, MANIFEST) as video:
+        video(frame(0.0), NOTHING)
+    assert video.written.endswith("(Motion JPEG: VLC and mpv play it, browsers do not; for those give a name in .webm)")
+    assert capfd.readouterr() == ("", "")  # nothing of OpenCV's own
 
 
 def test_what_was_written_before_an_error_is_kept(tmp_path: Path) -> None:
@@ -71,6 +91,7 @@ def test_every_offered_format_is_written(tmp_path: Path, suffix: str) -> None:
         writer.write(np.zeros((48, 64, 3), np.uint8))
     writer.close()
     assert writer.codec in CODECS[suffix]
+    assert described(writer.codec)
     assert cv2.VideoCapture(str(tmp_path / f"out{suffix}")).read()[0]
 
 

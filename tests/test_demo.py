@@ -41,8 +41,8 @@ def test_events_arrive_through_the_broker_and_the_video_is_written(folder: Path)
     lines = [line for line in done.stdout.splitlines() if line.startswith("korsal/demo/camera/actions/Basketball")]
     assert [re.search(r'"type": "(\w+)"', line)[1] for line in lines] == ["new", "update", "end"]  # type: ignore[index]
     assert "3 messages of 1 event arrived through the broker: Basketball 1." in done.stdout
-    assert str(folder / "out/demo.mp4") in done.stdout
-    assert cv2.VideoCapture(str(folder / "out/demo.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == 70
+    assert f"Annotated video: {folder / 'out/demo.webm'} (VP8)\n" in done.stdout
+    assert cv2.VideoCapture(str(folder / "out/demo.webm")).get(cv2.CAP_PROP_FRAME_COUNT) == 70
     assert done.stderr == ""
 
 
@@ -64,7 +64,7 @@ def test_ctrl_c_ends_it_with_a_summary(folder: Path, tmp_path: Path) -> None:
     said = out.read_text()
     assert '"type": "end"' in said
     assert "arrived through the broker: Basketball 1." in said
-    assert cv2.VideoCapture(str(tmp_path / "out/demo.mp4")).read()[0]
+    assert cv2.VideoCapture(str(tmp_path / "out/demo.webm")).read()[0]
 
 
 def test_a_camera_that_is_not_there(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

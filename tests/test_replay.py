@@ -12,14 +12,17 @@ from typing import Any
 
 import cv2
 import jsonschema
+import numpy as np
 import pytest
 
 from edge import pipeline
 from edge import replay as replays
 from edge.config import ConfigError
 from edge.events import Event
-from edge.replay import Outputs, ReplayError, replay, task
+from edge.replay import Outputs, ReplayError, in_words, replay, task
+from edge.video.inset import Inset
 from edge.video.video_file import read_file
+from tests.some_event import some_event
 from tests.spot_model import write_spot_film, write_spot_model
 
 ROOT = Path(__file__).parent.parent
@@ -135,6 +138,13 @@ def test_events_are_told_in_words(folder: Path, capsys: pytest.CaptureFixture[st
     assert said.err == "70 frames; events: Basketball 1\n"
 
 
+def test_the_score_that_is_told_is_the_one_that_decided() -> None:
+    """An event that began at 0.24 has not 0.17, whatever it scores by the time that it is told."""
+    words = in_words(some_event((1, 2, 3, 4), score=0.17, top_score=0.31))
+    assert "  0.31  " in words
+    assert "0.17" not in words
+
+
 def test_no_action_gives_no_events(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     film = write_spot_film(tmp_path / "dark.avi", shown=0)
     played = task(str(film), folder / "spot.onnx", None, None)
@@ -165,13 +175,41 @@ def passages(played: replays.Task, count: int) -> Iterator[replays.Passage]:
         yield passage
 
 
-def test_the_annotated_video_has_every_frame(folder: Path, tmp_path: Path) -> None:
+def test_the_annotated_video_has_every_frame(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     played = task(str(folder / "film.avi"), folder / "spot.onnx", None, None)
     assert replay(played, Outputs(video=tmp_path / "out.mp4")) == 0
     video = cv2.VideoCapture(str(tmp_path / "out.mp4"))
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 70
     assert video.get(cv2.CAP_PROP_FPS) == 25
-    assert (video.get(cv2.CAP_PROP_FRAME_WIDTH), video.get(cv2.CAP_PROP_FRAME_HEIGHT)) == (320, 240)
+    assert (video.get(cv2.CAP_PROP_FRAME_WIDTH), video.get(cv2.CAP_PROP_FRAME_HEIGHT)) == (400, 256)
+    said = capsys.readouterr().err
+    assert f"annotated video: {tmp_path / 'out.mp4'} (" in said
+    assert ("browsers do not; for those give a name in .webm" in said) == ("MPEG-4 part 2" in said)
+
+
+@pytest.mark.parametrize(("inset", "size"), [("upper-left", (320, 256)), ("none", (320, 256))])
+def test_the_motion_map_stands_where_it_is_wanted(
+    folder: Path, tmp_path: Path, inset: Inset, size: tuple[int, int]
+) -> None:
+    played = task(str(folder / "film.avi"), folder / "spot.onnx", None, None)
+    assert replay(played, Outputs(video=tmp_path / "out.webm", inset=inset)) == 0
+    video = cv2.VideoCapture(str(tmp_path / "out.webm"))
+    assert (video.get(cv2.CAP_PROP_FRAME_WIDTH), video.get(cv2.CAP_PROP_FRAME_HEIGHT)) == size
+
+
+def test_zones_of_the_configuration_are_drawn(folder: Path, tmp_path: Path) -> None:
+    """The spot is in the left half; what is drawn in the right one is the zone alone."""
+    camera = '[cameras.door]\nsource = "/dev/video0"\n'
+    zone = "[cameras.door.zones]\ngate = [[0.6, 0.2], [0.9, 0.2], [0.9, 0.8], [0.6, 0.8]]\n"
+    pictures = []
+    for name, text in ("without", camera), ("with", camera + zone):
+        played = task(str(folder / "film.avi"), folder / "spot.onnx", configuration(tmp_path, text), None)
+        assert replay(played, Outputs(video=tmp_path / f"{name}.avi", inset="none")) == 0
+        pictures.append(cv2.VideoCapture(str(tmp_path / f"{name}.avi")).read()[1].astype(int))
+    differs = (np.abs(pictures[0] - pictures[1]) > 30).any(axis=2)
+    rows, columns = np.flatnonzero(differs.any(axis=1)), np.flatnonzero(differs.any(axis=0))
+    edges = [int(side) for side in (columns[0], columns[-1], rows[0], rows[-1])]
+    assert edges == pytest.approx([192, 288, 48, 192], abs=2)  # 0.6 and 0.9 of 320, 0.2 and 0.8 of 240
 
 
 def test_the_bar_is_for_terminals(folder: Path) -> None:

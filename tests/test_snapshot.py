@@ -47,6 +47,18 @@ def test_boxes_at_the_border_are_drawn(box: tuple[float, float, float, float]) -
     assert decoded(snapshot(grey(320, 240), some_event(box))).shape == (240, 320, 3)
 
 
+@pytest.mark.parametrize("box", [(100, 100, 200, 200), (100, 0, 200, 200), (300, 100, 320, 200)])
+def test_the_caption_is_the_action_with_the_score_that_it_reached(box: tuple[float, ...]) -> None:
+    """Not with the score of the moment, which may be below the one that an event begins at."""
+
+    def taken(**fields: object) -> bytes:
+        return snapshot(grey(320, 240), some_event(box, **{"score": 0.17, "top_score": 0.34, **fields}))
+
+    assert taken(score=0.3) == taken()
+    assert taken(top_score=0.5) != taken()
+    assert taken(action="扣篮") != taken(action="投篮")
+
+
 def test_strange_names_of_actions_harm_nobody() -> None:
     assert decoded(snapshot(grey(320, 240), some_event((9, 9, 99, 99), action="Tanzen \n ä€😀" * 50))).any()
 

@@ -1,14 +1,14 @@
-"""The picture of an event: the frame that led to it, as JPEG. Pure."""
+"""The picture of an event: the frame that led to it, as JPEG."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.events import Event
+from edge.video import letters
 
 NARROWEST = 16  # pixels
 BRIGHT, DARK = (0, 220, 255), (24, 24, 24)  # B, G, R
-FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 class SnapshotError(Exception):
@@ -35,11 +35,15 @@ def snapshot(image: NDArray[np.uint8], event: Event | None, width: int = 640, qu
 
 
 def _draw(picture: NDArray[np.uint8], event: Event, scale: float) -> None:
-    """A box, and above it the action with its score; letters that the font has not become question marks."""
+    """A box, and above it the action with the score that it has reached."""
     x1, y1, x2, y2 = (round(float(side) * scale) for side in event.box)
     cv2.rectangle(picture, (x1, y1), (x2, y2), DARK, 4)
     cv2.rectangle(picture, (x1, y1), (x2, y2), BRIGHT, 2)
-    caption = f"{event.action} {event.score:.2f}"
-    place = (max(2, x1), max(14, y1 - 6))
-    cv2.putText(picture, caption, place, FONT, 0.5, DARK, 3, cv2.LINE_AA)
-    cv2.putText(picture, caption, place, FONT, 0.5, BRIGHT, 1, cv2.LINE_AA)
+    caption = letters.line(f"{event.action} {event.top_score:.2f}", 0.5)
+    left = max(2, min(x1, picture.shape[1] - caption.width - 2))
+    place = (left, max(caption.above + 2, y1 - caption.below - 4))
+    ground = picture[
+        max(0, place[1] - caption.above - 2) : place[1] + caption.below + 2, left - 2 : left + caption.width + 2
+    ]
+    ground[:] = DARK
+    letters.write(picture, caption, place, BRIGHT)

@@ -17,6 +17,7 @@ from edge.schema import Config
 from edge.service import clock
 from edge.settings import topics as configured_topics
 from edge.sources import Frame
+from edge.video import letters
 
 
 class Teller:
@@ -27,6 +28,8 @@ class Teller:
         self._publisher = publisher
         self._device, self._max_age, self._mqtt = config.device.name, config.outbox.max_age, config.mqtt
         self._model, self._labels = model, labels
+        if self._mqtt.snapshots:
+            letters.prepare(labels)
         self._cameras: tuple[str, ...] | None = None  # that Home Assistant has been told of
         self._announced = state_directory(config) / f"{config.device.name}.discovery.json"
 

@@ -1,5 +1,6 @@
 """The annotated video of a run: draws every frame and writes it. Shell."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -7,10 +8,11 @@ from edge.detector import frame_size
 from edge.manifest import Manifest
 from edge.pipeline import Step
 from edge.sources import Frame
-from edge.video.drawing import Scene, annotated, follow, picture_size
-from edge.video.video_writer import VideoWriter, check_place
+from edge.video.drawing import Scene, Style, annotated, canvas_size, follow, picture_size
+from edge.video.video_writer import VideoWriter, check_place, described
 
 LONGEST_PAUSE = 2.0  # seconds that the picture stands still at most where no frames came from a live camera
+USUAL = Style()
 LEAST_FPS = 10.0  # of the video; a slower film may have fast parts
 
 
@@ -20,19 +22,28 @@ class AnnotatedVideo:
     The video runs as the frames' clock does: a picture is left out or repeated where needed.
     """
 
-    def __init__(self, path: Path, fps: float, manifest: Manifest, longest_pause: float = LONGEST_PAUSE) -> None:
+    def __init__(
+        self,
+        path: Path,
+        fps: float,
+        manifest: Manifest,
+        longest_pause: float = LONGEST_PAUSE,
+        style: Style = USUAL,
+    ) -> None:
         """`fps`: how many frames a second will come, about. Raises VideoError where nothing can be written there."""
         check_place(path)
         self.path = path
         self._fps, self._manifest, self._longest_pause = max(fps, LEAST_FPS), manifest, longest_pause
+        self._style = replace(style, inset="none") if manifest.motion.kind == "none" else style
+        self._size = (0, 0)  # of the frames' pictures
         self._scene = Scene()
         self._writer: VideoWriter | None = None
         self._begin = 0.0  # the time of the first picture, moved on by what was left out of long pauses
 
     @property
-    def codec(self) -> str | None:
-        """What the video is written with; None before the first frame."""
-        return self._writer.codec if self._writer else None
+    def written(self) -> str:
+        """Where the video is, in which format, and what plays it."""
+        return f"{self.path.absolute()} ({described(self._writer.codec) if self._writer else 'without a frame'})"
 
     def __enter__(self) -> "AnnotatedVideo":
         return self
@@ -46,12 +57,13 @@ class AnnotatedVideo:
     def __call__(self, frame: Frame, step: Step) -> None:
         """Add a frame. Raises VideoError before the disk is full."""
         if self._writer is None:
-            self._writer = VideoWriter(self.path, self._fps, picture_size(frame_size(frame.image)))
+            self._size = picture_size(frame_size(frame.image))
+            self._writer = VideoWriter(self.path, self._fps, canvas_size(self._size, self._style))
             self._begin = frame.monotonic_time
         self._scene = follow(self._scene, frame, step)
         repeats = self._due(self._writer.frames, frame.monotonic_time)
         if repeats > 0:
-            picture = annotated(frame, step, self._scene, self._manifest, self._writer.size)
+            picture = annotated(frame, step, self._scene, self._manifest, self._size, self._style)
             for _ in range(repeats):
                 self._writer.write(picture)
 

@@ -1,9 +1,11 @@
-"""Annotated frames: people, their actions and trails, the motion map in a corner, running events below. Pure.
+"""Annotated frames: events and who has them, zones, the motion map, and below it all what goes on.
 
-A thick box has a running event, a thin one has none yet; a person keeps his colour. Bright in the inset is what moves.
+What is drawn is what is told. A thick box has a running event and names its action with its best score, a thin one is
+somebody without an event; a person keeps his colour. Bright in the motion map is what moves.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -12,28 +14,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import boxes, detector
-from edge.events import Event
+from edge.events import Event, Polygon
 from edge.manifest import Manifest
 from edge.pipeline import Step
+from edge.presence import PEOPLE_SCORE
 from edge.sources import Frame
 from edge.tubes import TubeBox
+from edge.video import inset, letters
+from edge.video.inset import Inset
+from edge.video.letters import Colour
 
 Picture = NDArray[np.uint8]  # (H, W, 3), BGR
-Colour = tuple[int, int, int]  # B, G, R
 Points = tuple[tuple[float, float], ...]  # x, y; shares of the frame's width and height, the oldest first
 
-SHORTEST, LONGEST = 240, 1280  # pixels; sides of the annotated picture where its shape allows
+SHORTEST, LONGEST = 240, 1280  # pixels; sides of the frame's picture where its shape allows
 TRAIL = 45  # frames
-INSET = 0.25  # of the picture's width and height
-STEP = 1.0  # standard deviations between two frames that show as full brightness, kind `previous`
-FAR = 4.0  # pixels of the network's input that do, kind `flow`
-FONT = cv2.FONT_HERSHEY_SIMPLEX
+CAPTION = 22  # pixels at 360 lines; height of the line below
 WHITE: Colour = (255, 255, 255)
+GREY: Colour = (150, 150, 150)
 DARK: Colour = (24, 24, 24)
 PALETTE: tuple[Colour, ...] = (  # of people; far from each other and from skin, wood and grass
     *((75, 25, 230), (255, 225, 0), (25, 225, 255), (240, 50, 240), (255, 130, 0)),
     *((60, 245, 210), (180, 30, 145), (0, 128, 255), (200, 190, 250), (128, 128, 0)),
 )
+
+
+@dataclass(frozen=True)
+class Style:
+    """What is drawn besides events.
+
+    `least_score`: of a person without one, to be drawn at all; `zones` by name and `masks`, 0..1 of width and height;
+    `inset`: where the motion map stands.
+    """
+
+    least_score: float = PEOPLE_SCORE
+    zones: Mapping[str, Polygon] = field(default_factory=dict)
+    masks: Sequence[Polygon] = ()
+    inset: Inset = "beside"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,40 +77,35 @@ def follow(scene: Scene, frame: Frame, step: Step) -> Scene:
     return Scene(trails, {number: event for number, event in running.items() if event.type != "end"})
 
 
-def annotated(frame: Frame, step: Step, scene: Scene, manifest: Manifest, size: tuple[int, int]) -> Picture:
-    """The frame as a picture of `size` (width, height) with all that is known; `scene` includes this frame."""
+def canvas_size(size: tuple[int, int], style: Style) -> tuple[int, int]:
+    """(width, height) of the whole, for a frame's picture of `size`: with what stands beside and below it."""
+    return size[0] + inset.column(style.inset, size[0]), size[1] + 2 * max(1, round(CAPTION * _unit(size) / 2))
+
+
+def annotated(
+    frame: Frame, step: Step, scene: Scene, manifest: Manifest, size: tuple[int, int], style: Style
+) -> Picture:
+    """The frame as a picture of `size` (width, height) on its canvas, with all that is known.
+
+    `scene` includes this frame.
+    """
     method = cv2.INTER_AREA if frame.image.shape[1] > size[0] else cv2.INTER_LINEAR
-    picture = cv2.resize(frame.image, size, interpolation=method).astype(np.uint8)
-    motion_map = step.motion()
+    width, height = canvas_size(size, style)
+    canvas = np.full((height, width, 3), DARK, np.uint8)
+    picture = canvas[: size[1], : size[0]]
+    picture[:] = cv2.resize(frame.image, size, interpolation=method)
+    _draw_places(picture, style)
+    _draw_people(picture, frame, step, scene, style)
+    motion_map = step.motion() if style.inset != "none" else None
     if motion_map is not None:
-        _draw_inset(picture, motion_picture(motion_map, frame.image, manifest))
-    told = {event.tube for event in scene.running.values()}
-    for tube, trail in scene.trails.items():
-        _draw_trail(picture, trail, colour_of(tube), 3 if tube in told else 1.5)
-    people = sorted(step.tube_boxes, key=lambda seen: seen.tube in told)  # those with an event on top
-    for seen in people:
-        _draw_person(picture, seen, detector.frame_size(frame.image), manifest.labels, seen.tube in told)
-    _draw_caption(picture, [_caption(event, frame) for event in scene.running.values()])
-    return picture
+        _draw_motion(canvas, size, inset.motion_picture(motion_map, frame.image, manifest), style.inset)
+    _draw_caption(canvas[size[1] :], [_caption(event, frame) for event in scene.running.values()], _unit(size))
+    return canvas
 
 
 def colour_of(tube: int) -> Colour:
     """A person's colour."""
     return PALETTE[tube % len(PALETTE)]
-
-
-def motion_picture(motion: NDArray[np.float32], image: Picture, manifest: Manifest) -> NDArray[np.float32]:
-    """How much moves where, (h, w) of the network's input, 0..1, of its motion map (h, w, 3)."""
-    if manifest.motion.kind == "previous":
-        moved = np.abs(detector.normalise(image, manifest) - motion) / STEP
-    elif manifest.motion.kind == "dsim":
-        moved = 2 * motion
-    elif manifest.motion.kind == "flow":
-        moved = np.linalg.norm(motion[..., :2], axis=2, keepdims=True) / FAR + np.abs(motion[..., 2:])
-    else:
-        moved = 1 - motion
-    brightness: NDArray[np.float32] = np.clip(moved.mean(axis=2), 0, 1).astype(np.float32)
-    return brightness
 
 
 def _foot(seen: TubeBox, size: tuple[int, int]) -> tuple[float, float]:
@@ -102,9 +114,9 @@ def _foot(seen: TubeBox, size: tuple[int, int]) -> tuple[float, float]:
     return (x1 + x2) / 2 / size[0], y2 / size[1]
 
 
-def _unit(picture: Picture) -> float:
+def _unit(size: tuple[int, int]) -> float:
     """A length that grows with the picture: 1 at 360 lines."""
-    return float(np.clip(min(picture.shape[:2]) / 360, 0.7, 3))
+    return float(np.clip(min(size) / 360, 0.7, 3))
 
 
 def _pixels(picture: Picture, points: NDArray[np.float64]) -> NDArray[np.int32]:
@@ -114,56 +126,82 @@ def _pixels(picture: Picture, points: NDArray[np.float64]) -> NDArray[np.int32]:
     return pixels
 
 
+def _draw_places(picture: Picture, style: Style) -> None:
+    """Outlines of the zones with their names, and of the masks, half transparent."""
+    if not style.zones and not style.masks:
+        return
+    drawn = picture.copy()
+    for polygons, colour in (style.masks, GREY), (style.zones.values(), WHITE):
+        corners = [_pixels(picture, np.array(polygon, np.float64)) for polygon in polygons]
+        cv2.polylines(drawn, corners, isClosed=True, color=colour, thickness=1, lineType=cv2.LINE_AA)
+    scale = 0.35 * _unit(detector.frame_size(picture))
+    for name, polygon in style.zones.items():
+        x, y = _pixels(picture, np.array(polygon, np.float64)).mean(axis=0).round().astype(int).tolist()
+        text = letters.line(name, scale)
+        letters.write(drawn, text, (x - text.width // 2, y), WHITE)
+    cv2.addWeighted(drawn, 0.5, picture, 0.5, 0, dst=picture)
+
+
+def _draw_people(picture: Picture, frame: Frame, step: Step, scene: Scene, style: Style) -> None:
+    """Who has an event, on top of who has none and whom a detection shows clearly enough."""
+    told: dict[int, list[Event]] = defaultdict(list)
+    for event in scene.running.values():
+        told[event.tube].append(event)
+    others = [s for s in step.tube_boxes if s.tube not in told and s.observed and s.score >= style.least_score]
+    people = [*others, *(seen for seen in step.tube_boxes if seen.tube in told)]
+    for seen in people:
+        _draw_trail(picture, scene.trails.get(seen.tube, ()), colour_of(seen.tube), 3 if seen.tube in told else 1.5)
+    for seen in people:
+        _draw_person(picture, seen, detector.frame_size(frame.image), told.get(seen.tube, ()))
+
+
 def _draw_trail(picture: Picture, trail: Points, colour: Colour, widest: float) -> None:
     """Thin where it is old, `widest` at 360 lines where it is new."""
     pixels = _pixels(picture, np.array(trail, np.float64).reshape(-1, 2))
+    widest *= _unit(detector.frame_size(picture))
     for i, (start, end) in enumerate(pairwise(pixels)):
-        thickness = max(1, round(widest * _unit(picture) * (i + 1) / len(pixels)))
+        thickness = max(1, round(widest * (i + 1) / len(pixels)))
         cv2.line(picture, start.tolist(), end.tolist(), colour, thickness, cv2.LINE_AA)
 
 
-def _draw_person(picture: Picture, seen: TubeBox, size: tuple[int, int], labels: tuple[str, ...], told: bool) -> None:
+def _draw_person(picture: Picture, seen: TubeBox, size: tuple[int, int], told: Sequence[Event]) -> None:
+    """A box; with the events that are `told` of him it is thick and has words."""
     corners = boxes.clip(seen.box[None], *size).reshape(2, 2) / size
     (left, top), (right, bottom) = _pixels(picture, corners).tolist()
     colour = colour_of(seen.tube)
-    thickness = max(2, round(3 * _unit(picture))) if told else 1
+    thickness = max(2, round(3 * _unit(detector.frame_size(picture)))) if told else 1
     cv2.rectangle(picture, (left, top), (right, bottom), colour, thickness)
-    text = f"{labels[seen.label]} {seen.score:.2f} #{seen.tube}"
-    _draw_text(picture, text, (left, top), colour, 0.5 if told else 0.4)
+    if told:
+        names = ", ".join(f"{event.action} {event.top_score:.2f}" for event in told)
+        _draw_text(picture, f"{names} #{seen.tube}", (left, top), colour, 0.5)
 
 
 def _draw_text(picture: Picture, text: str, place: tuple[int, int], ground: Colour, size: float) -> None:
     """A line of text on its own ground, standing on `place` (x, y), moved so that it can be read."""
-    scale = size * _unit(picture)
-    (width, height), below = cv2.getTextSize(text, FONT, scale, 1)
-    x = int(np.clip(place[0], 0, max(0, picture.shape[1] - width - 4)))
-    y = int(np.clip(place[1], height + below + 2, picture.shape[0]))
-    cv2.rectangle(picture, (x, y - height - below - 2), (x + width + 4, y), ground, cv2.FILLED)
+    line = letters.line(text, size * _unit(detector.frame_size(picture)))
+    x = int(np.clip(place[0], 0, max(0, picture.shape[1] - line.width - 4)))
+    y = int(np.clip(place[1], line.above + line.below + 2, max(picture.shape[0], line.above + line.below + 2)))
+    cv2.rectangle(picture, (x, y - line.above - line.below - 2), (x + line.width + 4, y), ground, cv2.FILLED)
     ink = DARK if np.dot(ground, (0.114, 0.587, 0.299)) > 128 else WHITE
-    cv2.putText(picture, text, (x + 2, y - below), FONT, scale, ink, 1, cv2.LINE_AA)
+    letters.write(picture, line, (x + 2, y - line.below), ink)
 
 
-def _draw_inset(picture: Picture, moved: NDArray[np.float32]) -> None:
-    """The motion in the upper right corner, cut to the frame: without the bars of the network's input."""
-    height, width = (max(1, round(side * INSET)) for side in picture.shape[:2])
-    matrix = boxes.letterbox((width, height), (moved.shape[1], moved.shape[0]))
-    cut = cv2.warpAffine(moved, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    heat = cv2.applyColorMap((255 * cut).astype(np.uint8), cv2.COLORMAP_INFERNO)
-    picture[:height, -width:] = heat
-    cv2.rectangle(picture, (picture.shape[1] - width, 0), (picture.shape[1] - 1, height - 1), WHITE, 1)
-    _draw_text(picture, "motion", (picture.shape[1] - width + 1, 0), DARK, 0.35)
+def _draw_motion(canvas: Picture, size: tuple[int, int], moved: NDArray[np.float32], where: Inset) -> None:
+    """The motion map with a frame around it and its name in it."""
+    rows, columns = inset.place(where, size)
+    part = canvas[rows, columns]
+    part[:] = inset.heat(moved, detector.frame_size(part))
+    cv2.rectangle(part, (0, 0), (part.shape[1] - 1, part.shape[0] - 1), WHITE, 1)
+    text = letters.line("motion", 0.35 * _unit(size))
+    letters.write(part, text, (3, text.above + 3), WHITE)
 
 
 def _caption(event: Event, frame: Frame) -> str:
     return f"{event.action} #{event.tube}  {frame.monotonic_time - event.started_monotonic:.1f} s"
 
 
-def _draw_caption(picture: Picture, captions: list[str]) -> None:
-    """One dark line at the lower edge."""
-    height = min(picture.shape[0], round(22 * _unit(picture)))
-    strip = picture[-height:]
-    np.copyto(strip, strip // 3)
-    text = "   ".join(captions) or "no action"
-    ink = WHITE if captions else (150, 150, 150)
-    place = (round(6 * _unit(picture)), picture.shape[0] - round(7 * _unit(picture)))
-    cv2.putText(picture, text, place, FONT, 0.45 * _unit(picture), ink, 1, cv2.LINE_AA)
+def _draw_caption(strip: Picture, captions: list[str], unit: float) -> None:
+    """What goes on, on the line below the frame."""
+    text = letters.line("   ".join(captions) or "no action", 0.45 * unit)
+    place = (round(6 * unit), strip.shape[0] - round(7 * unit))
+    letters.write(strip, text, place, WHITE if captions else GREY)

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -10,7 +12,13 @@ from numpy.typing import NDArray
 
 from edge.video.video_file import CaptureError, probe, silence_opencv
 
-CODECS = {".mp4": ("avc1", "mp4v"), ".webm": ("VP80",), ".avi": ("MJPG",)}  # by suffix, the best first
+FORMATS = {  # of codecs, and what plays them
+    "avc1": "H.264",
+    "VP80": "VP8",
+    "mp4v": "MPEG-4 part 2: VLC and mpv play it, browsers do not; for those give a name in .webm",
+    "MJPG": "Motion JPEG: VLC and mpv play it, browsers do not; for those give a name in .webm",
+}
+CODECS = {".webm": ("VP80",), ".mp4": ("avc1", "mp4v"), ".avi": ("MJPG",)}  # by suffix, the best first
 RESERVE = 16 * 1024 * 1024  # bytes left free, so that the file can be ended in order
 LOOK = 25  # frames between two looks at the disk
 
@@ -22,8 +30,8 @@ class VideoError(Exception):
 class VideoWriter:
     """Writes frames of one size to one file; close it, and what was written is kept whatever happens.
 
-    `codec` is what OpenCV's build could do: H.264 ("avc1") in an MP4 where it can, else MPEG-4 part 2 ("mp4v"), which
-    VLC and mpv play and browsers do not. A name in .webm gives VP8, which browsers play; .avi gives Motion JPEG.
+    A name in .webm gives VP8, which browsers play, .avi Motion JPEG. In an MP4 `codec` is what OpenCV's build can do:
+    H.264 ("avc1"), else MPEG-4 part 2 ("mp4v"); OpenCV's own wheels cannot do the first.
     """
 
     def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
@@ -52,6 +60,11 @@ class VideoWriter:
             raise VideoError(f"{self.path}: was not written whole; free space on its disk") from error
 
 
+def described(codec: str) -> str:
+    """The format that a codec gives, and what plays it where that is not everything."""
+    return FORMATS[codec]
+
+
 def check_place(path: Path) -> None:
     """Raise VideoError where no video can be written."""
     if path.suffix.lower() not in CODECS:
@@ -68,9 +81,23 @@ def check_place(path: Path) -> None:
 def _open(path: Path, fps: float, size: tuple[int, int]) -> tuple[str, cv2.VideoWriter]:
     """The first codec that this build of OpenCV can write."""
     for codec in CODECS[path.suffix.lower()]:
-        writer = cv2.VideoWriter(os.path.abspath(path), cv2.VideoWriter.fourcc(*codec), fps, size)
+        with _unheard():
+            writer = cv2.VideoWriter(os.path.abspath(path), cv2.VideoWriter.fourcc(*codec), fps, size)
         if writer.isOpened():
             return codec, writer
         writer.release()
     others = " or ".join(suffix for suffix in CODECS if suffix != path.suffix.lower())
     raise VideoError(f"{path}: this OpenCV cannot write it; give a name in {others}, or see that the disk is not full")
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Keep what OpenCV prints on stderr from everybody: that it writes VP8 under another name than we gave it."""
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

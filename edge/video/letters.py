@@ -1,0 +1,121 @@
+"""Lines of text upon pictures, whatever script they are in.
+
+ASCII is drawn by OpenCV, whose font knows nothing else, all other text in a font of this machine. Where no font has a
+letter, the `%XX` of its UTF-8 bytes takes its place, as in topics: different texts stay different.
+"""
+
+import logging
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.broker.topics import level
+from edge.video import fonts
+
+log = logging.getLogger(__name__)
+
+HERSHEY = cv2.FONT_HERSHEY_SIMPLEX
+EM = 30  # pixels of a font that looks as large as OpenCV's at scale 1
+SMALLEST = 11  # pixels that letters of other scripts need to be read
+FOREIGN = re.compile("([^ -~]+)")  # what is not printable ASCII
+MOST_PREPARED = 32  # labels
+MOST_LETTERS = 300  # of a line; what is beyond is left out
+
+Colour = tuple[int, int, int]  # B, G, R
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """Drawn text: its ink (h, w) uint8, 0..255, and how many of its rows are below the baseline."""
+
+    ink: NDArray[np.uint8]
+    below: int
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+        return int(self.ink.shape[1])
+
+    @property
+    def above(self) -> int:
+        """Rows above the baseline."""
+        return int(self.ink.shape[0]) - self.below
+
+
+@lru_cache(maxsize=512)
+def line(text: str, scale: float) -> Line:
+    """The text in letters that are `scale` times as large as OpenCV's."""
+    return _joined([_drawn(part, font, scale) for part, font in _parts(text[:MOST_LETTERS])])
+
+
+def prepare(labels: Sequence[str]) -> None:
+    """Look for the fonts of some labels now, as that takes time, and tell now where there are none."""
+    for label in [label for label in labels if not _is_plain(label)][:MOST_PREPARED]:
+        _parts(label)
+
+
+def write(picture: NDArray[np.uint8], drawn: Line, place: tuple[int, int], colour: Colour) -> None:
+    """Put a line onto an (H, W, 3) picture; `place`: x and y of its baseline's left end. What is outside is cut off."""
+    left, top = place[0], place[1] - drawn.above
+    rows = slice(max(0, top), min(picture.shape[0], top + drawn.ink.shape[0]))
+    columns = slice(max(0, left), min(picture.shape[1], left + drawn.width))
+    if rows.start >= rows.stop or columns.start >= columns.stop:
+        return
+    ink = drawn.ink[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    share = ink[..., None].astype(np.float32) / 255
+    region = picture[rows, columns]
+    region[:] = (region * (1 - share) + np.array(colour, np.float32) * share).round().astype(np.uint8)
+
+
+def _parts(text: str) -> list[tuple[str, str | None]]:
+    """What is drawn in which font; None: OpenCV's."""
+    text = unicodedata.normalize("NFC", text)
+    whole = None if _is_plain(text) else _font(text)
+    if _is_plain(text) or whole is not None:
+        return [(text, whole)]
+    words = [(word, None if _is_plain(word) else _font(word)) for word in FOREIGN.split(text) if word]
+    coded = any(font is None and not _is_plain(word) for word, font in words)
+    if coded:
+        _tell()
+    return [(word if font else _coded(word) if coded else word, font) for word, font in words]
+
+
+def _font(text: str) -> str | None:
+    return fonts.font_with(frozenset(text)) if text.isprintable() else None
+
+
+def _coded(word: str) -> str:
+    """In ASCII alone. The percent sign too has a code, so that a code and what looks like one are two things."""
+    return "".join(letter if _is_plain(letter) and letter != "%" else level(letter) for letter in word)
+
+
+@lru_cache(maxsize=1)
+def _tell() -> None:
+    """Once."""
+    log.warning("no font here has all letters of the labels, pictures show codes like %%E6 instead: %s", fonts.cure())
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
+def _drawn(text: str, font: str | None, scale: float) -> Line:
+    if font is not None:
+        return Line(*fonts.drawn(text, font, max(SMALLEST, round(EM * scale))))
+    (width, height), below = cv2.getTextSize(text, HERSHEY, scale, 1)
+    ink = np.zeros((height + below + 1, max(1, width)), np.uint8)
+    cv2.putText(ink, text, (0, height + 1), HERSHEY, scale, 255, 1, cv2.LINE_AA)
+    return Line(ink, below)
+
+
+def _joined(parts: list[Line]) -> Line:
+    """One after the other on one baseline."""
+    above, below = max(part.above for part in parts), max(part.below for part in parts)
+    padded = [np.pad(part.ink, ((above - part.above, below - part.below), (0, 0))) for part in parts]
+    return Line(np.hstack(padded), below)
