@@ -41,6 +41,7 @@ from edge.service.teller import Teller
 from edge.settings import applied, needs_restart, pipeline_settings, unknown_actions
 from edge.settings import topics as configured_topics
 from edge.sources import Frame
+from edge.threads import ThreadError
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ def run(
     except StopError:
         log.info("stopped before the engine was built")
         return 0
-    except (EngineError, AssetError, CaptureError, DaemonError) as error:
+    except (EngineError, AssetError, CaptureError, DaemonError, ThreadError) as error:
         log.error("%s", error)
         return 1
 
@@ -92,7 +93,7 @@ class Daemon:
     def __init__(
         self, config: Config, engine: Engine, signals: Signals, path: Path | None, watch: Watch | None
     ) -> None:
-        """Open cameras and outbox. Raises CaptureError, DaemonError."""
+        """Open cameras and outbox. Raises CaptureError, DaemonError, ThreadError."""
         self._config, self._engine, self._path, self._watch = config, engine, path, watch
         self._signals = signals
         self._labels = self._engine.manifest.labels

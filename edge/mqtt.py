@@ -5,10 +5,10 @@ One thread owns outbox and line; the frame loop only lays things into its inbox 
 
 import logging
 import queue
-import threading
 import time
 from dataclasses import dataclass, replace
 
+from edge import threads
 from edge.broker import rights
 from edge.broker.arrivals import Arrivals
 from edge.broker.connection import Acknowledged, Closed, Opened, Report, Unheard
@@ -57,7 +57,10 @@ class Publisher:
     """The way out. All methods may be called from any thread and return at once, but for `close`."""
 
     def __init__(self, settings: Mqtt, topics: Topics, outbox: Outbox) -> None:
-        """Begin to dial; the outbox belongs to the publisher from here on, and what it held is sent first."""
+        """Begin to dial; the outbox belongs to the publisher from here on, and what it held is sent first.
+
+        Raises ThreadError.
+        """
         self._topics = topics
         self._outbox = outbox
         self._inbox: queue.SimpleQueue[Thing] = queue.SimpleQueue()
@@ -73,8 +76,7 @@ class Publisher:
         self._turned = time.monotonic()
         self._clocks = time.time(), self._turned
         self._stop: Stop | None = None
-        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
-        self._thread.start()
+        self._thread = threads.start("publisher", self._run)
 
     @property
     def alive(self) -> bool:

@@ -5,7 +5,6 @@ is decided in one place.
 """
 
 import struct
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from paho.mqtt.properties import MQTTException, Properties  # type: ignore[attr-
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from edge import threads
 from edge.broker import broker_faults
 from edge.broker.client import CheckedClient
 from edge.broker.credentials import CredentialsError, password, tls_context
@@ -34,6 +34,7 @@ from edge.broker.parcel import Parcel, properties
 from edge.broker.requests import LARGEST, Request
 from edge.broker.topics import OFFLINE, Topics
 from edge.schema import Mqtt
+from edge.threads import ThreadError
 
 CONNECT_SECONDS = 5.0  # for TCP, and again for TLS
 RECEIVE_MAXIMUM = 65_535  # MQTT 5, section 3.2.2.3.3: what holds where the broker names none
@@ -96,7 +97,7 @@ class Connection:
         report: Callable[[Report], None],
         offer: Callable[[Request], None],
     ) -> None:
-        """Dial, and once inside listen for requests, which go to `offer`."""
+        """Dial, and once inside listen for requests, which go to `offer`. Raises ThreadError."""
         self._settings = settings
         self._topics = topics
         self._report = report
@@ -111,8 +112,11 @@ class Connection:
         self._client.on_message = self._on_message
         self._client.on_publish = self._on_publish
         self._client.on_disconnect = self._on_disconnect
-        self._thread = threading.Thread(target=self._converse, name="broker", daemon=True)
-        self._thread.start()
+        try:
+            self._thread = threads.start("broker", self._converse)
+        except ThreadError:
+            self._hang_up()
+            raise
 
     def publish(self, parcel: Parcel) -> int:
         """Hand one message over and return its number. ValueError for a topic or payload that MQTT does not know."""

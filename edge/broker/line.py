@@ -16,6 +16,7 @@ from edge.broker.parcel import Parcel, packet_size
 from edge.broker.requests import Request
 from edge.broker.topics import OFFLINE, Topics
 from edge.schema import Mqtt
+from edge.threads import ThreadError
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class Line:
         elif isinstance(report, Unheard):
             log.warning("%s: requests are not heard (%s): check the broker's rights", self.name, report.reason)
         else:
-            self._closed(report)
+            self._ended(report.reason, report.too_new)
 
     def publish(self, parcel: Parcel) -> int | None:
         """Send now and return the message's number; None for what neither MQTT nor this broker will ever take."""
@@ -110,10 +111,13 @@ class Line:
             settings = self._settings.model_copy(update={"version": self.version})
             client_id = settings.client_id or f"korsal-edge-{self._topics.device}"
             self._answer_by = now + ANSWER_SECONDS
-            self._connection = Connection(settings, client_id, self._topics, self._report, self._offer)
+            try:
+                self._connection = Connection(settings, client_id, self._topics, self._report, self._offer)
+            except ThreadError as error:
+                self._ended(str(error))
         elif self._connection is not None and not self.online and now >= self._answer_by:
             silent = self._connection
-            self._closed(Closed(silent, broker_faults.silent(ANSWER_SECONDS)))
+            self._ended(broker_faults.silent(ANSWER_SECONDS))
             silent.close()
         self.outages, sentence = outages.steadied(self.outages, now)
         if sentence:
@@ -147,12 +151,12 @@ class Line:
             self._told_large.clear()
         self.window, self._largest = min(WINDOW, report.window), report.largest
 
-    def _closed(self, report: Closed) -> None:
+    def _ended(self, reason: str, too_new: bool = False) -> None:
         now = time.monotonic()
-        self.outages, sentence, delay = outages.closed(self.outages, report.reason, now)
+        self.outages, sentence, delay = outages.closed(self.outages, reason, now)
         if sentence:
             log.warning("%s: %s; trying again", self.name, sentence)
         self.online, self._connection = False, None
         self.fault_at = time.time()
-        self.version = 3 if report.too_new and self.version == 5 else self._settings.version
+        self.version = 3 if too_new and self.version == 5 else self._settings.version
         self._dial_at = now + delay * random.uniform(0.75, 1.25)

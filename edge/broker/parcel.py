@@ -1,4 +1,4 @@
-"""What is handed to the broker, and how many bytes that is on the wire. Pure."""
+"""What is handed to the broker, and how many bytes that is on the wire. Over paho's properties."""
 
 import math
 from dataclasses import dataclass

@@ -17,18 +17,19 @@ import os
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from edge import threads
 from edge.cameras.memory_limits import MemoryWatch, limit_blocks, limit_data
 from edge.cameras.messages import FRAME, OPENING, ORDER_BYTES, Told, encode
 from edge.cameras.picture import fingerprint, finished, oversize
 from edge.cameras.pictures import Picture, by_ffmpeg_alone, pictures
 from edge.cameras.shared_frames import SharedFrames
 from edge.sources import Source, from_json, polygons
+from edge.threads import ThreadError
 from edge.video.video_file import CaptureError, silence_opencv
 
 FIRST_TO_DIE = "1000"  # the highest oom_score_adj
@@ -48,7 +49,6 @@ def main(memory: int, channel: socket.socket, taken: Pictures = pictures) -> int
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the parent decides when this process ends
     wanted = Wanted(from_json(channel.recv(ORDER_BYTES)))
-    threading.Thread(target=_listen, args=(channel, wanted), daemon=True).start()
     silence_opencv()
     _die_first()
     limit_blocks()
@@ -58,9 +58,12 @@ def main(memory: int, channel: socket.socket, taken: Pictures = pictures) -> int
         _mute_libraries()
     shared = SharedFrames(memory)
     try:
+        threads.start("orders", _listen, channel, wanted)
         _capture(shared, channel, wanted, taken)
     except CaptureError as fault:
         channel.send(encode(Told(fault=str(fault))))
+    except ThreadError as fault:
+        channel.send(encode(Told(fault=f"{wanted.source.redacted}: {fault}")))
     except ConnectionError:
         return 0  # the parent is gone
     return 1

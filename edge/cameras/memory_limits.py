@@ -18,6 +18,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from edge import threads
+
 BLOCK_BYTES = 80 << 20  # the brightness of the largest picture, 64 million pixels, and some more
 PIXEL_BYTES = 4  # of the largest block that holds a whole picture: 3, and what rows are padded with
 UNKNOWN_BYTES = 512 << 20  # until a picture has come: 4K in H.265 with 16 threads holds 300 MB before its first one
@@ -39,11 +41,12 @@ class MemoryWatch:
     """Looks at this process's memory from a thread of its own and calls `exceeded` once with a sentence's beginning."""
 
     def __init__(self, exceeded: Callable[[str], None]) -> None:
+        """Raises ThreadError."""
         self._exceeded = exceeded
         self._before = own_bytes()
         self._size = (0, 0)
         self._ended = threading.Event()
-        threading.Thread(target=self._watch, daemon=True).start()
+        threads.start("memory", self._watch)
 
     def picture(self, width: int, height: int) -> None:
         """A picture of this size has come; the largest counts."""

@@ -1,10 +1,11 @@
 """Work that may never end, given up after a while. Shell: a thread."""
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import TypeVar
+
+from edge import threads
 
 Result = TypeVar("Result")
 STOP_SECONDS = 5.0  # that the work is given to end once it was asked to
@@ -15,13 +16,13 @@ class DeadlineError(Exception):
 
 
 def within(seconds: float, work: Callable[[], Result], stop: Callable[[], object]) -> Result:
-    """What `work` returns or raises, in a thread of its own; DeadlineError where it takes longer than `seconds`.
+    """What `work` returns or raises, in a thread of its own; DeadlineError where it takes longer than `seconds`,
+    ThreadError where there is none to be had.
 
     It is asked to end by `stop` then. Where it does not, its thread is left behind and ends with this process.
     """
     future: Future[Result] = Future()
-    thread = threading.Thread(target=_fulfil, args=(future, work), daemon=True, name="deadline")
-    thread.start()
+    thread = threads.start("deadline", _fulfil, future, work)
     try:
         return future.result(seconds)
     except FutureTimeout:

@@ -47,7 +47,7 @@ def readings(opening: Opening | None = None) -> Iterator[Reading]:
         with (opening or _opening())() as jetson:
             while jetson.ok():
                 yield reading(jetson)
-    except (OSError, EOFError, LookupError, TypeError, ValueError) as error:
+    except (OSError, EOFError, LookupError, TypeError, ValueError, RuntimeError) as error:  # it has threads of its own
         raise StatsError(f"jetson-stats failed ({error!r}): sudo systemctl restart jtop.service") from error
     raise StatsError("jetson-stats says nothing any more: sudo systemctl restart jtop.service")
 

@@ -3,10 +3,10 @@
 One request at a time and five seconds for each: whoever is slow or many keeps others from the page, and nothing else.
 """
 
+import contextlib
 import logging
 import socket
 import socketserver
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,7 +16,9 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from edge import threads
 from edge.sensors.metric_families import families
+from edge.threads import ThreadError
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +49,8 @@ class MetricsPage:
         server, self._server = self._server, None
         if server is None:
             return
-        ending = threading.Thread(target=server.shutdown, name="metrics-end", daemon=True)
-        ending.start()
-        ending.join(CLOSE_SECONDS)
+        with contextlib.suppress(ThreadError):  # then it is closed while it serves
+            threads.start("metrics-end", server.shutdown).join(CLOSE_SECONDS)
         server.server_close()
 
     def _open(self) -> None:
@@ -59,20 +60,25 @@ class MetricsPage:
         try:
             server = make_server(self._address, self._port, make_wsgi_app(registry), kind, _Handler)
         except OSError as error:
-            self._open_at = time.monotonic() + RETRY_SECONDS
-            if not self._told:
-                log.warning(
-                    "metrics: %s port %d cannot be had (%s): set another [metrics] port, or end who has it; "
-                    "going on without the page",
-                    self._address,
-                    self._port,
-                    error.strerror,
-                )
-            self._told = True
+            self._put_off(
+                f"{self._address} port {self._port} cannot be had ({error.strerror}): set another [metrics] port, or "
+                "end who has it"
+            )
+            return
+        try:
+            threads.start("metrics", server.serve_forever)
+        except ThreadError as error:
+            server.server_close()
+            self._put_off(str(error))
             return
         log.info("metrics: http://%s:%d/metrics", self._address, self._port)
         self._server, self._told = server, False
-        threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+
+    def _put_off(self, why: str) -> None:
+        self._open_at = time.monotonic() + RETRY_SECONDS
+        if not self._told:
+            log.warning("metrics: %s; going on without the page", why)
+        self._told = True
 
 
 class _Newest(Collector):

@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from edge import threads
 from edge.sensors import host_sensors, jetson_stats, jetson_sysfs
 from edge.sensors.jetson_stats import StatsError
 from edge.sensors.reading import Reading
+from edge.threads import ThreadError
 
 log = logging.getLogger(__name__)
 
@@ -64,12 +66,30 @@ class _Watch:
         self._source, self._retry = source, retry
         self._newest: tuple[float, Reading] | None = None
         self._told: str | None = None
-        threading.Thread(target=self._run, name=f"sensors-{source.name}", daemon=True).start()
+        self._start_at: float | None = 0.0  # monotonic, s; None once there is a thread
+        self._start()
 
     def newest(self, stale: float) -> Reading | None:
         """The last reading, unless it is older than so many seconds."""
+        self._start()
         latest = self._newest
         return latest[1] if latest is not None and time.monotonic() - latest[0] <= stale else None
+
+    def _start(self) -> None:
+        """Have a thread, or try again now and then; not to have one is told once."""
+        if self._start_at is None or time.monotonic() < self._start_at:
+            return
+        try:
+            threads.start(f"sensors-{self._source.name}", self._run)
+            self._start_at = None
+        except ThreadError as error:
+            self._start_at = time.monotonic() + self._retry
+            self._tell(str(error))
+
+    def _tell(self, fault: str) -> None:
+        if fault != self._told:
+            log.warning("telemetry: %s; going on with what the kernel tells", fault)
+        self._told = fault
 
     def _run(self) -> None:
         while not self.stop.is_set():
@@ -88,9 +108,7 @@ class _Watch:
                 if self.stop.is_set():
                     return
         except (StatsError, OSError) as error:
-            if str(error) != self._told:
-                log.warning("telemetry: %s; going on with what the kernel tells", error)
-            self._told = str(error)
+            self._tell(str(error))
 
 
 def own_sources(jetson: bool | None = None, interval: float = INTERVAL) -> tuple[Source, ...]:

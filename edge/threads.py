@@ -1,0 +1,19 @@
+"""Threads, and what to say where none can be had: the unit's TasksMax, a user's limit, or memory. Shell."""
+
+import threading
+from collections.abc import Callable
+
+
+class ThreadError(Exception):
+    """No new thread can be had; the message names the cure."""
+
+
+def start(name: str, work: Callable[..., object], *arguments: object) -> threading.Thread:
+    """A thread that does this work and does not keep the program from ending. Raises ThreadError."""
+    thread = threading.Thread(target=work, name=name, args=arguments, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError as error:
+        cure = "end other programs, or raise TasksMax in the unit or the user's limit (ulimit -u)"
+        raise ThreadError(f"no new thread can be had ({error}): {cure}") from error
+    return thread
