@@ -13,7 +13,7 @@ from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Literal
 
-from edge.cameras.camera_link import PROGRAM, CameraLink, Killed
+from edge.cameras.camera_link import MOST_NOTES, PROGRAM, CameraLink, Killed
 from edge.cameras.shared_frames import Picture
 from edge.sources import Frame, Polygon, Source
 from edge.video.video_file import CaptureError, VideoFacts, probe, read_file
@@ -91,6 +91,7 @@ class LiveCamera:
         self._process: CameraLink | None = None
         self._carrier = source.carrier  # what carried the pictures of an RTSP camera last
         self._told: set[str] = set()  # reasons since it was online
+        self._noted: set[str] = set()
         self._attempt, self._retry_at = 0, 0.0
         self._frozen: int | None = None  # the picture that was the same for too long, until another one comes
         self._captured = self._taken = self._stalls = self._arrivals = 0
@@ -155,6 +156,7 @@ class LiveCamera:
     def _take(self) -> Frame | None:
         process = self._process
         picture = process.newest() if process else None
+        self._note(process.notes if process else ())
         if process is None or picture is None or self._repeats(picture):
             return None
         if self.state != "online":
@@ -228,6 +230,13 @@ class LiveCamera:
             self._captured += self._process.written
             self.killed.add(self._process.end())
             self._process = None
+
+    def _note(self, notes: Sequence[str]) -> None:
+        """Log what a process tells besides, each sentence once for good."""
+        for note in notes:
+            if note not in self._noted and len(self._noted) < MOST_NOTES:
+                self._noted.add(note)
+                log.warning("camera %s: %s", self.name, note)
 
     def _tell(self, state: CameraState, reason: str) -> None:
         """Log a change of state, and each reason once until it is over."""

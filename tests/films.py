@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
 UNTURNED = (1, 0, 0, 1)
+MATRICES = (
+    UNTURNED, (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0), (-1, 0, 0, 1), (1, 0, 0, -1), (0, 1, 1, 0), (0, -1, -1, 0)
+)  # fmt: skip
 
 
 def shades(count: int, width: int = 64, height: int = 48) -> list[Picture]:
@@ -23,6 +26,32 @@ def shades(count: int, width: int = 64, height: int = 48) -> list[Picture]:
 def shade(image: Picture) -> int:
     """Which of `shades` a picture is."""
     return round(float(image.mean()) / 6)
+
+
+def corners(width: int = 64, height: int = 48) -> Picture:
+    """A picture whose four quarters tell which way up it is: white, blue, red, black."""
+    image = np.zeros((height, width, 3), np.uint8)
+    image[: height // 2, : width // 2] = 255
+    image[: height // 2, width // 2 :, 0] = 255
+    image[height // 2 :, : width // 2, 2] = 255
+    return image
+
+
+def quarters(image: Picture) -> list[list[int]]:
+    """Of the quarters of a picture, left to right and down: 1 where a channel (B, G, R) is on."""
+    height, width = image.shape[:2]
+    return [[int(v > 100) for v in image[y * height // 4, x * width // 4]] for y in (1, 3) for x in (1, 3)]
+
+
+def moved(image: Picture, matrix: tuple[int, int, int, int]) -> Picture:
+    """The picture as a player shows it: each pixel (x, y) goes to (a x + c y, b x + d y)."""
+    a, b, c, d = matrix
+    y, x = np.indices(image.shape[:2])
+    columns, rows = a * x + c * y, b * x + d * y
+    columns, rows = columns - columns.min(), rows - rows.min()
+    shown = np.zeros((rows.max() + 1, columns.max() + 1, 3), np.uint8)
+    shown[rows, columns] = image
+    return shown
 
 
 def jpegs(pictures: Sequence[Picture], damaged: Sequence[int] = ()) -> list[bytes]:
@@ -38,9 +67,11 @@ def write_matroska(
     size: tuple[int, int] = (64, 48),
     announced_fps: float | None = None,
     seconds: float | None = None,
+    roll: float = 0.0,
 ) -> Path:
-    """A Matroska file whose frames have these time stamps (s, in whole milliseconds)."""
-    video = _element(0xE0, _unsigned(0xB0, size[0]) + _unsigned(0xBA, size[1]))
+    """A Matroska file whose frames have these time stamps (s, in whole milliseconds), turned by `roll` degrees."""
+    turned = _element(0x7670, _element(0x7675, struct.pack(">f", roll))) if roll else b""
+    video = _element(0xE0, _unsigned(0xB0, size[0]) + _unsigned(0xBA, size[1]) + turned)
     entry = _unsigned(0xD7, 1) + _unsigned(0x73C5, 1) + _unsigned(0x83, 1) + _element(0x86, b"V_MJPEG") + video
     if announced_fps:
         entry += _unsigned(0x23E383, round(1e9 / announced_fps))

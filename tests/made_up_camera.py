@@ -22,6 +22,8 @@ from edge.sources import Source
 SHAPE = (120, 160, 3)
 SECONDS = 0.02  # between two frames
 JETSON: Known = {
+    "decodebin": frozenset(),
+    "filesrc": frozenset(),
     "nvarguscamerasrc": frozenset(),
     "nvvidconv": frozenset({"flip-method"}),
     "nvv4l2decoder": frozenset(),

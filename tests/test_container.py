@@ -1,15 +1,21 @@
-"""Whether a file is cut short is told by its outermost elements, not by what it says of its frames."""
+"""Whether a file is cut short, and which way up its pictures are, as its own elements tell."""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from edge.video.container import bytes_missing
-from tests.films import jpegs, shades, write_matroska, write_mp4
+from edge.cameras.picture import flipped, rotated
+from edge.video.container import Orientation, bytes_missing, orientation
+from tests.films import MATRICES, UNTURNED, corners, jpegs, moved, shades, write_matroska, write_mp4
+from tests.laws import law
 from tests.live_cameras import write_video
 
+Matrix = tuple[int, int, int, int]
 FRAMES = jpegs(shades(10))
 
 
@@ -72,3 +78,40 @@ def test_a_length_that_is_not_known_is_none(
 def test_what_gives_no_account_lacks_nothing(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "clip").write_bytes(content)
     assert bytes_missing(tmp_path / "clip") == 0
+
+
+@pytest.mark.parametrize("matrix", MATRICES)
+@pytest.mark.parametrize("scale", [1, 3])
+def test_every_display_matrix_is_a_flip_and_a_rotation(tmp_path: Path, matrix: Matrix, scale: int) -> None:
+    a, b, c, d = (scale * value for value in matrix)
+    asked = orientation(write_mp4(tmp_path / "clip.mp4", FRAMES, [40] * 10, matrix=(a, b, c, d)))
+    image = corners()
+    np.testing.assert_array_equal(rotated(flipped(image, asked.flip), asked.rotation), moved(image, matrix))
+    assert (asked == Orientation()) == (matrix == UNTURNED)
+
+
+def test_a_matrix_of_another_angle_or_of_nothing_turns_nothing(tmp_path: Path) -> None:
+    for matrix in [(5, 5, -5, 5), (0, 0, 0, 0)]:
+        assert orientation(write_mp4(tmp_path / "clip.mp4", FRAMES, [40] * 10, matrix=matrix)) == Orientation()
+
+
+@pytest.mark.parametrize(("roll", "rotation"), [(0, 0), (90, 270), (-90, 90), (180, 180), (-180, 180), (45, 0)])
+def test_matroska_counts_the_other_way_round(tmp_path: Path, roll: float, rotation: int) -> None:
+    path = write_matroska(tmp_path / "clip.mkv", FRAMES, [i / 25 for i in range(10)], roll=roll)
+    assert orientation(path) == Orientation("none", rotation)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("write", [matroska, mp4, avi])
+@given(places=st.lists(st.tuples(st.integers(0, 10_000), st.binary(max_size=9)), min_size=1, max_size=5))
+@law
+def test_whatever_a_file_says_it_is_read_to_an_end(
+    tmp_path_factory: pytest.TempPathFactory, write: Callable[[Path], Path], places: list[tuple[int, bytes]]
+) -> None:
+    path = write(tmp_path_factory.mktemp("law") / "clip")
+    content = bytearray(path.read_bytes())
+    for place, others in places:
+        at = place % len(content)
+        content[at : at + len(others)] = others
+    path.write_bytes(content)
+    assert bytes_missing(path) >= 0
+    assert isinstance(orientation(path), Orientation)

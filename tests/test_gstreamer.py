@@ -61,7 +61,7 @@ def texts(source: Source, known: Known | None) -> list[str]:
         (
             parse("/a.mp4", loop=True),
             PC,
-            [f'filesrc location="/a.mp4" ! decodebin force-sw-decoders=true ! {BGR} ! {FILM}', "/a.mp4"],
+            ["/a.mp4"],  # FFmpeg knows more of odd films
         ),
         (
             parse("/dev/video0"),
@@ -118,7 +118,6 @@ def texts(source: Source, known: Known | None) -> list[str]:
             JETPACK_7,
             [
                 f'filesrc location="/a.mp4" ! decodebin ! {NVIDIA_BGR} ! {FILM}',
-                f'filesrc location="/a.mp4" ! decodebin force-sw-decoders=true ! {BGR} ! {FILM}',
                 "/a.mp4",
             ],
         ),

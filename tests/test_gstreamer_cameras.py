@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 from edge.cameras.gstreamer_elements import known_elements
 from edge.capture import LiveCamera
 from edge.sources import Source, parse
+from tests.films import MATRICES, corners, jpegs, moved, quarters, shades, write_mp4
 from tests.live_cameras import QUICK, always, first_frame, watch_until, write_video
 from tests.live_gstreamer import PROGRAM, PYTHON, ROOT, require_opencv
+
+Matrix = tuple[int, int, int, int]
 
 pytestmark = pytest.mark.usefixtures("opencv")
 
@@ -103,7 +106,48 @@ def test_a_film_is_played_in_real_time_and_starts_again(tmp_path: Path, caplog: 
     assert frame.index - first.index == pytest.approx(25 * seconds, rel=0.3)
     assert max(values) <= 25
     assert any(later < earlier for earlier, later in itertools.pairwise(values))
-    assert "through GStreamer, decodebin" in caplog.text
+    assert "through FFmpeg" in caplog.text
+
+
+WITHOUT_FFMPEG = "OPENCV_VIDEOIO_PRIORITY_FFMPEG"  # 0: OpenCV has none
+
+
+@pytest.mark.parametrize("matrix", [MATRICES[1], MATRICES[4], MATRICES[7]])  # turned, mirrored, both
+@pytest.mark.parametrize("ffmpeg", ["1", "0"])
+def test_a_phones_film_is_upright_through_any_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, matrix: Matrix, ffmpeg: str
+) -> None:
+    monkeypatch.setenv(WITHOUT_FFMPEG, ffmpeg)
+    path = write_mp4(tmp_path / "clip.mp4", jpegs([corners()] * 5), [100] * 5, matrix=matrix)
+    with LiveCamera("door", parse(str(path), loop=True), QUICK, always(0.5), PROGRAM) as camera:
+        image = first_frame(camera).image
+    shown = moved(corners(), matrix)
+    assert image.shape == shown.shape
+    assert quarters(image) == quarters(shown)
+
+
+def test_a_jetsons_decoder_leaves_a_film_lying_and_the_reader_turns_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """First as the film asks, then as the configuration does: scaled, mirrored, by a quarter turn."""
+    caplog.set_level(logging.INFO, "edge.capture")
+    matrix = (0, -1, -1, 0)
+    path = write_mp4(tmp_path / "clip.mp4", jpegs([corners()] * 20), [50] * 20, matrix=matrix)
+    with stand_in(parse(str(path), width=96, height=128, flip="horizontal", rotation=90, loop=True)) as camera:
+        image = first_frame(camera).image
+    assert image.shape == (96, 128, 3)
+    assert quarters(image) == quarters(np.rot90(moved(corners(), matrix)[:, ::-1], -1))
+    assert "through GStreamer" in caplog.text
+
+
+def test_a_film_that_comes_unevenly_is_no_affair_of_gstreamers_clock(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "edge.capture")
+    path = write_mp4(tmp_path / "clip.mp4", jpegs(shades(20)), [40, 900] * 10)
+    with stand_in(parse(str(path), loop=True)) as camera:
+        first_frame(camera)
+    assert "through FFmpeg" in caplog.text
 
 
 def test_a_film_that_gstreamer_cannot_read_is_told_by_ffmpeg(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

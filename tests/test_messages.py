@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 from edge.cameras.messages import MESSAGE_BYTES, MOST_LETTERS, Told, decode, encode
 
 
-@pytest.mark.parametrize("told", [Told(), Told(fault="broken"), Told(through="FFmpeg")])
+@pytest.mark.parametrize("told", [Told(), Told(fault="broken"), Told(through="FFmpeg"), Told(note="odd")])
 def test_there_and_back(told: Told) -> None:
     assert decode(encode(told)) == told
 
 
 @given(st.text(min_size=1).map(lambda text: text * (3 * MOST_LETTERS // len(text))))
 def test_whatever_a_sentence_holds_it_fits(sentence: str) -> None:
-    message = encode(Told(fault=sentence, through=sentence))
-    assert len(message) <= MESSAGE_BYTES  # 2 sentences of 2000 letters of at most 12 bytes, and their names
+    message = encode(Told(fault=sentence, through=sentence, note=sentence))
+    assert len(message) <= MESSAGE_BYTES  # 3 sentences of 2000 letters of at most 12 bytes, and their names
     fault = decode(message).fault
     assert fault is not None
     assert len(fault) == MOST_LETTERS
@@ -23,7 +23,9 @@ def test_whatever_a_sentence_holds_it_fits(sentence: str) -> None:
     assert fault[-100:] == sentence[-100:]
 
 
-@pytest.mark.parametrize("message", [b"", b"{", b"[]", b"1", b'{"fault": 1}', b'{"through": []}', b"\xff"])
+@pytest.mark.parametrize(
+    "message", [b"", b"{", b"[]", b"1", b'{"fault": 1}', b'{"through": []}', b'{"note": 1}', b"\xff"]
+)
 def test_what_is_no_message_is_refused(message: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         decode(message)

@@ -353,3 +353,15 @@ def test_a_film_without_a_whole_frame_is_refused(tmp_path: Path) -> None:
     for reads in (decodable, lambda path: list(read_file(path, "door"))):
         with pytest.raises(CaptureError, match=r"clip\.mp4: holds no readable frame"):
             reads(path)
+
+
+@pytest.mark.parametrize("matrix", films.MATRICES)
+def test_a_phones_film_is_upright(tmp_path: Path, matrix: tuple[int, int, int, int]) -> None:
+    image = films.corners()
+    path = films.write_mp4(tmp_path / "clip.mp4", films.jpegs([image] * 3), [40] * 3, matrix=matrix)
+    shown = films.moved(image, matrix)
+    for frame in read_file(path, "door"):
+        assert frame.image.shape == shown.shape
+        assert films.quarters(frame.image) == films.quarters(shown)
+        assert frame.image.flags.c_contiguous
+    assert probe(path).size == (shown.shape[1], shown.shape[0])

@@ -15,6 +15,7 @@ from edge.cameras.shared_frames import Picture, SharedFrames
 from edge.sources import Carrier, Polygon, Source, to_json
 
 PROGRAM = (sys.executable, "-m", "edge.cameras.camera_process")
+MOST_NOTES = 8  # that are taken from one process
 
 # What makes libraries write what they open, password and all, to stderr or to a file: names begin so.
 _CHATTER = (
@@ -27,8 +28,8 @@ class CameraLink:
     """A running capture process. `taken`, `first_frame` and `last_frame` are kept by whoever takes the frames.
 
     `opening` tells whether the process has come so far as to open the camera, `since` when it did, or when it was
-    started; `through` how the camera was opened and over which `carrier`, `fault` what ended the process,
-    `ended` that it is over. OSError where the process cannot be started.
+    started; `through` how the camera was opened and over which `carrier`, `fault` what ended the process, `notes` what
+    else it tells, `ended` that it is over. OSError where the process cannot be started.
     """
 
     def __init__(self, source: Source, now: float, program: Sequence[str] = PROGRAM) -> None:
@@ -39,6 +40,7 @@ class CameraLink:
         self.taken = 0
         self.ended = False
         self.fault: str | None = None
+        self.notes: list[str] = []
         self.through = ""
         self.carrier: Carrier = source.carrier
         self._shown = source.redacted
@@ -101,6 +103,8 @@ class CameraLink:
             self.ended = True
         self.fault, self.through = told.fault or self.fault, told.through or self.through
         self.carrier = "udp" if told.carrier == "udp" else "tcp" if told.carrier else self.carrier
+        if told.note and len(self.notes) < MOST_NOTES:
+            self.notes.append(told.note)
 
     def mask(self, mask: Sequence[Polygon]) -> None:
         """Have other polygons blackened from the next frame on. A process that has ended or hangs is past caring."""

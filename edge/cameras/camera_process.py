@@ -70,13 +70,16 @@ def main(memory: int, channel: socket.socket, taken: Pictures = pictures) -> int
 
 
 def _capture(shared: SharedFrames, channel: socket.socket, wanted: Wanted, taken: Pictures) -> None:
-    through, found = "", taken(wanted.source)
+    through, found, told = "", taken(wanted.source), set[str]()
     channel.send(OPENING)
     watch = MemoryWatch(lambda fault: _give_up(channel, f"{wanted.source.redacted}: {fault}"))
     for picture in found:
         if picture.through != through:
             through = picture.through
             channel.send(encode(Told(through=through, carrier=picture.carrier)))
+        if picture.note and picture.note not in told:
+            told.add(picture.note)
+            channel.send(encode(Told(note=picture.note)))
         _check_size(picture.image.shape, wanted.source)
         watch.picture(*picture.image.shape[1::-1])
         image = finished(picture.image, wanted.source, picture.turned)

@@ -40,6 +40,7 @@ FLIP_METHODS: dict[tuple[Flip, Rotation], int] = {
 
 _LIVE_SINK = "appsink drop=true max-buffers=1 sync=false"
 _FILM_SINK = "appsink drop=true max-buffers=1 sync=true"
+_FRAME_SINK = "appsink drop=false max-buffers=1 sync=false"
 _TO_BGR = "videoconvert ! video/x-raw, format=BGR"
 
 
@@ -75,12 +76,12 @@ def openings(source: Source, known: Known | None, carrier: Carrier = "tcp") -> t
 
 
 def missing(source: Source, known: Known) -> tuple[str, ...]:
-    """The elements without which GStreamer cannot open this source at all."""
+    """The elements without which GStreamer is not used for this source."""
     needed = {
         "csi": ("nvarguscamerasrc", "nvvidconv", "videoconvert"),
         "v4l2": ("v4l2src", "videoconvert"),
         "stream": ("rtspsrc", "videoconvert"),
-        "file": ("filesrc", "videoconvert"),
+        "file": ("filesrc", "decodebin", "nvv4l2decoder", "nvvidconv", "videoconvert"),
     }
     return tuple(name for name in needed[source.kind] if name not in known)
 
@@ -95,7 +96,7 @@ def _pipelines(source: Source, known: Known, carrier: Carrier) -> tuple[Opening,
     if source.kind == "v4l2":
         return _usb(source, known)
     if source.kind == "file":
-        return _film(source, known)
+        return (_film(source, known),)
     return _rtsp(source, known, carrier) if is_rtsp(source) else ()
 
 
@@ -159,25 +160,33 @@ def _rtsp(source: Source, known: Known, carrier: Carrier) -> tuple[Opening, ...]
             text = f"{video}, encoding-name=H{codec} ! {parser} ! {pixels} ! {_LIVE_SINK}"
             through = f"GStreamer, nvv4l2decoder for H.{codec}{_over(carrier)}"
             found.append(Opening("gstreamer", text, through, turned, carrier))
-    software = _in_software(video, _LIVE_SINK, known)
+    software = _in_software(video, known)
     return (*found, *(replace(way, through=way.through + _over(carrier), carrier=carrier) for way in software))
 
 
-def _film(source: Source, known: Known) -> tuple[Opening, ...]:
-    """By whatever decoder GStreamer ranks first, a Jetson's where it has one; then in software."""
-    film = f"filesrc location={quoted(source.target)}"
-    software = _in_software(film, _FILM_SINK, known)
-    if not {"decodebin", "nvv4l2decoder", "nvvidconv"} <= known.keys():
-        return software
-    pixels, turned = _from_nvmm(source, known, source.size)
-    return (Opening("gstreamer", f"{film} ! decodebin ! {pixels} ! {_FILM_SINK}", "GStreamer", turned), *software)
+def _film(source: Source, known: Known) -> Opening:
+    """By a Jetson's decoder. Software is FFmpeg's part, which knows more of odd films.
+
+    Flipping and rotating are left to the reader: they come after what the film's orientation asks for.
+    """
+    converter = element("nvvidconv", known, "", flip_method=0)
+    text = (
+        f"filesrc location={quoted(source.target)} ! decodebin ! {converter} ! video/x-raw, format=BGRx ! {_TO_BGR} "
+        f"! {_FILM_SINK}"
+    )
+    return Opening("gstreamer", text, "GStreamer")
 
 
-def _in_software(origin: str, sink: str, known: Known) -> tuple[Opening, ...]:
+def film_pipeline(path: str) -> str:
+    """Every frame of a film, as fast as it is taken: for an OpenCV without FFmpeg."""
+    return f"filesrc location={quoted(path)} ! decodebin ! {_TO_BGR} ! {_FRAME_SINK}"
+
+
+def _in_software(origin: str, known: Known) -> tuple[Opening, ...]:
     if "decodebin" not in known:
         return ()
     decoder = element("decodebin", known, force_sw_decoders="true")
-    return (Opening("gstreamer", f"{origin} ! {decoder} ! {_TO_BGR} ! {sink}", "GStreamer, decodebin"),)
+    return (Opening("gstreamer", f"{origin} ! {decoder} ! {_TO_BGR} ! {_LIVE_SINK}", "GStreamer, decodebin"),)
 
 
 def _hardware_decoder(known: Known, **wished: str) -> str:

@@ -6,7 +6,7 @@ A message that is cut off or garbled means nothing, so a sentence has a length t
 import json
 from dataclasses import asdict, dataclass
 
-MESSAGE_BYTES = 1 << 16  # from the process; more than MOST_LETTERS as JSON, of which each letter may take twelve bytes
+MESSAGE_BYTES = 1 << 17  # from the process; more than MOST_LETTERS as JSON, of which each letter may take twelve bytes
 ORDER_BYTES = 1 << 18  # to the process: a source, with all the polygons that a configuration may give it
 MOST_LETTERS = 2000  # of a sentence
 OPENING, FRAME = b"opening", b"frame"
@@ -14,11 +14,14 @@ OPENING, FRAME = b"opening", b"frame"
 
 @dataclass(frozen=True)
 class Told:
-    """`fault`: what ends the process, a sentence; `through`: how the camera was opened; `carrier`: tcp or udp."""
+    """`fault`: what ends the process, a sentence; `through`: how the camera was opened; `carrier`: tcp or udp; `note`:
+    what else to log.
+    """
 
     fault: str | None = None
     through: str | None = None
     carrier: str | None = None
+    note: str | None = None
 
 
 def encode(told: Told) -> bytes:
@@ -32,7 +35,7 @@ def decode(message: bytes) -> Told:
     content = json.loads(message)
     if not isinstance(content, dict):
         raise ValueError("a message is an object")
-    texts = {name: content.get(name) for name in ("fault", "through", "carrier")}
+    texts = {name: content.get(name) for name in ("fault", "through", "carrier", "note")}
     if any(text is not None and not isinstance(text, str) for text in texts.values()):
         raise ValueError("a message holds texts")
     return Told(**texts)

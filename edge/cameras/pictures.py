@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,12 +17,15 @@ from edge.cameras.memory_limits import limit_blocks
 from edge.cameras.picture import oversize
 from edge.cameras.stream_check import examine, unreachable
 from edge.sources import Carrier, Source
-from edge.video.video_file import CaptureError, check_file, opencv_backend, read_file
+from edge.video.video_file import CaptureError, check_file, has_ffmpeg, look, opencv_backend, read_file, upright
 
 PATIENCE_MS = 600_000  # OpenCV's own time limits: the parent judges sooner what is too long
 UDP_PATIENCE_MS = 10_000  # until the first packets, which a firewall keeps back without a word
 UDP_SILENCE_SECONDS = 4.0  # GStreamer gives up after five
 SETTLING_SECONDS = 1.0  # that a camera has to end one session before it is asked for another
+MOST_FAILURES = 100  # pictures in a row that cannot be decoded, after which a stream has ended
+LONGEST_PAUSE = 2.0  # seconds for which a film's picture stands still; the parent takes a longer pause for a stall
+DAMAGED = "some of its pictures cannot be decoded and are left out: look after its cable or network"
 _CURES = {
     "v4l2": "another program may hold it, or it is no camera: `fuser -v` and `v4l2-ctl --list-devices` tell",
     "rtsp": "check its path, user and password, and that it sends H.264, H.265 or MJPEG",
@@ -35,13 +38,15 @@ _OPTIONS_GIVEN = VARIABLE in os.environ
 class Picture(NamedTuple):
     """A picture as the library gives it, how the source was opened, and whether it is flipped and rotated already.
 
-    `carrier` is what brings the pictures of an RTSP camera.
+    `carrier` is what brings the pictures of an RTSP camera; `note` is a sentence for the log, "" where there is nothing
+    to tell.
     """
 
     image: NDArray[Any]
     through: str
     turned: bool = False
     carrier: Carrier = "tcp"
+    note: str = ""
 
 
 def pictures(source: Source) -> Iterator[Picture]:
@@ -86,9 +91,10 @@ def _rtsp(source: Source, known: Known | None) -> Iterator[Picture]:
 def _camera(source: Source, ways: Iterable[Opening]) -> Iterator[Picture]:
     for opening in ways:
         given, began = False, time.monotonic()
-        for image in _read(opening, source):
+        for image, damaged in _read(opening, source):
             given = True
-            yield Picture(image, opening.through, opening.turned, opening.carrier)
+            note = f"{source.redacted}: {DAMAGED}" if damaged else ""
+            yield Picture(image, opening.through, opening.turned, opening.carrier, note)
         if given:
             raise CaptureError(f"{source.redacted}: gives no more frames: check the camera and its cable or network")
         if source.kind == "stream":
@@ -118,37 +124,55 @@ def _cure(source: Source) -> str:
 
 
 def _film(source: Source, ways: Iterable[Opening]) -> Iterator[Picture]:
-    """A file in real time, again and again. The last way is FFmpeg, which tells what is wrong with the file."""
+    """A file in real time, again and again. The last way is FFmpeg, which tells what is wrong with the file.
+
+    GStreamer's clock plays by the time stamps alone: what has none that are sound is left to FFmpeg.
+    """
     _tell_ffmpeg(source, source.carrier)
+    found = look(source.target)
+    notes: list[str] = []
     for opening in ways:
-        given = True
+        software = opening.backend == "ffmpeg"
+        through = opening.through if has_ffmpeg() or not software else "GStreamer, decodebin"
+        given = software or found.timing.sound or not has_ffmpeg()
         while given:
             given = False
-            for image in _played(source) if opening.backend == "ffmpeg" else _read(opening, source):
+            played = _played(source.target, found.timing.interval, notes.append) if software else _read(opening, source)
+            for image, _ in played:
                 given = True
-                yield Picture(image, opening.through, opening.turned)
+                image = image if software else upright(image, found.orientation)
+                note = notes.pop() if notes else ""
+                yield Picture(image, through, opening.turned, note=note)
 
 
-def _played(source: Source) -> Iterator[NDArray[Any]]:
-    """A file once, in real time."""
-    start = time.monotonic()
-    for frame in read_file(source.target, camera=""):
-        time.sleep(max(0.0, start + frame.monotonic_time - time.monotonic()))
-        yield frame.image
+def _played(path: str, interval: float, tell: Callable[[str], None]) -> Iterator[tuple[NDArray[Any], int]]:
+    """A file once, in real time, with pauses shortened; the last frame is seen for `interval` seconds."""
+    due, last = time.monotonic(), 0.0
+    for frame in read_file(path, "", tell):
+        due += min(frame.monotonic_time - last, LONGEST_PAUSE)
+        last = frame.monotonic_time
+        time.sleep(max(0.0, due - time.monotonic()))
+        yield frame.image, 0
+    time.sleep(max(0.0, due + min(interval, LONGEST_PAUSE) - time.monotonic()))
 
 
-def _read(opening: Opening, source: Source) -> Iterator[NDArray[Any]]:
-    """Pictures until there are no more; none where it cannot be opened so."""
+def _read(opening: Opening, source: Source) -> Iterator[tuple[NDArray[Any], int]]:
+    """Pictures until there are no more, each with the number of failed reads before it; none where it cannot be opened.
+
+    A read that fails is a picture that is damaged, as of an HTTP camera over a poor network, and the next one may well
+    be whole. When all fail it was the end.
+    """
     _tell_ffmpeg(source, opening.carrier)
     capture = cv2.VideoCapture(opening.target, opencv_backend(opening.backend), _parameters(opening, source))
+    failed = 0
     try:
         if opening.backend == "ffmpeg":
             _fit_blocks(capture, source)
-        while True:
+        while failed < MOST_FAILURES:
             there, image = capture.read()
-            if not there:
-                return
-            yield image
+            if there:
+                yield image, failed
+            failed = 0 if there else failed + 1
     finally:
         capture.release()
 

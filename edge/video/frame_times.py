@@ -32,6 +32,11 @@ class Timing(NamedTuple):
     known: bool
 
     @property
+    def sound(self) -> bool:
+        """Whether a player may follow the time stamps alone."""
+        return self.stamped and self.even
+
+    @property
     def fps(self) -> float:
         """Frames per second, as a rule."""
         return 1 / self.interval

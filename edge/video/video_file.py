@@ -5,22 +5,25 @@ import logging
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
+from numpy.typing import NDArray
 
-from edge.cameras.gstreamer import Backend
-from edge.cameras.picture import as_bgr, oversize
+from edge.cameras.gstreamer import Backend, film_pipeline
+from edge.cameras.picture import as_bgr, flipped, oversize, rotated
 from edge.sources import Frame, redact
-from edge.video.container import bytes_missing
+from edge.video.container import Orientation, bytes_missing, orientation
 from edge.video.frame_times import Clock, Timing, following, timing
 
 LOOK_AHEAD = 32  # frames whose time stamps tell how a file is timed
 MOST_FAILURES = 1000  # reads that fail one after the other: then that was the end, or nothing more is to be had
 _SILENT = 0  # LOG_LEVEL_SILENT in every OpenCV 4
 _NOT_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+
+Tell = Callable[[str], None]  # takes a sentence for the log
 
 log = logging.getLogger(__name__)
 
@@ -41,27 +44,38 @@ class VideoFacts(NamedTuple):
     size: tuple[int, int]
 
 
-def read_file(path: str | Path, camera: str) -> Iterator[Frame]:
+class Look(NamedTuple):
+    """How a file is to be read, as its first frames and its container tell."""
+
+    timing: Timing
+    facts: VideoFacts
+    orientation: Orientation
+
+
+def _warn(sentence: str) -> None:
+    log.warning("%s", sentence)
+
+
+def read_file(path: str | Path, camera: str, tell: Tell = _warn) -> Iterator[Frame]:
     """Every frame of the file in order; both times are seconds after the first, by the file's own time stamps.
 
     Where those are not sound, by the rate that the file names, or 25 frames a second. A frame that cannot be decoded
     keeps its index and is left out; their number is told at the end. Sizes may change from frame to frame (OpenCV's
     FFmpeg reader scales them all to the first one's). CaptureError at the call where the file cannot be opened, at the
-    first frame where it holds none. A file cut short yields what can be read, then a warning.
+    first frame where it holds none. A file cut short yields what can be read, then that is told too.
     """
-    timed, _ = _look_ahead(path)
-    return _frames(_open_file(path), Path(path), camera, timed)
+    found = look(path)
+    return _frames(_open_file(path), Path(path), camera, found, tell)
 
 
 def probe(path: str | Path) -> VideoFacts:
     """What can be told of a file without reading the whole of it. Raises CaptureError."""
-    timed, facts = _look_ahead(path)
-    return facts._replace(fps=timed.fps)
+    return look(path).facts
 
 
 def decodable(path: str | Path) -> tuple[int, ...]:
     """The indices of the frames that can be decoded, found by decoding them all. CaptureError where there are none."""
-    timed, _ = _look_ahead(path)
+    timed = look(path).timing
     capture = _open_file(path)
     try:
         found = tuple(clock.number for clock in _clocks(capture, timed))
@@ -71,9 +85,19 @@ def decodable(path: str | Path) -> tuple[int, ...]:
     return found
 
 
+def upright(image: NDArray[Any], asked: Orientation) -> NDArray[Any]:
+    """A picture of a film as its decoder gives it, turned as the film asks for: phones film as their sensor lies."""
+    return rotated(flipped(image, asked.flip), asked.rotation)
+
+
+def has_ffmpeg() -> bool:
+    """Whether OpenCV was built with it."""
+    return bool(cv2.videoio_registry.hasBackend(cv2.CAP_FFMPEG))
+
+
 def opencv_backend(backend: Backend) -> int:
-    """OpenCV's number for it; where OpenCV was built without FFmpeg, whatever else it finds for files and streams."""
-    if backend == "ffmpeg" and not cv2.videoio_registry.hasBackend(cv2.CAP_FFMPEG):
+    """OpenCV's number for it; where OpenCV was built without FFmpeg, whatever else it finds for streams."""
+    if backend == "ffmpeg" and not has_ffmpeg():
         return cv2.CAP_ANY
     return {"ffmpeg": cv2.CAP_FFMPEG, "v4l2": cv2.CAP_V4L2, "gstreamer": cv2.CAP_GSTREAMER}[backend]
 
@@ -92,8 +116,13 @@ def silence_opencv() -> None:
 def _open_file(path: str | Path) -> cv2.VideoCapture:
     check_file(Path(path))
     silence_opencv()
-    # An absolute path, so that FFmpeg takes no part of the name for a protocol.
-    capture = cv2.VideoCapture(os.path.abspath(path), opencv_backend("ffmpeg"))
+    target, backend = os.path.abspath(path), cv2.CAP_FFMPEG  # absolute: no part of its name is a protocol for FFmpeg
+    if not has_ffmpeg():
+        through_gstreamer = cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER)
+        target, backend = (film_pipeline(target), cv2.CAP_GSTREAMER) if through_gstreamer else (target, cv2.CAP_ANY)
+    capture = cv2.VideoCapture(target, backend)
+    if backend == cv2.CAP_FFMPEG:
+        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # some versions turn the wrong way round: `upright` does it
     if not capture.isOpened():
         capture.release()
         raise CaptureError(
@@ -137,23 +166,30 @@ def _is_text(head: bytes) -> bool:
     return not head.startswith(b"YUV4MPEG2") and not _NOT_IN_TEXT.search(head)
 
 
-def _look_ahead(path: str | Path) -> tuple[Timing, VideoFacts]:
-    """How the file's frames are timed, and what else its beginning tells."""
+def look(path: str | Path) -> Look:
+    """Look at the beginning of a file. Raises CaptureError."""
     capture = _open_file(path)
     try:
         announced_fps, frames = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        size = _announced_size(capture)
+        size, asked = _announced_size(capture), _orientation(Path(path))
         stamps: list[float] = []
         while len(stamps) < LOOK_AHEAD and _grab(capture) is not None:
             if not stamps:
-                there, image = capture.retrieve()  # the announced size is that before an orientation tag, at times
-                size = (image.shape[1], image.shape[0]) if there else size
+                there, image = capture.retrieve()
+                height, width = upright(image, asked).shape[:2] if there else size[::-1]
+                size = width, height
             stamps.append(_stamp(capture))
     finally:
         capture.release()
     timed = timing(stamps, announced_fps)
     announced = int(frames) if math.isfinite(frames) and 0 < frames < 2**31 else None
-    return timed, VideoFacts(timed.fps, announced, size)
+    return Look(timed, VideoFacts(timed.fps, announced, size), asked)
+
+
+def _orientation(path: Path) -> Orientation:
+    with contextlib.suppress(OSError):
+        return orientation(path)
+    return Orientation()
 
 
 def _announced_size(capture: cv2.VideoCapture) -> tuple[int, int]:
@@ -162,8 +198,11 @@ def _announced_size(capture: cv2.VideoCapture) -> tuple[int, int]:
 
 
 def _stamp(capture: cv2.VideoCapture) -> float:
-    """The time stamp of the frame that was grabbed last, s; some number or other where it has none."""
-    return float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
+    """The time stamp of the frame that was grabbed last, s; some number or other where it has none.
+
+    GStreamer's is not of this frame, but of one further on.
+    """
+    return float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000 if has_ffmpeg() else 0.0
 
 
 def _grab(capture: cv2.VideoCapture) -> int | None:
@@ -182,9 +221,10 @@ def _clocks(capture: cv2.VideoCapture, timed: Timing) -> Iterator[Clock]:
         yield clock
 
 
-def _frames(capture: cv2.VideoCapture, path: Path, camera: str, timed: Timing) -> Iterator[Frame]:
+def _frames(capture: cv2.VideoCapture, path: Path, camera: str, found: Look, tell: Tell) -> Iterator[Frame]:
+    timed = found.timing
     if not timed.known:
-        log.warning("%s: has neither sound time stamps nor a sound rate, taken as %g frames a second", path, timed.fps)
+        tell(f"{path}: has neither sound time stamps nor a sound rate, taken as {timed.fps:g} frames a second")
     read = last = 0
     try:
         for clock in _clocks(capture, timed):
@@ -192,11 +232,12 @@ def _frames(capture: cv2.VideoCapture, path: Path, camera: str, timed: Timing) -
             if there:
                 read, last = read + 1, clock.number + 1
                 seconds = round(clock.time, 9)  # what is reckoned back and forth is no more exact
-                yield Frame(camera, clock.number, seconds, seconds, as_bgr(image))
+                yield Frame(camera, clock.number, seconds, seconds, as_bgr(upright(image, found.orientation)))
     finally:
         capture.release()
     _require_frames(read, path)
-    _tell_losses(path, read, last)
+    for sentence in _losses(path, read, last):
+        tell(sentence)
 
 
 def _require_frames(read: int, path: Path) -> None:
@@ -204,11 +245,12 @@ def _require_frames(read: int, path: Path) -> None:
         raise CaptureError(f"{path}: holds no readable frame: it is damaged or cut short, copy it anew")
 
 
-def _tell_losses(path: Path, read: int, frames: int) -> None:
+def _losses(path: Path, read: int, frames: int) -> Iterator[str]:
+    """What is to be told of a file of which so many of its frames could be read."""
     missing = 0
     with contextlib.suppress(OSError):  # it was moved or deleted while it was read
         missing = bytes_missing(path)
     if missing:
-        log.warning("%s: is cut short: it ends after %d frames, %d bytes too soon: copy it anew", path, frames, missing)
+        yield f"{path}: is cut short: it ends after {frames} frames, {missing} bytes too soon: copy it anew"
     if read < frames:
-        log.warning("%s: %d of %d frames cannot be decoded and are left out", path, frames - read, frames)
+        yield f"{path}: {frames - read} of {frames} frames cannot be decoded and are left out"

@@ -1,0 +1,67 @@
+"""The elements that MP4 and Matroska files are made of: boxes and EBML. Shell over an open file.
+
+What is read is anybody's file: every number in it may be wrong, so nothing is believed but where it leads, and a walk
+has a limit.
+"""
+
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+_MOST = 100_000  # elements of one walk: a fragmented MP4 has two a second
+_FARTHEST = 1 << 62  # a place in a file
+
+
+class Element(NamedTuple):
+    """Its name, and where in the file its content begins and ends; `end` is None where it does not say."""
+
+    name: bytes
+    begin: int
+    end: int | None
+
+
+def boxes(file: BinaryIO, begin: int, end: int) -> Iterator[Element]:
+    """The boxes of MP4 and QuickTime between two places; each says how long it is, 0 for "to the end"."""
+    for _ in range(_MOST):
+        if begin >= end:
+            return
+        file.seek(begin)
+        head = file.read(16)
+        length, size = int.from_bytes(head[:4], "big"), 8
+        if length == 1:
+            length, size = int.from_bytes(head[8:16], "big"), 16
+        if len(head) < 8 or 0 < length < size:
+            return
+        yield Element(head[4:8], begin + size, begin + length if length else None)
+        begin = min(begin + length, _FARTHEST) if length else end
+
+
+def matroska(file: BinaryIO, begin: int, end: int) -> Iterator[Element]:
+    """The EBML elements between two places."""
+    for _ in range(_MOST):
+        if begin >= end:
+            return
+        file.seek(begin)
+        first = file.read(1)
+        name = first + file.read(_more(first))
+        bits, length = _number(file)
+        if not bits:
+            return
+        place = file.tell()
+        known = length != (1 << bits) - 1
+        yield Element(name, place, place + length if known else None)
+        begin = place + length if known else end
+
+
+def _more(first: bytes) -> int:
+    """How many bytes follow the first one of an EBML number."""
+    return 8 - first[0].bit_length() if first and first[0] else 0
+
+
+def _number(file: BinaryIO) -> tuple[int, int]:
+    """An EBML number: how many bits it has, 0 where there is none, and its value; all bits set is "not known"."""
+    first = file.read(1)
+    if not first or not first[0]:
+        return 0, 0
+    more = _more(first)
+    value = int.from_bytes(bytes([first[0] & ((1 << (7 - more)) - 1)]) + file.read(more), "big")
+    return 7 * (more + 1), value
