@@ -22,6 +22,7 @@ from edge.broker.mark_file import MarkFile
 from edge.broker.message import Message as Message
 from edge.broker.open_events import Row as OpenStep
 from edge.broker.outbox_file import Change, Room
+from edge.broker.outbox_tables import UNREADABLE
 from edge.broker.stocktaking import Stock
 from edge.broker.stored_row import Stored
 
@@ -249,7 +250,7 @@ class Outbox:
         """Do one piece of work; where the disk or the file is the trouble, once more on what takes its place."""
         try:
             return work(self._database)
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             if self._in_memory:
                 raise
             self._replace(error)
@@ -259,7 +260,7 @@ class Outbox:
         """Open the file and take over what an earlier run left in it."""
         try:
             file, stock = self._open_file(path, outbox_tables.LOCK_SECONDS)
-        except (sqlite3.Error, OSError) as error:
+        except (*UNREADABLE, OSError) as error:
             self._leave_disk(error, Absence(0.0))
             return
         self._adopt(file, stock.ledger)
@@ -273,7 +274,7 @@ class Outbox:
         self._recount()
         self._note()
 
-    def _replace(self, error: sqlite3.DatabaseError) -> None:
+    def _replace(self, error: Exception) -> None:
         """Go on without the disk, or in a fresh file with what is whole of the damaged one."""
         database, self._database = self._database, outbox_tables.connect(None)
         away = absence.copy(database, self._database) if outbox_tables.refuses(error) else Absence(0.0)
@@ -284,7 +285,7 @@ class Outbox:
             if outbox_tables.refuses(error):
                 raise error
             file, stock = self._salvage(self._path, error, outbox_tables.LOCK_SECONDS)
-        except (sqlite3.Error, OSError) as trouble:
+        except (*UNREADABLE, OSError) as trouble:
             self._leave_disk(trouble, away)
         else:
             self._adopt(file, stock.ledger)
@@ -312,13 +313,13 @@ class Outbox:
             return False
         try:
             file, _ = self._open_file(path, patience)
-        except (sqlite3.Error, OSError):
+        except (*UNREADABLE, OSError):
             return False
         try:
             ledger, left_open = absence.give_back(
                 self._database, file, away, self._ledger, (self._going_on, self._ended)
             )
-        except sqlite3.Error:
+        except UNREADABLE:
             file.close()
             return False
         self._adopt(file, ledger)
@@ -343,7 +344,7 @@ class Outbox:
             file = outbox_tables.connect(path, patience)
             with closing_if_failed(file):
                 return file, self._told(stocktaking.take(file, self._known))
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             if outbox_tables.refuses(error):
                 raise
             return self._salvage(path, error, patience)
@@ -383,6 +384,6 @@ def closing_if_failed(database: sqlite3.Connection) -> Iterator[None]:
     """Close it where what is done with it raises."""
     try:
         yield
-    except sqlite3.Error:
+    except UNREADABLE:
         database.close()
         raise

@@ -7,12 +7,14 @@ import contextlib
 import os
 import random
 import shutil
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from edge.broker.interruption import Interruption
 from edge.outbox import Limits, Message, Outbox
 
 NOW = 1_800_000_000.0
@@ -152,3 +154,104 @@ def test_damage_is_never_silent(
         counts[found] = counts.get(found, 0) + 1
         shutil.rmtree(folder)
     print(f"{how.__name__} {suffix or 'file'}: {counts}")  # noqa: T201
+
+
+UNREADABLE = {
+    "topic": "CAST(x'6bff' AS TEXT)",
+    "event_id": "CAST(x'ff6b' AS TEXT)",
+    "payload": "x'7bff'",
+    "type": "'nev'",
+    "seq": "seq + 1",
+    "expires": "expires + 1",
+    "id": "id + 1000",
+    "checksum": "checksum + 1",
+}
+
+
+@pytest.mark.parametrize("column", UNREADABLE)
+def test_a_damaged_message_is_set_aside_and_all_others_leave_in_order(
+    column: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of 31 that wait; SQLite's own check of the file finds nothing wrong with it."""
+    told = [message(f"event{number}", 0, "new") for number in range(31)]
+    with contextlib.closing(Outbox(tmp_path / NAME, Limits())) as outbox:
+        outbox.put(told, NOW)
+    with contextlib.closing(sqlite3.connect(tmp_path / NAME)) as database, database:
+        database.execute(f"UPDATE messages SET {column} = {UNREADABLE[column]} WHERE id = 7")
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    with contextlib.closing(Outbox(tmp_path / NAME, Limits())) as outbox:
+        assert [row.message for row in outbox.pending(0, 100)] == [*told[:6], *told[7:]]
+        assert (outbox.statistics().damaged, outbox.statistics().in_memory) == (1, False)
+    assert caplog.text.count("1 waiting messages are damaged; set aside in its table `damaged`") == 1
+    with contextlib.closing(Outbox(tmp_path / NAME, Limits())) as outbox:
+        assert outbox.statistics().damaged == 1
+    assert len(caplog.records) == 1
+    with contextlib.closing(sqlite3.connect(tmp_path / NAME)) as database:
+        assert database.execute("SELECT count(*) FROM damaged").fetchone() == (1,)
+
+
+def test_damage_that_comes_while_it_runs_is_set_aside_as_well(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    told = [message(f"event{number}", 0, "new") for number in range(5)]
+    with contextlib.closing(Outbox(tmp_path / NAME, Limits())) as outbox:
+        outbox.put(told, NOW)
+        outbox._database.execute("UPDATE messages SET topic = CAST(x'ff' AS TEXT) WHERE id = 1")
+        outbox._database.commit()
+        assert [row.message for row in outbox.pending(0, 2)] == told[1:3]
+        assert outbox.statistics().rows == 4
+        assert not outbox.statistics().in_memory
+    assert [record.message.partition(": ")[2][:30] for record in caplog.records] == ["1 waiting messages are damaged"]
+
+
+def test_the_table_of_damaged_messages_is_bounded(tmp_path: Path) -> None:
+    with contextlib.closing(Outbox(tmp_path / NAME, Limits())) as outbox:
+        outbox.put([message(f"event{number}", 0, "new") for number in range(250)], NOW)
+    with contextlib.closing(sqlite3.connect(tmp_path / NAME)) as database, database:
+        database.execute("UPDATE messages SET seq = 7")
+    with contextlib.closing(Outbox(tmp_path / NAME, Limits())) as outbox:
+        assert (outbox.statistics().rows, outbox.statistics().damaged) == (0, 250)
+        assert outbox._database.execute("SELECT count(*), max(id) FROM damaged").fetchone() == (100, 250)
+
+
+def test_of_damaged_files_the_newest_three_are_kept(tmp_path: Path) -> None:
+    for number in range(5):
+        (tmp_path / NAME).write_bytes(b"no database, however long it may be, that one could read" * 100 + bytes(number))
+        Outbox(tmp_path / NAME, Limits()).close()
+    kept = sorted(tmp_path.glob(f"{NAME}.damaged-*"))
+    assert [file.stat().st_size % 100 for file in kept] == [2, 3, 4]
+
+
+def test_what_is_whole_in_a_damaged_file_is_saved(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A page in the midst is lost; what stands before and after it is not."""
+    told = [message(f"event{number}", 0, "new") for number in range(100)]
+    with contextlib.closing(Outbox(tmp_path / NAME, Limits())) as outbox:
+        outbox.put(told, NOW)
+    content = bytearray((tmp_path / NAME).read_bytes())
+    start = content.index(told[50].payload[:30]) // 4096 * 4096
+    content[start : start + 4096] = bytes(4096)
+    (tmp_path / NAME).write_bytes(content)
+    with contextlib.closing(Outbox(tmp_path / NAME, Limits())) as outbox:
+        left = [row.message for row in outbox.pending(0, 1000)]
+        lost = [one for one in told if one not in left]
+        assert left == [one for one in told if one not in lost]
+        assert 0 < len(lost) <= 5  # of 850 bytes, on 4096
+        assert outbox.statistics().damaged == len(lost)
+    assert f"{100 - len(lost)} waiting messages were saved from it, {len(lost)} are lost" in caplog.text
+
+
+def test_of_what_the_log_lost_an_event_gets_its_end_under_a_new_number(left: Left, tmp_path: Path) -> None:
+    """Its steps since may have been told; a number means one thing."""
+    log = left.folder / f"{NAME}-wal"
+    if not log.exists() or not log.stat().st_size:
+        pytest.skip("nothing is in the log in this state")
+    if (left.folder / NAME).stat().st_size < 8192:
+        pytest.skip("everything is in the log in this state, what goes on too")
+    shutil.copytree(left.folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / log.name).write_bytes(log.read_bytes()[:1000])
+    gaps: list[int] = []
+
+    def end(steps: Sequence[Message], gap: int) -> Interruption:
+        gaps.append(gap)
+        return Interruption((), ())
+
+    with contextlib.closing(Outbox(tmp_path / NAME, Limits(), end)) as outbox:
+        assert gaps == [outbox.statistics().damaged] != [0]

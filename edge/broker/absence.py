@@ -7,7 +7,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.broker import open_events, outbox_file
+from edge.broker import open_events, outbox_file, outbox_tables
 from edge.broker.ledger import Ledger
 from edge.broker.outbox_room import count_losses
 
@@ -40,7 +40,7 @@ def copy(source: sqlite3.Connection, target: sqlite3.Connection) -> Absence:
         source.rollback()
         rows = outbox_file.rows_of(source)
         unended = open_events.read(source)
-    except sqlite3.DatabaseError:
+    except outbox_tables.UNREADABLE:
         return Absence(0.0)
     outbox_file.add(target, rows, unended)
     return Absence(0.0, frozenset(row[0] for row in rows), frozenset(row[2] for row in unended))

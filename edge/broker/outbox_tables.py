@@ -31,6 +31,7 @@ INDEXES = (
     "CREATE INDEX by_type ON messages (type, id)",
     "CREATE INDEX by_expiry ON messages (expires)",
 )
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)  # the latter where SQLite's own sentence quotes a damaged name
 REFUSALS = (
     "locked",
     "busy",
@@ -45,7 +46,7 @@ REFUSALS = (
 
 
 def connect(path: Path | None, patience: float = LOCK_SECONDS) -> sqlite3.Connection:
-    """An open database with our tables, None: in memory. Raises sqlite3.DatabaseError.
+    """An open database with our tables, None: in memory. Raises UNREADABLE.
 
     `refuses` tells whether that is for the disk, or for a file that is damaged or none of ours. `patience`: how long
     another process may hold it, s.
@@ -56,7 +57,7 @@ def connect(path: Path | None, patience: float = LOCK_SECONDS) -> sqlite3.Connec
         if path is not None:
             _take(database)
         _prepare(database)
-    except sqlite3.Error:
+    except UNREADABLE:
         database.close()
         raise
     return database
@@ -98,22 +99,34 @@ def _prepare(database: sqlite3.Connection) -> None:
 
 
 def _renew(database: sqlite3.Connection, found: dict[str, str]) -> None:
-    """Make the tables anew that are missing or of version 1, with what stands in those."""
+    """Make the tables that are missing, and those of version 1 anew with what stands in them."""
     before = [name for name, text in found.items() if text == BEFORE.get(name)]
-    columns = {"messages": COLUMNS, "open_events": f"0, {open_events.COLUMNS}"}
-    rows = {name: database.execute(f"SELECT {columns[name]} FROM {name} ORDER BY rowid").fetchall() for name in before}
-    for name in before:
-        database.execute(f"DROP TABLE {name}")
-    for name in TABLES.keys() - (found.keys() - set(before)):
+    for name in TABLES.keys() - found.keys():
         database.execute(TABLES[name])
-    if "messages" not in found or "messages" in before:
-        for text in INDEXES:
-            database.execute(text)
-    good = [row for raw in rows.get("messages", ()) if (row := stored_row.well_formed(raw)) is not None]
-    marks = ", ".join("?" * 8)
-    database.executemany(f"INSERT INTO messages ({SEALED}) VALUES ({marks})", map(stored_row.sealed, good))
-    odd = [raw for raw in rows.get("messages", ()) if stored_row.well_formed(raw) is None]
-    database.executemany(f"INSERT INTO damaged ({SEALED}) VALUES ({marks})", [(*raw, None) for raw in odd])
-    count_losses(database, {"damaged": len(odd)})
-    steps = [row for raw in rows.get("open_events", ()) if (row := stored_row.well_formed(raw)) is not None]
-    open_events.follow(database, (row[1:] for row in steps))
+    if "messages" not in found:
+        _index(database)
+    if "messages" in before:
+        raw = database.execute(f"SELECT {COLUMNS} FROM messages ORDER BY id").fetchall()
+        odd = [(row[0],) for row in raw if stored_row.well_formed(row) is None]
+        database.executemany(f"INSERT INTO damaged SELECT {COLUMNS}, NULL FROM messages WHERE id = ?", odd)
+        count_losses(database, {"damaged": len(odd)})
+        _again(database, "messages")
+        _index(database)
+        good = [row for found in raw if (row := stored_row.well_formed(found)) is not None]
+        marks = ", ".join("?" * 8)
+        database.executemany(f"INSERT INTO messages ({SEALED}) VALUES ({marks})", map(stored_row.sealed, good))
+    if "open_events" in before:
+        raw = database.execute(f"SELECT 0, {open_events.COLUMNS} FROM open_events ORDER BY rowid").fetchall()
+        _again(database, "open_events")
+        steps = [row for found in raw if (row := stored_row.well_formed(found)) is not None]
+        open_events.follow(database, (row[1:] for row in steps))
+
+
+def _again(database: sqlite3.Connection, table: str) -> None:
+    database.execute(f"DROP TABLE {table}")
+    database.execute(TABLES[table])
+
+
+def _index(database: sqlite3.Connection) -> None:
+    for text in INDEXES:
+        database.execute(text)

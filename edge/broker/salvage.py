@@ -9,10 +9,12 @@ from urllib.parse import quote
 
 from edge.broker import open_events, outbox_file, stored_row
 from edge.broker.ledger import Ledger
-from edge.broker.outbox_tables import LOCK_SECONDS
+from edge.broker.outbox_tables import LOCK_SECONDS, UNREADABLE
 from edge.broker.stored_row import SEALED, Stored
 
 KEPT = 3  # damaged files that stay beside the outbox, the newest
+LARGEST = 2**63 - 1
+MOST_BETWEEN = 100_000  # ids that are tried one by one
 SUFFIXES = ("-wal", "-shm", "")
 
 
@@ -44,7 +46,7 @@ def move_aside(path: Path) -> Path:
 def read(path: Path) -> Salvaged:
     """Everything in the file that is whole by its checksum. The file stays as it is."""
     found = Salvaged()
-    with contextlib.suppress(sqlite3.Error, OSError):  # so far is the file gone
+    with contextlib.suppress(*UNREADABLE, OSError):  # so far is the file gone
         database = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", timeout=LOCK_SECONDS, uri=True)
         database.text_factory = stored_row.lossless
         with contextlib.closing(database):
@@ -55,11 +57,11 @@ def read(path: Path) -> Salvaged:
 
 def _everything(database: sqlite3.Connection) -> Salvaged:
     found = Salvaged(_rows(database))
-    with contextlib.suppress(sqlite3.Error):
+    with contextlib.suppress(*UNREADABLE):
         found.unended.extend(open_events.read(database))
-    with contextlib.suppress(sqlite3.Error):
+    with contextlib.suppress(*UNREADABLE):
         found.losses.update(outbox_file.losses(database))
-    with contextlib.suppress(sqlite3.Error):
+    with contextlib.suppress(*UNREADABLE):
         return replace(found, ledger=outbox_file.ledger_of(database))
     return found
 
@@ -74,14 +76,26 @@ def _remove_empty(path: Path) -> None:
 
 
 def _rows(database: sqlite3.Connection) -> list[Stored]:
-    """From the first on, then from the last back, each as far as pages can be read."""
-    found: dict[int, Stored] = {}
-    for order in ("ASC", "DESC"):
-        with contextlib.suppress(sqlite3.Error):
-            for raw in database.execute(f"SELECT {SEALED} FROM messages NOT INDEXED ORDER BY id {order}"):
-                if raw[0] in found:
-                    break
-                row = stored_row.whole(raw)
-                if row is not None:
-                    found[row[0]] = row
-    return [found[number] for number in sorted(found)]
+    """From the first on and from the last back, as far as pages can be read; then what lies between, one by one."""
+    forward = _walk(database, "id > ? ORDER BY id", -1)
+    last = max(forward, default=-1)
+    backward = _walk(database, "id < ? ORDER BY id DESC", LARGEST)
+    first = min(backward, default=0)
+    between = {}
+    for number in range(last + 1, first if first - last <= MOST_BETWEEN else 0):
+        between.update(_walk(database, "id = ?", number))
+    found = {**forward, **backward, **between}
+    return [row for number in sorted(found) if (row := stored_row.whole(found[number])) is not None]
+
+
+def _walk(database: sqlite3.Connection, where: str, place: int) -> dict[int, tuple[object, ...]]:
+    """Row after row from a place on, until there is none, or it cannot be read. By id."""
+    found: dict[int, tuple[object, ...]] = {}
+    with contextlib.suppress(*UNREADABLE):
+        while place not in found:
+            row = database.execute(f"SELECT {SEALED} FROM messages WHERE {where} LIMIT 1", (place,)).fetchone()
+            if row is None:
+                break
+            place = int(row[0])
+            found[place] = row
+    return found

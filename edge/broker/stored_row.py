@@ -47,6 +47,6 @@ def well_formed(found: Sequence[object]) -> Stored | None:
     row = cast(Stored, tuple(found))
     try:
         checksum(row)
-    except UnicodeEncodeError:  # `lossless` has met a text that is no UTF-8
+    except (UnicodeEncodeError, struct.error):  # `lossless` has met a text that is no UTF-8; or no 64 bits
         return None
     return row if row[5] in KINDS else None

@@ -1,0 +1,42 @@
+import pytest
+
+from edge.broker import stored_row
+from edge.broker.stored_row import Stored, lossless, sealed, well_formed, whole
+
+ROW: Stored = (7, "korsal/roof/door/actions/Läuft", b"\x00\xff{}", "a", 3, "update", 1.8e9)
+
+
+def test_a_row_is_whole_as_long_as_nothing_is_changed() -> None:
+    assert whole(sealed(ROW)) == ROW
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        (8, *ROW[1:]),
+        (*ROW[:1], "korsal/roof/door/actions/Läufs", *ROW[2:]),
+        (*ROW[:1], lossless(b"k\xff"), *ROW[2:]),
+        (*ROW[:1], b"korsal", *ROW[2:]),
+        (*ROW[:2], b"\x00\xfe{}", *ROW[3:]),
+        (*ROW[:2], "text", *ROW[3:]),
+        (*ROW[:4], 4, *ROW[5:]),
+        (*ROW[:4], 3.0, *ROW[5:]),
+        (*ROW[:4], 2**70, *ROW[5:]),
+        (*ROW[:5], "end", 1.8e9),
+        (*ROW[:6], None),
+        (*ROW[:6], 1.8e9 + 1),
+    ],
+)
+def test_a_row_that_was_changed_is_not(changed: tuple[object, ...]) -> None:
+    assert whole((*changed, stored_row.checksum(ROW))) is None
+
+
+def test_no_byte_passes_from_one_column_to_the_next() -> None:
+    one, other = (1, "ab", b"c", "d", 0, "new", 0.0), (1, "a", b"bc", "d", 0, "new", 0.0)
+    assert stored_row.checksum(one) != stored_row.checksum(other)
+
+
+def test_without_a_checksum_what_can_be_ours_is_taken() -> None:
+    assert well_formed(ROW) == ROW
+    assert well_formed((*ROW[:5], "neu", 1.8e9)) is None
+    assert well_formed((*ROW[:1], lossless(b"\xff"), *ROW[2:])) is None
