@@ -4,18 +4,25 @@ Changes are tables as JSON has them, laid over the file's own: a key takes the n
 is not named stays ("JSON Merge Patch", RFC 7386, but for arrays of tables, which the file has not).
 """
 
-from collections.abc import Iterator, Mapping, MutableMapping
+import sys
+from collections.abc import Iterator, Mapping
 from typing import Any, get_origin
 
-import tomlkit
 from pydantic import BaseModel
-from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import AbstractTable, Item, Key, Table
 
+from edge import toml_text
 from edge.problems import table_in
 from edge.schema import Config
+from edge.toml_text import TextError
 
-MOST_CHANGES = 100  # keys; each takes its time in a long file, and the cameras wait
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+MOST_CHANGES = 100  # keys
+MOST_READ = 1_000_000  # characters, of the file once for each key: the cameras wait meanwhile
 SECRETS = frozenset({"username", "password_file", "cert", "key"})
 
 
@@ -33,18 +40,26 @@ def edited(text: str, changes: Mapping[str, object]) -> str:
     Whether the result is a configuration is left to the schema.
     """
     problems = tuple(_problems(changes))
-    if not problems and (count := _count(changes)) > MOST_CHANGES:
-        problems = (f"{count} keys at once, and {MOST_CHANGES} are the most: change them in several requests",)
+    most = min(MOST_CHANGES, MOST_READ // max(len(text), 1))
+    if not problems and not most:
+        problems = (f"the file is longer than {MOST_READ:,} characters: edit it by hand",)
+    elif not problems and (count := _count(changes)) > most:
+        problems = (f"{count} keys at once, and {most} are the most: change them in several requests",)
     if problems:
         raise EditError(*problems)
     try:
-        document = tomlkit.parse(text)
-        _lay_over(document, changes)
-        found = tomlkit.dumps(document)
-        found.encode()  # half a character cannot be written
-        return found
-    except (TOMLKitError, ValueError, TypeError, RecursionError) as error:
+        wanted = _merged(tomllib.loads(text), changes)
+        after = text
+        for path, value in _leaves(changes):
+            after = toml_text.changed(after, path, value)
+        found = tomllib.loads(after)
+    except TextError as error:
+        raise EditError(str(error)) from None
+    except (ValueError, LookupError, RecursionError) as error:
         raise EditError(f"the file cannot be changed so ({error}): edit it by hand") from None
+    if found != wanted:
+        raise EditError(f"{_difference(found, wanted)}: cannot be changed where it stands: edit the file by hand")
+    return after
 
 
 def tunable_keys(schema: type[BaseModel] = Config, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -100,52 +115,28 @@ def _leads(path: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
     return all(expected in ("*", name) for name, expected in zip(path, pattern, strict=False))
 
 
-def _lay_over(table: MutableMapping[str, Any], changes: Mapping[str, object]) -> None:
-    """Make the changes in the parsed document, in place."""
+def _leaves(changes: Mapping[str, object], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    """The paths that get a value, None or an empty table."""
     for key, value in changes.items():
-        current = table.get(key)
-        if value is None:
-            table.pop(key, None)
-        elif isinstance(value, Mapping) and isinstance(current, MutableMapping):
-            _lay_over(current, value)
-        elif key in table:
-            table[key] = value
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, (*path, key))
         else:
-            _add(table, key, value)
+            yield (*path, key), value
 
 
-def _add(table: MutableMapping[str, Any], key: str, value: object) -> None:
-    """A new key stands after the last one of its table, in front of the comments that introduce the next table."""
-    trailing = _take_trailing(table)
-    if isinstance(value, Mapping):
-        inner = tomlkit.table() if isinstance(table, Table | tomlkit.TOMLDocument) else tomlkit.inline_table()
-        table[key] = inner
-        _lay_over(table[key], value)
-    else:
-        table[key] = value
-    last = _last_table(table)
-    if trailing and last is not None:
-        last.value.body.extend(trailing)
+def _merged(old: object, new: object) -> Any:
+    """What the file should say afterwards (RFC 7386)."""
+    if not isinstance(new, Mapping):
+        return new
+    base = old if isinstance(old, dict) else {}
+    values = {**base, **{key: _merged(base.get(key), value) for key, value in new.items()}}
+    return {key: value for key, value in values.items() if value is not None}
 
 
-def _take_trailing(table: MutableMapping[str, Any]) -> list[tuple[Key | None, Item]]:
-    """Blank lines and comments after the last key in the text of a table, taken out of it."""
-    last = _last_table(table)
-    if last is None:
-        return []
-    body = last.value.body
-    keys = [number for number, (key, _) in enumerate(body) if key is not None]
-    after = keys[-1] + 1 if keys else 0
-    trailing = body[after:]
-    del body[after:]
-    return trailing
-
-
-def _last_table(table: MutableMapping[str, Any]) -> AbstractTable | None:
-    """The table that ends where this one does: itself, or the last one below it."""
-    if not isinstance(table, Table | tomlkit.TOMLDocument):
-        return None
-    below = [value for value in table.values() if isinstance(value, Table)]
-    if below:
-        return _last_table(below[-1])
-    return table if isinstance(table, Table) else None
+def _difference(found: object, wanted: object, path: tuple[str, ...] = ()) -> str:
+    """The first key whose value is not the wanted one."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in {**found, **wanted}:
+            if found.get(key) != wanted.get(key):
+                return _difference(found.get(key), wanted.get(key), (*path, key))
+    return ".".join(path)[:200] or "the file"

@@ -284,6 +284,16 @@ def test_a_hundred_keys_at_once_and_no_more() -> None:
         edited(SMALL, zones(101))
 
 
+def test_in_a_long_file_fewer() -> None:
+    long = SMALL + "# a line of comment\n" * 10_000
+    few = {"actions": {f"a{number}": {"start_score": 0.5} for number in range(4)}}
+    assert edited(long, few).count("start_score = 0.5\n") == 4
+    with pytest.raises(EditError, match=r"^5 keys at once, and 4 are the most: change them in several requests"):
+        edited(long, {"actions": {**few["actions"], "b": {"start_score": 0.5}}})
+    with pytest.raises(EditError, match=r"^the file is longer than 1,000,000 characters: edit it by hand"):
+        edited(long * 6, few)
+
+
 @pytest.mark.parametrize(
     "name", ['a"]\n[mqtt]\nhost = "evil', "a]\n[mqtt", "a\r\nb", "\0", "#", '"', "'''", "a.b", "\u2028", "x" * 65_000]
 )
