@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from edge.broker import absence, open_events, outbox_file, outbox_tables, salvage, stocktaking
+from edge.broker import absence, open_events, outbox_file, outbox_tables, reopening, salvage, stocktaking
 from edge.broker.absence import Absence
 from edge.broker.interruption import Interruption
 from edge.broker.ledger import Ledger, Mark
@@ -341,7 +341,7 @@ class Outbox:
         if self._known is not None:
             self._handed_over = max(self._handed_over, self._known.handed_over)
         try:
-            file = outbox_tables.connect(path, patience)
+            file = reopening.connect(path, patience, self._known)
             with closing_if_failed(file):
                 return file, self._told(stocktaking.take(file, self._known))
         except UNREADABLE as error:
