@@ -15,6 +15,7 @@ from convert import centernet_names, labels
 from edge.engine import sha256_of
 from edge.manifest import INPUT_MULTIPLE, Manifest
 from edge.motion import MotionKind, MotionSettings
+from edge.text import TextError, decoded
 from train import architectures, torch_file
 from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint, CheckpointError
@@ -162,8 +163,8 @@ def _labels(known: str, classes: int, source: Path) -> tuple[str, ...]:
 def _names_in(path: Path) -> tuple[str, ...]:
     """One name a line; empty lines do not count."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = decoded(path.read_bytes()).splitlines()
+    except (OSError, TextError) as error:
         raise CheckpointError(
             f"--labels {path}: cannot be read ({error}); give a text file with one name a line, "
             f"or one of {', '.join(labels.KNOWN)}"

@@ -21,6 +21,7 @@ from convert.folding import fold_norms
 from edge import engine as engines
 from edge.inference import INPUT, OUTPUTS, Engine, input_shape
 from edge.manifest import Manifest
+from edge.text import TextError, decoded
 from train import checkpoint as checkpoints
 from train import deformable
 from train.checkpoint import Checkpoint
@@ -69,13 +70,15 @@ def export(
 def scores(report: Path) -> dict[str, Any]:
     """What a manifest keeps of the JSON report of korsal-evaluate. Raises ExportError."""
     try:
-        content = json.loads(report.read_text(encoding="utf-8"))
+        content = json.loads(decoded(report.read_bytes()))
         protocol = {key: content["protocol"][key] for key in ("data", "videos", "rule", "frames", "linker")}
         return {"protocol": protocol, "frame_map": content["frame_map"], "video_map": content["video_map"]}
     except OSError as error:
         raise ExportError(
             f"{report}: cannot be read ({error.strerror}); give what korsal-evaluate --json wrote"
         ) from error
+    except TextError as error:
+        raise ExportError(f"{report}: {error}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ExportError(f"{report}: no report ({error!r}); give what korsal-evaluate --json wrote") from error
 

@@ -13,7 +13,9 @@ from edge.assets import find
 from edge.problems import sentences
 from edge.schema import Config
 from edge.sources import is_plain_path, redact
+from edge.spelling import lookup
 from edge.stream_url import meant_as_url
+from edge.text import TextError, decoded
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -83,7 +85,7 @@ def state_directory(config: Config) -> Path:
 def _read(path: Path) -> dict[str, Any]:
     """The file as TOML reads it."""
     try:
-        document: dict[str, Any] = tomllib.loads(path.read_bytes().decode("utf-8"))
+        document: dict[str, Any] = tomllib.loads(decoded(path.read_bytes()))
         if not _is_deep(document):
             json.dumps(document, default=str)  # which numbers of thousands of digits are too long for
             return document
@@ -92,8 +94,8 @@ def _read(path: Path) -> dict[str, Any]:
         problem = "no such file; copy the shipped config.toml there, or name another with --config"
     except OSError as error:
         problem = f"cannot be read ({error.strerror}); name a readable file with --config"
-    except UnicodeDecodeError as error:
-        problem = f"is not UTF-8 text (byte {error.start}); save it as UTF-8"
+    except TextError as error:
+        problem = str(error)
     except tomllib.TOMLDecodeError as error:
         problem = f"is not TOML: {error}; mend that line"
     except ValueError:
@@ -148,5 +150,5 @@ def _absolute(document: dict[str, Any], keys: tuple[str, ...], folder: Path) -> 
     text = table.get(keys[-1])
     if not isinstance(text, str) or not text or "\0" in text:
         return None
-    table[keys[-1]] = str(folder / os.path.expanduser(text))
+    table[keys[-1]] = str(lookup(folder, os.path.expanduser(text)))
     return Path(table[keys[-1]])

@@ -8,6 +8,7 @@ from pathlib import Path
 from edge.config import ConfigError, load
 from edge.config_edit import EditError, edited
 from edge.schema import Config
+from edge.text import TextError, decoded
 
 
 def store(
@@ -22,13 +23,12 @@ def store(
     folder = path.absolute().parent
     path = Path(os.path.realpath(path))
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            text = edited(file.read(), changes)
+        text = edited(decoded(path.read_bytes()), changes)
         return _replace(path, text, lambda draft: _problems(draft, folder, check))
     except EditError as error:
         return error.problems
-    except UnicodeDecodeError:
-        return (f"{path} is not UTF-8 text: save it as UTF-8",)
+    except TextError as error:
+        return (f"{path} {error}",)
     except OSError as error:
         return (
             f"{path} cannot be written ({error.strerror}): where install.sh set this service up, run it again, which "

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from edge.events import ActionSettings, EventSettings
 from edge.linker import LinkerSettings
+from edge.text import TextError, decoded
 from train import datasets, detection_file, places, telling
 from train.detection_file import SavedDetections
 from train.evaluate import EvaluationError, Split, check_labels, of_split, share
@@ -86,10 +87,12 @@ def events(options: argparse.Namespace) -> None:
 def start_scores(file: Path) -> dict[str, float]:
     """What --choose wrote: by action the score from which its events begin. Raises EvaluationError."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))["start_scores"]
+        content = json.loads(decoded(file.read_bytes()))["start_scores"]
         return {str(action): share(str(score)) for action, score in content.items()}
     except OSError as error:
         raise EvaluationError(f"{file}: cannot be read ({error.strerror}); give what events --choose wrote") from error
+    except TextError as error:
+        raise EvaluationError(f"{file}: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError, argparse.ArgumentTypeError) as error:
         raise EvaluationError(f"{file}: holds no start scores ({error!r}); give what events --choose wrote") from error
 

@@ -56,7 +56,7 @@ class Log:
 
     def _rows(self) -> list[list[str]]:
         try:
-            with self.path.open(newline="", encoding="utf-8") as file:
+            with self.path.open(newline="", encoding="utf-8-sig") as file:
                 header, *rows = csv.reader(file)
         except (OSError, ValueError, csv.Error) as error:
             raise LogError(

@@ -96,7 +96,7 @@ def _is_bookkeeping(name: str) -> bool:
 def _columns(csv_path: Path) -> dict[str, NDArray[np.float64]]:
     """The columns of a CSV file that hold numbers; nan where a cell is empty."""
     try:
-        with csv_path.open(encoding="utf-8", newline="") as lines:
+        with csv_path.open(encoding="utf-8-sig", newline="") as lines:
             rows = list(csv.DictReader(lines))
     except OSError as error:
         raise PlotError(f"{csv_path}: cannot be read ({error.strerror}); give the log of a training run") from error

@@ -5,9 +5,11 @@ A password is held nowhere: neither in the settings, nor in the log, nor in what
 
 import os
 import ssl
+from contextlib import suppress
 from pathlib import Path
 
 from edge.schema import Mqtt, Tls
+from edge.text import MARKS, TextError, decoded
 
 CREDENTIAL = "mqtt-password"  # of systemd: LoadCredential=mqtt-password:/path
 LONGEST = 65_535  # bytes of a password; MQTT's limit
@@ -35,8 +37,17 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
         if tls.cert is not None:
             context.load_cert_chain(tls.cert, tls.key, password=lambda: "")
     except (OSError, ValueError) as error:
-        raise CredentialsError(f"the files of [mqtt.tls] cannot be used ({error}): check ca, cert and key") from None
+        raise CredentialsError(f"the files of [mqtt.tls] cannot be used ({error}): {_marked(tls)}") from None
     return context
+
+
+def _marked(tls: Tls) -> str:
+    """The cure: OpenSSL does not find what a file holds where the file begins with a byte order mark."""
+    for file in (tls.ca, tls.cert, tls.key):
+        with suppress(OSError):
+            if file is not None and file.read_bytes()[:4].startswith(MARKS):
+                return f"{file} begins with a byte order mark, save it as UTF-8 without BOM, or as ANSI"
+    return "check ca, cert and key"
 
 
 def _first_line(file: Path, where: str) -> str:
@@ -48,6 +59,8 @@ def _first_line(file: Path, where: str) -> str:
             line = opened.readline(LONGEST + 1)
         if len(line) > LONGEST:
             raise CredentialsError(f"the first line of {file} is no password, it is too long: check {where}")
-        return line.decode("utf-8").rstrip("\r\n")
+        return decoded(line).rstrip("\r\n")
+    except TextError as error:
+        raise CredentialsError(f"{file} {error}: check {where}") from None
     except (OSError, ValueError):
         raise CredentialsError(f"{file} cannot be read: check {where} and the file's permissions") from None

@@ -12,6 +12,7 @@ from typing import Protocol
 from edge.broker.topics import Topics, encode, level
 from edge.problems import nearest
 from edge.schema import Mqtt
+from edge.text import TextError, decoded
 
 LARGEST = 65_535  # bytes of a request's payload
 LONGEST_OP = 64  # characters of a request's name that are repeated
@@ -140,7 +141,9 @@ def _read(request: Request) -> _Body:
     if request.payload is None:
         return _Body(fault=f"the request is too large: {LARGEST} bytes at most")
     try:
-        document = json.loads(request.payload.decode("utf-8") or "{}", parse_constant=_no_constant)
+        document = json.loads(decoded(request.payload) or "{}", parse_constant=_no_constant)
+    except TextError as error:
+        return _Body(fault=f"no JSON: the payload {error}")
     except (ValueError, RecursionError):
         return _Body(fault='no JSON: send {"transaction": 1, "data": {}}, or nothing')
     if not isinstance(document, dict):

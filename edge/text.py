@@ -1,0 +1,47 @@
+"""Text as people's editors save it: UTF-8, which Windows' Notepad begins with a byte order mark. Pure."""
+
+import unicodedata
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
+from collections.abc import Sequence
+from itertools import pairwise
+
+# Windows writes UTF-16 and calls it Unicode; of two marks that begin alike the longer one comes first
+OTHERS = (
+    (BOM_UTF32_LE, "UTF-32"),
+    (BOM_UTF32_BE, "UTF-32"),
+    (BOM_UTF16_LE, 'UTF-16 (in Notepad "Unicode" or "UTF-16 LE")'),
+    (BOM_UTF16_BE, 'UTF-16 (in Notepad "Unicode big endian" or "UTF-16 BE")'),
+)
+
+MARKS = (BOM_UTF8, *(mark for mark, _ in OTHERS))
+
+
+class TextError(ValueError):
+    """Bytes that are no such text; the message ends a sentence that begins with the file's name."""
+
+
+def decoded(content: bytes) -> str:
+    """UTF-8 with or without a byte order mark, which is left out. Raises TextError, which says what it is instead."""
+    for mark, name in OTHERS:
+        if content.startswith(mark):
+            raise TextError(f"is saved as {name}; save it as UTF-8")
+    if content[:2].count(0) == 1:  # a letter of ASCII in UTF-16 without its mark
+        raise TextError("is saved as UTF-16; save it as UTF-8")
+    try:
+        return content.removeprefix(BOM_UTF8).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise TextError(f"is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+
+
+def composed(name: str) -> str:
+    """A name in the one form of Unicode in which all are compared (NFC): é is one character, however it was typed.
+
+    macOS names files in another form, in which é is an e and an accent; the two look the same.
+    """
+    return unicodedata.normalize("NFC", name)
+
+
+def alike(names: Sequence[str]) -> list[tuple[str, str]]:
+    """The pairs of neighbours, sorted, that are one name but for capitals, blanks at their ends and Unicode's forms."""
+    keys = sorted((composed(name).strip().casefold(), place) for place, name in enumerate(names))
+    return [(names[one], names[two]) for (key, one), (other, two) in pairwise(keys) if key == other]
