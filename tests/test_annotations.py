@@ -201,7 +201,7 @@ def test_lists_from_any_editor(tmp_path: Path, content: bytes) -> None:
 
 def test_a_list_in_another_encoding_is_told(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_bytes("A/a\r\n".encode("utf-16"))
-    with pytest.raises(AnnotationError, match=r"list\.txt: cannot be read .*; save it as UTF-8, one name a line"):
+    with pytest.raises(AnnotationError, match=r"list\.txt: is saved as UTF-16 .*; save it as UTF-8, one name a line"):
         list_of_names(tmp_path / "list.txt")
 
 

@@ -98,7 +98,7 @@ def test_ones_own_videos(tmp_path: Path) -> None:
         ("testlist.txt", "door/two\n", "door/two is not annotated; annotate it"),
         ("testlist.txt", "one.mp4\n", "testlist.txt: one is not annotated, but door/one is; spell both alike"),
         ("labels.txt", "waves\n", "lacks sits"),
-        ("annotations/two.xml", None, "annotates door/one twice"),
+        ("annotations/two.xml", None, "door/one is annotated twice in frames 1 to 50"),
     ],
 )
 def test_what_does_not_fit_together_is_told(tmp_path: Path, name: str, content: str | None, said: str) -> None:

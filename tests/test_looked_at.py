@@ -14,11 +14,13 @@ from test_telling import QUICK, RATE, seen, true
 
 from edge.linker import LinkerSettings
 from train import check, detection_file, looked_at
-from train.annotations import AnnotationError, DataSet, GroundTruthTube, VideoAnnotation, frame_kinds, idle
+from train.annotations import AnnotationError, DataSet, GroundTruthTube, VideoAnnotation
 from train.coco import read_coco
 from train.cvat import read_cvat
 from train.data import Chooser, every, idle_share
 from train.evaluate import main
+from train.exchange import Cast, Format, load, save
+from train.frame_kinds import frame_kinds, idle
 from train.lengths import usual_lengths
 from train.looked_at import begin_is_known, covered, end_is_known, in_words, mask, rows_in, together, tubes_in, within
 from train.observation import observe
@@ -308,3 +310,17 @@ def test_check_counts_frames_of_each_kind(tmp_path: Path, capsys: pytest.Capture
     assert "note: one: 14 of 24 frames are not annotated and count as nothing; annotated: 11 to 20" in output
     check.main([str(tmp_path), "--no-videos"])
     assert "4 with action, 6 annotated empty, 10 not annotated" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["road", "moc", "yowo"])
+def test_what_is_exported_for_others_lies_in_sight(kind: Format, tmp_path: Path) -> None:
+    found = seen([(3, 9, (20.0, 30.0, 60.0, 110.0), 0, 0.9)], frames=12)
+    path = tmp_path / ("found.pkl" if kind == "moc" else "found")
+    save(found, path, kind, (frames(0, 5, 6, 10),))
+    cast = Cast(found.video_names, found.label_names, found.frame_counts, found.frame_sizes)
+    back = load(path, cast)
+    assert sorted(set(back.frames.tolist())) == [5, 6]
+    if kind == "road":
+        assert sorted(file.name for file in path.rglob("*.mat")) == ["00001.mat", "00006.mat", "00007.mat", "00011.mat"]
+    save(found, tmp_path / "all" / path.name, kind)
+    assert len(load(tmp_path / "all" / path.name, cast).scores) == 6

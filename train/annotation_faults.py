@@ -8,7 +8,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from train.annotations import DataSet, GroundTruthTube, VideoAnnotation, frame_kinds
+from train.annotations import DataSet, GroundTruthTube, VideoAnnotation
+from train.frame_kinds import frame_kinds
 from train.looked_at import in_words
 from train.matching import paired_iou, tube_iou
 from train.tables import Tube

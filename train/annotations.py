@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from train import looked_at, mat_files, plain_pickle
+from edge.spelling import lookup
+from edge.text import TextError, alike, composed, decoded
+from train import mat_files, plain_pickle
 from train.looked_at import Looked
 from train.plain_pickle import BROKEN
 
@@ -78,6 +80,8 @@ class DataSet:
     title: str = "UCF101-24 split 1"
 
     def __post_init__(self) -> None:
+        for one, other in alike(self.labels):
+            raise AnnotationError(f"{self.title}: {_twice(one, other)}")
         outside = next((video.name for video in (*self.train, *self.test) if not stays_inside(video.name)), None)
         if outside is not None:
             raise AnnotationError(
@@ -88,16 +92,25 @@ class DataSet:
         """The file of a video: of the ENDINGS, in whatever case, the first that exists, else .avi (also missing)."""
         usual = self.videos / f"{name}.avi"
         paths = [self.videos / f"{name}{ending}" for ending in (*ENDINGS, *map(str.upper, ENDINGS))]
-        return next((path for path in paths if path.exists()), None) or _however_spelt(usual) or usual
+        return next((path for path in paths if path.exists()), None) or _however_spelt(self.videos, name) or usual
 
 
-def _however_spelt(path: Path) -> Path | None:
-    """A video beside `path` of its name and any of the ENDINGS, as `.Mp4`."""
+def _twice(one: str, other: str) -> str:
+    """That two labels are one, and the cure."""
+    if one == other:
+        return f"the action {one} is named twice; name it once"
+    return f"the actions {one!r} and {other!r} differ in capitals or blanks alone; spell them alike, or name them apart"
+
+
+def _however_spelt(videos: Path, name: str) -> Path | None:
+    """A video of this name in another Unicode form, or of an ending like `.Mp4`."""
+    folder, _, stem = name.rpartition("/")
     try:
-        files = sorted(path.parent.iterdir())
+        files = sorted(lookup(videos, folder).iterdir())
     except OSError:
         return None
-    return next((one for one in files if one.stem == path.stem and one.suffix.lower() in ENDINGS), None)
+    alike = (one for one in files if composed(one.stem) == composed(stem) and one.suffix.lower() in ENDINGS)
+    return next(alike, None)
 
 
 def at(annotation: VideoAnnotation, frame: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -106,39 +119,6 @@ def at(annotation: VideoAnnotation, frame: int) -> tuple[NDArray[np.float32], ND
     boxes = [tube.boxes[frame - tube.first_frame] for tube in present]
     labels = np.array([tube.label for tube in present], dtype=np.int64)
     return np.array(boxes, dtype=np.float32).reshape(-1, 4), labels
-
-
-def known_frames(annotation: VideoAnnotation) -> NDArray[np.int64]:
-    """The numbers of the frames that somebody has looked at, rising."""
-    return looked_at.within(annotation.looked_at, annotation.frames)
-
-
-def idle(annotation: VideoAnnotation, frames: int) -> NDArray[np.bool_]:
-    """(frames,): in which of the first `frames` somebody has looked, and there is no action of any class."""
-    shown = looked_at.mask(annotation.looked_at, frames)
-    for tube in annotation.tubes:
-        shown[tube.first_frame : tube.end_frame] = False
-    return shown
-
-
-@dataclass(frozen=True)
-class FrameKinds:
-    """How many frames of videos hold an action, were looked at and hold none, and were looked at by nobody."""
-
-    with_action: int = 0
-    empty: int = 0
-    not_annotated: int = 0
-
-    def __add__(self, other: "FrameKinds") -> "FrameKinds":
-        return FrameKinds(
-            self.with_action + other.with_action, self.empty + other.empty, self.not_annotated + other.not_annotated
-        )
-
-
-def frame_kinds(annotation: VideoAnnotation, frames: int) -> FrameKinds:
-    """Of one video, whose file has so many frames, 0 where unknown."""
-    known, quiet = len(known_frames(annotation)), int(idle(annotation, annotation.frames).sum())
-    return FrameKinds(known - quiet, quiet, max(frames, annotation.frames) - known)
 
 
 def load_ucf24(directory: Path) -> DataSet:
@@ -185,7 +165,7 @@ def read_pickle(path: Path) -> dict[str, VideoAnnotation]:
     """The videos of `pyannot.pkl` by name, labels 0-based over all classes; executes nothing the file may carry."""
     try:
         content = plain_pickle.load(path)
-        return {str(name): _video_from_pickle(str(name), video) for name, video in content.items()}
+        return {composed(str(name)): _video_from_pickle(composed(str(name)), video) for name, video in content.items()}
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}); it belongs to UCF101-24") from error
     except BROKEN as error:
@@ -197,7 +177,7 @@ def read_matlab(path: Path) -> dict[str, VideoAnnotation]:
     try:
         with mat_files.reader() as read:
             videos = read(path, ("annot",))["annot"]
-        return {str(video["name"][0]): _video_from_matlab(video) for video in videos}
+        return {composed(str(video["name"][0])): _video_from_matlab(video) for video in videos}
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}); it belongs to UCF101-24") from error
     except (*BROKEN, mat_files.MatError) as error:
@@ -228,7 +208,7 @@ def _video_from_matlab(video: Any) -> VideoAnnotation:
     tubes = [
         (tube["class"].item() - 1, tube["sf"].item() - 1, tube["ef"].item(), tube["boxes"]) for tube in video["tubes"]
     ]
-    return _video(str(video["name"][0]), video["num_imgs"].item(), tubes)
+    return _video(composed(str(video["name"][0])), video["num_imgs"].item(), tubes)
 
 
 def _video(name: str, frames: Any, tubes: Iterable[tuple[Any, Any, Any, Any]]) -> VideoAnnotation:
@@ -277,12 +257,12 @@ def _splits(directory: Path, annotations: Iterable[str], whole: bool) -> tuple[l
 def list_of_names(path: Path) -> list[str]:
     """The names of a list, one a line in UTF-8, without the endings of videos. Raises AnnotationError."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
+        lines = decoded(path.read_bytes()).split("\n")
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}); write one name a line into it") from error
-    except UnicodeDecodeError as error:
-        raise AnnotationError(f"{path}: cannot be read ({error}); save it as UTF-8, one name a line") from error
-    return [without_ending(name) for line in lines if (name := line.strip())]
+    except TextError as error:
+        raise AnnotationError(f"{path}: {error}, one name a line") from error
+    return [without_ending(composed(name)) for line in lines if (name := line.strip())]
 
 
 def stays_inside(name: str) -> bool:

@@ -9,7 +9,8 @@ from pathlib import Path
 from edge.video.video_file import CaptureError, decodable, probe
 from train import datasets
 from train.annotation_faults import Fault, FileFacts, faults
-from train.annotations import AnnotationError, DataSet, FrameKinds, VideoAnnotation, frame_kinds
+from train.annotations import AnnotationError, DataSet, VideoAnnotation
+from train.frame_kinds import FrameKinds, frame_kinds
 from train.looked_at import mask
 from train.sheet import SheetError, check_ending, write_sheet
 

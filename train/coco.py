@@ -14,10 +14,16 @@ from typing import Any
 
 import numpy as np
 
+from edge.text import composed
 from train import whole_file
 from train.annotations import LARGEST_FRAME, AnnotationError, without_ending
 from train.own_tubes import Box, NamedVideo, Room, tubes_near
 
+NO_VIDEOS = (
+    "lists no videos, it is COCO of single images; CocoVID is wanted, which has `videos`, for each image its `video_id`"
+    " and `frame_id`, and for each annotation its `track_id`; CVAT does not write that: export each task there as CVAT "
+    "for video 1.1 into annotations/ instead, and take this file away"
+)
 BROKEN = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 
 
@@ -25,6 +31,8 @@ def read_coco(path: Path) -> tuple[tuple[str, ...], tuple[NamedVideo, ...]]:
     """Labels in order of their ids, and the videos. Crowds are left out. Raises AnnotationError."""
     try:
         content = json.loads(whole_file.read(path))
+        if not content.get("videos"):
+            raise AnnotationError(f"{path}: {NO_VIDEOS}")
         names = _category_names(content["categories"])
         return tuple(name for _, name in sorted(names.items())), _videos(content, names)
     except OSError as error:
@@ -157,4 +165,4 @@ def _whole(value: Any) -> int:
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise TypeError(f"{value!r} is no name")
-    return value
+    return composed(value)

@@ -13,6 +13,7 @@ from xml.parsers import expat
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.text import composed
 from train import whole_file
 from train.annotations import LARGEST_FRAME, AnnotationError, stays_inside, without_ending
 from train.own_tubes import Box, Corners, NamedVideo, Room, named_tubes
@@ -53,7 +54,7 @@ class _Reader:
         self.words = []
         self.refuse_others()
         if self.path == ["annotations", "track"]:
-            self.tracks.append(_Track(given["label"]))
+            self.tracks.append(_Track(composed(given["label"])))
         elif self.path[:2] == ["annotations", "track"] and len(self.path) == 3:
             self.tracks[-1].boxes += _boxes(name, given, self.tracks[-1].label)
         elif name == "attribute":
@@ -87,7 +88,7 @@ class _Reader:
         of_shape = self.path[:2] == ["annotations", "track"] and self.path[3:] == ["attribute"]
         if of_shape and self.path[2] in _SHAPES and self.attribute == ACTION:
             last = self.tracks[-1].boxes[-1]
-            label = None if words.lower() in NOTHING else words
+            label = None if words.lower() in NOTHING else composed(words)
             self.tracks[-1].boxes[-1] = Box(last.frame, last.corners, label, last.outside)
         elif self.path[:2] == ["annotations", "meta"]:
             self.texts.setdefault("/".join(self.path[-2:]), words)
@@ -113,7 +114,8 @@ def read_cvat(path: Path) -> NamedVideo:
         looked_at = _looked_at(reader, shown)
         width, height = (int(reader.texts.get(f"original_size/{side}", 0)) for side in ("width", "height"))
         source = next((reader.texts[name] for name in _SOURCES if reader.texts.get(name)), "")
-        name = _name(source) if source else without_ending(re.sub(r"\.xml$", "", path.name, flags=re.IGNORECASE))
+        stem = re.sub(r"\.xml$", "", path.name, flags=re.IGNORECASE)
+        name = _name(source) if source else without_ending(composed(stem))
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}); {CURE}") from error
     except (expat.ExpatError, ValueError, LookupError, OverflowError) as error:
@@ -134,7 +136,7 @@ def _name(source: str) -> str:
     name = path.name if ABSOLUTE.match(source) else str(path)
     if not name or not stays_inside(name):
         raise ValueError(f"its source {source!r} leads out of the folder of the videos")
-    return without_ending(name)
+    return without_ending(composed(name))
 
 
 def _parse(content: bytes, reader: _Reader) -> None:

@@ -14,8 +14,9 @@ from torch.utils.data import Dataset
 from edge import detector, motion
 from edge.manifest import Manifest
 from train import augment
-from train.annotations import VideoAnnotation, at, idle, known_frames
+from train.annotations import VideoAnnotation, at
 from train.augment import AugmentSettings
+from train.frame_kinds import idle, known_frames
 from train.targets import Targets, targets
 from train.videos import PackedVideo
 

@@ -3,7 +3,7 @@
 `docs/evaluation.md` lists them: UCF101-24, J-HMDB-21, the layout of ACT and MOC, and one's own videos.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from train.annotations import (
@@ -22,10 +22,12 @@ from train.coco import read_coco
 from train.cvat import read_cvat
 from train.jhmdb import HMDB_FILE, Folds, read_act, read_jhmdb21
 from train.own_tubes import NamedVideo
+from train.parts import PartsError, one_video
 
 COCO_FILE = "annotations.json"
 CVAT_FOLDER = "annotations"
 LABELS_FILE = "labels.txt"
+QUIET_FILE = "quietlist.txt"  # names the videos in which nothing happens
 OWN = "own data"
 LAYOUTS = (
     f"{CVAT_FOLDER}/*.xml (own videos, CVAT for video 1.1), {COCO_FILE} (own videos, COCO), "
@@ -53,6 +55,7 @@ def load_own(data: Path) -> DataSet:
     """One's own: `videos/`, `annotations/*.xml` or `annotations.json`, `trainlist.txt` and `testlist.txt`."""
     labels, videos = _own(data)
     by_name = {video.name: video for video in _numbered(labels, videos, data)}
+    by_name |= _quiet(data, by_name)
     parts = []
     for name in ("trainlist.txt", "testlist.txt"):
         wanted = list_of_names(data / name)
@@ -63,12 +66,24 @@ def load_own(data: Path) -> DataSet:
     return DataSet(labels, parts[0], parts[1], data / "videos", OWN)
 
 
+def _quiet(data: Path, annotated: Mapping[str, VideoAnnotation]) -> dict[str, VideoAnnotation]:
+    """The videos of the list of those in which nothing happens, which need no annotation: somebody has looked at all
+    of their frames, however many there are."""
+    if not (data / QUIET_FILE).exists():
+        return {}
+    names = list_of_names(data / QUIET_FILE)
+    busy = next((name for name in names if name in annotated and annotated[name].tubes), None)
+    if busy is not None:
+        raise AnnotationError(f"{data / QUIET_FILE}: {busy} is annotated with actions; take it off this list")
+    return {name: VideoAnnotation(name, 0, ()) for name in names if name not in annotated}
+
+
 def _unknown(name: str, known: Iterable[str]) -> str:
     """What is wrong with a listed name that is not annotated."""
     alike = next((one for one in known if one.rpartition("/")[2] == name.rpartition("/")[2]), None)
     if alike is not None:
         return f"{name} is not annotated, but {alike} is; spell both alike"
-    return f"{name} is not annotated; annotate it, or take it off the list"
+    return f"{name} is not annotated; annotate it, name it in {QUIET_FILE} if nothing happens in it, or take it off"
 
 
 def _of_file(path: Path, fold: int) -> DataSet:
@@ -116,14 +131,28 @@ def _own(data: Path) -> tuple[tuple[str, ...], Sequence[NamedVideo]]:
     files = sorted(path for path in (data / CVAT_FOLDER).glob("**/*") if path.suffix.lower() == ".xml")
     if not files:
         raise AnnotationError(f"{data / CVAT_FOLDER}: holds no .xml file; export CVAT for video 1.1 there")
-    labels, videos = _labelled([read_cvat(path) for path in files])
+    labels, videos = _labelled(_whole(data / CVAT_FOLDER, map(read_cvat, files)))
     if (data / LABELS_FILE).exists():
         listed = tuple(list_of_names(data / LABELS_FILE))
+        twice = next((name for name in listed if listed.count(name) > 1), None)
+        if twice is not None:
+            raise AnnotationError(f"{data / LABELS_FILE}: names {twice} twice; give every action one line")
         unknown = [label for label in labels if label not in listed]
         if unknown:
             raise AnnotationError(f"{data / LABELS_FILE}: lacks {', '.join(unknown)}; add a line for each action")
         return listed, videos
     return labels, videos
+
+
+def _whole(folder: Path, parts: Iterable[NamedVideo]) -> list[NamedVideo]:
+    """Each video once: several tasks or jobs of CVAT may show parts of it."""
+    by_name: dict[str, list[NamedVideo]] = {}
+    for part in parts:
+        by_name.setdefault(part.name, []).append(part)
+    try:
+        return [one_video(found) for found in by_name.values()]
+    except PartsError as error:
+        raise AnnotationError(f"{folder}: {error}") from error
 
 
 def _labelled(videos: Sequence[NamedVideo]) -> tuple[tuple[str, ...], Sequence[NamedVideo]]:

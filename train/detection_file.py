@@ -1,15 +1,17 @@
 """Detections of many videos as one file: `korsal-evaluate detect` writes it, `link` and `score` read it. Shell."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.text import composed
 from train import columns
 from train.columns import ColumnError
+from train.looked_at import Looked
 from train.tables import FrameBoxes, in_video
 
 CORNERS = ("x1", "y1", "x2", "y2")
@@ -47,6 +49,16 @@ class SavedDetections:
         kept = (video >= 0) & (label >= 0) & (self.frames < lengths[video])
         frames = in_video(video[kept], self.frames[kept])
         return FrameBoxes(frames, label[kept], self.boxes[kept], self.scores[kept])
+
+    def in_sight(self, looked: Sequence[Looked]) -> "SavedDetections":
+        """Without the rows in frames that nobody has looked at; `looked` for each video, or empty: all was."""
+        kept = np.ones(len(self.scores), dtype=np.bool_)
+        for video, frames in enumerate(looked):
+            if frames is not None:
+                kept &= (self.video != video) | np.isin(self.frames, frames)
+        rows = {name: getattr(self, name)[kept] for name in ("video", "frames", "boxes", "scores", "labels")}
+        dense = None if self.class_scores is None else self.class_scores[kept]
+        return replace(self, class_scores=dense, **rows)
 
 
 def places(names: Sequence[str], wanted: Sequence[str]) -> NDArray[np.int64]:
@@ -103,7 +115,7 @@ def load(path: Path, dense: bool = False) -> SavedDetections:
 
 def names(values: NDArray[Any]) -> tuple[str, ...]:
     """Text from a column of names."""
-    return tuple(str(value) for value in values.tolist())
+    return tuple(composed(str(value)) for value in values.tolist())
 
 
 def shared_faults(read: columns.Columns) -> list[str]:

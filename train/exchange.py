@@ -19,8 +19,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.spelling import lookup
+from edge.text import composed, decoded
 from train import mat_files, plain_pickle
 from train.detection_file import SavedDetections
+from train.looked_at import Looked, within
 
 Format = Literal["road", "moc", "yowo"]
 LEAST_SCORE = 0.001  # of a class at a box; what scores no more was never linked by KORSAL or ROAD
@@ -54,15 +57,19 @@ def load(path: Path, cast: Cast) -> SavedDetections:
     return read_yowo(path, cast) if texts else read_road(path, cast)
 
 
-def save(found: SavedDetections, path: Path, kind: Format) -> None:
-    """Write detections in a format. Raises ExchangeError."""
-    writers: Mapping[str, Callable[[SavedDetections, Path], None]] = {
+def save(found: SavedDetections, path: Path, kind: Format, looked: Sequence[Looked] = ()) -> None:
+    """Write detections in a format. Raises ExchangeError.
+
+    `looked`: for each video the frames that somebody has looked at; of others nothing is written, as the programs that
+    read it would count it as false alarms. None of the formats can tell of such frames otherwise.
+    """
+    writers: Mapping[str, Callable[[SavedDetections, Path, Sequence[Looked]], None]] = {
         "road": write_road,
         "moc": write_moc,
         "yowo": write_yowo,
     }
     try:
-        writers[kind](found, path)
+        writers[kind](found.in_sight(looked), path, looked)
     except OSError as error:
         raise ExchangeError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
 
@@ -73,7 +80,7 @@ def read_road(folder: Path, cast: Cast) -> SavedDetections:
     with mat_files.reader() as read:
         for video, name in enumerate(cast.videos):
             size = _size(cast, video)
-            for path in sorted((folder / name).glob("*.mat")):
+            for path in sorted(lookup(folder, name).glob("*.mat")):
                 boxes, scores, labels, dense = _road_rows(read, path, size, len(cast.labels))
                 parts.append((video, _frame_number(path, path.stem), boxes, scores, labels, dense))
     return _gathered(folder, cast, parts)
@@ -100,11 +107,11 @@ def _road_rows(
     return boxes[row] * np.tile(size, 2), scores[row, label + 1], label, scores[row, 1:]
 
 
-def write_road(found: SavedDetections, folder: Path) -> None:
-    """One file for each frame of known count, else for each with boxes; scores one-hot, as KORSAL's."""
+def write_road(found: SavedDetections, folder: Path, looked: Sequence[Looked] = ()) -> None:
+    """A file for each frame in sight of known count, else for each with boxes; scores one-hot, as KORSAL's."""
     from scipy.io import savemat
 
-    for video, frame, chosen in _by_frame(found):
+    for video, frame, chosen in _by_frame(found, looked):
         scores = np.zeros((len(chosen), 1 + len(found.label_names)))
         scores[np.arange(len(chosen)), 1 + found.labels[chosen]] = found.scores[chosen]
         size = np.tile(_size(_cast(found), video), 2)
@@ -135,7 +142,7 @@ def read_moc(path: Path, cast: Cast) -> SavedDetections:
     return _checked(path, cast, video, frame - 1, (table[:, 4:], table[:, 3], label))
 
 
-def write_moc(found: SavedDetections, path: Path) -> None:
+def write_moc(found: SavedDetections, path: Path, _: Sequence[Looked] = ()) -> None:
     """Videos are counted as in `video_names`."""
     columns = (found.video, found.frames + 1, found.labels, found.scores, *found.boxes.T)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -148,7 +155,7 @@ def read_yowo(folder: Path, cast: Cast) -> SavedDetections:
     parts: list[Part] = []
     for path in sorted(folder.glob("*.txt")):
         name, _, number = path.stem.rpartition("_")
-        if name in videos:
+        if (name := composed(name)) in videos:
             boxes, scores, labels = _yowo_rows(path)
             parts.append((videos[name], _frame_number(path, number), boxes, scores, labels, np.zeros((0, 0))))
     return _gathered(folder, cast, parts)
@@ -156,7 +163,7 @@ def read_yowo(folder: Path, cast: Cast) -> SavedDetections:
 
 def _yowo_rows(path: Path) -> Rows:
     try:
-        lines = [line.split() for line in path.read_text(encoding="ascii").splitlines() if line.strip()]
+        lines = [line.split() for line in decoded(path.read_bytes()).splitlines() if line.strip()]
         table = np.array([[float(word) for word in line] for line in lines], dtype=np.float64).reshape(-1, 6)
         whole = np.isfinite(table[:, 0]) & (table[:, 0] == np.floor(table[:, 0])) & (np.abs(table[:, 0]) < 2**31)
         if any(len(line) != 6 for line in lines) or not whole.all():
@@ -169,10 +176,10 @@ def _yowo_rows(path: Path) -> Rows:
     return table[:, 2:], table[:, 1], labels
 
 
-def write_yowo(found: SavedDetections, folder: Path) -> None:
+def write_yowo(found: SavedDetections, folder: Path, looked: Sequence[Looked] = ()) -> None:
     """Corners are rounded to whole pixels, as YOWO does."""
     folder.mkdir(parents=True, exist_ok=True)
-    for video, frame, chosen in _by_frame(found):
+    for video, frame, chosen in _by_frame(found, looked):
         name = f"{found.video_names[video].replace('/', '_')}_{frame + 1:05d}.txt"
         rows = zip(
             found.labels[chosen] + 1, found.scores[chosen], np.rint(found.boxes[chosen]).astype(int), strict=True
@@ -228,13 +235,14 @@ def _beyond(values: NDArray[np.int64], end: int) -> bool:
     return bool(len(values)) and not 0 <= values.min() <= values.max() < end
 
 
-def _by_frame(found: SavedDetections) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
-    """Video, frame and rows by falling score, of every frame: of a video of unknown length those with boxes."""
+def _by_frame(found: SavedDetections, looked: Sequence[Looked]) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
+    """Video, frame and rows by falling score, of frames in sight: of a video of unknown length those with boxes."""
     order = np.lexsort((-found.scores, found.frames, found.video))
     for video, count in enumerate(found.frame_counts.tolist()):
         begin, end = np.searchsorted(found.video[order], [video, video + 1])
         mine = order[begin:end]
-        frames: Iterable[int] = range(count) if count else sorted(set(found.frames[mine].tolist()))
+        shown = within(looked[video] if looked else None, count).tolist()
+        frames: Iterable[int] = shown if count else sorted(set(found.frames[mine].tolist()))
         for frame in frames:
             first, last = np.searchsorted(found.frames[mine], [frame, frame + 1])
             yield video, frame, mine[first:last]

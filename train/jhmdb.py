@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from edge.text import composed
 from train import plain_pickle
 from train.annotations import (
     LARGEST_FRAME,
@@ -104,4 +105,4 @@ def _size(size: Any) -> tuple[int, int]:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no name")
-    return value
+    return composed(value)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from edge.spelling import lookup
 from train import plain_pickle
 from train.exchange import LARGEST_PIXEL, Cast, ExchangeError
 from train.tables import Tube
@@ -19,7 +20,7 @@ ENDING = "_tubes.pkl"
 
 def read_moc_tubes(folder: Path, cast: Cast) -> SavedTubes:
     """The tubes of all videos that have a file; nothing in one is executed. Raises ExchangeError."""
-    there = [(video, folder / f"{name}{ENDING}") for video, name in enumerate(cast.videos)]
+    there = [(video, lookup(folder, f"{name}{ENDING}")) for video, name in enumerate(cast.videos)]
     there = [(video, path) for video, path in there if path.exists()]
     if not there:
         raise ExchangeError(

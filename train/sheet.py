@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.video.video_file import CaptureError, read_file
-from train.annotations import DataSet, VideoAnnotation, at, known_frames
+from train.annotations import DataSet, VideoAnnotation, at
+from train.frame_kinds import known_frames
 
 Picture = NDArray[np.uint8]
 WIDTH, HEIGHT, CAPTION = 320, 240, 22  # of one frame on the sheet, and of the line below it

@@ -36,6 +36,7 @@ from train.evaluate import (
 )
 from train.exchange import ExchangeError, Format
 from train.lengths import knowing, usual_lengths
+from train.looked_at import Looked
 from train.moc_tubes import write_moc_tubes
 from train.observation import MINIMUM_SCORE
 from train.places import PlaceError
@@ -151,7 +152,10 @@ def _score(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    """Write saved detections, or tubes, in the format of another project."""
+    """Write saved detections, or tubes, in the format of another project.
+
+    With --data detections in frames that nobody has looked at are left out; tubes are written whole.
+    """
     _check_export(options.output, options.format)
     if options.format == "moc-tubes":
         tubes = tube_file.load(options.file)
@@ -159,8 +163,21 @@ def _export(options: argparse.Namespace) -> None:
         print(f"{options.output}: {len(tubes.tubes)} tubes of {len(tubes.video_names)} videos")
         return
     found = detection_file.load(options.file)
-    exchange.save(found, options.output, options.format)
+    looked = _looked_at(options, found) if options.data else ()
+    exchange.save(found, options.output, options.format, looked)
     print(f"{options.output}: {len(found.scores)} boxes of {len(found.video_names)} videos")
+
+
+def _looked_at(options: argparse.Namespace, found: SavedDetections) -> tuple[Looked, ...]:
+    """Which frames of each video of the file somebody has looked at, by the data."""
+    known = {one.name: one.looked_at for one in of_split(datasets.load(options.data, options.fold), options.split)}
+    foreign = next((name for name in found.video_names if name not in known), None)
+    if foreign is not None:
+        raise ScoreError(
+            f"{options.file}: its video {foreign} is not in {options.data}, {options.split}; give the --data, --split "
+            "and --fold that were detected in"
+        )
+    return tuple(known[name] for name in found.video_names)
 
 
 def _check_export(path: Path, kind: str) -> None:
@@ -257,6 +274,8 @@ def _export_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         "--format", choices=(*get_args(Format), "moc-tubes"), required=True, help="whose files to write"
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="the file, or the folder of files, to write")
+    data_options(parser, required=False)
+    parser.add_argument("--split", choices=get_args(Split), default="test")
     return parser
 
 

@@ -12,8 +12,9 @@ from edge.events import KEEP_SHARE, ActionSettings, Event, EventSettings
 from edge.linker import LinkerSettings
 from edge.sources import Frame
 from edge.tubes import TubeBox
-from train.annotations import GroundTruthTube, VideoAnnotation, idle
+from train.annotations import GroundTruthTube, VideoAnnotation
 from train.detection_file import SavedDetections
+from train.frame_kinds import idle
 from train.linking import tubes_by_frame
 from train.looked_at import covered, mask
 

@@ -19,6 +19,7 @@ from train.annotations import AnnotationError, DataSet, VideoAnnotation, held_ou
 from train.backbone_weights import BackboneError
 from train.checkpoint import Checkpoint, CheckpointError
 from train.data import FrameSet, TrainingSet, every
+from train.frame_kinds import counted, known_frames
 from train.log import Log, LogError
 from train.optimise import Run, TrainingError
 from train.plots import PlotError
@@ -77,10 +78,15 @@ def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, worke
         raise TrainingError("; ".join(faults))
     data = datasets.load(Path(settings.data), settings.fold)
     training, validation = _split(data, settings.all_groups)
+    if not any(video.tubes and len(known_frames(video)) for video in training):
+        raise TrainingError(f"{data.title}: no training video shows an action in an annotated frame; annotate one")
     if (out / "last.pt").exists() and not resume:
         raise TrainingError(f"{out}: holds a run already; --resume goes on with it, another --out begins a new one")
     saved = checkpoints.load(out / "last.pt") if resume else None
     packed = _packed(data, cache)
+    training, validation = (
+        tuple(counted(one, len(packed[one.name])) for one in part) for part in (training, validation)
+    )
     manifest = _manifest(settings, data)
     run = optimise.start(settings, manifest, processes.device(), saved)
     log = Log(out / "log.csv", data.labels)
