@@ -6,17 +6,19 @@ One thread owns outbox and line; the frame loop only lays things into its inbox 
 import logging
 import queue
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edge import threads
-from edge.broker import rights
+from edge.broker import hang_ups, rights
 from edge.broker.arrivals import Arrivals
 from edge.broker.connection import Acknowledged, Closed, Opened, Report, Unheard
 from edge.broker.delivery import PublisherStatistics as PublisherStatistics
 from edge.broker.delivery import Sent, lost
+from edge.broker.hang_ups import Posted, Suspicion
 from edge.broker.line import Line
 from edge.broker.message import CLOCK_IS_SET, Message
-from edge.broker.parcel import Parcel
+from edge.broker.parcel import Parcel, packet_size
 from edge.broker.requests import Answer, Request, answer_too_large
 from edge.broker.retelling import jump
 from edge.broker.rights import Rights
@@ -26,7 +28,8 @@ from edge.schema import Mqtt
 
 log = logging.getLogger(__name__)
 
-ANSWERS = "answers"
+ANSWERS, PICTURES = "answers", "pictures"
+MQTT_3 = 3
 BATCH = 500  # things taken from the inbox at once
 REQUESTS = 32  # that may wait to be answered; more are dropped
 SILENCE_SECONDS = 30.0  # until a message in flight must have been acknowledged
@@ -71,6 +74,8 @@ class Publisher:
         self._due: dict[str, Parcel] = {}  # by topic; retained messages on their way
         self._in_flight: dict[int, Sent] = {}  # by the number of the message
         self._rights = Rights()
+        self._suspicion = Suspicion()
+        self._pictures: dict[str, Parcel] = {}  # by topic; sent, and not known to have been taken
         self._told_lost = lost(outbox.statistics())
         self._arrivals = Arrivals()
         self._turned = time.monotonic()
@@ -104,7 +109,7 @@ class Publisher:
     def picture(self, topic: str, jpeg: bytes, event_id: str = "") -> None:
         """Publish retained, once; without a connection the newest of each topic waits for one."""
         labels = (("event_id", event_id),) if event_id else ()
-        self._inbox.put(Kept(Parcel(topic, jpeg, 0, retain=True, labels=labels, kind="pictures"), lasts=False))
+        self._inbox.put(Kept(Parcel(topic, jpeg, 0, retain=True, labels=labels, kind=PICTURES), lasts=False))
 
     def tell(self, topic: str, payload: bytes) -> None:
         """Publish once to those who listen now."""
@@ -223,7 +228,41 @@ class Publisher:
         elif isinstance(report, Closed):
             self._in_flight.clear()
             self._rights = rights.hung_up(self._rights)
+            self._due = {**self._pictures, **self._due}
+            self._pictures.clear()
+            self._blame(report.strikes)
             self._arrivals.hung_up()
+
+    def _blame(self, strikes: int) -> None:
+        """Drop the message that the broker hangs up at, once that is known."""
+        now = time.monotonic()
+        self._suspicion, culprit = hang_ups.hung_up(self._suspicion, strikes, now)
+        if culprit is None:
+            return
+        posted = culprit.posted
+        self._line.tell_culprit(culprit)
+        if posted.row:
+            self._outbox.remove((), (posted.row,))
+            if culprit.taken is None:
+                self._rights = rights.refused(self._rights, posted.topic, now + HOLD_SECONDS)
+        for known in (self._kept, self._due):
+            known.pop(posted.key, None)
+
+    def _posted(self, topic: str, payload: bytes, row: int, number: int = 0) -> Posted:
+        """A message as those remember it who look for the one that the broker hangs up at."""
+        return Posted(number, topic, row, packet_size(Parcel(topic, payload, 1), MQTT_3))
+
+    def _together(self, rows: Sequence[Row]) -> list[Row]:
+        """Those that may be in flight together, with what is so already: a suspicious one goes alone."""
+        chosen: list[Row] = []
+        for row in rows:
+            posted = self._posted(row.topic, row.message.payload, row.id)
+            if not hang_ups.may_join(self._suspicion, posted, bool(self._in_flight or chosen)):
+                break
+            chosen.append(row)
+            if hang_ups.goes_alone(self._suspicion, posted):
+                break
+        return chosen
 
     def _mind_silence(self, now: float) -> None:
         """Dial anew where a message is never acknowledged: others would wait behind it for ever."""
@@ -250,10 +289,20 @@ class Publisher:
         """Send now, if there is a connection; False for what will never be taken."""
         if not self._line.online:
             return True
+        now, posted = time.monotonic(), self._posted(parcel.topic, parcel.payload, row)
+        if hang_ups.hopeless(self._suspicion, posted, now):
+            return False
+        if hang_ups.goes_alone(self._suspicion, posted):
+            parcel = replace(parcel, qos=1)  # so that one learns whether it was taken
         number = self._line.publish(parcel)
-        if number is not None and parcel.qos:
-            self._in_flight[number] = Sent(row, parcel.topic, time.monotonic())
-        return number is not None
+        if number is None:
+            return False
+        self._suspicion = hang_ups.posted(self._suspicion, replace(posted, number=number))
+        if parcel.kind == PICTURES:
+            self._pictures[parcel.topic] = parcel
+        if parcel.qos:
+            self._in_flight[number] = Sent(row, parcel.topic, now)
+        return True
 
     def _publish_once(self, parcel: Parcel) -> None:
         """Who asked is told where the broker does not take the answer."""
@@ -265,6 +314,9 @@ class Publisher:
         sent = self._in_flight.pop(report.number, None) if self._line.owns(report) else None
         if sent is None:
             return 0
+        self._suspicion, keys = hang_ups.acknowledged(self._suspicion, report.number)
+        for topic in keys & self._pictures.keys():
+            del self._pictures[topic]
         if report.refused is not None and (report.lasting or not sent.row):
             self._line.tell_refusal(sent.topic, report.refused)
         if not sent.row:
@@ -288,14 +340,19 @@ class Publisher:
         if not self._line.online:
             return
         while self._due and len(self._in_flight) < self._line.window:
-            self._publish(self._due.pop(next(iter(self._due))))
+            topic, parcel = next(iter(self._due.items()))
+            posted = self._posted(topic, parcel.payload, 0)
+            if not hang_ups.may_join(self._suspicion, posted, bool(self._in_flight)):
+                return
+            del self._due[topic]
+            self._publish(parcel)
         room = self._line.window - len(self._in_flight)
         if room <= 0:
             return
         in_flight = {sent.row: sent.topic for sent in self._in_flight.values()}
         held = rights.held(self._rights, time.monotonic())
         rows = self._outbox.pending(0, room + len(in_flight), held)
-        sendable = rights.sendable(self._rights, rows, in_flight)[:room]
+        sendable = self._together(rights.sendable(self._rights, rows, in_flight)[:room])
         self._outbox.handed_over(sendable)
         for row in sendable:
             self._send(row)

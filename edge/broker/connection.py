@@ -39,6 +39,10 @@ from edge.threads import ThreadError
 CONNECT_SECONDS = 5.0  # for TCP, and again for TLS
 RECEIVE_MAXIMUM = 65_535  # MQTT 5, section 3.2.2.3.3: what holds where the broker names none
 TEMPORARY = frozenset({0x87, 0x88, 0x89, 0x96, 0x97, 0x9F})  # rights, load and quota: of the broker, not the message
+# Reasons for the end of a connection that blame a message, and those that cannot mean one.
+WRONG_MESSAGE = frozenset({0x81, 0x82, 0x90, 0x95, 0x99, 0x9A, 0x9B})
+NO_MESSAGE = frozenset({0x88, 0x89, 0x8B, 0x8D, 0x8E, 0x98, 0x9C, 0x9D, 0x9F, 0xA0})
+MANY = 10  # strikes: the broker says what it is
 UNTOLD = "the connection broke"
 # What paho raises when a broker talks no MQTT; 2.1 does.
 NONSENSE = (MQTTException, struct.error, LookupError, UnicodeDecodeError)
@@ -76,11 +80,15 @@ class Unheard:
 
 @dataclass(frozen=True, eq=False)
 class Closed:
-    """The end, and why: words that follow "broker host:port: ". `too_new`: our version of MQTT is the reason."""
+    """The end, and why: words that follow "broker host:port: ". `too_new`: our version of MQTT is the reason.
+
+    `strikes`: how much it speaks against a message that alone was not acknowledged (see `edge.broker.hang_ups`).
+    """
 
     connection: "Connection"
     reason: str
     too_new: bool = False
+    strikes: int = 0
 
 
 Report = Opened | Acknowledged | Unheard | Closed
@@ -104,6 +112,7 @@ class Connection:
         self._offer = offer
         self._opened = self._abandoned = self._too_new = False
         self._reason = UNTOLD
+        self._strikes = 0
         self._incoming = Incoming(settings.version, bytes(LARGEST + 1))
         self._client = CheckedClient(settings.version, client_id, CONNECT_SECONDS, self._incoming)
         self._client.will_set(topics.available, OFFLINE, qos=1, retain=True)
@@ -149,6 +158,7 @@ class Connection:
             self._too_new = broker_faults.reason(refusal.code) == broker_faults.TOO_NEW
         except EndedError as end:
             self._reason = broker_faults.ended(end.code, by_broker=True)
+            self._strikes = MANY if end.code in WRONG_MESSAGE else int(end.code not in NO_MESSAGE)
         except NonsenseError as error:
             self._reason = broker_faults.nonsense(str(error))
         except NONSENSE as error:
@@ -157,7 +167,7 @@ class Connection:
             self._reason = broker_faults.unreachable(error)
         finally:
             self._hang_up()
-            self._report(Closed(self, self._reason, self._too_new))
+            self._report(Closed(self, self._reason, self._too_new, self._strikes))
 
     def _hang_up(self) -> None:
         """paho leaves its socket open where it has raised.
@@ -201,6 +211,7 @@ class Connection:
     ) -> None:
         if self._opened:
             self._reason = broker_faults.ended(code, by_broker=False)
+            self._strikes = int(not self._abandoned and code.getName() != broker_faults.GIVEN_UP)
         elif self._reason == UNTOLD and code.getName() == broker_faults.GIVEN_UP:  # after the keepalive, by paho
             self._reason = broker_faults.silent(self._settings.keepalive)
         elif self._reason == UNTOLD:

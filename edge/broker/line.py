@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from edge.broker import broker_faults, outages
 from edge.broker.connection import Closed, Connection, Opened, Report, Unheard
+from edge.broker.hang_ups import Culprit
 from edge.broker.incoming import PACKET_MAXIMUM
 from edge.broker.outages import Outages
 from edge.broker.parcel import Parcel, packet_size
@@ -104,6 +105,21 @@ class Line:
             topic,
             reason,
         )
+
+    def tell_culprit(self, culprit: Culprit) -> None:
+        """The broker hangs up at a message: told once of each topic."""
+        posted = culprit.posted
+        if (posted.topic, "") in self._told_refused or len(self._told_refused) >= MOST_TOLD:
+            return
+        self._told_refused.add((posted.topic, ""))
+        if culprit.taken is None:
+            log.warning("%s: it hangs up at %s, so that message is dropped: look at its log", self.name, posted.topic)
+        else:
+            log.warning(
+                "%s: it hangs up at %s of %d bytes, having taken %d at most, so messages as large are dropped: raise "
+                "its limit for the size of messages",
+                self.name, posted.topic, posted.size, culprit.taken,
+            )  # fmt: skip
 
     def tend(self, now: float) -> None:
         """Dial where it is time to; give up on a broker that does not answer. `now`: monotonic, s."""
