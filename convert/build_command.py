@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from convert import build
+from edge import progress
 from edge.engine import EngineError
 from edge.engines import engine_build, tensorrt_engine
 from edge.engines.build_plan import DEFAULT_WORKSPACE, PRECISIONS, BuildOptions, PlanError
@@ -23,6 +24,7 @@ def main(given: Sequence[str]) -> int:
     """The command line behind `build`; returns the exit status."""
     parser = _parser()
     options = parser.parse_args(given)
+    progress.show(not options.no_progress)
     if misfit := _misfit(options):
         parser.error(misfit)
     output: Path = options.output or options.model.with_suffix(".engine")
@@ -100,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--calibrate", type=Path, nargs="+", default=[], metavar="VIDEO", help="for INT8 through torch2trt")
     add("--frames", type=_count, help="of these videos, in all; default: 128")
     add("--dry-run", metavar="VERSION", help="only say what this TensorRT ('10.3') or 'JetPack 6.2' would do")
+    progress.add_option(parser)
     return parser
 
 

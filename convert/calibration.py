@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import detector, sight
+from edge import detector, progress, sight
 from edge.manifest import Manifest
 from edge.sources import redact
 from edge.video.video_file import decodable, read_file
@@ -53,7 +53,7 @@ def inputs(files: Sequence[Path], manifest: Manifest, count: int = USUAL) -> Ite
     given = 0
     for i, file in enumerate(chosen):
         share = (i + 1) * count // len(chosen) - i * count // len(chosen)
-        for image in _encoded(file, share, manifest):
+        for image in progress.watched(_encoded(file, share, manifest), f"frames of {file.name}", "frame", share):
             given += 1
             yield image
     if given < LEAST:

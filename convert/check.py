@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.comparison import Agreement, agreement, unmatched
-from edge import pipeline
+from edge import pipeline, progress
 from edge.engines.tensorrt_engine import LoadedEngine
 from edge.events import Event
 from edge.inference import INPUT, Engine
@@ -148,7 +148,7 @@ def _beginnings(engine: Engine, videos: Sequence[Path]) -> list[list[Event]]:
     for video in videos:
         state = pipeline.initial(video.stem, "check")
         events: list[Event] = []
-        for frame in read_file(video, video.stem):
+        for frame in progress.watched(read_file(video, video.stem), f"events of {video.name}", "frame"):
             state, step = pipeline.step(state, frame, engine, settings)
             events += [event for event in step.events if event.type == "new"]
         begun.append(events)

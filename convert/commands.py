@@ -30,6 +30,7 @@ from convert.conversion import EVENT_VIDEOS, Precision, Wish
 from convert.export import ExportError
 from convert.onnx_file import OnnxFileError
 from convert.quantize import Method, QuantizeError, QuantizeSettings, Target
+from edge import progress
 from edge.engine import EngineError
 from edge.engines.build_plan import PlanError
 from edge.engines.cuda_runtime import CudaError
@@ -67,6 +68,7 @@ def main(given: Sequence[str]) -> int:
     """The command line; returns the exit status."""
     parser = _steps() if given and given[0] in COMMANDS else _whole()
     options = parser.parse_args(given)
+    progress.show(not options.no_progress)
     command: Command = options.command
     try:
         return command(options)
@@ -210,6 +212,7 @@ def _whole() -> argparse.ArgumentParser:
         metavar="VERSION",
         help="only say what would be done, and how this TensorRT ('10.3') or 'JetPack 6.2' would build the engine",
     )
+    progress.add_option(parser)
     parser.set_defaults(command=_convert)
     return parser
 
@@ -220,6 +223,7 @@ def _steps() -> argparse.ArgumentParser:
     for name, (add, command, help_text) in COMMANDS.items():
         one = commands.add_parser(name, help=help_text, description=help_text)
         one.set_defaults(command=command)
+        progress.add_option(one)
         add(one)
     return parser
 

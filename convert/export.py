@@ -21,6 +21,7 @@ from convert.folding import fold_norms
 from edge import engine as engines
 from edge.inference import INPUT, OUTPUTS, Engine, input_shape
 from edge.manifest import Manifest
+from edge.progress import Progress
 from edge.text import TextError, decoded
 from train import checkpoint as checkpoints
 from train import deformable
@@ -56,7 +57,8 @@ def export(
     if unknown := sorted(manifest.start_scores.keys() - set(manifest.labels)):
         raise ExportError(f"{path}: knows no {unknown[0]}; choose start scores from its own detections")
     with onnx_file.candidate(target) as candidate:
-        onnx_file.write(_graph(checkpoint), manifest, candidate)
+        with Progress("exporting", ""):
+            onnx_file.write(_graph(checkpoint), manifest, candidate)
         found = closeness(_answers(checkpoints.engine(path), engines.load(candidate, threads=2), images))
         if not found.close:
             raise ExportError(

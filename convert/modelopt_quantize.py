@@ -22,6 +22,7 @@ from convert import quantize as ours
 from convert.modelopt_process import ABSENT, IMAGES, MODEL, OUTPUT
 from convert.quantize import Method, QuantizeError, QuantizeSettings
 from edge.manifest import Manifest
+from edge.progress import Progress
 
 USUAL_METHOD: Method = "minmax"
 METHODS = {"entropy": "entropy", "minmax": "max"}
@@ -39,7 +40,8 @@ def quantize(source: Path, output: Path, images: Iterable[NDArray[np.float32]], 
     ours.check_kept(model, settings)
     kept = sorted({*settings.keep, *ours.kept_always(model)})
     frames = np.concatenate(list(ours.fitting(images, manifest)))
-    quantised = _quantised(source, model, frames, METHODS[settings.method], kept)
+    with Progress("quantising with modelopt", ""):
+        quantised = _quantised(source, model, frames, METHODS[settings.method], kept)
     _check_kept(source, quantised, kept)
     changed = described(manifest, settings)
     onnx_file.write(quantised, changed, output)

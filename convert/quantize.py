@@ -27,6 +27,7 @@ from convert import graph, onnx_file
 from edge import engine as engines
 from edge.inference import INPUT, input_shape
 from edge.manifest import Manifest
+from edge.progress import Progress
 
 Method = Literal["entropy", "percentile", "minmax"]
 Target = Literal["tensorrt", "cpu"]
@@ -88,7 +89,8 @@ def calibrate(source: Path, images: Iterable[NDArray[np.float32]], settings: Qua
         with tempfile.TemporaryDirectory() as folder:
             copied = Path(folder) / "model.onnx"
             shutil.copyfile(source, copied)  # onnxruntime writes beside what it is given
-            return _ranges(copied, images, settings)
+            with Progress("calibrating", "frame", len(images) if isinstance(images, Sequence) else None) as seen:
+                return _ranges(copied, seen.over(images), settings)
     except (OSError, DecodeError) as error:  # onnx writes half a file without a word, then cannot read it
         reason = error.strerror if isinstance(error, OSError) else "what is written there is not whole"
         raise QuantizeError(

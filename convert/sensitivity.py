@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from convert import graph
 from convert.quantize import QuantizeSettings, kept_always, with_ranges
+from edge import progress
 from edge.inference import INPUT
 
 
@@ -28,10 +29,10 @@ def sensitivity(
     heads = sorted(node.output[0] for node in model.graph.node if node.name in graph.last_convolutions(model))
     exact = _heads(model, heads, images)
     every = set(graph.convolutions(model)) | {n.name for n in model.graph.node if n.op_type in ("Add", "Resize")}
-    for node in graph.convolutions(model):
-        if node not in kept_always(model):
-            alone = with_ranges(model, ranges, replace(settings, keep=tuple(sorted(every - {node}))))
-            yield Loss(node, decibels(exact, _heads(alone, heads, images)))
+    tried = [node for node in graph.convolutions(model) if node not in kept_always(model)]
+    for node in progress.watched(tried, "quantising each alone", "convolution", len(tried)):
+        alone = with_ranges(model, ranges, replace(settings, keep=tuple(sorted(every - {node}))))
+        yield Loss(node, decibels(exact, _heads(alone, heads, images)))
 
 
 def worst(losses: Sequence[Loss], count: int) -> tuple[str, ...]:

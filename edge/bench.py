@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import pipeline
+from edge import pipeline, progress
 from edge.inference import Engine
 from edge.pipeline import STAGES
 from edge.replay import Task, frames_of
@@ -69,7 +69,7 @@ def measure(task: Task, frames: int) -> Measurement:
     state = pipeline.initial(task.camera, "bench")
     rows = np.zeros((WARM_UP + frames, len(COLUMNS)))
     times: list[float] = []
-    for row in rows:
+    for row in progress.watched(rows, "measuring", "frame", len(rows)):
         times[:] = [time.perf_counter()]
         frame = next(source)
         times.append(time.perf_counter())

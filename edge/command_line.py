@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from edge import __version__, bench, check, config, daemon, demo, replay
+from edge import __version__, bench, check, config, daemon, demo, progress, replay
 from edge.assets import AssetError
 from edge.broker.demo_broker import DemoError
 from edge.config import ConfigError
@@ -34,6 +34,7 @@ def main(arguments: Sequence[str], signals: Signals | None = None) -> int:
     options = _parser().parse_args(arguments)
     options.signals = signals
     command: Command = options.command
+    progress.show(not getattr(options, "no_progress", True))  # some commands have none
     if command is not _run:  # the daemon sets up its own log
         logging.basicConfig(format="%(levelname)s: %(message)s")
     try:
@@ -120,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     shown.add_argument("--video", type=Path, metavar="FILE", default=Path("out/demo.webm"), help="default: %(default)s")
     _add_inset(shown)
+    progress.add_option(shown)
     return parser
 
 
@@ -140,6 +142,7 @@ def _add_task(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="take thresholds, zones and model from there")
     parser.add_argument("--camera", metavar="NAME", help="whose zones, where the configuration has several cameras")
+    progress.add_option(parser)
 
 
 def _add_inset(parser: argparse.ArgumentParser) -> None:

@@ -11,12 +11,13 @@ from typing import Any
 
 from paho.mqtt.client import MQTTMessage
 
-from edge import daemon
+from edge import daemon, progress
 from edge.assets import find
 from edge.broker.demo_broker import HOST, DemoError, EmbeddedBroker, Listener
 from edge.engines.runtimes import open_at_terminal
 from edge.inference import Engine
 from edge.pipeline import Step
+from edge.progress import Progress
 from edge.schema import Camera, Config, Device, Log, Model, Mqtt, Outbox, Telemetry
 from edge.sources import Frame, parse
 from edge.video.annotated_video import LONGEST_PAUSE, AnnotatedVideo
@@ -34,10 +35,10 @@ SHOWN = ("type", "action", "top_score", "box", "duration", "seq")  # keys of an 
 class Watcher:
     """Sees every frame of the daemon: keeps a file's pace, draws, remembers what began."""
 
-    def __init__(self, video: AnnotatedVideo, live: bool) -> None:
+    def __init__(self, video: AnnotatedVideo, live: bool, played: Progress) -> None:
         self.frames = 0
         self.begun: set[str] = set()  # ids of events
-        self._video, self._live = video, live
+        self._video, self._live, self._played = video, live, played
 
     def __call__(self, frame: Frame, step: Step) -> None:
         """Not before the frame's time has come: a file is played as if it were filmed now."""
@@ -46,6 +47,7 @@ class Watcher:
         self.frames += 1
         self.begun |= {event.event_id for event in step.events if event.type == "new"}
         self._video(frame, step)
+        self._played.update()
 
 
 class Audience:
@@ -58,7 +60,7 @@ class Audience:
         """Remember an event and print it."""
         event = json.loads(message.payload)
         self.events.setdefault(event["event_id"], []).append(event)
-        print(f"{message.topic}  {json.dumps({key: event[key] for key in SHOWN})}", flush=True)
+        progress.write(f"{message.topic}  {json.dumps({key: event[key] for key in SHOWN})}")
 
     def missing(self, begun: set[str]) -> set[str]:
         """Ids of the events that began and of which not every step has arrived."""
@@ -82,8 +84,9 @@ def demo(source: str | None, model: Path | None, video: Path, inset: Inset = "be
             name = engine.manifest.name
             print(f"Broker: {HOST}:{broker.port} (MQTT 3.1.1). Source: {described.redacted}. Model: {name}.")
             print("What its subscriber receives:", flush=True)
-            watcher = Watcher(drawn, described.live)
-            with Listener(broker.port, f"{config.mqtt.base}/+/+/actions/#", audience):
+            playing = Progress("playing", "frame", None if described.live else probe(described.target).announced)
+            watcher = Watcher(drawn, described.live, playing)
+            with Listener(broker.port, f"{config.mqtt.base}/+/+/actions/#", audience), playing:
                 _run(config, watcher, engine)
                 _await(audience, watcher.begun)
     _report(audience, watcher, drawn)

@@ -12,9 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
-from tqdm import tqdm
-
-from edge import events, pipeline
+from edge import events, pipeline, progress
 from edge.broker import topics
 from edge.broker.payload import Model, event_payload
 from edge.cameras.picture import finished
@@ -162,9 +160,7 @@ def replay(task: Task, outputs: Outputs) -> int:
             AnnotatedVideo(outputs.video, facts.fps, engine.manifest, LONGEST_GAP, style)
         )
         lines = outputs.events and stack.enter_context(EventLines(outputs.events, task))
-        frames = stack.enter_context(
-            tqdm(frames_of(task), total=facts.announced, unit=" frames", disable=None, leave=False)
-        )
+        frames = progress.watched(frames_of(task), "replaying", "frame", facts.announced)
         status = play(walk(frames, engine, task.settings, start), lines or tell_in_words, video or show_nowhere)
     if video:
         print(f"annotated video: {video.written}", file=sys.stderr)
@@ -223,9 +219,7 @@ class EventLines:
 def tell_in_words(happened: Sequence[Event]) -> None:
     """Print events, a line each, beside a progress bar if there is one."""
     for event in happened:
-        tqdm.write(in_words(event), file=sys.stdout)
-    if happened:
-        sys.stdout.flush()
+        progress.write(in_words(event))
 
 
 def in_words(event: Event) -> str:

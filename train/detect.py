@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from edge import pipeline
+from edge import pipeline, progress
 from edge.detector import Detections
 from edge.inference import Engine
 from edge.pipeline import PipelineSettings
@@ -48,7 +47,7 @@ class Watched:
 
 def detect(tasks: Sequence[Task], labels: Sequence[str], jobs: int) -> SavedDetections:
     """Run the tasks, `jobs` at a time; `labels` are the model's. Raises DetectionError, CaptureError, ModelError."""
-    watched = list(tqdm(_results(tasks, jobs), total=len(tasks), desc="detecting", unit="video", disable=None))
+    watched = list(progress.watched(_results(tasks, jobs), "detecting", "video", len(tasks)))
     return joined([task.annotation.name for task in tasks], labels, watched)
 
 

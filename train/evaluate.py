@@ -13,9 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from tqdm import tqdm
-
 import edge
+from edge import progress
 from edge.engine import EngineError
 from edge.inference import Engine
 from edge.video.video_file import CaptureError
@@ -72,6 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         return steps.main(words)
     options = _parser().parse_args(words)
+    progress.show(not options.no_progress)
     errors = (AnnotationError, CaptureError, EngineError, EvaluationError, ModelError, PlaceError, PlotError)
     return carried_out(lambda: _evaluate(options), errors)
 
@@ -177,11 +177,9 @@ def check_videos(data: DataSet, videos: Sequence[VideoAnnotation]) -> None:
 
 
 def _results(tasks: Sequence[Task], jobs: int) -> Iterator[VideoResult]:
-    """What was found in each video, in order, with a progress bar on a terminal."""
-    with tqdm(total=len(tasks), desc="evaluating", unit="video", disable=None) as progress:
-        for result in _in_processes(tasks, jobs) if jobs > 1 else _in_this_one(tasks):
-            progress.update()
-            yield result
+    """What was found in each video, in order, with progress."""
+    found = _in_processes(tasks, jobs) if jobs > 1 else _in_this_one(tasks)
+    yield from progress.watched(found, "evaluating", "video", len(tasks))
 
 
 def _in_this_one(tasks: Sequence[Task]) -> Iterator[VideoResult]:
@@ -263,6 +261,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=count, help="videos at a time; default: one for each core, one for an engine")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the scores there")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write precision_recall.png, confusion.png there")
+    progress.add_option(parser)
     return parser
 
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from tqdm import tqdm
-
+from edge import progress
 from edge.events import ActionSettings, EventSettings
 from edge.linker import LinkerSettings
 from edge.text import TextError, decoded
@@ -140,8 +139,8 @@ def _quiet(
 def _told(
     found: SavedDetections, truth: Truth, frames_per_second: float, rules: Sequence[EventSettings]
 ) -> tuple[tuple[Tally, ...], ...]:
-    with tqdm(total=len(found.video_names), desc="linking", unit="video", disable=None) as progress:
-        return telling.tell(found, truth, frames_per_second, LinkerSettings(), rules, progress.update)
+    with progress.Progress("linking", "video", len(found.video_names)) as linked:
+        return telling.tell(found, truth, frames_per_second, LinkerSettings(), rules, linked.update)
 
 
 def _in_words(score: float | None, tally: Tally | None) -> str:

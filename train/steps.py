@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-from tqdm import tqdm
 
 import edge
+from edge import progress
 from edge.engine import EngineError
 from edge.video.video_file import CaptureError, probe
 from train import datasets, detect, detection_file, event_step, exchange, linking, places, score, tube_file
@@ -65,7 +65,11 @@ def main(arguments: Sequence[str]) -> int:
     """The command line of one step, its name first; returns the exit status."""
     name, *rest = arguments
     parse, run = STEPS[name]
-    options = parse(argparse.ArgumentParser(prog=f"korsal-evaluate {name}", description=run.__doc__)).parse_args(rest)
+    parser = parse(argparse.ArgumentParser(prog=f"korsal-evaluate {name}", description=run.__doc__))
+    # the option --quiet of `events` has another meaning: a file of quiet videos
+    progress.add_option(parser, *(("-q", "--no-progress") if name == "events" else ()))
+    options = parser.parse_args(rest)
+    progress.show(not options.no_progress)
     return carried_out(lambda: run(options), ERRORS)
 
 
@@ -118,8 +122,8 @@ def _link(options: argparse.Namespace) -> None:
     found = _detections(options, data)
     lengths = usual_lengths(data) if data else {}
     settings = knowing(linking.VARIANTS[options.linker], lengths, found.label_names)
-    with tqdm(total=len(found.video_names), desc="linking", unit="video", disable=None) as progress:
-        made = linking.link(found, settings, progress.update)
+    with progress.Progress("linking", "video", len(found.video_names)) as linked:
+        made = linking.link(found, settings, linked.update)
     tube_file.save(made, options.output)
     print(f"{options.output}: {len(made.tubes)} tubes in {len(made.video_names)} videos")
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
-from tqdm import tqdm
 
+from edge import progress
 from edge.manifest import Manifest
+from edge.progress import Progress
 from edge.video.video_file import CaptureError
 from train import check, datasets, optimise, precision, processes, recipe, train_options
 from train import checkpoint as checkpoints
@@ -52,6 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = train_options.parser().parse_args(words)
     try:
         processes.join()
+        progress.show(not options.no_progress and processes.rank() == 0)
         session = prepare(train_options.settings(options), options.out, options.cache, options.resume, options.workers)
         with processes.Interruption() as interruption:
             learn(session, interruption.asked)
@@ -184,10 +186,10 @@ def _batches(session: Session) -> Iterator[Mapping[str, Tensor]]:
         worker_init_fn=processes.start_worker,
         persistent_workers=session.workers > 0,
     )
-    with tqdm(total=total, initial=done, unit="sample", disable=None if processes.rank() == 0 else True) as bar:
+    with Progress("training", "sample", total, done) as seen:
         for item in _items(loader):
             yield item
-            bar.update(batch * count)
+            seen.update(batch * count)
 
 
 def _items(loader: DataLoader[dict[str, Any]]) -> Iterator[Mapping[str, Tensor]]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
+from edge import progress
 from edge.manifest import LITE
 from edge.motion import KINDS
 from train import checkpoint as checkpoints
@@ -88,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
     add("--seed", type=int, help=f"of the choice and augmentation of frames; default: {usual.seed}")
     add("--precision", choices=get_args(Asked), default="auto", help="auto: whichever is quicker on this machine")
     add("--workers", type=int, default=1, help="processes that prepare samples; default: 1")
+    progress.add_option(parser)
     return parser
 
 

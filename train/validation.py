@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from edge import boxes as box_ops
+from edge import progress
 from edge.manifest import Manifest
 from train import metrics, processes
 from train.annotations import at
@@ -33,7 +34,8 @@ def _predict(network: nn.Module, frames: FrameSet, manifest: Manifest, workers: 
     device = next(network.parameters()).device
     rows: list[tuple[NDArray[Any], ...]] = []
     start = 0
-    for batch in DataLoader(frames, BATCH, num_workers=workers, worker_init_fn=processes.start_worker):
+    loader = DataLoader(frames, BATCH, num_workers=workers, worker_init_fn=processes.start_worker)
+    for batch in progress.watched(loader, f"validating on {len(frames)} frames", "batch", len(loader)):
         image = batch["image"].to(device).contiguous(memory_format=torch.channels_last)
         boxes, scores, labels, _ = (value.cpu().numpy() for value in decoder(image))
         kept = scores >= MINIMUM_SCORE

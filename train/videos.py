@@ -10,8 +10,8 @@ from typing import TypeVar
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from edge import progress
 from edge.video.video_file import read_file
 from train.annotations import stays_inside
 
@@ -123,6 +123,6 @@ def open_packed(videos: Iterable[tuple[str, Path]], cache: Path) -> dict[str, Pa
     """
     wanted = [(name, path, packed_path(name, path, cache)) for name, path in videos]
     missing = [(path, packed) for _, path, packed in wanted if not packed.exists()]
-    for path, packed in tqdm(missing, desc="decoding", unit="video", disable=not missing or None):
+    for path, packed in progress.watched(missing, "decoding", "video", len(missing)):
         pack(path, packed)
     return {name: PackedVideo(packed) for name, _, packed in wanted}
