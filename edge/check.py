@@ -1,13 +1,18 @@
 """`korsal-edge check`: is this configuration usable? Every mistake at once, or what it means. Shell."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
+from edge.cameras.pictures import require_device
 from edge.config import ConfigError, load
 from edge.engines.runtimes import open_at_terminal
 from edge.inference import Engine
 from edge.manifest import Manifest
 from edge.schema import Config, Mqtt
 from edge.settings import event_settings, topics, unknown_actions
+from edge.sources import Source
+from edge.video.video_file import CaptureError, probe
 
 
 def check(path: Path) -> int:
@@ -16,8 +21,9 @@ def check(path: Path) -> int:
     Raises ConfigError with all problems, AssetError and EngineError for a model that cannot be run.
     """
     config = load(path)
+    unfit = tuple(unfit_sources(config, path.absolute().parent))
     with open_at_terminal(config) as engine:
-        wrong = unknown_actions(config, engine.manifest.labels)
+        wrong = (*unfit, *unknown_actions(config, engine.manifest.labels))
         if wrong:
             raise ConfigError(path, wrong)
         print(f"{path} is valid")
@@ -26,10 +32,27 @@ def check(path: Path) -> int:
     return 0
 
 
+def unfit_sources(config: Config, folder: Path) -> Iterator[str]:
+    """A sentence for each camera that is no video file and no device, as far as that shows without opening a camera.
+
+    A device that is not there is none of them: a camera may be plugged in later. `folder`: where relative paths start.
+    """
+    for name, camera in config.cameras.items():
+        source = camera.described()
+        try:
+            if source.kind == "file":
+                probe(source.target)
+            elif source.kind == "v4l2" and os.path.exists(source.target):
+                require_device(source.target)
+        except CaptureError as error:
+            hint = f" (relative paths start at {folder})" if not os.path.exists(source.target) else ""
+            yield f"cameras.{name}.source: {error}{hint}"
+
+
 def _summary(config: Config, engine: Engine) -> list[str]:
     manifest = engine.manifest
     cameras = [
-        f"camera {name}: {camera.described().redacted}, zones: {', '.join(camera.zones) or 'none'}, events begin at "
+        f"camera {name}: {_source(camera.described())}, zones: {', '.join(camera.zones) or 'none'}, events begin at "
         f"{_start_scores(config, name, manifest)}"
         for name, camera in config.cameras.items()
     ]
@@ -38,6 +61,11 @@ def _summary(config: Config, engine: Engine) -> list[str]:
         *cameras,
         f"broker {_broker(config.mqtt)}, topics below {topics(config).root}",
     ]
+
+
+def _source(source: Source) -> str:
+    absent = source.kind == "v4l2" and not os.path.exists(source.target)
+    return f"{source.redacted}{' (no such device here now)' if absent else ''}"
 
 
 def _start_scores(config: Config, camera: str, manifest: Manifest) -> str:

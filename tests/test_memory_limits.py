@@ -1,8 +1,10 @@
 """What a capture process may take; real processes, since what is limited is this one."""
 
+import re
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -100,3 +102,10 @@ except MemoryError:
 def test_beyond_the_last_limit_the_kernel_refuses() -> None:
     done = subprocess.run([sys.executable, "-c", DATA], capture_output=True, text=True, check=True)
     assert done.stdout == "refused\n"
+
+
+def test_the_unit_bounds_the_whole_service_below_the_machine() -> None:
+    unit = (Path(__file__).parent.parent / "systemd/korsal-edge.service").read_text()
+    limits = dict(re.findall(r"(?m)^(Memory\w+)=(\d+)%$", unit))
+    assert 0 < int(limits["MemoryHigh"]) < int(limits["MemoryMax"]) <= 90
+    assert "OOMPolicy=continue" in unit, "so that a camera's process that is ended for its memory does not end the rest"

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 import cv2
 from numpy.typing import NDArray
 
+from edge.cameras import http_check
 from edge.cameras.ffmpeg_options import VARIABLE, ffmpeg_options
 from edge.cameras.gstreamer import Known, Opening, is_rtsp, missing, openings
 from edge.cameras.gstreamer_elements import known_elements
@@ -29,7 +31,9 @@ DAMAGED = "some of its pictures cannot be decoded and are left out: look after i
 _CURES = {
     "v4l2": "another program may hold it, or it is no camera: `fuser -v` and `v4l2-ctl --list-devices` tell",
     "rtsp": "check its path, user and password, and that it sends H.264, H.265 or MJPEG",
-    "stream": "check its address, and that it sends MJPEG, MPEG-TS or another video that FFmpeg knows",
+    "http": "check its address, and that it sends MJPEG or another video that FFmpeg knows",
+    "tcp:": "check its port, and that it sends MPEG-TS or another video that FFmpeg knows",
+    "udp:": "check its port, and that something sends MPEG-TS or another video that FFmpeg knows there",
     "csi": "check the ribbon cable and `systemctl status nvargus-daemon`",
 }
 _OPTIONS_GIVEN = VARIABLE in os.environ
@@ -90,21 +94,23 @@ def _rtsp(source: Source, known: Known | None) -> Iterator[Picture]:
 
 def _camera(source: Source, ways: Iterable[Opening]) -> Iterator[Picture]:
     for opening in ways:
-        given, began = False, time.monotonic()
+        given, began = 0, time.monotonic()
         for image, damaged in _read(opening, source):
-            given = True
+            given += 1
             note = f"{source.redacted}: {DAMAGED}" if damaged else ""
             yield Picture(image, opening.through, opening.turned, opening.carrier, note)
+        if source.kind == "stream" and given <= 1:
+            _check_refusal(source, opening.carrier, time.monotonic() - began)
         if given:
             raise CaptureError(f"{source.redacted}: gives no more frames: check the camera and its cable or network")
-        if source.kind == "stream":
-            _check_refusal(source, opening.carrier, time.monotonic() - began)
     raise CaptureError(f"{source.redacted}: cannot be opened: {_cure(source)}")
 
 
 def _check_refusal(source: Source, carrier: Carrier, waited: float) -> None:
     """Raise what the camera itself has against being opened, or what keeps its packets back after so many seconds."""
     reason, status = examine(source.target, carrier)
+    if source.target.lower().startswith(("http://", "https://")):
+        reason = http_check.refusal(source.target)
     if reason:
         raise CaptureError(f"{source.redacted}: {reason}")
     if status:
@@ -120,7 +126,7 @@ def _check_refusal(source: Source, carrier: Carrier, waited: float) -> None:
 
 
 def _cure(source: Source) -> str:
-    return _CURES["rtsp" if is_rtsp(source) else source.kind]
+    return _CURES["rtsp" if is_rtsp(source) else source.target.lower()[:4] if source.kind == "stream" else source.kind]
 
 
 def _film(source: Source, ways: Iterable[Opening]) -> Iterator[Picture]:
@@ -230,8 +236,15 @@ def _check(source: Source) -> None:
 def _check_device(path: str) -> None:
     if not os.path.exists(path):
         raise CaptureError(f"{path}: no such camera: plug it in; `v4l2-ctl --list-devices` shows those present")
+    require_device(path)
     if not os.access(path, os.R_OK | os.W_OK):
         raise CaptureError(f"{path}: may not be opened by this user: add the user to the group `video`")
+
+
+def require_device(path: str) -> None:
+    """Raise CaptureError for what is there and no device."""
+    if not stat.S_ISCHR(os.stat(path).st_mode):
+        raise CaptureError(f"{path}: is no camera's device: write /dev/video0, or a file without v4l2://")
 
 
 def _require_argus(source: Source, known: Known | None) -> None:

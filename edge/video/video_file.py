@@ -150,7 +150,7 @@ def _file_fault(path: Path) -> str | None:
     if path.is_dir():
         return "is a directory: give a video file in it"
     if not path.exists():
-        return "no such file: check the path"
+        return f"no such file{'' if path.is_absolute() else f' in {Path.cwd()}'}: check the path"
     if not path.is_file():
         return "is not an ordinary file: give a video file, or a camera as /dev/video0"
     if not os.access(path, os.R_OK):

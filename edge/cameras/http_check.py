@@ -1,0 +1,101 @@
+"""Why a stream over HTTP cannot be had: asks for it as FFmpeg does, and looks at what comes. Shell over sockets."""
+
+import http.client
+import re
+import ssl
+from typing import NamedTuple
+from urllib.error import HTTPError
+from urllib.parse import quote, unquote, urlsplit
+from urllib.request import (
+    HTTPBasicAuthHandler,
+    HTTPDigestAuthHandler,
+    HTTPPasswordMgrWithDefaultRealm,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+    build_opener,
+)
+
+from edge.sources import NO_PLAYLIST
+
+ANSWER_SECONDS = 5.0
+HEAD_BYTES = 1024
+
+_STREAM_ADDRESS = "look the address of its MJPEG stream up in its manual"
+_PLAYLISTS = ("mpegurl", "dash+xml", "scpls", "xspf", "x-ms-asf-playlist")
+
+
+class Content(NamedTuple):
+    """What a server sends: its type in small letters, without parameters, and how it begins."""
+
+    kind: str
+    head: bytes
+
+
+def refusal(url: str, seconds: float = ANSWER_SECONDS) -> str | None:
+    """What an HTTP server has against this URL, or why what it sends is no video, and the cure; None for neither."""
+    try:
+        content = _content(url, seconds)
+    except HTTPError as error:
+        return of_status(error.code, urlsplit(url).username is not None)
+    except (OSError, ValueError, http.client.HTTPException):
+        return None  # it answers nothing that we understand: the sentence for all other cases must do
+    return of_content(content)
+
+
+def of_status(status: int, has_login: bool) -> str | None:
+    """What an answer that is no success means."""
+    if status == 401:
+        given = "refuses this user and password: correct them (@ : / # in them are written %40 %3A %2F %23)"
+        return given if has_login else "asks for a user and a password: write http://user:password@host/path"
+    if status == 403:
+        return "forbids this stream to this user: give the user the right to view it"
+    if status in (404, 410):
+        return f"has nothing under this path ({status}): {_STREAM_ADDRESS}"
+    if 300 <= status < 400:
+        return f"sends on to another address ({status}) that cannot be had: {_STREAM_ADDRESS}"
+    if status == 503:
+        return "has no stream to give (503): restart the camera, or close another viewer"
+    return f"answers with the fault {status}: {_STREAM_ADDRESS}" if status >= 400 else None
+
+
+def of_content(content: Content) -> str | None:
+    """Why what comes is no video; None where it may be some."""
+    kind, head = content.kind, content.head.lstrip().lower()
+    if kind in ("text/html", "application/xhtml+xml") or head.startswith((b"<!doctype html", b"<html")):
+        return f"sends a web page, not a stream: {_STREAM_ADDRESS}, often /video or /mjpg/video.mjpg"
+    if any(name in kind for name in _PLAYLISTS) or head.startswith((b"#extm3u", b"<mpd", b"[playlist]")):
+        return f"sends a playlist: {NO_PLAYLIST}"
+    if kind.startswith("image/"):
+        return f"sends a single picture ({_named(kind)}), not a stream: {_STREAM_ADDRESS}"
+    if kind.startswith("multipart/"):
+        return "sends parts in which no JPEG is to be found: set the camera to MJPEG"
+    if kind.startswith("text/") or kind in ("application/json", "application/xml"):
+        return f"sends text ({_named(kind)}), not video: {_STREAM_ADDRESS}"
+    return None
+
+
+def _named(kind: str) -> str:
+    return kind if re.fullmatch(r"[\w.+-]+/[\w.+-]{1,60}", kind, re.ASCII) else "of a strange type"
+
+
+def _content(url: str, seconds: float) -> Content:
+    parts = urlsplit(url)
+    query = "?" * bool(parts.query) + quote(parts.query, safe="%=&;/?:+,@!$'()*~")
+    path = quote(parts.path or "/", safe="%/:@!$&'()*+,;=~")
+    address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}{query}"
+    opener = _opener(address, unquote(parts.username or ""), unquote(parts.password or ""))
+    with opener.open(Request(address, headers={"Accept": "*/*"}), timeout=seconds) as answer:
+        return Content(answer.headers.get_content_type().lower(), answer.read1(HEAD_BYTES))
+
+
+def _opener(address: str, user: str, password: str) -> OpenerDirector:
+    """Logs in at this camera alone, follows redirections within the web, asks no proxy."""
+    logins = HTTPPasswordMgrWithDefaultRealm()
+    if user or password:
+        logins.add_password(None, address, user, password)
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # cameras sign their own certificates
+    handlers = (HTTPDigestAuthHandler(logins), HTTPBasicAuthHandler(logins), HTTPSHandler(context=context))
+    return build_opener(ProxyHandler({}), *handlers)
