@@ -9,12 +9,12 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from edge.broker import absence, open_events, outbox_file, outbox_tables, reopening, salvage, stocktaking
+from edge.broker import absence, open_events, outbox_file, outbox_tables, reopening, stocktaking
 from edge.broker.absence import Absence
 from edge.broker.interruption import Interruption
 from edge.broker.ledger import Ledger, Mark
@@ -22,6 +22,9 @@ from edge.broker.mark_file import MarkFile
 from edge.broker.message import Message as Message
 from edge.broker.open_events import Row as OpenStep
 from edge.broker.outbox_file import Change, Room
+from edge.broker.outbox_records import Limits as Limits
+from edge.broker.outbox_records import OutboxStatistics as OutboxStatistics
+from edge.broker.outbox_records import Row as Row
 from edge.broker.outbox_tables import UNREADABLE
 from edge.broker.stocktaking import Stock
 from edge.broker.stored_row import Stored
@@ -34,46 +37,6 @@ CLOSE_SECONDS = 3.0  # for the last of these tries
 
 Result = TypeVar("Result")
 EndLeftOpen = Callable[[Sequence[Message], int], Interruption]
-
-
-@dataclass(frozen=True)
-class Row:
-    """A message as stored; `id` grows in the order of storing."""
-
-    id: int
-    message: Message
-
-    @property
-    def topic(self) -> str:
-        """Where the message goes."""
-        return self.message.topic
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The most that may wait: rows, and bytes of payload."""
-
-    rows: int = 100_000
-    size: int = 64 * 1024 * 1024
-
-
-@dataclass(frozen=True)
-class OutboxStatistics:
-    """What waits, and what was lost since the file was made.
-
-    Lost are single updates, whole events, messages too old to send, messages that the broker would not take, and
-    messages that the disk has damaged. `unsaved`: messages in memory alone, because the disk refuses.
-    """
-
-    rows: int = 0
-    size: int = 0
-    dropped_updates: int = 0
-    dropped_events: int = 0
-    expired: int = 0
-    refused: int = 0
-    in_memory: bool = False
-    damaged: int = 0
-    unsaved: int = 0
 
 
 class Outbox:
@@ -284,7 +247,7 @@ class Outbox:
         try:
             if outbox_tables.refuses(error):
                 raise error
-            file, stock = self._salvage(self._path, error, outbox_tables.LOCK_SECONDS)
+            file, stock = self._open_file(self._path, outbox_tables.LOCK_SECONDS, error)
         except (*UNREADABLE, OSError) as trouble:
             self._leave_disk(trouble, away)
         else:
@@ -334,56 +297,22 @@ class Outbox:
             self.forget_open(found.lost)
             self.put(found.ends, time.time())
 
-    def _open_file(self, path: Path, patience: float) -> tuple[sqlite3.Connection, Stock]:
-        """The file, with all that is damaged set aside. Raises OSError and sqlite3.Error where the disk refuses."""
+    def _open_file(
+        self, path: Path, patience: float, damage: Exception | None = None
+    ) -> tuple[sqlite3.Connection, Stock]:
+        """The file, with all that is damaged set aside. Raises OSError and UNREADABLE where the disk refuses."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._mark.open()
-        if self._known is not None:
-            self._handed_over = max(self._handed_over, self._known.handed_over)
-        try:
-            file = reopening.connect(path, patience, self._known)
-            with closing_if_failed(file):
-                return file, self._told(stocktaking.take(file, self._known))
-        except UNREADABLE as error:
-            if outbox_tables.refuses(error):
-                raise
-            return self._salvage(path, error, patience)
-
-    def _salvage(self, path: Path, error: Exception, patience: float) -> tuple[sqlite3.Connection, Stock]:
-        """A fresh file with what is whole of the damaged one, which is kept under another name."""
-        aside = salvage.move_aside(path)
-        log.error("outbox %s: damaged (%s); moved to %s", path, error, aside)
-        found, mark = salvage.read(aside), self._known
-        believed = found.ledger if mark is None else mark.ledger
-        expected = self._rows if self._stock_taken else None if believed is None else believed.waiting
-        file = outbox_tables.connect(path, patience)
-        with closing_if_failed(file):
-            return file, self._told(stocktaking.take_salvaged(file, found, mark, expected))
-
-    @property
-    def _known(self) -> Mark | None:
-        """What the mark said before this run."""
-        return None if self._stock_taken else self._mark.found
-
-    def _told(self, stock: Stock) -> Stock:
-        for sentence in stock.sentences:
-            log.warning("outbox %s: %s", self._path, sentence)
+        known = None if self._stock_taken else self._mark.found
+        if known is not None:
+            self._handed_over = max(self._handed_over, known.handed_over)
+        file, stock = reopening.open_file(path, patience, known, damage, self._rows if self._stock_taken else None)
         self._stock_taken = True
         self._gap = max(self._gap, stock.gap)
         self._begun |= stock.begun
-        return stock
+        return file, stock
 
     def _set_aside(self, ids: Sequence[int]) -> None:
         """Damaged while this runs."""
         self._take(self._run(lambda database: outbox_file.set_aside(database, self._ledger, ids)))
         log.warning("outbox %s: %s", self._path, stocktaking.set_aside(ids))
-
-
-@contextlib.contextmanager
-def closing_if_failed(database: sqlite3.Connection) -> Iterator[None]:
-    """Close it where what is done with it raises."""
-    try:
-        yield
-    except UNREADABLE:
-        database.close()
-        raise

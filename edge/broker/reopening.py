@@ -1,11 +1,15 @@
-"""Opens the outbox's file after a run that was killed, whose last transactions lie in the write-ahead log. Shell."""
+"""Opens the outbox's file, whatever an earlier run, a killed one or the disk has left of it. Shell."""
 
+import contextlib
 import logging
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
-from edge.broker import outbox_file, outbox_tables, write_ahead_log
+from edge.broker import outbox_file, outbox_tables, salvage, stocktaking, write_ahead_log
 from edge.broker.ledger import Mark
+from edge.broker.outbox_tables import UNREADABLE
+from edge.broker.stocktaking import Stock
 
 log = logging.getLogger(__name__)
 
@@ -13,7 +17,10 @@ LARGEST = 64 * 1024 * 1024  # bytes of a log that is read; SQLite lets it grow t
 
 
 def connect(path: Path, patience: float, mark: Mark | None) -> sqlite3.Connection:
-    """As `outbox_tables.connect`; where by the mark something is missing, the log is read beyond its damage."""
+    """As `outbox_tables.connect`; where by the mark something is missing, the log is read beyond its damage.
+
+    In the log lie the last transactions of a run that was killed.
+    """
     journal = path.with_name(f"{path.name}-wal")
     left = _content(journal)
     file = outbox_tables.connect(path, patience)
@@ -37,3 +44,52 @@ def _content(journal: Path) -> bytes:
     if journal.is_symlink() or not journal.is_file() or journal.stat().st_size > LARGEST:
         return b""
     return journal.read_bytes()
+
+
+def open_file(
+    path: Path, patience: float, mark: Mark | None, damage: Exception | None = None, rows: int | None = None
+) -> tuple[sqlite3.Connection, Stock]:
+    """The file with all that is damaged set aside, and what was found; or a fresh one with what is whole of it.
+
+    `mark`: what was noted of the run before; `damage`: why the file cannot be gone on with, if that is known;
+    `rows`: how many messages it should hold, if that is. Raises OSError and UNREADABLE where the disk refuses.
+    """
+    if damage is None:
+        try:
+            file = connect(path, patience, mark)
+            with _closed_if_failed(file):
+                return file, _told(path, stocktaking.take(file, mark))
+        except UNREADABLE as error:
+            if outbox_tables.refuses(error):
+                raise
+            damage = error
+    return _salvaged(path, patience, mark, damage, rows)
+
+
+def _salvaged(
+    path: Path, patience: float, mark: Mark | None, damage: Exception, rows: int | None
+) -> tuple[sqlite3.Connection, Stock]:
+    """A fresh file with what is whole of the damaged one, which is kept under another name."""
+    aside = salvage.move_aside(path)
+    log.error("outbox %s: damaged (%s); moved to %s", path, " ".join(str(damage).split()), aside)
+    found = salvage.read(aside)
+    believed = found.ledger if mark is None else mark.ledger
+    expected = rows if rows is not None else None if believed is None else believed.waiting
+    file = outbox_tables.connect(path, patience)
+    with _closed_if_failed(file):
+        return file, _told(path, stocktaking.take_salvaged(file, found, mark, expected))
+
+
+def _told(path: Path, stock: Stock) -> Stock:
+    for sentence in stock.sentences:
+        log.warning("outbox %s: %s", path, sentence)
+    return stock
+
+
+@contextlib.contextmanager
+def _closed_if_failed(database: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except UNREADABLE:
+        database.close()
+        raise

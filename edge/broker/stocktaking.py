@@ -54,15 +54,20 @@ def take(file: sqlite3.Connection, mark: Mark | None) -> Stock:
 def take_salvaged(file: sqlite3.Connection, found: Salvaged, mark: Mark | None, expected: int | None) -> Stock:
     """Put into a fresh file what was taken out of a damaged one, where `expected` messages should have been."""
     outbox_file.add(file, found.rows, found.unended)
-    saved, sentences = len(found.rows), []
-    missing = max(0, expected - saved) if expected is not None else 0
-    lost = "nobody can tell how many are lost" if expected is None else f"{missing} are lost"
-    sentences.append(f"{saved} waiting messages were saved from it, {lost}")
-    own = found.ledger or Ledger()
-    gap = missing if found.ledger is None else _behind(own, mark)[1]
+    own, behind = found.ledger or Ledger(), 0
+    if found.ledger is not None:
+        behind = _behind(own, mark)[1]
+    elif expected is not None:  # perhaps all that is there had been sent already
+        behind = expected
+    saved = len(found.rows)
+    missing = 0 if expected is None else min(expected, max(expected - saved, behind))
+    lost = "nobody can tell how many are lost" if expected is None else f"up to {missing} are lost"
+    sentences = [
+        f"{saved} waiting messages were saved from it, {lost if missing or expected is None else 'none is lost'}"
+    ]
     with file:
         outbox_room.count_losses(file, found.losses)
-    return _settled(file, _newest(own, mark), missing, (gap, sentences), mark)
+    return _settled(file, _newest(own, mark), missing, (behind, sentences), mark)
 
 
 def set_aside(ids: Sequence[int]) -> str:

@@ -33,6 +33,8 @@ def resealed(log: bytes) -> bytes | None:
     sums = checksum(start, (0, 0))
     parts = [start, SUMS.pack(*sums)]
     for (page, pages, *_), content in frames[: own[-1] + 1]:
+        if not page:  # nothing is known of where it belongs
+            continue
         head = FRAME.pack(page, pages, *salts)
         sums = checksum(head[:8] + content, sums)
         parts += [head, SUMS.pack(*sums), content]
