@@ -41,8 +41,8 @@ class Suspicion:
     """`sent`: since the last acknowledgement, in that order; `taken`: bytes of the largest taken on this connection.
 
     `watched`: what goes alone, and how often the broker has hung up then; `limit`: bytes of the largest message that it
-    seems to take, None where it takes all; `found`: culprits that speak for it; `barred`: topics at which it hangs up
-    whatever the size. Both hold until a monotonic time, s.
+    seems to take, None where it takes all; `proved`: of the largest that it has taken since; `found`: culprits that
+    speak for the limit; `barred`: topics at which it hangs up whatever the size. Both hold until a monotonic time, s.
     """
 
     sent: tuple[Posted, ...] = ()
@@ -50,6 +50,7 @@ class Suspicion:
     watched: Mapping[str, int] = field(default_factory=dict)
     limit: int | None = None
     limit_until: float = 0.0
+    proved: int = 0
     found: int = 0
     barred: Mapping[str, float] = field(default_factory=dict)
 
@@ -77,7 +78,7 @@ def acknowledged(suspicion: Suspicion, number: int) -> tuple[Suspicion, frozense
     keys = frozenset(one.key for one in answered)
     taken = max(suspicion.taken, *(one.size for one in answered))
     watched = {key: count for key, count in suspicion.watched.items() if key not in keys}
-    after = replace(suspicion, sent=left, taken=taken, watched=watched)
+    after = replace(suspicion, sent=left, taken=taken, watched=watched, proved=max(suspicion.proved, taken))
     if after.limit is not None and taken > after.limit:
         after = replace(after, limit=None, found=0)
     return after, keys
@@ -85,7 +86,7 @@ def acknowledged(suspicion: Suspicion, number: int) -> tuple[Suspicion, frozense
 
 def goes_alone(suspicion: Suspicion, message: Posted) -> bool:
     """Whether nothing else should be unanswered while this message is."""
-    return message.key in suspicion.watched or (suspicion.limit is not None and message.size > suspicion.limit)
+    return message.key in suspicion.watched or _is_doubtful(suspicion, message.size)
 
 
 def may_join(suspicion: Suspicion, message: Posted, in_flight: bool) -> bool:
@@ -113,7 +114,7 @@ def hung_up(suspicion: Suspicion, strikes: int, now: float) -> tuple[Suspicion, 
     only = sent[0]
     count = suspicion.watched.get(only.key, 0) + strikes
     needed = EVENT_STRIKES if only.row else OTHER_STRIKES
-    if suspicion.limit is not None and only.size > suspicion.limit:
+    if _is_doubtful(suspicion, only.size):
         needed = 1
     if count < needed:
         return replace(before, watched=_newest({**suspicion.watched, only.key: count})), None
@@ -127,8 +128,15 @@ def _condemned(suspicion: Suspicion, only: Posted, taken: int, now: float) -> tu
         barred = suspicion.barred if only.row else _newest({**suspicion.barred, only.key: until})
         return replace(suspicion, watched=watched, barred=barred), Culprit(only, None)
     limit = only.size - 1 if suspicion.limit is None else min(suspicion.limit, only.size - 1)
-    after = replace(suspicion, watched=watched, limit=limit, limit_until=until, found=suspicion.found + 1)
+    proved = taken if suspicion.limit is None else suspicion.proved
+    found = suspicion.found + 1
+    after = replace(suspicion, watched=watched, limit=limit, limit_until=until, proved=proved, found=found)
     return after, Culprit(only, taken)
+
+
+def _is_doubtful(suspicion: Suspicion, size: int) -> bool:
+    """Whether a message is so large that the limit which was learnt may be lower still."""
+    return suspicion.limit is not None and size > max(suspicion.limit // 2, suspicion.proved)
 
 
 def _newest(known: Mapping[str, Value]) -> dict[str, Value]:
