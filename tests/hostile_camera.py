@@ -1,7 +1,9 @@
 """Cameras that mean harm: small servers on loopback that answer whatever they are told to."""
 
 import contextlib
+import itertools
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -84,3 +86,33 @@ def red_film(path: Path) -> Path:
 def is_red(frame: Frame) -> bool:
     blue, _, red = frame.image.reshape(-1, 3).mean(axis=0)
     return bool(red > 200 > 60 > blue)
+
+
+SDP = (
+    "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=t\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
+    "a=fmtp:96 packetization-mode=1;sprop-parameter-sets=Z0LAHtkDxWhAAAADAEAAAAwDxYuS,aMuMsg==\r\na=control:track\r\n"
+)
+
+
+def endless_unit(client: socket.socket, _: str) -> None:
+    """Plays one picture of H.264 over RTSP in fragments (RFC 6184, FU-A) of which none is the last."""
+    with client.makefile("rb") as requests:
+        while request := list(iter(lambda: requests.readline().strip(), b"")):
+            method = request[0].split()[0].decode()
+            number = next(line for line in request if line.lower().startswith(b"cseq")).decode()
+            body = SDP if method == "DESCRIBE" else ""
+            headers = {
+                "DESCRIBE": "Content-Type: application/sdp",
+                "SETUP": "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\nSession: 1",
+                "OPTIONS": "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN",
+            }.get(method, "Session: 1")
+            answer = f"RTSP/1.0 200 OK\r\n{number}\r\n{headers}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+            client.sendall(answer.encode())
+            if method == "PLAY":
+                break
+        else:
+            return
+    for sequence in itertools.count():
+        fragment = bytes([0x7C, 0x05 if sequence else 0x85]) + b"A" * 60_000
+        packet = struct.pack(">BBHII", 0x80, 96, sequence & 0xFFFF, 90_000, 1) + fragment
+        client.sendall(struct.pack(">cBH", b"$", 0, len(packet)) + packet)

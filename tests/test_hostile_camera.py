@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from edge.cameras.camera_link import PROGRAM
 from edge.cameras.ffmpeg_options import NETWORK, VIDEO, ffmpeg_options
+from edge.cameras.memory_limits import UNKNOWN_BYTES
 from edge.cameras.picture import MOST_PIXELS
 from edge.capture import LiveCamera, LiveSettings
 from edge.sources import parse
-from tests.hostile_camera import HEAD, document, hostile, is_red, jpeg, part, red_film
+from tests import live_gstreamer
+from tests.hostile_camera import HEAD, document, endless_unit, hostile, is_red, jpeg, part, red_film
 from tests.live_cameras import ROOT, alive, always, first_frame, watch_until
 
 QUICK = LiveSettings(stall_seconds=1.5, open_seconds=4, retry_first=0.05, retry_longest=0.2)
@@ -240,6 +243,23 @@ def test_a_bare_picture_that_never_ends_takes_no_memory_either(begun: bytes) -> 
         LiveCamera("door", parse(f"tcp://{server.address}"), QUICK, always(0.5)) as camera,
     ):
         assert taken_until_lost(camera) < MOST_TAKEN
+
+
+@pytest.mark.parametrize("way", ["ffmpeg", "gstreamer"])
+def test_a_picture_over_rtsp_that_never_ends_is_given_up(way: str) -> None:
+    """GStreamer keeps all of it: its process ends itself."""
+    if way == "gstreamer":
+        live_gstreamer.require_opencv()
+    program = live_gstreamer.PROGRAM if way == "gstreamer" else PROGRAM
+    settings = replace(QUICK, open_seconds=60 if way == "gstreamer" else 4)
+    with (
+        hostile(endless_unit, speaks_first=True) as server,
+        LiveCamera("door", parse(f"rtsp://{server.address}/live"), settings, always(0.5), program) as camera,
+    ):
+        taken = taken_until_lost(camera)
+        if way == "gstreamer":
+            assert "MiB of memory, more than the first picture of a camera needs" in camera.reason
+        assert taken < (UNKNOWN_BYTES + 600 * MEBIBYTE if way == "gstreamer" else MOST_TAKEN)
 
 
 def test_a_playlist_that_names_hundreds_of_its_kind_is_not_followed() -> None:

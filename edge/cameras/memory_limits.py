@@ -22,7 +22,7 @@ from edge import threads
 
 BLOCK_BYTES = 80 << 20  # the brightness of the largest picture, 64 million pixels, and some more
 PIXEL_BYTES = 4  # of the largest block that holds a whole picture: 3, and what rows are padded with
-UNKNOWN_BYTES = 512 << 20  # until a picture has come: 4K in H.265 with 16 threads holds 300 MB before its first one
+UNKNOWN_BYTES = 768 << 20  # until a picture has come: 4K with 16 references and 16 threads holds some 600 MiB by then
 SPARE_BYTES = 96 << 20
 PICTURES_HELD = 24  # of 3 bytes a pixel: 16 references and 16 threads at 1.5 bytes, and the copies that we make
 MOST_BYTES = 1536 << 20  # however large the pictures are
