@@ -22,7 +22,7 @@ ACTIONS = ("Dunk", "Long Jump", "投篮", 'it\'s "a\\b" {{ 1 }} %}')
 TELEMETRY = {
     "fps": {"door": 24.9},
     "queue": PublisherStatistics(True, None, None, None, 2, 1, 5, 0, OutboxStatistics(rows=7)).queue(),
-    "lost": {"updates": 1, "events": 2, "expired": 0, "refused": 0},
+    "lost": {"updates": 1, "events": 2, "expired": 0, "refused": 0, "damaged": 0},
 }
 
 

@@ -44,6 +44,7 @@ FAMILIES = (
     Family("outbox_messages", "queue.rows", "Messages that wait for the broker"),
     Family("outbox_bytes", "queue.bytes", "Their payloads, bytes"),
     Family("outbox_in_memory", "queue.in_memory", "1 where the disk refuses and a crash would cost what waits"),
+    Family("outbox_unsaved_messages", "queue.unsaved", "Messages that a crash would cost, as the disk refuses"),
     Family("messages_in_flight", "queue.in_flight", "Messages sent and not acknowledged"),
     Family("messages_lost", "lost", "What did not get out, by kind", "kind", counts=True),
     Family("broker_connections", "connections", "Connections to the broker", counts=True),
