@@ -15,6 +15,7 @@ from edge.broker.arrivals import Arrivals
 from edge.broker.connection import Acknowledged, Closed, Opened, Report, Unheard
 from edge.broker.delivery import PublisherStatistics as PublisherStatistics
 from edge.broker.delivery import Sent, lost
+from edge.broker.grants import RETELL_SECONDS
 from edge.broker.hang_ups import Posted, Suspicion
 from edge.broker.line import Line
 from edge.broker.message import CLOCK_IS_SET, Message
@@ -80,6 +81,7 @@ class Publisher:
         self._arrivals = Arrivals()
         self._turned = time.monotonic()
         self._clocks = time.time(), self._turned
+        self._told_at = 0.0  # when all that is kept was told last
         self._stop: Stop | None = None
         self._thread = threads.start("publisher", self._run)
 
@@ -142,6 +144,7 @@ class Publisher:
             line.version,
             self._dropped_requests,
             self._outbox.statistics(),
+            line.limits,
         )
 
     def close(self, seconds: float) -> None:
@@ -163,6 +166,7 @@ class Publisher:
                 self._forward()
                 self._mind_silence(time.monotonic())
                 self._line.tend(time.monotonic())
+                self._tell_again(time.monotonic())
                 self._tell_losses()
             self._line.take_leave(FAREWELL_SECONDS, self._wait_for)
         finally:
@@ -225,6 +229,7 @@ class Publisher:
             available = Parcel(self._topics.available, ONLINE, 1, retain=True)
             pictures = {topic: parcel for topic, parcel in self._due.items() if topic not in self._kept}
             self._due = {available.topic: available, **self._kept, **pictures}
+            self._told_at = time.monotonic()
         elif isinstance(report, Closed):
             self._in_flight.clear()
             self._rights = rights.hung_up(self._rights)
@@ -269,6 +274,14 @@ class Publisher:
         oldest = min((sent.at for sent in self._in_flight.values()), default=now)
         if self._line.online and now - oldest >= SILENCE_SECONDS:
             self._line.abandon(SILENCE_SECONDS)
+
+    def _tell_again(self, now: float) -> None:
+        """What the broker does not keep, so that who comes later learns of it soon."""
+        if not self._line.online or self._line.grants.retain or now - self._told_at < RETELL_SECONDS:
+            return
+        self._told_at = now
+        available = Parcel(self._topics.available, ONLINE, 1, retain=True)
+        self._due = {available.topic: available, **self._kept, **self._due}
 
     def _mind_clock(self) -> None:
         """What waits grows old by time that passes, not by a clock that is set."""

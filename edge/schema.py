@@ -182,6 +182,8 @@ class Mqtt(Table):
     username: Line | None = Field(default=None, repr=False)
     password_file: File | None = None
     client_id: Name | None = None
+    retain: bool = True
+    qos: Literal[0, 1] = 1
     keepalive: Annotated[int, Field(ge=5, le=3600)] = 30
     base: Topic = "korsal"
     people_score: Score = PEOPLE_SCORE

@@ -263,10 +263,12 @@ def test_acknowledgements_of_what_was_never_sent_remove_nothing(uncaught: list[o
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     "granted",
-    [b"\x21\x00\x00", b"\x27\x00\x00\x00\x00", b"\x27\x00\x00\x00\x01", b"\x24\x00", b"\x25\x00", b"\x13\x00\x00"],
-    ids=["no window", "no packet", "packets of a byte", "QoS 0 alone", "nothing retained", "no keep-alive"],
+    [b"\x21\x00\x00", b"\x27\x00\x00\x00\x00", b"\x27\x00\x00\x00\x01", b"\x25\x00", b"\x13\x00\x00"],
+    ids=["no window", "no packet", "packets of a byte", "nothing retained", "no keep-alive"],
 )
 def test_a_broker_that_grants_nothing_loses_nothing(granted: bytes, tmp_path: Path, uncaught: list[object]) -> None:
+    """One that takes QoS 0 alone loses what it is sent: `test_grants`."""
+
     def serve(listener: socket.socket) -> None:
         while True:
             try:

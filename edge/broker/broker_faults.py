@@ -18,6 +18,8 @@ _REFUSALS = {
     "Server busy": "it is busy",
     "Server unavailable": "it is not ready",
     "Quota exceeded": "it lets nobody else in: look at the broker's limits",
+    "Retain not supported": "it keeps no messages, and is dialled again without asking for it",
+    "QoS not supported": "it takes QoS 0 alone, and is dialled again without asking for more",
     "Connection rate exceeded": "it lets nobody else in for now: look at the broker's limits",
 }
 _ENDS = {
@@ -27,6 +29,8 @@ _ENDS = {
     "Packet too large": "a message was too large for it: raise the broker's max_packet_size",
     "Message rate too high": "we send too fast for it: raise the broker's limits",
     "Quota exceeded": "we send too much for it: raise the broker's limits",
+    "Retain not supported": "it keeps no messages, and is dialled again without asking for it",
+    "QoS not supported": "it takes QoS 0 alone, and is dialled again without asking for more",
     "Server shutting down": "it is shutting down",
 }
 
@@ -49,9 +53,10 @@ def refusal(code: ReasonCode | int, version: int) -> str:
     return f"{_REFUSALS.get(name, 'it refused the connection: look at the log of the broker')} ({name})"
 
 
-def unanswered() -> str:
-    """What to say of a broker that took the connection and then ended it without a word of MQTT."""
-    return "it hung up without an answer: check that port and [mqtt.tls] fit together, and [mqtt] version"
+def unanswered(version: int) -> str:
+    """What to say of a broker that took the connection and then ended it without a word of MQTT `version`."""
+    limited = "" if version == 5 else ", and where it keeps no messages or takes QoS 0 alone, [mqtt] retain and qos"
+    return f"it hung up without an answer: check that port and [mqtt.tls] fit together, and [mqtt] version{limited}"
 
 
 def silent(seconds: float) -> str:

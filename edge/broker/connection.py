@@ -17,9 +17,10 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge import threads
-from edge.broker import broker_faults
+from edge.broker import broker_faults, grants
 from edge.broker.client import CheckedClient
 from edge.broker.credentials import CredentialsError, password, tls_context
+from edge.broker.grants import Grants
 from edge.broker.incoming import (
     FAILURE,
     MOST,
@@ -40,7 +41,7 @@ CONNECT_SECONDS = 5.0  # for TCP, and again for TLS
 RECEIVE_MAXIMUM = 65_535  # MQTT 5, section 3.2.2.3.3: what holds where the broker names none
 TEMPORARY = frozenset({0x87, 0x88, 0x89, 0x96, 0x97, 0x9F})  # rights, load and quota: of the broker, not the message
 # Reasons for the end of a connection that blame a message, and those that cannot mean one.
-WRONG_MESSAGE = frozenset({0x81, 0x82, 0x90, 0x95, 0x99, 0x9A, 0x9B})
+WRONG_MESSAGE = frozenset({0x81, 0x82, 0x90, 0x95, 0x99})  # 0x9A and 0x9B are for `edge.broker.grants` first
 NO_MESSAGE = frozenset({0x88, 0x89, 0x8B, 0x8D, 0x8E, 0x98, 0x9C, 0x9D, 0x9F, 0xA0})
 MANY = 10  # strikes: the broker says what it is
 UNTOLD = "the connection broke"
@@ -58,6 +59,7 @@ class Opened:
     connection: "Connection"
     window: int
     largest: int
+    grants: Grants
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,12 +85,14 @@ class Closed:
     """The end, and why: words that follow "broker host:port: ". `too_new`: our version of MQTT is the reason.
 
     `strikes`: how much it speaks against a message that alone was not acknowledged (see `edge.broker.hang_ups`).
+    `code`: the broker's own reason, as MQTT 5 counts them; 0 where it gave none.
     """
 
     connection: "Connection"
     reason: str
     too_new: bool = False
     strikes: int = 0
+    code: int = 0
 
 
 Report = Opened | Acknowledged | Unheard | Closed
@@ -105,17 +109,21 @@ class Connection:
         report: Callable[[Report], None],
         offer: Callable[[Request], None],
     ) -> None:
-        """Dial, and once inside listen for requests, which go to `offer`. Raises ThreadError."""
+        """Dial, and once inside listen for requests, which go to `offer`. Raises ThreadError.
+
+        The last will asks for what `settings.retain` and `settings.qos` allow.
+        """
         self._settings = settings
         self._topics = topics
         self._report = report
         self._offer = offer
         self._opened = self._abandoned = self._too_new = False
+        self._code = 0
         self._reason = UNTOLD
         self._strikes = 0
         self._incoming = Incoming(settings.version, bytes(LARGEST + 1))
         self._client = CheckedClient(settings.version, client_id, CONNECT_SECONDS, self._incoming)
-        self._client.will_set(topics.available, OFFLINE, qos=1, retain=True)
+        self._client.will_set(topics.available, OFFLINE, qos=settings.qos, retain=settings.retain)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
@@ -154,9 +162,11 @@ class Connection:
         except CredentialsError as error:
             self._reason = str(error)
         except RefusedError as refusal:
+            self._code = refusal.code
             self._reason = broker_faults.refusal(refusal.code, settings.version)
             self._too_new = broker_faults.reason(refusal.code) == broker_faults.TOO_NEW
         except EndedError as end:
+            self._code = end.code
             self._reason = broker_faults.ended(end.code, by_broker=True)
             self._strikes = MANY if end.code in WRONG_MESSAGE else int(end.code not in NO_MESSAGE)
         except NonsenseError as error:
@@ -167,7 +177,7 @@ class Connection:
             self._reason = broker_faults.unreachable(error)
         finally:
             self._hang_up()
-            self._report(Closed(self, self._reason, self._too_new, self._strikes))
+            self._report(Closed(self, self._reason, self._too_new, self._strikes, self._code))
 
     def _hang_up(self) -> None:
         """paho leaves its socket open where it has raised.
@@ -189,7 +199,8 @@ class Connection:
         else:
             client.subscribe(self._topics.requests, qos=1)
         window = getattr(granted, "ReceiveMaximum", RECEIVE_MAXIMUM)
-        self._report(Opened(self, window, getattr(granted, "MaximumPacketSize", PACKET_MAXIMUM)))
+        largest = getattr(granted, "MaximumPacketSize", PACKET_MAXIMUM)
+        self._report(Opened(self, window, largest, grants.granted(granted)))
 
     def _on_subscribe(self, _: Client, __: Any, ___: int, codes: list[ReasonCode], ____: Properties | None) -> None:
         if any(code.is_failure for code in codes):
@@ -215,7 +226,7 @@ class Connection:
         elif self._reason == UNTOLD and code.getName() == broker_faults.GIVEN_UP:  # after the keepalive, by paho
             self._reason = broker_faults.silent(self._settings.keepalive)
         elif self._reason == UNTOLD:
-            self._reason = broker_faults.unanswered()
+            self._reason = broker_faults.unanswered(self._settings.version)
 
 
 def _greeting() -> Properties:

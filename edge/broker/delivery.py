@@ -20,7 +20,7 @@ class PublisherStatistics:
     """`fault`: why there is no connection, or why it does not hold; None while all is well or nothing has been tried.
 
     `last_fault`, `last_fault_at`: the newest one and its unix time (s), told on when it is over. `version`: of MQTT, 5
-    or 3, as it is spoken now.
+    or 3, as it is spoken now. `limits`: what the broker cannot do, a sentence each.
     """
 
     online: bool
@@ -32,6 +32,7 @@ class PublisherStatistics:
     version: int
     dropped_requests: int
     outbox: OutboxStatistics
+    limits: tuple[str, ...] = ()
 
     @property
     def refused(self) -> int:
@@ -47,6 +48,7 @@ class PublisherStatistics:
             "last_fault_at": None if self.last_fault_at is None else iso_time(self.last_fault_at),
             "connections": self.connections,
             "version": {5: "5", 3: "3.1.1"}[self.version],
+            "limits": list(self.limits),
         }
 
     def queue(self) -> dict[str, object]:

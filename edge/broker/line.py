@@ -8,8 +8,9 @@ import random
 import time
 from collections.abc import Callable
 
-from edge.broker import broker_faults, outages
+from edge.broker import broker_faults, grants, outages
 from edge.broker.connection import Closed, Connection, Opened, Report, Unheard
+from edge.broker.grants import Grants
 from edge.broker.hang_ups import Culprit
 from edge.broker.incoming import PACKET_MAXIMUM
 from edge.broker.outages import Outages
@@ -45,6 +46,9 @@ class Line:
         self.fault_at: float | None = None
         self.version: int = settings.version
         self.connections = 0
+        self._allowed = Grants(settings.retain, settings.qos)  # by the settings and by what the broker has refused
+        self.grants = self._allowed
+        self.limits: tuple[str, ...] = ()  # of the broker, as it has shown them
         self.window, self._largest = WINDOW, 0
         self._told_refused: set[tuple[str, str]] = set()  # topics and reasons
         self._told_large: set[str] = set()  # kinds of messages that are larger than this broker takes
@@ -65,11 +69,13 @@ class Line:
         elif isinstance(report, Unheard):
             log.warning("%s: requests are not heard (%s): check the broker's rights", self.name, report.reason)
         else:
+            self._allowed = grants.after_refusal(self._allowed, report.code)
             self._ended(report.reason, report.too_new)
 
     def publish(self, parcel: Parcel) -> int | None:
         """Send now and return the message's number; None for what neither MQTT nor this broker will ever take."""
         assert self._connection is not None
+        parcel = grants.fitted(parcel, self.grants)
         if self._is_too_large(parcel):
             return None
         try:
@@ -124,7 +130,8 @@ class Line:
     def tend(self, now: float) -> None:
         """Dial where it is time to; give up on a broker that does not answer. `now`: monotonic, s."""
         if self._connection is None and now >= self._dial_at:
-            settings = self._settings.model_copy(update={"version": self.version})
+            able = {"version": self.version, "retain": self._allowed.retain, "qos": self._allowed.qos}
+            settings = self._settings.model_copy(update=able)
             client_id = settings.client_id or f"korsal-edge-{self._topics.device}"
             self._answer_by = now + ANSWER_SECONDS
             try:
@@ -166,6 +173,15 @@ class Line:
         if report.largest != self._largest:
             self._told_large.clear()
         self.window, self._largest = min(WINDOW, report.window), report.largest
+        self._tell_limits(grants.both(self._allowed, report.grants))
+
+    def _tell_limits(self, found: Grants) -> None:
+        """What this broker cannot do, where the settings do not say so, once."""
+        wanted = Grants(self._settings.retain, self._settings.qos)
+        for sentence in found.limits:
+            if sentence not in (*wanted.limits, *self.limits):
+                log.warning("%s: %s", self.name, sentence)
+        self.grants, self.limits = found, found.limits
 
     def _ended(self, reason: str, too_new: bool = False) -> None:
         now = time.monotonic()

@@ -9,8 +9,9 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge.broker import broker_faults
+from edge.broker import broker_faults, grants
 from edge.broker.credentials import CredentialsError, password, tls_context
+from edge.broker.grants import Grants
 from edge.doctor.finding import Finding, ok, told, warning, wrong
 from edge.schema import Mqtt
 
@@ -24,6 +25,7 @@ class Step:
 
     name: str
     fault: str | None = None
+    grants: Grants = Grants()
 
 
 def broker(settings: Mqtt, root: str) -> Finding:
@@ -41,7 +43,7 @@ def broker(settings: Mqtt, root: str) -> Finding:
             client.tls_set_context(tls_context(settings.tls))
         client.connect(settings.host, settings.port, settings.keepalive)
         client.loop_start()
-        return _converse(client, steps, where, f"{root}/doctor")
+        return _converse(client, steps, where, f"{root}/doctor", Grants(settings.retain, settings.qos))
     except CredentialsError as error:
         return told(where, str(error))
     except (OSError, ValueError) as error:
@@ -58,9 +60,10 @@ def _client(settings: Mqtt, steps: "queue.SimpleQueue[Step]") -> Client:
     client = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=version, reconnect_on_failure=False)
     client.connect_timeout = ANSWER_SECONDS
 
-    def connected(_: Client, __: Any, ___: Any, code: ReasonCode, ____: Any) -> None:
+    def connected(_: Client, __: Any, ___: Any, code: ReasonCode, properties: Any) -> None:
         fault = broker_faults.refusal(code, settings.version) if code.is_failure else None
-        steps.put(Step("connected", fault))
+        found = grants.both(grants.granted(properties), Grants(settings.retain, settings.qos))
+        steps.put(Step("connected", fault, found))
 
     def subscribed(_: Client, __: Any, ___: int, codes: list[ReasonCode], ____: Any) -> None:
         refused = [code.getName() for code in codes if code.is_failure]
@@ -73,11 +76,14 @@ def _client(settings: Mqtt, steps: "queue.SimpleQueue[Step]") -> Client:
     client.on_subscribe = subscribed
     client.on_publish = published
     client.on_message = lambda _, __, ___: steps.put(Step("received"))
-    client.on_disconnect = lambda _, __, ___, ____, _____: steps.put(Step("ended", broker_faults.unanswered()))
+    client.on_disconnect = lambda _, __, ___, ____, _____: steps.put(
+        Step("ended", broker_faults.unanswered(settings.version))
+    )
     return client
 
 
-def _converse(client: Client, steps: "queue.SimpleQueue[Step]", where: str, topic: str) -> Finding:
+def _converse(client: Client, steps: "queue.SimpleQueue[Step]", where: str, topic: str, known: Grants) -> Finding:
+    """`known`: what the settings say of the broker."""
     entered = _next(steps)
     if entered is None:
         return wrong(where, f"no answer within {ANSWER_SECONDS:g} s", "check [mqtt] host and port")
@@ -88,13 +94,16 @@ def _converse(client: Client, steps: "queue.SimpleQueue[Step]", where: str, topi
     if heard is None or heard.fault is not None:
         reason = "no answer" if heard is None else heard.fault
         return warning(where, f"connected, but it lets us hear nothing ({reason}), so no requests come", RIGHTS)
-    client.publish(topic, b"korsal-edge doctor", qos=1)
+    client.publish(topic, b"korsal-edge doctor", qos=entered.grants.qos)
     done = {step.name: step for step in (_next(steps), _next(steps)) if step is not None}
     taken = done.get("published", Step("published", "no answer"))
     if taken.fault is not None:
         return wrong(where, f"connected, but it takes no message on {topic} ({taken.fault})", RIGHTS)
     if "received" not in done:
         return warning(where, f"connected and published, but nothing came back on {topic}", RIGHTS)
+    unsaid = [limit for limit in entered.grants.limits if limit not in known.limits]
+    if unsaid:
+        return warning(where, f"connected, published and received on {topic}, but {'; '.join(unsaid)}", "")
     return ok(where, f"connected, published and received on {topic}")
 
 
