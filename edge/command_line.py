@@ -16,6 +16,7 @@ from edge.config import ConfigError
 from edge.doctor import doctor
 from edge.engine import EngineError
 from edge.replay import ReplayError
+from edge.service.log_format import FORMATS
 from edge.service.signals import Signals
 from edge.sources import SourceError
 from edge.video.inset import INSETS
@@ -51,7 +52,9 @@ def main(arguments: Sequence[str], signals: Signals | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    return daemon.run(config.load(options.config), options.config, signals=options.signals)
+    return daemon.run(
+        config.load(options.config), options.config, signals=options.signals, log_format=options.log_format
+    )
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -97,6 +100,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"korsal-edge {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     run = _add(commands, "run", _run, "run the daemon until it is stopped")
+    run.add_argument(
+        "--log-format",
+        choices=FORMATS,
+        default="auto",
+        help="plain: each line with its time; journal: without; auto: without only where systemd's journal takes them",
+    )
     checked = _add(commands, "check", _check, "check a configuration; every mistake at once")
     for command in (run, checked):
         command.add_argument("--config", type=Path, default=Path("config.toml"), help="default: ./config.toml")

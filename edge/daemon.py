@@ -34,11 +34,12 @@ from edge.service import clock, load, turns
 from edge.service.condition import Condition
 from edge.service.desk import DaemonDesk
 from edge.service.exposure import exposed
+from edge.service.log_format import LogFormat, configure
 from edge.service.signals import Signals, StopError
 from edge.service.station import Rota, Station
 from edge.service.systemd import notify, watchdog_interval
 from edge.service.teller import Teller
-from edge.settings import applied, needs_restart, pipeline_settings, unknown_actions
+from edge.settings import applied, changes, in_words, needs_restart, pipeline_settings, unknown_actions
 from edge.settings import topics as configured_topics
 from edge.sources import Frame
 from edge.threads import ThreadError
@@ -61,6 +62,7 @@ def run(
     watch: Watch | None = None,
     engine: Engine | None = None,
     signals: Signals | None = None,
+    log_format: LogFormat = "auto",
 ) -> int:
     """Run until stopped; the exit code. What keeps it from running is one sentence in the log and exit code 1.
 
@@ -68,7 +70,7 @@ def run(
     of it; `engine`: one that the caller has opened and will close, None for the configured one; `signals`:
     what is heeded since before the configuration was read, None to begin here.
     """
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    configure(log_format)
     logging.getLogger().setLevel(config.log.level.upper())
     for found in exposed(config, path):
         log.warning("%s %s: %s", found.path, found.text, found.cure)
@@ -117,7 +119,9 @@ class Daemon:
 
     def __enter__(self) -> "Daemon":
         self._tell_status()
-        log.info("running %s with %s, cameras: %s", self._model.name, self._engine.runtime, ", ".join(self._stations))
+        cameras = ", ".join(self._stations)
+        source = f", as {self._path} says" if self._path else ""
+        log.info("running %s with %s, cameras: %s%s", self._model.name, self._engine.runtime, cameras, source)
         notify("READY=1")
         return self
 
@@ -149,7 +153,7 @@ class Daemon:
         while not self._signals.stop and not all(station.feed.finished for station in self._stations.values()):
             if self._signals.reload:
                 self._signals.reload = False
-                self.reload()
+                self.reload("SIGHUP")
             busy = self._advance()
             for station in self._stations.values():
                 station.look_after()
@@ -158,7 +162,7 @@ class Daemon:
             if not busy:
                 wait_for_frames([station.feed for station in self._stations.values()], IDLE_SECONDS)
 
-    def reload(self, quiet: bool = False) -> tuple[str, ...]:
+    def reload(self, asked_by: str, quiet: bool = False) -> tuple[str, ...]:
         """Read the configuration anew, and put what can change at once in force; all of it stays where it is wrong.
 
         Returns what is wrong, a sentence each. `quiet`: whoever asked gets the answer, and the log only what changes.
@@ -167,7 +171,7 @@ class Daemon:
             return ()
         try:
             config = load_config(self._path)
-            wrong = unknown_actions(config, self._labels) or self._apply(config, quiet)
+            wrong = unknown_actions(config, self._labels) or self._apply(config, asked_by, quiet)
         except ConfigError as error:
             wrong = error.problems
         for problem in () if quiet else wrong:
@@ -237,7 +241,7 @@ class Daemon:
         self._broker = self._publisher.statistics().broker()
         self._teller.status(self._config, self._needs_restart, self._broker)
 
-    def _apply(self, wanted: Config, quiet: bool) -> tuple[str, ...]:
+    def _apply(self, wanted: Config, asked_by: str, quiet: bool) -> tuple[str, ...]:
         """Put what can change in force: all that concerns cameras, but all or nothing; what is wrong, else ()."""
         config = applied(self._config, wanted)
         try:
@@ -248,13 +252,13 @@ class Daemon:
             return (str(error),)
         waits = needs_restart(config, wanted)
         changed = (config, waits) != (self._config, self._needs_restart)
+        said = in_words(changes(self._config, config), changes(config, wanted))
         self._config, self._needs_restart = config, waits
         self._rearrange(feeds)
         logging.getLogger().setLevel(config.log.level.upper())
         self._device.adopt(config)
         if changed or not quiet:
-            later = f"; after a restart: {', '.join(waits)}" if waits else ""
-            log.info("%s is in force%s", self._path, later)
+            log.info("%s is in force, asked by %s: %s", self._path, asked_by, said)
             self._tell_status()
         return ()
 

@@ -1,7 +1,8 @@
 """From the tables of `config.toml` to the settings of the pure files. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 from edge.broker.topics import Topics
 from edge.events import ActionSettings, EventSettings
@@ -12,6 +13,7 @@ from edge.problems import nearest
 from edge.schema import Config, action_settings
 
 NONE: Mapping[str, float] = MappingProxyType({})
+SHOWN = 12  # changes in a line of the log
 AT_ONCE = ("cameras", "linker", "actions", "telemetry", "thermal", "log")  # tables
 
 
@@ -59,6 +61,36 @@ def unknown_actions(config: Config, labels: Sequence[str]) -> tuple[str, ...]:
 def applied(running: Config, wanted: Config) -> Config:
     """What can hold at once after a reload: all that concerns cameras, thresholds, intervals and the log's level."""
     return running.model_copy(update={name: getattr(wanted, name) for name in AT_ONCE})
+
+
+def changes(before: Config, after: Config) -> tuple[str, ...]:
+    """The keys that differ, by their paths; with their values where these are numbers, for text may be secret."""
+    return tuple(_changes("", before.model_dump(), after.model_dump()))
+
+
+def _changes(path: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    for key in {**before, **after}:
+        name, one, other = f"{path}{key}", before.get(key), after.get(key)
+        if key not in after:
+            yield f"{name} is gone"
+        elif key not in before:
+            yield f"{name} is new"
+        elif isinstance(one, Mapping) and isinstance(other, Mapping):
+            yield from _changes(f"{name}.", one, other)
+        elif one != other:
+            plain = isinstance(one, (int, float)) and isinstance(other, (int, float))
+            yield f"{name} from {one} to {other}" if plain else name
+
+
+def in_words(now: Sequence[str], later: Sequence[str]) -> str:
+    """What changed, and what changes after a restart: some of it where it is much."""
+    said = _some(now) or "nothing has changed"
+    return f"{said}; after a restart: {_some(later)}" if later else said
+
+
+def _some(changed: Sequence[str]) -> str:
+    more = len(changed) - SHOWN
+    return ", ".join(changed[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def needs_restart(running: Config, wanted: Config) -> tuple[str, ...]:

@@ -63,7 +63,7 @@ def test_a_running_device_answers(
 ) -> None:
     config = write_config(tmp_path, broker.port, {"door": stream.url}, "# kept\n[actions.default]\nstart_score = 0.2\n")
     config.write_text(config.read_text().replace("[outbox]", "snapshots = true\nallow_remote_config = true\n[outbox]"))
-    with running(config):
+    with running(config) as daemon:
         subscriber.wait_for_payload(f"{BASE}/door/state", b"online")
         health = ask(asker, subscriber, "health")
         assert health["status"] == "ok"
@@ -89,6 +89,11 @@ def test_a_running_device_answers(
         assert ask(asker, subscriber, "reload")["error"] is None
         config.write_text("nonsense")
         assert "is not TOML" in ask(asker, subscriber, "reload")["error"]
+        daemon.terminate()
+        assert daemon.stderr is not None
+        said = daemon.stderr.read()
+    change = "actions.default.start_score from 0.2 to 0.25"
+    assert f"config.toml is in force, asked by a request over MQTT (config-set): {change}\n" in said
 
 
 def test_events_have_pictures_where_they_are_wanted(

@@ -20,7 +20,7 @@ class DaemonDesk:
     running: Callable[[], Config]
     stations: Callable[[], Mapping[str, Station]]
     health: Callable[[], Mapping[str, object]]
-    reload: Callable[[], Sequence[str]]
+    put_in_force: Callable[[str], Sequence[str]]  # the file, as it is now, because somebody asked; its problems
 
     def configuration(self) -> Mapping[str, object]:
         """The configuration in force, secrets left out."""
@@ -31,7 +31,11 @@ class DaemonDesk:
         if self.path is None:
             return ("this device runs without a configuration file: start it with --config",)
         problems = config_store.store(self.path, changes, lambda wanted: unknown_actions(wanted, self.labels))
-        return problems or self.reload()
+        return problems or self.put_in_force("a request over MQTT (config-set)")
+
+    def reload(self) -> Sequence[str]:
+        """Put the file in force as it is now; its problems."""
+        return self.put_in_force("a request over MQTT (reload)")
 
     def snapshot(self, camera: str) -> str | None:
         """Publish this camera's next frame; why not, or None."""

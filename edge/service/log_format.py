@@ -1,0 +1,33 @@
+"""How lines of the log begin: with their time, unless systemd's journal notes that itself. Shell."""
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+LogFormat = Literal["auto", "journal", "plain"]
+FORMATS: tuple[LogFormat, ...] = get_args(LogFormat)
+
+_LINE = "%(levelname)s %(name)s: %(message)s"
+_TIME = "%Y-%m-%dT%H:%M:%S%z"  # local, with its offset from UTC
+
+
+def configure(wanted: LogFormat = "auto") -> None:
+    """Let the log go to stderr, unless it goes somewhere already; `auto`: without times where that is the journal."""
+    bare = wanted == "journal" or (wanted == "auto" and is_journal(_file(), os.environ))
+    logging.basicConfig(format=_LINE if bare else f"%(asctime)s {_LINE}", datefmt=_TIME)
+
+
+def is_journal(file: tuple[int, int] | None, environment: Mapping[str, str]) -> bool:
+    """True where `file`, its device and inode, is what systemd names as the way to its journal."""
+    return file is not None and environment.get("JOURNAL_STREAM") == f"{file[0]}:{file[1]}"
+
+
+def _file() -> tuple[int, int] | None:
+    """Where stderr goes; None where it is closed."""
+    try:
+        found = os.fstat(sys.__stderr__.fileno() if sys.__stderr__ else 2)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
