@@ -56,11 +56,6 @@ def test_two_trainings_may_pack_the_same_video(video: Path, tmp_path: Path, monk
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_beyond_the_end_is_the_last_frame(packed: Path) -> None:
-    opened = PackedVideo(packed)
-    np.testing.assert_array_equal(opened[99], opened[5])
-
-
 def test_what_is_packed_is_not_packed_again(video: Path, tmp_path: Path) -> None:
     first = open_packed([("A/a", video)], tmp_path / "cache")["A/a"]
     written = first.path.stat().st_mtime_ns

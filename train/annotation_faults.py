@@ -31,11 +31,16 @@ class Fault:
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What a video file announces: frames (None where it does not) and (width, height); or why it cannot be read."""
+    """What a video file holds: frames (None where nobody counted) and (width, height); or why it cannot be read.
+
+    `damaged` are the numbers of frames, from 0, that cannot be decoded; `missing` bytes lie beyond the file's end.
+    """
 
     frames: int | None = None
     size: tuple[int, int] | None = None
     unreadable: str = ""
+    damaged: tuple[int, ...] = ()
+    missing: int = 0
 
 
 def faults(data: DataSet, files: Mapping[str, FileFacts]) -> list[Fault]:
@@ -108,6 +113,11 @@ def _of_file(video: VideoAnnotation, file: FileFacts) -> Iterator[Fault]:
         missing = video.frames - file.frames
         if missing > LONGER or (video.looked_at is None and missing < -LONGER):
             yield Fault(video.name, f"{video.frames} frames are annotated, the file has {file.frames}")
+    if file.missing:
+        yield Fault(video.name, f"the file is cut short, {file.missing} bytes too soon: copy it anew")
+    if file.damaged:
+        text = f"{len(file.damaged)} of {file.frames} frames cannot be decoded and count as nothing: "
+        yield Fault(video.name, text + in_words(np.array(file.damaged)), serious=False)
     if file.size is not None and video.size is not None and file.size != video.size:
         annotated, real = ("x".join(map(str, size)) for size in (video.size, file.size))
         yield Fault(video.name, f"annotated at {annotated}, the file is {real}")

@@ -4,7 +4,7 @@ Sample number n of a seed is always the same, so that a run can be resumed and s
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from edge.manifest import Manifest
 from train import augment
 from train.annotations import VideoAnnotation, at
 from train.augment import AugmentSettings
-from train.frame_kinds import idle, known_frames
+from train.frame_kinds import counted, idle, known_frames
 from train.targets import Targets, targets
 from train.videos import PackedVideo
 
@@ -50,6 +50,18 @@ class Chooser:
         video = group[int(random.integers(len(group)))]
         frames = known_frames(video)
         return Choice(video, int(frames[int(random.integers(len(frames)))]))
+
+
+def decoded(videos: Iterable[VideoAnnotation], packed: Mapping[str, PackedVideo]) -> tuple[VideoAnnotation, ...]:
+    """The videos without the frames that could not be decoded or lie beyond the end: of those nothing can be learnt."""
+    return tuple(_decoded(video, packed[video.name]) for video in videos)
+
+
+def _decoded(annotation: VideoAnnotation, packed: PackedVideo) -> VideoAnnotation:
+    video = counted(annotation, len(packed))
+    known = known_frames(video)
+    shown = known[np.isin(known, packed.held)]
+    return video if len(shown) == len(known) else replace(video, looked_at=shown)
 
 
 def every(videos: Iterable[VideoAnnotation], stride: int) -> list[Choice]:
@@ -147,9 +159,9 @@ def _motion(
     if manifest.motion.kind == "none":
         return None
     current = motion.prepare(frame)
-    if index == 0:
+    before = packed.before(index, manifest.motion.gap)
+    if before is None:
         previous = motion.blank(*frame.shape[:2])
     else:
-        image = packed[max(index - manifest.motion.gap, 0)]
-        previous = motion.prepare(_network_frame(drawn, image, manifest))
+        previous = motion.prepare(_network_frame(drawn, packed[before], manifest))
     return motion.compare(previous, current, manifest.motion)[0]

@@ -19,6 +19,7 @@ from edge.pipeline import PipelineSettings
 from edge.video.video_file import read_file
 from train.annotations import VideoAnnotation
 from train.detection_file import SavedDetections
+from train.observation import nothing
 from train.runtimes import open_model
 
 
@@ -80,7 +81,7 @@ def watch(task: Task, engine: Engine) -> Watched:
         if frame.index >= task.annotation.frames > 0:
             break
         state, step = pipeline.step(state, frame, engine, settings)
-        found.append(step.detections)
+        found += [*[nothing(len(engine.manifest.labels))] * (frame.index - len(found)), step.detections]
     return Watched(found, state.frame_size)
 
 

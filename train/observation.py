@@ -35,18 +35,21 @@ def observe(
 ) -> VideoResult:
     """Run the pipeline over `video` to its last annotated frame; labels become those of the data, others are left out.
 
-    Frames that only the file has, only the annotation has, or nobody has looked at do not count. Raises CaptureError.
+    Frames that only the file has, only the annotation has, that cannot be decoded or that nobody has looked at do not
+    count. Raises CaptureError.
     """
     linking = knowing(LinkerSettings(kind=kind), lengths, engine.manifest.labels)
     settings = PipelineSettings(minimum_score=MINIMUM_SCORE, linker=linking)
     state = pipeline.initial(annotation.name, seed="evaluation")
     found: list[Detections] = []
+    read: list[int] = []
     history: list[tuple[int, TubeBox]] = []
     for frame in read_file(video, annotation.name):
         if frame.index >= annotation.frames > 0:
             break
         state, step = pipeline.step(state, frame, engine, settings)
-        found.append(step.detections)
+        found += [*[nothing(len(engine.manifest.labels))] * (frame.index - len(found)), step.detections]
+        read.append(frame.index)
         history += [(frame.index, tube_box) for tube_box in step.tube_boxes]
     tubes = linker.action_tubes(history, settings.linker)
     ours = label_numbers(engine.manifest.labels, labels)
@@ -57,7 +60,21 @@ def observe(
         tuple(_tube(tube, ours, state.frame_size) for tube in tubes if ours[tube.label] >= 0),
         true_tubes(annotation.tubes, len(found)),
     )
-    return as_looked_at(everything, annotation.looked_at)
+    return as_looked_at(everything, _seen(annotation.looked_at, read))
+
+
+def nothing(classes: int) -> Detections:
+    """What is found in a frame that cannot be decoded."""
+    empty = np.zeros(0, np.float32)
+    return Detections(np.zeros((0, 4), np.float32), empty, np.zeros(0, np.int64), np.zeros((0, classes), np.float32))
+
+
+def _seen(looked: Looked, read: Sequence[int]) -> Looked:
+    """What was looked at, of the frames that could be read."""
+    if not read or len(read) == read[-1] + 1:
+        return looked
+    shown = np.array(read, np.int64)
+    return shown if looked is None else looked[np.isin(looked, shown)]
 
 
 def as_looked_at(everything: VideoResult, looked: Looked) -> VideoResult:
@@ -119,5 +136,7 @@ def linked_boxes(history: Sequence[tuple[int, TubeBox]], ours: NDArray[np.int64]
 
 
 def _tube(tube: ActionTube, ours: NDArray[np.int64], frame_size: tuple[int, int]) -> Tube:
-    """Every frame was linked, so a tube's frames are consecutive; extrapolated boxes may leave the frame."""
-    return Tube(0, int(ours[tube.label]), tube.score, int(tube.frames[0]), clip(tube.boxes, *frame_size))
+    """In a frame that cannot be decoded the box before stands; extrapolated boxes may leave the frame."""
+    first, last = int(tube.frames[0]), int(tube.frames[-1])
+    boxes = tube.boxes[np.searchsorted(tube.frames, np.arange(first, last + 1), "right") - 1]
+    return Tube(0, int(ours[tube.label]), tube.score, first, clip(boxes, *frame_size))

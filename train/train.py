@@ -19,8 +19,8 @@ from train import checkpoint as checkpoints
 from train.annotations import AnnotationError, DataSet, VideoAnnotation, held_out
 from train.backbone_weights import BackboneError
 from train.checkpoint import Checkpoint, CheckpointError
-from train.data import FrameSet, TrainingSet, every
-from train.frame_kinds import counted, known_frames
+from train.data import FrameSet, TrainingSet, decoded, every
+from train.frame_kinds import known_frames
 from train.log import Log, LogError
 from train.optimise import Run, TrainingError
 from train.plots import PlotError
@@ -86,9 +86,7 @@ def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, worke
         raise TrainingError(f"{out}: holds a run already; --resume goes on with it, another --out begins a new one")
     saved = checkpoints.load(out / "last.pt") if resume else None
     packed = _packed(data, cache)
-    training, validation = (
-        tuple(counted(one, len(packed[one.name])) for one in part) for part in (training, validation)
-    )
+    training, validation = decoded(training, packed), decoded(validation, packed)
     manifest = _manifest(settings, data)
     run = optimise.start(settings, manifest, processes.device(), saved)
     log = Log(out / "log.csv", data.labels)

@@ -16,6 +16,7 @@ from edge.video.video_file import read_file
 from train.annotations import stays_inside
 
 JPEG_QUALITY = 95
+FORMAT = b"2"  # what is packed otherwise lies elsewhere: before, what followed a damaged frame was left out
 CURE = "delete the file, it is made anew"
 
 
@@ -29,26 +30,35 @@ class FrameError(Exception):
 class PackedVideo:
     """Random access to the frames of a packed video.
 
-    File: int64 count, int64 × (count + 1) offsets from the end of this table, then the JPEGs. Raises FrameError.
+    `held`: the rising numbers of the frames that it holds: those that could not be decoded keep their numbers and are
+    missing. File: int64 count, int64 × (count + 1) offsets from the end of this table, then the JPEGs, of which one
+    that is missing takes no byte. Raises FrameError.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.offsets = _offsets(path)
-        self.size: tuple[int, int] = self[0].shape[1::-1]  # (width, height) of its frames, pixels
+        self.held: NDArray[np.int64] = np.flatnonzero(np.diff(self.offsets))
+        self.size: tuple[int, int] = self[int(self.held[0])].shape[1::-1]  # (width, height) of its frames, pixels
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        """Frame `index`, (H, W, 3) BGR; the last one where the index lies beyond it (annotations may)."""
-        index = min(index, len(self) - 1)
+        """Frame `index`, (H, W, 3) BGR; FrameError where it is not held."""
+        if not (0 <= index < len(self) and self.offsets[index] < self.offsets[index + 1]):
+            raise FrameError(f"{self.path}: has no frame {index}: it could not be decoded, or lies beyond the end")
         start, end = self.offsets[index : index + 2]
         content = _numbers(self.path, np.uint8, int(end - start), 8 * (len(self.offsets) + 1) + int(start))
         image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) == end - start else None
         if image is None:
             raise FrameError(f"{self.path}: frame {index} is damaged; {CURE}")
         return image.astype(np.uint8, copy=False)
+
+    def before(self, index: int, gap: int) -> int | None:
+        """The frame `gap` held ones before this one, the first where there are fewer; None before the first."""
+        place = int(np.searchsorted(self.held, index))
+        return int(self.held[max(place - gap, 0)]) if place else None
 
 
 def _offsets(path: Path) -> NDArray[np.int64]:
@@ -58,7 +68,7 @@ def _offsets(path: Path) -> NDArray[np.int64]:
     if len(count) == 1 and 1 <= count[0] <= words - 2:
         offsets = _numbers(path, np.int64, int(count[0]) + 1, 8)
         ends = (offsets[0], offsets[-1] + 8 * (len(offsets) + 1))
-        if ends == (0, _size(path)) and (offsets[1:] > offsets[:-1]).all():
+        if ends == (0, _size(path)) and (offsets[1:] >= offsets[:-1]).all() and offsets[-1]:
             return offsets
     raise FrameError(f"{path}: is damaged or cut short; {CURE}")
 
@@ -85,8 +95,9 @@ def pack(video: Path, packed: Path) -> None:
 
     Raises CaptureError, FrameError.
     """
-    jpegs = []
+    jpegs: list[bytes] = []
     for frame in read_file(video, video.stem):
+        jpegs += [b""] * (frame.index - len(jpegs))
         written, content = cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         if not written:
             raise FrameError(f"{video}: frame {frame.index} cannot be written as JPEG")
@@ -112,7 +123,7 @@ def packed_path(name: str, video: Path, cache: Path) -> Path:
         size, changed = facts.st_size, facts.st_mtime_ns
     except OSError:
         size, changed = 0, 0  # reading it will tell what it lacks
-    source = b"\0".join([os.fsencode(video.resolve()), str(size).encode(), str(changed).encode()])
+    source = b"\0".join([FORMAT, os.fsencode(video.resolve()), str(size).encode(), str(changed).encode()])
     return cache / f"{name}.{hashlib.sha256(source).hexdigest()[:16]}.frames"
 
 
