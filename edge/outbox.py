@@ -86,9 +86,9 @@ class Outbox:
         Rows that are not what was stored are set aside.
         """
         found, damaged = self._run(lambda database: outbox_file.pending(database, after, limit, without))
-        if damaged:
+        while damaged:
             self._set_aside(damaged)
-            return self.pending(after, limit, without)
+            found, damaged = self._run(lambda database: outbox_file.pending(database, after, limit, without))
         shift = self._ledger.shift
         return tuple(Row(row[0], Message(*outbox_file.shifted(row, shift)[1:])) for row in found)
 
@@ -262,9 +262,10 @@ class Outbox:
         )
         if not self._stock_taken:  # so that no id is one of those in the file, which nobody has seen
             self._next_id = time.time_ns() // 1000
-            self._ledger = self._ledger if self._mark.found is None else replace(self._mark.found.ledger, waiting=0)
+            self._ledger = self._ledger if self._mark.found is None else self._mark.found.ledger
         self._absence = replace(away, until=time.monotonic() + RETURN_SECONDS)
         self._recount()
+        self._ledger = replace(self._ledger, waiting=self._rows)
 
     def _come_back(self, patience: float) -> bool:
         """Write into the file what has happened since, and go on there; False where the disk still refuses."""
@@ -306,11 +307,17 @@ class Outbox:
         known = None if self._stock_taken else self._mark.found
         if known is not None:
             self._handed_over = max(self._handed_over, known.handed_over)
-        file, stock = reopening.open_file(path, patience, known, damage, self._rows if self._stock_taken else None)
+        file, stock = reopening.open_file(path, patience, known, damage, self._expected())
         self._stock_taken = True
         self._gap = max(self._gap, stock.gap)
         self._begun |= stock.begun
         return file, stock
+
+    def _expected(self) -> int | None:
+        """How many messages the file should hold, where that is known in this run."""
+        if self._absence is None:
+            return self._rows if self._stock_taken else None
+        return None if self._absence.shared is None else len(self._absence.shared)
 
     def _set_aside(self, ids: Sequence[int]) -> None:
         """Damaged while this runs."""

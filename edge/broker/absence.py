@@ -18,17 +18,14 @@ ENOUGH = 65_536  # bytes that must be free before a try is worth it
 class Absence:
     """The disk has refused. `until`: monotonic time of the next try, s.
 
-    `shared`: ids that the file holds as well; `unended`: events that go on by the file. None: it could not be read.
+    `shared`: ids that the file holds as well, up to `last`; `unended`: events that go on by the file. None: it could
+    not be read.
     """
 
     until: float
     shared: frozenset[int] | None = None
     unended: frozenset[str] | None = None
-
-    @property
-    def last(self) -> int:
-        """What has a higher id is in memory alone."""
-        return max(self.shared or (0,))
+    last: int = 0
 
 
 def copy(source: sqlite3.Connection, target: sqlite3.Connection) -> Absence:
@@ -43,7 +40,8 @@ def copy(source: sqlite3.Connection, target: sqlite3.Connection) -> Absence:
     except outbox_tables.UNREADABLE:
         return Absence(0.0)
     outbox_file.add(target, rows, unended)
-    return Absence(0.0, frozenset(row[0] for row in rows), frozenset(row[2] for row in unended))
+    shared, going_on = frozenset(row[0] for row in rows), frozenset(row[2] for row in unended)
+    return Absence(0.0, shared, going_on, max(shared, default=0))
 
 
 def unsaved(memory: sqlite3.Connection, absence: Absence) -> int:
@@ -74,9 +72,9 @@ def give_back(
     going_on, ended = here
     own = outbox_file.ledger_of(file) or ledger
     rows = outbox_file.rows_of(memory)
-    shared = absence.shared or frozenset()
-    new = [outbox_file.shifted(row, ledger.shift - own.shift) for row in rows if row[0] not in shared]
-    gone = [(number,) for number in shared.difference(row[0] for row in rows)]
+    there = {number for (number,) in file.execute("SELECT id FROM messages")}
+    new = [outbox_file.shifted(row, ledger.shift - own.shift) for row in rows if row[0] not in there]
+    gone = [(number,) for number in (absence.shared or frozenset()).difference(row[0] for row in rows)]
     left_open = [row for row in open_events.read(file) if row[2] not in going_on and row[2] not in ended]
     with file:
         file.executemany("DELETE FROM messages WHERE id = ?", gone)

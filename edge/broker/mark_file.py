@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import os
 import stat
+import weakref
 from pathlib import Path
 
 from edge.broker.ledger import SLOT, Mark, packed, unpacked
@@ -29,6 +30,7 @@ class MarkFile:
             return
         with contextlib.suppress(OSError):
             self._file = _held(self._path)
+            self._release = weakref.finalize(self, os.close, self._file)
             found = unpacked(os.pread(self._file, 2 * SLOT, 0))
             if found is not None:
                 self._turn, self.found = found
@@ -44,7 +46,7 @@ class MarkFile:
     def close(self) -> None:
         """Let go of it."""
         if self._file is not None:
-            os.close(self._file)
+            self._release()
             self._file = None
 
 
