@@ -4,11 +4,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from edge import manifest as manifests
+from edge.assets import AssetError
 from edge.cameras.pictures import require_device
-from edge.config import ConfigError, load
+from edge.config import ConfigError, load, model_path
+from edge.engines import onnx_metadata
+from edge.engines.onnx_metadata import OnnxMetadataError
 from edge.engines.runtimes import open_at_terminal
 from edge.inference import Engine
-from edge.manifest import Manifest
+from edge.manifest import Manifest, ManifestError
 from edge.schema import Config, Mqtt
 from edge.settings import event_settings, topics, unknown_actions
 from edge.sources import Source
@@ -20,8 +24,9 @@ def check(path: Path) -> int:
 
     Raises ConfigError with all problems, AssetError and EngineError for a model that cannot be run.
     """
-    config = load(path)
-    unfit = tuple(unfit_sources(config, path.absolute().parent))
+    folder = path.absolute().parent
+    config = _loaded(path, folder)
+    unfit = tuple(unfit_sources(config, folder))
     with open_at_terminal(config) as engine:
         wrong = (*unfit, *unknown_actions(config, engine.manifest.labels))
         if wrong:
@@ -47,6 +52,27 @@ def unfit_sources(config: Config, folder: Path) -> Iterator[str]:
         except CaptureError as error:
             hint = f" (relative paths start at {folder})" if not os.path.exists(source.target) else ""
             yield f"cameras.{name}.source: {error}{hint}"
+
+
+def _loaded(path: Path, folder: Path) -> Config:
+    """As `load`, which knows neither model nor cameras: what is wrong about those is told beside other mistakes."""
+    try:
+        return load(path)
+    except ConfigError as error:
+        rest = error.rest
+        if rest is None:
+            raise
+        unknown = unknown_actions(rest, labels) if (labels := _labels(rest)) else ()
+        raise ConfigError(path, (*error.problems, *unfit_sources(rest, folder), *unknown), rest) from None
+
+
+def _labels(config: Config) -> tuple[str, ...]:
+    """The actions that the model's file names, without running it; none where it does not tell."""
+    try:
+        text = onnx_metadata.read(model_path(config).read_bytes()).get(manifests.METADATA_KEY, "")
+        return manifests.from_json(text).labels
+    except (OSError, AssetError, OnnxMetadataError, ManifestError):
+        return ()
 
 
 def _summary(config: Config, engine: Engine) -> list[str]:

@@ -3,14 +3,14 @@
 import hashlib
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from edge.assets import find
-from edge.problems import sentences
+from edge.mistakes import every_mistake
+from edge.problems import MOST
 from edge.schema import Config
 from edge.sources import is_plain_path, redact
 from edge.spelling import lookup
@@ -22,7 +22,11 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+LARGEST = 262_144  # bytes of a file: a reload reads it between two frames
 DEEPEST = 16  # tables and arrays within one another
+# a dotted key of more parts than may lie within one another: for each part TOML's reader walks all before it
+_PART = r"""(?:(?<![\w-])[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
+_LONG_KEY = re.compile(rf"(?:{_PART}[ \t]*\.[ \t]*){{{DEEPEST}}}", re.ASCII)
 SHIPPED_MODEL = "models/korsal-lite-ucf24x5.onnx"
 FILE_KEYS = (
     ("model", "path"),
@@ -34,12 +38,16 @@ FILE_KEYS = (
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. `problems`: one sentence each, beginning with the key's path."""
+    """The configuration cannot be used. `problems`: one sentence each, beginning with the key's path.
 
-    def __init__(self, path: Path, problems: tuple[str, ...]) -> None:
+    `rest` is what is sound of it, where that could be told: with something else in the place of what is not.
+    """
+
+    def __init__(self, path: Path, problems: tuple[str, ...], rest: Config | None = None) -> None:
         self.path = path
-        self.problems = problems
-        super().__init__("\n".join(f"{path}: {problem}" for problem in problems))
+        self.problems = problems if len(problems) <= MOST else (*problems[:MOST], "and more mistakes; mend these first")
+        self.rest = rest
+        super().__init__("\n".join(f"{path}: {problem}" for problem in self.problems))
 
 
 def load(path: str | Path, folder: Path | None = None) -> Config:
@@ -50,12 +58,9 @@ def load(path: str | Path, folder: Path | None = None) -> Config:
     path = Path(path)
     document = _read(path)
     missing = tuple(_resolve(document, folder or path.absolute().parent))
-    try:
-        config = Config.model_validate_json(json.dumps(document, default=str))
-    except ValidationError as error:
-        raise ConfigError(path, sentences(error, Config) + missing) from None
-    if missing:
-        raise ConfigError(path, missing)
+    problems, config = every_mistake(document)
+    if problems or missing or config is None:
+        raise ConfigError(path, problems + missing, config)
     return config
 
 
@@ -85,11 +90,15 @@ def state_directory(config: Config) -> Path:
 def _read(path: Path) -> dict[str, Any]:
     """The file as TOML reads it."""
     try:
-        document: dict[str, Any] = tomllib.loads(decoded(path.read_bytes()))
-        if not _is_deep(document):
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            problem = f"is larger than {LARGEST >> 10} KiB; draw zones and masks with fewer points"
+        elif _LONG_KEY.search(text := decoded(content)) or _is_deep(document := tomllib.loads(text)):
+            problem = "is nested too deeply; write flat tables as the shipped config.toml does"
+        else:
             json.dumps(document, default=str)  # which numbers of thousands of digits are too long for
             return document
-        problem = "is nested too deeply; write flat tables as the shipped config.toml does"
     except FileNotFoundError:
         problem = "no such file; copy the shipped config.toml there, or name another with --config"
     except OSError as error:

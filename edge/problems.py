@@ -15,13 +15,27 @@ from edge.sources import redact
 
 SECRET_KEYS = frozenset({"source", "username", "password", "password_file"})
 
+MOST = 200
+SHARES = "its points should be shares of the frame's width and height, from 0 to 1"
+PIXELS = "divide pixels by the size of the frame"
+
 Location = tuple[int | str, ...]
 
 
 def sentences(error: ValidationError, schema: type[BaseModel]) -> tuple[str, ...]:
-    """One sentence per mistake, in the order of the schema; the same mistake is told once."""
-    told = [sentence for problem in error.errors(include_url=False) for sentence in _told(problem, schema)]
-    return tuple(dict.fromkeys(told))
+    """One sentence per mistake, in the order of the schema; the same mistake is told once, and MOST of them."""
+    told: dict[str, None] = {}
+    outside: set[str] = set()
+    for problem in error.errors(include_url=False):
+        if len(told) > MOST:
+            break  # looking for what was meant by thousands of keys takes seconds
+        polygon = _polygon(problem)
+        if polygon is None:
+            told |= dict.fromkeys(_told(problem, schema))
+        elif polygon not in outside:
+            outside.add(polygon)
+            told[f"{polygon}: {SHARES}, and one is {problem['input']}: {PIXELS}"] = None
+    return tuple(told)
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
@@ -30,6 +44,14 @@ def nearest(word: str, known: Sequence[str]) -> str:
     if close:
         return f"did you mean {close[0]}?"
     return f"known: {', '.join(known)}" if known else "none is known here"
+
+
+def _polygon(problem: Any) -> str | None:
+    """The path of a zone or mask that has a point outside of the frame, as all have that are drawn in pixels."""
+    location: Location = problem["loc"]
+    if problem["type"] not in ("less_than_equal", "greater_than_equal") or len(location) < 5:
+        return None
+    return _path(location[:4]) if location[0] == "cameras" and location[2] in ("zones", "mask") else None
 
 
 def _told(problem: Any, schema: type[BaseModel]) -> list[str]:

@@ -132,7 +132,8 @@ def test_all_problems_are_told_at_once_each_with_its_key(tmp_path: Path) -> None
         'cameras.door.source: missing; add source = "/dev/video0"',
         "cameras.door.width: should be greater than or equal to 1, is 0",
         "cameras.door.fps: should be a number, is '3'",
-        "cameras.door.zones.entrance.1.0: should be less than or equal to 1, is 2",
+        "cameras.door.zones.entrance: its points should be shares of the frame's width and height, from 0 to 1, "
+        "and one is 2: divide pixels by the size of the frame",
         "cameras.door.zones.line: should have at least 3 entries, is [[0, 0], [1, 1]]",
         "cameras.a/b: name it with 1 to 64 of the characters A-Z a-z 0-9 _ - (it becomes part of a topic)",
         'cameras.a/b.source: should be a text in quotes ("...")',
@@ -148,6 +149,7 @@ def test_all_problems_are_told_at_once_each_with_its_key(tmp_path: Path) -> None
         "outbox.max_rows: should be a whole number, is 1.5",
         "telemetry.interval: should be a number, is true",
         "log.level: should be 'debug', 'info', 'warning' or 'error', is '2020-01-01'",
+        "mqtt.username: missing, although password_file is given; add it",
         f"mqtt.password_file: no such file: {tmp_path}/none; correct the path or leave the key out",
         f"mqtt.tls.cert: no such file: {tmp_path}/none; correct the path or leave the key out",
     )
@@ -192,6 +194,95 @@ def test_all_problems_are_told_at_once_each_with_its_key(tmp_path: Path) -> None
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, problem: str) -> None:
     assert [line for line in problems(tmp_path, text) if line.startswith(problem)]
+
+
+SHARES = "its points should be shares of the frame's width and height, from 0 to 1, and one is"
+PIXELS = "divide pixels by the size of the frame"
+
+
+@pytest.mark.parametrize("key", ["zones.entrance", "mask"])
+def test_a_zone_in_pixels_is_one_sentence(tmp_path: Path, key: str) -> None:
+    drawn = "[[0, 0], [320, 0], [320, 240]]"
+    text = f"{SMALLEST}{key} = {drawn if key != 'mask' else f'[{drawn}]'}\n"
+    place = "zones.entrance" if key != "mask" else "mask.0"
+    assert problems(tmp_path, text) == (f"cameras.door.{place}: {SHARES} 320: {PIXELS}",)
+
+
+def test_mistakes_between_values_are_told_beside_all_others(tmp_path: Path) -> None:
+    text = """
+    hello = 1
+    [cameras.door]
+    fps = 0.1
+    width = "wide"
+    actions.Dunk.keep_score = 0.9
+    actions.Dunk.start_score = 0.2
+    zones.all = [[0, 0], [640, 0], [0, 480]]
+    [cameras."a b"]
+    source = "/dev/video1"
+    actions.Dunk.keep_score = 0.8
+    actions.Dunk.start_score = 0.3
+    [actions.default]
+    start_score = 0.1
+    [actions.Jump]
+    keep_score = 0.9
+    cooldown = "long"
+    [actions.Run]
+    start_score = "high"
+    keep_score = 0.9
+    [mqtt]
+    port = "x"
+    password_file = "config.toml"
+    [mqtt.tls]
+    key = "config.toml"
+    [thermal]
+    limit = 70.0
+    resume = 80.0
+    most_skipped = 2
+    """
+    found = problems(tmp_path, text)
+    assert {problem.split(":")[0] for problem in found} == {
+        "hello",
+        "cameras.door.source",
+        "cameras.door.width",
+        "cameras.door.zones.all",
+        "cameras.door.stall_seconds",
+        "cameras.door.actions.Dunk.keep_score",
+        "cameras.a b",
+        "cameras.a b.actions.Dunk.keep_score",
+        "actions.Jump.cooldown",
+        "actions.Jump.keep_score",
+        "actions.Run.start_score",  # and no word of its keep_score, which may be right beside another start_score
+        "mqtt.port",
+        "mqtt.username",
+        "mqtt.tls.cert",
+        "thermal.most_skipped",
+        "thermal.resume",
+    }
+    assert len(found) == 16
+
+
+def test_thousands_of_mistakes_are_not_all_told(tmp_path: Path) -> None:
+    found = problems(tmp_path, SMALLEST + "".join(f"k{number} = 1\n" for number in range(5000)))
+    assert (len(found), found[-1]) == (201, "and more mistakes; mend these first")
+
+
+def test_a_file_that_would_take_seconds_to_read_is_refused_at_once(tmp_path: Path) -> None:
+    """A reload reads it between two frames: a key of 100,000 parts took TOML's reader two minutes."""
+    long = f"a{'.a' * 100_000} = 1\n"
+    for text in (
+        long,
+        f"[{long.partition(' ')[0]}]\n",
+        long.replace("a", '"a"', 1),
+        long.replace(".", " . ")[:200_000],
+    ):
+        assert problems(tmp_path, SMALLEST + text) == (
+            "is nested too deeply; write flat tables as the shipped config.toml does",
+        )
+    assert problems(tmp_path, SMALLEST + "# a comment\n" * 30_000) == (
+        "is larger than 256 KiB; draw zones and masks with fewer points",
+    )
+    dots = "".join(f"z{n} = [{', '.join('[0.5, 0.25]' for _ in range(60))}]\n" for n in range(99))
+    load(written(tmp_path, f"{SMALLEST}# 1.2.3.4.5.6\n[cameras.door.zones]\n{dots}"))
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:

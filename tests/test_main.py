@@ -101,6 +101,23 @@ def test_check_names_every_mistake_at_once(tmp_path: Path, capsys: pytest.Captur
     assert len(said.splitlines()) == 5
 
 
+def test_check_names_unknown_actions_and_scores_beside_other_mistakes(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = folder / "wrong.toml"
+    text = CONFIG + "zones.all = [[0, 0], [64, 0], [64, 48]]\nactions.Jumpp.cooldown = 1\n[mqtt]\nport = 0\n"
+    file.write_text(f"{text}[actions.default]\nkeep_score = 0.9\nstart_score = 0.2\n[actions.Swim]\ncooldown = 2\n")
+    said = [line.split(": ")[2] for line in refusal(capsys, "check", "--config", file).splitlines()]
+    assert said == [
+        "cameras.door.zones.all",
+        "actions.default.keep_score",
+        "actions.Swim.keep_score",
+        "mqtt.port",
+        "actions.Swim",
+        "cameras.door.actions.Jumpp",
+    ]
+
+
 def test_check_names_an_action_that_the_model_does_not_know(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = folder / "typo.toml"
     file.write_text(CONFIG + "[actions.Basketbal]\nstart_score = 0.6\n")
