@@ -17,6 +17,8 @@ STATE=/var/lib/korsal-edge # outbox and engines
 UNITS=/etc/systemd/system  # the unit, and a drop-in for this machine
 COMMAND=/usr/local/bin/korsal-edge
 L4T=/etc/nv_tegra_release  # what tells a Jetson
+SYSTEMD=/run/systemd/system # what tells that systemd runs
+OURS=/run/korsal-edge-install # root's scratch folder; what a killed run leaves there goes with the next
 NEEDED_MIB=1500
 TEST_TOOLS=(mosquitto:mosquitto)                                            # program:package
 ROOTS_TEST_TOOLS=(debootstrap:debootstrap systemd-nspawn:systemd-container) # for the test that installs the service
@@ -30,14 +32,19 @@ PIP=()
 WARNINGS=()
 UNDO=()
 MADE=()
+BEFORE=
 CHANGED=0
 SCRATCH=
+PIP_SETTINGS=" CACHE_DIR CERT CLIENT_CERT CONFIG_FILE CONSTRAINT DEFAULT_TIMEOUT EXTRA_INDEX_URL FIND_LINKS INDEX_URL \
+NO_CACHE_DIR NO_INDEX PROXY RETRIES TIMEOUT TRUSTED_HOST " # pip's variables that say where packages come from
 
 # shellcheck source-path=SCRIPTDIR
 source "$ROOT/scripts/install/common.sh"
 source "$ROOT/scripts/install/checkout.sh"
 source "$ROOT/scripts/install/preflight.sh"
 source "$ROOT/scripts/install/service.sh"
+
+clean_environment
 
 usage() {
     cat << 'TEXT'
@@ -59,7 +66,8 @@ or a package: no user, no apt, no systemctl. docs/installation.md tells what lie
 outside the checkout is changed, except that missing system packages (python3-venv; mosquitto and the like for the
 tests) come from apt where this may be done without a password.
 
-pip's own settings count (PIP_INDEX_URL, HTTPS_PROXY, ...). The tests need PyTorch; set PIP_EXTRA_INDEX_URL to PyTorch's
+pip's settings of where packages come from count (PIP_INDEX_URL, HTTPS_PROXY, ...); those of where they go, and Python's
+own variables, do not. The tests need PyTorch; set PIP_EXTRA_INDEX_URL to PyTorch's
 index of CPU builds to spare yourself its CUDA libraries.
 TEXT
 }
@@ -73,7 +81,7 @@ read_service_options() { # all arguments; sets DRY_RUN, WHEELS, UNINSTALL, PURGE
             --purge) PURGE=1 ;;
             --offline)
                 [[ -n ${2:-} ]] || fail "--offline names no folder" "./install.sh --help"
-                WHEELS=$(readlink -f "$2")
+                WHEELS=$(readlink -m "$2")
                 shift
                 ;;
             *) fail "unknown option $1" "./install.sh --help" ;;
@@ -107,6 +115,8 @@ case ${1:-} in
         ;;
     *)
         read_service_options "$@"
+        check_surroundings
+        cd / # the folder at hand may be gone, or somebody else's
         if ((UNINSTALL)); then
             uninstall $PURGE
         else

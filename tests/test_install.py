@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 # Says that it is Python 3.11; makes environments whose Python writes its arguments to calls.log and whose korsal-edge
 # and scripts do the same.
 PYTHON = """#!/bin/bash
+[[ $1 != -I ]] || shift
 case "$*" in
     *"3, 10"* | *"import ensurepip"* | "-m pip --version") ;;
     *platform*) echo 3.11.0 ;;
@@ -38,7 +39,23 @@ FAILS = '#!/bin/bash\necho "stand-in: no" >&2\nexit 1\n'
 
 
 PROGRAMS = (
-    *("awk", "bash", "basename", "cat", "chmod", "cmp", "cp", "cut", "df", "dirname", "env", "find", "grep", "id"),
+    *(
+        "awk",
+        "bash",
+        "basename",
+        "cat",
+        "chmod",
+        "cmp",
+        "cp",
+        "cut",
+        "df",
+        "dirname",
+        "env",
+        "find",
+        "flock",
+        "grep",
+        "id",
+    ),
     *("install", "ln", "mkdir", "mktemp", "mv", "readlink", "rm", "rmdir", "sed", "sha256sum", "sort", "tail", "touch"),
     *("uname", "wc", "xargs"),
 )
@@ -456,3 +473,104 @@ def test_offline_nothing_is_fetched(checkout: Path, target: Path) -> None:
     (checkout / "wheels").mkdir()
     assert lay(checkout, target, "--offline", str(checkout / "wheels"))[0] == 0
     assert f"--no-index --find-links {checkout}/wheels .[cpu]" in calls(checkout)[1]
+
+
+ROOTS_CODE = {"PYTHONPATH": "/evil", "PYTHONHOME": "/evil", "PYTHONSTARTUP": "/evil/x.py", "PYTHONUSERBASE": "/evil"}
+ELSEWHERE = {
+    "PIP_TARGET": "/evil",
+    "PIP_PREFIX": "/evil",
+    "PIP_USER": "1",
+    "PIP_ROOT": "/evil",
+    "PIP_REQUIREMENT": "/x",
+}
+FROM_WHERE = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_CERT": "/ca.pem", "HTTPS_PROXY": "http://127.0.0.1:9"}
+
+
+@pytest.mark.parametrize("arguments", [[], ["--demo"]])
+def test_python_and_pip_are_left_alone_by_the_environment(checkout: Path, target: Path, arguments: list[str]) -> None:
+    """They run what install.sh names, and fill what it names, wherever the packages come from."""
+    replace(checkout / "bin/python3", "#!/bin/bash\n", '#!/bin/bash\nenv >> "$LOG.env"\necho "$1" >> "$LOG.first"\n')
+    more = {**ROOTS_CODE, **ELSEWHERE, **FROM_WHERE, "DESTDIR": str(target), "BASH_ENV": ""}
+    status, said = install(checkout, *arguments, more=more)
+    assert status == 0, said
+    seen = (checkout / "calls.log.env").read_text().splitlines()
+    names = {line.split("=")[0] for line in seen}
+    assert not names & {*ROOTS_CODE, *ELSEWHERE}
+    assert names >= set(FROM_WHERE)
+    assert set((checkout / "calls.log.first").read_text().split()) <= {"-I", "-VV"}
+
+
+def test_a_folder_that_was_removed_is_no_hindrance(checkout: Path, target: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    environment = {"PATH": str(checkout / "bin"), "LOG": str(checkout / "calls.log"), "DESTDIR": str(target)}
+    command = ["bash", "-c", '/bin/rmdir "$0" && exec "$1/install.sh"', str(gone), str(checkout)]
+    done = subprocess.run(command, cwd=gone, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (target / "opt/korsal-edge/current").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"DESTDIR": "image"}, "DESTDIR=image is relative\n  Cure: give the whole path, as DESTDIR=/"),
+        (
+            {"TMPDIR": "/nowhere"},
+            "TMPDIR=/nowhere is no folder that can be written to\n  Cure: make it, or",
+        ),
+        ({"TMPDIR": "tmp"}, "TMPDIR=tmp is no folder"),
+    ],
+)
+def test_surroundings_that_are_refused(checkout: Path, more: dict[str, str], words: str) -> None:
+    status, said = install(checkout, more={"DESTDIR": "/tmp/image", **more})
+    assert status == 1
+    assert words in said
+    assert not calls(checkout)
+
+
+def as_root(checkout: Path) -> None:
+    program(checkout / "bin" / "id", "#!/bin/bash\necho 0\n")
+
+
+def test_root_runs_nothing_that_everybody_can_change(checkout: Path, target: Path) -> None:
+    as_root(checkout)
+    assert lay(checkout, target)[0] == 0
+    for name in ("scripts/install/common.sh", "models", "."):
+        mode = (checkout / name).stat().st_mode
+        (checkout / name).chmod(0o777)
+        status, said = lay(checkout, target)
+        assert status == 1
+        assert f"every user of this machine can change {(checkout / name).resolve()}" in said
+        assert "Cure: see that all in" in said
+        (checkout / name).chmod(mode)
+    (checkout / ".venv").mkdir()
+    (checkout / ".venv").chmod(0o777)  # which is no part of what is installed
+    assert lay(checkout, target)[0] == 0
+
+
+@pytest.mark.parametrize(("mode", "refused"), [(0o777, True), (0o1777, False), (0o775, False)])
+def test_root_takes_nothing_that_could_be_replaced(checkout: Path, target: Path, mode: int, refused: bool) -> None:
+    """As in a folder like /tmp nobody can."""
+    as_root(checkout)
+    checkout.parent.chmod(mode)
+    status, said = lay(checkout, target)
+    assert (status == 1) == refused
+    assert (f"could replace {checkout}, by way of {checkout.parent}" in said) == refused
+
+
+def test_root_takes_no_wheels_that_everybody_can_change(checkout: Path, target: Path) -> None:
+    as_root(checkout)
+    (checkout.parent / "wheels").mkdir(mode=0o755)
+    (checkout.parent / "wheels").chmod(0o777)
+    status, said = lay(checkout, target, "--offline", str(checkout.parent / "wheels"))
+    assert status == 1
+    assert f"every user of this machine can change {checkout.parent}/wheels" in said
+
+
+@pytest.mark.parametrize("entry", ["", ".", "bin"])
+def test_root_looks_for_no_program_in_the_folder_at_hand(checkout: Path, target: Path, entry: str) -> None:
+    as_root(checkout)
+    more = {"PATH": f"{checkout / 'bin'}:{entry}", "DESTDIR": str(target)}
+    status, said = install(checkout, more=more)
+    assert status == 1
+    assert "PATH has a relative entry" in said

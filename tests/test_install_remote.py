@@ -16,7 +16,7 @@ OPEN = "# mine\nallow_remote_config = true\n"
 SCRIPT = """
 set -euo pipefail
 ROOT=$PWD/src CONFIGS=$PWD/etc LENT=$PWD/etc/remote APP=$PWD/opt SCRATCH=$(mktemp -d -p "$PWD")
-DESTDIR='' DRY_RUN=${1:-0} CHANGED=0 UNDO=() MADE=() WARNINGS=()
+DESTDIR='' BEFORE=current DRY_RUN=${1:-0} CHANGED=0 UNDO=() MADE=() WARNINGS=()
 source "$0/scripts/install/common.sh"
 source "$0/scripts/install/service.sh"
 chown() { :; }

@@ -10,7 +10,7 @@ check_checkout() {
 
 is_whole() { # an environment that was made here and not moved, and has pip
     is_fitting "$VENV/bin/python" && grep -qsF "$VENV" "$VENV/bin/activate" &&
-        "$VENV/bin/python" -m pip --version > /dev/null 2>&1
+        "$VENV/bin/python" -I -m pip --version > /dev/null 2>&1
 }
 
 make_venv() {
@@ -21,7 +21,7 @@ make_venv() {
     require_python python3 python3.13 python3.12 python3.11 python3.10 /usr/bin/python3
     require_venv_module
     say "Virtual environment: $VENV"
-    "$PYTHON" -m venv --clear "$VENV" || fail "could not make $VENV" "free disk space, or sudo rm -r '$VENV'"
+    "$PYTHON" -I -m venv --clear "$VENV" || fail "could not make $VENV" "free disk space, or sudo rm -r '$VENV'"
 }
 
 install_packages() { # extras of pyproject.toml
@@ -34,7 +34,7 @@ install_packages() { # extras of pyproject.toml
     fi
     say "Packages: [$extras]; the first time this takes minutes"
     [[ -t 1 ]] || quiet=(--quiet)
-    (cd "$ROOT" && .venv/bin/python -m pip install --no-input --disable-pip-version-check "${quiet[@]}" -e ".[$extras]") ||
+    (cd "$ROOT" && .venv/bin/python -I -m pip install --no-input --disable-pip-version-check "${quiet[@]}" -e ".[$extras]") ||
         pip_failed
     for extra in "$@"; do
         echo "$wanted" > "$VENV/installed-$extra"

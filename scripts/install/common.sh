@@ -21,6 +21,14 @@ act() { # a command that changes something
     fi
 }
 
+clean_environment() { # so that Python and pip run nothing, and fill nothing, but what we mean
+    local name
+    for name in "${!PYTHON@}" "${!PIP_@}"; do
+        [[ $name == PYTHON || $name == PIP_SETTINGS || $PIP_SETTINGS == *" ${name#PIP_} "* ]] || unset "$name"
+    done
+    unset BASH_ENV ENV CDPATH VIRTUAL_ENV
+}
+
 as_root() {
     if [[ $(id -u) == 0 ]]; then
         "$@"
@@ -39,7 +47,7 @@ apt_install() { # packages; false where apt may not be used
 }
 
 is_fitting() { # a Python's path
-    "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' > /dev/null 2>&1
+    "$1" -I -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' > /dev/null 2>&1
 }
 
 find_python() { # names; sets PYTHON to the first that fits
@@ -56,14 +64,14 @@ find_python() { # names; sets PYTHON to the first that fits
 require_python() { # names; sets PYTHON
     find_python "$@" || { apt_install python3 python3-venv && find_python "$@"; } ||
         fail "no Python between 3.10 and 3.13 found" "sudo apt-get install python3 python3-venv, or a newer distribution"
-    say "Python: $PYTHON ($("$PYTHON" -c 'import platform; print(platform.python_version())'))"
+    say "Python: $PYTHON ($("$PYTHON" -I -c 'import platform; print(platform.python_version())'))"
 }
 
 require_venv_module() {
     local package
-    "$PYTHON" -c 'import ensurepip, venv' 2> /dev/null && return 0
-    package=python$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv
-    { apt_install "$package" && { ((DRY_RUN)) || "$PYTHON" -c 'import ensurepip, venv' 2> /dev/null; }; } ||
+    "$PYTHON" -I -c 'import ensurepip, venv' 2> /dev/null && return 0
+    package=python$("$PYTHON" -I -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv
+    { apt_install "$package" && { ((DRY_RUN)) || "$PYTHON" -I -c 'import ensurepip, venv' 2> /dev/null; }; } ||
         fail "$PYTHON cannot make virtual environments" "sudo apt-get install $package"
 }
 

@@ -1,6 +1,36 @@
 # What is looked at before the service is installed. Sourced by install.sh.
 # shellcheck shell=bash
 
+check_surroundings() { # what root would run or fill must be where it seems to be, and nobody else's to change
+    local folder
+    [[ -z $DESTDIR || $DESTDIR == /* ]] || fail "DESTDIR=$DESTDIR is relative" "give the whole path, as DESTDIR=$PWD/$DESTDIR"
+    [[ -z ${TMPDIR:-} ]] || [[ $TMPDIR == /* && -d $TMPDIR && -w $TMPDIR ]] ||
+        fail "TMPDIR=$TMPDIR is no folder that can be written to" "make it, or unset TMPDIR"
+    [[ $(id -u) == 0 ]] || return 0
+    [[ ":$PATH:" != *:[!/]* ]] || fail "PATH has a relative entry, so that root would run what lies in the folder at hand" \
+        "give PATH whole paths: PATH=$PATH"
+    for folder in "$ROOT" ${WHEELS:+"$WHEELS"} ${TMPDIR:+"$TMPDIR"}; do
+        refuse_open_parents "$folder"
+    done
+    refuse_open_files "$ROOT"
+    [[ ! -d $WHEELS ]] || refuse_open_files "$WHEELS"
+}
+
+refuse_open_parents() { # a folder: could anybody put another in its place? In one like /tmp (1777) nobody can
+    local folder=$1
+    while folder=$(dirname "$folder") && [[ $folder != / ]]; do
+        [[ -z $(find "$folder" -maxdepth 0 -perm -0002 ! -perm -1000 2> /dev/null) ]] ||
+            fail "every user of this machine could replace $1, by way of $folder" "copy it to a folder of root's or your own"
+    done
+}
+
+refuse_open_files() { # a folder whose code root runs
+    local open
+    open=$(find "$1" \( -path "$1/.venv" -o -path "$1/.git" \) -prune -o ! -type l -perm -0002 -print -quit)
+    [[ -z $open ]] || fail "every user of this machine can change $open, which root would run" \
+        "see that all in $1 is as it came, then: chmod -R o-w '$1'"
+}
+
 check_rights() {
     [[ $(uname -s) == Linux ]] || fail "this is $(uname -s), korsal-edge runs on Linux" "use a Linux machine"
     ((DRY_RUN)) || [[ -n $DESTDIR || $(id -u) == 0 ]] || fail "the service is root's to install" "sudo ./install.sh $*"
@@ -34,13 +64,13 @@ require_system_python() { # one in somebody's home is hidden from the service; J
 }
 
 has() { # module: can the system's Python import it?
-    "$PYTHON" -c "import $1" > /dev/null 2>&1
+    "$PYTHON" -I -c "import $1" > /dev/null 2>&1
 }
 
 check_jetpack() { # TensorRT and OpenCV come from JetPack, never from pip
     has tensorrt || apt_install python3-libnvinfer || true
     if has tensorrt; then
-        say "TensorRT: $("$PYTHON" -c 'import tensorrt; print(tensorrt.__version__)')"
+        say "TensorRT: $("$PYTHON" -I -c 'import tensorrt; print(tensorrt.__version__)')"
     else
         warn "no TensorRT for $PYTHON: ONNX Runtime will run the model, slowly. Cure: sudo apt-get install" \
             "python3-libnvinfer (of JetPack), then run this again"
@@ -52,7 +82,7 @@ check_jetpack() { # TensorRT and OpenCV come from JetPack, never from pip
 
 tell_opencv() { # a Python that has it
     local built version gstreamer cuda
-    built=$("$1" -c 'import cv2; print(cv2.__version__, int(cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER)),
+    built=$("$1" -I -c 'import cv2; print(cv2.__version__, int(cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER)),
         int(hasattr(cv2, "cuda") and cv2.cuda.getCudaEnabledDeviceCount() > 0))')
     read -r version gstreamer cuda <<< "$built"
     say "OpenCV: $version, GStreamer: $( ((gstreamer)) && echo yes || echo no), CUDA: $( ((cuda)) && echo yes || echo no)"

@@ -1,6 +1,8 @@
 # The service: installing, upgrading and uninstalling it. Sourced by install.sh.
 #
-# Every change says how it is taken back (`undo_by`), and is taken back where a later one fails.
+# Every change says how it is taken back (`undo_by`), and is taken back where a later one fails. A run that is killed takes
+# nothing back: so every step leaves the old or the new, never half of it or neither, each does again what a killed one
+# may have left undone, and what there was before stands in a file (`remember`) until all is done.
 # shellcheck shell=bash
 
 undo_by() { # a command that takes back what comes next; the last is run first
@@ -22,7 +24,14 @@ keep() { # path: remember what is there now
     [[ -e $1 || -L $1 ]] || return 0
     local kept=$SCRATCH/${#UNDO[@]}
     act cp -a "$1" "$kept"
-    ((DRY_RUN)) || UNDO[-1]=$(printf 'rm -rf %q && cp -a %q %q' "$1" "$kept" "$1")
+    ((DRY_RUN)) || UNDO[-1]=$(printf '%q ' put_back "$kept" "$1")
+}
+
+put_back() { # what was kept, where it was; a file at once, so that there is never none
+    rm -rf "$2.partial"
+    cp -a "$1" "$2.partial"
+    [[ -L $2 || ! -d $2 ]] || rm -rf "$2"
+    mv -T "$2.partial" "$2"
 }
 
 make_folder() { # path and the missing ones above it, mode of the last
@@ -39,7 +48,9 @@ put() { # source, target, mode
     say "File: $2"
     make_folder "$(dirname "$2")" 755
     keep "$2"
-    act install -m "$3" "$1" "$2"
+    act rm -f "$2.partial"
+    act install -m "$3" "$1" "$2.partial"
+    act mv -T "$2.partial" "$2"
 }
 
 point() { # link, where it points
@@ -49,6 +60,40 @@ point() { # link, where it points
     keep "$1"
     act ln -sfn "$2" "$1.new"
     act mv -T "$1.new" "$1" # at once, never a moment without
+}
+
+make_scratch() {
+    if ((DRY_RUN)) || [[ -n $DESTDIR || $(id -u) != 0 ]]; then
+        SCRATCH=$(mktemp -d)
+        return 0
+    fi
+    lock
+    rm -rf "$OURS"
+    mkdir -m 700 "$OURS"
+    SCRATCH=$OURS
+}
+
+lock() { # one install.sh at a time; what a killed one has started, its pip, holds the lock too until it ends
+    exec 9> "$OURS.lock"
+    flock --nonblock 9 && return 0
+    say "Waiting for another install.sh, or for what a killed one has left, to end"
+    flock --timeout 900 9 || fail "another install.sh is at work" "see \`fuser -v $OURS.lock\`, then run this again"
+}
+
+remember() { # the release before this one, also for the next run if this one is killed; sets BEFORE
+    local file=$DESTDIR$APP/unfinished
+    if [[ -f $file ]]; then
+        say "An installation was cut off here: this one ends it"
+        BEFORE=$(< "$file")
+        CHANGED=1
+        return 0
+    fi
+    BEFORE=$(readlink "$DESTDIR$APP/current" || true)
+    make_folder "$DESTDIR$APP" 755
+    undo_by rm -f "$file"
+    ((!DRY_RUN)) || return 0
+    echo "$BEFORE" > "$file.partial"
+    mv -T "$file.partial" "$file"
 }
 
 name_release() { # sets RELEASE: the version, and a hash of all that goes into it
@@ -73,8 +118,8 @@ build_release() { # an environment of its own beside those that are there
     make_folder "$DESTDIR$APP/releases" 755
     undo_by rm -rf "$folder"
     ((!JETSON)) || options=(--system-site-packages)
-    act "$PYTHON" -m venv --clear "${options[@]}" "$folder" || fail "could not make $folder" "free disk space there"
-    pip=("$folder/bin/python" -m pip install --no-input --disable-pip-version-check --quiet "${PIP[@]}")
+    act "$PYTHON" -I -m venv --clear "${options[@]}" "$folder" || fail "could not make $folder" "free disk space there"
+    pip=("$folder/bin/python" -I -m pip install --no-input --disable-pip-version-check --quiet "${PIP[@]}")
     ((!JETSON)) || pip+=(-c "$(no_opencv)")
     (cd "$ROOT" && act "${pip[@]}" ".[$EXTRA]") || pip_failed
     ((DRY_RUN)) || finish_release "$folder"
@@ -89,13 +134,13 @@ no_opencv() { # a file that forbids pip every OpenCV
 finish_release() { # folder: check it, and only then call it complete
     local python=$1/bin/python
     if ((JETSON)); then
-        "$python" -c 'import cv2, sys; sys.exit(cv2.__file__.startswith(sys.prefix))' ||
+        "$python" -I -c 'import cv2, sys; sys.exit(cv2.__file__.startswith(sys.prefix))' ||
             fail "pip has put an OpenCV over JetPack's" "report this as a bug, with the versions above"
     fi
     tell_opencv "$python"
-    "$python" -m pip check --disable-pip-version-check --quiet > "$SCRATCH/check" 2>&1 || ((JETSON)) ||
+    "$python" -I -m pip check --disable-pip-version-check --quiet > "$SCRATCH/check" 2>&1 || ((JETSON)) ||
         fail "the packages do not fit together: $(< "$SCRATCH/check")" "run this again; report it if that does not help"
-    "$python" "$1/bin/korsal-edge" --version > /dev/null || fail "$1 does not start" "the message above tells why"
+    "$python" -I "$1/bin/korsal-edge" --version > /dev/null || fail "$1 does not start" "the message above tells why"
     sed -i "1s|.*|#!$APP/releases/$RELEASE/bin/python|" "$1/bin/"korsal-* # without DESTDIR
     cp "$ROOT/config.toml" "$1/config.toml"                               # as shipped, for the next upgrade
     touch "$1/complete"
@@ -117,9 +162,9 @@ make_user() {
 }
 
 make_state() { # here, and not by systemd at the first start, so that `doctor` can look before that
-    [[ -z $DESTDIR && ! -d $STATE ]] || return 0
-    make_folder $STATE 700
-    act chown korsal-edge:korsal-edge $STATE
+    [[ -z $DESTDIR ]] || return 0
+    make_folder "$STATE" 700
+    act chown korsal-edge:korsal-edge "$STATE"
 }
 
 may_be_changed_from_afar() { # [mqtt] allow_remote_config
@@ -127,7 +172,8 @@ may_be_changed_from_afar() { # [mqtt] allow_remote_config
 }
 
 install_config() { # the user's own stays; ours lies beside it where it has changed since the last time
-    local file=$DESTDIR$CONFIGS/config.toml before=$DESTDIR$APP/current/config.toml
+    local file=$DESTDIR$CONFIGS/config.toml before=$DESTDIR$APP/$BEFORE/config.toml
+    act rm -f "$file.partial" "$file.new-link" # of a killed run
     [[ ! -e $file || -f $file ]] || fail "$file is no file" "move it away" # reading a pipe would never end
     make_folder "$DESTDIR$CONFIGS" 750
     [[ -n $DESTDIR ]] || act chown root:korsal-edge $CONFIGS
@@ -160,8 +206,8 @@ lend_config() { # to the service, in a folder of its own: the one above is root'
         return 0
     fi
     say "File: $file (in $LENT, where the service may change it)"
-    keep "$file"
     keep $LENT
+    keep "$file" # taken back first: a link would lead nowhere for a moment
     act rm -rf $LENT
     act mkdir -m 750 $LENT
     act install -m 640 "$file" $LENT/config.toml
@@ -177,8 +223,8 @@ take_config_back() {
         keep "$file"
         # Read as the service, which could have put a link to a file of root's there.
         ((DRY_RUN)) || runuser -u korsal-edge -- cat "$file" > "$SCRATCH/config.toml" || fail "$file cannot be read" "put it right"
-        act rm -f "$file"
-        act install -m 640 -g korsal-edge "$SCRATCH/config.toml" "$file"
+        act install -m 640 -g korsal-edge "$SCRATCH/config.toml" "$file.partial"
+        act mv -T "$file.partial" "$file"
     elif [[ -L $file || ! -e $LENT ]]; then
         return 0
     fi
@@ -189,7 +235,7 @@ take_config_back() {
 check_config() { # before the service meets it
     local python=$DESTDIR$APP/releases/$RELEASE/bin/python file=$DESTDIR$CONFIGS/config.toml
     ((!DRY_RUN)) || return 0
-    (cd / && "$python" - "$file") << 'PYTHON' || fail "$file does not fit this version" "mend what is named above, then run this again"
+    (cd / && "$python" -I - "$file") << 'PYTHON' || fail "$file does not fit this version" "mend what is named above, then run this again"
 import sys
 
 from edge.config import ConfigError, load
@@ -237,22 +283,24 @@ install_units() { # the service's state
         machine_dropin > "$SCRATCH/machine.conf"
         put "$SCRATCH/machine.conf" $UNITS/korsal-edge.service.d/10-machine.conf 644
     fi
+    [[ $(readlink "$DESTDIR$APP/current") != "releases/$RELEASE" || ! -d $DESTDIR$APP/${BEFORE:-none} ]] ||
+        undo_by point "$DESTDIR$APP/current" "$BEFORE" # a killed run has turned it already
     point "$DESTDIR$APP/current" "releases/$RELEASE"
     point "$DESTDIR$COMMAND" $APP/current/bin/korsal-edge
 }
 
 systemctl_if_running() { # nothing where systemd does not, as in a chroot
-    [[ -n $DESTDIR || ! -d /run/systemd/system ]] || act systemctl "$@"
+    [[ -n $DESTDIR || ! -d $SYSTEMD ]] || act systemctl "$@"
 }
 
 service_state() { # active, activating (where it fails again and again), inactive, ...
-    [[ -n $DESTDIR || ! -d /run/systemd/system ]] || systemctl show --property ActiveState --value korsal-edge
+    [[ -n $DESTDIR || ! -d $SYSTEMD ]] || systemctl show --property ActiveState --value korsal-edge
 }
 
-activate() { # the service's state, the release before this one
+activate() { # the service's state
     [[ -z $DESTDIR ]] || return 0
     systemctl_if_running daemon-reload
-    if [[ -z $2 ]]; then # afterwards it is the user's choice
+    if [[ -z $BEFORE ]]; then # afterwards it is the user's choice
         say "Service: enabled"
         undo_by systemctl disable --quiet korsal-edge
         act systemctl enable --quiet korsal-edge
@@ -268,31 +316,34 @@ activate() { # the service's state, the release before this one
     fi
 }
 
-forget_releases() { # all but this one and the one before
-    local folder before=$1
-    [[ $before != "releases/$RELEASE" ]] || return 0
+forget_releases() { # all but this one and the one before, and what killed runs have left
+    local folder
     for folder in "$DESTDIR$APP/releases/"*; do
-        [[ ! -d $folder || ${folder##*/} == "$RELEASE" || releases/${folder##*/} == "$before" ]] || act rm -rf "$folder"
+        [[ -d $folder && ${folder##*/} != "$RELEASE" && releases/${folder##*/} != "$BEFORE" ]] || continue
+        [[ $BEFORE != "releases/$RELEASE" || ! -f $folder/complete ]] || continue # the same once more: the others stay
+        act rm -f "$folder/complete" # half of a release is none
+        act rm -rf "$folder"
     done
 }
 
 install_service() { # arguments, to be repeated in a cure
-    local state before
-    SCRATCH=$(mktemp -d)
+    local state
     trap end EXIT
+    make_scratch
     preflight "$@"
     name_release
-    before=$(readlink "$DESTDIR$APP/current" || true)
     state=$(service_state)
+    remember
     build_release
     make_user
     make_state
     install_config
     check_config
     install_units "$state"
-    activate "$state" "$before"
+    activate "$state"
     UNDO=()
-    forget_releases "$before"
+    forget_releases
+    act rm -f "$DESTDIR$APP/unfinished"
     tell_installed "$state"
 }
 
@@ -313,12 +364,13 @@ TEXT
 
 uninstall() { # purge?
     check_rights --uninstall
+    ((DRY_RUN)) || [[ -n $DESTDIR || $(id -u) != 0 ]] || lock
     if [[ -z $DESTDIR ]]; then
         systemctl_if_running disable --now --quiet korsal-edge 2> /dev/null || true
         act rm -f $UNITS/multi-user.target.wants/korsal-edge.service # where systemd does not run
     fi
-    act rm -rf "$DESTDIR$UNITS/korsal-edge.service" "$DESTDIR$UNITS/korsal-edge.service.d/10-machine.conf" \
-        "$DESTDIR$COMMAND" "$DESTDIR$APP"
+    act rm -rf "$DESTDIR$UNITS"/korsal-edge.service{,.partial,.d/10-machine.conf,.d/10-machine.conf.partial} \
+        "$DESTDIR$COMMAND"{,.new} "$DESTDIR$APP"
     ((!$1)) || act rm -rf "$DESTDIR$UNITS/korsal-edge.service.d" "$DESTDIR$CONFIGS" "$DESTDIR$STATE"
     [[ ! -d $DESTDIR$UNITS/korsal-edge.service.d ]] || act rmdir --ignore-fail-on-non-empty "$DESTDIR$UNITS/korsal-edge.service.d"
     systemctl_if_running daemon-reload
@@ -333,11 +385,12 @@ fill_wheels() { # folder: what the service needs here, and what builds it
     local builds
     read_board
     require_system_python
+    check_surroundings
     SCRATCH=$(mktemp -d)
     trap end EXIT
     builds=$(sed -nE 's/^requires = \["(.*)"\]$/\1/p' "$ROOT/pyproject.toml")
-    "$PYTHON" -m venv "$SCRATCH/venv"
-    (cd "$ROOT" && "$SCRATCH/venv/bin/python" -m pip wheel --no-input --disable-pip-version-check --quiet \
+    "$PYTHON" -I -m venv "$SCRATCH/venv"
+    (cd "$ROOT" && "$SCRATCH/venv/bin/python" -I -m pip wheel --no-input --disable-pip-version-check --quiet \
         --wheel-dir "$1" ".[$EXTRA]" "$builds") || pip_failed
     rm -f "$1"/korsal_edge-*.whl # built from the checkout, on the machine
     say "$(find "$1" -name '*.whl' | wc -l) wheels in $1; there: sudo ./install.sh --offline $1"
