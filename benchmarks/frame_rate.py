@@ -74,7 +74,9 @@ def _watch(file: Path, video: VideoAnnotation, engine: Engine, every: Sequence[i
 def _thinned(video: VideoAnnotation, every: int) -> VideoAnnotation:
     """The annotation of each so-manieth frame, those numbered from 0."""
     tubes = [_thinned_tube(tube, every) for tube in video.tubes]
-    return replace(video, frames=-(-video.frames // every), tubes=tuple(tube for tube in tubes if len(tube.boxes)))
+    looked = None if video.looked_at is None else video.looked_at[video.looked_at % every == 0] // every
+    kept = tuple(tube for tube in tubes if len(tube.boxes))
+    return replace(video, frames=-(-video.frames // every), tubes=kept, looked_at=looked)
 
 
 def _thinned_tube(tube: GroundTruthTube, every: int) -> GroundTruthTube:

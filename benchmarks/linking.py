@@ -39,7 +39,7 @@ from train.evaluate import of_split
 from train.identity import IdentityCounts, identity_counts
 from train.lengths import Lengths, knowing, usual_lengths
 from train.linking import VARIANTS
-from train.observation import linked_boxes, true_boxes, true_tubes
+from train.observation import as_looked_at, linked_boxes, true_boxes, true_tubes
 from train.scoring import VideoResult, report
 from train.tables import Tube, joined
 from train.temporal_labelling import trimmed_by_own_score
@@ -110,9 +110,10 @@ def watch(rule: Rule, found: Sequence[Detections], video: VideoAnnotation, label
     tubes = tuple(Tube(0, path.label, path.score, int(path.frames[0]), clip(path.boxes, *size)) for path in paths)
     truth = true_tubes(video.tubes, len(found))
     boxes = linked_boxes(_history(live), np.arange(len(labels)))
-    result = VideoResult(joined([]), boxes, true_boxes(video.tubes, len(found)), tubes, truth)
+    everything = VideoResult(joined([]), boxes, true_boxes(video.tubes, len(found)), tubes, truth)
+    result = as_looked_at(everything, video.looked_at)
     late = delays(told_events(live, labels, size), live, truth)
-    return Watched(result, identity_counts(tubes, truth), late, len(found), seconds)
+    return Watched(result, identity_counts(result.tubes, result.true_tubes), late, len(found), seconds)
 
 
 def rows(name: str, watched: Sequence[Watched], labels: Sequence[str], protocol: str) -> tuple[str, str]:

@@ -20,7 +20,7 @@ from train.cvat import read_cvat
 from train.data import Chooser, every, idle_share
 from train.evaluate import main
 from train.exchange import Cast, Format, load, save
-from train.frame_kinds import frame_kinds, idle
+from train.frame_kinds import FrameKinds, counted, frame_kinds, idle, known_frames, not_annotated
 from train.lengths import usual_lengths
 from train.looked_at import begin_is_known, covered, end_is_known, in_words, mask, rows_in, together, tubes_in, within
 from train.observation import observe
@@ -82,6 +82,7 @@ def test_masks_and_rows() -> None:
         (frames(*range(0, 36, 12)), "every 12th of 1 to 25"),
         (frames(*range(10), 20, 21, 22), "1 to 10, 21 to 23"),
         (frames(0, 50, 51, 52), "1, 51 to 53"),
+        (frames(*(n * n * n for n in range(8))), "1 to 2, 9, 28, 65, 126, 217, and 1 more"),
     ],
 )
 def test_frames_in_words(looked: NDArray[np.int64], words: str) -> None:
@@ -204,6 +205,15 @@ def test_kinds_of_frames() -> None:
     assert int(idle(part(), 150).sum()) == 6
 
 
+def test_a_video_named_quiet_has_the_frames_of_its_file() -> None:
+    quiet = VideoAnnotation("yard", 0, ())
+    assert known_frames(counted(quiet, 40)).tolist() == list(range(40))
+    assert frame_kinds(quiet, 40) == FrameKinds(0, 40, 0)
+    assert frame_kinds(quiet, 0) == FrameKinds()
+    assert counted(part(), 40).frames == 150
+    assert not_annotated([quiet, part()]) == 140
+
+
 def test_what_is_found_elsewhere_is_no_false_alarm(tmp_path: Path) -> None:
     """Somebody plays in frames 4 to 19; annotated are frames 12 to 23."""
     write_video(tmp_path / "v.mp4")
@@ -219,7 +229,7 @@ def test_what_is_found_elsewhere_is_no_false_alarm(tmp_path: Path) -> None:
     assert report([unaware], LABELS, Protocol()).video_map["0.75"] == 0
 
 
-def test_saved_detections_and_tubes_likewise(tmp_path: Path) -> None:
+def test_saved_detections_and_tubes_likewise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The model sees somebody in all 24 frames, who is annotated in each of the last 12."""
     data = tmp_path / "data"
     (data / "annotations").mkdir(parents=True)
@@ -244,6 +254,8 @@ def test_saved_detections_and_tubes_likewise(tmp_path: Path) -> None:
         assert surfing["frame_ap"]["0.5"] == pytest.approx(100)
         assert surfing["video_ap"]["0.5"] == pytest.approx(100)
         assert surfing["boxes"] == 12
+        assert scores["protocol"]["frames_not_annotated"] == 12
+    assert capsys.readouterr().out.count("12 frames of these videos are not annotated: they are neither right nor") == 2
 
 
 def told(looked: looked_at.Looked, *truth: GroundTruthTube, at: tuple[int, int] = (20, 60)) -> Tally:

@@ -4,10 +4,11 @@ import json
 import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cvat import box, written
+from test_cvat import COCO, box, coco, written
 
 from convert.checkpoint import _names_in
 from convert.export import ExportError, scores
@@ -19,9 +20,15 @@ from edge.text import TextError, alike, composed, decoded
 from tests.laws import law
 from train import datasets
 from train.annotations import AnnotationError, list_of_names
+from train.coco import read_coco
 from train.cvat import read_cvat
+from train.detection_file import SavedDetections
 from train.evaluate import EvaluationError
 from train.event_step import start_scores
+from train.exchange import Cast, read_yowo, write_yowo
+from train.moc_tubes import read_moc_tubes, write_moc_tubes
+from train.tables import Tube
+from train.tube_file import SavedTube, SavedTubes
 
 MARK = b"\xef\xbb\xbf"
 CONFIG = '[cameras.door]\r\nsource = "rtsp://10.0.0.7/main"  # the roof\r\n'
@@ -150,6 +157,51 @@ def test_annotations_with_a_mark(tmp_path: Path) -> None:
     assert read_cvat(xml).frames == 50
     xml.write_bytes(text.replace('encoding="utf-8"', 'encoding="utf-16"').encode("utf-16"))
     assert read_cvat(xml).frames == 50
+    xml.write_bytes(text.encode("utf-16"))  # as Notepad makes it of a file that says utf-8
+    with pytest.raises(
+        AnnotationError, match=r"one\.xml: not CVAT for video 1\.1 \(is saved as UTF-16.*; save it as UTF"
+    ):
+        read_cvat(xml)
+    xml.write_bytes(text.replace("waves", "w\xe4ves").encode("cp1252"))
+    with pytest.raises(AnnotationError, match=r"one\.xml: not CVAT for video 1\.1 \(is not UTF-8 text \(byte"):
+        read_cvat(xml)
+
+
+def test_coco_with_a_mark_and_without_videos(tmp_path: Path) -> None:
+    path = coco(tmp_path, COCO)
+    text = path.read_text()
+    for content in (MARK + text.encode(), text.encode("utf-16")):
+        path.write_bytes(content)
+        assert len(read_coco(path)[1]) == len(COCO["videos"])
+    path.write_bytes(text.replace("sits", "s\xfcts").encode("cp1252"))
+    with pytest.raises(AnnotationError, match=r"is not UTF-8 text \(byte"):
+        read_coco(path)
+    for without in ({name: COCO[name] for name in COCO if name != "videos"}, {**COCO, "videos": []}):
+        with pytest.raises(AnnotationError, match=r"CocoVID is wanted.*export each task there as CVAT for video 1\.1"):
+            read_coco(coco(tmp_path, without))
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_what_others_found_in_files_of_any_unicode_form(form: str, tmp_path: Path) -> None:
+    name = "T\xfcr/\xe9"
+    cast = Cast((name,), ("run",), np.array([9]), np.array([[320, 240]]))
+    tube = SavedTube(Tube(0, 0, 0.5, 3, np.ones((2, 4), np.float32)), np.ones(2, np.float32))
+    write_moc_tubes(SavedTubes((unicodedata.normalize(form, name),), ("run",), (tube,)), tmp_path / "tubes")
+    assert len(read_moc_tubes(tmp_path / "tubes", cast).tubes) == 1
+    one = np.array([0])
+    found = SavedDetections(
+        (unicodedata.normalize(form, name),),
+        ("run",),
+        np.array([9]),
+        np.array([[320, 240]]),
+        one,
+        np.array([3]),
+        np.array([[1, 2, 30, 40]], np.float32),
+        np.array([0.5], np.float32),
+        one,
+    )
+    write_yowo(found, tmp_path / "yowo")
+    assert read_yowo(tmp_path / "yowo", cast).frames.tolist() == [3]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.text import composed
+from edge.text import composed, decoded
 from train import whole_file
 from train.annotations import LARGEST_FRAME, AnnotationError, without_ending
 from train.own_tubes import Box, NamedVideo, Room, tubes_near
@@ -30,7 +30,7 @@ BROKEN = (ValueError, TypeError, LookupError, AttributeError, OverflowError, Rec
 def read_coco(path: Path) -> tuple[tuple[str, ...], tuple[NamedVideo, ...]]:
     """Labels in order of their ids, and the videos. Crowds are left out. Raises AnnotationError."""
     try:
-        content = json.loads(whole_file.read(path))
+        content = _parsed(whole_file.read(path))
         if not content.get("videos"):
             raise AnnotationError(f"{path}: {NO_VIDEOS}")
         names = _category_names(content["categories"])
@@ -41,6 +41,14 @@ def read_coco(path: Path) -> tuple[tuple[str, ...], tuple[NamedVideo, ...]]:
         raise AnnotationError(
             f"{path}: not COCO-style JSON of videos ({_reason(error)}); see docs/evaluation.md"
         ) from error
+
+
+def _parsed(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except UnicodeDecodeError:
+        decoded(content)  # tells of another encoding
+        raise
 
 
 def _category_names(entries: Iterable[Any]) -> dict[int, str]:

@@ -13,7 +13,7 @@ from xml.parsers import expat
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.text import composed
+from edge.text import composed, decoded
 from train import whole_file
 from train.annotations import LARGEST_FRAME, AnnotationError, stays_inside, without_ending
 from train.own_tubes import Box, Corners, NamedVideo, Room, named_tubes
@@ -146,7 +146,11 @@ def _parse(content: bytes, reader: _Reader) -> None:
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.text
-    parser.Parse(content, True)
+    try:
+        parser.Parse(content, True)
+    except expat.ExpatError:
+        decoded(content)  # tells of another encoding than the file names
+        raise
 
 
 def _refuse(*_: object) -> None:

@@ -20,11 +20,23 @@ from edge.inference import Engine
 from edge.video.video_file import CaptureError
 from train import datasets, places
 from train.annotations import AnnotationError, DataSet, VideoAnnotation, held_out
+from train.frame_kinds import not_annotated
 from train.lengths import Lengths, usual_lengths
 from train.observation import MINIMUM_SCORE, LinkerKind, observe
 from train.places import PlaceError
 from train.plots import PlotError, confusion, precision_recall_curves
-from train.report import FrameSet, Protocol, Report, Rule, VideoResult, as_json, as_table, comparison_note, report
+from train.report import (
+    FrameSet,
+    Protocol,
+    Report,
+    Rule,
+    VideoResult,
+    as_json,
+    as_table,
+    comparison_note,
+    report,
+    unseen_note,
+)
 from train.runtimes import ModelError, is_engine, open_model
 
 Split = Literal["test", "train", "validation"]
@@ -104,6 +116,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         "data": f"{data.title}, {options.split}",
         "videos": len(chosen),
         "videos_of_split": len(of_split(data, options.split)),
+        "frames_not_annotated": not_annotated(chosen),
         "linker": options.linker,
         "minimum_score": MINIMUM_SCORE,
         "model": known,
@@ -229,6 +242,8 @@ def _write(scores: Report, circumstances: dict[str, Any], options: argparse.Name
         f"linker {options.linker}; percent"
     )
     print(as_table(scores))
+    if circumstances["frames_not_annotated"]:
+        print(unseen_note(circumstances["frames_not_annotated"]))
     print(comparison_note(len(scores.labels), circumstances["data"]))
     if options.json:
         places.write_json(as_json(scores, circumstances), options.json, "--json")

@@ -1,5 +1,6 @@
 """Which frames of an annotated video hold an action, hold none, or were looked at by nobody: on shells' records."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -41,6 +42,11 @@ def frame_kinds(annotation: VideoAnnotation, frames: int) -> FrameKinds:
     whole = counted(annotation, frames)
     known, quiet = len(known_frames(whole)), int(idle(whole, whole.frames).sum())
     return FrameKinds(known - quiet, quiet, max(frames, whole.frames) - known)
+
+
+def not_annotated(videos: Iterable[VideoAnnotation]) -> int:
+    """How many frames nobody has looked at, as far as the annotations tell without the files."""
+    return sum(frame_kinds(video, 0).not_annotated for video in videos)
 
 
 def counted(annotation: VideoAnnotation, frames: int) -> VideoAnnotation:

@@ -6,7 +6,6 @@ neither an example of anything nor right or wrong.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from train.tables import FrameBoxes, Tube
 
 Looked = NDArray[np.int64] | None  # rising numbers (n,) of the frames that were looked at, from 0; None: all of them
+MOST_PARTS = 6  # of the frames of one video, in a sentence
 NEAR = 2  # times the usual distance between frames that were looked at: farther apart they do not tell of each other
 
 
@@ -37,9 +37,10 @@ def covered(looked: Looked, frames: int) -> NDArray[np.bool_]:
     """(frames,): likewise, and those between two frames looked at that are near each other."""
     shown = mask(looked, frames)
     if looked is not None:
-        longest = near(looked)
-        for one, two in pairwise(within(looked, frames).tolist()):
-            shown[one:two] |= two - one <= longest
+        known = within(looked, frames)
+        gaps = np.diff(known)
+        for place in np.flatnonzero((gaps > 1) & (gaps <= near(looked))):
+            shown[known[place] : known[place + 1]] = True
     return shown
 
 
@@ -92,7 +93,9 @@ def end_is_known(looked: Looked, end: int) -> bool:
 
 def in_words(looked: NDArray[np.int64]) -> str:
     """The frames, counted from 1, as `101 to 150`, or `every 5th of 1 to 146`; several parts with commas."""
-    return ", ".join(_part(run) for run in runs(looked)) or "none"
+    parts = runs(looked)
+    more = [f"and {len(parts) - MOST_PARTS} more"] if len(parts) > MOST_PARTS else []
+    return ", ".join([*map(_part, parts[:MOST_PARTS]), *more]) or "none"
 
 
 def runs(looked: NDArray[np.int64]) -> list[range]:

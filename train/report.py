@@ -85,6 +85,11 @@ def comparison_note(classes: int, data: str = "UCF101-24") -> str:
     return f"Scores on {classes} classes are not comparable with published tables, which have {published}."
 
 
+def unseen_note(frames: int) -> str:
+    """That so many frames were looked at by nobody."""
+    return f"{frames} frames of these videos are not annotated: they are neither right nor wrong."
+
+
 def _line(name: str, frame_aps: tuple[float, float], video_ap: Mapping[str, float], point: Point) -> str:
     video = "".join(_cell(video_ap[key], 6) for key in VIDEO_KEYS[:3])
     return (

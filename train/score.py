@@ -13,6 +13,7 @@ from train.counting import Protocol
 from train.detection_file import SavedDetections
 from train.evaluate import Split, of_split
 from train.exchange import Cast
+from train.frame_kinds import not_annotated
 from train.looked_at import Looked, rows_in, tubes_in
 from train.moc_tubes import read_moc_tubes
 from train.observation import true_boxes, true_tubes
@@ -52,6 +53,7 @@ class Scored:
     videos: int
     of: int
     report: Report
+    not_annotated: int  # frames of these videos, which do not count
 
 
 def score(wish: Wish) -> tuple[Scored, ...]:
@@ -119,7 +121,13 @@ def _one(data: DataSet, detections: Path | None, tubes: Path | None, wish: Wish)
             replace(tube, video=place) for place, tubes in enumerate(true) for tube in tubes_in(tubes, looked[place])
         ),
     )
-    return Scored(f"{data.title}, {wish.split}", len(videos), len(every), scored(whole, data.labels, wish.protocol))
+    return Scored(
+        f"{data.title}, {wish.split}",
+        len(videos),
+        len(every),
+        scored(whole, data.labels, wish.protocol),
+        not_annotated(videos),
+    )
 
 
 def _looked_at(table: FrameBoxes, looked: Sequence[Looked]) -> FrameBoxes:
@@ -171,7 +179,16 @@ def _present(
 def as_document(results: Sequence[Scored], circumstances: Mapping[str, Any]) -> dict[str, Any]:
     """The JSON of one split, or of several with their mean."""
     documents = [
-        as_json(one.report, {**circumstances, "data": one.title, "videos": one.videos, "videos_of_split": one.of})
+        as_json(
+            one.report,
+            {
+                **circumstances,
+                "data": one.title,
+                "videos": one.videos,
+                "videos_of_split": one.of,
+                "frames_not_annotated": one.not_annotated,
+            },
+        )
         for one in results
     ]
     if len(documents) == 1:

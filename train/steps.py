@@ -41,7 +41,7 @@ from train.moc_tubes import write_moc_tubes
 from train.observation import MINIMUM_SCORE
 from train.places import PlaceError
 from train.plots import PlotError
-from train.report import as_error_table, as_table, comparison_note
+from train.report import as_error_table, as_table, comparison_note, unseen_note
 from train.runtimes import ModelError, open_model
 from train.score import Scored, ScoreError, Wish
 from train.step_options import data_options
@@ -215,6 +215,8 @@ def _tell(one: Scored, protocol: Protocol) -> None:
         f"AP rule {protocol.rule}; percent"
     )
     print(as_table(one.report))
+    if one.not_annotated:
+        print(unseen_note(one.not_annotated))
     if not np.isnan(one.report.frame_map):
         print("\nwhere frame-AP at 0.5 is lost; area over recall, and what was missed")
         print(as_error_table(one.report))
