@@ -1,4 +1,5 @@
 import contextlib
+import json
 
 import pytest
 from hypothesis import given
@@ -19,8 +20,15 @@ def test_whatever_a_sentence_holds_it_fits(sentence: str) -> None:
     fault = decode(message).fault
     assert fault is not None
     assert len(fault) == MOST_LETTERS
-    assert fault[:100] == sentence[:100]
-    assert fault[-100:] == sentence[-100:]
+    line = "".join(letter if letter.isprintable() else "?" for letter in sentence)
+    assert fault[:100] == line[:100]
+    assert fault[-100:] == line[-100:]
+
+
+def test_a_process_that_was_taken_over_writes_no_lines_of_its_own() -> None:
+    told = decode(json.dumps({"fault": "x\nERROR: all is lost\x1b[31m", "note": "y" * 10_000}).encode())
+    assert told.fault == "x?ERROR: all is lost?[31m"
+    assert len(str(told.note)) == MOST_LETTERS
 
 
 @pytest.mark.parametrize(

@@ -31,14 +31,19 @@ def encode(told: Told) -> bytes:
 
 
 def decode(message: bytes) -> Told:
-    """The other way round. ValueError for what is no such message."""
+    """The other way round, on one line. ValueError for what is no such message."""
     content = json.loads(message)
     if not isinstance(content, dict):
         raise ValueError("a message is an object")
     texts = {name: content.get(name) for name in ("fault", "through", "carrier", "note")}
     if any(text is not None and not isinstance(text, str) for text in texts.values()):
         raise ValueError("a message holds texts")
-    return Told(**texts)
+    return Told(**{name: _cut(_line(text)) for name, text in texts.items() if text is not None})
+
+
+def _line(text: str) -> str:
+    """For the log, where a process that a camera has taken over must not write lines of its own."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _cut(text: str) -> str:
