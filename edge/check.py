@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+
 from edge import manifest as manifests
 from edge.assets import AssetError
 from edge.cameras.pictures import require_device
@@ -90,8 +92,13 @@ def _summary(config: Config, engine: Engine) -> list[str]:
 
 
 def _source(source: Source) -> str:
-    absent = source.kind == "v4l2" and not os.path.exists(source.target)
-    return f"{source.redacted}{' (no such device here now)' if absent else ''}"
+    """What it is called, and what it lacks here and now."""
+    lacking = ""
+    if source.kind == "v4l2" and not os.path.exists(source.target):
+        lacking = " (no such device here now)"
+    if source.kind == "csi" and not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
+        lacking = " (this OpenCV has no GStreamer, which it needs: use the one of JetPack)"
+    return f"{source.redacted}{lacking}"
 
 
 def _start_scores(config: Config, camera: str, manifest: Manifest) -> str:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import pytest
 
 from edge.__main__ import main
@@ -70,3 +71,9 @@ def test_the_command_tells_all_of_them_and_a_device_that_is_absent(
     assert "actions.Nonsense: the model knows no such action" in said
     assert main(["check", "--config", str(configured(tmp_path, 'source = "/dev/video63"'))]) == 0
     assert "/dev/video63 (no such device here now)" in capsys.readouterr().out
+
+
+def test_a_csi_camera_and_an_opencv_without_gstreamer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--config", str(configured(tmp_path, 'source = "csi://0"'))]) == 0
+    said = "(this OpenCV has no GStreamer, which it needs: use the one of JetPack)" in capsys.readouterr().out
+    assert said is not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER)

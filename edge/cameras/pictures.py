@@ -30,7 +30,7 @@ LONGEST_PAUSE = 2.0  # seconds for which a film's picture stands still; the pare
 DAMAGED = "some of its pictures cannot be decoded and are left out: look after its cable or network"
 _CURES = {
     "v4l2": "another program may hold it, or it is no camera: `fuser -v` and `v4l2-ctl --list-devices` tell",
-    "rtsp": "check its path, user and password, and that it sends H.264, H.265 or MJPEG",
+    "rtsp": 'check its path, user and password, and that it sends H.264, H.265 or MJPEG; some want transport = "udp"',
     "http": "check its address, and that it sends MJPEG or another video that FFmpeg knows",
     "tcp:": "check its port, and that it sends MPEG-TS or another video that FFmpeg knows",
     "udp:": "check its port, and that something sends MPEG-TS or another video that FFmpeg knows there",
