@@ -10,8 +10,8 @@ from edge.sources import Carrier, Kind
 VARIABLE = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 NETWORK = "crypto,data,http,httpproxy,https,rtmp,rtp,rtsp,rtsps,srtp,tcp,tls,udp"  # FFmpeg's protocols but for files
 VIDEO = (
-    "asf,avi,flv,h264,hevc,ivf,jpeg_pipe,live_flv,m4v,matroska,mjpeg,mov,mp4,mpeg,mpegts,mpegvideo,mpjpeg,nut,obu,ogg,"
-    "rtsp,vvc"
+    "asf,av1,avi,dhav,flv,h264,hevc,ivf,jpeg_pipe,live_flv,m4v,matroska,mjpeg,mov,mp4,mpeg,mpegts,mpegvideo,mpjpeg,mxg,"
+    "nut,obu,ogg,rtsp,vvc"
 )  # FFmpeg's demuxers that read what they are given and open nothing else
 
 

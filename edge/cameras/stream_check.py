@@ -159,12 +159,16 @@ class _Session:
         return self._send(method, address, headers)
 
     def end(self, setup: Reply) -> None:
-        """Tell the server that nobody wants what was set up."""
+        """Tell the server that nobody wants what was set up. What it says to that is not waited for."""
         session = header(setup.headers, "session").partition(";")[0]
         if setup.answer.status == 200 and session:
-            self._send("TEARDOWN", self.address, f"Session: {session}")
+            self._request("TEARDOWN", self.address, f"Session: {session}")
 
     def _send(self, method: str, address: str, headers: str) -> Reply:
+        self._request(method, address, headers)
+        return _reply(self._stream)
+
+    def _request(self, method: str, address: str, headers: str) -> None:
         self._number += 1
         lines = [f"{method} {address} RTSP/1.0", f"CSeq: {self._number}", *filter(None, [headers])]
         if self._challenge is not None:
@@ -173,7 +177,6 @@ class _Session:
                 raise ValueError("a login that we do not know")
             lines.append(f"Authorization: {login}")
         self._connection.sendall("\r\n".join([*lines, "", ""]).encode())
-        return _reply(self._stream)
 
 
 def _reply(stream: BinaryIO) -> Reply:
