@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from edge.schema_types import InnerError
 from edge.sources import redact
+from edge.text import composed
 
 SECRET_KEYS = frozenset({"source", "username", "password", "password_file"})
 
@@ -40,6 +41,9 @@ def sentences(error: ValidationError, schema: type[BaseModel]) -> tuple[str, ...
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """The cure for an unknown name: the nearest known one, else all that are known."""
+    twin = next((one for one in known if composed(one) == composed(word)), None)
+    if twin is not None:
+        return f"{twin} is known, which looks the same in another Unicode form: copy it from here"
     close = difflib.get_close_matches(word.lower(), known, n=1) or difflib.get_close_matches(word, known, n=1)
     if close:
         return f"did you mean {close[0]}?"

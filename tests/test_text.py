@@ -15,6 +15,7 @@ from convert.export import ExportError, scores
 from edge.broker.credentials import CredentialsError, password, tls_context
 from edge.config import ConfigError, load
 from edge.config_store import store
+from edge.problems import nearest
 from edge.schema import Mqtt, Tls
 from edge.text import TextError, alike, composed, decoded
 from tests.laws import law
@@ -23,10 +24,11 @@ from train.annotations import AnnotationError, list_of_names
 from train.coco import read_coco
 from train.cvat import read_cvat
 from train.detection_file import SavedDetections
-from train.evaluate import EvaluationError
+from train.evaluate import EvaluationError, check_labels
 from train.event_step import start_scores
 from train.exchange import Cast, read_yowo, write_yowo
 from train.moc_tubes import read_moc_tubes, write_moc_tubes
+from train.observation import label_numbers
 from train.tables import Tube
 from train.tube_file import SavedTube, SavedTubes
 
@@ -233,6 +235,16 @@ def test_names_in_any_unicode_form(form: str, name: str, tmp_path: Path) -> None
     assert loaded.test[0].name == loaded.train[0].name == unicodedata.normalize("NFC", name)
     assert loaded.video(loaded.test[0].name) == file
     assert list_of_names(data / "testlist.txt") == [unicodedata.normalize("NFC", name)]
+
+
+def test_labels_of_a_model_in_another_unicode_form() -> None:
+    model, data = (unicodedata.normalize("NFD", "달리기"), "jump"), ("jump", "달리기")
+    assert label_numbers(model, data).tolist() == [1, 0]
+    check_labels(model, data, Path("model.onnx"))
+    assert (
+        nearest("달리기", model)
+        == f"{model[0]} is known, which looks the same in another Unicode form: copy it from here"
+    )
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])

@@ -17,6 +17,7 @@ import edge
 from edge import progress
 from edge.engine import EngineError
 from edge.inference import Engine
+from edge.text import composed
 from edge.video.video_file import CaptureError
 from train import datasets, places
 from train.annotations import AnnotationError, DataSet, VideoAnnotation, held_out
@@ -141,7 +142,7 @@ def usual_jobs(model: Path) -> int:
 
 def check_labels(known: Sequence[str], wanted: Sequence[str], source: Path, title: str = "") -> None:
     """EvaluationError where a model, or an .npz file of its detections, does not know a class of the data `title`."""
-    missing = [label for label in wanted if label not in known]
+    missing = [label for label in wanted if label not in set(map(composed, known))]
     if missing:
         raise EvaluationError(
             f"{source}: does not know {', '.join(missing)} (it knows {', '.join(known)}); {_cure(source, title)}"

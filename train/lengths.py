@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from edge.linker import LinkerSettings
+from edge.text import composed
 from edge.tubes import UsualLength
 from train.annotations import DataSet, GroundTruthTube, held_out
 from train.looked_at import Looked, begin_is_known, end_is_known
@@ -43,4 +44,4 @@ def _usual(counts: Sequence[int]) -> UsualLength:
 
 def knowing(settings: LinkerSettings, lengths: Lengths, labels: Sequence[str]) -> LinkerSettings:
     """The settings for detections that number their actions as `labels`; the rule `korsal` does not ask for lengths."""
-    return replace(settings, cut=replace(settings.cut, lengths=tuple(map(lengths.get, labels))))
+    return replace(settings, cut=replace(settings.cut, lengths=tuple(map(lengths.get, map(composed, labels)))))

@@ -14,6 +14,7 @@ from edge.detector import Detections
 from edge.inference import Engine
 from edge.linker import ActionTube, LinkerSettings, TubeBox
 from edge.pipeline import PipelineSettings
+from edge.text import composed
 from edge.video.video_file import read_file
 from train.annotations import GroundTruthTube, VideoAnnotation
 from train.lengths import Lengths, knowing
@@ -90,7 +91,8 @@ def as_looked_at(everything: VideoResult, looked: Looked) -> VideoResult:
 
 def label_numbers(of_model: Sequence[str], of_data: Sequence[str]) -> NDArray[np.int64]:
     """For each label of the model its number in the data, -1 where the data has no such action."""
-    return np.array([of_data.index(label) if label in of_data else -1 for label in of_model], dtype=np.int64)
+    names = map(composed, of_model)  # those of data are
+    return np.array([of_data.index(label) if label in of_data else -1 for label in names], dtype=np.int64)
 
 
 def true_boxes(tubes: Sequence[GroundTruthTube], frames: int) -> FrameBoxes:
