@@ -50,6 +50,21 @@ def test_the_video_runs_as_the_frames_clock(tmp_path: Path, times: list[float], 
     assert (length(path) if times else int(path.exists())) == pictures
 
 
+def test_a_films_pause_is_as_long_as_it_is(tmp_path: Path) -> None:
+    with AnnotatedVideo(tmp_path / "out.mp4", 10, MANIFEST, longest_pause=60) as video:
+        for time in (0.0, 8.0):
+            video(frame(time), NOTHING)
+    assert length(tmp_path / "out.mp4") == 81
+
+
+def test_a_slow_film_may_have_fast_parts(tmp_path: Path) -> None:
+    """A frame a second, then ten: all are seen."""
+    with AnnotatedVideo(tmp_path / "out.mp4", 1, MANIFEST) as video:
+        for time in (0.0, 1.0, 2.0, 2.1, 2.2, 2.3):
+            video(frame(time), NOTHING)
+    assert length(tmp_path / "out.mp4") == 24
+
+
 def test_the_first_frame_decides_the_size(tmp_path: Path) -> None:
     with AnnotatedVideo(tmp_path / "out.mp4", 10, MANIFEST) as video:
         video(frame(0.0, (320, 240)), NOTHING)

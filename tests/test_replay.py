@@ -22,8 +22,9 @@ from edge.events import Event
 from edge.replay import Outputs, ReplayError, in_words, replay, task
 from edge.video.inset import Inset
 from edge.video.video_file import read_file
+from tests.films import jpegs, write_matroska
 from tests.some_event import some_event
-from tests.spot_model import write_spot_film, write_spot_model
+from tests.spot_model import spot, write_spot_film, write_spot_model
 
 ROOT = Path(__file__).parent.parent
 
@@ -224,3 +225,20 @@ def test_the_bar_is_for_terminals(folder: Path) -> None:
     os.close(main)
     assert b"/70" in said
     assert b"/70" not in out
+
+
+def test_events_and_the_annotated_video_run_in_the_films_own_time(tmp_path: Path) -> None:
+    """Ten frames a second, with a pause of a second, in a container that announces 100: spot from 0.5 s to 3.4 s."""
+    times = [i / 10 + (1.0 if i > 14 else 0.0) for i in range(30)]
+    images = [spot(40 if 5 <= i < 25 else None) for i in range(30)]
+    film = write_matroska(tmp_path / "film.mkv", jpegs(images), times, (160, 120), announced_fps=100)
+    write_spot_model(tmp_path / "spot.onnx")
+    played = task(str(film), tmp_path / "spot.onnx", None, None)
+    assert replay(played, Outputs(events=tmp_path / "events.jsonl", video=tmp_path / "out.avi")) == 0
+    new, *_, end = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert (new["started"], new["t_capture"]) == ("1970-01-01T00:00:00.500Z", pytest.approx(1.0))  # min_duration: 0.5 s
+    assert end["ended"] == "1970-01-01T00:00:03.400Z"
+    assert end["duration"] == pytest.approx(2.9)
+    video = cv2.VideoCapture(str(tmp_path / "out.avi"))
+    length = video.get(cv2.CAP_PROP_FRAME_COUNT) / video.get(cv2.CAP_PROP_FPS)
+    assert length == pytest.approx(4.0, abs=0.11)  # the last frame begins after 3.9 s

@@ -36,7 +36,8 @@ class VideoFacts(NamedTuple):
     """What a look at a file's first frames tells.
 
     `fps` is how many frames a second there are as a rule, `size` (width, height) of the first picture. `announced` is
-    the number of frames that the container names, None where it names none. It may be far off: `decodable` counts.
+    the number of frames that the container names, None where it names none, or names a rate that its frames do not
+    have. It is good for a progress bar and may be far off: `decodable` counts.
     """
 
     fps: float
@@ -182,7 +183,8 @@ def look(path: str | Path) -> Look:
     finally:
         capture.release()
     timed = timing(stamps, announced_fps)
-    announced = int(frames) if math.isfinite(frames) and 0 < frames < 2**31 else None
+    agreed = timed.even and math.isclose(announced_fps, timed.fps, rel_tol=0.05)
+    announced = int(frames) if agreed and math.isfinite(frames) and 0 < frames < 2**31 else None
     return Look(timed, VideoFacts(timed.fps, announced, size), asked)
 
 
