@@ -1,5 +1,6 @@
 """Checkpoints of CenterNet and KORSAL → ours: made up here with their names and shapes, for no real one lies here."""
 
+import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -233,8 +234,21 @@ def test_what_holds_no_weights(content: Any, tmp_path: Path) -> None:
 
 def test_files_that_are_none(tmp_path: Path) -> None:
     assert "no such file; give a .pth" in refusal(tmp_path / "a.pth")
-    (tmp_path / "b.pth").write_text("text")
-    assert "not a checkpoint of tensors alone" in refusal(tmp_path / "b.pth")
+    (tmp_path / "b.pth").write_text("\x1b[31mtext")
+    assert refusal(tmp_path / "b.pth") == (
+        f"{tmp_path / 'b.pth'}: not a checkpoint of tensors alone (it is no file of torch.save); "
+        "give a .pth of CenterNet or KORSAL"
+    )
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_what_a_checkpoint_holds_beside_weights_is_named_in_one_sentence(zipped: bool, tmp_path: Path) -> None:
+    """In our words: PyTorch's own are coloured, and advise to execute what lies there."""
+    source = saved({"opt": argparse.Namespace(lr=1), "state_dict": {}}, tmp_path / "a.pth", zipped)
+    assert refusal(source) == (
+        f"{source}: not a checkpoint of tensors alone (it asks for argparse.Namespace, which weights never need); what "
+        "else it holds would have to be executed: save its state_dict alone, where you trust it"
+    )
 
 
 def test_where_it_may_be_written(states: Mapping[str, dict[str, Tensor]], three: str, tmp_path: Path) -> None:

@@ -186,6 +186,16 @@ def test_a_header_that_promises_too_much_is_refused(tmp_path: Path) -> None:
         detection_file.load(path)
 
 
+def test_what_unpacks_to_far_more_than_the_file_is_refused(tmp_path: Path) -> None:
+    for name, packing in (("zeros", zipfile.ZIP_DEFLATED), ("other", zipfile.ZIP_LZMA)):
+        with zipfile.ZipFile(tmp_path / f"{name}.npz", "w", packing) as archive, archive.open("a.npy", "w") as member:
+            np.lib.format.write_array(member, np.zeros(1 << 27 if name == "zeros" else 9, np.uint8))
+    with pytest.raises(ColumnError, match="its columns are more than 64 times as large as the file"):
+        columns.read(tmp_path / "zeros.npz", ("a",))
+    with pytest.raises(ColumnError, match="it is packed otherwise than NumPy does"):
+        columns.read(tmp_path / "other.npz", ("a",))
+
+
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_damaged_files_are_refused_in_one_sentence_or_read(tmp_path: Path, data: st.DataObject) -> None:

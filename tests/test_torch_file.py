@@ -136,6 +136,14 @@ def test_what_would_take_more_than_the_file_is_refused(tmp_path: Path) -> None:
         torch_file.load(saved(shared, tmp_path / "a"))
 
 
+def test_a_program_is_told(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript
+        torch.jit.save(torch.jit.script(nn.Linear(2, 2)), tmp_path / "a.pt")
+    with pytest.raises(TorchFileError, match="it is a program of TorchScript, not weights alone"):
+        torch_file.load(tmp_path / "a.pt")
+
+
 class Obeyed:
     """Makes a file when it is unpickled by anything that obeys."""
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+PACKED = 64  # times the file's size that its columns may have; detections have up to 5
+FREE = 64 << 20  # bytes that they may have in any file
 Columns = Mapping[str, NDArray[Any]]
 
 # what a damaged or foreign file raises while it is read
@@ -44,6 +46,7 @@ def read(path: Path, names: Sequence[str], optional: Sequence[str] = ()) -> dict
             if missing:
                 raise ColumnError(f"{path}: has no column {', '.join(missing)}; write it as docs/evaluation.md says")
             chosen = [name for name in (*names, *optional) if name in members]
+            _require_plain([archive.getinfo(f"{name}.npy") for name in chosen], path.stat().st_size)
             return {name: _column(archive, name) for name in chosen}
     except OSError as error:
         raise ColumnError(f"{path}: cannot be read ({error.strerror or error}); give an .npz file") from error
@@ -83,6 +86,17 @@ def _write(path: Path, columns: Columns) -> None:
         with suppress(OSError):
             part.unlink()
         raise
+
+
+def _require_plain(entries: Sequence[zipfile.ZipInfo], size: int) -> None:
+    """ValueError for what unpacks to far more than its file of this size, or is packed by another way than NumPy's.
+
+    LZMA would say itself how much memory it takes.
+    """
+    if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
+        raise ValueError("it is packed otherwise than NumPy does")
+    if sum(entry.file_size for entry in entries) > FREE + PACKED * size:
+        raise ValueError(f"its columns are more than {PACKED} times as large as the file")
 
 
 def _column(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:

@@ -30,6 +30,10 @@ class PickleError(ValueError):
     """What is wrong with a pickle, without its file's name."""
 
 
+class ForeignNameError(PickleError):
+    """A pickle that names what is in no table: to be had, it would have to be executed."""
+
+
 @dataclass(frozen=True, eq=False)
 class Name:
     """A name of the reader's table, and what it stands for; None for one that is only an argument."""
@@ -186,7 +190,7 @@ class _Machine:
 
     def name(self, module: Any, name: Any) -> None:
         if (module, name) not in self.reading.names:
-            raise PickleError(f"it asks for {shown(f'{module}.{name}')}, which {self.reading.never} never need")
+            raise ForeignNameError(f"it asks for {shown(f'{module}.{name}')}, which {self.reading.never} never need")
         fresh = Name(module, name, self.reading.names[module, name])
         self.stack.append(self.asked.setdefault((module, name), fresh))
 

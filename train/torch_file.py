@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from train import plain_pickle, whole_file
-from train.pickle_machine import Name, PickleError, Reading, execute
+from train.pickle_machine import ForeignNameError, Name, PickleError, Reading, execute
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # at the beginning of files before PyTorch 1.6
 BEFORE = Reading({}, "weights", {})  # of the pickles there that hold numbers and names alone
@@ -38,7 +38,11 @@ _BROKEN_ZIP = (
 
 
 class TorchFileError(Exception):
-    """What is wrong with a file, without its name."""
+    """What is wrong with a file, without its name. `more`: it holds more than weights, which would be executed."""
+
+    def __init__(self, reason: str, more: bool = False) -> None:
+        self.more = more
+        super().__init__(reason)
 
 
 def load(path: Path) -> Any:
@@ -53,7 +57,7 @@ def load(path: Path) -> Any:
         with zipfile.ZipFile(BytesIO(content)) as archive:  # in memory, where a wrong place is no fault of the disk
             return _from_archive(archive)
     except PickleError as error:
-        raise TorchFileError(str(error)) from None
+        raise TorchFileError(str(error), more=isinstance(error, ForeignNameError)) from None
     except _BROKEN_ZIP:
         raise TorchFileError("it is damaged, cut short, or of another program") from None
 
@@ -136,6 +140,8 @@ def _flat(content: bytearray, dtype: torch.dtype) -> Tensor:
 def _from_archive(archive: zipfile.ZipFile) -> Any:
     """Of PyTorch 1.6 and newer: `<name>/data.pkl`, and a file for each storage."""
     entries = {entry.filename: entry for entry in archive.infolist()}
+    if any(name.endswith("/constants.pkl") for name in entries):
+        raise PickleError("it is a program of TorchScript, not weights alone")
     size = sum(entry.compress_size for entry in entries.values())
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()) or size > _length(archive):
         raise PickleError("it is a compressed archive, which torch.save never writes")
