@@ -125,6 +125,7 @@ JOBS = f"<segments>{JOB}{JOB}</segments>"
         (task(100, None), range(100, 113)),  # to the last box
         (task(None, None, size=120), range(120)),
         (task(None, 120), range(121)),
+        (task(0, 0, size=120), range(120)),  # as old versions had it
         ("", range(110, 113)),  # nothing is told: from the first box to the last
         (task(100, 149, size=50, more=JOBS.format(0, 9, 40, 49)), [*range(100, 110), *range(140, 150)]),
         (task(100, 149, size=50, more=JOBS.format(0, 29, 25, 49)), range(100, 150)),  # jobs overlap

@@ -234,6 +234,7 @@ def _looked_at(reader: _Reader, shown: Collection[int]) -> NDArray[np.int64]:
     """
     first, step = reader.number("start_frame"), _step(reader.texts)
     size, stop = reader.number("size"), reader.number("stop_frame")
+    stop = None if stop == 0 and (size or 0) > 1 else stop  # so tasks of old versions had it
     begin = min(shown, default=0) if first is size is stop is None else first or 0
     if stop is None:
         stop = begin + (size - 1) * step if size is not None else max(shown, default=begin - 1)

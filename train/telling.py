@@ -1,6 +1,6 @@
 """Saved detections → the events that the daemon would tell, beside the actions that are true. Arithmetic on records."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -234,7 +234,7 @@ def _tally(
     boxes = {(frame, seen.tube): seen.box for frame, live in enumerate(watched.moments) for seen in live}
     published = {event.event_id: event.frame_index for event in happened if event.type == "new"}
     first_right: dict[int, int] = {}  # true tube → frame in which its first right event was published
-    told = wrong = alarms = 0
+    judged = wrong = alarms = 0
     for event in (step for step in happened if step.type == "end"):
         first = round(event.started_monotonic * watched.rate)
         last = first + round(event.duration * watched.rate)
@@ -243,27 +243,30 @@ def _tally(
         for place in right:
             first_right[place] = min(published[event.event_id], first_right.get(place, len(watched.moments)))
         false = not right and bool(watched.covered[first : last + 1].mean() >= MOSTLY)
-        told += bool(right) or false
+        judged += bool(right) or false
         wrong += false
         alarms += false and bool(watched.idle[first])
-    delays = tuple(
-        (frame - truth[place].first_frame) / watched.rate
-        for place, frame in first_right.items()
-        if _begins(truth[place], watched)
-    )
-    loud = sum(
-        bool(seen.class_scores[label] >= loud_at)
+    delays = _delays(watched, [(truth[place].first_frame, frame) for place, frame in first_right.items()])
+    seconds, quiet = (int(frames.sum()) / watched.rate for frames in (watched.looked_at, watched.idle))
+    loud = _loud(watched, label, loud_at)
+    return Tally(seconds, quiet, len(truth), len(first_right), delays, judged, wrong, alarms, loud)
+
+
+def _delays(watched: Watch, told: Iterable[tuple[int, int]]) -> tuple[float, ...]:
+    """Of actions by their first frame and that in which they were told, if they are known to have begun there: with
+    the video, or somebody had looked before.
+    """
+    known = ((first, frame) for first, frame in told if not first or watched.covered[first - 1])
+    return tuple((frame - first) / watched.rate for first, frame in known)
+
+
+def _loud(watched: Watch, label: int, least: float) -> int:
+    return sum(
+        bool(seen.class_scores[label] >= least)
         for frame in np.flatnonzero(watched.idle).tolist()
         for seen in watched.moments[frame]
         if seen.observed
     )
-    seconds, quiet = (int(frames.sum()) / watched.rate for frames in (watched.looked_at, watched.idle))
-    return Tally(seconds, quiet, len(truth), len(first_right), delays, told, wrong, alarms, loud)
-
-
-def _begins(tube: GroundTruthTube, watched: Watch) -> bool:
-    """Whether an action began where it is first annotated: in the first frame, or somebody had looked before."""
-    return not tube.first_frame or bool(watched.covered[tube.first_frame - 1])
 
 
 def _same_person(mine: Mapping[int, NDArray[np.float32]], tube: GroundTruthTube) -> bool:
