@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     shown.add_argument(
         "--model", type=Path, metavar="FILE", help="ONNX model or TensorRT engine; default: the shipped one"
     )
-    shown.add_argument("--video", type=Path, metavar="FILE", default=Path("out/demo.webm"), help="default: %(default)s")
+    shown.add_argument("--video", type=Path, metavar="FILE", help="default: out/demo.webm, which browsers play")
     _add_inset(shown)
     progress.add_option(shown)
     return parser

@@ -24,8 +24,10 @@ from edge.video.annotated_video import LONGEST_PAUSE, AnnotatedVideo
 from edge.video.frame_times import LONGEST_GAP
 from edge.video.inset import Inset
 from edge.video.video_file import probe
+from edge.video.video_writer import usual_suffix
 
 CLIP = "demo/basketball.mp4"
+VIDEO = Path("out/demo")
 CAMERA_FPS = 15.0  # of the video of a live camera
 CAMERA_PATIENCE = 30.0  # seconds until a camera's first frame
 ARRIVAL_PATIENCE = 10.0  # seconds until what was published has arrived
@@ -67,14 +69,17 @@ class Audience:
         return {number for number in begun if not _is_whole(self.events.get(number, []))}
 
 
-def demo(source: str | None, model: Path | None, video: Path, inset: Inset = "beside") -> int:
+def demo(source: str | None, model: Path | None, video: Path | None = None, inset: Inset = "beside") -> int:
     """Play `source` (None: the clip that is shipped) through the daemon, print what its subscriber gets.
+
+    `video`: where it is drawn; None: VIDEO, in the format that plays in most places.
 
     0: it ran, and all that was published arrived. Raises AssetError, CaptureError, DemoError, EngineError,
     SourceError, VideoError.
     """
     described = parse(source or str(find(CLIP)))
     fps, pause = (CAMERA_FPS, LONGEST_PAUSE) if described.live else (probe(described.target).fps, LONGEST_GAP)
+    video = video or VIDEO.with_suffix(usual_suffix())
     _make_place(described.target, video)
     audience = Audience()
     with EmbeddedBroker() as broker, tempfile.TemporaryDirectory(prefix="korsal-edge-") as folder:

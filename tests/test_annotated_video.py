@@ -110,6 +110,24 @@ def test_every_offered_format_is_written(tmp_path: Path, suffix: str) -> None:
     assert cv2.VideoCapture(str(tmp_path / f"out{suffix}")).read()[0]
 
 
+@pytest.mark.parametrize(
+    ("missing", "suffix"), [((), ".webm"), (("VP80",), ".mp4"), (("VP80", "avc1", "mp4v"), ".avi")]
+)
+def test_the_usual_format_is_the_best_that_can_be_written(
+    monkeypatch: pytest.MonkeyPatch, missing: tuple[str, ...], suffix: str
+) -> None:
+    """As with an OpenCV whose FFmpeg was built without some encoders."""
+    known = {end: tuple("none" if one in missing else one for one in codecs) for end, codecs in CODECS.items()}
+    monkeypatch.setattr(video_writer, "CODECS", known)
+    assert video_writer.usual_suffix() == suffix
+
+
+def test_an_opencv_that_writes_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video_writer, "CODECS", dict.fromkeys(CODECS, ("none",)))
+    with pytest.raises(VideoError, match="install one that has FFmpeg"):
+        video_writer.usual_suffix()
+
+
 def test_a_full_disk_is_told_before_the_file_is_spoilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = VideoWriter(tmp_path / "out.mp4", 25, (64, 48))
     for _ in range(video_writer.LOOK):

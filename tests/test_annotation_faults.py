@@ -88,6 +88,16 @@ def test_every_class_gets_as_many_pictures() -> None:
     assert len({one.video.name for one in shown}) == len(shown)
 
 
+def test_labels_outside_ascii_differ_on_the_sheet(tmp_path: Path) -> None:
+    boxes = np.tile(np.array([20, 10, 44, 50], np.float32), (10, 1))
+    gone = VideoAnnotation("gone", 24, (GroundTruthTube(0, 5, boxes),), (96, 64))
+    sheets = []
+    for label in ("投篮", "扣篮"):
+        write_sheet(DataSet((label,), (), (gone,), tmp_path), tmp_path / "sheet.png")
+        sheets.append((tmp_path / "sheet.png").read_bytes())
+    assert sheets[0] != sheets[1]
+
+
 def test_the_sheet_shows_the_boxes_where_they_are(tmp_path: Path) -> None:
     boxes = np.tile(np.array([20, 10, 44, 50], np.float32), (10, 1))
     seen = VideoAnnotation("v", 24, (GroundTruthTube(0, 5, boxes),), (96, 64))

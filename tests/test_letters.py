@@ -106,6 +106,13 @@ def test_what_is_written_without_fonts_can_be_read_back(text: str) -> None:
     assert (written if plain else unquote(written, errors="surrogatepass")) == unicodedata.normalize("NFC", text)
 
 
+def test_what_is_behind_a_line_is_a_pixel_larger() -> None:
+    line = letters.line("Basketball", 0.5)
+    behind = letters.outlined(line)
+    assert (behind.width, behind.above, behind.below) == (line.width + 2, line.above + 1, line.below + 1)
+    assert (behind.ink[1:-1, 1:-1] >= line.ink).all()
+
+
 def test_text_is_cut_at_the_edges_of_the_picture() -> None:
     line = letters.line("Basketball", 1.0)
     for place in (-10, 5), (95, 50), (-5000, 50), (5000, 5000), (50, -50), (50, 130):

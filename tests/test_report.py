@@ -1,8 +1,10 @@
 """The report of an evaluation: counts, means, table, JSON, pictures."""
 
 import json
+import warnings
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -38,6 +40,18 @@ def half() -> VideoResult:
     truth, found = boxes(range(10), 0), boxes(range(20), 0, 0.8)
     linked = joined([boxes(range(10), 0, 0.8), boxes(range(10, 20), 0, 0.7)])
     return VideoResult(found, linked, truth, (tube(range(20), 0, 0.8),), (tube(range(10), 0),))
+
+
+def test_labels_of_any_script_are_drawn(tmp_path: Path) -> None:
+    """Without matplotlib's warning of glyphs that are missing; `$` and a leading `_` mean nothing."""
+    labels = ("投篮", "Größe", "прыжок", "$a$ {b", "_c", "🤸")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        confusion(labels, np.eye(7, dtype=np.int64), 0.3, tmp_path / "a.png")
+        found = report([perfect(label) for label in range(6)], labels, Protocol())
+        precision_recall_curves(labels, found.curves, [0.5] * 6, tmp_path / "b.png")
+    assert cv2.imread(str(tmp_path / "a.png")) is not None
+    assert cv2.imread(str(tmp_path / "b.png")) is not None
 
 
 def test_a_perfect_detector_has_a_hundred_everywhere() -> None:

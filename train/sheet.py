@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.video import letters
 from edge.video.video_file import CaptureError, read_file
 from train.annotations import DataSet, VideoAnnotation, at
 from train.frame_kinds import known_frames
@@ -104,8 +105,9 @@ def _tile(one: Choice, data: DataSet) -> Picture:
 
 
 def _text(tile: Picture, words: str, place: Sequence[int], colour: tuple[int, int, int]) -> None:
-    for shade, width in (((0, 0, 0), 3), (colour, 1)):
-        cv2.putText(tile, words, (place[0], place[1]), cv2.FONT_HERSHEY_SIMPLEX, 0.42, shade, width, cv2.LINE_AA)
+    line = letters.line(words, 0.42)
+    letters.write(tile, letters.outlined(line), (place[0] - 1, place[1]), (0, 0, 0))
+    letters.write(tile, line, (place[0], place[1]), colour)
 
 
 def _frame(path: Path, number: int, size: tuple[int, int] | None) -> tuple[Picture, str]:

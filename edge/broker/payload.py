@@ -37,7 +37,7 @@ def event_payload(
     return {
         "schema": SCHEMA,
         "type": event.type,
-        "event_type": event.type,  # Home Assistant's event entities read this key
+        "event_type": event.type,  # for those who have read it here
         "event_id": event.event_id,
         "seq": event.seq,
         "device": device,

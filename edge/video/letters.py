@@ -54,6 +54,16 @@ def line(text: str, scale: float) -> Line:
     return _joined([_drawn(part, font, scale) for part, font in _parts(text[:MOST_LETTERS])])
 
 
+def shown(text: str) -> str:
+    """The text as it is drawn: with codes for what no font has."""
+    return "".join(part for part, _ in _parts(text))
+
+
+def outlined(drawn: Line) -> Line:
+    """The same, a pixel bolder all around: what stands behind a line so that it can be read on any ground."""
+    return Line(cv2.dilate(np.pad(drawn.ink, 1), np.ones((3, 3), np.uint8)).astype(np.uint8), drawn.below + 1)
+
+
 def prepare(labels: Sequence[str]) -> None:
     """Look for the fonts of some labels now, as that takes time, and tell now where there are none."""
     for label in [label for label in labels if not _is_plain(label)][:MOST_PREPARED]:

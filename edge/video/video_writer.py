@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,15 @@ class VideoWriter:
             raise VideoError(f"{self.path}: was not written whole; free space on its disk") from error
 
 
+def usual_suffix() -> str:
+    """The format that plays in most places of those that this OpenCV can write. Raises VideoError where it has none."""
+    with tempfile.TemporaryDirectory(prefix="korsal-edge-") as folder:
+        for suffix, codecs in CODECS.items():
+            if any(_opened(Path(folder, f"trial{suffix}"), codec, 25, (64, 64)) is not None for codec in codecs):
+                return suffix
+    raise VideoError(f"this OpenCV can write none of {', '.join(CODECS)}: install one that has FFmpeg")
+
+
 def described(codec: str) -> str:
     """The format that a codec gives, and what plays it where that is not everything."""
     return FORMATS[codec]
@@ -81,13 +91,20 @@ def check_place(path: Path) -> None:
 def _open(path: Path, fps: float, size: tuple[int, int]) -> tuple[str, cv2.VideoWriter]:
     """The first codec that this build of OpenCV can write."""
     for codec in CODECS[path.suffix.lower()]:
-        with _unheard():
-            writer = cv2.VideoWriter(os.path.abspath(path), cv2.VideoWriter.fourcc(*codec), fps, size)
-        if writer.isOpened():
+        writer = _opened(path, codec, fps, size)
+        if writer is not None:
             return codec, writer
-        writer.release()
     others = " or ".join(suffix for suffix in CODECS if suffix != path.suffix.lower())
     raise VideoError(f"{path}: this OpenCV cannot write it; give a name in {others}, or see that the disk is not full")
+
+
+def _opened(path: Path, codec: str, fps: float, size: tuple[int, int]) -> cv2.VideoWriter | None:
+    with _unheard():
+        writer = cv2.VideoWriter(os.path.abspath(path), cv2.VideoWriter.fourcc(*codec), fps, size)
+    if writer.isOpened():
+        return writer
+    writer.release()
+    return None
 
 
 @contextmanager
