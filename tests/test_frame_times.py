@@ -81,8 +81,15 @@ def played(reads: list[tuple[float, int]], by: Timing) -> list[tuple[int, float]
         # a clock that is set back, as where two files were joined, or forward, as where it wraps
         ([(0, 0), (5, 0), (0, 0), (0.2, 0)], STEADY, [(0, 0.0), (1, 5.0), (2, 5.1), (3, 5.3)]),
         ([(0, 0), (95443.7, 0), (95443.9, 0)], STEADY, [(0, 0.0), (1, 0.1), (2, 0.3)]),
+        # single frames without a time stamp, or with a wild one, move no clock
+        ([(0, 0), (9.9, 0), (0, 0), (0, 0), (10.2, 0)], STEADY, [(0, 0.0), (1, 9.9), (2, 10.0), (3, 10.1), (4, 10.2)]),
+        ([(0, 0), (0.1, 0), (-3.7e20, 0), (0.3, 0)], STEADY, [(0, 0.0), (1, 0.1), (2, 0.2), (3, 0.3)]),
+        ([(0, 0), (0.1, 0), (9e9, 0), (0.3, 0), (0.4, 0)], STEADY, [(i, i / 10) for i in range(5)]),
+        # what one failed read may have cost is limited
+        ([(0, 0), (0.1, 1), (60.0, 0)], Timing(0.01, True, True, True), [(0, 0.0), (10, 0.1), (11, 60.0)]),
+        ([(0, 0), (50.0, 1)], Timing(0.01, True, True, True), [(0, 0.0), (1001, 50.0)]),
         # what is no number is reckoned; the frame after it goes on from there
-        ([(0, 0), (nan, 0), (nan, 0)], STEADY, [(0, 0.0), (1, 0.1), (2, 0.2)]),
+        ([(0, 0), (nan, 0), (nan, 0), (0.5, 0)], STEADY, [(0, 0.0), (1, 0.1), (2, 0.2), (3, 0.5)]),
     ],
 )  # fmt: skip
 def test_frames_are_numbered_and_timed(

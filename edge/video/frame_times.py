@@ -7,6 +7,7 @@ none that a camera has.
 """
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ SLOWEST_FPS, FASTEST_FPS = 0.1, 300.0  # that are believed; 600, 1000 and 90000 
 LONGEST_GAP = 60.0  # seconds between two frames; a longer one is a clock that was set anew
 LONGEST_STEP_BACK = 1.0  # seconds; a shorter one is jitter, a longer one a clock that was set anew
 EVEN = 0.1  # share of the interval by which steps may differ where frames come evenly
+MOST_MISSED = 1000  # frames that one failed read may have cost: those between two key frames
 LATEST = 32  # frames after a failed read among which its gap shows: decoders reorder 16, and work ahead
 
 
@@ -45,13 +47,15 @@ class Timing(NamedTuple):
 class Clock(NamedTuple):
     """The newest frame: its number in the file, from 0, and its time, seconds from the beginning.
 
-    `offset` is what is added to a time stamp; `unplaced` counts failed reads whose frames have not been missed yet,
-    `age` the frames since the last of them.
+    `offset` is what is added to a time stamp, and `former` what was before the clock seemed to be set anew, until a
+    frame bears that out; `unplaced` counts failed reads whose frames have not been missed yet, `age` the frames since
+    the last of them.
     """
 
     number: int = -1
     time: float = 0.0
     offset: float = 0.0
+    former: float | None = None
     unplaced: int = 0
     age: int = 0
 
@@ -81,14 +85,27 @@ def following(clock: Clock, stamp: float, failed: int, by: Timing) -> Clock:
         unplaced = 0  # the decoder made a picture of what was left
     if clock.number < 0:
         return _first(stamp, unplaced, by)
-    step = stamp + clock.offset - clock.time
-    if not (by.stamped and 0 < step <= LONGEST_GAP):  # NaN too
-        time = clock.time + (1 + unplaced) * by.interval
-        jitter = -LONGEST_STEP_BACK < step <= 0
-        return Clock(clock.number + 1 + unplaced, time, clock.offset if jitter else time - stamp)
-    missed = _missed(step, unplaced, by)
-    left = max(0, unplaced - missed)
-    return Clock(clock.number + 1 + missed, stamp + clock.offset, clock.offset, left, age)
+    sound = [
+        offset for offset in (clock.offset, clock.former) if offset is not None and _follows(clock, stamp + offset)
+    ]
+    if not by.stamped or not sound:
+        return _reckoned(clock, stamp, unplaced, by)
+    offset = min(sound, key=lambda offset: abs(stamp + offset - clock.time - by.interval))
+    missed = _missed(stamp + offset - clock.time, unplaced, by)
+    return Clock(clock.number + 1 + missed, stamp + offset, offset, None, max(0, unplaced - missed), age)
+
+
+def _follows(clock: Clock, time: float) -> bool:
+    return 0 < time - clock.time <= LONGEST_GAP  # False for NaN
+
+
+def _reckoned(clock: Clock, stamp: float, missed: int, by: Timing) -> Clock:
+    """A frame whose time stamp is not sound: one interval after the last, and after those that were missed."""
+    number, time = clock.number + 1 + missed, clock.time + (1 + missed) * by.interval
+    jitter = -LONGEST_STEP_BACK < stamp + clock.offset - clock.time <= 0
+    if jitter or not isfinite(stamp):
+        return Clock(number, time, clock.offset, clock.former)
+    return Clock(number, time, time - stamp, clock.offset if clock.former is None else clock.former)
 
 
 def _first(stamp: float, failed: int, by: Timing) -> Clock:
@@ -97,7 +114,7 @@ def _first(stamp: float, failed: int, by: Timing) -> Clock:
         return Clock(0, 0.0, -stamp)
     if by.stamped and 0 <= stamp <= LONGEST_GAP:
         missed = round(stamp / by.interval) if by.even else failed
-        return Clock(missed, stamp, 0.0, max(0, failed - missed))
+        return Clock(missed, stamp, 0.0, None, max(0, failed - missed))
     time = failed * by.interval
     return Clock(failed, time, time - stamp)
 
@@ -106,4 +123,4 @@ def _missed(step: float, unplaced: int, by: Timing) -> int:
     """How many frames are missing before one that comes `step` seconds after the last."""
     if not unplaced or not by.even:
         return unplaced
-    return max(0, round(step / by.interval) - 1)
+    return min(max(0, round(step / by.interval) - 1), MOST_MISSED * unplaced)

@@ -19,6 +19,7 @@ from edge.video.container import Orientation, bytes_missing, orientation
 from edge.video.frame_times import Clock, Timing, following, timing
 
 LOOK_AHEAD = 32  # frames whose time stamps tell how a file is timed
+MOST_FRAMES = 1 << 24  # of one file: a week of it; more is what somebody says who wants our memory
 MOST_FAILURES = 1000  # reads that fail one after the other: then that was the end, or nothing more is to be had
 _SILENT = 0  # LOG_LEVEL_SILENT in every OpenCV 4
 _NOT_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
@@ -79,7 +80,7 @@ def decodable(path: str | Path) -> tuple[int, ...]:
     timed = look(path).timing
     capture = _open_file(path)
     try:
-        found = tuple(clock.number for clock in _clocks(capture, timed))
+        found = tuple(clock.number for clock in _clocks(capture, Path(path), timed))
     finally:
         capture.release()
     _require_frames(len(found), Path(path))
@@ -215,11 +216,13 @@ def _grab(capture: cv2.VideoCapture) -> int | None:
     return next((failed for failed in range(MOST_FAILURES) if capture.grab()), None)
 
 
-def _clocks(capture: cv2.VideoCapture, timed: Timing) -> Iterator[Clock]:
+def _clocks(capture: cv2.VideoCapture, path: Path, timed: Timing) -> Iterator[Clock]:
     """Number and time of each frame, which then can be retrieved."""
     clock = Clock()
     while (failed := _grab(capture)) is not None:
         clock = following(clock, _stamp(capture), failed, timed)
+        if clock.number >= MOST_FRAMES:
+            raise CaptureError(f"{path}: goes on after {MOST_FRAMES >> 20} million frames: cut it into several files")
         yield clock
 
 
@@ -229,7 +232,7 @@ def _frames(capture: cv2.VideoCapture, path: Path, camera: str, found: Look, tel
         tell(f"{path}: has neither sound time stamps nor a sound rate, taken as {timed.fps:g} frames a second")
     read = last = 0
     try:
-        for clock in _clocks(capture, timed):
+        for clock in _clocks(capture, path, timed):
             there, image = capture.retrieve()
             if there:
                 read, last = read + 1, clock.number + 1
