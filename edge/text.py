@@ -45,3 +45,8 @@ def alike(names: Sequence[str]) -> list[tuple[str, str]]:
     """The pairs of neighbours, sorted, that are one name but for capitals, blanks at their ends and Unicode's forms."""
     keys = sorted((composed(name).strip().casefold(), place) for place, name in enumerate(names))
     return [(names[one], names[two]) for (key, one), (other, two) in pairwise(keys) if key == other]
+
+
+def harmless(text: str) -> str:
+    """With a question mark for each control character: a terminal obeys them, and one that ends lines forges others."""
+    return "".join("?" if unicodedata.category(letter) == "Cc" else letter for letter in text)

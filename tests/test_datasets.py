@@ -153,6 +153,13 @@ def test_no_name_of_ones_own_leaves_the_folder(tmp_path: Path) -> None:
         datasets.load(coco(tmp_path, outside))
 
 
+def test_names_that_a_terminal_obeys_are_refused_and_not_repeated(tmp_path: Path) -> None:
+    for change in ({"categories": [{"id": 3, "name": "\x1b[31mwaves"}]}, {"videos": [{"id": 7, "name": "\x1b[2J"}]}):
+        with pytest.raises(AnnotationError) as caught:
+            datasets.load(coco(tmp_path, {**COCO, **change}))
+        assert str(caught.value).isprintable()
+
+
 def test_videos_without_groups_are_held_out_by_fives() -> None:
     tube = GroundTruthTube(0, 0, np.zeros((1, 4), np.float32))
     videos = [VideoAnnotation(f"{n}", 1, (tube,)) for n in range(11)]

@@ -17,7 +17,7 @@ from edge.config import ConfigError, load
 from edge.config_store import store
 from edge.problems import nearest
 from edge.schema import Mqtt, Tls
-from edge.text import TextError, alike, composed, decoded
+from edge.text import TextError, alike, composed, decoded, harmless
 from tests.laws import law
 from train import datasets
 from train.annotations import AnnotationError, list_of_names
@@ -256,3 +256,7 @@ def test_files_of_the_configuration_in_any_unicode_form(form: str, tmp_path: Pat
     path = tmp_path / "config.toml"
     path.write_text(f'[cameras.door]\nsource = "{other}"\n', encoding="utf-8")
     assert load(path).cameras["door"].source == str(film)
+
+
+def test_what_a_terminal_would_obey_is_shown_as_question_marks() -> None:
+    assert harmless("a\x1b[31mb\nc\x7f\x9b é\u3000ß") == "a?[31mb?c?? é\u3000ß"

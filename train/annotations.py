@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.spelling import lookup
-from edge.text import TextError, alike, composed, decoded
+from edge.text import TextError, alike, composed, decoded, harmless
 from train import mat_files, plain_pickle
 from train.looked_at import Looked
 from train.plain_pickle import BROKEN
@@ -29,7 +29,10 @@ VALIDATION_GROUPS = ("g23", "g24", "g25")  # of the training videos
 
 
 class AnnotationError(Exception):
-    """The annotations cannot be used; the message names the file and the cure."""
+    """The annotations cannot be used; the message names the file and the cure, and may repeat what stands in it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(harmless(message))
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +85,10 @@ class DataSet:
     def __post_init__(self) -> None:
         for one, other in alike(self.labels):
             raise AnnotationError(f"{self.title}: {_twice(one, other)}")
+        names = (*self.labels, *(video.name for video in (*self.train, *self.test)))
+        odd = next((name for name in names if harmless(name) != name), None)
+        if odd is not None:
+            raise AnnotationError(f"{self.title}: {odd!r} holds control characters; name it with letters and figures")
         outside = next((video.name for video in (*self.train, *self.test) if not stays_inside(video.name)), None)
         if outside is not None:
             raise AnnotationError(

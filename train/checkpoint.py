@@ -15,6 +15,7 @@ from edge import manifest as manifests
 from edge.engine import sha256_of
 from edge.inference import INPUT, OUTPUTS, Engine
 from edge.manifest import Manifest, ManifestError
+from edge.text import harmless
 from train import architectures, torch_file
 from train.model import Decoder
 from train.torch_file import TorchFileError
@@ -24,7 +25,10 @@ _CONTENT = {"manifest": str, "weights": dict, "settings": dict, "progress": dict
 
 
 class CheckpointError(Exception):
-    """A checkpoint that cannot be read, or of another kind."""
+    """A checkpoint that cannot be read, or of another kind; the message may repeat names that stand in it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(harmless(message))
 
 
 @dataclass(frozen=True, eq=False)
