@@ -4,6 +4,7 @@ Needs TensorRT alone, but for `--backend torch2trt`.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,6 +40,8 @@ def main(given: Sequence[str]) -> int:
         else:
             trt, cuda = tensorrt_engine.bindings()
             build.build(options.model, output, wanted, _say, trt, cuda.device(), options.timing_cache)
+        if options.dry_run is None:
+            _say(taken(output))
     except (CudaError, EngineBuildError, EngineError, PlanError) as error:
         print(f"korsal-convert: {error}", file=sys.stderr)
         return 1
@@ -84,6 +87,11 @@ def _through_torch2trt(options: argparse.Namespace, output: Path, wanted: BuildO
         )
     except (calibration.CalibrationError, CaptureError, CheckpointError) as error:
         raise EngineBuildError(str(error)) from error
+
+
+def taken(model: Path) -> str:
+    """How the daemon takes a model that is ready."""
+    return f"Next: [model] path = {json.dumps(str(model))} in config.toml, then korsal-edge check"
 
 
 def _say(sentence: str) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from convert import centernet_names, checkpoint, labels
 from convert.checkpoint import Wish
+from edge import progress
 from edge.motion import KINDS
 
 HELP = "checkpoint of CenterNet or KORSAL → one of ours"
@@ -33,10 +34,11 @@ def run(options: argparse.Namespace) -> int:
     )  # fmt: skip
     made = checkpoint.convert(options.checkpoint, options.output, wish)
     print(
-        f"{options.output}: {made.name}, {made.architecture}, {len(made.labels)} labels "
+        f"{progress.made(options.output)}: {made.name}, {made.architecture}, {len(made.labels)} labels "
         f"({made.training['labels']}: {made.labels[0]} … {made.labels[-1]}), "
         f"{made.height} × {made.width} pixels, motion {made.motion.kind}"
     )
+    print(progress.next_step("korsal-convert", "export", options.output, "-o", options.output.with_suffix(".onnx")))
     return 0
 
 

@@ -99,8 +99,10 @@ def _convert(options: argparse.Namespace) -> int:
     if options.dry_run is not None:
         print(steps.dry_run(wish, options.dry_run or None))
         return 0
-    for made in conversion.convert(wish, partial(print, flush=True)):
-        print(f"{made}: ready, {made.stat().st_size / 1e6:.1f} MB")
+    made = conversion.convert(wish, partial(print, flush=True))
+    for file in made:
+        print(f"{progress.made(file)}: ready")
+    print(build_command.taken(made[-1]))
     return 0
 
 
@@ -119,6 +121,7 @@ def _export(options: argparse.Namespace) -> int:
         f"{options.output}: {manifest.name}, {len(manifest.labels)} actions, {size:.1f} MB, "
         f"{export.compared(found, len(images))}"
     )
+    print(progress.next_step("korsal-evaluate", options.output, "--data", "DATA", "--json", "scores.json"))
     return 0
 
 
@@ -136,7 +139,9 @@ def _quantize(options: argparse.Namespace) -> int:
     if options.scores:
         export.keep_scores(options.output, options.scores)
     share = 100 * options.output.stat().st_size / options.model.stat().st_size
-    print(f"{options.output}: {options.precision}, {share:.1f} % of {options.model}")
+    print(f"{progress.made(options.output)}: {options.precision}, {share:.1f} % of {options.model}")
+    videos = options.calibrate or ("VIDEO",)
+    print(progress.next_step("korsal-convert", "check", options.model, options.output, "--calibrate", *videos))
     return 0
 
 
@@ -177,6 +182,7 @@ def _check(options: argparse.Namespace) -> int:
     if checked.lost > options.max_map_drop:
         print(f"korsal-convert: {options.converted} loses more than {options.max_map_drop:g} points", file=sys.stderr)
         return 1
+    print(build_command.taken(options.converted))
     return 0
 
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -47,7 +48,7 @@ class Progress:
         shown = log.isEnabledFor(logging.INFO)
         terminal = sys.stderr.isatty() if terminal is None else terminal
         self._doing, self._unit, self._total, self._before = doing, unit, total, done
-        self._done, self._began, self._told = done, time.monotonic(), False
+        self._done, self._began, self.told = done, time.monotonic(), False
         self._bar: Any = _bar(doing, unit, total, done) if shown and terminal else None
         self._ended = threading.Event()
         self._teller = threading.Thread(target=self._tell, daemon=True) if shown and not terminal else None
@@ -65,7 +66,7 @@ class Progress:
         if self._teller:
             self._ended.set()
             self._teller.join()
-            if self._told and kind is None:
+            if self.told and kind is None:
                 self._write()
 
     def update(self, count: int = 1) -> None:
@@ -82,13 +83,15 @@ class Progress:
 
     def _tell(self) -> None:
         while not self._ended.wait(pause(time.monotonic() - self._began)):
-            self._told = True
+            self.told = True
             self._write()
 
     def _write(self) -> None:
         seconds = time.monotonic() - self._began
-        tqdm.write(line(self._doing, self._unit, self._done, self._total, self._before, seconds), file=sys.stderr)
-        sys.stderr.flush()
+        text = line(self._doing, self._unit, self._done, self._total, self._before, seconds)
+        with suppress(OSError, ValueError):  # nobody reads it, it is full or closed: the work goes on
+            tqdm.write(text, file=sys.stderr)
+            sys.stderr.flush()
 
 
 def watched(items: Iterable[Item], doing: str, unit: str, total: int | None = None) -> Iterator[Item]:
@@ -122,6 +125,8 @@ def line(doing: str, unit: str, done: int, total: int | None, before: int, elaps
 
 def made(path: Path) -> str:
     """A file or folder that was made, and its size: `runs/mine/best.pt (12.3 MB)`."""
+    if not path.is_file() and not path.is_dir():  # a pipe or terminal, say
+        return str(path)
     files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
     size = sum(one.stat().st_size for one in files)
     return f"{path} ({size / 1e6:.1f} MB)" if size >= 1e6 else f"{path} ({size / 1e3:.1f} kB)"

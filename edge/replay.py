@@ -164,6 +164,8 @@ def replay(task: Task, outputs: Outputs) -> int:
         status = play(walk(frames, engine, task.settings, start), lines or tell_in_words, video or show_nowhere)
     if video:
         print(f"annotated video: {video.written}", file=sys.stderr)
+    if outputs.events:
+        print(f"events: {progress.made(outputs.events)}", file=sys.stderr)
     return status
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from edge import progress
+
 ROOT = Path(__file__).parent.parent
 GPU_DEVICES = (Path("/dev/nvidia0"), Path("/dev/nvhost-gpu"), Path("/dev/nvgpu"))  # a card; Jetson, old and new
 
@@ -24,6 +26,12 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"research data is not in {folder}: set KORSAL_SHARED to the folder that holds ucf24/")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine, commands that are called in this process would tell how far they are."""
+    monkeypatch.setattr(progress.log, "disabled", True)
 
 
 @pytest.fixture(scope="session")

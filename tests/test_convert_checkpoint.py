@@ -277,8 +277,10 @@ def test_the_command(
     source, target = saved(file(states["dla_34"]), tmp_path / "model_last.pth"), tmp_path / "out.pt"
     options = ("--labels", three, "--size", "192x256", "--motion", "dsim", "--name", "mine", "--arch", "dla_34")
     assert main(["checkpoint", str(source), "-o", str(target), *options]) == 0
-    said = f"{target}: mine, dla_34, 3 labels ({three}: Run … Dive), 192 × 256 pixels, motion dsim\n"
-    assert capsys.readouterr().out == said
+    made, following = capsys.readouterr().out.splitlines()
+    assert made.startswith(f"{target} (")
+    assert made.endswith(f" MB): mine, dla_34, 3 labels ({three}: Run … Dive), 192 × 256 pixels, motion dsim")
+    assert following == f"Next: korsal-convert export {target} -o {tmp_path / 'out.onnx'}"
     assert checkpoints.load(target).manifest.motion == MotionSettings("dsim")
 
 

@@ -1,6 +1,7 @@
 """How far a long command is, in a terminal and outside of one."""
 
 import argparse
+import contextlib
 import fcntl
 import os
 import pty
@@ -22,7 +23,8 @@ PATIENCE = 60.0  # seconds
 
 
 @pytest.fixture(autouse=True)
-def shown() -> Iterator[None]:
+def shown(no_progress: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(progress.log, "disabled", False)
     progress.show(True)
     yield
     progress.show(False)
@@ -79,6 +81,20 @@ def test_what_is_quick_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == ""
 
 
+def test_a_stderr_that_takes_nothing_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "FIRST_SECONDS", 0.0)
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        with Progress("spelling", "letter", 3, terminal=False) as seen:
+            deadline = time.monotonic() + PATIENCE
+            while not seen.told and time.monotonic() < deadline:
+                time.sleep(0.01)
+        assert seen.told
+        monkeypatch.undo()
+        with contextlib.suppress(OSError):
+            full.close()
+
+
 def test_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     parser = argparse.ArgumentParser()
     progress.add_option(parser)
@@ -117,6 +133,7 @@ def test_made_and_next(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(bytes(1500))
     (tmp_path / "b").write_bytes(bytes(2_000_000))
     assert made(tmp_path / "a") == f"{tmp_path}/a (1.5 kB)"
+    assert made(Path("/dev/null")) == "/dev/null"
     assert made(tmp_path) == f"{tmp_path} (2.0 MB)"
     assert next_step("korsal-train", Path("my data"), "--seed", 3) == "Next: korsal-train 'my data' --seed 3"
 

@@ -151,7 +151,7 @@ def test_no_action_gives_no_events(folder: Path, tmp_path: Path, capsys: pytest.
     played = task(str(film), folder / "spot.onnx", None, None)
     assert replay(played, Outputs(events=tmp_path / "events.jsonl")) == 0
     assert (tmp_path / "events.jsonl").read_bytes() == b""
-    assert capsys.readouterr().err == "20 frames; events: none\n"
+    assert capsys.readouterr().err == f"20 frames; events: none\nevents: {tmp_path / 'events.jsonl'} (0.0 kB)\n"
 
 
 def test_an_interruption_ends_what_goes_on(folder: Path) -> None:

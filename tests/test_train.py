@@ -118,6 +118,22 @@ def test_resume_refuses_other_settings(settings: TrainSettings, cache: Path, uni
         prepare(replace(settings, batch=4, seed=5), uninterrupted, cache, resume=True, workers=0)
 
 
+def test_the_end_says_what_was_made_how_good_it_is_and_what_comes_next(
+    settings: TrainSettings, cache: Path, uninterrupted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a run that is complete, which goes on for no step more."""
+    out = shutil.copytree(uninterrupted, tmp_path / "run")
+    whole = ["--samples", str(settings.samples)]
+    last = checkpoints.load(out / "last.pt")
+    checkpoints.save(replace(last, progress={**last.progress, "best": 41.25}), out / "last.pt")
+    assert main([settings.data, "--out", str(out), "--cache", str(cache), "--workers", "0", "--resume", *whole]) == 0
+    *_, made, following = capsys.readouterr().out.splitlines()
+    # 12 frames of each of 2 videos, every fourth
+    assert made.startswith(f"{out}/best.pt (")
+    assert made.endswith("MB): frame-mAP@0.5 41.2 % on 6 frames of videos it never learned from; 54 of 55 samples seen")
+    assert following == f"Next: korsal-convert export {out}/best.pt -o {out}/best.onnx"
+
+
 def test_a_run_goes_on_in_another_precision(
     settings: TrainSettings, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -248,8 +248,20 @@ def _write(scores: Report, circumstances: dict[str, Any], options: argparse.Name
     print(comparison_note(len(scores.labels), circumstances["data"]))
     if options.json:
         places.write_json(as_json(scores, circumstances), options.json, "--json")
+        print(f"scores: {progress.made(options.json)}")
     if options.plots:
         draw(scores, options.plots)
+        print(f"plots: {progress.made(options.plots)}")
+    print(_next(options.model, options.data, options.json))
+
+
+def _next(model: Path, data: Path, scores: Path | None) -> str:
+    """A checkpoint becomes a model; a model, what is told of it."""
+    if model.suffix == ".pt":
+        kept = ("--scores", scores) if scores else ()
+        return progress.next_step("korsal-convert", "export", model, "-o", model.with_suffix(".onnx"), *kept)
+    chosen = ("--data", data, "--split", "validation", "-o", "validation.npz")
+    return progress.next_step("korsal-evaluate", "detect", model, *chosen)
 
 
 def draw(scores: Report, folder: Path) -> None:

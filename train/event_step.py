@@ -107,6 +107,10 @@ def _choose(found: SavedDetections, truth: Truth, options: argparse.Namespace) -
         print(f"{label}: {_in_words(score, told[CANDIDATES.index(score)][place] if score else None)}")
     scores = {label: score for label, score in zip(found.label_names, chosen, strict=True) if score}
     places.write_json({"start_scores": scores}, options.choose, "--choose")
+    print(f"start scores: {progress.made(options.choose)}")
+    print(
+        progress.next_step("korsal-convert", "export", "best.pt", "-o", "mine.onnx", "--start-scores", options.choose)
+    )
 
 
 def _truth(options: argparse.Namespace, found: SavedDetections) -> Truth:

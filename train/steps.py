@@ -44,7 +44,7 @@ from train.plots import PlotError
 from train.report import as_error_table, as_table, comparison_note, unseen_note
 from train.runtimes import ModelError, open_model
 from train.score import Scored, ScoreError, Wish
-from train.step_options import data_options
+from train.step_options import data_options, data_words
 
 ERRORS = (
     AnnotationError,
@@ -86,7 +86,11 @@ def _detect(options: argparse.Namespace) -> None:
     tasks = [Task(options.model, threads, one, video, options.minimum_score) for one, video in chosen]
     found = detect.detect(tasks, labels, jobs)
     detection_file.save(found, options.output)
-    print(f"{options.output}: {len(found.scores)} boxes in {found.frame_counts.sum()} frames of {len(chosen)} videos")
+    size = progress.made(options.output)
+    print(f"{size}: {len(found.scores)} boxes in {found.frame_counts.sum()} frames of {len(chosen)} videos")
+    known = data_words(options) if options.data else ()
+    choose = ("--choose", "start_scores.json") if options.data and options.split == "validation" else ()
+    print(progress.next_step("korsal-evaluate", "events", options.output, *known, *choose))
 
 
 def _annotated_videos(options: argparse.Namespace, labels: Sequence[str]) -> list[tuple[VideoAnnotation, Path]]:
@@ -125,7 +129,8 @@ def _link(options: argparse.Namespace) -> None:
     with progress.Progress("linking", "video", len(found.video_names)) as linked:
         made = linking.link(found, settings, linked.update)
     tube_file.save(made, options.output)
-    print(f"{options.output}: {len(made.tubes)} tubes in {len(made.video_names)} videos")
+    print(f"{progress.made(options.output)}: {len(made.tubes)} tubes in {len(made.video_names)} videos")
+    print(progress.next_step("korsal-evaluate", "score", *data_words(options), "--tubes", options.output))
 
 
 def _detections(options: argparse.Namespace, data: DataSet | None) -> SavedDetections:
@@ -151,8 +156,14 @@ def _score(options: argparse.Namespace) -> None:
         print(f"mean of {len(results)} splits, percent: {json.dumps(document['mean'])}")
     if options.json:
         places.write_json(document, options.json, "--json")
+        print(f"scores: {progress.made(options.json)}")
     for place, one in enumerate(results if options.plots else ()):
-        draw(one.report, options.plots / f"split{options.fold + place}" if len(results) > 1 else options.plots)
+        folder = options.plots / f"split{options.fold + place}" if len(results) > 1 else options.plots
+        draw(one.report, folder)
+        print(f"plots: {progress.made(folder)}")
+    ours = [path for path in options.detections or () if path.suffix == ".npz"]
+    if ours:
+        print(progress.next_step("korsal-evaluate", "events", ours[0], *data_words(options)))
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -164,12 +175,14 @@ def _export(options: argparse.Namespace) -> None:
     if options.format == "moc-tubes":
         tubes = tube_file.load(options.file)
         write_moc_tubes(tubes, options.output)
-        print(f"{options.output}: {len(tubes.tubes)} tubes of {len(tubes.video_names)} videos")
+        print(f"{progress.made(options.output)}: {len(tubes.tubes)} tubes of {len(tubes.video_names)} videos")
+        print(progress.next_step("korsal-evaluate", "score", "--data", "DATA", "--tubes", options.output))
         return
     found = detection_file.load(options.file)
     looked = _looked_at(options, found) if options.data else ()
     exchange.save(found, options.output, options.format, looked)
-    print(f"{options.output}: {len(found.scores)} boxes of {len(found.video_names)} videos")
+    print(f"{progress.made(options.output)}: {len(found.scores)} boxes of {len(found.video_names)} videos")
+    print(progress.next_step("korsal-evaluate", "score", "--data", "DATA", "--detections", options.output))
 
 
 def _looked_at(options: argparse.Namespace, found: SavedDetections) -> tuple[Looked, ...]:

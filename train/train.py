@@ -57,6 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
         session = prepare(train_options.settings(options), options.out, options.cache, options.resume, options.workers)
         with processes.Interruption() as interruption:
             learn(session, interruption.asked)
+        if processes.rank() == 0:
+            _tell_end(session, interruption.asked())
     except ERRORS as error:
         print(f"korsal-train: {error}", file=sys.stderr)
         return 1
@@ -99,6 +101,20 @@ def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, worke
         print(_in_words(manifest, training, validation), flush=True)
         log.go_on(run.samples, saved.progress.get("unwritten", [])) if saved else log.start()
     return Session(settings, manifest, run, samples, frames, log, out, workers)
+
+
+def _tell_end(session: Session, stopped: bool) -> None:
+    """What was made, how good it is, and what comes next."""
+    run, settings, best = session.run, session.settings, session.out / "best.pt"
+    score = "not scored: no video was held out" if not len(session.frames) else "not scored yet"
+    if run.best >= 0:
+        score = f"frame-mAP@0.5 {run.best:.1f} % on {len(session.frames)} frames of videos it never learned from"
+    if best.exists():
+        print(f"{progress.made(best)}: {score}; {run.samples} of {settings.samples} samples seen")
+    if stopped:
+        print(progress.next_step("korsal-train", settings.data, "--out", session.out, "--resume"), flush=True)
+    else:
+        print(progress.next_step("korsal-convert", "export", best, "-o", best.with_suffix(".onnx")), flush=True)
 
 
 def _precision(asked: Asked, run: Run, manifest: Manifest, batch: int, saved: Checkpoint | None) -> Precision:
@@ -151,6 +167,7 @@ def _scored(session: Session) -> float:
     known = [value for value in precision if not np.isnan(value)]
     mean = sum(known) / len(known) if known else 0.0
     session.log.validated(session.run.samples, precision, mean)
+    progress.write(f"{session.run.samples} samples: frame-mAP@0.5 {mean:.1f} % on {len(session.frames)} frames")
     return mean
 
 
