@@ -24,7 +24,6 @@ from edge.broker.grants import Grants
 from edge.broker.incoming import (
     FAILURE,
     MOST,
-    MOST_UNRELEASED,
     PACKET_MAXIMUM,
     EndedError,
     Incoming,
@@ -232,5 +231,4 @@ class Connection:
 def _greeting() -> Properties:
     found = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     found.MaximumPacketSize = MOST
-    found.ReceiveMaximum = MOST_UNRELEASED
     return found

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 CONNACK, PUBLISH, PUBACK, PUBREL, SUBACK, PINGRESP, DISCONNECT = 2, 3, 4, 6, 9, 13, 14
 MOST = 1 << 19  # bytes of a message; of a larger one the beginning is kept
 MOST_CONTROL = 1 << 16  # bytes of any other packet
-MOST_UNRELEASED = 32  # messages of QoS 2 that the broker may hold back
+MOST_UNRELEASED = 1000  # messages of QoS 2 that the broker may hold back
+MOST_UNRELEASED_BYTES = 8 << 20  # of these
 MOST_SUBSCRIPTIONS = 8
 HIGHEST_QOS = 2
 FAILURE = 0x80  # this reason and those above it are failures (2.4)
@@ -57,7 +58,7 @@ class Incoming:
         self._skip = 0  # bytes still to come of a message whose beginning was handed over
         self._inside = False
         self._subscriptions = 0  # acknowledged
-        self._unreleased: set[bytes] = set()
+        self._unreleased: dict[bytes, int] = {}  # bytes of each message of QoS 2, by its number
 
     def feed(self, data: bytes) -> None:
         """Take what has come; to be called where `next` finds no packet."""
@@ -112,7 +113,7 @@ class Incoming:
         if kind == SUBACK:
             return self._subscription(number, rest)
         if kind == PUBREL:
-            self._unreleased.discard(number)
+            self._unreleased.pop(number, None)
             return b"\x62\x02" + number
         self.code = rest[0] if rest and self._version == 5 else 0
         return b"\x40\x02" + number
@@ -143,20 +144,21 @@ class Incoming:
         end = topic_end + (2 if qos else 0)
         if qos == 3 or len(body) < max(end, 2):
             raise NonsenseError("a message that is none")
-        if qos == 2:
-            self._hold(body[topic_end:end])
         payload, beside = body[end:], b""
         if self._version == 5:
             kept, after = _kept(body, end, ASKED) if whole else (b"", end)
             payload, beside = body[after:], _framed(kept)
         if not whole or len(payload) > len(self._too_large):
             payload = self._too_large
+        if qos == HIGHEST_QOS:
+            self._hold(body[topic_end:end], end + len(beside) + len(payload))
         return _packet(head, body[:end] + beside + payload)
 
-    def _hold(self, number: bytes) -> None:
-        self._unreleased.add(number)
-        if len(self._unreleased) > MOST_UNRELEASED:
-            raise NonsenseError(f"more than {MOST_UNRELEASED} messages of QoS 2 that it does not release")
+    def _hold(self, number: bytes, size: int) -> None:
+        """paho keeps a message of QoS 2 until the broker releases it."""
+        self._unreleased[number] = size
+        if len(self._unreleased) > MOST_UNRELEASED or sum(self._unreleased.values()) > MOST_UNRELEASED_BYTES:
+            raise NonsenseError("messages of QoS 2 that it does not release")
 
 
 def _kept(body: bytes, at: int, wanted: frozenset[int]) -> tuple[bytes, int]:

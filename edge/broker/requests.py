@@ -18,6 +18,7 @@ LARGEST = 65_535  # bytes of a request's payload
 LONGEST_OP = 64  # characters of a request's name that are repeated
 LONGEST_TRANSACTION = 256  # bytes of its JSON
 LONGEST_TOPIC = 512  # bytes
+MOST_LEVELS = 32  # of a topic; mosquitto hangs up on who publishes at more than 200, others at fewer
 LONGEST_ERROR = 4096  # characters
 OPS = ("health", "reload", "config-get", "config-set", "snapshot")
 
@@ -184,7 +185,7 @@ def _response_topic(request: Request, topics: Topics, settings: Mqtt) -> str:
 def _is_harmless(topic: str, topics: Topics, settings: Mqtt) -> bool:
     if not topic.isprintable() or "+" in topic or "#" in topic or topic.startswith("$"):
         return False
-    if not 0 < len(topic.encode("utf-8", "replace")) <= LONGEST_TOPIC:
+    if not 0 < len(topic.encode("utf-8", "replace")) <= LONGEST_TOPIC or topic.count("/") >= MOST_LEVELS:
         return False
     ours = any(f"{topic}/".startswith(f"{root}/") for root in (topics.base, settings.discovery_prefix))
     return not ours or topic.startswith(f"{topics.response('')}")
