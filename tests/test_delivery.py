@@ -108,6 +108,48 @@ def test_a_request_that_is_too_large_is_told_so(broker: Broker, asker: Client) -
         assert "unknown request" in responses(subscriber, level("nöthing 1"), 1)[0]["error"]
 
 
+OPS = ["health", "reload", "config-get", "config-set", "snapshot", "no-such", "", "a" * 200, "ünï", "x y", "%41"]
+PAYLOADS = [
+    b"", b"{}", b'{"transaction": "%s"}' % (b"t" * 250), b"\xff\xfe", b"[]", b"null", b"9" * 60_000, b"[" * 60_000,
+    b"x" * 500_000, b'{"transaction": 1e999}', b'{"transaction": NaN}', b'{"transaction": "\\ud800"}',
+]  # fmt: skip
+PLACES = [
+    None, "answers/x", "korsal/roof/response/y", "korsal/other/z", "$SYS/x", "a" * 600, "/" * 190, "/", "a//b",
+    "\u200b",
+]  # fmt: skip
+
+
+def test_every_request_is_answered(broker: Broker, asker: Client) -> None:
+    """One after the other, as nobody waits for more than 32."""
+    answered: list[bytes] = []
+    asker.on_message = lambda _, __, message: answered.append(message.properties.CorrelationData)
+    asker.subscribe([("answers/#", 1), (TOPICS.response("#"), 1), ("/#", 1), ("a//b", 1), ("\u200b", 1)])  # type: ignore[list-item]
+    strange = [(op, b"{}", None) for op in OPS] + [("health", one, None) for one in PAYLOADS]
+    strange += [("health", b"{}", place) for place in PLACES]
+    with publishing(at(broker)) as publisher:
+        wait_for(lambda: publisher.statistics().online, "the connection")
+        for number, (op, payload, place) in enumerate(strange):
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.CorrelationData = b"%d" % number
+            if place is not None:
+                properties.ResponseTopic = place
+            asker.publish(TOPICS.request(op), payload, qos=number % 3, properties=properties)
+            serve(publisher, 1)
+        wait_for(lambda: sorted(answered) == sorted(b"%d" % number for number in range(len(strange))), "all answers")
+        assert publisher.statistics().connections == 1
+
+
+def test_requests_larger_than_we_take_keep_no_other_away(broker: Broker, asker: Client) -> None:
+    """mosquitto leaves them out; with QoS 1 some dozens of them were the end of all others on this connection."""
+    with publishing(at(broker)) as publisher:
+        wait_for(lambda: publisher.statistics().online, "the connection")
+        for _ in range(60):
+            asker.publish(TOPICS.request("health"), b"x" * 600_000, qos=1).wait_for_publish(20)
+        asker.publish(TOPICS.request("reload"), b"", qos=1)
+        assert serve(publisher, 1)[0].op == "reload"
+        assert publisher.statistics().connections == 1
+
+
 def test_a_flood_of_requests_is_dropped_and_counted(broker: Broker, asker: Client) -> None:
     with Subscriber(broker.port) as subscriber, publishing(at(broker)) as publisher:
         wait_for(lambda: publisher.statistics().online, "the connection")

@@ -192,11 +192,12 @@ class Connection:
     def _on_connect(
         self, client: Client, __: Any, ___: ConnectFlags, ____: ReasonCode, granted: Properties | None
     ) -> None:
+        """Requests come with QoS 0: what is too large for us takes up mosquitto's window for good with QoS 1."""
         self._opened = True
         if self._settings.version == 5:  # which tells the truth of the retain flag
-            client.subscribe(self._topics.requests, options=SubscribeOptions(qos=1, retainAsPublished=True))
+            client.subscribe(self._topics.requests, options=SubscribeOptions(qos=0, retainAsPublished=True))
         else:
-            client.subscribe(self._topics.requests, qos=1)
+            client.subscribe(self._topics.requests, qos=0)
         window = getattr(granted, "ReceiveMaximum", RECEIVE_MAXIMUM)
         largest = getattr(granted, "MaximumPacketSize", PACKET_MAXIMUM)
         self._report(Opened(self, window, largest, grants.granted(granted)))
