@@ -44,15 +44,23 @@ def move_aside(path: Path) -> Path:
 
 
 def read(path: Path) -> Salvaged:
-    """Everything in the file that is whole by its checksum. The file stays as it is."""
-    found = Salvaged()
+    """Everything in the file that is whole by its checksum. The file stays as it is.
+
+    With `writable_schema` SQLite reads files that were cut short, without it some others: whatever finds more counts.
+    """
+    found = [_attempt(path, setting) for setting in ("OFF", "ON")]
+    _remove_empty(path)
+    return max(found, key=lambda one: (len(one.rows), one.ledger is not None))
+
+
+def _attempt(path: Path, writable_schema: str) -> Salvaged:
     with contextlib.suppress(*UNREADABLE, OSError):  # so far is the file gone
         database = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", timeout=LOCK_SECONDS, uri=True)
         database.text_factory = stored_row.lossless
         with contextlib.closing(database):
-            found = _everything(database)
-    _remove_empty(path)
-    return found
+            database.execute(f"PRAGMA writable_schema = {writable_schema}")
+            return _everything(database)
+    return Salvaged()
 
 
 def _everything(database: sqlite3.Connection) -> Salvaged:
