@@ -6,7 +6,6 @@ letter, the `%XX` of its UTF-8 bytes takes its place, as in topics: different te
 
 import logging
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.broker.topics import level
+from edge.text import composed
 from edge.video import fonts
 
 log = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ def write(picture: NDArray[np.uint8], drawn: Line, place: tuple[int, int], colou
 
 def _parts(text: str) -> list[tuple[str, str | None]]:
     """What is drawn in which font; None: OpenCV's."""
-    text = unicodedata.normalize("NFC", text)
+    text = composed(text)
     whole = None if _is_plain(text) else _font(text)
     if _is_plain(text) or whole is not None:
         return [(text, whole)]

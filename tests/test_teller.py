@@ -1,0 +1,74 @@
+"""What is said of people, and to Home Assistant over several runs."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from edge.broker.payload import Model as ModelName
+from edge.presence import People
+from edge.schema import Camera, Config, Device, Mqtt, Outbox
+from edge.service.teller import Teller
+
+DISCOVERY = "homeassistant/device/korsal_roof/config"
+
+
+class Publisher:
+    """Remembers what is to be kept."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] = {}
+
+    def keep(self, topic: str, payload: bytes, qos: int = 1) -> None:
+        self.kept[topic] = json.loads(payload or b"null")
+
+
+def config(folder: Path, *cameras: str, **mqtt: object) -> Config:
+    return Config(
+        device=Device(name="roof"),
+        cameras={name: Camera.model_construct(source="/dev/video0") for name in cameras},
+        mqtt=Mqtt.model_validate(mqtt),
+        outbox=Outbox(directory=folder),
+    )
+
+
+def teller(settings: Config, publisher: Publisher, *labels: str) -> Teller:
+    return Teller(settings, ModelName("m", "0" * 64), labels, publisher)  # type: ignore[arg-type]
+
+
+def gone(publisher: Publisher) -> set[str]:
+    components = publisher.kept[DISCOVERY]["components"]
+    return {key for key, component in components.items() if component.keys() == {"platform"}}
+
+
+def test_everybody_is_counted_under_a_name_of_its_own(tmp_path: Path) -> None:
+    publisher = Publisher()
+    said = teller(config(tmp_path, "door", people_score=0.3), publisher, "Run", "投篮")
+    said.active("door", Counter({"投篮": 2}))
+    said.people("door", People(2, 1))
+    assert publisher.kept["korsal/roof/door/active"] == {"Run": 0, "投篮": 2}
+    assert publisher.kept["korsal/roof/door/people"] == {"active": 2, "other": 1, "least_score": 0.3}
+    said.forget("door")
+    assert publisher.kept["korsal/roof/door/active"] is publisher.kept["korsal/roof/door/people"] is None
+
+
+def test_what_is_no_more_is_taken_away_from_home_assistant(tmp_path: Path) -> None:
+    publisher = Publisher()
+    settings = config(tmp_path, "door", "yard", discovery=True)
+    said = teller(settings, publisher, "Run", "Jump")
+    said.status(settings, (), {})
+    assert gone(publisher) == set()
+    said.status(config(tmp_path, "door", discovery=True), (), {})  # after a reload
+    assert gone(publisher)
+    assert all(key.startswith("yard") for key in gone(publisher))
+    again = teller(config(tmp_path, "door", discovery=True), publisher, "Run", "Throw")  # after a restart
+    again.status(config(tmp_path, "door", discovery=True), (), {})
+    assert gone(publisher) == {"door--on_Jump_running"}
+
+
+def test_nothing_is_remembered_where_nobody_is_told(tmp_path: Path) -> None:
+    publisher = Publisher()
+    settings = config(tmp_path, "door")
+    teller(settings, publisher, "Run").status(settings, (), {})
+    assert DISCOVERY not in publisher.kept
+    assert list(tmp_path.iterdir()) == []
