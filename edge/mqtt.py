@@ -159,8 +159,7 @@ class Publisher:
         try:
             while not self._finished():
                 self._turned = time.monotonic()
-                things = self._receive()
-                self._mind_clock()
+                things = self._mind_clock(self._receive())
                 self._outbox.tend()
                 self._handle(things)
                 self._forward()
@@ -283,12 +282,17 @@ class Publisher:
         available = Parcel(self._topics.available, ONLINE, 1, retain=True)
         self._due = {available.topic: available, **self._kept, **self._due}
 
-    def _mind_clock(self) -> None:
-        """What waits grows old by time that passes, not by a clock that is set."""
+    def _mind_clock(self, things: list[Thing]) -> list[Thing]:
+        """What waits grows old by time that passes, not by a clock that is set.
+
+        Messages that have come in meanwhile may have been stamped before; they may grow too old later, but not earlier.
+        """
         before, self._clocks = self._clocks, (time.time(), time.monotonic())
         seconds = jump(before, self._clocks)
-        if seconds:
-            self._outbox.clock_moved(seconds)
+        if not seconds:
+            return things
+        self._outbox.clock_moved(seconds)
+        return [_later(thing, max(0.0, seconds)) if isinstance(thing, Message) else thing for thing in things]
 
     def _keep(self, thing: Kept) -> None:
         """The newest of a topic takes the place of the others."""
@@ -396,3 +400,7 @@ class Publisher:
             self._requests.put_nowait(request)
         except queue.Full:
             self._dropped_requests += 1
+
+
+def _later(message: Message, seconds: float) -> Message:
+    return replace(message, expires=message.expires + seconds) if message.expires > CLOCK_IS_SET else message

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 RETURN_SECONDS = 5.0  # between two tries to get back to a disk that has refused
 RETURN_PATIENCE = 0.1  # s that such a try waits for another process to let go of the file
 CLOSE_SECONDS = 3.0  # for the last of these tries
+REFUSED = "free the disk, or make the directory writable to this user ([outbox] directory)"
+HELD = "end the program that holds it, which may be another korsal-edge with the same [outbox] directory"
 
 Result = TypeVar("Result")
 EndLeftOpen = Callable[[Sequence[Message], int], Interruption]
@@ -254,12 +256,8 @@ class Outbox:
             self._adopt(file, stock.ledger)
 
     def _leave_disk(self, error: Exception, away: Absence) -> None:
-        log.warning(
-            "outbox %s: %s; events are kept in memory and sent from there: free the disk, or make the directory "
-            "writable to this user ([outbox] directory)",
-            self._path,
-            error,
-        )
+        cure = HELD if "locked" in str(error) else REFUSED
+        log.warning("outbox %s: %s; events are kept in memory and sent from there: %s", self._path, error, cure)
         if not self._stock_taken:  # so that no id is one of those in the file, which nobody has seen
             self._next_id = time.time_ns() // 1000
             self._ledger = self._ledger if self._mark.found is None else self._mark.found.ledger

@@ -204,6 +204,7 @@ def test_a_second_process_on_the_same_file_goes_on_in_memory(tmp_path: Path, cap
     second.put(story("b"), NOW)
     assert second.statistics().in_memory
     assert "locked" in caplog.text
+    assert "which may be another korsal-edge with the same [outbox] directory" in caplog.text
     assert waiting(first) == [("a", 0), ("a", 1), ("a", 2)]
 
 

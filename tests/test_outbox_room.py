@@ -145,3 +145,23 @@ def test_the_publisher_sees_that_the_clock_was_set(monkeypatch: pytest.MonkeyPat
             publisher.event(step("a", seq, "update" if seq else "new", time.time() + 7 * DAY))
             wait_for(lambda seq=seq: outbox.statistics().rows == seq + 1, "the message, and those before")  # type: ignore[misc]
         assert outbox.statistics().expired == 0
+
+
+def test_a_message_that_was_stamped_just_before_the_clock_was_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, jumped = time.time, [0.0]
+    monkeypatch.setattr(time, "time", lambda: real() + jumped[0])
+    outbox = Outbox(None, MANY)
+    publisher = Publisher(Mqtt(host="127.0.0.1", port=free_port()), TOPICS, outbox)
+    with contextlib.closing(contextlib.ExitStack()) as owned:
+        owned.callback(publisher.close, 0.0)
+        wait_for(lambda: publisher.statistics().version == 5, "the publisher")
+        stamped = step("a", 0, "new", time.time() + 7 * DAY)
+        jumped[0] = 8 * DAY
+        publisher.event(stamped)
+        publisher.event(step("a", 1, "update", time.time() + 7 * DAY))
+        wait_for(lambda: outbox.statistics().rows == 2, "both")
+        before = publisher.turned
+        wait_for(lambda: publisher.turned > before + 0.5, "a round")
+        publisher.event(step("b", 0, "new", time.time() + 7 * DAY))
+        wait_for(lambda: outbox.statistics().rows == 3, "all three")
+        assert outbox.statistics().expired == 0
