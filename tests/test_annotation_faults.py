@@ -1,18 +1,24 @@
 """What is wrong with annotations, and the contact sheet."""
 
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from test_cvat import box, written
 from test_evaluate import write_video
 
-from train import check
+from tests.laws import law
+from train import annotation_faults, check
 from train.annotation_faults import FileFacts, faults
 from train.annotations import DataSet, GroundTruthTube, VideoAnnotation
+from train.matching import tube_iou
 from train.sheet import SheetError, choices, write_sheet
+from train.tables import Tube
 
 GOOD = np.tile(np.array([10, 10, 50, 90], np.float32), (10, 1))
 
@@ -160,3 +166,34 @@ def test_the_command_is_part_of_korsal_train(tmp_path: Path, capsys: pytest.Capt
     train = pytest.importorskip("train.train", reason="torch is not installed (extra `train`)")
     assert train.main(["check", str(tmp_path / "none")]) == 1
     assert "no such folder or file" in capsys.readouterr().err
+
+
+spans = st.tuples(st.integers(0, 12), st.integers(1, 30), st.integers(0, 3), st.integers(0, 1))
+
+
+@law
+@given(st.lists(spans, max_size=6))
+def test_tubes_are_told_twice_just_where_they_overlap(given_: list[tuple[int, int, int, int]]) -> None:
+    tubes = [
+        GroundTruthTube(label, first, np.tile(np.array([shift, 0, 100 + shift, 100], np.float32), (length, 1)))
+        for first, length, shift, label in given_
+    ]
+    tubes.sort(key=lambda one: one.first_frame)
+    video = VideoAnnotation("a", 99, tuple(tubes), (200, 200))
+    expected = [
+        f"{'ab'[two.label]} is annotated twice from frame {two.first_frame + 1} on"
+        for one, two in combinations(tubes, 2)
+        if one.label == two.label
+        and tube_iou(*(Tube(0, each.label, 1.0, each.first_frame, each.boxes) for each in (one, two))) > 0.9
+    ]
+    found = faults(DataSet(("a", "b"), (), (video,), Path("none")), {})
+    assert sorted(fault.text for fault in found if "annotated twice" in fault.text) == sorted(expected)
+
+
+def test_of_thousands_of_tubes_not_every_pair_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of 77 KB took a minute."""
+    looked: list[int] = []
+    monkeypatch.setattr(annotation_faults, "tube_iou", lambda *_: looked.append(1) or 0.0)
+    tubes = [GroundTruthTube(0, n, GOOD[:1] + np.float32(3 * n)) for n in range(3000)]
+    assert "annotated twice" not in said(data(*tubes, *tubes[:7]))
+    assert len(looked) == 7
