@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import detector, events, linker, sight
+from edge import detector, events, linker, presence, sight
 from edge.detector import Detections
 from edge.events import Event, EventSettings, EventState
 from edge.inference import Engine, Lap, Memory, Outputs, View
@@ -53,12 +53,16 @@ class Turn:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What became of one frame. `motion` gives (h, w, 3) of the network's input; ask before the next step."""
+    """What became of one frame. `motion` gives (h, w, 3) of the network's input; ask before the next step.
+
+    `running`: ids of the events that go on after this frame.
+    """
 
     motion: Callable[[], NDArray[np.float32] | None]
     detections: Detections
     tube_boxes: tuple[TubeBox, ...]
     events: tuple[Event, ...]
+    running: frozenset[str]
 
 
 def initial(camera: str, seed: str) -> CameraState:
@@ -82,7 +86,7 @@ def steps(turns: Sequence[Turn], engine: Engine, lap: Lap = lambda stage: None) 
     for turn, view, one in zip(turns, views, seen, strict=True):
         state = replace(turn.state, memory=one.memory, motion=view.motion)
         state, (found, tube_boxes, happened) = _concluded(state, turn, one.outputs, engine.manifest, lap)
-        made.append((state, Step(one.motion, found, tube_boxes, happened)))
+        made.append((state, Step(one.motion, found, tube_boxes, happened, presence.running_ids(state.events))))
     return made
 
 

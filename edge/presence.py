@@ -23,6 +23,11 @@ def running(state: EventState) -> Counter[str]:
     return Counter(episode.action for episode in state.episodes.values() if episode.event_id)
 
 
+def running_ids(state: EventState) -> frozenset[str]:
+    """The ids of these events."""
+    return frozenset(episode.event_id for episode in state.episodes.values() if episode.event_id)
+
+
 def people(state: EventState, tube_boxes: Sequence[TubeBox], least_score: float) -> People:
     """The people of the frame that led to `state`, each counted once, however many events he has.
 

@@ -20,6 +20,7 @@ NOTHING = Step(
     Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64), np.empty((0, 2))),
     (),
     (),
+    frozenset(),
 )
 
 

@@ -41,7 +41,8 @@ def event(kind: str, tube: int = 1, action: str = "Basketball") -> Event:
 
 
 def step(*people: TubeBox, events: tuple[Event, ...] = (), map_: NDArray[np.float32] | None = None) -> Step:
-    return Step(lambda: map_, NOTHING, people, events)
+    running = frozenset(event.event_id for event in events if event.type != "end")
+    return Step(lambda: map_, NOTHING, people, events, running)
 
 
 def draw(taken: Frame, happened: Step, scene: Scene = EMPTY, style: Style = CLEAN) -> NDArray[np.uint8]:
@@ -93,6 +94,13 @@ def test_a_running_event_makes_the_box_thick_and_its_end_thin() -> None:
     begun = follow(Scene(), frame(), step(person(), events=(event("new"),)))
     assert list(begun.running) == ["Basketball of 1"]
     assert not follow(begun, frame(1), step(person(), events=(event("end"),))).running
+
+
+def test_an_event_that_ended_while_no_frames_came_is_not_drawn() -> None:
+    """A camera was away, which ends its events between two frames; the next person may get the same number."""
+    before = follow(Scene(), frame(), step(person(), events=(event("new"),)))
+    after = follow(before, frame(1), step(person()))
+    assert after.running == {}
 
 
 def test_boxes_are_scaled_with_the_frame() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge.events import Episode, EventState, Look
-from edge.presence import People, people, running
+from edge.presence import People, people, running, running_ids
 from edge.tubes import TubeBox
 
 LOOK = Look(0.5, np.zeros(4, np.float32), (160, 120), (), True, 0, 0.0, 0.0)
@@ -31,6 +31,10 @@ def seen(tube: int, score: float, observed: bool = True) -> TubeBox:
 )
 def test_running(episodes: list[tuple[int, str, str]], expected: dict[str, int]) -> None:
     assert running(state(*episodes)) == expected
+
+
+def test_ids_are_of_what_has_been_published() -> None:
+    assert running_ids(state((1, "Run", ""), (2, "Run", "b"), (2, "Jump", "c"))) == {"b", "c"}
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def watched(frames: list[list[TubeBox]]) -> Told:
         happening, happened = events.step(state.events, people, frame, ("Run", "Jump"), settings)
         state = replace(state, events=happening)
         nothing = Detections(*(np.empty(shape) for shape in ((0, 4), 0, 0, (0, 2))))  # type: ignore[arg-type]
-        watching.took(frame, state, Step(lambda: None, nothing, tuple(people), happened))
+        watching.took(frame, state, Step(lambda: None, nothing, tuple(people), happened, frozenset()))
     return told
 
 

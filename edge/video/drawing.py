@@ -73,8 +73,8 @@ def follow(scene: Scene, frame: Frame, step: Step) -> Scene:
     """The scene after one more frame."""
     size = detector.frame_size(frame.image)
     trails = {seen.tube: (*scene.trails.get(seen.tube, ()), _foot(seen, size))[-TRAIL:] for seen in step.tube_boxes}
-    running = {**scene.running, **{event.event_id: event for event in step.events}}
-    return Scene(trails, {number: event for number, event in running.items() if event.type != "end"})
+    known = {**scene.running, **{event.event_id: event for event in step.events}}
+    return Scene(trails, {number: event for number, event in known.items() if number in step.running})
 
 
 def canvas_size(size: tuple[int, int], style: Style) -> tuple[int, int]:
