@@ -19,6 +19,8 @@ from broker import wait_for
 from real_daemon import BASE, RECORD, Daemon, Witness, timed
 from steered_camera import SteeredCamera
 
+pytest_plugins = ["watched_door"]  # its fixtures
+
 HANGING_JTOP = """
 import threading
 class JtopException(Exception):
@@ -34,8 +36,6 @@ class jtop:
 SET_CLOCK = """
 import time
 from pathlib import Path
-
-pytest_plugins = ["watched_door"]  # its fixtures
 real = time.time
 time.time = lambda: real() + float(Path({0!r}).read_text() or 0)
 """
