@@ -1,6 +1,7 @@
 """Moves a damaged outbox out of the way, and reads out of it what is still whole. Shell."""
 
 import contextlib
+import glob
 import sqlite3
 import time
 from dataclasses import dataclass, field, replace
@@ -35,7 +36,9 @@ def move_aside(path: Path) -> Path:
         source = path.with_name(path.name + suffix)
         if source.exists() or source.is_symlink():
             source.rename(aside.with_name(aside.name + suffix))
-    files = [file for file in path.parent.glob(f"{path.name}.damaged-*") if not file.name.endswith(SUFFIXES[:2])]
+    files = [
+        file for file in path.parent.glob(f"{glob.escape(path.name)}.damaged-*") if not file.name.endswith(SUFFIXES[:2])
+    ]
     for old in sorted(files, key=lambda file: file.name)[:-KEPT]:
         for suffix in SUFFIXES:
             with contextlib.suppress(OSError):
