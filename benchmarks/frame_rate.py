@@ -41,7 +41,7 @@ def main() -> None:
         truth = telling.truth_of([_thinned(one, every) for one in videos], data.labels, found)
         rules = [telling.at_scores(engine.manifest.start_scores)]
         (told,) = telling.tell(found, truth, RATE / every, LinkerSettings(), rules)
-        rows.append((f"{RATE / every:g} fps", telling.of_all(told)))
+        rows.append((f"{RATE / every:.3g} fps", telling.of_all(told)))
     print(telling.as_table(rows))
 
 

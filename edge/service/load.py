@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from edge.manifest import Manifest
 
 WINDOW = 30.0  # seconds that rates are taken over
-WANTED_FPS = 15.0  # frames a second of one camera with which actions are found as at full rate
-LEAST_FPS = 5.0  # with which most of them still are: docs/performance.md
+WANTED_FPS = 15.0  # frames a second of one camera, at which nearly as many events are told as at 25
+LEAST_FPS = 5.0  # at which most of them still are: docs/performance.md
 NAMED = 4  # cameras in a sentence
 TOO_SLOW, KEEPS_UP = 2 / 3, 0.8  # shares of what is wanted: below the first begins what ends above the second
 
