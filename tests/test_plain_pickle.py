@@ -145,6 +145,14 @@ BOMBS = {
     "a key of tuples": whole(doubled(40, b")", b"??\x86")[2:-1] + b"N}s"),
     "an array again and again": whole(MEBIBYTE + b"(" + b"h\x00" * 100 + b"l"),
     "arrays made of the same bytes": whole(MEBIBYTE + BOOLS + b"(" + TRUTHS * 100 + b"l"),
+    "a text again and again": whole(
+        MEBIBYTE.replace(bytes(1 << 20), b"a\0\0\0" * (1 << 18))
+        + U1.replace(b"\x02u1", b"\x07U262144").replace(b"\x94", b"q\x010")
+        + b"("
+        + b"cnumpy.core.multiarray\nscalar\nh\x01h\x00\x86R" * 100
+        + b"l"
+    ),
+    "keys of chosen hashes": whole(b"}K\x01K\x02\x86Ns"),
     "sets": whole(b"(" + b"\x8f" * 3_000_000 + b"l"),
     "marks": whole(b"(" * 1_000_000),
     "tuples without end": whole(b")" + b"\x85" * 200_000),

@@ -136,6 +136,17 @@ def test_what_would_take_more_than_the_file_is_refused(tmp_path: Path) -> None:
         torch_file.load(saved(shared, tmp_path / "a"))
 
 
+def test_a_dict_as_python_2_writes_it(tmp_path: Path) -> None:
+    path = saved({"a": OrderedDict()}, tmp_path / "a")
+    files = entries(path)
+    place = files["a/data.pkl"].index(b"ccollections\nOrderedDict\n")
+    with_pairs = b"ccollections\nOrderedDict\n(](](X\x01\x00\x00\x00bK\x05eetR"
+    end = files["a/data.pkl"].index(b"R", place + 25) + 1
+    pickled = files["a/data.pkl"][:place] + with_pairs + files["a/data.pkl"][end:]
+    rewritten(path, {**files, "a/data.pkl": pickled})
+    assert torch_file.load(path) == {"a": {"b": 5}}
+
+
 def test_a_program_is_told(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript

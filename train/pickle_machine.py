@@ -203,11 +203,12 @@ class _Machine:
     def persistent(self, _: object) -> None:
         if self.reading.persistent is None:
             raise PickleError("it names what lies outside of it")
-        self.stack.append(self.reading.persistent(self.stack.pop()))
+        self.container(self.reading.persistent(self.stack.pop()))
 
     def made(self, value: Any) -> None:
         """What a function of the table has made is paid for: it may be called with the same bytes again and again."""
-        self.allowed -= _bytes_of(value, self.reading.weights) or 0
+        whole = 4 * len(value) if type(value) is str else _bytes_of(value, self.reading.weights)
+        self.allowed -= whole or 0
         if self.allowed < 0:
             raise PickleError(f"its content is more than {REPEATED} times as large as its file")
         self.container(value)
@@ -227,11 +228,9 @@ def _pairs(items: list[Any]) -> dict[Any, Any]:
 
 
 def _key(value: Any) -> Any:
-    """A key, or member of a set: of kinds whose hashes take no time, and that nobody can choose to be all the same."""
-    flat = value if type(value) is tuple else (value,)
-    for one in flat:
-        if type(one) not in (str, bytes, int, bool, type(None)) or (type(one) is int and abs(one) >= 1 << 60):
-            raise PickleError(f"a key is a {type(one).__name__}, not a name or a number")
+    """A key, or member of a set: of kinds whose hashes nobody can choose to be all the same."""
+    if type(value) not in (str, bytes, int, bool, type(None)) or (type(value) is int and abs(value) >= 1 << 60):
+        raise PickleError(f"a key is a {type(value).__name__}, not a name or a number")
     return value
 
 

@@ -224,10 +224,11 @@ def _parameter(value: Any, *_: object) -> _View:
     return value
 
 
-def _ordered(pairs: Any = ()) -> dict[Any, Any]:
-    if pairs != ():
+def _ordered(pairs: Any = ()) -> dict[str, Any]:
+    """Empty, and filled afterwards; Python 2 gives its pairs at once."""
+    if not all(type(pair) is list and len(pair) == 2 and type(pair[0]) is str for pair in pairs):
         raise PickleError("it has a dict that is filled otherwise than torch.save does")
-    return {}
+    return dict(pairs)
 
 
 def _size(sides: Any) -> tuple[Any, ...]:
