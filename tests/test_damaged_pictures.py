@@ -76,8 +76,9 @@ def test_a_camera_that_sends_nothing_but_bad_pictures_is_offline() -> None:
         http_camera(jpegs(noise(3), range(3)), seconds=0.001) as address,
         LiveCamera("door", parse(address), QUICK, always(0.5)) as camera,
     ):
-        watch_until(camera, lambda: "cannot be opened" in camera.reason)
+        watch_until(camera, lambda: address in camera.reason)
         assert camera.state == "offline"
+        assert camera.statistics().captured == 0
 
 
 def test_a_film_with_bad_frames_is_played_to_its_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
