@@ -11,6 +11,7 @@ from pathlib import Path
 
 from convert import build
 from edge import progress
+from edge.arguments import Parser
 from edge.engine import EngineError
 from edge.engines import engine_build, tensorrt_engine
 from edge.engines.build_plan import DEFAULT_WORKSPACE, PRECISIONS, BuildOptions, PlanError
@@ -99,7 +100,7 @@ def _say(sentence: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="korsal-convert build", description="ONNX → TensorRT engine, on this device.")
+    parser = Parser(prog="korsal-convert build", description="ONNX → TensorRT engine, on this device.")
     add = parser.add_argument
     add("model", type=Path, help=".onnx of korsal-convert; for torch2trt .pt of korsal-train")
     add("-o", "--output", type=Path, help="default: beside the model, with the suffix .engine")

@@ -31,6 +31,7 @@ from convert.export import ExportError
 from convert.onnx_file import OnnxFileError
 from convert.quantize import Method, QuantizeError, QuantizeSettings, Target
 from edge import progress
+from edge.arguments import Parser
 from edge.engine import EngineError
 from edge.engines.build_plan import PlanError
 from edge.engines.cuda_runtime import CudaError
@@ -199,7 +200,7 @@ def _accuracy(options: argparse.Namespace, model: Path) -> tuple[DataSet | None,
 
 
 def _whole() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="korsal-convert",
         description="Weights → the fastest model that still sees as well. "
         f"Each step also stands alone: korsal-convert {'|'.join(COMMANDS)}|build --help.",
@@ -224,7 +225,7 @@ def _whole() -> argparse.ArgumentParser:
 
 
 def _steps() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="korsal-convert")
+    parser = Parser(prog="korsal-convert")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, (add, command, help_text) in COMMANDS.items():
         one = commands.add_parser(name, help=help_text, description=help_text)

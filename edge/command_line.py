@@ -7,9 +7,10 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from edge import __version__, bench, check, config, daemon, demo, progress, replay
+from edge.arguments import Parser
 from edge.assets import AssetError
 from edge.broker.demo_broker import DemoError
 from edge.config import ConfigError
@@ -86,15 +87,8 @@ def _end_orderly() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong with the arguments, unless a login may be among them."""
-
-    def error(self, message: str) -> NoReturn:
-        super().error(message if "@" not in message else "an argument is wrong or one too many: see --help")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         "korsal-edge", description="Finds people's actions in live video, as they happen, and tells them over MQTT."
     )
     parser.add_argument("--version", action="version", version=f"korsal-edge {__version__}")

@@ -2,7 +2,7 @@
 
 A URL may hold a login, and a character that was not percent-encoded there moves the borders of all that follows: in
 `rtsp://user:12#3@cam/live` and `rtsp://user:12/3@cam/live` every reader takes `user` for the host. So a URL is taken
-where it can be read in one way only, and of any other nothing is shown but its scheme.
+where it can be read in one way only, and of any other nothing is shown that stands before its last @.
 """
 
 import contextlib
@@ -113,6 +113,8 @@ def _login_alone(text: str) -> bool:
 
 def _fault(url: str) -> str:
     scheme, _, rest = url.partition("://")
+    if _is_ipv6(re.split(r"[/?#]", rest.rpartition("@")[2])[0]):
+        return f"an IPv6 address stands in brackets: write {scheme.lower()}://[address]:port/path"
     if "@" in rest:
         return f"where its user and password end cannot be told: {ENCODING}"
     if re.search(r"\s", rest):

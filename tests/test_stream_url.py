@@ -7,10 +7,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from convert.__main__ import main as convert_main
 from edge.__main__ import main
 from edge.config import ConfigError, fingerprint, load
 from edge.sources import SourceError, parse, redact
 from edge.stream_url import UrlError, meant_as_url, playlist, read
+from train.evaluate import main as evaluate_main
+from train.train import main as train_main
 
 MARK = "Hidden"  # stands before and behind whatever is tried as a login
 
@@ -208,3 +211,23 @@ def test_a_playlist_is_told_by_its_name(path: str) -> None:
     with pytest.raises(SourceError, match=r"a playlist \(HLS, DASH\)"):
         parse(f"http://cam{path}?token=1")
     assert not playlist("/live.mjpg")
+
+
+@pytest.mark.parametrize("url", ["rtsp://me:pw@fe80::1/live", "rtsp://::1", "http://2001:db8::5/live?x=1"])
+def test_an_address_of_ipv6_without_its_brackets(url: str) -> None:
+    with pytest.raises(
+        SourceError, match=r"an IPv6 address stands in brackets: write (rtsp|http)://\[address\]"
+    ) as caught:
+        parse(url)
+    assert "pw" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "command", [["korsal-convert"], ["korsal-convert", "build"], ["korsal-train"], ["korsal-evaluate"]]
+)
+def test_no_command_repeats_what_it_does_not_understand(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """`argparse` quotes what is one too many."""
+    mains = {"korsal-convert": convert_main, "korsal-train": train_main, "korsal-evaluate": evaluate_main}
+    with pytest.raises(SystemExit):
+        mains[command[0]]([*command[1:], "--nonsense", f"rtsp://{MARK}:{MARK}@cam/live"])
+    assert MARK not in "".join(capsys.readouterr())

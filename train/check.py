@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from edge.arguments import Parser
 from edge.video.container import bytes_missing
 from edge.video.video_file import CaptureError, decodable, probe
 from train import datasets
@@ -98,7 +99,7 @@ def _count(videos: Sequence[VideoAnnotation]) -> tuple[Counter[int], Counter[int
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="korsal-train check", description="What is wrong with annotations.")
+    parser = Parser(prog="korsal-train check", description="What is wrong with annotations.")
     parser.add_argument("data", type=Path, help="folder of a data set, or its ground truth alone")
     parser.add_argument("--fold", type=int, default=1, help="its split, where it has several")
     parser.add_argument("--sheet", type=Path, metavar="OUT", help="write a picture of annotated frames: .jpg, .png")

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 
 import edge
 from edge import progress
+from edge.arguments import Parser
 from edge.engine import EngineError
 from edge.inference import Engine
 from edge.text import composed
@@ -272,7 +273,7 @@ def draw(scores: Report, folder: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="korsal-evaluate",
         description="Score a model on the videos of a data set. Single steps: korsal-evaluate detect, link, score, "
         "events or export; --help after each.",

@@ -12,6 +12,7 @@ import numpy as np
 
 import edge
 from edge import progress
+from edge.arguments import Parser
 from edge.engine import EngineError
 from edge.video.video_file import CaptureError, probe
 from train import datasets, detect, detection_file, event_step, exchange, linking, places, score, tube_file
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
     """The command line of one step, its name first; returns the exit status."""
     name, *rest = arguments
     parse, run = STEPS[name]
-    parser = parse(argparse.ArgumentParser(prog=f"korsal-evaluate {name}", description=run.__doc__))
+    parser = parse(Parser(prog=f"korsal-evaluate {name}", description=run.__doc__))
     # the option --quiet of `events` has another meaning: a file of quiet videos
     progress.add_option(parser, *(("-q", "--no-progress") if name == "events" else ()))
     options = parser.parse_args(rest)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from edge import progress
+from edge.arguments import Parser
 from edge.manifest import LITE
 from edge.motion import KINDS
 from train import checkpoint as checkpoints
@@ -65,7 +66,7 @@ def _given(options: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="korsal-train",
         description="Train a detector on a data set; `korsal-train check DATA` tells what is wrong with one. "
         "Without options: network, input size and motion map of the shipped model. "
