@@ -189,6 +189,7 @@ class Outbox:
         self._size -= change.size
         self._cut_off |= change.cut_off
         self._going_on -= change.cut_off
+        self._begun |= change.heard_of
         self._begun -= change.ended
         self._count_lost(change.lost)
         self._note()

@@ -115,6 +115,15 @@ class Line:
         """Break the connection."""
         self._gate.cut()
 
+    def go_away(self) -> None:
+        """Break the connection, and let nobody in until `come_back`."""
+        self._gate.shut()
+        self._gate.cut()
+
+    def come_back(self) -> None:
+        """Let connections in again."""
+        self._gate.open()
+
     def kill_broker(self) -> None:
         """And start another, which knows of nothing."""
         before = self.witness.subscriptions

@@ -1,16 +1,21 @@
 """Where there is no room, or what waits is too old: single updates go, or whole events, never parts."""
 
 import contextlib
+import json
+import random
 import time
 from pathlib import Path
 
 import pytest
 from broker import free_port, wait_for
+from chaos import Line
 
 from edge.mqtt import Publisher
 from edge.outbox import Limits, Message, Outbox
 from edge.schema import Mqtt
+from tests.event_streams import faults
 from tests.publishing import TOPICS
+from tests.publishing import impatient as impatient
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0
@@ -41,6 +46,14 @@ def test_an_event_that_has_been_heard_of_keeps_its_end(arrived: bool) -> None:
     kept = [] if arrived else [("a", 0, "new")]
     rest = [("d", 0, "new"), ("e", 0, "new")] if arrived else [("e", 0, "new")]
     assert waiting(outbox) == [*kept, ("a", 1, "end"), *rest]
+
+
+def test_what_has_arrived_has_been_heard_of_whoever_sent_it() -> None:
+    outbox = Outbox(None, Limits(rows=2, size=1000))
+    outbox.put([step("a", 0, "new")], NOW)
+    outbox.remove(row.id for row in outbox.pending(0, 1))
+    outbox.put([step("a", 1, "end"), *[step(event_id, 0, "new") for event_id in "bcde"]], NOW)
+    assert waiting(outbox) == [("a", 1, "end"), ("e", 0, "new")]
 
 
 def test_the_bounds_give_way_where_all_that_waits_are_ends_of_events_that_were_heard_of() -> None:
@@ -165,3 +178,58 @@ def test_a_message_that_was_stamped_just_before_the_clock_was_set_stays(monkeypa
         publisher.event(step("b", 0, "new", time.time() + 7 * DAY))
         wait_for(lambda: outbox.statistics().rows == 3, "all three")
         assert outbox.statistics().expired == 0
+
+
+class Feed:
+    """Steps of events, three at a time, as a daemon hands them over."""
+
+    def __init__(self, publisher: Publisher, seed: int) -> None:
+        self._publisher, self._dice = publisher, random.Random(seed)
+        self._going_on: dict[str, int] = {}
+        self._begun = 0
+
+    def steps(self, count: int) -> None:
+        for _ in range(count):
+            if len(self._going_on) < 3:
+                self._begun += 1
+                self._tell(f"event{self._begun}", 0, "new")
+            else:
+                event_id = self._dice.choice(list(self._going_on))
+                self._tell(event_id, self._going_on[event_id] + 1, self._dice.choice(["update", "update", "end"]))
+
+    def end(self) -> None:
+        for event_id, seq in list(self._going_on.items()):
+            self._tell(event_id, seq + 1, "end")
+
+    def _tell(self, event_id: str, seq: int, kind: str) -> None:
+        payload = json.dumps({"event_id": event_id, "seq": seq, "type": kind}).encode()
+        topic = TOPICS.event("door", "Dunk")
+        self._publisher.event(Message(topic, payload, event_id, seq, kind, time.time() + DAY))
+        self._going_on[event_id] = seq
+        if kind == "end":
+            del self._going_on[event_id]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_whole_events_arrive_at_a_broker_that_is_away_for_longer_than_there_is_room(tmp_path: Path) -> None:
+    """A real one, which breaks off with messages in flight."""
+    line = Line(tmp_path)
+    outbox = Outbox(tmp_path / "roof.outbox.sqlite", Limits(rows=25, size=1_000_000))
+    publisher = Publisher(Mqtt(host="127.0.0.1", port=line.port), TOPICS, outbox)
+    feed = Feed(publisher, seed=1)
+    for _ in range(6):
+        wait_for(lambda: publisher.statistics().online, "the connection")
+        feed.steps(60)
+        line.go_away()
+        feed.steps(120)
+        wait_for(lambda: not publisher.statistics().online, "the end of the connection")
+        feed.steps(120)
+        line.come_back()
+    feed.end()
+    wait_for(lambda: publisher.statistics().online and not outbox.statistics().rows, "everything")
+    publisher.close(10)
+    line.close()
+    statistics = outbox.statistics()
+    assert statistics.dropped_updates > 100
+    assert statistics.dropped_events > 20
+    assert faults(line.witness.arrived) == []

@@ -32,7 +32,8 @@ class Room:
 class Change:
     """What a piece of work took away: rows, bytes of payload, and what of it is lost, by kind; and the ledger since.
 
-    `cut_off`: events that went whole and go on; `ended`: events whose end has left.
+    `cut_off`: events that went whole and go on; `heard_of`: events of which a step has arrived, but not the end;
+    `ended`: events whose end has left.
     """
 
     ledger: Ledger
@@ -40,6 +41,7 @@ class Change:
     size: int = 0
     lost: dict[str, int] = field(default_factory=dict)
     cut_off: frozenset[str] = frozenset()
+    heard_of: frozenset[str] = frozenset()
     ended: frozenset[str] = frozenset()
 
 
@@ -75,7 +77,8 @@ def remove(database: sqlite3.Connection, ledger: Ledger, arrived: Iterable[int],
         ledger = write(database, ledger.after(0, len(sizes)))
     database.execute("PRAGMA synchronous = FULL")
     ended = frozenset(event_id for _, event_id, kind in left + unwanted if kind == "end")
-    return Change(ledger, len(sizes), sum(sizes), lost, ended=ended)
+    heard_of = frozenset(event_id for _, event_id, _ in left) - ended
+    return Change(ledger, len(sizes), sum(sizes), lost, heard_of=heard_of, ended=ended)
 
 
 def pending(
