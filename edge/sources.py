@@ -32,6 +32,7 @@ NO_PLAYLIST = (
     "address, or put a server between that makes RTSP of it"
 )
 
+_VLC_RTSP = {"rtspt": "tcp", "rtspu": "udp"}  # schemes of VLC and GStreamer
 _VIDEO_DEVICE = re.compile(r"/dev/video\d+|/dev/v4l/by-(id|path)/[^/]+")
 
 
@@ -205,6 +206,8 @@ def _located(uri: str, shown: str) -> tuple[Kind, str]:
     elif scheme in ("file", "v4l2"):
         path = _local_path(uri, shown)
     else:
+        if scheme in _VLC_RTSP and shown != HIDDEN:
+            raise SourceError(f'{shown}: write rtsp:// and transport = "{_VLC_RTSP[scheme]}"')
         kind = "" if shown == HIDDEN else f" {scheme!r}"
         raise SourceError(f"{shown}: unknown kind of source{kind}: give {KNOWN_FORMS}")
     if scheme == "v4l2" or _VIDEO_DEVICE.fullmatch(path):

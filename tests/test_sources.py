@@ -41,6 +41,8 @@ def test_a_uri_says_how_to_open_it(uri: str, kind: str, target: str, live: bool)
         ("   ", "give a file path"),
         ("ftp://host/clip.mp4", "unknown kind of source 'ftp'"),
         ("file://clip.mp4", "file:// and an absolute path"),
+        ("rtspt://cam/live", 'write rtsp:// and transport = "tcp"'),
+        ("rtspu://me:pw@cam/live", 'write rtsp:// and transport = "udp"'),
         ("file:///", "file:// and an absolute path"),
         ("v4l2://video0", "v4l2:// and an absolute path"),
         ("0", "write /dev/video0"),
