@@ -54,6 +54,11 @@ class Suspicion:
     found: int = 0
     barred: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def trusts(self) -> bool:
+        """Whether there is no message that should go alone."""
+        return not self.watched and self.limit is None
+
 
 @dataclass(frozen=True)
 class Culprit:
