@@ -15,7 +15,7 @@ from convert import centernet_names, labels
 from edge.engine import sha256_of
 from edge.manifest import INPUT_MULTIPLE, Manifest
 from edge.motion import MotionKind, MotionSettings
-from edge.text import TextError, decoded
+from edge.text import TextError, composed, decoded
 from train import architectures, torch_file
 from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint, CheckpointError
@@ -169,7 +169,7 @@ def _names_in(path: Path) -> tuple[str, ...]:
             f"--labels {path}: cannot be read ({error}); give a text file with one name a line, "
             f"or one of {', '.join(labels.KNOWN)}"
         ) from error
-    names = tuple(line.strip() for line in lines if line.strip())
+    names = tuple(composed(line.strip()) for line in lines if line.strip())
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise CheckpointError(f"--labels {path}: names {', '.join(twice)} more than once; give every class its own")
     return names

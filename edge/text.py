@@ -13,6 +13,7 @@ OTHERS = (
     (BOM_UTF16_BE, 'UTF-16 (in Notepad "Unicode big endian" or "UTF-16 BE")'),
 )
 
+MARK = "\ufeff"  # the byte order mark, decoded
 MARKS = (BOM_UTF8, *(mark for mark, _ in OTHERS))
 
 

@@ -192,6 +192,7 @@ def test_endings_are_found_in_any_case(tmp_path: Path, file: str) -> None:
         b"\xef\xbb\xbfA/a\nb c\n",  # as Windows' editor marks UTF-8
         b"\xef\xbb\xbfA/a.AVI\r\n\r\nb c\r\n",
         b"A/a\r\nb c",
+        b"\xef\xbb\xbfA/a\r\n\xef\xbb\xbfb c\r\n",  # two lists, one behind the other
     ],
 )
 def test_lists_from_any_editor(tmp_path: Path, content: bytes) -> None:

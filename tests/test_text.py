@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_cvat import COCO, box, coco, written
 
-from convert.checkpoint import _names_in
+from convert.checkpoint import CheckpointError, _names_in
 from convert.export import ExportError, scores
 from edge.broker.credentials import CredentialsError, password, tls_context
 from edge.config import ConfigError, load
@@ -147,6 +147,9 @@ def test_lists_and_labels_with_a_mark(tmp_path: Path) -> None:
         (data / name).write_bytes(MARK + words.encode() + b"\r\n")
     assert datasets.load(data).labels == ("run", "jump")
     assert _names_in(data / "labels.txt") == ("run", "jump")
+    (tmp_path / "twice.txt").write_text("caf\xe9\ncafe\u0301\n", encoding="utf-8")
+    with pytest.raises(CheckpointError, match="names caf\xe9 more than once"):
+        _names_in(tmp_path / "twice.txt")
     (data / "labels.txt").write_bytes("run\r\n".encode("utf-16"))
     with pytest.raises(AnnotationError, match=r"labels\.txt: is saved as UTF-16.*; save it as UTF-8, one name a line"):
         datasets.load(data)

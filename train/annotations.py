@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.spelling import lookup
-from edge.text import TextError, alike, composed, decoded, harmless
+from edge.text import MARK, TextError, alike, composed, decoded, harmless
 from train import mat_files, plain_pickle
 from train.looked_at import Looked
 from train.plain_pickle import BROKEN
@@ -264,7 +264,7 @@ def _splits(directory: Path, annotations: Iterable[str], whole: bool) -> tuple[l
 def list_of_names(path: Path) -> list[str]:
     """The names of a list, one a line in UTF-8, without the endings of videos. Raises AnnotationError."""
     try:
-        lines = decoded(path.read_bytes()).split("\n")
+        lines = decoded(path.read_bytes()).replace(MARK, "").split("\n")  # lists may have been put together
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}); write one name a line into it") from error
     except TextError as error:
