@@ -252,9 +252,9 @@ class Publisher:
         for known in (self._kept, self._due):
             known.pop(posted.key, None)
 
-    def _posted(self, topic: str, payload: bytes, row: int, number: int = 0) -> Posted:
-        """A message as those remember it who look for the one that the broker hangs up at."""
-        return Posted(number, topic, row, packet_size(Parcel(topic, payload, 1), MQTT_3))
+    def _posted(self, topic: str, payload: bytes, row: int) -> Posted:
+        """A message as it is remembered, to find the one that the broker hangs up at; it has no number yet."""
+        return Posted(0, topic, row, packet_size(Parcel(topic, payload, 1), MQTT_3))
 
     def _together(self, rows: Sequence[Row]) -> list[Row]:
         """Those that may be in flight together, with what is so already: a suspicious one goes alone."""
