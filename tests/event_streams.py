@@ -11,6 +11,7 @@ def faults(arrived: Iterable[Told], over: bool = True) -> list[str]:
     """What is wrong, a sentence each. `over`: nothing more will come, so that every event has ended.
 
     Allowed: a step that comes again and is the same; numbers left out after the first, where updates were dropped.
+    Where none are, tests/test_chaos_daemon.py has a stricter judge.
     """
     events: dict[str, dict[int, Told]] = defaultdict(dict)
     wrong: list[str] = []

@@ -266,6 +266,33 @@ def test_an_event_that_ended_while_the_disk_refused_ends_once(tmp_path: Path, to
 
 
 @pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("room", ["before the stop", "after the stop"])
+def test_after_a_full_disk_no_event_ends_twice(small_disk: Path, room: str) -> None:
+    """It is full while an event ends, whose end is sent from memory; then there is room, and a clean start."""
+    path, ballast = small_disk / "roof.outbox.sqlite", small_disk / "ballast"
+    outbox = Outbox(path, MANY, ends)
+    outbox.put([step("a", 0, "new", expires=NOW * 2), step("b", 0, "new", expires=NOW * 2)], NOW)
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    seq = 1
+    while not outbox.statistics().in_memory:  # the log has some room of its own
+        outbox.put([step("b", seq, "update", expires=NOW * 2)], NOW)
+        seq += 1
+    outbox.put([step("a", 1, "end", expires=NOW * 2), step("b", seq, "end", expires=NOW * 2)], NOW)
+    outbox.remove([row.id for row in outbox.pending(0, 10_000)])
+    if room == "before the stop":
+        ballast.unlink()
+    outbox.close()
+    ballast.unlink(missing_ok=True)
+    again = Outbox(path, MANY, ends)
+    assert not again.statistics().in_memory
+    assert [kind for _, _, kind in steps(again) if kind == "end"] == []
+    assert again.statistics().damaged == 0
+    again.close()
+
+
+@pytest.mark.usefixtures("hasty")
 def test_killed_while_the_disk_refuses_an_event_gets_its_end_under_a_new_number(tmp_path: Path) -> None:
     path = tmp_path / "roof.outbox.sqlite"
     outbox = Outbox(path, MANY, ends)
