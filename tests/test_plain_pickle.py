@@ -153,9 +153,9 @@ BOMBS = {
         + b"l"
     ),
     "keys of chosen hashes": whole(b"}K\x01K\x02\x86Ns"),
-    "sets": whole(b"(" + b"\x8f" * 3_000_000 + b"l"),
+    "sets": whole(b"(" + b"\x8f" * 300_000 + b"l"),
     "marks": whole(b"(" * 1_000_000),
-    "tuples without end": whole(b")" + b"\x85" * 200_000),
+    "tuples without end": whole(b")" + b"\x85" * 50_000),
     "a list in itself": whole(b"]q\x00h\x00a"),
     "texts without length": whole(
         b"cnumpy.core.numeric\n_frombuffer\n(C\x00"
@@ -231,7 +231,7 @@ GOOD = [
 ]
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(st.sampled_from(GOOD), st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), max_size=6), st.data())
 def test_any_damage_is_refused_in_one_sentence_or_read(
     good: bytes, changes: list[tuple[int, int]], data: st.DataObject
@@ -249,7 +249,7 @@ CODES = [opcode.code.encode("latin1") for opcode in pickletools.opcodes]
 PARTS = [U1, EMPTY, FILL, VIEW, b"h\x00", b"h\x01", b"K\x01", b"C\x01x", b"]", b"}", b"(", b"t", b"N", *CODES]
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(st.lists(st.sampled_from(PARTS) | st.binary(max_size=4), max_size=60))
 def test_any_instructions_are_refused_or_carried_out(parts: list[bytes]) -> None:
     refusal(lambda: plain_pickle.loads(whole(b"".join(parts))), PickleError)

@@ -75,12 +75,16 @@ def execute(file: BytesIO, reading: Reading, whole: int | None = None) -> Any:
     allowed = FREE + REPEATED * size
     machine = _Machine(reading, allowed, FREE + size // BYTES_OF_CONTAINER)
     try:
-        while (code := file.read(1)) != b".":
+        for _ in range(MOST_INSTRUCTIONS):
+            code = file.read(1)
+            if code == b".":
+                break
             if code not in _INSTRUCTIONS:
                 raise PickleError(f"an instruction {code!r} that it never needs" if code else "it is cut short")
             carry_out, read = _INSTRUCTIONS[code]
             carry_out(machine, read(file) if read else None)
-            machine.count()
+        else:
+            raise PickleError(f"it holds more than {MOST_INSTRUCTIONS:,} instructions")
         value = machine.stack.pop()
     except PickleError:
         raise
@@ -107,14 +111,7 @@ class _Machine:
     stack: list[Any] = field(default_factory=list)
     marked: list[list[Any]] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
-    instructions: int = 0
     asked: dict[tuple[str, str], Name] = field(default_factory=dict)
-
-    def count(self) -> None:
-        """One instruction more."""
-        self.instructions += 1
-        if self.instructions > MOST_INSTRUCTIONS or len(self.memo) > MOST_REMEMBERED:
-            raise PickleError(f"it holds more than {MOST_INSTRUCTIONS:,} instructions or {MOST_REMEMBERED:,} memories")
 
     def above(self) -> list[Any]:
         """What lies above the last mark, taken away with it."""
@@ -181,6 +178,8 @@ class _Machine:
 
     def put(self, place: int) -> None:
         self.memo[place] = self.stack[-1]
+        if len(self.memo) > MOST_REMEMBERED:
+            raise PickleError(f"it remembers more than {MOST_REMEMBERED:,} values")
 
     def get(self, place: int) -> None:
         value = self.memo[place]
