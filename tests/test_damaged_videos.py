@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_cvat import box, written
+from test_cvat import META, box, written
 from test_evaluate import BOX, ENGINE, FRAMES, HEIGHT, LABELS, PLAYS, WIDTH, tube
 
 from convert import calibration
 from edge.manifest import Manifest
 from edge.motion import MotionSettings
 from tests import films
-from train import check
+from train import check, train
 from train.annotations import VideoAnnotation
 from train.augment import NO_AUGMENTATION
 from train.data import Chooser, decoded, every, sample
@@ -144,3 +144,23 @@ def test_calibration_takes_as_many_as_are_asked_for(tmp_path: Path) -> None:
     manifest = Manifest("tiny", LABELS, 64, 96, MotionSettings("none"))
     assert len(list(calibration.inputs([path], manifest, count=20))) == 20
     assert len(list(calibration.inputs([path], manifest, count=99))) == 23
+
+
+def test_training_on_videos_that_cannot_be_decoded_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody waves in frames 5 and 6, which are damaged, and nobody looked at any other."""
+    folder = tmp_path / "data"
+    (folder / "annotations").mkdir(parents=True)
+    for name in ("one", "two"):
+        meta = META.replace("door/one.mp4", f"{name}.mp4").replace("<start_frame>0", "<start_frame>4")
+        meta = meta.replace("<stop_frame>49", "<stop_frame>5").replace("<size>50", "<size>2")
+        written(folder / "annotations", ("waves", [box(4), box(5)]), meta=meta).rename(
+            folder / "annotations" / f"{name}_.xml"
+        )
+        film(folder / "videos" / f"{name}.mp4", [4, 5], count=20)
+    (folder / "trainlist.txt").write_text("one\ntwo\n")
+    (folder / "testlist.txt").write_text("")
+    options = ["--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache"), "--all-groups", "--motion", "none"]
+    assert train.main([str(folder), *options]) == 1
+    assert "own data: no annotated frame can be decoded; copy the videos anew" in capsys.readouterr().err

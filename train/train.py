@@ -1,7 +1,7 @@
 """`korsal-train`: teach a detector the actions of a data set. Shell."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -82,13 +82,13 @@ def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, worke
         raise TrainingError("; ".join(faults))
     data = datasets.load(Path(settings.data), settings.fold)
     training, validation = _split(data, settings.all_groups)
-    if not any(video.tubes and len(known_frames(video)) for video in training):
-        raise TrainingError(f"{data.title}: no training video shows an action in an annotated frame; annotate one")
+    _require_action(training, f"{data.title}: no training video shows an action in an annotated frame; annotate one")
     if (out / "last.pt").exists() and not resume:
         raise TrainingError(f"{out}: holds a run already; --resume goes on with it, another --out begins a new one")
     saved = checkpoints.load(out / "last.pt") if resume else None
     packed = _packed(data, cache)
     training, validation = decoded(training, packed), decoded(validation, packed)
+    _require_action(training, f"{data.title}: no annotated frame can be decoded; copy the videos anew")
     manifest = _manifest(settings, data)
     run = optimise.start(settings, manifest, processes.device(), saved)
     log = Log(out / "log.csv", data.labels)
@@ -234,6 +234,11 @@ def _split(data: DataSet, all_groups: bool) -> tuple[tuple[VideoAnnotation, ...]
             "--all-groups learns from all and validates on none"
         )
     return training, validation
+
+
+def _require_action(videos: Iterable[VideoAnnotation], sentence: str) -> None:
+    if not any(video.tubes and len(known_frames(video)) for video in videos):
+        raise TrainingError(sentence)
 
 
 def _packed(data: DataSet, cache: Path) -> dict[str, PackedVideo]:
