@@ -59,6 +59,12 @@ def test_what_does_not_fit(tmp_path: Path) -> None:
         together(tmp_path, ("a", [], task(0, 29)), ("b", [], task(5, 9)))
 
 
+def test_a_part_that_shows_nothing_says_nothing(tmp_path: Path) -> None:
+    nothing = ("b", [], "<meta><source>one.mp4</source></meta>")
+    assert spans(together(tmp_path, ("a", run(20, 30), task(0, 29)), nothing)) == [("waves", 20, 10)]
+    assert together(tmp_path, nothing, nothing).tubes == ()
+
+
 def test_a_folder_of_jobs(tmp_path: Path) -> None:
     (tmp_path / "annotations").mkdir()
     part(tmp_path / "annotations", "a", *run(20, 30), meta=task(0, 29))

@@ -20,9 +20,11 @@ class PartsError(ValueError):
 def one_video(parts: Sequence[NamedVideo]) -> NamedVideo:
     """The parts together: jobs may overlap by some frames, and a tube that goes on from one into the next is one.
 
-    Raises PartsError where they do not fit, or all that one shows was annotated in another too.
+    Raises PartsError where they do not fit, or all that one shows was annotated in another too. A part that shows no
+    frame at all says nothing.
     """
-    ordered = sorted(parts, key=lambda part: _first(part.looked_at))
+    shown = [part for part in parts if part.looked_at is None or len(part.looked_at)]
+    ordered = sorted(shown or parts[:1], key=lambda part: _first(part.looked_at))
     whole = ordered[0]
     for part in ordered[1:]:
         whole = _joined(whole, part)
