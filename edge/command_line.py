@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge import __version__, bench, check, config, daemon, demo, progress, replay
+from edge import __version__, bench, check, config, daemon, demo, progress, replay, terminal
 from edge.arguments import Parser
 from edge.assets import AssetError
 from edge.broker.demo_broker import DemoError
@@ -33,6 +33,7 @@ def main(arguments: Sequence[str], signals: Signals | None = None) -> int:
 
     0: done; 1: it cannot do its job, and says why on stderr; 2: wrong usage; 130: interrupted.
     """
+    terminal.write_all_letters()
     options = _parser().parse_args(arguments)
     options.signals = signals
     command: Command = options.command

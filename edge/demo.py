@@ -62,7 +62,7 @@ class Audience:
         """Remember an event and print it."""
         event = json.loads(message.payload)
         self.events.setdefault(event["event_id"], []).append(event)
-        progress.write(f"{message.topic}  {json.dumps({key: event[key] for key in SHOWN})}")
+        progress.write(f"{message.topic}  {json.dumps({key: event[key] for key in SHOWN}, ensure_ascii=False)}")
 
     def missing(self, begun: set[str]) -> set[str]:
         """Ids of the events that began and of which not every step has arrived."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import edge
-from edge import progress
+from edge import progress, terminal
 from edge.arguments import Parser
 from edge.engine import EngineError
 from edge.inference import Engine
@@ -79,6 +79,7 @@ class Run:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
+    terminal.write_all_letters()
     words = sys.argv[1:] if arguments is None else arguments
     if words and words[0] in STEPS:
         from train import steps  # which imports this file

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
-from edge import progress
+from edge import progress, terminal
 from edge.manifest import Manifest
 from edge.progress import Progress
 from edge.video.video_file import CaptureError
@@ -47,6 +47,7 @@ class Session:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
+    terminal.write_all_letters()
     words = sys.argv[1:] if arguments is None else arguments
     if words and words[0] == "check":
         return check.main(words[1:])
