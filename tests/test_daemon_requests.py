@@ -147,7 +147,7 @@ def test_prometheus_and_home_assistant_are_served(
         assert "korsal_process_memory_bytes" in text
         wait_for(lambda: subscriber.on("homeassistant/device/korsal_roof/config"), "the discovery")
         described = json.loads(subscriber.payloads("homeassistant/device/korsal_roof/config")[-1])
-        assert described["availability_topic"] == f"{BASE}/available"
+        assert described["availability"] == [{"topic": f"{BASE}/available"}]
 
 
 def test_the_broker_s_faults_stand_in_the_status(tmp_path: Path, stream: LiveStream) -> None:
