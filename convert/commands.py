@@ -102,7 +102,7 @@ def _convert(options: argparse.Namespace) -> int:
         return 0
     made = conversion.convert(wish, partial(print, flush=True))
     for file in made:
-        print(f"{progress.made(file)}: ready")
+        print(f"{file}: ready, {file.stat().st_size / 1e6:.1f} MB")
     print(build_command.taken(made[-1]))
     return 0
 
@@ -140,7 +140,8 @@ def _quantize(options: argparse.Namespace) -> int:
     if options.scores:
         export.keep_scores(options.output, options.scores)
     share = 100 * options.output.stat().st_size / options.model.stat().st_size
-    print(f"{progress.made(options.output)}: {options.precision}, {share:.1f} % of {options.model}")
+    size = options.output.stat().st_size / 1e6
+    print(f"{options.output}: {options.precision}, {share:.1f} % of {options.model}, {size:.1f} MB")
     videos = options.calibrate or ("VIDEO",)
     print(progress.next_step("korsal-convert", "check", options.model, options.output, "--calibrate", *videos))
     return 0

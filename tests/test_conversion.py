@@ -57,7 +57,7 @@ def test_int8_is_made_checked_and_handed_over(
     assert "lost: " in told
     assert "tiny.onnx: exported, answers as torch does, on 16 real frames: " in told
     assert "tiny.engine: is built on the Jetson, by korsal-convert build tiny-int8.onnx -o tiny.engine, or by" in told
-    assert told.splitlines()[-1].startswith(f"{tmp_path}/new/tiny-int8.onnx: ready")
+    assert told.splitlines()[-2].startswith(f"{tmp_path}/new/tiny-int8.onnx: ready")
     assert engine.load(tmp_path / "new" / "tiny-int8.onnx").manifest.precision == "int8"
 
 
@@ -108,7 +108,7 @@ def test_where_tensorrt_is_the_engine_is_built_and_compared(
     assert told.count("\nlost: ") == 2  # of the FP16 file, of the engine
     assert f"{engine_file}: tiny, fp16, batches of 1 to 2" in told
     assert "unchecked" not in told
-    assert told.splitlines()[-1].startswith(f"{engine_file}: ready")
+    assert told.splitlines()[-2].startswith(f"{engine_file}: ready")
     assert sorted(path.name for path in engine_file.parent.iterdir()) == [
         "tiny-1.5-fp16.onnx",
         "tiny-1.5.engine",
@@ -165,7 +165,7 @@ def test_files_for_cpus_are_not_built(
     gpu: FakeGpu, checkpoint: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command(checkpoint, data, tmp_path / "tiny", "--target", "cpu") == 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith(f"{tmp_path}/tiny-int8.onnx: ready")
+    assert capsys.readouterr().out.splitlines()[-2].startswith(f"{tmp_path}/tiny-int8.onnx: ready")
     assert gpu.trt.named("Builder.build_serialized_network") == []
 
 

@@ -14,7 +14,7 @@ from train import optimise
 from train.checkpoint import Checkpoint, CheckpointError
 from train.model import Detector
 from train.optimise import Run, TrainingError
-from train.recipe import TrainSettings
+from train.recipe import Precision, TrainSettings
 
 torch.set_num_threads(1)
 SETTINGS = TrainSettings(data="data", height=64, width=64, samples=1000, batch=2, learning_rate=0.01, warmup=0.1)
@@ -55,7 +55,9 @@ def test_learning_rate(samples: int, rate: float) -> None:
     assert optimise.learning_rate(samples, SETTINGS) == pytest.approx(rate)
 
 
-def test_it_learns(run: Run) -> None:
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_it_learns(precision: Precision, run: Run) -> None:
+    run.precision = precision
     settings = replace(SETTINGS, warmup=1e-6, learning_rate=1e-4)
     sums = [sum(optimise.step(run, batch(), settings).values()) for _ in range(8)]
     assert sums[-1] < 0.7 * sums[0]

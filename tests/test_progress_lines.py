@@ -140,6 +140,7 @@ def test_made_and_next(tmp_path: Path) -> None:
 
 COMMANDS = [
     ("train.train", []),
+    ("train.train", ["check"]),
     ("train.evaluate", []),
     *[("train.evaluate", [step]) for step in ("detect", "link", "score", "events", "export")],
     ("convert", []),

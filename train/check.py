@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
+from edge import progress
 from edge.arguments import Parser
 from edge.video.container import bytes_missing
 from edge.video.video_file import CaptureError, decodable, probe
@@ -22,6 +21,7 @@ from train.sheet import SheetError, check_ending, write_sheet
 def main(arguments: Sequence[str]) -> int:
     """The command line; the exit status is 1 where something is seriously wrong."""
     options = _parser().parse_args(arguments)
+    progress.show(not options.no_progress)
     try:
         if options.sheet:
             check_ending(options.sheet)
@@ -35,13 +35,16 @@ def main(arguments: Sequence[str]) -> int:
     except (AnnotationError, SheetError) as error:
         print(f"korsal-train: {error}", file=sys.stderr)
         return 1
-    return 1 if any(fault.serious for fault in found) else 0
+    if any(fault.serious for fault in found):
+        return 1
+    print(progress.next_step("korsal-train", options.data, "--out", "runs/mine"))
+    return 0
 
 
 def _files(data: DataSet) -> dict[str, FileFacts]:
     """Of each video, all of whose frames are decoded: what a container says of itself is no measure."""
     names = [video.name for video in (*data.train, *data.test)]
-    shown = tqdm(names, desc="decoding", unit=" videos", disable=None, leave=False)
+    shown = progress.watched(names, "decoding", "video", len(names))
     return {name: _facts(data.video(name)) for name in shown}
 
 
@@ -105,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sheet", type=Path, metavar="OUT", help="write a picture of annotated frames: .jpg, .png")
     parser.add_argument("--no-videos", action="store_true", help="do not look at the video files")
     parser.add_argument("--most", type=_findings, default=50, help="findings to show")
+    progress.add_option(parser)
     return parser
 
 

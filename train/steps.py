@@ -149,7 +149,8 @@ def _score(options: argparse.Namespace) -> None:
     protocol = _protocol(options)
     files = (tuple(options.detections or ()), tuple(options.tubes or ()))
     wish = Wish(options.data, *files, protocol, options.fold, options.split, options.partial)
-    results = score.score(wish)
+    with progress.Progress("scoring", ""):
+        results = score.score(wish)
     document = score.as_document(results, {"files": _names(files), "version": edge.__version__})
     for one in results:
         _tell(one, protocol)
