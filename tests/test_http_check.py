@@ -93,7 +93,7 @@ def test_what_may_be_video_is_no_verdict() -> None:
 @pytest.mark.parametrize(
     ("login", "sentence"),
     [
-        ("", "asks for a user and a password: write http://user:password@host/path"),
+        ("", "asks for a user and a password: write them before the host, as user:password@host"),
         ("me:wrong@", "refuses this user and password: correct them"),
         ("me:s3%3Acret@", "has nothing under this path"),
     ],

@@ -48,7 +48,9 @@ def of_status(status: int, has_login: bool) -> str | None:
     """What an answer that is no success means."""
     if status == 401:
         given = "refuses this user and password: correct them (@ : / # in them are written %40 %3A %2F %23)"
-        return given if has_login else "asks for a user and a password: write http://user:password@host/path"
+        return (
+            given if has_login else "asks for a user and a password: write them before the host, as user:password@host"
+        )
     if status == 403:
         return "forbids this stream to this user: give the user the right to view it"
     if status in (404, 410):
