@@ -16,12 +16,13 @@ from tiny_videos import LABELS, write_data_set
 
 from edge.motion import MotionSettings
 from train import checkpoint as checkpoints
+from train import datasets
 from train.checkpoint import CheckpointError
 from train.log import EVERY
 from train.optimise import TrainingError
 from train.recipe import TrainSettings
 from train.train import due, learn, main, prepare
-from train.videos import packed_path
+from train.videos import open_packed, packed_path
 
 ROOT = Path(__file__).parent.parent
 BATCH = 2
@@ -252,6 +253,8 @@ def test_what_fails_in_a_worker_is_one_sentence(
     settings: TrainSettings, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Zeros in the place of all but the first frame: the table is right, the frames are not."""
+    data = datasets.load(Path(settings.data), 1)
+    open_packed([(video.name, data.video(video.name)) for video in data.train], cache)
     damaged = shutil.copytree(cache, tmp_path / "cache")
     for path in damaged.rglob("*.frames"):
         content = path.read_bytes()
