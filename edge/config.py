@@ -3,11 +3,11 @@
 import hashlib
 import json
 import os
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
+from edge import toml_text
 from edge.assets import find
 from edge.mistakes import every_mistake
 from edge.problems import MOST
@@ -23,10 +23,6 @@ else:
     import tomli as tomllib
 
 LARGEST = 262_144  # bytes of a file: a reload reads it between two frames
-DEEPEST = 16  # tables and arrays within one another
-# a dotted key of more parts than may lie within one another: for each part TOML's reader walks all before it
-_PART = r"""(?:(?<![\w-])[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
-_LONG_KEY = re.compile(rf"(?:{_PART}[ \t]*\.[ \t]*){{{DEEPEST}}}", re.ASCII)
 SHIPPED_MODEL = "models/korsal-lite-ucf24x5.onnx"
 FILE_KEYS = (
     ("model", "path"),
@@ -94,7 +90,7 @@ def _read(path: Path) -> dict[str, Any]:
             content = file.read(LARGEST + 1)
         if len(content) > LARGEST:
             problem = f"is larger than {LARGEST >> 10} KiB; draw zones and masks with fewer points"
-        elif _LONG_KEY.search(text := decoded(content)) or _is_deep(document := tomllib.loads(text)):
+        elif _is_deep(document := toml_text.read(decoded(content))):
             problem = "is nested too deeply; write flat tables as the shipped config.toml does"
         else:
             json.dumps(document, default=str)  # which numbers of thousands of digits are too long for
@@ -109,7 +105,7 @@ def _read(path: Path) -> dict[str, Any]:
         problem = f"is not TOML: {error}; mend that line"
     except ValueError:
         problem = "holds a number of thousands of digits; take it out"
-    except RecursionError:
+    except (toml_text.DeepError, RecursionError):
         problem = "is nested too deeply; write flat tables as the shipped config.toml does"
     raise ConfigError(path, (problem,))
 
@@ -117,7 +113,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _is_deep(document: dict[str, Any]) -> bool:
     """True where a text of some bytes would take more of the stack than there is, as dotted keys can."""
     level: list[Any] = [document]
-    for _ in range(DEEPEST):
+    for _ in range(toml_text.DEEPEST):
         tables = [value for table in level if isinstance(table, dict) for value in table.values()]
         level = [*tables, *(value for array in level if isinstance(array, list) for value in array)]
     return any(isinstance(value, dict | list) for value in level)

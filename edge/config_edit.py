@@ -4,7 +4,6 @@ Changes are tables as JSON has them, laid over the file's own: a key takes the n
 is not named stays ("JSON Merge Patch", RFC 7386, but for arrays of tables, which the file has not).
 """
 
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, get_origin
 
@@ -13,13 +12,7 @@ from pydantic import BaseModel
 from edge import toml_text
 from edge.problems import table_in
 from edge.schema import Config
-from edge.toml_text import TextError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
+from edge.toml_text import DeepError, TextError
 
 MOST_CHANGES = 100  # keys
 MOST_READ = 1_000_000  # characters, of the file once for each key: the cameras wait meanwhile
@@ -48,14 +41,14 @@ def edited(text: str, changes: Mapping[str, object]) -> str:
     if problems:
         raise EditError(*problems)
     try:
-        wanted = _merged(tomllib.loads(text), changes)
+        wanted = _merged(toml_text.read(text), changes)
         after = text
         for path, value in _leaves(changes):
             after = toml_text.changed(after, path, value)
-        found = tomllib.loads(after)
+        found = toml_text.read(after)
     except TextError as error:
         raise EditError(str(error)) from None
-    except (ValueError, LookupError, RecursionError) as error:
+    except (ValueError, LookupError, RecursionError, DeepError) as error:
         raise EditError(f"the file cannot be changed so ({error}): edit it by hand") from None
     if found != wanted:
         raise EditError(f"{_difference(found, wanted)}: cannot be changed where it stands: edit the file by hand")

@@ -19,6 +19,8 @@ else:
 
 Path = tuple[str, ...]
 
+DEEPEST = 16  # tables and arrays within one another
+_BLANKS = re.compile(r"[ \t]*")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _PART = re.compile(r"""[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'""")
 _DOT = re.compile(r"[ \t]*\.[ \t]*")
@@ -29,6 +31,12 @@ _TEXT = re.compile(
 )
 _IN_ARRAY = re.compile(r"(?:[^\[\]{}\"'#]+|#[^\n]*)*")
 _SIMPLE = re.compile(r"[^,\]}#\r\n]+")
+_WORD = r"""(?:(?<![\w-])[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
+_LONG_KEY = re.compile(rf"(?:{_WORD}[ \t]*\.[ \t]*){{{DEEPEST}}}", re.ASCII)
+
+
+class DeepError(Exception):
+    """A text with a key of more parts than tables may lie within one another."""
 
 
 class TextError(ValueError):
@@ -80,6 +88,17 @@ class _Layout:
             or any(section.path[: len(path)] == path for section in self.sections)
             or any(pair.path[: len(path)] == path and (pair.table or pair.path != path) for pair in self.pairs)
         )
+
+
+def read(text: str) -> dict[str, Any]:
+    """What the text says; ValueError and RecursionError as Python's reader has them.
+
+    DeepError before it sees a dotted key of more than DEEPEST parts: for each it walks all before it, again and again.
+    """
+    if _LONG_KEY.search(text):
+        raise DeepError("a key has too many parts")
+    found: dict[str, Any] = tomllib.loads(text)
+    return found
 
 
 def changed(text: str, path: Path, value: object) -> str:
@@ -249,7 +268,7 @@ def _pair(text: str, place: int, section: _Section, inside: _Pair | None) -> Ite
 def _key(text: str, place: int) -> tuple[tuple[str, ...], int]:
     """The parts of a dotted key as they are written, and where it ends."""
     parts: list[str] = []
-    place = _after(re.compile(r"[ \t]*"), text, place)
+    place = _after(_BLANKS, text, place)
     while True:
         end = _after(_PART, text, place)
         parts.append(text[place:end])

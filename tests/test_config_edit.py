@@ -275,6 +275,13 @@ def test_changes_however_deep_are_refused(depth: int, tmp_path: Path) -> None:
     assert (tmp_path / "config.toml").read_text() == SMALL
 
 
+def test_a_file_of_endless_keys_is_not_read(tmp_path: Path) -> None:
+    """TOML's reader took a minute, and the cameras wait."""
+    path = file(tmp_path, f"{SMALL}a{'.a' * 30_000} = 1\n")
+    (problem,) = store(path, {"log": {"level": "debug"}})
+    assert problem == "the file cannot be changed so (a key has too many parts): edit it by hand"
+
+
 def test_a_hundred_keys_at_once_and_no_more() -> None:
     def zones(count: int) -> dict[str, Any]:
         return {"cameras": {"door": {"zones": {f"z{number}": [[0, 0], [1, 0], [1, 1]] for number in range(count)}}}}

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from edge.text import harmless
 from train import confinement, plain_pickle, whole_file
 
 MEMORY = 2 << 30  # bytes that the reader may grow by
@@ -66,6 +67,7 @@ def _ask(reading: Connection, path: Path, names: Sequence[str]) -> Mapping[str, 
     try:
         reading.send((content, names))
         if not reading.poll(LONGEST):
+            reading.close()  # or its answer would be taken for that about the next file
             raise MatError(f"not read in {LONGEST:g} seconds")
         answer = plain_pickle.loads(reading.recv_bytes(whole_file.LARGEST))
     except (EOFError, OSError):
@@ -73,7 +75,7 @@ def _ask(reading: Connection, path: Path, names: Sequence[str]) -> Mapping[str, 
     except plain_pickle.BROKEN as error:
         raise MatError(str(error)) from None
     if not isinstance(answer, dict):
-        raise MatError(answer if isinstance(answer, str) else "no answer")
+        raise MatError(harmless(answer) if isinstance(answer, str) else "no answer")
     return answer
 
 
