@@ -1,4 +1,4 @@
-"""What a video file's container says that OpenCV does not tell, or not rightly. Shell over the file's first bytes.
+"""What a video file's container says that OpenCV does not tell, or not rightly. Shell over the file itself.
 
 Whether the file ends too soon: what a container says of its frames is no measure, for it counts those that an edit list
 hides, and multiplies a length with a rate. What its outermost elements say of their own bytes is one. AVI, MP4,
