@@ -55,7 +55,10 @@ class Progress:
 
     def __enter__(self) -> "Progress":
         if self._teller:
-            self._teller.start()
+            try:
+                self._teller.start()
+            except RuntimeError:  # the machine has no thread to give: the work goes on without a word
+                self._teller = None
         return self
 
     def __exit__(

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,6 +94,14 @@ def test_a_stderr_that_takes_nothing_is_no_fault(monkeypatch: pytest.MonkeyPatch
         monkeypatch.undo()
         with contextlib.suppress(OSError):
             full.close()
+
+
+def test_where_no_thread_is_to_be_had_the_work_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    assert list(watched("abc", "spelling", "letter", 3)) == ["a", "b", "c"]
 
 
 def test_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
