@@ -18,6 +18,7 @@ from edge.sources import redact
 
 ROUNDS = 8
 SOUND = "/dev/video999"  # a camera's source, in the place of one that is wrong
+KEEP = "keep_score"
 OF_SOURCE = ("width", "height", "flip", "rotation", "loop", "mask")  # what may be set depends on it
 
 Path = tuple[str, ...]
@@ -38,7 +39,7 @@ def every_mistake(document: Mapping[str, Any]) -> tuple[tuple[str, ...], Config 
             places = list(_places(error, rest))
         gone = [(_leave_out(rest, path, renamed), matters) for path, matters in places]
         left_out |= {path for path, matters in gone if path and matters}
-        if all(path is None for path, _ in gone):
+        if rest.get("cameras") and all(path is None for path, _ in gone):
             break
         rest["cameras"] = rest.get("cameras") or {"camera": {"source": SOUND}}
     return tuple(told), None
@@ -77,7 +78,7 @@ def _key_of(document: Mapping[str, Any], place: Path, key: str) -> Path | None:
         table = table.get(part) if isinstance(table, dict) else None
     if not isinstance(table, dict):
         return None
-    if key in table:
+    if key in table or key == KEEP:
         return (*place, key)
     below = [name for name in table if key.startswith(f"{name}.")]
     found = (_key_of(document, (*place, name), key.removeprefix(f"{name}.")) for name in below)
@@ -89,17 +90,21 @@ def _leave_out(document: dict[str, Any], path: Path, renamed: dict[str, str]) ->
 
     () where that is nothing that checks of what is left look at, None where nothing was to be done.
     """
-    if path[:1] == ("cameras",) and len(path) == 3 and path[2] == "source":
-        camera: dict[str, object] = document["cameras"][path[1]]
+    cameras = document.get("cameras")
+    camera = cameras.get(path[1]) if len(path) > 1 and path[0] == "cameras" and isinstance(cameras, dict) else None
+    if isinstance(camera, dict) and path[2:] == ("source",):
         camera["source"], before = SOUND, camera.get("source")
         for key in OF_SOURCE:
             camera.pop(key, None)
         return () if before != SOUND else None
-    if path[:1] == ("cameras",) and len(path) == 2 and isinstance(document["cameras"].get(path[1]), dict):
-        _bare(document["cameras"], path[1], renamed)
+    if isinstance(cameras, dict) and isinstance(camera, dict) and len(path) == 2:
+        _bare(cameras, path[1], renamed)
         return ()
     table = document
     for place, part in enumerate(path, start=1):
+        if part == KEEP and place == len(path) and table.get(KEEP) != 0.0:
+            table[KEEP] = 0.0  # where it is absent another table's would hold here, and be wrong again
+            return path
         if part not in table:
             return None
         if place == len(path) or not isinstance(table[part], dict):
