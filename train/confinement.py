@@ -22,43 +22,42 @@ class _Machine:
     stay: tuple[int, ...]
 
 
-# read, write, close, lseek, fstat, poll, memory (brk, mmap, munmap, mremap, mprotect, madvise), futex, restart_syscall,
-# sched_yield, sched_getaffinity, nanosleep, clock_gettime, clock_nanosleep, getpid, gettid, getrandom, rseq,
-# membarrier, rt_sigaction, rt_sigprocmask, rt_sigreturn, sigaltstack, exit, exit_group
-_X86 = (
-    0,
-    1,
-    3,
-    8,
-    5,
-    7,
-    12,
-    9,
-    11,
-    25,
-    10,
-    28,
-    202,
-    219,
-    24,
-    204,
-    35,
-    228,
-    230,
-    39,
-    186,
-    318,
-    334,
-    324,
-    13,
-    14,
-    15,
-    131,
-)
-_ARM = (63, 64, 57, 62, 80, 73, 214, 222, 215, 216, 226, 233, 98, 128, 124, 123, 101, 113, 115, 172, 178, 278, 293, 283)
+# the calls that stay, and their numbers on x86-64 and aarch64
+_STAY = {
+    "read": (0, 63),
+    "write": (1, 64),
+    "close": (3, 57),
+    "lseek": (8, 62),
+    "fstat": (5, 80),
+    "poll, ppoll": (7, 73),
+    "brk": (12, 214),
+    "mmap": (9, 222),
+    "munmap": (11, 215),
+    "mremap": (25, 216),
+    "mprotect": (10, 226),
+    "madvise": (28, 233),
+    "futex": (202, 98),
+    "restart_syscall": (219, 128),
+    "sched_yield": (24, 124),
+    "sched_getaffinity": (204, 123),
+    "nanosleep": (35, 101),
+    "clock_gettime": (228, 113),
+    "clock_nanosleep": (230, 115),
+    "getpid": (39, 172),
+    "gettid": (186, 178),
+    "getrandom": (318, 278),
+    "rseq": (334, 293),
+    "membarrier": (324, 283),
+    "rt_sigaction": (13, 134),
+    "rt_sigprocmask": (14, 135),
+    "rt_sigreturn": (15, 139),
+    "sigaltstack": (131, 132),
+    "exit": (60, 93),
+    "exit_group": (231, 94),
+}
 _MACHINES: Mapping[str, _Machine] = {
-    "x86_64": _Machine(0xC000003E, 317, (*_X86, 60, 231)),
-    "aarch64": _Machine(0xC00000B7, 277, (*_ARM, 134, 135, 139, 132, 93, 94)),
+    "x86_64": _Machine(0xC000003E, 317, tuple(x86 for x86, _ in _STAY.values())),
+    "aarch64": _Machine(0xC00000B7, 277, tuple(arm for _, arm in _STAY.values())),
 }
 _NO_NEW_PRIVILEGES = 38
 _SET_FILTER, _ALL_THREADS = 1, 1
