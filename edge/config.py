@@ -31,6 +31,7 @@ FILE_KEYS = (
     ("mqtt", "tls", "cert"),
     ("mqtt", "tls", "key"),
 )
+FOLDER_KEY = ("outbox", "directory")  # made where it is not there
 
 
 class ConfigError(Exception):
@@ -120,17 +121,17 @@ def _is_deep(document: dict[str, Any]) -> bool:
 
 
 def _resolve(document: dict[str, Any], folder: Path) -> list[str]:
-    """Make the document's paths absolute, in place; a sentence for each file that is not there."""
+    """Make the document's paths absolute, in place; a sentence for each file that is not there and each address."""
     missing = []
-    for keys in FILE_KEYS:
+    for keys in (*FILE_KEYS, FOLDER_KEY):
         text = _table(document, keys[:-1]).get(keys[-1])
         if isinstance(text, str) and meant_as_url(text):  # never repeated: it may hold a login
-            missing.append(f"{'.'.join(keys)}: is an address, not a file; correct the path or leave the key out")
+            kind = "folder" if keys == FOLDER_KEY else "file"
+            missing.append(f"{'.'.join(keys)}: is an address, not a {kind}; correct the path or leave the key out")
             continue
         file = _absolute(document, keys, folder)
-        if file is not None and not os.path.isfile(file):
+        if file is not None and keys != FOLDER_KEY and not os.path.isfile(file):
             missing.append(f"{'.'.join(keys)}: no such file: {file}; correct the path or leave the key out")
-    _absolute(document, ("outbox", "directory"), folder)
     for name, camera in _table(document, ("cameras",)).items():
         if isinstance(camera, dict) and _is_plain_path(camera.get("source")):
             _absolute(document, ("cameras", name, "source"), folder)

@@ -66,7 +66,7 @@ def _told(problem: Any, schema: type[BaseModel]) -> list[str]:
     fault = problem.get("ctx", {}).get("error")
     if isinstance(fault, InnerError):
         start = f"{path}." if problem["loc"] else ""
-        return [f"{start}{key}: {sentence}" for key, sentence in fault.faults.items()]
+        return [f"{start}{redact(key)}: {sentence}" for key, sentence in fault.faults.items()]
     return [f"{path}: {_sentence(problem, schema)}"]
 
 

@@ -1,6 +1,7 @@
 """What the tables of `config.toml` are made of: kinds of values, and the table itself. Pure."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -57,9 +58,18 @@ def _address(text: str) -> str:
 
 
 def _host(text: str) -> str:
-    if set("@/\\ ") & set(text):
+    if set("@/\\ ") & set(unicodedata.normalize("NFKC", text)):  # ＠ too, as keyboards of East Asia type it
         raise ValueError("should be a name or an address alone, without mqtt://, user, password or path")
+    if set(":[]") & set(text) and not _is_ipv6(text):
+        raise ValueError("should be a name or an address alone: write the port as port = 1883, and IPv6 without [ ]")
     return text
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return ip_address(text).version == 6
+    except ValueError:
+        return False
 
 
 def _source(text: str) -> str:

@@ -11,6 +11,7 @@ from edge.linker import LinkerSettings
 from edge.pipeline import PipelineSettings
 from edge.problems import nearest
 from edge.schema import Config, action_settings
+from edge.sources import redact
 
 NONE: Mapping[str, float] = MappingProxyType({})
 SHOWN = 12  # changes in a line of the log
@@ -55,7 +56,9 @@ def unknown_actions(config: Config, labels: Sequence[str]) -> tuple[str, ...]:
         (f"cameras.{camera}.actions", name) for camera, table in config.cameras.items() for name in table.actions
     ]
     unknown = [(path, name) for path, name in tables if name != "default" and name not in labels]
-    return tuple(f"{path}.{name}: the model knows no such action; {nearest(name, labels)}" for path, name in unknown)
+    return tuple(
+        f"{path}.{redact(name)}: the model knows no such action; {nearest(name, labels)}" for path, name in unknown
+    )
 
 
 def applied(running: Config, wanted: Config) -> Config:

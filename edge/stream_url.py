@@ -7,6 +7,7 @@ where it can be read in one way only, and of any other nothing is shown that sta
 
 import contextlib
 import re
+import unicodedata
 from ipaddress import AddressValueError, IPv6Address
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -80,7 +81,11 @@ def playlist(path: str) -> bool:
 
 
 def meant_as_url(text: str) -> bool:
-    """True for a URL, and for what was meant to be one: its password is not to be taken for a file's name."""
+    """True for a URL, and for what was meant to be one: its password is not to be taken for a file's name.
+
+    Keyboards of East Asia type ： ／ and ＠ twice as wide.
+    """
+    text = unicodedata.normalize("NFKC", text)
     return "://" in text or bool(_MEANT_AS_STREAM.match(text)) or _login_alone(text)
 
 

@@ -170,6 +170,11 @@ def test_all_problems_are_told_at_once_each_with_its_key(tmp_path: Path) -> None
         (f"{SMALLEST}[device]\nname = 'roof/+'", "device.name: name it with 1 to 64 of the characters"),
         (f"{SMALLEST}[mqtt]\nbase = 'a//b'", "mqtt.base: should be levels of A-Z a-z 0-9 _ - joined by /"),
         (f"{SMALLEST}[mqtt]\nhost = ' '", "mqtt.host: should be a line of printable characters, not empty"),
+        (
+            f"{SMALLEST}[mqtt]\nhost = 'broker:1883'",
+            "mqtt.host: should be a name or an address alone: write the port as",
+        ),
+        (f"{SMALLEST}[mqtt]\nhost = '[::1]'", "mqtt.host: should be a name or an address alone: write the port as"),
         (f"{SMALLEST}[model]\npath = 'none.onnx'", "model.path: no such file: "),
         (
             f"{SMALLEST}[model]\nruntime = 'cuda'",

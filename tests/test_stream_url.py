@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from convert.__main__ import main as convert_main
 from edge.__main__ import main
 from edge.config import ConfigError, fingerprint, load
+from edge.schema import Config
+from edge.settings import unknown_actions
 from edge.sources import SourceError, parse, redact
 from edge.stream_url import UrlError, meant_as_url, playlist, read
 from train.evaluate import main as evaluate_main
@@ -189,11 +191,42 @@ def test_nor_does_one_that_is_in_the_wrong_place(tmp_path: Path) -> None:
         f"[cameras.door]\nsource = 'x.mp4'\n[model]\npath = 'rtsp://{login}'",
         f"[cameras.door]\nsource = 'x.mp4'\n[mqtt]\nusername = 'x'\npassword_file = '{login}'",
         f"[cameras.door]\nsource = 'x.mp4'\n[mqtt]\nhost = 'mqtt://{login}'",
+        f"[cameras.door]\nsource = 'x.mp4'\n[mqtt]\nhost = 'me:{MARK}＠broker'",
+        f"[cameras.door]\nsource = 'x.mp4'\n[outbox]\ndirectory = 'rtsp://{login}'",
+        f"[cameras.door]\nsource = 'x.mp4'\n[actions.'{login}']\nstart_score = 0.1\nkeep_score = 0.2",
+        f"[cameras.door]\nsource = 'rtsp：//me:{MARK}＠cam/live'",
     ):
         file.write_text(line)
         with pytest.raises(ConfigError) as caught:
             load(file)
         assert MARK not in str(caught.value), line
+
+
+def test_nor_does_one_that_stands_for_a_file_on_a_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    login = f"rtsp://me:{MARK}@cam/live"
+    for command in (
+        lambda: main(["check", "--config", login]),
+        lambda: main(["doctor", "--config", login]),
+        lambda: main(["replay", "x.mp4", "--model", login]),
+        lambda: main(["check", login.replace("@", "＠")]),
+        lambda: main(["check", f"rtsp://cam/user=me_password={MARK}"]),
+        lambda: train_main([login]),
+        lambda: train_main(["folder", "--weights", login]),
+        lambda: convert_main(["export", login, "-o", "x.onnx"]),
+        lambda: evaluate_main(["x.onnx", "--data", login]),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            command()
+        assert ended.value.code == 2
+        told = capsys.readouterr().err
+        assert MARK not in told
+        assert "is an address" in told or "an argument is wrong" in told
+
+
+def test_an_unknown_action_may_be_a_login() -> None:
+    given = {"cameras": {"door": {"source": "x.mp4"}}, "actions": {f"me:{MARK}@cam": {}}}
+    (said,) = unknown_actions(Config.model_validate(given), ["Surfing"])
+    assert said == "actions.***: the model knows no such action; known: Surfing"
 
 
 def test_the_fingerprint_does_not_know_the_login(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from edge import progress
-from edge.arguments import Parser
+from edge.arguments import Parser, path_as_text
 from edge.manifest import LITE
 from edge.motion import KINDS
 from train import checkpoint as checkpoints
@@ -74,12 +74,12 @@ def parser() -> argparse.ArgumentParser:
         epilog="Where a default is (*), --weights brings that of the weights along, and --resume that of the run.",
     )
     usual, add = TrainSettings(""), parser.add_argument
-    add("data", help="folder of a data set: annotations, lists, videos/")
+    add("data", type=path_as_text, help="folder of a data set: annotations, lists, videos/")
     add("--fold", type=int, help="its split, where it has several; default: 1")
     add("--out", type=Path, default=Path("runs/train"), help="for last.pt, best.pt, log.csv, curves.png; %(default)s")
     add("--cache", type=Path, default=Path("runs/cache"), help="for decoded frames, about 4 MB a video; %(default)s")
     _add_input(parser, usual)
-    add("--weights", help="begin with this .pt: to go on at another size, or to learn other actions")
+    add("--weights", type=path_as_text, help="begin with this .pt: to go on at another size, or to learn other actions")
     everything = "learn from the validation videos too, once all else is chosen"
     add("--all-groups", action="store_true", default=None, help=everything)
     add("--resume", action="store_true", help="go on from last.pt in --out, with its options")
