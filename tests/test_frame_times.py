@@ -15,7 +15,16 @@ UNSTAMPED = Timing(0.1, False, True, True)
     ("stamps", "announced", "expected"),
     [
         ([0, 0.04, 0.08], 1000, Timing(0.04, True, True, True)),  # WebM that names its unit of time
-        ([0.033, 0.067, 0.1, 0.133], 90_000, Timing(0.033, True, True, True)),  # Matroska rounds to milliseconds
+        ([0.033, 0.067, 0.1, 0.133], 90_000, Timing(0.1 / 3, True, True, True)),  # Matroska rounds to milliseconds
+        ([0, 0.008, 0.017, 0.025], 1000, Timing(0.025 / 3, True, True, True)),  # 120 frames a second, rounded
+        (
+            [0, 0.033, 0.067, 0.1, 0.2],
+            1000,
+            Timing(0.05, True, False, True),
+        ),  # three of four steps are no rule: 0.2 s / 4
+        ([0, 0.033, 0.067, 0.1], 29.97, Timing(1 / 29.97, True, True, True)),  # the rate named is the one found
+        ([0, 0.033, 0.067, 0.1], 29, Timing(0.1 / 3, True, True, True)),  # nearly, but not in the long run
+        ([*(i / 10 for i in range(9)), 5.8, 5.9], 25, Timing(0.1, True, True, True)),  # a pause is no part of the rate
         ([0, 0.1, 0.2], 29.97, Timing(0.1, True, True, True)),  # two of three frames are left out
         ([0, 0.04, 1.04, 1.08, 2.08], 14.75, Timing(0.52, True, False, True)),  # 2.08 s / 4
         ([0, 0.087, 0.13, 0.043, 0.2], 25, Timing(0.05, True, False, True)),  # jitter: 0.2 s / 4
@@ -64,6 +73,8 @@ def played(reads: list[tuple[float, int]], by: Timing) -> list[tuple[int, float]
         ([(0, 0), (0.5, 1)], STEADY, [(0, 0.0), (5, 0.5)]),
         # a decoder that sorts its frames fails before the gap shows
         ([(0, 0), (0.1, 1), (0.2, 0), (0.4, 0)], STEADY, [(0, 0.0), (1, 0.1), (2, 0.2), (4, 0.4)]),
+        # many of them, between time stamps that Matroska has rounded to milliseconds: 4.338 s are 130 frames
+        ([(0.634, 0), (4.972, 129)], timing([0, 0.033, 0.067, 0.1], 1000), [(0, 0.0), (130, 4.338)]),
         # two failures, two gaps
         ([(0, 2), (0.2, 0), (0.4, 0)], STEADY, [(0, 0.0), (2, 0.2), (4, 0.4)]),
         # a failure that no gap follows cost nothing, and a gap long after it is no frame

@@ -7,16 +7,19 @@ none that a camera has.
 """
 
 from collections.abc import Sequence
-from math import isfinite
+from math import isclose, isfinite
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 DEFAULT_FPS = 25.0
 SLOWEST_FPS, FASTEST_FPS = 0.1, 300.0  # that are believed; 600, 1000 and 90000 are units of time in disguise
 LONGEST_GAP = 60.0  # seconds between two frames; a longer one is a clock that was set anew
 LONGEST_STEP_BACK = 1.0  # seconds; a shorter one is jitter, a longer one a clock that was set anew
 EVEN = 0.1  # share of the interval by which steps may differ where frames come evenly
+ROUNDING = 0.00101  # seconds, likewise: Matroska and WebM round time stamps to milliseconds
+ALIKE = 0.005  # relative difference between the rate named and the one found by which they are the same
 MOST_MISSED = 1000  # frames that one failed read may have cost: those between two key frames
 LATEST = 32  # frames after a failed read among which its gap shows: decoders reorder 16, and work ahead
 
@@ -65,13 +68,24 @@ def timing(stamps: Sequence[float], announced_fps: float) -> Timing:
     steps = np.diff(np.array(stamps, np.float64))
     sound = steps[(steps > 1 / (1.01 * FASTEST_FPS)) & (steps < LONGEST_GAP)]
     if 2 * len(sound) > len(steps):
-        interval = float(np.median(sound))
-        even = bool((np.abs(steps / interval - 1) < EVEN).mean() > 0.8)
-        mean = float(steps.mean())  # where time stamps jitter, only the mean is right in the long run
-        return Timing(mean if not even and 0 < mean < LONGEST_GAP else interval, True, even, True)
+        usual = float(np.median(sound))
+        near = np.abs(steps - usual) < max(EVEN * usual, ROUNDING)
+        even = bool(near.mean() > 0.8)
+        return Timing(_interval(steps[near] if even else steps, usual, announced_fps), True, even, True)
     if SLOWEST_FPS <= announced_fps <= FASTEST_FPS:  # False for NaN
         return Timing(1 / announced_fps, False, True, True)
     return Timing(1 / DEFAULT_FPS, False, True, False)
+
+
+def _interval(steps: NDArray[np.float64], usual: float, announced_fps: float) -> float:
+    """Seconds from frame to frame, so that it is right in the long run: steps that are rounded or jitter have a mean.
+
+    The rate that is named is more exact than that of few steps, where it is the same.
+    """
+    mean = float(steps.mean())
+    if not 0 < mean < LONGEST_GAP:
+        return usual
+    return 1 / announced_fps if isclose(announced_fps * mean, 1, rel_tol=ALIKE) else mean
 
 
 def following(clock: Clock, stamp: float, failed: int, by: Timing) -> Clock:
