@@ -55,7 +55,7 @@ def test_ascii_needs_no_font(no_fonts: None) -> None:
     assert 100 < drawn.width < 220
 
 
-@pytest.mark.parametrize("text", ["прыжок", "Größe 0.3", "saut à l'élastique", "قفز", "αβγ 100%"])
+@pytest.mark.parametrize("text", ["прыжок", "Größe 0.3", "saut à l'élastique", "قفز", "می\u200cرود", "αβγ 100%"])
 def test_what_a_font_has_is_drawn_in_it(dejavu: None, text: str, caplog: pytest.LogCaptureFixture) -> None:
     ((part, font),) = letters._parts(text)
     assert part == text
