@@ -18,7 +18,7 @@ from edge.sources import redact
 
 ROUNDS = 8
 SOUND = "/dev/video999"  # a camera's source, in the place of one that is wrong
-KEEP = "keep_score"
+SCORES = {"start_score": 1.0, "keep_score": 0.0}  # in the place of wrong ones: no other score contradicts these
 OF_SOURCE = ("width", "height", "flip", "rotation", "loop", "mask")  # what may be set depends on it
 
 Path = tuple[str, ...]
@@ -78,7 +78,7 @@ def _key_of(document: Mapping[str, Any], place: Path, key: str) -> Path | None:
         table = table.get(part) if isinstance(table, dict) else None
     if not isinstance(table, dict):
         return None
-    if key in table or key == KEEP:
+    if key in table or key in SCORES:
         return (*place, key)
     below = [name for name in table if key.startswith(f"{name}.")]
     found = (_key_of(document, (*place, name), key.removeprefix(f"{name}.")) for name in below)
@@ -102,9 +102,10 @@ def _leave_out(document: dict[str, Any], path: Path, renamed: dict[str, str]) ->
         return ()
     table = document
     for place, part in enumerate(path, start=1):
-        if part == KEEP and place == len(path) and table.get(KEEP) != 0.0:
-            table[KEEP] = 0.0  # where it is absent another table's would hold here, and be wrong again
-            return path
+        if place == len(path) and part in SCORES and not SCORES.items() <= table.items():
+            # where it is absent another table's would hold here, and be wrong again; so may the other one be
+            table |= SCORES if table.get(part) == SCORES[part] else {part: SCORES[part]}
+            return ()
         if part not in table:
             return None
         if place == len(path) or not isinstance(table[part], dict):

@@ -80,19 +80,28 @@ def action_settings(
     one. Where nobody says a start score it is `start_score`, the model's, and at least the `keep_score` that is said;
     a `keep_score` that nobody says is KEEP_SHARE of the start score; all else is `ActionSettings`'s.
     """
-    given: dict[str, float] = {}
-    tables = [table for key in ("default", name) for table in (actions.get(key), (camera or {}).get(key))]
-    for table in tables:
-        given |= table.model_dump(exclude_none=True) if table else {}
+    given = _given(actions, name, camera)
     given.setdefault("start_score", max(start_score, given.get("keep_score", 0.0)))
     given.setdefault("keep_score", KEEP_SHARE * given["start_score"])
     return ActionSettings(**given)
 
 
+def _given(actions: Mapping[str, Action], name: str, camera: Mapping[str, Action] | None) -> dict[str, float]:
+    """What somebody says of one action, by key."""
+    given: dict[str, float] = {}
+    for table in (table for key in ("default", name) for table in (actions.get(key), (camera or {}).get(key))):
+        given |= table.model_dump(exclude_none=True) if table else {}
+    return given
+
+
 def _action_faults(actions: Mapping[str, Action], camera: Mapping[str, Action] | None = None) -> dict[str, str]:
-    """A sentence by key's path for each table from which wrong settings follow: the camera's, where there is one."""
+    """A sentence by key's path for each table from which wrong settings follow: the camera's, where there is one.
+
+    Where one table is wrong for several actions the lowest start score is told: what fits it fits the others.
+    """
+    names = dict.fromkeys([*(camera or ()), *actions])
     faults = {}
-    for name in dict.fromkeys([*(camera or ()), *actions]):
+    for name in sorted(names, key=lambda name: -_given(actions, name, camera).get("start_score", 1.0)):
         try:
             action_settings(actions, name, camera)
         except ValueError as error:

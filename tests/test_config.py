@@ -456,6 +456,14 @@ def test_thresholds_that_contradict_each_other_after_merging_are_named_by_path(t
     )
 
 
+def test_where_a_keep_score_is_above_several_the_lowest_start_score_is_named(tmp_path: Path) -> None:
+    general = "[actions.Dunk]\nstart_score = 0.2\n[actions.Surfing]\nstart_score = 0.25\n"
+    camera = "[cameras.door.actions.default]\nstart_score = 0.1\nkeep_score = 0.3\n"
+    assert problems(tmp_path, f"{SMALLEST}{general}{camera}") == (
+        "cameras.door.actions.default.keep_score: keep_score 0.3 is above start_score 0.1: lower it",
+    )
+
+
 def test_the_options_of_a_camera(tmp_path: Path) -> None:
     text = """
     [cameras.door]

@@ -47,7 +47,25 @@ def test_of_a_sound_one_there_is_nothing_to_tell() -> None:
         (changed(thermal__resume=90.0, mqtt__port="x"), ["mqtt.port", "thermal.resume"]),
         # one that was told only because of what was left out is not told
         (changed(mqtt__username=3), ["mqtt.username"]),
-        (changed(actions__default={"start_score": "high", "keep_score": 0.9}), ["actions.default.start_score"]),
+        (
+            {"cameras": {"a": {"source": "x"}}, "actions": {"default": {"start_score": "high", "keep_score": 0.9}}},
+            ["actions.default.start_score"],
+        ),
+        # 0.9 of the default is above the 0.5 of door's x.y whatever the default's start score will be
+        (
+            changed(actions__default={"start_score": "high", "keep_score": 0.9}),
+            ["actions.default.start_score", "cameras.door.actions.x.y.keep_score"],
+        ),
+        # one of an action that has a start score of its own is told
+        (
+            changed(actions__default={"start_score": 1.5}, actions__a={"start_score": 0.1, "keep_score": 0.3}),
+            ["actions.default.start_score", "actions.a.keep_score"],
+        ),
+        # a general keep_score above the camera's start_score, beside another mistake
+        (
+            changed(actions__b={"keep_score": 0.5}, cameras__film__actions={"default": {"start_score": 0.3}}, x=1),
+            ["x", "cameras.film.actions.default.keep_score"],
+        ),
         # a camera whose name or source is wrong: what else is wrong about it is told
         (changed(cameras__request={"source": "x"}), ["cameras.request"]),
         (
