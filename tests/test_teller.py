@@ -5,10 +5,17 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
+
+from edge.broker.message import Message
 from edge.broker.payload import Model as ModelName
+from edge.broker.snapshot import SnapshotError
+from edge.events import Event, EventType
 from edge.presence import People
 from edge.schema import Camera, Config, Device, Mqtt, Outbox
 from edge.service.teller import Teller
+from edge.sources import Frame
 
 DISCOVERY = "homeassistant/device/korsal_roof/config"
 
@@ -18,6 +25,10 @@ class Publisher:
 
     def __init__(self) -> None:
         self.kept: dict[str, Any] = {}
+        self.stored: list[Message] = []
+
+    def event(self, message: Message) -> None:
+        self.stored.append(message)
 
     def keep(self, topic: str, payload: bytes, qos: int = 1) -> None:
         self.kept[topic] = json.loads(payload or b"null")
@@ -72,3 +83,20 @@ def test_nothing_is_remembered_where_nobody_is_told(tmp_path: Path) -> None:
     teller(settings, publisher, "Run").status(settings, (), {})
     assert DISCOVERY not in publisher.kept
     assert list(tmp_path.iterdir()) == []
+
+
+def event(number: int, kind: EventType) -> Event:
+    ended = 1.0 if kind == "end" else None
+    return Event(
+        kind, f"e{number}", 0, number, "Run", 0.5, 0.5, 0.0, 0.0, ended, 1.0, np.zeros(4, np.float32), (160, 120), (),
+        True, 0, 0.0, "gone" if ended else None,
+    )  # fmt: skip
+
+
+def test_a_picture_that_cannot_be_made_costs_no_step_of_an_event(tmp_path: Path) -> None:
+    publisher = Publisher()
+    said = teller(config(tmp_path, "door", snapshots=True), publisher, "Run")
+    grey = Frame("door", 0, 0.0, 0.0, np.zeros((120, 160), np.uint8))
+    with pytest.raises(SnapshotError):
+        said.events("door", [event(1, "new"), event(2, "new"), event(3, "end")], grey)
+    assert [(one.event_id, one.type) for one in publisher.stored] == [("e1", "new"), ("e2", "new"), ("e3", "end")]

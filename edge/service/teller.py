@@ -36,8 +36,10 @@ class Teller:
     def events(self, camera: str, happened: Sequence[Event], frame: Frame | None = None, live: bool = False) -> None:
         """One camera's events, stored before they are sent; `frame`: that led to them, for pictures.
 
-        Where the camera is `live`, the way from the frame to the broker's acknowledgement is timed.
+        Where the camera is `live`, the way from the frame to the broker's acknowledgement is timed. The pictures come
+        last: one that cannot be made costs no step of any event.
         """
+        pictures: list[tuple[str, Frame, Event]] = []
         for event in happened:
             unix, monotonic = time.time(), time.monotonic()
             synced = clock.synced(unix)
@@ -53,7 +55,9 @@ class Teller:
                 )
             )  # fmt: skip
             if place is not None and frame is not None and event.type == "new":
-                self._picture(place, frame, event)
+                pictures.append((place, frame, event))
+        for picture in pictures:
+            self._picture(*picture)
 
     def picture(self, camera: str, frame: Frame) -> None:
         """What a camera sees, because somebody asked for it."""
