@@ -3,8 +3,8 @@
 import hashlib
 import io
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,15 +51,28 @@ def load(path: Path, threads: int = 0, providers: Sequence[str] = (), directory:
     given = _with_options(onnxruntime, providers, directory)
     running = onnxruntime.RunOptions()
     open_now = partial(_opened, partial(_session, onnxruntime, path, threads, given), path, providers, running)
-    if TENSORRT in given:  # builds an engine first, for minutes
-        return open_now()
     try:
-        return within(LOAD_SECONDS, open_now, lambda: setattr(running, "terminate", True))
+        with _overheard(path):
+            if TENSORRT in given:  # builds an engine first, for minutes
+                return open_now()
+            return within(LOAD_SECONDS, open_now, lambda: setattr(running, "terminate", True))
     except DeadlineError as error:
         raise EngineError(
             f"{path}: did not open and answer within {LOAD_SECONDS:g} s; it computes without end, or far too much for "
             "this machine: export it anew"
         ) from error
+
+
+@contextmanager
+def _overheard(path: Path) -> Iterator[None]:
+    """Log what ONNX Runtime prints in here: why a provider does not start.
+
+    Around the deadline, not within it: the thread that is left behind would keep the program's output for itself.
+    """
+    with redirect_stdout(io.StringIO()) as said:
+        yield
+    if said.getvalue():
+        log.info("%s: %s", path, " ".join(said.getvalue().replace("*", "").split()))
 
 
 def _opened(open_session: Callable[[], Any], path: Path, providers: Sequence[str], running: Any) -> Engine:
@@ -131,15 +144,12 @@ def _session(onnxruntime: Any, path: Path, threads: int, providers: Mapping[str,
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        with redirect_stdout(io.StringIO()) as said:  # it prints why a provider does not start
-            session = onnxruntime.InferenceSession(str(path), options, providers=list(providers.items()))
+        session = onnxruntime.InferenceSession(str(path), options, providers=list(providers.items()))
     except _failures() as error:
         refusal = _first_line(error)
         raise EngineError(
             f"{path}: onnxruntime {onnxruntime.__version__} cannot load it ({refusal}); {_cure(refusal)}"
         ) from error
-    if said.getvalue():
-        log.info("%s: %s", path, " ".join(said.getvalue().replace("*", "").split()))
     session.disable_fallback()  # to other providers amid the work, which nobody would notice
     return session
 

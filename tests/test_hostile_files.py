@@ -109,7 +109,6 @@ def endless(path: Path) -> Path:
     """The tiny model with a Loop of 2^62 rounds before its answer."""
     onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'korsal-edge[train]'")
     helper, kinds = onnx.helper, onnx.TensorProto
-    model = onnx.load(write_tiny_model(path))
     number, truth = helper.make_tensor_value_info, helper.make_tensor
     body = helper.make_graph(
         [helper.make_node("Identity", ["on"], ["still_on"]), helper.make_node("Add", ["x", "x"], ["y"])],
@@ -124,29 +123,52 @@ def endless(path: Path) -> Path:
     }
     loop = [helper.make_node("Constant", [], [name], value=value) for name, value in constants.items()]
     loop.append(helper.make_node("Loop", ["rounds", "yes", "zero"], ["late"], body=body))
+    return _delayed(path, loop)
+
+
+def folded(path: Path) -> Path:
+    """The tiny model with products of constants that ONNX Runtime reckons for minutes while it opens the file."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'korsal-edge[train]'")
+    helper, kinds = onnx.helper, onnx.TensorProto
+    shape = helper.make_tensor("shape", kinds.INT64, [2], [5000, 5000])
+    nodes = [
+        helper.make_node("Constant", [], ["shape"], value=shape),
+        helper.make_node("ConstantOfShape", ["shape"], ["product0"]),
+        *(helper.make_node("MatMul", [f"product{i}"] * 2, [f"product{i + 1}"]) for i in range(200)),
+        helper.make_node("ReduceMax", ["product200"], ["late"], keepdims=0),
+    ]
+    return _delayed(path, nodes)
+
+
+def _delayed(path: Path, before: list[Any]) -> Path:
+    """The tiny model, whose answer waits for `late`, which these nodes give."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'korsal-edge[train]'")
+    model = onnx.load(write_tiny_model(path))
     nodes = list(model.graph.node)
     place = next(index for index, node in enumerate(nodes) if node.op_type == "Mul")
     nodes[place].output[0] = "early"
-    added = helper.make_node("Add", ["early", "late"], ["logit"])
+    added = onnx.helper.make_node("Add", ["early", "late"], ["logit"])
     del model.graph.node[:]
-    model.graph.node.extend([*loop, *nodes[: place + 1], added, *nodes[place + 1 :]])
+    model.graph.node.extend([*before, *nodes[: place + 1], added, *nodes[place + 1 :]])
     onnx.save(model, str(path))
     return path
 
 
-def test_a_model_that_never_answers_is_given_up(tmp_path: Path) -> None:
-    """In a process of its own, whose end shows that nothing of it goes on."""
+@pytest.mark.parametrize("make", [endless, folded])
+def test_a_model_that_never_answers_is_given_up(make: Callable[[Path], Path], tmp_path: Path) -> None:
+    """In a process of its own, whose end shows that nothing of it goes on, and which can still print."""
     program = """
 import sys
 from pathlib import Path
 from edge import engine
-engine.LOAD_SECONDS = 2.0
+from edge.engines import deadline
+engine.LOAD_SECONDS, deadline.STOP_SECONDS = 2.0, 1.0
 try:
     engine.load(Path(sys.argv[1]), threads=1)
 except engine.EngineError as error:
     print(error)
 """
-    command = [sys.executable, "-c", program, str(endless(tmp_path / "endless.onnx"))]
+    command = [sys.executable, "-c", program, str(make(tmp_path / "endless.onnx"))]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert "endless.onnx: did not open and answer within 2 s; it computes without end" in done.stdout
