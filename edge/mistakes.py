@@ -19,7 +19,7 @@ from edge.sources import redact
 ROUNDS = 8
 SOUND = "/dev/video999"  # a camera's source, in the place of one that is wrong
 SCORES = {"start_score": 1.0, "keep_score": 0.0}  # in the place of wrong ones: no other score contradicts these
-OF_SOURCE = ("width", "height", "flip", "rotation", "loop", "mask")  # what may be set depends on it
+OF_SOURCE = ("width", "height", "flip", "rotation", "loop", "mask", "transport")  # what may be set depends on it
 
 Path = tuple[str, ...]
 

@@ -33,7 +33,7 @@ from edge.schema_types import (
     Uri,
 )
 from edge.sensors.thermal import ThermalSettings
-from edge.sources import Flip, Rotation, Source, Transport, parse
+from edge.sources import Flip, Rotation, Source, Transport, misfits, parse
 
 OWN_TOPICS = frozenset({"request", "response", "events"})  # below them the device itself speaks, and is spoken to
 STALL_FRAMES = 2  # frames at least that a camera must have left out until it counts as stalled
@@ -141,10 +141,12 @@ class Camera(Table):
 
     @model_validator(mode="after")
     def _options_fit(self) -> "Camera":
-        self.described()
+        faults = misfits(self.source, self.width, self.height, self.fps, self.loop, self.transport)
         if self.fps is not None and self.stall_seconds * self.fps < STALL_FRAMES:
             least = STALL_FRAMES / self.fps
-            raise InnerError({"stall_seconds": f"is too short for {self.fps:g} frames per second: give {least:g}"})
+            faults["stall_seconds"] = f"is too short for {self.fps:g} frames per second: give {least:g}"
+        if faults:
+            raise InnerError(faults)
         return self
 
 

@@ -124,16 +124,34 @@ def parse(
     _check_text(uri, shown)
     _check_options(shown, width, height, fps, flip, rotation)
     kind, target = _located(uri, shown)
+    for option, fault in misfits(uri, width, height, fps, loop, transport).items():
+        raise SourceError(f"{shown}: {option} {fault}")
+    return Source(kind, target, shown, width, height, fps, flip, rotation, loop, tuple(mask), transport)
+
+
+def misfits(
+    uri: str, width: int | None, height: int | None, fps: float | None, loop: bool, transport: Transport
+) -> dict[str, str]:
+    """What does not fit the source, or another option: by the option's name what to say of it, all at once.
+
+    Raises SourceError where `uri` itself is wrong.
+    """
+    kind, _ = _located(uri, redact(uri))
+    faults = {}
     if loop and kind != "file":
-        raise SourceError(f"{shown}: loop is for files: remove it")
+        faults["loop"] = "is for files: remove it"
     if transport != "auto" and not uri.lower().startswith(("rtsp:", "rtsps:")):
-        raise SourceError(f"{shown}: transport is for rtsp:// and rtsps://: remove it")
-    if transport == "udp" and uri.lower().startswith("rtsps:"):
-        raise SourceError(f"{shown}: rtsps is encrypted over TCP alone: remove transport, or write rtsp://")
-    source = Source(kind, target, shown, width, height, fps, flip, rotation, loop, tuple(mask), transport)
-    if not source.live and (width or height or fps):
-        raise SourceError(f"{shown}: a file has its own size and rate: remove width, height and fps, or set loop")
-    return source
+        faults["transport"] = "is for rtsp:// and rtsps://: remove it"
+    elif transport == "udp" and uri.lower().startswith("rtsps:"):
+        faults["transport"] = "is TCP alone with rtsps, which encrypts: remove it, or write rtsp://"
+    if (width is None) != (height is None):
+        given, absent = ("width", "height") if height is None else ("height", "width")
+        faults[given] = f"is given without {absent}: give both or neither"
+    if kind == "file" and not loop:
+        wanted = {"width": width, "height": height, "fps": fps}
+        own = "is not for a file, which has its own: remove it, or set loop = true"
+        faults |= {name: own for name, value in wanted.items() if value is not None}
+    return faults
 
 
 def to_json(source: Source) -> str:
@@ -179,8 +197,6 @@ def _check_text(uri: str, shown: str) -> None:
 def _check_options(
     shown: str, width: int | None, height: int | None, fps: float | None, flip: str, rotation: int
 ) -> None:
-    if (width is None) != (height is None):
-        raise SourceError(f"{shown}: give both width and height, or neither")
     for name, value in (("width", width), ("height", height)):
         if value is not None and not 1 <= value <= 16384:
             raise SourceError(f"{shown}: {name} = {value} is out of range: give 1 to 16384 pixels")

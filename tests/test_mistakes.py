@@ -68,6 +68,21 @@ def test_of_a_sound_one_there_is_nothing_to_tell() -> None:
         ),
         # a camera whose name or source is wrong: what else is wrong about it is told
         (changed(cameras__request={"source": "x"}), ["cameras.request"]),
+        (changed(cameras__a={"source": "gopher://x", "transport": "udp"}), ["cameras.a.source"]),
+        # options that do not fit the source or one another hide neither themselves nor what else is wrong
+        (
+            changed(cameras__film={"source": "a.mp4", "width": 9, "fps": 0.1, "transport": "tcp"}),
+            ["cameras.film.transport", "cameras.film.width", "cameras.film.fps", "cameras.film.stall_seconds"],
+        ),
+        (changed(cameras__door__width="x", cameras__door__height=9), ["cameras.door.width"]),
+        # a keep_score that is wrong for all actions does not hide a camera's own
+        (
+            changed(
+                actions__default__keep_score=0.9,
+                cameras__door__actions={"default": {"start_score": 0.3, "keep_score": 0.4}},
+            ),
+            ["actions.default.keep_score", "cameras.door.actions.default.keep_score"],
+        ),
         (
             changed(cameras__a={"source": 3, "actions": {"a": {"start_score": 0.1, "keep_score": 0.9}}}),
             ["cameras.a.source", "cameras.a.actions.a.keep_score"],

@@ -66,7 +66,7 @@ def test_what_is_no_source_is_refused_with_the_cure(uri: str, cure: str) -> None
 @pytest.mark.parametrize(
     ("options", "cure"),
     [
-        ({"width": 640}, "both width and height"),
+        ({"width": 640}, "width is given without height"),
         ({"width": 0, "height": 480}, "width = 0"),
         ({"width": 640, "height": 99999}, "height = 99999"),
         ({"fps": 0.0}, "fps = 0.0"),
@@ -82,7 +82,7 @@ def test_a_wrong_option_is_refused_with_the_cure(options: dict[str, float], cure
 
 
 def test_a_file_that_gives_every_frame_has_its_own_size() -> None:
-    with pytest.raises(SourceError, match="remove width, height and fps, or set loop"):
+    with pytest.raises(SourceError, match="width is not for a file, which has its own: remove it, or set loop"):
         parse("clip.mp4", width=640, height=480)
 
 
@@ -185,7 +185,7 @@ def test_what_carried_the_pictures_last_is_asked_for_first() -> None:
     [
         ("http://cam/live", "udp", "transport is for rtsp://"),
         ("/dev/video0", "tcp", "transport is for rtsp://"),
-        ("rtsps://cam/live", "udp", "rtsps is encrypted over TCP alone"),
+        ("rtsps://cam/live", "udp", "transport is TCP alone with rtsps"),
     ],
 )
 def test_a_transport_that_cannot_be_is_refused(uri: str, transport: Transport, cure: str) -> None:

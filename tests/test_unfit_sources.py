@@ -64,9 +64,11 @@ def test_a_bare_number_is_no_file(tmp_path: Path, number: str) -> None:
 def test_the_command_tells_all_of_them_and_a_device_that_is_absent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = configured(tmp_path, 'source = "gone.mp4"', 'source = "/dev/video63"\n[actions.Nonsense]\nstart_score = 0.5')
+    actions = "[actions.Nonsense]\nstart_score = 0.5"
+    file = configured(tmp_path, 'source = "gone.mp4"\nfps = 5', f'source = "/dev/video63"\n{actions}')
     assert main(["check", "--config", str(file)]) == 1
     said = capsys.readouterr().err
+    assert "cameras.c0.fps: is not for a file" in said
     assert "cameras.c0.source: " in said
     assert "actions.Nonsense: the model knows no such action" in said
     assert main(["check", "--config", str(configured(tmp_path, 'source = "/dev/video63"'))]) == 0
