@@ -13,7 +13,7 @@ from torch import Tensor
 
 from convert import centernet_names, labels
 from edge.engine import sha256_of
-from edge.manifest import INPUT_MULTIPLE, Manifest
+from edge.manifest import INPUT_MULTIPLE, Manifest, labels_fault
 from edge.motion import MotionKind, MotionSettings
 from edge.text import TextError, composed, decoded
 from train import architectures, torch_file
@@ -172,6 +172,8 @@ def _names_in(path: Path) -> tuple[str, ...]:
     names = tuple(composed(line.strip()) for line in lines if line.strip())
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise CheckpointError(f"--labels {path}: names {', '.join(twice)} more than once; give every class its own")
+    if fault := labels_fault(list(names)):
+        raise CheckpointError(f"--labels {path}: {fault}; give every class a name of letters and figures")
     return names
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from edge.motion import MotionSettings
+from edge.text import is_line
 
 VERSION = 1
 METADATA_KEY = "korsal_edge"  # of the ONNX file's metadata
@@ -115,17 +116,18 @@ def _name(value: Any) -> str:
     """It stands in the log, in payloads and on pictures."""
     if not isinstance(value, str):
         return "is no text"
-    good = value.isprintable() and len(value) <= LONGEST_NAME
-    return "" if good else f"is no line of up to {LONGEST_NAME} characters"
+    good = is_line(value) and len(value) <= LONGEST_NAME
+    return "" if good else f"is no line of up to {LONGEST_NAME} visible characters"
 
 
-def _labels(value: Any) -> str:
+def labels_fault(value: Any) -> str:
+    """What is wrong with the names of actions, as the end of a sentence about them; "" where nothing is."""
     good = isinstance(value, list) and value and all(isinstance(v, str) and v for v in value)
     if not good or len(set(value)) != len(value):
         return "is no list of distinct names"
     if len(value) > MOST_LABELS:
         return f"has {len(value)} names, and {MOST_LABELS} are the most"
-    return next((f"holds a name that {fault}" for fault in map(_name, value) if fault), "")
+    return next((f"holds {label[:40]!r}, which {fault}" for label in value if (fault := _name(label))), "")
 
 
 def _positive(value: Any) -> str:
@@ -174,7 +176,7 @@ def _scores(value: Any) -> str:
 
 _CHECKS = {
     "name": _name,
-    "labels": _labels,
+    "labels": labels_fault,
     "height": _side,
     "width": _side,
     "motion": _motion,

@@ -21,6 +21,7 @@ from edge.schema_types import (
     File,
     Host,
     InnerError,
+    Label,
     Line,
     Name,
     Pixels,
@@ -132,7 +133,7 @@ class Camera(Table):
     frame_gap: Annotated[int, Field(ge=1, le=30)] | None = None
     mask: Annotated[tuple[Polygon, ...], Field(max_length=32, json_schema_extra=TUNABLE)] = ()
     zones: dict[Name, Polygon] = Field(default_factory=dict, max_length=256, json_schema_extra=TUNABLE)
-    actions: dict[Line, Action] = Field(default_factory=dict, json_schema_extra=TUNABLE)
+    actions: dict[Label, Action] = Field(default_factory=dict, json_schema_extra=TUNABLE)
 
     def described(self) -> Source:
         """How to open this camera."""
@@ -277,7 +278,7 @@ class Config(Table):
         examples=['a table [cameras.door] with source = "/dev/video0" in it']
     )
     linker: Linker = Field(default=Linker(), json_schema_extra=TUNABLE)
-    actions: Annotated[dict[Line, Action], AfterValidator(_actions)] = Field(
+    actions: Annotated[dict[Label, Action], AfterValidator(_actions)] = Field(
         default_factory=dict, json_schema_extra=TUNABLE
     )
     mqtt: Mqtt = Mqtt()

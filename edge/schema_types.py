@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from edge.sources import parse
+from edge.text import is_line
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 YEAR = 365 * 86_400.0  # seconds
@@ -41,6 +42,12 @@ def _topic(text: str) -> str:
 def _line(text: str) -> str:
     if not text.isprintable() or not text.strip():
         raise ValueError("should be a line of printable characters, not empty")
+    return text
+
+
+def _label(text: str) -> str:
+    if not is_line(text) or not text.strip():
+        raise ValueError("should be a line of visible characters, not empty")
     return text
 
 
@@ -79,6 +86,7 @@ def _source(text: str) -> str:
 
 Name = Annotated[str, AfterValidator(_name)]
 Topic = Annotated[str, AfterValidator(_topic)]
+Label = Annotated[str, AfterValidator(_label), Field(max_length=1024)]  # of the model: an action
 Line = Annotated[str, AfterValidator(_line), Field(max_length=1024)]
 File = Annotated[Path, AfterValidator(_file)]
 Uri = Annotated[Line, AfterValidator(_source)]  # of a camera

@@ -14,6 +14,8 @@ OTHERS = (
 )
 
 MARK = "\ufeff"  # the byte order mark, decoded
+JOINERS = "\u200c\u200d"  # invisible parts of how words of Persian, Hindi and others are spelt, and of emoji
+HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's categories of what is not seen, ends lines or turns their direction
 MARKS = (BOM_UTF8, *(mark for mark, _ in OTHERS))
 
 
@@ -46,6 +48,14 @@ def alike(names: Sequence[str]) -> list[tuple[str, str]]:
     """The pairs of neighbours, sorted, that are one name but for capitals, blanks at their ends and Unicode's forms."""
     keys = sorted((composed(name).strip().casefold(), place) for place, name in enumerate(names))
     return [(names[one], names[two]) for (key, one), (other, two) in pairwise(keys) if key == other]
+
+
+def is_line(text: str) -> bool:
+    """Whether it is one line that shows what it says.
+
+    `str.isprintable` refuses wide and unbreakable spaces too, and letters younger than this Python.
+    """
+    return all(letter in JOINERS or unicodedata.category(letter) not in HIDDEN for letter in text)
 
 
 def harmless(text: str) -> str:

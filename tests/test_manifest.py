@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from edge.manifest import CENTERNET_MEAN, CENTERNET_STD, Manifest, ManifestError, from_json, to_json
 from edge.motion import MotionSettings
+from edge.schema_types import Label
 
 PLAIN = Manifest("small", ("Run", "Jump"), 192, 256)
 FULL = Manifest(
@@ -84,13 +86,17 @@ def test_channels(kind: Any, channels: int) -> None:
         (content(labels=["Run", "Run"]), "labels is no list of distinct names"),
         (content(labels=["Run", ""]), "labels is no list of distinct names"),
         (content(labels="Run"), "labels is no list of distinct names"),
-        (content(labels=["Run\nERROR"]), "labels holds a name that is no line of up to 256 characters"),
-        (content(labels=["Run\0"]), "labels holds a name that is no line"),
-        (content(labels=["x" * 257]), "labels holds a name that is no line"),
+        (
+            content(labels=["Run\nERROR"]),
+            r"labels holds 'Run\nERROR', which is no line of up to 256 visible",
+        ),
+        (content(labels=["Run\0"]), "which is no line"),
+        (content(labels=["x" * 257]), f"labels holds '{'x' * 40}', which is no line"),
+        (content(labels=["Run\u202enuR"]), "which is no line"),
         (content(labels=[str(number) for number in range(4097)]), "labels has 4097 names, and 4096 are the most"),
         (content(labels=["\ud800"]), "it holds half a character"),
         (content(training={"\udc00": 1}), "it holds half a character"),
-        (content(name="a\rb"), "name is no line of up to 256 characters"),
+        (content(name="a\rb"), "name is no line of up to 256 visible characters"),
         (content(height=100), "height is no multiple of 32"),
         (content(height=0), "height is no whole number from 1 to 4096"),
         (content(width=8192), "width is no whole number from 1 to 4096"),
@@ -121,6 +127,13 @@ def test_what_is_wrong_is_named_with_the_cure(text: str, said: str) -> None:
         from_json(text)
     assert said in str(caught.value)
     assert "export the model again" in str(caught.value)
+
+
+@pytest.mark.parametrize("label", ["می\u200cرود", "走る\u3000人", "à\u00a0pied", "👨\u200d👩\u200d👧", "\U0001fae8"])
+def test_labels_as_people_write_them(label: str) -> None:
+    """With joiners, wide and unbreakable spaces, and letters younger than Python 3.10."""
+    assert from_json(content(labels=[label])).labels == (label,)
+    assert TypeAdapter(Label).validate_python(label) == label  # in config.toml
 
 
 def test_all_faults_are_told_at_once() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.manifest import labels_fault
 from edge.spelling import lookup
 from edge.text import MARK, TextError, alike, composed, decoded, harmless
 from train import mat_files, plain_pickle
@@ -89,6 +90,8 @@ class DataSet:
         odd = next((name for name in names if harmless(name) != name), None)
         if odd is not None:
             raise AnnotationError(f"{self.title}: {odd!r} holds control characters; name it with letters and figures")
+        if self.labels and (fault := labels_fault(list(self.labels))):
+            raise AnnotationError(f"{self.title}: its list of actions {fault}; name each with letters and figures")
         outside = next((video.name for video in (*self.train, *self.test) if not stays_inside(video.name)), None)
         if outside is not None:
             raise AnnotationError(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.broker.topics import level
-from edge.text import composed
+from edge.text import JOINERS, composed, is_line
 from edge.video import fonts
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,6 @@ HERSHEY = cv2.FONT_HERSHEY_SIMPLEX
 EM = 30  # pixels of a font that looks as large as OpenCV's at scale 1
 SMALLEST = 11  # pixels that letters of other scripts need to be read
 FOREIGN = re.compile("([^ -~]+)")  # what is not printable ASCII
-JOINERS = "\u200c\u200d"  # invisible parts of how words of Persian, Hindi and others are spelt
 MOST_PREPARED = 32  # labels
 MOST_LETTERS = 300  # of a line; what is beyond is left out
 
@@ -99,7 +98,7 @@ def _parts(text: str) -> list[tuple[str, str | None]]:
 
 def _font(text: str) -> str | None:
     seen = "".join(letter for letter in text if letter not in JOINERS)
-    return fonts.font_with(frozenset(seen)) if seen and seen.isprintable() else None
+    return fonts.font_with(frozenset(seen)) if seen and is_line(seen) else None
 
 
 def _coded(word: str) -> str:
