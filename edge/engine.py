@@ -17,6 +17,7 @@ from edge.engines import onnx_metadata
 from edge.engines.deadline import DeadlineError, within
 from edge.inference import INPUT, OUTPUTS, Engine, Infer, input_shape, output_shapes
 from edge.manifest import Manifest, ManifestError
+from edge.threads import ThreadError
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,8 @@ def load(path: Path, threads: int = 0, providers: Sequence[str] = (), directory:
             if TENSORRT in given:  # builds an engine first, for minutes
                 return open_now()
             return within(LOAD_SECONDS, open_now, lambda: setattr(running, "terminate", True))
+    except ThreadError as error:
+        raise EngineError(f"{path}: {error}") from error
     except DeadlineError as error:
         raise EngineError(
             f"{path}: did not open and answer within {LOAD_SECONDS:g} s; it computes without end, or far too much for "

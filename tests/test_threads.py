@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from broker import Broker, free_port, wait_for
 from publishing import at, event, impatient, numbers, publishing
+from test_daemon import write_video
+from tiny_model import write_tiny_model
 
-from edge import threads
+from edge import command_line, threads
 from edge.sensors import metrics_page
 from edge.sensors.metrics_page import MetricsPage
 from edge.sensors.reading import Reading
@@ -45,6 +47,18 @@ def test_the_sentence_names_the_cure(none: NoThreads) -> None:
     done = threading.Event()
     threads.start("x", done.set)
     assert done.wait(20)
+
+
+def test_a_model_that_cannot_be_opened_for_that_is_a_sentence(
+    none: NoThreads, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_tiny_model(tmp_path / "tiny.onnx")
+    film = write_video(tmp_path / "film.avi", "..##")
+    none.begin()
+    status = command_line.main(["bench", str(film), "--model", str(model), "--quiet"])
+    none.end()
+    assert status == 1
+    assert "tiny.onnx: no new thread can be had" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("impatient")
