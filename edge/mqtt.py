@@ -15,21 +15,21 @@ from edge.broker.arrivals import Arrivals
 from edge.broker.connection import Acknowledged, Closed, Opened, Report, Unheard
 from edge.broker.delivery import PublisherStatistics as PublisherStatistics
 from edge.broker.delivery import Sent, lost
-from edge.broker.grants import RETELL_SECONDS
 from edge.broker.hang_ups import Posted, Suspicion
 from edge.broker.line import Line
 from edge.broker.message import CLOCK_IS_SET, Message
 from edge.broker.parcel import Parcel, packet_size
 from edge.broker.requests import Answer, Request, answer_too_large
+from edge.broker.retained import PICTURES, Kept, Retained
 from edge.broker.retelling import jump
 from edge.broker.rights import Rights
-from edge.broker.topics import ONLINE, Topics, encode
+from edge.broker.topics import Topics, encode
 from edge.outbox import CLOSE_SECONDS, Outbox, Row
 from edge.schema import Mqtt
 
 log = logging.getLogger(__name__)
 
-ANSWERS, PICTURES = "answers", "pictures"
+ANSWERS = "answers"
 MQTT_3 = 3
 BATCH = 500  # things taken from the inbox at once
 REQUESTS = 32  # that may wait to be answered; more are dropped
@@ -37,14 +37,6 @@ SILENCE_SECONDS = 30.0  # until a message in flight must have been acknowledged
 FAREWELL_SECONDS = 1.0  # for `offline` and the end of the connection
 HOLD_SECONDS = 60.0  # until what the broker has refused is offered again
 IDLE_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A retained message: sent as soon as there is a connection, and if it `lasts` again at every new one."""
-
-    parcel: Parcel
-    lasts: bool
 
 
 @dataclass(frozen=True)
@@ -71,17 +63,14 @@ class Publisher:
         self._requests: queue.Queue[Request] = queue.Queue(REQUESTS)
         self._dropped_requests = 0
         self._line = Line(settings, topics, self._inbox.put, self._offer)
-        self._kept: dict[str, Parcel] = {}  # by topic; what lasts
-        self._due: dict[str, Parcel] = {}  # by topic; retained messages on their way
+        self._retained = Retained(topics.available)
         self._in_flight: dict[int, Sent] = {}  # by the number of the message
         self._rights = Rights()
         self._suspicion = Suspicion()
-        self._pictures: dict[str, Parcel] = {}  # by topic; sent, and not known to have been taken
         self._told_lost = lost(outbox.statistics())
         self._arrivals = Arrivals()
         self._turned = time.monotonic()
         self._clocks = time.time(), self._turned
-        self._told_at = 0.0  # when all that is kept was told last
         self._stop: Stop | None = None
         self._thread = threads.start("publisher", self._run)
 
@@ -175,7 +164,7 @@ class Publisher:
     def _finished(self) -> bool:
         if self._stop is None:
             return False
-        idle = not self._in_flight and not self._due and self._inbox.empty() and not self._outbox.pending(0, 1)
+        idle = not self._in_flight and not self._retained and self._inbox.empty() and not self._outbox.pending(0, 1)
         return idle or self._line.hopeless or time.monotonic() >= self._stop.deadline
 
     def _wait_for(self, number: int) -> None:
@@ -209,7 +198,7 @@ class Publisher:
                 row = self._acknowledged(thing)
                 (refused if thing.refused else arrived).append(row)
             elif isinstance(thing, Kept):
-                self._keep(thing)
+                self._retained.keep(thing)
             elif isinstance(thing, Parcel):
                 self._publish_once(thing)
             elif isinstance(thing, Stop):
@@ -225,15 +214,11 @@ class Publisher:
         self._line.hear(report)
         if isinstance(report, Opened):
             self._outbox.expire(time.time())
-            available = Parcel(self._topics.available, ONLINE, 1, retain=True)
-            pictures = {topic: parcel for topic, parcel in self._due.items() if topic not in self._kept}
-            self._due = {available.topic: available, **self._kept, **pictures}
-            self._told_at = time.monotonic()
+            self._retained.connected(time.monotonic())
         elif isinstance(report, Closed):
             self._in_flight.clear()
             self._rights = rights.hung_up(self._rights)
-            self._due = {**self._pictures, **self._due}
-            self._pictures.clear()
+            self._retained.hung_up()
             self._blame(report.strikes)
             self._arrivals.hung_up()
 
@@ -249,8 +234,8 @@ class Publisher:
             self._outbox.remove((), (posted.row,))
             if culprit.taken is None:
                 self._rights = rights.refused(self._rights, posted.topic, now + HOLD_SECONDS)
-        for known in (self._kept, self._due):
-            known.pop(posted.key, None)
+        else:
+            self._retained.drop(posted.topic)
 
     def _posted(self, topic: str, payload: bytes, row: int) -> Posted:
         """A message as it is remembered, to find the one that the broker hangs up at; it has no number yet."""
@@ -277,12 +262,9 @@ class Publisher:
             self._line.abandon(SILENCE_SECONDS)
 
     def _tell_again(self, now: float) -> None:
-        """What the broker does not keep, so that who comes later learns of it soon."""
-        if not self._line.online or self._line.grants.retain or now - self._told_at < RETELL_SECONDS:
-            return
-        self._told_at = now
-        available = Parcel(self._topics.available, ONLINE, 1, retain=True)
-        self._due = {available.topic: available, **self._kept, **self._due}
+        """What the broker does not keep."""
+        if self._line.online and not self._line.grants.retain:
+            self._retained.tell_again(now)
 
     def _mind_clock(self, things: list[Thing]) -> list[Thing]:
         """What waits grows old by time that passes, not by a clock that is set.
@@ -295,14 +277,6 @@ class Publisher:
             return things
         self._outbox.clock_moved(seconds)
         return [_later(thing, max(0.0, seconds)) if isinstance(thing, Message) else thing for thing in things]
-
-    def _keep(self, thing: Kept) -> None:
-        """The newest of a topic takes the place of the others."""
-        topic = thing.parcel.topic
-        if thing.lasts:
-            self._kept[topic] = thing.parcel
-        self._due.pop(topic, None)
-        self._due[topic] = thing.parcel
 
     def _publish(self, parcel: Parcel, row: int = 0) -> bool:
         """Send now, if there is a connection; False for what will never be taken."""
@@ -317,8 +291,7 @@ class Publisher:
         if number is None:
             return False
         self._suspicion = hang_ups.posted(self._suspicion, replace(posted, number=number))
-        if parcel.kind == PICTURES:
-            self._pictures[parcel.topic] = parcel
+        self._retained.sent(parcel)
         if parcel.qos:
             self._in_flight[number] = Sent(row, parcel.topic, now)
         return True
@@ -334,8 +307,7 @@ class Publisher:
         if sent is None:
             return 0
         self._suspicion, keys = hang_ups.acknowledged(self._suspicion, report.number)
-        for topic in keys & self._pictures.keys():
-            del self._pictures[topic]
+        self._retained.taken(keys)
         if report.refused is not None and (report.lasting or not sent.row):
             self._line.tell_refusal(sent.topic, report.refused)
         if not sent.row:
@@ -358,13 +330,12 @@ class Publisher:
         """Fill the window: what is retained first, then events from the outbox."""
         if not self._line.online:
             return
-        while self._due and len(self._in_flight) < self._line.window:
-            topic, parcel = next(iter(self._due.items()))
-            posted = self._posted(topic, parcel.payload, 0)
+        while self._retained and len(self._in_flight) < self._line.window:
+            first = self._retained.first()
+            posted = self._posted(first.topic, first.payload, 0)
             if not hang_ups.may_join(self._suspicion, posted, bool(self._in_flight)):
                 return
-            del self._due[topic]
-            self._publish(parcel)
+            self._publish(self._retained.take())
         room = self._line.window - len(self._in_flight)
         if room <= 0:
             return
@@ -394,7 +365,7 @@ class Publisher:
         if found != self._told_lost:
             self._told_lost = found
             payload = encode({"schema": 1, **found, "t_publish": round(time.time(), 3)})
-            self._keep(Kept(Parcel(self._topics.lost, payload, 1, retain=True), lasts=True))
+            self._retained.keep(Kept(Parcel(self._topics.lost, payload, 1, retain=True), lasts=True))
 
     def _offer(self, request: Request) -> None:
         """Runs on the connection's thread: it must neither wait nor fill the memory."""

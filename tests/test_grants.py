@@ -9,8 +9,7 @@ import pytest
 from broker import Broker, Relay, Subscriber, wait_for
 from publishing import TOPICS, at, event, impatient, numbers, publishing
 
-from edge import mqtt
-from edge.broker import grants
+from edge.broker import grants, retained
 from edge.broker.grants import NOT_ACKNOWLEDGED, NOT_KEPT, Grants
 from edge.broker.parcel import Parcel
 from edge.doctor.broker import broker as look_at
@@ -78,7 +77,7 @@ def test_a_broker_that_can_do_less_gets_everything_and_a_sentence(
 
 
 def test_what_is_not_kept_is_told_again(tmp_path: Path, impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mqtt, "RETELL_SECONDS", 0.2)
+    monkeypatch.setattr(retained, "RETELL_SECONDS", 0.2)
     with Broker(tmp_path, POOR) as broker, publishing(at(broker)) as publisher:
         publisher.keep(STATE, b"online")
         wait_for(lambda: publisher.statistics().online, "a connection")
@@ -88,7 +87,7 @@ def test_what_is_not_kept_is_told_again(tmp_path: Path, impatient: None, monkeyp
 
 
 def test_what_is_kept_is_told_once(tmp_path: Path, impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mqtt, "RETELL_SECONDS", 0.01)
+    monkeypatch.setattr(retained, "RETELL_SECONDS", 0.01)
     with Broker(tmp_path) as broker, Subscriber(broker.port) as subscriber, publishing(at(broker)) as publisher:
         publisher.keep(STATE, b"online")
         for seq in range(5):

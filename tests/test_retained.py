@@ -1,0 +1,78 @@
+"""What waits to be sent retained, and what is sent again."""
+
+import pytest
+
+from edge.broker.grants import RETELL_SECONDS
+from edge.broker.parcel import Parcel
+from edge.broker.retained import PICTURES, Kept, Retained
+
+
+def lasting(topic: str, payload: bytes = b"") -> Kept:
+    return Kept(Parcel(topic, payload, 1, retain=True), lasts=True)
+
+
+def picture(topic: str, payload: bytes = b"") -> Kept:
+    return Kept(Parcel(topic, payload, 0, retain=True, kind=PICTURES), lasts=False)
+
+
+def sent(retained: Retained) -> list[str]:
+    """Everything leaves: the topics, and the payload where there is one."""
+    gone = []
+    while retained:
+        assert retained.first().topic
+        parcel = retained.take()
+        retained.sent(parcel)
+        gone.append(f"{parcel.topic} {parcel.payload.decode()}".strip())
+    return gone
+
+
+def test_the_newest_of_a_topic_takes_the_place_of_the_others() -> None:
+    retained = Retained("available")
+    for message in (lasting("status", b"1"), lasting("state", b"1"), lasting("status", b"2")):
+        retained.keep(message)
+    assert sent(retained) == ["state 1", "status 2"]
+
+
+def test_each_connection_begins_with_online_and_all_that_lasts() -> None:
+    retained = Retained("available")
+    retained.keep(lasting("status", b"1"))
+    retained.keep(picture("door", b"a"))
+    retained.connected(0.0)
+    assert sent(retained) == ["available online", "status 1", "door a"]
+    retained.taken(["door"])
+    retained.hung_up()
+    retained.keep(lasting("status", b"2"))
+    retained.connected(1.0)
+    assert sent(retained) == ["available online", "status 2"]
+
+
+@pytest.mark.parametrize(("newer", "after"), [(False, "door a"), (True, "door b")])
+def test_a_picture_that_may_not_have_been_taken_is_sent_again(newer: bool, after: str) -> None:
+    retained = Retained("available")
+    retained.keep(picture("door", b"a"))
+    assert sent(retained) == ["door a"]
+    if newer:
+        retained.keep(picture("door", b"b"))
+    retained.hung_up()
+    retained.connected(0.0)
+    assert sent(retained) == ["available online", after]
+
+
+def test_what_is_not_kept_is_told_again_after_a_while() -> None:
+    retained = Retained("available")
+    retained.keep(lasting("status"))
+    retained.connected(100.0)
+    sent(retained)
+    retained.tell_again(100.0 + RETELL_SECONDS - 1)
+    assert not retained
+    retained.tell_again(100.0 + RETELL_SECONDS)
+    assert sent(retained) == ["available online", "status"]
+
+
+def test_what_is_dropped_comes_no_more() -> None:
+    retained = Retained("available")
+    retained.keep(lasting("status"))
+    retained.keep(lasting("state"))
+    retained.drop("status")
+    retained.connected(0.0)
+    assert sent(retained) == ["available online", "state"]
