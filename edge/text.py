@@ -13,6 +13,7 @@ OTHERS = (
     (BOM_UTF16_BE, 'UTF-16 (in Notepad "Unicode big endian" or "UTF-16 BE")'),
 )
 
+LONGEST = 2000  # letters of a message
 MARK = "\ufeff"  # the byte order mark, decoded
 JOINERS = "\u200c\u200d"  # invisible parts of how words of Persian, Hindi and others are spelt, and of emoji
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's categories of what is not seen, ends lines or turns their direction
@@ -24,14 +25,14 @@ class TextError(ValueError):
 
 
 def decoded(content: bytes) -> str:
-    """UTF-8 with or without a byte order mark, which is left out. Raises TextError, which says what it is instead."""
+    """UTF-8 with or without byte order marks, which are left out. Raises TextError, which says what it is instead."""
     for mark, name in OTHERS:
         if content.startswith(mark):
             raise TextError(f"is saved as {name}; save it as UTF-8")
     if content[:2].count(0) == 1:  # a letter of ASCII in UTF-16 without its mark
         raise TextError("is saved as UTF-16; save it as UTF-8")
     try:
-        return content.removeprefix(BOM_UTF8).decode("utf-8")
+        return content.decode("utf-8").lstrip(MARK)  # tools that append write a second one
     except UnicodeDecodeError as error:
         raise TextError(f"is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
 
@@ -56,6 +57,11 @@ def is_line(text: str) -> bool:
     `str.isprintable` refuses wide and unbreakable spaces too, and letters younger than this Python.
     """
     return all(letter in JOINERS or unicodedata.category(letter) not in HIDDEN for letter in text)
+
+
+def brief(text: str) -> str:
+    """What begins and ends a text of more letters than anybody reads: a file may hold a name of millions."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} […] {text[-LONGEST // 2 :]}"
 
 
 def harmless(text: str) -> str:

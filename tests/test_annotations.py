@@ -173,6 +173,11 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         load_ucf24(tmp_path)
 
 
+def test_a_name_of_endless_letters_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AnnotationError, match="a name has 1,001 letters; name it with 1,000 at most"):
+        DataSet(("a" * 1001,), (), (), tmp_path)
+
+
 @pytest.mark.parametrize("file", ["v0.mp4", "v0.MP4", "v0.Avi", "v0.WebM"])
 def test_endings_are_found_in_any_case(tmp_path: Path, file: str) -> None:
     data = DataSet((), (), (), tmp_path)

@@ -191,6 +191,22 @@ def test_what_is_no_such_file_is_told(tmp_path: Path, content: str, said: str) -
     assert str(path) in str(caught.value)
 
 
+def test_a_message_stays_short_whatever_the_file_holds(tmp_path: Path) -> None:
+    path = tmp_path / "one.xml"
+    path.write_text(f"<{'a' * 1_000_000}/>")
+    with pytest.raises(AnnotationError) as caught:
+        read_cvat(path)
+    told = str(caught.value)
+    assert len(told) < 3000
+    assert told.endswith("export each task by itself, as CVAT for video 1.1")
+
+
+def test_a_polygon_of_endless_points(tmp_path: Path) -> None:
+    polygon = f'<polygon frame="3" points="{"1,2;" * 100_000}3,4"/>'
+    with pytest.raises(AnnotationError, match="a polygon has more than 100,000 points"):
+        read_cvat(written(tmp_path, ("waves", [polygon])))
+
+
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     for read in (read_cvat, read_coco):
         with pytest.raises(AnnotationError, match="cannot be read"):
@@ -242,6 +258,11 @@ def test_coco_becomes_tubes(tmp_path: Path) -> None:
 def test_what_is_no_such_json_is_told(tmp_path: Path, change: dict[str, Any], said: str) -> None:
     with pytest.raises(AnnotationError, match=said):
         read_coco(coco(tmp_path, {**COCO, **change}))
+
+
+def test_json_that_begins_with_a_list_is_told(tmp_path: Path) -> None:
+    with pytest.raises(AnnotationError, match="it begins with a list, not with an object"):
+        read_coco(coco(tmp_path, [{}]))
 
 
 # laws of parsers: whatever comes is read or refused in a sentence that names the file

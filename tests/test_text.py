@@ -17,7 +17,7 @@ from edge.config import ConfigError, load
 from edge.config_store import store
 from edge.problems import nearest
 from edge.schema import Mqtt, Tls
-from edge.text import TextError, alike, composed, decoded, harmless
+from edge.text import TextError, alike, brief, composed, decoded, harmless
 from tests.laws import law
 from train import datasets
 from train.annotations import AnnotationError, list_of_names
@@ -51,7 +51,7 @@ def test_another_encoding_is_named(encoding: str) -> None:
 
 
 def test_what_is_no_text() -> None:
-    assert decoded(b"") == decoded(MARK) == ""
+    assert decoded(b"") == decoded(MARK) == decoded(MARK + MARK) == ""
     with pytest.raises(TextError, match=r"^is not UTF-8 text \(byte 2\); save it as UTF-8$"):
         decoded(b"gr\xfcn")
     with pytest.raises(TextError, match="Notepad"):
@@ -261,6 +261,11 @@ def test_files_of_the_configuration_in_any_unicode_form(form: str, tmp_path: Pat
     path = tmp_path / "config.toml"
     path.write_text(f'[cameras.door]\nsource = "{other}"\n', encoding="utf-8")
     assert load(path).cameras["door"].source == str(film)
+
+
+def test_of_a_long_text_its_beginning_and_its_end_are_shown() -> None:
+    assert brief("a" * 2000) == "a" * 2000
+    assert brief("a" + "b" * 9_000_000 + "c") == "a" + "b" * 999 + " […] " + "b" * 999 + "c"
 
 
 def test_what_a_terminal_would_obey_is_shown_as_question_marks() -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edge.manifest import labels_fault
 from edge.spelling import lookup
-from edge.text import MARK, TextError, alike, composed, decoded, harmless
+from edge.text import MARK, TextError, alike, brief, composed, decoded, harmless
 from train import mat_files, plain_pickle
 from train.looked_at import Looked
 from train.plain_pickle import BROKEN
@@ -26,6 +26,7 @@ MATLAB_FILE = "finalAnnots.mat"
 UCF101_SIZE = (320, 240)  # width and height of all its videos, and of J-HMDB's
 ENDINGS = (".mp4", ".avi", ".mkv", ".mov", ".webm")
 LARGEST_FRAME = 1_000_000  # of a video: nine hours
+LONGEST_NAME = 1000  # letters of a label's, or of a video's with its folders
 VALIDATION_GROUPS = ("g23", "g24", "g25")  # of the training videos
 
 
@@ -33,7 +34,7 @@ class AnnotationError(Exception):
     """The annotations cannot be used; the message names the file and the cure, and may repeat what stands in it."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(harmless(message))
+        super().__init__(brief(harmless(message)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +91,9 @@ class DataSet:
         odd = next((name for name in names if harmless(name) != name), None)
         if odd is not None:
             raise AnnotationError(f"{self.title}: {odd!r} holds control characters; name it with letters and figures")
+        long = max(map(len, names), default=0)
+        if long > LONGEST_NAME:
+            raise AnnotationError(f"{self.title}: a name has {long:,} letters; name it with {LONGEST_NAME:,} at most")
         if self.labels and (fault := labels_fault(list(self.labels))):
             raise AnnotationError(f"{self.title}: its list of actions {fault}; name each with letters and figures")
         outside = next((video.name for video in (*self.train, *self.test) if not stays_inside(video.name)), None)

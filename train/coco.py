@@ -31,6 +31,9 @@ def read_coco(path: Path) -> tuple[tuple[str, ...], tuple[NamedVideo, ...]]:
     """Labels in order of their ids, and the videos. Crowds are left out. Raises AnnotationError."""
     try:
         content = _parsed(whole_file.read(path))
+        if not isinstance(content, dict):
+            kind = "a list" if isinstance(content, list) else "a single value"
+            raise ValueError(f"it begins with {kind}, not with an object")
         if not content.get("videos"):
             raise AnnotationError(f"{path}: {NO_VIDEOS}")
         names = _category_names(content["categories"])

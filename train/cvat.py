@@ -22,6 +22,7 @@ ACTION = "action"  # the attribute that says what is done, where there is one
 CURE = "export each task by itself, as CVAT for video 1.1"
 NOTHING = ("", "none", "__undefined__")
 DEEPEST = 32  # tags within one another
+MOST_POINTS = 100_000  # of one polygon
 EXTENT = ("size", "start_frame", "stop_frame")  # what tells which frames were annotated
 ABSOLUTE = re.compile(r"[\\/]|[A-Za-z]:[\\/]")  # the beginning of such a path, of Linux or of Windows
 
@@ -186,6 +187,8 @@ def _of_ellipse(given: Mapping[str, str]) -> Corners:
 
 
 def _of_polygon(given: Mapping[str, str]) -> Corners:
+    if given["points"].count(";") >= MOST_POINTS:
+        raise ValueError(f"a polygon has more than {MOST_POINTS:,} points")
     points = [[float(number) for number in point.split(",")] for point in given["points"].split(";")]
     if any(len(point) != 2 for point in points):
         raise ValueError("a polygon holds a point that is no x,y")

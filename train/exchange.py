@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.spelling import lookup
-from edge.text import composed, decoded
+from edge.text import brief, composed, decoded, harmless
 from train import mat_files, plain_pickle
 from train.detection_file import SavedDetections
 from train.looked_at import Looked, within
@@ -35,6 +35,9 @@ Rows = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]  # box
 
 class ExchangeError(Exception):
     """A foreign file of detections that cannot be read or written; the message names the file and the cure."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(brief(harmless(message)))
 
 
 @dataclass(frozen=True, eq=False)
