@@ -181,6 +181,10 @@ FETCH = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]>'
         (f"<annotations><track label='a'>{box(99_999_999)}</track></annotations>", "is no box"),
         (f"<annotations><track label='a'>{box(1, x=float('nan'))}</track></annotations>", "is no box"),
         ("<annotations><meta><task><size>many</size></task></meta></annotations>", "invalid literal"),
+        (
+            f"<annotations><track label='a'>{box(1).replace('1', '9' * 5000, 1)}</track></annotations>",
+            r"s of digits\);",
+        ),
     ],
 )
 def test_what_is_no_such_file_is_told(tmp_path: Path, content: str, said: str) -> None:
@@ -258,6 +262,13 @@ def test_coco_becomes_tubes(tmp_path: Path) -> None:
 def test_what_is_no_such_json_is_told(tmp_path: Path, change: dict[str, Any], said: str) -> None:
     with pytest.raises(AnnotationError, match=said):
         read_coco(coco(tmp_path, {**COCO, **change}))
+
+
+def test_json_with_an_endless_number_is_told(tmp_path: Path) -> None:
+    path = coco(tmp_path, {})
+    path.write_text(f'{{"videos": {"9" * 5000}}}')
+    with pytest.raises(AnnotationError, match=r"\(a number of thousands of digits\)"):
+        read_coco(path)
 
 
 def test_json_that_begins_with_a_list_is_told(tmp_path: Path) -> None:

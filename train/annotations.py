@@ -37,6 +37,13 @@ class AnnotationError(Exception):
         super().__init__(brief(harmless(message)))
 
 
+def reason(error: Exception) -> str:
+    """What Python says of a broken file, without advice that is meant for programmers."""
+    if isinstance(error, ValueError) and str(error).startswith("Exceeds the limit"):
+        return "a number of thousands of digits"
+    return f"no {error}" if isinstance(error, LookupError) else str(error)
+
+
 @dataclass(frozen=True, eq=False)
 class GroundTruthTube:
     """One person doing one action without a break.

@@ -16,7 +16,7 @@ import numpy as np
 
 from edge.text import composed, decoded
 from train import whole_file
-from train.annotations import LARGEST_FRAME, AnnotationError, without_ending
+from train.annotations import LARGEST_FRAME, AnnotationError, reason, without_ending
 from train.own_tubes import Box, NamedVideo, Room, tubes_near
 
 NO_VIDEOS = (
@@ -42,7 +42,7 @@ def read_coco(path: Path) -> tuple[tuple[str, ...], tuple[NamedVideo, ...]]:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}); give COCO-style JSON") from error
     except BROKEN as error:
         raise AnnotationError(
-            f"{path}: not COCO-style JSON of videos ({_reason(error)}); see docs/evaluation.md"
+            f"{path}: not COCO-style JSON of videos ({reason(error)}); see docs/evaluation.md"
         ) from error
 
 
@@ -139,11 +139,7 @@ def _told_of(kind: str, one: Any, place: int = 0) -> Iterator[None]:
         yield
     except BROKEN as error:
         number = one["id"] if isinstance(one, dict) and "id" in one else f"at place {place}"
-        raise ValueError(f"{kind} {number}: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    return f"no {error}" if isinstance(error, LookupError) else str(error)
+        raise ValueError(f"{kind} {number}: {reason(error)}") from error
 
 
 def _one_of(known: Collection[int], kind: str, one: Mapping[str, Any]) -> int:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge.text import composed, decoded
 from train import whole_file
-from train.annotations import LARGEST_FRAME, AnnotationError, stays_inside, without_ending
+from train.annotations import LARGEST_FRAME, AnnotationError, reason, stays_inside, without_ending
 from train.own_tubes import Box, Corners, NamedVideo, Room, named_tubes
 
 ACTION = "action"  # the attribute that says what is done, where there is one
@@ -120,8 +120,7 @@ def read_cvat(path: Path) -> NamedVideo:
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}); {CURE}") from error
     except (expat.ExpatError, ValueError, LookupError, OverflowError) as error:
-        reason = f"no {error}" if isinstance(error, LookupError) else str(error)
-        raise AnnotationError(f"{path}: not CVAT for video 1.1 ({reason}); {CURE}") from error
+        raise AnnotationError(f"{path}: not CVAT for video 1.1 ({reason(error)}); {CURE}") from error
     size = (width, height) if width > 0 and height > 0 else None
     told = any(reader.number(name) is not None for name in EXTENT)
     return NamedVideo(name, int(looked_at.max(initial=-1)) + 1 if told else 0, size, tubes, looked_at)
