@@ -79,3 +79,24 @@ def test_a_stage_that_stands_still_is_logged_once_and_once_when_that_is_over(
         assert watched.alive({})
     said = [(record.levelname, record.message[:27]) for record in caplog.records]
     assert said == [("ERROR", "publisher: nothing for 0 s,"), ("INFO", "publisher: gets on again, a")] * 2
+
+
+def test_a_camera_of_which_no_frame_can_be_processed_is_no_reason_to_start_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(condition.time, "monotonic", lambda: now)
+    publisher: Any = Publisher()
+    device: Any = None
+    watched = Condition(publisher, device)
+    feed = Feed()
+    station: Any = SimpleNamespace(feed=feed, frames=7, skipped=0, failed=0, patience=5.0)
+    for _ in range(100):  # five minutes; 30 s and the camera's patience are allowed
+        now += 3
+        feed.captured += 90
+        station.failed += 90
+        publisher.turned = now
+        assert watched.alive({"door": station})
+    now += condition.PATIENCE + station.patience + 1
+    feed.captured, publisher.turned = feed.captured + 1, now
+    assert not watched.alive({"door": station})

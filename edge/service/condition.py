@@ -127,7 +127,10 @@ class Condition:
 
 
 def _marks(stations: Mapping[str, Station], publisher: Publisher) -> dict[str, Mark]:
-    """What each stage shows that has something to do: a camera that is away has not, nor has the network then."""
+    """What each stage shows that has something to do: a camera that is away has not, nor has the network then.
+
+    A frame that could not be processed counts as progress: to start anew would not help against what a camera sends.
+    """
     online = {name: station for name, station in stations.items() if station.feed.state == "online"}
     marks = {
         f"camera {name}": Mark(station.feed.counts().captured, station.patience + PATIENCE)
@@ -137,6 +140,6 @@ def _marks(stations: Mapping[str, Station], publisher: Publisher) -> dict[str, M
     if online:
         patience = max(station.patience for station in online.values())
         marks["network"] = Mark(
-            sum(station.frames + station.skipped for station in stations.values()), patience + PATIENCE
+            sum(station.frames + station.skipped + station.failed for station in stations.values()), patience + PATIENCE
         )
     return marks
