@@ -70,7 +70,21 @@ def _doctor(options: argparse.Namespace) -> int:
 def _replay(options: argparse.Namespace) -> int:
     _end_orderly()
     with replay.task(options.source, options.model, options.config, options.camera) as task:
-        return replay.replay(task, replay.Outputs(options.events, options.video, options.inset))
+        status = replay.replay(task, replay.Outputs(options.events, options.video, options.inset))
+    if not status:
+        print(_after_replay(options), file=sys.stderr)
+    return status
+
+
+def _after_replay(options: argparse.Namespace) -> str:
+    """First one looks at what was found, then it is for the daemon."""
+    if options.video is None:
+        given = (("--model", options.model), ("--config", options.config), ("--camera", options.camera))
+        again = [word for option, value in given if value is not None for word in (option, value)]
+        return progress.next_step("korsal-edge", "replay", options.source, *again, "--video", "annotated.webm")
+    if options.config is not None:
+        return progress.next_step("korsal-edge", "check", "--config", options.config)
+    return "Next: cameras, broker and thresholds in config.toml, then korsal-edge check"
 
 
 def _bench(options: argparse.Namespace) -> int:

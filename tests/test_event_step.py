@@ -52,10 +52,23 @@ def test_chosen_scores_are_told_action_by_action(capsys: pytest.CaptureFixture[s
     assert chosen() == alone  # which the street does not reach
     assert "Run: " in capsys.readouterr().out
     assert events("found.npz --data a.xml --rate 10 --start-scores out.json") == 0
-    run, jump, both = capsys.readouterr().out.splitlines()[2:]
+    run, jump, both, following = capsys.readouterr().out.splitlines()[2:]
     assert run.split()[:5] == ["Run", f"{alone['Run']:g}", "1", "100.0", "%"]
     assert jump.split()[:3] == ["Jump", "0.2", "0"]
     assert both.split()[:4] == ["all", "1", "100.0", "%"]
+    assert following == "Next: korsal-convert export best.pt -o mine.onnx --start-scores out.json"
+
+
+@pytest.mark.parametrize(
+    ("words", "following"),
+    [
+        ("--data a.xml", "detect MODEL --data a.xml --split validation -o validation.npz"),
+        ("", "events validation.npz --data DATA --split validation --choose start_scores.json --quiet found.npz"),
+    ],
+)
+def test_what_comes_next(words: str, following: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert events(f"found.npz {words}") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"Next: korsal-evaluate {following}"
 
 
 @pytest.mark.parametrize(

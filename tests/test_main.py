@@ -265,6 +265,33 @@ def test_changing_frame_sizes_are_played(tmp_path: Path, folder: Path) -> None:
     assert int(cv2.VideoCapture(str(out)).get(cv2.CAP_PROP_FRAME_COUNT)) == 24
 
 
+@pytest.mark.parametrize(
+    ("words", "following"),
+    [
+        (["--model", "spot.onnx"], "korsal-edge replay film.avi --model spot.onnx --video annotated.webm"),
+        (
+            ["--config", "config.toml", "--camera", "door"],
+            "korsal-edge replay film.avi --config config.toml --camera door --video annotated.webm",
+        ),
+        (["--config", "config.toml", "--video", "a.avi"], "korsal-edge check --config config.toml"),
+        (
+            ["--model", "spot.onnx", "--video", "a.avi"],
+            "cameras, broker and thresholds in config.toml, then korsal-edge check",
+        ),
+    ],
+)
+def test_a_replay_says_what_comes_next(
+    words: list[str],
+    following: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(folder)
+    assert main(["replay", "film.avi", *words]) == 0
+    assert capsys.readouterr().err.splitlines()[-1] == f"Next: {following}"
+
+
 def test_what_a_truncated_film_holds_is_kept(tmp_path: Path, folder: Path) -> None:
     film = tmp_path / "cut.avi"
     whole = (folder / "film.avi").read_bytes()

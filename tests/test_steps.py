@@ -256,7 +256,8 @@ def test_events_of_saved_detections(data: Path, tmp_path: Path, capsys: pytest.C
     assert run("detect", model, "--data", data, "-o", found) == 0
     capsys.readouterr()
     assert run("events", found, "--data", data, "--rate", "20", "--start-score", "0.1", "1") == 0
-    low, high = capsys.readouterr().out.splitlines()[2:]
+    low, high, following = capsys.readouterr().out.splitlines()[2:]
+    assert following == f"Next: korsal-evaluate detect MODEL --data {data} --split validation -o validation.npz"
     assert low.split()[:4] == ["0.1", "2", "50.0", "%"]
     assert high.split()[4:7] == ["-", "0", "-"]  # no delay, no event, no share of right ones
     assert run("events", found, "--rate", "20", "--start-score", "0.1") == 0

@@ -13,7 +13,7 @@ from edge.text import TextError, decoded
 from train import datasets, detection_file, places, telling
 from train.detection_file import SavedDetections
 from train.evaluate import EvaluationError, Split, check_labels, of_split, share
-from train.step_options import data_options, rate
+from train.step_options import data_options, data_words, rate
 from train.telling import Tally, Truth
 
 CANDIDATES = tuple(hundredth / 100 for hundredth in range(6, 92, 2))  # start scores to choose from
@@ -81,6 +81,21 @@ def events(options: argparse.Namespace) -> None:
         told_at = _told(found, truth, options.rate, [telling.at_score(score) for score in options.start_score])
         rows = [(f"{score:g}", telling.of_all(told)) for score, told in zip(options.start_score, told_at, strict=True)]
         print(telling.as_table(rows))
+    print(_next(options))
+
+
+def _next(options: argparse.Namespace) -> str:
+    """Start scores are chosen on validation videos, best with quiet ones, and then go into the model."""
+    chosen = options.choose or options.start_scores
+    if chosen:
+        return progress.next_step("korsal-convert", "export", "best.pt", "-o", "mine.onnx", "--start-scores", chosen)
+    if options.data and options.split != "validation":
+        words = (*data_words(options, "validation"), "-o", "validation.npz")
+        return progress.next_step("korsal-evaluate", "detect", "MODEL", *words)
+    found = (options.detections,) if options.data else ("validation.npz",)
+    quiet = () if options.data else ("--quiet", options.detections)
+    choose = (*data_words(options, "validation"), "--choose", "start_scores.json", *quiet)
+    return progress.next_step("korsal-evaluate", "events", *found, *choose)
 
 
 def start_scores(file: Path) -> dict[str, float]:
@@ -108,9 +123,6 @@ def _choose(found: SavedDetections, truth: Truth, options: argparse.Namespace) -
     scores = {label: score for label, score in zip(found.label_names, chosen, strict=True) if score}
     places.write_json({"start_scores": scores}, options.choose, "--choose")
     print(f"start scores: {progress.made(options.choose)}")
-    print(
-        progress.next_step("korsal-convert", "export", "best.pt", "-o", "mine.onnx", "--start-scores", options.choose)
-    )
 
 
 def _truth(options: argparse.Namespace, found: SavedDetections) -> Truth:

@@ -14,11 +14,12 @@ def data_options(parser: argparse.ArgumentParser, required: bool = True) -> None
     parser.add_argument("--fold", type=count, default=1, help="its split, where it has several; the first of them")
 
 
-def data_words(options: argparse.Namespace) -> tuple[str, ...]:
-    """These options again, and the split of them, for the command that comes next; DATA where none was given."""
+def data_words(options: argparse.Namespace, split: str | None = None) -> tuple[str, ...]:
+    """These options again, for the command that comes next; DATA where none was given. `split`: None for theirs."""
     fold = ("--fold", str(options.fold)) if options.fold != 1 else ()
-    split = ("--split", options.split) if getattr(options, "split", "test") != "test" else ()
-    return ("--data", str(options.data or "DATA"), *fold, *split)
+    wanted = split or getattr(options, "split", "test")
+    of_split = ("--split", wanted) if wanted != "test" else ()
+    return ("--data", str(options.data or "DATA"), *fold, *of_split)
 
 
 def rate(text: str) -> float:
