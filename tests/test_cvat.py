@@ -264,10 +264,15 @@ def test_what_is_no_such_json_is_told(tmp_path: Path, change: dict[str, Any], sa
         read_coco(coco(tmp_path, {**COCO, **change}))
 
 
-def test_json_with_an_endless_number_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(f'{{"videos": {"9" * 5000}}}', "a number of thousands of digits"), ("[" * 1_000_000, "it is nested too deeply")],
+    ids=["number", "lists"],
+)
+def test_json_that_python_refuses_is_told(tmp_path: Path, content: str, said: str) -> None:
     path = coco(tmp_path, {})
-    path.write_text(f'{{"videos": {"9" * 5000}}}')
-    with pytest.raises(AnnotationError, match=r"\(a number of thousands of digits\)"):
+    path.write_text(content)
+    with pytest.raises(AnnotationError, match=rf"\({said}\)"):
         read_coco(path)
 
 

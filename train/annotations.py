@@ -41,6 +41,8 @@ def reason(error: Exception) -> str:
     """What Python says of a broken file, without advice that is meant for programmers."""
     if isinstance(error, ValueError) and str(error).startswith("Exceeds the limit"):
         return "a number of thousands of digits"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
     return f"no {error}" if isinstance(error, LookupError) else str(error)
 
 
