@@ -65,6 +65,16 @@ def test_faults_of_tubes(tubes: list[GroundTruthTube], expected: str) -> None:
     assert bool(expected) == bool(said(data(*tubes)))
 
 
+@pytest.mark.parametrize(("single", "noted"), [(4, False), (5, True)])
+def test_shapes_instead_of_tracks_are_noted(single: int, noted: bool) -> None:
+    """Every fifth frame was looked at, and a shape ends where the next frame was looked at."""
+    looked = np.arange(0, 50, 5)
+    shapes = tuple(GroundTruthTube(0, 5 * n, GOOD[:5]) for n in range(single))
+    found = faults(data(train=(VideoAnnotation("c", 46, shapes, (96, 128), looked),)), {})
+    expected = f"{single} of {single} tubes have one box: draw each action as one track, not as shapes"
+    assert [(fault.text, fault.serious) for fault in found if "one box" in fault.text] == [(expected, False)] * noted
+
+
 def test_faults_of_lists_and_files() -> None:
     video = VideoAnnotation("a", 20, (tube(),), (96, 128))
     both = data(tube(), train=(video, video))

@@ -95,7 +95,7 @@ def test_ones_own_videos(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("testlist.txt", "door/two\n", "door/two is not annotated; annotate it"),
+        ("testlist.txt", "door/two\n", r"door/two is not annotated \(annotated: door/one; .*\); annotate it"),
         ("testlist.txt", "one.mp4\n", "testlist.txt: one is not annotated, but door/one is; spell both alike"),
         ("labels.txt", "waves\n", "lacks sits"),
         ("annotations/two.xml", None, "door/one is annotated twice in frames 1 to 50"),

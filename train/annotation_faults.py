@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from train.annotations import DataSet, GroundTruthTube, VideoAnnotation
 from train.frame_kinds import frame_kinds
-from train.looked_at import in_words
+from train.looked_at import in_words, mask
 from train.matching import paired_iou, tube_iou
 from train.tables import Tube
 
@@ -18,6 +18,7 @@ SMALLEST = 4.0  # pixels of a side; less is nobody
 LONGER = 2  # frames by which file and annotation may differ
 NEAR = 0.5  # overlap of boxes in a frame, without which two tubes are hardly one
 MOST_BESIDE = 500
+FEW = 5  # tubes of one box are no mistake
 TWICE = 0.9  # two tubes of one label that overlap by more are one
 
 
@@ -52,6 +53,7 @@ def faults(data: DataSet, files: Mapping[str, FileFacts]) -> list[Fault]:
         found += [Fault(video.name, text) for text in _of_tubes(video, data.labels)]
         if video.name in files:
             found += _of_file(video, files[video.name])
+    found += _of_shapes(videos)
     return [*found, *(note for video in videos for note in _of_looking(video, files.get(video.name, FileFacts())))]
 
 
@@ -69,6 +71,15 @@ def _of_lists(data: DataSet) -> Iterator[Fault]:
             yield Fault("", f"no tube of {', '.join(missing)} for {part}", serious=part == "train")
     names = {video.name for video in data.train}
     yield from (Fault(video.name, "for training and for testing") for video in data.test if video.name in names)
+
+
+def _of_shapes(videos: Sequence[VideoAnnotation]) -> Iterator[Fault]:
+    """Tools have single shapes beside tracks, of which each would be a tube of its own."""
+    counts = [int(mask(v.looked_at, tube.end_frame)[tube.first_frame :].sum()) for v in videos for tube in v.tubes]
+    single = counts.count(1)
+    if single >= FEW and 2 * single > len(counts):
+        text = f"{single} of {len(counts)} tubes have one box: draw each action as one track, not as shapes"
+        yield Fault("", text, serious=False)
 
 
 def _of_tubes(video: VideoAnnotation, labels: Sequence[str]) -> Iterator[str]:

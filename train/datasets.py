@@ -3,7 +3,8 @@
 `docs/evaluation.md` lists them: UCF101-24, J-HMDB-21, the layout of ACT and MOC, and one's own videos.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import difflib
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from train.annotations import (
@@ -78,12 +79,15 @@ def _quiet(data: Path, annotated: Mapping[str, VideoAnnotation]) -> dict[str, Vi
     return {name: VideoAnnotation(name, 0, ()) for name in names if name not in annotated}
 
 
-def _unknown(name: str, known: Iterable[str]) -> str:
+def _unknown(name: str, known: Collection[str]) -> str:
     """What is wrong with a listed name that is not annotated."""
     alike = next((one for one in known if one.rpartition("/")[2] == name.rpartition("/")[2]), None)
     if alike is not None:
         return f"{name} is not annotated, but {alike} is; spell both alike"
-    return f"{name} is not annotated; annotate it, name it in {QUIET_FILE} if nothing happens in it, or take it off"
+    close = difflib.get_close_matches(name, known)
+    others = f" (annotated: {', '.join(close)}; the XML of a job has the name of its video)" if close else ""
+    cure = f"annotate it, name it in {QUIET_FILE} if nothing happens in it, or take it off"
+    return f"{name} is not annotated{others}; {cure}"
 
 
 def _of_file(path: Path, fold: int) -> DataSet:
