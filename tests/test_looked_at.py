@@ -322,7 +322,22 @@ def test_check_counts_frames_of_each_kind(tmp_path: Path, capsys: pytest.Capture
     assert "frames for training: 4 with action, 6 annotated empty, 14 not annotated" in output
     assert "note: one: 14 of 24 frames are not annotated and count as nothing; annotated: 11 to 20" in output
     check.main([str(tmp_path), "--no-videos"])
-    assert "4 with action, 6 annotated empty, 10 not annotated" in capsys.readouterr().out
+    assert "4 with action, 6 annotated empty, 10 not annotated\n" in capsys.readouterr().out
+
+
+def test_check_says_of_which_videos_it_cannot_count_the_frames(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "annotations").mkdir()
+    written(tmp_path / "annotations", ("waves", [box(12), box(15), box(16, outside=1)]), meta=task(10, 19))
+    write_video(tmp_path / "videos" / "yard.mp4")
+    (tmp_path / "trainlist.txt").write_text("one\nyard\n")
+    (tmp_path / "testlist.txt").write_text("")
+    (tmp_path / "quietlist.txt").write_text("yard\n")
+    check.main([str(tmp_path), "--no-videos"])
+    kinds = "4 with action, 6 annotated empty, 10 not annotated"
+    unknown = "without 1 of the videos, whose length is not known here"
+    assert f"frames for training: {kinds}; {unknown}\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", ["road", "moc", "yowo"])

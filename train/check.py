@@ -13,7 +13,7 @@ from edge.video.video_file import CaptureError, decodable, probe
 from train import datasets
 from train.annotation_faults import Fault, FileFacts, faults
 from train.annotations import AnnotationError, DataSet, VideoAnnotation
-from train.frame_kinds import FrameKinds, frame_kinds
+from train.frame_kinds import FrameKinds, counted, frame_kinds
 from train.looked_at import mask
 from train.sheet import SheetError, check_ending, write_sheet
 
@@ -75,9 +75,13 @@ def _tell(data: DataSet, files: Mapping[str, FileFacts]) -> None:
 
 def _kinds(videos: Sequence[VideoAnnotation], files: Mapping[str, FileFacts]) -> str:
     """How many frames there are of each kind."""
-    counts = [frame_kinds(video, files.get(video.name, FileFacts()).frames or 0) for video in videos]
-    kinds = sum(counts, FrameKinds())
-    return f"{kinds.with_action} with action, {kinds.empty} annotated empty, {kinds.not_annotated} not annotated"
+    lengths = [files.get(video.name, FileFacts()).frames or 0 for video in videos]
+    kinds = sum(map(frame_kinds, videos, lengths), FrameKinds())
+    unknown = sum(not counted(*pair).frames for pair in zip(videos, lengths, strict=True))
+    left_out = f"; without {unknown} of the videos, whose length is not known here" if unknown else ""
+    return (
+        f"{kinds.with_action} with action, {kinds.empty} annotated empty, {kinds.not_annotated} not annotated{left_out}"
+    )
 
 
 def _tell_faults(found: Sequence[Fault], most: int) -> None:
