@@ -65,6 +65,11 @@ PAGE = (200, kind("text/html; charset=utf-8"), b"<html>Welcome</html>")
         ((200, kind("application/vnd.apple.mpegurl"), b"#EXTM3U\n"), "sends a playlist: a playlist "),
         ((200, kind("text/plain"), b"#EXTM3U\n"), "sends a playlist: a playlist "),
         ((200, kind("application/json"), b"{}"), r"sends text \(application/json\), not video"),
+        # as older firmware of ESP32 cameras
+        (
+            (200, kind("multipart/x-mixed-replace; boundary=x"), b"Content-Type: image/jpeg\r\n\r\n\xff\xd8\xff\xe0"),
+            "puts no boundary before its first picture",
+        ),
         ((200, kind("multipart/x-mixed-replace; boundary=x"), b"--x\r\n"), "no JPEG is to be found: set the camera to"),
         ((403, {}, b""), "forbids this stream to this user"),
         ((404, {}, b""), r"has nothing under this path \(404\): look the address of its MJPEG stream up"),

@@ -21,6 +21,7 @@ from edge.sources import NO_PLAYLIST
 
 ANSWER_SECONDS = 5.0
 HEAD_BYTES = 1024
+JPEG = b"\xff\xd8\xff"  # as every one begins
 
 _STREAM_ADDRESS = "look the address of its MJPEG stream up in its manual"
 _PLAYLISTS = ("mpegurl", "dash+xml", "scpls", "xspf", "x-ms-asf-playlist")
@@ -71,6 +72,11 @@ def of_content(content: Content) -> str | None:
         return f"sends a playlist: {NO_PLAYLIST}"
     if kind.startswith("image/"):
         return f"sends a single picture ({_named(kind)}), not a stream: {_STREAM_ADDRESS}"
+    if kind.startswith("multipart/") and not head.startswith(b"--") and JPEG in head:
+        return (
+            "puts no boundary before its first picture, which FFmpeg needs: update the camera's firmware, or "
+            "put a server between that makes RTSP of it"
+        )
     if kind.startswith("multipart/"):
         return "sends parts in which no JPEG is to be found: set the camera to MJPEG"
     if kind.startswith("text/") or kind in ("application/json", "application/xml"):
