@@ -1,6 +1,7 @@
 import logging
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -119,6 +120,17 @@ def test_an_absurd_rate_is_taken_as_25(
     assert probe(path).fps == pytest.approx(fps)
     assert [frame.unix_time for frame in read_file(path, "door")] == pytest.approx([0, 1 / fps])
     assert len(caplog.records) == warnings
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg, which writes a bare H.264 stream, is not installed")
+def test_the_25_of_a_stream_without_any_time_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """FFmpeg's reader of such streams knows no rate, and names 25."""
+    source, path = write_video(tmp_path / "clip.avi", shades(4), fps=30), tmp_path / "clip.h264"
+    made = subprocess.run(["ffmpeg", "-v", "error", "-i", source, "-c:v", "libx264", path], check=False, timeout=60)
+    if made.returncode:
+        pytest.skip("this ffmpeg has no libx264")
+    assert [frame.unix_time for frame in read_file(path, "door")] == pytest.approx([0, 0.04, 0.08, 0.12])
+    assert f"{path}: has neither sound time stamps nor a sound rate, taken as 25 frames a second" in caplog.text
 
 
 def test_a_file_cut_short_gives_what_it_has_and_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -16,7 +16,7 @@ from edge.cameras.gstreamer import Backend, film_pipeline
 from edge.cameras.picture import as_bgr, flipped, oversize, rotated
 from edge.sources import Frame, redact
 from edge.video.container import Orientation, bytes_missing, orientation
-from edge.video.frame_times import Clock, Timing, following, timing
+from edge.video.frame_times import DEFAULT_FPS, Clock, Timing, following, timing
 
 LOOK_AHEAD = 32  # frames whose time stamps tell how a file is timed
 MOST_FRAMES = 1 << 24  # of one file: a week of it; more is what somebody says who wants our memory
@@ -184,6 +184,8 @@ def look(path: str | Path) -> Look:
     finally:
         capture.release()
     timed = timing(stamps, announced_fps)
+    if has_ffmpeg() and not timed.stamped and len(stamps) > 1 and announced_fps == DEFAULT_FPS:
+        timed = timed._replace(known=False)  # FFmpeg says this of every stream of which it does not know it
     agreed = timed.even and math.isclose(announced_fps, timed.fps, rel_tol=0.05)
     announced = int(frames) if agreed and math.isfinite(frames) and 0 < frames < 2**31 else None
     return Look(timed, VideoFacts(timed.fps, announced, size), asked)
@@ -229,7 +231,8 @@ def _clocks(capture: cv2.VideoCapture, path: Path, timed: Timing) -> Iterator[Cl
 def _frames(capture: cv2.VideoCapture, path: Path, camera: str, found: Look, tell: Tell) -> Iterator[Frame]:
     timed = found.timing
     if not timed.known:
-        tell(f"{path}: has neither sound time stamps nor a sound rate, taken as {timed.fps:g} frames a second")
+        taken = f"taken as {timed.fps:g} frames a second: if that is wrong, write the file anew with its rate"
+        tell(f"{path}: has neither sound time stamps nor a sound rate, {taken}")
     read = last = 0
     try:
         for clock in _clocks(capture, path, timed):
