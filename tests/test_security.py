@@ -146,3 +146,23 @@ def test_every_test_that_the_document_names_exists() -> None:
         if not (ROOT / "tests" / file).exists() or f"def {name}(" not in (ROOT / "tests" / file).read_text("utf-8")
     ]
     assert absent == []
+
+
+FAULT = re.compile(r"\| (\d+) \|")
+NAME = re.compile(r"`(test_\w+)(?:: ([\w…]+)(?:\[[^`]*)?)?`")  # of a test its file, then a part of its name
+
+
+def test_every_fault_of_the_other_document_has_a_number_and_tests_that_exist() -> None:
+    text = (ROOT / "docs" / "reliability.md").read_text("utf-8")
+    lines = text.partition("## The outbox's file")[0].splitlines()
+    faults = [(place, line) for place, line in enumerate(lines) if FAULT.match(line)]
+    assert [int(FAULT.findall(line)[0]) for _, line in faults] == list(range(1, len(faults) + 1))
+    assert len(faults) > 70
+    assert [line for place, line in faults if not lines[place - 1].startswith("|")] == []  # it would be no row
+    absent = []
+    for file, name in NAME.findall(text):
+        script = ROOT / "tests" / f"{file}.py"
+        known = re.findall(r"def test_(\w+)\(", script.read_text("utf-8")) if script.exists() else []
+        if not any(all(part in one for part in name.split("…")) for one in known):
+            absent.append((file, name))
+    assert absent == []
