@@ -242,7 +242,7 @@ def show_nowhere(frame: Frame, step: Step) -> None:
 
 def _summary(frames: int, begun: Counter[str]) -> str:
     found = ", ".join(f"{action} {count}" for action, count in sorted(begun.items())) or "none"
-    return f"{frames} frames; events: {found}"
+    return f"{frames} frame{'s' * (frames != 1)}; events: {found}"
 
 
 def _check_apart(source: Path, output: Path | None) -> None:

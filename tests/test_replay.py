@@ -146,6 +146,12 @@ def test_the_score_that_is_told_is_the_one_that_decided() -> None:
     assert "0.17" not in words
 
 
+def test_a_still_picture_is_one_frame(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    film = write_spot_film(tmp_path / "still.avi", shown=1, dark=0)
+    assert replay(task(str(film), folder / "spot.onnx", None, None), Outputs()) == 0
+    assert capsys.readouterr().err == "1 frame; events: none\n"
+
+
 def test_no_action_gives_no_events(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     film = write_spot_film(tmp_path / "dark.avi", shown=0)
     played = task(str(film), folder / "spot.onnx", None, None)

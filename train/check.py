@@ -60,7 +60,8 @@ def _facts(path: Path) -> FileFacts:
 
 
 def _tell(data: DataSet, files: Mapping[str, FileFacts]) -> None:
-    print(f"{data.title}: {len(data.train)} videos for training, {len(data.test)} for testing")
+    count = len(data.train)
+    print(f"{data.title}: {count} video{'s' * (count != 1)} for training, {len(data.test)} for testing")
     width = max(map(len, (*data.labels, "class")))
     print(f"{'class':{width}}  train: tubes   boxes  test: tubes   boxes")
     (train_tubes, train_boxes), (test_tubes, test_boxes) = _count(data.train), _count(data.test)
