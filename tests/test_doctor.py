@@ -52,7 +52,7 @@ def test_a_whole_installation(folder: Path, capsys: pytest.CaptureFixture[str]) 
         assert doctor(folder / "config.toml") == 0
     said = capsys.readouterr().out
     for words in (
-        "config.toml: is valid, 1 cameras",
+        "config.toml: is valid, 1 camera",
         "ok      model: ",
         "ok      speed: ",
         "ok      camera door: 160x120",

@@ -1,6 +1,6 @@
 """What a network is trained in, float32 or bfloat16: whichever is quicker here. Shell: reads the clock.
 
-A CPU without instructions for bfloat16 takes up to 13 times as long in it as in float32, and some that have AVX-512
+A CPU without instructions for bfloat16 takes some ten times as long in it as in float32, and some that have AVX-512
 take one and a half times as long: oneDNN then converts back and forth. GPUs are asked, not timed.
 """
 

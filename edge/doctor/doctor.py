@@ -85,7 +85,8 @@ def examine(path: Path, folder: Path) -> Iterator[Finding]:
     except ConfigError as error:
         yield from (told(f"config {path}", problem) for problem in error.problems)
         return
-    yield ok(f"config {path}", f"is valid, {len(config.cameras)} cameras")
+    number = len(config.cameras)
+    yield ok(f"config {path}", f"is valid, {number} camera{'s' * (number != 1)}")
     state = service_state()
     runs = state.get("ActiveState") == "active"
     if state.get("LoadState") == "loaded":
