@@ -15,6 +15,7 @@ from edge.engines.onnx_metadata import OnnxMetadataError
 from edge.engines.runtimes import open_at_terminal
 from edge.inference import Engine
 from edge.manifest import Manifest, ManifestError
+from edge.mistakes import as_named
 from edge.schema import Config, Mqtt
 from edge.settings import event_settings, topics, unknown_actions
 from edge.sources import Source
@@ -65,7 +66,8 @@ def _loaded(path: Path, folder: Path) -> Config:
         if rest is None:
             raise
         unknown = unknown_actions(rest, labels) if (labels := _labels(rest)) else ()
-        raise ConfigError(path, (*error.problems, *unfit_sources(rest, folder), *unknown), rest) from None
+        more = [as_named(sentence, error.renamed) for sentence in (*unfit_sources(rest, folder), *unknown)]
+        raise ConfigError(path, (*error.problems, *more)) from None
 
 
 def _labels(config: Config) -> tuple[str, ...]:

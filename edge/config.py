@@ -4,7 +4,9 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from edge import toml_text
@@ -37,13 +39,20 @@ FOLDER_KEY = ("outbox", "directory")  # made where it is not there
 class ConfigError(Exception):
     """The configuration cannot be used. `problems`: one sentence each, beginning with the key's path.
 
-    `rest` is what is sound of it, where that could be told: with something else in the place of what is not.
+    `rest` is what is sound of it, where that could be told: with something else in the place of what is not. By the
+    names of cameras there `renamed` has those in the file, where they differ.
     """
 
-    def __init__(self, path: Path, problems: tuple[str, ...], rest: Config | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        problems: tuple[str, ...],
+        rest: Config | None = None,
+        renamed: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.path = path
         self.problems = problems if len(problems) <= MOST else (*problems[:MOST], "and more mistakes; mend these first")
-        self.rest = rest
+        self.rest, self.renamed = rest, renamed
         super().__init__("\n".join(f"{path}: {problem}" for problem in self.problems))
 
 
@@ -55,9 +64,9 @@ def load(path: str | Path, folder: Path | None = None) -> Config:
     path = Path(path)
     document = _read(path)
     missing = tuple(_resolve(document, folder or path.absolute().parent))
-    problems, config = every_mistake(document)
+    problems, config, renamed = every_mistake(document)
     if problems or missing or config is None:
-        raise ConfigError(path, problems + missing, config)
+        raise ConfigError(path, problems + missing, config, renamed)
     return config
 
 

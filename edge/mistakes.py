@@ -24,17 +24,20 @@ OF_SOURCE = ("width", "height", "flip", "rotation", "loop", "mask", "transport")
 Path = tuple[str, ...]
 
 
-def every_mistake(document: Mapping[str, Any]) -> tuple[tuple[str, ...], Config | None]:
-    """One sentence each, and the configuration without what they are about; None where nothing usable is left."""
+def every_mistake(document: Mapping[str, Any]) -> tuple[tuple[str, ...], Config | None, Mapping[str, str]]:
+    """One sentence each, and the configuration without what they are about; None where nothing usable is left.
+
+    A camera whose name is wrong has another one there; third are their own, for `as_named`.
+    """
     told: dict[str, None] = {}
     left_out: set[Path] = set()
     renamed: dict[str, str] = {}
     rest = copy.deepcopy(dict(document))
     for _ in range(ROUNDS):
         try:
-            return tuple(told), Config.model_validate_json(json.dumps(rest, default=str))
+            return tuple(told), Config.model_validate_json(json.dumps(rest, default=str)), renamed
         except ValidationError as error:
-            found = [_as_named(sentence, renamed) for sentence in sentences(error, Config)]
+            found = [as_named(sentence, renamed) for sentence in sentences(error, Config)]
             told |= dict.fromkeys(one for one in found if not _follows(one, left_out))
             places = list(_places(error, rest))
         gone = [(_leave_out(rest, path, renamed), matters) for path, matters in places]
@@ -42,10 +45,10 @@ def every_mistake(document: Mapping[str, Any]) -> tuple[tuple[str, ...], Config 
         if rest.get("cameras") and all(path is None for path, _ in gone):
             break
         rest["cameras"] = rest.get("cameras") or {"camera": {"source": SOUND}}
-    return tuple(told), None
+    return tuple(told), None, renamed
 
 
-def _as_named(sentence: str, renamed: Mapping[str, str]) -> str:
+def as_named(sentence: str, renamed: Mapping[str, str]) -> str:
     """With the names that cameras have in the file."""
     for name, wrong in renamed.items():
         sentence = sentence.replace(f"cameras.{name}.", f"cameras.{redact(wrong)}.")
@@ -116,9 +119,9 @@ def _leave_out(document: dict[str, Any], path: Path, renamed: dict[str, str]) ->
 
 
 def _bare(cameras: dict[str, Any], name: str, renamed: dict[str, str]) -> None:
-    """A camera whose own check fails: only its actions are looked at any more, under another name if need be."""
+    """A camera whose own check fails: only source and actions are looked at any more, under another name if need be."""
     actions = cameras[name].get("actions", {})
-    bare = {"source": SOUND, "actions": actions if isinstance(actions, dict) else {}}
+    bare = {"source": cameras[name].get("source", SOUND), "actions": actions if isinstance(actions, dict) else {}}
     if cameras[name] != bare:
         cameras[name] = bare
     elif name in renamed:

@@ -75,6 +75,22 @@ def test_the_command_tells_all_of_them_and_a_device_that_is_absent(
     assert "/dev/video63 (no such device here now)" in capsys.readouterr().out
 
 
+def test_a_camera_with_a_wrong_name_is_looked_at_under_that_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "config.toml"
+    film = 'source = "gone.mp4"\nactions.Nonsense.cooldown = 1.0\n'
+    file.write_text(
+        f'[cameras.request]\n{film}[cameras."back door"]\n{film}[cameras.a]\nfps = 0.1\nloop = true\n{film}'
+    )
+    assert main(["check", "--config", str(file)]) == 1
+    said = capsys.readouterr().err
+    for name in ("request", "back door", "a"):
+        assert f"cameras.{name}.source: {tmp_path}/gone.mp4: no such file" in said
+        assert f"cameras.{name}.actions.Nonsense: the model knows no such action" in said
+    assert "renamed" not in said
+
+
 def test_a_csi_camera_and_an_opencv_without_gstreamer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--config", str(configured(tmp_path, 'source = "csi://0"'))]) == 0
     said = "(this OpenCV has no GStreamer, which it needs: use the one of JetPack)" in capsys.readouterr().out
