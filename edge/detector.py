@@ -26,6 +26,14 @@ class Detections:
     invalid: int = 0  # answers that were left out: no finite numbers, no scores, or no known action
 
 
+def told_of_invalid(answers: int, fate: str = "they are left out") -> str:
+    """The sentence about so many answers that no network may give; `fate`: what becomes of them."""
+    return (
+        f"the model gave {answers} answers that are no finite numbers, no scores or no known actions; {fate}: look at "
+        "it with `korsal-convert check`, or export and quantise it anew"
+    )
+
+
 def frame_size(image: NDArray[np.uint8]) -> tuple[int, int]:
     """(width, height) of an (H, W, 3) image, pixels."""
     return image.shape[1], image.shape[0]

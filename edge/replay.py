@@ -17,6 +17,7 @@ from edge.broker import topics
 from edge.broker.payload import Model, event_payload
 from edge.cameras.picture import finished
 from edge.config import ConfigError, load
+from edge.detector import told_of_invalid
 from edge.engine import sha256_of
 from edge.engines.runtimes import open_at_terminal
 from edge.engines.tensorrt_engine import LoadedEngine
@@ -173,18 +174,21 @@ def play(passages: Iterator[Passage], tell: Tell, show: Callable[[Frame, Step], 
     """Tell and show every passage, then tell the ends of what still goes on and the sum of it all on stderr."""
     begun: Counter[str] = Counter()
     last: Passage | None = None
-    status = 0
+    status = invalid = 0
     try:
         for last in passages:
             frame, step, _ = last
             tell(step.events)
             show(frame, step)
+            invalid += step.detections.invalid
             begun.update(event.action for event in step.events if event.type == "new")
     except KeyboardInterrupt:
         status = INTERRUPTED
     if last is not None:
         tell(events.close(last[2].events, last[0].unix_time, "shutdown" if status else "camera"))
         print(_summary(last[0].index + 1, begun), file=sys.stderr)
+    if invalid:
+        print(told_of_invalid(invalid), file=sys.stderr)
     return status
 
 

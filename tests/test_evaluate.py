@@ -113,11 +113,11 @@ def test_truth_of_a_part_of_a_video() -> None:
     assert [one.first_frame for one in true_tubes(tubes, 9)] == [2, 8]
 
 
-def write_model(path: Path, manifest: Manifest = MANIFEST) -> Path:
+def write_model(path: Path, manifest: Manifest = MANIFEST, score: float = 0.9) -> Path:
     """An ONNX graph that sees Surfing at BOX, whatever the frame."""
     onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra `train`)")
     nodes, infos = [], []
-    for name, value in outputs(BOX, (0.0, 0.9)).items():
+    for name, value in outputs(BOX, (0.0, score)).items():
         nodes.append(onnx.helper.make_node("Constant", [], [name], value=onnx.numpy_helper.from_array(value)))
         kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
         infos.append(onnx.helper.make_tensor_value_info(name, kind, value.shape))
@@ -169,6 +169,18 @@ def test_the_whole_command(data: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert content["per_class"]["Surfing"]["video_ap"]["0.75"] == 0
     assert content["protocol"]["model"]["name"] == "tiny"
     assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == ["confusion.png", "precision_recall.png"]
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("step", [True, False])
+def test_answers_that_no_network_may_give_are_told(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, step: bool, jobs: str
+) -> None:
+    model = str(write_model(tmp_path / "tiny.onnx", score=float("nan")))
+    command = ["detect", model, "-o", str(tmp_path / "found.npz")] if step else [model]
+    assert main([*command, "--data", str(data), "--jobs", jobs]) == 0
+    (record,) = caplog.records
+    assert record.message.startswith("the model gave 48 answers that are no finite numbers")  # 2 films of 24 frames
 
 
 def test_annotated_frames_only_are_kinder(data: Path, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import fcntl
+import itertools
 import json
 import os
 import pty
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +160,18 @@ def test_no_action_gives_no_events(folder: Path, tmp_path: Path, capsys: pytest.
     assert replay(played, Outputs(events=tmp_path / "events.jsonl")) == 0
     assert (tmp_path / "events.jsonl").read_bytes() == b""
     assert capsys.readouterr().err == f"20 frames; events: none\nevents: {tmp_path / 'events.jsonl'} (0.0 kB)\n"
+
+
+def test_answers_that_no_network_may_give_are_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    played = task(str(folder / "film.avi"), folder / "spot.onnx", None, None)
+    steps = replays.walk(
+        replays.frames_of(played), played.engine, played.settings, pipeline.initial(played.camera, "seed")
+    )
+    broken = (
+        (frame, replace(step, detections=replace(step.detections, invalid=2)), state) for frame, step, state in steps
+    )
+    assert replays.play(itertools.islice(broken, 5), lambda happened: None, lambda frame, step: None) == 0
+    assert "the model gave 10 answers that are no finite numbers" in capsys.readouterr().err
 
 
 def test_an_interruption_ends_what_goes_on(folder: Path) -> None:

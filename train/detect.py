@@ -1,6 +1,7 @@
 """Shell. A model over the videos of a split: what it detects in every frame, to be saved."""
 
 import atexit
+import logging
 import multiprocessing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import pipeline, progress
-from edge.detector import Detections
+from edge.detector import Detections, told_of_invalid
 from edge.inference import Engine
 from edge.pipeline import PipelineSettings
 from edge.video.video_file import read_file
@@ -21,6 +22,8 @@ from train.annotations import VideoAnnotation
 from train.detection_file import SavedDetections
 from train.observation import nothing
 from train.runtimes import open_model
+
+log = logging.getLogger(__name__)
 
 
 class DetectionError(Exception):
@@ -49,6 +52,8 @@ class Watched:
 def detect(tasks: Sequence[Task], labels: Sequence[str], jobs: int) -> SavedDetections:
     """Run the tasks, `jobs` at a time; `labels` are the model's. Raises DetectionError, CaptureError, ModelError."""
     watched = list(progress.watched(_results(tasks, jobs), "detecting", "video", len(tasks)))
+    if invalid := sum(one.invalid for video in watched for one in video.found):
+        log.warning("%s", told_of_invalid(invalid))
     return joined([task.annotation.name for task in tasks], labels, watched)
 
 

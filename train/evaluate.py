@@ -2,6 +2,7 @@
 
 import argparse
 import atexit
+import logging
 import multiprocessing
 import os
 import sys
@@ -16,6 +17,7 @@ from typing import Any, Literal, get_args
 import edge
 from edge import progress, terminal
 from edge.arguments import Parser
+from edge.detector import told_of_invalid
 from edge.engine import EngineError
 from edge.inference import Engine
 from edge.text import composed
@@ -45,6 +47,9 @@ Split = Literal["test", "train", "validation"]
 STEPS = ("detect", "link", "score", "events", "export")  # instead of a model: one step alone, see `train.steps`
 CURVES_FILE = "precision_recall.png"
 UCF101 = "UCF101"  # how the titles of its data sets begin
+
+
+log = logging.getLogger(__name__)
 
 
 class EvaluationError(Exception):
@@ -134,7 +139,10 @@ def score(model: Path, data: DataSet, run: Run) -> Report:
     threads = max(1, len(os.sched_getaffinity(0)) // jobs)
     lengths = usual_lengths(data)
     tasks = [Task(model, threads, one, data.video(one.name), data.labels, run.linker, lengths) for one in run.videos]
-    return report(list(_results(tasks, jobs)), data.labels, run.protocol)
+    results = list(_results(tasks, jobs))
+    if invalid := sum(one.invalid for one in results):
+        log.warning("%s", told_of_invalid(invalid))
+    return report(results, data.labels, run.protocol)
 
 
 def usual_jobs(model: Path) -> int:

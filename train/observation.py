@@ -60,6 +60,7 @@ def observe(
         true_boxes(annotation.tubes, len(found)),
         tuple(_tube(tube, ours, state.frame_size) for tube in tubes if ours[tube.label] >= 0),
         true_tubes(annotation.tubes, len(found)),
+        sum(one.invalid for one in found),
     )
     return as_looked_at(everything, _seen(annotation.looked_at, read))
 
@@ -86,6 +87,7 @@ def as_looked_at(everything: VideoResult, looked: Looked) -> VideoResult:
         rows_in(everything.truth, looked),
         tubes_in(everything.tubes, looked),
         tubes_in(everything.true_tubes, looked),
+        everything.invalid,
     )
 
 

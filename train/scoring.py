@@ -37,7 +37,7 @@ class VideoResult:
     """Found and true boxes and tubes of one video; frames are counted from 0 within it, the tubes' video is ignored.
 
     `linked` is what the linker made of the detections `found`: every live tube in every frame, once for each class,
-    with the class's score so far.
+    with the class's score so far. `invalid`: answers of the network that no network may give, and were left out.
     """
 
     found: FrameBoxes
@@ -45,6 +45,7 @@ class VideoResult:
     truth: FrameBoxes
     tubes: tuple[Tube, ...]
     true_tubes: tuple[Tube, ...]
+    invalid: int = 0
 
 
 @dataclass(frozen=True, eq=False)

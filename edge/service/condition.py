@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Mapping
 
-from edge import telemetry
+from edge import detector, telemetry
 from edge.broker import delivery
 from edge.mqtt import Publisher
 from edge.sensors.device_watch import DeviceWatch
@@ -63,12 +63,8 @@ class Condition:
     def count_invalid(self, answers: int) -> None:
         """Count answers of the network that were left out; the first are logged."""
         if answers and not self._invalid:
-            log.error(
-                "the model gave %d answers that are no finite numbers, no scores or no known actions; they and all "
-                "later ones are left out and counted as `invalid`: look at it with `korsal-convert check`, or export "
-                "and quantise it anew",
-                answers,
-            )
+            fate = "they and all later ones are left out and counted as `invalid`"
+            log.error("%s", detector.told_of_invalid(answers, fate))
         self._invalid += answers
 
     def telemetry(self, stations: Mapping[str, Station]) -> dict[str, object]:
