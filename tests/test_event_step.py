@@ -64,6 +64,11 @@ def test_chosen_scores_are_told_action_by_action(capsys: pytest.CaptureFixture[s
     [
         ("--data a.xml", "detect MODEL --data a.xml --split validation -o validation.npz"),
         ("", "events validation.npz --data DATA --split validation --choose start_scores.json --quiet found.npz"),
+        (
+            "--rate 10",
+            "events validation.npz --data DATA --split validation --choose start_scores.json --quiet found.npz "
+            "--quiet-rate 10",
+        ),
     ],
 )
 def test_what_comes_next(words: str, following: str, capsys: pytest.CaptureFixture[str]) -> None:

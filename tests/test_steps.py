@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from test_evaluate import BOX, FRAMES, HEIGHT, LABELS, PLAYS, WIDTH, write_model, write_video
@@ -248,6 +249,19 @@ def test_videos_without_annotations_can_be_watched(tmp_path: Path, capsys: pytes
     assert "give --data" in capsys.readouterr().err
     assert run("detect", model, "--videos", tmp_path / "street.mp4", "--data", tmp_path, "-o", found) == 1
     assert "give one of them" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("rate", "words"), [(25.0, ""), (10.0, " --rate 10")])
+def test_the_step_after_knows_an_unusual_rate(
+    rate: float, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film, found = tmp_path / "film.avi", tmp_path / "found.npz"
+    writer = cv2.VideoWriter(str(film), cv2.VideoWriter.fourcc(*"MJPG"), rate, (64, 64))
+    for _ in range(5):
+        writer.write(np.zeros((64, 64, 3), np.uint8))
+    writer.release()
+    assert run("detect", write_model(tmp_path / "tiny.onnx"), "--videos", film, "-o", found) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"Next: korsal-evaluate events {found}{words}"
 
 
 def test_events_of_saved_detections(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from edge.text import TextError, decoded
 from train import datasets, detection_file, places, telling
 from train.detection_file import SavedDetections
 from train.evaluate import EvaluationError, Split, check_labels, of_split, share
-from train.step_options import data_options, data_words, rate
+from train.step_options import USUAL_RATE, data_options, data_words, rate
 from train.telling import Tally, Truth
 
 CANDIDATES = tuple(hundredth / 100 for hundredth in range(6, 92, 2))  # start scores to choose from
@@ -24,7 +24,7 @@ def add_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("detections", type=Path, help="an .npz file of `korsal-evaluate detect`")
     data_options(parser, required=False)
     parser.add_argument("--split", choices=get_args(Split), default="test")
-    parser.add_argument("--rate", type=rate, default=25.0, help="frames per second of all videos; default: 25")
+    parser.add_argument("--rate", type=rate, default=USUAL_RATE, help="frames per second of all videos; default: 25")
     rules = parser.add_mutually_exclusive_group()
     rules.add_argument(
         "--start-score",
@@ -48,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         metavar="NPZ",
         help="for --choose: detections of videos without any action, of which nothing is told then",
     )
-    parser.add_argument("--quiet-rate", type=rate, default=25.0, help="frames per second of those; default: 25")
+    parser.add_argument("--quiet-rate", type=rate, default=USUAL_RATE, help="frames per second of those; default: 25")
     return parser
 
 
@@ -92,10 +92,14 @@ def _next(options: argparse.Namespace) -> str:
     if options.data and options.split != "validation":
         words = (*data_words(options, "validation"), "-o", "validation.npz")
         return progress.next_step("korsal-evaluate", "detect", "MODEL", *words)
-    found = (options.detections,) if options.data else ("validation.npz",)
-    quiet = () if options.data else ("--quiet", options.detections)
-    choose = (*data_words(options, "validation"), "--choose", "start_scores.json", *quiet)
-    return progress.next_step("korsal-evaluate", "events", *found, *choose)
+    quiet: tuple[object, ...] = () if options.data else ("--quiet", options.detections)  # nothing happens in them
+    file = options.detections if options.data else "validation.npz"
+    option = "--rate" if options.data else "--quiet-rate"
+    unusual = (option, f"{options.rate:g}") if options.rate != USUAL_RATE else ()
+    known = data_words(options, "validation")
+    return progress.next_step(
+        "korsal-evaluate", "events", file, *known, "--choose", "start_scores.json", *quiet, *unusual
+    )
 
 
 def start_scores(file: Path) -> dict[str, float]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from train.evaluate import count, number
 
 MOST_FRAMES_PER_SECOND = 1000
+USUAL_RATE = 25.0  # frames per second, of UCF101's videos
 
 
 def data_options(parser: argparse.ArgumentParser, required: bool = True) -> None:

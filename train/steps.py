@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -45,7 +46,7 @@ from train.plots import PlotError
 from train.report import as_error_table, as_table, comparison_note, unseen_note
 from train.runtimes import ModelError, open_model
 from train.score import Scored, ScoreError, Wish
-from train.step_options import data_options, data_words
+from train.step_options import USUAL_RATE, data_options, data_words
 
 ERRORS = (
     AnnotationError,
@@ -90,6 +91,9 @@ def _detect(options: argparse.Namespace) -> None:
     size = progress.made(options.output)
     print(f"{size}: {len(found.scores)} boxes in {found.frame_counts.sum()} frames of {len(chosen)} videos")
     known = data_words(options) if options.data else ()
+    frames_per_second = probe(chosen[0][1]).fps
+    if not math.isclose(frames_per_second, USUAL_RATE, rel_tol=0.01):
+        known = (*known, "--rate", f"{frames_per_second:.4g}")
     choose = ("--choose", "start_scores.json") if options.data and options.split == "validation" else ()
     print(progress.next_step("korsal-evaluate", "events", options.output, *known, *choose))
 
@@ -182,6 +186,8 @@ def _export(options: argparse.Namespace) -> None:
         return
     found = detection_file.load(options.file)
     looked = _looked_at(options, found) if options.data else ()
+    if not options.data:
+        print("note: all frames count as annotated; --data DATA leaves out what was found where nobody has looked")
     exchange.save(found, options.output, options.format, looked)
     print(f"{progress.made(options.output)}: {len(found.scores)} boxes of {len(found.video_names)} videos")
     print(progress.next_step("korsal-evaluate", "score", "--data", "DATA", "--detections", options.output))
