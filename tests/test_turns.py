@@ -136,17 +136,19 @@ def test_what_cannot_be_told_costs_that_frame_alone(caplog: pytest.LogCaptureFix
     assert len(caplog.records) == 1
 
 
-def test_a_feed_that_raises_costs_a_frame(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("live", [True, False])
+def test_a_feed_that_raises_costs_a_frame(live: bool, caplog: pytest.LogCaptureFixture) -> None:
     camera = station("a", (frame for frame in [GOOD]))
 
     def refuse() -> Frame | None:
         raise RuntimeError("cannot turn it")
 
     feed: Any = camera.feed
-    feed.newest = refuse
+    feed.newest, feed.live = refuse, live
     assert camera.turn() is None
     assert camera.failed == 1
     assert "a frame could not be processed (RuntimeError: cannot turn it)" in caplog.records[0].message
+    assert feed.failed == (not live)  # a film is over then, and the daemon's exit status tells
 
 
 def test_what_went_on_has_ended_where_no_frame_can_be_processed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,6 +144,8 @@ class Station:
         self._pipeline = replace(self._pipeline, memory=None)
         self.failed += 1
         self._sound = 0
+        if frame is None and not self.feed.live:
+            self.feed.failed = True  # a file's reader that has raised gives no more
         if self.failing:
             return
         self.failing = True
