@@ -14,6 +14,11 @@ def start(name: str, work: Callable[..., object], *arguments: object) -> threadi
     try:
         thread.start()
     except RuntimeError as error:
-        cure = "end other programs, or raise TasksMax in the unit or the user's limit (ulimit -u)"
-        raise ThreadError(f"no new thread can be had ({error}): {cure}") from error
+        raise refused(error) from error
     return thread
+
+
+def refused(error: RuntimeError) -> ThreadError:
+    """Of Python's own error, for libraries that start threads themselves."""
+    cure = "end other programs, or raise TasksMax in the unit or the user's limit (ulimit -u)"
+    return ThreadError(f"no new thread can be had ({error}): {cure}")

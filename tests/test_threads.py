@@ -11,6 +11,9 @@ from test_daemon import write_video
 from tiny_model import write_tiny_model
 
 from edge import command_line, threads
+from edge.doctor.broker import broker as doctor_broker
+from edge.doctor.camera import cameras as doctor_cameras
+from edge.schema import Camera
 from edge.sensors import metrics_page
 from edge.sensors.metrics_page import MetricsPage
 from edge.sensors.reading import Reading
@@ -111,3 +114,18 @@ def test_sensors_are_read_when_there_are_threads_again(none: NoThreads, caplog: 
     none.end()
     wait_for(sensors.newest, "a reading")
     sensors.close()
+
+
+def test_the_doctor_says_so_too(none: NoThreads, tmp_path: Path) -> None:
+    """Of the cameras and of the broker, which is well as soon as there are threads again."""
+    door = Camera(source="rtsp://127.0.0.1:1/x")
+    with Broker(tmp_path) as broker:
+        none.begin()
+        (cameras,) = doctor_cameras({"door": door}, service_runs=False, seconds=1.0)
+        refused = doctor_broker(at(broker), "korsal/roof")
+        none.end()
+        heard = doctor_broker(at(broker), "korsal/roof")
+    for found in (cameras, refused):
+        assert found.level == "wrong"
+        assert found.text.startswith("no new thread can be had (can't start new thread): end other programs")
+    assert heard.level == "ok"

@@ -9,11 +9,13 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edge import threads
 from edge.broker import broker_faults, grants
 from edge.broker.credentials import CredentialsError, password, tls_context
 from edge.broker.grants import Grants
 from edge.doctor.finding import Finding, ok, told, warning, wrong
 from edge.schema import Mqtt
+from edge.threads import ThreadError
 
 ANSWER_SECONDS = 10.0  # for each step
 RIGHTS = "check the broker's rights for this user below the topics named in docs/mqtt.md"
@@ -35,22 +37,23 @@ def broker(settings: Mqtt, root: str) -> Finding:
     """
     where = f"broker {settings.host}:{settings.port}"
     steps: queue.SimpleQueue[Step] = queue.SimpleQueue()
-    client = _client(settings, steps)
+    client, thread = _client(settings, steps), None
     try:
         if settings.username is not None:
             client.username_pw_set(settings.username, password(settings) or None)
         if settings.tls is not None:
             client.tls_set_context(tls_context(settings.tls))
         client.connect(settings.host, settings.port, settings.keepalive)
-        client.loop_start()
+        thread = threads.start("doctor", client.loop_forever)
         return _converse(client, steps, where, f"{root}/doctor", Grants(settings.retain, settings.qos))
-    except CredentialsError as error:
+    except (CredentialsError, ThreadError) as error:
         return told(where, str(error))
     except (OSError, ValueError) as error:
         return told(where, broker_faults.unreachable(error))
     finally:
         client.disconnect()
-        client.loop_stop()
+        if thread is not None:
+            thread.join(ANSWER_SECONDS)
 
 
 def _client(settings: Mqtt, steps: "queue.SimpleQueue[Step]") -> Client:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from edge import threads
 from edge.capture import CaptureError, LiveCamera, LiveSettings, read_file
 from edge.doctor.finding import Finding, ok, told, warning, wrong
 from edge.schema import Camera
@@ -19,8 +20,13 @@ HELD = ("v4l2", "csi")  # kinds of cameras that one program alone can read
 
 def cameras(configured: Mapping[str, Camera], service_runs: bool, seconds: float = SECONDS) -> list[Finding]:
     """A finding for each camera, all looked at at once."""
-    with ThreadPoolExecutor(max_workers=16) as pool:
-        return list(pool.map(lambda item: camera(item[0], item[1], service_runs, seconds), configured.items()))
+    try:
+        with ThreadPoolExecutor(max_workers=16) as pool:
+            return list(pool.map(lambda item: camera(item[0], item[1], service_runs, seconds), configured.items()))
+    except RuntimeError as error:
+        if "thread" not in str(error):
+            raise
+        return [told("cameras", str(threads.refused(error)))]
 
 
 def camera(name: str, configured: Camera, service_runs: bool, seconds: float = SECONDS) -> Finding:
