@@ -47,8 +47,9 @@ def test_it_ends_with_a_margin() -> None:
 
 
 def test_it_is_judged_twice_a_minute() -> None:
+    assert load.is_due(load.initial(0.0), 0.0)
     known = load.look(load.initial(0.0), {"door": (0, 0)}, 0.0)
-    assert load.look(known, {"door": (870, 10)}, 29.0) is known
+    assert [load.is_due(known, now) for now in (29.0, 30.0)] == [False, True]
     assert load.look(known, {"door": (900, 10)}, 30.0).overloaded
 
 
@@ -58,6 +59,15 @@ def test_a_camera_that_has_just_come_is_left_for_the_next_time() -> None:
     assert not known.overloaded
     known = load.look(known, {"gate": (1400, 0)}, 60.0)
     assert dict(known.overloaded) == {"gate": Rates(30, 0)}
+
+
+@pytest.mark.parametrize("again", [(100, 800), (100, 50), (950, 50)])  # its feed, itself, itself for longer
+def test_a_camera_that_was_opened_anew_is_left_for_the_next_time(again: tuple[int, int]) -> None:
+    known = load.look(load.initial(0.0), {"door": (700, 700)}, 0.0)
+    known = load.look(known, {"door": again}, 30.0)
+    assert not known.overloaded
+    known = load.look(known, {"door": (again[0] + 900, again[1] + 30)}, 60.0)
+    assert dict(known.overloaded) == {"door": Rates(30, 1)}
 
 
 @pytest.mark.parametrize(

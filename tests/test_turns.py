@@ -131,7 +131,7 @@ def test_what_cannot_be_told_costs_that_frame_alone(caplog: pytest.LogCaptureFix
     teller: Any = camera._teller
     teller.events = refuse
     play([camera], Network())
-    assert camera.failed == 3
+    assert (camera.failed, camera.frames) == (3, 0)
     assert "not JSON compliant" in caplog.records[0].message
     assert len(caplog.records) == 1
 

@@ -49,12 +49,15 @@ class Condition:
 
     def keep_up(self, stations: Mapping[str, Station]) -> None:
         """See whether the machine keeps up with its live cameras; that it does not is logged once, and its end."""
+        now = time.monotonic()
+        if not load.is_due(self._load, now):
+            return
         counts = {
             name: (station.feed.counts().captured, station.frames + station.skipped + station.failed)
             for name, station in stations.items()
             if station.feed.live
         }
-        before, self._load = self._load, load.look(self._load, counts, time.monotonic())
+        before, self._load = self._load, load.look(self._load, counts, now)
         if self._load.overloaded and not before.overloaded:
             log.warning("%s", load.sentence(self._load.overloaded, self._cure))
         elif before.overloaded and not self._load.overloaded:

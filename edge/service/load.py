@@ -40,18 +40,22 @@ def initial(now: float) -> Load:
     return Load(now, {}, {})
 
 
+def is_due(load: Load, now: float) -> bool:
+    """Whether a look at the counts would tell anything."""
+    return not load.counts or now - load.since >= WINDOW
+
+
 def look(load: Load, counts: Mapping[str, tuple[int, int]], now: float) -> Load:
     """What is known after a look at `counts`: by live camera the frames given and taken since the start.
 
-    Judged every WINDOW seconds; a camera that has come or gone in between is left for the next time.
+    To be called where it `is_due`. A camera that has come, gone or been opened anew in between, so that its counts
+    began again, is left for the next time.
     """
     seconds = now - load.since
-    if load.counts and seconds < WINDOW:
-        return load
     rates = {
         name: Rates((given - load.counts[name][0]) / seconds, (taken - load.counts[name][1]) / seconds)
         for name, (given, taken) in counts.items()
-        if name in load.counts
+        if name in load.counts and given >= load.counts[name][0] and taken >= load.counts[name][1]
     }
     overloaded = {
         name: rate for name, rate in rates.items() if rate.share < (KEEPS_UP if name in load.overloaded else TOO_SLOW)

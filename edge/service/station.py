@@ -33,7 +33,7 @@ class Station:
     def __init__(self, name: str, feed: Feed, settings: PipelineSettings, teller: Teller, admits: Admits) -> None:
         """`admits`: whether this camera's next frame is to be looked at."""
         self.name, self.feed, self.settings = name, feed, settings
-        self.frames = 0  # that went through the pipeline
+        self.frames = 0  # that went through the pipeline, and were told of
         self.skipped = 0  # that were left out because of heat
         self.failed = 0  # whose processing raised
         self.failing = False  # that has happened lately
@@ -86,7 +86,6 @@ class Station:
 
     def _publish(self, frame: Frame, state: CameraState, step: Step) -> None:
         self._pipeline = state
-        self.frames += 1
         self._teller.events(self.name, step.events, frame, self.feed.live)
         if self._picture_wanted:
             self._picture_wanted = False
@@ -157,6 +156,7 @@ class Station:
 
     def _recover(self) -> None:
         """Count a frame that went well."""
+        self.frames += 1
         self._sound += 1
         self._sound_at = time.monotonic()
         if self.failing and self._sound >= SOUND_FRAMES:
