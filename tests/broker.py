@@ -1,6 +1,7 @@
 """A real mosquitto on a free port of loopback, and a subscriber of our own, for the tests."""
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -9,7 +10,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -33,11 +34,26 @@ def wait_for(condition: Callable[[], object], what: str, patience: float = PATIE
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A TCP port of loopback that nobody listens on.
+
+    Some tests leave it free for seconds, so it is none that the kernel gives away (from 32768 on), nor of another
+    process of the same run.
+    """
+    for port in PORTS:
+        with contextlib.suppress(OSError), socket.socket() as listener:
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("PORTS has no end")
+
+
+def _ports() -> Iterator[int]:
+    """Five hundred ports of this process's own, again and again; this module may be loaded under two names."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 20_000 + 1000 * (worker % 12) + 500 * (__name__ == "tests.broker")
+    return itertools.cycle(first + (os.getpid() + place) % 500 for place in range(500))
+
+
+PORTS = _ports()
 
 
 def mosquitto() -> str:
