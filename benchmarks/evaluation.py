@@ -18,13 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
-from train import datasets, detection_file, score, tube_file
-from train.annotations import DataSet, VideoAnnotation, at
 from train.counting import PROTOCOLS
-from train.detection_file import SavedDetections
-from train.score import Wish
+from train.datasets import load as datasets
+from train.datasets.annotations import DataSet, VideoAnnotation, at
+from train.evaluation import detection_file, score, tube_file
+from train.evaluation.detection_file import SavedDetections
+from train.evaluation.score import Wish
+from train.evaluation.tube_file import SavedTube, SavedTubes
 from train.tables import Tube
-from train.tube_file import SavedTube, SavedTubes
 
 WIDTH, HEIGHT = 320, 240
 FALSE_TUBES = 20  # a video

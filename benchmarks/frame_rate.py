@@ -12,15 +12,17 @@ from tqdm import tqdm
 
 from edge import detector, pipeline
 from edge.assets import find
-from edge.config import SHIPPED_MODEL
-from edge.engine import load
+from edge.cameras.video_file import read_file
+from edge.config.config_file import SHIPPED_MODEL
+from edge.engines.onnxruntime_engine import load
 from edge.inference import Engine
 from edge.linker import LinkerSettings
 from edge.pipeline import PipelineSettings
-from edge.video.video_file import read_file
-from train import datasets, detect, telling
-from train.annotations import GroundTruthTube, VideoAnnotation
-from train.detect import Watched
+from train.datasets import load as datasets
+from train.datasets.annotations import GroundTruthTube, VideoAnnotation
+from train.evaluation import detect
+from train.evaluation import event_metrics as telling
+from train.evaluation.detect import Watched
 
 RATE = 25.0  # frames per second of the videos, as the annotations count
 MINIMUM_SCORE = 0.01

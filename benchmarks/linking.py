@@ -23,26 +23,27 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import iou_tracker
+from benchmarks.identity import IdentityCounts, identity_counts
 from benchmarks.iou_tracker import TrackerState
 from benchmarks.jitter import Jitter, detections
+from benchmarks.temporal_labelling import trimmed_by_own_score
 from benchmarks.timing import Delays, delays, middle, told_events
 from edge import linker
 from edge.boxes import clip
 from edge.detector import Detections
 from edge.linker import LinkerSettings
 from edge.tubes import ActionTube, TubeBox
-from train import datasets, detection_file
-from train.annotations import DataSet, VideoAnnotation
 from train.counting import PROTOCOLS
-from train.detection_file import SavedDetections
+from train.datasets import load as datasets
+from train.datasets.annotations import DataSet, VideoAnnotation
 from train.evaluate import of_split
-from train.identity import IdentityCounts, identity_counts
-from train.lengths import Lengths, knowing, usual_lengths
-from train.linking import VARIANTS
-from train.observation import as_looked_at, linked_boxes, true_boxes, true_tubes
-from train.scoring import VideoResult, report
+from train.evaluation import detection_file
+from train.evaluation.detection_file import SavedDetections
+from train.evaluation.lengths import Lengths, knowing, usual_lengths
+from train.evaluation.linking import VARIANTS
+from train.evaluation.observation import as_looked_at, linked_boxes, true_boxes, true_tubes
+from train.evaluation.scoring import VideoResult, report
 from train.tables import Tube, joined
-from train.temporal_labelling import trimmed_by_own_score
 
 Linked = tuple[list[tuple[TubeBox, ...]], list[ActionTube]]  # live in each frame, and the action tubes
 Rule = Callable[[Sequence[Detections]], Linked]

@@ -15,7 +15,7 @@ import numpy as np
 from edge import linker
 from edge.detector import Detections
 from edge.linker import LinkerSettings
-from train.linking import VARIANTS
+from train.evaluation.linking import VARIANTS
 
 CLASSES = 24
 FRAMES, WARMING = 400, 200  # an idle processor is slow at first

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from edge import pipeline
 from edge.assets import find
-from edge.bench import endless
-from edge.demo import CLIP
-from edge.replay import Task, task, walk
+from edge.commands.bench import endless
+from edge.commands.demo import CLIP
+from edge.commands.replay import Task, task, walk
 
 SETTLED = 1000  # frames, after which memory should stay
 ALLOWED = 20.0  # MB

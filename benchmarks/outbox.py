@@ -22,11 +22,11 @@ from pathlib import Path
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from edge.broker.outbox import Limits, Message, Outbox
+from edge.broker.publisher import Publisher
 from edge.broker.topics import Topics
-from edge.mqtt import Publisher
-from edge.outbox import Limits, Message, Outbox
-from edge.schema import Mqtt
-from edge.telemetry import percentiles
+from edge.config.schema import Mqtt
+from edge.service.telemetry import percentiles
 
 ROUNDS = 3
 SIZE = 850  # bytes of a payload, as events have

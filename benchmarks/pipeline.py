@@ -10,10 +10,10 @@ from pathlib import Path
 import cv2
 
 from edge.assets import find
-from edge.bench import COLUMNS, Measurement, measure
-from edge.demo import CLIP
-from edge.replay import task
-from edge.video.video_file import probe, read_file
+from edge.cameras.video_file import probe, read_file
+from edge.commands.bench import COLUMNS, Measurement, measure
+from edge.commands.demo import CLIP
+from edge.commands.replay import task
 
 SIZE = (320, 240)  # (width, height), pixels
 

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from convert import calibration
 from convert.comparison import Agreement, agreement
-from edge import engine
 from edge.assets import find
-from edge.config import SHIPPED_MODEL
-from edge.demo import CLIP
+from edge.commands.demo import CLIP
+from edge.config.config_file import SHIPPED_MODEL
+from edge.engines import onnxruntime_engine as engine
 from edge.inference import INPUT, OUTPUTS, Infer
 
 PROVIDER = "OpenVINOExecutionProvider"

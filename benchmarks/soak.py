@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 import psutil
 
-from tests.broker import Broker, Subscriber
-from tests.spot_model import BOX, FRAME, write_spot_model
+from tests.support.broker import Broker, Subscriber
+from tests.support.spot_model import BOX, FRAME, write_spot_model
 
 SECONDS = 5.0  # between two looks
 SETTLED = 0.2  # of all frames, after which nothing should grow any more

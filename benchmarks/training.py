@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from train.depthwise import DepthwiseConvolution
-from train.model import Detector
+from train.networks.depthwise import DepthwiseConvolution
+from train.networks.detector import Detector
 from train.precision import step_seconds
 
 HEIGHT, WIDTH = 192, 256

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from edge import terminal
+from edge.terminal import output as terminal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from convert import build
-from edge import progress
-from edge.arguments import Parser
-from edge.engine import EngineError
 from edge.engines import engine_build, tensorrt_engine
 from edge.engines.build_plan import DEFAULT_WORKSPACE, PRECISIONS, BuildOptions, PlanError
 from edge.engines.cuda_runtime import CudaError
 from edge.engines.engine_build import EngineBuildError
+from edge.engines.onnxruntime_engine import EngineError
+from edge.terminal import progress
+from edge.terminal.arguments import Parser
 
 BACKENDS = ("tensorrt", "torch2trt")
 MEBIBYTE = 1 << 20
@@ -66,7 +66,7 @@ def _through_torch2trt(options: argparse.Namespace, output: Path, wanted: BuildO
     trt, cuda = tensorrt_engine.bindings()
     try:
         from convert import calibration, torch2trt_build
-        from edge.video.video_file import CaptureError
+        from edge.cameras.video_file import CaptureError
         from train.checkpoint import CheckpointError
     except ImportError as error:
         raise EngineBuildError(

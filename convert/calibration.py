@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import detector, progress, sight
+from edge import detector
+from edge import network_runner as sight
+from edge.cameras.video_file import decodable, read_file
 from edge.manifest import Manifest
 from edge.sources import redact
-from edge.video.video_file import decodable, read_file
+from edge.terminal import progress
 
 LEAST = 16  # frames; fewer do not show what values a network meets
 USUAL = 128  # frames

@@ -11,17 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.comparison import Agreement, agreement, unmatched
-from edge import pipeline, progress
+from edge import pipeline
+from edge.cameras.video_file import read_file
 from edge.engines.tensorrt_engine import LoadedEngine
 from edge.events import Event
 from edge.inference import INPUT, Engine
 from edge.pipeline import PipelineSettings
-from edge.video.video_file import read_file
-from train.annotations import DataSet
+from edge.terminal import progress
+from train.datasets.annotations import DataSet
 from train.evaluate import Run, score
-from train.report import Report
+from train.evaluation.event_metrics import at_scores
+from train.evaluation.report import Report
 from train.runtimes import open_model
-from train.telling import at_scores
 
 ROUNDS = 60  # calls that are timed for each batch size
 WARM_UP = 5

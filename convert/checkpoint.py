@@ -12,14 +12,15 @@ from typing import Any
 from torch import Tensor
 
 from convert import centernet_names, labels
-from edge.engine import sha256_of
+from edge.engines.onnxruntime_engine import sha256_of
 from edge.manifest import INPUT_MULTIPLE, Manifest, labels_fault
 from edge.motion import MotionKind, MotionSettings
 from edge.text import TextError, composed, decoded
-from train import architectures, torch_file
 from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint, CheckpointError
-from train.torch_file import TorchFileError
+from train.networks import architectures
+from train.safe_reading import torch_file
+from train.safe_reading.torch_file import TorchFileError
 
 COUNTER = "num_batches_tracked"  # of batch norms; files of PyTorch before 0.4.1 lack it, and nothing needs it
 SIDES = {"coco": 512}  # pixels of the input, as these were trained; all others:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from convert import centernet_names, checkpoint, labels
 from convert.checkpoint import Wish
-from edge import progress
 from edge.motion import KINDS
+from edge.terminal import progress
 
 HELP = "checkpoint of CenterNet or KORSAL → one of ours"
 

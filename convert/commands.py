@@ -17,32 +17,33 @@ from convert import (
     checkpoint_command,
     conversion,
     export,
-    halve,
     modelopt_quantize,
     onnx_file,
     quantize,
     sensitivity,
-    steps,
 )
+from convert import dry_run as steps
+from convert import fp16 as halve
 from convert.calibration import CalibrationError
 from convert.check import CheckError, Material, as_text, check_files
 from convert.conversion import EVENT_VIDEOS, Precision, Wish
 from convert.export import ExportError
 from convert.onnx_file import OnnxFileError
 from convert.quantize import Method, QuantizeError, QuantizeSettings, Target
-from edge import progress
-from edge.arguments import Parser
-from edge.engine import EngineError
+from edge.cameras.video_file import CaptureError
 from edge.engines.build_plan import PlanError
 from edge.engines.cuda_runtime import CudaError
 from edge.engines.engine_build import EngineBuildError
-from edge.video.video_file import CaptureError
-from train import datasets, event_step
-from train.annotations import AnnotationError, DataSet
+from edge.engines.onnxruntime_engine import EngineError
+from edge.terminal import progress
+from edge.terminal.arguments import Parser
 from train.checkpoint import CheckpointError
+from train.datasets import load as datasets
+from train.datasets.annotations import AnnotationError, DataSet
 from train.evaluate import EvaluationError, Run, Split, check_labels, check_videos, count, of_split, thinned
+from train.evaluation import event_step
+from train.evaluation.step_options import data_options
 from train.runtimes import ModelError, open_model
-from train.step_options import data_options
 
 ERRORS = (
     AnnotationError,

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from convert import calibration, export, halve, onnx_file, quantize, sensitivity
+from convert import calibration, export, onnx_file, quantize, sensitivity
+from convert import fp16 as halve
 from convert.calibration import Input
 from convert.check import Material
 from convert.engine import engine
@@ -16,7 +17,7 @@ from convert.quantize import QuantizeSettings
 from edge.engines.build_plan import BuildOptions
 from edge.manifest import Manifest
 from train import checkpoint as checkpoints
-from train.annotations import DataSet
+from train.datasets.annotations import DataSet
 from train.evaluate import Run
 
 Precision = Literal["int8", "fp16", "fp32"]

@@ -18,16 +18,16 @@ from convert import onnx_file
 from convert.calibration import Input
 from convert.closeness import Closeness, Outputs, closeness
 from convert.folding import fold_norms
-from edge import engine as engines
+from edge.engines import onnxruntime_engine as engines
 from edge.inference import INPUT, OUTPUTS, Engine, input_shape
 from edge.manifest import Manifest
-from edge.progress import Progress
+from edge.terminal.progress import Progress
 from edge.text import TextError, decoded
 from train import checkpoint as checkpoints
-from train import deformable
 from train.checkpoint import Checkpoint
-from train.deformable import DeformableConvolution
-from train.model import Decoder
+from train.networks import deformable
+from train.networks.deformable import DeformableConvolution
+from train.networks.detector import Decoder
 
 OPSET = 17  # which TensorRT 8.6 reads; a deformable convolution needs another
 USUAL = 32  # frames to compare with

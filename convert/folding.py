@@ -6,7 +6,7 @@ It does so for ordinary convolutions; here it is done for deformable and for tra
 import torch
 from torch import Tensor, nn
 
-from train.deformable import DeformableConvolution
+from train.networks.deformable import DeformableConvolution
 
 
 @torch.no_grad()

@@ -22,7 +22,7 @@ from convert import quantize as ours
 from convert.modelopt_process import ABSENT, IMAGES, MODEL, OUTPUT
 from convert.quantize import Method, QuantizeError, QuantizeSettings
 from edge.manifest import Manifest
-from edge.progress import Progress
+from edge.terminal.progress import Progress
 
 USUAL_METHOD: Method = "minmax"
 METHODS = {"entropy": "entropy", "minmax": "max"}

@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from onnx import shape_inference
 
 from convert import graph, onnx_file
-from edge import engine as engines
+from edge.engines import onnxruntime_engine as engines
 from edge.inference import INPUT, input_shape
 from edge.manifest import Manifest
-from edge.progress import Progress
+from edge.terminal.progress import Progress
 
 Method = Literal["entropy", "percentile", "minmax"]
 Target = Literal["tensorrt", "cpu"]

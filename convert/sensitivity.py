@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from convert import graph
 from convert.quantize import QuantizeSettings, kept_always, with_ranges
-from edge import progress
 from edge.inference import INPUT
+from edge.terminal import progress
 
 
 @dataclass(frozen=True)

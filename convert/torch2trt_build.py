@@ -22,15 +22,15 @@ from convert import build as tensorrt_build
 from convert.calibration import Input
 from convert.export import opset
 from convert.quantize import QuantizeSettings, described
-from edge.engine import sha256_of
 from edge.engines import engine_build
 from edge.engines.build_plan import BuildOptions, Platform, Precision, as_precision
 from edge.engines.engine_build import EngineBuildError
 from edge.engines.engine_record import EngineRecord
+from edge.engines.onnxruntime_engine import sha256_of
 from edge.inference import INPUT, OUTPUTS, input_shape
 from edge.manifest import Manifest
 from train import checkpoint as checkpoints
-from train.model import Decoder
+from train.networks.detector import Decoder
 
 CURE = "use --backend tensorrt, which builds an ONNX of korsal-convert"
 

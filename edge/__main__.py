@@ -4,11 +4,11 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from edge.service.signals import Signals
+from edge.signals import Signals
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; see `edge.command_line.main`.
+    """Run one command; see `edge.commands.command_line.main`.
 
     A daemon that is asked to reload or to end while it starts does so as soon as it can: without a handler SIGHUP
     would end it.
@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     with ExitStack() as owned:
         signals = owned.enter_context(Signals(reloads=True)) if list(given[:1]) == ["run"] else None
-        from edge import command_line
+        from edge.commands import command_line
 
         return command_line.main(given, signals)
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import detector, events, linker, presence, sight
+from edge import detector, events, linker, presence
+from edge import network_runner as sight
 from edge.detector import Detections
 from edge.events import Event, EventSettings, EventState
 from edge.inference import Engine, Lap, Memory, Outputs, View

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from edge import progress
+from edge.terminal import progress
 
 ROOT = Path(__file__).parent.parent
 GPU_DEVICES = (Path("/dev/nvidia0"), Path("/dev/nvhost-gpu"), Path("/dev/nvgpu"))  # a card; Jetson, old and new
@@ -37,7 +37,7 @@ def no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The real network with random weights as ONNX, with a manifest: `untrained_model.MANIFEST`."""
-    from untrained_model import write_untrained_onnx  # which needs torch
+    from tests.support.untrained_model import write_untrained_onnx  # which needs torch
 
     return write_untrained_onnx(tmp_path_factory.mktemp("untrained") / "tiny.onnx")
 

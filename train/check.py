@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edge import progress
-from edge.arguments import Parser
-from edge.video.container import bytes_missing
-from edge.video.video_file import CaptureError, decodable, probe
-from train import datasets
-from train.annotation_faults import Fault, FileFacts, faults
-from train.annotations import AnnotationError, DataSet, VideoAnnotation
-from train.frame_kinds import FrameKinds, counted, frame_kinds
-from train.looked_at import mask
-from train.sheet import SheetError, check_ending, write_sheet
+from edge.cameras.container import bytes_missing
+from edge.cameras.video_file import CaptureError, decodable, probe
+from edge.terminal import progress
+from edge.terminal.arguments import Parser
+from train.datasets import load as datasets
+from train.datasets.annotation_faults import Fault, FileFacts, faults
+from train.datasets.annotations import AnnotationError, DataSet, VideoAnnotation
+from train.datasets.frame_kinds import FrameKinds, counted, frame_kinds
+from train.datasets.looked_at import mask
+from train.datasets.sheet import SheetError, check_ending, write_sheet
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge import manifest as manifests
-from edge.engine import sha256_of
+from edge.engines.onnxruntime_engine import sha256_of
 from edge.inference import INPUT, OUTPUTS, Engine
 from edge.manifest import Manifest, ManifestError
 from edge.text import harmless
-from train import architectures, torch_file
-from train.model import Decoder
-from train.torch_file import TorchFileError
+from train.networks import architectures
+from train.networks.detector import Decoder
+from train.safe_reading import torch_file
+from train.safe_reading.torch_file import TorchFileError
 
 VERSION = 1
 _CONTENT = {"manifest": str, "weights": dict, "settings": dict, "progress": dict}

@@ -14,11 +14,11 @@ from torch.utils.data import Dataset
 from edge import detector, motion
 from edge.manifest import Manifest
 from train import augment
-from train.annotations import VideoAnnotation, at
 from train.augment import AugmentSettings
-from train.frame_kinds import counted, idle, known_frames
+from train.datasets.annotations import VideoAnnotation, at
+from train.datasets.frame_kinds import counted, idle, known_frames
+from train.datasets.packed_video import PackedVideo
 from train.targets import Targets, targets
-from train.videos import PackedVideo
 
 
 @dataclass(frozen=True)

@@ -15,21 +15,22 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import edge
-from edge import progress, terminal
-from edge.arguments import Parser
+from edge.cameras.video_file import CaptureError
 from edge.detector import told_of_invalid
-from edge.engine import EngineError
+from edge.engines.onnxruntime_engine import EngineError
 from edge.inference import Engine
+from edge.terminal import output as terminal
+from edge.terminal import progress
+from edge.terminal.arguments import Parser
 from edge.text import composed
-from edge.video.video_file import CaptureError
-from train import datasets, places
-from train.annotations import AnnotationError, DataSet, VideoAnnotation, held_out
-from train.frame_kinds import not_annotated
-from train.lengths import Lengths, usual_lengths
-from train.observation import MINIMUM_SCORE, LinkerKind, observe
-from train.places import PlaceError
-from train.plots import PlotError, confusion, precision_recall_curves
-from train.report import (
+from train import places
+from train.datasets import load as datasets
+from train.datasets.annotations import AnnotationError, DataSet, VideoAnnotation, held_out
+from train.datasets.frame_kinds import not_annotated
+from train.evaluation.lengths import Lengths, usual_lengths
+from train.evaluation.observation import MINIMUM_SCORE, LinkerKind, observe
+from train.evaluation.plots import PlotError, confusion, precision_recall_curves
+from train.evaluation.report import (
     FrameSet,
     Protocol,
     Report,
@@ -41,10 +42,17 @@ from train.report import (
     report,
     unseen_note,
 )
+from train.places import PlaceError
 from train.runtimes import ModelError, is_engine, open_model
 
 Split = Literal["test", "train", "validation"]
-STEPS = ("detect", "link", "score", "events", "export")  # instead of a model: one step alone, see `train.steps`
+STEPS = (
+    "detect",
+    "link",
+    "score",
+    "events",
+    "export",
+)  # instead of a model: one step alone, see `train.evaluation.steps`
 CURVES_FILE = "precision_recall.png"
 UCF101 = "UCF101"  # how the titles of its data sets begin
 
@@ -87,7 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
     terminal.write_all_letters()
     words = sys.argv[1:] if arguments is None else arguments
     if words and words[0] in STEPS:
-        from train import steps  # which imports this file
+        from train.evaluation import steps  # which imports this file
 
         return steps.main(words)
     options = _parser().parse_args(words)

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from train.plots import training_curves
+from train.evaluation.plots import training_curves
 
 EVERY = 20  # steps in one row, averaged
 TERMS = ("heatmap", "size", "offset")

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from train.model import Heads
+from train.networks.detector import Heads
 from train.recipe import LossWeights
 
 

@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from edge.manifest import LITE, Manifest
-from train import architectures, processes
 from train import checkpoint as checkpoints
-from train.backbone_weights import is_motion, load_imagenet
+from train import processes
 from train.checkpoint import Checkpoint, CheckpointError
 from train.losses import centernet_losses, losses
-from train.model import Detector
+from train.networks import architectures
+from train.networks.backbone_weights import is_motion, load_imagenet
+from train.networks.detector import Detector
 from train.precision import autocast
 from train.recipe import Precision, TrainSettings
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from edge import engine as engines
+from edge.engines import onnxruntime_engine as engines
 from edge.engines import tensorrt_engine
 from edge.engines.tensorrt_engine import LoadedEngine, TensorRtError
 

@@ -10,23 +10,25 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
-from edge import progress, terminal
+from edge.cameras.video_file import CaptureError
 from edge.manifest import Manifest
-from edge.progress import Progress
-from edge.video.video_file import CaptureError
-from train import check, datasets, optimise, precision, processes, recipe, train_options
+from edge.terminal import output as terminal
+from edge.terminal import progress
+from edge.terminal.progress import Progress
+from train import check, optimise, precision, processes, recipe, train_options
 from train import checkpoint as checkpoints
-from train.annotations import AnnotationError, DataSet, VideoAnnotation, held_out
-from train.backbone_weights import BackboneError
 from train.checkpoint import Checkpoint, CheckpointError
 from train.data import FrameSet, TrainingSet, decoded, every
-from train.frame_kinds import known_frames
+from train.datasets import load as datasets
+from train.datasets.annotations import AnnotationError, DataSet, VideoAnnotation, held_out
+from train.datasets.frame_kinds import known_frames
+from train.datasets.packed_video import FrameError, PackedVideo, open_packed
+from train.evaluation.plots import PlotError
 from train.log import Log, LogError
+from train.networks.backbone_weights import BackboneError
 from train.optimise import Run, TrainingError
-from train.plots import PlotError
 from train.recipe import Asked, Precision, TrainSettings
 from train.validation import frame_average_precision
-from train.videos import FrameError, PackedVideo, open_packed
 
 ERRORS = (AnnotationError, BackboneError, CaptureError, CheckpointError, FrameError, LogError, PlotError, TrainingError)
 

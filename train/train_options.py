@@ -5,14 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from edge import progress
-from edge.arguments import Parser, path_as_text
 from edge.manifest import LITE
 from edge.motion import KINDS
+from edge.terminal import progress
+from edge.terminal.arguments import Parser, path_as_text
 from train import checkpoint as checkpoints
 from train import recipe
-from train.architectures import ARCHITECTURES
 from train.checkpoint import CheckpointError
+from train.networks.architectures import ARCHITECTURES
 from train.optimise import UNNOTED, TrainingError
 from train.recipe import CENTERNET_LOSSES, Asked, LossWeights, TrainSettings
 

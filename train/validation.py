@@ -9,13 +9,14 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from edge import boxes as box_ops
-from edge import progress
 from edge.manifest import Manifest
-from train import metrics, processes
-from train.annotations import at
+from edge.terminal import progress
+from train import processes
 from train.data import FrameSet
-from train.metrics import FrameBoxes
-from train.model import Decoder
+from train.datasets.annotations import at
+from train.evaluation import metrics
+from train.evaluation.metrics import FrameBoxes
+from train.networks.detector import Decoder
 
 BATCH = 32
 MINIMUM_SCORE = 0.01

@@ -33,7 +33,7 @@ from edge.broker.incoming import (
 from edge.broker.parcel import Parcel, properties
 from edge.broker.requests import LARGEST, Request
 from edge.broker.topics import OFFLINE, Topics
-from edge.schema import Mqtt
+from edge.config.schema import Mqtt
 from edge.threads import ThreadError
 
 CONNECT_SECONDS = 5.0  # for TCP, and again for TLS

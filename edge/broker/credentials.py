@@ -8,7 +8,7 @@ import ssl
 from contextlib import suppress
 from pathlib import Path
 
-from edge.schema import Mqtt, Tls
+from edge.config.schema import Mqtt, Tls
 from edge.text import MARKS, TextError, decoded
 
 CREDENTIAL = "mqtt-password"  # of systemd: LoadCredential=mqtt-password:/path

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from edge.broker.outbox import OutboxStatistics
 from edge.broker.payload import iso_time
-from edge.outbox import OutboxStatistics
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from edge.broker.topics import Topics, encode, level
-from edge.problems import nearest
-from edge.schema import Mqtt
+from edge.config.problems import nearest
+from edge.config.schema import Mqtt
 from edge.text import TextError, decoded
 
 LARGEST = 65_535  # bytes of a request's payload

@@ -28,9 +28,9 @@ from edge.cameras.messages import FRAME, OPENING, ORDER_BYTES, Told, encode
 from edge.cameras.picture import fingerprint, finished, oversize
 from edge.cameras.pictures import Picture, by_ffmpeg_alone, pictures
 from edge.cameras.shared_frames import SharedFrames
+from edge.cameras.video_file import CaptureError, silence_opencv
 from edge.sources import Source, from_json, polygons
 from edge.threads import ThreadError
-from edge.video.video_file import CaptureError, silence_opencv
 
 FIRST_TO_DIE = "1000"  # the highest oom_score_adj
 

@@ -10,8 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from edge.cameras.picture import finished
-from edge.capture import (
+from edge.cameras.live_camera import (
     CameraCounts,
     CameraState,
     CaptureError,
@@ -20,7 +19,8 @@ from edge.capture import (
     read_file,
     wait_for_any,
 )
-from edge.schema import Camera
+from edge.cameras.picture import finished
+from edge.config.schema import Camera
 from edge.sources import Frame, Source
 
 log = logging.getLogger(__name__)

@@ -18,8 +18,8 @@ from edge.cameras.gstreamer_elements import known_elements
 from edge.cameras.memory_limits import limit_blocks
 from edge.cameras.picture import oversize
 from edge.cameras.stream_check import examine, unreachable
+from edge.cameras.video_file import CaptureError, check_file, has_ffmpeg, look, opencv_backend, read_file, upright
 from edge.sources import Carrier, Source
-from edge.video.video_file import CaptureError, check_file, has_ffmpeg, look, opencv_backend, read_file, upright
 
 PATIENCE_MS = 600_000  # OpenCV's own time limits: the parent judges sooner what is too long
 UDP_PATIENCE_MS = 10_000  # until the first packets, which a firewall keeps back without a word

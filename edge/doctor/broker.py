@@ -13,8 +13,8 @@ from edge import threads
 from edge.broker import broker_faults, grants
 from edge.broker.credentials import CredentialsError, password, tls_context
 from edge.broker.grants import Grants
+from edge.config.schema import Mqtt
 from edge.doctor.finding import Finding, ok, told, warning, wrong
-from edge.schema import Mqtt
 from edge.threads import ThreadError
 
 ANSWER_SECONDS = 10.0  # for each step

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from edge import threads
-from edge.capture import CaptureError, LiveCamera, LiveSettings, read_file
+from edge.cameras.live_camera import CaptureError, LiveCamera, LiveSettings, read_file
+from edge.config.schema import Camera
 from edge.doctor.finding import Finding, ok, told, warning, wrong
-from edge.schema import Camera
 from edge.sources import Source
 
 SECONDS = 30.0  # until a camera has given a picture, or said why not

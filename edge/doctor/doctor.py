@@ -14,8 +14,9 @@ from pathlib import Path
 
 from edge.assets import AssetError
 from edge.broker.credentials import CREDENTIAL, VARIABLE, CredentialsError, password
-from edge.config import ConfigError, load, model_path, state_directory
-from edge.config_store import may_store
+from edge.config.config_file import ConfigError, load, model_path, state_directory
+from edge.config.schema import Config
+from edge.config.store import may_store
 from edge.doctor.broker import broker
 from edge.doctor.camera import argus, cameras
 from edge.doctor.finding import Finding, ok, told, warning, wrong
@@ -32,14 +33,13 @@ from edge.doctor.host import (
     set_clock,
 )
 from edge.doctor.speed import speed
-from edge.engine import EngineError
 from edge.engines.build_plan import BuildOptions
 from edge.engines.engine_cache import EngineCache
-from edge.engines.runtimes import ENGINES, NVIDIA_SIGNS, build_options, open_at_terminal
+from edge.engines.onnxruntime_engine import EngineError
 from edge.engines.tensorrt_engine import TensorRtError, bindings, is_plan
-from edge.schema import Config
+from edge.open_model import ENGINES, NVIDIA_SIGNS, build_options, open_at_terminal
 from edge.service.exposure import exposed
-from edge.settings import topics, unknown_actions
+from edge.service.settings import topics, unknown_actions
 
 INSTALLED = Path("/etc/korsal-edge/config.toml")
 SERVICE_USER = "korsal-edge"

@@ -12,12 +12,12 @@ from typing import Any
 
 import cv2
 
+from edge.config.schema import Camera, Config
 from edge.doctor.finding import Finding, ok, warning, wrong
 from edge.engines.engine_build import L4T_RELEASE
-from edge.engines.runtimes import NVIDIA_SIGNS
-from edge.motion_cuda import MotionCudaError, usable
-from edge.schema import Camera, Config
-from edge.service import clock
+from edge.engines.motion_cuda import MotionCudaError, usable
+from edge.open_model import NVIDIA_SIGNS
+from edge.sensors import clock
 
 UNIT = "korsal-edge.service"
 ENGINES_BYTES = 200 << 20  # for TensorRT's engines and what it builds them with
@@ -93,7 +93,7 @@ def disk(directory: Path, needed: int) -> Finding:
 
 
 def set_clock(synced: bool | None) -> Finding:
-    """As `edge.service.clock.synced` tells."""
+    """As `edge.sensors.clock.synced` tells."""
     if synced:
         return ok("clock", "is set by a time server")
     cure = "sudo timedatectl set-ntp true; without a network, see that the battery of the clock is in"

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from edge import pipeline
+from edge.config.schema import Camera
 from edge.doctor.finding import Finding, ok, warning
 from edge.inference import Engine
 from edge.pipeline import PipelineSettings
-from edge.schema import Camera
 from edge.service.load import TOO_SLOW, WANTED_FPS, cure
 from edge.sources import Frame
 

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from edge.engine import EngineError, sha256_of
 from edge.engines import engine_build, engine_record
 from edge.engines.build_plan import BuildOptions, Platform, engine_key
 from edge.engines.build_progress import Progress, in_tenths
 from edge.engines.cuda_runtime import Cuda, CudaError
 from edge.engines.engine_build import EngineBuildError
+from edge.engines.onnxruntime_engine import EngineError, sha256_of
 from edge.engines.tensorrt_engine import LoadedEngine, TensorRtError, load
-from edge.service.signals import Tell
+from edge.signals import Tell
 
 log = logging.getLogger(__name__)
 

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import detector
+from edge.engines.motion_cuda import CURE, MotionCuda, MotionCudaError
 from edge.engines.tensorrt_engine import LoadedEngine, named
 from edge.engines.tensorrt_runner import Runner
 from edge.inference import Lap, Sighting, View, of_one
 from edge.manifest import Manifest
 from edge.motion import MotionSettings, Prepared
-from edge.motion_cuda import CURE, MotionCuda, MotionCudaError
-from edge.sight import motion_step
+from edge.network_runner import motion_step
 
 TOLERANCE = 1e-3
 """The largest difference from the CPU's input: cv2.cuda computes in float32, and adds up in any order."""
@@ -53,7 +53,7 @@ class CudaSight:
 
 
 def with_cuda_sight(opened: LoadedEngine, cuda: Any) -> LoadedEngine:
-    """The TensorRT engine, from now on filled by `cuda` (of `edge.motion_cuda.usable`).
+    """The TensorRT engine, from now on filled by `cuda` (of `edge.engines.motion_cuda.usable`).
 
     Raises MotionCudaError where what cv2.cuda computes is not what the CPU does: some builds lack parts of it.
     """

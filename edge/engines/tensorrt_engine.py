@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.engine import EngineError
 from edge.engines import cuda_runtime, engine_record
 from edge.engines.build_plan import parse_version
 from edge.engines.cuda_runtime import Cuda, CudaError, Device
 from edge.engines.engine_record import EngineRecord
+from edge.engines.onnxruntime_engine import EngineError
 from edge.engines.plan_file import CURE, HEADER_BYTES, RTX_TAG, TAG, plan_fault
 from edge.engines.tensorrt_runner import Runner, RunnerError
 from edge.inference import INPUT, Engine, Infer, input_shape, output_shapes

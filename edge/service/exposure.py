@@ -15,11 +15,11 @@ from pathlib import Path
 
 from edge.assets import AssetError
 from edge.broker.credentials import CREDENTIAL
-from edge.config import model_path, state_directory
+from edge.config.config_file import model_path, state_directory
+from edge.config.schema import Config
 from edge.engines import engine_record
 from edge.engines.engine_cache import SUFFIX
-from edge.engines.runtimes import ENGINES
-from edge.schema import Config
+from edge.open_model import ENGINES
 
 READ, WRITE = stat.S_IROTH, stat.S_IWOTH
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from edge import pipeline
-from edge.engine import EngineError
+from edge.engines.onnxruntime_engine import EngineError
 from edge.inference import Engine, Lap
 from edge.pipeline import CameraState, Step, Turn
-from edge.service.station import Station
+from edge.service.camera_session import Station
 
 
 class Processed(NamedTuple):

@@ -1,0 +1,117 @@
+"""`korsal-edge check`: is this configuration usable? Every mistake at once, or what it means. Shell."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+
+from edge import manifest as manifests
+from edge.assets import AssetError
+from edge.cameras.pictures import require_device
+from edge.cameras.video_file import CaptureError, probe
+from edge.config.config_file import ConfigError, load, model_path
+from edge.config.mistakes import as_named
+from edge.config.schema import Config, Mqtt
+from edge.engines import onnx_metadata
+from edge.engines.onnx_metadata import OnnxMetadataError
+from edge.inference import Engine
+from edge.manifest import Manifest, ManifestError
+from edge.open_model import open_at_terminal
+from edge.service.settings import event_settings, topics, unknown_actions
+from edge.sources import Source
+
+
+def check(path: Path) -> int:
+    """Print what the configuration means; 0.
+
+    Raises ConfigError with all problems, AssetError and EngineError for a model that cannot be run.
+    """
+    folder = path.absolute().parent
+    config = _loaded(path, folder)
+    unfit = tuple(unfit_sources(config, folder))
+    with open_at_terminal(config) as engine:
+        wrong = (*unfit, *unknown_actions(config, engine.manifest.labels))
+        if wrong:
+            raise ConfigError(path, wrong)
+        print(f"{path} is valid")
+        for line in _summary(config, engine):
+            print(f"  {line}")
+    return 0
+
+
+def unfit_sources(config: Config, folder: Path) -> Iterator[str]:
+    """A sentence for each camera that is no video file and no device, as far as that shows without opening a camera.
+
+    A device that is not there is none of them: a camera may be plugged in later. `folder`: where relative paths start.
+    """
+    for name, camera in config.cameras.items():
+        source = camera.described()
+        try:
+            if source.kind == "file":
+                probe(source.target)
+            elif source.kind == "v4l2" and os.path.exists(source.target):
+                require_device(source.target)
+        except CaptureError as error:
+            hint = f" (relative paths start at {folder})" if not os.path.exists(source.target) else ""
+            yield f"cameras.{name}.source: {error}{hint}"
+
+
+def _loaded(path: Path, folder: Path) -> Config:
+    """As `load`, which knows neither model nor cameras: what is wrong about those is told beside other mistakes."""
+    try:
+        return load(path)
+    except ConfigError as error:
+        rest = error.rest
+        if rest is None:
+            raise
+        unknown = unknown_actions(rest, labels) if (labels := _labels(rest)) else ()
+        more = [as_named(sentence, error.renamed) for sentence in (*unfit_sources(rest, folder), *unknown)]
+        raise ConfigError(path, (*error.problems, *more)) from None
+
+
+def _labels(config: Config) -> tuple[str, ...]:
+    """The actions that the model's file names, without running it; none where it does not tell."""
+    try:
+        text = onnx_metadata.read(model_path(config).read_bytes()).get(manifests.METADATA_KEY, "")
+        return manifests.from_json(text).labels
+    except (OSError, AssetError, OnnxMetadataError, ManifestError):
+        return ()
+
+
+def _summary(config: Config, engine: Engine) -> list[str]:
+    manifest = engine.manifest
+    cameras = [
+        f"camera {name}: {_source(camera.described())}, zones: {', '.join(camera.zones) or 'none'}, events begin at "
+        f"{_start_scores(config, name, manifest)}"
+        for name, camera in config.cameras.items()
+    ]
+    return [
+        f"model {manifest.name}, {manifest.width}x{manifest.height}, {engine.runtime}: {', '.join(manifest.labels)}",
+        *cameras,
+        f"broker {_broker(config.mqtt)}, topics below {topics(config).root}",
+    ]
+
+
+def _source(source: Source) -> str:
+    """What it is called, and what it lacks here and now."""
+    lacking = ""
+    if source.kind == "v4l2" and not os.path.exists(source.target):
+        lacking = " (no such device here now)"
+    if source.kind == "csi" and not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
+        lacking = " (this OpenCV has no GStreamer, which it needs: use the one of JetPack)"
+    return f"{source.redacted}{lacking}"
+
+
+def _start_scores(config: Config, camera: str, manifest: Manifest) -> str:
+    """One number where it is the same for all actions."""
+    settings = event_settings(config, camera, manifest.start_scores)
+    scores = {label: settings.of(label).start_score for label in manifest.labels}
+    if len(set(scores.values())) == 1:
+        return f"{scores[manifest.labels[0]]:g}"
+    return ", ".join(f"{score:g} ({label})" for label, score in scores.items())
+
+
+def _broker(settings: Mqtt) -> str:
+    version = {5: "5", 3: "3.1.1"}[settings.version]
+    return f"{settings.host}:{settings.port}, MQTT {version}, {'TLS' if settings.tls else 'no TLS'}"

@@ -1,0 +1,189 @@
+"""The command line `korsal-edge`: reads the arguments and hands them on."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from edge import __version__
+from edge.assets import AssetError
+from edge.cameras.video_file import CaptureError
+from edge.commands import bench, check, demo, replay
+from edge.commands.demo_broker import DemoError
+from edge.commands.replay import ReplayError
+from edge.config import config_file as config
+from edge.config.config_file import ConfigError
+from edge.doctor import doctor
+from edge.engines.onnxruntime_engine import EngineError
+from edge.service import daemon
+from edge.service.log_format import FORMATS
+from edge.signals import Signals
+from edge.sources import SourceError
+from edge.terminal import output as terminal
+from edge.terminal import progress
+from edge.terminal.arguments import Parser
+from edge.video.inset import INSETS
+from edge.video.video_writer import VideoError
+
+FAULTS = (AssetError, CaptureError, ConfigError, DemoError, EngineError, ReplayError, SourceError, VideoError)
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str], signals: Signals | None = None) -> int:
+    """Run one command; `signals` are those that the daemon heeds.
+
+    0: done; 1: it cannot do its job, and says why on stderr; 2: wrong usage; 130: interrupted.
+    """
+    terminal.write_all_letters()
+    options = _parser().parse_args(arguments)
+    options.signals = signals
+    command: Command = options.command
+    progress.show(not getattr(options, "no_progress", True))  # some commands have none
+    if command is not _run:  # the daemon sets up its own log
+        logging.basicConfig(format="%(levelname)s: %(message)s")
+    try:
+        return command(options)
+    except FAULTS as fault:
+        for line in str(fault).splitlines():
+            print(f"korsal-edge: {line}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return replay.INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has gone; nothing more may be written there
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    return daemon.run(
+        config.load(options.config), options.config, signals=options.signals, log_format=options.log_format
+    )
+
+
+def _check(options: argparse.Namespace) -> int:
+    return check.check(options.config)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    return doctor.doctor(options.config)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    _end_orderly()
+    with replay.task(options.source, options.model, options.config, options.camera) as task:
+        status = replay.replay(task, replay.Outputs(options.events, options.video, options.inset))
+    if not status:
+        print(_after_replay(options), file=sys.stderr)
+    return status
+
+
+def _after_replay(options: argparse.Namespace) -> str:
+    """First one looks at what was found, then it is for the daemon."""
+    if options.video is None:
+        given = (("--model", options.model), ("--config", options.config), ("--camera", options.camera))
+        again = [word for option, value in given if value is not None for word in (option, value)]
+        return progress.next_step("korsal-edge", "replay", options.source, *again, "--video", "annotated.webm")
+    if options.config is not None:
+        return progress.next_step("korsal-edge", "check", "--config", options.config)
+    return "Next: cameras, broker and thresholds in config.toml, then korsal-edge check"
+
+
+def _bench(options: argparse.Namespace) -> int:
+    with replay.task(options.source, options.model, options.config, options.camera, options.threads) as task:
+        return bench.bench(task, options.frames, options.json)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    _end_orderly()
+    return demo.demo(options.source, options.model, options.video, options.inset)
+
+
+def _end_orderly() -> None:
+    """Let SIGTERM end us as Ctrl-C does: with what was found written."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        "korsal-edge", description="Finds people's actions in live video, as they happen, and tells them over MQTT."
+    )
+    parser.add_argument("--version", action="version", version=f"korsal-edge {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    run = _add(commands, "run", _run, "run the daemon until it is stopped")
+    run.add_argument(
+        "--log-format",
+        choices=FORMATS,
+        default="auto",
+        help="plain: each line with its time; journal: without; auto: without only where systemd's journal takes them",
+    )
+    checked = _add(commands, "check", _check, "check a configuration; every mistake at once")
+    for command in (run, checked):
+        command.add_argument("--config", type=Path, default=Path("config.toml"), help="default: ./config.toml")
+    looked = _add(
+        commands, "doctor", _doctor, "look at everything that an installation can get wrong, each with its cure"
+    )
+    looked.add_argument("--config", type=Path, default=doctor.default_config(), help="default: %(default)s")
+    replayed = _add(commands, "replay", _replay, "find the actions in a video file; the same file, the same events")
+    _add_task(replayed)
+    replayed.add_argument("--events", type=Path, metavar="FILE", help="write events as JSON lines, not as words")
+    replayed.add_argument("--video", type=Path, metavar="FILE", help="write an annotated video: .webm, .mp4 or .avi")
+    _add_inset(replayed)
+    benched = _add(commands, "bench", _bench, "measure what each stage costs per frame of a video file")
+    _add_task(benched)
+    benched.add_argument("--frames", type=_count, default=500, help="frames to measure after warming up, default 500")
+    benched.add_argument("--threads", type=_threads, help="CPU threads of the network, default: as configured")
+    benched.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    shown = _add(commands, "demo", _demo, "the daemon with a broker and a subscriber of its own")
+    shown.add_argument("source", nargs="?", help="a video file, /dev/video0, rtsp://...; default: the shipped clip")
+    shown.add_argument(
+        "--model", type=Path, metavar="FILE", help="ONNX model or TensorRT engine; default: the shipped one"
+    )
+    shown.add_argument("--video", type=Path, metavar="FILE", help="default: out/demo.webm, which browsers play")
+    _add_inset(shown)
+    progress.add_option(shown)
+    return parser
+
+
+def _add(commands: Any, name: str, command: Command, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _add_task(parser: argparse.ArgumentParser) -> None:
+    """What replay and bench have in common."""
+    parser.add_argument("source", help="a video file")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="FILE",
+        help="ONNX model or TensorRT engine; default: the configured or shipped one",
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="take thresholds, zones and model from there")
+    parser.add_argument("--camera", metavar="NAME", help="whose zones, where the configuration has several cameras")
+    progress.add_option(parser)
+
+
+def _add_inset(parser: argparse.ArgumentParser) -> None:
+    """Where the annotated video shows the motion map."""
+    places = parser.add_mutually_exclusive_group()
+    places.add_argument(
+        "--inset", choices=INSETS, default="beside", help="where the video shows the motion map; default: %(default)s"
+    )
+    places.add_argument("--no-inset", dest="inset", action="store_const", const="none", help="leave it out")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 1000000")
+    return int(text)
+
+
+def _threads(text: str) -> int:
+    if not text.isdecimal() or int(text) > 256:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 (as ONNX Runtime chooses) to 256")
+    return int(text)

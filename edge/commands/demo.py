@@ -1,0 +1,175 @@
+"""`korsal-edge demo`: the daemon on one source, with a broker and a subscriber of its own. Shell."""
+
+import json
+import signal
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from paho.mqtt.client import MQTTMessage
+
+from edge.assets import find
+from edge.cameras.frame_times import LONGEST_GAP
+from edge.cameras.video_file import probe
+from edge.commands.demo_broker import HOST, DemoError, EmbeddedBroker, Listener
+from edge.config.schema import Camera, Config, Device, Log, Model, Mqtt, Outbox, Telemetry
+from edge.inference import Engine
+from edge.open_model import open_at_terminal
+from edge.pipeline import Step
+from edge.service import daemon
+from edge.sources import Frame, parse
+from edge.terminal import progress
+from edge.terminal.progress import Progress
+from edge.video.annotated_video import LONGEST_PAUSE, AnnotatedVideo
+from edge.video.inset import Inset
+from edge.video.video_writer import usual_suffix
+
+CLIP = "demo/basketball.mp4"
+VIDEO = Path("out/demo")
+CAMERA_FPS = 15.0  # of the video of a live camera
+CAMERA_PATIENCE = 30.0  # seconds until a camera's first frame
+ARRIVAL_PATIENCE = 10.0  # seconds until what was published has arrived
+SHOWN = ("type", "action", "top_score", "box", "duration", "seq")  # keys of an event that are printed
+
+
+class Watcher:
+    """Sees every frame of the daemon: keeps a file's pace, draws, remembers what began."""
+
+    def __init__(self, video: AnnotatedVideo, live: bool, played: Progress) -> None:
+        self.frames = 0
+        self.begun: set[str] = set()  # ids of events
+        self._video, self._live, self._played = video, live, played
+
+    def __call__(self, frame: Frame, step: Step) -> None:
+        """Not before the frame's time has come: a file is played as if it were filmed now."""
+        if not self._live:
+            time.sleep(max(0.0, frame.monotonic_time - time.monotonic()))
+        self.frames += 1
+        self.begun |= {event.event_id for event in step.events if event.type == "new"}
+        self._video(frame, step)
+        self._played.update()
+
+
+class Audience:
+    """What came through the broker. Called from the subscriber's thread."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, list[dict[str, Any]]] = {}  # by event_id, as they came
+
+    def __call__(self, message: MQTTMessage) -> None:
+        """Remember an event and print it."""
+        event = json.loads(message.payload)
+        self.events.setdefault(event["event_id"], []).append(event)
+        progress.write(f"{message.topic}  {json.dumps({key: event[key] for key in SHOWN}, ensure_ascii=False)}")
+
+    def missing(self, begun: set[str]) -> set[str]:
+        """Ids of the events that began and of which not every step has arrived."""
+        return {number for number in begun if not _is_whole(self.events.get(number, []))}
+
+
+def demo(source: str | None, model: Path | None, video: Path | None = None, inset: Inset = "beside") -> int:
+    """Play `source` (None: the clip that is shipped) through the daemon, print what its subscriber gets.
+
+    `video`: where it is drawn; None: VIDEO, in the format that plays in most places.
+
+    0: it ran, and all that was published arrived. Raises AssetError, CaptureError, DemoError, EngineError,
+    SourceError, VideoError.
+    """
+    described = parse(source or str(find(CLIP)))
+    fps, pause = (CAMERA_FPS, LONGEST_PAUSE) if described.live else (probe(described.target).fps, LONGEST_GAP)
+    video = video or VIDEO.with_suffix(usual_suffix())
+    _make_place(described.target, video)
+    audience = Audience()
+    with EmbeddedBroker() as broker, tempfile.TemporaryDirectory(prefix="korsal-edge-") as folder:
+        config = _config(source or described.target, model, broker.port, Path(folder))
+        kept = config.model_copy(update={"outbox": Outbox()})  # this folder goes; an engine that is built stays
+        with open_at_terminal(kept) as engine, AnnotatedVideo(video, fps, engine.manifest, pause) as drawn:
+            name = engine.manifest.name
+            print(f"Broker: {HOST}:{broker.port} (MQTT 3.1.1). Source: {described.redacted}. Model: {name}.")
+            print("What its subscriber receives:", flush=True)
+            playing = Progress("playing", "frame", None if described.live else probe(described.target).announced)
+            watcher = Watcher(drawn, described.live, playing)
+            with Listener(broker.port, f"{config.mqtt.base}/+/+/actions/#", audience), playing:
+                _run(config, watcher, engine)
+                _await(audience, watcher.begun)
+    _report(audience, watcher, drawn)
+    return 0
+
+
+def _config(source: str, model: Path | None, port: int, folder: Path) -> Config:
+    """What `config.toml` would say. The source has been parsed, so that the camera need not be checked again."""
+    return Config(
+        device=Device(name="demo"),
+        model=Model(path=model),
+        cameras={"camera": Camera.model_construct(source=source)},
+        mqtt=Mqtt(host=HOST, port=port, version=3),
+        outbox=Outbox(directory=folder),
+        telemetry=Telemetry(interval=0),
+        log=Log(level="warning"),
+    )
+
+
+def _make_place(source: str, video: Path) -> None:
+    """Make the video's folder, and see that the video would not overwrite the source. Raises DemoError."""
+    try:
+        video.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DemoError(
+            f"{video.parent}: cannot be made ({error.strerror}); choose another place with --video"
+        ) from error
+    if video.exists() and Path(source).exists() and video.samefile(source):
+        raise DemoError(f"{video}: is the source itself; give another name with --video")
+
+
+def _run(config: Config, watcher: Watcher, engine: Engine) -> None:
+    """Run the daemon to the end of the file, or until Ctrl-C. Raises DemoError where no frame ever comes."""
+    surrender = threading.Timer(CAMERA_PATIENCE, _end_unless, (watcher,))
+    surrender.daemon = True
+    surrender.start()
+    status = daemon.run(config, watch=watcher, engine=engine)
+    surrender.cancel()
+    if status:
+        raise DemoError("the daemon could not run, for the reason above")
+    if not watcher.frames:
+        source = config.cameras["camera"].described().redacted
+        raise DemoError(f"{source}: not one frame came; check the source, or give a video file")
+
+
+def _end_unless(watcher: Watcher) -> None:
+    """Tell the daemon to end where there has been no frame."""
+    if not watcher.frames:
+        signal.raise_signal(signal.SIGTERM)
+
+
+def _await(audience: Audience, begun: set[str]) -> None:
+    """Until everything has arrived, for some seconds at most."""
+    deadline = time.monotonic() + ARRIVAL_PATIENCE
+    while audience.missing(begun) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _is_whole(steps: list[dict[str, Any]]) -> bool:
+    """An event whose steps have all arrived, the end included."""
+    numbers = {step["seq"] for step in steps}
+    return any(step["type"] == "end" and numbers == set(range(step["seq"] + 1)) for step in steps)
+
+
+def _report(audience: Audience, watcher: Watcher, video: AnnotatedVideo) -> None:
+    """Print what came of it. Raises DemoError where something was published and did not arrive."""
+    actions = Counter(steps[0]["action"] for steps in list(audience.events.values()))
+    messages = sum(map(len, list(audience.events.values())))
+    found = ", ".join(f"{action} {count}" for action, count in sorted(actions.items()))
+    print(f"\n{watcher.frames} frames played.")
+    if actions:
+        number = f"{actions.total()} event{'s' if actions.total() > 1 else ''}"
+        print(f"{messages} messages of {number} arrived through the broker: {found}.")
+    else:
+        print("No events: the model saw none of its actions long and clearly enough.")
+    print(f"Annotated video: {video.written}")
+    print("Next: your own camera and broker, as README.md describes (config.toml, then korsal-edge run).")
+    lost = audience.missing(watcher.begun)
+    if lost:
+        raise DemoError(f"{len(lost)} of {len(watcher.begun)} events did not arrive whole; run the demo again")

@@ -1,0 +1,255 @@
+"""`korsal-edge replay`: a video file through the pipeline; events as words or JSON lines, an annotated video.
+
+Deterministic: the same file, model and settings give the same bytes. Times count from the file's beginning (1970 in
+UTC), and an event is published at the moment of its frame, so that `latency_ms` is 0.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+
+from edge import events, pipeline
+from edge.broker import topics
+from edge.broker.payload import Model, event_payload
+from edge.cameras.frame_times import LONGEST_GAP
+from edge.cameras.picture import finished
+from edge.cameras.video_file import CaptureError, probe, read_file
+from edge.config.config_file import ConfigError, load
+from edge.config.schema import Camera, Config
+from edge.detector import told_of_invalid
+from edge.engines.onnxruntime_engine import sha256_of
+from edge.engines.tensorrt_engine import LoadedEngine
+from edge.events import Event
+from edge.inference import Engine
+from edge.open_model import open_at_terminal
+from edge.pipeline import CameraState, PipelineSettings, Step
+from edge.service.settings import pipeline_settings, unknown_actions
+from edge.sources import Frame, Source, parse
+from edge.terminal import progress
+from edge.video.annotated_video import AnnotatedVideo
+from edge.video.drawing import Style
+from edge.video.inset import Inset
+
+Passage = tuple[Frame, Step, CameraState]
+Tell = Callable[[Sequence[Event]], None]
+INTERRUPTED = 130  # the exit status after Ctrl-C, as shells have it
+
+
+class ReplayError(Exception):
+    """A result that cannot be written; the message names it and the cure."""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What to play and how; `device` and `camera` are the names that stand in the events, `view` is what it sees.
+
+    `people_score`: of somebody without an event, to be drawn.
+
+    A context manager, which gives back what the engine owns.
+    """
+
+    source: Path
+    opened: LoadedEngine
+    settings: PipelineSettings
+    people_score: float
+    device: str
+    camera: str
+    view: Source
+
+    @property
+    def engine(self) -> Engine:
+        """The model, ready to run."""
+        return self.opened.engine
+
+    def __enter__(self) -> "Task":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.opened.close()
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the results go. Without `events`, a file of JSON lines, they are told on stdout in words."""
+
+    events: Path | None = None
+    video: Path | None = None
+    inset: Inset = "beside"  # where the video shows the motion map
+
+
+def task(
+    source: str, model: Path | None, config_file: Path | None, camera: str | None, threads: int | None = None
+) -> Task:
+    """Everything that a run over a video file needs. Without a `config_file` all settings are the defaults.
+
+    `camera`: whose zones hold, where the configuration has several. Raises SourceError, CaptureError, ConfigError,
+    AssetError, EngineError, ReplayError.
+    """
+    file = _file_of(source)
+    config = load(config_file) if config_file else Config(cameras={"replay": Camera.model_construct(source=source)})
+    name = _camera_of(config, camera)
+    opened = open_at_terminal(_with(config, model, threads))
+    wrong = unknown_actions(config, opened.engine.manifest.labels)
+    if wrong and config_file:
+        opened.close()
+        raise ConfigError(config_file, wrong)
+    view = config.cameras[name].described()
+    return Task(
+        file,
+        opened,
+        pipeline_settings(config, name, opened.engine.manifest.start_scores),
+        config.mqtt.people_score,
+        config.device.name,
+        name,
+        view,
+    )
+
+
+def _with(config: Config, path: Path | None, threads: int | None) -> Config:
+    """The configuration with another model or number of threads, where they are given."""
+    given = {key: value for key, value in (("path", path), ("threads", threads)) if value is not None}
+    return config.model_copy(update={"model": config.model.model_copy(update=given)})
+
+
+def _file_of(source: str) -> Path:
+    found = parse(source)
+    if found.kind != "file":
+        raise CaptureError(f"{found.redacted}: is a camera, and this takes a video file; try korsal-edge demo")
+    probe(found.target)
+    return Path(found.target)
+
+
+def _camera_of(config: Config, wanted: str | None) -> str:
+    names = list(config.cameras)
+    if wanted is None and len(names) == 1:
+        return names[0]
+    if wanted in config.cameras:
+        return wanted
+    raise ReplayError(f"--camera {wanted or 'is missing'}: give one of {', '.join(names)}, for its zones")
+
+
+def frames_of(task: Task) -> Iterator[Frame]:
+    """The file's frames with the size, turning and mask that the camera has. Raises CaptureError."""
+    for frame in read_file(task.source, task.camera):
+        yield replace(frame, image=finished(frame.image, task.view))
+
+
+def walk(frames: Iterable[Frame], engine: Engine, settings: PipelineSettings, state: CameraState) -> Iterator[Passage]:
+    """Every frame, what became of it, and the state after it."""
+    for frame in frames:
+        state, step = pipeline.step(state, frame, engine, settings)
+        yield frame, step, state
+
+
+def replay(task: Task, outputs: Outputs) -> int:
+    """Play the file and write the results; the exit status: 0, or 130 after Ctrl-C, with what was found until then.
+
+    Raises CaptureError, ReplayError, VideoError.
+    """
+    facts, engine = probe(task.source), task.engine
+    style = Style(task.people_score, task.settings.events.zones, task.view.mask, outputs.inset)
+    for output in (outputs.events, outputs.video):
+        _check_apart(task.source, output)
+    start = pipeline.initial(task.camera, f"{sha256_of(task.source)} {engine.sha256}")
+    with ExitStack() as stack:
+        video = outputs.video and stack.enter_context(
+            AnnotatedVideo(outputs.video, facts.fps, engine.manifest, LONGEST_GAP, style)
+        )
+        lines = outputs.events and stack.enter_context(EventLines(outputs.events, task))
+        frames = progress.watched(frames_of(task), "replaying", "frame", facts.announced)
+        status = play(walk(frames, engine, task.settings, start), lines or tell_in_words, video or show_nowhere)
+    if video:
+        print(f"annotated video: {video.written}", file=sys.stderr)
+    if outputs.events:
+        print(f"events: {progress.made(outputs.events)}", file=sys.stderr)
+    return status
+
+
+def play(passages: Iterator[Passage], tell: Tell, show: Callable[[Frame, Step], None]) -> int:
+    """Tell and show every passage, then tell the ends of what still goes on and the sum of it all on stderr."""
+    begun: Counter[str] = Counter()
+    last: Passage | None = None
+    status = invalid = 0
+    try:
+        for last in passages:
+            frame, step, _ = last
+            tell(step.events)
+            show(frame, step)
+            invalid += step.detections.invalid
+            begun.update(event.action for event in step.events if event.type == "new")
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    if last is not None:
+        tell(events.close(last[2].events, last[0].unix_time, "shutdown" if status else "camera"))
+        print(_summary(last[0].index + 1, begun), file=sys.stderr)
+    if invalid:
+        print(told_of_invalid(invalid), file=sys.stderr)
+    return status
+
+
+class EventLines:
+    """A context manager that writes events as JSON lines, each at once, as they would be published."""
+
+    def __init__(self, path: Path, task: Task) -> None:
+        """Raises ReplayError, as does a call where the disk is full; what was written before is kept."""
+        self._path, self._device, self._camera = path, task.device, task.camera
+        self._model = Model(task.engine.manifest.name, task.engine.sha256)
+        try:
+            self._file = path.open("wb", buffering=0)
+        except OSError as error:
+            raise ReplayError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+
+    def __enter__(self) -> "EventLines":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def __call__(self, happened: Sequence[Event]) -> None:
+        """Append events."""
+        for event in happened:
+            payload = event_payload(event, self._device, self._camera, self._model, event.t_capture)
+            try:
+                self._file.write(topics.encode(payload) + b"\n")
+            except OSError as error:
+                raise ReplayError(f"{self._path}: cannot be written ({error.strerror}); free space there") from error
+
+
+def tell_in_words(happened: Sequence[Event]) -> None:
+    """Print events, a line each, beside a progress bar if there is one."""
+    for event in happened:
+        progress.write(in_words(event))
+
+
+def in_words(event: Event) -> str:
+    """One event as a line for people: time in the file, what happened, its best score so far, where."""
+    minutes, seconds = divmod(event.t_capture, 60)
+    box = " ".join(f"{side:.0f}" for side in event.box)
+    zones = f"  in {', '.join(event.zones)}" if event.zones else ""
+    ended = f"  after {event.duration:.1f} s ({event.reason_ended})" if event.type == "end" else ""
+    return (
+        f"{minutes:02.0f}:{seconds:05.2f}  {event.type:6}  {event.action:16}  {event.top_score:.2f}  "
+        f"person {event.tube} at {box}{zones}{ended}"
+    )
+
+
+def show_nowhere(frame: Frame, step: Step) -> None:
+    """Where no video is asked for."""
+
+
+def _summary(frames: int, begun: Counter[str]) -> str:
+    found = ", ".join(f"{action} {count}" for action, count in sorted(begun.items())) or "none"
+    return f"{frames} frame{'s' * (frames != 1)}; events: {found}"
+
+
+def _check_apart(source: Path, output: Path | None) -> None:
+    if output is not None and output.exists() and output.samefile(source):
+        raise ReplayError(f"{output}: is the source itself; give another name")

@@ -1,0 +1,1 @@
+"""`config.toml`: read, checked, changed and written."""

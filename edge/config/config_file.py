@@ -1,0 +1,169 @@
+"""Reads `config.toml` into frozen settings and names every mistake at once."""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from edge.assets import find
+from edge.config import toml_text
+from edge.config.mistakes import every_mistake
+from edge.config.problems import MOST
+from edge.config.schema import Config
+from edge.sources import is_plain_path, redact
+from edge.spelling import lookup
+from edge.stream_url import meant_as_url
+from edge.text import TextError, decoded
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+LARGEST = 262_144  # bytes of a file: a reload reads it between two frames
+SHIPPED_MODEL = "models/korsal-lite-ucf24x5.onnx"
+FILE_KEYS = (
+    ("model", "path"),
+    ("mqtt", "password_file"),
+    ("mqtt", "tls", "ca"),
+    ("mqtt", "tls", "cert"),
+    ("mqtt", "tls", "key"),
+)
+FOLDER_KEY = ("outbox", "directory")  # made where it is not there
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. `problems`: one sentence each, beginning with the key's path.
+
+    `rest` is what is sound of it, where that could be told: with something else in the place of what is not. By the
+    names of cameras there `renamed` has those in the file, where they differ.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        problems: tuple[str, ...],
+        rest: Config | None = None,
+        renamed: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.path = path
+        self.problems = problems if len(problems) <= MOST else (*problems[:MOST], "and more mistakes; mend these first")
+        self.rest, self.renamed = rest, renamed
+        super().__init__("\n".join(f"{path}: {problem}" for problem in self.problems))
+
+
+def load(path: str | Path, folder: Path | None = None) -> Config:
+    """Read, check and complete a configuration file. Relative paths in it start at `folder`, None for its own.
+
+    Raises ConfigError with all problems at once.
+    """
+    path = Path(path)
+    document = _read(path)
+    missing = tuple(_resolve(document, folder or path.absolute().parent))
+    problems, config, renamed = every_mistake(document)
+    if problems or missing or config is None:
+        raise ConfigError(path, problems + missing, config, renamed)
+    return config
+
+
+def fingerprint(config: Config) -> str:
+    """12 hexadecimal digits that change when any setting does; credentials have no part in it."""
+    settings = config.model_dump(mode="json")
+    for camera in settings["cameras"].values():
+        camera["source"] = redact(camera["source"])
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def model_path(config: Config) -> Path:
+    """The configured model, else the one that is shipped. Raises AssetError where even that is missing."""
+    return config.model.path or find(SHIPPED_MODEL)
+
+
+def state_directory(config: Config) -> Path:
+    """Where the outbox and TensorRT's engines lie: as configured, else as systemd or the user's session has it."""
+    if config.outbox.directory is not None:
+        return config.outbox.directory
+    given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if given:
+        return Path(given)
+    return Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")) / "korsal-edge"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The file as TOML reads it."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            problem = f"is larger than {LARGEST >> 10} KiB; draw zones and masks with fewer points"
+        elif _is_deep(document := toml_text.read(decoded(content))):
+            problem = "is nested too deeply; write flat tables as the shipped config.toml does"
+        else:
+            json.dumps(document, default=str)  # which numbers of thousands of digits are too long for
+            return document
+    except FileNotFoundError:
+        problem = "no such file; copy the shipped config.toml there, or name another with --config"
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror}); name a readable file with --config"
+    except TextError as error:
+        problem = str(error)
+    except tomllib.TOMLDecodeError as error:
+        problem = f"is not TOML: {error}; mend that line"
+    except ValueError:
+        problem = "holds a number of thousands of digits; take it out"
+    except (toml_text.DeepError, RecursionError):
+        problem = "is nested too deeply; write flat tables as the shipped config.toml does"
+    raise ConfigError(path, (problem,))
+
+
+def _is_deep(document: dict[str, Any]) -> bool:
+    """True where a text of some bytes would take more of the stack than there is, as dotted keys can."""
+    level: list[Any] = [document]
+    for _ in range(toml_text.DEEPEST):
+        tables = [value for table in level if isinstance(table, dict) for value in table.values()]
+        level = [*tables, *(value for array in level if isinstance(array, list) for value in array)]
+    return any(isinstance(value, dict | list) for value in level)
+
+
+def _resolve(document: dict[str, Any], folder: Path) -> list[str]:
+    """Make the document's paths absolute, in place; a sentence for each file that is not there and each address."""
+    missing = []
+    for keys in (*FILE_KEYS, FOLDER_KEY):
+        text = _table(document, keys[:-1]).get(keys[-1])
+        if isinstance(text, str) and meant_as_url(text):  # never repeated: it may hold a login
+            kind = "folder" if keys == FOLDER_KEY else "file"
+            missing.append(f"{'.'.join(keys)}: is an address, not a {kind}; correct the path or leave the key out")
+            continue
+        file = _absolute(document, keys, folder)
+        if file is not None and keys != FOLDER_KEY and not os.path.isfile(file):
+            missing.append(f"{'.'.join(keys)}: no such file: {file}; correct the path or leave the key out")
+    for name, camera in _table(document, ("cameras",)).items():
+        if isinstance(camera, dict) and _is_plain_path(camera.get("source")):
+            _absolute(document, ("cameras", name, "source"), folder)
+    return missing
+
+
+def _is_plain_path(source: object) -> bool:
+    return isinstance(source, str) and bool(source.strip()) and is_plain_path(source)
+
+
+def _table(document: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    """The table at a path, empty where there is none."""
+    table: object = document
+    for key in keys:
+        table = table.get(key) if isinstance(table, dict) else None
+    return table if isinstance(table, dict) else {}
+
+
+def _absolute(document: dict[str, Any], keys: tuple[str, ...], folder: Path) -> Path | None:
+    """Make one path absolute in place and return it; None where the key is absent or no text (the schema says so)."""
+    table = _table(document, keys[:-1])
+    text = table.get(keys[-1])
+    if not isinstance(text, str) or not text or "\0" in text:
+        return None
+    table[keys[-1]] = str(lookup(folder, os.path.expanduser(text)))
+    return Path(table[keys[-1]])

@@ -1,0 +1,148 @@
+"""What is wrong with a configuration, as sentences. Pure.
+
+Each sentence begins with the key's path (`cameras.door.fps`) and ends with the cure. Values under a key that may hold
+a credential are never repeated.
+"""
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from edge.config.schema_types import InnerError
+from edge.sources import redact
+from edge.text import composed
+
+SECRET_KEYS = frozenset({"source", "username", "password", "password_file"})
+
+MOST = 200
+SHARES = "its points should be shares of the frame's width and height, from 0 to 1"
+PIXELS = "divide pixels by the size of the frame"
+
+Location = tuple[int | str, ...]
+
+
+def sentences(error: ValidationError, schema: type[BaseModel]) -> tuple[str, ...]:
+    """One sentence per mistake, in the order of the schema; the same mistake is told once, and MOST of them."""
+    told: dict[str, None] = {}
+    outside: set[str] = set()
+    for problem in error.errors(include_url=False):
+        if len(told) > MOST:
+            break  # looking for what was meant by thousands of keys takes seconds
+        polygon = _polygon(problem)
+        if polygon is None:
+            told |= dict.fromkeys(_told(problem, schema))
+        elif polygon not in outside:
+            outside.add(polygon)
+            told[f"{polygon}: {SHARES}, and one is {problem['input']}: {PIXELS}"] = None
+    return tuple(told)
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """The cure for an unknown name: the nearest known one, else all that are known."""
+    twin = next((one for one in known if composed(one) == composed(word)), None)
+    if twin is not None:
+        return f"{twin} is known, which looks the same in another Unicode form: copy it from here"
+    close = difflib.get_close_matches(word.lower(), known, n=1) or difflib.get_close_matches(word, known, n=1)
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"known: {', '.join(known)}" if known else "none is known here"
+
+
+def _polygon(problem: Any) -> str | None:
+    """The path of a zone or mask that has a point outside of the frame, as all have that are drawn in pixels."""
+    location: Location = problem["loc"]
+    if problem["type"] not in ("less_than_equal", "greater_than_equal") or len(location) < 5:
+        return None
+    return _path(location[:4]) if location[0] == "cameras" and location[2] in ("zones", "mask") else None
+
+
+def _told(problem: Any, schema: type[BaseModel]) -> list[str]:
+    """One sentence; several where one table's check found several mistakes; none for what follows from another."""
+    if problem["type"] == "too_short" and len(problem["input"]) >= problem["ctx"]["min_length"]:
+        return []  # its entries are wrong, and told
+    path = _path(problem["loc"])
+    fault = problem.get("ctx", {}).get("error")
+    if isinstance(fault, InnerError):
+        start = f"{path}." if problem["loc"] else ""
+        return [f"{start}{redact(key)}: {sentence}" for key, sentence in fault.faults.items()]
+    return [f"{path}: {_sentence(problem, schema)}"]
+
+
+def _path(location: Location) -> str:
+    """`cameras.door.fps`; a number counts the elements of an array from 0."""
+    return ".".join(redact(str(part)) for part in location if part != "[key]") or "the file"
+
+
+def _sentence(problem: Any, schema: type[BaseModel]) -> str:
+    location: Location = problem["loc"]
+    kind = problem["type"]
+    if kind == "extra_forbidden":
+        return f"unknown key; {nearest(str(location[-1]), _known_keys(schema, location[:-1]))}"
+    if kind == "missing":
+        return f"missing; {_example(schema, location)}"
+    if kind == "value_error":
+        return str(problem["ctx"]["error"])
+    return f"{_expected(kind, problem)}{_given(location, problem['input'])}"
+
+
+def _expected(kind: str, problem: Any) -> str:
+    """What should stand there, in the words of TOML."""
+    words = {
+        "model_type": "should be a table",
+        "dict_type": "should be a table",
+        "tuple_type": "should be an array",
+        "string_type": 'should be a text in quotes ("...")',
+        "path_type": 'should be a path in quotes ("...")',
+        "int_type": "should be a whole number",
+        "int_from_float": "should be a whole number",
+        "float_type": "should be a number",
+        "finite_number": "should be a finite number",
+        "bool_type": "should be true or false",
+    }
+    if kind in ("too_short", "too_long"):
+        limits = problem["ctx"]
+        bound = f"at least {limits['min_length']}" if kind == "too_short" else f"at most {limits['max_length']}"
+        return f"should have {bound} entries"
+    message: str = words.get(kind, problem["msg"].replace("Input should", "should"))
+    return message[:1].lower() + message[1:]
+
+
+def _given(location: Location, value: object) -> str:
+    if SECRET_KEYS.intersection(map(str, location)):
+        return ""
+    text = repr(value) if not isinstance(value, bool) else str(value).lower()
+    if "@" in text or "://" in text:  # an address in the wrong place, credentials and all
+        return ""
+    return f", is {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def _schema_at(schema: type[BaseModel], location: Location) -> type[BaseModel] | None:
+    """The table's own schema at a path; names of cameras and actions are skipped. None where there is none."""
+    current: type[BaseModel] | None = schema
+    for part in location:
+        field = current.model_fields.get(str(part)) if current else None
+        if field is not None:
+            current = table_in(field.annotation)
+    return current
+
+
+def table_in(annotation: Any) -> type[BaseModel] | None:
+    """The one table schema inside a type such as `Tls | None` or `dict[str, Camera]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (table_in(part) for part in getattr(annotation, "__args__", ()))
+    return next((table for table in found if table is not None), None)
+
+
+def _known_keys(schema: type[BaseModel], location: Location) -> tuple[str, ...]:
+    table = _schema_at(schema, location)
+    return tuple(table.model_fields) if table else ()
+
+
+def _example(schema: type[BaseModel], location: Location) -> str:
+    """How to write a key that is missing: the first example that its schema gives."""
+    table = _schema_at(schema, location[:-1])
+    examples = table.model_fields[str(location[-1])].examples if table else None
+    return f"add {examples[0]}" if examples else "add it"

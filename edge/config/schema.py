@@ -1,0 +1,301 @@
+"""The schema of `config.toml`: every key, its range and its default. Pure.
+
+The schema is the parser: keys that it does not know, values of another type or out of range are mistakes. What a key
+means is said once, in `config.toml`.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from edge.config.schema_types import (
+    TUNABLE,
+    YEAR,
+    Address,
+    Celsius,
+    File,
+    Host,
+    InnerError,
+    Label,
+    Line,
+    Name,
+    Pixels,
+    Polygon,
+    Score,
+    Seconds,
+    Share,
+    Table,
+    Topic,
+    Uri,
+)
+from edge.engines.build_plan import DEFAULT_WORKSPACE, BuildOptions, Precision
+from edge.events import KEEP_SHARE, ActionSettings
+from edge.linker import LinkerSettings
+from edge.presence import PEOPLE_SCORE
+from edge.sensors.thermal import ThermalSettings
+from edge.sources import Flip, Rotation, Source, Transport, misfits, parse
+
+OWN_TOPICS = frozenset({"request", "response", "events"})  # below them the device itself speaks, and is spoken to
+STALL_FRAMES = 2  # frames at least that a camera must have left out until it counts as stalled
+
+
+class Device(Table):
+    """`[device]`"""
+
+    name: Name = "korsal-edge"
+
+
+class Model(Table):
+    """`[model]`; `path` is None for the model that is shipped, `precision` for that of the ONNX; workspace in MiB."""
+
+    path: File | None = None
+    runtime: Literal["auto", "tensorrt", "onnxruntime"] = "auto"
+    precision: Precision | None = BuildOptions.precision
+    max_batch: Annotated[int, Field(ge=1, le=256)] = BuildOptions.max_batch
+    workspace: Annotated[int, Field(ge=1, le=1_048_576)] = DEFAULT_WORKSPACE >> 20
+    preprocessing: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Annotated[int, Field(ge=0, le=256)] = 2
+    providers: tuple[Line, ...] = ()
+
+
+class Action(Table):
+    """`[actions.NAME]`; what is None comes from `[actions.default]`, then from `action_settings`."""
+
+    start_score: Score | None = None
+    keep_score: Score | None = None
+    min_duration: Seconds | None = None
+    cooldown: Seconds | None = None
+    update_interval: Seconds | None = None
+
+
+def action_settings(
+    actions: Mapping[str, Action],
+    name: str,
+    camera: Mapping[str, Action] | None = None,
+    start_score: float = ActionSettings.start_score,
+) -> ActionSettings:
+    """What holds for one action. ValueError as there.
+
+    What is said of that action counts before what is said of all, in each case the camera's word before the general
+    one. Where nobody says a start score it is `start_score`, the model's, and at least the `keep_score` that is said;
+    a `keep_score` that nobody says is KEEP_SHARE of the start score; all else is `ActionSettings`'s.
+    """
+    given = _given(actions, name, camera)
+    given.setdefault("start_score", max(start_score, given.get("keep_score", 0.0)))
+    given.setdefault("keep_score", KEEP_SHARE * given["start_score"])
+    return ActionSettings(**given)
+
+
+def _given(actions: Mapping[str, Action], name: str, camera: Mapping[str, Action] | None) -> dict[str, float]:
+    """What somebody says of one action, by key."""
+    given: dict[str, float] = {}
+    for table in (table for key in ("default", name) for table in (actions.get(key), (camera or {}).get(key))):
+        given |= table.model_dump(exclude_none=True) if table else {}
+    return given
+
+
+def _action_faults(actions: Mapping[str, Action], camera: Mapping[str, Action] | None = None) -> dict[str, str]:
+    """A sentence by key's path for each table from which wrong settings follow: the camera's, where there is one.
+
+    Where one table is wrong for several actions the lowest start score is told: what fits it fits the others.
+    """
+    names = dict.fromkeys([*(camera or ()), *actions])
+    faults = {}
+    for name in sorted(names, key=lambda name: -_given(actions, name, camera).get("start_score", 1.0)):
+        try:
+            action_settings(actions, name, camera)
+        except ValueError as error:
+            table = name if camera is None or name in camera else "default"
+            faults[f"{table}.keep_score"] = str(error)
+    return faults
+
+
+def _actions(actions: dict[str, Action]) -> dict[str, Action]:
+    faults = _action_faults(actions)
+    if faults:
+        raise InnerError(faults)
+    return actions
+
+
+class Camera(Table):
+    """`[cameras.NAME]`; `source` may hold credentials, so it is never shown: show `described().redacted`."""
+
+    source: Uri = Field(examples=['source = "/dev/video0"'], repr=False)
+    width: Pixels | None = None
+    height: Pixels | None = None
+    fps: Annotated[float, Field(ge=0.1, le=1000, allow_inf_nan=False)] | None = None
+    flip: Flip = "none"
+    rotation: Rotation = 0
+    loop: bool = False
+    transport: Transport = "auto"
+    stall_seconds: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)] = 5.0
+    frame_gap: Annotated[int, Field(ge=1, le=30)] | None = None
+    mask: Annotated[tuple[Polygon, ...], Field(max_length=32, json_schema_extra=TUNABLE)] = ()
+    zones: dict[Name, Polygon] = Field(default_factory=dict, max_length=256, json_schema_extra=TUNABLE)
+    actions: dict[Label, Action] = Field(default_factory=dict, json_schema_extra=TUNABLE)
+
+    def described(self) -> Source:
+        """How to open this camera."""
+        picture = (self.width, self.height, self.fps, self.flip, self.rotation, self.loop, self.mask)
+        return parse(self.source, *picture, self.transport)
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> "Camera":
+        faults = misfits(self.source, self.width, self.height, self.fps, self.loop, self.transport)
+        if self.fps is not None and self.stall_seconds * self.fps < STALL_FRAMES:
+            least = STALL_FRAMES / self.fps
+            faults["stall_seconds"] = f"is too short for {self.fps:g} frames per second: give {least:g}"
+        if faults:
+            raise InnerError(faults)
+        return self
+
+
+class Linker(Table):
+    """`[linker]`, the fields of `LinkerSettings` that concern a live camera."""
+
+    kind: Literal["default", "korsal"] = LinkerSettings.kind
+    low_score: Score = LinkerSettings.low_score
+    high_score: Score = LinkerSettings.high_score
+    merge_iou: Share = LinkerSettings.merge_iou
+    match_iou: Share = LinkerSettings.match_iou
+    weak_match_iou: Share = LinkerSettings.weak_match_iou
+    min_hits: Annotated[int, Field(ge=1, le=1000)] = LinkerSettings.min_hits
+    max_missed: Annotated[int, Field(ge=0, le=1000)] = LinkerSettings.max_missed
+    max_people: Annotated[int, Field(ge=1, le=1000)] = LinkerSettings.max_people
+    box_gain: Share = LinkerSettings.box_gain
+    velocity_gain: Share = LinkerSettings.velocity_gain
+    damping: Share = LinkerSettings.damping
+    class_gain: Share = LinkerSettings.class_gain
+    fade: Share = LinkerSettings.fade
+
+
+class Tls(Table):
+    """`[mqtt.tls]`; `ca` is None for the system's authorities."""
+
+    ca: File | None = None
+    cert: File | None = None
+    key: File | None = None
+
+    @model_validator(mode="after")
+    def _pair_is_whole(self) -> "Tls":
+        if (self.cert is None) != (self.key is None):
+            present, absent = ("cert", "key") if self.key is None else ("key", "cert")
+            raise InnerError({absent: f"missing, although {present} is given; give both or neither"})
+        return self
+
+
+class Mqtt(Table):
+    """`[mqtt]`; the password itself is read at each login and held nowhere."""
+
+    host: Host = "localhost"
+    port: Annotated[int, Field(ge=1, le=65_535)] = 1883
+    version: Literal[5, 3] = 5
+    username: Line | None = Field(default=None, repr=False)
+    password_file: File | None = None
+    client_id: Name | None = None
+    retain: bool = True
+    qos: Literal[0, 1] = 1
+    keepalive: Annotated[int, Field(ge=5, le=3600)] = 30
+    base: Topic = "korsal"
+    people_score: Score = PEOPLE_SCORE
+    snapshots: bool = False
+    snapshot_width: Annotated[int, Field(ge=64, le=3840)] = 640
+    snapshot_quality: Annotated[int, Field(ge=1, le=100)] = 80
+    discovery: bool = False
+    discovery_prefix: Topic = "homeassistant"
+    allow_remote_config: bool = False
+    tls: Tls | None = None
+
+    @model_validator(mode="after")
+    def _password_has_a_user(self) -> "Mqtt":
+        if self.password_file is not None and self.username is None:
+            raise InnerError({"username": "missing, although password_file is given; add it"})
+        return self
+
+
+class Outbox(Table):
+    """`[outbox]`; rows and bytes are of messages that wait, age in seconds."""
+
+    directory: File | None = None
+    max_rows: Annotated[int, Field(ge=10, le=100_000_000)] = 100_000
+    max_bytes: Annotated[int, Field(ge=64 * 1024)] = 64 * 1024 * 1024
+    max_age: Annotated[float, Field(ge=1, le=YEAR, allow_inf_nan=False)] = 7 * 86_400.0
+
+
+class Telemetry(Table):
+    """`[telemetry]`; an interval of 0 means none."""
+
+    interval: Seconds = Field(default=10.0, json_schema_extra=TUNABLE)
+
+
+class Thermal(Table):
+    """`[thermal]`, the fields of `ThermalSettings`; temperatures in °C."""
+
+    limit: Celsius | None = ThermalSettings.limit
+    resume: Celsius | None = ThermalSettings.resume
+    most_skipped: Annotated[float, Field(ge=0, le=0.95, allow_inf_nan=False)] = ThermalSettings.most_skipped
+
+    def settings(self) -> ThermalSettings:
+        """When frames are left out. ValueError as there."""
+        return ThermalSettings(**self.model_dump())
+
+    @model_validator(mode="after")
+    def _resume_fits(self) -> "Thermal":
+        try:
+            self.settings()
+        except ValueError as error:
+            raise InnerError({"resume": str(error)}) from None
+        return self
+
+
+class Metrics(Table):
+    """`[metrics]`; a port of 0 means none."""
+
+    port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    address: Address = "127.0.0.1"
+
+
+class Log(Table):
+    """`[log]`"""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", json_schema_extra=TUNABLE)
+
+
+def _cameras(cameras: dict[str, Camera]) -> dict[str, Camera]:
+    taken = [name for name in cameras if name in OWN_TOPICS]
+    if taken:
+        raise InnerError(dict.fromkeys(taken, "is a topic of the device itself; name the camera otherwise"))
+    return cameras
+
+
+class Config(Table):
+    """The whole file. Paths are absolute and, but for the outbox's directory, existed when the file was loaded."""
+
+    device: Device = Device()
+    model: Model = Model()
+    cameras: Annotated[dict[Name, Camera], Field(min_length=1), AfterValidator(_cameras)] = Field(
+        examples=['a table [cameras.door] with source = "/dev/video0" in it']
+    )
+    linker: Linker = Field(default=Linker(), json_schema_extra=TUNABLE)
+    actions: Annotated[dict[Label, Action], AfterValidator(_actions)] = Field(
+        default_factory=dict, json_schema_extra=TUNABLE
+    )
+    mqtt: Mqtt = Mqtt()
+    outbox: Outbox = Outbox()
+    telemetry: Telemetry = Telemetry()
+    thermal: Thermal = Field(default=Thermal(), json_schema_extra=TUNABLE)
+    metrics: Metrics = Metrics()
+    log: Log = Log()
+
+    @model_validator(mode="after")
+    def _cameras_actions_fit(self) -> "Config":
+        faults = {
+            f"cameras.{name}.actions.{key}": fault
+            for name, camera in self.cameras.items()
+            if camera.actions
+            for key, fault in _action_faults(self.actions, camera.actions).items()
+        }
+        if faults:
+            raise InnerError(faults)
+        return self

@@ -1,0 +1,286 @@
+"""Preprocessing and the motion map with cv2.cuda: from a camera's frame to the network's input on the GPU. Shell.
+
+`edge.detector.normalise` and `edge.motion` are the rule, and stand in where there is no cv2.cuda. A frame is uploaded
+once. What comes back is the extremes of its nine shifted versions, on which SSIM's C1 and C2 depend, and nine scores,
+by which the shift is chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge import motion, ssim
+from edge.engines.onnxruntime_engine import EngineError
+from edge.engines.preprocess_cuda import GpuPreprocess
+from edge.engines.ssim_cuda import IMAGE, Gpu, GpuImage, GpuSsim
+from edge.manifest import Manifest
+from edge.motion import IDENTITY, LEAST_RANGE, SHIFTS
+from edge.ssim import MARGIN
+
+NEEDED = (  # what an OpenCV without CUDA, or one before 4.9, lacks
+    "createGaussianFilter",
+    "createGpuMatFromCudaMemory",
+    "createSeparableLinearFilter",
+    "findMinMax",
+    "remap",
+    "wrapStream",
+)
+CURE = (
+    "the CPU computes the motion map until OpenCV 4.9 or newer is built with CUDA on this device "
+    "(docs/motion.md, 'On the GPU', says how)"
+)
+TIE = 1e-12
+"""Scores that differ by no larger part of the highest are equal: the GPU adds them up in any order."""
+WIDEST = 2.0
+"""A frame of more than so many times the data range of a comparison asks for float64, which cv2.cuda cannot filter."""
+
+
+class MotionCudaError(EngineError):
+    """cv2.cuda is not there, or does not do what is asked; the message says what to do."""
+
+
+class Target(Protocol):
+    """An engine whose input may be filled on the GPU: `edge.engines.tensorrt_runner.Runner`."""
+
+    @property
+    def image_address(self) -> int:
+        """Of the input on the GPU, (largest batch, C, h, w) float32."""
+
+    @property
+    def stream(self) -> int:
+        """The CUDA stream that it runs on."""
+
+    @property
+    def image(self) -> NDArray[Any]:
+        """The same on the host: shape and data type tell of the GPU's."""
+
+
+@dataclass(frozen=True, eq=False)
+class GpuFrame:
+    """A frame as the network sees it, with a mirrored border of 1 px, and what its motion map needs.
+
+    `bordered`: (H + 2, W + 2) normalised; `frame`: it without the border. `image`: `bordered` less its centre, with
+    statistics. `shifted` (one channel) and `parts` are `bordered` and `image` for each of SHIFTS, in their memory.
+    `extremes`: (9, 2) float32 on the host, the lowest and highest pixel of each shifted frame.
+    """
+
+    bordered: Gpu
+    frame: Gpu
+    image: GpuImage
+    shifted: tuple[Gpu, ...]
+    parts: tuple[GpuImage, ...]
+    extremes: NDArray[np.float32]
+
+
+def usable(module: Any = cv2) -> Any:
+    """cv2.cuda, where this OpenCV has it and there is a GPU. Raises MotionCudaError: one sentence, with the cure."""
+    cuda = getattr(module, "cuda", None)
+    missing = [name for name in NEEDED if not hasattr(cuda, name)]
+    if cuda is None or missing:
+        raise MotionCudaError(f"OpenCV {module.__version__} has no cv2.cuda.{missing[0]}; {CURE}")
+    if (devices := cuda.getCudaEnabledDeviceCount()) < 1:
+        reason = "finds no GPU" if devices == 0 else "finds no NVIDIA driver that fits it"
+        raise MotionCudaError(f"OpenCV {module.__version__} is built with CUDA but {reason}; {CURE}")
+    return cuda
+
+
+class MotionCuda:
+    """One camera's way into an engine's input, for frames of one size; for the thread that runs the engine.
+
+    All memory is allocated when it is built. After a change of the frame's size build another.
+    """
+
+    def __init__(self, cuda: Any, target: Target, manifest: Manifest, frame_size: tuple[int, int]) -> None:
+        """`cuda`: what `usable` gives; `frame_size`: (width, height) of the camera. Raises MotionCudaError."""
+        _check(target, manifest)
+        self._cuda, self._manifest = cuda, manifest
+        self._target = target  # whose memory must stay
+        self._seen = 0  # frames
+        self._shape = (frame_size[1], frame_size[0], 3)
+        try:
+            self._allocate(target, frame_size)
+            self._blank(self._frames[1])
+        except (cv2.error, SystemError) as error:  # the latter is what its constructors raise
+            raise _failure("cannot be set up for a camera", error) from error
+
+    def fill(self, image: NDArray[np.uint8], slot: int = 0) -> int:
+        """A frame (H, W, 3) BGR, with its motion map, into image `slot` of the engine's batch; the shift's index.
+
+        What is not over is on the engine's stream: its `run` has to follow. Raises MotionCudaError.
+        """
+        if image.dtype != np.uint8 or image.shape != self._shape:
+            raise MotionCudaError(
+                f"a frame is {image.shape} {image.dtype}, not {self._shape} uint8: build a MotionCuda for its size"
+            )
+        slots = len(self._frames)
+        current = self._frames[self._seen % slots]
+        previous = self._frames[max(self._seen - slots + 1, 0) % slots if self._seen else 1]
+        try:
+            self._preprocess.normalise(image, current.bordered)
+            self._cuda.split(current.frame, dst=self._slots[slot][:3], stream=self._stream)
+            shift = self._motion(previous, current, self._slots[slot][3:])
+        except cv2.error as error:
+            raise _failure("fails at a frame", error) from error
+        self._seen += 1
+        return shift
+
+    def input(self, slot: int = 0) -> NDArray[np.float32]:
+        """Image `slot` of the network's input, (1, C, h, w), copied from the GPU: for drawings and tests."""
+        return np.stack([self._downloaded(plane) for plane in self._slots[slot]])[None]
+
+    def _allocate(self, target: Target, frame_size: tuple[int, int]) -> None:
+        cuda, manifest = self._cuda, self._manifest
+        width, height = manifest.input_size
+        self._stream = cuda.wrapStream(target.stream)
+        self._slots = [
+            [self._plane(target, slot * manifest.channels + channel) for channel in range(manifest.channels)]
+            for slot in range(len(target.image))
+        ]
+        self._preprocess = GpuPreprocess(cuda, self._stream, manifest, frame_size)
+        self._ssim = GpuSsim(cuda, self._stream, width, height)
+        self._frames = [self._frame() for _ in range(manifest.motion.gap + 1)]
+        self._whole = [self._ssim.statistics(width, height) for _ in range(2)]
+        self._similarity = cuda.GpuMat(height, width, IMAGE)
+        inner = (MARGIN, MARGIN, width - 2 * MARGIN, height - 2 * MARGIN)
+        self._scored = cuda.GpuMat(self._similarity, inner).reshape(1)
+        self._extremes = cuda.GpuMat(len(SHIFTS), 2, cv2.CV_32FC1)
+        self._scores = cuda.GpuMat(len(SHIFTS), 1, cv2.CV_64FC1)
+
+    def _plane(self, target: Target, number: int) -> Gpu:
+        """One channel of one image of the network's input, in its memory."""
+        width, height = self._manifest.input_size
+        address = target.image_address + number * 4 * height * width
+        return self._cuda.createGpuMatFromCudaMemory(height, width, cv2.CV_32FC1, address)
+
+    def _frame(self) -> GpuFrame:
+        cuda, (width, height) = self._cuda, self._manifest.input_size
+        bordered, pixels = (cuda.GpuMat(height + 2, width + 2, IMAGE) for _ in range(2))
+        image = GpuImage(pixels, self._ssim.statistics(width + 2, height + 2))
+        places = [(1 + dx, 1 + dy, width, height) for dy, dx in SHIFTS]
+        return GpuFrame(
+            bordered,
+            cuda.GpuMat(bordered, places[IDENTITY]),
+            image,
+            tuple(cuda.GpuMat(bordered, place).reshape(1) for place in places),
+            tuple(self._ssim.part(image, *place) for place in places),
+            np.zeros((len(SHIFTS), 2), np.float32),
+        )
+
+    def _blank(self, frame: GpuFrame) -> None:
+        """Zeros: what the first frame is compared with."""
+        frame.bordered.setTo((0, 0, 0, 0), self._stream)
+        self._measure(frame)
+
+    def _motion(self, previous: GpuFrame, current: GpuFrame, planes: Sequence[Gpu]) -> int:
+        """The motion map into the last three planes of an image, where it has them; the shift's index."""
+        kind, shift, found = self._manifest.motion.kind, IDENTITY, previous.frame
+        if kind == "none":
+            return shift
+        if kind != "previous":
+            self._measure(current)
+            near = float32_holds(previous.extremes, current.extremes)
+            shift = (self._compare if near else self._compare_on_cpu)(previous, current)
+            found = self._similarity
+        self._cuda.split(found, dst=list(planes), stream=self._stream)
+        return shift
+
+    def _measure(self, frame: GpuFrame) -> None:
+        """Extremes, centre and statistics of a frame, from `bordered`."""
+        for index, shifted in enumerate(frame.shifted):
+            self._cuda.findMinMax(shifted, dst=self._extremes.row(index), stream=self._stream)
+        frame.extremes[:] = self._downloaded(self._extremes)
+        middle = centre(frame.extremes)
+        frame.bordered.convertTo(cv2.CV_32F, 1, -middle, self._stream, dst=frame.image.pixels)
+        self._ssim.measure(frame.image, middle)
+
+    def _compare(self, previous: GpuFrame, current: GpuFrame) -> int:
+        """The map of the best shift into `_similarity`, and that shift, as `edge.motion.compare`."""
+        constants = steady(previous.extremes, current.extremes)
+        shift = self._best(previous, current, constants) if self._manifest.motion.shifts else IDENTITY
+        before = GpuImage(previous.parts[IDENTITY].pixels, self._whole[0])
+        after = GpuImage(current.parts[shift].pixels, self._whole[1])
+        self._ssim.measure(before, centre(previous.extremes))
+        self._ssim.measure(after, centre(current.extremes))
+        self._ssim.similarity(before, after, constants[shift], self._similarity)
+        if self._manifest.motion.kind == "dsim":
+            self._similarity.convertTo(cv2.CV_32F, -0.5, 0.5, self._stream, dst=self._similarity)
+        return shift
+
+    def _best(self, previous: GpuFrame, current: GpuFrame, constants: Sequence[tuple[float, float]]) -> int:
+        """The shift of the highest mean SSIM less the margin, the first of equals.
+
+        Less the margin, a shifted frame's statistics are the frame's own, shifted, as in `edge.ssim.inner`.
+        """
+        for index, (part, constant) in enumerate(zip(current.parts, constants, strict=True)):
+            self._ssim.similarity(previous.parts[IDENTITY], part, constant, self._similarity)
+            self._cuda.calcSum(self._scored, dst=self._scores.row(index), stream=self._stream)
+        scores = self._downloaded(self._scores)
+        highest = float(scores.max())
+        return int(np.argmax(scores >= highest - TIE * abs(highest)))
+
+    def _compare_on_cpu(self, previous: GpuFrame, current: GpuFrame) -> int:
+        """As `_compare`, where that takes float64: for `gap` frames after a light went out."""
+        frames = [self._downloaded(frame.frame) for frame in (previous, current)]
+        similarity, shift = motion.motion_map(frames[0], frames[1], self._manifest.motion)
+        self._similarity.upload(similarity, self._stream)
+        return shift
+
+    def _downloaded(self, image: Gpu) -> NDArray[Any]:
+        """What is in it when the stream comes to it. Waits."""
+        array: NDArray[Any] = image.download(self._stream)
+        self._stream.waitForCompletion()
+        return array
+
+
+def centre(extremes: NDArray[np.float32]) -> float:
+    """The middle of a frame's range, of the `extremes` of a GpuFrame."""
+    return float(extremes[IDENTITY].mean())
+
+
+def steady(previous: NDArray[np.float32], current: NDArray[np.float32]) -> list[tuple[float, float]]:
+    """C1 and C2 for each of SHIFTS, of the `extremes` of two frames: as `edge.motion` has them."""
+    return [ssim.constants(size) for size in _ranges(previous, current)]
+
+
+def float32_holds(previous: NDArray[np.float32], current: NDArray[np.float32]) -> bool:
+    """Whether float32 keeps SSIM within 1e-3, of the `extremes` of two frames.
+
+    A variance is rounded by some 1e-7 of the square of half a frame's range, and C2 is what that is compared with.
+    """
+    widest = max(float(np.ptp(extremes[IDENTITY])) for extremes in (previous, current))
+    return widest <= WIDEST * min(_ranges(previous, current)) and 1e-3 <= _magnitude(previous, current) <= 1e3
+
+
+def _ranges(previous: NDArray[np.float32], current: NDArray[np.float32]) -> list[float]:
+    """Of the shifted current frames, not 0."""
+    least = LEAST_RANGE * _magnitude(previous, current)
+    return [max(float(highest) - float(lowest), least) or 1.0 for lowest, highest in current]
+
+
+def _magnitude(previous: NDArray[np.float32], current: NDArray[np.float32]) -> float:
+    return float(max(np.abs(previous).max(), np.abs(current).max()))
+
+
+def _check(target: Target, manifest: Manifest) -> None:
+    """The engine must take float32 planes of the manifest's size; flow is not for cv2.cuda, which has another one."""
+    if manifest.motion.kind == "flow":
+        raise MotionCudaError(
+            'this model reads optical flow, which only the CPU computes: set model.preprocessing = "auto"'
+        )
+    wanted = (manifest.channels, manifest.height, manifest.width)
+    if target.image.dtype != np.float32 or target.image.shape[1:] != wanted:
+        raise MotionCudaError(
+            f"the engine takes {target.image.shape[1:]} {target.image.dtype}, not {wanted} float32 (channels, height, "
+            "width): build it anew with korsal-convert build"
+        )
+
+
+def _failure(what: str, error: Exception) -> MotionCudaError:
+    said = " ".join(str(error.__cause__ or error).split())
+    return MotionCudaError(f"cv2.cuda {what} ({said}): end other programs that use the GPU, or start anew")

@@ -1,0 +1,311 @@
+"""The daemon: frames come in, the pipeline steps, messages go out. Shell.
+
+It runs until SIGTERM or SIGINT, or until all its cameras are files and have been played to the end. SIGHUP reads the
+configuration anew.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+
+from edge.assets import AssetError
+from edge.broker import interruption, requests
+from edge.broker.interruption import Interruption
+from edge.broker.message import Message
+from edge.broker.outbox import Limits, Outbox
+from edge.broker.payload import Model
+from edge.broker.publisher import Publisher
+from edge.cameras.feeds import Feed, open_feed, wait_for_frames
+from edge.cameras.live_camera import CaptureError
+from edge.config.config_file import ConfigError, state_directory
+from edge.config.config_file import load as load_config
+from edge.config.schema import Camera, Config
+from edge.engines.onnxruntime_engine import EngineError
+from edge.inference import Engine
+from edge.open_model import open_model
+from edge.pipeline import PipelineSettings, Step
+from edge.sensors import clock
+from edge.sensors.metrics_page import MetricsPage
+from edge.service import load, turns
+from edge.service.announcements import Teller
+from edge.service.camera_session import Rota, Station
+from edge.service.device_watch import DeviceWatch
+from edge.service.exposure import exposed
+from edge.service.health import Condition
+from edge.service.log_format import LogFormat, configure
+from edge.service.request_handler import DaemonDesk
+from edge.service.settings import applied, changes, in_words, needs_restart, pipeline_settings, unknown_actions
+from edge.service.settings import topics as configured_topics
+from edge.service.systemd import notify, watchdog_interval
+from edge.signals import Signals, StopError
+from edge.sources import Frame
+from edge.threads import ThreadError
+
+log = logging.getLogger(__name__)
+
+IDLE_SECONDS = 0.25  # the longest wait for a frame
+FLUSH_SECONDS = 10.0  # for what waits in the outbox when we end
+
+Watch = Callable[[Frame, Step], None]
+
+
+class DaemonError(Exception):
+    """The daemon cannot go on; the message names what is wrong and the cure."""
+
+
+def run(
+    config: Config,
+    path: Path | None = None,
+    watch: Watch | None = None,
+    engine: Engine | None = None,
+    signals: Signals | None = None,
+    log_format: LogFormat = "auto",
+) -> int:
+    """Run until stopped; the exit code. What keeps it from running is one sentence in the log and exit code 1.
+
+    `path`: where SIGHUP finds the new configuration, None to ignore SIGHUP; `watch` sees every frame and what became
+    of it; `engine`: one that the caller has opened and will close, None for the configured one; `signals`:
+    what is heeded since before the configuration was read, None to begin here.
+    """
+    configure(log_format)
+    logging.getLogger().setLevel(config.log.level.upper())
+    for found in exposed(config, path):
+        log.warning("%s %s: %s", found.path, found.text, found.cure)
+    try:
+        with ExitStack() as owned:
+            signals = signals or owned.enter_context(Signals(reloads=True))
+            ready = engine or owned.enter_context(open_model(config, signals.until_stopped(notify)))
+            daemon = owned.enter_context(Daemon(config, ready, signals, path, watch))
+            daemon.loop()
+            return int(daemon.failed)
+    except StopError:
+        log.info("stopped before the engine was built")
+        return 0
+    except (EngineError, AssetError, CaptureError, DaemonError, ThreadError) as error:
+        log.error("%s", error)
+        return 1
+
+
+class Daemon:
+    """Everything that runs. A context manager; `loop` returns when it is time to end."""
+
+    def __init__(
+        self, config: Config, engine: Engine, signals: Signals, path: Path | None, watch: Watch | None
+    ) -> None:
+        """Open cameras and outbox. Raises CaptureError, DaemonError, ThreadError."""
+        self._config, self._engine, self._path, self._watch = config, engine, path, watch
+        self._signals = signals
+        self._labels = self._engine.manifest.labels
+        self._model = Model(self._engine.manifest.name, self._engine.sha256)
+        if wrong := unknown_actions(config, self._labels):
+            raise DaemonError("; ".join(wrong))
+        feeds = _opened(config.cameras)
+        self._publisher = Publisher(config.mqtt, configured_topics(config), _outbox(config))
+        self._teller = Teller(config, self._model, self._labels, self._publisher)
+        self._device = DeviceWatch(config, self._teller.topics)
+        self._page = MetricsPage(config.metrics.address, config.metrics.port)
+        self._condition = Condition(self._publisher, self._device, load.cure(engine.manifest, engine.runtime))
+        self._stations = {name: self._station(name, feed) for name, feed in feeds.items()}
+        self._rota = Rota(self._stations.values())
+        asked = partial(self.reload, quiet=True)
+        self._desk = DaemonDesk(path, self._labels, lambda: self._config, lambda: self._stations, self._health, asked)
+        self._needs_restart: tuple[str, ...] = ()
+        self._broker: dict[str, object] = {}  # last told
+        self._telemetry_at = time.monotonic()
+        self._alive_at = 0.0
+
+    def __enter__(self) -> "Daemon":
+        self._tell_status()
+        cameras = ", ".join(self._stations)
+        source = f", as {self._path} says" if self._path else ""
+        log.info("running %s with %s, cameras: %s%s", self._model.name, self._engine.runtime, cameras, source)
+        notify("READY=1")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        notify("STOPPING=1")
+        for station in self._stations.values():
+            station.close("shutdown")
+        self._store(self._device.close())
+        self._page.close()
+        self._publisher.close(FLUSH_SECONDS)
+        log.info("stopped%s", self._left_behind())
+
+    def _left_behind(self) -> str:
+        """What becomes of the messages that have not been sent."""
+        outbox = self._publisher.statistics().outbox
+        waiting = outbox.rows - outbox.unsaved
+        kept = f"; {waiting} messages wait for the next start" if waiting else ""
+        return kept + (f"; {outbox.unsaved} are lost, which the disk did not take" if outbox.unsaved else "")
+
+    @property
+    def failed(self) -> bool:
+        """True where a file could not be played."""
+        return any(station.feed.failed for station in self._stations.values())
+
+    def loop(self) -> None:
+        """Receive, step, send."""
+        while not self._signals.stop and not all(station.feed.finished for station in self._stations.values()):
+            if self._signals.reload:
+                self._signals.reload = False
+                self.reload("SIGHUP")
+            busy = self._advance()
+            for station in self._stations.values():
+                station.look_after()
+            self._answer()
+            self._tend()
+            if not busy:
+                wait_for_frames([station.feed for station in self._stations.values()], IDLE_SECONDS)
+
+    def reload(self, asked_by: str, quiet: bool = False) -> tuple[str, ...]:
+        """Read the configuration anew, and put what can change at once in force; all of it stays where it is wrong.
+
+        Returns what is wrong, a sentence each. `quiet`: whoever asked gets the answer, and the log only what changes.
+        """
+        if self._path is None:
+            return ()
+        try:
+            config = load_config(self._path)
+            wrong = unknown_actions(config, self._labels) or self._apply(config, asked_by, quiet)
+        except ConfigError as error:
+            wrong = error.problems
+        for problem in () if quiet else wrong:
+            log.error("%s: %s; going on with the old configuration", self._path, problem)
+        return wrong
+
+    def _settings(self, camera: str) -> PipelineSettings:
+        return pipeline_settings(self._config, camera, self._engine.manifest.start_scores)
+
+    def _station(self, name: str, feed: Feed) -> Station:
+        return Station(name, feed, self._settings(name), self._teller, self._device.admits)
+
+    def _advance(self) -> bool:
+        """Take new frames, of as many cameras as the engine takes at once; False where there were none."""
+        taken = self._rota.next(self._engine.largest_batch)
+        if not taken:
+            return False
+        stopwatch = self._condition.stopwatch
+        stopwatch.start()
+        for station, turn, state, step in turns.process(taken, self._engine, stopwatch.lap):
+            station.took(turn.frame, state, step)
+            self._condition.count_invalid(step.detections.invalid)
+            if station.feed.live:
+                stopwatch.record("capture_to_outbox", time.monotonic() - turn.frame.monotonic_time)
+            if self._watch is not None:
+                self._watch(turn.frame, step)
+        return True
+
+    def _answer(self) -> None:
+        """What has been asked over MQTT."""
+        for request in self._publisher.requests():
+            self._publisher.answer(requests.answer(request, self._desk, self._teller.topics, self._config.mqtt))
+
+    def _tend(self) -> None:
+        """What is due now and then: a look at the device, a sign of life, telemetry, status."""
+        now = time.monotonic()
+        if not self._publisher.alive:
+            raise DaemonError("the publisher has ended by a fault that is told above; systemd starts us anew")
+        self._store(self._device.look())
+        self._live(now)
+        self._condition.keep_up(self._stations)
+        interval = self._config.telemetry.interval
+        if interval and now - self._telemetry_at >= interval:
+            self._telemetry_at = now
+            told = self._condition.telemetry(self._stations)
+            self._teller.telemetry(told)
+            self._page.show(told)
+        if self._publisher.statistics().broker() != self._broker:
+            self._tell_status()
+
+    def _live(self, now: float) -> None:
+        """Feed systemd's watchdog, as long as every stage gets on."""
+        interval = watchdog_interval()
+        if interval and now - self._alive_at >= interval:
+            self._alive_at = now
+            if self._condition.alive(self._stations):
+                notify("WATCHDOG=1")
+
+    def _store(self, message: Message | None) -> None:
+        if message is not None:
+            self._publisher.event(message)
+
+    def _health(self) -> dict[str, object]:
+        return self._condition.health(self._stations)
+
+    def _tell_status(self) -> None:
+        self._broker = self._publisher.statistics().broker()
+        self._teller.status(self._config, self._needs_restart, self._broker)
+
+    def _apply(self, wanted: Config, asked_by: str, quiet: bool) -> tuple[str, ...]:
+        """Put what can change in force: all that concerns cameras, but all or nothing; what is wrong, else ()."""
+        config = applied(self._config, wanted)
+        try:
+            feeds = _opened({name: config.cameras[name] for name in config.cameras if self._must_open(name, config)})
+        except CaptureError as error:
+            for name, station in self._stations.items():
+                station.feed.adopt(self._config.cameras[name])
+            return (str(error),)
+        waits = needs_restart(config, wanted)
+        changed = (config, waits) != (self._config, self._needs_restart)
+        said = in_words(changes(self._config, config), changes(config, wanted))
+        self._config, self._needs_restart = config, waits
+        self._rearrange(feeds)
+        logging.getLogger().setLevel(config.log.level.upper())
+        self._device.adopt(config)
+        if changed or not quiet:
+            log.info("%s is in force, asked by %s: %s", self._path, asked_by, said)
+            self._tell_status()
+        return ()
+
+    def _must_open(self, name: str, config: Config) -> bool:
+        """True for a camera that is new, or whose change asks for opening it anew."""
+        station = self._stations.get(name)
+        return station is None or not station.feed.adopt(config.cameras[name])
+
+    def _rearrange(self, feeds: dict[str, Feed]) -> None:
+        """Let go of cameras that are configured no more; go on with `feeds` where one has been opened."""
+        for name in self._stations.keys() - self._config.cameras.keys():
+            self._stations.pop(name).close("camera")
+            self._teller.forget(name)
+        for name, station in self._stations.items():
+            settings = self._settings(name)
+            if name in feeds:
+                station.reopen(feeds.pop(name), settings)
+            station.settings = settings
+        self._stations |= {name: self._station(name, feed) for name, feed in feeds.items()}
+        self._rota = Rota(self._stations.values())
+
+
+def _opened(cameras: Mapping[str, Camera]) -> dict[str, Feed]:
+    """Feeds of all these cameras, or of none. Raises CaptureError."""
+    feeds: dict[str, Feed] = {}
+    with ExitStack() as owned:
+        for name, camera in cameras.items():
+            feeds[name] = open_feed(name, camera)
+            owned.callback(feeds[name].close)
+        owned.pop_all()
+    return feeds
+
+
+def _outbox(config: Config) -> Outbox:
+    """The outbox, in which what a crash left open is given its end."""
+    limits = Limits(config.outbox.max_rows, config.outbox.max_bytes)
+    path = state_directory(config) / f"{config.device.name}.outbox.sqlite"
+    return Outbox(path, limits, partial(_ends, config.outbox.max_age))
+
+
+def _ends(max_age: float, open_steps: Sequence[Message], gap: int) -> Interruption:
+    """The ends of events that an earlier run left open."""
+    now = time.time()
+    found = interruption.interrupt(open_steps, now, clock.expiry(now, max_age, clock.synced(now)), gap)
+    if found.ends:
+        log.warning("%d events were going on when the last run was cut off; they end now", len(found.ends))
+    if found.lost:
+        log.error("%d events that the last run left open are none of ours; they are forgotten", len(found.lost))
+    return found

@@ -1,0 +1,97 @@
+"""Frames for calibration are those that the pipeline gives to the network."""
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convert import calibration
+from convert.calibration import LEAST, CalibrationError
+from edge import detector
+from edge import network_runner as sight
+from edge.cameras.video_file import CaptureError, read_file
+from edge.manifest import Manifest
+from edge.motion import MotionSettings, Prepared
+from tests.support.tiny_videos import picture, write_video
+
+MANIFEST = Manifest("tiny", ("Run",), 64, 96, MotionSettings("ssim", gap=2))
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    return write_video(tmp_path / "a.avi", [picture(0, frame, 1) for frame in range(20)])
+
+
+def streamed(video: Path) -> list[np.ndarray]:
+    """What the network gets for every frame while the video is played."""
+    past: tuple[Prepared, ...] = ()
+    inputs = []
+    for frame in read_file(video, "c"):
+        normalised = detector.normalise(frame.image, MANIFEST)
+        motion_map, past = sight.motion_step(past, normalised, MANIFEST.motion)
+        inputs.append(detector.network_input(normalised, motion_map))
+    return inputs
+
+
+def test_all_frames_of_a_video_are_as_the_pipeline_sees_them(video: Path) -> None:
+    found = list(calibration.inputs([video], MANIFEST, count=20))
+    assert len(found) == 20
+    for mine, played in zip(found, streamed(video), strict=True):
+        np.testing.assert_array_equal(mine, played)
+
+
+def test_fewer_are_taken_evenly(video: Path) -> None:
+    # 16 of 20 frames: the middles of 16 equal parts
+    found = list(calibration.inputs([video], MANIFEST, count=16))
+    played = streamed(video)
+    for mine, index in zip(found, [(2 * i + 1) * 20 // 32 for i in range(16)], strict=True):
+        np.testing.assert_array_equal(mine, played[index])
+
+
+def test_frames_are_shared_among_videos(video: Path, tmp_path: Path) -> None:
+    second = write_video(tmp_path / "b.avi", [picture(1, frame, 2) for frame in range(20)])
+    found = list(calibration.inputs([video, second], MANIFEST, count=17))
+    assert len(found) == 17
+    np.testing.assert_array_equal(found[-1], streamed(second)[(2 * 8 + 1) * 20 // 18])
+
+
+def test_more_than_there_are_gives_all_and_too_few_are_told(video: Path, tmp_path: Path) -> None:
+    assert len(list(calibration.inputs([video], MANIFEST, count=1000))) == 20
+    short = write_video(tmp_path / "short.avi", [picture(0, frame, 1) for frame in range(3)])
+    with pytest.raises(CalibrationError, match=f"3 frames in 1 videos, {LEAST} are the least"):
+        list(calibration.inputs([short], MANIFEST))
+
+
+def test_folders_are_searched_at_any_depth(video: Path, tmp_path: Path) -> None:
+    deep = write_video(tmp_path / "x" / "y" / "b.MP4.avi", [picture(0, 0, 1)])
+    (tmp_path / "notes.txt").write_text("nothing")
+    assert calibration.videos([tmp_path]) == (video, deep)
+    assert calibration.videos([deep, video]) == (deep, video)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["none"], "none: no such file or folder; give videos"),
+        (["empty"], "empty: holds no video"),
+        ([], "--calibrate is missing; give it videos"),
+    ],
+)
+def test_what_holds_no_video_is_told(tmp_path: Path, names: list[str], said: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CalibrationError, match=said):
+        calibration.videos([tmp_path / name for name in names])
+
+
+@pytest.mark.parametrize("given", ["rtsp://me:pw@cam/live", "me:pw@cam/live", "HTTP://me:p/w@cam"])
+def test_a_login_in_the_place_of_a_video_is_not_repeated(given: str) -> None:
+    with pytest.raises(CalibrationError, match=r"\*\*\*: no such file or folder") as caught:
+        calibration.videos([Path(given)])
+    assert "me" not in str(caught.value).replace("cameras", "")
+
+
+def test_a_damaged_video_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.mp4").write_bytes(b"\x00" * 1000)
+    with pytest.raises(CaptureError, match=r"broken\.mp4: cannot be read as video"):
+        list(islice(calibration.inputs([tmp_path / "broken.mp4"], MANIFEST), 1))

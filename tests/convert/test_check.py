@@ -1,0 +1,136 @@
+"""Two engines side by side on real frames: differences, events, time; what cannot be compared is refused."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from convert.__main__ import main
+from convert.check import BATCHES, CheckError, Material, Model, as_text, check, check_files
+from edge.engines import engine_build
+from edge.engines.build_plan import BuildOptions
+from edge.engines.tensorrt_engine import LoadedEngine
+from edge.inference import Engine
+from edge.manifest import Manifest
+from edge.motion import MotionSettings
+from tests.support import fake_device
+from tests.support.fake_gpu import FakeGpu
+from tests.support.spot_model import SIDE, write_spot_film, write_spot_model
+from tests.support.tiny_videos import picture, write_video
+
+MANIFEST = Manifest("tiny", ("Run", "Jump"), 64, 96, MotionSettings("none"), top_k=1)
+IMAGES = tuple(np.zeros((1, 3, 64, 96), np.float32) for _ in range(3))
+
+
+def sees(score: float, label: int = 0) -> Engine:
+    """One person, always at the same place."""
+
+    def infer(inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        batch = len(inputs["image"])
+        class_scores = np.zeros((batch, 1, 2), np.float32)
+        class_scores[..., label] = score
+        return {
+            "boxes": np.tile(np.array([[[20, 10, 40, 50]]], np.float32), (batch, 1, 1)),
+            "scores": np.full((batch, 1), score, np.float32),
+            "labels": np.full((batch, 1), label, np.int64),
+            "class_scores": class_scores,
+        }
+
+    return Engine(infer, MANIFEST, "0" * 64, "a plain function")
+
+
+@pytest.fixture
+def material(tmp_path: Path) -> Material:
+    video = write_video(tmp_path / "a.avi", [picture(0, frame, 1) for frame in range(50)])
+    return Material(IMAGES, (video,))
+
+
+def named(engine: Engine, name: str = "m.onnx") -> Model:
+    return Model(Path(name), LoadedEngine(engine, None))
+
+
+def test_the_same_model_differs_by_nothing(material: Material) -> None:
+    found = check(named(sees(0.9)), named(sees(0.9)), material)
+    assert found.agreement.lost == found.agreement.invented == 0
+    assert found.events == (1, 0, 0)
+    assert np.isnan(found.lost)
+    text = as_text(found, ("exact", "same"))
+    assert "1 events begin: 0 missed, 0 invented" in text
+    assert "accuracy: not measured; give --data DIR" in text
+
+
+def test_events_begin_at_the_scores_of_the_model(material: Material) -> None:
+    shy = replace(sees(0.5), manifest=replace(MANIFEST, start_scores={"Run": 0.6}))
+    assert check(named(sees(0.5)), named(shy), material).events == (1, 1, 0)
+
+
+def test_a_model_that_sees_another_action_is_found_out(material: Material) -> None:
+    found = check(named(sees(0.9)), named(sees(0.9, label=1)), material)
+    assert found.agreement.lost == found.agreement.invented == 3
+    assert found.events == (1, 1, 1)
+
+
+def test_every_batch_is_timed_for_both(material: Material) -> None:
+    found = check(named(sees(0.9)), named(sees(0.8)), material)
+    assert [pair[0].batch for pair in found.latency] == [pair[1].batch for pair in found.latency] == list(BATCHES)
+    for pair in found.latency:
+        for one in pair:
+            assert 0 < one.p50 <= one.p95 <= one.p99
+            assert one.throughput == pytest.approx(1000 * one.batch / one.p50)
+
+
+Change = Callable[[Manifest], Manifest]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda m: replace(m, labels=("Run", "Sit")), "its labels is ('Run', 'Sit')"),
+        (lambda m: replace(m, width=128), "its width is 128"),
+        (lambda m: replace(m, motion=MotionSettings("ssim")), "its motion is"),
+    ],
+)
+def test_models_of_different_things_are_refused(change: Change, said: str, material: Material) -> None:
+    other = replace(sees(0.9), manifest=change(MANIFEST))
+    with pytest.raises(CheckError) as told:
+        check(named(sees(0.9)), named(other, "other.onnx"), material)
+    assert str(told.value).startswith(f"other.onnx: {said}")
+    assert "compare a model with the one it was made from" in str(told.value)
+
+
+@pytest.fixture
+def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[FakeGpu, Path, Path]:
+    """A GPU, an ONNX, and the engine of it for one or two images."""
+    onnx = write_spot_model(tmp_path / "spot.onnx")
+    gpu = fake_device.use(fake_device.gpu_of(onnx), monkeypatch)
+    platform = engine_build.platform_of(gpu.trt, gpu.cuda.device())
+    engine_build.build(gpu.trt, onnx, tmp_path / "spot.engine", BuildOptions(max_batch=2), platform)
+    return gpu, onnx, tmp_path / "spot.engine"
+
+
+def test_an_engine_beside_its_onnx(built: tuple[FakeGpu, Path, Path], tmp_path: Path) -> None:
+    gpu, onnx, engine = built
+    film = write_spot_film(tmp_path / "film.avi")
+    found = check_files(onnx, engine, Material((np.zeros((1, 6, SIDE, SIDE), np.float32),), (film,)))
+    assert found.events == (1, 0, 0)
+    assert [pair[1].batch for pair in found.latency] == [1, 2]
+    assert "batches of 4, 8: not timed, the engine takes none; build it with --max-batch 8" in as_text(
+        found, ("onnx", "engine")
+    )
+    assert gpu.runtime.leaks == 0
+
+
+def test_the_command_takes_an_engine(
+    built: tuple[FakeGpu, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gpu, onnx, engine = built
+    film = write_spot_film(tmp_path / "film.avi")
+    assert main(["check", str(onnx), str(engine), "--calibrate", str(film), "--frames", "16"]) == 0
+    assert "1 events begin: 0 missed, 0 invented" in capsys.readouterr().out
+    gpu.runtime.fail("cudaStreamSynchronize", "cudaErrorIllegalAddress")
+    assert main(["check", str(onnx), str(engine), "--calibrate", str(film), "--frames", "16"]) == 1
+    assert "spot.engine: cudaStreamSynchronize: cudaErrorIllegalAddress; start anew" in capsys.readouterr().err
+    assert gpu.runtime.leaks == 0

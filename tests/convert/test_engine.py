@@ -1,0 +1,122 @@
+"""The last step of the whole command, over the fakes: an engine that passes, one that does not, and none at all."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convert.check import Material
+from convert.engine import engine
+from convert.gate import Gate
+from edge.engines import cuda_runtime, engine_record
+from edge.engines.build_plan import BuildOptions
+from edge.engines.cuda_runtime import Cuda, CudaError
+from edge.engines.engine_build import EngineBuildError
+from edge.engines.tensorrt_engine import TensorRtError
+from tests.support import fake_device
+from tests.support.fake_gpu import FakeGpu
+from tests.support.full_disk import full_disk
+from tests.support.spot_model import SIDE, write_spot_film, write_spot_model
+
+OPTIONS = BuildOptions(max_batch=2)  # so the table of latencies has two rows
+IMAGES = (np.zeros((1, 6, SIDE, SIDE), np.float32),)
+
+
+@pytest.fixture
+def onnx(tmp_path: Path) -> Path:
+    return write_spot_model(tmp_path / "spot.onnx")
+
+
+@pytest.fixture
+def gpu(onnx: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
+    return fake_device.use(fake_device.gpu_of(onnx), monkeypatch)
+
+
+def gate(exact: Path, told: list[str], material: Material | None = None) -> Gate:
+    return Gate(exact, material, 1.0, told.append)
+
+
+def test_an_engine_is_built_and_compared(gpu: FakeGpu, onnx: Path, tmp_path: Path) -> None:
+    film, target, told = write_spot_film(tmp_path / "film.avi"), tmp_path / "spot.engine", list[str]()
+    assert engine(onnx, target, OPTIONS, gate(onnx, told, Material(IMAGES, (film,)))) == target
+    assert engine_record.from_json(engine_record.beside(target).read_text()).options.max_batch == 2
+    assert "1 events begin: 0 missed, 0 invented" in told[-1]
+    assert "    2  spot.engine" in told[-1]  # the table of latencies has its name
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "film.avi",
+        "spot.engine",
+        "spot.engine.json",
+        "spot.onnx",
+    ]
+    assert gpu.runtime.leaks == 0
+
+
+def test_nothing_to_compare_on_is_told(gpu: FakeGpu, onnx: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+    assert engine(onnx, tmp_path / "spot.engine", OPTIONS, gate(onnx, told))
+    assert told[-1] == "spot.engine: not compared with FP32; give --calibrate VIDEO"
+
+
+def no_tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+
+
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> Cuda:
+        raise CudaError("CUDA finds no GPU; buy one")
+
+    monkeypatch.setattr(cuda_runtime, "installed", fail)
+
+
+@pytest.mark.parametrize(
+    ("lack", "said"),
+    [
+        (no_tensorrt, "not here: TensorRT's Python bindings cannot be loaded"),
+        (no_gpu, "not here: CUDA finds no GPU; buy one"),
+    ],
+)
+def test_elsewhere(
+    lack: Callable[[pytest.MonkeyPatch], None],
+    said: str,
+    gpu: FakeGpu,
+    onnx: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lack(monkeypatch)
+    told: list[str] = []
+    assert engine(onnx, tmp_path / "spot.engine", OPTIONS, gate(onnx, told)) is None
+    (line,) = told
+    how = "is built on the Jetson, by korsal-convert build spot.onnx -o spot.engine --max-batch 2, or by the daemon"
+    assert line.startswith(f"{tmp_path / 'spot.engine'}: {how} at its first start with spot.onnx; {said}")
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("limit", [0, 400])
+def test_a_disk_that_fills(limit: int, gpu: FakeGpu, onnx: Path, tmp_path: Path) -> None:
+    target = tmp_path / "made" / "spot.engine"
+    target.parent.mkdir()
+    target.write_bytes(b"the old one")
+    with pytest.raises(EngineBuildError, match=r"cannot be written \(File too large\)"), full_disk(limit):
+        engine(onnx, target, OPTIONS, gate(onnx, []))
+    assert target.read_bytes() == b"the old one"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_an_engine_that_does_not_run_is_not_handed_over(gpu: FakeGpu, onnx: Path, tmp_path: Path) -> None:
+    gpu.runtime.fail("cudaStreamSynchronize", "cudaErrorIllegalAddress")
+    film = write_spot_film(tmp_path / "film.avi")
+    with pytest.raises(TensorRtError, match=r"spot\.unchecked\.engine: cudaStreamSynchronize: cudaErrorIllegalAddress"):
+        engine(onnx, tmp_path / "spot.engine", OPTIONS, gate(onnx, [], Material(IMAGES, (film,))))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["film.avi", "spot.onnx"]
+    assert gpu.runtime.leaks == 0
+
+
+def test_a_folder_in_its_place(gpu: FakeGpu, onnx: Path, tmp_path: Path) -> None:
+    target = tmp_path / "spot.engine"
+    target.mkdir()
+    with pytest.raises(EngineBuildError, match=r"spot\.engine: cannot be written \(Is a directory\)"):
+        engine(onnx, target, OPTIONS, gate(onnx, []))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["spot.engine", "spot.onnx"]

@@ -1,0 +1,179 @@
+"""Home Assistant's discovery, held to the topics and payloads that are really published."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.broker import announced
+from edge.broker.home_assistant import PLATFORMS, Described, components, discovery, platforms
+from edge.broker.outbox import OutboxStatistics
+from edge.broker.payload import Model, event_payload
+from edge.broker.publisher import PublisherStatistics
+from edge.broker.topics import Topics, active_payload, encode, people_payload
+from tests.support.some_event import some_event
+
+jinja2 = pytest.importorskip("jinja2", reason="jinja2, which renders Home Assistant's templates, is not installed")
+
+TOPICS = Topics("site/korsal", "roof")
+ACTIONS = ("Dunk", "Long Jump", "投篮", 'it\'s "a\\b" {{ 1 }} %}')
+TELEMETRY = {
+    "fps": {"door": 24.9},
+    "queue": PublisherStatistics(True, None, None, None, 2, 1, 5, 0, OutboxStatistics(rows=7)).queue(),
+    "lost": {"updates": 1, "events": 2, "expired": 0, "refused": 0, "damaged": 0},
+}
+
+
+def described(
+    snapshots: bool = False,
+    cameras: tuple[str, ...] = ("door",),
+    actions: tuple[str, ...] = ACTIONS,
+    former: dict[str, str] | None = None,
+) -> Any:
+    told = Described("1.2.3", "korsal-lite", actions, cameras, snapshots)
+    topic, payload = discovery(TOPICS, "homeassistant", told, former)
+    assert topic == "homeassistant/device/site_korsal_roof/config"
+    return json.loads(payload)
+
+
+def running(found: Any, action: str, camera: str = "door") -> dict[str, Any]:
+    """The binary sensor of one action."""
+    name = f"{camera} {action}"
+    (sensor,) = (one for one in found["components"].values() if one.get("name") == name)
+    assert sensor["platform"] == "binary_sensor"
+    return dict(sensor)
+
+
+def step(kind: str, seq: int, action: str = "Long Jump") -> Any:
+    event = some_event((8, 8, 16, 16), type=kind, seq=seq, action=action, zones=("gate",))
+    return json.loads(encode(event_payload(event, "roof", "door", Model("m", "0" * 64), 1.0)))
+
+
+def rendered(template: str, value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    known = {"value": text, "value_json": value if isinstance(value, dict) else None}
+    return str(jinja2.Environment().from_string(template).render(known))
+
+
+def test_the_device_says_who_it_is() -> None:
+    found = described()
+    assert found["device"]["identifiers"] == ["site_korsal_roof"]
+    assert found["device"]["sw_version"] == found["origin"]["sw_version"] == "1.2.3"
+    assert found["availability"] == [{"topic": TOPICS.available}]
+
+
+@pytest.mark.parametrize("snapshots", [True, False])
+def test_every_entity_is_whole(snapshots: bool) -> None:
+    components = described(snapshots, ("door", "roof-2"))["components"]
+    needs = {"event": "state_topic", "sensor": "state_topic", "binary_sensor": "state_topic"}
+    needs |= {"image": "image_topic", "button": "command_topic"}
+    for key, component in components.items():
+        assert component["platform"] in PLATFORMS
+        assert component["unique_id"] == f"site_korsal_roof_{key}"
+        assert component[needs[component["platform"]]].startswith(f"{TOPICS.root}/")
+        assert component["name"]
+    assert any(component["platform"] == "image" for component in components.values()) == snapshots
+    assert len({component["unique_id"] for component in components.values()}) == len(components)
+
+
+def test_an_event_triggers_once_by_its_action() -> None:
+    """As Home Assistant does it: an empty text is no event, and `event_type` must be one of those that were told."""
+    event = described()["components"]["door_actions"]
+    assert event["event_types"] == list(ACTIONS)
+    assert event["state_topic"] == "site/korsal/roof/door/actions/+"
+    for action in ACTIONS:
+        assert TOPICS.event("door", action).startswith(event["state_topic"][:-1])
+        steps = [step("new", 0, action), *(step("update", seq, action) for seq in (1, 2)), step("end", 3, action)]
+        triggered = [json.loads(text) for one in steps if (text := rendered(event["value_template"], one).strip())]
+        assert [one["event_type"] for one in triggered] == [action]
+        assert {**triggered[0], "event_type": "new"} == steps[0]
+
+
+def test_a_sensor_for_each_action_is_on_while_an_event_runs() -> None:
+    found = described(cameras=("door", "yard"))
+    for action in ACTIONS:
+        sensor = running(found, action)
+        assert sensor["state_topic"] == TOPICS.active("door")
+        for counts, state in ({action: 2}, "ON"), ({}, "OFF"), (dict.fromkeys(set(ACTIONS) - {action}, 1), "OFF"):
+            assert rendered(sensor["value_template"], active_payload(ACTIONS, counts)) == state
+        assert rendered(sensor["value_template"], active_payload(["of another model"], {})) == "OFF"
+    assert running(found, "Dunk", "yard")["state_topic"] == TOPICS.active("yard")
+
+
+def test_nobody_is_said_to_be_away_while_nobody_looks() -> None:
+    """After a crash the broker says `offline` for us; a camera that is away says so itself."""
+    for component in (running(described(), "Dunk"), *(described()["components"][f"door_{key}"] for key in
+                      ("actions", "people", "others"))):  # fmt: skip
+        ours, camera = component["availability"]
+        assert component["availability_mode"] == "all"
+        assert (ours["topic"], camera["topic"]) == (TOPICS.available, TOPICS.state("door"))
+        assert "value_template" not in ours
+        for state, said in ("online", "online"), ("stalled", "offline"), ("offline", "offline"), ("", "offline"):
+            assert rendered(camera["value_template"], state) == said
+
+
+def test_templates_read_what_is_published() -> None:
+    found = described()["components"]
+    for key, value, text in (
+        ("door_people", people_payload(2, 1, 0.15), "2"),
+        ("door_others", people_payload(2, 1, 0.15), "1"),
+        ("door_online", "online", "ON"),
+        ("door_online", "stalled", "OFF"),
+        ("door_fps", TELEMETRY, "25"),
+        ("door_fps", {"fps": {}}, "0"),
+        ("queue", TELEMETRY, "7"),
+        ("lost", TELEMETRY, "3"),
+    ):
+        assert rendered(found[key]["value_template"], value) == text
+
+
+CAMERAS = ("door", "door-", "door--on_Dunk", "door_actions", "a", "a--on_b_running", "-", "_", "running")
+LABELS = ("Dunk", "x_people", "a-b", "a-2Db", "a%2Db", "a b", "a_b", "-E6", "E6", "投", "b_running--on_c", "c")
+
+
+def test_no_two_entities_have_the_same_key() -> None:
+    """Home Assistant would take one for the other, whatever cameras and actions are called."""
+    told = Described("1", "m", LABELS, CAMERAS, True)
+    found = components(TOPICS, told)
+    of_a_camera = 7 + len(LABELS)  # actions, people, others, online, fps, picture, take
+    assert len(found) == 3 + len(CAMERAS) * of_a_camera
+    assert all(re.fullmatch("[A-Za-z0-9_-]+", key) for key in found)
+
+
+def test_what_is_no_more_is_taken_away(tmp_path: Path) -> None:
+    file = tmp_path / "roof.discovery.json"
+    before = Described("1", "m", ("Dunk", "Run"), ("door", "yard"), True)
+    announced.write(file, platforms(components(TOPICS, before)))
+    found = described(cameras=("door",), actions=("Run", "Jump"), former=announced.read(file))["components"]
+    gone = {key: component for key, component in found.items() if component.keys() == {"platform"}}
+    assert gone == {
+        "door--on_Dunk_running": {"platform": "binary_sensor"},
+        "door_picture": {"platform": "image"},
+        "door_take": {"platform": "button"},
+        **{key: {"platform": one} for key, one in announced.read(file).items() if key.startswith("yard")},
+    }
+    assert len(gone) == 3 + 9
+    assert {"door--on_Run_running", "door--on_Jump_running"} <= found.keys() - gone.keys()
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"a": 1, "b": "bomb", "c": ["event"]}', "{" * 100_000, "\xff"])
+def test_a_file_that_tells_nothing_takes_nothing_away(tmp_path: Path, text: str | None) -> None:
+    file = tmp_path / "roof.discovery.json"
+    if text is not None:
+        file.write_text(text, encoding="latin-1")
+    assert announced.read(file) == {}
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").touch()
+    announced.write(tmp_path / "file" / "roof.discovery.json", {"a": "event"})
+    assert "cannot be written" in caplog.text
+
+
+def test_buttons_send_requests() -> None:
+    components = described(snapshots=True)["components"]
+    assert components["reload"]["command_topic"] == "site/korsal/roof/request/reload"
+    assert json.loads(components["door_take"]["payload_press"]) == {"data": {"camera": "door"}}
+    assert components["door_picture"]["image_topic"] == "site/korsal/roof/door/snapshot/#"

@@ -1,0 +1,111 @@
+"""What a capture process may take; real processes, since what is limited is this one."""
+
+import re
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from edge.cameras.memory_limits import (
+    BLOCK_BYTES,
+    MOST_BYTES,
+    SPARE_BYTES,
+    UNKNOWN_BYTES,
+    MemoryWatch,
+    allowance,
+    own_bytes,
+)
+from edge.cameras.picture import MOST_PIXELS
+from tests.support.paths import ROOT
+
+MEBIBYTE = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("pixels", "most"),
+    [
+        (0, UNKNOWN_BYTES),
+        (1, SPARE_BYTES + 72),  # 24 pictures of 3 bytes a pixel
+        (640 * 480, SPARE_BYTES + 22_118_400),
+        (1920 * 1080, SPARE_BYTES + 149_299_200),
+        (3840 * 2160, SPARE_BYTES + 597_196_800),
+        (MOST_PIXELS, MOST_BYTES),
+    ],
+)
+def test_what_pictures_need(pixels: int, most: int) -> None:
+    assert allowance(pixels) == most
+
+
+def test_own_memory_is_what_was_filled_not_what_was_asked_for() -> None:
+    import mmap
+
+    before = own_bytes()
+    with mmap.mmap(-1, 256 * MEBIBYTE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+        assert own_bytes() - before < 16 * MEBIBYTE
+        memory[: 64 * MEBIBYTE] = b"x" * (64 * MEBIBYTE)
+        assert own_bytes() - before > 60 * MEBIBYTE
+
+
+def test_who_takes_too_much_is_told_once() -> None:
+    said: list[str] = []
+    told = threading.Event()
+
+    def exceeded(fault: str) -> None:
+        said.append(fault)
+        told.set()
+
+    watch = MemoryWatch(exceeded)
+    watch.picture(320, 240)
+    watch.picture(640, 480)
+    watch.picture(16, 16)
+    kept = b"x" * (200 * MEBIBYTE)
+    assert told.wait(30)
+    assert len(kept) == 200 * MEBIBYTE
+    assert said[0].endswith("MiB of memory, more than pictures of 640x480 need")
+
+
+BLOCKS = """
+import ctypes, cv2
+from edge.cameras.memory_limits import _mapped, limit_blocks
+library = ctypes.CDLL(sorted(_mapped("libavutil"))[0])
+library.av_malloc.restype, library.av_malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+def given(mebibytes):
+    return bool(library.av_malloc(mebibytes << 20))
+assert given(100)
+assert limit_blocks()
+print(given(100), given(70))
+limit_blocks(8192 * 8192)
+print(given(100), given(255), given(257))
+"""
+
+
+def test_a_block_of_ffmpegs_is_no_larger_than_a_picture_needs() -> None:
+    """80 MiB at first, and 4 bytes a pixel: 256 MiB for 8192 x 8192."""
+    assert BLOCK_BYTES == 80 * MEBIBYTE
+    done = subprocess.run([sys.executable, "-c", BLOCKS], capture_output=True, text=True, check=True)
+    assert done.stdout == "False True\nTrue True False\n"
+
+
+DATA = """
+from edge.cameras.memory_limits import HARD_BYTES, limit_data
+limit_data()
+limit_data()
+kept = bytearray(1 << 20)
+try:
+    bytearray(HARD_BYTES)
+except MemoryError:
+    print("refused")
+"""
+
+
+def test_beyond_the_last_limit_the_kernel_refuses() -> None:
+    done = subprocess.run([sys.executable, "-c", DATA], capture_output=True, text=True, check=True)
+    assert done.stdout == "refused\n"
+
+
+def test_the_unit_bounds_the_whole_service_below_the_machine() -> None:
+    unit = (ROOT / "systemd/korsal-edge.service").read_text()
+    limits = dict(re.findall(r"(?m)^(Memory\w+)=(\d+)%$", unit))
+    assert 0 < int(limits["MemoryHigh"]) < int(limits["MemoryMax"]) <= 90
+    assert "OOMPolicy=continue" in unit, "so that a camera's process that is ended for its memory does not end the rest"

@@ -1,0 +1,97 @@
+"""What `korsal-edge check` can know of a source without opening a camera."""
+
+from pathlib import Path
+
+import cv2
+import pytest
+
+from edge.__main__ import main
+from edge.commands.check import unfit_sources
+from edge.config.config_file import ConfigError, load
+from tests.support.live_cameras import write_video
+
+
+def configured(folder: Path, *sources: str) -> Path:
+    file = folder / "config.toml"
+    tables = [f"[cameras.c{number}]\n{source}\n" for number, source in enumerate(sources)]
+    file.write_text("".join(tables))
+    return file
+
+
+def found(file: Path) -> list[str]:
+    return list(unfit_sources(load(file), file.parent))
+
+
+@pytest.mark.parametrize("loop", ["", "\nloop = true"])
+def test_what_is_no_video_is_named_by_its_camera(tmp_path: Path, loop: str) -> None:
+    write_video(tmp_path / "good.avi", "MJPG", 5)
+    (tmp_path / "notes.txt").write_text("nothing to see\n")
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "noise.mp4").write_bytes(bytes(range(256)) * 50)
+    names = ["good.avi", "gone.mp4", "notes.txt", "empty.mp4", "noise.mp4", ".", "a" * 300]
+    told = found(configured(tmp_path, *[f'source = "{name}"{loop}' for name in names]))
+    expected = [
+        f"cameras.c1.source: {tmp_path}/gone.mp4: no such file: check the path (relative paths start at {tmp_path})",
+        f"cameras.c2.source: {tmp_path}/notes.txt: is a text, not a video: give a video file",
+        f"cameras.c3.source: {tmp_path}/empty.mp4: is empty: copy it anew from where it came",
+        f"cameras.c4.source: {tmp_path}/noise.mp4: cannot be read as video",
+        f"cameras.c5.source: {tmp_path}: is a directory: give a video file in it",
+        f"cameras.c6.source: {tmp_path}/{'a' * 300}: cannot be read (File name too long): check the path",
+    ]
+    assert len(told) == len(expected)
+    assert all(line.startswith(start) for line, start in zip(told, expected, strict=True)), told
+
+
+def test_what_is_no_device(tmp_path: Path) -> None:
+    (tmp_path / "film").write_bytes(b"x")
+    told = found(configured(tmp_path, f'source = "v4l2://{tmp_path}/film"', 'source = "v4l2:///dev/null"'))
+    assert told == [
+        f"cameras.c0.source: {tmp_path}/film: is no camera's device: write /dev/video0, or a file without v4l2://"
+    ]
+
+
+def test_cameras_are_not_opened(tmp_path: Path) -> None:
+    sources = ["rtsp://127.0.0.1:9/live", "/dev/video63", "csi://0", "http://127.0.0.1:9/x"]
+    assert found(configured(tmp_path, *[f'source = "{source}"' for source in sources])) == []
+
+
+@pytest.mark.parametrize("number", ["0", "12"])
+def test_a_bare_number_is_no_file(tmp_path: Path, number: str) -> None:
+    with pytest.raises(ConfigError, match=f"c0.source: {number}: a bare number is no source: write /dev/video{number}"):
+        load(configured(tmp_path, f'source = "{number}"'))
+
+
+def test_the_command_tells_all_of_them_and_a_device_that_is_absent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    actions = "[actions.Nonsense]\nstart_score = 0.5"
+    file = configured(tmp_path, 'source = "gone.mp4"\nfps = 5', f'source = "/dev/video63"\n{actions}')
+    assert main(["check", "--config", str(file)]) == 1
+    said = capsys.readouterr().err
+    assert "cameras.c0.fps: is not for a file" in said
+    assert "cameras.c0.source: " in said
+    assert "actions.Nonsense: the model knows no such action" in said
+    assert main(["check", "--config", str(configured(tmp_path, 'source = "/dev/video63"'))]) == 0
+    assert "/dev/video63 (no such device here now)" in capsys.readouterr().out
+
+
+def test_a_camera_with_a_wrong_name_is_looked_at_under_that_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "config.toml"
+    film = 'source = "gone.mp4"\nactions.Nonsense.cooldown = 1.0\n'
+    file.write_text(
+        f'[cameras.request]\n{film}[cameras."back door"]\n{film}[cameras.a]\nfps = 0.1\nloop = true\n{film}'
+    )
+    assert main(["check", "--config", str(file)]) == 1
+    said = capsys.readouterr().err
+    for name in ("request", "back door", "a"):
+        assert f"cameras.{name}.source: {tmp_path}/gone.mp4: no such file" in said
+        assert f"cameras.{name}.actions.Nonsense: the model knows no such action" in said
+    assert "renamed" not in said
+
+
+def test_a_csi_camera_and_an_opencv_without_gstreamer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--config", str(configured(tmp_path, 'source = "csi://0"'))]) == 0
+    said = "(this OpenCV has no GStreamer, which it needs: use the one of JetPack)" in capsys.readouterr().out
+    assert said is not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER)

@@ -1,0 +1,292 @@
+"""`korsal-edge doctor` in front of things that really are broken, and of things that are not."""
+
+import re
+import socket
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from edge.config.schema import Camera, Config, Mqtt
+from edge.doctor import broker as doctor_broker
+from edge.doctor.broker import broker
+from edge.doctor.camera import argus, camera
+from edge.doctor.doctor import credentials, doctor, examine, model, runtime
+from edge.doctor.finding import ok, warning, wrong
+from edge.doctor.host import disk, hidden, motion, opencv, rights, service, set_clock
+from edge.doctor.speed import judged
+from edge.engines.tensorrt_engine import TensorRtError
+from tests.support.broker import Broker, free_port, mosquitto
+from tests.support.other_user import as_nobody, everybodys_folder
+from tests.support.spot_model import write_spot_film, write_spot_model
+
+
+def configured(folder: Path, **tables: object) -> Config:
+    """A configuration whose camera is a film in `folder`, played over and over."""
+    whole = {"cameras": {"door": {"source": str(folder / "film.avi"), "loop": True}}, **tables}
+    return Config.model_validate(whole)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A model and a film."""
+    write_spot_model(tmp_path / "spot.onnx")
+    write_spot_film(tmp_path / "film.avi")
+    return tmp_path
+
+
+def test_how_findings_read() -> None:
+    assert ok("disk", "has room").line() == "ok      disk: has room"
+    assert warning("clock", "is not set", "set it").line() == "WARNING clock: is not set; set it"
+    assert wrong("argus", "is not there", "start it").line() == "WRONG   argus: is not there; start it"
+
+
+def test_a_whole_installation(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "state").mkdir()
+    with Broker(folder) as running:
+        (folder / "config.toml").write_text(
+            f'[model]\npath = "spot.onnx"\n[cameras.door]\nsource = "film.avi"\nloop = true\n'
+            f'[mqtt]\nhost = "127.0.0.1"\nport = {running.port}\n[outbox]\ndirectory = "state"\n'
+        )
+        assert doctor(folder / "config.toml") == 0
+    said = capsys.readouterr().out
+    for words in (
+        "config.toml: is valid, 1 camera",
+        "ok      model: ",
+        "ok      speed: ",
+        "ok      camera door: 160x120",
+        f"ok      broker 127.0.0.1:{running.port}: connected, published and received on korsal/korsal-edge/doctor",
+        "ok      state in",
+        "0 wrong",
+    ):
+        assert words in said
+
+
+def test_everything_wrong_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "spot.onnx").write_text("no model")
+    (tmp_path / "state").write_text("a file where the directory should be")
+    (tmp_path / "config.toml").write_text(
+        '[model]\npath = "spot.onnx"\n[cameras.door]\nsource = "/dev/video97"\n[cameras.film]\nsource = "none.mp4"\n'
+        f'[mqtt]\nhost = "127.0.0.1"\nport = {free_port()}\n[outbox]\ndirectory = "state"\n'
+    )
+    assert doctor(tmp_path / "config.toml") == 1
+    said = capsys.readouterr().out
+    for words in (
+        "WRONG   model: ",
+        "WRONG   camera door: /dev/video97: no such camera",
+        "WRONG   camera film: ",
+        "nothing listens there: start the broker",
+        "events are not kept over a restart",
+    ):
+        assert words in said
+
+
+def test_a_wrong_configuration_is_told_whole(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[cameras.door]\nsuorce = "x"\n[mqtt]\nport = 0\n')
+    found = list(examine(tmp_path / "config.toml", tmp_path))
+    assert {finding.level for finding in found} == {"wrong"}
+    assert "mqtt.port" in " ".join(finding.text for finding in found)
+
+
+def test_a_camera_that_gives_nothing(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        found = camera("door", Camera(source=f"tcp://127.0.0.1:{port}"), False, seconds=2)
+    assert found.level == "wrong"
+    assert "tcp://127.0.0.1" in found.text
+
+
+def test_a_file_that_ends_is_no_camera(folder: Path) -> None:
+    found = camera("door", Camera(source=str(folder / "film.avi")), False)
+    assert (found.level, found.cure) == ("warning", "set loop = true to play it for ever")
+
+
+def test_a_camera_that_the_service_holds_is_left_alone() -> None:
+    found = camera("door", Camera(source="/dev/video0"), True)
+    assert found.level == "warning"
+    assert "systemctl stop korsal-edge" in found.cure
+
+
+def test_argus(tmp_path: Path) -> None:
+    assert argus(tmp_path / "argus_socket").level == "wrong"
+    with socket.socket(socket.AF_UNIX) as service:
+        service.bind(str(tmp_path / "argus_socket"))
+        assert argus(tmp_path / "argus_socket").level == "wrong"  # nobody listens
+        service.listen()
+        assert argus(tmp_path / "argus_socket").level == "ok"
+
+
+def settings(port: int, **more: object) -> Mqtt:
+    return Mqtt.model_validate({"host": "127.0.0.1", "port": port, **more})
+
+
+def test_a_broker_that_refuses_the_login(tmp_path: Path) -> None:
+    with Broker(tmp_path, "allow_anonymous false") as running:
+        found = broker(settings(running.port), "korsal/roof")
+    assert found.level == "wrong"
+    assert "it refused the login" in found.text
+
+
+RIGHTS: dict[str, tuple[str, str, str]] = {
+    "nothing": ("", "wrong", "takes no message on korsal/roof/doctor"),
+    "to write": ("topic write korsal/roof/#\n", "warning", "nothing came back"),
+    "all": ("topic readwrite korsal/roof/#\n", "ok", "connected, published and received"),
+}
+
+
+@pytest.mark.parametrize("name", RIGHTS)
+def test_a_broker_that_grants_rights(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules, level, words = RIGHTS[name]
+    monkeypatch.setattr(doctor_broker, "ANSWER_SECONDS", 2.0)
+    mosquitto()
+    (tmp_path / "acl").write_text(rules or "topic read nothing\n")
+    (tmp_path / "acl").chmod(0o644)
+    with Broker(tmp_path, f"allow_anonymous true\nacl_file {tmp_path}/acl") as running:
+        found = broker(settings(running.port), "korsal/roof")
+    assert (found.level, words in found.text) == (level, True), found
+
+
+def test_a_broker_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor_broker, "ANSWER_SECONDS", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        found = broker(settings(silent.getsockname()[1]), "korsal/roof")
+    assert found.level == "wrong"
+    assert "no answer within 1 s" in found.text
+
+
+def test_rights_on_devices(tmp_path: Path) -> None:
+    assert rights((tmp_path / "none",)) == []
+    assert [finding.level for finding in rights((Path("/dev/null"),))] == ["ok"]
+
+
+def test_devices_that_may_not_be_opened() -> None:
+    with everybodys_folder() as folder:
+        device = folder / "video0"
+        device.write_text("")
+        device.chmod(0o660)
+        with as_nobody():
+            (found,) = rights((device,))
+    assert found.level == "wrong"
+    assert "sudo usermod --append --groups" in found.cure
+
+
+def test_a_state_directory_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert disk(tmp_path / "file", 1).level == "wrong"
+    assert disk(Path("/proc/korsal-edge"), 1).level == "wrong"
+    assert disk(tmp_path / "new", 1).level == "ok"
+
+
+def test_a_disk_that_is_nearly_full(tmp_path: Path) -> None:
+    found = disk(tmp_path, 1 << 60)
+    assert (found.level, "max_bytes" in found.cure) == ("warning", True)
+
+
+@pytest.mark.parametrize(("synced", "level"), [(True, "ok"), (False, "warning"), (None, "warning")])
+def test_clocks(synced: bool | None, level: str) -> None:
+    assert set_clock(synced).level == level
+
+
+STATES = (
+    ({"ActiveState": "active", "NRestarts": "0"}, "ok"),
+    ({"ActiveState": "active", "NRestarts": "3"}, "warning"),
+    ({"ActiveState": "activating", "NRestarts": "9"}, "wrong"),
+    ({"ActiveState": "failed"}, "wrong"),
+    ({"ActiveState": "inactive", "UnitFileState": "enabled"}, "ok"),
+    ({"ActiveState": "inactive", "UnitFileState": "disabled"}, "warning"),
+)
+
+
+@pytest.mark.parametrize(("state", "level"), STATES)
+def test_services(state: dict[str, str], level: str) -> None:
+    assert service(state).level == level
+
+
+def test_what_lies_in_homes_is_hidden_from_the_service(folder: Path) -> None:
+    assert hidden(configured(folder), Path("/etc/korsal-edge/config.toml")) == []
+    homely = configured(
+        folder, model={"path": Path("/home/me/my.onnx")}, cameras={"door": {"source": "/root/film.mp4"}}
+    )
+    found = hidden(homely, Path("/home/me/config.toml"))
+    assert [finding.subject for finding in found] == ["the configuration", "model.path", "cameras.door.source"]
+
+
+def build(gstreamer: bool, file: str = "/usr/lib/python3/dist-packages/cv2.so") -> SimpleNamespace:
+    """An OpenCV with or without GStreamer, and without cv2.cuda."""
+    registry = SimpleNamespace(hasBackend=lambda _: gstreamer)
+    return SimpleNamespace(__version__="4.8.0", __file__=file, videoio_registry=registry, CAP_GSTREAMER=1800)
+
+
+def test_builds_of_opencv() -> None:
+    csi, usb = {"roof": Camera(source="csi://0")}, {"door": Camera(source="/dev/video0")}
+    assert [finding.level for finding in opencv(csi, build(True), jetson=True)] == ["ok"]
+    assert [finding.level for finding in opencv(csi, build(False), jetson=True)] == ["wrong"]
+    assert [finding.level for finding in opencv(usb, build(False), jetson=True)] == ["warning"]
+    assert [finding.level for finding in opencv(usb, build(False), jetson=False)] == ["ok"]
+    over = opencv(usb, build(True, f"{sys.prefix}/lib/cv2.so"), jetson=True)
+    assert [finding.level for finding in over] == ["wrong", "ok"]
+    assert "over that of JetPack" in over[0].text
+
+
+def test_motion_on_the_cpu() -> None:
+    assert motion(build(True), nvidia=False).level == "ok"
+    assert motion(build(True), nvidia=True).level == "warning"
+
+
+def no_tensorrt() -> None:
+    raise TensorRtError("TensorRT's Python bindings cannot be loaded (no module); install python3-libnvinfer")
+
+
+def test_runtimes(folder: Path) -> None:
+    for wanted, level in (("onnxruntime", "ok"), ("tensorrt", "wrong")):
+        (found,) = runtime(configured(folder, model={"runtime": wanted}), no_tensorrt)
+        assert found.level == level
+    (found,) = runtime(configured(folder), lambda: None)
+    assert "TensorRT" in found.text
+
+
+@pytest.mark.parametrize(
+    ("rate", "wanted", "level"),
+    [
+        (3.1, [15.0], "warning"),
+        (9.9, [15.0], "warning"),  # 0.66
+        (10.1, [15.0], "ok"),  # 0.673
+        (19.9, [15.0, 15.0], "warning"),
+        (7.0, [5.0, 5.0], "ok"),
+        (0.1, [], "ok"),  # files alone: they wait
+    ],
+)
+def test_a_machine_that_is_too_slow_for_its_cameras(rate: float, wanted: list[float], level: str) -> None:
+    found = judged(rate, wanted, "take fewer cameras", service_runs=False)
+    assert (found.level, found.cure) == (level, "take fewer cameras" if level == "warning" else "")
+    assert found.text == f"{rate:.1f} frames a second; the live cameras ({len(wanted)}) want {sum(wanted):g}"
+
+
+def test_the_speed_is_that_of_the_pipeline(folder: Path) -> None:
+    cameras = {"door": {"source": "rtsp://10.0.0.7/x", "fps": 2}, "film": {"source": "film.avi"}}
+    whole = configured(folder, model={"path": folder / "spot.onnx"}, cameras=cameras)
+    found = list(model(whole, service_runs=True))[1]
+    assert (found.subject, found.level) == ("speed", "ok")  # 64x64 pixels
+    assert re.fullmatch(
+        r"[\d.]+ frames a second, beside the service that runs; the live cameras \(1\) want 2", found.text
+    )
+
+
+def test_an_action_that_the_model_does_not_know(folder: Path) -> None:
+    whole = configured(folder, model={"path": folder / "spot.onnx"}, actions={"Flying": {"start_score": 0.5}})
+    assert [finding.level for finding in model(whole)] == ["ok", "ok", "wrong"]
+
+
+def test_passwords(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KORSAL_MQTT_PASSWORD", raising=False)
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    assert credentials(configured(folder)) == ()
+    named = {"username": "roof"}
+    assert [finding.level for finding in credentials(configured(folder, mqtt=named))] == ["warning"]
+    (folder / "password").write_text("secret\n")
+    (found,) = credentials(configured(folder, mqtt={**named, "password_file": folder / "password"}))
+    assert found.level == "ok"
+    assert "secret" not in found.line()
+    (found,) = credentials(configured(folder, mqtt={**named, "password_file": folder / "none"}))
+    assert found.level == "wrong"

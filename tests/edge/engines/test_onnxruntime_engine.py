@@ -1,0 +1,288 @@
+"""ONNX files, good and bad, through the real ONNX Runtime."""
+
+import hashlib
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge import manifest as manifests
+from edge.engines import onnxruntime_engine as engines
+from edge.engines.onnxruntime_engine import EngineError
+from edge.inference import OUTPUTS
+from edge.manifest import Manifest
+from edge.motion import MotionSettings
+from tests.support.tiny_model import BOX, LABELS, MANIFEST, SIZE, write_tiny_model
+
+onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'korsal-edge[train]'")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx")
+
+
+def altered(model: Path, target: Path, change: Callable[[Any], None]) -> Path:
+    """A copy of the model with something done to its graph."""
+    content = onnx.load(str(model))
+    change(content)
+    onnx.save(content, str(target))
+    return target
+
+
+def described(manifest: Manifest | str) -> Callable[[Any], None]:
+    """Puts another manifest into a model."""
+    text = manifest if isinstance(manifest, str) else manifests.to_json(manifest)
+    return lambda content: onnx.helper.set_model_props(content, {manifests.METADATA_KEY: text})
+
+
+def refusal(path: Path, **options: Any) -> str:
+    """What `load` says; one line that begins with the file."""
+    with pytest.raises(EngineError) as caught:
+        engines.load(path, threads=1, **options)
+    said = str(caught.value)
+    assert "\n" not in said
+    return said
+
+
+def test_a_good_model_answers(model: Path) -> None:
+    engine = engines.load(model, threads=1)
+    assert engine.manifest == MANIFEST
+    assert engine.sha256 == hashlib.sha256(model.read_bytes()).hexdigest()
+    assert engine.runtime.startswith("onnxruntime 1.")
+    answer = engine.infer({"image": np.ones((1, 3, SIZE, SIZE), np.float32)})
+    assert tuple(answer) == OUTPUTS
+    assert answer["boxes"][0, 0].tolist() == list(BOX)
+    score = 1 / (1 + np.exp(-4))  # sigmoid of 4 × brightness 1
+    assert answer["scores"][0, 0] == pytest.approx(score)
+    assert answer["class_scores"][0, 0, LABELS.index("Shine")] == pytest.approx(score)
+
+
+def test_a_provider_is_taken_once(model: Path) -> None:
+    assert engines.load(model, threads=0, providers=("CPUExecutionProvider",)).manifest.labels == LABELS
+
+
+def test_an_unknown_provider(model: Path) -> None:
+    said = refusal(model, providers=("NoSuchProvider",))
+    assert "has no NoSuchProvider; it has " in said
+    assert "CPUExecutionProvider" in said
+
+
+@pytest.mark.parametrize("name", ["missing.onnx", "."])
+def test_a_missing_file(name: str, tmp_path: Path) -> None:
+    assert "no such model; give an ONNX file that korsal-convert wrote" in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model\n", bytes(1000), b"\xff" * 64])
+def test_what_is_no_model(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "text.onnx"
+    path.write_bytes(content)
+    said = refusal(path)
+    assert said.startswith(f"{path}: ")
+    assert "anew" in said or "no korsal-edge manifest" in said  # of nothing protobuf makes an empty model
+
+
+def test_a_truncated_model_anywhere(model: Path, tmp_path: Path) -> None:
+    whole = model.read_bytes()
+    path = tmp_path / "short.onnx"
+    for length in range(1, len(whole), 97):
+        path.write_bytes(whole[:length])
+        assert refusal(path).startswith(f"{path}: ")
+
+
+def test_no_manifest(model: Path, tmp_path: Path) -> None:
+    path = altered(model, tmp_path / "bare.onnx", lambda content: content.ClearField("metadata_props"))
+    assert refusal(path) == f"{path}: has no korsal-edge manifest; export it with korsal-convert export"
+
+
+def test_a_manifest_of_another_version(model: Path, tmp_path: Path) -> None:
+    text = manifests.to_json(MANIFEST).replace('"version": 1', '"version": 7')
+    path = altered(model, tmp_path / "other.onnx", described(text))
+    assert refusal(path) == (f"{path}: the manifest is not of version 1; export the model again with this korsal-edge")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [
+        (replace(MANIFEST, motion=MotionSettings("ssim")), "its manifest says image (6, 64, 64)"),
+        (replace(MANIFEST, height=96), "its manifest says image (3, 96, 64)"),
+        (replace(MANIFEST, labels=("Shine",)), "its output class_scores is (1, 1, 2)"),
+        (replace(MANIFEST, top_k=2), "its output boxes is (1, 1, 4), but its manifest says (1, 2, 4)"),
+    ],
+)
+def test_a_model_unlike_its_manifest(manifest: Manifest, said: str, model: Path, tmp_path: Path) -> None:
+    message = refusal(altered(model, tmp_path / "unlike.onnx", described(manifest)))
+    assert said in message
+    assert message.endswith("export it again")
+
+
+def test_a_missing_output(model: Path, tmp_path: Path) -> None:
+    def drop_labels(content: Any) -> None:
+        kept = [output for output in content.graph.output if output.name != "labels"]
+        del content.graph.output[:]
+        content.graph.output.extend(kept)
+
+    said = refusal(altered(model, tmp_path / "three.onnx", drop_labels))
+    assert "has no output labels; export it with korsal-convert export" in said
+
+
+@pytest.mark.parametrize("location", ["weights.bin", "../outside.bin", "/etc/hostname"])
+def test_weights_outside_the_file(location: str, model: Path, tmp_path: Path) -> None:
+    """Data that lies elsewhere is refused and not read, whether it is there or not."""
+    (tmp_path / "weights.bin").write_bytes(bytes(4))
+
+    def send_away(content: Any) -> None:
+        tensor = onnx.helper.make_tensor("far", onnx.TensorProto.FLOAT, [1], [1.0])
+        tensor.ClearField("float_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value=location)
+        content.graph.initializer.append(tensor)
+        content.graph.node.append(onnx.helper.make_node("Mul", ["score", "far"], ["unused"]))
+        content.graph.output.append(onnx.helper.make_tensor_value_info("unused", onnx.TensorProto.FLOAT, None))
+
+    path = tmp_path / "far.onnx"
+    path.write_bytes(b"")
+    content = onnx.load(str(model))
+    send_away(content)
+    path.write_bytes(content.SerializeToString())
+    assert refusal(path).endswith(
+        f"keeps weights in another file ({location}), which nobody reads; export it as one file"
+    )
+
+
+def test_an_operator_that_does_not_exist(model: Path, tmp_path: Path) -> None:
+    def invent(content: Any) -> None:
+        content.graph.node[-1].op_type = "Divine"
+
+    said = refusal(altered(model, tmp_path / "odd.onnx", invent))
+    assert re.search(r"onnxruntime 1\.\S+ cannot load it \(.*Divine.*\); export or copy it anew$", said)
+
+
+def test_deformable_convolutions_in_an_onnxruntime_that_has_none(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What 1.20.1 says of them, with the class that it says it in."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    state = pytest.importorskip("onnxruntime.capi.onnxruntime_pybind11_state")
+    words = (
+        "[ONNXRuntimeError] : 9 : NOT_IMPLEMENTED : Could not find an implementation for DeformConv(19) node with name"
+    )
+
+    def refuse(*_: object, **__: object) -> None:
+        raise state.NotImplemented(f"{words} '/neck/conv/DeformConv'")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
+    monkeypatch.setattr(onnxruntime, "__version__", "1.20.1")
+    said = refusal(model)
+    assert said.startswith(f"{model}: onnxruntime 1.20.1 cannot load it ({words}")
+    assert "; deformable convolutions need onnxruntime 1.25 or newer, which needs Python 3.11: pip install" in said
+    assert said.endswith("or take a network without them, dla_34_plain or res_18 of korsal-train --arch")
+
+
+def test_outputs_of_other_shapes(model: Path, tmp_path: Path) -> None:
+    def break_shape(content: Any) -> None:
+        for node in content.graph.node:
+            if node.op_type == "Concat":
+                node.attribute[0].i = 1  # along the peaks: two where the manifest says one
+
+    said = refusal(altered(model, tmp_path / "odd.onnx", break_shape))
+    assert "its output scores is (1, 2), but its manifest says (1, 1)" in said
+
+
+def test_an_input_that_the_model_cannot_take(model: Path) -> None:
+    engine = engines.load(model, threads=1)
+    with pytest.raises(EngineError, match=r"tiny\.onnx: does not run \(.*; export it again"):
+        engine.infer({"image": np.ones((1, 3, SIZE, SIZE + 1), np.float32)})
+
+
+class Sessions:
+    """Stands for onnxruntime's InferenceSession where a GPU is: the CPU works, and `active` is said to.
+
+    `asked`: the providers of the last session, with their options.
+    """
+
+    def __init__(self, session: Any, active: list[str], said: str = "") -> None:
+        self._session, self._active, self._said = session, active, said
+        self.asked: list[tuple[str, dict[str, str]]] = []
+
+    def __call__(self, path: str, options: Any, providers: list[tuple[str, dict[str, str]]]) -> Any:
+        self.asked = providers
+        sys.stdout.write(self._said)
+        session = self._session(path, options, providers=["CPUExecutionProvider"])
+        session.get_providers = lambda: self._active
+        return session
+
+
+@pytest.fixture
+def with_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sessions]:
+    """Makes of onnxruntime one that was built for GPUs, of whose providers some start."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    compiled_in = [engines.TENSORRT, engines.CUDA, engines.CPU]
+    real = onnxruntime.InferenceSession
+
+    def install(*active: str, said: str = "") -> Sessions:
+        sessions = Sessions(real, list(active), said)
+        monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: compiled_in)
+        monkeypatch.setattr(onnxruntime, "InferenceSession", sessions)
+        return sessions
+
+    return install
+
+
+def test_the_provider_that_works_is_named(
+    model: Path, with_gpu: Callable[..., Sessions], caplog: pytest.LogCaptureFixture
+) -> None:
+    sessions = with_gpu(engines.CUDA, engines.CPU)
+    engine = engines.load(model, providers=(engines.CUDA,))
+    assert engine.runtime.startswith("onnxruntime 1.")
+    assert engine.runtime.endswith(" CUDAExecutionProvider")
+    assert sessions.asked == [(engines.CUDA, {}), (engines.CPU, {})]
+    assert caplog.text == ""
+
+
+def test_a_provider_that_does_not_start_is_told_once(
+    model: Path, with_gpu: Callable[..., Sessions], caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_gpu(engines.CPU, said="*** EP Error ***")
+    engine = engines.load(model, providers=(engines.CUDA,))
+    assert engine.runtime.count(" ") == 1  # name and version: it is the CPU
+    engine.infer({"image": np.ones((1, 3, SIZE, SIZE), np.float32)})
+    (told,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert f"{model}: CUDAExecutionProvider did not start, CPUExecutionProvider runs the model; see that" in told
+    assert capsys.readouterr().out == ""  # that is for results
+
+
+def test_tensorrts_provider_keeps_what_it_builds(
+    model: Path, with_gpu: Callable[..., Sessions], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sessions = with_gpu(engines.TENSORRT, engines.CUDA, engines.CPU)
+    engine = engines.load(model, providers=(engines.TENSORRT,), directory=tmp_path / "state")
+    assert engine.runtime.endswith(" TensorrtExecutionProvider")
+    kept = {
+        "trt_engine_cache_enable": "1",
+        "trt_engine_cache_path": str(tmp_path / "state"),
+        "trt_timing_cache_enable": "1",
+    }
+    assert sessions.asked == [(engines.TENSORRT, kept), (engines.CUDA, {}), (engines.CPU, {})]
+    assert (tmp_path / "state").is_dir()
+    with_gpu(engines.CUDA, engines.CPU)
+    engines.load(model, providers=(engines.TENSORRT,))
+    assert "TensorrtExecutionProvider did not start, CUDAExecutionProvider runs the model" in caplog.text
+
+
+def test_the_order_of_providers_is_kept(model: Path, with_gpu: Callable[..., Sessions]) -> None:
+    sessions = with_gpu(engines.CUDA, engines.CPU)
+    engines.load(model, providers=(engines.CUDA, engines.TENSORRT))
+    assert [name for name, _ in sessions.asked] == [engines.CUDA, engines.TENSORRT, engines.CPU]
+
+
+def test_a_directory_for_tensorrts_provider_that_cannot_be_made(
+    model: Path, with_gpu: Callable[..., Sessions], tmp_path: Path
+) -> None:
+    with_gpu(engines.TENSORRT, engines.CPU)
+    (tmp_path / "state").write_text("a file")
+    said = refusal(model, providers=(engines.TENSORRT,), directory=tmp_path / "state" / "onnxruntime")
+    assert "cannot be made (Not a directory); name a directory that this user may write to" in said

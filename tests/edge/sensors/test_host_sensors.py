@@ -1,0 +1,69 @@
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+
+from edge.sensors import host_sensors
+from tests.support.broker import wait_for
+
+
+def test_this_machine_is_read() -> None:
+    host_sensors.read()
+    reading = host_sensors.read()
+    assert reading.source == "psutil"
+    assert reading.memory_total_mib is not None
+    assert reading.memory_available_mib is not None
+    assert 0 < reading.memory_available_mib <= reading.memory_total_mib == psutil.virtual_memory().total / 2**20
+    assert reading.cpu_load is not None
+    assert 0 <= reading.cpu_load <= 1
+    assert (reading.power_w, reading.throttled) == (None, None)
+
+
+def test_open_files_and_threads_are_counted() -> None:
+    before = host_sensors.process()
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    with open(__file__):
+        during = host_sensors.process()
+    stop.set()
+    thread.join()
+    assert during["open_files"] == before["open_files"] + 1  # type: ignore[operator]
+    assert during["threads"] == before["threads"] + 1  # type: ignore[operator]
+    wait_for(lambda: host_sensors.process()["threads"] == before["threads"], "the thread's end")
+    after = host_sensors.process()
+    assert after["open_files"] == before["open_files"]
+    assert 10 < float(str(after["memory_mib"])) < 100_000
+
+
+def test_children_are_counted_apart() -> None:
+    before = children()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        wait_for(lambda: children()["count"] == before["count"] + 1, "the child to be counted")
+        assert children()["memory_mib"] > before["memory_mib"]
+        assert child.stdin is not None
+        child.stdin.close()
+    assert children()["count"] == before["count"]
+
+
+@pytest.mark.parametrize("kernel", ["", "without CONFIG_PROC_CHILDREN"])
+def test_children_of_children_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernel: str) -> None:
+    if kernel:
+        (tmp_path / str(os.getpid()) / "task" / "1").mkdir(parents=True)
+        monkeypatch.setattr(host_sensors, "PROC", tmp_path)
+    before = children()["count"]
+    script = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'])"
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE) as child:
+        wait_for(lambda: children()["count"] == before + 2, "both to be counted")
+        assert child.stdin is not None
+        child.stdin.close()
+
+
+def children() -> dict[str, float]:
+    found = host_sensors.process()["children"]
+    assert isinstance(found, dict)
+    return found

@@ -1,0 +1,117 @@
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from edge.broker.interruption import interrupt
+from edge.broker.payload import iso_time
+from edge.broker.topics import Topics
+from edge.sensors.thermal import ThermalSettings, share_to_skip
+from edge.service.device_events import Heat, Moment, close, initial, message, step
+from tests.support.laws import law
+from tests.support.paths import ROOT
+
+SCHEMA = json.loads((ROOT / "docs" / "device-event.schema.json").read_text())
+TOPICS = Topics("korsal", "roof")
+TODAY = 1_800_000_000.0
+validator = Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def at(second: float, wall: float = TODAY) -> Moment:
+    return Moment(wall + second, 500.0 + second, clock_synced=True)
+
+
+def hot(skipped: float, celsius: float | None = 91.0) -> Heat:
+    return Heat(skipped, 90.0, None if celsius is None else "tj", celsius)
+
+
+def tell(story: list[tuple[float, Heat]], closed: bool = False, wall: float = TODAY) -> list[Any]:
+    """The payloads of what was seen at those seconds."""
+    state, told = initial("roof", "seed"), []
+    for second, heat in story:
+        state, payload = step(state, heat, at(second, wall))
+        told.append(payload)
+    if closed:
+        told.append(close(state, story[-1][1], at(story[-1][0] + 1, wall))[1])
+    found = [payload for payload in told if payload is not None]
+    for payload in found:
+        validator.validate(dict(payload))
+    return found
+
+
+def heard(told: list[Any]) -> list[tuple[str, int, float]]:
+    return [(payload["type"], payload["seq"], payload["skipped"]) for payload in told]
+
+
+def test_the_schema_is_a_schema_and_describes_every_key() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    (new,) = tell([(0, hot(0.2))])
+    assert set(new) == set(SCHEMA["properties"]) == set(SCHEMA["required"])
+
+
+def test_while_it_is_cool_there_is_nothing_to_tell() -> None:
+    assert tell([(second, hot(0.0, 50.0)) for second in range(5)], closed=True) == []
+
+
+def test_heat_that_comes_grows_and_goes() -> None:
+    new, update, end = tell([(0, hot(0.2)), (5, hot(0.3, 95.0)), (11, hot(0.3, 93.0)), (20, hot(0.0, 84.0))])
+    assert heard([new, update, end]) == [("new", 0, 0.2), ("update", 1, 0.3), ("end", 2, 0.0)]
+    assert (end["duration"], end["reason_ended"]) == (20, "cooled")
+    assert (end["started"], end["ended"]) == (iso_time(TODAY), iso_time(TODAY + 20))
+    assert (end["temperature_c"], end["top_temperature_c"], end["sensor"]) == (84.0, 95.0, "tj")
+    assert new["event_id"] == update["event_id"] == end["event_id"]
+
+
+def test_it_is_told_no_more_often_than_every_ten_seconds() -> None:
+    assert len(tell([(float(second), hot(0.2, 91.0 + second)) for second in range(31)])) == 1  # the share stays
+    story = [(float(second), hot(0.2 + 0.05 * (second % 3))) for second in range(31)]
+    assert [payload["t_publish"] - TODAY for payload in tell(story)] == [0, 10, 20, 30]
+
+
+def test_it_ends_where_the_sensors_fall_silent_and_where_the_program_stops() -> None:
+    assert tell([(0, hot(0.2)), (1, hot(0.0, None))])[-1]["reason_ended"] == "unknown"
+    assert tell([(0, hot(0.2)), (1, hot(0.2))], closed=True)[-1]["reason_ended"] == "shutdown"
+
+
+def test_the_next_heat_is_another_event() -> None:
+    told = tell([(0, hot(0.2)), (1, hot(0.0)), (2, hot(0.2)), (3, hot(0.0))])
+    assert len({payload["event_id"] for payload in told}) == 2
+    assert [payload["seq"] for payload in told] == [0, 1, 0, 1]
+
+
+def test_a_clock_that_is_set_in_the_midst_stretches_nothing() -> None:
+    state, _ = step(initial("roof", "seed"), hot(0.2), at(0, wall=0.0))
+    _, end = step(state, hot(0.0), at(60, wall=TODAY))
+    assert end is not None
+    assert (end["started"], end["ended"], end["duration"]) == (iso_time(TODAY), iso_time(TODAY + 60), 60)
+
+
+def test_its_messages_go_the_way_of_all_events_and_a_crash_closes_them() -> None:
+    _, new = step(initial("roof", "seed"), hot(0.2), at(0))
+    assert new is not None
+    told = message(new, TOPICS, TODAY + 100)
+    assert (told.topic, told.type, told.seq) == ("korsal/roof/events/thermal", "new", 0)
+    (end,) = interrupt([told], TODAY + 500, TODAY + 900).ends
+    payload = json.loads(end.payload)
+    validator.validate(payload)
+    assert (payload["reason_ended"], payload["seq"], payload["ended"]) == ("interrupted", 1, iso_time(TODAY))
+
+
+@law
+@given(st.lists(st.one_of(st.none(), st.floats(60, 120)), max_size=40), st.booleans())
+def test_whatever_the_heat_does_events_are_whole(temperatures: list[float | None], closed: bool) -> None:
+    settings, share, story = ThermalSettings(90.0), 0.0, []
+    for second, celsius in enumerate(temperatures):
+        share = share_to_skip(share, celsius, settings)
+        story.append((second * 3.0, hot(share, celsius)))
+    lives: dict[str, list[Any]] = {}
+    for payload in tell(story, closed and bool(story)):
+        lives.setdefault(payload["event_id"], []).append(payload)
+    for number, life in enumerate(lives.values(), 1):
+        assert [payload["seq"] for payload in life] == list(range(len(life)))
+        assert life[0]["type"] == "new"
+        ends = [payload["type"] == "end" for payload in life]
+        assert not any(ends[:-1])
+        assert ends[-1] or (number == len(lives) and not closed)

@@ -1,0 +1,102 @@
+"""What systemd's watchdog is told, and what the log says of it."""
+
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from edge.service import health as condition
+from edge.service.health import Condition
+from tests.support.broker import wait_for
+
+
+class Publisher:
+    """One that gets on when it is told to."""
+
+    turned = 0.0
+
+
+def test_answers_that_no_network_may_give_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    publisher: Any = Publisher()
+    device: Any = None
+    watched = Condition(publisher, device)
+    for invalid in (0, 3, 2):
+        watched.count_invalid(invalid)
+    (record,) = caplog.records
+    assert record.message.startswith("the model gave 3 answers that are no finite numbers")
+
+
+class Feed:
+    """A live camera of 30 frames a second."""
+
+    live, state = True, "online"
+
+    def __init__(self) -> None:
+        self.captured = 0
+
+    def counts(self) -> Any:
+        return SimpleNamespace(captured=self.captured)
+
+
+def test_a_machine_that_is_too_slow_is_told_once_and_once_when_that_is_over(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    now = 0.0
+    monkeypatch.setattr(condition.time, "monotonic", lambda: now)
+    anything: Any = Publisher()
+    watched = Condition(anything, anything, "take fewer cameras")
+    feed = Feed()
+    station: Any = SimpleNamespace(feed=feed, frames=0, skipped=0, failed=0)
+    for taken in (15.0, 3.0, 3.0, 3.0, 15.0, 15.0):  # frames a second, half a minute each
+        for _ in range(10):
+            now += 3
+            feed.captured += 90
+            station.frames += round(3 * taken)
+            watched.keep_up({"door": station})
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert caplog.records[0].message == (
+        "this machine is too slow for its cameras: of their frames a second it looks at 3.0 of 30 of door; "
+        "take fewer cameras"
+    )
+
+
+def test_a_stage_that_stands_still_is_logged_once_and_once_when_that_is_over(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(condition, "PATIENCE", 0.05)
+    publisher: Any = Publisher()
+    device: Any = None  # nobody asks for it
+    watched = Condition(publisher, device)
+    assert watched.alive({})
+    for _ in range(2):
+        wait_for(lambda: not watched.alive({}), "the watchdog to be starved")
+        assert not any(watched.alive({}) for _ in range(50))
+        assert watched.late({})[0].startswith("publisher: nothing for ")
+        publisher.turned += 1
+        assert watched.alive({})
+    said = [(record.levelname, record.message[:27]) for record in caplog.records]
+    assert said == [("ERROR", "publisher: nothing for 0 s,"), ("INFO", "publisher: gets on again, a")] * 2
+
+
+def test_a_camera_of_which_no_frame_can_be_processed_is_no_reason_to_start_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(condition.time, "monotonic", lambda: now)
+    publisher: Any = Publisher()
+    device: Any = None
+    watched = Condition(publisher, device)
+    feed = Feed()
+    station: Any = SimpleNamespace(feed=feed, frames=7, skipped=0, failed=0, patience=5.0)
+    for _ in range(100):  # five minutes; 30 s and the camera's patience are allowed
+        now += 3
+        feed.captured += 90
+        station.failed += 90
+        publisher.turned = now
+        assert watched.alive({"door": station})
+    now += condition.PATIENCE + station.patience + 1
+    feed.captured, publisher.turned = feed.captured + 1, now
+    assert not watched.alive({"door": station})

@@ -1,0 +1,160 @@
+"""A frame that cannot be processed costs its own camera that frame, and nobody else anything."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge.engines.onnxruntime_engine import EngineError
+from edge.inference import Engine
+from edge.pipeline import PipelineSettings
+from edge.service import camera_session as stations
+from edge.service import turns
+from edge.service.camera_session import Station
+from edge.sources import Frame
+from tests.support.tiny_model import MANIFEST
+
+GOOD = np.full((48, 64, 3), 90, np.uint8)
+BAD = np.zeros((8, 40000, 3), np.uint8)  # cv2.warpAffine takes no side of 32767 or more
+
+
+class Feed:
+    """A live camera that gives these pictures, ten a second."""
+
+    live, finished, failed, state = True, False, False, "online"
+
+    def __init__(self, pictures: Iterable[NDArray[np.uint8]]) -> None:
+        self._pictures = iter(pictures)
+        self._given = 0
+
+    def newest(self) -> Frame | None:
+        picture = next(self._pictures, None)
+        self._given += 1
+        return None if picture is None else Frame("c", self._given, self.now(), self.now(), picture)
+
+    def now(self) -> float:
+        return self._given / 10
+
+
+class Heard:
+    """A teller that remembers what it was told to say."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *arguments, **more: self.said.append(name)
+
+    def events(self, camera: str, happened: Iterable[Any], *more: Any) -> None:
+        self.said += [f"{event.type} {event.reason_ended or ''}".strip() for event in happened]
+
+
+class Network:
+    """Sees nothing; counts the images of each call."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        images = len(inputs["image"])
+        self.batches.append(images)
+        shape = (images, 1)
+        return {
+            "boxes": np.zeros((*shape, 4), np.float32),
+            "scores": np.zeros(shape, np.float32),
+            "labels": np.zeros(shape, np.int64),
+            "class_scores": np.zeros((*shape, len(MANIFEST.labels)), np.float32),
+        }
+
+
+def station(name: str, pictures: Iterable[NDArray[np.uint8]]) -> Station:
+    feed: Any = Feed(pictures)
+    heard: Any = Heard()
+    return Station(name, feed, PipelineSettings(), heard, lambda name: True)
+
+
+def play(cameras: list[Station], network: Any) -> None:
+    """As the daemon's loop: a frame of each, until none has one."""
+    engine = Engine(network, MANIFEST, "0" * 64, "a function", 8)
+    while taken := [(one, turn) for one in cameras if (turn := one.turn()) is not None]:
+        for one, turn, state, step in turns.process(taken, engine, lambda stage: None):
+            one.took(turn.frame, state, step)
+
+
+def test_a_bad_frame_costs_its_camera_that_frame_alone(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    network = Network()
+    cameras = [
+        station("a", [GOOD] * 6),
+        station("bad", [GOOD, BAD, BAD, GOOD, BAD, GOOD]),
+        station("c", [GOOD] * 6),
+    ]
+    play(cameras, network)
+    assert {one.name: (one.frames, one.failed) for one in cameras} == {"a": (6, 0), "bad": (3, 3), "c": (6, 0)}
+    # together; a and c once more by themselves; from then on `bad` by itself, where its picture gets that far
+    assert network.batches == [3, 1, 1, 2, 2, 1, 2, 2, 1]
+    (record,) = caplog.records
+    assert record.message.startswith("camera bad: a frame of 40000x8 could not be processed (error: OpenCV")
+    assert record.exc_info
+
+
+def test_after_a_hundred_good_frames_it_is_as_before(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(stations, "SOUND_FRAMES", 3)
+    network = Network()
+    play([station("a", [GOOD] * 6), station("bad", [BAD, GOOD, GOOD, GOOD, GOOD, BAD])], network)
+    assert network.batches == [1, 1, 1, 1, 1, 1, 1, 2, 1]
+    assert [record.levelname for record in caplog.records] == ["ERROR", "INFO", "ERROR"]
+    assert caplog.records[1].message == "camera bad: its frames are processed again; 1 were left out so far"
+
+
+def test_a_fault_of_the_engine_is_no_fault_of_a_camera() -> None:
+    def broken(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        raise EngineError("the GPU is gone")
+
+    for cameras in ([station("a", [GOOD])], [station("a", [GOOD]), station("b", [GOOD])]):
+        with pytest.raises(EngineError, match="the GPU is gone"):
+            play(cameras, broken)
+
+
+def test_what_cannot_be_told_costs_that_frame_alone(caplog: pytest.LogCaptureFixture) -> None:
+    camera = station("a", [GOOD] * 3)
+
+    def refuse(*arguments: Any) -> None:
+        raise ValueError("Out of range float values are not JSON compliant")
+
+    teller: Any = camera._teller
+    teller.events = refuse
+    play([camera], Network())
+    assert (camera.failed, camera.frames) == (3, 0)
+    assert "not JSON compliant" in caplog.records[0].message
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_feed_that_raises_costs_a_frame(live: bool, caplog: pytest.LogCaptureFixture) -> None:
+    camera = station("a", (frame for frame in [GOOD]))
+
+    def refuse() -> Frame | None:
+        raise RuntimeError("cannot turn it")
+
+    feed: Any = camera.feed
+    feed.newest, feed.live = refuse, live
+    assert camera.turn() is None
+    assert camera.failed == 1
+    assert "a frame could not be processed (RuntimeError: cannot turn it)" in caplog.records[0].message
+    assert feed.failed == (not live)  # a film is over then, and the daemon's exit status tells
+
+
+def test_what_went_on_has_ended_where_no_frame_can_be_processed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stations, "FAILING_SECONDS", 0.0)
+    camera = station("a", [GOOD, BAD])
+    play([camera], Network())
+    assert camera._pipeline.frame_size == (64, 48)
+    camera.look_after()
+    assert camera._pipeline.frame_size == (0, 0)

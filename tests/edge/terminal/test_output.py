@@ -1,0 +1,42 @@
+"""Labels of any script, printed to terminals that know their own alone."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge.terminal import output as terminal
+from tests.support.paths import ROOT
+from tests.support.spot_model import MANIFEST, write_spot_film, write_spot_model
+
+
+@pytest.mark.parametrize(("encoding", "printed"), [("utf-8", "投篮"), ("latin-1", "\\u6295\\u7bee")])
+def test_a_replay_prints_any_label(tmp_path: Path, encoding: str, printed: str) -> None:
+    """Where the encoding lacks its letters, they are codes; before, that ended the program."""
+    write_spot_film(tmp_path / "film.avi")
+    write_spot_model(tmp_path / "spot.onnx", replace(MANIFEST, labels=("投篮", "Größe")[: len(MANIFEST.labels)]))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding}
+    command = [sys.executable, "-m", "edge", "replay", "film.avi", "--model", "spot.onnx"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    words = done.stdout.decode(encoding)
+    assert words.count(printed) == len(words.splitlines()) == 3
+
+
+@pytest.mark.parametrize("module", ["edge.__main__", "train.evaluate"])
+def test_other_commands_do_so_too(module: str) -> None:
+    pytest.importorskip("torch", reason="torch is not installed: pip install 'korsal-edge[train]'")
+    program = f"import sys, {module} as command\ntry: command.main(['--help'])\nexcept SystemExit: print('投')"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, timeout=120, check=False
+    )
+    assert done.stdout.endswith(b"\\u6295\n"), done.stderr
+
+
+def test_what_is_no_terminal_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    terminal.write_all_letters()

@@ -1,0 +1,232 @@
+"""Stories of what one camera sees, and the events that are told of it. Ten frames a second."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.events import ActionSettings, EventSettings, close, initial, step, zones_of
+from tests.support.laws import law
+from tests.support.people import LABELS, frame, tube_box
+
+QUICK = ActionSettings(start_score=0.5, keep_score=0.3, min_duration=0.0, cooldown=0.0, update_interval=0.0)
+DEFAULT = EventSettings()
+
+
+def of(**settings):
+    return EventSettings(default=replace(QUICK, **settings))
+
+
+def tell(looks, settings, seed="seed", closed=True):
+    """Events of a story: for each frame a list of tube boxes. The program stops after the last frame, if `closed`."""
+    state, told = initial("door", seed), []
+    for index, tube_boxes in enumerate(looks):
+        state, events = step(state, tube_boxes, frame(index), LABELS, settings)
+        told += events
+    return told + list(close(state, frame(len(looks)).unix_time, "shutdown") if closed else ())
+
+
+def running(*scores, **kwargs):
+    """One person, one frame per score of Run."""
+    return [[tube_box(run=score, **kwargs)] for score in scores]
+
+
+def heard(events):
+    return [(event.type, event.frame_index) for event in events]
+
+
+def test_nothing_happens():
+    assert tell([], DEFAULT) == []
+    assert tell([[]] * 5, DEFAULT) == []
+    assert tell(running(*[0.19] * 50), DEFAULT) == []
+
+
+def test_an_action_begins_goes_on_and_ends():
+    events = tell(running(*[0.9] * 40, *[0.1] * 40), DEFAULT, closed=False)
+    # published after 0.5 s, updates every second, over at 3.9 s, said 2 s later
+    assert heard(events) == [("new", 5), ("update", 15), ("update", 25), ("update", 35), ("end", 59)]
+    assert [event.seq for event in events] == [0, 1, 2, 3, 4]
+    end = events[-1]
+    assert end.started_unix == frame(0).unix_time
+    assert end.ended_unix == frame(39).unix_time
+    assert end.duration == pytest.approx(3.9)
+    assert (end.action, end.reason_ended, end.top_score) == ("Run", "score", pytest.approx(0.9))
+
+
+def test_an_open_event_has_not_ended():
+    new, update = tell(running(*[0.9] * 16), DEFAULT, closed=False)
+    assert (new.ended_unix, new.reason_ended) == (None, None)
+    assert (update.ended_unix, update.reason_ended) == (None, None)
+    assert new.duration == pytest.approx(0.5)
+
+
+def test_a_short_burst_is_no_event():
+    assert tell(running(*[0.9] * 5, *[0.1] * 30), DEFAULT) == []
+
+
+def test_before_it_is_published_the_score_may_sink_to_the_keep_score_and_no_further():
+    assert heard(tell(running(0.9, 0.4, 0.4, 0.4), of(min_duration=0.25), closed=False)) == [("new", 3)]
+    assert heard(tell(running(0.9, 0.4, 0.2, 0.4), of(min_duration=0.25), closed=False)) == []
+
+
+def test_the_score_must_reach_the_start_score_to_begin_but_not_to_go_on():
+    events = tell(running(0.4, 0.5, 0.4, 0.3, 0.29, 0.4), of(), closed=False)
+    assert heard(events) == [("new", 1), ("end", 4)]
+
+
+def test_a_flickering_score_is_one_event():
+    events = tell(running(*[0.9, 0.9, 0.1] * 20), of(cooldown=0.5))
+    assert [event.type for event in events] == ["new", "end"]
+    assert events[-1].duration == pytest.approx(5.8)  # frames 0 to 58; 59 is a low one
+
+
+def test_after_the_cooldown_it_is_a_new_event():
+    pause = [0.1] * 6
+    events = tell(running(0.9, *pause, 0.9), of(cooldown=0.55))
+    assert heard(events) == [("new", 0), ("end", 6), ("new", 7), ("end", 7)]
+    assert events[0].event_id == events[1].event_id != events[2].event_id
+    assert heard(tell(running(0.9, *pause, 0.9), of(cooldown=0.75))) == [("new", 0), ("end", 7)]
+
+
+def test_no_update_is_told_while_the_score_is_too_low():
+    events = tell(running(0.9, *[0.1] * 10, 0.9), of(cooldown=5.0, update_interval=0.2), closed=False)
+    assert heard(events) == [("new", 0), ("update", 11)]
+
+
+def test_an_interval_of_zero_is_no_updates():
+    assert heard(tell(running(*[0.9] * 50), of(), closed=False)) == [("new", 0)]
+
+
+def test_a_person_who_leaves_ends_the_event_when_the_tube_is_lost():
+    looks = [*running(0.9, 0.9), *running(0.8, 0.7, observed=False), [], []]
+    events = tell(looks, of(cooldown=60.0), closed=False)
+    assert heard(events) == [("new", 0), ("end", 4)]
+    assert events[-1].reason_ended == "lost"
+    assert events[-1].ended_unix == frame(1).unix_time  # last seen; extrapolation proves nothing
+    assert events[-1].duration == pytest.approx(0.1)
+    assert not events[-1].observed
+    assert events[-1].t_capture == frame(4).unix_time
+
+
+def test_nobody_begins_anything_unseen():
+    assert tell(running(*[0.9] * 20, observed=False), of()) == []
+
+
+def test_shutdown_ends_everything_that_goes_on_and_nothing_else():
+    looks = [[tube_box(1, run=0.9), tube_box(2, jump=0.9), tube_box(3, sit=0.2)]] * 3
+    events = tell(looks, of())
+    assert [(event.type, event.tube, event.action) for event in events] == [
+        ("new", 1, "Run"),
+        ("new", 2, "Jump"),
+        ("end", 1, "Run"),
+        ("end", 2, "Jump"),
+    ]
+    assert {event.reason_ended for event in events[2:]} == {"shutdown"}
+    assert {event.t_capture for event in events[2:]} == {frame(3).unix_time}
+    assert close(initial("door", ""), 0.0, "shutdown") == ()
+
+
+def test_one_person_may_do_two_things_at_once():
+    events = tell([[tube_box(run=0.9, jump=0.7)]] * 3, of())
+    assert [(event.type, event.action) for event in events[:2]] == [("new", "Run"), ("new", "Jump")]
+
+
+def test_each_action_has_its_own_thresholds():
+    settings = EventSettings(default=QUICK, actions={"Jump": replace(QUICK, start_score=0.95)})
+    events = tell([[tube_box(run=0.9, jump=0.9)]], settings, closed=False)
+    assert [event.action for event in events] == ["Run"]
+
+
+def test_a_keep_score_above_the_start_score_is_refused():
+    with pytest.raises(ValueError, match=r"keep_score 0\.6 is above start_score 0\.5: lower it"):
+        replace(QUICK, keep_score=0.6)
+
+
+def test_the_same_story_has_the_same_ids_and_another_seed_has_others():
+    looks = running(0.9, 0.1, 0.9, 0.1)
+    ids = [event.event_id for event in tell(looks, of())]
+    assert ids == [event.event_id for event in tell(looks, of())]
+    assert not set(ids) & {event.event_id for event in tell(looks, of(), seed="another")}
+
+
+def test_a_box_that_leaves_the_frame_is_cut_to_it():
+    (new, _) = tell(running(0.9, box=(-30, 200, 50, 300)), of())
+    assert new.box.tolist() == [0, 200, 50, 240]
+    assert new.frame_size == (320, 240)
+
+
+HALVES = {"left": ((0, 0), (0.5, 0), (0.5, 1), (0, 1)), "right": ((0.5, 0), (1, 0), (1, 1), (0.5, 1))}
+
+
+@pytest.mark.parametrize(
+    ("box", "names"),
+    [
+        ((0, 0, 40, 50), ("left",)),
+        ((200, 0, 240, 50), ("right",)),
+        ((140, 0, 180, 50), ("left", "right")),  # its foot on the line between them
+        ((200, 0, 240, 240), ("right",)),  # its foot on the frame's edge
+    ],
+)
+def test_zones_hold_the_foot_and_their_edges_count(box, names):
+    assert zones_of(np.array(box, np.float32), (320, 240), HALVES) == names
+
+
+def test_a_head_in_a_zone_is_not_in_it():
+    gate = {"gate": ((0, 0), (1, 0), (1, 0.5), (0, 0.5))}
+    assert zones_of(np.array((0, 0, 40, 200), np.float32), (320, 240), gate) == ()
+    assert zones_of(np.array((0, 0, 40, 100), np.float32), (320, 240), gate) == ("gate",)
+
+
+LEVELS = st.sampled_from([0.0, 0.29, 0.3, 0.49, 0.5, 0.8, 1.0])
+BOXES = st.sampled_from([(100, 50, 140, 150), (-30, -20, 50, 60), (300, 200, 400, 260), (500, 500, 600, 600)])
+looks = st.builds(tube_box, st.integers(1, 3), run=LEVELS, jump=LEVELS, box=BOXES, observed=st.booleans())
+stories = st.lists(st.lists(looks, max_size=2, unique_by=lambda look: look.tube), max_size=15)
+some_settings = st.builds(
+    of,
+    keep_score=st.sampled_from([0.0, 0.3, 0.5]),
+    min_duration=st.sampled_from([0.0, 0.2]),
+    cooldown=st.sampled_from([0.0, 0.3, 9.0]),
+    update_interval=st.sampled_from([0.0, 0.1, 0.5]),
+)
+
+
+@law
+@given(stories, some_settings)
+def test_every_event_is_one_new_then_updates_then_one_end(story, settings):
+    lives = {}
+    for event in tell(story, settings):
+        lives.setdefault(event.event_id, []).append(event)
+    for life in lives.values():
+        assert [event.type for event in life] == ["new", *["update"] * (len(life) - 2), "end"]
+        assert [event.seq for event in life] == list(range(len(life)))
+        assert len({(event.tube, event.action, event.started_unix) for event in life}) == 1
+        assert sorted(event.duration for event in life) == [event.duration for event in life]
+        assert sorted(event.top_score for event in life) == [event.top_score for event in life]
+        assert [event.reason_ended is None for event in life] == [event.type != "end" for event in life]
+
+
+@law
+@given(stories, some_settings)
+def test_boxes_lie_in_the_frame_and_times_in_order(story, settings):
+    for event in tell(story, settings):
+        left, top, right, bottom = event.box
+        assert 0 <= left <= right <= 320
+        assert 0 <= top <= bottom <= 240
+        assert event.score <= event.top_score
+        assert event.started_unix <= (event.ended_unix or event.started_unix) <= event.t_capture
+
+
+@law
+@given(stories, some_settings)
+def test_of_one_person_and_action_one_event_goes_on_at_a_time(story, settings):
+    open_now = set()
+    for event in tell(story, settings):
+        key = (event.tube, event.action)
+        if event.type == "new":
+            assert key not in open_now
+            open_now.add(key)
+        elif event.type == "end":
+            open_now.remove(key)
+    assert not open_now

@@ -1,0 +1,158 @@
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from edge.config.schema_types import Label
+from edge.manifest import CENTERNET_MEAN, CENTERNET_STD, Manifest, ManifestError, from_json, to_json
+from edge.motion import MotionSettings
+
+PLAIN = Manifest("small", ("Run", "Jump"), 192, 256)
+FULL = Manifest(
+    name="größer",
+    labels=("Run",),
+    height=64,
+    width=32,
+    motion=MotionSettings("dsim", shifts=False, gap=3),
+    mean=(0.1, 0.2, 0.3),
+    std=(1.0, 2.0, 3.0),
+    stride=8,
+    top_k=20,
+    precision="int8",
+    licence="research only",
+    training={"data": "UCF101-24", "scores": {"0.5": 70.5, "notes": [1, None]}},
+    start_scores={"Run": 0.35},
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+def content(manifest: Manifest = PLAIN, **changes: Any) -> str:
+    """The manifest's JSON with some values changed; a change to ... takes the key out."""
+    changed = {**json.loads(to_json(manifest)), **changes}
+    return json.dumps({key: value for key, value in changed.items() if value is not ...})
+
+
+@pytest.mark.parametrize("manifest", [PLAIN, FULL, replace(PLAIN, motion=MotionSettings("none"))])
+def test_round_trip(manifest: Manifest) -> None:
+    assert from_json(to_json(manifest)) == manifest
+
+
+def test_what_older_files_leave_out_is_as_it_was() -> None:
+    assert from_json(content(architecture=..., start_scores=...)) == PLAIN
+    assert PLAIN.architecture == "lite"
+    assert PLAIN.start_scores == {}
+
+
+@pytest.mark.parametrize("score", [0, 1, 0.5])
+def test_start_scores_lie_from_0_to_1(score: float) -> None:
+    assert from_json(content(start_scores={"Run": score})).start_scores == {"Run": score}
+
+
+def test_the_defaults_are_centernets() -> None:
+    assert (PLAIN.mean, PLAIN.std) == (CENTERNET_MEAN, CENTERNET_STD)
+    assert (PLAIN.stride, PLAIN.top_k, PLAIN.motion) == (4, 100, MotionSettings("ssim", True, 1))
+    assert PLAIN.input_size == (256, 192)
+
+
+@pytest.mark.parametrize(("kind", "channels"), [("ssim", 6), ("dsim", 6), ("flow", 6), ("previous", 6), ("none", 3)])
+def test_channels(kind: Any, channels: int) -> None:
+    assert replace(PLAIN, motion=MotionSettings(kind)).channels == channels
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is not JSON"),
+        ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ("1" * 10_000, "is not JSON"),  # more digits than Python reads
+        ("[]", "is not a JSON object"),
+        ("{}", "is not of version 1"),
+        (content(version=2), "is not of version 1"),
+        (content(version=True), "is not of version 1"),  # True == 1
+        (content(version=...), "is not of version 1"),
+        (content(labels=...), "labels is missing"),
+        (content(colour=1), "colour is unknown"),
+        (content(name=1), "name is no text"),
+        (content(labels=[]), "labels is no list of distinct names"),
+        (content(labels=["Run", "Run"]), "labels is no list of distinct names"),
+        (content(labels=["Run", ""]), "labels is no list of distinct names"),
+        (content(labels="Run"), "labels is no list of distinct names"),
+        (
+            content(labels=["Run\nERROR"]),
+            r"labels holds 'Run\nERROR', which is no line of up to 256 visible",
+        ),
+        (content(labels=["Run\0"]), "which is no line"),
+        (content(labels=["x" * 257]), f"labels holds '{'x' * 40}', which is no line"),
+        (content(labels=["Run\u202enuR"]), "which is no line"),
+        (content(labels=[str(number) for number in range(4097)]), "labels has 4097 names, and 4096 are the most"),
+        (content(labels=["\ud800"]), "it holds half a character"),
+        (content(training={"\udc00": 1}), "it holds half a character"),
+        (content(name="a\rb"), "name is no line of up to 256 visible characters"),
+        (content(height=100), "height is no multiple of 32"),
+        (content(height=0), "height is no whole number from 1 to 4096"),
+        (content(width=8192), "width is no whole number from 1 to 4096"),
+        (content(width=64.0), "width is no whole number"),
+        (content(stride=True), "stride is no whole number"),
+        (content(top_k=-1), "top_k is no whole number"),
+        (content(mean=[0, 0]), "mean is no list of three numbers"),
+        (content(mean=[0, 0, float("nan")]), "mean is no list of three numbers"),
+        (content(mean=[0, 0, 10**400]), "mean is no list of three numbers"),
+        (content(std=[1, 1, 0]), "std is below 1e-06"),
+        (content(std=[1, 1, 5e-324]), "std is below 1e-06"),
+        (content(motion="ssim"), "motion does not hold kind, shifts and gap"),
+        (content(motion={"kind": "ssim"}), "motion does not hold kind, shifts and gap"),
+        (content(motion={"kind": "heat", "shifts": True, "gap": 1}), "motion is wrong: motion kind 'heat'"),
+        (content(motion={"kind": [], "shifts": True, "gap": 1}), "motion is wrong"),
+        (content(motion={"kind": "ssim", "shifts": 1, "gap": 1}), "motion shifts is neither true nor false"),
+        (content(motion={"kind": "ssim", "shifts": True, "gap": 0}), "motion gap is no whole number"),
+        (content(training=[]), "training is no object"),
+        (content(start_scores=[0.5]), "start_scores is no object"),
+        (content(start_scores={"Run": 1.5}), "start_scores holds a score that is no number from 0 to 1"),
+        (content(start_scores={"Run": float("nan")}), "start_scores holds a score that is no number"),
+        (content(start_scores={"Run": True}), "start_scores holds a score that is no number"),
+        (content(start_scores={"Fly": 0.5}), "start_scores has Fly, which is no label"),
+    ],
+)
+def test_what_is_wrong_is_named_with_the_cure(text: str, said: str) -> None:
+    with pytest.raises(ManifestError) as caught:
+        from_json(text)
+    assert said in str(caught.value)
+    assert "export the model again" in str(caught.value)
+
+
+@pytest.mark.parametrize("label", ["می\u200cرود", "走る\u3000人", "à\u00a0pied", "👨\u200d👩\u200d👧", "\U0001fae8"])
+def test_labels_as_people_write_them(label: str) -> None:
+    """With joiners, wide and unbreakable spaces, and letters younger than Python 3.10."""
+    assert from_json(content(labels=[label])).labels == (label,)
+    assert TypeAdapter(Label).validate_python(label) == label  # in config.toml
+
+
+def test_all_faults_are_told_at_once() -> None:
+    with pytest.raises(ManifestError, match=r"name is no text; width is no multiple of 32; top_k is no whole"):
+        from_json(content(name=None, width=33, top_k="many"))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=40) | JSON.map(json.dumps))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    with pytest.raises(ManifestError):
+        from_json(text)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dictionaries(st.sampled_from(sorted(json.loads(to_json(PLAIN)))), JSON, max_size=3))
+def test_any_values_are_read_or_refused(changes: dict[str, Any]) -> None:
+    try:
+        manifest = from_json(content(PLAIN, **changes))
+    except ManifestError:
+        return
+    assert from_json(to_json(manifest)) == manifest or "training" in changes  # nan is unlike itself

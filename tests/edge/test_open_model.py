@@ -1,0 +1,428 @@
+"""Which runtime opens a model, over the fakes of TensorRT and CUDA and the real ONNX Runtime."""
+
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edge import open_model as runtimes
+from edge.commands.check import check
+from edge.commands.replay import Outputs, replay, task
+from edge.config.config_file import load
+from edge.config.schema import Config, Model
+from edge.engines import cuda_runtime, engine_build, engine_record, motion_cuda
+from edge.engines.build_plan import BuildOptions
+from edge.engines.cuda_runtime import Cuda, CudaError
+from edge.engines.engine_cache import EngineCacheError
+from edge.engines.motion_cuda import MotionCudaError
+from edge.engines.onnxruntime_engine import EngineError
+from edge.inference import Engine
+from edge.motion import MotionSettings
+from edge.open_model import open_at_terminal, open_model
+from tests.support.fake_cv2_cuda import FakeCv2Cuda
+from tests.support.fake_gpu import FakeGpu, fake_gpu
+from tests.support.fake_tensorrt import Network
+from tests.support.spot_model import MANIFEST as SPOT
+from tests.support.spot_model import write_spot_model
+from tests.support.tiny_model import MANIFEST, SIZE, write_tiny_model
+
+NO_TENSORRT = "TensorRT's Python bindings cannot be loaded"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_tiny_model(tmp_path / "tiny.onnx")
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def no_nvidia(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A PC without a GPU, whatever runs the tests."""
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    monkeypatch.setattr(runtimes, "NVIDIA_SIGNS", ())
+
+
+@pytest.fixture
+def with_tensorrt(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeGpu]:
+    """Makes the machine one with that TensorRT, a GPU, and an OpenCV that is built with CUDA."""
+
+    def install(version: str = "10.3", **behaviour: Any) -> FakeGpu:
+        gpu = fake_gpu(version, **behaviour)
+        monkeypatch.setitem(sys.modules, "tensorrt", gpu.trt)
+        monkeypatch.setattr(cuda_runtime, "installed", lambda: gpu.cuda)
+        monkeypatch.setattr(motion_cuda, "usable", lambda: FakeCv2Cuda(gpu.runtime))
+        return gpu
+
+    return install
+
+
+def config_file(folder: Path, model: str = "", path: str = "tiny.onnx") -> Path:
+    file = folder / "config.toml"
+    file.write_text(
+        f'[model]\npath = "{path}"\nthreads = 1\n{model}\n[outbox]\ndirectory = "state"\n'
+        '[cameras.door]\nsource = "/dev/video0"\n'
+    )
+    return file
+
+
+def config(folder: Path, model: str = "", path: str = "tiny.onnx") -> Config:
+    return load(config_file(folder, model, path))
+
+
+def quiet(*states: str) -> None:
+    """A `tell` that nobody hears."""
+
+
+def refusal(wanted: Config) -> str:
+    """One sentence."""
+    with pytest.raises(EngineError) as caught:
+        open_model(wanted, quiet)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def assert_works(engine: Engine) -> None:
+    answer = engine.infer({"image": np.ones((1, 3, SIZE, SIZE), np.float32)})
+    assert answer["scores"][0, 0] == pytest.approx(1 / (1 + np.exp(-4)))
+    assert engine.manifest == MANIFEST
+
+
+def engines(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.engine"))
+
+
+def builds(gpu: FakeGpu) -> int:
+    return len(gpu.trt.named("Builder.build_serialized_network"))
+
+
+@pytest.mark.parametrize("runtime", ["auto", "tensorrt"])
+def test_tensorrt_runs_the_model_where_it_is(
+    runtime: str, folder: Path, with_tensorrt: Callable[..., FakeGpu], caplog: pytest.LogCaptureFixture
+) -> None:
+    gpu = with_tensorrt()
+    for _ in range(2):
+        opened = open_model(config(folder, f'runtime = "{runtime}"'), quiet)
+        assert opened.runner is not None
+        with opened as engine:
+            assert engine.runtime == f"tensorrt {gpu.trt.__version__} fp32"
+            assert_works(engine)
+        assert gpu.runtime.leaks == 0
+    (built,) = engines(folder)
+    assert built.parent == folder / "state" / "engines" / "tiny"
+    assert builds(gpu) == 1
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(("path", "largest"), [("spot.onnx", 3), ("tiny.onnx", 1)])
+def test_onnx_runtime_takes_what_is_configured_and_the_model_can(path: str, largest: int, folder: Path) -> None:
+    """The one is for any batch, the other for single images."""
+    write_spot_model(folder / "spot.onnx")
+    with open_model(config(folder, "max_batch = 3", path), quiet) as engine:
+        assert engine.largest_batch == largest
+
+
+@pytest.mark.parametrize(("wanted", "by_cuda"), [("auto", True), ("cuda", True), ("cpu", False)])
+def test_cv2_cuda_fills_the_input_where_it_is(
+    wanted: str, by_cuda: bool, folder: Path, with_tensorrt: Callable[..., FakeGpu], caplog: pytest.LogCaptureFixture
+) -> None:
+    gpu = with_tensorrt()
+    with open_model(config(folder, f'preprocessing = "{wanted}"\nmax_batch = 3'), quiet) as engine:
+        assert (engine.sight is not None) == by_cuda
+        assert engine.largest_batch == 3
+    assert gpu.runtime.leaks == 0
+    assert caplog.text == ""
+
+
+def without_cuda() -> Any:
+    raise MotionCudaError("OpenCV 4.14.0 has no cv2.cuda.remap; build one that has")
+
+
+@pytest.mark.parametrize(("wanted", "warnings"), [("auto", 1), ("cpu", 0)])
+def test_without_cv2_cuda_the_cpu_does_it(
+    wanted: str,
+    warnings: int,
+    folder: Path,
+    with_tensorrt: Callable[..., FakeGpu],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with_tensorrt()
+    monkeypatch.setattr(motion_cuda, "usable", without_cuda)
+    with open_model(config(folder, f'preprocessing = "{wanted}"'), quiet) as engine:
+        assert engine.sight is None
+    assert len(caplog.records) == warnings
+    assert ('build one that has; set model.preprocessing = "cpu"' in caplog.text) == bool(warnings)
+
+
+def test_who_insists_on_cv2_cuda_is_told_why_not(
+    folder: Path, with_tensorrt: Callable[..., FakeGpu], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = config(folder, 'preprocessing = "cuda"')
+    assert "model.preprocessing is cuda, but ONNX Runtime runs the model" in refusal(wanted)
+    gpu = with_tensorrt()
+    monkeypatch.setattr(motion_cuda, "usable", without_cuda)
+    assert refusal(wanted) == "OpenCV 4.14.0 has no cv2.cuda.remap; build one that has"
+    assert gpu.runtime.leaks == 0
+
+
+def test_flow_is_the_cpus_and_no_warning_is_given(
+    folder: Path, with_tensorrt: Callable[..., FakeGpu], caplog: pytest.LogCaptureFixture
+) -> None:
+    write_spot_model(folder / "flow.onnx", replace(SPOT, motion=MotionSettings("flow")))
+    gpu = with_tensorrt(network=Network(inputs={"image": ((-1, 6, SIZE, SIZE), "FLOAT")}))
+    with open_model(config(folder, path="flow.onnx"), quiet) as engine:
+        assert engine.sight is None
+    assert caplog.text == ""
+    said = refusal(config(folder, 'preprocessing = "cuda"', "flow.onnx"))
+    assert said.endswith('only the CPU computes: set model.preprocessing = "auto"')
+    assert gpu.runtime.leaks == 0
+
+
+def test_onnx_runtime_runs_it_elsewhere(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A PC without a GPU is told so at level info only, and nothing is made in the state directory."""
+    caplog.set_level(logging.INFO)
+    opened = open_model(config(folder), quiet)
+    assert opened.runner is None
+    with opened as engine:
+        assert engine.runtime.startswith("onnxruntime 1.")
+        assert_works(engine)
+    (told,) = caplog.records
+    assert told.levelname == "INFO"
+    assert f"ONNX Runtime runs the model, without TensorRT: {NO_TENSORRT}" in told.getMessage()
+    assert not (folder / "state").exists()
+
+
+def test_who_has_a_gpu_is_warned(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / "nvidia0").touch()
+    monkeypatch.setattr(runtimes, "NVIDIA_SIGNS", (folder / "nv_tegra_release", folder / "nvidia0"))
+    open_model(config(folder), quiet).close()
+    (told,) = caplog.records
+    assert told.levelname == "WARNING"
+    assert told.getMessage().endswith('set model.runtime = "onnxruntime" if that is as it should be')
+
+
+def test_cuda_that_is_missing_is_as_good_as_no_tensorrt(
+    folder: Path, with_tensorrt: Callable[..., FakeGpu], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_tensorrt()
+
+    def installed() -> Cuda:
+        raise CudaError("CUDA finds no GPU; see that the driver is loaded", "cudaErrorNoDevice")
+
+    monkeypatch.setattr(cuda_runtime, "installed", installed)
+    with open_model(config(folder), quiet) as engine:
+        assert engine.runtime.startswith("onnxruntime")
+    assert refusal(config(folder, 'runtime = "tensorrt"')) == (
+        'model.runtime is tensorrt, but CUDA finds no GPU; see that the driver is loaded; or set it to "auto"'
+    )
+
+
+def test_onnx_runtime_may_be_wanted(
+    folder: Path, with_tensorrt: Callable[..., FakeGpu], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    gpu = with_tensorrt()
+    with open_model(config(folder, 'runtime = "onnxruntime"'), quiet) as engine:
+        assert engine.runtime.startswith("onnxruntime")
+    assert gpu.runtime.calls == []
+    assert caplog.text == ""
+
+
+def test_tensorrt_that_is_wanted_and_absent(folder: Path) -> None:
+    said = refusal(config(folder, 'runtime = "tensorrt"'))
+    assert said.startswith(f"model.runtime is tensorrt, but {NO_TENSORRT} (")
+    assert said.endswith('install python3-libnvinfer, as JetPack has it; or set it to "auto"')
+
+
+def test_what_tensorrt_cannot_build_is_not_left_to_onnx_runtime(
+    folder: Path, with_tensorrt: Callable[..., FakeGpu]
+) -> None:
+    with_tensorrt(failing={"Builder.build_serialized_network": "out of luck"})
+    assert "out of luck" in refusal(config(folder))
+
+
+def test_the_options_reach_the_builder(folder: Path, with_tensorrt: Callable[..., FakeGpu]) -> None:
+    gpu = with_tensorrt("8.6")
+    wanted = config(folder, 'precision = "fp16"\nmax_batch = 4\nworkspace = 256')
+    with open_model(wanted, quiet) as engine:
+        assert engine.runtime.endswith(" fp16")
+        assert engine.infer({"image": np.ones((4, 3, SIZE, SIZE), np.float32)})["scores"].shape == (4, 1)
+    assert gpu.trt.named("IBuilderConfig.set_memory_pool_limit") == [("WORKSPACE", 256 << 20)]
+
+
+def test_the_defaults_are_those_of_the_builder() -> None:
+    assert runtimes.build_options(Model()) == BuildOptions()
+
+
+def test_a_precision_that_the_file_does_not_have(folder: Path, with_tensorrt: Callable[..., FakeGpu]) -> None:
+    with_tensorrt("10.3")
+    assert "builds int8 only from an ONNX that is int8" in refusal(config(folder, 'precision = "int8"'))
+
+
+def test_providers_are_of_onnx_runtime(
+    folder: Path, with_tensorrt: Callable[..., FakeGpu], caplog: pytest.LogCaptureFixture
+) -> None:
+    with_tensorrt()
+    open_model(config(folder, 'providers = ["CUDAExecutionProvider"]'), quiet).close()
+    assert 'TensorRT runs the model; set model.runtime = "onnxruntime" for them' in caplog.text
+
+
+def plan(folder: Path, gpu: FakeGpu) -> Path:
+    """An engine that was built by hand."""
+    target = folder / "mine.engine"
+    engine_build.build(gpu.trt, folder / "tiny.onnx", target)
+    return target
+
+
+def test_an_engine_is_opened_as_it_is(folder: Path, with_tensorrt: Callable[..., FakeGpu]) -> None:
+    gpu = with_tensorrt()
+    plan(folder, gpu)
+    for runtime in ("auto", "tensorrt"):
+        with open_model(config(folder, f'runtime = "{runtime}"', "mine.engine"), quiet) as engine:
+            assert_works(engine)
+    assert gpu.runtime.leaks == 0
+    assert builds(gpu) == 1
+    assert not (folder / "state").exists()
+
+
+def test_an_engine_without_its_record(folder: Path, with_tensorrt: Callable[..., FakeGpu]) -> None:
+    engine_record.beside(plan(folder, with_tensorrt())).unlink()
+    assert "its record mine.engine.json cannot be read" in refusal(config(folder, path="mine.engine"))
+
+
+def test_an_engine_where_only_onnx_runtime_is(folder: Path) -> None:
+    plan(folder, fake_gpu("10.3"))
+    for runtime in ("auto", "tensorrt"):
+        said = refusal(config(folder, f'runtime = "{runtime}"', "mine.engine"))
+        assert said.startswith(f"{folder / 'mine.engine'}: is a TensorRT engine, but {NO_TENSORRT}")
+        assert said.endswith("or name the ONNX model that it was built from")
+    said = refusal(config(folder, 'runtime = "onnxruntime"', "mine.engine"))
+    assert "is a TensorRT engine, and model.runtime is onnxruntime; set that to" in said
+
+
+def test_a_state_directory_without_rights(folder: Path, with_tensorrt: Callable[..., FakeGpu]) -> None:
+    with_tensorrt()
+    (folder / "state").write_text("a file, so that nobody, not even root, makes a folder of it")
+    with pytest.raises(EngineCacheError, match=r"name a directory that this user may write to \(\[outbox\] directory"):
+        open_at_terminal(config(folder))
+
+
+def test_the_terminal_hears_what_takes_long(
+    folder: Path, with_tensorrt: Callable[..., FakeGpu], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_tensorrt()
+    open_at_terminal(config(folder)).close()
+    said = capsys.readouterr()
+    assert said.out == ""
+    lines = said.err.splitlines()
+    assert lines[0] == "Building the TensorRT engine of tiny.onnx"
+    assert lines[-1] == "Building the TensorRT engine of tiny.onnx: Building Engine 100%"
+    assert len(set(lines)) == len(lines)
+    open_at_terminal(config(folder)).close()
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("version", "built"), [("10.3", 0), ("8.6", 1)])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_a_build(
+    number: signal.Signals, version: str, built: int, folder: Path, with_tensorrt: Callable[..., FakeGpu]
+) -> None:
+    """Between two of its steps; where TensorRT has no monitor, after it, and the next start finds the engine."""
+    gpu = with_tensorrt(version)
+    before = signal.getsignal(number)
+    interrupt(gpu, number)
+    with pytest.raises(KeyboardInterrupt):
+        open_at_terminal(config(folder))
+    assert gpu.runtime.leaks == 0
+    assert len(engines(folder)) == built
+    assert list(folder.rglob("*.partial*")) == []
+    assert signal.getsignal(number) == before
+
+
+def interrupt(gpu: FakeGpu, number: signal.Signals) -> None:
+    """Ctrl-C while the builder works."""
+    build = gpu.trt.Builder.build_serialized_network
+
+    def build_serialized_network(builder: Any, network: Any, config: Any) -> Any:
+        os.kill(os.getpid(), number)
+        return build(builder, network, config)
+
+    gpu.trt.Builder.build_serialized_network = build_serialized_network
+
+
+def film(path: Path) -> Path:
+    """A second of darkness, three of light, four of darkness, one of light; ten frames a second."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (64, 48))
+    for character in "." * 10 + "#" * 30 + "." * 40 + "#" * 10:
+        writer.write(np.full((48, 64, 3), 255 if character == "#" else 0, np.uint8))
+    writer.release()
+    return path
+
+
+def played(folder: Path, runtime: str) -> list[dict[str, Any]]:
+    """The events of the film."""
+    lines = folder / f"{runtime}.jsonl"
+    with task(str(film(folder / "film.avi")), None, config_file(folder, f'runtime = "{runtime}"'), None) as wanted:
+        assert wanted.engine.runtime.startswith(runtime)
+        assert replay(wanted, Outputs(events=lines)) == 0
+    return [json.loads(line) for line in lines.open()]
+
+
+def test_both_runtimes_give_the_same_events(folder: Path, with_tensorrt: Callable[..., FakeGpu]) -> None:
+    gpu = with_tensorrt()
+    expected, found = played(folder, "onnxruntime"), played(folder, "tensorrt")
+    assert [event["action"] for event in expected if event["type"] == "new"] == ["Rest", "Shine", "Shine"]
+    assert len(found) == len(expected)
+    for event, other in zip(found, expected, strict=True):
+        assert same(event, other)
+    assert gpu.runtime.leaks == 0
+
+
+def same(event: dict[str, Any], other: dict[str, Any]) -> bool:
+    """But for what single precision leaves open."""
+    scores = ("score", "top_score")
+    close = all(event[key] == pytest.approx(other[key], abs=1e-4) for key in scores)
+    return close and {**event, **{key: other[key] for key in scores}} == other
+
+
+def test_check_and_replay_use_the_same_engine(
+    folder: Path, with_tensorrt: Callable[..., FakeGpu], capsys: pytest.CaptureFixture[str]
+) -> None:
+    gpu = with_tensorrt()
+    file = config_file(folder, "max_batch = 2")
+    assert check(file) == 0
+    assert f"model tiny, 64x64, tensorrt {gpu.trt.__version__} fp32: Shine, Rest" in capsys.readouterr().out
+    with task(str(film(folder / "film.avi")), None, file, None):
+        pass
+    open_model(load(file), quiet).close()
+    assert builds(gpu) == 1
+    assert gpu.runtime.leaks == 0
+
+
+def test_the_demo_leaves_its_engine_for_the_next(
+    folder: Path, with_tensorrt: Callable[..., FakeGpu], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edge.commands.demo import demo
+
+    pytest.importorskip("amqtt", reason="amqtt is not installed: pip install 'korsal-edge[demo]'")
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "home"))
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    gpu = with_tensorrt()
+    level = logging.getLogger().level
+    assert demo(str(film(folder / "film.avi")), folder / "tiny.onnx", folder / "out.mp4") == 0
+    logging.getLogger().setLevel(level)
+    (built,) = engines(folder)
+    assert built.parent == folder / "home" / "korsal-edge" / "engines" / "tiny"
+    assert builds(gpu) == 1
+    assert gpu.runtime.leaks == 0

@@ -1,0 +1,131 @@
+"""What can befall a camera, caused for real in front of a running daemon. Figures: docs/reliability.md."""
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.support.broker import wait_for
+from tests.support.live_cameras import alive, free_port, serve
+from tests.support.real_daemon import BASE, RECORD, Daemon, Witness, timed
+from tests.support.spot_model import write_film
+from tests.support.steered_camera import SteeredCamera
+
+pytest_plugins = ["tests.support.watched_door"]  # its fixtures
+
+
+def test_unplugged_and_plugged_in_again(
+    daemon: Daemon, witness: Witness, camera: SteeredCamera, record_property: RECORD
+) -> None:
+    with timed(record_property, "noticed"):
+        camera.go_away()
+        witness.camera_is("offline")
+    wait_for(lambda: witness.ends()[-1:] == ["camera"], "the end of what went on")
+    daemon.says("nothing listens")
+    camera.come_back()
+    with timed(record_property, "recovered"):
+        witness.sees_something_new()
+
+
+@pytest.mark.parametrize(("mode", "reason"), [("frozen", "the same picture for 1 s"), ("silent", "no frame for 1 s")])
+def test_it_repeats_its_picture_or_falls_silent(
+    mode: str, reason: str, daemon: Daemon, witness: Witness, camera: SteeredCamera, record_property: RECORD
+) -> None:
+    with timed(record_property, "noticed"):
+        camera.mode = mode  # type: ignore[assignment]
+        witness.camera_is("stalled")
+    daemon.says(reason)
+    wait_for(lambda: witness.ends()[-1:] == ["camera"], "the end of what went on")
+    camera.mode = "moving"
+    with timed(record_property, "recovered"):
+        witness.sees_something_new()
+    wait_for(lambda: witness.telemetry()["stalls"]["door"] == 1, "the count")
+
+
+def test_what_it_sends_is_no_picture(
+    daemon: Daemon, witness: Witness, camera: SteeredCamera, record_property: RECORD
+) -> None:
+    with timed(record_property, "noticed"):
+        camera.mode = "rubbish"
+        wait_for(lambda: witness.ends()[-1:] == ["camera"], "the end of what went on", 60)
+    camera.mode = "moving"
+    with timed(record_property, "recovered"):
+        witness.sees_something_new()
+
+
+def test_its_pictures_change_their_size(daemon: Daemon, witness: Witness, camera: SteeredCamera) -> None:
+    for size in ((480, 640), (24, 32), (48, 64)):
+        camera.size = size
+        before = witness.telemetry()["frames"]["door"]
+        wait_for(lambda before=before: witness.telemetry()["frames"]["door"] > before + 30, "frames")  # type: ignore[misc]
+        witness.sees_something_new()
+
+
+def test_its_process_is_killed(daemon: Daemon, witness: Witness, record_property: RECORD) -> None:
+    killed = daemon.capture_process()
+    with timed(record_property, "noticed"):
+        os.kill(killed, signal.SIGKILL)
+        witness.camera_is("offline")
+    with timed(record_property, "recovered"):
+        witness.sees_something_new()
+    assert daemon.capture_process() != killed
+
+
+def test_its_process_hangs(daemon: Daemon, witness: Witness, record_property: RECORD) -> None:
+    hanging = daemon.capture_process()
+    with timed(record_property, "noticed"):
+        os.kill(hanging, signal.SIGSTOP)
+        witness.camera_is("stalled")
+    with timed(record_property, "recovered"):
+        witness.sees_something_new()
+    assert not alive(hanging)
+
+
+def test_it_is_not_there_at_the_start(
+    tmp_path: Path, witness: Witness, camera: SteeredCamera, record_property: RECORD
+) -> None:
+    camera.go_away()
+    with Daemon(tmp_path, witness.port, {"door": camera.url}) as daemon:
+        daemon.says("camera door: offline")
+        camera.come_back()
+        with timed(record_property, "recovered"):
+            witness.sees_something_new()
+        daemon.stop()
+
+
+def bright(number: int) -> NDArray[np.uint8]:
+    """No two are the same."""
+    image = np.full((48, 64, 3), 255, np.uint8)
+    image[number % 48, :8] = 128
+    return image
+
+
+def test_an_rtsp_server_is_killed_and_started_again(tmp_path: Path, witness: Witness, record_property: RECORD) -> None:
+    """The server is a process, and plays a film over and over."""
+    film, port = write_film(tmp_path / "film.ts", [bright(number) for number in range(50)], "mp4v"), free_port()
+    with Daemon(tmp_path, witness.port, {"door": f"rtsp://127.0.0.1:{port}/live"}) as daemon:
+        with serve("rtsp", port, film):
+            witness.sees_something_new()
+        witness.camera_is("offline")
+        with serve("rtsp", port, film), timed(record_property, "recovered"):
+            witness.sees_something_new()
+        daemon.stop()
+        witness.nothing_is_missing()
+
+
+def test_one_that_is_ill_does_not_disturb_the_other(
+    tmp_path: Path, witness: Witness, camera: SteeredCamera, record_property: RECORD
+) -> None:
+    with SteeredCamera() as well, Daemon(tmp_path, witness.port, {"door": camera.url, "yard": well.url}) as daemon:
+        witness.sees_something_new("door")
+        for mode in ("silent", "rubbish"):
+            camera.mode = mode  # type: ignore[assignment]
+            with timed(record_property, f"meanwhile_{mode}"):
+                witness.sees_something_new("yard")
+        states = witness.payloads(f"{BASE}/yard/state")
+        assert set(states[states.index(b"online") :]) == {b"online"}
+        daemon.stop()
+        witness.nothing_is_missing()

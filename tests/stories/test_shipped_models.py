@@ -1,0 +1,31 @@
+"""What the shipped models tell, and where they keep quiet, with config.toml as it is."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edge.commands.replay import Outputs, replay, task
+from tests.support.paths import ROOT
+
+MODELS = sorted(path.name for path in (ROOT / "models").glob("*.onnx"))
+
+pytestmark = pytest.mark.slow
+
+
+def actions_of(video: Path, model: str, folder: Path) -> list[str]:
+    """The actions of the events that begin in a video."""
+    events = folder / "events.jsonl"
+    assert replay(task(str(video), ROOT / "models" / model, ROOT / "config.toml", None), Outputs(events=events)) == 0
+    told = [json.loads(line) for line in events.read_text().splitlines()]
+    return [event["action"] for event in told if event["type"] == "new"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_demo_clip_is_one_basketball_event(model: str, tmp_path: Path) -> None:
+    assert actions_of(ROOT / "demo" / "basketball.mp4", model, tmp_path) == ["Basketball"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_nothing_is_told_of_a_street_where_people_walk(model: str, shared: Path, tmp_path: Path) -> None:
+    assert actions_of(shared / "clips" / "vtest.avi", model, tmp_path) == []

@@ -1,0 +1,38 @@
+"""The start scores that a model brings reach what tells events: replay and daemon."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge.broker.outbox import Limits, Outbox
+from edge.commands.replay import Outputs, replay, task
+from tests.edge.service.test_daemon import play, write_config
+from tests.support.broker import free_port
+from tests.support.spot_model import LABELS, MANIFEST, SCORE, write_spot_film, write_spot_model
+
+SEEN = LABELS[0]
+HARD = {SEEN: (SCORE + 1) / 2}  # above what it ever scores
+SAID = f"[actions.{SEEN}]\nstart_score = 0.5\n"
+
+
+@pytest.mark.parametrize(("start_scores", "told"), [({}, True), (HARD, False), ({LABELS[1]: 1.0}, True)])
+def test_replay_takes_them(start_scores: Mapping[str, float], told: bool, tmp_path: Path) -> None:
+    model = write_spot_model(tmp_path / "spot.onnx", replace(MANIFEST, start_scores=start_scores))
+    film = write_spot_film(tmp_path / "film.avi")
+    with task(str(film), model, None, None) as played:
+        assert replay(played, Outputs(events=tmp_path / "events.jsonl")) == 0
+    assert bool((tmp_path / "events.jsonl").read_bytes()) == told
+
+
+@pytest.mark.parametrize(("more", "told"), [("", False), (SAID, True)])
+def test_the_daemon_takes_them_unless_the_configuration_says_otherwise(more: str, told: bool, tmp_path: Path) -> None:
+    write_spot_film(tmp_path / "film.avi")
+    config = write_config(tmp_path, free_port(), {"door": "film.avi"}, more)
+    write_spot_model(tmp_path / "tiny.onnx", replace(MANIFEST, start_scores=HARD))
+    play(config)
+    waiting = Outbox(tmp_path / "state" / "roof.outbox.sqlite", Limits())
+    stored = waiting.pending(0, 10)
+    waiting.close()
+    assert bool(stored) == told

@@ -1,0 +1,93 @@
+"""What the tests of live cameras share: patient waiting, films, servers."""
+
+import contextlib
+import gc
+import itertools
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge.cameras.live_camera import LiveCamera, LiveSettings
+from edge.sources import Frame
+from tests.support.paths import ROOT
+
+QUICK = LiveSettings(stall_seconds=1.5, open_seconds=20, retry_first=0.05, retry_longest=0.2)
+PATIENCE = 60.0  # seconds until a test gives up waiting
+
+
+def always(chance: float) -> Callable[[], float]:
+    return lambda: chance
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never came true"
+        time.sleep(0.01)
+
+
+def watch_until(camera: LiveCamera, condition: Callable[[], bool]) -> None:
+    """Go on taking frames, as the daemon does, until the condition is true."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"{camera.name} is {camera.state}, {camera.statistics()}"
+        camera.newest(0.05)
+
+
+def first_frame(camera: LiveCamera) -> Frame:
+    frame = camera.newest(PATIENCE)
+    assert frame is not None
+    return frame
+
+
+def alive(process_id: int) -> bool:
+    """False for a zombie too."""
+    try:
+        return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def told(messages: Iterable[str]) -> list[str]:
+    """The states that a camera has told in the log, each change once."""
+    return [state for state, _ in itertools.groupby(message.split(": ")[1] for message in messages)]
+
+
+def descriptors() -> set[str]:
+    """Of the open files of this process, without those that only wait to be collected."""
+    gc.collect()
+    return set(os.listdir("/proc/self/fd"))
+
+
+def write_video(path: Path, code: str, frames: int = 50) -> Path:
+    """A film of 25 frames per second; frame i has the value 4 i all over."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), 25.0, (160, 120))
+    assert writer.isOpened()
+    for index in range(frames):
+        writer.write(np.full((120, 160, 3), 4 * index, np.uint8))
+    writer.release()
+    return path
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@contextlib.contextmanager
+def serve(protocol: str, port: int, stream: Path, *login: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, str(ROOT / "tests/support/stream_server.py"), protocol, str(port), str(stream), *login]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == "ready\n"
+        try:
+            yield server
+        finally:
+            server.kill()

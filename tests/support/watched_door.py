@@ -1,0 +1,41 @@
+"""A running daemon, the camera at its door, its broker and who listens there: fixtures of the tests of faults.
+
+A test file names this one in `pytest_plugins`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.broker import Broker
+from tests.support.real_daemon import Daemon, Witness
+from tests.support.steered_camera import SteeredCamera
+
+
+@pytest.fixture
+def witness(tmp_path: Path) -> Iterator[Witness]:
+    with Broker(tmp_path) as broker, Witness(broker.port) as witness:
+        yield witness
+
+
+@pytest.fixture
+def camera() -> Iterator[SteeredCamera]:
+    with SteeredCamera() as camera:
+        yield camera
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, witness: Witness, camera: SteeredCamera) -> Daemon:
+    """Not started yet."""
+    return Daemon(tmp_path, witness.port, {"door": camera.url})
+
+
+@pytest.fixture
+def daemon(fresh: Daemon, witness: Witness) -> Iterator[Daemon]:
+    """It has seen something at the door already."""
+    with fresh:
+        witness.sees_something_new()
+        yield fresh
+        fresh.stop()
+        witness.nothing_is_missing()

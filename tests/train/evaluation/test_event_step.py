@@ -1,0 +1,125 @@
+"""`korsal-evaluate events`: what goes together, and what does not."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.train.evaluation.test_event_metrics import AWAY, LABELS, PERSON, seen
+from train.evaluate import main
+from train.evaluation import detection_file
+
+CVAT = """<annotations>
+<meta><task><size>100</size><original_size><width>320</width><height>240</height></original_size>
+<source>a.mp4</source></task></meta>
+<track id="0" label="Run">
+<box frame="20" outside="0" occluded="0" xtl="20" ytl="30" xbr="60" ybr="110"/>
+<box frame="59" outside="0" occluded="0" xtl="20" ytl="30" xbr="60" ybr="110"/>
+</track></annotations>"""
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Annotations, detections of the same video, of a street where something seems to be, and of another model."""
+    monkeypatch.chdir(tmp_path)
+    Path("a.xml").write_text(CVAT)
+    found = seen([(20, 60, PERSON, 0, 0.8), (20, 60, AWAY, 1, 0.6)])
+    detection_file.save(found, Path("found.npz"))
+    detection_file.save(replace(found, video_names=("b",)), Path("foreign.npz"))
+    detection_file.save(seen([(20, 60, PERSON, 0, 0.3)]), Path("street.npz"))
+    detection_file.save(seen([(20, 60, PERSON, 0, 0.9)]), Path("loud.npz"))
+    other = seen([(20, 60, PERSON, 0, 0.3)])
+    detection_file.save(replace(other, label_names=LABELS[::-1]), Path("other.npz"))
+    detection_file.save(replace(other, label_names=("Walk", "Jump")), Path("walk.npz"))
+    Path("start.json").write_text(json.dumps({"start_scores": {"Fly": 0.5}}))
+
+
+def events(words: str) -> int:
+    return main(["events", *words.split()])
+
+
+def chosen() -> dict[str, float]:
+    found: dict[str, float] = json.loads(Path("out.json").read_text())["start_scores"]
+    return found
+
+
+def test_chosen_scores_are_told_action_by_action(capsys: pytest.CaptureFixture[str]) -> None:
+    assert events("found.npz --data a.xml --rate 10 --choose out.json") == 0
+    alone = chosen()
+    assert alone.keys() == {"Run"}
+    assert events("found.npz --data a.xml --rate 10 --choose out.json --quiet street.npz --quiet-rate 10") == 0
+    assert chosen() == alone  # which the street does not reach
+    assert "Run: " in capsys.readouterr().out
+    assert events("found.npz --data a.xml --rate 10 --start-scores out.json") == 0
+    run, jump, both, following = capsys.readouterr().out.splitlines()[2:]
+    assert run.split()[:5] == ["Run", f"{alone['Run']:g}", "1", "100.0", "%"]
+    assert jump.split()[:3] == ["Jump", "0.2", "0"]
+    assert both.split()[:4] == ["all", "1", "100.0", "%"]
+    assert following == "Next: korsal-convert export best.pt -o mine.onnx --start-scores out.json"
+
+
+@pytest.mark.parametrize(
+    ("words", "following"),
+    [
+        ("--data a.xml", "detect MODEL --data a.xml --split validation -o validation.npz"),
+        ("", "events validation.npz --data DATA --split validation --choose start_scores.json --quiet found.npz"),
+        (
+            "--rate 10",
+            "events validation.npz --data DATA --split validation --choose start_scores.json --quiet found.npz "
+            "--quiet-rate 10",
+        ),
+    ],
+)
+def test_what_comes_next(words: str, following: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert events(f"found.npz {words}") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"Next: korsal-evaluate {following}"
+
+
+@pytest.mark.parametrize(
+    ("words", "labels"),
+    [
+        ("--rate 10", {"Run"}),
+        ("--rate 1000", set()),  # 40 frames are too little then for an event
+        ("--rate 10 --quiet loud.npz --quiet-rate 10", set()),
+        ("--rate 10 --quiet loud.npz --quiet-rate 1000", {"Run"}),
+    ],
+)
+def test_each_file_has_its_own_rate(words: str, labels: set[str]) -> None:
+    assert events(f"found.npz --data a.xml --choose out.json {words}") == 0
+    assert chosen().keys() == labels
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("foreign.npz --data a.xml", "foreign.npz: of its 1 videos 1 are not in a.xml, test, b among them; give the"),
+        ("found.npz --data a.xml --split train", "own data: its split train holds no video (test holds 1, validation"),
+        (
+            "walk.npz --data a.xml",
+            "walk.npz: does not know Run (it knows Walk, Jump); give the --data whose actions were",
+        ),
+        ("found.npz --quiet street.npz", "street.npz: has a say where start scores are chosen; give --choose"),
+        ("found.npz --data a.xml --choose out.json --quiet other.npz", "other.npz: has other actions than found.npz"),
+        ("found.npz --start-scores start.json", "start.json: has Fly, which found.npz has not; give start scores that"),
+        ("found.npz --choose out.json", "give the --data that tells them apart"),
+        ("found.npz --data a.xml --choose found.npz/out.json", "cannot be written"),
+        ("found.npz --data a.xml --choose .", "is a folder; give --choose a file to write"),
+    ],
+)
+def test_what_does_not_go_together_is_said_with_the_cure(
+    words: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert events(words) == 1
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["--start-score 0.3 --start-scores start.json", "--choose out.json --start-scores start.json", "--rate 0"],
+)
+def test_options_that_exclude_each_other(words: str) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        events(f"found.npz {words}")

@@ -1,0 +1,188 @@
+"""Detections as KORSAL and ROAD, MOC, and YOWO keep them: round trips, their own conventions, foreign input."""
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support.refusal import refusal
+from train.evaluation import exchange
+from train.evaluation.detection_file import SavedDetections
+from train.evaluation.exchange import Cast, ExchangeError, Format
+from train.safe_reading import plain_pickle
+
+VIDEOS, LABELS = ("Surfing/v_a", "Skiing/v_b_2"), ("Skiing", "Surfing", "Diving")
+CAST = Cast(VIDEOS, LABELS, np.array([3, 2]), np.array([[320, 240], [0, 0]]))
+
+
+def some() -> SavedDetections:
+    """Whole corners, so that YOWO's rounding changes nothing; one frame of each video shows nothing."""
+    return SavedDetections(
+        VIDEOS,
+        LABELS,
+        CAST.frame_counts,
+        CAST.frame_sizes,
+        video=np.array([0, 0, 0, 1]),
+        frames=np.array([0, 0, 2, 1]),
+        boxes=np.array([[0, 0, 10, 10], [1, 2, 3, 4], [5, 5, 50, 90], [0, 0, 320, 240]], np.float32),
+        scores=np.array([0.5, 0.25, 1, 0.125], np.float32),
+        labels=np.array([1, 0, 1, 2]),
+    )
+
+
+def rows(found: SavedDetections) -> list[tuple[Any, ...]]:
+    columns = (found.video, found.frames, found.labels, found.scores, found.boxes.round(3))
+    return sorted(
+        (int(v), int(f), int(n), round(float(s), 6), *b.tolist()) for v, f, n, s, b in zip(*columns, strict=True)
+    )
+
+
+@pytest.mark.parametrize("kind", ["road", "moc", "yowo"])
+def test_what_is_written_comes_back(tmp_path: Path, kind: Format) -> None:
+    path = tmp_path / ("frame_detections.pkl" if kind == "moc" else "found")
+    exchange.save(some(), path, kind)
+    assert rows(exchange.load(path, CAST)) == rows(some())
+
+
+def test_files_are_named_as_the_others_name_them(tmp_path: Path) -> None:
+    exchange.save(some(), tmp_path / "road", "road")
+    made = sorted(str(path.relative_to(tmp_path / "road")) for path in (tmp_path / "road").rglob("*.mat"))
+    assert made == [f"Skiing/v_b_2/{n:05d}.mat" for n in (1, 2)] + [f"Surfing/v_a/{n:05d}.mat" for n in (1, 2, 3)]
+    exchange.save(some(), tmp_path / "yowo", "yowo")
+    assert (tmp_path / "yowo" / "Surfing_v_a_00001.txt").read_text() == "2 0.5 0 0 10 10\n1 0.25 1 2 3 4\n"
+    assert (tmp_path / "yowo" / "Surfing_v_a_00002.txt").read_text() == ""
+
+
+def test_boxes_of_road_count_for_every_class_that_scores_there(tmp_path: Path) -> None:
+    scipy_io = pytest.importorskip("scipy.io", reason="scipy is not installed (extra `train`)")
+    (tmp_path / VIDEOS[0]).mkdir(parents=True)
+    scores = np.array([[0.3, 0.5, 0.0005, 0.2]])  # background first
+    scipy_io.savemat(tmp_path / VIDEOS[0] / "00002.mat", {"loc": [[0.5, 0.5, 1, 1]], "scores": scores})
+    found = exchange.load(tmp_path, CAST)
+    assert rows(found) == [(0, 1, 0, 0.5, 160, 120, 320, 240), (0, 1, 2, 0.2, 160, 120, 320, 240)]
+    assert found.class_scores is not None
+    assert found.class_scores.tolist() == pytest.approx(np.tile([0.5, 0.0005, 0.2], (2, 1)))
+
+
+def test_moc_counts_frames_from_one_and_labels_from_zero(tmp_path: Path) -> None:
+    path = tmp_path / "frame_detections.pkl"
+    table = np.array([[1, 2, 0, 0.5, 10, 20, 30, 40]], np.float32)
+    for protocol in (2, 4, 5):
+        path.write_bytes(pickle.dumps(table, protocol))
+        assert rows(exchange.load(path, CAST)) == [(1, 1, 0, 0.5, 10, 20, 30, 40)]
+
+
+class Shouting:
+    """A pickle that would run something."""
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return print, ("executed",)
+
+
+def test_pickles_are_never_executed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "frame_detections.pkl"
+    path.write_bytes(pickle.dumps(Shouting()))
+    with pytest.raises(ExchangeError, match=r"asks for \w+\.print"):
+        exchange.load(path, CAST)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("x.pkl", pickle.dumps(np.zeros((3, 5))), r"shape \(3, 5\)"),
+        ("x.pkl", pickle.dumps([["a"] * 8]), "not frame_detections.pkl"),
+        ("x.pkl", pickle.dumps(np.full((1, 8), 0.5)), "not a whole number"),
+        ("x.pkl", pickle.dumps(np.array([[9, 1, 0, 0.5, 0, 0, 1, 1]])), "a video beyond the 2"),
+        ("x.pkl", pickle.dumps(np.array([[0, 1, 3, 0.5, 0, 0, 1, 1]])), "a class beyond the 3"),
+        ("x.pkl", pickle.dumps(np.array([[0, 0, 0, 0.5, 0, 0, 1, 1]])), "a frame before the first"),
+        ("x.pkl", pickle.dumps(np.array([[0, 1, 0, 0.5, 5, 0, 1, 1]])), "x2 before x1"),
+        ("x.pkl", b"", "not frame_detections.pkl"),
+        ("f/Surfing_v_a_00001.txt", b"1 0.5 1 2 3\n", "not detections of YOWO"),
+        ("f/Surfing_v_a_00001.txt", b"one 0.5 1 2 3 4\n", "not detections of YOWO"),
+        ("f/Surfing_v_a_00001.txt", b"1 nan 1 2 3 4\n", "no plausible number"),
+        ("f/Surfing_v_a_00001.txt", b"7 0.5 1 2 3 4\n", "a class beyond the 3"),
+        ("f/Surfing_v_a_x.txt", b"1 0.5 1 2 3 4\n", "frame number from 1"),
+        ("f/else_00001.txt", b"1 0.5 1 2 3 4\n", "holds no detections of the 2 videos"),
+        ("f/Surfing/v_a/00001.mat", b"no matlab file", "not a file of loc and scores"),
+        ("x.csv", b"", "neither .npz nor .pkl nor a folder"),
+    ],
+)
+def test_what_does_not_fit_is_told(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    with pytest.raises(ExchangeError, match=said):
+        exchange.load(tmp_path / name.partition("/")[0], CAST)
+
+
+def test_mat_files_of_other_classes_are_told(tmp_path: Path) -> None:
+    exchange.save(some(), tmp_path, "road")
+    with pytest.raises(ExchangeError, match=r"not \(n, 4\) and \(n, 25\)"):
+        exchange.load(tmp_path, replace(CAST, labels=tuple(map(str, range(24)))))
+
+
+def test_a_video_name_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(ExchangeError, match="outside it"):
+        exchange.save(replace(some(), video_names=("../../up", "b")), tmp_path / "out", "road")
+    assert list(tmp_path.rglob("*.mat")) == []
+
+
+def test_damage_is_told_whatever_scipy_makes_of_it_and_the_file_copied_anew_is_read(tmp_path: Path) -> None:
+    """Numbers of a type that there is not: SciPy 1.17 looks beyond the end of a table and mostly ends there."""
+    exchange.save(some(), tmp_path, "road")
+    path = tmp_path / VIDEOS[0] / "00001.mat"
+    content = path.read_bytes()
+    path.write_bytes(content.replace(bytes([9, 0, 0, 0, 64]), bytes([10, 0, 0, 0, 64]), 1))
+    with pytest.raises(ExchangeError, match=r"00001\.mat: not a file of loc and scores \(.*; copy it"):
+        exchange.load(tmp_path, CAST)
+    path.write_bytes(content)
+    assert len(exchange.load(tmp_path, CAST).scores) == len(some().scores)
+
+
+def damaged(data: st.DataObject, content: bytes) -> bytes:
+    found = bytearray(content)
+    for _ in range(data.draw(st.integers(1, 5))):
+        found[data.draw(st.integers(0, len(found) - 1))] = data.draw(st.integers(0, 255))
+    return bytes(found[: data.draw(st.integers(0, len(found)))])
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_damaged_pickles_are_refused_in_one_sentence_or_read(tmp_path: Path, data: st.DataObject) -> None:
+    path = tmp_path / "frame_detections.pkl"
+    exchange.write_moc(some(), path)
+    path.write_bytes(damaged(data, path.read_bytes()))
+    said = refusal(lambda: exchange.load(path, CAST), ExchangeError)
+    assert said is None or str(path) in said
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=80) | st.text(st.sampled_from("0123456789. -+einfa\n"), max_size=80).map(str.encode))
+def test_any_text_is_refused_in_one_sentence_or_read(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "Surfing_v_a_00001.txt").write_bytes(content)
+    said = refusal(lambda: exchange.load(tmp_path, CAST), ExchangeError)
+    assert said is None or str(tmp_path) in said
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_damaged_mat_files_are_refused_in_one_sentence_or_read(tmp_path: Path, data: st.DataObject) -> None:
+    exchange.save(some(), tmp_path, "road")
+    path = tmp_path / VIDEOS[0] / "00001.mat"
+    path.write_bytes(damaged(data, path.read_bytes()))
+    said = refusal(lambda: exchange.load(tmp_path, CAST), ExchangeError)
+    assert said is None or str(tmp_path) in said
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(), st.lists))
+def test_plain_values_come_back_from_a_pickle(tmp_path: Path, value: Any) -> None:
+    for protocol in (2, 4, 5):
+        (tmp_path / "x").write_bytes(pickle.dumps(value, protocol))
+        assert plain_pickle.load(tmp_path / "x") == value

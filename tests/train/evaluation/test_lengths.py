@@ -1,0 +1,51 @@
+"""How long actions last as a rule."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.linker import LinkerSettings
+from train.datasets.annotations import DataSet, GroundTruthTube, VideoAnnotation
+from train.evaluation.lengths import LEAST_SPREAD, knowing, usual_lengths
+
+
+def data(*lengths: tuple[int, int], group: str = "g08") -> DataSet:
+    """A training video for each (label, frames) of a tube, Jump or Run."""
+    return DataSet(("Jump", "Run"), tuple(video(group, label, frames) for label, frames in lengths), (), Path())
+
+
+def video(group: str, label: int, frames: int) -> VideoAnnotation:
+    tube = GroundTruthTube(label, 3, np.zeros((frames, 4), np.float32))
+    return VideoAnnotation(f"v_{group}_c{label}{frames}", 400, (tube,))
+
+
+def test_the_median_and_the_spread_of_the_logarithm() -> None:
+    found = usual_lengths(data((1, 10), (1, 20), (1, 40), (1, 80), (1, 160)))
+    assert list(found) == ["Run"]
+    assert found["Run"].median == pytest.approx(40)
+    assert found["Run"].spread == pytest.approx(2**0.5 * np.log(2))  # of −2 −1 0 1 2 times log 2
+
+
+def test_lengths_that_are_alike_may_be_so_by_chance() -> None:
+    assert usual_lengths(data(*[(0, 30)] * 5))["Jump"].spread == LEAST_SPREAD
+
+
+def test_of_few_tubes_nothing_is_said() -> None:
+    assert usual_lengths(data(*[(0, 30)] * 4)) == {}
+    assert usual_lengths(data(*[(0, 30)] * 4, (0, 0))) == {}  # nor of one without a frame
+    assert usual_lengths(data()) == {}
+
+
+def test_what_is_held_out_is_not_looked_at() -> None:
+    assert usual_lengths(data(*[(0, 30)] * 9, group="g23")) == {}
+    known = data(*[(0, 30)] * 5)
+    with_others = DataSet(known.labels, (*known.train, video("g24", 0, 300)), (video("g01", 0, 300),) * 9, Path())
+    assert usual_lengths(with_others) == usual_lengths(known)
+
+
+def test_lengths_stand_in_the_order_of_the_labels() -> None:
+    found = usual_lengths(data(*[(0, 30)] * 5))
+    settings = knowing(LinkerSettings(), found, ("Run", "Jump"))
+    assert settings.cut.lengths == (None, found["Jump"])
+    assert knowing(LinkerSettings(), {}, ()) == LinkerSettings()

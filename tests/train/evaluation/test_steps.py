@@ -1,0 +1,400 @@
+"""`korsal-evaluate detect | link | score | events | export`, on one's own videos: each step alone, and all at once."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.linker import LinkerSettings
+from edge.tubes import UsualLength
+from tests.train.test_evaluate import BOX, FRAMES, HEIGHT, LABELS, PLAYS, WIDTH, write_model, write_video
+from train import evaluate
+from train.counting import PROTOCOLS
+from train.datasets.annotations import VideoAnnotation
+from train.evaluate import EvaluationError, main
+from train.evaluation import detection_file, linking, score, tube_file
+from train.evaluation.detection_file import SavedDetections
+from train.evaluation.lengths import LEAST_SPREAD
+from train.evaluation.score import ScoreError, Wish
+from train.evaluation.tube_file import SavedTubes
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """One's own: a video of each class for testing, annotated with CVAT."""
+    folder = tmp_path / "data"
+    (folder / "annotations").mkdir(parents=True)
+    x1, y1, x2, y2 = BOX
+    corners = f'xtl="{x1}" ytl="{y1}" xbr="{x2}" ybr="{y2}"'
+    for label in LABELS:
+        write_video(folder / "videos" / f"{label}.mp4")
+        boxes = [f'<box frame="{n}" outside="0" occluded="0" {corners}/>' for n in (PLAYS.start, PLAYS.stop - 1)]
+        size = f"<original_size><width>{WIDTH}</width><height>{HEIGHT}</height></original_size>"
+        meta = f"<meta><task><size>{FRAMES}</size>{size}<source>{label}.mp4</source></task></meta>"
+        track = f'<track id="0" label="{label}">{"".join(boxes)}</track>'
+        (folder / "annotations" / f"{label}.xml").write_text(f"<annotations>{meta}{track}</annotations>")
+    (folder / "testlist.txt").write_text("Basketball\nSurfing\n")
+    (folder / "trainlist.txt").write_text("")
+    return folder
+
+
+def run(*words: str | Path) -> int:
+    return main([str(word) for word in words])
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+@pytest.mark.parametrize(("linker", "jobs"), [("default", "1"), ("korsal", "1"), ("default", "2")])
+def test_the_steps_together_give_what_the_one_command_gives(
+    data: Path, tmp_path: Path, linker: str, jobs: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_model(tmp_path / "tiny.onnx")
+    found, tubes = tmp_path / "detections.npz", tmp_path / "tubes.npz"
+    assert run("detect", model, "--data", data, "-o", found, "--jobs", jobs) == 0
+    assert run("link", found, "--data", data, "-o", tubes, "--linker", linker) == 0
+    out, whole = tmp_path / "made" / "steps.json", tmp_path / "whole.json"
+    assert run("score", "--data", data, "--detections", found, "--tubes", tubes, "--json", out) == 0
+    assert "missed" in capsys.readouterr().out
+    assert run(model, "--data", data, "--linker", linker, "--jobs", "1", "--json", whole) == 0
+    steps, one = read(out), read(whole)
+    for key in ("frame_map", "video_map", "mean", "confusion", "errors"):
+        assert steps[key] == one[key], key
+    # Surfing everywhere: right in 16 of 48 frames, all scores equal
+    assert steps["per_class"]["Surfing"]["frame_ap"]["0.5"] == pytest.approx(100 * 16 / 48, abs=0.01)
+    assert steps["protocol"]["data"] == one["protocol"]["data"] == "own data, test"
+
+
+def test_tubes_are_cut_by_the_lengths_of_the_training_part(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seven tubes of Surfing, of which the fifth video is for validation."""
+    names = [f"t{n}" for n in range(7)]
+    for name in names:
+        annotation = (data / "annotations" / "Surfing.xml").read_text().replace("Surfing.mp4", f"{name}.mp4")
+        (data / "annotations" / f"{name}.xml").write_text(annotation)
+    (data / "trainlist.txt").write_text("\n".join(names))
+    model, found = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz"
+    assert run("detect", model, "--data", data, "-o", found) == 0
+    usual = UsualLength(pytest.approx(len(PLAYS)), LEAST_SPREAD)  # type: ignore[arg-type]
+    given: list[Any] = []
+    link, watch = linking.link, evaluate.observe
+    monkeypatch.setattr(linking, "link", lambda boxes, settings, *rest: given.append(settings) or link(boxes, settings))
+    monkeypatch.setattr(evaluate, "observe", lambda *words: given.append(words[-1]) or watch(*words))
+    assert run("link", found, "--data", data, "-o", tmp_path / "tubes.npz") == 0
+    assert run("link", found, "-o", tmp_path / "tubes.npz") == 0
+    assert run(model, "--data", data, "--jobs", "1") == 0
+    informed, alone, *whole = given
+    assert informed.cut.lengths == (None, usual)
+    assert alone.cut.lengths == (None, None)
+    assert whole == [{"Surfing": usual}] * 2
+
+
+def test_only_ground_truth_and_files_are_needed(data: Path, tmp_path: Path) -> None:
+    model, found = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz"
+    assert run("detect", model, "--data", data, "-o", found) == 0
+    for path in (data / "videos").iterdir():
+        path.unlink()
+    for protocol in PROTOCOLS:
+        out = tmp_path / f"{protocol}.json"
+        assert run("score", "--data", data, "--detections", found, "--protocol", protocol, "--json", out) == 0
+        assert read(out)["protocol"]["protocol"] == protocol
+        assert read(out)["video_map"]["0.5"] is None
+    # in annotated frames Surfing is right in 16 of 32
+    assert read(tmp_path / "yowo.json")["per_class"]["Surfing"]["frame_ap"]["0.5"] == pytest.approx(50)
+    out, choices = (
+        tmp_path / "changed.json",
+        ["--last-pixel", "--more-than", "--tube-nms", "0.3", "--zero-without-truth"],
+    )
+    assert run("score", "--data", data, "--detections", found, "--json", out, *choices) == 0
+    changed = read(out)["protocol"]
+    assert (changed["protocol"], changed["in_videos"]["tube_nms"]) == ("plain, changed", 0.3)
+    assert changed["in_frames"]["true_edges"] == [0, 0, 1, 1]
+    assert changed["in_frames"]["more_than"]
+    assert changed["in_frames"]["zero_without_truth"]
+    choices = ["--protocol", "act", "--no-last-pixel", "--no-more-than", "--no-tube-nms", "--no-zero-without-truth"]
+    assert run("score", "--data", data, "--detections", found, "--json", out, *choices, "--rule", "voc") == 0
+    act, plain = read(out)["protocol"], read(tmp_path / "plain.json")["protocol"]
+    assert act["protocol"] == "act, changed"
+    assert {**act, "protocol": "plain"} == plain
+    assert run("score", "--data", data, "--detections", found, "--json", out, "--frames", "annotated") == 0
+    assert read(out)["protocol"]["protocol"] == "plain, changed"
+    assert run("score", "--data", data, "--detections", found, "--json", out, "--frames", "all") == 0
+    assert read(out)["protocol"]["protocol"] == "plain"
+    plots = tmp_path / "plots"
+    alone = data / "annotations" / "Surfing.xml"
+    assert run("score", "--data", alone, "--detections", found, "--rule", "act", "--plots", plots) == 0
+    assert sorted(path.name for path in plots.iterdir()) == ["confusion.png", "precision_recall.png"]
+
+
+def test_tubes_do_not_take_the_place_of_their_detections(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, found = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz"
+    assert run("detect", model, "--data", data, "-o", found) == 0
+    before = found.read_bytes()
+    assert run("link", found, "-o", tmp_path / "." / "detections.npz") == 1
+    assert "detections.npz: holds the detections to link; give -o another name" in capsys.readouterr().err
+    assert found.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["road", "moc", "yowo"])
+def test_exported_detections_score_the_same(data: Path, tmp_path: Path, kind: str) -> None:
+    model, found = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz"
+    assert run("detect", model, "--data", data, "-o", found) == 0
+    other = tmp_path / ("frame_detections.pkl" if kind == "moc" else "exported")
+    assert run("export", found, "--format", kind, "-o", other) == 0
+    for path, out in ((found, tmp_path / "ours.json"), (other, tmp_path / "theirs.json")):
+        assert run("score", "--data", data, "--detections", path, "--json", out) == 0
+    assert read(tmp_path / "ours.json")["frame_map"] == read(tmp_path / "theirs.json")["frame_map"]
+    assert run("link", other, "-o", tmp_path / "tubes.npz") == 1  # it names neither videos nor classes
+    assert run("link", other, "-o", tmp_path / "tubes.npz", "--data", data) == 0
+    assert len(tube_file.load(tmp_path / "tubes.npz").tubes) == 2
+
+
+def test_exported_tubes_score_the_same(data: Path, tmp_path: Path) -> None:
+    model, found, tubes = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz", tmp_path / "tubes.npz"
+    assert run("detect", model, "--data", data, "-o", found) == 0
+    assert run("link", found, "-o", tubes) == 0
+    assert run("export", tubes, "--format", "moc-tubes", "-o", tmp_path / "moc") == 0
+    for path, out in ((tubes, tmp_path / "ours.json"), (tmp_path / "moc", tmp_path / "theirs.json")):
+        assert run("score", "--data", data, "--tubes", path, "--json", out) == 0
+    assert read(tmp_path / "ours.json")["video_map"] == read(tmp_path / "theirs.json")["video_map"]
+    assert read(tmp_path / "ours.json")["video_map"]["0.5"] == pytest.approx(25)
+
+
+def test_what_cannot_be_done_is_said_in_a_sentence(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(*words: str | Path) -> str:
+        assert run(*words) == 1
+        line = capsys.readouterr().err
+        assert line.startswith("korsal-evaluate: ")
+        assert line.count("\n") == 1
+        return line
+
+    model, found = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz"
+    assert "nothing to score" in said("score", "--data", data)
+    assert "cannot be read" in said("link", tmp_path / "none.npz", "-o", tmp_path / "x.npz")
+    (tmp_path / "bad.npz").write_bytes(b"bad")
+    assert "not a sound .npz file" in said("score", "--data", data, "--tubes", tmp_path / "bad.npz")
+    assert run("detect", model, "--data", data, "-o", found, "--limit", "1") == 0
+    capsys.readouterr()
+    assert "lacks 1 of 2 videos" in said("score", "--data", data, "--detections", found)
+    assert run("score", "--data", data, "--detections", found, "--partial") == 0
+    capsys.readouterr()
+    assert "2 files of detections and 1 of tubes" in said(
+        "score", "--data", data, "--detections", found, found, "--tubes", found
+    )
+    (tmp_path / "file").touch()
+    assert "cannot be written" in said("link", found, "-o", tmp_path / "file" / "tubes.npz")
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        run("detect", model, "--data", data, "-o", found, "--minimum-score", "2")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("detect none.onnx --videos v.mp4 -o .", "is a folder; give -o a file to write"),
+        ("detect none.onnx --videos v.mp4 -o found", "found: would not be read back; give -o a name that ends in .npz"),
+        ("detect none.onnx --videos v.mp4 -o file/found.npz", "found.npz: cannot be written (its folder is a file)"),
+        ("link none.npz -o .", "is a folder; give -o a file to write"),
+        ("link none.npz -o tubes", "tubes: would not be read back; give -o a name that ends in .npz"),
+        ("score --data none --detections none.npz --json .", "is a folder; give --json a file to write"),
+        ("score --data none --detections none.npz --plots file", "choose another --plots"),
+        ("export none.npz --format moc -o found", "found: would not be read back; give -o a name that ends in .pkl"),
+        ("export none.npz --format moc -o .", "is a folder; give -o a file to write"),
+        ("export none.npz --format yowo -o x.pkl", "yowo is a folder of files; give -o a name without .pkl"),
+        ("export none.npz --format road -o .", "holds files already, which would be read with the new ones"),
+        ("export none.npz --format moc-tubes -o x.npz", "moc-tubes is a folder of files; give -o a name without .npz"),
+    ],
+)
+def test_where_to_write_is_looked_at_before_the_work(
+    words: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is to be worked on is missing, which nobody notices: the place is found wrong before it is opened."""
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    assert run(*words.split()) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_a_place_to_write_is_made_and_left_empty_until_the_end(tmp_path: Path) -> None:
+    assert run("link", tmp_path / "none.npz", "-o", tmp_path / "new" / "tubes.npz") == 1
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_videos_without_annotations_can_be_watched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, found = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz"
+    street, yard = tmp_path / "street.mp4", tmp_path / "yard.mp4"
+    write_video(street)
+    write_video(yard)
+    assert run("detect", model, "--videos", street, yard, "-o", found) == 0
+    saved = detection_file.load(found)
+    assert saved.video_names == ("street", "yard")
+    assert saved.frame_counts.tolist() == [FRAMES, FRAMES]
+    (tmp_path / "other").mkdir()
+    write_video(tmp_path / "other" / "street.mp4")
+    capsys.readouterr()
+    assert run("detect", model, "--videos", street, tmp_path / "other" / "street.mp4", "-o", found) == 1
+    assert "two videos of this name" in capsys.readouterr().err
+    assert run("detect", model, "--videos", tmp_path / "none.mp4", "-o", found) == 1
+    assert "none.mp4" in capsys.readouterr().err
+    assert run("detect", model, "-o", found) == 1
+    assert "give --data" in capsys.readouterr().err
+    assert run("detect", model, "--videos", tmp_path / "street.mp4", "--data", tmp_path, "-o", found) == 1
+    assert "give one of them" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("rate", "words"), [(25.0, ""), (10.0, " --rate 10")])
+def test_the_step_after_knows_an_unusual_rate(
+    rate: float, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film, found = tmp_path / "film.avi", tmp_path / "found.npz"
+    writer = cv2.VideoWriter(str(film), cv2.VideoWriter.fourcc(*"MJPG"), rate, (64, 64))
+    for _ in range(5):
+        writer.write(np.zeros((64, 64, 3), np.uint8))
+    writer.release()
+    assert run("detect", write_model(tmp_path / "tiny.onnx"), "--videos", film, "-o", found) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"Next: korsal-evaluate events {found}{words}"
+
+
+def test_events_of_saved_detections(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The model sees Surfing in every frame; in one of the two videos somebody surfs for a third of the time."""
+    model, found = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz"
+    assert run("detect", model, "--data", data, "-o", found) == 0
+    capsys.readouterr()
+    assert run("events", found, "--data", data, "--rate", "20", "--start-score", "0.1", "1") == 0
+    low, high, following = capsys.readouterr().out.splitlines()[2:]
+    assert following == f"Next: korsal-evaluate detect MODEL --data {data} --split validation -o validation.npz"
+    assert low.split()[:4] == ["0.1", "2", "50.0", "%"]
+    assert high.split()[4:7] == ["-", "0", "-"]  # no delay, no event, no share of right ones
+    assert run("events", found, "--rate", "20", "--start-score", "0.1") == 0
+    alarms = capsys.readouterr().out.splitlines()[2].split()
+    assert alarms[1:8] == ["0", "-", "-", "2", "0.0", "%", "2"]  # without annotations all are alarms
+
+
+def test_start_scores_are_chosen(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, found, chosen = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz", tmp_path / "start.json"
+    quiet = tmp_path / "quiet.npz"
+    write_video(tmp_path / "street.mp4")
+    assert run("detect", model, "--data", data, "-o", found) == 0
+    assert run("detect", model, "--videos", tmp_path / "street.mp4", "-o", quiet) == 0
+    assert run("events", found, "--data", data, "--choose", chosen) == 0
+    scores = read(chosen)["start_scores"]
+    assert scores.keys() == {"Surfing"}  # nobody is seen to play Basketball
+    capsys.readouterr()
+    assert run("events", found, "--data", data, "--choose", chosen, "--quiet", quiet) == 0
+    assert read(chosen)["start_scores"] == {}  # what stays quiet on the street tells nobody who surfs
+    assert "Surfing: no start score" in capsys.readouterr().out
+    assert run("events", found, "--choose", chosen) == 1
+    assert "give the --data" in capsys.readouterr().err
+
+
+def some(videos: tuple[str, ...], labels: tuple[str, ...]) -> SavedDetections:
+    none = np.zeros(0, np.int64)
+    sizes = np.zeros((len(videos), 2), np.int64)
+    counts = np.zeros(len(videos), np.int64)
+    return SavedDetections(videos, labels, counts, sizes, none, none, np.zeros((0, 4), np.float32), none, none)
+
+
+@pytest.mark.parametrize(
+    ("linker", "frames"),
+    # seen in 1 to 20 and 23 to 30 of 40: korsal repeats the last box five times more, road fills the gap alone
+    [("default", 30), ("korsal", 35), ("korsal-step", 35), ("korsal-scrSim", 35), ("road", 30)],
+)
+def test_every_linker_is_had_by_its_name(linker: str, frames: int, tmp_path: Path) -> None:
+    at = np.array([*range(20), *range(22, 30)], np.int64)
+    ones = np.ones(len(at), np.float32)
+    boxes = np.outer(ones, np.array([10, 10, 50, 90], np.float32))
+    found, tubes = tmp_path / "found.npz", tmp_path / "tubes.npz"
+    one = SavedDetections(("a",), LABELS, np.array([40]), np.array([[320, 240]]), at * 0, at, boxes, ones * 0.9, at * 0)
+    detection_file.save(one, found)
+    assert run("link", found, "-o", tubes, "--linker", linker) == 0
+    assert [len(saved.tube.boxes) for saved in tube_file.load(tubes).tubes] == [frames]
+
+
+def test_detections_of_other_data_are_told(data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "other.npz"
+    wish = Wish(data, (path,), (), PROTOCOLS["plain"], partial=True)
+    for saved, expected in (
+        (
+            some(("Surfing", "Basketball"), ("walk",)),
+            r"knows none of the classes of the data \(.*\), only walk; give the",
+        ),
+        (some(("else",), LABELS), "names none of the 2 videos of the split; give the --data that was detected in"),
+    ):
+        detection_file.save(saved, path)
+        with pytest.raises(ScoreError, match=expected):
+            score.score(wish)
+
+
+def test_an_empty_split_is_told(data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "found.npz"
+    detection_file.save(some(("Surfing",), LABELS), path)
+    wish = Wish(data / "annotations" / "Surfing.xml", (path,), (), PROTOCOLS["plain"], split="train")
+    with pytest.raises(EvaluationError, match=r"its split train holds no video \(test holds 1, validation holds 0\)"):
+        score.score(wish)
+
+
+def test_three_splits_are_scored_and_averaged(shared: Path, tmp_path: Path) -> None:
+    """The truth itself of two splits scores 100, nothing at all in the third 0."""
+    from train.datasets import load as datasets
+    from train.evaluation.tube_file import SavedTube
+    from train.tables import Tube
+
+    paths = []
+    for fold in (1, 2, 3):
+        split = datasets.load(shared / "jhmdb21", fold)
+        tubes = [
+            SavedTube(Tube(place, t.label, 1.0, t.first_frame, t.boxes), np.ones(len(t.boxes), np.float32))
+            for place, video in enumerate(split.test)
+            for t in (video.tubes if fold < 3 else ())
+        ]
+        names = tuple(video.name for video in split.test)
+        paths.append(tmp_path / f"{fold}.npz")
+        tube_file.save(SavedTubes(names, split.labels, tuple(tubes)), paths[-1])
+    results = score.score(Wish(shared / "jhmdb21", (), tuple(paths), PROTOCOLS["act"]))
+    document = score.as_document(results, {})
+    assert [one["video_map"]["0.5:0.95"] for one in document["splits"]] == [100, 100, 0]
+    assert document["mean"]["video_map"]["0.5"] == pytest.approx(66.67)
+    assert document["mean"]["frame_map"]["0.5"] is None
+    assert "J-HMDB-21 split 1" in document["splits"][0]["protocol"]["data"]
+
+
+def test_linking_keeps_videos_apart_and_clips_to_the_frame() -> None:
+    frames = np.tile(np.arange(8), 2)
+    boxes = np.tile(np.array([[80, 10, 120, 50]], np.float32), (16, 1))
+    found = SavedDetections(
+        ("a", "b"),
+        LABELS,
+        np.array([8, 0]),
+        np.array([[96, 64], [0, 0]]),
+        np.repeat([0, 1], 8),
+        frames,
+        boxes,
+        np.full(16, 0.9, np.float32),
+        np.ones(16, np.int64),
+    )
+    told: list[int] = []
+    made = linking.link(found, LinkerSettings(), lambda: told.append(1))
+    assert [(one.tube.video, one.tube.label, one.tube.first_frame, len(one.tube.boxes)) for one in made.tubes] == [
+        (0, 1, 0, 8),
+        (1, 1, 0, 8),
+    ]
+    assert [float(one.tube.boxes[:, 2].max()) for one in made.tubes] == [96, 120]  # the second's size is unknown
+    assert len(told) == 2
+    again = linking.link(replace(found, class_scores=np.tile([0, 0.9], (16, 1)).astype(np.float32)), LinkerSettings())
+    assert len(again.tubes) == 2
+
+
+def test_what_foreign_files_leave_out() -> None:
+    cast = score.cast([VideoAnnotation("a", 7, (), (320, 240)), VideoAnnotation("b", 3, ())], ("x",))
+    assert cast.frame_counts.tolist() == [7, 3]
+    assert cast.frame_sizes.tolist() == [[320, 240], [0, 0]]

@@ -1,0 +1,150 @@
+import pickle
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from edge.manifest import Manifest
+from edge.motion import MotionSettings
+from train import checkpoint as checkpoints
+from train.checkpoint import Checkpoint, CheckpointError
+from train.networks.detector import Decoder, Detector
+
+torch.set_num_threads(1)
+MANIFEST = Manifest("tiny", ("Run", "Jump"), 64, 64, MotionSettings("none"), top_k=5)
+EMPTY: dict[str, Any] = {"korsal_edge": 1, "weights": {}, "settings": {}, "progress": {}}
+
+
+@pytest.fixture(scope="module")
+def network() -> Detector:
+    torch.manual_seed(0)
+    return Detector(2, 3).eval()
+
+
+@pytest.fixture(scope="module")
+def kept(network: Detector) -> Checkpoint:
+    settings = {"height": 64, "motion": {"kind": "none"}}
+    return Checkpoint(MANIFEST, network.state_dict(), settings, {"samples": 12, "best": 3.5})
+
+
+@pytest.fixture(scope="module")
+def path(kept: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("checkpoint") / "new" / "folder" / "last.pt"
+    checkpoints.save(kept, path)
+    return path
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(CheckpointError) as caught:
+        checkpoints.load(path)
+    said = str(caught.value)
+    assert said.startswith(f"{path}: ")
+    assert "\n" not in said
+    return said
+
+
+def test_round_trip(path: Path, kept: Checkpoint) -> None:
+    read = checkpoints.load(path)
+    assert (read.manifest, read.settings, read.progress) == (kept.manifest, kept.settings, kept.progress)
+    assert read.weights.keys() == kept.weights.keys()
+    assert all(torch.equal(read.weights[name], kept.weights[name]) for name in kept.weights)
+    assert [file.name for file in path.parent.iterdir()] == ["last.pt"]
+
+
+def test_torch_behind_the_seam(path: Path, network: Detector) -> None:
+    engine = checkpoints.engine(path)
+    image = np.random.default_rng(0).normal(size=(2, 3, 64, 64)).astype(np.float32)
+    answer = engine.infer({"image": image})
+    with torch.inference_mode():
+        expected = Decoder(network, 5)(torch.from_numpy(image))
+    for name, value in zip(("boxes", "scores", "labels", "class_scores"), expected, strict=True):
+        np.testing.assert_array_equal(answer[name], value.numpy())
+    assert engine.manifest == MANIFEST
+    assert engine.runtime.startswith("torch 2.")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"text\n", bytes(300), b"\x80\x02}q\x00.", b"\x80\x04\x95", pickle.dumps([1, 2]), pickle.dumps("x" * 300, 4)],
+)
+def test_what_is_no_checkpoint(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.pt").write_bytes(content)
+    assert "not a checkpoint" in refusal(tmp_path / "a.pt")
+
+
+def test_no_file_or_a_folder(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "a.pt").endswith("no such file; give a .pt that korsal-train wrote")
+    assert refusal(tmp_path).endswith("cannot be read (Is a directory); give one of korsal-train")
+
+
+def test_a_zip_of_something_else(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.pt", "w") as archive:
+        archive.writestr("notes.txt", "nothing")
+    assert "not a checkpoint" in refusal(tmp_path / "a.pt")
+
+
+def test_a_checkpoint_cut_short_anywhere(path: Path, tmp_path: Path) -> None:
+    whole = path.read_bytes()
+    for share in (0.001, 0.1, 0.5, 0.9, 0.999):
+        (tmp_path / "a.pt").write_bytes(whole[: int(len(whole) * share)])
+        assert "not a checkpoint" in refusal(tmp_path / "a.pt")
+
+
+def test_nothing_in_a_file_is_executed(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
+            return Path.touch, (tmp_path / "sprung",)  # type: ignore[return-value]
+
+    torch.save({"korsal_edge": 1, "manifest": Trap()}, tmp_path / "a.pt")
+    assert "not a checkpoint" in refusal(tmp_path / "a.pt")
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"state_dict": {}}, "not a checkpoint of korsal-train, version 1"),
+        ({"korsal_edge": 2}, "not a checkpoint of korsal-train, version 1"),
+        ([1, 2], "not a checkpoint of korsal-train, version 1"),
+        ({"korsal_edge": 1}, "a checkpoint without manifest and weights and settings and progress"),
+        ({**EMPTY, "manifest": "{}"}, "the manifest is not of version 1"),
+        ({**EMPTY, "manifest": 5}, "a checkpoint without manifest; give one of korsal-train"),
+    ],
+)
+def test_a_file_of_torch_that_is_something_else(content: object, said: str, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "a.pt")
+    assert said in refusal(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda weights: weights.update({"heatmap.3.bias": torch.zeros(7)}), "heatmap.3.bias is (7,) instead of (2,)"),
+        (lambda weights: weights.pop("heatmap.3.bias"), "heatmap.3.bias is missing"),
+        (lambda weights: weights.update({"extra": torch.zeros(7)}), "extra is too much"),
+        (lambda weights: weights.update({"heatmap.3.bias": "text"}), "heatmap.3.bias is () instead of (2,)"),
+    ],
+)
+def test_weights_of_another_network(
+    spoil: Callable[[dict[str, Any]], Any], said: str, kept: Checkpoint, tmp_path: Path
+) -> None:
+    weights = dict(kept.weights)
+    spoil(weights)
+    checkpoints.save(replace(kept, weights=weights), tmp_path / "a.pt")
+    with pytest.raises(CheckpointError) as caught:
+        checkpoints.engine(tmp_path / "a.pt")
+    assert str(caught.value) == (
+        f"{tmp_path / 'a.pt'}: the weights are of another network than its manifest says ({said}); "
+        "give a checkpoint as korsal-train wrote it, or train again"
+    )
+
+
+def test_a_folder_that_cannot_be(kept: Checkpoint, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match=r"cannot be written .* choose another --out"):
+        checkpoints.save(kept, tmp_path / "file" / "last.pt")

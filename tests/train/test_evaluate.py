@@ -1,0 +1,424 @@
+"""`korsal-evaluate`: real pipeline, real video files, a network that is a plain function or a tiny ONNX graph."""
+
+import json
+import pickle
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge import manifest as manifests
+from edge.engines import engine_build
+from edge.engines.build_plan import BuildOptions
+from edge.inference import Engine
+from edge.manifest import Manifest
+from edge.motion import MotionSettings
+from tests.support import fake_device
+from tests.support.full_disk import full_disk
+from tests.support.paths import ROOT
+from train.datasets.annotations import DataSet, GroundTruthTube, VideoAnnotation, load_ucf24
+from train.evaluate import EvaluationError, check_labels, check_videos, main, of_split, thinned
+from train.evaluation.observation import label_numbers, observe, true_boxes, true_tubes
+from train.evaluation.report import Protocol, report
+
+WIDTH, HEIGHT, FRAMES = 96, 64, 24
+LABELS = ("Basketball", "Surfing")
+MANIFEST = Manifest("tiny", LABELS, HEIGHT, WIDTH, MotionSettings("none"), top_k=1)
+BOX = (20.0, 10.0, 44.0, 50.0)
+PLAYS = range(4, 20)  # the frames with a player
+
+
+def write_video(path: Path, frames: int = FRAMES) -> None:
+    """A bright rectangle at BOX on black while somebody plays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25, (WIDTH, HEIGHT))
+    assert writer.isOpened()
+    x1, y1, x2, y2 = map(int, BOX)
+    for index in range(frames):
+        image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+        if index in PLAYS:
+            image[y1:y2, x1:x2] = 255
+        writer.write(image)
+    writer.release()
+
+
+def tube(label: int, frames: range = PLAYS) -> GroundTruthTube:
+    return GroundTruthTube(label, frames.start, np.tile(np.array(BOX, np.float32), (len(frames), 1)))
+
+
+def sees_bright_things(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+    """The box around what is bright; Surfing where the middle of the frame is part of it, else nothing."""
+    bright = inputs["image"][0, 0] > 1
+    rows, columns = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
+    score = 0.9 if len(rows) else 0.0
+    box = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1) if len(rows) else (0, 0, 1, 1)
+    return outputs(box, (0.0, score))
+
+
+def outputs(box: tuple[float, ...], class_scores: tuple[float, ...]) -> Mapping[str, NDArray[Any]]:
+    return {
+        "boxes": np.array([[box]], np.float32),
+        "scores": np.array([[max(class_scores)]], np.float32),
+        "labels": np.array([[int(np.argmax(class_scores))]], np.int64),
+        "class_scores": np.array([[class_scores]], np.float32),
+    }
+
+
+ENGINE = Engine(sees_bright_things, MANIFEST, "0" * 64, "a plain function")
+
+
+@pytest.mark.parametrize("kind", ["default", "korsal"])
+def test_a_network_that_sees_everything_scores_a_hundred_in_frames(tmp_path: Path, kind: Any) -> None:
+    write_video(tmp_path / "v.mp4")
+    annotation = VideoAnnotation("Surfing/v", FRAMES, (tube(1),))
+    result = observe(annotation, tmp_path / "v.mp4", ENGINE, LABELS, kind)
+    assert result.found.frames.tolist() == list(PLAYS)
+    scores = report([result], LABELS, Protocol())
+    assert scores.frame_map == pytest.approx(1.0)
+    assert scores.video_map["0.5"] == pytest.approx(1.0)
+
+
+def test_labels_are_matched_by_name(tmp_path: Path) -> None:
+    write_video(tmp_path / "v.mp4")
+    annotation = VideoAnnotation("Surfing/v", FRAMES, (tube(0),))
+    result = observe(annotation, tmp_path / "v.mp4", ENGINE, ("Surfing", "Yoga"), "default")
+    assert set(result.found.labels.tolist()) == {0}
+    assert report([result], ("Surfing", "Yoga"), Protocol()).frame_map == pytest.approx(1.0)
+    linked = result.linked
+    assert set(linked.labels.tolist()) == {0}
+    assert linked.frames.tolist()[: len(PLAYS)] == list(PLAYS)  # then come frames that the tube is extrapolated into
+    nothing = observe(annotation, tmp_path / "v.mp4", ENGINE, ("Yoga",), "default")
+    assert (len(nothing.found.labels), len(nothing.linked.labels), nothing.tubes) == (0, 0, ())
+    assert label_numbers(("a", "b", "c"), ("c", "a")).tolist() == [1, -1, 0]
+
+
+def test_frames_beyond_either_end_do_not_count(tmp_path: Path) -> None:
+    write_video(tmp_path / "v.mp4", frames=12)
+    long = observe(VideoAnnotation("Surfing/v", 24, (tube(1),)), tmp_path / "v.mp4", ENGINE, LABELS, "default")
+    assert long.truth.frames.tolist() == list(range(4, 12))
+    assert len(long.true_tubes[0].boxes) == 8
+    short = observe(VideoAnnotation("Surfing/v", 6, (tube(1),)), tmp_path / "v.mp4", ENGINE, LABELS, "default")
+    assert short.found.frames.tolist() == [4, 5]
+
+
+def test_truth_of_a_part_of_a_video() -> None:
+    tubes = (tube(0, range(2, 5)), tube(1, range(8, 9)))
+    assert true_boxes(tubes, 4).frames.tolist() == [2, 3]
+    assert true_boxes(tubes, 0).boxes.shape == (0, 4)
+    assert [one.first_frame for one in true_tubes(tubes, 9)] == [2, 8]
+
+
+def write_model(path: Path, manifest: Manifest = MANIFEST, score: float = 0.9) -> Path:
+    """An ONNX graph that sees Surfing at BOX, whatever the frame."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra `train`)")
+    nodes, infos = [], []
+    for name, value in outputs(BOX, (0.0, score)).items():
+        nodes.append(onnx.helper.make_node("Constant", [], [name], value=onnx.numpy_helper.from_array(value)))
+        kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
+        infos.append(onnx.helper.make_tensor_value_info(name, kind, value.shape))
+    image = ["batch", manifest.channels, manifest.height, manifest.width]
+    graph = onnx.helper.make_graph(
+        nodes, "tiny", [onnx.helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, image)], infos
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    onnx.helper.set_model_props(model, {manifests.METADATA_KEY: manifests.to_json(manifest)})
+    onnx.save(model, str(path))
+    return path
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Two classes, one video each in test, training and validation."""
+    folder = tmp_path / "data"
+    x1, y1, x2, y2 = map(int, BOX)
+    xywh = np.tile(np.array([x1 + 1, y1 + 1, x2 - x1, y2 - y1], np.uint8), (len(PLAYS), 1))
+    annotations = {}
+    for label, name in enumerate(LABELS):
+        for group in (1, 8, 23):
+            video = f"{name}/v_{name}_g{group:02}_c01"
+            true = {"label": label, "sf": PLAYS.start, "ef": np.uint8(PLAYS.stop), "boxes": xywh}
+            annotations[video] = {"label": label, "numf": np.uint8(FRAMES), "annotations": [true]}
+            write_video(folder / "videos" / f"{video}.mp4")
+    (folder / "pyannot.pkl").write_bytes(pickle.dumps(annotations, protocol=2))
+    (folder / "testlist.txt").write_text("".join(f"{video}\n" for video in annotations if "_g01_" in video))
+    (folder / "trainlist.txt").write_text("".join(f"{video}\n" for video in annotations if "_g01_" not in video))
+    return folder
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_the_whole_command(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], jobs: str) -> None:
+    model, out = write_model(tmp_path / "tiny.onnx"), tmp_path / "made" / "scores.json"
+    options = ["--data", str(data), "--json", str(out), "--plots", str(tmp_path / "plots"), "--jobs", jobs]
+    assert main([str(model), *options]) == 0
+    table = capsys.readouterr().out
+    assert "Surfing" in table
+    assert "not comparable with published tables" in table
+    content = json.loads(out.read_text())
+    # Surfing everywhere: right in 16 of the 24 frames of one video and in none of the other's 24; all scores equal
+    assert content["per_class"]["Surfing"]["frame_ap"]["0.5"] == pytest.approx(100 * 16 / 48, abs=0.01)
+    assert content["per_class"]["Basketball"]["frame_ap"]["0.5"] == 0
+    assert content["frame_map"]["0.5"] == pytest.approx(50 * 16 / 48, abs=0.01)
+    assert set(content["video_map"]) == {"0.2", "0.5", "0.75", "0.5:0.95"}
+    # the tube covers 24 frames, the truth 16 of them: 0.67, and there is one such tube in either video
+    assert content["per_class"]["Surfing"]["video_ap"]["0.5"] == pytest.approx(50)
+    assert content["per_class"]["Surfing"]["video_ap"]["0.75"] == 0
+    assert content["protocol"]["model"]["name"] == "tiny"
+    assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == ["confusion.png", "precision_recall.png"]
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("step", [True, False])
+def test_answers_that_no_network_may_give_are_told(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, step: bool, jobs: str
+) -> None:
+    model = str(write_model(tmp_path / "tiny.onnx", score=float("nan")))
+    command = ["detect", model, "-o", str(tmp_path / "found.npz")] if step else [model]
+    assert main([*command, "--data", str(data), "--jobs", jobs]) == 0
+    (record,) = caplog.records
+    assert record.message.startswith("the model gave 48 answers that are no finite numbers")  # 2 films of 24 frames
+
+
+def test_annotated_frames_only_are_kinder(data: Path, tmp_path: Path) -> None:
+    model, out = write_model(tmp_path / "tiny.onnx"), tmp_path / "scores.json"
+    assert main([str(model), "--data", str(data), "--frames", "annotated", "--jobs", "1", "--json", str(out)]) == 0
+    # 16 right, 16 where Basketball is true
+    assert json.loads(out.read_text())["per_class"]["Surfing"]["frame_ap"]["0.5"] == pytest.approx(50)
+
+
+def test_splits_and_limit(data: Path) -> None:
+    loaded = load_ucf24(data)
+    groups = {
+        split: [video.name[-7:-4] for video in of_split(loaded, split)] for split in ("test", "train", "validation")
+    }
+    assert groups == {"test": ["g01"] * 2, "train": ["g08"] * 2, "validation": ["g23"] * 2}
+    many = [VideoAnnotation(str(number), 1, ()) for number in range(10)]
+    assert [video.name for video in thinned(many, 4)] == ["0", "2", "5", "7"]
+    assert len(thinned(many, None)) == len(thinned(many, 99)) == 10
+    assert thinned([], 4) == ()
+
+
+def complaint(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    """What the command says where it cannot do its job: one line on stderr, exit status 1."""
+    assert main([str(argument) for argument in arguments]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("korsal-evaluate: ")
+    assert shown.err.count("\n") == 1
+    return shown.err
+
+
+def test_models_that_are_none(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no such model" in complaint(capsys, tmp_path / "none.onnx", "--data", data)
+    (tmp_path / "bad.onnx").write_bytes(b"bad")
+    assert "bad.onnx" in complaint(capsys, tmp_path / "bad.onnx", "--data", data)
+    assert "neither .onnx nor .pt" in complaint(capsys, data / "testlist.txt", "--data", data)
+
+
+def test_checkpoints_that_are_none(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch", reason="torch is not installed (extra `train`)")
+    assert "none.pt" in complaint(capsys, tmp_path / "none.pt", "--data", data)
+    (tmp_path / "bad.pt").write_bytes(b"bad")
+    assert "bad.pt" in complaint(capsys, tmp_path / "bad.pt", "--data", data)
+
+
+def test_a_checkpoint_is_run_by_torch(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch", reason="torch is not installed (extra `train`)")
+    from train import checkpoint
+    from train.networks.detector import Detector
+
+    weights = Detector(len(LABELS), MANIFEST.channels).state_dict()
+    checkpoint.save(checkpoint.Checkpoint(MANIFEST, weights, {}), tmp_path / "untrained.pt")
+    assert main([str(tmp_path / "untrained.pt"), "--data", str(data), "--limit", "1", "--jobs", "1"]) == 0
+    assert "1 of 2 videos" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("jobs", [None, "2"])
+def test_an_engine_is_run_by_tensorrt(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: str | None
+) -> None:
+    """In one process, where nothing else is asked for; else each process opens its own, and closes it."""
+    model, out = write_model(tmp_path / "tiny.onnx"), tmp_path / "scores.json"
+    gpu = fake_device.use(fake_device.gpu_of(model), monkeypatch)
+    installed = fake_device.install(tmp_path / "installed", model)
+    monkeypatch.syspath_prepend(installed)
+    platform = engine_build.platform_of(gpu.trt, gpu.cuda.device())
+    engine_build.build(gpu.trt, model, tmp_path / "tiny.engine", BuildOptions(), platform)
+    options = ["--data", str(data), "--json", str(out), *(["--jobs", jobs] if jobs else [])]
+    assert main([str(tmp_path / "tiny.engine"), *options]) == 0
+    content = json.loads(out.read_text())
+    assert content["frame_map"]["0.5"] == pytest.approx(50 * 16 / 48, abs=0.01)  # as the ONNX
+    assert content["protocol"]["model"]["runtime"] == "tensorrt 10.3.0 fp32"
+    assert gpu.runtime.leaks == 0
+    assert [file.read_text() for file in installed.glob("leaks-*")] == ["0"] * (2 if jobs else 0)
+
+
+def test_an_engine_without_tensorrt(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    plan, damaged = tmp_path / "plan", tmp_path / "damaged.engine"
+    plan.write_bytes(b"ftrt" + bytes(60))
+    damaged.write_bytes(b"\0\0rt" + bytes(60))
+    for path in (plan, damaged):
+        said = complaint(capsys, path, "--data", data)
+        assert "is a TensorRT engine, but TensorRT's Python bindings cannot be loaded" in said
+        assert "or give the ONNX that it was built from" in said
+
+
+def test_a_damaged_engine(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_device.use(fake_device.gpu_of(write_model(tmp_path / "tiny.onnx")), monkeypatch)
+    (tmp_path / "damaged.engine").write_bytes(b"\0\0rt" + bytes(60))
+    assert "damaged.engine: is no TensorRT engine, or a piece of one; build it anew" in complaint(
+        capsys, tmp_path / "damaged.engine", "--data", data
+    )
+
+
+def test_a_model_of_other_actions(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = replace(MANIFEST, labels=("Surfing", "Yoga"))
+    model = write_model(tmp_path / "other.onnx", other)
+    said = complaint(capsys, model, "--data", data)
+    assert "does not know Basketball (it knows Surfing, Yoga); leave only folders of its actions in videos/" in said
+
+
+@pytest.mark.parametrize(
+    ("source", "title", "cure"),
+    [
+        ("tiny.onnx", "UCF101-24 split 1", "leave only folders of its actions in videos/, or train it on this data"),
+        ("tiny.onnx", "own data", "name the actions of the data as it does, or train it on this data"),
+        ("tiny.onnx", "", "name the actions of the data as it does, or train it on this data"),
+        ("found.npz", "UCF101-24 split 1", "give the --data whose actions were detected, or detect with a model that"),
+        ("found.npz", "own data", "give the --data whose actions were detected, or detect with a model that"),
+    ],
+)
+def test_the_cure_for_unknown_actions_is_that_of_the_data(source: str, title: str, cure: str) -> None:
+    check_labels(("Run", "Jump"), ("Jump",), Path(source), title)
+    with pytest.raises(EvaluationError) as caught:
+        check_labels(("Run",), ("run",), Path(source), title)
+    assert str(caught.value).startswith(f"{source}: does not know run (it knows Run); {cure}")
+
+
+@pytest.mark.parametrize(
+    ("title", "cure"),
+    [
+        ("UCF101-24 split 1", "put the videos of UCF101-24 split 1 at videos/<Class>/"),
+        ("own data", "put the videos of own data at videos/"),
+        ("J-HMDB-21 split 2", "put the videos of J-HMDB-21 split 2 at videos/"),
+    ],
+)
+def test_the_cure_for_missing_videos_is_that_of_the_data(
+    title: str, cure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = DataSet(LABELS, (), (VideoAnnotation("a", 1, ()),), Path("videos"), title)
+    with pytest.raises(EvaluationError) as caught:
+        check_videos(data, data.test)
+    assert str(caught.value).startswith("videos/a.avi: no such file, nor of another ending (1 of 1 videos are missing)")
+    assert str(caught.value).endswith(f"; {cure}")
+
+
+@pytest.mark.parametrize(
+    ("split", "said"),
+    [
+        (
+            "test",
+            "split test holds no video (train holds 1, validation holds 0); choose another --split, or give a fol",
+        ),
+        (
+            "validation",
+            "split validation holds no video (test holds 0, train holds 1); choose another --split, or give",
+        ),
+    ],
+)
+def test_an_empty_split_is_told_with_the_others(split: Any, said: str) -> None:
+    data = DataSet(LABELS, (VideoAnnotation("v_g01_c01", 1, ()),), (), Path("videos"), "own data")
+    with pytest.raises(EvaluationError) as caught:
+        of_split(data, split)
+    assert str(caught.value).startswith(f"own data: its {said}")
+    assert str(caught.value).endswith(f"{'testlist' if split == 'test' else 'trainlist'}.txt names enough of them")
+
+
+def test_data_that_is_not_whole(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = write_model(tmp_path / "tiny.onnx")
+    assert "no such folder" in complaint(capsys, model, "--data", tmp_path / "none")
+    video = data / "videos" / "Surfing" / "v_Surfing_g01_c01.mp4"
+    video.rename(tmp_path / "kept.mp4")
+    assert "1 of 2 videos are missing" in complaint(capsys, model, "--data", data)
+    video.write_bytes(b"\0 no video")
+    for jobs in ("1", "2"):
+        assert str(video) in complaint(capsys, model, "--data", data, "--jobs", jobs)
+    (data / "testlist.txt").write_text("")
+    assert "holds no video" in complaint(capsys, model, "--data", data)
+    (data / "pyannot.pkl").write_bytes(b"")
+    assert "pyannot.pkl" in complaint(capsys, model, "--data", data)
+
+
+def test_folders_that_cannot_be_made_are_found_before_the_work(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_model(tmp_path / "tiny.onnx")
+    assert "choose another --plots" in complaint(capsys, model, "--data", data, "--plots", model)
+    assert "--json" in complaint(capsys, model, "--data", data, "--json", tmp_path)
+
+
+def test_a_disk_that_fills_while_the_scores_are_written(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are on the screen at least, and no half file is left."""
+    model, out = write_model(tmp_path / "tiny.onnx"), tmp_path / "scores.json"
+    out.write_text("the old ones")
+    with full_disk(100):
+        assert main([str(model), "--data", str(data), "--jobs", "1", "--json", str(out)]) == 1
+    told = capsys.readouterr()
+    assert "Surfing" in told.out
+    assert "scores.json: cannot be written (File too large); free space on the disk or choose another" in told.err
+    assert out.read_text() == "the old ones"
+    assert not list(tmp_path.glob("*.partial"))
+
+
+@pytest.mark.parametrize("wrong", [["--limit", "0"], ["--threshold", "2"], ["--rule", "coco"], ["--jobs", "many"]])
+def test_wrong_options(wrong: list[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["model.onnx", "--data", ".", *wrong])
+    assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize("value", ["abc", "", "2", "-0.1", "nan", "inf", "0,5"])
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        ("model.onnx --data . --threshold", "give a number from 0 to 1"),
+        ("score --data . --threshold", "give a number from 0 to 1"),
+        ("score --data . --tube-nms", "give a number from 0 to 1"),
+        ("detect model.onnx -o x.npz --minimum-score", "give a number from 0 to 1"),
+        ("events found.npz --start-score", "give a number from 0 to 1"),
+        ("events found.npz --rate", "give frames per second, above 0 and up to 1000"),
+        ("events found.npz --quiet-rate", "give frames per second, above 0 and up to 1000"),
+    ],
+)
+def test_what_is_no_such_number_is_told_what_one_is(
+    words: str, cure: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if (words.endswith("rate"), value) == (True, "2"):
+        value = "2000"
+    option = words.split()[-1]
+    with pytest.raises(SystemExit):
+        main([*words.split()[:-1], f"{option}={value}"])
+    assert f"argument {option}: {value}: {cure}\n" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_shipped_model_on_real_video(shared: Path, tmp_path: Path) -> None:
+    models = sorted(ROOT.joinpath("models").glob("*.onnx"))
+    if not models:
+        pytest.skip("no model in models/")
+    out = tmp_path / "scores.json"
+    assert main([str(models[0]), "--data", str(shared / "ucf24"), "--limit", "10", "--json", str(out)]) == 0
+    assert json.loads(out.read_text())["frame_map"]["0.5"] > 40

@@ -1,0 +1,326 @@
+"""Whole training runs, tiny: two actions, six videos, 64 × 64 pixels."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from edge.motion import MotionSettings
+from tests.support.paths import ROOT
+from tests.support.tiny_videos import LABELS, write_data_set
+from train import checkpoint as checkpoints
+from train.checkpoint import CheckpointError
+from train.datasets import load as datasets
+from train.datasets.packed_video import open_packed, packed_path
+from train.log import EVERY
+from train.optimise import TrainingError
+from train.recipe import TrainSettings
+from train.train import due, learn, main, prepare
+
+BATCH = 2
+STEPS = 27  # one row of EVERY steps, and a rest
+PATIENCE = 240.0  # seconds, for a whole process on a busy machine
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> None:
+    """Another file's tests may have asked torch for more, which only wait for each other on a busy machine."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data_set(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def settings(data: Path) -> TrainSettings:
+    return TrainSettings(
+        data=str(data),
+        motion=MotionSettings("previous"),
+        height=64,
+        width=64,
+        samples=STEPS * BATCH + 1,  # one sample too few for another batch
+        batch=BATCH,
+        validate_every=20,
+        validation_stride=4,
+        precision="float32",  # what "auto" chooses may differ from one run to the next
+    )
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(settings: TrainSettings, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("uninterrupted")
+    learn(prepare(settings, out, cache, resume=False, workers=0), never)
+    return out
+
+
+def never() -> bool:
+    return False
+
+
+def after(steps: int) -> Callable[[], bool]:
+    """Says stop when asked for the `steps`-th time."""
+    left = iter(range(steps - 1))
+    return lambda: next(left, None) is None
+
+
+def test_a_run_leaves_log_curves_and_checkpoints(uninterrupted: Path, settings: TrainSettings) -> None:
+    assert sorted(p.name for p in uninterrupted.iterdir()) == ["best.pt", "curves.png", "last.pt", "log.csv"]
+    header, *rows = (uninterrupted / "log.csv").read_text().splitlines()
+    assert header == "samples,learning_rate,heatmap_loss,size_loss,offset_loss,frame_map_50,Basketball,Surfing"
+    # validated when 20 and 40 samples are passed and at the end; the row of EVERY steps comes before a validation
+    assert [int(row.split(",")[0]) for row in rows] == [20, 40, 40, 54]
+    assert EVERY * BATCH == 40
+    last = checkpoints.load(uninterrupted / "last.pt")
+    assert last.manifest.labels == LABELS
+    assert last.manifest.training["samples_seen"] == 54
+    assert last.settings["validate_every"] == 20
+    assert checkpoints.load(uninterrupted / "best.pt").progress == {}
+    assert checkpoints.engine(uninterrupted / "best.pt").manifest.channels == 6
+
+
+@pytest.mark.parametrize("steps", [13, 20])
+def test_a_resumed_run_goes_on_exactly(
+    steps: int, settings: TrainSettings, cache: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    learn(prepare(settings, tmp_path, cache, resume=False, workers=0), after(steps))
+    assert checkpoints.load(tmp_path / "last.pt").manifest.training["samples_seen"] == steps * BATCH
+    learn(prepare(settings, tmp_path, cache, resume=True, workers=0), never)
+    assert (tmp_path / "log.csv").read_text() == (uninterrupted / "log.csv").read_text()
+    ours, theirs = (checkpoints.load(folder / "last.pt") for folder in (tmp_path, uninterrupted))
+    assert all(torch.equal(ours.weights[name], theirs.weights[name]) for name in theirs.weights)
+    assert ours.progress["best"] == theirs.progress["best"]
+
+
+def test_resuming_what_is_complete_changes_nothing(
+    settings: TrainSettings, cache: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(uninterrupted, tmp_path / "run")
+    learn(prepare(settings, out, cache, resume=True, workers=0), never)
+    assert (out / "log.csv").read_text() == (uninterrupted / "log.csv").read_text()
+
+
+def test_resume_refuses_other_settings(settings: TrainSettings, cache: Path, uninterrupted: Path) -> None:
+    with pytest.raises(CheckpointError, match="another batch, seed than before; leave these options out"):
+        prepare(replace(settings, batch=4, seed=5), uninterrupted, cache, resume=True, workers=0)
+
+
+def test_the_end_says_what_was_made_how_good_it_is_and_what_comes_next(
+    settings: TrainSettings, cache: Path, uninterrupted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a run that is complete, which goes on for no step more."""
+    out = shutil.copytree(uninterrupted, tmp_path / "run")
+    whole = ["--samples", str(settings.samples)]
+    last = checkpoints.load(out / "last.pt")
+    checkpoints.save(replace(last, progress={**last.progress, "best": 41.25}), out / "last.pt")
+    assert main([settings.data, "--out", str(out), "--cache", str(cache), "--workers", "0", "--resume", *whole]) == 0
+    *_, made, following = capsys.readouterr().out.splitlines()
+    # 12 frames of each of 2 videos, every fourth
+    assert made.startswith(f"{out}/best.pt (")
+    assert made.endswith("MB): frame-mAP@0.5 41.2 % on 6 frames of videos it never learned from; 54 of 55 samples seen")
+    assert following == f"Next: korsal-convert export {out}/best.pt -o {out}/best.onnx"
+
+
+def test_a_run_goes_on_in_another_precision(
+    settings: TrainSettings, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As on another machine; a checkpoint says what it was trained in, never "auto"."""
+    learn(prepare(replace(settings, precision="bfloat16"), tmp_path, cache, resume=False, workers=0), after(2))
+    assert checkpoints.load(tmp_path / "last.pt").settings["precision"] == "bfloat16"
+    session = prepare(settings, tmp_path, cache, resume=True, workers=0)
+    assert session.run.precision == "float32"
+    said = capsys.readouterr().out.splitlines()
+    assert [line for line in said if line.startswith("precision")] == [
+        "precision: bfloat16 (as --precision asks)",
+        "precision: float32 (as --precision asks, in bfloat16 until here)",
+    ]
+    learn(session, after(1))
+    assert checkpoints.load(tmp_path / "last.pt").settings["precision"] == "float32"
+    assert prepare(replace(settings, precision="auto"), tmp_path, cache, True, 0).run.precision == "float32"
+
+
+def test_data_and_weights_may_be_spelt_another_way(
+    settings: TrainSettings, cache: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the weights that a run began with may be gone when it is resumed."""
+    weights = shutil.copy(uninterrupted / "best.pt", tmp_path / "begin.pt")
+    begun, out = replace(settings, weights=str(weights)), tmp_path / "run"
+    learn(prepare(begun, out, cache, resume=False, workers=0), after(20))
+    weights.unlink()
+    monkeypatch.chdir(Path(settings.data).parent)
+    other = replace(begun, data=Path(settings.data).name + "/", weights=os.path.relpath(weights))
+    assert prepare(other, out, cache, resume=True, workers=0).run.samples == 20 * BATCH
+
+
+def test_a_second_run_does_not_wipe_the_first(settings: TrainSettings, cache: Path, uninterrupted: Path) -> None:
+    before = {path: path.read_bytes() for path in uninterrupted.iterdir()}
+    with pytest.raises(TrainingError, match="holds a run already; --resume goes on with it, another --out begins"):
+        prepare(settings, uninterrupted, cache, resume=False, workers=0)
+    assert {path: path.read_bytes() for path in uninterrupted.iterdir()} == before
+
+
+def test_resume_needs_progress(settings: TrainSettings, cache: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    shutil.copy(uninterrupted / "best.pt", tmp_path / "last.pt")
+    with pytest.raises(CheckpointError, match="holds no progress; start a new run without --resume"):
+        prepare(settings, tmp_path, cache, resume=True, workers=0)
+
+
+def test_with_all_groups_nothing_is_held_out(settings: TrainSettings, cache: Path, tmp_path: Path) -> None:
+    session = prepare(replace(settings, all_groups=True), tmp_path, cache, resume=False, workers=0)
+    assert {v.name for group in session.samples.choose.by_class for v in group} == set(session.samples.packed)
+    learn(session, never)
+    best, last = (checkpoints.load(tmp_path / name) for name in ("best.pt", "last.pt"))
+    assert all(torch.equal(best.weights[name], last.weights[name]) for name in last.weights)
+    assert "validation_frame_map_50" not in best.manifest.training
+    assert all(line.endswith(",,,") for line in (tmp_path / "log.csv").read_text().splitlines()[1:])
+
+
+def test_without_validation_groups_nothing_begins(settings: TrainSettings, tmp_path: Path) -> None:
+    folder = write_data_set(tmp_path / "data", groups=(8,))
+    with pytest.raises(TrainingError, match="leaves no video for validation"):
+        prepare(replace(settings, data=str(folder)), tmp_path / "run", tmp_path / "cache", resume=False, workers=0)
+
+
+@pytest.mark.parametrize(
+    ("samples", "count", "is_due"),
+    [  # a batch of 2, validation every 20 samples, 55 in all
+        (2, 1, False),
+        (18, 1, False),
+        (20, 1, True),
+        (22, 1, False),
+        (40, 1, True),
+        (52, 1, False),
+        (54, 1, True),  # the last: 56 would be too many
+        (18, 3, False),  # steps of 6
+        (24, 3, True),  # 20 was passed
+        (54, 3, True),
+    ],
+)
+def test_due(samples: int, count: int, is_due: bool, settings: TrainSettings) -> None:
+    assert due(samples, settings, count) is is_due
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["/nowhere"], "/nowhere: no such folder"),
+        (["DATA", "--height", "100"], "--height 100 is no multiple of 32: give 96 or 128"),
+        (["DATA", "--gap", "0"], "the previous frame lies at least 1 frame back"),
+        (["DATA", "--workers", "-1"], "--workers -1: give 0 or more"),
+        (["DATA", "--resume"], "last.pt: no such file"),
+    ],
+)
+def test_bad_options_are_one_sentence(
+    options: list[str], sentence: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [str(data) if option == "DATA" else option for option in options]
+    assert main([*given, "--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")]) == 1
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("korsal-train: ")
+    assert sentence in said
+    assert "\n" not in said
+
+
+def test_a_damaged_cache_is_told_with_the_cure(
+    settings: TrainSettings, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [settings.data, "--out", str(tmp_path / "run"), "--cache", str(tmp_path), "--samples", "0"]
+    assert main(arguments) == 1
+    assert "--samples 0: one step takes 16, give at least that" in capsys.readouterr().err
+    name = "Basketball/v_Basketball_g08_c01"
+    packed = packed_path(name, data / "videos" / f"{name}.avi", tmp_path)
+    packed.parent.mkdir()
+    packed.write_bytes(b"cut short")
+    assert main([*arguments[:-1], "16"]) == 1
+    assert f"{packed}: is damaged or cut short; delete the file" in capsys.readouterr().err
+
+
+def test_what_fails_in_a_worker_is_one_sentence(
+    settings: TrainSettings, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Zeros in the place of all but the first frame: the table is right, the frames are not."""
+    data = datasets.load(Path(settings.data), 1)
+    open_packed([(video.name, data.video(video.name)) for video in data.train], cache)
+    damaged = shutil.copytree(cache, tmp_path / "cache")
+    for path in damaged.rglob("*.frames"):
+        content = path.read_bytes()
+        table = 8 * (int.from_bytes(content[:8], "little") + 2)
+        second = table + int.from_bytes(content[16:24], "little")
+        path.write_bytes(content[:second] + bytes(len(content) - second))
+    arguments = [settings.data, "--out", str(tmp_path / "run"), "--cache", str(damaged), "--motion", "none"]
+    assert main([*arguments, "--height", "64", "--width", "64", "--batch", "4", "--samples", "8"]) == 1
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said.startswith("korsal-train: ")
+    assert said.endswith("is damaged; delete the file, it is made anew")
+
+
+def command(settings: TrainSettings, cache: Path, out: Path, *more: str) -> list[str]:
+    options = ["--cache", str(cache), "--out", str(out), "--motion", "none", "--height", "64", "--width", "64"]
+    return ["-m", "train.train", settings.data, *options, "--batch", str(BATCH), *more]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_ends(number: signal.Signals, settings: TrainSettings, cache: Path, tmp_path: Path) -> None:
+    arguments = command(settings, cache, tmp_path, "--samples", "100000", "--workers", "1")
+    process = subprocess.Popen(
+        [sys.executable, *arguments], cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        try:
+            log = tmp_path / "log.csv"
+            wait_for(lambda: log.exists() and len(log.read_text().splitlines()) > 1, process)
+            process.send_signal(number)
+            said = process.communicate(timeout=PATIENCE)[1].strip()
+        finally:
+            process.kill()
+    assert process.returncode == 128 + number
+    assert said.splitlines()[-1].endswith("go on with --resume")
+    assert "Traceback" not in said
+    assert checkpoints.load(tmp_path / "last.pt").progress["samples"] >= EVERY * BATCH
+
+
+@pytest.mark.slow
+def test_two_processes_train_together(settings: TrainSettings, cache: Path, tmp_path: Path) -> None:
+    """gloo on the CPU; 45 samples are 11 steps of 2 × 2, and one sample is left."""
+    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    options = ("--samples", "45", "--validate-every", "24", "--workers", "0")
+    result = subprocess.run(
+        [sys.executable, *start, *command(settings, cache, tmp_path, *options)],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    rows = (tmp_path / "log.csv").read_text().splitlines()[1:]
+    assert [int(row.split(",")[0]) for row in rows] == [24, 44]
+    assert checkpoints.load(tmp_path / "last.pt").progress["samples"] == 44

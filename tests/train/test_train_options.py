@@ -1,0 +1,118 @@
+"""What `korsal-train` trains where options are left out."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.paths import ROOT
+
+torch = pytest.importorskip("torch")
+
+from edge.engines import onnxruntime_engine as engine  # noqa: E402
+from edge.manifest import LITE, Manifest  # noqa: E402
+from edge.motion import MotionSettings  # noqa: E402
+from train import checkpoint as checkpoints  # noqa: E402
+from train import recipe, train_options  # noqa: E402
+from train.checkpoint import Checkpoint, CheckpointError  # noqa: E402
+from train.networks import architectures  # noqa: E402
+from train.optimise import TrainingError  # noqa: E402
+from train.recipe import CENTERNET_LOSSES, LossWeights, TrainSettings  # noqa: E402
+
+SHIPPED = ROOT / "models" / "korsal-lite-ucf24x5.onnx"
+
+
+def settings(*words: str) -> TrainSettings:
+    return train_options.settings(train_options.parser().parse_args(["data", *words]))
+
+
+def weights(path: Path, **changes: Any) -> str:
+    """A checkpoint of a network that has learned nothing."""
+    usual = Manifest("other", ("Run",), 96, 160, MotionSettings("dsim", False, 3))
+    manifest = replace(usual, **changes)
+    network = architectures.network(manifest.architecture, 1, manifest.channels)
+    checkpoints.save(Checkpoint(manifest, network.state_dict(), {}), path)
+    return str(path)
+
+
+def test_without_options_it_is_what_the_shipped_model_is() -> None:
+    shipped = engine.load(SHIPPED).manifest
+    found = settings()
+    assert (found.architecture, found.width, found.height) == (shipped.architecture, shipped.width, shipped.height)
+    assert found.motion == shipped.motion
+    assert found == TrainSettings("data")
+
+
+def test_weights_bring_their_motion_gap_and_size(tmp_path: Path) -> None:
+    file = weights(tmp_path / "a.pt")
+    found = settings("--weights", file)
+    assert found.motion == MotionSettings("dsim", False, 3)
+    assert (found.height, found.width, found.weights) == (96, 160, file)
+    assert found.samples == TrainSettings.samples
+
+
+@pytest.mark.parametrize(
+    ("words", "changes"),
+    [
+        (("--height", "128"), {"height": 128}),
+        (("--gap", "1"), {"motion": MotionSettings("dsim", False, 1)}),
+        (("--shifts",), {"motion": MotionSettings("dsim", True, 3)}),
+        (("--motion", "ssim"), {"motion": MotionSettings("ssim", False, 3)}),
+        (("--arch", "res_18"), {"architecture": "res_18", "losses": CENTERNET_LOSSES}),
+    ],
+)
+def test_an_option_counts_before_the_weights(words: tuple[str, ...], changes: dict[str, Any], tmp_path: Path) -> None:
+    file = weights(tmp_path / "a.pt")
+    assert settings("--weights", file, *words) == replace(settings("--weights", file), **changes)
+
+
+def test_weights_of_centernet_bring_their_network_and_losses(tmp_path: Path) -> None:
+    found = settings("--weights", weights(tmp_path / "a.pt", architecture="res_18"))
+    assert (found.architecture, found.losses) == ("res_18", CENTERNET_LOSSES)
+    assert settings("--arch", LITE).losses == LossWeights()
+
+
+def resumable(folder: Path, began: TrainSettings) -> str:
+    file = folder / "last.pt"
+    weights(file)
+    checkpoints.save(replace(checkpoints.load(file), settings=asdict(began)), file)
+    return str(folder)
+
+
+def test_a_run_that_goes_on_keeps_its_options(tmp_path: Path) -> None:
+    began = replace(
+        TrainSettings("data", weights="w.pt", motion=MotionSettings("none"), height=64, width=96, samples=500),
+        seed=3, all_groups=True, precision="float32", learning_rate=0.01,
+    )  # fmt: skip
+    words = ("--resume", "--out", resumable(tmp_path, began))
+    assert settings(*words) == replace(began, precision="auto")
+    assert settings(*words, "--samples", "7") == replace(began, precision="auto", samples=7)
+
+
+def test_a_run_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
+    old = asdict(TrainSettings("data", height=64))
+    for name in ("architecture", "all_groups", "fold", "precision"):
+        del old[name]
+    folder = resumable(tmp_path, TrainSettings("data"))
+    file = tmp_path / "last.pt"
+    checkpoints.save(replace(checkpoints.load(file), settings=old), file)
+    assert settings("--resume", "--out", folder) == TrainSettings("data", height=64)
+
+
+def test_what_does_not_say_how_it_was_trained_cannot_go_on(tmp_path: Path) -> None:
+    weights(tmp_path / "last.pt")
+    with pytest.raises(CheckpointError, match=r"last\.pt: does not say how it was trained"):
+        settings("--resume", "--out", str(tmp_path))
+
+
+def test_mistakes_are_told() -> None:
+    with pytest.raises(TrainingError, match="at least 1 frame back"):
+        settings("--gap", "0")
+    with pytest.raises(CheckpointError, match="no such file"):
+        settings("--weights", "nowhere.pt")
+
+
+def test_what_was_saved_is_read_back() -> None:
+    one = TrainSettings("data", motion=MotionSettings("flow", False, 2), losses=CENTERNET_LOSSES, precision="float32")
+    assert recipe.from_saved(asdict(one)) == one

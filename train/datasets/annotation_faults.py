@@ -1,0 +1,185 @@
+"""What is wrong with annotations: boxes, tubes, lists, and how they fit the files. Arithmetic on shells' records."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from train.datasets.annotations import DataSet, GroundTruthTube, VideoAnnotation
+from train.datasets.frame_kinds import frame_kinds
+from train.datasets.looked_at import in_words, mask
+from train.matching import paired_iou, tube_iou
+from train.tables import Tube
+
+OUTSIDE = 1.5  # pixels that a corner may lie beyond the frame: annotation tools round
+SMALLEST = 4.0  # pixels of a side; less is nobody
+LONGER = 2  # frames by which file and annotation may differ
+NEAR = 0.5  # overlap of boxes in a frame, without which two tubes are hardly one
+MOST_BESIDE = 500
+FEW = 5  # tubes of one box are no mistake
+TWICE = 0.9  # two tubes of one label that overlap by more are one
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One finding: the video ("" for the data set), what is wrong, and whether training on it would go wrong."""
+
+    video: str
+    text: str
+    serious: bool = True
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What a video file holds: frames (None where nobody counted) and (width, height); or why it cannot be read.
+
+    `damaged` are the numbers of frames, from 0, that cannot be decoded; `missing` bytes lie beyond the file's end.
+    """
+
+    frames: int | None = None
+    size: tuple[int, int] | None = None
+    unreadable: str = ""
+    damaged: tuple[int, ...] = ()
+    missing: int = 0
+
+
+def faults(data: DataSet, files: Mapping[str, FileFacts]) -> list[Fault]:
+    """Everything that is wrong; `files` by video name, without those that are not to be looked at."""
+    videos = [*data.train, *data.test]
+    found = list(_of_lists(data))
+    for video in videos:
+        found += [Fault(video.name, text) for text in _of_tubes(video, data.labels)]
+        if video.name in files:
+            found += _of_file(video, files[video.name])
+    found += _of_shapes(videos)
+    return [*found, *(note for video in videos for note in _of_looking(video, files.get(video.name, FileFacts())))]
+
+
+def _of_lists(data: DataSet) -> Iterator[Fault]:
+    if not any(video.tubes for video in (*data.train, *data.test)):
+        yield Fault("", "no video shows any action; check what was exported")
+    for part, videos in (("train", data.train), ("test", data.test)):
+        if not videos:
+            yield Fault("", f"no video for {part}")
+        twice = [name for name, count in Counter(video.name for video in videos).items() if count > 1]
+        yield from (Fault(name, f"twice in the list for {part}") for name in twice)
+        shown = Counter(tube.label for video in videos for tube in video.tubes)
+        missing = [label for number, label in enumerate(data.labels) if not shown[number]]
+        if videos and missing:
+            yield Fault("", f"no tube of {', '.join(missing)} for {part}", serious=part == "train")
+    names = {video.name for video in data.train}
+    yield from (Fault(video.name, "for training and for testing") for video in data.test if video.name in names)
+
+
+def _of_shapes(videos: Sequence[VideoAnnotation]) -> Iterator[Fault]:
+    """Tools have single shapes beside tracks, of which each would be a tube of its own."""
+    counts = [int(mask(v.looked_at, tube.end_frame)[tube.first_frame :].sum()) for v in videos for tube in v.tubes]
+    single = counts.count(1)
+    if single >= FEW and 2 * single > len(counts):
+        text = f"{single} of {len(counts)} tubes have one box: draw each action as one track, not as shapes"
+        yield Fault("", text, serious=False)
+
+
+def _of_tubes(video: VideoAnnotation, labels: Sequence[str]) -> Iterator[str]:
+    for tube in video.tubes:
+        where = f"{labels[tube.label]} in frames {tube.first_frame + 1} to {tube.end_frame}"
+        yield from (f"{where}: {text}" for text in _of_boxes(tube, video))
+    for label, name in enumerate(labels):
+        mine = sorted((tube for tube in video.tubes if tube.label == label), key=lambda tube: tube.first_frame)
+        yield from (
+            f"{name} is annotated twice from frame {frame + 1} on" for frame in _doubled([*filter(_long, mine)])
+        )
+
+
+def _long(tube: GroundTruthTube) -> bool:
+    return len(tube.boxes) > 0
+
+
+def _doubled(tubes: Sequence[GroundTruthTube]) -> Iterator[int]:
+    """The first frames of those, among tubes of one label by their first frames, that are one with a tube before.
+
+    Pairs are looked at closely where they share almost all of their time, and in a first, middle or last common frame
+    half of their boxes. Of tubes in the same frames by the hundreds only the first MOST_BESIDE are compared.
+    """
+    first = np.array([tube.first_frame for tube in tubes], np.int64)
+    ends = np.array([tube.end_frame for tube in tubes], np.int64)
+    places = np.cumsum([0, *(len(tube.boxes) for tube in tubes)])[:-1]
+    boxes = np.concatenate([np.zeros((0, 4), np.float32), *(tube.boxes for tube in tubes)])
+    for number, one in enumerate(tubes):
+        last_begin = one.first_frame + (1 / TWICE - 1) * len(one.boxes)
+        others = np.arange(number + 1, np.searchsorted(first, last_begin, "right"))[:MOST_BESIDE]
+        common = np.minimum(ends[others], one.end_frame) - first[others]
+        union = len(one.boxes) + ends[others] - first[others] - common
+        others = others[common > TWICE * union]
+        end = np.minimum(ends[others], one.end_frame)
+        near = np.zeros(len(others), np.bool_)
+        for frames in (first[others], (first[others] + end) // 2, end - 1):
+            theirs = boxes[places[others] + frames - first[others]]
+            near |= paired_iou(one.boxes[frames - one.first_frame], theirs) > NEAR
+        for other in others[near].tolist():
+            if tube_iou(_tube(one), _tube(tubes[other])) > TWICE:
+                yield tubes[other].first_frame
+
+
+def _of_boxes(tube: GroundTruthTube, video: VideoAnnotation) -> Iterator[str]:
+    boxes = tube.boxes
+    if not len(boxes):
+        yield "no box"
+        return
+    if video.frames and tube.end_frame > video.frames:
+        yield f"goes on after the last frame, {video.frames}"
+    sides = boxes[:, 2:] - boxes[:, :2]
+    yield from _first(tube, (sides <= 0).any(axis=1), "a box without area")
+    small = (sides > 0).all(axis=1) & (sides < SMALLEST).any(axis=1)
+    yield from _first(tube, small, f"a box with a side below {SMALLEST:g} pixels")
+    low, high = boxes[:, :2].min(axis=1), np.zeros(len(boxes))
+    if video.size is not None:
+        high = (boxes[:, 2:] - np.array(video.size)).max(axis=1)
+    yield from _first(tube, (low < -OUTSIDE) | (high > OUTSIDE), "a box that leaves the frame")
+    leap = np.append(False, paired_iou(boxes[:-1], boxes[1:]) == 0)
+    yield from _first(tube, leap & (sides > 0).all(axis=1), "a box that does not touch the one before")
+
+
+def _first(tube: GroundTruthTube, wrong: ArrayLike, text: str) -> Iterator[str]:
+    places = np.flatnonzero(np.asarray(wrong))
+    if len(places):
+        more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+        yield f"{text} in frame {tube.first_frame + places[0] + 1}{more}"
+
+
+def _of_file(video: VideoAnnotation, file: FileFacts) -> Iterator[Fault]:
+    if file.unreadable:
+        yield Fault(video.name, file.unreadable)
+        return
+    if file.frames is not None and video.frames:
+        missing = video.frames - file.frames
+        if missing > LONGER or (video.looked_at is None and missing < -LONGER):
+            yield Fault(video.name, f"{video.frames} frames are annotated, the file has {file.frames}")
+    if file.missing:
+        yield Fault(video.name, f"the file is cut short, {file.missing} bytes too soon: copy it anew")
+    if file.damaged:
+        text = f"{len(file.damaged)} of {file.frames} frames cannot be decoded and count as nothing: "
+        yield Fault(video.name, text + in_words(np.array(file.damaged)), serious=False)
+    if file.size is not None and video.size is not None and file.size != video.size:
+        annotated, real = ("x".join(map(str, size)) for size in (video.size, file.size))
+        yield Fault(video.name, f"annotated at {annotated}, the file is {real}")
+
+
+def _of_looking(video: VideoAnnotation, file: FileFacts) -> Iterator[Fault]:
+    """Which frames nobody has looked at."""
+    if video.looked_at is None:
+        return
+    if not len(video.looked_at):
+        yield Fault(video.name, "none of its frames is annotated: annotate it, or take it off the lists")
+        return
+    unseen = frame_kinds(video, file.frames or 0).not_annotated
+    if unseen > LONGER:
+        total = unseen + len(video.looked_at)
+        text = f"{unseen} of {total} frames are not annotated and count as nothing; annotated: "
+        yield Fault(video.name, text + in_words(video.looked_at), serious=False)
+
+
+def _tube(tube: GroundTruthTube) -> Tube:
+    return Tube(0, tube.label, 1.0, tube.first_frame, tube.boxes)

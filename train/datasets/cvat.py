@@ -1,0 +1,271 @@
+"""Shell. CVAT for video 1.1: tracks of boxes from one XML file.
+
+A file that declares a document type is refused before anything is expanded, so no entity is ever resolved.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+from xml.parsers import expat
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.text import composed, decoded
+from train.datasets.annotations import LARGEST_FRAME, AnnotationError, reason, stays_inside, without_ending
+from train.datasets.own_tubes import Box, Corners, NamedVideo, Room, named_tubes
+from train.safe_reading import whole_file
+
+ACTION = "action"  # the attribute that says what is done, where there is one
+CURE = "export each task by itself, as CVAT for video 1.1"
+NOTHING = ("", "none", "__undefined__")
+DEEPEST = 32  # tags within one another
+MOST_POINTS = 100_000  # of one polygon
+EXTENT = ("size", "start_frame", "stop_frame")  # what tells which frames were annotated
+ABSOLUTE = re.compile(r"[\\/]|[A-Za-z]:[\\/]")  # the beginning of such a path, of Linux or of Windows
+
+
+@dataclass(eq=False)
+class _Track:
+    """One track while it is read."""
+
+    label: str
+    boxes: list[Box] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class _Reader:
+    """What has been read so far, and where in the file the parser is."""
+
+    tracks: list[_Track] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)  # of the task's description, by path
+    segments: dict[str, list[int]] = field(default_factory=lambda: {"start": [], "stop": []})  # of the task's jobs
+    tasks: int = 0
+    path: list[str] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+    attribute: str = ""
+
+    def start(self, name: str, given: dict[str, str]) -> None:
+        """A tag opens."""
+        self.path.append(name)
+        if len(self.path) > DEEPEST:
+            raise ValueError(f"its tags are nested more than {DEEPEST} deep")
+        self.words = []
+        self.refuse_others()
+        if self.path == ["annotations", "track"]:
+            self.tracks.append(_Track(composed(given["label"])))
+        elif self.path[:2] == ["annotations", "track"] and len(self.path) == 3:
+            self.tracks[-1].boxes += _boxes(name, given, self.tracks[-1].label)
+        elif name == "attribute":
+            self.attribute = given.get("name", "")
+
+    def refuse_others(self) -> None:
+        """ValueError where the tag that has just opened shows another format, in which no track would be found."""
+        if self.path[0] != "annotations":
+            raise ValueError(f"it begins with <{self.path[0]}>")
+        if self.path[1:] == ["image"]:
+            raise ValueError("it is CVAT for images")
+        self.tasks += self.path[1:2] == ["meta"] and self.path[-1] == "task"
+        if self.tasks > 1:
+            raise ValueError("it is a project of several tasks")
+
+    def number(self, name: str) -> int | None:
+        """A number of the description of the task or job, None where it has none; ValueError where it is none."""
+        words = self.texts.get(f"task/{name}") or self.texts.get(f"job/{name}")
+        number = int(words) if words else None
+        if number is not None and number < 0:
+            raise ValueError(f"its {name} is {number}")
+        return number
+
+    def text(self, words: str) -> None:
+        """Text inside the innermost tag."""
+        self.words.append(words)
+
+    def end(self, name: str) -> None:
+        """A tag closes."""
+        words = "".join(self.words).strip()
+        of_shape = self.path[:2] == ["annotations", "track"] and self.path[3:] == ["attribute"]
+        if of_shape and self.path[2] in _SHAPES and self.attribute == ACTION:
+            last = self.tracks[-1].boxes[-1]
+            label = None if words.lower() in NOTHING else composed(words)
+            self.tracks[-1].boxes[-1] = Box(last.frame, last.corners, label, last.outside)
+        elif self.path[:2] == ["annotations", "meta"]:
+            self.texts.setdefault("/".join(self.path[-2:]), words)
+            if self.path[-2] == "segment" and name in self.segments:
+                self.segments[name].append(int(words))
+        self.path.pop()
+        self.words = []
+
+
+def read_cvat(path: Path) -> NamedVideo:
+    """The video of one file. Raises AnnotationError.
+
+    The video's name is the `source` that the file tells, of an absolute path its last part; else the file's own name.
+    A box's label is its attribute `action`, else its track's label. A box that is `outside` ends a tube; one that is
+    `occluded` is there. Between boxes of a track that are not next to each other frames are interpolated. Of a polygon,
+    a mask, an ellipse or a turned box the upright box around it is taken.
+    """
+    reader = _Reader()
+    try:
+        _parse(whole_file.read(path), reader)
+        tubes = named_tubes([_in_order(track.boxes) for track in reader.tracks], Room())
+        shown = {box.frame for track in reader.tracks for box in track.boxes if not box.outside}
+        looked_at = _looked_at(reader, shown)
+        width, height = (int(reader.texts.get(f"original_size/{side}", 0)) for side in ("width", "height"))
+        source = next((reader.texts[name] for name in _SOURCES if reader.texts.get(name)), "")
+        stem = re.sub(r"\.xml$", "", path.name, flags=re.IGNORECASE)
+        name = _name(source) if source else without_ending(composed(stem))
+    except OSError as error:
+        raise AnnotationError(f"{path}: cannot be read ({error.strerror}); {CURE}") from error
+    except (expat.ExpatError, ValueError, LookupError, OverflowError) as error:
+        raise AnnotationError(f"{path}: not CVAT for video 1.1 ({reason(error)}); {CURE}") from error
+    size = (width, height) if width > 0 and height > 0 else None
+    told = any(reader.number(name) is not None for name in EXTENT)
+    return NamedVideo(name, int(looked_at.max(initial=-1)) + 1 if told else 0, size, tubes, looked_at)
+
+
+# where the name of the video stands, in exports of a task, of a job, of old and new versions
+_SOURCES = ("meta/source", "task/source", "job/source")
+
+
+def _name(source: str) -> str:
+    """The name of the video that a task was made of; ValueError where it leads out of the folder of the videos."""
+    path = PurePosixPath(source.replace("\\", "/"))
+    name = path.name if ABSOLUTE.match(source) else str(path)
+    if not name or not stays_inside(name):
+        raise ValueError(f"its source {source!r} leads out of the folder of the videos")
+    return without_ending(composed(name))
+
+
+def _parse(content: bytes, reader: _Reader) -> None:
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartDoctypeDeclHandler = _refuse
+    parser.StartElementHandler = reader.start
+    parser.EndElementHandler = reader.end
+    parser.CharacterDataHandler = reader.text
+    try:
+        parser.Parse(content, True)
+    except expat.ExpatError:
+        decoded(content)  # tells of another encoding than the file names
+        raise
+
+
+def _refuse(*_: object) -> None:
+    raise ValueError("it declares a document type, which CVAT never does")
+
+
+def _boxes(shape: str, given: Mapping[str, str], label: str) -> list[Box]:
+    """The box of a shape of a track, none of what is no shape. ValueError where a shape has no box."""
+    if shape in _BOXLESS:
+        raise ValueError(f"a track of {label} is drawn as {shape}: draw it as boxes, polygons, ellipses or masks")
+    if shape not in _SHAPES:
+        return []
+    corners, frame = _SHAPES[shape](given), int(given["frame"])
+    if not all(np.isfinite(corners)) or max(map(abs, corners)) > 1e6 or not 0 <= frame <= LARGEST_FRAME:
+        raise ValueError(f"a {shape} of {label} in frame {frame} is no {shape}")
+    return [Box(frame, corners, label, given.get("outside", "0") == "1")]
+
+
+def _of_box(given: Mapping[str, str]) -> Corners:
+    left, top, right, bottom = (float(given[name]) for name in ("xtl", "ytl", "xbr", "ybr"))
+    if not (turn := _turn(given)):
+        return left, top, right, bottom
+    width, height = right - left, bottom - top
+    along, across = abs(np.cos(turn)), abs(np.sin(turn))
+    middle = (left + right) / 2, (top + bottom) / 2
+    return _around(middle, (width * along + height * across, width * across + height * along))
+
+
+def _of_ellipse(given: Mapping[str, str]) -> Corners:
+    x, y, across, up = (float(given[name]) for name in ("cx", "cy", "rx", "ry"))
+    along, athwart = np.cos(turn := _turn(given)), np.sin(turn)
+    return _around((x, y), (2 * np.hypot(across * along, up * athwart), 2 * np.hypot(across * athwart, up * along)))
+
+
+def _of_polygon(given: Mapping[str, str]) -> Corners:
+    if given["points"].count(";") >= MOST_POINTS:
+        raise ValueError(f"a polygon has more than {MOST_POINTS:,} points")
+    points = [[float(number) for number in point.split(",")] for point in given["points"].split(";")]
+    if any(len(point) != 2 for point in points):
+        raise ValueError("a polygon holds a point that is no x,y")
+    x, y = zip(*points, strict=True)
+    return min(x), min(y), max(x), max(y)
+
+
+def _of_mask(given: Mapping[str, str]) -> Corners:
+    left, top, width, height = (float(given[name]) for name in ("left", "top", "width", "height"))
+    return left, top, left + width, top + height
+
+
+def _turn(given: Mapping[str, str]) -> float:
+    """How far a shape is turned about its middle, radians."""
+    return float(np.deg2rad(float(given.get("rotation", "0"))))
+
+
+def _around(middle: tuple[float, float], size: tuple[float, float]) -> Corners:
+    (x, y), (width, height) = middle, size
+    return x - float(width) / 2, y - float(height) / 2, x + float(width) / 2, y + float(height) / 2
+
+
+_SHAPES: Mapping[str, Callable[[Mapping[str, str]], Corners]] = {
+    "box": _of_box,
+    "ellipse": _of_ellipse,
+    "polygon": _of_polygon,
+    "mask": _of_mask,
+}
+_BOXLESS = ("points", "polyline", "skeleton", "cuboid")
+
+
+def _in_order(boxes: Iterable[Box]) -> list[Box]:
+    """By frames; ValueError where a person is at two places at once."""
+    ordered = sorted(boxes, key=lambda one: one.frame)
+    twice = next((two for one, two in pairwise(ordered) if one.frame == two.frame and not one.outside), None)
+    if twice is not None:
+        raise ValueError(f"a track has two boxes in frame {twice.frame}")
+    return ordered
+
+
+def _looked_at(reader: _Reader, shown: Collection[int]) -> NDArray[np.int64]:
+    """The frames that the task or job shows to annotators, numbered as the video's, like those of its boxes.
+
+    Where it does not tell where it ends: up to the last of the frames with boxes, `shown`; nor where it begins: from
+    the first. ValueError where a box lies in a frame that it does not show.
+    """
+    first, step = reader.number("start_frame"), _step(reader.texts)
+    size, stop = reader.number("size"), reader.number("stop_frame")
+    stop = None if stop == 0 and (size or 0) > 1 else stop  # so tasks of old versions had it
+    begin = min(shown, default=0) if first is size is stop is None else first or 0
+    if stop is None:
+        stop = begin + (size - 1) * step if size is not None else max(shown, default=begin - 1)
+    frames = np.arange(begin, min(stop, LARGEST_FRAME) + 1, step, dtype=np.int64)
+    foreign = sorted(frame for frame in shown if not begin <= frame <= stop or (frame - begin) % step)
+    if foreign:
+        raise ValueError(
+            f"a box lies in frame {foreign[0]}, and only frames {begin} to {stop}"
+            + f" in steps of {step}" * (step > 1)
+            + " were annotated"
+        )
+    return _of_jobs(frames, reader)
+
+
+def _of_jobs(frames: NDArray[np.int64], reader: _Reader) -> NDArray[np.int64]:
+    """Those of a task's frames that lie in one of its jobs, whose segments count the frames of the task from 0."""
+    jobs = list(zip(reader.segments["start"], reader.segments["stop"], strict=False))
+    if not jobs or not reader.tasks or max(stop for _, stop in jobs) >= len(frames):
+        return frames
+    jobs = [(start, stop) for start, stop in jobs if 0 <= start <= stop]
+    changes = np.zeros(len(frames) + 1, np.int64)  # of how many jobs hold a frame, against the one before
+    np.add.at(changes, [start for start, _ in jobs], 1)
+    np.add.at(changes, [stop + 1 for _, stop in jobs], -1)
+    return frames[np.cumsum(changes[:-1]) > 0]
+
+
+def _step(texts: Mapping[str, str]) -> int:
+    """Every how many frames the task takes one: its `frame_filter` is empty, or like `step=5`."""
+    found = re.search(
+        r"step\s*=\s*([1-9]\d{0,6})", texts.get("task/frame_filter") or texts.get("job/frame_filter") or ""
+    )
+    return int(found[1]) if found else 1

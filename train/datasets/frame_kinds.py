@@ -1,0 +1,54 @@
+"""Which frames of an annotated video hold an action, hold none, or were looked at by nobody: on shells' records."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from train.datasets import looked_at
+from train.datasets.annotations import VideoAnnotation
+
+
+def known_frames(annotation: VideoAnnotation) -> NDArray[np.int64]:
+    """The numbers of the frames that somebody has looked at, rising."""
+    return looked_at.within(annotation.looked_at, annotation.frames)
+
+
+def idle(annotation: VideoAnnotation, frames: int) -> NDArray[np.bool_]:
+    """(frames,): in which of the first `frames` somebody has looked, and there is no action of any class."""
+    shown = looked_at.mask(annotation.looked_at, frames)
+    for tube in annotation.tubes:
+        shown[tube.first_frame : tube.end_frame] = False
+    return shown
+
+
+@dataclass(frozen=True)
+class FrameKinds:
+    """How many frames of videos hold an action, were looked at and hold none, and were looked at by nobody."""
+
+    with_action: int = 0
+    empty: int = 0
+    not_annotated: int = 0
+
+    def __add__(self, other: "FrameKinds") -> "FrameKinds":
+        return FrameKinds(
+            self.with_action + other.with_action, self.empty + other.empty, self.not_annotated + other.not_annotated
+        )
+
+
+def frame_kinds(annotation: VideoAnnotation, frames: int) -> FrameKinds:
+    """Of one video, whose file has so many frames, 0 where unknown."""
+    whole = counted(annotation, frames)
+    known, quiet = len(known_frames(whole)), int(idle(whole, whole.frames).sum())
+    return FrameKinds(known - quiet, quiet, max(frames, whole.frames) - known)
+
+
+def not_annotated(videos: Iterable[VideoAnnotation]) -> int:
+    """How many frames nobody has looked at, as far as the annotations tell without the files."""
+    return sum(frame_kinds(video, 0).not_annotated for video in videos)
+
+
+def counted(annotation: VideoAnnotation, frames: int) -> VideoAnnotation:
+    """With the number of frames of its file, where the annotation does not tell it and holds for all of them."""
+    return annotation if annotation.frames or annotation.looked_at is not None else replace(annotation, frames=frames)

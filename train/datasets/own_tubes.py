@@ -1,0 +1,108 @@
+"""Pure. From boxes of tracks, as annotation tools keep them, to tubes by the name of their action."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, zip_longest
+
+import numpy as np
+
+from train.datasets.looked_at import Looked, near
+from train.tables import Tube
+
+Corners = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Box:
+    """One box of a track: frame from 0; x1 y1 x2 y2, pixels; no label where nothing is done; outside: not there."""
+
+    frame: int
+    corners: Corners
+    label: str | None
+    outside: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class NamedTube:
+    """A tube whose label is a name; its `tube.label` and `tube.video` mean nothing yet."""
+
+    label: str
+    tube: Tube
+
+
+@dataclass(frozen=True, eq=False)
+class NamedVideo:
+    """A video before its labels are numbered; `frames` is 0 and `size` (width, height) None where untold.
+
+    `looked_at` are the frames that were annotated, with boxes or without.
+    """
+
+    name: str
+    frames: int
+    size: tuple[int, int] | None
+    tubes: tuple[NamedTube, ...]
+    looked_at: Looked = None
+
+
+@dataclass(eq=False)
+class Room:
+    """How many boxes a file may still come to: two in a few bytes stand for all the frames between them."""
+
+    boxes: int = 2_000_000
+
+    def take(self, count: int) -> None:
+        """ValueError where there is no more."""
+        self.boxes -= count
+        if self.boxes < 0:
+            raise ValueError(f"its tracks come to more than {Room.boxes:,} boxes: annotate shorter parts")
+
+
+def named_tubes(tracks: Iterable[Sequence[Box]], room: Room) -> tuple[NamedTube, ...]:
+    """Tubes of tracks whose frames rise: what a box shows goes on, interpolated, up to the next box of its track.
+
+    A tube ends where a box is outside, or shows something else. ValueError where there is no room for them.
+    """
+    return tuple(tube for track in tracks for tube in _cut(track, [box.frame for box in track[1:]], room))
+
+
+def tubes_near(tracks: Iterable[Sequence[Box]], looked: Looked, room: Room) -> tuple[NamedTube, ...]:
+    """The same of tracks that lack a box where nobody is seen.
+
+    What a box shows goes on only through frames that nobody looked at, between two close ones of the track.
+    """
+    numbers, longest = np.arange(0) if looked is None else looked, near(looked)
+
+    def goes_on(one: Box, two: Box) -> bool:
+        first, end = np.searchsorted(numbers, [one.frame + 1, two.frame])
+        return bool(two.frame - one.frame <= longest and first == end)
+
+    def ends(track: Sequence[Box]) -> list[int]:
+        return [two.frame if goes_on(one, two) else one.frame + 1 for one, two in pairwise(track)]
+
+    return tuple(tube for track in tracks for tube in _cut(track, ends(track), room))
+
+
+def _cut(track: Sequence[Box], ends: Sequence[int], room: Room) -> Iterator[NamedTube]:
+    """`ends`: the frame before which what each box shows is over; the last one's is over at once."""
+    run: list[Box] = []
+    over = 0
+    for box, end in zip_longest(track, ends):
+        shown = not box.outside and box.label is not None
+        if run and not (shown and box.frame == over and box.label == run[-1].label):
+            yield _tube(run, over, box, room)
+            run = []
+        if shown:
+            run.append(box)
+        over = box.frame + 1 if end is None else end
+    if run:
+        yield _tube(run, over, None, room)
+
+
+def _tube(run: Sequence[Box], over: int, towards: Box | None, room: Room) -> NamedTube:
+    """The boxes of a run up to the frame `over`, with those between interpolated, after the last towards the next."""
+    room.take(over - run[0].frame)
+    known = [*run, towards] if towards is not None and towards.frame >= over else run
+    frames, places = np.arange(run[0].frame, over), [box.frame for box in known]
+    sides = zip(*(box.corners for box in known), strict=True)
+    boxes = np.stack([np.interp(frames, places, side) for side in sides], axis=1).astype(np.float32)
+    return NamedTube(str(run[0].label), Tube(0, 0, 1.0, run[0].frame, boxes))

@@ -1,0 +1,1 @@
+"""Saved detections and tubes, and how good they are."""

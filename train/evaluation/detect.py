@@ -1,0 +1,120 @@
+"""Shell. A model over the videos of a split: what it detects in every frame, to be saved."""
+
+import atexit
+import logging
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge import pipeline
+from edge.cameras.video_file import read_file
+from edge.detector import Detections, told_of_invalid
+from edge.inference import Engine
+from edge.pipeline import PipelineSettings
+from edge.terminal import progress
+from train.datasets.annotations import VideoAnnotation
+from train.evaluation.detection_file import SavedDetections
+from train.evaluation.observation import nothing
+from train.runtimes import open_model
+
+log = logging.getLogger(__name__)
+
+
+class DetectionError(Exception):
+    """Detections that cannot be made; the message names what is in the way and the cure."""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One video to run a model over; `threads` are those of one operator."""
+
+    model: Path
+    threads: int
+    annotation: VideoAnnotation
+    video: Path
+    minimum_score: float
+
+
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """One video: detections by frame from 0, and width and height of its frames."""
+
+    found: list[Detections]
+    size: tuple[int, int]
+
+
+def detect(tasks: Sequence[Task], labels: Sequence[str], jobs: int) -> SavedDetections:
+    """Run the tasks, `jobs` at a time; `labels` are the model's. Raises DetectionError, CaptureError, ModelError."""
+    watched = list(progress.watched(_results(tasks, jobs), "detecting", "video", len(tasks)))
+    if invalid := sum(one.invalid for video in watched for one in video.found):
+        log.warning("%s", told_of_invalid(invalid))
+    return joined([task.annotation.name for task in tasks], labels, watched)
+
+
+def joined(names: Sequence[str], labels: Sequence[str], watched: Sequence[Watched]) -> SavedDetections:
+    """What was found in each of the named videos, as one record; `labels` are the model's."""
+    counts = [len(one.scores) for video in watched for one in video.found]
+    frames = [frame for video in watched for frame in range(len(video.found))]
+    videos = [number for number, video in enumerate(watched) for _ in video.found]
+    every = [one for video in watched for one in video.found]
+    return SavedDetections(
+        tuple(names),
+        tuple(labels),
+        np.array([len(video.found) for video in watched], dtype=np.int64),
+        np.array([video.size for video in watched], dtype=np.int64).reshape(-1, 2),
+        np.repeat(np.array(videos, np.int64), counts),
+        np.repeat(np.array(frames, np.int64), counts),
+        _joined([one.boxes for one in every], np.zeros((0, 4), np.float32)),
+        _joined([one.scores for one in every], np.zeros(0, np.float32)),
+        np.concatenate([np.zeros(0, np.int64), *(one.labels for one in every)]),
+        _joined([one.class_scores for one in every], np.zeros((0, len(labels)), np.float32)),
+    )
+
+
+def watch(task: Task, engine: Engine) -> Watched:
+    """The daemon's own pipeline over the annotated frames of one video. Raises CaptureError."""
+    settings = PipelineSettings(minimum_score=task.minimum_score)
+    state = pipeline.initial(task.annotation.name, seed="evaluation")
+    found: list[Detections] = []
+    for frame in read_file(task.video, task.annotation.name):
+        if frame.index >= task.annotation.frames > 0:
+            break
+        state, step = pipeline.step(state, frame, engine, settings)
+        found += [*[nothing(len(engine.manifest.labels))] * (frame.index - len(found)), step.detections]
+    return Watched(found, state.frame_size)
+
+
+def _joined(parts: Sequence[NDArray[np.float32]], empty: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.concatenate([empty, *parts])
+
+
+def _results(tasks: Sequence[Task], jobs: int) -> Iterator[Watched]:
+    if jobs == 1:
+        with open_model(tasks[0].model, tasks[0].threads) as engine:
+            yield from (watch(task, engine) for task in tasks)
+        return
+    # spawned, not forked: the runtimes' threads do not survive a fork
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield from pool.map(_in_process, tasks)
+        except BrokenProcessPool as error:
+            raise DetectionError("a worker process died, for lack of memory perhaps; try --jobs 1") from error
+
+
+def _in_process(task: Task) -> Watched:
+    return watch(task, _engine(task.model, task.threads))
+
+
+@lru_cache(maxsize=1)
+def _engine(model: Path, threads: int) -> Engine:
+    """One engine for each worker process, closed at its end."""
+    opened = open_model(model, threads)
+    atexit.register(opened.close)
+    return opened.engine

@@ -1,0 +1,47 @@
+"""How long actions last as a rule, learnt from annotated tubes: what tubes are cut by (`edge.tubes`)."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from edge.linker import LinkerSettings
+from edge.text import composed
+from edge.tubes import UsualLength
+from train.datasets.annotations import DataSet, GroundTruthTube, held_out
+from train.datasets.looked_at import Looked, begin_is_known, end_is_known
+
+LEAST_TUBES = 5  # of an action, below which nothing is said of its length
+LEAST_SPREAD = 0.15  # of the logarithm; a few tubes may be alike by chance
+
+Lengths = Mapping[str, UsualLength]
+
+
+def usual_lengths(data: DataSet) -> Lengths:
+    """By the name of the action, of the training part without what is held out. Actions of few tubes are left out.
+
+    So are tubes that go on where nobody has looked: how long their action lasts is not known.
+    """
+    frames: defaultdict[str, list[int]] = defaultdict(list)
+    training, _ = held_out(data.train)
+    for video in training:
+        for tube in filter(partial(_is_whole, video.looked_at), video.tubes):
+            frames[data.labels[tube.label]].append(len(tube.boxes))
+    return {name: _usual(counts) for name, counts in frames.items() if len(counts) >= LEAST_TUBES}
+
+
+def _is_whole(looked: Looked, tube: GroundTruthTube) -> bool:
+    """Whether a tube begins and ends where it does because its action does."""
+    return bool(len(tube.boxes) and begin_is_known(looked, tube.first_frame) and end_is_known(looked, tube.end_frame))
+
+
+def _usual(counts: Sequence[int]) -> UsualLength:
+    logarithms = np.log(counts)
+    return UsualLength(float(np.exp(np.median(logarithms))), max(float(logarithms.std()), LEAST_SPREAD))
+
+
+def knowing(settings: LinkerSettings, lengths: Lengths, labels: Sequence[str]) -> LinkerSettings:
+    """The settings for detections that number their actions as `labels`; the rule `korsal` does not ask for lengths."""
+    return replace(settings, cut=replace(settings.cut, lengths=tuple(map(lengths.get, map(composed, labels)))))

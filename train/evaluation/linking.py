@@ -1,0 +1,60 @@
+"""Saved detections → saved tubes, frame after frame as the daemon links them. Arithmetic on shells' records."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge import korsal_linker, linker
+from edge.boxes import clip
+from edge.detector import Detections
+from edge.linker import LinkerSettings
+from edge.tubes import ActionTube, TubeBox
+from train.evaluation.detection_file import SavedDetections
+from train.evaluation.tube_file import SavedTube, SavedTubes
+from train.tables import Tube
+
+VARIANTS: Mapping[str, LinkerSettings] = {
+    **{name: LinkerSettings(kind="korsal", korsal=one) for name, one in korsal_linker.VARIANTS.items()},
+    "default": LinkerSettings(),
+}
+
+
+def link(found: SavedDetections, settings: LinkerSettings, progress: Callable[[], object] = lambda: None) -> SavedTubes:
+    """Link each video for itself; `progress` is called after each."""
+    tubes: list[SavedTube] = []
+    for video, size in enumerate(found.frame_sizes):
+        moments = tubes_by_frame(found, video, settings)
+        history = [(frame, tube_box) for frame, live in enumerate(moments) for tube_box in live]
+        tubes += [_saved(tube, video, size) for tube in linker.action_tubes(history, settings)]
+        progress()
+    return SavedTubes(found.video_names, found.label_names, tuple(tubes))
+
+
+def tubes_by_frame(found: SavedDetections, video: int, settings: LinkerSettings) -> list[tuple[TubeBox, ...]]:
+    """All live tubes in frame 0, 1, 2 … of one video, linked frame after frame."""
+    mine = np.flatnonzero(found.video == video)
+    rows = mine[np.lexsort((-found.scores[mine], found.frames[mine]))]
+    frames = max(int(found.frame_counts[video]), int(found.frames[rows].max(initial=-1)) + 1)
+    bounds = np.searchsorted(found.frames[rows], np.arange(frames + 1))
+    state = linker.initial()
+    moments: list[tuple[TubeBox, ...]] = []
+    for frame in range(frames):
+        state, tube_boxes = linker.step(state, _seen(found, rows[bounds[frame] : bounds[frame + 1]]), frame, settings)
+        moments.append(tuple(tube_boxes))
+    return moments
+
+
+def _seen(found: SavedDetections, rows: NDArray[np.int64]) -> Detections:
+    if found.class_scores is not None:
+        dense = found.class_scores[rows]
+    else:
+        dense = np.zeros((len(rows), len(found.label_names)), np.float32)
+        dense[np.arange(len(rows)), found.labels[rows]] = found.scores[rows]
+    return Detections(found.boxes[rows], found.scores[rows], found.labels[rows], dense)
+
+
+def _saved(tube: ActionTube, video: int, size: NDArray[np.int64]) -> SavedTube:
+    """Extrapolated boxes may leave the frame; they are clipped where its size is known."""
+    boxes = clip(tube.boxes, int(size[0]), int(size[1])) if size.all() else tube.boxes
+    return SavedTube(Tube(video, tube.label, tube.score, int(tube.frames[0]), boxes), tube.scores)

@@ -1,0 +1,146 @@
+"""Shell. One annotated video through the daemon's pipeline: what was found there beside what is true."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge import linker, pipeline
+from edge.boxes import clip
+from edge.cameras.video_file import read_file
+from edge.detector import Detections
+from edge.inference import Engine
+from edge.linker import ActionTube, LinkerSettings, TubeBox
+from edge.pipeline import PipelineSettings
+from edge.text import composed
+from train.datasets.annotations import GroundTruthTube, VideoAnnotation
+from train.datasets.looked_at import Looked, rows_in, tubes_in
+from train.evaluation.lengths import Lengths, knowing
+from train.evaluation.metrics import FrameBoxes, Tube, joined
+from train.evaluation.report import VideoResult
+
+LinkerKind = Literal["default", "korsal"]
+MINIMUM_SCORE = 0.01
+
+
+def observe(
+    annotation: VideoAnnotation,
+    video: Path,
+    engine: Engine,
+    labels: Sequence[str],
+    kind: LinkerKind,
+    lengths: Lengths = MappingProxyType({}),
+) -> VideoResult:
+    """Run the pipeline over `video` to its last annotated frame; labels become those of the data, others are left out.
+
+    Frames that only the file has, only the annotation has, that cannot be decoded or that nobody has looked at do not
+    count. Raises CaptureError.
+    """
+    linking = knowing(LinkerSettings(kind=kind), lengths, engine.manifest.labels)
+    settings = PipelineSettings(minimum_score=MINIMUM_SCORE, linker=linking)
+    state = pipeline.initial(annotation.name, seed="evaluation")
+    found: list[Detections] = []
+    read: list[int] = []
+    history: list[tuple[int, TubeBox]] = []
+    for frame in read_file(video, annotation.name):
+        if frame.index >= annotation.frames > 0:
+            break
+        state, step = pipeline.step(state, frame, engine, settings)
+        found += [*[nothing(len(engine.manifest.labels))] * (frame.index - len(found)), step.detections]
+        read.append(frame.index)
+        history += [(frame.index, tube_box) for tube_box in step.tube_boxes]
+    tubes = linker.action_tubes(history, settings.linker)
+    ours = label_numbers(engine.manifest.labels, labels)
+    everything = VideoResult(
+        _boxes(found, ours),
+        linked_boxes(history, ours),
+        true_boxes(annotation.tubes, len(found)),
+        tuple(_tube(tube, ours, state.frame_size) for tube in tubes if ours[tube.label] >= 0),
+        true_tubes(annotation.tubes, len(found)),
+        sum(one.invalid for one in found),
+    )
+    return as_looked_at(everything, _seen(annotation.looked_at, read))
+
+
+def nothing(classes: int) -> Detections:
+    """What is found in a frame that cannot be decoded."""
+    empty = np.zeros(0, np.float32)
+    return Detections(np.zeros((0, 4), np.float32), empty, np.zeros(0, np.int64), np.zeros((0, classes), np.float32))
+
+
+def _seen(looked: Looked, read: Sequence[int]) -> Looked:
+    """What was looked at, of the frames that could be read."""
+    if not read or len(read) == read[-1] + 1:
+        return looked
+    shown = np.array(read, np.int64)
+    return shown if looked is None else looked[np.isin(looked, shown)]
+
+
+def as_looked_at(everything: VideoResult, looked: Looked) -> VideoResult:
+    """What was found and is true in the frames that somebody has looked at; see `train.datasets.looked_at`."""
+    return VideoResult(
+        rows_in(everything.found, looked),
+        rows_in(everything.linked, looked),
+        rows_in(everything.truth, looked),
+        tubes_in(everything.tubes, looked),
+        tubes_in(everything.true_tubes, looked),
+        everything.invalid,
+    )
+
+
+def label_numbers(of_model: Sequence[str], of_data: Sequence[str]) -> NDArray[np.int64]:
+    """For each label of the model its number in the data, -1 where the data has no such action."""
+    names = map(composed, of_model)  # those of data are
+    return np.array([of_data.index(label) if label in of_data else -1 for label in names], dtype=np.int64)
+
+
+def true_boxes(tubes: Sequence[GroundTruthTube], frames: int) -> FrameBoxes:
+    """The ground truth of the first `frames` frames as a flat table."""
+    return joined([_rows_of(tube) for tube in true_tubes(tubes, frames)])
+
+
+def true_tubes(tubes: Sequence[GroundTruthTube], frames: int) -> tuple[Tube, ...]:
+    """The ground-truth tubes as far as the first `frames` frames show them."""
+    return tuple(
+        Tube(0, tube.label, 1.0, tube.first_frame, tube.boxes[: frames - tube.first_frame])
+        for tube in tubes
+        if tube.first_frame < frames
+    )
+
+
+def _rows_of(tube: Tube) -> FrameBoxes:
+    count = len(tube.boxes)
+    numbers = np.arange(tube.first_frame, tube.first_frame + count, dtype=np.int64)
+    return FrameBoxes(numbers, np.full(count, tube.label, np.int64), tube.boxes, np.ones(count, np.float32))
+
+
+def _boxes(found: Sequence[Detections], ours: NDArray[np.int64]) -> FrameBoxes:
+    """The detections of frames 0, 1, 2, … whose label the data has."""
+    table = joined(
+        [
+            FrameBoxes(np.full(len(one.scores), frame, np.int64), ours[one.labels], one.boxes, one.scores)
+            for frame, one in enumerate(found)
+        ]
+    )
+    return table.where(table.labels >= 0)
+
+
+def linked_boxes(history: Sequence[tuple[int, TubeBox]], ours: NDArray[np.int64]) -> FrameBoxes:
+    """Every live tube in every frame, extrapolated or not, once for each label that the data has."""
+    tables = []
+    for frame, tube_box in history:
+        known = np.flatnonzero((ours >= 0) & (tube_box.class_scores >= MINIMUM_SCORE))
+        count = len(known)
+        boxes = np.repeat(tube_box.box[None], count, axis=0)
+        tables.append(FrameBoxes(np.full(count, frame, np.int64), ours[known], boxes, tube_box.class_scores[known]))
+    return joined(tables)
+
+
+def _tube(tube: ActionTube, ours: NDArray[np.int64], frame_size: tuple[int, int]) -> Tube:
+    """In a frame that cannot be decoded the box before stands; extrapolated boxes may leave the frame."""
+    first, last = int(tube.frames[0]), int(tube.frames[-1])
+    boxes = tube.boxes[np.searchsorted(tube.frames, np.arange(first, last + 1), "right") - 1]
+    return Tube(0, int(ours[tube.label]), tube.score, first, clip(boxes, *frame_size))

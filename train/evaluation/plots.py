@@ -1,0 +1,132 @@
+"""Shell. Pictures of an evaluation and of a training run, as PNG files."""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from matplotlib import font_manager, rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from edge.video import fonts, letters
+from train.evaluation.metrics import Curve, at_best_f1
+
+
+class PlotError(Exception):
+    """A picture that cannot be drawn or written; the message names the file and the cure."""
+
+
+def precision_recall_curves(
+    labels: Sequence[str], curves: Sequence[Curve], scores: Sequence[float], png_path: Path
+) -> None:
+    """Precision over recall, one line a class; `scores` (0..1, nan where unknown) are the APs for the legend."""
+    with _lettered(labels):
+        figure = Figure(figsize=(7, 6), layout="constrained")
+        axes = figure.add_subplot()
+        drawn, names = [], []
+        for label, points, score in zip(labels, curves, scores, strict=True):
+            if not points.truths:
+                continue
+            (line,) = axes.plot(np.concatenate([[0.0], points.recall]), np.concatenate([[1.0], points.precision]))
+            drawn.append(line)
+            names.append(f"{letters.shown(label)} {100 * score:.1f}")
+            best = at_best_f1(points)
+            axes.plot(best.recall, best.precision, "o", color=line.get_color())
+        axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
+        axes.set_title("Boxes in frames, IoU 0.5; AP in percent; a dot at the best F1")
+        axes.grid(alpha=0.3)
+        if drawn:
+            axes.legend(drawn, names, loc="lower left")
+        _save(figure, png_path)
+
+
+def confusion(labels: Sequence[str], matrix: NDArray[np.int64], score: float, png_path: Path) -> None:
+    """The confusion matrix (classes + 1, classes + 1), coloured by the share of each row, with its counts."""
+    names = [*map(letters.shown, labels), "background"]
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    side = 2.5 + 0.8 * len(names)
+    with _lettered(labels):
+        figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+        axes = figure.add_subplot()
+        image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+        axes.set_yticks(range(len(names)), names)
+        for (row, column), count in np.ndenumerate(matrix):
+            colour = "white" if share[row, column] > 0.5 else "black"
+            axes.text(column, row, str(count), ha="center", va="center", color=colour)
+        axes.set(xlabel="predicted", ylabel="true")
+        axes.set_title(f"Boxes that score at least {score:.2f}, IoU 0.5")
+        figure.colorbar(image, label="share of the row")
+        _save(figure, png_path)
+
+
+def training_curves(csv_path: Path, png_path: Path) -> None:
+    """The log of a training run: losses on the left (logarithmic), every other number column on the right.
+
+    The first column is the horizontal axis; cells may be empty, as validation is rarer than a step. Columns of the
+    learning rate and of times are left out.
+    """
+    columns = _columns(csv_path)
+    axis = next(iter(columns))
+    left = [name for name in columns if "loss" in name.split("_")]
+    right = [name for name in columns if name not in (axis, *left) and not _is_bookkeeping(name)]
+    figure = Figure(figsize=(12, 4.5), layout="constrained")
+    panels = figure.subplots(1, 2)
+    for panel, names in zip(panels, (left, right), strict=True):
+        _draw(panel, columns, axis, names)
+    if any(np.nanmax(columns[name], initial=0) > 0 for name in left):
+        panels[0].set_yscale("log")
+    _save(figure, png_path)
+
+
+@contextmanager
+def _lettered(labels: Sequence[str]) -> Iterator[None]:
+    """Draw labels as they are, whatever script they are in; a `$` in them is no formula."""
+    families = ["DejaVu Sans"]  # matplotlib's own
+    foreign = [fonts.font_with(frozenset(label)) for label in labels if not label.isascii()]
+    for file in dict.fromkeys(filter(None, foreign)):
+        font_manager.fontManager.addfont(file)
+        families.append(font_manager.FontProperties(fname=file).get_name())
+    with rc_context({"font.family": families, "text.parse_math": False}):
+        yield
+
+
+def _draw(axes: Axes, columns: Mapping[str, NDArray[np.float64]], axis: str, names: Sequence[str]) -> None:
+    for name in names:
+        known = np.isfinite(columns[name])
+        mark = "o-" if np.count_nonzero(known) < 50 else "-"
+        axes.plot(columns[axis][known], columns[name][known], mark, markersize=3, label=name.replace("_", " "))
+    axes.set_xlabel(axis.replace("_", " "))
+    axes.grid(alpha=0.3)
+    if names:
+        axes.legend()
+
+
+def _is_bookkeeping(name: str) -> bool:
+    return not {"rate", "seconds", "time", "epoch", "step", "samples"}.isdisjoint(name.split("_"))
+
+
+def _columns(csv_path: Path) -> dict[str, NDArray[np.float64]]:
+    """The columns of a CSV file that hold numbers; nan where a cell is empty."""
+    try:
+        with csv_path.open(encoding="utf-8-sig", newline="") as lines:
+            rows = list(csv.DictReader(lines))
+    except OSError as error:
+        raise PlotError(f"{csv_path}: cannot be read ({error.strerror}); give the log of a training run") from error
+    if not rows:
+        raise PlotError(f"{csv_path}: holds no line yet; train for at least one step")
+    try:
+        return {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}
+    except (TypeError, ValueError) as error:
+        raise PlotError(f"{csv_path}: not a table of numbers ({error}); give the log of a training run") from error
+
+
+def _save(figure: Figure, png_path: Path) -> None:
+    try:
+        png_path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(png_path, dpi=120)
+    except OSError as error:
+        raise PlotError(f"{png_path}: cannot be written ({error.strerror}); choose another folder") from error

@@ -1,0 +1,207 @@
+"""Shell. Saved detections and tubes beside the ground truth of a data set → reports, one for each of its splits."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from train.counting import Protocol
+from train.datasets import load as datasets
+from train.datasets.annotations import DataSet, VideoAnnotation
+from train.datasets.frame_kinds import not_annotated
+from train.datasets.looked_at import Looked, rows_in, tubes_in
+from train.evaluate import Split, of_split
+from train.evaluation import detection_file, exchange, tube_file
+from train.evaluation.detection_file import SavedDetections
+from train.evaluation.exchange import Cast
+from train.evaluation.moc_tubes import read_moc_tubes
+from train.evaluation.observation import true_boxes, true_tubes
+from train.evaluation.report import as_json
+from train.evaluation.scoring import Report, Scene, scored
+from train.evaluation.tube_file import SavedTubes
+from train.tables import FrameBoxes, Tube, in_video, numbered, video_of
+
+MOST_FRAMES = 2**31
+
+
+class ScoreError(Exception):
+    """Files that cannot be scored together; the message names them and the cure."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What to score: files of one split each, in the order of the splits from `fold` on.
+
+    `partial`: only the videos that the files name, instead of an error where some are missing.
+    """
+
+    data: Path
+    detections: tuple[Path, ...]
+    tubes: tuple[Path, ...]
+    protocol: Protocol
+    fold: int = 1
+    split: Split = "test"
+    partial: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """One split: its report, and how many of its videos were looked at."""
+
+    title: str
+    videos: int
+    of: int
+    report: Report
+    not_annotated: int  # frames of these videos, which do not count
+
+
+def score(wish: Wish) -> tuple[Scored, ...]:
+    """Score each split. Raises ScoreError, AnnotationError, ColumnError, EvaluationError, ExchangeError."""
+    given = max(len(wish.detections), len(wish.tubes))
+    if not given:
+        raise ScoreError("nothing to score; give --detections, --tubes, or both")
+    if wish.detections and wish.tubes and len(wish.detections) != len(wish.tubes):
+        raise ScoreError(
+            f"{len(wish.detections)} files of detections and {len(wish.tubes)} of tubes; give one of each for a split"
+        )
+    return tuple(
+        _one(
+            datasets.load(wish.data, wish.fold + place),
+            wish.detections[place] if wish.detections else None,
+            wish.tubes[place] if wish.tubes else None,
+            wish,
+        )
+        for place in range(given)
+    )
+
+
+def load_detections(path: Path, videos: Sequence[VideoAnnotation], labels: Sequence[str]) -> SavedDetections:
+    """Our own file, or one of `train.evaluation.exchange`, whose videos and classes are those given."""
+    return detection_file.load(path) if path.suffix == ".npz" else exchange.load(path, cast(videos, labels))
+
+
+def load_tubes(path: Path, videos: Sequence[VideoAnnotation], labels: Sequence[str]) -> SavedTubes:
+    """Our own file, or a folder of MOC's, whose videos and classes are those given."""
+    return tube_file.load(path) if path.suffix == ".npz" else read_moc_tubes(path, cast(videos, labels))
+
+
+def cast(videos: Sequence[VideoAnnotation], labels: Sequence[str]) -> Cast:
+    """What foreign files leave out."""
+    sizes = np.array([video.size or (0, 0) for video in videos], dtype=np.int64).reshape(-1, 2)
+    counts = np.array([video.frames for video in videos], dtype=np.int64)
+    return Cast(tuple(video.name for video in videos), tuple(labels), counts, sizes)
+
+
+def _one(data: DataSet, detections: Path | None, tubes: Path | None, wish: Wish) -> Scored:
+    every = of_split(data, wish.split)
+    found = load_detections(detections, every, data.labels) if detections else None
+    linked = load_tubes(tubes, every, data.labels) if tubes else None
+    videos = every
+    for path, saved in ((detections, found), (tubes, linked)):
+        if path is not None and saved is not None:
+            _check_labels(path, saved.label_names, data.labels)
+            videos = _present(path, saved.video_names, videos, wish.partial)
+    names = [video.name for video in videos]
+    lengths = _lengths(videos, found)
+    looked = [video.looked_at for video in videos]
+    table = found.table(dict(zip(names, lengths, strict=True)), data.labels) if found else None
+    true = [true_tubes(video.tubes, length) for video, length in zip(videos, lengths, strict=True)]
+    whole = Scene(
+        _looked_at(table, looked) if table else None,
+        None,
+        numbered(
+            [
+                rows_in(true_boxes(video.tubes, length), video.looked_at)
+                for video, length in zip(videos, lengths, strict=True)
+            ]
+        ),
+        _tubes_looked_at(linked.chosen(names, data.labels), looked) if linked else None,
+        tuple(
+            replace(tube, video=place) for place, tubes in enumerate(true) for tube in tubes_in(tubes, looked[place])
+        ),
+    )
+    return Scored(
+        f"{data.title}, {wish.split}",
+        len(videos),
+        len(every),
+        scored(whole, data.labels, wish.protocol),
+        not_annotated(videos),
+    )
+
+
+def _looked_at(table: FrameBoxes, looked: Sequence[Looked]) -> FrameBoxes:
+    """The rows in frames that somebody has looked at, by video."""
+    parts = [in_video(np.int64(place), frames) for place, frames in enumerate(looked) if frames is not None]
+    if not parts:
+        return table
+    everywhere = np.array([frames is None for frames in looked])[video_of(table.frames)]
+    return table.where(everywhere | np.isin(table.frames, np.concatenate(parts)))
+
+
+def _tubes_looked_at(tubes: Sequence[Tube], looked: Sequence[Looked]) -> tuple[Tube, ...]:
+    return tuple(one for tube in tubes for one in tubes_in([tube], looked[tube.video]))
+
+
+def _lengths(videos: Sequence[VideoAnnotation], found: SavedDetections | None) -> list[int]:
+    """As many frames as annotated, and as the detections tell that the file has; 0 is unknown there and here."""
+    known = {} if found is None else dict(zip(found.video_names, found.frame_counts.tolist(), strict=True))
+    counts = [[count for count in (video.frames, known.get(video.name, 0)) if count] for video in videos]
+    return [min(both) if both else MOST_FRAMES for both in counts]
+
+
+def _check_labels(path: Path, known: Sequence[str], wanted: Sequence[str]) -> None:
+    missing = [label for label in wanted if label not in known]
+    if len(missing) == len(wanted):
+        raise ScoreError(
+            f"{path}: knows none of the classes of the data ({', '.join(wanted)}), only {', '.join(known) or 'none'}; "
+            "give the --data whose actions were detected"
+        )
+
+
+def _present(
+    path: Path, known: Sequence[str], videos: Sequence[VideoAnnotation], partial: bool
+) -> tuple[VideoAnnotation, ...]:
+    there = set(known)
+    missing = [video.name for video in videos if video.name not in there]
+    if missing and not partial:
+        raise ScoreError(
+            f"{path}: lacks {len(missing)} of {len(videos)} videos, {missing[0]} among them; detect in all of the "
+            "split, or score only those that it names with --partial"
+        )
+    if len(missing) == len(videos):
+        raise ScoreError(
+            f"{path}: names none of the {len(videos)} videos of the split; give the --data that was detected in"
+        )
+    return tuple(video for video in videos if video.name in there)
+
+
+def as_document(results: Sequence[Scored], circumstances: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON of one split, or of several with their mean."""
+    documents = [
+        as_json(
+            one.report,
+            {
+                **circumstances,
+                "data": one.title,
+                "videos": one.videos,
+                "videos_of_split": one.of,
+                "frames_not_annotated": one.not_annotated,
+            },
+        )
+        for one in results
+    ]
+    if len(documents) == 1:
+        return documents[0]
+    keys = ("frame_map", "linked_frame_map", "video_map", "errors")
+    return {"mean": {key: _mean([one[key] for one in documents]) for key in keys}, "splits": documents}
+
+
+def _mean(values: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    means: dict[str, float | None] = {}
+    for name in values[0]:
+        known = [one[name] for one in values]
+        numbers = [value for value in known if value is not None]
+        means[name] = round(sum(numbers) / len(numbers), 2) if len(numbers) == len(known) else None
+    return means

@@ -1,0 +1,220 @@
+"""The detector: EfficientNet-Lite0, a top-down neck to stride 4, CenterNet heads.
+
+What is special about it: plain ReLU6 convolutions everywhere (no squeeze-and-excitation, no deformable convolution),
+so that INT8 engines take it whole; a small stem of its own for motion, which joins at stride 4, so that ImageNet's
+first layers serve as they are; and `Decoder`, which puts CenterNet's decoding into the exported graph.
+
+Backbone: Tan & Le 2019 in its "lite" form; neck: Lin et al. 2017 with additions; heads and
+decoding: Zhou et al. 2019.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from train.networks.depthwise import DepthwiseConvolution
+
+STRIDE = 4
+PRIOR_PROBABILITY = 0.01  # of an action's centre at one place, as RetinaNet starts its classifier
+USUAL_SIZE = 12.0  # cells, of a box before anything is learnt; an IoU loss has no slope far from the truth
+LARGEST_LOG_SIZE = 6.0  # 403 cells; keeps FP16 finite
+
+# kernel, stride, expansion, output channels, repeats: EfficientNet-B0 (Tan & Le 2019, table 1);
+# the lite variant keeps the width of the first convolution and of the first and last stage.
+STAGES = (
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3),
+    (5, 2, 6, 192, 4),
+    (3, 1, 6, 320, 1),
+)
+FRAME_CHANNELS = 3  # of the input, the first ones
+TAPPED = (1, 2, 4, 6)  # the stages whose outputs the neck reads: strides 4, 8, 16, 32
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Network output at stride 4, before decoding."""
+
+    heatmap: Tensor  # (B, classes, H/4, W/4), logits
+    size: Tensor  # (B, 2, H/4, W/4), box width and height in cells
+    offset: Tensor  # (B, 2, H/4, W/4), of the box centre inside its cell, 0..1
+
+
+def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Module]:
+    """Convolution without bias and its batch norm, padded to keep `size / stride`."""
+    return [nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), _norm(outputs)]
+
+
+def depthwise(channels: int, kernel: int, stride: int = 1) -> list[nn.Module]:
+    """The same with one filter per channel."""
+    return [DepthwiseConvolution(channels, kernel, stride), _norm(channels)]
+
+
+def _norm(channels: int) -> nn.Module:
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+
+
+class InvertedResidual(nn.Module):
+    """Expand, filter per channel, project (Sandler et al. 2018)."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        hidden = inputs * expansion
+        layers: list[nn.Module] = []
+        if expansion > 1:
+            layers += [*convolution(inputs, hidden, 1), nn.ReLU6(inplace=True)]
+        layers += [*depthwise(hidden, kernel, stride), nn.ReLU6(inplace=True)]
+        layers += convolution(hidden, outputs, 1)
+        self.layers = nn.Sequential(*layers)
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.layers(x)
+        return x + y if self.residual else y
+
+
+class Backbone(nn.Module):
+    """EfficientNet-Lite0 without its classifier; returns the four tapped stages.
+
+    Where there is a motion map, a stem that begins from nothing reads it with the frame, and joins at stride 4.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(*convolution(FRAME_CHANNELS, 32, 3, 2), nn.ReLU6(inplace=True))
+        stages = []
+        inputs = 32
+        for kernel, stride, expansion, outputs, repeats in STAGES:
+            blocks = []
+            for i in range(repeats):
+                blocks.append(InvertedResidual(inputs, outputs, kernel, stride if i == 0 else 1, expansion))
+                inputs = outputs
+            stages.append(nn.Sequential(*blocks))
+        self.stages = nn.ModuleList(stages)
+        self.motion = _motion_stem(channels - FRAME_CHANNELS) if channels > FRAME_CHANNELS else None
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        x = self.stem(image[:, :FRAME_CHANNELS])  # (B, 32, H/2, W/2)
+        features = []
+        for i, stage in enumerate(self.stages):
+            x = stage(x)
+            if i == TAPPED[0] and self.motion is not None:
+                x = x + self.motion(image)  # (B, 24, H/4, W/4)
+            if i in TAPPED:
+                features.append(x)
+        return features  # strides 4, 8, 16, 32
+
+
+def _motion_stem(channels: int) -> nn.Sequential:
+    """Frame and motion map (B, 3 + channels, H, W) → what to add to the first tapped stage."""
+    return nn.Sequential(
+        *convolution(FRAME_CHANNELS + channels, 16, 5, 2),
+        nn.ReLU6(inplace=True),
+        *convolution(16, 32, 3, 2),
+        nn.ReLU6(inplace=True),
+        *convolution(32, STAGES[TAPPED[0]][3], 3),
+    )
+
+
+class Neck(nn.Module):
+    """Top-down additions from stride 32 to stride 4; every sum is smoothed by a separable convolution."""
+
+    def __init__(self, inputs: tuple[int, ...], width: int) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(nn.Sequential(*convolution(n, width, 1)) for n in inputs)
+        self.smooth = nn.ModuleList(
+            nn.Sequential(
+                *depthwise(width, 5),
+                *convolution(width, width, 1),
+                nn.ReLU6(inplace=True),
+            )
+            for _ in inputs[:-1]
+        )
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        x: Tensor = self.lateral[-1](features[-1])
+        for i in reversed(range(len(features) - 1)):
+            x = F.interpolate(x, scale_factor=2.0, mode="nearest") + self.lateral[i](features[i])
+            x = self.smooth[i](x)
+        return x  # (B, width, H/4, W/4)
+
+
+class Detector(nn.Module):
+    """Six channels (three without a motion map) in, CenterNet heads out.
+
+    `image` is (B, C, H, W) float32, H and W multiples of 32.
+    """
+
+    def __init__(self, classes: int, channels: int, width: int = 64, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.backbone = Backbone(channels)
+        self.neck = Neck(tuple(STAGES[i][3] for i in TAPPED), width)
+        self.dropout = nn.Dropout2d(dropout)
+        self.heatmap = self._head(width, width, classes)
+        self.box = self._head(width, width // 2, 4)
+        self._start_where_sensible()
+
+    @staticmethod
+    def _head(inputs: int, width: int, outputs: int) -> nn.Sequential:
+        return nn.Sequential(*convolution(inputs, width, 3), nn.ReLU6(inplace=True), nn.Conv2d(width, outputs, 1))
+
+    def _start_where_sensible(self) -> None:
+        """The last biases: actions are rare, boxes of USUAL_SIZE."""
+        biases = dict(self.named_parameters())
+        nn.init.constant_(biases["heatmap.3.bias"], -math.log((1 - PRIOR_PROBABILITY) / PRIOR_PROBABILITY))
+        nn.init.constant_(biases["box.3.bias"][:2], math.log(USUAL_SIZE))
+
+    def forward(self, image: Tensor) -> Heads:
+        x = self.dropout(self.neck(self.backbone(image)))
+        size, offset = self.box(x).split(2, dim=1)
+        return Heads(self.heatmap(x), torch.exp(size.clamp(max=LARGEST_LOG_SIZE)), torch.sigmoid(offset))
+
+
+class Decoder(nn.Module):
+    """A detector and CenterNet's decoding behind it: what is exported, so that every runtime returns the same.
+
+    Returns `boxes` (B, K, 4) x1 y1 x2 y2 in input pixels, `scores` (B, K) falling, `labels` (B, K) int64 and
+    `class_scores` (B, K, classes), the whole sigmoid vector at each peak. A peak is a cell that is the largest
+    of its 3×3 neighbourhood in its class; ties are all peaks.
+    """
+
+    def __init__(self, detector: nn.Module, top_k: int) -> None:
+        super().__init__()
+        self.detector = detector
+        self.top_k = top_k
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        heads: Heads = self.detector(image)
+        probability = torch.sigmoid(heads.heatmap.float())  # (B, classes, h, w)
+        classes, h, w = _fixed(probability)
+        peaks = probability * (F.max_pool2d(probability, 3, stride=1, padding=1) == probability)
+        scores, places = torch.topk(peaks.reshape(-1, classes * h * w), self.top_k)  # (B, K) each
+        labels = torch.div(places, h * w, rounding_mode="trunc")
+        cells = places - labels * (h * w)
+        class_scores = _gather(probability, cells)  # (B, K, classes)
+        size = _gather(heads.size.float(), cells)
+        offset = _gather(heads.offset.float(), cells)
+        row = torch.div(cells, w, rounding_mode="trunc")
+        corner = torch.stack([cells - row * w, row], dim=2).float()
+        centre = corner + offset  # (B, K, 2), x y in cells
+        boxes = torch.cat([centre - size / 2, centre + size / 2], dim=2) * STRIDE
+        return boxes, scores, labels, class_scores
+
+
+def _gather(maps: Tensor, cells: Tensor) -> Tensor:
+    """Values of (B, N, h, w) maps at (B, K) flat cells: (B, K, N)."""
+    channels, h, w = _fixed(maps)
+    flat = maps.reshape(-1, channels, h * w)
+    return flat.gather(2, cells.unsqueeze(1).repeat(1, channels, 1)).transpose(1, 2)
+
+
+def _fixed(maps: Tensor) -> tuple[int, int, int]:
+    """Sizes of (B, N, h, w) but for the batch, as numbers: an exported graph has them as constants, not computed."""
+    channels, h, w = maps.shape[1:]
+    return int(channels), int(h), int(w)

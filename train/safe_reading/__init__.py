@@ -1,0 +1,1 @@
+"""Files that may harm, read without executing anything in them."""
