@@ -16,9 +16,9 @@ from edge.sensors.metrics_page import MetricsPage
 from edge.sensors.reading import Reading
 from edge.sensors.sensors import Sensors, Source
 from edge.threads import ThreadError
-from tests.edge.service.test_daemon import write_video
 from tests.support.broker import Broker, Subscriber, free_port, wait_for
 from tests.support.publishing import at, event, impatient, numbers, publishing
+from tests.support.started_daemon import write_video
 from tests.support.tiny_model import write_tiny_model
 
 __all__ = ["impatient"]

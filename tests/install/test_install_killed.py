@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.install.test_install import LOGS, PYTHON, program, replace
+from tests.support.installed_programs import LOGS, PYTHON, program, replace
 from tests.support.paths import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import sqlite3
@@ -14,6 +13,7 @@ import pytest
 from tests.support.broker import Broker, Relay, free_port, wait_for
 from tests.support.real_daemon import BASE, RECORD, Daemon, Witness, timed
 from tests.support.steered_camera import SteeredCamera
+from tests.support.waiting_messages import asked, waiting
 
 pytest_plugins = ["tests.support.watched_door"]  # its fixtures
 
@@ -217,21 +217,5 @@ def test_the_outbox_is_full(tmp_path: Path, camera: SteeredCamera) -> None:
         assert (steps[0], steps[-1][0]) == (("new", 0), "end")
 
 
-def waiting(daemon: Daemon) -> int:
-    return int(asked(daemon, "SELECT count(*), 0 FROM messages")[0][0])
-
-
 def losses(daemon: Daemon) -> dict[str, int]:
     return dict(asked(daemon, "SELECT kind, count FROM losses"))
-
-
-def asked(daemon: Daemon, query: str) -> list[tuple[str, int]]:
-    """What a copy of the outbox says: the daemon lets nobody else read it."""
-    copy = daemon.folder / "copy.sqlite"
-    try:
-        for suffix in ("", "-wal"):
-            shutil.copy(f"{daemon.outbox}{suffix}", f"{copy}{suffix}")
-        with contextlib.closing(sqlite3.connect(copy)) as database:
-            return database.execute(query).fetchall()
-    except (OSError, sqlite3.Error):  # not there yet, or copied while it was written
-        return [("0", 0)]

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from edge.broker.ledger import unpacked
-from tests.stories.test_faults import waiting
 from tests.support.broker import Broker, Subscriber, free_port, wait_for
 from tests.support.event_streams import faults
 from tests.support.real_daemon import BASE, Daemon, Witness
 from tests.support.steered_camera import SteeredCamera
+from tests.support.waiting_messages import waiting
 
 pytest_plugins = ["tests.support.watched_door"]  # its fixtures
 

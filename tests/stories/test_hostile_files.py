@@ -26,11 +26,11 @@ from edge.broker.outbox import Limits, Outbox
 from edge.config.schema import Mqtt
 from edge.engines import onnxruntime_engine as engine
 from edge.engines.onnxruntime_engine import EngineError
-from tests.edge.service.test_daemon import write_config, write_video
 from tests.support.broker import Broker, Subscriber, free_port, wait_for
 from tests.support.laws import law
 from tests.support.paths import ROOT
 from tests.support.publishing import at, event, numbers, publishing
+from tests.support.started_daemon import write_config, write_video
 from tests.support.tiny_model import LABELS, MANIFEST, SIZE, write_tiny_model
 
 

@@ -15,12 +15,12 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.edge.service.test_daemon import BASE, LiveStream, write_config
-from tests.stories.test_security import daemon
 from tests.support import live_cameras
 from tests.support.broker import Broker, Subscriber, free_port, mosquitto, wait_for
 from tests.support.certificates import make
+from tests.support.logged_daemon import daemon
 from tests.support.sockets import command_lines
+from tests.support.started_daemon import BASE, LiveStream, write_config
 
 STREAM_USER, STREAM_PASSWORD, WRONG_PASSWORD = "Hidden1user", "Hidden2@pass", "Hidden3wrong"
 TOKEN, KEY_IN_PATH, MISPLACED = "Hidden4token", "Hidden5key", "Hidden6misplaced"

@@ -7,10 +7,7 @@ import json
 import os
 import re
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,27 +16,14 @@ import pytest
 from edge import manifest as manifests
 from edge.broker import topics
 from edge.config.config_file import ConfigError, load
-from tests.edge.service.test_daemon import BASE, LiveStream, play, start, write_config, write_video
 from tests.support.broker import Broker, Subscriber, free_port, wait_for
+from tests.support.logged_daemon import daemon
 from tests.support.paths import ROOT
 from tests.support.sockets import Door, doors, family
+from tests.support.started_daemon import BASE, LiveStream, play, start, write_config, write_video
 from tests.support.tiny_model import MANIFEST
 
 STRANGE = ("#", "投篮", "$SYS/+/#", "a/../../b", "x" * 256, "Größe ☂ '; DROP TABLE messages; -- {{ states }}")
-
-
-@contextmanager
-def daemon(config: Path, log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "edge", "run", "--config", str(config)]
-    with log.open("ab") as said:
-        process = subprocess.Popen(
-            command, cwd=config.parent, env={**os.environ, "PYTHONPATH": str(ROOT), **environment}, stderr=said
-        )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from edge.config.problems import nearest
 from edge.config.schema import Mqtt, Tls
 from edge.config.store import store
 from edge.text import TextError, alike, brief, composed, decoded, harmless
+from tests.support.annotation_files import COCO, box, coco, written
 from tests.support.laws import law
-from tests.train.datasets.test_cvat import COCO, box, coco, written
 from train.datasets import load as datasets
 from train.datasets.annotations import AnnotationError, list_of_names
 from train.datasets.coco import read_coco

@@ -17,8 +17,8 @@ from edge.broker.publisher import Publisher
 from edge.broker.requests import LARGEST, Request, answer
 from edge.broker.topics import level
 from edge.config.schema import Mqtt
-from tests.edge.broker.test_requests import FakeDesk
 from tests.support.broker import Broker, Subscriber, wait_for
+from tests.support.fake_request_handler import FakeDesk
 from tests.support.publishing import TOPICS, at, event, impatient, numbers, publishing
 
 __all__ = ["impatient"]

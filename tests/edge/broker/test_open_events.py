@@ -14,26 +14,11 @@ from hypothesis import strategies as st
 from edge.broker.interruption import interrupt
 from edge.broker.outbox import Limits, Message, Outbox
 from edge.broker.payload import iso_time
+from tests.support.event_steps import NOW, step
 from tests.support.laws import law
 from tests.support.paths import ROOT
 
-NOW = 1_700_000_000.0
 MANY = Limits(rows=1000, size=1_000_000)
-
-
-def step(event_id: str, seq: int, kind: str, duration: float = 0.5, expires: float = NOW + 60) -> Message:
-    payload = {
-        "type": kind,
-        "event_type": kind,
-        "event_id": event_id,
-        "seq": seq,
-        "started": iso_time(NOW),
-        "ended": iso_time(NOW + duration) if kind == "end" else None,
-        "duration": duration,
-        "observed": True,
-        "reason_ended": "score" if kind == "end" else None,
-    }
-    return Message(f"korsal/d/door/actions/{event_id}", json.dumps(payload).encode(), event_id, seq, kind, expires)
 
 
 def opened(outbox: Outbox) -> list[tuple[str, int]]:

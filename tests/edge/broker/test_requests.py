@@ -1,7 +1,6 @@
 """Requests: what is read, what is answered, and where."""
 
 import json
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -11,38 +10,11 @@ from hypothesis import strategies as st
 from edge.broker.requests import LARGEST, OPS, Request, answer
 from edge.broker.topics import Topics
 from edge.config.schema import Mqtt
+from tests.support.fake_request_handler import FakeDesk
 from tests.support.laws import law
 
 TOPICS = Topics("korsal", "roof")
 OPEN = Mqtt(allow_remote_config=True, snapshots=True)
-
-
-class FakeDesk:
-    """A device that remembers what was asked of it."""
-
-    def __init__(self, problems: Sequence[str] = ()) -> None:
-        self.asked: list[object] = []
-        self._problems = problems
-
-    def health(self) -> Mapping[str, object]:
-        self.asked.append("health")
-        return {"fps": {"door": 25.0}}
-
-    def reload(self) -> Sequence[str]:
-        self.asked.append("reload")
-        return self._problems
-
-    def configuration(self) -> Mapping[str, object]:
-        self.asked.append("configuration")
-        return {"log": {"level": "info"}}
-
-    def store(self, changes: Mapping[str, object]) -> Sequence[str]:
-        self.asked.append(changes)
-        return self._problems
-
-    def snapshot(self, camera: str) -> str | None:
-        self.asked.append(camera)
-        return None if camera == "door" else f"no camera {camera}; known: door"
 
 
 def ask(op: str, payload: object = None, desk: FakeDesk | None = None, settings: Mqtt = OPEN, **more: Any) -> Any:

@@ -9,8 +9,8 @@ from convert import calibration
 from edge.manifest import Manifest
 from edge.motion import MotionSettings
 from tests.support import films
-from tests.train.datasets.test_cvat import META, box, written
-from tests.train.test_evaluate import BOX, ENGINE, FRAMES, HEIGHT, LABELS, PLAYS, WIDTH, tube
+from tests.support.annotated_player import BOX, ENGINE, FRAMES, HEIGHT, LABELS, PLAYS, WIDTH, tube
+from tests.support.annotation_files import META, box, written
 from train import check, train
 from train.augment import NO_AUGMENTATION
 from train.data import Chooser, decoded, every, sample

@@ -7,7 +7,7 @@ import pytest
 
 from edge.engines import engine_files, engine_record
 from edge.engines.engine_build import EngineBuildError, build
-from tests.edge.engines.test_engine_record import RECORD
+from tests.support.engine_record import RECORD
 from tests.support.fake_tensorrt import fake
 from tests.support.full_disk import full_disk
 from tests.support.tiny_model import write_tiny_model

@@ -9,15 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.engines import engine_record
-from edge.engines.build_plan import BuildOptions, Platform
 from edge.engines.engine_record import EngineRecord, EngineRecordError
+from tests.support.engine_record import RECORD
 from tests.support.laws import law
 from tests.support.refusal import refusal
-from tests.support.tiny_model import MANIFEST
-
-RECORD = EngineRecord(
-    MANIFEST, "fp16", Platform("10.3.0", "Orin", "8.7", "36.4.3", "12.6"), BuildOptions("fp16", 4), "ab" * 32, "cd" * 32
-)
 
 
 def test_there_and_back() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 from types import SimpleNamespace
 from typing import Any
@@ -15,24 +13,21 @@ import pytest
 from numpy.typing import NDArray
 
 from edge import detector, motion
-from edge.engines.cuda_runtime import Cuda
 from edge.engines.motion_cuda import MotionCuda, MotionCudaError, float32_holds, steady, usable
 from edge.engines.tensorrt_runner import Runner
 from edge.inference import INPUT
 from edge.manifest import Manifest
-from edge.motion import IDENTITY, SHIFTS, MotionSettings
+from edge.motion import SHIFTS, MotionSettings
 from tests.support import fake_cv2_cuda
 from tests.support.fake_cuda import FakeCuda
 from tests.support.fake_cv2_cuda import FakeCv2Cuda
 from tests.support.fake_gpu import fake_gpu, plan_of
+from tests.support.motion_target import SIZE, FakeTarget, Frame, manifest_of, on_cpu
 from tests.support.paths import ROOT
 from tests.support.tiny_model import MANIFEST as TINY
 
-Frame = NDArray[np.uint8]
-
 TOLERANCE = 1e-3
 CLIP = ROOT / "demo" / "basketball.mp4"
-SIZE = (96, 64)  # (width, height) of the network's input
 CAMERA = (150, 84)  # of the frames: letterboxed, at no round scale
 KINDS = (  # of MotionSettings
     *(MotionSettings(kind, shifts) for kind in ("ssim", "dsim") for shifts in (True, False)),
@@ -40,25 +35,6 @@ KINDS = (  # of MotionSettings
     *(MotionSettings("previous", gap=gap) for gap in (1, 2)),
     MotionSettings("none"),
 )
-
-
-@dataclass
-class FakeTarget:
-    """An engine's input on the fake GPU, for up to two images."""
-
-    shape: tuple[int, ...]
-    dtype: Any = np.float32
-    gpu: FakeCuda = field(default_factory=FakeCuda)
-
-    def __post_init__(self) -> None:
-        cuda = Cuda(self.gpu)
-        self.image = np.zeros((2, *self.shape), self.dtype)
-        self.image_address, self.stream = cuda.allocate(self.image.nbytes), cuda.create_stream()
-        self.cv2 = FakeCv2Cuda(self.gpu)
-
-
-def manifest_of(settings: MotionSettings, size: tuple[int, int] = SIZE) -> Manifest:
-    return Manifest("any", ("any",), size[1], size[0], settings)
 
 
 def made(settings: MotionSettings, camera: tuple[int, int] = CAMERA) -> tuple[MotionCuda, FakeTarget]:
@@ -84,20 +60,6 @@ def drifting(count: int, low: int = 0, high: int = 255) -> list[Frame]:
         frame[30:60, 90 - 4 * index : 110 - 4 * index] = high
         frames.append(np.clip(frame, low, high).astype(np.uint8))
     return frames
-
-
-def on_cpu(frames: list[Frame], manifest: Manifest) -> Iterator[tuple[NDArray[np.float32], int]]:
-    """The network's input for each frame, and the shift."""
-    past: list[NDArray[np.float32]] = []
-    for image in frames:
-        normalised = detector.normalise(image, manifest)
-        previous = past[-manifest.motion.gap :][0] if past else np.zeros_like(normalised)
-        past.append(normalised)
-        if manifest.motion.kind == "none":
-            yield detector.network_input(normalised, None), IDENTITY
-        else:
-            found, shift = motion.motion_map(previous, normalised, manifest.motion)
-            yield detector.network_input(normalised, found), shift
 
 
 def hold_equal(frames: list[Frame], filler: MotionCuda, manifest: Manifest) -> list[int]:

@@ -7,9 +7,9 @@ import pytest
 
 from edge.engines.motion_cuda import TIE, MotionCuda
 from edge.motion import SHIFTS, MotionSettings
-from tests.edge.engines.test_motion_cuda import SIZE, FakeTarget, manifest_of, on_cpu
 from tests.support.fake_cuda import FakeCuda
 from tests.support.fake_cv2_cuda import FakeCv2Cuda, GpuMat
+from tests.support.motion_target import SIZE, FakeTarget, manifest_of, on_cpu
 
 
 class AnyOrder(FakeCv2Cuda):

@@ -13,8 +13,8 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.edge.service.test_daemon import BASE, SCHEMA, LiveStream, running, told, write_config
 from tests.support.broker import Broker, Subscriber, free_port, wait_for
+from tests.support.started_daemon import BASE, SCHEMA, LiveStream, running, told, write_config
 
 
 @pytest.fixture

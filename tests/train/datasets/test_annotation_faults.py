@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.annotated_player import write_video
+from tests.support.annotation_files import box, written
 from tests.support.laws import law
-from tests.train.datasets.test_cvat import box, written
-from tests.train.test_evaluate import write_video
 from train import check
 from train.datasets import annotation_faults
 from train.datasets.annotation_faults import FileFacts, faults

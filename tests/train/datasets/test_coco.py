@@ -6,21 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.train.datasets.test_cvat import coco, spans
+from tests.support.annotation_files import coco, spans
+from tests.support.coco_files import content
 from train.datasets.annotations import AnnotationError
 from train.datasets.coco import read_coco
-
-
-def content() -> dict[str, Any]:
-    """Two videos: of one all six frames, of the other two frames somewhere in it."""
-    box = {"category_id": 5, "bbox": [1, 1, 20, 30], "track_id": 1}
-    return {
-        "videos": [{"id": 1, "name": "v0.MP4"}, {"id": 2, "name": "v1"}],
-        "images": [{"id": n, "video_id": 1, "frame_id": n} for n in range(6)]
-        + [{"id": 20 + n, "video_id": 2, "frame_id": 30 + n} for n in range(2)],
-        "categories": [{"id": 5, "name": "run"}, {"id": 9, "name": "jump"}],
-        "annotations": [{"id": 3, "image_id": 4, **box}, {"id": 8, "image_id": 21, **box}],
-    }
 
 
 def refused(tmp_path: Path, changed: dict[str, Any], said: str) -> None:

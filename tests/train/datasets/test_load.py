@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.annotation_files import COCO, box, coco, written
 from tests.support.refusal import refusal
-from tests.train.datasets.test_cvat import COCO, box, coco, written
 from train.datasets import load as datasets
 from train.datasets.annotations import AnnotationError, GroundTruthTube, VideoAnnotation, held_out
 from train.datasets.jhmdb import read_act

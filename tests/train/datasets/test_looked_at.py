@@ -9,10 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.linker import LinkerSettings
-from tests.train.datasets.test_coco import content
-from tests.train.datasets.test_cvat import box, coco, spans, written
-from tests.train.evaluation.test_event_metrics import QUICK, RATE, seen, true
-from tests.train.test_evaluate import BOX, ENGINE, FRAMES, LABELS, PLAYS, tube, write_model, write_video
+from tests.support.annotated_player import BOX, ENGINE, FRAMES, LABELS, PLAYS, tube, write_model, write_video
+from tests.support.annotation_files import box, coco, spans, written
+from tests.support.coco_files import content
+from tests.support.made_detections import QUICK, RATE, seen, true
+from tests.support.partial_annotations import task
 from train import check
 from train.data import Chooser, every, idle_share
 from train.datasets import looked_at
@@ -111,14 +112,6 @@ def test_where_an_action_begins_is_known_only_if_somebody_looked_before() -> Non
     assert end_is_known(FIFTHS, 141)
     assert not end_is_known(FIFTHS, 146)
     assert end_is_known(None, 7)
-
-
-def task(start: int | None, stop: int | None, step: str = "", size: int | None = None, more: str = "") -> str:
-    def tag(name: str, value: object) -> str:
-        return "" if value is None else f"<{name}>{value}</{name}>"
-
-    known = tag("size", size) + tag("start_frame", start) + tag("stop_frame", stop)
-    return f"<meta><task>{known}<frame_filter>{step}</frame_filter>{more}<source>one.mp4</source></task></meta>"
 
 
 JOB = "<segment><start>{}</start><stop>{}</stop></segment>"

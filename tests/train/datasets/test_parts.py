@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.train.datasets.test_cvat import box, spans, written
-from tests.train.datasets.test_looked_at import task
+from tests.support.annotation_files import box, spans, written
+from tests.support.partial_annotations import task
 from train.datasets import load as datasets
 from train.datasets.annotations import AnnotationError
 from train.datasets.cvat import read_cvat

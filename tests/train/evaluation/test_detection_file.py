@@ -15,13 +15,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from tests.support.refusal import refusal
+from tests.support.saved_tubes import LABELS, VIDEOS, tubes
 from train.evaluation import columns, detection_file, tube_file
 from train.evaluation.columns import ColumnError
 from train.evaluation.detection_file import SavedDetections
-from train.evaluation.tube_file import SavedTube, SavedTubes
-from train.tables import Tube, in_video
-
-VIDEOS, LABELS = ("Surfing/v_a", "Skiing/v_b"), ("Skiing", "Surfing")
+from train.evaluation.tube_file import SavedTubes
+from train.tables import in_video
 
 
 def some() -> SavedDetections:
@@ -37,12 +36,6 @@ def some() -> SavedDetections:
         labels=np.array([1, 0, 1]),
         class_scores=np.array([[0.1, 0.5], [0.25, 0.2], [0, 1]], np.float32),
     )
-
-
-def tubes() -> SavedTubes:
-    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10]], np.float32)
-    one = SavedTube(Tube(1, 0, 0.75, 3, boxes), np.array([0.5, 1], np.float32))
-    return SavedTubes(VIDEOS, LABELS, (one, replace(one, tube=Tube(0, 1, 0.5, 0, boxes[:1]), scores=one.scores[:1])))
 
 
 def test_detections_come_back(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.train.evaluation.test_event_metrics import AWAY, LABELS, PERSON, seen
+from tests.support.made_detections import AWAY, LABELS, PERSON, seen
 from train.evaluate import main
 from train.evaluation import detection_file
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.refusal import refusal
-from tests.train.evaluation.test_detection_file import LABELS, VIDEOS, tubes
+from tests.support.saved_tubes import LABELS, VIDEOS, tubes
 from train.evaluation.exchange import Cast, ExchangeError
 from train.evaluation.moc_tubes import read_moc_tubes, write_moc_tubes
 from train.evaluation.tube_file import SavedTubes

@@ -11,7 +11,7 @@ import pytest
 
 from edge.linker import LinkerSettings
 from edge.tubes import UsualLength
-from tests.train.test_evaluate import BOX, FRAMES, HEIGHT, LABELS, PLAYS, WIDTH, write_model, write_video
+from tests.support.annotated_player import BOX, FRAMES, HEIGHT, LABELS, PLAYS, WIDTH, write_model, write_video
 from train import evaluate
 from train.counting import PROTOCOLS
 from train.datasets.annotations import VideoAnnotation

@@ -1,0 +1,31 @@
+"""A request handler that remembers what it was asked."""
+
+from collections.abc import Mapping, Sequence
+
+
+class FakeDesk:
+    """A device that remembers what was asked of it."""
+
+    def __init__(self, problems: Sequence[str] = ()) -> None:
+        self.asked: list[object] = []
+        self._problems = problems
+
+    def health(self) -> Mapping[str, object]:
+        self.asked.append("health")
+        return {"fps": {"door": 25.0}}
+
+    def reload(self) -> Sequence[str]:
+        self.asked.append("reload")
+        return self._problems
+
+    def configuration(self) -> Mapping[str, object]:
+        self.asked.append("configuration")
+        return {"log": {"level": "info"}}
+
+    def store(self, changes: Mapping[str, object]) -> Sequence[str]:
+        self.asked.append(changes)
+        return self._problems
+
+    def snapshot(self, camera: str) -> str | None:
+        self.asked.append(camera)
+        return None if camera == "door" else f"no camera {camera}; known: door"
