@@ -1,7 +1,9 @@
-"""The layers edge <- train <- convert, and the purity of what calls itself pure, held over the syntax trees."""
+"""The import graph, read from the syntax trees: layers, no circles, and the purity of what calls itself pure."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ MODULES = {
     for package in ("edge", "train", "convert")
     for path in sorted((ROOT / package).rglob("*.py"))
 }
+FILES = {module for module, path in MODULES.items() if path.name != "__init__.py"}
 FORBIDDEN = {  # package: what none of its files may import
     "edge": {"train", "convert", "torch", "onnx", "scipy", "skimage", "matplotlib"},
     "train": {"convert"},
@@ -62,7 +65,7 @@ def impurities(tree: ast.AST, pure: set[str]) -> set[str]:
     """What a pure file may not import or call: clocks, files, sockets, processes, threads, files that are not pure."""
     foreign = {name for name in imports(tree) if any(f"{name}.".startswith(f"{m}.") for m in IMPURE_MODULES)}
     foreign -= harmless(tree)
-    ours = {name for name in imports(tree) if name in MODULES and name not in pure | set(FORBIDDEN)}
+    ours = {name for name in imports(tree) if name in FILES and name not in pure}
     calls = {called(node) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     return foreign | ours | calls & IMPURE_CALLS
 
@@ -90,12 +93,50 @@ def calls_itself_pure(module: str) -> bool:
     return "Pure." in (ast.get_docstring(parse(module)) or "")
 
 
+def import_graph(modules: Mapping[str, Path]) -> dict[str, set[str]]:
+    """Each file and the files it imports anywhere in it; packages' own files hold nothing and are left out."""
+    files = {module: path for module, path in modules.items() if path.name != "__init__.py"}
+    return {module: set(imports(ast.parse(path.read_text()))) & set(files) - {module} for module, path in files.items()}
+
+
+def room(module: str) -> str:
+    """The sub-package that a file is in, or the file itself where it lies directly in its layer."""
+    return ".".join(module.split(".")[:2])
+
+
+def between_rooms(graph: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    rooms: dict[str, set[str]] = {room(module): set() for module in graph}
+    for module, imported in graph.items():
+        rooms[room(module)] |= {room(other) for other in imported} - {room(module)}
+    return rooms
+
+
+def circle(graph: Mapping[str, set[str]]) -> list[str]:
+    """One circle of the graph, its first member again at the end; empty where there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
 DECLARED_PURE = {module for module in MODULES if calls_itself_pure(module)}
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_layers(module: str) -> None:
     assert crossings(module.split(".")[0], parse(module)) == set()
+
+
+BUT_TRAIN = {module: path for module, path in MODULES.items() if not module.startswith("train.")}
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    assert circle(import_graph(BUT_TRAIN)) == []
+
+
+def test_no_packages_import_each_other_in_a_circle() -> None:
+    assert circle(between_rooms(import_graph(BUT_TRAIN))) == []
 
 
 @pytest.mark.parametrize("module", sorted(PURE))
@@ -127,6 +168,25 @@ def test_what_says_so_is_pure(module: str) -> None:
 )
 def test_the_layer_check_finds(package: str, code: str, found: set[str]) -> None:
     assert crossings(package, ast.parse(code)) == found
+
+
+@pytest.mark.parametrize(
+    ("graph", "found"),
+    [
+        ({}, []),
+        ({"edge.a": {"edge.b"}, "edge.b": {"edge.c"}, "edge.c": set()}, []),
+        ({"edge.a": {"edge.b"}, "edge.b": {"edge.a"}}, ["edge.a", "edge.b", "edge.a"]),
+        ({"edge.p.a": {"edge.q.b"}, "edge.q.b": set(), "edge.q.c": {"edge.p.d"}, "edge.p.d": set()}, []),
+    ],
+)
+def test_the_circle_check_finds_files(graph: dict[str, set[str]], found: list[str]) -> None:
+    assert circle(graph) in (found, found[::-1])
+
+
+def test_the_circle_check_finds_packages() -> None:
+    """No file imports one that imports it, but package p imports q and q imports p."""
+    graph = {"edge.p.a": {"edge.q.b"}, "edge.q.b": set(), "edge.q.c": {"edge.p.d"}, "edge.p.d": set()}
+    assert sorted(set(circle(between_rooms(graph)))) == ["edge.p", "edge.q"]
 
 
 @pytest.mark.parametrize(
