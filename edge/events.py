@@ -31,10 +31,10 @@ from edge.tubes import TubeBox
 
 EventType = Literal["new", "update", "end"]
 Polygon = Sequence[tuple[float, float]]  # at least three corners (x, y), 0..1 of the frame's width and height
-Key = tuple[int, int]  # tube, label
+ActionKey = tuple[int, int]  # tube, label
 
-ROUNDING = 1e-6  # seconds by which sums of frame times may fall short
-KEEP_SHARE = 0.6  # of the start score, at which an event goes on where nothing else is said
+TIME_TOLERANCE = 1e-6  # seconds by which sums of frame times may fall short
+KEEP_RATIO = 0.6  # of the start score, at which an event goes on where nothing else is said
 NAMESPACE = uuid.UUID("6f1c0f6e-6a0a-5f43-9d55-0d2d0a9b7c11")  # of event ids; any fixed one would do
 
 
@@ -43,7 +43,7 @@ class ActionSettings:
     """When an event of an action begins, goes on and ends. ValueError where `keep_score` is above `start_score`."""
 
     start_score: float = 0.2  # 0..1
-    keep_score: float = KEEP_SHARE * start_score  # 0..1, at most start_score
+    keep_score: float = KEEP_RATIO * start_score  # 0..1, at most start_score
     min_duration: float = 0.5  # seconds at keep_score or above before an event is published
     cooldown: float = 2.0  # seconds below keep_score before it ends
     update_interval: float = 1.0  # seconds between two updates; 0: none
@@ -61,7 +61,7 @@ class EventSettings:
     actions: Mapping[str, ActionSettings] = field(default_factory=dict)
     zones: Mapping[str, Polygon] = field(default_factory=dict)
 
-    def of(self, action: str) -> ActionSettings:
+    def for_action(self, action: str) -> ActionSettings:
         """What holds for one action."""
         return self.actions.get(action, self.default)
 
@@ -92,7 +92,7 @@ class Event:
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class ActionObservation:
     """A person in one frame, doing one action."""
 
     score: float
@@ -106,19 +106,19 @@ class Look:
 
 
 @dataclass(frozen=True, eq=False)
-class Episode:
+class TrackedAction:
     """One action of one tube, an event as soon as it is published and has an id; until then `event_id` is empty.
 
-    `first`: where it was found; `last`: the newest frame; `seen`: the last frame in which the action was seen.
-    `kept`: when the score was last high enough; `published`: when the last step was; both monotonic, s.
+    `first`: where it was found; `last`: the newest frame; `last_seen`: the last frame in which the action was seen.
+    `last_kept`: when the score was last high enough; `published`: when the last message was; both monotonic, s.
     """
 
     tube: int
     action: str
-    first: Look
-    last: Look
-    seen: Look
-    kept: float
+    first: ActionObservation
+    last: ActionObservation
+    last_seen: ActionObservation
+    last_kept: float
     top_score: float
     event_id: str = ""
     seq: int = -1
@@ -127,12 +127,12 @@ class Episode:
 
 @dataclass(frozen=True, eq=False)
 class EventState:
-    """What is carried from frame to frame. `begun`: how many events have been published so far."""
+    """What is carried from frame to frame. `published_count`: how many events have been published so far."""
 
     camera: str
     seed: str
-    begun: int = 0
-    episodes: Mapping[Key, Episode] = field(default_factory=dict)
+    published_count: int = 0
+    actions: Mapping[ActionKey, TrackedAction] = field(default_factory=dict)
 
 
 def initial(camera: str, seed: str) -> EventState:
@@ -145,25 +145,25 @@ def step(
 ) -> tuple[EventState, tuple[Event, ...]]:
     """What begins, goes on and ends in this frame, given all live tubes in it; ends of lost tubes come first."""
     boxes = {tube_box.tube: tube_box for tube_box in tube_boxes}
-    lost = [episode for (tube, _), episode in state.episodes.items() if tube not in boxes]
+    lost = [tracked for (tube, _), tracked in state.actions.items() if tube not in boxes]
     events = list(_ended(lost, frame.index, frame.unix_time, "lost", frame.monotonic_time))
-    episodes: dict[Key, Episode] = {}
-    begun = state.begun
+    actions: dict[ActionKey, TrackedAction] = {}
+    published_count = state.published_count
     for key in _keys(state, tube_boxes, labels, settings):
-        rules = settings.of(labels[key[1]])
-        look = _look(boxes[key[0]], key[1], frame, settings)
-        episode = _with_look(state.episodes.get(key), key[0], labels[key[1]], look, rules)
-        verdict = _verdict(episode, rules)
-        if verdict == "new":
-            episode = replace(episode, event_id=_event_id(state, episode, begun))
-            begun += 1
-        if verdict in ("new", "update", "end"):
-            episode = replace(episode, seq=episode.seq + 1, published=look.monotonic)
-            reason = ("score" if look.observed else "lost") if verdict == "end" else None
-            events.append(_event(episode, verdict, frame.index, frame.unix_time, reason, frame.monotonic_time))
-        if verdict not in ("drop", "end"):
-            episodes[key] = episode
-    return EventState(state.camera, state.seed, begun, episodes), tuple(events)
+        rules = settings.for_action(labels[key[1]])
+        observation = _observe(boxes[key[0]], key[1], frame, settings)
+        tracked = _with_observation(state.actions.get(key), key[0], labels[key[1]], observation, rules)
+        decision = _decide(tracked, rules)
+        if decision == "new":
+            tracked = replace(tracked, event_id=_event_id(state, tracked, published_count))
+            published_count += 1
+        if decision in ("new", "update", "end"):
+            tracked = replace(tracked, seq=tracked.seq + 1, published=observation.monotonic)
+            reason = ("score" if observation.observed else "lost") if decision == "end" else None
+            events.append(_event(tracked, decision, frame.index, frame.unix_time, reason, frame.monotonic_time))
+        if decision not in ("drop", "end"):
+            actions[key] = tracked
+    return EventState(state.camera, state.seed, published_count, actions), tuple(events)
 
 
 def close(state: EventState, unix_time: float, reason: str) -> tuple[Event, ...]:
@@ -171,30 +171,30 @@ def close(state: EventState, unix_time: float, reason: str) -> tuple[Event, ...]
 
     Begin again with `initial` and another seed.
     """
-    index = max((episode.last.index for episode in state.episodes.values()), default=0)
-    return _ended(list(state.episodes.values()), index, unix_time, reason, None)
+    index = max((tracked.last.index for tracked in state.actions.values()), default=0)
+    return _ended(list(state.actions.values()), index, unix_time, reason, None)
 
 
 def _keys(
     state: EventState, tube_boxes: Sequence[TubeBox], labels: Sequence[str], settings: EventSettings
-) -> list[Key]:
-    """What to look at in this frame: by tube, then by label, what goes on and what reaches its start score."""
-    starts = np.array([settings.of(label).start_score for label in labels], np.float32)
-    keys = {key for tube_box in tube_boxes for key in _loud(tube_box, starts)}
+) -> list[ActionKey]:
+    """The actions to decide on, by tube, then by label: tracked ones and those that reach their start score."""
+    starts = np.array([settings.for_action(label).start_score for label in labels], np.float32)
+    keys = {key for tube_box in tube_boxes for key in _above_start_score(tube_box, starts)}
     live = {tube_box.tube for tube_box in tube_boxes}
-    return sorted(keys | {key for key in state.episodes if key[0] in live})
+    return sorted(keys | {key for key in state.actions if key[0] in live})
 
 
-def _loud(tube_box: TubeBox, starts: NDArray[np.float32]) -> list[Key]:
-    """The actions that an observed person does loudly enough to begin."""
-    loud = np.flatnonzero(tube_box.class_scores >= starts) if tube_box.observed else ()
-    return [(tube_box.tube, int(label)) for label in loud]
+def _above_start_score(tube_box: TubeBox, starts: NDArray[np.float32]) -> list[ActionKey]:
+    """The actions of an observed person that reach their start score."""
+    labels = np.flatnonzero(tube_box.class_scores >= starts) if tube_box.observed else ()
+    return [(tube_box.tube, int(label)) for label in labels]
 
 
-def _look(tube_box: TubeBox, label: int, frame: Frame, settings: EventSettings) -> Look:
+def _observe(tube_box: TubeBox, label: int, frame: Frame, settings: EventSettings) -> ActionObservation:
     size = frame_size(frame.image)
     box = clip(tube_box.box[None], *size)[0]
-    return Look(
+    return ActionObservation(
         score=float(tube_box.class_scores[label]),
         box=box,
         frame_size=size,
@@ -219,60 +219,70 @@ def zones_of(box: NDArray[np.float32], size: tuple[int, int], zones: Mapping[str
     )
 
 
-def _with_look(episode: Episode | None, tube: int, action: str, look: Look, rules: ActionSettings) -> Episode:
-    """The episode after one more look, or a new one."""
-    if episode is None:
-        return Episode(tube, action, first=look, last=look, seen=look, kept=look.monotonic, top_score=look.score)
-    kept = look.score >= rules.keep_score
+def _with_observation(
+    tracked: TrackedAction | None, tube: int, action: str, observation: ActionObservation, rules: ActionSettings
+) -> TrackedAction:
+    """The action after one more observation, or a new one."""
+    if tracked is None:
+        return TrackedAction(
+            tube,
+            action,
+            first=observation,
+            last=observation,
+            last_seen=observation,
+            last_kept=observation.monotonic,
+            top_score=observation.score,
+        )
+    kept = observation.score >= rules.keep_score
     return replace(
-        episode,
-        last=look,
-        seen=look if kept and look.observed else episode.seen,
-        kept=look.monotonic if kept else episode.kept,
-        top_score=max(episode.top_score, look.score),
+        tracked,
+        last=observation,
+        last_seen=observation if kept and observation.observed else tracked.last_seen,
+        last_kept=observation.monotonic if kept else tracked.last_kept,
+        top_score=max(tracked.top_score, observation.score),
     )
 
 
-def _verdict(episode: Episode, rules: ActionSettings) -> EventType | Literal["drop"] | None:
-    """What to do about an episode after its last look; None: nothing."""
-    now = episode.last.monotonic
-    kept = episode.last.score >= rules.keep_score
-    if not episode.event_id:
+def _decide(tracked: TrackedAction, rules: ActionSettings) -> EventType | Literal["drop"] | None:
+    """What to do after an action's last observation; None: nothing."""
+    now = tracked.last.monotonic
+    kept = tracked.last.score >= rules.keep_score
+    if not tracked.event_id:
         if not kept:
             return "drop"
-        return "new" if now - episode.first.monotonic + ROUNDING >= rules.min_duration else None
+        return "new" if now - tracked.first.monotonic + TIME_TOLERANCE >= rules.min_duration else None
     if not kept:
-        return "end" if now - episode.kept + ROUNDING >= rules.cooldown else None
-    return "update" if 0 < rules.update_interval <= now - episode.published + ROUNDING else None
+        return "end" if now - tracked.last_kept + TIME_TOLERANCE >= rules.cooldown else None
+    return "update" if 0 < rules.update_interval <= now - tracked.published + TIME_TOLERANCE else None
 
 
 def _ended(
-    episodes: Sequence[Episode], index: int, unix_time: float, reason: str, monotonic: float | None
+    actions: Sequence[TrackedAction], index: int, unix_time: float, reason: str, monotonic: float | None
 ) -> tuple[Event, ...]:
-    """Ends of those episodes that have been published, whose people are not seen any more."""
+    """Ends of those actions that have been published, whose people are not seen any more."""
     return tuple(
-        _event(replace(episode, seq=episode.seq + 1), "end", index, unix_time, reason, monotonic)
-        for episode in episodes
-        if episode.event_id
+        _event(replace(tracked, seq=tracked.seq + 1), "end", index, unix_time, reason, monotonic)
+        for tracked in actions
+        if tracked.event_id
     )
 
 
 def _event(
-    episode: Episode, kind: EventType, index: int, unix_time: float, reason: str | None, monotonic: float | None
+    tracked: TrackedAction, kind: EventType, index: int, unix_time: float, reason: str | None, monotonic: float | None
 ) -> Event:
-    last = episode.last
-    duration = episode.seen.monotonic - episode.first.monotonic
+    last = tracked.last
+    duration = tracked.last_seen.monotonic - tracked.first.monotonic
     return Event(
         type=kind,
-        event_id=episode.event_id,
-        seq=episode.seq,
-        tube=episode.tube,
-        action=episode.action,
+        event_id=tracked.event_id,
+        seq=tracked.seq,
+        tube=tracked.tube,
+        action=tracked.action,
         score=last.score,
-        top_score=episode.top_score,
-        started_unix=episode.first.unix,
-        started_monotonic=episode.first.monotonic,
-        ended_unix=episode.first.unix + duration if kind == "end" else None,
+        top_score=tracked.top_score,
+        started_unix=tracked.first.unix,
+        started_monotonic=tracked.first.monotonic,
+        ended_unix=tracked.first.unix + duration if kind == "end" else None,
         duration=duration,
         box=last.box,
         frame_size=last.frame_size,
@@ -285,7 +295,7 @@ def _event(
     )
 
 
-def _event_id(state: EventState, episode: Episode, ordinal: int) -> str:
+def _event_id(state: EventState, tracked: TrackedAction, ordinal: int) -> str:
     """A UUID (version 5) of what makes an event this one."""
-    name = json.dumps([state.seed, state.camera, episode.tube, episode.action, ordinal])
+    name = json.dumps([state.seed, state.camera, tracked.tube, tracked.action, ordinal])
     return str(uuid.uuid5(NAMESPACE, name))

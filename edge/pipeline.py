@@ -33,7 +33,7 @@ class PipelineSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class CameraState:
+class PipelineState:
     """What one frame leaves behind for the next. Continue it once: the next frame uses its `memory` up."""
 
     events: EventState
@@ -44,41 +44,43 @@ class CameraState:
 
 
 @dataclass(frozen=True, eq=False)
-class Turn:
+class FrameInput:
     """One camera's part in a step of several."""
 
-    state: CameraState
+    state: PipelineState
     frame: Frame
     settings: PipelineSettings
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class StepResult:
     """What became of one frame. `motion` gives (h, w, 3) of the network's input; ask before the next step.
 
-    `running`: ids of the events that go on after this frame.
+    `open_event_ids`: the events that are open after this frame.
     """
 
     motion: Callable[[], NDArray[np.float32] | None]
     detections: Detections
     tube_boxes: tuple[TubeBox, ...]
     events: tuple[Event, ...]
-    running: frozenset[str]
+    open_event_ids: frozenset[str]
 
 
-def initial(camera: str, seed: str) -> CameraState:
+def initial(camera: str, seed: str) -> PipelineState:
     """A camera that has seen nothing; `seed` makes its event ids its own, the same seed makes the same ids."""
-    return CameraState(events.initial(camera, seed))
+    return PipelineState(events.initial(camera, seed))
 
 
 def step(
-    state: CameraState, frame: Frame, engine: Engine, settings: PipelineSettings, lap: Lap = lambda stage: None
-) -> tuple[CameraState, Step]:
+    state: PipelineState, frame: Frame, engine: Engine, settings: PipelineSettings, lap: Lap = lambda stage: None
+) -> tuple[PipelineState, StepResult]:
     """Take one frame. After a change of frame size tubes and motion start anew; open events end as lost."""
-    return steps([Turn(state, frame, settings)], engine, lap)[0]
+    return step_batch([FrameInput(state, frame, settings)], engine, lap)[0]
 
 
-def steps(turns: Sequence[Turn], engine: Engine, lap: Lap = lambda stage: None) -> list[tuple[CameraState, Step]]:
+def step_batch(
+    turns: Sequence[FrameInput], engine: Engine, lap: Lap = lambda stage: None
+) -> list[tuple[PipelineState, StepResult]]:
     """As `step`, for one frame each of several cameras, at most `engine.largest_batch`, in one run of the network."""
     turns = [replace(turn, state=_fitting(turn, engine.manifest)) for turn in turns]
     views = [View(turn.frame.image, _motion(turn.settings, engine.manifest), turn.state.memory) for turn in turns]
@@ -87,7 +89,7 @@ def steps(turns: Sequence[Turn], engine: Engine, lap: Lap = lambda stage: None) 
     for turn, view, one in zip(turns, views, seen, strict=True):
         state = replace(turn.state, memory=one.memory, motion=view.motion)
         state, (found, tube_boxes, happened) = _concluded(state, turn, one.outputs, engine.manifest, lap)
-        made.append((state, Step(one.motion, found, tube_boxes, happened, presence.running_ids(state.events))))
+        made.append((state, StepResult(one.motion, found, tube_boxes, happened, presence.open_event_ids(state.events))))
     return made
 
 
@@ -97,19 +99,19 @@ def _motion(settings: PipelineSettings, manifest: Manifest) -> MotionSettings:
     return replace(manifest.motion, gap=settings.frame_gap)
 
 
-def _fitting(turn: Turn, manifest: Manifest) -> CameraState:
+def _fitting(turn: FrameInput, manifest: Manifest) -> PipelineState:
     """The camera's state, less what does not fit this frame."""
     state, size = turn.state, detector.frame_size(turn.frame.image)
     if size != state.frame_size:
-        return CameraState(state.events, LinkerState(next_tube=state.linker.next_tube), frame_size=size)
+        return PipelineState(state.events, LinkerState(next_tube=state.linker.next_tube), frame_size=size)
     if state.motion != _motion(turn.settings, manifest):
         return replace(state, memory=None)
     return state
 
 
 def _concluded(
-    state: CameraState, turn: Turn, outputs: Outputs, manifest: Manifest, lap: Lap
-) -> tuple[CameraState, tuple[Detections, tuple[TubeBox, ...], tuple[Event, ...]]]:
+    state: PipelineState, turn: FrameInput, outputs: Outputs, manifest: Manifest, lap: Lap
+) -> tuple[PipelineState, tuple[Detections, tuple[TubeBox, ...], tuple[Event, ...]]]:
     """From the network's outputs for one frame to events."""
     frame, settings = turn.frame, turn.settings
     found = detector.detections(outputs, state.frame_size, manifest, settings.minimum_score)

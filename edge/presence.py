@@ -7,32 +7,32 @@ from dataclasses import dataclass
 from edge.events import EventState
 from edge.tubes import TubeBox
 
-PEOPLE_SCORE = 0.15  # 0..1; of somebody without an event, to be counted and drawn where nothing else is said
+MIN_PERSON_SCORE = 0.15  # 0..1; of somebody without an event, to be counted and drawn where nothing else is said
 
 
 @dataclass(frozen=True)
-class People:
+class PeopleCount:
     """How many people have a running event, and how many others are seen."""
 
     active: int
     other: int
 
 
-def running(state: EventState) -> Counter[str]:
+def open_events_by_action(state: EventState) -> Counter[str]:
     """Number of events that have been published and have not ended, by action."""
-    return Counter(episode.action for episode in state.episodes.values() if episode.event_id)
+    return Counter(tracked.action for tracked in state.actions.values() if tracked.event_id)
 
 
-def running_ids(state: EventState) -> frozenset[str]:
+def open_event_ids(state: EventState) -> frozenset[str]:
     """The ids of these events."""
-    return frozenset(episode.event_id for episode in state.episodes.values() if episode.event_id)
+    return frozenset(tracked.event_id for tracked in state.actions.values() if tracked.event_id)
 
 
-def people(state: EventState, tube_boxes: Sequence[TubeBox], least_score: float) -> People:
+def count_people(state: EventState, tube_boxes: Sequence[TubeBox], least_score: float) -> PeopleCount:
     """The people of the frame that led to `state`, each counted once, however many events he has.
 
     Who has no event counts where a detection supports him in this frame, and one of his actions reaches `least_score`.
     """
-    active = {tube for (tube, _), episode in state.episodes.items() if episode.event_id}
+    active = {tube for (tube, _), tracked in state.actions.items() if tracked.event_id}
     others = [seen for seen in tube_boxes if seen.tube not in active and seen.observed and seen.score >= least_score]
-    return People(len(active), len(others))
+    return PeopleCount(len(active), len(others))

@@ -106,7 +106,7 @@ def _source(source: Source) -> str:
 def _start_scores(config: Config, camera: str, manifest: Manifest) -> str:
     """One number where it is the same for all actions."""
     settings = event_settings(config, camera, manifest.start_scores)
-    scores = {label: settings.of(label).start_score for label in manifest.labels}
+    scores = {label: settings.for_action(label).start_score for label in manifest.labels}
     if len(set(scores.values())) == 1:
         return f"{scores[manifest.labels[0]]:g}"
     return ", ".join(f"{score:g} ({label})" for label, score in scores.items())

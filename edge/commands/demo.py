@@ -18,7 +18,7 @@ from edge.commands.demo_broker import HOST, DemoError, EmbeddedBroker, Listener
 from edge.config.schema import Camera, Config, Device, Log, Model, Mqtt, Outbox, Telemetry
 from edge.inference import Engine
 from edge.open_model import open_at_terminal
-from edge.pipeline import Step
+from edge.pipeline import StepResult
 from edge.service import daemon
 from edge.sources import Frame, parse
 from edge.terminal import progress
@@ -43,7 +43,7 @@ class Watcher:
         self.begun: set[str] = set()  # ids of events
         self._video, self._live, self._played = video, live, played
 
-    def __call__(self, frame: Frame, step: Step) -> None:
+    def __call__(self, frame: Frame, step: StepResult) -> None:
         """Not before the frame's time has come: a file is played as if it were filmed now."""
         if not self._live:
             time.sleep(max(0.0, frame.monotonic_time - time.monotonic()))

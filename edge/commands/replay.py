@@ -26,7 +26,7 @@ from edge.engines.tensorrt_engine import LoadedEngine
 from edge.events import Event
 from edge.inference import Engine
 from edge.open_model import open_at_terminal
-from edge.pipeline import CameraState, PipelineSettings, Step
+from edge.pipeline import PipelineSettings, PipelineState, StepResult
 from edge.service.settings import pipeline_settings, unknown_actions
 from edge.sources import Frame, Source, parse
 from edge.terminal import progress
@@ -34,7 +34,7 @@ from edge.video.annotated_video import AnnotatedVideo
 from edge.video.drawing import Style
 from edge.video.inset import Inset
 
-Passage = tuple[Frame, Step, CameraState]
+Passage = tuple[Frame, StepResult, PipelineState]
 Tell = Callable[[Sequence[Event]], None]
 INTERRUPTED = 130  # the exit status after Ctrl-C, as shells have it
 
@@ -140,7 +140,9 @@ def frames_of(task: Task) -> Iterator[Frame]:
         yield replace(frame, image=finished(frame.image, task.view))
 
 
-def walk(frames: Iterable[Frame], engine: Engine, settings: PipelineSettings, state: CameraState) -> Iterator[Passage]:
+def walk(
+    frames: Iterable[Frame], engine: Engine, settings: PipelineSettings, state: PipelineState
+) -> Iterator[Passage]:
     """Every frame, what became of it, and the state after it."""
     for frame in frames:
         state, step = pipeline.step(state, frame, engine, settings)
@@ -171,7 +173,7 @@ def replay(task: Task, outputs: Outputs) -> int:
     return status
 
 
-def play(passages: Iterator[Passage], tell: Tell, show: Callable[[Frame, Step], None]) -> int:
+def play(passages: Iterator[Passage], tell: Tell, show: Callable[[Frame, StepResult], None]) -> int:
     """Tell and show every passage, then tell the ends of what still goes on and the sum of it all on stderr."""
     begun: Counter[str] = Counter()
     last: Passage | None = None
@@ -241,7 +243,7 @@ def in_words(event: Event) -> str:
     )
 
 
-def show_nowhere(frame: Frame, step: Step) -> None:
+def show_nowhere(frame: Frame, step: StepResult) -> None:
     """Where no video is asked for."""
 
 

@@ -30,9 +30,9 @@ from edge.config.schema_types import (
     Uri,
 )
 from edge.engines.build_plan import DEFAULT_WORKSPACE, BuildOptions, Precision
-from edge.events import KEEP_SHARE, ActionSettings
+from edge.events import KEEP_RATIO, ActionSettings
 from edge.linker import LinkerSettings
-from edge.presence import PEOPLE_SCORE
+from edge.presence import MIN_PERSON_SCORE
 from edge.sensors.thermal import ThermalSettings
 from edge.sources import Flip, Rotation, Source, Transport, misfits, parse
 
@@ -79,11 +79,11 @@ def action_settings(
 
     What is said of that action counts before what is said of all, in each case the camera's word before the general
     one. Where nobody says a start score it is `start_score`, the model's, and at least the `keep_score` that is said;
-    a `keep_score` that nobody says is KEEP_SHARE of the start score; all else is `ActionSettings`'s.
+    a `keep_score` that nobody says is KEEP_RATIO of the start score; all else is `ActionSettings`'s.
     """
     given = _given(actions, name, camera)
     given.setdefault("start_score", max(start_score, given.get("keep_score", 0.0)))
-    given.setdefault("keep_score", KEEP_SHARE * given["start_score"])
+    given.setdefault("keep_score", KEEP_RATIO * given["start_score"])
     return ActionSettings(**given)
 
 
@@ -198,7 +198,7 @@ class Mqtt(Table):
     qos: Literal[0, 1] = 1
     keepalive: Annotated[int, Field(ge=5, le=3600)] = 30
     base: Topic = "korsal"
-    people_score: Score = PEOPLE_SCORE
+    people_score: Score = MIN_PERSON_SCORE
     snapshots: bool = False
     snapshot_width: Annotated[int, Field(ge=64, le=3840)] = 640
     snapshot_quality: Annotated[int, Field(ge=1, le=100)] = 80

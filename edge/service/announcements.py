@@ -12,7 +12,7 @@ from edge.broker.retelling import retold
 from edge.config.config_file import fingerprint, state_directory
 from edge.config.schema import Config
 from edge.events import Event
-from edge.presence import People
+from edge.presence import PeopleCount
 from edge.sensors import clock
 from edge.service.settings import topics as configured_topics
 from edge.sources import Frame
@@ -76,7 +76,7 @@ class Teller:
         """How many events are running in front of a camera, by action."""
         self._publisher.keep(self.topics.active(camera), topics.encode(topics.active_payload(self._labels, running)))
 
-    def people(self, camera: str, people: People) -> None:
+    def people(self, camera: str, people: PeopleCount) -> None:
         """How many people are in front of a camera."""
         payload = topics.people_payload(people.active, people.other, self.people_score)
         self._publisher.keep(self.topics.people(camera), topics.encode(payload), qos=0)

@@ -12,15 +12,15 @@ from edge import events, pipeline, presence
 from edge.cameras.feeds import Feed, LiveFeed
 from edge.config.schema import Camera
 from edge.engines.onnxruntime_engine import EngineError
-from edge.pipeline import CameraState, PipelineSettings, Step, Turn
-from edge.presence import People
+from edge.pipeline import FrameInput, PipelineSettings, PipelineState, StepResult
+from edge.presence import PeopleCount
 from edge.service.announcements import Teller
 from edge.sources import Frame
 
 PEOPLE_SECONDS = 1.0  # between two messages about the people in front of a camera
 FAILING_SECONDS = 5.0  # without a frame that could be processed, after which open events have ended
 SOUND_FRAMES = 100  # processed in a row after a fault, for the camera to count as sound again
-NOBODY = People(0, 0)
+NOBODY = PeopleCount(0, 0)
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Station:
         self._pipeline = _fresh(name)
         self._state = ""  # last told
         self._active: Counter[str] | None = None  # last told: running events by action
-        self._people: People | None = None  # last told
+        self._people: PeopleCount | None = None  # last told
         self._people_at = 0.0  # monotonic, s
         self._picture_wanted = False
         self._sound = 0  # frames processed since the last that failed
@@ -53,7 +53,7 @@ class Station:
         """Seconds without a frame after which the camera is lost; 0 for a file."""
         return self.feed.camera.settings.stall_seconds if isinstance(self.feed, LiveFeed) else 0.0
 
-    def turn(self) -> Turn | None:
+    def turn(self) -> FrameInput | None:
         """The newest frame with all that it takes to make something of it; None where there is none to be looked at."""
         frame = None
         with self.spared():
@@ -63,7 +63,7 @@ class Station:
         if not self._admits(self.name):
             self.skipped += 1
             return None
-        return Turn(self._pipeline, frame, self.settings)
+        return FrameInput(self._pipeline, frame, self.settings)
 
     @contextmanager
     def spared(self, frame: Frame | None = None) -> Iterator[None]:
@@ -78,20 +78,20 @@ class Station:
         except Exception as error:  # noqa: BLE001 - any library's, over any picture; told with its traceback
             self._fail(frame, error)
 
-    def took(self, frame: Frame, state: CameraState, step: Step) -> None:
+    def took(self, frame: Frame, state: PipelineState, step: StepResult) -> None:
         """Tell what became of a frame."""
         with self.spared(frame):
             self._publish(frame, state, step)
             self._recover()
 
-    def _publish(self, frame: Frame, state: CameraState, step: Step) -> None:
+    def _publish(self, frame: Frame, state: PipelineState, step: StepResult) -> None:
         self._pipeline = state
         self._teller.events(self.name, step.events, frame, self.feed.live)
         if self._picture_wanted:
             self._picture_wanted = False
             self._teller.picture(self.name, frame)
-        self._tell_active(presence.running(state.events))
-        self._tell_people(presence.people(state.events, step.tube_boxes, self._teller.people_score))
+        self._tell_active(presence.open_events_by_action(state.events))
+        self._tell_people(presence.count_people(state.events, step.tube_boxes, self._teller.people_score))
 
     def want_picture(self) -> str | None:
         """Publish the next frame; why there will be none, or None."""
@@ -169,7 +169,7 @@ class Station:
             self._teller.active(self.name, running)
             self._active = running
 
-    def _tell_people(self, people: People) -> None:
+    def _tell_people(self, people: PeopleCount) -> None:
         """Who is there, where that has changed, at most once a second."""
         now = time.monotonic()
         if people != self._people and now - self._people_at >= PEOPLE_SECONDS:
@@ -190,9 +190,9 @@ class Rota:
     def __init__(self, stations: Iterable[Station]) -> None:
         self._order = list(stations)
 
-    def next(self, most: int) -> list[tuple[Station, Turn]]:
+    def next(self, most: int) -> list[tuple[Station, FrameInput]]:
         """New frames of at most so many cameras; who has waited longest since its last comes first."""
-        taken: list[tuple[Station, Turn]] = []
+        taken: list[tuple[Station, FrameInput]] = []
         for station in self._order:
             if len(taken) == most:
                 break
@@ -204,6 +204,6 @@ class Rota:
         return taken
 
 
-def _fresh(camera: str) -> CameraState:
+def _fresh(camera: str) -> PipelineState:
     """A camera's pipeline before its first frame, with event ids that no other run has."""
     return pipeline.initial(camera, uuid.uuid4().hex)

@@ -27,7 +27,7 @@ from edge.config.schema import Camera, Config
 from edge.engines.onnxruntime_engine import EngineError
 from edge.inference import Engine
 from edge.open_model import open_model
-from edge.pipeline import PipelineSettings, Step
+from edge.pipeline import PipelineSettings, StepResult
 from edge.sensors import clock
 from edge.sensors.metrics_page import MetricsPage
 from edge.service import load, turns
@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 IDLE_SECONDS = 0.25  # the longest wait for a frame
 FLUSH_SECONDS = 10.0  # for what waits in the outbox when we end
 
-Watch = Callable[[Frame, Step], None]
+Watch = Callable[[Frame, StepResult], None]
 
 
 class DaemonError(Exception):

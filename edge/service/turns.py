@@ -7,7 +7,7 @@ from typing import NamedTuple
 from edge import pipeline
 from edge.engines.onnxruntime_engine import EngineError
 from edge.inference import Engine, Lap
-from edge.pipeline import CameraState, Step, Turn
+from edge.pipeline import FrameInput, PipelineState, StepResult
 from edge.service.camera_session import Station
 
 
@@ -15,19 +15,19 @@ class Processed(NamedTuple):
     """A camera's frame, and what became of it."""
 
     station: Station
-    turn: Turn
-    state: CameraState
-    step: Step
+    turn: FrameInput
+    state: PipelineState
+    step: StepResult
 
 
-def process(taken: Iterable[tuple[Station, Turn]], engine: Engine, lap: Lap) -> Iterator[Processed]:
+def process(taken: Iterable[tuple[Station, FrameInput]], engine: Engine, lap: Lap) -> Iterator[Processed]:
     """Run the pipeline on one frame each of several cameras; a frame that raises costs its own camera that frame alone.
 
     Cameras whose frames have raised lately run by themselves, so that their next fault concerns nobody else. Raises
     EngineError, which is no fault of a frame.
     """
-    together: list[tuple[Station, Turn]] = []
-    apart: list[list[tuple[Station, Turn]]] = []
+    together: list[tuple[Station, FrameInput]] = []
+    apart: list[list[tuple[Station, FrameInput]]] = []
     for station, turn in taken:
         if station.failing:
             apart.append([(station, turn)])
@@ -37,15 +37,15 @@ def process(taken: Iterable[tuple[Station, Turn]], engine: Engine, lap: Lap) -> 
         yield from _run(group, engine, lap)
 
 
-def _run(group: Sequence[tuple[Station, Turn]], engine: Engine, lap: Lap) -> list[Processed]:
+def _run(group: Sequence[tuple[Station, FrameInput]], engine: Engine, lap: Lap) -> list[Processed]:
     if len(group) == 1:
         ((station, turn),) = group
         with station.spared(turn.frame):
-            ((state, step),) = pipeline.steps([turn], engine, lap)
+            ((state, step),) = pipeline.step_batch([turn], engine, lap)
             return [Processed(station, turn, state, step)]
         return []
     try:
-        made = pipeline.steps([turn for _, turn in group], engine, lap) if group else []
+        made = pipeline.step_batch([turn for _, turn in group], engine, lap) if group else []
     except EngineError:
         raise
     except Exception:  # noqa: BLE001 - raised again below by the camera whose frame it is, which tells it

@@ -6,7 +6,7 @@ from types import TracebackType
 
 from edge.detector import frame_size
 from edge.manifest import Manifest
-from edge.pipeline import Step
+from edge.pipeline import StepResult
 from edge.sources import Frame
 from edge.video.drawing import Scene, Style, annotated, canvas_size, follow, picture_size
 from edge.video.video_writer import VideoWriter, check_place, described
@@ -54,7 +54,7 @@ class AnnotatedVideo:
         if self._writer is not None:
             self._writer.close(check=kind is None)
 
-    def __call__(self, frame: Frame, step: Step) -> None:
+    def __call__(self, frame: Frame, step: StepResult) -> None:
         """Add a frame. Raises VideoError before the disk is full."""
         if self._writer is None:
             self._size = picture_size(frame_size(frame.image))

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from edge import boxes, detector
 from edge.events import Event, Polygon
 from edge.manifest import Manifest
-from edge.pipeline import Step
-from edge.presence import PEOPLE_SCORE
+from edge.pipeline import StepResult
+from edge.presence import MIN_PERSON_SCORE
 from edge.sources import Frame
 from edge.tubes import TubeBox
 from edge.video import inset, letters
@@ -47,7 +47,7 @@ class Style:
     `inset`: where the motion map stands.
     """
 
-    least_score: float = PEOPLE_SCORE
+    least_score: float = MIN_PERSON_SCORE
     zones: Mapping[str, Polygon] = field(default_factory=dict)
     masks: Sequence[Polygon] = ()
     inset: Inset = "beside"
@@ -69,12 +69,12 @@ def picture_size(frame_size: tuple[int, int]) -> tuple[int, int]:
     return width, height
 
 
-def follow(scene: Scene, frame: Frame, step: Step) -> Scene:
+def follow(scene: Scene, frame: Frame, step: StepResult) -> Scene:
     """The scene after one more frame."""
     size = detector.frame_size(frame.image)
     trails = {seen.tube: (*scene.trails.get(seen.tube, ()), _foot(seen, size))[-TRAIL:] for seen in step.tube_boxes}
     known = {**scene.running, **{event.event_id: event for event in step.events}}
-    return Scene(trails, {number: event for number, event in known.items() if number in step.running})
+    return Scene(trails, {number: event for number, event in known.items() if number in step.open_event_ids})
 
 
 def canvas_size(size: tuple[int, int], style: Style) -> tuple[int, int]:
@@ -83,7 +83,7 @@ def canvas_size(size: tuple[int, int], style: Style) -> tuple[int, int]:
 
 
 def annotated(
-    frame: Frame, step: Step, scene: Scene, manifest: Manifest, size: tuple[int, int], style: Style
+    frame: Frame, step: StepResult, scene: Scene, manifest: Manifest, size: tuple[int, int], style: Style
 ) -> Picture:
     """The frame as a picture of `size` (width, height) on its canvas, with all that is known.
 
@@ -142,7 +142,7 @@ def _draw_places(picture: Picture, style: Style) -> None:
     cv2.addWeighted(drawn, 0.5, picture, 0.5, 0, dst=picture)
 
 
-def _draw_people(picture: Picture, frame: Frame, step: Step, scene: Scene, style: Style) -> None:
+def _draw_people(picture: Picture, frame: Frame, step: StepResult, scene: Scene, style: Style) -> None:
     """Who has an event, on top of who has none and whom a detection shows clearly enough."""
     told: dict[int, list[Event]] = defaultdict(list)
     for event in scene.running.values():

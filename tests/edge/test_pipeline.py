@@ -12,7 +12,7 @@ from edge.events import ActionSettings, EventSettings
 from edge.inference import Engine
 from edge.manifest import Manifest
 from edge.motion import MotionSettings
-from edge.pipeline import PipelineSettings, Step
+from edge.pipeline import PipelineSettings, StepResult
 from edge.sources import Frame
 
 LABELS = ("Run", "Jump")
@@ -51,7 +51,7 @@ def picture(number: int, size: tuple[int, int] = (WIDTH, HEIGHT), brightness: in
 
 def run(
     images: Sequence[NDArray[np.uint8]], settings: MotionSettings, tuned: PipelineSettings = SETTINGS
-) -> tuple[Network, list[Step]]:
+) -> tuple[Network, list[StepResult]]:
     """The pictures at 10 frames per second."""
     network = Network()
     engine = Engine(network, manifest(settings), "0" * 64, "a function")

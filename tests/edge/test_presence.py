@@ -3,17 +3,20 @@
 import numpy as np
 import pytest
 
-from edge.events import Episode, EventState, Look
-from edge.presence import People, people, running, running_ids
+from edge.events import ActionObservation, EventState, TrackedAction
+from edge.presence import PeopleCount, count_people, open_event_ids, open_events_by_action
 from edge.tubes import TubeBox
 
-LOOK = Look(0.5, np.zeros(4, np.float32), (160, 120), (), True, 0, 0.0, 0.0)
+OBSERVATION = ActionObservation(0.5, np.zeros(4, np.float32), (160, 120), (), True, 0, 0.0, 0.0)
 
 
-def state(*episodes: tuple[int, str, str]) -> EventState:
-    """`episodes`: tube, action, id of the event (empty: not published yet)."""
-    made = [Episode(tube, action, LOOK, LOOK, LOOK, 0.0, 0.5, number) for tube, action, number in episodes]
-    return EventState("door", "a", 0, {(episode.tube, index): episode for index, episode in enumerate(made)})
+def state(*actions: tuple[int, str, str]) -> EventState:
+    """`actions`: tube, action, id of the event (empty: not published yet)."""
+    made = [
+        TrackedAction(tube, action, OBSERVATION, OBSERVATION, OBSERVATION, 0.0, 0.5, number)
+        for tube, action, number in actions
+    ]
+    return EventState("door", "a", 0, {(tracked.tube, index): tracked for index, tracked in enumerate(made)})
 
 
 def seen(tube: int, score: float, observed: bool = True) -> TubeBox:
@@ -22,30 +25,30 @@ def seen(tube: int, score: float, observed: bool = True) -> TubeBox:
 
 
 @pytest.mark.parametrize(
-    ("episodes", "expected"),
+    ("actions", "expected"),
     [
         ([], {}),
         ([(1, "Run", "")], {}),  # found, and not published yet
         ([(1, "Run", "a"), (2, "Run", "b"), (2, "Jump", "c"), (3, "Jump", "")], {"Run": 2, "Jump": 1}),
     ],
 )
-def test_running(episodes: list[tuple[int, str, str]], expected: dict[str, int]) -> None:
-    assert running(state(*episodes)) == expected
+def test_running(actions: list[tuple[int, str, str]], expected: dict[str, int]) -> None:
+    assert open_events_by_action(state(*actions)) == expected
 
 
 def test_ids_are_of_what_has_been_published() -> None:
-    assert running_ids(state((1, "Run", ""), (2, "Run", "b"), (2, "Jump", "c"))) == {"b", "c"}
+    assert open_event_ids(state((1, "Run", ""), (2, "Run", "b"), (2, "Jump", "c"))) == {"b", "c"}
 
 
 @pytest.mark.parametrize(
-    ("episodes", "tube_boxes", "expected"),
+    ("actions", "tube_boxes", "expected"),
     [
-        ([], [], People(0, 0)),
-        ([], [seen(1, 0.2), seen(2, 0.19), seen(3, 0.9, observed=False)], People(0, 1)),
-        ([(1, "Run", "a"), (1, "Jump", "b")], [seen(1, 0.9)], People(1, 0)),
-        ([(1, "Run", "a")], [seen(1, 0.01, observed=False), seen(2, 0.3)], People(1, 1)),  # hidden for a moment
-        ([(1, "Run", "")], [seen(1, 0.9)], People(0, 1)),
+        ([], [], PeopleCount(0, 0)),
+        ([], [seen(1, 0.2), seen(2, 0.19), seen(3, 0.9, observed=False)], PeopleCount(0, 1)),
+        ([(1, "Run", "a"), (1, "Jump", "b")], [seen(1, 0.9)], PeopleCount(1, 0)),
+        ([(1, "Run", "a")], [seen(1, 0.01, observed=False), seen(2, 0.3)], PeopleCount(1, 1)),  # hidden for a moment
+        ([(1, "Run", "")], [seen(1, 0.9)], PeopleCount(0, 1)),
     ],
 )
-def test_people(episodes: list[tuple[int, str, str]], tube_boxes: list[TubeBox], expected: People) -> None:
-    assert people(state(*episodes), tube_boxes, 0.2) == expected
+def test_people(actions: list[tuple[int, str, str]], tube_boxes: list[TubeBox], expected: PeopleCount) -> None:
+    assert count_people(state(*actions), tube_boxes, 0.2) == expected

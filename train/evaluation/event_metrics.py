@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edge import events
 from edge.boxes import iou
-from edge.events import KEEP_SHARE, ActionSettings, Event, EventSettings
+from edge.events import KEEP_RATIO, ActionSettings, Event, EventSettings
 from edge.linker import LinkerSettings
 from edge.sources import Frame
 from edge.tubes import TubeBox
@@ -104,7 +104,7 @@ def truth_of(videos: Sequence[VideoAnnotation], labels: Sequence[str], found: Sa
 
 def at_score(start_score: float) -> EventSettings:
     """The default settings with another start score; the score to go on at keeps its proportion to it."""
-    return EventSettings(ActionSettings(start_score=start_score, keep_score=KEEP_SHARE * start_score))
+    return EventSettings(ActionSettings(start_score=start_score, keep_score=KEEP_RATIO * start_score))
 
 
 def at_scores(start_scores: Mapping[str, float]) -> EventSettings:
@@ -134,7 +134,7 @@ def tell(
             for label, action in enumerate(labels):
                 ends = [event for event in happened if event.action == action]
                 wanted = [tube for tube in shown if tube.label == label]
-                row[label] += _tally(watched, ends, wanted, label, rule.of(action).start_score)
+                row[label] += _tally(watched, ends, wanted, label, rule.for_action(action).start_score)
         progress()
     return tuple(map(tuple, tallies))
 

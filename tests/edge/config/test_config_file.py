@@ -426,7 +426,7 @@ def test_the_models_start_scores_hold_where_nothing_is_said(
 ) -> None:
     config = load(written(tmp_path, SMALLEST + text))
     events = converters.pipeline_settings(config, "door", MODELS).events
-    found = [events.of(name) for name in ("Dunk", "Surfing", "Jump")]
+    found = [events.for_action(name) for name in ("Dunk", "Surfing", "Jump")]
     assert [one.start_score for one in found] == [dunk, surfing, others]
     assert [one.keep_score for one in found] == pytest.approx([0.6 * dunk, 0.6 * surfing, 0.6 * others])
 
@@ -434,8 +434,8 @@ def test_the_models_start_scores_hold_where_nothing_is_said(
 def test_a_start_score_of_the_model_gives_way_to_a_keep_score(tmp_path: Path) -> None:
     config = load(written(tmp_path, f"{SMALLEST}[actions.default]\nkeep_score = 0.35"))
     events = converters.pipeline_settings(config, "door", MODELS).events
-    assert events.of("Dunk") == ActionSettings(start_score=0.35, keep_score=0.35)
-    assert events.of("Surfing") == ActionSettings(start_score=0.4, keep_score=0.35)
+    assert events.for_action("Dunk") == ActionSettings(start_score=0.35, keep_score=0.35)
+    assert events.for_action("Surfing") == ActionSettings(start_score=0.4, keep_score=0.35)
 
 
 def test_thresholds_that_contradict_each_other_after_merging_are_named_by_path(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from edge.broker.message import Message
 from edge.broker.payload import Model as ModelName
 from edge.config.schema import Camera, Config, Device, Mqtt, Outbox
 from edge.events import Event, EventType
-from edge.presence import People
+from edge.presence import PeopleCount
 from edge.service.announcements import Teller
 from edge.sources import Frame
 from edge.video.snapshot import SnapshotError
@@ -56,7 +56,7 @@ def test_everybody_is_counted_under_a_name_of_its_own(tmp_path: Path) -> None:
     publisher = Publisher()
     said = teller(config(tmp_path, "door", people_score=0.3), publisher, "Run", "投篮")
     said.active("door", Counter({"投篮": 2}))
-    said.people("door", People(2, 1))
+    said.people("door", PeopleCount(2, 1))
     assert publisher.kept["korsal/roof/door/active"] == {"Run": 0, "投篮": 2}
     assert publisher.kept["korsal/roof/door/people"] == {"active": 2, "other": 1, "least_score": 0.3}
     said.forget("door")

@@ -10,8 +10,8 @@ import pytest
 from edge import events, pipeline
 from edge.detector import Detections
 from edge.events import ActionSettings, EventSettings
-from edge.pipeline import PipelineSettings, Step, Turn
-from edge.presence import People
+from edge.pipeline import FrameInput, PipelineSettings, StepResult
+from edge.presence import PeopleCount
 from edge.service.camera_session import Rota, Station
 from edge.sources import Frame
 from edge.tubes import TubeBox
@@ -48,12 +48,12 @@ class Told(Silent):
 
     def __init__(self) -> None:
         self.actions: list[dict[str, int]] = []
-        self.counts: list[People] = []
+        self.counts: list[PeopleCount] = []
 
     def active(self, camera: str, running: dict[str, int]) -> None:
         self.actions.append(dict(running))
 
-    def people(self, camera: str, people: People) -> None:
+    def people(self, camera: str, people: PeopleCount) -> None:
         self.counts.append(people)
 
 
@@ -73,7 +73,7 @@ def watched(frames: list[list[TubeBox]]) -> Told:
         happening, happened = events.step(state.events, people, frame, ("Run", "Jump"), settings)
         state = replace(state, events=happening)
         nothing = Detections(*(np.empty(shape) for shape in ((0, 4), 0, 0, (0, 2))))  # type: ignore[arg-type]
-        watching.took(frame, state, Step(lambda: None, nothing, tuple(people), happened, frozenset()))
+        watching.took(frame, state, StepResult(lambda: None, nothing, tuple(people), happened, frozenset()))
     return told
 
 
@@ -82,7 +82,7 @@ def person(tube: int, run: float, jump: float = 0.0) -> TubeBox:
     return TubeBox(tube, int(scores.argmax()), np.array([9, 9, 50, 90], np.float32), scores.max(), scores, True)
 
 
-def names(taken: list[tuple[Station, Turn]]) -> list[str]:
+def names(taken: list[tuple[Station, FrameInput]]) -> list[str]:
     return [one.name for one, _ in taken]
 
 
@@ -125,7 +125,7 @@ def test_a_street_where_nothing_happens_has_nobody_active() -> None:
     """Passers-by whose best action is no event, however long they stay."""
     told = watched([[person(1, 0.45, 0.2), person(2, 0.1, 0.3), person(3, 0.01)]] * 5)
     assert told.actions == [{}]
-    assert People(0, 2) in told.counts  # the third scores less than 0.15
+    assert PeopleCount(0, 2) in told.counts  # the third scores less than 0.15
     assert all(count.active == 0 for count in told.counts)
 
 
@@ -150,6 +150,6 @@ def test_one_person_with_two_events_is_one_person() -> None:
 def test_before_the_first_frame_and_after_the_end_nobody_is_there() -> None:
     told = Told()
     watching = station("door", Feed(), told)
-    assert (told.actions, told.counts) == ([{}], [People(0, 0)])  # which takes back what a crash has left
+    assert (told.actions, told.counts) == ([{}], [PeopleCount(0, 0)])  # which takes back what a crash has left
     watching.end_events("camera")
-    assert (told.actions, told.counts) == ([{}], [People(0, 0)])
+    assert (told.actions, told.counts) == ([{}], [PeopleCount(0, 0)])

@@ -8,14 +8,14 @@ import pytest
 
 from edge.detector import Detections
 from edge.motion import MotionSettings
-from edge.pipeline import Step
+from edge.pipeline import StepResult
 from edge.sources import Frame
 from edge.video import video_writer
 from edge.video.annotated_video import LONGEST_PAUSE, AnnotatedVideo
 from edge.video.video_writer import CODECS, VideoError, VideoWriter, described
 from tests.support.spot_model import MANIFEST
 
-NOTHING = Step(
+NOTHING = StepResult(
     lambda: None,
     Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64), np.empty((0, 2))),
     (),

@@ -8,7 +8,7 @@ from edge import motion
 from edge.detector import Detections, normalise
 from edge.events import Event
 from edge.motion import MotionSettings
-from edge.pipeline import Step
+from edge.pipeline import StepResult
 from edge.sources import Frame
 from edge.tubes import TubeBox
 from edge.video import inset
@@ -40,12 +40,12 @@ def event(kind: str, tube: int = 1, action: str = "Basketball") -> Event:
     return some_event(BOX, score=0.2, top_score=0.9, frame_size=(640, 360), **named)
 
 
-def step(*people: TubeBox, events: tuple[Event, ...] = (), map_: NDArray[np.float32] | None = None) -> Step:
+def step(*people: TubeBox, events: tuple[Event, ...] = (), map_: NDArray[np.float32] | None = None) -> StepResult:
     running = frozenset(event.event_id for event in events if event.type != "end")
-    return Step(lambda: map_, NOTHING, people, events, running)
+    return StepResult(lambda: map_, NOTHING, people, events, running)
 
 
-def draw(taken: Frame, happened: Step, scene: Scene = EMPTY, style: Style = CLEAN) -> NDArray[np.uint8]:
+def draw(taken: Frame, happened: StepResult, scene: Scene = EMPTY, style: Style = CLEAN) -> NDArray[np.uint8]:
     scene = follow(scene, taken, happened)
     size = picture_size((taken.image.shape[1], taken.image.shape[0]))
     return annotated(taken, happened, scene, MANIFEST, size, style)
