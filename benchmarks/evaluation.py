@@ -18,14 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
-from train.counting import PROTOCOLS
+from train.box_tables import Tube
 from train.datasets import load as datasets
 from train.datasets.annotations import DataSet, VideoAnnotation, at
-from train.evaluation import detection_file, score, tube_file
+from train.evaluation import detection_file, scoring, tube_file
 from train.evaluation.detection_file import SavedDetections
-from train.evaluation.score import Wish
+from train.evaluation.protocols import PROTOCOLS
+from train.evaluation.scoring import Wish
 from train.evaluation.tube_file import SavedTube, SavedTubes
-from train.tables import Tube
 
 WIDTH, HEIGHT = 320, 240
 FALSE_TUBES = 20  # a video
@@ -55,7 +55,7 @@ def main() -> None:
 def _score(data: Path, files: Path, protocol: str) -> None:
     begin, processor = time.perf_counter(), time.process_time()
     wish = Wish(data, (files / "detections.npz",), (files / "tubes.npz",), PROTOCOLS[protocol])
-    (one,) = score.score(wish)
+    (one,) = scoring.score(wish)
     wall, cpu = time.perf_counter() - begin, time.process_time() - processor
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     video = ", ".join(f"{key}: {100 * value:.2f}" for key, value in one.report.video_map.items())

@@ -20,9 +20,9 @@ from edge.linker import LinkerSettings
 from edge.pipeline import PipelineSettings
 from train.datasets import load as datasets
 from train.datasets.annotations import GroundTruthTube, VideoAnnotation
-from train.evaluation import detect
+from train.evaluation import detection
 from train.evaluation import event_metrics as telling
-from train.evaluation.detect import Watched
+from train.evaluation.detection import Watched
 
 RATE = 25.0  # frames per second of the videos, as the annotations count
 MINIMUM_SCORE = 0.01
@@ -39,7 +39,7 @@ def main() -> None:
     ]
     rows = []
     for place, every in enumerate(options.every):
-        found = detect.joined([one.name for one in videos], engine.manifest.labels, [one[place] for one in seen])
+        found = detection.joined([one.name for one in videos], engine.manifest.labels, [one[place] for one in seen])
         truth = telling.truth_of([_thinned(one, every) for one in videos], data.labels, found)
         rules = [telling.at_scores(engine.manifest.start_scores)]
         (told,) = telling.tell(found, truth, RATE / every, LinkerSettings(), rules)

@@ -7,8 +7,8 @@ import numpy as np
 
 from edge.assignment import assign
 from edge.boxes import iou
-from train.matching import paired_iou
-from train.tables import Tube
+from train.box_tables import Tube
+from train.overlap import paired_iou
 
 LEAST_IOU = 0.5
 

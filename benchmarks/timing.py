@@ -15,8 +15,8 @@ from edge.boxes import iou
 from edge.events import EventSettings
 from edge.sources import Frame
 from edge.tubes import TubeBox
+from train.box_tables import Tube
 from train.evaluation.event_metrics import SAME_PERSON
-from train.tables import Tube
 
 FPS = 25.0
 ROOM = 75  # frames that must follow a true tube for its `end` to be waited for

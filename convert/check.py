@@ -21,8 +21,8 @@ from edge.terminal import progress
 from train.datasets.annotations import DataSet
 from train.evaluate import Run, score
 from train.evaluation.event_metrics import at_scores
-from train.evaluation.report import Report
-from train.runtimes import open_model
+from train.evaluation.report_format import Report
+from train.open_model import open_model
 
 ROUNDS = 60  # calls that are timed for each batch size
 WARM_UP = 5

@@ -43,7 +43,7 @@ from train.datasets.annotations import AnnotationError, DataSet
 from train.evaluate import EvaluationError, Run, Split, check_labels, check_videos, count, of_split, thinned
 from train.evaluation import event_step
 from train.evaluation.step_options import data_options
-from train.runtimes import ModelError, open_model
+from train.open_model import ModelError, open_model
 
 ERRORS = (
     AnnotationError,

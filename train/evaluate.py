@@ -23,14 +23,13 @@ from edge.terminal import output as terminal
 from edge.terminal import progress
 from edge.terminal.arguments import Parser
 from edge.text import composed
-from train import places
+from train import output_paths
 from train.datasets import load as datasets
 from train.datasets.annotations import AnnotationError, DataSet, VideoAnnotation, held_out
 from train.datasets.frame_kinds import not_annotated
-from train.evaluation.lengths import Lengths, usual_lengths
-from train.evaluation.observation import MINIMUM_SCORE, LinkerKind, observe
+from train.evaluation.action_lengths import Lengths, usual_lengths
 from train.evaluation.plots import PlotError, confusion, precision_recall_curves
-from train.evaluation.report import (
+from train.evaluation.report_format import (
     FrameSet,
     Protocol,
     Report,
@@ -42,8 +41,9 @@ from train.evaluation.report import (
     report,
     unseen_note,
 )
-from train.places import PlaceError
-from train.runtimes import ModelError, is_engine, open_model
+from train.evaluation.video_evaluation import MINIMUM_SCORE, LinkerKind, observe
+from train.open_model import ModelError, is_engine, open_model
+from train.output_paths import PlaceError
 
 Split = Literal["test", "train", "validation"]
 STEPS = (
@@ -248,9 +248,9 @@ def _engine(model: Path, threads: int) -> Engine:
 def check_places(json_path: Path | None, plots: Path | None) -> None:
     """Those of the scores and of the plots, before the long part. Raises PlaceError."""
     if json_path is not None:
-        places.check(json_path, "--json")
+        output_paths.check(json_path, "--json")
     if plots is not None:
-        places.check(plots / CURVES_FILE, "--plots")
+        output_paths.check(plots / CURVES_FILE, "--plots")
 
 
 def _write(scores: Report, circumstances: dict[str, Any], options: argparse.Namespace) -> None:
@@ -265,7 +265,7 @@ def _write(scores: Report, circumstances: dict[str, Any], options: argparse.Name
         print(unseen_note(circumstances["frames_not_annotated"]))
     print(comparison_note(len(scores.labels), circumstances["data"]))
     if options.json:
-        places.write_json(as_json(scores, circumstances), options.json, "--json")
+        output_paths.write_json(as_json(scores, circumstances), options.json, "--json")
         print(f"scores: {progress.made(options.json)}")
     if options.plots:
         draw(scores, options.plots)

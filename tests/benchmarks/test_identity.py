@@ -3,7 +3,7 @@
 import numpy as np
 
 from benchmarks.identity import IdentityCounts, identity_counts
-from train.tables import Tube
+from train.box_tables import Tube
 
 
 def tube(first, last, x=0.0, label=0):

@@ -9,8 +9,8 @@ from benchmarks import iou_tracker, linking
 from benchmarks.iou_tracker import TrackerState
 from benchmarks.timing import ROOM, Delays, Told, delays, middle, told_events
 from tests.support.people import JUMP, LABELS, RUN, SIT, detected, person, standing, tube_box
+from train.box_tables import Tube
 from train.datasets.annotations import DataSet, GroundTruthTube, VideoAnnotation
-from train.tables import Tube
 
 
 def tracked(frames):

@@ -18,10 +18,10 @@ from tests.support.paths import ROOT
 from tests.support.real_builder import build_for_real, real_builder
 from tests.support.untrained_model import MANIFEST, write_untrained_checkpoint
 from train.datasets.annotations import VideoAnnotation
-from train.evaluation.observation import observe
+from train.evaluation.video_evaluation import observe
 from train.networks.architectures import ARCHITECTURES
 from train.networks.deformable import OPSET
-from train.runtimes import open_model
+from train.open_model import open_model
 
 torch.set_num_threads(1)
 pytestmark = pytest.mark.slow

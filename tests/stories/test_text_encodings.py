@@ -19,6 +19,7 @@ from edge.config.store import store
 from edge.text import TextError, alike, brief, composed, decoded, harmless
 from tests.support.annotation_files import COCO, box, coco, written
 from tests.support.laws import law
+from train.box_tables import Tube
 from train.datasets import load as datasets
 from train.datasets.annotations import AnnotationError, list_of_names
 from train.datasets.coco import read_coco
@@ -26,11 +27,10 @@ from train.datasets.cvat import read_cvat
 from train.evaluate import EvaluationError, check_labels
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.event_step import start_scores
-from train.evaluation.exchange import Cast, read_yowo, write_yowo
+from train.evaluation.external_formats import Cast, read_yowo, write_yowo
 from train.evaluation.moc_tubes import read_moc_tubes, write_moc_tubes
-from train.evaluation.observation import label_numbers
 from train.evaluation.tube_file import SavedTube, SavedTubes
-from train.tables import Tube
+from train.evaluation.video_evaluation import label_numbers
 
 MARK = b"\xef\xbb\xbf"
 CONFIG = '[cameras.door]\r\nsource = "rtsp://10.0.0.7/main"  # the roof\r\n'

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from train.evaluation.scoring import Scene
-from train.tables import FrameBoxes, Tube, in_video, joined
+from train.box_tables import FrameBoxes, Tube, in_video, joined
+from train.evaluation.report import Scene
 
 VIDEOS, CLASSES, FRAMES = 6, 4, 30
 WIDTH, HEIGHT = 320, 240

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from train.box_tables import Tube
 from train.evaluation.tube_file import SavedTube, SavedTubes
-from train.tables import Tube
 
 VIDEOS, LABELS = ("Surfing/v_a", "Skiing/v_b"), ("Skiing", "Surfing")
 

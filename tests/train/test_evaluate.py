@@ -18,8 +18,8 @@ from tests.support.full_disk import full_disk
 from tests.support.paths import ROOT
 from train.datasets.annotations import DataSet, VideoAnnotation, load_ucf24
 from train.evaluate import EvaluationError, check_labels, check_videos, main, of_split, thinned
-from train.evaluation.observation import label_numbers, observe, true_boxes, true_tubes
-from train.evaluation.report import Protocol, report
+from train.evaluation.report_format import Protocol, report
+from train.evaluation.video_evaluation import label_numbers, observe, true_boxes, true_tubes
 
 
 @pytest.mark.parametrize("kind", ["default", "korsal"])

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from train.box_tables import Tube
 from train.datasets.annotations import DataSet, GroundTruthTube, VideoAnnotation
 from train.datasets.frame_kinds import frame_kinds
 from train.datasets.looked_at import in_words, mask
-from train.matching import paired_iou, tube_iou
-from train.tables import Tube
+from train.overlap import paired_iou, tube_iou
 
 OUTSIDE = 1.5  # pixels that a corner may lie beyond the frame: annotation tools round
 SMALLEST = 4.0  # pixels of a side; less is nobody

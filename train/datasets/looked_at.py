@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from train.tables import FrameBoxes, Tube
+from train.box_tables import FrameBoxes, Tube
 
 Looked = NDArray[np.int64] | None  # rising numbers (n,) of the frames that were looked at, from 0; None: all of them
 MOST_PARTS = 6  # of the frames of one video, in a sentence

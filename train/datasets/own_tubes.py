@@ -6,8 +6,8 @@ from itertools import pairwise, zip_longest
 
 import numpy as np
 
+from train.box_tables import Tube
 from train.datasets.looked_at import Looked, near
-from train.tables import Tube
 
 Corners = tuple[float, float, float, float]
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from train.box_tables import Tube
 from train.datasets.looked_at import Looked, in_words, near, together
 from train.datasets.own_tubes import NamedTube, NamedVideo
-from train.matching import paired_iou
-from train.tables import Tube
+from train.overlap import paired_iou
 
 SAME = 0.5  # IoU: two tubes of one action that lie on each other so, on the average of their common frames, are one
 

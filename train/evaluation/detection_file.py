@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.text import composed
+from train.box_tables import FrameBoxes, in_video
 from train.datasets.looked_at import Looked
 from train.evaluation import columns
 from train.evaluation.columns import ColumnError
-from train.tables import FrameBoxes, in_video
 
 CORNERS = ("x1", "y1", "x2", "y2")
 COLUMNS = ("video", "frame", *CORNERS, "score", "label")

@@ -10,7 +10,7 @@ from edge.events import ActionSettings, EventSettings
 from edge.linker import LinkerSettings
 from edge.terminal import progress
 from edge.text import TextError, decoded
-from train import places
+from train import output_paths
 from train.datasets import load as datasets
 from train.evaluate import EvaluationError, Split, check_labels, of_split, share
 from train.evaluation import detection_file
@@ -121,14 +121,14 @@ def start_scores(file: Path) -> dict[str, float]:
 def _choose(found: SavedDetections, truth: Truth, options: argparse.Namespace) -> None:
     if options.data is None:
         raise EvaluationError("--choose weighs right events against wrong ones; give the --data that tells them apart")
-    places.check(options.choose, "--choose")
+    output_paths.check(options.choose, "--choose")
     rules = [telling.at_score(score) for score in CANDIDATES]
     told = _told(found, truth, options.rate, rules)
     chosen = telling.best(CANDIDATES, told, _quiet(options, found.label_names, rules))
     for place, (label, score) in enumerate(zip(found.label_names, chosen, strict=True)):
         print(f"{label}: {_in_words(score, told[CANDIDATES.index(score)][place] if score else None)}")
     scores = {label: score for label, score in zip(found.label_names, chosen, strict=True) if score}
-    places.write_json({"start_scores": scores}, options.choose, "--choose")
+    output_paths.write_json({"start_scores": scores}, options.choose, "--choose")
     print(f"start scores: {progress.made(options.choose)}")
 
 

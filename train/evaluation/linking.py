@@ -10,9 +10,9 @@ from edge.boxes import clip
 from edge.detector import Detections
 from edge.linker import LinkerSettings
 from edge.tubes import ActionTube, TubeBox
+from train.box_tables import Tube
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.tube_file import SavedTube, SavedTubes
-from train.tables import Tube
 
 VARIANTS: Mapping[str, LinkerSettings] = {
     **{name: LinkerSettings(kind="korsal", korsal=one) for name, one in korsal_linker.VARIANTS.items()},

@@ -1,7 +1,7 @@
 """Pure. How good detections and tubes are: curves, average precision, confusion.
 
-What counts as a hit is `train.matching`'s business; unless a protocol says otherwise, a prediction counts when it
-overlaps a still free ground truth of its class by at least the threshold.
+`matching` decides what is a hit: unless a protocol says otherwise, a prediction that overlaps a still free ground truth
+of its class by at least the threshold.
 
 Nothing depends on the order in which predictions or ground truth are given. Predictions of equal score in one frame
 are ordered by their coordinates; along the curve they share their hits evenly, as no threshold can part them.
@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from train.counting import PLAIN, Counting
-from train.matching import Matched, frame_pairs, match, match_frames, match_tubes, paired_iou, tube_iou
-from train.tables import FrameBoxes, Tube, joined, ordered
+from train.box_tables import FrameBoxes, Tube, joined, ordered
+from train.evaluation.matching import Matched, frame_pairs, match, match_frames, match_tubes
+from train.evaluation.protocols import PLAIN, Counting
+from train.overlap import paired_iou, tube_iou
 
 __all__ = ["FrameBoxes", "Tube", "joined", "paired_iou", "tube_iou"]
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from edge.spelling import lookup
-from train.evaluation.exchange import LARGEST_PIXEL, Cast, ExchangeError
+from train.box_tables import Tube
+from train.evaluation.external_formats import LARGEST_PIXEL, Cast, ExchangeError
 from train.evaluation.tube_file import SavedTube, SavedTubes
 from train.safe_reading import plain_pickle
-from train.tables import Tube
 
 ENDING = "_tubes.pkl"
 

@@ -1,133 +1,193 @@
-"""Pure. A report as text and as JSON."""
+"""Pure. What was found in many videos beside what is true there → one report: scores by class, means, errors."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from train.counting import FrameSet, Protocol, Rule
-from train.evaluation.errors import CAUSES, ErrorShares
-from train.evaluation.metrics import Point
-from train.evaluation.scoring import FRAME_THRESHOLD, RANGE, VIDEO_KEYS, ClassReport, Report, VideoResult, report
+from train.box_tables import joined, numbered
+from train.evaluation.error_analysis import CAUSES, ErrorShares, error_shares
+from train.evaluation.metrics import (
+    VIDEO_THRESHOLDS,
+    Curve,
+    FrameBoxes,
+    Point,
+    Tube,
+    at_best_f1,
+    at_threshold,
+    average_precision,
+    confusion_matrix,
+    curve_of,
+    in_annotated_frames,
+    matched_frames,
+    mean_with_truth,
+    pooled,
+    tube_curves,
+)
+from train.evaluation.protocols import Protocol
 
-__all__ = ["VIDEO_KEYS", "FrameSet", "Protocol", "Report", "Rule", "VideoResult", "report"]
-
-PUBLISHED_CLASSES = {"UCF101-24": 24, "J-HMDB-21": 21}  # data set: classes of published tables
-
-
-def as_table(scores: Report) -> str:
-    """The report as text, in percent, one line a class and the mean."""
-    width = max(map(len, (*scores.labels, "mean")))
-    where = "best F1" if scores.protocol.threshold is None else f"score >= {scores.protocol.threshold:g}"
-    counts_zero = scores.protocol.in_frames.zero_without_truth or scores.protocol.in_videos.zero_without_truth
-    fate = "counted as 0 where the protocol does so" if counts_zero else "not part of the mean"
-    lines = [
-        f"{'':{width}}  {'frame-AP at 0.5':<16}  {'video-AP at':<31}  {where}",
-        f"{'class':{width}}  {'detected':>8}{'linked':>8}  "
-        + "".join(f"{key:>6}" for key in VIDEO_KEYS[:3])
-        + f"{RANGE:>13}  precision  recall      F1   score   boxes  tubes",
-    ]
-    for one in scores.classes:
-        counts = f"{one.boxes:8d}{one.tubes:7d}"
-        frame_aps = (one.frame_ap, one.linked_frame_ap)
-        lines.append(_line(f"{one.label:{width}}", frame_aps, one.video_ap, one.point) + counts)
-    frame_maps = (scores.frame_map, scores.linked_frame_map)
-    lines.append(_line(f"{'mean':{width}}", frame_maps, scores.video_map, scores.mean_point))
-    lines += [f"{label}: no ground truth here, {fate}" for label in scores.without_truth]
-    return "\n".join(lines)
+FRAME_THRESHOLD = 0.5
+RANGE = "0.5:0.95"
+VIDEO_KEYS = ("0.2", "0.5", "0.75", RANGE)
 
 
-def as_error_table(scores: Report) -> str:
-    """Where frame-AP is lost, in percent, one line a class and the mean: see `train.evaluation.errors`."""
-    width = max(map(len, (*scores.labels, "mean")))
-    causes = (*CAUSES, "missed")
-    lines = [f"{'class':{width}}" + "".join(f"{name:>16}" for name in causes)]
-    rows = [(one.label, [getattr(one.errors, name) for name in causes]) for one in scores.classes]
-    rows.append(("mean", list(scores.mean_errors.values())))
-    return "\n".join(lines + [f"{name:{width}}" + "".join(_cell(share, 16) for share in row) for name, row in rows])
+@dataclass(frozen=True, eq=False)
+class VideoResult:
+    """Found and true boxes and tubes of one video; frames are counted from 0 within it, the tubes' video is ignored.
+
+    `linked` is what the linker made of the detections `found`: every live tube in every frame, once for each class,
+    with the class's score so far. `invalid`: answers of the network that no network may give, and were left out.
+    """
+
+    found: FrameBoxes
+    linked: FrameBoxes
+    truth: FrameBoxes
+    tubes: tuple[Tube, ...]
+    true_tubes: tuple[Tube, ...]
+    invalid: int = 0
 
 
-def as_json(scores: Report, circumstances: Mapping[str, Any]) -> dict[str, Any]:
-    """The report in percent, null where there is no ground truth; `circumstances` join the protocol."""
-    protocol = {
-        **circumstances,
-        "protocol": scores.protocol.name,
-        "in_frames": asdict(scores.protocol.in_frames),
-        "in_videos": asdict(scores.protocol.in_videos),
-        "rule": scores.protocol.rule,
-        "frames": scores.protocol.frames,
-        "iou": FRAME_THRESHOLD,
-        "classes": list(scores.labels),
-        "classes_without_ground_truth": list(scores.without_truth),
-        "note": comparison_note(len(scores.labels), str(circumstances.get("data", "UCF101-24"))),
-    }
-    return {
-        "protocol": protocol,
-        "frame_map": {"0.5": _percent(scores.frame_map)},
-        "linked_frame_map": {"0.5": _percent(scores.linked_frame_map)},
-        "video_map": {key: _percent(value) for key, value in scores.video_map.items()},
-        "mean": _point(scores.mean_point),
-        "errors": {name: _percent(share) for name, share in scores.mean_errors.items()},
-        "per_class": {one.label: _class(one) for one in scores.classes},
-        "confusion": {"score": scores.confusion_score, "matrix": scores.confusion.tolist()},
-    }
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """The same of all videos together; frames are numbered by `tables.in_video`. None: not looked for."""
+
+    found: FrameBoxes | None
+    linked: FrameBoxes | None
+    truth: FrameBoxes
+    tubes: tuple[Tube, ...] | None
+    true_tubes: tuple[Tube, ...]
 
 
-def comparison_note(classes: int, data: str = "UCF101-24") -> str:
-    """What scores on so many classes of a data set may be compared with."""
-    known = next((name for name in PUBLISHED_CLASSES if data.startswith(name)), None)
-    if known is None:
-        return "Scores on other data than UCF101-24 and J-HMDB-21 are not comparable with published tables."
-    published = PUBLISHED_CLASSES[known]
-    if classes == published:
-        return f"All {published} classes of {known}; published tables differ in frames and rule, compare those first."
-    return f"Scores on {classes} classes are not comparable with published tables, which have {published}."
+@dataclass(frozen=True)
+class ClassReport:
+    """One class: how much truth there is, APs 0..1 (nan: unknown), precision and recall at one score, errors.
+
+    `frame_ap` is of the detections, `linked_frame_ap` of the same boxes after linking.
+    """
+
+    label: str
+    boxes: int
+    tubes: int
+    frame_ap: float
+    linked_frame_ap: float
+    video_ap: Mapping[str, float]
+    point: Point
+    errors: ErrorShares
 
 
-def unseen_note(frames: int) -> str:
-    """That so many frames were looked at by nobody."""
-    return f"{frames} frames of these videos are not annotated: they are neither right nor wrong."
+@dataclass(frozen=True, eq=False)
+class Report:
+    """All classes, their curves, and the confusion matrix (classes + 1, classes + 1) at `confusion_score`."""
+
+    protocol: Protocol
+    classes: tuple[ClassReport, ...]
+    curves: tuple[Curve, ...]
+    confusion: NDArray[np.int64]
+    confusion_score: float
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """In the order of the classes."""
+        return tuple(one.label for one in self.classes)
+
+    @property
+    def without_truth(self) -> tuple[str, ...]:
+        """Classes of which nothing is annotated: the protocol says what becomes of them."""
+        return tuple(one.label for one in self.classes if not one.boxes)
+
+    @property
+    def mean_errors(self) -> dict[str, float]:
+        """Mean shares over the classes with truth, 0..1, by cause."""
+        causes = (*CAUSES, "missed")
+        return {name: mean_with_truth([getattr(one.errors, name) for one in self.classes]) for name in causes}
+
+    @property
+    def frame_map(self) -> float:
+        """Mean over the classes that have an AP, 0..1."""
+        return mean_with_truth([one.frame_ap for one in self.classes])
+
+    @property
+    def linked_frame_map(self) -> float:
+        """The same of the boxes after linking."""
+        return mean_with_truth([one.linked_frame_ap for one in self.classes])
+
+    @property
+    def video_map(self) -> dict[str, float]:
+        """Mean over the classes that have an AP, by overlap, 0..1."""
+        return {key: mean_with_truth([one.video_ap[key] for one in self.classes]) for key in VIDEO_KEYS}
+
+    @property
+    def mean_point(self) -> Point:
+        """Means of threshold, precision, recall and F1 over the classes with truth."""
+        points = [one.point for one in self.classes if one.boxes]
+        table = np.array([(p.threshold, p.precision, p.recall, p.f1) for p in points] or [(np.nan,) * 4])
+        return Point(*(float(value) for value in table.mean(axis=0)))
 
 
-def _line(name: str, frame_aps: tuple[float, float], video_ap: Mapping[str, float], point: Point) -> str:
-    video = "".join(_cell(video_ap[key], 6) for key in VIDEO_KEYS[:3])
-    return (
-        f"{name}  {''.join(_cell(ap, 8) for ap in frame_aps)}  {video}{_cell(video_ap[RANGE], 13)}  "
-        f"{_cell(point.precision, 9)}{_cell(point.recall, 8)}{_cell(point.f1, 8)}"
-        f"{_cell(point.threshold, 8, 1, 2)}"
+def report(videos: Sequence[VideoResult], labels: Sequence[str], protocol: Protocol) -> Report:
+    """Score what was found in all videos together."""
+    return scored(scene(videos), labels, protocol)
+
+
+def scene(videos: Sequence[VideoResult]) -> Scene:
+    """The videos in one table each, numbered in their order."""
+    return Scene(
+        numbered([video.found for video in videos]),
+        numbered([video.linked for video in videos]),
+        numbered([video.truth for video in videos]),
+        tuple(replace(tube, video=index) for index, video in enumerate(videos) for tube in video.tubes),
+        tuple(replace(tube, video=index) for index, video in enumerate(videos) for tube in video.true_tubes),
     )
 
 
-def _cell(value: float, width: int, scale: float = 100, digits: int = 1) -> str:
-    return f"{'-':>{width}}" if np.isnan(value) else f"{scale * value:{width}.{digits}f}"
+def scored(whole: Scene, labels: Sequence[str], protocol: Protocol) -> Report:
+    """Score a scene by a protocol."""
+    found, linked = (
+        in_annotated_frames(table, whole.truth) if table is not None and protocol.frames == "annotated" else table
+        for table in (whole.found, whole.linked)
+    )
+    boxes = joined([]) if found is None else found
+    counting, classes = protocol.in_frames, len(labels)
+    matched = matched_frames(boxes, whole.truth, classes, FRAME_THRESHOLD, counting)
+    errors = error_shares(matched, whole.truth, FRAME_THRESHOLD, counting)
+    curves = tuple(map(curve_of, matched))
+    frame_aps = _averages(curves, protocol) if found is not None else [float("nan")] * classes
+    linked_aps = [float("nan")] * classes
+    if linked is not None:
+        after_linking = matched_frames(linked, whole.truth, classes, FRAME_THRESHOLD, counting)
+        linked_aps = _averages([curve_of(one) for one in after_linking], protocol)
+    tube_counts = [sum(tube.label == label for tube in whole.true_tubes) for label in range(classes)]
+    parts = zip(curves, tube_counts, frame_aps, linked_aps, _video_aps(whole, classes, protocol), errors, strict=True)
+    rows = [
+        ClassReport(
+            label, points.truths, tubes, ap, linked_ap, video_ap, _operating_point(points, protocol.threshold), causes
+        )
+        for label, (points, tubes, ap, linked_ap, video_ap, causes) in zip(labels, parts, strict=True)
+    ]
+    score = at_best_f1(pooled(curves)).threshold if protocol.threshold is None else protocol.threshold
+    matrix = confusion_matrix(boxes, whole.truth, classes, score, FRAME_THRESHOLD)
+    return Report(protocol, tuple(rows), curves, matrix, score)
 
 
-def _class(one: ClassReport) -> dict[str, Any]:
-    return {
-        "frame_ap": {"0.5": _percent(one.frame_ap)},
-        "linked_frame_ap": {"0.5": _percent(one.linked_frame_ap)},
-        "video_ap": {key: _percent(value) for key, value in one.video_ap.items()},
-        **_point(one.point),
-        "errors": _errors(one.errors),
-        "boxes": one.boxes,
-        "tubes": one.tubes,
-    }
+def _averages(curves: Sequence[Curve], protocol: Protocol) -> list[float]:
+    return [average_precision(points, protocol.rule, protocol.in_frames) for points in curves]
 
 
-def _errors(errors: ErrorShares) -> dict[str, Any]:
-    shares = {name: _percent(getattr(errors, name)) for name in (*CAUSES, "missed")}
-    return {**shares, "counts": dict(zip(CAUSES, errors.counts, strict=True))}
+def _video_aps(whole: Scene, classes: int, protocol: Protocol) -> list[dict[str, float]]:
+    """For each class its video-AP by overlap."""
+    if whole.tubes is None:
+        return [dict.fromkeys(VIDEO_KEYS, float("nan"))] * classes
+    rows = []
+    thresholds = (0.2, *VIDEO_THRESHOLDS)
+    for tubes in tube_curves(whole.tubes, whole.true_tubes, classes, thresholds, protocol.in_videos):
+        loosest, *range_ = (average_precision(points, protocol.rule, protocol.in_videos) for points in tubes)
+        half, three_quarters = range_[0], range_[VIDEO_THRESHOLDS.index(0.75)]
+        rows.append(dict(zip(VIDEO_KEYS, (loosest, half, three_quarters, float(np.mean(range_))), strict=True)))
+    return rows
 
 
-def _point(point: Point) -> dict[str, float | None]:
-    return {
-        "precision": _percent(point.precision),
-        "recall": _percent(point.recall),
-        "f1": _percent(point.f1),
-        "threshold": None if np.isnan(point.threshold) else round(point.threshold, 4),
-    }
-
-
-def _percent(value: float) -> float | None:
-    return None if np.isnan(value) else round(100 * value, 2)
+def _operating_point(points: Curve, threshold: float | None) -> Point:
+    if not points.truths:
+        return Point(*[float("nan")] * 4)
+    return at_best_f1(points) if threshold is None else at_threshold(points, threshold)

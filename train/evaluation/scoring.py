@@ -1,193 +1,207 @@
-"""Pure. What was found in many videos beside what is true there → one report: scores by class, means, errors."""
+"""Shell. Saved detections and tubes beside the ground truth of a data set → reports, one for each of its splits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from train.counting import Protocol
-from train.evaluation.errors import CAUSES, ErrorShares, error_shares
-from train.evaluation.metrics import (
-    VIDEO_THRESHOLDS,
-    Curve,
-    FrameBoxes,
-    Point,
-    Tube,
-    at_best_f1,
-    at_threshold,
-    average_precision,
-    confusion_matrix,
-    curve_of,
-    in_annotated_frames,
-    matched_frames,
-    mean_with_truth,
-    pooled,
-    tube_curves,
-)
-from train.tables import joined, numbered
+from train.box_tables import FrameBoxes, Tube, in_video, numbered, video_of
+from train.datasets import load as datasets
+from train.datasets.annotations import DataSet, VideoAnnotation
+from train.datasets.frame_kinds import not_annotated
+from train.datasets.looked_at import Looked, rows_in, tubes_in
+from train.evaluate import Split, of_split
+from train.evaluation import detection_file, external_formats, tube_file
+from train.evaluation.detection_file import SavedDetections
+from train.evaluation.external_formats import Cast
+from train.evaluation.moc_tubes import read_moc_tubes
+from train.evaluation.protocols import Protocol
+from train.evaluation.report import Report, Scene, scored
+from train.evaluation.report_format import as_json
+from train.evaluation.tube_file import SavedTubes
+from train.evaluation.video_evaluation import true_boxes, true_tubes
 
-FRAME_THRESHOLD = 0.5
-RANGE = "0.5:0.95"
-VIDEO_KEYS = ("0.2", "0.5", "0.75", RANGE)
+MOST_FRAMES = 2**31
 
 
-@dataclass(frozen=True, eq=False)
-class VideoResult:
-    """Found and true boxes and tubes of one video; frames are counted from 0 within it, the tubes' video is ignored.
-
-    `linked` is what the linker made of the detections `found`: every live tube in every frame, once for each class,
-    with the class's score so far. `invalid`: answers of the network that no network may give, and were left out.
-    """
-
-    found: FrameBoxes
-    linked: FrameBoxes
-    truth: FrameBoxes
-    tubes: tuple[Tube, ...]
-    true_tubes: tuple[Tube, ...]
-    invalid: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Scene:
-    """The same of all videos together; frames are numbered by `tables.in_video`. None: not looked for."""
-
-    found: FrameBoxes | None
-    linked: FrameBoxes | None
-    truth: FrameBoxes
-    tubes: tuple[Tube, ...] | None
-    true_tubes: tuple[Tube, ...]
+class ScoreError(Exception):
+    """Files that cannot be scored together; the message names them and the cure."""
 
 
 @dataclass(frozen=True)
-class ClassReport:
-    """One class: how much truth there is, APs 0..1 (nan: unknown), precision and recall at one score, errors.
+class Wish:
+    """What to score: files of one split each, in the order of the splits from `fold` on.
 
-    `frame_ap` is of the detections, `linked_frame_ap` of the same boxes after linking.
+    `partial`: only the videos that the files name, instead of an error where some are missing.
     """
 
-    label: str
-    boxes: int
-    tubes: int
-    frame_ap: float
-    linked_frame_ap: float
-    video_ap: Mapping[str, float]
-    point: Point
-    errors: ErrorShares
+    data: Path
+    detections: tuple[Path, ...]
+    tubes: tuple[Path, ...]
+    protocol: Protocol
+    fold: int = 1
+    split: Split = "test"
+    partial: bool = False
 
 
 @dataclass(frozen=True, eq=False)
-class Report:
-    """All classes, their curves, and the confusion matrix (classes + 1, classes + 1) at `confusion_score`."""
+class Scored:
+    """One split: its report, and how many of its videos were looked at."""
 
-    protocol: Protocol
-    classes: tuple[ClassReport, ...]
-    curves: tuple[Curve, ...]
-    confusion: NDArray[np.int64]
-    confusion_score: float
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """In the order of the classes."""
-        return tuple(one.label for one in self.classes)
-
-    @property
-    def without_truth(self) -> tuple[str, ...]:
-        """Classes of which nothing is annotated: the protocol says what becomes of them."""
-        return tuple(one.label for one in self.classes if not one.boxes)
-
-    @property
-    def mean_errors(self) -> dict[str, float]:
-        """Mean shares over the classes with truth, 0..1, by cause."""
-        causes = (*CAUSES, "missed")
-        return {name: mean_with_truth([getattr(one.errors, name) for one in self.classes]) for name in causes}
-
-    @property
-    def frame_map(self) -> float:
-        """Mean over the classes that have an AP, 0..1."""
-        return mean_with_truth([one.frame_ap for one in self.classes])
-
-    @property
-    def linked_frame_map(self) -> float:
-        """The same of the boxes after linking."""
-        return mean_with_truth([one.linked_frame_ap for one in self.classes])
-
-    @property
-    def video_map(self) -> dict[str, float]:
-        """Mean over the classes that have an AP, by overlap, 0..1."""
-        return {key: mean_with_truth([one.video_ap[key] for one in self.classes]) for key in VIDEO_KEYS}
-
-    @property
-    def mean_point(self) -> Point:
-        """Means of threshold, precision, recall and F1 over the classes with truth."""
-        points = [one.point for one in self.classes if one.boxes]
-        table = np.array([(p.threshold, p.precision, p.recall, p.f1) for p in points] or [(np.nan,) * 4])
-        return Point(*(float(value) for value in table.mean(axis=0)))
+    title: str
+    videos: int
+    of: int
+    report: Report
+    not_annotated: int  # frames of these videos, which do not count
 
 
-def report(videos: Sequence[VideoResult], labels: Sequence[str], protocol: Protocol) -> Report:
-    """Score what was found in all videos together."""
-    return scored(scene(videos), labels, protocol)
-
-
-def scene(videos: Sequence[VideoResult]) -> Scene:
-    """The videos in one table each, numbered in their order."""
-    return Scene(
-        numbered([video.found for video in videos]),
-        numbered([video.linked for video in videos]),
-        numbered([video.truth for video in videos]),
-        tuple(replace(tube, video=index) for index, video in enumerate(videos) for tube in video.tubes),
-        tuple(replace(tube, video=index) for index, video in enumerate(videos) for tube in video.true_tubes),
-    )
-
-
-def scored(whole: Scene, labels: Sequence[str], protocol: Protocol) -> Report:
-    """Score a scene by a protocol."""
-    found, linked = (
-        in_annotated_frames(table, whole.truth) if table is not None and protocol.frames == "annotated" else table
-        for table in (whole.found, whole.linked)
-    )
-    boxes = joined([]) if found is None else found
-    counting, classes = protocol.in_frames, len(labels)
-    matched = matched_frames(boxes, whole.truth, classes, FRAME_THRESHOLD, counting)
-    errors = error_shares(matched, whole.truth, FRAME_THRESHOLD, counting)
-    curves = tuple(map(curve_of, matched))
-    frame_aps = _averages(curves, protocol) if found is not None else [float("nan")] * classes
-    linked_aps = [float("nan")] * classes
-    if linked is not None:
-        after_linking = matched_frames(linked, whole.truth, classes, FRAME_THRESHOLD, counting)
-        linked_aps = _averages([curve_of(one) for one in after_linking], protocol)
-    tube_counts = [sum(tube.label == label for tube in whole.true_tubes) for label in range(classes)]
-    parts = zip(curves, tube_counts, frame_aps, linked_aps, _video_aps(whole, classes, protocol), errors, strict=True)
-    rows = [
-        ClassReport(
-            label, points.truths, tubes, ap, linked_ap, video_ap, _operating_point(points, protocol.threshold), causes
+def score(wish: Wish) -> tuple[Scored, ...]:
+    """Score each split. Raises ScoreError, AnnotationError, ColumnError, EvaluationError, ExchangeError."""
+    given = max(len(wish.detections), len(wish.tubes))
+    if not given:
+        raise ScoreError("nothing to score; give --detections, --tubes, or both")
+    if wish.detections and wish.tubes and len(wish.detections) != len(wish.tubes):
+        raise ScoreError(
+            f"{len(wish.detections)} files of detections and {len(wish.tubes)} of tubes; give one of each for a split"
         )
-        for label, (points, tubes, ap, linked_ap, video_ap, causes) in zip(labels, parts, strict=True)
+    return tuple(
+        _one(
+            datasets.load(wish.data, wish.fold + place),
+            wish.detections[place] if wish.detections else None,
+            wish.tubes[place] if wish.tubes else None,
+            wish,
+        )
+        for place in range(given)
+    )
+
+
+def load_detections(path: Path, videos: Sequence[VideoAnnotation], labels: Sequence[str]) -> SavedDetections:
+    """Our own file, or one of `train.evaluation.external_formats`, whose videos and classes are those given."""
+    return detection_file.load(path) if path.suffix == ".npz" else external_formats.load(path, cast(videos, labels))
+
+
+def load_tubes(path: Path, videos: Sequence[VideoAnnotation], labels: Sequence[str]) -> SavedTubes:
+    """Our own file, or a folder of MOC's, whose videos and classes are those given."""
+    return tube_file.load(path) if path.suffix == ".npz" else read_moc_tubes(path, cast(videos, labels))
+
+
+def cast(videos: Sequence[VideoAnnotation], labels: Sequence[str]) -> Cast:
+    """What foreign files leave out."""
+    sizes = np.array([video.size or (0, 0) for video in videos], dtype=np.int64).reshape(-1, 2)
+    counts = np.array([video.frames for video in videos], dtype=np.int64)
+    return Cast(tuple(video.name for video in videos), tuple(labels), counts, sizes)
+
+
+def _one(data: DataSet, detections: Path | None, tubes: Path | None, wish: Wish) -> Scored:
+    every = of_split(data, wish.split)
+    found = load_detections(detections, every, data.labels) if detections else None
+    linked = load_tubes(tubes, every, data.labels) if tubes else None
+    videos = every
+    for path, saved in ((detections, found), (tubes, linked)):
+        if path is not None and saved is not None:
+            _check_labels(path, saved.label_names, data.labels)
+            videos = _present(path, saved.video_names, videos, wish.partial)
+    names = [video.name for video in videos]
+    lengths = _lengths(videos, found)
+    looked = [video.looked_at for video in videos]
+    table = found.table(dict(zip(names, lengths, strict=True)), data.labels) if found else None
+    true = [true_tubes(video.tubes, length) for video, length in zip(videos, lengths, strict=True)]
+    whole = Scene(
+        _looked_at(table, looked) if table else None,
+        None,
+        numbered(
+            [
+                rows_in(true_boxes(video.tubes, length), video.looked_at)
+                for video, length in zip(videos, lengths, strict=True)
+            ]
+        ),
+        _tubes_looked_at(linked.chosen(names, data.labels), looked) if linked else None,
+        tuple(
+            replace(tube, video=place) for place, tubes in enumerate(true) for tube in tubes_in(tubes, looked[place])
+        ),
+    )
+    return Scored(
+        f"{data.title}, {wish.split}",
+        len(videos),
+        len(every),
+        scored(whole, data.labels, wish.protocol),
+        not_annotated(videos),
+    )
+
+
+def _looked_at(table: FrameBoxes, looked: Sequence[Looked]) -> FrameBoxes:
+    """The rows in frames that somebody has looked at, by video."""
+    parts = [in_video(np.int64(place), frames) for place, frames in enumerate(looked) if frames is not None]
+    if not parts:
+        return table
+    everywhere = np.array([frames is None for frames in looked])[video_of(table.frames)]
+    return table.where(everywhere | np.isin(table.frames, np.concatenate(parts)))
+
+
+def _tubes_looked_at(tubes: Sequence[Tube], looked: Sequence[Looked]) -> tuple[Tube, ...]:
+    return tuple(one for tube in tubes for one in tubes_in([tube], looked[tube.video]))
+
+
+def _lengths(videos: Sequence[VideoAnnotation], found: SavedDetections | None) -> list[int]:
+    """As many frames as annotated, and as the detections tell that the file has; 0 is unknown there and here."""
+    known = {} if found is None else dict(zip(found.video_names, found.frame_counts.tolist(), strict=True))
+    counts = [[count for count in (video.frames, known.get(video.name, 0)) if count] for video in videos]
+    return [min(both) if both else MOST_FRAMES for both in counts]
+
+
+def _check_labels(path: Path, known: Sequence[str], wanted: Sequence[str]) -> None:
+    missing = [label for label in wanted if label not in known]
+    if len(missing) == len(wanted):
+        raise ScoreError(
+            f"{path}: knows none of the classes of the data ({', '.join(wanted)}), only {', '.join(known) or 'none'}; "
+            "give the --data whose actions were detected"
+        )
+
+
+def _present(
+    path: Path, known: Sequence[str], videos: Sequence[VideoAnnotation], partial: bool
+) -> tuple[VideoAnnotation, ...]:
+    there = set(known)
+    missing = [video.name for video in videos if video.name not in there]
+    if missing and not partial:
+        raise ScoreError(
+            f"{path}: lacks {len(missing)} of {len(videos)} videos, {missing[0]} among them; detect in all of the "
+            "split, or score only those that it names with --partial"
+        )
+    if len(missing) == len(videos):
+        raise ScoreError(
+            f"{path}: names none of the {len(videos)} videos of the split; give the --data that was detected in"
+        )
+    return tuple(video for video in videos if video.name in there)
+
+
+def as_document(results: Sequence[Scored], circumstances: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON of one split, or of several with their mean."""
+    documents = [
+        as_json(
+            one.report,
+            {
+                **circumstances,
+                "data": one.title,
+                "videos": one.videos,
+                "videos_of_split": one.of,
+                "frames_not_annotated": one.not_annotated,
+            },
+        )
+        for one in results
     ]
-    score = at_best_f1(pooled(curves)).threshold if protocol.threshold is None else protocol.threshold
-    matrix = confusion_matrix(boxes, whole.truth, classes, score, FRAME_THRESHOLD)
-    return Report(protocol, tuple(rows), curves, matrix, score)
+    if len(documents) == 1:
+        return documents[0]
+    keys = ("frame_map", "linked_frame_map", "video_map", "errors")
+    return {"mean": {key: _mean([one[key] for one in documents]) for key in keys}, "splits": documents}
 
 
-def _averages(curves: Sequence[Curve], protocol: Protocol) -> list[float]:
-    return [average_precision(points, protocol.rule, protocol.in_frames) for points in curves]
-
-
-def _video_aps(whole: Scene, classes: int, protocol: Protocol) -> list[dict[str, float]]:
-    """For each class its video-AP by overlap."""
-    if whole.tubes is None:
-        return [dict.fromkeys(VIDEO_KEYS, float("nan"))] * classes
-    rows = []
-    thresholds = (0.2, *VIDEO_THRESHOLDS)
-    for tubes in tube_curves(whole.tubes, whole.true_tubes, classes, thresholds, protocol.in_videos):
-        loosest, *range_ = (average_precision(points, protocol.rule, protocol.in_videos) for points in tubes)
-        half, three_quarters = range_[0], range_[VIDEO_THRESHOLDS.index(0.75)]
-        rows.append(dict(zip(VIDEO_KEYS, (loosest, half, three_quarters, float(np.mean(range_))), strict=True)))
-    return rows
-
-
-def _operating_point(points: Curve, threshold: float | None) -> Point:
-    if not points.truths:
-        return Point(*[float("nan")] * 4)
-    return at_best_f1(points) if threshold is None else at_threshold(points, threshold)
+def _mean(values: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    means: dict[str, float | None] = {}
+    for name in values[0]:
+        known = [one[name] for one in values]
+        numbers = [value for value in known if value is not None]
+        means[name] = round(sum(numbers) / len(numbers), 2) if len(numbers) == len(known) else None
+    return means

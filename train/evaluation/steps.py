@@ -16,8 +16,7 @@ from edge.cameras.video_file import CaptureError, probe
 from edge.engines.onnxruntime_engine import EngineError
 from edge.terminal import progress
 from edge.terminal.arguments import Parser
-from train import places
-from train.counting import LAST_PIXEL, NO_EDGES, PROTOCOLS, FrameSet, Protocol, Rule
+from train import output_paths
 from train.datasets import load as datasets
 from train.datasets.annotations import AnnotationError, DataSet, VideoAnnotation
 from train.datasets.looked_at import Looked
@@ -35,20 +34,24 @@ from train.evaluate import (
     thinned,
     usual_jobs,
 )
-from train.evaluation import detect, detection_file, event_step, exchange, linking, score, tube_file
+from train.evaluation import detection as detect
+from train.evaluation import detection_file, event_step, linking, tube_file
+from train.evaluation import external_formats as exchange
+from train.evaluation import scoring as score
+from train.evaluation.action_lengths import knowing, usual_lengths
 from train.evaluation.columns import ColumnError
-from train.evaluation.detect import DetectionError, Task
+from train.evaluation.detection import DetectionError, Task
 from train.evaluation.detection_file import SavedDetections
-from train.evaluation.exchange import ExchangeError, Format
-from train.evaluation.lengths import knowing, usual_lengths
+from train.evaluation.external_formats import ExchangeError, Format
 from train.evaluation.moc_tubes import write_moc_tubes
-from train.evaluation.observation import MINIMUM_SCORE
 from train.evaluation.plots import PlotError
-from train.evaluation.report import as_error_table, as_table, comparison_note, unseen_note
-from train.evaluation.score import Scored, ScoreError, Wish
+from train.evaluation.protocols import LAST_PIXEL, NO_EDGES, PROTOCOLS, FrameSet, Protocol, Rule
+from train.evaluation.report_format import as_error_table, as_table, comparison_note, unseen_note
+from train.evaluation.scoring import Scored, ScoreError, Wish
 from train.evaluation.step_options import USUAL_RATE, data_options, data_words
-from train.places import PlaceError
-from train.runtimes import ModelError, open_model
+from train.evaluation.video_evaluation import MINIMUM_SCORE
+from train.open_model import ModelError, open_model
+from train.output_paths import PlaceError
 
 ERRORS = (
     AnnotationError,
@@ -81,7 +84,7 @@ def _detect(options: argparse.Namespace) -> None:
     """Run a model over the videos of a data set, or over any, and save what it detects."""
     if options.videos and options.data:
         raise EvaluationError("--videos need no annotations, --data brings its own videos; give one of them")
-    places.check(options.output, "-o", ".npz")
+    output_paths.check(options.output, "-o", ".npz")
     with open_model(options.model, threads=1) as engine:
         labels = engine.manifest.labels
     chosen = _own_videos(options.videos) if options.videos else _annotated_videos(options, labels)
@@ -126,7 +129,7 @@ def _link(options: argparse.Namespace) -> None:
 
     With --data they are cut by how long the actions of its training part last.
     """
-    places.check(options.output, "-o", ".npz")
+    output_paths.check(options.output, "-o", ".npz")
     if options.output.resolve() == options.detections.resolve():
         raise PlaceError(f"{options.output}: holds the detections to link; give -o another name")
     data = datasets.load(options.data, options.fold) if options.data else None
@@ -163,7 +166,7 @@ def _score(options: argparse.Namespace) -> None:
     if len(results) > 1:
         print(f"mean of {len(results)} splits, percent: {json.dumps(document['mean'])}")
     if options.json:
-        places.write_json(document, options.json, "--json")
+        output_paths.write_json(document, options.json, "--json")
         print(f"scores: {progress.made(options.json)}")
     for place, one in enumerate(results if options.plots else ()):
         folder = options.plots / f"split{options.fold + place}" if len(results) > 1 else options.plots
@@ -210,7 +213,7 @@ def _looked_at(options: argparse.Namespace, found: SavedDetections) -> tuple[Loo
 def _check_export(path: Path, kind: str) -> None:
     """What `link` and `score` read is told by its ending."""
     if kind == "moc":
-        places.check(path, "-o", ".pkl")
+        output_paths.check(path, "-o", ".pkl")
     elif path.suffix in (".npz", ".pkl"):
         raise PlaceError(f"{path}: {kind} is a folder of files; give -o a name without {path.suffix}")
     elif path.is_dir() and any(path.iterdir()):

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from train.box_tables import Tube
 from train.evaluation import columns
 from train.evaluation.columns import ColumnError
 from train.evaluation.detection_file import CORNERS, NAMES, TUBE, names, places, shared_faults
-from train.tables import Tube
 
 COLUMNS = (TUBE, "video", "label", "frame", *CORNERS, "score", "tube_score")
 

@@ -16,9 +16,9 @@ from train.augment import NO_AUGMENTATION
 from train.data import Chooser, decoded, every, sample
 from train.datasets.annotations import VideoAnnotation
 from train.datasets.packed_video import FrameError, PackedVideo, pack
-from train.evaluation.detect import Task, watch
-from train.evaluation.observation import observe
-from train.evaluation.report import Protocol, report
+from train.evaluation.detection import Task, watch
+from train.evaluation.report_format import Protocol, report
+from train.evaluation.video_evaluation import observe
 
 DAMAGED = [3, 9, 10]
 

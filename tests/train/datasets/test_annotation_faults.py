@@ -14,12 +14,12 @@ from tests.support.annotated_player import write_video
 from tests.support.annotation_files import box, written
 from tests.support.laws import law
 from train import check
+from train.box_tables import Tube
 from train.datasets import annotation_faults
 from train.datasets.annotation_faults import FileFacts, faults
 from train.datasets.annotations import DataSet, GroundTruthTube, VideoAnnotation
 from train.datasets.sheet import SheetError, choices, write_sheet
-from train.matching import tube_iou
-from train.tables import Tube
+from train.overlap import tube_iou
 
 GOOD = np.tile(np.array([10, 10, 50, 90], np.float32), (10, 1))
 

@@ -15,6 +15,7 @@ from tests.support.coco_files import content
 from tests.support.made_detections import QUICK, RATE, seen, true
 from tests.support.partial_annotations import task
 from train import check
+from train.box_tables import FrameBoxes, Tube
 from train.data import Chooser, every, idle_share
 from train.datasets import looked_at
 from train.datasets.annotations import AnnotationError, DataSet, GroundTruthTube, VideoAnnotation
@@ -35,12 +36,11 @@ from train.datasets.looked_at import (
 from train.datasets.sheet import choices
 from train.evaluate import main
 from train.evaluation import detection_file
+from train.evaluation.action_lengths import usual_lengths
 from train.evaluation.event_metrics import Tally, of_all, tell
-from train.evaluation.exchange import Cast, Format, load, save
-from train.evaluation.lengths import usual_lengths
-from train.evaluation.observation import observe
-from train.evaluation.report import Protocol, report
-from train.tables import FrameBoxes, Tube
+from train.evaluation.external_formats import Cast, Format, load, save
+from train.evaluation.report_format import Protocol, report
+from train.evaluation.video_evaluation import observe
 
 
 def frames(*numbers: int) -> NDArray[np.int64]:

@@ -16,11 +16,11 @@ from hypothesis.extra import numpy as arrays
 
 from tests.support.refusal import refusal
 from tests.support.saved_tubes import LABELS, VIDEOS, tubes
+from train.box_tables import in_video
 from train.evaluation import columns, detection_file, tube_file
 from train.evaluation.columns import ColumnError
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.tube_file import SavedTubes
-from train.tables import in_video
 
 
 def some() -> SavedDetections:

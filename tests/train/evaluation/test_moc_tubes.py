@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.refusal import refusal
 from tests.support.saved_tubes import LABELS, VIDEOS, tubes
-from train.evaluation.exchange import Cast, ExchangeError
+from train.evaluation.external_formats import Cast, ExchangeError
 from train.evaluation.moc_tubes import read_moc_tubes, write_moc_tubes
 from train.evaluation.tube_file import SavedTubes
 

@@ -13,13 +13,13 @@ from edge.linker import LinkerSettings
 from edge.tubes import UsualLength
 from tests.support.annotated_player import BOX, FRAMES, HEIGHT, LABELS, PLAYS, WIDTH, write_model, write_video
 from train import evaluate
-from train.counting import PROTOCOLS
 from train.datasets.annotations import VideoAnnotation
 from train.evaluate import EvaluationError, main
-from train.evaluation import detection_file, linking, score, tube_file
+from train.evaluation import detection_file, linking, scoring, tube_file
+from train.evaluation.action_lengths import LEAST_SPREAD
 from train.evaluation.detection_file import SavedDetections
-from train.evaluation.lengths import LEAST_SPREAD
-from train.evaluation.score import ScoreError, Wish
+from train.evaluation.protocols import PROTOCOLS
+from train.evaluation.scoring import ScoreError, Wish
 from train.evaluation.tube_file import SavedTubes
 
 
@@ -332,7 +332,7 @@ def test_detections_of_other_data_are_told(data: Path, tmp_path: Path) -> None:
     ):
         detection_file.save(saved, path)
         with pytest.raises(ScoreError, match=expected):
-            score.score(wish)
+            scoring.score(wish)
 
 
 def test_an_empty_split_is_told(data: Path, tmp_path: Path) -> None:
@@ -340,14 +340,14 @@ def test_an_empty_split_is_told(data: Path, tmp_path: Path) -> None:
     detection_file.save(some(("Surfing",), LABELS), path)
     wish = Wish(data / "annotations" / "Surfing.xml", (path,), (), PROTOCOLS["plain"], split="train")
     with pytest.raises(EvaluationError, match=r"its split train holds no video \(test holds 1, validation holds 0\)"):
-        score.score(wish)
+        scoring.score(wish)
 
 
 def test_three_splits_are_scored_and_averaged(shared: Path, tmp_path: Path) -> None:
     """The truth itself of two splits scores 100, nothing at all in the third 0."""
+    from train.box_tables import Tube
     from train.datasets import load as datasets
     from train.evaluation.tube_file import SavedTube
-    from train.tables import Tube
 
     paths = []
     for fold in (1, 2, 3):
@@ -360,8 +360,8 @@ def test_three_splits_are_scored_and_averaged(shared: Path, tmp_path: Path) -> N
         names = tuple(video.name for video in split.test)
         paths.append(tmp_path / f"{fold}.npz")
         tube_file.save(SavedTubes(names, split.labels, tuple(tubes)), paths[-1])
-    results = score.score(Wish(shared / "jhmdb21", (), tuple(paths), PROTOCOLS["act"]))
-    document = score.as_document(results, {})
+    results = scoring.score(Wish(shared / "jhmdb21", (), tuple(paths), PROTOCOLS["act"]))
+    document = scoring.as_document(results, {})
     assert [one["video_map"]["0.5:0.95"] for one in document["splits"]] == [100, 100, 0]
     assert document["mean"]["video_map"]["0.5"] == pytest.approx(66.67)
     assert document["mean"]["frame_map"]["0.5"] is None
@@ -395,6 +395,6 @@ def test_linking_keeps_videos_apart_and_clips_to_the_frame() -> None:
 
 
 def test_what_foreign_files_leave_out() -> None:
-    cast = score.cast([VideoAnnotation("a", 7, (), (320, 240)), VideoAnnotation("b", 3, ())], ("x",))
+    cast = scoring.cast([VideoAnnotation("a", 7, (), (320, 240)), VideoAnnotation("b", 3, ())], ("x",))
     assert cast.frame_counts.tolist() == [7, 3]
     assert cast.frame_sizes.tolist() == [[320, 240], [0, 0]]

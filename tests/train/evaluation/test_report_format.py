@@ -10,7 +10,7 @@ import pytest
 
 from train.evaluation.metrics import FrameBoxes, Tube, joined
 from train.evaluation.plots import PlotError, confusion, precision_recall_curves, training_curves
-from train.evaluation.report import (
+from train.evaluation.report_format import (
     VIDEO_KEYS,
     Protocol,
     Report,

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.refusal import refusal
-from train.evaluation import exchange
+from train.evaluation import external_formats
 from train.evaluation.detection_file import SavedDetections
-from train.evaluation.exchange import Cast, ExchangeError, Format
+from train.evaluation.external_formats import Cast, ExchangeError, Format
 from train.safe_reading import plain_pickle
 
 VIDEOS, LABELS = ("Surfing/v_a", "Skiing/v_b_2"), ("Skiing", "Surfing", "Diving")
@@ -45,15 +45,15 @@ def rows(found: SavedDetections) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("kind", ["road", "moc", "yowo"])
 def test_what_is_written_comes_back(tmp_path: Path, kind: Format) -> None:
     path = tmp_path / ("frame_detections.pkl" if kind == "moc" else "found")
-    exchange.save(some(), path, kind)
-    assert rows(exchange.load(path, CAST)) == rows(some())
+    external_formats.save(some(), path, kind)
+    assert rows(external_formats.load(path, CAST)) == rows(some())
 
 
 def test_files_are_named_as_the_others_name_them(tmp_path: Path) -> None:
-    exchange.save(some(), tmp_path / "road", "road")
+    external_formats.save(some(), tmp_path / "road", "road")
     made = sorted(str(path.relative_to(tmp_path / "road")) for path in (tmp_path / "road").rglob("*.mat"))
     assert made == [f"Skiing/v_b_2/{n:05d}.mat" for n in (1, 2)] + [f"Surfing/v_a/{n:05d}.mat" for n in (1, 2, 3)]
-    exchange.save(some(), tmp_path / "yowo", "yowo")
+    external_formats.save(some(), tmp_path / "yowo", "yowo")
     assert (tmp_path / "yowo" / "Surfing_v_a_00001.txt").read_text() == "2 0.5 0 0 10 10\n1 0.25 1 2 3 4\n"
     assert (tmp_path / "yowo" / "Surfing_v_a_00002.txt").read_text() == ""
 
@@ -63,7 +63,7 @@ def test_boxes_of_road_count_for_every_class_that_scores_there(tmp_path: Path) -
     (tmp_path / VIDEOS[0]).mkdir(parents=True)
     scores = np.array([[0.3, 0.5, 0.0005, 0.2]])  # background first
     scipy_io.savemat(tmp_path / VIDEOS[0] / "00002.mat", {"loc": [[0.5, 0.5, 1, 1]], "scores": scores})
-    found = exchange.load(tmp_path, CAST)
+    found = external_formats.load(tmp_path, CAST)
     assert rows(found) == [(0, 1, 0, 0.5, 160, 120, 320, 240), (0, 1, 2, 0.2, 160, 120, 320, 240)]
     assert found.class_scores is not None
     assert found.class_scores.tolist() == pytest.approx(np.tile([0.5, 0.0005, 0.2], (2, 1)))
@@ -74,7 +74,7 @@ def test_moc_counts_frames_from_one_and_labels_from_zero(tmp_path: Path) -> None
     table = np.array([[1, 2, 0, 0.5, 10, 20, 30, 40]], np.float32)
     for protocol in (2, 4, 5):
         path.write_bytes(pickle.dumps(table, protocol))
-        assert rows(exchange.load(path, CAST)) == [(1, 1, 0, 0.5, 10, 20, 30, 40)]
+        assert rows(external_formats.load(path, CAST)) == [(1, 1, 0, 0.5, 10, 20, 30, 40)]
 
 
 class Shouting:
@@ -88,7 +88,7 @@ def test_pickles_are_never_executed(tmp_path: Path, capsys: pytest.CaptureFixtur
     path = tmp_path / "frame_detections.pkl"
     path.write_bytes(pickle.dumps(Shouting()))
     with pytest.raises(ExchangeError, match=r"asks for \w+\.print"):
-        exchange.load(path, CAST)
+        external_formats.load(path, CAST)
     assert capsys.readouterr().out == ""
 
 
@@ -118,31 +118,31 @@ def test_what_does_not_fit_is_told(tmp_path: Path, name: str, content: bytes, sa
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     with pytest.raises(ExchangeError, match=said):
-        exchange.load(tmp_path / name.partition("/")[0], CAST)
+        external_formats.load(tmp_path / name.partition("/")[0], CAST)
 
 
 def test_mat_files_of_other_classes_are_told(tmp_path: Path) -> None:
-    exchange.save(some(), tmp_path, "road")
+    external_formats.save(some(), tmp_path, "road")
     with pytest.raises(ExchangeError, match=r"not \(n, 4\) and \(n, 25\)"):
-        exchange.load(tmp_path, replace(CAST, labels=tuple(map(str, range(24)))))
+        external_formats.load(tmp_path, replace(CAST, labels=tuple(map(str, range(24)))))
 
 
 def test_a_video_name_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:
     with pytest.raises(ExchangeError, match="outside it"):
-        exchange.save(replace(some(), video_names=("../../up", "b")), tmp_path / "out", "road")
+        external_formats.save(replace(some(), video_names=("../../up", "b")), tmp_path / "out", "road")
     assert list(tmp_path.rglob("*.mat")) == []
 
 
 def test_damage_is_told_whatever_scipy_makes_of_it_and_the_file_copied_anew_is_read(tmp_path: Path) -> None:
     """Numbers of a type that there is not: SciPy 1.17 looks beyond the end of a table and mostly ends there."""
-    exchange.save(some(), tmp_path, "road")
+    external_formats.save(some(), tmp_path, "road")
     path = tmp_path / VIDEOS[0] / "00001.mat"
     content = path.read_bytes()
     path.write_bytes(content.replace(bytes([9, 0, 0, 0, 64]), bytes([10, 0, 0, 0, 64]), 1))
     with pytest.raises(ExchangeError, match=r"00001\.mat: not a file of loc and scores \(.*; copy it"):
-        exchange.load(tmp_path, CAST)
+        external_formats.load(tmp_path, CAST)
     path.write_bytes(content)
-    assert len(exchange.load(tmp_path, CAST).scores) == len(some().scores)
+    assert len(external_formats.load(tmp_path, CAST).scores) == len(some().scores)
 
 
 def damaged(data: st.DataObject, content: bytes) -> bytes:
@@ -156,9 +156,9 @@ def damaged(data: st.DataObject, content: bytes) -> bytes:
 @given(st.data())
 def test_damaged_pickles_are_refused_in_one_sentence_or_read(tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "frame_detections.pkl"
-    exchange.write_moc(some(), path)
+    external_formats.write_moc(some(), path)
     path.write_bytes(damaged(data, path.read_bytes()))
-    said = refusal(lambda: exchange.load(path, CAST), ExchangeError)
+    said = refusal(lambda: external_formats.load(path, CAST), ExchangeError)
     assert said is None or str(path) in said
 
 
@@ -166,17 +166,17 @@ def test_damaged_pickles_are_refused_in_one_sentence_or_read(tmp_path: Path, dat
 @given(st.binary(max_size=80) | st.text(st.sampled_from("0123456789. -+einfa\n"), max_size=80).map(str.encode))
 def test_any_text_is_refused_in_one_sentence_or_read(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "Surfing_v_a_00001.txt").write_bytes(content)
-    said = refusal(lambda: exchange.load(tmp_path, CAST), ExchangeError)
+    said = refusal(lambda: external_formats.load(tmp_path, CAST), ExchangeError)
     assert said is None or str(tmp_path) in said
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_damaged_mat_files_are_refused_in_one_sentence_or_read(tmp_path: Path, data: st.DataObject) -> None:
-    exchange.save(some(), tmp_path, "road")
+    external_formats.save(some(), tmp_path, "road")
     path = tmp_path / VIDEOS[0] / "00001.mat"
     path.write_bytes(damaged(data, path.read_bytes()))
-    said = refusal(lambda: exchange.load(tmp_path, CAST), ExchangeError)
+    said = refusal(lambda: external_formats.load(tmp_path, CAST), ExchangeError)
     assert said is None or str(tmp_path) in said
 
 

@@ -18,9 +18,9 @@ from edge.pipeline import PipelineSettings
 from edge.text import composed
 from train.datasets.annotations import GroundTruthTube, VideoAnnotation
 from train.datasets.looked_at import Looked, rows_in, tubes_in
-from train.evaluation.lengths import Lengths, knowing
+from train.evaluation.action_lengths import Lengths, knowing
 from train.evaluation.metrics import FrameBoxes, Tube, joined
-from train.evaluation.report import VideoResult
+from train.evaluation.report_format import VideoResult
 
 LinkerKind = Literal["default", "korsal"]
 MINIMUM_SCORE = 0.01

@@ -8,16 +8,16 @@ import pytest
 
 from tests.support.full_disk import full_disk
 from tests.support.other_user import as_nobody, everybodys_folder
-from train import places
-from train.places import PlaceError
+from train import output_paths
+from train.output_paths import PlaceError
 
 
 def test_the_folder_is_made_and_nothing_is_left_in_it(tmp_path: Path) -> None:
-    places.check(tmp_path / "a" / "b" / "c.npz", "-o", ".npz")
+    output_paths.check(tmp_path / "a" / "b" / "c.npz", "-o", ".npz")
     assert list((tmp_path / "a" / "b").iterdir()) == []
     old = tmp_path / "old.json"
     old.write_text("the old ones")
-    places.check(old, "--json")
+    output_paths.check(old, "--json")
     assert old.read_text() == "the old ones"
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["old.json"]
 
@@ -43,7 +43,7 @@ def test_what_cannot_be_written_is_said_with_the_option(name: str, ending: str, 
     (tmp_path / "file").touch()
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(PlaceError) as caught:
-        places.check(tmp_path / name, "-o", ending)
+        output_paths.check(tmp_path / name, "-o", ending)
     assert said in str(caught.value)
     assert str(tmp_path / name) in str(caught.value)
 
@@ -52,13 +52,13 @@ def test_a_folder_of_others_is_refused() -> None:
     with everybodys_folder() as folder, as_nobody():
         for path in (folder / "x.json", folder / "new" / "x.json"):
             with pytest.raises(PlaceError, match=r"x\.json: cannot be written \(Permission denied\)"):
-                places.check(path, "--json")
+                output_paths.check(path, "--json")
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "new" / "scores.json"
-    places.write_json({"a": 1}, path, "--json")
+    output_paths.write_json({"a": 1}, path, "--json")
     with full_disk(100), pytest.raises(PlaceError, match=r"File too large\); free space on the disk or choose another"):
-        places.write_json({"b": "x" * 200}, path, "--json")
+        output_paths.write_json({"b": "x" * 200}, path, "--json")
     assert json.loads(path.read_text()) == {"a": 1}
     assert [one.name for one in path.parent.iterdir()] == ["scores.json"]

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.support.made_scene import CLASSES, made_scene
-from train.counting import PLAIN, PROTOCOLS, BoxFilter, Counting
-from train.evaluation.errors import CAUSES, causes
+from train.box_tables import FrameBoxes, Tube, ordered
+from train.evaluation.error_analysis import CAUSES, causes
+from train.evaluation.matching import apart, match_frames, strongest
 from train.evaluation.metrics import VIDEO_THRESHOLDS, average_precision, matched_frames, tube_curves
-from train.evaluation.scoring import Report, scored
-from train.matching import apart, match_frames, strongest
-from train.tables import FrameBoxes, Tube, ordered
+from train.evaluation.protocols import PLAIN, PROTOCOLS, BoxFilter, Counting
+from train.evaluation.report import Report, scored
 
 LABELS = ("catch", "jump", "sit", "walk")  # nobody walks
 WITHIN = 0.01  # points

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from train.counting import PLAIN, Counting
-from train.matching import Matched, frame_pairs, grown
-from train.tables import FrameBoxes, video_of
+from train.box_tables import FrameBoxes, video_of
+from train.evaluation.matching import Matched, frame_pairs, grown
+from train.evaluation.protocols import PLAIN, Counting
 
 CAUSES = ("localisation", "classification", "timing", "background")
 

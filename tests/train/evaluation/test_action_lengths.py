@@ -7,7 +7,7 @@ import pytest
 
 from edge.linker import LinkerSettings
 from train.datasets.annotations import DataSet, GroundTruthTube, VideoAnnotation
-from train.evaluation.lengths import LEAST_SPREAD, knowing, usual_lengths
+from train.evaluation.action_lengths import LEAST_SPREAD, knowing, usual_lengths
 
 
 def data(*lengths: tuple[int, int], group: str = "g08") -> DataSet:

@@ -1,8 +1,8 @@
 """Pure. Which prediction takes which ground truth: overlaps, suppression, greedy matching.
 
 Predictions choose in order of falling score; each takes, among the ground truths of its class that are still free, the
-one that it overlaps most (as ROAD's `get_PR_curve.m` and ACT's `frameAP` and `videoAP` do). `train.counting.Counting`
-names what protocols do otherwise.
+one that it overlaps most (as ROAD's `get_PR_curve.m` and ACT's `frameAP` and `videoAP` do).
+`train.evaluation.protocols` names what other protocols do.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from train.counting import PLAIN, BoxFilter, Counting, Edges
-from train.tables import FrameBoxes, Tube, by_score, ordered
+from train.box_tables import FrameBoxes, Tube, by_score, ordered
+from train.evaluation.protocols import PLAIN, BoxFilter, Counting, Edges
+from train.overlap import paired_iou, tube_iou
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,33 +35,6 @@ class Matched:
     predicted: FrameBoxes
     taken: NDArray[np.int64]
     truths: int
-
-
-def paired_iou(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Intersection over union (N,) of row i of (N, 4) with row i of (N, 4); 0 where a box has no area."""
-    one, two = first.astype(np.float64), second.astype(np.float64)
-    sides = np.minimum(one[:, 2:], two[:, 2:]) - np.maximum(one[:, :2], two[:, :2])
-    intersection = np.prod(np.maximum(sides, 0), axis=1)
-    areas = np.prod(np.maximum(one[:, 2:] - one[:, :2], 0), axis=1)
-    areas = areas + np.prod(np.maximum(two[:, 2:] - two[:, :2], 0), axis=1)
-    overlap: NDArray[np.float64] = intersection / np.where(intersection > 0, areas - intersection, 1)
-    return overlap
-
-
-def tube_iou(first: Tube, second: Tube, common_frames: int = 1) -> float:
-    """Temporal IoU times the mean spatial IoU over the common frames; 0 for tubes of two videos.
-
-    0 too where they share fewer than `common_frames` frames.
-    """
-    begin = max(first.first_frame, second.first_frame)
-    end = min(first.first_frame + len(first.boxes), second.first_frame + len(second.boxes))
-    common = end - begin
-    if common < max(common_frames, 1) or first.video != second.video:
-        return 0.0
-    union = len(first.boxes) + len(second.boxes) - common
-    one = first.boxes[begin - first.first_frame : end - first.first_frame]
-    two = second.boxes[begin - second.first_frame : end - second.first_frame]
-    return float(common / union * paired_iou(one, two).mean())
 
 
 def frame_pairs(predicted: FrameBoxes, truth: FrameBoxes) -> Pairs:

@@ -21,8 +21,8 @@ from edge.pipeline import PipelineSettings
 from edge.terminal import progress
 from train.datasets.annotations import VideoAnnotation
 from train.evaluation.detection_file import SavedDetections
-from train.evaluation.observation import nothing
-from train.runtimes import open_model
+from train.evaluation.video_evaluation import nothing
+from train.open_model import open_model
 
 log = logging.getLogger(__name__)
 
