@@ -8,13 +8,13 @@ import random
 import time
 from collections.abc import Callable
 
-from edge.broker import broker_faults, grants, outages
+from edge.broker import broker_faults, capabilities, outages
+from edge.broker.capabilities import Grants
 from edge.broker.connection import Closed, Connection, Opened, Report, Unheard
-from edge.broker.grants import Grants
-from edge.broker.hang_ups import Culprit
-from edge.broker.incoming import PACKET_MAXIMUM
 from edge.broker.outages import Outages
+from edge.broker.packet_filter import PACKET_MAXIMUM
 from edge.broker.parcel import Parcel, packet_size
+from edge.broker.poison_messages import Culprit
 from edge.broker.requests import Request
 from edge.broker.topics import OFFLINE, Topics
 from edge.config.schema import Mqtt
@@ -69,13 +69,13 @@ class Line:
         elif isinstance(report, Unheard):
             log.warning("%s: requests are not heard (%s): check the broker's rights", self.name, report.reason)
         else:
-            self._allowed = grants.after_refusal(self._allowed, report.code)
+            self._allowed = capabilities.after_refusal(self._allowed, report.code)
             self._ended(report.reason, report.too_new)
 
     def publish(self, parcel: Parcel) -> int | None:
         """Send now and return the message's number; None for what neither MQTT nor this broker will ever take."""
         assert self._connection is not None
-        parcel = grants.fitted(parcel, self.grants)
+        parcel = capabilities.fitted(parcel, self.grants)
         if self._is_too_large(parcel):
             return None
         try:
@@ -173,7 +173,7 @@ class Line:
         if report.largest != self._largest:
             self._told_large.clear()
         self.window, self._largest = min(WINDOW, report.window), report.largest
-        self._tell_limits(grants.both(self._allowed, report.grants))
+        self._tell_limits(capabilities.both(self._allowed, report.grants))
 
     def _tell_limits(self, found: Grants) -> None:
         """What this broker cannot do, where the settings do not say so, once."""

@@ -1,4 +1,4 @@
-"""paho's client, which hears only what `edge.broker.incoming` has looked at. Shell.
+"""paho's client, which hears only what `edge.broker.packet_filter` has looked at. Shell.
 
 It overrides one method that paho does not document, `_create_socket`, and looks at one such attribute, `_out_packet`;
 both are there from 2.1 on.
@@ -9,7 +9,7 @@ from typing import Any
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge.broker.incoming import Incoming, NonsenseError
+from edge.broker.packet_filter import Incoming, NonsenseError
 
 CHUNK = 65_536  # bytes read at once
 CHUNKS = 16  # at a time, after which paho may write and look at the clock

@@ -17,11 +17,11 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge import threads
-from edge.broker import broker_faults, grants
+from edge.broker import broker_faults, capabilities
+from edge.broker.capabilities import Grants
 from edge.broker.client import CheckedClient
 from edge.broker.credentials import CredentialsError, password, tls_context
-from edge.broker.grants import Grants
-from edge.broker.incoming import (
+from edge.broker.packet_filter import (
     FAILURE,
     MOST,
     PACKET_MAXIMUM,
@@ -40,7 +40,7 @@ CONNECT_SECONDS = 5.0  # for TCP, and again for TLS
 RECEIVE_MAXIMUM = 65_535  # MQTT 5, section 3.2.2.3.3: what holds where the broker names none
 TEMPORARY = frozenset({0x87, 0x88, 0x89, 0x96, 0x97, 0x9F})  # rights, load and quota: of the broker, not the message
 # Reasons for the end of a connection that blame a message, and those that cannot mean one.
-WRONG_MESSAGE = frozenset({0x81, 0x82, 0x90, 0x95, 0x99})  # 0x9A and 0x9B are for `edge.broker.grants` first
+WRONG_MESSAGE = frozenset({0x81, 0x82, 0x90, 0x95, 0x99})  # 0x9A and 0x9B are for `edge.broker.capabilities` first
 NO_MESSAGE = frozenset({0x88, 0x89, 0x8B, 0x8D, 0x8E, 0x98, 0x9C, 0x9D, 0x9F, 0xA0})
 MANY = 10  # strikes: the broker says what it is
 UNTOLD = "the connection broke"
@@ -83,7 +83,7 @@ class Unheard:
 class Closed:
     """The end, and why: words that follow "broker host:port: ". `too_new`: our version of MQTT is the reason.
 
-    `strikes`: how much it speaks against a message that alone was not acknowledged (see `edge.broker.hang_ups`).
+    `strikes`: how much it speaks against a message that alone was not acknowledged (see `edge.broker.poison_messages`).
     `code`: the broker's own reason, as MQTT 5 counts them; 0 where it gave none.
     """
 
@@ -200,7 +200,7 @@ class Connection:
             client.subscribe(self._topics.requests, qos=0)
         window = getattr(granted, "ReceiveMaximum", RECEIVE_MAXIMUM)
         largest = getattr(granted, "MaximumPacketSize", PACKET_MAXIMUM)
-        self._report(Opened(self, window, largest, grants.granted(granted)))
+        self._report(Opened(self, window, largest, capabilities.granted(granted)))
 
     def _on_subscribe(self, _: Client, __: Any, ___: int, codes: list[ReasonCode], ____: Properties | None) -> None:
         if any(code.is_failure for code in codes):

@@ -7,8 +7,8 @@ Written in the transaction that stores a message, so that an event is open exact
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from edge.broker import stored_row
-from edge.broker.stored_row import Stored
+from edge.broker import outbox_row
+from edge.broker.outbox_row import Stored
 
 TABLE = (
     "CREATE TABLE open_events (event_id TEXT PRIMARY KEY, topic TEXT NOT NULL, payload BLOB NOT NULL, "
@@ -23,7 +23,7 @@ Row = tuple[str, bytes, str, int, str, float]  # as COLUMNS says
 def follow(database: sqlite3.Connection, rows: Iterable[Row]) -> None:
     """Remember the last step of every event that goes on after these steps, in their order; forget what has ended."""
     last = {row[2]: row for row in rows}
-    goes_on = [stored_row.sealed((0, *row))[1:] for row in last.values() if row[4] != "end"]
+    goes_on = [outbox_row.sealed((0, *row))[1:] for row in last.values() if row[4] != "end"]
     ended = [event_id for event_id, row in last.items() if row[4] == "end"]
     database.executemany(INSERT, goes_on)
     delete(database, ended)
@@ -32,13 +32,13 @@ def follow(database: sqlite3.Connection, rows: Iterable[Row]) -> None:
 def read(database: sqlite3.Connection) -> list[Row]:
     """The last step of every open event, the oldest step first; damaged ones are left out."""
     found = database.execute(f"SELECT 0, {COLUMNS}, checksum FROM open_events ORDER BY rowid").fetchall()
-    return [_row(row) for raw in found if (row := stored_row.whole(raw)) is not None]
+    return [_row(row) for raw in found if (row := outbox_row.whole(raw)) is not None]
 
 
 def drop_damaged(database: sqlite3.Connection) -> int:
     """Drop what is not what was stored; how many there were."""
     query = f"SELECT rowid, 0, {COLUMNS}, checksum FROM open_events"
-    damaged = [(number,) for number, *raw in database.execute(query) if stored_row.whole(raw) is None]
+    damaged = [(number,) for number, *raw in database.execute(query) if outbox_row.whole(raw) is None]
     database.executemany("DELETE FROM open_events WHERE rowid = ?", damaged)
     return len(damaged)
 

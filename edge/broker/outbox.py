@@ -14,20 +14,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from edge.broker import absence, open_events, outbox_file, outbox_tables, reopening, stocktaking
-from edge.broker.absence import Absence
+from edge.broker import open_events, outbox_audit, outbox_fallback, outbox_file, outbox_opening, outbox_tables
 from edge.broker.interruption import Interruption
-from edge.broker.ledger import Ledger, Mark
-from edge.broker.mark_file import MarkFile
 from edge.broker.message import Message as Message
 from edge.broker.open_events import Row as OpenStep
+from edge.broker.outbox_audit import Stock
+from edge.broker.outbox_fallback import Absence
 from edge.broker.outbox_file import Change, Room
+from edge.broker.outbox_mark import MarkFile
 from edge.broker.outbox_records import Limits as Limits
 from edge.broker.outbox_records import OutboxStatistics as OutboxStatistics
 from edge.broker.outbox_records import Row as Row
+from edge.broker.outbox_row import Stored
 from edge.broker.outbox_tables import UNREADABLE
-from edge.broker.stocktaking import Stock
-from edge.broker.stored_row import Stored
+from edge.broker.outbox_totals import Ledger, Mark
 
 log = logging.getLogger(__name__)
 
@@ -201,14 +201,14 @@ class Outbox:
         """Beside the file, how far all this has come."""
         away, overtaken = self._absence, False
         if away is not None:
-            self._unsaved = absence.unsaved(self._database, away)
-            overtaken = absence.overtaken(self._database, away, self._going_on)
+            self._unsaved = outbox_fallback.unsaved(self._database, away)
+            overtaken = outbox_fallback.overtaken(self._database, away, self._going_on)
         self._mark.note(Mark(self._ledger, self._handed_over, overtaken))
 
     def _recount(self) -> None:
         self._rows, self._size, last = outbox_file.sums(self._database)
         self._next_id = max(self._next_id, last + 1)
-        self._unsaved = 0 if self._absence is None else absence.unsaved(self._database, self._absence)
+        self._unsaved = 0 if self._absence is None else outbox_fallback.unsaved(self._database, self._absence)
         if not self._in_memory:
             self._lost = outbox_file.losses(self._database)
 
@@ -243,7 +243,7 @@ class Outbox:
     def _replace(self, error: Exception) -> None:
         """Go on without the disk, or in a fresh file with what is whole of the damaged one."""
         database, self._database = self._database, outbox_tables.connect(None)
-        away = absence.copy(database, self._database) if outbox_tables.refuses(error) else Absence(0.0)
+        away = outbox_fallback.copy(database, self._database) if outbox_tables.refuses(error) else Absence(0.0)
         with contextlib.suppress(sqlite3.Error):
             database.close()
         assert self._path is not None
@@ -272,14 +272,14 @@ class Outbox:
         assert away is not None
         assert path is not None
         self._absence = replace(away, until=time.monotonic() + RETURN_SECONDS)
-        if not absence.worth_trying(path):
+        if not outbox_fallback.worth_trying(path):
             return False
         try:
             file, _ = self._open_file(path, patience)
         except (*UNREADABLE, OSError):
             return False
         try:
-            ledger, left_open = absence.give_back(
+            ledger, left_open = outbox_fallback.give_back(
                 self._database, file, away, self._ledger, (self._going_on, self._ended)
             )
         except UNREADABLE:
@@ -306,7 +306,7 @@ class Outbox:
         known = None if self._stock_taken else self._mark.found
         if known is not None:
             self._handed_over = max(self._handed_over, known.handed_over)
-        file, stock = reopening.open_file(path, patience, known, damage, self._expected())
+        file, stock = outbox_opening.open_file(path, patience, known, damage, self._expected())
         self._stock_taken = True
         self._gap = max(self._gap, stock.gap)
         self._begun |= stock.begun
@@ -321,4 +321,4 @@ class Outbox:
     def _set_aside(self, ids: Sequence[int]) -> None:
         """Damaged while this runs."""
         self._take(self._run(lambda database: outbox_file.set_aside(database, self._ledger, ids)))
-        log.warning("outbox %s: %s", self._path, stocktaking.set_aside(ids))
+        log.warning("outbox %s: %s", self._path, outbox_audit.set_aside(ids))

@@ -4,11 +4,11 @@ import sqlite3
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
 
-from edge.broker import open_events, outbox_room, stored_row
-from edge.broker.ledger import Ledger, seal, unseal
+from edge.broker import open_events, outbox_eviction, outbox_row
 from edge.broker.message import CLOCK_IS_SET
-from edge.broker.outbox_room import Gone, count_losses, delete
-from edge.broker.stored_row import SEALED, Stored
+from edge.broker.outbox_eviction import Gone, count_losses, delete
+from edge.broker.outbox_row import SEALED, Stored
+from edge.broker.outbox_totals import Ledger, seal, unseal
 
 KEPT_DAMAGED = 100  # rows that are set aside; older ones go
 LARGEST_DAMAGED = 65_536  # bytes of a payload that are kept of them
@@ -54,9 +54,9 @@ def store(database: sqlite3.Connection, ledger: Ledger, rows: Sequence[Stored], 
     with database:
         insert(database, rows)
         open_events.follow(database, (row[1:] for row in rows))
-        outbox_room.expire(database, now, room.begun, gone)
+        outbox_eviction.expire(database, now, room.begun, gone)
         over = len(rows) - room.rows, sum(len(row[2]) for row in rows) - room.size
-        outbox_room.evict(database, over, room.begun, gone)
+        outbox_eviction.evict(database, over, room.begun, gone)
         count_losses(database, gone.lost)
         ledger = write(database, ledger.after(len(rows), len(gone.sizes)))
     return Change(ledger, len(gone.sizes), sum(gone.sizes), gone.lost, frozenset(gone.cut_off))
@@ -158,7 +158,7 @@ def add(database: sqlite3.Connection, rows: Iterable[Stored], unended: Iterable[
 
 def insert(database: sqlite3.Connection, rows: Iterable[Stored]) -> None:
     """Store rows with their checksums, as part of a transaction."""
-    database.executemany(INSERT, map(stored_row.sealed, rows))
+    database.executemany(INSERT, map(outbox_row.sealed, rows))
 
 
 def rows_of(database: sqlite3.Connection) -> list[Stored]:
@@ -174,7 +174,7 @@ def shifted(row: Stored, seconds: float) -> Stored:
 def _sorted_out(found: Iterable[Sequence[object]], keep: bool = True) -> tuple[list[Stored], list[int]]:
     good, bad = [], []
     for raw in found:
-        row = stored_row.whole(raw)
+        row = outbox_row.whole(raw)
         if row is None:
             bad.append(int(str(raw[0])))
         elif keep:

@@ -3,9 +3,9 @@
 import sqlite3
 from pathlib import Path
 
-from edge.broker import open_events, stored_row
-from edge.broker.outbox_room import count_losses
-from edge.broker.stored_row import COLUMNS, SEALED
+from edge.broker import open_events, outbox_row
+from edge.broker.outbox_eviction import count_losses
+from edge.broker.outbox_row import COLUMNS, SEALED
 
 VERSION = 2  # of the tables, in the file's user_version; 1 had no checksums
 LOCK_SECONDS = 2.0  # how long another process may hold the file
@@ -52,7 +52,7 @@ def connect(path: Path | None, patience: float = LOCK_SECONDS) -> sqlite3.Connec
     another process may hold it, s.
     """
     database = sqlite3.connect(path or MEMORY, timeout=patience, check_same_thread=False)
-    database.text_factory = stored_row.lossless
+    database.text_factory = outbox_row.lossless
     try:
         if path is not None:
             _take(database)
@@ -107,18 +107,18 @@ def _renew(database: sqlite3.Connection, found: dict[str, str]) -> None:
         _index(database)
     if "messages" in before:
         raw = database.execute(f"SELECT {COLUMNS} FROM messages ORDER BY id").fetchall()
-        odd = [(row[0],) for row in raw if stored_row.well_formed(row) is None]
+        odd = [(row[0],) for row in raw if outbox_row.well_formed(row) is None]
         database.executemany(f"INSERT INTO damaged SELECT {COLUMNS}, NULL FROM messages WHERE id = ?", odd)
         count_losses(database, {"damaged": len(odd)})
         _again(database, "messages")
         _index(database)
-        good = [row for found in raw if (row := stored_row.well_formed(found)) is not None]
+        good = [row for found in raw if (row := outbox_row.well_formed(found)) is not None]
         marks = ", ".join("?" * 8)
-        database.executemany(f"INSERT INTO messages ({SEALED}) VALUES ({marks})", map(stored_row.sealed, good))
+        database.executemany(f"INSERT INTO messages ({SEALED}) VALUES ({marks})", map(outbox_row.sealed, good))
     if "open_events" in before:
         raw = database.execute(f"SELECT 0, {open_events.COLUMNS} FROM open_events ORDER BY rowid").fetchall()
         _again(database, "open_events")
-        steps = [row for found in raw if (row := stored_row.well_formed(found)) is not None]
+        steps = [row for found in raw if (row := outbox_row.well_formed(found)) is not None]
         open_events.follow(database, (row[1:] for row in steps))
 
 

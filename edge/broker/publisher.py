@@ -10,17 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edge import threads
-from edge.broker import hang_ups
+from edge.broker import poison_messages
 from edge.broker import topic_permissions as rights
 from edge.broker.arrivals import Arrivals
 from edge.broker.broker_link import Line
 from edge.broker.connection import Acknowledged, Closed, Opened, Report, Unheard
 from edge.broker.delivery import PublisherStatistics as PublisherStatistics
 from edge.broker.delivery import Sent, lost
-from edge.broker.hang_ups import Posted, Suspicion
 from edge.broker.message import CLOCK_IS_SET, Message
 from edge.broker.outbox import CLOSE_SECONDS, Outbox, Row
 from edge.broker.parcel import Parcel, packet_size
+from edge.broker.poison_messages import Posted, Suspicion
 from edge.broker.requests import Answer, Request, answer_too_large
 from edge.broker.retained import PICTURES, Kept, Retained
 from edge.broker.retelling import jump
@@ -226,7 +226,7 @@ class Publisher:
     def _blame(self, strikes: int) -> None:
         """Drop the message that the broker hangs up at, once that is known."""
         now = time.monotonic()
-        self._suspicion, culprit = hang_ups.hung_up(self._suspicion, strikes, now)
+        self._suspicion, culprit = poison_messages.hung_up(self._suspicion, strikes, now)
         if culprit is None:
             return
         posted = culprit.posted
@@ -249,10 +249,10 @@ class Publisher:
         chosen: list[Row] = []
         for row in rows:
             posted = self._posted(row.topic, row.message.payload, row.id)
-            if not hang_ups.may_join(self._suspicion, posted, bool(self._in_flight or chosen)):
+            if not poison_messages.may_join(self._suspicion, posted, bool(self._in_flight or chosen)):
                 break
             chosen.append(row)
-            if hang_ups.goes_alone(self._suspicion, posted):
+            if poison_messages.goes_alone(self._suspicion, posted):
                 break
         return chosen
 
@@ -284,14 +284,14 @@ class Publisher:
         if not self._line.online:
             return True
         now, posted = time.monotonic(), self._posted(parcel.topic, parcel.payload, row)
-        if hang_ups.hopeless(self._suspicion, posted, now):
+        if poison_messages.hopeless(self._suspicion, posted, now):
             return False
-        if hang_ups.goes_alone(self._suspicion, posted):
+        if poison_messages.goes_alone(self._suspicion, posted):
             parcel = replace(parcel, qos=1)  # so that one learns whether it was taken
         number = self._line.publish(parcel)
         if number is None:
             return False
-        self._suspicion = hang_ups.posted(self._suspicion, replace(posted, number=number))
+        self._suspicion = poison_messages.posted(self._suspicion, replace(posted, number=number))
         self._retained.sent(parcel)
         if parcel.qos:
             self._in_flight[number] = Sent(row, parcel.topic, now)
@@ -307,7 +307,7 @@ class Publisher:
         sent = self._in_flight.pop(report.number, None) if self._line.owns(report) else None
         if sent is None:
             return 0
-        self._suspicion, keys = hang_ups.acknowledged(self._suspicion, report.number)
+        self._suspicion, keys = poison_messages.acknowledged(self._suspicion, report.number)
         self._retained.taken(keys)
         if report.refused is not None and (report.lasting or not sent.row):
             self._line.tell_refusal(sent.topic, report.refused)
@@ -334,7 +334,7 @@ class Publisher:
         while self._retained and len(self._in_flight) < self._line.window:
             first = self._retained.first()
             posted = self._posted(first.topic, first.payload, 0)
-            if not hang_ups.may_join(self._suspicion, posted, bool(self._in_flight)):
+            if not poison_messages.may_join(self._suspicion, posted, bool(self._in_flight)):
                 return
             self._publish(self._retained.take())
         room = self._line.window - len(self._in_flight)

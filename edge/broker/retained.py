@@ -6,7 +6,7 @@ Time comes in with the calls.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from edge.broker.grants import RETELL_SECONDS
+from edge.broker.capabilities import RETELL_SECONDS
 from edge.broker.parcel import Parcel
 from edge.broker.topics import ONLINE
 

@@ -10,9 +10,9 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge import threads
-from edge.broker import broker_faults, grants
+from edge.broker import broker_faults, capabilities
+from edge.broker.capabilities import Grants
 from edge.broker.credentials import CredentialsError, password, tls_context
-from edge.broker.grants import Grants
 from edge.config.schema import Mqtt
 from edge.doctor.finding import Finding, ok, told, warning, wrong
 from edge.threads import ThreadError
@@ -65,7 +65,7 @@ def _client(settings: Mqtt, steps: "queue.SimpleQueue[Step]") -> Client:
 
     def connected(_: Client, __: Any, ___: Any, code: ReasonCode, properties: Any) -> None:
         fault = broker_faults.refusal(code, settings.version) if code.is_failure else None
-        found = grants.both(grants.granted(properties), Grants(settings.retain, settings.qos))
+        found = capabilities.both(capabilities.granted(properties), Grants(settings.retain, settings.qos))
         steps.put(Step("connected", fault, found))
 
     def subscribed(_: Client, __: Any, ___: int, codes: list[ReasonCode], ____: Any) -> None:

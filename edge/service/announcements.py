@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from edge import __version__
-from edge.broker import announced, home_assistant, topics
+from edge.broker import discovery_file, home_assistant, topics
 from edge.broker.message import Message
 from edge.broker.payload import Model, event_payload
 from edge.broker.publisher import Publisher
@@ -115,11 +115,11 @@ class Teller:
         described = home_assistant.Described(
             __version__, self._model.name, tuple(self._labels), cameras, self._mqtt.snapshots
         )
-        former = announced.read(self._announced)
+        former = discovery_file.read(self._announced)
         self._publisher.keep(*home_assistant.discovery(self.topics, self._mqtt.discovery_prefix, described, former))
         platforms = home_assistant.platforms(home_assistant.components(self.topics, described))
         if platforms != former:
-            announced.write(self._announced, platforms)
+            discovery_file.write(self._announced, platforms)
 
     def _picture(self, topic: str, frame: Frame, event: Event | None) -> None:
         jpeg = snapshot(frame.image, event, self._mqtt.snapshot_width, self._mqtt.snapshot_quality)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edge.broker.ledger import unpacked
+from edge.broker.outbox_totals import unpacked
 from tests.support.broker import Broker, Subscriber, free_port, wait_for
 from tests.support.event_streams import faults
 from tests.support.real_daemon import BASE, Daemon, Witness

@@ -267,7 +267,7 @@ def test_acknowledgements_of_what_was_never_sent_remove_nothing(uncaught: list[o
     ids=["no window", "no packet", "packets of a byte", "nothing retained", "no keep-alive"],
 )
 def test_a_broker_that_grants_nothing_loses_nothing(granted: bytes, tmp_path: Path, uncaught: list[object]) -> None:
-    """One that takes QoS 0 alone loses what it is sent: `test_grants`."""
+    """One that takes QoS 0 alone loses what it is sent: `test_capabilities`."""
 
     def serve(listener: socket.socket) -> None:
         while True:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from edge.broker.client import CheckedClient
-from edge.broker.incoming import Incoming, NonsenseError
+from edge.broker.packet_filter import Incoming, NonsenseError
 from tests.support.hostile_broker import CONNACK, number, publish, text
 
 

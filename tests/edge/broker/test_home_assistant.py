@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edge.broker import announced
+from edge.broker import discovery_file
 from edge.broker.home_assistant import PLATFORMS, Described, components, discovery, platforms
 from edge.broker.outbox import OutboxStatistics
 from edge.broker.payload import Model, event_payload
@@ -145,14 +145,14 @@ def test_no_two_entities_have_the_same_key() -> None:
 def test_what_is_no_more_is_taken_away(tmp_path: Path) -> None:
     file = tmp_path / "roof.discovery.json"
     before = Described("1", "m", ("Dunk", "Run"), ("door", "yard"), True)
-    announced.write(file, platforms(components(TOPICS, before)))
-    found = described(cameras=("door",), actions=("Run", "Jump"), former=announced.read(file))["components"]
+    discovery_file.write(file, platforms(components(TOPICS, before)))
+    found = described(cameras=("door",), actions=("Run", "Jump"), former=discovery_file.read(file))["components"]
     gone = {key: component for key, component in found.items() if component.keys() == {"platform"}}
     assert gone == {
         "door--on_Dunk_running": {"platform": "binary_sensor"},
         "door_picture": {"platform": "image"},
         "door_take": {"platform": "button"},
-        **{key: {"platform": one} for key, one in announced.read(file).items() if key.startswith("yard")},
+        **{key: {"platform": one} for key, one in discovery_file.read(file).items() if key.startswith("yard")},
     }
     assert len(gone) == 3 + 9
     assert {"door--on_Run_running", "door--on_Jump_running"} <= found.keys() - gone.keys()
@@ -163,12 +163,12 @@ def test_a_file_that_tells_nothing_takes_nothing_away(tmp_path: Path, text: str 
     file = tmp_path / "roof.discovery.json"
     if text is not None:
         file.write_text(text, encoding="latin-1")
-    assert announced.read(file) == {}
+    assert discovery_file.read(file) == {}
 
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").touch()
-    announced.write(tmp_path / "file" / "roof.discovery.json", {"a": "event"})
+    discovery_file.write(tmp_path / "file" / "roof.discovery.json", {"a": "event"})
     assert "cannot be written" in caplog.text
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.broker.grants import RETELL_SECONDS
+from edge.broker.capabilities import RETELL_SECONDS
 from edge.broker.parcel import Parcel
 from edge.broker.retained import PICTURES, Kept, Retained
 

@@ -11,7 +11,7 @@ import stat
 import weakref
 from pathlib import Path
 
-from edge.broker.ledger import SLOT, Mark, packed, unpacked
+from edge.broker.outbox_totals import SLOT, Mark, packed, unpacked
 
 
 class MarkFile:

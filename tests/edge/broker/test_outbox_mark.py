@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.broker.ledger import Ledger, Mark
-from edge.broker.mark_file import MarkFile
+from edge.broker.outbox_mark import MarkFile
+from edge.broker.outbox_totals import Ledger, Mark
 
 
 def opened(path: Path | None) -> MarkFile:

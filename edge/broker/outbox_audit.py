@@ -8,9 +8,9 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from edge.broker import open_events, outbox_file, outbox_room
-from edge.broker.ledger import Ledger, Mark
-from edge.broker.salvage import Salvaged
+from edge.broker import open_events, outbox_eviction, outbox_file
+from edge.broker.outbox_recovery import Salvaged
+from edge.broker.outbox_totals import Ledger, Mark
 
 NAMED = 5  # messages whose numbers are told
 
@@ -66,7 +66,7 @@ def take_salvaged(file: sqlite3.Connection, found: Salvaged, mark: Mark | None, 
         f"{saved} waiting messages were saved from it, {lost if missing or expected is None else 'none is lost'}"
     ]
     with file:
-        outbox_room.count_losses(file, found.losses)
+        outbox_eviction.count_losses(file, found.losses)
     return _settled(file, _newest(own, mark), missing, (behind, sentences), mark)
 
 
@@ -96,5 +96,5 @@ def _settled(
 ) -> Stock:
     ledger = replace(ledger.after(0, 0), waiting=outbox_file.sums(file)[0])
     outbox_file.write_ledger(file, ledger, {"damaged": missing})
-    begun = outbox_room.begun_before(file, 0 if mark is None else mark.handed_over)
+    begun = outbox_eviction.begun_before(file, 0 if mark is None else mark.handed_over)
     return Stock(ledger, told[0], frozenset(begun), tuple(told[1]))

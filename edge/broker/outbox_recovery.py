@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from edge.broker import open_events, outbox_file, stored_row
-from edge.broker.ledger import Ledger
+from edge.broker import open_events, outbox_file, outbox_row
+from edge.broker.outbox_row import SEALED, Stored
 from edge.broker.outbox_tables import LOCK_SECONDS, UNREADABLE
-from edge.broker.stored_row import SEALED, Stored
+from edge.broker.outbox_totals import Ledger
 
 KEPT = 3  # damaged files that stay beside the outbox, the newest
 LARGEST = 2**63 - 1
@@ -59,7 +59,7 @@ def read(path: Path) -> Salvaged:
 def _attempt(path: Path, writable_schema: str) -> Salvaged:
     with contextlib.suppress(*UNREADABLE, OSError):  # so far is the file gone
         database = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", timeout=LOCK_SECONDS, uri=True)
-        database.text_factory = stored_row.lossless
+        database.text_factory = outbox_row.lossless
         with contextlib.closing(database):
             database.execute(f"PRAGMA writable_schema = {writable_schema}")
             return _everything(database)
@@ -96,7 +96,7 @@ def _rows(database: sqlite3.Connection) -> list[Stored]:
     for number in range(last + 1, first if first - last <= MOST_BETWEEN else 0):
         between.update(_walk(database, "id = ?", number))
     found = {**forward, **backward, **between}
-    return [row for number in sorted(found) if (row := stored_row.whole(found[number])) is not None]
+    return [row for number in sorted(found) if (row := outbox_row.whole(found[number])) is not None]
 
 
 def _walk(database: sqlite3.Connection, where: str, place: int) -> dict[int, tuple[object, ...]]:

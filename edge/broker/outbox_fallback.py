@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.broker import open_events, outbox_file, outbox_tables
-from edge.broker.ledger import Ledger
-from edge.broker.outbox_room import count_losses
+from edge.broker.outbox_eviction import count_losses
+from edge.broker.outbox_totals import Ledger
 
 ENOUGH = 65_536  # bytes that must be free before a try is worth it
 

@@ -1,7 +1,7 @@
 import pytest
 
-from edge.broker import stored_row
-from edge.broker.stored_row import Stored, lossless, sealed, well_formed, whole
+from edge.broker import outbox_row
+from edge.broker.outbox_row import Stored, lossless, sealed, well_formed, whole
 
 ROW: Stored = (7, "korsal/roof/door/actions/Läuft", b"\x00\xff{}", "a", 3, "update", 1.8e9)
 
@@ -28,12 +28,12 @@ def test_a_row_is_whole_as_long_as_nothing_is_changed() -> None:
     ],
 )
 def test_a_row_that_was_changed_is_not(changed: tuple[object, ...]) -> None:
-    assert whole((*changed, stored_row.checksum(ROW))) is None
+    assert whole((*changed, outbox_row.checksum(ROW))) is None
 
 
 def test_no_byte_passes_from_one_column_to_the_next() -> None:
     one, other = (1, "ab", b"c", "d", 0, "new", 0.0), (1, "a", b"bc", "d", 0, "new", 0.0)
-    assert stored_row.checksum(one) != stored_row.checksum(other)
+    assert outbox_row.checksum(one) != outbox_row.checksum(other)
 
 
 def test_without_a_checksum_what_can_be_ours_is_taken() -> None:

@@ -6,10 +6,10 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge.broker import outbox_file, outbox_tables, salvage, stocktaking, write_ahead_log
-from edge.broker.ledger import Mark
+from edge.broker import outbox_audit, outbox_file, outbox_recovery, outbox_tables, write_ahead_log
+from edge.broker.outbox_audit import Stock
 from edge.broker.outbox_tables import UNREADABLE
-from edge.broker.stocktaking import Stock
+from edge.broker.outbox_totals import Mark
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def open_file(
         try:
             file = connect(path, patience, mark)
             with _closed_if_failed(file):
-                return file, _told(path, stocktaking.take(file, mark))
+                return file, _told(path, outbox_audit.take(file, mark))
         except UNREADABLE as error:
             if outbox_tables.refuses(error):
                 raise
@@ -70,14 +70,14 @@ def _salvaged(
     path: Path, patience: float, mark: Mark | None, damage: Exception, rows: int | None
 ) -> tuple[sqlite3.Connection, Stock]:
     """A fresh file with what is whole of the damaged one, which is kept under another name."""
-    aside = salvage.move_aside(path)
+    aside = outbox_recovery.move_aside(path)
     log.error("outbox %s: damaged (%s); moved to %s", path, " ".join(str(damage).split()), aside)
-    found = salvage.read(aside)
+    found = outbox_recovery.read(aside)
     believed = found.ledger if mark is None else mark.ledger
     expected = rows if rows is not None else None if believed is None else believed.waiting
     file = outbox_tables.connect(path, patience)
     with _closed_if_failed(file):
-        return file, _told(path, stocktaking.take_salvaged(file, found, mark, expected))
+        return file, _told(path, outbox_audit.take_salvaged(file, found, mark, expected))
 
 
 def _told(path: Path, stock: Stock) -> Stock:

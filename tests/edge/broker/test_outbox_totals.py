@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.broker.ledger import SLOT, Ledger, Mark, packed, seal, unpacked, unseal
+from edge.broker.outbox_totals import SLOT, Ledger, Mark, packed, seal, unpacked, unseal
 from tests.support.laws import law
 
 COUNTS = st.integers(0, 2**63 - 1)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.broker.hang_ups import (
+from edge.broker.outbox import Limits, Outbox
+from edge.broker.poison_messages import (
     FORGET_SECONDS,
     Culprit,
     Posted,
@@ -19,7 +20,6 @@ from edge.broker.hang_ups import (
     may_join,
     posted,
 )  # fmt: skip
-from edge.broker.outbox import Limits, Outbox
 from edge.config.schema import Mqtt
 from tests.support.broker import Broker, Relay, Subscriber, wait_for
 from tests.support.publishing import TOPICS, at, event, impatient, numbers, publishing

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from edge.broker import grants, retained
-from edge.broker.grants import NOT_ACKNOWLEDGED, NOT_KEPT, Grants
+from edge.broker import capabilities, retained
+from edge.broker.capabilities import NOT_ACKNOWLEDGED, NOT_KEPT, Grants
 from edge.broker.outbox import Limits, Outbox
 from edge.broker.parcel import Parcel
 from edge.doctor.broker import broker as look_at
@@ -35,22 +35,22 @@ STATE = TOPICS.state("door")
     ],
 )
 def test_granted(properties: Any, expected: Grants) -> None:
-    assert grants.granted(properties) == expected
+    assert capabilities.granted(properties) == expected
 
 
 @pytest.mark.parametrize(
     ("code", "expected"), [(0x9A, Grants(retain=False)), (0x9B, Grants(qos=0)), (0x87, Grants()), (0, Grants())]
 )
 def test_what_is_left_after_a_refusal(code: int, expected: Grants) -> None:
-    assert grants.after_refusal(Grants(), code) == expected
-    assert grants.after_refusal(Grants(False, 0), code) == Grants(False, 0)
+    assert capabilities.after_refusal(Grants(), code) == expected
+    assert capabilities.after_refusal(Grants(False, 0), code) == Grants(False, 0)
 
 
 def test_messages_fit() -> None:
     kept = Parcel("a", b"b", 1, retain=True)
-    assert grants.fitted(kept, Grants()) == kept
-    assert grants.fitted(kept, Grants(False, 0)) == Parcel("a", b"b", 0, retain=False)
-    assert grants.fitted(Parcel("a", b"b"), Grants()) == Parcel("a", b"b")
+    assert capabilities.fitted(kept, Grants()) == kept
+    assert capabilities.fitted(kept, Grants(False, 0)) == Parcel("a", b"b", 0, retain=False)
+    assert capabilities.fitted(Parcel("a", b"b"), Grants()) == Parcel("a", b"b")
 
 
 @pytest.mark.parametrize(

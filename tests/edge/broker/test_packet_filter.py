@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.broker.incoming import MOST, EndedError, Incoming, NonsenseError, RefusedError
+from edge.broker.packet_filter import MOST, EndedError, Incoming, NonsenseError, RefusedError
 from tests.support.hostile_broker import number, publish, text
 
 LET_IN = {5: b"\x20\x03\x00\x00\x00", 3: b"\x20\x02\x00\x00"}
