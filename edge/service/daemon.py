@@ -30,11 +30,12 @@ from edge.open_model import open_model
 from edge.pipeline import PipelineSettings, StepResult
 from edge.sensors import clock
 from edge.sensors.metrics_page import MetricsPage
-from edge.service import load, turns
+from edge.service import load
 from edge.service.announcements import Teller
-from edge.service.camera_session import Rota, Station
+from edge.service.camera_session import CameraSession, RoundRobin
 from edge.service.device_watch import DeviceWatch
 from edge.service.exposure import exposed
+from edge.service.frame_batch import process_batch
 from edge.service.health import Condition
 from edge.service.log_format import LogFormat, configure
 from edge.service.request_handler import DaemonDesk
@@ -109,10 +110,10 @@ class Daemon:
         self._device = DeviceWatch(config, self._teller.topics)
         self._page = MetricsPage(config.metrics.address, config.metrics.port)
         self._condition = Condition(self._publisher, self._device, load.cure(engine.manifest, engine.runtime))
-        self._stations = {name: self._station(name, feed) for name, feed in feeds.items()}
-        self._rota = Rota(self._stations.values())
+        self._sessions = {name: self._session(name, feed) for name, feed in feeds.items()}
+        self._round_robin = RoundRobin(self._sessions.values())
         asked = partial(self.reload, quiet=True)
-        self._desk = DaemonDesk(path, self._labels, lambda: self._config, lambda: self._stations, self._health, asked)
+        self._desk = DaemonDesk(path, self._labels, lambda: self._config, lambda: self._sessions, self._health, asked)
         self._needs_restart: tuple[str, ...] = ()
         self._broker: dict[str, object] = {}  # last told
         self._telemetry_at = time.monotonic()
@@ -120,7 +121,7 @@ class Daemon:
 
     def __enter__(self) -> "Daemon":
         self._tell_status()
-        cameras = ", ".join(self._stations)
+        cameras = ", ".join(self._sessions)
         source = f", as {self._path} says" if self._path else ""
         log.info("running %s with %s, cameras: %s%s", self._model.name, self._engine.runtime, cameras, source)
         notify("READY=1")
@@ -130,8 +131,8 @@ class Daemon:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         notify("STOPPING=1")
-        for station in self._stations.values():
-            station.close("shutdown")
+        for session in self._sessions.values():
+            session.close("shutdown")
         self._store(self._device.close())
         self._page.close()
         self._publisher.close(FLUSH_SECONDS)
@@ -147,21 +148,21 @@ class Daemon:
     @property
     def failed(self) -> bool:
         """True where a file could not be played."""
-        return any(station.feed.failed for station in self._stations.values())
+        return any(session.feed.failed for session in self._sessions.values())
 
     def loop(self) -> None:
         """Receive, step, send."""
-        while not self._signals.stop and not all(station.feed.finished for station in self._stations.values()):
+        while not self._signals.stop and not all(session.feed.finished for session in self._sessions.values()):
             if self._signals.reload:
                 self._signals.reload = False
                 self.reload("SIGHUP")
             busy = self._advance()
-            for station in self._stations.values():
-                station.look_after()
+            for session in self._sessions.values():
+                session.update_state()
             self._answer()
             self._tend()
             if not busy:
-                wait_for_frames([station.feed for station in self._stations.values()], IDLE_SECONDS)
+                wait_for_frames([session.feed for session in self._sessions.values()], IDLE_SECONDS)
 
     def reload(self, asked_by: str, quiet: bool = False) -> tuple[str, ...]:
         """Read the configuration anew, and put what can change at once in force; all of it stays where it is wrong.
@@ -182,20 +183,20 @@ class Daemon:
     def _settings(self, camera: str) -> PipelineSettings:
         return pipeline_settings(self._config, camera, self._engine.manifest.start_scores)
 
-    def _station(self, name: str, feed: Feed) -> Station:
-        return Station(name, feed, self._settings(name), self._teller, self._device.admits)
+    def _session(self, name: str, feed: Feed) -> CameraSession:
+        return CameraSession(name, feed, self._settings(name), self._teller, self._device.admits)
 
     def _advance(self) -> bool:
         """Take new frames, of as many cameras as the engine takes at once; False where there were none."""
-        taken = self._rota.next(self._engine.largest_batch)
+        taken = self._round_robin.next(self._engine.largest_batch)
         if not taken:
             return False
         stopwatch = self._condition.stopwatch
         stopwatch.start()
-        for station, turn, state, step in turns.process(taken, self._engine, stopwatch.lap):
-            station.took(turn.frame, state, step)
+        for session, turn, state, step in process_batch(taken, self._engine, stopwatch.lap):
+            session.handle_result(turn.frame, state, step)
             self._condition.count_invalid(step.detections.invalid)
-            if station.feed.live:
+            if session.feed.live:
                 stopwatch.record("capture_to_outbox", time.monotonic() - turn.frame.monotonic_time)
             if self._watch is not None:
                 self._watch(turn.frame, step)
@@ -213,11 +214,11 @@ class Daemon:
             raise DaemonError("the publisher has ended by a fault that is told above; systemd starts us anew")
         self._store(self._device.look())
         self._live(now)
-        self._condition.keep_up(self._stations)
+        self._condition.keep_up(self._sessions)
         interval = self._config.telemetry.interval
         if interval and now - self._telemetry_at >= interval:
             self._telemetry_at = now
-            told = self._condition.telemetry(self._stations)
+            told = self._condition.telemetry(self._sessions)
             self._teller.telemetry(told)
             self._page.show(told)
         if self._publisher.statistics().broker() != self._broker:
@@ -228,7 +229,7 @@ class Daemon:
         interval = watchdog_interval()
         if interval and now - self._alive_at >= interval:
             self._alive_at = now
-            if self._condition.alive(self._stations):
+            if self._condition.alive(self._sessions):
                 notify("WATCHDOG=1")
 
     def _store(self, message: Message | None) -> None:
@@ -236,7 +237,7 @@ class Daemon:
             self._publisher.event(message)
 
     def _health(self) -> dict[str, object]:
-        return self._condition.health(self._stations)
+        return self._condition.health(self._sessions)
 
     def _tell_status(self) -> None:
         self._broker = self._publisher.statistics().broker()
@@ -248,8 +249,8 @@ class Daemon:
         try:
             feeds = _opened({name: config.cameras[name] for name in config.cameras if self._must_open(name, config)})
         except CaptureError as error:
-            for name, station in self._stations.items():
-                station.feed.adopt(self._config.cameras[name])
+            for name, session in self._sessions.items():
+                session.feed.adopt(self._config.cameras[name])
             return (str(error),)
         waits = needs_restart(config, wanted)
         changed = (config, waits) != (self._config, self._needs_restart)
@@ -265,21 +266,21 @@ class Daemon:
 
     def _must_open(self, name: str, config: Config) -> bool:
         """True for a camera that is new, or whose change asks for opening it anew."""
-        station = self._stations.get(name)
-        return station is None or not station.feed.adopt(config.cameras[name])
+        session = self._sessions.get(name)
+        return session is None or not session.feed.adopt(config.cameras[name])
 
     def _rearrange(self, feeds: dict[str, Feed]) -> None:
         """Let go of cameras that are configured no more; go on with `feeds` where one has been opened."""
-        for name in self._stations.keys() - self._config.cameras.keys():
-            self._stations.pop(name).close("camera")
+        for name in self._sessions.keys() - self._config.cameras.keys():
+            self._sessions.pop(name).close("camera")
             self._teller.forget(name)
-        for name, station in self._stations.items():
+        for name, session in self._sessions.items():
             settings = self._settings(name)
             if name in feeds:
-                station.reopen(feeds.pop(name), settings)
-            station.settings = settings
-        self._stations |= {name: self._station(name, feed) for name, feed in feeds.items()}
-        self._rota = Rota(self._stations.values())
+                session.replace_feed(feeds.pop(name), settings)
+            session.settings = settings
+        self._sessions |= {name: self._session(name, feed) for name, feed in feeds.items()}
+        self._round_robin = RoundRobin(self._sessions.values())
 
 
 def _opened(cameras: Mapping[str, Camera]) -> dict[str, Feed]:

@@ -9,7 +9,7 @@ from edge.broker import delivery
 from edge.broker.publisher import Publisher
 from edge.service import liveness as progress
 from edge.service import load, telemetry
-from edge.service.camera_session import Station
+from edge.service.camera_session import CameraSession
 from edge.service.device_watch import DeviceWatch
 from edge.service.liveness import Mark, Progress
 
@@ -32,14 +32,14 @@ class Condition:
         self._counted_at = time.monotonic()
         self._counted: dict[str, int] = {}
 
-    def late(self, stations: Mapping[str, Station]) -> tuple[str, ...]:
+    def late(self, sessions: Mapping[str, CameraSession]) -> tuple[str, ...]:
         """Words for each stage that should get on and does not."""
-        now = self._look(stations)
+        now = self._look(sessions)
         return progress.late(self._progress, now)
 
-    def alive(self, stations: Mapping[str, Station]) -> bool:
+    def alive(self, sessions: Mapping[str, CameraSession]) -> bool:
         """Whether every stage gets on; one that ceases to is logged once, and once more when that is over."""
-        now = self._look(stations)
+        now = self._look(sessions)
         found = progress.news(self._standing, self._progress, now)
         self._standing = found.standing
         for sentence in found.begun:
@@ -48,15 +48,15 @@ class Condition:
             log.info("%s", sentence)
         return not found.standing
 
-    def keep_up(self, stations: Mapping[str, Station]) -> None:
+    def keep_up(self, sessions: Mapping[str, CameraSession]) -> None:
         """See whether the machine keeps up with its live cameras; that it does not is logged once, and its end."""
         now = time.monotonic()
         if not load.is_due(self._load, now):
             return
         counts = {
-            name: (station.feed.counts().captured, station.frames + station.skipped + station.failed)
-            for name, station in stations.items()
-            if station.feed.live
+            name: (session.feed.counts().captured, session.frames + session.skipped + session.failed)
+            for name, session in sessions.items()
+            if session.feed.live
         }
         before, self._load = self._load, load.look(self._load, counts, now)
         if self._load.overloaded and not before.overloaded:
@@ -71,11 +71,11 @@ class Condition:
             log.error("%s", detector.told_of_invalid(answers, fate))
         self._invalid += answers
 
-    def telemetry(self, stations: Mapping[str, Station]) -> dict[str, object]:
+    def telemetry(self, sessions: Mapping[str, CameraSession]) -> dict[str, object]:
         """The message of docs/telemetry.md; rates are of the time since the last call."""
         now = time.monotonic()
-        taken = {name: station.frames for name, station in stations.items()}
-        counts = {name: station.feed.counts() for name, station in stations.items()}
+        taken = {name: session.frames for name, session in sessions.items()}
+        counts = {name: session.feed.counts() for name, session in sessions.items()}
         fps = telemetry.rates(self._counted, taken, now - self._counted_at)
         self._counted, self._counted_at = taken, now
         sent = self._publisher.statistics()
@@ -88,7 +88,7 @@ class Condition:
             "latency_ms": latencies,
             "frames": taken,
             "dropped": {name: one.dropped for name, one in counts.items()},
-            "failed": {name: station.failed for name, station in stations.items()},
+            "failed": {name: session.failed for name, session in sessions.items()},
             "overloaded": {name: name in self._load.overloaded for name in self._load.counts},
             "invalid": self._invalid,
             "stalls": {name: one.stalls for name, one in counts.items()},
@@ -99,11 +99,11 @@ class Condition:
             **self._device.payload(),
         }
 
-    def health(self, stations: Mapping[str, Station]) -> dict[str, object]:
+    def health(self, sessions: Mapping[str, CameraSession]) -> dict[str, object]:
         """What a request for health is answered."""
         sent = self._publisher.statistics()
-        late = self.late(stations)
-        failing = [name for name, station in stations.items() if station.failing]
+        late = self.late(sessions)
+        failing = [name for name, session in sessions.items() if session.failing]
         return {
             "well": not (late or failing or self._load.overloaded),
             "late": list(late),
@@ -112,34 +112,33 @@ class Condition:
                 name: {"given": round(rates.given, 1), "taken": round(rates.taken, 1)}
                 for name, rates in self._load.overloaded.items()
             },
-            "cameras": {name: station.feed.state for name, station in stations.items()},
+            "cameras": {name: session.feed.state for name, session in sessions.items()},
             "broker": sent.broker(),
             "queue": sent.queue(),
             "lost": delivery.lost(sent.outbox),
             **self._device.payload(),
         }
 
-    def _look(self, stations: Mapping[str, Station]) -> float:
+    def _look(self, sessions: Mapping[str, CameraSession]) -> float:
         """See how far the stages have got; when that was (monotonic, s)."""
         now = time.monotonic()
-        self._progress = progress.look(self._progress, _marks(stations, self._publisher), now)
+        self._progress = progress.look(self._progress, _marks(sessions, self._publisher), now)
         return now
 
 
-def _marks(stations: Mapping[str, Station], publisher: Publisher) -> dict[str, Mark]:
+def _marks(sessions: Mapping[str, CameraSession], publisher: Publisher) -> dict[str, Mark]:
     """What each stage shows that has something to do: a camera that is away has not, nor has the network then.
 
     A frame that could not be processed counts as progress: to start anew would not help against what a camera sends.
     """
-    online = {name: station for name, station in stations.items() if station.feed.state == "online"}
+    online = {name: session for name, session in sessions.items() if session.feed.state == "online"}
     marks = {
-        f"camera {name}": Mark(station.feed.counts().captured, station.patience + PATIENCE)
-        for name, station in online.items()
+        f"camera {name}": Mark(session.feed.counts().captured, session.stall_seconds + PATIENCE)
+        for name, session in online.items()
     }
     marks["publisher"] = Mark(publisher.turned, PATIENCE)
     if online:
-        patience = max(station.patience for station in online.values())
-        marks["network"] = Mark(
-            sum(station.frames + station.skipped + station.failed for station in stations.values()), patience + PATIENCE
-        )
+        handled = sum(session.frames + session.skipped + session.failed for session in sessions.values())
+        longest = max(session.stall_seconds for session in online.values())
+        marks["network"] = Mark(handled, longest + PATIENCE)
     return marks

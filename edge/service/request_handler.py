@@ -8,7 +8,7 @@ from edge.config import edit as config_edit
 from edge.config import store as config_store
 from edge.config.problems import nearest
 from edge.config.schema import Config
-from edge.service.camera_session import Station
+from edge.service.camera_session import CameraSession
 from edge.service.settings import unknown_actions
 
 
@@ -19,7 +19,7 @@ class DaemonDesk:
     path: Path | None
     labels: Sequence[str]
     running: Callable[[], Config]
-    stations: Callable[[], Mapping[str, Station]]
+    sessions: Callable[[], Mapping[str, CameraSession]]
     health: Callable[[], Mapping[str, object]]
     put_in_force: Callable[[str], Sequence[str]]  # the file, as it is now, because somebody asked; its problems
 
@@ -40,7 +40,7 @@ class DaemonDesk:
 
     def snapshot(self, camera: str) -> str | None:
         """Publish this camera's next frame; why not, or None."""
-        stations = self.stations()
-        if camera not in stations:
-            return f"no camera {camera[:64]}; {nearest(camera[:64], list(stations))}"
-        return stations[camera].want_picture()
+        sessions = self.sessions()
+        if camera not in sessions:
+            return f"no camera {camera[:64]}; {nearest(camera[:64], list(sessions))}"
+        return sessions[camera].request_snapshot()

@@ -12,7 +12,7 @@ from edge.detector import Detections
 from edge.events import ActionSettings, EventSettings
 from edge.pipeline import FrameInput, PipelineSettings, StepResult
 from edge.presence import PeopleCount
-from edge.service.camera_session import Rota, Station
+from edge.service.camera_session import CameraSession, RoundRobin
 from edge.sources import Frame
 from edge.tubes import TubeBox
 
@@ -57,15 +57,15 @@ class Told(Silent):
         self.counts.append(people)
 
 
-def station(name: str, feed: Any, teller: Any = None) -> Station:
-    return Station(name, feed, PipelineSettings(), teller or Silent(), lambda name: True)
+def session(name: str, feed: Any, teller: Any = None) -> CameraSession:
+    return CameraSession(name, feed, PipelineSettings(), teller or Silent(), lambda name: True)
 
 
 def watched(frames: list[list[TubeBox]]) -> Told:
     """What is told of frames a second apart in which these people are."""
     told = Told()
     feed = Feed()
-    watching = station("door", feed, told)
+    watching = session("door", feed, told)
     state = pipeline.initial("door", "a")
     settings = EventSettings(ActionSettings(0.5, 0.3, min_duration=0.5, cooldown=1.0, update_interval=0))
     for index, people in enumerate(frames):
@@ -73,7 +73,7 @@ def watched(frames: list[list[TubeBox]]) -> Told:
         happening, happened = events.step(state.events, people, frame, ("Run", "Jump"), settings)
         state = replace(state, events=happening)
         nothing = Detections(*(np.empty(shape) for shape in ((0, 4), 0, 0, (0, 2))))  # type: ignore[arg-type]
-        watching.took(frame, state, StepResult(lambda: None, nothing, tuple(people), happened, frozenset()))
+        watching.handle_result(frame, state, StepResult(lambda: None, nothing, tuple(people), happened, frozenset()))
     return told
 
 
@@ -82,41 +82,41 @@ def person(tube: int, run: float, jump: float = 0.0) -> TubeBox:
     return TubeBox(tube, int(scores.argmax()), np.array([9, 9, 50, 90], np.float32), scores.max(), scores, True)
 
 
-def names(taken: list[tuple[Station, FrameInput]]) -> list[str]:
+def names(taken: list[tuple[CameraSession, FrameInput]]) -> list[str]:
     return [one.name for one, _ in taken]
 
 
 def test_each_camera_comes_as_often_as_any_other() -> None:
-    rota = Rota([station(name, Feed()) for name in "abcde"])
-    served = [name for _ in range(10) for name in names(rota.next(2))]
+    round_robin = RoundRobin([session(name, Feed()) for name in "abcde"])
+    served = [name for _ in range(10) for name in names(round_robin.next(2))]
     assert {name: served.count(name) for name in "abcde"} == dict.fromkeys("abcde", 4)
 
 
 def test_a_batch_holds_what_is_new_and_one_frame_of_each() -> None:
     dead = Feed(lambda: False)
-    rota = Rota([station("dead", dead), *(station(name, Feed()) for name in "abc")])
-    assert [names(rota.next(8)) for _ in range(3)] == [["a", "b", "c"]] * 3
-    assert names(rota.next(1)) == ["a"]
-    assert names(rota.next(2)) == ["b", "c"]
+    round_robin = RoundRobin([session("dead", dead), *(session(name, Feed()) for name in "abc")])
+    assert [names(round_robin.next(8)) for _ in range(3)] == [["a", "b", "c"]] * 3
+    assert names(round_robin.next(1)) == ["a"]
+    assert names(round_robin.next(2)) == ["b", "c"]
 
 
 def test_who_was_silent_comes_first() -> None:
     speaks = False
-    rota = Rota([station("slow", Feed(lambda: speaks)), station("a", Feed()), station("b", Feed())])
+    round_robin = RoundRobin([session("slow", Feed(lambda: speaks)), session("a", Feed()), session("b", Feed())])
     for _ in range(3):
-        assert len(rota.next(1)) == 1
+        assert len(round_robin.next(1)) == 1
     speaks = True
-    assert names(rota.next(1)) == ["slow"]
+    assert names(round_robin.next(1)) == ["slow"]
 
 
 @pytest.mark.parametrize("most", [1, 3, 8])
 def test_nobody_waits_longer_than_a_round(most: int) -> None:
     """Under load, with cameras that all have a frame whenever they are asked."""
     every = "abcdefgh"
-    rota = Rota([station(name, Feed()) for name in every])
+    round_robin = RoundRobin([session(name, Feed()) for name in every])
     last = dict.fromkeys(every, 0)
     for turn in range(1, 60):
-        for name in names(rota.next(most)):
+        for name in names(round_robin.next(most)):
             assert turn - last[name] <= -(-len(every) // most)
             last[name] = turn
 
@@ -149,7 +149,7 @@ def test_one_person_with_two_events_is_one_person() -> None:
 
 def test_before_the_first_frame_and_after_the_end_nobody_is_there() -> None:
     told = Told()
-    watching = station("door", Feed(), told)
+    watching = session("door", Feed(), told)
     assert (told.actions, told.counts) == ([{}], [PeopleCount(0, 0)])  # which takes back what a crash has left
     watching.end_events("camera")
     assert (told.actions, told.counts) == ([{}], [PeopleCount(0, 0)])

@@ -48,13 +48,13 @@ def test_a_machine_that_is_too_slow_is_told_once_and_once_when_that_is_over(
     anything: Any = Publisher()
     watched = Condition(anything, anything, "take fewer cameras")
     feed = Feed()
-    station: Any = SimpleNamespace(feed=feed, frames=0, skipped=0, failed=0)
+    session: Any = SimpleNamespace(feed=feed, frames=0, skipped=0, failed=0)
     for taken in (15.0, 3.0, 3.0, 3.0, 15.0, 15.0):  # frames a second, half a minute each
         for _ in range(10):
             now += 3
             feed.captured += 90
-            station.frames += round(3 * taken)
-            watched.keep_up({"door": station})
+            session.frames += round(3 * taken)
+            watched.keep_up({"door": session})
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert caplog.records[0].message == (
         "this machine is too slow for its cameras: of their frames a second it looks at 3.0 of 30 of door; "
@@ -90,13 +90,13 @@ def test_a_camera_of_which_no_frame_can_be_processed_is_no_reason_to_start_anew(
     device: Any = None
     watched = Condition(publisher, device)
     feed = Feed()
-    station: Any = SimpleNamespace(feed=feed, frames=7, skipped=0, failed=0, patience=5.0)
-    for _ in range(100):  # five minutes; 30 s and the camera's patience are allowed
+    session: Any = SimpleNamespace(feed=feed, frames=7, skipped=0, failed=0, stall_seconds=5.0)
+    for _ in range(100):  # five minutes; 30 s and the camera's stall_seconds are allowed
         now += 3
         feed.captured += 90
-        station.failed += 90
+        session.failed += 90
         publisher.turned = now
-        assert watched.alive({"door": station})
-    now += condition.PATIENCE + station.patience + 1
+        assert watched.alive({"door": session})
+    now += condition.PATIENCE + session.stall_seconds + 1
     feed.captured, publisher.turned = feed.captured + 1, now
-    assert not watched.alive({"door": station})
+    assert not watched.alive({"door": session})

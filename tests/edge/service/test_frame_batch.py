@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from edge.engines.onnxruntime_engine import EngineError
 from edge.inference import Engine
 from edge.pipeline import PipelineSettings
-from edge.service import camera_session as stations
-from edge.service import turns
-from edge.service.camera_session import Station
+from edge.service import camera_session as sessions
+from edge.service.camera_session import CameraSession
+from edge.service.frame_batch import process_batch
 from edge.sources import Frame
 from tests.support.tiny_model import MANIFEST
 
@@ -70,27 +70,27 @@ class Network:
         }
 
 
-def station(name: str, pictures: Iterable[NDArray[np.uint8]]) -> Station:
+def session(name: str, pictures: Iterable[NDArray[np.uint8]]) -> CameraSession:
     feed: Any = Feed(pictures)
     heard: Any = Heard()
-    return Station(name, feed, PipelineSettings(), heard, lambda name: True)
+    return CameraSession(name, feed, PipelineSettings(), heard, lambda name: True)
 
 
-def play(cameras: list[Station], network: Any) -> None:
+def play(cameras: list[CameraSession], network: Any) -> None:
     """As the daemon's loop: a frame of each, until none has one."""
     engine = Engine(network, MANIFEST, "0" * 64, "a function", 8)
-    while taken := [(one, turn) for one in cameras if (turn := one.turn()) is not None]:
-        for one, turn, state, step in turns.process(taken, engine, lambda stage: None):
-            one.took(turn.frame, state, step)
+    while taken := [(one, turn) for one in cameras if (turn := one.next_input()) is not None]:
+        for one, turn, state, step in process_batch(taken, engine, lambda stage: None):
+            one.handle_result(turn.frame, state, step)
 
 
 def test_a_bad_frame_costs_its_camera_that_frame_alone(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     network = Network()
     cameras = [
-        station("a", [GOOD] * 6),
-        station("bad", [GOOD, BAD, BAD, GOOD, BAD, GOOD]),
-        station("c", [GOOD] * 6),
+        session("a", [GOOD] * 6),
+        session("bad", [GOOD, BAD, BAD, GOOD, BAD, GOOD]),
+        session("c", [GOOD] * 6),
     ]
     play(cameras, network)
     assert {one.name: (one.frames, one.failed) for one in cameras} == {"a": (6, 0), "bad": (3, 3), "c": (6, 0)}
@@ -105,9 +105,9 @@ def test_after_a_hundred_good_frames_it_is_as_before(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(stations, "SOUND_FRAMES", 3)
+    monkeypatch.setattr(sessions, "RECOVERY_FRAMES", 3)
     network = Network()
-    play([station("a", [GOOD] * 6), station("bad", [BAD, GOOD, GOOD, GOOD, GOOD, BAD])], network)
+    play([session("a", [GOOD] * 6), session("bad", [BAD, GOOD, GOOD, GOOD, GOOD, BAD])], network)
     assert network.batches == [1, 1, 1, 1, 1, 1, 1, 2, 1]
     assert [record.levelname for record in caplog.records] == ["ERROR", "INFO", "ERROR"]
     assert caplog.records[1].message == "camera bad: its frames are processed again; 1 were left out so far"
@@ -117,13 +117,13 @@ def test_a_fault_of_the_engine_is_no_fault_of_a_camera() -> None:
     def broken(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         raise EngineError("the GPU is gone")
 
-    for cameras in ([station("a", [GOOD])], [station("a", [GOOD]), station("b", [GOOD])]):
+    for cameras in ([session("a", [GOOD])], [session("a", [GOOD]), session("b", [GOOD])]):
         with pytest.raises(EngineError, match="the GPU is gone"):
             play(cameras, broken)
 
 
 def test_what_cannot_be_told_costs_that_frame_alone(caplog: pytest.LogCaptureFixture) -> None:
-    camera = station("a", [GOOD] * 3)
+    camera = session("a", [GOOD] * 3)
 
     def refuse(*arguments: Any) -> None:
         raise ValueError("Out of range float values are not JSON compliant")
@@ -138,23 +138,23 @@ def test_what_cannot_be_told_costs_that_frame_alone(caplog: pytest.LogCaptureFix
 
 @pytest.mark.parametrize("live", [True, False])
 def test_a_feed_that_raises_costs_a_frame(live: bool, caplog: pytest.LogCaptureFixture) -> None:
-    camera = station("a", (frame for frame in [GOOD]))
+    camera = session("a", (frame for frame in [GOOD]))
 
     def refuse() -> Frame | None:
         raise RuntimeError("cannot turn it")
 
     feed: Any = camera.feed
     feed.newest, feed.live = refuse, live
-    assert camera.turn() is None
+    assert camera.next_input() is None
     assert camera.failed == 1
     assert "a frame could not be processed (RuntimeError: cannot turn it)" in caplog.records[0].message
     assert feed.failed == (not live)  # a film is over then, and the daemon's exit status tells
 
 
 def test_what_went_on_has_ended_where_no_frame_can_be_processed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stations, "FAILING_SECONDS", 0.0)
-    camera = station("a", [GOOD, BAD])
+    monkeypatch.setattr(sessions, "FAILING_SECONDS", 0.0)
+    camera = session("a", [GOOD, BAD])
     play([camera], Network())
     assert camera._pipeline.frame_size == (64, 48)
-    camera.look_after()
+    camera.update_state()
     assert camera._pipeline.frame_size == (0, 0)
