@@ -11,8 +11,9 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
+from edge import files
 from edge import manifest as manifests
-from edge.engines import engine_files, onnx_metadata
+from edge.engines import onnx_metadata
 from edge.manifest import Manifest, ManifestError
 
 
@@ -46,7 +47,7 @@ def write(model: onnx.ModelProto, manifest: Manifest, output: Path) -> None:
     """Write it, the manifest in its metadata; what lies there stays until it is whole. Raises OnnxFileError."""
     onnx.helper.set_model_props(model, {manifests.METADATA_KEY: manifests.to_json(manifest)})
     try:
-        engine_files.replace_file(output, model.SerializeToString())
+        files.write_atomically(output, model.SerializeToString())
     except OSError as error:
         raise _unwritable(output, error) from error
 
@@ -71,7 +72,7 @@ def candidate(output: Path) -> Iterator[Path]:
 def accept(proven: Path, output: Path) -> None:
     """Put what proved itself into its place. Raises OnnxFileError."""
     try:
-        proven.replace(output)
+        files.move_into_place(proven, output)
     except OSError as error:
         raise _unwritable(output, error) from error
 

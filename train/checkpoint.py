@@ -1,7 +1,6 @@
 """Checkpoints: weights, the settings they were trained with, and what training needs to go on. Shell."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from edge import manifest as manifests
 from edge.engines.onnxruntime_engine import sha256_of
+from edge.files import replacing
 from edge.inference import INPUT, OUTPUTS, Engine
 from edge.manifest import Manifest, ManifestError
 from edge.text import harmless
@@ -48,7 +48,6 @@ class Checkpoint:
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
     """Write `checkpoint`; the file appears whole or not at all. Raises CheckpointError."""
-    partial = path.with_suffix(".partial")
     content = {
         "korsal_edge": VERSION,
         "manifest": manifests.to_json(checkpoint.manifest),
@@ -57,12 +56,9 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
         "progress": dict(checkpoint.progress),
     }
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(content, partial)
-        partial.replace(path)
+        with replacing(path) as partial, partial.open("wb") as file:
+            torch.save(content, file)
     except (OSError, RuntimeError) as error:
-        with suppress(OSError):
-            partial.unlink()
         raise CheckpointError(
             f"{path}: cannot be written ({error}); free disk space or choose another --out"
         ) from error

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edge.engines import engine_files
+from edge import files
 
 
 class PlaceError(Exception):
@@ -23,7 +23,7 @@ def check(path: Path, option: str, ending: str = "") -> None:
             raise PlaceError(f"{path}: is {kind}; give {option} a file to write")
         if ending and path.suffix != ending:
             raise PlaceError(f"{path}: would not be read back; give {option} a name that ends in {ending}")
-        engine_files.forget(engine_files.reserve(path))
+        files.check_writable(path)
     except FileExistsError as error:
         raise PlaceError(f"{path}: cannot be written (its folder is a file); choose another {option}") from error
     except OSError as error:
@@ -33,7 +33,7 @@ def check(path: Path, option: str, ending: str = "") -> None:
 def write_json(content: Mapping[str, Any], path: Path, option: str) -> None:
     """Whole, or the old file is left. Raises PlaceError."""
     try:
-        engine_files.replace_file(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+        files.write_atomically(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
     except OSError as error:
         raise _unwritable(path, option, error) from error
 

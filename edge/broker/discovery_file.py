@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edge.broker.home_assistant import PLATFORMS
-from edge.engines.engine_files import replace_file
+from edge.files import write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,6 @@ def read(path: Path) -> dict[str, str]:
 def write(path: Path, platforms: Mapping[str, str]) -> None:
     """Remember these, whole or not at all."""
     try:
-        replace_file(path, json.dumps(platforms, indent=1).encode())
+        write_atomically(path, json.dumps(platforms, indent=1).encode())
     except OSError as error:
         log.warning("%s: cannot be written (%s): Home Assistant may keep entities that go", path, error.strerror)

@@ -14,8 +14,8 @@ from edge.config import toml_text
 from edge.config.mistakes import every_mistake
 from edge.config.problems import MOST
 from edge.config.schema import Config
+from edge.files import existing_path
 from edge.sources import is_plain_path, redact
-from edge.spelling import lookup
 from edge.stream_url import meant_as_url
 from edge.text import TextError, decoded
 
@@ -56,14 +56,22 @@ class ConfigError(Exception):
         super().__init__("\n".join(f"{path}: {problem}" for problem in self.problems))
 
 
-def load(path: str | Path, folder: Path | None = None) -> Config:
-    """Read, check and complete a configuration file. Relative paths in it start at `folder`, None for its own.
+def load(path: str | Path) -> Config:
+    """Read, check and complete a configuration file. Relative paths in it start at its folder.
 
     Raises ConfigError with all problems at once.
     """
     path = Path(path)
-    document = _read(path)
-    missing = tuple(_resolve(document, folder or path.absolute().parent))
+    return parse(_read(path), path, path.absolute().parent)
+
+
+def parse(content: bytes, path: Path, folder: Path) -> Config:
+    """Check and complete the content of the file at `path`. Relative paths in it start at `folder`.
+
+    Raises ConfigError with all problems at once.
+    """
+    document = _document(content, path)
+    missing = tuple(_resolve(document, folder))
     problems, config, renamed = every_mistake(document)
     if problems or missing or config is None:
         raise ConfigError(path, problems + missing, config, renamed)
@@ -93,11 +101,21 @@ def state_directory(config: Config) -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")) / "korsal-edge"
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """The file as TOML reads it."""
+def _read(path: Path) -> bytes:
+    """The file, or as much of it as shows that it is too large."""
     try:
         with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
+            return file.read(LARGEST + 1)
+    except FileNotFoundError:
+        problem = "no such file; copy the shipped config.toml there, or name another with --config"
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror}); name a readable file with --config"
+    raise ConfigError(path, (problem,))
+
+
+def _document(content: bytes, path: Path) -> dict[str, Any]:
+    """The file as TOML reads it."""
+    try:
         if len(content) > LARGEST:
             problem = f"is larger than {LARGEST >> 10} KiB; draw zones and masks with fewer points"
         elif _is_deep(document := toml_text.read(decoded(content))):
@@ -105,10 +123,6 @@ def _read(path: Path) -> dict[str, Any]:
         else:
             json.dumps(document, default=str)  # which numbers of thousands of digits are too long for
             return document
-    except FileNotFoundError:
-        problem = "no such file; copy the shipped config.toml there, or name another with --config"
-    except OSError as error:
-        problem = f"cannot be read ({error.strerror}); name a readable file with --config"
     except TextError as error:
         problem = str(error)
     except tomllib.TOMLDecodeError as error:
@@ -165,5 +179,5 @@ def _absolute(document: dict[str, Any], keys: tuple[str, ...], folder: Path) -> 
     text = table.get(keys[-1])
     if not isinstance(text, str) or not text or "\0" in text:
         return None
-    table[keys[-1]] = str(lookup(folder, os.path.expanduser(text)))
+    table[keys[-1]] = str(existing_path(folder, os.path.expanduser(text)))
     return Path(table[keys[-1]])

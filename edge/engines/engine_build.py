@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from edge import files
 from edge import manifest as manifests
 from edge.engines import engine_files, onnx_metadata
 from edge.engines.build_plan import (
@@ -289,7 +290,7 @@ def _use_timings(config: Any, path: Path) -> None:
 def _keep_timings(config: Any, path: Path) -> None:
     """For the next build; without them it only takes longer."""
     try:
-        engine_files.replace_file(path, bytes(config.get_timing_cache().serialize()))
+        files.write_atomically(path, bytes(config.get_timing_cache().serialize()))
     except OSError as error:
         log.warning("%s: the builder's timings were not kept (%s); the next build takes longer", path, error.strerror)
 

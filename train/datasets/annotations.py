@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.files import existing_path
 from edge.manifest import labels_fault
-from edge.spelling import lookup
 from edge.text import MARK, TextError, alike, brief, composed, decoded, harmless
 from train.datasets.looked_at import Looked
 from train.safe_reading import mat_files, plain_pickle
@@ -129,7 +129,7 @@ def _however_spelt(videos: Path, name: str) -> Path | None:
     """A video of this name in another Unicode form, or of an ending like `.Mp4`."""
     folder, _, stem = name.rpartition("/")
     try:
-        files = sorted(lookup(videos, folder).iterdir())
+        files = sorted(existing_path(videos, folder).iterdir())
     except OSError:
         return None
     alike = (one for one in files if composed(one.stem) == composed(stem) and one.suffix.lower() in ENDINGS)

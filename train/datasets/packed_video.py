@@ -3,7 +3,6 @@
 import hashlib
 import os
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.cameras.video_file import read_file
+from edge.files import write_atomically
 from edge.terminal import progress
 from train.datasets.annotations import stays_inside
 
@@ -103,14 +103,9 @@ def pack(video: Path, packed: Path) -> None:
             raise FrameError(f"{video}: frame {frame.index} cannot be written as JPEG")
         jpegs.append(content.tobytes())
     offsets = np.cumsum([0, *map(len, jpegs)], dtype=np.int64)
-    partial = packed.with_suffix(f".{os.getpid()}.partial")
     try:
-        packed.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(np.int64(len(jpegs)).tobytes() + offsets.tobytes() + b"".join(jpegs))
-        partial.replace(packed)
+        write_atomically(packed, np.int64(len(jpegs)).tobytes() + offsets.tobytes() + b"".join(jpegs))
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
         raise FrameError(f"{packed}: cannot be written ({error.strerror}); choose another --cache") from error
 
 

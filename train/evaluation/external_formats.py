@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.spelling import lookup
+from edge.files import existing_path
 from edge.text import brief, composed, decoded, harmless
 from train.datasets.looked_at import Looked, within
 from train.evaluation.detection_file import SavedDetections
@@ -83,7 +83,7 @@ def read_road(folder: Path, cast: Cast) -> SavedDetections:
     with mat_files.reader() as read:
         for video, name in enumerate(cast.videos):
             size = _size(cast, video)
-            for path in sorted(lookup(folder, name).glob("*.mat")):
+            for path in sorted(existing_path(folder, name).glob("*.mat")):
                 boxes, scores, labels, dense = _road_rows(read, path, size, len(cast.labels))
                 parts.append((video, _frame_number(path, path.stem), boxes, scores, labels, dense))
     return _gathered(folder, cast, parts)

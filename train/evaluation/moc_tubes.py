@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.spelling import lookup
+from edge.files import existing_path
 from train.box_tables import Tube
 from train.evaluation.external_formats import LARGEST_PIXEL, Cast, ExchangeError
 from train.evaluation.tube_file import SavedTube, SavedTubes
@@ -20,7 +20,7 @@ ENDING = "_tubes.pkl"
 
 def read_moc_tubes(folder: Path, cast: Cast) -> SavedTubes:
     """The tubes of all videos that have a file; nothing in one is executed. Raises ExchangeError."""
-    there = [(video, lookup(folder, f"{name}{ENDING}")) for video, name in enumerate(cast.videos)]
+    there = [(video, existing_path(folder, f"{name}{ENDING}")) for video, name in enumerate(cast.videos)]
     there = [(video, path) for video, path in there if path.exists()]
     if not there:
         raise ExchangeError(

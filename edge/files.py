@@ -1,0 +1,118 @@
+"""Files written whole or not at all, and files found by names in any Unicode form. Shell; OSError is the caller's."""
+
+import errno
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from edge.text import composed
+
+Sync = Callable[[int], None]  # forces what was written to an open file or folder onto the disk
+UNSYNCABLE = (errno.EACCES, errno.EINVAL, errno.ENOTSUP)  # of a folder: not ours to read, or a network file system
+
+
+def write_atomically(path: Path, content: bytes, keep_owner: bool = False, sync: Sync = os.fsync) -> None:
+    """Write a file so that even a power cut leaves either the old content or the new; see `replacing`."""
+    with replacing(path, keep_owner, sync) as partial:
+        partial.write_bytes(content)
+
+
+@contextmanager
+def replacing(path: Path, keep_owner: bool = False, sync: Sync = os.fsync) -> Iterator[Path]:
+    """An empty file to fill, which replaces `path` when the block ends; if the block raises, it is removed.
+
+    Missing folders are made. The mode of an existing file is kept, its owner and group only with `keep_owner`:
+    PermissionError where this user may not give them.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = _partial(path)
+    try:
+        _create(partial, path, keep_owner)
+        yield partial
+        _sync(partial, sync)
+        move_into_place(partial, path, sync)
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+def check_writable(path: Path) -> None:
+    """Raise OSError if `path` cannot be written. Its folder is made, and a file beside it for a moment."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = _partial(path)
+    try:
+        partial.touch()
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+def write_synced(path: Path, content: bytes, sync: Sync = os.fsync) -> None:
+    """Write a file and force it onto the disk."""
+    path.write_bytes(content)
+    _sync(path, sync)
+
+
+def move_into_place(partial: Path, path: Path, sync: Sync = os.fsync) -> None:
+    """Rename a complete file within its folder, so that the new name survives a power cut."""
+    partial.replace(path)
+    try:
+        _sync(path.parent, sync)
+    except OSError as error:
+        if error.errno not in UNSYNCABLE:
+            raise
+
+
+def existing_path(folder: Path, name: str) -> Path:
+    """The path of `name` below `folder` as it is spelt on the disk; as given where there is no such file.
+
+    Unicode has several forms of an accented letter, and Linux compares names byte by byte: `é` as typed here does not
+    open a file named on macOS.
+    """
+    given = folder / name
+    if os.path.exists(given):
+        return given
+    found = folder
+    for part in Path(name).parts:
+        exact = found / part
+        found = exact if os.path.exists(exact) else next(iter(_same_when_normalised(exact)), exact)
+    return found if os.path.exists(found) else given
+
+
+def _same_when_normalised(path: Path) -> list[Path]:
+    """The files beside `path` whose names differ from its own in their Unicode form alone."""
+    try:
+        return sorted(one for one in path.parent.iterdir() if composed(one.name) == composed(path.name))
+    except OSError:
+        return []
+
+
+def _partial(path: Path) -> Path:
+    """A name beside `path` that no other process or thread takes."""
+    return path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.partial")
+
+
+def _create(partial: Path, path: Path, keep_owner: bool) -> None:
+    """Make the new file with the mode of the old one before anything is in it: it may hold a password."""
+    try:
+        old = path.stat()
+    except FileNotFoundError:
+        os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        return
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        if keep_owner and (os.geteuid(), os.fstat(handle).st_gid) != (old.st_uid, old.st_gid):
+            os.fchown(handle, old.st_uid, old.st_gid)
+        os.fchmod(handle, old.st_mode & 0o7777)
+    finally:
+        os.close(handle)
+
+
+def _sync(path: Path, sync: Sync) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        sync(handle)
+    finally:
+        os.close(handle)
