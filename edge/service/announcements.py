@@ -20,7 +20,7 @@ from edge.video import letters
 from edge.video.snapshot import snapshot
 
 
-class Teller:
+class Announcer:
     """Builds payloads and hands them on; never waits."""
 
     def __init__(self, config: Config, model: Model, labels: Sequence[str], publisher: Publisher) -> None:
@@ -59,7 +59,7 @@ class Teller:
         for picture in pictures:
             self._picture(*picture)
 
-    def picture(self, camera: str, frame: Frame) -> None:
+    def snapshot(self, camera: str, frame: Frame) -> None:
         """What a camera sees, because somebody asked for it."""
         self._picture(self.topics.snapshot(camera), frame, None)
 
@@ -81,7 +81,7 @@ class Teller:
         payload = topics.people_payload(people.active, people.other, self.people_score)
         self._publisher.keep(self.topics.people(camera), topics.encode(payload), qos=0)
 
-    def forget(self, camera: str) -> None:
+    def clear_retained(self, camera: str) -> None:
         """Clear what is retained of a camera that there is no more."""
         for topic in (self.topics.state(camera), self.topics.active(camera), self.topics.people(camera)):
             self._publisher.keep(topic, b"")

@@ -14,7 +14,7 @@ from edge.config.schema import Camera
 from edge.engines.onnxruntime_engine import EngineError
 from edge.pipeline import FrameInput, PipelineSettings, PipelineState, StepResult
 from edge.presence import PeopleCount
-from edge.service.announcements import Teller
+from edge.service.announcements import Announcer
 from edge.sources import Frame
 
 PEOPLE_SECONDS = 1.0  # between two messages about the people in front of a camera
@@ -30,14 +30,14 @@ Admits = Callable[[str], bool]
 class CameraSession:
     """A camera between two frames. For one thread."""
 
-    def __init__(self, name: str, feed: Feed, settings: PipelineSettings, teller: Teller, admits: Admits) -> None:
+    def __init__(self, name: str, feed: Feed, settings: PipelineSettings, announcer: Announcer, admits: Admits) -> None:
         """`admits`: whether this camera's next frame is to be looked at."""
         self.name, self.feed, self.settings = name, feed, settings
         self.frames = 0  # that went through the pipeline, and were told of
         self.skipped = 0  # that were left out because of heat
         self.failed = 0  # whose processing raised
         self.failing = False  # that has happened lately
-        self._teller, self._admits = teller, admits
+        self._announcer, self._admits = announcer, admits
         self._pipeline = _new_pipeline(name)
         self._state = ""  # last told
         self._active: Counter[str] | None = None  # last told: running events by action
@@ -86,12 +86,12 @@ class CameraSession:
 
     def _publish(self, frame: Frame, state: PipelineState, step: StepResult) -> None:
         self._pipeline = state
-        self._teller.events(self.name, step.events, frame, self.feed.live)
+        self._announcer.events(self.name, step.events, frame, self.feed.live)
         if self._snapshot_requested:
             self._snapshot_requested = False
-            self._teller.picture(self.name, frame)
+            self._announcer.snapshot(self.name, frame)
         self._publish_active(presence.open_events_by_action(state.events))
-        self._publish_people(presence.count_people(state.events, step.tube_boxes, self._teller.people_score))
+        self._publish_people(presence.count_people(state.events, step.tube_boxes, self._announcer.people_score))
 
     def request_snapshot(self) -> str | None:
         """Publish the next frame; why there will be none, or None."""
@@ -108,7 +108,7 @@ class CameraSession:
         state = self.feed.state
         if state == self._state:
             return
-        self._teller.camera_state(self.name, state)
+        self._announcer.camera_state(self.name, state)
         if self._state == "online":
             self.end_events("camera")
             self._pipeline = _new_pipeline(self.name)
@@ -129,13 +129,13 @@ class CameraSession:
 
     def end_events(self, reason: str) -> None:
         """Nothing goes on in front of this camera any more."""
-        self._teller.events(self.name, events.close(self._pipeline.events, self.feed.now(), reason))
+        self._announcer.events(self.name, events.close(self._pipeline.events, self.feed.now(), reason))
         self._publish_nobody()
 
     def close(self, reason: str) -> None:
         """End the events and the camera."""
         self.end_events(reason)
-        self._teller.camera_state(self.name, "offline")
+        self._announcer.camera_state(self.name, "offline")
         self.feed.close()
 
     def _fail(self, frame: Frame | None, error: Exception) -> None:
@@ -166,21 +166,21 @@ class CameraSession:
     def _publish_active(self, running: Counter[str]) -> None:
         """How many events are running, where that has changed."""
         if running != self._active:
-            self._teller.active(self.name, running)
+            self._announcer.active(self.name, running)
             self._active = running
 
     def _publish_people(self, people: PeopleCount) -> None:
         """Who is there, where that has changed, at most once a second."""
         now = time.monotonic()
         if people != self._people and now - self._people_at >= PEOPLE_SECONDS:
-            self._teller.people(self.name, people)
+            self._announcer.people(self.name, people)
             self._people, self._people_at = people, now
 
     def _publish_nobody(self) -> None:
         """Nobody is seen any more, or not yet: what the last run has left at the broker may say otherwise."""
         self._publish_active(Counter())
         if self._people != NOBODY:
-            self._teller.people(self.name, NOBODY)
+            self._announcer.people(self.name, NOBODY)
         self._people = NOBODY
 
 

@@ -31,7 +31,7 @@ from edge.pipeline import PipelineSettings, StepResult
 from edge.sensors import clock
 from edge.sensors.metrics_page import MetricsPage
 from edge.service import load
-from edge.service.announcements import Teller
+from edge.service.announcements import Announcer
 from edge.service.camera_session import CameraSession, RoundRobin
 from edge.service.device_watch import DeviceWatch
 from edge.service.exposure import exposed
@@ -106,8 +106,8 @@ class Daemon:
             raise DaemonError("; ".join(wrong))
         feeds = _opened(config.cameras)
         self._publisher = Publisher(config.mqtt, configured_topics(config), _outbox(config))
-        self._teller = Teller(config, self._model, self._labels, self._publisher)
-        self._device = DeviceWatch(config, self._teller.topics)
+        self._announcer = Announcer(config, self._model, self._labels, self._publisher)
+        self._device = DeviceWatch(config, self._announcer.topics)
         self._page = MetricsPage(config.metrics.address, config.metrics.port)
         self._condition = Condition(self._publisher, self._device, load.cure(engine.manifest, engine.runtime))
         self._sessions = {name: self._session(name, feed) for name, feed in feeds.items()}
@@ -184,7 +184,7 @@ class Daemon:
         return pipeline_settings(self._config, camera, self._engine.manifest.start_scores)
 
     def _session(self, name: str, feed: Feed) -> CameraSession:
-        return CameraSession(name, feed, self._settings(name), self._teller, self._device.admits)
+        return CameraSession(name, feed, self._settings(name), self._announcer, self._device.admits)
 
     def _advance(self) -> bool:
         """Take new frames, of as many cameras as the engine takes at once; False where there were none."""
@@ -205,7 +205,7 @@ class Daemon:
     def _answer(self) -> None:
         """What has been asked over MQTT."""
         for request in self._publisher.requests():
-            self._publisher.answer(requests.answer(request, self._desk, self._teller.topics, self._config.mqtt))
+            self._publisher.answer(requests.answer(request, self._desk, self._announcer.topics, self._config.mqtt))
 
     def _tend(self) -> None:
         """What is due now and then: a look at the device, a sign of life, telemetry, status."""
@@ -219,7 +219,7 @@ class Daemon:
         if interval and now - self._telemetry_at >= interval:
             self._telemetry_at = now
             told = self._condition.telemetry(self._sessions)
-            self._teller.telemetry(told)
+            self._announcer.telemetry(told)
             self._page.show(told)
         if self._publisher.statistics().broker() != self._broker:
             self._tell_status()
@@ -241,7 +241,7 @@ class Daemon:
 
     def _tell_status(self) -> None:
         self._broker = self._publisher.statistics().broker()
-        self._teller.status(self._config, self._needs_restart, self._broker)
+        self._announcer.status(self._config, self._needs_restart, self._broker)
 
     def _apply(self, wanted: Config, asked_by: str, quiet: bool) -> tuple[str, ...]:
         """Put what can change in force: all that concerns cameras, but all or nothing; what is wrong, else ()."""
@@ -273,7 +273,7 @@ class Daemon:
         """Let go of cameras that are configured no more; go on with `feeds` where one has been opened."""
         for name in self._sessions.keys() - self._config.cameras.keys():
             self._sessions.pop(name).close("camera")
-            self._teller.forget(name)
+            self._announcer.clear_retained(name)
         for name, session in self._sessions.items():
             settings = self._settings(name)
             if name in feeds:

@@ -13,7 +13,7 @@ from edge.broker.payload import Model as ModelName
 from edge.config.schema import Camera, Config, Device, Mqtt, Outbox
 from edge.events import Event, EventType
 from edge.presence import PeopleCount
-from edge.service.announcements import Teller
+from edge.service.announcements import Announcer
 from edge.sources import Frame
 from edge.video.snapshot import SnapshotError
 
@@ -43,8 +43,8 @@ def config(folder: Path, *cameras: str, **mqtt: object) -> Config:
     )
 
 
-def teller(settings: Config, publisher: Publisher, *labels: str) -> Teller:
-    return Teller(settings, ModelName("m", "0" * 64), labels, publisher)  # type: ignore[arg-type]
+def announcer(settings: Config, publisher: Publisher, *labels: str) -> Announcer:
+    return Announcer(settings, ModelName("m", "0" * 64), labels, publisher)  # type: ignore[arg-type]
 
 
 def gone(publisher: Publisher) -> set[str]:
@@ -54,25 +54,25 @@ def gone(publisher: Publisher) -> set[str]:
 
 def test_everybody_is_counted_under_a_name_of_its_own(tmp_path: Path) -> None:
     publisher = Publisher()
-    said = teller(config(tmp_path, "door", people_score=0.3), publisher, "Run", "投篮")
+    said = announcer(config(tmp_path, "door", people_score=0.3), publisher, "Run", "投篮")
     said.active("door", Counter({"投篮": 2}))
     said.people("door", PeopleCount(2, 1))
     assert publisher.kept["korsal/roof/door/active"] == {"Run": 0, "投篮": 2}
     assert publisher.kept["korsal/roof/door/people"] == {"active": 2, "other": 1, "least_score": 0.3}
-    said.forget("door")
+    said.clear_retained("door")
     assert publisher.kept["korsal/roof/door/active"] is publisher.kept["korsal/roof/door/people"] is None
 
 
 def test_what_is_no_more_is_taken_away_from_home_assistant(tmp_path: Path) -> None:
     publisher = Publisher()
     settings = config(tmp_path, "door", "yard", discovery=True)
-    said = teller(settings, publisher, "Run", "Jump")
+    said = announcer(settings, publisher, "Run", "Jump")
     said.status(settings, (), {})
     assert gone(publisher) == set()
     said.status(config(tmp_path, "door", discovery=True), (), {})  # after a reload
     assert gone(publisher)
     assert all(key.startswith("yard") for key in gone(publisher))
-    again = teller(config(tmp_path, "door", discovery=True), publisher, "Run", "Throw")  # after a restart
+    again = announcer(config(tmp_path, "door", discovery=True), publisher, "Run", "Throw")  # after a restart
     again.status(config(tmp_path, "door", discovery=True), (), {})
     assert gone(publisher) == {"door--on_Jump_running"}
 
@@ -80,7 +80,7 @@ def test_what_is_no_more_is_taken_away_from_home_assistant(tmp_path: Path) -> No
 def test_nothing_is_remembered_where_nobody_is_told(tmp_path: Path) -> None:
     publisher = Publisher()
     settings = config(tmp_path, "door")
-    teller(settings, publisher, "Run").status(settings, (), {})
+    announcer(settings, publisher, "Run").status(settings, (), {})
     assert DISCOVERY not in publisher.kept
     assert list(tmp_path.iterdir()) == []
 
@@ -95,7 +95,7 @@ def event(number: int, kind: EventType) -> Event:
 
 def test_a_picture_that_cannot_be_made_costs_no_step_of_an_event(tmp_path: Path) -> None:
     publisher = Publisher()
-    said = teller(config(tmp_path, "door", snapshots=True), publisher, "Run")
+    said = announcer(config(tmp_path, "door", snapshots=True), publisher, "Run")
     grey = Frame("door", 0, 0.0, 0.0, np.zeros((120, 160), np.uint8))
     with pytest.raises(SnapshotError):
         said.events("door", [event(1, "new"), event(2, "new"), event(3, "end")], grey)

@@ -35,14 +35,14 @@ class Feed:
 
 
 class Silent:
-    """A teller that nobody hears."""
+    """An announcer that publishes nothing."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *arguments: None
 
 
 class Told(Silent):
-    """A teller that remembers who was said to be there."""
+    """An announcer that remembers who was said to be there."""
 
     people_score = 0.15
 
@@ -57,8 +57,8 @@ class Told(Silent):
         self.counts.append(people)
 
 
-def session(name: str, feed: Any, teller: Any = None) -> CameraSession:
-    return CameraSession(name, feed, PipelineSettings(), teller or Silent(), lambda name: True)
+def session(name: str, feed: Any, announcer: Any = None) -> CameraSession:
+    return CameraSession(name, feed, PipelineSettings(), announcer or Silent(), lambda name: True)
 
 
 def watched(frames: list[list[TubeBox]]) -> Told:

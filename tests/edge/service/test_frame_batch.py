@@ -40,7 +40,7 @@ class Feed:
 
 
 class Heard:
-    """A teller that remembers what it was told to say."""
+    """An announcer that remembers what it was told to say."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -128,8 +128,8 @@ def test_what_cannot_be_told_costs_that_frame_alone(caplog: pytest.LogCaptureFix
     def refuse(*arguments: Any) -> None:
         raise ValueError("Out of range float values are not JSON compliant")
 
-    teller: Any = camera._teller
-    teller.events = refuse
+    announcer: Any = camera._announcer
+    announcer.events = refuse
     play([camera], Network())
     assert (camera.failed, camera.frames) == (3, 0)
     assert "not JSON compliant" in caplog.records[0].message
