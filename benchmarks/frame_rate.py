@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from edge import detector, pipeline
-from edge.assets import find
+from edge.assets import asset_path
 from edge.cameras.video_file import read_file
 from edge.config.config_file import SHIPPED_MODEL
 from edge.engines.onnxruntime_engine import load
@@ -31,7 +31,7 @@ MINIMUM_SCORE = 0.01
 def main() -> None:
     """Print a line for each rate: the actions told, their delay, the events that are right, the false alarms."""
     options = _options()
-    engine = load(options.model or find(SHIPPED_MODEL), threads=1)
+    engine = load(options.model or asset_path(SHIPPED_MODEL), threads=1)
     data = datasets.load(options.data)
     videos = data.test[:: max(1, len(data.test) // options.videos)] if options.videos else data.test
     seen = [

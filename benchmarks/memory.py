@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from edge import pipeline
-from edge.assets import find
+from edge.assets import asset_path
 from edge.commands.bench import endless
 from edge.commands.demo import CLIP
 from edge.commands.replay import Task, task, walk
@@ -22,7 +22,7 @@ ALLOWED = 20.0  # MB
 def main() -> int:
     """Print one line per 1,000 frames and the growth since the first of them."""
     options = _options()
-    played = task(str(options.source or find(CLIP)), options.model, None, None)
+    played = task(str(options.source or asset_path(CLIP)), options.model, None, None)
     print(f"{'frames':>8}{'MB':>10}{'growth':>10}")
     first = last = 0.0
     for count, last in _memory(played, options.frames):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 
-from edge.assets import find
+from edge.assets import asset_path
 from edge.cameras.video_file import probe, read_file
 from edge.commands.bench import COLUMNS, Measurement, measure
 from edge.commands.demo import CLIP
@@ -23,7 +23,7 @@ def main() -> None:
     options = _options()
     with tempfile.TemporaryDirectory() as folder:
         film = Path(folder) / "film.avi"
-        _write_small(options.source or find(CLIP), film)
+        _write_small(options.source or asset_path(CLIP), film)
         measured = {
             threads: measure(task(str(film), options.model, None, None, threads), options.frames)
             for threads in options.threads

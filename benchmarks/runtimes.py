@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from convert import calibration
 from convert.comparison import Agreement, agreement
-from edge.assets import find
+from edge.assets import asset_path
 from edge.commands.demo import CLIP
 from edge.config.config_file import SHIPPED_MODEL
 from edge.engines import onnxruntime_engine as engine
@@ -42,9 +42,9 @@ class Runner:
 def main() -> None:
     """Print one line for each model, runtime and number of threads; the first model in ONNX Runtime is what counts."""
     options = _options()
-    models = options.models or [find(SHIPPED_MODEL)]
+    models = options.models or [asset_path(SHIPPED_MODEL)]
     manifest = engine.load(models[0], 1).manifest
-    images = tuple(calibration.inputs([find(CLIP)], manifest, IMAGES))
+    images = tuple(calibration.inputs([asset_path(CLIP)], manifest, IMAGES))
     print(f"{COLUMNS}{'largest score gap':>19}")
     for threads in options.threads:
         runners = [runner for path in models for runner in _runners(path, threads)]

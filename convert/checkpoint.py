@@ -15,7 +15,7 @@ from convert import centernet_names, labels
 from edge.engines.onnxruntime_engine import sha256_of
 from edge.manifest import INPUT_MULTIPLE, Manifest, labels_fault
 from edge.motion import MotionKind, MotionSettings
-from edge.text import TextError, composed, decoded
+from edge.text import TextError, decode_utf8, to_nfc
 from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint, CheckpointError
 from train.networks import architectures
@@ -164,13 +164,13 @@ def _labels(known: str, classes: int, source: Path) -> tuple[str, ...]:
 def _names_in(path: Path) -> tuple[str, ...]:
     """One name a line; empty lines do not count."""
     try:
-        lines = decoded(path.read_bytes()).splitlines()
+        lines = decode_utf8(path.read_bytes()).splitlines()
     except (OSError, TextError) as error:
         raise CheckpointError(
             f"--labels {path}: cannot be read ({error}); give a text file with one name a line, "
             f"or one of {', '.join(labels.KNOWN)}"
         ) from error
-    names = tuple(composed(line.strip()) for line in lines if line.strip())
+    names = tuple(to_nfc(line.strip()) for line in lines if line.strip())
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise CheckpointError(f"--labels {path}: names {', '.join(twice)} more than once; give every class its own")
     if fault := labels_fault(list(names)):

@@ -22,7 +22,7 @@ from edge.engines import onnxruntime_engine as engines
 from edge.inference import INPUT, OUTPUTS, Engine, input_shape
 from edge.manifest import Manifest
 from edge.terminal.progress import Progress
-from edge.text import TextError, decoded
+from edge.text import TextError, decode_utf8
 from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint
 from train.networks import deformable
@@ -72,7 +72,7 @@ def export(
 def scores(report: Path) -> dict[str, Any]:
     """What a manifest keeps of the JSON report of korsal-evaluate. Raises ExportError."""
     try:
-        content = json.loads(decoded(report.read_bytes()))
+        content = json.loads(decode_utf8(report.read_bytes()))
         protocol = {key: content["protocol"][key] for key in ("data", "videos", "rule", "frames", "linker")}
         return {"protocol": protocol, "frame_map": content["frame_map"], "video_map": content["video_map"]}
     except OSError as error:

@@ -6,14 +6,14 @@ Shell: looks at the disk.
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
-PLACES = (PACKAGE / "shipped", PACKAGE.parent)  # of an installed wheel; of a checkout
+ASSET_FOLDERS = (PACKAGE / "shipped", PACKAGE.parent)  # of an installed wheel; of a checkout
 
 
 class AssetError(Exception):
     """A file that comes with the program is not there."""
 
 
-def find(name: str, places: tuple[Path, ...] = PLACES) -> Path:
+def asset_path(name: str, places: tuple[Path, ...] = ASSET_FOLDERS) -> Path:
     """The path of the shipped file `name`, written as in the repository: "models/korsal-lite-ucf24x5.onnx".
 
     The first of `places` that has it wins. Raises AssetError.

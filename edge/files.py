@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from edge.text import composed
+from edge.text import to_nfc
 
 Sync = Callable[[int], None]  # forces what was written to an open file or folder onto the disk
 UNSYNCABLE = (errno.EACCES, errno.EINVAL, errno.ENOTSUP)  # of a folder: not ours to read, or a network file system
@@ -84,7 +84,7 @@ def existing_path(folder: Path, name: str) -> Path:
 def _same_when_normalised(path: Path) -> list[Path]:
     """The files beside `path` whose names differ from its own in their Unicode form alone."""
     try:
-        return sorted(one for one in path.parent.iterdir() if composed(one.name) == composed(path.name))
+        return sorted(one for one in path.parent.iterdir() if to_nfc(one.name) == to_nfc(path.name))
     except OSError:
         return []
 

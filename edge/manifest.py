@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from edge.motion import MotionSettings
-from edge.text import is_line
+from edge.text import is_visible_line
 
 VERSION = 1
 METADATA_KEY = "korsal_edge"  # of the ONNX file's metadata
@@ -116,7 +116,7 @@ def _name(value: Any) -> str:
     """It stands in the log, in payloads and on pictures."""
     if not isinstance(value, str):
         return "is no text"
-    good = is_line(value) and len(value) <= LONGEST_NAME
+    good = is_visible_line(value) and len(value) <= LONGEST_NAME
     return "" if good else f"is no line of up to {LONGEST_NAME} visible characters"
 
 

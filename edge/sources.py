@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import stream_url
-from edge.stream_url import ENCODING, HIDDEN, LOCAL, SCHEMES, UrlError, meant_as_url, playlist
+from edge.stream_url import ENCODING, HIDDEN, LOCAL_SCHEMES, SCHEMES, UrlError, is_playlist, looks_like_url
 
 Kind = Literal["file", "v4l2", "stream", "csi"]
 Flip = Literal["none", "horizontal", "vertical", "both"]
@@ -124,12 +124,12 @@ def parse(
     _check_text(uri, shown)
     _check_options(shown, width, height, fps, flip, rotation)
     kind, target = _located(uri, shown)
-    for option, fault in misfits(uri, width, height, fps, loop, transport).items():
+    for option, fault in option_problems(uri, width, height, fps, loop, transport).items():
         raise SourceError(f"{shown}: {option} {fault}")
     return Source(kind, target, shown, width, height, fps, flip, rotation, loop, tuple(mask), transport)
 
 
-def misfits(
+def option_problems(
     uri: str, width: int | None, height: int | None, fps: float | None, loop: bool, transport: Transport
 ) -> dict[str, str]:
     """What does not fit the source, or another option: by the option's name what to say of it, all at once.
@@ -172,23 +172,23 @@ def polygons(lists: Sequence[Sequence[Sequence[float]]]) -> tuple[Polygon, ...]:
 
 def is_plain_path(uri: str) -> bool:
     """False for a URL, for what was meant to be one, and for a bare number: `parse` says what is wrong with it."""
-    return not meant_as_url(uri) and not uri.isdigit()
+    return not looks_like_url(uri) and not uri.isdigit()
 
 
 def redact(uri: str) -> str:
     """The URI without credentials, fit for a log; hides rather too much than too little."""
-    if not meant_as_url(uri):
+    if not looks_like_url(uri):
         return uri
     scheme, _, rest = uri.partition("://")
-    if scheme.lower() in LOCAL:
+    if scheme.lower() in LOCAL_SCHEMES:
         return uri if rest.startswith("/") or not set("@:") & set(rest) else f"{scheme}://{HIDDEN}"
-    return stream_url.shown(uri)
+    return stream_url.redacted(uri)
 
 
 def _check_text(uri: str, shown: str) -> None:
     if not uri.strip():
         raise SourceError(f"the source is empty: give {KNOWN_FORMS}")
-    if uri != uri.strip() and meant_as_url(uri):
+    if uri != uri.strip() and looks_like_url(uri):
         raise SourceError(f"{shown}: an address neither begins nor ends with a space: remove it")
     if any(ord(character) < 32 or ord(character) == 127 for character in uri):
         raise SourceError(f"{shown!r}: a source holds no control characters: remove them")
@@ -235,7 +235,7 @@ def _plain(uri: str, shown: str) -> str:
     """A path as it is written without a scheme."""
     if uri.isdigit():
         raise SourceError(f"{shown}: a bare number is no source: write /dev/video{shown} for that USB camera")
-    if meant_as_url(uri):
+    if looks_like_url(uri):
         raise SourceError(
             f"{shown}: a stream begins with its kind, like rtsp://, with both slashes, and a file whose name holds : "
             f"and @ is written ./name; {ENCODING}"
@@ -257,7 +257,7 @@ def _check_stream(uri: str, shown: str) -> None:
         raise SourceError(f"{shown}: {fault}") from None
     if url.scheme.lower() in ("tcp", "udp") and url.port is None:
         raise SourceError(f"{shown}: the port is missing: write {url.scheme.lower()}://host:port")
-    if url.scheme.lower() in ("http", "https") and playlist(url.path):
+    if url.scheme.lower() in ("http", "https") and is_playlist(url.path):
         raise SourceError(f"{shown}: {NO_PLAYLIST}")
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "tcp", "udp")
-LOCAL = ("file", "v4l2", "csi")
+LOCAL_SCHEMES = ("file", "v4l2", "csi")
 HIDDEN = "***"
 ENCODING = (
     "in a user or password write # as %23, ? as %3F, [ as %5B, ] as %5D, % as %25, @ as %40, : as %3A, / as %2F, "
@@ -52,7 +52,7 @@ class StreamUrl(NamedTuple):
     query: bool
 
     @property
-    def shown(self) -> str:
+    def redacted(self) -> str:
         """The URL without what may be a credential, fit for a log; hides rather too much than too little."""
         levels = "/".join(_shown_level(level) for level in self.path.split("/"))
         return f"{self.scheme}://{f'{HIDDEN}@' if self.login else ''}{self.address}{levels}{'?***' * self.query}"
@@ -75,12 +75,12 @@ def read(url: str) -> StreamUrl:
     return StreamUrl(scheme, bool(login), address, host.strip("[]"), number, path or "", bool(query))
 
 
-def playlist(path: str) -> bool:
+def is_playlist(path: str) -> bool:
     """True for the path of a list of other addresses (HLS, DASH and the like)."""
     return unquote(path).lower().endswith(PLAYLISTS)
 
 
-def meant_as_url(text: str) -> bool:
+def looks_like_url(text: str) -> bool:
     """True for a URL, and for what was meant to be one: its password is not to be taken for a file's name.
 
     Keyboards of East Asia type ： ／ and ＠ twice as wide.
@@ -89,18 +89,18 @@ def meant_as_url(text: str) -> bool:
     return "://" in text or bool(_MEANT_AS_STREAM.match(text)) or _login_alone(text)
 
 
-def shown(url: str) -> str:
+def redacted(url: str) -> str:
     """What may be shown of a URL, or of what was meant as one: of one that cannot be read for sure what follows the
     last @, where that is an address; else its scheme alone; else three stars.
     """
     try:
-        return read(url).shown
+        return read(url).redacted
     except UrlError:
         scheme, separator, rest = url.partition("://")
     _, at, address = rest.rpartition("@")
     if separator and scheme.lower() in SCHEMES:
         with contextlib.suppress(UrlError):
-            return read(f"{scheme}://{HIDDEN.replace('*', 'x')}@{address}").shown if at else f"{scheme}://{HIDDEN}"
+            return read(f"{scheme}://{HIDDEN.replace('*', 'x')}@{address}").redacted if at else f"{scheme}://{HIDDEN}"
         return f"{scheme}://{HIDDEN}"
     if separator and _SCHEME.fullmatch(scheme) and not at:
         return f"{scheme}://{HIDDEN}"

@@ -6,38 +6,38 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 # Windows writes UTF-16 and calls it Unicode; of two marks that begin alike the longer one comes first
-OTHERS = (
+OTHER_ENCODINGS = (
     (BOM_UTF32_LE, "UTF-32"),
     (BOM_UTF32_BE, "UTF-32"),
     (BOM_UTF16_LE, 'UTF-16 (in Notepad "Unicode" or "UTF-16 LE")'),
     (BOM_UTF16_BE, 'UTF-16 (in Notepad "Unicode big endian" or "UTF-16 BE")'),
 )
 
-LONGEST = 2000  # letters of a message
-MARK = "\ufeff"  # the byte order mark, decoded
+MAX_LENGTH = 2000  # letters of a message
+BOM_CHARACTER = "\ufeff"  # the byte order mark, decoded
 JOINERS = "\u200c\u200d"  # invisible parts of how words of Persian, Hindi and others are spelt, and of emoji
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's categories of what is not seen, ends lines or turns their direction
-MARKS = (BOM_UTF8, *(mark for mark, _ in OTHERS))
+BOMS = (BOM_UTF8, *(mark for mark, _ in OTHER_ENCODINGS))
 
 
 class TextError(ValueError):
     """Bytes that are no such text; the message ends a sentence that begins with the file's name."""
 
 
-def decoded(content: bytes) -> str:
+def decode_utf8(content: bytes) -> str:
     """UTF-8 with or without byte order marks, which are left out. Raises TextError, which says what it is instead."""
-    for mark, name in OTHERS:
+    for mark, name in OTHER_ENCODINGS:
         if content.startswith(mark):
             raise TextError(f"is saved as {name}; save it as UTF-8")
     if content[:2].count(0) == 1:  # a letter of ASCII in UTF-16 without its mark
         raise TextError("is saved as UTF-16; save it as UTF-8")
     try:
-        return content.decode("utf-8").lstrip(MARK)  # tools that append write a second one
+        return content.decode("utf-8").lstrip(BOM_CHARACTER)  # tools that append write a second one
     except UnicodeDecodeError as error:
         raise TextError(f"is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
 
 
-def composed(name: str) -> str:
+def to_nfc(name: str) -> str:
     """A name in the one form of Unicode in which all are compared (NFC): é is one character, however it was typed.
 
     macOS names files in another form, in which é is an e and an accent; the two look the same.
@@ -45,13 +45,13 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def alike(names: Sequence[str]) -> list[tuple[str, str]]:
+def near_duplicates(names: Sequence[str]) -> list[tuple[str, str]]:
     """The pairs of neighbours, sorted, that are one name but for capitals, blanks at their ends and Unicode's forms."""
-    keys = sorted((composed(name).strip().casefold(), place) for place, name in enumerate(names))
+    keys = sorted((to_nfc(name).strip().casefold(), place) for place, name in enumerate(names))
     return [(names[one], names[two]) for (key, one), (other, two) in pairwise(keys) if key == other]
 
 
-def is_line(text: str) -> bool:
+def is_visible_line(text: str) -> bool:
     """Whether it is one line that shows what it says.
 
     `str.isprintable` refuses wide and unbreakable spaces too, and letters younger than this Python.
@@ -59,11 +59,11 @@ def is_line(text: str) -> bool:
     return all(letter in JOINERS or unicodedata.category(letter) not in HIDDEN for letter in text)
 
 
-def brief(text: str) -> str:
+def shortened(text: str) -> str:
     """What begins and ends a text of more letters than anybody reads: a file may hold a name of millions."""
-    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} […] {text[-LONGEST // 2 :]}"
+    return text if len(text) <= MAX_LENGTH else f"{text[: MAX_LENGTH // 2]} […] {text[-MAX_LENGTH // 2 :]}"
 
 
-def harmless(text: str) -> str:
+def sanitized(text: str) -> str:
     """With a question mark for each control character: a terminal obeys them, and one that ends lines forges others."""
     return "".join("?" if unicodedata.category(letter) == "Cc" else letter for letter in text)

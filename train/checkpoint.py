@@ -15,7 +15,7 @@ from edge.engines.onnxruntime_engine import sha256_of
 from edge.files import replacing
 from edge.inference import INPUT, OUTPUTS, Engine
 from edge.manifest import Manifest, ManifestError
-from edge.text import harmless
+from edge.text import sanitized
 from train.networks import architectures
 from train.networks.detector import Decoder
 from train.safe_reading import torch_file
@@ -29,7 +29,7 @@ class CheckpointError(Exception):
     """A checkpoint that cannot be read, or of another kind; the message may repeat names that stand in it."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(harmless(message))
+        super().__init__(sanitized(message))
 
 
 @dataclass(frozen=True, eq=False)

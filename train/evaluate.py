@@ -22,7 +22,7 @@ from edge.inference import Engine
 from edge.terminal import output as terminal
 from edge.terminal import progress
 from edge.terminal.arguments import Parser
-from edge.text import composed
+from edge.text import to_nfc
 from train import output_paths
 from train.datasets import load as datasets
 from train.datasets.annotations import AnnotationError, DataSet, VideoAnnotation, held_out
@@ -160,7 +160,7 @@ def usual_jobs(model: Path) -> int:
 
 def check_labels(known: Sequence[str], wanted: Sequence[str], source: Path, title: str = "") -> None:
     """EvaluationError where a model, or an .npz file of its detections, does not know a class of the data `title`."""
-    missing = [label for label in wanted if label not in set(map(composed, known))]
+    missing = [label for label in wanted if label not in set(map(to_nfc, known))]
     if missing:
         raise EvaluationError(
             f"{source}: does not know {', '.join(missing)} (it knows {', '.join(known)}); {_cure(source, title)}"

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from edge.config.schema import Mqtt, Tls
-from edge.text import MARKS, TextError, decoded
+from edge.text import BOMS, TextError, decode_utf8
 
 CREDENTIAL = "mqtt-password"  # of systemd: LoadCredential=mqtt-password:/path
 LONGEST = 65_535  # bytes of a password; MQTT's limit
@@ -45,7 +45,7 @@ def _marked(tls: Tls) -> str:
     """The cure: OpenSSL does not find what a file holds where the file begins with a byte order mark."""
     for file in (tls.ca, tls.cert, tls.key):
         with suppress(OSError):
-            if file is not None and file.read_bytes()[:4].startswith(MARKS):
+            if file is not None and file.read_bytes()[:4].startswith(BOMS):
                 return f"{file} begins with a byte order mark, save it as UTF-8 without BOM, or as ANSI"
     return "check ca, cert and key"
 
@@ -59,7 +59,7 @@ def _first_line(file: Path, where: str) -> str:
             line = opened.readline(LONGEST + 1)
         if len(line) > LONGEST:
             raise CredentialsError(f"the first line of {file} is no password, it is too long: check {where}")
-        return decoded(line).rstrip("\r\n")
+        return decode_utf8(line).rstrip("\r\n")
     except TextError as error:
         raise CredentialsError(f"{file} {error}: check {where}") from None
     except (OSError, ValueError):

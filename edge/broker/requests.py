@@ -12,7 +12,7 @@ from typing import Protocol
 from edge.broker.topics import Topics, encode, level
 from edge.config.problems import nearest
 from edge.config.schema import Mqtt
-from edge.text import TextError, decoded
+from edge.text import TextError, decode_utf8
 
 LARGEST = 65_535  # bytes of a request's payload
 LONGEST_OP = 64  # characters of a request's name that are repeated
@@ -142,7 +142,7 @@ def _read(request: Request) -> _Body:
     if request.payload is None:
         return _Body(fault=f"the request is too large: {LARGEST} bytes at most")
     try:
-        document = json.loads(decoded(request.payload) or "{}", parse_constant=_no_constant)
+        document = json.loads(decode_utf8(request.payload) or "{}", parse_constant=_no_constant)
     except TextError as error:
         return _Body(fault=f"no JSON: the payload {error}")
     except (ValueError, RecursionError):

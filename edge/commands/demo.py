@@ -11,7 +11,7 @@ from typing import Any
 
 from paho.mqtt.client import MQTTMessage
 
-from edge.assets import find
+from edge.assets import asset_path
 from edge.cameras.frame_times import LONGEST_GAP
 from edge.cameras.video_file import probe
 from edge.commands.demo_broker import HOST, DemoError, EmbeddedBroker, Listener
@@ -78,7 +78,7 @@ def demo(source: str | None, model: Path | None, video: Path | None = None, inse
     0: it ran, and all that was published arrived. Raises AssetError, CaptureError, DemoError, EngineError,
     SourceError, VideoError.
     """
-    described = parse(source or str(find(CLIP)))
+    described = parse(source or str(asset_path(CLIP)))
     fps, pause = (CAMERA_FPS, LONGEST_PAUSE) if described.live else (probe(described.target).fps, LONGEST_GAP)
     video = video or VIDEO.with_suffix(usual_suffix())
     _make_place(described.target, video)

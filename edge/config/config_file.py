@@ -9,15 +9,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from edge.assets import find
+from edge.assets import asset_path
 from edge.config import toml_text
 from edge.config.mistakes import every_mistake
 from edge.config.problems import MOST
 from edge.config.schema import Config
 from edge.files import existing_path
 from edge.sources import is_plain_path, redact
-from edge.stream_url import meant_as_url
-from edge.text import TextError, decoded
+from edge.stream_url import looks_like_url
+from edge.text import TextError, decode_utf8
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -88,7 +88,7 @@ def fingerprint(config: Config) -> str:
 
 def model_path(config: Config) -> Path:
     """The configured model, else the one that is shipped. Raises AssetError where even that is missing."""
-    return config.model.path or find(SHIPPED_MODEL)
+    return config.model.path or asset_path(SHIPPED_MODEL)
 
 
 def state_directory(config: Config) -> Path:
@@ -118,7 +118,7 @@ def _document(content: bytes, path: Path) -> dict[str, Any]:
     try:
         if len(content) > LARGEST:
             problem = f"is larger than {LARGEST >> 10} KiB; draw zones and masks with fewer points"
-        elif _is_deep(document := toml_text.read(decoded(content))):
+        elif _is_deep(document := toml_text.read(decode_utf8(content))):
             problem = "is nested too deeply; write flat tables as the shipped config.toml does"
         else:
             json.dumps(document, default=str)  # which numbers of thousands of digits are too long for
@@ -148,7 +148,7 @@ def _resolve(document: dict[str, Any], folder: Path) -> list[str]:
     missing = []
     for keys in (*FILE_KEYS, FOLDER_KEY):
         text = _table(document, keys[:-1]).get(keys[-1])
-        if isinstance(text, str) and meant_as_url(text):  # never repeated: it may hold a login
+        if isinstance(text, str) and looks_like_url(text):  # never repeated: it may hold a login
             kind = "folder" if keys == FOLDER_KEY else "file"
             missing.append(f"{'.'.join(keys)}: is an address, not a {kind}; correct the path or leave the key out")
             continue

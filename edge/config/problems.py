@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from edge.config.schema_types import InnerError
 from edge.sources import redact
-from edge.text import composed
+from edge.text import to_nfc
 
 SECRET_KEYS = frozenset({"source", "username", "password", "password_file"})
 
@@ -41,7 +41,7 @@ def sentences(error: ValidationError, schema: type[BaseModel]) -> tuple[str, ...
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """The cure for an unknown name: the nearest known one, else all that are known."""
-    twin = next((one for one in known if composed(one) == composed(word)), None)
+    twin = next((one for one in known if to_nfc(one) == to_nfc(word)), None)
     if twin is not None:
         return f"{twin} is known, which looks the same in another Unicode form: copy it from here"
     close = difflib.get_close_matches(word.lower(), known, n=1) or difflib.get_close_matches(word, known, n=1)

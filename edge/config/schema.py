@@ -34,7 +34,7 @@ from edge.events import KEEP_RATIO, ActionSettings
 from edge.linker import LinkerSettings
 from edge.presence import MIN_PERSON_SCORE
 from edge.sensors.thermal import ThermalSettings
-from edge.sources import Flip, Rotation, Source, Transport, misfits, parse
+from edge.sources import Flip, Rotation, Source, Transport, option_problems, parse
 
 OWN_TOPICS = frozenset({"request", "response", "events"})  # below them the device itself speaks, and is spoken to
 STALL_FRAMES = 2  # frames at least that a camera must have left out until it counts as stalled
@@ -142,7 +142,7 @@ class Camera(Table):
 
     @model_validator(mode="after")
     def _options_fit(self) -> "Camera":
-        faults = misfits(self.source, self.width, self.height, self.fps, self.loop, self.transport)
+        faults = option_problems(self.source, self.width, self.height, self.fps, self.loop, self.transport)
         if self.fps is not None and self.stall_seconds * self.fps < STALL_FRAMES:
             least = STALL_FRAMES / self.fps
             faults["stall_seconds"] = f"is too short for {self.fps:g} frames per second: give {least:g}"

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from edge.sources import parse
-from edge.text import is_line
+from edge.text import is_visible_line
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 YEAR = 365 * 86_400.0  # seconds
@@ -46,7 +46,7 @@ def _line(text: str) -> str:
 
 
 def _label(text: str) -> str:
-    if not is_line(text) or not text.strip():
+    if not is_visible_line(text) or not text.strip():
         raise ValueError("should be a line of visible characters, not empty")
     return text
 

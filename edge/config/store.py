@@ -8,7 +8,7 @@ from edge.config.config_file import ConfigError, parse
 from edge.config.edit import EditError, edited
 from edge.config.schema import Config
 from edge.files import write_atomically
-from edge.text import TextError, decoded
+from edge.text import TextError, decode_utf8
 
 
 def store(
@@ -23,7 +23,7 @@ def store(
     folder = path.absolute().parent
     path = Path(os.path.realpath(path))
     try:
-        content = edited(decoded(path.read_bytes()), changes).encode()
+        content = edited(decode_utf8(path.read_bytes()), changes).encode()
         problems = _problems(path, content, folder, check)
         if not problems:
             write_atomically(path, content, keep_owner=True)

@@ -5,7 +5,7 @@ import unicodedata
 from pathlib import Path
 from typing import Any, NoReturn
 
-from edge.stream_url import meant_as_url
+from edge.stream_url import looks_like_url
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,7 +27,7 @@ class Parser(argparse.ArgumentParser):
 
 def path_as_text(text: str) -> str:
     """A path, as it was given. ArgumentTypeError, which repeats nothing of it, for an address."""
-    if meant_as_url(text):
+    if looks_like_url(text):
         raise argparse.ArgumentTypeError("is an address, not a path (write ./name where a file's name looks like one)")
     return text
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.broker.topics import level
-from edge.text import JOINERS, composed, is_line
+from edge.text import JOINERS, is_visible_line, to_nfc
 from edge.video import fonts
 
 log = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ def write(picture: NDArray[np.uint8], drawn: Line, place: tuple[int, int], colou
 
 def _parts(text: str) -> list[tuple[str, str | None]]:
     """What is drawn in which font; None: OpenCV's."""
-    text = composed(text)
+    text = to_nfc(text)
     whole = None if _is_plain(text) else _font(text)
     if _is_plain(text) or whole is not None:
         return [(text, whole)]
@@ -98,7 +98,7 @@ def _parts(text: str) -> list[tuple[str, str | None]]:
 
 def _font(text: str) -> str | None:
     seen = "".join(letter for letter in text if letter not in JOINERS)
-    return fonts.font_with(frozenset(seen)) if seen and is_line(seen) else None
+    return fonts.font_with(frozenset(seen)) if seen and is_visible_line(seen) else None
 
 
 def _coded(word: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from convert import commands, graph, modelopt_quantize, quantize
 from convert.quantize import QuantizeError, QuantizeSettings
-from edge.assets import find
+from edge.assets import asset_path
 from edge.commands.demo import CLIP
 from edge.engines import onnxruntime_engine as engine
 from edge.inference import INPUT
@@ -124,7 +124,9 @@ def test_the_command_line_takes_the_one_that_is_named(
 ) -> None:
     output = tmp_path / "int8.onnx"
     given = ["quantize", untrained, "-o", output, "--quantizer", quantizer, "--method", "minmax", "--frames", 16]
-    assert commands.main([str(part) for part in [*given, "--calibrate", find(CLIP)]]) == 0, capsys.readouterr().err
+    assert commands.main([str(part) for part in [*given, "--calibrate", asset_path(CLIP)]]) == 0, (
+        capsys.readouterr().err
+    )
     noted = engine.load(output, threads=1).manifest.training["quantisation"]
     assert noted.get("quantizer") == by
     assert (tmp_path / "told.json").exists() == (by is not None)

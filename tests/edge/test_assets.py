@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.assets import AssetError, find
+from edge.assets import AssetError, asset_path
 
 
 def test_finds_the_clip() -> None:
-    assert find("demo/basketball.mp4").stat().st_size > 100_000
+    assert asset_path("demo/basketball.mp4").stat().st_size > 100_000
 
 
 def test_the_wheel_goes_before_the_checkout(tmp_path: Path) -> None:
@@ -18,11 +18,11 @@ def test_the_wheel_goes_before_the_checkout(tmp_path: Path) -> None:
         (place / "models").mkdir(parents=True)
         (place / "models" / "a.onnx").touch()
     (checkout / "config.toml").touch()
-    assert find("models/a.onnx", (wheel, checkout)) == wheel / "models" / "a.onnx"
-    assert find("config.toml", (wheel, checkout)) == checkout / "config.toml"
+    assert asset_path("models/a.onnx", (wheel, checkout)) == wheel / "models" / "a.onnx"
+    assert asset_path("config.toml", (wheel, checkout)) == checkout / "config.toml"
 
 
 @pytest.mark.parametrize("name", ["models/none.onnx", "models"])
 def test_a_missing_file_is_named_with_the_cure(name: str, tmp_path: Path) -> None:
     with pytest.raises(AssetError, match=re.escape(name) + r" is missing .*restore it with git"):
-        find(name, (tmp_path / "nowhere", tmp_path))
+        asset_path(name, (tmp_path / "nowhere", tmp_path))

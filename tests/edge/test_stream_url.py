@@ -13,7 +13,7 @@ from edge.config.config_file import ConfigError, fingerprint, load
 from edge.config.schema import Config
 from edge.service.settings import unknown_actions
 from edge.sources import SourceError, parse, redact
-from edge.stream_url import UrlError, meant_as_url, playlist, read
+from edge.stream_url import UrlError, is_playlist, looks_like_url, read
 from train.evaluate import main as evaluate_main
 from train.train import main as train_main
 
@@ -115,7 +115,7 @@ def test_what_is_shown_of_what_was_meant_as_a_url(text: str, shown: str) -> None
     "path", ["clip@home.mp4", "/srv/12:00@door.mp4", "./12:00@door.mp4", "../a:b@c", "~/a:b@c", "C:x"]
 )
 def test_a_path_stays_one(path: str) -> None:
-    assert not meant_as_url(path)
+    assert not looks_like_url(path)
     assert parse(path).target == path
 
 
@@ -240,10 +240,10 @@ def test_the_fingerprint_does_not_know_the_login(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/live.m3u8", "/LIVE.M3U8", "/x.mpd", "/live%2Em3u8"])
 def test_a_playlist_is_told_by_its_name(path: str) -> None:
-    assert playlist(path)
+    assert is_playlist(path)
     with pytest.raises(SourceError, match=r"a playlist \(HLS, DASH\)"):
         parse(f"http://cam{path}?token=1")
-    assert not playlist("/live.mjpg")
+    assert not is_playlist("/live.mjpg")
 
 
 @pytest.mark.parametrize("url", ["rtsp://me:pw@fe80::1/live", "rtsp://::1", "http://2001:db8::5/live?x=1"])

@@ -16,7 +16,7 @@ from edge.config.config_file import ConfigError, load
 from edge.config.problems import nearest
 from edge.config.schema import Mqtt, Tls
 from edge.config.store import store
-from edge.text import TextError, alike, brief, composed, decoded, harmless
+from edge.text import TextError, decode_utf8, near_duplicates, sanitized, shortened, to_nfc
 from tests.support.annotation_files import COCO, box, coco, written
 from tests.support.laws import law
 from train.box_tables import Tube
@@ -41,21 +41,21 @@ UTF16 = ["utf-16", "utf-16-le", "utf-16-be", "utf-32"]
 def test_with_or_without_a_mark_it_is_the_same_text(text: str) -> None:
     content = text.encode("utf-8", "replace")
     if b"\0" not in content[:2] and not content.startswith(MARK):
-        assert decoded(content) == decoded(MARK + content) == content.decode()
+        assert decode_utf8(content) == decode_utf8(MARK + content) == content.decode()
 
 
 @pytest.mark.parametrize("encoding", UTF16)
 def test_another_encoding_is_named(encoding: str) -> None:
     with pytest.raises(TextError, match=r"^is saved as UTF-(16|32).*; save it as UTF-8$"):
-        decoded("word".encode(encoding))
+        decode_utf8("word".encode(encoding))
 
 
 def test_what_is_no_text() -> None:
-    assert decoded(b"") == decoded(MARK) == decoded(MARK + MARK) == ""
+    assert decode_utf8(b"") == decode_utf8(MARK) == decode_utf8(MARK + MARK) == ""
     with pytest.raises(TextError, match=r"^is not UTF-8 text \(byte 2\); save it as UTF-8$"):
-        decoded(b"gr\xfcn")
+        decode_utf8(b"gr\xfcn")
     with pytest.raises(TextError, match="Notepad"):
-        decoded("word".encode("utf-16"))
+        decode_utf8("word".encode("utf-16"))
 
 
 @pytest.mark.parametrize(
@@ -70,13 +70,13 @@ def test_what_is_no_text() -> None:
     ],
 )
 def test_names_that_are_one(names: tuple[str, ...], pairs: list[tuple[str, str]]) -> None:
-    assert alike(names) == pairs
+    assert near_duplicates(names) == pairs
 
 
 @law
 @given(st.text())
 def test_a_composed_name_stays(name: str) -> None:
-    assert composed(composed(name)) == composed(name)
+    assert to_nfc(to_nfc(name)) == to_nfc(name)
 
 
 def test_a_configuration_with_a_mark(tmp_path: Path) -> None:
@@ -264,9 +264,9 @@ def test_files_of_the_configuration_in_any_unicode_form(form: str, tmp_path: Pat
 
 
 def test_of_a_long_text_its_beginning_and_its_end_are_shown() -> None:
-    assert brief("a" * 2000) == "a" * 2000
-    assert brief("a" + "b" * 9_000_000 + "c") == "a" + "b" * 999 + " […] " + "b" * 999 + "c"
+    assert shortened("a" * 2000) == "a" * 2000
+    assert shortened("a" + "b" * 9_000_000 + "c") == "a" + "b" * 999 + " […] " + "b" * 999 + "c"
 
 
 def test_what_a_terminal_would_obey_is_shown_as_question_marks() -> None:
-    assert harmless("a\x1b[31mb\nc\x7f\x9b é\u3000ß") == "a?[31mb?c?? é\u3000ß"
+    assert sanitized("a\x1b[31mb\nc\x7f\x9b é\u3000ß") == "a?[31mb?c?? é\u3000ß"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edge.files import existing_path
 from edge.manifest import labels_fault
-from edge.text import MARK, TextError, alike, brief, composed, decoded, harmless
+from edge.text import BOM_CHARACTER, TextError, decode_utf8, near_duplicates, sanitized, shortened, to_nfc
 from train.datasets.looked_at import Looked
 from train.safe_reading import mat_files, plain_pickle
 from train.safe_reading.plain_pickle import BROKEN
@@ -34,7 +34,7 @@ class AnnotationError(Exception):
     """The annotations cannot be used; the message names the file and the cure, and may repeat what stands in it."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(brief(harmless(message)))
+        super().__init__(shortened(sanitized(message)))
 
 
 def reason(error: Exception) -> str:
@@ -94,10 +94,10 @@ class DataSet:
     title: str = "UCF101-24 split 1"
 
     def __post_init__(self) -> None:
-        for one, other in alike(self.labels):
+        for one, other in near_duplicates(self.labels):
             raise AnnotationError(f"{self.title}: {_twice(one, other)}")
         names = (*self.labels, *(video.name for video in (*self.train, *self.test)))
-        odd = next((name for name in names if harmless(name) != name), None)
+        odd = next((name for name in names if sanitized(name) != name), None)
         if odd is not None:
             raise AnnotationError(f"{self.title}: {odd!r} holds control characters; name it with letters and figures")
         long = max(map(len, names), default=0)
@@ -132,8 +132,8 @@ def _however_spelt(videos: Path, name: str) -> Path | None:
         files = sorted(existing_path(videos, folder).iterdir())
     except OSError:
         return None
-    alike = (one for one in files if composed(one.stem) == composed(stem) and one.suffix.lower() in ENDINGS)
-    return next(alike, None)
+    near_duplicates = (one for one in files if to_nfc(one.stem) == to_nfc(stem) and one.suffix.lower() in ENDINGS)
+    return next(near_duplicates, None)
 
 
 def at(annotation: VideoAnnotation, frame: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -188,7 +188,7 @@ def read_pickle(path: Path) -> dict[str, VideoAnnotation]:
     """The videos of `pyannot.pkl` by name, labels 0-based over all classes; executes nothing the file may carry."""
     try:
         content = plain_pickle.load(path)
-        return {composed(str(name)): _video_from_pickle(composed(str(name)), video) for name, video in content.items()}
+        return {to_nfc(str(name)): _video_from_pickle(to_nfc(str(name)), video) for name, video in content.items()}
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}); it belongs to UCF101-24") from error
     except BROKEN as error:
@@ -200,7 +200,7 @@ def read_matlab(path: Path) -> dict[str, VideoAnnotation]:
     try:
         with mat_files.reader() as read:
             videos = read(path, ("annot",))["annot"]
-        return {composed(str(video["name"][0])): _video_from_matlab(video) for video in videos}
+        return {to_nfc(str(video["name"][0])): _video_from_matlab(video) for video in videos}
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}); it belongs to UCF101-24") from error
     except (*BROKEN, mat_files.MatError) as error:
@@ -231,7 +231,7 @@ def _video_from_matlab(video: Any) -> VideoAnnotation:
     tubes = [
         (tube["class"].item() - 1, tube["sf"].item() - 1, tube["ef"].item(), tube["boxes"]) for tube in video["tubes"]
     ]
-    return _video(composed(str(video["name"][0])), video["num_imgs"].item(), tubes)
+    return _video(to_nfc(str(video["name"][0])), video["num_imgs"].item(), tubes)
 
 
 def _video(name: str, frames: Any, tubes: Iterable[tuple[Any, Any, Any, Any]]) -> VideoAnnotation:
@@ -280,12 +280,14 @@ def _splits(directory: Path, annotations: Iterable[str], whole: bool) -> tuple[l
 def list_of_names(path: Path) -> list[str]:
     """The names of a list, one a line in UTF-8, without the endings of videos. Raises AnnotationError."""
     try:
-        lines = decoded(path.read_bytes()).replace(MARK, "").split("\n")  # lists may have been put together
+        lines = (
+            decode_utf8(path.read_bytes()).replace(BOM_CHARACTER, "").split("\n")
+        )  # lists may have been put together
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}); write one name a line into it") from error
     except TextError as error:
         raise AnnotationError(f"{path}: {error}, one name a line") from error
-    return [without_ending(composed(name)) for line in lines if (name := line.strip())]
+    return [without_ending(to_nfc(name)) for line in lines if (name := line.strip())]
 
 
 def stays_inside(name: str) -> bool:

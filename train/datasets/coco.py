@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.text import composed, decoded
+from edge.text import decode_utf8, to_nfc
 from train.datasets.annotations import LARGEST_FRAME, AnnotationError, reason, without_ending
 from train.datasets.own_tubes import Box, NamedVideo, Room, tubes_near
 from train.safe_reading import whole_file
@@ -50,7 +50,7 @@ def _parsed(content: bytes) -> Any:
     try:
         return json.loads(content)
     except UnicodeDecodeError:
-        decoded(content)  # tells of another encoding
+        decode_utf8(content)  # tells of another encoding
         raise
 
 
@@ -172,4 +172,4 @@ def _whole(value: Any) -> int:
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise TypeError(f"{value!r} is no name")
-    return composed(value)
+    return to_nfc(value)

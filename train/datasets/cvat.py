@@ -13,7 +13,7 @@ from xml.parsers import expat
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.text import composed, decoded
+from edge.text import decode_utf8, to_nfc
 from train.datasets.annotations import LARGEST_FRAME, AnnotationError, reason, stays_inside, without_ending
 from train.datasets.own_tubes import Box, Corners, NamedVideo, Room, named_tubes
 from train.safe_reading import whole_file
@@ -55,7 +55,7 @@ class _Reader:
         self.words = []
         self.refuse_others()
         if self.path == ["annotations", "track"]:
-            self.tracks.append(_Track(composed(given["label"])))
+            self.tracks.append(_Track(to_nfc(given["label"])))
         elif self.path[:2] == ["annotations", "track"] and len(self.path) == 3:
             self.tracks[-1].boxes += _boxes(name, given, self.tracks[-1].label)
         elif name == "attribute":
@@ -89,7 +89,7 @@ class _Reader:
         of_shape = self.path[:2] == ["annotations", "track"] and self.path[3:] == ["attribute"]
         if of_shape and self.path[2] in _SHAPES and self.attribute == ACTION:
             last = self.tracks[-1].boxes[-1]
-            label = None if words.lower() in NOTHING else composed(words)
+            label = None if words.lower() in NOTHING else to_nfc(words)
             self.tracks[-1].boxes[-1] = Box(last.frame, last.corners, label, last.outside)
         elif self.path[:2] == ["annotations", "meta"]:
             self.texts.setdefault("/".join(self.path[-2:]), words)
@@ -116,7 +116,7 @@ def read_cvat(path: Path) -> NamedVideo:
         width, height = (int(reader.texts.get(f"original_size/{side}", 0)) for side in ("width", "height"))
         source = next((reader.texts[name] for name in _SOURCES if reader.texts.get(name)), "")
         stem = re.sub(r"\.xml$", "", path.name, flags=re.IGNORECASE)
-        name = _name(source) if source else without_ending(composed(stem))
+        name = _name(source) if source else without_ending(to_nfc(stem))
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}); {CURE}") from error
     except (expat.ExpatError, ValueError, LookupError, OverflowError) as error:
@@ -136,7 +136,7 @@ def _name(source: str) -> str:
     name = path.name if ABSOLUTE.match(source) else str(path)
     if not name or not stays_inside(name):
         raise ValueError(f"its source {source!r} leads out of the folder of the videos")
-    return without_ending(composed(name))
+    return without_ending(to_nfc(name))
 
 
 def _parse(content: bytes, reader: _Reader) -> None:
@@ -149,7 +149,7 @@ def _parse(content: bytes, reader: _Reader) -> None:
     try:
         parser.Parse(content, True)
     except expat.ExpatError:
-        decoded(content)  # tells of another encoding than the file names
+        decode_utf8(content)  # tells of another encoding than the file names
         raise
 
 

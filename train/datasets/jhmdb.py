@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.text import composed
+from edge.text import to_nfc
 from train.datasets.annotations import (
     LARGEST_FRAME,
     AnnotationError,
@@ -105,4 +105,4 @@ def _size(size: Any) -> tuple[int, int]:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no name")
-    return composed(value)
+    return to_nfc(value)

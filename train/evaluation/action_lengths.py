@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from edge.linker import LinkerSettings
-from edge.text import composed
+from edge.text import to_nfc
 from edge.tubes import UsualLength
 from train.datasets.annotations import DataSet, GroundTruthTube, held_out
 from train.datasets.looked_at import Looked, begin_is_known, end_is_known
@@ -44,4 +44,4 @@ def _usual(counts: Sequence[int]) -> UsualLength:
 
 def knowing(settings: LinkerSettings, lengths: Lengths, labels: Sequence[str]) -> LinkerSettings:
     """The settings for detections that number their actions as `labels`; the rule `korsal` does not ask for lengths."""
-    return replace(settings, cut=replace(settings.cut, lengths=tuple(map(lengths.get, map(composed, labels)))))
+    return replace(settings, cut=replace(settings.cut, lengths=tuple(map(lengths.get, map(to_nfc, labels)))))

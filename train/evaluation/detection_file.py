@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.text import composed
+from edge.text import to_nfc
 from train.box_tables import FrameBoxes, in_video
 from train.datasets.looked_at import Looked
 from train.evaluation import columns
@@ -115,7 +115,7 @@ def load(path: Path, dense: bool = False) -> SavedDetections:
 
 def names(values: NDArray[Any]) -> tuple[str, ...]:
     """Text from a column of names."""
-    return tuple(composed(str(value)) for value in values.tolist())
+    return tuple(to_nfc(str(value)) for value in values.tolist())
 
 
 def shared_faults(read: columns.Columns) -> list[str]:

@@ -9,7 +9,7 @@ from typing import get_args
 from edge.events import ActionSettings, EventSettings
 from edge.linker import LinkerSettings
 from edge.terminal import progress
-from edge.text import TextError, decoded
+from edge.text import TextError, decode_utf8
 from train import output_paths
 from train.datasets import load as datasets
 from train.evaluate import EvaluationError, Split, check_labels, of_split, share
@@ -108,7 +108,7 @@ def _next(options: argparse.Namespace) -> str:
 def start_scores(file: Path) -> dict[str, float]:
     """What --choose wrote: by action the score from which its events begin. Raises EvaluationError."""
     try:
-        content = json.loads(decoded(file.read_bytes()))["start_scores"]
+        content = json.loads(decode_utf8(file.read_bytes()))["start_scores"]
         return {str(action): share(str(score)) for action, score in content.items()}
     except OSError as error:
         raise EvaluationError(f"{file}: cannot be read ({error.strerror}); give what events --choose wrote") from error

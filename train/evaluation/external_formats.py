@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.files import existing_path
-from edge.text import brief, composed, decoded, harmless
+from edge.text import decode_utf8, sanitized, shortened, to_nfc
 from train.datasets.looked_at import Looked, within
 from train.evaluation.detection_file import SavedDetections
 from train.safe_reading import mat_files, plain_pickle
@@ -37,7 +37,7 @@ class ExchangeError(Exception):
     """A foreign file of detections that cannot be read or written; the message names the file and the cure."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(brief(harmless(message)))
+        super().__init__(shortened(sanitized(message)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +158,7 @@ def read_yowo(folder: Path, cast: Cast) -> SavedDetections:
     parts: list[Part] = []
     for path in sorted(folder.glob("*.txt")):
         name, _, number = path.stem.rpartition("_")
-        if (name := composed(name)) in videos:
+        if (name := to_nfc(name)) in videos:
             boxes, scores, labels = _yowo_rows(path)
             parts.append((videos[name], _frame_number(path, number), boxes, scores, labels, np.zeros((0, 0))))
     return _gathered(folder, cast, parts)
@@ -166,7 +166,7 @@ def read_yowo(folder: Path, cast: Cast) -> SavedDetections:
 
 def _yowo_rows(path: Path) -> Rows:
     try:
-        lines = [line.split() for line in decoded(path.read_bytes()).splitlines() if line.strip()]
+        lines = [line.split() for line in decode_utf8(path.read_bytes()).splitlines() if line.strip()]
         table = np.array([[float(word) for word in line] for line in lines], dtype=np.float64).reshape(-1, 6)
         whole = np.isfinite(table[:, 0]) & (table[:, 0] == np.floor(table[:, 0])) & (np.abs(table[:, 0]) < 2**31)
         if any(len(line) != 6 for line in lines) or not whole.all():

@@ -15,7 +15,7 @@ from edge.detector import Detections
 from edge.inference import Engine
 from edge.linker import ActionTube, LinkerSettings, TubeBox
 from edge.pipeline import PipelineSettings
-from edge.text import composed
+from edge.text import to_nfc
 from train.datasets.annotations import GroundTruthTube, VideoAnnotation
 from train.datasets.looked_at import Looked, rows_in, tubes_in
 from train.evaluation.action_lengths import Lengths, knowing
@@ -93,7 +93,7 @@ def as_looked_at(everything: VideoResult, looked: Looked) -> VideoResult:
 
 def label_numbers(of_model: Sequence[str], of_data: Sequence[str]) -> NDArray[np.int64]:
     """For each label of the model its number in the data, -1 where the data has no such action."""
-    names = map(composed, of_model)  # those of data are
+    names = map(to_nfc, of_model)  # those of data are
     return np.array([of_data.index(label) if label in of_data else -1 for label in names], dtype=np.int64)
 
 

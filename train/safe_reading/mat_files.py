@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.text import harmless
+from edge.text import sanitized
 from train.safe_reading import confinement, plain_pickle, whole_file
 
 MEMORY = 2 << 30  # bytes that the reader may grow by
@@ -75,7 +75,7 @@ def _ask(reading: Connection, path: Path, names: Sequence[str]) -> Mapping[str, 
     except plain_pickle.BROKEN as error:
         raise MatError(str(error)) from None
     if not isinstance(answer, dict):
-        raise MatError(harmless(answer) if isinstance(answer, str) else "no answer")
+        raise MatError(sanitized(answer) if isinstance(answer, str) else "no answer")
     return answer
 
 
