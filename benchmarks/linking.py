@@ -36,13 +36,13 @@ from edge.tubes import ActionTube, TubeBox
 from train.box_tables import Tube, joined
 from train.datasets import load as datasets
 from train.datasets.annotations import DataSet, VideoAnnotation
-from train.evaluate import of_split
 from train.evaluation import detection_file
 from train.evaluation.action_lengths import Lengths, knowing, usual_lengths
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.linking import VARIANTS
 from train.evaluation.protocols import PROTOCOLS
 from train.evaluation.report import VideoResult, report
+from train.evaluation.splits import of_split
 from train.evaluation.video_evaluation import as_looked_at, linked_boxes, true_boxes, true_tubes
 
 Linked = tuple[list[tuple[TubeBox, ...]], list[ActionTube]]  # live in each frame, and the action tubes

@@ -19,7 +19,7 @@ from edge.inference import INPUT, Engine
 from edge.pipeline import PipelineSettings
 from edge.terminal import progress
 from train.datasets.annotations import DataSet
-from train.evaluate import Run, score
+from train.evaluation.evaluation import EvaluationRun, evaluate
 from train.evaluation.event_metrics import at_scores
 from train.evaluation.report_format import Report
 from train.open_model import open_model
@@ -96,7 +96,7 @@ class Material:
     images: tuple[Input, ...] = field(repr=False)
     videos: tuple[Path, ...]
     data: DataSet | None = None
-    run: Run | None = None
+    run: EvaluationRun | None = None
     exact: Report | None = None
 
 
@@ -129,8 +129,8 @@ def check(exact: Model, converted: Model, material: Material) -> Checked:
 def _accuracy(exact: Model, converted: Model, material: Material) -> tuple[Report, Report] | None:
     if material.data is None or material.run is None:
         return None
-    known = material.exact or score(exact.path, material.data, material.run)
-    return known, score(converted.path, material.data, material.run)
+    known = material.exact or evaluate(exact.path, material.data, material.run)
+    return known, evaluate(converted.path, material.data, material.run)
 
 
 def _alike(exact: Model, converted: Model) -> None:

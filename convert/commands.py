@@ -40,9 +40,12 @@ from edge.terminal.arguments import Parser
 from train.checkpoint import CheckpointError
 from train.datasets import load as datasets
 from train.datasets.annotations import AnnotationError, DataSet
-from train.evaluate import EvaluationError, Run, Split, check_labels, check_videos, count, of_split, thinned
-from train.evaluation import event_step
-from train.evaluation.step_options import data_options
+from train.evaluation import options as evaluation_options
+from train.evaluation import start_scores
+from train.evaluation.evaluation import EvaluationRun
+from train.evaluation.model_pool import WorkerError
+from train.evaluation.options import count
+from train.evaluation.splits import EvaluationError, videos_to_evaluate
 from train.open_model import ModelError, open_model
 
 ERRORS = (
@@ -60,6 +63,7 @@ ERRORS = (
     OnnxFileError,
     PlanError,
     QuantizeError,
+    WorkerError,
 )
 SUFFIXES = (".onnx", ".engine")  # of the files that are made: left away from a name
 Command = Callable[[argparse.Namespace], int]
@@ -110,7 +114,7 @@ def _convert(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     changes = {name: value for name in ("name", "licence") if (value := getattr(options, name)) is not None}
-    changes |= {"start_scores": event_step.start_scores(options.start_scores)} if options.start_scores else {}
+    changes |= {"start_scores": start_scores.load(options.start_scores)} if options.start_scores else {}
     training = {"scores": export.scores(options.scores)} if options.scores else {}
     images: tuple[calibration.Input, ...] = ()
     onnx_file.check_apart(options.checkpoint, options.output)
@@ -189,16 +193,15 @@ def _check(options: argparse.Namespace) -> int:
     return 0
 
 
-def _accuracy(options: argparse.Namespace, model: Path) -> tuple[DataSet | None, Run | None]:
+def _accuracy(options: argparse.Namespace, model: Path) -> tuple[DataSet | None, EvaluationRun | None]:
     """The annotated videos to measure on, if any were given."""
     if options.data is None:
         return None, None
     data = datasets.load(options.data, options.fold)
     with open_model(model, 1) as engine:
-        check_labels(engine.manifest.labels, data.labels, model, data.title)
-    chosen = thinned(of_split(data, options.split), options.limit)
-    check_videos(data, chosen)
-    return data, Run(chosen, jobs=options.jobs)
+        labels = engine.manifest.labels
+    chosen = videos_to_evaluate(data, options.split, options.limit, labels, model)
+    return data, EvaluationRun(chosen, jobs=options.jobs)
 
 
 def _whole() -> argparse.ArgumentParser:
@@ -285,9 +288,9 @@ def _add_quantisation(parser: argparse.ArgumentParser) -> None:
 
 def _add_accuracy(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    data_options(parser, required=False)
-    add("--split", choices=get_args(Split), default="test")
-    add("--limit", type=count, help="this many videos, evenly over the classes")
+    evaluation_options.add_data(parser, required=False)
+    evaluation_options.add_split(parser)
+    evaluation_options.add_limit(parser)
     add("--jobs", type=count, help="videos at a time; default: as many as there are cores")
     add("--max-map-drop", type=_points, default=1.0, metavar="POINTS", help="of frame-mAP@0.5 that may be lost")
 

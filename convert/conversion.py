@@ -18,7 +18,7 @@ from edge.engines.build_plan import BuildOptions
 from edge.manifest import Manifest
 from train import checkpoint as checkpoints
 from train.datasets.annotations import DataSet
-from train.evaluate import Run
+from train.evaluation.evaluation import EvaluationRun
 
 Precision = Literal["int8", "fp16", "fp32"]
 ATTEMPTS = 3  # at INT8, each with more convolutions kept
@@ -42,7 +42,7 @@ class Wish:
     frames: int = calibration.USUAL
     settings: QuantizeSettings = QuantizeSettings()
     data: DataSet | None = None
-    run: Run | None = None
+    run: EvaluationRun | None = None
     max_drop: float = 1.0  # points of frame-mAP@0.5
     options: BuildOptions = BuildOptions()
 

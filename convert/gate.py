@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from convert.check import Material, as_text, check_files
-from train.evaluate import score
+from train.evaluation.evaluation import evaluate
 
 Tell = Callable[[str], None]
 
@@ -37,4 +37,4 @@ class Gate:
         """The material with the scores of the exact model, for however many are compared with it."""
         if self.material is None or self.material.data is None or self.material.run is None:
             return self.material
-        return replace(self.material, exact=score(self.exact, self.material.data, self.material.run))
+        return replace(self.material, exact=evaluate(self.exact, self.material.data, self.material.run))

@@ -24,11 +24,11 @@ from train.datasets import load as datasets
 from train.datasets.annotations import AnnotationError, list_of_names
 from train.datasets.coco import read_coco
 from train.datasets.cvat import read_cvat
-from train.evaluate import EvaluationError, check_labels
+from train.evaluation import start_scores
 from train.evaluation.detection_file import SavedDetections
-from train.evaluation.event_step import start_scores
 from train.evaluation.external_formats import Cast, read_yowo, write_yowo
 from train.evaluation.moc_tubes import read_moc_tubes, write_moc_tubes
+from train.evaluation.splits import EvaluationError, check_labels
 from train.evaluation.tube_file import SavedTube, SavedTubes
 from train.evaluation.video_evaluation import label_numbers
 
@@ -118,10 +118,10 @@ def test_scores_with_a_mark(tmp_path: Path) -> None:
     path = tmp_path / "start.json"
     text = json.dumps({"start_scores": {"run": 0.3}})
     path.write_bytes(MARK + text.encode())
-    assert start_scores(path) == {"run": 0.3}
+    assert start_scores.load(path) == {"run": 0.3}
     path.write_bytes(text.encode("utf-16"))
     with pytest.raises(EvaluationError, match=r"start\.json: is saved as UTF-16"):
-        start_scores(path)
+        start_scores.load(path)
     protocol = dict.fromkeys(("data", "videos", "rule", "frames", "linker"), "x")
     report = json.dumps({"protocol": protocol, "frame_map": {}, "video_map": {}})
     path.write_bytes(MARK + report.encode())

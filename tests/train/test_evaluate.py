@@ -17,8 +17,9 @@ from tests.support.annotated_player import BOX, ENGINE, FRAMES, LABELS, MANIFEST
 from tests.support.full_disk import full_disk
 from tests.support.paths import ROOT
 from train.datasets.annotations import DataSet, VideoAnnotation, load_ucf24
-from train.evaluate import EvaluationError, check_labels, check_videos, main, of_split, thinned
+from train.evaluate import main
 from train.evaluation.report_format import Protocol, report
+from train.evaluation.splits import EvaluationError, check_labels, check_videos, evenly_spaced, of_split
 from train.evaluation.video_evaluation import label_numbers, observe, true_boxes, true_tubes
 
 
@@ -129,9 +130,9 @@ def test_splits_and_limit(data: Path) -> None:
     }
     assert groups == {"test": ["g01"] * 2, "train": ["g08"] * 2, "validation": ["g23"] * 2}
     many = [VideoAnnotation(str(number), 1, ()) for number in range(10)]
-    assert [video.name for video in thinned(many, 4)] == ["0", "2", "5", "7"]
-    assert len(thinned(many, None)) == len(thinned(many, 99)) == 10
-    assert thinned([], 4) == ()
+    assert [video.name for video in evenly_spaced(many, 4)] == ["0", "2", "5", "7"]
+    assert len(evenly_spaced(many, None)) == len(evenly_spaced(many, 99)) == 10
+    assert evenly_spaced([], 4) == ()
 
 
 def complaint(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:

@@ -1,13 +1,8 @@
 """Shell. A model over the videos of a split: what it detects in every frame, to be saved."""
 
-import atexit
 import logging
-import multiprocessing
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -21,22 +16,16 @@ from edge.pipeline import PipelineSettings
 from edge.terminal import progress
 from train.datasets.annotations import VideoAnnotation
 from train.evaluation.detection_file import SavedDetections
+from train.evaluation.model_pool import run_tasks
 from train.evaluation.video_evaluation import nothing
-from train.open_model import open_model
 
 log = logging.getLogger(__name__)
 
 
-class DetectionError(Exception):
-    """Detections that cannot be made; the message names what is in the way and the cure."""
-
-
 @dataclass(frozen=True, eq=False)
-class Task:
-    """One video to run a model over; `threads` are those of one operator."""
+class DetectionTask:
+    """One video to run a model over."""
 
-    model: Path
-    threads: int
     annotation: VideoAnnotation
     video: Path
     minimum_score: float
@@ -50,9 +39,10 @@ class Watched:
     size: tuple[int, int]
 
 
-def detect(tasks: Sequence[Task], labels: Sequence[str], jobs: int) -> SavedDetections:
-    """Run the tasks, `jobs` at a time; `labels` are the model's. Raises DetectionError, CaptureError, ModelError."""
-    watched = list(progress.watched(_results(tasks, jobs), "detecting", "video", len(tasks)))
+def detect(model: Path, tasks: Sequence[DetectionTask], labels: Sequence[str], jobs: int | None) -> SavedDetections:
+    """Run the tasks, `jobs` at a time; `labels` are the model's. Raises what `model_pool.run_tasks` raises."""
+    results = run_tasks(model, detect_video, tasks, jobs)
+    watched = list(progress.watched(results, "detecting", "video", len(tasks)))
     if invalid := sum(one.invalid for video in watched for one in video.found):
         log.warning("%s", told_of_invalid(invalid))
     return joined([task.annotation.name for task in tasks], labels, watched)
@@ -78,7 +68,7 @@ def joined(names: Sequence[str], labels: Sequence[str], watched: Sequence[Watche
     )
 
 
-def watch(task: Task, engine: Engine) -> Watched:
+def detect_video(engine: Engine, task: DetectionTask) -> Watched:
     """The daemon's own pipeline over the annotated frames of one video. Raises CaptureError."""
     settings = PipelineSettings(minimum_score=task.minimum_score)
     state = pipeline.initial(task.annotation.name, seed="evaluation")
@@ -93,28 +83,3 @@ def watch(task: Task, engine: Engine) -> Watched:
 
 def _joined(parts: Sequence[NDArray[np.float32]], empty: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate([empty, *parts])
-
-
-def _results(tasks: Sequence[Task], jobs: int) -> Iterator[Watched]:
-    if jobs == 1:
-        with open_model(tasks[0].model, tasks[0].threads) as engine:
-            yield from (watch(task, engine) for task in tasks)
-        return
-    # spawned, not forked: the runtimes' threads do not survive a fork
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        try:
-            yield from pool.map(_in_process, tasks)
-        except BrokenProcessPool as error:
-            raise DetectionError("a worker process died, for lack of memory perhaps; try --jobs 1") from error
-
-
-def _in_process(task: Task) -> Watched:
-    return watch(task, _engine(task.model, task.threads))
-
-
-@lru_cache(maxsize=1)
-def _engine(model: Path, threads: int) -> Engine:
-    """One engine for each worker process, closed at its end."""
-    opened = open_model(model, threads)
-    atexit.register(opened.close)
-    return opened.engine

@@ -1,22 +1,31 @@
 """Shell. Pictures of an evaluation and of a training run, as PNG files."""
 
 import csv
+import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib import font_manager, rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from edge.video import fonts, letters
 from train.evaluation.metrics import Curve, at_best_f1
 
+if TYPE_CHECKING:  # matplotlib is imported where something is drawn: nothing else of an evaluation needs it
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 class PlotError(Exception):
     """A picture that cannot be drawn or written; the message names the file and the cure."""
+
+
+def check_installed() -> None:
+    """PlotError where matplotlib is missing."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise PlotError("matplotlib is not installed: pip install 'korsal-edge[evaluate]'")
 
 
 def precision_recall_curves(
@@ -24,7 +33,7 @@ def precision_recall_curves(
 ) -> None:
     """Precision over recall, one line a class; `scores` (0..1, nan where unknown) are the APs for the legend."""
     with _lettered(labels):
-        figure = Figure(figsize=(7, 6), layout="constrained")
+        figure = _new_figure(7, 6)
         axes = figure.add_subplot()
         drawn, names = [], []
         for label, points, score in zip(labels, curves, scores, strict=True):
@@ -49,7 +58,7 @@ def confusion(labels: Sequence[str], matrix: NDArray[np.int64], score: float, pn
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = 2.5 + 0.8 * len(names)
     with _lettered(labels):
-        figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+        figure = _new_figure(side + 0.8, side)
         axes = figure.add_subplot()
         image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
@@ -73,7 +82,7 @@ def training_curves(csv_path: Path, png_path: Path) -> None:
     axis = next(iter(columns))
     left = [name for name in columns if "loss" in name.split("_")]
     right = [name for name in columns if name not in (axis, *left) and not _is_bookkeeping(name)]
-    figure = Figure(figsize=(12, 4.5), layout="constrained")
+    figure = _new_figure(12, 4.5)
     panels = figure.subplots(1, 2)
     for panel, names in zip(panels, (left, right), strict=True):
         _draw(panel, columns, axis, names)
@@ -82,9 +91,18 @@ def training_curves(csv_path: Path, png_path: Path) -> None:
     _save(figure, png_path)
 
 
+def _new_figure(width: float, height: float) -> "Figure":
+    """In inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
 @contextmanager
 def _lettered(labels: Sequence[str]) -> Iterator[None]:
     """Draw labels as they are, whatever script they are in; a `$` in them is no formula."""
+    from matplotlib import font_manager, rc_context
+
     families = ["DejaVu Sans"]  # matplotlib's own
     foreign = [fonts.font_with(frozenset(label)) for label in labels if not label.isascii()]
     for file in dict.fromkeys(filter(None, foreign)):
@@ -94,7 +112,7 @@ def _lettered(labels: Sequence[str]) -> Iterator[None]:
         yield
 
 
-def _draw(axes: Axes, columns: Mapping[str, NDArray[np.float64]], axis: str, names: Sequence[str]) -> None:
+def _draw(axes: "Axes", columns: Mapping[str, NDArray[np.float64]], axis: str, names: Sequence[str]) -> None:
     for name in names:
         known = np.isfinite(columns[name])
         mark = "o-" if np.count_nonzero(known) < 50 else "-"
@@ -124,7 +142,7 @@ def _columns(csv_path: Path) -> dict[str, NDArray[np.float64]]:
         raise PlotError(f"{csv_path}: not a table of numbers ({error}); give the log of a training run") from error
 
 
-def _save(figure: Figure, png_path: Path) -> None:
+def _save(figure: "Figure", png_path: Path) -> None:
     try:
         png_path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(png_path, dpi=120)

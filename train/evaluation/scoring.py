@@ -12,7 +12,6 @@ from train.datasets import load as datasets
 from train.datasets.annotations import DataSet, VideoAnnotation
 from train.datasets.frame_kinds import not_annotated
 from train.datasets.looked_at import Looked, rows_in, tubes_in
-from train.evaluate import Split, of_split
 from train.evaluation import detection_file, external_formats, tube_file
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.external_formats import Cast
@@ -20,6 +19,7 @@ from train.evaluation.moc_tubes import read_moc_tubes
 from train.evaluation.protocols import Protocol
 from train.evaluation.report import Report, Scene, scored
 from train.evaluation.report_format import as_json
+from train.evaluation.splits import Split, of_split
 from train.evaluation.tube_file import SavedTubes
 from train.evaluation.video_evaluation import true_boxes, true_tubes
 

@@ -16,7 +16,7 @@ from train.augment import NO_AUGMENTATION
 from train.data import Chooser, decoded, every, sample
 from train.datasets.annotations import VideoAnnotation
 from train.datasets.packed_video import FrameError, PackedVideo, pack
-from train.evaluation.detection import Task, watch
+from train.evaluation.detection import DetectionTask, detect_video
 from train.evaluation.report_format import Protocol, report
 from train.evaluation.video_evaluation import observe
 
@@ -103,7 +103,7 @@ def test_a_network_that_sees_everything_scores_a_hundred_past_the_damage(tmp_pat
     scores = report([result], LABELS, Protocol())
     assert scores.frame_map == pytest.approx(1.0)
     assert scores.video_map["0.75"] == pytest.approx(1.0)
-    found = watch(Task(Path("tiny.onnx"), 1, VideoAnnotation("v", FRAMES, ()), path, 0.1), ENGINE).found
+    found = detect_video(ENGINE, DetectionTask(VideoAnnotation("v", FRAMES, ()), path, 0.1)).found
     assert len(found) == FRAMES
     assert [number for number, one in enumerate(found) if len(one.scores)] == result.found.frames.tolist()
 

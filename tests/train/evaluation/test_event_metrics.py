@@ -10,10 +10,10 @@ from edge.events import ActionSettings, EventSettings
 from edge.linker import LinkerSettings
 from tests.support.made_detections import AWAY, LABELS, PERSON, QUICK, RATE, seen, true
 from train.datasets.annotations import GroundTruthTube, VideoAnnotation
-from train.evaluate import EvaluationError
+from train.evaluation import start_scores
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.event_metrics import HOUR, Tally, as_table, at_score, at_scores, best, of_all, tell, truth_of
-from train.evaluation.event_step import start_scores
+from train.evaluation.splits import EvaluationError
 
 
 def tally(
@@ -189,9 +189,9 @@ def test_without_time_or_events_there_is_no_rate() -> None:
 def test_what_holds_no_start_scores(content: str, tmp_path: Path) -> None:
     path = tmp_path / "start.json"
     with pytest.raises(EvaluationError, match=r"start\.json: cannot be read .*; give what events --choose wrote"):
-        start_scores(path)
+        start_scores.load(path)
     path.write_text(content)
     with pytest.raises(
         EvaluationError, match=r"start\.json: holds no start scores .*; give what events --choose wrote"
     ):
-        start_scores(path)
+        start_scores.load(path)

@@ -1,37 +1,36 @@
-"""`korsal-evaluate events`: what the daemon would tell of saved detections, and good start scores. Shell."""
+"""Shell. `korsal-evaluate events`: what the daemon would publish of saved detections, and good start scores."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
 
 from edge.events import ActionSettings, EventSettings
 from edge.linker import LinkerSettings
 from edge.terminal import progress
-from edge.text import TextError, decode_utf8
 from train import output_paths
 from train.datasets import load as datasets
-from train.evaluate import EvaluationError, Split, check_labels, of_split, share
-from train.evaluation import detection_file
-from train.evaluation import event_metrics as telling
+from train.evaluation import detection_file, event_metrics, start_scores
+from train.evaluation import options as shared
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.event_metrics import Tally, Truth
-from train.evaluation.step_options import USUAL_RATE, data_options, data_words, rate
+from train.evaluation.options import DEFAULT_FRAME_RATE, frame_rate
+from train.evaluation.splits import EvaluationError, check_labels, of_split
 
 CANDIDATES = tuple(hundredth / 100 for hundredth in range(6, 92, 2))  # start scores to choose from
 
 
-def add_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """Its own ones."""
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
     parser.add_argument("detections", type=Path, help="an .npz file of `korsal-evaluate detect`")
-    data_options(parser, required=False)
-    parser.add_argument("--split", choices=get_args(Split), default="test")
-    parser.add_argument("--rate", type=rate, default=USUAL_RATE, help="frames per second of all videos; default: 25")
+    shared.add_data(parser, required=False)
+    shared.add_split(parser)
+    parser.add_argument(
+        "--rate", type=frame_rate, default=DEFAULT_FRAME_RATE, help="frames per second of all videos; default: 25"
+    )
     rules = parser.add_mutually_exclusive_group()
     rules.add_argument(
         "--start-score",
-        type=share,
+        type=shared.share,
         nargs="+",
         default=[ActionSettings.start_score],
         help=f"one line for each; keep_score keeps its proportion to it; default: {ActionSettings.start_score}",
@@ -51,11 +50,12 @@ def add_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         metavar="NPZ",
         help="for --choose: detections of videos without any action, of which nothing is told then",
     )
-    parser.add_argument("--quiet-rate", type=rate, default=USUAL_RATE, help="frames per second of those; default: 25")
-    return parser
+    parser.add_argument(
+        "--quiet-rate", type=frame_rate, default=DEFAULT_FRAME_RATE, help="frames per second of those; default: 25"
+    )
 
 
-def events(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> None:
     """Tell which events the daemon would publish of saved detections, and which of them are right.
 
     An action is told by an event of its class that lies on it (IoU 0.3) in at least one frame. Alarms are events that
@@ -68,23 +68,29 @@ def events(options: argparse.Namespace) -> None:
     if options.choose:
         _choose(found, truth, options)
     elif options.start_scores:
-        own = start_scores(options.start_scores)
-        if unknown := sorted(own.keys() - set(found.label_names)):
-            raise EvaluationError(
-                f"{options.start_scores}: has {unknown[0]}, which {options.detections} has not; give start scores that "
-                "were chosen for the same model"
-            )
-        (told,) = _told(found, truth, options.rate, [telling.at_scores(own)])
-        rows = [
-            (f"{name} {own.get(name, ActionSettings.start_score):g}", one)
-            for name, one in zip(found.label_names, told, strict=True)
-        ]
-        print(telling.as_table([*rows, ("all", telling.of_all(told))]))
+        _print_by_action(found, truth, options)
     else:
-        told_at = _told(found, truth, options.rate, [telling.at_score(score) for score in options.start_score])
-        rows = [(f"{score:g}", telling.of_all(told)) for score, told in zip(options.start_score, told_at, strict=True)]
-        print(telling.as_table(rows))
+        told_at = _told(found, truth, options.rate, [event_metrics.at_score(score) for score in options.start_score])
+        rows = [
+            (f"{score:g}", event_metrics.of_all(told)) for score, told in zip(options.start_score, told_at, strict=True)
+        ]
+        print(event_metrics.as_table(rows))
     print(_next(options))
+
+
+def _print_by_action(found: SavedDetections, truth: Truth, options: argparse.Namespace) -> None:
+    own = start_scores.load(options.start_scores)
+    if unknown := sorted(own.keys() - set(found.label_names)):
+        raise EvaluationError(
+            f"{options.start_scores}: has {unknown[0]}, which {options.detections} has not; give start scores that "
+            "were chosen for the same model"
+        )
+    (told,) = _told(found, truth, options.rate, [event_metrics.at_scores(own)])
+    rows = [
+        (f"{name} {own.get(name, ActionSettings.start_score):g}", one)
+        for name, one in zip(found.label_names, told, strict=True)
+    ]
+    print(event_metrics.as_table([*rows, ("all", event_metrics.of_all(told))]))
 
 
 def _next(options: argparse.Namespace) -> str:
@@ -93,42 +99,29 @@ def _next(options: argparse.Namespace) -> str:
     if chosen:
         return progress.next_step("korsal-convert", "export", "best.pt", "-o", "mine.onnx", "--start-scores", chosen)
     if options.data and options.split != "validation":
-        words = (*data_words(options, "validation"), "-o", "validation.npz")
+        words = (*shared.data_arguments(options, "validation"), "-o", "validation.npz")
         return progress.next_step("korsal-evaluate", "detect", "MODEL", *words)
     quiet: tuple[object, ...] = () if options.data else ("--quiet", options.detections)  # nothing happens in them
     file = options.detections if options.data else "validation.npz"
     option = "--rate" if options.data else "--quiet-rate"
-    unusual = (option, f"{options.rate:g}") if options.rate != USUAL_RATE else ()
-    known = data_words(options, "validation")
+    unusual = (option, f"{options.rate:g}") if options.rate != DEFAULT_FRAME_RATE else ()
+    known = shared.data_arguments(options, "validation")
     return progress.next_step(
         "korsal-evaluate", "events", file, *known, "--choose", "start_scores.json", *quiet, *unusual
     )
-
-
-def start_scores(file: Path) -> dict[str, float]:
-    """What --choose wrote: by action the score from which its events begin. Raises EvaluationError."""
-    try:
-        content = json.loads(decode_utf8(file.read_bytes()))["start_scores"]
-        return {str(action): share(str(score)) for action, score in content.items()}
-    except OSError as error:
-        raise EvaluationError(f"{file}: cannot be read ({error.strerror}); give what events --choose wrote") from error
-    except TextError as error:
-        raise EvaluationError(f"{file}: {error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, argparse.ArgumentTypeError) as error:
-        raise EvaluationError(f"{file}: holds no start scores ({error!r}); give what events --choose wrote") from error
 
 
 def _choose(found: SavedDetections, truth: Truth, options: argparse.Namespace) -> None:
     if options.data is None:
         raise EvaluationError("--choose weighs right events against wrong ones; give the --data that tells them apart")
     output_paths.check(options.choose, "--choose")
-    rules = [telling.at_score(score) for score in CANDIDATES]
+    rules = [event_metrics.at_score(score) for score in CANDIDATES]
     told = _told(found, truth, options.rate, rules)
-    chosen = telling.best(CANDIDATES, told, _quiet(options, found.label_names, rules))
+    chosen = event_metrics.best(CANDIDATES, told, _quiet(options, found.label_names, rules))
     for place, (label, score) in enumerate(zip(found.label_names, chosen, strict=True)):
         print(f"{label}: {_in_words(score, told[CANDIDATES.index(score)][place] if score else None)}")
     scores = {label: score for label, score in zip(found.label_names, chosen, strict=True) if score}
-    output_paths.write_json({"start_scores": scores}, options.choose, "--choose")
+    start_scores.save(scores, options.choose)
     print(f"start scores: {progress.made(options.choose)}")
 
 
@@ -143,7 +136,7 @@ def _truth(options: argparse.Namespace, found: SavedDetections) -> Truth:
             f"{options.detections}: of its {len(found.video_names)} videos {len(foreign)} are not in {options.data}, "
             f"{options.split}, {foreign[0]} among them; give the --data, --split and --fold that were detected in"
         )
-    return telling.truth_of(videos, data.labels, found)
+    return event_metrics.truth_of(videos, data.labels, found)
 
 
 def _quiet(
@@ -163,7 +156,7 @@ def _told(
     found: SavedDetections, truth: Truth, frames_per_second: float, rules: Sequence[EventSettings]
 ) -> tuple[tuple[Tally, ...], ...]:
     with progress.Progress("linking", "video", len(found.video_names)) as linked:
-        return telling.tell(found, truth, frames_per_second, LinkerSettings(), rules, linked.update)
+        return event_metrics.tell(found, truth, frames_per_second, LinkerSettings(), rules, linked.update)
 
 
 def _in_words(score: float | None, tally: Tally | None) -> str:

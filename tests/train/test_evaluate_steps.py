@@ -12,14 +12,14 @@ import pytest
 from edge.linker import LinkerSettings
 from edge.tubes import UsualLength
 from tests.support.annotated_player import BOX, FRAMES, HEIGHT, LABELS, PLAYS, WIDTH, write_model, write_video
-from train import evaluate
 from train.datasets.annotations import VideoAnnotation
-from train.evaluate import EvaluationError, main
-from train.evaluation import detection_file, linking, scoring, tube_file
+from train.evaluate import main
+from train.evaluation import detection_file, evaluation, linking, scoring, tube_file
 from train.evaluation.action_lengths import LEAST_SPREAD
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.protocols import PROTOCOLS
 from train.evaluation.scoring import ScoreError, Wish
+from train.evaluation.splits import EvaluationError
 from train.evaluation.tube_file import SavedTubes
 
 
@@ -83,9 +83,9 @@ def test_tubes_are_cut_by_the_lengths_of_the_training_part(
     assert run("detect", model, "--data", data, "-o", found) == 0
     usual = UsualLength(pytest.approx(len(PLAYS)), LEAST_SPREAD)  # type: ignore[arg-type]
     given: list[Any] = []
-    link, watch = linking.link, evaluate.observe
+    link, watch = linking.link, evaluation.observe
     monkeypatch.setattr(linking, "link", lambda boxes, settings, *rest: given.append(settings) or link(boxes, settings))
-    monkeypatch.setattr(evaluate, "observe", lambda *words: given.append(words[-1]) or watch(*words))
+    monkeypatch.setattr(evaluation, "observe", lambda *words: given.append(words[-1]) or watch(*words))
     assert run("link", found, "--data", data, "-o", tmp_path / "tubes.npz") == 0
     assert run("link", found, "-o", tmp_path / "tubes.npz") == 0
     assert run(model, "--data", data, "--jobs", "1") == 0

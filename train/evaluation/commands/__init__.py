@@ -1,0 +1,1 @@
+"""The commands of `korsal-evaluate`: the whole evaluation, and each of its steps."""

@@ -1,0 +1,73 @@
+"""Shell. `korsal-evaluate detect`: a model over videos, its detections saved."""
+
+import argparse
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge.cameras.video_file import probe
+from edge.terminal import progress
+from train import output_paths
+from train.datasets import load as datasets
+from train.datasets.annotations import VideoAnnotation
+from train.evaluation import detection_file
+from train.evaluation import options as shared
+from train.evaluation.detection import DetectionTask, detect
+from train.evaluation.splits import EvaluationError, videos_to_evaluate
+from train.evaluation.video_evaluation import MINIMUM_SCORE
+from train.open_model import open_model
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
+    shared.add_model(parser)
+    shared.add_data(parser, required=False)
+    parser.add_argument("--videos", type=Path, nargs="+", metavar="FILE", help="videos without annotations, instead")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the .npz file to write")
+    shared.add_split(parser)
+    parser.add_argument("--minimum-score", type=shared.share, default=MINIMUM_SCORE, help="weaker boxes are left out")
+    shared.add_limit(parser)
+    shared.add_jobs(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run a model over the videos of a data set, or over any, and save what it detects."""
+    if options.videos and options.data:
+        raise EvaluationError("--videos need no annotations, --data brings its own videos; give one of them")
+    output_paths.check(options.output, "-o", ".npz")
+    with open_model(options.model, threads=1) as engine:
+        labels = engine.manifest.labels
+    chosen = _own_videos(options.videos) if options.videos else _annotated_videos(options, labels)
+    tasks = [DetectionTask(one, video, options.minimum_score) for one, video in chosen]
+    found = detect(options.model, tasks, labels, options.jobs)
+    detection_file.save(found, options.output)
+    size = progress.made(options.output)
+    print(f"{size}: {len(found.scores)} boxes in {found.frame_counts.sum()} frames of {len(chosen)} videos")
+    print(_next(options, probe(chosen[0][1]).fps))
+
+
+def _next(options: argparse.Namespace, frames_per_second: float) -> str:
+    known = shared.data_arguments(options) if options.data else ()
+    if not math.isclose(frames_per_second, shared.DEFAULT_FRAME_RATE, rel_tol=0.01):
+        known = (*known, "--rate", f"{frames_per_second:.4g}")
+    choose = ("--choose", "start_scores.json") if options.data and options.split == "validation" else ()
+    return progress.next_step("korsal-evaluate", "events", options.output, *known, *choose)
+
+
+def _annotated_videos(options: argparse.Namespace, labels: Sequence[str]) -> list[tuple[VideoAnnotation, Path]]:
+    if options.data is None:
+        raise EvaluationError("nothing to watch; give --data FOLDER, or --videos FILE ... that need no annotations")
+    data = datasets.load(options.data, options.fold)
+    chosen = videos_to_evaluate(data, options.split, options.limit, labels, options.model)
+    return [(one, data.video(one.name)) for one in chosen]
+
+
+def _own_videos(files: Sequence[Path]) -> list[tuple[VideoAnnotation, Path]]:
+    """Videos without annotations, named after their files."""
+    names = [file.stem for file in files]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise EvaluationError(f"{twice[0]}: two videos of this name; rename one, results are told by name")
+    for file in files:
+        probe(file)
+    return [(VideoAnnotation(name, 0, ()), file) for name, file in zip(names, files, strict=True)]

@@ -1,0 +1,53 @@
+"""Shell. `korsal-evaluate link`: saved detections → saved action tubes."""
+
+import argparse
+from pathlib import Path
+
+from edge.terminal import progress
+from train import output_paths
+from train.datasets import load as datasets
+from train.datasets.annotations import DataSet
+from train.evaluation import detection_file, linking, scoring, tube_file
+from train.evaluation import options as shared
+from train.evaluation.action_lengths import knowing, usual_lengths
+from train.evaluation.detection_file import SavedDetections
+from train.evaluation.scoring import ScoreError
+from train.evaluation.splits import of_split
+from train.output_paths import PlaceError
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
+    parser.add_argument("detections", type=Path, help="an .npz file of detections, or others' with --data")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the .npz file to write")
+    shared.add_data(parser, required=False)
+    shared.add_split(parser)
+    parser.add_argument("--linker", choices=linking.VARIANTS, default="default")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Link saved detections into action tubes, frame after frame as the daemon does, and save those.
+
+    With --data they are cut by how long the actions of its training part last.
+    """
+    output_paths.check(options.output, "-o", ".npz")
+    if options.output.resolve() == options.detections.resolve():
+        raise PlaceError(f"{options.output}: holds the detections to link; give -o another name")
+    data = datasets.load(options.data, options.fold) if options.data else None
+    found = _detections(options, data)
+    lengths = usual_lengths(data) if data else {}
+    settings = knowing(linking.VARIANTS[options.linker], lengths, found.label_names)
+    with progress.Progress("linking", "video", len(found.video_names)) as linked:
+        made = linking.link(found, settings, linked.update)
+    tube_file.save(made, options.output)
+    print(f"{progress.made(options.output)}: {len(made.tubes)} tubes in {len(made.video_names)} videos")
+    print(progress.next_step("korsal-evaluate", "score", *shared.data_arguments(options), "--tubes", options.output))
+
+
+def _detections(options: argparse.Namespace, data: DataSet | None) -> SavedDetections:
+    """Our own file, or others', whose videos and classes are those of --data."""
+    if options.detections.suffix == ".npz":
+        return detection_file.load(options.detections, dense=True)
+    if data is None:
+        raise ScoreError(f"{options.detections}: names neither videos nor classes; give the --data that it belongs to")
+    return scoring.load_detections(options.detections, of_split(data, options.split), data.labels)

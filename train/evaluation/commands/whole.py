@@ -1,0 +1,89 @@
+"""Shell. `korsal-evaluate MODEL`: a model scored on the videos of a data set."""
+
+import argparse
+from pathlib import Path
+from typing import Any, get_args
+
+import edge
+from edge.terminal import progress
+from train.datasets import load as datasets
+from train.datasets.frame_kinds import not_annotated
+from train.evaluation import options as shared
+from train.evaluation import report_files
+from train.evaluation.evaluation import EvaluationRun, evaluate
+from train.evaluation.protocols import FrameSet, Protocol, Rule
+from train.evaluation.report import Report
+from train.evaluation.report_format import as_json, as_table, comparison_note, unseen_note
+from train.evaluation.splits import of_split, videos_to_evaluate
+from train.evaluation.video_evaluation import MINIMUM_SCORE, LinkerKind
+from train.open_model import open_model
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
+    shared.add_model(parser)
+    parser.add_argument("--data", type=Path, required=True, help="folder of a data set: annotations, lists, videos/")
+    parser.add_argument(
+        "--fold", type=shared.count, default=1, help="its split, where it has several; the first of them"
+    )
+    shared.add_split(parser)
+    parser.add_argument("--rule", choices=get_args(Rule), default="voc", help="area under the envelope, or trapezoids")
+    parser.add_argument("--frames", choices=get_args(FrameSet), default="all", help="those that frame-AP looks at")
+    parser.add_argument("--linker", choices=get_args(LinkerKind), default="default")
+    parser.add_argument("--threshold", type=shared.share, help="of precision, recall, confusion; default: the best F1")
+    shared.add_limit(parser)
+    shared.add_jobs(parser)
+    shared.add_report_files(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Score a model on the videos of a data set.
+
+    Single steps: korsal-evaluate detect, link, score, events or export; --help after each.
+    """
+    with open_model(options.model, threads=1) as engine:
+        labels = engine.manifest.labels
+        model = {"name": engine.manifest.name, "sha256": engine.sha256, "runtime": engine.runtime}
+    data = datasets.load(options.data, options.fold)
+    chosen = videos_to_evaluate(data, options.split, options.limit, labels, options.model)
+    report_files.check_paths(options.json, options.plots)
+    protocol = Protocol(options.rule, options.frames, options.threshold)
+    scores = evaluate(options.model, data, EvaluationRun(chosen, options.linker, protocol, options.jobs))
+    circumstances = {
+        "data": f"{data.title}, {options.split}",
+        "videos": len(chosen),
+        "videos_of_split": len(of_split(data, options.split)),
+        "frames_not_annotated": not_annotated(chosen),
+        "linker": options.linker,
+        "minimum_score": MINIMUM_SCORE,
+        "model": model,
+        "version": edge.__version__,
+    }
+    _write(scores, circumstances, options)
+
+
+def _write(scores: Report, circumstances: dict[str, Any], options: argparse.Namespace) -> None:
+    """The table first: it cannot fail."""
+    print(
+        f"{circumstances['model']['name']} on {circumstances['data']}: {circumstances['videos']} of "
+        f"{circumstances['videos_of_split']} videos, {options.frames} frames, AP rule {options.rule}, "
+        f"linker {options.linker}; percent"
+    )
+    print(as_table(scores))
+    if circumstances["frames_not_annotated"]:
+        print(unseen_note(circumstances["frames_not_annotated"]))
+    print(comparison_note(len(scores.labels), circumstances["data"]))
+    if options.json:
+        report_files.write_scores(as_json(scores, circumstances), options.json)
+    if options.plots:
+        report_files.draw(scores, options.plots)
+    print(_next(options.model, options.data, options.json))
+
+
+def _next(model: Path, data: Path, scores: Path | None) -> str:
+    """A checkpoint is exported; a model is evaluated by its events."""
+    if model.suffix == ".pt":
+        kept = ("--scores", scores) if scores else ()
+        return progress.next_step("korsal-convert", "export", model, "-o", model.with_suffix(".onnx"), *kept)
+    chosen = ("--data", data, "--split", "validation", "-o", "validation.npz")
+    return progress.next_step("korsal-evaluate", "detect", model, *chosen)

@@ -1,0 +1,63 @@
+"""Shell. A model scored on annotated videos: the daemon's own pipeline over each of them, and one report on all."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge.detector import told_of_invalid
+from edge.inference import Engine
+from edge.terminal import progress
+from train.datasets.annotations import DataSet, VideoAnnotation
+from train.evaluation.action_lengths import Lengths, usual_lengths
+from train.evaluation.model_pool import run_tasks
+from train.evaluation.protocols import Protocol
+from train.evaluation.report import Report, VideoResult, report
+from train.evaluation.video_evaluation import LinkerKind, observe
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationTask:
+    """One video to run a model over; `labels` are those of the data."""
+
+    annotation: VideoAnnotation
+    video: Path
+    labels: tuple[str, ...]
+    linker: LinkerKind
+    lengths: Lengths
+
+
+@dataclass(frozen=True)
+class EvaluationRun:
+    """What to evaluate on and how; `jobs` videos at a time, None: as many as `model_pool.default_jobs`.
+
+    `linker` trims tubes by how long the actions of the training part last.
+    """
+
+    videos: tuple[VideoAnnotation, ...]
+    linker: LinkerKind = "default"
+    protocol: Protocol = field(default_factory=Protocol)
+    jobs: int | None = None
+
+
+def evaluate(model: Path, data: DataSet, run: EvaluationRun) -> Report:
+    """Run the model over the videos and score what it finds.
+
+    Raises CaptureError, EngineError, ModelError, WorkerError.
+    """
+    lengths = usual_lengths(data)
+    tasks = [EvaluationTask(one, data.video(one.name), data.labels, run.linker, lengths) for one in run.videos]
+    results = _results(model, tasks, run.jobs)
+    if invalid := sum(one.invalid for one in results):
+        log.warning("%s", told_of_invalid(invalid))
+    return report(results, data.labels, run.protocol)
+
+
+def _results(model: Path, tasks: Sequence[EvaluationTask], jobs: int | None) -> list[VideoResult]:
+    return list(progress.watched(run_tasks(model, _observe, tasks, jobs), "evaluating", "video", len(tasks)))
+
+
+def _observe(engine: Engine, task: EvaluationTask) -> VideoResult:
+    return observe(task.annotation, task.video, engine, task.labels, task.linker, task.lengths)

@@ -1,0 +1,59 @@
+"""Shell. One model over many videos, in this process or in several, each of which opens it once."""
+
+import atexit
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TypeVar
+
+from edge.inference import Engine
+from train.open_model import is_engine, open_model
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+class WorkerError(Exception):
+    """A worker process that died; the message names the cure."""
+
+
+def run_tasks(
+    model: Path, run: Callable[[Engine, Task], Result], tasks: Sequence[Task], jobs: int | None
+) -> Iterator[Result]:
+    """The result of `run` for each task, in order, `jobs` at a time; None: as many as `default_jobs`.
+
+    `run` is a function of a module, so that other processes can import it. Raises WorkerError and what `run` raises.
+    """
+    jobs = min(jobs or default_jobs(model), len(tasks))
+    threads = max(1, len(os.sched_getaffinity(0)) // jobs)  # of one operator
+    if jobs == 1:
+        with open_model(model, threads) as engine:
+            yield from (run(engine, task) for task in tasks)
+        return
+    # spawned, not forked: the runtimes' threads do not survive a fork
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield from pool.map(partial(_run_in_worker, model, threads, run), tasks)
+        except BrokenProcessPool as error:
+            raise WorkerError("a worker process died, perhaps for lack of memory; try --jobs 1") from error
+
+
+def default_jobs(model: Path) -> int:
+    """One for each core; one for a TensorRT engine, of which each process would hold its own on the one GPU."""
+    return 1 if is_engine(model) else len(os.sched_getaffinity(0))
+
+
+def _run_in_worker(model: Path, threads: int, run: Callable[[Engine, Task], Result], task: Task) -> Result:
+    return run(_engine(model, threads), task)
+
+
+@lru_cache(maxsize=1)
+def _engine(model: Path, threads: int) -> Engine:
+    """One engine for each worker process, closed when the process ends."""
+    opened = open_model(model, threads)
+    atexit.register(opened.close)
+    return opened.engine

@@ -1,0 +1,81 @@
+"""Options that several commands share, and how the command that comes next repeats them."""
+
+import argparse
+from pathlib import Path
+from typing import get_args
+
+from train.evaluation.splits import Split
+
+DEFAULT_FRAME_RATE = 25.0  # frames per second, of UCF101's videos
+HIGHEST_FRAME_RATE = 1000
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """The model to run."""
+    parser.add_argument("model", type=Path, help="an .onnx model, a .pt checkpoint of korsal-train, or an engine")
+
+
+def add_data(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    """Which data, and which of its folds."""
+    parser.add_argument("--data", type=Path, required=required, help="folder of a data set, or its ground truth alone")
+    parser.add_argument("--fold", type=count, default=1, help="its split, where it has several; the first of them")
+
+
+def add_split(parser: argparse.ArgumentParser) -> None:
+    """Which part of the data."""
+    parser.add_argument("--split", choices=get_args(Split), default="test")
+
+
+def add_limit(parser: argparse.ArgumentParser) -> None:
+    """How many videos."""
+    parser.add_argument("--limit", type=count, help="this many videos, evenly over the classes")
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """How many videos at a time."""
+    parser.add_argument("--jobs", type=count, help="videos at a time; default: one for each core, one for an engine")
+
+
+def add_report_files(parser: argparse.ArgumentParser) -> None:
+    """Where a report is written."""
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the scores there")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="write precision_recall.png, confusion.png there")
+
+
+def data_arguments(options: argparse.Namespace, split: str | None = None) -> tuple[str, ...]:
+    """These options again, for the command that comes next; DATA where none was given. `split`: None for the same."""
+    fold = ("--fold", str(options.fold)) if options.fold != 1 else ()
+    wanted = split or getattr(options, "split", "test")
+    of_split = ("--split", wanted) if wanted != "test" else ()
+    return ("--data", str(options.data or "DATA"), *fold, *of_split)
+
+
+def count(text: str) -> int:
+    """A whole number from 1, as an option's type."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number from 1")
+    return int(text)
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1, as an option's type."""
+    value = _number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text}: give a number from 0 to 1")
+    return value
+
+
+def frame_rate(text: str) -> float:
+    """Frames per second, as an option's type."""
+    value = _number(text)
+    if not 0 < value <= HIGHEST_FRAME_RATE:
+        raise argparse.ArgumentTypeError(f"{text}: give frames per second, above 0 and up to {HIGHEST_FRAME_RATE}")
+    return value
+
+
+def _number(text: str) -> float:
+    """NaN for what is no number, which no bound lets through."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")

@@ -1,0 +1,78 @@
+"""Shell. The videos of one split of a data set, and whether a model and the files on disk fit them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from edge.text import to_nfc
+from train.datasets.annotations import DataSet, VideoAnnotation, held_out
+
+Split = Literal["test", "train", "validation"]
+UCF101 = "UCF101"  # how the titles of its data sets begin
+
+
+class EvaluationError(Exception):
+    """An evaluation that cannot be done; the message names the cause and the cure."""
+
+
+def videos_to_evaluate(
+    data: DataSet, split: Split, limit: int | None, labels: Sequence[str], model: Path
+) -> tuple[VideoAnnotation, ...]:
+    """At most `limit` videos of a split, of which a model with these labels knows all classes and all files exist.
+
+    Raises EvaluationError.
+    """
+    check_labels(labels, data.labels, model, data.title)
+    chosen = evenly_spaced(of_split(data, split), limit)
+    check_videos(data, chosen)
+    return chosen
+
+
+def check_labels(known: Sequence[str], wanted: Sequence[str], source: Path, title: str = "") -> None:
+    """EvaluationError where a model, or an .npz file of its detections, does not know a class of the data `title`."""
+    missing = [label for label in wanted if label not in set(map(to_nfc, known))]
+    if missing:
+        raise EvaluationError(
+            f"{source}: does not know {', '.join(missing)} (it knows {', '.join(known)}); {_cure(source, title)}"
+        )
+
+
+def _cure(source: Path, title: str) -> str:
+    """What to do about unknown classes."""
+    if source.suffix == ".npz":
+        return "give the --data whose actions were detected, or detect with a model that was trained on this data"
+    if title.startswith(UCF101):
+        return "leave only folders of its actions in videos/, or train it on this data"
+    return "name the actions of the data as it does, or train it on this data"
+
+
+def of_split(data: DataSet, split: Split) -> tuple[VideoAnnotation, ...]:
+    """The videos of a split; `validation` is what korsal-train holds out of the training list.
+
+    Raises EvaluationError where there is none.
+    """
+    training, validation = held_out(data.train)
+    splits: dict[Split, tuple[VideoAnnotation, ...]] = {"test": data.test, "train": training, "validation": validation}
+    if not splits[split]:
+        others = ", ".join(f"{name} holds {len(videos)}" for name, videos in splits.items() if name != split)
+        raise EvaluationError(
+            f"{data.title}: its split {split} holds no video ({others}); choose another --split, or give a folder "
+            f"whose {'testlist.txt' if split == 'test' else 'trainlist.txt'} names enough of them"
+        )
+    return splits[split]
+
+
+def evenly_spaced(videos: Sequence[VideoAnnotation], limit: int | None) -> tuple[VideoAnnotation, ...]:
+    """At most `limit` videos, evenly over the list, which is ordered by class."""
+    count = min(limit or len(videos), len(videos))
+    return tuple(videos[index * len(videos) // count] for index in range(count))
+
+
+def check_videos(data: DataSet, videos: Sequence[VideoAnnotation]) -> None:
+    """EvaluationError where files are missing."""
+    missing = [data.video(video.name) for video in videos if not data.video(video.name).exists()]
+    if missing:
+        raise EvaluationError(
+            f"{missing[0]}: no such file, nor of another ending ({len(missing)} of {len(videos)} videos are missing); "
+            f"put the videos of {data.title} at {data.videos}/{'<Class>/' * data.title.startswith(UCF101)}"
+        )

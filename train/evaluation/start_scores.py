@@ -1,0 +1,29 @@
+"""Shell. The file of start scores, one for each action: `events --choose` writes it, a manifest keeps it."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from edge.text import TextError, decode_utf8
+from train import output_paths
+from train.evaluation.options import share
+from train.evaluation.splits import EvaluationError
+
+
+def load(file: Path) -> dict[str, float]:
+    """By action the score from which its events begin. Raises EvaluationError."""
+    try:
+        content = json.loads(decode_utf8(file.read_bytes()))["start_scores"]
+        return {str(action): share(str(score)) for action, score in content.items()}
+    except OSError as error:
+        raise EvaluationError(f"{file}: cannot be read ({error.strerror}); give what events --choose wrote") from error
+    except TextError as error:
+        raise EvaluationError(f"{file}: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, argparse.ArgumentTypeError) as error:
+        raise EvaluationError(f"{file}: holds no start scores ({error!r}); give what events --choose wrote") from error
+
+
+def save(scores: Mapping[str, float], file: Path) -> None:
+    """Raises PlaceError."""
+    output_paths.write_json({"start_scores": dict(scores)}, file, "--choose")
