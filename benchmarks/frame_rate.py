@@ -14,9 +14,9 @@ from edge import detector, pipeline
 from edge.assets import asset_path
 from edge.cameras.video_file import read_file
 from edge.config.config_file import SHIPPED_MODEL
+from edge.default_linker import DefaultLinker
 from edge.engines.onnxruntime_engine import load
 from edge.inference import Engine
-from edge.linker import LinkerSettings
 from edge.pipeline import PipelineSettings
 from train.datasets import load as datasets
 from train.datasets.annotations import GroundTruthTube, VideoAnnotation
@@ -25,7 +25,6 @@ from train.evaluation import event_metrics as telling
 from train.evaluation.detection import Watched
 
 RATE = 25.0  # frames per second of the videos, as the annotations count
-MINIMUM_SCORE = 0.01
 
 
 def main() -> None:
@@ -42,7 +41,7 @@ def main() -> None:
         found = detection.joined([one.name for one in videos], engine.manifest.labels, [one[place] for one in seen])
         truth = telling.truth_of([_thinned(one, every) for one in videos], data.labels, found)
         rules = [telling.at_scores(engine.manifest.start_scores)]
-        (told,) = telling.tell(found, truth, RATE / every, LinkerSettings(), rules)
+        (told,) = telling.tell(found, truth, RATE / every, DefaultLinker(), rules)
         rows.append((f"{RATE / every:.3g} fps", telling.of_all(told)))
     print(telling.as_table(rows))
 
@@ -60,7 +59,7 @@ def _watch(file: Path, video: VideoAnnotation, engine: Engine, every: Sequence[i
     """What the pipeline finds in the video, once for each of `every`."""
     states = [pipeline.initial(video.name, "benchmark") for _ in every]
     seen = [Watched([], (0, 0)) for _ in every]
-    settings = PipelineSettings(minimum_score=MINIMUM_SCORE)
+    settings = PipelineSettings()
     for frame in read_file(file, video.name):
         if frame.index >= video.frames:
             break

@@ -6,7 +6,6 @@ counts if one of its scores reaches `HIGH_SCORE`. Its class is that of most of i
 Before, detections of any class on the same place are made one, the best, as the default linker makes them one.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,7 +14,8 @@ from numpy.typing import NDArray
 
 from edge.boxes import iou, nms
 from edge.detector import Detections
-from edge.tubes import ActionTube, Sighting, TubeBox, mean_of_best
+from edge.tubes import TubeBox
+from train.evaluation.action_tubes import ActionTube, FrameTubeBox, by_tube, whole_tube
 
 LOW_SCORE, HIGH_SCORE, MERGE_IOU = 0.05, 0.15, 0.55  # the default linker's
 LEAST_IOU = 0.3
@@ -41,34 +41,31 @@ class TrackerState:
 
 def step(state: TrackerState, detections: Detections) -> tuple[TrackerState, tuple[TubeBox, ...]]:
     """Link one frame; where all live tubes are, each with the class of most of its detections so far."""
-    loud = np.flatnonzero(detections.scores >= LOW_SCORE)
-    free = loud[nms(detections.boxes[loud], detections.scores[loud], MERGE_IOU)].tolist()
-    went_on: list[tuple[Track, int]] = []
+    strong = np.flatnonzero(detections.scores >= LOW_SCORE)
+    free = strong[nms(detections.boxes[strong], detections.scores[strong], MERGE_IOU)].tolist()
+    continued: list[tuple[Track, int]] = []
     for track in state.tracks:
         overlap = iou(track.box[None], detections.boxes[free])[0]
         if len(free) and overlap.max() >= LEAST_IOU:
-            went_on.append((track, free.pop(int(overlap.argmax()))))
+            continued.append((track, free.pop(int(overlap.argmax()))))
     classes = detections.class_scores.shape[1]
     nothing = np.zeros(4, np.float32)
-    born = [(Track(state.next_tube + i, nothing, np.zeros(classes, np.int64)), one) for i, one in enumerate(free)]
-    rows = [(_seen(track, detections, one), one) for track, one in went_on + born]
+    started = [(Track(state.next_tube + i, nothing, np.zeros(classes, np.int64)), one) for i, one in enumerate(free)]
+    rows = [(_extended(track, detections, one), one) for track, one in continued + started]
     boxes = tuple(_tube_box(track, float(detections.scores[one])) for track, one in rows)
-    return TrackerState(tuple(track for track, _ in rows), state.next_tube + len(born)), boxes
+    return TrackerState(tuple(track for track, _ in rows), state.next_tube + len(started)), boxes
 
 
-def action_tubes(history: Iterable[Sighting]) -> list[ActionTube]:
-    """The tubes of a whole video's (frame, TubeBox) pairs that are long and loud enough, each of its last class."""
-    paths: defaultdict[int, list[Sighting]] = defaultdict(list)
-    for sighting in history:
-        paths[sighting[1].tube].append(sighting)
+def action_tubes(history: Iterable[FrameTubeBox]) -> list[ActionTube]:
+    """The tubes in a record of a whole video that are long and score high enough, each of its last class."""
     return [
-        _action(path)
-        for path in paths.values()
-        if len(path) >= MIN_BOXES and max(tube_box.score for _, tube_box in path) >= HIGH_SCORE
+        whole_tube(record, record[-1][1].label, BEST)
+        for record in by_tube(history)
+        if len(record) >= MIN_BOXES and max(tube_box.score for _, tube_box in record) >= HIGH_SCORE
     ]
 
 
-def _seen(track: Track, detections: Detections, one: int) -> Track:
+def _extended(track: Track, detections: Detections, one: int) -> Track:
     counts = track.counts.copy()
     counts[detections.labels[one]] += 1
     return Track(track.tube, detections.boxes[one], counts)
@@ -79,10 +76,3 @@ def _tube_box(track: Track, score: float) -> TubeBox:
     class_scores = np.zeros(len(track.counts), np.float32)
     class_scores[label] = score
     return TubeBox(track.tube, label, track.box, score, class_scores, observed=True)
-
-
-def _action(path: list[Sighting]) -> ActionTube:
-    scores = np.array([tube_box.score for _, tube_box in path], np.float32)
-    frames = np.array([frame for frame, _ in path], np.int64)
-    boxes = np.stack([tube_box.box for _, tube_box in path])
-    return ActionTube(path[-1][1].label, frames, boxes, scores, mean_of_best(scores, BEST))

@@ -31,15 +31,15 @@ from benchmarks.timing import Delays, delays, middle, told_events
 from edge import linker
 from edge.boxes import clip
 from edge.detector import Detections
-from edge.linker import LinkerSettings
-from edge.tubes import ActionTube, TubeBox
+from edge.tubes import TubeBox
 from train.box_tables import Tube, joined
 from train.datasets import load as datasets
 from train.datasets.annotations import DataSet, VideoAnnotation
 from train.evaluation import detection_file
-from train.evaluation.action_lengths import Lengths, knowing, usual_lengths
+from train.evaluation.action_lengths import Lengths, usual_lengths, with_lengths
+from train.evaluation.action_tubes import ActionTube
 from train.evaluation.detection_file import SavedDetections
-from train.evaluation.linking import VARIANTS
+from train.evaluation.linking import LINKING_METHODS, LinkingMethod
 from train.evaluation.protocols import PROTOCOLS
 from train.evaluation.report import VideoResult, report
 from train.evaluation.splits import of_split
@@ -56,24 +56,24 @@ HEAD = (
 
 def rules(lengths: Lengths, labels: Sequence[str]) -> dict[str, Rule]:
     """What is compared: `default` knows how long the actions of the training part last, `default-alone` does not."""
-    known: dict[str, Rule] = {name: partial(linked, settings) for name, settings in VARIANTS.items()}
-    informed = partial(linked, knowing(VARIANTS["default"], lengths, labels))
+    known: dict[str, Rule] = {name: partial(linked, method) for name, method in LINKING_METHODS.items()}
+    informed = partial(linked, with_lengths(LINKING_METHODS["default"], lengths, labels))
     return {**known, "default": informed, "default-alone": known["default"], "korsal-trimmed": trimmed, "iou": tracked}
 
 
-def linked(settings: LinkerSettings, found: Sequence[Detections]) -> Linked:
+def linked(method: LinkingMethod, found: Sequence[Detections]) -> Linked:
     """A video by a linker of `edge`."""
     state = linker.initial()
     live: list[tuple[TubeBox, ...]] = []
     for frame, one in enumerate(found):
-        state, boxes = linker.step(state, one, frame, settings)
+        state, boxes = method.linker.step(state, one, frame)
         live.append(boxes)
-    return live, linker.action_tubes(_history(live), settings)
+    return live, method.action_tubes(_history(live))
 
 
 def trimmed(found: Sequence[Detections]) -> Linked:
     """A video by `korsal`, its paths cut by two states and their own score."""
-    live, paths = linked(VARIANTS["korsal"], found)
+    live, paths = linked(LINKING_METHODS["korsal"], found)
     return live, trimmed_by_own_score(paths)
 
 

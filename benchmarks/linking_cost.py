@@ -7,15 +7,15 @@ near that boxes of neighbours overlap by up to 0.5.
 """
 
 import time
-from dataclasses import replace
 from statistics import median
 
 import numpy as np
 
-from edge import linker
+from edge import linker as linkers
+from edge.default_linker import DefaultLinker, LinkerSettings
 from edge.detector import Detections
-from edge.linker import LinkerSettings
-from train.evaluation.linking import VARIANTS
+from edge.korsal_linker import KorsalLinker
+from edge.linker import Linker
 
 CLASSES = 24
 FRAMES, WARMING = 400, 200  # an idle processor is slow at first
@@ -35,22 +35,22 @@ def crowd(people: int, frame: int, stride: float) -> Detections:
     return Detections(boxes, dense.max(axis=1), dense.argmax(axis=1), dense)
 
 
-def cost(settings: LinkerSettings, people: int, stride: float) -> tuple[float, int]:
+def cost(linker: Linker, people: int, stride: float) -> tuple[float, int]:
     """Milliseconds a step, and how many tubes live in the last."""
-    state, times = linker.initial(), []
+    state, times = linkers.initial(), []
     for frame in range(FRAMES):
         found = crowd(people, frame, stride)
         begin = time.process_time()
-        state, boxes = linker.step(state, found, frame, settings)
+        state, boxes = linker.step(state, found, frame)
         times.append(time.process_time() - begin)
     return 1000 * median(times[WARMING:]), len(boxes)
 
 
 def main() -> None:
     """Print the table."""
-    for name in ("default", "korsal"):
+    for name, linker in (("default", DefaultLinker(LinkerSettings(max_people=128))), ("korsal", KorsalLinker())):
         for people, stride in ((10, 65.0), (100, 65.0), (100, 16.0)):
-            spent, live = cost(replace(VARIANTS[name], max_people=128), people, stride)
+            spent, live = cost(linker, people, stride)
             print(f"{name:>8} {live:4d} live tubes {stride:3.0f} pixels apart {spent:7.3f} ms")
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.tubes import ActionTube, mean_of_best
+from train.evaluation.action_tubes import ActionTube, mean_of_best
 
 ALPHA = 3.0
 TUBE_BEST = 40

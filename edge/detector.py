@@ -15,6 +15,9 @@ from edge.manifest import Manifest
 ROUNDING = 1e-3  # half and quantised precision may put a score that much above 1
 
 
+MIN_SCORE = 0.01  # weaker detections are dropped, unless a linker needs them, and count nowhere
+
+
 @dataclass(frozen=True, eq=False)
 class Detections:
     """What the network saw in one frame, scores falling."""

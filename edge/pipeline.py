@@ -11,25 +11,31 @@ from numpy.typing import NDArray
 
 from edge import detector, events, linker, presence
 from edge import network_runner as sight
+from edge.default_linker import DefaultLinker
 from edge.detector import Detections
 from edge.events import Event, EventSettings, EventState
 from edge.inference import Engine, Lap, Memory, Outputs, View
-from edge.linker import LinkerSettings, LinkerState, TubeBox
+from edge.linker import Linker, LinkerState
 from edge.manifest import Manifest
 from edge.motion import MotionSettings
 from edge.sources import Frame
+from edge.tubes import TubeBox
 
 STAGES = ("preprocess", "motion", "network", "link", "events")
 
 
 @dataclass(frozen=True)
 class PipelineSettings:
-    """What can be tuned for one camera. `frame_gap`: frames from the one of the motion map's; None: the model's."""
+    """What can be tuned for one camera.
 
-    minimum_score: float = 0.01  # detections below are dropped at once
-    linker: LinkerSettings = field(default_factory=LinkerSettings)
+    `minimum_score`: detections below it are dropped at once; None: the linker's. `frame_gap`: frames between the two
+    that make a motion map; None: the model's.
+    """
+
+    linker: Linker = DefaultLinker()
     events: EventSettings = field(default_factory=EventSettings)
     frame_gap: int | None = None
+    minimum_score: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +120,9 @@ def _concluded(
 ) -> tuple[PipelineState, tuple[Detections, tuple[TubeBox, ...], tuple[Event, ...]]]:
     """From the network's outputs for one frame to events."""
     frame, settings = turn.frame, turn.settings
-    found = detector.detections(outputs, state.frame_size, manifest, settings.minimum_score)
-    linked, tube_boxes = linker.step(state.linker, found, frame.index, settings.linker)
+    least = settings.linker.minimum_score if settings.minimum_score is None else settings.minimum_score
+    found = detector.detections(outputs, state.frame_size, manifest, least)
+    linked, tube_boxes = settings.linker.step(state.linker, found, frame.index)
     lap("link")
     told, happened = events.step(state.events, tube_boxes, frame, manifest.labels, settings.events)
     lap("events")

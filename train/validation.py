@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from edge import boxes as box_ops
+from edge.detector import MIN_SCORE
 from edge.manifest import Manifest
 from edge.terminal import progress
 from train import processes
@@ -19,7 +20,6 @@ from train.evaluation.metrics import FrameBoxes
 from train.networks.detector import Decoder
 
 BATCH = 32
-MINIMUM_SCORE = 0.01
 
 
 def frame_average_precision(network: nn.Module, frames: FrameSet, manifest: Manifest, workers: int) -> list[float]:
@@ -39,7 +39,7 @@ def _predict(network: nn.Module, frames: FrameSet, manifest: Manifest, workers: 
     for batch in progress.watched(loader, f"validating on {len(frames)} frames", "batch", len(loader)):
         image = batch["image"].to(device).contiguous(memory_format=torch.channels_last)
         boxes, scores, labels, _ = (value.cpu().numpy() for value in decoder(image))
-        kept = scores >= MINIMUM_SCORE
+        kept = scores >= MIN_SCORE
         number = np.repeat(np.arange(start, start + len(scores)), kept.sum(axis=1))
         rows.append((number, labels[kept], boxes[kept], scores[kept]))
         start += len(scores)

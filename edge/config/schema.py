@@ -29,9 +29,9 @@ from edge.config.schema_types import (
     Topic,
     Uri,
 )
+from edge.default_linker import LinkerSettings
 from edge.engines.build_plan import DEFAULT_WORKSPACE, BuildOptions, Precision
 from edge.events import KEEP_RATIO, ActionSettings
-from edge.linker import LinkerSettings
 from edge.presence import MIN_PERSON_SCORE
 from edge.sensors.thermal import ThermalSettings
 from edge.sources import Flip, Rotation, Source, Transport, option_problems, parse
@@ -152,9 +152,9 @@ class Camera(Table):
 
 
 class Linker(Table):
-    """`[linker]`, the fields of `LinkerSettings` that concern a live camera."""
+    """`[linker]`: which linker, and the settings of the default one."""
 
-    kind: Literal["default", "korsal"] = LinkerSettings.kind
+    kind: Literal["default", "korsal"] = "default"
     low_score: Score = LinkerSettings.low_score
     high_score: Score = LinkerSettings.high_score
     merge_iou: Share = LinkerSettings.merge_iou

@@ -7,9 +7,10 @@ from typing import Any
 from edge.broker.topics import Topics
 from edge.config.problems import nearest
 from edge.config.schema import Config, action_settings
+from edge.default_linker import DefaultLinker, LinkerSettings
 from edge.events import ActionSettings, EventSettings
-from edge.korsal_linker import MINIMUM_SCORE
-from edge.linker import LinkerSettings
+from edge.korsal_linker import KorsalLinker
+from edge.linker import Linker
 from edge.pipeline import PipelineSettings
 from edge.sources import redact
 
@@ -18,9 +19,11 @@ SHOWN = 12  # changes in a line of the log
 AT_ONCE = ("cameras", "linker", "actions", "telemetry", "thermal", "log")  # tables
 
 
-def linker_settings(config: Config) -> LinkerSettings:
-    """How boxes are linked, of all cameras."""
-    return LinkerSettings(**config.linker.model_dump())
+def linker(config: Config) -> Linker:
+    """What links detections, in all cameras."""
+    if config.linker.kind == "korsal":
+        return KorsalLinker()
+    return DefaultLinker(LinkerSettings(**config.linker.model_dump(exclude={"kind"})))
 
 
 def event_settings(config: Config, camera: str, start_scores: Mapping[str, float] = NONE) -> EventSettings:
@@ -39,9 +42,8 @@ def event_settings(config: Config, camera: str, start_scores: Mapping[str, float
 
 def pipeline_settings(config: Config, camera: str, start_scores: Mapping[str, float] = NONE) -> PipelineSettings:
     """Everything that can be tuned for one camera; `start_scores` are the model's."""
-    least = MINIMUM_SCORE if config.linker.kind == "korsal" else PipelineSettings.minimum_score
     gap = config.cameras[camera].frame_gap
-    return PipelineSettings(least, linker_settings(config), event_settings(config, camera, start_scores), gap)
+    return PipelineSettings(linker(config), event_settings(config, camera, start_scores), gap)
 
 
 def topics(config: Config) -> Topics:

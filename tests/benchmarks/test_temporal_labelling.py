@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.temporal_labelling import best_labels, runs, trimmed, trimmed_by_own_score, two_states
-from edge.tubes import ActionTube
+from train.evaluation.action_tubes import ActionTube
 
 
 def worth(scores, labels, alpha):

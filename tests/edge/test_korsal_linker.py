@@ -4,21 +4,21 @@ import numpy as np
 import pytest
 
 from edge.detector import Detections
-from edge.korsal_linker import VARIANTS, KorsalSettings, overlap
+from edge.korsal_linker import VARIANTS, KorsalLinker, KorsalSettings, overlap
 from edge.korsal_linker import candidates as of_class
-from edge.linker import LinkerSettings, action_tubes
 from tests.support.people import JUMP, RUN, detected, history, linked, person, standing
+from train.evaluation.action_tubes import WholePaths
 
-KORSAL = LinkerSettings(kind="korsal")
+KORSAL = KorsalLinker()
 
 
-def told(frames, settings=KORSAL):
+def told(frames, linker=KORSAL):
     """Per frame: (tube, left edge, score) of every tube box."""
-    return [[(b.tube, float(b.box[0]), round(b.score, 3)) for b in boxes] for boxes in linked(frames, settings)]
+    return [[(b.tube, float(b.box[0]), round(b.score, 3)) for b in boxes] for boxes in linked(frames, linker)]
 
 
 def variant(**choices):
-    return LinkerSettings(kind="korsal", korsal=KorsalSettings(**choices))
+    return KorsalLinker(KorsalSettings(**choices))
 
 
 def candidates(detections, label):
@@ -28,7 +28,7 @@ def candidates(detections, label):
 
 def test_nobody_is_there():
     assert told([detected()] * 3) == [[], [], []]
-    assert action_tubes([], KORSAL) == []
+    assert WholePaths()([]) == []
 
 
 def test_a_box_follows_the_one_that_it_overlaps():
@@ -100,7 +100,7 @@ def test_only_the_fifty_best_come_to_nms():
 
 def test_an_action_tube_keeps_its_repeated_tail():
     story = linked([detected(person(100, run=0.8))] * 10 + [detected()] * 9, KORSAL)
-    (tube,) = action_tubes(history(story), KORSAL)
+    (tube,) = WholePaths()(history(story))
     assert tube.frames.tolist() == list(range(15))
     assert np.ptp(tube.boxes, axis=0).max() == 0
     assert tube.score == pytest.approx(0.8)
@@ -108,42 +108,42 @@ def test_an_action_tube_keeps_its_repeated_tail():
 
 def test_five_boxes_are_no_action_tube_and_a_single_box_with_five_repeats_is():
     seen = [detected(person(100, run=0.8))]
-    assert action_tubes(history(linked(seen * 5, KORSAL)), KORSAL) == []
-    assert len(action_tubes(history(linked(seen + [detected()] * 8, KORSAL)), KORSAL)) == 1
+    assert WholePaths()(history(linked(seen * 5, KORSAL))) == []
+    assert len(WholePaths()(history(linked(seen + [detected()] * 8, KORSAL)))) == 1
 
 
 def test_the_score_is_the_mean_of_the_forty_best():
     acts = [0.9] * 30 + [0.5] * 30
-    (tube,) = action_tubes(history(linked([detected(person(100, run=score)) for score in acts], KORSAL)), KORSAL)
+    (tube,) = WholePaths()(history(linked([detected(person(100, run=score)) for score in acts], KORSAL)))
     assert tube.score == pytest.approx((30 * 0.9 + 10 * 0.5) / 40)
 
 
 def test_with_step_a_lost_tube_goes_on_as_it_went_but_slowly_to_the_right():
     frames = [detected(person(100, run=0.8)), detected(person(110, run=0.8))] + [detected()] * 2
-    assert [boxes[0][1] for boxes in told(frames, variant(lost="step"))] == [80, 90, 93, 96]  # +10 is cut to +3
+    assert [boxes[0][1] for boxes in told(frames, variant(when_missed="step"))] == [80, 90, 93, 96]  # +10 is cut to +3
 
 
 def test_with_step_nothing_holds_a_tube_back_to_the_left_but_the_frame():
     frames = [detected(person(90, run=0.8)), detected(person(60, run=0.8))] + [detected()] * 2
-    assert [boxes[0][1] for boxes in told(frames, variant(lost="step"))] == [70, 40, 10, 0]
+    assert [boxes[0][1] for boxes in told(frames, variant(when_missed="step"))] == [70, 40, 10, 0]
 
 
 def test_with_step_a_tube_of_one_box_stands_still():
     frames = [detected(person(100, run=0.8)), detected()]
-    assert [boxes[0][1] for boxes in told(frames, variant(lost="step"))] == [80, 80]
+    assert [boxes[0][1] for boxes in told(frames, variant(when_missed="step"))] == [80, 80]
 
 
 def test_with_gaps_they_are_filled_and_the_tail_is_cut():
     seen = [detected(person(100, run=0.8))]
-    story = linked(seen * 3 + [detected()] * 4 + seen * 3 + [detected()] * 9, variant(lost="gap"))
-    (tube,) = action_tubes(history(story), variant(lost="gap"))
+    story = linked(seen * 3 + [detected()] * 4 + seen * 3 + [detected()] * 9, variant(when_missed="gap"))
+    (tube,) = WholePaths(gaps=True)(history(story))
     assert tube.frames.tolist() == list(range(10))
 
 
 def test_with_gaps_only_boxes_that_were_found_count():
     seen = [detected(person(100, run=0.8))]
-    story = linked(seen * 3 + [detected()] * 4 + seen * 2, variant(lost="gap"))
-    assert action_tubes(history(story), variant(lost="gap")) == []
+    story = linked(seen * 3 + [detected()] * 4 + seen * 2, variant(when_missed="gap"))
+    assert WholePaths(gaps=True)(history(story)) == []
 
 
 @pytest.mark.parametrize(
@@ -215,8 +215,8 @@ FACTS = {
 
 @pytest.mark.parametrize(("choices", "facts"), FACTS.items())
 def test_a_scene_is_linked_as_the_original_code_links_it(choices, facts):
-    settings = variant(lost=choices[0], edge_score=choices[1], dense=choices[2])
-    paths = action_tubes(history(linked(made_scene(), settings)), settings)
+    linker = variant(when_missed=choices[0], edge_score=choices[1], dense=choices[2])
+    paths = WholePaths(gaps=choices[0] == "gap")(history(linked(made_scene(), linker)))
     corners = sum(float(path.boxes.sum(dtype=np.float64)) for path in paths)
     scores = sum(float(path.scores.sum(dtype=np.float64)) for path in paths)
     assert (len(paths), sum(len(path.frames) for path in paths)) == facts[:2]
@@ -258,7 +258,7 @@ def test_the_live_rule_is_the_slow_one(seed):
         Detections(one.boxes, one.scores, one.labels, one.scores[:, None] * np.eye(2, dtype=np.float32)[one.labels])
         for one in made_scene(seed)
     ]
-    paths = action_tubes(history(linked(story, KORSAL)), KORSAL)
+    paths = WholePaths()(history(linked(story, KORSAL)))
     for label in range(2):
         ours = [(int(p.frames[0]), p.boxes.tolist(), p.scores.tolist()) for p in paths if p.label == label]
         assert sorted(ours) == sorted(slow_paths(story, label))

@@ -2,14 +2,15 @@
 
 import numpy as np
 
+from edge.default_linker import DefaultLinker
 from edge.detector import Detections
-from edge.linker import LinkerSettings, initial, step
+from edge.linker import initial
 from edge.sources import Frame
 from edge.tubes import TubeBox
 
 RUN, JUMP, SIT = 0, 1, 2
 LABELS = ("Run", "Jump", "Sit")
-SETTINGS = LinkerSettings()
+LINKER = DefaultLinker()
 
 
 def standing(x, y=100.0, width=40.0, height=100.0):
@@ -32,11 +33,11 @@ def detected(*people):
     return Detections(boxes[order], scores[order], labels[order], class_scores[order])
 
 
-def linked(frames, settings=SETTINGS, first=0):
+def linked(frames, linker=LINKER, first=0):
     """The tube boxes of each frame of a story, a sequence of `detected(...)`."""
     state, story = initial(), []
     for number, detections in enumerate(frames, first):
-        state, tube_boxes = step(state, detections, number, settings)
+        state, tube_boxes = linker.step(state, detections, number)
         story.append(tube_boxes)
     return story
 

@@ -9,13 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.linker import LinkerSettings
-from edge.tubes import UsualLength
 from tests.support.annotated_player import BOX, FRAMES, HEIGHT, LABELS, PLAYS, WIDTH, write_model, write_video
 from train.datasets.annotations import VideoAnnotation
 from train.evaluate import main
 from train.evaluation import detection_file, evaluation, linking, scoring, tube_file
 from train.evaluation.action_lengths import LEAST_SPREAD
+from train.evaluation.action_tubes import TypicalLength
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.protocols import PROTOCOLS
 from train.evaluation.scoring import ScoreError, Wish
@@ -81,17 +80,17 @@ def test_tubes_are_cut_by_the_lengths_of_the_training_part(
     (data / "trainlist.txt").write_text("\n".join(names))
     model, found = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz"
     assert run("detect", model, "--data", data, "-o", found) == 0
-    usual = UsualLength(pytest.approx(len(PLAYS)), LEAST_SPREAD)  # type: ignore[arg-type]
+    usual = TypicalLength(pytest.approx(len(PLAYS)), LEAST_SPREAD)  # type: ignore[arg-type]
     given: list[Any] = []
     link, watch = linking.link, evaluation.observe
-    monkeypatch.setattr(linking, "link", lambda boxes, settings, *rest: given.append(settings) or link(boxes, settings))
+    monkeypatch.setattr(linking, "link", lambda boxes, method, *rest: given.append(method) or link(boxes, method))
     monkeypatch.setattr(evaluation, "observe", lambda *words: given.append(words[-1]) or watch(*words))
     assert run("link", found, "--data", data, "-o", tmp_path / "tubes.npz") == 0
     assert run("link", found, "-o", tmp_path / "tubes.npz") == 0
     assert run(model, "--data", data, "--jobs", "1") == 0
     informed, alone, *whole = given
-    assert informed.cut.lengths == (None, usual)
-    assert alone.cut.lengths == (None, None)
+    assert informed.action_tubes.lengths == (None, usual)
+    assert alone.action_tubes.lengths == (None, None)
     assert whole == [{"Surfing": usual}] * 2
 
 
@@ -383,14 +382,15 @@ def test_linking_keeps_videos_apart_and_clips_to_the_frame() -> None:
         np.ones(16, np.int64),
     )
     told: list[int] = []
-    made = linking.link(found, LinkerSettings(), lambda: told.append(1))
+    method = linking.LINKING_METHODS["default"]
+    made = linking.link(found, method, lambda: told.append(1))
     assert [(one.tube.video, one.tube.label, one.tube.first_frame, len(one.tube.boxes)) for one in made.tubes] == [
         (0, 1, 0, 8),
         (1, 1, 0, 8),
     ]
     assert [float(one.tube.boxes[:, 2].max()) for one in made.tubes] == [96, 120]  # the second's size is unknown
     assert len(told) == 2
-    again = linking.link(replace(found, class_scores=np.tile([0, 0.9], (16, 1)).astype(np.float32)), LinkerSettings())
+    again = linking.link(replace(found, class_scores=np.tile([0, 0.9], (16, 1)).astype(np.float32)), method)
     assert len(again.tubes) == 2
 
 

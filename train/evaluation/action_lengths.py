@@ -1,4 +1,4 @@
-"""How long actions last as a rule, learnt from annotated tubes: what tubes are cut by (`edge.tubes`)."""
+"""How long actions last as a rule, learnt from annotated tubes: what action tubes are cut by."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -7,16 +7,16 @@ from functools import partial
 
 import numpy as np
 
-from edge.linker import LinkerSettings
 from edge.text import to_nfc
-from edge.tubes import UsualLength
 from train.datasets.annotations import DataSet, GroundTruthTube, held_out
 from train.datasets.looked_at import Looked, begin_is_known, end_is_known
+from train.evaluation.action_tubes import Segmentation, TypicalLength
+from train.evaluation.linking import LinkingMethod
 
 LEAST_TUBES = 5  # of an action, below which nothing is said of its length
 LEAST_SPREAD = 0.15  # of the logarithm; a few tubes may be alike by chance
 
-Lengths = Mapping[str, UsualLength]
+Lengths = Mapping[str, TypicalLength]
 
 
 def usual_lengths(data: DataSet) -> Lengths:
@@ -37,11 +37,14 @@ def _is_whole(looked: Looked, tube: GroundTruthTube) -> bool:
     return bool(len(tube.boxes) and begin_is_known(looked, tube.first_frame) and end_is_known(looked, tube.end_frame))
 
 
-def _usual(counts: Sequence[int]) -> UsualLength:
+def _usual(counts: Sequence[int]) -> TypicalLength:
     logarithms = np.log(counts)
-    return UsualLength(float(np.exp(np.median(logarithms))), max(float(logarithms.std()), LEAST_SPREAD))
+    return TypicalLength(float(np.exp(np.median(logarithms))), max(float(logarithms.std()), LEAST_SPREAD))
 
 
-def knowing(settings: LinkerSettings, lengths: Lengths, labels: Sequence[str]) -> LinkerSettings:
-    """The settings for detections that number their actions as `labels`; the rule `korsal` does not ask for lengths."""
-    return replace(settings, cut=replace(settings.cut, lengths=tuple(map(lengths.get, map(to_nfc, labels)))))
+def with_lengths(method: LinkingMethod, lengths: Lengths, labels: Sequence[str]) -> LinkingMethod:
+    """The method for detections that number their actions as `labels`; KORSAL's rule has no use for lengths."""
+    if not isinstance(method.action_tubes, Segmentation):
+        return method
+    known = tuple(map(lengths.get, map(to_nfc, labels)))
+    return replace(method, action_tubes=replace(method.action_tubes, lengths=known))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from edge import events
 from edge.boxes import iou
 from edge.events import KEEP_RATIO, ActionSettings, Event, EventSettings
-from edge.linker import LinkerSettings
+from edge.linker import Linker
 from edge.sources import Frame
 from edge.tubes import TubeBox
 from train.datasets.annotations import GroundTruthTube, VideoAnnotation
@@ -116,7 +116,7 @@ def tell(
     found: SavedDetections,
     truth: Truth,
     rate: float,
-    linker: LinkerSettings,
+    linker: Linker,
     rules: Sequence[EventSettings],
     progress: Callable[[], object] = lambda: None,
 ) -> tuple[tuple[Tally, ...], ...]:

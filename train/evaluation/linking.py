@@ -1,37 +1,55 @@
 """Saved detections → saved tubes, frame after frame as the daemon links them. Arithmetic on shells' records."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge import korsal_linker, linker
 from edge.boxes import clip
+from edge.default_linker import DefaultLinker
 from edge.detector import Detections
-from edge.linker import LinkerSettings
-from edge.tubes import ActionTube, TubeBox
+from edge.korsal_linker import KorsalLinker, KorsalSettings
+from edge.linker import Linker
+from edge.tubes import TubeBox
 from train.box_tables import Tube
+from train.evaluation.action_tubes import ActionTube, ActionTubes, Segmentation, WholePaths
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.tube_file import SavedTube, SavedTubes
 
-VARIANTS: Mapping[str, LinkerSettings] = {
-    **{name: LinkerSettings(kind="korsal", korsal=one) for name, one in korsal_linker.VARIANTS.items()},
-    "default": LinkerSettings(),
+
+@dataclass(frozen=True)
+class LinkingMethod:
+    """A linker, and how its tubes become action tubes."""
+
+    linker: Linker
+    action_tubes: ActionTubes
+
+
+def korsal_method(settings: KorsalSettings) -> LinkingMethod:
+    """A variant of KORSAL's rule, whose action tubes are its whole tubes."""
+    return LinkingMethod(KorsalLinker(settings), WholePaths(gaps=settings.when_missed == "gap"))
+
+
+LINKING_METHODS: Mapping[str, LinkingMethod] = {
+    **{name: korsal_method(variant) for name, variant in korsal_linker.VARIANTS.items()},
+    "default": LinkingMethod(DefaultLinker(), Segmentation()),
 }
 
 
-def link(found: SavedDetections, settings: LinkerSettings, progress: Callable[[], object] = lambda: None) -> SavedTubes:
+def link(found: SavedDetections, method: LinkingMethod, progress: Callable[[], object] = lambda: None) -> SavedTubes:
     """Link each video for itself; `progress` is called after each."""
     tubes: list[SavedTube] = []
     for video, size in enumerate(found.frame_sizes):
-        moments = tubes_by_frame(found, video, settings)
+        moments = tubes_by_frame(found, video, method.linker)
         history = [(frame, tube_box) for frame, live in enumerate(moments) for tube_box in live]
-        tubes += [_saved(tube, video, size) for tube in linker.action_tubes(history, settings)]
+        tubes += [_saved(tube, video, size) for tube in method.action_tubes(history)]
         progress()
     return SavedTubes(found.video_names, found.label_names, tuple(tubes))
 
 
-def tubes_by_frame(found: SavedDetections, video: int, settings: LinkerSettings) -> list[tuple[TubeBox, ...]]:
+def tubes_by_frame(found: SavedDetections, video: int, using: Linker) -> list[tuple[TubeBox, ...]]:
     """All live tubes in frame 0, 1, 2 … of one video, linked frame after frame."""
     mine = np.flatnonzero(found.video == video)
     rows = mine[np.lexsort((-found.scores[mine], found.frames[mine]))]
@@ -40,7 +58,7 @@ def tubes_by_frame(found: SavedDetections, video: int, settings: LinkerSettings)
     state = linker.initial()
     moments: list[tuple[TubeBox, ...]] = []
     for frame in range(frames):
-        state, tube_boxes = linker.step(state, _seen(found, rows[bounds[frame] : bounds[frame + 1]]), frame, settings)
+        state, tube_boxes = using.step(state, _seen(found, rows[bounds[frame] : bounds[frame + 1]]), frame)
         moments.append(tuple(tube_boxes))
     return moments
 

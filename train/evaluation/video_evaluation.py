@@ -8,22 +8,23 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import linker, pipeline
+from edge import pipeline
 from edge.boxes import clip
 from edge.cameras.video_file import read_file
-from edge.detector import Detections
+from edge.detector import MIN_SCORE, Detections
 from edge.inference import Engine
-from edge.linker import ActionTube, LinkerSettings, TubeBox
 from edge.pipeline import PipelineSettings
 from edge.text import to_nfc
+from edge.tubes import TubeBox
 from train.datasets.annotations import GroundTruthTube, VideoAnnotation
 from train.datasets.looked_at import Looked, rows_in, tubes_in
-from train.evaluation.action_lengths import Lengths, knowing
+from train.evaluation.action_lengths import Lengths, with_lengths
+from train.evaluation.action_tubes import ActionTube
+from train.evaluation.linking import LINKING_METHODS
 from train.evaluation.metrics import FrameBoxes, Tube, joined
 from train.evaluation.report_format import VideoResult
 
 LinkerKind = Literal["default", "korsal"]
-MINIMUM_SCORE = 0.01
 
 
 def observe(
@@ -39,8 +40,8 @@ def observe(
     Frames that only the file has, only the annotation has, that cannot be decoded or that nobody has looked at do not
     count. Raises CaptureError.
     """
-    linking = knowing(LinkerSettings(kind=kind), lengths, engine.manifest.labels)
-    settings = PipelineSettings(minimum_score=MINIMUM_SCORE, linker=linking)
+    method = with_lengths(LINKING_METHODS[kind], lengths, engine.manifest.labels)
+    settings = PipelineSettings(method.linker)
     state = pipeline.initial(annotation.name, seed="evaluation")
     found: list[Detections] = []
     read: list[int] = []
@@ -52,7 +53,7 @@ def observe(
         found += [*[nothing(len(engine.manifest.labels))] * (frame.index - len(found)), step.detections]
         read.append(frame.index)
         history += [(frame.index, tube_box) for tube_box in step.tube_boxes]
-    tubes = linker.action_tubes(history, settings.linker)
+    tubes = method.action_tubes(history)
     ours = label_numbers(engine.manifest.labels, labels)
     everything = VideoResult(
         _boxes(found, ours),
@@ -118,21 +119,21 @@ def _rows_of(tube: Tube) -> FrameBoxes:
 
 
 def _boxes(found: Sequence[Detections], ours: NDArray[np.int64]) -> FrameBoxes:
-    """The detections of frames 0, 1, 2, … whose label the data has."""
+    """The detections of frames 0, 1, 2, … whose label the data has, without those that only a linker needs."""
     table = joined(
         [
             FrameBoxes(np.full(len(one.scores), frame, np.int64), ours[one.labels], one.boxes, one.scores)
             for frame, one in enumerate(found)
         ]
     )
-    return table.where(table.labels >= 0)
+    return table.where((table.labels >= 0) & (table.scores >= MIN_SCORE))
 
 
 def linked_boxes(history: Sequence[tuple[int, TubeBox]], ours: NDArray[np.int64]) -> FrameBoxes:
     """Every live tube in every frame, extrapolated or not, once for each label that the data has."""
     tables = []
     for frame, tube_box in history:
-        known = np.flatnonzero((ours >= 0) & (tube_box.class_scores >= MINIMUM_SCORE))
+        known = np.flatnonzero((ours >= 0) & (tube_box.class_scores >= MIN_SCORE))
         count = len(known)
         boxes = np.repeat(tube_box.box[None], count, axis=0)
         tables.append(FrameBoxes(np.full(count, frame, np.int64), ours[known], boxes, tube_box.class_scores[known]))

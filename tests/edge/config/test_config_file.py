@@ -1,7 +1,6 @@
 import dataclasses
 import json
 import re
-import typing
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 from edge.config.config_file import ConfigError, fingerprint, load
 from edge.config.problems import sentences
 from edge.config.schema import Config, Linker, action_settings
+from edge.default_linker import DefaultLinker, LinkerSettings
 from edge.events import ActionSettings, EventSettings
-from edge.linker import LinkerSettings
 from edge.sensors.thermal import ThermalSettings
 from edge.service import settings as converters
 from tests.support.paths import ROOT
@@ -89,10 +88,8 @@ def test_the_page_s_address_is_one(tmp_path: Path, address: str) -> None:
 
 
 def test_the_linkers_table_is_what_the_linker_takes() -> None:
-    offline = {"cut", "korsal"}  # of whole videos and of comparisons, not of a live camera
-    fields = {field.name: field.default for field in dataclasses.fields(LinkerSettings) if field.name not in offline}
-    assert {name: field.default for name, field in Linker.model_fields.items()} == fields
-    assert typing.get_type_hints(LinkerSettings)["kind"] == Linker.model_fields["kind"].annotation
+    fields = {field.name: field.default for field in dataclasses.fields(LinkerSettings)}
+    assert {name: field.default for name, field in Linker.model_fields.items()} == {"kind": "default", **fields}
 
 
 def test_all_problems_are_told_at_once_each_with_its_key(tmp_path: Path) -> None:
@@ -372,7 +369,7 @@ def test_settings_of_the_pure_files(tmp_path: Path) -> None:
     """
     config = load(written(tmp_path, text))
     found = converters.pipeline_settings(config, "door")
-    assert found.linker == LinkerSettings(max_missed=3)
+    assert found.linker == DefaultLinker(LinkerSettings(max_missed=3))
     assert found.events == EventSettings(
         default=ActionSettings(start_score=0.8, keep_score=0.48),
         actions={"Dunk": ActionSettings(start_score=0.8, keep_score=0.6)},

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.linker import LinkerSettings
+from edge.default_linker import DefaultLinker
 from tests.support.annotated_player import BOX, ENGINE, FRAMES, LABELS, PLAYS, tube, write_model, write_video
 from tests.support.annotation_files import box, coco, spans, written
 from tests.support.coco_files import content
@@ -267,7 +267,7 @@ def test_saved_detections_and_tubes_likewise(tmp_path: Path, capsys: pytest.Capt
 def told(looked: looked_at.Looked, *truth: GroundTruthTube, at: tuple[int, int] = (20, 60)) -> Tally:
     found = seen([(*at, (20.0, 30.0, 60.0, 110.0), 0, 0.9)])
     video = VideoAnnotation("a", 100, truth, None, looked)
-    return of_all(tell(found, {"a": video}, RATE, LinkerSettings(), [QUICK])[0])
+    return of_all(tell(found, {"a": video}, RATE, DefaultLinker(), [QUICK])[0])
 
 
 def test_an_event_where_nobody_looked_is_neither_right_nor_wrong() -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.linker import LinkerSettings
 from train.datasets.annotations import DataSet, GroundTruthTube, VideoAnnotation
-from train.evaluation.action_lengths import LEAST_SPREAD, knowing, usual_lengths
+from train.evaluation.action_lengths import LEAST_SPREAD, usual_lengths, with_lengths
+from train.evaluation.action_tubes import Segmentation
+from train.evaluation.linking import LINKING_METHODS
 
 
 def data(*lengths: tuple[int, int], group: str = "g08") -> DataSet:
@@ -46,6 +47,7 @@ def test_what_is_held_out_is_not_looked_at() -> None:
 
 def test_lengths_stand_in_the_order_of_the_labels() -> None:
     found = usual_lengths(data(*[(0, 30)] * 5))
-    settings = knowing(LinkerSettings(), found, ("Run", "Jump"))
-    assert settings.cut.lengths == (None, found["Jump"])
-    assert knowing(LinkerSettings(), {}, ()) == LinkerSettings()
+    default, korsal = LINKING_METHODS["default"], LINKING_METHODS["korsal"]
+    assert with_lengths(default, found, ("Run", "Jump")).action_tubes == Segmentation(lengths=(None, found["Jump"]))
+    assert with_lengths(default, {}, ()) == default
+    assert with_lengths(korsal, found, ("Run", "Jump")) == korsal

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge.default_linker import DefaultLinker, LinkerSettings
 from edge.events import ActionSettings, EventSettings
-from edge.linker import LinkerSettings
 from tests.support.made_detections import AWAY, LABELS, PERSON, QUICK, RATE, seen, true
 from train.datasets.annotations import GroundTruthTube, VideoAnnotation
 from train.evaluation import start_scores
@@ -17,9 +17,9 @@ from train.evaluation.splits import EvaluationError
 
 
 def tally(
-    found: SavedDetections, *truth: GroundTruthTube, rule: EventSettings = QUICK, linker: LinkerSettings | None = None
+    found: SavedDetections, *truth: GroundTruthTube, rule: EventSettings = QUICK, linker: DefaultLinker | None = None
 ) -> Tally:
-    return of_all(tell(found, {"a": VideoAnnotation("a", 0, truth)}, RATE, linker or LinkerSettings(), [rule])[0])
+    return of_all(tell(found, {"a": VideoAnnotation("a", 0, truth)}, RATE, linker or DefaultLinker(), [rule])[0])
 
 
 def test_an_event_on_a_true_action_is_right() -> None:
@@ -80,7 +80,9 @@ def test_alarms_are_counted_by_the_hour_without_action() -> None:
 
 def test_two_events_on_one_action_tell_it_once_and_at_the_first() -> None:
     found = tally(
-        seen([(10, 30, PERSON, 0, 0.9), (60, 90, PERSON, 0, 0.9)]), true(10, 90), linker=LinkerSettings(max_missed=3)
+        seen([(10, 30, PERSON, 0, 0.9), (60, 90, PERSON, 0, 0.9)]),
+        true(10, 90),
+        linker=DefaultLinker(LinkerSettings(max_missed=3)),
     )
     assert (found.actions, found.told, found.events, found.wrong) == (1, 1, 2, 0)
     assert found.delay < 1
@@ -101,7 +103,7 @@ def test_videos_add_up_and_settings_stand_side_by_side() -> None:
     one = seen([(20, 60, PERSON, 0, 0.5)])
     two = replace(one, video_names=("a", "b"), frame_counts=np.array([100, 50]), frame_sizes=np.array([[320, 240]] * 2))
     told = tell(
-        two, {"a": VideoAnnotation("a", 100, (true(20, 60),))}, RATE, LinkerSettings(), [at_score(0.2), at_score(0.8)]
+        two, {"a": VideoAnnotation("a", 100, (true(20, 60),))}, RATE, DefaultLinker(), [at_score(0.2), at_score(0.8)]
     )
     low, high = map(of_all, told)
     assert (low.seconds, low.idle, low.told) == (15, 11, 1)
@@ -116,7 +118,7 @@ def test_the_score_to_go_on_at_keeps_its_proportion() -> None:
 
 def test_actions_may_begin_at_scores_of_their_own() -> None:
     found = seen([(20, 60, PERSON, 0, 0.5), (20, 60, AWAY, 1, 0.5)])
-    ((run, jump),) = tell(found, {}, RATE, LinkerSettings(), [at_scores({"Run": 0.9, "Jump": 0.3})])
+    ((run, jump),) = tell(found, {}, RATE, DefaultLinker(), [at_scores({"Run": 0.9, "Jump": 0.3})])
     assert (run.events, run.loud) == (0, 0)
     assert jump.events == 1
     assert jump.loud > 30
@@ -143,7 +145,7 @@ def test_what_is_not_known_is_a_dash() -> None:
 
 def test_each_action_has_a_tally_of_its_own() -> None:
     found = seen([(20, 60, PERSON, 0, 0.9), (20, 60, AWAY, 1, 0.9)])
-    ((run, jump),) = tell(found, {"a": VideoAnnotation("a", 100, (true(20, 60),))}, RATE, LinkerSettings(), [QUICK])
+    ((run, jump),) = tell(found, {"a": VideoAnnotation("a", 100, (true(20, 60),))}, RATE, DefaultLinker(), [QUICK])
     assert (run.actions, run.told, run.events, run.wrong) == (1, 1, 1, 0)
     assert (jump.actions, jump.told, jump.events, jump.wrong) == (0, 0, 1, 1)
     assert of_all((run, jump)).seconds == run.seconds == 10

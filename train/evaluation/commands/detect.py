@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge.cameras.video_file import probe
+from edge.detector import MIN_SCORE
 from edge.terminal import progress
 from train import output_paths
 from train.datasets import load as datasets
@@ -14,7 +15,6 @@ from train.evaluation import detection_file
 from train.evaluation import options as shared
 from train.evaluation.detection import DetectionTask, detect
 from train.evaluation.splits import EvaluationError, videos_to_evaluate
-from train.evaluation.video_evaluation import MINIMUM_SCORE
 from train.open_model import open_model
 
 
@@ -25,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--videos", type=Path, nargs="+", metavar="FILE", help="videos without annotations, instead")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the .npz file to write")
     shared.add_split(parser)
-    parser.add_argument("--minimum-score", type=shared.share, default=MINIMUM_SCORE, help="weaker boxes are left out")
+    parser.add_argument("--minimum-score", type=shared.share, default=MIN_SCORE, help="weaker boxes are left out")
     shared.add_limit(parser)
     shared.add_jobs(parser)
 

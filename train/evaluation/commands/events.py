@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from edge.default_linker import DefaultLinker
 from edge.events import ActionSettings, EventSettings
-from edge.linker import LinkerSettings
 from edge.terminal import progress
 from train import output_paths
 from train.datasets import load as datasets
@@ -156,7 +156,7 @@ def _told(
     found: SavedDetections, truth: Truth, frames_per_second: float, rules: Sequence[EventSettings]
 ) -> tuple[tuple[Tally, ...], ...]:
     with progress.Progress("linking", "video", len(found.video_names)) as linked:
-        return event_metrics.tell(found, truth, frames_per_second, LinkerSettings(), rules, linked.update)
+        return event_metrics.tell(found, truth, frames_per_second, DefaultLinker(), rules, linked.update)
 
 
 def _in_words(score: float | None, tally: Tally | None) -> str:

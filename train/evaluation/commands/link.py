@@ -9,7 +9,7 @@ from train.datasets import load as datasets
 from train.datasets.annotations import DataSet
 from train.evaluation import detection_file, linking, scoring, tube_file
 from train.evaluation import options as shared
-from train.evaluation.action_lengths import knowing, usual_lengths
+from train.evaluation.action_lengths import usual_lengths, with_lengths
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.scoring import ScoreError
 from train.evaluation.splits import of_split
@@ -22,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="the .npz file to write")
     shared.add_data(parser, required=False)
     shared.add_split(parser)
-    parser.add_argument("--linker", choices=linking.VARIANTS, default="default")
+    parser.add_argument("--linker", choices=linking.LINKING_METHODS, default="default")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -36,9 +36,9 @@ def run(options: argparse.Namespace) -> None:
     data = datasets.load(options.data, options.fold) if options.data else None
     found = _detections(options, data)
     lengths = usual_lengths(data) if data else {}
-    settings = knowing(linking.VARIANTS[options.linker], lengths, found.label_names)
+    method = with_lengths(linking.LINKING_METHODS[options.linker], lengths, found.label_names)
     with progress.Progress("linking", "video", len(found.video_names)) as linked:
-        made = linking.link(found, settings, linked.update)
+        made = linking.link(found, method, linked.update)
     tube_file.save(made, options.output)
     print(f"{progress.made(options.output)}: {len(made.tubes)} tubes in {len(made.video_names)} videos")
     print(progress.next_step("korsal-evaluate", "score", *shared.data_arguments(options), "--tubes", options.output))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import edge
+from edge.detector import MIN_SCORE
 from edge.terminal import progress
 from train.datasets import load as datasets
 from train.datasets.frame_kinds import not_annotated
@@ -15,7 +16,7 @@ from train.evaluation.protocols import FrameSet, Protocol, Rule
 from train.evaluation.report import Report
 from train.evaluation.report_format import as_json, as_table, comparison_note, unseen_note
 from train.evaluation.splits import of_split, videos_to_evaluate
-from train.evaluation.video_evaluation import MINIMUM_SCORE, LinkerKind
+from train.evaluation.video_evaluation import LinkerKind
 from train.open_model import open_model
 
 
@@ -55,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
         "videos_of_split": len(of_split(data, options.split)),
         "frames_not_annotated": not_annotated(chosen),
         "linker": options.linker,
-        "minimum_score": MINIMUM_SCORE,
+        "minimum_score": MIN_SCORE,
         "model": model,
         "version": edge.__version__,
     }

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.linker import LinkerSettings, initial, step
+from edge.default_linker import DefaultLinker, LinkerSettings
+from edge.korsal_linker import KorsalLinker
+from edge.linker import initial
 from tests.support.laws import law
-from tests.support.people import JUMP, LABELS, RUN, SETTINGS, detected, linked, person, standing
+from tests.support.people import JUMP, LABELS, LINKER, RUN, detected, linked, person, standing
 
 
 def tube_at(tube_boxes, x):
@@ -68,8 +70,8 @@ def test_who_is_hidden_for_longer_than_the_most_missed_frames_comes_back_as_anot
 def test_left_out_frames_let_a_score_fade_too():
     state = initial()
     for number in range(10):
-        state, _ = step(state, detected(person(100, run=0.8)), number, SETTINGS)
-    _, (tube,) = step(state, detected(), 13, SETTINGS)
+        state, _ = LINKER.step(state, detected(person(100, run=0.8)), number)
+    _, (tube,) = LINKER.step(state, detected(), 13)
     assert tube.score == pytest.approx(0.8 * 0.6**4)
 
 
@@ -119,27 +121,27 @@ def test_left_out_frames_are_walked_through():
     """Every fifth frame only: 30 pixels between two looks at somebody 40 wide."""
     state, seen = initial(), set()
     for number in range(0, 100, 5):
-        state, boxes = step(state, detected(person(20 + 6 * number, run=0.8)), number, SETTINGS)
+        state, boxes = LINKER.step(state, detected(person(20 + 6 * number, run=0.8)), number)
         seen |= {b.tube for b in boxes if number >= 15}
     assert len(seen) == 1
 
 
 def test_a_gap_too_long_ends_everything():
-    state, _ = step(initial(), detected(person(100, run=0.8)), 0, SETTINGS)
-    _, boxes = step(state, detected(person(100, run=0.8)), 1000, SETTINGS)
+    state, _ = LINKER.step(initial(), detected(person(100, run=0.8)), 0)
+    _, boxes = LINKER.step(state, detected(person(100, run=0.8)), 1000)
     assert [b.tube for b in boxes] == [2]
 
 
-@pytest.mark.parametrize("kind", ["default", "korsal"])
-def test_frames_that_go_back_are_refused(kind):
-    state, _ = step(initial(), detected(), 7, LinkerSettings(kind=kind))
+@pytest.mark.parametrize("linker", [DefaultLinker(), KorsalLinker()])
+def test_frames_that_go_back_are_refused(linker):
+    state, _ = linker.step(initial(), detected(), 7)
     with pytest.raises(ValueError, match="frame 7 came after frame 7"):
-        step(state, detected(), 7, LinkerSettings(kind=kind))
+        linker.step(state, detected(), 7)
 
 
 def test_a_crowd_is_bounded():
     crowd = detected(*[person(60 * i, run=0.5) for i in range(100)])
-    story = linked([crowd] * 3, LinkerSettings(max_people=64))
+    story = linked([crowd] * 3, DefaultLinker(LinkerSettings(max_people=64)))
     assert [len(boxes) for boxes in story] == [64] * 3
 
 
@@ -149,10 +151,10 @@ videos = st.lists(st.lists(peaks, max_size=4).map(lambda people: detected(*peopl
 
 
 @law
-@given(videos, st.sampled_from(["default", "korsal"]))
-def test_numbers_are_never_used_again_and_scores_stay_scores(frames, kind):
+@given(videos, st.sampled_from([DefaultLinker(), KorsalLinker()]))
+def test_numbers_are_never_used_again_and_scores_stay_scores(frames, linker):
     gone, before = set(), set()
-    for boxes in linked(frames, LinkerSettings(kind=kind)):
+    for boxes in linked(frames, linker):
         now = [b.tube for b in boxes]
         assert len(set(now)) == len(now)
         assert not gone & set(now)
@@ -166,10 +168,9 @@ def test_numbers_are_never_used_again_and_scores_stay_scores(frames, kind):
 
 
 @law
-@given(videos, st.integers(0, 15), st.sampled_from(["default", "korsal"]))
-def test_what_is_said_of_a_frame_depends_on_no_later_one(frames, cut, kind):
-    settings = LinkerSettings(kind=kind)
-    whole, part = linked(frames, settings), linked(frames[:cut], settings)
+@given(videos, st.integers(0, 15), st.sampled_from([DefaultLinker(), KorsalLinker()]))
+def test_what_is_said_of_a_frame_depends_on_no_later_one(frames, cut, linker):
+    whole, part = linked(frames, linker), linked(frames[:cut], linker)
     for now, then in zip(part, whole, strict=False):
         assert [(b.tube, b.score, b.box.tolist()) for b in now] == [(b.tube, b.score, b.box.tolist()) for b in then]
 
@@ -193,6 +194,6 @@ def test_the_state_does_not_grow_with_time():
     walk = [detected(person(20 + (7 * t) % 280, run=0.8), person(300 - (5 * t) % 280, jump=0.6)) for t in range(400)]
     state, sizes = initial(), []
     for number, detections in enumerate(walk):
-        state, _ = step(state, detections, number, SETTINGS)
+        state, _ = LINKER.step(state, detections, number)
         sizes.append(len(pickle.dumps(state)))
     assert max(sizes[200:]) <= max(sizes[:200]) + 8  # the numbers themselves get longer

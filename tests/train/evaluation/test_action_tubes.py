@@ -1,18 +1,16 @@
 """Action tubes: what is cut out of the record of whole videos."""
 
 from dataclasses import replace
-from itertools import pairwise, product
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.temporal_labelling import best_labels
-from edge.linker import action_tubes
-from edge.tubes import LOOK_EVERY, CutSettings, UsualLength, cut, inside, mean_of_best, runs, stretches
 from tests.support.laws import law
-from tests.support.people import JUMP, RUN, SETTINGS, SIT, detected, history, linked, person, tube_box
+from tests.support.people import JUMP, RUN, SIT, detected, history, linked, person, tube_box
+from train.evaluation.action_tubes import SEGMENT_EVERY, Segmentation, TypicalLength, mean_of_best
 
 
 def parts(scores, averages=None, unseen=(), **settings):
@@ -27,129 +25,52 @@ def run_tubes(scores, averages=None, unseen=(), **settings):
     for frame, score in enumerate(scores):
         average = score if averages is None else averages[frame]
         one = tube_box(run=average, observed=frame not in unseen)
-        record.append((frame, replace(one, of_frame=np.array([score, 0, 0], np.float32))))
-    return cut(record, CutSettings(min_boxes=1, **settings))
-
-
-@pytest.mark.parametrize(
-    ("evidence", "price", "expected"),
-    [
-        ([], 1, []),
-        ([-1, -1], 1, []),
-        ([1, 1], 9, [(0, 2)]),  # the ends of the record cost nothing
-        ([0, 0], 9, []),  # nothing speaks for it
-        ([-2, -2, 3, -2], 1, [(2, 3)]),  # 3 − 2 · 1 > 0
-        ([-2, -2, 3, -2], 2, []),  # 3 − 2 · 2 < 0
-        ([3, 3, -3, 3], 1, [(0, 2), (3, 4)]),  # a break of −3 is more than two changes
-        ([3, 3, -3, 3], 2, [(0, 4)]),
-        ([-3, 1, 1, 0, 0, -3], 0.5, [(1, 3)]),  # what says nothing is as its next, here outside
-        ([-3, 0, 0, 1, 1], 0.5, [(1, 5)]),  # and here inside
-        ([3, -1, -1, -3, 3], 2, [(0, 1), (4, 5)]),  # cut where it fell, not where that was certain
-    ],
-)
-def test_the_frames_with_most_evidence_are_inside(evidence, price, expected):
-    assert runs(inside(evidence, price)) == expected
-
-
-quarters = st.integers(-12, 12).map(lambda n: n / 4 + 1 / 256)  # no sum of 1 to 40 is one of prices: no ties
-
-
-@law
-@given(st.lists(quarters, min_size=1, max_size=40), st.sampled_from([0.0, 0.5, 2.0, 5.0]))
-def test_inside_is_what_viterbi_over_two_labels_finds(evidence, price):
-    scores = np.stack([evidence, np.zeros(len(evidence))], axis=1)
-    assert inside(evidence, price) == (best_labels(scores, price) == 0).tolist()
-
-
-@law
-@given(st.lists(quarters, min_size=1, max_size=40), st.sampled_from([0.5, 2.0, 5.0]), st.sampled_from([-1, 0, 1]))
-def test_stretches_of_lengths_that_cost_nothing_are_the_runs_inside(evidence, price, before):
-    at_first = price * before
-    assert stretches(evidence, price, np.zeros(len(evidence)), at_first) == runs(inside(evidence, price, at_first))
-
-
-@pytest.mark.parametrize(
-    ("evidence", "expected"),
-    [
-        ([1, 1, 1], [(0, 3)]),
-        ([1, 1], []),  # 2 is not more than it costs to begin
-        ([1, 1, -3, 3], [(3, 4)]),
-        ([5, -9, 3], [(0, 1), (2, 3)]),
-        ([4, -9, 3], [(2, 3)]),
-    ],
-)
-def test_to_begin_at_the_first_frame_may_cost_too(evidence, expected):
-    assert runs(inside(evidence, 2, at_first=2)) == expected
-
-
-def test_what_goes_on_pays_for_its_end_and_not_for_its_beginning():
-    assert runs(inside([-1.5, -1.5, 3], 2, at_first=-2)) == [(0, 3)]
-    assert runs(inside([-1.5, -1.5, 3], 2)) == [(2, 3)]
-    assert runs(inside([-1, -1, -1], 2, at_first=-2)) == []
-
-
-@law
-@given(st.lists(quarters, min_size=1, max_size=8), st.sampled_from([0.5, 2.0]), st.randoms(use_true_random=False))
-def test_stretches_are_worth_as_much_as_the_best_of_all_divisions(evidence, price, random):
-    """All ways to put cuts between frames and to choose among the parts, counted out."""
-    count = len(evidence)
-    costs = np.array([random.randrange(8) / 2 for _ in evidence])
-
-    def worth(found):
-        changes = sum((begin > 0) + (end < count) for begin, end in found)
-        return sum(sum(evidence[begin:end]) - costs[end - begin - 1] for begin, end in found) - price * changes
-
-    best = 0.0
-    for cuts in product([False, True], repeat=count - 1):
-        edges = [0, *(place + 1 for place, here in enumerate(cuts) if here), count]
-        parts_ = list(pairwise(edges))
-        for taken in product([False, True], repeat=len(parts_)):
-            best = max(best, worth([part for part, is_taken in zip(parts_, taken, strict=True) if is_taken]))
-    assert worth(stretches(evidence, price, costs)) == pytest.approx(best)
+        record.append((frame, replace(one, own_scores=np.array([score, 0, 0], np.float32))))
+    return Segmentation(min_boxes=1, **settings)(record)
 
 
 @pytest.mark.parametrize(
     ("length", "expected"),
     [
         (None, [(0, 69)]),  # 15 frames that each say -0.1 are less than a change at 4
-        (UsualLength(40, 0.3), [(15, 54)]),  # but 40 frames are usual, and there are 40 better ones
-        (UsualLength(70, 0.3), [(0, 69)]),
-        (UsualLength(40, 9.0), [(0, 69)]),  # hardly usual
-        (UsualLength(400, 0.3), [(0, 69)]),  # of a life that is shorter, all of it is usual
+        (TypicalLength(40, 0.3), [(15, 54)]),  # but 40 frames are usual, and there are 40 better ones
+        (TypicalLength(70, 0.3), [(0, 69)]),
+        (TypicalLength(40, 9.0), [(0, 69)]),  # hardly usual
+        (TypicalLength(400, 0.3), [(0, 69)]),  # of a life that is shorter, all of it is usual
     ],
 )
 def test_the_usual_length_tells_where_the_score_does_not(length, expected):
     story = [0.366] * 15 + [0.5] * 40 + [0.366] * 15  # 0.55 of a logit, where 0.45 are forgiven
-    assert parts(story, lengths=(length,), price=4.0) == expected
-    assert parts(story, lengths=(None, length, length), price=4.0) == [(0, 69)]  # those of other actions
+    assert parts(story, lengths=(length,), change_cost=4.0) == expected
+    assert parts(story, lengths=(None, length, length), change_cost=4.0) == [(0, 69)]  # those of other actions
 
 
 def test_an_action_of_unusual_length_is_told_all_the_same():
-    assert parts([0.5] * 30, lengths=(UsualLength(3, 0.1),)) == [(0, 29)]
+    assert parts([0.5] * 30, lengths=(TypicalLength(3, 0.1),)) == [(0, 29)]
 
 
 @pytest.mark.parametrize(
     ("length", "worth"),
     [
         (None, 1.0),
-        (UsualLength(30, 0.5), 1.0),
-        (UsualLength(300, 0.5), 1.0),  # of a life that is shorter, all of it is usual
-        (UsualLength(15, 0.5), np.exp(-0.1 * (np.log(2) / 0.5) ** 2)),  # twice as long as usual
-        (UsualLength(15, 0.25), np.exp(-0.1 * (np.log(2) / 0.25) ** 2)),
+        (TypicalLength(30, 0.5), 1.0),
+        (TypicalLength(300, 0.5), 1.0),  # of a life that is shorter, all of it is usual
+        (TypicalLength(15, 0.5), np.exp(-0.1 * (np.log(2) / 0.5) ** 2)),  # twice as long as usual
+        (TypicalLength(15, 0.25), np.exp(-0.1 * (np.log(2) / 0.25) ** 2)),
     ],
 )
 def test_the_score_of_a_tube_of_unusual_length_counts_for_less(length, worth):
     record = [(frame, tube_box(run=0.5)) for frame in range(30)]
-    (tube,) = cut(record, CutSettings(lengths=(length,)))
+    (tube,) = Segmentation(lengths=(length,))(record)
     assert tube.score == pytest.approx(0.5 * worth)
     assert tube.scores.tolist() == [0.5] * 30
-    (tube,) = cut(record, CutSettings(lengths=(length,), doubt=0))
+    (tube,) = Segmentation(lengths=(length,), length_penalty=0)(record)
     assert tube.score == pytest.approx(0.5)
 
 
 def test_the_usual_length_after_a_tube_that_was_told_is_that_of_what_was_left():
     story = [0.06] * 20 + [0.6] * 60 + [0.06] * 60 + [0.6] * 100
-    _, other = run_tubes(story, lengths=(UsualLength(200, 0.5),))
+    _, other = run_tubes(story, lengths=(TypicalLength(200, 0.5),))
     assert other.frames.tolist() == list(range(140, 240))
     assert other.score == pytest.approx(0.6 * np.exp(-0.1 * (np.log(160 / 100) / 0.5) ** 2))  # 160 since frame 80
 
@@ -162,8 +83,8 @@ waits = st.sampled_from([0, 10, 50])
 @given(st.lists(levels, min_size=1, max_size=6), st.integers(1, 15), waits, st.booleans())
 def test_what_was_told_stands_whatever_follows(changes, looks, wait, lengths_known):
     story = [score for score, frames in changes for _ in range(frames)]
-    settings = {"wait": wait, "memory": 100, "lengths": (UsualLength(30, 0.3),) if lengths_known else ()}
-    until = min(looks, len(story) // LOOK_EVERY) * LOOK_EVERY
+    settings = {"delay": wait, "memory": 100, "lengths": (TypicalLength(30, 0.3),) if lengths_known else ()}
+    until = min(looks, len(story) // SEGMENT_EVERY) * SEGMENT_EVERY
     sure = [tube for tube in run_tubes(story[:until], **settings) if tube.frames[-1] < until - wait - 1]
     all_ = run_tubes(story, **settings)
     assert [tube.frames.tolist() for tube in all_[: len(sure)]] == [tube.frames.tolist() for tube in sure]
@@ -174,8 +95,8 @@ def test_what_was_told_stands_whatever_follows(changes, looks, wait, lengths_kno
 @given(st.lists(levels, min_size=1, max_size=6), waits, st.sampled_from([30, 100, 1500]), st.booleans())
 def test_no_two_tubes_of_one_action_share_a_frame(changes, wait, memory, lengths_known):
     story = [score for score, frames in changes for _ in range(frames)]
-    lengths = (UsualLength(30, 0.3),) if lengths_known else ()
-    found = parts(story, wait=wait, memory=memory, lengths=lengths)
+    lengths = (TypicalLength(30, 0.3),) if lengths_known else ()
+    found = parts(story, delay=wait, memory=memory, lengths=lengths)
     assert all(one[1] < other[0] for one, other in pairwise(found))
 
 
@@ -183,7 +104,7 @@ def test_an_action_is_told_two_seconds_after_it_ended_whatever_follows():
     """0.3 is much for this person until 0.9 is seen."""
     story = [0.06] * 20 + [0.3] * 40 + [0.06] * 80
     assert parts(story + [0.9] * 100) == [(20, 59), (140, 239)]
-    assert parts(story + [0.9] * 100, wait=10**6) == [(140, 239)]
+    assert parts(story + [0.9] * 100, delay=10**6) == [(140, 239)]
 
 
 @pytest.mark.parametrize(("rest", "told"), [(25, False), (42, True)])
@@ -193,7 +114,7 @@ def test_one_looks_every_half_second(rest, told):
 
 
 def test_what_goes_on_is_not_told_yet():
-    assert parts([0.06] * 20 + [0.6] * 100, wait=0) == [(20, 119)]
+    assert parts([0.06] * 20 + [0.6] * 100, delay=0) == [(20, 119)]
 
 
 def test_the_usual_level_is_that_of_what_is_remembered():
@@ -203,7 +124,7 @@ def test_the_usual_level_is_that_of_what_is_remembered():
     assert parts(story, memory=150) == [(0, 149), (350, 409)]
 
 
-@pytest.mark.parametrize("length", [None, UsualLength(20, 0.35), UsualLength(38, 0.35), UsualLength(60, 0.35)])
+@pytest.mark.parametrize("length", [None, TypicalLength(20, 0.35), TypicalLength(38, 0.35), TypicalLength(60, 0.35)])
 @pytest.mark.parametrize("rest", [100, 300])
 def test_what_follows_an_action_that_was_told_is_no_action_by_itself(length, rest):
     """Long rest makes it the usual level; an action again is told again, as long as it may be."""
@@ -240,7 +161,7 @@ def test_who_never_scores_the_least_on_average_did_not_do_it():
     assert parts([0.11] * 30) == [(0, 29)]
     assert parts([0.09] * 30) == []
     assert parts([0.5] * 30, averages=[0.09] * 30) == []
-    assert parts([0.125] * 30, least_score=0.125) == [(0, 29)]
+    assert parts([0.125] * 30, min_score=0.125) == [(0, 29)]
 
 
 def test_what_wavers_anyway_is_no_end():
@@ -261,7 +182,7 @@ def test_how_much_what_wavers_may_fall():
 
 def test_of_three_frames_half_a_logit_is_taken_for_noise():
     # 0.33 is 0.7 of a logit below 0.5; half a logit and the least noise allow for 0.87, the least alone for 0.45
-    assert parts([0.5, 0.5, 0.33], averages=[0.5] * 3, price=0) == [(0, 2)]
+    assert parts([0.5, 0.5, 0.33], averages=[0.5] * 3, change_cost=0) == [(0, 2)]
 
 
 def test_the_level_is_that_of_the_averages():
@@ -270,19 +191,19 @@ def test_the_level_is_that_of_the_averages():
 
 
 def test_faint_scores_are_told_apart_too():
-    assert parts([0.03] * 20 + [0.08] * 40, least_score=0.05) == [(20, 59)]
+    assert parts([0.03] * 20 + [0.08] * 40, min_score=0.05) == [(20, 59)]
 
 
 def test_a_steady_score_may_fall_a_little():
     # 0.45 of a logit, 1.5 times the least noise, lies between 0.5 and 0.39: log(0.39 / 0.61) = -0.45
-    assert parts([0.5] * 40 + [0.4] * 80, price=0.1, level=0.9) == [(0, 119)]
-    assert parts([0.5] * 40 + [0.37] * 80, price=0.1, level=0.9) == [(0, 39)]
+    assert parts([0.5] * 40 + [0.4] * 80, change_cost=0.1, level=0.9) == [(0, 119)]
+    assert parts([0.5] * 40 + [0.37] * 80, change_cost=0.1, level=0.9) == [(0, 39)]
 
 
 def test_one_frame_counts_for_no_more_than_the_most():
     dip = [0.6] * 30 + [0.01] * 12 + [0.6] * 30
     assert parts(dip) == [(0, 29), (42, 71)]  # twelve frames that say −2 each are more than two changes at 10 each
-    assert parts(dip, most=1.5) == [(0, 71)]  # 12 · 1.5 is less
+    assert parts(dip, max_evidence=1.5) == [(0, 71)]  # 12 · 1.5 is less
 
 
 def test_frames_without_a_detection_say_nothing_and_are_bridged():
@@ -310,12 +231,12 @@ def test_the_mean_of_the_two_best(scores, mean):
 
 
 def test_no_history_has_no_action_tubes():
-    assert action_tubes([], SETTINGS) == []
+    assert Segmentation()([]) == []
 
 
 def test_the_tail_that_nobody_saw_is_trimmed():
     story = linked([detected()] * 3 + [detected(person(100, run=0.8))] * 20 + [detected()] * 30)
-    (tube,) = action_tubes(history(story), SETTINGS)
+    (tube,) = Segmentation()(history(story))
     assert (tube.label, tube.frames.tolist()) == (RUN, list(range(3, 23)))
     assert tube.boxes.shape == (20, 4)
     assert tube.score == pytest.approx(0.8)
@@ -323,7 +244,7 @@ def test_the_tail_that_nobody_saw_is_trimmed():
 
 def test_two_actions_one_after_the_other_are_two_tubes_of_one_person():
     acts = [person(100, run=0.8)] * 30 + [person(100, jump=0.8)] * 30
-    run, jump = action_tubes(history(linked([detected(act) for act in acts])), SETTINGS)
+    run, jump = Segmentation()(history(linked([detected(act) for act in acts])))
     assert (run.label, jump.label) == (RUN, JUMP)
     assert run.frames[0] == 0
     assert jump.frames[-1] == 59
@@ -333,13 +254,13 @@ def test_two_actions_one_after_the_other_are_two_tubes_of_one_person():
 
 def test_an_action_that_fades_ends_where_it_fell_not_where_its_average_did():
     acts = [0.8] * 30 + [0.2] * 30
-    (tube,) = action_tubes(history(linked([detected(person(100, run=score)) for score in acts])), SETTINGS)
+    (tube,) = Segmentation()(history(linked([detected(person(100, run=score)) for score in acts])))
     assert tube.frames[-1] == 29
 
 
 def test_an_action_that_pauses_makes_two_tubes():
     acts = [0.8] * 30 + [0.06] * 30 + [0.8] * 30
-    tubes = action_tubes(history(linked([detected(person(100, run=score)) for score in acts])), SETTINGS)
+    tubes = Segmentation()(history(linked([detected(person(100, run=score)) for score in acts])))
     assert [tube.label for tube in tubes] == [RUN, RUN]
     assert (tubes[0].frames[-1], tubes[1].frames[0]) == (29, 60)
 
@@ -347,7 +268,7 @@ def test_an_action_that_pauses_makes_two_tubes():
 def test_five_boxes_are_no_action_and_six_are():
     for count, expected in ((5, []), (6, [SIT])):
         story = linked([detected(person(100, sit=0.8))] * count)
-        assert [tube.label for tube in action_tubes(history(story), SETTINGS)] == expected
+        assert [tube.label for tube in Segmentation()(history(story))] == expected
 
 
 def test_the_score_is_the_mean_of_the_eighty_best():

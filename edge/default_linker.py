@@ -1,0 +1,212 @@
+"""The default linker: one tube for each person, whatever they do. Pure.
+
+The life of a tube. A detection of at least `high_score` that no tube claims starts one. It is confirmed when detected
+in `min_hits` frames; until then the first miss ends it. Between frames it moves with the smoothed velocity of its
+centre. All tubes together take the detections that overlap their predictions most: first the strong ones, then, for
+the tubes left over, the weak ones (as ByteTrack, Zhang et al. 2022). A tube without a detection is extrapolated, its
+velocity damped and its scores fading, and ends after `max_missed` frames. What a person does is decided by the
+network's whole score vector, averaged over time.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.assignment import assign
+from edge.boxes import iou, nms
+from edge.detector import MIN_SCORE, Detections
+from edge.linker import LinkerState, elapsed_frames
+from edge.tubes import TubeBox
+
+
+@dataclass(frozen=True)
+class LinkerSettings:
+    """Thresholds and rates of the default linker; scores and overlaps are 0..1."""
+
+    low_score: float = 0.05  # weaker detections are ignored
+    high_score: float = 0.15  # weaker detections only continue a tube
+    merge_iou: float = 0.55  # detections that overlap more are one person
+    match_iou: float = 0.1  # least overlap of a strong detection with a tube's prediction
+    weak_match_iou: float = 0.4  # the same for a weak detection
+    min_hits: int = 3  # frames with a detection before a tube may miss one
+    max_missed: int = 30  # frames without a detection before a tube ends
+    max_people: int = 64  # no more tubes are started
+    box_gain: float = 0.7  # share of a detection in the new box, the rest is the prediction's
+    velocity_gain: float = 0.3  # share of a new velocity
+    damping: float = 0.85  # of the velocity, per missed frame
+    class_gain: float = 0.2  # share of a frame's class scores in the average
+    fade: float = 0.6  # of the class scores, per missed frame
+
+
+@dataclass(frozen=True, eq=False)
+class LiveTubes:
+    """The live tubes, oldest first."""
+
+    numbers: NDArray[np.int64]  # (T,), rising
+    boxes: NDArray[np.float32]  # (T, 4), x1 y1 x2 y2, pixels of the source frame
+    velocities: NDArray[np.float32]  # (T, 2), of the centre, pixels per frame
+    class_scores: NDArray[np.float32]  # (T, classes), averaged over time
+    frame_scores: NDArray[np.float32]  # (T, classes), of the last detection
+    hits: NDArray[np.int64]  # (T,), frames with a detection
+    missed: NDArray[np.int64]  # (T,), frames since the last detection
+
+    def where(self, mask: NDArray[np.bool_]) -> "LiveTubes":
+        """Only the tubes chosen by a mask (T,)."""
+        if mask.all():
+            return self
+        return LiveTubes(
+            self.numbers[mask],
+            self.boxes[mask],
+            self.velocities[mask],
+            self.class_scores[mask],
+            self.frame_scores[mask],
+            self.hits[mask],
+            self.missed[mask],
+        )
+
+    def joined(self, others: "LiveTubes") -> "LiveTubes":
+        """These tubes, then the others."""
+        return LiveTubes(
+            np.concatenate([self.numbers, others.numbers]),
+            np.concatenate([self.boxes, others.boxes]),
+            np.concatenate([self.velocities, others.velocities]),
+            np.concatenate([self.class_scores, others.class_scores]),
+            np.concatenate([self.frame_scores, others.frame_scores]),
+            np.concatenate([self.hits, others.hits]),
+            np.concatenate([self.missed, others.missed]),
+        )
+
+
+def new_tubes(boxes: NDArray[np.float32], class_scores: NDArray[np.float32], first: int) -> LiveTubes:
+    """Tubes of one detection each, at rest, numbered from `first`; (n, 4) boxes, (n, classes) scores."""
+    count = len(boxes)
+    return LiveTubes(
+        numbers=np.arange(first, first + count, dtype=np.int64),
+        boxes=boxes,
+        velocities=np.zeros((count, 2), np.float32),
+        class_scores=class_scores,
+        frame_scores=class_scores,
+        hits=np.ones(count, np.int64),
+        missed=np.zeros(count, np.int64),
+    )
+
+
+def no_tubes() -> LiveTubes:
+    """No tubes, and no classes yet."""
+    return new_tubes(np.zeros((0, 4), np.float32), np.zeros((0, 0), np.float32), 1)
+
+
+@dataclass(frozen=True)
+class DefaultLinker:
+    """One tube for each person; see the top of this file."""
+
+    settings: LinkerSettings = LinkerSettings()
+    minimum_score: float = MIN_SCORE
+
+    def step(self, state: LinkerState, detections: Detections, frame: int) -> tuple[LinkerState, tuple[TubeBox, ...]]:
+        """As `Linker.step`."""
+        elapsed = elapsed_frames(state, frame)
+        live = state.live if isinstance(state.live, LiveTubes) else no_tubes()
+        live, next_tube = _link(live, _merged(detections, self.settings), elapsed, state.next_tube, self.settings)
+        return LinkerState(frame, next_tube, live), _tube_boxes(live)
+
+
+def _merged(detections: Detections, settings: LinkerSettings) -> Detections:
+    """One detection per person: peaks of any class in the same place are one, with the best of each class's scores."""
+    kept = detections.scores >= settings.low_score
+    boxes, scores, labels = detections.boxes[kept], detections.scores[kept], detections.labels[kept]
+    class_scores = detections.class_scores[kept]
+    same = iou(boxes, boxes) > settings.merge_iou  # (N, N)
+    np.fill_diagonal(same, True)
+    if np.count_nonzero(same) == len(boxes):  # nobody overlaps anybody
+        return Detections(boxes, scores, labels, class_scores)
+    best = nms(boxes, scores, settings.merge_iou)
+    joint = class_scores[best]
+    for row in np.flatnonzero(np.count_nonzero(same[best], axis=1) > 1):
+        joint[row] = class_scores[same[best[row]]].max(axis=0)
+    return Detections(boxes[best], scores[best], labels[best], joint)
+
+
+def _link(
+    live: LiveTubes, detections: Detections, elapsed: int, next_tube: int, settings: LinkerSettings
+) -> tuple[LiveTubes, int]:
+    """The live tubes after this frame, and the next free tube number."""
+    in_time = live.missed + elapsed <= settings.max_missed + 1
+    predicted = _predicted(live.where(in_time), elapsed)
+    choice = _match(predicted, detections, settings)
+    updated = _updated(predicted, choice, detections, elapsed, settings) if len(choice) else predicted
+    free = detections.scores >= settings.high_score
+    free[choice[choice >= 0]] = False
+    unclaimed = np.flatnonzero(free)
+    unclaimed = unclaimed[: settings.max_people - len(updated.numbers)]
+    if not len(unclaimed):
+        return updated, next_tube
+    started = new_tubes(detections.boxes[unclaimed], detections.class_scores[unclaimed], next_tube)
+    live = updated.joined(started) if len(updated.numbers) else started  # `no_tubes` has no number of classes yet
+    return live, next_tube + len(unclaimed)
+
+
+def _predicted(live: LiveTubes, elapsed: int) -> LiveTubes:
+    """The tubes moved on by `elapsed` frames; a box keeps its size."""
+    return replace(live, boxes=live.boxes + np.tile(live.velocities * np.float32(elapsed), 2))
+
+
+def _match(predicted: LiveTubes, detections: Detections, settings: LinkerSettings) -> NDArray[np.int64]:
+    """(T,) the index of each tube's detection, −1 for none."""
+    choice = np.full(len(predicted.numbers), -1, np.int64)
+    overlap = iou(predicted.boxes, detections.boxes)
+    strong = detections.scores >= settings.high_score
+    for candidates, least in ((strong, settings.match_iou), (~strong, settings.weak_match_iou)):
+        rows, columns = np.flatnonzero(choice < 0), np.flatnonzero(candidates)
+        gains = overlap[np.ix_(rows, columns)]
+        gains[gains < least] = 0
+        for row, column in assign(gains):
+            choice[rows[row]] = columns[column]
+    return choice
+
+
+def _updated(
+    predicted: LiveTubes, choice: NDArray[np.int64], detections: Detections, elapsed: int, settings: LinkerSettings
+) -> LiveTubes:
+    """The tubes that live on: corrected by their detection where they have one, extrapolated where not."""
+    found = choice >= 0
+    hits = predicted.hits + found
+    missed = np.where(found, 0, predicted.missed + elapsed)
+    boxes, velocities, class_scores, frame_scores = (
+        predicted.boxes.copy(),
+        predicted.velocities * np.float32(settings.damping**elapsed),
+        predicted.class_scores * np.float32(settings.fade**elapsed),
+        predicted.frame_scores.copy(),
+    )
+    residual = detections.boxes[choice[found]] - predicted.boxes[found]  # (F, 4)
+    since = (predicted.missed[found] + elapsed)[:, None].astype(np.float32)
+    boxes[found] += np.float32(settings.box_gain) * residual
+    centre = (residual[:, :2] + residual[:, 2:]) / 2
+    velocities[found] = predicted.velocities[found] + np.float32(settings.velocity_gain) * centre / since
+    # a plain mean over the first frames, exponential after; a frame that stands for several counts as such
+    gain = np.maximum(1 / hits[found], 1 - (1 - settings.class_gain) ** elapsed).astype(np.float32)[:, None]
+    before = predicted.class_scores[found]
+    frame_scores[found] = detections.class_scores[choice[found]]
+    class_scores[found] = before + gain * (frame_scores[found] - before)
+    live = LiveTubes(predicted.numbers, boxes, velocities, class_scores, frame_scores, hits, missed)
+    return live.where((missed == 0) | ((hits >= settings.min_hits) & (missed <= settings.max_missed)))
+
+
+def _tube_boxes(live: LiveTubes) -> tuple[TubeBox, ...]:
+    """Where every tube is, the oldest first."""
+    if not len(live.numbers):
+        return ()
+    labels = live.class_scores.argmax(axis=1)
+    best = live.class_scores[np.arange(len(labels)), labels]
+    rows = zip(
+        live.numbers.tolist(),
+        labels.tolist(),
+        live.boxes,
+        best.tolist(),
+        live.class_scores,
+        (live.missed == 0).tolist(),
+        live.frame_scores,
+        strict=True,
+    )
+    return tuple(TubeBox(*row) for row in rows)
