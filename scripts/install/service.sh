@@ -238,7 +238,7 @@ check_config() { # before the service meets it
     (cd / && "$python" -I - "$file") << 'PYTHON' || fail "$file does not fit this version" "mend what is named above, then run this again"
 import sys
 
-from edge.config.config_file.config_file import ConfigError, load
+from edge.config.config_file import ConfigError, load
 
 try:
     load(sys.argv[1])

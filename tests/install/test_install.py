@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.installed_programs import LOGS, PYTHON, program, replace
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 FAILS = '#!/bin/bash\necho "stand-in: no" >&2\nexit 1\n'
 
@@ -81,7 +82,7 @@ def install(checkout: Path, *arguments: str, more: Mapping[str, str] | None = No
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     return done.returncode, done.stdout
@@ -470,7 +471,9 @@ def test_a_folder_that_was_removed_is_no_hindrance(checkout: Path, target: Path,
     gone.mkdir()
     environment = {"PATH": str(checkout / "bin"), "LOG": str(checkout / "calls.log"), "DESTDIR": str(target)}
     command = ["bash", "-c", '/bin/rmdir "$0" && exec "$1/install.sh"', str(gone), str(checkout)]
-    done = subprocess.run(command, cwd=gone, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, cwd=gone, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert (target / "opt/korsal-edge/current").is_symlink()
 

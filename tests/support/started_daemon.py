@@ -23,7 +23,7 @@ SCHEMA = jsonschema.Draft202012Validator(json.loads((ROOT / "docs" / "event.sche
 PROGRAM = """
 import sys
 from pathlib import Path
-from edge.config.config_file.config_file import load
+from edge.config.config_file import load
 from edge.service.daemon import run
 file = Path(sys.argv[1])
 sys.exit(run(load(file), file))

@@ -17,7 +17,8 @@ from edge.cameras.feeds import Feed, FileFeed, LiveFeed, open_feed, wait_for_fra
 from edge.cameras.live_camera import CameraCounts
 from edge.config.schema import Camera
 from edge.sources import Frame
-from tests.support.live_cameras import PATIENCE, wait_until, write_video
+from tests.support.live_cameras import PATIENCE, write_video
+from tests.support.waiting import wait_for
 
 LEFT = (((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)),)
 RIGHT = (((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0)),)
@@ -74,9 +75,9 @@ def test_a_new_mask_is_adopted_without_a_gap(clip: Path, loop: bool) -> None:
 
     with opened(clip, mask=LEFT, loop=loop) as feed:
         next_frame(feed)
-        wait_until(lambda: halves(feed) == (False, True))
+        wait_for(lambda: halves(feed) == (False, True), "a frame masked on the left")
         assert feed.adopt(Camera(source=str(clip), mask=RIGHT, loop=loop))
-        wait_until(lambda: halves(feed) == (True, False))
+        wait_for(lambda: halves(feed) == (True, False), "a frame masked on the right")
         assert feed.counts().reconnects == 0
 
 
@@ -97,7 +98,7 @@ def test_size_and_rate_of_a_film_played_as_a_camera(clip: Path) -> None:
     with opened(clip, loop=True, width=64, height=48, fps=5.0) as feed:
         assert isinstance(feed, LiveFeed)
         first = next_frame(feed)
-        wait_until(lambda: feed.counts().captured >= 9)
+        wait_for(lambda: feed.counts().captured >= 9, "nine captured frames")
         last = next_frame(feed)
     assert first.image.shape == (48, 64, 3)
     assert np.isclose((last.index - first.index) / (last.monotonic_time - first.monotonic_time), 5, rtol=0.4)
@@ -118,7 +119,12 @@ def test_eight_cameras_of_which_three_are_ill(clip: Path) -> None:
         for feed in feeds.values():
             stack.callback(feed.close)
         seen: Counter[str] = Counter()
-        wait_until(lambda: seen.update(taken(feeds, 0.2)[0]) or len(+seen) == 7)  # type: ignore[func-returns-value]
+
+        def seven_seen() -> bool:
+            seen.update(taken(feeds, 0.2)[0])
+            return len(+seen) == 7
+
+        wait_for(seven_seen, "frames of seven cameras")
         well, _ = taken(feeds, 3.0)
         hung = feeds["hung"]
         assert isinstance(hung, LiveFeed)

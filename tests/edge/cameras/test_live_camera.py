@@ -23,10 +23,10 @@ from tests.support.live_cameras import (
     descriptors,
     first_frame,
     told,
-    wait_until,
     watch_until,
     write_video,
 )
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_frames_come_with_rising_index_and_the_time_of_their_capture(clip: Path)
 def test_the_newest_frame_wins_and_the_others_are_counted(clip: Path) -> None:
     with looped(clip) as camera:
         first = first_frame(camera)
-        wait_until(lambda: camera.statistics().captured >= 10)
+        wait_for(lambda: camera.statistics().captured >= 10, "ten captured frames")
         late = camera.newest(0)
         counts = camera.statistics()
     assert late is not None
@@ -171,7 +171,7 @@ def test_each_reason_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixtu
 def test_a_consumer_that_pauses_finds_no_stall(clip: Path) -> None:
     with looped(clip) as camera:
         taken = first_frame(camera)
-        wait_until(lambda: time.monotonic() > taken.monotonic_time + 2 * QUICK.stall_seconds)
+        wait_for(lambda: time.monotonic() > taken.monotonic_time + 2 * QUICK.stall_seconds, "twice a stall")
         assert camera.newest(0) is not None
         assert camera.statistics().stalls == 0
 
@@ -247,7 +247,7 @@ def test_the_capture_process_dies_with_its_parent(clip: Path, number: signal.Sig
         process = int(parent.stdout.readline())
         parent.send_signal(number)
         _, errors = parent.communicate(timeout=PATIENCE)
-    wait_until(lambda: not alive(process))
+    wait_for(lambda: not alive(process), "the end of the capture process")
     assert "camera_process" not in errors
 
 

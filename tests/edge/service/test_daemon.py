@@ -50,7 +50,7 @@ def until_stopped(builder, network, config):
 if "--slow" in sys.argv:
     gpu.trt.Builder.build_serialized_network = until_stopped
 from pathlib import Path
-from edge.config.config_file.config_file import load
+from edge.config.config_file import load
 from edge.service.daemon import run
 file = Path(sys.argv[1])
 status = run(load(file), file)

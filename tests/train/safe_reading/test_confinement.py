@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 from train.safe_reading import confinement
 
 CONFINED = """
@@ -46,7 +47,7 @@ print(int(np.ones((300, 300)).sum()), len(bytearray(16 << 20)))
 def test_a_confined_process_can_only_compute() -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
     ended = subprocess.run(
-        [sys.executable, "-c", CONFINED], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", CONFINED], env=environment, capture_output=True, text=True, timeout=PATIENCE
     )
     if "cannot" in ended.stdout:
         pytest.skip("this kernel cannot refuse system calls")
