@@ -36,9 +36,9 @@ from edge.service.camera_session import CameraSession, RoundRobin
 from edge.service.device_watch import DeviceWatch
 from edge.service.exposure import exposed
 from edge.service.frame_batch import process_batch
-from edge.service.health import Condition
+from edge.service.health import Health
 from edge.service.log_format import LogFormat, configure
-from edge.service.request_handler import DaemonDesk
+from edge.service.request_handler import DaemonRequestHandler
 from edge.service.settings import applied, changes, in_words, needs_restart, pipeline_settings, unknown_actions
 from edge.service.settings import topics as configured_topics
 from edge.service.systemd import notify, watchdog_interval
@@ -109,11 +109,13 @@ class Daemon:
         self._announcer = Announcer(config, self._model, self._labels, self._publisher)
         self._device = DeviceWatch(config, self._announcer.topics)
         self._page = MetricsPage(config.metrics.address, config.metrics.port)
-        self._condition = Condition(self._publisher, self._device, load.cure(engine.manifest, engine.runtime))
+        self._health = Health(self._publisher, self._device, load.cure(engine.manifest, engine.runtime))
         self._sessions = {name: self._session(name, feed) for name, feed in feeds.items()}
         self._round_robin = RoundRobin(self._sessions.values())
         asked = partial(self.reload, quiet=True)
-        self._desk = DaemonDesk(path, self._labels, lambda: self._config, lambda: self._sessions, self._health, asked)
+        self._request_handler = DaemonRequestHandler(
+            path, self._labels, lambda: self._config, lambda: self._sessions, self._health_payload, asked
+        )
         self._needs_restart: tuple[str, ...] = ()
         self._broker: dict[str, object] = {}  # last told
         self._telemetry_at = time.monotonic()
@@ -191,11 +193,11 @@ class Daemon:
         taken = self._round_robin.next(self._engine.largest_batch)
         if not taken:
             return False
-        stopwatch = self._condition.stopwatch
+        stopwatch = self._health.stopwatch
         stopwatch.start()
         for session, turn, state, step in process_batch(taken, self._engine, stopwatch.lap):
             session.handle_result(turn.frame, state, step)
-            self._condition.count_invalid(step.detections.invalid)
+            self._health.count_invalid(step.detections.invalid)
             if session.feed.live:
                 stopwatch.record("capture_to_outbox", time.monotonic() - turn.frame.monotonic_time)
             if self._watch is not None:
@@ -205,7 +207,9 @@ class Daemon:
     def _answer(self) -> None:
         """What has been asked over MQTT."""
         for request in self._publisher.requests():
-            self._publisher.answer(requests.answer(request, self._desk, self._announcer.topics, self._config.mqtt))
+            self._publisher.answer(
+                requests.answer(request, self._request_handler, self._announcer.topics, self._config.mqtt)
+            )
 
     def _tend(self) -> None:
         """What is due now and then: a look at the device, a sign of life, telemetry, status."""
@@ -214,11 +218,11 @@ class Daemon:
             raise DaemonError("the publisher has ended by a fault that is told above; systemd starts us anew")
         self._store(self._device.look())
         self._live(now)
-        self._condition.keep_up(self._sessions)
+        self._health.check_overload(self._sessions)
         interval = self._config.telemetry.interval
         if interval and now - self._telemetry_at >= interval:
             self._telemetry_at = now
-            told = self._condition.telemetry(self._sessions)
+            told = self._health.telemetry_payload(self._sessions)
             self._announcer.telemetry(told)
             self._page.show(told)
         if self._publisher.statistics().broker() != self._broker:
@@ -229,15 +233,15 @@ class Daemon:
         interval = watchdog_interval()
         if interval and now - self._alive_at >= interval:
             self._alive_at = now
-            if self._condition.alive(self._sessions):
+            if self._health.all_stages_progress(self._sessions):
                 notify("WATCHDOG=1")
 
     def _store(self, message: Message | None) -> None:
         if message is not None:
             self._publisher.event(message)
 
-    def _health(self) -> dict[str, object]:
-        return self._condition.health(self._sessions)
+    def _health_payload(self) -> dict[str, object]:
+        return self._health.health_payload(self._sessions)
 
     def _tell_status(self) -> None:
         self._broker = self._publisher.statistics().broker()

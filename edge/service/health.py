@@ -1,4 +1,4 @@
-"""How the daemon is doing: what telemetry, health and systemd's watchdog are told. Shell: reads the clock."""
+"""The daemon's health: stalled stages, overload, and the payloads of telemetry and `health`. Shell: reads the clock."""
 
 import logging
 import time
@@ -7,49 +7,48 @@ from collections.abc import Mapping
 from edge import detector
 from edge.broker import delivery
 from edge.broker.publisher import Publisher
-from edge.service import liveness as progress
-from edge.service import load, telemetry
+from edge.service import liveness, load, telemetry
 from edge.service.camera_session import CameraSession
 from edge.service.device_watch import DeviceWatch
-from edge.service.liveness import Mark, Progress
+from edge.service.liveness import Heartbeat, StageStates
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 30.0  # seconds that a stage may take to get on, above what a camera is given to come back
+STAGE_TIMEOUT = 30.0  # seconds without progress, on top of the stall_seconds of the slowest camera
 
 
-class Condition:
-    """Watches the stages get on; for the thread of the daemon's loop."""
+class Health:
+    """Watches the stages of the daemon; used by the thread of its loop alone."""
 
-    def __init__(self, publisher: Publisher, device: DeviceWatch, cure: str = "") -> None:
-        """`cure`: what helps where the machine is too slow."""
+    def __init__(self, publisher: Publisher, device: DeviceWatch, remedies: str = "") -> None:
+        """`remedies`: what helps where the machine is too slow."""
         self.stopwatch = telemetry.Stopwatch()
-        self._publisher, self._device, self._cure = publisher, device, cure
+        self._publisher, self._device, self._remedies = publisher, device, remedies
         self._load = load.initial(time.monotonic())
-        self._invalid = 0  # answers of the network that no network may give
-        self._progress: Progress = {}
-        self._standing: Mapping[str, float] = {}  # stages that are told to be late, since when
+        self._invalid = 0  # invalid outputs of the network
+        self._stages: StageStates = {}
+        self._stalled_since: Mapping[str, float] = {}  # by stage, of those logged as stalled
         self._counted_at = time.monotonic()
         self._counted: dict[str, int] = {}
 
-    def late(self, sessions: Mapping[str, CameraSession]) -> tuple[str, ...]:
-        """Words for each stage that should get on and does not."""
-        now = self._look(sessions)
-        return progress.late(self._progress, now)
+    def stalled_stages(self, sessions: Mapping[str, CameraSession]) -> tuple[str, ...]:
+        """A sentence for each stage that is stalled."""
+        now = self._update_stages(sessions)
+        return liveness.stalled(self._stages, now)
 
-    def alive(self, sessions: Mapping[str, CameraSession]) -> bool:
-        """Whether every stage gets on; one that ceases to is logged once, and once more when that is over."""
-        now = self._look(sessions)
-        found = progress.news(self._standing, self._progress, now)
-        self._standing = found.standing
-        for sentence in found.begun:
-            log.error("%s; as long as that lasts systemd hears nothing, and will start us anew", sentence)
-        for sentence in found.over:
+    def all_stages_progress(self, sessions: Mapping[str, CameraSession]) -> bool:
+        """Whether every stage makes progress; a stall is logged when it begins and when it ends."""
+        now = self._update_stages(sessions)
+        found = liveness.changes(self._stalled_since, self._stages, now)
+        self._stalled_since = found.stalled_since
+        for sentence in found.stalled:
+            log.error("%s; until that changes the watchdog is not fed, and systemd will restart the daemon", sentence)
+        for sentence in found.recovered:
             log.info("%s", sentence)
-        return not found.standing
+        return not found.stalled_since
 
-    def keep_up(self, sessions: Mapping[str, CameraSession]) -> None:
-        """See whether the machine keeps up with its live cameras; that it does not is logged once, and its end."""
+    def check_overload(self, sessions: Mapping[str, CameraSession]) -> None:
+        """Check whether the machine keeps up with its live cameras; log when overload begins and ends."""
         now = time.monotonic()
         if not load.is_due(self._load, now):
             return
@@ -60,18 +59,18 @@ class Condition:
         }
         before, self._load = self._load, load.look(self._load, counts, now)
         if self._load.overloaded and not before.overloaded:
-            log.warning("%s", load.sentence(self._load.overloaded, self._cure))
+            log.warning("%s", load.sentence(self._load.overloaded, self._remedies))
         elif before.overloaded and not self._load.overloaded:
             log.info("this machine keeps up with its cameras again")
 
-    def count_invalid(self, answers: int) -> None:
-        """Count answers of the network that were left out; the first are logged."""
-        if answers and not self._invalid:
+    def count_invalid(self, outputs: int) -> None:
+        """Count the network's outputs that were left out as invalid; the first are logged."""
+        if outputs and not self._invalid:
             fate = "they and all later ones are left out and counted as `invalid`"
-            log.error("%s", detector.told_of_invalid(answers, fate))
-        self._invalid += answers
+            log.error("%s", detector.told_of_invalid(outputs, fate))
+        self._invalid += outputs
 
-    def telemetry(self, sessions: Mapping[str, CameraSession]) -> dict[str, object]:
+    def telemetry_payload(self, sessions: Mapping[str, CameraSession]) -> dict[str, object]:
         """The message of docs/telemetry.md; rates are of the time since the last call."""
         now = time.monotonic()
         taken = {name: session.frames for name, session in sessions.items()}
@@ -99,14 +98,14 @@ class Condition:
             **self._device.payload(),
         }
 
-    def health(self, sessions: Mapping[str, CameraSession]) -> dict[str, object]:
-        """What a request for health is answered."""
+    def health_payload(self, sessions: Mapping[str, CameraSession]) -> dict[str, object]:
+        """The answer to a `health` request."""
         sent = self._publisher.statistics()
-        late = self.late(sessions)
+        stalled = self.stalled_stages(sessions)
         failing = [name for name, session in sessions.items() if session.failing]
         return {
-            "well": not (late or failing or self._load.overloaded),
-            "late": list(late),
+            "well": not (stalled or failing or self._load.overloaded),
+            "late": list(stalled),
             "failing": failing,
             "overloaded": {
                 name: {"given": round(rates.given, 1), "taken": round(rates.taken, 1)}
@@ -119,26 +118,26 @@ class Condition:
             **self._device.payload(),
         }
 
-    def _look(self, sessions: Mapping[str, CameraSession]) -> float:
-        """See how far the stages have got; when that was (monotonic, s)."""
+    def _update_stages(self, sessions: Mapping[str, CameraSession]) -> float:
+        """Take the stages' heartbeats; the time of that (monotonic, s)."""
         now = time.monotonic()
-        self._progress = progress.look(self._progress, _marks(sessions, self._publisher), now)
+        self._stages = liveness.update(self._stages, _heartbeats(sessions, self._publisher), now)
         return now
 
 
-def _marks(sessions: Mapping[str, CameraSession], publisher: Publisher) -> dict[str, Mark]:
-    """What each stage shows that has something to do: a camera that is away has not, nor has the network then.
+def _heartbeats(sessions: Mapping[str, CameraSession], publisher: Publisher) -> dict[str, Heartbeat]:
+    """The heartbeat of each stage that has work: offline cameras have none, nor has the network without cameras.
 
-    A frame that could not be processed counts as progress: to start anew would not help against what a camera sends.
+    A frame whose processing failed counts as progress: a restart would not help against what a camera sends.
     """
     online = {name: session for name, session in sessions.items() if session.feed.state == "online"}
-    marks = {
-        f"camera {name}": Mark(session.feed.counts().captured, session.stall_seconds + PATIENCE)
+    heartbeats = {
+        f"camera {name}": Heartbeat(session.feed.counts().captured, session.stall_seconds + STAGE_TIMEOUT)
         for name, session in online.items()
     }
-    marks["publisher"] = Mark(publisher.turned, PATIENCE)
+    heartbeats["publisher"] = Heartbeat(publisher.turned, STAGE_TIMEOUT)
     if online:
         handled = sum(session.frames + session.skipped + session.failed for session in sessions.values())
         longest = max(session.stall_seconds for session in online.values())
-        marks["network"] = Mark(handled, longest + PATIENCE)
-    return marks
+        heartbeats["network"] = Heartbeat(handled, longest + STAGE_TIMEOUT)
+    return heartbeats

@@ -1,7 +1,7 @@
-"""Whether every stage that should get on does get on: what systemd's watchdog is fed by. Pure.
+"""Whether every stage of the daemon makes progress, which decides whether systemd's watchdog is fed. Pure.
 
-A stage shows a mark that is another one whenever it has got on: a count, the time of its last round. A stage that has
-nothing to do (a camera that is away, a network without frames) is not looked at while that is so.
+A stage makes progress when its heartbeat changes: a count of frames, the time of its last round. A stage without work
+(an offline camera, a network without frames) is not checked.
 """
 
 from collections.abc import Mapping
@@ -9,71 +9,75 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Mark:
-    """What a stage shows now. `limit`: seconds that it may take to show another."""
+class Heartbeat:
+    """A value that changes with every progress of a stage, and how long it may stay the same (s)."""
 
     value: float
     limit: float
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A stage that should get on: what it shows, and since when (monotonic, s)."""
+class StageState:
+    """A stage's last heartbeat, and since when it has not changed (monotonic, s)."""
 
-    mark: Mark
+    heartbeat: Heartbeat
     since: float
 
 
-Progress = Mapping[str, Stage]
+StageStates = Mapping[str, StageState]
 
 
 @dataclass(frozen=True)
-class News:
-    """What is to be told after a look: sentences for stages that have ceased to get on, and for those that do again.
+class LivenessChanges:
+    """A sentence for each stage that has stalled or recovered since the last check.
 
-    `standing`: since when (monotonic, s) the stages have stood still that are late now.
+    `stalled_since`: since when (monotonic, s) each stage that is stalled now has been so.
     """
 
-    standing: Mapping[str, float]
-    begun: tuple[str, ...]
-    over: tuple[str, ...]
+    stalled_since: Mapping[str, float]
+    stalled: tuple[str, ...]
+    recovered: tuple[str, ...]
 
 
-def look(progress: Progress, marks: Mapping[str, Mark], now: float) -> Progress:
-    """Progress after a look at the stages that should get on at the monotonic time `now`; begin with {}.
+def update(stages: StageStates, heartbeats: Mapping[str, Heartbeat], now: float) -> StageStates:
+    """The stages' states after their heartbeats at the monotonic time `now`; start with {}.
 
-    A stage that has come, or come back, has its whole limit from now on.
+    A stage that is new, or has work again, gets its whole limit from now on.
     """
-    return {name: Stage(mark, _since(progress.get(name), mark, now)) for name, mark in marks.items()}
+    return {name: StageState(beat, _since(stages.get(name), beat, now)) for name, beat in heartbeats.items()}
 
 
-def late(progress: Progress, now: float) -> tuple[str, ...]:
-    """Words for each stage that does not get on; none where all is well."""
-    return tuple(_sentence(name, stage, now) for name, stage in progress.items() if _is_late(stage, now))
+def stalled(stages: StageStates, now: float) -> tuple[str, ...]:
+    """A sentence for each stage that is stalled; () where all is well."""
+    return tuple(_stall_message(name, stage, now) for name, stage in stages.items() if _is_stalled(stage, now))
 
 
-def news(standing: Mapping[str, float], progress: Progress, now: float) -> News:
-    """What has changed since the last call, whose `News.standing` is given; begin with {}."""
-    found = {name: standing.get(name, stage.since) for name, stage in progress.items() if _is_late(stage, now)}
-    begun = tuple(_sentence(name, progress[name], now) for name in found if name not in standing)
-    over = tuple(_ending(name, since, progress.get(name), now) for name, since in standing.items() if name not in found)
-    return News(found, begun, over)
+def changes(stalled_since: Mapping[str, float], stages: StageStates, now: float) -> LivenessChanges:
+    """What has changed since the last call, given its `stalled_since`; start with {}."""
+    still = {name: stalled_since.get(name, stage.since) for name, stage in stages.items() if _is_stalled(stage, now)}
+    begun = tuple(_stall_message(name, stages[name], now) for name in still if name not in stalled_since)
+    recovered = tuple(
+        _recovery_message(name, since, stages.get(name), now)
+        for name, since in stalled_since.items()
+        if name not in still
+    )
+    return LivenessChanges(still, begun, recovered)
 
 
-def _is_late(stage: Stage, now: float) -> bool:
-    return now - stage.since > stage.mark.limit
+def _is_stalled(stage: StageState, now: float) -> bool:
+    return now - stage.since > stage.heartbeat.limit
 
 
-def _sentence(name: str, stage: Stage, now: float) -> str:
-    return f"{name}: nothing for {now - stage.since:.0f} s, {stage.mark.limit:g} s are allowed"
+def _stall_message(name: str, stage: StageState, now: float) -> str:
+    return f"{name}: no progress for {now - stage.since:.0f} s, the limit is {stage.heartbeat.limit:g} s"
 
 
-def _ending(name: str, since: float, stage: Stage | None, now: float) -> str:
-    """`stage`: None for one that has nothing to do any more."""
+def _recovery_message(name: str, since: float, stage: StageState | None, now: float) -> str:
+    """`stage`: None where it has no work any more."""
     if stage is None:
-        return f"{name}: nothing is asked of it any more, after {now - since:.0f} s without a sign of it"
-    return f"{name}: gets on again, after {stage.since - since:.0f} s"
+        return f"{name}: no longer checked, after {now - since:.0f} s without progress"
+    return f"{name}: makes progress again, after {stage.since - since:.0f} s"
 
 
-def _since(before: Stage | None, mark: Mark, now: float) -> float:
-    return now if before is None or before.mark.value != mark.value else before.since
+def _since(before: StageState | None, heartbeat: Heartbeat, now: float) -> float:
+    return now if before is None or before.heartbeat.value != heartbeat.value else before.since

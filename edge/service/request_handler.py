@@ -13,7 +13,7 @@ from edge.service.settings import unknown_actions
 
 
 @dataclass(frozen=True, eq=False)
-class DaemonDesk:
+class DaemonRequestHandler:
     """What the daemon can be asked, between two frames. `path`: of the configuration, None where there is no file."""
 
     path: Path | None
@@ -21,7 +21,7 @@ class DaemonDesk:
     running: Callable[[], Config]
     sessions: Callable[[], Mapping[str, CameraSession]]
     health: Callable[[], Mapping[str, object]]
-    put_in_force: Callable[[str], Sequence[str]]  # the file, as it is now, because somebody asked; its problems
+    reload_file: Callable[[str], Sequence[str]]  # by whom it is requested → the file's problems
 
     def configuration(self) -> Mapping[str, object]:
         """The configuration in force, secrets left out."""
@@ -32,11 +32,11 @@ class DaemonDesk:
         if self.path is None:
             return ("this device runs without a configuration file: start it with --config",)
         problems = config_store.store(self.path, changes, lambda wanted: unknown_actions(wanted, self.labels))
-        return problems or self.put_in_force("a request over MQTT (config-set)")
+        return problems or self.reload_file("a request over MQTT (config-set)")
 
     def reload(self) -> Sequence[str]:
         """Put the file in force as it is now; its problems."""
-        return self.put_in_force("a request over MQTT (reload)")
+        return self.reload_file("a request over MQTT (reload)")
 
     def snapshot(self, camera: str) -> str | None:
         """Publish this camera's next frame; why not, or None."""

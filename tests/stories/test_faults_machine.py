@@ -93,7 +93,7 @@ class Systemd:
 def test_a_disk_that_hangs_starves_the_watchdog(
     tmp_path: Path, disk: Path, fresh: Daemon, witness: Witness, record_property: RECORD
 ) -> None:
-    """Nothing can be stored, so nothing is sent: systemd hears of it, and would start us anew. Thawed, all arrives."""
+    """Nothing can be stored or sent, so the watchdog is not fed and would restart the daemon. Thawed, all arrives."""
     (tmp_path / "state").symlink_to(disk)
     systemd = Systemd(tmp_path / "notify")
     fresh.environment = {"NOTIFY_SOCKET": str(systemd.path), "WATCHDOG_USEC": "1500000"}
@@ -102,7 +102,7 @@ def test_a_disk_that_hangs_starves_the_watchdog(
         as_root("fsfreeze", "--freeze", disk)
         owned.callback(subprocess.run, ["fsfreeze", "--unfreeze", disk], check=False, capture_output=True)
         with timed(record_property, "noticed"):
-            fresh.says("publisher: nothing for")
+            fresh.says("publisher: no progress for")
         heard, told = systemd.signs, time.monotonic()
         wait_for(lambda: time.monotonic() - told > 2, "four times the interval between signs of life")
         assert systemd.signs == heard
@@ -110,8 +110,8 @@ def test_a_disk_that_hangs_starves_the_watchdog(
         with timed(record_property, "recovered"):
             witness.sees_something_new()
         wait_for(lambda: systemd.signs > heard + 2, "signs of life")
-        fresh.says("publisher: gets on again, after")
-        assert fresh.log.count("will start us anew") == 1
+        fresh.says("publisher: makes progress again, after")
+        assert fresh.log.count("systemd will restart the daemon") == 1
         fresh.stop()
         witness.nothing_is_missing()
 

@@ -1,4 +1,4 @@
-"""What systemd's watchdog is told, and what the log says of it."""
+"""What feeds systemd's watchdog, and what is logged."""
 
 import logging
 from types import SimpleNamespace
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from edge.service import health as condition
-from edge.service.health import Condition
+from edge.service import health
+from edge.service.health import Health
 from tests.support.broker import wait_for
 
 
@@ -20,7 +20,7 @@ class Publisher:
 def test_answers_that_no_network_may_give_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     publisher: Any = Publisher()
     device: Any = None
-    watched = Condition(publisher, device)
+    watched = Health(publisher, device)
     for invalid in (0, 3, 2):
         watched.count_invalid(invalid)
     (record,) = caplog.records
@@ -44,9 +44,9 @@ def test_a_machine_that_is_too_slow_is_told_once_and_once_when_that_is_over(
 ) -> None:
     caplog.set_level(logging.INFO)
     now = 0.0
-    monkeypatch.setattr(condition.time, "monotonic", lambda: now)
+    monkeypatch.setattr(health.time, "monotonic", lambda: now)
     anything: Any = Publisher()
-    watched = Condition(anything, anything, "take fewer cameras")
+    watched = Health(anything, anything, "take fewer cameras")
     feed = Feed()
     session: Any = SimpleNamespace(feed=feed, frames=0, skipped=0, failed=0)
     for taken in (15.0, 3.0, 3.0, 3.0, 15.0, 15.0):  # frames a second, half a minute each
@@ -54,7 +54,7 @@ def test_a_machine_that_is_too_slow_is_told_once_and_once_when_that_is_over(
             now += 3
             feed.captured += 90
             session.frames += round(3 * taken)
-            watched.keep_up({"door": session})
+            watched.check_overload({"door": session})
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert caplog.records[0].message == (
         "this machine is too slow for its cameras: of their frames a second it looks at 3.0 of 30 of door; "
@@ -66,37 +66,37 @@ def test_a_stage_that_stands_still_is_logged_once_and_once_when_that_is_over(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(condition, "PATIENCE", 0.05)
+    monkeypatch.setattr(health, "STAGE_TIMEOUT", 0.05)
     publisher: Any = Publisher()
     device: Any = None  # nobody asks for it
-    watched = Condition(publisher, device)
-    assert watched.alive({})
+    watched = Health(publisher, device)
+    assert watched.all_stages_progress({})
     for _ in range(2):
-        wait_for(lambda: not watched.alive({}), "the watchdog to be starved")
-        assert not any(watched.alive({}) for _ in range(50))
-        assert watched.late({})[0].startswith("publisher: nothing for ")
+        wait_for(lambda: not watched.all_stages_progress({}), "the watchdog to be starved")
+        assert not any(watched.all_stages_progress({}) for _ in range(50))
+        assert watched.stalled_stages({})[0].startswith("publisher: no progress for ")
         publisher.turned += 1
-        assert watched.alive({})
-    said = [(record.levelname, record.message[:27]) for record in caplog.records]
-    assert said == [("ERROR", "publisher: nothing for 0 s,"), ("INFO", "publisher: gets on again, a")] * 2
+        assert watched.all_stages_progress({})
+    said = [(record.levelname, record.message[:25]) for record in caplog.records]
+    assert said == [("ERROR", "publisher: no progress fo"), ("INFO", "publisher: makes progress")] * 2
 
 
 def test_a_camera_of_which_no_frame_can_be_processed_is_no_reason_to_start_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 0.0
-    monkeypatch.setattr(condition.time, "monotonic", lambda: now)
+    monkeypatch.setattr(health.time, "monotonic", lambda: now)
     publisher: Any = Publisher()
     device: Any = None
-    watched = Condition(publisher, device)
+    watched = Health(publisher, device)
     feed = Feed()
     session: Any = SimpleNamespace(feed=feed, frames=7, skipped=0, failed=0, stall_seconds=5.0)
-    for _ in range(100):  # five minutes; 30 s and the camera's stall_seconds are allowed
+    for _ in range(100):  # five minutes; 30 s and the camera's stall limit are allowed
         now += 3
         feed.captured += 90
         session.failed += 90
         publisher.turned = now
-        assert watched.alive({"door": session})
-    now += condition.PATIENCE + session.stall_seconds + 1
+        assert watched.all_stages_progress({"door": session})
+    now += health.STAGE_TIMEOUT + session.stall_seconds + 1
     feed.captured, publisher.turned = feed.captured + 1, now
-    assert not watched.alive({"door": session})
+    assert not watched.all_stages_progress({"door": session})
