@@ -14,7 +14,7 @@ from edge.cameras.video_file import probe
 from edge.commands.replay import Task, frames_of
 from edge.inference import Engine
 from edge.pipeline import STAGES
-from edge.service.load import WANTED_FPS, cure
+from edge.service.overload import TARGET_FPS, remedies
 from edge.sources import Frame
 from edge.terminal import progress
 
@@ -41,8 +41,8 @@ class Measurement:
 
     @property
     def cameras(self) -> int:
-        """That this is enough for, at WANTED_FPS each."""
-        return int(self.fps / WANTED_FPS)
+        """That this is enough for, at TARGET_FPS each."""
+        return int(self.fps / TARGET_FPS)
 
     @property
     def overhead(self) -> float:
@@ -122,8 +122,8 @@ def _verdict(engine: Engine, measured: Measurement) -> str:
     """How many cameras that is enough for; what helps where it is none."""
     if measured.cameras:
         many = "1 camera" if measured.cameras == 1 else f"{measured.cameras} cameras"
-        return f"enough for {many} at {WANTED_FPS:g} frames a second"
-    return f"too slow for one camera at {WANTED_FPS:g} frames a second: {cure(engine.manifest, engine.runtime)}"
+        return f"enough for {many} at {TARGET_FPS:g} frames a second"
+    return f"too slow for one camera at {TARGET_FPS:g} frames a second: {remedies(engine.manifest, engine.runtime)}"
 
 
 def _json(task: Task, measured: Measurement) -> str:

@@ -10,7 +10,7 @@ from edge.config.schema import Camera
 from edge.doctor.finding import Finding, ok, warning
 from edge.inference import Engine
 from edge.pipeline import PipelineSettings
-from edge.service.load import TOO_SLOW, WANTED_FPS, cure
+from edge.service.overload import TARGET_FPS, TOO_SLOW, remedies
 from edge.sources import Frame
 
 FRAME_SIZE = (720, 1280)  # (height, width), of the frames that it is timed on
@@ -19,8 +19,8 @@ WARM_UP, TIMED = 3, 12  # frames
 
 def speed(engine: Engine, cameras: Mapping[str, Camera], service_runs: bool) -> Finding:
     """The whole pipeline on frames of noise, against what the live cameras want."""
-    wanted = [min(camera.fps or WANTED_FPS, WANTED_FPS) for camera in cameras.values() if camera.described().live]
-    return judged(frames_per_second(engine), wanted, cure(engine.manifest, engine.runtime), service_runs)
+    wanted = [min(camera.fps or TARGET_FPS, TARGET_FPS) for camera in cameras.values() if camera.described().live]
+    return judged(frames_per_second(engine), wanted, remedies(engine.manifest, engine.runtime), service_runs)
 
 
 def judged(rate: float, wanted: list[float], helps: str, service_runs: bool) -> Finding:
@@ -37,7 +37,7 @@ def frames_per_second(engine: Engine) -> float:
     noise = np.random.default_rng(0).integers(0, 256, (*FRAME_SIZE, 3), dtype=np.uint8)
     state, seconds = pipeline.initial("doctor", "doctor"), []
     for index in range(WARM_UP + TIMED):
-        frame = Frame("doctor", index, index / WANTED_FPS, index / WANTED_FPS, np.roll(noise, index, axis=1))
+        frame = Frame("doctor", index, index / TARGET_FPS, index / TARGET_FPS, np.roll(noise, index, axis=1))
         start = time.perf_counter()
         state, _ = pipeline.step(state, frame, engine, PipelineSettings())
         seconds.append(time.perf_counter() - start)

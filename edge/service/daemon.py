@@ -30,7 +30,7 @@ from edge.open_model import open_model
 from edge.pipeline import PipelineSettings, StepResult
 from edge.sensors import clock
 from edge.sensors.metrics_page import MetricsPage
-from edge.service import load
+from edge.service import overload
 from edge.service.announcements import Announcer
 from edge.service.camera_session import CameraSession, RoundRobin
 from edge.service.device_watch import DeviceWatch
@@ -109,7 +109,7 @@ class Daemon:
         self._announcer = Announcer(config, self._model, self._labels, self._publisher)
         self._device = DeviceWatch(config, self._announcer.topics)
         self._page = MetricsPage(config.metrics.address, config.metrics.port)
-        self._health = Health(self._publisher, self._device, load.cure(engine.manifest, engine.runtime))
+        self._health = Health(self._publisher, self._device, overload.remedies(engine.manifest, engine.runtime))
         self._sessions = {name: self._session(name, feed) for name, feed in feeds.items()}
         self._round_robin = RoundRobin(self._sessions.values())
         asked = partial(self.reload, quiet=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from edge import detector
 from edge.broker import delivery
 from edge.broker.publisher import Publisher
-from edge.service import liveness, load, telemetry
+from edge.service import liveness, overload, telemetry
 from edge.service.camera_session import CameraSession
 from edge.service.device_watch import DeviceWatch
 from edge.service.liveness import Heartbeat, StageStates
@@ -24,7 +24,7 @@ class Health:
         """`remedies`: what helps where the machine is too slow."""
         self.stopwatch = telemetry.Stopwatch()
         self._publisher, self._device, self._remedies = publisher, device, remedies
-        self._load = load.initial(time.monotonic())
+        self._overload = overload.initial(time.monotonic())
         self._invalid = 0  # invalid outputs of the network
         self._stages: StageStates = {}
         self._stalled_since: Mapping[str, float] = {}  # by stage, of those logged as stalled
@@ -50,17 +50,17 @@ class Health:
     def check_overload(self, sessions: Mapping[str, CameraSession]) -> None:
         """Check whether the machine keeps up with its live cameras; log when overload begins and ends."""
         now = time.monotonic()
-        if not load.is_due(self._load, now):
+        if not overload.is_due(self._overload, now):
             return
         counts = {
             name: (session.feed.counts().captured, session.frames + session.skipped + session.failed)
             for name, session in sessions.items()
             if session.feed.live
         }
-        before, self._load = self._load, load.look(self._load, counts, now)
-        if self._load.overloaded and not before.overloaded:
-            log.warning("%s", load.sentence(self._load.overloaded, self._remedies))
-        elif before.overloaded and not self._load.overloaded:
+        before, self._overload = self._overload, overload.update(self._overload, counts, now)
+        if self._overload.overloaded and not before.overloaded:
+            log.warning("%s", overload.warning_text(self._overload.overloaded, self._remedies))
+        elif before.overloaded and not self._overload.overloaded:
             log.info("this machine keeps up with its cameras again")
 
     def count_invalid(self, outputs: int) -> None:
@@ -88,7 +88,7 @@ class Health:
             "frames": taken,
             "dropped": {name: one.dropped for name, one in counts.items()},
             "failed": {name: session.failed for name, session in sessions.items()},
-            "overloaded": {name: name in self._load.overloaded for name in self._load.counts},
+            "overloaded": {name: name in self._overload.overloaded for name in self._overload.counts},
             "invalid": self._invalid,
             "stalls": {name: one.stalls for name, one in counts.items()},
             "reconnects": {name: one.reconnects for name, one in counts.items()},
@@ -104,12 +104,12 @@ class Health:
         stalled = self.stalled_stages(sessions)
         failing = [name for name, session in sessions.items() if session.failing]
         return {
-            "well": not (stalled or failing or self._load.overloaded),
+            "well": not (stalled or failing or self._overload.overloaded),
             "late": list(stalled),
             "failing": failing,
             "overloaded": {
-                name: {"given": round(rates.given, 1), "taken": round(rates.taken, 1)}
-                for name, rates in self._load.overloaded.items()
+                name: {"given": round(rates.captured, 1), "taken": round(rates.processed, 1)}
+                for name, rates in self._overload.overloaded.items()
             },
             "cameras": {name: session.feed.state for name, session in sessions.items()},
             "broker": sent.broker(),

@@ -258,8 +258,8 @@ def test_runtimes(folder: Path) -> None:
     ],
 )
 def test_a_machine_that_is_too_slow_for_its_cameras(rate: float, wanted: list[float], level: str) -> None:
-    found = judged(rate, wanted, "take fewer cameras", service_runs=False)
-    assert (found.level, found.cure) == (level, "take fewer cameras" if level == "warning" else "")
+    found = judged(rate, wanted, "use fewer cameras", service_runs=False)
+    assert (found.level, found.cure) == (level, "use fewer cameras" if level == "warning" else "")
     assert found.text == f"{rate:.1f} frames a second; the live cameras ({len(wanted)}) want {sum(wanted):g}"
 
 

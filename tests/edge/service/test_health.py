@@ -46,7 +46,7 @@ def test_a_machine_that_is_too_slow_is_told_once_and_once_when_that_is_over(
     now = 0.0
     monkeypatch.setattr(health.time, "monotonic", lambda: now)
     anything: Any = Publisher()
-    watched = Health(anything, anything, "take fewer cameras")
+    watched = Health(anything, anything, "use fewer cameras")
     feed = Feed()
     session: Any = SimpleNamespace(feed=feed, frames=0, skipped=0, failed=0)
     for taken in (15.0, 3.0, 3.0, 3.0, 15.0, 15.0):  # frames a second, half a minute each
@@ -57,8 +57,7 @@ def test_a_machine_that_is_too_slow_is_told_once_and_once_when_that_is_over(
             watched.check_overload({"door": session})
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert caplog.records[0].message == (
-        "this machine is too slow for its cameras: of their frames a second it looks at 3.0 of 30 of door; "
-        "take fewer cameras"
+        "this machine is too slow for its cameras: it processes 3.0 of 30 frames/s of door; use fewer cameras"
     )
 
 
