@@ -26,7 +26,7 @@ from edge.broker.outbox import Limits, Message, Outbox
 from edge.broker.publisher import Publisher
 from edge.broker.topics import Topics
 from edge.config.schema import Mqtt
-from edge.service.telemetry import percentiles
+from edge.service.stage_timing import percentiles
 
 ROUNDS = 3
 SIZE = 850  # bytes of a payload, as events have

@@ -38,7 +38,7 @@ from edge.engines.engine_cache import EngineCache
 from edge.engines.onnxruntime_engine import EngineError
 from edge.engines.tensorrt_engine import TensorRtError, bindings, is_plan
 from edge.open_model import ENGINES, NVIDIA_SIGNS, build_options, open_at_terminal
-from edge.service.exposure import exposed
+from edge.service.file_permissions import unsafe_permissions
 from edge.service.settings import topics, unknown_actions
 
 INSTALLED = Path("/etc/korsal-edge/config.toml")
@@ -144,7 +144,7 @@ def _devices(config: Config) -> tuple[Path, ...]:
 
 def exposures(config: Config, path: Path) -> Sequence[Finding]:
     """Could every user of this machine read our secrets, or write what decides over us?"""
-    found = [warning(str(one.path), one.text, one.cure) for one in exposed(config, path)]
+    found = [warning(str(one.path), one.text, one.cure) for one in unsafe_permissions(config, path)]
     return found or [ok("secrets, state and model", "are not open to every user of this machine")]
 
 

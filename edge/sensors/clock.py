@@ -1,7 +1,7 @@
-"""What the wall clock is worth: whether somebody has set it. Shell: the kernel's word and systemd's.
+"""Whether the wall clock has been set, and can be trusted. Shell: asks the kernel and systemd.
 
-A Jetson without a battery starts in 1970, or where it was switched off, until a time server answers. Durations come
-from the monotonic clock; this says how far times of day can be believed.
+A Jetson without a battery starts in 1970, or at the time it was switched off, until a time server answers. Durations
+come from the monotonic clock; this tells how far times of day can be trusted.
 """
 
 import ctypes
@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-EARLIEST = 1_735_689_600.0  # 2025-01-01, unix time, s: this program is younger, so an earlier time was never set
-NEVER = 0.0  # an expiry in 1970: the outbox takes it for one by a clock that was not set, and keeps the message
+EARLIEST = 1_735_689_600.0  # 2025-01-01, unix time, s: older than this program, so an earlier time was never set
+NEVER = 0.0  # an expiry in 1970: the outbox takes it as of a clock that was not set, and keeps the message
 LARGEST_ERROR = 16_000_000  # µs, NTP_PHASE_LIMIT: where the kernel's estimate of its error starts, and ends without NTP
 TIMESYNC = Path("/run/systemd/timesync/synchronized")  # made by systemd-timesyncd when it has set the clock
 
@@ -30,9 +30,9 @@ class Timex(ctypes.Structure):
 
 
 def kernel_error() -> int | None:
-    """How wrong the kernel thinks that its clock may be, µs; None where it may not be asked (ProtectClock=, Docker)."""
+    """The kernel's bound of its clock's error, µs; None where asking is forbidden (ProtectClock=, Docker)."""
     adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
-    timex = Timex()  # modes = 0: look, change nothing
+    timex = Timex()  # modes = 0: read only
     if adjtimex is None or adjtimex(ctypes.byref(timex)) < 0:
         return None
     return int(timex.maxerror)
@@ -41,10 +41,10 @@ def kernel_error() -> int | None:
 def synced(
     unix_time: float | None = None, error: Callable[[], int | None] = kernel_error, flag: Path = TIMESYNC
 ) -> bool | None:
-    """Whether the clock has been set by a time server, and not long ago; None where that cannot be told.
+    """Whether a time server has set the clock recently; None where that is unknown.
 
-    As systemd's `ntp_synced`, it goes by the error's bound: STA_UNSYNC may be set only to keep the kernel from the
-    battery's clock. `unix_time`: what the clock says, None to look.
+    Like systemd's `ntp_synced` it relies on the error's bound: STA_UNSYNC may be set only to keep the kernel from
+    writing the battery's clock. `unix_time`: the wall clock, None to read it.
     """
     if (time.time() if unix_time is None else unix_time) < EARLIEST:
         return False
@@ -55,9 +55,9 @@ def synced(
 
 
 def expiry(now: float, max_age: float, clock_synced: bool | None) -> float:
-    """Until when a message is worth sending, unix time, s, if it may grow `max_age` s old.
+    """When a message expires that may grow `max_age` s old, unix time, s.
 
-    What is stored while the clock is not set never expires: once it is set, all of it would be too old at once.
+    What is stored before the clock is set never expires: once it is set, all of it would be too old at once.
     """
     if clock_synced is False or now < EARLIEST:
         return NEVER

@@ -33,8 +33,8 @@ from edge.sensors.metrics_page import MetricsPage
 from edge.service import overload
 from edge.service.announcements import Announcer
 from edge.service.camera_session import CameraSession, RoundRobin
-from edge.service.device_watch import DeviceWatch
-from edge.service.exposure import exposed
+from edge.service.device_monitor import DeviceMonitor
+from edge.service.file_permissions import unsafe_permissions
 from edge.service.frame_batch import process_batch
 from edge.service.health import Health
 from edge.service.log_format import LogFormat, configure
@@ -74,7 +74,7 @@ def run(
     """
     configure(log_format)
     logging.getLogger().setLevel(config.log.level.upper())
-    for found in exposed(config, path):
+    for found in unsafe_permissions(config, path):
         log.warning("%s %s: %s", found.path, found.text, found.cure)
     try:
         with ExitStack() as owned:
@@ -107,7 +107,7 @@ class Daemon:
         feeds = _opened(config.cameras)
         self._publisher = Publisher(config.mqtt, configured_topics(config), _outbox(config))
         self._announcer = Announcer(config, self._model, self._labels, self._publisher)
-        self._device = DeviceWatch(config, self._announcer.topics)
+        self._device = DeviceMonitor(config.thermal.settings(), self._announcer.topics, config.outbox.max_age)
         self._page = MetricsPage(config.metrics.address, config.metrics.port)
         self._health = Health(self._publisher, self._device, overload.remedies(engine.manifest, engine.runtime))
         self._sessions = {name: self._session(name, feed) for name, feed in feeds.items()}
@@ -216,7 +216,7 @@ class Daemon:
         now = time.monotonic()
         if not self._publisher.alive:
             raise DaemonError("the publisher has ended by a fault that is told above; systemd starts us anew")
-        self._store(self._device.look())
+        self._store(self._device.poll())
         self._live(now)
         self._health.check_overload(self._sessions)
         interval = self._config.telemetry.interval
@@ -262,7 +262,7 @@ class Daemon:
         self._config, self._needs_restart = config, waits
         self._rearrange(feeds)
         logging.getLogger().setLevel(config.log.level.upper())
-        self._device.adopt(config)
+        self._device.reconfigure(config.thermal.settings())
         if changed or not quiet:
             log.info("%s is in force, asked by %s: %s", self._path, asked_by, said)
             self._tell_status()

@@ -1,7 +1,7 @@
-"""What happens to the device itself, told as events like those of people: it is too hot. Pure.
+"""Events about the device itself, published like those of people: it is too hot. Pure.
 
-One `new` when frames begin to be left out, an `update` when their share has changed, one `end` when all are taken
-again. They go through the outbox as all events do, and a crash leaves them open and closed as all events.
+`new` when the first frames are skipped, `update` when the skipped share has changed, `end` when no frame is skipped any
+more. They pass through the outbox like all events, and are ended after a crash like all events.
 """
 
 import json
@@ -23,10 +23,10 @@ Payload = Mapping[str, object]
 
 
 @dataclass(frozen=True)
-class Heat:
-    """What the device is like now. `skipped`: share of the frames that is left out, 0..1; `limit`: °C.
+class ThermalState:
+    """How hot the device is now. `skipped`: the share of frames that is skipped, 0..1; `limit`: °C.
 
-    `sensor`, `celsius`: the hottest one, None where none speaks.
+    `sensor`, `celsius`: the hottest sensor, None where there is no reading.
     """
 
     skipped: float
@@ -36,8 +36,8 @@ class Heat:
 
 
 @dataclass(frozen=True)
-class Moment:
-    """What the clocks say, s, and whether the wall clock is to be believed (`edge.sensors.clock.synced`)."""
+class ClockReading:
+    """The wall clock and the monotonic clock at one moment, s; `clock_synced` as `edge.sensors.clock.synced` tells."""
 
     unix: float
     monotonic: float
@@ -45,88 +45,98 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Hot:
-    """An event that goes on. `told`, `told_at`: the share last told, and when, monotonic s; `first`: its beginning."""
+class ThermalEvent:
+    """The open event. `top`: the highest temperature so far, °C.
+
+    `published_share`, `published_at`: the skipped share of the last step, and when it was published, monotonic, s.
+    """
 
     event_id: str
     seq: int
-    first: Moment
+    started: ClockReading
     top: float | None
-    told: float
-    told_at: float
+    published_share: float
+    published_at: float
 
 
 @dataclass(frozen=True)
-class DeviceState:
-    """What is carried from one look to the next. `begun`: how many events there have been."""
+class DeviceEventState:
+    """The state between two polls. `event_count`: events so far, the open one included."""
 
     device: str
     seed: str
-    begun: int = 0
-    hot: Hot | None = None
+    event_count: int = 0
+    event: ThermalEvent | None = None
 
 
-def initial(device: str, seed: str) -> DeviceState:
-    """All is well. Event ids are unique among runs with different seeds."""
-    return DeviceState(device, seed)
+def initial(device: str, seed: str) -> DeviceEventState:
+    """No event yet. Event ids are unique among runs with different seeds."""
+    return DeviceEventState(device, seed)
 
 
-def step(state: DeviceState, heat: Heat, now: Moment) -> tuple[DeviceState, Payload | None]:
-    """What is to be told of the heat now, if anything."""
-    if state.hot is None:
-        return _begin(state, heat, now) if heat.skipped else (state, None)
-    hot = replace(state.hot, top=_higher(state.hot.top, heat.celsius))
-    if not heat.skipped:
-        return _end(state, hot, heat, now, "unknown" if heat.celsius is None else "cooled")
-    if heat.skipped == hot.told or now.monotonic - hot.told_at < UPDATE_SECONDS:
-        return replace(state, hot=hot), None
-    hot = replace(hot, seq=hot.seq + 1, told=heat.skipped, told_at=now.monotonic)
-    return replace(state, hot=hot), _payload(state, hot, heat, now, "update")
+def step(state: DeviceEventState, thermal: ThermalState, now: ClockReading) -> tuple[DeviceEventState, Payload | None]:
+    """The new state, and the payload of the step to publish, if any."""
+    if state.event is None:
+        return _begin(state, thermal, now) if thermal.skipped else (state, None)
+    event = replace(state.event, top=_higher(state.event.top, thermal.celsius))
+    if not thermal.skipped:
+        return _end(state, event, thermal, now, "unknown" if thermal.celsius is None else "cooled")
+    if thermal.skipped == event.published_share or now.monotonic - event.published_at < UPDATE_SECONDS:
+        return replace(state, event=event), None
+    event = replace(event, seq=event.seq + 1, published_share=thermal.skipped, published_at=now.monotonic)
+    return replace(state, event=event), _payload(state, event, thermal, now, "update")
 
 
-def close(state: DeviceState, heat: Heat, now: Moment) -> tuple[DeviceState, Payload | None]:
-    """The end of what goes on, because the program stops."""
-    return (state, None) if state.hot is None else _end(state, state.hot, heat, now, "shutdown")
+def close(state: DeviceEventState, thermal: ThermalState, now: ClockReading) -> tuple[DeviceEventState, Payload | None]:
+    """End the open event, if there is one, because the program stops."""
+    return (state, None) if state.event is None else _end(state, state.event, thermal, now, "shutdown")
 
 
 def message(payload: Payload, topics: Topics, expires: float) -> Message:
-    """The step on its way; `expires`: unix time, s."""
+    """The message of a step; `expires`: unix time, s."""
     event_id, seq, kind = str(payload["event_id"]), int(str(payload["seq"])), str(payload["type"])
     return Message(topics.device_event(THERMAL), encode(payload), event_id, seq, kind, expires)
 
 
-def _begin(state: DeviceState, heat: Heat, now: Moment) -> tuple[DeviceState, Payload]:
-    name = json.dumps([state.seed, state.device, THERMAL, state.begun])
-    hot = Hot(str(uuid.uuid5(NAMESPACE, name)), 0, now, heat.celsius, heat.skipped, now.monotonic)
-    return replace(state, begun=state.begun + 1, hot=hot), _payload(state, hot, heat, now, "new")
+def _begin(state: DeviceEventState, thermal: ThermalState, now: ClockReading) -> tuple[DeviceEventState, Payload]:
+    name = json.dumps([state.seed, state.device, THERMAL, state.event_count])
+    event = ThermalEvent(str(uuid.uuid5(NAMESPACE, name)), 0, now, thermal.celsius, thermal.skipped, now.monotonic)
+    return replace(state, event_count=state.event_count + 1, event=event), _payload(state, event, thermal, now, "new")
 
 
-def _end(state: DeviceState, hot: Hot, heat: Heat, now: Moment, reason: str) -> tuple[DeviceState, Payload]:
-    ended = replace(hot, seq=hot.seq + 1)
-    return replace(state, hot=None), _payload(state, ended, replace(heat, skipped=0.0), now, "end", reason)
+def _end(
+    state: DeviceEventState, event: ThermalEvent, thermal: ThermalState, now: ClockReading, reason: str
+) -> tuple[DeviceEventState, Payload]:
+    ended = replace(event, seq=event.seq + 1)
+    return replace(state, event=None), _payload(state, ended, replace(thermal, skipped=0.0), now, "end", reason)
 
 
 def _payload(
-    state: DeviceState, hot: Hot, heat: Heat, now: Moment, kind: EventType, reason: str | None = None
+    state: DeviceEventState,
+    event: ThermalEvent,
+    thermal: ThermalState,
+    now: ClockReading,
+    kind: EventType,
+    reason: str | None = None,
 ) -> Payload:
-    duration = now.monotonic - hot.first.monotonic
-    started = start_retold(hot.first.unix, hot.first.monotonic, now.unix - now.monotonic)
+    duration = now.monotonic - event.started.monotonic
+    started = start_retold(event.started.unix, event.started.monotonic, now.unix - now.monotonic)
     return {
         "schema": SCHEMA,
         "type": kind,
         "event_type": kind,
-        "event_id": hot.event_id,
-        "seq": hot.seq,
+        "event_id": event.event_id,
+        "seq": event.seq,
         "device": state.device,
         "kind": THERMAL,
         "started": iso_time(started),
         "ended": iso_time(started + duration) if kind == "end" else None,
         "duration": round(duration, 3),
-        "skipped": round(heat.skipped, 3),
-        "sensor": heat.sensor,
-        "temperature_c": _rounded(heat.celsius),
-        "top_temperature_c": _rounded(hot.top),
-        "limit_c": heat.limit,
+        "skipped": round(thermal.skipped, 3),
+        "sensor": thermal.sensor,
+        "temperature_c": _rounded(thermal.celsius),
+        "top_temperature_c": _rounded(event.top),
+        "limit_c": thermal.limit,
         "t_publish": round(now.unix, 3),
         "clock_synced": now.clock_synced,
         "reason_ended": reason,

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from edge import detector
 from edge.broker import delivery
 from edge.broker.publisher import Publisher
-from edge.service import liveness, overload, telemetry
+from edge.service import liveness, overload, stage_timing
 from edge.service.camera_session import CameraSession
-from edge.service.device_watch import DeviceWatch
+from edge.service.device_monitor import DeviceMonitor
 from edge.service.liveness import Heartbeat, StageStates
 
 log = logging.getLogger(__name__)
@@ -20,9 +20,9 @@ STAGE_TIMEOUT = 30.0  # seconds without progress, on top of the stall_seconds of
 class Health:
     """Watches the stages of the daemon; used by the thread of its loop alone."""
 
-    def __init__(self, publisher: Publisher, device: DeviceWatch, remedies: str = "") -> None:
+    def __init__(self, publisher: Publisher, device: DeviceMonitor, remedies: str = "") -> None:
         """`remedies`: what helps where the machine is too slow."""
-        self.stopwatch = telemetry.Stopwatch()
+        self.stopwatch = stage_timing.Stopwatch()
         self._publisher, self._device, self._remedies = publisher, device, remedies
         self._overload = overload.initial(time.monotonic())
         self._invalid = 0  # invalid outputs of the network
@@ -75,11 +75,11 @@ class Health:
         now = time.monotonic()
         taken = {name: session.frames for name, session in sessions.items()}
         counts = {name: session.feed.counts() for name, session in sessions.items()}
-        fps = telemetry.rates(self._counted, taken, now - self._counted_at)
+        fps = stage_timing.rates(self._counted, taken, now - self._counted_at)
         self._counted, self._counted_at = taken, now
         sent = self._publisher.statistics()
         latencies = self.stopwatch.latencies()
-        if arrived := telemetry.percentiles(self._publisher.arrival_seconds):
+        if arrived := stage_timing.percentiles(self._publisher.arrival_seconds):
             latencies["capture_to_puback"] = arrived
         return {
             "schema": 1,

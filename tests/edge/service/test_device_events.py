@@ -9,7 +9,7 @@ from edge.broker.interruption import interrupt
 from edge.broker.payload import iso_time
 from edge.broker.topics import Topics
 from edge.sensors.thermal import ThermalSettings, share_to_skip
-from edge.service.device_events import Heat, Moment, close, initial, message, step
+from edge.service.device_events import ClockReading, ThermalState, close, initial, message, step
 from tests.support.laws import law
 from tests.support.paths import ROOT
 
@@ -19,15 +19,15 @@ TODAY = 1_800_000_000.0
 validator = Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 
-def at(second: float, wall: float = TODAY) -> Moment:
-    return Moment(wall + second, 500.0 + second, clock_synced=True)
+def at(second: float, wall: float = TODAY) -> ClockReading:
+    return ClockReading(wall + second, 500.0 + second, clock_synced=True)
 
 
-def hot(skipped: float, celsius: float | None = 91.0) -> Heat:
-    return Heat(skipped, 90.0, None if celsius is None else "tj", celsius)
+def hot(skipped: float, celsius: float | None = 91.0) -> ThermalState:
+    return ThermalState(skipped, 90.0, None if celsius is None else "tj", celsius)
 
 
-def tell(story: list[tuple[float, Heat]], closed: bool = False, wall: float = TODAY) -> list[Any]:
+def tell(story: list[tuple[float, ThermalState]], closed: bool = False, wall: float = TODAY) -> list[Any]:
     """The payloads of what was seen at those seconds."""
     state, told = initial("roof", "seed"), []
     for second, heat in story:

@@ -1,6 +1,6 @@
 import pytest
 
-from edge.service.telemetry import KEPT, Stopwatch, percentiles, rates
+from edge.service.stage_timing import MAX_DURATIONS, Stopwatch, percentiles, rates
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_a_stopwatch_keeps_every_stage_apart_and_only_the_newest() -> None:
     stopwatch = Stopwatch()
     stopwatch.start()
     stopwatch.lap("motion")
-    for _ in range(KEPT):
+    for _ in range(MAX_DURATIONS):
         stopwatch.record("network", 1.0)
     stopwatch.record("network", 2.0)
     found = stopwatch.latencies()

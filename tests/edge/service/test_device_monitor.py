@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from edge.broker.topics import Topics
-from edge.config.schema import Config
 from edge.sensors.metric_families import families
 from edge.sensors.reading import Reading, hottest
 from edge.sensors.sensors import Sensors, Source
-from edge.service import device_watch
-from edge.service.device_watch import DeviceWatch
+from edge.sensors.thermal import ThermalSettings
+from edge.service import device_monitor
+from edge.service.device_monitor import DeviceMonitor
 from tests.support.broker import wait_for
 
 TOPICS = Topics("korsal", "korsal-edge")
@@ -19,7 +19,7 @@ TOPICS = Topics("korsal", "korsal-edge")
 @pytest.fixture(autouse=True)
 def attentive(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at the sensors whenever asked to."""
-    monkeypatch.setattr(device_watch, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(device_monitor, "POLL_SECONDS", 0.0)
 
 
 class Oven:
@@ -38,16 +38,16 @@ class Oven:
             yield Reading("psutil", {"tj": self.celsius})
 
 
-def config(**thermal: float) -> Config:
-    return Config.model_validate({"cameras": {"door": {"source": "/dev/video0"}}, "thermal": thermal})
+def monitoring(sensors: Sensors, **thermal: float) -> DeviceMonitor:
+    return DeviceMonitor(ThermalSettings(**thermal), TOPICS, 60.0, sensors)
 
 
-def looked(watch: DeviceWatch, kind: str) -> dict[str, object]:
+def looked(monitor: DeviceMonitor, kind: str) -> dict[str, object]:
     """The next device event."""
     told: list[dict[str, object]] = []
 
     def look() -> bool:
-        message = watch.look()
+        message = monitor.poll()
         if message is not None:
             assert message.topic == "korsal/korsal-edge/events/thermal"
             told.append(json.loads(message.payload))
@@ -60,66 +60,66 @@ def looked(watch: DeviceWatch, kind: str) -> dict[str, object]:
 
 def test_heat_leaves_out_frames_and_is_told_and_goes() -> None:
     oven = Oven(50.0)
-    watch = DeviceWatch(config(limit=90.0), TOPICS, oven.sensors())
-    assert watch.look() is None
-    assert all(watch.admits("door") for _ in range(20))
+    monitor = monitoring(oven.sensors(), limit=90.0)
+    assert monitor.poll() is None
+    assert all(monitor.admits("door") for _ in range(20))
     oven.celsius = 95.0
-    new = looked(watch, "new")
+    new = looked(monitor, "new")
     assert (new["sensor"], new["temperature_c"], new["skipped"]) == ("tj", 95.0, 0.55)
-    assert sum(watch.admits("door") for _ in range(100)) == 45
-    assert sum(watch.admits("yard") for _ in range(20)) == 9
-    payload = watch.payload()
+    assert sum(monitor.admits("door") for _ in range(100)) == 45
+    assert sum(monitor.admits("yard") for _ in range(20)) == 9
+    payload = monitor.payload()
     assert payload["throttle"] == {"skipped": 0.55, "limit_c": 90.0}
     assert payload["skipped"] == {"door": 55, "yard": 11}
     oven.celsius = 80.0
-    assert looked(watch, "end")["reason_ended"] == "cooled"
-    assert all(watch.admits("door") for _ in range(20))
-    assert watch.close() is None
+    assert looked(monitor, "end")["reason_ended"] == "cooled"
+    assert all(monitor.admits("door") for _ in range(20))
+    assert monitor.close() is None
 
 
 def test_by_default_no_frame_is_left_out_however_hot_it_is() -> None:
-    watch = DeviceWatch(config(), TOPICS, Oven(120.0).sensors())
-    assert watch.look() is None
-    assert all(watch.admits("door") for _ in range(20))
-    watch.close()
+    monitor = monitoring(Oven(120.0).sensors())
+    assert monitor.poll() is None
+    assert all(monitor.admits("door") for _ in range(20))
+    monitor.close()
 
 
 def test_a_reload_changes_the_limit() -> None:
-    watch = DeviceWatch(config(), TOPICS, Oven(70.0).sensors())
-    assert watch.look() is None
-    watch.adopt(config(limit=60.0))
-    assert looked(watch, "new")["limit_c"] == 60.0
-    watch.adopt(config())
-    assert looked(watch, "end")["reason_ended"] == "cooled"
-    watch.close()
+    monitor = monitoring(Oven(70.0).sensors())
+    assert monitor.poll() is None
+    monitor.reconfigure(ThermalSettings(limit=60.0))
+    assert looked(monitor, "new")["limit_c"] == 60.0
+    monitor.reconfigure(ThermalSettings())
+    assert looked(monitor, "end")["reason_ended"] == "cooled"
+    monitor.close()
 
 
 def test_the_end_of_the_program_ends_the_event() -> None:
-    watch = DeviceWatch(config(limit=60.0), TOPICS, Oven(70.0).sensors())
-    looked(watch, "new")
-    message = watch.close()
+    monitor = monitoring(Oven(70.0).sensors(), limit=60.0)
+    looked(monitor, "new")
+    message = monitor.close()
     assert message is not None
     end = json.loads(message.payload)
     assert (end["type"], end["seq"], end["reason_ended"]) == ("end", 1, "shutdown")
 
 
 def test_sensors_are_looked_at_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_watch, "LOOK_SECONDS", 60.0)
+    monkeypatch.setattr(device_monitor, "POLL_SECONDS", 60.0)
     oven = Oven(50.0)
     sensors = oven.sensors()
-    watch = DeviceWatch(config(limit=60.0), TOPICS, sensors)
-    assert watch.look() is None
+    monitor = monitoring(sensors, limit=60.0)
+    assert monitor.poll() is None
     oven.celsius = 99.0
     wait_for(lambda: hottest(sensors.newest()) == ("tj", 99.0), "the heat")
-    assert watch.look() is None
-    assert watch.admits("door")
-    watch.close()
+    assert monitor.poll() is None
+    assert monitor.admits("door")
+    monitor.close()
 
 
 def test_its_payload_is_json_and_feeds_the_page_for_prometheus() -> None:
-    watch = DeviceWatch(config(), TOPICS, Oven(50.0).sensors())
-    payload = watch.payload()
+    monitor = monitoring(Oven(50.0).sensors())
+    payload = monitor.payload()
     assert json.loads(json.dumps(payload, allow_nan=False)) == payload
     names = {metric.name for metric in families(payload)}
     assert {"korsal_temperature_celsius", "korsal_process_memory_bytes", "korsal_skipped_ratio"} <= names
-    watch.close()
+    monitor.close()

@@ -10,7 +10,7 @@ import pytest
 from edge.config.config_file import load
 from edge.doctor.doctor import exposures
 from edge.service import daemon
-from edge.service.exposure import Exposure, exposed
+from edge.service.file_permissions import UnsafePermission, unsafe_permissions
 from tests.support.other_user import as_nobody, everybodys_folder
 
 CONFIG = """
@@ -31,8 +31,8 @@ directory = "state"
 SAFE = {"config.toml": 0o640, "password": 0o600, "mqtt-password": 0o600, "key": 0o600, "any.onnx": 0o644, "ca": 0o644}
 SAFE |= {"cert": 0o644, "state/engines/any/1.engine": 0o644, "state/engines/any/1.engine.json": 0o644}
 SAFE |= {"state/engines/any": 0o755, "state/engines": 0o755, "state": 0o755, ".": 0o755}
-READ = "can be read by every user of this machine, and"
-WRITTEN = "can be written by every user of this machine, who can so"
+READ = "can be read by every user of this machine"
+WRITTEN = "can be written by every user of this machine, who could"
 
 
 @pytest.fixture
@@ -47,9 +47,9 @@ def folder() -> Iterator[Path]:
         yield place
 
 
-def found(folder: Path) -> tuple[Exposure, ...]:
+def found(folder: Path) -> tuple[UnsafePermission, ...]:
     file = folder / "config.toml"
-    return exposed(load(file), file)
+    return unsafe_permissions(load(file), file)
 
 
 def carry_out(cures: list[str]) -> None:
@@ -67,18 +67,18 @@ def test_a_safe_installation(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "mode", "text"),
     [
-        ("config.toml", 0o644, f"{READ} a camera's password stands in it"),
-        ("password", 0o604, f"{READ} the broker's password stands in it"),
-        ("mqtt-password", 0o644, f"{READ} the broker's password stands in it"),
-        ("key", 0o644, f"{READ} the private key that the broker knows us by stands in it"),
-        ("config.toml", 0o642, f"{WRITTEN} decide what is watched and who hears of it"),
-        ("any.onnx", 0o646, f"{WRITTEN} decide what is found"),
+        ("config.toml", 0o644, f"{READ}, and contains a camera's password"),
+        ("password", 0o604, f"{READ}, and contains the broker's password"),
+        ("mqtt-password", 0o644, f"{READ}, and contains the broker's password"),
+        ("key", 0o644, f"{READ}, and contains the private key of the client certificate"),
+        ("config.toml", 0o642, f"{WRITTEN} decide what is watched and who receives the events"),
+        ("any.onnx", 0o646, f"{WRITTEN} decide what is detected"),
         ("state", 0o777, f"{WRITTEN} put machine code and events there"),
         ("state", 0o1777, f"{WRITTEN} put machine code and events there"),  # as /tmp is: new files are enough
-        ("state/engines", 0o757, f"{WRITTEN} put machine code there, which we run"),
-        ("state/engines/any", 0o777, f"{WRITTEN} put machine code there, which we run"),
-        ("state/engines/any/1.engine", 0o666, f"{WRITTEN} put machine code there, which we run"),
-        ("state/engines/any/1.engine.json", 0o666, f"{WRITTEN} put machine code there, which we run"),
+        ("state/engines", 0o757, f"{WRITTEN} put machine code there, which the daemon runs"),
+        ("state/engines/any", 0o777, f"{WRITTEN} put machine code there, which the daemon runs"),
+        ("state/engines/any/1.engine", 0o666, f"{WRITTEN} put machine code there, which the daemon runs"),
+        ("state/engines/any/1.engine.json", 0o666, f"{WRITTEN} put machine code there, which the daemon runs"),
     ],
 )
 def test_what_is_open_to_everybody_is_told_and_the_cure_ends_it(path: str, mode: int, text: str, folder: Path) -> None:
@@ -95,8 +95,8 @@ def test_a_folder_in_which_everybody_may_rename(folder: Path) -> None:
     folder.chmod(0o777)
     told = {one.text for one in found(folder)}
     assert told == {
-        f"{WRITTEN} replace any.onnx and decide what is found",
-        f"{WRITTEN} replace config.toml and decide what is watched and who hears of it",
+        f"{WRITTEN} replace any.onnx and decide what is detected",
+        f"{WRITTEN} replace config.toml and decide what is watched and who receives the events",
     }
     folder.chmod(0o1777)
     assert found(folder) == ()
@@ -119,7 +119,11 @@ def test_of_a_link_its_own_folder_and_that_of_the_file_count(where: str, folder:
 def test_a_folder_with_two_ways_to_it_is_told_once(folder: Path) -> None:
     (folder / "way").symlink_to(".")
     folder.chmod(0o777)
-    told = [one for one in exposed(load(folder / "config.toml"), folder / "way/config.toml") if "config" in one.text]
+    told = [
+        one
+        for one in unsafe_permissions(load(folder / "config.toml"), folder / "way/config.toml")
+        if "config" in one.text
+    ]
     assert [one.path for one in told] == [folder / "way"]
 
 
@@ -130,7 +134,7 @@ def test_what_we_may_not_look_into_is_no_matter(closed: str, folder: Path) -> No
     (folder / closed).chmod(0o700)
     loaded = load(folder / "config.toml")
     with as_nobody():
-        assert exposed(loaded, None) == ()
+        assert unsafe_permissions(loaded, None) == ()
 
 
 def test_what_nobody_gets_to_is_open_to_nobody(folder: Path) -> None:
@@ -153,8 +157,8 @@ def test_what_is_not_there_is_no_matter(folder: Path) -> None:
     (folder / "any.onnx").unlink()
     (folder / "password").unlink()
     (folder / "password").symlink_to("password")
-    assert exposed(loaded, folder / "config.toml") == ()
-    assert exposed(loaded, None) == ()
+    assert unsafe_permissions(loaded, folder / "config.toml") == ()
+    assert unsafe_permissions(loaded, None) == ()
 
 
 def test_the_cure_leaves_the_daemon_its_own_rights(folder: Path) -> None:
