@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.cameras.picture import fingerprint
+from edge.cameras.image_transform import fingerprint
 
 SIZE, FPS, FRAMES = (1280, 720), 25, 250
 ENCODINGS = ((4000, 2), (1000, 2), (1000, 10), (300, 10))  # kbit/s, seconds between key frames

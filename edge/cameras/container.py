@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from edge.cameras.elements import Element, boxes, matroska
+from edge.cameras.container_elements import Element, boxes, matroska
 from edge.sources import Flip, Rotation
 
 _BOXES = frozenset(b"ftyp moov mdat wide free skip pnot moof mfra sidx styp uuid emsg prft meta".split())

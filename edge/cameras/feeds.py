@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from edge.cameras.image_transform import finished
 from edge.cameras.live_camera import (
     CameraCounts,
     CameraState,
@@ -19,7 +20,6 @@ from edge.cameras.live_camera import (
     read_file,
     wait_for_any,
 )
-from edge.cameras.picture import finished
 from edge.config.schema import Camera
 from edge.sources import Frame, Source
 

@@ -7,7 +7,7 @@ backend is, and it answers in milliseconds, where `gst-inspect-1.0` is a package
 import ctypes
 from collections.abc import Sequence
 
-from edge.cameras.gstreamer import ELEMENTS
+from edge.cameras.gstreamer_pipelines import ELEMENTS
 
 
 def known_elements(names: Sequence[str] = ELEMENTS) -> dict[str, frozenset[str]]:

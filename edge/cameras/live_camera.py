@@ -13,7 +13,7 @@ from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Literal
 
-from edge.cameras.camera_link import MOST_NOTES, PROGRAM, CameraLink, Killed
+from edge.cameras.capture_process import MOST_NOTES, PROGRAM, CameraLink, Killed
 from edge.cameras.shared_frames import Picture
 from edge.cameras.video_file import CaptureError, VideoFacts, probe, read_file
 from edge.sources import Frame, Polygon, Source

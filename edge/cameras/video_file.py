@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from edge.cameras.container import Orientation, bytes_missing, orientation
 from edge.cameras.frame_times import DEFAULT_FPS, Clock, Timing, following, timing
-from edge.cameras.gstreamer import Backend, film_pipeline
-from edge.cameras.picture import as_bgr, flipped, oversize, rotated
+from edge.cameras.gstreamer_pipelines import Backend, film_pipeline
+from edge.cameras.image_transform import as_bgr, flipped, oversize, rotated
 from edge.sources import Frame, redact
 
 LOOK_AHEAD = 32  # frames whose time stamps tell how a file is timed

@@ -8,7 +8,7 @@ import cv2
 
 from edge import manifest as manifests
 from edge.assets import AssetError
-from edge.cameras.pictures import require_device
+from edge.cameras.source_reader import require_device
 from edge.cameras.video_file import CaptureError, probe
 from edge.config.config_file import ConfigError, load, model_path
 from edge.config.mistakes import as_named

@@ -26,7 +26,7 @@ from edge.sources import SourceError
 from edge.terminal import output as terminal
 from edge.terminal import progress
 from edge.terminal.arguments import Parser
-from edge.video.inset import INSETS
+from edge.video.motion_inset import INSETS
 from edge.video.video_writer import VideoError
 
 FAULTS = (AssetError, CaptureError, ConfigError, DemoError, EngineError, ReplayError, SourceError, VideoError)

@@ -24,7 +24,7 @@ from edge.sources import Frame, parse
 from edge.terminal import progress
 from edge.terminal.progress import Progress
 from edge.video.annotated_video import LONGEST_PAUSE, AnnotatedVideo
-from edge.video.inset import Inset
+from edge.video.motion_inset import Inset
 from edge.video.video_writer import usual_suffix
 
 CLIP = "demo/basketball.mp4"

@@ -16,7 +16,7 @@ from edge import events, pipeline
 from edge.broker import topics
 from edge.broker.payload import Model, event_payload
 from edge.cameras.frame_times import LONGEST_GAP
-from edge.cameras.picture import finished
+from edge.cameras.image_transform import finished
 from edge.cameras.video_file import CaptureError, probe, read_file
 from edge.config.config_file import ConfigError, load
 from edge.config.schema import Camera, Config
@@ -30,9 +30,9 @@ from edge.pipeline import PipelineSettings, PipelineState, StepResult
 from edge.service.settings import pipeline_settings, unknown_actions
 from edge.sources import Frame, Source, parse
 from edge.terminal import progress
+from edge.video.annotated_frame import Style
 from edge.video.annotated_video import AnnotatedVideo
-from edge.video.drawing import Style
-from edge.video.inset import Inset
+from edge.video.motion_inset import Inset
 
 Passage = tuple[Frame, StepResult, PipelineState]
 Tell = Callable[[Sequence[Event]], None]

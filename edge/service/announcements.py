@@ -16,7 +16,7 @@ from edge.presence import PeopleCount
 from edge.sensors import clock
 from edge.service.settings import topics as configured_topics
 from edge.sources import Frame
-from edge.video import letters
+from edge.video import text_rendering
 from edge.video.snapshot import snapshot
 
 
@@ -29,7 +29,7 @@ class Announcer:
         self._device, self._max_age, self._mqtt = config.device.name, config.outbox.max_age, config.mqtt
         self._model, self._labels = model, labels
         if self._mqtt.snapshots:
-            letters.prepare(labels)
+            text_rendering.prepare(labels)
         self._cameras: tuple[str, ...] | None = None  # that Home Assistant has been told of
         self._announced = state_directory(config) / f"{config.device.name}.discovery.json"
 

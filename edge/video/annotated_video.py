@@ -8,7 +8,7 @@ from edge.detector import frame_size
 from edge.manifest import Manifest
 from edge.pipeline import StepResult
 from edge.sources import Frame
-from edge.video.drawing import Scene, Style, annotated, canvas_size, follow, picture_size
+from edge.video.annotated_frame import Scene, Style, annotated, canvas_size, follow, picture_size
 from edge.video.video_writer import VideoWriter, check_place, described
 
 LONGEST_PAUSE = 2.0  # seconds that the picture stands still at most where no frames came from a live camera

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.events import Event
-from edge.video import letters
+from edge.video import text_rendering
 
 NARROWEST = 16  # pixels
 BRIGHT, DARK = (0, 220, 255), (24, 24, 24)  # B, G, R
@@ -39,11 +39,11 @@ def _draw(picture: NDArray[np.uint8], event: Event, scale: float) -> None:
     x1, y1, x2, y2 = (round(float(side) * scale) for side in event.box)
     cv2.rectangle(picture, (x1, y1), (x2, y2), DARK, 4)
     cv2.rectangle(picture, (x1, y1), (x2, y2), BRIGHT, 2)
-    caption = letters.line(f"{event.action} {event.top_score:.2f}", 0.5)
+    caption = text_rendering.line(f"{event.action} {event.top_score:.2f}", 0.5)
     left = max(2, min(x1, picture.shape[1] - caption.width - 2))
     place = (left, max(caption.above + 2, y1 - caption.below - 4))
     ground = picture[
         max(0, place[1] - caption.above - 2) : place[1] + caption.below + 2, left - 2 : left + caption.width + 2
     ]
     ground[:] = DARK
-    letters.write(picture, caption, place, BRIGHT)
+    text_rendering.write(picture, caption, place, BRIGHT)

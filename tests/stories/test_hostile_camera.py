@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.cameras.camera_link import PROGRAM
+from edge.cameras.capture_process import PROGRAM
 from edge.cameras.ffmpeg_options import NETWORK, VIDEO, ffmpeg_options
+from edge.cameras.image_transform import MOST_PIXELS
 from edge.cameras.live_camera import LiveCamera, LiveSettings
 from edge.cameras.memory_limits import UNKNOWN_BYTES
-from edge.cameras.picture import MOST_PIXELS
 from edge.sources import parse
 from tests.support import live_gstreamer
 from tests.support.hostile_camera import HEAD, document, endless_unit, hostile, is_red, jpeg, part, red_film

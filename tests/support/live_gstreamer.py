@@ -10,7 +10,7 @@ import pytest
 from tests.support.paths import ROOT
 
 PYTHON = "/usr/bin/python3"
-PROGRAM = (PYTHON, "-m", "edge.cameras.camera_process")
+PROGRAM = (PYTHON, "-m", "edge.cameras.capture_worker")
 OPENCV_PACKAGES = "python3-opencv gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-libav"
 SERVER_PACKAGES = (
     "python3-gi gir1.2-gst-rtsp-server-1.0 glib-networking gstreamer1.0-plugins-base gstreamer1.0-plugins-good "

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.cameras.camera_process import main
-from edge.cameras.gstreamer import Known, Opening, openings
-from edge.cameras.pictures import Picture, by_ways
+from edge.cameras.capture_worker import main
+from edge.cameras.gstreamer_pipelines import Known, Opening, openings
+from edge.cameras.source_reader import Picture, by_ways
 from edge.sources import Source
 
 SHAPE = (120, 160, 3)

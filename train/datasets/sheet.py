@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.cameras.video_file import CaptureError, read_file
-from edge.video import letters
+from edge.video import text_rendering
 from train.datasets.annotations import DataSet, VideoAnnotation, at
 from train.datasets.frame_kinds import known_frames
 
@@ -105,9 +105,9 @@ def _tile(one: Choice, data: DataSet) -> Picture:
 
 
 def _text(tile: Picture, words: str, place: Sequence[int], colour: tuple[int, int, int]) -> None:
-    line = letters.line(words, 0.42)
-    letters.write(tile, letters.outlined(line), (place[0] - 1, place[1]), (0, 0, 0))
-    letters.write(tile, line, (place[0], place[1]), colour)
+    line = text_rendering.line(words, 0.42)
+    text_rendering.write(tile, text_rendering.outlined(line), (place[0] - 1, place[1]), (0, 0, 0))
+    text_rendering.write(tile, line, (place[0], place[1]), colour)
 
 
 def _frame(path: Path, number: int, size: tuple[int, int] | None) -> tuple[Picture, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.video import fonts, letters
+from edge.video import fonts, text_rendering
 from train.evaluation.metrics import Curve, at_best_f1
 
 if TYPE_CHECKING:  # matplotlib is imported where something is drawn: nothing else of an evaluation needs it
@@ -41,7 +41,7 @@ def precision_recall_curves(
                 continue
             (line,) = axes.plot(np.concatenate([[0.0], points.recall]), np.concatenate([[1.0], points.precision]))
             drawn.append(line)
-            names.append(f"{letters.shown(label)} {100 * score:.1f}")
+            names.append(f"{text_rendering.shown(label)} {100 * score:.1f}")
             best = at_best_f1(points)
             axes.plot(best.recall, best.precision, "o", color=line.get_color())
         axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
@@ -54,7 +54,7 @@ def precision_recall_curves(
 
 def confusion(labels: Sequence[str], matrix: NDArray[np.int64], score: float, png_path: Path) -> None:
     """The confusion matrix (classes + 1, classes + 1), coloured by the share of each row, with its counts."""
-    names = [*map(letters.shown, labels), "background"]
+    names = [*map(text_rendering.shown, labels), "background"]
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = 2.5 + 0.8 * len(names)
     with _lettered(labels):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.cameras.container import Orientation, bytes_missing, orientation
-from edge.cameras.picture import flipped, rotated
+from edge.cameras.image_transform import flipped, rotated
 from tests.support.films import MATRICES, UNTURNED, corners, jpegs, moved, shades, write_matroska, write_mp4
 from tests.support.laws import law
 from tests.support.live_cameras import write_video

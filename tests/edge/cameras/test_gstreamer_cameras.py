@@ -1,6 +1,6 @@
 """Cameras through GStreamer, for real: Debian's OpenCV under the system's Python, with `videotestsrc` as the camera.
 
-What runs is `edge.cameras.camera_process` itself; only the elements of a Jetson have stand-ins.
+What runs is `edge.cameras.capture_worker` itself; only the elements of a Jetson have stand-ins.
 """
 
 import itertools

@@ -248,7 +248,7 @@ def test_the_capture_process_dies_with_its_parent(clip: Path, number: signal.Sig
         parent.send_signal(number)
         _, errors = parent.communicate(timeout=PATIENCE)
     wait_for(lambda: not alive(process), "the end of the capture process")
-    assert "camera_process" not in errors
+    assert "capture_worker" not in errors
 
 
 def test_one_wait_serves_several_cameras(clip: Path) -> None:

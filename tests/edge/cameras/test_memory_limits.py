@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from edge.cameras.image_transform import MOST_PIXELS
 from edge.cameras.memory_limits import (
     BLOCK_BYTES,
     MOST_BYTES,
@@ -16,7 +17,6 @@ from edge.cameras.memory_limits import (
     allowance,
     own_bytes,
 )
-from edge.cameras.picture import MOST_PIXELS
 from tests.support.paths import ROOT
 
 MEBIBYTE = 1 << 20

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.cameras.camera_link import PROGRAM
+from edge.cameras.capture_process import PROGRAM
 from edge.cameras.live_camera import LiveCamera, LiveSettings
-from edge.cameras.stream_check import refusal, unreachable
+from edge.cameras.rtsp_check import refusal, unreachable
 from edge.sources import Transport, parse
 from tests.support import live_gstreamer
 from tests.support.live_cameras import QUICK, always, first_frame, free_port, told, watch_until

@@ -23,7 +23,7 @@ from edge.commands import replay as replays
 from edge.commands.replay import Outputs, ReplayError, in_words, replay, task
 from edge.config.config_file import ConfigError
 from edge.events import Event
-from edge.video.inset import Inset
+from edge.video.motion_inset import Inset
 from tests.support.films import jpegs, write_matroska
 from tests.support.paths import ROOT
 from tests.support.some_event import some_event

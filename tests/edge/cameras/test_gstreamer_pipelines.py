@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.cameras.gstreamer import FLIP_METHODS, Known, element, missing, openings, quoted, rate_fraction
-from edge.cameras.picture import flipped, rotated
+from edge.cameras.gstreamer_pipelines import FLIP_METHODS, Known, element, missing, openings, quoted, rate_fraction
+from edge.cameras.image_transform import flipped, rotated
 from edge.sources import Source, parse
 
 PC: Known = {

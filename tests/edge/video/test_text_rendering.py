@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.video import fonts, letters
+from edge.video import fonts, text_rendering
 from tests.support.laws import law
 
-CACHES = (fonts.font_with, fonts.cure, fonts._files, fonts._opened, letters.line, letters._tell)
+CACHES = (fonts.font_with, fonts.cure, fonts._files, fonts._opened, text_rendering.line, text_rendering._tell)
 
 
 def forget() -> None:
@@ -45,11 +45,11 @@ def dejavu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def ink(text: str) -> np.ndarray:
-    return letters.line(text, 0.5).ink
+    return text_rendering.line(text, 0.5).ink
 
 
 def test_ascii_needs_no_font(no_fonts: None) -> None:
-    drawn = letters.line("Basketball 0.31 #1", 0.5)
+    drawn = text_rendering.line("Basketball 0.31 #1", 0.5)
     assert drawn.ink.max() > 200
     assert 10 < drawn.above < 16
     assert 100 < drawn.width < 220
@@ -57,7 +57,7 @@ def test_ascii_needs_no_font(no_fonts: None) -> None:
 
 @pytest.mark.parametrize("text", ["прыжок", "Größe 0.3", "saut à l'élastique", "قفز", "می\u200cرود", "αβγ 100%"])
 def test_what_a_font_has_is_drawn_in_it(dejavu: None, text: str, caplog: pytest.LogCaptureFixture) -> None:
-    ((part, font),) = letters._parts(text)
+    ((part, font),) = text_rendering._parts(text)
     assert part == text
     assert font is not None
     assert Path(font).name == "DejaVuSans.ttf"  # upright, and neither bold nor mono
@@ -67,9 +67,9 @@ def test_what_a_font_has_is_drawn_in_it(dejavu: None, text: str, caplog: pytest.
 
 
 def test_what_no_font_has_is_a_code_and_told_once(dejavu: None, caplog: pytest.LogCaptureFixture) -> None:
-    assert "".join(part for part, _ in letters._parts("投篮")) == "%E6%8A%95%E7%AF%AE"  # as in the topic
-    assert letters._parts("прыжок 投 5%")[0][0] == "прыжок"
-    assert letters._parts("прыжок 投 5%")[-1][0] == " 5%25"
+    assert "".join(part for part, _ in text_rendering._parts("投篮")) == "%E6%8A%95%E7%AF%AE"  # as in the topic
+    assert text_rendering._parts("прыжок 投 5%")[0][0] == "прыжок"
+    assert text_rendering._parts("прыжок 投 5%")[-1][0] == " 5%25"
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "install a font that has them, such as the package fonts-noto-cjk" in caplog.text
 
@@ -97,7 +97,7 @@ def test_what_is_written_without_fonts_can_be_read_back(text: str) -> None:
     patch = pytest.MonkeyPatch()
     patch.setattr(fonts, "font_with", lambda letters: None)
     try:
-        written = "".join(part for part, _ in letters._parts(text))
+        written = "".join(part for part, _ in text_rendering._parts(text))
     finally:
         patch.undo()
     assert written.isascii()
@@ -107,18 +107,18 @@ def test_what_is_written_without_fonts_can_be_read_back(text: str) -> None:
 
 
 def test_what_is_behind_a_line_is_a_pixel_larger() -> None:
-    line = letters.line("Basketball", 0.5)
-    behind = letters.outlined(line)
+    line = text_rendering.line("Basketball", 0.5)
+    behind = text_rendering.outlined(line)
     assert (behind.width, behind.above, behind.below) == (line.width + 2, line.above + 1, line.below + 1)
     assert (behind.ink[1:-1, 1:-1] >= line.ink).all()
 
 
 def test_text_is_cut_at_the_edges_of_the_picture() -> None:
-    line = letters.line("Basketball", 1.0)
+    line = text_rendering.line("Basketball", 1.0)
     for place in (-10, 5), (95, 50), (-5000, 50), (5000, 5000), (50, -50), (50, 130):
         picture = np.zeros((100, 100, 3), np.uint8)
-        letters.write(picture, line, place, (0, 128, 255))
+        text_rendering.write(picture, line, place, (0, 128, 255))
         assert picture.shape == (100, 100, 3)
     picture = np.zeros((40, 300, 3), np.uint8)
-    letters.write(picture, line, (5, 30), (0, 128, 255))
+    text_rendering.write(picture, line, (5, 30), (0, 128, 255))
     assert picture.max(axis=(0, 1)).tolist() == [0, 128, 255]

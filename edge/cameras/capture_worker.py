@@ -1,6 +1,6 @@
 """The process behind one live camera: opens it, reads it as fast as it comes, puts each frame into shared memory.
 
-Started by `edge.cameras.camera_link` as `python -m edge.cameras.camera_process MEMORY CHANNEL`, two inherited
+Started by `edge.cameras.capture_process` as `python -m edge.cameras.capture_worker MEMORY CHANNEL`, two inherited
 descriptors. The source comes over the channel, so that no password stands in the process list; later a new mask may
 come. What goes back is a notice of the opening and of each frame, how the camera was opened, and what is wrong: it
 never retries, it says so and ends. It ends too when the other side of the channel is gone. It needs numpy and OpenCV
@@ -23,11 +23,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge import threads
+from edge.cameras.capture_messages import FRAME, OPENING, ORDER_BYTES, Told, encode
+from edge.cameras.image_transform import fingerprint, finished, oversize
 from edge.cameras.memory_limits import MemoryWatch, limit_blocks, limit_data
-from edge.cameras.messages import FRAME, OPENING, ORDER_BYTES, Told, encode
-from edge.cameras.picture import fingerprint, finished, oversize
-from edge.cameras.pictures import Picture, by_ffmpeg_alone, pictures
 from edge.cameras.shared_frames import SharedFrames
+from edge.cameras.source_reader import Picture, by_ffmpeg_alone, pictures
 from edge.cameras.video_file import CaptureError, silence_opencv
 from edge.sources import Source, from_json, polygons
 from edge.threads import ThreadError

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from edge.cameras.messages import FRAME, MESSAGE_BYTES, OPENING, Told, decode
+from edge.cameras.capture_messages import FRAME, MESSAGE_BYTES, OPENING, Told, decode
 from edge.cameras.shared_frames import Picture, SharedFrames
 from edge.sources import Carrier, Polygon, Source, to_json
 
-PROGRAM = (sys.executable, "-m", "edge.cameras.camera_process")
+PROGRAM = (sys.executable, "-m", "edge.cameras.capture_worker")
 MOST_NOTES = 8  # that are taken from one process
 
 # What makes libraries write what they open, password and all, to stderr or to a file: names begin so.

@@ -20,9 +20,9 @@ from edge.pipeline import StepResult
 from edge.presence import MIN_PERSON_SCORE
 from edge.sources import Frame
 from edge.tubes import TubeBox
-from edge.video import inset, letters
-from edge.video.inset import Inset
-from edge.video.letters import Colour
+from edge.video import motion_inset, text_rendering
+from edge.video.motion_inset import Inset
+from edge.video.text_rendering import Colour
 
 Picture = NDArray[np.uint8]  # (H, W, 3), BGR
 Points = tuple[tuple[float, float], ...]  # x, y; shares of the frame's width and height, the oldest first
@@ -79,7 +79,7 @@ def follow(scene: Scene, frame: Frame, step: StepResult) -> Scene:
 
 def canvas_size(size: tuple[int, int], style: Style) -> tuple[int, int]:
     """(width, height) of the whole, for a frame's picture of `size`: with what stands beside and below it."""
-    return size[0] + inset.column(style.inset, size[0]), size[1] + 2 * max(1, round(CAPTION * _unit(size) / 2))
+    return size[0] + motion_inset.column(style.inset, size[0]), size[1] + 2 * max(1, round(CAPTION * _unit(size) / 2))
 
 
 def annotated(
@@ -98,7 +98,7 @@ def annotated(
     _draw_people(picture, frame, step, scene, style)
     motion_map = step.motion() if style.inset != "none" else None
     if motion_map is not None:
-        _draw_motion(canvas, size, inset.motion_picture(motion_map, frame.image, manifest), style.inset)
+        _draw_motion(canvas, size, motion_inset.motion_picture(motion_map, frame.image, manifest), style.inset)
     _draw_caption(canvas[size[1] :], [_caption(event, frame) for event in scene.running.values()], _unit(size))
     return canvas
 
@@ -137,8 +137,8 @@ def _draw_places(picture: Picture, style: Style) -> None:
     scale = 0.35 * _unit(detector.frame_size(picture))
     for name, polygon in style.zones.items():
         x, y = _pixels(picture, np.array(polygon, np.float64)).mean(axis=0).round().astype(int).tolist()
-        text = letters.line(name, scale)
-        letters.write(drawn, text, (x - text.width // 2, y), WHITE)
+        text = text_rendering.line(name, scale)
+        text_rendering.write(drawn, text, (x - text.width // 2, y), WHITE)
     cv2.addWeighted(drawn, 0.5, picture, 0.5, 0, dst=picture)
 
 
@@ -178,22 +178,22 @@ def _draw_person(picture: Picture, seen: TubeBox, size: tuple[int, int], told: S
 
 def _draw_text(picture: Picture, text: str, place: tuple[int, int], ground: Colour, size: float) -> None:
     """A line of text on its own ground, standing on `place` (x, y), moved so that it can be read."""
-    line = letters.line(text, size * _unit(detector.frame_size(picture)))
+    line = text_rendering.line(text, size * _unit(detector.frame_size(picture)))
     x = int(np.clip(place[0], 0, max(0, picture.shape[1] - line.width - 4)))
     y = int(np.clip(place[1], line.above + line.below + 2, max(picture.shape[0], line.above + line.below + 2)))
     cv2.rectangle(picture, (x, y - line.above - line.below - 2), (x + line.width + 4, y), ground, cv2.FILLED)
     ink = DARK if np.dot(ground, (0.114, 0.587, 0.299)) > 128 else WHITE
-    letters.write(picture, line, (x + 2, y - line.below), ink)
+    text_rendering.write(picture, line, (x + 2, y - line.below), ink)
 
 
 def _draw_motion(canvas: Picture, size: tuple[int, int], moved: NDArray[np.float32], where: Inset) -> None:
     """The motion map with a frame around it and its name in it."""
-    rows, columns = inset.place(where, size)
+    rows, columns = motion_inset.place(where, size)
     part = canvas[rows, columns]
-    part[:] = inset.heat(moved, detector.frame_size(part))
+    part[:] = motion_inset.heat(moved, detector.frame_size(part))
     cv2.rectangle(part, (0, 0), (part.shape[1] - 1, part.shape[0] - 1), WHITE, 1)
-    text = letters.line("motion", 0.35 * _unit(size))
-    letters.write(part, text, (3, text.above + 3), WHITE)
+    text = text_rendering.line("motion", 0.35 * _unit(size))
+    text_rendering.write(part, text, (3, text.above + 3), WHITE)
 
 
 def _caption(event: Event, frame: Frame) -> str:
@@ -202,6 +202,6 @@ def _caption(event: Event, frame: Frame) -> str:
 
 def _draw_caption(strip: Picture, captions: list[str], unit: float) -> None:
     """What goes on, on the line below the frame."""
-    text = letters.line("   ".join(captions) or "no action", 0.45 * unit)
+    text = text_rendering.line("   ".join(captions) or "no action", 0.45 * unit)
     place = (round(6 * unit), strip.shape[0] - round(7 * unit))
-    letters.write(strip, text, place, WHITE if captions else GREY)
+    text_rendering.write(strip, text, place, WHITE if captions else GREY)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.cameras.picture import as_bgr, fingerprint, finished
+from edge.cameras.image_transform import as_bgr, fingerprint, finished
 from edge.sources import Flip, parse
 
 CORNER = np.zeros((4, 6, 3), np.uint8)

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from edge.cameras import pictures
+from edge.cameras import source_reader
 from edge.cameras.live_camera import CaptureError, LiveCamera, LiveSettings
 from edge.sources import parse
 from tests.support.live_cameras import (
@@ -105,7 +105,7 @@ def test_the_password_is_not_in_the_process_list(stream: Path) -> None:
 ALL_IMPORTS = """
 import sys
 before = set(sys.modules)
-import edge.cameras.camera_process
+import edge.cameras.capture_worker
 print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)))
 """
 
@@ -161,13 +161,13 @@ def test_a_camera_of_our_own_that_speaks_udp_only(
 
 def test_packets_that_get_lost_are_told(stream: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As by a firewall: the camera agrees, and nothing comes."""
-    monkeypatch.setattr(pictures, "UDP_PATIENCE_MS", 1500)
-    monkeypatch.setattr(pictures, "UDP_SILENCE_SECONDS", 1.0)
-    monkeypatch.setattr(pictures, "_OPTIONS_GIVEN", False)
+    monkeypatch.setattr(source_reader, "UDP_PATIENCE_MS", 1500)
+    monkeypatch.setattr(source_reader, "UDP_SILENCE_SECONDS", 1.0)
+    monkeypatch.setattr(source_reader, "_OPTIONS_GIVEN", False)
     monkeypatch.setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", "")
     port = free_port()
     with (
         serve("rtsp-silent", port, stream),
         pytest.raises(CaptureError, match="sends over UDP, of which no picture arrives: let UDP through the firewall"),
     ):
-        next(pictures.pictures(parse(f"rtsp://127.0.0.1:{port}/live")))
+        next(source_reader.pictures(parse(f"rtsp://127.0.0.1:{port}/live")))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.cameras.messages import MESSAGE_BYTES, MOST_LETTERS, Told, decode, encode
+from edge.cameras.capture_messages import MESSAGE_BYTES, MOST_LETTERS, Told, decode, encode
 
 
 @pytest.mark.parametrize("told", [Told(), Told(fault="broken"), Told(through="FFmpeg"), Told(note="odd")])

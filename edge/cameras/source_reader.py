@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from edge.cameras import http_check
 from edge.cameras.ffmpeg_options import VARIABLE, ffmpeg_options
-from edge.cameras.gstreamer import Known, Opening, is_rtsp, missing, openings
 from edge.cameras.gstreamer_elements import known_elements
+from edge.cameras.gstreamer_pipelines import Known, Opening, is_rtsp, missing, openings
+from edge.cameras.image_transform import oversize
 from edge.cameras.memory_limits import limit_blocks
-from edge.cameras.picture import oversize
-from edge.cameras.stream_check import examine, unreachable
+from edge.cameras.rtsp_check import examine, unreachable
 from edge.cameras.video_file import CaptureError, check_file, has_ffmpeg, look, opencv_backend, read_file, upright
 from edge.sources import Carrier, Source
 

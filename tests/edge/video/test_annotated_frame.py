@@ -11,9 +11,9 @@ from edge.motion import MotionSettings
 from edge.pipeline import StepResult
 from edge.sources import Frame
 from edge.tubes import TubeBox
-from edge.video import inset
-from edge.video.drawing import TRAIL, Scene, Style, annotated, canvas_size, colour_of, follow, picture_size
-from edge.video.inset import INSETS, Inset
+from edge.video import motion_inset
+from edge.video.annotated_frame import TRAIL, Scene, Style, annotated, canvas_size, colour_of, follow, picture_size
+from edge.video.motion_inset import INSETS, Inset
 from tests.support.some_event import some_event
 from tests.support.spot_model import MANIFEST, spot
 
@@ -129,7 +129,7 @@ def test_what_moves_is_bright(kind: str) -> None:
     manifest = replace(MANIFEST, motion=MotionSettings(kind=kind, shifts=False))  # type: ignore[arg-type]
     before, now = spot(None), spot(60)
     found, _ = motion.motion_map(normalise(before, manifest), normalise(now, manifest), manifest.motion)
-    moved = inset.motion_picture(found, now, manifest)
+    moved = motion_inset.motion_picture(found, now, manifest)
     assert moved.shape == (64, 64)
     assert (moved.min(), moved.max()) >= (0, 0)
     assert moved.max() <= 1

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.cameras.stream_check import (
+from edge.cameras.rtsp_check import (
     Reply,
     Verdict,
     answer,
