@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from tests.support.broker import Broker, Relay, free_port, wait_for
+from tests.support.fake_http_camera import FakeHttpCamera
 from tests.support.real_daemon import BASE, RECORD, Daemon, Witness, timed
-from tests.support.steered_camera import SteeredCamera
 from tests.support.waiting_messages import asked, waiting
 
 pytest_plugins = ["tests.support.watched_door"]  # its fixtures
@@ -116,7 +116,7 @@ def test_it_has_neither_input_nor_output(fresh: Daemon, witness: Witness) -> Non
 
 
 def test_there_are_no_more_descriptors(
-    tmp_path: Path, witness: Witness, camera: SteeredCamera, record_property: RECORD
+    tmp_path: Path, witness: Witness, camera: FakeHttpCamera, record_property: RECORD
 ) -> None:
     """Not one file can be opened, while the camera's process dies and the connection breaks."""
     with Relay(witness.port) as relay, Daemon(tmp_path, relay.port, {"door": camera.url}) as daemon:
@@ -163,7 +163,7 @@ def test_another_program_has_the_port_of_the_metrics(fresh: Daemon, witness: Wit
         assert fresh.log.count("WARNING") == 1
 
 
-def test_the_outbox_is_damaged(tmp_path: Path, camera: SteeredCamera, record_property: RECORD) -> None:
+def test_the_outbox_is_damaged(tmp_path: Path, camera: FakeHttpCamera, record_property: RECORD) -> None:
     """While it is down, with events waiting: they are lost, and the file is kept and named."""
     port = free_port()
     daemon = Daemon(tmp_path, port, {"door": camera.url})
@@ -198,7 +198,7 @@ def test_another_program_holds_the_outbox(fresh: Daemon, witness: Witness) -> No
             witness.nothing_is_missing()
 
 
-def test_the_outbox_is_full(tmp_path: Path, camera: SteeredCamera) -> None:
+def test_the_outbox_is_full(tmp_path: Path, camera: FakeHttpCamera) -> None:
     """Updates go before events, and what is lost is counted and told."""
     port = free_port()
     daemon = Daemon(tmp_path, port, {"door": camera.url})

@@ -17,8 +17,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.support.broker import Broker, Relay, free_port, wait_for
 from tests.support.chaos import Gate
+from tests.support.fake_http_camera import FakeHttpCamera
 from tests.support.real_daemon import BASE, RECORD, Daemon, Witness, timed
-from tests.support.steered_camera import SteeredCamera
 
 pytest_plugins = ["tests.support.watched_door"]  # its fixtures
 
@@ -30,7 +30,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 
 def test_killed_and_started_again(
-    tmp_path: Path, broker: Broker, camera: SteeredCamera, record_property: RECORD
+    tmp_path: Path, broker: Broker, camera: FakeHttpCamera, record_property: RECORD
 ) -> None:
     gate = Gate(broker.port)
     gate.open()
@@ -51,7 +51,7 @@ def test_killed_and_started_again(
         witness.nothing_is_missing()
 
 
-def test_not_there_at_the_start(tmp_path: Path, camera: SteeredCamera, record_property: RECORD) -> None:
+def test_not_there_at_the_start(tmp_path: Path, camera: FakeHttpCamera, record_property: RECORD) -> None:
     port = free_port()
     with Daemon(tmp_path, port, {"door": camera.url}) as daemon:
         daemon.says("nothing listens there: start the broker")
@@ -65,7 +65,7 @@ def test_not_there_at_the_start(tmp_path: Path, camera: SteeredCamera, record_pr
 @pytest.mark.slow
 @pytest.mark.parametrize(("keepalive", "seconds"), [(5, 5), (30, 15)])
 def test_takes_the_connection_and_never_answers(
-    keepalive: int, seconds: int, tmp_path: Path, camera: SteeredCamera, record_property: RECORD
+    keepalive: int, seconds: int, tmp_path: Path, camera: FakeHttpCamera, record_property: RECORD
 ) -> None:
     """The shorter of the keepalive and our own patience counts."""
     listener = socket.create_server(("127.0.0.1", 0))
@@ -83,7 +83,7 @@ def test_takes_the_connection_and_never_answers(
 
 
 @pytest.mark.slow
-def test_falls_silent(tmp_path: Path, broker: Broker, camera: SteeredCamera, record_property: RECORD) -> None:
+def test_falls_silent(tmp_path: Path, broker: Broker, camera: FakeHttpCamera, record_property: RECORD) -> None:
     """It is stopped for longer than the keepalive of 5 s."""
     with Witness(broker.port) as witness, Daemon(tmp_path, broker.port, {"door": camera.url}) as daemon:
         witness.sees_something_new()
@@ -98,7 +98,7 @@ def test_falls_silent(tmp_path: Path, broker: Broker, camera: SteeredCamera, rec
 
 
 def test_the_network_is_cut_again_and_again(
-    tmp_path: Path, broker: Broker, camera: SteeredCamera, record_property: RECORD
+    tmp_path: Path, broker: Broker, camera: FakeHttpCamera, record_property: RECORD
 ) -> None:
     with contextlib.ExitStack() as owned:
         relay, witness = owned.enter_context(Relay(broker.port)), owned.enter_context(Witness(broker.port))
@@ -114,7 +114,7 @@ def test_the_network_is_cut_again_and_again(
             witness.nothing_is_missing()
 
 
-def test_a_wrong_password_that_is_mended(tmp_path: Path, camera: SteeredCamera, record_property: RECORD) -> None:
+def test_a_wrong_password_that_is_mended(tmp_path: Path, camera: FakeHttpCamera, record_property: RECORD) -> None:
     passwords, mine = tmp_path / "passwords", tmp_path / "mine"
     subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "korsal", "right horse"], check=True)
     passwords.chmod(0o644)
@@ -138,14 +138,14 @@ def test_a_wrong_password_that_is_mended(tmp_path: Path, camera: SteeredCamera, 
 
 
 def test_a_twin_with_the_same_name(
-    tmp_path: Path, broker: Broker, camera: SteeredCamera, record_property: RECORD
+    tmp_path: Path, broker: Broker, camera: FakeHttpCamera, record_property: RECORD
 ) -> None:
     """Each throws the other out; both say what to look for, and once there is one alone all is well."""
     folder = tmp_path / "twin"
     folder.mkdir()
     with Witness(broker.port) as witness, Daemon(tmp_path, broker.port, {"door": camera.url}) as daemon:
         witness.sees_something_new()
-        with SteeredCamera() as other, Daemon(folder, broker.port, {"yard": other.url}) as twin:
+        with FakeHttpCamera() as other, Daemon(folder, broker.port, {"yard": other.url}) as twin:
             for one in (daemon, twin):
                 one.says("check the network, and that each client has its own [mqtt] client_id")
             twin.stop()
@@ -155,7 +155,7 @@ def test_a_twin_with_the_same_name(
         witness.nothing_is_missing()
 
 
-def test_a_flood_of_requests(tmp_path: Path, broker: Broker, camera: SteeredCamera, record_property: RECORD) -> None:
+def test_a_flood_of_requests(tmp_path: Path, broker: Broker, camera: FakeHttpCamera, record_property: RECORD) -> None:
     """Five thousand of them, most of them wrong, some of the largest that are read."""
     nonsense = [b"", b"\xff\xfe", b"[]", b'{"transaction": {}}', b'{"data": 1}', b"9" * 60_000, b"[" * 60_000]
     topics = [f"{BASE}/request/{op}" for op in ("health", "reload", "config-set", "snapshot", "no-such", "a" * 200)]

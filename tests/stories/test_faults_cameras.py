@@ -9,16 +9,16 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.support.broker import wait_for
+from tests.support.fake_http_camera import FakeHttpCamera
 from tests.support.live_cameras import alive, free_port, serve
 from tests.support.real_daemon import BASE, RECORD, Daemon, Witness, timed
 from tests.support.spot_model import write_film
-from tests.support.steered_camera import SteeredCamera
 
 pytest_plugins = ["tests.support.watched_door"]  # its fixtures
 
 
 def test_unplugged_and_plugged_in_again(
-    daemon: Daemon, witness: Witness, camera: SteeredCamera, record_property: RECORD
+    daemon: Daemon, witness: Witness, camera: FakeHttpCamera, record_property: RECORD
 ) -> None:
     with timed(record_property, "noticed"):
         camera.go_away()
@@ -32,7 +32,7 @@ def test_unplugged_and_plugged_in_again(
 
 @pytest.mark.parametrize(("mode", "reason"), [("frozen", "the same picture for 1 s"), ("silent", "no frame for 1 s")])
 def test_it_repeats_its_picture_or_falls_silent(
-    mode: str, reason: str, daemon: Daemon, witness: Witness, camera: SteeredCamera, record_property: RECORD
+    mode: str, reason: str, daemon: Daemon, witness: Witness, camera: FakeHttpCamera, record_property: RECORD
 ) -> None:
     with timed(record_property, "noticed"):
         camera.mode = mode  # type: ignore[assignment]
@@ -46,7 +46,7 @@ def test_it_repeats_its_picture_or_falls_silent(
 
 
 def test_what_it_sends_is_no_picture(
-    daemon: Daemon, witness: Witness, camera: SteeredCamera, record_property: RECORD
+    daemon: Daemon, witness: Witness, camera: FakeHttpCamera, record_property: RECORD
 ) -> None:
     with timed(record_property, "noticed"):
         camera.mode = "rubbish"
@@ -56,7 +56,7 @@ def test_what_it_sends_is_no_picture(
         witness.sees_something_new()
 
 
-def test_its_pictures_change_their_size(daemon: Daemon, witness: Witness, camera: SteeredCamera) -> None:
+def test_its_pictures_change_their_size(daemon: Daemon, witness: Witness, camera: FakeHttpCamera) -> None:
     for size in ((480, 640), (24, 32), (48, 64)):
         camera.size = size
         before = witness.telemetry()["frames"]["door"]
@@ -85,7 +85,7 @@ def test_its_process_hangs(daemon: Daemon, witness: Witness, record_property: RE
 
 
 def test_it_is_not_there_at_the_start(
-    tmp_path: Path, witness: Witness, camera: SteeredCamera, record_property: RECORD
+    tmp_path: Path, witness: Witness, camera: FakeHttpCamera, record_property: RECORD
 ) -> None:
     camera.go_away()
     with Daemon(tmp_path, witness.port, {"door": camera.url}) as daemon:
@@ -117,9 +117,9 @@ def test_an_rtsp_server_is_killed_and_started_again(tmp_path: Path, witness: Wit
 
 
 def test_one_that_is_ill_does_not_disturb_the_other(
-    tmp_path: Path, witness: Witness, camera: SteeredCamera, record_property: RECORD
+    tmp_path: Path, witness: Witness, camera: FakeHttpCamera, record_property: RECORD
 ) -> None:
-    with SteeredCamera() as well, Daemon(tmp_path, witness.port, {"door": camera.url, "yard": well.url}) as daemon:
+    with FakeHttpCamera() as well, Daemon(tmp_path, witness.port, {"door": camera.url, "yard": well.url}) as daemon:
         witness.sees_something_new("door")
         for mode in ("silent", "rubbish"):
             camera.mode = mode  # type: ignore[assignment]

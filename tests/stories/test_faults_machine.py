@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.broker import wait_for
+from tests.support.fake_http_camera import FakeHttpCamera
 from tests.support.paths import ROOT
 from tests.support.real_daemon import BASE, RECORD, Daemon, Witness, timed
-from tests.support.steered_camera import SteeredCamera
 
 pytest_plugins = ["tests.support.watched_door"]  # its fixtures
 
@@ -167,7 +167,7 @@ def test_the_service_of_the_sensors_hangs(tmp_path: Path, fresh: Daemon, witness
         witness.nothing_is_missing()
 
 
-def test_the_clock_is_set(tmp_path: Path, fresh: Daemon, witness: Witness, camera: SteeredCamera) -> None:
+def test_the_clock_is_set(tmp_path: Path, fresh: Daemon, witness: Witness, camera: FakeHttpCamera) -> None:
     """From 1970 to today, a day back, a year on, amid an event: it goes on, and lasts as long as it does.
 
     A namespace has no time of day of its own, so Python's is replaced in the daemon and its capture process.

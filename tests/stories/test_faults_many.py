@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support.broker import Broker, Relay, wait_for
+from tests.support.fake_http_camera import FakeHttpCamera
 from tests.support.real_daemon import BASE, RECORD, Daemon, Witness, timed
-from tests.support.steered_camera import SteeredCamera
 
 pytest_plugins = ["tests.support.watched_door"]  # its fixtures
 
@@ -17,7 +17,7 @@ CAMERAS = 48
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_forty_eight_cameras(tmp_path: Path, camera: SteeredCamera, record_property: RECORD) -> None:
+def test_forty_eight_cameras(tmp_path: Path, camera: FakeHttpCamera, record_property: RECORD) -> None:
     """Each has its process; all are told of, and all end in order."""
     names = [f"door{number}" for number in range(CAMERAS)]
     with Broker(tmp_path) as broker, Witness(broker.port) as witness:
@@ -32,7 +32,7 @@ def test_forty_eight_cameras(tmp_path: Path, camera: SteeredCamera, record_prope
 
 
 @pytest.mark.slow
-def test_two_daemons_with_one_state_directory(tmp_path: Path, camera: SteeredCamera) -> None:
+def test_two_daemons_with_one_state_directory(tmp_path: Path, camera: FakeHttpCamera) -> None:
     """The second cannot have the outbox's file: it keeps its events in memory, and says so."""
     second = tmp_path / "second"
     second.mkdir()
@@ -54,7 +54,7 @@ def test_two_daemons_with_one_state_directory(tmp_path: Path, camera: SteeredCam
     assert "damaged" not in first.log + other.log
 
 
-def test_forty_descriptors_are_enough(tmp_path: Path, camera: SteeredCamera) -> None:
+def test_forty_descriptors_are_enough(tmp_path: Path, camera: FakeHttpCamera) -> None:
     with Broker(tmp_path) as broker, Witness(broker.port) as witness:
         daemon = Daemon(tmp_path, broker.port, {"door": camera.url})
         daemon.prefix = ("prlimit", "--nofile=40:40")
@@ -89,7 +89,7 @@ class DeadLink(Relay):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [20])
-def test_the_link_is_down(seconds: float, tmp_path: Path, camera: SteeredCamera, record_property: RECORD) -> None:
+def test_the_link_is_down(seconds: float, tmp_path: Path, camera: FakeHttpCamera, record_property: RECORD) -> None:
     """For longer than the keepalive, and than one waits for an answer."""
     with Broker(tmp_path) as broker, DeadLink(broker.port) as link, Witness(broker.port) as witness:
         with Daemon(tmp_path, link.port, {"door": camera.url}) as daemon:

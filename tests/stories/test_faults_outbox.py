@@ -12,8 +12,8 @@ import pytest
 from edge.broker.outbox_totals import unpacked
 from tests.support.broker import Broker, Subscriber, free_port, wait_for
 from tests.support.event_streams import faults
+from tests.support.fake_http_camera import FakeHttpCamera
 from tests.support.real_daemon import BASE, Daemon, Witness
-from tests.support.steered_camera import SteeredCamera
 from tests.support.waiting_messages import waiting
 
 pytest_plugins = ["tests.support.watched_door"]  # its fixtures
@@ -41,7 +41,7 @@ def stored(daemon: Daemon) -> int:
 
 
 @pytest.mark.slow
-def test_what_is_in_memory_waits_for_the_next_start(tmp_path: Path, camera: SteeredCamera) -> None:
+def test_what_is_in_memory_waits_for_the_next_start(tmp_path: Path, camera: FakeHttpCamera) -> None:
     """No broker, and another program has the file until just before the stop."""
     port = free_port()
     daemon = Daemon(tmp_path, port, {"door": camera.url})
@@ -86,7 +86,7 @@ def events_of(subscriber: Subscriber, base: str) -> list[dict[str, Any]]:
     ]
 
 
-def test_two_daemons_with_one_state_directory(daemon: Daemon, witness: Witness, camera: SteeredCamera) -> None:
+def test_two_daemons_with_one_state_directory(daemon: Daemon, witness: Witness, camera: FakeHttpCamera) -> None:
     """The second keeps its events in memory, and the first one's file is left alone."""
     second = Daemon(daemon.folder, witness.port, {"door": camera.url})
     second.edit("[mqtt]\n", '[mqtt]\nclient_id = "second"\nbase = "second"\n')

@@ -15,7 +15,7 @@ from edge.cameras.image_transform import MOST_PIXELS
 from edge.cameras.live_camera import LiveCamera, LiveSettings
 from edge.cameras.memory_limits import UNKNOWN_BYTES
 from edge.sources import parse
-from tests.support import live_gstreamer
+from tests.support import system_gstreamer
 from tests.support.hostile_camera import HEAD, document, endless_unit, hostile, is_red, jpeg, part, red_film
 from tests.support.live_cameras import ROOT, alive, always, first_frame, watch_until
 
@@ -241,8 +241,8 @@ def test_a_bare_picture_that_never_ends_takes_no_memory_either(begun: bytes) -> 
 def test_a_picture_over_rtsp_that_never_ends_is_given_up(way: str) -> None:
     """GStreamer keeps all of it: its process ends itself."""
     if way == "gstreamer":
-        live_gstreamer.require_opencv()
-    program = live_gstreamer.PROGRAM if way == "gstreamer" else PROGRAM
+        system_gstreamer.require_opencv()
+    program = system_gstreamer.PROGRAM if way == "gstreamer" else PROGRAM
     settings = replace(QUICK, open_seconds=60 if way == "gstreamer" else 4)
     with (
         hostile(endless_unit, speaks_first=True) as server,
@@ -271,7 +271,7 @@ def test_a_playlist_that_names_hundreds_of_its_kind_is_not_followed() -> None:
 
 def test_a_process_that_takes_more_than_its_pictures_need_ends_and_the_others_go_on(tmp_path: Path) -> None:
     programs = {
-        name: (sys.executable, str(ROOT / "tests/support/made_up_camera.py"), name) for name in ("hoarding", "still")
+        name: (sys.executable, str(ROOT / "tests/support/fake_camera.py"), name) for name in ("hoarding", "still")
     }
     source = parse(str(tmp_path / "never"), loop=True)
     settings = LiveSettings(retry_first=60)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.broker import Broker
+from tests.support.fake_http_camera import FakeHttpCamera
 from tests.support.real_daemon import Daemon, Witness
-from tests.support.steered_camera import SteeredCamera
 
 
 @pytest.fixture
@@ -20,13 +20,13 @@ def witness(tmp_path: Path) -> Iterator[Witness]:
 
 
 @pytest.fixture
-def camera() -> Iterator[SteeredCamera]:
-    with SteeredCamera() as camera:
+def camera() -> Iterator[FakeHttpCamera]:
+    with FakeHttpCamera() as camera:
         yield camera
 
 
 @pytest.fixture
-def fresh(tmp_path: Path, witness: Witness, camera: SteeredCamera) -> Daemon:
+def fresh(tmp_path: Path, witness: Witness, camera: FakeHttpCamera) -> Daemon:
     """Not started yet."""
     return Daemon(tmp_path, witness.port, {"door": camera.url})
 

@@ -15,8 +15,8 @@ import pytest
 
 from edge.cameras.live_camera import LiveCamera
 from edge.sources import parse
-from tests.support.films import Picture, jpegs, shade, shades, write_matroska, write_mp4
 from tests.support.live_cameras import QUICK, always, first_frame, watch_until
+from tests.support.video_files import Picture, jpegs, shade, shades, write_matroska, write_mp4
 
 
 def noise(count: int) -> list[Picture]:

@@ -8,7 +8,7 @@ import pytest
 from convert import calibration
 from edge.manifest import Manifest
 from edge.motion import MotionSettings
-from tests.support import films
+from tests.support import video_files
 from tests.support.annotated_player import BOX, ENGINE, FRAMES, HEIGHT, LABELS, PLAYS, WIDTH, tube
 from tests.support.annotation_files import META, box, written
 from train import check, train
@@ -26,7 +26,7 @@ DAMAGED = [3, 9, 10]
 def film(path: Path, damaged: list[int] = DAMAGED, count: int = 20) -> Path:
     """Frame i is `films.shades` number i."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return films.write_mp4(path, films.jpegs(films.shades(count), damaged), [40] * count)
+    return video_files.write_mp4(path, video_files.jpegs(video_files.shades(count), damaged), [40] * count)
 
 
 def packed(tmp_path: Path, damaged: list[int] = DAMAGED) -> PackedVideo:
@@ -44,7 +44,7 @@ def test_every_frame_lies_under_its_own_number(tmp_path: Path, damaged: list[int
     opened = packed(tmp_path, damaged)
     whole = [number for number in range(20) if number not in damaged]
     assert opened.held.tolist() == whole
-    assert [films.shade(opened[number]) for number in whole] == whole
+    assert [video_files.shade(opened[number]) for number in whole] == whole
     for number in (*damaged, 20, -1):
         with pytest.raises(FrameError, match=rf"a\.frames: has no frame {number}: it could not be decoded, or lies"):
             opened[number]
@@ -92,7 +92,7 @@ def scene(path: Path, damaged: list[int]) -> Path:
     x1, y1, x2, y2 = map(int, BOX)
     for number in PLAYS:
         images[number][y1:y2, x1:x2] = 255
-    return films.write_mp4(path, films.jpegs(images, damaged), [40] * FRAMES, (WIDTH, HEIGHT))
+    return video_files.write_mp4(path, video_files.jpegs(images, damaged), [40] * FRAMES, (WIDTH, HEIGHT))
 
 
 def test_a_network_that_sees_everything_scores_a_hundred_past_the_damage(tmp_path: Path) -> None:
@@ -128,8 +128,8 @@ def test_check_counts_what_it_has_decoded(tmp_path: Path, capsys: pytest.Capture
 
 def test_check_tells_of_a_file_that_is_cut_short(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data_set(tmp_path, [])
-    frames = films.jpegs(films.shades(40, 640, 360))
-    path = films.write_matroska(
+    frames = video_files.jpegs(video_files.shades(40, 640, 360))
+    path = video_files.write_matroska(
         tmp_path / "videos" / "door" / "one.mkv", frames, [i / 25 for i in range(40)], (640, 360)
     )
     (tmp_path / "videos" / "door" / "one.mp4").unlink()
@@ -140,7 +140,9 @@ def test_check_tells_of_a_file_that_is_cut_short(tmp_path: Path, capsys: pytest.
 
 def test_calibration_takes_as_many_as_are_asked_for(tmp_path: Path) -> None:
     """The container announces 40 frames, of which an edit list hides 15 and two are damaged."""
-    path = films.write_mp4(tmp_path / "a.mp4", films.jpegs(films.shades(40), [20, 21]), [40] * 40, hidden=15)
+    path = video_files.write_mp4(
+        tmp_path / "a.mp4", video_files.jpegs(video_files.shades(40), [20, 21]), [40] * 40, hidden=15
+    )
     manifest = Manifest("tiny", LABELS, 64, 96, MotionSettings("none"))
     assert len(list(calibration.inputs([path], manifest, count=20))) == 20
     assert len(list(calibration.inputs([path], manifest, count=99))) == 23

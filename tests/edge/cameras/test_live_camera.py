@@ -297,7 +297,7 @@ def test_a_long_name_that_cannot_be_opened_is_a_sentence(name: str, tmp_path: Pa
 
 @pytest.mark.parametrize("said", ["cut", "deep", "other", "bytes"])
 def test_nonsense_from_a_capture_process_costs_its_camera_alone(said: str) -> None:
-    program = (sys.executable, str(ROOT / "tests/support/made_up_camera.py"), "garbled")
+    program = (sys.executable, str(ROOT / "tests/support/fake_camera.py"), "garbled")
     with LiveCamera("door", parse(said, loop=True), QUICK, always(0.5), program) as camera:
         watch_until(camera, lambda: "says what cannot be understood" in camera.reason)
         assert camera.state == "offline"

@@ -15,12 +15,12 @@ from edge.cameras.capture_process import PROGRAM
 from edge.cameras.live_camera import LiveCamera, LiveSettings
 from edge.cameras.rtsp_check import refusal, unreachable
 from edge.sources import Transport, parse
-from tests.support import live_gstreamer
+from tests.support import system_gstreamer
 from tests.support.live_cameras import QUICK, always, first_frame, free_port, told, watch_until
-from tests.support.live_gstreamer import require_opencv, require_server, rtsp_server
+from tests.support.system_gstreamer import require_opencv, require_server, rtsp_server
 
 pytestmark = pytest.mark.usefixtures("server")
-PROGRAMS = {"gstreamer": live_gstreamer.PROGRAM, "ffmpeg": PROGRAM}
+PROGRAMS = {"gstreamer": system_gstreamer.PROGRAM, "ffmpeg": PROGRAM}
 PATIENT = LiveSettings(stall_seconds=20, open_seconds=60, retry_first=0.05, retry_longest=0.2)  # on a busy machine
 THROUGH = {"gstreamer": "through GStreamer, decodebin", "ffmpeg": "through FFmpeg"}
 
@@ -76,7 +76,7 @@ def test_a_jetsons_pipeline_finds_the_codec(codec: str, caplog: pytest.LogCaptur
     """With FFmpeg's decoders in the place of `nvv4l2decoder`."""
     require_opencv()
     caplog.set_level(logging.INFO, "edge.cameras.live_camera")
-    program = (live_gstreamer.PYTHON, str(live_gstreamer.ROOT / "tests/support/made_up_camera.py"), "stand_in")
+    program = (system_gstreamer.PYTHON, str(system_gstreamer.ROOT / "tests/support/fake_camera.py"), "stand_in")
     port = free_port()
     source = parse(f"rtsp://viewer:secret@127.0.0.1:{port}/live", rotation=90)
     with (

@@ -18,7 +18,7 @@ STALL = LiveSettings(stall_seconds=1.0, open_seconds=30, retry_first=0.05, retry
 
 
 def made_up(plan: str, steering: Path, settings: LiveSettings = STALL) -> LiveCamera:
-    program = (sys.executable, str(ROOT / "tests/support/made_up_camera.py"), plan)
+    program = (sys.executable, str(ROOT / "tests/support/fake_camera.py"), plan)
     return LiveCamera("door", parse(f"v4l2://{steering}"), settings, always(0.5), program)
 
 

@@ -17,7 +17,7 @@ from edge import detector
 from edge.cameras.video_file import CaptureError, decodable, probe, read_file
 from edge.motion import MotionSettings
 from edge.video.snapshot import snapshot
-from tests.support import films
+from tests.support import video_files
 from tests.support.paths import ROOT
 from tests.support.tiny_model import MANIFEST
 
@@ -267,7 +267,9 @@ def test_an_iterator_left_early_gives_the_file_back(tmp_path: Path) -> None:
 
 def numbers_and_times(path: Path) -> tuple[list[int], list[int], list[float]]:
     """Of every frame: its index, which of `films.shades` it shows, its time."""
-    found = [(frame.index, films.shade(frame.image), round(frame.unix_time, 3)) for frame in read_file(path, "door")]
+    found = [
+        (frame.index, video_files.shade(frame.image), round(frame.unix_time, 3)) for frame in read_file(path, "door")
+    ]
     indices, seen, times = zip(*found, strict=True)
     return list(indices), list(seen), list(times)
 
@@ -275,16 +277,20 @@ def numbers_and_times(path: Path) -> tuple[list[int], list[int], list[float]]:
 def test_times_are_the_frames_own_whatever_rate_is_announced(tmp_path: Path) -> None:
     """As browsers record: 1000 frames a second announced, 25 there, and some left out."""
     times = [i / 25 for i in range(40) if i not in (7, 8, 20)]
-    path = films.write_matroska(tmp_path / "clip.webm", films.jpegs(films.shades(37)), times, announced_fps=1000)
+    path = video_files.write_matroska(
+        tmp_path / "clip.webm", video_files.jpegs(video_files.shades(37)), times, announced_fps=1000
+    )
     assert numbers_and_times(path) == (list(range(37)), list(range(37)), times)
     assert probe(path).fps == pytest.approx(25)
 
 
 def test_a_length_that_is_announced_is_not_believed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """As where the sound goes on, or an edit list hides the beginning: nothing is damaged."""
-    frames = films.jpegs(films.shades(30))
-    longer = films.write_matroska(tmp_path / "a.mkv", frames, [i / 10 for i in range(30)], announced_fps=30, seconds=60)
-    hidden = films.write_mp4(tmp_path / "b.mp4", frames, [40] * 30, hidden=12)
+    frames = video_files.jpegs(video_files.shades(30))
+    longer = video_files.write_matroska(
+        tmp_path / "a.mkv", frames, [i / 10 for i in range(30)], announced_fps=30, seconds=60
+    )
+    hidden = video_files.write_mp4(tmp_path / "b.mp4", frames, [40] * 30, hidden=12)
     assert probe(longer).announced is None  # 1800, which are not there
     assert decodable(longer) == tuple(range(30))
     assert numbers_and_times(longer)[2] == [i / 10 for i in range(30)]
@@ -297,17 +303,17 @@ def test_a_length_that_is_announced_is_not_believed(tmp_path: Path, caplog: pyte
 def test_frames_of_many_lengths_keep_their_times(tmp_path: Path) -> None:
     """As phones film: by what the light allows."""
     steps = [33, 33, 34, 50, 66, 66, 33, 900, 33, 33]
-    path = films.write_mp4(tmp_path / "clip.mp4", films.jpegs(films.shades(10)), steps)
+    path = video_files.write_mp4(tmp_path / "clip.mp4", video_files.jpegs(video_files.shades(10)), steps)
     assert numbers_and_times(path)[2] == [sum(steps[:i]) / 1000 for i in range(10)]
 
 
 def test_a_stream_without_time_stamps_runs_by_its_rate(tmp_path: Path) -> None:
-    path = write_jpegs(tmp_path / "clip.mjpeg", films.shades(10))
+    path = write_jpegs(tmp_path / "clip.mjpeg", video_files.shades(10))
     assert numbers_and_times(path)[2] == [round(i / 25, 3) for i in range(10)]
 
 
 def test_a_file_that_was_joined_from_two_goes_on(tmp_path: Path) -> None:
-    once = write_video(tmp_path / "once.ts", films.shades(30), code="mp4v")
+    once = write_video(tmp_path / "once.ts", video_files.shades(30), code="mp4v")
     (tmp_path / "twice.ts").write_bytes(2 * once.read_bytes())
     times = [frame.unix_time for frame in read_file(tmp_path / "twice.ts", "door")]
     assert len(times) == 60
@@ -316,7 +322,7 @@ def test_a_file_that_was_joined_from_two_goes_on(tmp_path: Path) -> None:
 
 def test_an_animation_runs_by_its_delays(tmp_path: Path) -> None:
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed: pip install 'korsal-edge[train]'")
-    first, *others = (image.fromarray(one) for one in films.shades(6))
+    first, *others = (image.fromarray(one) for one in video_files.shades(6))
     first.save(tmp_path / "clip.gif", save_all=True, append_images=others, duration=[200, 200, 500, 100, 0, 100])
     # 0 is taken as 0.1 s, as browsers do
     assert numbers_and_times(tmp_path / "clip.gif")[2] == [0.0, 0.2, 0.4, 0.9, 1.0, 1.1]
@@ -328,14 +334,14 @@ def test_a_damaged_frame_costs_itself(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, damaged: list[int], container: str
 ) -> None:
     path = tmp_path / f"clip.{container}"
-    frames = films.jpegs(films.shades(40), damaged)
+    frames = video_files.jpegs(video_files.shades(40), damaged)
     if container == "avi":
-        write_video(path, films.shades(40))
+        write_video(path, video_files.shades(40))
         spoil(path, damaged)
     elif container == "mkv":
-        films.write_matroska(path, frames, [i / 25 for i in range(40)])
+        video_files.write_matroska(path, frames, [i / 25 for i in range(40)])
     else:
-        films.write_mp4(path, frames, [40] * 40)
+        video_files.write_mp4(path, frames, [40] * 40)
     whole = [i for i in range(40) if i not in damaged]
     assert numbers_and_times(path) == (whole, whole, [round(i / 25, 3) for i in whole])
     assert decodable(path) == tuple(whole)
@@ -356,25 +362,27 @@ def spoil(path: Path, damaged: list[int]) -> None:
 
 def test_frames_that_come_unevenly_are_numbered_past_a_damaged_one(tmp_path: Path) -> None:
     stamps = [round(0.001 * i * i + 0.01 * i, 3) for i in range(40)]
-    path = films.write_matroska(tmp_path / "clip.mkv", films.jpegs(films.shades(40), [20, 21]), stamps)
+    path = video_files.write_matroska(
+        tmp_path / "clip.mkv", video_files.jpegs(video_files.shades(40), [20, 21]), stamps
+    )
     whole = [i for i in range(40) if i not in (20, 21)]
     assert numbers_and_times(path) == (whole, whole, [stamps[i] for i in whole])
 
 
 def test_a_film_without_a_whole_frame_is_refused(tmp_path: Path) -> None:
-    path = films.write_mp4(tmp_path / "clip.mp4", films.jpegs(films.shades(5), range(5)), [40] * 5)
+    path = video_files.write_mp4(tmp_path / "clip.mp4", video_files.jpegs(video_files.shades(5), range(5)), [40] * 5)
     for reads in (decodable, lambda path: list(read_file(path, "door"))):
         with pytest.raises(CaptureError, match=r"clip\.mp4: holds no readable frame"):
             reads(path)
 
 
-@pytest.mark.parametrize("matrix", films.MATRICES)
+@pytest.mark.parametrize("matrix", video_files.MATRICES)
 def test_a_phones_film_is_upright(tmp_path: Path, matrix: tuple[int, int, int, int]) -> None:
-    image = films.corners()
-    path = films.write_mp4(tmp_path / "clip.mp4", films.jpegs([image] * 3), [40] * 3, matrix=matrix)
-    shown = films.moved(image, matrix)
+    image = video_files.corners()
+    path = video_files.write_mp4(tmp_path / "clip.mp4", video_files.jpegs([image] * 3), [40] * 3, matrix=matrix)
+    shown = video_files.moved(image, matrix)
     for frame in read_file(path, "door"):
         assert frame.image.shape == shown.shape
-        assert films.quarters(frame.image) == films.quarters(shown)
+        assert video_files.quarters(frame.image) == video_files.quarters(shown)
         assert frame.image.flags.c_contiguous
     assert probe(path).size == (shown.shape[1], shown.shape[0])

@@ -24,10 +24,10 @@ from edge.commands.replay import Outputs, ReplayError, in_words, replay, task
 from edge.config.config_file import ConfigError
 from edge.events import Event
 from edge.video.motion_inset import Inset
-from tests.support.films import jpegs, write_matroska
 from tests.support.paths import ROOT
 from tests.support.some_event import some_event
 from tests.support.spot_model import spot, write_spot_film, write_spot_model
+from tests.support.video_files import jpegs, write_matroska
 
 
 @pytest.fixture(scope="module")

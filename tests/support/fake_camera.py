@@ -1,6 +1,6 @@
 """A capture process whose camera is made up. Needs what the real one needs: numpy and OpenCV.
 
-Usage: `python made_up_camera.py PLAN MEMORY CHANNEL`, as the `program` of a LiveCamera. The source's path names a file
+Usage: `python fake_camera.py PLAN MEMORY CHANNEL`, as the `program` of a LiveCamera. The source's path names a file
 by which a test steers the camera.
 """
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 HEAD = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
 
 
-class SteeredCamera:
+class FakeHttpCamera:
     """Bright or dark, moving, frozen, silent or sending rubbish, in any size. Serves any number of clients.
 
     `seconds`: between two frames.
@@ -87,7 +87,7 @@ class SteeredCamera:
         image[number % height, : width // 8] = 128
         return image
 
-    def __enter__(self) -> "SteeredCamera":
+    def __enter__(self) -> "FakeHttpCamera":
         return self
 
     def __exit__(
