@@ -7,13 +7,13 @@ import json
 from dataclasses import asdict, dataclass
 
 MESSAGE_BYTES = 1 << 17  # from the process; more than MOST_LETTERS as JSON, of which each letter may take twelve bytes
-ORDER_BYTES = 1 << 18  # to the process: a source, with all the polygons that a configuration may give it
+REQUEST_BYTES = 1 << 18  # to the process: a source, with all the polygons that a configuration may give it
 MOST_LETTERS = 2000  # of a sentence
 OPENING, FRAME = b"opening", b"frame"
 
 
 @dataclass(frozen=True)
-class Told:
+class WorkerMessage:
     """`fault`: what ends the process, a sentence; `through`: how the camera was opened; `carrier`: tcp or udp; `note`:
     what else to log.
     """
@@ -24,13 +24,13 @@ class Told:
     note: str | None = None
 
 
-def encode(told: Told) -> bytes:
+def encode(message: WorkerMessage) -> bytes:
     """A message of at most MESSAGE_BYTES; of a longer text the middle is left out."""
-    texts = {name: _cut(text) for name, text in asdict(told).items() if text is not None}
+    texts = {name: _cut(text) for name, text in asdict(message).items() if text is not None}
     return json.dumps(texts).encode()
 
 
-def decode(message: bytes) -> Told:
+def decode(message: bytes) -> WorkerMessage:
     """The other way round, on one line. ValueError for what is no such message."""
     content = json.loads(message)
     if not isinstance(content, dict):
@@ -38,7 +38,7 @@ def decode(message: bytes) -> Told:
     texts = {name: content.get(name) for name in ("fault", "through", "carrier", "note")}
     if any(text is not None and not isinstance(text, str) for text in texts.values()):
         raise ValueError("a message holds texts")
-    return Told(**{name: _cut(_line(text)) for name, text in texts.items() if text is not None})
+    return WorkerMessage(**{name: _cut(_line(text)) for name, text in texts.items() if text is not None})
 
 
 def _line(text: str) -> str:

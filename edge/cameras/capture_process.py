@@ -10,21 +10,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from edge.cameras.capture_messages import FRAME, MESSAGE_BYTES, OPENING, Told, decode
-from edge.cameras.shared_frames import Picture, SharedFrames
+from edge.cameras.capture_messages import FRAME, MESSAGE_BYTES, OPENING, WorkerMessage, decode
+from edge.cameras.shared_frames import SharedFrame, SharedFrames
 from edge.sources import Carrier, Polygon, Source, to_json
 
 PROGRAM = (sys.executable, "-m", "edge.cameras.capture_worker")
 MOST_NOTES = 8  # that are taken from one process
 
 # What makes libraries write what they open, password and all, to stderr or to a file: names begin so.
-_CHATTER = (
+_DEBUG_VARIABLES = (
     "GST_DEBUG", "GST_TRACERS", "G_MESSAGES_DEBUG",
     "OPENCV_FFMPEG_DEBUG", "OPENCV_FFMPEG_LOGLEVEL", "OPENCV_LOG_LEVEL", "OPENCV_VIDEOIO_DEBUG",
 )  # fmt: skip
 
 
-class CameraLink:
+class CaptureProcess:
     """A running capture process. `taken`, `first_frame` and `last_frame` are kept by whoever takes the frames.
 
     `opening` tells whether the process has come so far as to open the camera, `since` when it did, or when it was
@@ -64,9 +64,9 @@ class CameraLink:
         """Frames captured by this process."""
         return self._frames.written
 
-    def newest(self) -> Picture | None:
+    def newest(self) -> SharedFrame | None:
         """The newest frame not taken yet, which counts as taken now."""
-        self.listen()
+        self.receive()
         try:
             picture = self._frames.newest(self.taken)
         except OSError as error:
@@ -76,10 +76,10 @@ class CameraLink:
         if picture is not None:
             self.taken, self.last_frame = picture.number, picture.monotonic_time
             self.first_frame = self.first_frame or picture.monotonic_time
-            self.listen()  # how the camera was opened was told before the first frame
+            self.receive()  # how the camera was opened was told before the first frame
         return picture
 
-    def listen(self) -> None:
+    def receive(self) -> None:
         """Read all that came over the channel."""
         while not self.ended:
             try:
@@ -93,18 +93,20 @@ class CameraLink:
             elif message == OPENING:
                 self.opening, self.since = True, time.monotonic()
             elif message != FRAME:
-                self._hear(message)
+                self._handle(message)
 
-    def _hear(self, message: bytes) -> None:
+    def _handle(self, message: bytes) -> None:
         try:
-            told = decode(message)
+            content = decode(message)
         except (ValueError, RecursionError):
-            told = Told(f"{self._shown}: its capture process says what cannot be understood: look for its crash")
+            content = WorkerMessage(
+                f"{self._shown}: its capture process says what cannot be understood: look for its crash"
+            )
             self.ended = True
-        self.fault, self.through = told.fault or self.fault, told.through or self.through
-        self.carrier = "udp" if told.carrier == "udp" else "tcp" if told.carrier else self.carrier
-        if told.note and len(self.notes) < MOST_NOTES:
-            self.notes.append(told.note)
+        self.fault, self.through = content.fault or self.fault, content.through or self.through
+        self.carrier = "udp" if content.carrier == "udp" else "tcp" if content.carrier else self.carrier
+        if content.note and len(self.notes) < MOST_NOTES:
+            self.notes.append(content.note)
 
     def mask(self, mask: Sequence[Polygon]) -> None:
         """Have other polygons blackened from the next frame on. A process that has ended or hangs is past caring."""
@@ -136,7 +138,7 @@ class Process(Protocol):
         """Wait for its end; subprocess.TimeoutExpired where that takes longer."""
 
 
-class Killed:
+class KilledProcesses:
     """The processes that were killed and have yet to die. One that hangs in a driver may never do so."""
 
     def __init__(self) -> None:
@@ -151,7 +153,7 @@ class Killed:
         self._processes = [process for process in self._processes if process.poll() is None]
         return len(self._processes)
 
-    def bury(self, seconds: float) -> tuple[int, ...]:
+    def reap(self, seconds: float) -> tuple[int, ...]:
         """Wait so long for their deaths; the ids of those that are left to the kernel."""
         deadline = time.monotonic() + seconds
         left = []
@@ -179,5 +181,5 @@ def _environment(source: Source) -> dict[str, str]:
     """Ours, with this package on the path; where the source holds credentials, without what makes libraries talk."""
     root = str(Path(__file__).resolve().parents[2])
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    kept = {key: value for key, value in os.environ.items() if not (source.secret and key.startswith(_CHATTER))}
+    kept = {key: value for key, value in os.environ.items() if not (source.secret and key.startswith(_DEBUG_VARIABLES))}
     return {**kept, "PYTHONPATH": os.pathsep.join(paths)}

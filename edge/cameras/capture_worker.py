@@ -23,66 +23,66 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge import threads
-from edge.cameras.capture_messages import FRAME, OPENING, ORDER_BYTES, Told, encode
+from edge.cameras.capture_messages import FRAME, OPENING, REQUEST_BYTES, WorkerMessage, encode
 from edge.cameras.image_transform import fingerprint, finished, oversize
 from edge.cameras.memory_limits import MemoryWatch, limit_blocks, limit_data
 from edge.cameras.shared_frames import SharedFrames
-from edge.cameras.source_reader import Picture, by_ffmpeg_alone, pictures
+from edge.cameras.source_reader import CapturedImage, read_source, uses_ffmpeg_only
 from edge.cameras.video_file import CaptureError, silence_opencv
 from edge.sources import Source, from_json, polygons
 from edge.threads import ThreadError
 
 FIRST_TO_DIE = "1000"  # the highest oom_score_adj
 
-Pictures = Callable[[Source], Iterator[Picture]]
+ReadSource = Callable[[Source], Iterator[CapturedImage]]
 
 
-class Wanted:
+class CurrentSource:
     """The source as it is wanted now: its mask may change while the camera runs."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
 
 
-def main(memory: int, channel: socket.socket, taken: Pictures = pictures) -> int:
+def main(memory: int, channel: socket.socket, read: ReadSource = read_source) -> int:
     """Capture until the camera or the parent is gone; returns the exit status, 0 where it was the parent."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the parent decides when this process ends
-    wanted = Wanted(from_json(channel.recv(ORDER_BYTES)))
+    current = CurrentSource(from_json(channel.recv(REQUEST_BYTES)))
     silence_opencv()
     _die_first()
     limit_blocks()
-    if by_ffmpeg_alone(wanted.source):
+    if uses_ffmpeg_only(current.source):
         limit_data()
     if not any(os.environ.get(name) for name in ("GST_DEBUG", "OPENCV_LOG_LEVEL")):
         _mute_libraries()
     shared = SharedFrames(memory)
     try:
-        threads.start("orders", _listen, channel, wanted)
-        _capture(shared, channel, wanted, taken)
+        threads.start("orders", _listen, channel, current)
+        _capture(shared, channel, current, read)
     except CaptureError as fault:
-        channel.send(encode(Told(fault=str(fault))))
+        channel.send(encode(WorkerMessage(fault=str(fault))))
     except ThreadError as fault:
-        channel.send(encode(Told(fault=f"{wanted.source.redacted}: {fault}")))
+        channel.send(encode(WorkerMessage(fault=f"{current.source.redacted}: {fault}")))
     except ConnectionError:
         return 0  # the parent is gone
     return 1
 
 
-def _capture(shared: SharedFrames, channel: socket.socket, wanted: Wanted, taken: Pictures) -> None:
-    through, found, told = "", taken(wanted.source), set[str]()
+def _capture(shared: SharedFrames, channel: socket.socket, current: CurrentSource, read: ReadSource) -> None:
+    through, found, sent_notes = "", read(current.source), set[str]()
     channel.send(OPENING)
-    watch = MemoryWatch(lambda fault: _give_up(channel, f"{wanted.source.redacted}: {fault}"))
+    watch = MemoryWatch(lambda fault: _give_up(channel, f"{current.source.redacted}: {fault}"))
     for picture in found:
         if picture.through != through:
             through = picture.through
-            channel.send(encode(Told(through=through, carrier=picture.carrier)))
-        if picture.note and picture.note not in told:
-            told.add(picture.note)
-            channel.send(encode(Told(note=picture.note)))
-        _check_size(picture.image.shape, wanted.source)
+            channel.send(encode(WorkerMessage(through=through, carrier=picture.carrier)))
+        if picture.note and picture.note not in sent_notes:
+            sent_notes.add(picture.note)
+            channel.send(encode(WorkerMessage(note=picture.note)))
+        _check_size(picture.image.shape, current.source)
         watch.picture(*picture.image.shape[1::-1])
-        image = finished(picture.image, wanted.source, picture.turned)
+        image = finished(picture.image, current.source, picture.turned)
         shared.write(image, time.time(), time.monotonic(), fingerprint(image))
         _notify(channel)
 
@@ -102,7 +102,7 @@ def _die_first() -> None:
 def _give_up(channel: socket.socket, fault: str) -> None:
     """End at once, from any thread, whatever the others hang in."""
     with contextlib.suppress(OSError):
-        channel.send(encode(Told(fault=f"{fault}: its stream is damaged or means harm; restart the camera")))
+        channel.send(encode(WorkerMessage(fault=f"{fault}: its stream is damaged or means harm; restart the camera")))
     os._exit(1)
 
 
@@ -112,11 +112,11 @@ def _notify(channel: socket.socket) -> None:
         channel.send(FRAME, socket.MSG_DONTWAIT)
 
 
-def _listen(channel: socket.socket, wanted: Wanted) -> None:
+def _listen(channel: socket.socket, current: CurrentSource) -> None:
     """Take new masks from the parent, whose silence for good is the end."""
     try:
-        while message := channel.recv(ORDER_BYTES):
-            wanted.source = replace(wanted.source, mask=polygons(json.loads(message)["mask"]))
+        while message := channel.recv(REQUEST_BYTES):
+            current.source = replace(current.source, mask=polygons(json.loads(message)["mask"]))
     finally:
         os._exit(0)
 

@@ -13,8 +13,8 @@ from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Literal
 
-from edge.cameras.capture_process import MOST_NOTES, PROGRAM, CameraLink, Killed
-from edge.cameras.shared_frames import Picture
+from edge.cameras.capture_process import MOST_NOTES, PROGRAM, CaptureProcess, KilledProcesses
+from edge.cameras.shared_frames import SharedFrame
 from edge.cameras.video_file import CaptureError, VideoFacts, probe, read_file
 from edge.sources import Frame, Polygon, Source
 
@@ -25,7 +25,7 @@ __all__ = [
 
 CameraState = Literal["online", "stalled", "offline"]
 LONGEST_WAIT = 0.25  # seconds between two looks at a silent camera
-BURIAL_SECONDS = 5.0  # how long close() waits for a killed process; one that hangs in a driver is left to the kernel
+REAP_SECONDS = 5.0  # how long close() waits for a killed process; one that hangs in a driver is left to the kernel
 MOST_HANGING = 3  # killed processes that will not die, after which no more are made: each holds memory
 
 log = logging.getLogger(__name__)
@@ -85,10 +85,10 @@ class LiveCamera:
         self.state: CameraState = "offline"
         self.reason = ""  # why it is not online, a sentence
         self.settings = settings
-        self.killed = Killed()
+        self.killed = KilledProcesses()
         self.source = source
         self._chance, self._program = chance, program
-        self._process: CameraLink | None = None
+        self._process: CaptureProcess | None = None
         self._carrier = source.carrier  # what carried the pictures of an RTSP camera last
         self._told: set[str] = set()  # reasons since it was online
         self._noted: set[str] = set()
@@ -150,7 +150,7 @@ class LiveCamera:
         """End the process and give back what it used; may be called twice."""
         self._closed = True
         self._end_process()
-        for process in self.killed.bury(BURIAL_SECONDS):
+        for process in self.killed.reap(REAP_SECONDS):
             log.warning("camera %s: process %d hangs in a driver and cannot be ended", self.name, process)
 
     def _take(self) -> Frame | None:
@@ -170,14 +170,14 @@ class LiveCamera:
         index = self._captured + picture.number - 1
         return Frame(self.name, index, picture.unix_time, picture.monotonic_time, picture.image)
 
-    def _repeats(self, picture: Picture) -> bool:
+    def _repeats(self, picture: SharedFrame) -> bool:
         """True where this picture has been the same for too long; then the process is made anew, ever more rarely.
 
         It may be a camera that hangs, or a scene in which nothing at all changes: so it is watched all the time.
         """
         if picture.fingerprint != self._frozen:
             self._frozen = None
-        same = picture.monotonic_time - picture.since
+        same = picture.monotonic_time - picture.unchanged_since
         settings = self.settings
         if self.source.kind == "file" or same <= settings.stall_seconds:
             return self._frozen is not None
@@ -215,7 +215,7 @@ class LiveCamera:
             self._lose("offline", f"{shown}: {fault}: unplug the camera, or restart this device", now)
             return
         try:
-            self._process = CameraLink(replace(self.source, carrier=self._carrier), now, self._program)
+            self._process = CaptureProcess(replace(self.source, carrier=self._carrier), now, self._program)
         except OSError as error:
             self._lose("offline", f"{shown}: its capture process cannot be started: {error}", now)
 

@@ -20,21 +20,20 @@ from numpy.typing import NDArray
 
 # Native layout: an aligned number is read and written in one piece, so that `written` may be read without the lock.
 _STATE = struct.Struct("@QqQ")  # frames written so far, newest slot or -1, bytes in one slot
-_SLOT = struct.Struct("@QdddQII")  # the fields of `Picture`, but height and width for the image
+_SLOT = struct.Struct("@QdddQII")  # the fields of `SharedFrame`, but height and width for the image
 _HEADER_BYTES = 4096  # one page
 
 
-class Picture(NamedTuple):
+class SharedFrame(NamedTuple):
     """A frame as the writer left it: `number` counts from 1, `image` is (H, W, 3) uint8 BGR and the reader's own.
 
-    `fingerprint` is the same for the same picture; `since` is the monotonic time of the first in an unbroken row of
-    frames that all had this one.
+    `unchanged_since` is the monotonic time of the first in an unbroken run of frames with this `fingerprint`.
     """
 
     number: int
     unix_time: float
     monotonic_time: float
-    since: float
+    unchanged_since: float
     fingerprint: int
     image: NDArray[np.uint8]
 
@@ -45,7 +44,7 @@ class SharedFrames:
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self._memory = mmap.mmap(descriptor, os.fstat(descriptor).st_size)
-        self._fingerprint, self._since = -1, 0.0  # of the frame written last; no fingerprint is negative
+        self._fingerprint, self._unchanged_since = -1, 0.0  # of the frame written last; no fingerprint is negative
 
     @classmethod
     def create(cls) -> "SharedFrames":
@@ -68,7 +67,7 @@ class SharedFrames:
     def write(self, image: NDArray[np.uint8], unix_time: float, monotonic_time: float, fingerprint: int) -> None:
         """Make `image`, (H, W, 3) uint8, the newest frame. Waits while the reader copies the one before."""
         if fingerprint != self._fingerprint:
-            self._fingerprint, self._since = fingerprint, monotonic_time
+            self._fingerprint, self._unchanged_since = fingerprint, monotonic_time
         written, newest, capacity = _STATE.unpack_from(self._memory)
         if image.nbytes > capacity:
             newest, capacity = self._grow(image.nbytes)
@@ -76,12 +75,12 @@ class SharedFrames:
         height, width = image.shape[:2]
         pixels = np.frombuffer(self._memory, np.uint8, image.nbytes, _HEADER_BYTES + slot * capacity)
         pixels.reshape(image.shape)[...] = image
-        meta = (written + 1, unix_time, monotonic_time, self._since, fingerprint, height, width)
+        meta = (written + 1, unix_time, monotonic_time, self._unchanged_since, fingerprint, height, width)
         _SLOT.pack_into(self._memory, _slot_offset(slot), *meta)
         with self._locked():
             _STATE.pack_into(self._memory, 0, written + 1, slot, capacity)
 
-    def newest(self, after: int) -> Picture | None:
+    def newest(self, after: int) -> SharedFrame | None:
         """The newest frame if its number is above `after`; None where there is none, or the writer is at it.
 
         OSError where memory that has grown cannot be reached.
@@ -102,7 +101,7 @@ class SharedFrames:
         self._memory.close()
         os.close(self.descriptor)
 
-    def _copy(self) -> Picture | None:
+    def _copy(self) -> SharedFrame | None:
         _, newest, capacity = _STATE.unpack_from(self._memory)
         if newest < 0:
             return None
@@ -112,9 +111,9 @@ class SharedFrames:
         if height * width * 3 > len(self._memory) - _HEADER_BYTES - newest * capacity:
             raise OSError(errno.EBADMSG, "its memory is garbled")
         pixels = np.frombuffer(self._memory, np.uint8, height * width * 3, _HEADER_BYTES + newest * capacity)
-        unix_time, monotonic_time, since, fingerprint = facts
+        unix_time, monotonic_time, unchanged_since, fingerprint = facts
         image = pixels.reshape(height, width, 3).copy()
-        return Picture(number, unix_time, monotonic_time, since, fingerprint, image)
+        return SharedFrame(number, unix_time, monotonic_time, unchanged_since, fingerprint, image)
 
     def _grow(self, capacity: int) -> tuple[int, int]:
         """Make both slots larger; what they held is forgotten. Returns the newest slot, none, and the capacity."""

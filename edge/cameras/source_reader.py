@@ -39,7 +39,7 @@ _CURES = {
 _OPTIONS_GIVEN = VARIABLE in os.environ
 
 
-class Picture(NamedTuple):
+class CapturedImage(NamedTuple):
     """A picture as the library gives it, how the source was opened, and whether it is flipped and rotated already.
 
     `carrier` is what brings the pictures of an RTSP camera; `note` is a sentence for the log, "" where there is nothing
@@ -53,24 +53,24 @@ class Picture(NamedTuple):
     note: str = ""
 
 
-def pictures(source: Source) -> Iterator[Picture]:
+def read_source(source: Source) -> Iterator[CapturedImage]:
     """What the source gives, as it comes; CaptureError where it cannot be opened and where it ends."""
     _check(source)
     known = known_elements() if cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER) else None
     _require_argus(source, known)
     if is_rtsp(source):
         return _thinned(_rtsp(source, known), source.fps)
-    return by_ways(source, openings(source, known))
+    return read_candidates(source, openings(source, known))
 
 
-def by_ffmpeg_alone(source: Source) -> bool:
+def uses_ffmpeg_only(source: Source) -> bool:
     """True where neither GStreamer nor a driver of NVIDIA's can come into this process."""
     if source.kind == "stream" and not is_rtsp(source):
         return True
     return source.kind in ("stream", "file") and not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER)
 
 
-def by_ways(source: Source, ways: Iterable[Opening]) -> Iterator[Picture]:
+def read_candidates(source: Source, ways: Iterable[Opening]) -> Iterator[CapturedImage]:
     """The same for a source that is there, in the ways given."""
     if source.kind == "file":
         return _thinned(_film(source, ways), source.fps)
@@ -82,7 +82,7 @@ class _CarrierError(CaptureError):
     """The camera does not send over this transport, but may over the other."""
 
 
-def _rtsp(source: Source, known: Known | None) -> Iterator[Picture]:
+def _rtsp(source: Source, known: Known | None) -> Iterator[CapturedImage]:
     """Over the first of the source's carriers that the camera has."""
     *others, last = source.carriers
     for carrier in others:
@@ -92,13 +92,13 @@ def _rtsp(source: Source, known: Known | None) -> Iterator[Picture]:
     yield from _camera(source, openings(source, known, last))
 
 
-def _camera(source: Source, ways: Iterable[Opening]) -> Iterator[Picture]:
+def _camera(source: Source, ways: Iterable[Opening]) -> Iterator[CapturedImage]:
     for opening in ways:
         given, began = 0, time.monotonic()
         for image, damaged in _read(opening, source):
             given += 1
             note = f"{source.redacted}: {DAMAGED}" if damaged else ""
-            yield Picture(image, opening.through, opening.turned, opening.carrier, note)
+            yield CapturedImage(image, opening.through, opening.turned, opening.carrier, note)
         if source.kind == "stream" and given <= 1:
             _check_refusal(source, opening.carrier, time.monotonic() - began)
         if given:
@@ -129,7 +129,7 @@ def _cure(source: Source) -> str:
     return _CURES["rtsp" if is_rtsp(source) else source.target.lower()[:4] if source.kind == "stream" else source.kind]
 
 
-def _film(source: Source, ways: Iterable[Opening]) -> Iterator[Picture]:
+def _film(source: Source, ways: Iterable[Opening]) -> Iterator[CapturedImage]:
     """A file in real time, again and again. The last way is FFmpeg, which tells what is wrong with the file.
 
     GStreamer's clock plays by the time stamps alone: what has none that are sound is left to FFmpeg.
@@ -148,7 +148,7 @@ def _film(source: Source, ways: Iterable[Opening]) -> Iterator[Picture]:
                 given = True
                 image = image if software else upright(image, found.orientation)
                 note = notes.pop() if notes else ""
-                yield Picture(image, through, opening.turned, note=note)
+                yield CapturedImage(image, through, opening.turned, note=note)
 
 
 def _played(path: str, interval: float, tell: Callable[[str], None]) -> Iterator[tuple[NDArray[Any], int]]:
@@ -197,7 +197,7 @@ def _fit_blocks(capture: cv2.VideoCapture, source: Source) -> None:
     limit_blocks(max(0, width) * max(0, height))
 
 
-def _thinned(found: Iterator[Picture], fps: float | None) -> Iterator[Picture]:
+def _thinned(found: Iterator[CapturedImage], fps: float | None) -> Iterator[CapturedImage]:
     """At most so many pictures a second, in an even rhythm; all where `fps` is None."""
     due = 0.0
     for picture in found:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edge.cameras.capture_worker import main
 from edge.cameras.gstreamer_pipelines import Known, Opening, openings
-from edge.cameras.source_reader import Picture, by_ways
+from edge.cameras.source_reader import CapturedImage, read_candidates
 from edge.sources import Source
 
 SHAPE = (120, 160, 3)
@@ -47,39 +47,39 @@ STAND_INS = (
 )
 
 
-def freezing(source: Source) -> Iterator[Picture]:
+def freezing(source: Source) -> Iterator[CapturedImage]:
     """Noise, but the same picture again and again while the file exists."""
     while True:
         time.sleep(SECONDS)
         frozen = Path(source.target).exists()
-        yield Picture(np.full(SHAPE, 100, np.uint8) if frozen else noise(), "freezing")
+        yield CapturedImage(np.full(SHAPE, 100, np.uint8) if frozen else noise(), "freezing")
 
 
-def still(source: Source) -> Iterator[Picture]:
+def still(source: Source) -> Iterator[CapturedImage]:
     """A scene in which nothing moves, seen by a sensor: a few pixels differ by one."""
     while True:
         image = np.full(SHAPE, 100, np.uint8)
         image[noise()[..., 0] < 3] += 1
         time.sleep(SECONDS)
-        yield Picture(image, "still")
+        yield CapturedImage(image, "still")
 
 
-def silent(source: Source) -> Iterator[Picture]:
+def silent(source: Source) -> Iterator[CapturedImage]:
     """Feeds, but nothing while the file exists: as a pipe that stops."""
     while True:
         time.sleep(SECONDS)
         if not Path(source.target).exists():
-            yield Picture(noise(), "silent")
+            yield CapturedImage(noise(), "silent")
 
 
-def garbled(source: Source) -> Iterator[Picture]:
+def garbled(source: Source) -> Iterator[CapturedImage]:
     """A process that was taken over: says nonsense to its parent, of a kind that the source's name tells."""
     said = {"cut": b'{"fault": "half a', "deep": b"[" * 60_000, "other": b'{"fault": {}}', "bytes": b"\xff\xfe"}
     socket.socket(fileno=os.dup(int(sys.argv[3]))).send(said[Path(source.target).name])
     yield from still(source)
 
 
-def hoarding(source: Source) -> Iterator[Picture]:
+def hoarding(source: Source) -> Iterator[CapturedImage]:
     """A stream of which its reader forgets nothing."""
     kept = []
     for picture in still(source):
@@ -87,9 +87,9 @@ def hoarding(source: Source) -> Iterator[Picture]:
         yield picture
 
 
-def stand_in(source: Source) -> Iterator[Picture]:
+def stand_in(source: Source) -> Iterator[CapturedImage]:
     """A Jetson's pipelines with elements that are everywhere in the place of those that are not."""
-    return by_ways(source, [replaced(opening) for opening in openings(source, JETSON)])
+    return read_candidates(source, [replaced(opening) for opening in openings(source, JETSON)])
 
 
 def replaced(opening: Opening) -> Opening:

@@ -5,17 +5,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.cameras.capture_messages import MESSAGE_BYTES, MOST_LETTERS, Told, decode, encode
+from edge.cameras.capture_messages import MESSAGE_BYTES, MOST_LETTERS, WorkerMessage, decode, encode
 
 
-@pytest.mark.parametrize("told", [Told(), Told(fault="broken"), Told(through="FFmpeg"), Told(note="odd")])
-def test_there_and_back(told: Told) -> None:
-    assert decode(encode(told)) == told
+@pytest.mark.parametrize(
+    "content",
+    [WorkerMessage(), WorkerMessage(fault="broken"), WorkerMessage(through="FFmpeg"), WorkerMessage(note="odd")],
+)
+def test_there_and_back(content: WorkerMessage) -> None:
+    assert decode(encode(content)) == content
 
 
 @given(st.text(min_size=1).map(lambda text: text * (3 * MOST_LETTERS // len(text))))
 def test_whatever_a_sentence_holds_it_fits(sentence: str) -> None:
-    message = encode(Told(fault=sentence, through=sentence, note=sentence))
+    message = encode(WorkerMessage(fault=sentence, through=sentence, note=sentence))
     assert len(message) <= MESSAGE_BYTES  # 3 sentences of 2000 letters of at most 12 bytes, and their names
     fault = decode(message).fault
     assert fault is not None
@@ -26,9 +29,9 @@ def test_whatever_a_sentence_holds_it_fits(sentence: str) -> None:
 
 
 def test_a_process_that_was_taken_over_writes_no_lines_of_its_own() -> None:
-    told = decode(json.dumps({"fault": "x\nERROR: all is lost\x1b[31m", "note": "y" * 10_000}).encode())
-    assert told.fault == "x?ERROR: all is lost?[31m"
-    assert len(str(told.note)) == MOST_LETTERS
+    content = decode(json.dumps({"fault": "x\nERROR: all is lost\x1b[31m", "note": "y" * 10_000}).encode())
+    assert content.fault == "x?ERROR: all is lost?[31m"
+    assert len(str(content.note)) == MOST_LETTERS
 
 
 @pytest.mark.parametrize(
@@ -42,4 +45,4 @@ def test_what_is_no_message_is_refused(message: bytes) -> None:
 @given(st.binary())
 def test_any_bytes_are_read_or_refused(message: bytes) -> None:
     with contextlib.suppress(ValueError):
-        assert isinstance(decode(message), Told)
+        assert isinstance(decode(message), WorkerMessage)

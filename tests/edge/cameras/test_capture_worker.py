@@ -170,4 +170,4 @@ def test_packets_that_get_lost_are_told(stream: Path, monkeypatch: pytest.Monkey
         serve("rtsp-silent", port, stream),
         pytest.raises(CaptureError, match="sends over UDP, of which no picture arrives: let UDP through the firewall"),
     ):
-        next(source_reader.pictures(parse(f"rtsp://127.0.0.1:{port}/live")))
+        next(source_reader.read_source(parse(f"rtsp://127.0.0.1:{port}/live")))

@@ -150,7 +150,7 @@ def test_processes_that_cannot_be_ended_do_not_pile_up(clip: Path, caplog: pytes
         os.kill(process, signal.SIGKILL)
         watch_until(camera, lambda: "3 of its processes hang in a driver" in camera.reason)
         assert (camera.process_id, camera.state) == (None, "offline")
-        camera.killed.bury(0.0)  # as if they had died
+        camera.killed.reap(0.0)  # as if they had died
         watch_until(camera, lambda: camera.state == "online")
         assert camera.reason == ""
         camera.killed.add(NeverDies())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.cameras.shared_frames import Picture, SharedFrames
+from edge.cameras.shared_frames import SharedFrame, SharedFrames
 from tests.support.paths import ROOT
 
 WRITER = """
@@ -32,7 +32,7 @@ def other_end(shared: SharedFrames) -> SharedFrames:
     return SharedFrames(os.dup(shared.descriptor))
 
 
-def next_picture(shared: SharedFrames, after: int) -> Picture:
+def next_picture(shared: SharedFrames, after: int) -> SharedFrame:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         picture = shared.newest(after)
@@ -87,7 +87,7 @@ def test_a_picture_tells_since_when_it_is_the_same(shared: SharedFrames, fingerp
         shared.write(plain(0), 1000, time_, fingerprint)
     picture = shared.newest(0)
     assert picture is not None
-    assert (picture.fingerprint, picture.since) == (fingerprints[-1], since)
+    assert (picture.fingerprint, picture.unchanged_since) == (fingerprints[-1], since)
 
 
 def test_a_picture_read_is_the_readers_own(shared: SharedFrames) -> None:
