@@ -22,6 +22,7 @@ Rotation = Literal[0, 90, 180, 270]
 Carrier = Literal["tcp", "udp"]  # what carries the pictures of an RTSP camera
 Transport = Literal["auto", "tcp", "udp"]
 Polygon = tuple[tuple[float, float], ...]
+BgrImage = NDArray[np.uint8]  # (H, W, 3)
 
 KNOWN_FORMS = (
     "a file path, file:///absolute/path, /dev/video0, v4l2:///dev/video0, csi://0, rtsp://host/path "
@@ -52,7 +53,7 @@ class Frame:
     index: int
     unix_time: float
     monotonic_time: float
-    image: NDArray[np.uint8]  # (H, W, 3), BGR
+    image: BgrImage
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from edge.sources import SourceError
 from edge.terminal import output as terminal
 from edge.terminal import progress
 from edge.terminal.arguments import Parser
-from edge.video.motion_inset import INSETS
+from edge.video.motion_inset import INSET_POSITIONS
 from edge.video.video_writer import VideoError
 
 FAULTS = (AssetError, CaptureError, ConfigError, DemoError, EngineError, ReplayError, SourceError, VideoError)
@@ -172,7 +172,10 @@ def _add_inset(parser: argparse.ArgumentParser) -> None:
     """Where the annotated video shows the motion map."""
     places = parser.add_mutually_exclusive_group()
     places.add_argument(
-        "--inset", choices=INSETS, default="beside", help="where the video shows the motion map; default: %(default)s"
+        "--inset",
+        choices=INSET_POSITIONS,
+        default="beside",
+        help="where the video shows the motion map; default: %(default)s",
     )
     places.add_argument("--no-inset", dest="inset", action="store_const", const="none", help="leave it out")
 

@@ -23,9 +23,9 @@ from edge.service import daemon
 from edge.sources import Frame, parse
 from edge.terminal import progress
 from edge.terminal.progress import Progress
-from edge.video.annotated_video import LONGEST_PAUSE, AnnotatedVideo
-from edge.video.motion_inset import Inset
-from edge.video.video_writer import usual_suffix
+from edge.video.annotated_video import MAX_PAUSE, AnnotatedVideo
+from edge.video.motion_inset import InsetPosition
+from edge.video.video_writer import preferred_suffix
 
 CLIP = "demo/basketball.mp4"
 VIDEO = Path("out/demo")
@@ -70,7 +70,7 @@ class Audience:
         return {number for number in begun if not _is_whole(self.events.get(number, []))}
 
 
-def demo(source: str | None, model: Path | None, video: Path | None = None, inset: Inset = "beside") -> int:
+def demo(source: str | None, model: Path | None, video: Path | None = None, inset: InsetPosition = "beside") -> int:
     """Play `source` (None: the clip that is shipped) through the daemon, print what its subscriber gets.
 
     `video`: where it is drawn; None: VIDEO, in the format that plays in most places.
@@ -79,8 +79,8 @@ def demo(source: str | None, model: Path | None, video: Path | None = None, inse
     SourceError, VideoError.
     """
     described = parse(source or str(asset_path(CLIP)))
-    fps, pause = (CAMERA_FPS, LONGEST_PAUSE) if described.live else (probe(described.target).fps, LONGEST_GAP)
-    video = video or VIDEO.with_suffix(usual_suffix())
+    fps, pause = (CAMERA_FPS, MAX_PAUSE) if described.live else (probe(described.target).fps, LONGEST_GAP)
+    video = video or VIDEO.with_suffix(preferred_suffix())
     _make_place(described.target, video)
     audience = Audience()
     with EmbeddedBroker() as broker, tempfile.TemporaryDirectory(prefix="korsal-edge-") as folder:

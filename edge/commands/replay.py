@@ -30,9 +30,9 @@ from edge.pipeline import PipelineSettings, PipelineState, StepResult
 from edge.service.settings import pipeline_settings, unknown_actions
 from edge.sources import Frame, Source, parse
 from edge.terminal import progress
-from edge.video.annotated_frame import Style
+from edge.video.annotated_frame import OverlayStyle
 from edge.video.annotated_video import AnnotatedVideo
-from edge.video.motion_inset import Inset
+from edge.video.motion_inset import InsetPosition
 
 Passage = tuple[Frame, StepResult, PipelineState]
 Tell = Callable[[Sequence[Event]], None]
@@ -80,7 +80,7 @@ class Outputs:
 
     events: Path | None = None
     video: Path | None = None
-    inset: Inset = "beside"  # where the video shows the motion map
+    inset: InsetPosition = "beside"  # where the video shows the motion map
 
 
 def task(
@@ -155,7 +155,7 @@ def replay(task: Task, outputs: Outputs) -> int:
     Raises CaptureError, ReplayError, VideoError.
     """
     facts, engine = probe(task.source), task.engine
-    style = Style(task.people_score, task.settings.events.zones, task.view.mask, outputs.inset)
+    style = OverlayStyle(task.people_score, task.settings.events.zones, task.view.mask, outputs.inset)
     for output in (outputs.events, outputs.video):
         _check_apart(task.source, output)
     start = pipeline.initial(task.camera, f"{sha256_of(task.source)} {engine.sha256}")

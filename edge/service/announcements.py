@@ -29,7 +29,7 @@ class Announcer:
         self._device, self._max_age, self._mqtt = config.device.name, config.outbox.max_age, config.mqtt
         self._model, self._labels = model, labels
         if self._mqtt.snapshots:
-            text_rendering.prepare(labels)
+            text_rendering.find_fonts(labels)
         self._cameras: tuple[str, ...] | None = None  # that Home Assistant has been told of
         self._announced = state_directory(config) / f"{config.device.name}.discovery.json"
 

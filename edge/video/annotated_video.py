@@ -8,12 +8,12 @@ from edge.detector import frame_size
 from edge.manifest import Manifest
 from edge.pipeline import StepResult
 from edge.sources import Frame
-from edge.video.annotated_frame import Scene, Style, annotated, canvas_size, follow, picture_size
-from edge.video.video_writer import VideoWriter, check_place, described
+from edge.video.annotated_frame import Overlay, OverlayStyle, annotate, canvas_size, picture_size, update
+from edge.video.video_writer import VideoWriter, check_destination, format_description
 
-LONGEST_PAUSE = 2.0  # seconds that the picture stands still at most where no frames came from a live camera
-USUAL = Style()
-LEAST_FPS = 10.0  # of the video; a slower film may have fast parts
+MAX_PAUSE = 2.0  # seconds that the picture stands still at most where no frames came from a live camera
+DEFAULT_STYLE = OverlayStyle()
+MIN_FPS = 10.0  # of the video; a slower film may have fast parts
 
 
 class AnnotatedVideo:
@@ -27,23 +27,25 @@ class AnnotatedVideo:
         path: Path,
         fps: float,
         manifest: Manifest,
-        longest_pause: float = LONGEST_PAUSE,
-        style: Style = USUAL,
+        max_pause: float = MAX_PAUSE,
+        style: OverlayStyle = DEFAULT_STYLE,
     ) -> None:
         """`fps`: how many frames a second will come, about. Raises VideoError where nothing can be written there."""
-        check_place(path)
+        check_destination(path)
         self.path = path
-        self._fps, self._manifest, self._longest_pause = max(fps, LEAST_FPS), manifest, longest_pause
+        self._fps, self._manifest, self._max_pause = max(fps, MIN_FPS), manifest, max_pause
         self._style = replace(style, inset="none") if manifest.motion.kind == "none" else style
         self._size = (0, 0)  # of the frames' pictures
-        self._scene = Scene()
+        self._overlay = Overlay()
         self._writer: VideoWriter | None = None
         self._begin = 0.0  # the time of the first picture, moved on by what was left out of long pauses
 
     @property
     def written(self) -> str:
         """Where the video is, in which format, and what plays it."""
-        return f"{self.path.absolute()} ({described(self._writer.codec) if self._writer else 'without a frame'})"
+        return (
+            f"{self.path.absolute()} ({format_description(self._writer.codec) if self._writer else 'without a frame'})"
+        )
 
     def __enter__(self) -> "AnnotatedVideo":
         return self
@@ -60,17 +62,17 @@ class AnnotatedVideo:
             self._size = picture_size(frame_size(frame.image))
             self._writer = VideoWriter(self.path, self._fps, canvas_size(self._size, self._style))
             self._begin = frame.monotonic_time
-        self._scene = follow(self._scene, frame, step)
+        self._overlay = update(self._overlay, frame, step)
         repeats = self._due(self._writer.frames, frame.monotonic_time)
         if repeats > 0:
-            picture = annotated(frame, step, self._scene, self._manifest, self._size, self._style)
+            picture = annotate(frame, step, self._overlay, self._manifest, self._size, self._style)
             for _ in range(repeats):
                 self._writer.write(picture)
 
     def _due(self, written: int, time: float) -> int:
         """How many pictures belong into the video until `time` (s)."""
         due = round((time - self._begin) * self._fps) + 1 - written
-        most = round(self._longest_pause * self._fps)
+        most = round(self._max_pause * self._fps)
         if due > most:
             self._begin += (due - most) / self._fps
         return min(due, most)

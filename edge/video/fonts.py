@@ -15,30 +15,30 @@ log = logging.getLogger(__name__)
 
 FOLDERS = ("~/.local/share/fonts", "~/.fonts", "/usr/local/share/fonts", "/usr/share/fonts")
 SUFFIXES = (".ttf", ".otf", ".ttc")
-MOST_FILES = 3000
-GOOD_NAMES = ("notosanscjk", "notosans", "dejavusans")  # tried first
-BAD_WORDS = ("bold", "italic", "oblique", "light", "thin", "black", "mono", "serif", "condensed", "emoji")
-UNREAL = ("lastresort", "blank", "redacted")  # these draw the same for all letters
-TRIED_SIZE = 16  # pixels
-NOWHERE = "\U0010fffe"  # which no font has
-NO_INK = ("Mn", "Mc", "Me", "Cf", "Zs")  # Unicode's categories of what may be drawn without any ink of its own
+MAX_FILES = 3000
+PREFERRED_NAMES = ("notosanscjk", "notosans", "dejavusans")  # tried first
+AVOIDED_WORDS = ("bold", "italic", "oblique", "light", "thin", "black", "mono", "serif", "condensed", "emoji")
+PLACEHOLDERS = ("lastresort", "blank", "redacted")  # these draw the same for all letters
+TEST_SIZE = 16  # pixels
+UNASSIGNED = "\U0010fffe"  # which no font has
+INKLESS = ("Mn", "Mc", "Me", "Cf", "Zs")  # Unicode's categories of what may be drawn without any ink of its own
 
 
 @lru_cache(maxsize=4096)
-def font_with(letters: frozenset[str]) -> str | None:
+def font_for(characters: frozenset[str]) -> str | None:
     """The file of a font that has all these letters; None where there is none, or no Pillow to draw with."""
-    return next((file for file in _files() if _has(file, letters)), None)
+    return next((file for file in _files() if _supports(file, characters)), None)
 
 
 @lru_cache(maxsize=1)
-def cure() -> str:
+def installation_hint() -> str:
     """What to do where there is no font."""
-    if not _pillow_is_there():
+    if not _has_pillow():
         return "pip install pillow"
     return "install a font that has them, such as the package fonts-noto-cjk, fonts-noto-core or fonts-dejavu-core"
 
 
-def drawn(text: str, file: str, size: int) -> tuple[NDArray[np.uint8], int]:
+def render(text: str, file: str, size: int) -> tuple[NDArray[np.uint8], int]:
     """A line of text in a font of so many pixels: its ink (h, w), 0..255, and how many rows are below the baseline."""
     from PIL import Image, ImageDraw
 
@@ -52,10 +52,10 @@ def drawn(text: str, file: str, size: int) -> tuple[NDArray[np.uint8], int]:
 @lru_cache(maxsize=1)
 def _files() -> tuple[str, ...]:
     """All fonts of this machine, upright sans serifs first; none without Pillow."""
-    if not _pillow_is_there():
+    if not _has_pillow():
         return ()
-    found = (file for file in _in_folders() if not any(word in _name(file) for word in UNREAL))
-    return tuple(sorted(found, key=_rank)[:MOST_FILES])
+    found = (file for file in _in_folders() if not any(word in _name(file) for word in PLACEHOLDERS))
+    return tuple(sorted(found, key=_rank)[:MAX_FILES])
 
 
 def _in_folders() -> Iterator[str]:
@@ -67,34 +67,34 @@ def _in_folders() -> Iterator[str]:
 def _rank(file: str) -> tuple[bool, int, int, str]:
     """What makes a font come early."""
     name = _name(file)
-    good = next((place for place, start in enumerate(GOOD_NAMES) if name.startswith(start)), len(GOOD_NAMES))
-    return any(word in name for word in BAD_WORDS), good, len(name), file
+    good = next((place for place, start in enumerate(PREFERRED_NAMES) if name.startswith(start)), len(PREFERRED_NAMES))
+    return any(word in name for word in AVOIDED_WORDS), good, len(name), file
 
 
 def _name(file: str) -> str:
     return Path(file).stem.lower().replace("-", "").replace("_", "")
 
 
-def _has(file: str, letters: frozenset[str]) -> bool:
+def _supports(file: str, characters: frozenset[str]) -> bool:
     """Does the font draw each of the letters otherwise than one that it has not?"""
     try:
-        font = _opened(file, TRIED_SIZE, shapes=False)
-        missing = bytes(font.getmask(NOWHERE))
-        return all(unicodedata.category(one) in NO_INK or bytes(font.getmask(one)) != missing for one in letters)
+        font = _opened(file, TEST_SIZE, shaping=False)
+        missing = bytes(font.getmask(UNASSIGNED))
+        return all(unicodedata.category(one) in INKLESS or bytes(font.getmask(one)) != missing for one in characters)
     except (OSError, ValueError):  # no font after all, or one of pictures alone
         return False
 
 
 @lru_cache(maxsize=64)
-def _opened(file: str, size: int, shapes: bool = True) -> Any:
-    """A font; one that `shapes` joins letters as their script wants it, where Pillow can."""
+def _opened(file: str, size: int, shaping: bool = True) -> Any:
+    """A font; one that `shaping` joins letters as their script wants it, where Pillow can."""
     from PIL import ImageFont
 
-    return ImageFont.truetype(file, size, layout_engine=None if shapes else ImageFont.Layout.BASIC)
+    return ImageFont.truetype(file, size, layout_engine=None if shaping else ImageFont.Layout.BASIC)
 
 
 @lru_cache(maxsize=1)
-def _pillow_is_there() -> bool:
+def _has_pillow() -> bool:
     try:
         from PIL import ImageFont  # noqa: F401
     except ImportError:

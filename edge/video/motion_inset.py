@@ -9,30 +9,30 @@ from numpy.typing import NDArray
 from edge import boxes, detector
 from edge.manifest import Manifest
 
-Inset = Literal["beside", "upper-left", "upper-right", "lower-left", "lower-right", "none"]
-INSETS: tuple[Inset, ...] = get_args(Inset)
+InsetPosition = Literal["beside", "upper-left", "upper-right", "lower-left", "lower-right", "none"]
+INSET_POSITIONS: tuple[InsetPosition, ...] = get_args(InsetPosition)
 SHARE = 0.25  # of the frame's width and height
 STEP = 1.0  # standard deviations between two frames that show as full brightness, kind `previous`
 FAR = 4.0  # pixels of the network's input that do, kind `flow`
 
 
-def column(inset: Inset, width: int) -> int:
+def column_width(inset: InsetPosition, width: int) -> int:
     """Width of what stands right of a frame that is `width` pixels wide, even; 0 where nothing does."""
     return 2 * max(1, round(width * SHARE / 2)) if inset == "beside" else 0
 
 
-def place(inset: Inset, frame_size: tuple[int, int]) -> tuple[slice, slice]:
+def region(inset: InsetPosition, frame_size: tuple[int, int]) -> tuple[slice, slice]:
     """Rows and columns of the motion map in a canvas whose upper left part is a frame of (width, height) pixels."""
     width, height = frame_size
     wide, high = max(1, round(width * SHARE)), max(1, round(height * SHARE))
     if inset == "beside":
-        return slice(0, high), slice(width, width + column(inset, width))
+        return slice(0, high), slice(width, width + column_width(inset, width))
     top = 0 if inset.startswith("upper") else height - high
     left = 0 if inset.endswith("left") else width - wide
     return slice(top, top + high), slice(left, left + wide)
 
 
-def motion_picture(motion: NDArray[np.float32], image: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.float32]:
+def motion_brightness(motion: NDArray[np.float32], image: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.float32]:
     """How much moves where, (h, w) of the network's input, 0..1, of its motion map (h, w, 3)."""
     if manifest.motion.kind == "previous":
         moved = np.abs(detector.normalise(image, manifest) - motion) / STEP
@@ -46,8 +46,8 @@ def motion_picture(motion: NDArray[np.float32], image: NDArray[np.uint8], manife
     return brightness
 
 
-def heat(moved: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """A `motion_picture` in colours and (width, height) pixels, cut to the frame: without the bars of the input."""
+def heat_map(moved: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A `motion_brightness` in colours and (width, height) pixels, cut to the frame: without the bars of the input."""
     matrix = boxes.letterbox(size, (moved.shape[1], moved.shape[0]))
     cut = cv2.warpAffine(moved, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     return np.asarray(cv2.applyColorMap((255 * cut).astype(np.uint8), cv2.COLORMAP_INFERNO), np.uint8)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from edge.events import Event
 from edge.video import text_rendering
 
-NARROWEST = 16  # pixels
+MIN_WIDTH = 16  # pixels
 BRIGHT, DARK = (0, 220, 255), (24, 24, 24)  # B, G, R
 
 
@@ -23,7 +23,7 @@ def snapshot(image: NDArray[np.uint8], event: Event | None, width: int = 640, qu
     """
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise SnapshotError(f"a frame is (H, W, 3), not {image.shape}")
-    scale = min(1.0, max(width, NARROWEST) / image.shape[1])
+    scale = min(1.0, max(width, MIN_WIDTH) / image.shape[1])
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
     picture = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8) if scale < 1 else image.copy()
     if event is not None:
@@ -39,11 +39,11 @@ def _draw(picture: NDArray[np.uint8], event: Event, scale: float) -> None:
     x1, y1, x2, y2 = (round(float(side) * scale) for side in event.box)
     cv2.rectangle(picture, (x1, y1), (x2, y2), DARK, 4)
     cv2.rectangle(picture, (x1, y1), (x2, y2), BRIGHT, 2)
-    caption = text_rendering.line(f"{event.action} {event.top_score:.2f}", 0.5)
+    caption = text_rendering.render(f"{event.action} {event.top_score:.2f}", 0.5)
     left = max(2, min(x1, picture.shape[1] - caption.width - 2))
     place = (left, max(caption.above + 2, y1 - caption.below - 4))
     ground = picture[
         max(0, place[1] - caption.above - 2) : place[1] + caption.below + 2, left - 2 : left + caption.width + 2
     ]
     ground[:] = DARK
-    text_rendering.write(picture, caption, place, BRIGHT)
+    text_rendering.draw(picture, caption, place, BRIGHT)

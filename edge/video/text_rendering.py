@@ -21,17 +21,17 @@ from edge.video import fonts
 log = logging.getLogger(__name__)
 
 HERSHEY = cv2.FONT_HERSHEY_SIMPLEX
-EM = 30  # pixels of a font that looks as large as OpenCV's at scale 1
-SMALLEST = 11  # pixels that letters of other scripts need to be read
-FOREIGN = re.compile("([^ -~]+)")  # what is not printable ASCII
-MOST_PREPARED = 32  # labels
-MOST_LETTERS = 300  # of a line; what is beyond is left out
+FONT_PIXELS = 30  # pixels of a font that looks as large as OpenCV's at scale 1
+MIN_FONT_PIXELS = 11  # pixels that letters of other scripts need to be read
+NON_ASCII = re.compile("([^ -~]+)")  # what is not printable ASCII
+MAX_LABELS = 32  # labels
+MAX_CHARACTERS = 300  # of a line; what is beyond is left out
 
 Colour = tuple[int, int, int]  # B, G, R
 
 
 @dataclass(frozen=True, eq=False)
-class Line:
+class RenderedText:
     """Drawn text: its ink (h, w) uint8, 0..255, and how many of its rows are below the baseline."""
 
     ink: NDArray[np.uint8]
@@ -49,28 +49,28 @@ class Line:
 
 
 @lru_cache(maxsize=512)
-def line(text: str, scale: float) -> Line:
+def render(text: str, scale: float) -> RenderedText:
     """The text in letters that are `scale` times as large as OpenCV's."""
-    return _joined([_drawn(part, font, scale) for part, font in _parts(text[:MOST_LETTERS])])
+    return _join([_render_part(part, font, scale) for part, font in _parts(text[:MAX_CHARACTERS])])
 
 
-def shown(text: str) -> str:
+def displayable(text: str) -> str:
     """The text as it is drawn: with codes for what no font has."""
     return "".join(part for part, _ in _parts(text))
 
 
-def outlined(drawn: Line) -> Line:
+def outlined(drawn: RenderedText) -> RenderedText:
     """The same, a pixel bolder all around: what stands behind a line so that it can be read on any ground."""
-    return Line(cv2.dilate(np.pad(drawn.ink, 1), np.ones((3, 3), np.uint8)).astype(np.uint8), drawn.below + 1)
+    return RenderedText(cv2.dilate(np.pad(drawn.ink, 1), np.ones((3, 3), np.uint8)).astype(np.uint8), drawn.below + 1)
 
 
-def prepare(labels: Sequence[str]) -> None:
+def find_fonts(labels: Sequence[str]) -> None:
     """Look for the fonts of some labels now, as that takes time, and tell now where there are none."""
-    for label in [label for label in labels if not _is_plain(label)][:MOST_PREPARED]:
+    for label in [label for label in labels if not _is_plain(label)][:MAX_LABELS]:
         _parts(label)
 
 
-def write(picture: NDArray[np.uint8], drawn: Line, place: tuple[int, int], colour: Colour) -> None:
+def draw(picture: NDArray[np.uint8], drawn: RenderedText, place: tuple[int, int], colour: Colour) -> None:
     """Put a line onto an (H, W, 3) picture; `place`: x and y of its baseline's left end. What is outside is cut off."""
     left, top = place[0], place[1] - drawn.above
     rows = slice(max(0, top), min(picture.shape[0], top + drawn.ink.shape[0]))
@@ -86,47 +86,50 @@ def write(picture: NDArray[np.uint8], drawn: Line, place: tuple[int, int], colou
 def _parts(text: str) -> list[tuple[str, str | None]]:
     """What is drawn in which font; None: OpenCV's."""
     text = to_nfc(text)
-    whole = None if _is_plain(text) else _font(text)
+    whole = None if _is_plain(text) else _font_for(text)
     if _is_plain(text) or whole is not None:
         return [(text, whole)]
-    words = [(word, None if _is_plain(word) else _font(word)) for word in FOREIGN.split(text) if word]
+    words = [(word, None if _is_plain(word) else _font_for(word)) for word in NON_ASCII.split(text) if word]
     coded = any(font is None and not _is_plain(word) for word, font in words)
     if coded:
-        _tell()
-    return [(word if font else _coded(word) if coded else word, font) for word, font in words]
+        _warn_once()
+    return [(word if font else _percent_encoded(word) if coded else word, font) for word, font in words]
 
 
-def _font(text: str) -> str | None:
+def _font_for(text: str) -> str | None:
     seen = "".join(letter for letter in text if letter not in JOINERS)
-    return fonts.font_with(frozenset(seen)) if seen and is_visible_line(seen) else None
+    return fonts.font_for(frozenset(seen)) if seen and is_visible_line(seen) else None
 
 
-def _coded(word: str) -> str:
+def _percent_encoded(word: str) -> str:
     """In ASCII alone. The percent sign too has a code, so that a code and what looks like one are two things."""
     return "".join(letter if _is_plain(letter) and letter != "%" else level(letter) for letter in word)
 
 
 @lru_cache(maxsize=1)
-def _tell() -> None:
+def _warn_once() -> None:
     """Once."""
-    log.warning("no font here has all letters of the labels, pictures show codes like %%E6 instead: %s", fonts.cure())
+    log.warning(
+        "no font here has all letters of the labels, pictures show codes like %%E6 instead: %s",
+        fonts.installation_hint(),
+    )
 
 
 def _is_plain(text: str) -> bool:
     return text.isascii() and text.isprintable()
 
 
-def _drawn(text: str, font: str | None, scale: float) -> Line:
+def _render_part(text: str, font: str | None, scale: float) -> RenderedText:
     if font is not None:
-        return Line(*fonts.drawn(text, font, max(SMALLEST, round(EM * scale))))
+        return RenderedText(*fonts.render(text, font, max(MIN_FONT_PIXELS, round(FONT_PIXELS * scale))))
     (width, height), below = cv2.getTextSize(text, HERSHEY, scale, 1)
     ink = np.zeros((height + below + 1, max(1, width)), np.uint8)
     cv2.putText(ink, text, (0, height + 1), HERSHEY, scale, 255, 1, cv2.LINE_AA)
-    return Line(ink, below)
+    return RenderedText(ink, below)
 
 
-def _joined(parts: list[Line]) -> Line:
+def _join(parts: list[RenderedText]) -> RenderedText:
     """One after the other on one baseline."""
     above, below = max(part.above for part in parts), max(part.below for part in parts)
     padded = [np.pad(part.ink, ((above - part.above, below - part.below), (0, 0))) for part in parts]
-    return Line(np.hstack(padded), below)
+    return RenderedText(np.hstack(padded), below)

@@ -20,8 +20,8 @@ FORMATS = {  # of codecs, and what plays them
     "MJPG": "Motion JPEG: VLC and mpv play it, browsers do not; for those give a name in .webm",
 }
 CODECS = {".webm": ("VP80",), ".mp4": ("avc1", "mp4v"), ".avi": ("MJPG",)}  # by suffix, the best first
-RESERVE = 16 * 1024 * 1024  # bytes left free, so that the file can be ended in order
-LOOK = 25  # frames between two looks at the disk
+RESERVED_BYTES = 16 * 1024 * 1024  # bytes left free, so that the file can be ended in order
+DISK_CHECK_FRAMES = 25  # frames between two looks at the disk
 
 
 class VideoError(Exception):
@@ -37,7 +37,7 @@ class VideoWriter:
 
     def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
         """`size`: (width, height), even. Raises VideoError."""
-        check_place(path)
+        check_destination(path)
         silence_opencv()
         self.path, self.size = path, size
         self.frames = 0
@@ -45,7 +45,7 @@ class VideoWriter:
 
     def write(self, image: NDArray[np.uint8]) -> None:
         """Append an (H, W, 3) BGR image. Raises VideoError before the disk is full."""
-        if self.frames % LOOK == 0 and shutil.disk_usage(self.path.parent).free < RESERVE:
+        if self.frames % DISK_CHECK_FRAMES == 0 and shutil.disk_usage(self.path.parent).free < RESERVED_BYTES:
             raise VideoError(f"{self.path}: the disk is full; free space, or write it to another disk")
         self._writer.write(image)
         self.frames += 1
@@ -61,21 +61,21 @@ class VideoWriter:
             raise VideoError(f"{self.path}: was not written whole; free space on its disk") from error
 
 
-def usual_suffix() -> str:
+def preferred_suffix() -> str:
     """The format that plays in most places of those that this OpenCV can write. Raises VideoError where it has none."""
     with tempfile.TemporaryDirectory(prefix="korsal-edge-") as folder:
         for suffix, codecs in CODECS.items():
-            if any(_opened(Path(folder, f"trial{suffix}"), codec, 25, (64, 64)) is not None for codec in codecs):
+            if any(_try_codec(Path(folder, f"trial{suffix}"), codec, 25, (64, 64)) is not None for codec in codecs):
                 return suffix
     raise VideoError(f"this OpenCV can write none of {', '.join(CODECS)}: install one that has FFmpeg")
 
 
-def described(codec: str) -> str:
+def format_description(codec: str) -> str:
     """The format that a codec gives, and what plays it where that is not everything."""
     return FORMATS[codec]
 
 
-def check_place(path: Path) -> None:
+def check_destination(path: Path) -> None:
     """Raise VideoError where no video can be written."""
     if path.suffix.lower() not in CODECS:
         raise VideoError(f"{path}: is no format that can be written; give a name in {', '.join(CODECS)}")
@@ -91,15 +91,15 @@ def check_place(path: Path) -> None:
 def _open(path: Path, fps: float, size: tuple[int, int]) -> tuple[str, cv2.VideoWriter]:
     """The first codec that this build of OpenCV can write."""
     for codec in CODECS[path.suffix.lower()]:
-        writer = _opened(path, codec, fps, size)
+        writer = _try_codec(path, codec, fps, size)
         if writer is not None:
             return codec, writer
     others = " or ".join(suffix for suffix in CODECS if suffix != path.suffix.lower())
     raise VideoError(f"{path}: this OpenCV cannot write it; give a name in {others}, or see that the disk is not full")
 
 
-def _opened(path: Path, codec: str, fps: float, size: tuple[int, int]) -> cv2.VideoWriter | None:
-    with _unheard():
+def _try_codec(path: Path, codec: str, fps: float, size: tuple[int, int]) -> cv2.VideoWriter | None:
+    with _silenced_stderr():
         writer = cv2.VideoWriter(os.path.abspath(path), cv2.VideoWriter.fourcc(*codec), fps, size)
     if writer.isOpened():
         return writer
@@ -108,7 +108,7 @@ def _opened(path: Path, codec: str, fps: float, size: tuple[int, int]) -> cv2.Vi
 
 
 @contextmanager
-def _unheard() -> Iterator[None]:
+def _silenced_stderr() -> Iterator[None]:
     """Keep what OpenCV prints on stderr from everybody: that it writes VP8 under another name than we gave it."""
     kept = os.dup(2)
     try:

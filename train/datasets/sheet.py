@@ -105,9 +105,9 @@ def _tile(one: Choice, data: DataSet) -> Picture:
 
 
 def _text(tile: Picture, words: str, place: Sequence[int], colour: tuple[int, int, int]) -> None:
-    line = text_rendering.line(words, 0.42)
-    text_rendering.write(tile, text_rendering.outlined(line), (place[0] - 1, place[1]), (0, 0, 0))
-    text_rendering.write(tile, line, (place[0], place[1]), colour)
+    line = text_rendering.render(words, 0.42)
+    text_rendering.draw(tile, text_rendering.outlined(line), (place[0] - 1, place[1]), (0, 0, 0))
+    text_rendering.draw(tile, line, (place[0], place[1]), colour)
 
 
 def _frame(path: Path, number: int, size: tuple[int, int] | None) -> tuple[Picture, str]:

@@ -41,7 +41,7 @@ def precision_recall_curves(
                 continue
             (line,) = axes.plot(np.concatenate([[0.0], points.recall]), np.concatenate([[1.0], points.precision]))
             drawn.append(line)
-            names.append(f"{text_rendering.shown(label)} {100 * score:.1f}")
+            names.append(f"{text_rendering.displayable(label)} {100 * score:.1f}")
             best = at_best_f1(points)
             axes.plot(best.recall, best.precision, "o", color=line.get_color())
         axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
@@ -54,7 +54,7 @@ def precision_recall_curves(
 
 def confusion(labels: Sequence[str], matrix: NDArray[np.int64], score: float, png_path: Path) -> None:
     """The confusion matrix (classes + 1, classes + 1), coloured by the share of each row, with its counts."""
-    names = [*map(text_rendering.shown, labels), "background"]
+    names = [*map(text_rendering.displayable, labels), "background"]
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = 2.5 + 0.8 * len(names)
     with _lettered(labels):
@@ -104,7 +104,7 @@ def _lettered(labels: Sequence[str]) -> Iterator[None]:
     from matplotlib import font_manager, rc_context
 
     families = ["DejaVu Sans"]  # matplotlib's own
-    foreign = [fonts.font_with(frozenset(label)) for label in labels if not label.isascii()]
+    foreign = [fonts.font_for(frozenset(label)) for label in labels if not label.isascii()]
     for file in dict.fromkeys(filter(None, foreign)):
         font_manager.fontManager.addfont(file)
         families.append(font_manager.FontProperties(fname=file).get_name())

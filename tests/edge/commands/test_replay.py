@@ -23,7 +23,7 @@ from edge.commands import replay as replays
 from edge.commands.replay import Outputs, ReplayError, in_words, replay, task
 from edge.config.config_file import ConfigError
 from edge.events import Event
-from edge.video.motion_inset import Inset
+from edge.video.motion_inset import InsetPosition
 from tests.support.paths import ROOT
 from tests.support.some_event import some_event
 from tests.support.spot_model import spot, write_spot_film, write_spot_model
@@ -209,7 +209,7 @@ def test_the_annotated_video_has_every_frame(folder: Path, tmp_path: Path, capsy
 
 @pytest.mark.parametrize(("inset", "size"), [("upper-left", (320, 256)), ("none", (320, 256))])
 def test_the_motion_map_stands_where_it_is_wanted(
-    folder: Path, tmp_path: Path, inset: Inset, size: tuple[int, int]
+    folder: Path, tmp_path: Path, inset: InsetPosition, size: tuple[int, int]
 ) -> None:
     played = task(str(folder / "film.avi"), folder / "spot.onnx", None, None)
     assert replay(played, Outputs(video=tmp_path / "out.webm", inset=inset)) == 0

@@ -12,16 +12,25 @@ from edge.pipeline import StepResult
 from edge.sources import Frame
 from edge.tubes import TubeBox
 from edge.video import motion_inset
-from edge.video.annotated_frame import TRAIL, Scene, Style, annotated, canvas_size, colour_of, follow, picture_size
-from edge.video.motion_inset import INSETS, Inset
+from edge.video.annotated_frame import (
+    TRAIL_FRAMES,
+    Overlay,
+    OverlayStyle,
+    annotate,
+    canvas_size,
+    colour_of,
+    picture_size,
+    update,
+)
+from edge.video.motion_inset import INSET_POSITIONS, InsetPosition
 from tests.support.some_event import some_event
 from tests.support.spot_model import MANIFEST, spot
 
 NOTHING = Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64), np.empty((0, 2)))
 BOX = (96.0, 96.0, 224.0, 192.0)  # in a frame of 640x360
-EMPTY = Scene()
-STYLE = Style()
-CLEAN = Style(inset="none")
+EMPTY = Overlay()
+STYLE = OverlayStyle()
+CLEAN = OverlayStyle(inset="none")
 HEIGHT, WIDTH = 360, 640  # of the frame's picture on its canvas
 
 
@@ -45,10 +54,12 @@ def step(*people: TubeBox, events: tuple[Event, ...] = (), map_: NDArray[np.floa
     return StepResult(lambda: map_, NOTHING, people, events, running)
 
 
-def draw(taken: Frame, happened: StepResult, scene: Scene = EMPTY, style: Style = CLEAN) -> NDArray[np.uint8]:
-    scene = follow(scene, taken, happened)
+def draw(
+    taken: Frame, happened: StepResult, overlay: Overlay = EMPTY, style: OverlayStyle = CLEAN
+) -> NDArray[np.uint8]:
+    overlay = update(overlay, taken, happened)
     size = picture_size((taken.image.shape[1], taken.image.shape[0]))
-    return annotated(taken, happened, scene, MANIFEST, size, style)
+    return annotate(taken, happened, overlay, MANIFEST, size, style)
 
 
 @pytest.mark.parametrize(
@@ -91,15 +102,15 @@ def test_a_running_event_makes_the_box_thick_and_its_end_thin() -> None:
     thick = draw(frame(), step(person(), events=(event("new"),)))
     assert tuple(thin[150, 98]) != colour_of(1)
     assert tuple(thick[150, 97]) == colour_of(1)
-    begun = follow(Scene(), frame(), step(person(), events=(event("new"),)))
+    begun = update(Overlay(), frame(), step(person(), events=(event("new"),)))
     assert list(begun.running) == ["Basketball of 1"]
-    assert not follow(begun, frame(1), step(person(), events=(event("end"),))).running
+    assert not update(begun, frame(1), step(person(), events=(event("end"),))).running
 
 
 def test_an_event_that_ended_while_no_frames_came_is_not_drawn() -> None:
     """A camera was away, which ends its events between two frames; the next person may get the same number."""
-    before = follow(Scene(), frame(), step(person(), events=(event("new"),)))
-    after = follow(before, frame(1), step(person()))
+    before = update(Overlay(), frame(), step(person(), events=(event("new"),)))
+    after = update(before, frame(1), step(person()))
     assert after.running == {}
 
 
@@ -109,17 +120,17 @@ def test_boxes_are_scaled_with_the_frame() -> None:
 
 
 def test_a_trail_follows_the_foot_and_goes_with_the_person() -> None:
-    scene = Scene()
-    for index in range(TRAIL + 10):
-        scene = follow(scene, frame(index), step(person(1, (index, 0, index + 64.0, 180))))
-    assert len(scene.trails[1]) == TRAIL
-    assert scene.trails[1][-1] == pytest.approx(((TRAIL + 9 + 32) / 640, 0.5))
-    assert follow(scene, frame(99), step()).trails == {}
+    overlay = Overlay()
+    for index in range(TRAIL_FRAMES + 10):
+        overlay = update(overlay, frame(index), step(person(1, (index, 0, index + 64.0, 180))))
+    assert len(overlay.trails[1]) == TRAIL_FRAMES
+    assert overlay.trails[1][-1] == pytest.approx(((TRAIL_FRAMES + 9 + 32) / 640, 0.5))
+    assert update(overlay, frame(99), step()).trails == {}
 
 
 def test_a_trail_is_drawn() -> None:
-    scene = follow(Scene(), frame(), step(person(2, (0, 200, 64, 300))))
-    picture = draw(frame(1), step(person(2, (300, 200, 364, 300))), scene)
+    overlay = update(Overlay(), frame(), step(person(2, (0, 200, 64, 300))))
+    picture = draw(frame(1), step(person(2, (300, 200, 364, 300))), overlay)
     assert np.allclose(picture[300, 180], colour_of(2), atol=30)  # between the feet at x = 32 and 332
 
 
@@ -129,7 +140,7 @@ def test_what_moves_is_bright(kind: str) -> None:
     manifest = replace(MANIFEST, motion=MotionSettings(kind=kind, shifts=False))  # type: ignore[arg-type]
     before, now = spot(None), spot(60)
     found, _ = motion.motion_map(normalise(before, manifest), normalise(now, manifest), manifest.motion)
-    moved = motion_inset.motion_picture(found, now, manifest)
+    moved = motion_inset.motion_brightness(found, now, manifest)
     assert moved.shape == (64, 64)
     assert (moved.min(), moved.max()) >= (0, 0)
     assert moved.max() <= 1
@@ -137,10 +148,10 @@ def test_what_moves_is_bright(kind: str) -> None:
     assert moved[50:, :].mean() < 0.05
 
 
-@pytest.mark.parametrize("where", INSETS)
-def test_the_inset_shows_the_map_without_the_bars_of_the_input(where: Inset) -> None:
+@pytest.mark.parametrize("where", INSET_POSITIONS)
+def test_the_inset_shows_the_map_without_the_bars_of_the_input(where: InsetPosition) -> None:
     """A map that moves all over: the whole inset is bright, though a third of the network's input is bars."""
-    style = Style(inset=where)
+    style = OverlayStyle(inset=where)
     still = draw(frame(), step(map_=np.ones((64, 64, 3), np.float32)), style=style)
     moving = draw(frame(), step(map_=np.zeros((64, 64, 3), np.float32)), style=style)
     assert still.shape == moving.shape == (*canvas_size((WIDTH, HEIGHT), style)[::-1], 3)
@@ -190,15 +201,15 @@ def test_somebody_without_an_event_has_a_thin_box_and_no_words() -> None:
 
 @pytest.mark.parametrize(("score", "drawn"), [(0.0, False), (0.14, False), (0.16, True)])
 def test_who_scores_too_little_is_not_drawn(score: float, drawn: bool) -> None:
-    scene = follow(EMPTY, frame(), step(person(1, (0, 200, 64, 300), (score, 0))))
-    picture = draw(frame(1), step(person(1, scores=(score, 0))), scene)
+    overlay = update(EMPTY, frame(), step(person(1, (0, 200, 64, 300), (score, 0))))
+    picture = draw(frame(1), step(person(1, scores=(score, 0))), overlay)
     assert bool((picture[:HEIGHT] != 60).any()) == drawn  # nor is his trail
 
 
 def test_the_least_score_can_be_chosen() -> None:
     weak = step(person(scores=(0.05, 0)))
-    assert (draw(frame(), weak, style=Style(least_score=0.05, inset="none"))[:HEIGHT] != 60).any()
-    assert (draw(frame(), weak, style=Style(least_score=0.06, inset="none"))[:HEIGHT] == 60).all()
+    assert (draw(frame(), weak, style=OverlayStyle(min_score=0.05, inset="none"))[:HEIGHT] != 60).any()
+    assert (draw(frame(), weak, style=OverlayStyle(min_score=0.06, inset="none"))[:HEIGHT] == 60).all()
 
 
 def test_words_are_of_the_event_and_not_of_the_action_that_scores_highest() -> None:
@@ -222,8 +233,8 @@ def test_two_events_of_a_person_are_both_named() -> None:
 def test_zones_and_masks_are_outlined_lightly() -> None:
     square = ((0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75))
     empty = draw(frame(), step())
-    zone = draw(frame(), step(), style=Style(zones={"gate": square}, inset="none"))
-    mask = draw(frame(), step(), style=Style(masks=(square,), inset="none"))
+    zone = draw(frame(), step(), style=OverlayStyle(zones={"gate": square}, inset="none"))
+    mask = draw(frame(), step(), style=OverlayStyle(masks=(square,), inset="none"))
     for picture, ink in (zone, 255), (mask, 150):
         assert abs(int(picture[90, 300, 0]) - (60 + ink) // 2) < 15  # the upper edge: 0.25 * 360, half transparent
         assert (picture[95:150] == empty[95:150]).mean() > 0.99  # nothing is filled
@@ -233,9 +244,9 @@ def test_zones_and_masks_are_outlined_lightly() -> None:
 
 @pytest.mark.parametrize("where", ["beside", "lower-right"])
 @pytest.mark.parametrize("size", [(1, 1), (640, 2), (2, 640), (3, 5), (3840, 2160)])
-def test_every_frame_size_can_be_drawn(size: tuple[int, int], where: Inset) -> None:
+def test_every_frame_size_can_be_drawn(size: tuple[int, int], where: InsetPosition) -> None:
     width, height = size
-    style = Style(zones={"z": ((0, 0), (1, 0), (1, 1))}, inset=where)
+    style = OverlayStyle(zones={"z": ((0, 0), (1, 0), (1, 1))}, inset=where)
     happened = step(
         person(1, (-5, -5, 2 * width, 2 * height)), events=(event("new"),), map_=np.zeros((64, 64, 3), np.float32)
     )

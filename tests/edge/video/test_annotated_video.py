@@ -11,8 +11,8 @@ from edge.motion import MotionSettings
 from edge.pipeline import StepResult
 from edge.sources import Frame
 from edge.video import video_writer
-from edge.video.annotated_video import LONGEST_PAUSE, AnnotatedVideo
-from edge.video.video_writer import CODECS, VideoError, VideoWriter, described
+from edge.video.annotated_video import MAX_PAUSE, AnnotatedVideo
+from edge.video.video_writer import CODECS, VideoError, VideoWriter, format_description
 from tests.support.spot_model import MANIFEST
 
 NOTHING = StepResult(
@@ -40,7 +40,7 @@ def length(path: Path) -> int:
         ([i / 10 for i in range(30)], 30),  # as fast as the video
         ([i / 5 for i in range(10)], 19),  # half as fast: each twice, but for the first
         ([i / 20 for i in range(21)], 11),  # twice as fast: every other one
-        ([0.0, 100.0, 100.1], 1 + 10 * LONGEST_PAUSE + 1),  # a long pause is shortened
+        ([0.0, 100.0, 100.1], 1 + 10 * MAX_PAUSE + 1),  # a long pause is shortened
     ],
 )
 def test_the_video_runs_as_the_frames_clock(tmp_path: Path, times: list[float], pictures: int) -> None:
@@ -52,7 +52,7 @@ def test_the_video_runs_as_the_frames_clock(tmp_path: Path, times: list[float], 
 
 
 def test_a_films_pause_is_as_long_as_it_is(tmp_path: Path) -> None:
-    with AnnotatedVideo(tmp_path / "out.mp4", 10, MANIFEST, longest_pause=60) as video:
+    with AnnotatedVideo(tmp_path / "out.mp4", 10, MANIFEST, max_pause=60) as video:
         for time in (0.0, 8.0):
             video(frame(time), NOTHING)
     assert length(tmp_path / "out.mp4") == 81
@@ -107,7 +107,7 @@ def test_every_offered_format_is_written(tmp_path: Path, suffix: str) -> None:
         writer.write(np.zeros((48, 64, 3), np.uint8))
     writer.close()
     assert writer.codec in CODECS[suffix]
-    assert described(writer.codec)
+    assert format_description(writer.codec)
     assert cv2.VideoCapture(str(tmp_path / f"out{suffix}")).read()[0]
 
 
@@ -120,24 +120,24 @@ def test_the_usual_format_is_the_best_that_can_be_written(
     """As with an OpenCV whose FFmpeg was built without some encoders."""
     known = {end: tuple("none" if one in missing else one for one in codecs) for end, codecs in CODECS.items()}
     monkeypatch.setattr(video_writer, "CODECS", known)
-    assert video_writer.usual_suffix() == suffix
+    assert video_writer.preferred_suffix() == suffix
 
 
 def test_an_opencv_that_writes_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(video_writer, "CODECS", dict.fromkeys(CODECS, ("none",)))
     with pytest.raises(VideoError, match="install one that has FFmpeg"):
-        video_writer.usual_suffix()
+        video_writer.preferred_suffix()
 
 
 def test_a_full_disk_is_told_before_the_file_is_spoilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = VideoWriter(tmp_path / "out.mp4", 25, (64, 48))
-    for _ in range(video_writer.LOOK):
+    for _ in range(video_writer.DISK_CHECK_FRAMES):
         writer.write(np.zeros((48, 64, 3), np.uint8))
-    monkeypatch.setattr(video_writer, "RESERVE", 1 << 60)
+    monkeypatch.setattr(video_writer, "RESERVED_BYTES", 1 << 60)
     with pytest.raises(VideoError, match="the disk is full; free space"):
         writer.write(np.zeros((48, 64, 3), np.uint8))
     writer.close()
-    assert length(tmp_path / "out.mp4") == video_writer.LOOK
+    assert length(tmp_path / "out.mp4") == video_writer.DISK_CHECK_FRAMES
 
 
 def test_a_file_that_vanished_is_told(tmp_path: Path) -> None:

@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from edge.video import fonts, text_rendering
 from tests.support.laws import law
 
-CACHES = (fonts.font_with, fonts.cure, fonts._files, fonts._opened, text_rendering.line, text_rendering._tell)
+CACHES = (
+    fonts.font_for,
+    fonts.installation_hint,
+    fonts._files,
+    fonts._opened,
+    text_rendering.render,
+    text_rendering._warn_once,
+)
 
 
 def forget() -> None:
@@ -45,11 +52,11 @@ def dejavu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def ink(text: str) -> np.ndarray:
-    return text_rendering.line(text, 0.5).ink
+    return text_rendering.render(text, 0.5).ink
 
 
 def test_ascii_needs_no_font(no_fonts: None) -> None:
-    drawn = text_rendering.line("Basketball 0.31 #1", 0.5)
+    drawn = text_rendering.render("Basketball 0.31 #1", 0.5)
     assert drawn.ink.max() > 200
     assert 10 < drawn.above < 16
     assert 100 < drawn.width < 220
@@ -75,9 +82,9 @@ def test_what_no_font_has_is_a_code_and_told_once(dejavu: None, caplog: pytest.L
 
 
 def test_without_pillow_it_is_named(no_fonts: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fonts, "_pillow_is_there", lambda: False)
-    assert fonts.font_with(frozenset("ä")) is None
-    assert fonts.cure() == "pip install pillow"
+    monkeypatch.setattr(fonts, "_has_pillow", lambda: False)
+    assert fonts.font_for(frozenset("ä")) is None
+    assert fonts.installation_hint() == "pip install pillow"
 
 
 @pytest.mark.parametrize("text", ["投篮 0.31", "Größe", "🤸", "a\nb", "ไทย", "\ud800", "%41", "é"])
@@ -95,7 +102,7 @@ def test_five_labels_without_a_font_are_five_pictures(no_fonts: None) -> None:
 def test_what_is_written_without_fonts_can_be_read_back(text: str) -> None:
     """So that no two labels look the same, but for the two ways to write an é."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(fonts, "font_with", lambda letters: None)
+    patch.setattr(fonts, "font_for", lambda letters: None)
     try:
         written = "".join(part for part, _ in text_rendering._parts(text))
     finally:
@@ -107,18 +114,18 @@ def test_what_is_written_without_fonts_can_be_read_back(text: str) -> None:
 
 
 def test_what_is_behind_a_line_is_a_pixel_larger() -> None:
-    line = text_rendering.line("Basketball", 0.5)
+    line = text_rendering.render("Basketball", 0.5)
     behind = text_rendering.outlined(line)
     assert (behind.width, behind.above, behind.below) == (line.width + 2, line.above + 1, line.below + 1)
     assert (behind.ink[1:-1, 1:-1] >= line.ink).all()
 
 
 def test_text_is_cut_at_the_edges_of_the_picture() -> None:
-    line = text_rendering.line("Basketball", 1.0)
+    line = text_rendering.render("Basketball", 1.0)
     for place in (-10, 5), (95, 50), (-5000, 50), (5000, 5000), (50, -50), (50, 130):
         picture = np.zeros((100, 100, 3), np.uint8)
-        text_rendering.write(picture, line, place, (0, 128, 255))
+        text_rendering.draw(picture, line, place, (0, 128, 255))
         assert picture.shape == (100, 100, 3)
     picture = np.zeros((40, 300, 3), np.uint8)
-    text_rendering.write(picture, line, (5, 30), (0, 128, 255))
+    text_rendering.draw(picture, line, (5, 30), (0, 128, 255))
     assert picture.max(axis=(0, 1)).tolist() == [0, 128, 255]
