@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from edge import stream_url
 from edge.stream_url import ENCODING, HIDDEN, LOCAL_SCHEMES, SCHEMES, UrlError, is_playlist, looks_like_url
 
-Kind = Literal["file", "v4l2", "stream", "csi"]
+SourceKind = Literal["file", "v4l2", "stream", "csi"]
 Flip = Literal["none", "horizontal", "vertical", "both"]
 Rotation = Literal[0, 90, 180, 270]
-Carrier = Literal["tcp", "udp"]  # what carries the pictures of an RTSP camera
+RtspTransport = Literal["tcp", "udp"]  # what carries the pictures of an RTSP camera
 Transport = Literal["auto", "tcp", "udp"]
 Polygon = tuple[tuple[float, float], ...]
 BgrImage = NDArray[np.uint8]  # (H, W, 3)
@@ -63,11 +63,11 @@ class Source:
     `target` is a path, a URL or a CSI camera's number and may hold credentials: logs and topics show `redacted`.
     `width`, `height` are of the picture before it is turned, `fps` frames per second, None for the source's own. First
     it is flipped, then rotated clockwise, then the polygons of `mask` (0..1 of the result) are blackened. A file with
-    `loop` is played in real time, over and over. With a `transport` of `auto` an RTSP camera is asked for `carrier`
-    first, and for the other where it does not have that one.
+    `loop` is played in real time, over and over. With a `transport` of `auto` an RTSP camera is asked for
+    `preferred_transport` first, and for the other if it refuses.
     """
 
-    kind: Kind
+    kind: SourceKind
     target: str = field(repr=False)
     redacted: str
     width: int | None = None
@@ -78,16 +78,16 @@ class Source:
     loop: bool = False
     mask: tuple[Polygon, ...] = ()
     transport: Transport = "auto"
-    carrier: Carrier = "tcp"
+    preferred_transport: RtspTransport = "tcp"
 
     @property
-    def carriers(self) -> tuple[Carrier, ...]:
+    def transports(self) -> tuple[RtspTransport, ...]:
         """What an RTSP camera is asked for, in this order; of other sources it means nothing."""
         if self.target.lower().startswith("rtsps:"):
             return ("tcp",)
         if self.transport != "auto":
             return (self.transport,)
-        return ("udp", "tcp") if self.carrier == "udp" else ("tcp", "udp")
+        return ("udp", "tcp") if self.preferred_transport == "udp" else ("tcp", "udp")
 
     @property
     def live(self) -> bool:
@@ -209,7 +209,7 @@ def _check_options(
         raise SourceError(f"{shown}: rotation = {rotation!r} is unknown: give 0, 90, 180 or 270 degrees clockwise")
 
 
-def _located(uri: str, shown: str) -> tuple[Kind, str]:
+def _located(uri: str, shown: str) -> tuple[SourceKind, str]:
     """What kind of source it is, and the path, URL or number to open."""
     scheme, separator, _ = uri.partition("://")
     scheme = scheme.lower()

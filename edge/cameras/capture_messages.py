@@ -14,13 +14,11 @@ OPENING, FRAME = b"opening", b"frame"
 
 @dataclass(frozen=True)
 class WorkerMessage:
-    """`fault`: what ends the process, a sentence; `through`: how the camera was opened; `carrier`: tcp or udp; `note`:
-    what else to log.
-    """
+    """What ended it (`fault`), how the camera was opened (`through`, `transport`), what else to log (`note`)."""
 
     fault: str | None = None
     through: str | None = None
-    carrier: str | None = None
+    transport: str | None = None
     note: str | None = None
 
 
@@ -35,7 +33,7 @@ def decode(message: bytes) -> WorkerMessage:
     content = json.loads(message)
     if not isinstance(content, dict):
         raise ValueError("a message is an object")
-    texts = {name: content.get(name) for name in ("fault", "through", "carrier", "note")}
+    texts = {name: content.get(name) for name in ("fault", "through", "transport", "note")}
     if any(text is not None and not isinstance(text, str) for text in texts.values()):
         raise ValueError("a message holds texts")
     return WorkerMessage(**{name: _cut(_line(text)) for name, text in texts.items() if text is not None})

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from edge.cameras.capture_messages import FRAME, MESSAGE_BYTES, OPENING, WorkerMessage, decode
 from edge.cameras.shared_frames import SharedFrame, SharedFrames
-from edge.sources import Carrier, Polygon, Source, to_json
+from edge.sources import Polygon, RtspTransport, Source, to_json
 
 PROGRAM = (sys.executable, "-m", "edge.cameras.capture_worker")
 MOST_NOTES = 8  # that are taken from one process
@@ -28,8 +28,8 @@ class CaptureProcess:
     """A running capture process. `taken`, `first_frame` and `last_frame` are kept by whoever takes the frames.
 
     `opening` tells whether the process has come so far as to open the camera, `since` when it did, or when it was
-    started; `through` how the camera was opened and over which `carrier`, `fault` what ended the process, `notes` what
-    else it tells, `ended` that it is over. OSError where the process cannot be started.
+    started; `through` and `transport` how the camera was opened, `fault` what ended the process, `notes` what else
+    it reports, `ended` that it is over. OSError where the process cannot be started.
     """
 
     def __init__(self, source: Source, now: float, program: Sequence[str] = PROGRAM) -> None:
@@ -42,7 +42,7 @@ class CaptureProcess:
         self.fault: str | None = None
         self.notes: list[str] = []
         self.through = ""
-        self.carrier: Carrier = source.carrier
+        self.transport: RtspTransport = source.preferred_transport
         self._shown = source.redacted
         self._frames = SharedFrames.create()
         try:
@@ -104,7 +104,7 @@ class CaptureProcess:
             )
             self.ended = True
         self.fault, self.through = content.fault or self.fault, content.through or self.through
-        self.carrier = "udp" if content.carrier == "udp" else "tcp" if content.carrier else self.carrier
+        self.transport = "udp" if content.transport == "udp" else "tcp" if content.transport else self.transport
         if content.note and len(self.notes) < MOST_NOTES:
             self.notes.append(content.note)
 

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from edge import threads
 from edge.cameras.capture_messages import FRAME, OPENING, REQUEST_BYTES, WorkerMessage, encode
-from edge.cameras.image_transform import fingerprint, finished, oversize
+from edge.cameras.image_transform import fingerprint, size_problem, transformed
 from edge.cameras.memory_limits import MemoryWatch, limit_blocks, limit_data
 from edge.cameras.shared_frames import SharedFrames
 from edge.cameras.source_reader import CapturedImage, read_source, uses_ffmpeg_only
@@ -76,20 +76,20 @@ def _capture(shared: SharedFrames, channel: socket.socket, current: CurrentSourc
     for picture in found:
         if picture.through != through:
             through = picture.through
-            channel.send(encode(WorkerMessage(through=through, carrier=picture.carrier)))
+            channel.send(encode(WorkerMessage(through=through, transport=picture.transport)))
         if picture.note and picture.note not in sent_notes:
             sent_notes.add(picture.note)
             channel.send(encode(WorkerMessage(note=picture.note)))
         _check_size(picture.image.shape, current.source)
         watch.picture(*picture.image.shape[1::-1])
-        image = finished(picture.image, current.source, picture.turned)
+        image = transformed(picture.image, current.source, picture.oriented)
         shared.write(image, time.time(), time.monotonic(), fingerprint(image))
         _notify(channel)
 
 
 def _check_size(shape: Sequence[int], source: Source) -> None:
     height, width = shape[:2]
-    if reason := oversize(width, height):
+    if reason := size_problem(width, height):
         raise CaptureError(f"{source.redacted}: sends {reason}: set the camera to a smaller size")
 
 

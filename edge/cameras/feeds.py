@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from edge.cameras.image_transform import finished
+from edge.cameras.image_transform import transformed
 from edge.cameras.live_camera import (
     CameraCounts,
     CameraState,
@@ -68,7 +68,7 @@ class FileFeed:
         self._taken += 1
         self._last = self._opened_unix + frame.unix_time
         monotonic_time = self._opened_monotonic + frame.monotonic_time
-        image = finished(frame.image, self._source)
+        image = transformed(frame.image, self._source)
         return replace(frame, unix_time=self._last, monotonic_time=monotonic_time, image=image)
 
     def counts(self) -> CameraCounts:

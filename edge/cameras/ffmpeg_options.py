@@ -5,7 +5,7 @@ concat, SDP) follow whatever a list names. A playlist that named 200 of its kind
 ask for 15,400 a minute and took 5.5 GB.
 """
 
-from edge.sources import Carrier, Kind
+from edge.sources import RtspTransport, SourceKind
 
 VARIABLE = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 NETWORK = "crypto,data,http,httpproxy,https,rtmp,rtp,rtsp,rtsps,srtp,tcp,tls,udp"  # FFmpeg's protocols but for files
@@ -15,8 +15,8 @@ VIDEO = (
 )  # FFmpeg's demuxers that read what they are given and open nothing else
 
 
-def ffmpeg_options(kind: Kind, carrier: Carrier = "tcp") -> str:
+def ffmpeg_options(kind: SourceKind, transport: RtspTransport = "tcp") -> str:
     """The value of VARIABLE for a source of this kind."""
     if kind == "file":
         return "protocol_whitelist;file"
-    return f"rtsp_transport;{carrier}|protocol_whitelist;{NETWORK}|format_whitelist;{VIDEO}"
+    return f"rtsp_transport;{transport}|protocol_whitelist;{NETWORK}|format_whitelist;{VIDEO}"

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from edge.sources import Flip, Polygon, Rotation, Source
 
-MOST_PIXELS = 1 << 26  # of a picture: 8192 x 8192
-MOST_SIDE = 1 << 14  # pixels, of width and height each: OpenCV warps nothing with a side of 32767 or more
+MAX_PIXELS = 1 << 26  # of a picture: 8192 x 8192
+MAX_SIDE = 1 << 14  # pixels, of width and height each: OpenCV warps nothing with a side of 32767 or more
 FINGERPRINT_SIDE = 180  # pixels at least on the shorter side that a fingerprint looks at
 
 _FLIP_CODE: dict[Flip, int] = {"horizontal": 1, "vertical": 0, "both": -1}
@@ -22,26 +22,26 @@ _ROTATION_CODE: dict[Rotation, int] = {
 }
 
 
-def oversize(width: int, height: int) -> str | None:
+def size_problem(width: int, height: int) -> str | None:
     """Why a picture of this size is refused, without the cure; None where it is taken."""
-    if width * height <= MOST_PIXELS and max(width, height) <= MOST_SIDE:
+    if width * height <= MAX_PIXELS and max(width, height) <= MAX_SIDE:
         return None
     return (
-        f"pictures of {width}x{height}, and {MOST_PIXELS >> 20} million pixels with at most {MOST_SIDE} in width and "
+        f"pictures of {width}x{height}, and {MAX_PIXELS >> 20} million pixels with at most {MAX_SIDE} in width and "
         "height are the most"
     )
 
 
-def finished(image: NDArray[Any], source: Source, turned: bool = False) -> NDArray[np.uint8]:
+def transformed(image: NDArray[Any], source: Source, oriented: bool = False) -> NDArray[np.uint8]:
     """The picture as the source's options want it, (H, W, 3) uint8 BGR and contiguous; may be `image` itself.
 
-    `turned` where flip and rotation are done already. The size is left alone where a camera was asked for it, which
+    `oriented` where flip and rotation are done already. The size is left alone where a camera was asked for it, which
     may have chosen its nearest.
     """
     image = as_bgr(image)
     if source.size and source.kind in ("file", "stream"):
-        image = _scaled(image, source.size, turned and source.rotation in (90, 270))
-    if not turned:
+        image = _scaled(image, source.size, oriented and source.rotation in (90, 270))
+    if not oriented:
         image = rotated(flipped(image, source.flip), source.rotation)
     return masked(np.ascontiguousarray(image, dtype=np.uint8), source.mask)
 
@@ -85,12 +85,12 @@ def fingerprint(image: NDArray[np.uint8]) -> int:
     return int.from_bytes(blake2b(picked.data, digest_size=8).digest(), "little")
 
 
-def _scaled(image: NDArray[np.uint8], size: tuple[int, int], lying: bool) -> NDArray[np.uint8]:
-    """The picture in `size` (width, height), which is the other way round for a picture that is `lying`."""
-    wanted = size[::-1] if lying else size
+def _scaled(image: NDArray[np.uint8], size: tuple[int, int], sideways: bool) -> NDArray[np.uint8]:
+    """The picture in `size` (width, height), which is the other way round for a picture that is `sideways`."""
+    target_size = size[::-1] if sideways else size
     height, width = image.shape[:2]
-    if (width, height) == wanted:
+    if (width, height) == target_size:
         return image
     shrinks = size[0] * size[1] < width * height
-    scaled = cv2.resize(image, wanted, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    scaled = cv2.resize(image, target_size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     return np.asarray(scaled, np.uint8)

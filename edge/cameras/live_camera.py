@@ -89,7 +89,7 @@ class LiveCamera:
         self.source = source
         self._chance, self._program = chance, program
         self._process: CaptureProcess | None = None
-        self._carrier = source.carrier  # what carried the pictures of an RTSP camera last
+        self._transport = source.preferred_transport  # what carried the pictures of an RTSP camera last
         self._told: set[str] = set()  # reasons since it was online
         self._noted: set[str] = set()
         self._attempt, self._retry_at = 0, 0.0
@@ -162,7 +162,7 @@ class LiveCamera:
         if self.state != "online":
             self._arrivals += 1
         self._taken += 1
-        self._carrier = process.carrier
+        self._transport = process.transport
         if picture.monotonic_time - (process.first_frame or 0.0) > self.settings.stall_seconds:
             self._attempt = 0  # it has stayed long enough to count as well again
         size = f"{picture.image.shape[1]}x{picture.image.shape[0]}"
@@ -215,7 +215,9 @@ class LiveCamera:
             self._lose("offline", f"{shown}: {fault}: unplug the camera, or restart this device", now)
             return
         try:
-            self._process = CaptureProcess(replace(self.source, carrier=self._carrier), now, self._program)
+            self._process = CaptureProcess(
+                replace(self.source, preferred_transport=self._transport), now, self._program
+            )
         except OSError as error:
             self._lose("offline", f"{shown}: its capture process cannot be started: {error}", now)
 

@@ -15,7 +15,7 @@ from hashlib import md5
 from typing import BinaryIO, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from edge.sources import Carrier
+from edge.sources import RtspTransport
 
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 CONNECT_SECONDS = 5.0
@@ -57,10 +57,10 @@ def unreachable(url: str, seconds: float = CONNECT_SECONDS) -> str | None:
 
 
 class Verdict(NamedTuple):
-    """What an RTSP server has against a URL: a `reason` with its cure, or its status where it refuses the carrier."""
+    """What an RTSP server has against a URL: a `reason` with its cure, or its status where it refuses the transport."""
 
     reason: str | None = None
-    carrier_status: str | None = None
+    transport_status: str | None = None
 
 
 NO_VERDICT = Verdict()
@@ -71,8 +71,8 @@ def refusal(url: str, seconds: float = ANSWER_SECONDS) -> str | None:
     return examine(url, "tcp", seconds).reason
 
 
-def examine(url: str, carrier: Carrier, seconds: float = ANSWER_SECONDS) -> Verdict:
-    """The same, and whether the server gives the stream over `carrier`. No verdict where it is not understood.
+def examine(url: str, transport: RtspTransport, seconds: float = ANSWER_SECONDS) -> Verdict:
+    """The same, and whether the server gives the stream over `transport`. No verdict where it is not understood.
 
     A server that is still busy with the connection before may say that it is unavailable: so it is asked again.
     """
@@ -81,7 +81,7 @@ def examine(url: str, carrier: Carrier, seconds: float = ANSWER_SECONDS) -> Verd
         return NO_VERDICT
     for pause in (*PAUSES, None):
         try:
-            described, setup = _asked(parts, carrier, seconds)
+            described, setup = _asked(parts, transport, seconds)
         except (OSError, ValueError):
             return NO_VERDICT  # the sentence for all other cases must do
         if described != UNAVAILABLE or pause is None:
@@ -91,7 +91,7 @@ def examine(url: str, carrier: Carrier, seconds: float = ANSWER_SECONDS) -> Verd
         return Verdict(_reason(described, parts.username is not None))
     if setup is None or setup.answer.status in ABOUT_OTHERS:
         return Verdict(_reason(setup.answer.status, parts.username is not None)) if setup else NO_VERDICT
-    return Verdict(carrier_status=_refused(setup, carrier))
+    return Verdict(transport_status=_refused(setup, transport))
 
 
 def _reason(status: int, has_login: bool) -> str | None:
@@ -109,7 +109,7 @@ def _reason(status: int, has_login: bool) -> str | None:
     return None
 
 
-def _asked(parts: SplitResult, carrier: Carrier, seconds: float) -> tuple[int, "Reply | None"]:
+def _asked(parts: SplitResult, transport: RtspTransport, seconds: float) -> tuple[int, "Reply | None"]:
     """The status of the answer to DESCRIBE, and the answer to SETUP, where there is something to set up."""
     with _connect(parts, seconds) as connection:
         session = _Session(connection, parts)
@@ -117,15 +117,15 @@ def _asked(parts: SplitResult, carrier: Carrier, seconds: float) -> tuple[int, "
         if described.answer.status != 200 or b"m=video" not in described.body:
             return described.answer.status, None
         asked = {"tcp": "RTP/AVP/TCP;unicast;interleaved=0-1", "udp": "RTP/AVP;unicast;client_port=50000-50001"}
-        setup = session.ask("SETUP", video_address(described, session.address), f"Transport: {asked[carrier]}")
+        setup = session.ask("SETUP", video_address(described, session.address), f"Transport: {asked[transport]}")
         session.end(setup)
         return 200, setup
 
 
-def _refused(setup: "Reply", carrier: Carrier) -> str | None:
-    """With which status the server refuses this carrier; 200 where it promises the other one instead."""
+def _refused(setup: "Reply", transport: RtspTransport) -> str | None:
+    """With which status the server refuses this transport; 200 where it promises the other one instead."""
     status, promised = setup.answer.status, header(setup.headers, "transport").upper()
-    if status < 300 and (not promised or ("TCP" in promised) == (carrier == "tcp")):
+    if status < 300 and (not promised or ("TCP" in promised) == (transport == "tcp")):
         return None
     return f"{status} {NAMES.get(status, '')}".rstrip()
 

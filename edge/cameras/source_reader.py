@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from edge.cameras import http_check
 from edge.cameras.ffmpeg_options import VARIABLE, ffmpeg_options
 from edge.cameras.gstreamer_elements import known_elements
-from edge.cameras.gstreamer_pipelines import Known, Opening, is_rtsp, missing, openings
-from edge.cameras.image_transform import oversize
+from edge.cameras.gstreamer_pipelines import BackendCandidate, InstalledElements, candidates, is_rtsp, missing_elements
+from edge.cameras.image_transform import size_problem
 from edge.cameras.memory_limits import limit_blocks
 from edge.cameras.rtsp_check import examine, unreachable
 from edge.cameras.video_file import CaptureError, check_file, has_ffmpeg, look, opencv_backend, read_file, upright
-from edge.sources import Carrier, Source
+from edge.sources import RtspTransport, Source
 
 PATIENCE_MS = 600_000  # OpenCV's own time limits: the parent judges sooner what is too long
 UDP_PATIENCE_MS = 10_000  # until the first packets, which a firewall keeps back without a word
@@ -28,7 +28,7 @@ SETTLING_SECONDS = 1.0  # that a camera has to end one session before it is aske
 MOST_FAILURES = 300  # pictures in a row that cannot be decoded, as between two key frames, before it was the end
 LONGEST_PAUSE = 2.0  # seconds for which a film's picture stands still; the parent takes a longer pause for a stall
 DAMAGED = "some of its pictures cannot be decoded and are left out: look after its cable or network"
-_CURES = {
+_REMEDIES = {
     "v4l2": "another program may hold it, or it is no camera: `fuser -v` and `v4l2-ctl --list-devices` tell",
     "rtsp": 'check its path, user and password, and that it sends H.264, H.265 or MJPEG; some want transport = "udp"',
     "http": "check its address, and that it sends MJPEG or another video that FFmpeg knows",
@@ -42,25 +42,24 @@ _OPTIONS_GIVEN = VARIABLE in os.environ
 class CapturedImage(NamedTuple):
     """A picture as the library gives it, how the source was opened, and whether it is flipped and rotated already.
 
-    `carrier` is what brings the pictures of an RTSP camera; `note` is a sentence for the log, "" where there is nothing
-    to tell.
+    `transport` is that of an RTSP camera; `note` is a sentence for the log, or empty.
     """
 
     image: NDArray[Any]
     through: str
-    turned: bool = False
-    carrier: Carrier = "tcp"
+    oriented: bool = False
+    transport: RtspTransport = "tcp"
     note: str = ""
 
 
 def read_source(source: Source) -> Iterator[CapturedImage]:
     """What the source gives, as it comes; CaptureError where it cannot be opened and where it ends."""
-    _check(source)
-    known = known_elements() if cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER) else None
-    _require_argus(source, known)
+    _precheck(source)
+    installed = known_elements() if cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER) else None
+    _require_argus(source, installed)
     if is_rtsp(source):
-        return _thinned(_rtsp(source, known), source.fps)
-    return read_candidates(source, openings(source, known))
+        return _thinned(_rtsp_camera(source, installed), source.fps)
+    return read_candidates(source, candidates(source, installed))
 
 
 def uses_ffmpeg_only(source: Source) -> bool:
@@ -70,85 +69,89 @@ def uses_ffmpeg_only(source: Source) -> bool:
     return source.kind in ("stream", "file") and not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER)
 
 
-def read_candidates(source: Source, ways: Iterable[Opening]) -> Iterator[CapturedImage]:
+def read_candidates(source: Source, candidates: Iterable[BackendCandidate]) -> Iterator[CapturedImage]:
     """The same for a source that is there, in the ways given."""
     if source.kind == "file":
-        return _thinned(_film(source, ways), source.fps)
-    found = _camera(source, ways)
+        return _thinned(_looped_file(source, candidates), source.fps)
+    found = _live(source, candidates)
     return _thinned(found, source.fps) if source.kind == "stream" else found
 
 
-class _CarrierError(CaptureError):
+class _TransportRefusedError(CaptureError):
     """The camera does not send over this transport, but may over the other."""
 
 
-def _rtsp(source: Source, known: Known | None) -> Iterator[CapturedImage]:
-    """Over the first of the source's carriers that the camera has."""
-    *others, last = source.carriers
-    for carrier in others:
-        with contextlib.suppress(_CarrierError):
-            yield from _camera(source, openings(source, known, carrier))
+def _rtsp_camera(source: Source, installed: InstalledElements | None) -> Iterator[CapturedImage]:
+    """Over the first of the source's transports that the camera has."""
+    *others, last = source.transports
+    for transport in others:
+        with contextlib.suppress(_TransportRefusedError):
+            yield from _live(source, candidates(source, installed, transport))
         time.sleep(SETTLING_SECONDS)
-    yield from _camera(source, openings(source, known, last))
+    yield from _live(source, candidates(source, installed, last))
 
 
-def _camera(source: Source, ways: Iterable[Opening]) -> Iterator[CapturedImage]:
-    for opening in ways:
+def _live(source: Source, candidates: Iterable[BackendCandidate]) -> Iterator[CapturedImage]:
+    for candidate in candidates:
         given, began = 0, time.monotonic()
-        for image, damaged in _read(opening, source):
+        for image, damaged in _read(candidate, source):
             given += 1
             note = f"{source.redacted}: {DAMAGED}" if damaged else ""
-            yield CapturedImage(image, opening.through, opening.turned, opening.carrier, note)
+            yield CapturedImage(image, candidate.description, candidate.oriented, candidate.transport, note)
         if source.kind == "stream" and given <= 1:
-            _check_refusal(source, opening.carrier, time.monotonic() - began)
+            _raise_refusal(source, candidate.transport, time.monotonic() - began)
         if given:
             raise CaptureError(f"{source.redacted}: gives no more frames: check the camera and its cable or network")
-    raise CaptureError(f"{source.redacted}: cannot be opened: {_cure(source)}")
+    raise CaptureError(f"{source.redacted}: cannot be opened: {_remedy(source)}")
 
 
-def _check_refusal(source: Source, carrier: Carrier, waited: float) -> None:
+def _raise_refusal(source: Source, transport: RtspTransport, waited: float) -> None:
     """Raise what the camera itself has against being opened, or what keeps its packets back after so many seconds."""
-    reason, status = examine(source.target, carrier)
+    reason, status = examine(source.target, transport)
     if source.target.lower().startswith(("http://", "https://")):
         reason = http_check.refusal(source.target)
     if reason:
         raise CaptureError(f"{source.redacted}: {reason}")
     if status:
-        if len(source.carriers) > 1:
+        if len(source.transports) > 1:
             cure = "it takes neither TCP nor UDP, perhaps multicast alone: look for RTP over TCP or UDP in its settings"
         else:
-            other = "udp" if carrier == "tcp" else "tcp"
+            other = "udp" if transport == "tcp" else "tcp"
             cure = f'set transport = "{other}" for this camera, or leave it out'
-        raise _CarrierError(f"{source.redacted}: refuses to send over {carrier.upper()} ({status}): {cure}")
-    if carrier == "udp" and waited > UDP_SILENCE_SECONDS:
+        raise _TransportRefusedError(f"{source.redacted}: refuses to send over {transport.upper()} ({status}): {cure}")
+    if transport == "udp" and waited > UDP_SILENCE_SECONDS:
         firewall = "let UDP through the firewall between them, or set the camera to RTP over TCP"
         raise CaptureError(f"{source.redacted}: sends over UDP, of which no picture arrives: {firewall}")
 
 
-def _cure(source: Source) -> str:
-    return _CURES["rtsp" if is_rtsp(source) else source.target.lower()[:4] if source.kind == "stream" else source.kind]
+def _remedy(source: Source) -> str:
+    return _REMEDIES[
+        "rtsp" if is_rtsp(source) else source.target.lower()[:4] if source.kind == "stream" else source.kind
+    ]
 
 
-def _film(source: Source, ways: Iterable[Opening]) -> Iterator[CapturedImage]:
+def _looped_file(source: Source, candidates: Iterable[BackendCandidate]) -> Iterator[CapturedImage]:
     """A file in real time, again and again. The last way is FFmpeg, which tells what is wrong with the file.
 
     GStreamer's clock plays by the time stamps alone: what has none that are sound is left to FFmpeg.
     """
-    _tell_ffmpeg(source, source.carrier)
+    _set_ffmpeg_options(source, source.preferred_transport)
     found = look(source.target)
     notes: list[str] = []
-    for opening in ways:
-        software = opening.backend == "ffmpeg"
-        through = opening.through if has_ffmpeg() or not software else "GStreamer, decodebin"
+    for candidate in candidates:
+        software = candidate.backend == "ffmpeg"
+        through = candidate.description if has_ffmpeg() or not software else "GStreamer, decodebin"
         given = software or found.timing.sound or not has_ffmpeg()
         while given:
             given = False
-            played = _played(source.target, found.timing.interval, notes.append) if software else _read(opening, source)
+            played = (
+                _played(source.target, found.timing.interval, notes.append) if software else _read(candidate, source)
+            )
             for image, _ in played:
                 given = True
                 image = image if software else upright(image, found.orientation)
                 note = notes.pop() if notes else ""
-                yield CapturedImage(image, through, opening.turned, note=note)
+                yield CapturedImage(image, through, candidate.oriented, note=note)
 
 
 def _played(path: str, interval: float, tell: Callable[[str], None]) -> Iterator[tuple[NDArray[Any], int]]:
@@ -162,17 +165,17 @@ def _played(path: str, interval: float, tell: Callable[[str], None]) -> Iterator
     time.sleep(max(0.0, due + min(interval, LONGEST_PAUSE) - time.monotonic()))
 
 
-def _read(opening: Opening, source: Source) -> Iterator[tuple[NDArray[Any], int]]:
+def _read(candidate: BackendCandidate, source: Source) -> Iterator[tuple[NDArray[Any], int]]:
     """Pictures until there are no more, each with the number of failed reads before it; none where it cannot be opened.
 
     A read that fails is a picture that is damaged, as of an HTTP camera over a poor network, and the next one may well
     be whole. When all fail it was the end.
     """
-    _tell_ffmpeg(source, opening.carrier)
-    capture = cv2.VideoCapture(opening.target, opencv_backend(opening.backend), _parameters(opening, source))
+    _set_ffmpeg_options(source, candidate.transport)
+    capture = cv2.VideoCapture(candidate.target, opencv_backend(candidate.backend), _parameters(candidate, source))
     failed = 0
     try:
-        if opening.backend == "ffmpeg":
+        if candidate.backend == "ffmpeg":
             _fit_blocks(capture, source)
         while failed < MOST_FAILURES:
             there, image = capture.read()
@@ -183,16 +186,16 @@ def _read(opening: Opening, source: Source) -> Iterator[tuple[NDArray[Any], int]
         capture.release()
 
 
-def _tell_ffmpeg(source: Source, carrier: Carrier) -> None:
+def _set_ffmpeg_options(source: Source, transport: RtspTransport) -> None:
     """Before each opening, which asks the environment; what somebody set there before this process began stays."""
     if not _OPTIONS_GIVEN:
-        os.environ[VARIABLE] = ffmpeg_options(source.kind, carrier)
+        os.environ[VARIABLE] = ffmpeg_options(source.kind, transport)
 
 
 def _fit_blocks(capture: cv2.VideoCapture, source: Source) -> None:
     """Let FFmpeg have the memory that pictures of the announced size take."""
     width, height = (int(capture.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
-    if reason := oversize(width, height):
+    if reason := size_problem(width, height):
         raise CaptureError(f"{source.redacted}: sends {reason}: set the camera to a smaller size")
     limit_blocks(max(0, width) * max(0, height))
 
@@ -207,22 +210,22 @@ def _thinned(found: Iterator[CapturedImage], fps: float | None) -> Iterator[Capt
             due = max(due + 1 / fps, now) if fps else 0.0
 
 
-def _parameters(opening: Opening, source: Source) -> list[int]:
+def _parameters(candidate: BackendCandidate, source: Source) -> list[int]:
     """What the open call asks for, as OpenCV's flat list of property, value."""
-    if opening.backend == "ffmpeg":
-        patience = UDP_PATIENCE_MS if opening.carrier == "udp" else PATIENCE_MS
+    if candidate.backend == "ffmpeg":
+        patience = UDP_PATIENCE_MS if candidate.transport == "udp" else PATIENCE_MS
         return [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, patience, cv2.CAP_PROP_READ_TIMEOUT_MSEC, PATIENCE_MS]
-    if opening.backend == "v4l2":
-        wishes = (
+    if candidate.backend == "v4l2":
+        requested = (
             (cv2.CAP_PROP_FRAME_WIDTH, source.width),
             (cv2.CAP_PROP_FRAME_HEIGHT, source.height),
             (cv2.CAP_PROP_FPS, source.fps),
         )
-        return [number for key, value in wishes if value is not None for number in (key, round(value))]
+        return [number for key, value in requested if value is not None for number in (key, round(value))]
     return []
 
 
-def _check(source: Source) -> None:
+def _precheck(source: Source) -> None:
     """What can be said before any library is asked."""
     if source.kind == "v4l2":
         _check_device(source.target)
@@ -247,12 +250,12 @@ def require_device(path: str) -> None:
         raise CaptureError(f"{path}: is no camera's device: write /dev/video0, or a file without v4l2://")
 
 
-def _require_argus(source: Source, known: Known | None) -> None:
+def _require_argus(source: Source, installed: InstalledElements | None) -> None:
     if source.kind != "csi":
         return
-    if known is None:
+    if installed is None:
         raise CaptureError(f"{source.redacted}: this OpenCV was built without GStreamer: use the one of JetPack")
-    absent = missing(source, known)
-    if absent:
-        names = ", ".join(absent)
+    missing = missing_elements(source, installed)
+    if missing:
+        names = ", ".join(missing)
         raise CaptureError(f"{source.redacted}: GStreamer has no {names}: install JetPack's nvidia-l4t-gstreamer")

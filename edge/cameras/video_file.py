@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from edge.cameras.container import Orientation, bytes_missing, orientation
 from edge.cameras.frame_times import DEFAULT_FPS, Clock, Timing, following, timing
-from edge.cameras.gstreamer_pipelines import Backend, film_pipeline
-from edge.cameras.image_transform import as_bgr, flipped, oversize, rotated
+from edge.cameras.gstreamer_pipelines import VideoBackend, file_pipeline
+from edge.cameras.image_transform import as_bgr, flipped, rotated, size_problem
 from edge.sources import Frame, redact
 
 LOOK_AHEAD = 32  # frames whose time stamps tell how a file is timed
@@ -97,7 +97,7 @@ def has_ffmpeg() -> bool:
     return bool(cv2.videoio_registry.hasBackend(cv2.CAP_FFMPEG))
 
 
-def opencv_backend(backend: Backend) -> int:
+def opencv_backend(backend: VideoBackend) -> int:
     """OpenCV's number for it; where OpenCV was built without FFmpeg, whatever else it finds for streams."""
     if backend == "ffmpeg" and not has_ffmpeg():
         return cv2.CAP_ANY
@@ -121,7 +121,7 @@ def _open_file(path: str | Path) -> cv2.VideoCapture:
     target, backend = os.path.abspath(path), cv2.CAP_FFMPEG  # absolute: no part of its name is a protocol for FFmpeg
     if not has_ffmpeg():
         through_gstreamer = cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER)
-        target, backend = (film_pipeline(target), cv2.CAP_GSTREAMER) if through_gstreamer else (target, cv2.CAP_ANY)
+        target, backend = (file_pipeline(target), cv2.CAP_GSTREAMER) if through_gstreamer else (target, cv2.CAP_ANY)
     capture = cv2.VideoCapture(target, backend)
     if backend == cv2.CAP_FFMPEG:
         capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # some versions turn the wrong way round: `upright` does it
@@ -131,7 +131,7 @@ def _open_file(path: str | Path) -> cv2.VideoCapture:
             f"{path}: cannot be read as video, it is of an unknown format or cut short: "
             f"check it with `ffprobe`, or copy it anew from where it came"
         )
-    if reason := oversize(*_announced_size(capture)):
+    if reason := size_problem(*_announced_size(capture)):
         capture.release()
         raise CaptureError(f"{path}: has {reason}: scale it down, with `ffmpeg -i ... -vf scale=1280:-2 ...`")
     return capture

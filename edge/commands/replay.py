@@ -16,7 +16,7 @@ from edge import events, pipeline
 from edge.broker import topics
 from edge.broker.payload import Model, event_payload
 from edge.cameras.frame_times import LONGEST_GAP
-from edge.cameras.image_transform import finished
+from edge.cameras.image_transform import transformed
 from edge.cameras.video_file import CaptureError, probe, read_file
 from edge.config.config_file import ConfigError, load
 from edge.config.schema import Camera, Config
@@ -137,7 +137,7 @@ def _camera_of(config: Config, wanted: str | None) -> str:
 def frames_of(task: Task) -> Iterator[Frame]:
     """The file's frames with the size, turning and mask that the camera has. Raises CaptureError."""
     for frame in read_file(task.source, task.camera):
-        yield replace(frame, image=finished(frame.image, task.view))
+        yield replace(frame, image=transformed(frame.image, task.view))
 
 
 def walk(

@@ -164,7 +164,7 @@ def test_whatever_a_password_holds_it_is_not_shown(password: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("uri", "transport", "carriers"),
+    ("uri", "transport", "transports"),
     [
         ("rtsp://cam/live", "auto", ("tcp", "udp")),
         ("rtsp://cam/live", "tcp", ("tcp",)),
@@ -172,12 +172,12 @@ def test_whatever_a_password_holds_it_is_not_shown(password: str) -> None:
         ("rtsps://cam/live", "auto", ("tcp",)),
     ],
 )
-def test_what_an_rtsp_camera_is_asked_for(uri: str, transport: Transport, carriers: tuple[str, ...]) -> None:
-    assert parse(uri, transport=transport).carriers == carriers
+def test_what_an_rtsp_camera_is_asked_for(uri: str, transport: Transport, transports: tuple[str, ...]) -> None:
+    assert parse(uri, transport=transport).transports == transports
 
 
 def test_what_carried_the_pictures_last_is_asked_for_first() -> None:
-    assert replace(parse("rtsp://cam/live"), carrier="udp").carriers == ("udp", "tcp")
+    assert replace(parse("rtsp://cam/live"), preferred_transport="udp").transports == ("udp", "tcp")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from edge.cameras.capture_process import PROGRAM
 from edge.cameras.ffmpeg_options import NETWORK, VIDEO, ffmpeg_options
-from edge.cameras.image_transform import MOST_PIXELS
+from edge.cameras.image_transform import MAX_PIXELS
 from edge.cameras.live_camera import LiveCamera, LiveSettings
 from edge.cameras.memory_limits import UNKNOWN_BYTES
 from edge.sources import parse
@@ -120,9 +120,9 @@ def test_a_redirection_of_rtsp_leads_to_no_file(film: Path) -> None:
 def test_ffmpeg_may_use_the_network_alone_but_for_a_film() -> None:
     assert "file" not in NETWORK.split(",")
     assert not {"concat", "subfile", "pipe", "fd", "unix", "cache", "async"} & set(NETWORK.split(","))
-    for carrier in ("tcp", "udp"):
+    for transport in ("tcp", "udp"):
         whitelists = f"protocol_whitelist;{NETWORK}|format_whitelist;{VIDEO}"
-        assert ffmpeg_options("stream", carrier) == f"rtsp_transport;{carrier}|{whitelists}"
+        assert ffmpeg_options("stream", transport) == f"rtsp_transport;{transport}|{whitelists}"
     assert ffmpeg_options("file") == "protocol_whitelist;file"
 
 
@@ -156,7 +156,7 @@ def why_refused(picture: bytes) -> str:
 def test_a_picture_that_would_fill_the_memory_is_refused() -> None:
     """1 MiB of JPEG would be 200 MiB of pixels, and three times that in shared memory and ours."""
     side = 8224
-    assert side * side > MOST_PIXELS
+    assert side * side > MAX_PIXELS
     bomb = jpeg(side, side)
     assert len(bomb) < 2 * MEBIBYTE
     most = "64 million pixels with at most 16384 in width and height are the most"

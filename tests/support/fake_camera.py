@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.cameras.capture_worker import main
-from edge.cameras.gstreamer_pipelines import Known, Opening, openings
+from edge.cameras.gstreamer_pipelines import BackendCandidate, InstalledElements, candidates
 from edge.cameras.source_reader import CapturedImage, read_candidates
 from edge.sources import Source
 
 SHAPE = (120, 160, 3)
 SECONDS = 0.02  # between two frames
-JETSON: Known = {
+JETSON: InstalledElements = {
     "decodebin": frozenset(),
     "filesrc": frozenset(),
     "nvarguscamerasrc": frozenset(),
@@ -89,14 +89,14 @@ def hoarding(source: Source) -> Iterator[CapturedImage]:
 
 def stand_in(source: Source) -> Iterator[CapturedImage]:
     """A Jetson's pipelines with elements that are everywhere in the place of those that are not."""
-    return read_candidates(source, [replaced(opening) for opening in openings(source, JETSON)])
+    return read_candidates(source, [replaced(candidate) for candidate in candidates(source, JETSON)])
 
 
-def replaced(opening: Opening) -> Opening:
-    text = opening.target
+def replaced(candidate: BackendCandidate) -> BackendCandidate:
+    text = candidate.target
     for theirs, ours in STAND_INS:
         text = text.replace(theirs, ours)
-    return Opening(opening.backend, text, opening.through, opening.turned)
+    return BackendCandidate(candidate.backend, text, candidate.description, candidate.oriented)
 
 
 def noise() -> NDArray[np.uint8]:

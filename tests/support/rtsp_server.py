@@ -27,7 +27,7 @@ ROLE = "viewer, media.factory.access=(boolean)true, media.factory.construct=(boo
 
 
 def factory(wanted: str, login: bool) -> GstRtspServer.RTSPMediaFactory:
-    codec, _, carrier = wanted.partition("-")
+    codec, _, transport = wanted.partition("-")
     pattern = "black" if codec == "frozen" else "ball"
     made = GstRtspServer.RTSPMediaFactory()
     made.set_launch(
@@ -35,7 +35,7 @@ def factory(wanted: str, login: bool) -> GstRtspServer.RTSPMediaFactory:
         f"videoconvert ! video/x-raw, format=I420 ! {CODECS.get(codec, CODECS['h264'])} name=pay0 pt=96"
     )
     made.set_shared(True)
-    if carrier == "udp":
+    if transport == "udp":
         made.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
     if login:
         made.add_role_from_structure(Gst.Structure.new_from_string(ROLE))

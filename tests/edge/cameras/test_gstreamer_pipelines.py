@@ -3,11 +3,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.cameras.gstreamer_pipelines import FLIP_METHODS, Known, element, missing, openings, quoted, rate_fraction
+from edge.cameras.gstreamer_pipelines import (
+    FLIP_METHODS,
+    InstalledElements,
+    candidates,
+    element_text,
+    missing_elements,
+    quoted_value,
+    rate_fraction,
+)
 from edge.cameras.image_transform import flipped, rotated
 from edge.sources import Source, parse
 
-PC: Known = {
+PC: InstalledElements = {
     "decodebin": frozenset({"force-sw-decoders"}),
     "filesrc": frozenset({"location"}),
     "h264parse": frozenset(),
@@ -19,14 +27,14 @@ PC: Known = {
     "v4l2src": frozenset({"device"}),
     "videoconvert": frozenset(),
 }
-JETPACK_6: Known = {
+JETPACK_6: InstalledElements = {
     **PC,
     "nvarguscamerasrc": frozenset({"sensor-id"}),
     "nvvidconv": frozenset({"flip-method"}),
     "nvv4l2decoder": frozenset({"mjpeg", "enable-max-performance"}),
     "nvjpegdec": frozenset(),
 }
-JETPACK_7: Known = {**JETPACK_6, "nvv4l2decoder": frozenset({"mjpeg"})}
+JETPACK_7: InstalledElements = {**JETPACK_6, "nvv4l2decoder": frozenset({"mjpeg"})}
 
 BGR = "videoconvert ! video/x-raw, format=BGR"
 LIVE = "appsink drop=true max-buffers=1 sync=false"
@@ -40,8 +48,8 @@ USB = 'v4l2src device="/dev/video0"'
 LIVELY = "framerate=[ 25/1, 1000/1 ]"
 
 
-def texts(source: Source, known: Known | None) -> list[str]:
-    return [opening.target for opening in openings(source, known)]
+def texts(source: Source, known: InstalledElements | None) -> list[str]:
+    return [opening.target for opening in candidates(source, known)]
 
 
 @pytest.mark.parametrize(
@@ -135,15 +143,15 @@ def texts(source: Source, known: Known | None) -> list[str]:
         ),
     ],
 )
-def test_the_ways_to_open_a_source(source: Source, known: Known | None, expected: list[str]) -> None:
+def test_the_ways_to_open_a_source(source: Source, known: InstalledElements | None, expected: list[str]) -> None:
     assert texts(source, known) == expected
 
 
 def test_what_hardware_turns_is_marked() -> None:
     source = parse("rtsp://cam/x", flip="vertical")
-    assert [opening.turned for opening in openings(source, JETPACK_6)] == [True, True, False, False]
+    assert [opening.oriented for opening in candidates(source, JETPACK_6)] == [True, True, False, False]
     old = {**JETPACK_6, "nvvidconv": frozenset[str]()}
-    assert [opening.turned for opening in openings(source, old)] == [False, False, False, False]
+    assert [opening.oriented for opening in candidates(source, old)] == [False, False, False, False]
     assert "flip-method" not in texts(source, old)[0]
 
 
@@ -154,9 +162,9 @@ def test_max_performance_is_asked_of_the_jetpack_that_has_it() -> None:
 
 
 def test_missing_elements_are_named() -> None:
-    assert missing(parse("csi://0"), PC) == ("nvarguscamerasrc", "nvvidconv")
-    assert missing(parse("csi://0"), JETPACK_7) == ()
-    assert missing(parse("/dev/video0"), {}) == ("v4l2src", "videoconvert")
+    assert missing_elements(parse("csi://0"), PC) == ("nvarguscamerasrc", "nvvidconv")
+    assert missing_elements(parse("csi://0"), JETPACK_7) == ()
+    assert missing_elements(parse("/dev/video0"), {}) == ("v4l2src", "videoconvert")
     assert texts(parse("rtsp://cam/x"), {}) == ["rtsp://cam/x"]
 
 
@@ -187,8 +195,8 @@ def test_every_turn_has_its_method() -> None:
 
 
 def test_an_element_gets_only_the_properties_that_it_has() -> None:
-    assert element("a", {"a": frozenset({"the-one"})}, "must=1", the_one=2, other=3) == "a must=1 the-one=2"
-    assert element("a", {}) == "a"
+    assert element_text("a", {"a": frozenset({"the-one"})}, "must=1", the_one=2, other=3) == "a must=1 the-one=2"
+    assert element_text("a", {}) == "a"
 
 
 @pytest.mark.parametrize(
@@ -196,7 +204,7 @@ def test_an_element_gets_only_the_properties_that_it_has() -> None:
     [("/a b.mp4", '"/a b.mp4"'), ('/a"b', '"/a\\"b"'), ("/a\\b", '"/a\\\\b"'), ("/a ! filesink", '"/a ! filesink"')],
 )
 def test_quoted(text: str, expected: str) -> None:
-    assert quoted(text) == expected
+    assert quoted_value(text) == expected
 
 
 @given(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1))
@@ -221,11 +229,11 @@ def test_rate_fraction(fps: float, fraction: str) -> None:
 
 
 def test_a_way_to_open_shows_no_credentials() -> None:
-    assert "u:p" not in repr(openings(parse("rtsp://u:p@cam/x"), PC))
+    assert "u:p" not in repr(candidates(parse("rtsp://u:p@cam/x"), PC))
 
 
 @pytest.mark.parametrize("known", [PC, JETPACK_6, None])
-def test_over_udp_every_way_says_so(known: Known | None) -> None:
-    found = openings(parse("rtsp://u:p@cam/x"), known, "udp")
-    assert all(way.carrier == "udp" and way.through.endswith(" over UDP") for way in found)
+def test_over_udp_every_way_says_so(known: InstalledElements | None) -> None:
+    found = candidates(parse("rtsp://u:p@cam/x"), known, "udp")
+    assert all(way.transport == "udp" and way.description.endswith(" over UDP") for way in found)
     assert all("protocols=udp" in way.target for way in found if way.backend == "gstreamer")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.cameras.image_transform import as_bgr, fingerprint, finished
+from edge.cameras.image_transform import as_bgr, fingerprint, transformed
 from edge.sources import Flip, parse
 
 CORNER = np.zeros((4, 6, 3), np.uint8)
@@ -32,14 +32,14 @@ def where(image: NDArray[np.uint8]) -> tuple[int, int]:
 def test_a_picture_is_flipped_then_rotated(
     flip: Flip, rotation: int, shape: tuple[int, int], corner: tuple[int, int]
 ) -> None:
-    image = finished(CORNER.copy(), parse("/dev/video0", flip=flip, rotation=rotation))  # type: ignore[arg-type]
+    image = transformed(CORNER.copy(), parse("/dev/video0", flip=flip, rotation=rotation))  # type: ignore[arg-type]
     assert image.shape == (*shape, 3)
     assert where(image) == corner
     assert image.flags.c_contiguous
 
 
 def test_what_the_pipeline_has_turned_is_not_turned_again() -> None:
-    image = finished(CORNER.copy(), parse("/dev/video0", flip="vertical", rotation=90), turned=True)
+    image = transformed(CORNER.copy(), parse("/dev/video0", flip="vertical", rotation=90), oriented=True)
     assert where(image) == (0, 0)
 
 
@@ -53,18 +53,18 @@ def test_what_the_pipeline_has_turned_is_not_turned_again() -> None:
 )
 def test_a_stream_is_scaled_before_it_is_turned(uri: str, turned: bool, shape: tuple[int, int]) -> None:
     given = np.zeros((6, 4, 3), np.uint8) if turned else CORNER.copy()
-    assert finished(given, parse(uri, 12, 8, rotation=90), turned).shape == (*shape, 3)
+    assert transformed(given, parse(uri, 12, 8, rotation=90), turned).shape == (*shape, 3)
 
 
 def test_a_scaled_picture_keeps_its_brightness() -> None:
     source = parse("rtsp://cam/x", width=3, height=2)
-    assert finished(np.full((4, 6, 3), 7, np.uint8), source).tolist() == np.full((2, 3, 3), 7).tolist()
+    assert transformed(np.full((4, 6, 3), 7, np.uint8), source).tolist() == np.full((2, 3, 3), 7).tolist()
 
 
 def test_a_mask_blackens_the_turned_picture() -> None:
     mask = [((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))]  # the left half
     white = np.full((40, 60, 3), 255, np.uint8)
-    image = finished(white, parse("/dev/video0", rotation=90, mask=mask))
+    image = transformed(white, parse("/dev/video0", rotation=90, mask=mask))
     assert image.shape == (60, 40, 3)
     assert not image[:, :20].any()
     assert image[:, 22:].all()  # the edge itself is black
@@ -72,9 +72,9 @@ def test_a_mask_blackens_the_turned_picture() -> None:
 
 def test_a_mask_may_cover_everything_or_lie_on_a_line() -> None:
     everything = [((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))]
-    assert not finished(np.full((5, 5, 3), 255, np.uint8), parse("/dev/video0", mask=everything)).any()
+    assert not transformed(np.full((5, 5, 3), 255, np.uint8), parse("/dev/video0", mask=everything)).any()
     line = [((0.0, 0.0), (1.0, 1.0), (0.0, 0.0))]
-    assert finished(np.full((5, 5, 3), 255, np.uint8), parse("/dev/video0", mask=line)).any()
+    assert transformed(np.full((5, 5, 3), 255, np.uint8), parse("/dev/video0", mask=line)).any()
 
 
 @pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1), (4, 6, 3), (4, 6, 4)])

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from edge.cameras.image_transform import MOST_PIXELS
+from edge.cameras.image_transform import MAX_PIXELS
 from edge.cameras.memory_limits import (
     BLOCK_BYTES,
     MOST_BYTES,
@@ -30,7 +30,7 @@ MEBIBYTE = 1 << 20
         (640 * 480, SPARE_BYTES + 22_118_400),
         (1920 * 1080, SPARE_BYTES + 149_299_200),
         (3840 * 2160, SPARE_BYTES + 597_196_800),
-        (MOST_PIXELS, MOST_BYTES),
+        (MAX_PIXELS, MOST_BYTES),
     ],
 )
 def test_what_pictures_need(pixels: int, most: int) -> None:

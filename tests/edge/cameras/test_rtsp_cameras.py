@@ -174,7 +174,7 @@ def test_a_camera_that_speaks_udp_only(way: str, login: str, caplog: pytest.LogC
                 watch_until(camera, lambda: camera.state == "online")
                 assert first_frame(camera).image.shape == (240, 320, 3)
             watch_until(camera, lambda: camera.state != "online")
-        assert camera._carrier == "udp"
+        assert camera._transport == "udp"
     assert f"{THROUGH[way]} over UDP" in caplog.text
 
 

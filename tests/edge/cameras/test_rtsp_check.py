@@ -20,7 +20,7 @@ from edge.cameras.rtsp_check import (
     unreachable,
     video_address,
 )
-from edge.sources import Carrier
+from edge.sources import RtspTransport
 
 
 @contextlib.contextmanager
@@ -86,23 +86,23 @@ def described(sdp: bytes = SDP) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("setup", "carrier", "verdict"),
+    ("setup", "transport", "verdict"),
     [
         (b"200 OK\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1", "tcp", Verdict()),
         (b"200 OK\r\nTransport: RTP/AVP;unicast;client_port=50000-50001", "udp", Verdict()),
         (b"200 OK", "tcp", Verdict()),
-        (b"461 Unsupported Transport", "tcp", Verdict(carrier_status="461 Unsupported Transport")),
-        (b"461 Unsupported Transport", "udp", Verdict(carrier_status="461 Unsupported Transport")),
-        (b"551 Oops", "tcp", Verdict(carrier_status="551")),
-        (b"200 OK\r\nTransport: RTP/AVP;unicast;client_port=1-2", "tcp", Verdict(carrier_status="200 OK")),
+        (b"461 Unsupported Transport", "tcp", Verdict(transport_status="461 Unsupported Transport")),
+        (b"461 Unsupported Transport", "udp", Verdict(transport_status="461 Unsupported Transport")),
+        (b"551 Oops", "tcp", Verdict(transport_status="551")),
+        (b"200 OK\r\nTransport: RTP/AVP;unicast;client_port=1-2", "tcp", Verdict(transport_status="200 OK")),
         (b"453 Full", "tcp", Verdict("is serving as many viewers as it can: close another one")),
         (b"nonsense", "tcp", Verdict()),
     ],
 )
-def test_what_a_server_says_of_a_transport(setup: bytes, carrier: Carrier, verdict: Verdict) -> None:
+def test_what_a_server_says_of_a_transport(setup: bytes, transport: RtspTransport, verdict: Verdict) -> None:
     status = b"RTSP/1.0 " * setup[:1].isdigit() + setup
     with answering(described(), status + b"\r\nSession: 7;timeout=60\r\n\r\n", b"RTSP/1.0 200 OK\r\n\r\n") as url:
-        assert examine(url, carrier) == verdict
+        assert examine(url, transport) == verdict
 
 
 def test_a_stream_without_video_is_no_verdict() -> None:
