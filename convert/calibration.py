@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge import detector
 from edge import network_runner as sight
-from edge.cameras.video_file import decodable, read_file
+from edge.cameras.video_file import decodable_frames, read_file
 from edge.manifest import Manifest
 from edge.sources import redact
 from edge.terminal import progress
@@ -66,7 +66,7 @@ def inputs(files: Sequence[Path], manifest: Manifest, count: int = USUAL) -> Ite
 
 def _encoded(file: Path, count: int, manifest: Manifest) -> Iterator[Input]:
     """`count` frames of one video, all of them if there are fewer, as the pipeline would give them to the network."""
-    there = decodable(file)
+    there = decodable_frames(file)
     wanted = {there[(2 * i + 1) * len(there) // (2 * count)] for i in range(count)}
     past: deque[Image] = deque(maxlen=manifest.motion.gap)
     for frame in read_file(file, "calibration"):

@@ -2,7 +2,7 @@
 
 import unicodedata
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 # Windows writes UTF-16 and calls it Unicode; of two marks that begin alike the longer one comes first
@@ -18,6 +18,9 @@ BOM_CHARACTER = "\ufeff"  # the byte order mark, decoded
 JOINERS = "\u200c\u200d"  # invisible parts of how words of Persian, Hindi and others are spelt, and of emoji
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's categories of what is not seen, ends lines or turns their direction
 BOMS = (BOM_UTF8, *(mark for mark, _ in OTHER_ENCODINGS))
+
+
+Notify = Callable[[str], None]  # takes a sentence for the log, or for whoever watches
 
 
 class TextError(ValueError):

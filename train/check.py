@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edge.cameras.container import bytes_missing
-from edge.cameras.video_file import CaptureError, decodable, probe
+from edge.cameras.video_file import CaptureError, decodable_frames, probe
 from edge.terminal import progress
 from edge.terminal.arguments import Parser
 from train.datasets import load as datasets
@@ -52,7 +52,7 @@ def _facts(path: Path) -> FileFacts:
     if not path.exists():
         return FileFacts(unreadable=f"{path}: no such file, nor of another ending")
     try:
-        size, indices = probe(path).size, decodable(path)
+        size, indices = probe(path).size, decodable_frames(path)
     except CaptureError as error:
         return FileFacts(unreadable=str(error))
     damaged = sorted(set(range(indices[-1] + 1)) - set(indices))

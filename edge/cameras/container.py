@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from edge.cameras.container_elements import Element, boxes, matroska
+from edge.cameras.container_elements import ContainerElement, boxes, matroska
 from edge.sources import Flip, Rotation
 
 _BOXES = frozenset(b"ftyp moov mdat wide free skip pnot moof mfra sidx styp uuid emsg prft meta".split())
@@ -86,7 +86,7 @@ def _by_matrix(matrix: tuple[float, ...]) -> Orientation:
 
 def _display_matrix(file: BinaryIO, size: int) -> tuple[float, ...]:
     """a, b, c, d of the first video track; empty where there is none."""
-    for track in _within(file, [Element(b"", 0, size)], b"moov", b"trak"):
+    for track in _within(file, [ContainerElement(b"", 0, size)], b"moov", b"trak"):
         handler = next(_within(file, [track], b"mdia", b"hdlr"), None)
         header = next(_within(file, [track], b"tkhd"), None)
         if handler and header and _read(file, handler.begin + 8, 4) == b"vide":
@@ -98,7 +98,7 @@ def _display_matrix(file: BinaryIO, size: int) -> tuple[float, ...]:
     return ()
 
 
-def _within(file: BinaryIO, parents: list[Element], *names: bytes) -> Iterator[Element]:
+def _within(file: BinaryIO, parents: list[ContainerElement], *names: bytes) -> Iterator[ContainerElement]:
     """The boxes to which a path of names leads."""
     for parent in parents:
         for box in boxes(file, parent.begin, parent.end or parent.begin):
@@ -124,7 +124,7 @@ def _roll(file: BinaryIO, size: int) -> float:
     return float(struct.unpack({4: ">f", 8: ">d"}[len(number)], number)[0]) if len(number) in (4, 8) else 0.0
 
 
-def _first(file: BinaryIO, begin: int, end: int, name: bytes) -> Element | None:
+def _first(file: BinaryIO, begin: int, end: int, name: bytes) -> ContainerElement | None:
     """The first element of this name before the frames; of tracks the first one with pictures."""
     for element in matroska(file, begin, end):
         if element.name == name and (name != _ENTRY or _first(file, element.begin, element.end or end, _VIDEO)):

@@ -7,11 +7,11 @@ has a limit.
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-_MOST = 100_000  # elements of one walk: a fragmented MP4 has two a second
-_FARTHEST = 1 << 62  # a place in a file
+_MAX_ELEMENTS = 100_000  # elements of one walk: a fragmented MP4 has two a second
+_MAX_OFFSET = 1 << 62  # a place in a file
 
 
-class Element(NamedTuple):
+class ContainerElement(NamedTuple):
     """Its name, and where in the file its content begins and ends; `end` is None where it does not say."""
 
     name: bytes
@@ -19,9 +19,9 @@ class Element(NamedTuple):
     end: int | None
 
 
-def boxes(file: BinaryIO, begin: int, end: int) -> Iterator[Element]:
+def boxes(file: BinaryIO, begin: int, end: int) -> Iterator[ContainerElement]:
     """The boxes of MP4 and QuickTime between two places; each says how long it is, 0 for "to the end"."""
-    for _ in range(_MOST):
+    for _ in range(_MAX_ELEMENTS):
         if begin >= end:
             return
         file.seek(begin)
@@ -31,13 +31,13 @@ def boxes(file: BinaryIO, begin: int, end: int) -> Iterator[Element]:
             length, size = int.from_bytes(head[8:16], "big"), 16
         if len(head) < 8 or 0 < length < size:
             return
-        yield Element(head[4:8], begin + size, begin + length if length else None)
-        begin = min(begin + length, _FARTHEST) if length else end
+        yield ContainerElement(head[4:8], begin + size, begin + length if length else None)
+        begin = min(begin + length, _MAX_OFFSET) if length else end
 
 
-def matroska(file: BinaryIO, begin: int, end: int) -> Iterator[Element]:
+def matroska(file: BinaryIO, begin: int, end: int) -> Iterator[ContainerElement]:
     """The EBML elements between two places."""
-    for _ in range(_MOST):
+    for _ in range(_MAX_ELEMENTS):
         if begin >= end:
             return
         file.seek(begin)
@@ -48,7 +48,7 @@ def matroska(file: BinaryIO, begin: int, end: int) -> Iterator[Element]:
             return
         place = file.tell()
         known = length != (1 << bits) - 1
-        yield Element(name, place, place + length if known else None)
+        yield ContainerElement(name, place, place + length if known else None)
         begin = place + length if known else end
 
 

@@ -27,7 +27,7 @@ _STREAM_ADDRESS = "look the address of its MJPEG stream up in its manual"
 _PLAYLISTS = ("mpegurl", "dash+xml", "scpls", "xspf", "x-ms-asf-playlist")
 
 
-class Content(NamedTuple):
+class HttpContent(NamedTuple):
     """What a server sends: its type in small letters, without parameters, and how it begins."""
 
     kind: str
@@ -39,13 +39,13 @@ def refusal(url: str, seconds: float = ANSWER_SECONDS) -> str | None:
     try:
         content = _content(url, seconds)
     except HTTPError as error:
-        return of_status(error.code, urlsplit(url).username is not None)
+        return status_problem(error.code, urlsplit(url).username is not None)
     except (OSError, ValueError, http.client.HTTPException):
         return None  # it answers nothing that we understand: the sentence for all other cases must do
-    return of_content(content)
+    return content_problem(content)
 
 
-def of_status(status: int, has_login: bool) -> str | None:
+def status_problem(status: int, has_login: bool) -> str | None:
     """What an answer that is no success means."""
     if status == 401:
         given = "refuses this user and password: correct them (@ : / # in them are written %40 %3A %2F %23)"
@@ -63,7 +63,7 @@ def of_status(status: int, has_login: bool) -> str | None:
     return f"answers with the fault {status}: {_STREAM_ADDRESS}" if status >= 400 else None
 
 
-def of_content(content: Content) -> str | None:
+def content_problem(content: HttpContent) -> str | None:
     """Why what comes is no video; None where it may be some."""
     kind, head = content.kind, content.head.lstrip().lower()
     if kind in ("text/html", "application/xhtml+xml") or head.startswith((b"<!doctype html", b"<html")):
@@ -71,7 +71,7 @@ def of_content(content: Content) -> str | None:
     if any(name in kind for name in _PLAYLISTS) or head.startswith((b"#extm3u", b"<mpd", b"[playlist]")):
         return f"sends a playlist: {NO_PLAYLIST}"
     if kind.startswith("image/"):
-        return f"sends a single picture ({_named(kind)}), not a stream: {_STREAM_ADDRESS}"
+        return f"sends a single picture ({_type_name(kind)}), not a stream: {_STREAM_ADDRESS}"
     if kind.startswith("multipart/") and not head.startswith(b"--") and JPEG in head:
         return (
             "puts no boundary before its first picture, which FFmpeg needs: update the camera's firmware, or "
@@ -80,22 +80,22 @@ def of_content(content: Content) -> str | None:
     if kind.startswith("multipart/"):
         return "sends parts in which no JPEG is to be found: set the camera to MJPEG"
     if kind.startswith("text/") or kind in ("application/json", "application/xml"):
-        return f"sends text ({_named(kind)}), not video: {_STREAM_ADDRESS}"
+        return f"sends text ({_type_name(kind)}), not video: {_STREAM_ADDRESS}"
     return None
 
 
-def _named(kind: str) -> str:
+def _type_name(kind: str) -> str:
     return kind if re.fullmatch(r"[\w.+-]+/[\w.+-]{1,60}", kind, re.ASCII) else "of a strange type"
 
 
-def _content(url: str, seconds: float) -> Content:
+def _content(url: str, seconds: float) -> HttpContent:
     parts = urlsplit(url)
     query = "?" * bool(parts.query) + quote(parts.query, safe="%=&;/?:+,@!$'()*~")
     path = quote(parts.path or "/", safe="%/:@!$&'()*+,;=~")
     address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}{query}"
     opener = _opener(address, unquote(parts.username or ""), unquote(parts.password or ""))
     with opener.open(Request(address, headers={"Accept": "*/*"}), timeout=seconds) as answer:
-        return Content(answer.headers.get_content_type().lower(), answer.read1(HEAD_BYTES))
+        return HttpContent(answer.headers.get_content_type().lower(), answer.read1(HEAD_BYTES))
 
 
 def _opener(address: str, user: str, password: str) -> OpenerDirector:

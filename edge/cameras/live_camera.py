@@ -15,11 +15,11 @@ from typing import Literal
 
 from edge.cameras.capture_process import MOST_NOTES, PROGRAM, CaptureProcess, KilledProcesses
 from edge.cameras.shared_frames import SharedFrame
-from edge.cameras.video_file import CaptureError, VideoFacts, probe, read_file
+from edge.cameras.video_file import CaptureError, VideoInfo, probe, read_file
 from edge.sources import Frame, Polygon, Source
 
 __all__ = [
-    "CameraCounts", "CameraState", "CaptureError", "Frame", "LiveCamera", "LiveSettings", "VideoFacts",
+    "CameraCounts", "CameraState", "CaptureError", "Frame", "LiveCamera", "LiveSettings", "VideoInfo",
     "probe", "read_file", "retry_delay", "wait_for_any",
 ]  # fmt: skip
 

@@ -18,7 +18,15 @@ from edge.cameras.gstreamer_pipelines import BackendCandidate, InstalledElements
 from edge.cameras.image_transform import size_problem
 from edge.cameras.memory_limits import limit_blocks
 from edge.cameras.rtsp_check import examine, unreachable
-from edge.cameras.video_file import CaptureError, check_file, has_ffmpeg, look, opencv_backend, read_file, upright
+from edge.cameras.video_file import (
+    CaptureError,
+    check_file,
+    has_ffmpeg,
+    inspect_file,
+    opencv_backend,
+    read_file,
+    upright,
+)
 from edge.sources import RtspTransport, Source
 
 PATIENCE_MS = 600_000  # OpenCV's own time limits: the parent judges sooner what is too long
@@ -136,7 +144,7 @@ def _looped_file(source: Source, candidates: Iterable[BackendCandidate]) -> Iter
     GStreamer's clock plays by the time stamps alone: what has none that are sound is left to FFmpeg.
     """
     _set_ffmpeg_options(source, source.preferred_transport)
-    found = look(source.target)
+    found = inspect_file(source.target)
     notes: list[str] = []
     for candidate in candidates:
         software = candidate.backend == "ffmpeg"

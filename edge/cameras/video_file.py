@@ -5,7 +5,7 @@ import logging
 import math
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,18 +13,17 @@ import cv2
 from numpy.typing import NDArray
 
 from edge.cameras.container import Orientation, bytes_missing, orientation
-from edge.cameras.frame_times import DEFAULT_FPS, Clock, Timing, following, timing
+from edge.cameras.frame_times import DEFAULT_FPS, FramePosition, Timing, estimate_timing, next_position
 from edge.cameras.gstreamer_pipelines import VideoBackend, file_pipeline
 from edge.cameras.image_transform import as_bgr, flipped, rotated, size_problem
 from edge.sources import Frame, redact
+from edge.text import Notify
 
-LOOK_AHEAD = 32  # frames whose time stamps tell how a file is timed
-MOST_FRAMES = 1 << 24  # of one file: a week of it; more is what somebody says who wants our memory
-MOST_FAILURES = 1000  # reads that fail one after the other: then that was the end, or nothing more is to be had
+INSPECTED_FRAMES = 32  # frames whose time stamps tell how a file is timed
+MAX_FRAMES = 1 << 24  # of one file: a week of it; more is what somebody says who wants our memory
+MAX_FAILED_READS = 1000  # reads that fail one after the other: then that was the end, or nothing more is to be had
 _SILENT = 0  # LOG_LEVEL_SILENT in every OpenCV 4
 _NOT_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-
-Tell = Callable[[str], None]  # takes a sentence for the log
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +32,12 @@ class CaptureError(Exception):
     """A source that cannot be read; the message names it and the cure."""
 
 
-class VideoFacts(NamedTuple):
+class VideoInfo(NamedTuple):
     """What a look at a file's first frames tells.
 
     `fps` is how many frames a second there are as a rule, `size` (width, height) of the first picture. `announced` is
     the number of frames that the container names, None where it names none, or names a rate that its frames do not
-    have. It is good for a progress bar and may be far off: `decodable` counts.
+    have. It is good for a progress bar and may be far off: `decodable_frames` counts.
     """
 
     fps: float
@@ -46,11 +45,11 @@ class VideoFacts(NamedTuple):
     size: tuple[int, int]
 
 
-class Look(NamedTuple):
+class FileInspection(NamedTuple):
     """How a file is to be read, as its first frames and its container tell."""
 
     timing: Timing
-    facts: VideoFacts
+    info: VideoInfo
     orientation: Orientation
 
 
@@ -58,7 +57,7 @@ def _warn(sentence: str) -> None:
     log.warning("%s", sentence)
 
 
-def read_file(path: str | Path, camera: str, tell: Tell = _warn) -> Iterator[Frame]:
+def read_file(path: str | Path, camera: str, notify: Notify = _warn) -> Iterator[Frame]:
     """Every frame of the file in order; both times are seconds after the first, by the file's own time stamps.
 
     Where those are not sound, by the rate that the file names, or 25 frames a second. A frame that cannot be decoded
@@ -66,21 +65,21 @@ def read_file(path: str | Path, camera: str, tell: Tell = _warn) -> Iterator[Fra
     FFmpeg reader scales them all to the first one's). CaptureError at the call where the file cannot be opened, at the
     first frame where it holds none. A file cut short yields what can be read, then that is told too.
     """
-    found = look(path)
-    return _frames(_open_file(path), Path(path), camera, found, tell)
+    found = inspect_file(path)
+    return _frames(_open_file(path), Path(path), camera, found, notify)
 
 
-def probe(path: str | Path) -> VideoFacts:
+def probe(path: str | Path) -> VideoInfo:
     """What can be told of a file without reading the whole of it. Raises CaptureError."""
-    return look(path).facts
+    return inspect_file(path).info
 
 
-def decodable(path: str | Path) -> tuple[int, ...]:
+def decodable_frames(path: str | Path) -> tuple[int, ...]:
     """The indices of the frames that can be decoded, found by decoding them all. CaptureError where there are none."""
-    timed = look(path).timing
+    timed = inspect_file(path).timing
     capture = _open_file(path)
     try:
-        found = tuple(clock.number for clock in _clocks(capture, Path(path), timed))
+        found = tuple(position.number for position in _positions(capture, Path(path), timed))
     finally:
         capture.release()
     _require_frames(len(found), Path(path))
@@ -168,14 +167,14 @@ def _is_text(head: bytes) -> bool:
     return not head.startswith(b"YUV4MPEG2") and not _NOT_IN_TEXT.search(head)
 
 
-def look(path: str | Path) -> Look:
+def inspect_file(path: str | Path) -> FileInspection:
     """Look at the beginning of a file. Raises CaptureError."""
     capture = _open_file(path)
     try:
         announced_fps, frames = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
         size, asked = _announced_size(capture), _orientation(Path(path))
         stamps: list[float] = []
-        while len(stamps) < LOOK_AHEAD and _grab(capture) is not None:
+        while len(stamps) < INSPECTED_FRAMES and _grab(capture) is not None:
             if not stamps:
                 there, image = capture.retrieve()
                 height, width = upright(image, asked).shape[:2] if there else size[::-1]
@@ -183,12 +182,12 @@ def look(path: str | Path) -> Look:
             stamps.append(_stamp(capture))
     finally:
         capture.release()
-    timed = timing(stamps, announced_fps)
-    if has_ffmpeg() and not timed.stamped and len(stamps) > 1 and announced_fps == DEFAULT_FPS:
+    timed = estimate_timing(stamps, announced_fps)
+    if has_ffmpeg() and not timed.has_time_stamps and len(stamps) > 1 and announced_fps == DEFAULT_FPS:
         timed = timed._replace(known=False)  # FFmpeg says this of every stream of which it does not know it
     agreed = timed.even and math.isclose(announced_fps, timed.fps, rel_tol=0.05)
     announced = int(frames) if agreed and math.isfinite(frames) and 0 < frames < 2**31 else None
-    return Look(timed, VideoFacts(timed.fps, announced, size), asked)
+    return FileInspection(timed, VideoInfo(timed.fps, announced, size), asked)
 
 
 def _orientation(path: Path) -> Orientation:
@@ -215,37 +214,39 @@ def _grab(capture: cv2.VideoCapture) -> int | None:
 
     OpenCV tells the end and a frame that is damaged alike: the end is where reads go on failing.
     """
-    return next((failed for failed in range(MOST_FAILURES) if capture.grab()), None)
+    return next((failed for failed in range(MAX_FAILED_READS) if capture.grab()), None)
 
 
-def _clocks(capture: cv2.VideoCapture, path: Path, timed: Timing) -> Iterator[Clock]:
+def _positions(capture: cv2.VideoCapture, path: Path, timed: Timing) -> Iterator[FramePosition]:
     """Number and time of each frame, which then can be retrieved."""
-    clock = Clock()
+    position = FramePosition()
     while (failed := _grab(capture)) is not None:
-        clock = following(clock, _stamp(capture), failed, timed)
-        if clock.number >= MOST_FRAMES:
-            raise CaptureError(f"{path}: goes on after {MOST_FRAMES >> 20} million frames: cut it into several files")
-        yield clock
+        position = next_position(position, _stamp(capture), failed, timed)
+        if position.number >= MAX_FRAMES:
+            raise CaptureError(f"{path}: goes on after {MAX_FRAMES >> 20} million frames: cut it into several files")
+        yield position
 
 
-def _frames(capture: cv2.VideoCapture, path: Path, camera: str, found: Look, tell: Tell) -> Iterator[Frame]:
+def _frames(
+    capture: cv2.VideoCapture, path: Path, camera: str, found: FileInspection, notify: Notify
+) -> Iterator[Frame]:
     timed = found.timing
     if not timed.known:
         taken = f"taken as {timed.fps:g} frames a second: if that is wrong, write the file anew with its rate"
-        tell(f"{path}: has neither sound time stamps nor a sound rate, {taken}")
+        notify(f"{path}: has neither sound time stamps nor a sound rate, {taken}")
     read = last = 0
     try:
-        for clock in _clocks(capture, path, timed):
+        for position in _positions(capture, path, timed):
             there, image = capture.retrieve()
             if there:
-                read, last = read + 1, clock.number + 1
-                seconds = round(clock.time, 9)  # what is reckoned back and forth is no more exact
-                yield Frame(camera, clock.number, seconds, seconds, as_bgr(upright(image, found.orientation)))
+                read, last = read + 1, position.number + 1
+                seconds = round(position.time, 9)  # what is reckoned back and forth is no more exact
+                yield Frame(camera, position.number, seconds, seconds, as_bgr(upright(image, found.orientation)))
     finally:
         capture.release()
     _require_frames(read, path)
-    for sentence in _losses(path, read, last):
-        tell(sentence)
+    for sentence in _loss_warnings(path, read, last):
+        notify(sentence)
 
 
 def _require_frames(read: int, path: Path) -> None:
@@ -253,7 +254,7 @@ def _require_frames(read: int, path: Path) -> None:
         raise CaptureError(f"{path}: holds no readable frame: it is damaged or cut short, copy it anew")
 
 
-def _losses(path: Path, read: int, frames: int) -> Iterator[str]:
+def _loss_warnings(path: Path, read: int, frames: int) -> Iterator[str]:
     """What is to be told of a file of which so many of its frames could be read."""
     missing = 0
     with contextlib.suppress(OSError):  # it was moved or deleted while it was read

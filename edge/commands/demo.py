@@ -12,7 +12,7 @@ from typing import Any
 from paho.mqtt.client import MQTTMessage
 
 from edge.assets import asset_path
-from edge.cameras.frame_times import LONGEST_GAP
+from edge.cameras.frame_times import MAX_GAP
 from edge.cameras.video_file import probe
 from edge.commands.demo_broker import HOST, DemoError, EmbeddedBroker, Listener
 from edge.config.schema import Camera, Config, Device, Log, Model, Mqtt, Outbox, Telemetry
@@ -79,7 +79,7 @@ def demo(source: str | None, model: Path | None, video: Path | None = None, inse
     SourceError, VideoError.
     """
     described = parse(source or str(asset_path(CLIP)))
-    fps, pause = (CAMERA_FPS, MAX_PAUSE) if described.live else (probe(described.target).fps, LONGEST_GAP)
+    fps, pause = (CAMERA_FPS, MAX_PAUSE) if described.live else (probe(described.target).fps, MAX_GAP)
     video = video or VIDEO.with_suffix(preferred_suffix())
     _make_place(described.target, video)
     audience = Audience()

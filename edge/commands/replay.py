@@ -15,7 +15,7 @@ from types import TracebackType
 from edge import events, pipeline
 from edge.broker import topics
 from edge.broker.payload import Model, event_payload
-from edge.cameras.frame_times import LONGEST_GAP
+from edge.cameras.frame_times import MAX_GAP
 from edge.cameras.image_transform import transformed
 from edge.cameras.video_file import CaptureError, probe, read_file
 from edge.config.config_file import ConfigError, load
@@ -161,7 +161,7 @@ def replay(task: Task, outputs: Outputs) -> int:
     start = pipeline.initial(task.camera, f"{sha256_of(task.source)} {engine.sha256}")
     with ExitStack() as stack:
         video = outputs.video and stack.enter_context(
-            AnnotatedVideo(outputs.video, facts.fps, engine.manifest, LONGEST_GAP, style)
+            AnnotatedVideo(outputs.video, facts.fps, engine.manifest, MAX_GAP, style)
         )
         lines = outputs.events and stack.enter_context(EventLines(outputs.events, task))
         frames = progress.watched(frames_of(task), "replaying", "frame", facts.announced)

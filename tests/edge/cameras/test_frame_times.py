@@ -4,7 +4,7 @@ from math import inf, nan
 
 import pytest
 
-from edge.cameras.frame_times import Clock, Timing, following, timing
+from edge.cameras.frame_times import FramePosition, Timing, estimate_timing, next_position
 
 STEADY = Timing(0.1, True, True, True)
 UNEVEN = Timing(0.1, True, False, True)
@@ -39,16 +39,16 @@ UNSTAMPED = Timing(0.1, False, True, True)
     ],
 )
 def test_a_rate_is_found_where_it_is_sound(stamps: list[float], announced: float, expected: Timing) -> None:
-    found = timing(stamps, announced)
+    found = estimate_timing(stamps, announced)
     assert found[1:] == expected[1:]
     assert found.interval == pytest.approx(expected.interval)
 
 
 def played(reads: list[tuple[float, int]], by: Timing) -> list[tuple[int, float]]:
-    clock, found = Clock(), []
+    position, found = FramePosition(), []
     for stamp, failed in reads:
-        clock = following(clock, stamp, failed, by)
-        found.append((clock.number, round(clock.time, 3)))
+        position = next_position(position, stamp, failed, by)
+        found.append((position.number, round(position.time, 3)))
     return found
 
 
@@ -70,7 +70,7 @@ def played(reads: list[tuple[float, int]], by: Timing) -> list[tuple[int, float]
         # a decoder that sorts its frames fails before the gap shows
         ([(0, 0), (0.1, 1), (0.2, 0), (0.4, 0)], STEADY, [(0, 0.0), (1, 0.1), (2, 0.2), (4, 0.4)]),
         # many of them, between time stamps that Matroska has rounded to milliseconds: 4.338 s are 130 frames
-        ([(0.634, 0), (4.972, 129)], timing([0, 0.033, 0.067, 0.1], 1000), [(0, 0.0), (130, 4.338)]),
+        ([(0.634, 0), (4.972, 129)], estimate_timing([0, 0.033, 0.067, 0.1], 1000), [(0, 0.0), (130, 4.338)]),
         # two failures, two gaps
         ([(0, 2), (0.2, 0), (0.4, 0)], STEADY, [(0, 0.0), (2, 0.2), (4, 0.4)]),
         # a failure that no gap follows cost nothing, and a gap long after it is no frame

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.cameras.http_check import Content, of_content, of_status, refusal
+from edge.cameras.http_check import HttpContent, content_problem, refusal, status_problem
 from edge.cameras.live_camera import LiveCamera, LiveSettings
 from edge.sources import parse
 from tests.support.hostile_camera import jpeg
@@ -124,11 +124,11 @@ def test_the_camera_says_what_its_address_gives() -> None:
 
 @given(st.text(), st.binary())
 def test_whatever_is_sent_is_video_or_one_sentence(sent: str, head: bytes) -> None:
-    said = of_content(Content(sent, head))
+    said = content_problem(HttpContent(sent, head))
     assert said is None or ("\n" not in said and len(said) < 300)
 
 
 @given(st.integers(100, 999), st.booleans())
 def test_any_status_is_no_verdict_or_one_sentence(status: int, has_login: bool) -> None:
-    said = of_status(status, has_login)
+    said = status_problem(status, has_login)
     assert said is None or ": " in said

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge import detector
-from edge.cameras.video_file import CaptureError, decodable, probe, read_file
+from edge.cameras.video_file import CaptureError, decodable_frames, probe, read_file
 from edge.motion import MotionSettings
 from edge.video.snapshot import snapshot
 from tests.support import video_files
@@ -292,10 +292,10 @@ def test_a_length_that_is_announced_is_not_believed(tmp_path: Path, caplog: pyte
     )
     hidden = video_files.write_mp4(tmp_path / "b.mp4", frames, [40] * 30, hidden=12)
     assert probe(longer).announced is None  # 1800, which are not there
-    assert decodable(longer) == tuple(range(30))
+    assert decodable_frames(longer) == tuple(range(30))
     assert numbers_and_times(longer)[2] == [i / 10 for i in range(30)]
     assert probe(hidden).announced == 30
-    assert decodable(hidden) == tuple(range(18))
+    assert decodable_frames(hidden) == tuple(range(18))
     assert numbers_and_times(hidden) == (list(range(18)), list(range(12, 30)), [round(0.04 * i, 3) for i in range(18)])
     assert caplog.records == []
 
@@ -344,7 +344,7 @@ def test_a_damaged_frame_costs_itself(
         video_files.write_mp4(path, frames, [40] * 40)
     whole = [i for i in range(40) if i not in damaged]
     assert numbers_and_times(path) == (whole, whole, [round(i / 25, 3) for i in whole])
-    assert decodable(path) == tuple(whole)
+    assert decodable_frames(path) == tuple(whole)
     assert [record.getMessage() for record in caplog.records] == [
         f"{path}: {len(damaged)} of 40 frames cannot be decoded and are left out"
     ]
@@ -371,7 +371,7 @@ def test_frames_that_come_unevenly_are_numbered_past_a_damaged_one(tmp_path: Pat
 
 def test_a_film_without_a_whole_frame_is_refused(tmp_path: Path) -> None:
     path = video_files.write_mp4(tmp_path / "clip.mp4", video_files.jpegs(video_files.shades(5), range(5)), [40] * 5)
-    for reads in (decodable, lambda path: list(read_file(path, "door"))):
+    for reads in (decodable_frames, lambda path: list(read_file(path, "door"))):
         with pytest.raises(CaptureError, match=r"clip\.mp4: holds no readable frame"):
             reads(path)
 
