@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 MESSAGE_BYTES = 1 << 17  # from the process; more than MOST_LETTERS as JSON, of which each letter may take twelve bytes
 REQUEST_BYTES = 1 << 18  # to the process: a source, with all the polygons that a configuration may give it
-MOST_LETTERS = 2000  # of a sentence
+MAX_CHARACTERS = 2000  # of a sentence
 OPENING, FRAME = b"opening", b"frame"
 
 
@@ -46,5 +46,5 @@ def _line(text: str) -> str:
 
 def _cut(text: str) -> str:
     """Its middle is left out: a sentence begins with what it is about and ends with the cure."""
-    half = MOST_LETTERS // 2
-    return text if len(text) <= MOST_LETTERS else f"{text[: half - 1]}…{text[-half:]}"
+    half = MAX_CHARACTERS // 2
+    return text if len(text) <= MAX_CHARACTERS else f"{text[: half - 1]}…{text[-half:]}"

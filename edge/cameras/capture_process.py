@@ -15,7 +15,7 @@ from edge.cameras.shared_frames import SharedFrame, SharedFrames
 from edge.sources import Polygon, RtspTransport, Source, to_json
 
 PROGRAM = (sys.executable, "-m", "edge.cameras.capture_worker")
-MOST_NOTES = 8  # that are taken from one process
+MAX_NOTES = 8  # that are taken from one process
 
 # What makes libraries write what they open, password and all, to stderr or to a file: names begin so.
 _DEBUG_VARIABLES = (
@@ -105,7 +105,7 @@ class CaptureProcess:
             self.ended = True
         self.fault, self.through = content.fault or self.fault, content.through or self.through
         self.transport = "udp" if content.transport == "udp" else "tcp" if content.transport else self.transport
-        if content.note and len(self.notes) < MOST_NOTES:
+        if content.note and len(self.notes) < MAX_NOTES:
             self.notes.append(content.note)
 
     def mask(self, mask: Sequence[Polygon]) -> None:

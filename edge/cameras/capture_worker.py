@@ -25,7 +25,7 @@ from pathlib import Path
 from edge import threads
 from edge.cameras.capture_messages import FRAME, OPENING, REQUEST_BYTES, WorkerMessage, encode
 from edge.cameras.image_transform import fingerprint, size_problem, transformed
-from edge.cameras.memory_limits import MemoryWatch, limit_blocks, limit_data
+from edge.cameras.memory_limits import MemoryMonitor, limit_data_segment, limit_ffmpeg_blocks
 from edge.cameras.shared_frames import SharedFrames
 from edge.cameras.source_reader import CapturedImage, read_source, uses_ffmpeg_only
 from edge.cameras.video_file import CaptureError, silence_opencv
@@ -51,9 +51,9 @@ def main(memory: int, channel: socket.socket, read: ReadSource = read_source) ->
     current = CurrentSource(from_json(channel.recv(REQUEST_BYTES)))
     silence_opencv()
     _die_first()
-    limit_blocks()
+    limit_ffmpeg_blocks()
     if uses_ffmpeg_only(current.source):
-        limit_data()
+        limit_data_segment()
     if not any(os.environ.get(name) for name in ("GST_DEBUG", "OPENCV_LOG_LEVEL")):
         _mute_libraries()
     shared = SharedFrames(memory)
@@ -72,7 +72,7 @@ def main(memory: int, channel: socket.socket, read: ReadSource = read_source) ->
 def _capture(shared: SharedFrames, channel: socket.socket, current: CurrentSource, read: ReadSource) -> None:
     through, found, sent_notes = "", read(current.source), set[str]()
     channel.send(OPENING)
-    watch = MemoryWatch(lambda fault: _give_up(channel, f"{current.source.redacted}: {fault}"))
+    watch = MemoryMonitor(lambda fault: _give_up(channel, f"{current.source.redacted}: {fault}"))
     for picture in found:
         if picture.through != through:
             through = picture.through

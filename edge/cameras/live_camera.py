@@ -13,7 +13,7 @@ from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Literal
 
-from edge.cameras.capture_process import MOST_NOTES, PROGRAM, CaptureProcess, KilledProcesses
+from edge.cameras.capture_process import MAX_NOTES, PROGRAM, CaptureProcess, KilledProcesses
 from edge.cameras.shared_frames import SharedFrame
 from edge.cameras.video_file import CaptureError, VideoInfo, probe, read_file
 from edge.sources import Frame, Polygon, Source
@@ -24,9 +24,9 @@ __all__ = [
 ]  # fmt: skip
 
 CameraState = Literal["online", "stalled", "offline"]
-LONGEST_WAIT = 0.25  # seconds between two looks at a silent camera
+MAX_WAIT = 0.25  # seconds between two looks at a silent camera
 REAP_SECONDS = 5.0  # how long close() waits for a killed process; one that hangs in a driver is left to the kernel
-MOST_HANGING = 3  # killed processes that will not die, after which no more are made: each holds memory
+MAX_HANGING = 3  # killed processes that will not die, after which no more are made: each holds memory
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +53,10 @@ class CameraCounts:
     reconnects: int
 
 
-def retry_delay(attempt: int, settings: LiveSettings, chance: float) -> float:
-    """Seconds before trial number `attempt` + 1: doubling up to the longest, half of it left to `chance` in 0..1."""
+def retry_delay(attempt: int, settings: LiveSettings, jitter: float) -> float:
+    """Seconds before trial number `attempt` + 1: doubling up to the longest, half of it left to `jitter` in 0..1."""
     longest = min(settings.retry_longest, settings.retry_first * 2.0 ** min(attempt, 30))
-    return longest * (0.5 + 0.5 * chance)
+    return longest * (0.5 + 0.5 * jitter)
 
 
 def wait_for_any(cameras: Iterable["LiveCamera"], timeout: float) -> None:
@@ -76,7 +76,7 @@ class LiveCamera:
         name: str,
         source: Source,
         settings: LiveSettings = LiveSettings(),
-        chance: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = random.random,
         program: Sequence[str] = PROGRAM,
     ) -> None:
         if not source.live:
@@ -87,14 +87,16 @@ class LiveCamera:
         self.settings = settings
         self.killed = KilledProcesses()
         self.source = source
-        self._chance, self._program = chance, program
+        self._jitter, self._program = jitter, program
         self._process: CaptureProcess | None = None
         self._transport = source.preferred_transport  # what carried the pictures of an RTSP camera last
-        self._told: set[str] = set()  # reasons since it was online
-        self._noted: set[str] = set()
-        self._attempt, self._retry_at = 0, 0.0
-        self._frozen: int | None = None  # the picture that was the same for too long, until another one comes
-        self._captured = self._taken = self._stalls = self._arrivals = 0
+        self._logged_reasons: set[str] = set()  # reasons since it was online
+        self._logged_notes: set[str] = set()
+        self._attempts, self._retry_at = 0, 0.0
+        self._frozen_fingerprint: int | None = (
+            None  # the picture that was the same for too long, until another one comes
+        )
+        self._captured = self._taken = self._stalls = self._times_online = 0
         self._closed = False
 
     def __enter__(self) -> "LiveCamera":
@@ -128,7 +130,7 @@ class LiveCamera:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 return None
-            wait_for_any([self], min(remaining, LONGEST_WAIT))
+            wait_for_any([self], min(remaining, MAX_WAIT))
 
     def mask(self, mask: Sequence[Polygon]) -> None:
         """Blacken other polygons from now on, without a gap in the frames."""
@@ -144,7 +146,7 @@ class LiveCamera:
             waiting = int(written > self._process.taken)
         captured = self._captured + written
         dropped = captured - self._taken - waiting
-        return CameraCounts(captured, self._taken, dropped, self._stalls, max(0, self._arrivals - 1))
+        return CameraCounts(captured, self._taken, dropped, self._stalls, max(0, self._times_online - 1))
 
     def close(self) -> None:
         """End the process and give back what it used; may be called twice."""
@@ -156,37 +158,40 @@ class LiveCamera:
     def _take(self) -> Frame | None:
         process = self._process
         picture = process.newest() if process else None
-        self._note(process.notes if process else ())
-        if process is None or picture is None or self._repeats(picture):
+        self._log_notes(process.notes if process else ())
+        if process is None or picture is None or self._is_frozen(picture):
             return None
         if self.state != "online":
-            self._arrivals += 1
+            self._times_online += 1
         self._taken += 1
         self._transport = process.transport
         if picture.monotonic_time - (process.first_frame or 0.0) > self.settings.stall_seconds:
-            self._attempt = 0  # it has stayed long enough to count as well again
+            self._attempts = 0  # it has stayed long enough to count as well again
         size = f"{picture.image.shape[1]}x{picture.image.shape[0]}"
-        self._tell("online", f"{size} from {self.source.redacted} through {process.through}")
+        self._set_state("online", f"{size} from {self.source.redacted} through {process.through}")
         index = self._captured + picture.number - 1
         return Frame(self.name, index, picture.unix_time, picture.monotonic_time, picture.image)
 
-    def _repeats(self, picture: SharedFrame) -> bool:
+    def _is_frozen(self, picture: SharedFrame) -> bool:
         """True where this picture has been the same for too long; then the process is made anew, ever more rarely.
 
         It may be a camera that hangs, or a scene in which nothing at all changes: so it is watched all the time.
         """
-        if picture.fingerprint != self._frozen:
-            self._frozen = None
+        if picture.fingerprint != self._frozen_fingerprint:
+            self._frozen_fingerprint = None
         same = picture.monotonic_time - picture.unchanged_since
         settings = self.settings
         if self.source.kind == "file" or same <= settings.stall_seconds:
-            return self._frozen is not None
-        first = self._frozen is None
+            return self._frozen_fingerprint is not None
+        first = self._frozen_fingerprint is None
         if first or same > max(settings.stall_seconds, settings.retry_longest):
-            self._frozen, self._attempt = picture.fingerprint, 0  # it does give pictures: it need not be waited for
+            self._frozen_fingerprint, self._attempts = (
+                picture.fingerprint,
+                0,
+            )  # it does give pictures: it need not be waited for
             self._stalls += first
             reason = f"{self.source.redacted}: the same picture for {settings.stall_seconds:g} s"
-            self._lose("stalled", reason, picture.monotonic_time)
+            self._give_up("stalled", reason, picture.monotonic_time)
         return True
 
     def _supervise(self, now: float) -> None:
@@ -197,35 +202,35 @@ class LiveCamera:
             if now >= self._retry_at:
                 self._start(now, hanging)
         elif process.ended:
-            self._lose("offline", process.fault or f"{shown}: its capture process died", now)
+            self._give_up("offline", process.fault or f"{shown}: its capture process died", now)
         elif process.written > process.taken:
             return  # a frame waits to be taken
         elif process.last_frame is None:
             patience = settings.open_seconds if process.opening else settings.start_seconds
             if now - process.since > patience:
-                self._lose("offline", f"{shown}: no frame in {patience:g} s", now)
+                self._give_up("offline", f"{shown}: no frame in {patience:g} s", now)
         elif now - process.last_frame > settings.stall_seconds:
             self._stalls += 1
-            self._lose("stalled", f"{shown}: no frame for {settings.stall_seconds:g} s", now)
+            self._give_up("stalled", f"{shown}: no frame for {settings.stall_seconds:g} s", now)
 
     def _start(self, now: float, hanging: int) -> None:
         shown = self.source.redacted
-        if hanging >= MOST_HANGING:
+        if hanging >= MAX_HANGING:
             fault = f"{hanging} of its processes hang in a driver and cannot be ended"
-            self._lose("offline", f"{shown}: {fault}: unplug the camera, or restart this device", now)
+            self._give_up("offline", f"{shown}: {fault}: unplug the camera, or restart this device", now)
             return
         try:
             self._process = CaptureProcess(
                 replace(self.source, preferred_transport=self._transport), now, self._program
             )
         except OSError as error:
-            self._lose("offline", f"{shown}: its capture process cannot be started: {error}", now)
+            self._give_up("offline", f"{shown}: its capture process cannot be started: {error}", now)
 
-    def _lose(self, state: CameraState, reason: str, now: float) -> None:
+    def _give_up(self, state: CameraState, reason: str, now: float) -> None:
         self._end_process()
-        self._retry_at = now + retry_delay(self._attempt, self.settings, self._chance())
-        self._attempt += 1
-        self._tell(state, reason)
+        self._retry_at = now + retry_delay(self._attempts, self.settings, self._jitter())
+        self._attempts += 1
+        self._set_state(state, reason)
 
     def _end_process(self) -> None:
         if self._process is not None:
@@ -233,21 +238,21 @@ class LiveCamera:
             self.killed.add(self._process.end())
             self._process = None
 
-    def _note(self, notes: Sequence[str]) -> None:
+    def _log_notes(self, notes: Sequence[str]) -> None:
         """Log what a process tells besides, each sentence once for good."""
         for note in notes:
-            if note not in self._noted and len(self._noted) < MOST_NOTES:
-                self._noted.add(note)
+            if note not in self._logged_notes and len(self._logged_notes) < MAX_NOTES:
+                self._logged_notes.add(note)
                 log.warning("camera %s: %s", self.name, note)
 
-    def _tell(self, state: CameraState, reason: str) -> None:
+    def _set_state(self, state: CameraState, reason: str) -> None:
         """Log a change of state, and each reason once until it is over."""
         if state == "online":
             if self.state != "online":
                 log.info("camera %s: online: %s", self.name, reason)
-            self._told.clear()
+            self._logged_reasons.clear()
             reason = ""
-        elif reason not in self._told:
+        elif reason not in self._logged_reasons:
             log.warning("camera %s: %s: %s; trying again", self.name, state, reason)
-            self._told.add(reason)
+            self._logged_reasons.add(reason)
         self.state, self.reason = state, reason

@@ -22,28 +22,30 @@ from edge import threads
 
 BLOCK_BYTES = 80 << 20  # the brightness of the largest picture, 64 million pixels, and some more
 PIXEL_BYTES = 4  # of the largest block that holds a whole picture: 3, and what rows are padded with
-UNKNOWN_BYTES = 768 << 20  # until a picture has come: 4K with 16 references and 16 threads holds some 600 MiB by then
+FIRST_IMAGE_BYTES = (
+    768 << 20
+)  # until a picture has come: 4K with 16 references and 16 threads holds some 600 MiB by then
 SPARE_BYTES = 96 << 20
-PICTURES_HELD = 24  # of 3 bytes a pixel: 16 references and 16 threads at 1.5 bytes, and the copies that we make
-MOST_BYTES = 1536 << 20  # however large the pictures are
+IMAGES_HELD = 24  # of 3 bytes a pixel: 16 references and 16 threads at 1.5 bytes, and the copies that we make
+MAX_BYTES = 1536 << 20  # however large the pictures are
 HARD_BYTES = 3 << 30
-LOOK_SECONDS = 0.1
+CHECK_SECONDS = 0.1
 
 _PAGE = resource.getpagesize()
 
 
 def allowance(pixels: int) -> int:
     """Bytes that a process may take beyond what it had when its pictures began to come; `pixels` of each, 0 before."""
-    return min(SPARE_BYTES + PICTURES_HELD * 3 * pixels, MOST_BYTES) if pixels else UNKNOWN_BYTES
+    return min(SPARE_BYTES + IMAGES_HELD * 3 * pixels, MAX_BYTES) if pixels else FIRST_IMAGE_BYTES
 
 
-class MemoryWatch:
+class MemoryMonitor:
     """Looks at this process's memory from a thread of its own and calls `exceeded` once with a sentence's beginning."""
 
     def __init__(self, exceeded: Callable[[str], None]) -> None:
         """Raises ThreadError."""
         self._exceeded = exceeded
-        self._before = own_bytes()
+        self._before = private_bytes()
         self._size = (0, 0)
         self._ended = threading.Event()
         threads.start("memory", self._watch)
@@ -52,26 +54,26 @@ class MemoryWatch:
         """A picture of this size has come; the largest counts."""
         if width * height > self._size[0] * self._size[1]:
             if self._size == (0, 0):
-                self._before = own_bytes()  # with all libraries that it takes to open a camera
+                self._before = private_bytes()  # with all libraries that it takes to open a camera
             self._size = (width, height)
 
     def _watch(self) -> None:
-        while not self._ended.wait(LOOK_SECONDS):
+        while not self._ended.wait(CHECK_SECONDS):
             width, height = self._size
-            taken = own_bytes() - self._before
+            taken = private_bytes() - self._before
             if taken > allowance(width * height):
                 what = f"pictures of {width}x{height} need" if width else "the first picture of a camera needs"
                 self._exceeded(f"took {taken >> 20} MiB of memory, more than {what}")
                 return
 
 
-def own_bytes() -> int:
+def private_bytes() -> int:
     """Of this process in memory, but for what is shared or is a file's."""
     _, resident, shared, *_ = Path("/proc/self/statm").read_text().split()
     return (int(resident) - int(shared)) * _PAGE
 
 
-def limit_blocks(pixels: int = 0) -> bool:
+def limit_ffmpeg_blocks(pixels: int = 0) -> bool:
     """Let no single block of FFmpeg's be larger than BLOCK_BYTES, or than a picture of so many pixels.
 
     False where FFmpeg is not to be found as a library of this process.
@@ -84,7 +86,7 @@ def limit_blocks(pixels: int = 0) -> bool:
     return bool(libraries)
 
 
-def limit_data() -> None:
+def limit_data_segment() -> None:
     """Have the kernel refuse what goes beyond HARD_BYTES. Not for a process that loads GStreamer or CUDA."""
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     most = HARD_BYTES if hard == resource.RLIM_INFINITY else min(hard, HARD_BYTES)

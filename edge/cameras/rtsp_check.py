@@ -20,7 +20,7 @@ from edge.sources import RtspTransport
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 5.0
-LINE_BYTES, MOST_HEADERS, BODY_BYTES = 4096, 100, 65_536  # no server makes us read more
+LINE_BYTES, MAX_HEADERS, BODY_BYTES = 4096, 100, 65_536  # no server makes us read more
 
 NAMES = {200: "OK", 400: "Bad Request", 461: "Unsupported Transport"}  # of RTSP's statuses, for people
 UNAVAILABLE = 503
@@ -182,7 +182,7 @@ class _Session:
 def _reply(stream: BinaryIO) -> Reply:
     status = stream.readline(LINE_BYTES)
     headers: list[str] = []
-    while (line := stream.readline(LINE_BYTES)).strip() and len(headers) < MOST_HEADERS:
+    while (line := stream.readline(LINE_BYTES)).strip() and len(headers) < MAX_HEADERS:
         headers.append(line.decode("latin-1").strip())
     body = stream.read(min(_length(headers), BODY_BYTES))
     return Reply(answer(status.decode("latin-1"), headers), tuple(headers), body)

@@ -12,11 +12,11 @@ import cv2
 from numpy.typing import NDArray
 
 from edge.cameras import http_check
-from edge.cameras.ffmpeg_options import VARIABLE, ffmpeg_options
+from edge.cameras.ffmpeg_options import OPTIONS_VARIABLE, ffmpeg_options
 from edge.cameras.gstreamer_elements import known_elements
 from edge.cameras.gstreamer_pipelines import BackendCandidate, InstalledElements, candidates, is_rtsp, missing_elements
 from edge.cameras.image_transform import size_problem
-from edge.cameras.memory_limits import limit_blocks
+from edge.cameras.memory_limits import limit_ffmpeg_blocks
 from edge.cameras.rtsp_check import examine, unreachable
 from edge.cameras.video_file import (
     CaptureError,
@@ -29,12 +29,12 @@ from edge.cameras.video_file import (
 )
 from edge.sources import RtspTransport, Source
 
-PATIENCE_MS = 600_000  # OpenCV's own time limits: the parent judges sooner what is too long
-UDP_PATIENCE_MS = 10_000  # until the first packets, which a firewall keeps back without a word
+TIMEOUT_MS = 600_000  # OpenCV's own time limits: the parent judges sooner what is too long
+UDP_TIMEOUT_MS = 10_000  # until the first packets, which a firewall keeps back without a word
 UDP_SILENCE_SECONDS = 4.0  # GStreamer gives up after five
 SETTLING_SECONDS = 1.0  # that a camera has to end one session before it is asked for another
-MOST_FAILURES = 300  # pictures in a row that cannot be decoded, as between two key frames, before it was the end
-LONGEST_PAUSE = 2.0  # seconds for which a film's picture stands still; the parent takes a longer pause for a stall
+MAX_FAILED_READS = 300  # pictures in a row that cannot be decoded, as between two key frames, before it was the end
+MAX_PAUSE = 2.0  # seconds for which a film's picture stands still; the parent takes a longer pause for a stall
 DAMAGED = "some of its pictures cannot be decoded and are left out: look after its cable or network"
 _REMEDIES = {
     "v4l2": "another program may hold it, or it is no camera: `fuser -v` and `v4l2-ctl --list-devices` tell",
@@ -44,7 +44,7 @@ _REMEDIES = {
     "udp:": "check its port, and that something sends MPEG-TS or another video that FFmpeg knows there",
     "csi": "check the ribbon cable and `systemctl status nvargus-daemon`",
 }
-_OPTIONS_GIVEN = VARIABLE in os.environ
+_OPTIONS_GIVEN = OPTIONS_VARIABLE in os.environ
 
 
 class CapturedImage(NamedTuple):
@@ -166,11 +166,11 @@ def _played(path: str, interval: float, tell: Callable[[str], None]) -> Iterator
     """A file once, in real time, with pauses shortened; the last frame is seen for `interval` seconds."""
     due, last = time.monotonic(), 0.0
     for frame in read_file(path, "", tell):
-        due += min(frame.monotonic_time - last, LONGEST_PAUSE)
+        due += min(frame.monotonic_time - last, MAX_PAUSE)
         last = frame.monotonic_time
         time.sleep(max(0.0, due - time.monotonic()))
         yield frame.image, 0
-    time.sleep(max(0.0, due + min(interval, LONGEST_PAUSE) - time.monotonic()))
+    time.sleep(max(0.0, due + min(interval, MAX_PAUSE) - time.monotonic()))
 
 
 def _read(candidate: BackendCandidate, source: Source) -> Iterator[tuple[NDArray[Any], int]]:
@@ -185,7 +185,7 @@ def _read(candidate: BackendCandidate, source: Source) -> Iterator[tuple[NDArray
     try:
         if candidate.backend == "ffmpeg":
             _fit_blocks(capture, source)
-        while failed < MOST_FAILURES:
+        while failed < MAX_FAILED_READS:
             there, image = capture.read()
             if there:
                 yield image, failed
@@ -197,7 +197,7 @@ def _read(candidate: BackendCandidate, source: Source) -> Iterator[tuple[NDArray
 def _set_ffmpeg_options(source: Source, transport: RtspTransport) -> None:
     """Before each opening, which asks the environment; what somebody set there before this process began stays."""
     if not _OPTIONS_GIVEN:
-        os.environ[VARIABLE] = ffmpeg_options(source.kind, transport)
+        os.environ[OPTIONS_VARIABLE] = ffmpeg_options(source.kind, transport)
 
 
 def _fit_blocks(capture: cv2.VideoCapture, source: Source) -> None:
@@ -205,7 +205,7 @@ def _fit_blocks(capture: cv2.VideoCapture, source: Source) -> None:
     width, height = (int(capture.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
     if reason := size_problem(width, height):
         raise CaptureError(f"{source.redacted}: sends {reason}: set the camera to a smaller size")
-    limit_blocks(max(0, width) * max(0, height))
+    limit_ffmpeg_blocks(max(0, width) * max(0, height))
 
 
 def _thinned(found: Iterator[CapturedImage], fps: float | None) -> Iterator[CapturedImage]:
@@ -221,8 +221,8 @@ def _thinned(found: Iterator[CapturedImage], fps: float | None) -> Iterator[Capt
 def _parameters(candidate: BackendCandidate, source: Source) -> list[int]:
     """What the open call asks for, as OpenCV's flat list of property, value."""
     if candidate.backend == "ffmpeg":
-        patience = UDP_PATIENCE_MS if candidate.transport == "udp" else PATIENCE_MS
-        return [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, patience, cv2.CAP_PROP_READ_TIMEOUT_MSEC, PATIENCE_MS]
+        timeout = UDP_TIMEOUT_MS if candidate.transport == "udp" else TIMEOUT_MS
+        return [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, timeout, cv2.CAP_PROP_READ_TIMEOUT_MSEC, TIMEOUT_MS]
     if candidate.backend == "v4l2":
         requested = (
             (cv2.CAP_PROP_FRAME_WIDTH, source.width),

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from edge.cameras.capture_process import PROGRAM
-from edge.cameras.ffmpeg_options import NETWORK, VIDEO, ffmpeg_options
+from edge.cameras.ffmpeg_options import NETWORK_PROTOCOLS, VIDEO_DEMUXERS, ffmpeg_options
 from edge.cameras.image_transform import MAX_PIXELS
 from edge.cameras.live_camera import LiveCamera, LiveSettings
-from edge.cameras.memory_limits import UNKNOWN_BYTES
+from edge.cameras.memory_limits import FIRST_IMAGE_BYTES
 from edge.sources import parse
 from tests.support import system_gstreamer
 from tests.support.hostile_camera import HEAD, document, endless_unit, hostile, is_red, jpeg, part, red_film
@@ -118,17 +118,17 @@ def test_a_redirection_of_rtsp_leads_to_no_file(film: Path) -> None:
 
 
 def test_ffmpeg_may_use_the_network_alone_but_for_a_film() -> None:
-    assert "file" not in NETWORK.split(",")
-    assert not {"concat", "subfile", "pipe", "fd", "unix", "cache", "async"} & set(NETWORK.split(","))
+    assert "file" not in NETWORK_PROTOCOLS.split(",")
+    assert not {"concat", "subfile", "pipe", "fd", "unix", "cache", "async"} & set(NETWORK_PROTOCOLS.split(","))
     for transport in ("tcp", "udp"):
-        whitelists = f"protocol_whitelist;{NETWORK}|format_whitelist;{VIDEO}"
+        whitelists = f"protocol_whitelist;{NETWORK_PROTOCOLS}|format_whitelist;{VIDEO_DEMUXERS}"
         assert ffmpeg_options("stream", transport) == f"rtsp_transport;{transport}|{whitelists}"
     assert ffmpeg_options("file") == "protocol_whitelist;file"
 
 
 def test_ffmpeg_reads_no_lists_of_a_camera() -> None:
     assert not {"hls", "dash", "concat", "sdp", "image2", "imf", "webm_dash_manifest", "ffmetadata"} & set(
-        VIDEO.split(",")
+        VIDEO_DEMUXERS.split(",")
     )
 
 
@@ -251,7 +251,7 @@ def test_a_picture_over_rtsp_that_never_ends_is_given_up(way: str) -> None:
         taken = taken_until_lost(camera)
         if way == "gstreamer":
             assert "MiB of memory, more than the first picture of a camera needs" in camera.reason
-        assert taken < (UNKNOWN_BYTES + 600 * MEBIBYTE if way == "gstreamer" else MOST_TAKEN)
+        assert taken < (FIRST_IMAGE_BYTES + 600 * MEBIBYTE if way == "gstreamer" else MOST_TAKEN)
 
 
 def test_a_playlist_that_names_hundreds_of_its_kind_is_not_followed() -> None:

@@ -161,7 +161,7 @@ def test_a_camera_of_our_own_that_speaks_udp_only(
 
 def test_packets_that_get_lost_are_told(stream: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As by a firewall: the camera agrees, and nothing comes."""
-    monkeypatch.setattr(source_reader, "UDP_PATIENCE_MS", 1500)
+    monkeypatch.setattr(source_reader, "UDP_TIMEOUT_MS", 1500)
     monkeypatch.setattr(source_reader, "UDP_SILENCE_SECONDS", 1.0)
     monkeypatch.setattr(source_reader, "_OPTIONS_GIVEN", False)
     monkeypatch.setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", "")

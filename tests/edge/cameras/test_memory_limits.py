@@ -10,12 +10,12 @@ import pytest
 from edge.cameras.image_transform import MAX_PIXELS
 from edge.cameras.memory_limits import (
     BLOCK_BYTES,
-    MOST_BYTES,
+    FIRST_IMAGE_BYTES,
+    MAX_BYTES,
     SPARE_BYTES,
-    UNKNOWN_BYTES,
-    MemoryWatch,
+    MemoryMonitor,
     allowance,
-    own_bytes,
+    private_bytes,
 )
 from tests.support.paths import ROOT
 
@@ -25,12 +25,12 @@ MEBIBYTE = 1 << 20
 @pytest.mark.parametrize(
     ("pixels", "most"),
     [
-        (0, UNKNOWN_BYTES),
+        (0, FIRST_IMAGE_BYTES),
         (1, SPARE_BYTES + 72),  # 24 pictures of 3 bytes a pixel
         (640 * 480, SPARE_BYTES + 22_118_400),
         (1920 * 1080, SPARE_BYTES + 149_299_200),
         (3840 * 2160, SPARE_BYTES + 597_196_800),
-        (MAX_PIXELS, MOST_BYTES),
+        (MAX_PIXELS, MAX_BYTES),
     ],
 )
 def test_what_pictures_need(pixels: int, most: int) -> None:
@@ -40,11 +40,11 @@ def test_what_pictures_need(pixels: int, most: int) -> None:
 def test_own_memory_is_what_was_filled_not_what_was_asked_for() -> None:
     import mmap
 
-    before = own_bytes()
+    before = private_bytes()
     with mmap.mmap(-1, 256 * MEBIBYTE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
-        assert own_bytes() - before < 16 * MEBIBYTE
+        assert private_bytes() - before < 16 * MEBIBYTE
         memory[: 64 * MEBIBYTE] = b"x" * (64 * MEBIBYTE)
-        assert own_bytes() - before > 60 * MEBIBYTE
+        assert private_bytes() - before > 60 * MEBIBYTE
 
 
 def test_who_takes_too_much_is_told_once() -> None:
@@ -55,7 +55,7 @@ def test_who_takes_too_much_is_told_once() -> None:
         said.append(fault)
         told.set()
 
-    watch = MemoryWatch(exceeded)
+    watch = MemoryMonitor(exceeded)
     watch.picture(320, 240)
     watch.picture(640, 480)
     watch.picture(16, 16)
@@ -67,15 +67,15 @@ def test_who_takes_too_much_is_told_once() -> None:
 
 BLOCKS = """
 import ctypes, cv2
-from edge.cameras.memory_limits import _mapped, limit_blocks
+from edge.cameras.memory_limits import _mapped, limit_ffmpeg_blocks
 library = ctypes.CDLL(sorted(_mapped("libavutil"))[0])
 library.av_malloc.restype, library.av_malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
 def given(mebibytes):
     return bool(library.av_malloc(mebibytes << 20))
 assert given(100)
-assert limit_blocks()
+assert limit_ffmpeg_blocks()
 print(given(100), given(70))
-limit_blocks(8192 * 8192)
+limit_ffmpeg_blocks(8192 * 8192)
 print(given(100), given(255), given(257))
 """
 
@@ -88,9 +88,9 @@ def test_a_block_of_ffmpegs_is_no_larger_than_a_picture_needs() -> None:
 
 
 DATA = """
-from edge.cameras.memory_limits import HARD_BYTES, limit_data
-limit_data()
-limit_data()
+from edge.cameras.memory_limits import HARD_BYTES, limit_data_segment
+limit_data_segment()
+limit_data_segment()
 kept = bytearray(1 << 20)
 try:
     bytearray(HARD_BYTES)
