@@ -24,7 +24,7 @@ from train.datasets.annotations import DataSet, VideoAnnotation, at
 from train.evaluation import detection_file, scoring, tube_file
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.protocols import PROTOCOLS
-from train.evaluation.scoring import Wish
+from train.evaluation.scoring import ScoreOptions
 from train.evaluation.tube_file import SavedTube, SavedTubes
 
 WIDTH, HEIGHT = 320, 240
@@ -54,8 +54,8 @@ def main() -> None:
 
 def _score(data: Path, files: Path, protocol: str) -> None:
     begin, processor = time.perf_counter(), time.process_time()
-    wish = Wish(data, (files / "detections.npz",), (files / "tubes.npz",), PROTOCOLS[protocol])
-    (one,) = scoring.score(wish)
+    options = ScoreOptions(data, (files / "detections.npz",), (files / "tubes.npz",), PROTOCOLS[protocol])
+    (one,) = scoring.score(options)
     wall, cpu = time.perf_counter() - begin, time.process_time() - processor
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     video = ", ".join(f"{key}: {100 * value:.2f}" for key, value in one.report.video_map.items())

@@ -22,7 +22,7 @@ from train.datasets import load as datasets
 from train.datasets.annotations import GroundTruthTube, VideoAnnotation
 from train.evaluation import detection
 from train.evaluation import event_metrics as telling
-from train.evaluation.detection import Watched
+from train.evaluation.detection import VideoDetections
 
 RATE = 25.0  # frames per second of the videos, as the annotations count
 
@@ -55,10 +55,10 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _watch(file: Path, video: VideoAnnotation, engine: Engine, every: Sequence[int]) -> list[Watched]:
+def _watch(file: Path, video: VideoAnnotation, engine: Engine, every: Sequence[int]) -> list[VideoDetections]:
     """What the pipeline finds in the video, once for each of `every`."""
     states = [pipeline.initial(video.name, "benchmark") for _ in every]
-    seen = [Watched([], (0, 0)) for _ in every]
+    seen = [VideoDetections([], (0, 0)) for _ in every]
     settings = PipelineSettings()
     for frame in read_file(file, video.name):
         if frame.index >= video.frames:

@@ -36,14 +36,14 @@ from train.box_tables import Tube, joined
 from train.datasets import load as datasets
 from train.datasets.annotations import DataSet, VideoAnnotation
 from train.evaluation import detection_file
-from train.evaluation.action_lengths import Lengths, usual_lengths, with_lengths
+from train.evaluation.action_lengths import ActionLengths, usual_lengths, with_lengths
 from train.evaluation.action_tubes import ActionTube
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.linking import LINKING_METHODS, LinkingMethod
 from train.evaluation.protocols import PROTOCOLS
-from train.evaluation.report import VideoResult, report
+from train.evaluation.report import VideoResult, score_videos
 from train.evaluation.splits import of_split
-from train.evaluation.video_evaluation import as_looked_at, linked_boxes, true_boxes, true_tubes
+from train.evaluation.video_evaluation import in_annotated_frames, linked_boxes, true_boxes, true_tubes
 
 Linked = tuple[list[tuple[TubeBox, ...]], list[ActionTube]]  # live in each frame, and the action tubes
 Rule = Callable[[Sequence[Detections]], Linked]
@@ -54,7 +54,7 @@ HEAD = (
 )
 
 
-def rules(lengths: Lengths, labels: Sequence[str]) -> dict[str, Rule]:
+def rules(lengths: ActionLengths, labels: Sequence[str]) -> dict[str, Rule]:
     """What is compared: `default` knows how long the actions of the training part last, `default-alone` does not."""
     known: dict[str, Rule] = {name: partial(linked, method) for name, method in LINKING_METHODS.items()}
     informed = partial(linked, with_lengths(LINKING_METHODS["default"], lengths, labels))
@@ -112,14 +112,14 @@ def watch(rule: Rule, found: Sequence[Detections], video: VideoAnnotation, label
     truth = true_tubes(video.tubes, len(found))
     boxes = linked_boxes(_history(live), np.arange(len(labels)))
     everything = VideoResult(joined([]), boxes, true_boxes(video.tubes, len(found)), tubes, truth)
-    result = as_looked_at(everything, video.looked_at)
+    result = in_annotated_frames(everything, video.looked_at)
     late = delays(told_events(live, labels, size), live, truth)
     return Watched(result, identity_counts(result.tubes, result.true_tubes), late, len(found), seconds)
 
 
 def rows(name: str, watched: Sequence[Watched], labels: Sequence[str], protocol: str) -> tuple[str, str]:
     """The lines of one linker in both tables."""
-    whole = report([one.result for one in watched], labels, PROTOCOLS[protocol])
+    whole = score_videos([one.result for one in watched], labels, PROTOCOLS[protocol])
     counts = sum((one.identity for one in watched), IdentityCounts())
     late = sum((one.delays for one in watched), Delays())
     truths = sum(len(one.result.true_tubes) for one in watched)
@@ -166,7 +166,7 @@ def _of_video(found: SavedDetections, order: np.ndarray, video: VideoAnnotation)
 
 
 def watched_by_all(
-    source: Source, names: Sequence[str], lengths: Lengths, labels: Sequence[str], video: VideoAnnotation
+    source: Source, names: Sequence[str], lengths: ActionLengths, labels: Sequence[str], video: VideoAnnotation
 ) -> list[Watched]:
     """One video through the named linkers."""
     found, known = source(video), rules(lengths, labels)

@@ -21,7 +21,7 @@ from edge.terminal import progress
 from train.datasets.annotations import DataSet
 from train.evaluation.evaluation import EvaluationRun, evaluate
 from train.evaluation.event_metrics import at_scores
-from train.evaluation.report_format import Report
+from train.evaluation.report import Report
 from train.open_model import open_model
 
 ROUNDS = 60  # calls that are timed for each batch size

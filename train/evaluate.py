@@ -12,13 +12,13 @@ from edge.terminal.arguments import Parser
 from train.datasets.annotations import AnnotationError
 from train.evaluation.columns import ColumnError
 from train.evaluation.commands import detect, events, export, link, score, whole
-from train.evaluation.external_formats import ExchangeError
+from train.evaluation.external_formats import ExternalFormatError
 from train.evaluation.model_pool import WorkerError
 from train.evaluation.plots import PlotError
 from train.evaluation.scoring import ScoreError
 from train.evaluation.splits import EvaluationError
 from train.open_model import ModelError
-from train.output_paths import PlaceError
+from train.output_paths import OutputPathError
 
 
 class EvaluationCommand(Protocol):
@@ -44,9 +44,9 @@ ERRORS = (
     ColumnError,
     EngineError,
     EvaluationError,
-    ExchangeError,
+    ExternalFormatError,
     ModelError,
-    PlaceError,
+    OutputPathError,
     PlotError,
     ScoreError,
     WorkerError,

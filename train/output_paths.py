@@ -8,37 +8,37 @@ from typing import Any
 from edge import files
 
 
-class PlaceError(Exception):
+class OutputPathError(Exception):
     """A file that cannot be written where an option wants it; the message names both and the cure."""
 
 
 def check(path: Path, option: str, ending: str = "") -> None:
     """Whether a file can be written, before the work that is lost otherwise: makes its folder, and writes beside it.
 
-    `ending` is the one by which the file is told when it is read. Raises PlaceError.
+    `ending` is the one by which the file is told when it is read. Raises OutputPathError.
     """
     try:
         if path.exists() and not path.is_file():
             kind = "a folder" if path.is_dir() else "no plain file"
-            raise PlaceError(f"{path}: is {kind}; give {option} a file to write")
+            raise OutputPathError(f"{path}: is {kind}; give {option} a file to write")
         if ending and path.suffix != ending:
-            raise PlaceError(f"{path}: would not be read back; give {option} a name that ends in {ending}")
+            raise OutputPathError(f"{path}: would not be read back; give {option} a name that ends in {ending}")
         files.check_writable(path)
     except FileExistsError as error:
-        raise PlaceError(f"{path}: cannot be written (its folder is a file); choose another {option}") from error
+        raise OutputPathError(f"{path}: cannot be written (its folder is a file); choose another {option}") from error
     except OSError as error:
         raise _unwritable(path, option, error) from error
 
 
 def write_json(content: Mapping[str, Any], path: Path, option: str) -> None:
-    """Whole, or the old file is left. Raises PlaceError."""
+    """Whole, or the old file is left. Raises OutputPathError."""
     try:
         files.write_atomically(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
     except OSError as error:
         raise _unwritable(path, option, error) from error
 
 
-def _unwritable(path: Path, option: str, error: OSError) -> PlaceError:
-    return PlaceError(
+def _unwritable(path: Path, option: str, error: OSError) -> OutputPathError:
+    return OutputPathError(
         f"{path}: cannot be written ({error.strerror}); free space on the disk or choose another {option}"
     )

@@ -13,10 +13,10 @@ from edge.detector import MIN_SCORE
 from edge.manifest import Manifest
 from edge.terminal import progress
 from train import processes
+from train.box_tables import FrameBoxes
 from train.data import FrameSet
 from train.datasets.annotations import at
 from train.evaluation import metrics
-from train.evaluation.metrics import FrameBoxes
 from train.networks.detector import Decoder
 
 BATCH = 32

@@ -18,7 +18,7 @@ from tests.support.paths import ROOT
 from tests.support.real_builder import build_for_real, real_builder
 from tests.support.untrained_model import MANIFEST, write_untrained_checkpoint
 from train.datasets.annotations import VideoAnnotation
-from train.evaluation.video_evaluation import observe
+from train.evaluation.video_evaluation import evaluate_video
 from train.networks.architectures import ARCHITECTURES
 from train.networks.deformable import OPSET
 from train.open_model import open_model
@@ -115,7 +115,7 @@ def test_torch_and_onnx_runtime_see_the_same_in_a_video(exported: Exported) -> N
     found = []
     for path in (exported.checkpoint, exported.fp32):
         with open_model(path, 1) as model:
-            found.append(observe(video, CLIP, model, MANIFEST.labels, "default").found)
+            found.append(evaluate_video(video, CLIP, model, MANIFEST.labels, "default").found)
     expected, got = found
     assert len(expected.scores) > 0
     np.testing.assert_array_equal(got.frames, expected.frames)

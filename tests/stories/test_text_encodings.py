@@ -26,11 +26,11 @@ from train.datasets.coco import read_coco
 from train.datasets.cvat import read_cvat
 from train.evaluation import start_scores
 from train.evaluation.detection_file import SavedDetections
-from train.evaluation.external_formats import Cast, read_yowo, write_yowo
+from train.evaluation.external_formats import VideoIndex, read_yowo, write_yowo
 from train.evaluation.moc_tubes import read_moc_tubes, write_moc_tubes
 from train.evaluation.splits import EvaluationError, check_labels
 from train.evaluation.tube_file import SavedTube, SavedTubes
-from train.evaluation.video_evaluation import label_numbers
+from train.evaluation.video_evaluation import label_indices
 
 MARK = b"\xef\xbb\xbf"
 CONFIG = '[cameras.door]\r\nsource = "rtsp://10.0.0.7/main"  # the roof\r\n'
@@ -189,7 +189,7 @@ def test_coco_with_a_mark_and_without_videos(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 def test_what_others_found_in_files_of_any_unicode_form(form: str, tmp_path: Path) -> None:
     name = "T\xfcr/\xe9"
-    cast = Cast((name,), ("run",), np.array([9]), np.array([[320, 240]]))
+    cast = VideoIndex((name,), ("run",), np.array([9]), np.array([[320, 240]]))
     tube = SavedTube(Tube(0, 0, 0.5, 3, np.ones((2, 4), np.float32)), np.ones(2, np.float32))
     write_moc_tubes(SavedTubes((unicodedata.normalize(form, name),), ("run",), (tube,)), tmp_path / "tubes")
     assert len(read_moc_tubes(tmp_path / "tubes", cast).tubes) == 1
@@ -244,7 +244,7 @@ def test_names_in_any_unicode_form(form: str, name: str, tmp_path: Path) -> None
 
 def test_labels_of_a_model_in_another_unicode_form() -> None:
     model, data = (unicodedata.normalize("NFD", "달리기"), "jump"), ("jump", "달리기")
-    assert label_numbers(model, data).tolist() == [1, 0]
+    assert label_indices(model, data).tolist() == [1, 0]
     check_labels(model, data, Path("model.onnx"))
     assert (
         nearest("달리기", model)

@@ -4,13 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.box_tables import FrameBoxes, Tube, in_video, joined
-from train.evaluation.report import Scene
+from train.evaluation.report import SplitResult
 
 VIDEOS, CLASSES, FRAMES = 6, 4, 30
 WIDTH, HEIGHT = 320, 240
 
 
-def made_scene(seed: int) -> Scene:
+def made_scene(seed: int) -> SplitResult:
     """Jittered truth: misplaced, misnamed, mistimed, doubled and overlapping boxes and tubes; no equal scores."""
     random = np.random.default_rng(seed)
     found: list[FrameBoxes] = []
@@ -41,7 +41,7 @@ def made_scene(seed: int) -> Scene:
         frames, labels = random.integers(0, FRAMES, 25), random.integers(0, CLASSES, 25)
         found.append(FrameBoxes(in_video(np.int64(video), frames), labels, scattered.boxes, scattered.scores))
         tubes.append(Tube(video, int(random.integers(CLASSES)), float(np.float32(random.random())), 2, noise[:1]))
-    return Scene(joined(found), None, joined(truth), tuple(tubes), tuple(true))
+    return SplitResult(joined(found), None, joined(truth), tuple(tubes), tuple(true))
 
 
 def rows(video: int, first: int, boxes: NDArray[np.float32], label: int, scores: NDArray[np.floating]) -> FrameBoxes:

@@ -18,18 +18,19 @@ from tests.support.full_disk import full_disk
 from tests.support.paths import ROOT
 from train.datasets.annotations import DataSet, VideoAnnotation, load_ucf24
 from train.evaluate import main
-from train.evaluation.report_format import Protocol, report
+from train.evaluation.protocols import Protocol
+from train.evaluation.report import score_videos
 from train.evaluation.splits import EvaluationError, check_labels, check_videos, evenly_spaced, of_split
-from train.evaluation.video_evaluation import label_numbers, observe, true_boxes, true_tubes
+from train.evaluation.video_evaluation import evaluate_video, label_indices, true_boxes, true_tubes
 
 
 @pytest.mark.parametrize("kind", ["default", "korsal"])
 def test_a_network_that_sees_everything_scores_a_hundred_in_frames(tmp_path: Path, kind: Any) -> None:
     write_video(tmp_path / "v.mp4")
     annotation = VideoAnnotation("Surfing/v", FRAMES, (tube(1),))
-    result = observe(annotation, tmp_path / "v.mp4", ENGINE, LABELS, kind)
+    result = evaluate_video(annotation, tmp_path / "v.mp4", ENGINE, LABELS, kind)
     assert result.found.frames.tolist() == list(PLAYS)
-    scores = report([result], LABELS, Protocol())
+    scores = score_videos([result], LABELS, Protocol())
     assert scores.frame_map == pytest.approx(1.0)
     assert scores.video_map["0.5"] == pytest.approx(1.0)
 
@@ -37,23 +38,23 @@ def test_a_network_that_sees_everything_scores_a_hundred_in_frames(tmp_path: Pat
 def test_labels_are_matched_by_name(tmp_path: Path) -> None:
     write_video(tmp_path / "v.mp4")
     annotation = VideoAnnotation("Surfing/v", FRAMES, (tube(0),))
-    result = observe(annotation, tmp_path / "v.mp4", ENGINE, ("Surfing", "Yoga"), "default")
+    result = evaluate_video(annotation, tmp_path / "v.mp4", ENGINE, ("Surfing", "Yoga"), "default")
     assert set(result.found.labels.tolist()) == {0}
-    assert report([result], ("Surfing", "Yoga"), Protocol()).frame_map == pytest.approx(1.0)
+    assert score_videos([result], ("Surfing", "Yoga"), Protocol()).frame_map == pytest.approx(1.0)
     linked = result.linked
     assert set(linked.labels.tolist()) == {0}
     assert linked.frames.tolist()[: len(PLAYS)] == list(PLAYS)  # then come frames that the tube is extrapolated into
-    nothing = observe(annotation, tmp_path / "v.mp4", ENGINE, ("Yoga",), "default")
+    nothing = evaluate_video(annotation, tmp_path / "v.mp4", ENGINE, ("Yoga",), "default")
     assert (len(nothing.found.labels), len(nothing.linked.labels), nothing.tubes) == (0, 0, ())
-    assert label_numbers(("a", "b", "c"), ("c", "a")).tolist() == [1, -1, 0]
+    assert label_indices(("a", "b", "c"), ("c", "a")).tolist() == [1, -1, 0]
 
 
 def test_frames_beyond_either_end_do_not_count(tmp_path: Path) -> None:
     write_video(tmp_path / "v.mp4", frames=12)
-    long = observe(VideoAnnotation("Surfing/v", 24, (tube(1),)), tmp_path / "v.mp4", ENGINE, LABELS, "default")
+    long = evaluate_video(VideoAnnotation("Surfing/v", 24, (tube(1),)), tmp_path / "v.mp4", ENGINE, LABELS, "default")
     assert long.truth.frames.tolist() == list(range(4, 12))
     assert len(long.true_tubes[0].boxes) == 8
-    short = observe(VideoAnnotation("Surfing/v", 6, (tube(1),)), tmp_path / "v.mp4", ENGINE, LABELS, "default")
+    short = evaluate_video(VideoAnnotation("Surfing/v", 6, (tube(1),)), tmp_path / "v.mp4", ENGINE, LABELS, "default")
     assert short.found.frames.tolist() == [4, 5]
 
 

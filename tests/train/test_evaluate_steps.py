@@ -17,7 +17,7 @@ from train.evaluation.action_lengths import LEAST_SPREAD
 from train.evaluation.action_tubes import TypicalLength
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.protocols import PROTOCOLS
-from train.evaluation.scoring import ScoreError, Wish
+from train.evaluation.scoring import ScoreError, ScoreOptions
 from train.evaluation.splits import EvaluationError
 from train.evaluation.tube_file import SavedTubes
 
@@ -82,9 +82,9 @@ def test_tubes_are_cut_by_the_lengths_of_the_training_part(
     assert run("detect", model, "--data", data, "-o", found) == 0
     usual = TypicalLength(pytest.approx(len(PLAYS)), LEAST_SPREAD)  # type: ignore[arg-type]
     given: list[Any] = []
-    link, watch = linking.link, evaluation.observe
+    link, watch = linking.link, evaluation.evaluate_video
     monkeypatch.setattr(linking, "link", lambda boxes, method, *rest: given.append(method) or link(boxes, method))
-    monkeypatch.setattr(evaluation, "observe", lambda *words: given.append(words[-1]) or watch(*words))
+    monkeypatch.setattr(evaluation, "evaluate_video", lambda *words: given.append(words[-1]) or watch(*words))
     assert run("link", found, "--data", data, "-o", tmp_path / "tubes.npz") == 0
     assert run("link", found, "-o", tmp_path / "tubes.npz") == 0
     assert run(model, "--data", data, "--jobs", "1") == 0
@@ -321,7 +321,7 @@ def test_every_linker_is_had_by_its_name(linker: str, frames: int, tmp_path: Pat
 
 def test_detections_of_other_data_are_told(data: Path, tmp_path: Path) -> None:
     path = tmp_path / "other.npz"
-    wish = Wish(data, (path,), (), PROTOCOLS["plain"], partial=True)
+    options = ScoreOptions(data, (path,), (), PROTOCOLS["plain"], partial=True)
     for saved, expected in (
         (
             some(("Surfing", "Basketball"), ("walk",)),
@@ -331,15 +331,15 @@ def test_detections_of_other_data_are_told(data: Path, tmp_path: Path) -> None:
     ):
         detection_file.save(saved, path)
         with pytest.raises(ScoreError, match=expected):
-            scoring.score(wish)
+            scoring.score(options)
 
 
 def test_an_empty_split_is_told(data: Path, tmp_path: Path) -> None:
     path = tmp_path / "found.npz"
     detection_file.save(some(("Surfing",), LABELS), path)
-    wish = Wish(data / "annotations" / "Surfing.xml", (path,), (), PROTOCOLS["plain"], split="train")
+    options = ScoreOptions(data / "annotations" / "Surfing.xml", (path,), (), PROTOCOLS["plain"], split="train")
     with pytest.raises(EvaluationError, match=r"its split train holds no video \(test holds 1, validation holds 0\)"):
-        scoring.score(wish)
+        scoring.score(options)
 
 
 def test_three_splits_are_scored_and_averaged(shared: Path, tmp_path: Path) -> None:
@@ -359,7 +359,7 @@ def test_three_splits_are_scored_and_averaged(shared: Path, tmp_path: Path) -> N
         names = tuple(video.name for video in split.test)
         paths.append(tmp_path / f"{fold}.npz")
         tube_file.save(SavedTubes(names, split.labels, tuple(tubes)), paths[-1])
-    results = scoring.score(Wish(shared / "jhmdb21", (), tuple(paths), PROTOCOLS["act"]))
+    results = scoring.score(ScoreOptions(shared / "jhmdb21", (), tuple(paths), PROTOCOLS["act"]))
     document = scoring.as_document(results, {})
     assert [one["video_map"]["0.5:0.95"] for one in document["splits"]] == [100, 100, 0]
     assert document["mean"]["video_map"]["0.5"] == pytest.approx(66.67)
@@ -395,6 +395,6 @@ def test_linking_keeps_videos_apart_and_clips_to_the_frame() -> None:
 
 
 def test_what_foreign_files_leave_out() -> None:
-    cast = scoring.cast([VideoAnnotation("a", 7, (), (320, 240)), VideoAnnotation("b", 3, ())], ("x",))
-    assert cast.frame_counts.tolist() == [7, 3]
-    assert cast.frame_sizes.tolist() == [[320, 240], [0, 0]]
+    video_index = scoring.video_index([VideoAnnotation("a", 7, (), (320, 240)), VideoAnnotation("b", 3, ())], ("x",))
+    assert video_index.frame_counts.tolist() == [7, 3]
+    assert video_index.frame_sizes.tolist() == [[320, 240], [0, 0]]

@@ -9,7 +9,7 @@ import pytest
 from tests.support.full_disk import full_disk
 from tests.support.other_user import as_nobody, everybodys_folder
 from train import output_paths
-from train.output_paths import PlaceError
+from train.output_paths import OutputPathError
 
 
 def test_the_folder_is_made_and_nothing_is_left_in_it(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_what_cannot_be_written_is_said_with_the_option(name: str, ending: str, 
     (tmp_path / "folder.npz").mkdir()
     (tmp_path / "file").touch()
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(PlaceError) as caught:
+    with pytest.raises(OutputPathError) as caught:
         output_paths.check(tmp_path / name, "-o", ending)
     assert said in str(caught.value)
     assert str(tmp_path / name) in str(caught.value)
@@ -51,14 +51,17 @@ def test_what_cannot_be_written_is_said_with_the_option(name: str, ending: str, 
 def test_a_folder_of_others_is_refused() -> None:
     with everybodys_folder() as folder, as_nobody():
         for path in (folder / "x.json", folder / "new" / "x.json"):
-            with pytest.raises(PlaceError, match=r"x\.json: cannot be written \(Permission denied\)"):
+            with pytest.raises(OutputPathError, match=r"x\.json: cannot be written \(Permission denied\)"):
                 output_paths.check(path, "--json")
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "new" / "scores.json"
     output_paths.write_json({"a": 1}, path, "--json")
-    with full_disk(100), pytest.raises(PlaceError, match=r"File too large\); free space on the disk or choose another"):
+    with (
+        full_disk(100),
+        pytest.raises(OutputPathError, match=r"File too large\); free space on the disk or choose another"),
+    ):
         output_paths.write_json({"b": "x" * 200}, path, "--json")
     assert json.loads(path.read_text()) == {"a": 1}
     assert [one.name for one in path.parent.iterdir()] == ["scores.json"]

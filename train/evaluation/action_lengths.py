@@ -16,10 +16,10 @@ from train.evaluation.linking import LinkingMethod
 LEAST_TUBES = 5  # of an action, below which nothing is said of its length
 LEAST_SPREAD = 0.15  # of the logarithm; a few tubes may be alike by chance
 
-Lengths = Mapping[str, TypicalLength]
+ActionLengths = Mapping[str, TypicalLength]
 
 
-def usual_lengths(data: DataSet) -> Lengths:
+def usual_lengths(data: DataSet) -> ActionLengths:
     """By the name of the action, of the training part without what is held out. Actions of few tubes are left out.
 
     So are tubes that go on where nobody has looked: how long their action lasts is not known.
@@ -42,7 +42,7 @@ def _usual(counts: Sequence[int]) -> TypicalLength:
     return TypicalLength(float(np.exp(np.median(logarithms))), max(float(logarithms.std()), LEAST_SPREAD))
 
 
-def with_lengths(method: LinkingMethod, lengths: Lengths, labels: Sequence[str]) -> LinkingMethod:
+def with_lengths(method: LinkingMethod, lengths: ActionLengths, labels: Sequence[str]) -> LinkingMethod:
     """The method for detections that number their actions as `labels`; KORSAL's rule has no use for lengths."""
     if not isinstance(method.action_tubes, Segmentation):
         return method

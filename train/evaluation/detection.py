@@ -17,7 +17,7 @@ from edge.terminal import progress
 from train.datasets.annotations import VideoAnnotation
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.model_pool import run_tasks
-from train.evaluation.video_evaluation import nothing
+from train.evaluation.video_evaluation import no_detections
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class DetectionTask:
 
 
 @dataclass(frozen=True, eq=False)
-class Watched:
+class VideoDetections:
     """One video: detections by frame from 0, and width and height of its frames."""
 
     found: list[Detections]
@@ -48,7 +48,7 @@ def detect(model: Path, tasks: Sequence[DetectionTask], labels: Sequence[str], j
     return joined([task.annotation.name for task in tasks], labels, watched)
 
 
-def joined(names: Sequence[str], labels: Sequence[str], watched: Sequence[Watched]) -> SavedDetections:
+def joined(names: Sequence[str], labels: Sequence[str], watched: Sequence[VideoDetections]) -> SavedDetections:
     """What was found in each of the named videos, as one record; `labels` are the model's."""
     counts = [len(one.scores) for video in watched for one in video.found]
     frames = [frame for video in watched for frame in range(len(video.found))]
@@ -68,7 +68,7 @@ def joined(names: Sequence[str], labels: Sequence[str], watched: Sequence[Watche
     )
 
 
-def detect_video(engine: Engine, task: DetectionTask) -> Watched:
+def detect_video(engine: Engine, task: DetectionTask) -> VideoDetections:
     """The daemon's own pipeline over the annotated frames of one video. Raises CaptureError."""
     settings = PipelineSettings(minimum_score=task.minimum_score)
     state = pipeline.initial(task.annotation.name, seed="evaluation")
@@ -77,8 +77,8 @@ def detect_video(engine: Engine, task: DetectionTask) -> Watched:
         if frame.index >= task.annotation.frames > 0:
             break
         state, step = pipeline.step(state, frame, engine, settings)
-        found += [*[nothing(len(engine.manifest.labels))] * (frame.index - len(found)), step.detections]
-    return Watched(found, state.frame_size)
+        found += [*[no_detections(len(engine.manifest.labels))] * (frame.index - len(found)), step.detections]
+    return VideoDetections(found, state.frame_size)
 
 
 def _joined(parts: Sequence[NDArray[np.float32]], empty: NDArray[np.float32]) -> NDArray[np.float32]:

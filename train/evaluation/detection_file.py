@@ -43,14 +43,14 @@ class SavedDetections:
 
     def table(self, videos: Mapping[str, int], labels: Sequence[str]) -> FrameBoxes:
         """The boxes in the first so many frames of `videos`, of `labels`, both counted as given; no others."""
-        video = places(self.video_names, tuple(videos))[self.video]
-        label = places(self.label_names, labels)[self.labels]
+        video = indices_in(self.video_names, tuple(videos))[self.video]
+        label = indices_in(self.label_names, labels)[self.labels]
         lengths = np.array([*videos.values(), 0], dtype=np.int64)
         kept = (video >= 0) & (label >= 0) & (self.frames < lengths[video])
         frames = in_video(video[kept], self.frames[kept])
         return FrameBoxes(frames, label[kept], self.boxes[kept], self.scores[kept])
 
-    def in_sight(self, looked: Sequence[Looked]) -> "SavedDetections":
+    def in_annotated_frames(self, looked: Sequence[Looked]) -> "SavedDetections":
         """Without the rows in frames that nobody has looked at; `looked` for each video, or empty: all was."""
         kept = np.ones(len(self.scores), dtype=np.bool_)
         for video, frames in enumerate(looked):
@@ -61,7 +61,7 @@ class SavedDetections:
         return replace(self, class_scores=dense, **rows)
 
 
-def places(names: Sequence[str], wanted: Sequence[str]) -> NDArray[np.int64]:
+def indices_in(names: Sequence[str], wanted: Sequence[str]) -> NDArray[np.int64]:
     """For each name its place in `wanted`, -1 where it is not: (len(names),) int64."""
     known = {name: place for place, name in enumerate(wanted)}
     return np.array([known.get(name, -1) for name in names], dtype=np.int64)

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.box_tables import FrameBoxes, video_of
-from train.evaluation.matching import Matched, frame_pairs, grown
-from train.evaluation.protocols import PLAIN, Counting
+from train.evaluation.matching import MatchedBoxes, expand, frame_pairs
+from train.evaluation.protocols import PLAIN_RULES, MatchingRules
 
 CAUSES = ("localisation", "classification", "timing", "background")
 
@@ -40,17 +40,17 @@ class ErrorShares:
 
 
 def error_shares(
-    matched: Sequence[Matched], truth: FrameBoxes, threshold: float = 0.5, counting: Counting = PLAIN
+    matched: Sequence[MatchedBoxes], truth: FrameBoxes, threshold: float = 0.5, rules: MatchingRules = PLAIN_RULES
 ) -> tuple[ErrorShares, ...]:
     """The errors of each class; frames must be numbered by `tables.in_video`."""
     return tuple(
-        _shares(one, causes(one, label, truth, threshold, counting) if one.truths else None)
+        _shares(one, causes(one, label, truth, threshold, rules) if one.truths else None)
         for label, one in enumerate(matched)
     )
 
 
 def causes(
-    matched: Matched, label: int, truth: FrameBoxes, threshold: float, counting: Counting = PLAIN
+    matched: MatchedBoxes, label: int, truth: FrameBoxes, threshold: float, rules: MatchingRules = PLAIN_RULES
 ) -> NDArray[np.int64]:
     """The cause of each box of one class: (N,) int64, an index into CAUSES, -1 for hits."""
     boxes, mine = matched.predicted, truth.labels == label
@@ -58,8 +58,8 @@ def causes(
     somebody_there = np.isin(boxes.frames, truth.frames)
     in_video = np.isin(video_of(boxes.frames), video_of(truth.frames[mine]))
     on_others = np.zeros(len(boxes.frames), np.bool_)
-    compared = replace(boxes, boxes=grown(boxes.boxes, counting.predicted_edges))
-    others = replace(truth, boxes=grown(truth.boxes, counting.true_edges)).where(~mine)
+    compared = replace(boxes, boxes=expand(boxes.boxes, rules.predicted_edges))
+    others = replace(truth, boxes=expand(truth.boxes, rules.true_edges)).where(~mine)
     pairs = frame_pairs(compared, others)
     on_others[pairs.predictions[pairs.overlaps >= threshold]] = True
     kinds = np.select([same_there, on_others, ~somebody_there & in_video], [0, 1, 2], 3)
@@ -67,7 +67,7 @@ def causes(
     return kinds
 
 
-def _shares(matched: Matched, kinds: NDArray[np.int64] | None) -> ErrorShares:
+def _shares(matched: MatchedBoxes, kinds: NDArray[np.int64] | None) -> ErrorShares:
     if kinds is None:
         unknown = float("nan")
         return ErrorShares(unknown, unknown, unknown, unknown, unknown, (0, 0, 0, 0))

@@ -9,11 +9,11 @@ from edge.detector import told_of_invalid
 from edge.inference import Engine
 from edge.terminal import progress
 from train.datasets.annotations import DataSet, VideoAnnotation
-from train.evaluation.action_lengths import Lengths, usual_lengths
+from train.evaluation.action_lengths import ActionLengths, usual_lengths
 from train.evaluation.model_pool import run_tasks
 from train.evaluation.protocols import Protocol
-from train.evaluation.report import Report, VideoResult, report
-from train.evaluation.video_evaluation import LinkerKind, observe
+from train.evaluation.report import Report, VideoResult, score_videos
+from train.evaluation.video_evaluation import LinkerKind, evaluate_video
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class EvaluationTask:
     video: Path
     labels: tuple[str, ...]
     linker: LinkerKind
-    lengths: Lengths
+    lengths: ActionLengths
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,12 @@ def evaluate(model: Path, data: DataSet, run: EvaluationRun) -> Report:
     results = _results(model, tasks, run.jobs)
     if invalid := sum(one.invalid for one in results):
         log.warning("%s", told_of_invalid(invalid))
-    return report(results, data.labels, run.protocol)
+    return score_videos(results, data.labels, run.protocol)
 
 
 def _results(model: Path, tasks: Sequence[EvaluationTask], jobs: int | None) -> list[VideoResult]:
-    return list(progress.watched(run_tasks(model, _observe, tasks, jobs), "evaluating", "video", len(tasks)))
+    return list(progress.watched(run_tasks(model, _evaluate_video, tasks, jobs), "evaluating", "video", len(tasks)))
 
 
-def _observe(engine: Engine, task: EvaluationTask) -> VideoResult:
-    return observe(task.annotation, task.video, engine, task.labels, task.linker, task.lengths)
+def _evaluate_video(engine: Engine, task: EvaluationTask) -> VideoResult:
+    return evaluate_video(task.annotation, task.video, engine, task.labels, task.linker, task.lengths)

@@ -33,7 +33,7 @@ Part = tuple[int, int, NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]  
 Rows = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]  # boxes (n, 4), scores (n,), labels (n,)
 
 
-class ExchangeError(Exception):
+class ExternalFormatError(Exception):
     """A foreign file of detections that cannot be read or written; the message names the file and the cure."""
 
     def __init__(self, message: str) -> None:
@@ -41,7 +41,7 @@ class ExchangeError(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class Cast:
+class VideoIndex:
     """What such files leave out: the videos in order, their frame counts (V,) and sizes (V, 2), and the classes."""
 
     videos: tuple[str, ...]
@@ -50,18 +50,20 @@ class Cast:
     frame_sizes: NDArray[np.int64]
 
 
-def load(path: Path, cast: Cast) -> SavedDetections:
-    """Read detections of any of the formats, told by what lies there. Raises ExchangeError."""
+def load(path: Path, index: VideoIndex) -> SavedDetections:
+    """Read detections of any of the formats, told by what lies there. Raises ExternalFormatError."""
     if path.suffix == ".pkl":
-        return read_moc(path, cast)
+        return read_moc(path, index)
     if not path.is_dir():
-        raise ExchangeError(f"{path}: neither .npz nor .pkl nor a folder of .mat or .txt files; give one of those")
+        raise ExternalFormatError(
+            f"{path}: neither .npz nor .pkl nor a folder of .mat or .txt files; give one of those"
+        )
     texts = any(name.endswith(".txt") for name in os.listdir(path))
-    return read_yowo(path, cast) if texts else read_road(path, cast)
+    return read_yowo(path, index) if texts else read_road(path, index)
 
 
 def save(found: SavedDetections, path: Path, kind: Format, looked: Sequence[Looked] = ()) -> None:
-    """Write detections in a format. Raises ExchangeError.
+    """Write detections in a format. Raises ExternalFormatError.
 
     `looked`: for each video the frames that somebody has looked at; of others nothing is written, as the programs that
     read it would count it as false alarms. None of the formats can tell of such frames otherwise.
@@ -72,21 +74,21 @@ def save(found: SavedDetections, path: Path, kind: Format, looked: Sequence[Look
         "yowo": write_yowo,
     }
     try:
-        writers[kind](found.in_sight(looked), path, looked)
+        writers[kind](found.in_annotated_frames(looked), path, looked)
     except OSError as error:
-        raise ExchangeError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+        raise ExternalFormatError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
 
 
-def read_road(folder: Path, cast: Cast) -> SavedDetections:
+def read_road(folder: Path, index: VideoIndex) -> SavedDetections:
     """A box becomes a row for each class that scores more than LEAST_SCORE there. Needs scipy."""
     parts: list[Part] = []
     with mat_files.reader() as read:
-        for video, name in enumerate(cast.videos):
-            size = _size(cast, video)
+        for video, name in enumerate(index.videos):
+            size = _size(index, video)
             for path in sorted(existing_path(folder, name).glob("*.mat")):
-                boxes, scores, labels, dense = _road_rows(read, path, size, len(cast.labels))
+                boxes, scores, labels, dense = _road_rows(read, path, size, len(index.labels))
                 parts.append((video, _frame_number(path, path.stem), boxes, scores, labels, dense))
-    return _gathered(folder, cast, parts)
+    return _gathered(folder, index, parts)
 
 
 def _road_rows(
@@ -96,13 +98,13 @@ def _road_rows(
         content = read(path, ("loc", "scores"))
         boxes, scores = (np.asarray(content[name], dtype=np.float64) for name in ("loc", "scores"))
     except OSError as error:
-        raise ExchangeError(f"{path}: cannot be read ({error.strerror}); see whose it is with ls -l") from error
+        raise ExternalFormatError(f"{path}: cannot be read ({error.strerror}); see whose it is with ls -l") from error
     except (mat_files.MatError, TypeError, ValueError) as error:
-        raise ExchangeError(f"{path}: not a file of loc and scores ({error}); copy it anew") from error
+        raise ExternalFormatError(f"{path}: not a file of loc and scores ({error}); copy it anew") from error
     if not scores.size and not boxes.size:
         return np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64), np.zeros((0, classes))
     if boxes.ndim != 2 or boxes.shape[1] != 4 or scores.shape != (len(boxes), classes + 1):
-        raise ExchangeError(
+        raise ExternalFormatError(
             f"{path}: loc is {boxes.shape} and scores {scores.shape}, not (n, 4) and (n, {classes + 1}); "
             "take detections of this data set's classes"
         )
@@ -117,10 +119,10 @@ def write_road(found: SavedDetections, folder: Path, looked: Sequence[Looked] = 
     for video, frame, chosen in _by_frame(found, looked):
         scores = np.zeros((len(chosen), 1 + len(found.label_names)))
         scores[np.arange(len(chosen)), 1 + found.labels[chosen]] = found.scores[chosen]
-        size = np.tile(_size(_cast(found), video), 2)
+        size = np.tile(_size(_video_index(found), video), 2)
         name = PurePosixPath(found.video_names[video])
         if name.is_absolute() or ".." in name.parts:
-            raise ExchangeError(
+            raise ExternalFormatError(
                 f"{folder}: will not write outside it, as the video name {name} asks; rename that video"
             )
         path = folder / name / f"{frame + 1:05d}.mat"
@@ -128,21 +130,23 @@ def write_road(found: SavedDetections, folder: Path, looked: Sequence[Looked] = 
         savemat(path, {"scores": scores, "loc": found.boxes[chosen].astype(np.float64).reshape(-1, 4) / size})
 
 
-def read_moc(path: Path, cast: Cast) -> SavedDetections:
+def read_moc(path: Path, index: VideoIndex) -> SavedDetections:
     """Nothing in the pickle is executed."""
     try:
         table = np.asarray(plain_pickle.load(path), dtype=np.float64)
     except OSError as error:
-        raise ExchangeError(f"{path}: cannot be read ({error.strerror}); give frame_detections.pkl") from error
+        raise ExternalFormatError(f"{path}: cannot be read ({error.strerror}); give frame_detections.pkl") from error
     except plain_pickle.BROKEN as error:
-        raise ExchangeError(f"{path}: not frame_detections.pkl of ACT or MOC ({error}); write it anew") from error
+        raise ExternalFormatError(f"{path}: not frame_detections.pkl of ACT or MOC ({error}); write it anew") from error
     if table.ndim != 2 or table.shape[1] != 8:
-        raise ExchangeError(f"{path}: holds an array of shape {table.shape}, not (N, 8); give frame_detections.pkl")
+        raise ExternalFormatError(
+            f"{path}: holds an array of shape {table.shape}, not (N, 8); give frame_detections.pkl"
+        )
     numbers = table[:, :3]
     if not np.isfinite(numbers).all() or (numbers != np.floor(numbers)).any() or (np.abs(numbers) > 2**31).any():
-        raise ExchangeError(f"{path}: video, frame or label is not a whole number; give frame_detections.pkl")
+        raise ExternalFormatError(f"{path}: video, frame or label is not a whole number; give frame_detections.pkl")
     video, frame, label = numbers.astype(np.int64).T
-    return _checked(path, cast, video, frame - 1, (table[:, 4:], table[:, 3], label))
+    return _checked(path, index, video, frame - 1, (table[:, 4:], table[:, 3], label))
 
 
 def write_moc(found: SavedDetections, path: Path, _: Sequence[Looked] = ()) -> None:
@@ -152,16 +156,16 @@ def write_moc(found: SavedDetections, path: Path, _: Sequence[Looked] = ()) -> N
     path.write_bytes(pickle.dumps(np.stack([np.asarray(column, np.float32) for column in columns], axis=1), 4))
 
 
-def read_yowo(folder: Path, cast: Cast) -> SavedDetections:
+def read_yowo(folder: Path, index: VideoIndex) -> SavedDetections:
     """Files of videos that the data set lacks are ignored."""
-    videos = {name.replace("/", "_"): video for video, name in enumerate(cast.videos)}
+    videos = {name.replace("/", "_"): video for video, name in enumerate(index.videos)}
     parts: list[Part] = []
     for path in sorted(folder.glob("*.txt")):
         name, _, number = path.stem.rpartition("_")
         if (name := to_nfc(name)) in videos:
             boxes, scores, labels = _yowo_rows(path)
             parts.append((videos[name], _frame_number(path, number), boxes, scores, labels, np.zeros((0, 0))))
-    return _gathered(folder, cast, parts)
+    return _gathered(folder, index, parts)
 
 
 def _yowo_rows(path: Path) -> Rows:
@@ -173,9 +177,9 @@ def _yowo_rows(path: Path) -> Rows:
             raise ValueError("a line is not `class score x1 y1 x2 y2`")
         labels = table[:, 0].astype(np.int64) - 1
     except OSError as error:
-        raise ExchangeError(f"{path}: cannot be read ({error.strerror}); see whose it is with ls -l") from error
+        raise ExternalFormatError(f"{path}: cannot be read ({error.strerror}); see whose it is with ls -l") from error
     except ValueError as error:
-        raise ExchangeError(f"{path}: not detections of YOWO ({error}); write it anew") from error
+        raise ExternalFormatError(f"{path}: not detections of YOWO ({error}); write it anew") from error
     return table[:, 2:], table[:, 1], labels
 
 
@@ -191,15 +195,16 @@ def write_yowo(found: SavedDetections, folder: Path, looked: Sequence[Looked] = 
         (folder / name).write_text("".join(lines), encoding="ascii")
 
 
-def _gathered(source: Path, cast: Cast, parts: Sequence[Part]) -> SavedDetections:
+def _gathered(source: Path, index: VideoIndex, parts: Sequence[Part]) -> SavedDetections:
     if not parts:
-        raise ExchangeError(
-            f"{source}: holds no detections of the {len(cast.videos)} videos, like {cast.videos[:1]}; give their folder"
+        raise ExternalFormatError(
+            f"{source}: holds no detections of the {len(index.videos)} videos, like {index.videos[:1]}; "
+            "give their folder"
         )
     counts = [len(part[3]) for part in parts]
     boxes, scores, labels = (np.concatenate([part[place] for part in parts]) for place in (2, 3, 4))
     video, frames = (np.repeat(np.array([part[place] for part in parts], np.int64), counts) for place in (0, 1))
-    found = _checked(source, cast, video, frames, (boxes, scores, labels))
+    found = _checked(source, index, video, frames, (boxes, scores, labels))
     dense = [part[5] for part in parts]
     if sum(map(len, dense)) == len(scores) and len(scores):
         return replace(found, class_scores=np.concatenate(dense).astype(np.float32))
@@ -207,25 +212,25 @@ def _gathered(source: Path, cast: Cast, parts: Sequence[Part]) -> SavedDetection
 
 
 def _checked(
-    source: Path, cast: Cast, video: NDArray[np.int64], frames: NDArray[np.int64], rows: Rows
+    source: Path, index: VideoIndex, video: NDArray[np.int64], frames: NDArray[np.int64], rows: Rows
 ) -> SavedDetections:
     boxes, scores, labels = rows
     outside = not np.isfinite(boxes).all() or (np.abs(boxes) > LARGEST_PIXEL).any() or not np.isfinite(scores).all()
     faults = {
         "a box or score that is no plausible number": outside,
         "a box with x2 before x1 or y2 before y1": bool((boxes[:, 2:] < boxes[:, :2]).any()),
-        f"a class beyond the {len(cast.labels)} of the data": _beyond(labels, len(cast.labels)),
-        f"a video beyond the {len(cast.videos)} of the data": _beyond(video, len(cast.videos)),
+        f"a class beyond the {len(index.labels)} of the data": _beyond(labels, len(index.labels)),
+        f"a video beyond the {len(index.videos)} of the data": _beyond(video, len(index.videos)),
         "a frame before the first": _beyond(frames, 2**31),
     }
     wrong = [name for name, found in faults.items() if found]
     if wrong:
-        raise ExchangeError(f"{source}: holds {', '.join(wrong)}; take detections of this data set and split")
+        raise ExternalFormatError(f"{source}: holds {', '.join(wrong)}; take detections of this data set and split")
     return SavedDetections(
-        cast.videos,
-        cast.labels,
-        cast.frame_counts,
-        cast.frame_sizes,
+        index.videos,
+        index.labels,
+        index.frame_counts,
+        index.frame_sizes,
         video,
         frames,
         boxes.astype(np.float32),
@@ -251,17 +256,19 @@ def _by_frame(found: SavedDetections, looked: Sequence[Looked]) -> Iterator[tupl
             yield video, frame, mine[first:last]
 
 
-def _cast(found: SavedDetections) -> Cast:
-    return Cast(found.video_names, found.label_names, found.frame_counts, found.frame_sizes)
+def _video_index(found: SavedDetections) -> VideoIndex:
+    return VideoIndex(found.video_names, found.label_names, found.frame_counts, found.frame_sizes)
 
 
-def _size(cast: Cast, video: int) -> NDArray[np.float64]:
+def _size(index: VideoIndex, video: int) -> NDArray[np.float64]:
     """Width and height of a video, those of UCF101 and J-HMDB where unknown."""
-    known = cast.frame_sizes[video].astype(np.float64)
+    known = index.frame_sizes[video].astype(np.float64)
     return known if known.all() else np.array([320.0, 240.0])
 
 
 def _frame_number(path: Path, digits: str) -> int:
     if not re.fullmatch(r"\d{1,9}", digits, re.ASCII) or int(digits) < 1:
-        raise ExchangeError(f"{path}: its name does not end in a frame number from 1; name it like 00001{path.suffix}")
+        raise ExternalFormatError(
+            f"{path}: its name does not end in a frame number from 1; name it like 00001{path.suffix}"
+        )
     return int(digits) - 1

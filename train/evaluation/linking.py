@@ -42,8 +42,8 @@ def link(found: SavedDetections, method: LinkingMethod, progress: Callable[[], o
     """Link each video for itself; `progress` is called after each."""
     tubes: list[SavedTube] = []
     for video, size in enumerate(found.frame_sizes):
-        moments = tubes_by_frame(found, video, method.linker)
-        history = [(frame, tube_box) for frame, live in enumerate(moments) for tube_box in live]
+        live_tubes = tubes_by_frame(found, video, method.linker)
+        history = [(frame, tube_box) for frame, live in enumerate(live_tubes) for tube_box in live]
         tubes += [_saved(tube, video, size) for tube in method.action_tubes(history)]
         progress()
     return SavedTubes(found.video_names, found.label_names, tuple(tubes))
@@ -56,11 +56,11 @@ def tubes_by_frame(found: SavedDetections, video: int, using: Linker) -> list[tu
     frames = max(int(found.frame_counts[video]), int(found.frames[rows].max(initial=-1)) + 1)
     bounds = np.searchsorted(found.frames[rows], np.arange(frames + 1))
     state = linker.initial()
-    moments: list[tuple[TubeBox, ...]] = []
+    live_tubes: list[tuple[TubeBox, ...]] = []
     for frame in range(frames):
         state, tube_boxes = using.step(state, _seen(found, rows[bounds[frame] : bounds[frame + 1]]), frame)
-        moments.append(tuple(tube_boxes))
-    return moments
+        live_tubes.append(tuple(tube_boxes))
+    return live_tubes
 
 
 def _seen(found: SavedDetections, rows: NDArray[np.int64]) -> Detections:

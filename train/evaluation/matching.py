@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.box_tables import FrameBoxes, Tube, by_score, ordered
-from train.evaluation.protocols import PLAIN, BoxFilter, Counting, Edges
+from train.evaluation.protocols import PLAIN_RULES, BoxFilter, Edges, MatchingRules
 from train.overlap import paired_iou, tube_iou
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class CandidatePairs:
     """Predictions (P,) int64 beside ground truths (P,) int64 that could be theirs, and their overlap (P,) float64."""
 
     predictions: NDArray[np.int64]
@@ -26,7 +26,7 @@ class Pairs:
 
 
 @dataclass(frozen=True, eq=False)
-class Matched:
+class MatchedBoxes:
     """The boxes of one class by falling score, and the ground truth that each takes: (N,) int64, -1 for none.
 
     Ground truths are counted as `ordered` counts them; there are `truths`.
@@ -37,7 +37,7 @@ class Matched:
     truths: int
 
 
-def frame_pairs(predicted: FrameBoxes, truth: FrameBoxes) -> Pairs:
+def frame_pairs(predicted: FrameBoxes, truth: FrameBoxes) -> CandidatePairs:
     """Every prediction beside every ground truth of its frame, whatever their labels."""
     by_frame = np.argsort(truth.frames, kind="stable")
     first = np.searchsorted(truth.frames[by_frame], predicted.frames, "left")
@@ -45,10 +45,10 @@ def frame_pairs(predicted: FrameBoxes, truth: FrameBoxes) -> Pairs:
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     predictions = np.repeat(np.arange(len(counts)), counts)
     truths = by_frame[np.repeat(first, counts) + within]
-    return Pairs(predictions, truths, paired_iou(predicted.boxes[predictions], truth.boxes[truths]))
+    return CandidatePairs(predictions, truths, paired_iou(predicted.boxes[predictions], truth.boxes[truths]))
 
 
-def tube_pairs(predicted: Sequence[Tube], truth: Sequence[Tube], common_frames: int = 1) -> Pairs:
+def tube_pairs(predicted: Sequence[Tube], truth: Sequence[Tube], common_frames: int = 1) -> CandidatePairs:
     """Every predicted tube beside every true tube that it touches."""
     of_video: dict[int, list[int]] = {}
     for index, tube in enumerate(truth):
@@ -60,18 +60,20 @@ def tube_pairs(predicted: Sequence[Tube], truth: Sequence[Tube], common_frames: 
         if (overlap := tube_iou(tube, truth[other], common_frames)) > 0
     ]
     table = np.array(rows, dtype=np.float64).reshape(-1, 3)
-    return Pairs(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2])
+    return CandidatePairs(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2])
 
 
-def match(pairs: Pairs, predictions: int, threshold: float, counting: Counting = PLAIN) -> NDArray[np.int64]:
+def match(
+    pairs: CandidatePairs, predictions: int, threshold: float, rules: MatchingRules = PLAIN_RULES
+) -> NDArray[np.int64]:
     """The index of the ground truth that each prediction takes, -1 for none: (predictions,) int64.
 
     Lower indices choose first, so predictions must be counted by falling score.
     """
-    near = pairs.overlaps > threshold if counting.more_than else pairs.overlaps >= threshold
+    near = pairs.overlaps > threshold if rules.more_than else pairs.overlaps >= threshold
     order = np.lexsort((pairs.truths[near], -pairs.overlaps[near], pairs.predictions[near]))
     choosing, chosen = pairs.predictions[near][order], pairs.truths[near][order]
-    if not counting.free_only:
+    if not rules.free_only:
         choosing, first = np.unique(choosing, return_index=True)
         chosen = chosen[first]
     matched = [-1] * predictions
@@ -83,30 +85,32 @@ def match(pairs: Pairs, predictions: int, threshold: float, counting: Counting =
     return np.array(matched, dtype=np.int64)
 
 
-def match_frames(predicted: FrameBoxes, truth: FrameBoxes, threshold: float, counting: Counting = PLAIN) -> Matched:
+def match_frames(
+    predicted: FrameBoxes, truth: FrameBoxes, threshold: float, rules: MatchingRules = PLAIN_RULES
+) -> MatchedBoxes:
     """Match the boxes of one class."""
-    filtered = predicted if counting.boxes is None else strongest(predicted, counting)
+    filtered = predicted if rules.boxes is None else filter_boxes(predicted, rules)
     filtered, truth = ordered(filtered), ordered(truth)
-    compared = replace(filtered, boxes=_within(filtered.boxes, counting))
-    compared = replace(compared, boxes=grown(compared.boxes, counting.predicted_edges))
-    pairs = frame_pairs(compared, replace(truth, boxes=grown(truth.boxes, counting.true_edges)))
-    return Matched(filtered, match(pairs, len(filtered.scores), threshold, counting), len(truth.scores))
+    compared = replace(filtered, boxes=_clamp(filtered.boxes, rules))
+    compared = replace(compared, boxes=expand(compared.boxes, rules.predicted_edges))
+    pairs = frame_pairs(compared, replace(truth, boxes=expand(truth.boxes, rules.true_edges)))
+    return MatchedBoxes(filtered, match(pairs, len(filtered.scores), threshold, rules), len(truth.scores))
 
 
 def match_tubes(
-    predicted: Sequence[Tube], truth: Sequence[Tube], thresholds: Sequence[float], counting: Counting = PLAIN
+    predicted: Sequence[Tube], truth: Sequence[Tube], thresholds: Sequence[float], rules: MatchingRules = PLAIN_RULES
 ) -> tuple[NDArray[np.float32], list[NDArray[np.bool_]]]:
     """Scores (N,) of the tubes of one class, falling, and for each threshold which of them are hits (N,)."""
-    mine = by_score([_grown_tube(tube, counting.predicted_edges) for tube in predicted])
-    true = by_score([_grown_tube(tube, counting.true_edges) for tube in truth])
-    if counting.tube_nms is not None:
-        mine = apart(mine, counting.tube_nms, counting.common_frames)
-    pairs = tube_pairs(mine, true, counting.common_frames)
+    mine = by_score([_expand_tube(tube, rules.predicted_edges) for tube in predicted])
+    true = by_score([_expand_tube(tube, rules.true_edges) for tube in truth])
+    if rules.tube_nms is not None:
+        mine = suppress_tubes(mine, rules.tube_nms, rules.common_frames)
+    pairs = tube_pairs(mine, true, rules.common_frames)
     scores = np.array([tube.score for tube in mine], dtype=np.float32)
-    return scores, [match(pairs, len(mine), level, counting) >= 0 for level in thresholds]
+    return scores, [match(pairs, len(mine), level, rules) >= 0 for level in thresholds]
 
 
-def apart(tubes: Sequence[Tube], most: float, common_frames: int = 1) -> list[Tube]:
+def suppress_tubes(tubes: Sequence[Tube], most: float, common_frames: int = 1) -> list[Tube]:
     """Greedily, of tubes by falling score, those that overlap none before them by more than `most`."""
     kept: dict[int, list[Tube]] = {}
     for tube in tubes:
@@ -116,15 +120,15 @@ def apart(tubes: Sequence[Tube], most: float, common_frames: int = 1) -> list[Tu
     return by_score([tube for others in kept.values() for tube in others])
 
 
-def strongest(table: FrameBoxes, counting: Counting) -> FrameBoxes:
-    """The boxes of one class that pass the filter of `counting`, frame by frame; all where there is no filter."""
-    rule = counting.boxes
+def filter_boxes(table: FrameBoxes, rules: MatchingRules) -> FrameBoxes:
+    """The boxes of one class that pass the filter of `rules`, frame by frame; all where there is no filter."""
+    rule = rules.boxes
     if rule is None:
         return table
     table = table.where(table.scores > rule.minimum_score)
     table = table.where(np.lexsort((-table.scores, table.frames)))
     table = table.where(_rank(table.frames) < rule.before)
-    table = table.where(_suppressed(table, _within(table.boxes, counting), rule))
+    table = table.where(_suppressed(table, _clamp(table.boxes, rules), rule))
     return table.where(_rank(table.frames) < rule.after)
 
 
@@ -150,18 +154,18 @@ def _rank(frames: NDArray[np.int64]) -> NDArray[np.int64]:
     return places - np.searchsorted(frames, frames, "left")
 
 
-def _within(boxes: NDArray[np.float32], counting: Counting) -> NDArray[np.float32]:
-    if counting.frame_size is None:
+def _clamp(boxes: NDArray[np.float32], rules: MatchingRules) -> NDArray[np.float32]:
+    if rules.frame_size is None:
         return boxes
-    width, height = counting.frame_size
+    width, height = rules.frame_size
     corners = np.maximum(boxes[:, :2], 0), np.minimum(boxes[:, 2:], np.array([width - 1, height - 1], np.float32))
     return np.concatenate(corners, axis=1)
 
 
-def grown(boxes: NDArray[np.float32], edges: Edges) -> NDArray[np.float32]:
+def expand(boxes: NDArray[np.float32], edges: Edges) -> NDArray[np.float32]:
     """The boxes with `edges` added to x1 y1 x2 y2."""
     return boxes + np.array(edges, np.float32) if any(edges) else boxes
 
 
-def _grown_tube(tube: Tube, edges: Edges) -> Tube:
-    return replace(tube, boxes=grown(tube.boxes, edges)) if any(edges) else tube
+def _expand_tube(tube: Tube, edges: Edges) -> Tube:
+    return replace(tube, boxes=expand(tube.boxes, edges)) if any(edges) else tube

@@ -13,12 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from train.box_tables import FrameBoxes, Tube, joined, ordered
-from train.evaluation.matching import Matched, frame_pairs, match, match_frames, match_tubes
-from train.evaluation.protocols import PLAIN, Counting
-from train.overlap import paired_iou, tube_iou
-
-__all__ = ["FrameBoxes", "Tube", "joined", "paired_iou", "tube_iou"]
+from train.box_tables import FrameBoxes, Tube, ordered
+from train.evaluation.matching import MatchedBoxes, frame_pairs, match, match_frames, match_tubes
+from train.evaluation.protocols import PLAIN_RULES, MatchingRules
 
 VIDEO_THRESHOLDS = tuple(float(step) / 100 for step in range(50, 100, 5))  # the ten of 0.5:0.95
 
@@ -34,7 +31,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Point:
+class OperatingPoint:
     """One place on a curve: everything that scores at least `threshold`."""
 
     threshold: float
@@ -75,19 +72,19 @@ AVERAGE_PRECISION: Mapping[str, Callable[[Curve], float]] = {
 }
 
 
-def at_threshold(points: Curve, threshold: float) -> Point:
+def at_threshold(points: Curve, threshold: float) -> OperatingPoint:
     """Precision, recall and F1 of what scores at least `threshold`; all 0 where nothing does."""
     count = int(np.count_nonzero(points.scores >= threshold))
     if not count:
-        return Point(threshold, 0.0, 0.0, 0.0)
+        return OperatingPoint(threshold, 0.0, 0.0, 0.0)
     precision, recall = float(points.precision[count - 1]), float(points.recall[count - 1])
-    return Point(threshold, precision, recall, 2 * precision * recall / max(precision + recall, 1e-12))
+    return OperatingPoint(threshold, precision, recall, 2 * precision * recall / max(precision + recall, 1e-12))
 
 
-def at_best_f1(points: Curve) -> Point:
+def at_best_f1(points: Curve) -> OperatingPoint:
     """The point of highest F1, of equals that of the highest threshold; threshold 1 where nothing was predicted."""
     if not len(points.scores):
-        return Point(1.0, 0.0, 0.0, 0.0)
+        return OperatingPoint(1.0, 0.0, 0.0, 0.0)
     total = np.maximum(points.precision + points.recall, 1e-12)
     f1 = points.precision * points.recall / total
     group_ends = np.append(points.scores[1:] != points.scores[:-1], True)
@@ -95,27 +92,25 @@ def at_best_f1(points: Curve) -> Point:
 
 
 def matched_frames(
-    predicted: FrameBoxes, truth: FrameBoxes, classes: int, threshold: float = 0.5, counting: Counting = PLAIN
-) -> tuple[Matched, ...]:
+    predicted: FrameBoxes, truth: FrameBoxes, classes: int, threshold: float = 0.5, rules: MatchingRules = PLAIN_RULES
+) -> tuple[MatchedBoxes, ...]:
     """For each class which boxes of all frames are hits."""
     return tuple(
-        match_frames(
-            predicted.where(predicted.labels == label), truth.where(truth.labels == label), threshold, counting
-        )
+        match_frames(predicted.where(predicted.labels == label), truth.where(truth.labels == label), threshold, rules)
         for label in range(classes)
     )
 
 
-def curve_of(matched: Matched) -> Curve:
+def curve_of(matched: MatchedBoxes) -> Curve:
     """The curve of one class."""
     return curve(matched.predicted.scores, matched.taken >= 0, matched.truths)
 
 
 def frame_curves(
-    predicted: FrameBoxes, truth: FrameBoxes, classes: int, threshold: float = 0.5, counting: Counting = PLAIN
+    predicted: FrameBoxes, truth: FrameBoxes, classes: int, threshold: float = 0.5, rules: MatchingRules = PLAIN_RULES
 ) -> tuple[Curve, ...]:
     """One curve for each class, over the boxes of all frames."""
-    return tuple(map(curve_of, matched_frames(predicted, truth, classes, threshold, counting)))
+    return tuple(map(curve_of, matched_frames(predicted, truth, classes, threshold, rules)))
 
 
 def tube_curves(
@@ -123,25 +118,25 @@ def tube_curves(
     truth: Sequence[Tube],
     classes: int,
     thresholds: Sequence[float],
-    counting: Counting = PLAIN,
+    rules: MatchingRules = PLAIN_RULES,
 ) -> tuple[tuple[Curve, ...], ...]:
     """For each class one curve for each threshold, over the tubes of all videos."""
     rows = []
     for label in range(classes):
         true = [tube for tube in truth if tube.label == label]
-        scores, hits = match_tubes([tube for tube in predicted if tube.label == label], true, thresholds, counting)
+        scores, hits = match_tubes([tube for tube in predicted if tube.label == label], true, thresholds, rules)
         rows.append(tuple(curve(scores, found, len(true)) for found in hits))
     return tuple(rows)
 
 
-def average_precision(points: Curve, rule: str, counting: Counting = PLAIN) -> float:
-    """AP by the rule of that name; of a class without truth what `counting` says: 0, or nan."""
-    if not points.truths and counting.zero_without_truth:
+def average_precision(points: Curve, rule: str, rules: MatchingRules = PLAIN_RULES) -> float:
+    """AP by the rule of that name; of a class without truth what `rules` says: 0, or nan."""
+    if not points.truths and rules.zero_without_truth:
         return 0.0
     return AVERAGE_PRECISION[rule](points)
 
 
-def in_annotated_frames(predicted: FrameBoxes, truth: FrameBoxes) -> FrameBoxes:
+def in_frames_with_truth(predicted: FrameBoxes, truth: FrameBoxes) -> FrameBoxes:
     """Only what was predicted in frames that hold ground truth of any class (the YOWO family's protocol)."""
     return predicted.where(np.isin(predicted.frames, truth.frames))
 

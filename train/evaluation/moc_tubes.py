@@ -11,38 +11,40 @@ import numpy as np
 
 from edge.files import existing_path
 from train.box_tables import Tube
-from train.evaluation.external_formats import LARGEST_PIXEL, Cast, ExchangeError
+from train.evaluation.external_formats import LARGEST_PIXEL, ExternalFormatError, VideoIndex
 from train.evaluation.tube_file import SavedTube, SavedTubes
 from train.safe_reading import plain_pickle
 
 ENDING = "_tubes.pkl"
 
 
-def read_moc_tubes(folder: Path, cast: Cast) -> SavedTubes:
-    """The tubes of all videos that have a file; nothing in one is executed. Raises ExchangeError."""
-    there = [(video, existing_path(folder, f"{name}{ENDING}")) for video, name in enumerate(cast.videos)]
+def read_moc_tubes(folder: Path, index: VideoIndex) -> SavedTubes:
+    """The tubes of all videos that have a file; nothing in one is executed. Raises ExternalFormatError."""
+    there = [(video, existing_path(folder, f"{name}{ENDING}")) for video, name in enumerate(index.videos)]
     there = [(video, path) for video, path in there if path.exists()]
     if not there:
-        raise ExchangeError(
-            f"{folder}: holds no tubes of the {len(cast.videos)} videos, like {cast.videos[:1]}; give their folder, "
+        raise ExternalFormatError(
+            f"{folder}: holds no tubes of the {len(index.videos)} videos, like {index.videos[:1]}; give their folder, "
             "or an .npz file"
         )
     places = {video: place for place, (video, _) in enumerate(there)}
-    tubes = [tube for video, path in there for tube in _read(path, places[video], len(cast.labels))]
-    return SavedTubes(tuple(cast.videos[video] for video, _ in there), cast.labels, tuple(tubes))
+    tubes = [tube for video, path in there for tube in _read(path, places[video], len(index.labels))]
+    return SavedTubes(tuple(index.videos[video] for video, _ in there), index.labels, tuple(tubes))
 
 
 def write_moc_tubes(found: SavedTubes, folder: Path) -> None:
-    """A file for each video, with or without tubes. Raises ExchangeError."""
+    """A file for each video, with or without tubes. Raises ExternalFormatError."""
     try:
         for video, name in enumerate(found.video_names):
             if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-                raise ExchangeError(f"{folder}: will not write outside it, as the video {name} asks; rename that video")
+                raise ExternalFormatError(
+                    f"{folder}: will not write outside it, as the video {name} asks; rename that video"
+                )
             path = folder / f"{name}{ENDING}"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(pickle.dumps(_content(found, video), 4))
     except OSError as error:
-        raise ExchangeError(f"{folder}: cannot be written ({error.strerror}); choose another place") from error
+        raise ExternalFormatError(f"{folder}: cannot be written ({error.strerror}); choose another place") from error
 
 
 def _content(found: SavedTubes, video: int) -> dict[int, list[tuple[Any, float]]]:
@@ -64,9 +66,9 @@ def _read(path: Path, video: int, labels: int) -> list[SavedTube]:
             for rows, score in tubes
         ]
     except OSError as error:
-        raise ExchangeError(f"{path}: cannot be read ({error.strerror})") from error
+        raise ExternalFormatError(f"{path}: cannot be read ({error.strerror})") from error
     except plain_pickle.BROKEN as error:
-        raise ExchangeError(f"{path}: not tubes of ACT or MOC for this data ({error}); write it anew") from error
+        raise ExternalFormatError(f"{path}: not tubes of ACT or MOC for this data ({error}); write it anew") from error
 
 
 def _tube(rows: Any, score: float, video: int, label: int, labels: int) -> SavedTube:

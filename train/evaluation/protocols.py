@@ -1,6 +1,6 @@
 """Pure. How predictions are counted against the truth: each choice in which published protocols differ, by name.
 
-`PLAIN` is this project's own way. The three presets are the arithmetic of the code that the field uses:
+`PLAIN_RULES` is this project's own way. The three presets are the arithmetic of the code that the field uses:
 
 korsal  `get_PR_curve.m`, `compute_spatio_temporal_iou.m` and `frameAp.m` of KORSAL and of ROAD (Singh et al. 2017)
 act     `ACT.py` and `ACT_utils.py` of ACT (Kalogeiton et al. 2017) and of MOC (Li et al. 2020)
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Rule = Literal["voc", "act"]
-FrameSet = Literal["all", "annotated"]
+ScoredFrames = Literal["all", "annotated"]
 Edges = tuple[float, float, float, float]
 
 
@@ -29,7 +29,7 @@ class BoxFilter:
 
 
 @dataclass(frozen=True)
-class Counting:
+class MatchingRules:
     """How boxes in frames, or tubes in videos, are matched with the truth.
 
     `predicted_edges`, `true_edges`: pixels added to x1 y1 x2 y2 before anything is compared; (0, 0, 1, 1) makes
@@ -54,7 +54,7 @@ class Counting:
     zero_without_truth: bool = False
 
 
-PLAIN = Counting()
+PLAIN_RULES = MatchingRules()
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,11 @@ class Protocol:
     """
 
     rule: Rule = "voc"
-    frames: FrameSet = "all"
+    frames: ScoredFrames = "all"
     threshold: float | None = None
     name: str = "plain"
-    in_frames: Counting = field(default_factory=Counting)
-    in_videos: Counting = field(default_factory=Counting)
+    in_frames: MatchingRules = field(default_factory=MatchingRules)
+    in_videos: MatchingRules = field(default_factory=MatchingRules)
 
 
 LAST_PIXEL = (0.0, 0.0, 1.0, 1.0)
@@ -79,27 +79,27 @@ PROTOCOLS: Mapping[str, Protocol] = {
     "plain": Protocol(),
     "korsal": Protocol(
         name="korsal",
-        in_frames=Counting(
+        in_frames=MatchingRules(
             predicted_edges=LAST_PIXEL,
             frame_size=(320, 240),
             boxes=BoxFilter(minimum_score=0.01, before=50, iou=0.45, after=20),
             zero_without_truth=True,
         ),
         # MATLAB's paths count pixels from 1, and the code adds 1 once more to all of x, y, width and height
-        in_videos=Counting(
+        in_videos=MatchingRules(
             predicted_edges=(1.0, 1.0, 2.0, 2.0), more_than=True, common_frames=2, zero_without_truth=True
         ),
     ),
     "act": Protocol(
         rule="act",
         name="act",
-        in_frames=Counting(LAST_PIXEL, LAST_PIXEL),
-        in_videos=Counting(LAST_PIXEL, LAST_PIXEL, tube_nms=0.3),
+        in_frames=MatchingRules(LAST_PIXEL, LAST_PIXEL),
+        in_videos=MatchingRules(LAST_PIXEL, LAST_PIXEL, tube_nms=0.3),
     ),
     "yowo": Protocol(
         frames="annotated",
         name="yowo",
-        in_frames=Counting(LAST_PIXEL, LAST_PIXEL, free_only=False),
-        in_videos=Counting(LAST_PIXEL, LAST_PIXEL, common_frames=2, tube_nms=0.3, zero_without_truth=True),
+        in_frames=MatchingRules(LAST_PIXEL, LAST_PIXEL, free_only=False),
+        in_videos=MatchingRules(LAST_PIXEL, LAST_PIXEL, common_frames=2, tube_nms=0.3, zero_without_truth=True),
     ),
 }

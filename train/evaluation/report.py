@@ -6,20 +6,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from train.box_tables import joined, numbered
+from train.box_tables import FrameBoxes, Tube, joined, numbered
 from train.evaluation.error_analysis import CAUSES, ErrorShares, error_shares
 from train.evaluation.metrics import (
     VIDEO_THRESHOLDS,
     Curve,
-    FrameBoxes,
-    Point,
-    Tube,
+    OperatingPoint,
     at_best_f1,
     at_threshold,
     average_precision,
     confusion_matrix,
     curve_of,
-    in_annotated_frames,
+    in_frames_with_truth,
     matched_frames,
     mean_with_truth,
     pooled,
@@ -49,7 +47,7 @@ class VideoResult:
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class SplitResult:
     """The same of all videos together; frames are numbered by `tables.in_video`. None: not looked for."""
 
     found: FrameBoxes | None
@@ -72,7 +70,7 @@ class ClassReport:
     frame_ap: float
     linked_frame_ap: float
     video_ap: Mapping[str, float]
-    point: Point
+    point: OperatingPoint
     errors: ErrorShares
 
 
@@ -118,21 +116,21 @@ class Report:
         return {key: mean_with_truth([one.video_ap[key] for one in self.classes]) for key in VIDEO_KEYS}
 
     @property
-    def mean_point(self) -> Point:
+    def mean_point(self) -> OperatingPoint:
         """Means of threshold, precision, recall and F1 over the classes with truth."""
         points = [one.point for one in self.classes if one.boxes]
         table = np.array([(p.threshold, p.precision, p.recall, p.f1) for p in points] or [(np.nan,) * 4])
-        return Point(*(float(value) for value in table.mean(axis=0)))
+        return OperatingPoint(*(float(value) for value in table.mean(axis=0)))
 
 
-def report(videos: Sequence[VideoResult], labels: Sequence[str], protocol: Protocol) -> Report:
+def score_videos(videos: Sequence[VideoResult], labels: Sequence[str], protocol: Protocol) -> Report:
     """Score what was found in all videos together."""
-    return scored(scene(videos), labels, protocol)
+    return score_split(combined(videos), labels, protocol)
 
 
-def scene(videos: Sequence[VideoResult]) -> Scene:
+def combined(videos: Sequence[VideoResult]) -> SplitResult:
     """The videos in one table each, numbered in their order."""
-    return Scene(
+    return SplitResult(
         numbered([video.found for video in videos]),
         numbered([video.linked for video in videos]),
         numbered([video.truth for video in videos]),
@@ -141,21 +139,21 @@ def scene(videos: Sequence[VideoResult]) -> Scene:
     )
 
 
-def scored(whole: Scene, labels: Sequence[str], protocol: Protocol) -> Report:
+def score_split(whole: SplitResult, labels: Sequence[str], protocol: Protocol) -> Report:
     """Score a scene by a protocol."""
     found, linked = (
-        in_annotated_frames(table, whole.truth) if table is not None and protocol.frames == "annotated" else table
+        in_frames_with_truth(table, whole.truth) if table is not None and protocol.frames == "annotated" else table
         for table in (whole.found, whole.linked)
     )
     boxes = joined([]) if found is None else found
-    counting, classes = protocol.in_frames, len(labels)
-    matched = matched_frames(boxes, whole.truth, classes, FRAME_THRESHOLD, counting)
-    errors = error_shares(matched, whole.truth, FRAME_THRESHOLD, counting)
+    rules, classes = protocol.in_frames, len(labels)
+    matched = matched_frames(boxes, whole.truth, classes, FRAME_THRESHOLD, rules)
+    errors = error_shares(matched, whole.truth, FRAME_THRESHOLD, rules)
     curves = tuple(map(curve_of, matched))
     frame_aps = _averages(curves, protocol) if found is not None else [float("nan")] * classes
     linked_aps = [float("nan")] * classes
     if linked is not None:
-        after_linking = matched_frames(linked, whole.truth, classes, FRAME_THRESHOLD, counting)
+        after_linking = matched_frames(linked, whole.truth, classes, FRAME_THRESHOLD, rules)
         linked_aps = _averages([curve_of(one) for one in after_linking], protocol)
     tube_counts = [sum(tube.label == label for tube in whole.true_tubes) for label in range(classes)]
     parts = zip(curves, tube_counts, frame_aps, linked_aps, _video_aps(whole, classes, protocol), errors, strict=True)
@@ -174,7 +172,7 @@ def _averages(curves: Sequence[Curve], protocol: Protocol) -> list[float]:
     return [average_precision(points, protocol.rule, protocol.in_frames) for points in curves]
 
 
-def _video_aps(whole: Scene, classes: int, protocol: Protocol) -> list[dict[str, float]]:
+def _video_aps(whole: SplitResult, classes: int, protocol: Protocol) -> list[dict[str, float]]:
     """For each class its video-AP by overlap."""
     if whole.tubes is None:
         return [dict.fromkeys(VIDEO_KEYS, float("nan"))] * classes
@@ -187,7 +185,7 @@ def _video_aps(whole: Scene, classes: int, protocol: Protocol) -> list[dict[str,
     return rows
 
 
-def _operating_point(points: Curve, threshold: float | None) -> Point:
+def _operating_point(points: Curve, threshold: float | None) -> OperatingPoint:
     if not points.truths:
-        return Point(*[float("nan")] * 4)
+        return OperatingPoint(*[float("nan")] * 4)
     return at_best_f1(points) if threshold is None else at_threshold(points, threshold)

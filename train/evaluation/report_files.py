@@ -13,7 +13,7 @@ CURVES_FILE = "precision_recall.png"
 
 
 def check_paths(json_path: Path | None, folder: Path | None) -> None:
-    """Whether the scores and the plots can be written, before the work. Raises PlaceError, PlotError."""
+    """Whether the scores and the plots can be written, before the work. Raises OutputPathError, PlotError."""
     if json_path is not None:
         output_paths.check(json_path, "--json")
     if folder is not None:
@@ -22,7 +22,7 @@ def check_paths(json_path: Path | None, folder: Path | None) -> None:
 
 
 def write_scores(document: Mapping[str, Any], json_path: Path) -> None:
-    """Write the JSON and print its name. Raises PlaceError."""
+    """Write the JSON and print its name. Raises OutputPathError."""
     output_paths.write_json(document, json_path, "--json")
     print(f"scores: {progress.made(json_path)}")
 

@@ -7,11 +7,8 @@ from typing import Any
 import numpy as np
 
 from train.evaluation.error_analysis import CAUSES, ErrorShares
-from train.evaluation.metrics import Point
-from train.evaluation.protocols import FrameSet, Protocol, Rule
-from train.evaluation.report import FRAME_THRESHOLD, RANGE, VIDEO_KEYS, ClassReport, Report, VideoResult, report
-
-__all__ = ["VIDEO_KEYS", "FrameSet", "Protocol", "Report", "Rule", "VideoResult", "report"]
+from train.evaluation.metrics import OperatingPoint
+from train.evaluation.report import FRAME_THRESHOLD, RANGE, VIDEO_KEYS, ClassReport, Report
 
 PUBLISHED_CLASSES = {"UCF101-24": 24, "J-HMDB-21": 21}  # data set: classes of published tables
 
@@ -85,12 +82,12 @@ def comparison_note(classes: int, data: str = "UCF101-24") -> str:
     return f"Scores on {classes} classes are not comparable with published tables, which have {published}."
 
 
-def unseen_note(frames: int) -> str:
+def not_annotated_note(frames: int) -> str:
     """That so many frames were looked at by nobody."""
     return f"{frames} frames of these videos are not annotated: they are neither right nor wrong."
 
 
-def _line(name: str, frame_aps: tuple[float, float], video_ap: Mapping[str, float], point: Point) -> str:
+def _line(name: str, frame_aps: tuple[float, float], video_ap: Mapping[str, float], point: OperatingPoint) -> str:
     video = "".join(_cell(video_ap[key], 6) for key in VIDEO_KEYS[:3])
     return (
         f"{name}  {''.join(_cell(ap, 8) for ap in frame_aps)}  {video}{_cell(video_ap[RANGE], 13)}  "
@@ -120,7 +117,7 @@ def _errors(errors: ErrorShares) -> dict[str, Any]:
     return {**shares, "counts": dict(zip(CAUSES, errors.counts, strict=True))}
 
 
-def _point(point: Point) -> dict[str, float | None]:
+def _point(point: OperatingPoint) -> dict[str, float | None]:
     return {
         "precision": _percent(point.precision),
         "recall": _percent(point.recall),

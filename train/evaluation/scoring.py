@@ -14,10 +14,10 @@ from train.datasets.frame_kinds import not_annotated
 from train.datasets.looked_at import Looked, rows_in, tubes_in
 from train.evaluation import detection_file, external_formats, tube_file
 from train.evaluation.detection_file import SavedDetections
-from train.evaluation.external_formats import Cast
+from train.evaluation.external_formats import VideoIndex
 from train.evaluation.moc_tubes import read_moc_tubes
 from train.evaluation.protocols import Protocol
-from train.evaluation.report import Report, Scene, scored
+from train.evaluation.report import Report, SplitResult, score_split
 from train.evaluation.report_format import as_json
 from train.evaluation.splits import Split, of_split
 from train.evaluation.tube_file import SavedTubes
@@ -31,7 +31,7 @@ class ScoreError(Exception):
 
 
 @dataclass(frozen=True)
-class Wish:
+class ScoreOptions:
     """What to score: files of one split each, in the order of the splits from `fold` on.
 
     `partial`: only the videos that the files name, instead of an error where some are missing.
@@ -47,7 +47,7 @@ class Wish:
 
 
 @dataclass(frozen=True, eq=False)
-class Scored:
+class SplitReport:
     """One split: its report, and how many of its videos were looked at."""
 
     title: str
@@ -57,21 +57,22 @@ class Scored:
     not_annotated: int  # frames of these videos, which do not count
 
 
-def score(wish: Wish) -> tuple[Scored, ...]:
-    """Score each split. Raises ScoreError, AnnotationError, ColumnError, EvaluationError, ExchangeError."""
-    given = max(len(wish.detections), len(wish.tubes))
+def score(options: ScoreOptions) -> tuple[SplitReport, ...]:
+    """Score each split. Raises ScoreError, AnnotationError, ColumnError, EvaluationError, ExternalFormatError."""
+    given = max(len(options.detections), len(options.tubes))
     if not given:
         raise ScoreError("nothing to score; give --detections, --tubes, or both")
-    if wish.detections and wish.tubes and len(wish.detections) != len(wish.tubes):
+    if options.detections and options.tubes and len(options.detections) != len(options.tubes):
         raise ScoreError(
-            f"{len(wish.detections)} files of detections and {len(wish.tubes)} of tubes; give one of each for a split"
+            f"{len(options.detections)} files of detections and {len(options.tubes)} of tubes; "
+            "give one of each for a split"
         )
     return tuple(
         _one(
-            datasets.load(wish.data, wish.fold + place),
-            wish.detections[place] if wish.detections else None,
-            wish.tubes[place] if wish.tubes else None,
-            wish,
+            datasets.load(options.data, options.fold + place),
+            options.detections[place] if options.detections else None,
+            options.tubes[place] if options.tubes else None,
+            options,
         )
         for place in range(given)
     )
@@ -79,36 +80,38 @@ def score(wish: Wish) -> tuple[Scored, ...]:
 
 def load_detections(path: Path, videos: Sequence[VideoAnnotation], labels: Sequence[str]) -> SavedDetections:
     """Our own file, or one of `train.evaluation.external_formats`, whose videos and classes are those given."""
-    return detection_file.load(path) if path.suffix == ".npz" else external_formats.load(path, cast(videos, labels))
+    return (
+        detection_file.load(path) if path.suffix == ".npz" else external_formats.load(path, video_index(videos, labels))
+    )
 
 
 def load_tubes(path: Path, videos: Sequence[VideoAnnotation], labels: Sequence[str]) -> SavedTubes:
     """Our own file, or a folder of MOC's, whose videos and classes are those given."""
-    return tube_file.load(path) if path.suffix == ".npz" else read_moc_tubes(path, cast(videos, labels))
+    return tube_file.load(path) if path.suffix == ".npz" else read_moc_tubes(path, video_index(videos, labels))
 
 
-def cast(videos: Sequence[VideoAnnotation], labels: Sequence[str]) -> Cast:
+def video_index(videos: Sequence[VideoAnnotation], labels: Sequence[str]) -> VideoIndex:
     """What foreign files leave out."""
     sizes = np.array([video.size or (0, 0) for video in videos], dtype=np.int64).reshape(-1, 2)
     counts = np.array([video.frames for video in videos], dtype=np.int64)
-    return Cast(tuple(video.name for video in videos), tuple(labels), counts, sizes)
+    return VideoIndex(tuple(video.name for video in videos), tuple(labels), counts, sizes)
 
 
-def _one(data: DataSet, detections: Path | None, tubes: Path | None, wish: Wish) -> Scored:
-    every = of_split(data, wish.split)
+def _one(data: DataSet, detections: Path | None, tubes: Path | None, options: ScoreOptions) -> SplitReport:
+    every = of_split(data, options.split)
     found = load_detections(detections, every, data.labels) if detections else None
     linked = load_tubes(tubes, every, data.labels) if tubes else None
     videos = every
     for path, saved in ((detections, found), (tubes, linked)):
         if path is not None and saved is not None:
             _check_labels(path, saved.label_names, data.labels)
-            videos = _present(path, saved.video_names, videos, wish.partial)
+            videos = _present(path, saved.video_names, videos, options.partial)
     names = [video.name for video in videos]
     lengths = _lengths(videos, found)
     looked = [video.looked_at for video in videos]
     table = found.table(dict(zip(names, lengths, strict=True)), data.labels) if found else None
     true = [true_tubes(video.tubes, length) for video, length in zip(videos, lengths, strict=True)]
-    whole = Scene(
+    whole = SplitResult(
         _looked_at(table, looked) if table else None,
         None,
         numbered(
@@ -122,11 +125,11 @@ def _one(data: DataSet, detections: Path | None, tubes: Path | None, wish: Wish)
             replace(tube, video=place) for place, tubes in enumerate(true) for tube in tubes_in(tubes, looked[place])
         ),
     )
-    return Scored(
-        f"{data.title}, {wish.split}",
+    return SplitReport(
+        f"{data.title}, {options.split}",
         len(videos),
         len(every),
-        scored(whole, data.labels, wish.protocol),
+        score_split(whole, data.labels, options.protocol),
         not_annotated(videos),
     )
 
@@ -177,7 +180,7 @@ def _present(
     return tuple(video for video in videos if video.name in there)
 
 
-def as_document(results: Sequence[Scored], circumstances: Mapping[str, Any]) -> dict[str, Any]:
+def as_document(results: Sequence[SplitReport], circumstances: Mapping[str, Any]) -> dict[str, Any]:
     """The JSON of one split, or of several with their mean."""
     documents = [
         as_json(

@@ -25,5 +25,5 @@ def load(file: Path) -> dict[str, float]:
 
 
 def save(scores: Mapping[str, float], file: Path) -> None:
-    """Raises PlaceError."""
+    """Raises OutputPathError."""
     output_paths.write_json({"start_scores": dict(scores)}, file, "--choose")

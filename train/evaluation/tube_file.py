@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from train.box_tables import Tube
 from train.evaluation import columns
 from train.evaluation.columns import ColumnError
-from train.evaluation.detection_file import CORNERS, NAMES, TUBE, names, places, shared_faults
+from train.evaluation.detection_file import CORNERS, NAMES, TUBE, indices_in, names, shared_faults
 
 COLUMNS = (TUBE, "video", "label", "frame", *CORNERS, "score", "tube_score")
 
 
 @dataclass(frozen=True, eq=False)
 class SavedTube:
-    """A tube of `SavedTubes`, whose `video` and `label` are places in its names; scores (n,) float32, by frame."""
+    """A tube of `SavedTubes`, whose `video` and `label` are indices of its names; scores (n,) float32, by frame."""
 
     tube: Tube
     scores: NDArray[np.float32]
@@ -33,7 +33,7 @@ class SavedTubes:
 
     def chosen(self, videos: Sequence[str], labels: Sequence[str]) -> tuple[Tube, ...]:
         """The tubes in `videos` of `labels`, counted as those count; all others are left out."""
-        video, label = places(self.video_names, videos), places(self.label_names, labels)
+        video, label = indices_in(self.video_names, videos), indices_in(self.label_names, labels)
         counted = [(one.tube, int(video[one.tube.video]), int(label[one.tube.label])) for one in self.tubes]
         return tuple(
             Tube(v, action, tube.score, tube.first_frame, tube.boxes)

@@ -16,24 +16,24 @@ from edge.inference import Engine
 from edge.pipeline import PipelineSettings
 from edge.text import to_nfc
 from edge.tubes import TubeBox
+from train.box_tables import FrameBoxes, Tube, joined
 from train.datasets.annotations import GroundTruthTube, VideoAnnotation
 from train.datasets.looked_at import Looked, rows_in, tubes_in
-from train.evaluation.action_lengths import Lengths, with_lengths
+from train.evaluation.action_lengths import ActionLengths, with_lengths
 from train.evaluation.action_tubes import ActionTube
 from train.evaluation.linking import LINKING_METHODS
-from train.evaluation.metrics import FrameBoxes, Tube, joined
-from train.evaluation.report_format import VideoResult
+from train.evaluation.report import VideoResult
 
 LinkerKind = Literal["default", "korsal"]
 
 
-def observe(
+def evaluate_video(
     annotation: VideoAnnotation,
     video: Path,
     engine: Engine,
     labels: Sequence[str],
     kind: LinkerKind,
-    lengths: Lengths = MappingProxyType({}),
+    lengths: ActionLengths = MappingProxyType({}),
 ) -> VideoResult:
     """Run the pipeline over `video` to its last annotated frame; labels become those of the data, others are left out.
 
@@ -50,11 +50,11 @@ def observe(
         if frame.index >= annotation.frames > 0:
             break
         state, step = pipeline.step(state, frame, engine, settings)
-        found += [*[nothing(len(engine.manifest.labels))] * (frame.index - len(found)), step.detections]
+        found += [*[no_detections(len(engine.manifest.labels))] * (frame.index - len(found)), step.detections]
         read.append(frame.index)
         history += [(frame.index, tube_box) for tube_box in step.tube_boxes]
     tubes = method.action_tubes(history)
-    ours = label_numbers(engine.manifest.labels, labels)
+    ours = label_indices(engine.manifest.labels, labels)
     everything = VideoResult(
         _boxes(found, ours),
         linked_boxes(history, ours),
@@ -63,10 +63,10 @@ def observe(
         true_tubes(annotation.tubes, len(found)),
         sum(one.invalid for one in found),
     )
-    return as_looked_at(everything, _seen(annotation.looked_at, read))
+    return in_annotated_frames(everything, _seen(annotation.looked_at, read))
 
 
-def nothing(classes: int) -> Detections:
+def no_detections(classes: int) -> Detections:
     """What is found in a frame that cannot be decoded."""
     empty = np.zeros(0, np.float32)
     return Detections(np.zeros((0, 4), np.float32), empty, np.zeros(0, np.int64), np.zeros((0, classes), np.float32))
@@ -80,7 +80,7 @@ def _seen(looked: Looked, read: Sequence[int]) -> Looked:
     return shown if looked is None else looked[np.isin(looked, shown)]
 
 
-def as_looked_at(everything: VideoResult, looked: Looked) -> VideoResult:
+def in_annotated_frames(everything: VideoResult, looked: Looked) -> VideoResult:
     """What was found and is true in the frames that somebody has looked at; see `train.datasets.looked_at`."""
     return VideoResult(
         rows_in(everything.found, looked),
@@ -92,7 +92,7 @@ def as_looked_at(everything: VideoResult, looked: Looked) -> VideoResult:
     )
 
 
-def label_numbers(of_model: Sequence[str], of_data: Sequence[str]) -> NDArray[np.int64]:
+def label_indices(of_model: Sequence[str], of_data: Sequence[str]) -> NDArray[np.int64]:
     """For each label of the model its number in the data, -1 where the data has no such action."""
     names = map(to_nfc, of_model)  # those of data are
     return np.array([of_data.index(label) if label in of_data else -1 for label in names], dtype=np.int64)

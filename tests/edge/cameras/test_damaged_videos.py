@@ -17,8 +17,9 @@ from train.data import Chooser, decoded, every, sample
 from train.datasets.annotations import VideoAnnotation
 from train.datasets.packed_video import FrameError, PackedVideo, pack
 from train.evaluation.detection import DetectionTask, detect_video
-from train.evaluation.report_format import Protocol, report
-from train.evaluation.video_evaluation import observe
+from train.evaluation.protocols import Protocol
+from train.evaluation.report import score_videos
+from train.evaluation.video_evaluation import evaluate_video
 
 DAMAGED = [3, 9, 10]
 
@@ -98,9 +99,9 @@ def scene(path: Path, damaged: list[int]) -> Path:
 def test_a_network_that_sees_everything_scores_a_hundred_past_the_damage(tmp_path: Path) -> None:
     damaged = [2, 8, 9, 19]
     path = scene(tmp_path / "v.mp4", damaged)
-    result = observe(VideoAnnotation("v", FRAMES, (tube(1),)), path, ENGINE, LABELS, "default")
+    result = evaluate_video(VideoAnnotation("v", FRAMES, (tube(1),)), path, ENGINE, LABELS, "default")
     assert result.found.frames.tolist() == [number for number in PLAYS if number not in damaged]
-    scores = report([result], LABELS, Protocol())
+    scores = score_videos([result], LABELS, Protocol())
     assert scores.frame_map == pytest.approx(1.0)
     assert scores.video_map["0.75"] == pytest.approx(1.0)
     found = detect_video(ENGINE, DetectionTask(VideoAnnotation("v", FRAMES, ()), path, 0.1)).found

@@ -38,9 +38,10 @@ from train.evaluate import main
 from train.evaluation import detection_file
 from train.evaluation.action_lengths import usual_lengths
 from train.evaluation.event_metrics import Tally, of_all, tell
-from train.evaluation.external_formats import Cast, Format, load, save
-from train.evaluation.report_format import Protocol, report
-from train.evaluation.video_evaluation import observe
+from train.evaluation.external_formats import Format, VideoIndex, load, save
+from train.evaluation.protocols import Protocol
+from train.evaluation.report import score_videos
+from train.evaluation.video_evaluation import evaluate_video
 
 
 def frames(*numbers: int) -> NDArray[np.int64]:
@@ -225,14 +226,14 @@ def test_what_is_found_elsewhere_is_no_false_alarm(tmp_path: Path) -> None:
     write_video(tmp_path / "v.mp4")
     known = np.arange(12, FRAMES)
     annotation = VideoAnnotation("v", FRAMES, (tube(1, range(12, PLAYS.stop)),), None, known)
-    result = observe(annotation, tmp_path / "v.mp4", ENGINE, LABELS, "default")
+    result = evaluate_video(annotation, tmp_path / "v.mp4", ENGINE, LABELS, "default")
     assert result.found.frames.tolist() == list(range(12, PLAYS.stop))
     assert result.linked.frames.min() == 12
-    scores = report([result], LABELS, Protocol())
+    scores = score_videos([result], LABELS, Protocol())
     assert scores.frame_map == pytest.approx(1)
     assert scores.video_map["0.75"] == pytest.approx(1)  # 16 frames of which 8 were looked at, and 8 true ones
-    unaware = observe(replace(annotation, looked_at=None), tmp_path / "v.mp4", ENGINE, LABELS, "default")
-    assert report([unaware], LABELS, Protocol()).video_map["0.75"] == 0
+    unaware = evaluate_video(replace(annotation, looked_at=None), tmp_path / "v.mp4", ENGINE, LABELS, "default")
+    assert score_videos([unaware], LABELS, Protocol()).video_map["0.75"] == 0
 
 
 def test_saved_detections_and_tubes_likewise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -350,7 +351,7 @@ def test_what_is_exported_for_others_lies_in_sight(kind: Format, tmp_path: Path)
     found = seen([(3, 9, (20.0, 30.0, 60.0, 110.0), 0, 0.9)], frames=12)
     path = tmp_path / ("found.pkl" if kind == "moc" else "found")
     save(found, path, kind, (frames(0, 5, 6, 10),))
-    cast = Cast(found.video_names, found.label_names, found.frame_counts, found.frame_sizes)
+    cast = VideoIndex(found.video_names, found.label_names, found.frame_counts, found.frame_sizes)
     back = load(path, cast)
     assert sorted(set(back.frames.tolist())) == [5, 6]
     if kind == "road":

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from tests.support.refusal import refusal
 from train.evaluation import external_formats
 from train.evaluation.detection_file import SavedDetections
-from train.evaluation.external_formats import Cast, ExchangeError, Format
+from train.evaluation.external_formats import ExternalFormatError, Format, VideoIndex
 from train.safe_reading import plain_pickle
 
 VIDEOS, LABELS = ("Surfing/v_a", "Skiing/v_b_2"), ("Skiing", "Surfing", "Diving")
-CAST = Cast(VIDEOS, LABELS, np.array([3, 2]), np.array([[320, 240], [0, 0]]))
+VIDEO_INDEX = VideoIndex(VIDEOS, LABELS, np.array([3, 2]), np.array([[320, 240], [0, 0]]))
 
 
 def some() -> SavedDetections:
@@ -25,8 +25,8 @@ def some() -> SavedDetections:
     return SavedDetections(
         VIDEOS,
         LABELS,
-        CAST.frame_counts,
-        CAST.frame_sizes,
+        VIDEO_INDEX.frame_counts,
+        VIDEO_INDEX.frame_sizes,
         video=np.array([0, 0, 0, 1]),
         frames=np.array([0, 0, 2, 1]),
         boxes=np.array([[0, 0, 10, 10], [1, 2, 3, 4], [5, 5, 50, 90], [0, 0, 320, 240]], np.float32),
@@ -46,7 +46,7 @@ def rows(found: SavedDetections) -> list[tuple[Any, ...]]:
 def test_what_is_written_comes_back(tmp_path: Path, kind: Format) -> None:
     path = tmp_path / ("frame_detections.pkl" if kind == "moc" else "found")
     external_formats.save(some(), path, kind)
-    assert rows(external_formats.load(path, CAST)) == rows(some())
+    assert rows(external_formats.load(path, VIDEO_INDEX)) == rows(some())
 
 
 def test_files_are_named_as_the_others_name_them(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_boxes_of_road_count_for_every_class_that_scores_there(tmp_path: Path) -
     (tmp_path / VIDEOS[0]).mkdir(parents=True)
     scores = np.array([[0.3, 0.5, 0.0005, 0.2]])  # background first
     scipy_io.savemat(tmp_path / VIDEOS[0] / "00002.mat", {"loc": [[0.5, 0.5, 1, 1]], "scores": scores})
-    found = external_formats.load(tmp_path, CAST)
+    found = external_formats.load(tmp_path, VIDEO_INDEX)
     assert rows(found) == [(0, 1, 0, 0.5, 160, 120, 320, 240), (0, 1, 2, 0.2, 160, 120, 320, 240)]
     assert found.class_scores is not None
     assert found.class_scores.tolist() == pytest.approx(np.tile([0.5, 0.0005, 0.2], (2, 1)))
@@ -74,7 +74,7 @@ def test_moc_counts_frames_from_one_and_labels_from_zero(tmp_path: Path) -> None
     table = np.array([[1, 2, 0, 0.5, 10, 20, 30, 40]], np.float32)
     for protocol in (2, 4, 5):
         path.write_bytes(pickle.dumps(table, protocol))
-        assert rows(external_formats.load(path, CAST)) == [(1, 1, 0, 0.5, 10, 20, 30, 40)]
+        assert rows(external_formats.load(path, VIDEO_INDEX)) == [(1, 1, 0, 0.5, 10, 20, 30, 40)]
 
 
 class Shouting:
@@ -87,8 +87,8 @@ class Shouting:
 def test_pickles_are_never_executed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "frame_detections.pkl"
     path.write_bytes(pickle.dumps(Shouting()))
-    with pytest.raises(ExchangeError, match=r"asks for \w+\.print"):
-        external_formats.load(path, CAST)
+    with pytest.raises(ExternalFormatError, match=r"asks for \w+\.print"):
+        external_formats.load(path, VIDEO_INDEX)
     assert capsys.readouterr().out == ""
 
 
@@ -117,18 +117,18 @@ def test_what_does_not_fit_is_told(tmp_path: Path, name: str, content: bytes, sa
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
-    with pytest.raises(ExchangeError, match=said):
-        external_formats.load(tmp_path / name.partition("/")[0], CAST)
+    with pytest.raises(ExternalFormatError, match=said):
+        external_formats.load(tmp_path / name.partition("/")[0], VIDEO_INDEX)
 
 
 def test_mat_files_of_other_classes_are_told(tmp_path: Path) -> None:
     external_formats.save(some(), tmp_path, "road")
-    with pytest.raises(ExchangeError, match=r"not \(n, 4\) and \(n, 25\)"):
-        external_formats.load(tmp_path, replace(CAST, labels=tuple(map(str, range(24)))))
+    with pytest.raises(ExternalFormatError, match=r"not \(n, 4\) and \(n, 25\)"):
+        external_formats.load(tmp_path, replace(VIDEO_INDEX, labels=tuple(map(str, range(24)))))
 
 
 def test_a_video_name_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:
-    with pytest.raises(ExchangeError, match="outside it"):
+    with pytest.raises(ExternalFormatError, match="outside it"):
         external_formats.save(replace(some(), video_names=("../../up", "b")), tmp_path / "out", "road")
     assert list(tmp_path.rglob("*.mat")) == []
 
@@ -139,10 +139,10 @@ def test_damage_is_told_whatever_scipy_makes_of_it_and_the_file_copied_anew_is_r
     path = tmp_path / VIDEOS[0] / "00001.mat"
     content = path.read_bytes()
     path.write_bytes(content.replace(bytes([9, 0, 0, 0, 64]), bytes([10, 0, 0, 0, 64]), 1))
-    with pytest.raises(ExchangeError, match=r"00001\.mat: not a file of loc and scores \(.*; copy it"):
-        external_formats.load(tmp_path, CAST)
+    with pytest.raises(ExternalFormatError, match=r"00001\.mat: not a file of loc and scores \(.*; copy it"):
+        external_formats.load(tmp_path, VIDEO_INDEX)
     path.write_bytes(content)
-    assert len(external_formats.load(tmp_path, CAST).scores) == len(some().scores)
+    assert len(external_formats.load(tmp_path, VIDEO_INDEX).scores) == len(some().scores)
 
 
 def damaged(data: st.DataObject, content: bytes) -> bytes:
@@ -158,7 +158,7 @@ def test_damaged_pickles_are_refused_in_one_sentence_or_read(tmp_path: Path, dat
     path = tmp_path / "frame_detections.pkl"
     external_formats.write_moc(some(), path)
     path.write_bytes(damaged(data, path.read_bytes()))
-    said = refusal(lambda: external_formats.load(path, CAST), ExchangeError)
+    said = refusal(lambda: external_formats.load(path, VIDEO_INDEX), ExternalFormatError)
     assert said is None or str(path) in said
 
 
@@ -166,7 +166,7 @@ def test_damaged_pickles_are_refused_in_one_sentence_or_read(tmp_path: Path, dat
 @given(st.binary(max_size=80) | st.text(st.sampled_from("0123456789. -+einfa\n"), max_size=80).map(str.encode))
 def test_any_text_is_refused_in_one_sentence_or_read(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "Surfing_v_a_00001.txt").write_bytes(content)
-    said = refusal(lambda: external_formats.load(tmp_path, CAST), ExchangeError)
+    said = refusal(lambda: external_formats.load(tmp_path, VIDEO_INDEX), ExternalFormatError)
     assert said is None or str(tmp_path) in said
 
 
@@ -176,7 +176,7 @@ def test_damaged_mat_files_are_refused_in_one_sentence_or_read(tmp_path: Path, d
     external_formats.save(some(), tmp_path, "road")
     path = tmp_path / VIDEOS[0] / "00001.mat"
     path.write_bytes(damaged(data, path.read_bytes()))
-    said = refusal(lambda: external_formats.load(tmp_path, CAST), ExchangeError)
+    said = refusal(lambda: external_formats.load(tmp_path, VIDEO_INDEX), ExternalFormatError)
     assert said is None or str(tmp_path) in said
 
 

@@ -8,25 +8,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from train.box_tables import FrameBoxes, Tube
 from train.evaluation.metrics import (
     AVERAGE_PRECISION,
     Curve,
-    FrameBoxes,
-    Tube,
     act_average_precision,
     at_best_f1,
     at_threshold,
     confusion_matrix,
     curve,
     frame_curves,
-    in_annotated_frames,
+    in_frames_with_truth,
     mean_with_truth,
-    paired_iou,
     pooled,
     tube_curves,
-    tube_iou,
     voc_average_precision,
 )
+from train.overlap import paired_iou, tube_iou
 
 UNIT = (0, 0, 10, 10)
 FAR = (50, 50, 60, 60)
@@ -169,7 +167,7 @@ def test_only_annotated_frames() -> None:
     predicted = table((0, 0, UNIT, 0.5), (1, 0, UNIT, 0.9))
     truth = table((0, 0, UNIT, 0))
     everywhere = frame_curves(predicted, truth, 1)[0]
-    annotated = frame_curves(in_annotated_frames(predicted, truth), truth, 1)[0]
+    annotated = frame_curves(in_frames_with_truth(predicted, truth), truth, 1)[0]
     assert voc_average_precision(everywhere) == pytest.approx(0.5)
     assert voc_average_precision(annotated) == pytest.approx(1.0)
 

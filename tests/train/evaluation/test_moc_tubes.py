@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 
 from tests.support.refusal import refusal
 from tests.support.saved_tubes import LABELS, VIDEOS, tubes
-from train.evaluation.external_formats import Cast, ExchangeError
+from train.evaluation.external_formats import ExternalFormatError, VideoIndex
 from train.evaluation.moc_tubes import read_moc_tubes, write_moc_tubes
 from train.evaluation.tube_file import SavedTubes
 
-CAST = Cast(VIDEOS, LABELS, np.zeros(2, np.int64), np.zeros((2, 2), np.int64))
+VIDEO_INDEX = VideoIndex(VIDEOS, LABELS, np.zeros(2, np.int64), np.zeros((2, 2), np.int64))
 ROWS = np.array([[4, 0, 0, 10, 10, 0.5], [5, 1, 0, 11, 10, 1]], np.float32)
 
 
 def test_what_is_written_comes_back(tmp_path: Path) -> None:
     write_moc_tubes(tubes(), tmp_path)
     assert sorted(path.name for path in tmp_path.rglob("*.pkl")) == ["v_a_tubes.pkl", "v_b_tubes.pkl"]
-    read = read_moc_tubes(tmp_path, CAST)
+    read = read_moc_tubes(tmp_path, VIDEO_INDEX)
     for one, two in zip(sorted(read.tubes, key=lambda t: -t.tube.video), tubes().tubes, strict=True):
         assert (one.tube.video, one.tube.label, one.tube.first_frame) == (
             two.tube.video,
@@ -38,7 +38,7 @@ def test_frames_count_from_one_and_only_videos_with_files_are_named(tmp_path: Pa
     path = tmp_path / "Skiing" / "v_b_tubes.pkl"
     path.parent.mkdir()
     path.write_bytes(pickle.dumps({1: [[ROWS, np.float32(0.75)]], 0: []}))
-    read = read_moc_tubes(tmp_path, CAST)
+    read = read_moc_tubes(tmp_path, VIDEO_INDEX)
     assert read.video_names == ("Skiing/v_b",)
     assert [(one.tube.video, one.tube.label, one.tube.first_frame) for one in read.tubes] == [(0, 1, 3)]
 
@@ -57,14 +57,14 @@ def test_frames_count_from_one_and_only_videos_with_files_are_named(tmp_path: Pa
 def test_what_does_not_fit_is_told(tmp_path: Path, content: Any, said: str) -> None:
     (tmp_path / "Surfing").mkdir()
     (tmp_path / "Surfing" / "v_a_tubes.pkl").write_bytes(pickle.dumps(content))
-    with pytest.raises(ExchangeError, match=said):
-        read_moc_tubes(tmp_path, CAST)
+    with pytest.raises(ExternalFormatError, match=said):
+        read_moc_tubes(tmp_path, VIDEO_INDEX)
 
 
 def test_other_folders_are_told(tmp_path: Path) -> None:
-    with pytest.raises(ExchangeError, match="holds no tubes of the 2 videos"):
-        read_moc_tubes(tmp_path, CAST)
-    with pytest.raises(ExchangeError, match="will not write outside"):
+    with pytest.raises(ExternalFormatError, match="holds no tubes of the 2 videos"):
+        read_moc_tubes(tmp_path, VIDEO_INDEX)
+    with pytest.raises(ExternalFormatError, match="will not write outside"):
         write_moc_tubes(SavedTubes(("../x",), LABELS, ()), tmp_path / "y")
 
 
@@ -77,5 +77,5 @@ def test_damaged_files_are_refused_in_one_sentence_or_read(tmp_path: Path, data:
     for _ in range(data.draw(st.integers(1, 5))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(bytes(content[: data.draw(st.integers(0, len(content)))]))
-    said = refusal(lambda: read_moc_tubes(tmp_path, CAST), ExchangeError)
+    said = refusal(lambda: read_moc_tubes(tmp_path, VIDEO_INDEX), ExternalFormatError)
     assert said is None or str(path) in said

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from tests.support.made_scene import CLASSES, made_scene
 from train.box_tables import FrameBoxes, Tube, ordered
 from train.evaluation.error_analysis import CAUSES, causes
-from train.evaluation.matching import apart, match_frames, strongest
+from train.evaluation.matching import filter_boxes, match_frames, suppress_tubes
 from train.evaluation.metrics import VIDEO_THRESHOLDS, average_precision, matched_frames, tube_curves
-from train.evaluation.protocols import PLAIN, PROTOCOLS, BoxFilter, Counting
-from train.evaluation.report import Report, scored
+from train.evaluation.protocols import PLAIN_RULES, PROTOCOLS, BoxFilter, MatchingRules
+from train.evaluation.report import Report, score_split
 
 LABELS = ("catch", "jump", "sit", "walk")  # nobody walks
 WITHIN = 0.01  # points
@@ -85,7 +85,7 @@ ERRORS = {
 
 
 def report(name: str, seed: int) -> Report:
-    return scored(made_scene(seed), LABELS, PROTOCOLS[name])
+    return score_split(made_scene(seed), LABELS, PROTOCOLS[name])
 
 
 @pytest.mark.parametrize(("name", "seed"), FACTS)
@@ -127,12 +127,12 @@ def iou(one: NDArray[Any], two: NDArray[Any], first: tuple[float, ...], second: 
     return float(both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both))
 
 
-def tube_overlap(one: Tube, two: Tube, counting: Counting, second: tuple[float, ...]) -> float:
+def tube_overlap(one: Tube, two: Tube, rules: MatchingRules, second: tuple[float, ...]) -> float:
     mine, other = (dict(enumerate(tube.boxes, tube.first_frame)) for tube in (one, two))
     common = sorted(set(mine) & set(other))
-    if one.video != two.video or len(common) < counting.common_frames:
+    if one.video != two.video or len(common) < rules.common_frames:
         return 0.0
-    overlaps = [iou(mine[frame], other[frame], counting.predicted_edges, second) for frame in common]
+    overlaps = [iou(mine[frame], other[frame], rules.predicted_edges, second) for frame in common]
     return float(np.mean(overlaps) * len(common) / len(set(mine) | set(other)))
 
 
@@ -148,20 +148,20 @@ def area(hits: list[bool], truths: int, rule: str) -> float:
 
 def slow_video_ap(tubes: list[Tube], truth: list[Tube], threshold: float, name: str) -> float:
     protocol = PROTOCOLS[name]
-    counting = protocol.in_videos
+    rules = protocol.in_videos
     mine = sorted(tubes, key=lambda tube: -tube.score)
-    if counting.tube_nms is not None:
+    if rules.tube_nms is not None:
         kept: list[Tube] = []
         for tube in mine:
-            if all(tube_overlap(tube, one, counting, counting.predicted_edges) <= counting.tube_nms for one in kept):
+            if all(tube_overlap(tube, one, rules, rules.predicted_edges) <= rules.tube_nms for one in kept):
                 kept.append(tube)
         mine = kept
     free = list(truth)
     hits = []
     for tube in mine:
-        overlaps = [tube_overlap(tube, one, counting, counting.true_edges) for one in free]
+        overlaps = [tube_overlap(tube, one, rules, rules.true_edges) for one in free]
         best = int(np.argmax(overlaps)) if overlaps else -1
-        hit = best >= 0 and (overlaps[best] > threshold if counting.more_than else overlaps[best] >= threshold)
+        hit = best >= 0 and (overlaps[best] > threshold if rules.more_than else overlaps[best] >= threshold)
         hits.append(hit)
         if hit:
             del free[best]
@@ -197,19 +197,19 @@ def slow_filter(boxes: list[tuple[int, NDArray[Any], float]], rule: BoxFilter) -
 
 def slow_frame_ap(found: FrameBoxes, truth: FrameBoxes, name: str) -> float:
     protocol = PROTOCOLS[name]
-    counting = protocol.in_frames
+    rules = protocol.in_frames
     boxes = [(int(f), b, float(s)) for f, b, s in zip(found.frames, found.boxes, found.scores, strict=True)]
-    if counting.frame_size:
-        width, height = counting.frame_size
+    if rules.frame_size:
+        width, height = rules.frame_size
         boxes = [(f, np.clip(b, 0, [width, height, width - 1, height - 1]), s) for f, b, s in boxes]
-    boxes = slow_filter(boxes, counting.boxes) if counting.boxes else boxes
+    boxes = slow_filter(boxes, rules.boxes) if rules.boxes else boxes
     taken = [False] * len(truth.frames)
     hits = []
     for frame, box, _ in sorted(boxes, key=lambda one: -one[2]):
         best, most = -1, 0.0
         for index in np.flatnonzero(truth.frames == frame).tolist():
-            overlap = iou(box, truth.boxes[index], counting.predicted_edges, counting.true_edges)
-            if overlap > most and not (counting.free_only and taken[index]):
+            overlap = iou(box, truth.boxes[index], rules.predicted_edges, rules.true_edges)
+            if overlap > most and not (rules.free_only and taken[index]):
                 best, most = index, overlap
         hits.append(best >= 0 and most >= 0.5 and not taken[best])
         if hits[-1]:
@@ -224,7 +224,7 @@ def test_frame_ap_agrees_with_the_protocol_written_out(name: str) -> None:
     assert found is not None
     if protocol.frames == "annotated":
         found = found.where(np.isin(found.frames, scene.truth.frames))
-    made = scored(scene, LABELS, protocol)
+    made = score_split(scene, LABELS, protocol)
     for label in range(CLASSES - 1):
         expected = slow_frame_ap(
             found.where(found.labels == label), scene.truth.where(scene.truth.labels == label), name
@@ -247,32 +247,32 @@ def boxes(*rows: tuple[float, ...], scores: tuple[float, ...] | None = None, fra
     )
 
 
-def hits(predicted: FrameBoxes, truth: FrameBoxes, counting: Counting) -> list[bool]:
-    return (match_frames(predicted, truth, 0.5, counting).taken >= 0).tolist()
+def hits(predicted: FrameBoxes, truth: FrameBoxes, rules: MatchingRules) -> list[bool]:
+    return (match_frames(predicted, truth, 0.5, rules).taken >= 0).tolist()
 
 
 def test_one_pixel_more_on_each_side_makes_small_boxes_overlap_more() -> None:
     predicted, truth = boxes((0, 0, 2, 3)), boxes((0, 0, 3, 4))
-    assert hits(predicted, truth, PLAIN) == [True]  # 6/12, exactly the threshold
-    assert hits(predicted, truth, replace(PLAIN, more_than=True)) == [False]
-    grown = replace(PLAIN, predicted_edges=(0, 0, 1, 1), true_edges=(0, 0, 1, 1), more_than=True)
+    assert hits(predicted, truth, PLAIN_RULES) == [True]  # 6/12, exactly the threshold
+    assert hits(predicted, truth, replace(PLAIN_RULES, more_than=True)) == [False]
+    grown = replace(PLAIN_RULES, predicted_edges=(0, 0, 1, 1), true_edges=(0, 0, 1, 1), more_than=True)
     assert hits(predicted, truth, grown) == [True]  # 12/20
 
 
 def test_a_taken_truth_is_a_false_alarm_or_makes_way_for_the_next() -> None:
     truth = boxes((0, 0, 10, 10), (0, 0, 10, 8))
     predicted = boxes((0, 0, 10, 10), (0, 0, 10, 10))
-    assert hits(predicted, truth, PLAIN) == [True, True]
-    assert hits(predicted, truth, replace(PLAIN, free_only=False)) == [True, False]
+    assert hits(predicted, truth, PLAIN_RULES) == [True, True]
+    assert hits(predicted, truth, replace(PLAIN_RULES, free_only=False)) == [True, False]
 
 
 def test_the_box_filter() -> None:
-    rule = Counting(boxes=BoxFilter(0.1, before=3, iou=0.45, after=1))
+    rule = MatchingRules(boxes=BoxFilter(0.1, before=3, iou=0.45, after=1))
     rows = ((0, 0, 10, 10), (0, 0, 10, 9), (50, 50, 60, 60), (80, 80, 90, 90))
-    kept = strongest(boxes(*rows, scores=(0.5, 0.9, 0.3, 0.05)), rule)
+    kept = filter_boxes(boxes(*rows, scores=(0.5, 0.9, 0.3, 0.05)), rule)
     assert kept.scores.tolist() == pytest.approx([0.9])  # 0.5 overlaps it, 0.3 is second, 0.05 too weak
-    assert len(strongest(boxes(), rule).scores) == 0
-    assert len(strongest(boxes(*rows), PLAIN).scores) == 4
+    assert len(filter_boxes(boxes(), rule).scores) == 0
+    assert len(filter_boxes(boxes(*rows), PLAIN_RULES).scores) == 4
 
 
 @settings(max_examples=80)
@@ -290,7 +290,7 @@ def test_the_fast_filter_keeps_what_the_slow_one_keeps(places: list[tuple[int, .
     )
     rows = zip(table.frames, table.boxes, table.scores, strict=True)
     expected = slow_filter([(int(f), b, float(s)) for f, b, s in rows], rule)
-    kept = strongest(table, Counting(boxes=rule))
+    kept = filter_boxes(table, MatchingRules(boxes=rule))
     assert sorted(zip(kept.frames.tolist(), kept.scores.tolist(), strict=True)) == sorted(
         (frame, score) for frame, _, score in expected
     )
@@ -299,14 +299,14 @@ def test_the_fast_filter_keeps_what_the_slow_one_keeps(places: list[tuple[int, .
 def test_suppression_of_a_suppressed_box_does_not_count() -> None:
     # each overlaps its neighbour by 0.6, the first and the third by less: the second falls, the third stays
     row = [(x, 0.0, x + 10, 10.0) for x in (0.0, 2.5, 5.0)]
-    rule = Counting(boxes=BoxFilter(0, before=50, iou=0.5, after=20))
-    assert ordered(strongest(boxes(*row), rule)).boxes[:, 0].tolist() == [0, 5]
+    rule = MatchingRules(boxes=BoxFilter(0, before=50, iou=0.5, after=20))
+    assert ordered(filter_boxes(boxes(*row), rule)).boxes[:, 0].tolist() == [0, 5]
 
 
 def test_tube_nms() -> None:
     tubes = [Tube(0, 0, score, 0, np.repeat(BOX, n, axis=0)) for score, n in ((0.9, 10), (0.8, 9), (0.7, 2))]
-    assert [tube.score for tube in apart(tubes, 0.3)] == [0.9, 0.7]
-    assert apart([], 0.3) == []
+    assert [tube.score for tube in suppress_tubes(tubes, 0.3)] == [0.9, 0.7]
+    assert suppress_tubes([], 0.3) == []
 
 
 def test_every_false_alarm_has_one_cause() -> None:

@@ -8,18 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from train.evaluation.metrics import FrameBoxes, Tube, joined
+from train.box_tables import FrameBoxes, Tube, joined
 from train.evaluation.plots import PlotError, confusion, precision_recall_curves, training_curves
-from train.evaluation.report_format import (
-    VIDEO_KEYS,
-    Protocol,
-    Report,
-    VideoResult,
-    as_json,
-    as_table,
-    comparison_note,
-    report,
-)
+from train.evaluation.protocols import Protocol
+from train.evaluation.report import VIDEO_KEYS, Report, VideoResult, score_videos
+from train.evaluation.report_format import as_json, as_table, comparison_note
 
 BOX = (10.0, 10.0, 50.0, 90.0)
 LABELS = ("Surfing", "Basketball", "Biking")  # nobody bikes
@@ -57,14 +50,14 @@ def test_labels_of_any_script_are_drawn(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         confusion(labels, np.eye(7, dtype=np.int64), 0.3, tmp_path / "a.png")
-        found = report([perfect(label) for label in range(6)], labels, Protocol())
+        found = score_videos([perfect(label) for label in range(6)], labels, Protocol())
         precision_recall_curves(labels, found.curves, [0.5] * 6, tmp_path / "b.png")
     assert cv2.imread(str(tmp_path / "a.png")) is not None
     assert cv2.imread(str(tmp_path / "b.png")) is not None
 
 
 def test_a_perfect_detector_has_a_hundred_everywhere() -> None:
-    content = as_json(report([perfect(0), perfect(1)], LABELS, Protocol()), {"split": "test"})
+    content = as_json(score_videos([perfect(0), perfect(1)], LABELS, Protocol()), {"split": "test"})
     assert content["frame_map"] == {"0.5": 100.0}
     assert content["video_map"] == dict.fromkeys(VIDEO_KEYS, 100.0)
     assert content["mean"]["f1"] == 100.0
@@ -74,16 +67,16 @@ def test_a_perfect_detector_has_a_hundred_everywhere() -> None:
 
 
 def test_what_linking_changes_is_counted_apart() -> None:
-    content = as_json(report([half()], LABELS, Protocol()), {})
+    content = as_json(score_videos([half()], LABELS, Protocol()), {})
     assert content["frame_map"] == {"0.5": 50.0}
     assert content["linked_frame_map"] == {"0.5": 100.0}
     assert content["per_class"]["Surfing"]["linked_frame_ap"] == {"0.5": 100.0}
-    annotated = as_json(report([half()], LABELS, Protocol(frames="annotated")), {})
+    annotated = as_json(score_videos([half()], LABELS, Protocol(frames="annotated")), {})
     assert annotated["frame_map"] == annotated["linked_frame_map"] == {"0.5": 100.0}
 
 
 def test_a_class_without_truth_is_named_and_left_out() -> None:
-    scores = report([perfect(0), perfect(1)], LABELS, Protocol())
+    scores = score_videos([perfect(0), perfect(1)], LABELS, Protocol())
     assert scores.without_truth == ("Biking",)
     content = as_json(scores, {})
     assert content["protocol"]["classes_without_ground_truth"] == ["Biking"]
@@ -94,8 +87,8 @@ def test_a_class_without_truth_is_named_and_left_out() -> None:
 
 
 def test_false_alarms_in_background_frames_count_unless_only_annotated_frames_do() -> None:
-    everywhere = report([half()], LABELS, Protocol(frames="all"))
-    annotated = report([half()], LABELS, Protocol(frames="annotated"))
+    everywhere = score_videos([half()], LABELS, Protocol(frames="all"))
+    annotated = score_videos([half()], LABELS, Protocol(frames="annotated"))
     # all scores are equal: one box in two is right all along the curve
     assert everywhere.frame_map == pytest.approx(0.5)
     assert annotated.frame_map == pytest.approx(1.0)
@@ -110,13 +103,13 @@ def test_videos_do_not_mix() -> None:
         VideoResult(found.found, found.linked, true.truth, found.tubes, ()),
         VideoResult(true.found, true.linked, found.truth, (), ()),
     ]
-    scores = report(strangers, ("Surfing", "Basketball"), Protocol())
+    scores = score_videos(strangers, ("Surfing", "Basketball"), Protocol())
     assert scores.frame_map == 0
     assert np.isnan(scores.video_map["0.5"])
 
 
 def test_a_given_threshold_is_used_for_precision_recall_and_confusion() -> None:
-    scores = report([half()], LABELS, Protocol(threshold=0.9))
+    scores = score_videos([half()], LABELS, Protocol(threshold=0.9))
     assert scores.classes[0].point.recall == 0
     assert scores.confusion_score == 0.9
     assert scores.confusion[0, 3] == 10
@@ -125,7 +118,7 @@ def test_a_given_threshold_is_used_for_precision_recall_and_confusion() -> None:
 
 @pytest.mark.parametrize("rule", ["voc", "act"])
 def test_nothing_at_all(rule: str) -> None:
-    scores = report([], LABELS, Protocol(rule=rule))  # type: ignore[arg-type]
+    scores = score_videos([], LABELS, Protocol(rule=rule))  # type: ignore[arg-type]
     assert np.isnan(scores.frame_map)
     assert as_json(scores, {})["frame_map"] == {"0.5": None}
     assert as_table(scores)
@@ -148,7 +141,7 @@ def draw(scores: Report, folder: Path) -> None:
 
 @pytest.mark.parametrize("videos", [[], [half(), perfect(1)]])
 def test_pictures(tmp_path: Path, videos: list[VideoResult]) -> None:
-    draw(report(videos, LABELS, Protocol()), tmp_path / "made")
+    draw(score_videos(videos, LABELS, Protocol()), tmp_path / "made")
     assert is_png(tmp_path / "made" / "curves.png")
     assert is_png(tmp_path / "made" / "confusion.png")
 
@@ -156,7 +149,7 @@ def test_pictures(tmp_path: Path, videos: list[VideoResult]) -> None:
 def test_a_picture_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(PlotError, match="choose another folder"):
-        draw(report([], LABELS, Protocol()), tmp_path / "file")
+        draw(score_videos([], LABELS, Protocol()), tmp_path / "file")
 
 
 def test_training_curves(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from train.evaluation.detection_file import SavedDetections
 from train.evaluation.external_formats import Format
 from train.evaluation.moc_tubes import write_moc_tubes
 from train.evaluation.splits import EvaluationError, of_split
-from train.output_paths import PlaceError
+from train.output_paths import OutputPathError
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +74,8 @@ def _check_output(path: Path, kind: str) -> None:
     if kind == "moc":
         output_paths.check(path, "-o", ".pkl")
     elif path.suffix in (".npz", ".pkl"):
-        raise PlaceError(f"{path}: {kind} is a folder of files; give -o a name without {path.suffix}")
+        raise OutputPathError(f"{path}: {kind} is a folder of files; give -o a name without {path.suffix}")
     elif path.is_dir() and any(path.iterdir()):
-        raise PlaceError(f"{path}: holds files already, which would be read with the new ones; give -o a new folder")
+        raise OutputPathError(
+            f"{path}: holds files already, which would be read with the new ones; give -o a new folder"
+        )

@@ -13,7 +13,7 @@ from train.evaluation.action_lengths import usual_lengths, with_lengths
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.scoring import ScoreError
 from train.evaluation.splits import of_split
-from train.output_paths import PlaceError
+from train.output_paths import OutputPathError
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> None:
     """
     output_paths.check(options.output, "-o", ".npz")
     if options.output.resolve() == options.detections.resolve():
-        raise PlaceError(f"{options.output}: holds the detections to link; give -o another name")
+        raise OutputPathError(f"{options.output}: holds the detections to link; give -o another name")
     data = datasets.load(options.data, options.fold) if options.data else None
     found = _detections(options, data)
     lengths = usual_lengths(data) if data else {}

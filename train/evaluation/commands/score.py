@@ -12,9 +12,9 @@ import edge
 from edge.terminal import progress
 from train.evaluation import options as shared
 from train.evaluation import report_files, scoring
-from train.evaluation.protocols import LAST_PIXEL, NO_EDGES, PROTOCOLS, FrameSet, Protocol, Rule
-from train.evaluation.report_format import as_error_table, as_table, comparison_note, unseen_note
-from train.evaluation.scoring import Scored, Wish
+from train.evaluation.protocols import LAST_PIXEL, NO_EDGES, PROTOCOLS, Protocol, Rule, ScoredFrames
+from train.evaluation.report_format import as_error_table, as_table, comparison_note, not_annotated_note
+from train.evaluation.scoring import ScoreOptions, SplitReport
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -30,9 +30,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_protocol(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--protocol", choices=PROTOCOLS, default="plain", help="whose way of counting")
+    parser.add_argument("--protocol", choices=PROTOCOLS, default="plain", help="whose matching rules")
     parser.add_argument("--rule", choices=get_args(Rule), help="another area under the curve than the protocol's")
-    parser.add_argument("--frames", choices=get_args(FrameSet), help="another set of frames than the protocol's")
+    parser.add_argument("--frames", choices=get_args(ScoredFrames), help="another set of frames than the protocol's")
     for choice, meaning in (
         ("--last-pixel", "corners are the middle of a pixel: areas with +1"),
         ("--more-than", "an overlap equal to the threshold is no hit"),
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> None:
     report_files.check_paths(options.json, options.plots)
     protocol = _protocol(options)
     detections, tubes = tuple(options.detections or ()), tuple(options.tubes or ())
-    wish = Wish(options.data, detections, tubes, protocol, options.fold, options.split, options.partial)
+    wish = ScoreOptions(options.data, detections, tubes, protocol, options.fold, options.split, options.partial)
     with progress.Progress("scoring", ""):
         results = scoring.score(wish)
     names = {"detections": [path.name for path in detections], "tubes": [path.name for path in tubes]}
@@ -90,14 +90,14 @@ def _protocol(options: argparse.Namespace) -> Protocol:
     return replace(changed, name=name, threshold=options.threshold)
 
 
-def _print(one: Scored, protocol: Protocol) -> None:
+def _print(one: SplitReport, protocol: Protocol) -> None:
     print(
         f"{one.title}: {one.videos} of {one.of} videos, protocol {protocol.name}, {protocol.frames} frames, "
         f"AP rule {protocol.rule}; percent"
     )
     print(as_table(one.report))
     if one.not_annotated:
-        print(unseen_note(one.not_annotated))
+        print(not_annotated_note(one.not_annotated))
     if not np.isnan(one.report.frame_map):
         print("\nwhere frame-AP at 0.5 is lost; area over recall, and what was missed")
         print(as_error_table(one.report))

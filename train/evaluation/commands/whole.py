@@ -12,9 +12,9 @@ from train.datasets.frame_kinds import not_annotated
 from train.evaluation import options as shared
 from train.evaluation import report_files
 from train.evaluation.evaluation import EvaluationRun, evaluate
-from train.evaluation.protocols import FrameSet, Protocol, Rule
+from train.evaluation.protocols import Protocol, Rule, ScoredFrames
 from train.evaluation.report import Report
-from train.evaluation.report_format import as_json, as_table, comparison_note, unseen_note
+from train.evaluation.report_format import as_json, as_table, comparison_note, not_annotated_note
 from train.evaluation.splits import of_split, videos_to_evaluate
 from train.evaluation.video_evaluation import LinkerKind
 from train.open_model import open_model
@@ -29,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     shared.add_split(parser)
     parser.add_argument("--rule", choices=get_args(Rule), default="voc", help="area under the envelope, or trapezoids")
-    parser.add_argument("--frames", choices=get_args(FrameSet), default="all", help="those that frame-AP looks at")
+    parser.add_argument("--frames", choices=get_args(ScoredFrames), default="all", help="those that frame-AP looks at")
     parser.add_argument("--linker", choices=get_args(LinkerKind), default="default")
     parser.add_argument("--threshold", type=shared.share, help="of precision, recall, confusion; default: the best F1")
     shared.add_limit(parser)
@@ -72,7 +72,7 @@ def _write(scores: Report, circumstances: dict[str, Any], options: argparse.Name
     )
     print(as_table(scores))
     if circumstances["frames_not_annotated"]:
-        print(unseen_note(circumstances["frames_not_annotated"]))
+        print(not_annotated_note(circumstances["frames_not_annotated"]))
     print(comparison_note(len(scores.labels), circumstances["data"]))
     if options.json:
         report_files.write_scores(as_json(scores, circumstances), options.json)
