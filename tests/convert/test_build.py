@@ -18,6 +18,7 @@ from tests.support.fake_gpu import FakeGpu, fake_gpu
 from tests.support.fake_tensorrt import fake
 from tests.support.paths import ROOT
 from tests.support.tiny_model import MANIFEST, write_tiny_model
+from tests.support.waiting import PATIENCE
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'korsal-edge[train]'")
 ORIN = Device("Orin", (8, 7), 8 << 30, (12, 6))
@@ -113,7 +114,7 @@ def test_every_jetpack_can_build(name: str) -> None:
 
 def command(*arguments: object) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "convert", "build", *map(str, arguments)]
-    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def test_the_command_says_what_another_device_would_do(tiny: Path) -> None:
@@ -178,5 +179,5 @@ def test_the_command_needs_neither_torch_nor_onnx(tiny: Path) -> None:
         f"from convert.__main__ import main; sys.exit(main(['build', {str(tiny)!r}, '--dry-run', '10.3']))"
     )
     line = [sys.executable, "-c", program]
-    said = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    said = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (said.returncode, said.stderr) == (0, "")

@@ -16,10 +16,12 @@ from edge.sensors.metrics_page import MetricsPage
 from edge.sensors.reading import Reading
 from edge.sensors.sensors import Sensors, Source
 from edge.threads import ThreadError
-from tests.support.broker import Broker, Subscriber, free_port, wait_for
+from tests.support.broker import Broker, Subscriber
+from tests.support.ports import free_port
 from tests.support.publishing import at, event, impatient, numbers, publishing
 from tests.support.started_daemon import write_video
 from tests.support.tiny_model import write_tiny_model
+from tests.support.waiting import PATIENCE, wait_for
 
 __all__ = ["impatient"]
 ENDLESS = 1 << 46  # bytes of stack, which no machine has
@@ -49,7 +51,7 @@ def test_the_sentence_names_the_cure(none: NoThreads) -> None:
     none.end()
     done = threading.Event()
     threads.start("x", done.set)
-    assert done.wait(20)
+    assert done.wait(PATIENCE)
 
 
 def test_a_model_that_cannot_be_opened_for_that_is_a_sentence(

@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.installed_programs import LOGS, PYTHON, program, replace
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -79,7 +80,7 @@ class Made:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
             start_new_session=True,
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 SHIPPED = "# as it came\n"
 CLOSED = "# mine\nallow_remote_config = false\n"
@@ -45,7 +46,7 @@ def install(machine: Path, text: str | None = None, dry: bool = False) -> str:
     if text is not None:
         (machine / "etc/config.toml").write_text(text)
     command = ["bash", "-c", SCRIPT, str(ROOT), str(int(dry))]
-    done = subprocess.run(command, cwd=machine, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=machine, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (done.returncode == 0) == (not (machine / "fail").exists()), done.stderr
     return done.stdout
 
@@ -99,7 +100,12 @@ def test_a_pipe_in_the_place_of_the_file_is_refused(machine: Path) -> None:
     (machine / "etc/remote/config.toml").unlink()
     os.mkfifo(machine / "etc/remote/config.toml")
     done = subprocess.run(
-        ["bash", "-c", SCRIPT, str(ROOT), "0"], cwd=machine, capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-c", SCRIPT, str(ROOT), "0"],
+        cwd=machine,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
     assert done.returncode != 0
     assert "config.toml is no file" in done.stderr

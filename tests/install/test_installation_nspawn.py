@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.broker import wait_for
 from tests.support.machine import Machine, booted, in_folder, make_root, require_tools
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -24,10 +24,10 @@ from typing import Any
 import pytest
 from paho.mqtt import publish
 
-from tests.support.broker import wait_for
-from tests.support.chaos import PATIENCE, Line
+from tests.support.chaos import Line
 from tests.support.real_daemon import Daemon
 from tests.support.started_daemon import write_video
+from tests.support.waiting import PATIENCE, wait_for
 
 FPS = 20.0
 FILMS = {"door": "#" * 12 + "." * 10, "yard": "#" * 31 + "." * 9}  # an event each time round, of some 1 and 2 s

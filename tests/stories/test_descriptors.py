@@ -14,9 +14,10 @@ from edge.cameras.live_camera import LiveCamera
 from edge.config.schema import Mqtt
 from edge.sensors import host_sensors
 from edge.sources import parse
-from tests.support.broker import Broker, Relay, wait_for
+from tests.support.broker import Broker, Relay
 from tests.support.live_cameras import QUICK, always, descriptors, first_frame, watch_until, write_video
 from tests.support.publishing import impatient, publishing
+from tests.support.waiting import wait_for
 
 __all__ = ["impatient"]
 

@@ -10,9 +10,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.broker import Broker, Relay, free_port, wait_for
+from tests.support.broker import Broker, Relay
 from tests.support.fake_http_camera import FakeHttpCamera
+from tests.support.ports import free_port
 from tests.support.real_daemon import BASE, RECORD, Daemon, Witness, timed
+from tests.support.waiting import wait_for
 from tests.support.waiting_messages import asked, waiting
 
 pytest_plugins = ["tests.support.watched_door"]  # its fixtures

@@ -15,10 +15,12 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.support.broker import Broker, Relay, free_port, wait_for
+from tests.support.broker import Broker, Relay
 from tests.support.chaos import Gate
 from tests.support.fake_http_camera import FakeHttpCamera
+from tests.support.ports import free_port
 from tests.support.real_daemon import BASE, RECORD, Daemon, Witness, timed
+from tests.support.waiting import wait_for
 
 pytest_plugins = ["tests.support.watched_door"]  # its fixtures
 

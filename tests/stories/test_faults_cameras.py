@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.support.broker import wait_for
 from tests.support.fake_http_camera import FakeHttpCamera
-from tests.support.live_cameras import alive, free_port, serve
+from tests.support.live_cameras import alive, serve
+from tests.support.ports import free_port
 from tests.support.real_daemon import BASE, RECORD, Daemon, Witness, timed
 from tests.support.spot_model import write_film
+from tests.support.waiting import wait_for
 
 pytest_plugins = ["tests.support.watched_door"]  # its fixtures
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.broker import wait_for
 from tests.support.fake_http_camera import FakeHttpCamera
 from tests.support.paths import ROOT
 from tests.support.real_daemon import BASE, RECORD, Daemon, Witness, timed
+from tests.support.waiting import wait_for
 
 pytest_plugins = ["tests.support.watched_door"]  # its fixtures
 

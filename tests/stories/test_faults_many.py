@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.broker import Broker, Relay, wait_for
+from tests.support.broker import Broker, Relay
 from tests.support.fake_http_camera import FakeHttpCamera
 from tests.support.real_daemon import BASE, RECORD, Daemon, Witness, timed
+from tests.support.waiting import wait_for
 
 pytest_plugins = ["tests.support.watched_door"]  # its fixtures
 

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from edge.broker.outbox_totals import unpacked
-from tests.support.broker import Broker, Subscriber, free_port, wait_for
+from tests.support.broker import Broker, Subscriber
 from tests.support.event_streams import faults
 from tests.support.fake_http_camera import FakeHttpCamera
+from tests.support.ports import free_port
 from tests.support.real_daemon import BASE, Daemon, Witness
+from tests.support.waiting import wait_for
 from tests.support.waiting_messages import waiting
 
 pytest_plugins = ["tests.support.watched_door"]  # its fixtures

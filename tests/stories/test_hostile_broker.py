@@ -19,11 +19,12 @@ from paho.mqtt.properties import Properties
 from edge.broker import outages
 from edge.broker.requests import Request
 from edge.config.schema import Mqtt
-from tests.support.broker import Broker, Subscriber, wait_for
+from tests.support.broker import Broker, Subscriber
 from tests.support.hostile_broker import CONNACK, Conversation, hostile, number, publish, text
 from tests.support.logged_daemon import daemon
 from tests.support.publishing import TOPICS, event, impatient, publishing
 from tests.support.started_daemon import BASE, LiveStream, write_config
+from tests.support.waiting import wait_for
 
 __all__ = ["impatient"]
 REQUEST = TOPICS.request("health").encode()

@@ -26,12 +26,14 @@ from edge.broker.outbox import Limits, Outbox
 from edge.config.schema import Mqtt
 from edge.engines import onnxruntime_engine as engine
 from edge.engines.onnxruntime_engine import EngineError
-from tests.support.broker import Broker, Subscriber, free_port, wait_for
+from tests.support.broker import Broker, Subscriber
 from tests.support.laws import law
 from tests.support.paths import ROOT
+from tests.support.ports import free_port
 from tests.support.publishing import at, event, numbers, publishing
 from tests.support.started_daemon import write_config, write_video
 from tests.support.tiny_model import LABELS, MANIFEST, SIZE, write_tiny_model
+from tests.support.waiting import PATIENCE, wait_for
 
 
 class Trap:
@@ -73,7 +75,7 @@ def test_a_model_that_is_a_pickle_is_refused_and_runs_nothing(
     config.write_text(config.read_text().replace('"tiny.onnx"', f'"{name}"').replace('"onnxruntime"', '"auto"'))
     (tmp_path / name).write_bytes(content)
     command = [sys.executable, "-m", "edge", "run", "--config", str(config)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 1
     assert f"{name}: is " in done.stderr
     assert "Traceback" not in done.stderr
@@ -168,7 +170,7 @@ except engine.EngineError as error:
     print(error)
 """
     command = [sys.executable, "-c", program, str(make(tmp_path / "endless.onnx"))]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     assert "endless.onnx: did not open and answer within 2 s; it computes without end" in done.stdout
 

@@ -16,11 +16,13 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.support import live_cameras
-from tests.support.broker import Broker, Subscriber, free_port, mosquitto, wait_for
+from tests.support.broker import Broker, Subscriber, mosquitto
 from tests.support.certificates import make
 from tests.support.logged_daemon import daemon
+from tests.support.ports import free_port
 from tests.support.sockets import command_lines
 from tests.support.started_daemon import BASE, LiveStream, write_config
+from tests.support.waiting import PATIENCE, wait_for
 
 STREAM_USER, STREAM_PASSWORD, WRONG_PASSWORD = "Hidden1user", "Hidden2@pass", "Hidden3wrong"
 TOKEN, KEY_IN_PATH, MISPLACED = "Hidden4token", "Hidden5key", "Hidden6misplaced"
@@ -138,7 +140,7 @@ def test_no_secret_is_told_to_anyone(tmp_path: Path, certificates: Path, stream:
             said("[mqtt.tls]")
             key.with_suffix(".away").rename(key)
             process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
+            assert process.wait(PATIENCE) == 0
             asker.loop_stop()
             shown += [f"{m.topic}{m.payload!r}{m.properties}" for m in subscriber.messages]
     assert len({message.topic for message in subscriber.messages}) > 15

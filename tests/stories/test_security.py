@@ -16,12 +16,14 @@ import pytest
 from edge import manifest as manifests
 from edge.broker import topics
 from edge.config.config_file import ConfigError, load
-from tests.support.broker import Broker, Subscriber, free_port, wait_for
+from tests.support.broker import Broker, Subscriber
 from tests.support.logged_daemon import daemon
 from tests.support.paths import ROOT
+from tests.support.ports import free_port
 from tests.support.sockets import Door, doors, family
 from tests.support.started_daemon import BASE, LiveStream, play, start, write_config, write_video
 from tests.support.tiny_model import MANIFEST
+from tests.support.waiting import PATIENCE, wait_for
 
 STRANGE = ("#", "投篮", "$SYS/+/#", "a/../../b", "x" * 256, "Größe ☂ '; DROP TABLE messages; -- {{ states }}")
 
@@ -95,7 +97,7 @@ def test_a_label_that_nothing_can_hold_is_one_sentence(label: str, tmp_path: Pat
     config = write_config(tmp_path, free_port(), {"door": "film.avi"})
     describe(tmp_path / "tiny.onnx", [label, "Rest"])
     process = start(config)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "tiny.onnx: the manifest is wrong: " in said
     assert len(said.strip().splitlines()) == 1, said

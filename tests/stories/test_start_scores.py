@@ -8,7 +8,7 @@ import pytest
 
 from edge.broker.outbox import Limits, Outbox
 from edge.commands.replay import Outputs, replay, task
-from tests.support.broker import free_port
+from tests.support.ports import free_port
 from tests.support.spot_model import LABELS, MANIFEST, SCORE, write_spot_film, write_spot_model
 from tests.support.started_daemon import play, write_config
 

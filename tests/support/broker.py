@@ -1,7 +1,6 @@
 """A real mosquitto on a free port of loopback, and a subscriber of our own, for the tests."""
 
 import contextlib
-import itertools
 import json
 import os
 import shutil
@@ -9,8 +8,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -20,40 +17,8 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-PATIENCE = 20.0  # seconds until a test gives up waiting
-LOOK = 0.01  # seconds between two looks
-
-
-def wait_for(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
-    """Return as soon as the condition holds; fail the test with `what` after `patience` seconds."""
-    deadline = time.monotonic() + patience
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"waited {patience:g} s in vain: {what}")
-        time.sleep(LOOK)
-
-
-def free_port() -> int:
-    """A TCP port of loopback that nobody listens on.
-
-    Some tests leave it free for seconds, so it is none that the kernel gives away (from 32768 on), nor of another
-    process of the same run.
-    """
-    for port in PORTS:
-        with contextlib.suppress(OSError), socket.socket() as listener:
-            listener.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("PORTS has no end")
-
-
-def _ports() -> Iterator[int]:
-    """Five hundred ports of this process's own, again and again; this module may be loaded under two names."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    first = 20_000 + 1000 * (worker % 12) + 500 * (__name__ == "tests.support.broker")
-    return itertools.cycle(first + (os.getpid() + place) % 500 for place in range(500))
-
-
-PORTS = _ports()
+from tests.support.ports import free_port
+from tests.support.waiting import wait_for
 
 
 def mosquitto() -> str:

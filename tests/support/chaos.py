@@ -16,9 +16,9 @@ from typing import Any
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from tests.support.broker import Broker, wait_for
+from tests.support.broker import Broker
+from tests.support.waiting import PATIENCE, wait_for
 
-PATIENCE = 120.0  # seconds; a busy machine loses no messages
 SETTINGS = "allow_anonymous true\nmax_queued_messages 0\nset_tcp_nodelay true"
 TOPIC = "korsal/+/+/actions/#"
 

@@ -4,7 +4,6 @@ import contextlib
 import gc
 import itertools
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -17,20 +16,13 @@ import numpy as np
 from edge.cameras.live_camera import LiveCamera, LiveSettings
 from edge.sources import Frame
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 QUICK = LiveSettings(stall_seconds=1.5, open_seconds=20, retry_first=0.05, retry_longest=0.2)
-PATIENCE = 60.0  # seconds until a test gives up waiting
 
 
 def always(chance: float) -> Callable[[], float]:
     return lambda: chance
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never came true"
-        time.sleep(0.01)
 
 
 def watch_until(camera: LiveCamera, condition: Callable[[], bool]) -> None:
@@ -74,11 +66,6 @@ def write_video(path: Path, code: str, frames: int = 50) -> Path:
         writer.write(np.full((120, 160, 3), 4 * index, np.uint8))
     writer.release()
     return path
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.broker import wait_for
+from tests.support.waiting import PATIENCE, wait_for
 
 SUITE = "bookworm"
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "udev", "ca-certificates", "python3", "mosquitto", "mosquitto-clients")
@@ -108,7 +108,7 @@ class Machine:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
+            timeout=PATIENCE,
             check=False,
         )
         return done.returncode, done.stdout
@@ -142,7 +142,7 @@ def booted(root: Path, binds: dict[Path, str]) -> Iterator[Machine]:
         finally:
             process.terminate()  # which systemd-nspawn turns into an orderly end
             try:
-                process.wait(60)
+                process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -17,9 +17,10 @@ import psutil
 from paho.mqtt.client import Client
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from tests.support.broker import Subscriber, wait_for
+from tests.support.broker import Subscriber
 from tests.support.paths import ROOT
 from tests.support.tiny_model import write_tiny_model
+from tests.support.waiting import PATIENCE, wait_for
 
 BASE = "korsal/roof"
 HEARD = ("+/actions/#", "+/state", "+/active", "events/#", "response/#", "available", "status", "telemetry", "lost")
@@ -99,7 +100,7 @@ class Daemon:
     def stop(self) -> None:
         """As systemd does; it must end well, in the time that systemd gives."""
         self.signal(signal.SIGTERM)
-        assert self.process.wait(30) == 0, self.log
+        assert self.process.wait(PATIENCE) == 0, self.log
 
     def __enter__(self) -> "Daemon":
         return self.start()

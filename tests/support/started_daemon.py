@@ -18,6 +18,7 @@ import numpy as np
 from tests.support.broker import Subscriber
 from tests.support.paths import ROOT
 from tests.support.tiny_model import write_tiny_model
+from tests.support.waiting import PATIENCE
 
 SCHEMA = jsonschema.Draft202012Validator(json.loads((ROOT / "docs" / "event.schema.json").read_text()))
 PROGRAM = """
@@ -72,7 +73,7 @@ def running(config: Path, program: str = PROGRAM, **environment: str) -> Iterato
 def play(config: Path) -> str:
     """Run `korsal-edge run` to the end of all files; what it said."""
     process = start(config)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, said
     assert "Traceback" not in said
     return said

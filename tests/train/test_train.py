@@ -16,6 +16,7 @@ import torch
 from edge.motion import MotionSettings
 from tests.support.paths import ROOT
 from tests.support.tiny_videos import LABELS, write_data_set
+from tests.support.waiting import PATIENCE
 from train import checkpoint as checkpoints
 from train.checkpoint import CheckpointError
 from train.datasets import load as datasets
@@ -27,7 +28,6 @@ from train.train import due, learn, main, prepare
 
 BATCH = 2
 STEPS = 27  # one row of EVERY steps, and a rest
-PATIENCE = 240.0  # seconds, for a whole process on a busy machine
 
 
 @pytest.fixture(scope="module", autouse=True)

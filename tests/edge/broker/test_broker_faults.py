@@ -23,9 +23,11 @@ from edge.broker.parcel import Parcel, packet_size
 from edge.broker.requests import Answer
 from edge.broker.topics import encode
 from edge.config.schema import Mqtt, Tls
-from tests.support.broker import Broker, Relay, Subscriber, free_port, wait_for
+from tests.support.broker import Broker, Relay, Subscriber
 from tests.support.certificates import make
+from tests.support.ports import free_port
 from tests.support.publishing import TOPICS, at, event, impatient, numbers, publishing
+from tests.support.waiting import wait_for
 
 __all__ = ["impatient"]
 pytestmark = pytest.mark.usefixtures("impatient")

@@ -12,8 +12,9 @@ from edge.broker.capabilities import NOT_ACKNOWLEDGED, NOT_KEPT, Grants
 from edge.broker.outbox import Limits, Outbox
 from edge.broker.parcel import Parcel
 from edge.doctor.broker import broker as look_at
-from tests.support.broker import Broker, Relay, Subscriber, wait_for
+from tests.support.broker import Broker, Relay, Subscriber
 from tests.support.publishing import TOPICS, at, event, impatient, numbers, publishing
+from tests.support.waiting import wait_for
 
 __all__ = ["impatient"]
 

@@ -36,8 +36,9 @@ from pathlib import Path
 import pytest
 
 from edge.broker.outbox import Limits, Outbox
-from tests.support.chaos import PATIENCE, Line
+from tests.support.chaos import Line
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 JOURNAL = """
 CREATE TABLE journal (number INTEGER PRIMARY KEY, event_id TEXT, seq INTEGER, mark TEXT);

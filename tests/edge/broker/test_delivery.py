@@ -17,9 +17,10 @@ from edge.broker.publisher import Publisher
 from edge.broker.requests import LARGEST, Request, answer
 from edge.broker.topics import level
 from edge.config.schema import Mqtt
-from tests.support.broker import Broker, Subscriber, wait_for
+from tests.support.broker import Broker, Subscriber
 from tests.support.fake_request_handler import FakeDesk
 from tests.support.publishing import TOPICS, at, event, impatient, numbers, publishing
+from tests.support.waiting import wait_for
 
 __all__ = ["impatient"]
 pytestmark = pytest.mark.usefixtures("impatient")

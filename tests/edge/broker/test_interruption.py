@@ -21,9 +21,10 @@ from edge.broker.publisher import Publisher
 from edge.broker.topics import Topics, encode
 from edge.config.schema import Mqtt
 from edge.events import ActionSettings, EventSettings, initial, step
-from tests.support.broker import Broker, Subscriber, wait_for
+from tests.support.broker import Broker, Subscriber
 from tests.support.paths import ROOT
 from tests.support.people import LABELS, frame, tube_box
+from tests.support.waiting import wait_for
 
 TOPICS = Topics("korsal", "roof")
 MODEL = Model("korsal-ucf24", "ab" * 32)

@@ -17,9 +17,10 @@ from edge.broker.outbox import Limits, Message, Outbox
 from edge.broker.publisher import Publisher
 from edge.broker.topics import Topics
 from edge.config.schema import Mqtt
-from tests.support.broker import Broker, Subscriber, wait_for
+from tests.support.broker import Broker, Subscriber
 from tests.support.event_steps import step
 from tests.support.started_daemon import play, write_config, write_video
+from tests.support.waiting import wait_for
 
 NOW = 1_800_000_000.0
 MANY = Limits(rows=100_000, size=100_000_000)

@@ -11,11 +11,12 @@ import pytest
 from edge.broker.outbox import Limits, Message, Outbox
 from edge.broker.publisher import Publisher
 from edge.config.schema import Mqtt
-from tests.support.broker import free_port, wait_for
 from tests.support.chaos import Line
 from tests.support.event_streams import faults
+from tests.support.ports import free_port
 from tests.support.publishing import TOPICS
 from tests.support.publishing import impatient as impatient
+from tests.support.waiting import wait_for
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0

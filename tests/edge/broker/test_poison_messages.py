@@ -21,9 +21,10 @@ from edge.broker.poison_messages import (
     posted,
 )  # fmt: skip
 from edge.config.schema import Mqtt
-from tests.support.broker import Broker, Relay, Subscriber, wait_for
+from tests.support.broker import Broker, Relay, Subscriber
 from tests.support.publishing import TOPICS, at, event, impatient, numbers, publishing
 from tests.support.refusing_broker import PUBLISH, RefusingBroker
+from tests.support.waiting import wait_for
 
 __all__ = ["impatient"]
 SMALL, PICTURE = Posted(0, "available", 0, 50), Posted(0, "snapshot", 0, 40_000)

@@ -10,8 +10,9 @@ import pytest
 
 from edge.broker.outbox import Limits, Outbox
 from edge.config.schema import Mqtt
-from tests.support.broker import Broker, Relay, Subscriber, wait_for
+from tests.support.broker import Broker, Relay, Subscriber
 from tests.support.publishing import TOPICS, at, event, impatient, numbers, publishing
+from tests.support.waiting import wait_for
 
 __all__ = ["impatient"]
 pytestmark = pytest.mark.usefixtures("impatient")

@@ -4,9 +4,9 @@ import pytest
 
 from edge.broker.outbox import Limits, Outbox
 from edge.config.schema import Mqtt
-from tests.support.broker import wait_for
 from tests.support.publishing import event, publishing
 from tests.support.refusing_broker import CONNECT, PUBLISH, RefusingBroker
+from tests.support.waiting import wait_for
 
 
 class ForgetfulBroker(RefusingBroker):

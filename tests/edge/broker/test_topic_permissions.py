@@ -9,9 +9,9 @@ from edge.broker.broker_link import WINDOW
 from edge.broker.outbox import Limits, Outbox
 from edge.broker.topic_permissions import MANY_DROPPED, Rights, dropped, held, hung_up, refused, sendable, taken
 from edge.config.schema import Mqtt
-from tests.support.broker import wait_for
 from tests.support.publishing import event, publishing
 from tests.support.refusing_broker import RefusingBroker
+from tests.support.waiting import wait_for
 
 STEPS = list(range(40))
 

@@ -13,17 +13,8 @@ import pytest
 from edge.cameras import source_reader
 from edge.cameras.live_camera import CaptureError, LiveCamera, LiveSettings
 from edge.sources import parse
-from tests.support.live_cameras import (
-    QUICK,
-    ROOT,
-    always,
-    first_frame,
-    free_port,
-    serve,
-    told,
-    watch_until,
-    write_video,
-)
+from tests.support.live_cameras import QUICK, ROOT, always, first_frame, serve, told, watch_until, write_video
+from tests.support.ports import free_port
 
 
 @pytest.fixture(scope="module")

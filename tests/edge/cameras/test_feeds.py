@@ -17,8 +17,8 @@ from edge.cameras.feeds import Feed, FileFeed, LiveFeed, open_feed, wait_for_fra
 from edge.cameras.live_camera import CameraCounts
 from edge.config.schema import Camera
 from edge.sources import Frame
-from tests.support.live_cameras import PATIENCE, write_video
-from tests.support.waiting import wait_for
+from tests.support.live_cameras import write_video
+from tests.support.waiting import PATIENCE, wait_for
 
 LEFT = (((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)),)
 RIGHT = (((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0)),)

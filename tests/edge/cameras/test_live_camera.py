@@ -15,7 +15,6 @@ import pytest
 from edge.cameras.live_camera import CaptureError, LiveCamera, LiveSettings, retry_delay, wait_for_any
 from edge.sources import parse
 from tests.support.live_cameras import (
-    PATIENCE,
     QUICK,
     ROOT,
     alive,
@@ -26,7 +25,7 @@ from tests.support.live_cameras import (
     watch_until,
     write_video,
 )
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE, wait_for
 
 
 @pytest.fixture(scope="module")

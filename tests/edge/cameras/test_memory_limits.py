@@ -18,6 +18,7 @@ from edge.cameras.memory_limits import (
     private_bytes,
 )
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 MEBIBYTE = 1 << 20
 
@@ -60,7 +61,7 @@ def test_who_takes_too_much_is_told_once() -> None:
     watch.picture(640, 480)
     watch.picture(16, 16)
     kept = b"x" * (200 * MEBIBYTE)
-    assert told.wait(30)
+    assert told.wait(PATIENCE)
     assert len(kept) == 200 * MEBIBYTE
     assert said[0].endswith("MiB of memory, more than pictures of 640x480 need")
 

@@ -16,7 +16,8 @@ from edge.cameras.live_camera import LiveCamera, LiveSettings
 from edge.cameras.rtsp_check import refusal, unreachable
 from edge.sources import Transport, parse
 from tests.support import system_gstreamer
-from tests.support.live_cameras import QUICK, always, first_frame, free_port, told, watch_until
+from tests.support.live_cameras import QUICK, always, first_frame, told, watch_until
+from tests.support.ports import free_port
 from tests.support.system_gstreamer import require_opencv, require_server, rtsp_server
 
 pytestmark = pytest.mark.usefixtures("server")

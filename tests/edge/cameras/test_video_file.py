@@ -20,6 +20,7 @@ from edge.video.snapshot import snapshot
 from tests.support import video_files
 from tests.support.paths import ROOT
 from tests.support.tiny_model import MANIFEST
+from tests.support.waiting import PATIENCE
 
 
 def write_video(path: Path, frames: list[NDArray[np.uint8]], code: str = "MJPG", fps: float = 25.0) -> Path:
@@ -127,7 +128,9 @@ def test_an_absurd_rate_is_taken_as_25(
 def test_the_25_of_a_stream_without_any_time_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """FFmpeg's reader of such streams knows no rate, and names 25."""
     source, path = write_video(tmp_path / "clip.avi", shades(4), fps=30), tmp_path / "clip.h264"
-    made = subprocess.run(["ffmpeg", "-v", "error", "-i", source, "-c:v", "libx264", path], check=False, timeout=60)
+    made = subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", source, "-c:v", "libx264", path], check=False, timeout=PATIENCE
+    )
     if made.returncode:
         pytest.skip("this ffmpeg has no libx264")
     assert [frame.unix_time for frame in read_file(path, "door")] == pytest.approx([0, 0.04, 0.08, 0.12])

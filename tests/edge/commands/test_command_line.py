@@ -14,9 +14,9 @@ import pytest
 
 from edge.__main__ import main
 from edge.manifest import METADATA_KEY
-from tests.support.broker import wait_for
 from tests.support.paths import ROOT
 from tests.support.spot_model import MANIFEST, spot, write_jpegs, write_spot_film, write_spot_model
+from tests.support.waiting import PATIENCE, wait_for
 
 CONFIG = """
 [model]
@@ -38,7 +38,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def korsal_edge(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "edge", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
 
 
 def environment() -> dict[str, str]:
@@ -319,7 +321,7 @@ def test_ctrl_c_keeps_what_was_found(tmp_path: Path, folder: Path) -> None:
     with subprocess.Popen(list(map(str, command)), cwd=tmp_path, env=environment(), stderr=subprocess.PIPE) as process:
         wait_for(lambda: lines.exists() and lines.stat().st_size, "the first event")
         process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=60)[1]
+        said = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 130, said
     found = [json.loads(line) for line in lines.open()]
     assert found[0]["type"] == "new"
@@ -329,7 +331,13 @@ def test_ctrl_c_keeps_what_was_found(tmp_path: Path, folder: Path) -> None:
 def test_a_reader_that_goes_away_is_no_crash(folder: Path) -> None:
     command = f"{sys.executable} -m edge replay film.avi --model spot.onnx | true"
     done = subprocess.run(
-        ["bash", "-c", command], cwd=folder, env=environment(), capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-c", command],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
     assert "Traceback" not in done.stderr
 

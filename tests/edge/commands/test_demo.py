@@ -11,9 +11,9 @@ import pytest
 from edge.cameras.video_file import CaptureError
 from edge.commands.demo import Audience, demo
 from edge.commands.demo_broker import DemoError
-from tests.support.broker import wait_for
 from tests.support.paths import ROOT
 from tests.support.spot_model import spot, write_jpegs, write_spot_film, write_spot_model
+from tests.support.waiting import PATIENCE, wait_for
 
 pytest.importorskip("amqtt", reason="amqtt is not installed: pip install 'korsal-edge[demo]'")
 
@@ -30,7 +30,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def play(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "edge", "demo", "--model", "spot.onnx", *arguments]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
 
 
 def test_events_arrive_through_the_broker_and_the_video_is_written(folder: Path) -> None:
@@ -59,7 +61,7 @@ def test_ctrl_c_ends_it_with_a_summary(folder: Path, tmp_path: Path) -> None:
     with out.open("w") as file, subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=file) as process:
         wait_for(lambda: '"new"' in out.read_text(), "the first event")
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE) == 0
     said = out.read_text()
     assert '"type": "end"' in said
     assert "arrived through the broker: Basketball 1." in said

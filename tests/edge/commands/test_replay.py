@@ -28,6 +28,7 @@ from tests.support.paths import ROOT
 from tests.support.some_event import some_event
 from tests.support.spot_model import spot, write_spot_film, write_spot_model
 from tests.support.video_files import jpegs, write_matroska
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +239,7 @@ def test_the_bar_is_for_terminals(folder: Path) -> None:
     command = [sys.executable, "-m", "edge", "replay", "film.avi", "--model", "spot.onnx"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=side) as process:
-        out = process.communicate(timeout=60)[0]
+        out = process.communicate(timeout=PATIENCE)[0]
     os.close(side)
     said = os.read(main, 100_000)
     os.close(main)

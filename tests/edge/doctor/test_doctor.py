@@ -17,8 +17,9 @@ from edge.doctor.finding import ok, warning, wrong
 from edge.doctor.host import disk, hidden, motion, opencv, rights, service, set_clock
 from edge.doctor.speed import judged
 from edge.engines.tensorrt_engine import TensorRtError
-from tests.support.broker import Broker, free_port, mosquitto
+from tests.support.broker import Broker, mosquitto
 from tests.support.other_user import as_nobody, everybodys_folder
+from tests.support.ports import free_port
 from tests.support.spot_model import write_spot_film, write_spot_model
 
 

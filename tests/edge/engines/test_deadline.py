@@ -3,6 +3,7 @@ import threading
 import pytest
 
 from edge.engines.deadline import DeadlineError, within
+from tests.support.waiting import PATIENCE
 
 
 def test_what_is_done_in_time_is_returned() -> None:
@@ -23,7 +24,7 @@ def test_what_takes_too_long_is_stopped() -> None:
     asked, ended = threading.Event(), threading.Event()
 
     def work() -> None:
-        assert asked.wait(60)
+        assert asked.wait(PATIENCE)
         ended.set()
 
     with pytest.raises(DeadlineError, match=r"not done in 0\.05 s"):

@@ -22,6 +22,7 @@ from edge.inference import OUTPUTS, Engine
 from tests.support.fake_gpu import VERSIONS, FakeGpu, fake_gpu
 from tests.support.full_disk import full_disk
 from tests.support.tiny_model import MANIFEST, SIZE, write_tiny_model
+from tests.support.waiting import PATIENCE
 
 OPTIONS = BuildOptions(max_batch=4)
 
@@ -342,7 +343,7 @@ def test_two_that_start_at_once_build_once(model: Path, tmp_path: Path) -> None:
         while not heard and time.monotonic() < deadline:
             time.sleep(0.001)
         engine_build.build(gpu.trt, model, target, OPTIONS, None)
-    thread.join(30)
+    thread.join(PATIENCE)
     assert heard[1] == "STATUS=Waiting for another korsal-edge that builds the same engine"
     assert len(gpu.trt.named("Builder.build_serialized_network")) == 1
     with loaded[0] as engine:

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from edge.sensors import host_sensors
-from tests.support.broker import wait_for
+from tests.support.waiting import wait_for
 
 
 def test_this_machine_is_read() -> None:

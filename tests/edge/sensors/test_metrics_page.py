@@ -10,7 +10,8 @@ import pytest
 
 from edge.sensors import metrics_page
 from edge.sensors.metrics_page import MetricsPage
-from tests.support.broker import free_port, wait_for
+from tests.support.ports import free_port
+from tests.support.waiting import wait_for
 
 
 @contextmanager

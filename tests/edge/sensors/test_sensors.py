@@ -9,7 +9,7 @@ from edge.sensors import jetson_sysfs
 from edge.sensors.jetson_stats import StatsError
 from edge.sensors.reading import Reading
 from edge.sensors.sensors import Sensors, Source, own_sources
-from tests.support.broker import wait_for
+from tests.support.waiting import wait_for
 
 BEST, SECOND = Reading("jtop", {"tj": 60.0}), Reading("sysfs", {"tj": 61.0}, throttled=("gpu",), overcurrent=2)
 

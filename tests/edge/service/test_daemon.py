@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from edge.broker.outbox import Limits, Outbox
-from tests.support.broker import Broker, Subscriber, free_port, wait_for
+from tests.support.broker import Broker, Subscriber
+from tests.support.ports import free_port
 from tests.support.started_daemon import (
     BASE,
     PROGRAM,
@@ -24,6 +25,7 @@ from tests.support.started_daemon import (
     write_config,
     write_video,
 )
+from tests.support.waiting import PATIENCE, wait_for
 
 WITH_TENSORRT = """
 import signal
@@ -183,7 +185,7 @@ def test_sigterm_ends_open_events_and_says_offline(
         wait_for(subscriber.events, "an event")
         wait_for(lambda: len(subscriber.on(f"{BASE}/telemetry")) > 2, "telemetry")
         daemon.send_signal(signal.SIGTERM)
-        _, said = daemon.communicate(timeout=30)
+        _, said = daemon.communicate(timeout=PATIENCE)
     assert daemon.returncode == 0, said
     subscriber.wait_for_payload(f"{BASE}/available", b"offline")
     last = subscriber.events()[-1]
@@ -216,7 +218,7 @@ def test_a_camera_that_is_not_there_is_told_and_nothing_else_suffers(
         wait_for(subscriber.events, "an event")
         subscriber.wait_for_payload(f"{BASE}/door/state", b"offline")
         daemon.send_signal(signal.SIGINT)
-        _, said = daemon.communicate(timeout=30)
+        _, said = daemon.communicate(timeout=PATIENCE)
     assert daemon.returncode == 0
     assert "camera door: offline: /dev/video97" in said
     assert {event["camera"] for event in subscriber.events()} == {"yard"}
@@ -327,7 +329,7 @@ from edge.__main__ import main
 sys.exit(main(["run", "--config", sys.argv[1]]))
 """
     process = start(config, program=program)
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, said
     assert "config.toml is in force, asked by SIGHUP: nothing has changed" in said
 
@@ -346,7 +348,7 @@ def test_systemd_is_told_how_it_goes(
             told = b""
             while told != b"STOPPING=1":
                 told = systemd.recv(100)
-            daemon.communicate(timeout=30)
+            daemon.communicate(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize(
@@ -366,7 +368,7 @@ def test_what_cannot_work_is_one_sentence_and_exit_1(
     if content is not None:
         (tmp_path / name).write_bytes(content)
     process = start(config)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert sentence in said
     assert len(said.strip().splitlines()) == 1, said
@@ -375,7 +377,7 @@ def test_what_cannot_work_is_one_sentence_and_exit_1(
 def test_an_action_that_the_model_does_not_know_is_told(tmp_path: Path) -> None:
     write_video(tmp_path / "film.avi", "#" * 3)
     process = start(write_config(tmp_path, free_port(), {"door": "film.avi"}, "[actions.shine]\nstart_score = 0.9\n"))
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "actions.shine: the model knows no such action; did you mean Shine?" in said
 
@@ -384,7 +386,7 @@ def test_it_runs_on_tensorrt_and_gives_the_gpu_back(tmp_path: Path, broker: Brok
     write_video(tmp_path / "film.avi", "#" * 20)
     config = write_config(tmp_path, broker.port, {"door": "film.avi"}, runtime="auto")
     process = start(config, "10.3", program=WITH_TENSORRT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, said
     assert "running tiny with tensorrt 10.3.0 fp32, cameras: door" in said
     subscriber.wait_for_payload(f"{BASE}/available", b"offline")
@@ -406,7 +408,7 @@ def test_sigterm_ends_a_build(version: str, said_last: bytes, built: int, tmp_pa
             told = systemd.recv(300)
         assert told.startswith(b"EXTEND_TIMEOUT_USEC=3600000000\nSTATUS=Building the TensorRT engine of tiny.onnx")
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, said
     assert "stopped before the engine was built" in said
     assert "Traceback" not in said
@@ -419,7 +421,7 @@ def test_tensorrt_that_is_wanted_and_absent_is_one_sentence(tmp_path: Path) -> N
     write_video(tmp_path / "film.avi", "#" * 3)
     config = write_config(tmp_path, free_port(), {"door": "film.avi"}, runtime="tensorrt")
     process = start(config, program=f'import sys; sys.modules["tensorrt"] = None{PROGRAM}')
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "ERROR edge.service.daemon: model.runtime is tensorrt, but " in said
     assert len(said.strip().splitlines()) == 1, said

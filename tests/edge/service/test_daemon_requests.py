@@ -13,8 +13,10 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.support.broker import Broker, Subscriber, free_port, wait_for
+from tests.support.broker import Broker, Subscriber
+from tests.support.ports import free_port
 from tests.support.started_daemon import BASE, SCHEMA, LiveStream, running, told, write_config
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture

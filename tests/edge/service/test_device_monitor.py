@@ -11,7 +11,7 @@ from edge.sensors.sensors import Sensors, Source
 from edge.sensors.thermal import ThermalSettings
 from edge.service import device_monitor
 from edge.service.device_monitor import DeviceMonitor
-from tests.support.broker import wait_for
+from tests.support.waiting import wait_for
 
 TOPICS = Topics("korsal", "korsal-edge")
 

@@ -8,7 +8,7 @@ import pytest
 
 from edge.service import health
 from edge.service.health import Health
-from tests.support.broker import wait_for
+from tests.support.waiting import wait_for
 
 
 class Publisher:

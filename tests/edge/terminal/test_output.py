@@ -11,6 +11,7 @@ import pytest
 from edge.terminal import output as terminal
 from tests.support.paths import ROOT
 from tests.support.spot_model import MANIFEST, write_spot_film, write_spot_model
+from tests.support.waiting import PATIENCE
 
 
 @pytest.mark.parametrize(("encoding", "printed"), [("utf-8", "投篮"), ("latin-1", "\\u6295\\u7bee")])
@@ -20,7 +21,7 @@ def test_a_replay_prints_any_label(tmp_path: Path, encoding: str, printed: str) 
     write_spot_model(tmp_path / "spot.onnx", replace(MANIFEST, labels=("投篮", "Größe")[: len(MANIFEST.labels)]))
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding}
     command = [sys.executable, "-m", "edge", "replay", "film.avi", "--model", "spot.onnx"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     words = done.stdout.decode(encoding)
     assert words.count(printed) == len(words.splitlines()) == 3
@@ -32,7 +33,7 @@ def test_other_commands_do_so_too(module: str) -> None:
     program = f"import sys, {module} as command\ntry: command.main(['--help'])\nexcept SystemExit: print('投')"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, timeout=120, check=False
+        [sys.executable, "-c", program], env=environment, capture_output=True, timeout=PATIENCE, check=False
     )
     assert done.stdout.endswith(b"\\u6295\n"), done.stderr
 

@@ -19,8 +19,7 @@ import pytest
 from edge.terminal import progress
 from edge.terminal.progress import Progress, line, made, next_step, pause, watched
 from tests.support.paths import ROOT
-
-PATIENCE = 60.0  # seconds
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture(autouse=True)
@@ -166,5 +165,5 @@ def test_every_long_command_can_be_quiet() -> None:
         for module, words in COMMANDS
     ]
     for process, (module, words) in zip(asked, COMMANDS, strict=True):
-        told = process.communicate(timeout=240)[0]
+        told = process.communicate(timeout=PATIENCE)[0]
         assert "-q, --no-progress" in told if words == ["events"] else "-q, --quiet" in told, (module, words)

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 from train.safe_reading import mat_files
 
 savemat = pytest.importorskip("scipy.io", reason="scipy is not installed (extra `train`)").savemat
@@ -127,7 +128,7 @@ def test_a_reader_says_nothing_of_a_keyboard_interrupt(opened: "subprocess.Popen
         assert opened.stdout is not None
         reader = int(opened.stdout.readline())
         os.killpg(opened.pid, signal.SIGINT)
-        _, said = opened.communicate(timeout=20)
+        _, said = opened.communicate(timeout=PATIENCE)
     assert said.count("KeyboardInterrupt") == 1
     assert gone(reader)
 
@@ -136,6 +137,6 @@ def test_a_script_that_would_start_itself_again_is_told(tmp_path: Path) -> None:
     script = tmp_path / "unguarded.py"
     script.write_text("from train.safe_reading import mat_files\nwith mat_files.reader():\n    pass\n")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    ended = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert "if __name__ == '__main__':" in ended.stderr  # says Python
     assert "the process that reads MATLAB files did not start" in ended.stderr
