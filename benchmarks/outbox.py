@@ -22,7 +22,7 @@ from pathlib import Path
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge.broker.outbox import Limits, Message, Outbox
+from edge.broker.outbox import Message, Outbox, OutboxLimits
 from edge.broker.publisher import Publisher
 from edge.broker.topics import Topics
 from edge.config.schema import Mqtt
@@ -106,12 +106,12 @@ def bare_seconds(port: int, count: int) -> float:
 
 def outbox_seconds(port: int, count: int, file: Path) -> float:
     """The same through the outbox: stored with a sync of the disk, sent, removed when acknowledged."""
-    publisher = Publisher(Mqtt(host="127.0.0.1", port=port), TOPICS, Outbox(file, Limits()))
+    publisher = Publisher(Mqtt(host="127.0.0.1", port=port), TOPICS, Outbox(file, OutboxLimits()))
     while not publisher.statistics().online:
         time.sleep(0.01)
     started = time.perf_counter()
     for number in range(count):
-        publisher.event(event(number))
+        publisher.publish_event(event(number))
     publisher.close(600)  # returns when everything has arrived
     return time.perf_counter() - started
 
@@ -128,7 +128,7 @@ def steady(port: int, rate: int, seconds: int, file: Path) -> bool:
     subscriber.on_connect = lambda client, *_: client.subscribe(TOPIC, qos=0)
     subscriber.connect("127.0.0.1", port)
     subscriber.loop_start()
-    publisher = Publisher(Mqtt(host="127.0.0.1", port=port), TOPICS, Outbox(file, Limits()))
+    publisher = Publisher(Mqtt(host="127.0.0.1", port=port), TOPICS, Outbox(file, OutboxLimits()))
     worked, started = time.process_time(), time.perf_counter()
     most = _feed(publisher, rate, seconds)
     behind = publisher.statistics().outbox.rows
@@ -153,7 +153,7 @@ def _feed(publisher: Publisher, rate: int, seconds: int) -> int:
     while number < rate * seconds:
         due = min(rate * seconds, int((time.perf_counter() - started) * rate))
         while number < due:
-            publisher.event(event(number))
+            publisher.publish_event(event(number))
             number += 1
         most = max(most, publisher.statistics().outbox.rows)
         time.sleep(0.01)

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 
 from edge.broker import broker_faults, capabilities, outages
-from edge.broker.capabilities import Grants
-from edge.broker.connection import Closed, Connection, Opened, Report, Unheard
+from edge.broker.capabilities import Capabilities
+from edge.broker.connection import Closed, Connection, ConnectionReport, Opened, SubscriptionRefused
 from edge.broker.outages import Outages
 from edge.broker.packet_filter import PACKET_MAXIMUM
 from edge.broker.parcel import Parcel, packet_size
@@ -27,11 +27,15 @@ MOST_TOLD = 100  # refusals of messages; further ones are counted alone
 ANSWER_SECONDS = 15.0  # from dialling to the broker's answer
 
 
-class Line:
+class BrokerLink:
     """One connection after the other. `fault_at`: unix time of the newest fault, s."""
 
     def __init__(
-        self, settings: Mqtt, topics: Topics, report: Callable[[Report], None], offer: Callable[[Request], None]
+        self,
+        settings: Mqtt,
+        topics: Topics,
+        report: Callable[[ConnectionReport], None],
+        offer: Callable[[Request], None],
     ) -> None:
         """Nothing is dialled before `tend`. Reports of connections go to `report`, to be given to `hear` in time."""
         self._settings = settings
@@ -46,8 +50,9 @@ class Line:
         self.fault_at: float | None = None
         self.version: int = settings.version
         self.connections = 0
-        self._allowed = Grants(settings.retain, settings.qos)  # by the settings and by what the broker has refused
-        self.grants = self._allowed
+        # What the settings allow, less what the broker has refused.
+        self._allowed = Capabilities(settings.retain, settings.qos)
+        self.capabilities = self._allowed
         self.limits: tuple[str, ...] = ()  # of the broker, as it has shown them
         self.window, self._largest = WINDOW, 0
         self._told_refused: set[tuple[str, str]] = set()  # topics and reasons
@@ -58,24 +63,24 @@ class Line:
         """There is no connection, and none is being dialled."""
         return self._connection is None and self.outages.fault is not None
 
-    def owns(self, report: Report) -> bool:
+    def owns(self, report: ConnectionReport) -> bool:
         """False for reports of connections that have been given up."""
         return report.connection is self._connection
 
-    def hear(self, report: Opened | Unheard | Closed) -> None:
+    def hear(self, report: Opened | SubscriptionRefused | Closed) -> None:
         """Take note of what has become of the connection."""
         if isinstance(report, Opened):
             self._opened(report)
-        elif isinstance(report, Unheard):
+        elif isinstance(report, SubscriptionRefused):
             log.warning("%s: requests are not heard (%s): check the broker's rights", self.name, report.reason)
         else:
-            self._allowed = capabilities.after_refusal(self._allowed, report.code)
+            self._allowed = capabilities.without_refused(self._allowed, report.code)
             self._ended(report.reason, report.too_new)
 
     def publish(self, parcel: Parcel) -> int | None:
         """Send now and return the message's number; None for what neither MQTT nor this broker will ever take."""
         assert self._connection is not None
-        parcel = capabilities.fitted(parcel, self.grants)
+        parcel = capabilities.adapted(parcel, self.capabilities)
         if self._is_too_large(parcel):
             return None
         try:
@@ -173,15 +178,15 @@ class Line:
         if report.largest != self._largest:
             self._told_large.clear()
         self.window, self._largest = min(WINDOW, report.window), report.largest
-        self._tell_limits(capabilities.both(self._allowed, report.grants))
+        self._tell_limits(capabilities.intersection(self._allowed, report.capabilities))
 
-    def _tell_limits(self, found: Grants) -> None:
+    def _tell_limits(self, found: Capabilities) -> None:
         """What this broker cannot do, where the settings do not say so, once."""
-        wanted = Grants(self._settings.retain, self._settings.qos)
+        wanted = Capabilities(self._settings.retain, self._settings.qos)
         for sentence in found.limits:
             if sentence not in (*wanted.limits, *self.limits):
                 log.warning("%s: %s", self.name, sentence)
-        self.grants, self.limits = found, found.limits
+        self.capabilities, self.limits = found, found.limits
 
     def _ended(self, reason: str, too_new: bool = False) -> None:
         now = time.monotonic()

@@ -9,17 +9,17 @@ from typing import Any
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge.broker.packet_filter import Incoming, NonsenseError
+from edge.broker.packet_filter import PacketFilter, ProtocolError
 
 CHUNK = 65_536  # bytes read at once
 CHUNKS = 16  # at a time, after which paho may write and look at the clock
 MOST_UNREAD = 10_000  # packets that wait for a broker to read them
 
 
-class CheckedSocket:
+class FilteredSocket:
     """A connection from which nothing comes but packets that paho is to read."""
 
-    def __init__(self, socket: Any, incoming: Incoming) -> None:
+    def __init__(self, socket: Any, incoming: PacketFilter) -> None:
         """`socket`: one of Python's, with TLS or without."""
         self._socket, self._incoming = socket, incoming
         self._ready = b""
@@ -55,10 +55,10 @@ class CheckedSocket:
         raise BlockingIOError
 
 
-class CheckedClient(Client):
+class FilteredClient(Client):
     """A client that holds no state beyond its one connection."""
 
-    def __init__(self, version: int, client_id: str, connect_seconds: float, incoming: Incoming) -> None:
+    def __init__(self, version: int, client_id: str, connect_seconds: float, incoming: PacketFilter) -> None:
         """With a callback for it, paho leaves writing to the thread of the loop; otherwise whoever publishes writes,
         and two threads at once in one TLS connection break it.
         """
@@ -73,7 +73,7 @@ class CheckedClient(Client):
     def check_unread(self) -> None:
         """Raise NonsenseError where the broker talks and does not read what it is answered."""
         if len(self._out_packet) > MOST_UNREAD:
-            raise NonsenseError(f"it talks, and does not read {MOST_UNREAD} answers")
+            raise ProtocolError(f"it talks, and does not read {MOST_UNREAD} answers")
 
     def _create_socket(self) -> Any:
-        return CheckedSocket(super()._create_socket(), self._incoming)
+        return FilteredSocket(super()._create_socket(), self._incoming)

@@ -18,17 +18,17 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge import threads
 from edge.broker import broker_faults, capabilities
-from edge.broker.capabilities import Grants
-from edge.broker.client import CheckedClient
+from edge.broker.capabilities import Capabilities
+from edge.broker.client import FilteredClient
 from edge.broker.credentials import CredentialsError, password, tls_context
 from edge.broker.packet_filter import (
     FAILURE,
     MOST,
     PACKET_MAXIMUM,
-    EndedError,
-    Incoming,
-    NonsenseError,
-    RefusedError,
+    ConnectRefusedError,
+    DisconnectError,
+    PacketFilter,
+    ProtocolError,
 )  # fmt: skip
 from edge.broker.parcel import Parcel, properties
 from edge.broker.requests import LARGEST, Request
@@ -58,7 +58,7 @@ class Opened:
     connection: "Connection"
     window: int
     largest: int
-    grants: Grants
+    capabilities: Capabilities
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ class Acknowledged:
 
 
 @dataclass(frozen=True, eq=False)
-class Unheard:
+class SubscriptionRefused:
     """The broker lets us hear no requests, for this reason."""
 
     connection: "Connection"
@@ -94,7 +94,7 @@ class Closed:
     code: int = 0
 
 
-Report = Opened | Acknowledged | Unheard | Closed
+ConnectionReport = Opened | Acknowledged | SubscriptionRefused | Closed
 
 
 class Connection:
@@ -105,7 +105,7 @@ class Connection:
         settings: Mqtt,
         client_id: str,
         topics: Topics,
-        report: Callable[[Report], None],
+        report: Callable[[ConnectionReport], None],
         offer: Callable[[Request], None],
     ) -> None:
         """Dial, and once inside listen for requests, which go to `offer`. Raises ThreadError.
@@ -120,8 +120,8 @@ class Connection:
         self._code = 0
         self._reason = UNTOLD
         self._strikes = 0
-        self._incoming = Incoming(settings.version, bytes(LARGEST + 1))
-        self._client = CheckedClient(settings.version, client_id, CONNECT_SECONDS, self._incoming)
+        self._incoming = PacketFilter(settings.version, bytes(LARGEST + 1))
+        self._client = FilteredClient(settings.version, client_id, CONNECT_SECONDS, self._incoming)
         self._client.will_set(topics.available, OFFLINE, qos=settings.qos, retain=settings.retain)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
@@ -160,15 +160,15 @@ class Connection:
                 self._client.check_unread()
         except CredentialsError as error:
             self._reason = str(error)
-        except RefusedError as refusal:
+        except ConnectRefusedError as refusal:
             self._code = refusal.code
             self._reason = broker_faults.refusal(refusal.code, settings.version)
             self._too_new = broker_faults.reason(refusal.code) == broker_faults.TOO_NEW
-        except EndedError as end:
+        except DisconnectError as end:
             self._code = end.code
             self._reason = broker_faults.ended(end.code, by_broker=True)
             self._strikes = MANY if end.code in WRONG_MESSAGE else int(end.code not in NO_MESSAGE)
-        except NonsenseError as error:
+        except ProtocolError as error:
             self._reason = broker_faults.nonsense(str(error))
         except NONSENSE as error:
             self._reason = broker_faults.nonsense(type(error).__name__)
@@ -200,11 +200,11 @@ class Connection:
             client.subscribe(self._topics.requests, qos=0)
         window = getattr(granted, "ReceiveMaximum", RECEIVE_MAXIMUM)
         largest = getattr(granted, "MaximumPacketSize", PACKET_MAXIMUM)
-        self._report(Opened(self, window, largest, capabilities.granted(granted)))
+        self._report(Opened(self, window, largest, capabilities.from_connack(granted)))
 
     def _on_subscribe(self, _: Client, __: Any, ___: int, codes: list[ReasonCode], ____: Properties | None) -> None:
         if any(code.is_failure for code in codes):
-            self._report(Unheard(self, broker_faults.reason(self._incoming.code)))
+            self._report(SubscriptionRefused(self, broker_faults.reason(self._incoming.code)))
 
     def _on_message(self, _: Client, __: Any, message: MQTTMessage) -> None:
         payload = bytes(message.payload) if len(message.payload) <= LARGEST else None

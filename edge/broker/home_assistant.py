@@ -21,7 +21,7 @@ BEGINNINGS = "{% if value_json.type == 'new' %}{{ dict(value_json, event_type=va
 
 
 @dataclass(frozen=True)
-class Described:
+class DeviceDescription:
     """What Home Assistant is told. `actions`: the model's; `snapshots`: whether pictures are published."""
 
     version: str
@@ -31,14 +31,14 @@ class Described:
     snapshots: bool
 
 
-def components(topics: Topics, described: Described) -> dict[str, Entity]:
+def components(topics: Topics, described: DeviceDescription) -> dict[str, Entity]:
     """All entities by their keys, which are unique in the device and of A-Z a-z 0-9 _ - alone."""
     found = dict(_entities(topics, described))
     return {key: {**entity, "unique_id": f"{_name(topics)}_{key}"} for key, entity in found.items()}
 
 
 def discovery(
-    topics: Topics, prefix: str, described: Described, former: Mapping[str, str] | None = None
+    topics: Topics, prefix: str, described: DeviceDescription, former: Mapping[str, str] | None = None
 ) -> tuple[str, bytes]:
     """Topic and payload of the one message.
 
@@ -72,7 +72,7 @@ def _name(topics: Topics) -> str:
     return topics.root.replace("/", "_")
 
 
-def _entities(topics: Topics, described: Described) -> Iterable[tuple[str, Entity]]:
+def _entities(topics: Topics, described: DeviceDescription) -> Iterable[tuple[str, Entity]]:
     yield "queue", _reading("Waiting messages", topics.telemetry, "{{ value_json.queue.rows }}")
     yield "lost", _reading("Lost messages", topics.telemetry, "{{ value_json.lost.values() | sum }}")
     yield "reload", _button("Reload configuration", topics.request("reload"), b"{}")

@@ -10,14 +10,14 @@ from edge.broker.topics import encode
 
 
 @dataclass(frozen=True)
-class Interruption:
+class InterruptedEnds:
     """`ends`: to be stored before anything new; `lost`: ids of events of which no end can be made."""
 
     ends: tuple[Message, ...]
     lost: tuple[str, ...]
 
 
-def interrupt(open_steps: Sequence[Message], unix_time: float, expires: float, gap: int = 0) -> Interruption:
+def end_interrupted(open_steps: Sequence[Message], unix_time: float, expires: float, gap: int = 0) -> InterruptedEnds:
     """Close what went on when the last run stopped without a word, given the last stored step of each.
 
     `unix_time`: now, s; `expires`: until when the ends are worth sending, unix time, s; `gap`: so many later steps may
@@ -30,7 +30,7 @@ def interrupt(open_steps: Sequence[Message], unix_time: float, expires: float, g
             lost.append(step.event_id)
         else:
             ends.append(Message(step.topic, payload, step.event_id, step.seq + 1 + gap, "end", expires))
-    return Interruption(tuple(ends), tuple(lost))
+    return InterruptedEnds(tuple(ends), tuple(lost))
 
 
 def _end(step: Message, unix_time: float, gap: int) -> bytes | None:

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from edge.broker import open_events, outbox_audit, outbox_fallback, outbox_file, outbox_opening, outbox_tables
-from edge.broker.interruption import Interruption
+from edge.broker.interruption import InterruptedEnds
 from edge.broker.message import Message as Message
 from edge.broker.open_events import Row as OpenStep
 from edge.broker.outbox_audit import Stock
 from edge.broker.outbox_fallback import Absence
 from edge.broker.outbox_file import Change, Room
 from edge.broker.outbox_mark import MarkFile
-from edge.broker.outbox_records import Limits as Limits
+from edge.broker.outbox_records import OutboxLimits as OutboxLimits
 from edge.broker.outbox_records import OutboxStatistics as OutboxStatistics
 from edge.broker.outbox_records import Row as Row
 from edge.broker.outbox_row import Stored
@@ -38,13 +38,13 @@ REFUSED = "free the disk, or make the directory writable to this user ([outbox] 
 HELD = "end the program that holds it, which may be another korsal-edge with the same [outbox] directory"
 
 Result = TypeVar("Result")
-EndLeftOpen = Callable[[Sequence[Message], int], Interruption]
+EndLeftOpen = Callable[[Sequence[Message], int], InterruptedEnds]
 
 
 class Outbox:
     """A bounded queue on disk. Used by one thread at a time; other threads may read `statistics()`."""
 
-    def __init__(self, path: Path | None, limits: Limits, end_left_open: EndLeftOpen | None = None) -> None:
+    def __init__(self, path: Path | None, limits: OutboxLimits, end_left_open: EndLeftOpen | None = None) -> None:
         """Open or make the file; None keeps everything in memory. Never raises for what is wrong with the disk.
 
         `end_left_open` makes the ends of events that an earlier run left open, as soon as the file is to be had, be it

@@ -19,7 +19,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Limits:
+class OutboxLimits:
     """The most that may wait: rows, and bytes of payload."""
 
     rows: int = 100_000

@@ -26,11 +26,11 @@ TEXTS = {3: 1, 8: 1, 9: 1, 18: 1, 21: 1, 22: 1, 26: 1, 28: 1, 31: 1, 38: 2}  # h
 NUMBERED = 11  # a subscription's identifier, a number of variable length
 
 
-class NonsenseError(Exception):
+class ProtocolError(Exception):
     """What the broker sent is no MQTT, or out of bounds; the message says what it was."""
 
 
-class RefusedError(Exception):
+class ConnectRefusedError(Exception):
     """The broker does not let us in; `code`: its reason, as MQTT 5 counts them."""
 
     def __init__(self, code: int) -> None:
@@ -38,7 +38,7 @@ class RefusedError(Exception):
         self.code = code
 
 
-class EndedError(Exception):
+class DisconnectError(Exception):
     """The broker has ended the connection; `code`: its reason."""
 
     def __init__(self, code: int) -> None:
@@ -46,7 +46,7 @@ class EndedError(Exception):
         self.code = code
 
 
-class Incoming:
+class PacketFilter:
     """One connection's packets. `code`: the reason of the acknowledgement that was handed over last, 0 for success."""
 
     def __init__(self, version: int, too_large: bytes) -> None:
@@ -71,7 +71,7 @@ class Incoming:
         """Whether `next` will find a packet, or a fault."""
         try:
             return self._header() is not None
-        except NonsenseError:
+        except ProtocolError:
             return True
 
     def next(self) -> bytes | None:
@@ -97,7 +97,7 @@ class Incoming:
         length, start = found
         most = MOST if self._bytes[0] >> 4 == PUBLISH else MOST_CONTROL
         if length > most and most == MOST_CONTROL:
-            raise NonsenseError(f"a packet of {length} bytes")
+            raise ProtocolError(f"a packet of {length} bytes")
         return (start, length) if len(self._bytes) >= start + min(length, most) else None
 
     def _control(self, kind: int, body: bytes) -> bytes:
@@ -107,9 +107,9 @@ class Incoming:
         if kind == PINGRESP:
             return b"\xd0\x00"
         if kind == DISCONNECT and self._version == 5:
-            raise EndedError(body[0] if body else 0)
+            raise DisconnectError(body[0] if body else 0)
         if len(number) < 2 or kind not in (PUBACK, PUBREL, SUBACK):
-            raise NonsenseError(f"a packet of type {kind}")
+            raise ProtocolError(f"a packet of type {kind}")
         if kind == SUBACK:
             return self._subscription(number, rest)
         if kind == PUBREL:
@@ -121,9 +121,9 @@ class Incoming:
     def _entrance(self, kind: int, body: bytes) -> bytes:
         """The first packet: it must let us in."""
         if kind != CONNACK or len(body) < 2:
-            raise NonsenseError("it does not begin with CONNACK")
+            raise ProtocolError("it does not begin with CONNACK")
         if body[1]:
-            raise RefusedError(OLD_REFUSALS.get(body[1], body[1]))
+            raise ConnectRefusedError(OLD_REFUSALS.get(body[1], body[1]))
         self._inside = True
         granted = b"" if self._version == 3 else _framed(_kept(body, 2, GRANTED)[0])
         return _packet(CONNACK << 4, body[:2] + granted)
@@ -133,7 +133,7 @@ class Incoming:
         beside, codes = (b"", rest) if self._version == 3 else (b"\0", rest[_kept(rest, 0, frozenset())[1] :])
         self._subscriptions += 1
         if max(self._subscriptions, len(codes)) > MOST_SUBSCRIPTIONS:
-            raise NonsenseError("it acknowledges what nobody has subscribed to")
+            raise ProtocolError("it acknowledges what nobody has subscribed to")
         self.code = next((code for code in codes if code > HIGHEST_QOS), 0)
         return _packet(SUBACK << 4, number + beside + bytes(FAILURE if code > HIGHEST_QOS else code for code in codes))
 
@@ -143,7 +143,7 @@ class Incoming:
         topic_end = 2 + int.from_bytes(body[:2], "big")
         end = topic_end + (2 if qos else 0)
         if qos == 3 or len(body) < max(end, 2):
-            raise NonsenseError("a message that is none")
+            raise ProtocolError("a message that is none")
         payload, beside = body[end:], b""
         if self._version == 5:
             kept, after = _kept(body, end, ASKED) if whole else (b"", end)
@@ -158,7 +158,7 @@ class Incoming:
         """paho keeps a message of QoS 2 until the broker releases it."""
         self._unreleased[number] = size
         if len(self._unreleased) > MOST_UNRELEASED or sum(self._unreleased.values()) > MOST_UNRELEASED_BYTES:
-            raise NonsenseError("messages of QoS 2 that it does not release")
+            raise ProtocolError("messages of QoS 2 that it does not release")
 
 
 def _kept(body: bytes, at: int, wanted: frozenset[int]) -> tuple[bytes, int]:
@@ -166,11 +166,11 @@ def _kept(body: bytes, at: int, wanted: frozenset[int]) -> tuple[bytes, int]:
     length, start = _number(body, at) or (len(body), at)
     end, at = start + length, start
     if end > len(body):
-        raise NonsenseError("properties beyond the packet")
+        raise ProtocolError("properties beyond the packet")
     kept: dict[int, bytes] = {}
     for identifier, after in _properties(body, start, end):
         if identifier in kept:
-            raise NonsenseError(f"property {identifier} twice")
+            raise ProtocolError(f"property {identifier} twice")
         if identifier in wanted:
             kept[identifier] = body[at:after]
         at = after
@@ -189,9 +189,9 @@ def _properties(body: bytes, at: int, end: int) -> Iterator[tuple[int, int]]:
         if identifier == NUMBERED:
             at = (_number(body, at) or (0, end + 1))[1]
         elif identifier not in FIXED and identifier not in TEXTS:
-            raise NonsenseError(f"property {identifier}")
+            raise ProtocolError(f"property {identifier}")
         if at > end:
-            raise NonsenseError("a property beyond the others")
+            raise ProtocolError("a property beyond the others")
         yield identifier, at
 
 
@@ -204,7 +204,7 @@ def _number(data: bytes | bytearray, at: int) -> tuple[int, int] | None:
         value |= (data[at + count] & 127) << 7 * count
         if data[at + count] < 128:
             return value, at + count + 1
-    raise NonsenseError("a length without end")
+    raise ProtocolError("a length without end")
 
 
 def _framed(content: bytes) -> bytes:

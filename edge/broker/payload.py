@@ -10,7 +10,7 @@ SCHEMA = 1  # version of the payload; it rises when a key goes or changes its me
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelIdentity:
     """What made an event: the model's name and the sha256 of its file, 64 hexadecimal digits."""
 
     name: str
@@ -21,7 +21,7 @@ def event_payload(
     event: Event,
     device: str,
     camera: str,
-    model: Model,
+    model: ModelIdentity,
     published_unix: float,
     snapshot_topic: str | None = None,
     clock_synced: bool | None = None,

@@ -13,17 +13,17 @@ from edge import threads
 from edge.broker import poison_messages
 from edge.broker import topic_permissions as rights
 from edge.broker.arrivals import Arrivals
-from edge.broker.broker_link import Line
-from edge.broker.connection import Acknowledged, Closed, Opened, Report, Unheard
+from edge.broker.broker_link import BrokerLink
+from edge.broker.connection import Acknowledged, Closed, ConnectionReport, Opened, SubscriptionRefused
 from edge.broker.delivery import PublisherStatistics as PublisherStatistics
 from edge.broker.delivery import Sent, lost
 from edge.broker.message import CLOCK_IS_SET, Message
 from edge.broker.outbox import CLOSE_SECONDS, Outbox, Row
 from edge.broker.parcel import Parcel, packet_size
 from edge.broker.poison_messages import Posted, Suspicion
-from edge.broker.requests import Answer, Request, answer_too_large
+from edge.broker.requests import Request, Response, answer_too_large
 from edge.broker.retained import PICTURES, Kept, Retained
-from edge.broker.retelling import jump
+from edge.broker.retelling import clock_jump
 from edge.broker.topic_permissions import Rights
 from edge.broker.topics import Topics, encode
 from edge.config.schema import Mqtt
@@ -47,7 +47,7 @@ class Stop:
     deadline: float
 
 
-Thing = Message | Kept | Parcel | Stop | Report
+Thing = Message | Kept | Parcel | Stop | ConnectionReport
 
 
 class Publisher:
@@ -63,15 +63,15 @@ class Publisher:
         self._inbox: queue.SimpleQueue[Thing] = queue.SimpleQueue()
         self._requests: queue.Queue[Request] = queue.Queue(REQUESTS)
         self._dropped_requests = 0
-        self._line = Line(settings, topics, self._inbox.put, self._offer)
+        self._line = BrokerLink(settings, topics, self._inbox.put, self._offer)
         self._retained = Retained(topics.available)
         self._in_flight: dict[int, Sent] = {}  # by the number of the message
         self._rights = Rights()
         self._suspicion = Suspicion()
         self._told_lost = lost(outbox.statistics())
         self._arrivals = Arrivals()
-        self._turned = time.monotonic()
-        self._clocks = time.time(), self._turned
+        self._last_active = time.monotonic()
+        self._clocks = time.time(), self._last_active
         self._stop: Stop | None = None
         self._thread = threads.start("publisher", self._run)
 
@@ -81,33 +81,33 @@ class Publisher:
         return self._thread.is_alive()
 
     @property
-    def turned(self) -> float:
+    def last_active(self) -> float:
         """When the thread last began a round, monotonic, s; it does so twice a second where there is nothing to do."""
-        return self._turned
+        return self._last_active
 
     @property
-    def arrival_seconds(self) -> tuple[float, ...]:
+    def delivery_seconds(self) -> tuple[float, ...]:
         """How long the newest events took from the camera to the broker's acknowledgement."""
         return self._arrivals.seconds
 
-    def event(self, message: Message) -> None:
+    def publish_event(self, message: Message) -> None:
         """Store, then send until it has arrived."""
         self._inbox.put(message)
 
-    def keep(self, topic: str, payload: bytes, qos: int = 1) -> None:
+    def publish_retained(self, topic: str, payload: bytes, qos: int = 1) -> None:
         """Publish retained, and again whenever a connection begins."""
         self._inbox.put(Kept(Parcel(topic, payload, qos, retain=True), lasts=True))
 
-    def picture(self, topic: str, jpeg: bytes, event_id: str = "") -> None:
+    def publish_picture(self, topic: str, jpeg: bytes, event_id: str = "") -> None:
         """Publish retained, once; without a connection the newest of each topic waits for one."""
         labels = (("event_id", event_id),) if event_id else ()
         self._inbox.put(Kept(Parcel(topic, jpeg, 0, retain=True, labels=labels, kind=PICTURES), lasts=False))
 
-    def tell(self, topic: str, payload: bytes) -> None:
+    def publish(self, topic: str, payload: bytes) -> None:
         """Publish once to those who listen now."""
         self._inbox.put(Parcel(topic, payload))
 
-    def requests(self) -> tuple[Request, ...]:
+    def take_requests(self) -> tuple[Request, ...]:
         """What has been asked since the last call, the oldest first; each wants an `answer`."""
         found: list[Request] = []
         while len(found) < REQUESTS:
@@ -117,7 +117,7 @@ class Publisher:
                 break
         return tuple(found)
 
-    def answer(self, given: Answer) -> None:
+    def publish_response(self, given: Response) -> None:
         """Publish an answer, if there is a connection."""
         self._inbox.put(Parcel(given.topic, given.payload, 1, correlation=given.correlation, kind=ANSWERS))
 
@@ -148,7 +148,7 @@ class Publisher:
     def _run(self) -> None:
         try:
             while not self._finished():
-                self._turned = time.monotonic()
+                self._last_active = time.monotonic()
                 things = self._mind_clock(self._receive())
                 self._outbox.tend()
                 self._handle(things)
@@ -211,7 +211,7 @@ class Publisher:
         if any(arrived) or any(refused):
             self._outbox.remove(filter(None, arrived), filter(None, refused))
 
-    def _hear(self, report: Opened | Unheard | Closed) -> None:
+    def _hear(self, report: Opened | SubscriptionRefused | Closed) -> None:
         self._line.hear(report)
         if isinstance(report, Opened):
             self._outbox.expire(time.time())
@@ -264,7 +264,7 @@ class Publisher:
 
     def _tell_again(self, now: float) -> None:
         """What the broker does not keep."""
-        if self._line.online and not self._line.grants.retain:
+        if self._line.online and not self._line.capabilities.retain:
             self._retained.tell_again(now)
 
     def _mind_clock(self, things: list[Thing]) -> list[Thing]:
@@ -273,7 +273,7 @@ class Publisher:
         Messages that have come in meanwhile may have been stamped before; they may grow too old later, but not earlier.
         """
         before, self._clocks = self._clocks, (time.time(), time.monotonic())
-        seconds = jump(before, self._clocks)
+        seconds = clock_jump(before, self._clocks)
         if not seconds:
             return things
         self._outbox.clock_moved(seconds)

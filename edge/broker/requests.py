@@ -39,7 +39,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What to publish, and where. `correlation`: the asker's own mark, of MQTT 5."""
 
     topic: str
@@ -47,7 +47,7 @@ class Answer:
     correlation: bytes | None = None
 
 
-class Desk(Protocol):
+class RequestHandler(Protocol):
     """What a running device can be asked. Problems are sentences; none means that it was done."""
 
     def health(self) -> Mapping[str, object]:
@@ -75,14 +75,14 @@ class _Body:
     fault: str | None = None
 
 
-def answer(request: Request, desk: Desk, topics: Topics, settings: Mqtt) -> Answer:
+def answer(request: Request, handler: RequestHandler, topics: Topics, settings: Mqtt) -> Response:
     """Carry a request out, if it is one and allowed, and say what came of it."""
     body = _read(request)
     data: object = None
     fault = body.fault
     if fault is None:
         try:
-            data = _carry_out(request.op, body.data, desk, settings)
+            data = _carry_out(request.op, body.data, handler, settings)
         except RequestError as error:
             fault = str(error)
     response = {
@@ -91,7 +91,7 @@ def answer(request: Request, desk: Desk, topics: Topics, settings: Mqtt) -> Answ
         "error": None if fault is None else _plain(fault),
         "transaction": body.transaction,
     }
-    return Answer(_response_topic(request, topics, settings), encode(response), request.correlation)
+    return Response(_response_topic(request, topics, settings), encode(response), request.correlation)
 
 
 def answer_too_large(payload: bytes) -> bytes:
@@ -101,38 +101,38 @@ def answer_too_large(payload: bytes) -> bytes:
     return encode({"status": "error", "data": None, "error": error, "transaction": transaction})
 
 
-def _carry_out(op: str, data: object, desk: Desk, settings: Mqtt) -> object:
+def _carry_out(op: str, data: object, handler: RequestHandler, settings: Mqtt) -> object:
     """The answer's data. Raises RequestError."""
     if op == "health":
-        return dict(desk.health())
+        return dict(handler.health())
     if op == "config-get":
-        return dict(desk.configuration())
+        return dict(handler.configuration())
     if op == "snapshot":
-        _take_snapshot(data, desk, settings)
+        _take_snapshot(data, handler, settings)
     else:
-        problems = desk.reload() if op == "reload" else _change(data, desk, settings)
+        problems = handler.reload() if op == "reload" else _change(data, handler, settings)
         if problems:
             raise RequestError("; ".join(problems))
     return None
 
 
-def _change(data: object, desk: Desk, settings: Mqtt) -> Sequence[str]:
+def _change(data: object, handler: RequestHandler, settings: Mqtt) -> Sequence[str]:
     if not settings.allow_remote_config:
         raise RequestError("the configuration is not changed from afar: set [mqtt] allow_remote_config = true")
     if not isinstance(data, dict) or not data:
         raise RequestError(
             'nothing to change: put {"data": {"actions": {"default": {"start_score": 0.3}}}} or the like'
         )
-    return desk.store(data)
+    return handler.store(data)
 
 
-def _take_snapshot(data: object, desk: Desk, settings: Mqtt) -> None:
+def _take_snapshot(data: object, handler: RequestHandler, settings: Mqtt) -> None:
     if not settings.snapshots:
         raise RequestError("no pictures leave this device: set [mqtt] snapshots = true")
     camera = data.get("camera") if isinstance(data, dict) else None
     if not isinstance(camera, str):
         raise RequestError('of which camera? Put {"data": {"camera": "NAME"}}')
-    fault = desk.snapshot(camera)
+    fault = handler.snapshot(camera)
     if fault is not None:
         raise RequestError(fault)
 

@@ -6,7 +6,7 @@ Time comes in with the calls.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from edge.broker.capabilities import RETELL_SECONDS
+from edge.broker.capabilities import REPEAT_SECONDS
 from edge.broker.parcel import Parcel
 from edge.broker.topics import ONLINE
 
@@ -65,7 +65,7 @@ class Retained:
 
     def tell_again(self, now: float) -> None:
         """Now and then, for a broker that keeps nothing, so that who comes later learns of it soon."""
-        if now - self._told_at >= RETELL_SECONDS:
+        if now - self._told_at >= REPEAT_SECONDS:
             self._told_at = now
             self._due = {self._online.topic: self._online, **self._lasting, **self._due}
 

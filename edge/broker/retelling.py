@@ -15,25 +15,25 @@ CLOCK_JUMPED = 10.0  # the same, where it matters to messages that may grow days
 Clocks = tuple[float, float]  # unix and monotonic time, s
 
 
-def retold(event: Event, unix_time: float, monotonic_time: float) -> Event:
+def retimed(event: Event, unix_time: float, monotonic_time: float) -> Event:
     """A step with its times told by the wall clock as it is now, given what both clocks say, s.
 
     `started_unix` stays as it was told first, unless the wall clock has been set since (by more than CLOCK_SET).
     """
     offset = unix_time - monotonic_time
-    started = start_retold(event.started_unix, event.started_monotonic, offset)
+    started = retimed_start(event.started_unix, event.started_monotonic, offset)
     captured = event.t_capture if event.captured_monotonic is None else max(0.0, event.captured_monotonic + offset)
     ended = None if event.ended_unix is None else started + event.duration
     return replace(event, started_unix=started, ended_unix=ended, t_capture=captured)
 
 
-def start_retold(started_unix: float, started_monotonic: float, offset: float) -> float:
+def retimed_start(started_unix: float, started_monotonic: float, offset: float) -> float:
     """A beginning as it was told first, unless the wall clock has been set since; `offset`: wall minus monotonic, s."""
     moved = abs(offset - (started_unix - started_monotonic)) > CLOCK_SET
     return started_monotonic + offset if moved else started_unix
 
 
-def jump(before: Clocks, now: Clocks) -> float:
+def clock_jump(before: Clocks, now: Clocks) -> float:
     """By how many seconds the wall clock was set between two looks at both clocks; 0 where it was not, or had not been.
 
     What is stored by a clock that has never been set does not grow old, so that setting it makes nothing older.

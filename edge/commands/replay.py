@@ -14,7 +14,7 @@ from types import TracebackType
 
 from edge import events, pipeline
 from edge.broker import topics
-from edge.broker.payload import Model, event_payload
+from edge.broker.payload import ModelIdentity, event_payload
 from edge.cameras.frame_times import MAX_GAP
 from edge.cameras.image_transform import transformed
 from edge.cameras.video_file import CaptureError, probe, read_file
@@ -201,7 +201,7 @@ class EventLines:
     def __init__(self, path: Path, task: Task) -> None:
         """Raises ReplayError, as does a call where the disk is full; what was written before is kept."""
         self._path, self._device, self._camera = path, task.device, task.camera
-        self._model = Model(task.engine.manifest.name, task.engine.sha256)
+        self._model = ModelIdentity(task.engine.manifest.name, task.engine.sha256)
         try:
             self._file = path.open("wb", buffering=0)
         except OSError as error:

@@ -11,7 +11,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge import threads
 from edge.broker import broker_faults, capabilities
-from edge.broker.capabilities import Grants
+from edge.broker.capabilities import Capabilities
 from edge.broker.credentials import CredentialsError, password, tls_context
 from edge.config.schema import Mqtt
 from edge.doctor.finding import Finding, ok, told, warning, wrong
@@ -27,7 +27,7 @@ class Step:
 
     name: str
     fault: str | None = None
-    grants: Grants = Grants()
+    grants: Capabilities = Capabilities()
 
 
 def broker(settings: Mqtt, root: str) -> Finding:
@@ -45,7 +45,7 @@ def broker(settings: Mqtt, root: str) -> Finding:
             client.tls_set_context(tls_context(settings.tls))
         client.connect(settings.host, settings.port, settings.keepalive)
         thread = threads.start("doctor", client.loop_forever)
-        return _converse(client, steps, where, f"{root}/doctor", Grants(settings.retain, settings.qos))
+        return _converse(client, steps, where, f"{root}/doctor", Capabilities(settings.retain, settings.qos))
     except (CredentialsError, ThreadError) as error:
         return told(where, str(error))
     except (OSError, ValueError) as error:
@@ -65,7 +65,9 @@ def _client(settings: Mqtt, steps: "queue.SimpleQueue[Step]") -> Client:
 
     def connected(_: Client, __: Any, ___: Any, code: ReasonCode, properties: Any) -> None:
         fault = broker_faults.refusal(code, settings.version) if code.is_failure else None
-        found = capabilities.both(capabilities.granted(properties), Grants(settings.retain, settings.qos))
+        found = capabilities.intersection(
+            capabilities.from_connack(properties), Capabilities(settings.retain, settings.qos)
+        )
         steps.put(Step("connected", fault, found))
 
     def subscribed(_: Client, __: Any, ___: int, codes: list[ReasonCode], ____: Any) -> None:
@@ -85,7 +87,7 @@ def _client(settings: Mqtt, steps: "queue.SimpleQueue[Step]") -> Client:
     return client
 
 
-def _converse(client: Client, steps: "queue.SimpleQueue[Step]", where: str, topic: str, known: Grants) -> Finding:
+def _converse(client: Client, steps: "queue.SimpleQueue[Step]", where: str, topic: str, known: Capabilities) -> Finding:
     """`known`: what the settings say of the broker."""
     entered = _next(steps)
     if entered is None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from edge import __version__
 from edge.broker import discovery_file, home_assistant, topics
 from edge.broker.message import Message
-from edge.broker.payload import Model, event_payload
+from edge.broker.payload import ModelIdentity, event_payload
 from edge.broker.publisher import Publisher
-from edge.broker.retelling import retold
+from edge.broker.retelling import retimed
 from edge.config.config_file import fingerprint, state_directory
 from edge.config.schema import Config
 from edge.events import Event
@@ -23,7 +23,7 @@ from edge.video.snapshot import snapshot
 class Announcer:
     """Builds payloads and hands them on; never waits."""
 
-    def __init__(self, config: Config, model: Model, labels: Sequence[str], publisher: Publisher) -> None:
+    def __init__(self, config: Config, model: ModelIdentity, labels: Sequence[str], publisher: Publisher) -> None:
         self.topics = configured_topics(config)
         self._publisher = publisher
         self._device, self._max_age, self._mqtt = config.device.name, config.outbox.max_age, config.mqtt
@@ -45,10 +45,10 @@ class Announcer:
             synced = clock.synced(unix)
             place = self.topics.snapshot(camera, event.action) if self._mqtt.snapshots else None
             payload = event_payload(
-                retold(event, unix, monotonic), self._device, camera, self._model, unix, place, synced
+                retimed(event, unix, monotonic), self._device, camera, self._model, unix, place, synced
             )
             captured = frame.monotonic_time if live and frame is not None else None
-            self._publisher.event(
+            self._publisher.publish_event(
                 Message(
                     self.topics.event(camera, event.action), topics.encode(payload), event.event_id, event.seq,
                     event.type, clock.expiry(unix, self._max_age, synced), captured,
@@ -65,7 +65,7 @@ class Announcer:
 
     def camera_state(self, camera: str, state: str) -> None:
         """Online, stalled or offline."""
-        self._publisher.keep(self.topics.state(camera), state.encode())
+        self._publisher.publish_retained(self.topics.state(camera), state.encode())
 
     @property
     def people_score(self) -> float:
@@ -74,20 +74,22 @@ class Announcer:
 
     def active(self, camera: str, running: Mapping[str, int]) -> None:
         """How many events are running in front of a camera, by action."""
-        self._publisher.keep(self.topics.active(camera), topics.encode(topics.active_payload(self._labels, running)))
+        self._publisher.publish_retained(
+            self.topics.active(camera), topics.encode(topics.active_payload(self._labels, running))
+        )
 
     def people(self, camera: str, people: PeopleCount) -> None:
         """How many people are in front of a camera."""
         payload = topics.people_payload(people.active, people.other, self.people_score)
-        self._publisher.keep(self.topics.people(camera), topics.encode(payload), qos=0)
+        self._publisher.publish_retained(self.topics.people(camera), topics.encode(payload), qos=0)
 
     def clear_retained(self, camera: str) -> None:
         """Clear what is retained of a camera that there is no more."""
         for topic in (self.topics.state(camera), self.topics.active(camera), self.topics.people(camera)):
-            self._publisher.keep(topic, b"")
+            self._publisher.publish_retained(topic, b"")
         if self._mqtt.snapshots:
             for action in (None, *self._labels):
-                self._publisher.picture(self.topics.snapshot(camera, action), b"")
+                self._publisher.publish_picture(self.topics.snapshot(camera, action), b"")
 
     def status(self, config: Config, needs_restart: Sequence[str], broker: Mapping[str, object]) -> None:
         """What runs here; to Home Assistant too, where that is wanted."""
@@ -100,7 +102,7 @@ class Announcer:
             needs_restart,
             broker,
         )
-        self._publisher.keep(self.topics.status, topics.encode(payload))
+        self._publisher.publish_retained(self.topics.status, topics.encode(payload))
         cameras = tuple(config.cameras)
         if self._mqtt.discovery and cameras != self._cameras:
             self._cameras = cameras
@@ -108,19 +110,21 @@ class Announcer:
 
     def telemetry(self, payload: Mapping[str, object]) -> None:
         """How the device is doing, for those who listen now."""
-        self._publisher.tell(self.topics.telemetry, topics.encode(payload))
+        self._publisher.publish(self.topics.telemetry, topics.encode(payload))
 
     def _announce(self, cameras: tuple[str, ...]) -> None:
         """Tell Home Assistant what there is, and what of the things it was told of is no more."""
-        described = home_assistant.Described(
+        described = home_assistant.DeviceDescription(
             __version__, self._model.name, tuple(self._labels), cameras, self._mqtt.snapshots
         )
         former = discovery_file.read(self._announced)
-        self._publisher.keep(*home_assistant.discovery(self.topics, self._mqtt.discovery_prefix, described, former))
+        self._publisher.publish_retained(
+            *home_assistant.discovery(self.topics, self._mqtt.discovery_prefix, described, former)
+        )
         platforms = home_assistant.platforms(home_assistant.components(self.topics, described))
         if platforms != former:
             discovery_file.write(self._announced, platforms)
 
     def _picture(self, topic: str, frame: Frame, event: Event | None) -> None:
         jpeg = snapshot(frame.image, event, self._mqtt.snapshot_width, self._mqtt.snapshot_quality)
-        self._publisher.picture(topic, jpeg, "" if event is None else event.event_id)
+        self._publisher.publish_picture(topic, jpeg, "" if event is None else event.event_id)

@@ -14,10 +14,10 @@ from types import TracebackType
 
 from edge.assets import AssetError
 from edge.broker import interruption, requests
-from edge.broker.interruption import Interruption
+from edge.broker.interruption import InterruptedEnds
 from edge.broker.message import Message
-from edge.broker.outbox import Limits, Outbox
-from edge.broker.payload import Model
+from edge.broker.outbox import Outbox, OutboxLimits
+from edge.broker.payload import ModelIdentity
 from edge.broker.publisher import Publisher
 from edge.cameras.feeds import Feed, open_feed, wait_for_frames
 from edge.cameras.live_camera import CaptureError
@@ -101,7 +101,7 @@ class Daemon:
         self._config, self._engine, self._path, self._watch = config, engine, path, watch
         self._signals = signals
         self._labels = self._engine.manifest.labels
-        self._model = Model(self._engine.manifest.name, self._engine.sha256)
+        self._model = ModelIdentity(self._engine.manifest.name, self._engine.sha256)
         if wrong := unknown_actions(config, self._labels):
             raise DaemonError("; ".join(wrong))
         feeds = _opened(config.cameras)
@@ -206,8 +206,8 @@ class Daemon:
 
     def _answer(self) -> None:
         """What has been asked over MQTT."""
-        for request in self._publisher.requests():
-            self._publisher.answer(
+        for request in self._publisher.take_requests():
+            self._publisher.publish_response(
                 requests.answer(request, self._request_handler, self._announcer.topics, self._config.mqtt)
             )
 
@@ -238,7 +238,7 @@ class Daemon:
 
     def _store(self, message: Message | None) -> None:
         if message is not None:
-            self._publisher.event(message)
+            self._publisher.publish_event(message)
 
     def _health_payload(self) -> dict[str, object]:
         return self._health.health_payload(self._sessions)
@@ -300,15 +300,15 @@ def _opened(cameras: Mapping[str, Camera]) -> dict[str, Feed]:
 
 def _outbox(config: Config) -> Outbox:
     """The outbox, in which what a crash left open is given its end."""
-    limits = Limits(config.outbox.max_rows, config.outbox.max_bytes)
+    limits = OutboxLimits(config.outbox.max_rows, config.outbox.max_bytes)
     path = state_directory(config) / f"{config.device.name}.outbox.sqlite"
     return Outbox(path, limits, partial(_ends, config.outbox.max_age))
 
 
-def _ends(max_age: float, open_steps: Sequence[Message], gap: int) -> Interruption:
+def _ends(max_age: float, open_steps: Sequence[Message], gap: int) -> InterruptedEnds:
     """The ends of events that an earlier run left open."""
     now = time.time()
-    found = interruption.interrupt(open_steps, now, clock.expiry(now, max_age, clock.synced(now)), gap)
+    found = interruption.end_interrupted(open_steps, now, clock.expiry(now, max_age, clock.synced(now)), gap)
     if found.ends:
         log.warning("%d events were going on when the last run was cut off; they end now", len(found.ends))
     if found.lost:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from edge.broker.message import Message
 from edge.broker.payload import iso_time
-from edge.broker.retelling import start_retold
+from edge.broker.retelling import retimed_start
 from edge.broker.topics import Topics, encode
 from edge.events import NAMESPACE, EventType
 
@@ -120,7 +120,7 @@ def _payload(
     reason: str | None = None,
 ) -> Payload:
     duration = now.monotonic - event.started.monotonic
-    started = start_retold(event.started.unix, event.started.monotonic, now.unix - now.monotonic)
+    started = retimed_start(event.started.unix, event.started.monotonic, now.unix - now.monotonic)
     return {
         "schema": SCHEMA,
         "type": kind,

@@ -79,7 +79,7 @@ class Health:
         self._counted, self._counted_at = taken, now
         sent = self._publisher.statistics()
         latencies = self.stopwatch.latencies()
-        if arrived := stage_timing.percentiles(self._publisher.arrival_seconds):
+        if arrived := stage_timing.percentiles(self._publisher.delivery_seconds):
             latencies["capture_to_puback"] = arrived
         return {
             "schema": 1,
@@ -135,7 +135,7 @@ def _heartbeats(sessions: Mapping[str, CameraSession], publisher: Publisher) -> 
         f"camera {name}": Heartbeat(session.feed.counts().captured, session.stall_seconds + STAGE_TIMEOUT)
         for name, session in online.items()
     }
-    heartbeats["publisher"] = Heartbeat(publisher.turned, STAGE_TIMEOUT)
+    heartbeats["publisher"] = Heartbeat(publisher.last_active, STAGE_TIMEOUT)
     if online:
         handled = sum(session.frames + session.skipped + session.failed for session in sessions.values())
         longest = max(session.stall_seconds for session in online.values())

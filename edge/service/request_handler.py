@@ -1,4 +1,4 @@
-"""The daemon's answers to requests over MQTT: an `edge.broker.requests.Desk`. Shell."""
+"""The daemon's answers to requests over MQTT: an `edge.broker.requests.RequestHandler`. Shell."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

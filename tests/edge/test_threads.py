@@ -77,14 +77,14 @@ def test_the_broker_comes_back_while_no_thread_can_be_had(
         broker.stop()
         wait_for(lambda: "no new thread can be had" in str(publisher.statistics().fault), "the fault")
         broker.start()
-        publisher.event(event(0))
-        turned = publisher.turned
-        wait_for(lambda: publisher.turned > turned + 1.0, "some more trials")
+        publisher.publish_event(event(0))
+        turned = publisher.last_active
+        wait_for(lambda: publisher.last_active > turned + 1.0, "some more trials")
         assert publisher.alive
         none.end()
         with Subscriber(broker.port) as subscriber:
             wait_for(lambda: publisher.statistics().online, "the connection")
-            publisher.event(event(1))
+            publisher.publish_event(event(1))
             wait_for(lambda: numbers(subscriber)[-1:] == [1], "the event")
     assert caplog.text.count("no new thread can be had") == 1
 

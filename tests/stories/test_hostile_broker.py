@@ -63,7 +63,7 @@ def test_endless_requests_are_dropped_and_counted(uncaught: list[object]) -> Non
     with hostile(converse) as broker, publishing(at_port(broker.port), flush=0.1) as publisher:
         wait_for(sent.is_set, "the flood")
         wait_for(lambda: publisher.statistics().dropped_requests >= 30_000 - 32, "the count", 60)
-        assert len(publisher.requests()) == 32
+        assert len(publisher.take_requests()) == 32
         assert publisher.alive
     assert resident() - before < 60 * MEBIBYTE
     assert uncaught == []
@@ -85,7 +85,7 @@ def test_a_giant_request_is_not_kept(uncaught: list[object]) -> None:
     with hostile(converse) as broker, publishing(at_port(broker.port), flush=0.1) as publisher:
         found: list[Request] = []
         with memory_stays():
-            wait_for(lambda: found.extend(publisher.requests()) or len(found) == 2, "both requests", 60)
+            wait_for(lambda: found.extend(publisher.take_requests()) or len(found) == 2, "both requests", 60)
         assert [(request.op, request.payload) for request in found] == [("health", None), ("reload", b"{}")]
         assert broker.connections == 1
     assert uncaught == []
@@ -153,7 +153,7 @@ def test_a_megabyte_of_properties_takes_no_time(uncaught: list[object]) -> None:
 
     with hostile(converse) as broker, publishing(at_port(broker.port), flush=0.1) as publisher:
         found: list[Request] = []
-        wait_for(lambda: found.extend(publisher.requests()) or found, "the request", 10)
+        wait_for(lambda: found.extend(publisher.take_requests()) or found, "the request", 10)
         assert found[0].response_topic == "here"
     assert uncaught == []
 
@@ -173,7 +173,7 @@ def test_a_released_message_of_qos_2_is_heard(uncaught: list[object]) -> None:
         found: list[Request] = []
 
         def all_are_heard() -> bool:
-            found.extend(publisher.requests())
+            found.extend(publisher.take_requests())
             return len(found) + publisher.statistics().dropped_requests == 100
 
         wait_for(all_are_heard, "all of them")
@@ -210,7 +210,7 @@ def test_properties_out_of_bounds_cost_a_connection_at_most(properties: bytes, u
         seen: list[str] = []
 
         def judged() -> bool:
-            seen.extend(request.op for request in publisher.requests())
+            seen.extend(request.op for request in publisher.take_requests())
             return "reload" in seen or broker.connections > 2
 
         wait_for(judged, "the next request, or the next connection")
@@ -255,7 +255,7 @@ def test_acknowledgements_of_what_was_never_sent_remove_nothing(uncaught: list[o
     with hostile(converse) as broker, publishing(at_port(broker.port), flush=0.1) as publisher:
         wait_for(lambda: publisher.statistics().online, "the connection")
         for action in "ABCDE":  # a topic gets one message until it has been taken
-            publisher.event(event(0, action, action=action))
+            publisher.publish_event(event(0, action, action=action))
         wait_for(lambda: publisher.statistics().in_flight == 5, "five in flight")
         assert publisher.statistics().outbox.rows == 5
     assert uncaught == []
@@ -282,10 +282,10 @@ def test_a_broker_that_grants_nothing_loses_nothing(granted: bytes, tmp_path: Pa
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=serve, args=(listener,), daemon=True).start()
         with publishing(at_port(listener.getsockname()[1]), flush=0.1) as publisher:
-            publisher.event(event(0))
+            publisher.publish_event(event(0))
             wait_for(lambda: publisher.statistics().connections or publisher.statistics().fault, "an opinion")
-            turned = publisher.turned
-            wait_for(lambda: publisher.turned > turned, "another round")
+            turned = publisher.last_active
+            wait_for(lambda: publisher.last_active > turned, "another round")
             stands = publisher.statistics().outbox
             assert stands.rows + stands.refused == 1
         listener.shutdown(socket.SHUT_RDWR)

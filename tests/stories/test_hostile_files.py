@@ -22,7 +22,7 @@ from edge import manifest as manifests
 from edge.broker import credentials, interruption
 from edge.broker.credentials import CredentialsError
 from edge.broker.message import Message
-from edge.broker.outbox import Limits, Outbox
+from edge.broker.outbox import Outbox, OutboxLimits
 from edge.config.schema import Mqtt
 from edge.engines import onnxruntime_engine as engine
 from edge.engines.onnxruntime_engine import EngineError
@@ -208,7 +208,7 @@ def test_a_link_in_the_place_of_the_outbox_does_not_spoil_a_file_that_is_none(co
     place.parent.mkdir()
     precious.write_bytes(content)
     place.symlink_to(precious)
-    outbox = Outbox(place, Limits())
+    outbox = Outbox(place, OutboxLimits())
     outbox.put([event(0)], time.time())
     assert stored(outbox) == [0]
     outbox.close()
@@ -228,7 +228,7 @@ def test_what_is_no_file_in_the_place_of_the_outbox_costs_no_event(kind: str, tm
         "device": lambda: place.symlink_to("/dev/null"),
     }
     make[kind]()
-    outbox = Outbox(place, Limits())
+    outbox = Outbox(place, OutboxLimits())
     outbox.put([event(0), event(1)], time.time())
     assert stored(outbox) == [0, 1]
     outbox.close()
@@ -240,7 +240,7 @@ def test_a_database_of_somebody_else_keeps_its_tables(table: str, tmp_path: Path
     with sqlite3.connect(place) as theirs:
         theirs.execute(f"CREATE TABLE {table}")
     theirs.close()
-    outbox = Outbox(place, Limits())
+    outbox = Outbox(place, OutboxLimits())
     outbox.put([event(0)], time.time())
     assert stored(outbox) == [0]
     outbox.close()
@@ -310,20 +310,20 @@ STRANGE_ROWS = {
 def test_a_row_of_another_kind_costs_itself_alone(column: str, tmp_path: Path) -> None:
     """SQLite itself finds nothing wrong with it; the publisher would end by it at every start."""
     place = tmp_path / "roof.outbox.sqlite"
-    outbox = Outbox(place, Limits())
+    outbox = Outbox(place, OutboxLimits())
     outbox.put([event(0, "a"), event(0, "b"), event(1, "b")], time.time())
     outbox.close()
     with sqlite3.connect(place) as spoiling:
         for table in ("messages", "open_events"):
             spoiling.execute(f"UPDATE {table} SET {column} = ? WHERE event_id = 'a'", (STRANGE_ROWS[column],))
     spoiling.close()
-    outbox = Outbox(place, Limits())
+    outbox = Outbox(place, OutboxLimits())
     assert [(row.message.event_id, row.message.seq) for row in outbox.pending(0, 10)] == [("b", 0), ("b", 1)]
     assert [message.event_id for message in outbox.open_events()] == ["b"]
     assert outbox.statistics().damaged == 1
     assert outbox.statistics().rows == 2
     outbox.close()
-    again = Outbox(place, Limits())
+    again = Outbox(place, OutboxLimits())
     assert again.statistics().damaged == 1
     again.close()
 
@@ -331,5 +331,5 @@ def test_a_row_of_another_kind_costs_itself_alone(column: str, tmp_path: Path) -
 @pytest.mark.parametrize("expires", [1e10, 1e300, float("inf")])
 def test_what_a_clock_of_another_century_has_stamped_is_sent(expires: float, tmp_path: Path) -> None:
     with Broker(tmp_path) as broker, Subscriber(broker.port) as subscriber, publishing(at(broker)) as publisher:
-        publisher.event(replace(event(0), expires=expires))
+        publisher.publish_event(replace(event(0), expires=expires))
         wait_for(lambda: numbers(subscriber) == [0], "the event")

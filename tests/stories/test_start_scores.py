@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.broker.outbox import Limits, Outbox
+from edge.broker.outbox import Outbox, OutboxLimits
 from edge.commands.replay import Outputs, replay, task
 from tests.support.ports import free_port
 from tests.support.spot_model import LABELS, MANIFEST, SCORE, write_spot_film, write_spot_model
@@ -32,7 +32,7 @@ def test_the_daemon_takes_them_unless_the_configuration_says_otherwise(more: str
     config = write_config(tmp_path, free_port(), {"door": "film.avi"}, more)
     write_spot_model(tmp_path / "tiny.onnx", replace(MANIFEST, start_scores=HARD))
     play(config)
-    waiting = Outbox(tmp_path / "state" / "roof.outbox.sqlite", Limits())
+    waiting = Outbox(tmp_path / "state" / "roof.outbox.sqlite", OutboxLimits())
     stored = waiting.pending(0, 10)
     waiting.close()
     assert bool(stored) == told

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.broker import outages
-from edge.broker.outbox import Limits, Message, Outbox, Row
+from edge.broker.outbox import Message, Outbox, OutboxLimits, Row
 from edge.broker.publisher import Publisher
 from edge.broker.topics import Topics
 from edge.config.schema import Mqtt
@@ -48,7 +48,7 @@ def feed(publisher: Publisher, run: int, dice: random.Random, slots: list[tuple[
             steps += 1
             payload = json.dumps({"event_id": event_id, "seq": seq, "mark": f"{run}.{steps}"}).encode()
             topic = TOPICS.event(f"camera{hash(event_id) % 3}", "Dunk")
-            publisher.event(Message(topic, payload, event_id, seq, kind, time.time() + 86_400))
+            publisher.publish_event(Message(topic, payload, event_id, seq, kind, time.time() + 86_400))
         pause.wait(dice.random() * 0.03)
         while publisher.statistics().outbox.rows > MOST_WAITING:
             pause.wait(0.01)
@@ -57,7 +57,7 @@ def feed(publisher: Publisher, run: int, dice: random.Random, slots: list[tuple[
 def main(given: dict[str, Any]) -> None:
     outages.FIRST, outages.LONGEST = 0.02, 0.1
     make = Forgetful if given["sabotage"] else Outbox
-    outbox = make(Path(given["file"]), Limits())
+    outbox = make(Path(given["file"]), OutboxLimits())
     publisher = Publisher(Mqtt(host="127.0.0.1", port=given["port"]), TOPICS, outbox)
     print("ready", flush=True)  # noqa: T201
     if given["feed"]:

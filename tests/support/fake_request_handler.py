@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 
-class FakeDesk:
+class FakeRequestHandler:
     """A device that remembers what was asked of it."""
 
     def __init__(self, problems: Sequence[str] = ()) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from edge.broker import outages
-from edge.broker.outbox import Limits, Message, Outbox
+from edge.broker.outbox import Message, Outbox, OutboxLimits
 from edge.broker.publisher import Publisher
 from edge.broker.topics import Topics
 from edge.config.schema import Mqtt
@@ -29,7 +29,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture)
 
 @contextmanager
 def publishing(settings: Mqtt, outbox: Outbox | None = None, flush: float = 20.0) -> Iterator[Publisher]:
-    publisher = Publisher(settings, TOPICS, outbox or Outbox(None, Limits()))
+    publisher = Publisher(settings, TOPICS, outbox or Outbox(None, OutboxLimits()))
     try:
         yield publisher
     finally:

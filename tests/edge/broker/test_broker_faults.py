@@ -18,9 +18,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.broker import broker_faults, outages
 from edge.broker import broker_link as line
-from edge.broker.outbox import Limits, Message, Outbox
+from edge.broker.outbox import Message, Outbox, OutboxLimits
 from edge.broker.parcel import Parcel, packet_size
-from edge.broker.requests import Answer
+from edge.broker.requests import Response
 from edge.broker.topics import encode
 from edge.config.schema import Mqtt, Tls
 from tests.support.broker import Broker, Relay, Subscriber
@@ -47,7 +47,7 @@ def test_a_refused_login_is_told_once_and_heals_when_the_password_is_mended(
         with Broker(tmp_path, LOGIN.format(file=passwords)) as broker:
             settings = at(broker, username="korsal", password_file=mine, version=version)
             with publishing(settings) as publisher:
-                publisher.event(event(0))
+                publisher.publish_event(event(0))
                 wait_for(lambda: "refused the login" in caplog.text, "the sentence")
                 mine.write_text("right horse\n")
                 wait_for(lambda: publisher.statistics().online, "the connection")
@@ -59,11 +59,11 @@ def test_a_refused_login_is_told_once_and_heals_when_the_password_is_mended(
 
 def test_an_unreadable_password_is_told_and_nothing_is_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     settings = Mqtt(host="127.0.0.1", username="korsal", password_file=tmp_path / "none")
-    outbox = Outbox(tmp_path / "outbox.sqlite", Limits())
+    outbox = Outbox(tmp_path / "outbox.sqlite", OutboxLimits())
     with publishing(settings, outbox, flush=0.1) as publisher:
-        publisher.event(event(0))
+        publisher.publish_event(event(0))
         wait_for(lambda: "password_file" in caplog.text, "the sentence")
-    assert [row.message.seq for row in Outbox(tmp_path / "outbox.sqlite", Limits()).pending(0, 9)] == [0]
+    assert [row.message.seq for row in Outbox(tmp_path / "outbox.sqlite", OutboxLimits()).pending(0, 9)] == [0]
 
 
 def test_a_host_that_does_not_exist_is_told(caplog: pytest.LogCaptureFixture) -> None:
@@ -95,7 +95,7 @@ def test_a_server_that_never_answers_is_given_up(
 def test_no_broker_at_all_never_holds_up_the_end() -> None:
     started = time.monotonic()
     with publishing(Mqtt(host="127.0.0.1", port=free_port()), flush=30) as publisher:
-        publisher.event(event(0))
+        publisher.publish_event(event(0))
         wait_for(lambda: publisher.statistics().fault, "the fault")
     assert time.monotonic() - started < 10
 
@@ -124,7 +124,7 @@ def test_tls_with_certificates_on_both_sides(tmp_path: Path, certificates: Path,
     with Broker(tmp_path, guarded(certificates)) as broker:
         settings = Mqtt(host="127.0.0.1", port=broker.port, tls=tls, version=5 if version == 5 else 3)
         with publishing(settings) as publisher:
-            publisher.event(event(0))
+            publisher.publish_event(event(0))
             wait_for(lambda: publisher.statistics().online, "the connection")
             wait_for(lambda: publisher.statistics().outbox.rows == 0, "an empty outbox")
 
@@ -135,7 +135,7 @@ def test_tls_carries_a_flood_over_one_connection(tmp_path: Path, certificates: P
     with Broker(tmp_path, guarded(certificates)) as broker:
         with publishing(Mqtt(host="127.0.0.1", port=broker.port, tls=tls)) as publisher:
             for seq in range(3000):
-                publisher.event(event(seq, size=500))
+                publisher.publish_event(event(seq, size=500))
             wait_for(lambda: publisher.statistics().outbox.rows == 0, "an empty outbox", 60)
         assert publisher.statistics().connections == 1
 
@@ -173,7 +173,7 @@ def test_an_expired_certificate_is_told_and_heals_when_it_is_renewed(
     serving = "allow_anonymous true\ncafile {0}/ca.crt\ncertfile {0}/{1}.crt\nkeyfile {0}/{1}.key"
     broker = Broker(tmp_path, serving.format(certificates, "expired")).start()
     with publishing(Mqtt(host="127.0.0.1", port=broker.port, tls=Tls(ca=certificates / "ca.crt"))) as publisher:
-        publisher.event(event(0))
+        publisher.publish_event(event(0))
         wait_for(lambda: publisher.statistics().fault, "the fault")
         broker.stop()
         broker.configure(serving.format(certificates, "server"))
@@ -234,7 +234,7 @@ def test_a_broker_that_never_answers_is_given_up_until_it_does(
     listener = socket.create_server(("127.0.0.1", 0))
     port: int = listener.getsockname()[1]
     with publishing(Mqtt(host="127.0.0.1", port=port)) as publisher:
-        publisher.event(event(0))
+        publisher.publish_event(event(0))
         wait_for(lambda: "no answer within 0.3 s" in str(publisher.statistics().fault), "the fault")
         listener.close()
         monkeypatch.setattr(line, "ANSWER_SECONDS", 15.0)
@@ -250,7 +250,7 @@ def test_a_broker_that_falls_silent_is_noticed(tmp_path: Path) -> None:
     with Broker(tmp_path) as broker, publishing(at(broker, keepalive=5), flush=0.1) as publisher:
         wait_for(lambda: publisher.statistics().online, "the connection")
         broker.freeze()
-        publisher.event(event(0))
+        publisher.publish_event(event(0))
         wait_for(lambda: publisher.statistics().fault, "the fault")
         assert publisher.statistics().outbox.rows == 1
         broker.thaw()
@@ -266,7 +266,7 @@ def test_one_that_drops_again_and_again_is_one_fault(
         with publishing(settings) as publisher:
             for number in range(1, 7):
                 wait_for(lambda: publisher.statistics().connections == number, "the next connection")  # noqa: B023
-                publisher.event(event(number))
+                publisher.publish_event(event(number))
                 wait_for(lambda: numbers(subscriber)[-1:] == [number], "the event")  # noqa: B023
                 relay.cut()
             wait_for(lambda: publisher.statistics().online, "the last connection")
@@ -296,13 +296,13 @@ def test_a_broker_for_which_mqtt_5_is_too_new_is_spoken_to_in_3_1_1(
     with OldBroker(broker.port) as old, Subscriber(broker.port) as subscriber:
         settings = Mqtt(host="127.0.0.1", port=old.port)
         with publishing(settings) as publisher:
-            publisher.event(event(0))
+            publisher.publish_event(event(0))
             wait_for(lambda: numbers(subscriber) == [0], "the event")
             assert publisher.statistics().version == 3
             assert publisher.statistics().broker()["version"] == "3.1.1"
             assert "it speaks no MQTT 5" in str(publisher.statistics().last_fault)
             old.cut()  # and the next one as well
-            publisher.event(event(1))
+            publisher.publish_event(event(1))
             wait_for(lambda: numbers(subscriber)[-1:] == [1], "the next event")
     assert "set [mqtt] version = 3, or update the broker" in caplog.text
     assert "connected with MQTT 3.1.1" in caplog.text
@@ -356,8 +356,8 @@ def test_what_the_broker_refuses_waits_until_it_does_not(
     rights.write_text("topic readwrite korsal/roof/available\ntopic readwrite korsal/roof/door/actions/Jump\n")
     rights.chmod(0o644)
     with Broker(tmp_path, f"allow_anonymous true\nacl_file {rights}") as broker, publishing(at(broker)) as publisher:
-        publisher.event(event(0))
-        publisher.event(event(0, "b", action="Jump"))
+        publisher.publish_event(event(0))
+        publisher.publish_event(event(0, "b", action="Jump"))
         wait_for(lambda: publisher.statistics().outbox.rows == 1, "one to go")
         wait_for(lambda: "it refuses korsal/roof/door/actions/Dunk (Not authorized)" in caplog.text, "the sentence")
         rights.write_text("topic readwrite korsal/#\n")
@@ -373,9 +373,9 @@ def test_what_is_larger_than_the_broker_takes_stops_nothing_else(
     with Broker(tmp_path, "allow_anonymous true\nmax_packet_size 4000") as broker:
         settings = at(broker)
         with Subscriber(broker.port) as subscriber, publishing(settings) as publisher:
-            publisher.event(event(0, size=5000))
-            publisher.picture(TOPICS.snapshot("door", "Dunk"), b"\xff\xd8" + bytes(5000))
-            publisher.event(event(1))
+            publisher.publish_event(event(0, size=5000))
+            publisher.publish_picture(TOPICS.snapshot("door", "Dunk"), b"\xff\xd8" + bytes(5000))
+            publisher.publish_event(event(1))
             wait_for(lambda: numbers(subscriber) == [1], "the small one")
             subscriber.wait_for_topic(TOPICS.lost)
             assert subscriber.json_on(TOPICS.lost)[-1]["refused"] == 1
@@ -399,7 +399,7 @@ def test_a_limit_is_used_up_to_its_last_byte(
     broker = Broker(tmp_path, f"allow_anonymous true\nmax_packet_size {limit}")
     with broker, Subscriber(broker.port) as subscriber, publishing(at(broker)) as publisher:
         for one in (*events, event(9)):
-            publisher.event(one)
+            publisher.publish_event(one)
         wait_for(lambda: publisher.statistics().outbox.rows == 0, "none to go")
         wait_for(lambda: numbers(subscriber)[-1:] == [9], "the small one")
         assert numbers(subscriber) == ([9] if spare else [0, 1, 2, 3, 4, 9])
@@ -414,7 +414,7 @@ def test_who_asks_for_more_than_the_broker_takes_is_told_so(tmp_path: Path) -> N
     with broker, Subscriber(broker.port) as subscriber, publishing(at(broker)) as publisher:
         wait_for(lambda: publisher.statistics().online, "the connection")
         large = {"status": "ok", "data": "x" * 1000, "error": None, "transaction": "t"}
-        publisher.answer(Answer(TOPICS.response("health"), encode(large)))
+        publisher.publish_response(Response(TOPICS.response("health"), encode(large)))
         subscriber.wait_for_topic(TOPICS.response("health"))
         (told,) = subscriber.json_on(TOPICS.response("health"))
         assert (told["status"], told["transaction"]) == ("error", "t")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from edge.broker import capabilities, retained
-from edge.broker.capabilities import NOT_ACKNOWLEDGED, NOT_KEPT, Grants
-from edge.broker.outbox import Limits, Outbox
+from edge.broker.capabilities import NO_QOS_1, NO_RETAIN, Capabilities
+from edge.broker.outbox import Outbox, OutboxLimits
 from edge.broker.parcel import Parcel
 from edge.doctor.broker import broker as look_at
 from tests.support.broker import Broker, Relay, Subscriber
@@ -27,60 +27,61 @@ STATE = TOPICS.state("door")
 @pytest.mark.parametrize(
     ("properties", "expected"),
     [
-        (None, Grants()),
-        (SimpleNamespace(), Grants()),
-        (SimpleNamespace(RetainAvailable=0), Grants(retain=False)),
-        (SimpleNamespace(RetainAvailable=1, MaximumQoS=0), Grants(qos=0)),
-        (SimpleNamespace(MaximumQoS=1), Grants()),
-        (SimpleNamespace(MaximumQoS=2), Grants()),
+        (None, Capabilities()),
+        (SimpleNamespace(), Capabilities()),
+        (SimpleNamespace(RetainAvailable=0), Capabilities(retain=False)),
+        (SimpleNamespace(RetainAvailable=1, MaximumQoS=0), Capabilities(qos=0)),
+        (SimpleNamespace(MaximumQoS=1), Capabilities()),
+        (SimpleNamespace(MaximumQoS=2), Capabilities()),
     ],
 )
-def test_granted(properties: Any, expected: Grants) -> None:
-    assert capabilities.granted(properties) == expected
+def test_granted(properties: Any, expected: Capabilities) -> None:
+    assert capabilities.from_connack(properties) == expected
 
 
 @pytest.mark.parametrize(
-    ("code", "expected"), [(0x9A, Grants(retain=False)), (0x9B, Grants(qos=0)), (0x87, Grants()), (0, Grants())]
+    ("code", "expected"),
+    [(0x9A, Capabilities(retain=False)), (0x9B, Capabilities(qos=0)), (0x87, Capabilities()), (0, Capabilities())],
 )
-def test_what_is_left_after_a_refusal(code: int, expected: Grants) -> None:
-    assert capabilities.after_refusal(Grants(), code) == expected
-    assert capabilities.after_refusal(Grants(False, 0), code) == Grants(False, 0)
+def test_what_is_left_after_a_refusal(code: int, expected: Capabilities) -> None:
+    assert capabilities.without_refused(Capabilities(), code) == expected
+    assert capabilities.without_refused(Capabilities(False, 0), code) == Capabilities(False, 0)
 
 
 def test_messages_fit() -> None:
     kept = Parcel("a", b"b", 1, retain=True)
-    assert capabilities.fitted(kept, Grants()) == kept
-    assert capabilities.fitted(kept, Grants(False, 0)) == Parcel("a", b"b", 0, retain=False)
-    assert capabilities.fitted(Parcel("a", b"b"), Grants()) == Parcel("a", b"b")
+    assert capabilities.adapted(kept, Capabilities()) == kept
+    assert capabilities.adapted(kept, Capabilities(False, 0)) == Parcel("a", b"b", 0, retain=False)
+    assert capabilities.adapted(Parcel("a", b"b"), Capabilities()) == Parcel("a", b"b")
 
 
 @pytest.mark.parametrize(
-    ("conf", "limits"), [(POOR, [NOT_KEPT]), (POORER, [NOT_ACKNOWLEDGED]), (POOREST, [NOT_KEPT, NOT_ACKNOWLEDGED])]
+    ("conf", "limits"), [(POOR, [NO_RETAIN]), (POORER, [NO_QOS_1]), (POOREST, [NO_RETAIN, NO_QOS_1])]
 )
 def test_a_broker_that_can_do_less_gets_everything_and_a_sentence(
     tmp_path: Path, impatient: None, caplog: pytest.LogCaptureFixture, conf: str, limits: list[str]
 ) -> None:
     with Broker(tmp_path, conf) as broker, Subscriber(broker.port) as subscriber:
         with publishing(at(broker)) as publisher:
-            publisher.keep(STATE, b"online")
+            publisher.publish_retained(STATE, b"online")
             for seq in range(40):  # more than fit into the window
-                publisher.event(event(seq))
+                publisher.publish_event(event(seq))
             wait_for(lambda: len(set(numbers(subscriber))) == 40, "all events")
             wait_for(lambda: publisher.statistics().outbox.rows == 0, "an empty outbox")
             subscriber.wait_for_payload(STATE, b"online")
             assert publisher.statistics().broker()["limits"] == limits
         subscriber.wait_for_payload(TOPICS.available, b"offline")
         assert numbers(subscriber) == list(range(40))
-        kept = NOT_KEPT not in limits
+        kept = NO_RETAIN not in limits
         assert all(message.retain == kept for message in subscriber.messages if "/actions/" not in message.topic)
     told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert [sum(limit in line for line in told) for limit in limits] == [1] * len(limits)
 
 
 def test_what_is_not_kept_is_told_again(tmp_path: Path, impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retained, "RETELL_SECONDS", 0.2)
+    monkeypatch.setattr(retained, "REPEAT_SECONDS", 0.2)
     with Broker(tmp_path, POOR) as broker, publishing(at(broker)) as publisher:
-        publisher.keep(STATE, b"online")
+        publisher.publish_retained(STATE, b"online")
         wait_for(lambda: publisher.statistics().online, "a connection")
         with Subscriber(broker.port) as late:
             late.wait_for_payload(STATE, b"online")
@@ -88,11 +89,11 @@ def test_what_is_not_kept_is_told_again(tmp_path: Path, impatient: None, monkeyp
 
 
 def test_what_is_kept_is_told_once(tmp_path: Path, impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retained, "RETELL_SECONDS", 0.01)
+    monkeypatch.setattr(retained, "REPEAT_SECONDS", 0.01)
     with Broker(tmp_path) as broker, Subscriber(broker.port) as subscriber, publishing(at(broker)) as publisher:
-        publisher.keep(STATE, b"online")
+        publisher.publish_retained(STATE, b"online")
         for seq in range(5):
-            publisher.event(event(seq))
+            publisher.publish_event(event(seq))
             wait_for(lambda seq=seq: seq in numbers(subscriber), "an event")  # type: ignore[misc]
         assert subscriber.payloads(STATE) == [b"online"]
 
@@ -104,8 +105,8 @@ def test_where_the_settings_say_it_nothing_is_warned_of(
     """The one way with MQTT 3.1.1, whose brokers cannot say it and hang up."""
     with Broker(tmp_path, POOREST) as broker, Subscriber(broker.port) as subscriber:
         with publishing(at(broker, version=version, retain=False, qos=0)) as publisher:
-            publisher.keep(STATE, b"online")
-            publisher.event(event(0))
+            publisher.publish_retained(STATE, b"online")
+            publisher.publish_event(event(0))
             wait_for(lambda: numbers(subscriber) == [0], "the event")
             wait_for(lambda: publisher.statistics().outbox.rows == 0, "an empty outbox")
         subscriber.wait_for_payload(STATE, b"online")
@@ -113,9 +114,9 @@ def test_where_the_settings_say_it_nothing_is_warned_of(
 
 
 def test_with_3_1_1_the_settings_are_named(tmp_path: Path, impatient: None, caplog: pytest.LogCaptureFixture) -> None:
-    outbox = Outbox(None, Limits())
+    outbox = Outbox(None, OutboxLimits())
     with Broker(tmp_path, POOREST) as broker, publishing(at(broker, version=3), outbox, flush=0.1) as publisher:
-        publisher.event(event(0))
+        publisher.publish_event(event(0))
         wait_for(lambda: "[mqtt] retain and qos" in caplog.text, "the sentence")
         assert publisher.statistics().outbox.rows == 1  # it waits
 
@@ -135,7 +136,7 @@ def test_a_last_will_reaches_who_listens(tmp_path: Path, impatient: None) -> Non
         wait_for(lambda: publisher.statistics().connections > 1, "another connection")
 
 
-@pytest.mark.parametrize(("conf", "words"), [(POOR, NOT_KEPT), (POORER, NOT_ACKNOWLEDGED)])
+@pytest.mark.parametrize(("conf", "words"), [(POOR, NO_RETAIN), (POORER, NO_QOS_1)])
 def test_the_doctor_says_so(tmp_path: Path, conf: str, words: str) -> None:
     with Broker(tmp_path, conf) as broker:
         found = look_at(at(broker), "korsal/roof")

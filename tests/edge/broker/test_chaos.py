@@ -35,7 +35,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.broker.outbox import Limits, Outbox
+from edge.broker.outbox import Outbox, OutboxLimits
 from tests.support.chaos import Line
 from tests.support.paths import ROOT
 from tests.support.waiting import PATIENCE
@@ -83,7 +83,7 @@ class Chaos:
         self._dice = random.Random(seed)
         self._runs = 0
         self.file = folder / "outbox.sqlite"
-        Outbox(self.file, Limits()).close()
+        Outbox(self.file, OutboxLimits()).close()
         with contextlib.closing(sqlite3.connect(self.file)) as database:
             database.executescript(JOURNAL)
         self._line = Line(folder)

@@ -8,23 +8,23 @@ from typing import Any
 
 import pytest
 
-from edge.broker.client import CheckedClient
-from edge.broker.packet_filter import Incoming, NonsenseError
+from edge.broker.client import FilteredClient
+from edge.broker.packet_filter import PacketFilter, ProtocolError
 from tests.support.hostile_broker import CONNACK, number, publish, text
 
 
-class Wired(CheckedClient):
+class Wired(FilteredClient):
     """One whose connection is there already."""
 
     def __init__(self, connection: socket.socket) -> None:
-        super().__init__(5, "client", 5.0, Incoming(5, b"x"))
+        super().__init__(5, "client", 5.0, PacketFilter(5, b"x"))
         self._connection = connection
 
     def _create_socket_connection(self) -> Any:
         return self._connection
 
 
-def converse(client: CheckedClient) -> None:
+def converse(client: FilteredClient) -> None:
     while client.loop() == 0:
         client.check_unread()
 
@@ -56,7 +56,7 @@ def test_who_talks_and_does_not_read_is_given_up(
 
     talking = threading.Thread(target=flood)
     talking.start()
-    with pytest.raises(NonsenseError, match="does not read 500 answers"):
+    with pytest.raises(ProtocolError, match="does not read 500 answers"):
         converse(client)
     theirs.shutdown(socket.SHUT_RDWR)
     talking.join()

@@ -12,13 +12,13 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge.broker import publisher as mqtt
-from edge.broker.outbox import Limits, Outbox
+from edge.broker.outbox import Outbox, OutboxLimits
 from edge.broker.publisher import Publisher
 from edge.broker.requests import LARGEST, Request, answer
 from edge.broker.topics import level
 from edge.config.schema import Mqtt
 from tests.support.broker import Broker, Subscriber
-from tests.support.fake_request_handler import FakeDesk
+from tests.support.fake_request_handler import FakeRequestHandler
 from tests.support.publishing import TOPICS, at, event, impatient, numbers, publishing
 from tests.support.waiting import wait_for
 
@@ -54,8 +54,8 @@ def serve(publisher: Publisher, count: int) -> list[Request]:
     served: list[Request] = []
 
     def done() -> bool:
-        for request in publisher.requests():
-            publisher.answer(answer(request, FakeDesk(), TOPICS, OPEN))
+        for request in publisher.take_requests():
+            publisher.publish_response(answer(request, FakeRequestHandler(), TOPICS, OPEN))
             served.append(request)
         return len(served) >= count
 
@@ -163,14 +163,14 @@ def test_a_flood_of_requests_is_dropped_and_counted(broker: Broker, asker: Clien
         for _ in range(500):
             asker.publish(TOPICS.request("health"), b"", qos=1)
         wait_for(lambda: publisher.statistics().dropped_requests == 500 - mqtt.REQUESTS, "the drops")
-        publisher.event(event(0))
+        publisher.publish_event(event(0))
         wait_for(lambda: numbers(subscriber) == [0], "an event in the middle of it")
-        assert len(publisher.requests()) == mqtt.REQUESTS
-        assert publisher.requests() == ()
+        assert len(publisher.take_requests()) == mqtt.REQUESTS
+        assert publisher.take_requests() == ()
 
 
 def test_losses_are_told_and_stay_told(broker: Broker) -> None:
-    outbox = Outbox(None, Limits(rows=10, size=1_000_000))
+    outbox = Outbox(None, OutboxLimits(rows=10, size=1_000_000))
     with publishing(at(broker), outbox) as publisher:
         with Subscriber(broker.port) as subscriber:
             wait_for(lambda: publisher.statistics().online, "the connection")
@@ -178,7 +178,7 @@ def test_losses_are_told_and_stay_told(broker: Broker) -> None:
         broker.stop()
         wait_for(lambda: not publisher.statistics().online, "the end")
         for seq in range(25):
-            publisher.event(event(seq))
+            publisher.publish_event(event(seq))
         wait_for(lambda: publisher.statistics().outbox.dropped_updates == 15, "15 drops")
         broker.start()
         wait_for(lambda: publisher.statistics().outbox.rows == 0, "an empty outbox")
@@ -193,8 +193,8 @@ def test_losses_are_told_and_stay_told(broker: Broker) -> None:
 def test_a_picture_is_retained_and_says_whose_it_is(broker: Broker) -> None:
     topic, jpeg = TOPICS.snapshot("door", "Long Jump"), b"\xff\xd8 a picture"
     with publishing(at(broker)) as publisher:
-        publisher.picture(topic, jpeg, "event-1")
-        publisher.event(event(0))
+        publisher.publish_picture(topic, jpeg, "event-1")
+        publisher.publish_event(event(0))
         wait_for(lambda: publisher.statistics().online and not publisher.statistics().outbox.rows, "delivery")
         with Subscriber(broker.port) as later:
             later.wait_for_payload(topic, jpeg)
@@ -210,7 +210,7 @@ def test_of_pictures_without_a_broker_the_newest_of_each_topic_waits(tmp_path: P
     with publishing(at(broker)) as publisher:
         wait_for(lambda: publisher.statistics().fault, "the fault")
         for number in range(100):
-            publisher.picture(TOPICS.snapshot("door", "Dunk"), b"\xff\xd8%d" % number)
+            publisher.publish_picture(TOPICS.snapshot("door", "Dunk"), b"\xff\xd8%d" % number)
         with broker, Subscriber(broker.port) as subscriber:
             subscriber.wait_for_payload(TOPICS.snapshot("door", "Dunk"), b"\xff\xd899")
             assert len(subscriber.on(TOPICS.snapshot("door", "Dunk"))) == 1
@@ -221,9 +221,9 @@ def test_a_broker_that_takes_one_message_at_a_time_gets_them_so(tmp_path: Path) 
         settings = at(broker)
         with Subscriber(broker.port) as subscriber, publishing(settings) as publisher:
             for camera in range(30):
-                publisher.keep(TOPICS.state(f"camera{camera}"), b"online")
+                publisher.publish_retained(TOPICS.state(f"camera{camera}"), b"online")
             for seq in range(50):
-                publisher.event(event(seq))
+                publisher.publish_event(event(seq))
             wait_for(lambda: numbers(subscriber) == list(range(50)), "all events")
             wait_for(lambda: publisher.statistics().outbox.rows == 0, "an empty outbox")
             assert publisher.statistics().connections == 1
@@ -232,7 +232,7 @@ def test_a_broker_that_takes_one_message_at_a_time_gets_them_so(tmp_path: Path) 
 
 def test_events_carry_what_one_needs_to_sort_them(broker: Broker) -> None:
     with Subscriber(broker.port) as subscriber, publishing(at(broker)) as publisher:
-        publisher.event(event(7, "b"))
+        publisher.publish_event(event(7, "b"))
         wait_for(lambda: numbers(subscriber, "b") == [7], "the event")
         properties = subscriber.on(TOPICS.event("door", "Dunk"))[0].properties
         assert properties is not None

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from edge.broker import discovery_file
-from edge.broker.home_assistant import PLATFORMS, Described, components, discovery, platforms
+from edge.broker.home_assistant import PLATFORMS, DeviceDescription, components, discovery, platforms
 from edge.broker.outbox import OutboxStatistics
-from edge.broker.payload import Model, event_payload
+from edge.broker.payload import ModelIdentity, event_payload
 from edge.broker.publisher import PublisherStatistics
 from edge.broker.topics import Topics, active_payload, encode, people_payload
 from tests.support.some_event import some_event
@@ -32,7 +32,7 @@ def described(
     actions: tuple[str, ...] = ACTIONS,
     former: dict[str, str] | None = None,
 ) -> Any:
-    told = Described("1.2.3", "korsal-lite", actions, cameras, snapshots)
+    told = DeviceDescription("1.2.3", "korsal-lite", actions, cameras, snapshots)
     topic, payload = discovery(TOPICS, "homeassistant", told, former)
     assert topic == "homeassistant/device/site_korsal_roof/config"
     return json.loads(payload)
@@ -48,7 +48,7 @@ def running(found: Any, action: str, camera: str = "door") -> dict[str, Any]:
 
 def step(kind: str, seq: int, action: str = "Long Jump") -> Any:
     event = some_event((8, 8, 16, 16), type=kind, seq=seq, action=action, zones=("gate",))
-    return json.loads(encode(event_payload(event, "roof", "door", Model("m", "0" * 64), 1.0)))
+    return json.loads(encode(event_payload(event, "roof", "door", ModelIdentity("m", "0" * 64), 1.0)))
 
 
 def rendered(template: str, value: object) -> str:
@@ -135,7 +135,7 @@ LABELS = ("Dunk", "x_people", "a-b", "a-2Db", "a%2Db", "a b", "a_b", "-E6", "E6"
 
 def test_no_two_entities_have_the_same_key() -> None:
     """Home Assistant would take one for the other, whatever cameras and actions are called."""
-    told = Described("1", "m", LABELS, CAMERAS, True)
+    told = DeviceDescription("1", "m", LABELS, CAMERAS, True)
     found = components(TOPICS, told)
     of_a_camera = 7 + len(LABELS)  # actions, people, others, online, fps, picture, take
     assert len(found) == 3 + len(CAMERAS) * of_a_camera
@@ -144,7 +144,7 @@ def test_no_two_entities_have_the_same_key() -> None:
 
 def test_what_is_no_more_is_taken_away(tmp_path: Path) -> None:
     file = tmp_path / "roof.discovery.json"
-    before = Described("1", "m", ("Dunk", "Run"), ("door", "yard"), True)
+    before = DeviceDescription("1", "m", ("Dunk", "Run"), ("door", "yard"), True)
     discovery_file.write(file, platforms(components(TOPICS, before)))
     found = described(cameras=("door",), actions=("Run", "Jump"), former=discovery_file.read(file))["components"]
     gone = {key: component for key, component in found.items() if component.keys() == {"platform"}}

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from edge.broker.interruption import interrupt
+from edge.broker.interruption import end_interrupted
 from edge.broker.message import Message
-from edge.broker.outbox import Limits, Outbox
-from edge.broker.payload import Model, event_payload
+from edge.broker.outbox import Outbox, OutboxLimits
+from edge.broker.payload import ModelIdentity, event_payload
 from edge.broker.publisher import Publisher
 from edge.broker.topics import Topics, encode
 from edge.config.schema import Mqtt
@@ -27,7 +27,7 @@ from tests.support.people import LABELS, frame, tube_box
 from tests.support.waiting import wait_for
 
 TOPICS = Topics("korsal", "roof")
-MODEL = Model("korsal-ucf24", "ab" * 32)
+MODEL = ModelIdentity("korsal-ucf24", "ab" * 32)
 SETTINGS = EventSettings(default=ActionSettings(min_duration=0.0, cooldown=0.0, update_interval=0.1))
 SCHEMA = json.loads((ROOT / "docs" / "event.schema.json").read_text())
 
@@ -35,13 +35,13 @@ DOOMED = """
 import sys
 from pathlib import Path
 from edge.broker.publisher import Publisher
-from edge.broker.outbox import Limits, Outbox
-from edge.config.config_file.schema import Mqtt
+from edge.broker.outbox import OutboxLimits, Outbox
+from edge.config.schema import Mqtt
 from tests.edge.broker.test_interruption import TOPICS, story
 settings = Mqtt(host="127.0.0.1", port=int(sys.argv[2]))
-publisher = Publisher(settings, TOPICS, Outbox(Path(sys.argv[1]), Limits()))
+publisher = Publisher(settings, TOPICS, Outbox(Path(sys.argv[1]), OutboxLimits()))
 for message in story():
-    publisher.event(message)
+    publisher.publish_event(message)
 sys.stdin.read()
 """
 
@@ -61,9 +61,9 @@ def story() -> list[Message]:
 
 def start_again(path: Path, port: int) -> Publisher:
     """What a daemon does at its start."""
-    outbox = Outbox(path, Limits())
+    outbox = Outbox(path, OutboxLimits())
     now = time.time()
-    interruption = interrupt(outbox.open_events(), now, now + 600)
+    interruption = end_interrupted(outbox.open_events(), now, now + 600)
     outbox.put(interruption.ends, now)
     outbox.forget_open(interruption.lost)
     return Publisher(Mqtt(host="127.0.0.1", port=port), TOPICS, outbox)

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.broker.interruption import interrupt
-from edge.broker.outbox import Limits, Message, Outbox
+from edge.broker.interruption import end_interrupted
+from edge.broker.outbox import Message, Outbox, OutboxLimits
 from edge.broker.payload import iso_time
 from tests.support.event_steps import NOW, step
 from tests.support.laws import law
 from tests.support.paths import ROOT
 
-MANY = Limits(rows=1000, size=1_000_000)
+MANY = OutboxLimits(rows=1000, size=1_000_000)
 
 
 def opened(outbox: Outbox) -> list[tuple[str, int]]:
@@ -28,7 +28,7 @@ def opened(outbox: Outbox) -> list[tuple[str, int]]:
 def restarted(path: Path) -> list[dict[str, object]]:
     """What a start does with the file, and the ends that it then holds."""
     outbox = Outbox(path, MANY)
-    interruption = interrupt(outbox.open_events(), NOW + 100, NOW + 1000)
+    interruption = end_interrupted(outbox.open_events(), NOW + 100, NOW + 1000)
     outbox.put(interruption.ends, NOW)
     outbox.forget_open(interruption.lost)
     assert outbox.open_events() == ()
@@ -39,7 +39,7 @@ def restarted(path: Path) -> list[dict[str, object]]:
 
 def test_nothing_is_open_in_an_empty_outbox() -> None:
     assert Outbox(None, MANY).open_events() == ()
-    assert interrupt((), NOW, NOW).ends == ()
+    assert end_interrupted((), NOW, NOW).ends == ()
 
 
 def test_an_event_is_open_from_its_first_step_to_its_end() -> None:
@@ -74,7 +74,7 @@ def test_the_end_says_when_it_was_last_known_to_go_on(tmp_path: Path) -> None:
 def test_ends_come_after_what_the_crash_left_and_expire_anew(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.sqlite", MANY)
     outbox.put([step("a", 0, "new")], NOW)
-    outbox.put(interrupt(outbox.open_events(), NOW, NOW + 1000).ends, NOW)
+    outbox.put(end_interrupted(outbox.open_events(), NOW, NOW + 1000).ends, NOW)
     rows = outbox.pending(0, 10)
     assert [(row.message.seq, row.message.type, row.message.expires) for row in rows] == [
         (0, "new", NOW + 60),
@@ -99,7 +99,7 @@ def test_ends_come_after_what_the_crash_left_and_expire_anew(tmp_path: Path) -> 
 def test_of_what_is_no_event_no_end_is_made(payload: bytes) -> None:
     outbox = Outbox(None, MANY)
     outbox.put([Message("t", payload, "a", 0, "new", NOW + 60)], NOW)
-    interruption = interrupt(outbox.open_events(), NOW, NOW)
+    interruption = end_interrupted(outbox.open_events(), NOW, NOW)
     assert interruption.ends == ()
     assert interruption.lost == ("a",)
     outbox.forget_open(interruption.lost)
@@ -128,9 +128,9 @@ def test_a_step_that_could_not_be_stored_opens_nothing(tmp_path: Path) -> None:
 ENDLESS = """
 import json, sys
 from pathlib import Path
-from edge.broker.outbox import Limits, Outbox
+from edge.broker.outbox import OutboxLimits, Outbox
 from tests.edge.broker.test_open_events import NOW, step
-outbox = Outbox(Path(sys.argv[1]), Limits())
+outbox = Outbox(Path(sys.argv[1]), OutboxLimits())
 print("ready", flush=True)
 for number in range(1_000_000):
     for seq, kind in enumerate(["new", "update", "update", "end"]):

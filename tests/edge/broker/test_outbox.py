@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.broker.outbox import Limits, Message, Outbox
+from edge.broker.outbox import Message, Outbox, OutboxLimits
 
 NOW = 1_800_000_000.0
-MANY = Limits(rows=1000, size=1_000_000)
+MANY = OutboxLimits(rows=1000, size=1_000_000)
 
 
 def message(event_id: str, seq: int, kind: str = "update", size: int = 10, expires: float = NOW + 60) -> Message:
@@ -76,8 +76,8 @@ def test_a_killed_process_leaves_what_it_had_put(tmp_path: Path) -> None:
     program = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from edge.broker.outbox import Limits, Message, Outbox\n"
-        "outbox = Outbox(Path(sys.argv[1]), Limits())\n"
+        "from edge.broker.outbox import OutboxLimits, Message, Outbox\n"
+        "outbox = Outbox(Path(sys.argv[1]), OutboxLimits())\n"
         "for seq in range(5):\n"
         "    outbox.put([Message('t', b'x', 'a', seq, 'update', 2e6)], 1e6)\n"
         "print('stored', flush=True)\n"
@@ -95,7 +95,7 @@ def test_a_killed_process_leaves_what_it_had_put(tmp_path: Path) -> None:
 
 
 def test_when_full_updates_go_first_then_the_oldest_whole_event(tmp_path: Path) -> None:
-    outbox = Outbox(tmp_path / "outbox.sqlite", Limits(rows=4, size=1_000_000))
+    outbox = Outbox(tmp_path / "outbox.sqlite", OutboxLimits(rows=4, size=1_000_000))
     outbox.put(story("a", updates=1) + story("b", updates=1), NOW)  # 6 rows: both updates go
     assert waiting(outbox) == [("a", 0), ("a", 2), ("b", 0), ("b", 2)]
     outbox.put([message("c", 0, "new")], NOW)  # 5 rows, no update left: all of a goes
@@ -105,14 +105,14 @@ def test_when_full_updates_go_first_then_the_oldest_whole_event(tmp_path: Path) 
 
 
 def test_bytes_are_bounded_too(tmp_path: Path) -> None:
-    outbox = Outbox(tmp_path / "outbox.sqlite", Limits(rows=100, size=1000))
+    outbox = Outbox(tmp_path / "outbox.sqlite", OutboxLimits(rows=100, size=1000))
     outbox.put([message("a", 0, "new", 400), message("b", 0, "new", 400), message("c", 0, "new", 400)], NOW)
     assert waiting(outbox) == [("b", 0), ("c", 0)]
     assert outbox.statistics().size == 800
 
 
 def test_a_message_beyond_the_bound_leaves_an_empty_outbox(tmp_path: Path) -> None:
-    outbox = Outbox(tmp_path / "outbox.sqlite", Limits(rows=100, size=100))
+    outbox = Outbox(tmp_path / "outbox.sqlite", OutboxLimits(rows=100, size=100))
     outbox.put([message("a", 0, "new", 101)], NOW)
     assert waiting(outbox) == []
 
@@ -151,7 +151,7 @@ def test_damage_while_running_costs_the_file_but_not_what_comes_next(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "outbox.sqlite"
-    outbox = Outbox(path, Limits(rows=100_000, size=100_000_000))
+    outbox = Outbox(path, OutboxLimits(rows=100_000, size=100_000_000))
     outbox.put([message("a", seq, size=2000) for seq in range(2000)], NOW)
     outbox.close()
     with path.open("r+b") as file:  # the head stays whole, the rows do not
@@ -186,7 +186,7 @@ def test_a_place_where_no_directory_can_be_keeps_messages_in_memory(
 
 
 def test_a_full_disk_costs_one_warning_and_no_message(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    outbox = Outbox(tmp_path / "outbox.sqlite", Limits(rows=10_000, size=100_000_000))
+    outbox = Outbox(tmp_path / "outbox.sqlite", OutboxLimits(rows=10_000, size=100_000_000))
     outbox.put(story("a"), NOW)
     outbox._database.execute("PRAGMA max_page_count = 12")  # SQLite itself then says "database or disk is full"
     for seq in range(50):
@@ -211,7 +211,7 @@ def test_a_second_process_on_the_same_file_goes_on_in_memory(tmp_path: Path, cap
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["new", "update", "end"]), st.integers(0, 60))))
 def test_bounds_hold_and_order_stays_whatever_is_put(steps: list[tuple[str, str, int]]) -> None:
-    outbox = Outbox(None, Limits(rows=5, size=100))
+    outbox = Outbox(None, OutboxLimits(rows=5, size=100))
     for seq, (event_id, kind, size) in enumerate(steps):
         outbox.put([message(event_id, seq, kind, size)], NOW)
         statistics = outbox.statistics()
@@ -223,7 +223,7 @@ def test_bounds_hold_and_order_stays_whatever_is_put(steps: list[tuple[str, str,
 
 def test_losses_are_remembered_by_the_file(tmp_path: Path) -> None:
     path = tmp_path / "outbox.sqlite"
-    outbox = Outbox(path, Limits(rows=3, size=1_000_000))
+    outbox = Outbox(path, OutboxLimits(rows=3, size=1_000_000))
     outbox.put([*story("a", updates=2), message("b", 0, "new", expires=NOW - 1)], NOW)  # 5 rows, 1 expired, 1 too many
     outbox.remove([], refused=[outbox.pending(0, 1)[0].id, 99])
     outbox.close()
@@ -233,7 +233,7 @@ def test_losses_are_remembered_by_the_file(tmp_path: Path) -> None:
 
 
 def test_a_flood_makes_room_in_one_transaction(tmp_path: Path) -> None:
-    outbox = Outbox(tmp_path / "outbox.sqlite", Limits(rows=10, size=1_000_000))
+    outbox = Outbox(tmp_path / "outbox.sqlite", OutboxLimits(rows=10, size=1_000_000))
     outbox.put([message("old", seq, "new") for seq in range(10)], NOW)
     before = outbox._database.execute("PRAGMA data_version").fetchone(), outbox._database.total_changes
     outbox.put([message("new", seq, "update") for seq in range(5000)] + [message("new", 5000, "end")], NOW)
@@ -263,7 +263,7 @@ def test_topics_that_are_held_back_are_left_out() -> None:
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["new", "update", "end"])), min_size=1, max_size=40))
 def test_what_is_left_out_is_counted(steps: list[tuple[str, str]]) -> None:
     """Rows that are gone are either single updates or belong to whole events of which nothing waits."""
-    outbox = Outbox(None, Limits(rows=5, size=10_000))
+    outbox = Outbox(None, OutboxLimits(rows=5, size=10_000))
     outbox.put([message(event_id, seq, kind) for seq, (event_id, kind) in enumerate(steps)], NOW)
     left = set(waiting(outbox))
     gone = [(e, seq, kind) for seq, (e, kind) in enumerate(steps) if (e, seq) not in left]

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.broker.interruption import Interruption
-from edge.broker.outbox import Limits, Message, Outbox
+from edge.broker.interruption import InterruptedEnds
+from edge.broker.outbox import Message, Outbox, OutboxLimits
 
 NOW = 1_800_000_000.0
 DAMAGES = int(os.environ.get("KORSAL_DAMAGES", "6"))
@@ -73,7 +73,7 @@ def in_the_file(outbox: Outbox) -> None:
 @pytest.fixture(scope="module", params=[in_the_log, half_in_the_log, in_the_file], ids=lambda how: how.__name__)
 def left(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Left:
     place, copy = tmp_path_factory.mktemp("life"), tmp_path_factory.mktemp("left")
-    outbox = Outbox(place / NAME, Limits())
+    outbox = Outbox(place / NAME, OutboxLimits())
     told = feed(outbox)
     rows = outbox.pending(0, 1000)
     request.param(outbox)
@@ -116,7 +116,7 @@ def cut(content: bytearray, dice: random.Random) -> bytearray:
 
 def verdict(left: Left, folder: Path, said: Callable[[], str]) -> tuple[str, int]:
     """What became of the damage, and how many messages are missing; fails where something is silent or garbled."""
-    with contextlib.closing(Outbox(folder / NAME, Limits())) as outbox:
+    with contextlib.closing(Outbox(folder / NAME, OutboxLimits())) as outbox:
         rows = outbox.pending(0, 1000)
         assert [row.id for row in rows] == sorted(row.id for row in rows)
         assert all(row.message in left.stored for row in rows), "a garbled message would have been sent"
@@ -129,7 +129,7 @@ def verdict(left: Left, folder: Path, said: Callable[[], str]) -> tuple[str, int
             assert statistics.damaged >= len(missing) or "nobody can tell" in said(), said()
         outbox.put([message("afterwards", 0, "new")], NOW)
         assert outbox.pending(0, 1000)[-1].message == message("afterwards", 0, "new")
-    with contextlib.closing(Outbox(folder / NAME, Limits())) as again:
+    with contextlib.closing(Outbox(folder / NAME, OutboxLimits())) as again:
         assert len(again.pending(0, 1000)) == len(rows) + 1
         assert again.statistics().damaged == statistics.damaged
     if not missing:
@@ -175,16 +175,16 @@ def test_a_damaged_message_is_set_aside_and_all_others_leave_in_order(
 ) -> None:
     """Of 31 that wait; SQLite's own check of the file finds nothing wrong with it."""
     told = [message(f"event{number}", 0, "new") for number in range(31)]
-    with contextlib.closing(Outbox(tmp_path / NAME, Limits())) as outbox:
+    with contextlib.closing(Outbox(tmp_path / NAME, OutboxLimits())) as outbox:
         outbox.put(told, NOW)
     with contextlib.closing(sqlite3.connect(tmp_path / NAME)) as database, database:
         database.execute(f"UPDATE messages SET {column} = {UNREADABLE[column]} WHERE id = 7")
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    with contextlib.closing(Outbox(tmp_path / NAME, Limits())) as outbox:
+    with contextlib.closing(Outbox(tmp_path / NAME, OutboxLimits())) as outbox:
         assert [row.message for row in outbox.pending(0, 100)] == [*told[:6], *told[7:]]
         assert (outbox.statistics().damaged, outbox.statistics().in_memory) == (1, False)
     assert caplog.text.count("1 waiting messages are damaged; set aside in its table `damaged`") == 1
-    with contextlib.closing(Outbox(tmp_path / NAME, Limits())) as outbox:
+    with contextlib.closing(Outbox(tmp_path / NAME, OutboxLimits())) as outbox:
         assert outbox.statistics().damaged == 1
     assert len(caplog.records) == 1
     with contextlib.closing(sqlite3.connect(tmp_path / NAME)) as database:
@@ -193,7 +193,7 @@ def test_a_damaged_message_is_set_aside_and_all_others_leave_in_order(
 
 def test_damage_that_comes_while_it_runs_is_set_aside_as_well(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     told = [message(f"event{number}", 0, "new") for number in range(5)]
-    with contextlib.closing(Outbox(tmp_path / NAME, Limits())) as outbox:
+    with contextlib.closing(Outbox(tmp_path / NAME, OutboxLimits())) as outbox:
         outbox.put(told, NOW)
         outbox._database.execute("UPDATE messages SET topic = CAST(x'ff' AS TEXT) WHERE id = 1")
         outbox._database.commit()
@@ -204,11 +204,11 @@ def test_damage_that_comes_while_it_runs_is_set_aside_as_well(tmp_path: Path, ca
 
 
 def test_the_table_of_damaged_messages_is_bounded(tmp_path: Path) -> None:
-    with contextlib.closing(Outbox(tmp_path / NAME, Limits())) as outbox:
+    with contextlib.closing(Outbox(tmp_path / NAME, OutboxLimits())) as outbox:
         outbox.put([message(f"event{number}", 0, "new") for number in range(250)], NOW)
     with contextlib.closing(sqlite3.connect(tmp_path / NAME)) as database, database:
         database.execute("UPDATE messages SET seq = 7")
-    with contextlib.closing(Outbox(tmp_path / NAME, Limits())) as outbox:
+    with contextlib.closing(Outbox(tmp_path / NAME, OutboxLimits())) as outbox:
         assert (outbox.statistics().rows, outbox.statistics().damaged) == (0, 250)
         assert outbox._database.execute("SELECT count(*), max(id) FROM damaged").fetchone() == (100, 250)
 
@@ -216,7 +216,7 @@ def test_the_table_of_damaged_messages_is_bounded(tmp_path: Path) -> None:
 def test_of_damaged_files_the_newest_three_are_kept(tmp_path: Path) -> None:
     for number in range(5):
         (tmp_path / NAME).write_bytes(b"no database, however long it may be, that one could read" * 100 + bytes(number))
-        Outbox(tmp_path / NAME, Limits()).close()
+        Outbox(tmp_path / NAME, OutboxLimits()).close()
     kept = sorted(tmp_path.glob(f"{NAME}.damaged-*"))
     assert [file.stat().st_size % 100 for file in kept] == [2, 3, 4]
 
@@ -224,13 +224,13 @@ def test_of_damaged_files_the_newest_three_are_kept(tmp_path: Path) -> None:
 def test_what_is_whole_in_a_damaged_file_is_saved(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A page in the midst is lost; what stands before and after it is not."""
     told = [message(f"event{number}", 0, "new") for number in range(100)]
-    with contextlib.closing(Outbox(tmp_path / NAME, Limits())) as outbox:
+    with contextlib.closing(Outbox(tmp_path / NAME, OutboxLimits())) as outbox:
         outbox.put(told, NOW)
     content = bytearray((tmp_path / NAME).read_bytes())
     start = content.index(told[50].payload[:30]) // 4096 * 4096
     content[start : start + 4096] = bytes(4096)
     (tmp_path / NAME).write_bytes(content)
-    with contextlib.closing(Outbox(tmp_path / NAME, Limits())) as outbox:
+    with contextlib.closing(Outbox(tmp_path / NAME, OutboxLimits())) as outbox:
         left = [row.message for row in outbox.pending(0, 1000)]
         lost = [one for one in told if one not in left]
         assert left == [one for one in told if one not in lost]
@@ -250,9 +250,9 @@ def test_of_what_the_log_lost_an_event_gets_its_end_under_a_new_number(left: Lef
     (tmp_path / log.name).write_bytes(log.read_bytes()[:1000])
     gaps: list[int] = []
 
-    def end(steps: Sequence[Message], gap: int) -> Interruption:
+    def end(steps: Sequence[Message], gap: int) -> InterruptedEnds:
         gaps.append(gap)
-        return Interruption((), ())
+        return InterruptedEnds((), ())
 
-    with contextlib.closing(Outbox(tmp_path / NAME, Limits(), end)) as outbox:
+    with contextlib.closing(Outbox(tmp_path / NAME, OutboxLimits(), end)) as outbox:
         assert gaps == [outbox.statistics().damaged] != [0]

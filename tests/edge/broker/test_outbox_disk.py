@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from edge.broker import outbox as outbox_module
-from edge.broker.interruption import Interruption, interrupt
-from edge.broker.outbox import Limits, Message, Outbox
+from edge.broker.interruption import InterruptedEnds, end_interrupted
+from edge.broker.outbox import Message, Outbox, OutboxLimits
 from edge.broker.publisher import Publisher
 from edge.broker.topics import Topics
 from edge.config.schema import Mqtt
@@ -23,7 +23,7 @@ from tests.support.started_daemon import play, write_config, write_video
 from tests.support.waiting import wait_for
 
 NOW = 1_800_000_000.0
-MANY = Limits(rows=100_000, size=100_000_000)
+MANY = OutboxLimits(rows=100_000, size=100_000_000)
 
 
 def message(seq: int, event_id: str = "a", size: int = 4000) -> Message:
@@ -217,8 +217,8 @@ def test_memory_is_written_down_although_nothing_more_happens(tmp_path: Path) ->
     assert waiting(Outbox(path, MANY)) == [0, 0]
 
 
-def ends(open_steps: Sequence[Message], gap: int) -> Interruption:
-    return interrupt(open_steps, NOW, NOW * 2, gap)
+def ends(open_steps: Sequence[Message], gap: int) -> InterruptedEnds:
+    return end_interrupted(open_steps, NOW, NOW * 2, gap)
 
 
 def steps(outbox: Outbox) -> list[tuple[str, int, str]]:
@@ -316,7 +316,7 @@ def test_with_a_full_disk_events_go_out_directly(
     with Broker(tmp_path) as broker, Subscriber(broker.port) as subscriber:
         publisher = Publisher(Mqtt(host="127.0.0.1", port=broker.port), Topics("korsal", "d"), outbox)
         for number in range(30):
-            publisher.event(
+            publisher.publish_event(
                 Message("korsal/d/door/actions/Dunk", b'{"seq":%d}' % number + b" " * 60_000, "a", number, "new", 4e9)
             )
         wait_for(lambda: len(subscriber.events()) >= 30, "all events")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.broker.outbox import Limits, Message, Outbox
+from edge.broker.outbox import Message, Outbox, OutboxLimits
 from edge.broker.publisher import Publisher
 from edge.config.schema import Mqtt
 from tests.support.chaos import Line
@@ -20,7 +20,7 @@ from tests.support.waiting import wait_for
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0
-MANY = Limits(rows=1000, size=1_000_000)
+MANY = OutboxLimits(rows=1000, size=1_000_000)
 
 
 def step(event_id: str, seq: int, kind: str, expires: float = NOW + 7 * DAY) -> Message:
@@ -40,7 +40,7 @@ def send_first(outbox: Outbox, count: int, arrived: bool) -> None:
 
 @pytest.mark.parametrize("arrived", [True, False], ids=["acknowledged", "in flight"])
 def test_an_event_that_has_been_heard_of_keeps_its_end(arrived: bool) -> None:
-    outbox = Outbox(None, Limits(rows=3, size=1000))
+    outbox = Outbox(None, OutboxLimits(rows=3, size=1000))
     outbox.put([step("a", 0, "new")], NOW)
     send_first(outbox, 1, arrived)
     outbox.put([step("a", 1, "end"), *[step(event_id, 0, "new") for event_id in "bcde"]], NOW)
@@ -50,7 +50,7 @@ def test_an_event_that_has_been_heard_of_keeps_its_end(arrived: bool) -> None:
 
 
 def test_what_has_arrived_has_been_heard_of_whoever_sent_it() -> None:
-    outbox = Outbox(None, Limits(rows=2, size=1000))
+    outbox = Outbox(None, OutboxLimits(rows=2, size=1000))
     outbox.put([step("a", 0, "new")], NOW)
     outbox.remove(row.id for row in outbox.pending(0, 1))
     outbox.put([step("a", 1, "end"), *[step(event_id, 0, "new") for event_id in "bcde"]], NOW)
@@ -58,7 +58,7 @@ def test_what_has_arrived_has_been_heard_of_whoever_sent_it() -> None:
 
 
 def test_the_bounds_give_way_where_all_that_waits_are_ends_of_events_that_were_heard_of() -> None:
-    outbox = Outbox(None, Limits(rows=2, size=1000))
+    outbox = Outbox(None, OutboxLimits(rows=2, size=1000))
     outbox.put([step("a", 0, "new"), step("b", 0, "new")], NOW)
     send_first(outbox, 2, arrived=True)
     outbox.put([step("c", 0, "new")], NOW)
@@ -69,7 +69,7 @@ def test_the_bounds_give_way_where_all_that_waits_are_ends_of_events_that_were_h
 
 def test_of_an_event_that_was_dropped_nothing_comes_any_more(tmp_path: Path) -> None:
     path = tmp_path / "roof.outbox.sqlite"
-    outbox = Outbox(path, Limits(rows=2, size=1000))
+    outbox = Outbox(path, OutboxLimits(rows=2, size=1000))
     outbox.put([step("a", 0, "new"), step("b", 0, "new"), step("c", 0, "new")], NOW)  # a goes
     outbox.put([step("a", 1, "update")], NOW)
     assert waiting(outbox) == [("b", 0, "new"), ("c", 0, "new")]
@@ -87,7 +87,7 @@ def test_what_was_in_flight_at_a_kill_is_no_more_dropped(tmp_path: Path) -> None
     send_first(killed, 1, arrived=False)
     killed._database.close()
     killed._mark.close()
-    outbox = Outbox(path, Limits(rows=3, size=1000))
+    outbox = Outbox(path, OutboxLimits(rows=3, size=1000))
     outbox.put([step("c", 0, "new")], NOW)
     assert waiting(outbox) == [("a", 0, "new"), ("a", 1, "end"), ("c", 0, "new")]
     outbox.close()
@@ -153,10 +153,10 @@ def test_the_publisher_sees_that_the_clock_was_set(monkeypatch: pytest.MonkeyPat
     with contextlib.closing(contextlib.ExitStack()) as owned:
         owned.callback(publisher.close, 0.0)
         for seq, jump in enumerate((0.0, 8 * DAY, 0.0, -8 * DAY, 0.0)):
-            before = publisher.turned
+            before = publisher.last_active
             jumped[0] = jump
-            wait_for(lambda before=before: publisher.turned > before + 0.5, "a round")  # type: ignore[misc]
-            publisher.event(step("a", seq, "update" if seq else "new", time.time() + 7 * DAY))
+            wait_for(lambda before=before: publisher.last_active > before + 0.5, "a round")  # type: ignore[misc]
+            publisher.publish_event(step("a", seq, "update" if seq else "new", time.time() + 7 * DAY))
             wait_for(lambda seq=seq: outbox.statistics().rows == seq + 1, "the message, and those before")  # type: ignore[misc]
         assert outbox.statistics().expired == 0
 
@@ -171,12 +171,12 @@ def test_a_message_that_was_stamped_just_before_the_clock_was_set_stays(monkeypa
         wait_for(lambda: publisher.statistics().version == 5, "the publisher")
         stamped = step("a", 0, "new", time.time() + 7 * DAY)
         jumped[0] = 8 * DAY
-        publisher.event(stamped)
-        publisher.event(step("a", 1, "update", time.time() + 7 * DAY))
+        publisher.publish_event(stamped)
+        publisher.publish_event(step("a", 1, "update", time.time() + 7 * DAY))
         wait_for(lambda: outbox.statistics().rows == 2, "both")
-        before = publisher.turned
-        wait_for(lambda: publisher.turned > before + 0.5, "a round")
-        publisher.event(step("b", 0, "new", time.time() + 7 * DAY))
+        before = publisher.last_active
+        wait_for(lambda: publisher.last_active > before + 0.5, "a round")
+        publisher.publish_event(step("b", 0, "new", time.time() + 7 * DAY))
         wait_for(lambda: outbox.statistics().rows == 3, "all three")
         assert outbox.statistics().expired == 0
 
@@ -205,7 +205,7 @@ class Feed:
     def _tell(self, event_id: str, seq: int, kind: str) -> None:
         payload = json.dumps({"event_id": event_id, "seq": seq, "type": kind}).encode()
         topic = TOPICS.event("door", "Dunk")
-        self._publisher.event(Message(topic, payload, event_id, seq, kind, time.time() + DAY))
+        self._publisher.publish_event(Message(topic, payload, event_id, seq, kind, time.time() + DAY))
         self._going_on[event_id] = seq
         if kind == "end":
             del self._going_on[event_id]
@@ -215,7 +215,7 @@ class Feed:
 def test_whole_events_arrive_at_a_broker_that_is_away_for_longer_than_there_is_room(tmp_path: Path) -> None:
     """A real one, which breaks off with messages in flight."""
     line = Line(tmp_path)
-    outbox = Outbox(tmp_path / "roof.outbox.sqlite", Limits(rows=25, size=1_000_000))
+    outbox = Outbox(tmp_path / "roof.outbox.sqlite", OutboxLimits(rows=25, size=1_000_000))
     publisher = Publisher(Mqtt(host="127.0.0.1", port=line.port), TOPICS, outbox)
     feed = Feed(publisher, seed=1)
     for _ in range(6):

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from edge.broker import outbox as outbox_module
-from edge.broker.interruption import Interruption, interrupt
-from edge.broker.outbox import Limits, Message, Outbox, Row
+from edge.broker.interruption import InterruptedEnds, end_interrupted
+from edge.broker.outbox import Message, Outbox, OutboxLimits, Row
 from edge.broker.payload import iso_time
 from tests.support.event_streams import faults
 
@@ -37,7 +37,7 @@ class World:
     def __init__(self, place: Path, seed: int, rows: int) -> None:
         self.dice = random.Random(seed)
         self.arrived: list[dict[str, Any]] = []
-        self._path, self._limits = place / "roof.outbox.sqlite", Limits(rows=rows, size=1_000_000)
+        self._path, self._limits = place / "roof.outbox.sqlite", OutboxLimits(rows=rows, size=1_000_000)
         self._now, self._jumped = NOW, 0.0  # true time; by how much the wall clock is wrong
         self._events = self._marks = 0
         self._open: dict[str, int] = {}  # the number of each event's last step
@@ -150,8 +150,8 @@ class World:
     def _start(self) -> Outbox:
         return Outbox(self._path, self._limits, self._ends)
 
-    def _ends(self, open_steps: Sequence[Message], gap: int) -> Interruption:
-        return interrupt(open_steps, self.wall, self.wall + MAX_AGE, gap)
+    def _ends(self, open_steps: Sequence[Message], gap: int) -> InterruptedEnds:
+        return end_interrupted(open_steps, self.wall, self.wall + MAX_AGE, gap)
 
     def _hold(self) -> None:
         self._other = sqlite3.connect(self._path)

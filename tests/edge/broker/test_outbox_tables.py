@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from edge.broker import outbox_tables
-from edge.broker.outbox import Limits, Message, Outbox
+from edge.broker.outbox import Message, Outbox, OutboxLimits
 
 NOW = 1_800_000_000.0
-MANY = Limits(rows=1000, size=1_000_000)
+MANY = OutboxLimits(rows=1000, size=1_000_000)
 VERSION_1 = """
 CREATE TABLE IF NOT EXISTS messages (
     id INTEGER PRIMARY KEY, topic TEXT NOT NULL, payload BLOB NOT NULL, event_id TEXT NOT NULL, seq INTEGER NOT NULL,

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.broker.packet_filter import MOST, EndedError, Incoming, NonsenseError, RefusedError
+from edge.broker.packet_filter import MOST, ConnectRefusedError, DisconnectError, PacketFilter, ProtocolError
 from tests.support.hostile_broker import number, publish, text
 
 LET_IN = {5: b"\x20\x03\x00\x00\x00", 3: b"\x20\x02\x00\x00"}
 TOO_LARGE = b"too large" * 20
 
 
-def hear(*said: bytes, version: int = 5) -> Incoming:
+def hear(*said: bytes, version: int = 5) -> PacketFilter:
     """One that has been let in, and then told this."""
-    found = Incoming(version, TOO_LARGE)
+    found = PacketFilter(version, TOO_LARGE)
     found.feed(LET_IN[version])
     assert found.next() == LET_IN[version]
     for part in said:
@@ -24,7 +24,7 @@ def hear(*said: bytes, version: int = 5) -> Incoming:
     return found
 
 
-def packets(found: Incoming) -> list[bytes]:
+def packets(found: PacketFilter) -> list[bytes]:
     return list(iter(found.next, None))
 
 
@@ -68,7 +68,7 @@ def test_a_message_keeps_what_we_use_of_its_properties() -> None:
 def test_a_granted_size_that_is_no_limit_is_left_out() -> None:
     """paho ends the connection at one beyond the largest that MQTT knows; it is allowed."""
     for size, kept in ((0xFFFF_FFFF, b""), (1200, b"\x27" + (1200).to_bytes(4, "big"))):
-        found = Incoming(5, TOO_LARGE)
+        found = PacketFilter(5, TOO_LARGE)
         beside = b"\x27" + size.to_bytes(4, "big") + b"\x1f" + text(b"welcome")
         found.feed(framed(0x20, b"\x00\x00" + number(len(beside)) + beside))
         assert found.next() == framed(0x20, b"\x00\x00" + number(len(kept)) + kept)
@@ -77,9 +77,9 @@ def test_a_granted_size_that_is_no_limit_is_left_out() -> None:
 @pytest.mark.parametrize("version", [5, 3])
 @pytest.mark.parametrize(("sent", "code"), [(1, 0x84), (4, 0x86), (5, 0x87), (0x86, 0x86), (0xC3, 0xC3)])
 def test_who_is_not_let_in_hears_why(version: int, sent: int, code: int) -> None:
-    found = Incoming(version, TOO_LARGE)
+    found = PacketFilter(version, TOO_LARGE)
     found.feed(b"\x20\x02\x00" + bytes([sent]))
-    with pytest.raises(RefusedError) as refusal:
+    with pytest.raises(ConnectRefusedError) as refusal:
         found.next()
     assert refusal.value.code == code
 
@@ -88,7 +88,7 @@ def test_who_is_not_let_in_hears_why(version: int, sent: int, code: int) -> None
 def test_what_came_before_the_end_is_heard(said: bytes, code: int) -> None:
     found = hear(b"\x40\x02\x00\x07" + said)
     assert found.next() == b"\x40\x02\x00\x07"
-    with pytest.raises(EndedError) as end:
+    with pytest.raises(DisconnectError) as end:
         found.next()
     assert end.value.code == code
 
@@ -134,9 +134,9 @@ NONSENSE = {
 
 @pytest.mark.parametrize(("before", "said"), NONSENSE.values(), ids=NONSENSE.keys())
 def test_what_is_out_of_bounds_ends_the_connection(before: bytes, said: bytes) -> None:
-    found = Incoming(5, TOO_LARGE)
+    found = PacketFilter(5, TOO_LARGE)
     found.feed(before + said)
-    with pytest.raises(NonsenseError):
+    with pytest.raises(ProtocolError):
         packets(found)
 
 
@@ -154,14 +154,14 @@ def test_properties_by_the_thousand_are_left_out() -> None:
 
 def outcome(parts: Iterable[bytes], version: int) -> list[object]:
     """Everything that is handed over, and how it ended."""
-    found, heard = Incoming(version, TOO_LARGE), list[object]()
+    found, heard = PacketFilter(version, TOO_LARGE), list[object]()
     try:
         for part in parts:
             found.feed(part)
             while found.waiting:
                 heard.append(found.next())
             assert found.next() is None
-    except (NonsenseError, RefusedError, EndedError) as end:
+    except (ProtocolError, ConnectRefusedError, DisconnectError) as end:
         heard.append((type(end), str(end)))
     return heard
 

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from edge.broker.payload import Model, event_payload, interrupted, iso_time
+from edge.broker.payload import ModelIdentity, event_payload, interrupted, iso_time
 from edge.events import ActionSettings, EventSettings, close, initial, step
 from tests.support.laws import law
 from tests.support.paths import ROOT
 from tests.support.people import LABELS, frame, tube_box
 
 SCHEMA = json.loads((ROOT / "docs" / "event.schema.json").read_text())
-MODEL = Model("korsal-ucf24", "ab" * 32)
+MODEL = ModelIdentity("korsal-ucf24", "ab" * 32)
 SETTINGS = EventSettings(
     default=ActionSettings(min_duration=0.0, update_interval=0.1),
     zones={"hoop": ((0, 0), (1, 0), (1, 1), (0, 1))},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.broker.outbox import Limits, Outbox
+from edge.broker.outbox import Outbox, OutboxLimits
 from edge.broker.poison_messages import (
     FORGET_SECONDS,
     Culprit,
@@ -183,18 +183,18 @@ def test_a_picture_that_a_broker_of_3_1_1_hangs_up_at_is_dropped_and_all_else_ar
         Subscriber(broker.port) as subscriber,
         publishing(at(broker, version=3)) as publisher,
     ):
-        publisher.keep(TOPICS.status, b"{}" * 400)
+        publisher.publish_retained(TOPICS.status, b"{}" * 400)
         for number in range(30):
-            publisher.picture(TOPICS.snapshot("door", f"Dunk{number % 3}"), picture)
-            publisher.event(event(number, size=700))
+            publisher.publish_picture(TOPICS.snapshot("door", f"Dunk{number % 3}"), picture)
+            publisher.publish_event(event(number, size=700))
         wait_for(lambda: numbers(subscriber)[-1:] == [29], "the last event")
         wait_for(lambda: publisher.statistics().outbox.rows == 0, "none to go")
         wait_for(lambda: "it hangs up at" in caplog.text, "the sentence")
         connections = publisher.statistics().connections
         for number in range(30, 60):
-            publisher.picture(TOPICS.snapshot("door", "Dunk0"), picture)
-            publisher.event(event(number, size=700))
-        publisher.picture(TOPICS.snapshot("door", "Dunk1"), picture[:1000])
+            publisher.publish_picture(TOPICS.snapshot("door", "Dunk0"), picture)
+            publisher.publish_event(event(number, size=700))
+        publisher.publish_picture(TOPICS.snapshot("door", "Dunk1"), picture[:1000])
         wait_for(lambda: numbers(subscriber)[-1:] == [59], "the last event")
         subscriber.wait_for_payload(TOPICS.snapshot("door", "Dunk1"), picture[:1000])
         assert publisher.statistics().connections == connections
@@ -208,7 +208,7 @@ def test_a_picture_that_a_broker_of_3_1_1_hangs_up_at_is_dropped_and_all_else_ar
 
 @pytest.mark.usefixtures("impatient")
 def test_an_event_that_a_broker_of_3_1_1_hangs_up_at_is_counted(tmp_path: Path) -> None:
-    outbox = Outbox(None, Limits())
+    outbox = Outbox(None, OutboxLimits())
     outbox.put([event(number, size=2000 if number in (3, 9) else 500) for number in range(20)], 0.0)
     with (
         Broker(tmp_path, "allow_anonymous true\nmax_packet_size 1000") as broker,
@@ -233,7 +233,7 @@ class ParticularBroker(RefusingBroker):
 
 @pytest.mark.usefixtures("impatient")
 def test_a_broker_that_names_the_reason_is_believed(caplog: pytest.LogCaptureFixture) -> None:
-    outbox = Outbox(None, Limits())
+    outbox = Outbox(None, OutboxLimits())
     outbox.put([event(number, size=2000 if number == 7 else 0) for number in range(20)], 0.0)
     with ParticularBroker(lambda _: False) as broker:
         with publishing(Mqtt(host="127.0.0.1", port=broker.port), outbox) as publisher:
@@ -252,7 +252,7 @@ def test_a_line_that_breaks_again_and_again_costs_no_message(tmp_path: Path) -> 
             dice = random.Random(3)
             for start in range(0, 600, 30):
                 for number in range(start, start + 30):
-                    publisher.event(event(number))
+                    publisher.publish_event(event(number))
                 threading.Event().wait(dice.random() * 0.05)
                 relay.cut()
             wait_for(lambda: publisher.statistics().outbox.rows == 0, "none to go", 60)

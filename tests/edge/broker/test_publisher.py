@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.broker.outbox import Limits, Outbox
+from edge.broker.outbox import Outbox, OutboxLimits
 from edge.config.schema import Mqtt
 from tests.support.broker import Broker, Relay, Subscriber
 from tests.support.publishing import TOPICS, at, event, impatient, numbers, publishing
@@ -26,10 +26,10 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 @pytest.mark.parametrize("version", [5, 3])
 def test_events_arrive_in_order_and_leave_the_outbox(broker: Broker, version: int) -> None:
-    outbox = Outbox(None, Limits())
+    outbox = Outbox(None, OutboxLimits())
     with Subscriber(broker.port) as subscriber, publishing(at(broker, version=version), outbox) as publisher:
         for seq in range(100):
-            publisher.event(event(seq))
+            publisher.publish_event(event(seq))
         wait_for(lambda: len(numbers(subscriber)) == 100, "100 events")
         wait_for(lambda: publisher.statistics().outbox.rows == 0, "an empty outbox")
         assert numbers(subscriber) == list(range(100))
@@ -38,7 +38,7 @@ def test_events_arrive_in_order_and_leave_the_outbox(broker: Broker, version: in
 
 def test_mqtt_5_says_what_it_carries_and_how_long_it_holds(broker: Broker) -> None:
     with Subscriber(broker.port) as subscriber, publishing(at(broker)) as publisher:
-        publisher.event(event(0, seconds=100))
+        publisher.publish_event(event(0, seconds=100))
         wait_for(lambda: numbers(subscriber), "the event")
         properties = subscriber.on(TOPICS.event("door", "Dunk"))[0].properties
         assert properties is not None
@@ -47,12 +47,12 @@ def test_mqtt_5_says_what_it_carries_and_how_long_it_holds(broker: Broker) -> No
 
 
 def test_expiry_is_counted_anew_when_a_message_has_waited(tmp_path: Path) -> None:
-    outbox = Outbox(None, Limits())
+    outbox = Outbox(None, OutboxLimits())
     outbox.put([event(0, seconds=1000), event(1, seconds=0.2)], now=0.0)
     time_to_expire = time.time() + 0.2
     wait_for(lambda: time.time() > time_to_expire, "the clock")
     with Broker(tmp_path) as broker, Subscriber(broker.port) as subscriber, publishing(at(broker), outbox) as publisher:
-        publisher.event(event(2, seconds=50))
+        publisher.publish_event(event(2, seconds=50))
         wait_for(lambda: len(numbers(subscriber)) == 2, "two events")
         assert numbers(subscriber) == [0, 2]  # number 1 had become too old
         expiries = [m.properties.MessageExpiryInterval for m in subscriber.on(TOPICS.event("door", "Dunk"))]  # type: ignore[union-attr]
@@ -63,9 +63,9 @@ def test_expiry_is_counted_anew_when_a_message_has_waited(tmp_path: Path) -> Non
 
 def test_retained_messages_wait_for_those_who_come_later(broker: Broker) -> None:
     with publishing(at(broker)) as publisher:
-        publisher.keep(TOPICS.state("door"), b"online")
-        publisher.keep(TOPICS.state("door"), b"stalled")
-        publisher.tell(TOPICS.telemetry, b"{}")
+        publisher.publish_retained(TOPICS.state("door"), b"online")
+        publisher.publish_retained(TOPICS.state("door"), b"stalled")
+        publisher.publish(TOPICS.telemetry, b"{}")
         with Subscriber(broker.port) as subscriber:
             subscriber.wait_for_payload(TOPICS.available, b"online")
             subscriber.wait_for_payload(TOPICS.state("door"), b"stalled")
@@ -76,7 +76,7 @@ def test_an_orderly_end_sends_what_waits_and_says_offline(broker: Broker) -> Non
     with Subscriber(broker.port) as subscriber:
         with publishing(at(broker)) as publisher:
             for seq in range(200):
-                publisher.event(event(seq))
+                publisher.publish_event(event(seq))
         subscriber.wait_for_payload(TOPICS.available, b"offline")
         assert numbers(subscriber) == list(range(200))
         last = list(subscriber.messages)[-1]
@@ -88,11 +88,11 @@ def test_a_killed_process_leaves_its_last_will_and_its_events(broker: Broker, tm
         "import sys, time\n"
         "from pathlib import Path\n"
         "from edge.broker.publisher import Publisher\n"
-        "from edge.broker.outbox import Limits, Outbox\n"
-        "from edge.config.config_file.schema import Mqtt\n"
+        "from edge.broker.outbox import OutboxLimits, Outbox\n"
+        "from edge.config.schema import Mqtt\n"
         "from edge.broker.topics import Topics\n"
         "settings = Mqtt(host='127.0.0.1', port=int(sys.argv[1]))\n"
-        "publisher = Publisher(settings, Topics('korsal', 'roof'), Outbox(Path(sys.argv[2]), Limits()))\n"
+        "publisher = Publisher(settings, Topics('korsal', 'roof'), Outbox(Path(sys.argv[2]), OutboxLimits()))\n"
         "sys.stdin.read()\n"
     )
     file = tmp_path / "outbox.sqlite"
@@ -106,14 +106,14 @@ def test_a_killed_process_leaves_its_last_will_and_its_events(broker: Broker, tm
 
 def test_nothing_is_lost_while_the_broker_is_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     broker = Broker(tmp_path).start()
-    with publishing(at(broker), Outbox(tmp_path / "outbox.sqlite", Limits())) as publisher:
+    with publishing(at(broker), Outbox(tmp_path / "outbox.sqlite", OutboxLimits())) as publisher:
         with Subscriber(broker.port) as subscriber:
-            publisher.keep(TOPICS.state("door"), b"online")
-            publisher.event(event(0))
+            publisher.publish_retained(TOPICS.state("door"), b"online")
+            publisher.publish_event(event(0))
             wait_for(lambda: numbers(subscriber) == [0], "the first event")
             broker.stop()
             for seq in range(1, 50):
-                publisher.event(event(seq))
+                publisher.publish_event(event(seq))
             wait_for(lambda: publisher.statistics().outbox.rows == 49, "49 rows")
             wait_for(lambda: "nothing listens there" in caplog.text, "the sentence")
         broker.start()
@@ -126,14 +126,14 @@ def test_nothing_is_lost_while_the_broker_is_away(tmp_path: Path, caplog: pytest
 
 
 def test_events_over_broken_connections_arrive_in_order_and_none_is_missing(broker: Broker, tmp_path: Path) -> None:
-    outbox = Outbox(tmp_path / "outbox.sqlite", Limits())
+    outbox = Outbox(tmp_path / "outbox.sqlite", OutboxLimits())
     with Relay(broker.port) as relay, Subscriber(broker.port) as subscriber:
         settings = Mqtt(host="127.0.0.1", port=relay.port)
         with publishing(settings, outbox) as publisher:
             for start in range(0, 400, 40):
                 wait_for(lambda: publisher.statistics().connections > start // 40, "the next connection")  # noqa: B023
                 for seq in range(start, start + 40):
-                    publisher.event(event(seq))
+                    publisher.publish_event(event(seq))
                 wait_for(lambda: numbers(subscriber)[-1:] > [start], "some of them")  # noqa: B023
                 relay.cut()
             wait_for(lambda: publisher.statistics().outbox.rows == 0, "an empty outbox")
@@ -144,15 +144,15 @@ def test_events_over_broken_connections_arrive_in_order_and_none_is_missing(brok
 
 def test_events_are_timed_from_their_frame_to_the_acknowledgement(broker: Broker) -> None:
     with publishing(at(broker)) as publisher:
-        publisher.event(event(0, "of no frame"))
+        publisher.publish_event(event(0, "of no frame"))
         captured = time.monotonic() - 5.0
         for seq in range(3):
-            publisher.event(replace(event(seq), captured=captured))
-        wait_for(lambda: len(publisher.arrival_seconds) == 3, "three acknowledgements")
-        assert all(5.0 <= seconds <= 5.0 + time.monotonic() - captured for seconds in publisher.arrival_seconds)
+            publisher.publish_event(replace(event(seq), captured=captured))
+        wait_for(lambda: len(publisher.delivery_seconds) == 3, "three acknowledgements")
+        assert all(5.0 <= seconds <= 5.0 + time.monotonic() - captured for seconds in publisher.delivery_seconds)
 
 
 def test_the_thread_says_that_it_goes_round(broker: Broker) -> None:
     with publishing(at(broker)) as publisher:
-        before = publisher.turned
-        wait_for(lambda: publisher.turned > before, "another round, without anything to do")
+        before = publisher.last_active
+        wait_for(lambda: publisher.last_active > before, "another round, without anything to do")

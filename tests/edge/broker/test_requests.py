@@ -10,17 +10,19 @@ from hypothesis import strategies as st
 from edge.broker.requests import LARGEST, OPS, Request, answer
 from edge.broker.topics import Topics
 from edge.config.schema import Mqtt
-from tests.support.fake_request_handler import FakeDesk
+from tests.support.fake_request_handler import FakeRequestHandler
 from tests.support.laws import law
 
 TOPICS = Topics("korsal", "roof")
 OPEN = Mqtt(allow_remote_config=True, snapshots=True)
 
 
-def ask(op: str, payload: object = None, desk: FakeDesk | None = None, settings: Mqtt = OPEN, **more: Any) -> Any:
+def ask(
+    op: str, payload: object = None, desk: FakeRequestHandler | None = None, settings: Mqtt = OPEN, **more: Any
+) -> Any:
     """The response as JSON."""
     text = payload if isinstance(payload, bytes) else b"" if payload is None else json.dumps(payload).encode()
-    given_answer = answer(Request(op, text, **more), desk or FakeDesk(), TOPICS, settings)
+    given_answer = answer(Request(op, text, **more), desk or FakeRequestHandler(), TOPICS, settings)
     found = json.loads(given_answer.payload)
     assert list(found) == ["status", "data", "error", "transaction"]
     assert (found["status"] == "ok") == (found["error"] is None)
@@ -39,7 +41,7 @@ def ask(op: str, payload: object = None, desk: FakeDesk | None = None, settings:
     ],
 )
 def test_each_request_is_carried_out(op: str, payload: object, asked: object, data: object) -> None:
-    desk = FakeDesk()
+    desk = FakeRequestHandler()
     found = ask(op, payload, desk)
     assert desk.asked == [asked]
     assert (found["status"], found["data"], found["error"]) == ("ok", data, None)
@@ -68,7 +70,7 @@ def test_the_transaction_comes_back_as_it_was(transaction: object) -> None:
     ],
 )
 def test_what_is_no_request_gets_a_sentence(payload: bytes | None, error: str) -> None:
-    desk = FakeDesk()
+    desk = FakeRequestHandler()
     found = json.loads(answer(Request("health", payload), desk, TOPICS, OPEN).payload)
     assert found["status"] == "error"
     assert error in found["error"]
@@ -92,25 +94,25 @@ def test_what_is_no_request_gets_a_sentence(payload: bytes | None, error: str) -
 def test_what_is_not_possible_gets_a_sentence_and_is_not_done(
     op: str, payload: object, settings: Mqtt, error: str
 ) -> None:
-    desk = FakeDesk()
+    desk = FakeRequestHandler()
     found = ask(op, payload, desk, settings)
     assert error in found["error"]
     assert desk.asked == []
 
 
 def test_problems_of_the_desk_are_the_error() -> None:
-    wrong = FakeDesk(["log.level: should be 'debug'", "linker.fade: should be a number"])
+    wrong = FakeRequestHandler(["log.level: should be 'debug'", "linker.fade: should be a number"])
     assert ask("reload", desk=wrong)["error"] == "log.level: should be 'debug'; linker.fade: should be a number"
     assert ask("config-set", {"data": {"log": {"level": 1}}}, wrong)["status"] == "error"
     assert ask("snapshot", {"data": {"camera": "roof"}})["error"] == "no camera roof; known: door"
 
 
 def test_half_characters_in_a_problem_harm_nobody() -> None:
-    assert ask("reload", desk=FakeDesk(["\ud800 is no name"]))["error"] == "? is no name"
+    assert ask("reload", desk=FakeRequestHandler(["\ud800 is no name"]))["error"] == "? is no name"
 
 
 def test_retained_requests_are_ignored_and_it_is_said() -> None:
-    desk = FakeDesk()
+    desk = FakeRequestHandler()
     assert "retained requests are ignored" in ask("reload", desk=desk, retained=True)["error"]
     assert desk.asked == []
 
@@ -136,12 +138,14 @@ def test_retained_requests_are_ignored_and_it_is_said() -> None:
     ],
 )
 def test_the_answer_goes_where_the_asker_wants_unless_that_could_deceive(wanted: str | None, topic: str) -> None:
-    found = answer(Request("health", b"", response_topic=wanted, correlation=b"\0\1"), FakeDesk(), TOPICS, OPEN)
+    found = answer(
+        Request("health", b"", response_topic=wanted, correlation=b"\0\1"), FakeRequestHandler(), TOPICS, OPEN
+    )
     assert (found.topic, found.correlation) == (topic, b"\0\1")
 
 
 def test_the_topic_of_an_unknown_request_is_safe() -> None:
-    assert answer(Request("a/+#", b""), FakeDesk(), TOPICS, OPEN).topic == "korsal/roof/response/a%2F%2B%23"
+    assert answer(Request("a/+#", b""), FakeRequestHandler(), TOPICS, OPEN).topic == "korsal/roof/response/a%2F%2B%23"
 
 
 json_values = st.recursive(
@@ -157,7 +161,7 @@ bodies = st.binary(max_size=200) | st.dictionaries(
 @law
 @given(st.sampled_from(OPS) | st.text(max_size=20), st.none() | bodies, st.booleans(), st.none() | st.text())
 def test_whatever_arrives_is_answered(op: str, payload: bytes | None, retained: bool, wanted: str | None) -> None:
-    found = answer(Request(op, payload, retained, wanted), FakeDesk(), TOPICS, OPEN)
+    found = answer(Request(op, payload, retained, wanted), FakeRequestHandler(), TOPICS, OPEN)
     assert json.loads(found.payload)["status"] in ("ok", "error")
     assert len(found.payload) < LARGEST
     assert not set("+#\0") & set(found.topic)

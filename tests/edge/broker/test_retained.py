@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.broker.capabilities import RETELL_SECONDS
+from edge.broker.capabilities import REPEAT_SECONDS
 from edge.broker.parcel import Parcel
 from edge.broker.retained import PICTURES, Kept, Retained
 
@@ -63,9 +63,9 @@ def test_what_is_not_kept_is_told_again_after_a_while() -> None:
     retained.keep(lasting("status"))
     retained.connected(100.0)
     sent(retained)
-    retained.tell_again(100.0 + RETELL_SECONDS - 1)
+    retained.tell_again(100.0 + REPEAT_SECONDS - 1)
     assert not retained
-    retained.tell_again(100.0 + RETELL_SECONDS)
+    retained.tell_again(100.0 + REPEAT_SECONDS)
     assert sent(retained) == ["available online", "status"]
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from edge.broker.payload import Model, event_payload
-from edge.broker.retelling import CLOCK_SET, jump, retold
+from edge.broker.payload import ModelIdentity, event_payload
+from edge.broker.retelling import CLOCK_SET, clock_jump, retimed
 from edge.events import ActionSettings, EventSettings, close, initial, step
 from tests.support.laws import law
 from tests.support.paths import ROOT
@@ -18,7 +18,7 @@ SETTINGS = EventSettings(default=ActionSettings(min_duration=0.2, cooldown=0.3, 
 TODAY = 1_800_000_000.0
 MONOTONIC = 50.0  # of frame 0
 SCHEMA = json.loads((ROOT / "docs" / "event.schema.json").read_text())
-MODEL = Model("korsal-ucf24", "ab" * 32)
+MODEL = ModelIdentity("korsal-ucf24", "ab" * 32)
 
 
 def tell(scores, walls, closed=True):
@@ -30,10 +30,10 @@ def tell(scores, walls, closed=True):
     for index, (score, wall) in enumerate(zip(scores, walls, strict=True)):
         seen = frame(index, start=TODAY + wall)
         state, events = step(state, [tube_box(run=score)], seen, LABELS, SETTINGS)
-        told += [retold(event, seen.unix_time + 0.04, seen.monotonic_time + 0.04) for event in events]
+        told += [retimed(event, seen.unix_time + 0.04, seen.monotonic_time + 0.04) for event in events]
     seen = frame(len(scores), start=TODAY + walls[-1])
     events = close(state, seen.unix_time, "shutdown") if closed else ()
-    return told + [retold(event, seen.unix_time, seen.monotonic_time) for event in events]
+    return told + [retimed(event, seen.unix_time, seen.monotonic_time) for event in events]
 
 
 def plain(event):
@@ -68,7 +68,7 @@ def test_the_latency_is_that_of_the_monotonic_clock():
     """The clock is set between a frame and the handing over of what was seen in it."""
     state, _ = step(initial("door", ""), [tube_box(run=0.9)], frame(0, start=0.0), LABELS, SETTINGS)
     _, (new,) = step(state, [tube_box(run=0.9)], frame(3, start=0.0), LABELS, SETTINGS)
-    told = retold(new, TODAY + 0.35, MONOTONIC + 0.35)
+    told = retimed(new, TODAY + 0.35, MONOTONIC + 0.35)
     payload = event_payload(told, "lab", "door", MODEL, TODAY + 0.35)
     assert payload["latency_ms"] == pytest.approx(50, abs=0.2)
     assert payload["t_capture"] == TODAY + 0.3
@@ -77,7 +77,7 @@ def test_the_latency_is_that_of_the_monotonic_clock():
 def test_a_clock_that_is_set_back_to_the_beginning_of_time_is_still_told():
     state, _ = step(initial("door", ""), [tube_box(run=0.9)], frame(0, start=TODAY), LABELS, SETTINGS)
     _, (new,) = step(state, [tube_box(run=0.9)], frame(3, start=TODAY), LABELS, SETTINGS)
-    payload = event_payload(retold(new, 0.0, MONOTONIC + 0.35), "lab", "door", MODEL, 0.0, clock_synced=False)
+    payload = event_payload(retimed(new, 0.0, MONOTONIC + 0.35), "lab", "door", MODEL, 0.0, clock_synced=False)
     Draft202012Validator(SCHEMA).validate(payload)
     assert payload["started"] == "1969-12-31T23:59:59.650Z"
 
@@ -127,7 +127,7 @@ def test_every_step_is_told_by_the_clock_of_its_handing_over(story):
 def test_telling_twice_changes_nothing(story):
     for event in tell(*story):
         now = event.started_unix + 7.0, event.started_monotonic + 7.0
-        again = retold(event, *now)
+        again = retimed(event, *now)
         assert again.started_unix == event.started_unix
         assert again.ended_unix == event.ended_unix
         assert again.duration == event.duration
@@ -145,4 +145,4 @@ def test_telling_twice_changes_nothing(story):
     ],
 )
 def test_a_jump_of_the_clock(before: tuple[float, float], now: tuple[float, float], expected: float) -> None:
-    assert jump(before, now) == expected
+    assert clock_jump(before, now) == expected

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.broker.outbox import Limits, Outbox
+from edge.broker.outbox import Outbox, OutboxLimits
 from edge.config.schema import Mqtt
 from tests.support.publishing import event, publishing
 from tests.support.refusing_broker import CONNECT, PUBLISH, RefusingBroker
@@ -24,11 +24,15 @@ class ForgetfulBroker(RefusingBroker):
 def test_who_forgets_a_message_is_dialled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other messages are acknowledged all the while, so that the connection itself holds."""
     monkeypatch.setattr("edge.broker.publisher.SILENCE_SECONDS", 0.5)
-    outbox = Outbox(None, Limits())
+    outbox = Outbox(None, OutboxLimits())
     outbox.put([event(number) for number in range(5)], 0.0)
     with ForgetfulBroker(lambda seq: False) as broker:
         with publishing(Mqtt(host="127.0.0.1", port=broker.port), outbox) as publisher:
-            wait_for(lambda: publisher.keep("x", b"") or publisher.statistics().outbox.rows == 0, "none to go", 60)
+            wait_for(
+                lambda: publisher.publish_retained("x", b"") or publisher.statistics().outbox.rows == 0,
+                "none to go",
+                60,
+            )
             assert publisher.statistics().connections == 2
             assert "a message is not acknowledged within 0.5 s" in (publisher.statistics().last_fault or "")
         assert broker.taken == list(range(5))

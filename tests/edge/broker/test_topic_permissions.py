@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from edge.broker.broker_link import WINDOW
-from edge.broker.outbox import Limits, Outbox
+from edge.broker.outbox import Outbox, OutboxLimits
 from edge.broker.topic_permissions import MANY_DROPPED, Rights, dropped, held, hung_up, refused, sendable, taken
 from edge.config.schema import Mqtt
 from tests.support.publishing import event, publishing
@@ -62,7 +62,7 @@ def test_no_step_overtakes_another_when_a_refused_topic_is_allowed_again(
 ) -> None:
     """The rights change right after the refusal: what came next in the same window would be taken."""
     monkeypatch.setattr("edge.broker.publisher.HOLD_SECONDS", 0.1)
-    outbox = Outbox(None, Limits())
+    outbox = Outbox(None, OutboxLimits())
     outbox.put([event(number) for number in STEPS], 0.0)
     with RefusingBroker(lambda _: broker.refused < refusals) as broker:
         with publishing(at_port(broker.port), outbox) as publisher:
@@ -74,7 +74,7 @@ def test_no_step_overtakes_another_when_a_refused_topic_is_allowed_again(
 def test_none_overtakes_another_when_the_rights_go_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Refused in the middle, for longer than the window."""
     monkeypatch.setattr("edge.broker.publisher.HOLD_SECONDS", 0.1)
-    outbox = Outbox(None, Limits())
+    outbox = Outbox(None, OutboxLimits())
     outbox.put([event(number) for number in STEPS], 0.0)
     with RefusingBroker(lambda seq: seq >= 10 and broker.refused < 20) as broker:
         with publishing(at_port(broker.port), outbox) as publisher:
@@ -85,7 +85,7 @@ def test_none_overtakes_another_when_the_rights_go_and_come_back(monkeypatch: py
 
 def test_a_proven_topic_fills_the_window() -> None:
     """Going one by one is for the first message alone: the second is not answered before the window is full."""
-    outbox = Outbox(None, Limits())
+    outbox = Outbox(None, OutboxLimits())
     outbox.put([event(number) for number in STEPS], 0.0)
     answer = threading.Event()
     with RefusingBroker(lambda seq: seq == 1 and not answer.wait(60)) as broker:
@@ -104,7 +104,7 @@ def test_a_message_that_is_refused_for_what_it_is_stands_in_nobody_s_way(
     code: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is counted, told of, and the next one follows at once."""
-    outbox = Outbox(None, Limits())
+    outbox = Outbox(None, OutboxLimits())
     outbox.put([event(number) for number in STEPS], 0.0)
     with RefusingBroker(lambda seq: seq in (0, 7, 8), code) as broker:
         with publishing(at_port(broker.port), outbox) as publisher:
@@ -117,7 +117,7 @@ def test_a_message_that_is_refused_for_what_it_is_stands_in_nobody_s_way(
 
 def test_what_else_stands_in_an_acknowledgement_is_no_trouble() -> None:
     """A property that nobody knows, and none that could be read."""
-    outbox = Outbox(None, Limits())
+    outbox = Outbox(None, OutboxLimits())
     outbox.put([event(number) for number in STEPS], 0.0)
     with RefusingBroker(lambda seq: False, beside=b"\x7f\xff\xff") as broker:
         with publishing(at_port(broker.port), outbox) as publisher:
@@ -127,12 +127,12 @@ def test_what_else_stands_in_an_acknowledgement_is_no_trouble() -> None:
 
 
 def test_a_broker_that_refuses_everything_does_not_empty_the_outbox() -> None:
-    outbox = Outbox(None, Limits())
+    outbox = Outbox(None, OutboxLimits())
     outbox.put([event(number) for number in STEPS], 0.0)
     with RefusingBroker(lambda seq: True, 0x83) as broker, publishing(at_port(broker.port), outbox, 0.1) as publisher:
         wait_for(lambda: publisher.statistics().outbox.refused >= MANY_DROPPED, "many to be refused")
-        turned = publisher.turned
-        wait_for(lambda: publisher.turned > turned, "another round")
+        turned = publisher.last_active
+        wait_for(lambda: publisher.last_active > turned, "another round")
         assert publisher.statistics().outbox.refused == MANY_DROPPED
 
 

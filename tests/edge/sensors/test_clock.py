@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.broker.message import Message
-from edge.broker.outbox import Limits, Outbox
+from edge.broker.outbox import Outbox, OutboxLimits
 from edge.sensors.clock import EARLIEST, LARGEST_ERROR, NEVER, Timex, expiry, kernel_error, synced
 from tests.support.paths import ROOT
 
@@ -72,7 +72,7 @@ def test_expiry(now: float, clock_synced: bool | None, expected: float) -> None:
 
 @pytest.mark.parametrize("clock_synced", [False, None])
 def test_what_is_stored_in_1970_outlives_the_setting_of_the_clock(clock_synced: bool | None) -> None:
-    outbox = Outbox(None, Limits())
+    outbox = Outbox(None, OutboxLimits())
     outbox.put([Message("t", b"", "early", 0, "new", expiry(30.0, DAY, clock_synced))], 30.0)
     outbox.put([Message("t", b"", "late", 0, "new", expiry(TODAY, DAY, True))], TODAY)
     outbox.expire(TODAY + DAY - 1)

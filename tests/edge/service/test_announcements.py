@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge.broker.message import Message
-from edge.broker.payload import Model as ModelName
+from edge.broker.payload import ModelIdentity as ModelName
 from edge.config.schema import Camera, Config, Device, Mqtt, Outbox
 from edge.events import Event, EventType
 from edge.presence import PeopleCount
@@ -27,10 +27,10 @@ class Publisher:
         self.kept: dict[str, Any] = {}
         self.stored: list[Message] = []
 
-    def event(self, message: Message) -> None:
+    def publish_event(self, message: Message) -> None:
         self.stored.append(message)
 
-    def keep(self, topic: str, payload: bytes, qos: int = 1) -> None:
+    def publish_retained(self, topic: str, payload: bytes, qos: int = 1) -> None:
         self.kept[topic] = json.loads(payload or b"null")
 
 

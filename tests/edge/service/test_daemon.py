@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edge.broker.outbox import Limits, Outbox
+from edge.broker.outbox import Outbox, OutboxLimits
 from tests.support.broker import Broker, Subscriber
 from tests.support.ports import free_port
 from tests.support.started_daemon import (
@@ -139,7 +139,7 @@ def test_without_a_broker_events_wait_for_the_next_start(tmp_path: Path) -> None
     said = play(config)
     assert said.count("nothing listens there: start the broker") == 1
     assert "messages wait for the next start" in said
-    waiting = Outbox(tmp_path / "state" / "roof.outbox.sqlite", Limits())
+    waiting = Outbox(tmp_path / "state" / "roof.outbox.sqlite", OutboxLimits())
     stored = [(row.topic, row.message.event_id) for row in waiting.pending(0, 100)]
     waiting.close()
     assert len(stored) >= 2

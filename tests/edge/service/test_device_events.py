@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from edge.broker.interruption import interrupt
+from edge.broker.interruption import end_interrupted
 from edge.broker.payload import iso_time
 from edge.broker.topics import Topics
 from edge.sensors.thermal import ThermalSettings, share_to_skip
@@ -93,7 +93,7 @@ def test_its_messages_go_the_way_of_all_events_and_a_crash_closes_them() -> None
     assert new is not None
     told = message(new, TOPICS, TODAY + 100)
     assert (told.topic, told.type, told.seq) == ("korsal/roof/events/thermal", "new", 0)
-    (end,) = interrupt([told], TODAY + 500, TODAY + 900).ends
+    (end,) = end_interrupted([told], TODAY + 500, TODAY + 900).ends
     payload = json.loads(end.payload)
     validator.validate(payload)
     assert (payload["reason_ended"], payload["seq"], payload["ended"]) == ("interrupted", 1, iso_time(TODAY))

@@ -74,7 +74,7 @@ def test_a_stage_that_stands_still_is_logged_once_and_once_when_that_is_over(
         wait_for(lambda: not watched.all_stages_progress({}), "the watchdog to be starved")
         assert not any(watched.all_stages_progress({}) for _ in range(50))
         assert watched.stalled_stages({})[0].startswith("publisher: no progress for ")
-        publisher.turned += 1
+        publisher.last_active += 1
         assert watched.all_stages_progress({})
     said = [(record.levelname, record.message[:25]) for record in caplog.records]
     assert said == [("ERROR", "publisher: no progress fo"), ("INFO", "publisher: makes progress")] * 2
@@ -94,8 +94,8 @@ def test_a_camera_of_which_no_frame_can_be_processed_is_no_reason_to_start_anew(
         now += 3
         feed.captured += 90
         session.failed += 90
-        publisher.turned = now
+        publisher.last_active = now
         assert watched.all_stages_progress({"door": session})
     now += health.STAGE_TIMEOUT + session.stall_seconds + 1
-    feed.captured, publisher.turned = feed.captured + 1, now
+    feed.captured, publisher.last_active = feed.captured + 1, now
     assert not watched.all_stages_progress({"door": session})
