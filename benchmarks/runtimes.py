@@ -22,7 +22,8 @@ from edge.assets import asset_path
 from edge.commands.demo import CLIP
 from edge.config.config_file import SHIPPED_MODEL
 from edge.engines import onnxruntime_engine as engine
-from edge.inference import INPUT, OUTPUTS, Infer
+from edge.inference import Infer
+from edge.manifest import INPUT, OUTPUTS
 
 PROVIDER = "OpenVINOExecutionProvider"
 WARM_UP = 5

@@ -10,8 +10,8 @@ from typing import Any
 
 from edge.engines import engine_build, engine_record
 from edge.engines.build_plan import BuildOptions, version_text
-from edge.engines.build_progress import in_tenths
-from edge.engines.cuda_runtime import Device
+from edge.engines.build_progress import percent_messages
+from edge.engines.cuda_runtime import CudaDevice
 from edge.engines.engine_record import EngineRecord
 from edge.manifest import Manifest
 
@@ -39,7 +39,7 @@ def build(
     options: BuildOptions,
     report: Callable[[str], None],
     trt: Any,
-    device: Device | None = None,
+    device: CudaDevice | None = None,
     timing_cache: Path | None = None,
 ) -> EngineRecord:
     """Build the engine `output` with the bindings `trt`, for `device`. Raises EngineBuildError.
@@ -48,7 +48,7 @@ def build(
     """
     platform = engine_build.platform_of(trt, device)
     report(f"{onnx}: building with TensorRT {platform.tensorrt}; on a Jetson this takes minutes")
-    record = engine_build.build(trt, onnx, output, options, platform, timing_cache, in_tenths(report))
+    record = engine_build.build(trt, onnx, output, options, platform, timing_cache, percent_messages(report))
     report(summary(output, record))
     return record
 

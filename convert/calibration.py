@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import detector
-from edge import network_runner as sight
+from edge import detector, inference
 from edge.cameras.video_file import decodable_frames, read_file
 from edge.manifest import Manifest
 from edge.sources import redact
@@ -79,7 +78,7 @@ def _input(image: Image, previous: Image | None, manifest: Manifest) -> Input:
     """What the network gets for `image` where `previous` came `gap` frames before, or where nothing came before."""
     past: tuple[Any, ...] = ()
     if previous is not None and previous.shape == image.shape:
-        _, past = sight.motion_step((), detector.normalise(previous, manifest), manifest.motion)
+        _, past = inference.motion_step((), detector.normalise(previous, manifest), manifest.motion)
     normalised = detector.normalise(image, manifest)
-    motion_map, _ = sight.motion_step(past, normalised, manifest.motion)
+    motion_map, _ = inference.motion_step(past, normalised, manifest.motion)
     return detector.network_input(normalised, motion_map)

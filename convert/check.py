@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from convert.comparison import Agreement, agreement, unmatched
 from edge import pipeline
 from edge.cameras.video_file import read_file
-from edge.engines.tensorrt_engine import LoadedEngine
 from edge.events import Event
-from edge.inference import INPUT, Engine
+from edge.inference import Engine, LoadedEngine
+from edge.manifest import INPUT
 from edge.pipeline import PipelineSettings
 from edge.terminal import progress
 from train.datasets.annotations import DataSet

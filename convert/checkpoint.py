@@ -13,7 +13,7 @@ from torch import Tensor
 
 from convert import centernet_names, labels
 from edge.engines.onnxruntime_engine import sha256_of
-from edge.manifest import INPUT_MULTIPLE, Manifest, labels_fault
+from edge.manifest import INPUT_MULTIPLE, Manifest, labels_problem
 from edge.motion import MotionKind, MotionSettings
 from edge.text import TextError, decode_utf8, to_nfc
 from train import checkpoint as checkpoints
@@ -173,8 +173,8 @@ def _names_in(path: Path) -> tuple[str, ...]:
     names = tuple(to_nfc(line.strip()) for line in lines if line.strip())
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise CheckpointError(f"--labels {path}: names {', '.join(twice)} more than once; give every class its own")
-    if fault := labels_fault(list(names)):
-        raise CheckpointError(f"--labels {path}: {fault}; give every class a name of letters and figures")
+    if problem := labels_problem(names):
+        raise CheckpointError(f"--labels {path}: {problem}; give every class a name of letters and figures")
     return names
 
 

@@ -34,7 +34,7 @@ from edge.cameras.video_file import CaptureError
 from edge.engines.build_plan import PlanError
 from edge.engines.cuda_runtime import CudaError
 from edge.engines.engine_build import EngineBuildError
-from edge.engines.onnxruntime_engine import EngineError
+from edge.inference import EngineError
 from edge.terminal import progress
 from edge.terminal.arguments import Parser
 from train.checkpoint import CheckpointError

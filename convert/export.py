@@ -19,8 +19,8 @@ from convert.calibration import Input
 from convert.closeness import Closeness, Outputs, closeness
 from convert.folding import fold_norms
 from edge.engines import onnxruntime_engine as engines
-from edge.inference import INPUT, OUTPUTS, Engine, input_shape
-from edge.manifest import Manifest
+from edge.inference import Engine
+from edge.manifest import INPUT, OUTPUTS, Manifest, input_shape
 from edge.terminal.progress import Progress
 from edge.text import TextError, decode_utf8
 from train import checkpoint as checkpoints

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.inference import INPUT
+from edge.manifest import INPUT
 
 MODEL, IMAGES, OUTPUT = "model.onnx", "images.npy", "int8.onnx"
 ABSENT = 3

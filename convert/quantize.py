@@ -25,8 +25,7 @@ from onnx import shape_inference
 
 from convert import graph, onnx_file
 from edge.engines import onnxruntime_engine as engines
-from edge.inference import INPUT, input_shape
-from edge.manifest import Manifest
+from edge.manifest import INPUT, Manifest, input_shape
 from edge.terminal.progress import Progress
 
 Method = Literal["entropy", "percentile", "minmax"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from convert import graph
 from convert.quantize import QuantizeSettings, kept_always, with_ranges
-from edge.inference import INPUT
+from edge.manifest import INPUT
 from edge.terminal import progress
 
 

@@ -27,8 +27,7 @@ from edge.engines.build_plan import BuildOptions, Platform, Precision, as_precis
 from edge.engines.engine_build import EngineBuildError
 from edge.engines.engine_record import EngineRecord
 from edge.engines.onnxruntime_engine import sha256_of
-from edge.inference import INPUT, OUTPUTS, input_shape
-from edge.manifest import Manifest
+from edge.manifest import INPUT, OUTPUTS, Manifest, input_shape
 from train import checkpoint as checkpoints
 from train.networks.detector import Decoder
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import boxes as box_ops
-from edge.inference import OUTPUTS
-from edge.manifest import Manifest
+from edge.manifest import OUTPUTS, Manifest
 
 ROUNDING = 1e-3  # half and quantised precision may put a score that much above 1
 
@@ -29,7 +28,7 @@ class Detections:
     invalid: int = 0  # answers that were left out: no finite numbers, no scores, or no known action
 
 
-def told_of_invalid(answers: int, fate: str = "they are left out") -> str:
+def invalid_outputs_message(answers: int, fate: str = "they are left out") -> str:
     """The sentence about so many answers that no network may give; `fate`: what becomes of them."""
     return (
         f"the model gave {answers} answers that are no finite numbers, no scores or no known actions; {fate}: look at "

@@ -1,55 +1,66 @@
-"""The seam between the pipeline and whatever runs the network. Pure."""
+"""The seam between the pipeline and what runs the network: one call from camera frames to the network's outputs. Pure.
+
+An engine may bring its own `run_frames`, as `edge.engines.inference_cuda` does on the GPU; the CPU's is here.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.manifest import Manifest
-from edge.motion import MotionSettings
+from edge import detector, motion
+from edge.manifest import INPUT, OUTPUTS, Manifest
+from edge.motion import MotionSettings, Prepared
 
 Outputs = Mapping[str, NDArray[Any]]
 Infer = Callable[[Mapping[str, NDArray[Any]]], Outputs]
 Lap = Callable[[str], None]  # called with a stage's name as soon as the stage is over
-Memory = Any  # what a camera's frames leave behind for its next; whoever looks knows what it is
-INPUT = "image"
-OUTPUTS = ("boxes", "scores", "labels", "class_scores")
+MotionState = Any  # what a camera's last frames leave for its next motion map; only `run_frames` looks inside
+
+
+class EngineError(Exception):
+    """A model that cannot be run."""
 
 
 @dataclass(frozen=True, eq=False)
-class View:
-    """One camera's newest frame: (H, W, 3) uint8 BGR. `memory`: of the camera's last Sighting, None at first.
+class NetworkFrame:
+    """One camera's newest frame: (H, W, 3) uint8 BGR.
 
-    A memory is continued once, and with frames of one size.
+    `motion_state` is that of the camera's last NetworkResult, None at first; it is used up, and holds for frames of
+    one size.
     """
 
     image: NDArray[np.uint8]
     motion: MotionSettings
-    memory: Memory | None
+    motion_state: MotionState | None
 
 
 @dataclass(frozen=True, eq=False)
-class Sighting:
-    """What the network answered about one View: OUTPUTS for a batch of one.
+class NetworkResult:
+    """The network's OUTPUTS for one NetworkFrame, as a batch of one.
 
-    `motion` gives the map that it was shown, (h, w, 3) float32, None for a model without; ask before the next look.
+    `motion` returns the motion map that the network read, (h, w, 3) float32, or None for a model without; call it
+    before the next run.
     """
 
     outputs: Outputs
-    memory: Memory
+    motion_state: MotionState
     motion: Callable[[], NDArray[np.float32] | None]
 
 
-Sight = Callable[[Sequence[View], Lap], list[Sighting]]
+RunFrames = Callable[[Sequence[NetworkFrame], Lap], list[NetworkResult]]
 
 
 @dataclass(frozen=True, eq=False)
 class Engine:
     """A model ready to run: `infer` takes INPUT (B, C, h, w) float32 and returns OUTPUTS by name.
 
-    `largest_batch` is that of one call. `sight`: how frames get to it where that is not through arrays and the CPU.
+    `largest_batch` is that of one call. `run_frames` replaces the CPU's preprocessing and motion map where it is set.
     """
 
     infer: Infer
@@ -57,25 +68,109 @@ class Engine:
     sha256: str  # of the model's file, hexadecimal
     runtime: str  # name and version
     largest_batch: int = 1
-    sight: Sight | None = None
+    run_frames: RunFrames | None = None
 
 
-def input_shape(manifest: Manifest, batch: int) -> tuple[int, ...]:
-    """Of INPUT: (B, C, h, w)."""
-    return batch, manifest.channels, manifest.height, manifest.width
+class GpuInput(Protocol):
+    """An engine's input that may be filled in place on the GPU."""
+
+    @property
+    def image(self) -> NDArray[Any]:
+        """The input on the host, (largest batch, C, h, w); the GPU's has the same shape and data type."""
+
+    @property
+    def image_address(self) -> int:
+        """The input's address on the GPU."""
+
+    @property
+    def stream(self) -> int:
+        """The CUDA stream that the engine runs on."""
 
 
-def output_shapes(manifest: Manifest, batch: int) -> dict[str, tuple[int, ...]]:
-    """Of every one of OUTPUTS for so many images."""
-    peaks = manifest.top_k
-    return {
-        "boxes": (batch, peaks, 4),
-        "scores": (batch, peaks),
-        "labels": (batch, peaks),
-        "class_scores": (batch, peaks, len(manifest.labels)),
-    }
+class GpuRunner(GpuInput, Protocol):
+    """An engine on the GPU: `edge.engines.tensorrt_runner.Runner`."""
+
+    @property
+    def batches(self) -> tuple[int, int]:
+        """The smallest and the largest batch."""
+
+    def run(self, batch: int) -> Outputs:
+        """The outputs for the first `batch` images at `image_address`, once the stream has filled them."""
+
+    def close(self) -> None:
+        """Free the GPU's memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedEngine:
+    """An engine with what it owns on the GPU: a context manager.
+
+    `runner` and `path` (of the engine file) are None where another runtime than TensorRT runs the model.
+    """
+
+    engine: Engine
+    runner: GpuRunner | None = None
+    path: Path | None = None
+
+    def __enter__(self) -> Engine:
+        return self.engine
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the GPU's memory; `engine` cannot be used afterwards."""
+        if self.runner is not None:
+            self.runner.close()
+
+
+def run_network(engine: Engine, frames: Sequence[NetworkFrame], lap: Lap) -> list[NetworkResult]:
+    """Run the network once on all frames, at most `engine.largest_batch`; the results are in their order."""
+    return (engine.run_frames or partial(_run_on_cpu, engine))(frames, lap)
+
+
+def _run_on_cpu(engine: Engine, frames: Sequence[NetworkFrame], lap: Lap) -> list[NetworkResult]:
+    """A camera's motion state is its last frames, prepared for the motion map."""
+    inputs, maps, states = [], [], []
+    for frame in frames:
+        normalised = detector.normalise(frame.image, engine.manifest)
+        lap("preprocess")
+        motion_map, state = motion_step(frame.motion_state or (), normalised, frame.motion)
+        lap("motion")
+        inputs.append(detector.network_input(normalised, motion_map))
+        maps.append(motion_map)
+        states.append(state)
+    outputs = engine.infer({INPUT: inputs[0] if len(inputs) == 1 else np.concatenate(inputs)})
+    lap("network")
+    return [
+        NetworkResult(of_one(outputs, row), state, partial(_same, motion_map))
+        for row, (state, motion_map) in enumerate(zip(states, maps, strict=True))
+    ]
+
+
+def motion_step(
+    past: tuple[Prepared, ...], normalised: NDArray[np.float32], settings: MotionSettings
+) -> tuple[NDArray[np.float32] | None, tuple[Prepared, ...]]:
+    """The motion map against the frame `gap` back, the oldest there is, or zeros; and the new past.
+
+    `normalised` is (h, w, 3) float32 of the network's input size. `past` holds the last `gap` frames and one spare,
+    oldest first; the oldest may be overwritten.
+    """
+    if settings.kind == "none":
+        return None, ()
+    gap = settings.gap
+    current = motion.prepare(normalised, past[0] if len(past) > gap else None)
+    previous = past[-gap:][0] if past else motion.blank(*normalised.shape[:2])
+    found, _ = motion.compare(previous, current, settings)
+    return found, (*past, current)[-gap - 1 :]
 
 
 def of_one(outputs: Outputs, row: int) -> Outputs:
-    """What a batch's outputs say of one image, as a batch of one."""
+    """A batch's outputs for one image, as a batch of one."""
     return {name: outputs[name][row : row + 1] for name in OUTPUTS}
+
+
+def _same(motion_map: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+    return motion_map

@@ -1,50 +1,97 @@
-"""What a model is: labels, input, motion, normalisation, precision, where it comes from. Pure.
+"""What a model is: its labels, input, motion map, normalisation, precision and provenance. Pure.
 
-It travels as JSON in the ONNX file's metadata and beside an engine, so that a model explains itself.
+A manifest travels as JSON in the ONNX file's metadata and beside an engine, so that a model explains itself.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_core import from_json as parse_json
 
 from edge.motion import MotionSettings
-from edge.text import is_visible_line
+from edge.text import is_visible_line, sanitized, shortened
 
 VERSION = 1
 METADATA_KEY = "korsal_edge"  # of the ONNX file's metadata
+INPUT = "image"  # the network's input by name
+OUTPUTS = ("boxes", "scores", "labels", "class_scores")  # and its outputs
 CENTERNET_MEAN = (0.40789654, 0.44719302, 0.47026115)  # BGR, of 0..1
 CENTERNET_STD = (0.28863828, 0.27408164, 0.27809835)
 INPUT_MULTIPLE = 32
 LITE = "lite"  # the network of files that name none
+OPTIONAL = frozenset({"architecture", "start_scores"})  # older files lack them
 SMALLEST_STD = 1e-6
+LARGEST_COLOUR = 1e6  # of a mean or std
 LONGEST_NAME = 256  # characters; of the model or of an action
 MOST_LABELS = 4096
-LARGEST_COLOUR = 1e6  # of a mean or std; nan and infinity are not below it
+MOST_PROBLEMS = 20  # in one message
+NOT_A_NAME = f"is not a line of up to {LONGEST_NAME} visible characters"
 
 
 class ManifestError(ValueError):
     """A manifest that is missing, of another version, or wrong."""
 
 
+def labels_problem(labels: Sequence[str]) -> str:
+    """What is wrong with the names of actions, as the end of a sentence about their list; "" where nothing is."""
+    if not labels or not all(labels) or len(set(labels)) != len(labels):
+        return "is not a list of distinct names"
+    if len(labels) > MOST_LABELS:
+        return f"has {len(labels)} names, and {MOST_LABELS} are the most"
+    wrong = next((label for label in labels if not _is_name(label)), None)
+    return "" if wrong is None else f"holds {wrong[:40]!r}, which {NOT_A_NAME}"
+
+
+def _is_name(text: str) -> bool:
+    """A name stands in the log, in payloads and on pictures."""
+    return is_visible_line(text) and len(text) <= LONGEST_NAME
+
+
+def _name(text: str) -> str:
+    if not _is_name(text):
+        raise ValueError(NOT_A_NAME)
+    return text
+
+
+def _labels(labels: tuple[str, ...]) -> tuple[str, ...]:
+    if problem := labels_problem(labels):
+        raise ValueError(problem)
+    return labels
+
+
+Size = Annotated[int, Field(ge=1, le=4096)]
+InputSide = Annotated[Size, Field(multiple_of=INPUT_MULTIPLE)]
+Mean = Annotated[float, Field(ge=-LARGEST_COLOUR, le=LARGEST_COLOUR, allow_inf_nan=False)]
+Std = Annotated[float, Field(ge=SMALLEST_STD, le=LARGEST_COLOUR, allow_inf_nan=False)]
+StartScore = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
 @dataclass(frozen=True)
 class Manifest:
-    """One model. `mean` and `std` are B, G, R of frames from 0 to 1; sizes are pixels of the network's input."""
+    """One model. `mean` and `std` are B, G, R of frames from 0 to 1; sizes are pixels of the network's input.
 
-    name: str
-    labels: tuple[str, ...]
-    height: int
-    width: int
+    The limits in the types hold for what `from_json` reads.
+    """
+
+    name: Annotated[str, AfterValidator(_name)]
+    labels: Annotated[tuple[str, ...], AfterValidator(_labels)]
+    height: InputSide
+    width: InputSide
     motion: MotionSettings = field(default_factory=MotionSettings)
-    mean: tuple[float, float, float] = CENTERNET_MEAN
-    std: tuple[float, float, float] = CENTERNET_STD
-    stride: int = 4
-    top_k: int = 100
+    mean: tuple[Mean, Mean, Mean] = CENTERNET_MEAN
+    std: tuple[Std, Std, Std] = CENTERNET_STD
+    stride: Size = 4
+    top_k: Size = 100
     precision: str = "fp32"
     licence: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)  # data, split, scores; for people to read
     architecture: str = LITE  # of the network, as korsal-train --arch names it
-    start_scores: Mapping[str, float] = field(default_factory=dict)  # of events, 0..1, of the labels that have one
+    start_scores: Mapping[str, StartScore] = field(default_factory=dict)  # of events, for the labels that have one
 
     @property
     def channels(self) -> int:
@@ -57,136 +104,78 @@ class Manifest:
         return self.width, self.height
 
 
+def input_shape(manifest: Manifest, batch: int) -> tuple[int, ...]:
+    """The shape of INPUT: (B, C, h, w)."""
+    return batch, manifest.channels, manifest.height, manifest.width
+
+
+def output_shapes(manifest: Manifest, batch: int) -> dict[str, tuple[int, ...]]:
+    """The shape of each of OUTPUTS for a batch of that size."""
+    peaks = manifest.top_k
+    return {
+        "boxes": (batch, peaks, 4),
+        "scores": (batch, peaks),
+        "labels": (batch, peaks),
+        "class_scores": (batch, peaks, len(manifest.labels)),
+    }
+
+
 def to_json(manifest: Manifest) -> str:
     """The manifest as JSON text; `from_json` is its inverse."""
     return json.dumps({"version": VERSION, **asdict(manifest)}, ensure_ascii=False, sort_keys=True)
 
 
 def from_json(text: str) -> Manifest:
-    """Read what `to_json` wrote. Raises ManifestError with every fault of it in one sentence."""
+    """Read what `to_json` wrote. Raises ManifestError, which lists everything that is wrong in one sentence."""
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        content = parse_json(text)
+    except ValueError as error:
         raise ManifestError(f"the manifest is not JSON ({error}); export the model again") from error
     if not isinstance(content, dict):
         raise ManifestError("the manifest is not a JSON object; export the model again")
-    if not _is_whole(version := content.pop("version", None)) or version != VERSION:
+    version = content.pop("version", None)
+    if type(version) is not int or version != VERSION:  # True == 1
         raise ManifestError(f"the manifest is not of version {VERSION}; export the model again with this korsal-edge")
-    content = {"architecture": LITE, "start_scores": {}, **content}  # what older files leave out
-    faults = _faults(content)
-    if faults:
-        raise ManifestError(f"the manifest is wrong: {'; '.join(faults)}; export the model again")
-    content["motion"] = MotionSettings(**content["motion"])
-    for name in ("labels", "mean", "std"):
-        content[name] = tuple(content[name])
-    return Manifest(**content)
-
-
-def _faults(content: Mapping[str, Any]) -> list[str]:
-    names = {f.name for f in fields(Manifest)}
-    if fault := _unwritable(content):
-        return [fault]
-    faults = [f"{name} is missing" for name in sorted(names - content.keys())]
-    faults += [f"{name} is unknown" for name in sorted(map(str, content.keys() - names))]
-    faults = faults or [f"{name} {fault}" for name, check in _CHECKS.items() if (fault := check(content[name]))]
-    unknown = () if faults else content["start_scores"].keys() - set(content["labels"])
-    return faults or [f"start_scores has {name}, which is no label" for name in sorted(unknown)]
-
-
-def _is_whole(value: Any) -> bool:
-    return type(value) is int  # bool is an int too
-
-
-def _unwritable(content: Any) -> str:
-    """Why it cannot be written as it was read: JSON can say half of a surrogate pair, which UTF-8 cannot."""
+    if problems := [*_key_problems(content)]:
+        raise _refusal(problems)
     try:
-        json.dumps(content, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return "it holds half a character"
-    except RecursionError:
-        return "it is nested too deeply"
-    return ""
+        manifest = _adapter().validate_json(text, strict=True)
+    except ValidationError as error:
+        raise _refusal(sentences(error)) from error
+    if unknown := sorted(manifest.start_scores.keys() - set(manifest.labels)):
+        raise _refusal([f"start_scores has {name}, which is no label" for name in unknown])
+    return manifest
 
 
-def _text(value: Any) -> str:
-    return "" if isinstance(value, str) else "is no text"
+@cache
+def _adapter() -> TypeAdapter[Manifest]:
+    """Built when first needed: it takes milliseconds."""
+    return TypeAdapter(Manifest)
 
 
-def _name(value: Any) -> str:
-    """It stands in the log, in payloads and on pictures."""
-    if not isinstance(value, str):
-        return "is no text"
-    good = is_visible_line(value) and len(value) <= LONGEST_NAME
-    return "" if good else f"is no line of up to {LONGEST_NAME} visible characters"
+def _key_problems(content: Mapping[str, Any]) -> Iterator[str]:
+    """Keys that are missing, those too that have a default, and unknown ones."""
+    yield from _differences("", content, {f.name for f in fields(Manifest)} - (OPTIONAL - content.keys()))
+    if isinstance(motion := content.get("motion"), dict):
+        yield from _differences("motion.", motion, {f.name for f in fields(MotionSettings)})
 
 
-def labels_fault(value: Any) -> str:
-    """What is wrong with the names of actions, as the end of a sentence about them; "" where nothing is."""
-    good = isinstance(value, list) and value and all(isinstance(v, str) and v for v in value)
-    if not good or len(set(value)) != len(value):
-        return "is no list of distinct names"
-    if len(value) > MOST_LABELS:
-        return f"has {len(value)} names, and {MOST_LABELS} are the most"
-    return next((f"holds {label[:40]!r}, which {fault}" for label in value if (fault := _name(label))), "")
+def _differences(path: str, content: Mapping[str, Any], wanted: set[str]) -> Iterator[str]:
+    yield from (f"{path}{name} is missing" for name in sorted(wanted - content.keys()))
+    yield from (f"{path}{name} is unknown" for name in sorted(content.keys() - wanted))
 
 
-def _positive(value: Any) -> str:
-    return "" if _is_whole(value) and 0 < value <= 4096 else "is no whole number from 1 to 4096"
+def sentences(error: ValidationError) -> list[str]:
+    """What pydantic found wrong, each about a key by its path: `motion.gap must be a valid integer`."""
+    return [f"{'.'.join(map(str, one['loc']))} {_problem(one)}" for one in error.errors(include_url=False)]
 
 
-def _side(value: Any) -> str:
-    return _positive(value) or ("" if value % INPUT_MULTIPLE == 0 else f"is no multiple of {INPUT_MULTIPLE}")
+def _problem(error: ErrorDetails) -> str:
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    return "is missing" if error["type"] == "missing" else error["msg"].replace("Input should", "must")
 
 
-def _colour(value: Any) -> str:
-    good = isinstance(value, list) and len(value) == 3
-    numbers = good and all(type(v) in (int, float) and abs(v) <= LARGEST_COLOUR for v in value)
-    return "" if numbers else "is no list of three numbers"
-
-
-def _spread(value: Any) -> str:
-    return _colour(value) or ("" if min(value) >= SMALLEST_STD else f"is below {SMALLEST_STD:g}")
-
-
-def _motion(value: Any) -> str:
-    if not isinstance(value, dict) or value.keys() != {f.name for f in fields(MotionSettings)}:
-        return "does not hold kind, shifts and gap"
-    if not isinstance(value["shifts"], bool):
-        return "shifts is neither true nor false"
-    if fault := _positive(value["gap"]):
-        return f"gap {fault}"
-    try:
-        MotionSettings(**value)
-    except ValueError as error:
-        return f"is wrong: {error}"
-    return ""
-
-
-def _object(value: Any) -> str:
-    return "" if isinstance(value, dict) else "is no object"
-
-
-def _scores(value: Any) -> str:
-    """That they are of labels is for `_faults`, which sees both."""
-    if not isinstance(value, dict):
-        return "is no object"
-    good = all(type(score) in (int, float) and 0 <= score <= 1 for score in value.values())
-    return "" if good else "holds a score that is no number from 0 to 1"
-
-
-_CHECKS = {
-    "name": _name,
-    "labels": labels_fault,
-    "height": _side,
-    "width": _side,
-    "motion": _motion,
-    "mean": _colour,
-    "std": _spread,
-    "stride": _positive,
-    "top_k": _positive,
-    "precision": _text,
-    "licence": _text,
-    "training": _object,
-    "architecture": _text,
-    "start_scores": _scores,
-}
+def _refusal(problems: Sequence[str]) -> ManifestError:
+    listed = sanitized(shortened("; ".join(problems[:MOST_PROBLEMS])))
+    return ManifestError(f"the manifest is wrong: {listed}; export the model again")

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.flow import flow_map
-from edge.ssim import MARGIN, WINDOW, Image, Windows, buffers, constants, fill_border, inner, memory, windows
+from edge.ssim import MARGIN, WINDOW, FloatImage, Windows, allocate, buffers, constants, fill_border, inner, windows
 
 SHIFTS = ((-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (0, 0))
 """(dy, dx) of the nine shifts in KORSAL's order: shifted[y, x] = current[y + dy, x + dx]. Ties go to the first."""
@@ -33,6 +33,7 @@ BAND = 64
 
 
 MotionKind = Literal["ssim", "dsim", "flow", "previous", "none"]
+LARGEST_GAP = 4096  # frames
 KINDS: tuple[MotionKind, ...] = get_args(MotionKind)
 
 
@@ -52,9 +53,9 @@ class MotionSettings:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"motion kind {self.kind!r}: use one of {', '.join(KINDS)}")
-        if self.gap < 1:
-            raise ValueError(f"motion gap {self.gap}: the previous frame lies at least 1 frame back")
+            raise ValueError(f"kind {self.kind!r}: use one of {', '.join(KINDS)}")
+        if not 1 <= self.gap <= LARGEST_GAP:
+            raise ValueError(f"gap {self.gap}: the previous frame lies at least 1 frame back, {LARGEST_GAP} at most")
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,10 +66,10 @@ class Prepared:
     interior, by (top, middle, bottom) x (left, middle, right). `block`: the memory that `windows` fills.
     """
 
-    frame: Image
-    lowest: Image
-    highest: Image
-    block: Image
+    frame: FloatImage
+    lowest: FloatImage
+    highest: FloatImage
+    block: FloatImage
 
     @cached_property
     def windows(self) -> Windows:
@@ -76,7 +77,7 @@ class Prepared:
         return windows(self.frame, self.block)
 
 
-def prepare(frame: Image, spare: Prepared | None = None) -> Prepared:
+def prepare(frame: FloatImage, spare: Prepared | None = None) -> Prepared:
     """The frame, ready to be compared with the next one and the one before.
 
     `frame`: (H, W, 3) float32, normalised, finite, at least 7 px each way. It is not copied: don't write to it.
@@ -96,11 +97,11 @@ def prepare(frame: Image, spare: Prepared | None = None) -> Prepared:
     lowest, highest = _extremes(frame, np.min), _extremes(frame, np.max)
     if not (np.isfinite(lowest).all() and np.isfinite(highest).all()):
         raise ValueError("a motion map needs finite pixels, this frame has NaN or infinity: check mean and std")
-    block = spare.block if spare is not None and spare.frame.shape == frame.shape else memory(frame)
+    block = spare.block if spare is not None and spare.frame.shape == frame.shape else allocate(frame)
     return Prepared(np.ascontiguousarray(frame), lowest, highest, block)
 
 
-def _extremes(frame: Image, extreme: Callable[[Image], Any]) -> Image:
+def _extremes(frame: FloatImage, extreme: Callable[[FloatImage], Any]) -> FloatImage:
     """(3, 3): the extreme of the frame's corners, edges and interior."""
     parts = (slice(0, 1), slice(1, -1), slice(-1, None))
     top, bottom = ([extreme(row[:, part]) for part in parts] for row in (frame[:1], frame[-1:]))
@@ -116,7 +117,7 @@ def blank(height: int, width: int) -> Prepared:
     return prepare(np.zeros((height, width, 3), np.float32))
 
 
-def motion_map(previous: Image, current: Image, settings: MotionSettings) -> tuple[NDArray[np.float32], int]:
+def motion_map(previous: FloatImage, current: FloatImage, settings: MotionSettings) -> tuple[NDArray[np.float32], int]:
     """The motion map between two frames, and the index in SHIFTS of the shift that it is for.
 
     Both frames as `prepare` takes them. The map is (H, W, 3) float32, one channel per colour, not clipped: SSIM lies
@@ -147,7 +148,7 @@ def compare(previous: Prepared, current: Prepared, settings: MotionSettings) -> 
 
 
 @dataclass(frozen=True, eq=False)
-class _Pair:
+class _FramePair:
     """Two frames to compare; `constants`: SSIM's C1 and C2 for each of SHIFTS."""
 
     previous: Windows
@@ -155,7 +156,7 @@ class _Pair:
     constants: tuple[tuple[float, float], ...]
 
 
-def _pair(previous: Prepared, current: Prepared) -> _Pair:
+def _pair(previous: Prepared, current: Prepared) -> _FramePair:
     """The two frames, in float64 where float32 would not keep SSIM within 5e-4.
 
     Variances are differences of squares, and C2 shrinks with the current frame's range: a current frame of little
@@ -166,9 +167,9 @@ def _pair(previous: Prepared, current: Prepared) -> _Pair:
     ranges = [_data_range(current, shift) for shift in SHIFTS]
     steady = tuple(constants(max(size, LEAST_RANGE * magnitude) or 1.0) for size in ranges)
     if magnitude <= min(ranges) and 1e-3 <= magnitude <= 1e3:
-        return _Pair(previous.windows, current.windows, steady)
+        return _FramePair(previous.windows, current.windows, steady)
     before, after = previous.frame.astype(np.float64), current.frame.astype(np.float64)
-    return _Pair(windows(before, memory(before)), windows(after, memory(after)), steady)
+    return _FramePair(windows(before, allocate(before)), windows(after, allocate(after)), steady)
 
 
 def _data_range(frame: Prepared, shift: tuple[int, int]) -> float:
@@ -177,7 +178,7 @@ def _data_range(frame: Prepared, shift: tuple[int, int]) -> float:
     return float(frame.highest[rows, columns].max()) - float(frame.lowest[rows, columns].min())
 
 
-def _similarity(pair: _Pair, candidates: Sequence[int]) -> tuple[Image, int]:
+def _similarity(pair: _FramePair, candidates: Sequence[int]) -> tuple[FloatImage, int]:
     """SSIM (H, W, 3) of the candidate shift with the highest mean, and that shift; ties go to the first.
 
     SSIM is at most 1, so the sum of 1 - SSIM over the bands scored so far bounds a shift's loss from below. The shift

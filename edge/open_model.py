@@ -17,10 +17,10 @@ from edge.engines.build_plan import BuildOptions
 from edge.engines.cuda_runtime import Cuda
 from edge.engines.engine_build import L4T_RELEASE
 from edge.engines.engine_cache import EngineCache
+from edge.engines.inference_cuda import with_cuda_preprocessing
 from edge.engines.motion_cuda import MotionCudaError
-from edge.engines.onnxruntime_engine import EngineError
-from edge.engines.sight_cuda import with_cuda_sight
-from edge.engines.tensorrt_engine import LoadedEngine, TensorRtError, bindings, is_plan, load
+from edge.engines.tensorrt_engine import TensorRtError, bindings, is_engine_file, load
+from edge.inference import EngineError, LoadedEngine
 from edge.signals import Signals, StopError, Tell
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def open_model(config: Config, tell: Tell) -> LoadedEngine:
     ends that and comes through.
     """
     path, model = model_path(config), config.model
-    if is_plan(path):
+    if is_engine_file(path):
         return _seeing(_open_plan(path, model), model)
     found = _tensorrt(model)
     if found is None:
@@ -91,7 +91,7 @@ def _seeing(opened: LoadedEngine, model: Model) -> LoadedEngine:
     if model.preprocessing == "cpu" or (model.preprocessing == "auto" and flow):
         return opened
     try:
-        return with_cuda_sight(opened, motion_cuda.usable())
+        return with_cuda_preprocessing(opened, motion_cuda.usable())
     except MotionCudaError as error:
         if model.preprocessing == "cuda":
             opened.close()

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import detector, events, linker, presence
-from edge import network_runner as sight
+from edge import detector, events, inference, linker, presence
 from edge.default_linker import DefaultLinker
 from edge.detector import Detections
 from edge.events import Event, EventSettings, EventState
-from edge.inference import Engine, Lap, Memory, Outputs, View
+from edge.inference import Engine, Lap, MotionState, NetworkFrame, Outputs
 from edge.linker import Linker, LinkerState
 from edge.manifest import Manifest
 from edge.motion import MotionSettings
@@ -40,12 +39,12 @@ class PipelineSettings:
 
 @dataclass(frozen=True, eq=False)
 class PipelineState:
-    """What one frame leaves behind for the next. Continue it once: the next frame uses its `memory` up."""
+    """What one frame leaves behind for the next. Continue it once: the next frame uses its `motion_state` up."""
 
     events: EventState
     linker: LinkerState = field(default_factory=linker.initial)
-    memory: Memory | None = None
-    motion: MotionSettings | None = None  # that `memory` is for
+    motion_state: MotionState | None = None
+    motion: MotionSettings | None = None  # that `motion_state` is for
     frame_size: tuple[int, int] = (0, 0)  # (width, height) of the last frame
 
 
@@ -89,13 +88,18 @@ def step_batch(
 ) -> list[tuple[PipelineState, StepResult]]:
     """As `step`, for one frame each of several cameras, at most `engine.largest_batch`, in one run of the network."""
     turns = [replace(turn, state=_fitting(turn, engine.manifest)) for turn in turns]
-    views = [View(turn.frame.image, _motion(turn.settings, engine.manifest), turn.state.memory) for turn in turns]
-    seen = sight.look(engine, views, lap)
+    network_frames = [
+        NetworkFrame(turn.frame.image, _motion(turn.settings, engine.manifest), turn.state.motion_state)
+        for turn in turns
+    ]
+    results = inference.run_network(engine, network_frames, lap)
     made = []
-    for turn, view, one in zip(turns, views, seen, strict=True):
-        state = replace(turn.state, memory=one.memory, motion=view.motion)
-        state, (found, tube_boxes, happened) = _concluded(state, turn, one.outputs, engine.manifest, lap)
-        made.append((state, StepResult(one.motion, found, tube_boxes, happened, presence.open_event_ids(state.events))))
+    for turn, network_frame, result in zip(turns, network_frames, results, strict=True):
+        state = replace(turn.state, motion_state=result.motion_state, motion=network_frame.motion)
+        state, (found, tube_boxes, happened) = _concluded(state, turn, result.outputs, engine.manifest, lap)
+        made.append(
+            (state, StepResult(result.motion, found, tube_boxes, happened, presence.open_event_ids(state.events)))
+        )
     return made
 
 
@@ -111,7 +115,7 @@ def _fitting(turn: FrameInput, manifest: Manifest) -> PipelineState:
     if size != state.frame_size:
         return PipelineState(state.events, LinkerState(next_tube=state.linker.next_tube), frame_size=size)
     if state.motion != _motion(turn.settings, manifest):
-        return replace(state, memory=None)
+        return replace(state, motion_state=None)
     return state
 
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[Any]
+FloatImage = NDArray[Any]
 
 WINDOW = 7
 """Side of the window, px."""
@@ -34,20 +34,20 @@ class Windows:
     inside); `mean`, `mean_square` (the square of the mean) and `variance` (at least 0) of the window around each.
     """
 
-    pixels: Image
-    mean: Image
-    mean_square: Image
-    variance: Image
+    pixels: FloatImage
+    mean: FloatImage
+    mean_square: FloatImage
+    variance: FloatImage
 
 
-def memory(frame: Image) -> Image:
+def allocate(frame: FloatImage) -> FloatImage:
     """Uninitialised memory for the `windows` of a frame, of its data type."""
     height, width, channels = frame.shape
     return np.empty((4, height + 4, width + 2, channels), frame.dtype)
 
 
-def windows(frame: Image, block: Image) -> Windows:
-    """The window statistics of a frame, which serve all its shifts, in a block that `memory` gave."""
+def windows(frame: FloatImage, block: FloatImage) -> Windows:
+    """The window statistics of a frame, which serve all its shifts, in a block that `allocate` gave."""
     cv2.copyMakeBorder(frame, 2, 2, 1, 1, cv2.BORDER_REFLECT_101, dst=block[0])
     _filter(block[0], block[1:])
     return Windows(*block)
@@ -58,7 +58,7 @@ def constants(data_range: float) -> tuple[float, float]:
     return (K1 * data_range) ** 2, (K2 * data_range) ** 2
 
 
-def buffers(rows: int, frame: Windows) -> list[Image]:
+def buffers(rows: int, frame: Windows) -> list[FloatImage]:
     """Memory for `inner` on up to so many rows, to be used again and again."""
     _, width, channels = frame.pixels.shape
     return [np.empty((rows + 2 * MARGIN, width * channels), frame.pixels.dtype) for _ in range(3)]
@@ -70,8 +70,8 @@ def inner(
     shift: tuple[int, int],
     rows: tuple[int, int],
     constant: tuple[float, float],
-    work: Sequence[Image],
-) -> Image:
+    work: Sequence[FloatImage],
+) -> FloatImage:
     """SSIM of rows first..last - 1 of the previous and the shifted current frame, without the margin: (rows, W - 6, 3).
 
     Only the product of the two is filtered. Rows lie in MARGIN..H - MARGIN. The answer is a view of a buffer of
@@ -92,18 +92,18 @@ def inner(
     return result.reshape(count, width, 3)[:, MARGIN + 1 : -MARGIN - 1]
 
 
-def _run(image: Image, start: int, like: Image) -> Image:
+def _run(image: FloatImage, start: int, like: FloatImage) -> FloatImage:
     """The elements of an image from a flat index on, in the shape of another array, a view."""
     return image.reshape(-1)[start : start + like.size].reshape(like.shape)
 
 
 def _combine(
-    cross: Image,
-    here: Sequence[Image] | Image,
-    there: Sequence[Image] | Image,
+    cross: FloatImage,
+    here: Sequence[FloatImage] | FloatImage,
+    there: Sequence[FloatImage] | FloatImage,
     constant: tuple[float, float],
-    result: Image,
-    spare: Image,
+    result: FloatImage,
+    spare: FloatImage,
 ) -> None:
     """SSIM into `result` (Wang et al. 2004, eq. 13) in few passes over memory; overwrites `cross` and `spare`.
 
@@ -122,7 +122,7 @@ def _combine(
 
 
 def fill_border(
-    similarity: Image, previous: Windows, current: Windows, shift: tuple[int, int], constant: tuple[float, float]
+    similarity: FloatImage, previous: Windows, current: Windows, shift: tuple[int, int], constant: tuple[float, float]
 ) -> None:
     """Write the outer 3 px of a map (H, W, 3): the margin that `inner` leaves out.
 
@@ -144,13 +144,13 @@ def fill_border(
     similarity[: -MARGIN - 1 : -1] = bottom[:, MARGIN:-MARGIN]
 
 
-def _shifted(frame: Windows, shift: tuple[int, int]) -> Image:
+def _shifted(frame: Windows, shift: tuple[int, int]) -> FloatImage:
     """The shifted frame (H, W, 3), a view."""
     height, width = frame.pixels.shape[:2]
     return frame.pixels[2 + shift[0] : height - 2 + shift[0], 1 + shift[1] : width - 1 + shift[1]]
 
 
-def _sides(image: Image) -> Image:
+def _sides(image: FloatImage) -> FloatImage:
     """(6, 2 (W + 6) + 2 H, 3): the outer 6 px of an image's top, bottom, left and right, the outermost first.
 
     The rows get scipy's `reflect` border left and right, because the corners of the map come from them.
@@ -162,7 +162,7 @@ def _sides(image: Image) -> Image:
     return np.concatenate([rows[:depth], rows[depth:], *columns], axis=1)
 
 
-def _filter(image: Image, statistics: Image) -> None:
+def _filter(image: FloatImage, statistics: FloatImage) -> None:
     """Window mean, its square, and the window variance (at least 0) of an image into (3, H, W, 3).
 
     Border as scipy's `reflect`.

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from edge import manifest as manifests
 from edge.engines.onnxruntime_engine import sha256_of
 from edge.files import replacing
-from edge.inference import INPUT, OUTPUTS, Engine
-from edge.manifest import Manifest, ManifestError
+from edge.inference import Engine
+from edge.manifest import INPUT, OUTPUTS, Manifest, ManifestError
 from edge.text import sanitized
 from train.networks import architectures
 from train.networks.detector import Decoder

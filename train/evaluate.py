@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from edge.cameras.video_file import CaptureError
-from edge.engines.onnxruntime_engine import EngineError
+from edge.inference import EngineError
 from edge.terminal import output, progress
 from edge.terminal.arguments import Parser
 from train.datasets.annotations import AnnotationError

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from edge.engines import onnxruntime_engine as engines
 from edge.engines import tensorrt_engine
-from edge.engines.tensorrt_engine import LoadedEngine, TensorRtError
+from edge.engines.tensorrt_engine import TensorRtError
+from edge.inference import LoadedEngine
 
 ENGINE_SUFFIX = ".engine"
 
@@ -39,7 +40,7 @@ def open_model(path: Path, threads: int) -> LoadedEngine:
 
 def is_engine(path: Path) -> bool:
     """True for what TensorRT has built or should have."""
-    return tensorrt_engine.is_plan(path) or path.suffix == ENGINE_SUFFIX
+    return tensorrt_engine.is_engine_file(path) or path.suffix == ENGINE_SUFFIX
 
 
 def _through_tensorrt(path: Path) -> LoadedEngine:

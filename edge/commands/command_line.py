@@ -18,7 +18,7 @@ from edge.commands.replay import ReplayError
 from edge.config import config_file as config
 from edge.config.config_file import ConfigError
 from edge.doctor import doctor
-from edge.engines.onnxruntime_engine import EngineError
+from edge.inference import EngineError
 from edge.service import daemon
 from edge.service.log_format import FORMATS
 from edge.signals import Signals

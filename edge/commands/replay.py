@@ -20,11 +20,10 @@ from edge.cameras.image_transform import transformed
 from edge.cameras.video_file import CaptureError, probe, read_file
 from edge.config.config_file import ConfigError, load
 from edge.config.schema import Camera, Config
-from edge.detector import told_of_invalid
+from edge.detector import invalid_outputs_message
 from edge.engines.onnxruntime_engine import sha256_of
-from edge.engines.tensorrt_engine import LoadedEngine
 from edge.events import Event
-from edge.inference import Engine
+from edge.inference import Engine, LoadedEngine
 from edge.open_model import open_at_terminal
 from edge.pipeline import PipelineSettings, PipelineState, StepResult
 from edge.service.settings import pipeline_settings, unknown_actions
@@ -191,7 +190,7 @@ def play(passages: Iterator[Passage], tell: Tell, show: Callable[[Frame, StepRes
         tell(events.close(last[2].events, last[0].unix_time, "shutdown" if status else "camera"))
         print(_summary(last[0].index + 1, begun), file=sys.stderr)
     if invalid:
-        print(told_of_invalid(invalid), file=sys.stderr)
+        print(invalid_outputs_message(invalid), file=sys.stderr)
     return status
 
 

@@ -35,8 +35,8 @@ from edge.doctor.host import (
 from edge.doctor.speed import speed
 from edge.engines.build_plan import BuildOptions
 from edge.engines.engine_cache import EngineCache
-from edge.engines.onnxruntime_engine import EngineError
-from edge.engines.tensorrt_engine import TensorRtError, bindings, is_plan
+from edge.engines.tensorrt_engine import TensorRtError, bindings, is_engine_file
+from edge.inference import EngineError
 from edge.open_model import ENGINES, NVIDIA_SIGNS, build_options, open_at_terminal
 from edge.service.file_permissions import unsafe_permissions
 from edge.service.settings import topics, unknown_actions
@@ -181,7 +181,7 @@ def model(config: Config, service_runs: bool = False) -> Iterator[Finding]:
 
 def _is_unbuilt(config: Config, path: Path, options: BuildOptions) -> bool:
     """Would TensorRT have to build an engine first? Raises EngineError."""
-    if config.model.runtime == "onnxruntime" or is_plan(path):
+    if config.model.runtime == "onnxruntime" or is_engine_file(path):
         return False
     try:
         trt, cuda = bindings()

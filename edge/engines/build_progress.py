@@ -9,11 +9,11 @@ from typing import Any
 
 PERCENT = 10  # between two reports of a phase
 
-Progress = Callable[[str, int, int], None]  # the phase after those around it, steps done, steps of that phase
+BuildProgress = Callable[[str, int, int], None]  # the phase after those around it, steps done, steps of that phase
 
 
 @dataclass(eq=False)
-class Monitor:
+class BuildMonitor:
     """`sink` is what TensorRT is given; `raised` is what the function raised, after which the build was ended."""
 
     sink: Any = None
@@ -21,7 +21,7 @@ class Monitor:
     phases: dict[str, tuple[str, int]] = field(default_factory=dict)  # name: with those around it, its steps
 
 
-def in_tenths(tell: Callable[[str], None]) -> Progress:
+def percent_messages(tell: Callable[[str], None]) -> BuildProgress:
     """A function that tells of each phase once for every tenth of it: `Building engine › Timing 30%`."""
     told = ""
 
@@ -35,16 +35,16 @@ def in_tenths(tell: Callable[[str], None]) -> Progress:
     return progress
 
 
-def monitor(trt: Any, progress: Progress) -> Monitor | None:
+def monitor(trt: Any, progress: BuildProgress) -> BuildMonitor | None:
     """None where TensorRT has no progress monitor."""
     if not hasattr(trt, "IProgressMonitor"):
         return None
-    monitoring = Monitor()
+    monitoring = BuildMonitor()
     monitoring.sink = _sink(trt, progress, monitoring)
     return monitoring
 
 
-def _sink(trt: Any, progress: Progress, monitoring: Monitor) -> Any:
+def _sink(trt: Any, progress: BuildProgress, monitoring: BuildMonitor) -> Any:
     class Sink(trt.IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)

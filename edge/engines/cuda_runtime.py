@@ -15,7 +15,7 @@ CURES = {
     "cudaErrorMemoryAllocation": "end other programs that use the GPU, or lower the batch or the workspace",
     "cudaErrorNoDevice": "see that the GPU's driver is loaded, and that this user is in the group `video`",
     "cudaErrorInsufficientDriver": "install the NVIDIA driver, or the cuda-python that fits the one that is installed",
-    "cudaErrorIllegalAddress": "start anew; if it happens again, build the engine anew",
+    "cudaErrorIllegalAddress": "start anew; if it happens again, rebuild the engine",
 }
 NO_CURE = "start anew; if it happens again, look into the kernel's log (dmesg)"
 
@@ -29,7 +29,7 @@ class CudaError(Exception):
 
 
 @dataclass(frozen=True)
-class Device:
+class CudaDevice:
     """A GPU: its name, compute capability (major, minor), bytes of memory, and the CUDA version of its driver."""
 
     name: str
@@ -63,11 +63,11 @@ class Cuda:
         """How many GPUs there are."""
         return int(self._call("cudaGetDeviceCount"))
 
-    def device(self, index: int = 0) -> Device:
+    def device(self, index: int = 0) -> CudaDevice:
         """What the GPU of that number is."""
         properties = self._call("cudaGetDeviceProperties", index)
         version = int(self._call("cudaDriverGetVersion"))  # 1000 major + 10 minor
-        return Device(
+        return CudaDevice(
             properties.name.decode(errors="replace").rstrip("\0"),
             (int(properties.major), int(properties.minor)),
             int(properties.totalGlobalMem),

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from edge import threads
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 STOP_SECONDS = 5.0  # that the work is given to end once it was asked to
 
 
@@ -15,13 +15,13 @@ class DeadlineError(Exception):
     """The work took too long."""
 
 
-def within(seconds: float, work: Callable[[], Result], stop: Callable[[], object]) -> Result:
+def within(seconds: float, work: Callable[[], T], stop: Callable[[], object]) -> T:
     """What `work` returns or raises, in a thread of its own; DeadlineError where it takes longer than `seconds`,
     ThreadError where there is none to be had.
 
     It is asked to end by `stop` then. Where it does not, its thread is left behind and ends with this process.
     """
-    future: Future[Result] = Future()
+    future: Future[T] = Future()
     thread = threads.start("deadline", _fulfil, future, work)
     try:
         return future.result(seconds)
@@ -33,7 +33,7 @@ def within(seconds: float, work: Callable[[], Result], stop: Callable[[], object
         raise DeadlineError(f"not done in {seconds:g} s") from None
 
 
-def _fulfil(future: "Future[Result]", work: Callable[[], Result]) -> None:
+def _fulfil(future: "Future[T]", work: Callable[[], T]) -> None:
     try:
         future.set_result(work())
     except BaseException as error:  # noqa: BLE001 - handed to whoever waits for the result

@@ -28,13 +28,12 @@ from edge.engines.build_plan import (
     parse_version,
     plan_build,
 )
-from edge.engines.build_progress import Progress, monitor
-from edge.engines.cuda_runtime import Device
+from edge.engines.build_progress import BuildProgress, monitor
+from edge.engines.cuda_runtime import CudaDevice
 from edge.engines.engine_record import EngineRecord
 from edge.engines.onnx_metadata import OnnxMetadataError
-from edge.engines.tensorrt_log import Log
-from edge.inference import INPUT, OUTPUTS, input_shape
-from edge.manifest import Manifest, ManifestError
+from edge.engines.tensorrt_log import TensorRtLog
+from edge.manifest import INPUT, OUTPUTS, Manifest, ManifestError, input_shape
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +54,7 @@ def build(
     options: BuildOptions | None = None,
     platform: Platform | None = None,
     timing_cache: Path | None = None,
-    progress: Progress | None = None,
+    progress: BuildProgress | None = None,
 ) -> EngineRecord:
     """Build the ONNX at `onnx` with the bindings `trt` into the engine `target`. Raises EngineBuildError.
 
@@ -99,7 +98,7 @@ def store(target: Path, make: Callable[[], tuple[bytes, EngineRecord]]) -> Engin
     return record
 
 
-def platform_of(trt: Any, device: Device | None, release: Path = L4T_RELEASE) -> Platform:
+def platform_of(trt: Any, device: CudaDevice | None, release: Path = L4T_RELEASE) -> Platform:
     """What an engine built here depends on; `device` is None where CUDA does not tell."""
     try:
         l4t = l4t_version(release.read_text(errors="replace"))
@@ -174,9 +173,11 @@ class _Job:
         self._onnx = onnx
         self._plan = plan
         self._options = options
-        self._log = Log(trt)
+        self._log = TensorRtLog(trt)
 
-    def run(self, content: bytes, manifest: Manifest, timing_cache: Path | None, progress: Progress | None) -> bytes:
+    def run(
+        self, content: bytes, manifest: Manifest, timing_cache: Path | None, progress: BuildProgress | None
+    ) -> bytes:
         """The ONNX's content as a serialised engine."""
         builder = self._builder()
         network = self._network(builder, content)
@@ -260,10 +261,10 @@ class _Job:
         config.set_compute_capability(getattr(self._trt.ComputeCapability, self._options.target), 0)
 
     def _is_memory(self) -> bool:
-        return any(word in self._log.said.lower() for word in MEMORY_WORDS)
+        return any(word in self._log.first_error.lower() for word in MEMORY_WORDS)
 
     def _fail(self, what: str, cure: str) -> NoReturn:
-        raise EngineBuildError(f"{self._onnx}: TensorRT {self._trt.__version__} {what}{self._log.said}; {cure}")
+        raise EngineBuildError(f"{self._onnx}: TensorRT {self._trt.__version__} {what}{self._log.first_error}; {cure}")
 
 
 def _parser_fault(error: Any) -> str:

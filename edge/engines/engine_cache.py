@@ -18,11 +18,12 @@ from typing import IO, Any
 
 from edge.engines import engine_build, engine_record
 from edge.engines.build_plan import BuildOptions, Platform, engine_key
-from edge.engines.build_progress import Progress, in_tenths
+from edge.engines.build_progress import BuildProgress, percent_messages
 from edge.engines.cuda_runtime import Cuda, CudaError
 from edge.engines.engine_build import EngineBuildError
-from edge.engines.onnxruntime_engine import EngineError, sha256_of
-from edge.engines.tensorrt_engine import LoadedEngine, TensorRtError, load
+from edge.engines.onnxruntime_engine import sha256_of
+from edge.engines.tensorrt_engine import TensorRtError, load
+from edge.inference import EngineError, LoadedEngine
 from edge.signals import Tell
 
 log = logging.getLogger(__name__)
@@ -131,9 +132,9 @@ class EngineCache:
     def _platform(self) -> Platform:
         return engine_build.platform_of(self.trt, self.cuda.device())
 
-    def _progress(self, what: str) -> Progress:
+    def _progress(self, what: str) -> BuildProgress:
         """Tells each phase, and each tenth of it; may be ended at every step."""
-        say = in_tenths(lambda text: self._say(f"{what}: {text}"))
+        say = percent_messages(lambda text: self._say(f"{what}: {text}"))
 
         def progress(phase: str, step: int, steps: int) -> None:
             self.tell()

@@ -1,17 +1,30 @@
-"""What lies beside an engine as JSON: what it was built from, by what, for what, and its manifest. Pure."""
+"""The record beside an engine, as JSON: what it was built from, with what and for what. Pure.
+
+And which TensorRT wrote an engine file, from its first bytes. Since TensorRT 8.5 the file begins with the tag `ftrt`
+and has the version, a byte each for major, minor, patch and build, at bytes 24 to 27. TensorRT itself reports no more
+than "not compatible". Source: NVIDIA/TensorRT, issue 3073.
+"""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic_core import from_json as parse_json
+
 from edge import manifest as manifests
-from edge.engines.build_plan import PRECISIONS, BuildOptions, Platform, Precision
+from edge.engines.build_plan import BuildOptions, Platform, Precision, Version, version_text
 from edge.manifest import Manifest, ManifestError
 
 VERSION = 1
-CURE = "build the engine anew with korsal-convert build"
+CURE = "rebuild the engine with korsal-convert build"
+REBUILD = "rebuild it on this device with korsal-convert build"
+TAG = b"ftrt"
+RTX_TAG = b"vtrt"  # of TensorRT-RTX, whose engines no other TensorRT reads
+VERSION_AT = slice(24, 28)
+HEADER_BYTES = 28
+OLDEST_MAJOR = 8
 
 
 class EngineRecordError(ValueError):
@@ -27,11 +40,37 @@ class EngineRecord:
     platform: Platform
     options: BuildOptions
     onnx_sha256: str
-    plan_sha256: str  # of the engine's file
+    plan_sha256: str  # of the engine file, which TensorRT calls a plan
+
+
+class _Options(BaseModel):
+    """BuildOptions as JSON has them: all of them."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
+    precision: Precision | None
+    max_batch: PositiveInt
+    workspace_bytes: PositiveInt
+    target: str
+
+
+class _Record(BaseModel):
+    """EngineRecord as JSON has it: the platform's fields are at the top."""
+
+    model_config = ConfigDict(strict=True, defer_build=True)
+    tensorrt: str
+    gpu: str
+    compute_capability: str
+    l4t: str
+    cuda: str
+    precision: Precision
+    options: _Options
+    onnx_sha256: str
+    plan_sha256: str
+    manifest: dict[str, Any]
 
 
 def beside(engine: Path) -> Path:
-    """Where the record of that engine lies: `x.engine.json` for `x.engine`."""
+    """The path of that engine's record: `x.engine.json` for `x.engine`."""
     return engine.with_name(f"{engine.name}.json")
 
 
@@ -52,45 +91,48 @@ def to_json(record: EngineRecord) -> str:
 def from_json(text: str) -> EngineRecord:
     """Read what `to_json` wrote. Raises EngineRecordError."""
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        content = parse_json(text)
+    except ValueError as error:
         raise EngineRecordError(f"the engine's record is not JSON ({error}); {CURE}") from error
     if not isinstance(content, dict) or content.get("version") != VERSION:
         raise EngineRecordError(f"the engine's record is not of version {VERSION}; {CURE}")
-    if fault := _fault(content):
-        raise EngineRecordError(f"the engine's record is wrong: {fault}; {CURE}")
     try:
-        manifest = manifests.from_json(json.dumps(content["manifest"]))
+        read = _Record.model_validate_json(text)
+        manifest = manifests.from_json(json.dumps(read.manifest))
+    except ValidationError as error:
+        raise EngineRecordError(f"the engine's record is wrong: {manifests.sentences(error)[0]}; {CURE}") from error
     except ManifestError as error:
         raise EngineRecordError(str(error)) from error
     return EngineRecord(
         manifest,
-        content["precision"],
-        Platform(**{name: content[name] for name in _names(Platform)}),
-        BuildOptions(**content["options"]),
-        content["onnx_sha256"],
-        content["plan_sha256"],
+        read.precision,
+        Platform(read.tensorrt, read.gpu, read.compute_capability, read.l4t, read.cuda),
+        BuildOptions(**read.options.model_dump()),
+        read.onnx_sha256,
+        read.plan_sha256,
     )
 
 
-def _names(record: type) -> list[str]:
-    return [field.name for field in fields(record)]
+def engine_version(header: bytes) -> Version | None:
+    """The version of the TensorRT that wrote a file, (10, 3, 0, 26); None for what is no engine.
+
+    `header`: its first HEADER_BYTES, or more.
+    """
+    if len(header) < HEADER_BYTES or not header.startswith(TAG) or header[VERSION_AT][0] < OLDEST_MAJOR:
+        return None
+    return tuple(header[VERSION_AT])
 
 
-def _fault(content: Mapping[str, Any]) -> str:
-    texts = [*_names(Platform), "onnx_sha256", "plan_sha256"]
-    wrong = [name for name in texts if not isinstance(content.get(name), str)]
-    if content.get("precision") not in PRECISIONS:
-        wrong.append("precision")
-    if not _are_options(content.get("options")):
-        wrong.append("options")
-    return f"{wrong[0]} is missing or of the wrong kind" if wrong else ""
+def version_fault(header: bytes, version: Version) -> str:
+    """Why TensorRT of this version cannot read that file, with the cure; "" if it can, as far as the header tells.
 
-
-def _are_options(options: object) -> bool:
-    if not isinstance(options, dict) or sorted(options) != sorted(_names(BuildOptions)):
-        return False
-    numbers = (options["max_batch"], options["workspace_bytes"])
-    if not all(type(number) is int and number >= 1 for number in numbers):  # bool is an int too
-        return False
-    return options["precision"] in (None, *PRECISIONS) and isinstance(options["target"], str)
+    Parts that one of the two does not have are not compared: JetPack's bindings say 10.3.0, engines 10.3.0.26.
+    """
+    if header.startswith(RTX_TAG):
+        return f"is an engine of TensorRT-RTX; {REBUILD}"
+    built_by = engine_version(header)
+    if built_by is None:
+        return f"is not a TensorRT engine, or only a piece of one; {REBUILD}"
+    if any(theirs != ours for theirs, ours in zip(built_by, version, strict=False)):
+        return f"was built by TensorRT {version_text(built_by)}, this device has {version_text(version)}; {REBUILD}"
+    return ""

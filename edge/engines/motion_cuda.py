@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge import motion, ssim
-from edge.engines.onnxruntime_engine import EngineError
 from edge.engines.preprocess_cuda import GpuPreprocess
 from edge.engines.ssim_cuda import IMAGE, Gpu, GpuImage, GpuSsim
+from edge.inference import EngineError, GpuInput
 from edge.manifest import Manifest
 from edge.motion import IDENTITY, LEAST_RANGE, SHIFTS
 from edge.ssim import MARGIN
@@ -43,22 +43,6 @@ WIDEST = 2.0
 
 class MotionCudaError(EngineError):
     """cv2.cuda is not there, or does not do what is asked; the message says what to do."""
-
-
-class Target(Protocol):
-    """An engine whose input may be filled on the GPU: `edge.engines.tensorrt_runner.Runner`."""
-
-    @property
-    def image_address(self) -> int:
-        """Of the input on the GPU, (largest batch, C, h, w) float32."""
-
-    @property
-    def stream(self) -> int:
-        """The CUDA stream that it runs on."""
-
-    @property
-    def image(self) -> NDArray[Any]:
-        """The same on the host: shape and data type tell of the GPU's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,15 +80,15 @@ class MotionCuda:
     All memory is allocated when it is built. After a change of the frame's size build another.
     """
 
-    def __init__(self, cuda: Any, target: Target, manifest: Manifest, frame_size: tuple[int, int]) -> None:
+    def __init__(self, cuda: Any, gpu_input: GpuInput, manifest: Manifest, frame_size: tuple[int, int]) -> None:
         """`cuda`: what `usable` gives; `frame_size`: (width, height) of the camera. Raises MotionCudaError."""
-        _check(target, manifest)
+        _check(gpu_input, manifest)
         self._cuda, self._manifest = cuda, manifest
-        self._target = target  # whose memory must stay
+        self._gpu_input = gpu_input  # whose memory must stay
         self._seen = 0  # frames
         self._shape = (frame_size[1], frame_size[0], 3)
         try:
-            self._allocate(target, frame_size)
+            self._allocate(gpu_input, frame_size)
             self._blank(self._frames[1])
         except (cv2.error, SystemError) as error:  # the latter is what its constructors raise
             raise _failure("cannot be set up for a camera", error) from error
@@ -134,13 +118,13 @@ class MotionCuda:
         """Image `slot` of the network's input, (1, C, h, w), copied from the GPU: for drawings and tests."""
         return np.stack([self._downloaded(plane) for plane in self._slots[slot]])[None]
 
-    def _allocate(self, target: Target, frame_size: tuple[int, int]) -> None:
+    def _allocate(self, gpu_input: GpuInput, frame_size: tuple[int, int]) -> None:
         cuda, manifest = self._cuda, self._manifest
         width, height = manifest.input_size
-        self._stream = cuda.wrapStream(target.stream)
+        self._stream = cuda.wrapStream(gpu_input.stream)
         self._slots = [
-            [self._plane(target, slot * manifest.channels + channel) for channel in range(manifest.channels)]
-            for slot in range(len(target.image))
+            [self._plane(gpu_input, slot * manifest.channels + channel) for channel in range(manifest.channels)]
+            for slot in range(len(gpu_input.image))
         ]
         self._preprocess = GpuPreprocess(cuda, self._stream, manifest, frame_size)
         self._ssim = GpuSsim(cuda, self._stream, width, height)
@@ -152,10 +136,10 @@ class MotionCuda:
         self._extremes = cuda.GpuMat(len(SHIFTS), 2, cv2.CV_32FC1)
         self._scores = cuda.GpuMat(len(SHIFTS), 1, cv2.CV_64FC1)
 
-    def _plane(self, target: Target, number: int) -> Gpu:
+    def _plane(self, gpu_input: GpuInput, number: int) -> Gpu:
         """One channel of one image of the network's input, in its memory."""
         width, height = self._manifest.input_size
-        address = target.image_address + number * 4 * height * width
+        address = gpu_input.image_address + number * 4 * height * width
         return self._cuda.createGpuMatFromCudaMemory(height, width, cv2.CV_32FC1, address)
 
     def _frame(self) -> GpuFrame:
@@ -267,17 +251,17 @@ def _magnitude(previous: NDArray[np.float32], current: NDArray[np.float32]) -> f
     return float(max(np.abs(previous).max(), np.abs(current).max()))
 
 
-def _check(target: Target, manifest: Manifest) -> None:
+def _check(gpu_input: GpuInput, manifest: Manifest) -> None:
     """The engine must take float32 planes of the manifest's size; flow is not for cv2.cuda, which has another one."""
     if manifest.motion.kind == "flow":
         raise MotionCudaError(
             'this model reads optical flow, which only the CPU computes: set model.preprocessing = "auto"'
         )
     wanted = (manifest.channels, manifest.height, manifest.width)
-    if target.image.dtype != np.float32 or target.image.shape[1:] != wanted:
+    if gpu_input.image.dtype != np.float32 or gpu_input.image.shape[1:] != wanted:
         raise MotionCudaError(
-            f"the engine takes {target.image.shape[1:]} {target.image.dtype}, not {wanted} float32 (channels, height, "
-            "width): build it anew with korsal-convert build"
+            f"the engine takes {gpu_input.image.shape[1:]} {gpu_input.image.dtype}, not {wanted} float32 "
+            "(channels, height, width): rebuild it with korsal-convert build"
         )
 
 

@@ -63,7 +63,7 @@ def fault(model: bytes) -> str:
     except OnnxMetadataError as error:
         return (
             f"is no whole ONNX file ({error}), nor does it begin as a TensorRT engine; export or copy it anew, "
-            "an engine build anew with korsal-convert build"
+            "rebuild an engine with korsal-convert build"
         )
     if others:
         return f"keeps weights in another file ({others[0]}), which nobody reads; export it as one file"

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from edge import manifest as manifests
 from edge.engines import onnx_metadata
 from edge.engines.deadline import DeadlineError, within
-from edge.inference import INPUT, OUTPUTS, Engine, Infer, input_shape, output_shapes
-from edge.manifest import Manifest, ManifestError
+from edge.inference import Engine, EngineError, Infer
+from edge.manifest import INPUT, OUTPUTS, Manifest, ManifestError, input_shape, output_shapes
 from edge.threads import ThreadError
 
 log = logging.getLogger(__name__)
@@ -28,10 +28,6 @@ DEFORMABLE_CURE = (
 LOAD_SECONDS = 120.0  # for opening a model and its first answer
 MANY = 1 << 16  # images: a model for any batch takes what memory holds
 CPU, CUDA, TENSORRT = (f"{kind}ExecutionProvider" for kind in ("CPU", "CUDA", "Tensorrt"))
-
-
-class EngineError(Exception):
-    """A model that cannot be run."""
 
 
 def load(path: Path, threads: int = 0, providers: Sequence[str] = (), directory: Path | None = None) -> Engine:
@@ -62,7 +58,7 @@ def load(path: Path, threads: int = 0, providers: Sequence[str] = (), directory:
     except DeadlineError as error:
         raise EngineError(
             f"{path}: did not open and answer within {LOAD_SECONDS:g} s; it computes without end, or far too much for "
-            "this machine: export it anew"
+            "this machine: export it again"
         ) from error
 
 

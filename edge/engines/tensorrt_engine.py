@@ -7,9 +7,7 @@ or strange file ends in a sentence and not in a crash.
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -17,43 +15,15 @@ from numpy.typing import NDArray
 
 from edge.engines import cuda_runtime, engine_record
 from edge.engines.build_plan import parse_version
-from edge.engines.cuda_runtime import Cuda, CudaError, Device
-from edge.engines.engine_record import EngineRecord
-from edge.engines.onnxruntime_engine import EngineError
-from edge.engines.plan_file import CURE, HEADER_BYTES, RTX_TAG, TAG, plan_fault
+from edge.engines.cuda_runtime import Cuda, CudaDevice, CudaError
+from edge.engines.engine_record import HEADER_BYTES, REBUILD, RTX_TAG, TAG, EngineRecord, version_fault
 from edge.engines.tensorrt_runner import Runner, RunnerError
-from edge.inference import INPUT, Engine, Infer, input_shape, output_shapes
-from edge.manifest import Manifest
+from edge.inference import Engine, EngineError, Infer, LoadedEngine
+from edge.manifest import INPUT, Manifest, input_shape, output_shapes
 
 
 class TensorRtError(EngineError):
     """A TensorRT engine that cannot be run; the message begins with its file."""
-
-
-@dataclass(frozen=True, eq=False)
-class LoadedEngine:
-    """An engine with what it owns on the GPU: a context manager. Who fills the input in place asks the `runner`.
-
-    `runner` is None where another runtime than TensorRT runs the model: then there is nothing to give back.
-    `path`: of the plan.
-    """
-
-    engine: Engine
-    runner: Runner | None = None
-    path: Path | None = None
-
-    def __enter__(self) -> Engine:
-        return self.engine
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Give the GPU's memory back; `engine` is of no use any more."""
-        if self.runner is not None:
-            self.runner.close()
 
 
 def bindings() -> tuple[Any, Cuda]:
@@ -70,7 +40,7 @@ def bindings() -> tuple[Any, Cuda]:
         raise TensorRtError(str(error)) from error
 
 
-def is_plan(path: Path) -> bool:
+def is_engine_file(path: Path) -> bool:
     """True for a file that a TensorRT built, of whatever version; False for an ONNX model, or where there is none."""
     try:
         with path.open("rb") as file:
@@ -85,10 +55,10 @@ def load(path: Path, trt: Any, cuda: Cuda) -> LoadedEngine:
     `trt` and `cuda` are what `bindings` gives. The engine answers once, on zeros, before this returns.
     """
     plan = _read(path)
-    if fault := plan_fault(plan[:HEADER_BYTES], parse_version(str(trt.__version__))):
+    if fault := version_fault(plan[:HEADER_BYTES], parse_version(str(trt.__version__))):
         raise TensorRtError(f"{path}: {fault}")
     record = _record(path, plan)
-    with named(path):
+    with errors_name(path):
         _check_device(record, cuda.device())
         runner = Runner(trt, cuda, plan)
     try:
@@ -106,7 +76,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise TensorRtError(f"{path}: cannot be read ({error.strerror}); {CURE}") from error
+        raise TensorRtError(f"{path}: cannot be read ({error.strerror}); {REBUILD}") from error
 
 
 def _record(path: Path, plan: bytes) -> EngineRecord:
@@ -115,20 +85,20 @@ def _record(path: Path, plan: bytes) -> EngineRecord:
     try:
         record = engine_record.from_json(beside.read_text(encoding="utf-8"))
     except OSError as error:
-        raise TensorRtError(f"{path}: its record {beside.name} cannot be read ({error.strerror}); {CURE}") from error
+        raise TensorRtError(f"{path}: its record {beside.name} cannot be read ({error.strerror}); {REBUILD}") from error
     except ValueError as error:  # EngineRecordError, or no text
         raise TensorRtError(f"{beside}: {error}") from error
     if hashlib.sha256(plan).hexdigest() != record.plan_sha256:
-        raise TensorRtError(f"{path}: is damaged, or not the engine that {beside.name} is about; {CURE}")
+        raise TensorRtError(f"{path}: is damaged, or not the engine that {beside.name} is about; {REBUILD}")
     return record
 
 
-def _check_device(record: EngineRecord, device: Device) -> None:
+def _check_device(record: EngineRecord, device: CudaDevice) -> None:
     """An engine is for one kind of GPU; TensorRT itself would only say that it does not take it."""
     built_for, here = record.platform.compute_capability, ".".join(map(str, device.compute_capability))
     if built_for not in ("", here):
         gpu = record.platform.gpu or "a GPU"
-        raise RunnerError(f"was built for {gpu} ({built_for}), this device has {device.name} ({here}); {CURE}")
+        raise RunnerError(f"was built for {gpu} ({built_for}), this device has {device.name} ({here}); {REBUILD}")
 
 
 def _check_shapes(path: Path, shapes: Mapping[str, tuple[int, ...]], manifest: Manifest) -> None:
@@ -137,20 +107,20 @@ def _check_shapes(path: Path, shapes: Mapping[str, tuple[int, ...]], manifest: M
     wrong = [name for name in wanted if shapes[name] != wanted[name]]
     if wrong:
         raise TensorRtError(
-            f"{path}: its {wrong[0]} is {shapes[wrong[0]]}, but its manifest says {wanted[wrong[0]]}; {CURE}"
+            f"{path}: its {wrong[0]} is {shapes[wrong[0]]}, but its manifest says {wanted[wrong[0]]}; {REBUILD}"
         )
 
 
 def _infer(path: Path, runner: Runner) -> Infer:
     def infer(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
-        with named(path):
+        with errors_name(path):
             return runner.infer(inputs)
 
     return infer
 
 
 @contextmanager
-def named(path: Path) -> Iterator[None]:
+def errors_name(path: Path) -> Iterator[None]:
     """What a runner raises inside becomes a TensorRtError that begins with the file."""
     try:
         yield

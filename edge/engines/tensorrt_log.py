@@ -10,7 +10,7 @@ KEPT = 8  # errors
 LONGEST = 300  # characters of one in a sentence
 
 
-class Log:
+class TensorRtLog:
     """`sink` is what TensorRT is given. It returns None or False where it fails, and says why only there."""
 
     def __init__(self, trt: Any) -> None:
@@ -19,7 +19,7 @@ class Log:
         self.sink = _sink(trt, self._errors)
 
     @property
-    def said(self) -> str:
+    def first_error(self) -> str:
         """The first error since `clear`, the cause of the others, in brackets; "" where there was none."""
         return f" (TensorRT: {self._errors[0].strip()[:LONGEST]})" if self._errors else ""
 

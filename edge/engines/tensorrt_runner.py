@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.engines.cuda_runtime import Cuda, CudaError, view
-from edge.engines.tensorrt_log import Log
-from edge.inference import INPUT, OUTPUTS
+from edge.engines.tensorrt_log import TensorRtLog
+from edge.manifest import INPUT, OUTPUTS
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ DTYPES = {  # by the names of TensorRT's DataType; 8.6 has no INT64
     "UINT8": np.uint8,
     "BOOL": np.bool_,
 }
-BUILD_ANEW = "build it anew with korsal-convert build"
+REBUILD = "rebuild it with korsal-convert build"
 NO_CONTEXT = "TensorRT finds no memory to run it in; end other programs on the GPU, or build it for a smaller batch"
 NO_START = "TensorRT does not start; install the NVIDIA driver, or the TensorRT that fits it"
 
@@ -60,7 +60,7 @@ class Runner:
     def __init__(self, trt: Any, cuda: Cuda, plan: bytes) -> None:
         """`trt`: the module tensorrt; `plan`: what its builder serialised. Raises RunnerError, CudaError."""
         self._trt, self._cuda = trt, cuda
-        self._log = Log(trt)
+        self._log = TensorRtLog(trt)
         self._runtime: Any = None
         self._engine: Any = None
         self._context: Any = None
@@ -151,12 +151,12 @@ class Runner:
         self._drop_graph()
         self._batch = 0
         shape = (batch, *_shape(self._engine, INPUT)[1:])
-        self._must(self._context.set_input_shape(INPUT, shape), f"TensorRT refuses the shape {shape}; {BUILD_ANEW}")
+        self._must(self._context.set_input_shape(INPUT, shape), f"TensorRT refuses the shape {shape}; {REBUILD}")
         self._batch = batch
 
     def _enqueue(self) -> None:
         """Put one execution and the way back of its outputs on the stream."""
-        self._must(self._context.execute_async_v3(self.stream), f"TensorRT does not run it; {BUILD_ANEW}")
+        self._must(self._context.execute_async_v3(self.stream), f"TensorRT does not run it; {REBUILD}")
         for name in OUTPUTS:
             tensor = self._tensors[name]
             self._cuda.download(tensor.pinned, tensor.address, tensor.size(self._batch), self.stream)
@@ -186,8 +186,8 @@ class Runner:
         try:
             self._runtime = self._trt.Runtime(self._log.sink)
         except (TypeError, RuntimeError) as error:  # its C++ gave nothing
-            raise RunnerError(f"{NO_START}{self._log.said}") from error
-        return self._made(self._runtime.deserialize_cuda_engine(plan), f"TensorRT does not take it; {BUILD_ANEW}")
+            raise RunnerError(f"{NO_START}{self._log.first_error}") from error
+        return self._made(self._runtime.deserialize_cuda_engine(plan), f"TensorRT does not take it; {REBUILD}")
 
     def _names(self) -> list[str]:
         """Of all inputs and outputs, after a look at whether they are those of our models."""
@@ -195,25 +195,23 @@ class Runner:
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         inputs = [name for name in names if engine.get_tensor_mode(name) == self._trt.TensorIOMode.INPUT]
         if inputs != [INPUT]:
-            raise RunnerError(f"its inputs are {', '.join(inputs) or 'none'}, not {INPUT}; {BUILD_ANEW}")
+            raise RunnerError(f"its inputs are {', '.join(inputs) or 'none'}, not {INPUT}; {REBUILD}")
         absent = [name for name in OUTPUTS if name not in names]
         if absent:
-            raise RunnerError(f"it has no output {absent[0]}; {BUILD_ANEW}")
+            raise RunnerError(f"it has no output {absent[0]}; {REBUILD}")
         return names
 
     def _tensor(self, name: str, owned: ExitStack) -> Tensor:
         """Memory for the largest batch, which the context is told of."""
         cuda, dtype, shape = self._cuda, self._dtype(name), _shape(self._context, name)
         if not shape or min(shape) < 1 or shape[0] != self.batches[1]:
-            raise RunnerError(f"its {name} is of shape {shape}, not a row for each image; {BUILD_ANEW}")
+            raise RunnerError(f"its {name} is of shape {shape}, not a row for each image; {REBUILD}")
         size = int(np.prod(shape)) * dtype.itemsize
         address = cuda.allocate(size)
         owned.callback(cuda.free, address)
         pinned = cuda.allocate_pinned(size)
         owned.callback(cuda.free_pinned, pinned)
-        self._must(
-            self._context.set_tensor_address(name, address), f"TensorRT refuses the memory of {name}; {BUILD_ANEW}"
-        )
+        self._must(self._context.set_tensor_address(name, address), f"TensorRT refuses the memory of {name}; {REBUILD}")
         return Tensor(address, pinned, view(pinned, shape, dtype))
 
     def _dtype(self, name: str) -> np.dtype[Any]:
@@ -221,7 +219,7 @@ class Runner:
         for known, dtype in DTYPES.items():
             if kind == getattr(self._trt.DataType, known, None):
                 return np.dtype(dtype)
-        raise RunnerError(f"its {name} is of type {kind}, which NumPy does not know; {BUILD_ANEW}")
+        raise RunnerError(f"its {name} is of type {kind}, which NumPy does not know; {REBUILD}")
 
     def _made(self, thing: Any, complaint: str) -> Any:
         """What TensorRT gave; it gives None where it cannot, and tells its logger why."""
@@ -230,7 +228,7 @@ class Runner:
 
     def _must(self, good: bool, complaint: str) -> None:
         if not good:
-            raise RunnerError(f"{complaint}{self._log.said}")
+            raise RunnerError(f"{complaint}{self._log.first_error}")
 
 
 def _batches(engine: Any) -> tuple[int, int]:

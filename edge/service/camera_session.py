@@ -11,7 +11,7 @@ from dataclasses import replace
 from edge import events, pipeline, presence
 from edge.cameras.feeds import Feed, LiveFeed
 from edge.config.schema import Camera
-from edge.engines.onnxruntime_engine import EngineError
+from edge.inference import EngineError
 from edge.pipeline import FrameInput, PipelineSettings, PipelineState, StepResult
 from edge.presence import PeopleCount
 from edge.service.announcements import Announcer
@@ -140,7 +140,7 @@ class CameraSession:
 
     def _fail(self, frame: Frame | None, error: Exception) -> None:
         """Leave a frame out; what the network remembers of the frames before may be half overwritten."""
-        self._pipeline = replace(self._pipeline, memory=None)
+        self._pipeline = replace(self._pipeline, motion_state=None)
         self.failed += 1
         self._good_in_a_row = 0
         if frame is None and not self.feed.live:

@@ -24,8 +24,7 @@ from edge.cameras.live_camera import CaptureError
 from edge.config.config_file import ConfigError, state_directory
 from edge.config.config_file import load as load_config
 from edge.config.schema import Camera, Config
-from edge.engines.onnxruntime_engine import EngineError
-from edge.inference import Engine
+from edge.inference import Engine, EngineError
 from edge.open_model import open_model
 from edge.pipeline import PipelineSettings, StepResult
 from edge.sensors import clock

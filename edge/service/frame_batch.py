@@ -5,8 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from edge import pipeline
-from edge.engines.onnxruntime_engine import EngineError
-from edge.inference import Engine, Lap
+from edge.inference import Engine, EngineError, Lap
 from edge.pipeline import FrameInput, PipelineState, StepResult
 from edge.service.camera_session import CameraSession
 
@@ -51,6 +50,6 @@ def _run(group: Sequence[tuple[CameraSession, FrameInput]], engine: Engine, lap:
     except EngineError:
         raise
     except Exception:  # noqa: BLE001 - raised again below by the camera whose frame it is, which tells it
-        alone = [(session, replace(turn, state=replace(turn.state, memory=None))) for session, turn in group]
+        alone = [(session, replace(turn, state=replace(turn.state, motion_state=None))) for session, turn in group]
         return [one for pair in alone for one in _run([pair], engine, lap)]
     return [ProcessedFrame(*pair, *result) for pair, result in zip(group, made, strict=True)]

@@ -67,7 +67,7 @@ class Health:
         """Count the network's outputs that were left out as invalid; the first are logged."""
         if outputs and not self._invalid:
             fate = "they and all later ones are left out and counted as `invalid`"
-            log.error("%s", detector.told_of_invalid(outputs, fate))
+            log.error("%s", detector.invalid_outputs_message(outputs, fate))
         self._invalid += outputs
 
     def telemetry_payload(self, sessions: Mapping[str, CameraSession]) -> dict[str, object]:

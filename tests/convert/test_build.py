@@ -11,7 +11,7 @@ from convert.__main__ import main
 from convert.build import JETPACKS, build, dry_run, tensorrt_of
 from edge import manifest as manifests
 from edge.engines.build_plan import BuildOptions, known_members, parse_version, plan_build
-from edge.engines.cuda_runtime import Device
+from edge.engines.cuda_runtime import CudaDevice
 from edge.engines.engine_build import EngineBuildError
 from tests.support import fake_device
 from tests.support.fake_gpu import FakeGpu, fake_gpu
@@ -21,7 +21,7 @@ from tests.support.tiny_model import MANIFEST, write_tiny_model
 from tests.support.waiting import PATIENCE
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'korsal-edge[train]'")
-ORIN = Device("Orin", (8, 7), 8 << 30, (12, 6))
+ORIN = CudaDevice("Orin", (8, 7), 8 << 30, (12, 6))
 
 
 @pytest.fixture

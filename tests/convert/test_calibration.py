@@ -8,8 +8,7 @@ import pytest
 
 from convert import calibration
 from convert.calibration import LEAST, CalibrationError
-from edge import detector
-from edge import network_runner as sight
+from edge import detector, inference
 from edge.cameras.video_file import CaptureError, read_file
 from edge.manifest import Manifest
 from edge.motion import MotionSettings, Prepared
@@ -29,7 +28,7 @@ def streamed(video: Path) -> list[np.ndarray]:
     inputs = []
     for frame in read_file(video, "c"):
         normalised = detector.normalise(frame.image, MANIFEST)
-        motion_map, past = sight.motion_step(past, normalised, MANIFEST.motion)
+        motion_map, past = inference.motion_step(past, normalised, MANIFEST.motion)
         inputs.append(detector.network_input(normalised, motion_map))
     return inputs
 

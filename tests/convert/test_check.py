@@ -12,8 +12,7 @@ from convert.__main__ import main
 from convert.check import BATCHES, CheckError, Material, Model, as_text, check, check_files
 from edge.engines import engine_build
 from edge.engines.build_plan import BuildOptions
-from edge.engines.tensorrt_engine import LoadedEngine
-from edge.inference import Engine
+from edge.inference import Engine, LoadedEngine
 from edge.manifest import Manifest
 from edge.motion import MotionSettings
 from tests.support import fake_device

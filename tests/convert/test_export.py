@@ -17,7 +17,7 @@ from edge import detector, motion
 from edge import manifest as manifests
 from edge.cameras.video_file import read_file
 from edge.engines import onnxruntime_engine as engine
-from edge.inference import OUTPUTS
+from edge.manifest import OUTPUTS
 from tests.support.full_disk import full_disk
 from tests.support.paths import ROOT
 from tests.support.untrained_model import MANIFEST, write_untrained_checkpoint

@@ -15,7 +15,7 @@ from convert.quantize import QuantizeError, QuantizeSettings
 from edge.assets import asset_path
 from edge.commands.demo import CLIP
 from edge.engines import onnxruntime_engine as engine
-from edge.inference import INPUT
+from edge.manifest import INPUT
 from tests.support import fake_modelopt
 from tests.support.real_builder import build_for_real
 from tests.support.untrained_model import MANIFEST

@@ -13,7 +13,7 @@ from convert import fp16 as halve
 from convert.quantize import QuantizeSettings
 from edge.engines import onnxruntime_engine as engine
 from edge.engines.engine_build import EngineBuildError
-from edge.inference import OUTPUTS
+from edge.manifest import OUTPUTS
 from tests.support.paths import ROOT
 from tests.support.real_builder import build_for_real, real_builder
 from tests.support.untrained_model import MANIFEST, write_untrained_checkpoint

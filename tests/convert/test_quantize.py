@@ -13,7 +13,7 @@ from convert.onnx_file import OnnxFileError
 from convert.quantize import QuantizeError, QuantizeSettings
 from edge.engines import onnxruntime_engine as engine
 from edge.engines.engine_build import EngineBuildError
-from edge.inference import INPUT
+from edge.manifest import INPUT
 from tests.support.full_disk import full_disk
 from tests.support.real_builder import build_for_real, real_builder
 from tests.support.spot_model import write_spot_model

@@ -13,7 +13,7 @@ from edge import manifest as manifests
 from edge.engines import engine_record
 from edge.engines.build_plan import BuildOptions
 from edge.engines.engine_build import EngineBuildError, build
-from edge.engines.plan_file import plan_fault
+from edge.engines.engine_record import version_fault
 from tests.support.paths import ROOT
 from tests.support.real_builder import GPU, build_for_real, real_builder
 from tests.support.tiny_model import MANIFEST, SIZE, write_tiny_model
@@ -80,7 +80,7 @@ def test_what_we_ship_is_parsed_checked_and_serialised(path: Path, tmp_path: Pat
     assert engine.stat().st_size > 100_000
     assert record.platform.tensorrt == tensorrt_rtx.__version__
     assert engine_record.from_json(engine_record.beside(engine).read_text()) == record
-    assert "is an engine of TensorRT-RTX" in plan_fault(engine.read_bytes()[:28], (11, 4))
+    assert "is an engine of TensorRT-RTX" in version_fault(engine.read_bytes()[:28], (11, 4))
 
 
 def test_progress_is_told(tmp_path: Path, tensorrt_rtx: Any) -> None:

@@ -17,8 +17,7 @@ from edge.engines import engine_record, tensorrt_engine
 from edge.engines.build_plan import BuildOptions, Platform
 from edge.engines.engine_build import EngineBuildError
 from edge.engines.engine_record import EngineRecord
-from edge.inference import INPUT, OUTPUTS
-from edge.manifest import Manifest
+from edge.manifest import INPUT, OUTPUTS, Manifest
 from tests.support.fake_tensorrt import fake, plan
 from tests.support.fake_torch2trt import Built, fake_torch2trt
 from tests.support.real_builder import build_for_real, real_builder

@@ -24,8 +24,7 @@ from edge.engines.build_plan import BuildOptions
 from edge.engines.cuda_runtime import Cuda, CudaError
 from edge.engines.engine_cache import EngineCacheError
 from edge.engines.motion_cuda import MotionCudaError
-from edge.engines.onnxruntime_engine import EngineError
-from edge.inference import Engine
+from edge.inference import Engine, EngineError
 from edge.motion import MotionSettings
 from edge.open_model import open_at_terminal, open_model
 from tests.support.fake_cv2_cuda import FakeCv2Cuda
@@ -136,7 +135,7 @@ def test_cv2_cuda_fills_the_input_where_it_is(
 ) -> None:
     gpu = with_tensorrt()
     with open_model(config(folder, f'preprocessing = "{wanted}"\nmax_batch = 3'), quiet) as engine:
-        assert (engine.sight is not None) == by_cuda
+        assert (engine.run_frames is not None) == by_cuda
         assert engine.largest_batch == 3
     assert gpu.runtime.leaks == 0
     assert caplog.text == ""
@@ -158,7 +157,7 @@ def test_without_cv2_cuda_the_cpu_does_it(
     with_tensorrt()
     monkeypatch.setattr(motion_cuda, "usable", without_cuda)
     with open_model(config(folder, f'preprocessing = "{wanted}"'), quiet) as engine:
-        assert engine.sight is None
+        assert engine.run_frames is None
     assert len(caplog.records) == warnings
     assert ('build one that has; set model.preprocessing = "cpu"' in caplog.text) == bool(warnings)
 
@@ -180,7 +179,7 @@ def test_flow_is_the_cpus_and_no_warning_is_given(
     write_spot_model(folder / "flow.onnx", replace(SPOT, motion=MotionSettings("flow")))
     gpu = with_tensorrt(network=Network(inputs={"image": ((-1, 6, SIZE, SIZE), "FLOAT")}))
     with open_model(config(folder, path="flow.onnx"), quiet) as engine:
-        assert engine.sight is None
+        assert engine.run_frames is None
     assert caplog.text == ""
     said = refusal(config(folder, 'preprocessing = "cuda"', "flow.onnx"))
     assert said.endswith('only the CPU computes: set model.preprocessing = "auto"')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.ssim import MARGIN, WINDOW, buffers, constants, inner, memory, windows
+from edge.ssim import MARGIN, WINDOW, allocate, buffers, constants, inner, windows
 
 
 def definition(previous: np.ndarray, shifted: np.ndarray, c1: float, c2: float) -> float:
@@ -20,7 +20,7 @@ def definition(previous: np.ndarray, shifted: np.ndarray, c1: float, c2: float) 
 def test_each_window_is_as_defined(shift: tuple[int, int]) -> None:
     previous, current = np.random.default_rng(0).random((2, 12, 14, 3))
     constant = constants(1.0)
-    before, after = windows(previous, memory(previous)), windows(current, memory(current))
+    before, after = windows(previous, allocate(previous)), windows(current, allocate(current))
     rows = (MARGIN + 1, 12 - MARGIN)  # all but the first row without the margin
     found = inner(before, after, shift, rows, constant, buffers(5, after))
     assert found.shape == (12 - 2 * MARGIN - 1, 14 - 2 * MARGIN, 3)

@@ -25,7 +25,7 @@ from edge.broker.message import Message
 from edge.broker.outbox import Outbox, OutboxLimits
 from edge.config.schema import Mqtt
 from edge.engines import onnxruntime_engine as engine
-from edge.engines.onnxruntime_engine import EngineError
+from edge.inference import EngineError
 from tests.support.broker import Broker, Subscriber
 from tests.support.laws import law
 from tests.support.paths import ROOT
@@ -178,8 +178,8 @@ except engine.EngineError as error:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"height": 10**9}, "height is no whole number"),
-        ({"top_k": 10**9}, "top_k is no whole number"),
+        ({"height": 10**9}, "height must be less than or equal to 4096"),
+        ({"top_k": 10**9}, "top_k must be less than or equal to 4096"),
         ({"labels": [f"label {number}" for number in range(100_000)]}, "has 100000 names, and 4096 are the most"),
         ({"labels": [*LABELS, "Third"]}, "but its manifest says"),
         ({"height": 96}, "but its manifest says"),

@@ -215,8 +215,8 @@ def test_what_others_found_in_files_of_any_unicode_form(form: str, tmp_path: Pat
         ("run\njump\nrun\n", r"labels\.txt: names run twice; give every action one line"),
         ("run\njump\nRun\n", "the actions 'run' and 'Run' differ in capitals or blanks alone"),
         ("run\ncafé\ncafe\u0301\n", "names café twice"),
-        ("run\nwa\u200blk\n", r"holds 'wa\\u200blk', which is no line of up to 256 visible characters; name each"),
-        (f"run\n{'x' * 257}\n", "which is no line of up to 256"),
+        ("run\nwa\u200blk\n", r"holds 'wa\\u200blk', which is not a line of up to 256 visible characters; name each"),
+        (f"run\n{'x' * 257}\n", "which is not a line of up to 256"),
     ],
 )
 def test_labels_that_no_model_could_have(labels: str, said: str, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.engines import cuda_runtime
-from edge.inference import OUTPUTS
+from edge.manifest import OUTPUTS
 from tests.support.fake_gpu import FakeGpu, fake_gpu
 from tests.support.fake_tensorrt import Network
 from tests.support.paths import ROOT

@@ -47,7 +47,7 @@ def shine(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
     return {"boxes": boxes, "scores": both.max(axis=2), "labels": both.argmax(axis=2), "class_scores": both}
 
 
-def plan_of(trt: Any, smallest: int = 1, largest: int = 4) -> bytes:
+def serialized_engine(trt: Any, smallest: int = 1, largest: int = 4) -> bytes:
     """What the builder of `trt` would serialise of its network."""
     inputs = trt.network.inputs
     profile = {

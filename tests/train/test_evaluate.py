@@ -209,7 +209,7 @@ def test_a_damaged_engine(
 ) -> None:
     fake_device.use(fake_device.gpu_of(write_model(tmp_path / "tiny.onnx")), monkeypatch)
     (tmp_path / "damaged.engine").write_bytes(b"\0\0rt" + bytes(60))
-    assert "damaged.engine: is no TensorRT engine, or a piece of one; build it anew" in complaint(
+    assert "damaged.engine: is not a TensorRT engine, or only a piece of one; rebuild it" in complaint(
         capsys, tmp_path / "damaged.engine", "--data", data
     )
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.files import existing_path
-from edge.manifest import labels_fault
+from edge.manifest import labels_problem
 from edge.text import BOM_CHARACTER, TextError, decode_utf8, near_duplicates, sanitized, shortened, to_nfc
 from train.datasets.looked_at import Looked
 from train.safe_reading import mat_files, plain_pickle
@@ -103,8 +103,8 @@ class DataSet:
         long = max(map(len, names), default=0)
         if long > LONGEST_NAME:
             raise AnnotationError(f"{self.title}: a name has {long:,} letters; name it with {LONGEST_NAME:,} at most")
-        if self.labels and (fault := labels_fault(list(self.labels))):
-            raise AnnotationError(f"{self.title}: its list of actions {fault}; name each with letters and figures")
+        if self.labels and (problem := labels_problem(self.labels)):
+            raise AnnotationError(f"{self.title}: its list of actions {problem}; name each with letters and figures")
         outside = next((video.name for video in (*self.train, *self.test) if not stays_inside(video.name)), None)
         if outside is not None:
             raise AnnotationError(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge import pipeline
 from edge.cameras.video_file import read_file
-from edge.detector import Detections, told_of_invalid
+from edge.detector import Detections, invalid_outputs_message
 from edge.inference import Engine
 from edge.pipeline import PipelineSettings
 from edge.terminal import progress
@@ -44,7 +44,7 @@ def detect(model: Path, tasks: Sequence[DetectionTask], labels: Sequence[str], j
     results = run_tasks(model, detect_video, tasks, jobs)
     watched = list(progress.watched(results, "detecting", "video", len(tasks)))
     if invalid := sum(one.invalid for video in watched for one in video.found):
-        log.warning("%s", told_of_invalid(invalid))
+        log.warning("%s", invalid_outputs_message(invalid))
     return joined([task.annotation.name for task in tasks], labels, watched)
 
 

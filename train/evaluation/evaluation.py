@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge.detector import told_of_invalid
+from edge.detector import invalid_outputs_message
 from edge.inference import Engine
 from edge.terminal import progress
 from train.datasets.annotations import DataSet, VideoAnnotation
@@ -51,7 +51,7 @@ def evaluate(model: Path, data: DataSet, run: EvaluationRun) -> Report:
     tasks = [EvaluationTask(one, data.video(one.name), data.labels, run.linker, lengths) for one in run.videos]
     results = _results(model, tasks, run.jobs)
     if invalid := sum(one.invalid for one in results):
-        log.warning("%s", told_of_invalid(invalid))
+        log.warning("%s", invalid_outputs_message(invalid))
     return score_videos(results, data.labels, run.protocol)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.engines.build_progress import in_tenths, monitor
+from edge.engines.build_progress import monitor, percent_messages
 from edge.engines.engine_build import build
 from tests.support.fake_tensorrt import fake
 from tests.support.tiny_model import write_tiny_model
@@ -66,7 +66,7 @@ def test_nothing_more_is_told_to_who_raised() -> None:
 
 def test_each_tenth_is_told_once() -> None:
     said: list[str] = []
-    progress = in_tenths(said.append)
+    progress = percent_messages(said.append)
     for step in range(1, 31):
         progress("Timing", step, 30)
     assert said == [f"Timing {percent}%" for percent in range(0, 101, 10)]

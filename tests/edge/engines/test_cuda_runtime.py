@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge.engines import cuda_runtime
-from edge.engines.cuda_runtime import Cuda, CudaError, Device, view
+from edge.engines.cuda_runtime import Cuda, CudaDevice, CudaError, view
 from tests.support.fake_cuda import FakeCuda
 
 FLOATS = np.dtype(np.float32)
@@ -35,7 +35,7 @@ def install(
 
 def test_a_device(fake: FakeCuda) -> None:
     assert Cuda(fake).device_count() == 1
-    assert Cuda(fake).device() == Device("Orin", (8, 7), 1 << 30, (12, 6))
+    assert Cuda(fake).device() == CudaDevice("Orin", (8, 7), 1 << 30, (12, 6))
 
 
 def test_a_device_that_is_not_there(fake: FakeCuda) -> None:
@@ -133,7 +133,7 @@ def test_a_graph_that_cannot_be_made_leaks_nothing(fake: FakeCuda) -> None:
         ("cudaErrorMemoryAllocation", "lower the batch"),
         ("cudaErrorNoDevice", "in the group `video`"),
         ("cudaErrorInsufficientDriver", "install the NVIDIA driver"),
-        ("cudaErrorIllegalAddress", "build the engine anew"),
+        ("cudaErrorIllegalAddress", "rebuild the engine"),
         ("cudaErrorInvalidResourceHandle", "dmesg"),
     ],
 )

@@ -17,8 +17,9 @@ from edge.engines import engine_build, engine_record, tensorrt_engine
 from edge.engines import onnxruntime_engine as onnx_engine
 from edge.engines.build_plan import BuildOptions
 from edge.engines.engine_cache import EngineCache, EngineCacheError
-from edge.engines.tensorrt_engine import LoadedEngine, TensorRtError
-from edge.inference import OUTPUTS, Engine
+from edge.engines.tensorrt_engine import TensorRtError
+from edge.inference import Engine, LoadedEngine
+from edge.manifest import OUTPUTS
 from tests.support.fake_gpu import VERSIONS, FakeGpu, fake_gpu
 from tests.support.full_disk import full_disk
 from tests.support.tiny_model import MANIFEST, SIZE, write_tiny_model

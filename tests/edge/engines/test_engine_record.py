@@ -1,4 +1,4 @@
-"""Records of engines: there and back, and every way to be wrong."""
+"""Records of engines: there and back, and everything that can be wrong; headers of engine files of all versions."""
 
 import json
 from pathlib import Path
@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.engines import engine_record
-from edge.engines.engine_record import EngineRecord, EngineRecordError
+from edge.engines.build_plan import parse_version
+from edge.engines.engine_record import HEADER_BYTES, EngineRecord, EngineRecordError, engine_version, version_fault
 from tests.support.engine_record import RECORD
+from tests.support.fake_tensorrt import VERSIONS, fake, plan
 from tests.support.laws import law
 from tests.support.refusal import refusal
 
@@ -30,7 +32,7 @@ def test_beside() -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", "null", '{"version": 2}', "[" * 100_000])
 def test_another_text(text: str) -> None:
-    with pytest.raises(EngineRecordError, match=r"^the engine's record is not .*; build the engine anew"):
+    with pytest.raises(EngineRecordError, match=r"^the engine's record is not .*; rebuild the engine"):
         engine_record.from_json(text)
 
 
@@ -47,7 +49,7 @@ def test_another_text(text: str) -> None:
 )
 def test_a_wrong_value(name: str, value: Any) -> None:
     content = {**json.loads(engine_record.to_json(RECORD)), name: value}
-    with pytest.raises(EngineRecordError, match=f"is wrong: {name} is missing or of the wrong kind; build"):
+    with pytest.raises(EngineRecordError, match=rf"is wrong: {name}(\.\w+)? (is|must be) .*; rebuild"):
         engine_record.from_json(json.dumps(content))
 
 
@@ -75,5 +77,66 @@ def test_any_record_is_read_or_refused(changes: dict[str, Any], options: dict[st
     found: list[EngineRecord] = []
     said = refusal(lambda: found.append(engine_record.from_json(json.dumps(content))), EngineRecordError)
     if said is not None:
-        assert "build the engine anew" in said or "export the model again" in said
+        assert "rebuild the engine" in said or "export the model again" in said
     assert all(record.options.max_batch >= 1 <= record.options.workspace_bytes for record in found)
+
+
+def header(*version: int, tag: bytes = b"ftrt") -> bytes:
+    return tag + bytes(20) + bytes(version)
+
+
+@pytest.mark.parametrize("name", VERSIONS)
+def test_each_version_reads_its_own(name: str) -> None:
+    trt = fake(name)
+    written = plan(trt)
+    version = parse_version(trt.__version__)
+    assert (engine_version(written) or ())[: len(version)] == version
+    assert version_fault(written, version) == ""
+    assert version_fault(written[:HEADER_BYTES], version) == ""
+
+
+@pytest.mark.parametrize(
+    ("built_by", "version", "fault"),
+    [
+        ((10, 3, 0, 26), (10, 3, 0), ""),  # JetPack's bindings do not tell the build
+        ((10, 3, 0, 26), (10, 3, 0, 26), ""),
+        ((10, 3, 0, 26), (10, 3, 0, 30), "was built by TensorRT 10.3.0.26, this device has 10.3.0.30"),
+        ((10, 3, 0, 26), (10, 13, 3, 9), "was built by TensorRT 10.3.0.26, this device has 10.13.3.9"),
+        ((8, 6, 2, 3), (10, 3, 0), "was built by TensorRT 8.6.2.3, this device has 10.3.0"),
+        ((11, 4, 0, 106), (10, 16, 1, 11), "was built by TensorRT 11.4.0.106, this device has 10.16.1.11"),
+    ],
+)
+def test_another_version(built_by: tuple[int, ...], version: tuple[int, ...], fault: str) -> None:
+    cure = "; rebuild it on this device with korsal-convert build"
+    assert version_fault(header(*built_by), version) == (fault + cure if fault else "")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"ftrt",
+        header(10, 3, 0),  # one byte short
+        header(0, 0, 0, 0),
+        header(10, 3, 0, 26, tag=b"FTRT"),
+        b"\x08\x08\x12\x07pytorch" + bytes(64),  # an ONNX
+        b"version https://git-lfs.github.com/spec/v1\n",
+        bytes(64),
+    ],
+)
+def test_no_engine(content: bytes) -> None:
+    assert engine_version(content) is None
+    assert version_fault(content, (10, 3, 0)).startswith("is not a TensorRT engine, or only a piece of one; rebuild it")
+
+
+def test_an_engine_of_tensorrt_rtx() -> None:
+    """As TensorRT-RTX 1.7.1.116 writes it: the same layout under another tag."""
+    assert version_fault(header(1, 7, 1, 116, tag=b"vtrt"), (11, 4, 0)).startswith(
+        "is an engine of TensorRT-RTX; rebuild"
+    )
+
+
+@law
+@given(st.binary(max_size=64))
+def test_any_bytes_get_an_answer(content: bytes) -> None:
+    assert "; rebuild it" in version_fault(content, (1, 2, 3))

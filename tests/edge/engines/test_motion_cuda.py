@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from edge import detector, motion
 from edge.engines.motion_cuda import MotionCuda, MotionCudaError, float32_holds, steady, usable
 from edge.engines.tensorrt_runner import Runner
-from edge.inference import INPUT
-from edge.manifest import Manifest
+from edge.manifest import INPUT, Manifest
 from edge.motion import SHIFTS, MotionSettings
 from tests.support import fake_cv2_cuda
 from tests.support.fake_cuda import FakeCuda
 from tests.support.fake_cv2_cuda import FakeCv2Cuda
-from tests.support.fake_gpu import fake_gpu, plan_of
+from tests.support.fake_gpu import fake_gpu, serialized_engine
 from tests.support.motion_target import SIZE, FakeTarget, Frame, manifest_of, on_cpu
 from tests.support.paths import ROOT
 from tests.support.tiny_model import MANIFEST as TINY
@@ -197,7 +196,7 @@ def test_each_image_of_a_batch_may_be_another_camera_s() -> None:
 def test_the_engine_runs_on_what_was_filled() -> None:
     gpu = fake_gpu("10.3")
     image = scene(0, (80, 60))
-    with Runner(gpu.trt, gpu.cuda, plan_of(gpu.trt)) as runner:
+    with Runner(gpu.trt, gpu.cuda, serialized_engine(gpu.trt)) as runner:
         filler = MotionCuda(FakeCv2Cuda(gpu.runtime), runner, TINY, (80, 60))
         for _ in range(3):  # the third run is a graph's
             filler.fill(image)
@@ -228,7 +227,7 @@ def test_flow_is_left_to_the_cpu() -> None:
 
 @pytest.mark.parametrize("target", [FakeTarget((3, SIZE[1], SIZE[0])), FakeTarget((6, SIZE[1], SIZE[0]), np.float16)])
 def test_engines_of_another_input(target: FakeTarget) -> None:
-    with pytest.raises(MotionCudaError, match="build it anew"):
+    with pytest.raises(MotionCudaError, match="rebuild it"):
         MotionCuda(target.cv2, target, manifest_of(MotionSettings()), CAMERA)
 
 

@@ -136,7 +136,7 @@ def test_a_file_that_is_neither_model_nor_engine(content: bytes) -> None:
     for wrong in (b"\0\0rt" + bytes(99), b"Ftrt" + bytes(99), content[:1000]):
         said = onnx_metadata.fault(wrong)
         assert said.startswith("is no whole ONNX file (")
-        assert "nor does it begin as a TensorRT engine; export or copy it anew, an engine build anew with" in said
+        assert "nor does it begin as a TensorRT engine; export or copy it anew, rebuild an engine with" in said
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.name)

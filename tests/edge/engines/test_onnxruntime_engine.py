@@ -13,9 +13,8 @@ import pytest
 
 from edge import manifest as manifests
 from edge.engines import onnxruntime_engine as engines
-from edge.engines.onnxruntime_engine import EngineError
-from edge.inference import OUTPUTS
-from edge.manifest import Manifest
+from edge.inference import EngineError
+from edge.manifest import OUTPUTS, Manifest
 from edge.motion import MotionSettings
 from tests.support.tiny_model import BOX, LABELS, MANIFEST, SIZE, write_tiny_model
 

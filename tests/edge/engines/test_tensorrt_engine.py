@@ -14,19 +14,18 @@ from edge.engines import cuda_runtime, engine_record, tensorrt_engine
 from edge.engines.build_plan import BuildOptions, Platform
 from edge.engines.cuda_runtime import Cuda, CudaError
 from edge.engines.engine_record import EngineRecord
-from edge.engines.onnxruntime_engine import EngineError
 from edge.engines.tensorrt_engine import TensorRtError
-from edge.inference import OUTPUTS
-from edge.manifest import Manifest
+from edge.inference import EngineError
+from edge.manifest import OUTPUTS, Manifest
 from edge.motion import MotionSettings
 from tests.support.fake_cuda import FakeCuda
-from tests.support.fake_gpu import VERSIONS, FakeGpu, fake_gpu, plan_of
+from tests.support.fake_gpu import VERSIONS, FakeGpu, fake_gpu, serialized_engine
 from tests.support.tiny_model import BOX, LABELS, MANIFEST, SIZE
 
 
 def write_engine(path: Path, gpu: FakeGpu, manifest: Manifest = MANIFEST, plan: bytes | None = None) -> Path:
     """An engine as the builder leaves it, with its record."""
-    plan = plan_of(gpu.trt) if plan is None else plan
+    plan = serialized_engine(gpu.trt) if plan is None else plan
     platform = Platform(gpu.trt.__version__, "Orin", "8.7", "36.4.3", "12.6")
     record = EngineRecord(manifest, "fp16", platform, BuildOptions(), "0" * 64, hashlib.sha256(plan).hexdigest())
     path.write_bytes(plan)
@@ -76,9 +75,7 @@ def test_infer_names_the_file(tmp_path: Path) -> None:
 def test_an_engine_of_another_version_never_reaches_tensorrt(version: str, tmp_path: Path) -> None:
     path = write_engine(tmp_path / "old.engine", fake_gpu("10.12"))
     gpu = fake_gpu(version)
-    assert f"was built by TensorRT 10.12.0.0, this device has {gpu.trt.__version__}; build it anew" in refusal(
-        path, gpu
-    )
+    assert f"was built by TensorRT 10.12.0.0, this device has {gpu.trt.__version__}; rebuild it" in refusal(path, gpu)
     assert gpu.trt.named("Runtime.deserialize_cuda_engine") == []
     assert gpu.runtime.calls == []
 
@@ -88,7 +85,7 @@ def test_an_engine_of_another_version_never_reaches_tensorrt(version: str, tmp_p
 )
 def test_what_is_no_engine(content: bytes, tmp_path: Path) -> None:
     gpu = fake_gpu("10.3")
-    assert "build it anew" in refusal(write_engine(tmp_path / "x.engine", gpu, plan=content), gpu)
+    assert "rebuild it" in refusal(write_engine(tmp_path / "x.engine", gpu, plan=content), gpu)
     assert gpu.trt.named("Runtime.deserialize_cuda_engine") == []
 
 
@@ -100,12 +97,12 @@ def test_a_damaged_engine_anywhere(tmp_path: Path) -> None:
     for place in range(0, len(whole), 7):
         for content in (whole[:place], whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]):
             path.write_bytes(content)
-            assert "build it anew" in refusal(path, gpu)
+            assert "rebuild it" in refusal(path, gpu)
     assert gpu.trt.named("Runtime.deserialize_cuda_engine") == []
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    assert "cannot be read (No such file or directory); build it anew" in refusal(tmp_path / "no", fake_gpu("10.3"))
+    assert "cannot be read (No such file or directory); rebuild it" in refusal(tmp_path / "no", fake_gpu("10.3"))
     assert "cannot be read (Is a directory)" in refusal(tmp_path, fake_gpu("10.3"))
 
 
@@ -129,15 +126,15 @@ def test_a_bad_record(spoil: Callable[[Path], Any], said: str, tmp_path: Path) -
 def test_the_record_of_another_engine(tmp_path: Path) -> None:
     gpu = fake_gpu("10.3")
     path = write_engine(tmp_path / "tiny.engine", gpu)
-    path.write_bytes(plan_of(gpu.trt, largest=8))
-    assert "is damaged, or not the engine that tiny.engine.json is about; build it anew" in refusal(path, gpu)
+    path.write_bytes(serialized_engine(gpu.trt, largest=8))
+    assert "is damaged, or not the engine that tiny.engine.json is about; rebuild it" in refusal(path, gpu)
 
 
 def test_another_gpu(tmp_path: Path) -> None:
     gpu = fake_gpu("10.3")
     path = write_engine(tmp_path / "tiny.engine", gpu)
     gpu.runtime.name, gpu.runtime.compute_capability = b"Thor", (11, 0)
-    assert "was built for Orin (8.7), this device has Thor (11.0); build it anew" in refusal(path, gpu)
+    assert "was built for Orin (8.7), this device has Thor (11.0); rebuild it" in refusal(path, gpu)
 
 
 @pytest.mark.parametrize(
@@ -183,8 +180,8 @@ def test_an_engine_is_known_by_its_first_bytes(tmp_path: Path) -> None:
     path = tmp_path / "some.file"
     for content, answer in ((b"ftrt1234", True), (b"vtrt1234", True), (b"\x08\x08", False), (b"", False)):
         path.write_bytes(content)
-        assert tensorrt_engine.is_plan(path) is answer
-    assert not tensorrt_engine.is_plan(tmp_path)
+        assert tensorrt_engine.is_engine_file(path) is answer
+    assert not tensorrt_engine.is_engine_file(tmp_path)
 
 
 def test_the_bindings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from edge.engines.cuda_runtime import Cuda, CudaError
 from edge.engines.tensorrt_runner import DTYPES, Runner, RunnerError
-from edge.inference import OUTPUTS
+from edge.manifest import OUTPUTS
 from tests.support.fake_cuda import FakeCuda
-from tests.support.fake_gpu import VERSIONS, FakeGpu, fake_gpu, plan_of
+from tests.support.fake_gpu import VERSIONS, FakeGpu, fake_gpu, serialized_engine
 from tests.support.fake_tensorrt import Network
 from tests.support.real_builder import real_builder
 from tests.support.tiny_model import BOX, SIZE
@@ -42,7 +42,7 @@ def newest() -> Iterator[FakeGpu]:
 
 
 def runner(gpu: FakeGpu, smallest: int = 1, largest: int = 4) -> Runner:
-    return Runner(gpu.trt, gpu.cuda, plan_of(gpu.trt, smallest, largest))
+    return Runner(gpu.trt, gpu.cuda, serialized_engine(gpu.trt, smallest, largest))
 
 
 def images(*brightness: float) -> NDArray[np.float32]:
@@ -202,7 +202,7 @@ def test_a_network_that_no_graph_can_hold(caplog: pytest.LogCaptureFixture) -> N
     ("call", "said"),
     [
         ("Runtime", "TensorRT does not start; install the NVIDIA driver, or the TensorRT that fits it"),
-        ("Runtime.deserialize_cuda_engine", "TensorRT does not take it; build it anew"),
+        ("Runtime.deserialize_cuda_engine", "TensorRT does not take it; rebuild it"),
         ("ICudaEngine.create_execution_context", "TensorRT finds no memory to run it in; end other programs"),
     ],
 )
@@ -251,10 +251,10 @@ def test_closing_twice_and_a_gpu_that_is_gone(caplog: pytest.LogCaptureFixture) 
 def test_another_network() -> None:
     outputs = dict(Network().outputs)
     two = {"image": ((-1, 3, SIZE, SIZE), "FLOAT"), "scale": ((-1, 1), "FLOAT")}
-    assert "its inputs are image, scale, not image; build it anew" in refusal(fake_gpu("10.3", Network(two)))
+    assert "its inputs are image, scale, not image; rebuild it" in refusal(fake_gpu("10.3", Network(two)))
     assert "its inputs are none" in refusal(fake_gpu("10.3", Network({}, outputs)))
     fewer = {name: outputs[name] for name in ("boxes", "scores")}
-    assert "it has no output labels; build it anew" in refusal(fake_gpu("10.3", Network(outputs=fewer)))
+    assert "it has no output labels; rebuild it" in refusal(fake_gpu("10.3", Network(outputs=fewer)))
 
 
 @pytest.mark.parametrize(

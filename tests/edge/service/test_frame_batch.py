@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.engines.onnxruntime_engine import EngineError
-from edge.inference import Engine
+from edge.inference import Engine, EngineError
 from edge.pipeline import PipelineSettings
 from edge.service import camera_session as sessions
 from edge.service.camera_session import CameraSession

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge import network_runner as sight
+from edge import inference
+from edge.engines.inference_cuda import TOLERANCE, with_cuda_preprocessing
 from edge.engines.motion_cuda import MotionCudaError
-from edge.engines.sight_cuda import TOLERANCE, with_cuda_sight
-from edge.engines.tensorrt_engine import LoadedEngine, TensorRtError
+from edge.engines.tensorrt_engine import TensorRtError
 from edge.engines.tensorrt_runner import Runner
-from edge.inference import Engine, Outputs, Sighting, View
+from edge.inference import Engine, LoadedEngine, NetworkFrame, NetworkResult, Outputs
 from edge.motion import MotionSettings
 from tests.support.fake_cv2_cuda import FakeCv2Cuda
-from tests.support.fake_gpu import FakeGpu, fake_gpu, plan_of
+from tests.support.fake_gpu import FakeGpu, fake_gpu, serialized_engine
 from tests.support.fake_tensorrt import Network
 from tests.support.tiny_model import MANIFEST as TINY
 from tests.support.tiny_model import SIZE
@@ -36,40 +36,40 @@ def picture(camera: int, frame: int) -> Image:
 
 def on_gpu(gpu: FakeGpu, largest: int = 4) -> LoadedEngine:
     """The tiny network in a fake TensorRT, whose input cv2.cuda fills."""
-    runner = Runner(gpu.trt, gpu.cuda, plan_of(gpu.trt, 1, largest))
+    runner = Runner(gpu.trt, gpu.cuda, serialized_engine(gpu.trt, 1, largest))
     engine = Engine(runner.infer, MANIFEST, "0" * 64, "fake", largest)
-    return with_cuda_sight(LoadedEngine(engine, runner, Path("tiny.engine")), FakeCv2Cuda(gpu.runtime))
+    return with_cuda_preprocessing(LoadedEngine(engine, runner, Path("tiny.engine")), FakeCv2Cuda(gpu.runtime))
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class Copied:
     outputs: Outputs
     motion: NDArray[np.float32]
-    memory: Any
+    motion_state: Any
 
 
-def seen_now(one: Sighting) -> Seen:
+def copied(one: NetworkResult) -> Copied:
     motion_map = one.motion()
     assert motion_map is not None
-    return Seen(one.outputs, motion_map, one.memory)
+    return Copied(one.outputs, motion_map, one.motion_state)
 
 
-def watched(engine: Engine, frames: int, together: bool) -> list[list[Seen]]:
-    """Three cameras, each frame by frame; all in one look or each in its own."""
-    seen: list[list[Seen]] = [[] for _ in SIZES]
-    for frame in range(frames):
-        views = [
-            View(picture(camera, frame), MANIFEST.motion, seen[camera][-1].memory if frame else None)
+def results_of(engine: Engine, count: int, together: bool) -> list[list[Copied]]:
+    """Three cameras, frame by frame; all in one run of the network or each in its own."""
+    results: list[list[Copied]] = [[] for _ in SIZES]
+    for index in range(count):
+        frames = [
+            NetworkFrame(picture(camera, index), MANIFEST.motion, results[camera][-1].motion_state if index else None)
             for camera in range(len(SIZES))
         ]
-        looks = [views] if together else [[view] for view in views]
-        answers = [seen_now(one) for views in looks for one in sight.look(engine, views, lambda stage: None)]
+        batches = [frames] if together else [[frame] for frame in frames]
+        answers = [copied(one) for batch in batches for one in inference.run_network(engine, batch, lambda stage: None)]
         for camera, one in enumerate(answers):
-            seen[camera].append(one)
-    return seen
+            results[camera].append(one)
+    return results
 
 
-def hold_equal(first: Sequence[Sequence[Seen]], second: Sequence[Sequence[Seen]], tolerance: float) -> None:
+def hold_equal(first: Sequence[Sequence[Copied]], second: Sequence[Sequence[Copied]], tolerance: float) -> None:
     for ours, theirs in zip(first, second, strict=True):
         for one, other in zip(ours, theirs, strict=True):
             assert one.outputs.keys() == other.outputs.keys()
@@ -81,18 +81,20 @@ def hold_equal(first: Sequence[Sequence[Seen]], second: Sequence[Sequence[Seen]]
 
 def test_cameras_in_one_batch_see_what_each_would_see_alone() -> None:
     gpu = fake_gpu("10.3", WITH_MOTION)
-    with Runner(gpu.trt, gpu.cuda, plan_of(gpu.trt, 1, 4)) as runner:
+    with Runner(gpu.trt, gpu.cuda, serialized_engine(gpu.trt, 1, 4)) as runner:
         engine = Engine(runner.infer, MANIFEST, "0" * 64, "fake", 4)
-        hold_equal(watched(engine, 4, together=True), watched(engine, 4, together=False), 1e-6)
+        hold_equal(results_of(engine, 4, together=True), results_of(engine, 4, together=False), 1e-6)
 
 
 @pytest.mark.parametrize("together", [True, False])
 def test_cv2_cuda_shows_the_network_what_the_cpu_does(together: bool) -> None:
     gpu = fake_gpu("10.3", WITH_MOTION)
     with on_gpu(gpu) as engine:
-        assert engine.sight is not None
+        assert engine.run_frames is not None
         hold_equal(
-            watched(engine, 4, together), watched(replace(engine, sight=None), 4, together=False), tolerance=TOLERANCE
+            results_of(engine, 4, together),
+            results_of(replace(engine, run_frames=None), 4, together=False),
+            tolerance=TOLERANCE,
         )
 
 
@@ -101,7 +103,7 @@ def test_an_engine_that_fails_is_named() -> None:
     with on_gpu(gpu) as engine:
         gpu.trt.failing["IExecutionContext.execute_async_v3"] = "out of memory"
         with pytest.raises(TensorRtError, match=r"^tiny\.engine: .*out of memory"):
-            watched(engine, 1, together=True)
+            results_of(engine, 1, together=True)
 
 
 class Stubbed(FakeCv2Cuda):
@@ -115,14 +117,14 @@ class Stubbed(FakeCv2Cuda):
 def test_a_cv2_cuda_that_computes_something_else_is_refused() -> None:
     """As one whose NPP is a stub does."""
     gpu = fake_gpu("10.3", WITH_MOTION)
-    runner = Runner(gpu.trt, gpu.cuda, plan_of(gpu.trt))
+    runner = Runner(gpu.trt, gpu.cuda, serialized_engine(gpu.trt))
     engine = LoadedEngine(Engine(runner.infer, MANIFEST, "0" * 64, "fake"), runner, Path("tiny.engine"))
     with runner, pytest.raises(MotionCudaError, match=r"cv2\.cuda computes another input, off by .*; the CPU computes"):
-        with_cuda_sight(engine, Stubbed(gpu.runtime))
+        with_cuda_preprocessing(engine, Stubbed(gpu.runtime))
 
 
 def test_only_tensorrt_is_filled_by_cv2_cuda() -> None:
     gpu = fake_gpu("10.3", WITH_MOTION)
     engine = LoadedEngine(Engine(lambda inputs: inputs, MANIFEST, "0" * 64, "onnxruntime"))
     with pytest.raises(MotionCudaError, match="TensorRT engines alone"):
-        with_cuda_sight(engine, FakeCv2Cuda(gpu.runtime))
+        with_cuda_preprocessing(engine, FakeCv2Cuda(gpu.runtime))

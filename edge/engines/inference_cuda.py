@@ -1,4 +1,4 @@
-"""Frames of several cameras through cv2.cuda into a TensorRT engine's input, where they never come back from. Shell."""
+"""`edge.inference.run_network` with cv2.cuda: frames go into a TensorRT engine's input and stay on the GPU. Shell."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 
 from edge import detector
 from edge.engines.motion_cuda import CURE, MotionCuda, MotionCudaError
-from edge.engines.tensorrt_engine import LoadedEngine, named
-from edge.engines.tensorrt_runner import Runner
-from edge.inference import Lap, Sighting, View, of_one
+from edge.engines.tensorrt_engine import errors_name
+from edge.inference import GpuRunner, Lap, LoadedEngine, NetworkFrame, NetworkResult, motion_step, of_one
 from edge.manifest import Manifest
 from edge.motion import MotionSettings, Prepared
-from edge.network_runner import motion_step
 
 TOLERANCE = 1e-3
 """The largest difference from the CPU's input: cv2.cuda computes in float32, and adds up in any order."""
@@ -24,61 +22,61 @@ TRIAL_SIZE = (320, 180)  # (width, height) of the frames that cv2.cuda is tried 
 
 
 @dataclass(frozen=True, eq=False)
-class CudaSight:
-    """An `edge.inference.Sight`: a camera's memory is its MotionCuda. For the thread that runs the engine."""
+class CudaInference:
+    """An `edge.inference.RunFrames`: a camera's motion state is its MotionCuda. For the thread that runs the engine."""
 
     cuda: Any
-    runner: Runner
+    runner: GpuRunner
     manifest: Manifest
     path: Path
 
-    def __call__(self, views: Sequence[View], lap: Lap) -> list[Sighting]:
+    def __call__(self, frames: Sequence[NetworkFrame], lap: Lap) -> list[NetworkResult]:
         """Fitting counts as motion. Raises MotionCudaError, TensorRtError."""
-        memories = [view.memory or self._memory(view) for view in views]
-        for slot, (view, memory) in enumerate(zip(views, memories, strict=True)):
+        states = [frame.motion_state or self._motion_cuda(frame) for frame in frames]
+        for slot, (frame, state) in enumerate(zip(frames, states, strict=True)):
             lap("preprocess")
-            memory.fill(view.image, slot)
+            state.fill(frame.image, slot)
             lap("motion")
-        with named(self.path):
-            outputs = self.runner.run(len(views))
+        with errors_name(self.path):
+            outputs = self.runner.run(len(frames))
         lap("network")
         return [
-            Sighting(of_one(outputs, slot), memory, partial(_motion, memory, slot))
-            for slot, memory in enumerate(memories)
+            NetworkResult(of_one(outputs, slot), state, partial(_motion_map, state, slot))
+            for slot, state in enumerate(states)
         ]
 
-    def _memory(self, view: View) -> MotionCuda:
-        manifest = replace(self.manifest, motion=view.motion)
-        return MotionCuda(self.cuda, self.runner, manifest, detector.frame_size(view.image))
+    def _motion_cuda(self, frame: NetworkFrame) -> MotionCuda:
+        manifest = replace(self.manifest, motion=frame.motion)
+        return MotionCuda(self.cuda, self.runner, manifest, detector.frame_size(frame.image))
 
 
-def with_cuda_sight(opened: LoadedEngine, cuda: Any) -> LoadedEngine:
-    """The TensorRT engine, from now on filled by `cuda` (of `edge.engines.motion_cuda.usable`).
+def with_cuda_preprocessing(opened: LoadedEngine, cuda: Any) -> LoadedEngine:
+    """The TensorRT engine with its input filled by `cuda` (of `edge.engines.motion_cuda.usable`).
 
     Raises MotionCudaError where what cv2.cuda computes is not what the CPU does: some builds lack parts of it.
     """
     if opened.runner is None or opened.path is None:
         raise MotionCudaError(f"cv2.cuda fills the input of TensorRT engines alone; {CURE}")
-    _try(cuda, opened.runner, opened.engine.manifest)
-    sight = CudaSight(cuda, opened.runner, opened.engine.manifest, opened.path)
-    return replace(opened, engine=replace(opened.engine, sight=sight))
+    _check_against_cpu(cuda, opened.runner, opened.engine.manifest)
+    run_frames = CudaInference(cuda, opened.runner, opened.engine.manifest, opened.path)
+    return replace(opened, engine=replace(opened.engine, run_frames=run_frames))
 
 
-def _motion(memory: MotionCuda, slot: int) -> NDArray[np.float32] | None:
-    planes = memory.input(slot)[0, 3:]
+def _motion_map(state: MotionCuda, slot: int) -> NDArray[np.float32] | None:
+    planes = state.input(slot)[0, 3:]
     return planes.transpose(1, 2, 0) if len(planes) else None
 
 
-def _try(cuda: Any, runner: Runner, manifest: Manifest) -> None:
-    """Show a scene that moves to cv2.cuda and to the CPU. Raises MotionCudaError where they differ."""
-    memory = MotionCuda(cuda, runner, manifest, TRIAL_SIZE)
+def _check_against_cpu(cuda: Any, runner: GpuRunner, manifest: Manifest) -> None:
+    """Compare cv2.cuda with the CPU on a moving scene. Raises MotionCudaError where they differ."""
+    gpu = MotionCuda(cuda, runner, manifest, TRIAL_SIZE)
     past: tuple[Prepared, ...] = ()
     for image in _scene(manifest.motion):
         normalised = detector.normalise(image, manifest)
         motion_map, past = motion_step(past, normalised, manifest.motion)
         expected = detector.network_input(normalised, motion_map)
-        memory.fill(image)
-        difference = float(np.abs(memory.input() - expected).max())
+        gpu.fill(image)
+        difference = float(np.abs(gpu.input() - expected).max())
         if not difference <= TOLERANCE:  # nan is none
             raise MotionCudaError(f"cv2.cuda computes another input, off by {difference:g}; {CURE}")
 
