@@ -1,1 +1,1 @@
-"""How the device itself is doing, and who is told of it."""
+"""The device's sensors and clock, and the Prometheus page of the telemetry."""

@@ -1,19 +1,19 @@
-"""What any Linux machine tells of itself, through psutil. Shell."""
+"""Reads temperatures, CPU and memory of any Linux machine, through psutil. Shell."""
 
 from pathlib import Path
 
 import psutil
 
-from edge.sensors.reading import Reading
+from edge.sensors.sensor_reading import SensorReading
 
 MIB = 1024 * 1024
 PROC = Path("/proc")
 
 
-def read() -> Reading:
-    """Temperatures, CPU and memory. The CPU's load is that since the last call; the first one knows none."""
+def read() -> SensorReading:
+    """Temperatures, CPU and memory. The CPU load is the one since the last call; the first call has none."""
     memory = psutil.virtual_memory()
-    return Reading(
+    return SensorReading(
         source="psutil",
         temperatures_c=_temperatures(),
         cpu_load=psutil.cpu_percent() / 100,
@@ -23,11 +23,11 @@ def read() -> Reading:
     )
 
 
-def process() -> dict[str, object]:
-    """What this program holds: memory (MiB), open files, threads, CPU time (s); `children` are the cameras' processes.
+def process_usage() -> dict[str, object]:
+    """What the daemon uses: memory (MiB), open files, threads, CPU time (s); `children`: the capture processes.
 
-    A child that ends while it is looked at is left out; where the kernel cannot be asked, as no more files can be
-    opened, the table is empty.
+    A child that ends meanwhile is left out. Where the kernel cannot be asked, because no more files can be opened, the
+    table is empty.
     """
     try:
         here = psutil.Process()
@@ -63,7 +63,7 @@ def _held_if_alive(number: int) -> dict[str, float] | None:
 
 
 def _descendants(number: int) -> list[int]:
-    """Children of a process, theirs and so on. Asked of the kernel; psutil looks at every process of the machine."""
+    """A process's descendants. Read from the kernel; psutil would go through every process of the machine."""
     try:
         tasks = list((PROC / str(number) / "task").iterdir())
         if tasks and not (tasks[0] / "children").exists():  # a kernel without CONFIG_PROC_CHILDREN
@@ -75,7 +75,7 @@ def _descendants(number: int) -> list[int]:
 
 
 def _temperatures() -> dict[str, float]:
-    """°C by chip, and by label where a chip has several; a sensor that shares a name with another gets a number."""
+    """°C by chip, and by label where a chip has several; sensors with equal names are numbered."""
     found: dict[str, float] = {}
     try:
         chips = psutil.sensors_temperatures()
@@ -89,7 +89,7 @@ def _temperatures() -> dict[str, float]:
 
 
 def _clock() -> float | None:
-    """MHz, the mean of all cores; None where the kernel does not tell."""
+    """MHz, the mean of all cores; None where the kernel does not report it."""
     try:
         clock = psutil.cpu_freq()
     except (OSError, NotImplementedError):

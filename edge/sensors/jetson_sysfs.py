@@ -1,7 +1,7 @@
-"""What a Jetson's kernel tells in its files: heat, power, GPU, power mode. Shell.
+"""Reads a Jetson's temperatures, power, GPU load and power mode from the kernel's files. Shell.
 
 The paths are those of NVIDIA's Jetson Linux Developer Guide ("Platform Power and Performance") for Orin on JetPack 6,
-and those seen on Thor with JetPack 7. Never run on a Jetson so far: the tests make such trees of files.
+and those reported of Thor with JetPack 7. Not yet run on a Jetson: the tests build such trees of files.
 """
 
 import re
@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from edge.sensors.reading import Reading
+from edge.sensors.sensor_reading import SensorReading
 
 ROOT = Path("/")
-WHOLE = ("VDD_IN", "VIN", "POM_5V_IN")  # rails that feed the whole module; elsewhere it is the sum
-INNER = ("VDDQ_VDD2_1V8AO",)  # rails that another one feeds
+MODULE_RAILS = ("VDD_IN", "VIN", "POM_5V_IN")  # that feed the whole module; without one, the sum of rails counts
+NESTED_RAILS = ("VDDQ_VDD2_1V8AO",)  # fed by another rail
 GPUS = ("*gpu", "*ga10b", "*gv11b", "gpu-gpc-0", "gpu.0")  # in /sys/class/devfreq; the fourth is Thor's
 LOADS = ("gpu.0/load", "platform/gpu.0/load", "platform/*.gpu/load", "platform/bus@0/*.gpu/load")  # in /sys/devices
 ALERT = re.compile(r".*-throttle-alert|hot-surface-alert")
@@ -21,18 +21,18 @@ POWER_MODEL = re.compile(r"<\s*POWER_MODEL\s+ID=(\d+)\s+NAME=(\S+)\s*>")
 
 
 def is_jetson(root: Path = ROOT) -> bool:
-    """Whether the device tree says that NVIDIA's Tegra is what we run on."""
+    """Whether the device tree names NVIDIA's Tegra."""
     return "nvidia,tegra" in (_text(root / "proc/device-tree/compatible") or "")
 
 
-def read(common: Reading, root: Path = ROOT) -> Reading:
-    """`common`, what any machine tells, completed by what only a Jetson does."""
+def read(common: SensorReading, root: Path = ROOT) -> SensorReading:
+    """`common`, the reading of any machine, completed by what only a Jetson has."""
     rails = dict(_rails(root / "sys/class/hwmon"))
     return replace(
         common,
         source="sysfs",
         temperatures_c=temperatures(root / "sys/class/thermal") or common.temperatures_c,
-        power_w=_whole(rails),
+        power_w=_module_power(rails),
         rails_w=rails,
         gpu_load=_gpu_load(root / "sys"),
         gpu_mhz=_gpu_clock(root / "sys/class/devfreq"),
@@ -43,11 +43,11 @@ def read(common: Reading, root: Path = ROOT) -> Reading:
 
 
 def temperatures(thermal: Path) -> dict[str, float]:
-    """°C of every thermal zone that can be read, by its type, or by its number where two have one type."""
+    """°C of every readable thermal zone, by its type, or its number where two share a type."""
     found: dict[str, float] = {}
     for zone in sorted(thermal.glob("thermal_zone*")):
         name, value = _text(zone / "type"), _number(zone / "temp")
-        if name and value is not None:  # a zone that is switched off refuses to be read
+        if name and value is not None:  # a zone that is switched off cannot be read
             found[name if name not in found else zone.name] = value / 1000
     return found
 
@@ -68,16 +68,16 @@ def _rails(hwmon: Path) -> Iterable[tuple[str, float]]:
             yield _text(chip / "power1_label") or "VIN", microwatts / 1e6
 
 
-def _whole(rails: dict[str, float]) -> float | None:
+def _module_power(rails: dict[str, float]) -> float | None:
     """Watts of the whole module."""
-    for name in WHOLE:
+    for name in MODULE_RAILS:
         if name in rails:
             return rails[name]
-    return sum(watts for name, watts in rails.items() if name not in INNER) if rails else None
+    return sum(watts for name, watts in rails.items() if name not in NESTED_RAILS) if rails else None
 
 
 def _gpu_load(system: Path) -> float | None:
-    """0..1; the driver tells thousandths. Thor's driver has no such file."""
+    """0..1; the driver reports thousandths. Thor's driver has no such file."""
     places = [f"class/devfreq/{name}/device/load" for name in GPUS] + [f"devices/{name}" for name in LOADS]
     load = _first(number for place in places for number in map(_number, sorted(system.glob(place))))
     return None if load is None else load / 1000
@@ -91,7 +91,7 @@ def _gpu_clock(devfreq: Path) -> float | None:
 
 
 def _mode(root: Path) -> str | None:
-    """The name of the power mode that nvpmodel has set; its number where the name is not to be found."""
+    """The name of nvpmodel's power mode; its number where the name is not found."""
     status = re.search(r"pmode:(\d+)", _text(root / "var/lib/nvpmodel/status") or "")
     if not status:
         return None
@@ -101,7 +101,7 @@ def _mode(root: Path) -> str | None:
 
 
 def _throttled(thermal: Path) -> tuple[str, ...] | None:
-    """The kernel's alerts that hold clocks down now; None where it has no alerts."""
+    """The kernel's alerts that throttle clocks now; None where it has no alerts."""
     states: dict[str, float] = {}
     for device in sorted(thermal.glob("cooling_device*")):
         name, state = _text(device / "type") or "", _number(device / "cur_state")
@@ -111,7 +111,7 @@ def _throttled(thermal: Path) -> tuple[str, ...] | None:
 
 
 def _overcurrent(hwmon: Path) -> int | None:
-    """Times that too low a voltage or too high a current held the clocks down since the start; None where uncounted."""
+    """Throttlings by under-voltage or over-current since boot; None where they are not counted."""
     counts = [_number(file) for file in sorted(hwmon.glob("hwmon*/oc*_event_cnt"))]
     known = [count for count in counts if count is not None]
     return int(sum(known)) if known else None
@@ -130,7 +130,7 @@ def _number(file: Path) -> float | None:
 
 
 def _text(file: Path) -> str | None:
-    """What the file says; None where the kernel, or the sensor behind it, refuses."""
+    """The file's text; None where the kernel, or the sensor behind it, refuses."""
     try:
         return file.read_text("utf-8", "replace").strip("\0 \n")
     except OSError:

@@ -28,7 +28,7 @@ from edge.inference import Engine, EngineError
 from edge.open_model import open_model
 from edge.pipeline import PipelineSettings, StepResult
 from edge.sensors import clock
-from edge.sensors.metrics_page import MetricsPage
+from edge.sensors.prometheus_page import PrometheusPage
 from edge.service import overload
 from edge.service.announcements import Announcer
 from edge.service.camera_session import CameraSession, RoundRobin
@@ -107,7 +107,7 @@ class Daemon:
         self._publisher = Publisher(config.mqtt, configured_topics(config), _outbox(config))
         self._announcer = Announcer(config, self._model, self._labels, self._publisher)
         self._device = DeviceMonitor(config.thermal.settings(), self._announcer.topics, config.outbox.max_age)
-        self._page = MetricsPage(config.metrics.address, config.metrics.port)
+        self._page = PrometheusPage(config.metrics.address, config.metrics.port)
         self._health = Health(self._publisher, self._device, overload.remedies(engine.manifest, engine.runtime))
         self._sessions = {name: self._session(name, feed) for name, feed in feeds.items()}
         self._round_robin = RoundRobin(self._sessions.values())
@@ -223,7 +223,7 @@ class Daemon:
             self._telemetry_at = now
             told = self._health.telemetry_payload(self._sessions)
             self._announcer.telemetry(told)
-            self._page.show(told)
+            self._page.update(told)
         if self._publisher.statistics().broker() != self._broker:
             self._tell_status()
 

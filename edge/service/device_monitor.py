@@ -10,8 +10,8 @@ from dataclasses import replace
 from edge.broker.message import Message
 from edge.broker.topics import Topics
 from edge.sensors import clock, host_sensors
-from edge.sensors.reading import hottest, reading_payload
-from edge.sensors.sensors import Sensors
+from edge.sensors.sensor_reader import SensorReader
+from edge.sensors.sensor_reading import hottest, reading_payload
 from edge.sensors.thermal import ThermalSettings, admit, share_to_skip
 from edge.service import device_events
 from edge.service.device_events import ClockReading, ThermalState
@@ -23,11 +23,11 @@ class DeviceMonitor:
     """Polls the sensors and decides which frames to skip; for one thread."""
 
     def __init__(
-        self, settings: ThermalSettings, topics: Topics, max_age: float, sensors: Sensors | None = None
+        self, settings: ThermalSettings, topics: Topics, max_age: float, sensors: SensorReader | None = None
     ) -> None:
         """`max_age`: seconds after which an event expires; `sensors`: None for those of this machine."""
         self._settings, self._max_age, self._topics = settings, max_age, topics
-        self._sensors = sensors or Sensors()
+        self._sensors = sensors or SensorReader()
         self._events = device_events.initial(topics.device, uuid.uuid4().hex)
         self._thermal = ThermalState(0.0, self._settings.limit)
         self._credit: dict[str, float] = {}  # by camera, of `admit`
@@ -63,7 +63,7 @@ class DeviceMonitor:
         return {
             "clock_synced": clock.synced(),
             "hardware": reading_payload(self._sensors.newest()),
-            "process": host_sensors.process(),
+            "process": host_sensors.process_usage(),
             "throttle": {"skipped": round(self._thermal.skipped, 3), "limit_c": self._settings.limit},
             "skipped": dict(self._skipped),
         }

@@ -11,10 +11,10 @@ from edge.commands import command_line
 from edge.config.schema import Camera
 from edge.doctor.broker import broker as doctor_broker
 from edge.doctor.camera import cameras as doctor_cameras
-from edge.sensors import metrics_page
-from edge.sensors.metrics_page import MetricsPage
-from edge.sensors.reading import Reading
-from edge.sensors.sensors import Sensors, Source
+from edge.sensors import prometheus_page
+from edge.sensors.prometheus_page import PrometheusPage
+from edge.sensors.sensor_reader import SensorReader, SensorSource
+from edge.sensors.sensor_reading import SensorReading
 from edge.threads import ThreadError
 from tests.support.broker import Broker, Subscriber
 from tests.support.ports import free_port
@@ -92,24 +92,24 @@ def test_the_broker_comes_back_while_no_thread_can_be_had(
 def test_the_page_for_prometheus_opens_when_there_are_threads_again(
     none: NoThreads, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(metrics_page, "RETRY_SECONDS", 0.0)
-    page = MetricsPage("127.0.0.1", free_port())
+    monkeypatch.setattr(prometheus_page, "RETRY_SECONDS", 0.0)
+    page = PrometheusPage("127.0.0.1", free_port())
     caplog.set_level("INFO")
     none.begin()
     for _ in range(3):
-        page.show({})
+        page.update({})
     assert caplog.text.count("no new thread can be had") == 1
     none.end()
-    page.show({})
+    page.update({})
     assert "http://127.0.0.1" in caplog.text
     none.begin()
     page.close()
 
 
 def test_sensors_are_read_when_there_are_threads_again(none: NoThreads, caplog: pytest.LogCaptureFixture) -> None:
-    source = Source("made up", lambda: True, lambda stop: iter([Reading(source="made up")]))
+    source = SensorSource("made up", lambda: True, lambda stop: iter([SensorReading(source="made up")]))
     none.begin()
-    sensors = Sensors([source], retry=0.0)
+    sensors = SensorReader([source], retry=0.0)
     for _ in range(3):
         assert sensors.newest() is None
     assert caplog.text.count("no new thread can be had") == 1

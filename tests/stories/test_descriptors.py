@@ -61,10 +61,10 @@ def test_a_camera_that_cannot_be_opened_for_want_of_files(
 
 def test_how_we_are_doing_is_not_known_then(leave: Callable[[int | None], None]) -> None:
     leave(0)
-    found = host_sensors.process()
+    found = host_sensors.process_usage()
     leave(None)
     assert found == {}
-    assert host_sensors.process()["open_files"]
+    assert host_sensors.process_usage()["open_files"]
 
 
 @pytest.mark.usefixtures("impatient")

@@ -159,7 +159,7 @@ def test_another_program_has_the_port_of_the_metrics(fresh: Daemon, witness: Wit
     with socket.create_server(("127.0.0.1", 0)) as taken:
         fresh.config.write_text(f"{fresh.config.read_text()}[metrics]\nport = {taken.getsockname()[1]}\n")
         with fresh:
-            fresh.says("set another [metrics] port, or end who has it")
+            fresh.says("set another [metrics] port, or stop the program that uses it")
             witness.sees_something_new()
             fresh.stop()
         assert fresh.log.count("WARNING") == 1

@@ -24,18 +24,18 @@ def test_this_machine_is_read() -> None:
 
 
 def test_open_files_and_threads_are_counted() -> None:
-    before = host_sensors.process()
+    before = host_sensors.process_usage()
     stop = threading.Event()
     thread = threading.Thread(target=stop.wait)
     thread.start()
     with open(__file__):
-        during = host_sensors.process()
+        during = host_sensors.process_usage()
     stop.set()
     thread.join()
     assert during["open_files"] == before["open_files"] + 1  # type: ignore[operator]
     assert during["threads"] == before["threads"] + 1  # type: ignore[operator]
-    wait_for(lambda: host_sensors.process()["threads"] == before["threads"], "the thread's end")
-    after = host_sensors.process()
+    wait_for(lambda: host_sensors.process_usage()["threads"] == before["threads"], "the thread's end")
+    after = host_sensors.process_usage()
     assert after["open_files"] == before["open_files"]
     assert 10 < float(str(after["memory_mib"])) < 100_000
 
@@ -64,6 +64,6 @@ def test_children_of_children_are_found(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def children() -> dict[str, float]:
-    found = host_sensors.process()["children"]
+    found = host_sensors.process_usage()["children"]
     assert isinstance(found, dict)
     return found

@@ -12,7 +12,7 @@ import pytest
 
 from edge.sensors import jetson_stats
 from edge.sensors.jetson_stats import StatsError, readings
-from edge.sensors.reading import Reading
+from edge.sensors.sensor_reading import SensorReading
 
 TABLES: dict[str, Any] = {
     "temperature": {
@@ -58,7 +58,7 @@ def opened(client: Fake) -> Iterator[Any]:
 
 
 def test_a_reading_in_our_units() -> None:
-    assert next(readings(lambda: opened(Fake(1)))) == Reading(
+    assert next(readings(lambda: opened(Fake(1)))) == SensorReading(
         source="jtop",
         temperatures_c={"cpu": 51.25, "tj": 52.0},
         power_w=7.0,
@@ -75,7 +75,7 @@ def test_a_reading_in_our_units() -> None:
 
 def test_what_a_board_does_not_have_is_not_known() -> None:
     bare = Fake(1, temperature={}, power={}, gpu={}, cpu={}, memory={}, nvpmodel=None)
-    assert next(readings(lambda: opened(bare))) == Reading("jtop")
+    assert next(readings(lambda: opened(bare))) == SensorReading("jtop")
 
 
 def test_a_client_that_ends_is_an_error_after_its_readings() -> None:
@@ -104,7 +104,7 @@ def test_where_the_service_does_not_run_it_is_not_tried(tmp_path: Path) -> None:
 
 @pytest.mark.skipif("jtop" in sys.modules, reason="somebody has imported jetson-stats here")
 def test_the_package_is_imported_by_nobody_but_when_it_is_asked() -> None:
-    script = "import edge.sensors.sensors, edge.service.stage_timing, sys; sys.exit('jtop' in sys.modules)"
+    script = "import edge.sensors.sensor_reader, edge.service.stage_timing, sys; sys.exit('jtop' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
@@ -144,7 +144,7 @@ def test_the_package_s_own_errors(
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "jtop", raising=False)
     found = readings()
-    assert [next(found) for _ in range(count)] == [Reading("jtop")] * count
+    assert [next(found) for _ in range(count)] == [SensorReading("jtop")] * count
     with pytest.raises(StatsError, match=words):
         next(found)
     monkeypatch.delitem(sys.modules, "jtop", raising=False)

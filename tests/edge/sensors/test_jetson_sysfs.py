@@ -3,15 +3,15 @@ from pathlib import Path
 import pytest
 
 from edge.sensors import jetson_sysfs
-from edge.sensors.reading import Reading
+from edge.sensors.sensor_reading import SensorReading
 from tests.support.fake_jetson import AGX_ORIN_POWER, ORIN, THOR, plant
 
-COMMON = Reading("psutil", {"soc": 40.0}, cpu_load=0.25, memory_total_mib=7620.0)
+COMMON = SensorReading("psutil", {"soc": 40.0}, cpu_load=0.25, memory_total_mib=7620.0)
 
 
 def test_an_orin_with_jetpack_6(tmp_path: Path) -> None:
     read = jetson_sysfs.read(COMMON, plant(tmp_path, ORIN))
-    assert read == Reading(
+    assert read == SensorReading(
         source="sysfs",
         temperatures_c={"cpu-thermal": 51.234, "gpu-thermal": 49.0, "tj-thermal": 51.234},
         power_w=7.0,  # 5 V × 1.4 A
@@ -57,7 +57,7 @@ def test_the_load_of_the_gpu_wherever_a_release_puts_it(tmp_path: Path, place: s
 def test_where_nothing_can_be_read_nothing_is_known(tmp_path: Path) -> None:
     assert not jetson_sysfs.is_jetson(tmp_path)
     read = jetson_sysfs.read(COMMON, tmp_path)
-    assert read == Reading("sysfs", {"soc": 40.0}, cpu_load=0.25, memory_total_mib=7620.0)
+    assert read == SensorReading("sysfs", {"soc": 40.0}, cpu_load=0.25, memory_total_mib=7620.0)
 
 
 @pytest.mark.parametrize("rubbish", ["", "no number", "\0\0", "1.5", "9" * 5000])

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.sensors.thermal import LEAST, STEP, ThermalSettings, admit, share_to_skip
+from edge.sensors.thermal import SHARE_AT_LIMIT, STEP, ThermalSettings, admit, share_to_skip
 from tests.support.laws import law
 
 HOT = ThermalSettings(limit=90.0)
@@ -22,7 +22,7 @@ def chosen(share: float, count: int) -> list[bool]:
     [
         (0.0, None, 0.0),
         (0.0, 89.9, 0.0),
-        (0.0, 90.0, 0.2),  # LEAST
+        (0.0, 90.0, 0.2),  # SHARE_AT_LIMIT
         (0.0, 92.0, 0.35),  # 0.2 + 2/10 · 0.7 = 0.34
         (0.0, 95.0, 0.55),
         (0.0, 100.0, 0.9),
@@ -43,7 +43,7 @@ def test_without_a_limit_nothing_is_left_out() -> None:
 
 def test_a_threshold_of_its_own_to_go_on() -> None:
     settings = ThermalSettings(limit=90.0, resume=70.0, most_skipped=0.5)
-    assert share_to_skip(0.2, 70.0, settings) == LEAST
+    assert share_to_skip(0.2, 70.0, settings) == SHARE_AT_LIMIT
     assert share_to_skip(0.2, 69.0, settings) == 0.0
     assert share_to_skip(0.2, 120.0, settings) == 0.5
 

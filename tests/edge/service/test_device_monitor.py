@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from edge.broker.topics import Topics
-from edge.sensors.metric_families import families
-from edge.sensors.reading import Reading, hottest
-from edge.sensors.sensors import Sensors, Source
+from edge.sensors.prometheus_metrics import families
+from edge.sensors.sensor_reader import SensorReader, SensorSource
+from edge.sensors.sensor_reading import SensorReading, hottest
 from edge.sensors.thermal import ThermalSettings
 from edge.service import device_monitor
 from edge.service.device_monitor import DeviceMonitor
@@ -28,17 +28,17 @@ class Oven:
     def __init__(self, celsius: float) -> None:
         self.celsius = celsius
 
-    def sensors(self) -> Sensors:
-        found = Sensors([Source("oven", lambda: True, self._readings)])
+    def sensors(self) -> SensorReader:
+        found = SensorReader([SensorSource("oven", lambda: True, self._readings)])
         wait_for(lambda: found.newest() is not None, "the oven's first reading")
         return found
 
-    def _readings(self, stop: threading.Event) -> Iterator[Reading]:
+    def _readings(self, stop: threading.Event) -> Iterator[SensorReading]:
         while not stop.wait(0.005):
-            yield Reading("psutil", {"tj": self.celsius})
+            yield SensorReading("psutil", {"tj": self.celsius})
 
 
-def monitoring(sensors: Sensors, **thermal: float) -> DeviceMonitor:
+def monitoring(sensors: SensorReader, **thermal: float) -> DeviceMonitor:
     return DeviceMonitor(ThermalSettings(**thermal), TOPICS, 60.0, sensors)
 
 

@@ -1,19 +1,19 @@
-"""What a device's sensors said at one moment, in one shape whatever read them. Pure."""
+"""A reading of the device's sensors, in the same shape for every source. Pure."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-COLDEST, HOTTEST = -55.0, 150.0  # °C; outside of it a sensor is switched off or broken
+COLDEST, HOTTEST = -55.0, 150.0  # °C; beyond these a sensor is switched off or broken
 
 
 @dataclass(frozen=True)
-class Reading:
-    """`None`, or an empty table, where the source does not tell. Loads are 0..1, of all cores together.
+class SensorReading:
+    """One reading; None, or an empty table, where the source does not know. Loads are 0..1, of all cores together.
 
-    `source`: jtop, sysfs or psutil. `power_w`: what the whole module draws; `rails_w`: its parts by name.
-    `mode`: the power mode of nvpmodel. `throttled`: what holds the clocks down for heat, by the kernel's name; empty
-    where nothing does. `overcurrent`: how often the supply held the clocks down since the machine was started.
+    `source`: jtop, sysfs or psutil. `power_w`: of the whole module; `rails_w`: of its rails, by name. `mode`: of
+    nvpmodel. `throttled`: the kernel's names of what throttles the clocks because of heat; empty where nothing does.
+    `overcurrent`: how often the power supply has throttled the clocks since boot.
     """
 
     source: str
@@ -31,16 +31,16 @@ class Reading:
     overcurrent: int | None = None
 
 
-def hottest(reading: Reading | None) -> tuple[str, float] | None:
+def hottest(reading: SensorReading | None) -> tuple[str, float] | None:
     """The hottest sensor and its °C; None where there is none. Of equals, the first by name."""
-    believed = sorted((name, value) for name, value in (reading.temperatures_c if reading else {}).items())
-    believed = [(name, value) for name, value in believed if COLDEST <= value <= HOTTEST]
-    return max(believed, key=lambda entry: entry[1], default=None)
+    plausible = sorted((name, value) for name, value in (reading.temperatures_c if reading else {}).items())
+    plausible = [(name, value) for name, value in plausible if COLDEST <= value <= HOTTEST]
+    return max(plausible, key=lambda entry: entry[1], default=None)
 
 
-def reading_payload(reading: Reading | None) -> dict[str, object]:
-    """The table `hardware` of the telemetry. All keys are always there; what is not known is null."""
-    known = reading or Reading("none")
+def reading_payload(reading: SensorReading | None) -> dict[str, object]:
+    """The telemetry's `hardware` table. All keys are always there; unknown values are null."""
+    known = reading or SensorReading("none")
     return {
         "source": known.source,
         "temperatures_c": {name: _rounded(value, 2) for name, value in sorted(known.temperatures_c.items())},
@@ -59,5 +59,5 @@ def reading_payload(reading: Reading | None) -> dict[str, object]:
 
 
 def _rounded(value: float | None, digits: int) -> float | None:
-    """Rounded for people; what JSON has no number for is not known."""
+    """Rounded for people; a value that JSON cannot hold counts as unknown."""
     return round(value, digits) if value is not None and math.isfinite(value) else None

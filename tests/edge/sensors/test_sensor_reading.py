@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from edge.sensors.reading import Reading, hottest, reading_payload
+from edge.sensors.sensor_reading import SensorReading, hottest, reading_payload
 
 
 def keys(table: dict[str, object]) -> dict[str, object]:
@@ -10,8 +10,8 @@ def keys(table: dict[str, object]) -> dict[str, object]:
 
 
 def test_the_shape_is_one_whatever_is_known() -> None:
-    full = Reading("jtop", {}, 7.1234, {}, 0.41999, 612.4, 0.1, 1510.0, 7620.55, 5000.0, "15W", ("gpu",), 3)
-    assert keys(reading_payload(full)) == keys(reading_payload(Reading("psutil"))) == keys(reading_payload(None))
+    full = SensorReading("jtop", {}, 7.1234, {}, 0.41999, 612.4, 0.1, 1510.0, 7620.55, 5000.0, "15W", ("gpu",), 3)
+    assert keys(reading_payload(full)) == keys(reading_payload(SensorReading("psutil"))) == keys(reading_payload(None))
     told = reading_payload(full)
     assert (told["power_w"], told["gpu"], told["throttled"]) == (7.123, {"load": 0.42, "mhz": 612}, ["gpu"])
     assert reading_payload(None)["source"] == "none"
@@ -19,7 +19,7 @@ def test_the_shape_is_one_whatever_is_known() -> None:
 
 
 def test_what_json_has_no_number_for_is_not_known() -> None:
-    odd = Reading("psutil", {"a": float("nan")}, cpu_load=float("inf"))
+    odd = SensorReading("psutil", {"a": float("nan")}, cpu_load=float("inf"))
     told = json.loads(json.dumps(reading_payload(odd), allow_nan=False))
     assert (told["temperatures_c"], told["cpu"]["load"]) == ({"a": None}, None)
 
@@ -36,5 +36,5 @@ def test_what_json_has_no_number_for_is_not_known() -> None:
     ],
 )
 def test_hottest(temperatures: dict[str, float], expected: tuple[str, float] | None) -> None:
-    assert hottest(Reading("psutil", temperatures)) == expected
+    assert hottest(SensorReading("psutil", temperatures)) == expected
     assert hottest(None) is None

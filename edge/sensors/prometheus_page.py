@@ -1,6 +1,6 @@
-"""The newest telemetry as a page for Prometheus, on a port of this machine. Shell: a socket and a thread.
+"""Serves the newest telemetry to Prometheus on a port of this machine. Shell: a socket and a thread.
 
-One request at a time and five seconds for each: whoever is slow or many keeps others from the page, and nothing else.
+One request at a time, with five seconds for each: slow or many clients delay each other, and nothing else.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from edge import threads
-from edge.sensors.metric_families import families
+from edge.sensors.prometheus_metrics import families
 from edge.threads import ThreadError
 
 log = logging.getLogger(__name__)
@@ -27,29 +27,29 @@ RETRY_SECONDS = 60.0
 CLOSE_SECONDS = 1.0
 
 
-class MetricsPage:
-    """Served from the first `show` to `close`; never waits for those who read it."""
+class PrometheusPage:
+    """Served from the first `update` to `close`; never waits for its clients."""
 
     def __init__(self, address: str, port: int) -> None:
         """`port`: 0 for no page."""
         self._address, self._port = address, port
         self._newest = _Newest()
         self._server: WSGIServer | None = None
-        self._open_at = 0.0
-        self._told = False
+        self._retry_at = 0.0
+        self._logged = False
 
-    def show(self, telemetry: Mapping[str, Any]) -> None:
-        """What the page says from now on. Where the port is taken that is told once, and tried again now and then."""
+    def update(self, telemetry: Mapping[str, Any]) -> None:
+        """Serve this telemetry from now on. A port that is taken is logged once and retried."""
         self._newest.telemetry = telemetry
-        if self._port and self._server is None and time.monotonic() >= self._open_at:
+        if self._port and self._server is None and time.monotonic() >= self._retry_at:
             self._open()
 
     def close(self) -> None:
-        """Let the port go; who dawdles over a request at this moment is not waited for."""
+        """Release the port, without waiting for a request in progress."""
         server, self._server = self._server, None
         if server is None:
             return
-        with contextlib.suppress(ThreadError):  # then it is closed while it serves
+        with contextlib.suppress(ThreadError):  # then it is closed while serving
             threads.start("metrics-end", server.shutdown).join(CLOSE_SECONDS)
         server.server_close()
 
@@ -60,29 +60,29 @@ class MetricsPage:
         try:
             server = make_server(self._address, self._port, make_wsgi_app(registry), kind, _Handler)
         except OSError as error:
-            self._put_off(
-                f"{self._address} port {self._port} cannot be had ({error.strerror}): set another [metrics] port, or "
-                "end who has it"
+            self._retry_later(
+                f"{self._address} port {self._port} is unavailable ({error.strerror}): set another [metrics] port, or "
+                "stop the program that uses it"
             )
             return
         try:
             threads.start("metrics", server.serve_forever)
         except ThreadError as error:
             server.server_close()
-            self._put_off(str(error))
+            self._retry_later(str(error))
             return
         log.info("metrics: http://%s:%d/metrics", self._address, self._port)
-        self._server, self._told = server, False
+        self._server, self._logged = server, False
 
-    def _put_off(self, why: str) -> None:
-        self._open_at = time.monotonic() + RETRY_SECONDS
-        if not self._told:
-            log.warning("metrics: %s; going on without the page", why)
-        self._told = True
+    def _retry_later(self, why: str) -> None:
+        self._retry_at = time.monotonic() + RETRY_SECONDS
+        if not self._logged:
+            log.warning("metrics: %s; retrying every minute", why)
+        self._logged = True
 
 
 class _Newest(Collector):
-    """What Prometheus's library asks at each request."""
+    """The collector that prometheus_client calls at each request."""
 
     def __init__(self) -> None:
         self.telemetry: Mapping[str, Any] = {}
@@ -92,7 +92,7 @@ class _Newest(Collector):
 
 
 class _Server(WSGIServer):
-    """One that does not ask the name service who we are."""
+    """A server that makes no DNS query for its own name."""
 
     def server_bind(self) -> None:
         socketserver.TCPServer.server_bind(self)
@@ -101,15 +101,15 @@ class _Server(WSGIServer):
 
 
 class _Server6(_Server):
-    """The same for an address of IPv6."""
+    """The same for an IPv6 address."""
 
     address_family = socket.AF_INET6
 
 
 class _Handler(WSGIRequestHandler):
-    """One that gives up on who says nothing, and keeps no log of who asks."""
+    """A handler that drops silent clients and logs no requests."""
 
     timeout = REQUEST_SECONDS
 
     def log_message(self, *words: object) -> None:
-        """Say nothing."""
+        """Log nothing."""

@@ -1,6 +1,6 @@
-"""The telemetry as Prometheus names things: base units, `_total` for what only grows. Pure.
+"""Turns a telemetry message into Prometheus metrics: base units, `_total` for counters. Pure.
 
-What is null in the telemetry is left out, so that a sensor that falls silent leaves a gap and no false number.
+What is null in the telemetry is left out: a sensor without readings leaves a gap, not a false number.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,9 +16,9 @@ QUANTILES = {"p50": "0.5", "p95": "0.95", "p99": "0.99"}
 
 @dataclass(frozen=True)
 class Family:
-    """One metric. `path`: where the telemetry has it; `label`: what tells a table's entries apart, where it is one.
+    """One metric. `path`: its place in the telemetry; `label`: the label of a table's entries, where it is one.
 
-    `counts`: it only grows; its name gets `_total`. `scale`: what makes the telemetry's unit the base unit.
+    `counts`: a counter, whose name gets `_total`. `scale`: the factor from the telemetry's unit to the base unit.
     """
 
     name: str
@@ -35,44 +35,44 @@ FAMILIES = (
     ),
     Family("frames", "frames", "Frames that went through the model", "camera", counts=True),
     Family("frames_dropped", "dropped", "Frames that a newer one replaced", "camera", counts=True),
-    Family("frames_skipped", "skipped", "Frames left out because the device was too hot", "camera", counts=True),
+    Family("frames_skipped", "skipped", "Frames skipped because the device was too hot", "camera", counts=True),
     Family("frames_failed", "failed", "Frames whose processing failed", "camera", counts=True),
     Family("camera_overloaded", "overloaded", "1 where the machine is too slow for this camera", "camera"),
-    Family("invalid_answers", "invalid", "Answers of the network that no network may give", counts=True),
-    Family("camera_stalls", "stalls", "Times that a camera sent nothing new", "camera", counts=True),
-    Family("camera_reconnects", "reconnects", "Times that a camera was opened anew", "camera", counts=True),
-    Family("outbox_messages", "queue.rows", "Messages that wait for the broker"),
-    Family("outbox_bytes", "queue.bytes", "Their payloads, bytes"),
-    Family("outbox_in_memory", "queue.in_memory", "1 where the disk refuses and a crash would cost what waits"),
-    Family("outbox_unsaved_messages", "queue.unsaved", "Messages that a crash would cost, as the disk refuses"),
-    Family("messages_in_flight", "queue.in_flight", "Messages sent and not acknowledged"),
-    Family("messages_lost", "lost", "What did not get out, by kind", "kind", counts=True),
+    Family("invalid_answers", "invalid", "Invalid outputs of the network, left out", counts=True),
+    Family("camera_stalls", "stalls", "Times that a camera stalled", "camera", counts=True),
+    Family("camera_reconnects", "reconnects", "Times that a camera was reopened", "camera", counts=True),
+    Family("outbox_messages", "queue.rows", "Messages waiting for the broker"),
+    Family("outbox_bytes", "queue.bytes", "Size of their payloads, bytes"),
+    Family("outbox_in_memory", "queue.in_memory", "1 where the disk fails and a crash would lose waiting messages"),
+    Family("outbox_unsaved_messages", "queue.unsaved", "Messages that a crash would lose, as the disk fails"),
+    Family("messages_in_flight", "queue.in_flight", "Messages sent and not yet acknowledged"),
+    Family("messages_lost", "lost", "Messages lost, by kind", "kind", counts=True),
     Family("broker_connections", "connections", "Connections to the broker", counts=True),
     Family("temperature_celsius", "hardware.temperatures_c", "Temperature", "sensor"),
-    Family("power_watts", "hardware.power_w", "What the whole module draws"),
-    Family("rail_power_watts", "hardware.rails_w", "What a part of it draws", "rail"),
-    Family("gpu_load_ratio", "hardware.gpu.load", "How busy the GPU is, 0 to 1"),
+    Family("power_watts", "hardware.power_w", "Power of the whole module"),
+    Family("rail_power_watts", "hardware.rails_w", "Power of a rail", "rail"),
+    Family("gpu_load_ratio", "hardware.gpu.load", "GPU load, 0 to 1"),
     Family("gpu_clock_hertz", "hardware.gpu.mhz", "Clock of the GPU", scale=MEGA),
-    Family("cpu_load_ratio", "hardware.cpu.load", "How busy all cores together are, 0 to 1"),
+    Family("cpu_load_ratio", "hardware.cpu.load", "CPU load of all cores together, 0 to 1"),
     Family("cpu_clock_hertz", "hardware.cpu.mhz", "Mean clock of the cores", scale=MEGA),
-    Family("memory_size_bytes", "hardware.memory.total_mib", "The machine's memory", scale=MIB),
-    Family("memory_available_bytes", "hardware.memory.available_mib", "What of it can be had", scale=MIB),
-    Family("overcurrent_events", "hardware.overcurrent", "Times that the supply held the clocks down", counts=True),
-    Family("skipped_ratio", "throttle.skipped", "Share of the frames left out now because of heat, 0 to 1"),
+    Family("memory_size_bytes", "hardware.memory.total_mib", "Total memory of the machine", scale=MIB),
+    Family("memory_available_bytes", "hardware.memory.available_mib", "Available memory of the machine", scale=MIB),
+    Family("overcurrent_events", "hardware.overcurrent", "Times that the supply throttled the clocks", counts=True),
+    Family("skipped_ratio", "throttle.skipped", "Share of frames skipped now because of heat, 0 to 1"),
     Family("clock_synced", "clock_synced", "1 where a time server has set the clock"),
     Family("process_memory_bytes", "process.memory_mib", "Resident memory of the daemon", scale=MIB),
     Family("process_open_files", "process.open_files", "Open files of the daemon"),
     Family("process_threads", "process.threads", "Threads of the daemon"),
     Family("process_cpu_seconds", "process.cpu_s", "CPU time of the daemon", counts=True),
-    Family("children", "process.children.count", "Processes that the daemon has started, one for each live camera"),
-    Family("children_memory_bytes", "process.children.memory_mib", "Resident memory of these", scale=MIB),
-    Family("children_open_files", "process.children.open_files", "Open files of these"),
-    Family("children_threads", "process.children.threads", "Threads of these"),
+    Family("children", "process.children.count", "Child processes of the daemon, one for each live camera"),
+    Family("children_memory_bytes", "process.children.memory_mib", "Resident memory of the child processes", scale=MIB),
+    Family("children_open_files", "process.children.open_files", "Open files of the child processes"),
+    Family("children_threads", "process.children.threads", "Threads of the child processes"),
 )
 
 
 def families(telemetry: Mapping[str, Any]) -> Iterator[Metric]:
-    """All metrics of one telemetry message; those of which nothing is known are left out."""
+    """All metrics of one telemetry message; those without a value are left out."""
     for family in FAMILIES:
         found = _found(telemetry, family.path.split("."))
         entries = found.items() if isinstance(found, Mapping) else [("", found)]
@@ -100,7 +100,7 @@ def _metric(family: Family, values: Iterable[tuple[str, float]]) -> Metric:
 
 
 def _latencies(stages: object) -> Iterator[Metric]:
-    """Quantiles of the newest frames; no summary, as nobody sums them up."""
+    """Quantiles of the newest frames; a gauge, as a summary would need sums."""
     metric = GaugeMetricFamily(
         "korsal_latency_seconds", "How long a stage takes, of the newest frames", labels=["stage", "quantile"]
     )
@@ -112,8 +112,6 @@ def _latencies(stages: object) -> Iterator[Metric]:
 
 
 def _throttled(alerts: object) -> Iterator[Metric]:
-    """How many of the kernel's alerts hold clocks down; nothing where it has none."""
+    """The number of kernel alerts that throttle clocks; nothing where the kernel reports none."""
     if isinstance(alerts, Sequence):
-        yield _metric(
-            Family("throttle_alerts", "", "Alerts of the kernel that hold clocks down now"), [("", len(alerts))]
-        )
+        yield _metric(Family("throttle_alerts", "", "Kernel alerts that throttle clocks now"), [("", len(alerts))])

@@ -8,12 +8,12 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge.sensors import host_sensors
-from edge.sensors.metric_families import FAMILIES, families
-from edge.sensors.reading import Reading, reading_payload
+from edge.sensors.prometheus_metrics import FAMILIES, families
+from edge.sensors.sensor_reading import SensorReading, reading_payload
 from tests.support.laws import law
 from tests.support.paths import ROOT
 
-READING = Reading(
+READING = SensorReading(
     "sysfs", {"tj": 51.5}, 7.0, {"VDD_IN": 7.0}, 0.4, 612.0, 0.2, 1500.0, 8192.0, 4096.0, "15W", ("gpu",), 3
 )
 TELEMETRY: dict[str, Any] = {
@@ -34,7 +34,7 @@ TELEMETRY: dict[str, Any] = {
     "clock_synced": True,
     "hardware": reading_payload(READING),
     "throttle": {"skipped": 0.25},
-    "process": host_sensors.process(),
+    "process": host_sensors.process_usage(),
 }
 
 
