@@ -25,7 +25,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from edge.broker.outbox import Message, Outbox, OutboxLimits
 from edge.broker.publisher import Publisher
 from edge.broker.topics import Topics
-from edge.config.schema import Mqtt
+from edge.config.schema import MqttConfig
 from edge.service.stage_timing import percentiles
 
 ROUNDS = 3
@@ -106,7 +106,7 @@ def bare_seconds(port: int, count: int) -> float:
 
 def outbox_seconds(port: int, count: int, file: Path) -> float:
     """The same through the outbox: stored with a sync of the disk, sent, removed when acknowledged."""
-    publisher = Publisher(Mqtt(host="127.0.0.1", port=port), TOPICS, Outbox(file, OutboxLimits()))
+    publisher = Publisher(MqttConfig(host="127.0.0.1", port=port), TOPICS, Outbox(file, OutboxLimits()))
     while not publisher.statistics().online:
         time.sleep(0.01)
     started = time.perf_counter()
@@ -128,7 +128,7 @@ def steady(port: int, rate: int, seconds: int, file: Path) -> bool:
     subscriber.on_connect = lambda client, *_: client.subscribe(TOPIC, qos=0)
     subscriber.connect("127.0.0.1", port)
     subscriber.loop_start()
-    publisher = Publisher(Mqtt(host="127.0.0.1", port=port), TOPICS, Outbox(file, OutboxLimits()))
+    publisher = Publisher(MqttConfig(host="127.0.0.1", port=port), TOPICS, Outbox(file, OutboxLimits()))
     worked, started = time.process_time(), time.perf_counter()
     most = _feed(publisher, rate, seconds)
     behind = publisher.statistics().outbox.rows

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.config.config_file import model_path, state_directory
-from edge.config.schema import Config, Model
+from edge.config.schema import Config, ModelConfig
 from edge.engines import motion_cuda
 from edge.engines import onnxruntime_engine as engine
 from edge.engines.build_plan import BuildOptions
@@ -70,7 +70,7 @@ def open_at_terminal(config: Config) -> LoadedEngine:
     return opened
 
 
-def build_options(model: Model) -> BuildOptions:
+def build_options(model: ModelConfig) -> BuildOptions:
     """What `[model]` says of engines that TensorRT builds."""
     return BuildOptions(model.precision, model.max_batch, model.workspace * MEBIBYTE)
 
@@ -85,7 +85,7 @@ def _open_onnx(path: Path, config: Config) -> LoadedEngine:
     return LoadedEngine(replace(loaded, largest_batch=min(model.max_batch, loaded.largest_batch)))
 
 
-def _seeing(opened: LoadedEngine, model: Model) -> LoadedEngine:
+def _seeing(opened: LoadedEngine, model: ModelConfig) -> LoadedEngine:
     """TensorRT's input filled by cv2.cuda where it is wanted and works, else by the CPU, whose work flow always is."""
     flow = opened.engine.manifest.motion.kind == "flow"
     if model.preprocessing == "cpu" or (model.preprocessing == "auto" and flow):
@@ -100,7 +100,7 @@ def _seeing(opened: LoadedEngine, model: Model) -> LoadedEngine:
         return opened
 
 
-def _open_plan(path: Path, model: Model) -> LoadedEngine:
+def _open_plan(path: Path, model: ModelConfig) -> LoadedEngine:
     if model.runtime == "onnxruntime":
         raise RuntimeChoiceError(
             f"{path}: is a TensorRT engine, and model.runtime is onnxruntime; "
@@ -115,7 +115,7 @@ def _open_plan(path: Path, model: Model) -> LoadedEngine:
     return load(path, trt, cuda)
 
 
-def _tensorrt(model: Model) -> tuple[Any, Cuda] | None:
+def _tensorrt(model: ModelConfig) -> tuple[Any, Cuda] | None:
     """TensorRT and CUDA, where they are wanted and here; None for ONNX Runtime."""
     if model.runtime == "onnxruntime":
         return None

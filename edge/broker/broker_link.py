@@ -17,7 +17,7 @@ from edge.broker.parcel import Parcel, packet_size
 from edge.broker.poison_messages import Culprit
 from edge.broker.requests import Request
 from edge.broker.topics import OFFLINE, Topics
-from edge.config.schema import Mqtt
+from edge.config.schema import MqttConfig
 from edge.threads import ThreadError
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class BrokerLink:
 
     def __init__(
         self,
-        settings: Mqtt,
+        settings: MqttConfig,
         topics: Topics,
         report: Callable[[ConnectionReport], None],
         offer: Callable[[Request], None],

@@ -33,7 +33,7 @@ from edge.broker.packet_filter import (
 from edge.broker.parcel import Parcel, properties
 from edge.broker.requests import LARGEST, Request
 from edge.broker.topics import OFFLINE, Topics
-from edge.config.schema import Mqtt
+from edge.config.schema import MqttConfig
 from edge.threads import ThreadError
 
 CONNECT_SECONDS = 5.0  # for TCP, and again for TLS
@@ -102,7 +102,7 @@ class Connection:
 
     def __init__(
         self,
-        settings: Mqtt,
+        settings: MqttConfig,
         client_id: str,
         topics: Topics,
         report: Callable[[ConnectionReport], None],

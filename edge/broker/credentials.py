@@ -8,7 +8,7 @@ import ssl
 from contextlib import suppress
 from pathlib import Path
 
-from edge.config.schema import Mqtt, Tls
+from edge.config.schema import MqttConfig, TlsConfig
 from edge.text import BOMS, TextError, decode_utf8
 
 CREDENTIAL = "mqtt-password"  # of systemd: LoadCredential=mqtt-password:/path
@@ -20,7 +20,7 @@ class CredentialsError(Exception):
     """Something of ours keeps us from logging in; the message names it and the cure."""
 
 
-def password(settings: Mqtt) -> str | None:
+def password(settings: MqttConfig) -> str | None:
     """From `password_file`, else systemd's credential, else the environment; None where nobody has given one."""
     if settings.password_file is not None:
         return _first_line(settings.password_file, "[mqtt] password_file")
@@ -29,7 +29,7 @@ def password(settings: Mqtt) -> str | None:
     return given or os.environ.get(VARIABLE)  # our unit has an empty credential where nobody gave one
 
 
-def tls_context(tls: Tls) -> ssl.SSLContext:
+def tls_context(tls: TlsConfig) -> ssl.SSLContext:
     """TLS 1.2 or newer, certificate and host name checked. An encrypted key is refused instead of asked about."""
     try:
         context = ssl.create_default_context(cafile=tls.ca)
@@ -41,7 +41,7 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
     return context
 
 
-def _marked(tls: Tls) -> str:
+def _marked(tls: TlsConfig) -> str:
     """The cure: OpenSSL does not find what a file holds where the file begins with a byte order mark."""
     for file in (tls.ca, tls.cert, tls.key):
         with suppress(OSError):

@@ -26,7 +26,7 @@ from edge.broker.retained import PICTURES, Kept, Retained
 from edge.broker.retelling import clock_jump
 from edge.broker.topic_permissions import Rights
 from edge.broker.topics import Topics, encode
-from edge.config.schema import Mqtt
+from edge.config.schema import MqttConfig
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ Thing = Message | Kept | Parcel | Stop | ConnectionReport
 class Publisher:
     """The way out. All methods may be called from any thread and return at once, but for `close`."""
 
-    def __init__(self, settings: Mqtt, topics: Topics, outbox: Outbox) -> None:
+    def __init__(self, settings: MqttConfig, topics: Topics, outbox: Outbox) -> None:
         """Begin to dial; the outbox belongs to the publisher from here on, and what it held is sent first.
 
         Raises ThreadError.

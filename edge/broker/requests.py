@@ -11,7 +11,7 @@ from typing import Protocol
 
 from edge.broker.topics import Topics, encode, level
 from edge.config.problems import nearest
-from edge.config.schema import Mqtt
+from edge.config.schema import MqttConfig
 from edge.text import TextError, decode_utf8
 
 LARGEST = 65_535  # bytes of a request's payload
@@ -75,7 +75,7 @@ class _Body:
     fault: str | None = None
 
 
-def answer(request: Request, handler: RequestHandler, topics: Topics, settings: Mqtt) -> Response:
+def answer(request: Request, handler: RequestHandler, topics: Topics, settings: MqttConfig) -> Response:
     """Carry a request out, if it is one and allowed, and say what came of it."""
     body = _read(request)
     data: object = None
@@ -101,7 +101,7 @@ def answer_too_large(payload: bytes) -> bytes:
     return encode({"status": "error", "data": None, "error": error, "transaction": transaction})
 
 
-def _carry_out(op: str, data: object, handler: RequestHandler, settings: Mqtt) -> object:
+def _carry_out(op: str, data: object, handler: RequestHandler, settings: MqttConfig) -> object:
     """The answer's data. Raises RequestError."""
     if op == "health":
         return dict(handler.health())
@@ -116,7 +116,7 @@ def _carry_out(op: str, data: object, handler: RequestHandler, settings: Mqtt) -
     return None
 
 
-def _change(data: object, handler: RequestHandler, settings: Mqtt) -> Sequence[str]:
+def _change(data: object, handler: RequestHandler, settings: MqttConfig) -> Sequence[str]:
     if not settings.allow_remote_config:
         raise RequestError("the configuration is not changed from afar: set [mqtt] allow_remote_config = true")
     if not isinstance(data, dict) or not data:
@@ -126,7 +126,7 @@ def _change(data: object, handler: RequestHandler, settings: Mqtt) -> Sequence[s
     return handler.store(data)
 
 
-def _take_snapshot(data: object, handler: RequestHandler, settings: Mqtt) -> None:
+def _take_snapshot(data: object, handler: RequestHandler, settings: MqttConfig) -> None:
     if not settings.snapshots:
         raise RequestError("no pictures leave this device: set [mqtt] snapshots = true")
     camera = data.get("camera") if isinstance(data, dict) else None
@@ -174,7 +174,7 @@ def _can_be_echoed(transaction: object) -> bool:
         return False
 
 
-def _response_topic(request: Request, topics: Topics, settings: Mqtt) -> str:
+def _response_topic(request: Request, topics: Topics, settings: MqttConfig) -> str:
     """Where the asker wants the answer, unless he could make us speak there for ourselves or for another device."""
     wanted = request.response_topic
     if wanted is not None and _is_harmless(wanted, topics, settings):
@@ -182,7 +182,7 @@ def _response_topic(request: Request, topics: Topics, settings: Mqtt) -> str:
     return topics.response(level(request.op[:LONGEST_OP]))
 
 
-def _is_harmless(topic: str, topics: Topics, settings: Mqtt) -> bool:
+def _is_harmless(topic: str, topics: Topics, settings: MqttConfig) -> bool:
     if not topic.isprintable() or "+" in topic or "#" in topic or topic.startswith("$"):
         return False
     if not 0 < len(topic.encode("utf-8", "replace")) <= LONGEST_TOPIC or topic.count("/") >= MOST_LEVELS:

@@ -20,7 +20,7 @@ from edge.cameras.live_camera import (
     read_file,
     wait_for_any,
 )
-from edge.config.schema import Camera
+from edge.config.schema import CameraConfig
 from edge.sources import Frame, Source
 
 log = logging.getLogger(__name__)
@@ -75,9 +75,9 @@ class FileFeed:
         """Every frame is taken."""
         return CameraCounts(self._taken, self._taken, 0, 0, 0)
 
-    def adopt(self, camera: Camera) -> bool:
+    def adopt(self, camera: CameraConfig) -> bool:
         """Take over what changed of the camera's configuration; False where it must be opened anew for that."""
-        wanted = camera.described()
+        wanted = camera.to_source()
         if replace(wanted, mask=()) != replace(self._source, mask=()):
             return False
         self._source = wanted
@@ -119,9 +119,9 @@ class LiveFeed:
         """As the camera counts them."""
         return self.camera.statistics()
 
-    def adopt(self, camera: Camera) -> bool:
+    def adopt(self, camera: CameraConfig) -> bool:
         """Take over what changed of the camera's configuration; False where it must be opened anew for that."""
-        wanted = camera.described()
+        wanted = camera.to_source()
         if replace(wanted, mask=()) != replace(self.camera.source, mask=()):
             return False
         if wanted.mask != self.camera.source.mask:
@@ -145,13 +145,13 @@ class LiveFeed:
 Feed = FileFeed | LiveFeed
 
 
-def open_feed(name: str, camera: Camera) -> Feed:
+def open_feed(name: str, camera: CameraConfig) -> Feed:
     """The feed of a configured camera. Raises CaptureError for a file that cannot be opened."""
-    source = camera.described()
+    source = camera.to_source()
     return LiveFeed(name, source, live_settings(camera)) if source.live else FileFeed(name, source)
 
 
-def live_settings(camera: Camera) -> LiveSettings:
+def live_settings(camera: CameraConfig) -> LiveSettings:
     """When this camera counts as lost."""
     return LiveSettings(stall_seconds=camera.stall_seconds)
 

@@ -12,7 +12,7 @@ from edge.cameras.source_reader import require_device
 from edge.cameras.video_file import CaptureError, probe
 from edge.config.config_file import ConfigError, load, model_path
 from edge.config.mistakes import as_named
-from edge.config.schema import Config, Mqtt
+from edge.config.schema import Config, MqttConfig
 from edge.engines import onnx_metadata
 from edge.engines.onnx_metadata import OnnxMetadataError
 from edge.inference import Engine
@@ -46,7 +46,7 @@ def unfit_sources(config: Config, folder: Path) -> Iterator[str]:
     A device that is not there is none of them: a camera may be plugged in later. `folder`: where relative paths start.
     """
     for name, camera in config.cameras.items():
-        source = camera.described()
+        source = camera.to_source()
         try:
             if source.kind == "file":
                 probe(source.target)
@@ -82,7 +82,7 @@ def _labels(config: Config) -> tuple[str, ...]:
 def _summary(config: Config, engine: Engine) -> list[str]:
     manifest = engine.manifest
     cameras = [
-        f"camera {name}: {_source(camera.described())}, zones: {', '.join(camera.zones) or 'none'}, events begin at "
+        f"camera {name}: {_source(camera.to_source())}, zones: {', '.join(camera.zones) or 'none'}, events begin at "
         f"{_start_scores(config, name, manifest)}"
         for name, camera in config.cameras.items()
     ]
@@ -112,6 +112,6 @@ def _start_scores(config: Config, camera: str, manifest: Manifest) -> str:
     return ", ".join(f"{score:g} ({label})" for label, score in scores.items())
 
 
-def _broker(settings: Mqtt) -> str:
+def _broker(settings: MqttConfig) -> str:
     version = {5: "5", 3: "3.1.1"}[settings.version]
     return f"{settings.host}:{settings.port}, MQTT {version}, {'TLS' if settings.tls else 'no TLS'}"

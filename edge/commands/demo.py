@@ -15,7 +15,16 @@ from edge.assets import asset_path
 from edge.cameras.frame_times import MAX_GAP
 from edge.cameras.video_file import probe
 from edge.commands.demo_broker import HOST, DemoError, EmbeddedBroker, Listener
-from edge.config.schema import Camera, Config, Device, Log, Model, Mqtt, Outbox, Telemetry
+from edge.config.schema import (
+    CameraConfig,
+    Config,
+    DeviceConfig,
+    LogConfig,
+    ModelConfig,
+    MqttConfig,
+    OutboxConfig,
+    TelemetryConfig,
+)
 from edge.inference import Engine
 from edge.open_model import open_at_terminal
 from edge.pipeline import StepResult
@@ -85,7 +94,7 @@ def demo(source: str | None, model: Path | None, video: Path | None = None, inse
     audience = Audience()
     with EmbeddedBroker() as broker, tempfile.TemporaryDirectory(prefix="korsal-edge-") as folder:
         config = _config(source or described.target, model, broker.port, Path(folder))
-        kept = config.model_copy(update={"outbox": Outbox()})  # this folder goes; an engine that is built stays
+        kept = config.model_copy(update={"outbox": OutboxConfig()})  # this folder goes; an engine that is built stays
         with open_at_terminal(kept) as engine, AnnotatedVideo(video, fps, engine.manifest, pause) as drawn:
             name = engine.manifest.name
             print(f"Broker: {HOST}:{broker.port} (MQTT 3.1.1). Source: {described.redacted}. Model: {name}.")
@@ -102,13 +111,13 @@ def demo(source: str | None, model: Path | None, video: Path | None = None, inse
 def _config(source: str, model: Path | None, port: int, folder: Path) -> Config:
     """What `config.toml` would say. The source has been parsed, so that the camera need not be checked again."""
     return Config(
-        device=Device(name="demo"),
-        model=Model(path=model),
-        cameras={"camera": Camera.model_construct(source=source)},
-        mqtt=Mqtt(host=HOST, port=port, version=3),
-        outbox=Outbox(directory=folder),
-        telemetry=Telemetry(interval=0),
-        log=Log(level="warning"),
+        device=DeviceConfig(name="demo"),
+        model=ModelConfig(path=model),
+        cameras={"camera": CameraConfig.model_construct(source=source)},
+        mqtt=MqttConfig(host=HOST, port=port, version=3),
+        outbox=OutboxConfig(directory=folder),
+        telemetry=TelemetryConfig(interval=0),
+        log=LogConfig(level="warning"),
     )
 
 
@@ -134,7 +143,7 @@ def _run(config: Config, watcher: Watcher, engine: Engine) -> None:
     if status:
         raise DemoError("the daemon could not run, for the reason above")
     if not watcher.frames:
-        source = config.cameras["camera"].described().redacted
+        source = config.cameras["camera"].to_source().redacted
         raise DemoError(f"{source}: not one frame came; check the source, or give a video file")
 
 

@@ -19,7 +19,7 @@ from edge.cameras.frame_times import MAX_GAP
 from edge.cameras.image_transform import transformed
 from edge.cameras.video_file import CaptureError, probe, read_file
 from edge.config.config_file import ConfigError, load
-from edge.config.schema import Camera, Config
+from edge.config.schema import CameraConfig, Config
 from edge.detector import invalid_outputs_message
 from edge.engines.onnxruntime_engine import sha256_of
 from edge.events import Event
@@ -91,14 +91,16 @@ def task(
     AssetError, EngineError, ReplayError.
     """
     file = _file_of(source)
-    config = load(config_file) if config_file else Config(cameras={"replay": Camera.model_construct(source=source)})
+    config = (
+        load(config_file) if config_file else Config(cameras={"replay": CameraConfig.model_construct(source=source)})
+    )
     name = _camera_of(config, camera)
     opened = open_at_terminal(_with(config, model, threads))
     wrong = unknown_actions(config, opened.engine.manifest.labels)
     if wrong and config_file:
         opened.close()
         raise ConfigError(config_file, wrong)
-    view = config.cameras[name].described()
+    view = config.cameras[name].to_source()
     return Task(
         file,
         opened,

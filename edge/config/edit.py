@@ -16,7 +16,7 @@ from edge.config.toml_text import DeepError, TextError
 
 MOST_CHANGES = 100  # keys
 MOST_READ = 1_000_000  # characters, of the file once for each key: the cameras wait meanwhile
-SECRETS = frozenset({"username", "password_file", "cert", "key"})
+SECRET_KEYS = frozenset({"username", "password_file", "cert", "key"})
 
 
 class EditError(Exception):
@@ -67,13 +67,13 @@ def tunable_keys(schema: type[BaseModel] = Config, path: tuple[str, ...] = ()) -
             yield from tunable_keys(below, (*path, name, "*") if many else (*path, name))
 
 
-def shown(config: Config) -> dict[str, Any]:
+def redacted(config: Config) -> dict[str, Any]:
     """The configuration as JSON, without what lets one in: logins, names of key files, credentials in sources."""
     tables: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)
     for name, camera in config.cameras.items():
-        tables["cameras"][name]["source"] = camera.described().redacted
+        tables["cameras"][name]["source"] = camera.to_source().redacted
     for table in (tables["mqtt"], tables["mqtt"].get("tls", {})):
-        for key in SECRETS.intersection(table):
+        for key in SECRET_KEYS.intersection(table):
             del table[key]
     return tables
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from edge.config.problems import sentences
 from edge.config.schema import Config
-from edge.config.schema_types import InnerError
+from edge.config.schema_types import TableError
 from edge.sources import redact
 
 ROUNDS = 8
@@ -67,7 +67,7 @@ def _places(error: ValidationError, document: Mapping[str, Any]) -> Iterator[tup
     for problem in error.errors(include_url=False):
         place = tuple(str(part) for part in problem["loc"] if part != "[key]")
         fault = problem.get("ctx", {}).get("error")
-        if isinstance(fault, InnerError):
+        if isinstance(fault, TableError):
             found = [_key_of(document, place, key) for key in fault.faults]
             yield from ((one, True) for one in [one for one in found if one is not None] or [place])
         else:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from edge.config.schema_types import InnerError
+from edge.config.schema_types import TableError
 from edge.sources import redact
 from edge.text import to_nfc
 
@@ -64,7 +64,7 @@ def _told(problem: Any, schema: type[BaseModel]) -> list[str]:
         return []  # its entries are wrong, and told
     path = _path(problem["loc"])
     fault = problem.get("ctx", {}).get("error")
-    if isinstance(fault, InnerError):
+    if isinstance(fault, TableError):
         start = f"{path}." if problem["loc"] else ""
         return [f"{start}{redact(key)}: {sentence}" for key, sentence in fault.faults.items()]
     return [f"{path}: {_sentence(problem, schema)}"]

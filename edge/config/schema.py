@@ -12,22 +12,22 @@ from pydantic import AfterValidator, Field, model_validator
 from edge.config.schema_types import (
     TUNABLE,
     YEAR,
-    Address,
+    ActionLabel,
     Celsius,
-    File,
-    Host,
-    InnerError,
-    Label,
-    Line,
-    Name,
+    Duration,
+    FilePath,
+    Fraction,
+    HostName,
+    Identifier,
+    IpAddress,
     Pixels,
-    Polygon,
+    PrintableLine,
     Score,
-    Seconds,
-    Share,
+    SourceUri,
     Table,
-    Topic,
-    Uri,
+    TableError,
+    TopicPath,
+    UnitPolygon,
 )
 from edge.default_linker import LinkerSettings
 from edge.engines.build_plan import DEFAULT_WORKSPACE, BuildOptions, Precision
@@ -36,43 +36,43 @@ from edge.presence import MIN_PERSON_SCORE
 from edge.sensors.thermal import ThermalSettings
 from edge.sources import Flip, Rotation, Source, Transport, option_problems, parse
 
-OWN_TOPICS = frozenset({"request", "response", "events"})  # below them the device itself speaks, and is spoken to
+DEVICE_TOPICS = frozenset({"request", "response", "events"})  # below them the device itself speaks, and is spoken to
 STALL_FRAMES = 2  # frames at least that a camera must have left out until it counts as stalled
 
 
-class Device(Table):
+class DeviceConfig(Table):
     """`[device]`"""
 
-    name: Name = "korsal-edge"
+    name: Identifier = "korsal-edge"
 
 
-class Model(Table):
+class ModelConfig(Table):
     """`[model]`; `path` is None for the model that is shipped, `precision` for that of the ONNX; workspace in MiB."""
 
-    path: File | None = None
+    path: FilePath | None = None
     runtime: Literal["auto", "tensorrt", "onnxruntime"] = "auto"
     precision: Precision | None = BuildOptions.precision
     max_batch: Annotated[int, Field(ge=1, le=256)] = BuildOptions.max_batch
     workspace: Annotated[int, Field(ge=1, le=1_048_576)] = DEFAULT_WORKSPACE >> 20
     preprocessing: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(ge=0, le=256)] = 2
-    providers: tuple[Line, ...] = ()
+    providers: tuple[PrintableLine, ...] = ()
 
 
-class Action(Table):
+class ActionConfig(Table):
     """`[actions.NAME]`; what is None comes from `[actions.default]`, then from `action_settings`."""
 
     start_score: Score | None = None
     keep_score: Score | None = None
-    min_duration: Seconds | None = None
-    cooldown: Seconds | None = None
-    update_interval: Seconds | None = None
+    min_duration: Duration | None = None
+    cooldown: Duration | None = None
+    update_interval: Duration | None = None
 
 
 def action_settings(
-    actions: Mapping[str, Action],
+    actions: Mapping[str, ActionConfig],
     name: str,
-    camera: Mapping[str, Action] | None = None,
+    camera: Mapping[str, ActionConfig] | None = None,
     start_score: float = ActionSettings.start_score,
 ) -> ActionSettings:
     """What holds for one action. ValueError as there.
@@ -87,7 +87,9 @@ def action_settings(
     return ActionSettings(**given)
 
 
-def _given(actions: Mapping[str, Action], name: str, camera: Mapping[str, Action] | None) -> dict[str, float]:
+def _given(
+    actions: Mapping[str, ActionConfig], name: str, camera: Mapping[str, ActionConfig] | None
+) -> dict[str, float]:
     """What somebody says of one action, by key."""
     given: dict[str, float] = {}
     for table in (table for key in ("default", name) for table in (actions.get(key), (camera or {}).get(key))):
@@ -95,7 +97,9 @@ def _given(actions: Mapping[str, Action], name: str, camera: Mapping[str, Action
     return given
 
 
-def _action_faults(actions: Mapping[str, Action], camera: Mapping[str, Action] | None = None) -> dict[str, str]:
+def _action_faults(
+    actions: Mapping[str, ActionConfig], camera: Mapping[str, ActionConfig] | None = None
+) -> dict[str, str]:
     """A sentence by key's path for each table from which wrong settings follow: the camera's, where there is one.
 
     Where one table is wrong for several actions the lowest start score is told: what fits it fits the others.
@@ -111,17 +115,17 @@ def _action_faults(actions: Mapping[str, Action], camera: Mapping[str, Action] |
     return faults
 
 
-def _actions(actions: dict[str, Action]) -> dict[str, Action]:
+def _actions(actions: dict[str, ActionConfig]) -> dict[str, ActionConfig]:
     faults = _action_faults(actions)
     if faults:
-        raise InnerError(faults)
+        raise TableError(faults)
     return actions
 
 
-class Camera(Table):
-    """`[cameras.NAME]`; `source` may hold credentials, so it is never shown: show `described().redacted`."""
+class CameraConfig(Table):
+    """`[cameras.NAME]`; `source` may hold credentials, so it is never shown: show `to_source().redacted`."""
 
-    source: Uri = Field(examples=['source = "/dev/video0"'], repr=False)
+    source: SourceUri = Field(examples=['source = "/dev/video0"'], repr=False)
     width: Pixels | None = None
     height: Pixels | None = None
     fps: Annotated[float, Field(ge=0.1, le=1000, allow_inf_nan=False)] | None = None
@@ -131,105 +135,105 @@ class Camera(Table):
     transport: Transport = "auto"
     stall_seconds: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)] = 5.0
     frame_gap: Annotated[int, Field(ge=1, le=30)] | None = None
-    mask: Annotated[tuple[Polygon, ...], Field(max_length=32, json_schema_extra=TUNABLE)] = ()
-    zones: dict[Name, Polygon] = Field(default_factory=dict, max_length=256, json_schema_extra=TUNABLE)
-    actions: dict[Label, Action] = Field(default_factory=dict, json_schema_extra=TUNABLE)
+    mask: Annotated[tuple[UnitPolygon, ...], Field(max_length=32, json_schema_extra=TUNABLE)] = ()
+    zones: dict[Identifier, UnitPolygon] = Field(default_factory=dict, max_length=256, json_schema_extra=TUNABLE)
+    actions: dict[ActionLabel, ActionConfig] = Field(default_factory=dict, json_schema_extra=TUNABLE)
 
-    def described(self) -> Source:
+    def to_source(self) -> Source:
         """How to open this camera."""
         picture = (self.width, self.height, self.fps, self.flip, self.rotation, self.loop, self.mask)
         return parse(self.source, *picture, self.transport)
 
     @model_validator(mode="after")
-    def _options_fit(self) -> "Camera":
+    def _options_fit(self) -> "CameraConfig":
         faults = option_problems(self.source, self.width, self.height, self.fps, self.loop, self.transport)
         if self.fps is not None and self.stall_seconds * self.fps < STALL_FRAMES:
             least = STALL_FRAMES / self.fps
             faults["stall_seconds"] = f"is too short for {self.fps:g} frames per second: give {least:g}"
         if faults:
-            raise InnerError(faults)
+            raise TableError(faults)
         return self
 
 
-class Linker(Table):
+class LinkerConfig(Table):
     """`[linker]`: which linker, and the settings of the default one."""
 
     kind: Literal["default", "korsal"] = "default"
     low_score: Score = LinkerSettings.low_score
     high_score: Score = LinkerSettings.high_score
-    merge_iou: Share = LinkerSettings.merge_iou
-    match_iou: Share = LinkerSettings.match_iou
-    weak_match_iou: Share = LinkerSettings.weak_match_iou
+    merge_iou: Fraction = LinkerSettings.merge_iou
+    match_iou: Fraction = LinkerSettings.match_iou
+    weak_match_iou: Fraction = LinkerSettings.weak_match_iou
     min_hits: Annotated[int, Field(ge=1, le=1000)] = LinkerSettings.min_hits
     max_missed: Annotated[int, Field(ge=0, le=1000)] = LinkerSettings.max_missed
     max_people: Annotated[int, Field(ge=1, le=1000)] = LinkerSettings.max_people
-    box_gain: Share = LinkerSettings.box_gain
-    velocity_gain: Share = LinkerSettings.velocity_gain
-    damping: Share = LinkerSettings.damping
-    class_gain: Share = LinkerSettings.class_gain
-    fade: Share = LinkerSettings.fade
+    box_gain: Fraction = LinkerSettings.box_gain
+    velocity_gain: Fraction = LinkerSettings.velocity_gain
+    damping: Fraction = LinkerSettings.damping
+    class_gain: Fraction = LinkerSettings.class_gain
+    fade: Fraction = LinkerSettings.fade
 
 
-class Tls(Table):
+class TlsConfig(Table):
     """`[mqtt.tls]`; `ca` is None for the system's authorities."""
 
-    ca: File | None = None
-    cert: File | None = None
-    key: File | None = None
+    ca: FilePath | None = None
+    cert: FilePath | None = None
+    key: FilePath | None = None
 
     @model_validator(mode="after")
-    def _pair_is_whole(self) -> "Tls":
+    def _pair_is_whole(self) -> "TlsConfig":
         if (self.cert is None) != (self.key is None):
             present, absent = ("cert", "key") if self.key is None else ("key", "cert")
-            raise InnerError({absent: f"missing, although {present} is given; give both or neither"})
+            raise TableError({absent: f"missing, although {present} is given; give both or neither"})
         return self
 
 
-class Mqtt(Table):
+class MqttConfig(Table):
     """`[mqtt]`; the password itself is read at each login and held nowhere."""
 
-    host: Host = "localhost"
+    host: HostName = "localhost"
     port: Annotated[int, Field(ge=1, le=65_535)] = 1883
     version: Literal[5, 3] = 5
-    username: Line | None = Field(default=None, repr=False)
-    password_file: File | None = None
-    client_id: Name | None = None
+    username: PrintableLine | None = Field(default=None, repr=False)
+    password_file: FilePath | None = None
+    client_id: Identifier | None = None
     retain: bool = True
     qos: Literal[0, 1] = 1
     keepalive: Annotated[int, Field(ge=5, le=3600)] = 30
-    base: Topic = "korsal"
+    base: TopicPath = "korsal"
     people_score: Score = MIN_PERSON_SCORE
     snapshots: bool = False
     snapshot_width: Annotated[int, Field(ge=64, le=3840)] = 640
     snapshot_quality: Annotated[int, Field(ge=1, le=100)] = 80
     discovery: bool = False
-    discovery_prefix: Topic = "homeassistant"
+    discovery_prefix: TopicPath = "homeassistant"
     allow_remote_config: bool = False
-    tls: Tls | None = None
+    tls: TlsConfig | None = None
 
     @model_validator(mode="after")
-    def _password_has_a_user(self) -> "Mqtt":
+    def _password_has_a_user(self) -> "MqttConfig":
         if self.password_file is not None and self.username is None:
-            raise InnerError({"username": "missing, although password_file is given; add it"})
+            raise TableError({"username": "missing, although password_file is given; add it"})
         return self
 
 
-class Outbox(Table):
+class OutboxConfig(Table):
     """`[outbox]`; rows and bytes are of messages that wait, age in seconds."""
 
-    directory: File | None = None
+    directory: FilePath | None = None
     max_rows: Annotated[int, Field(ge=10, le=100_000_000)] = 100_000
     max_bytes: Annotated[int, Field(ge=64 * 1024)] = 64 * 1024 * 1024
     max_age: Annotated[float, Field(ge=1, le=YEAR, allow_inf_nan=False)] = 7 * 86_400.0
 
 
-class Telemetry(Table):
+class TelemetryConfig(Table):
     """`[telemetry]`; an interval of 0 means none."""
 
-    interval: Seconds = Field(default=10.0, json_schema_extra=TUNABLE)
+    interval: Duration = Field(default=10.0, json_schema_extra=TUNABLE)
 
 
-class Thermal(Table):
+class ThermalConfig(Table):
     """`[thermal]`, the fields of `ThermalSettings`; temperatures in °C."""
 
     limit: Celsius | None = ThermalSettings.limit
@@ -241,52 +245,52 @@ class Thermal(Table):
         return ThermalSettings(**self.model_dump())
 
     @model_validator(mode="after")
-    def _resume_fits(self) -> "Thermal":
+    def _resume_fits(self) -> "ThermalConfig":
         try:
             self.settings()
         except ValueError as error:
-            raise InnerError({"resume": str(error)}) from None
+            raise TableError({"resume": str(error)}) from None
         return self
 
 
-class Metrics(Table):
+class MetricsConfig(Table):
     """`[metrics]`; a port of 0 means none."""
 
     port: Annotated[int, Field(ge=0, le=65_535)] = 0
-    address: Address = "127.0.0.1"
+    address: IpAddress = "127.0.0.1"
 
 
-class Log(Table):
+class LogConfig(Table):
     """`[log]`"""
 
     level: Literal["debug", "info", "warning", "error"] = Field(default="info", json_schema_extra=TUNABLE)
 
 
-def _cameras(cameras: dict[str, Camera]) -> dict[str, Camera]:
-    taken = [name for name in cameras if name in OWN_TOPICS]
+def _cameras(cameras: dict[str, CameraConfig]) -> dict[str, CameraConfig]:
+    taken = [name for name in cameras if name in DEVICE_TOPICS]
     if taken:
-        raise InnerError(dict.fromkeys(taken, "is a topic of the device itself; name the camera otherwise"))
+        raise TableError(dict.fromkeys(taken, "is a topic of the device itself; name the camera otherwise"))
     return cameras
 
 
 class Config(Table):
     """The whole file. Paths are absolute and, but for the outbox's directory, existed when the file was loaded."""
 
-    device: Device = Device()
-    model: Model = Model()
-    cameras: Annotated[dict[Name, Camera], Field(min_length=1), AfterValidator(_cameras)] = Field(
+    device: DeviceConfig = DeviceConfig()
+    model: ModelConfig = ModelConfig()
+    cameras: Annotated[dict[Identifier, CameraConfig], Field(min_length=1), AfterValidator(_cameras)] = Field(
         examples=['a table [cameras.door] with source = "/dev/video0" in it']
     )
-    linker: Linker = Field(default=Linker(), json_schema_extra=TUNABLE)
-    actions: Annotated[dict[Label, Action], AfterValidator(_actions)] = Field(
+    linker: LinkerConfig = Field(default=LinkerConfig(), json_schema_extra=TUNABLE)
+    actions: Annotated[dict[ActionLabel, ActionConfig], AfterValidator(_actions)] = Field(
         default_factory=dict, json_schema_extra=TUNABLE
     )
-    mqtt: Mqtt = Mqtt()
-    outbox: Outbox = Outbox()
-    telemetry: Telemetry = Telemetry()
-    thermal: Thermal = Field(default=Thermal(), json_schema_extra=TUNABLE)
-    metrics: Metrics = Metrics()
-    log: Log = Log()
+    mqtt: MqttConfig = MqttConfig()
+    outbox: OutboxConfig = OutboxConfig()
+    telemetry: TelemetryConfig = TelemetryConfig()
+    thermal: ThermalConfig = Field(default=ThermalConfig(), json_schema_extra=TUNABLE)
+    metrics: MetricsConfig = MetricsConfig()
+    log: LogConfig = LogConfig()
 
     @model_validator(mode="after")
     def _cameras_actions_fit(self) -> "Config":
@@ -297,5 +301,5 @@ class Config(Table):
             for key, fault in _action_faults(self.actions, camera.actions).items()
         }
         if faults:
-            raise InnerError(faults)
+            raise TableError(faults)
         return self

@@ -17,7 +17,7 @@ YEAR = 365 * 86_400.0  # seconds
 TUNABLE: dict[str, JsonValue] = {"tunable": True}  # may be changed by request, with all that is below it
 
 
-class InnerError(ValueError):
+class TableError(ValueError):
     """Mistakes below the table that is looked at: a sentence for each key's path there."""
 
     def __init__(self, faults: Mapping[str, str]) -> None:
@@ -84,21 +84,21 @@ def _source(text: str) -> str:
     return text
 
 
-Name = Annotated[str, AfterValidator(_name)]
-Topic = Annotated[str, AfterValidator(_topic)]
-Label = Annotated[str, AfterValidator(_label), Field(max_length=1024)]  # of the model: an action
-Line = Annotated[str, AfterValidator(_line), Field(max_length=1024)]
-File = Annotated[Path, AfterValidator(_file)]
-Uri = Annotated[Line, AfterValidator(_source)]  # of a camera
-Address = Annotated[str, AfterValidator(_address)]
-Host = Annotated[Line, AfterValidator(_host)]
+Identifier = Annotated[str, AfterValidator(_name)]
+TopicPath = Annotated[str, AfterValidator(_topic)]
+ActionLabel = Annotated[str, AfterValidator(_label), Field(max_length=1024)]  # of the model: an action
+PrintableLine = Annotated[str, AfterValidator(_line), Field(max_length=1024)]
+FilePath = Annotated[Path, AfterValidator(_file)]
+SourceUri = Annotated[PrintableLine, AfterValidator(_source)]  # of a camera
+IpAddress = Annotated[str, AfterValidator(_address)]
+HostName = Annotated[PrintableLine, AfterValidator(_host)]
 Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Seconds = Annotated[float, Field(ge=0, le=YEAR, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]  # of the frame's width or height
+Duration = Annotated[float, Field(ge=0, le=YEAR, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]  # of the frame's width or height
 Celsius = Annotated[float, Field(ge=0, le=150, allow_inf_nan=False)]
 Pixels = Annotated[int, Field(ge=1, le=16_384)]
-Point = tuple[Share, Share]
-Polygon = Annotated[tuple[Point, ...], Field(min_length=3, max_length=64)]
+UnitPoint = tuple[Fraction, Fraction]
+UnitPolygon = Annotated[tuple[UnitPoint, ...], Field(min_length=3, max_length=64)]
 
 
 class Table(BaseModel):

@@ -39,7 +39,7 @@ def store(
         )
 
 
-def may_store(path: Path) -> bool:
+def can_store(path: Path) -> bool:
     """Whether this program's user has the rights that `store` needs: over the folder, and the file must be its own."""
     path = Path(os.path.realpath(path))
     ours = path.stat().st_uid == os.geteuid() or os.geteuid() == 0

@@ -13,7 +13,7 @@ from edge import threads
 from edge.broker import broker_faults, capabilities
 from edge.broker.capabilities import Capabilities
 from edge.broker.credentials import CredentialsError, password, tls_context
-from edge.config.schema import Mqtt
+from edge.config.schema import MqttConfig
 from edge.doctor.finding import Finding, ok, told, warning, wrong
 from edge.threads import ThreadError
 
@@ -30,7 +30,7 @@ class Step:
     grants: Capabilities = Capabilities()
 
 
-def broker(settings: Mqtt, root: str) -> Finding:
+def broker(settings: MqttConfig, root: str) -> Finding:
     """Connect under a name of our own, publish to `<root>/doctor`, receive that. Nothing is retained, no will is left.
 
     `root`: what all topics of the device begin with.
@@ -56,7 +56,7 @@ def broker(settings: Mqtt, root: str) -> Finding:
             thread.join(ANSWER_SECONDS)
 
 
-def _client(settings: Mqtt, steps: "queue.SimpleQueue[Step]") -> Client:
+def _client(settings: MqttConfig, steps: "queue.SimpleQueue[Step]") -> Client:
     """One that puts every step of the broker into `steps`."""
     version = MQTTProtocolVersion.MQTTv5 if settings.version == 5 else MQTTProtocolVersion.MQTTv311
     name = f"korsal-edge-doctor-{uuid.uuid4().hex[:8]}"  # the daemon's own would throw the daemon out

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edge import threads
 from edge.cameras.live_camera import CaptureError, LiveCamera, LiveSettings, read_file
-from edge.config.schema import Camera
+from edge.config.schema import CameraConfig
 from edge.doctor.finding import Finding, ok, told, warning, wrong
 from edge.sources import Source
 
@@ -18,7 +18,7 @@ ARGUS = Path("/tmp/argus_socket")
 HELD = ("v4l2", "csi")  # kinds of cameras that one program alone can read
 
 
-def cameras(configured: Mapping[str, Camera], service_runs: bool, seconds: float = SECONDS) -> list[Finding]:
+def cameras(configured: Mapping[str, CameraConfig], service_runs: bool, seconds: float = SECONDS) -> list[Finding]:
     """A finding for each camera, all looked at at once."""
     try:
         with ThreadPoolExecutor(max_workers=16) as pool:
@@ -29,9 +29,9 @@ def cameras(configured: Mapping[str, Camera], service_runs: bool, seconds: float
         return [told("cameras", str(threads.refused(error)))]
 
 
-def camera(name: str, configured: Camera, service_runs: bool, seconds: float = SECONDS) -> Finding:
+def camera(name: str, configured: CameraConfig, service_runs: bool, seconds: float = SECONDS) -> Finding:
     """One picture of one camera. One that only the running service can read is left alone."""
-    subject, source = f"camera {name}", configured.described()
+    subject, source = f"camera {name}", configured.to_source()
     if service_runs and source.kind in HELD:
         text = f"{source.redacted} was not opened: the service runs and holds it"
         return warning(subject, text, "its state stands in the log; to try it here: systemctl stop korsal-edge")

@@ -16,7 +16,7 @@ from edge.assets import AssetError
 from edge.broker.credentials import CREDENTIAL, VARIABLE, CredentialsError, password
 from edge.config.config_file import ConfigError, load, model_path, state_directory
 from edge.config.schema import Config
-from edge.config.store import may_store
+from edge.config.store import can_store
 from edge.doctor.broker import broker
 from edge.doctor.camera import argus, cameras
 from edge.doctor.finding import Finding, ok, told, warning, wrong
@@ -99,7 +99,7 @@ def examine(path: Path, folder: Path) -> Iterator[Finding]:
     yield from opencv(config.cameras)
     yield motion()
     yield from rights((*GPU_NODES, *_devices(config)))
-    if any(camera.described().kind == "csi" for camera in config.cameras.values()):
+    if any(camera.to_source().kind == "csi" for camera in config.cameras.values()):
         yield argus()
     yield from cameras(config.cameras, runs)
     yield from credentials(config)
@@ -130,7 +130,7 @@ def _as_the_service(folder: Path) -> Finding:
 
 def _remote_config(config: Config, path: Path) -> list[Finding]:
     """May the service change the file that it is told to let others change?"""
-    if not config.mqtt.allow_remote_config or may_store(path):
+    if not config.mqtt.allow_remote_config or can_store(path):
         return []
     cure = "run install.sh again, which gives the service a folder for it where that key is set"
     return [wrong("mqtt.allow_remote_config", f"the service may not write {path}", cure)]
@@ -138,7 +138,7 @@ def _remote_config(config: Config, path: Path) -> list[Finding]:
 
 def _devices(config: Config) -> tuple[Path, ...]:
     """The cameras' nodes."""
-    sources = [camera.described() for camera in config.cameras.values()]
+    sources = [camera.to_source() for camera in config.cameras.values()]
     return tuple(Path(source.target) for source in sources if source.kind == "v4l2")
 
 

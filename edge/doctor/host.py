@@ -12,7 +12,7 @@ from typing import Any
 
 import cv2
 
-from edge.config.schema import Camera, Config
+from edge.config.schema import CameraConfig, Config
 from edge.doctor.finding import Finding, ok, warning, wrong
 from edge.engines.engine_build import L4T_RELEASE
 from edge.engines.motion_cuda import MotionCudaError, usable
@@ -25,7 +25,7 @@ HIDDEN = ("/home", "/root", "/run/user")  # from the service, by ProtectHome=
 GPU_NODES = tuple(map(Path, ("/dev/nvmap", "/dev/nvhost-ctrl", "/dev/nvhost-gpu", "/dev/nvidiactl", "/dev/nvidia0")))
 
 
-def opencv(cameras: Mapping[str, Camera], module: Any = cv2, jetson: bool | None = None) -> list[Finding]:
+def opencv(cameras: Mapping[str, CameraConfig], module: Any = cv2, jetson: bool | None = None) -> list[Finding]:
     """Where it comes from, whether it has GStreamer, and whether it can map motion on the GPU.
 
     `jetson`: None to look.
@@ -39,7 +39,7 @@ def opencv(cameras: Mapping[str, Camera], module: Any = cv2, jetson: bool | None
     gstreamer = module.videoio_registry.hasBackend(module.CAP_GSTREAMER)
     if gstreamer:
         found.append(ok(name, "with GStreamer"))
-    elif any(camera.described().kind == "csi" for camera in cameras.values()):
+    elif any(camera.to_source().kind == "csi" for camera in cameras.values()):
         found.append(wrong(name, "has no GStreamer, which CSI cameras need", "use the OpenCV of JetPack"))
     elif jetson:
         cure = "sudo apt-get install libopencv-python"
@@ -106,7 +106,7 @@ def hidden(config: Config, path: Path) -> list[Finding]:
     """Files that the service cannot see, wherever it is installed: it does not see people's homes."""
     files = {"the configuration": str(path.absolute()), "model.path": str(config.model.path or "")}
     for name, camera in config.cameras.items():
-        source = camera.described()
+        source = camera.to_source()
         files[f"cameras.{name}.source"] = source.target if source.kind == "file" else ""
     return [
         wrong(key, f"{file} is hidden from the service", "move it to /etc/korsal-edge or /var/lib/korsal-edge")

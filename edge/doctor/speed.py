@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edge import pipeline
-from edge.config.schema import Camera
+from edge.config.schema import CameraConfig
 from edge.doctor.finding import Finding, ok, warning
 from edge.inference import Engine
 from edge.pipeline import PipelineSettings
@@ -17,9 +17,9 @@ FRAME_SIZE = (720, 1280)  # (height, width), of the frames that it is timed on
 WARM_UP, TIMED = 3, 12  # frames
 
 
-def speed(engine: Engine, cameras: Mapping[str, Camera], service_runs: bool) -> Finding:
+def speed(engine: Engine, cameras: Mapping[str, CameraConfig], service_runs: bool) -> Finding:
     """The whole pipeline on frames of noise, against what the live cameras want."""
-    wanted = [min(camera.fps or TARGET_FPS, TARGET_FPS) for camera in cameras.values() if camera.described().live]
+    wanted = [min(camera.fps or TARGET_FPS, TARGET_FPS) for camera in cameras.values() if camera.to_source().live]
     return judged(frames_per_second(engine), wanted, remedies(engine.manifest, engine.runtime), service_runs)
 
 

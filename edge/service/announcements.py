@@ -98,7 +98,7 @@ class Announcer:
             {"name": self._model.name, "sha256": self._model.sha256},
             self._labels,
             fingerprint(config),
-            {name: camera.described().redacted for name, camera in config.cameras.items()},
+            {name: camera.to_source().redacted for name, camera in config.cameras.items()},
             needs_restart,
             broker,
         )

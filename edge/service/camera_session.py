@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from edge import events, pipeline, presence
 from edge.cameras.feeds import Feed, LiveFeed
-from edge.config.schema import Camera
+from edge.config.schema import CameraConfig
 from edge.inference import EngineError
 from edge.pipeline import FrameInput, PipelineSettings, PipelineState, StepResult
 from edge.presence import PeopleCount
@@ -114,7 +114,7 @@ class CameraSession:
             self._pipeline = _new_pipeline(self.name)
         self._state = state
 
-    def adopt(self, camera: Camera, settings: PipelineSettings) -> bool:
+    def adopt(self, camera: CameraConfig, settings: PipelineSettings) -> bool:
         """Take a changed configuration over; False where the camera must be opened anew for it."""
         if not self.feed.adopt(camera):
             return False

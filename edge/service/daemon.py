@@ -23,7 +23,7 @@ from edge.cameras.feeds import Feed, open_feed, wait_for_frames
 from edge.cameras.live_camera import CaptureError
 from edge.config.config_file import ConfigError, state_directory
 from edge.config.config_file import load as load_config
-from edge.config.schema import Camera, Config
+from edge.config.schema import CameraConfig, Config
 from edge.inference import Engine, EngineError
 from edge.open_model import open_model
 from edge.pipeline import PipelineSettings, StepResult
@@ -286,7 +286,7 @@ class Daemon:
         self._round_robin = RoundRobin(self._sessions.values())
 
 
-def _opened(cameras: Mapping[str, Camera]) -> dict[str, Feed]:
+def _opened(cameras: Mapping[str, CameraConfig]) -> dict[str, Feed]:
     """Feeds of all these cameras, or of none. Raises CaptureError."""
     feeds: dict[str, Feed] = {}
     with ExitStack() as owned:

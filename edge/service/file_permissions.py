@@ -41,7 +41,7 @@ def unsafe_permissions(config: Config, file: Path | None) -> tuple[UnsafePermiss
 def _secrets(config: Config, file: Path | None) -> Iterator[UnsafePermission]:
     """Files with secrets that others can read. systemd reads its credential as root: the service needs no access."""
     if file is not None:
-        if any(camera.described().secret for camera in config.cameras.values()):
+        if any(camera.to_source().secret for camera in config.cameras.values()):
             yield from _secret(file, "a camera's password")
         yield from _secret(file.with_name(CREDENTIAL), "the broker's password", ours=False)
     if config.mqtt.password_file is not None:

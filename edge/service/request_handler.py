@@ -25,7 +25,7 @@ class DaemonRequestHandler:
 
     def configuration(self) -> Mapping[str, object]:
         """The configuration in force, secrets left out."""
-        return config_edit.shown(self.running())
+        return config_edit.redacted(self.running())
 
     def store(self, changes: Mapping[str, object]) -> Sequence[str]:
         """Write changes into the file and put them in force; their problems."""

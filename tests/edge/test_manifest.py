@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from edge.config.schema_types import Label
+from edge.config.schema_types import ActionLabel
 from edge.manifest import CENTERNET_MEAN, CENTERNET_STD, Manifest, ManifestError, from_json, to_json
 from edge.motion import MotionSettings
 
@@ -144,7 +144,7 @@ def test_what_is_wrong_is_named_with_the_cure(text: str, said: str) -> None:
 def test_labels_as_people_write_them(label: str) -> None:
     """With joiners, wide and unbreakable spaces, and letters younger than Python 3.10."""
     assert from_json(content(labels=[label])).labels == (label,)
-    assert TypeAdapter(Label).validate_python(label) == label  # in config.toml
+    assert TypeAdapter(ActionLabel).validate_python(label) == label  # in config.toml
 
 
 def test_all_problems_are_listed_at_once() -> None:

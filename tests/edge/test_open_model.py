@@ -18,7 +18,7 @@ from edge import open_model as runtimes
 from edge.commands.check import check
 from edge.commands.replay import Outputs, replay, task
 from edge.config.config_file import load
-from edge.config.schema import Config, Model
+from edge.config.schema import Config, ModelConfig
 from edge.engines import cuda_runtime, engine_build, engine_record, motion_cuda
 from edge.engines.build_plan import BuildOptions
 from edge.engines.cuda_runtime import Cuda, CudaError
@@ -261,7 +261,7 @@ def test_the_options_reach_the_builder(folder: Path, with_tensorrt: Callable[...
 
 
 def test_the_defaults_are_those_of_the_builder() -> None:
-    assert runtimes.build_options(Model()) == BuildOptions()
+    assert runtimes.build_options(ModelConfig()) == BuildOptions()
 
 
 def test_a_precision_that_the_file_does_not_have(folder: Path, with_tensorrt: Callable[..., FakeGpu]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from edge import threads
 from edge.commands import command_line
-from edge.config.schema import Camera
+from edge.config.schema import CameraConfig
 from edge.doctor.broker import broker as doctor_broker
 from edge.doctor.camera import cameras as doctor_cameras
 from edge.sensors import prometheus_page
@@ -120,7 +120,7 @@ def test_sensors_are_read_when_there_are_threads_again(none: NoThreads, caplog: 
 
 def test_the_doctor_says_so_too(none: NoThreads, tmp_path: Path) -> None:
     """Of the cameras and of the broker, which is well as soon as there are threads again."""
-    door = Camera(source="rtsp://127.0.0.1:1/x")
+    door = CameraConfig(source="rtsp://127.0.0.1:1/x")
     with Broker(tmp_path) as broker:
         none.begin()
         (cameras,) = doctor_cameras({"door": door}, service_runs=False, seconds=1.0)

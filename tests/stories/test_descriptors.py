@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge.cameras.live_camera import LiveCamera
-from edge.config.schema import Mqtt
+from edge.config.schema import MqttConfig
 from edge.sensors import host_sensors
 from edge.sources import parse
 from tests.support.broker import Broker, Relay
@@ -73,7 +73,7 @@ def test_a_connection_that_has_broken_leaves_nothing_open(tmp_path: Path) -> Non
     with contextlib.ExitStack() as owned:
         broker = owned.enter_context(Broker(tmp_path))
         relay = owned.enter_context(Relay(broker.port))
-        publisher = owned.enter_context(publishing(Mqtt(host="127.0.0.1", port=relay.port)))
+        publisher = owned.enter_context(publishing(MqttConfig(host="127.0.0.1", port=relay.port)))
         gc.collect()
         gc.disable()
         owned.callback(gc.enable)

@@ -18,7 +18,7 @@ from paho.mqtt.properties import Properties
 
 from edge.broker import outages
 from edge.broker.requests import Request
-from edge.config.schema import Mqtt
+from edge.config.schema import MqttConfig
 from tests.support.broker import Broker, Subscriber
 from tests.support.hostile_broker import CONNACK, Conversation, hostile, number, publish, text
 from tests.support.logged_daemon import daemon
@@ -31,8 +31,8 @@ REQUEST = TOPICS.request("health").encode()
 MEBIBYTE = 1 << 20
 
 
-def at_port(port: int) -> Mqtt:
-    return Mqtt(host="127.0.0.1", port=port)
+def at_port(port: int) -> MqttConfig:
+    return MqttConfig(host="127.0.0.1", port=port)
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_memory_is_bounded_whatever_a_broker_sends(
     attack: Conversation, polite: bool, version: Literal[5, 3], uncaught: list[object], caplog: pytest.LogCaptureFixture
 ) -> None:
     with hostile(attack, polite) as broker:
-        settings = Mqtt(host="127.0.0.1", port=broker.port, version=version)
+        settings = MqttConfig(host="127.0.0.1", port=broker.port, version=version)
         with publishing(settings, flush=0.1) as publisher, memory_stays():
             wait_for(lambda: broker.connections > 3, "the connection after the next but one", 60)
             assert publisher.alive

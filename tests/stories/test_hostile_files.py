@@ -23,7 +23,7 @@ from edge.broker import credentials, interruption
 from edge.broker.credentials import CredentialsError
 from edge.broker.message import Message
 from edge.broker.outbox import Outbox, OutboxLimits
-from edge.config.schema import Mqtt
+from edge.config.schema import MqttConfig
 from edge.engines import onnxruntime_engine as engine
 from edge.inference import EngineError
 from tests.support.broker import Broker, Subscriber
@@ -261,7 +261,9 @@ def test_a_password_file_that_is_none_is_one_sentence(kind: str, tmp_path: Path)
         "NUL": lambda: None,
     }
     make[kind]()
-    settings = Mqtt(username="korsal").model_copy(update={"password_file": Path("a\0b") if kind == "NUL" else file})
+    settings = MqttConfig(username="korsal").model_copy(
+        update={"password_file": Path("a\0b") if kind == "NUL" else file}
+    )
     with pytest.raises(CredentialsError, match="check"):
         credentials.password(settings)
 
@@ -273,7 +275,7 @@ def _touched(file: Path) -> Path:
 
 def test_a_password_is_the_first_line(tmp_path: Path) -> None:
     (tmp_path / "password").write_bytes(b"correct horse \r\nbattery")
-    settings = Mqtt(username="korsal", password_file=tmp_path / "password")
+    settings = MqttConfig(username="korsal", password_file=tmp_path / "password")
     assert credentials.password(settings) == "correct horse "
 
 

@@ -14,7 +14,7 @@ from convert.export import ExportError, scores
 from edge.broker.credentials import CredentialsError, password, tls_context
 from edge.config.config_file import ConfigError, load
 from edge.config.problems import nearest
-from edge.config.schema import Mqtt, Tls
+from edge.config.schema import MqttConfig, TlsConfig
 from edge.config.store import store
 from edge.text import TextError, decode_utf8, near_duplicates, sanitized, shortened, to_nfc
 from tests.support.annotation_files import COCO, box, coco, written
@@ -96,11 +96,11 @@ def test_a_configuration_with_a_mark(tmp_path: Path) -> None:
 def test_a_password_with_a_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "password"
     file.write_bytes(MARK + b"secret1\r\n")
-    settings = Mqtt(username="korsal", password_file=file)
+    settings = MqttConfig(username="korsal", password_file=file)
     assert password(settings) == "secret1"
     (tmp_path / "mqtt-password").write_bytes(MARK + b"secret2\n")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    assert password(Mqtt(username="korsal")) == "secret2"
+    assert password(MqttConfig(username="korsal")) == "secret2"
     for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
         file.write_bytes("secret1\r\n".encode(encoding))
         with pytest.raises(CredentialsError, match=r"password is saved as UTF-16.*; save it as UTF-8") as caught:
@@ -111,7 +111,7 @@ def test_a_password_with_a_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_certificate_with_a_mark_is_told(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_bytes(MARK + b"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n")
     with pytest.raises(CredentialsError, match=r"ca\.pem begins with a byte order mark, save it as UTF-8 without BOM"):
-        tls_context(Tls(ca=tmp_path / "ca.pem"))
+        tls_context(TlsConfig(ca=tmp_path / "ca.pem"))
 
 
 def test_scores_with_a_mark(tmp_path: Path) -> None:

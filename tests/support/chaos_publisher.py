@@ -16,7 +16,7 @@ from edge.broker import outages
 from edge.broker.outbox import Message, Outbox, OutboxLimits, Row
 from edge.broker.publisher import Publisher
 from edge.broker.topics import Topics
-from edge.config.schema import Mqtt
+from edge.config.schema import MqttConfig
 
 SLOTS = 6  # events that go on at the same time
 MOST_WAITING = 1500  # rows in the outbox, beyond which nothing is fed
@@ -58,7 +58,7 @@ def main(given: dict[str, Any]) -> None:
     outages.FIRST, outages.LONGEST = 0.02, 0.1
     make = Forgetful if given["sabotage"] else Outbox
     outbox = make(Path(given["file"]), OutboxLimits())
-    publisher = Publisher(Mqtt(host="127.0.0.1", port=given["port"]), TOPICS, outbox)
+    publisher = Publisher(MqttConfig(host="127.0.0.1", port=given["port"]), TOPICS, outbox)
     print("ready", flush=True)  # noqa: T201
     if given["feed"]:
         feed(publisher, given["run"], random.Random(given["seed"]), [tuple(slot) for slot in given["open"]])

@@ -12,7 +12,7 @@ from edge.broker import outages
 from edge.broker.outbox import Message, Outbox, OutboxLimits
 from edge.broker.publisher import Publisher
 from edge.broker.topics import Topics
-from edge.config.schema import Mqtt
+from edge.config.schema import MqttConfig
 from tests.support.broker import Broker, Subscriber
 
 TOPICS = Topics("korsal", "roof")
@@ -28,7 +28,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture)
 
 
 @contextmanager
-def publishing(settings: Mqtt, outbox: Outbox | None = None, flush: float = 20.0) -> Iterator[Publisher]:
+def publishing(settings: MqttConfig, outbox: Outbox | None = None, flush: float = 20.0) -> Iterator[Publisher]:
     publisher = Publisher(settings, TOPICS, outbox or Outbox(None, OutboxLimits()))
     try:
         yield publisher
@@ -37,8 +37,8 @@ def publishing(settings: Mqtt, outbox: Outbox | None = None, flush: float = 20.0
         assert not publisher.alive
 
 
-def at(broker: Broker, **more: object) -> Mqtt:
-    return Mqtt.model_validate({"host": "127.0.0.1", "port": broker.port, **more})
+def at(broker: Broker, **more: object) -> MqttConfig:
+    return MqttConfig.model_validate({"host": "127.0.0.1", "port": broker.port, **more})
 
 
 def event(seq: int, event_id: str = "a", seconds: float = 60.0, action: str = "Dunk", size: int = 0) -> Message:

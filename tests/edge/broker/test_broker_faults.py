@@ -22,7 +22,7 @@ from edge.broker.outbox import Message, Outbox, OutboxLimits
 from edge.broker.parcel import Parcel, packet_size
 from edge.broker.requests import Response
 from edge.broker.topics import encode
-from edge.config.schema import Mqtt, Tls
+from edge.config.schema import MqttConfig, TlsConfig
 from tests.support.broker import Broker, Relay, Subscriber
 from tests.support.certificates import make
 from tests.support.ports import free_port
@@ -58,7 +58,7 @@ def test_a_refused_login_is_told_once_and_heals_when_the_password_is_mended(
 
 
 def test_an_unreadable_password_is_told_and_nothing_is_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    settings = Mqtt(host="127.0.0.1", username="korsal", password_file=tmp_path / "none")
+    settings = MqttConfig(host="127.0.0.1", username="korsal", password_file=tmp_path / "none")
     outbox = Outbox(tmp_path / "outbox.sqlite", OutboxLimits())
     with publishing(settings, outbox, flush=0.1) as publisher:
         publisher.publish_event(event(0))
@@ -67,14 +67,14 @@ def test_an_unreadable_password_is_told_and_nothing_is_lost(tmp_path: Path, capl
 
 
 def test_a_host_that_does_not_exist_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    with publishing(Mqtt(host="no-such-host.invalid"), flush=0.1):
+    with publishing(MqttConfig(host="no-such-host.invalid"), flush=0.1):
         wait_for(lambda: "no-such-host.invalid:1883: the name is not known: check [mqtt] host" in caplog.text, "it")
 
 
 def test_a_server_that_hangs_up_is_told(caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(20)
-        with publishing(Mqtt(host="127.0.0.1", port=listener.getsockname()[1]), flush=0.1):
+        with publishing(MqttConfig(host="127.0.0.1", port=listener.getsockname()[1]), flush=0.1):
             listener.accept()[0].close()
             wait_for(lambda: "hung up without an answer" in caplog.text, "the sentence")
 
@@ -85,7 +85,7 @@ def test_a_server_that_never_answers_is_given_up(
     monkeypatch.setattr(line, "ANSWER_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(20)
-        with publishing(Mqtt(host="127.0.0.1", port=listener.getsockname()[1]), flush=0.1):
+        with publishing(MqttConfig(host="127.0.0.1", port=listener.getsockname()[1]), flush=0.1):
             silent = [listener.accept()[0], listener.accept()[0]]  # it dials again
             wait_for(lambda: "no answer within 0.3 s" in caplog.text, "the sentence")
         for connection in silent:
@@ -94,7 +94,7 @@ def test_a_server_that_never_answers_is_given_up(
 
 def test_no_broker_at_all_never_holds_up_the_end() -> None:
     started = time.monotonic()
-    with publishing(Mqtt(host="127.0.0.1", port=free_port()), flush=30) as publisher:
+    with publishing(MqttConfig(host="127.0.0.1", port=free_port()), flush=30) as publisher:
         publisher.publish_event(event(0))
         wait_for(lambda: publisher.statistics().fault, "the fault")
     assert time.monotonic() - started < 10
@@ -120,9 +120,9 @@ def guarded(folder: Path) -> str:
 
 @pytest.mark.parametrize("version", [5, 3])
 def test_tls_with_certificates_on_both_sides(tmp_path: Path, certificates: Path, version: int) -> None:
-    tls = Tls(ca=certificates / "ca.crt", cert=certificates / "client.crt", key=certificates / "client.key")
+    tls = TlsConfig(ca=certificates / "ca.crt", cert=certificates / "client.crt", key=certificates / "client.key")
     with Broker(tmp_path, guarded(certificates)) as broker:
-        settings = Mqtt(host="127.0.0.1", port=broker.port, tls=tls, version=5 if version == 5 else 3)
+        settings = MqttConfig(host="127.0.0.1", port=broker.port, tls=tls, version=5 if version == 5 else 3)
         with publishing(settings) as publisher:
             publisher.publish_event(event(0))
             wait_for(lambda: publisher.statistics().online, "the connection")
@@ -131,9 +131,9 @@ def test_tls_with_certificates_on_both_sides(tmp_path: Path, certificates: Path,
 
 def test_tls_carries_a_flood_over_one_connection(tmp_path: Path, certificates: Path) -> None:
     """Messages go out while acknowledgements come in, all in one thread: OpenSSL allows no other."""
-    tls = Tls(ca=certificates / "ca.crt", cert=certificates / "client.crt", key=certificates / "client.key")
+    tls = TlsConfig(ca=certificates / "ca.crt", cert=certificates / "client.crt", key=certificates / "client.key")
     with Broker(tmp_path, guarded(certificates)) as broker:
-        with publishing(Mqtt(host="127.0.0.1", port=broker.port, tls=tls)) as publisher:
+        with publishing(MqttConfig(host="127.0.0.1", port=broker.port, tls=tls)) as publisher:
             for seq in range(3000):
                 publisher.publish_event(event(seq, size=500))
             wait_for(lambda: publisher.statistics().outbox.rows == 0, "an empty outbox", 60)
@@ -143,10 +143,16 @@ def test_tls_carries_a_flood_over_one_connection(tmp_path: Path, certificates: P
 @pytest.mark.parametrize(
     ("tls", "sentence"),
     [
-        (Tls(ca=Path("other.crt"), cert=Path("client.crt"), key=Path("client.key")), "certificate is not trusted"),
-        (Tls(ca=Path("server.key")), "files of [mqtt.tls] cannot be used"),
-        (Tls(ca=Path("ca.crt"), cert=Path("client.crt"), key=Path("server.key")), "files of [mqtt.tls] cannot be used"),
-        (Tls(ca=Path("ca.crt")), "check"),  # the broker wants a certificate
+        (
+            TlsConfig(ca=Path("other.crt"), cert=Path("client.crt"), key=Path("client.key")),
+            "certificate is not trusted",
+        ),
+        (TlsConfig(ca=Path("server.key")), "files of [mqtt.tls] cannot be used"),
+        (
+            TlsConfig(ca=Path("ca.crt"), cert=Path("client.crt"), key=Path("server.key")),
+            "files of [mqtt.tls] cannot be used",
+        ),
+        (TlsConfig(ca=Path("ca.crt")), "check"),  # the broker wants a certificate
         (None, "hung up without an answer"),
     ],
 )
@@ -155,12 +161,12 @@ def test_tls_that_cannot_be_is_told(
     certificates: Path,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
-    tls: Tls | None,
+    tls: TlsConfig | None,
     sentence: str,
 ) -> None:
     monkeypatch.chdir(certificates)
     with Broker(tmp_path, guarded(certificates)) as broker:
-        settings = Mqtt(host="127.0.0.1", port=broker.port, tls=tls)
+        settings = MqttConfig(host="127.0.0.1", port=broker.port, tls=tls)
         with publishing(settings, flush=0.1) as publisher:
             wait_for(lambda: publisher.statistics().fault, "the fault")
             assert sentence in str(publisher.statistics().fault)
@@ -172,7 +178,9 @@ def test_an_expired_certificate_is_told_and_heals_when_it_is_renewed(
 ) -> None:
     serving = "allow_anonymous true\ncafile {0}/ca.crt\ncertfile {0}/{1}.crt\nkeyfile {0}/{1}.key"
     broker = Broker(tmp_path, serving.format(certificates, "expired")).start()
-    with publishing(Mqtt(host="127.0.0.1", port=broker.port, tls=Tls(ca=certificates / "ca.crt"))) as publisher:
+    with publishing(
+        MqttConfig(host="127.0.0.1", port=broker.port, tls=TlsConfig(ca=certificates / "ca.crt"))
+    ) as publisher:
         publisher.publish_event(event(0))
         wait_for(lambda: publisher.statistics().fault, "the fault")
         broker.stop()
@@ -190,9 +198,9 @@ def test_an_expired_certificate_is_told_and_heals_when_it_is_renewed(
 def test_a_wrong_authority_heals_when_its_file_is_mended(tmp_path: Path, certificates: Path) -> None:
     ca = tmp_path / "ca.crt"
     ca.write_bytes((certificates / "other.crt").read_bytes())
-    tls = Tls(ca=ca, cert=certificates / "client.crt", key=certificates / "client.key")
+    tls = TlsConfig(ca=ca, cert=certificates / "client.crt", key=certificates / "client.key")
     with Broker(tmp_path, guarded(certificates)) as broker:
-        with publishing(Mqtt(host="127.0.0.1", port=broker.port, tls=tls)) as publisher:
+        with publishing(MqttConfig(host="127.0.0.1", port=broker.port, tls=tls)) as publisher:
             wait_for(lambda: "certificate is not trusted" in str(publisher.statistics().fault), "the fault")
             ca.write_bytes((certificates / "ca.crt").read_bytes())
             wait_for(lambda: publisher.statistics().online, "the connection")
@@ -204,9 +212,9 @@ def test_a_wrong_authority_heals_when_its_file_is_mended(tmp_path: Path, certifi
 
 
 def test_a_name_that_the_certificate_has_not_is_told(tmp_path: Path, certificates: Path) -> None:
-    tls = Tls(ca=certificates / "ca.crt", cert=certificates / "client.crt", key=certificates / "client.key")
+    tls = TlsConfig(ca=certificates / "ca.crt", cert=certificates / "client.crt", key=certificates / "client.key")
     with Broker(tmp_path, guarded(certificates)) as broker:
-        settings = Mqtt(host="localhost", port=broker.port, tls=tls)
+        settings = MqttConfig(host="localhost", port=broker.port, tls=tls)
         with publishing(settings, flush=0.1) as publisher:
             wait_for(lambda: "the name in [mqtt] host" in str(publisher.statistics().fault), "the fault")
 
@@ -220,7 +228,9 @@ def test_tls_before_1_2_is_refused(certificates: Path) -> None:
     context.load_cert_chain(certificates / "server.crt", certificates / "server.key")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(20)
-        settings = Mqtt(host="127.0.0.1", port=listener.getsockname()[1], tls=Tls(ca=certificates / "ca.crt"))
+        settings = MqttConfig(
+            host="127.0.0.1", port=listener.getsockname()[1], tls=TlsConfig(ca=certificates / "ca.crt")
+        )
         with publishing(settings, flush=0.1) as publisher:
             with pytest.raises(ssl.SSLError), context.wrap_socket(listener.accept()[0], server_side=True):
                 pass
@@ -233,7 +243,7 @@ def test_a_broker_that_never_answers_is_given_up_until_it_does(
     monkeypatch.setattr(line, "ANSWER_SECONDS", 0.3)
     listener = socket.create_server(("127.0.0.1", 0))
     port: int = listener.getsockname()[1]
-    with publishing(Mqtt(host="127.0.0.1", port=port)) as publisher:
+    with publishing(MqttConfig(host="127.0.0.1", port=port)) as publisher:
         publisher.publish_event(event(0))
         wait_for(lambda: "no answer within 0.3 s" in str(publisher.statistics().fault), "the fault")
         listener.close()
@@ -262,7 +272,7 @@ def test_one_that_drops_again_and_again_is_one_fault(
 ) -> None:
     monkeypatch.setattr(outages, "MANY", 3)
     with Relay(broker.port) as relay, Subscriber(broker.port) as subscriber:
-        settings = Mqtt(host="127.0.0.1", port=relay.port)
+        settings = MqttConfig(host="127.0.0.1", port=relay.port)
         with publishing(settings) as publisher:
             for number in range(1, 7):
                 wait_for(lambda: publisher.statistics().connections == number, "the next connection")  # noqa: B023
@@ -294,7 +304,7 @@ def test_a_broker_for_which_mqtt_5_is_too_new_is_spoken_to_in_3_1_1(
     broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
     with OldBroker(broker.port) as old, Subscriber(broker.port) as subscriber:
-        settings = Mqtt(host="127.0.0.1", port=old.port)
+        settings = MqttConfig(host="127.0.0.1", port=old.port)
         with publishing(settings) as publisher:
             publisher.publish_event(event(0))
             wait_for(lambda: numbers(subscriber) == [0], "the event")
@@ -441,7 +451,7 @@ def test_nonsense_from_a_broker_ends_the_connection_and_nothing_else(monkeypatch
     monkeypatch.setattr("edge.broker.publisher.IDLE_SECONDS", 0.005)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(20)
-        with publishing(Mqtt(host="127.0.0.1", port=listener.getsockname()[1]), flush=0.1) as publisher:
+        with publishing(MqttConfig(host="127.0.0.1", port=listener.getsockname()[1]), flush=0.1) as publisher:
             for reply in replies:
                 with listener.accept()[0] as client:
                     client.recv(4096)

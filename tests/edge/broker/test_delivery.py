@@ -16,7 +16,7 @@ from edge.broker.outbox import Outbox, OutboxLimits
 from edge.broker.publisher import Publisher
 from edge.broker.requests import LARGEST, Request, answer
 from edge.broker.topics import level
-from edge.config.schema import Mqtt
+from edge.config.schema import MqttConfig
 from tests.support.broker import Broker, Subscriber
 from tests.support.fake_request_handler import FakeRequestHandler
 from tests.support.publishing import TOPICS, at, event, impatient, numbers, publishing
@@ -24,7 +24,7 @@ from tests.support.waiting import wait_for
 
 __all__ = ["impatient"]
 pytestmark = pytest.mark.usefixtures("impatient")
-OPEN = Mqtt(allow_remote_config=True, snapshots=True)
+OPEN = MqttConfig(allow_remote_config=True, snapshots=True)
 
 
 @pytest.fixture

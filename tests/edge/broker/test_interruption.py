@@ -19,7 +19,7 @@ from edge.broker.outbox import Outbox, OutboxLimits
 from edge.broker.payload import ModelIdentity, event_payload
 from edge.broker.publisher import Publisher
 from edge.broker.topics import Topics, encode
-from edge.config.schema import Mqtt
+from edge.config.schema import MqttConfig
 from edge.events import ActionSettings, EventSettings, initial, step
 from tests.support.broker import Broker, Subscriber
 from tests.support.paths import ROOT
@@ -38,7 +38,7 @@ from edge.broker.publisher import Publisher
 from edge.broker.outbox import OutboxLimits, Outbox
 from edge.config.schema import Mqtt
 from tests.edge.broker.test_interruption import TOPICS, story
-settings = Mqtt(host="127.0.0.1", port=int(sys.argv[2]))
+settings = MqttConfig(host="127.0.0.1", port=int(sys.argv[2]))
 publisher = Publisher(settings, TOPICS, Outbox(Path(sys.argv[1]), OutboxLimits()))
 for message in story():
     publisher.publish_event(message)
@@ -66,7 +66,7 @@ def start_again(path: Path, port: int) -> Publisher:
     interruption = end_interrupted(outbox.open_events(), now, now + 600)
     outbox.put(interruption.ends, now)
     outbox.forget_open(interruption.lost)
-    return Publisher(Mqtt(host="127.0.0.1", port=port), TOPICS, outbox)
+    return Publisher(MqttConfig(host="127.0.0.1", port=port), TOPICS, outbox)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from edge.broker.interruption import InterruptedEnds, end_interrupted
 from edge.broker.outbox import Message, Outbox, OutboxLimits
 from edge.broker.publisher import Publisher
 from edge.broker.topics import Topics
-from edge.config.schema import Mqtt
+from edge.config.schema import MqttConfig
 from tests.support.broker import Broker, Subscriber
 from tests.support.event_steps import step
 from tests.support.started_daemon import play, write_config, write_video
@@ -314,7 +314,7 @@ def test_with_a_full_disk_events_go_out_directly(
     (small_disk / "ballast").touch()
     outbox = Outbox(small_disk / "outbox.sqlite", MANY)
     with Broker(tmp_path) as broker, Subscriber(broker.port) as subscriber:
-        publisher = Publisher(Mqtt(host="127.0.0.1", port=broker.port), Topics("korsal", "d"), outbox)
+        publisher = Publisher(MqttConfig(host="127.0.0.1", port=broker.port), Topics("korsal", "d"), outbox)
         for number in range(30):
             publisher.publish_event(
                 Message("korsal/d/door/actions/Dunk", b'{"seq":%d}' % number + b" " * 60_000, "a", number, "new", 4e9)

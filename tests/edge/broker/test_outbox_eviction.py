@@ -10,7 +10,7 @@ import pytest
 
 from edge.broker.outbox import Message, Outbox, OutboxLimits
 from edge.broker.publisher import Publisher
-from edge.config.schema import Mqtt
+from edge.config.schema import MqttConfig
 from tests.support.chaos import Line
 from tests.support.event_streams import faults
 from tests.support.ports import free_port
@@ -149,7 +149,7 @@ def test_the_publisher_sees_that_the_clock_was_set(monkeypatch: pytest.MonkeyPat
     real, jumped = time.time, [0.0]
     monkeypatch.setattr(time, "time", lambda: real() + jumped[0])
     outbox = Outbox(None, MANY)
-    publisher = Publisher(Mqtt(host="127.0.0.1", port=free_port()), TOPICS, outbox)
+    publisher = Publisher(MqttConfig(host="127.0.0.1", port=free_port()), TOPICS, outbox)
     with contextlib.closing(contextlib.ExitStack()) as owned:
         owned.callback(publisher.close, 0.0)
         for seq, jump in enumerate((0.0, 8 * DAY, 0.0, -8 * DAY, 0.0)):
@@ -165,7 +165,7 @@ def test_a_message_that_was_stamped_just_before_the_clock_was_set_stays(monkeypa
     real, jumped = time.time, [0.0]
     monkeypatch.setattr(time, "time", lambda: real() + jumped[0])
     outbox = Outbox(None, MANY)
-    publisher = Publisher(Mqtt(host="127.0.0.1", port=free_port()), TOPICS, outbox)
+    publisher = Publisher(MqttConfig(host="127.0.0.1", port=free_port()), TOPICS, outbox)
     with contextlib.closing(contextlib.ExitStack()) as owned:
         owned.callback(publisher.close, 0.0)
         wait_for(lambda: publisher.statistics().version == 5, "the publisher")
@@ -216,7 +216,7 @@ def test_whole_events_arrive_at_a_broker_that_is_away_for_longer_than_there_is_r
     """A real one, which breaks off with messages in flight."""
     line = Line(tmp_path)
     outbox = Outbox(tmp_path / "roof.outbox.sqlite", OutboxLimits(rows=25, size=1_000_000))
-    publisher = Publisher(Mqtt(host="127.0.0.1", port=line.port), TOPICS, outbox)
+    publisher = Publisher(MqttConfig(host="127.0.0.1", port=line.port), TOPICS, outbox)
     feed = Feed(publisher, seed=1)
     for _ in range(6):
         wait_for(lambda: publisher.statistics().online, "the connection")

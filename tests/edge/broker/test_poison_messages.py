@@ -20,7 +20,7 @@ from edge.broker.poison_messages import (
     may_join,
     posted,
 )  # fmt: skip
-from edge.config.schema import Mqtt
+from edge.config.schema import MqttConfig
 from tests.support.broker import Broker, Relay, Subscriber
 from tests.support.publishing import TOPICS, at, event, impatient, numbers, publishing
 from tests.support.refusing_broker import PUBLISH, RefusingBroker
@@ -236,7 +236,7 @@ def test_a_broker_that_names_the_reason_is_believed(caplog: pytest.LogCaptureFix
     outbox = Outbox(None, OutboxLimits())
     outbox.put([event(number, size=2000 if number == 7 else 0) for number in range(20)], 0.0)
     with ParticularBroker(lambda _: False) as broker:
-        with publishing(Mqtt(host="127.0.0.1", port=broker.port), outbox) as publisher:
+        with publishing(MqttConfig(host="127.0.0.1", port=broker.port), outbox) as publisher:
             wait_for(lambda: publisher.statistics().outbox.rows == 0, "none to go")
             assert publisher.statistics().refused == 1
         assert list(dict.fromkeys(broker.taken)) == [number for number in range(20) if number != 7]
@@ -247,7 +247,7 @@ def test_a_broker_that_names_the_reason_is_believed(caplog: pytest.LogCaptureFix
 def test_a_line_that_breaks_again_and_again_costs_no_message(tmp_path: Path) -> None:
     """At any moment, with 3.1.1, where nobody says why."""
     with Broker(tmp_path) as broker, Relay(broker.port) as relay, Subscriber(broker.port) as subscriber:
-        settings = Mqtt(host="127.0.0.1", port=relay.port, version=3)
+        settings = MqttConfig(host="127.0.0.1", port=relay.port, version=3)
         with publishing(settings) as publisher:
             dice = random.Random(3)
             for start in range(0, 600, 30):

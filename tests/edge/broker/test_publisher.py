@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge.broker.outbox import Outbox, OutboxLimits
-from edge.config.schema import Mqtt
+from edge.config.schema import MqttConfig
 from tests.support.broker import Broker, Relay, Subscriber
 from tests.support.publishing import TOPICS, at, event, impatient, numbers, publishing
 from tests.support.waiting import wait_for
@@ -91,7 +91,7 @@ def test_a_killed_process_leaves_its_last_will_and_its_events(broker: Broker, tm
         "from edge.broker.outbox import OutboxLimits, Outbox\n"
         "from edge.config.schema import Mqtt\n"
         "from edge.broker.topics import Topics\n"
-        "settings = Mqtt(host='127.0.0.1', port=int(sys.argv[1]))\n"
+        "settings = MqttConfig(host='127.0.0.1', port=int(sys.argv[1]))\n"
         "publisher = Publisher(settings, Topics('korsal', 'roof'), Outbox(Path(sys.argv[2]), OutboxLimits()))\n"
         "sys.stdin.read()\n"
     )
@@ -128,7 +128,7 @@ def test_nothing_is_lost_while_the_broker_is_away(tmp_path: Path, caplog: pytest
 def test_events_over_broken_connections_arrive_in_order_and_none_is_missing(broker: Broker, tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.sqlite", OutboxLimits())
     with Relay(broker.port) as relay, Subscriber(broker.port) as subscriber:
-        settings = Mqtt(host="127.0.0.1", port=relay.port)
+        settings = MqttConfig(host="127.0.0.1", port=relay.port)
         with publishing(settings, outbox) as publisher:
             for start in range(0, 400, 40):
                 wait_for(lambda: publisher.statistics().connections > start // 40, "the next connection")  # noqa: B023

@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 
 from edge.broker.requests import LARGEST, OPS, Request, answer
 from edge.broker.topics import Topics
-from edge.config.schema import Mqtt
+from edge.config.schema import MqttConfig
 from tests.support.fake_request_handler import FakeRequestHandler
 from tests.support.laws import law
 
 TOPICS = Topics("korsal", "roof")
-OPEN = Mqtt(allow_remote_config=True, snapshots=True)
+OPEN = MqttConfig(allow_remote_config=True, snapshots=True)
 
 
 def ask(
-    op: str, payload: object = None, desk: FakeRequestHandler | None = None, settings: Mqtt = OPEN, **more: Any
+    op: str, payload: object = None, desk: FakeRequestHandler | None = None, settings: MqttConfig = OPEN, **more: Any
 ) -> Any:
     """The response as JSON."""
     text = payload if isinstance(payload, bytes) else b"" if payload is None else json.dumps(payload).encode()
@@ -82,17 +82,17 @@ def test_what_is_no_request_gets_a_sentence(payload: bytes | None, error: str) -
     [
         ("helth", {}, OPEN, "unknown request helth; did you mean health?"),
         ("a/b#", {}, OPEN, "unknown request a/b#; known: health"),
-        ("config-set", {"data": {"log": {}}}, Mqtt(), "set [mqtt] allow_remote_config = true"),
+        ("config-set", {"data": {"log": {}}}, MqttConfig(), "set [mqtt] allow_remote_config = true"),
         ("config-set", {}, OPEN, "nothing to change"),
         ("config-set", {"data": []}, OPEN, "nothing to change"),
         ("config-set", {"data": {}}, OPEN, "nothing to change"),
-        ("snapshot", {"data": {"camera": "door"}}, Mqtt(), "set [mqtt] snapshots = true"),
+        ("snapshot", {"data": {"camera": "door"}}, MqttConfig(), "set [mqtt] snapshots = true"),
         ("snapshot", {}, OPEN, "of which camera?"),
         ("snapshot", {"data": {"camera": 3}}, OPEN, "of which camera?"),
     ],
 )
 def test_what_is_not_possible_gets_a_sentence_and_is_not_done(
-    op: str, payload: object, settings: Mqtt, error: str
+    op: str, payload: object, settings: MqttConfig, error: str
 ) -> None:
     desk = FakeRequestHandler()
     found = ask(op, payload, desk, settings)

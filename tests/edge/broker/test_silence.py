@@ -3,7 +3,7 @@
 import pytest
 
 from edge.broker.outbox import Outbox, OutboxLimits
-from edge.config.schema import Mqtt
+from edge.config.schema import MqttConfig
 from tests.support.publishing import event, publishing
 from tests.support.refusing_broker import CONNECT, PUBLISH, RefusingBroker
 from tests.support.waiting import wait_for
@@ -27,7 +27,7 @@ def test_who_forgets_a_message_is_dialled_anew(monkeypatch: pytest.MonkeyPatch) 
     outbox = Outbox(None, OutboxLimits())
     outbox.put([event(number) for number in range(5)], 0.0)
     with ForgetfulBroker(lambda seq: False) as broker:
-        with publishing(Mqtt(host="127.0.0.1", port=broker.port), outbox) as publisher:
+        with publishing(MqttConfig(host="127.0.0.1", port=broker.port), outbox) as publisher:
             wait_for(
                 lambda: publisher.publish_retained("x", b"") or publisher.statistics().outbox.rows == 0,
                 "none to go",

@@ -8,7 +8,7 @@ import pytest
 from edge.broker.broker_link import WINDOW
 from edge.broker.outbox import Outbox, OutboxLimits
 from edge.broker.topic_permissions import MANY_DROPPED, Rights, dropped, held, hung_up, refused, sendable, taken
-from edge.config.schema import Mqtt
+from edge.config.schema import MqttConfig
 from tests.support.publishing import event, publishing
 from tests.support.refusing_broker import RefusingBroker
 from tests.support.waiting import wait_for
@@ -145,5 +145,5 @@ def test_many_refusals_in_a_row_hold_a_topic() -> None:
     assert held(dropped(taken(rights, "a"), "a", 60.0), 0.0) == []  # they were none in a row
 
 
-def at_port(port: int) -> Mqtt:
-    return Mqtt(host="127.0.0.1", port=port)
+def at_port(port: int) -> MqttConfig:
+    return MqttConfig(host="127.0.0.1", port=port)

@@ -15,7 +15,7 @@ import pytest
 
 from edge.cameras.feeds import Feed, FileFeed, LiveFeed, open_feed, wait_for_frames
 from edge.cameras.live_camera import CameraCounts
-from edge.config.schema import Camera
+from edge.config.schema import CameraConfig
 from edge.sources import Frame
 from tests.support.live_cameras import write_video
 from tests.support.waiting import PATIENCE, wait_for
@@ -31,7 +31,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextlib.contextmanager
 def opened(source: object, **options: Any) -> Iterator[Feed]:
-    feed = open_feed("door", Camera(source=str(source), **options))
+    feed = open_feed("door", CameraConfig(source=str(source), **options))
     try:
         yield feed
     finally:
@@ -76,7 +76,7 @@ def test_a_new_mask_is_adopted_without_a_gap(clip: Path, loop: bool) -> None:
     with opened(clip, mask=LEFT, loop=loop) as feed:
         next_frame(feed)
         wait_for(lambda: halves(feed) == (False, True), "a frame masked on the left")
-        assert feed.adopt(Camera(source=str(clip), mask=RIGHT, loop=loop))
+        assert feed.adopt(CameraConfig(source=str(clip), mask=RIGHT, loop=loop))
         wait_for(lambda: halves(feed) == (True, False), "a frame masked on the right")
         assert feed.counts().reconnects == 0
 
@@ -84,14 +84,14 @@ def test_a_new_mask_is_adopted_without_a_gap(clip: Path, loop: bool) -> None:
 def test_patience_is_adopted(clip: Path) -> None:
     with opened(clip, loop=True) as feed:
         assert isinstance(feed, LiveFeed)
-        assert feed.adopt(Camera(source=str(clip), loop=True, stall_seconds=60.0))
+        assert feed.adopt(CameraConfig(source=str(clip), loop=True, stall_seconds=60.0))
         assert feed.camera.settings.stall_seconds == 60
 
 
 @pytest.mark.parametrize("change", [{"flip": "both"}, {"rotation": 90}, {"fps": 5.0}, {"width": 64, "height": 48}])
 def test_what_needs_another_process_is_not_adopted(clip: Path, change: dict[str, Any]) -> None:
     with opened(clip, loop=True) as feed:
-        assert not feed.adopt(Camera(source=str(clip), loop=True, **change))
+        assert not feed.adopt(CameraConfig(source=str(clip), loop=True, **change))
 
 
 def test_size_and_rate_of_a_film_played_as_a_camera(clip: Path) -> None:
@@ -112,9 +112,9 @@ HEALTHY = ("one", "two", "three", "four", "five")
 def test_eight_cameras_of_which_three_are_ill(clip: Path) -> None:
     """One gives a frame a second, one hangs in mid-run, one accepts and never answers: the others feel nothing."""
     with socket.create_server(("127.0.0.1", 0)) as mute, contextlib.ExitStack() as stack:
-        cameras = {name: Camera(source=str(clip), loop=True) for name in (*HEALTHY, "hung")}
-        cameras["slow"] = Camera(source=str(clip), loop=True, fps=1.0)
-        cameras["mute"] = Camera(source=f"rtsp://127.0.0.1:{mute.getsockname()[1]}/live")
+        cameras = {name: CameraConfig(source=str(clip), loop=True) for name in (*HEALTHY, "hung")}
+        cameras["slow"] = CameraConfig(source=str(clip), loop=True, fps=1.0)
+        cameras["mute"] = CameraConfig(source=f"rtsp://127.0.0.1:{mute.getsockname()[1]}/live")
         feeds = {name: open_feed(name, camera) for name, camera in cameras.items()}
         for feed in feeds.values():
             stack.callback(feed.close)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from edge.config.config_file import ConfigError, fingerprint, load
 from edge.config.problems import sentences
-from edge.config.schema import Config, Linker, action_settings
+from edge.config.schema import Config, LinkerConfig, action_settings
 from edge.default_linker import DefaultLinker, LinkerSettings
 from edge.events import ActionSettings, EventSettings
 from edge.sensors.thermal import ThermalSettings
@@ -89,7 +89,7 @@ def test_the_page_s_address_is_one(tmp_path: Path, address: str) -> None:
 
 def test_the_linkers_table_is_what_the_linker_takes() -> None:
     fields = {field.name: field.default for field in dataclasses.fields(LinkerSettings)}
-    assert {name: field.default for name, field in Linker.model_fields.items()} == {"kind": "default", **fields}
+    assert {name: field.default for name, field in LinkerConfig.model_fields.items()} == {"kind": "default", **fields}
 
 
 def test_all_problems_are_told_at_once_each_with_its_key(tmp_path: Path) -> None:
@@ -476,7 +476,7 @@ def test_the_options_of_a_camera(tmp_path: Path) -> None:
     mask = [[[0, 0], [0.5, 0], [0, 0.5]]]
     """
     camera = load(written(tmp_path, text)).cameras["door"]
-    source = camera.described()
+    source = camera.to_source()
     assert (source.live, source.size, source.fps) == (True, (640, 480), 5.0)
     assert (source.flip, source.rotation, source.mask) == ("vertical", 270, (((0, 0), (0.5, 0), (0, 0.5)),))
     assert (camera.stall_seconds, camera.frame_gap) == (60, 3)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from edge.config import schema
 from edge.config.config_file import load
-from edge.config.edit import EditError, edited, shown, tunable_keys
-from edge.config.store import may_store, store
+from edge.config.edit import EditError, edited, redacted, tunable_keys
+from edge.config.store import can_store, store
 from tests.support.laws import law
 from tests.support.other_user import NOBODY, as_nobody, everybodys_folder
 from tests.support.paths import ROOT
@@ -116,11 +116,11 @@ def test_tunable_are_thresholds_zones_masks_intervals_and_the_log() -> None:
 
 def test_what_is_shown_has_no_secrets() -> None:
     config = schema.Config.model_validate_json(json.dumps({**tomllib.loads(SMALL)}))
-    text = json.dumps(shown(config))
+    text = json.dumps(redacted(config))
     assert "secret" not in text
     assert "username" not in text
-    assert shown(config)["cameras"]["door"]["zones"]["left"][1] == [0.5, 0.0]
-    assert edited(SMALL, {"actions": shown(config)["actions"]}) == SMALL  # it can be sent back as it came
+    assert redacted(config)["cameras"]["door"]["zones"]["left"][1] == [0.5, 0.0]
+    assert edited(SMALL, {"actions": redacted(config)["actions"]}) == SMALL  # it can be sent back as it came
 
 
 names = st.text(st.sampled_from("abcXYZ .\"'\\#[]é"), min_size=1, max_size=6)
@@ -242,9 +242,9 @@ def test_only_a_file_of_our_own_can_be_written(ours: bool) -> None:
         if ours:
             os.chown(path, NOBODY, NOBODY)
         with as_nobody():
-            assert may_store(path) == ours
+            assert can_store(path) == ours
             said = store(path, {"log": {"level": "debug"}})
-        assert may_store(path)  # as root, whose file it need not be
+        assert can_store(path)  # as root, whose file it need not be
         assert [entry.name for entry in folder.iterdir()] == ["config.toml"]
         assert (load(path).log.level == "debug") == ours
         assert ours == (said == ())

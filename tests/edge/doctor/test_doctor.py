@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from edge.config.schema import Camera, Config, Mqtt
+from edge.config.schema import CameraConfig, Config, MqttConfig
 from edge.doctor import broker as doctor_broker
 from edge.doctor.broker import broker
 from edge.doctor.camera import argus, camera
@@ -93,18 +93,18 @@ def test_a_wrong_configuration_is_told_whole(tmp_path: Path) -> None:
 def test_a_camera_that_gives_nothing(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        found = camera("door", Camera(source=f"tcp://127.0.0.1:{port}"), False, seconds=2)
+        found = camera("door", CameraConfig(source=f"tcp://127.0.0.1:{port}"), False, seconds=2)
     assert found.level == "wrong"
     assert "tcp://127.0.0.1" in found.text
 
 
 def test_a_file_that_ends_is_no_camera(folder: Path) -> None:
-    found = camera("door", Camera(source=str(folder / "film.avi")), False)
+    found = camera("door", CameraConfig(source=str(folder / "film.avi")), False)
     assert (found.level, found.cure) == ("warning", "set loop = true to play it for ever")
 
 
 def test_a_camera_that_the_service_holds_is_left_alone() -> None:
-    found = camera("door", Camera(source="/dev/video0"), True)
+    found = camera("door", CameraConfig(source="/dev/video0"), True)
     assert found.level == "warning"
     assert "systemctl stop korsal-edge" in found.cure
 
@@ -118,8 +118,8 @@ def test_argus(tmp_path: Path) -> None:
         assert argus(tmp_path / "argus_socket").level == "ok"
 
 
-def settings(port: int, **more: object) -> Mqtt:
-    return Mqtt.model_validate({"host": "127.0.0.1", "port": port, **more})
+def settings(port: int, **more: object) -> MqttConfig:
+    return MqttConfig.model_validate({"host": "127.0.0.1", "port": port, **more})
 
 
 def test_a_broker_that_refuses_the_login(tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def build(gstreamer: bool, file: str = "/usr/lib/python3/dist-packages/cv2.so") 
 
 
 def test_builds_of_opencv() -> None:
-    csi, usb = {"roof": Camera(source="csi://0")}, {"door": Camera(source="/dev/video0")}
+    csi, usb = {"roof": CameraConfig(source="csi://0")}, {"door": CameraConfig(source="/dev/video0")}
     assert [finding.level for finding in opencv(csi, build(True), jetson=True)] == ["ok"]
     assert [finding.level for finding in opencv(csi, build(False), jetson=True)] == ["wrong"]
     assert [finding.level for finding in opencv(usb, build(False), jetson=True)] == ["warning"]

@@ -10,7 +10,7 @@ import pytest
 
 from edge.broker.message import Message
 from edge.broker.payload import ModelIdentity as ModelName
-from edge.config.schema import Camera, Config, Device, Mqtt, Outbox
+from edge.config.schema import CameraConfig, Config, DeviceConfig, MqttConfig, OutboxConfig
 from edge.events import Event, EventType
 from edge.presence import PeopleCount
 from edge.service.announcements import Announcer
@@ -36,10 +36,10 @@ class Publisher:
 
 def config(folder: Path, *cameras: str, **mqtt: object) -> Config:
     return Config(
-        device=Device(name="roof"),
-        cameras={name: Camera.model_construct(source="/dev/video0") for name in cameras},
-        mqtt=Mqtt.model_validate(mqtt),
-        outbox=Outbox(directory=folder),
+        device=DeviceConfig(name="roof"),
+        cameras={name: CameraConfig.model_construct(source="/dev/video0") for name in cameras},
+        mqtt=MqttConfig.model_validate(mqtt),
+        outbox=OutboxConfig(directory=folder),
     )
 
 
