@@ -21,8 +21,9 @@ from edge.pipeline import PipelineSettings
 from train.datasets import load as datasets
 from train.datasets.annotations import GroundTruthTube, VideoAnnotation
 from train.evaluation import detection
-from train.evaluation import event_metrics as telling
 from train.evaluation.detection import VideoDetections
+from train.evaluation.event_counts import as_table, total
+from train.evaluation.event_metrics import count_events, settings_by_action, truth_by_video
 
 RATE = 25.0  # frames per second of the videos, as the annotations count
 
@@ -39,11 +40,11 @@ def main() -> None:
     rows = []
     for place, every in enumerate(options.every):
         found = detection.joined([one.name for one in videos], engine.manifest.labels, [one[place] for one in seen])
-        truth = telling.truth_of([_thinned(one, every) for one in videos], data.labels, found)
-        rules = [telling.at_scores(engine.manifest.start_scores)]
-        (told,) = telling.tell(found, truth, RATE / every, DefaultLinker(), rules)
-        rows.append((f"{RATE / every:.3g} fps", telling.of_all(told)))
-    print(telling.as_table(rows))
+        truth = truth_by_video([_thinned(one, every) for one in videos], data.labels, found)
+        rules = [settings_by_action(engine.manifest.start_scores)]
+        (counts,) = count_events(found, truth, RATE / every, DefaultLinker(), rules)
+        rows.append((f"{RATE / every:.3g} fps", total(counts)))
+    print(as_table(rows))
 
 
 def _options() -> argparse.Namespace:

@@ -20,7 +20,7 @@ from edge.pipeline import PipelineSettings
 from edge.terminal import progress
 from train.datasets.annotations import DataSet
 from train.evaluation.evaluation import EvaluationRun, evaluate
-from train.evaluation.event_metrics import at_scores
+from train.evaluation.event_metrics import settings_by_action
 from train.evaluation.report import Report
 from train.open_model import open_model
 
@@ -145,7 +145,7 @@ def _alike(exact: Model, converted: Model) -> None:
 
 def _beginnings(engine: Engine, videos: Sequence[Path]) -> list[list[Event]]:
     """The events that begin in each video, with the default settings and the model's own start scores."""
-    begun, settings = [], PipelineSettings(events=at_scores(engine.manifest.start_scores))
+    begun, settings = [], PipelineSettings(events=settings_by_action(engine.manifest.start_scores))
     for video in videos:
         state = pipeline.initial(video.stem, "check")
         events: list[Event] = []

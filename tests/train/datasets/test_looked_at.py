@@ -37,7 +37,8 @@ from train.datasets.sheet import choices
 from train.evaluate import main
 from train.evaluation import detection_file
 from train.evaluation.action_lengths import usual_lengths
-from train.evaluation.event_metrics import Tally, of_all, tell
+from train.evaluation.event_counts import EventCounts, total
+from train.evaluation.event_metrics import count_events
 from train.evaluation.external_formats import Format, VideoIndex, load, save
 from train.evaluation.protocols import Protocol
 from train.evaluation.report import score_videos
@@ -265,23 +266,23 @@ def test_saved_detections_and_tubes_likewise(tmp_path: Path, capsys: pytest.Capt
     assert capsys.readouterr().out.count("12 frames of these videos are not annotated: they are neither right nor") == 2
 
 
-def told(looked: looked_at.Looked, *truth: GroundTruthTube, at: tuple[int, int] = (20, 60)) -> Tally:
+def counts_with(looked: looked_at.Looked, *truth: GroundTruthTube, at: tuple[int, int] = (20, 60)) -> EventCounts:
     found = seen([(*at, (20.0, 30.0, 60.0, 110.0), 0, 0.9)])
     video = VideoAnnotation("a", 100, truth, None, looked)
-    return of_all(tell(found, {"a": video}, RATE, DefaultLinker(), [QUICK])[0])
+    return total(count_events(found, {"a": video}, RATE, DefaultLinker(), [QUICK])[0])
 
 
 def test_an_event_where_nobody_looked_is_neither_right_nor_wrong() -> None:
-    none = told(np.arange(70, 100))
-    assert (none.events, none.wrong, none.alarms) == (0, 0, 0)
-    assert (none.seconds, none.idle) == (3.0, 3.0)
-    everywhere = told(None)
-    assert (everywhere.events, everywhere.wrong, everywhere.alarms) == (1, 1, 1)
+    none = counts_with(np.arange(70, 100))
+    assert (none.events, none.wrong, none.false_alarms) == (0, 0, 0)
+    assert (none.seconds, none.idle_seconds) == (3.0, 3.0)
+    everywhere = counts_with(None)
+    assert (everywhere.events, everywhere.wrong, everywhere.false_alarms) == (1, 1, 1)
 
 
 @pytest.mark.parametrize(
     ("looked", "truth", "expected"),
-    [  # the event lies in frames 20 to 59; events, wrong, alarms, told
+    [  # the event lies in frames 20 to 59; events, wrong, false alarms, recalled
         (np.arange(20, 100), [], (1, 1, 1, 0)),
         (np.arange(35, 100), [], (1, 1, 0, 0)),  # wrong, but nobody knows whether it began without an action
         (np.arange(45, 100), [], (0, 0, 0, 0)),  # mostly out of sight: nobody knows
@@ -294,15 +295,15 @@ def test_an_event_where_nobody_looked_is_neither_right_nor_wrong() -> None:
 def test_an_event_that_was_looked_at_in_part(
     looked: NDArray[np.int64], truth: list[GroundTruthTube], expected: tuple[int, ...]
 ) -> None:
-    found = told(looked, *truth)
-    assert (found.events, found.wrong, found.alarms, found.told) == expected
+    found = counts_with(looked, *truth)
+    assert (found.events, found.wrong, found.false_alarms, found.recalled) == expected
     assert found.seconds == pytest.approx(len(looked) / RATE)
 
 
 def test_a_delay_needs_a_known_beginning() -> None:
-    assert told(np.arange(100), true(20, 60)).delays == told(None, true(20, 60)).delays != ()
-    assert told(np.arange(30, 100), true(30, 60)).delays == ()
-    assert len(told(np.arange(0, 100, 5), true(20, 60)).delays) == 1
+    assert counts_with(np.arange(100), true(20, 60)).delays == counts_with(None, true(20, 60)).delays != ()
+    assert counts_with(np.arange(30, 100), true(30, 60)).delays == ()
+    assert len(counts_with(np.arange(0, 100, 5), true(20, 60)).delays) == 1
 
 
 def test_what_goes_on_out_of_sight_tells_no_length() -> None:

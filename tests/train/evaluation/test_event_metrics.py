@@ -1,4 +1,4 @@
-"""Events told of saved detections, beside the actions that are true. Ten frames a second."""
+"""Events of saved detections, counted against the true actions. Ten frames a second."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,30 +12,31 @@ from tests.support.made_detections import AWAY, LABELS, PERSON, QUICK, RATE, see
 from train.datasets.annotations import GroundTruthTube, VideoAnnotation
 from train.evaluation import start_scores
 from train.evaluation.detection_file import SavedDetections
-from train.evaluation.event_metrics import HOUR, Tally, as_table, at_score, at_scores, best, of_all, tell, truth_of
+from train.evaluation.event_counts import HOUR, EventCounts, as_table, best_start_scores, total
+from train.evaluation.event_metrics import count_events, settings_at, settings_by_action, truth_by_video
 from train.evaluation.splits import EvaluationError
 
 
-def tally(
+def counted(
     found: SavedDetections, *truth: GroundTruthTube, rule: EventSettings = QUICK, linker: DefaultLinker | None = None
-) -> Tally:
-    return of_all(tell(found, {"a": VideoAnnotation("a", 0, truth)}, RATE, linker or DefaultLinker(), [rule])[0])
+) -> EventCounts:
+    return total(count_events(found, {"a": VideoAnnotation("a", 0, truth)}, RATE, linker or DefaultLinker(), [rule])[0])
 
 
 def test_an_event_on_a_true_action_is_right() -> None:
-    found = tally(seen([(20, 60, PERSON, 0, 0.9)]), true(20, 60))
-    assert (found.actions, found.told, found.events, found.wrong, found.alarms) == (1, 1, 1, 0, 0)
-    assert (found.seconds, found.idle) == (10.0, 6.0)
+    found = counted(seen([(20, 60, PERSON, 0, 0.9)]), true(20, 60))
+    assert (found.actions, found.recalled, found.events, found.wrong, found.false_alarms) == (1, 1, 1, 0, 0)
+    assert (found.seconds, found.idle_seconds) == (10.0, 6.0)
     assert (found.recall, found.precision) == (1, 1)
 
 
 def test_the_delay_runs_from_the_action_to_the_publication() -> None:
     """The score must stay for half a second."""
-    on_time = tally(seen([(20, 60, PERSON, 0, 0.9)]), true(20, 60))
-    early = tally(seen([(20, 60, PERSON, 0, 0.9)]), true(45, 60))
+    on_time = counted(seen([(20, 60, PERSON, 0, 0.9)]), true(20, 60))
+    early = counted(seen([(20, 60, PERSON, 0, 0.9)]), true(45, 60))
     assert 0.5 <= on_time.delay <= 0.8  # and reach the start score, smoothed
     assert early.delay == pytest.approx(on_time.delay - 2.5)
-    assert (early.events, early.alarms) == (1, 0)  # right, however early it began
+    assert (early.events, early.false_alarms) == (1, 0)  # right, however early it began
 
 
 @pytest.mark.parametrize(
@@ -50,8 +51,8 @@ def test_the_delay_runs_from_the_action_to_the_publication() -> None:
     ],
 )
 def test_one_frame_of_the_same_person_is_enough(truth: GroundTruthTube, right: bool) -> None:
-    found = tally(seen([(20, 60, PERSON, 0, 0.9)]), truth)
-    assert (found.events, found.told, found.wrong) == (1, int(right), int(not right))
+    found = counted(seen([(20, 60, PERSON, 0, 0.9)]), truth)
+    assert (found.events, found.recalled, found.wrong) == (1, int(right), int(not right))
 
 
 @pytest.mark.parametrize(
@@ -65,73 +66,77 @@ def test_one_frame_of_the_same_person_is_enough(truth: GroundTruthTube, right: b
 def test_an_event_beside_every_true_action_is_wrong(
     span: tuple[int, int, tuple[float, ...], int, float], alarms: int
 ) -> None:
-    found = tally(seen([span]), true(20, 60))
-    assert (found.told, found.events, found.wrong, found.alarms) == (0, 1, 1, alarms)
+    found = counted(seen([span]), true(20, 60))
+    assert (found.recalled, found.events, found.wrong, found.false_alarms) == (0, 1, 1, alarms)
     assert np.isnan(found.delay)
     assert (found.recall, found.precision) == (0, 0)
 
 
 def test_alarms_are_counted_by_the_hour_without_action() -> None:
-    found = tally(seen([(70, 95, PERSON, 0, 0.9)]), true(20, 60))
-    assert found.alarms_per_hour == pytest.approx(HOUR / 6)
-    assert 20 <= found.loud <= 25  # frames in which the smoothed score is at 0.4 or above
-    assert found.loud_per_hour == pytest.approx(found.loud * HOUR / 6)
+    found = counted(seen([(70, 95, PERSON, 0, 0.9)]), true(20, 60))
+    assert found.false_alarms_per_hour == pytest.approx(HOUR / 6)
+    assert 20 <= found.above_start_score <= 25  # frames in which the smoothed score is at 0.4 or above
+    assert found.above_start_score_per_hour == pytest.approx(found.above_start_score * HOUR / 6)
 
 
-def test_two_events_on_one_action_tell_it_once_and_at_the_first() -> None:
-    found = tally(
+def test_two_events_on_one_action_recall_it_once_and_at_the_first() -> None:
+    found = counted(
         seen([(10, 30, PERSON, 0, 0.9), (60, 90, PERSON, 0, 0.9)]),
         true(10, 90),
         linker=DefaultLinker(LinkerSettings(max_missed=3)),
     )
-    assert (found.actions, found.told, found.events, found.wrong) == (1, 1, 2, 0)
+    assert (found.actions, found.recalled, found.events, found.wrong) == (1, 1, 2, 0)
     assert found.delay < 1
 
 
-def test_one_event_over_two_actions_tells_both() -> None:
-    found = tally(seen([(10, 90, PERSON, 0, 0.9)]), true(10, 30), true(50, 90))
-    assert (found.told, found.events, found.wrong) == (2, 1, 0)
+def test_one_event_over_two_actions_recalls_both() -> None:
+    found = counted(seen([(10, 90, PERSON, 0, 0.9)]), true(10, 30), true(50, 90))
+    assert (found.recalled, found.events, found.wrong) == (2, 1, 0)
     assert min(found.delays) < -3  # of the second it was published before that began
 
 
-def test_an_event_that_goes_on_at_the_end_of_a_video_counts() -> None:
-    found = tally(seen([(80, 100, PERSON, 0, 0.9)]), true(80, 100))
-    assert (found.told, found.events) == (1, 1)
+def test_an_event_that_is_open_at_the_end_of_a_video_counts() -> None:
+    found = counted(seen([(80, 100, PERSON, 0, 0.9)]), true(80, 100))
+    assert (found.recalled, found.events) == (1, 1)
 
 
 def test_videos_add_up_and_settings_stand_side_by_side() -> None:
     one = seen([(20, 60, PERSON, 0, 0.5)])
     two = replace(one, video_names=("a", "b"), frame_counts=np.array([100, 50]), frame_sizes=np.array([[320, 240]] * 2))
-    told = tell(
-        two, {"a": VideoAnnotation("a", 100, (true(20, 60),))}, RATE, DefaultLinker(), [at_score(0.2), at_score(0.8)]
+    counts = count_events(
+        two,
+        {"a": VideoAnnotation("a", 100, (true(20, 60),))},
+        RATE,
+        DefaultLinker(),
+        [settings_at(0.2), settings_at(0.8)],
     )
-    low, high = map(of_all, told)
-    assert (low.seconds, low.idle, low.told) == (15, 11, 1)
-    assert (high.seconds, high.idle, high.told) == (15, 11, 0)
+    low, high = map(total, counts)
+    assert (low.seconds, low.idle_seconds, low.recalled) == (15, 11, 1)
+    assert (high.seconds, high.idle_seconds, high.recalled) == (15, 11, 0)
 
 
-def test_the_score_to_go_on_at_keeps_its_proportion() -> None:
+def test_keep_score_stays_in_proportion() -> None:
     usual = ActionSettings()
-    assert at_score(usual.start_score).default == usual
-    assert at_score(0.5).default.keep_score == pytest.approx(0.5 * usual.keep_score / usual.start_score)
+    assert settings_at(usual.start_score).default == usual
+    assert settings_at(0.5).default.keep_score == pytest.approx(0.5 * usual.keep_score / usual.start_score)
 
 
 def test_actions_may_begin_at_scores_of_their_own() -> None:
     found = seen([(20, 60, PERSON, 0, 0.5), (20, 60, AWAY, 1, 0.5)])
-    ((run, jump),) = tell(found, {}, RATE, DefaultLinker(), [at_scores({"Run": 0.9, "Jump": 0.3})])
-    assert (run.events, run.loud) == (0, 0)
+    ((run, jump),) = count_events(found, {}, RATE, DefaultLinker(), [settings_by_action({"Run": 0.9, "Jump": 0.3})])
+    assert (run.events, run.above_start_score) == (0, 0)
     assert jump.events == 1
-    assert jump.loud > 30
+    assert jump.above_start_score > 30
 
 
 def test_true_labels_become_those_of_the_detections() -> None:
     video = VideoAnnotation("a", 100, (true(0, 10, label=1),))
-    assert truth_of([video], ("Jump", "Run"), seen([]))["a"].tubes[0].label == LABELS.index("Run")
+    assert truth_by_video([video], ("Jump", "Run"), seen([]))["a"].tubes[0].label == LABELS.index("Run")
 
 
 def test_the_table_has_a_line_for_each_setting() -> None:
-    told = tally(seen([(20, 60, PERSON, 0, 0.9)]), true(20, 60))
-    head, _, *rows = as_table([("0.2", told), ("0.5", told)]).splitlines()
+    counts = counted(seen([(20, 60, PERSON, 0, 0.9)]), true(20, 60))
+    head, _, *rows = as_table([("0.2", counts), ("0.5", counts)]).splitlines()
     assert "0.00 h" in head
     assert [row.split()[0] for row in rows] == ["0.2", "0.5"]
     assert "100.0 %" in rows[0]
@@ -139,28 +144,30 @@ def test_the_table_has_a_line_for_each_setting() -> None:
 
 def test_what_is_not_known_is_a_dash() -> None:
     """No action, no event, no time without one."""
-    (*_, row) = as_table([("0.2", Tally())]).splitlines()
+    (*_, row) = as_table([("0.2", EventCounts())]).splitlines()
     assert row.split() == ["0.2", "0", "-", "-", "0", "-", "0", "-", "-"]
 
 
-def test_each_action_has_a_tally_of_its_own() -> None:
+def test_each_action_has_counts_of_its_own() -> None:
     found = seen([(20, 60, PERSON, 0, 0.9), (20, 60, AWAY, 1, 0.9)])
-    ((run, jump),) = tell(found, {"a": VideoAnnotation("a", 100, (true(20, 60),))}, RATE, DefaultLinker(), [QUICK])
-    assert (run.actions, run.told, run.events, run.wrong) == (1, 1, 1, 0)
-    assert (jump.actions, jump.told, jump.events, jump.wrong) == (0, 0, 1, 1)
-    assert of_all((run, jump)).seconds == run.seconds == 10
+    ((run, jump),) = count_events(
+        found, {"a": VideoAnnotation("a", 100, (true(20, 60),))}, RATE, DefaultLinker(), [QUICK]
+    )
+    assert (run.actions, run.recalled, run.events, run.wrong) == (1, 1, 1, 0)
+    assert (jump.actions, jump.recalled, jump.events, jump.wrong) == (0, 0, 1, 1)
+    assert total((run, jump)).seconds == run.seconds == 10
 
 
-def scored(told: int, wrong: int) -> Tally:
+def scored(recalled: int, wrong: int) -> EventCounts:
     """Of ten actions."""
-    return Tally(actions=10, told=told, events=told + wrong, wrong=wrong)
+    return EventCounts(actions=10, recalled=recalled, events=recalled + wrong, wrong=wrong)
 
 
 SCORES = (0.1, 0.2, 0.3)
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("counts", "expected"),
     [
         ((scored(9, 9), scored(8, 2), scored(2, 0)), 0.2),
         ((scored(9, 9), scored(8, 4), scored(5, 0)), 0.3),  # fewer, but all right; of equal weight 0.2 would win
@@ -168,21 +175,25 @@ SCORES = (0.1, 0.2, 0.3)
         ((scored(0, 9), scored(0, 0), scored(0, 0)), None),
     ],
 )
-def test_the_best_start_score(told: tuple[Tally, ...], expected: float | None) -> None:
-    assert best(SCORES, [(tally,) for tally in told]) == (expected,)
+def test_the_best_start_score(counts: tuple[EventCounts, ...], expected: float | None) -> None:
+    assert best_start_scores(SCORES, [(one,) for one in counts]) == (expected,)
 
 
-def test_a_start_score_that_is_not_quiet_is_not_chosen() -> None:
-    told = [(scored(9, 0), scored(9, 0)), (scored(5, 0), scored(5, 0)), (scored(1, 0), scored(1, 0))]
-    quiet = [(Tally(events=1), Tally()), (Tally(), Tally(events=1)), (Tally(), Tally())]
-    assert best(SCORES, told, quiet) == (0.2, 0.1)
-    assert best(SCORES, told, [(Tally(events=1), Tally(events=2))] * 3) == (None, None)
+def test_a_start_score_with_events_in_background_videos_is_not_chosen() -> None:
+    counts = [(scored(9, 0), scored(9, 0)), (scored(5, 0), scored(5, 0)), (scored(1, 0), scored(1, 0))]
+    background = [
+        (EventCounts(events=1), EventCounts()),
+        (EventCounts(), EventCounts(events=1)),
+        (EventCounts(), EventCounts()),
+    ]
+    assert best_start_scores(SCORES, counts, background) == (0.2, 0.1)
+    assert best_start_scores(SCORES, counts, [(EventCounts(events=1), EventCounts(events=2))] * 3) == (None, None)
 
 
 def test_without_time_or_events_there_is_no_rate() -> None:
-    assert np.isnan(Tally().alarms_per_hour)
-    assert np.isnan(Tally().precision)
-    assert np.isnan(Tally().recall)
+    assert np.isnan(EventCounts().false_alarms_per_hour)
+    assert np.isnan(EventCounts().precision)
+    assert np.isnan(EventCounts().recall)
 
 
 @pytest.mark.parametrize(
