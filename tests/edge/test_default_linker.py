@@ -132,13 +132,6 @@ def test_a_gap_too_long_ends_everything():
     assert [b.tube for b in boxes] == [2]
 
 
-@pytest.mark.parametrize("linker", [DefaultLinker(), KorsalLinker()])
-def test_frames_that_go_back_are_refused(linker):
-    state, _ = linker.step(initial(), detected(), 7)
-    with pytest.raises(ValueError, match="frame 7 came after frame 7"):
-        linker.step(state, detected(), 7)
-
-
 def test_a_crowd_is_bounded():
     crowd = detected(*[person(60 * i, run=0.5) for i in range(100)])
     story = linked([crowd] * 3, DefaultLinker(LinkerSettings(max_people=64)))
