@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from edge.assignment import assign, groups
+from edge.assignment import assign
 from tests.support.laws import law
 
 quarters = st.sampled_from([0.0, 0.0, 0.25, 0.5, 0.75, 1.0])  # many ties and many zeros, as overlaps have
@@ -57,12 +57,9 @@ def test_everybody_belongs_to_one_at_most_and_every_pair_gains(gains):
     assert pairs == sorted(pairs)
 
 
-def test_who_has_nobody_in_common_is_in_a_group_of_his_own():
-    rows, columns = [0, 0, 1, 2, 3, 4], [1, 3, 2, 3, 2, 0]
-    assert list(groups(rows, columns)) == [([0, 2], [1, 3]), ([1, 3], [2]), ([4], [0])]
-
-
-def test_a_chain_is_one_group_from_whichever_end():
-    edges = [(0, 3), (1, 3), (1, 2), (2, 2), (2, 1), (3, 1), (3, 0)]
-    for order in (edges, edges[::-1]):
-        assert list(groups(*zip(*order, strict=True))) == [([0, 1, 2, 3], [0, 1, 2, 3])]
+@law
+@given(gain_tables)
+def test_the_same_table_always_gives_the_same_pairs(gains):
+    """Ties included."""
+    table = table_of(gains)
+    assert assign(table) == assign(table.copy()) == assign(np.asfortranarray(table)) == assign(table)

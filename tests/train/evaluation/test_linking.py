@@ -37,7 +37,7 @@ class Crowd:
     def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         random = np.random.default_rng(self.frame)
         corner = np.stack([np.arange(PEOPLE) * 7 + self.frame / 4, np.full(PEOPLE, 10.0)], axis=1)
-        boxes = np.hstack([corner, corner + [6, 30]]) + random.normal(0, 0.2, (PEOPLE, 4))
+        boxes = np.hstack([corner, corner + np.array([6, 30])]) + random.normal(0, 0.2, (PEOPLE, 4))
         scores = np.where(np.arange(PEOPLE) % 3, 0.5, 0.003) * random.uniform(0.8, 1.2, PEOPLE)
         dense = np.stack([scores, scores / 3], axis=1)
         order = np.argsort(-scores)
