@@ -16,6 +16,7 @@ import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.subscribeoptions import SubscribeOptions
+from typing_extensions import Self
 
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
@@ -203,7 +204,7 @@ class Subscriber:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def __enter__(self) -> "Subscriber":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

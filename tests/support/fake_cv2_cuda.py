@@ -25,18 +25,18 @@ DEPTHS = {cv2.CV_8U: np.uint8, cv2.CV_32F: np.float32, cv2.CV_64F: np.float64}
 NUMBER = (int, float, np.floating)
 
 
-def scaled(name: str, function: Callable[[Array, Array], Array]) -> Callable[..., GpuMat]:
+def scaled(name: str, function: Callable[[Array, Array], Array]) -> Callable[..., FakeGpuMat]:
     """A method of two images and a factor of the first."""
 
     def method(
         self: FakeCv2Cuda,
-        src1: GpuMat,
-        src2: GpuMat,
-        dst: GpuMat | None = None,
+        src1: FakeGpuMat,
+        src2: FakeGpuMat,
+        dst: FakeGpuMat | None = None,
         scale: float = 1,
         dtype: int = -1,
         stream: Any = None,
-    ) -> GpuMat:
+    ) -> FakeGpuMat:
         factor = np.float32(scale)
         return self._pixelwise(name, (src1, src2), dst, stream, lambda one, other: function(factor * one, other))
 
@@ -68,11 +68,11 @@ class FakeCv2Cuda:
         dtype = DEPTHS[kind & 7]
         return np.full((rows, cols, (kind >> 3) + 1), 0xA5 if dtype is np.uint8 else np.nan, dtype)
 
-    def target(self, dst: GpuMat | None, rows: int, cols: int, kind: int) -> GpuMat:
+    def target(self, dst: FakeGpuMat | None, rows: int, cols: int, kind: int) -> FakeGpuMat:
         """What OpenCV writes into: `dst` where it fits, else new memory."""
         if dst is not None and (dst.size(), dst.type()) == ((cols, rows), kind):
             return dst
-        return GpuMat(self, self.array(rows, cols, kind))
+        return FakeGpuMat(self, self.array(rows, cols, kind))
 
     def getCudaEnabledDeviceCount(self) -> int:
         return self.devices
@@ -80,25 +80,25 @@ class FakeCv2Cuda:
     def createGaussianFilter(self) -> None:
         raise AssertionError("its presence is looked at, nothing else")
 
-    def GpuMat(self, *arguments: Any) -> GpuMat:
-        if "GpuMat" in self.failing:
+    def GpuMat(self, *arguments: Any) -> FakeGpuMat:
+        if "FakeGpuMat" in self.failing:
             raise SystemError("<class 'cv2.cuda.GpuMat'> returned a result with an exception set")
-        if isinstance(arguments[0], GpuMat):
+        if isinstance(arguments[0], FakeGpuMat):
             whole, (x, y, width, height) = arguments
             columns, rows = whole.size()
             inside = min(x, y) >= 0 and x + width <= columns and y + height <= rows
             assert inside, "a rectangle outside of its image"
-            return GpuMat(self, whole.data[y : y + height, x : x + width])
-        return GpuMat(self, self.array(*arguments))
+            return FakeGpuMat(self, whole.data[y : y + height, x : x + width])
+        return FakeGpuMat(self, self.array(*arguments))
 
-    def createGpuMatFromCudaMemory(self, rows: int, cols: int, type: int, cudaMemoryAddress: int) -> GpuMat:
+    def createGpuMatFromCudaMemory(self, rows: int, cols: int, type: int, cudaMemoryAddress: int) -> FakeGpuMat:
         dtype = np.dtype(DEPTHS[type & 7])
         inside = (
             start <= cudaMemoryAddress and cudaMemoryAddress + rows * cols * dtype.itemsize <= start + len(block)
             for start, block in self.cuda.device_blocks.items()
         )
         assert any(inside), "an address outside of what CUDA gave"
-        return GpuMat(self, view(cudaMemoryAddress, (rows, cols, (type >> 3) + 1), dtype))
+        return FakeGpuMat(self, view(cudaMemoryAddress, (rows, cols, (type >> 3) + 1), dtype))
 
     def wrapStream(self, cudaStreamMemoryAddress: int) -> Stream:
         return Stream(self.cuda, cudaStreamMemoryAddress)
@@ -119,15 +119,15 @@ class FakeCv2Cuda:
 
     def remap(
         self,
-        src: GpuMat,
-        xmap: GpuMat,
-        ymap: GpuMat,
+        src: FakeGpuMat,
+        xmap: FakeGpuMat,
+        ymap: FakeGpuMat,
         interpolation: int,
-        dst: GpuMat | None = None,
+        dst: FakeGpuMat | None = None,
         borderMode: int = cv2.BORDER_CONSTANT,
         borderValue: tuple[float, ...] = (),
         stream: Any = None,
-    ) -> GpuMat:
+    ) -> FakeGpuMat:
         assert (interpolation, borderMode, borderValue) == (cv2.INTER_LINEAR, cv2.BORDER_CONSTANT, ())
         assert xmap.type() == ymap.type() == cv2.CV_32FC1
         assert xmap.size() == ymap.size()
@@ -141,7 +141,7 @@ class FakeCv2Cuda:
         self.begin("remap", stream, work)
         return written
 
-    def split(self, src: GpuMat, dst: list[GpuMat] | None = None, stream: Any = None) -> list[GpuMat]:
+    def split(self, src: FakeGpuMat, dst: list[FakeGpuMat] | None = None, stream: Any = None) -> list[FakeGpuMat]:
         columns, rows = src.size()
         given = dst or []
         assert len(given) in (0, src.channels())
@@ -155,7 +155,7 @@ class FakeCv2Cuda:
         self.begin("split", stream, work)
         return planes
 
-    def merge(self, src: list[GpuMat], dst: GpuMat | None = None, stream: Any = None) -> GpuMat:
+    def merge(self, src: list[FakeGpuMat], dst: FakeGpuMat | None = None, stream: Any = None) -> FakeGpuMat:
         assert {(plane.size(), plane.type()) for plane in src} == {(src[0].size(), src[0].depth())}
         columns, rows = src[0].size()
         written = self.target(dst, rows, columns, src[0].depth() + (len(src) - 1 << 3))
@@ -171,21 +171,23 @@ class FakeCv2Cuda:
 
     def addWeighted(
         self,
-        src1: GpuMat,
+        src1: FakeGpuMat,
         alpha: float,
-        src2: GpuMat,
+        src2: FakeGpuMat,
         beta: float,
         gamma: float,
-        dst: GpuMat | None = None,
+        dst: FakeGpuMat | None = None,
         dtype: int = -1,
         stream: Any = None,
-    ) -> GpuMat:
+    ) -> FakeGpuMat:
         weight, other_weight, more = (np.float32(number) for number in (alpha, beta, gamma))
         return self._pixelwise(
             "addWeighted", (src1, src2), dst, stream, lambda one, other: weight * one + other_weight * other + more
         )
 
-    def findMinMax(self, src: GpuMat, dst: GpuMat | None = None, mask: Any = None, stream: Any = None) -> GpuMat:
+    def findMinMax(
+        self, src: FakeGpuMat, dst: FakeGpuMat | None = None, mask: Any = None, stream: Any = None
+    ) -> FakeGpuMat:
         assert src.channels() == 1
         assert src.depth() == cv2.CV_32F
         written = self.target(dst, 1, 2, src.depth())
@@ -196,7 +198,9 @@ class FakeCv2Cuda:
         self.begin("findMinMax", stream, work)
         return written
 
-    def calcSum(self, src: GpuMat, dst: GpuMat | None = None, mask: Any = None, stream: Any = None) -> GpuMat:
+    def calcSum(
+        self, src: FakeGpuMat, dst: FakeGpuMat | None = None, mask: Any = None, stream: Any = None
+    ) -> FakeGpuMat:
         written = self.target(dst, 1, 1, cv2.CV_64F + (src.channels() - 1 << 3))
 
         def work() -> None:
@@ -208,11 +212,11 @@ class FakeCv2Cuda:
     def _pixelwise(
         self,
         name: str,
-        images: tuple[GpuMat, GpuMat],
-        dst: GpuMat | None,
+        images: tuple[FakeGpuMat, FakeGpuMat],
+        dst: FakeGpuMat | None,
         stream: Any,
         function: Callable[[Array, Array], Array],
-    ) -> GpuMat:
+    ) -> FakeGpuMat:
         one, other = images
         assert (one.size(), one.type()) == (other.size(), other.type()), f"{name} of images of two kinds"
         assert one.depth() == cv2.CV_32F
@@ -239,7 +243,7 @@ class Stream:
         assert status.name == "cudaSuccess"
 
 
-class GpuMat:
+class FakeGpuMat:
     """`data`: (rows, cols, channels), in memory that rectangles and reshaped views share."""
 
     def __init__(self, module: FakeCv2Cuda, data: Array) -> None:
@@ -257,14 +261,14 @@ class GpuMat:
     def type(self) -> int:
         return self.depth() + (self.channels() - 1 << 3)
 
-    def row(self, y: int) -> GpuMat:
+    def row(self, y: int) -> FakeGpuMat:
         assert 0 <= y < len(self.data)
-        return GpuMat(self._module, self.data[y : y + 1])
+        return FakeGpuMat(self._module, self.data[y : y + 1])
 
-    def reshape(self, cn: int) -> GpuMat:
+    def reshape(self, cn: int) -> FakeGpuMat:
         view = self.data.reshape(len(self.data), -1, cn)
         assert np.shares_memory(view, self.data)
-        return GpuMat(self._module, view)
+        return FakeGpuMat(self._module, view)
 
     def upload(self, arr: Array, stream: Any = None) -> None:
         """Without a stream at once. An array that CUDA has no hold of is read before this returns."""
@@ -299,7 +303,9 @@ class GpuMat:
 
         self._module.begin("setTo", stream, work)
 
-    def convertTo(self, rtype: int, alpha: float, beta: float, stream: Any, dst: GpuMat | None = None) -> GpuMat:
+    def convertTo(
+        self, rtype: int, alpha: float, beta: float, stream: Any, dst: FakeGpuMat | None = None
+    ) -> FakeGpuMat:
         columns, rows = self.size()
         written = self._module.target(dst, rows, columns, rtype + (self.channels() - 1 << 3))
         assert all(isinstance(number, NUMBER) for number in (alpha, beta))
@@ -319,7 +325,7 @@ class Filter:
         self._module, self._row, self._column = module, row, column
         self._buffer = (0, 0)
 
-    def apply(self, src: GpuMat, dst: GpuMat | None = None, stream: Any = None) -> GpuMat:
+    def apply(self, src: FakeGpuMat, dst: FakeGpuMat | None = None, stream: Any = None) -> FakeGpuMat:
         columns, rows = src.size()
         assert src.type() == cv2.CV_32FC3
         if columns > self._buffer[0] or rows > self._buffer[1]:

@@ -317,7 +317,7 @@ def parameters(signature: str) -> list[str]:
 
 @pytest.mark.skipif(not hasattr(cv2.cuda, "createGaussianFilter"), reason="this OpenCV is built without CUDA")
 @pytest.mark.parametrize(
-    "owner", [("", FakeCv2Cuda), ("GpuMat", fake_cv2_cuda.GpuMat), ("Filter", fake_cv2_cuda.Filter)]
+    "owner", [("", FakeCv2Cuda), ("GpuMat", fake_cv2_cuda.FakeGpuMat), ("Filter", fake_cv2_cuda.Filter)]
 )
 def test_the_fake_has_opencv_s_parameters(owner: tuple[str, type]) -> None:
     real: Any = getattr(cv2.cuda, owner[0]) if owner[0] else cv2.cuda

@@ -8,7 +8,7 @@ import pytest
 from edge.engines.motion_cuda import TIE, MotionCuda
 from edge.motion import SHIFTS, MotionSettings
 from tests.support.fake_cuda import FakeCuda
-from tests.support.fake_cv2_cuda import FakeCv2Cuda, GpuMat
+from tests.support.fake_cv2_cuda import FakeCv2Cuda, FakeGpuMat
 from tests.support.motion_target import SIZE, FakeTarget, manifest_of, on_cpu
 
 
@@ -20,8 +20,8 @@ class AnyOrder(FakeCv2Cuda):
         self._part, self._sums = part, 0
 
     def calcSum(  # noqa: N802 -- the name is OpenCV's
-        self, src: GpuMat, dst: GpuMat | None = None, mask: Any = None, stream: Any = None
-    ) -> GpuMat:
+        self, src: FakeGpuMat, dst: FakeGpuMat | None = None, mask: Any = None, stream: Any = None
+    ) -> FakeGpuMat:
         written = super().calcSum(src, dst, mask, stream)
         self._sums += 1
         factor = 1 + self._sums * self._part
