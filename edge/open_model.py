@@ -21,7 +21,7 @@ from edge.engines.inference_cuda import with_cuda_preprocessing
 from edge.engines.motion_cuda import MotionCudaError
 from edge.engines.tensorrt_engine import TensorRtError, bindings, is_engine_file, load
 from edge.inference import EngineError, LoadedEngine
-from edge.signals import Signals, StopError, Tell
+from edge.signals import Signals, StateNotifier, StopError
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class RuntimeChoiceError(EngineError):
     """The model is not for the runtime that is wanted, or is here."""
 
 
-def open_model(config: Config, tell: Tell) -> LoadedEngine:
+def open_model(config: Config, tell: StateNotifier) -> LoadedEngine:
     """The configured model, in the runtime for it; it has answered. Raises EngineError, AssetError.
 
     The first time TensorRT builds an engine, which takes minutes: `tell` hears of it, as systemd does. What it raises
@@ -61,10 +61,10 @@ def open_at_terminal(config: Config) -> LoadedEngine:
     """
     with Signals() as signals:
         try:
-            opened = open_model(config, signals.until_stopped(_Terminal()))
+            opened = open_model(config, signals.interruptible(_Terminal()))
         except StopError:
             raise KeyboardInterrupt from None
-    if signals.stop:
+    if signals.stop_requested:
         opened.close()
         raise KeyboardInterrupt
     return opened

@@ -1,6 +1,6 @@
-"""SIGTERM, SIGINT and SIGHUP only leave a mark; what runs looks at it where it can end well. Shell.
+"""Records SIGTERM, SIGINT and SIGHUP as flags, which the program checks where it can stop cleanly. Shell.
 
-An exception in the midst of anything would also come in the midst of TensorRT's C++, which ends the process at once.
+An exception raised from a signal handler could also surface inside TensorRT's C++, which ends the process at once.
 """
 
 import signal
@@ -11,28 +11,28 @@ from typing import Any
 
 STOP = (signal.SIGTERM, signal.SIGINT)
 
-Tell = Callable[..., None]  # as edge.service.systemd.notify
+StateNotifier = Callable[..., None]  # as edge.service.systemd.notify
 
 
 class StopError(Exception):
-    """Somebody asked us to end, amid something that takes long."""
+    """A stop was requested during something that takes long."""
 
 
 class Signals:
-    """What was asked for by signals while this context manager is open: `stop`, `reload`.
+    """What signals have requested while this context manager is open: `stop_requested`, `reload_requested`.
 
-    In another thread than the main one signals are not ours: nothing is marked there.
+    Outside the main thread, where Python handles no signals, nothing is recorded.
     """
 
     def __init__(self, reloads: bool = False) -> None:
-        """`reloads`: SIGHUP leaves a mark too."""
-        self.stop = self.reload = False
-        self._ours = (*STOP, signal.SIGHUP) if reloads else STOP
+        """`reloads`: record SIGHUP too."""
+        self.stop_requested = self.reload_requested = False
+        self._handled = (*STOP, signal.SIGHUP) if reloads else STOP
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "Signals":
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._mark) for number in self._ours}
+            self._before = {number: signal.signal(number, self._record) for number in self._handled}
         return self
 
     def __exit__(
@@ -41,19 +41,19 @@ class Signals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def until_stopped(self, tell: Tell) -> Tell:
-        """`tell`, which raises StopError instead once somebody has asked us to end. Without a word it only looks."""
+    def interruptible(self, notify: StateNotifier) -> StateNotifier:
+        """`notify` that raises StopError once a stop was requested; without states it only checks that."""
 
-        def told(*states: str) -> None:
-            if self.stop:
-                raise StopError("asked to end")
+        def checked(*states: str) -> None:
+            if self.stop_requested:
+                raise StopError("a stop was requested")
             if states:
-                tell(*states)
+                notify(*states)
 
-        return told
+        return checked
 
-    def _mark(self, number: int, frame: FrameType | None) -> None:
+    def _record(self, number: int, frame: FrameType | None) -> None:
         if number in STOP:
-            self.stop = True
+            self.stop_requested = True
         else:
-            self.reload = True
+            self.reload_requested = True

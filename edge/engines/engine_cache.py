@@ -24,7 +24,7 @@ from edge.engines.engine_build import EngineBuildError
 from edge.engines.onnxruntime_engine import sha256_of
 from edge.engines.tensorrt_engine import TensorRtError, load
 from edge.inference import EngineError, LoadedEngine
-from edge.signals import Tell
+from edge.signals import StateNotifier
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class EngineCache:
     directory: Path
     trt: Any
     cuda: Cuda
-    tell: Tell
+    tell: StateNotifier
 
     def open(self, onnx: Path, options: BuildOptions) -> LoadedEngine:
         """The engine of that model, built where there is none yet. It has answered. Raises EngineCacheError."""

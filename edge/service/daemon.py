@@ -78,7 +78,7 @@ def run(
     try:
         with ExitStack() as owned:
             signals = signals or owned.enter_context(Signals(reloads=True))
-            ready = engine or owned.enter_context(open_model(config, signals.until_stopped(notify)))
+            ready = engine or owned.enter_context(open_model(config, signals.interruptible(notify)))
             daemon = owned.enter_context(Daemon(config, ready, signals, path, watch))
             daemon.loop()
             return int(daemon.failed)
@@ -153,9 +153,11 @@ class Daemon:
 
     def loop(self) -> None:
         """Receive, step, send."""
-        while not self._signals.stop and not all(session.feed.finished for session in self._sessions.values()):
-            if self._signals.reload:
-                self._signals.reload = False
+        while not self._signals.stop_requested and not all(
+            session.feed.finished for session in self._sessions.values()
+        ):
+            if self._signals.reload_requested:
+                self._signals.reload_requested = False
                 self.reload("SIGHUP")
             busy = self._advance()
             for session in self._sessions.values():

@@ -9,24 +9,24 @@ from edge.signals import Signals, StopError
 def test_signals_leave_a_mark_and_are_given_back() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]
     with Signals(reloads=True) as signals:
-        assert (signals.stop, signals.reload) == (False, False)
+        assert (signals.stop_requested, signals.reload_requested) == (False, False)
         signal.raise_signal(signal.SIGHUP)
-        assert (signals.stop, signals.reload) == (False, True)
+        assert (signals.stop_requested, signals.reload_requested) == (False, True)
         signal.raise_signal(signal.SIGTERM)
-        assert signals.stop
+        assert signals.stop_requested
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)] == before
 
 
 def test_ctrl_c_is_no_exception_meanwhile() -> None:
     with Signals() as signals:
         signal.raise_signal(signal.SIGINT)
-        assert signals.stop
+        assert signals.stop_requested
 
 
 def test_what_takes_long_is_ended_at_its_next_word() -> None:
     heard: list[tuple[str, ...]] = []
     with Signals() as signals:
-        tell = signals.until_stopped(lambda *states: heard.append(states))
+        tell = signals.interruptible(lambda *states: heard.append(states))
         tell("STATUS=Building", "READY=1")
         tell()
         signal.raise_signal(signal.SIGTERM)
@@ -42,7 +42,7 @@ def test_in_another_thread_signals_are_not_ours() -> None:
     def look() -> None:
         before = signal.getsignal(signal.SIGTERM)
         with Signals() as signals:
-            found.append(signal.getsignal(signal.SIGTERM) == before and not signals.stop)
+            found.append(signal.getsignal(signal.SIGTERM) == before and not signals.stop_requested)
 
     thread = threading.Thread(target=look)
     thread.start()

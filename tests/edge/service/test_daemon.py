@@ -41,7 +41,7 @@ build = gpu.trt.Builder.build_serialized_network
 def until_stopped(builder, network, config):
     monitor = getattr(config, "progress_monitor", None)  # 8.6 has none, and goes on to its end
     if monitor is None:
-        while not signal.getsignal(signal.SIGTERM).__self__.stop:
+        while not signal.getsignal(signal.SIGTERM).__self__.stop_requested:
             pass
     else:
         monitor.phase_start("Timing", None, 10**9)
