@@ -1,1 +1,1 @@
-"""What an installation can get wrong."""
+"""The checks of `korsal-edge doctor`: everything that an installation can get wrong."""

@@ -1,4 +1,4 @@
-"""Does every camera give a picture? Opened as the daemon opens it, in a capture process. Shell."""
+"""Checks that every camera delivers a frame, opened as the daemon opens it, in a capture process. Shell."""
 
 import socket
 import time
@@ -9,51 +9,49 @@ from pathlib import Path
 from edge import threads
 from edge.cameras.live_camera import CaptureError, LiveCamera, LiveSettings, read_file
 from edge.config.schema import CameraConfig
-from edge.doctor.finding import Finding, ok, told, warning, wrong
+from edge.doctor.finding import Finding, ok, warning, wrong
 from edge.sources import Source
 
-SECONDS = 30.0  # until a camera has given a picture, or said why not
-LOOK = 0.25  # seconds between two looks at a camera
+SECONDS = 30.0  # for a camera to deliver a frame
+POLL_SECONDS = 0.25
 ARGUS = Path("/tmp/argus_socket")
-HELD = ("v4l2", "csi")  # kinds of cameras that one program alone can read
+EXCLUSIVE = ("v4l2", "csi")  # kinds of cameras that only one program can read at a time
 
 
 def cameras(configured: Mapping[str, CameraConfig], service_runs: bool, seconds: float = SECONDS) -> list[Finding]:
-    """A finding for each camera, all looked at at once."""
+    """A finding for each camera; all are checked at the same time."""
     try:
         with ThreadPoolExecutor(max_workers=16) as pool:
             return list(pool.map(lambda item: camera(item[0], item[1], service_runs, seconds), configured.items()))
     except RuntimeError as error:
         if "thread" not in str(error):
             raise
-        return [told("cameras", str(threads.refused(error)))]
+        return [wrong("cameras", str(threads.refused(error)))]
 
 
 def camera(name: str, configured: CameraConfig, service_runs: bool, seconds: float = SECONDS) -> Finding:
-    """One picture of one camera. One that only the running service can read is left alone."""
+    """Read one frame of one camera; a camera that the running service holds is left alone."""
     subject, source = f"camera {name}", configured.to_source()
-    if service_runs and source.kind in HELD:
-        text = f"{source.redacted} was not opened: the service runs and holds it"
-        return warning(subject, text, "its state stands in the log; to try it here: systemctl stop korsal-edge")
+    if service_runs and source.kind in EXCLUSIVE:
+        text = f"{source.redacted} was not opened: the running service holds it"
+        return warning(subject, text, "its state is in the log; to check it here: systemctl stop korsal-edge")
     try:
         return _live(subject, name, source, seconds) if source.live else _file(subject, source)
     except CaptureError as error:
-        return told(subject, str(error))
+        return wrong(subject, str(error))
 
 
 def _live(subject: str, name: str, source: Source, seconds: float) -> Finding:
     start = time.monotonic()
     with LiveCamera(name, source, LiveSettings(start_seconds=seconds, open_seconds=seconds)) as live:
         while time.monotonic() - start < seconds:
-            frame = live.newest(LOOK)
+            frame = live.newest(POLL_SECONDS)
             if frame is not None:
                 height, width = frame.image.shape[:2]
                 return ok(subject, f"{width}x{height} from {source.redacted} in {time.monotonic() - start:.1f} s")
             if live.reason:
-                return told(subject, live.reason)
-    return wrong(
-        subject, f"{source.redacted}: no picture in {seconds:g} s", "check the camera and its cable or network"
-    )
+                return wrong(subject, live.reason)
+    return wrong(subject, f"{source.redacted}: no frame in {seconds:g} s", "check the camera and its cable or network")
 
 
 def _file(subject: str, source: Source) -> Finding:
@@ -63,10 +61,10 @@ def _file(subject: str, source: Source) -> Finding:
 
 
 def argus(path: Path = ARGUS) -> Finding:
-    """CSI cameras: does NVIDIA's camera service listen?"""
+    """Check that NVIDIA's camera service, which CSI cameras need, is listening."""
     try:
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(path))
     except OSError as error:
         return wrong("argus", f"{path}: {error.strerror}", "sudo systemctl restart nvargus-daemon")
-    return ok("argus", f"nvargus-daemon listens on {path}")
+    return ok("argus", f"nvargus-daemon is listening on {path}")

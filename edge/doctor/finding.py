@@ -1,4 +1,4 @@
-"""What `korsal-edge doctor` says of one thing, and how it reads. Pure."""
+"""A finding of `korsal-edge doctor`, and the line it is printed as. Pure."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +9,7 @@ SHOWN: dict[Level, str] = {"ok": "ok     ", "warning": "WARNING", "wrong": "WRON
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. `cure` is empty where nothing is to be done."""
+    """The result of one check. `cure` is empty where nothing is to be done, or `text` names it."""
 
     subject: str
     level: Level
@@ -17,13 +17,13 @@ class Finding:
     cure: str = ""
 
     def line(self) -> str:
-        """As it is printed."""
+        """The finding as it is printed."""
         cure = f"; {self.cure}" if self.cure else ""
         return f"{SHOWN[self.level]} {self.subject}: {self.text}{cure}"
 
 
 def ok(subject: str, text: str) -> Finding:
-    """As it should be."""
+    """All is well."""
     return Finding(subject, "ok", text)
 
 
@@ -32,11 +32,6 @@ def warning(subject: str, text: str, cure: str) -> Finding:
     return Finding(subject, "warning", text, cure)
 
 
-def wrong(subject: str, text: str, cure: str) -> Finding:
-    """The daemon does not run, or does not do all that it is configured for."""
+def wrong(subject: str, text: str, cure: str = "") -> Finding:
+    """The daemon does not run, or not as it is configured. An error's message names its own cure."""
     return Finding(subject, "wrong", text, cure)
-
-
-def told(subject: str, sentence: str) -> Finding:
-    """`wrong`, of an error that names its own cure."""
-    return Finding(subject, "wrong", sentence)

@@ -211,7 +211,7 @@ def test_the_password_arrives_as_a_credential(running: Machine) -> None:
 def test_the_doctor_sees_what_the_service_sees(running: Machine) -> None:
     status, said = running.status("korsal-edge", "doctor")
     assert status == 0, said
-    assert "seen as korsal-edge" in said
+    assert "all checks are made as korsal-edge" in said
     assert "connected, published and received on korsal/roof/doctor" in said
     assert "0 wrong" in said
     configure(running, CONFIG.replace("/var/lib/clip.mp4", "/root/clip.mp4"))
