@@ -1,13 +1,13 @@
-"""What a capture process tells its parent, as one message over their channel. Pure.
+"""The messages that a capture process sends to the daemon over their channel. Pure.
 
-A message that is cut off or garbled means nothing, so a sentence has a length that always fits.
+A truncated message cannot be read, so every sentence is cut to a length that fits.
 """
 
 import json
 from dataclasses import asdict, dataclass
 
-MESSAGE_BYTES = 1 << 17  # from the process; more than MOST_LETTERS as JSON, of which each letter may take twelve bytes
-REQUEST_BYTES = 1 << 18  # to the process: a source, with all the polygons that a configuration may give it
+MESSAGE_BYTES = 1 << 17  # from the process; more than the texts as JSON, at up to twelve bytes a character
+REQUEST_BYTES = 1 << 18  # to the process: a source with as many polygons as a configuration may hold
 MAX_CHARACTERS = 2000  # of a sentence
 OPENING, FRAME = b"opening", b"frame"
 
@@ -23,13 +23,13 @@ class WorkerMessage:
 
 
 def encode(message: WorkerMessage) -> bytes:
-    """A message of at most MESSAGE_BYTES; of a longer text the middle is left out."""
+    """JSON of at most MESSAGE_BYTES; the middle of longer texts is left out."""
     texts = {name: _cut(text) for name, text in asdict(message).items() if text is not None}
     return json.dumps(texts).encode()
 
 
 def decode(message: bytes) -> WorkerMessage:
-    """The other way round, on one line. ValueError for what is no such message."""
+    """A message out of JSON, its texts made printable and cut. Raises ValueError."""
     content = json.loads(message)
     if not isinstance(content, dict):
         raise ValueError("a message is an object")
@@ -40,11 +40,11 @@ def decode(message: bytes) -> WorkerMessage:
 
 
 def _line(text: str) -> str:
-    """For the log, where a process that a camera has taken over must not write lines of its own."""
+    """The text on one line: a process that a camera has taken over must not forge lines of the log."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _cut(text: str) -> str:
-    """Its middle is left out: a sentence begins with what it is about and ends with the cure."""
+    """The text without its middle where it is too long: a sentence begins with its subject and ends with the remedy."""
     half = MAX_CHARACTERS // 2
     return text if len(text) <= MAX_CHARACTERS else f"{text[: half - 1]}…{text[-half:]}"

@@ -1,4 +1,4 @@
-"""The parent's end of one capture process: its shared memory, its channel, its life. Shell."""
+"""The daemon's side of one capture process: shared memory, message channel, start and end. Shell."""
 
 import json
 import os
@@ -15,9 +15,9 @@ from edge.cameras.shared_frames import SharedFrame, SharedFrames
 from edge.sources import Polygon, RtspTransport, Source, to_json
 
 PROGRAM = (sys.executable, "-m", "edge.cameras.capture_worker")
-MAX_NOTES = 8  # that are taken from one process
+MAX_NOTES = 8  # accepted from one process
 
-# What makes libraries write what they open, password and all, to stderr or to a file: names begin so.
+# Prefixes of variables that make libraries write the URLs they open, passwords included, to stderr or to a file.
 _DEBUG_VARIABLES = (
     "GST_DEBUG", "GST_TRACERS", "G_MESSAGES_DEBUG",
     "OPENCV_FFMPEG_DEBUG", "OPENCV_FFMPEG_LOGLEVEL", "OPENCV_LOG_LEVEL", "OPENCV_VIDEOIO_DEBUG",
@@ -25,11 +25,11 @@ _DEBUG_VARIABLES = (
 
 
 class CaptureProcess:
-    """A running capture process. `taken`, `first_frame` and `last_frame` are kept by whoever takes the frames.
+    """A running capture process. Raises OSError where it cannot be started.
 
-    `opening` tells whether the process has come so far as to open the camera, `since` when it did, or when it was
-    started; `through` and `transport` how the camera was opened, `fault` what ended the process, `notes` what else
-    it reports, `ended` that it is over. OSError where the process cannot be started.
+    `opening`: it has begun to open the camera, at `since` (until then, `since` is when it was started). `through` and
+    `transport`: how the camera was opened. `fault`: what ended the process; `notes`: what else it reported. `taken`:
+    the number of the newest frame taken; `first_frame`, `last_frame`: monotonic times of the first and last one taken.
     """
 
     def __init__(self, source: Source, now: float, program: Sequence[str] = PROGRAM) -> None:
@@ -43,7 +43,7 @@ class CaptureProcess:
         self.notes: list[str] = []
         self.through = ""
         self.transport: RtspTransport = source.preferred_transport
-        self._shown = source.redacted
+        self._redacted = source.redacted
         self._frames = SharedFrames.create()
         try:
             self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -65,22 +65,22 @@ class CaptureProcess:
         return self._frames.written
 
     def newest(self) -> SharedFrame | None:
-        """The newest frame not taken yet, which counts as taken now."""
+        """Take the newest frame; None where it has been taken already."""
         self.receive()
         try:
-            picture = self._frames.newest(self.taken)
+            frame = self._frames.newest(self.taken)
         except OSError as error:
-            fault = f"its frames cannot be reached ({error.strerror}): free memory or open files"
-            self.ended, self.fault = True, f"{self._shown}: {fault}"
+            fault = f"its frames cannot be read ({error.strerror}): free memory or open files"
+            self.ended, self.fault = True, f"{self._redacted}: {fault}"
             return None
-        if picture is not None:
-            self.taken, self.last_frame = picture.number, picture.monotonic_time
-            self.first_frame = self.first_frame or picture.monotonic_time
-            self.receive()  # how the camera was opened was told before the first frame
-        return picture
+        if frame is not None:
+            self.taken, self.last_frame = frame.number, frame.monotonic_time
+            self.first_frame = self.first_frame or frame.monotonic_time
+            self.receive()  # how the camera was opened: sent before the first frame
+        return frame
 
     def receive(self) -> None:
-        """Read all that came over the channel."""
+        """Handle all messages that have arrived."""
         while not self.ended:
             try:
                 message = self.channel.recv(MESSAGE_BYTES)
@@ -99,24 +99,22 @@ class CaptureProcess:
         try:
             content = decode(message)
         except (ValueError, RecursionError):
-            content = WorkerMessage(
-                f"{self._shown}: its capture process says what cannot be understood: look for its crash"
-            )
-            self.ended = True
+            fault = "its capture process sent a message that cannot be read: look for its crash in the log"
+            content, self.ended = WorkerMessage(f"{self._redacted}: {fault}"), True
         self.fault, self.through = content.fault or self.fault, content.through or self.through
         self.transport = "udp" if content.transport == "udp" else "tcp" if content.transport else self.transport
         if content.note and len(self.notes) < MAX_NOTES:
             self.notes.append(content.note)
 
     def mask(self, mask: Sequence[Polygon]) -> None:
-        """Have other polygons blackened from the next frame on. A process that has ended or hangs is past caring."""
+        """Have these polygons blackened from the next frame on."""
         try:
             self.channel.send(json.dumps({"mask": mask}).encode())
         except OSError:
             self.ended = True
 
     def end(self) -> subprocess.Popen[bytes]:
-        """Kill the process without waiting for its death; returns it for the burial."""
+        """Kill the process and return it, to be reaped later."""
         self.process.kill()
         self._release()
         return self.process
@@ -127,34 +125,34 @@ class CaptureProcess:
 
 
 class Process(Protocol):
-    """What is asked of a process that was killed, as of `subprocess.Popen`."""
+    """The part of `subprocess.Popen` that reaping needs."""
 
     pid: int
 
     def poll(self) -> int | None:
-        """None while it lives."""
+        """None while it runs."""
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end; subprocess.TimeoutExpired where that takes longer."""
+        """Wait for its end. Raises subprocess.TimeoutExpired."""
 
 
 class KilledProcesses:
-    """The processes that were killed and have yet to die. One that hangs in a driver may never do so."""
+    """Processes that were killed and have not been reaped yet. One that hangs in a driver may never end."""
 
     def __init__(self) -> None:
         self._processes: list[Process] = []
 
     def add(self, process: Process) -> None:
-        """This one was killed."""
+        """Keep a process that was killed."""
         self._processes.append(process)
 
     def alive(self) -> int:
-        """How many have not died yet; the dead are forgotten."""
+        """Reap those that have ended; how many have not."""
         self._processes = [process for process in self._processes if process.poll() is None]
         return len(self._processes)
 
     def reap(self, seconds: float) -> tuple[int, ...]:
-        """Wait so long for their deaths; the ids of those that are left to the kernel."""
+        """Wait up to `seconds` for all of them; the ids of those left to the kernel."""
         deadline = time.monotonic() + seconds
         left = []
         for process in self._processes:
@@ -172,13 +170,13 @@ def _spawn(program: Sequence[str], source: Source, memory: int, channel: int) ->
         pass_fds=(memory, channel),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        start_new_session=True,  # a Ctrl-C at the terminal is the parent's affair
+        start_new_session=True,  # a Ctrl-C at the terminal is for the parent to handle
         env=_environment(source),
     )
 
 
 def _environment(source: Source) -> dict[str, str]:
-    """Ours, with this package on the path; where the source holds credentials, without what makes libraries talk."""
+    """Ours plus this package's path; for a source with credentials, without the libraries' debug variables."""
     root = str(Path(__file__).resolve().parents[2])
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     kept = {key: value for key, value in os.environ.items() if not (source.secret and key.startswith(_DEBUG_VARIABLES))}

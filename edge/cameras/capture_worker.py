@@ -1,14 +1,13 @@
-"""The process behind one live camera: opens it, reads it as fast as it comes, puts each frame into shared memory.
+"""The program of a capture process: opens one live camera and writes each of its frames to shared memory. Shell.
 
 Started by `edge.cameras.capture_process` as `python -m edge.cameras.capture_worker MEMORY CHANNEL`, two inherited
-descriptors. The source comes over the channel, so that no password stands in the process list; later a new mask may
-come. What goes back is a notice of the opening and of each frame, how the camera was opened, and what is wrong: it
-never retries, it says so and ends. It ends too when the other side of the channel is gone. It needs numpy and OpenCV
-and nothing else. Shell.
+descriptors. The source arrives over the channel, so that no password shows in the process list; new masks may follow.
+The worker reports when it opens the camera, how it was opened, each frame, and what is wrong. It never retries: it
+reports the fault and exits. It also exits when the other end of the channel is closed. It needs only numpy and OpenCV.
 
-What a camera sends is hostile until it is a picture. FFmpeg is let near the network alone, so that no playlist of a
-camera names a file of ours; a picture that would take too much memory is refused; and where memory runs out all the
-same, the kernel ends this process before any other.
+What a camera sends is hostile until it is an image. FFmpeg is limited to network protocols, so that no playlist of a
+camera can name a local file; an image that would take too much memory is refused; and if memory runs out all the same,
+the kernel kills this process before any other.
 """
 
 import contextlib
@@ -32,25 +31,25 @@ from edge.cameras.video_file import CaptureError, silence_opencv
 from edge.sources import Source, from_json, polygons
 from edge.threads import ThreadError
 
-FIRST_TO_DIE = "1000"  # the highest oom_score_adj
+MAX_OOM_SCORE = "1000"  # of oom_score_adj: killed first
 
 ReadSource = Callable[[Source], Iterator[CapturedImage]]
 
 
 class CurrentSource:
-    """The source as it is wanted now: its mask may change while the camera runs."""
+    """The source with its latest mask, which may change while the camera runs."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
 
 
 def main(memory: int, channel: socket.socket, read: ReadSource = read_source) -> int:
-    """Capture until the camera or the parent is gone; returns the exit status, 0 where it was the parent."""
+    """Capture until the camera or the parent is gone; the exit status, 0 if it was the parent."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the parent decides when this process ends
     current = CurrentSource(from_json(channel.recv(REQUEST_BYTES)))
     silence_opencv()
-    _die_first()
+    _be_killed_first()
     limit_ffmpeg_blocks()
     if uses_ffmpeg_only(current.source):
         limit_data_segment()
@@ -58,7 +57,7 @@ def main(memory: int, channel: socket.socket, read: ReadSource = read_source) ->
         _mute_libraries()
     shared = SharedFrames(memory)
     try:
-        threads.start("orders", _listen, channel, current)
+        threads.start("requests", _receive_masks, channel, current)
         _capture(shared, channel, current, read)
     except CaptureError as fault:
         channel.send(encode(WorkerMessage(fault=str(fault))))
@@ -70,21 +69,21 @@ def main(memory: int, channel: socket.socket, read: ReadSource = read_source) ->
 
 
 def _capture(shared: SharedFrames, channel: socket.socket, current: CurrentSource, read: ReadSource) -> None:
-    through, found, sent_notes = "", read(current.source), set[str]()
+    through, images, sent_notes = "", read(current.source), set[str]()
     channel.send(OPENING)
-    watch = MemoryMonitor(lambda fault: _give_up(channel, f"{current.source.redacted}: {fault}"))
-    for picture in found:
-        if picture.through != through:
-            through = picture.through
-            channel.send(encode(WorkerMessage(through=through, transport=picture.transport)))
-        if picture.note and picture.note not in sent_notes:
-            sent_notes.add(picture.note)
-            channel.send(encode(WorkerMessage(note=picture.note)))
-        _check_size(picture.image.shape, current.source)
-        watch.picture(*picture.image.shape[1::-1])
-        image = transformed(picture.image, current.source, picture.oriented)
+    monitor = MemoryMonitor(lambda fault: _give_up(channel, f"{current.source.redacted}: {fault}"))
+    for captured in images:
+        if captured.through != through:
+            through = captured.through
+            channel.send(encode(WorkerMessage(through=through, transport=captured.transport)))
+        if captured.note and captured.note not in sent_notes:
+            sent_notes.add(captured.note)
+            channel.send(encode(WorkerMessage(note=captured.note)))
+        _check_size(captured.image.shape, current.source)
+        monitor.image_size(*captured.image.shape[1::-1])
+        image = transformed(captured.image, current.source, captured.oriented)
         shared.write(image, time.time(), time.monotonic(), fingerprint(image))
-        _notify(channel)
+        _wake_parent(channel)
 
 
 def _check_size(shape: Sequence[int], source: Source) -> None:
@@ -93,27 +92,27 @@ def _check_size(shape: Sequence[int], source: Source) -> None:
         raise CaptureError(f"{source.redacted}: sends {reason}: set the camera to a smaller size")
 
 
-def _die_first() -> None:
-    """Where memory runs out, it is a camera's process that the kernel ends, and not the daemon."""
+def _be_killed_first() -> None:
+    """Make the kernel kill this process, not the daemon, when memory runs out."""
     with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(FIRST_TO_DIE)
+        Path("/proc/self/oom_score_adj").write_text(MAX_OOM_SCORE)
 
 
 def _give_up(channel: socket.socket, fault: str) -> None:
-    """End at once, from any thread, whatever the others hang in."""
+    """Exit at once, from any thread, even while others hang."""
     with contextlib.suppress(OSError):
-        channel.send(encode(WorkerMessage(fault=f"{fault}: its stream is damaged or means harm; restart the camera")))
+        channel.send(encode(WorkerMessage(fault=f"{fault}: its stream is damaged or malicious; restart the camera")))
     os._exit(1)
 
 
-def _notify(channel: socket.socket) -> None:
-    """Wake the parent; where the channel is full it is awake already."""
+def _wake_parent(channel: socket.socket) -> None:
+    """Announce a frame; a full channel has woken the parent already."""
     with contextlib.suppress(BlockingIOError):
         channel.send(FRAME, socket.MSG_DONTWAIT)
 
 
-def _listen(channel: socket.socket, current: CurrentSource) -> None:
-    """Take new masks from the parent, whose silence for good is the end."""
+def _receive_masks(channel: socket.socket, current: CurrentSource) -> None:
+    """Apply new masks from the parent; exit when it has closed the channel."""
     try:
         while message := channel.recv(REQUEST_BYTES):
             current.source = replace(current.source, mask=polygons(json.loads(message)["mask"]))
@@ -122,10 +121,9 @@ def _listen(channel: socket.socket, current: CurrentSource) -> None:
 
 
 def _mute_libraries() -> None:
-    """Take stderr from the libraries: they may write a URL with its password there, and pages about a missing camera.
+    """Discard what libraries write to stderr: URLs with passwords, and pages about a missing camera. Python keeps it.
 
-    Python keeps it. Who wants to read them sets one of the variables that ask for it, which are not handed to the
-    process of a source with credentials.
+    To see their output, set one of their debug variables; those are not passed on for a source with credentials.
     """
     ours = os.dup(2)
     with open(os.devnull, "wb") as nowhere:

@@ -1,8 +1,7 @@
-"""Frames of one configured camera, live or from a file, in one shape for the daemon's loop. Shell.
+"""The frames of one configured camera, live or from a file, behind one interface for the daemon's loop. Shell.
 
-A feed has a `name`, a `state` with a `reason` where that is not `online`, its `counts()`, `newest()` without waiting,
-is `finished` when no frame will ever come again, and `failed` where that is the file's fault. `adopt` takes a changed
-configuration over where it can.
+A feed has a `name`, a `state`, `counts()`, and `newest()`, which does not wait. It is `finished` when no frame will
+ever come again, and `failed` where the file is at fault. `adopt` takes a changed configuration over where it can.
 """
 
 import logging
@@ -11,15 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from edge.cameras.image_transform import transformed
-from edge.cameras.live_camera import (
-    CameraCounts,
-    CameraState,
-    CaptureError,
-    LiveCamera,
-    LiveSettings,
-    read_file,
-    wait_for_any,
-)
+from edge.cameras.live_camera import CameraCounts, CameraState, LiveCamera, LiveSettings, wait_for_any
+from edge.cameras.video_file import CaptureError, read_file
 from edge.config.schema import CameraConfig
 from edge.sources import Frame, Source
 
@@ -27,9 +19,9 @@ log = logging.getLogger(__name__)
 
 
 class FileFeed:
-    """Every frame of a video file in order, as fast as they are taken; then the camera is offline for good.
+    """Every frame of a video file in order, as fast as they are taken; after the last one the camera stays offline.
 
-    The file's own times count from 0. Here they are put after the moment of opening, as if the camera had run then.
+    Frames are given the time of opening plus their time in the file, as if a camera had captured them from then on.
     """
 
     def __init__(self, name: str, source: Source) -> None:
@@ -37,16 +29,10 @@ class FileFeed:
         self.name = name
         self.live = False
         self.finished = self.failed = False
-        self.reason = ""
         self._source, self._taken = source, 0
         self._frames: Iterator[Frame] = read_file(source.target, name)
         self._opened_unix, self._opened_monotonic = time.time(), time.monotonic()
         self._last = self._opened_unix
-
-    @property
-    def dropped(self) -> int:
-        """None."""
-        return self.counts().dropped
 
     @property
     def state(self) -> CameraState:
@@ -54,12 +40,11 @@ class FileFeed:
         return "offline" if self.finished else "online"
 
     def newest(self) -> Frame | None:
-        """The next frame; a file that turns out to be damaged ends with a sentence in the log."""
+        """The next frame; None at the end, and where the file turns out to be damaged, which is logged."""
         try:
             frame = next(self._frames, None)
         except CaptureError as error:
             log.error("camera %s: %s", self.name, error)
-            self.reason = str(error)
             frame = None
             self.failed = True
         if frame is None:
@@ -72,7 +57,7 @@ class FileFeed:
         return replace(frame, unix_time=self._last, monotonic_time=monotonic_time, image=image)
 
     def counts(self) -> CameraCounts:
-        """Every frame is taken."""
+        """Frames so far: none is dropped."""
         return CameraCounts(self._taken, self._taken, 0, 0, 0)
 
     def adopt(self, camera: CameraConfig) -> bool:
@@ -88,11 +73,11 @@ class FileFeed:
         return self._last
 
     def close(self) -> None:
-        """Nothing to do: the file is let go with the frames."""
+        """Nothing to do: the file is closed with its last frame."""
 
 
 class LiveFeed:
-    """A live camera, looked at without waiting; it never finishes."""
+    """A live camera's newest frame, without waiting; it never finishes."""
 
     def __init__(self, name: str, source: Source, settings: LiveSettings) -> None:
         self.name = name
@@ -102,22 +87,12 @@ class LiveFeed:
 
     @property
     def state(self) -> CameraState:
-        """As the camera has it."""
+        """The camera's state."""
         return self.camera.state
 
-    @property
-    def reason(self) -> str:
-        """As the camera tells it."""
-        return self.camera.reason
-
-    @property
-    def dropped(self) -> int:
-        """As the camera counts it."""
-        return self.counts().dropped
-
     def counts(self) -> CameraCounts:
-        """As the camera counts them."""
-        return self.camera.statistics()
+        """Frames and faults so far."""
+        return self.camera.counts()
 
     def adopt(self, camera: CameraConfig) -> bool:
         """Take over what changed of the camera's configuration; False where it must be opened anew for that."""
@@ -130,7 +105,7 @@ class LiveFeed:
         return True
 
     def newest(self) -> Frame | None:
-        """The newest frame that was not taken yet."""
+        """The newest frame not taken yet."""
         return self.camera.newest(0.0)
 
     def now(self) -> float:
@@ -138,7 +113,7 @@ class LiveFeed:
         return time.time()
 
     def close(self) -> None:
-        """End the capture process."""
+        """Kill the capture process."""
         self.camera.close()
 
 
@@ -152,10 +127,10 @@ def open_feed(name: str, camera: CameraConfig) -> Feed:
 
 
 def live_settings(camera: CameraConfig) -> LiveSettings:
-    """When this camera counts as lost."""
+    """When this camera is considered lost."""
     return LiveSettings(stall_seconds=camera.stall_seconds)
 
 
 def wait_for_frames(feeds: Iterable[Feed], seconds: float) -> None:
-    """Return when a live camera has news, or after so many seconds."""
+    """Return when a live camera has a frame or a fault, or after `seconds`."""
     wait_for_any([feed.camera for feed in feeds if isinstance(feed, LiveFeed)], seconds)

@@ -1,7 +1,7 @@
-"""Which GStreamer elements are installed and which properties they have. Shell over libgstreamer.
+"""Which GStreamer elements are installed, and which properties they have. Shell over libgstreamer.
 
-Asked by way of ctypes of the very library that OpenCV's GStreamer backend is linked to: it is there wherever that
-backend is, and it answers in milliseconds, where `gst-inspect-1.0` is a package of its own and a process per question.
+Queries the library that OpenCV's GStreamer backend links to, through ctypes: it is installed wherever that backend is,
+and answers in milliseconds, whereas `gst-inspect-1.0` is a separate package and needs a process for each query.
 """
 
 import ctypes
@@ -11,9 +11,9 @@ from edge.cameras.gstreamer_pipelines import ELEMENTS
 
 
 def known_elements(names: Sequence[str] = ELEMENTS) -> dict[str, frozenset[str]]:
-    """The installed ones among `names`, each with the names of its properties; empty where there is no GStreamer.
+    """The installed elements among `names`, with their properties' names; empty where there is no GStreamer.
 
-    Makes one instance of each element and lets it go, so call it in a process that may hang in a driver.
+    Creates an instance of each element, so call it in a process that may hang in a driver.
     """
     try:
         gstreamer = _Library()
@@ -24,7 +24,7 @@ def known_elements(names: Sequence[str] = ELEMENTS) -> dict[str, frozenset[str]]
 
 
 class _Library:
-    """The few functions of libgstreamer and libgobject that are needed. OSError where they are not installed."""
+    """The functions of libgstreamer and libgobject that are needed. Raises OSError where they are not installed."""
 
     def __init__(self) -> None:
         self._gst = ctypes.CDLL("libgstreamer-1.0.so.0")
@@ -43,14 +43,14 @@ class _Library:
         self._gst.gst_init(None, None)
 
     def properties(self, name: str) -> frozenset[str] | None:
-        """The names of an element's properties; None where it is not installed or cannot be made."""
-        made = self._gst.gst_element_factory_make(name.encode(), None)
-        if not made:
+        """The names of an element's properties; None where it is not installed or cannot be created."""
+        element = self._gst.gst_element_factory_make(name.encode(), None)
+        if not element:
             return None
-        kind = ctypes.cast(made, ctypes.POINTER(ctypes.c_void_p))[0]  # an object begins with its class
+        kind = ctypes.cast(element, ctypes.POINTER(ctypes.c_void_p))[0]  # an object begins with its class
         count = ctypes.c_uint()
         specifications = self._gobject.g_object_class_list_properties(kind, ctypes.byref(count))
         texts = [self._gobject.g_param_spec_get_name(specifications[number]) for number in range(count.value)]
         self._glib.g_free(specifications)
-        self._gst.gst_object_unref(made)
+        self._gst.gst_object_unref(element)
         return frozenset(text.decode() for text in texts)

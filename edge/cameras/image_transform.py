@@ -1,4 +1,4 @@
-"""What happens to a picture between the camera and everything else: size, turning, mask; and its fingerprint. Pure."""
+"""What is done to each image of a source: scaling, flipping, rotating, masking; and its fingerprint. Pure."""
 
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from edge.sources import Flip, Polygon, Rotation, Source
 
-MAX_PIXELS = 1 << 26  # of a picture: 8192 x 8192
+MAX_PIXELS = 1 << 26  # of an image: 8192 x 8192
 MAX_SIDE = 1 << 14  # pixels, of width and height each: OpenCV warps nothing with a side of 32767 or more
-FINGERPRINT_SIDE = 180  # pixels at least on the shorter side that a fingerprint looks at
+FINGERPRINT_SIDE = 180  # pixels that a fingerprint samples on the shorter side, at least
 
 _FLIP_CODE: dict[Flip, int] = {"horizontal": 1, "vertical": 0, "both": -1}
 _ROTATION_CODE: dict[Rotation, int] = {
@@ -23,7 +23,7 @@ _ROTATION_CODE: dict[Rotation, int] = {
 
 
 def size_problem(width: int, height: int) -> str | None:
-    """Why a picture of this size is refused, without the cure; None where it is taken."""
+    """Why an image of this size is refused, without the remedy; None where it is accepted."""
     if width * height <= MAX_PIXELS and max(width, height) <= MAX_SIDE:
         return None
     return (
@@ -33,10 +33,10 @@ def size_problem(width: int, height: int) -> str | None:
 
 
 def transformed(image: NDArray[Any], source: Source, oriented: bool = False) -> NDArray[np.uint8]:
-    """The picture as the source's options want it, (H, W, 3) uint8 BGR and contiguous; may be `image` itself.
+    """The image with the source's options applied, (H, W, 3) uint8 BGR and contiguous; may be `image` itself.
 
-    `oriented` where flip and rotation are done already. The size is left alone where a camera was asked for it, which
-    may have chosen its nearest.
+    `oriented`: flip and rotation are done already. Only files and streams are scaled: a camera was asked for its size,
+    and may have chosen the nearest one it has.
     """
     image = as_bgr(image)
     if source.size and source.kind in ("file", "stream"):
@@ -57,17 +57,17 @@ def as_bgr(image: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def flipped(image: NDArray[Any], flip: Flip) -> NDArray[Any]:
-    """The picture mirrored."""
+    """The image mirrored."""
     return image if flip == "none" else cv2.flip(image, _FLIP_CODE[flip])
 
 
 def rotated(image: NDArray[Any], rotation: Rotation) -> NDArray[Any]:
-    """The picture turned clockwise by so many degrees."""
+    """The image rotated clockwise by so many degrees."""
     return image if rotation == 0 else cv2.rotate(image, _ROTATION_CODE[rotation])
 
 
 def masked(image: NDArray[np.uint8], mask: Sequence[Polygon]) -> NDArray[np.uint8]:
-    """Blacken in place what lies in a polygon, its edge too; points are 0..1 of width and height."""
+    """Blacken in place the inside and the edge of each polygon; points are 0..1 of width and height."""
     height, width = image.shape[:2]
     for polygon in mask:
         corners = np.rint(np.array(polygon) * (width, height)).astype(np.int32)
@@ -76,17 +76,17 @@ def masked(image: NDArray[np.uint8], mask: Sequence[Polygon]) -> NDArray[np.uint
 
 
 def fingerprint(image: NDArray[np.uint8]) -> int:
-    """64 bits of the pixels on a grid: sensor noise changes them, a repeated picture does not.
+    """A 64-bit hash of the pixels on a grid: sensor noise changes it, a repeated image does not.
 
-    The pixels are picked, not averaged, because an average would hide the noise of a scene where nothing moves.
+    Pixels are sampled, not averaged: an average would hide the noise of a scene in which nothing moves.
     """
     step = max(1, min(image.shape[:2]) // FINGERPRINT_SIDE)
-    picked = np.ascontiguousarray(image[::step, ::step])
-    return int.from_bytes(blake2b(picked.data, digest_size=8).digest(), "little")
+    sampled = np.ascontiguousarray(image[::step, ::step])
+    return int.from_bytes(blake2b(sampled.data, digest_size=8).digest(), "little")
 
 
 def _scaled(image: NDArray[np.uint8], size: tuple[int, int], sideways: bool) -> NDArray[np.uint8]:
-    """The picture in `size` (width, height), which is the other way round for a picture that is `sideways`."""
+    """The image at `size` (width, height), which is swapped for an image that lies `sideways`."""
     target_size = size[::-1] if sideways else size
     height, width = image.shape[:2]
     if (width, height) == target_size:

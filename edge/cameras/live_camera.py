@@ -1,7 +1,4 @@
-"""Frames from live cameras: a process per camera, the newest frame wins, a lost camera comes back. Shell.
-
-Files are read by `edge.cameras.video_file`, whose names are offered here too.
-"""
+"""Live cameras: one capture process per camera, the newest frame wins, and a lost camera is reconnected. Shell."""
 
 import logging
 import random
@@ -15,36 +12,31 @@ from typing import Literal
 
 from edge.cameras.capture_process import MAX_NOTES, PROGRAM, CaptureProcess, KilledProcesses
 from edge.cameras.shared_frames import SharedFrame
-from edge.cameras.video_file import CaptureError, VideoInfo, probe, read_file
+from edge.cameras.video_file import CaptureError
 from edge.sources import Frame, Polygon, Source
 
-__all__ = [
-    "CameraCounts", "CameraState", "CaptureError", "Frame", "LiveCamera", "LiveSettings", "VideoInfo",
-    "probe", "read_file", "retry_delay", "wait_for_any",
-]  # fmt: skip
-
 CameraState = Literal["online", "stalled", "offline"]
-MAX_WAIT = 0.25  # seconds between two looks at a silent camera
+MAX_WAIT = 0.25  # seconds between two checks of a silent camera
 REAP_SECONDS = 5.0  # how long close() waits for a killed process; one that hangs in a driver is left to the kernel
-MAX_HANGING = 3  # killed processes that will not die, after which no more are made: each holds memory
+MAX_HANGING = 3  # killed processes still alive, after which no more are started: each holds memory
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class LiveSettings:
-    """When a camera counts as lost and how it is tried again; all in seconds."""
+    """When a camera is considered lost and when it is retried; all in seconds."""
 
-    stall_seconds: float = 5.0  # without a frame, after the first one, or with the same picture again and again
-    start_seconds: float = 120.0  # until a process opens its camera: GStreamer's first look at its plugins takes long
+    stall_seconds: float = 5.0  # without a new frame, or with one image repeated
+    start_seconds: float = 120.0  # until a process opens its camera: GStreamer's first scan of its plugins is slow
     open_seconds: float = 20.0  # from then to the first frame
-    retry_first: float = 1.0
-    retry_longest: float = 60.0
+    min_retry: float = 1.0
+    max_retry: float = 60.0
 
 
 @dataclass(frozen=True)
 class CameraCounts:
-    """Frames and faults since the camera was made. `dropped` were captured and replaced before anyone took them."""
+    """Frames and faults since the `LiveCamera` was created; `dropped` frames were replaced before they were taken."""
 
     captured: int
     taken: int
@@ -54,21 +46,21 @@ class CameraCounts:
 
 
 def retry_delay(attempt: int, settings: LiveSettings, jitter: float) -> float:
-    """Seconds before trial number `attempt` + 1: doubling up to the longest, half of it left to `jitter` in 0..1."""
-    longest = min(settings.retry_longest, settings.retry_first * 2.0 ** min(attempt, 30))
+    """Seconds before retry `attempt` + 1: doubled each time up to `max_retry`, half of it scaled by `jitter` (0..1)."""
+    longest = min(settings.max_retry, settings.min_retry * 2.0 ** min(attempt, 30))
     return longest * (0.5 + 0.5 * jitter)
 
 
 def wait_for_any(cameras: Iterable["LiveCamera"], timeout: float) -> None:
-    """Return as soon as one of the cameras has news, a frame or a fault, or after `timeout` seconds."""
+    """Return as soon as one of the cameras has a frame or a fault, or after `timeout` seconds."""
     wait([channel for camera in cameras for channel in camera.channels()], timeout)
 
 
 class LiveCamera:
-    """One live camera. A context manager for one thread; everything happens inside `newest`, so call it steadily.
+    """One live camera and its capture process. A context manager for one thread.
 
-    Frame indices go on over reconnections: a gap is what was dropped. CaptureError where the source is a file that does
-    not loop: files are read by `read_file`. `program` is the capture process's command.
+    The process is supervised inside `newest`, so call it regularly. Frame indices continue across reconnections: a gap
+    is what was dropped. `program` is the capture process's command. Raises CaptureError for a file without `loop`.
     """
 
     def __init__(
@@ -80,22 +72,20 @@ class LiveCamera:
         program: Sequence[str] = PROGRAM,
     ) -> None:
         if not source.live:
-            raise CaptureError(f"{source.redacted}: is a file: read it with read_file, or give `loop` to play it live")
+            raise CaptureError(f"{source.redacted}: is a file: read it with read_file, or set `loop` to play it live")
         self.name = name
         self.state: CameraState = "offline"
-        self.reason = ""  # why it is not online, a sentence
+        self.reason = ""  # why it is not online: a sentence
         self.settings = settings
         self.killed = KilledProcesses()
         self.source = source
         self._jitter, self._program = jitter, program
         self._process: CaptureProcess | None = None
-        self._transport = source.preferred_transport  # what carried the pictures of an RTSP camera last
-        self._logged_reasons: set[str] = set()  # reasons since it was online
+        self._transport = source.preferred_transport  # of an RTSP camera: the one that worked last
+        self._logged_reasons: set[str] = set()  # since it was last online
         self._logged_notes: set[str] = set()
         self._attempts, self._retry_at = 0, 0.0
-        self._frozen_fingerprint: int | None = (
-            None  # the picture that was the same for too long, until another one comes
-        )
+        self._frozen_fingerprint: int | None = None  # of the image that was repeated for too long, until it changes
         self._captured = self._taken = self._stalls = self._times_online = 0
         self._closed = False
 
@@ -110,17 +100,17 @@ class LiveCamera:
 
     @property
     def process_id(self) -> int | None:
-        """Of the capturing process; None while there is none."""
+        """Id of the capture process; None while there is none."""
         return self._process.process.pid if self._process else None
 
     def channels(self) -> list[socket.socket]:
-        """What becomes readable when there is news; for `wait_for_any`."""
+        """The sockets that become readable when there is a frame or a fault; for `wait_for_any`."""
         return [self._process.channel] if self._process else []
 
     def newest(self, timeout: float) -> Frame | None:
-        """The newest frame not taken yet; waits up to `timeout` seconds for one. None where none came."""
+        """The newest frame not taken yet, or None if none arrives within `timeout` seconds."""
         if self._closed:
-            raise CaptureError(f"camera {self.name}: is closed: make a new one")
+            raise CaptureError(f"camera {self.name}: is closed: create a new one")
         deadline = time.monotonic() + timeout
         while True:
             frame = self._take()
@@ -133,13 +123,13 @@ class LiveCamera:
             wait_for_any([self], min(remaining, MAX_WAIT))
 
     def mask(self, mask: Sequence[Polygon]) -> None:
-        """Blacken other polygons from now on, without a gap in the frames."""
+        """Replace the mask, without a gap in the frames."""
         self.source = replace(self.source, mask=tuple(mask))
         if self._process:
             self._process.mask(mask)
 
-    def statistics(self) -> CameraCounts:
-        """The counts until now."""
+    def counts(self) -> CameraCounts:
+        """Frames and faults so far."""
         written, waiting = 0, 0
         if self._process:
             written = self._process.written
@@ -149,53 +139,53 @@ class LiveCamera:
         return CameraCounts(captured, self._taken, dropped, self._stalls, max(0, self._times_online - 1))
 
     def close(self) -> None:
-        """End the process and give back what it used; may be called twice."""
+        """Kill the process and free its resources; may be called twice."""
         self._closed = True
         self._end_process()
         for process in self.killed.reap(REAP_SECONDS):
-            log.warning("camera %s: process %d hangs in a driver and cannot be ended", self.name, process)
+            log.warning("camera %s: process %d hangs in a driver and cannot be killed", self.name, process)
 
     def _take(self) -> Frame | None:
         process = self._process
-        picture = process.newest() if process else None
+        taken = process.newest() if process else None
         self._log_notes(process.notes if process else ())
-        if process is None or picture is None or self._is_frozen(picture):
+        if process is None or taken is None:
+            return None
+        self._watch_for_freeze(taken)
+        if self._frozen_fingerprint is not None:
             return None
         if self.state != "online":
             self._times_online += 1
         self._taken += 1
         self._transport = process.transport
-        if picture.monotonic_time - (process.first_frame or 0.0) > self.settings.stall_seconds:
-            self._attempts = 0  # it has stayed long enough to count as well again
-        size = f"{picture.image.shape[1]}x{picture.image.shape[0]}"
+        if taken.monotonic_time - (process.first_frame or 0.0) > self.settings.stall_seconds:
+            self._attempts = 0  # online long enough to have recovered
+        size = f"{taken.image.shape[1]}x{taken.image.shape[0]}"
         self._set_state("online", f"{size} from {self.source.redacted} through {process.through}")
-        index = self._captured + picture.number - 1
-        return Frame(self.name, index, picture.unix_time, picture.monotonic_time, picture.image)
+        index = self._captured + taken.number - 1
+        return Frame(self.name, index, taken.unix_time, taken.monotonic_time, taken.image)
 
-    def _is_frozen(self, picture: SharedFrame) -> bool:
-        """True where this picture has been the same for too long; then the process is made anew, ever more rarely.
+    def _watch_for_freeze(self, taken: SharedFrame) -> None:
+        """Restart the process of a camera that repeats one image for too long, then again every `max_retry` seconds.
 
         It may be a camera that hangs, or a scene in which nothing at all changes: so it is watched all the time.
         """
-        if picture.fingerprint != self._frozen_fingerprint:
+        if taken.fingerprint != self._frozen_fingerprint:
             self._frozen_fingerprint = None
-        same = picture.monotonic_time - picture.unchanged_since
+        unchanged = taken.monotonic_time - taken.unchanged_since
         settings = self.settings
-        if self.source.kind == "file" or same <= settings.stall_seconds:
-            return self._frozen_fingerprint is not None
+        if self.source.kind == "file" or unchanged <= settings.stall_seconds:
+            return
         first = self._frozen_fingerprint is None
-        if first or same > max(settings.stall_seconds, settings.retry_longest):
-            self._frozen_fingerprint, self._attempts = (
-                picture.fingerprint,
-                0,
-            )  # it does give pictures: it need not be waited for
+        if first or unchanged > max(settings.stall_seconds, settings.max_retry):
+            self._frozen_fingerprint = taken.fingerprint
+            self._attempts = 0  # it does send images: no need to wait longer each time
             self._stalls += first
             reason = f"{self.source.redacted}: the same picture for {settings.stall_seconds:g} s"
-            self._give_up("stalled", reason, picture.monotonic_time)
-        return True
+            self._give_up("stalled", reason, taken.monotonic_time)
 
     def _supervise(self, now: float) -> None:
-        """Look after the process: start it when due, replace it when it ended or fell silent."""
+        """Start the process when due; replace one that has ended or fallen silent."""
         process, settings, shown = self._process, self.settings, self.source.redacted
         hanging = self.killed.alive()
         if process is None:
@@ -206,9 +196,9 @@ class LiveCamera:
         elif process.written > process.taken:
             return  # a frame waits to be taken
         elif process.last_frame is None:
-            patience = settings.open_seconds if process.opening else settings.start_seconds
-            if now - process.since > patience:
-                self._give_up("offline", f"{shown}: no frame in {patience:g} s", now)
+            limit = settings.open_seconds if process.opening else settings.start_seconds
+            if now - process.since > limit:
+                self._give_up("offline", f"{shown}: no frame in {limit:g} s", now)
         elif now - process.last_frame > settings.stall_seconds:
             self._stalls += 1
             self._give_up("stalled", f"{shown}: no frame for {settings.stall_seconds:g} s", now)
@@ -216,7 +206,7 @@ class LiveCamera:
     def _start(self, now: float, hanging: int) -> None:
         shown = self.source.redacted
         if hanging >= MAX_HANGING:
-            fault = f"{hanging} of its processes hang in a driver and cannot be ended"
+            fault = f"{hanging} of its processes hang in a driver and cannot be killed"
             self._give_up("offline", f"{shown}: {fault}: unplug the camera, or restart this device", now)
             return
         try:
@@ -239,14 +229,14 @@ class LiveCamera:
             self._process = None
 
     def _log_notes(self, notes: Sequence[str]) -> None:
-        """Log what a process tells besides, each sentence once for good."""
+        """Log the process's notes, each of them once for as long as this camera exists."""
         for note in notes:
             if note not in self._logged_notes and len(self._logged_notes) < MAX_NOTES:
                 self._logged_notes.add(note)
                 log.warning("camera %s: %s", self.name, note)
 
     def _set_state(self, state: CameraState, reason: str) -> None:
-        """Log a change of state, and each reason once until it is over."""
+        """Log going online, and each reason for being lost once until the camera is online again."""
         if state == "online":
             if self.state != "online":
                 log.info("camera %s: online: %s", self.name, reason)

@@ -1,9 +1,9 @@
-"""The newest frame of one camera in memory that two processes share. Shell over an anonymous memory file.
+"""The newest frame of one camera in memory shared by two processes. Shell over an anonymous memory file.
 
-One process writes, one reads, the newest frame wins. There are two slots: the writer fills the one that is not the
-newest and then, under a lock, declares it the newest; the reader copies the newest under the same lock. So no frame is
-ever torn, on processors with weak memory order too. The lock is a POSIX record lock: the kernel frees it when its
-holder is killed. The memory has no name and is gone with the last process that holds it, however that one ends.
+One process writes, one reads, and the newest frame wins. Of two slots the writer fills the one that is not the newest
+and then, holding a lock, marks it as the newest; the reader copies the newest slot holding the same lock. So no frame
+is ever torn, even on processors with weak memory ordering. It is a POSIX record lock: the kernel releases it when its
+holder is killed. The memory has no name, and is freed with the last process that holds it, however that one ends.
 """
 
 import errno
@@ -18,14 +18,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-# Native layout: an aligned number is read and written in one piece, so that `written` may be read without the lock.
+# Native layout: an aligned number is read and written atomically, so that `written` may be read without the lock.
 _STATE = struct.Struct("@QqQ")  # frames written so far, newest slot or -1, bytes in one slot
-_SLOT = struct.Struct("@QdddQII")  # the fields of `SharedFrame`, but height and width for the image
+_SLOT = struct.Struct("@QdddQII")  # the fields of `SharedFrame`, with height and width instead of the image
 _HEADER_BYTES = 4096  # one page
 
 
 class SharedFrame(NamedTuple):
-    """A frame as the writer left it: `number` counts from 1, `image` is (H, W, 3) uint8 BGR and the reader's own.
+    """A copy of the newest frame: `number` counts from 1, `image` is (H, W, 3) uint8 BGR.
 
     `unchanged_since` is the monotonic time of the first in an unbroken run of frames with this `fingerprint`.
     """
@@ -39,7 +39,7 @@ class SharedFrame(NamedTuple):
 
 
 class SharedFrames:
-    """One end of the shared memory; each process makes one from the same descriptor and owns it from then on."""
+    """One end of the shared memory; each process opens its own from the same descriptor, which it then owns."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -48,7 +48,7 @@ class SharedFrames:
 
     @classmethod
     def create(cls) -> "SharedFrames":
-        """Fresh memory that holds no frame yet. OSError where there is none to be had."""
+        """New memory that holds no frame yet. Raises OSError where there is none."""
         descriptor = os.memfd_create("korsal-edge-camera")
         try:
             os.ftruncate(descriptor, _HEADER_BYTES)
@@ -65,7 +65,7 @@ class SharedFrames:
         return int(_STATE.unpack_from(self._memory)[0])
 
     def write(self, image: NDArray[np.uint8], unix_time: float, monotonic_time: float, fingerprint: int) -> None:
-        """Make `image`, (H, W, 3) uint8, the newest frame. Waits while the reader copies the one before."""
+        """Make `image`, (H, W, 3) uint8, the newest frame. Waits while the reader is copying."""
         if fingerprint != self._fingerprint:
             self._fingerprint, self._unchanged_since = fingerprint, monotonic_time
         written, newest, capacity = _STATE.unpack_from(self._memory)
@@ -81,9 +81,9 @@ class SharedFrames:
             _STATE.pack_into(self._memory, 0, written + 1, slot, capacity)
 
     def newest(self, after: int) -> SharedFrame | None:
-        """The newest frame if its number is above `after`; None where there is none, or the writer is at it.
+        """The newest frame with a number above `after`; None where there is none, or the writer is busy with it.
 
-        OSError where memory that has grown cannot be reached.
+        Raises OSError where memory that has grown cannot be mapped.
         """
         if self.written <= after:
             return None  # without the lock, so that a busy reader never starves the writer
@@ -93,11 +93,11 @@ class SharedFrames:
                     return self._copy()
         except BlockingIOError:
             return None
-        self._map_anew()
+        self._remap()
         return self.newest(after)
 
     def close(self) -> None:
-        """Give the memory up; the pictures read from it stay."""
+        """Free the memory; frames read from it stay valid."""
         self._memory.close()
         os.close(self.descriptor)
 
@@ -116,16 +116,16 @@ class SharedFrames:
         return SharedFrame(number, unix_time, monotonic_time, unchanged_since, fingerprint, image)
 
     def _grow(self, capacity: int) -> tuple[int, int]:
-        """Make both slots larger; what they held is forgotten. Returns the newest slot, none, and the capacity."""
+        """Enlarge both slots, which discards their frames. Returns the newest slot (none: -1) and the capacity."""
         written = self.written
         with self._locked():
             os.ftruncate(self.descriptor, _HEADER_BYTES + 2 * capacity)
             _STATE.pack_into(self._memory, 0, written, -1, capacity)
-        self._map_anew()
+        self._remap()
         return -1, capacity
 
-    def _map_anew(self) -> None:
-        """Follow the memory to its new size. Never under the lock: closing a map closes a descriptor and so unlocks."""
+    def _remap(self) -> None:
+        """Map the memory at its new size. Never while locked: closing a map closes a descriptor, which unlocks."""
         grown = mmap.mmap(self.descriptor, os.fstat(self.descriptor).st_size)
         self._memory.close()
         self._memory = grown

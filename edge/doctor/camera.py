@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from edge import threads
-from edge.cameras.live_camera import CaptureError, LiveCamera, LiveSettings, read_file
+from edge.cameras.live_camera import LiveCamera, LiveSettings
+from edge.cameras.video_file import CaptureError, read_file
 from edge.config.schema import CameraConfig
 from edge.doctor.finding import Finding, ok, warning, wrong
 from edge.sources import Source

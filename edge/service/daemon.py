@@ -20,7 +20,7 @@ from edge.broker.outbox import Outbox, OutboxLimits
 from edge.broker.payload import ModelIdentity
 from edge.broker.publisher import Publisher
 from edge.cameras.feeds import Feed, open_feed, wait_for_frames
-from edge.cameras.live_camera import CaptureError
+from edge.cameras.video_file import CaptureError
 from edge.config.config_file import ConfigError, state_directory
 from edge.config.config_file import load as load_config
 from edge.config.schema import CameraConfig, Config

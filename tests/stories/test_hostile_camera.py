@@ -19,7 +19,7 @@ from tests.support import system_gstreamer
 from tests.support.hostile_camera import HEAD, document, endless_unit, hostile, is_red, jpeg, part, red_film
 from tests.support.live_cameras import ROOT, alive, always, first_frame, watch_until
 
-QUICK = LiveSettings(stall_seconds=1.5, open_seconds=4, retry_first=0.05, retry_longest=0.2)
+QUICK = LiveSettings(stall_seconds=1.5, open_seconds=4, min_retry=0.05, max_retry=0.2)
 MEBIBYTE = 1 << 20
 
 
@@ -149,7 +149,7 @@ def why_refused(picture: bytes) -> str:
         LiveCamera("door", parse(f"http://{server.address}/live"), LiveSettings(), always(0.5)) as camera,
     ):
         reason = lost(camera)
-        assert camera.statistics().captured == 0
+        assert camera.counts().captured == 0
     return reason
 
 
@@ -274,16 +274,16 @@ def test_a_process_that_takes_more_than_its_pictures_need_ends_and_the_others_go
         name: (sys.executable, str(ROOT / "tests/support/fake_camera.py"), name) for name in ("hoarding", "still")
     }
     source = parse(str(tmp_path / "never"), loop=True)
-    settings = LiveSettings(retry_first=60)
+    settings = LiveSettings(min_retry=60)
     with (
         LiveCamera("greedy", source, settings, always(0.5), programs["hoarding"]) as greedy,
         LiveCamera("other", source, settings, always(0.5), programs["still"]) as other,
     ):
         other_began = first_frame(other)
         watch_until(greedy, lambda: bool(greedy.reason))
-        assert "MiB of memory, more than pictures of 160x120 need: its stream is damaged or means harm" in greedy.reason
+        assert "MiB of memory, more than pictures of 160x120 need: its stream is damaged or malicious" in greedy.reason
         later = first_frame(other)
-        assert (other.state, other.statistics().reconnects) == ("online", 0)
+        assert (other.state, other.counts().reconnects) == ("online", 0)
         assert later.index > other_began.index
 
 

@@ -18,7 +18,7 @@ from edge.sources import Frame
 from tests.support.paths import ROOT
 from tests.support.waiting import PATIENCE
 
-QUICK = LiveSettings(stall_seconds=1.5, open_seconds=20, retry_first=0.05, retry_longest=0.2)
+QUICK = LiveSettings(stall_seconds=1.5, open_seconds=20, min_retry=0.05, max_retry=0.2)
 
 
 def always(chance: float) -> Callable[[], float]:
@@ -29,7 +29,7 @@ def watch_until(camera: LiveCamera, condition: Callable[[], bool]) -> None:
     """Go on taking frames, as the daemon does, until the condition is true."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, f"{camera.name} is {camera.state}, {camera.statistics()}"
+        assert time.monotonic() < deadline, f"{camera.name} is {camera.state}, {camera.counts()}"
         camera.newest(0.05)
 
 

@@ -11,7 +11,8 @@ import cv2
 import pytest
 
 from edge.cameras import source_reader
-from edge.cameras.live_camera import CaptureError, LiveCamera, LiveSettings
+from edge.cameras.live_camera import LiveCamera, LiveSettings
+from edge.cameras.video_file import CaptureError
 from edge.sources import parse
 from tests.support.live_cameras import QUICK, ROOT, always, first_frame, serve, told, watch_until, write_video
 from tests.support.ports import free_port
@@ -43,7 +44,7 @@ def test_a_stream_whose_server_dies_comes_back(
         watch_until(camera, lambda: camera.state != "online")
         with serve(protocol, port, stream, *login):
             watch_until(camera, lambda: camera.state == "online")
-        assert camera.statistics().reconnects == 1
+        assert camera.counts().reconnects == 1
     assert told(caplog.messages) == ["offline", "online", "offline", "online"]
     assert "p%40ss" not in caplog.text
 
@@ -59,7 +60,7 @@ def test_a_stream_that_stops_feeding_is_stalled_and_comes_back(stream: Path) -> 
         watch_until(camera, lambda: camera.state == "stalled")
         server.send_signal(signal.SIGCONT)
         watch_until(camera, lambda: camera.state == "online")
-        assert camera.statistics().stalls == 1
+        assert camera.counts().stalls == 1
 
 
 def test_a_wrong_password_is_said_and_tried_again(stream: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -73,7 +74,7 @@ def test_a_wrong_password_is_said_and_tried_again(stream: Path, caplog: pytest.L
 
 
 def test_a_server_that_accepts_and_says_nothing_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
-    settings = LiveSettings(stall_seconds=0.5, open_seconds=1.5, retry_first=0.05, retry_longest=0.1)
+    settings = LiveSettings(stall_seconds=0.5, open_seconds=1.5, min_retry=0.05, max_retry=0.1)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         source = parse(f"rtsp://127.0.0.1:{listener.getsockname()[1]}/live")
         with LiveCamera("door", source, settings, always(0.5)) as camera:

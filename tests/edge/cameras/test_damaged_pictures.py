@@ -63,10 +63,10 @@ def test_a_camera_that_sends_bad_pictures_stays_online(damaged: list[int], caplo
         LiveCamera("door", parse(address), QUICK, always(0.5)) as camera,
     ):
         first_frame(camera)
-        watch_until(camera, lambda: camera.statistics().captured > 80)
-        counts, process = camera.statistics(), camera.process_id
-        watch_until(camera, lambda: camera.statistics().captured > counts.captured + 20)
-        assert (camera.state, camera.process_id, camera.statistics().reconnects) == ("online", process, 0)
+        watch_until(camera, lambda: camera.counts().captured > 80)
+        counts, process = camera.counts(), camera.process_id
+        watch_until(camera, lambda: camera.counts().captured > counts.captured + 20)
+        assert (camera.state, camera.process_id, camera.counts().reconnects) == ("online", process, 0)
     told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert told == [f"camera door: {address}: {LEFT_OUT}: look after its cable or network"]
 
@@ -78,16 +78,16 @@ def test_a_camera_that_sends_nothing_but_bad_pictures_is_offline() -> None:
     ):
         watch_until(camera, lambda: address in camera.reason)
         assert camera.state == "offline"
-        assert camera.statistics().captured == 0
+        assert camera.counts().captured == 0
 
 
 def test_a_film_with_bad_frames_is_played_to_its_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write_mp4(tmp_path / "clip.mp4", jpegs(shades(30), [10, 11]), [20] * 30)
     seen = set()
     with LiveCamera("door", parse(str(path), loop=True), QUICK, always(0.5)) as camera:
-        while camera.statistics().captured < 120:
+        while camera.counts().captured < 120:
             seen.add(shade(first_frame(camera).image))
-        assert camera.statistics().reconnects == 0
+        assert camera.counts().reconnects == 0
     assert 29 in seen
     assert not seen & {10, 11}
     assert [record.getMessage() for record in caplog.records] == [
@@ -99,10 +99,10 @@ def pace(path: Path, frames: int) -> list[tuple[float, int]]:
     """When `frames` frames of a looped film came, from the first on, and what they showed."""
     found: list[tuple[float, int]] = []
     with LiveCamera("door", parse(str(path), loop=True), QUICK, always(0.5)) as camera:
-        while camera.statistics().captured < frames:
+        while camera.counts().captured < frames:
             frame = first_frame(camera)
             found.append((frame.monotonic_time, shade(frame.image)))
-        assert (camera.state, camera.statistics().reconnects, camera.statistics().stalls) == ("online", 0, 0)
+        assert (camera.state, camera.counts().reconnects, camera.counts().stalls) == ("online", 0, 0)
     return [(moment - found[0][0], number) for moment, number in found]
 
 
@@ -122,7 +122,7 @@ def test_a_long_pause_of_a_looped_film_is_no_stall(tmp_path: Path) -> None:
     patient = replace(QUICK, stall_seconds=3.0)
     with LiveCamera("door", source, patient, always(0.5)) as camera:
         seen = {shade(first_frame(camera).image) for _ in range(10)}
-        assert (camera.statistics().reconnects, camera.statistics().stalls) == (0, 0)
+        assert (camera.counts().reconnects, camera.counts().stalls) == (0, 0)
     assert max(seen) > 4
 
 

@@ -71,7 +71,7 @@ def test_a_usb_camera_without_raw_pixels_is_read_as_jpeg(caplog: pytest.LogCaptu
 def test_a_pipeline_is_read_at_the_rate_that_it_gives() -> None:
     with stand_in(parse("csi://0", width=320, height=240)) as camera:
         before = first_frame(camera)
-        watch_until(camera, lambda: camera.statistics().captured > 40)
+        watch_until(camera, lambda: camera.counts().captured > 40)
         after = first_frame(camera)
     rate = (after.index - before.index) / (after.monotonic_time - before.monotonic_time)
     assert rate < 40  # it is asked for 30, and is not read faster than it gives
@@ -89,7 +89,7 @@ def test_the_mask_can_be_changed_while_the_camera_runs() -> None:
         seen: list[NDArray[np.uint8]] = []
         watch_until(camera, lambda: not (seen.append(first_frame(camera).image) or seen[-1][:, 160:].any()))  # type: ignore[func-returns-value]
         assert seen[-1][:150, :155].any(axis=2).all()
-        assert (camera.process_id, camera.statistics().reconnects) == (process, 0)
+        assert (camera.process_id, camera.counts().reconnects) == (process, 0)
 
 
 def test_a_film_is_played_in_real_time_and_starts_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -99,7 +99,7 @@ def test_a_film_is_played_in_real_time_and_starts_again(tmp_path: Path, caplog: 
     with LiveCamera("door", source, QUICK, always(0.5), PROGRAM) as camera:
         first = first_frame(camera)
         values = [round(float(first.image.mean()) / 4)]
-        while camera.statistics().captured < 60:
+        while camera.counts().captured < 60:
             frame = first_frame(camera)
             values.append(round(float(frame.image.mean()) / 4))
         seconds = frame.monotonic_time - first.monotonic_time

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.cameras.live_camera import CaptureError, LiveCamera, LiveSettings, retry_delay, wait_for_any
+from edge.cameras.live_camera import LiveCamera, LiveSettings, retry_delay, wait_for_any
+from edge.cameras.video_file import CaptureError
 from edge.sources import parse
 from tests.support.live_cameras import (
     QUICK,
@@ -53,9 +54,9 @@ def test_frames_come_with_rising_index_and_the_time_of_their_capture(clip: Path)
 def test_the_newest_frame_wins_and_the_others_are_counted(clip: Path) -> None:
     with looped(clip) as camera:
         first = first_frame(camera)
-        wait_for(lambda: camera.statistics().captured >= 10, "ten captured frames")
+        wait_for(lambda: camera.counts().captured >= 10, "ten captured frames")
         late = camera.newest(0)
-        counts = camera.statistics()
+        counts = camera.counts()
     assert late is not None
     assert late.index - first.index >= 8
     assert counts.taken == 2
@@ -66,9 +67,9 @@ def test_the_newest_frame_wins_and_the_others_are_counted(clip: Path) -> None:
 def test_a_film_starts_again_at_its_end(tmp_path: Path) -> None:
     clip = write_video(tmp_path / "short.avi", "MJPG", frames=5)
     with looped(clip) as camera:
-        watch_until(camera, lambda: camera.statistics().captured > 12)
+        watch_until(camera, lambda: camera.counts().captured > 12)
         assert camera.state == "online"
-        assert camera.statistics().reconnects == 0
+        assert camera.counts().reconnects == 0
 
 
 def test_a_frame_is_flipped_on_the_way(tmp_path: Path) -> None:
@@ -100,7 +101,7 @@ def test_a_killed_capture_process_is_made_anew(clip: Path, caplog: pytest.LogCap
         watch_until(camera, lambda: camera.state == "online")
         assert camera.process_id != killed
         assert first_frame(camera).index > last.index
-        assert camera.statistics().reconnects == 1
+        assert camera.counts().reconnects == 1
     assert told(caplog.messages) == ["online", "offline", "online"]
 
 
@@ -114,13 +115,13 @@ def test_a_capture_process_that_hangs_is_killed_and_made_anew(clip: Path, caplog
         watch_until(camera, lambda: camera.state == "stalled")
         watch_until(camera, lambda: camera.state == "online")
         assert not alive(hanging)
-        assert (camera.statistics().stalls, camera.statistics().reconnects) == (1, 1)
+        assert (camera.counts().stalls, camera.counts().reconnects) == (1, 1)
     assert told(caplog.messages) == ["online", "stalled", "online"]
 
 
 def test_a_process_that_never_comes_to_open_its_camera_is_given_up(clip: Path) -> None:
     idle = (sys.executable, "-c", "import signal; signal.pause()")
-    settings = LiveSettings(start_seconds=0.5, retry_first=0.05, retry_longest=0.2)
+    settings = LiveSettings(start_seconds=0.5, min_retry=0.05, max_retry=0.2)
     with LiveCamera("door", parse(str(clip), loop=True), settings, always(0.5), idle) as camera:
         first = camera.process_id
         watch_until(camera, lambda: "no frame in 0.5 s" in camera.reason)
@@ -153,7 +154,7 @@ def test_processes_that_cannot_be_ended_do_not_pile_up(clip: Path, caplog: pytes
         watch_until(camera, lambda: camera.state == "online")
         assert camera.reason == ""
         camera.killed.add(NeverDies())
-    assert "camera door: process 4711 hangs in a driver and cannot be ended" in caplog.text
+    assert "camera door: process 4711 hangs in a driver and cannot be killed" in caplog.text
 
 
 def test_each_reason_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -172,7 +173,7 @@ def test_a_consumer_that_pauses_finds_no_stall(clip: Path) -> None:
         taken = first_frame(camera)
         wait_for(lambda: time.monotonic() > taken.monotonic_time + 2 * QUICK.stall_seconds, "twice a stall")
         assert camera.newest(0) is not None
-        assert camera.statistics().stalls == 0
+        assert camera.counts().stalls == 0
 
 
 def test_close_leaves_no_process_and_no_descriptor(clip: Path) -> None:
@@ -205,7 +206,7 @@ def test_many_reconnections_leave_no_descriptor(clip: Path) -> None:
         for number in range(1, 4):
             assert camera.process_id is not None
             os.kill(camera.process_id, signal.SIGKILL)
-            watch_until(camera, lambda number=number: camera.statistics().reconnects == number)  # type: ignore[misc]
+            watch_until(camera, lambda number=number: camera.counts().reconnects == number)  # type: ignore[misc]
         assert len(descriptors()) == before
 
 
@@ -216,8 +217,8 @@ def test_signals_to_the_capture_process_are_left_to_its_parent(clip: Path) -> No
         assert process is not None
         os.kill(process, signal.SIGINT)
         os.kill(process, signal.SIGTERM)
-        captured = camera.statistics().captured
-        watch_until(camera, lambda: camera.statistics().captured > captured + 3)
+        captured = camera.counts().captured
+        watch_until(camera, lambda: camera.counts().captured > captured + 3)
         assert camera.process_id == process
 
 
@@ -298,5 +299,5 @@ def test_a_long_name_that_cannot_be_opened_is_a_sentence(name: str, tmp_path: Pa
 def test_nonsense_from_a_capture_process_costs_its_camera_alone(said: str) -> None:
     program = (sys.executable, str(ROOT / "tests/support/fake_camera.py"), "garbled")
     with LiveCamera("door", parse(said, loop=True), QUICK, always(0.5), program) as camera:
-        watch_until(camera, lambda: "says what cannot be understood" in camera.reason)
+        watch_until(camera, lambda: "sent a message that cannot be read" in camera.reason)
         assert camera.state == "offline"

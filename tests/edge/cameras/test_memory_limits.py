@@ -48,20 +48,20 @@ def test_own_memory_is_what_was_filled_not_what_was_asked_for() -> None:
         assert private_bytes() - before > 60 * MEBIBYTE
 
 
-def test_who_takes_too_much_is_told_once() -> None:
+def test_exceeding_the_limit_is_reported_once() -> None:
     said: list[str] = []
-    told = threading.Event()
+    reported = threading.Event()
 
     def exceeded(fault: str) -> None:
         said.append(fault)
-        told.set()
+        reported.set()
 
-    watch = MemoryMonitor(exceeded)
-    watch.picture(320, 240)
-    watch.picture(640, 480)
-    watch.picture(16, 16)
+    monitor = MemoryMonitor(exceeded)
+    monitor.image_size(320, 240)
+    monitor.image_size(640, 480)
+    monitor.image_size(16, 16)
     kept = b"x" * (200 * MEBIBYTE)
-    assert told.wait(PATIENCE)
+    assert reported.wait(PATIENCE)
     assert len(kept) == 200 * MEBIBYTE
     assert said[0].endswith("MiB of memory, more than pictures of 640x480 need")
 

@@ -22,7 +22,7 @@ from tests.support.system_gstreamer import require_opencv, require_server, rtsp_
 
 pytestmark = pytest.mark.usefixtures("server")
 PROGRAMS = {"gstreamer": system_gstreamer.PROGRAM, "ffmpeg": PROGRAM}
-PATIENT = LiveSettings(stall_seconds=20, open_seconds=60, retry_first=0.05, retry_longest=0.2)  # on a busy machine
+PATIENT = LiveSettings(stall_seconds=20, open_seconds=60, min_retry=0.05, max_retry=0.2)  # on a busy machine
 THROUGH = {"gstreamer": "through GStreamer, decodebin", "ffmpeg": "through FFmpeg"}
 
 
@@ -59,7 +59,7 @@ def test_a_camera_whose_server_is_killed_comes_back(way: str, caplog: pytest.Log
             with rtsp_server(port, "h264", 'viewer:pa ss"!'):
                 watch_until(camera, lambda: camera.state == "online")
                 assert first_frame(camera).image.shape == (240, 320, 3)
-                assert camera.statistics().reconnects == number
+                assert camera.counts().reconnects == number
             watch_until(camera, lambda: camera.state != "online")
     assert told(caplog.messages) == ["offline", "online", "offline", "online", "offline"]
     assert f"online: 320x240 from rtsp://***@127.0.0.1:{port}/live {THROUGH[way]}" in caplog.text
@@ -120,7 +120,7 @@ def test_a_server_that_stops_feeding_is_a_stall(way: str, caplog: pytest.LogCapt
         assert "no frame for 1.5 s" in caplog.text
         server.send_signal(signal.SIGCONT)
         watch_until(camera, lambda: camera.state == "online")
-        assert camera.statistics().stalls >= 1
+        assert camera.counts().stalls >= 1
 
 
 def test_a_server_that_repeats_its_picture_is_a_stall(way: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,7 +14,7 @@ from edge.cameras.live_camera import LiveCamera, LiveSettings
 from edge.sources import parse
 from tests.support.live_cameras import ROOT, always, first_frame, told, watch_until
 
-STALL = LiveSettings(stall_seconds=1.0, open_seconds=30, retry_first=0.05, retry_longest=1.5)
+STALL = LiveSettings(stall_seconds=1.0, open_seconds=30, min_retry=0.05, max_retry=1.5)
 
 
 def made_up(plan: str, steering: Path, settings: LiveSettings = STALL) -> LiveCamera:
@@ -42,10 +42,10 @@ def test_the_same_picture_again_and_again_is_a_stall(tmp_path: Path, caplog: pyt
         watch_until(camera, lambda: processes.add(camera.process_id) or len(processes - {None}) == 3)  # type: ignore[func-returns-value]
         assert told(caplog.messages) == ["online", "stalled"]
         assert f"camera door: stalled: v4l2://{freeze}: the same picture for 1 s" in caplog.text
-        assert camera.statistics().stalls == 1
+        assert camera.counts().stalls == 1
         freeze.unlink()
         watch_until(camera, lambda: camera.state == "online")
-        assert camera.statistics().reconnects == 1
+        assert camera.counts().reconnects == 1
     assert told(caplog.messages) == ["online", "stalled", "online"]
 
 
@@ -54,7 +54,7 @@ def test_a_scene_that_does_not_change_but_for_noise_is_no_stall(tmp_path: Path) 
         first_frame(camera)
         process = camera.process_id
         assert watch_for(camera, 2.5 * STALL.stall_seconds) > 10
-        assert camera.statistics().stalls == 0
+        assert camera.counts().stalls == 0
         assert camera.process_id == process
 
 
@@ -67,7 +67,7 @@ def test_a_camera_that_feeds_nothing_is_a_stall(tmp_path: Path, caplog: pytest.L
         assert "no frame for 1 s" in caplog.text
         silence.unlink()
         watch_until(camera, lambda: camera.state == "online")
-        assert camera.statistics().stalls == 1
+        assert camera.counts().stalls == 1
 
 
 def test_a_patient_camera_may_repeat_its_picture(tmp_path: Path) -> None:
@@ -87,4 +87,4 @@ def test_a_film_of_a_still_is_no_stall(tmp_path: Path) -> None:
     with LiveCamera("door", parse(str(tmp_path / "still.avi"), loop=True), STALL, always(0.5)) as camera:
         first_frame(camera)
         assert watch_for(camera, 2.5 * STALL.stall_seconds) > 10
-        assert (camera.state, camera.statistics().stalls) == ("online", 0)
+        assert (camera.state, camera.counts().stalls) == ("online", 0)
