@@ -1,12 +1,12 @@
-"""What a video file's container says that OpenCV does not tell, or not rightly. Shell over the file itself.
+"""What a video file's container says that OpenCV does not report, or reports wrongly. Shell over the file itself.
 
-Whether the file ends too soon: what a container says of its frames is no measure, for it counts those that an edit list
-hides, and multiplies a length with a rate. What its outermost elements say of their own bytes is one. AVI, MP4,
-QuickTime, Matroska and WebM say it; transport streams and others do not.
+Whether the file is truncated: the number of frames that a container gives is no measure, since it includes those that
+an edit list hides, or is a length times a rate. The sizes that its outermost elements give are one. AVI, MP4,
+QuickTime, Matroska and WebM have them; transport streams and others do not.
 
-Which way up its pictures are: phones film as their sensor lies, and leave it to the player to turn the pictures. OpenCV
-does so in some versions, the wrong way round in others (4.6 with FFmpeg 5), never where the picture is mirrored too,
-and not at all through GStreamer.
+Its orientation: phones record in the orientation of their sensor and leave the rotation to the player. OpenCV rotates
+in some versions, in the wrong direction in others (4.6 with FFmpeg 5), never where the video is mirrored too, and not
+at all through GStreamer.
 """
 
 import struct
@@ -23,7 +23,7 @@ _VIDEO, _PROJECTION, _ROLL, _CLUSTER = b"\xe0", b"\x76\x70", b"\x76\x75", b"\x1f
 
 
 class Orientation(NamedTuple):
-    """What makes a picture upright: first it is flipped, then rotated clockwise."""
+    """What makes a frame upright: a flip, then a clockwise rotation."""
 
     flip: Flip = "none"
     rotation: Rotation = 0
@@ -39,7 +39,7 @@ _BY_MATRIX: dict[tuple[int, int, int, int], Orientation] = {
 
 
 def bytes_missing(path: Path) -> int:
-    """How many bytes lie beyond the end of the file by its own account; 0 where it is whole or gives none. OSError."""
+    """How many bytes the file lacks by its own account; 0 where it is complete or does not say. Raises OSError."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(12)
@@ -56,7 +56,7 @@ def bytes_missing(path: Path) -> int:
 
 
 def _end_of_riff(file: BinaryIO, size: int) -> int:
-    """A long AVI holds several RIFF chunks; one that was written into a pipe, or not to its end, says 0 or all bits."""
+    """A long AVI has several RIFF chunks; the size is 0 or all ones in one that was piped or never finished."""
     end = 0
     while end < size:
         file.seek(end)
@@ -68,7 +68,7 @@ def _end_of_riff(file: BinaryIO, size: int) -> int:
 
 
 def orientation(path: Path) -> Orientation:
-    """What the film's first video track asks for: nothing, but for MP4, QuickTime and Matroska files. OSError."""
+    """The orientation of the first video track of an MP4, QuickTime or Matroska file. Raises OSError."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(8)
@@ -78,7 +78,7 @@ def orientation(path: Path) -> Orientation:
 
 
 def _by_matrix(matrix: tuple[float, ...]) -> Orientation:
-    """A picture may be scaled too, which is no affair of ours; one that is turned by other angles is left as it is."""
+    """Of a display matrix; scaling is ignored, and so are angles other than quarter turns."""
     largest = max(map(abs, matrix), default=0.0) or 1.0
     a, b, c, d = (round(value / largest) for value in matrix) if len(matrix) == 4 else (1, 0, 0, 1)
     return _BY_MATRIX.get((a, b, c, d), Orientation())
@@ -99,7 +99,7 @@ def _display_matrix(file: BinaryIO, size: int) -> tuple[float, ...]:
 
 
 def _within(file: BinaryIO, parents: list[ContainerElement], *names: bytes) -> Iterator[ContainerElement]:
-    """The boxes to which a path of names leads."""
+    """The boxes at a path of names."""
     for parent in parents:
         for box in boxes(file, parent.begin, parent.end or parent.begin):
             if box.name == names[0]:
@@ -107,13 +107,13 @@ def _within(file: BinaryIO, parents: list[ContainerElement], *names: bytes) -> I
 
 
 def _by_roll(degrees: float) -> Orientation:
-    """Matroska counts counterclockwise, from -180 to 180."""
+    """Of Matroska's roll, which is counterclockwise, from -180 to 180."""
     turns: dict[int, Rotation] = {-90: 90, 90: 270, 180: 180, -180: 180}
     return Orientation("none", turns.get(round(degrees), 0))
 
 
 def _roll(file: BinaryIO, size: int) -> float:
-    """Of the first video track, degrees."""
+    """The roll of the first video track, degrees."""
     begin, end = 0, size
     for name in (_SEGMENT, _TRACKS, _ENTRY, _VIDEO, _PROJECTION, _ROLL):
         found = _first(file, begin, end, name)
@@ -125,7 +125,7 @@ def _roll(file: BinaryIO, size: int) -> float:
 
 
 def _first(file: BinaryIO, begin: int, end: int, name: bytes) -> ContainerElement | None:
-    """The first element of this name before the frames; of tracks the first one with pictures."""
+    """The first element of this name before the frames; of tracks, the first video track."""
     for element in matroska(file, begin, end):
         if element.name == name and (name != _ENTRY or _first(file, element.begin, element.end or end, _VIDEO)):
             return element

@@ -1,18 +1,17 @@
-"""The elements that MP4 and Matroska files are made of: boxes and EBML. Shell over an open file.
+"""The elements of MP4 and Matroska files: boxes and EBML. Shell over an open file.
 
-What is read is anybody's file: every number in it may be wrong, so nothing is believed but where it leads, and a walk
-has a limit.
+Any number in a file may be wrong: it is used only to find the next element, and the number of elements is limited.
 """
 
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-_MAX_ELEMENTS = 100_000  # elements of one walk: a fragmented MP4 has two a second
-_MAX_OFFSET = 1 << 62  # a place in a file
+_MAX_ELEMENTS = 100_000  # read in one go: a fragmented MP4 has two a second
+_MAX_OFFSET = 1 << 62  # in a file
 
 
 class ContainerElement(NamedTuple):
-    """Its name, and where in the file its content begins and ends; `end` is None where it does not say."""
+    """Its name, and the offsets at which its content begins and ends; `end` is None where it is not given."""
 
     name: bytes
     begin: int
@@ -20,7 +19,7 @@ class ContainerElement(NamedTuple):
 
 
 def boxes(file: BinaryIO, begin: int, end: int) -> Iterator[ContainerElement]:
-    """The boxes of MP4 and QuickTime between two places; each says how long it is, 0 for "to the end"."""
+    """The boxes of MP4 and QuickTime between two offsets; each gives its length, 0 for "to the end"."""
     for _ in range(_MAX_ELEMENTS):
         if begin >= end:
             return
@@ -36,7 +35,7 @@ def boxes(file: BinaryIO, begin: int, end: int) -> Iterator[ContainerElement]:
 
 
 def matroska(file: BinaryIO, begin: int, end: int) -> Iterator[ContainerElement]:
-    """The EBML elements between two places."""
+    """The EBML elements between two offsets."""
     for _ in range(_MAX_ELEMENTS):
         if begin >= end:
             return
@@ -58,7 +57,7 @@ def _more(first: bytes) -> int:
 
 
 def _number(file: BinaryIO) -> tuple[int, int]:
-    """An EBML number: how many bits it has, 0 where there is none, and its value; all bits set is "not known"."""
+    """An EBML number: its bits, 0 where there is none, and its value; all bits set means "unknown"."""
     first = file.read(1)
     if not first or not first[0]:
         return 0, 0

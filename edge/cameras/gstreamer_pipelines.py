@@ -1,7 +1,7 @@
-"""How a source is opened: GStreamer pipelines for the elements at hand, then OpenCV's own ways. Pure.
+"""The backends that may open a source, best first: GStreamer pipelines of installed elements, then OpenCV's own. Pure.
 
-Everything that names an element of a Jetson (`nvarguscamerasrc`, `nvvidconv`, `nvv4l2decoder`, `nvjpegdec`) is checked
-as text only: those elements exist on a Jetson and nowhere else. Their properties are NVIDIA's "Accelerated GStreamer".
+Pipelines with a Jetson's elements (`nvarguscamerasrc`, `nvvidconv`, `nvv4l2decoder`, `nvjpegdec`) are tested as text
+only: those elements exist nowhere else. Their properties are from NVIDIA's "Accelerated GStreamer".
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ import numpy as np
 from edge.sources import Flip, Rotation, RtspTransport, Source
 
 VideoBackend = Literal["ffmpeg", "v4l2", "gstreamer"]
-InstalledElements = Mapping[str, frozenset[str]]  # elements that are installed, with the names of their properties
+InstalledElements = Mapping[str, frozenset[str]]  # by element: the names of its properties
 
 ELEMENTS = (
     "nvarguscamerasrc", "nvvidconv", "nvv4l2decoder", "nvjpegdec",
@@ -23,11 +23,11 @@ ELEMENTS = (
 )  # fmt: skip
 CSI_SIZE = (1280, 720)
 CSI_FPS = 30.0
-MIN_RAW_FPS = 25  # a raw rate below is the price of raw pixels over USB: a JPEG camera then gives more
-RTSP_LATENCY_MS = 200  # ms that RTP packets may wait for one another
-RTSP_TIMEOUT_US = 10_000_000  # µs for the TCP connection
+MIN_RAW_FPS = 25  # slower raw video is limited by USB: JPEG is then faster
+RTSP_LATENCY_MS = 200  # that RTP packets may wait for one another
+RTSP_TIMEOUT_US = 10_000_000  # for the TCP connection
 
-# nvvidconv's flip-method by (flip, rotation). Flipping comes first: a mirror and a turn make a diagonal.
+# nvvidconv's flip-method by (flip, rotation). Flipping comes first: a mirror and a quarter turn make a diagonal.
 _HALF_TURN, _CLOCKWISE, _COUNTER, _MIRROR, _UPSIDE_DOWN, _OTHER_DIAGONAL, _MAIN_DIAGONAL = 2, 3, 1, 4, 6, 5, 7
 FLIP_METHODS: dict[tuple[Flip, Rotation], int] = {
     ("none", 0): 0, ("none", 90): _CLOCKWISE, ("none", 180): _HALF_TURN, ("none", 270): _COUNTER,
@@ -46,9 +46,9 @@ _TO_BGR = "videoconvert ! video/x-raw, format=BGR"
 
 @dataclass(frozen=True)
 class BackendCandidate:
-    """One way to open a source. `target`, which may hold credentials, goes to OpenCV's `backend`.
+    """A backend of OpenCV with what it is to open: `target`, which may hold credentials.
 
-    `description` names it in logs. `oriented`: the pipeline has already flipped and rotated. `transport` is of RTSP.
+    `description` names it in logs. `oriented`: the pipeline flips and rotates. `transport` is used for RTSP only.
     """
 
     backend: VideoBackend
@@ -61,11 +61,9 @@ class BackendCandidate:
 def candidates(
     source: Source, installed: InstalledElements | None, transport: RtspTransport = "tcp"
 ) -> tuple[BackendCandidate, ...]:
-    """The ways to open a source, best first; `installed` is None where this OpenCV has no GStreamer.
+    """The backends that may open a source, best first; none for a CSI camera with `missing_elements`.
 
-    An RTSP camera is asked for pictures over `transport`.
-
-    Empty where a CSI camera cannot be opened at all: `missing_elements` says why.
+    `installed` is None where this OpenCV has no GStreamer. `transport` is the one to request from an RTSP camera.
     """
     found: tuple[BackendCandidate, ...] = ()
     if installed is not None and not missing_elements(source, installed):
@@ -78,7 +76,7 @@ def candidates(
 
 
 def missing_elements(source: Source, installed: InstalledElements) -> tuple[str, ...]:
-    """The elements without which GStreamer is not used for this source."""
+    """The elements that GStreamer lacks for this source."""
     required = {
         "csi": ("nvarguscamerasrc", "nvvidconv", "videoconvert"),
         "v4l2": ("v4l2src", "videoconvert"),
@@ -113,7 +111,7 @@ def _csi(source: Source, installed: InstalledElements) -> BackendCandidate:
 
 
 def _usb(source: Source, installed: InstalledElements) -> tuple[BackendCandidate, ...]:
-    """Raw pixels where they come fast enough, else JPEG, decoded in hardware where that is, else raw as they come."""
+    """Raw video where it is fast enough, else JPEG, decoded in hardware where possible, else raw at any rate."""
     camera = f"v4l2src device={quoted_value(source.target)}"
     size = f", width={source.width}, height={source.height}" if source.size else ""
     requested = f", framerate={rate_fraction(source.fps)}" if source.fps else ""
@@ -128,7 +126,7 @@ def _usb(source: Source, installed: InstalledElements) -> tuple[BackendCandidate
 
 
 def _jpeg_decoders(source: Source, installed: InstalledElements) -> list[tuple[str, str, bool]]:
-    """Each decoder's text, what makes BGR of its pictures, and whether that turns them."""
+    """Each decoder, what converts its output to BGR, and whether that flips and rotates."""
     found = []
     if "nvvidconv" in installed and "mjpeg" in installed.get("nvv4l2decoder", ()):
         found.append((_hardware_decoder(installed, mjpeg="true"), *_from_nvmm(source, installed, None)))
@@ -140,14 +138,14 @@ def _jpeg_decoders(source: Source, installed: InstalledElements) -> list[tuple[s
 
 
 def is_rtsp(source: Source) -> bool:
-    """True for a camera that is asked for its transport."""
+    """Whether it is an RTSP camera, whose transport is negotiated."""
     return source.target.lower().startswith(("rtsp://", "rtsps://"))
 
 
 def _rtsp(source: Source, installed: InstalledElements, transport: RtspTransport) -> tuple[BackendCandidate, ...]:
-    """A Jetson's decoder for H.264, then for H.265: the wrong one of the two fails at once. Then any codec in software.
+    """A Jetson's decoder for H.264, then for H.265 (the wrong one fails at once), then any codec in software.
 
-    A camera signs its own certificate: there is nothing to hold it to.
+    Certificates are not verified: cameras sign their own.
     """
     camera = element_text(
         "rtspsrc", installed, f"location={quoted_value(encoded_url(source.target))}", protocols=transport,
@@ -162,20 +160,17 @@ def _rtsp(source: Source, installed: InstalledElements, transport: RtspTransport
             text = f"{video}, encoding-name=H{codec} ! {parser} ! {pixels} ! {_LIVE_SINK}"
             description = f"GStreamer, nvv4l2decoder for H.{codec}{_over_udp(transport)}"
             found.append(BackendCandidate("gstreamer", text, description, oriented, transport))
-    software = _software(video, installed)
-    return (
-        *found,
-        *(
-            replace(candidate, description=candidate.description + _over_udp(transport), transport=transport)
-            for candidate in software
-        ),
-    )
+    software = [
+        replace(one, description=one.description + _over_udp(transport), transport=transport)
+        for one in _software(video, installed)
+    ]
+    return (*found, *software)
 
 
 def _file(source: Source, installed: InstalledElements) -> BackendCandidate:
-    """By a Jetson's decoder. Software is FFmpeg's part, which knows more of odd films.
+    """A Jetson's decoder. Software decoding is left to FFmpeg, which copes with more of the unusual files.
 
-    Flipping and rotating are left to the reader: they come after what the film's orientation asks for.
+    Flipping and rotating are left to the reader: the file's own orientation is applied first.
     """
     converter = element_text("nvvidconv", installed, "", flip_method=0)
     text = (
@@ -186,7 +181,7 @@ def _file(source: Source, installed: InstalledElements) -> BackendCandidate:
 
 
 def file_pipeline(path: str) -> str:
-    """Every frame of a film, as fast as it is taken: for an OpenCV without FFmpeg."""
+    """Every frame of a file, as fast as they are taken: for an OpenCV without FFmpeg."""
     return f"filesrc location={quoted_value(path)} ! decodebin ! {_TO_BGR} ! {_FRAME_SINK}"
 
 
@@ -198,12 +193,12 @@ def _software(origin: str, installed: InstalledElements) -> tuple[BackendCandida
 
 
 def _hardware_decoder(installed: InstalledElements, **optional: str) -> str:
-    """JetPack 7 has no `enable-max-performance` any more."""
+    """NVIDIA's decoder; JetPack 7 no longer has `enable-max-performance`."""
     return element_text("nvv4l2decoder", installed, "", enable_max_performance="true", **optional)
 
 
 def _from_nvmm(source: Source, installed: InstalledElements, size: tuple[int, int] | None) -> tuple[str, bool]:
-    """From a Jetson's video memory to BGR, turned and scaled in hardware; and whether it is turned."""
+    """From a Jetson's video memory to BGR, oriented and scaled in hardware; and whether it is oriented."""
     method = FLIP_METHODS[source.flip, source.rotation]
     oriented = "flip-method" in installed["nvvidconv"]
     converter = element_text("nvvidconv", installed, "", flip_method=method)
@@ -215,20 +210,20 @@ def _from_nvmm(source: Source, installed: InstalledElements, size: tuple[int, in
 
 
 def element_text(name: str, installed: InstalledElements, required: str = "", **optional: object) -> str:
-    """An element's text: what it needs, and of the wished properties (`_` for `-`) those that it has."""
+    """An element with its required text and those of the optional properties (`_` for `-`) that it has."""
     names = {key: key.replace("_", "-") for key in optional}
     given = [f"{names[key]}={value}" for key, value in optional.items() if names[key] in installed.get(name, ())]
     return " ".join(filter(None, [name, required, *given]))
 
 
 def quoted_value(text: str) -> str:
-    """A text as a property's value in a pipeline: whatever stands in it begins no other element."""
+    """A text quoted as a property's value, so that nothing in it can begin another element."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
 def encoded_url(url: str) -> str:
-    """The URL with everything percent-encoded that has no meaning in one."""
+    """The URL with every character percent-encoded that is not allowed in one."""
     return quote(url, safe="%:/?#[]@!$&'()*+,;=-._~")
 
 
