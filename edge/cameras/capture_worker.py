@@ -25,9 +25,10 @@ from edge import threads
 from edge.cameras.capture_messages import FRAME, OPENING, REQUEST_BYTES, WorkerMessage, encode
 from edge.cameras.image_transform import fingerprint, size_problem, transformed
 from edge.cameras.memory_limits import MemoryMonitor, limit_data_segment, limit_ffmpeg_blocks
+from edge.cameras.opencv import silence_opencv
 from edge.cameras.shared_frames import SharedFrames
 from edge.cameras.source_reader import CapturedImage, read_source, uses_ffmpeg_only
-from edge.cameras.video_file import CaptureError, silence_opencv
+from edge.cameras.video_file import CaptureError
 from edge.sources import Source, from_json, polygons
 from edge.threads import ThreadError
 

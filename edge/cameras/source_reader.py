@@ -1,10 +1,10 @@
-"""The pictures of a live source, by the first way of opening it that gives one. Shell over OpenCV's reader."""
+"""Reads a live source with the first backend that gives an image. Shell over OpenCV's reader."""
 
 import contextlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,27 +17,21 @@ from edge.cameras.gstreamer_elements import known_elements
 from edge.cameras.gstreamer_pipelines import BackendCandidate, InstalledElements, candidates, is_rtsp, missing_elements
 from edge.cameras.image_transform import size_problem
 from edge.cameras.memory_limits import limit_ffmpeg_blocks
+from edge.cameras.opencv import backend_number, has_ffmpeg, has_gstreamer
 from edge.cameras.rtsp_check import examine, unreachable
-from edge.cameras.video_file import (
-    CaptureError,
-    check_file,
-    has_ffmpeg,
-    inspect_file,
-    opencv_backend,
-    read_file,
-    upright,
-)
+from edge.cameras.video_file import CaptureError, check_file, inspect_file, read_file, upright
 from edge.sources import RtspTransport, Source
+from edge.text import Notify
 
-TIMEOUT_MS = 600_000  # OpenCV's own time limits: the parent judges sooner what is too long
-UDP_TIMEOUT_MS = 10_000  # until the first packets, which a firewall keeps back without a word
+TIMEOUT_MS = 600_000  # OpenCV's own time limits: the parent gives up sooner
+UDP_TIMEOUT_MS = 10_000  # until the first packets, which a firewall drops silently
 UDP_SILENCE_SECONDS = 4.0  # GStreamer gives up after five
-SETTLING_SECONDS = 1.0  # that a camera has to end one session before it is asked for another
-MAX_FAILED_READS = 300  # pictures in a row that cannot be decoded, as between two key frames, before it was the end
-MAX_PAUSE = 2.0  # seconds for which a film's picture stands still; the parent takes a longer pause for a stall
-DAMAGED = "some of its pictures cannot be decoded and are left out: look after its cable or network"
+SETTLING_SECONDS = 1.0  # for a camera to end one session before another is requested
+MAX_FAILED_READS = 300  # in a row, as between two key frames; more are the end of the stream
+MAX_PAUSE = 2.0  # seconds between two frames of a looped file; to the parent a longer pause is a stall
+DAMAGED = "some of its pictures cannot be decoded and are skipped: check its cable or network"
 _REMEDIES = {
-    "v4l2": "another program may hold it, or it is no camera: `fuser -v` and `v4l2-ctl --list-devices` tell",
+    "v4l2": "another program may hold it, or it is no camera: see `fuser -v` and `v4l2-ctl --list-devices`",
     "rtsp": 'check its path, user and password, and that it sends H.264, H.265 or MJPEG; some want transport = "udp"',
     "http": "check its address, and that it sends MJPEG or another video that FFmpeg knows",
     "tcp:": "check its port, and that it sends MPEG-TS or another video that FFmpeg knows",
@@ -48,7 +42,7 @@ _OPTIONS_GIVEN = OPTIONS_VARIABLE in os.environ
 
 
 class CapturedImage(NamedTuple):
-    """A picture as the library gives it, how the source was opened, and whether it is flipped and rotated already.
+    """An image as OpenCV gives it; `through`: how the source was opened; `oriented`: it is flipped and rotated already.
 
     `transport` is that of an RTSP camera; `note` is a sentence for the log, or empty.
     """
@@ -61,9 +55,9 @@ class CapturedImage(NamedTuple):
 
 
 def read_source(source: Source) -> Iterator[CapturedImage]:
-    """What the source gives, as it comes; CaptureError where it cannot be opened and where it ends."""
+    """The images of a live source, as they arrive. Raises CaptureError where it cannot be opened, and at its end."""
     _precheck(source)
-    installed = known_elements() if cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER) else None
+    installed = known_elements() if has_gstreamer() else None
     _require_argus(source, installed)
     if is_rtsp(source):
         return _thinned(_rtsp_camera(source, installed), source.fps)
@@ -71,14 +65,14 @@ def read_source(source: Source) -> Iterator[CapturedImage]:
 
 
 def uses_ffmpeg_only(source: Source) -> bool:
-    """True where neither GStreamer nor a driver of NVIDIA's can come into this process."""
+    """Whether this process will load neither GStreamer nor a driver of NVIDIA's."""
     if source.kind == "stream" and not is_rtsp(source):
         return True
-    return source.kind in ("stream", "file") and not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER)
+    return source.kind in ("stream", "file") and not has_gstreamer()
 
 
 def read_candidates(source: Source, candidates: Iterable[BackendCandidate]) -> Iterator[CapturedImage]:
-    """The same for a source that is there, in the ways given."""
+    """The images of a source that exists, from the first of these candidates that gives one."""
     if source.kind == "file":
         return _thinned(_looped_file(source, candidates), source.fps)
     found = _live(source, candidates)
@@ -86,11 +80,11 @@ def read_candidates(source: Source, candidates: Iterable[BackendCandidate]) -> I
 
 
 class _TransportRefusedError(CaptureError):
-    """The camera does not send over this transport, but may over the other."""
+    """The camera refuses this transport, but may accept the other."""
 
 
 def _rtsp_camera(source: Source, installed: InstalledElements | None) -> Iterator[CapturedImage]:
-    """Over the first of the source's transports that the camera has."""
+    """Over the first of the source's transports that the camera accepts."""
     *others, last = source.transports
     for transport in others:
         with contextlib.suppress(_TransportRefusedError):
@@ -114,7 +108,7 @@ def _live(source: Source, candidates: Iterable[BackendCandidate]) -> Iterator[Ca
 
 
 def _raise_refusal(source: Source, transport: RtspTransport, waited: float) -> None:
-    """Raise what the camera itself has against being opened, or what keeps its packets back after so many seconds."""
+    """Raise the reason that the camera itself gives for not being opened, or that no packet arrived while we waited."""
     reason, status = examine(source.target, transport)
     if source.target.lower().startswith(("http://", "https://")):
         reason = http_check.refusal(source.target)
@@ -122,14 +116,14 @@ def _raise_refusal(source: Source, transport: RtspTransport, waited: float) -> N
         raise CaptureError(f"{source.redacted}: {reason}")
     if status:
         if len(source.transports) > 1:
-            cure = "it takes neither TCP nor UDP, perhaps multicast alone: look for RTP over TCP or UDP in its settings"
+            cure = "it accepts neither TCP nor UDP, perhaps only multicast: enable RTP over TCP or UDP in its settings"
         else:
             other = "udp" if transport == "tcp" else "tcp"
             cure = f'set transport = "{other}" for this camera, or leave it out'
         raise _TransportRefusedError(f"{source.redacted}: refuses to send over {transport.upper()} ({status}): {cure}")
     if transport == "udp" and waited > UDP_SILENCE_SECONDS:
         firewall = "let UDP through the firewall between them, or set the camera to RTP over TCP"
-        raise CaptureError(f"{source.redacted}: sends over UDP, of which no picture arrives: {firewall}")
+        raise CaptureError(f"{source.redacted}: sends over UDP, but no picture arrives: {firewall}")
 
 
 def _remedy(source: Source) -> str:
@@ -139,33 +133,33 @@ def _remedy(source: Source) -> str:
 
 
 def _looped_file(source: Source, candidates: Iterable[BackendCandidate]) -> Iterator[CapturedImage]:
-    """A file in real time, again and again. The last way is FFmpeg, which tells what is wrong with the file.
+    """A file in real time, over and over. The last candidate is FFmpeg, which reports what is wrong with the file.
 
-    GStreamer's clock plays by the time stamps alone: what has none that are sound is left to FFmpeg.
+    GStreamer plays by the time stamps alone: a file whose time stamps are not sound is left to FFmpeg.
     """
     _set_ffmpeg_options(source, source.preferred_transport)
-    found = inspect_file(source.target)
+    inspection = inspect_file(source.target)
     notes: list[str] = []
     for candidate in candidates:
         software = candidate.backend == "ffmpeg"
         through = candidate.description if has_ffmpeg() or not software else "GStreamer, decodebin"
-        given = software or found.timing.sound or not has_ffmpeg()
-        while given:
-            given = False
+        playable = software or inspection.timing.sound or not has_ffmpeg()
+        while playable:
+            playable = False
             played = (
-                _played(source.target, found.timing.interval, notes.append) if software else _read(candidate, source)
+                _play(source.target, inspection.timing.interval, notes.append) if software else _read(candidate, source)
             )
             for image, _ in played:
-                given = True
-                image = image if software else upright(image, found.orientation)
+                playable = True
+                image = image if software else upright(image, inspection.orientation)
                 note = notes.pop() if notes else ""
                 yield CapturedImage(image, through, candidate.oriented, note=note)
 
 
-def _played(path: str, interval: float, tell: Callable[[str], None]) -> Iterator[tuple[NDArray[Any], int]]:
-    """A file once, in real time, with pauses shortened; the last frame is seen for `interval` seconds."""
+def _play(path: str, interval: float, notify: Notify) -> Iterator[tuple[NDArray[Any], int]]:
+    """A file once, in real time, with pauses shortened; the last frame is held for `interval` seconds."""
     due, last = time.monotonic(), 0.0
-    for frame in read_file(path, "", tell):
+    for frame in read_file(path, "", notify):
         due += min(frame.monotonic_time - last, MAX_PAUSE)
         last = frame.monotonic_time
         time.sleep(max(0.0, due - time.monotonic()))
@@ -174,13 +168,13 @@ def _played(path: str, interval: float, tell: Callable[[str], None]) -> Iterator
 
 
 def _read(candidate: BackendCandidate, source: Source) -> Iterator[tuple[NDArray[Any], int]]:
-    """Pictures until there are no more, each with the number of failed reads before it; none where it cannot be opened.
+    """Images to the end of the stream, each with the failed reads before it; none where it cannot be opened.
 
-    A read that fails is a picture that is damaged, as of an HTTP camera over a poor network, and the next one may well
-    be whole. When all fail it was the end.
+    A failed read may be one damaged image, as from an HTTP camera over a poor network, and the next may be whole. When
+    MAX_FAILED_READS fail in a row, that is the end.
     """
     _set_ffmpeg_options(source, candidate.transport)
-    capture = cv2.VideoCapture(candidate.target, opencv_backend(candidate.backend), _parameters(candidate, source))
+    capture = cv2.VideoCapture(candidate.target, backend_number(candidate.backend), _parameters(candidate, source))
     failed = 0
     try:
         if candidate.backend == "ffmpeg":
@@ -195,13 +189,13 @@ def _read(candidate: BackendCandidate, source: Source) -> Iterator[tuple[NDArray
 
 
 def _set_ffmpeg_options(source: Source, transport: RtspTransport) -> None:
-    """Before each opening, which asks the environment; what somebody set there before this process began stays."""
+    """Set the environment that OpenCV reads at each opening, unless it was set before this process began."""
     if not _OPTIONS_GIVEN:
         os.environ[OPTIONS_VARIABLE] = ffmpeg_options(source.kind, transport)
 
 
 def _fit_blocks(capture: cv2.VideoCapture, source: Source) -> None:
-    """Let FFmpeg have the memory that pictures of the announced size take."""
+    """Let FFmpeg allocate blocks for images of the announced size."""
     width, height = (int(capture.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
     if reason := size_problem(width, height):
         raise CaptureError(f"{source.redacted}: sends {reason}: set the camera to a smaller size")
@@ -209,7 +203,7 @@ def _fit_blocks(capture: cv2.VideoCapture, source: Source) -> None:
 
 
 def _thinned(found: Iterator[CapturedImage], fps: float | None) -> Iterator[CapturedImage]:
-    """At most so many pictures a second, in an even rhythm; all where `fps` is None."""
+    """At most `fps` images a second, evenly spaced; all of them where it is None."""
     due = 0.0
     for picture in found:
         now = time.monotonic()
@@ -219,7 +213,7 @@ def _thinned(found: Iterator[CapturedImage], fps: float | None) -> Iterator[Capt
 
 
 def _parameters(candidate: BackendCandidate, source: Source) -> list[int]:
-    """What the open call asks for, as OpenCV's flat list of property, value."""
+    """The properties to open with, as OpenCV's flat list of property, value."""
     if candidate.backend == "ffmpeg":
         timeout = UDP_TIMEOUT_MS if candidate.transport == "udp" else TIMEOUT_MS
         return [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, timeout, cv2.CAP_PROP_READ_TIMEOUT_MSEC, TIMEOUT_MS]
@@ -234,7 +228,7 @@ def _parameters(candidate: BackendCandidate, source: Source) -> list[int]:
 
 
 def _precheck(source: Source) -> None:
-    """What can be said before any library is asked."""
+    """Raise CaptureError for what is wrong before any library opens the source."""
     if source.kind == "v4l2":
         _check_device(source.target)
     if source.kind == "file":
@@ -253,9 +247,9 @@ def _check_device(path: str) -> None:
 
 
 def require_device(path: str) -> None:
-    """Raise CaptureError for what is there and no device."""
+    """Raise CaptureError for a path that exists and is not a device."""
     if not stat.S_ISCHR(os.stat(path).st_mode):
-        raise CaptureError(f"{path}: is no camera's device: write /dev/video0, or a file without v4l2://")
+        raise CaptureError(f"{path}: is not a camera device: write /dev/video0, or a file without v4l2://")
 
 
 def _require_argus(source: Source, installed: InstalledElements | None) -> None:

@@ -1,4 +1,4 @@
-"""Video files: every frame in order, none dropped. Shell over OpenCV's reader."""
+"""Reads every frame of a video file, in order. Shell over OpenCV's reader."""
 
 import contextlib
 import logging
@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from edge.cameras.container import Orientation, bytes_missing, orientation
 from edge.cameras.frame_times import DEFAULT_FPS, FramePosition, Timing, estimate_timing, next_position
-from edge.cameras.gstreamer_pipelines import VideoBackend, file_pipeline
+from edge.cameras.gstreamer_pipelines import file_pipeline
 from edge.cameras.image_transform import as_bgr, flipped, rotated, size_problem
+from edge.cameras.opencv import has_ffmpeg, has_gstreamer, silence_opencv
 from edge.sources import Frame, redact
 from edge.text import Notify
 
 INSPECTED_FRAMES = 32  # frames whose time stamps tell how a file is timed
-MAX_FRAMES = 1 << 24  # of one file: a week of it; more is what somebody says who wants our memory
-MAX_FAILED_READS = 1000  # reads that fail one after the other: then that was the end, or nothing more is to be had
-_SILENT = 0  # LOG_LEVEL_SILENT in every OpenCV 4
+MAX_FRAMES = 1 << 24  # of one file: a week at 25 a second; more would be an attack on our memory
+MAX_FAILED_READS = 1000  # in a row: that is the end, or nothing more can be decoded
 _NOT_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 log = logging.getLogger(__name__)
@@ -33,11 +33,11 @@ class CaptureError(Exception):
 
 
 class VideoInfo(NamedTuple):
-    """What a look at a file's first frames tells.
+    """What the first frames and the container say of a file.
 
-    `fps` is how many frames a second there are as a rule, `size` (width, height) of the first picture. `announced` is
-    the number of frames that the container names, None where it names none, or names a rate that its frames do not
-    have. It is good for a progress bar and may be far off: `decodable_frames` counts.
+    `fps`: the usual frames per second; `size`: (width, height) of the first frame. `announced`: the container's number
+    of frames, None where it has none, or a rate that its frames do not keep. It is good enough for a progress bar and
+    may be far off: `decodable_frames` counts.
     """
 
     fps: float
@@ -46,7 +46,7 @@ class VideoInfo(NamedTuple):
 
 
 class FileInspection(NamedTuple):
-    """How a file is to be read, as its first frames and its container tell."""
+    """How to read a file, by its first frames and its container."""
 
     timing: Timing
     info: VideoInfo
@@ -58,24 +58,24 @@ def _warn(sentence: str) -> None:
 
 
 def read_file(path: str | Path, camera: str, notify: Notify = _warn) -> Iterator[Frame]:
-    """Every frame of the file in order; both times are seconds after the first, by the file's own time stamps.
+    """Every frame of the file in order; both times are seconds since the first frame.
 
-    Where those are not sound, by the rate that the file names, or 25 frames a second. A frame that cannot be decoded
-    keeps its index and is left out; their number is told at the end. Sizes may change from frame to frame (OpenCV's
-    FFmpeg reader scales them all to the first one's). CaptureError at the call where the file cannot be opened, at the
-    first frame where it holds none. A file cut short yields what can be read, then that is told too.
+    They are the file's own time stamps; where those are not plausible, the announced rate is used, or 25 frames a
+    second. A frame that cannot be decoded is skipped and keeps its index. Skipped frames, and a truncated file, are
+    passed to `notify` at the end. Sizes may change from frame to frame (OpenCV's FFmpeg reader scales them all to the
+    first one's). Raises CaptureError: at once where the file cannot be opened, at the first frame where it holds none.
     """
     found = inspect_file(path)
     return _frames(_open_file(path), Path(path), camera, found, notify)
 
 
 def probe(path: str | Path) -> VideoInfo:
-    """What can be told of a file without reading the whole of it. Raises CaptureError."""
+    """Rate, length and size of a file, without reading all of it. Raises CaptureError."""
     return inspect_file(path).info
 
 
 def decodable_frames(path: str | Path) -> tuple[int, ...]:
-    """The indices of the frames that can be decoded, found by decoding them all. CaptureError where there are none."""
+    """The indices of the frames that can be decoded, found by decoding all of them. Raises CaptureError for none."""
     timed = inspect_file(path).timing
     capture = _open_file(path)
     try:
@@ -87,31 +87,8 @@ def decodable_frames(path: str | Path) -> tuple[int, ...]:
 
 
 def upright(image: NDArray[Any], asked: Orientation) -> NDArray[Any]:
-    """A picture of a film as its decoder gives it, turned as the film asks for: phones film as their sensor lies."""
+    """A decoded frame, flipped and rotated as its file asks for."""
     return rotated(flipped(image, asked.flip), asked.rotation)
-
-
-def has_ffmpeg() -> bool:
-    """Whether OpenCV was built with it."""
-    return bool(cv2.videoio_registry.hasBackend(cv2.CAP_FFMPEG))
-
-
-def opencv_backend(backend: VideoBackend) -> int:
-    """OpenCV's number for it; where OpenCV was built without FFmpeg, whatever else it finds for streams."""
-    if backend == "ffmpeg" and not has_ffmpeg():
-        return cv2.CAP_ANY
-    return {"ffmpeg": cv2.CAP_FFMPEG, "v4l2": cv2.CAP_V4L2, "gstreamer": cv2.CAP_GSTREAMER}[backend]
-
-
-def silence_opencv() -> None:
-    """Stop OpenCV and FFmpeg from writing to stderr: our own sentences tell more.
-
-    The environment can say otherwise. FFmpeg's part counts from the first file that this process opens or writes.
-    """
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    if "OPENCV_LOG_LEVEL" not in os.environ:
-        logging_home = getattr(cv2.utils, "logging", cv2)  # it moved after OpenCV 4.8
-        logging_home.setLogLevel(_SILENT)
 
 
 def _open_file(path: str | Path) -> cv2.VideoCapture:
@@ -119,16 +96,15 @@ def _open_file(path: str | Path) -> cv2.VideoCapture:
     silence_opencv()
     target, backend = os.path.abspath(path), cv2.CAP_FFMPEG  # absolute: no part of its name is a protocol for FFmpeg
     if not has_ffmpeg():
-        through_gstreamer = cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER)
-        target, backend = (file_pipeline(target), cv2.CAP_GSTREAMER) if through_gstreamer else (target, cv2.CAP_ANY)
+        target, backend = (file_pipeline(target), cv2.CAP_GSTREAMER) if has_gstreamer() else (target, cv2.CAP_ANY)
     capture = cv2.VideoCapture(target, backend)
     if backend == cv2.CAP_FFMPEG:
-        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # some versions turn the wrong way round: `upright` does it
+        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # some versions rotate in the wrong direction: `upright` does it
     if not capture.isOpened():
         capture.release()
         raise CaptureError(
-            f"{path}: cannot be read as video, it is of an unknown format or cut short: "
-            f"check it with `ffprobe`, or copy it anew from where it came"
+            f"{path}: cannot be read as video, its format is unknown or it is truncated: "
+            f"check it with `ffprobe`, or copy it again from its source"
         )
     if reason := size_problem(*_announced_size(capture)):
         capture.release()
@@ -137,12 +113,12 @@ def _open_file(path: str | Path) -> cv2.VideoCapture:
 
 
 def check_file(path: Path) -> None:
-    """What can be said of a file before it is decoded; CaptureError names it and the cure."""
+    """Raise CaptureError for what can be wrong with a file before it is decoded."""
     name = str(path).encode(errors="backslashreplace").decode()
     try:
-        fault = "its name is not UTF-8, which OpenCV needs: rename it" if name != str(path) else _file_fault(path)
-    except OSError as error:  # a name too long, a folder that may not be looked into, a disk that fails
-        fault = f"cannot be read ({error.strerror}): check the path and the rights of its folders"
+        fault = "its name is not UTF-8, which OpenCV requires: rename it" if name != str(path) else _file_fault(path)
+    except OSError as error:  # a name too long, a folder that may not be read, a failing disk
+        fault = f"cannot be read ({error.strerror}): check the path and the permissions of its folders"
     if fault:
         raise CaptureError(f"{redact(name)}: {fault}")
 
@@ -157,18 +133,18 @@ def _file_fault(path: Path) -> str | None:
     if not os.access(path, os.R_OK):
         return "may not be read by this user: change its permissions"
     if path.stat().st_size == 0:
-        return "is empty: copy it anew from where it came"
+        return "is empty: copy it again from its source"
     with path.open("rb") as file:
-        return "is a text, not a video: give a video file" if _is_text(file.read(1024)) else None
+        return "is text, not video: give a video file" if _is_text(file.read(1024)) else None
 
 
 def _is_text(head: bytes) -> bool:
-    """FFmpeg would render a text as a film of a terminal, and follow what a playlist names."""
+    """Whether it is text: FFmpeg would render it as video of a terminal, or open what a playlist names."""
     return not head.startswith(b"YUV4MPEG2") and not _NOT_IN_TEXT.search(head)
 
 
 def inspect_file(path: str | Path) -> FileInspection:
-    """Look at the beginning of a file. Raises CaptureError."""
+    """Read a file's first frames to learn how to read it. Raises CaptureError."""
     capture = _open_file(path)
     try:
         announced_fps, frames = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
@@ -184,7 +160,7 @@ def inspect_file(path: str | Path) -> FileInspection:
         capture.release()
     timed = estimate_timing(stamps, announced_fps)
     if has_ffmpeg() and not timed.has_time_stamps and len(stamps) > 1 and announced_fps == DEFAULT_FPS:
-        timed = timed._replace(known=False)  # FFmpeg says this of every stream of which it does not know it
+        timed = timed._replace(known=False)  # FFmpeg's value for every stream whose rate it does not know
     agreed = timed.even and math.isclose(announced_fps, timed.fps, rel_tol=0.05)
     announced = int(frames) if agreed and math.isfinite(frames) and 0 < frames < 2**31 else None
     return FileInspection(timed, VideoInfo(timed.fps, announced, size), asked)
@@ -202,28 +178,28 @@ def _announced_size(capture: cv2.VideoCapture) -> tuple[int, int]:
 
 
 def _stamp(capture: cv2.VideoCapture) -> float:
-    """The time stamp of the frame that was grabbed last, s; some number or other where it has none.
+    """The time stamp (s) of the frame grabbed last; any number where it has none.
 
-    GStreamer's is not of this frame, but of one further on.
+    Not used with GStreamer, which gives that of a later frame.
     """
     return float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000 if has_ffmpeg() else 0.0
 
 
 def _grab(capture: cv2.VideoCapture) -> int | None:
-    """Go to the next frame that can be decoded; how many reads failed before. None at the end.
+    """Move to the next frame that can be decoded; how many reads failed before it. None at the end.
 
-    OpenCV tells the end and a frame that is damaged alike: the end is where reads go on failing.
+    OpenCV reports the end and a damaged frame alike: it is the end when reads keep failing.
     """
     return next((failed for failed in range(MAX_FAILED_READS) if capture.grab()), None)
 
 
 def _positions(capture: cv2.VideoCapture, path: Path, timed: Timing) -> Iterator[FramePosition]:
-    """Number and time of each frame, which then can be retrieved."""
+    """Number and time of each frame that can be decoded; it can be retrieved until the next one is asked for."""
     position = FramePosition()
     while (failed := _grab(capture)) is not None:
         position = next_position(position, _stamp(capture), failed, timed)
         if position.number >= MAX_FRAMES:
-            raise CaptureError(f"{path}: goes on after {MAX_FRAMES >> 20} million frames: cut it into several files")
+            raise CaptureError(f"{path}: has more than {MAX_FRAMES >> 20} million frames: split it into several files")
         yield position
 
 
@@ -232,15 +208,15 @@ def _frames(
 ) -> Iterator[Frame]:
     timed = found.timing
     if not timed.known:
-        taken = f"taken as {timed.fps:g} frames a second: if that is wrong, write the file anew with its rate"
-        notify(f"{path}: has neither sound time stamps nor a sound rate, {taken}")
+        cure = "if that is wrong, write the file anew with its rate"
+        notify(f"{path}: has neither plausible time stamps nor a plausible rate, read at {timed.fps:g} fps: {cure}")
     read = last = 0
     try:
         for position in _positions(capture, path, timed):
             there, image = capture.retrieve()
             if there:
                 read, last = read + 1, position.number + 1
-                seconds = round(position.time, 9)  # what is reckoned back and forth is no more exact
+                seconds = round(position.time, 9)  # arithmetic on time stamps is no more exact
                 yield Frame(camera, position.number, seconds, seconds, as_bgr(upright(image, found.orientation)))
     finally:
         capture.release()
@@ -251,15 +227,15 @@ def _frames(
 
 def _require_frames(read: int, path: Path) -> None:
     if not read:
-        raise CaptureError(f"{path}: holds no readable frame: it is damaged or cut short, copy it anew")
+        raise CaptureError(f"{path}: holds no readable frame: it is damaged or truncated, copy it again")
 
 
 def _loss_warnings(path: Path, read: int, frames: int) -> Iterator[str]:
-    """What is to be told of a file of which so many of its frames could be read."""
+    """Warnings for a file of which `read` of `frames` frames could be read."""
     missing = 0
     with contextlib.suppress(OSError):  # it was moved or deleted while it was read
         missing = bytes_missing(path)
     if missing:
-        yield f"{path}: is cut short: it ends after {frames} frames, {missing} bytes too soon: copy it anew"
+        yield f"{path}: is truncated: it ends after {frames} frames, {missing} bytes too soon: copy it again"
     if read < frames:
-        yield f"{path}: {frames - read} of {frames} frames cannot be decoded and are left out"
+        yield f"{path}: {frames - read} of {frames} frames cannot be decoded and are skipped"

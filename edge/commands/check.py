@@ -4,10 +4,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-
 from edge import manifest as manifests
 from edge.assets import AssetError
+from edge.cameras.opencv import has_gstreamer
 from edge.cameras.source_reader import require_device
 from edge.cameras.video_file import CaptureError, probe
 from edge.config.config_file import ConfigError, load, model_path
@@ -98,7 +97,7 @@ def _source(source: Source) -> str:
     lacking = ""
     if source.kind == "v4l2" and not os.path.exists(source.target):
         lacking = " (no such device here now)"
-    if source.kind == "csi" and not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
+    if source.kind == "csi" and not has_gstreamer():
         lacking = " (this OpenCV has no GStreamer, which it needs: use the one of JetPack)"
     return f"{source.redacted}{lacking}"
 

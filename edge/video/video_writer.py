@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.cameras.video_file import CaptureError, probe, silence_opencv
+from edge.cameras.opencv import silence_opencv
+from edge.cameras.video_file import CaptureError, probe
 
 FORMATS = {  # of codecs, and what plays them
     "avc1": "H.264",

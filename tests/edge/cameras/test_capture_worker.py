@@ -160,6 +160,6 @@ def test_packets_that_get_lost_are_told(stream: Path, monkeypatch: pytest.Monkey
     port = free_port()
     with (
         serve("rtsp-silent", port, stream),
-        pytest.raises(CaptureError, match="sends over UDP, of which no picture arrives: let UDP through the firewall"),
+        pytest.raises(CaptureError, match="sends over UDP, but no picture arrives: let UDP through the firewall"),
     ):
         next(source_reader.read_source(parse(f"rtsp://127.0.0.1:{port}/live")))

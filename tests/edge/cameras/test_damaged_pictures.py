@@ -24,7 +24,7 @@ def noise(count: int) -> list[Picture]:
     return [np.random.default_rng(number).integers(0, 255, (240, 320, 3), np.uint8) for number in range(count)]
 
 
-LEFT_OUT = "some of its pictures cannot be decoded and are left out"
+SKIPPED = "some of its pictures cannot be decoded and are skipped"
 
 
 @contextlib.contextmanager
@@ -68,7 +68,7 @@ def test_a_camera_that_sends_bad_pictures_stays_online(damaged: list[int], caplo
         watch_until(camera, lambda: camera.counts().captured > counts.captured + 20)
         assert (camera.state, camera.process_id, camera.counts().reconnects) == ("online", process, 0)
     told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert told == [f"camera door: {address}: {LEFT_OUT}: look after its cable or network"]
+    assert told == [f"camera door: {address}: {SKIPPED}: check its cable or network"]
 
 
 def test_a_camera_that_sends_nothing_but_bad_pictures_is_offline() -> None:
@@ -91,7 +91,7 @@ def test_a_film_with_bad_frames_is_played_to_its_end(tmp_path: Path, caplog: pyt
     assert 29 in seen
     assert not seen & {10, 11}
     assert [record.getMessage() for record in caplog.records] == [
-        f"camera door: {path}: 2 of 30 frames cannot be decoded and are left out"
+        f"camera door: {path}: 2 of 30 frames cannot be decoded and are skipped"
     ]
 
 

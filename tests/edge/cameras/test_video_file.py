@@ -134,7 +134,7 @@ def test_the_25_of_a_stream_without_any_time_is_told(tmp_path: Path, caplog: pyt
     if made.returncode:
         pytest.skip("this ffmpeg has no libx264")
     assert [frame.unix_time for frame in read_file(path, "door")] == pytest.approx([0, 0.04, 0.08, 0.12])
-    assert f"{path}: has neither sound time stamps nor a sound rate, taken as 25 frames a second" in caplog.text
+    assert f"{path}: has neither plausible time stamps nor a plausible rate, read at 25 fps" in caplog.text
 
 
 def test_a_file_cut_short_gives_what_it_has_and_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -144,7 +144,7 @@ def test_a_file_cut_short_gives_what_it_has_and_a_warning(tmp_path: Path, caplog
     assert 5 < len(found) < 40
     assert found == list(range(len(found)))
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert f"clip.avi: is cut short: it ends after {len(found)} frames, " in caplog.text
+    assert f"clip.avi: is truncated: it ends after {len(found)} frames, " in caplog.text
 
 
 def test_a_whole_file_gives_no_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -172,9 +172,9 @@ def make_head_only(path: Path) -> None:
     [
         (lambda path: None, "no such file: check the path"),
         (lambda path: path.mkdir(), "is a directory: give a video file in it"),
-        (lambda path: path.touch(), "is empty: copy it anew"),
+        (lambda path: path.touch(), "is empty: copy it again"),
         (lambda path: os.mkfifo(path), "is not an ordinary file"),
-        (make_text, "is a text, not a video"),
+        (make_text, "is text, not video"),
         (make_noise, "cannot be read as video"),
     ],
 )
@@ -208,7 +208,7 @@ def test_the_libraries_add_nothing_to_our_sentence(tmp_path: Path, make: Callabl
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": root}, check=False)
     assert done.returncode == 1
     assert (done.stdout, done.stderr.count("\n")) == ("", 1)
-    assert "unknown format or cut short" in done.stderr
+    assert "format is unknown or it is truncated" in done.stderr
 
 
 def test_a_playlist_is_not_followed(tmp_path: Path) -> None:
@@ -237,7 +237,7 @@ def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
 def test_a_header_without_frames_is_refused_at_the_first_frame(tmp_path: Path) -> None:
     path = write_grey(tmp_path / "clip.y4m", [16], width=64, height=48)
     os.truncate(path, 100)
-    with pytest.raises(CaptureError, match=r"clip\.y4m: .*(holds no readable frame|cut short)"):
+    with pytest.raises(CaptureError, match=r"clip\.y4m: .*(holds no readable frame|truncated)"):
         list(read_file(path, "door"))
 
 
@@ -349,7 +349,7 @@ def test_a_damaged_frame_costs_itself(
     assert numbers_and_times(path) == (whole, whole, [round(i / 25, 3) for i in whole])
     assert decodable_frames(path) == tuple(whole)
     assert [record.getMessage() for record in caplog.records] == [
-        f"{path}: {len(damaged)} of 40 frames cannot be decoded and are left out"
+        f"{path}: {len(damaged)} of 40 frames cannot be decoded and are skipped"
     ]
 
 

@@ -32,8 +32,8 @@ def test_what_is_no_video_is_named_by_its_camera(tmp_path: Path, loop: str) -> N
     told = found(configured(tmp_path, *[f'source = "{name}"{loop}' for name in names]))
     expected = [
         f"cameras.c1.source: {tmp_path}/gone.mp4: no such file: check the path (relative paths start at {tmp_path})",
-        f"cameras.c2.source: {tmp_path}/notes.txt: is a text, not a video: give a video file",
-        f"cameras.c3.source: {tmp_path}/empty.mp4: is empty: copy it anew from where it came",
+        f"cameras.c2.source: {tmp_path}/notes.txt: is text, not video: give a video file",
+        f"cameras.c3.source: {tmp_path}/empty.mp4: is empty: copy it again from its source",
         f"cameras.c4.source: {tmp_path}/noise.mp4: cannot be read as video",
         f"cameras.c5.source: {tmp_path}: is a directory: give a video file in it",
         f"cameras.c6.source: {tmp_path}/{'a' * 300}: cannot be read (File name too long): check the path",
@@ -46,7 +46,7 @@ def test_what_is_no_device(tmp_path: Path) -> None:
     (tmp_path / "film").write_bytes(b"x")
     told = found(configured(tmp_path, f'source = "v4l2://{tmp_path}/film"', 'source = "v4l2:///dev/null"'))
     assert told == [
-        f"cameras.c0.source: {tmp_path}/film: is no camera's device: write /dev/video0, or a file without v4l2://"
+        f"cameras.c0.source: {tmp_path}/film: is not a camera device: write /dev/video0, or a file without v4l2://"
     ]
 
 

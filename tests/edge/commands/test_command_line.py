@@ -150,7 +150,7 @@ def bad_sources(folder: Path) -> dict[str, tuple[Path | str, str]]:
         "empty": (folder / "empty.mp4", "is empty"),
         "a text": (folder / "text.mp4", "is a text"),
         "noise": (folder / "noise.mp4", "cannot be read as video"),
-        "cut after its head": (folder / "head.avi", "copy it anew"),
+        "cut after its head": (folder / "head.avi", "copy it again"),
         "a camera": ("/dev/video0", "takes a video file; try korsal-edge demo"),
         "an unknown scheme": ("ftp://host/film.mp4", "unknown kind of source"),
         "nothing": ("", "the source is empty"),
@@ -300,7 +300,7 @@ def test_what_a_truncated_film_holds_is_kept(tmp_path: Path, folder: Path) -> No
     film.write_bytes(whole[: len(whole) * 3 // 4])
     done = korsal_edge("replay", film, "--model", folder / "spot.onnx", "--events", tmp_path / "e.jsonl", cwd=tmp_path)
     assert done.returncode == 0
-    assert "cut short" in done.stderr
+    assert "truncated" in done.stderr
     assert "Traceback" not in done.stderr
     kinds = [json.loads(line)["type"] for line in (tmp_path / "e.jsonl").open()]
     assert (kinds[0], kinds[-1]) == ("new", "end")

@@ -355,7 +355,7 @@ def test_systemd_is_told_how_it_goes(
     ("name", "content", "sentence"),
     [
         ("film.avi", None, "film.avi: no such file: check the path"),
-        ("film.avi", b"no film", "film.avi: is a text, not a video"),
+        ("film.avi", b"no film", "film.avi: is text, not video"),
         ("tiny.onnx", b"no model", "tiny.onnx"),
     ],
 )
