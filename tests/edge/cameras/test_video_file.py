@@ -215,7 +215,7 @@ def test_a_playlist_is_not_followed(tmp_path: Path) -> None:
     write_video(tmp_path / "clip.avi", shades(2))
     playlist = tmp_path / "list.m3u8"
     playlist.write_text("#EXTM3U\n#EXTINF:1,\nclip.avi\n#EXT-X-ENDLIST\n")
-    with pytest.raises(CaptureError, match="is a text"):
+    with pytest.raises(CaptureError, match="is text"):
         probe(playlist)
 
 
