@@ -148,7 +148,7 @@ def bad_sources(folder: Path) -> dict[str, tuple[Path | str, str]]:
         "missing": (folder / "nowhere.mp4", "no such file"),
         "a folder": (folder, "is a directory"),
         "empty": (folder / "empty.mp4", "is empty"),
-        "a text": (folder / "text.mp4", "is a text"),
+        "a text": (folder / "text.mp4", "is text"),
         "noise": (folder / "noise.mp4", "cannot be read as video"),
         "cut after its head": (folder / "head.avi", "copy it again"),
         "a camera": ("/dev/video0", "takes a video file; try korsal-edge demo"),
