@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from train.box_tables import Tube
-from train.datasets import load as datasets
+from train.datasets import loader
 from train.datasets.annotations import DataSet, VideoAnnotation, at
 from train.evaluation import detection_file, scoring, tube_file
 from train.evaluation.detection_file import SavedDetections
@@ -47,7 +47,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         files = options.files or Path(temporary)
         if not (files / "detections.npz").exists():
-            _make(datasets.load(options.data), files, options.boxes, options.seed)
+            _make(loader.load(options.data), files, options.boxes, options.seed)
         words = [str(options.data), "--protocol", options.protocol, "--files", str(files), "--score"]
         subprocess.run([sys.executable, "-m", "benchmarks.evaluation", *words], check=True)
 

@@ -18,7 +18,7 @@ from edge.default_linker import DefaultLinker
 from edge.engines.onnxruntime_engine import load
 from edge.inference import Engine
 from edge.pipeline import PipelineSettings
-from train.datasets import load as datasets
+from train.datasets import loader
 from train.datasets.annotations import GroundTruthTube, VideoAnnotation
 from train.evaluation import detection
 from train.evaluation.detection import VideoDetections
@@ -32,7 +32,7 @@ def main() -> None:
     """Print a line for each rate: the actions told, their delay, the events that are right, the false alarms."""
     options = _options()
     engine = load(options.model or asset_path(SHIPPED_MODEL), threads=1)
-    data = datasets.load(options.data)
+    data = loader.load(options.data)
     videos = data.test[:: max(1, len(data.test) // options.videos)] if options.videos else data.test
     seen = [
         _watch(data.video(one.name), one, engine, options.every) for one in tqdm(videos, unit="video", disable=None)
@@ -76,9 +76,11 @@ def _watch(file: Path, video: VideoAnnotation, engine: Engine, every: Sequence[i
 def _thinned(video: VideoAnnotation, every: int) -> VideoAnnotation:
     """The annotation of each so-manieth frame, those numbered from 0."""
     tubes = [_thinned_tube(tube, every) for tube in video.tubes]
-    looked = None if video.looked_at is None else video.looked_at[video.looked_at % every == 0] // every
+    annotated = (
+        None if video.annotated_frames is None else video.annotated_frames[video.annotated_frames % every == 0] // every
+    )
     kept = tuple(tube for tube in tubes if len(tube.boxes))
-    return replace(video, frames=-(-video.frames // every), tubes=kept, looked_at=looked)
+    return replace(video, frames=-(-video.frames // every), tubes=kept, annotated_frames=annotated)
 
 
 def _thinned_tube(tube: GroundTruthTube, every: int) -> GroundTruthTube:

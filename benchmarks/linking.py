@@ -33,7 +33,7 @@ from edge.boxes import clip
 from edge.detector import Detections
 from edge.tubes import TubeBox
 from train.box_tables import Tube, joined
-from train.datasets import load as datasets
+from train.datasets import loader
 from train.datasets.annotations import DataSet, VideoAnnotation
 from train.evaluation import detection_file
 from train.evaluation.action_lengths import ActionLengths, usual_lengths, with_lengths
@@ -112,7 +112,7 @@ def watch(rule: Rule, found: Sequence[Detections], video: VideoAnnotation, label
     truth = true_tubes(video.tubes, len(found))
     boxes = linked_boxes(_history(live), np.arange(len(labels)))
     everything = VideoResult(joined([]), boxes, true_boxes(video.tubes, len(found)), tubes, truth)
-    result = in_annotated_frames(everything, video.looked_at)
+    result = in_annotated_frames(everything, video.annotated_frames)
     late = delays(told_events(live, labels, size), live, truth)
     return Watched(result, identity_counts(result.tubes, result.true_tubes), late, len(found), seconds)
 
@@ -175,7 +175,7 @@ def watched_by_all(
 
 def chosen(options: argparse.Namespace) -> tuple[DataSet, Source, tuple[VideoAnnotation, ...]]:
     """The data, where detections come from, and the videos that have some."""
-    data = datasets.load(options.data)
+    data = loader.load(options.data)
     every = of_split(data, options.split)
     if not options.detections:
         return data, partial(jittered, len(data.labels), options.seed), every

@@ -38,7 +38,7 @@ from edge.inference import EngineError
 from edge.terminal import progress
 from edge.terminal.arguments import Parser
 from train.checkpoint import CheckpointError
-from train.datasets import load as datasets
+from train.datasets import loader
 from train.datasets.annotations import AnnotationError, DataSet
 from train.evaluation import options as evaluation_options
 from train.evaluation import start_scores
@@ -197,7 +197,7 @@ def _accuracy(options: argparse.Namespace, model: Path) -> tuple[DataSet | None,
     """The annotated videos to measure on, if any were given."""
     if options.data is None:
         return None, None
-    data = datasets.load(options.data, options.fold)
+    data = loader.load(options.data, options.fold)
     with open_model(model, 1) as engine:
         labels = engine.manifest.labels
     chosen = videos_to_evaluate(data, options.split, options.limit, labels, model)

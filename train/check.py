@@ -10,12 +10,12 @@ from edge.cameras.container import bytes_missing
 from edge.cameras.video_file import CaptureError, decodable_frames, probe
 from edge.terminal import progress
 from edge.terminal.arguments import Parser
-from train.datasets import load as datasets
+from train.datasets import loader
+from train.datasets.annotated_frames import mask
 from train.datasets.annotation_faults import Fault, FileFacts, faults
 from train.datasets.annotations import AnnotationError, DataSet, VideoAnnotation
+from train.datasets.contact_sheet import SheetError, check_ending, write_sheet
 from train.datasets.frame_kinds import FrameKinds, counted, frame_kinds
-from train.datasets.looked_at import mask
-from train.datasets.sheet import SheetError, check_ending, write_sheet
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if options.sheet:
             check_ending(options.sheet)
-        data = datasets.load(options.data, options.fold)
+        data = loader.load(options.data, options.fold)
         files = {} if options.no_videos else _files(data)
         found = faults(data, files)
         _tell(data, files)
@@ -102,7 +102,7 @@ def _count(videos: Sequence[VideoAnnotation]) -> tuple[Counter[int], Counter[int
     for video in videos:
         for tube in video.tubes:
             tubes[tube.label] += 1
-            boxes[tube.label] += int(mask(video.looked_at, tube.end_frame)[tube.first_frame :].sum())
+            boxes[tube.label] += int(mask(video.annotated_frames, tube.end_frame)[tube.first_frame :].sum())
     return tubes, boxes
 
 

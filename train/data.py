@@ -30,7 +30,7 @@ class Choice:
 
 
 class Chooser:
-    """Draws frames that somebody has looked at: a class by weight, a video of it, a frame, the last two uniformly.
+    """Draws annotated frames: a class by weight, a video of it, a frame, the last two uniformly.
 
     A class weighs one, and as much more as the share of its frames that hold no action: *when* is
     what is hard to learn, and only those frames teach it. Videos without any action count as one more class.
@@ -61,11 +61,11 @@ def _decoded(annotation: VideoAnnotation, packed: PackedVideo) -> VideoAnnotatio
     video = counted(annotation, len(packed))
     known = known_frames(video)
     shown = known[np.isin(known, packed.held)]
-    return video if len(shown) == len(known) else replace(video, looked_at=shown)
+    return video if len(shown) == len(known) else replace(video, annotated_frames=shown)
 
 
 def every(videos: Iterable[VideoAnnotation], stride: int) -> list[Choice]:
-    """Of each video every so many of the frames that somebody has looked at."""
+    """Of each video every so many of the annotated frames."""
     return [Choice(video, int(frame)) for video in videos for frame in known_frames(video)[::stride]]
 
 

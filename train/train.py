@@ -19,7 +19,7 @@ from train import check, optimise, precision, processes, recipe, train_options
 from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint, CheckpointError
 from train.data import FrameSet, TrainingSet, decoded, every
-from train.datasets import load as datasets
+from train.datasets import loader
 from train.datasets.annotations import AnnotationError, DataSet, VideoAnnotation, held_out
 from train.datasets.frame_kinds import known_frames
 from train.datasets.packed_video import FrameError, PackedVideo, open_packed
@@ -83,7 +83,7 @@ def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, worke
     faults += [f"--workers {workers}: give 0 or more"] if workers < 0 else []
     if faults:
         raise TrainingError("; ".join(faults))
-    data = datasets.load(Path(settings.data), settings.fold)
+    data = loader.load(Path(settings.data), settings.fold)
     training, validation = _split(data, settings.all_groups)
     _require_action(training, f"{data.title}: no training video shows an action in an annotated frame; annotate one")
     if (out / "last.pt").exists() and not resume:
@@ -197,7 +197,7 @@ def _batches(session: Session) -> Iterator[Mapping[str, Tensor]]:
     total = len(session.samples)
     end = total - (total - done) % (batch * count)
     mine = Subset(session.samples, range(done + processes.rank(), end, count))
-    loader = DataLoader(
+    batches = DataLoader(
         mine,
         batch,
         num_workers=session.workers,
@@ -205,15 +205,15 @@ def _batches(session: Session) -> Iterator[Mapping[str, Tensor]]:
         persistent_workers=session.workers > 0,
     )
     with Progress("training", "sample", total, done) as seen:
-        for item in _items(loader):
+        for item in _items(batches):
             yield item
             seen.update(batch * count)
 
 
-def _items(loader: DataLoader[dict[str, Any]]) -> Iterator[Mapping[str, Tensor]]:
+def _items(batches: DataLoader[dict[str, Any]]) -> Iterator[Mapping[str, Tensor]]:
     """The batches; what fails in a worker is told in one sentence, without the worker's stack trace."""
     try:
-        yield from loader
+        yield from batches
     except FrameError as error:
         raise FrameError(str(error).strip().rsplit("FrameError: ", 1)[-1]) from error
     except RuntimeError as error:

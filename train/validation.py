@@ -35,8 +35,8 @@ def _predict(network: nn.Module, frames: FrameSet, manifest: Manifest, workers: 
     device = next(network.parameters()).device
     rows: list[tuple[NDArray[Any], ...]] = []
     start = 0
-    loader = DataLoader(frames, BATCH, num_workers=workers, worker_init_fn=processes.start_worker)
-    for batch in progress.watched(loader, f"validating on {len(frames)} frames", "batch", len(loader)):
+    batches = DataLoader(frames, BATCH, num_workers=workers, worker_init_fn=processes.start_worker)
+    for batch in progress.watched(batches, f"validating on {len(frames)} frames", "batch", len(batches)):
         image = batch["image"].to(device).contiguous(memory_format=torch.channels_last)
         boxes, scores, labels, _ = (value.cpu().numpy() for value in decoder(image))
         kept = scores >= MIN_SCORE

@@ -20,7 +20,7 @@ from edge.text import TextError, decode_utf8, near_duplicates, sanitized, shorte
 from tests.support.annotation_files import COCO, box, coco, written
 from tests.support.laws import law
 from train.box_tables import Tube
-from train.datasets import load as datasets
+from train.datasets import loader
 from train.datasets.annotations import AnnotationError, list_of_names
 from train.datasets.coco import read_coco
 from train.datasets.cvat import read_cvat
@@ -145,14 +145,14 @@ def test_lists_and_labels_with_a_mark(tmp_path: Path) -> None:
     data = own(tmp_path)
     for name, words in (("trainlist.txt", "one"), ("testlist.txt", "one"), ("labels.txt", "run\r\njump")):
         (data / name).write_bytes(MARK + words.encode() + b"\r\n")
-    assert datasets.load(data).labels == ("run", "jump")
+    assert loader.load(data).labels == ("run", "jump")
     assert _names_in(data / "labels.txt") == ("run", "jump")
     (tmp_path / "twice.txt").write_text("caf\xe9\ncafe\u0301\n", encoding="utf-8")
     with pytest.raises(CheckpointError, match="names caf\xe9 more than once"):
         _names_in(tmp_path / "twice.txt")
     (data / "labels.txt").write_bytes("run\r\n".encode("utf-16"))
     with pytest.raises(AnnotationError, match=r"labels\.txt: is saved as UTF-16.*; save it as UTF-8, one name a line"):
-        datasets.load(data)
+        loader.load(data)
 
 
 def test_annotations_with_a_mark(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_labels_that_no_model_could_have(labels: str, said: str, tmp_path: Path)
     data = own(tmp_path)
     (data / "labels.txt").write_text(labels, encoding="utf-8")
     with pytest.raises(AnnotationError, match=said):
-        datasets.load(data)
+        loader.load(data)
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
@@ -236,7 +236,7 @@ def test_names_in_any_unicode_form(form: str, name: str, tmp_path: Path) -> None
     file = data / "videos" / unicodedata.normalize(form, f"{name}.Mp4")
     file.parent.mkdir(parents=True)
     file.touch()
-    loaded = datasets.load(data)
+    loaded = loader.load(data)
     assert loaded.test[0].name == loaded.train[0].name == unicodedata.normalize("NFC", name)
     assert loaded.video(loaded.test[0].name) == file
     assert list_of_names(data / "testlist.txt") == [unicodedata.normalize("NFC", name)]

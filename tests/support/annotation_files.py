@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from train.datasets.own_tubes import NamedVideo
+from train.datasets.tracks import NamedVideo
 
 META = (
     "<version>1.1</version><meta><task><id>3</id><name>a task</name><size>50</size><start_frame>0</start_frame>"

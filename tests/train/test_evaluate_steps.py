@@ -345,12 +345,12 @@ def test_an_empty_split_is_told(data: Path, tmp_path: Path) -> None:
 def test_three_splits_are_scored_and_averaged(shared: Path, tmp_path: Path) -> None:
     """The truth itself of two splits scores 100, nothing at all in the third 0."""
     from train.box_tables import Tube
-    from train.datasets import load as datasets
+    from train.datasets import loader
     from train.evaluation.tube_file import SavedTube
 
     paths = []
     for fold in (1, 2, 3):
-        split = datasets.load(shared / "jhmdb21", fold)
+        split = loader.load(shared / "jhmdb21", fold)
         tubes = [
             SavedTube(Tube(place, t.label, 1.0, t.first_frame, t.boxes), np.ones(len(t.boxes), np.float32))
             for place, video in enumerate(split.test)

@@ -19,7 +19,7 @@ from tests.support.tiny_videos import LABELS, write_data_set
 from tests.support.waiting import PATIENCE
 from train import checkpoint as checkpoints
 from train.checkpoint import CheckpointError
-from train.datasets import load as datasets
+from train.datasets import loader
 from train.datasets.packed_video import open_packed, packed_path
 from train.log import EVERY
 from train.optimise import TrainingError
@@ -253,7 +253,7 @@ def test_what_fails_in_a_worker_is_one_sentence(
     settings: TrainSettings, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Zeros in the place of all but the first frame: the table is right, the frames are not."""
-    data = datasets.load(Path(settings.data), 1)
+    data = loader.load(Path(settings.data), 1)
     open_packed([(video.name, data.video(video.name)) for video in data.train], cache)
     damaged = shutil.copytree(cache, tmp_path / "cache")
     for path in damaged.rglob("*.frames"):

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from train.box_tables import Tube
+from train.datasets.annotated_frames import as_text, mask
 from train.datasets.annotations import DataSet, GroundTruthTube, VideoAnnotation
 from train.datasets.frame_kinds import frame_kinds
-from train.datasets.looked_at import in_words, mask
 from train.overlap import paired_iou, tube_iou
 
 OUTSIDE = 1.5  # pixels that a corner may lie beyond the frame: annotation tools round
@@ -75,7 +75,9 @@ def _of_lists(data: DataSet) -> Iterator[Fault]:
 
 def _of_shapes(videos: Sequence[VideoAnnotation]) -> Iterator[Fault]:
     """Tools have single shapes beside tracks, of which each would be a tube of its own."""
-    counts = [int(mask(v.looked_at, tube.end_frame)[tube.first_frame :].sum()) for v in videos for tube in v.tubes]
+    counts = [
+        int(mask(v.annotated_frames, tube.end_frame)[tube.first_frame :].sum()) for v in videos for tube in v.tubes
+    ]
     single = counts.count(1)
     if single >= FEW and 2 * single > len(counts):
         text = f"{single} of {len(counts)} tubes have one box: draw each action as one track, not as shapes"
@@ -155,13 +157,13 @@ def _of_file(video: VideoAnnotation, file: FileFacts) -> Iterator[Fault]:
         return
     if file.frames is not None and video.frames:
         missing = video.frames - file.frames
-        if missing > LONGER or (video.looked_at is None and missing < -LONGER):
+        if missing > LONGER or (video.annotated_frames is None and missing < -LONGER):
             yield Fault(video.name, f"{video.frames} frames are annotated, the file has {file.frames}")
     if file.missing:
         yield Fault(video.name, f"the file is cut short, {file.missing} bytes too soon: copy it anew")
     if file.damaged:
         text = f"{len(file.damaged)} of {file.frames} frames cannot be decoded and count as nothing: "
-        yield Fault(video.name, text + in_words(np.array(file.damaged)), serious=False)
+        yield Fault(video.name, text + as_text(np.array(file.damaged)), serious=False)
     if file.size is not None and video.size is not None and file.size != video.size:
         annotated, real = ("x".join(map(str, size)) for size in (video.size, file.size))
         yield Fault(video.name, f"annotated at {annotated}, the file is {real}")
@@ -169,16 +171,16 @@ def _of_file(video: VideoAnnotation, file: FileFacts) -> Iterator[Fault]:
 
 def _of_looking(video: VideoAnnotation, file: FileFacts) -> Iterator[Fault]:
     """Which frames nobody has looked at."""
-    if video.looked_at is None:
+    if video.annotated_frames is None:
         return
-    if not len(video.looked_at):
+    if not len(video.annotated_frames):
         yield Fault(video.name, "none of its frames is annotated: annotate it, or take it off the lists")
         return
     unseen = frame_kinds(video, file.frames or 0).not_annotated
     if unseen > LONGER:
-        total = unseen + len(video.looked_at)
+        total = unseen + len(video.annotated_frames)
         text = f"{unseen} of {total} frames are not annotated and count as nothing; annotated: "
-        yield Fault(video.name, text + in_words(video.looked_at), serious=False)
+        yield Fault(video.name, text + as_text(video.annotated_frames), serious=False)
 
 
 def _tube(tube: GroundTruthTube) -> Tube:

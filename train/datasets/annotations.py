@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from edge.files import existing_path
 from edge.manifest import labels_problem
 from edge.text import BOM_CHARACTER, TextError, decode_utf8, near_duplicates, sanitized, shortened, to_nfc
-from train.datasets.looked_at import Looked
+from train.datasets.annotated_frames import AnnotatedFrames
 from train.safe_reading import mat_files, plain_pickle
 from train.safe_reading.plain_pickle import BROKEN
 
@@ -77,7 +77,7 @@ class VideoAnnotation:
     frames: int
     tubes: tuple[GroundTruthTube, ...]
     size: tuple[int, int] | None = None
-    looked_at: Looked = None
+    annotated_frames: AnnotatedFrames = None
 
 
 @dataclass(frozen=True, eq=False)

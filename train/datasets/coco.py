@@ -16,7 +16,7 @@ import numpy as np
 
 from edge.text import decode_utf8, to_nfc
 from train.datasets.annotations import LARGEST_FRAME, AnnotationError, reason, without_ending
-from train.datasets.own_tubes import Box, NamedVideo, Room, tubes_near
+from train.datasets.tracks import Box, BoxBudget, NamedVideo, tubes_from_samples
 from train.safe_reading import whole_file
 
 NO_VIDEOS = (
@@ -75,8 +75,8 @@ def _videos(content: Mapping[str, Any], categories: Mapping[int, str]) -> tuple[
     listed: defaultdict[int, list[int]] = defaultdict(list)
     for video, frame in frame_of.values():
         listed[video].append(frame)
-    room = Room()
-    return tuple(_video(one, listed[number], tracks[number], room) for number, one in videos.items())
+    budget = BoxBudget()
+    return tuple(_video(one, listed[number], tracks[number], budget) for number, one in videos.items())
 
 
 def _by_id(kind: str, entries: Iterable[Any]) -> dict[int, Any]:
@@ -108,9 +108,11 @@ def _frames(entries: Iterable[Any], videos: Mapping[int, Any]) -> dict[int, tupl
     return images
 
 
-def _video(one: Mapping[str, Any], frames: Iterable[int], tracks: Mapping[int, list[Box]], room: Room) -> NamedVideo:
+def _video(
+    one: Mapping[str, Any], frames: Iterable[int], tracks: Mapping[int, list[Box]], budget: BoxBudget
+) -> NamedVideo:
     """Nobody has looked at a frame without an image; between two near boxes of a track it goes on there."""
-    looked_at = np.array(sorted(frames), np.int64)
+    annotated_frames = np.array(sorted(frames), np.int64)
     for boxes in tracks.values():
         boxes.sort(key=lambda box: box.frame)
         twice = [later.frame for box, later in pairwise(boxes) if box.frame == later.frame]
@@ -118,9 +120,9 @@ def _video(one: Mapping[str, Any], frames: Iterable[int], tracks: Mapping[int, l
             raise ValueError(f"a track of {one['name']} has two boxes in frame {twice[0]}")
     size = (_whole(one["width"]), _whole(one["height"])) if "width" in one and "height" in one else None
     known = size if size is not None and min(size) > 0 else None
-    tubes = tubes_near(tracks.values(), looked_at, room)
-    count = int(looked_at.max(initial=-1)) + 1
-    return NamedVideo(without_ending(_text(one["name"])), count, known, tubes, looked_at)
+    tubes = tubes_from_samples(tracks.values(), annotated_frames, budget)
+    count = int(annotated_frames.max(initial=-1)) + 1
+    return NamedVideo(without_ending(_text(one["name"])), count, known, tubes, annotated_frames)
 
 
 def _box(frame: int, bbox: Any, label: str) -> Box:

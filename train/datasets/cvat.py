@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge.text import decode_utf8, to_nfc
 from train.datasets.annotations import LARGEST_FRAME, AnnotationError, reason, stays_inside, without_ending
-from train.datasets.own_tubes import Box, Corners, NamedVideo, Room, named_tubes
+from train.datasets.tracks import Box, BoxBudget, Corners, NamedVideo, tubes_from_keyframes
 from train.safe_reading import whole_file
 
 ACTION = "action"  # the attribute that says what is done, where there is one
@@ -110,9 +110,9 @@ def read_cvat(path: Path) -> NamedVideo:
     reader = _Reader()
     try:
         _parse(whole_file.read(path), reader)
-        tubes = named_tubes([_in_order(track.boxes) for track in reader.tracks], Room())
+        tubes = tubes_from_keyframes([_in_order(track.boxes) for track in reader.tracks], BoxBudget())
         shown = {box.frame for track in reader.tracks for box in track.boxes if not box.outside}
-        looked_at = _looked_at(reader, shown)
+        annotated_frames = _looked_at(reader, shown)
         width, height = (int(reader.texts.get(f"original_size/{side}", 0)) for side in ("width", "height"))
         source = next((reader.texts[name] for name in _SOURCES if reader.texts.get(name)), "")
         stem = re.sub(r"\.xml$", "", path.name, flags=re.IGNORECASE)
@@ -123,7 +123,7 @@ def read_cvat(path: Path) -> NamedVideo:
         raise AnnotationError(f"{path}: not CVAT for video 1.1 ({reason(error)}); {CURE}") from error
     size = (width, height) if width > 0 and height > 0 else None
     told = any(reader.number(name) is not None for name in EXTENT)
-    return NamedVideo(name, int(looked_at.max(initial=-1)) + 1 if told else 0, size, tubes, looked_at)
+    return NamedVideo(name, int(annotated_frames.max(initial=-1)) + 1 if told else 0, size, tubes, annotated_frames)
 
 
 # where the name of the video stands, in exports of a task, of a job, of old and new versions

@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from train.datasets import looked_at
+from train.datasets import annotated_frames
 from train.datasets.annotations import VideoAnnotation
 
 
 def known_frames(annotation: VideoAnnotation) -> NDArray[np.int64]:
-    """The numbers of the frames that somebody has looked at, rising."""
-    return looked_at.within(annotation.looked_at, annotation.frames)
+    """The numbers of the annotated frames, rising."""
+    return annotated_frames.within(annotation.annotated_frames, annotation.frames)
 
 
 def idle(annotation: VideoAnnotation, frames: int) -> NDArray[np.bool_]:
     """(frames,): in which of the first `frames` somebody has looked, and there is no action of any class."""
-    shown = looked_at.mask(annotation.looked_at, frames)
+    shown = annotated_frames.mask(annotation.annotated_frames, frames)
     for tube in annotation.tubes:
         shown[tube.first_frame : tube.end_frame] = False
     return shown
@@ -51,4 +51,8 @@ def not_annotated(videos: Iterable[VideoAnnotation]) -> int:
 
 def counted(annotation: VideoAnnotation, frames: int) -> VideoAnnotation:
     """With the number of frames of its file, where the annotation does not tell it and holds for all of them."""
-    return annotation if annotation.frames or annotation.looked_at is not None else replace(annotation, frames=frames)
+    return (
+        annotation
+        if annotation.frames or annotation.annotated_frames is not None
+        else replace(annotation, frames=frames)
+    )

@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 
 from edge.text import to_nfc
+from train.datasets.annotated_frames import AnnotatedFrames, begin_is_known, end_is_known
 from train.datasets.annotations import DataSet, GroundTruthTube, held_out
-from train.datasets.looked_at import Looked, begin_is_known, end_is_known
 from train.evaluation.action_tubes import Segmentation, TypicalLength
 from train.evaluation.linking import LinkingMethod
 
@@ -27,14 +27,16 @@ def usual_lengths(data: DataSet) -> ActionLengths:
     frames: defaultdict[str, list[int]] = defaultdict(list)
     training, _ = held_out(data.train)
     for video in training:
-        for tube in filter(partial(_is_whole, video.looked_at), video.tubes):
+        for tube in filter(partial(_is_whole, video.annotated_frames), video.tubes):
             frames[data.labels[tube.label]].append(len(tube.boxes))
     return {name: _usual(counts) for name, counts in frames.items() if len(counts) >= LEAST_TUBES}
 
 
-def _is_whole(looked: Looked, tube: GroundTruthTube) -> bool:
+def _is_whole(annotated: AnnotatedFrames, tube: GroundTruthTube) -> bool:
     """Whether a tube begins and ends where it does because its action does."""
-    return bool(len(tube.boxes) and begin_is_known(looked, tube.first_frame) and end_is_known(looked, tube.end_frame))
+    return bool(
+        len(tube.boxes) and begin_is_known(annotated, tube.first_frame) and end_is_known(annotated, tube.end_frame)
+    )
 
 
 def _usual(counts: Sequence[int]) -> TypicalLength:

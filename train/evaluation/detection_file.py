@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge.text import to_nfc
 from train.box_tables import FrameBoxes, in_video
-from train.datasets.looked_at import Looked
+from train.datasets.annotated_frames import AnnotatedFrames
 from train.evaluation import columns
 from train.evaluation.columns import ColumnError
 
@@ -50,10 +50,10 @@ class SavedDetections:
         frames = in_video(video[kept], self.frames[kept])
         return FrameBoxes(frames, label[kept], self.boxes[kept], self.scores[kept])
 
-    def in_annotated_frames(self, looked: Sequence[Looked]) -> "SavedDetections":
-        """Without the rows in frames that nobody has looked at; `looked` for each video, or empty: all was."""
+    def in_annotated_frames(self, annotated: Sequence[AnnotatedFrames]) -> "SavedDetections":
+        """Without the rows in frames that are not annotated; `annotated` for each video, or empty: all was."""
         kept = np.ones(len(self.scores), dtype=np.bool_)
-        for video, frames in enumerate(looked):
+        for video, frames in enumerate(annotated):
             if frames is not None:
                 kept &= (self.video != video) | np.isin(self.frames, frames)
         rows = {name: getattr(self, name)[kept] for name in ("video", "frames", "boxes", "scores", "labels")}

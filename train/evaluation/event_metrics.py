@@ -12,9 +12,9 @@ from edge.events import KEEP_RATIO, ActionSettings, Event, EventSettings
 from edge.linker import Linker
 from edge.sources import Frame
 from edge.tubes import TubeBox
+from train.datasets.annotated_frames import covered, mask
 from train.datasets.annotations import GroundTruthTube, VideoAnnotation
 from train.datasets.frame_kinds import idle
-from train.datasets.looked_at import covered, mask
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.event_counts import EventCounts
 from train.evaluation.linking import tubes_by_frame
@@ -102,7 +102,7 @@ def _events(
 
 def _linked_video(tubes: TubesByFrame, true: VideoAnnotation, frame_rate: float) -> LinkedVideo:
     """Frames beyond the end of the annotation are not annotated, where its length is known."""
-    masks = [of(true.looked_at, len(tubes)) for of in (mask, covered)]
+    masks = [of(true.annotated_frames, len(tubes)) for of in (mask, covered)]
     masks.append(idle(true, len(tubes)))
     for frames in masks:
         frames[true.frames or len(tubes) :] = False

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from edge.files import existing_path
 from edge.text import decode_utf8, sanitized, shortened, to_nfc
-from train.datasets.looked_at import Looked, within
+from train.datasets.annotated_frames import AnnotatedFrames, within
 from train.evaluation.detection_file import SavedDetections
 from train.safe_reading import mat_files, plain_pickle
 
@@ -62,19 +62,19 @@ def load(path: Path, index: VideoIndex) -> SavedDetections:
     return read_yowo(path, index) if texts else read_road(path, index)
 
 
-def save(found: SavedDetections, path: Path, kind: Format, looked: Sequence[Looked] = ()) -> None:
+def save(found: SavedDetections, path: Path, kind: Format, annotated: Sequence[AnnotatedFrames] = ()) -> None:
     """Write detections in a format. Raises ExternalFormatError.
 
-    `looked`: for each video the frames that somebody has looked at; of others nothing is written, as the programs that
+    `annotated`: for each video the annotated frames; of others nothing is written, as the programs that
     read it would count it as false alarms. None of the formats can tell of such frames otherwise.
     """
-    writers: Mapping[str, Callable[[SavedDetections, Path, Sequence[Looked]], None]] = {
+    writers: Mapping[str, Callable[[SavedDetections, Path, Sequence[AnnotatedFrames]], None]] = {
         "road": write_road,
         "moc": write_moc,
         "yowo": write_yowo,
     }
     try:
-        writers[kind](found.in_annotated_frames(looked), path, looked)
+        writers[kind](found.in_annotated_frames(annotated), path, annotated)
     except OSError as error:
         raise ExternalFormatError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
 
@@ -112,11 +112,11 @@ def _road_rows(
     return boxes[row] * np.tile(size, 2), scores[row, label + 1], label, scores[row, 1:]
 
 
-def write_road(found: SavedDetections, folder: Path, looked: Sequence[Looked] = ()) -> None:
+def write_road(found: SavedDetections, folder: Path, annotated: Sequence[AnnotatedFrames] = ()) -> None:
     """A file for each frame in sight of known count, else for each with boxes; scores one-hot, as KORSAL's."""
     from scipy.io import savemat
 
-    for video, frame, chosen in _by_frame(found, looked):
+    for video, frame, chosen in _by_frame(found, annotated):
         scores = np.zeros((len(chosen), 1 + len(found.label_names)))
         scores[np.arange(len(chosen)), 1 + found.labels[chosen]] = found.scores[chosen]
         size = np.tile(_size(_video_index(found), video), 2)
@@ -149,7 +149,7 @@ def read_moc(path: Path, index: VideoIndex) -> SavedDetections:
     return _checked(path, index, video, frame - 1, (table[:, 4:], table[:, 3], label))
 
 
-def write_moc(found: SavedDetections, path: Path, _: Sequence[Looked] = ()) -> None:
+def write_moc(found: SavedDetections, path: Path, _: Sequence[AnnotatedFrames] = ()) -> None:
     """Videos are counted as in `video_names`."""
     columns = (found.video, found.frames + 1, found.labels, found.scores, *found.boxes.T)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -183,10 +183,10 @@ def _yowo_rows(path: Path) -> Rows:
     return table[:, 2:], table[:, 1], labels
 
 
-def write_yowo(found: SavedDetections, folder: Path, looked: Sequence[Looked] = ()) -> None:
+def write_yowo(found: SavedDetections, folder: Path, annotated: Sequence[AnnotatedFrames] = ()) -> None:
     """Corners are rounded to whole pixels, as YOWO does."""
     folder.mkdir(parents=True, exist_ok=True)
-    for video, frame, chosen in _by_frame(found, looked):
+    for video, frame, chosen in _by_frame(found, annotated):
         name = f"{found.video_names[video].replace('/', '_')}_{frame + 1:05d}.txt"
         rows = zip(
             found.labels[chosen] + 1, found.scores[chosen], np.rint(found.boxes[chosen]).astype(int), strict=True
@@ -243,13 +243,15 @@ def _beyond(values: NDArray[np.int64], end: int) -> bool:
     return bool(len(values)) and not 0 <= values.min() <= values.max() < end
 
 
-def _by_frame(found: SavedDetections, looked: Sequence[Looked]) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
+def _by_frame(
+    found: SavedDetections, annotated: Sequence[AnnotatedFrames]
+) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
     """Video, frame and rows by falling score, of frames in sight: of a video of unknown length those with boxes."""
     order = np.lexsort((-found.scores, found.frames, found.video))
     for video, count in enumerate(found.frame_counts.tolist()):
         begin, end = np.searchsorted(found.video[order], [video, video + 1])
         mine = order[begin:end]
-        shown = within(looked[video] if looked else None, count).tolist()
+        shown = within(annotated[video] if annotated else None, count).tolist()
         frames: Iterable[int] = shown if count else sorted(set(found.frames[mine].tolist()))
         for frame in frames:
             first, last = np.searchsorted(found.frames[mine], [frame, frame + 1])

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from train.box_tables import FrameBoxes, Tube, in_video, numbered, video_of
-from train.datasets import load as datasets
+from train.datasets import loader
+from train.datasets.annotated_frames import AnnotatedFrames, rows_in, tubes_in
 from train.datasets.annotations import DataSet, VideoAnnotation
 from train.datasets.frame_kinds import not_annotated
-from train.datasets.looked_at import Looked, rows_in, tubes_in
 from train.evaluation import detection_file, external_formats, tube_file
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.external_formats import VideoIndex
@@ -69,7 +69,7 @@ def score(options: ScoreOptions) -> tuple[SplitReport, ...]:
         )
     return tuple(
         _one(
-            datasets.load(options.data, options.fold + place),
+            loader.load(options.data, options.fold + place),
             options.detections[place] if options.detections else None,
             options.tubes[place] if options.tubes else None,
             options,
@@ -108,21 +108,21 @@ def _one(data: DataSet, detections: Path | None, tubes: Path | None, options: Sc
             videos = _present(path, saved.video_names, videos, options.partial)
     names = [video.name for video in videos]
     lengths = _lengths(videos, found)
-    looked = [video.looked_at for video in videos]
+    annotated = [video.annotated_frames for video in videos]
     table = found.table(dict(zip(names, lengths, strict=True)), data.labels) if found else None
     true = [true_tubes(video.tubes, length) for video, length in zip(videos, lengths, strict=True)]
     whole = SplitResult(
-        _looked_at(table, looked) if table else None,
+        _looked_at(table, annotated) if table else None,
         None,
         numbered(
             [
-                rows_in(true_boxes(video.tubes, length), video.looked_at)
+                rows_in(true_boxes(video.tubes, length), video.annotated_frames)
                 for video, length in zip(videos, lengths, strict=True)
             ]
         ),
-        _tubes_looked_at(linked.chosen(names, data.labels), looked) if linked else None,
+        _tubes_looked_at(linked.chosen(names, data.labels), annotated) if linked else None,
         tuple(
-            replace(tube, video=place) for place, tubes in enumerate(true) for tube in tubes_in(tubes, looked[place])
+            replace(tube, video=place) for place, tubes in enumerate(true) for tube in tubes_in(tubes, annotated[place])
         ),
     )
     return SplitReport(
@@ -134,17 +134,17 @@ def _one(data: DataSet, detections: Path | None, tubes: Path | None, options: Sc
     )
 
 
-def _looked_at(table: FrameBoxes, looked: Sequence[Looked]) -> FrameBoxes:
-    """The rows in frames that somebody has looked at, by video."""
-    parts = [in_video(np.int64(place), frames) for place, frames in enumerate(looked) if frames is not None]
+def _looked_at(table: FrameBoxes, annotated: Sequence[AnnotatedFrames]) -> FrameBoxes:
+    """The rows in annotated frames, by video."""
+    parts = [in_video(np.int64(place), frames) for place, frames in enumerate(annotated) if frames is not None]
     if not parts:
         return table
-    everywhere = np.array([frames is None for frames in looked])[video_of(table.frames)]
+    everywhere = np.array([frames is None for frames in annotated])[video_of(table.frames)]
     return table.where(everywhere | np.isin(table.frames, np.concatenate(parts)))
 
 
-def _tubes_looked_at(tubes: Sequence[Tube], looked: Sequence[Looked]) -> tuple[Tube, ...]:
-    return tuple(one for tube in tubes for one in tubes_in([tube], looked[tube.video]))
+def _tubes_looked_at(tubes: Sequence[Tube], annotated: Sequence[AnnotatedFrames]) -> tuple[Tube, ...]:
+    return tuple(one for tube in tubes for one in tubes_in([tube], annotated[tube.video]))
 
 
 def _lengths(videos: Sequence[VideoAnnotation], found: SavedDetections | None) -> list[int]:

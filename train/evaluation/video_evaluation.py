@@ -17,8 +17,8 @@ from edge.pipeline import PipelineSettings
 from edge.text import to_nfc
 from edge.tubes import TubeBox
 from train.box_tables import FrameBoxes, Tube, joined
+from train.datasets.annotated_frames import AnnotatedFrames, rows_in, tubes_in
 from train.datasets.annotations import GroundTruthTube, VideoAnnotation
-from train.datasets.looked_at import Looked, rows_in, tubes_in
 from train.evaluation.action_lengths import ActionLengths, with_lengths
 from train.evaluation.action_tubes import ActionTube
 from train.evaluation.linking import LINKING_METHODS
@@ -63,7 +63,7 @@ def evaluate_video(
         true_tubes(annotation.tubes, len(found)),
         sum(one.invalid for one in found),
     )
-    return in_annotated_frames(everything, _seen(annotation.looked_at, read))
+    return in_annotated_frames(everything, _seen(annotation.annotated_frames, read))
 
 
 def no_detections(classes: int) -> Detections:
@@ -72,22 +72,22 @@ def no_detections(classes: int) -> Detections:
     return Detections(np.zeros((0, 4), np.float32), empty, np.zeros(0, np.int64), np.zeros((0, classes), np.float32))
 
 
-def _seen(looked: Looked, read: Sequence[int]) -> Looked:
+def _seen(annotated: AnnotatedFrames, read: Sequence[int]) -> AnnotatedFrames:
     """What was looked at, of the frames that could be read."""
     if not read or len(read) == read[-1] + 1:
-        return looked
+        return annotated
     shown = np.array(read, np.int64)
-    return shown if looked is None else looked[np.isin(looked, shown)]
+    return shown if annotated is None else annotated[np.isin(annotated, shown)]
 
 
-def in_annotated_frames(everything: VideoResult, looked: Looked) -> VideoResult:
-    """What was found and is true in the frames that somebody has looked at; see `train.datasets.looked_at`."""
+def in_annotated_frames(everything: VideoResult, annotated: AnnotatedFrames) -> VideoResult:
+    """What was found and is true in the annotated frames; see `train.datasets.annotated_frames`."""
     return VideoResult(
-        rows_in(everything.found, looked),
-        rows_in(everything.linked, looked),
-        rows_in(everything.truth, looked),
-        tubes_in(everything.tubes, looked),
-        tubes_in(everything.true_tubes, looked),
+        rows_in(everything.found, annotated),
+        rows_in(everything.linked, annotated),
+        rows_in(everything.truth, annotated),
+        tubes_in(everything.tubes, annotated),
+        tubes_in(everything.true_tubes, annotated),
         everything.invalid,
     )
 

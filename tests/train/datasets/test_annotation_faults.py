@@ -18,7 +18,7 @@ from train.box_tables import Tube
 from train.datasets import annotation_faults
 from train.datasets.annotation_faults import FileFacts, faults
 from train.datasets.annotations import DataSet, GroundTruthTube, VideoAnnotation
-from train.datasets.sheet import SheetError, choices, write_sheet
+from train.datasets.contact_sheet import SheetError, choices, write_sheet
 from train.overlap import tube_iou
 
 GOOD = np.tile(np.array([10, 10, 50, 90], np.float32), (10, 1))
@@ -69,9 +69,9 @@ def test_faults_of_tubes(tubes: list[GroundTruthTube], expected: str) -> None:
 @pytest.mark.parametrize(("single", "noted"), [(4, False), (5, True)])
 def test_shapes_instead_of_tracks_are_noted(single: int, noted: bool) -> None:
     """Every fifth frame was looked at, and a shape ends where the next frame was looked at."""
-    looked = np.arange(0, 50, 5)
+    annotated = np.arange(0, 50, 5)
     shapes = tuple(GroundTruthTube(0, 5 * n, GOOD[:5]) for n in range(single))
-    found = faults(data(train=(VideoAnnotation("c", 46, shapes, (96, 128), looked),)), {})
+    found = faults(data(train=(VideoAnnotation("c", 46, shapes, (96, 128), annotated),)), {})
     expected = f"{single} of {single} tubes have one box: draw each action as one track, not as shapes"
     assert [(fault.text, fault.serious) for fault in found if "one box" in fault.text] == [(expected, False)] * noted
 
@@ -203,8 +203,8 @@ def test_tubes_are_told_twice_just_where_they_overlap(given_: list[tuple[int, in
 
 def test_of_thousands_of_tubes_not_every_pair_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of 77 KB took a minute."""
-    looked: list[int] = []
-    monkeypatch.setattr(annotation_faults, "tube_iou", lambda *_: looked.append(1) or 0.0)
+    compared: list[int] = []
+    monkeypatch.setattr(annotation_faults, "tube_iou", lambda *_: compared.append(1) or 0.0)
     tubes = [GroundTruthTube(0, n, GOOD[:1] + np.float32(3 * n)) for n in range(3000)]
     assert "annotated twice" not in said(data(*tubes, *tubes[:7]))
-    assert len(looked) == 7
+    assert len(compared) == 7

@@ -9,7 +9,7 @@ from edge.cameras.video_file import probe
 from edge.detector import MIN_SCORE
 from edge.terminal import progress
 from train import output_paths
-from train.datasets import load as datasets
+from train.datasets import loader
 from train.datasets.annotations import VideoAnnotation
 from train.evaluation import detection_file
 from train.evaluation import options as shared
@@ -57,7 +57,7 @@ def _next(options: argparse.Namespace, frames_per_second: float) -> str:
 def _annotated_videos(options: argparse.Namespace, labels: Sequence[str]) -> list[tuple[VideoAnnotation, Path]]:
     if options.data is None:
         raise EvaluationError("nothing to watch; give --data FOLDER, or --videos FILE ... that need no annotations")
-    data = datasets.load(options.data, options.fold)
+    data = loader.load(options.data, options.fold)
     chosen = videos_to_evaluate(data, options.split, options.limit, labels, options.model)
     return [(one, data.video(one.name)) for one in chosen]
 

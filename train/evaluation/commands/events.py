@@ -8,7 +8,7 @@ from edge.default_linker import DefaultLinker
 from edge.events import ActionSettings, EventSettings
 from edge.terminal import progress
 from train import output_paths
-from train.datasets import load as datasets
+from train.datasets import loader
 from train.evaluation import detection_file, start_scores
 from train.evaluation import options as shared
 from train.evaluation.detection_file import SavedDetections
@@ -119,7 +119,7 @@ def _choose(found: SavedDetections, truth: Truth, options: argparse.Namespace) -
 def _truth(options: argparse.Namespace, found: SavedDetections) -> Truth:
     if options.data is None:
         return {}
-    data = datasets.load(options.data, options.fold)
+    data = loader.load(options.data, options.fold)
     check_labels(found.label_names, data.labels, options.detections, data.title)
     videos = of_split(data, options.split)
     if foreign := sorted(set(found.video_names) - {video.name for video in videos}):

@@ -6,8 +6,8 @@ from typing import get_args
 
 from edge.terminal import progress
 from train import output_paths
-from train.datasets import load as datasets
-from train.datasets.looked_at import Looked
+from train.datasets import loader
+from train.datasets.annotated_frames import AnnotatedFrames
 from train.evaluation import detection_file, external_formats, tube_file
 from train.evaluation import options as shared
 from train.evaluation.detection_file import SavedDetections
@@ -31,7 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Write saved detections, or tubes, in the format of another project.
 
-    With --data detections in frames that nobody has looked at are left out; tubes are written whole.
+    With --data detections in frames that are not annotated are left out; tubes are written whole.
     """
     _check_output(options.output, options.format)
     if options.format == "moc-tubes":
@@ -49,17 +49,17 @@ def _export_tubes(options: argparse.Namespace) -> None:
 
 def _export_detections(options: argparse.Namespace) -> None:
     found = detection_file.load(options.file)
-    looked = _looked_at(options, found) if options.data else ()
+    annotated = _looked_at(options, found) if options.data else ()
     if not options.data:
         print("note: all frames count as annotated; --data DATA leaves out what was found where nobody has looked")
-    external_formats.save(found, options.output, options.format, looked)
+    external_formats.save(found, options.output, options.format, annotated)
     print(f"{progress.made(options.output)}: {len(found.scores)} boxes of {len(found.video_names)} videos")
     print(progress.next_step("korsal-evaluate", "score", "--data", "DATA", "--detections", options.output))
 
 
-def _looked_at(options: argparse.Namespace, found: SavedDetections) -> tuple[Looked, ...]:
+def _looked_at(options: argparse.Namespace, found: SavedDetections) -> tuple[AnnotatedFrames, ...]:
     """Which frames of each video of the file somebody has looked at, by the data."""
-    known = {one.name: one.looked_at for one in of_split(datasets.load(options.data, options.fold), options.split)}
+    known = {one.name: one.annotated_frames for one in of_split(loader.load(options.data, options.fold), options.split)}
     foreign = next((name for name in found.video_names if name not in known), None)
     if foreign is not None:
         raise EvaluationError(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edge.terminal import progress
 from train import output_paths
-from train.datasets import load as datasets
+from train.datasets import loader
 from train.datasets.annotations import DataSet
 from train.evaluation import detection_file, linking, scoring, tube_file
 from train.evaluation import options as shared
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> None:
     output_paths.check(options.output, "-o", ".npz")
     if options.output.resolve() == options.detections.resolve():
         raise OutputPathError(f"{options.output}: holds the detections to link; give -o another name")
-    data = datasets.load(options.data, options.fold) if options.data else None
+    data = loader.load(options.data, options.fold) if options.data else None
     found = _detections(options, data)
     lengths = usual_lengths(data) if data else {}
     method = with_lengths(linking.LINKING_METHODS[options.linker], lengths, found.label_names)

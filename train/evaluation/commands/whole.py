@@ -7,7 +7,7 @@ from typing import Any, get_args
 import edge
 from edge.detector import MIN_SCORE
 from edge.terminal import progress
-from train.datasets import load as datasets
+from train.datasets import loader
 from train.datasets.frame_kinds import not_annotated
 from train.evaluation import options as shared
 from train.evaluation import report_files
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> None:
     with open_model(options.model, threads=1) as engine:
         labels = engine.manifest.labels
         model = {"name": engine.manifest.name, "sha256": engine.sha256, "runtime": engine.runtime}
-    data = datasets.load(options.data, options.fold)
+    data = loader.load(options.data, options.fold)
     chosen = videos_to_evaluate(data, options.split, options.limit, labels, options.model)
     report_files.check_paths(options.json, options.plots)
     protocol = Protocol(options.rule, options.frames, options.threshold)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.annotation_files import COCO, box, coco, written
 from tests.support.refusal import refusal
-from train.datasets import load as datasets
+from train.datasets import loader
 from train.datasets.annotations import AnnotationError, GroundTruthTube, VideoAnnotation, held_out
 from train.datasets.jhmdb import read_act
 
@@ -35,14 +35,14 @@ def act(folder: Path, content: Any = ACT) -> Path:
 def test_the_layout_of_act_and_moc(tmp_path: Path) -> None:
     path = act(tmp_path)
     for place in (path, tmp_path):
-        data = datasets.load(place, 2)
+        data = loader.load(place, 2)
         assert (data.labels, data.title) == (("catch", "jump"), "JHMDB split 2")
         assert [video.name for video in data.test] == ["jump/a"]
         (tube,) = data.test[0].tubes
         assert (tube.label, tube.first_frame, data.test[0].size) == (1, 2, (320, 240))
         assert tube.boxes[0].tolist() == [10, 20, 40, 60]
     with pytest.raises(AnnotationError, match="splits 1 to 2, not 3"):
-        datasets.load(path, 3)
+        loader.load(path, 3)
 
 
 def change(**values: Any) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def test_what_is_no_such_pickle_is_told(tmp_path: Path, content: Any, said: str)
 
 def test_a_listed_video_must_be_annotated(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match="jump/c is in a list"):
-        datasets.load(act(tmp_path, change(test_videos=[["jump/c"], []])))
+        loader.load(act(tmp_path, change(test_videos=[["jump/c"], []])))
 
 
 def own(tmp_path: Path) -> Path:
@@ -81,7 +81,7 @@ def own(tmp_path: Path) -> Path:
 
 
 def test_ones_own_videos(tmp_path: Path) -> None:
-    data = datasets.load(own(tmp_path))
+    data = loader.load(own(tmp_path))
     assert (data.labels, data.title) == (("sits", "waves"), "own data")
     assert [video.name for video in (*data.train, *data.test)] == ["door/one"] * 2
     assert [(tube.label, tube.first_frame) for tube in data.train[0].tubes] == [(1, 4), (0, 0)]
@@ -89,7 +89,7 @@ def test_ones_own_videos(tmp_path: Path) -> None:
     (tmp_path / "videos" / "door" / "one.mkv").touch()
     assert data.video("door/one").name == "one.mkv"
     (tmp_path / "labels.txt").write_text("waves\nsits\njumps\n")
-    assert datasets.load(tmp_path).labels == ("waves", "sits", "jumps")
+    assert loader.load(tmp_path).labels == ("waves", "sits", "jumps")
 
 
 @pytest.mark.parametrize(
@@ -106,27 +106,27 @@ def test_what_does_not_fit_together_is_told(tmp_path: Path, name: str, content: 
     text = content if content is not None else (tmp_path / "annotations" / "one.xml").read_text()
     (tmp_path / name).write_text(text)
     with pytest.raises(AnnotationError, match=said):
-        datasets.load(tmp_path)
+        loader.load(tmp_path)
 
 
 def test_ground_truth_alone(tmp_path: Path) -> None:
-    data = datasets.load(written(tmp_path, ("waves", [box(4), box(5)])))
+    data = loader.load(written(tmp_path, ("waves", [box(4), box(5)])))
     assert (data.train, [video.frames for video in data.test]) == ((), [50])
-    data = datasets.load(coco(tmp_path, COCO))
+    data = loader.load(coco(tmp_path, COCO))
     assert [video.name for video in data.test] == ["one", "two"]
     (tmp_path / "x.csv").touch()
     with pytest.raises(AnnotationError, match="not a file of ground truth"):
-        datasets.load(tmp_path / "x.csv")
+        loader.load(tmp_path / "x.csv")
     with pytest.raises(AnnotationError, match="no such folder or file"):
-        datasets.load(tmp_path / "none")
+        loader.load(tmp_path / "none")
     with pytest.raises(AnnotationError, match="has one split, not 2"):
-        datasets.load(coco(tmp_path, COCO), 2)
+        loader.load(coco(tmp_path, COCO), 2)
 
 
 def test_a_folder_of_something_else_is_told_what_is_known(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     with pytest.raises(AnnotationError) as caught:
-        datasets.load(tmp_path)
+        loader.load(tmp_path)
     said = str(caught.value)
     assert said.startswith(f"{tmp_path}: no data set, it holds none of annotations/*.xml")
     for name in ("annotations.json", "pyannot.pkl", "finalAnnots.mat", "hmdb_annots.pkl", "*-GT.pkl"):
@@ -142,7 +142,7 @@ def test_files_from_windows(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_bytes(b"\xef\xbb\xbfwaves\r\nsits\r\n")
     (tmp_path / "videos" / "door").mkdir(parents=True)
     (tmp_path / "videos" / "door" / "one.MP4").touch()
-    data = datasets.load(tmp_path)
+    data = loader.load(tmp_path)
     assert (data.labels, [video.name for video in data.train]) == (("waves", "sits"), ["door/one"])
     assert data.video("door/one").name == "one.MP4"
 
@@ -150,13 +150,13 @@ def test_files_from_windows(tmp_path: Path) -> None:
 def test_no_name_of_ones_own_leaves_the_folder(tmp_path: Path) -> None:
     outside = {**COCO, "videos": [{"id": 7, "name": "../one.mp4"}]}
     with pytest.raises(AnnotationError, match=r"'\.\./one' would lie outside"):
-        datasets.load(coco(tmp_path, outside))
+        loader.load(coco(tmp_path, outside))
 
 
 def test_names_that_a_terminal_obeys_are_refused_and_not_repeated(tmp_path: Path) -> None:
     for change in ({"categories": [{"id": 3, "name": "\x1b[31mwaves"}]}, {"videos": [{"id": 7, "name": "\x1b[2J"}]}):
         with pytest.raises(AnnotationError) as caught:
-            datasets.load(coco(tmp_path, {**COCO, **change}))
+            loader.load(coco(tmp_path, {**COCO, **change}))
         assert str(caught.value).isprintable()
 
 
@@ -171,7 +171,7 @@ def test_videos_without_groups_are_held_out_by_fives() -> None:
 def test_both_files_of_jhmdb_say_the_same(shared: Path) -> None:
     folder = shared / "jhmdb21"
     for fold in (1, 2, 3):
-        one, two = datasets.load(folder, fold), datasets.load(folder / "JHMDB-GT.pkl", fold)
+        one, two = loader.load(folder, fold), loader.load(folder / "JHMDB-GT.pkl", fold)
         assert one.labels == two.labels
         assert len(one.labels) == 21
         for part in ("train", "test"):
@@ -183,12 +183,12 @@ def test_both_files_of_jhmdb_say_the_same(shared: Path) -> None:
                 assert (video.frames, video.tubes[0].label) == (other.frames, other.tubes[0].label)
                 np.testing.assert_array_equal(video.tubes[0].boxes[:common], other.tubes[0].boxes[:common])
     with pytest.raises(AnnotationError, match="J-HMDB-21 has splits 1 to 3, not 4"):
-        datasets.load(folder, 4)
+        loader.load(folder, 4)
 
 
 def test_ucf101_24_alone_has_all_its_classes(shared: Path) -> None:
     for name in ("pyannot.pkl", "finalAnnots.mat"):
-        data = datasets.load(shared / "ucf24" / name)
+        data = loader.load(shared / "ucf24" / name)
         assert (len(data.labels), len(data.test), sum(video.frames for video in data.test)) == (24, 910, 159_289)
 
 

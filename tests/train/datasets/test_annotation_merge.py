@@ -6,11 +6,11 @@ import pytest
 
 from tests.support.annotation_files import box, spans, written
 from tests.support.partial_annotations import task
-from train.datasets import load as datasets
+from train.datasets import loader
+from train.datasets.annotation_merge import MergeError, merged
 from train.datasets.annotations import AnnotationError
 from train.datasets.cvat import read_cvat
-from train.datasets.own_tubes import NamedVideo
-from train.datasets.parts import PartsError, one_video
+from train.datasets.tracks import NamedVideo
 
 
 def part(folder: Path, name: str, *boxes: str, meta: str, label: str = "waves") -> Path:
@@ -19,7 +19,7 @@ def part(folder: Path, name: str, *boxes: str, meta: str, label: str = "waves") 
 
 
 def together(folder: Path, *parts: tuple[str, list[str], str]) -> NamedVideo:
-    return one_video([read_cvat(part(folder, name, *boxes, meta=meta)) for name, boxes, meta in parts])
+    return merged([read_cvat(part(folder, name, *boxes, meta=meta)) for name, boxes, meta in parts])
 
 
 def run(first: int, end: int, x: float = 10, step: int = 1) -> list[str]:
@@ -31,8 +31,8 @@ def test_jobs_that_overlap(tmp_path: Path) -> None:
     video = together(
         tmp_path, ("b", [*run(25, 35)], task(25, 49)), ("a", [*run(20, 30)], task(0, 29)), ("c", [], task(60, 69))
     )
-    assert video.looked_at is not None
-    assert video.looked_at.tolist() == [*range(50), *range(60, 70)]
+    assert video.annotated_frames is not None
+    assert video.annotated_frames.tolist() == [*range(50), *range(60, 70)]
     assert (spans(video), video.frames) == ([("waves", 20, 15)], 70)
     apart = together(tmp_path, ("a", run(20, 30), task(0, 29)), ("b", run(25, 35, x=200), task(25, 49)))
     assert spans(apart) == [("waves", 20, 10), ("waves", 25, 10)]
@@ -53,9 +53,9 @@ def test_a_tube_goes_on_in_the_next_job(tmp_path: Path) -> None:
 def test_what_does_not_fit(tmp_path: Path) -> None:
     size = "<original_size><width>{}</width><height>360</height></original_size></meta>"
     first, second = (task(*frames).replace("</meta>", size.format(w)) for frames, w in (((0, 9), 640), ((10, 19), 320)))
-    with pytest.raises(PartsError, match="one is annotated at 640x360 and 320x360"):
+    with pytest.raises(MergeError, match="one is annotated at 640x360 and 320x360"):
         together(tmp_path, ("a", [], first), ("b", [], second))
-    with pytest.raises(PartsError, match="one is annotated twice in frames 6 to 10; keep one"):
+    with pytest.raises(MergeError, match="one is annotated twice in frames 6 to 10; keep one"):
         together(tmp_path, ("a", [], task(0, 29)), ("b", [], task(5, 9)))
 
 
@@ -71,11 +71,11 @@ def test_a_folder_of_jobs(tmp_path: Path) -> None:
     part(tmp_path / "annotations", "b", *run(25, 35), meta=task(25, 49))
     for name in ("trainlist.txt", "testlist.txt"):
         (tmp_path / name).write_text("one\n")
-    (video,) = datasets.load(tmp_path).test
+    (video,) = loader.load(tmp_path).test
     assert (video.frames, len(video.tubes), len(video.tubes[0].boxes)) == (50, 1, 15)
     (tmp_path / "annotations" / "c.xml").write_text((tmp_path / "annotations" / "b.xml").read_text())
     with pytest.raises(AnnotationError, match="annotations: one is annotated twice in frames 26 to 50; keep one"):
-        datasets.load(tmp_path)
+        loader.load(tmp_path)
 
 
 def test_a_quiet_video_needs_no_annotation(tmp_path: Path) -> None:
@@ -84,11 +84,11 @@ def test_a_quiet_video_needs_no_annotation(tmp_path: Path) -> None:
     (tmp_path / "trainlist.txt").write_text("one\nyard\n")
     (tmp_path / "testlist.txt").write_text("one\n")
     with pytest.raises(AnnotationError, match=r"yard is not annotated; annotate it, name it in quietlist\.txt if noth"):
-        datasets.load(tmp_path)
+        loader.load(tmp_path)
     (tmp_path / "quietlist.txt").write_text("yard.mp4\n")
-    one, yard = datasets.load(tmp_path).train
-    assert (yard.name, yard.tubes, yard.looked_at, yard.frames) == ("yard", (), None, 0)
+    one, yard = loader.load(tmp_path).train
+    assert (yard.name, yard.tubes, yard.annotated_frames, yard.frames) == ("yard", (), None, 0)
     (tmp_path / "quietlist.txt").write_text("yard.mp4\none\n")
     with pytest.raises(AnnotationError, match=r"quietlist\.txt: one is annotated with actions; take it off this list"):
-        datasets.load(tmp_path)
+        loader.load(tmp_path)
     assert len(one.tubes) == 1

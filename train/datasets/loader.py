@@ -7,6 +7,7 @@ import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from train.datasets.annotation_merge import MergeError, merged
 from train.datasets.annotations import (
     MATLAB_FILE,
     PICKLE_FILE,
@@ -22,8 +23,7 @@ from train.datasets.annotations import (
 from train.datasets.coco import read_coco
 from train.datasets.cvat import read_cvat
 from train.datasets.jhmdb import HMDB_FILE, Folds, read_act, read_jhmdb21
-from train.datasets.own_tubes import NamedVideo
-from train.datasets.parts import PartsError, one_video
+from train.datasets.tracks import NamedVideo
 
 COCO_FILE = "annotations.json"
 CVAT_FOLDER = "annotations"
@@ -154,8 +154,8 @@ def _whole(folder: Path, parts: Iterable[NamedVideo]) -> list[NamedVideo]:
     for part in parts:
         by_name.setdefault(part.name, []).append(part)
     try:
-        return [one_video(found) for found in by_name.values()]
-    except PartsError as error:
+        return [merged(found) for found in by_name.values()]
+    except MergeError as error:
         raise AnnotationError(f"{folder}: {error}") from error
 
 
@@ -172,7 +172,9 @@ def _numbered(labels: Sequence[str], videos: Iterable[NamedVideo], source: Path)
             raise AnnotationError(f"{source}: annotates {video.name} twice; keep one, or name the videos apart")
         tubes = tuple(GroundTruthTube(place[one.label], one.tube.first_frame, one.tube.boxes) for one in video.tubes)
         last = max((tube.end_frame for tube in tubes), default=0)
-        found[video.name] = VideoAnnotation(video.name, max(video.frames, last), tubes, video.size, video.looked_at)
+        found[video.name] = VideoAnnotation(
+            video.name, max(video.frames, last), tubes, video.size, video.annotated_frames
+        )
     return tuple(found.values())
 
 

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.laws import law
+from train.datasets.annotated_frames import AnnotatedFrames
 from train.datasets.annotations import AnnotationError
 from train.datasets.coco import read_coco
 from train.datasets.cvat import read_cvat
-from train.datasets.looked_at import Looked
-from train.datasets.own_tubes import Box, NamedVideo, Room, named_tubes, tubes_near
+from train.datasets.tracks import Box, BoxBudget, NamedVideo, tubes_from_keyframes, tubes_from_samples
 
 MEBIBYTE = 1 << 20
 
@@ -80,8 +80,8 @@ def test_jobs_that_overlap_take_no_more_than_one(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text(f"<annotations>{meta}</segments></task></meta></annotations>")
     found: list[NamedVideo] = []
     assert taken(lambda: found.append(read_cvat(tmp_path / "a.xml"))) < 128 * MEBIBYTE
-    assert found[0].looked_at is not None
-    assert (len(found[0].looked_at), found[0].looked_at[-1]) == (999_001, 999_000)
+    assert found[0].annotated_frames is not None
+    assert (len(found[0].annotated_frames), found[0].annotated_frames[-1]) == (999_001, 999_000)
 
 
 def test_tags_within_tags_are_refused(tmp_path: Path) -> None:
@@ -121,20 +121,22 @@ boxes = st.builds(
 def test_tubes_are_what_is_shown_frame_by_frame(given_: list[Box]) -> None:
     track = sorted(given_, key=lambda box: box.frame)
     expected = plainly(track)
-    room = Room()
-    found = named_tubes([track], room)
+    budget = BoxBudget()
+    found = tubes_from_keyframes([track], budget)
     assert [(one.label, one.tube.first_frame) for one in found] == [(label, first) for label, first, _ in expected]
     for one, (_, _, lefts) in zip(found, expected, strict=True):
         np.testing.assert_allclose(one.tube.boxes[:, 0], lefts, rtol=1e-6)
         np.testing.assert_allclose(one.tube.boxes[:, 2] - one.tube.boxes[:, 0], 5, rtol=1e-5)
-    assert Room().boxes - room.boxes == sum(len(lefts) for _, _, lefts in expected)
+    assert BoxBudget().boxes - budget.boxes == sum(len(lefts) for _, _, lefts in expected)
 
 
 def test_without_a_frame_that_nobody_looked_at_boxes_stand_for_themselves() -> None:
     track = [Box(0, (0, 0, 9, 9), "a"), Box(4, (8, 0, 17, 9), "a"), Box(8, (8, 0, 17, 9), "a")]
 
-    def spans(looked: Looked) -> list[tuple[int, int]]:
-        return [(one.tube.first_frame, len(one.tube.boxes)) for one in tubes_near([track], looked, Room())]
+    def spans(annotated: AnnotatedFrames) -> list[tuple[int, int]]:
+        return [
+            (one.tube.first_frame, len(one.tube.boxes)) for one in tubes_from_samples([track], annotated, BoxBudget())
+        ]
 
     assert spans(None) == [(0, 1), (4, 1), (8, 1)]
     assert spans(np.array([0, 4, 8])) == [(0, 9)]

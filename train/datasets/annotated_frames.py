@@ -12,96 +12,96 @@ from numpy.typing import NDArray
 
 from train.box_tables import FrameBoxes, Tube
 
-Looked = NDArray[np.int64] | None  # rising numbers (n,) of the frames that were looked at, from 0; None: all of them
-MOST_PARTS = 6  # of the frames of one video, in a sentence
-NEAR = 2  # times the usual distance between frames that were looked at: farther apart they do not tell of each other
+AnnotatedFrames = NDArray[np.int64] | None  # rising frame numbers (n,), from 0; None: all frames
+MAX_RANGES = 6  # in a sentence about one video
+GAP_FACTOR = 2  # times the median distance of annotated frames: farther apart, nothing is known of those between
 
 
-def within(looked: Looked, frames: int) -> NDArray[np.int64]:
+def within(annotated: AnnotatedFrames, frames: int) -> NDArray[np.int64]:
     """Those among the first `frames` frames, by number."""
-    if looked is None:
+    if annotated is None:
         return np.arange(frames, dtype=np.int64)
-    return looked[: np.searchsorted(looked, frames)]
+    return annotated[: np.searchsorted(annotated, frames)]
 
 
-def mask(looked: Looked, frames: int) -> NDArray[np.bool_]:
+def mask(annotated: AnnotatedFrames, frames: int) -> NDArray[np.bool_]:
     """(frames,): whether each of the first `frames` was looked at."""
-    if looked is None:
+    if annotated is None:
         return np.ones(frames, dtype=bool)
     shown = np.zeros(frames, dtype=bool)
-    shown[within(looked, frames)] = True
+    shown[within(annotated, frames)] = True
     return shown
 
 
-def covered(looked: Looked, frames: int) -> NDArray[np.bool_]:
+def covered(annotated: AnnotatedFrames, frames: int) -> NDArray[np.bool_]:
     """(frames,): likewise, and those between two frames looked at that are near each other."""
-    shown = mask(looked, frames)
-    if looked is not None:
-        known = within(looked, frames)
+    shown = mask(annotated, frames)
+    if annotated is not None:
+        known = within(annotated, frames)
         gaps = np.diff(known)
-        for place in np.flatnonzero((gaps > 1) & (gaps <= near(looked))):
+        for place in np.flatnonzero((gaps > 1) & (gaps <= max_gap(annotated))):
             shown[known[place] : known[place + 1]] = True
     return shown
 
 
-def together(parts: Sequence[Looked]) -> Looked:
+def union(parts: Sequence[AnnotatedFrames]) -> AnnotatedFrames:
     """What was looked at in any of the parts."""
     known = [part for part in parts if part is not None]
     return np.unique(np.concatenate(known)) if len(known) == len(parts) and known else None
 
 
-def rows_in(table: FrameBoxes, looked: Looked) -> FrameBoxes:
+def rows_in(table: FrameBoxes, annotated: AnnotatedFrames) -> FrameBoxes:
     """The rows of one video in frames that were looked at."""
-    return table if looked is None else table.where(np.isin(table.frames, looked))
+    return table if annotated is None else table.where(np.isin(table.frames, annotated))
 
 
-def tubes_in(tubes: Sequence[Tube], looked: Looked) -> tuple[Tube, ...]:
+def tubes_in(tubes: Sequence[Tube], annotated: AnnotatedFrames) -> tuple[Tube, ...]:
     """Tubes of one video as far as they were looked at, whose frames are then counted as if there were no others.
 
     A tube without a break stays one, so that overlap in time is measured over what was looked at alone.
     """
-    if looked is None:
+    if annotated is None:
         return tuple(tubes)
-    bounds = [np.searchsorted(looked, [tube.first_frame, tube.first_frame + len(tube.boxes)]) for tube in tubes]
+    bounds = [np.searchsorted(annotated, [tube.first_frame, tube.first_frame + len(tube.boxes)]) for tube in tubes]
     return tuple(
-        replace(tube, first_frame=int(begin), boxes=tube.boxes[looked[begin:end] - tube.first_frame])
+        replace(tube, first_frame=int(begin), boxes=tube.boxes[annotated[begin:end] - tube.first_frame])
         for tube, (begin, end) in zip(tubes, bounds, strict=True)
         if end > begin
     )
 
 
-def near(looked: Looked) -> int:
+def max_gap(annotated: AnnotatedFrames) -> int:
     """The most frames between two looked at of which the earlier still tells what happens until the later."""
-    return NEAR * int(np.median(np.diff(looked))) if looked is not None and len(looked) > 1 else 1
+    return GAP_FACTOR * int(np.median(np.diff(annotated))) if annotated is not None and len(annotated) > 1 else 1
 
 
-def begin_is_known(looked: Looked, first: int) -> bool:
+def begin_is_known(annotated: AnnotatedFrames, first: int) -> bool:
     """Whether what is first seen in frame `first` began there: somebody looked shortly before, or the video begins."""
-    if looked is None or not first:
+    if annotated is None or not first:
         return True
-    before = looked[: np.searchsorted(looked, first)]
-    return bool(len(before)) and first - int(before[-1]) <= near(looked)
+    before = annotated[: np.searchsorted(annotated, first)]
+    return bool(len(before)) and first - int(before[-1]) <= max_gap(annotated)
 
 
-def end_is_known(looked: Looked, end: int) -> bool:
+def end_is_known(annotated: AnnotatedFrames, end: int) -> bool:
     """Likewise of what is last seen in the frame before `end`. Where all was looked at a video's end is one too."""
-    if looked is None:
+    if annotated is None:
         return True
-    after = looked[np.searchsorted(looked, end) :]
-    return bool(len(after)) and int(after[0]) - (end - 1) <= near(looked)
+    after = annotated[np.searchsorted(annotated, end) :]
+    return bool(len(after)) and int(after[0]) - (end - 1) <= max_gap(annotated)
 
 
-def in_words(looked: NDArray[np.int64]) -> str:
+def as_text(annotated: NDArray[np.int64]) -> str:
     """The frames, counted from 1, as `101 to 150`, or `every 5th of 1 to 146`; several parts with commas."""
-    parts = runs(looked)
-    more = [f"and {len(parts) - MOST_PARTS} more"] if len(parts) > MOST_PARTS else []
-    return ", ".join([*map(_part, parts[:MOST_PARTS]), *more]) or "none"
+    parts = ranges(annotated)
+    more = [f"and {len(parts) - MAX_RANGES} more"] if len(parts) > MAX_RANGES else []
+    return ", ".join([*map(_part, parts[:MAX_RANGES]), *more]) or "none"
 
 
-def runs(looked: NDArray[np.int64]) -> list[range]:
+def ranges(annotated: NDArray[np.int64]) -> list[range]:
     """The frames as ranges of one step each, of as many frames as will go into them from the first on."""
     found: list[range] = []
-    place, numbers = 0, looked.tolist()
+    place, numbers = 0, annotated.tolist()
     while place < len(numbers):
         first, *rest = numbers[place : place + 2]
         step = rest[0] - first if rest else 1

@@ -17,23 +17,23 @@ from tests.support.partial_annotations import task
 from train import check
 from train.box_tables import FrameBoxes, Tube
 from train.data import Chooser, every, idle_share
-from train.datasets import looked_at
-from train.datasets.annotations import AnnotationError, DataSet, GroundTruthTube, VideoAnnotation
-from train.datasets.coco import read_coco
-from train.datasets.cvat import read_cvat
-from train.datasets.frame_kinds import FrameKinds, counted, frame_kinds, idle, known_frames, not_annotated
-from train.datasets.looked_at import (
+from train.datasets import annotated_frames
+from train.datasets.annotated_frames import (
+    as_text,
     begin_is_known,
     covered,
     end_is_known,
-    in_words,
     mask,
     rows_in,
-    together,
     tubes_in,
+    union,
     within,
 )
-from train.datasets.sheet import choices
+from train.datasets.annotations import AnnotationError, DataSet, GroundTruthTube, VideoAnnotation
+from train.datasets.coco import read_coco
+from train.datasets.contact_sheet import choices
+from train.datasets.cvat import read_cvat
+from train.datasets.frame_kinds import FrameKinds, counted, frame_kinds, idle, known_frames, not_annotated
 from train.evaluate import main
 from train.evaluation import detection_file
 from train.evaluation.action_lengths import usual_lengths
@@ -53,7 +53,7 @@ FIFTHS = frames(*range(100, 150, 5))
 
 
 @pytest.mark.parametrize(
-    ("looked", "begin", "boxes"),
+    ("annotated", "begin", "boxes"),
     [
         (None, 3, [3, 4, 5, 6]),
         (frames(0, 1, 2, 3, 4, 5, 6, 7), 3, [3, 4, 5, 6]),
@@ -62,9 +62,11 @@ FIFTHS = frames(*range(100, 150, 5))
         (frames(0, 1, 5), 2, [5]),
     ],
 )
-def test_a_tube_as_far_as_it_was_looked_at(looked: looked_at.Looked, begin: int, boxes: list[int]) -> None:
+def test_a_tube_as_far_as_it_was_looked_at(
+    annotated: annotated_frames.AnnotatedFrames, begin: int, boxes: list[int]
+) -> None:
     whole = Tube(0, 1, 0.5, 3, np.repeat(np.arange(3, 7, dtype=np.float32)[:, None], 4, axis=1))
-    (part,) = tubes_in([whole], looked)
+    (part,) = tubes_in([whole], annotated)
     assert (part.first_frame, part.boxes[:, 0].tolist(), part.label, part.score) == (begin, boxes, 1, 0.5)
     assert tubes_in([whole], frames(0, 9)) == ()
     assert tubes_in([whole], frames()) == ()
@@ -79,14 +81,14 @@ def test_masks_and_rows() -> None:
     table = FrameBoxes(frames(0, 1, 1, 2), frames(0, 0, 0, 0), np.zeros((4, 4), np.float32), np.zeros(4, np.float32))
     assert rows_in(table, frames(1, 2)).frames.tolist() == [1, 1, 2]
     assert rows_in(table, frames()).frames.tolist() == []
-    union = together([frames(3, 4), frames(4, 9)])
-    assert union is not None
-    assert union.tolist() == [3, 4, 9]
-    assert together([None, frames(1)]) is None
+    both = union([frames(3, 4), frames(4, 9)])
+    assert both is not None
+    assert both.tolist() == [3, 4, 9]
+    assert union([None, frames(1)]) is None
 
 
 @pytest.mark.parametrize(
-    ("looked", "words"),
+    ("annotated", "words"),
     [
         (frames(), "none"),
         (frames(7), "8"),
@@ -100,8 +102,8 @@ def test_masks_and_rows() -> None:
         (frames(*(n * n * n for n in range(8))), "1 to 2, 9, 28, 65, 126, 217, and 1 more"),
     ],
 )
-def test_frames_in_words(looked: NDArray[np.int64], words: str) -> None:
-    assert in_words(looked) == words
+def test_frames_in_words(annotated: NDArray[np.int64], words: str) -> None:
+    assert as_text(annotated) == words
 
 
 def test_where_an_action_begins_is_known_only_if_somebody_looked_before() -> None:
@@ -143,8 +145,8 @@ def test_what_a_task_of_cvat_shows(meta: str, expected: range | list[int], tmp_p
     boxes = [] if isinstance(expected, list) else [box(110)]
     last = [] if isinstance(expected, list) or len(expected) == 10 else [box(112), box(113, outside=1)]
     video = read_cvat(written(tmp_path, ("waves", boxes + last), meta=meta))
-    assert video.looked_at is not None
-    assert video.looked_at.tolist() == list(expected)
+    assert video.annotated_frames is not None
+    assert video.annotated_frames.tolist() == list(expected)
 
 
 @pytest.mark.parametrize(
@@ -173,9 +175,9 @@ def test_images_that_coco_does_not_list(tmp_path: Path) -> None:
     one = {"category_id": 5, "bbox": [1, 1, 20, 30], "track_id": 1}
     found["annotations"] = [{"id": n, "image_id": n, **one} for n in (1, 2, 3, 5)]
     _, (first, second) = read_coco(coco(tmp_path, found))
-    assert first.looked_at is not None
-    assert second.looked_at is not None
-    assert (first.looked_at.tolist(), second.looked_at.tolist()) == ([0, 10, 20, 30, 40, 50], [30, 31])
+    assert first.annotated_frames is not None
+    assert second.annotated_frames is not None
+    assert (first.annotated_frames.tolist(), second.annotated_frames.tolist()) == ([0, 10, 20, 30, 40, 50], [30, 31])
     assert spans(first) == [("run", 10, 21), ("run", 50, 1)]  # frame 40 was looked at, and nobody was there
 
 
@@ -195,8 +197,8 @@ def part(name: str = "a", first: int = 100, end: int = 120, label: int = 0) -> V
 
 
 def test_only_what_was_looked_at_is_drawn() -> None:
-    empty, unseen = replace(part("empty"), tubes=()), replace(part("unseen"), looked_at=frames())
-    choose = Chooser([part(), empty, unseen, replace(part("none"), frames=0, looked_at=frames())], 2)
+    empty, unseen = replace(part("empty"), tubes=()), replace(part("unseen"), annotated_frames=frames())
+    choose = Chooser([part(), empty, unseen, replace(part("none"), frames=0, annotated_frames=frames())], 2)
     random = np.random.default_rng(0)
     drawn = [choose(random) for _ in range(500)]
     assert {one.frame for one in drawn} == set(FIFTHS.tolist())
@@ -233,7 +235,7 @@ def test_what_is_found_elsewhere_is_no_false_alarm(tmp_path: Path) -> None:
     scores = score_videos([result], LABELS, Protocol())
     assert scores.frame_map == pytest.approx(1)
     assert scores.video_map["0.75"] == pytest.approx(1)  # 16 frames of which 8 were looked at, and 8 true ones
-    unaware = evaluate_video(replace(annotation, looked_at=None), tmp_path / "v.mp4", ENGINE, LABELS, "default")
+    unaware = evaluate_video(replace(annotation, annotated_frames=None), tmp_path / "v.mp4", ENGINE, LABELS, "default")
     assert score_videos([unaware], LABELS, Protocol()).video_map["0.75"] == 0
 
 
@@ -266,9 +268,11 @@ def test_saved_detections_and_tubes_likewise(tmp_path: Path, capsys: pytest.Capt
     assert capsys.readouterr().out.count("12 frames of these videos are not annotated: they are neither right nor") == 2
 
 
-def counts_with(looked: looked_at.Looked, *truth: GroundTruthTube, at: tuple[int, int] = (20, 60)) -> EventCounts:
+def counts_with(
+    annotated: annotated_frames.AnnotatedFrames, *truth: GroundTruthTube, at: tuple[int, int] = (20, 60)
+) -> EventCounts:
     found = seen([(*at, (20.0, 30.0, 60.0, 110.0), 0, 0.9)])
-    video = VideoAnnotation("a", 100, truth, None, looked)
+    video = VideoAnnotation("a", 100, truth, None, annotated)
     return total(count_events(found, {"a": video}, RATE, DefaultLinker(), [QUICK])[0])
 
 
@@ -281,7 +285,7 @@ def test_an_event_where_nobody_looked_is_neither_right_nor_wrong() -> None:
 
 
 @pytest.mark.parametrize(
-    ("looked", "truth", "expected"),
+    ("annotated", "truth", "expected"),
     [  # the event lies in frames 20 to 59; events, wrong, false alarms, recalled
         (np.arange(20, 100), [], (1, 1, 1, 0)),
         (np.arange(35, 100), [], (1, 1, 0, 0)),  # wrong, but nobody knows whether it began without an action
@@ -293,11 +297,11 @@ def test_an_event_where_nobody_looked_is_neither_right_nor_wrong() -> None:
     ],
 )
 def test_an_event_that_was_looked_at_in_part(
-    looked: NDArray[np.int64], truth: list[GroundTruthTube], expected: tuple[int, ...]
+    annotated: NDArray[np.int64], truth: list[GroundTruthTube], expected: tuple[int, ...]
 ) -> None:
-    found = counts_with(looked, *truth)
+    found = counts_with(annotated, *truth)
     assert (found.events, found.wrong, found.false_alarms, found.recalled) == expected
-    assert found.seconds == pytest.approx(len(looked) / RATE)
+    assert found.seconds == pytest.approx(len(annotated) / RATE)
 
 
 def test_a_delay_needs_a_known_beginning() -> None:
@@ -307,8 +311,8 @@ def test_a_delay_needs_a_known_beginning() -> None:
 
 
 def test_what_goes_on_out_of_sight_tells_no_length() -> None:
-    whole = [replace(part(f"{n}", 110, 131), looked_at=np.arange(100, 150)) for n in range(7)]
-    cut = [replace(part(f"c{n}", 100, 150), looked_at=np.arange(100, 150)) for n in range(7)]
+    whole = [replace(part(f"{n}", 110, 131), annotated_frames=np.arange(100, 150)) for n in range(7)]
+    cut = [replace(part(f"c{n}", 100, 150), annotated_frames=np.arange(100, 150)) for n in range(7)]
     assert usual_lengths(DataSet(("waves",), tuple(whole), (), Path()))["waves"].median == pytest.approx(21)
     assert usual_lengths(DataSet(("waves",), tuple(cut), (), Path())) == {}
 

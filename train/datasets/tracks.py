@@ -7,7 +7,7 @@ from itertools import pairwise, zip_longest
 import numpy as np
 
 from train.box_tables import Tube
-from train.datasets.looked_at import Looked, near
+from train.datasets.annotated_frames import AnnotatedFrames, max_gap
 
 Corners = tuple[float, float, float, float]
 
@@ -34,18 +34,18 @@ class NamedTube:
 class NamedVideo:
     """A video before its labels are numbered; `frames` is 0 and `size` (width, height) None where untold.
 
-    `looked_at` are the frames that were annotated, with boxes or without.
+    `annotated_frames` are the frames that were annotated, with boxes or without.
     """
 
     name: str
     frames: int
     size: tuple[int, int] | None
     tubes: tuple[NamedTube, ...]
-    looked_at: Looked = None
+    annotated_frames: AnnotatedFrames = None
 
 
 @dataclass(eq=False)
-class Room:
+class BoxBudget:
     """How many boxes a file may still come to: two in a few bytes stand for all the frames between them."""
 
     boxes: int = 2_000_000
@@ -54,23 +54,25 @@ class Room:
         """ValueError where there is no more."""
         self.boxes -= count
         if self.boxes < 0:
-            raise ValueError(f"its tracks come to more than {Room.boxes:,} boxes: annotate shorter parts")
+            raise ValueError(f"its tracks come to more than {BoxBudget.boxes:,} boxes: annotate shorter parts")
 
 
-def named_tubes(tracks: Iterable[Sequence[Box]], room: Room) -> tuple[NamedTube, ...]:
+def tubes_from_keyframes(tracks: Iterable[Sequence[Box]], budget: BoxBudget) -> tuple[NamedTube, ...]:
     """Tubes of tracks whose frames rise: what a box shows goes on, interpolated, up to the next box of its track.
 
     A tube ends where a box is outside, or shows something else. ValueError where there is no room for them.
     """
-    return tuple(tube for track in tracks for tube in _cut(track, [box.frame for box in track[1:]], room))
+    return tuple(tube for track in tracks for tube in _cut(track, [box.frame for box in track[1:]], budget))
 
 
-def tubes_near(tracks: Iterable[Sequence[Box]], looked: Looked, room: Room) -> tuple[NamedTube, ...]:
+def tubes_from_samples(
+    tracks: Iterable[Sequence[Box]], annotated: AnnotatedFrames, budget: BoxBudget
+) -> tuple[NamedTube, ...]:
     """The same of tracks that lack a box where nobody is seen.
 
     What a box shows goes on only through frames that nobody looked at, between two close ones of the track.
     """
-    numbers, longest = np.arange(0) if looked is None else looked, near(looked)
+    numbers, longest = np.arange(0) if annotated is None else annotated, max_gap(annotated)
 
     def goes_on(one: Box, two: Box) -> bool:
         first, end = np.searchsorted(numbers, [one.frame + 1, two.frame])
@@ -79,28 +81,28 @@ def tubes_near(tracks: Iterable[Sequence[Box]], looked: Looked, room: Room) -> t
     def ends(track: Sequence[Box]) -> list[int]:
         return [two.frame if goes_on(one, two) else one.frame + 1 for one, two in pairwise(track)]
 
-    return tuple(tube for track in tracks for tube in _cut(track, ends(track), room))
+    return tuple(tube for track in tracks for tube in _cut(track, ends(track), budget))
 
 
-def _cut(track: Sequence[Box], ends: Sequence[int], room: Room) -> Iterator[NamedTube]:
+def _cut(track: Sequence[Box], ends: Sequence[int], budget: BoxBudget) -> Iterator[NamedTube]:
     """`ends`: the frame before which what each box shows is over; the last one's is over at once."""
     run: list[Box] = []
     over = 0
     for box, end in zip_longest(track, ends):
         shown = not box.outside and box.label is not None
         if run and not (shown and box.frame == over and box.label == run[-1].label):
-            yield _tube(run, over, box, room)
+            yield _tube(run, over, box, budget)
             run = []
         if shown:
             run.append(box)
         over = box.frame + 1 if end is None else end
     if run:
-        yield _tube(run, over, None, room)
+        yield _tube(run, over, None, budget)
 
 
-def _tube(run: Sequence[Box], over: int, towards: Box | None, room: Room) -> NamedTube:
+def _tube(run: Sequence[Box], over: int, towards: Box | None, budget: BoxBudget) -> NamedTube:
     """The boxes of a run up to the frame `over`, with those between interpolated, after the last towards the next."""
-    room.take(over - run[0].frame)
+    budget.take(over - run[0].frame)
     known = [*run, towards] if towards is not None and towards.frame >= over else run
     frames, places = np.arange(run[0].frame, over), [box.frame for box in known]
     sides = zip(*(box.corners for box in known), strict=True)
