@@ -18,8 +18,8 @@ from edge.files import existing_path
 from edge.manifest import labels_problem
 from edge.text import BOM_CHARACTER, TextError, decode_utf8, near_duplicates, sanitized, shortened, to_nfc
 from train.datasets.annotated_frames import AnnotatedFrames
-from train.safe_reading import mat_files, plain_pickle
-from train.safe_reading.plain_pickle import BROKEN
+from train.safe_reading import array_pickle, mat_files
+from train.safe_reading.array_pickle import BROKEN
 
 PICKLE_FILE = "pyannot.pkl"
 MATLAB_FILE = "finalAnnots.mat"
@@ -187,7 +187,7 @@ def held_out(
 def read_pickle(path: Path) -> dict[str, VideoAnnotation]:
     """The videos of `pyannot.pkl` by name, labels 0-based over all classes; executes nothing the file may carry."""
     try:
-        content = plain_pickle.load(path)
+        content = array_pickle.load(path)
         return {to_nfc(str(name)): _video_from_pickle(to_nfc(str(name)), video) for name, video in content.items()}
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}); it belongs to UCF101-24") from error

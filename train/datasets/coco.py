@@ -17,7 +17,7 @@ import numpy as np
 from edge.text import decode_utf8, to_nfc
 from train.datasets.annotations import LARGEST_FRAME, AnnotationError, reason, without_ending
 from train.datasets.tracks import Box, BoxBudget, NamedVideo, tubes_from_samples
-from train.safe_reading import whole_file
+from train.safe_reading import bounded_file
 
 NO_VIDEOS = (
     "lists no videos, it is COCO of single images; CocoVID is wanted, which has `videos`, for each image its `video_id`"
@@ -30,7 +30,7 @@ BROKEN = (ValueError, TypeError, LookupError, AttributeError, OverflowError, Rec
 def read_coco(path: Path) -> tuple[tuple[str, ...], tuple[NamedVideo, ...]]:
     """Labels in order of their ids, and the videos. Crowds are left out. Raises AnnotationError."""
     try:
-        content = _parsed(whole_file.read(path))
+        content = _parsed(bounded_file.read(path))
         if not isinstance(content, dict):
             kind = "a list" if isinstance(content, list) else "a single value"
             raise ValueError(f"it begins with {kind}, not with an object")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edge.text import decode_utf8, to_nfc
 from train.datasets.annotations import LARGEST_FRAME, AnnotationError, reason, stays_inside, without_ending
 from train.datasets.tracks import Box, BoxBudget, Corners, NamedVideo, tubes_from_keyframes
-from train.safe_reading import whole_file
+from train.safe_reading import bounded_file
 
 ACTION = "action"  # the attribute that says what is done, where there is one
 CURE = "export each task by itself, as CVAT for video 1.1"
@@ -109,7 +109,7 @@ def read_cvat(path: Path) -> NamedVideo:
     """
     reader = _Reader()
     try:
-        _parse(whole_file.read(path), reader)
+        _parse(bounded_file.read(path), reader)
         tubes = tubes_from_keyframes([_in_order(track.boxes) for track in reader.tracks], BoxBudget())
         shown = {box.frame for track in reader.tracks for box in track.boxes if not box.outside}
         annotated_frames = _looked_at(reader, shown)

@@ -22,7 +22,7 @@ from train.datasets.annotations import (
     list_of_names,
     read_pickle,
 )
-from train.safe_reading import plain_pickle
+from train.safe_reading import array_pickle
 
 HMDB_FILE = "hmdb_annots.pkl"
 FOLDS = 3
@@ -63,7 +63,7 @@ def read_jhmdb21(directory: Path) -> Folds:
 def read_act(path: Path) -> Folds:
     """A file of ACT or MOC; executes nothing it may carry. Raises AnnotationError."""
     try:
-        content = plain_pickle.load(path)
+        content = array_pickle.load(path)
         labels = tuple(_text(label) for label in content["labels"])
         splits = tuple(
             (tuple(map(_text, train)), tuple(map(_text, test)))
@@ -75,7 +75,7 @@ def read_act(path: Path) -> Folds:
         videos = {name: VideoAnnotation(name, counts[name], tubes[name], sizes.get(name)) for name in tubes}
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}); give JHMDB-GT.pkl or its like") from error
-    except plain_pickle.BROKEN as error:
+    except array_pickle.BROKEN as error:
         raise AnnotationError(f"{path}: not a data set of ACT or MOC ({error}); copy the file anew") from error
     return Folds(labels, splits, videos)
 

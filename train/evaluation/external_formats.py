@@ -23,7 +23,7 @@ from edge.files import existing_path
 from edge.text import decode_utf8, sanitized, shortened, to_nfc
 from train.datasets.annotated_frames import AnnotatedFrames, within
 from train.evaluation.detection_file import SavedDetections
-from train.safe_reading import mat_files, plain_pickle
+from train.safe_reading import array_pickle, mat_files
 
 Format = Literal["road", "moc", "yowo"]
 LEAST_SCORE = 0.001  # of a class at a box; what scores no more was never linked by KORSAL or ROAD
@@ -133,10 +133,10 @@ def write_road(found: SavedDetections, folder: Path, annotated: Sequence[Annotat
 def read_moc(path: Path, index: VideoIndex) -> SavedDetections:
     """Nothing in the pickle is executed."""
     try:
-        table = np.asarray(plain_pickle.load(path), dtype=np.float64)
+        table = np.asarray(array_pickle.load(path), dtype=np.float64)
     except OSError as error:
         raise ExternalFormatError(f"{path}: cannot be read ({error.strerror}); give frame_detections.pkl") from error
-    except plain_pickle.BROKEN as error:
+    except array_pickle.BROKEN as error:
         raise ExternalFormatError(f"{path}: not frame_detections.pkl of ACT or MOC ({error}); write it anew") from error
     if table.ndim != 2 or table.shape[1] != 8:
         raise ExternalFormatError(

@@ -13,7 +13,7 @@ from edge.files import existing_path
 from train.box_tables import Tube
 from train.evaluation.external_formats import LARGEST_PIXEL, ExternalFormatError, VideoIndex
 from train.evaluation.tube_file import SavedTube, SavedTubes
-from train.safe_reading import plain_pickle
+from train.safe_reading import array_pickle
 
 ENDING = "_tubes.pkl"
 
@@ -59,7 +59,7 @@ def _content(found: SavedTubes, video: int) -> dict[int, list[tuple[Any, float]]
 
 def _read(path: Path, video: int, labels: int) -> list[SavedTube]:
     try:
-        content = plain_pickle.load(path)
+        content = array_pickle.load(path)
         return [
             _tube(np.asarray(rows, dtype=np.float64), float(score), video, int(label), labels)
             for label, tubes in content.items()
@@ -67,7 +67,7 @@ def _read(path: Path, video: int, labels: int) -> list[SavedTube]:
         ]
     except OSError as error:
         raise ExternalFormatError(f"{path}: cannot be read ({error.strerror})") from error
-    except plain_pickle.BROKEN as error:
+    except array_pickle.BROKEN as error:
         raise ExternalFormatError(f"{path}: not tubes of ACT or MOC for this data ({error}); write it anew") from error
 
 

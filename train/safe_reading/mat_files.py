@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from edge.text import sanitized
-from train.safe_reading import confinement, plain_pickle, whole_file
+from train.safe_reading import array_pickle, bounded_file, sandbox
 
-MEMORY = 2 << 30  # bytes that the reader may grow by
-LONGEST = 600.0  # seconds that one file may take
+MAX_MEMORY = 2 << 30  # bytes that the reader may grow by
+MAX_SECONDS = 600.0  # seconds that one file may take
 _CODECS = ("ascii", "latin1", "cp1252", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
 
 Read = Callable[[Path, Sequence[str]], Mapping[str, Any]]
@@ -32,7 +32,7 @@ class MatError(Exception):
 
 
 @contextmanager
-def reader(memory: int = MEMORY) -> Iterator[Read]:
+def reader(memory: int = MAX_MEMORY) -> Iterator[Read]:
     """`read(path, names)`: the variables of these names: arrays, of cells lists, of structures lists of dicts.
 
     Lists are in the order of `ravel`. `memory`: bytes that reading may take. Needs scipy.
@@ -61,18 +61,18 @@ def _without_scipy(path: Path, names: Sequence[str]) -> Mapping[str, Any]:
 
 def _ask(reading: Connection, path: Path, names: Sequence[str]) -> Mapping[str, Any]:
     try:
-        content = whole_file.read(path)
+        content = bounded_file.read(path)
     except ValueError as error:
         raise MatError(str(error)) from None
     try:
         reading.send((content, names))
-        if not reading.poll(LONGEST):
+        if not reading.poll(MAX_SECONDS):
             reading.close()  # or its answer would be taken for that about the next file
-            raise MatError(f"not read in {LONGEST:g} seconds")
-        answer = plain_pickle.loads(reading.recv_bytes(whole_file.LARGEST))
+            raise MatError(f"not read in {MAX_SECONDS:g} seconds")
+        answer = array_pickle.loads(reading.recv_bytes(bounded_file.MAX_BYTES))
     except (EOFError, OSError):
         raise MatError("so damaged that SciPy's reader ended") from None
-    except plain_pickle.BROKEN as error:
+    except array_pickle.BROKEN as error:
         raise MatError(str(error)) from None
     if not isinstance(answer, dict):
         raise MatError(sanitized(answer) if isinstance(answer, str) else "no answer")
@@ -89,7 +89,7 @@ def _answer(asked: Connection, memory: int) -> None:
     except ImportError:
         asked.send_bytes(b"scipy")
         return
-    confinement.confine(memory, (asked.fileno(), 2))
+    sandbox.enter(memory, (asked.fileno(), 2))
     asked.send_bytes(b"ready")
     while True:
         try:

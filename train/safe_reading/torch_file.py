@@ -1,6 +1,6 @@
 """Shell. What `torch.save` wrote, of both its formats, read without executing anything it may carry.
 
-The pickle in it is carried out by `train.safe_reading.pickle_machine`; tensors are made here, of storages
+The pickle in it is carried out by `train.safe_reading.pickle_interpreter`; tensors are made here, of storages
 whose size and place were checked. PyTorch is never handed the file.
 """
 
@@ -18,12 +18,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from train.safe_reading import plain_pickle, whole_file
-from train.safe_reading.pickle_machine import ForeignNameError, Name, PickleError, Reading, execute
+from train.safe_reading import array_pickle, bounded_file
+from train.safe_reading.pickle_interpreter import ForeignNameError, PickleAllowlist, PickleError, PickleGlobal, execute
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # at the beginning of files before PyTorch 1.6
-BEFORE = Reading({}, "weights", {})  # of the pickles there that hold numbers and names alone
-MOST_SIDES = 64
+HEADER = PickleAllowlist({}, "weights", {})  # of the pickles there that hold numbers and names alone
+MAX_DIMENSIONS = 64
 _BROKEN_ZIP = (
     zipfile.BadZipFile,
     zlib.error,
@@ -48,7 +48,7 @@ class TorchFileError(Exception):
 def load(path: Path) -> Any:
     """The content: plain values, arrays, and tensors on the CPU. Raises TorchFileError and OSError."""
     try:
-        content = whole_file.read(path)
+        content = bounded_file.read(path)
     except ValueError as error:
         raise TorchFileError(str(error)) from None
     try:
@@ -72,7 +72,7 @@ class _Storage:
 
 
 @dataclass(frozen=True, eq=False)
-class _View:
+class _TensorView:
     """A tensor before its numbers are read."""
 
     storage: _Storage
@@ -84,7 +84,7 @@ class _View:
         numbers = (self.offset, *self.size, *self.stride)
         if not all(type(number) is int and number >= 0 for number in numbers) or len(self.size) != len(self.stride):
             raise PickleError("it has a tensor of a shape that is none")
-        if len(self.size) > MOST_SIDES or max(numbers) >= 1 << (48 if math.prod(self.size) else 16):
+        if len(self.size) > MAX_DIMENSIONS or max(numbers) >= 1 << (48 if math.prod(self.size) else 16):
             raise PickleError("it has a tensor of a shape that is none")
         last = self.offset + sum((side - 1) * step for side, step in zip(self.size, self.stride, strict=True))
         if math.prod(self.size) and last >= self.storage.count:
@@ -96,7 +96,7 @@ class _View:
 
 
 @dataclass(eq=False)
-class _Filling:
+class _TensorFiller:
     """Puts tensors into the place of views; `numbers_of` gives the bytes of a storage."""
 
     numbers_of: Callable[[_Storage], bytearray]
@@ -105,20 +105,20 @@ class _Filling:
 
     def filled(self, value: Any) -> Any:
         """The value with tensors in it; what was shared still is."""
-        if type(value) not in (_View, dict, list, tuple):
+        if type(value) not in (_TensorView, dict, list, tuple):
             return value
         if id(value) not in self.made:
             self.made[id(value)] = self._filled(value)
         return self.made[id(value)]
 
     def _filled(self, value: Any) -> Any:
-        if isinstance(value, _View):
+        if isinstance(value, _TensorView):
             return self._tensor(value)
         if isinstance(value, dict):
             return {key: self.filled(one) for key, one in value.items()}
         return type(value)(map(self.filled, value))
 
-    def _tensor(self, view: _View) -> Tensor:
+    def _tensor(self, view: _TensorView) -> Tensor:
         storage = view.storage
         if storage.key not in self.storages:
             self.storages[storage.key] = storage, _flat(self.numbers_of(storage), storage.dtype)
@@ -158,8 +158,8 @@ def _from_archive(archive: zipfile.ZipFile) -> Any:
             raise PickleError("it has a storage of another size than it says")
         return bytearray(archive.read(entry))
 
-    found = execute(BytesIO(archive.read(main)), replace(WEIGHTS, persistent=_named), whole=size)
-    return _Filling(numbers_of).filled(found)
+    found = execute(BytesIO(archive.read(main)), replace(WEIGHTS, persistent=_storage_of), whole=size)
+    return _TensorFiller(numbers_of).filled(found)
 
 
 def _length(archive: zipfile.ZipFile) -> int:
@@ -170,26 +170,26 @@ def _length(archive: zipfile.ZipFile) -> int:
 def _from_pickles(file: BytesIO) -> Any:
     """Of PyTorch before 1.6: five pickles, then the storages in the order of the last one, each after its length."""
     try:
-        known = (execute(file, BEFORE), execute(file, BEFORE)) == (MAGIC, PROTOCOL)
+        known = (execute(file, HEADER), execute(file, HEADER)) == (MAGIC, PROTOCOL)
     except PickleError:
         known = False
     if not known:
         raise PickleError("it is no file of torch.save")
-    machine = execute(file, BEFORE)
+    machine = execute(file, HEADER)
     if not isinstance(machine, dict) or machine.get("little_endian") is not True:
         raise PickleError("its numbers are not written as little-endian machines do")
     storages: dict[str, _Storage] = {}
 
     def noted(described: Any) -> _Storage:
-        storage = _named(described)
+        storage = _storage_of(described)
         return storages.setdefault(storage.key, storage)
 
     found = execute(file, replace(WEIGHTS, persistent=noted))
-    keys = execute(file, BEFORE)
+    keys = execute(file, HEADER)
     if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(storages):
         raise PickleError("it has other storages than it says")
     content = {str(key): _numbers(file, storages[str(key)]) for key in keys}
-    return _Filling(lambda storage: content[storage.key]).filled(found)
+    return _TensorFiller(lambda storage: content[storage.key]).filled(found)
 
 
 def _numbers(file: BytesIO, storage: _Storage) -> bytearray:
@@ -201,25 +201,25 @@ def _numbers(file: BytesIO, storage: _Storage) -> bytearray:
     return content
 
 
-def _named(described: Any) -> _Storage:
+def _storage_of(described: Any) -> _Storage:
     """The storage that a pickle means: ("storage", type, key, device, count), and None in old ones."""
     if type(described) is not tuple or len(described) not in (5, 6) or described[0] != "storage":
         raise PickleError("it holds more than weights: save its state_dict alone")
     _, kind, key, _, count, *view = described
-    name = kind.name if isinstance(kind, Name) else ""
+    name = kind.name if isinstance(kind, PickleGlobal) else ""
     if name not in _TYPES or type(key) is not str or type(count) is not int or count < 0 or view not in ([], [None]):
         raise PickleError("it has a storage that is described otherwise than torch.save does")
     return _Storage(key, _TYPES[name], count)
 
 
-def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: object) -> _View:
+def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: object) -> _TensorView:
     if not isinstance(storage, _Storage) or type(size) is not tuple or type(stride) is not tuple:
         raise PickleError("it has a tensor without numbers")
-    return _View(storage, offset, size, stride)
+    return _TensorView(storage, offset, size, stride)
 
 
-def _parameter(value: Any, *_: object) -> _View:
-    if not isinstance(value, _View):
+def _parameter(value: Any, *_: object) -> _TensorView:
+    if not isinstance(value, _TensorView):
         raise PickleError("it has a parameter that is no tensor")
     return value
 
@@ -251,9 +251,9 @@ _TYPES: Mapping[str, torch.dtype] = {
     "ComplexFloatStorage": torch.complex64,
     "ComplexDoubleStorage": torch.complex128,
 }
-WEIGHTS = Reading(
+WEIGHTS = PickleAllowlist(
     {
-        **plain_pickle.NAMES,
+        **array_pickle.NAMES,
         **{("torch", name): None for name in _TYPES},
         ("torch._utils", "_rebuild_tensor"): _tensor,
         ("torch._utils", "_rebuild_tensor_v2"): _tensor,
@@ -262,5 +262,5 @@ WEIGHTS = Reading(
         ("collections", "OrderedDict"): _ordered,
     },
     "weights",
-    {**plain_pickle.READING.weights, _View: _View.weight},
+    {**array_pickle.ALLOWLIST.weights, _TensorView: _TensorView.weight},
 )

@@ -14,7 +14,7 @@ from tests.support.refusal import refusal
 from train.evaluation import external_formats
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.external_formats import ExternalFormatError, Format, VideoIndex
-from train.safe_reading import plain_pickle
+from train.safe_reading import array_pickle
 
 VIDEOS, LABELS = ("Surfing/v_a", "Skiing/v_b_2"), ("Skiing", "Surfing", "Diving")
 VIDEO_INDEX = VideoIndex(VIDEOS, LABELS, np.array([3, 2]), np.array([[320, 240], [0, 0]]))
@@ -185,4 +185,4 @@ def test_damaged_mat_files_are_refused_in_one_sentence_or_read(tmp_path: Path, d
 def test_plain_values_come_back_from_a_pickle(tmp_path: Path, value: Any) -> None:
     for protocol in (2, 4, 5):
         (tmp_path / "x").write_bytes(pickle.dumps(value, protocol))
-        assert plain_pickle.load(tmp_path / "x") == value
+        assert array_pickle.load(tmp_path / "x") == value

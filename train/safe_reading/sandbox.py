@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class _Machine:
+class _Processor:
     """Of a processor: its number in the kernel's audit, seccomp(2), and the calls that stay, all by number."""
 
     audit: int
@@ -23,7 +23,7 @@ class _Machine:
 
 
 # the calls that stay, and their numbers on x86-64 and aarch64
-_STAY = {
+_ALLOWED_CALLS = {
     "read": (0, 63),
     "write": (1, 64),
     "close": (3, 57),
@@ -55,9 +55,9 @@ _STAY = {
     "exit": (60, 93),
     "exit_group": (231, 94),
 }
-_MACHINES: Mapping[str, _Machine] = {
-    "x86_64": _Machine(0xC000003E, 317, tuple(x86 for x86, _ in _STAY.values())),
-    "aarch64": _Machine(0xC00000B7, 277, tuple(arm for _, arm in _STAY.values())),
+_PROCESSORS: Mapping[str, _Processor] = {
+    "x86_64": _Processor(0xC000003E, 317, tuple(x86 for x86, _ in _ALLOWED_CALLS.values())),
+    "aarch64": _Processor(0xC00000B7, 277, tuple(arm for _, arm in _ALLOWED_CALLS.values())),
 }
 _NO_NEW_PRIVILEGES = 38
 _SET_FILTER, _ALL_THREADS = 1, 1
@@ -69,7 +69,7 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
 
-def confine(memory: int, keep: Collection[int]) -> bool:
+def enter(memory: int, keep: Collection[int]) -> bool:
     """Close all files but those numbers, let the process grow by `memory` bytes, and refuse it all other calls.
 
     False where this system cannot refuse calls; the rest holds then. There is no way back.
@@ -81,11 +81,11 @@ def confine(memory: int, keep: Collection[int]) -> bool:
     for file in sorted(int(name) for name in os.listdir("/proc/self/fd")):
         if file not in keep:
             os.closerange(file, file + 1)
-    machine = _MACHINES.get(platform.machine())
+    machine = _PROCESSORS.get(platform.machine())
     return machine is not None and _filtered(machine)
 
 
-def _filtered(machine: _Machine) -> bool:
+def _filtered(machine: _Processor) -> bool:
     instructions = _instructions(machine)
     program = _Program(len(instructions) // 8, instructions)
     libc = ctypes.CDLL(None, use_errno=True)
@@ -94,7 +94,7 @@ def _filtered(machine: _Machine) -> bool:
     return bool(libc.syscall(machine.seccomp, _SET_FILTER, _ALL_THREADS, ctypes.byref(program)) == 0)
 
 
-def _instructions(machine: _Machine) -> bytes:
+def _instructions(machine: _Processor) -> bytes:
     """Refused is a call of another processor's kind, and one whose number is not among those that stay."""
 
     def instruction(code: int, value: int, equal: int = 0, other: int = 0) -> bytes:

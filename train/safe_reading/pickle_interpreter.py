@@ -14,16 +14,16 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
-MOST_INSTRUCTIONS = 20_000_000
-MOST_REMEMBERED = 4_000_000
+MAX_INSTRUCTIONS = 20_000_000
+MAX_MEMO = 4_000_000
 BYTES_OF_CONTAINER = 4  # of the file, at least: an empty set takes one there and 216 in memory
-DEEPEST = 64
-REPEATED = 16  # times the file's size that its content may weigh with all that it repeats
-FREE = 65_536  # bytes that any file's content may weigh
-LONGEST_NUMBER = 16  # bytes of a whole number
+MAX_DEPTH = 64
+MAX_REPETITION = 16  # times the file's size that its content may weigh with all that it repeats
+FREE_BYTES = 65_536  # bytes that any file's content may weigh
+MAX_INTEGER_BYTES = 16  # bytes of a whole number
 PROTOCOL = 5
 
-Weights = Mapping[type, Callable[[Any], int]]
+ByteCounts = Mapping[type, Callable[[Any], int]]
 
 
 class PickleError(ValueError):
@@ -35,7 +35,7 @@ class ForeignNameError(PickleError):
 
 
 @dataclass(frozen=True, eq=False)
-class Name:
+class PickleGlobal:
     """A name of the reader's table, and what it stands for; None for one that is only an argument."""
 
     module: str
@@ -53,7 +53,7 @@ class Unfinished:
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class PickleAllowlist:
     """What one kind of pickle may hold.
 
     `names`: (module, name) → what it stands for. `never`: whose need unknown names are none of, for the sentence.
@@ -62,20 +62,20 @@ class Reading:
 
     names: Mapping[tuple[str, str], Callable[..., Any] | None]
     never: str
-    weights: Weights
+    weights: ByteCounts
     persistent: Callable[[Any], Any] | None = None
 
 
-def execute(file: BytesIO, reading: Reading, whole: int | None = None) -> Any:
+def execute(file: BytesIO, reading: PickleAllowlist, whole: int | None = None) -> Any:
     """The value of the pickle that begins here; the file stands behind it afterwards. Raises PickleError.
 
     `whole`: the size of the file, bytes, where its data lies in other places too; None for this stream's.
     """
     size = len(file.getbuffer()) if whole is None else whole
-    allowed = FREE + REPEATED * size
-    machine = _Machine(reading, allowed, FREE + size // BYTES_OF_CONTAINER)
+    allowed = FREE_BYTES + MAX_REPETITION * size
+    machine = _Interpreter(reading, allowed, FREE_BYTES + size // BYTES_OF_CONTAINER)
     try:
-        for _ in range(MOST_INSTRUCTIONS):
+        for _ in range(MAX_INSTRUCTIONS):
             code = file.read(1)
             if code == b".":
                 break
@@ -84,7 +84,7 @@ def execute(file: BytesIO, reading: Reading, whole: int | None = None) -> Any:
             carry_out, read = _INSTRUCTIONS[code]
             carry_out(machine, read(file) if read else None)
         else:
-            raise PickleError(f"it holds more than {MOST_INSTRUCTIONS:,} instructions")
+            raise PickleError(f"it holds more than {MAX_INSTRUCTIONS:,} instructions")
         value = machine.stack.pop()
     except PickleError:
         raise
@@ -92,26 +92,26 @@ def execute(file: BytesIO, reading: Reading, whole: int | None = None) -> Any:
         raise PickleError(f"it is damaged at byte {file.tell()}") from None
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise PickleError(f"it is damaged at byte {file.tell()}: {str(error)[:100]}") from None
-    _Scale(reading.weights, allowed).weigh(value)
+    _SizeMeter(reading.weights, allowed).weigh(value)
     return value
 
 
-def shown(text: str) -> str:
+def printable(text: str) -> str:
     """A text of a file, fit for a message: short, and nothing in it that a terminal obeys."""
     return "".join(letter if letter.isprintable() else "?" for letter in text[:80])
 
 
 @dataclass(eq=False)
-class _Machine:
+class _Interpreter:
     """The stack, those set aside by marks, and what is remembered."""
 
-    reading: Reading
+    reading: PickleAllowlist
     allowed: int  # bytes that calls may still make
     containers: int  # that may still be made
     stack: list[Any] = field(default_factory=list)
     marked: list[list[Any]] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
-    asked: dict[tuple[str, str], Name] = field(default_factory=dict)
+    asked: dict[tuple[str, str], PickleGlobal] = field(default_factory=dict)
 
     def above(self) -> list[Any]:
         """What lies above the last mark, taken away with it."""
@@ -129,8 +129,8 @@ class _Machine:
         self.stack.append(value)
 
     def number(self, value: int) -> None:
-        if not -(1 << (8 * LONGEST_NUMBER)) < value < 1 << (8 * LONGEST_NUMBER):
-            raise PickleError(f"a whole number of more than {LONGEST_NUMBER} bytes")
+        if not -(1 << (8 * MAX_INTEGER_BYTES)) < value < 1 << (8 * MAX_INTEGER_BYTES):
+            raise PickleError(f"a whole number of more than {MAX_INTEGER_BYTES} bytes")
         self.stack.append(value)
 
     def text(self, value: str) -> None:
@@ -147,8 +147,8 @@ class _Machine:
     def mark(self, _: object) -> None:
         self.marked.append(self.stack)
         self.stack = []
-        if len(self.marked) > DEEPEST:
-            raise PickleError(f"it is nested more than {DEEPEST} deep")
+        if len(self.marked) > MAX_DEPTH:
+            raise PickleError(f"it is nested more than {MAX_DEPTH} deep")
 
     def pop(self, _: object) -> None:
         if self.stack:
@@ -178,8 +178,8 @@ class _Machine:
 
     def put(self, place: int) -> None:
         self.memo[place] = self.stack[-1]
-        if len(self.memo) > MOST_REMEMBERED:
-            raise PickleError(f"it remembers more than {MOST_REMEMBERED:,} values")
+        if len(self.memo) > MAX_MEMO:
+            raise PickleError(f"it remembers more than {MAX_MEMO:,} values")
 
     def get(self, place: int) -> None:
         value = self.memo[place]
@@ -189,13 +189,15 @@ class _Machine:
 
     def name(self, module: Any, name: Any) -> None:
         if (module, name) not in self.reading.names:
-            raise ForeignNameError(f"it asks for {shown(f'{module}.{name}')}, which {self.reading.never} never need")
-        fresh = Name(module, name, self.reading.names[module, name])
+            raise ForeignNameError(
+                f"it asks for {printable(f'{module}.{name}')}, which {self.reading.never} never need"
+            )
+        fresh = PickleGlobal(module, name, self.reading.names[module, name])
         self.stack.append(self.asked.setdefault((module, name), fresh))
 
     def reduce(self, _: object) -> None:
         arguments, name = self.stack.pop(), self.stack.pop()
-        if type(name) is not Name or name.call is None or type(arguments) is not tuple:
+        if type(name) is not PickleGlobal or name.call is None or type(arguments) is not tuple:
             raise PickleError("it calls what is no function")
         self.made(name.call(*arguments))
 
@@ -209,7 +211,7 @@ class _Machine:
         whole = 4 * len(value) if type(value) is str else _bytes_of(value, self.reading.weights)
         self.allowed -= whole or 0
         if self.allowed < 0:
-            raise PickleError(f"its content is more than {REPEATED} times as large as its file")
+            raise PickleError(f"its content is more than {MAX_REPETITION} times as large as its file")
         self.container(value)
 
     def build(self, _: object) -> None:
@@ -233,23 +235,23 @@ def _key(value: Any) -> Any:
     return value
 
 
-def _bytes_of(value: Any, weights: Weights) -> int | None:
+def _bytes_of(value: Any, weights: ByteCounts) -> int | None:
     """Of what is no container; None for what no reader may hand on."""
     kind = type(value)
     if kind in weights:
         return 1 + weights[kind](value)
     if kind is str:
-        return 1 + len(value) // REPEATED  # handed on as it is, wherever it stands
+        return 1 + len(value) // MAX_REPETITION  # handed on as it is, wherever it stands
     if kind is bytes:
         return 1 + len(value)
     return 1 if kind in (int, float, bool, complex, type(None)) else None
 
 
 @dataclass(eq=False)
-class _Scale:
+class _SizeMeter:
     """Weighs a value with all that it repeats, each part once."""
 
-    weights: Weights
+    weights: ByteCounts
     most: int
     known: dict[int, tuple[int, int]] = field(default_factory=dict)  # id → bytes, levels; parts live as the whole does
     within: set[int] = field(default_factory=set)
@@ -265,16 +267,18 @@ class _Scale:
             raise PickleError("it holds something unfinished or that is no value")
         if id(value) in self.within:
             raise PickleError("it holds itself")
-        if depth > DEEPEST:
-            raise PickleError(f"it is nested more than {DEEPEST} deep")
+        if depth > MAX_DEPTH:
+            raise PickleError(f"it is nested more than {MAX_DEPTH} deep")
         self.within.add(id(value))
         parts = [*value.keys(), *value.values()] if type(value) is dict else value
         weight, levels = 1, 0
         for part in parts:
             more, below = self.weigh(part, depth + 1)
             weight, levels = weight + more, max(levels, below + 1)
-        if weight > self.most or levels > DEEPEST:
-            what = f"nested more than {DEEPEST} deep" if levels > DEEPEST else "far larger than its file by repetition"
+        if weight > self.most or levels > MAX_DEPTH:
+            what = (
+                f"nested more than {MAX_DEPTH} deep" if levels > MAX_DEPTH else "far larger than its file by repetition"
+            )
             raise PickleError(f"it is {what}")
         self.within.discard(id(value))
         self.known[id(value)] = weight, levels
@@ -290,18 +294,18 @@ def _byte_string(file: BytesIO) -> str:
     return codecs.escape_decode(quoted[1:-1])[0].decode("latin1")
 
 
-_Instruction = Callable[[_Machine, Any], None]
-_Machines: Mapping[str, _Instruction] = {
-    "PROTO": _Machine.protocol,
-    "FRAME": _Machine.nothing,
+_Instruction = Callable[[_Interpreter, Any], None]
+_CARRY_OUT: Mapping[str, _Instruction] = {
+    "PROTO": _Interpreter.protocol,
+    "FRAME": _Interpreter.nothing,
     "NONE": lambda machine, _: machine.push(None),
     "NEWTRUE": lambda machine, _: machine.push(True),
     "NEWFALSE": lambda machine, _: machine.push(False),
-    **dict.fromkeys(("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4"), _Machine.number),
-    **dict.fromkeys(("FLOAT", "BINFLOAT"), _Machine.push),
-    **dict.fromkeys(("STRING", "BINSTRING", "SHORT_BINSTRING"), _Machine.push),  # latin1: any byte is a character
-    **dict.fromkeys(("UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"), _Machine.text),
-    **dict.fromkeys(("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"), _Machine.push),
+    **dict.fromkeys(("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4"), _Interpreter.number),
+    **dict.fromkeys(("FLOAT", "BINFLOAT"), _Interpreter.push),
+    **dict.fromkeys(("STRING", "BINSTRING", "SHORT_BINSTRING"), _Interpreter.push),  # latin1: any byte is a character
+    **dict.fromkeys(("UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"), _Interpreter.text),
+    **dict.fromkeys(("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"), _Interpreter.push),
     "BYTEARRAY8": lambda machine, content: machine.push(bytes(content)),
     "EMPTY_LIST": lambda machine, _: machine.container([]),
     "EMPTY_DICT": lambda machine, _: machine.container({}),
@@ -319,25 +323,25 @@ _Machines: Mapping[str, _Instruction] = {
     "SETITEM": lambda machine, _: machine.set_items([machine.stack.pop(-2), machine.stack.pop()]),
     "SETITEMS": lambda machine, _: machine.set_items(machine.above()),
     "ADDITEMS": lambda machine, _: machine.add_items(machine.above()),
-    "MARK": _Machine.mark,
-    "POP": _Machine.pop,
+    "MARK": _Interpreter.mark,
+    "POP": _Interpreter.pop,
     "POP_MARK": lambda machine, _: machine.above().clear(),
     "DUP": lambda machine, _: machine.push(machine.stack[-1]),
-    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), _Machine.put),
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), _Interpreter.put),
     "MEMOIZE": lambda machine, _: machine.put(len(machine.memo)),
-    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _Machine.get),
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _Interpreter.get),
     "GLOBAL": lambda machine, names: machine.name(*names.split(" ", 1)),
     "STACK_GLOBAL": lambda machine, _: machine.name(machine.stack.pop(-2), machine.stack.pop()),
-    "REDUCE": _Machine.reduce,
-    "BUILD": _Machine.build,
-    "BINPERSID": _Machine.persistent,
+    "REDUCE": _Interpreter.reduce,
+    "BUILD": _Interpreter.build,
+    "BINPERSID": _Interpreter.persistent,
 }
 
 _INSTRUCTIONS: Mapping[bytes, tuple[_Instruction, Callable[[Any], Any] | None]] = {
     opcode.code.encode("latin1"): (
-        _Machines[opcode.name],
+        _CARRY_OUT[opcode.name],
         _byte_string if opcode.name == "STRING" else opcode.arg.reader if opcode.arg is not None else None,
     )
     for opcode in pickletools.opcodes
-    if opcode.name in _Machines
+    if opcode.name in _CARRY_OUT
 }

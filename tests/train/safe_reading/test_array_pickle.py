@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.refusal import refusal
-from train.safe_reading import plain_pickle
-from train.safe_reading.pickle_machine import PickleError
+from train.safe_reading import array_pickle
+from train.safe_reading.pickle_interpreter import PickleError
 
 RECONSTRUCT: Any = np.zeros(0).__reduce__()[0]
 SCALAR: Any = np.float64(0).__reduce__()[0]
@@ -67,8 +67,8 @@ HARMFUL = {
 def test_a_type_that_lies_is_refused(harmful: object, protocol: int, tmp_path: Path) -> None:
     """NumPy believes what a pickle says of its types, and would take any bytes for addresses of objects."""
     (tmp_path / "evil.pkl").write_bytes(pickle.dumps(harmful, protocol))
-    with pytest.raises(plain_pickle.BROKEN):
-        plain_pickle.load(tmp_path / "evil.pkl")
+    with pytest.raises(array_pickle.BROKEN):
+        array_pickle.load(tmp_path / "evil.pkl")
 
 
 ARRAYS = [
@@ -88,7 +88,7 @@ def test_good_ones_come_back(protocol: int, tmp_path: Path) -> None:
         "shared": [objects] * 2,
     }
     (tmp_path / "good.pkl").write_bytes(pickle.dumps(content, protocol))
-    found = plain_pickle.load(tmp_path / "good.pkl")
+    found = array_pickle.load(tmp_path / "good.pkl")
     assert found.keys() == content.keys()
     for array, again in zip(ARRAYS, found["arrays"], strict=True):
         assert array.dtype.newbyteorder("=") == again.dtype.newbyteorder("=")  # NumPy takes its own order
@@ -118,12 +118,12 @@ VIEW = b"cnumpy.core.numeric\n_frombuffer\n(h\x01h\x00K\x20\x85\x8c\x01CtR"  # o
 
 def test_an_array_is_filled_once() -> None:
     """Filled twice, its first memory would be free, and a view over that could write anywhere."""
-    filled = plain_pickle.loads(whole(U1 + EMPTY + FILL))
+    filled = array_pickle.loads(whole(U1 + EMPTY + FILL))
     assert filled.tobytes() == b"x" * 32
     with pytest.raises(PickleError, match="it gives content to what has some"):
-        plain_pickle.loads(whole(U1 + EMPTY + FILL + FILL))
+        array_pickle.loads(whole(U1 + EMPTY + FILL + FILL))
     with pytest.raises(PickleError, match="another number of values than it says"):
-        plain_pickle.loads(whole(U1 + EMPTY + FILL + b"0" + VIEW + b"0h\x01" + FILL))
+        array_pickle.loads(whole(U1 + EMPTY + FILL + b"0" + VIEW + b"0h\x01" + FILL))
 
 
 def doubled(times: int, first: bytes, pair: bytes) -> bytes:
@@ -176,7 +176,7 @@ def test_what_takes_more_than_its_size_is_refused_before_it_does(bomb: bytes) ->
     tracemalloc.start()
     try:
         with pytest.raises(PickleError):
-            plain_pickle.loads(bomb)
+            array_pickle.loads(bomb)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -198,7 +198,7 @@ def test_what_takes_more_than_its_size_is_refused_before_it_does(bomb: bytes) ->
     ],
 )
 def test_old_ways_of_writing(body: bytes, value: object) -> None:
-    assert plain_pickle.loads(whole(body)) == value
+    assert array_pickle.loads(whole(body)) == value
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_old_ways_of_writing(body: bytes, value: object) -> None:
 )
 def test_what_is_wrong_is_one_sentence(content: bytes, said: str) -> None:
     with pytest.raises(PickleError) as caught:
-        plain_pickle.loads(content)
+        array_pickle.loads(content)
     assert said in str(caught.value)
     assert str(caught.value).isprintable()
 
@@ -241,7 +241,7 @@ def test_any_damage_is_refused_in_one_sentence_or_read(
         content[place % len(content)] = value
     if data.draw(st.booleans()):
         del content[data.draw(st.integers(0, len(content))) :]
-    said = refusal(lambda: plain_pickle.loads(bytes(content)), PickleError)
+    said = refusal(lambda: array_pickle.loads(bytes(content)), PickleError)
     assert said is None or (said.isprintable() and len(said) < 250)
 
 
@@ -252,4 +252,4 @@ PARTS = [U1, EMPTY, FILL, VIEW, b"h\x00", b"h\x01", b"K\x01", b"C\x01x", b"]", b
 @settings(deadline=None, max_examples=200)
 @given(st.lists(st.sampled_from(PARTS) | st.binary(max_size=4), max_size=60))
 def test_any_instructions_are_refused_or_carried_out(parts: list[bytes]) -> None:
-    refusal(lambda: plain_pickle.loads(whole(b"".join(parts))), PickleError)
+    refusal(lambda: array_pickle.loads(whole(b"".join(parts))), PickleError)

@@ -3,15 +3,15 @@
 from io import BytesIO
 from pathlib import Path
 
-LARGEST = 2 << 30  # bytes
-PART = 1 << 20
+MAX_BYTES = 2 << 30  # bytes
+CHUNK = 1 << 20
 
 
-def read(path: Path, most: int = LARGEST) -> bytes:
+def read(path: Path, most: int = MAX_BYTES) -> bytes:
     """All of them, of a pipe too. ValueError where there are more than `most`; OSError."""
     content = BytesIO()
     with path.open("rb") as file:
-        while part := file.read(PART):  # what is asked for is set aside at once: never more than a part
+        while part := file.read(CHUNK):  # what is asked for is set aside at once: never more than a part
             if content.tell() + len(part) > most:
                 raise ValueError(f"it is larger than {most >> 20:,} MiB")
             content.write(part)

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from train.safe_reading import whole_file
-from train.safe_reading.pickle_machine import PickleError, Reading, Unfinished, execute, shown
+from train.safe_reading import bounded_file
+from train.safe_reading.pickle_interpreter import PickleAllowlist, PickleError, Unfinished, execute, printable
 
-MOST_SIDES = 32
-LONGEST_EMPTY = 4096  # a side of an array that holds nothing
+MAX_DIMENSIONS = 32
+MAX_EMPTY_SIDE = 4096  # a side of an array that holds nothing
 
 # what is raised while a damaged or foreign content is taken apart
 BROKEN = (ValueError, LookupError, TypeError, AttributeError, OverflowError, MemoryError, RecursionError)
@@ -26,18 +26,18 @@ BROKEN = (ValueError, LookupError, TypeError, AttributeError, OverflowError, Mem
 
 def load(path: Path) -> Any:
     """The content of a pickle of Python 2 or 3, arrays of objects as lists. Raises OSError, or one of BROKEN."""
-    return loads(whole_file.read(path))
+    return loads(bounded_file.read(path))
 
 
 def loads(content: bytes) -> Any:
     """The same of a pickle in memory. Raises PickleError."""
-    return execute(BytesIO(content), READING)
+    return execute(BytesIO(content), ALLOWLIST)
 
 
 def _dtype(code: Any, *_: object) -> Unfinished:
     """The type of an array: made by NumPy of a code that is plain, for its bytes are believed later."""
     if not isinstance(code, str) or not _CODE.fullmatch(code):
-        raise PickleError(f"it has arrays of {shown(str(code))[:20]!r}, which annotations and boxes never need")
+        raise PickleError(f"it has arrays of {printable(str(code))[:20]!r}, which annotations and boxes never need")
     plain = np.dtype("O") if code.startswith("O") else np.dtype(code)
 
     def finish(state: Any) -> np.dtype[Any]:
@@ -72,10 +72,10 @@ def _filled(content: Any, dtype: Any, shape: Any, order: Any) -> Any:
     """An array of this content, native; of objects: lists in lists. PickleError where anything does not fit."""
     if not isinstance(dtype, np.dtype) or type(shape) is not tuple or order not in ("C", "F"):
         raise PickleError("it has an array without a type or shape")
-    if len(shape) > MOST_SIDES or not all(type(side) is int and side >= 0 for side in shape):
+    if len(shape) > MAX_DIMENSIONS or not all(type(side) is int and side >= 0 for side in shape):
         raise PickleError("it has an array of a shape that is none")
     count = math.prod(shape)
-    if not count and max(shape) > LONGEST_EMPTY:
+    if not count and max(shape) > MAX_EMPTY_SIDE:
         raise PickleError("it has an array of a shape that is none")
     if dtype.kind == "O":
         return _nested(content, count, shape, order)
@@ -141,4 +141,4 @@ def _array_bytes(array: NDArray[Any]) -> int:
 
 
 # a type or a name takes no memory of its own; one that is left over in the content is refused where it is weighed
-READING = Reading(NAMES, "annotations and boxes", {np.ndarray: _array_bytes})
+ALLOWLIST = PickleAllowlist(NAMES, "annotations and boxes", {np.ndarray: _array_bytes})

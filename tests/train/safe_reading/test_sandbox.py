@@ -9,14 +9,14 @@ import pytest
 
 from tests.support.paths import ROOT
 from tests.support.waiting import PATIENCE
-from train.safe_reading import confinement
+from train.safe_reading import sandbox
 
 CONFINED = """
 import os
 import socket
 import threading
 import numpy as np
-from train.safe_reading.confinement import confine
+from train.safe_reading.sandbox import confine
 
 if not confine(64 << 20, (0, 1, 2)):
     print("cannot")
@@ -57,11 +57,11 @@ def test_a_confined_process_can_only_compute() -> None:
 @pytest.mark.parametrize(("name", "audit", "opens"), [("x86_64", 0xC000003E, 257), ("aarch64", 0xC00000B7, 56)])
 def test_the_filter_of_each_processor_lets_pass_what_stays_and_nothing_else(name: str, audit: int, opens: int) -> None:
     """Carried out here, as the kernel does: 0x20 loads a word, 0x15 jumps where it is equal, 0x06 is the verdict."""
-    machine = confinement._MACHINES[name]
+    machine = sandbox._PROCESSORS[name]
     program = [
-        struct.unpack_from("=HBBI", confinement._instructions(machine), at)
+        struct.unpack_from("=HBBI", sandbox._instructions(machine), at)
         for at in range(0, 10_000, 8)
-        if at < len(confinement._instructions(machine))
+        if at < len(sandbox._instructions(machine))
     ]
 
     def passes(number: int, architecture: int) -> bool:
