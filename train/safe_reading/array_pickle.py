@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.safe_reading import bounded_file
-from train.safe_reading.pickle_interpreter import PickleAllowlist, PickleError, Unfinished, execute, printable
+from train.safe_reading.pickle_allowlist import PickleAllowlist, PickleError, Unfinished, printable
+from train.safe_reading.pickle_interpreter import execute
 
 MAX_DIMENSIONS = 32
 MAX_EMPTY_SIDE = 4096  # a side of an array that holds nothing

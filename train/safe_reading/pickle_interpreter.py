@@ -14,56 +14,22 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
+from train.safe_reading.pickle_allowlist import (
+    ForeignNameError,
+    PickleAllowlist,
+    PickleError,
+    PickleGlobal,
+    Unfinished,
+    printable,
+)
+from train.safe_reading.pickle_size import MAX_DEPTH, MAX_REPETITION, SizeMeter, bytes_of
+
 MAX_INSTRUCTIONS = 20_000_000
 MAX_MEMO = 4_000_000
 BYTES_OF_CONTAINER = 4  # of the file, at least: an empty set takes one there and 216 in memory
-MAX_DEPTH = 64
-MAX_REPETITION = 16  # times the file's size that its content may weigh with all that it repeats
 FREE_BYTES = 65_536  # bytes that any file's content may weigh
 MAX_INTEGER_BYTES = 16  # bytes of a whole number
 PROTOCOL = 5
-
-ByteCounts = Mapping[type, Callable[[Any], int]]
-
-
-class PickleError(ValueError):
-    """What is wrong with a pickle, without its file's name."""
-
-
-class ForeignNameError(PickleError):
-    """A pickle that names what is in no table: to be had, it would have to be executed."""
-
-
-@dataclass(frozen=True, eq=False)
-class PickleGlobal:
-    """A name of the reader's table, and what it stands for; None for one that is only an argument."""
-
-    module: str
-    name: str
-    call: Callable[..., Any] | None
-
-
-@dataclass(eq=False)
-class Unfinished:
-    """What was called for and gets its content by a later BUILD: `finish` makes the value of that."""
-
-    finish: Callable[[Any], Any]
-    value: Any = None
-    done: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class PickleAllowlist:
-    """What one kind of pickle may hold.
-
-    `names`: (module, name) → what it stands for. `never`: whose need unknown names are none of, for the sentence.
-    `weights`: bytes of values beyond plain ones, by their type. `persistent`: makes a value of what lies elsewhere.
-    """
-
-    names: Mapping[tuple[str, str], Callable[..., Any] | None]
-    never: str
-    weights: ByteCounts
-    persistent: Callable[[Any], Any] | None = None
 
 
 def execute(file: BytesIO, reading: PickleAllowlist, whole: int | None = None) -> Any:
@@ -92,13 +58,8 @@ def execute(file: BytesIO, reading: PickleAllowlist, whole: int | None = None) -
         raise PickleError(f"it is damaged at byte {file.tell()}") from None
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise PickleError(f"it is damaged at byte {file.tell()}: {str(error)[:100]}") from None
-    _SizeMeter(reading.weights, allowed).weigh(value)
+    SizeMeter(reading.byte_counts, allowed).weigh(value)
     return value
-
-
-def printable(text: str) -> str:
-    """A text of a file, fit for a message: short, and nothing in it that a terminal obeys."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text[:80])
 
 
 @dataclass(eq=False)
@@ -208,7 +169,7 @@ class _Interpreter:
 
     def made(self, value: Any) -> None:
         """What a function of the table has made is paid for: it may be called with the same bytes again and again."""
-        whole = 4 * len(value) if type(value) is str else _bytes_of(value, self.reading.weights)
+        whole = 4 * len(value) if type(value) is str else bytes_of(value, self.reading.byte_counts)
         self.allowed -= whole or 0
         if self.allowed < 0:
             raise PickleError(f"its content is more than {MAX_REPETITION} times as large as its file")
@@ -233,56 +194,6 @@ def _key(value: Any) -> Any:
     if type(value) not in (str, bytes, int, bool, type(None)) or (type(value) is int and abs(value) >= 1 << 60):
         raise PickleError(f"a key is a {type(value).__name__}, not a name or a number")
     return value
-
-
-def _bytes_of(value: Any, weights: ByteCounts) -> int | None:
-    """Of what is no container; None for what no reader may hand on."""
-    kind = type(value)
-    if kind in weights:
-        return 1 + weights[kind](value)
-    if kind is str:
-        return 1 + len(value) // MAX_REPETITION  # handed on as it is, wherever it stands
-    if kind is bytes:
-        return 1 + len(value)
-    return 1 if kind in (int, float, bool, complex, type(None)) else None
-
-
-@dataclass(eq=False)
-class _SizeMeter:
-    """Weighs a value with all that it repeats, each part once."""
-
-    weights: ByteCounts
-    most: int
-    known: dict[int, tuple[int, int]] = field(default_factory=dict)  # id → bytes, levels; parts live as the whole does
-    within: set[int] = field(default_factory=set)
-
-    def weigh(self, value: Any, depth: int = 0) -> tuple[int, int]:
-        """Bytes and levels. PickleError for too much of either, for a circle, and for what is not plain."""
-        plain = _bytes_of(value, self.weights)
-        if plain is not None:
-            return plain, 0
-        if id(value) in self.known:
-            return self.known[id(value)]
-        if type(value) not in (list, tuple, dict, set, frozenset):
-            raise PickleError("it holds something unfinished or that is no value")
-        if id(value) in self.within:
-            raise PickleError("it holds itself")
-        if depth > MAX_DEPTH:
-            raise PickleError(f"it is nested more than {MAX_DEPTH} deep")
-        self.within.add(id(value))
-        parts = [*value.keys(), *value.values()] if type(value) is dict else value
-        weight, levels = 1, 0
-        for part in parts:
-            more, below = self.weigh(part, depth + 1)
-            weight, levels = weight + more, max(levels, below + 1)
-        if weight > self.most or levels > MAX_DEPTH:
-            what = (
-                f"nested more than {MAX_DEPTH} deep" if levels > MAX_DEPTH else "far larger than its file by repetition"
-            )
-            raise PickleError(f"it is {what}")
-        self.within.discard(id(value))
-        self.known[id(value)] = weight, levels
-        return weight, levels
 
 
 def _byte_string(file: BytesIO) -> str:

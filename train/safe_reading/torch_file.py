@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from train.safe_reading import array_pickle, bounded_file
-from train.safe_reading.pickle_interpreter import ForeignNameError, PickleAllowlist, PickleError, PickleGlobal, execute
+from train.safe_reading.pickle_allowlist import ForeignNameError, PickleAllowlist, PickleError, PickleGlobal
+from train.safe_reading.pickle_interpreter import execute
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # at the beginning of files before PyTorch 1.6
 HEADER = PickleAllowlist({}, "weights", {})  # of the pickles there that hold numbers and names alone
@@ -262,5 +263,5 @@ WEIGHTS = PickleAllowlist(
         ("collections", "OrderedDict"): _ordered,
     },
     "weights",
-    {**array_pickle.ALLOWLIST.weights, _TensorView: _TensorView.weight},
+    {**array_pickle.ALLOWLIST.byte_counts, _TensorView: _TensorView.weight},
 )

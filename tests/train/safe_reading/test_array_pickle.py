@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.refusal import refusal
 from train.safe_reading import array_pickle
-from train.safe_reading.pickle_interpreter import PickleError
+from train.safe_reading.pickle_allowlist import PickleError
 
 RECONSTRUCT: Any = np.zeros(0).__reduce__()[0]
 SCALAR: Any = np.float64(0).__reduce__()[0]
