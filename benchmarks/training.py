@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from train.networks.depthwise import DepthwiseConvolution
-from train.networks.detector import Detector
+from train.networks.lite import LiteDetector
 from train.precision import step_seconds
 
 HEIGHT, WIDTH = 192, 256
@@ -70,7 +70,7 @@ def _compare_steps(batch: int) -> None:
     known = torch.cpu.get_capabilities().items()
     features = sorted(name for name, there in known if there is True and name.startswith(KINDS))
     print(f"processor: {', '.join(features)}; oneDNN bound by: {isa}")
-    seconds = step_seconds(Detector(classes=5, channels=6), (batch, 6, HEIGHT, WIDTH))
+    seconds = step_seconds(LiteDetector(classes=5, channels=6), (batch, 6, HEIGHT, WIDTH))
     one, other = (1e3 * seconds[precision] / batch for precision in ("float32", "bfloat16"))
     print(f"a step, per sample: float32 {one:.1f} ms, bfloat16 {other:.1f} ms, {one / other:.2f} times as fast\n")
 
@@ -85,7 +85,7 @@ def _options() -> argparse.Namespace:
 
 def _kinds(batch: int) -> Iterator[tuple[int, Layer]]:
     """The layers that the network has, one of each size, with how many there are."""
-    network = Detector(classes=5, channels=6)
+    network = LiteDetector(classes=5, channels=6)
     seen: dict[tuple[int, ...], list[Layer]] = {}
 
     def note(module: nn.Module, inputs: tuple[Tensor]) -> None:

@@ -26,8 +26,8 @@ from edge.text import TextError, decode_utf8
 from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint
 from train.networks import deformable
+from train.networks.decoder import Decoder
 from train.networks.deformable import DeformableConvolution
-from train.networks.detector import Decoder
 
 OPSET = 17  # which TensorRT 8.6 reads; a deformable convolution needs another
 USUAL = 32  # frames to compare with

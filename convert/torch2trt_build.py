@@ -29,7 +29,7 @@ from edge.engines.engine_record import EngineRecord
 from edge.engines.onnxruntime_engine import sha256_of
 from edge.manifest import INPUT, OUTPUTS, Manifest, input_shape
 from train import checkpoint as checkpoints
-from train.networks.detector import Decoder
+from train.networks.decoder import Decoder
 
 CURE = "use --backend tensorrt, which builds an ONNX of korsal-convert"
 

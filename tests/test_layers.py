@@ -153,14 +153,14 @@ def test_what_says_so_is_pure(module: str) -> None:
         ("edge", "import torch.nn", {"torch.nn"}),
         (
             "edge",
-            "def f():\n    from train.networks.detector import Network",
-            {"train.networks.detector", "train.networks.detector.Network"},
+            "def f():\n    from train.networks.lite import Network",
+            {"train.networks.lite", "train.networks.lite.Network"},
         ),
         ("edge", "import importlib\nimportlib.import_module('onnx')", {"onnx"}),
         ("edge", "import onnxruntime", set()),
         ("train", "import torch\nfrom edge import motion", set()),
         ("train", "import convert", {"convert"}),
-        ("convert", "import torch\nimport train.networks.detector", set()),
+        ("convert", "import torch\nimport train.networks.lite", set()),
     ],
 )
 def test_the_layer_check_finds(package: str, code: str, found: set[str]) -> None:

@@ -17,7 +17,7 @@ from edge.inference import Engine
 from edge.manifest import INPUT, OUTPUTS, Manifest, ManifestError
 from edge.text import sanitized
 from train.networks import architectures
-from train.networks.detector import Decoder
+from train.networks.decoder import Decoder
 from train.safe_reading import torch_file
 from train.safe_reading.torch_file import TorchFileError
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from train.networks.detector import Heads
+from train.networks.decoder import Heads
 from train.recipe import LossWeights
 
 

@@ -20,8 +20,8 @@ from train import processes
 from train.checkpoint import Checkpoint, CheckpointError
 from train.losses import centernet_losses, losses
 from train.networks import architectures
-from train.networks.backbone_weights import is_motion, load_imagenet
-from train.networks.detector import Detector
+from train.networks.imagenet_weights import is_motion, load_imagenet
+from train.networks.lite import LiteDetector
 from train.precision import autocast
 from train.recipe import Precision, TrainSettings
 
@@ -55,7 +55,7 @@ def start(settings: TrainSettings, manifest: Manifest, device: torch.device, res
     network, average = (_untrained(manifest, dropout, saved) for dropout in (settings.dropout, 0.0))
     if saved:
         load_trained(network, saved, manifest)
-    elif isinstance(network, Detector):
+    elif isinstance(network, LiteDetector):
         load_imagenet(network.backbone, manifest.mean, manifest.std)
     network, average = (one.to(device, memory_format=torch.channels_last) for one in (network, average))  # type: ignore[call-overload]
     average.load_state_dict(network.state_dict())

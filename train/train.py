@@ -25,7 +25,7 @@ from train.datasets.frame_kinds import known_frames
 from train.datasets.packed_video import FrameError, PackedVideo, open_packed
 from train.evaluation.plots import PlotError
 from train.log import Log, LogError
-from train.networks.backbone_weights import BackboneError
+from train.networks.imagenet_weights import BackboneError
 from train.optimise import Run, TrainingError
 from train.recipe import Asked, Precision, TrainSettings
 from train.validation import frame_average_precision

@@ -17,7 +17,7 @@ from train.box_tables import FrameBoxes
 from train.data import FrameSet
 from train.datasets.annotations import at
 from train.evaluation import metrics
-from train.networks.detector import Decoder
+from train.networks.decoder import Decoder
 
 BATCH = 32
 

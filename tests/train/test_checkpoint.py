@@ -13,7 +13,8 @@ from edge.manifest import Manifest
 from edge.motion import MotionSettings
 from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint, CheckpointError
-from train.networks.detector import Decoder, Detector
+from train.networks.decoder import Decoder
+from train.networks.lite import LiteDetector
 
 torch.set_num_threads(1)
 MANIFEST = Manifest("tiny", ("Run", "Jump"), 64, 64, MotionSettings("none"), top_k=5)
@@ -21,13 +22,13 @@ EMPTY: dict[str, Any] = {"korsal_edge": 1, "weights": {}, "settings": {}, "progr
 
 
 @pytest.fixture(scope="module")
-def network() -> Detector:
+def network() -> LiteDetector:
     torch.manual_seed(0)
-    return Detector(2, 3).eval()
+    return LiteDetector(2, 3).eval()
 
 
 @pytest.fixture(scope="module")
-def kept(network: Detector) -> Checkpoint:
+def kept(network: LiteDetector) -> Checkpoint:
     settings = {"height": 64, "motion": {"kind": "none"}}
     return Checkpoint(MANIFEST, network.state_dict(), settings, {"samples": 12, "best": 3.5})
 
@@ -56,7 +57,7 @@ def test_round_trip(path: Path, kept: Checkpoint) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["last.pt"]
 
 
-def test_torch_behind_the_seam(path: Path, network: Detector) -> None:
+def test_torch_behind_the_seam(path: Path, network: LiteDetector) -> None:
     engine = checkpoints.engine(path)
     image = np.random.default_rng(0).normal(size=(2, 3, 64, 64)).astype(np.float32)
     answer = engine.infer({"image": image})

@@ -163,9 +163,9 @@ def test_checkpoints_that_are_none(data: Path, tmp_path: Path, capsys: pytest.Ca
 def test_a_checkpoint_is_run_by_torch(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch", reason="torch is not installed (extra `train`)")
     from train import checkpoint
-    from train.networks.detector import Detector
+    from train.networks.lite import LiteDetector
 
-    weights = Detector(len(LABELS), MANIFEST.channels).state_dict()
+    weights = LiteDetector(len(LABELS), MANIFEST.channels).state_dict()
     checkpoint.save(checkpoint.Checkpoint(MANIFEST, weights, {}), tmp_path / "untrained.pt")
     assert main([str(tmp_path / "untrained.pt"), "--data", str(data), "--limit", "1", "--jobs", "1"]) == 0
     assert "1 of 2 videos" in capsys.readouterr().out

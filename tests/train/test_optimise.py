@@ -12,7 +12,7 @@ from edge.motion import MotionSettings
 from train import checkpoint as checkpoints
 from train import optimise
 from train.checkpoint import Checkpoint, CheckpointError
-from train.networks.detector import Detector
+from train.networks.lite import LiteDetector
 from train.optimise import Run, TrainingError
 from train.recipe import Precision, TrainSettings
 
@@ -125,7 +125,7 @@ def test_what_begins_from_nothing_learns_faster() -> None:
 
 def trained(path: Path, manifest: Manifest = MANIFEST) -> Path:
     """A checkpoint whose weights are all 0.5, for what reads them."""
-    weights = {n: torch.full_like(w, 0.5) for n, w in Detector(len(manifest.labels), 3).state_dict().items()}
+    weights = {n: torch.full_like(w, 0.5) for n, w in LiteDetector(len(manifest.labels), 3).state_dict().items()}
     checkpoints.save(Checkpoint(manifest, weights, {}), path)
     return path
 

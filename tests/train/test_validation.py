@@ -9,7 +9,7 @@ from tests.support.tiny_videos import FIRST, LABELS, write_data_set
 from train.data import Choice, FrameSet
 from train.datasets.annotations import load_ucf24
 from train.datasets.packed_video import open_packed
-from train.networks.detector import Heads
+from train.networks.decoder import Heads
 from train.validation import BATCH, frame_average_precision
 
 torch.set_num_threads(1)

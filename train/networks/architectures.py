@@ -8,7 +8,7 @@ from torch import nn
 from edge.manifest import LITE
 from train.networks import dla, resnet
 from train.networks.centernet import CenterNet
-from train.networks.detector import Detector
+from train.networks.lite import LiteDetector
 
 HEAD = "heatmap.0.weight"  # in all of them a convolution with as many outputs as the head is wide
 
@@ -32,7 +32,7 @@ class Architecture:
 
 
 def _lite(shape: Shape) -> nn.Module:
-    return Detector(shape.classes, shape.channels, dropout=shape.dropout)
+    return LiteDetector(shape.classes, shape.channels, dropout=shape.dropout)
 
 
 def _res_18(shape: Shape) -> nn.Module:

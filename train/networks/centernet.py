@@ -8,7 +8,8 @@ import math
 
 from torch import Tensor, nn
 
-from train.networks.detector import USUAL_SIZE, Heads
+from train.networks.decoder import Heads
+from train.networks.lite import INITIAL_SIZE
 
 PRIOR_PROBABILITY = 0.1  # of an action's centre at one place, at the start, as CenterNet has it
 
@@ -24,7 +25,7 @@ class CenterNet(nn.Module):
         self.neck = neck
         self.dropout = nn.Dropout2d(dropout)
         self.heatmap = _head(width, head_width, classes, math.log(PRIOR_PROBABILITY / (1 - PRIOR_PROBABILITY)))
-        self.size = _head(width, head_width, 2, USUAL_SIZE)
+        self.size = _head(width, head_width, 2, INITIAL_SIZE)
         self.offset = _head(width, head_width, 2, 0.5)
 
     def forward(self, image: Tensor) -> Heads:

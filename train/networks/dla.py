@@ -42,7 +42,7 @@ class Pair(nn.Module):
         return y
 
 
-class Stage(nn.Module):
+class DlaStage(nn.Module):
     """Pairs in a row, at half the size; the last root reads the other pairs too, and what came in if `keeps_input`."""
 
     def __init__(self, inputs: int, outputs: int, pairs: int, keeps_input: bool) -> None:
@@ -76,7 +76,7 @@ class Dla34(nn.Module):
         self.stem = nn.Sequential(*layers)
         stages = []
         for number, (outputs, pairs) in enumerate(zip(WIDTHS, PAIRS, strict=True)):
-            stages.append(Stage(inputs, outputs, pairs, keeps_input=number > 0))
+            stages.append(DlaStage(inputs, outputs, pairs, keeps_input=number > 0))
             inputs = outputs
         self.stages = nn.ModuleList(stages)
 
@@ -123,7 +123,7 @@ class Merge(nn.Module):
         return merged
 
 
-class Neck(nn.Module):
+class DlaNeck(nn.Module):
     """Maps at strides 4, 8, 16, 32 → (B, 64, H / 4, W / 4)."""
 
     def __init__(self, smooth: Smooth, enlarge: Enlarge) -> None:
@@ -147,14 +147,14 @@ class Neck(nn.Module):
         return y
 
 
-def deformable_neck() -> Neck:
+def deformable_neck() -> DlaNeck:
     """As CenterNet's."""
-    return Neck(_deformable, _transposed)
+    return DlaNeck(_deformable, _transposed)
 
 
-def plain_neck() -> Neck:
+def plain_neck() -> DlaNeck:
     """The same with ordinary convolutions and repeated pixels, which INT8 engines take whole."""
-    return Neck(_plain, _repeated)
+    return DlaNeck(_plain, _repeated)
 
 
 def _deformable(inputs: int, outputs: int) -> nn.Module:

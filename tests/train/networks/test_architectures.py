@@ -18,7 +18,7 @@ from train.evaluate import main as evaluate
 from train.networks import architectures
 from train.networks.architectures import ARCHITECTURES
 from train.networks.centernet import PRIOR_PROBABILITY
-from train.networks.detector import USUAL_SIZE
+from train.networks.lite import INITIAL_SIZE
 from train.recipe import CENTERNET_LOSSES, TrainSettings
 from train.train import main as train
 
@@ -63,7 +63,7 @@ def test_what_it_says_before_it_has_learnt(name: str) -> None:
     assert heads.heatmap.shape == (2, 4, 16, 24)
     assert heads.size.shape == heads.offset.shape == (2, 2, 16, 24)
     assert heads.heatmap.sigmoid().mean().item() == pytest.approx(PRIOR_PROBABILITY, rel=0.2)
-    assert heads.size.mean().item() == pytest.approx(USUAL_SIZE, rel=0.05)
+    assert heads.size.mean().item() == pytest.approx(INITIAL_SIZE, rel=0.05)
     assert heads.offset.mean().item() == pytest.approx(0.5, abs=0.05)
 
 
@@ -73,7 +73,7 @@ def test_one_step_teaches_every_parameter(name: str) -> None:
     before = {key: value.clone() for key, value in run.network.named_parameters()}
     terms = optimise.step(run, batch(), settings(name))
     assert all(np.isfinite(value) for value in terms.values())
-    assert terms["size"] == pytest.approx(0.1 * abs(USUAL_SIZE - 6), rel=0.1)  # mean L1, a tenth of it counts
+    assert terms["size"] == pytest.approx(0.1 * abs(INITIAL_SIZE - 6), rel=0.1)  # mean L1, a tenth of it counts
     still = [key for key, value in run.network.named_parameters() if torch.equal(before[key], value)]
     assert still == []
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from train.networks.detector import STAGES, Backbone
+from train.networks.lite import STAGES, LiteBackbone
 from train.safe_reading import torch_file
 from train.safe_reading.torch_file import TorchFileError
 
@@ -19,7 +19,7 @@ class BackboneError(Exception):
     """The pretrained weights are absent or of another network."""
 
 
-def load_imagenet(backbone: Backbone, mean: Sequence[float], std: Sequence[float]) -> None:
+def load_imagenet(backbone: LiteBackbone, mean: Sequence[float], std: Sequence[float]) -> None:
     """Fill `backbone` in place, for BGR input normalised by `mean` and `std` (of 0..1, BGR).
 
     The change of channel order and normalisation is folded into the first convolution, exactly but for the padded

@@ -9,18 +9,17 @@ decoding: Zhou et al. 2019.
 """
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from train.networks.decoder import Heads
 from train.networks.depthwise import DepthwiseConvolution
 
-STRIDE = 4
 PRIOR_PROBABILITY = 0.01  # of an action's centre at one place, as RetinaNet starts its classifier
-USUAL_SIZE = 12.0  # cells, of a box before anything is learnt; an IoU loss has no slope far from the truth
-LARGEST_LOG_SIZE = 6.0  # 403 cells; keeps FP16 finite
+INITIAL_SIZE = 12.0  # cells, of a box before anything is learnt; an IoU loss has no slope far from the truth
+MAX_LOG_SIZE = 6.0  # 403 cells; keeps FP16 finite
 
 # kernel, stride, expansion, output channels, repeats: EfficientNet-B0 (Tan & Le 2019, table 1);
 # the lite variant keeps the width of the first convolution and of the first and last stage.
@@ -35,15 +34,6 @@ STAGES = (
 )
 FRAME_CHANNELS = 3  # of the input, the first ones
 TAPPED = (1, 2, 4, 6)  # the stages whose outputs the neck reads: strides 4, 8, 16, 32
-
-
-@dataclass(frozen=True)
-class Heads:
-    """Network output at stride 4, before decoding."""
-
-    heatmap: Tensor  # (B, classes, H/4, W/4), logits
-    size: Tensor  # (B, 2, H/4, W/4), box width and height in cells
-    offset: Tensor  # (B, 2, H/4, W/4), of the box centre inside its cell, 0..1
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Module]:
@@ -79,7 +69,7 @@ class InvertedResidual(nn.Module):
         return x + y if self.residual else y
 
 
-class Backbone(nn.Module):
+class LiteBackbone(nn.Module):
     """EfficientNet-Lite0 without its classifier; returns the four tapped stages.
 
     Where there is a motion map, a stem that begins from nothing reads it with the frame, and joins at stride 4.
@@ -122,7 +112,7 @@ def _motion_stem(channels: int) -> nn.Sequential:
     )
 
 
-class Neck(nn.Module):
+class TopDownNeck(nn.Module):
     """Top-down additions from stride 32 to stride 4; every sum is smoothed by a separable convolution."""
 
     def __init__(self, inputs: tuple[int, ...], width: int) -> None:
@@ -145,7 +135,7 @@ class Neck(nn.Module):
         return x  # (B, width, H/4, W/4)
 
 
-class Detector(nn.Module):
+class LiteDetector(nn.Module):
     """Six channels (three without a motion map) in, CenterNet heads out.
 
     `image` is (B, C, H, W) float32, H and W multiples of 32.
@@ -153,68 +143,24 @@ class Detector(nn.Module):
 
     def __init__(self, classes: int, channels: int, width: int = 64, dropout: float = 0.0) -> None:
         super().__init__()
-        self.backbone = Backbone(channels)
-        self.neck = Neck(tuple(STAGES[i][3] for i in TAPPED), width)
+        self.backbone = LiteBackbone(channels)
+        self.neck = TopDownNeck(tuple(STAGES[i][3] for i in TAPPED), width)
         self.dropout = nn.Dropout2d(dropout)
         self.heatmap = self._head(width, width, classes)
         self.box = self._head(width, width // 2, 4)
-        self._start_where_sensible()
+        self._initialise_biases()
 
     @staticmethod
     def _head(inputs: int, width: int, outputs: int) -> nn.Sequential:
         return nn.Sequential(*convolution(inputs, width, 3), nn.ReLU6(inplace=True), nn.Conv2d(width, outputs, 1))
 
-    def _start_where_sensible(self) -> None:
+    def _initialise_biases(self) -> None:
         """The last biases: actions are rare, boxes of USUAL_SIZE."""
         biases = dict(self.named_parameters())
         nn.init.constant_(biases["heatmap.3.bias"], -math.log((1 - PRIOR_PROBABILITY) / PRIOR_PROBABILITY))
-        nn.init.constant_(biases["box.3.bias"][:2], math.log(USUAL_SIZE))
+        nn.init.constant_(biases["box.3.bias"][:2], math.log(INITIAL_SIZE))
 
     def forward(self, image: Tensor) -> Heads:
         x = self.dropout(self.neck(self.backbone(image)))
         size, offset = self.box(x).split(2, dim=1)
-        return Heads(self.heatmap(x), torch.exp(size.clamp(max=LARGEST_LOG_SIZE)), torch.sigmoid(offset))
-
-
-class Decoder(nn.Module):
-    """A detector and CenterNet's decoding behind it: what is exported, so that every runtime returns the same.
-
-    Returns `boxes` (B, K, 4) x1 y1 x2 y2 in input pixels, `scores` (B, K) falling, `labels` (B, K) int64 and
-    `class_scores` (B, K, classes), the whole sigmoid vector at each peak. A peak is a cell that is the largest
-    of its 3×3 neighbourhood in its class; ties are all peaks.
-    """
-
-    def __init__(self, detector: nn.Module, top_k: int) -> None:
-        super().__init__()
-        self.detector = detector
-        self.top_k = top_k
-
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        heads: Heads = self.detector(image)
-        probability = torch.sigmoid(heads.heatmap.float())  # (B, classes, h, w)
-        classes, h, w = _fixed(probability)
-        peaks = probability * (F.max_pool2d(probability, 3, stride=1, padding=1) == probability)
-        scores, places = torch.topk(peaks.reshape(-1, classes * h * w), self.top_k)  # (B, K) each
-        labels = torch.div(places, h * w, rounding_mode="trunc")
-        cells = places - labels * (h * w)
-        class_scores = _gather(probability, cells)  # (B, K, classes)
-        size = _gather(heads.size.float(), cells)
-        offset = _gather(heads.offset.float(), cells)
-        row = torch.div(cells, w, rounding_mode="trunc")
-        corner = torch.stack([cells - row * w, row], dim=2).float()
-        centre = corner + offset  # (B, K, 2), x y in cells
-        boxes = torch.cat([centre - size / 2, centre + size / 2], dim=2) * STRIDE
-        return boxes, scores, labels, class_scores
-
-
-def _gather(maps: Tensor, cells: Tensor) -> Tensor:
-    """Values of (B, N, h, w) maps at (B, K) flat cells: (B, K, N)."""
-    channels, h, w = _fixed(maps)
-    flat = maps.reshape(-1, channels, h * w)
-    return flat.gather(2, cells.unsqueeze(1).repeat(1, channels, 1)).transpose(1, 2)
-
-
-def _fixed(maps: Tensor) -> tuple[int, int, int]:
-    """Sizes of (B, N, h, w) but for the batch, as numbers: an exported graph has them as constants, not computed."""
-    channels, h, w = maps.shape[1:]
-    return int(channels), int(h), int(w)
+        return Heads(self.heatmap(x), torch.exp(size.clamp(max=MAX_LOG_SIZE)), torch.sigmoid(offset))

