@@ -15,7 +15,7 @@ class LogError(Exception):
     """A log that cannot be written or gone on with; the message names the file and the cure."""
 
 
-class Log:
+class TrainingLog:
     """Writes `log.csv`; columns: samples, learning_rate, *_loss, frame_map_50, then the labels' frame-AP (percent).
 
     Begin it with `start` or `go_on`; all methods raise LogError.

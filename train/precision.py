@@ -14,21 +14,21 @@ from typing import get_args
 import torch
 from torch import nn
 
-from train.recipe import Asked, Precision
+from train.recipe import RequestedPrecision, TrainingPrecision
 
 IMAGES = 4  # in a step that is timed, at most
 ROUNDS = 3  # steps that are timed in each, in turns, of which the quickest counts; one more comes before them
 GAIN = 1.1  # so many times as fast must bfloat16 be: less is not worth its rounding
 TOLERATED = 1.5  # a run that began in bfloat16 goes on in it unless float32 is so many times as fast
 
-Seconds = Callable[[], Mapping[Precision, float]]  # that a step takes in each
+StepSeconds = Callable[[], Mapping[TrainingPrecision, float]]  # that a step takes in each
 
 
 @dataclass(frozen=True)
-class Choice:
+class PrecisionChoice:
     """A precision, and why this one, in words."""
 
-    precision: Precision
+    precision: TrainingPrecision
     why: str
 
 
@@ -38,31 +38,37 @@ class Machine:
 
     name: str
     bfloat16: bool
-    seconds: Seconds | None = None
+    seconds: StepSeconds | None = None
 
 
-def choose(asked: Asked, before: Precision | None, machine: Machine) -> Choice:
+def choose(asked: RequestedPrecision, before: TrainingPrecision | None, machine: Machine) -> PrecisionChoice:
     """For a run on this machine, in words that say why; `before`: what a run that goes on was trained in so far."""
     if asked != "auto":
         changed = f", in {before} until here" if before not in (None, asked) else ""
-        return Choice(asked, f"as --precision asks{changed}")
+        return PrecisionChoice(asked, f"as --precision asks{changed}")
     if before == "float32":
-        return Choice("float32", "as the run began")
+        return PrecisionChoice("float32", "as the run began")
     changed = ", so the run goes on in another precision than it began in" if before else ""
     if not machine.bfloat16:
-        return Choice("float32", f"this {machine.name} has no instructions for bfloat16 that PyTorch uses{changed}")
+        return PrecisionChoice(
+            "float32", f"this {machine.name} has no instructions for bfloat16 that PyTorch uses{changed}"
+        )
     if machine.seconds is None:
-        return Choice("bfloat16", f"this {machine.name} has instructions for it")
+        return PrecisionChoice("bfloat16", f"this {machine.name} has instructions for it")
     seconds = machine.seconds()
     faster = seconds["float32"] / seconds["bfloat16"]
     if faster >= (1 / TOLERATED if before else GAIN):
         kept = "as the run began; " if before else ""
-        return Choice("bfloat16", f"{kept}a step in float32 takes {faster:.1f} times as long on this {machine.name}")
+        return PrecisionChoice(
+            "bfloat16", f"{kept}a step in float32 takes {faster:.1f} times as long on this {machine.name}"
+        )
     if faster > 1:
-        return Choice(
+        return PrecisionChoice(
             "float32", f"bfloat16 saves {100 - 100 / faster:.0f} % of a step on this {machine.name}, too little"
         )
-    return Choice("float32", f"a step in bfloat16 takes {1 / faster:.1f} times as long on this {machine.name}{changed}")
+    return PrecisionChoice(
+        "float32", f"a step in bfloat16 takes {1 / faster:.1f} times as long on this {machine.name}{changed}"
+    )
 
 
 def this_machine(network: nn.Module, batch: int, channels: int, size: tuple[int, int]) -> Machine:
@@ -76,7 +82,7 @@ def this_machine(network: nn.Module, batch: int, channels: int, size: tuple[int,
     return Machine("processor", supported, partial(step_seconds, network, shape))
 
 
-def step_seconds(network: nn.Module, shape: tuple[int, int, int, int]) -> Mapping[Precision, float]:
+def step_seconds(network: nn.Module, shape: tuple[int, int, int, int]) -> Mapping[TrainingPrecision, float]:
     """How long a copy of `network` takes to go forward and back over noise of `shape` (B, C, H, W), s.
 
     In turns, so that what else the machine does falls on both alike.
@@ -84,17 +90,17 @@ def step_seconds(network: nn.Module, shape: tuple[int, int, int, int]) -> Mappin
     network = copy.deepcopy(network).train()
     device = next(network.parameters()).device
     image = torch.randn(shape, device=device).contiguous(memory_format=torch.channels_last)
-    precisions: tuple[Precision, ...] = get_args(Precision)
+    precisions: tuple[TrainingPrecision, ...] = get_args(TrainingPrecision)
     rounds = [[_pass(network, image, precision) for precision in precisions] for _ in range(1 + ROUNDS)]
     return {precision: min(times[1:]) for precision, times in zip(precisions, zip(*rounds, strict=True), strict=True)}
 
 
-def autocast(device: torch.device, precision: Precision) -> torch.autocast:
+def autocast(device: torch.device, precision: TrainingPrecision) -> torch.autocast:
     """Within it, layers that may be are computed in `precision`."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
 
 
-def _pass(network: nn.Module, image: torch.Tensor, precision: Precision) -> float:
+def _pass(network: nn.Module, image: torch.Tensor, precision: TrainingPrecision) -> float:
     began = time.perf_counter()
     with autocast(image.device, precision):
         heads = network(image)

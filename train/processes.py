@@ -48,7 +48,7 @@ def wait_for_all() -> None:
         distributed.barrier()
 
 
-def any_says(yes: bool) -> bool:
+def any_true(yes: bool) -> bool:
     """True in every process if one of them says yes; all must ask at the same time."""
     if not distributed.is_initialized():
         return yes
@@ -57,7 +57,7 @@ def any_says(yes: bool) -> bool:
     return bool(votes.item())
 
 
-class Interruption:
+class GracefulStop:
     """Within `with`, a first SIGINT or SIGTERM only asks to stop; a second one does what it always does."""
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -66,7 +66,7 @@ class Interruption:
         self.signal = 0  # the number of the one that came
         self._before: dict[signal.Signals, Any] = {}
 
-    def __enter__(self) -> "Interruption":
+    def __enter__(self) -> "GracefulStop":
         self._before = {number: signal.signal(number, self._ask) for number in self.SIGNALS}
         return self
 
@@ -88,7 +88,7 @@ class Interruption:
             signal.signal(number, handler)
 
 
-def start_worker(worker: int) -> None:
+def init_worker(worker: int) -> None:
     """For processes that prepare samples: a Ctrl+C reaches them too, but the training ends them when it is ready.
 
     OpenCV's threads do not survive the fork that makes such a process, and it would wait for them for ever.

@@ -9,8 +9,10 @@ from edge.manifest import INPUT_MULTIPLE, LITE
 from edge.motion import MotionSettings
 from train.augment import AugmentSettings
 
-Precision = Literal["float32", "bfloat16"]
-Asked = Literal["auto", "float32", "bfloat16"]  # "auto": whichever is quicker on the machine, see `train.precision`
+TrainingPrecision = Literal["float32", "bfloat16"]
+RequestedPrecision = Literal[
+    "auto", "float32", "bfloat16"
+]  # "auto": whichever is quicker on the machine, see `train.precision`
 
 SMALLEST_SIDE = 64  # pixels; below it the grid has fewer cells than the decoder takes peaks
 LARGEST_SIDE = 4096  # pixels, as manifests allow
@@ -53,7 +55,7 @@ class TrainSettings:
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     losses: LossWeights = field(default_factory=LossWeights)
     architecture: str = LITE
-    precision: Asked = "auto"  # in checkpoints what it came to, which is never "auto"
+    precision: RequestedPrecision = "auto"  # in checkpoints what it came to, which is never "auto"
     all_groups: bool = False  # learn from the validation videos too, which leaves nothing to validate on
 
 

@@ -15,34 +15,34 @@ from edge.manifest import Manifest
 from edge.terminal import output as terminal
 from edge.terminal import progress
 from edge.terminal.progress import Progress
-from train import check, optimise, precision, processes, recipe, train_options
+from train import check, optimisation, precision, processes, recipe, train_options
 from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint, CheckpointError
-from train.data import FrameSet, TrainingSet, decoded, every
 from train.datasets import loader
 from train.datasets.annotations import AnnotationError, DataSet, VideoAnnotation, held_out
 from train.datasets.frame_kinds import known_frames
 from train.datasets.packed_video import FrameError, PackedVideo, open_packed
 from train.evaluation.plots import PlotError
-from train.log import Log, LogError
+from train.log import LogError, TrainingLog
 from train.networks.imagenet_weights import BackboneError
-from train.optimise import Run, TrainingError
-from train.recipe import Asked, Precision, TrainSettings
+from train.optimisation import TrainingError, TrainingRun
+from train.recipe import RequestedPrecision, TrainingPrecision, TrainSettings
+from train.samples import TrainingSet, ValidationFrames, decoded, every_nth
 from train.validation import frame_average_precision
 
 ERRORS = (AnnotationError, BackboneError, CaptureError, CheckpointError, FrameError, LogError, PlotError, TrainingError)
 
 
 @dataclass(frozen=True, eq=False)
-class Session:
+class TrainingSession:
     """A run with all that belongs to it, ready to learn."""
 
     settings: TrainSettings
     manifest: Manifest
-    run: Run
+    run: TrainingRun
     samples: TrainingSet
-    frames: FrameSet  # for validation
-    log: Log
+    frames: ValidationFrames  # for validation
+    log: TrainingLog
     out: Path
     workers: int
 
@@ -58,10 +58,10 @@ def main(arguments: list[str] | None = None) -> int:
         processes.join()
         progress.show(not options.no_progress and processes.rank() == 0)
         session = prepare(train_options.settings(options), options.out, options.cache, options.resume, options.workers)
-        with processes.Interruption() as interruption:
+        with processes.GracefulStop() as interruption:
             learn(session, interruption.asked)
         if processes.rank() == 0:
-            _tell_end(session, interruption.asked())
+            _print_summary(session, interruption.asked())
     except ERRORS as error:
         print(f"korsal-train: {error}", file=sys.stderr)
         return 1
@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, workers: int) -> Session:
+def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, workers: int) -> TrainingSession:
     """Everything up to the first step: videos decoded into `cache`, network built or resumed. Raises ERRORS."""
     faults = recipe.faults(settings, processes.count())
     faults += [f"--workers {workers}: give 0 or more"] if workers < 0 else []
@@ -93,20 +93,20 @@ def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, worke
     training, validation = decoded(training, packed), decoded(validation, packed)
     _require_action(training, f"{data.title}: no annotated frame can be decoded; copy the videos anew")
     manifest = _manifest(settings, data)
-    run = optimise.start(settings, manifest, processes.device(), saved)
-    log = Log(out / "log.csv", data.labels)
+    run = optimisation.start(settings, manifest, processes.device(), saved)
+    log = TrainingLog(out / "log.csv", data.labels)
     if saved:
-        optimise.resume(run, saved, settings)
+        optimisation.resume(run, saved, settings)
     run.precision = _precision(settings.precision, run, manifest, settings.batch, saved)
     samples = TrainingSet(training, packed, manifest, settings.augment, settings.seed, settings.samples)
-    frames = FrameSet(every(validation, settings.validation_stride), packed, manifest)
+    frames = ValidationFrames(every_nth(validation, settings.validation_stride), packed, manifest)
     if processes.rank() == 0:
-        print(_in_words(manifest, training, validation), flush=True)
+        print(_description(manifest, training, validation), flush=True)
         log.go_on(run.samples, saved.progress.get("unwritten", [])) if saved else log.start()
-    return Session(settings, manifest, run, samples, frames, log, out, workers)
+    return TrainingSession(settings, manifest, run, samples, frames, log, out, workers)
 
 
-def _tell_end(session: Session, stopped: bool) -> None:
+def _print_summary(session: TrainingSession, stopped: bool) -> None:
     """What was made, how good it is, and what comes next."""
     run, settings, best = session.run, session.settings, session.out / "best.pt"
     score = "not scored: no video was held out" if not len(session.frames) else "not scored yet"
@@ -120,19 +120,21 @@ def _tell_end(session: Session, stopped: bool) -> None:
         print(progress.next_step("korsal-convert", "export", best, "-o", best.with_suffix(".onnx")), flush=True)
 
 
-def _precision(asked: Asked, run: Run, manifest: Manifest, batch: int, saved: Checkpoint | None) -> Precision:
+def _precision(
+    asked: RequestedPrecision, run: TrainingRun, manifest: Manifest, batch: int, saved: Checkpoint | None
+) -> TrainingPrecision:
     """What all processes compute in; the first one says why."""
-    before = {**optimise.UNNOTED, **saved.settings}["precision"] if saved else None
-    machine = precision.this_machine(optimise.bare(run.network), batch, manifest.channels, manifest.input_size)
+    before = {**optimisation.EARLIER_DEFAULTS, **saved.settings}["precision"] if saved else None
+    machine = precision.this_machine(optimisation.unwrapped(run.network), batch, manifest.channels, manifest.input_size)
     choice = precision.choose(asked, before, machine)
-    if processes.any_says(choice.precision == "float32") and choice.precision != "float32":
-        choice = precision.Choice("float32", "another process of this run computes in it")
+    if processes.any_true(choice.precision == "float32") and choice.precision != "float32":
+        choice = precision.PrecisionChoice("float32", "another process of this run computes in it")
     if processes.rank() == 0:
         print(f"precision: {choice.precision} ({choice.why})", flush=True)
     return choice.precision
 
 
-def learn(session: Session, stopped: Callable[[], bool]) -> None:
+def learn(session: TrainingSession, stopped: Callable[[], bool]) -> None:
     """Train to the end, or until `stopped`, into `out`: last.pt, best.pt, log.csv, curves.png.
 
     best.pt is the best by validation; where nothing is held out, the last.
@@ -140,12 +142,12 @@ def learn(session: Session, stopped: Callable[[], bool]) -> None:
     run, settings, first = session.run, session.settings, processes.rank() == 0
     for batch in _batches(session):
         on_device = {name: value.to(processes.device()) for name, value in batch.items()}
-        terms = optimise.step(run, on_device, settings)
+        terms = optimisation.step(run, on_device, settings)
         if first:
-            session.log.add(run.samples, terms, optimise.learning_rate(run.samples, settings))
+            session.log.add(run.samples, terms, optimisation.learning_rate(run.samples, settings))
         if first and due(run.samples, settings, processes.count()):
             _validate(session)
-        if processes.any_says(stopped()):
+        if processes.any_true(stopped()):
             if first:
                 _save(session, None)
             return
@@ -158,13 +160,13 @@ def due(samples: int, settings: TrainSettings, count: int) -> bool:
     return ended or samples // settings.validate_every > (samples - step) // settings.validate_every
 
 
-def _validate(session: Session) -> None:
+def _validate(session: TrainingSession) -> None:
     """Score the averaged weights if anything is held out, save them, draw the curves."""
     _save(session, _scored(session) if len(session.frames) else None)
     session.log.plot()
 
 
-def _scored(session: Session) -> float:
+def _scored(session: TrainingSession) -> float:
     """Frame-mAP@0.5 of the averaged weights on the validation frames, percent; also logged."""
     precision = frame_average_precision(session.run.average, session.frames, session.manifest, session.workers)
     known = [value for value in precision if not np.isnan(value)]
@@ -174,7 +176,7 @@ def _scored(session: Session) -> float:
     return mean
 
 
-def _save(session: Session, score: float | None) -> None:
+def _save(session: TrainingSession, score: float | None) -> None:
     """last.pt always; best.pt where `score` (percent; None: not validated) is the highest so far, or none will be."""
     run = session.run
     better = not len(session.frames) or (score is not None and score > run.best)
@@ -183,7 +185,7 @@ def _save(session: Session, score: float | None) -> None:
     if score is not None:
         training["validation_frame_map_50"] = round(score, 2)
     manifest = replace(session.manifest, training=training)
-    progress = {**optimise.progress(run), "unwritten": session.log.unwritten}
+    progress = {**optimisation.progress(run), "unwritten": session.log.unwritten}
     settings = replace(session.settings, precision=run.precision)
     kept = Checkpoint(manifest, run.average.state_dict(), asdict(settings), progress)
     checkpoints.save(kept, session.out / "last.pt")
@@ -191,7 +193,7 @@ def _save(session: Session, score: float | None) -> None:
         checkpoints.save(replace(kept, progress={}), session.out / "best.pt")
 
 
-def _batches(session: Session) -> Iterator[Mapping[str, Tensor]]:
+def _batches(session: TrainingSession) -> Iterator[Mapping[str, Tensor]]:
     """What is left of the run, this process's share of it, with a progress bar; all get as many batches."""
     done, batch, count = session.run.samples, session.settings.batch, processes.count()
     total = len(session.samples)
@@ -201,7 +203,7 @@ def _batches(session: Session) -> Iterator[Mapping[str, Tensor]]:
         mine,
         batch,
         num_workers=session.workers,
-        worker_init_fn=processes.start_worker,
+        worker_init_fn=processes.init_worker,
         persistent_workers=session.workers > 0,
     )
     with Progress("training", "sample", total, done) as seen:
@@ -253,7 +255,7 @@ def _packed(data: DataSet, cache: Path) -> dict[str, PackedVideo]:
     return open_packed(videos, cache)
 
 
-def _in_words(
+def _description(
     manifest: Manifest, training: tuple[VideoAnnotation, ...], validation: tuple[VideoAnnotation, ...]
 ) -> str:
     motion = manifest.motion

@@ -13,8 +13,8 @@ from train import checkpoint as checkpoints
 from train import recipe
 from train.checkpoint import CheckpointError
 from train.networks.architectures import ARCHITECTURES
-from train.optimise import UNNOTED, TrainingError
-from train.recipe import CENTERNET_LOSSES, Asked, LossWeights, TrainSettings
+from train.optimisation import EARLIER_DEFAULTS, TrainingError
+from train.recipe import CENTERNET_LOSSES, LossWeights, RequestedPrecision, TrainSettings
 
 OWN = ("data", "precision")  # never those of another run
 TAKEN = (
@@ -42,7 +42,7 @@ def _basis(options: argparse.Namespace) -> TrainSettings:
     if options.resume:
         file = options.out / "last.pt"
         try:
-            return recipe.from_saved({**UNNOTED, **checkpoints.load(file).settings})
+            return recipe.from_saved({**EARLIER_DEFAULTS, **checkpoints.load(file).settings})
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{file}: does not say how it was trained ({error}); start a new run") from error
     usual = TrainSettings(options.data)
@@ -88,7 +88,12 @@ def parser() -> argparse.ArgumentParser:
     add("--learning-rate", type=float, help=f"of neck and heads; default: {usual.learning_rate}")
     add("--validate-every", type=int, help=f"samples; default: {usual.validate_every}")
     add("--seed", type=int, help=f"of the choice and augmentation of frames; default: {usual.seed}")
-    add("--precision", choices=get_args(Asked), default="auto", help="auto: whichever is quicker on this machine")
+    add(
+        "--precision",
+        choices=get_args(RequestedPrecision),
+        default="auto",
+        help="auto: whichever is quicker on this machine",
+    )
     add("--workers", type=int, default=1, help="processes that prepare samples; default: 1")
     progress.add_option(parser)
     return parser

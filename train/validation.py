@@ -14,15 +14,17 @@ from edge.manifest import Manifest
 from edge.terminal import progress
 from train import processes
 from train.box_tables import FrameBoxes
-from train.data import FrameSet
 from train.datasets.annotations import at
 from train.evaluation import metrics
 from train.networks.decoder import Decoder
+from train.samples import ValidationFrames
 
 BATCH = 32
 
 
-def frame_average_precision(network: nn.Module, frames: FrameSet, manifest: Manifest, workers: int) -> list[float]:
+def frame_average_precision(
+    network: nn.Module, frames: ValidationFrames, manifest: Manifest, workers: int
+) -> list[float]:
     """Frame-AP@0.5 by the `voc` rule for each label, percent; nan for a label that `frames` do not show."""
     predicted = _predict(network, frames, manifest, workers)
     curves = metrics.frame_curves(predicted, _truth(frames, manifest), len(manifest.labels))
@@ -30,12 +32,12 @@ def frame_average_precision(network: nn.Module, frames: FrameSet, manifest: Mani
 
 
 @torch.inference_mode()
-def _predict(network: nn.Module, frames: FrameSet, manifest: Manifest, workers: int) -> FrameBoxes:
+def _predict(network: nn.Module, frames: ValidationFrames, manifest: Manifest, workers: int) -> FrameBoxes:
     decoder = Decoder(network, manifest.top_k).eval()
     device = next(network.parameters()).device
     rows: list[tuple[NDArray[Any], ...]] = []
     start = 0
-    batches = DataLoader(frames, BATCH, num_workers=workers, worker_init_fn=processes.start_worker)
+    batches = DataLoader(frames, BATCH, num_workers=workers, worker_init_fn=processes.init_worker)
     for batch in progress.watched(batches, f"validating on {len(frames)} frames", "batch", len(batches)):
         image = batch["image"].to(device).contiguous(memory_format=torch.channels_last)
         boxes, scores, labels, _ = (value.cpu().numpy() for value in decoder(image))
@@ -46,7 +48,7 @@ def _predict(network: nn.Module, frames: FrameSet, manifest: Manifest, workers: 
     return FrameBoxes(*(np.concatenate(column) for column in zip(*rows, strict=True)))
 
 
-def _truth(frames: FrameSet, manifest: Manifest) -> FrameBoxes:
+def _truth(frames: ValidationFrames, manifest: Manifest) -> FrameBoxes:
     """Ground truth in input pixels, where predictions are too."""
     found = [_boxes(frames, number, manifest) for number in range(len(frames))]
     counts = [len(labels) for _, labels in found]
@@ -55,7 +57,7 @@ def _truth(frames: FrameSet, manifest: Manifest) -> FrameBoxes:
     return FrameBoxes(np.repeat(np.arange(len(found)), counts), labels, boxes, np.ones(len(labels), np.float32))
 
 
-def _boxes(frames: FrameSet, number: int, manifest: Manifest) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def _boxes(frames: ValidationFrames, number: int, manifest: Manifest) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     choice = frames.choices[number]
     boxes, labels = at(choice.video, choice.frame)
     matrix = box_ops.letterbox(frames.packed[choice.video.name].size, manifest.input_size)

@@ -11,16 +11,16 @@ torch = pytest.importorskip("torch")
 
 from edge.manifest import Manifest  # noqa: E402
 from edge.motion import MotionSettings  # noqa: E402
-from train import optimise  # noqa: E402
-from train.precision import Choice, Machine, Seconds, choose, step_seconds  # noqa: E402
-from train.recipe import Asked, Precision, TrainSettings  # noqa: E402
+from train import optimisation  # noqa: E402
+from train.precision import Machine, PrecisionChoice, StepSeconds, choose, step_seconds  # noqa: E402
+from train.recipe import RequestedPrecision, TrainingPrecision, TrainSettings  # noqa: E402
 
 
-def takes(float32: float, bfloat16: float) -> Seconds:
+def takes(float32: float, bfloat16: float) -> StepSeconds:
     return lambda: {"float32": float32, "bfloat16": bfloat16}
 
 
-def never() -> Mapping[Precision, float]:
+def never() -> Mapping[TrainingPrecision, float]:
     raise AssertionError("it was timed")
 
 
@@ -49,20 +49,26 @@ def never() -> Mapping[Precision, float]:
         ("bfloat16", "bfloat16", Machine("CPU", True, never), "bfloat16", "as --precision asks"),
     ],
 )
-def test_choose(asked: Asked, before: Precision | None, machine: Machine, precision: Precision, why: str) -> None:
+def test_choose(
+    asked: RequestedPrecision,
+    before: TrainingPrecision | None,
+    machine: Machine,
+    precision: TrainingPrecision,
+    why: str,
+) -> None:
     choice = choose(asked, before, machine)
     assert choice.precision == precision
     assert why in choice.why
 
 
 def test_a_choice_says_what_changed_only_where_it_did() -> None:
-    assert choose("float32", "float32", Machine("CPU", False)) == Choice("float32", "as --precision asks")
+    assert choose("float32", "float32", Machine("CPU", False)) == PrecisionChoice("float32", "as --precision asks")
 
 
 def test_timing_leaves_the_network_as_it_is() -> None:
     settings = TrainSettings("data", height=64, width=64)
     manifest = Manifest("tiny", ("Run",), 64, 64, MotionSettings("none"))
-    network = optimise.start(settings, manifest, torch.device("cpu")).network
+    network = optimisation.start(settings, manifest, torch.device("cpu")).network
     before = {name: value.clone() for name, value in network.state_dict().items()}
     assert {name: value > 0 for name, value in step_seconds(network, (2, 3, 64, 64)).items()} == {
         "float32": True,

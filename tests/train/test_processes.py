@@ -4,14 +4,14 @@ import signal
 import pytest
 
 from train import processes
-from train.processes import Interruption
+from train.processes import GracefulStop
 
 
 def test_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     processes.join()
     assert (processes.rank(), processes.count()) == (0, 1)
-    assert [processes.any_says(yes) for yes in (True, False)] == [True, False]
+    assert [processes.any_true(yes) for yes in (True, False)] == [True, False]
     processes.wait_for_all()
     processes.leave()
 
@@ -19,7 +19,7 @@ def test_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_first_signal_asks_and_a_second_acts(number: signal.Signals) -> None:
     before = signal.getsignal(number)
-    with Interruption() as interruption:
+    with GracefulStop() as interruption:
         assert not interruption.asked()
         os.kill(os.getpid(), number)
         assert interruption.asked()
@@ -29,8 +29,8 @@ def test_a_first_signal_asks_and_a_second_acts(number: signal.Signals) -> None:
 
 
 def test_without_a_signal_all_is_as_before() -> None:
-    before = [signal.getsignal(number) for number in Interruption.SIGNALS]
-    with Interruption() as interruption:
+    before = [signal.getsignal(number) for number in GracefulStop.SIGNALS]
+    with GracefulStop() as interruption:
         pass
     assert not interruption.asked()
-    assert [signal.getsignal(number) for number in Interruption.SIGNALS] == before
+    assert [signal.getsignal(number) for number in GracefulStop.SIGNALS] == before

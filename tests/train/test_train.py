@@ -22,7 +22,7 @@ from train.checkpoint import CheckpointError
 from train.datasets import loader
 from train.datasets.packed_video import open_packed, packed_path
 from train.log import EVERY
-from train.optimise import TrainingError
+from train.optimisation import TrainingError
 from train.recipe import TrainSettings
 from train.train import due, learn, main, prepare
 

@@ -17,7 +17,7 @@ from train import checkpoint as checkpoints  # noqa: E402
 from train import recipe, train_options  # noqa: E402
 from train.checkpoint import Checkpoint, CheckpointError  # noqa: E402
 from train.networks import architectures  # noqa: E402
-from train.optimise import TrainingError  # noqa: E402
+from train.optimisation import TrainingError  # noqa: E402
 from train.recipe import CENTERNET_LOSSES, LossWeights, TrainSettings  # noqa: E402
 
 SHIPPED = ROOT / "models" / "korsal-lite-ucf24x5.onnx"

@@ -6,10 +6,10 @@ from torch import Tensor, nn
 from edge.manifest import Manifest
 from edge.motion import MotionSettings
 from tests.support.tiny_videos import FIRST, LABELS, write_data_set
-from train.data import Choice, FrameSet
 from train.datasets.annotations import load_ucf24
 from train.datasets.packed_video import open_packed
 from train.networks.decoder import Heads
+from train.samples import Choice, ValidationFrames
 from train.validation import BATCH, frame_average_precision
 
 torch.set_num_threads(1)
@@ -19,7 +19,7 @@ MANIFEST = Manifest("tiny", LABELS, 64, 96, MotionSettings("none"), top_k=10)
 class Oracle(nn.Module):
     """Says the targets of the frames, one batch after the other; `sure` is its logit at centres."""
 
-    def __init__(self, frames: FrameSet, sure: float, mirrored: bool = False) -> None:
+    def __init__(self, frames: ValidationFrames, sure: float, mirrored: bool = False) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))  # its device is where batches go
         self.frames, self.sure, self.mirrored, self.next = frames, sure, mirrored, 0
@@ -35,40 +35,40 @@ class Oracle(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def frames(tmp_path_factory: pytest.TempPathFactory) -> FrameSet:
+def frames(tmp_path_factory: pytest.TempPathFactory) -> ValidationFrames:
     """All frames of the six videos: more than one batch."""
     folder = write_data_set(tmp_path_factory.mktemp("data"))
     data = load_ucf24(folder)
     packed = open_packed([(v.name, data.video(v.name)) for v in data.train], folder / "cache")
-    frames = FrameSet([Choice(v, f) for v in data.train for f in range(v.frames)], packed, MANIFEST)
+    frames = ValidationFrames([Choice(v, f) for v in data.train for f in range(v.frames)], packed, MANIFEST)
     assert len(frames) > BATCH
     return frames
 
 
-def score(network: nn.Module, frames: FrameSet) -> list[float]:
+def score(network: nn.Module, frames: ValidationFrames) -> list[float]:
     return frame_average_precision(network, frames, MANIFEST, workers=0)  # type: ignore[arg-type]
 
 
-def test_who_says_the_truth_scores_all(frames: FrameSet) -> None:
+def test_who_says_the_truth_scores_all(frames: ValidationFrames) -> None:
     assert score(Oracle(frames, 10.0), frames) == pytest.approx([100, 100])
 
 
-def test_who_takes_one_action_for_the_other_scores_nothing(frames: FrameSet) -> None:
+def test_who_takes_one_action_for_the_other_scores_nothing(frames: ValidationFrames) -> None:
     assert score(Oracle(frames, 10.0, mirrored=True), frames) == pytest.approx([0, 0])
 
 
-def test_who_says_nothing_scores_nothing(frames: FrameSet) -> None:
+def test_who_says_nothing_scores_nothing(frames: ValidationFrames) -> None:
     assert score(Oracle(frames, -20.0), frames) == pytest.approx([0, 0])
 
 
-def test_an_action_that_is_not_shown_has_no_score(frames: FrameSet) -> None:
+def test_an_action_that_is_not_shown_has_no_score(frames: ValidationFrames) -> None:
     only = [choice for choice in frames.choices if choice.video.tubes[0].label == 0]
-    some = FrameSet(only, frames.packed, MANIFEST)
+    some = ValidationFrames(only, frames.packed, MANIFEST)
     basketball, surfing = score(Oracle(some, 10.0), some)
     assert basketball == pytest.approx(100)
     assert np.isnan(surfing)
 
 
-def test_frames_without_anybody(frames: FrameSet) -> None:
-    idle = FrameSet([choice for choice in frames.choices if choice.frame < FIRST], frames.packed, MANIFEST)
+def test_frames_without_anybody(frames: ValidationFrames) -> None:
+    idle = ValidationFrames([choice for choice in frames.choices if choice.frame < FIRST], frames.packed, MANIFEST)
     assert np.isnan(score(Oracle(idle, 10.0), idle)).all()

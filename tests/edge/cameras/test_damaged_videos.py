@@ -13,13 +13,13 @@ from tests.support.annotated_player import BOX, ENGINE, FRAMES, HEIGHT, LABELS, 
 from tests.support.annotation_files import META, box, written
 from train import check, train
 from train.augment import NO_AUGMENTATION
-from train.data import Chooser, decoded, every, sample
 from train.datasets.annotations import VideoAnnotation
 from train.datasets.packed_video import FrameError, PackedVideo, pack
 from train.evaluation.detection import DetectionTask, detect_video
 from train.evaluation.protocols import Protocol
 from train.evaluation.report import score_videos
 from train.evaluation.video_evaluation import evaluate_video
+from train.samples import FrameSampler, decoded, every_nth, sample
 
 DAMAGED = [3, 9, 10]
 
@@ -63,11 +63,11 @@ def test_what_cannot_be_decoded_is_not_learnt(tmp_path: Path) -> None:
     """Annotated are 24 frames, the file has 20, of which three are damaged."""
     (video,) = decoded([annotation(frames=24)], {"a": packed(tmp_path)})
     whole = [number for number in range(20) if number not in DAMAGED]
-    assert [choice.frame for choice in every([video], 1)] == whole
-    random, choose = np.random.default_rng(1), Chooser([video], 1)
+    assert [choice.frame for choice in every_nth([video], 1)] == whole
+    random, choose = np.random.default_rng(1), FrameSampler([video], 1)
     assert {choose(random).frame for _ in range(400)} == set(whole)
     (part,) = decoded([annotation(looked=[2, 3, 4, 9, 12])], {"a": packed(tmp_path)})
-    assert [choice.frame for choice in every([part], 1)] == [2, 4, 12]
+    assert [choice.frame for choice in every_nth([part], 1)] == [2, 4, 12]
 
 
 def test_a_whole_video_stays_as_it_is(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_sample_shows_its_own_frame_and_the_one_before(tmp_path: Path) -> None
     opened = packed(tmp_path)
     (video,) = decoded([annotation()], {"a": opened})
     seen = {choice.frame: sample(choice, opened, manifest, NO_AUGMENTATION, np.random.default_rng(1))["image"]
-            for choice in every([video], 1)}  # fmt: skip
+            for choice in every_nth([video], 1)}  # fmt: skip
     middle = {number: float(image[0, 32, 48]) for number, image in seen.items()}
     before = {number: float(image[3, 32, 48]) for number, image in seen.items()}
     assert list(middle.values()) == sorted(middle.values())

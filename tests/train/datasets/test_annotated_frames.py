@@ -16,7 +16,6 @@ from tests.support.made_detections import QUICK, RATE, seen, true
 from tests.support.partial_annotations import task
 from train import check
 from train.box_tables import FrameBoxes, Tube
-from train.data import Chooser, every, idle_share
 from train.datasets import annotated_frames
 from train.datasets.annotated_frames import (
     as_text,
@@ -43,6 +42,7 @@ from train.evaluation.external_formats import Format, VideoIndex, load, save
 from train.evaluation.protocols import Protocol
 from train.evaluation.report import score_videos
 from train.evaluation.video_evaluation import evaluate_video
+from train.samples import FrameSampler, background_share, every_nth
 
 
 def frames(*numbers: int) -> NDArray[np.int64]:
@@ -198,15 +198,15 @@ def part(name: str = "a", first: int = 100, end: int = 120, label: int = 0) -> V
 
 def test_only_what_was_looked_at_is_drawn() -> None:
     empty, unseen = replace(part("empty"), tubes=()), replace(part("unseen"), annotated_frames=frames())
-    choose = Chooser([part(), empty, unseen, replace(part("none"), frames=0, annotated_frames=frames())], 2)
+    choose = FrameSampler([part(), empty, unseen, replace(part("none"), frames=0, annotated_frames=frames())], 2)
     random = np.random.default_rng(0)
     drawn = [choose(random) for _ in range(500)]
     assert {one.frame for one in drawn} == set(FIFTHS.tolist())
     # a class of one video, idle in 6 of its 10 frames, weighs 1.6; all that is empty together 1
     share = sum(one.video is empty for one in drawn) / len(drawn)
     assert share == pytest.approx(1 / 2.6, abs=0.06)
-    assert [one.frame for one in every([part(), unseen], 3)] == [100, 115, 130, 145]
-    assert idle_share([part()]) == pytest.approx(0.6)
+    assert [one.frame for one in every_nth([part(), unseen], 3)] == [100, 115, 130, 145]
+    assert background_share([part()]) == pytest.approx(0.6)
 
 
 def test_kinds_of_frames() -> None:

@@ -23,9 +23,14 @@ from train.networks import architectures
 from train.networks.imagenet_weights import is_motion, load_imagenet
 from train.networks.lite import LiteDetector
 from train.precision import autocast
-from train.recipe import Precision, TrainSettings
+from train.recipe import TrainingPrecision, TrainSettings
 
-UNNOTED = {"architecture": LITE, "all_groups": False, "fold": 1, "precision": "bfloat16"}  # by earlier versions
+EARLIER_DEFAULTS = {
+    "architecture": LITE,
+    "all_groups": False,
+    "fold": 1,
+    "precision": "bfloat16",
+}  # by earlier versions
 NAMING_LAYERS = ("heatmap.3.", "heatmap.2.")  # with one channel for each label: of `lite`, of the others
 
 
@@ -34,7 +39,7 @@ class TrainingError(Exception):
 
 
 @dataclass(eq=False)
-class Run:
+class TrainingRun:
     """What changes while training."""
 
     network: nn.Module
@@ -42,10 +47,12 @@ class Run:
     optimizer: torch.optim.Optimizer
     samples: int = 0
     best: float = -1.0  # frame-mAP@0.5 of the best validation so far, percent
-    precision: Precision = "float32"  # of the layers that may be computed in less; weights are always float32
+    precision: TrainingPrecision = "float32"  # of the layers that may be computed in less; weights are always float32
 
 
-def start(settings: TrainSettings, manifest: Manifest, device: torch.device, resumed: Checkpoint | None = None) -> Run:
+def start(
+    settings: TrainSettings, manifest: Manifest, device: torch.device, resumed: Checkpoint | None = None
+) -> TrainingRun:
     """A run that has seen nothing, with the weights of the run that is `resumed`, else those that the settings name.
 
     Raises BackboneError, CheckpointError.
@@ -61,7 +68,7 @@ def start(settings: TrainSettings, manifest: Manifest, device: torch.device, res
     average.load_state_dict(network.state_dict())
     optimizer = torch.optim.AdamW(_groups(network, settings))
     wrapped = nn.parallel.DistributedDataParallel(network) if processes.count() > 1 else network
-    return Run(wrapped, average.eval(), optimizer)
+    return TrainingRun(wrapped, average.eval(), optimizer)
 
 
 def _untrained(manifest: Manifest, dropout: float, saved: Checkpoint | None) -> nn.Module:
@@ -88,7 +95,7 @@ def load_trained(network: nn.Module, saved: Checkpoint, manifest: Manifest) -> N
     network.load_state_dict(weights)
 
 
-def step(run: Run, batch: Mapping[str, Tensor], settings: TrainSettings) -> dict[str, float]:
+def step(run: TrainingRun, batch: Mapping[str, Tensor], settings: TrainSettings) -> dict[str, float]:
     """Learn from one batch; returns the loss terms. Raises TrainingError where one is not finite."""
     for group in run.optimizer.param_groups:
         group["lr"] = group["share"] * learning_rate(run.samples, settings)
@@ -128,21 +135,21 @@ def learning_rate(samples: int, settings: TrainSettings) -> float:
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * fallen))
 
 
-def progress(run: Run) -> dict[str, Any]:
+def progress(run: TrainingRun) -> dict[str, Any]:
     """What `resume` needs beside the averaged weights."""
     return {
         "samples": run.samples,
         "best": run.best,
-        "network": bare(run.network).state_dict(),
+        "network": unwrapped(run.network).state_dict(),
         "optimizer": run.optimizer.state_dict(),
     }
 
 
-def resume(run: Run, saved: Checkpoint, settings: TrainSettings) -> None:
+def resume(run: TrainingRun, saved: Checkpoint, settings: TrainSettings) -> None:
     """Put `run` where the checkpoint left off. Raises CheckpointError where it is of another run."""
     if not saved.progress:
         raise CheckpointError(f"{saved.file}: holds no progress; start a new run without --resume")
-    before = {**UNNOTED, **saved.settings}
+    before = {**EARLIER_DEFAULTS, **saved.settings}
     now = asdict(settings)
     del now["precision"]  # may change with the machine
     changed = [key for key, value in now.items() if _place(key, before.get(key)) != _place(key, value)]
@@ -151,7 +158,7 @@ def resume(run: Run, saved: Checkpoint, settings: TrainSettings) -> None:
             f"{saved.file}: --resume with another {', '.join(changed)} than before; leave these options out"
         )
     try:
-        bare(run.network).load_state_dict(saved.progress["network"])
+        unwrapped(run.network).load_state_dict(saved.progress["network"])
         run.average.load_state_dict(dict(saved.weights))
         run.optimizer.load_state_dict(saved.progress["optimizer"])
     except (KeyError, RuntimeError, ValueError) as error:
@@ -172,7 +179,7 @@ def _seed(*numbers: int) -> int:
 @torch.no_grad()
 def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Move the averaged weights towards the network's."""
-    source = bare(network).state_dict()
+    source = unwrapped(network).state_dict()
     for name, value in average.state_dict().items():
         if value.is_floating_point():
             value.lerp_(source[name], 1 - decay)
@@ -180,7 +187,7 @@ def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
             value.copy_(source[name])
 
 
-def bare(network: nn.Module) -> nn.Module:
+def unwrapped(network: nn.Module) -> nn.Module:
     """The network itself, where it is wrapped for several processes."""
     inner: nn.Module = network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network
     return inner

@@ -29,7 +29,7 @@ class Choice:
     frame: int
 
 
-class Chooser:
+class FrameSampler:
     """Draws annotated frames: a class by weight, a video of it, a frame, the last two uniformly.
 
     A class weighs one, and as much more as the share of its frames that hold no action: *when* is
@@ -41,7 +41,7 @@ class Chooser:
         by_class = [[v for v in shown if v.tubes and v.tubes[0].label == c] for c in range(classes)]
         quiet = [video for video in shown if not video.tubes]
         self.by_class = [*by_class, quiet] if quiet else by_class
-        weights = np.array([1 + idle_share(group) if group else 0.0 for group in by_class] + [1.0] * bool(quiet))
+        weights = np.array([1 + background_share(group) if group else 0.0 for group in by_class] + [1.0] * bool(quiet))
         self.probability = weights / weights.sum()
 
     def __call__(self, random: np.random.Generator) -> Choice:
@@ -64,12 +64,12 @@ def _decoded(annotation: VideoAnnotation, packed: PackedVideo) -> VideoAnnotatio
     return video if len(shown) == len(known) else replace(video, annotated_frames=shown)
 
 
-def every(videos: Iterable[VideoAnnotation], stride: int) -> list[Choice]:
+def every_nth(videos: Iterable[VideoAnnotation], stride: int) -> list[Choice]:
     """Of each video every so many of the annotated frames."""
     return [Choice(video, int(frame)) for video in videos for frame in known_frames(video)[::stride]]
 
 
-def idle_share(videos: Sequence[VideoAnnotation]) -> float:
+def background_share(videos: Sequence[VideoAnnotation]) -> float:
     """Share of the frames of `videos` without any box, of those that somebody has looked at."""
     total = sum(len(known_frames(video)) for video in videos)
     return 1 - (total - sum(int(idle(video, video.frames).sum()) for video in videos)) / total
@@ -87,7 +87,7 @@ class TrainingSet(Dataset[dict[str, NDArray[Any]]]):
         seed: int,
         samples: int,
     ) -> None:
-        self.choose = Chooser(videos, len(manifest.labels))
+        self.choose = FrameSampler(videos, len(manifest.labels))
         self.packed = packed
         self.manifest = manifest
         self.settings = settings
@@ -103,7 +103,7 @@ class TrainingSet(Dataset[dict[str, NDArray[Any]]]):
         return sample(choice, self.packed[choice.video.name], self.manifest, self.settings, random)
 
 
-class FrameSet(Dataset[dict[str, NDArray[Any]]]):
+class ValidationFrames(Dataset[dict[str, NDArray[Any]]]):
     """Chosen frames, unaugmented: for validation while training."""
 
     def __init__(self, choices: Sequence[Choice], packed: Mapping[str, PackedVideo], manifest: Manifest) -> None:

@@ -10,20 +10,20 @@ from torch import Tensor
 from edge.manifest import Manifest
 from edge.motion import MotionSettings
 from train import checkpoint as checkpoints
-from train import optimise
+from train import optimisation
 from train.checkpoint import Checkpoint, CheckpointError
 from train.networks.lite import LiteDetector
-from train.optimise import Run, TrainingError
-from train.recipe import Precision, TrainSettings
+from train.optimisation import TrainingError, TrainingRun
+from train.recipe import TrainingPrecision, TrainSettings
 
 torch.set_num_threads(1)
 SETTINGS = TrainSettings(data="data", height=64, width=64, samples=1000, batch=2, learning_rate=0.01, warmup=0.1)
-MANIFEST = Manifest("tiny", ("Run",), 64, 64, MotionSettings("none"))
+MANIFEST = Manifest("tiny", ("TrainingRun",), 64, 64, MotionSettings("none"))
 
 
 @pytest.fixture
-def run() -> Run:
-    return optimise.start(SETTINGS, MANIFEST, torch.device("cpu"))
+def run() -> TrainingRun:
+    return optimisation.start(SETTINGS, MANIFEST, torch.device("cpu"))
 
 
 def batch(seed: int = 0) -> dict[str, Tensor]:
@@ -52,25 +52,25 @@ def batch(seed: int = 0) -> dict[str, Tensor]:
     ],
 )
 def test_learning_rate(samples: int, rate: float) -> None:
-    assert optimise.learning_rate(samples, SETTINGS) == pytest.approx(rate)
+    assert optimisation.learning_rate(samples, SETTINGS) == pytest.approx(rate)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_it_learns(precision: Precision, run: Run) -> None:
+def test_it_learns(precision: TrainingPrecision, run: TrainingRun) -> None:
     run.precision = precision
     settings = replace(SETTINGS, warmup=1e-6, learning_rate=1e-4)
-    sums = [sum(optimise.step(run, batch(), settings).values()) for _ in range(8)]
+    sums = [sum(optimisation.step(run, batch(), settings).values()) for _ in range(8)]
     assert sums[-1] < 0.7 * sums[0]
     assert run.samples == 16
 
 
 @pytest.mark.parametrize("name", ["heatmap", "size", "offset"])
-def test_a_loss_that_is_not_finite_stops_and_is_named(name: str, run: Run) -> None:
+def test_a_loss_that_is_not_finite_stops_and_is_named(name: str, run: TrainingRun) -> None:
     before = {key: value.clone() for key, value in run.network.state_dict().items() if "running" not in key}
     poisoned = batch()
     poisoned[name][:, :, 8, 8] = float("nan")
     with pytest.raises(TrainingError, match=rf"the {name} loss \(nan\) is not finite after 0 samples; lower --learn"):
-        optimise.step(run, poisoned, SETTINGS)
+        optimisation.step(run, poisoned, SETTINGS)
     after = run.network.state_dict()
     assert all(torch.equal(after[key], value) for key, value in before.items() if "num_batches" not in key)
 
@@ -79,31 +79,31 @@ def test_several_losses_are_named_together() -> None:
     with pytest.raises(
         TrainingError, match=r"the heatmap loss \(nan\) and the size loss \(inf\) is not finite after 9"
     ):
-        optimise.finite({"heatmap": math.nan, "size": math.inf, "offset": 1.0}, 9)
-    assert optimise.finite({"size": 1.0}, 9) == {"size": 1.0}
+        optimisation.finite({"heatmap": math.nan, "size": math.inf, "offset": 1.0}, 9)
+    assert optimisation.finite({"size": 1.0}, 9) == {"size": 1.0}
 
 
 def test_a_step_depends_on_nothing_else() -> None:
     """Whatever was drawn before, dropout is drawn from the seed and the number of samples."""
     results = []
     for noise in range(2):
-        run = optimise.start(SETTINGS, MANIFEST, torch.device("cpu"))
+        run = optimisation.start(SETTINGS, MANIFEST, torch.device("cpu"))
         torch.manual_seed(noise)
-        results.append(optimise.step(run, batch(), SETTINGS))
+        results.append(optimisation.step(run, batch(), SETTINGS))
     assert results[0] == results[1]
 
 
-def test_the_average_follows(run: Run) -> None:
+def test_the_average_follows(run: TrainingRun) -> None:
     """After the first of 2 samples it keeps 2 / (2 + 10·2) of itself."""
     name = "heatmap.3.bias"
     start = run.average.state_dict()[name].clone()
-    optimise.step(run, batch(), SETTINGS)
+    optimisation.step(run, batch(), SETTINGS)
     moved = run.network.state_dict()[name]
     expected = start + (1 - 2 / 22) * (moved - start)
     np.testing.assert_allclose(run.average.state_dict()[name], expected, rtol=1e-6)
 
 
-def test_every_parameter_is_in_one_group(run: Run) -> None:
+def test_every_parameter_is_in_one_group(run: TrainingRun) -> None:
     groups = run.optimizer.param_groups
     assert sum(len(group["params"]) for group in groups) == len(list(run.network.parameters()))
     assert [(group["share"], group["weight_decay"]) for group in groups] == [
@@ -116,7 +116,7 @@ def test_every_parameter_is_in_one_group(run: Run) -> None:
 
 
 def test_what_begins_from_nothing_learns_faster() -> None:
-    run = optimise.start(SETTINGS, replace(MANIFEST, motion=MotionSettings("ssim")), torch.device("cpu"))
+    run = optimisation.start(SETTINGS, replace(MANIFEST, motion=MotionSettings("ssim")), torch.device("cpu"))
     fast = {id(p) for group in run.optimizer.param_groups[2:] for p in group["params"]}
     beginners = {name for name, p in run.network.named_parameters() if id(p) in fast}
     assert {name.split(".")[0] for name in beginners} == {"backbone", "neck", "heatmap", "box"}
@@ -133,14 +133,14 @@ def trained(path: Path, manifest: Manifest = MANIFEST) -> Path:
 def test_a_run_begins_with_the_weights_of_another_at_another_size(tmp_path: Path) -> None:
     larger = replace(MANIFEST, height=96, width=128)
     settings = replace(SETTINGS, weights=str(trained(tmp_path / "a.pt")), height=96, width=128)
-    started = optimise.start(settings, larger, torch.device("cpu"))
+    started = optimisation.start(settings, larger, torch.device("cpu"))
     assert all((weight == 0.5).all() for weight in started.average.state_dict().values() if weight.is_floating_point())
 
 
 def test_for_other_actions_only_the_layer_that_names_them_begins_anew(tmp_path: Path) -> None:
-    others = replace(MANIFEST, labels=("Jump", "Run", "Sit"))
+    others = replace(MANIFEST, labels=("Jump", "TrainingRun", "Sit"))
     settings = replace(SETTINGS, weights=str(trained(tmp_path / "a.pt")))
-    weights = optimise.start(settings, others, torch.device("cpu")).average.state_dict()
+    weights = optimisation.start(settings, others, torch.device("cpu")).average.state_dict()
     new = {name for name, weight in weights.items() if weight.is_floating_point() and not (weight == 0.5).all()}
     assert new == {"heatmap.3.weight", "heatmap.3.bias"}
     assert weights["heatmap.3.bias"].shape == (3,)
@@ -149,6 +149,6 @@ def test_for_other_actions_only_the_layer_that_names_them_begins_anew(tmp_path: 
 def test_weights_for_another_kind_of_input_are_refused(tmp_path: Path) -> None:
     settings = replace(SETTINGS, weights=str(trained(tmp_path / "a.pt")))
     with pytest.raises(CheckpointError, match=r"a\.pt: was trained with motion .*none.*leave that option out"):
-        optimise.start(settings, replace(MANIFEST, motion=MotionSettings("ssim")), torch.device("cpu"))
+        optimisation.start(settings, replace(MANIFEST, motion=MotionSettings("ssim")), torch.device("cpu"))
     with pytest.raises(CheckpointError, match="no such file"):
-        optimise.start(replace(SETTINGS, weights=str(tmp_path / "b.pt")), MANIFEST, torch.device("cpu"))
+        optimisation.start(replace(SETTINGS, weights=str(tmp_path / "b.pt")), MANIFEST, torch.device("cpu"))

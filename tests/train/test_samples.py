@@ -17,9 +17,9 @@ from edge.sources import Frame
 from tests.support.tiny_videos import FIRST, FRAMES, LABELS, person, picture, write_data_set
 from train import augment
 from train.augment import AugmentSettings
-from train.data import Choice, Chooser, FrameSet, TrainingSet, idle_share, sample
 from train.datasets.annotations import GroundTruthTube, VideoAnnotation, load_ucf24
 from train.datasets.packed_video import PackedVideo, open_packed
+from train.samples import Choice, FrameSampler, TrainingSet, ValidationFrames, background_share, sample
 
 
 def manifest(motion: MotionSettings) -> Manifest:
@@ -126,7 +126,7 @@ def test_samples_are_batched_as_targets_say(training: TrainingSet) -> None:
 def test_an_unaugmented_sample_has_its_box(folder: Path, training: TrainingSet) -> None:
     """Frames and input are of one size, so the target is the annotation: see `person`."""
     video = load_ucf24(folder).train[0]
-    frames = FrameSet([Choice(video, frame) for frame in (0, FIRST)], training.packed, training.manifest)
+    frames = ValidationFrames([Choice(video, frame) for frame in (0, FIRST)], training.packed, training.manifest)
     assert not frames[0]["centre"].any()
     assert not frames[0]["image"][3:].any()  # before the first frame there are zeros
     x, y, width, height = person(FIRST)
@@ -145,18 +145,20 @@ def test_an_unaugmented_sample_has_its_box(folder: Path, training: TrainingSet) 
     ],
 )
 def test_idle_share(videos: list[tuple[str, int, int]], share: float) -> None:
-    assert idle_share([annotation(name, 0, frames, busy) for name, frames, busy in videos]) == pytest.approx(share)
+    assert background_share([annotation(name, 0, frames, busy) for name, frames, busy in videos]) == pytest.approx(
+        share
+    )
 
 
 def test_frames_of_two_people_are_busy_once() -> None:
     tubes = (GroundTruthTube(0, 0, np.zeros((6, 4), np.float32)), GroundTruthTube(0, 4, np.zeros((4, 4), np.float32)))
-    assert idle_share([VideoAnnotation("a", 10, tubes)]) == pytest.approx(0.2)
+    assert background_share([VideoAnnotation("a", 10, tubes)]) == pytest.approx(0.2)
 
 
 def test_classes_are_chosen_by_weight_then_videos_and_frames_evenly() -> None:
     # class 0 is never idle and weighs 1, class 1 is idle half of the time and weighs 1.5, class 2 has no video
     videos = [annotation("a", 0, 4, 4), annotation("b", 0, 40, 40), annotation("c", 1, 10, 5)]
-    choose, random = Chooser(videos, 3), np.random.default_rng(0)
+    choose, random = FrameSampler(videos, 3), np.random.default_rng(0)
     drawn = [choose(random) for _ in range(4000)]
     share = {name: sum(choice.video.name == name for choice in drawn) / 4000 for name in "abc"}
     assert share == pytest.approx({"a": 0.2, "b": 0.2, "c": 0.6}, abs=0.03)
