@@ -19,9 +19,10 @@ from train import check, optimisation, precision, processes, recipe, train_optio
 from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint, CheckpointError
 from train.datasets import loader
-from train.datasets.annotations import AnnotationError, DataSet, VideoAnnotation, held_out
+from train.datasets.annotations import AnnotationError, DataSet, VideoAnnotation
 from train.datasets.frame_kinds import known_frames
 from train.datasets.packed_video import FrameError, PackedVideo, open_packed
+from train.datasets.split_lists import held_out
 from train.evaluation.plots import PlotError
 from train.log import LogError, TrainingLog
 from train.networks.imagenet_weights import BackboneError

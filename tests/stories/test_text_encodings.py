@@ -21,9 +21,10 @@ from tests.support.annotation_files import COCO, box, coco, written
 from tests.support.laws import law
 from train.box_tables import Tube
 from train.datasets import loader
-from train.datasets.annotations import AnnotationError, list_of_names
+from train.datasets.annotations import AnnotationError
 from train.datasets.coco import read_coco
 from train.datasets.cvat import read_cvat
+from train.datasets.split_lists import list_of_names
 from train.evaluation import start_scores
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.external_formats import VideoIndex, read_yowo, write_yowo

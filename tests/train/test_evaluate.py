@@ -16,7 +16,8 @@ from tests.support import fake_device
 from tests.support.annotated_player import BOX, ENGINE, FRAMES, LABELS, MANIFEST, PLAYS, tube, write_model, write_video
 from tests.support.full_disk import full_disk
 from tests.support.paths import ROOT
-from train.datasets.annotations import DataSet, VideoAnnotation, load_ucf24
+from train.datasets.annotations import DataSet, VideoAnnotation
+from train.datasets.ucf24 import load_ucf24
 from train.evaluate import main
 from train.evaluation.protocols import Protocol
 from train.evaluation.report import score_videos

@@ -17,8 +17,9 @@ from edge.sources import Frame
 from tests.support.tiny_videos import FIRST, FRAMES, LABELS, person, picture, write_data_set
 from train import augment
 from train.augment import AugmentSettings
-from train.datasets.annotations import GroundTruthTube, VideoAnnotation, load_ucf24
+from train.datasets.annotations import GroundTruthTube, VideoAnnotation
 from train.datasets.packed_video import PackedVideo, open_packed
+from train.datasets.ucf24 import load_ucf24
 from train.samples import Choice, FrameSampler, TrainingSet, ValidationFrames, background_share, sample
 
 

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from edge.manifest import Manifest
 from edge.motion import MotionSettings
 from tests.support.tiny_videos import FIRST, LABELS, write_data_set
-from train.datasets.annotations import load_ucf24
 from train.datasets.packed_video import open_packed
+from train.datasets.ucf24 import load_ucf24
 from train.networks.decoder import Heads
 from train.samples import Choice, ValidationFrames
 from train.validation import BATCH, frame_average_precision

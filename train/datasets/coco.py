@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from edge.text import decode_utf8, to_nfc
-from train.datasets.annotations import LARGEST_FRAME, AnnotationError, reason, without_ending
+from train.datasets.annotations import LARGEST_FRAME, AnnotationError, reason
 from train.datasets.tracks import Box, BoxBudget, NamedVideo, tubes_from_samples
+from train.datasets.video_names import without_suffix
 from train.safe_reading import bounded_file
 
 NO_VIDEOS = (
@@ -122,7 +123,7 @@ def _video(
     known = size if size is not None and min(size) > 0 else None
     tubes = tubes_from_samples(tracks.values(), annotated_frames, budget)
     count = int(annotated_frames.max(initial=-1)) + 1
-    return NamedVideo(without_ending(_text(one["name"])), count, known, tubes, annotated_frames)
+    return NamedVideo(without_suffix(_text(one["name"])), count, known, tubes, annotated_frames)
 
 
 def _box(frame: int, bbox: Any, label: str) -> Box:

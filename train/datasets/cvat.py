@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.text import decode_utf8, to_nfc
-from train.datasets.annotations import LARGEST_FRAME, AnnotationError, reason, stays_inside, without_ending
+from train.datasets.annotations import LARGEST_FRAME, AnnotationError, reason
 from train.datasets.tracks import Box, BoxBudget, Corners, NamedVideo, tubes_from_keyframes
+from train.datasets.video_names import stays_inside, without_suffix
 from train.safe_reading import bounded_file
 
 ACTION = "action"  # the attribute that says what is done, where there is one
@@ -116,7 +117,7 @@ def read_cvat(path: Path) -> NamedVideo:
         width, height = (int(reader.texts.get(f"original_size/{side}", 0)) for side in ("width", "height"))
         source = next((reader.texts[name] for name in _SOURCES if reader.texts.get(name)), "")
         stem = re.sub(r"\.xml$", "", path.name, flags=re.IGNORECASE)
-        name = _name(source) if source else without_ending(to_nfc(stem))
+        name = _name(source) if source else without_suffix(to_nfc(stem))
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}); {CURE}") from error
     except (expat.ExpatError, ValueError, LookupError, OverflowError) as error:
@@ -136,7 +137,7 @@ def _name(source: str) -> str:
     name = path.name if ABSOLUTE.match(source) else str(path)
     if not name or not stays_inside(name):
         raise ValueError(f"its source {source!r} leads out of the folder of the videos")
-    return without_ending(to_nfc(name))
+    return without_suffix(to_nfc(name))
 
 
 def _parse(content: bytes, reader: _Reader) -> None:

@@ -19,9 +19,9 @@ from train.datasets.annotations import (
     GroundTruthTube,
     VideoAnnotation,
     frame_count,
-    list_of_names,
-    read_pickle,
 )
+from train.datasets.split_lists import list_of_names
+from train.datasets.ucf24 import read_pickle
 from train.safe_reading import array_pickle
 
 HMDB_FILE = "hmdb_annots.pkl"

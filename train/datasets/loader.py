@@ -8,22 +8,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from train.datasets.annotation_merge import MergeError, merged
-from train.datasets.annotations import (
-    MATLAB_FILE,
-    PICKLE_FILE,
-    AnnotationError,
-    DataSet,
-    GroundTruthTube,
-    VideoAnnotation,
-    list_of_names,
-    load_ucf24,
-    read_matlab,
-    read_pickle,
-)
+from train.datasets.annotations import AnnotationError, DataSet, GroundTruthTube, VideoAnnotation
 from train.datasets.coco import read_coco
 from train.datasets.cvat import read_cvat
 from train.datasets.jhmdb import HMDB_FILE, Folds, read_act, read_jhmdb21
+from train.datasets.split_lists import list_of_names
 from train.datasets.tracks import NamedVideo
+from train.datasets.ucf24 import MATLAB_FILE, PICKLE_FILE, load_ucf24, read_matlab, read_pickle
 
 COCO_FILE = "annotations.json"
 CVAT_FOLDER = "annotations"

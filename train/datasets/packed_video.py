@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edge.cameras.video_file import read_file
 from edge.files import write_atomically
 from edge.terminal import progress
-from train.datasets.annotations import stays_inside
+from train.datasets.video_names import stays_inside
 
 JPEG_QUALITY = 95
 FORMAT = b"2"  # what is packed otherwise lies elsewhere: before, what followed a damaged frame was left out

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from edge.text import to_nfc
-from train.datasets.annotations import DataSet, VideoAnnotation, held_out
+from train.datasets.annotations import DataSet, VideoAnnotation
+from train.datasets.split_lists import held_out
 
 Split = Literal["test", "train", "validation"]
 UCF101 = "UCF101"  # how the titles of its data sets begin

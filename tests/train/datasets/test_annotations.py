@@ -11,19 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.refusal import refusal
-from train.datasets.annotations import (
-    AnnotationError,
-    DataSet,
-    VideoAnnotation,
-    at,
-    continuous,
-    held_out,
-    list_of_names,
-    load_ucf24,
-    read_matlab,
-    read_pickle,
-    without_ending,
-)
+from train.datasets.annotations import AnnotationError, DataSet, VideoAnnotation, at
+from train.datasets.split_lists import held_out, list_of_names
+from train.datasets.ucf24 import continuous, load_ucf24, read_matlab, read_pickle
+from train.datasets.video_names import without_suffix
 
 Video = dict[str, Any]
 
@@ -186,7 +177,7 @@ def test_endings_are_found_in_any_case(tmp_path: Path, file: str) -> None:
     assert data.video("v0") == tmp_path / "v0.avi"  # which is not there
     (tmp_path / file).touch()
     assert data.video("v0") == tmp_path / file
-    assert without_ending(file) == "v0"
+    assert without_suffix(file) == "v0"
     assert data.video("none/v0") == tmp_path / "none" / "v0.avi"
 
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from tests.support.annotation_files import COCO, box, coco, written
 from tests.support.refusal import refusal
 from train.datasets import loader
-from train.datasets.annotations import AnnotationError, GroundTruthTube, VideoAnnotation, held_out
+from train.datasets.annotations import AnnotationError, GroundTruthTube, VideoAnnotation
 from train.datasets.jhmdb import read_act
+from train.datasets.split_lists import held_out
 
 TUBE = np.array([[3, 10, 20, 40, 60], [4, 11, 20, 41, 60]], np.float32)
 ACT: dict[str, Any] = {
