@@ -75,7 +75,7 @@ def _through_torch2trt(options: argparse.Namespace, output: Path, wanted: BuildO
         ) from error
     backend = torch2trt_build.installed(trt)
     platform = engine_build.platform_of(trt, cuda.device())
-    frames = options.frames or calibration.USUAL
+    frames = options.frames or calibration.DEFAULT_FRAMES
     try:
         torch2trt_build.build(
             options.model,

@@ -14,8 +14,8 @@ from edge.manifest import Manifest
 from edge.sources import redact
 from edge.terminal import progress
 
-LEAST = 16  # frames; fewer do not show what values a network meets
-USUAL = 128  # frames
+MIN_FRAMES = 16  # frames; fewer do not show what values a network meets
+DEFAULT_FRAMES = 128  # frames
 VIDEO_SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".webm")
 
 Image = NDArray[np.uint8]
@@ -45,7 +45,7 @@ def videos(paths: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def inputs(files: Sequence[Path], manifest: Manifest, count: int = USUAL) -> Iterator[Input]:
+def inputs(files: Sequence[Path], manifest: Manifest, count: int = DEFAULT_FRAMES) -> Iterator[Input]:
     """`count` network inputs (1, C, h, w) float32, evenly over the videos and over the time of each.
 
     Fewer where the videos hold fewer frames. Raises CalibrationError below LEAST, CaptureError.
@@ -57,9 +57,9 @@ def inputs(files: Sequence[Path], manifest: Manifest, count: int = USUAL) -> Ite
         for image in progress.watched(_encoded(file, share, manifest), f"frames of {file.name}", "frame", share):
             given += 1
             yield image
-    if given < LEAST:
+    if given < MIN_FRAMES:
         raise CalibrationError(
-            f"--calibrate: {given} frames in {len(files)} videos, {LEAST} are the least and {USUAL} are good; give more"
+            f"--calibrate: {given} frames in {len(files)} videos; give {MIN_FRAMES} at least, {DEFAULT_FRAMES} are good"
         )
 
 

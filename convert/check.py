@@ -36,7 +36,7 @@ class CheckError(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class ComparedModel:
     """One of the two: its file, and what runs it."""
 
     path: Path
@@ -69,7 +69,7 @@ class Latency:
 
 
 @dataclass(frozen=True, eq=False)
-class Checked:
+class CheckResult:
     """Everything found; the first of each pair is of the exact model, the second of the converted one."""
 
     agreement: Agreement
@@ -87,7 +87,7 @@ class Checked:
 
 
 @dataclass(frozen=True)
-class Material:
+class CheckData:
     """What to check on: network inputs (1, C, h, w), videos for events, annotated videos for accuracy if any.
 
     `exact`: the scores of the exact model, where they are known already.
@@ -100,17 +100,17 @@ class Material:
     exact: Report | None = None
 
 
-def check_files(exact: Path, converted: Path, material: Material) -> Checked:
+def check_files(exact: Path, converted: Path, material: CheckData) -> CheckResult:
     """As `check`, for two files. Raises also what `open_model` raises."""
     with ExitStack() as owned:
         models = []
         for path in (exact, converted):
-            models.append(Model(path, open_model(path, threads=1)))
+            models.append(ComparedModel(path, open_model(path, threads=1)))
             owned.callback(models[-1].opened.close)
         return check(models[0], models[1], material)
 
 
-def check(exact: Model, converted: Model, material: Material) -> Checked:
+def check(exact: ComparedModel, converted: ComparedModel, material: CheckData) -> CheckResult:
     """Compare two models. Raises CheckError and what engines and videos raise."""
     _alike(exact, converted)
     first, second = exact.engine, converted.engine
@@ -123,17 +123,17 @@ def check(exact: Model, converted: Model, material: Material) -> Checked:
     counts = (sum(map(len, events[0])), missed, invented)
     batches = [batch for batch in BATCHES if exact.takes(batch) and converted.takes(batch)]
     latency = latencies(first, second, material.images[0], batches)
-    return Checked(found, counts, latency, _accuracy(exact, converted, material))
+    return CheckResult(found, counts, latency, _accuracy(exact, converted, material))
 
 
-def _accuracy(exact: Model, converted: Model, material: Material) -> tuple[Report, Report] | None:
+def _accuracy(exact: ComparedModel, converted: ComparedModel, material: CheckData) -> tuple[Report, Report] | None:
     if material.data is None or material.run is None:
         return None
     known = material.exact or evaluate(exact.path, material.data, material.run)
     return known, evaluate(converted.path, material.data, material.run)
 
 
-def _alike(exact: Model, converted: Model) -> None:
+def _alike(exact: ComparedModel, converted: ComparedModel) -> None:
     one, other = exact.engine.manifest, converted.engine.manifest
     for name in ("labels", "height", "width", "motion", "mean", "std", "stride", "top_k"):
         if getattr(one, name) != getattr(other, name):
@@ -176,12 +176,12 @@ def _seconds(engine: Engine, inputs: dict[str, Any]) -> float:
     return time.perf_counter() - began
 
 
-def as_text(checked: Checked, names: tuple[str, str]) -> str:
+def as_text(checked: CheckResult, names: tuple[str, str]) -> str:
     """The whole comparison as lines of text."""
     return "\n".join([*_of_outputs(checked), *_of_latency(checked, names), *_of_accuracy(checked, names)])
 
 
-def _of_outputs(checked: Checked) -> Iterable[str]:
+def _of_outputs(checked: CheckResult) -> Iterable[str]:
     found = checked.agreement
     yield f"{found.peaks} peaks: {found.lost} lost, {found.invented} invented; of the others"
     for one in found.differences:
@@ -190,7 +190,7 @@ def _of_outputs(checked: Checked) -> Iterable[str]:
     yield f"{begun} events begin: {missed} missed, {invented} invented"
 
 
-def _of_latency(checked: Checked, names: tuple[str, str]) -> Iterable[str]:
+def _of_latency(checked: CheckResult, names: tuple[str, str]) -> Iterable[str]:
     yield f"{'batch':>5}  {'model':<24}{'p50 ms':>8}{'p95 ms':>8}{'p99 ms':>8}{'frames/s':>10}"
     for pair in checked.latency:
         for name, one in zip(names, pair, strict=True):
@@ -200,7 +200,7 @@ def _of_latency(checked: Checked, names: tuple[str, str]) -> Iterable[str]:
         yield f"batches of {', '.join(left)}: not timed, the engine takes none; build it with --max-batch {left[-1]}"
 
 
-def _of_accuracy(checked: Checked, names: tuple[str, str]) -> Iterable[str]:
+def _of_accuracy(checked: CheckResult, names: tuple[str, str]) -> Iterable[str]:
     if checked.accuracy is None:
         yield "accuracy: not measured; give --data DIR with annotated videos"
         return

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from convert import centernet_names, checkpoint, labels
-from convert.checkpoint import Wish
+from convert import centernet_checkpoint, centernet_names, label_sets
+from convert.centernet_checkpoint import CheckpointOptions
 from edge.motion import KINDS
 from edge.terminal import progress
 
@@ -16,10 +16,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("checkpoint", type=Path, help=".pth of CenterNet or KORSAL")
     add("-o", "--output", type=Path, required=True, metavar="OUT.pt", help="to write")
-    known = "|".join(labels.KNOWN)
+    known = "|".join(label_sets.KNOWN)
     add("--labels", metavar=f"FILE|{known}", help="one name a line, or a known set; default: the set with as many")
     add("--arch", choices=tuple(centernet_names.FIRST), help="default: as its parameters are called")
-    usual = f"{checkpoint.SIDE}, {checkpoint.SIDES['coco']} for coco"
+    usual = f"{centernet_checkpoint.DEFAULT_SIDE}, {centernet_checkpoint.SIDES_BY_LABELS['coco']} for coco"
     add("--size", type=_size, metavar="HEIGHTxWIDTH", help=f"of the input, pixels; default: {usual}")
     add("--motion", choices=KINDS, help="what the channels after the frame's hold; default: ssim, none")
     add("--gap", type=_frames, default=1, help="how many frames back the previous frame lies")
@@ -29,10 +29,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Convert and tell; raises CheckpointError."""
-    wish = Wish(
+    wish = CheckpointOptions(
         options.labels, options.arch, options.size, options.motion, options.gap, options.name, options.licence
     )  # fmt: skip
-    made = checkpoint.convert(options.checkpoint, options.output, wish)
+    made = centernet_checkpoint.convert(options.checkpoint, options.output, wish)
     print(
         f"{progress.made(options.output)}: {made.name}, {made.architecture}, {len(made.labels)} labels "
         f"({made.training['labels']}: {made.labels[0]} … {made.labels[-1]}), "
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _size(text: str) -> tuple[int, int]:
     try:
-        return checkpoint.size(text)
+        return centernet_checkpoint.size(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 

@@ -14,7 +14,7 @@ Outputs = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Closeness:
+class Parity:
     """Of many images: the largest differences, and how many peaks of the first come with another label or not at all.
 
     `scores` are compared in their order; `boxes` are those of peaks that both gave. nan where a model gave it.
@@ -40,9 +40,9 @@ class Closeness:
         )
 
 
-def closeness(pairs: Iterable[tuple[Outputs, Outputs]]) -> Closeness:
+def parity(pairs: Iterable[tuple[Outputs, Outputs]]) -> Parity:
     """Compare the outputs of a model and of what was exported from it; batches of any size."""
-    found = Closeness()
+    found = Parity()
     for expected, got in pairs:
         for i in range(len(expected["scores"])):
             found = _joined(found, _of_image(_row(expected, i), _row(got, i)))
@@ -53,8 +53,8 @@ def _row(outputs: Outputs, image: int) -> Outputs:
     return {name: value[image] for name, value in outputs.items()}
 
 
-def _joined(one: Closeness, other: Closeness) -> Closeness:
-    return Closeness(
+def _joined(one: Parity, other: Parity) -> Parity:
+    return Parity(
         one.images + other.images,
         one.peaks + other.peaks,
         float(np.maximum(one.scores, other.scores)),  # which keeps nan
@@ -64,7 +64,7 @@ def _joined(one: Closeness, other: Closeness) -> Closeness:
     )
 
 
-def _of_image(expected: Outputs, got: Outputs) -> Closeness:
+def _of_image(expected: Outputs, got: Outputs) -> Parity:
     """Peaks of nearly equal scores may come in another order, and the last few may not come at all."""
     scores = float(np.abs(expected["scores"] - got["scores"]).max())
     certain = expected["scores"] > expected["scores"][-1] + 2 * SCORE_TOLERANCE
@@ -75,4 +75,4 @@ def _of_image(expected: Outputs, got: Outputs) -> Closeness:
     mistaken = (nearest > BOX_TOLERANCE) & (of_others <= BOX_TOLERANCE)
     absent = np.isinf(nearest) & ~mistaken
     farthest = nearest[~mistaken & ~absent].max(initial=0.0)
-    return Closeness(1, len(boxes), scores, float(farthest), int(mistaken.sum()), int(absent.sum()))
+    return Parity(1, len(boxes), scores, float(farthest), int(mistaken.sum()), int(absent.sum()))

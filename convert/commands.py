@@ -25,11 +25,11 @@ from convert import (
 from convert import dry_run as steps
 from convert import fp16 as halve
 from convert.calibration import CalibrationError
-from convert.check import CheckError, Material, as_text, check_files
+from convert.check import CheckData, CheckError, as_text, check_files
 from convert.conversion import EVENT_VIDEOS, Precision, Wish
 from convert.export import ExportError
 from convert.onnx_file import OnnxFileError
-from convert.quantize import Method, QuantizeError, QuantizeSettings, Target
+from convert.quantize import Method, QuantizeError, QuantizeSettings, QuantizeTarget
 from edge.cameras.video_file import CaptureError
 from edge.engines.build_plan import PlanError
 from edge.engines.cuda_runtime import CudaError
@@ -125,7 +125,7 @@ def _export(options: argparse.Namespace) -> int:
     size = options.output.stat().st_size / 1e6
     print(
         f"{options.output}: {manifest.name}, {len(manifest.labels)} actions, {size:.1f} MB, "
-        f"{export.compared(found, len(images))}"
+        f"{export.parity_as_text(found, len(images))}"
     )
     print(progress.next_step("korsal-evaluate", options.output, "--data", "DATA", "--json", "scores.json"))
     return 0
@@ -138,7 +138,7 @@ def _quantize(options: argparse.Namespace) -> int:
         raise QuantizeError("-o is missing: name the .onnx to write")
     onnx_file.check_apart(options.model, options.output)
     if options.precision == "fp16":
-        halve.halve(options.model, options.output)
+        halve.convert_file(options.model, options.output)
     else:
         _, settings, images = _calibration(options)
         QUANTIZERS[options.quantizer](options.model, options.output, images, settings)
@@ -175,7 +175,7 @@ def _calibration(
 
 def _settings(options: argparse.Namespace) -> QuantizeSettings:
     modelopt = getattr(options, "quantizer", "") == "modelopt"
-    usual = modelopt_quantize.USUAL_METHOD if modelopt else QuantizeSettings.method
+    usual = modelopt_quantize.DEFAULT_METHOD if modelopt else QuantizeSettings.method
     return QuantizeSettings(options.method or usual, options.target, tuple(options.keep))
 
 
@@ -184,7 +184,7 @@ def _check(options: argparse.Namespace) -> int:
     files = calibration.videos(options.calibrate)
     with open_model(options.model, 1) as engine:
         images = tuple(calibration.inputs(files, engine.manifest, options.frames))
-    checked = check_files(options.model, options.converted, Material(images, files[:EVENT_VIDEOS], data, run))
+    checked = check_files(options.model, options.converted, CheckData(images, files[:EVENT_VIDEOS], data, run))
     print(as_text(checked, (options.model.name, options.converted.name)))
     if checked.lost > options.max_map_drop:
         print(f"korsal-convert: {options.converted} loses more than {options.max_map_drop:g} points", file=sys.stderr)
@@ -245,7 +245,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help=".onnx to write")
     parser.add_argument("--name", help="of the model, told in every event; default: the checkpoint's")
     parser.add_argument("--licence", help="of the weights, a sentence; kept in the manifest")
-    _add_calibration(parser, "to compare with torch on", export.USUAL)
+    _add_calibration(parser, "to compare with torch on", export.DEFAULT_FRAMES)
     parser.add_argument("--scores", type=Path, help="report of korsal-evaluate --json; kept in the manifest")
     parser.add_argument("--start-scores", type=Path, help="of korsal-evaluate events --choose; events begin at them")
 
@@ -271,7 +271,7 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_calibration(
-    parser: argparse.ArgumentParser, purpose: str = "to calibrate with", frames: int = calibration.USUAL
+    parser: argparse.ArgumentParser, purpose: str = "to calibrate with", frames: int = calibration.DEFAULT_FRAMES
 ) -> None:
     add = parser.add_argument
     add("--calibrate", type=Path, nargs="+", default=[], metavar="VIDEO", help="videos or folders of videos: real ones")
@@ -280,9 +280,16 @@ def _add_calibration(
 
 def _add_quantisation(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    usual = f"how ranges are found; default: {QuantizeSettings.method}, with modelopt {modelopt_quantize.USUAL_METHOD}"
+    usual = (
+        f"how ranges are found; default: {QuantizeSettings.method}, with modelopt {modelopt_quantize.DEFAULT_METHOD}"
+    )
     add("--method", choices=get_args(Method), help=usual)
-    add("--target", choices=get_args(Target), default=QuantizeSettings.target, help="cpu: for ONNX Runtime, no GPU")
+    add(
+        "--target",
+        choices=get_args(QuantizeTarget),
+        default=QuantizeSettings.target,
+        help="cpu: for ONNX Runtime, no GPU",
+    )
     add("--keep", nargs="+", default=[], metavar="NODE", help="convolutions that stay in floating point")
 
 

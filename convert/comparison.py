@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from edge.boxes import iou
 from edge.events import Event
 
-LEAST_SCORE = 0.1  # of a peak that matters: weaker ones begin no tube
-SAME_BOX = 0.5  # IoU of two boxes that mean the same person
-SAME_TIME = 0.5  # seconds between two beginnings of the same event
-COMPARED = ("boxes", "scores", "class_scores")
+MIN_SCORE = 0.1  # of a peak that matters: weaker ones begin no tube
+MIN_IOU = 0.5  # IoU of two boxes that mean the same person
+MAX_SECONDS_APART = 0.5  # seconds between two beginnings of the same event
+COMPARED_OUTPUTS = ("boxes", "scores", "class_scores")
 
 Outputs = Mapping[str, NDArray[np.generic]]
 
@@ -38,14 +38,14 @@ class Agreement:
 
 def agreement(pairs: Iterable[tuple[Outputs, Outputs]]) -> Agreement:
     """Compare the outputs of an exact and another model, frame by frame; batches of one."""
-    gaps: dict[str, list[NDArray[np.float64]]] = {name: [] for name in COMPARED}
+    gaps: dict[str, list[NDArray[np.float64]]] = {name: [] for name in COMPARED_OUTPUTS}
     peaks = lost = invented = 0
     for exact, other in pairs:
         rows, columns = _matched(exact, other)
         peaks += _loud(exact)
         lost += _loud(exact) - len(rows)
         invented += max(_loud(other) - len(rows), 0)
-        for name in COMPARED:
+        for name in COMPARED_OUTPUTS:
             gap = np.abs(exact[name][0][rows].astype(np.float64) - other[name][0][columns].astype(np.float64))
             gaps[name].append(gap.ravel())
     joined = {name: np.concatenate(parts) if parts else np.zeros(0) for name, parts in gaps.items()}
@@ -58,7 +58,7 @@ def _mean(values: NDArray[np.float64]) -> float:
 
 
 def _loud(outputs: Outputs) -> int:
-    return int(np.count_nonzero(outputs["scores"][0] >= LEAST_SCORE))
+    return int(np.count_nonzero(outputs["scores"][0] >= MIN_SCORE))
 
 
 def _matched(exact: Outputs, other: Outputs) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -67,7 +67,7 @@ def _matched(exact: Outputs, other: Outputs) -> tuple[NDArray[np.int64], NDArray
     overlap = iou(exact["boxes"][0][:loud].astype(np.float32), other["boxes"][0].astype(np.float32))
     overlap[exact["labels"][0][:loud, None] != other["labels"][0][None]] = 0
     best = overlap.argmax(axis=1)
-    rows = np.flatnonzero(overlap.max(axis=1, initial=0) >= SAME_BOX)
+    rows = np.flatnonzero(overlap.max(axis=1, initial=0) >= MIN_IOU)
     return rows, best[rows]
 
 
@@ -86,5 +86,5 @@ def unmatched(first: Sequence[Event], second: Sequence[Event]) -> tuple[Event, .
 
 
 def _same(one: Event, other: Event) -> bool:
-    near = abs(one.started_unix - other.started_unix) <= SAME_TIME
-    return near and one.action == other.action and bool(iou(one.box[None], other.box[None])[0, 0] >= SAME_BOX)
+    near = abs(one.started_unix - other.started_unix) <= MAX_SECONDS_APART
+    return near and one.action == other.action and bool(iou(one.box[None], other.box[None])[0, 0] >= MIN_IOU)

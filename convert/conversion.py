@@ -10,7 +10,7 @@ from typing import Literal
 from convert import calibration, export, onnx_file, quantize, sensitivity
 from convert import fp16 as halve
 from convert.calibration import Input
-from convert.check import Material
+from convert.check import CheckData
 from convert.engine import engine
 from convert.gate import Gate, Tell
 from convert.quantize import QuantizeSettings
@@ -39,7 +39,7 @@ class Wish:
     name: Path
     precision: Precision
     calibrate: tuple[Path, ...] = ()
-    frames: int = calibration.USUAL
+    frames: int = calibration.DEFAULT_FRAMES
     settings: QuantizeSettings = QuantizeSettings()
     data: DataSet | None = None
     run: EvaluationRun | None = None
@@ -75,7 +75,7 @@ def convert(wish: Wish, tell: Tell) -> tuple[Path, ...]:
         tell(f"{len(images)} frames of {len(files)} videos to calibrate and to compare with")
     few = _evenly(images, wish.compared)
     source = _onnx(wish, few, tell)
-    material = Material(few, files[:EVENT_VIDEOS], wish.data, wish.run) if images else None
+    material = CheckData(few, files[:EVENT_VIDEOS], wish.data, wish.run) if images else None
     gate = Gate(source, material, wish.max_drop, tell)
     made = source if wish.precision == "fp32" else _smaller(wish, images, gate)
     built = engine(made, wish.file(".engine"), wish.options, gate) if wish.builds else None
@@ -101,7 +101,7 @@ def _onnx(wish: Wish, images: tuple[Input, ...], tell: Tell) -> Path:
         return wish.weights
     target = wish.file(".onnx")
     _, found = export.export(wish.weights, target, images=images)
-    tell(f"{target}: exported, {export.compared(found, len(images))}")
+    tell(f"{target}: exported, {export.parity_as_text(found, len(images))}")
     return target
 
 
@@ -120,7 +120,7 @@ def _int8(wish: Wish, images: tuple[Input, ...], gate: Gate) -> Path | None:
     with onnx_file.candidate(target) as made:
         for attempt in range(1, ATTEMPTS + 1):
             quantised = quantize.with_ranges(model, ranges, settings)
-            onnx_file.write(quantised, quantize.described(manifest, settings), made)
+            onnx_file.write(quantised, quantize.int8_manifest(manifest, settings), made)
             if (lost := gate.refuses(made, target.name)) is None:
                 onnx_file.accept(made, target)
                 return target
@@ -138,7 +138,7 @@ def _int8(wish: Wish, images: tuple[Input, ...], gate: Gate) -> Path | None:
 def _fp16(wish: Wish, gate: Gate) -> Path:
     target = wish.file("-fp16.onnx")
     with onnx_file.candidate(target) as made:
-        halve.halve(gate.exact, made)
+        halve.convert_file(gate.exact, made)
         if (lost := gate.refuses(made, target.name)) is not None:
             raise quantize.QuantizeError(
                 f"FP16 loses {lost:.2f} points of frame-mAP@0.5, {wish.max_drop:g} are allowed; "

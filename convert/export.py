@@ -15,9 +15,9 @@ import torch
 from torch import nn
 
 from convert import onnx_file
+from convert.batch_norm_folding import fold_norms
 from convert.calibration import Input
-from convert.closeness import Closeness, Outputs, closeness
-from convert.folding import fold_norms
+from convert.closeness import Outputs, Parity, parity
 from edge.engines import onnxruntime_engine as engines
 from edge.inference import Engine
 from edge.manifest import INPUT, OUTPUTS, Manifest, input_shape
@@ -30,8 +30,8 @@ from train.networks.decoder import Decoder
 from train.networks.deformable import DeformableConvolution
 
 OPSET = 17  # which TensorRT 8.6 reads; a deformable convolution needs another
-USUAL = 32  # frames to compare with
-NOTHING: Mapping[str, Any] = MappingProxyType({})
+DEFAULT_FRAMES = 32  # frames to compare with
+UNCHANGED: Mapping[str, Any] = MappingProxyType({})
 
 
 class ExportError(Exception):
@@ -41,10 +41,10 @@ class ExportError(Exception):
 def export(
     path: Path,
     target: Path,
-    changes: Mapping[str, Any] = NOTHING,
-    training: Mapping[str, Any] = NOTHING,
+    changes: Mapping[str, Any] = UNCHANGED,
+    training: Mapping[str, Any] = UNCHANGED,
     images: Sequence[Input] = (),
-) -> tuple[Manifest, Closeness]:
+) -> tuple[Manifest, Parity]:
     """Write the checkpoint at `path` as an ONNX model to `target`.
 
     `changes` replace fields of its manifest, `training` joins what that says of the training. The file appears only
@@ -59,7 +59,7 @@ def export(
     with onnx_file.candidate(target) as candidate:
         with Progress("exporting", ""):
             onnx_file.write(_graph(checkpoint), manifest, candidate)
-        found = closeness(_answers(checkpoints.engine(path), engines.load(candidate, threads=2), images))
+        found = parity(_answers(checkpoints.engine(path), engines.load(candidate, threads=2), images))
         if not found.close:
             raise ExportError(
                 f"{path}: the exported model differs from torch by {found}; "
@@ -92,7 +92,7 @@ def keep_scores(path: Path, report: Path) -> None:
     onnx_file.write(model, replace(manifest, training=training), path)
 
 
-def compared(found: Closeness, frames: int) -> str:
+def parity_as_text(found: Parity, frames: int) -> str:
     """What the comparison with torch was made on, and what came of it; `frames` of the images were real ones."""
     on = f"{frames} real frames" if frames else "noise only, --calibrate VIDEO gives it real frames"
     return f"answers as torch does, on {on}: differs by {found}"

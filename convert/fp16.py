@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from convert import graph, onnx_file
+from convert import onnx_file, onnx_graph
 from convert.quantize import QuantizeError, open_model
 from edge.manifest import Manifest
 
@@ -21,20 +21,20 @@ FLOAT_INPUTS = {"Resize": (0,), "Split": (0,)}  # operators with inputs of other
 LARGEST = float(np.finfo(np.float16).max)
 
 
-def halve(source: Path, output: Path) -> Manifest:
+def convert_file(source: Path, output: Path) -> Manifest:
     """Write the FP32 model `source` as FP16 to `output`. Raises QuantizeError, OnnxFileError."""
     model, manifest = open_model(source)
     changed = replace(manifest, precision="fp16")
-    onnx_file.write(halved(model), changed, output)
+    onnx_file.write(converted(model), changed, output)
     return changed
 
 
-def halved(model: onnx.ModelProto) -> onnx.ModelProto:
+def converted(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy whose body computes in FP16; input and outputs stay FP32. QuantizeError where a weight is too large."""
     made = onnx.ModelProto()
     made.CopyFrom(model)
     del made.graph.value_info[:]  # types of tensors that change
-    body = graph.body(model)
+    body = onnx_graph.body(model)
     constants = {tensor.name: tensor for tensor in made.graph.initializer}
     constants |= {node.output[0]: node.attribute[0].t for node in made.graph.node if node.op_type == "Constant"}
     inside = {name for node in made.graph.node if node.name in body for name in node.output}

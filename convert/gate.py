@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from convert.check import Material, as_text, check_files
+from convert.check import CheckData, as_text, check_files
 from train.evaluation.evaluation import evaluate
 
 Tell = Callable[[str], None]
@@ -16,7 +16,7 @@ class Gate:
     """`exact` is the FP32 ONNX; `material` None where nobody gave videos; `max_drop` points of frame-mAP@0.5."""
 
     exact: Path
-    material: Material | None
+    material: CheckData | None
     max_drop: float
     tell: Tell
 
@@ -33,7 +33,7 @@ class Gate:
         return checked.lost if checked.lost > self.max_drop else None
 
     @cached_property
-    def _scored(self) -> Material | None:
+    def _scored(self) -> CheckData | None:
         """The material with the scores of the exact model, for however many are compared with it."""
         if self.material is None or self.material.data is None or self.material.run is None:
             return self.material

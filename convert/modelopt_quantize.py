@@ -24,7 +24,7 @@ from convert.quantize import Method, QuantizeError, QuantizeSettings
 from edge.manifest import Manifest
 from edge.terminal.progress import Progress
 
-USUAL_METHOD: Method = "minmax"
+DEFAULT_METHOD: Method = "minmax"
 METHODS = {"entropy": "entropy", "minmax": "max"}
 # Without their dependencies: those name onnxruntime-gpu, which would overwrite onnxruntime, and an older onnx.
 CURE = (
@@ -38,12 +38,12 @@ def quantize(source: Path, output: Path, images: Iterable[NDArray[np.float32]], 
     check_settings(settings)
     model, manifest = ours.open_model(source)
     ours.check_kept(model, settings)
-    kept = sorted({*settings.keep, *ours.kept_always(model)})
-    frames = np.concatenate(list(ours.fitting(images, manifest)))
+    kept = sorted({*settings.keep, *ours.always_kept(model)})
+    frames = np.concatenate(list(ours.checked_shapes(images, manifest)))
     with Progress("quantising with modelopt", ""):
         quantised = _quantised(source, model, frames, METHODS[settings.method], kept)
     _check_kept(source, quantised, kept)
-    changed = described(manifest, settings)
+    changed = int8_manifest(manifest, settings)
     onnx_file.write(quantised, changed, output)
     return changed
 
@@ -58,9 +58,9 @@ def check_settings(settings: QuantizeSettings) -> None:
         raise QuantizeError(f"--quantizer modelopt: it is not installed; {CURE}")
 
 
-def described(manifest: Manifest, settings: QuantizeSettings) -> Manifest:
+def int8_manifest(manifest: Manifest, settings: QuantizeSettings) -> Manifest:
     """The manifest of the INT8 file, which names the quantiser too."""
-    changed = ours.described(manifest, settings)
+    changed = ours.int8_manifest(manifest, settings)
     noted = {**changed.training["quantisation"], "quantizer": "modelopt"}
     return replace(changed, training={**changed.training, "quantisation": noted})
 

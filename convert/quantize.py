@@ -23,18 +23,18 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import shape_inference
 
-from convert import graph, onnx_file
+from convert import onnx_file, onnx_graph
 from edge.engines import onnxruntime_engine as engines
 from edge.manifest import INPUT, Manifest, input_shape
 from edge.terminal.progress import Progress
 
 Method = Literal["entropy", "percentile", "minmax"]
-Target = Literal["tensorrt", "cpu"]
+QuantizeTarget = Literal["tensorrt", "cpu"]
 CHUNK = 8  # calibration frames whose activations are held in memory together
 BINS = 1024  # of the histograms; twice as many take four times as long
 LEVELS = 128  # of a symmetric int8 range, one side of it
 PERCENTILE = 99.99
-QUANTISED = {"tensorrt": ("Conv", "ConvTranspose"), "cpu": ("Conv", "Add", "Resize")}
+QUANTISED_OPERATORS = {"tensorrt": ("Conv", "ConvTranspose"), "cpu": ("Conv", "Add", "Resize")}
 
 
 class QuantizeError(Exception):
@@ -46,7 +46,7 @@ class QuantizeSettings:
     """How to quantise. `keep` names further nodes that stay in floating point."""
 
     method: Method = "percentile"
-    target: Target = "tensorrt"
+    target: QuantizeTarget = "tensorrt"
     keep: tuple[str, ...] = ()
 
 
@@ -57,14 +57,14 @@ def quantize(source: Path, output: Path, images: Iterable[NDArray[np.float32]], 
     """
     model, manifest = open_model(source)
     check_kept(model, settings)
-    ranges = calibrate(source, fitting(images, manifest), settings)
+    ranges = calibrate(source, checked_shapes(images, manifest), settings)
     quantised = with_ranges(model, ranges, settings)
-    changed = described(manifest, settings)
+    changed = int8_manifest(manifest, settings)
     onnx_file.write(quantised, changed, output)
     return changed
 
 
-def described(manifest: Manifest, settings: QuantizeSettings) -> Manifest:
+def int8_manifest(manifest: Manifest, settings: QuantizeSettings) -> Manifest:
     """The manifest of the INT8 file: how it was made is noted; scores that are those of FP32 are left out."""
     known = {key: value for key, value in manifest.training.items() if key != "scores"}
     noted = {"method": settings.method, "target": settings.target, "keep": list(settings.keep)}
@@ -76,7 +76,7 @@ def open_model(path: Path) -> tuple[onnx.ModelProto, Manifest]:
     model, manifest = onnx_file.read(path)
     if manifest.precision != "fp32":
         raise QuantizeError(f"{path}: is {manifest.precision} already; give the FP32 model it was made from")
-    if not graph.convolutions(model):
+    if not onnx_graph.convolutions(model):
         raise QuantizeError(f"{path}: has no convolution; give the network that korsal-convert export wrote")
     engines.load(path, threads=1)
     return shape_inference.infer_shapes(model), manifest
@@ -105,7 +105,7 @@ def _ranges(source: Path, images: Iterable[NDArray[np.float32]], settings: Quant
     options = {"symmetric": settings.target == "tensorrt", "percentile": PERCENTILE, "num_bins": BINS}
     calibrator = create_calibrator(
         source,
-        QUANTISED[settings.target],
+        QUANTISED_OPERATORS[settings.target],
         augmented_model_path=str(source.with_name("augmented.onnx")),
         calibrate_method=CalibrationMethod[methods[settings.method]],
         extra_options={**options, "num_quantized_bins": LEVELS},
@@ -116,7 +116,7 @@ def _ranges(source: Path, images: Iterable[NDArray[np.float32]], settings: Quant
         return calibrator.compute_data()
 
 
-def fitting(images: Iterable[NDArray[np.float32]], manifest: Manifest) -> Iterator[NDArray[np.float32]]:
+def checked_shapes(images: Iterable[NDArray[np.float32]], manifest: Manifest) -> Iterator[NDArray[np.float32]]:
     """The same, each looked at. Raises QuantizeError."""
     wanted = input_shape(manifest, 1)
     for image in images:
@@ -128,7 +128,7 @@ def fitting(images: Iterable[NDArray[np.float32]], manifest: Manifest) -> Iterat
         yield image
 
 
-class _Reader:
+class _CalibrationReader:
     """One chunk of images in the shape that onnxruntime's calibrators ask for."""
 
     def __init__(self, images: Sequence[NDArray[np.float32]]) -> None:
@@ -140,11 +140,11 @@ class _Reader:
         return None if image is None else {INPUT: image}
 
 
-def _readers(images: Iterable[NDArray[np.float32]]) -> Iterator[_Reader]:
+def _readers(images: Iterable[NDArray[np.float32]]) -> Iterator[_CalibrationReader]:
     """Chunk by chunk: histograms are merged, activations are not kept."""
     left = iter(images)
     while chunk := list(islice(left, CHUNK)):
-        yield _Reader(chunk)
+        yield _CalibrationReader(chunk)
 
 
 def check_kept(model: onnx.ModelProto, settings: QuantizeSettings) -> None:
@@ -171,26 +171,26 @@ def with_ranges(model: onnx.ModelProto, ranges: Any, settings: QuantizeSettings)
         activation_qType=QuantType.QInt8 if for_tensorrt else QuantType.QUInt8,
         tensors_range=ranges,
         nodes_to_quantize=[],
-        nodes_to_exclude=sorted({*settings.keep, *kept_always(model)}),
-        op_types_to_quantize=list(QUANTISED[settings.target]),
+        nodes_to_exclude=sorted({*settings.keep, *always_kept(model)}),
+        op_types_to_quantize=list(QUANTISED_OPERATORS[settings.target]),
         extra_options={
             "ActivationSymmetric": for_tensorrt,
             "WeightSymmetric": True,
             "QuantizeBias": not for_tensorrt,
-            "OpTypesToExcludeOutputQuantization": list(QUANTISED["tensorrt"]) if for_tensorrt else [],
+            "OpTypesToExcludeOutputQuantization": list(QUANTISED_OPERATORS["tensorrt"]) if for_tensorrt else [],
         },
     )
     quantizer.quantize_model()
     quantised: onnx.ModelProto = quantizer.model.model
-    graph.read_exactly(quantised, graph.deformable_convolutions(model))
+    onnx_graph.bypass_quantization(quantised, onnx_graph.deformable_convolutions(model))
     return quantised
 
 
-def kept_always(model: onnx.ModelProto) -> frozenset[str]:
+def always_kept(model: onnx.ModelProto) -> frozenset[str]:
     """What stays in floating point whatever is asked for: the first and last convolutions, and the decoding.
 
     Deformable convolutions too, which TensorRT has only so, those that say where they look, and transposed ones with a
     filter per channel, of which there is little to gain.
     """
-    ends = graph.first_convolutions(model) | graph.last_convolutions(model) | graph.decoding(model)
-    return ends | graph.deformable_convolutions(model) | graph.grouped_enlargements(model)
+    ends = onnx_graph.first_convolutions(model) | onnx_graph.last_convolutions(model) | onnx_graph.decoding(model)
+    return ends | onnx_graph.deformable_convolutions(model) | onnx_graph.grouped_transposed_convolutions(model)

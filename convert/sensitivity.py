@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from convert import graph
-from convert.quantize import QuantizeSettings, kept_always, with_ranges
+from convert import onnx_graph
+from convert.quantize import QuantizeSettings, always_kept, with_ranges
 from edge.manifest import INPUT
 from edge.terminal import progress
 
@@ -26,10 +26,10 @@ def sensitivity(
     model: onnx.ModelProto, ranges: Any, images: Sequence[NDArray[np.float32]], settings: QuantizeSettings
 ) -> Iterator[Loss]:
     """Every convolution that may be quantised, in the order of the graph; `images` are network inputs (1, C, h, w)."""
-    heads = sorted(node.output[0] for node in model.graph.node if node.name in graph.last_convolutions(model))
+    heads = sorted(node.output[0] for node in model.graph.node if node.name in onnx_graph.last_convolutions(model))
     exact = _heads(model, heads, images)
-    every = set(graph.convolutions(model)) | {n.name for n in model.graph.node if n.op_type in ("Add", "Resize")}
-    tried = [node for node in graph.convolutions(model) if node not in kept_always(model)]
+    every = set(onnx_graph.convolutions(model)) | {n.name for n in model.graph.node if n.op_type in ("Add", "Resize")}
+    tried = [node for node in onnx_graph.convolutions(model) if node not in always_kept(model)]
     for node in progress.watched(tried, "quantising each alone", "convolution", len(tried)):
         alone = with_ranges(model, ranges, replace(settings, keep=tuple(sorted(every - {node}))))
         yield Loss(node, decibels(exact, _heads(alone, heads, images)))

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from convert import build as tensorrt_build
 from convert.calibration import Input
 from convert.export import opset
-from convert.quantize import QuantizeSettings, described
+from convert.quantize import QuantizeSettings, int8_manifest
 from edge.engines import engine_build
 from edge.engines.build_plan import BuildOptions, Platform, Precision, as_precision
 from edge.engines.engine_build import EngineBuildError
@@ -34,7 +34,7 @@ from train.networks.decoder import Decoder
 CURE = "use --backend tensorrt, which builds an ONNX of korsal-convert"
 
 # what torch2trt lets through: of torch and its exporter, of packages that it needs, of TensorRT's bindings
-FAULTS = (RuntimeError, ImportError, AttributeError, TypeError, ValueError, AssertionError)
+ERRORS = (RuntimeError, ImportError, AttributeError, TypeError, ValueError, AssertionError)
 
 
 class Torch2TrtError(EngineBuildError):
@@ -42,7 +42,7 @@ class Torch2TrtError(EngineBuildError):
 
 
 @dataclass(frozen=True, eq=False)
-class Backend:
+class Torch2TrtBackend:
     """What builds: the modules torch2trt and tensorrt, and the GPU as torch calls it."""
 
     torch2trt: Any
@@ -50,7 +50,7 @@ class Backend:
     gpu: str = "cuda"
 
 
-def installed(trt: Any) -> Backend:
+def installed(trt: Any) -> Torch2TrtBackend:
     """torch2trt as it is here, for the bindings `trt`. Raises Torch2TrtError where it is missing or does not fit."""
     if not hasattr(trt, "CalibrationAlgoType"):  # which torch2trt reads as it is imported
         raise Torch2TrtError(f"torch2trt ends with TensorRT 10, and this is {trt.__version__}; {CURE}")
@@ -62,7 +62,7 @@ def installed(trt: Any) -> Backend:
         raise Torch2TrtError(f"this torch2trt is older than 0.5; install it anew from its sources, or {CURE}")
     if not torch.cuda.is_available():
         raise Torch2TrtError(f"torch {torch.__version__} finds no GPU; install NVIDIA's for this JetPack, or {CURE}")
-    return Backend(torch2trt, trt)
+    return Torch2TrtBackend(torch2trt, trt)
 
 
 def build(
@@ -70,7 +70,7 @@ def build(
     output: Path,
     options: BuildOptions,
     calibrate: Callable[[Manifest], Iterable[Input]],
-    backend: Backend,
+    backend: Torch2TrtBackend,
     platform: Platform,
     report: Callable[[str], None],
 ) -> EngineRecord:
@@ -123,12 +123,12 @@ def batches(images: Sequence[Input], size: int) -> list[Input]:
 
 def _described(manifest: Manifest, precision: Precision) -> Manifest:
     """The manifest of the engine: how it was made is noted."""
-    made = described(manifest, QuantizeSettings("entropy")) if precision == "int8" else manifest
+    made = int8_manifest(manifest, QuantizeSettings("entropy")) if precision == "int8" else manifest
     return replace(made, precision=precision, training={**made.training, "backend": "torch2trt"})
 
 
 def _serialized(
-    network: nn.Module, manifest: Manifest, options: BuildOptions, images: Sequence[Input], backend: Backend
+    network: nn.Module, manifest: Manifest, options: BuildOptions, images: Sequence[Input], backend: Torch2TrtBackend
 ) -> bytes:
     """The network as a plain plan, as TensorRT's own builder gives it."""
     example = torch.zeros(input_shape(manifest, options.max_batch), device=backend.gpu)
@@ -151,7 +151,7 @@ def _serialized(
                 keep_network=False,
             )
         plan = None if built.engine is None else built.engine.serialize()
-    except FAULTS as error:
+    except ERRORS as error:
         raise Torch2TrtError(f"torch2trt does not convert it ({_first_line(error)}); {CURE}") from error
     if plan is None:
         raise Torch2TrtError(f"TensorRT {backend.trt.__version__} did not build it, as it said above; {CURE}")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from convert import calibration
-from convert.calibration import LEAST, CalibrationError
+from convert.calibration import MIN_FRAMES, CalibrationError
 from edge import detector, inference
 from edge.cameras.video_file import CaptureError, read_file
 from edge.manifest import Manifest
@@ -58,7 +58,7 @@ def test_frames_are_shared_among_videos(video: Path, tmp_path: Path) -> None:
 def test_more_than_there_are_gives_all_and_too_few_are_told(video: Path, tmp_path: Path) -> None:
     assert len(list(calibration.inputs([video], MANIFEST, count=1000))) == 20
     short = write_video(tmp_path / "short.avi", [picture(0, frame, 1) for frame in range(3)])
-    with pytest.raises(CalibrationError, match=f"3 frames in 1 videos, {LEAST} are the least"):
+    with pytest.raises(CalibrationError, match=f"3 frames in 1 videos; give {MIN_FRAMES} at least"):
         list(calibration.inputs([short], MANIFEST))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from convert.__main__ import main
-from convert.check import BATCHES, CheckError, Material, Model, as_text, check, check_files
+from convert.check import BATCHES, CheckData, CheckError, ComparedModel, as_text, check, check_files
 from edge.engines import engine_build
 from edge.engines.build_plan import BuildOptions
 from edge.inference import Engine, LoadedEngine
@@ -42,16 +42,16 @@ def sees(score: float, label: int = 0) -> Engine:
 
 
 @pytest.fixture
-def material(tmp_path: Path) -> Material:
+def material(tmp_path: Path) -> CheckData:
     video = write_video(tmp_path / "a.avi", [picture(0, frame, 1) for frame in range(50)])
-    return Material(IMAGES, (video,))
+    return CheckData(IMAGES, (video,))
 
 
-def named(engine: Engine, name: str = "m.onnx") -> Model:
-    return Model(Path(name), LoadedEngine(engine, None))
+def named(engine: Engine, name: str = "m.onnx") -> ComparedModel:
+    return ComparedModel(Path(name), LoadedEngine(engine, None))
 
 
-def test_the_same_model_differs_by_nothing(material: Material) -> None:
+def test_the_same_model_differs_by_nothing(material: CheckData) -> None:
     found = check(named(sees(0.9)), named(sees(0.9)), material)
     assert found.agreement.lost == found.agreement.invented == 0
     assert found.events == (1, 0, 0)
@@ -61,18 +61,18 @@ def test_the_same_model_differs_by_nothing(material: Material) -> None:
     assert "accuracy: not measured; give --data DIR" in text
 
 
-def test_events_begin_at_the_scores_of_the_model(material: Material) -> None:
+def test_events_begin_at_the_scores_of_the_model(material: CheckData) -> None:
     shy = replace(sees(0.5), manifest=replace(MANIFEST, start_scores={"Run": 0.6}))
     assert check(named(sees(0.5)), named(shy), material).events == (1, 1, 0)
 
 
-def test_a_model_that_sees_another_action_is_found_out(material: Material) -> None:
+def test_a_model_that_sees_another_action_is_found_out(material: CheckData) -> None:
     found = check(named(sees(0.9)), named(sees(0.9, label=1)), material)
     assert found.agreement.lost == found.agreement.invented == 3
     assert found.events == (1, 1, 1)
 
 
-def test_every_batch_is_timed_for_both(material: Material) -> None:
+def test_every_batch_is_timed_for_both(material: CheckData) -> None:
     found = check(named(sees(0.9)), named(sees(0.8)), material)
     assert [pair[0].batch for pair in found.latency] == [pair[1].batch for pair in found.latency] == list(BATCHES)
     for pair in found.latency:
@@ -92,7 +92,7 @@ Change = Callable[[Manifest], Manifest]
         (lambda m: replace(m, motion=MotionSettings("ssim")), "its motion is"),
     ],
 )
-def test_models_of_different_things_are_refused(change: Change, said: str, material: Material) -> None:
+def test_models_of_different_things_are_refused(change: Change, said: str, material: CheckData) -> None:
     other = replace(sees(0.9), manifest=change(MANIFEST))
     with pytest.raises(CheckError) as told:
         check(named(sees(0.9)), named(other, "other.onnx"), material)
@@ -113,7 +113,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[FakeGpu, Pat
 def test_an_engine_beside_its_onnx(built: tuple[FakeGpu, Path, Path], tmp_path: Path) -> None:
     gpu, onnx, engine = built
     film = write_spot_film(tmp_path / "film.avi")
-    found = check_files(onnx, engine, Material((np.zeros((1, 6, SIDE, SIDE), np.float32),), (film,)))
+    found = check_files(onnx, engine, CheckData((np.zeros((1, 6, SIDE, SIDE), np.float32),), (film,)))
     assert found.events == (1, 0, 0)
     assert [pair[1].batch for pair in found.latency] == [1, 2]
     assert "batches of 4, 8: not timed, the engine takes none; build it with --max-batch 8" in as_text(

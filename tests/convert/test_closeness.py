@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from convert.closeness import BOX_TOLERANCE, SCORE_TOLERANCE, Closeness, closeness
+from convert.closeness import BOX_TOLERANCE, SCORE_TOLERANCE, Parity, parity
 
 LEFT, RIGHT, FAR = (0.0, 0.0, 10.0, 20.0), (50.0, 0.0, 60.0, 20.0), (90.0, 0.0, 99.0, 9.0)
 LAST = (FAR, 0.01, 0)  # the weakest peak of a frame is never certain
@@ -31,15 +31,15 @@ def moved(box: tuple[float, ...], pixels: float) -> tuple[float, ...]:
 @pytest.mark.parametrize(
     ("got", "expected"),
     [
-        (SAME, Closeness(1, 2)),
+        (SAME, Parity(1, 2)),
         # by 0.05 pixels and 0.0005 in score: allowed
-        (outputs((moved(LEFT, 0.05), 0.9, 0), (RIGHT, 0.5005, 1), LAST), Closeness(1, 2, 0.0005, 0.05)),
-        (outputs((RIGHT, 0.9, 1), (LEFT, 0.5, 0), LAST), Closeness(1, 2)),  # in another order
-        (outputs((LEFT, 0.9, 0), (RIGHT, 0.5, 1), (LEFT, 0.01, 1)), Closeness(1, 2)),  # another last one
+        (outputs((moved(LEFT, 0.05), 0.9, 0), (RIGHT, 0.5005, 1), LAST), Parity(1, 2, 0.0005, 0.05)),
+        (outputs((RIGHT, 0.9, 1), (LEFT, 0.5, 0), LAST), Parity(1, 2)),  # in another order
+        (outputs((LEFT, 0.9, 0), (RIGHT, 0.5, 1), (LEFT, 0.01, 1)), Parity(1, 2)),  # another last one
     ],
 )
-def test_close(got: dict[str, np.ndarray], expected: Closeness) -> None:
-    found = closeness([(SAME, got)])
+def test_close(got: dict[str, np.ndarray], expected: Parity) -> None:
+    found = parity([(SAME, got)])
     assert replace(found, scores=0, boxes=0) == replace(expected, scores=0, boxes=0)
     assert (found.scores, found.boxes) == pytest.approx((expected.scores, expected.boxes), abs=1e-5)
     assert found.close
@@ -56,7 +56,7 @@ def test_close(got: dict[str, np.ndarray], expected: Closeness) -> None:
     ],
 )
 def test_not_close(got: dict[str, np.ndarray], said: str) -> None:
-    found = closeness([(SAME, SAME), (SAME, got), (SAME, SAME)])
+    found = parity([(SAME, SAME), (SAME, got), (SAME, SAME)])
     assert not found.close
     assert said.replace("of 2", "of 6") in str(found)
 
@@ -67,8 +67,8 @@ def test_all_images_of_a_batch_count_and_none_are_close() -> None:
         {name: (SAME[name], SAME[name]) for name in SAME},
         {name: (SAME[name], other[name]) for name in SAME},
     ))  # fmt: skip
-    assert closeness([(expected, got)]).labels == 1
-    assert closeness([(expected, got)]).images == 2
-    assert closeness([]).close
+    assert parity([(expected, got)]).labels == 1
+    assert parity([(expected, got)]).images == 2
+    assert parity([]).close
     assert 0 < SCORE_TOLERANCE < 0.01
     assert 0 < BOX_TOLERANCE < 1

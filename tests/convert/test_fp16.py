@@ -9,7 +9,7 @@ import pytest
 from onnx import numpy_helper
 
 from convert import fp16 as halve
-from convert import graph
+from convert import onnx_graph
 from convert.quantize import QuantizeError
 from edge.engines import onnxruntime_engine as engine
 from tests.support.real_builder import build_for_real
@@ -19,7 +19,7 @@ from tests.support.untrained_model import MANIFEST
 @pytest.fixture(scope="module")
 def halved(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("half") / "half.onnx"
-    assert halve.halve(untrained, output).precision == "fp16"
+    assert halve.convert_file(untrained, output).precision == "fp16"
     return output
 
 
@@ -43,7 +43,7 @@ def test_casts_stand_only_at_the_ways_in_and_out(untrained: Path, halved: Path) 
 
 def test_weights_of_the_body_are_half_and_all_others_are_not(untrained: Path, halved: Path) -> None:
     before, after = onnx.load(untrained), onnx.load(halved)
-    body = graph.body(before)
+    body = onnx_graph.body(before)
     assert len(body) > 80
     stored = {tensor.name: numpy_helper.to_array(tensor).dtype for tensor in after.graph.initializer}
     for node in after.graph.node:
@@ -64,11 +64,11 @@ def test_nvidias_builder_takes_it(halved: Path, tmp_path: Path) -> None:
 
 def test_a_weight_too_large_is_named(untrained: Path, tmp_path: Path) -> None:
     model = onnx.load(untrained)
-    body = graph.body(model)
+    body = onnx_graph.body(model)
     name = next(node.input[1] for node in model.graph.node if node.op_type == "Conv" and node.name in body)
     tensor = next(tensor for tensor in model.graph.initializer if tensor.name == name)
     tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.float32(1e5), name))
     onnx.save(model, tmp_path / "large.onnx")
     with pytest.raises(QuantizeError, match="too large for FP16"):
-        halve.halve(tmp_path / "large.onnx", tmp_path / "half.onnx")
+        halve.convert_file(tmp_path / "large.onnx", tmp_path / "half.onnx")
     assert not (tmp_path / "half.onnx").exists()

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
-from convert import commands, graph, modelopt_quantize, quantize
+from convert import commands, modelopt_quantize, onnx_graph, quantize
 from convert.quantize import QuantizeError, QuantizeSettings
 from edge.assets import asset_path
 from edge.commands.demo import CLIP
@@ -47,16 +47,16 @@ def rounded(path: Path) -> set[str]:
 
 def test_frames_method_and_kept_nodes_are_handed_on(untrained: Path, tmp_path: Path, told: Told) -> None:
     model = onnx.load(untrained)
-    name = next(name for name in graph.convolutions(model) if "stages.3" in name)
+    name = next(name for name in onnx_graph.convolutions(model) if "stages.3" in name)
     output = tmp_path / "int8.onnx"
     found = modelopt_quantize.quantize(untrained, output, images(), QuantizeSettings("minmax", keep=(name,)))
     given = told()
     assert given["shape"] == [4, 6, MANIFEST.height, MANIFEST.width]
     assert (given["mode"], given["method"], given["rest"], given["dq_only"]) == ("int8", "max", "fp32", True)
     assert given["providers"] == ["cpu"]
-    kept = {*quantize.kept_always(model), name}
+    kept = {*quantize.always_kept(model), name}
     assert len(given["exclude"]) == len(kept)
-    assert rounded(output) == set(graph.convolutions(model)) - kept
+    assert rounded(output) == set(onnx_graph.convolutions(model)) - kept
     assert found.training["quantisation"] == {
         "method": "minmax", "target": "tensorrt", "keep": [name], "quantizer": "modelopt",
     }  # fmt: skip
@@ -148,7 +148,9 @@ def test_the_real_one(method: quantize.Method, untrained: Path, tmp_path: Path) 
     output = tmp_path / "int8.onnx"
     modelopt_quantize.quantize(untrained, output, images(), QuantizeSettings(method))
     model = onnx.load(output)
-    assert rounded(output) == set(graph.convolutions(onnx.load(untrained))) - quantize.kept_always(onnx.load(untrained))
+    assert rounded(output) == set(onnx_graph.convolutions(onnx.load(untrained))) - quantize.always_kept(
+        onnx.load(untrained)
+    )
     stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     zeros = [stored[node.input[2]] for node in model.graph.node if node.op_type == "DequantizeLinear"]
     assert zeros

@@ -8,7 +8,7 @@ import onnx
 import pytest
 import torch
 
-from convert import export, graph, quantize
+from convert import export, onnx_graph, quantize
 from convert import fp16 as halve
 from convert.quantize import QuantizeSettings
 from edge.engines import onnxruntime_engine as engine
@@ -53,7 +53,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     made = Exported(*files)
     write_untrained_checkpoint(made.checkpoint, replace(MANIFEST, architecture=request.param))
     export.export(made.checkpoint, made.fp32)
-    halve.halve(made.fp32, made.fp16)
+    halve.convert_file(made.fp32, made.fp16)
     quantize.quantize(made.fp32, made.int8, images(4), QuantizeSettings("minmax"))
     return made
 
@@ -90,7 +90,7 @@ def test_fp16_and_int8_answer_nearly_as_fp32(exported: Exported) -> None:
 
 def test_deformable_convolutions_and_where_they_look_stay_out_of_int8(exported: Exported) -> None:
     before, after = onnx.load(exported.fp32), onnx.load(exported.int8)
-    kept = graph.deformable_convolutions(before)
+    kept = onnx_graph.deformable_convolutions(before)
     deformable = operators(exported.fp32).count("DeformConv")
     assert len(kept) == 2 * deformable  # each with the convolution that says where it looks
     rounded = {name for node in after.graph.node if node.op_type == "DequantizeLinear" for name in node.output}

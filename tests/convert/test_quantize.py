@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnxruntime.quantization import quantize_static
 
-from convert import graph, onnx_file, quantize, sensitivity
+from convert import onnx_file, onnx_graph, quantize, sensitivity
 from convert.onnx_file import OnnxFileError
 from convert.quantize import QuantizeError, QuantizeSettings
 from edge.engines import onnxruntime_engine as engine
@@ -44,16 +44,16 @@ def producers(path: Path) -> dict[str, onnx.NodeProto]:
 
 def test_what_stands_where_in_the_graph(untrained: Path) -> None:
     model = onnx.load(untrained)
-    assert {name.split("/")[-2] for name in graph.first_convolutions(model)} == {"stem.0", "motion.0"}
-    assert {name.split("/")[-2] for name in graph.last_convolutions(model)} == {"heatmap.3", "box.3"}
-    kinds = {node.op_type for node in model.graph.node if node.name in graph.decoding(model)}
+    assert {name.split("/")[-2] for name in onnx_graph.first_convolutions(model)} == {"stem.0", "motion.0"}
+    assert {name.split("/")[-2] for name in onnx_graph.last_convolutions(model)} == {"heatmap.3", "box.3"}
+    kinds = {node.op_type for node in model.graph.node if node.name in onnx_graph.decoding(model)}
     assert {"TopK", "MaxPool", "Sigmoid", "Exp"} <= kinds
     assert not kinds & {"Conv", "Resize"}
 
 
 def test_convolutions_read_int8_and_the_first_and_last_do_not(untrained: Path, int8: Path) -> None:
     known = producers(int8)
-    floating = quantize.kept_always(onnx.load(untrained))
+    floating = quantize.always_kept(onnx.load(untrained))
     for node in nodes(int8, "Conv"):
         kinds = [known[name].op_type if name in known else "" for name in node.input[:2]]
         assert (kinds == ["DequantizeLinear"] * 2) == (node.name not in floating), node.name
@@ -93,7 +93,7 @@ def test_nvidias_builder_refuses_onnx_runtimes_own_options(untrained: Path, tmp_
     path = tmp_path / "default.onnx"
     quantize_static(untrained, path, Reader())
     _, manifest = quantize.open_model(untrained)
-    onnx_file.write(onnx.load(path), quantize.described(manifest, QuantizeSettings("minmax")), path)
+    onnx_file.write(onnx.load(path), quantize.int8_manifest(manifest, QuantizeSettings("minmax")), path)
     with pytest.raises(EngineBuildError, match=r"refuses it: operator DequantizeLinear of layer \S+bias\S+: .*Int32"):
         build_for_real(path, tmp_path)
 
@@ -132,7 +132,7 @@ def test_the_order_and_number_of_chunks_change_nothing(untrained: Path) -> None:
 
 
 def test_kept_nodes_stay(untrained: Path, tmp_path: Path) -> None:
-    name = next(name for name in graph.convolutions(onnx.load(untrained)) if "stages.3" in name)
+    name = next(name for name in onnx_graph.convolutions(onnx.load(untrained)) if "stages.3" in name)
     output = tmp_path / "kept.onnx"
     quantize.quantize(untrained, output, images(), QuantizeSettings("minmax", keep=(name,)))
     node = next(node for node in nodes(output, "Conv") if node.name == name)
@@ -145,7 +145,7 @@ def test_sensitivity_names_every_quantised_convolution(untrained: Path) -> None:
     losses = list(
         sensitivity.sensitivity(model, quantize.calibrate(untrained, images(), settings), images(1), settings)
     )
-    free = set(graph.convolutions(model)) - quantize.kept_always(model)
+    free = set(onnx_graph.convolutions(model)) - quantize.always_kept(model)
     assert {loss.node for loss in losses} == free
     assert all(0 < loss.decibels < 200 for loss in losses)
     first, second = sensitivity.worst(losses, 2)

@@ -12,7 +12,7 @@ import torch
 
 from convert import build_command, onnx_file, torch2trt_build
 from convert.export import OPSET
-from convert.torch2trt_build import Backend, Torch2TrtError, batches, build, installed, tracing_exporter
+from convert.torch2trt_build import Torch2TrtBackend, Torch2TrtError, batches, build, installed, tracing_exporter
 from edge.engines import engine_record, tensorrt_engine
 from edge.engines.build_plan import BuildOptions, Platform
 from edge.engines.engine_build import EngineBuildError
@@ -48,7 +48,7 @@ def through(
     trt, said = fake("10.3"), list[str]()
     module, built = fake_torch2trt(trt, **behaviour)
     calibrate = (lambda manifest: images(count)) if count else none
-    record = build(weights, output, options, calibrate, Backend(module, trt, "cpu"), PLATFORM, said.append)
+    record = build(weights, output, options, calibrate, Torch2TrtBackend(module, trt, "cpu"), PLATFORM, said.append)
     return record, built, said
 
 
@@ -236,7 +236,7 @@ def test_the_command_without_videos(
     weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trt = fake("10.3")
-    backend = Backend(fake_torch2trt(trt)[0], trt, "cpu")
+    backend = Torch2TrtBackend(fake_torch2trt(trt)[0], trt, "cpu")
     monkeypatch.setattr(torch2trt_build, "installed", lambda trt: backend)
     line = [str(weights), "--backend", "torch2trt", "--precision", "int8"]
     assert commanded(line, monkeypatch) == 1
@@ -249,7 +249,7 @@ def test_the_command_builds(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trt = fake("10.3")
-    backend = Backend(fake_torch2trt(trt)[0], trt, "cpu")
+    backend = Torch2TrtBackend(fake_torch2trt(trt)[0], trt, "cpu")
     monkeypatch.setattr(torch2trt_build, "installed", lambda trt: backend)
     engine = tmp_path / "tiny.engine"
     line = [str(weights), "-o", str(engine), "--backend", "torch2trt", "--precision", "fp16", "--max-batch", "2"]

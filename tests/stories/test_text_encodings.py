@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convert.checkpoint import CheckpointError, _names_in
+from convert.centernet_checkpoint import CheckpointError, _names_in
 from convert.export import ExportError, scores
 from edge.broker.credentials import CredentialsError, password, tls_context
 from edge.config.config_file import ConfigError, load

@@ -2,8 +2,8 @@
 
 Yu et al. 2018 (deep layer aggregation): residual blocks in pairs, each pair closed by a root, a 1×1 convolution over
 all that should not be forgotten; then the maps are merged pairwise, from coarse to fine, again and again. Zhou et al.
-2019 puts deformable convolutions into the merging. Names of parameters are our own; `convert/checkpoint.py` knows
-CenterNet's.
+2019 puts deformable convolutions into the merging. Names of parameters are our own; CenterNet's are known to
+`convert/centernet_names.py`.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,7 +1,7 @@
 """ResNet-18 and what enlarges its last maps to stride 4, as CenterNet has them.
 
 He et al. 2015 (ResNet); Xiao et al. 2018 (three transposed convolutions); Zhou et al. 2019 (a deformable
-convolution before each of them). Names of parameters are our own; `convert/checkpoint.py` knows CenterNet's.
+convolution before each of them). Parameter names are our own; `convert/centernet_names.py` maps CenterNet's to them.
 """
 
 from torch import Tensor, nn

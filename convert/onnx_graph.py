@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 import onnx
 
 DEFORMABLE = "DeformConv"
-LOOKS = (2, 4)  # of its inputs, those with offsets and masks
+OFFSET_INPUTS = (2, 4)  # of its inputs, those with offsets and masks
 
 
 def convolutions(model: onnx.ModelProto) -> tuple[str, ...]:
@@ -32,7 +32,7 @@ def deformable_convolutions(model: onnx.ModelProto) -> frozenset[str]:
     for node in model.graph.node:
         if node.op_type == DEFORMABLE:
             found.add(node.name)
-            ways = [node.input[place] for place in LOOKS]
+            ways = [node.input[place] for place in OFFSET_INPUTS]
             while ways:  # back to the nearest convolution
                 before = producers.get(ways.pop())
                 if before is not None and before.op_type == "Conv":
@@ -42,13 +42,13 @@ def deformable_convolutions(model: onnx.ModelProto) -> frozenset[str]:
     return frozenset(found)
 
 
-def grouped_enlargements(model: onnx.ModelProto) -> frozenset[str]:
+def grouped_transposed_convolutions(model: onnx.ModelProto) -> frozenset[str]:
     """Transposed convolutions in groups, as those that do no more than interpolate."""
     transposed = [node for node in model.graph.node if node.op_type == "ConvTranspose"]
     return frozenset(node.name for node in transposed if any(a.name == "group" and a.i > 1 for a in node.attribute))
 
 
-def read_exactly(model: onnx.ModelProto, names: Collection[str]) -> None:
+def bypass_quantization(model: onnx.ModelProto, names: Collection[str]) -> None:
     """Let the nodes of these names read what stands before a Q/DQ pair that was made for others; in place."""
     producers = _producers(model)
     for node in model.graph.node:

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from convert import centernet_names, labels
+from convert import centernet_names, label_sets
 from edge.engines.onnxruntime_engine import sha256_of
 from edge.manifest import INPUT_MULTIPLE, Manifest, labels_problem
 from edge.motion import MotionKind, MotionSettings
@@ -23,14 +23,14 @@ from train.safe_reading import torch_file
 from train.safe_reading.torch_file import TorchFileError
 
 COUNTER = "num_batches_tracked"  # of batch norms; files of PyTorch before 0.4.1 lack it, and nothing needs it
-SIDES = {"coco": 512}  # pixels of the input, as these were trained; all others:
-SIDE = 256
-LISTED = 20  # names of parameters in a message
-LARGEST_SIDE = 4096
+SIDES_BY_LABELS = {"coco": 512}  # pixels of the input, as these were trained; all others:
+DEFAULT_SIDE = 256
+MAX_LISTED = 20  # names of parameters in a message
+MAX_SIDE = 4096
 
 
 @dataclass(frozen=True)
-class Wish:
+class CheckpointOptions:
     """What is told of a checkpoint, None or "" where its file or the usual says it.
 
     `labels` is a known set's name or a file with one name a line; `size` is (height, width), pixels.
@@ -45,7 +45,7 @@ class Wish:
     licence: str = ""
 
 
-def convert(source: Path, output: Path, wish: Wish) -> Manifest:
+def convert(source: Path, output: Path, wish: CheckpointOptions) -> Manifest:
     """Write the CenterNet checkpoint `source` as ours to `output`; raises CheckpointError."""
     if output.suffix != ".pt":
         raise CheckpointError(f"{output}: give -o a name that ends with .pt")
@@ -62,7 +62,7 @@ def convert(source: Path, output: Path, wish: Wish) -> Manifest:
 def size(text: str) -> tuple[int, int]:
     """`256` or `192x256`, height first, as (height, width). Raises ValueError."""
     sides = [int(side) for side in text.lower().split("x")]
-    if len(sides) not in (1, 2) or any(not 0 < side <= LARGEST_SIDE or side % INPUT_MULTIPLE for side in sides):
+    if len(sides) not in (1, 2) or any(not 0 < side <= MAX_SIDE or side % INPUT_MULTIPLE for side in sides):
         raise ValueError(f"{text} is no HEIGHTxWIDTH in multiples of {INPUT_MULTIPLE}, or one number for both")
     return sides[0], sides[-1]
 
@@ -89,7 +89,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], int | None]:
     )
 
 
-def _architecture(given: Mapping[str, Tensor], wish: Wish, path: Path) -> str:
+def _architecture(given: Mapping[str, Tensor], wish: CheckpointOptions, path: Path) -> str:
     known = wish.architecture or centernet_names.recognised(given)
     if known is None:
         raise CheckpointError(
@@ -117,7 +117,7 @@ def _fitted(given: Mapping[str, Tensor], architecture: str, path: Path) -> dict[
     ]
     broken = [names[ours] for ours, value in present.items() if not value.isfinite().all()]
     kinds = {"missing": missing, "surplus": surplus, "of another shape": odd, "not finite": broken}
-    faults = [f"{kind}: {_listed(found, LISTED)}" for kind, found in kinds.items() if found]
+    faults = [f"{kind}: {_listed(found, MAX_LISTED)}" for kind, found in kinds.items() if found]
     if faults:
         raise CheckpointError(
             f"{path}: does not fit {architecture}; {'; '.join(faults)}; "
@@ -132,14 +132,14 @@ def _length(given: Mapping[str, Tensor], name: str, axis: int) -> int:
 
 
 def _manifest(
-    weights: Mapping[str, Tensor], architecture: str, wish: Wish, source: Path, epoch: int | None
+    weights: Mapping[str, Tensor], architecture: str, wish: CheckpointOptions, source: Path, epoch: int | None
 ) -> Manifest:
     classes = len(weights["heatmap.2.bias"])
     channels = weights["backbone.stem.0.weight"].shape[1]
-    known = wish.labels or labels.of_size(classes)
+    known = wish.labels or label_sets.of_size(classes)
     if known is None:
         raise CheckpointError(f"{source}: has {classes} classes, as no known set has; name them with --labels FILE")
-    side = SIDES.get(known, SIDE)
+    side = SIDES_BY_LABELS.get(known, DEFAULT_SIDE)
     height, width = wish.size or (side, side)
     training: dict[str, Any] = {"converted_from": source.name, "sha256": sha256_of(source), "labels": known}
     return Manifest(
@@ -155,7 +155,7 @@ def _manifest(
 
 
 def _labels(known: str, classes: int, source: Path) -> tuple[str, ...]:
-    names = labels.KNOWN.get(known) or _names_in(Path(known))
+    names = label_sets.KNOWN.get(known) or _names_in(Path(known))
     if len(names) != classes:
         raise CheckpointError(f"{source}: has {classes} classes, and {known} names {len(names)}; give its own --labels")
     return names
@@ -168,7 +168,7 @@ def _names_in(path: Path) -> tuple[str, ...]:
     except (OSError, TextError) as error:
         raise CheckpointError(
             f"--labels {path}: cannot be read ({error}); give a text file with one name a line, "
-            f"or one of {', '.join(labels.KNOWN)}"
+            f"or one of {', '.join(label_sets.KNOWN)}"
         ) from error
     names = tuple(to_nfc(line.strip()) for line in lines if line.strip())
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -178,7 +178,7 @@ def _names_in(path: Path) -> tuple[str, ...]:
     return names
 
 
-def _motion(channels: int, wish: Wish, source: Path) -> MotionSettings:
+def _motion(channels: int, wish: CheckpointOptions, source: Path) -> MotionSettings:
     """None for three channels; six have a map beside the frame, and the file does not say which."""
     kind = wish.motion or ("none" if channels == 3 else "ssim")
     settings = MotionSettings(kind, gap=wish.gap)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convert.check import Material
+from convert.check import CheckData
 from convert.engine import engine
 from convert.gate import Gate
 from edge.engines import cuda_runtime, engine_record
@@ -34,13 +34,13 @@ def gpu(onnx: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
     return fake_device.use(fake_device.gpu_of(onnx), monkeypatch)
 
 
-def gate(exact: Path, told: list[str], material: Material | None = None) -> Gate:
+def gate(exact: Path, told: list[str], material: CheckData | None = None) -> Gate:
     return Gate(exact, material, 1.0, told.append)
 
 
 def test_an_engine_is_built_and_compared(gpu: FakeGpu, onnx: Path, tmp_path: Path) -> None:
     film, target, told = write_spot_film(tmp_path / "film.avi"), tmp_path / "spot.engine", list[str]()
-    assert engine(onnx, target, OPTIONS, gate(onnx, told, Material(IMAGES, (film,)))) == target
+    assert engine(onnx, target, OPTIONS, gate(onnx, told, CheckData(IMAGES, (film,)))) == target
     assert engine_record.from_json(engine_record.beside(target).read_text()).options.max_batch == 2
     assert "1 events begin: 0 missed, 0 invented" in told[-1]
     assert "    2  spot.engine" in told[-1]  # the table of latencies has its name
@@ -109,7 +109,7 @@ def test_an_engine_that_does_not_run_is_not_handed_over(gpu: FakeGpu, onnx: Path
     gpu.runtime.fail("cudaStreamSynchronize", "cudaErrorIllegalAddress")
     film = write_spot_film(tmp_path / "film.avi")
     with pytest.raises(TensorRtError, match=r"spot\.unchecked\.engine: cudaStreamSynchronize: cudaErrorIllegalAddress"):
-        engine(onnx, tmp_path / "spot.engine", OPTIONS, gate(onnx, [], Material(IMAGES, (film,))))
+        engine(onnx, tmp_path / "spot.engine", OPTIONS, gate(onnx, [], CheckData(IMAGES, (film,))))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["film.avi", "spot.onnx"]
     assert gpu.runtime.leaks == 0
 

@@ -9,10 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from convert import checkpoint as convert
-from convert import labels
+from convert import centernet_checkpoint, label_sets
 from convert.__main__ import main
-from convert.checkpoint import Wish
+from convert.centernet_checkpoint import CheckpointOptions
 from edge.motion import MotionSettings
 from tests.support import centernet_weights
 from tests.support.centernet_weights import file, image
@@ -75,9 +74,9 @@ def saved(content: Any, path: Path, zipped: bool = True) -> Path:
     return path
 
 
-def refusal(source: Path, wish: Wish | None = None, output: str = "out.pt") -> str:
+def refusal(source: Path, wish: CheckpointOptions | None = None, output: str = "out.pt") -> str:
     with pytest.raises(CheckpointError) as caught:
-        convert.convert(source, source.with_name(output), wish or Wish())
+        centernet_checkpoint.convert(source, source.with_name(output), wish or CheckpointOptions())
     assert not source.with_name("out.pt").exists()
     said = str(caught.value)
     assert "\n" not in said
@@ -96,7 +95,7 @@ def test_our_network_says_what_centernets_said(
     Real, trained weights were not at hand.
     """
     source = saved(file(states[name], "module." if name == "dla_34" else ""), tmp_path / "a.pth", name != "res_18")
-    manifest = convert.convert(source, tmp_path / "a.pt", Wish(three))
+    manifest = centernet_checkpoint.convert(source, tmp_path / "a.pt", CheckpointOptions(three))
     assert (manifest.architecture, manifest.labels) == (name, ("Run", "Jump", "Dive"))
     with torch.inference_mode():
         heads = checkpoints.detector(checkpoints.load(tmp_path / "a.pt"))(image(CHANNELS[name], 64, 96))
@@ -108,7 +107,9 @@ def test_our_network_says_what_centernets_said(
 
 def test_what_the_manifest_says(states: Mapping[str, dict[str, Tensor]], three: str, tmp_path: Path) -> None:
     source = saved(file(states["res_18"]), tmp_path / "model_best.pth")
-    made = convert.convert(source, tmp_path / "a.pt", Wish(three, size=(192, 256), licence="MIT"))
+    made = centernet_checkpoint.convert(
+        source, tmp_path / "a.pt", CheckpointOptions(three, size=(192, 256), licence="MIT")
+    )
     assert made == checkpoints.load(tmp_path / "a.pt").manifest
     assert (made.name, made.height, made.width, made.licence) == ("model_best", 192, 256, "MIT")
     assert made.motion == MotionSettings("none")
@@ -120,23 +121,27 @@ def test_six_channels_are_a_frame_and_its_map(
     states: Mapping[str, dict[str, Tensor]], three: str, tmp_path: Path
 ) -> None:
     source = saved(states["resdcn_18"], tmp_path / "bare.pth")  # a state_dict alone
-    assert convert.convert(source, tmp_path / "a.pt", Wish(three)).motion == MotionSettings("ssim")
-    made = convert.convert(source, tmp_path / "b.pt", Wish(three, motion="previous", gap=4))
+    assert centernet_checkpoint.convert(source, tmp_path / "a.pt", CheckpointOptions(three)).motion == MotionSettings(
+        "ssim"
+    )
+    made = centernet_checkpoint.convert(source, tmp_path / "b.pt", CheckpointOptions(three, motion="previous", gap=4))
     assert made.motion == MotionSettings("previous", gap=4)
-    assert "reads 6 channels, which does not go with --motion none" in refusal(source, Wish(three, motion="none"))
+    assert "reads 6 channels, which does not go with --motion none" in refusal(
+        source, CheckpointOptions(three, motion="none")
+    )
 
 
 @pytest.mark.parametrize(("classes", "name", "side"), [(24, "ucf24", 256), (21, "jhmdb21", 256), (80, "coco", 512)])
 def test_known_labels_are_known_by_their_number(classes: int, name: str, side: int, tmp_path: Path) -> None:
     source = saved(file(centernet_weights.res_18(classes, 3, 64)), tmp_path / "a.pth")
     for given in (None, name):
-        made = convert.convert(source, tmp_path / "a.pt", Wish(given))
-        assert made.labels == labels.KNOWN[name]
+        made = centernet_checkpoint.convert(source, tmp_path / "a.pt", CheckpointOptions(given))
+        assert made.labels == label_sets.KNOWN[name]
         assert (made.height, made.width, made.training["labels"]) == (side, side, name)
 
 
 def test_the_known_sets() -> None:
-    assert {name: (len(known), len(set(known))) for name, known in labels.KNOWN.items()} == {
+    assert {name: (len(known), len(set(known))) for name, known in label_sets.KNOWN.items()} == {
         "ucf24": (24, 24),
         "jhmdb21": (21, 21),
         "coco": (80, 80),
@@ -179,7 +184,7 @@ def test_what_does_not_fit_is_listed(
 ) -> None:
     spoilt = dict(states["res_18"])
     spoil(spoilt)
-    refused = refusal(saved(file(spoilt), tmp_path / "a.pth"), Wish(three))
+    refused = refusal(saved(file(spoilt), tmp_path / "a.pth"), CheckpointOptions(three))
     assert refused.startswith(f"{tmp_path / 'a.pth'}: ")
     assert said in refused
 
@@ -187,7 +192,9 @@ def test_what_does_not_fit_is_listed(
 def test_another_architecture_than_the_file_holds(
     states: Mapping[str, dict[str, Tensor]], three: str, tmp_path: Path
 ) -> None:
-    said = refusal(saved(file(states["res_18"]), tmp_path / "a.pth"), Wish(three, architecture="resdcn_18"))
+    said = refusal(
+        saved(file(states["res_18"]), tmp_path / "a.pth"), CheckpointOptions(three, architecture="resdcn_18")
+    )
     assert "does not fit resdcn_18; missing: deconv_layers.0.bias, deconv_layers.0.conv_offset_mask.weight" in said
     assert "deconv_layers.0.weight (512, 256, 4, 4) instead of (256, 512, 3, 3)" in said
 
@@ -195,7 +202,7 @@ def test_another_architecture_than_the_file_holds(
 def test_counters_of_batches_may_be_absent(states: Mapping[str, dict[str, Tensor]], three: str, tmp_path: Path) -> None:
     """PyTorch before 0.4.1 did not keep them."""
     old = {name: value for name, value in states["res_18"].items() if "tracked" not in name}
-    convert.convert(saved(file(old), tmp_path / "a.pth"), tmp_path / "a.pt", Wish(three))
+    centernet_checkpoint.convert(saved(file(old), tmp_path / "a.pth"), tmp_path / "a.pt", CheckpointOptions(three))
     checkpoints.detector(checkpoints.load(tmp_path / "a.pt"))
 
 
@@ -204,10 +211,10 @@ def test_labels_that_do_not_match(states: Mapping[str, dict[str, Tensor]], tmp_p
     (tmp_path / "two.txt").write_text("Run\nJump\n")
     (tmp_path / "twice.txt").write_text("Run\nJump\nRun\n")
     assert "has 3 classes, as no known set has; name them with --labels FILE" in refusal(source)
-    assert "has 3 classes, and ucf24 names 24; give its own --labels" in refusal(source, Wish("ucf24"))
-    assert "has 3 classes, and " in refusal(source, Wish(str(tmp_path / "two.txt")))
-    assert "names Run more than once" in refusal(source, Wish(str(tmp_path / "twice.txt")))
-    assert "cannot be read" in refusal(source, Wish(str(tmp_path / "none.txt")))
+    assert "has 3 classes, and ucf24 names 24; give its own --labels" in refusal(source, CheckpointOptions("ucf24"))
+    assert "has 3 classes, and " in refusal(source, CheckpointOptions(str(tmp_path / "two.txt")))
+    assert "names Run more than once" in refusal(source, CheckpointOptions(str(tmp_path / "twice.txt")))
+    assert "cannot be read" in refusal(source, CheckpointOptions(str(tmp_path / "none.txt")))
 
 
 class Trap:
@@ -254,21 +261,21 @@ def test_what_a_checkpoint_holds_beside_weights_is_named_in_one_sentence(zipped:
 def test_where_it_may_be_written(states: Mapping[str, dict[str, Tensor]], three: str, tmp_path: Path) -> None:
     source = saved(file(states["res_18"]), tmp_path / "a.pt")
     before = source.read_bytes()
-    assert "is the file to convert itself" in refusal(source, Wish(three), "a.pt")
-    assert "ends with .pt" in refusal(source, Wish(three), "a.onnx")
-    assert "no such file" in refusal(tmp_path / "none.pth", Wish(three), "a.pt")
+    assert "is the file to convert itself" in refusal(source, CheckpointOptions(three), "a.pt")
+    assert "ends with .pt" in refusal(source, CheckpointOptions(three), "a.onnx")
+    assert "no such file" in refusal(tmp_path / "none.pth", CheckpointOptions(three), "a.pt")
     assert source.read_bytes() == before
 
 
 @pytest.mark.parametrize(("text", "size"), [("256", (256, 256)), ("192x320", (192, 320)), ("192X320", (192, 320))])
 def test_sizes(text: str, size: tuple[int, int]) -> None:
-    assert convert.size(text) == size
+    assert centernet_checkpoint.size(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "100", "64x", "0", "-32", "32x32x32", "8192", "a"])
 def test_no_sizes(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no HEIGHTxWIDTH|invalid literal"):
-        convert.size(text)
+        centernet_checkpoint.size(text)
 
 
 def test_the_command(
