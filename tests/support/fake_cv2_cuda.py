@@ -81,7 +81,7 @@ class FakeCv2Cuda:
         raise AssertionError("its presence is looked at, nothing else")
 
     def GpuMat(self, *arguments: Any) -> FakeGpuMat:
-        if "FakeGpuMat" in self.failing:
+        if "GpuMat" in self.failing:
             raise SystemError("<class 'cv2.cuda.GpuMat'> returned a result with an exception set")
         if isinstance(arguments[0], FakeGpuMat):
             whole, (x, y, width, height) = arguments
