@@ -11,7 +11,7 @@ Every person may have several events at a time, one for each action.
 
 Durations are measured by the monotonic clock, and nothing else decides when an event begins, is told and ends. An event
 ended at its start plus its duration. Whoever hands a step over tells its times by the clock as it then is
-(`edge/broker/retelling.py`): once a time server has set it, they are right, whatever was told before.
+(`edge/broker/payload.py`): once a time server has set it, they are right, whatever was told before.
 """
 
 import json

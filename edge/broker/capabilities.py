@@ -1,29 +1,30 @@
-"""What the broker can do: keep messages, acknowledge them.
+"""What the broker supports: retained messages, QoS 1. Pure.
 
-Brokers of MQTT 5 say so when they let us in, and refuse a will that asks for more; for others `[mqtt] retain` and `qos`
-say it.
+Brokers of MQTT 5 say so when they accept the connection, and refuse a will that asks for more; for others `[mqtt]
+retain` and `qos` say it.
 """
 
 from dataclasses import dataclass, replace
 from typing import Any
 
-from edge.broker.parcel import Parcel
+from edge.broker.message import Message
 
 RETAIN_REFUSED, QOS_REFUSED = 0x9A, 0x9B  # reasons of MQTT 5, section 3.2.2.2
-REPEAT_SECONDS = 60.0  # between two tellings of what a broker does not keep
+REPEAT_SECONDS = 60.0  # between two publications of what a broker does not retain
 
 NO_RETAIN = (
-    f"it keeps no messages: states, status and discovery are told again every {REPEAT_SECONDS:g} s, pictures once; "
-    "allow it to retain, or set [mqtt] retain = false"
+    f"it retains no messages: states, status and discovery are repeated every {REPEAT_SECONDS:g} s, pictures are sent "
+    "once; allow it to retain, or set [mqtt] retain = false"
 )
 NO_QOS_1 = (
-    "it takes QoS 0 alone: what is on its way when the connection breaks is lost; allow it QoS 1, or set [mqtt] qos = 0"
+    "it supports QoS 0 only: what is in flight when the connection breaks is lost; allow it QoS 1, or set [mqtt] "
+    "qos = 0"
 )
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """`retain`: it keeps the newest message of a topic for who comes later; `qos`: the highest it takes, 0 or 1."""
+    """`retain`: it keeps the newest message of a topic for later subscribers; `qos`: the highest it accepts, 0 or 1."""
 
     retain: bool = True
     qos: int = 1
@@ -35,7 +36,7 @@ class Capabilities:
 
 
 def from_connack(properties: Any) -> Capabilities:
-    """What the properties of a CONNACK of MQTT 5 say; None where there are none."""
+    """The capabilities in the properties of a CONNACK of MQTT 5; everything where there are none."""
     return Capabilities(bool(getattr(properties, "RetainAvailable", 1)), min(1, getattr(properties, "MaximumQoS", 1)))
 
 
@@ -51,6 +52,6 @@ def without_refused(capabilities: Capabilities, code: int) -> Capabilities:
     return replace(capabilities, qos=0) if code == QOS_REFUSED else capabilities
 
 
-def adapted(parcel: Parcel, capabilities: Capabilities) -> Parcel:
-    """The message as such a broker takes it."""
-    return replace(parcel, retain=parcel.retain and capabilities.retain, qos=min(parcel.qos, capabilities.qos))
+def adapted(message: Message, capabilities: Capabilities) -> Message:
+    """The message as a broker with these capabilities accepts it."""
+    return replace(message, retain=message.retain and capabilities.retain, qos=min(message.qos, capabilities.qos))

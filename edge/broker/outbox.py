@@ -1,8 +1,8 @@
 """Messages that wait for the broker, in SQLite.
 
-A message is stored before it is sent and leaves when the broker has acknowledged it. Where the disk refuses, the
-messages are kept in memory and written down as soon as it takes them again, at the latest when the outbox is closed.
-Where the file is damaged, what is whole is taken out of it, and the rest is set aside, counted and named.
+A message is stored before it is sent and leaves when the broker has acknowledged it. Where the disk refuses, messages
+are kept in memory and written down as soon as it accepts them again, at the latest when the outbox is closed. Where the
+file is damaged, what is intact is recovered from it, and the rest is quarantined, counted and logged.
 """
 
 import contextlib
@@ -14,25 +14,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from edge.broker import open_events, outbox_audit, outbox_fallback, outbox_file, outbox_opening, outbox_tables
-from edge.broker.interruption import InterruptedEnds
+from edge.broker import outbox_audit, outbox_fallback, outbox_file, outbox_opening, outbox_tables
+from edge.broker.delivery import OutboxStatistics
 from edge.broker.message import Message as Message
-from edge.broker.open_events import Row as OpenStep
-from edge.broker.outbox_audit import Stock
-from edge.broker.outbox_fallback import Absence
-from edge.broker.outbox_file import Change, Room
-from edge.broker.outbox_mark import MarkFile
-from edge.broker.outbox_records import OutboxLimits as OutboxLimits
-from edge.broker.outbox_records import OutboxStatistics as OutboxStatistics
-from edge.broker.outbox_records import Row as Row
-from edge.broker.outbox_row import Stored
+from edge.broker.message import StoredMessage as StoredMessage
+from edge.broker.outbox_audit import Audit
+from edge.broker.outbox_events import EventStates
+from edge.broker.outbox_eviction import OutboxLimits as OutboxLimits
+from edge.broker.outbox_fallback import MemoryFallback
+from edge.broker.outbox_file import Change, FreeSpace, OpenRow
+from edge.broker.outbox_mark import HighWaterMark, MarkFile
+from edge.broker.outbox_row import Row, expiring_later
 from edge.broker.outbox_tables import UNREADABLE
-from edge.broker.outbox_totals import Ledger, Mark
+from edge.broker.outbox_totals import Totals
+from edge.broker.payload import InterruptedEnds
 
 log = logging.getLogger(__name__)
 
-RETURN_SECONDS = 5.0  # between two tries to get back to a disk that has refused
-RETURN_PATIENCE = 0.1  # s that such a try waits for another process to let go of the file
+RETRY_SECONDS = 5.0  # between two tries of a disk that has refused
+RETRY_PATIENCE = 0.1  # s that such a try waits for another process to release the file
 CLOSE_SECONDS = 3.0  # for the last of these tries
 REFUSED = "free the disk, or make the directory writable to this user ([outbox] directory)"
 HELD = "end the program that holds it, which may be another korsal-edge with the same [outbox] directory"
@@ -42,92 +42,88 @@ EndLeftOpen = Callable[[Sequence[Message], int], InterruptedEnds]
 
 
 class Outbox:
-    """A bounded queue on disk. Used by one thread at a time; other threads may read `statistics()`."""
+    """A bounded queue on disk. Used by one thread at a time; other threads may call `statistics()`."""
 
     def __init__(self, path: Path | None, limits: OutboxLimits, end_left_open: EndLeftOpen | None = None) -> None:
         """Open or make the file; None keeps everything in memory. Never raises for what is wrong with the disk.
 
-        `end_left_open` makes the ends of events that an earlier run left open, as soon as the file is to be had, be it
-        later. It is given their last steps, and how many steps more may have been told that the file knows nothing of.
+        `end_left_open` makes the ends of events that an earlier run left open, as soon as the file can be read. It is
+        given their last steps, and how many further steps may have been published that are not in the file.
         """
         self._path, self._limits, self._end_left_open = path, limits, end_left_open
         self._lost: dict[str, int] = {}
         self._next_id = 1
         self._rows = self._size = self._unsaved = 0
-        self._going_on: set[str] = set()  # events of this run
-        self._ended: set[str] = set()  # of them, those that have ended while the disk refused
-        self._begun: set[str] = set()  # events of which a step may have reached the broker
-        self._cut_off: set[str] = set()  # events that were dropped and go on: their next steps go as well
-        self._absence: Absence | None = None
+        self._events = EventStates()
+        self._fallback: MemoryFallback | None = None
         self._mark = MarkFile(None if path is None else path.with_suffix(".mark"))
-        self._ledger, self._handed_over = Ledger(), 0
+        self._totals, self._handed_over = Totals(), 0
         self._gap = 0
-        self._stock_taken = False
+        self._audited = False
         self._database = outbox_tables.connect(None)
         if path is not None:
             self._begin(path)
 
     def put(self, messages: Sequence[Message], now: float) -> None:
-        """Store messages in this order, drop what has expired by `now` (unix), make room: all in one transaction."""
-        self.tend()
-        wanted = [message for message in messages if not self._belongs_to_cut_off(message)]
+        """Store messages in this order, drop what has expired by `now` (unix), make space: all in one transaction."""
+        self.maintain()
+        wanted = self._events.without_dropped(messages)
         change = self._run(
             lambda database: outbox_file.store(
-                database, self._ledger, self._as_rows(wanted), now - self._ledger.shift, self._room()
+                database, self._totals, self._as_rows(wanted), now - self._totals.shift, self._free_space()
             )
         )
         self._next_id += len(wanted)
         self._rows += len(wanted)
         self._size += sum(len(message.payload) for message in wanted)
-        self._follow(wanted)
-        self._take(change)
+        self._events.received(messages, self._fallback is not None)
+        self._apply(change)
 
-    def pending(self, after: int, limit: int, without: Sequence[str] = ()) -> tuple[Row, ...]:
-        """The oldest rows whose id is beyond `after`, in order of storing; those of the topics `without` left out.
+    def pending(self, after: int, limit: int, without: Sequence[str] = ()) -> tuple[StoredMessage, ...]:
+        """The oldest messages whose id is beyond `after`, in order of storing, without those of some topics.
 
-        Rows that are not what was stored are set aside.
+        Damaged rows among them are quarantined.
         """
         found, damaged = self._run(lambda database: outbox_file.pending(database, after, limit, without))
         while damaged:
-            self._set_aside(damaged)
+            self._quarantine(damaged)
             found, damaged = self._run(lambda database: outbox_file.pending(database, after, limit, without))
-        shift = self._ledger.shift
-        return tuple(Row(row[0], Message(*outbox_file.shifted(row, shift)[1:])) for row in found)
+        shift = self._totals.shift
+        return tuple(StoredMessage(row[0], Message(*expiring_later(row, shift)[1:])) for row in found)
 
-    def handed_over(self, rows: Iterable[Row]) -> None:
-        """Before these are sent: their events may be heard of from now on, so that they are no more dropped whole."""
-        given = [(row.id, row.message.event_id) for row in rows]
-        if given:
-            self._begun.update(event_id for _, event_id in given)
-            self._handed_over = max(self._handed_over, *(number for number, _ in given))
-            self._note()
+    def handed_over(self, messages: Sequence[StoredMessage]) -> None:
+        """Before messages are sent: subscribers may receive them, so their events are never dropped whole any more."""
+        if messages:
+            self._events.published.update(stored.message.event_id for stored in messages)
+            self._handed_over = max(self._handed_over, *(stored.id for stored in messages))
+            self._write_mark()
 
-    def remove(self, arrived: Iterable[int], refused: Iterable[int] = ()) -> None:
-        """Forget rows that have arrived, and count those that the broker will not take; unknown ids are ignored."""
-        ids, unwanted = tuple(arrived), tuple(refused)
-        self._take(self._run(lambda database: outbox_file.remove(database, self._ledger, ids, unwanted)))
+    def remove(self, accepted: Iterable[int], refused: Iterable[int] = ()) -> None:
+        """Delete accepted rows and, as lost, those that the broker refuses; unknown ids are ignored."""
+        ids, unwanted = tuple(accepted), tuple(refused)
+        self._apply(self._run(lambda database: outbox_file.remove(database, self._totals, ids, unwanted)))
 
     def expire(self, now: float) -> None:
         """Drop and count what is too old at `now` (unix time, s)."""
         self.put((), now)
 
     def clock_moved(self, seconds: float) -> None:
-        """The wall clock was set, by so much: what waits is neither older nor younger for that."""
-        self._ledger = self._run(lambda database: outbox_file.moved(database, self._ledger, seconds))
-        self._note()
+        """The wall clock was set by so much: what waits is neither older nor younger for that."""
+        self._totals = self._run(lambda database: outbox_file.shift_clock(database, self._totals, seconds))
+        self._write_mark()
 
-    def tend(self) -> None:
-        """Go back to a disk that has refused, if it takes everything again; looks now and then."""
-        if self._absence is not None and time.monotonic() >= self._absence.until:
-            self._come_back(RETURN_PATIENCE)
+    def maintain(self) -> None:
+        """Return to a disk that has refused, once it accepts everything again. To be called regularly."""
+        if self._fallback is not None and time.monotonic() >= self._fallback.retry_at:
+            self._return_to_disk(RETRY_PATIENCE)
 
     def open_events(self) -> tuple[Message, ...]:
-        """The last stored step of every event that has no end yet: after a crash, those that it left open."""
-        return self._messages(self._run(open_events.read))
+        """The last stored step of every event without an end: after a crash, those that it left open."""
+        return self._messages(self._run(outbox_file.open_events))
 
     def forget_open(self, event_ids: Sequence[str]) -> None:
-        """Take events for ended whose end cannot be told."""
-        self._run(lambda database: open_events.forget(database, event_ids))
+        """Treat events as ended for which no end can be published."""
+        self._run(lambda database: outbox_file.forget_open_events(database, event_ids))
 
     def statistics(self) -> OutboxStatistics:
         """How full it is and what was lost."""
@@ -139,81 +135,61 @@ class Outbox:
         )
 
     def close(self) -> None:
-        """Leave the file to the next process, with what is in memory, if the disk takes it within CLOSE_SECONDS."""
+        """Close the file, after writing what is in memory into it, if the disk accepts that within CLOSE_SECONDS."""
         deadline = time.monotonic() + CLOSE_SECONDS
-        while self._absence is not None and not self._come_back(RETURN_PATIENCE):
+        while self._fallback is not None and not self._return_to_disk(RETRY_PATIENCE):
             if not self._unsaved or time.monotonic() >= deadline:
                 break
-            time.sleep(RETURN_PATIENCE)
+            time.sleep(RETRY_PATIENCE)
         if self._unsaved:
             log.error("outbox %s: the disk refuses to the end; %d messages are lost", self._path, self._unsaved)
-        with contextlib.suppress(sqlite3.Error):  # a disk that refuses has been told of
+        with contextlib.suppress(sqlite3.Error):  # that the disk refuses is in the log
             self._database.close()
         self._mark.close()
 
     @property
     def _in_memory(self) -> bool:
-        return self._path is None or self._absence is not None
+        return self._path is None or self._fallback is not None
 
-    def _room(self) -> Room:
-        return Room(self._limits.rows - self._rows, self._limits.size - self._size, self._begun)
+    def _free_space(self) -> FreeSpace:
+        return FreeSpace(self._limits.rows - self._rows, self._limits.size - self._size, self._events.published)
 
-    def _as_rows(self, messages: Sequence[Message]) -> list[Stored]:
+    def _as_rows(self, messages: Sequence[Message]) -> list[Row]:
         rows = enumerate(messages, self._next_id)
         plain = [(number, m.topic, m.payload, m.event_id, m.seq, m.type, float(m.expires)) for number, m in rows]
-        return [outbox_file.shifted(row, -self._ledger.shift) for row in plain]
+        return [expiring_later(row, -self._totals.shift) for row in plain]
 
-    def _messages(self, rows: Iterable[OpenStep]) -> tuple[Message, ...]:
-        shift = self._ledger.shift
-        return tuple(Message(*outbox_file.shifted((0, *row), shift)[1:]) for row in rows)
+    def _messages(self, rows: Iterable[OpenRow]) -> tuple[Message, ...]:
+        shift = self._totals.shift
+        return tuple(Message(*expiring_later((0, *row), shift)[1:]) for row in rows)
 
-    def _belongs_to_cut_off(self, message: Message) -> bool:
-        if message.event_id not in self._cut_off:
-            return False
-        if message.type == "end":
-            self._cut_off.discard(message.event_id)
-        return True
-
-    def _follow(self, messages: Iterable[Message]) -> None:
-        for message in messages:
-            if message.type != "end":
-                self._going_on.add(message.event_id)
-            elif self._absence is not None:
-                self._ended.add(message.event_id)
-        ended = {message.event_id for message in messages if message.type == "end"}
-        self._going_on -= ended
-
-    def _take(self, change: Change) -> None:
-        self._ledger = change.ledger
+    def _apply(self, change: Change) -> None:
+        self._totals = change.totals
         self._rows -= change.rows
         self._size -= change.size
-        self._cut_off |= change.cut_off
-        self._going_on -= change.cut_off
-        self._begun |= change.heard_of
-        self._begun -= change.ended
+        self._events.changed(change)
         self._count_lost(change.lost)
-        self._note()
+        self._write_mark()
 
     def _count_lost(self, lost: Mapping[str, int]) -> None:
         self._lost = {kind: self._lost.get(kind, 0) + lost.get(kind, 0) for kind in {**self._lost, **lost}}
 
-    def _note(self) -> None:
-        """Beside the file, how far all this has come."""
-        away, overtaken = self._absence, False
-        if away is not None:
-            self._unsaved = outbox_fallback.unsaved(self._database, away)
-            overtaken = outbox_fallback.overtaken(self._database, away, self._going_on)
-        self._mark.note(Mark(self._ledger, self._handed_over, overtaken))
+    def _write_mark(self) -> None:
+        fallback, events_ended = self._fallback, False
+        if fallback is not None:
+            self._unsaved = outbox_fallback.unsaved(self._database, fallback)
+            events_ended = outbox_fallback.stored_events_ended(self._database, fallback, self._events.open)
+        self._mark.write(HighWaterMark(self._totals, self._handed_over, events_ended))
 
     def _recount(self) -> None:
-        self._rows, self._size, last = outbox_file.sums(self._database)
+        self._rows, self._size, last = outbox_file.usage(self._database)
         self._next_id = max(self._next_id, last + 1)
-        self._unsaved = 0 if self._absence is None else outbox_fallback.unsaved(self._database, self._absence)
+        self._unsaved = 0 if self._fallback is None else outbox_fallback.unsaved(self._database, self._fallback)
         if not self._in_memory:
             self._lost = outbox_file.losses(self._database)
 
     def _run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Do one piece of work; where the disk or the file is the trouble, once more on what takes its place."""
+        """Run one operation; if the disk or the file is the problem, once more on what replaces it."""
         try:
             return work(self._database)
         except UNREADABLE as error:
@@ -225,100 +201,102 @@ class Outbox:
     def _begin(self, path: Path) -> None:
         """Open the file and take over what an earlier run left in it."""
         try:
-            file, stock = self._open_file(path, outbox_tables.LOCK_SECONDS)
+            file, audit = self._open_file(path, outbox_tables.LOCK_SECONDS)
         except (*UNREADABLE, OSError) as error:
-            self._leave_disk(error, Absence(0.0))
+            self._fall_back(error, MemoryFallback(0.0))
             return
-        self._adopt(file, stock.ledger)
-        self._end(open_events.read(file))
+        self._switch_to(file, audit.totals)
+        self._end_interrupted(outbox_file.open_events(file))
 
-    def _adopt(self, file: sqlite3.Connection, ledger: Ledger) -> None:
-        """Go on in this file."""
+    def _switch_to(self, file: sqlite3.Connection, totals: Totals) -> None:
+        """Use this file from now on."""
         self._database.close()
-        self._database, self._ledger, self._absence = file, ledger, None
-        self._ended.clear()
+        self._database, self._totals, self._fallback = file, totals, None
+        self._events.ended.clear()
         self._recount()
-        self._note()
+        self._write_mark()
 
     def _replace(self, error: Exception) -> None:
-        """Go on without the disk, or in a fresh file with what is whole of the damaged one."""
+        """Continue in memory, or in a new file with what could be recovered from the damaged one."""
         database, self._database = self._database, outbox_tables.connect(None)
-        away = outbox_fallback.copy(database, self._database) if outbox_tables.refuses(error) else Absence(0.0)
+        fallback, refused = MemoryFallback(0.0), outbox_tables.is_refusal(error)
+        if refused:
+            fallback = outbox_fallback.copy_to_memory(database, self._database)
         with contextlib.suppress(sqlite3.Error):
             database.close()
         assert self._path is not None
         try:
-            if outbox_tables.refuses(error):
+            if refused:
                 raise error
-            file, stock = self._open_file(self._path, outbox_tables.LOCK_SECONDS, error)
+            file, audit = self._open_file(self._path, outbox_tables.LOCK_SECONDS, error)
         except (*UNREADABLE, OSError) as trouble:
-            self._leave_disk(trouble, away)
+            self._fall_back(trouble, fallback)
         else:
-            self._adopt(file, stock.ledger)
+            self._switch_to(file, audit.totals)
 
-    def _leave_disk(self, error: Exception, away: Absence) -> None:
+    def _fall_back(self, error: Exception, fallback: MemoryFallback) -> None:
         cure = HELD if "locked" in str(error) else REFUSED
         log.warning("outbox %s: %s; events are kept in memory and sent from there: %s", self._path, error, cure)
-        if not self._stock_taken:  # so that no id is one of those in the file, which nobody has seen
+        if not self._audited:  # ids that are not in the file, which could not be read
             self._next_id = time.time_ns() // 1000
-            self._ledger = self._ledger if self._mark.found is None else self._mark.found.ledger
-        self._absence = replace(away, until=time.monotonic() + RETURN_SECONDS)
+            self._totals = self._totals if self._mark.found is None else self._mark.found.totals
+        self._fallback = replace(fallback, retry_at=time.monotonic() + RETRY_SECONDS)
         self._recount()
-        self._ledger = replace(self._ledger, waiting=self._rows)
+        self._totals = replace(self._totals, waiting=self._rows)
 
-    def _come_back(self, patience: float) -> bool:
-        """Write into the file what has happened since, and go on there; False where the disk still refuses."""
-        away, path = self._absence, self._path
-        assert away is not None
+    def _return_to_disk(self, patience: float) -> bool:
+        """Write into the file what has happened since, and continue there; False where the disk still refuses."""
+        fallback, path = self._fallback, self._path
+        assert fallback is not None
         assert path is not None
-        self._absence = replace(away, until=time.monotonic() + RETURN_SECONDS)
-        if not outbox_fallback.worth_trying(path):
+        self._fallback = replace(fallback, retry_at=time.monotonic() + RETRY_SECONDS)
+        if not outbox_fallback.may_be_writable(path):
             return False
         try:
             file, _ = self._open_file(path, patience)
         except (*UNREADABLE, OSError):
             return False
         try:
-            ledger, left_open = outbox_fallback.give_back(
-                self._database, file, away, self._ledger, (self._going_on, self._ended)
+            totals, left_open = outbox_fallback.write_back(
+                self._database, file, fallback, self._totals, (self._events.open, self._events.ended)
             )
         except UNREADABLE:
             file.close()
             return False
-        self._adopt(file, ledger)
-        log.info("outbox %s: the disk takes events again", path)
-        self._end(left_open)
+        self._switch_to(file, totals)
+        log.info("outbox %s: the disk accepts events again", path)
+        self._end_interrupted(left_open)
         return True
 
-    def _end(self, left_open: Sequence[OpenStep]) -> None:
-        """What an earlier run left open ends now."""
+    def _end_interrupted(self, left_open: Sequence[OpenRow]) -> None:
+        """End the events that an earlier run left open."""
         if left_open and self._end_left_open is not None:
             found = self._end_left_open(self._messages(left_open), self._gap)
-            self.forget_open(found.lost)
+            self.forget_open(found.unreadable)
             self.put(found.ends, time.time())
 
     def _open_file(
         self, path: Path, patience: float, damage: Exception | None = None
-    ) -> tuple[sqlite3.Connection, Stock]:
-        """The file, with all that is damaged set aside. Raises OSError and UNREADABLE where the disk refuses."""
+    ) -> tuple[sqlite3.Connection, Audit]:
+        """The file, without what is damaged. Raises OSError and UNREADABLE where the disk refuses."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._mark.open()
-        known = None if self._stock_taken else self._mark.found
+        known = None if self._audited else self._mark.found
         if known is not None:
             self._handed_over = max(self._handed_over, known.handed_over)
-        file, stock = outbox_opening.open_file(path, patience, known, damage, self._expected())
-        self._stock_taken = True
-        self._gap = max(self._gap, stock.gap)
-        self._begun |= stock.begun
-        return file, stock
+        file, audit = outbox_opening.open_file(path, patience, known, damage, self._expected())
+        self._audited = True
+        self._gap = max(self._gap, audit.gap)
+        self._events.published |= audit.published
+        return file, audit
 
     def _expected(self) -> int | None:
         """How many messages the file should hold, where that is known in this run."""
-        if self._absence is None:
-            return self._rows if self._stock_taken else None
-        return None if self._absence.shared is None else len(self._absence.shared)
+        if self._fallback is None:
+            return self._rows if self._audited else None
+        return None if self._fallback.stored_ids is None else len(self._fallback.stored_ids)
 
-    def _set_aside(self, ids: Sequence[int]) -> None:
-        """Damaged while this runs."""
-        self._take(self._run(lambda database: outbox_file.set_aside(database, self._ledger, ids)))
-        log.warning("outbox %s: %s", self._path, outbox_audit.set_aside(ids))
+    def _quarantine(self, ids: Sequence[int]) -> None:
+        """Quarantine rows that were damaged while this runs."""
+        self._apply(self._run(lambda database: outbox_file.quarantine(database, self._totals, ids)))
+        log.warning("outbox %s: %s", self._path, outbox_audit.quarantined(ids))

@@ -1,100 +1,104 @@
-"""When the outbox's file has been opened: is everything in it that should be, and as it was stored? Shell.
+"""Checks a newly opened outbox file: is everything in it that should be, and as it was stored? Shell.
 
-Asked are three things: each row's checksum, the file's own count, and the mark beside it, which knows of transactions
-that a damaged write-ahead log has taken back.
+Three things tell: each row's checksum, the file's own count, and the high-water mark beside it, which also covers
+transactions that a damaged write-ahead log has undone.
 """
 
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from edge.broker import open_events, outbox_eviction, outbox_file
-from edge.broker.outbox_recovery import Salvaged
-from edge.broker.outbox_totals import Ledger, Mark
+from edge.broker import outbox_eviction, outbox_file
+from edge.broker.outbox_mark import HighWaterMark
+from edge.broker.outbox_recovery import Recovered
+from edge.broker.outbox_totals import Totals
 
-NAMED = 5  # messages whose numbers are told
+NAMED = 5  # damaged messages whose ids are logged
 
 
 @dataclass(frozen=True)
-class Stock:
-    """What was found. `gap`: so many steps may have been told that the file knows nothing of.
+class Audit:
+    """What was found. `gap`: how many steps may have been published that are not in the file.
 
-    `begun`: events of which an earlier run may have sent a step; `sentences`: what is wrong, for the log.
+    `published`: events of which an earlier run may have sent a step; `findings`: sentences for the log.
     """
 
-    ledger: Ledger
+    totals: Totals
     gap: int
-    begun: frozenset[str]
-    sentences: tuple[str, ...]
+    published: frozenset[str]
+    findings: tuple[str, ...]
 
 
-def take(file: sqlite3.Connection, mark: Mark | None) -> Stock:
-    """Set aside what is damaged, count what is missing, and go on from what is there."""
-    own = outbox_file.ledger_of(file)
-    there, sentences = outbox_file.sums(file)[0], []
+def audit(file: sqlite3.Connection, mark: HighWaterMark | None) -> Audit:
+    """Quarantine what is damaged and count what is missing."""
+    own = outbox_file.read_totals(file)
+    there, findings = outbox_file.usage(file)[0], []
     ids = outbox_file.damaged(file)
     if ids:
-        outbox_file.set_aside(file, own or Ledger(), ids)
-        sentences.append(set_aside(ids))
+        outbox_file.quarantine(file, own or Totals(), ids)
+        findings.append(quarantined(ids))
     if own is None:
-        sentences.append("its own count is damaged, so that nobody can tell whether messages are missing")
-        own = replace(mark.ledger, waiting=there) if mark is not None else Ledger(waiting=there)
+        findings.append("its own count is damaged, so whether messages are missing is unknown")
+        own = replace(mark.totals, waiting=there) if mark is not None else Totals(waiting=there)
     missing, gap = _behind(own, mark)
     missing += max(0, own.waiting - there)
     if missing:
-        sentences.append(f"up to {missing} messages that an earlier run stored are missing (disk refused, or damaged)")
-    if mark is not None and mark.overtaken and mark.ledger.commits > own.commits:
-        open_events.forget(file, [row[2] for row in open_events.read(file)])
+        findings.append(f"up to {missing} messages that an earlier run stored are missing (disk refused, or damaged)")
+    if mark is not None and mark.events_ended and mark.totals.commits > own.commits:
+        outbox_file.forget_open_events(file, [row[2] for row in outbox_file.open_events(file)])
     with file:
-        if unreadable := open_events.drop_damaged(file):
-            sentences.append(f"{unreadable} events that went on are damaged; their end cannot be told")
-    return _settled(file, _newest(own, mark), missing, (gap, sentences), mark)
+        if unreadable := outbox_file.delete_damaged_open_events(file):
+            findings.append(f"{unreadable} open events are damaged; their end cannot be published")
+    return _concluded(file, _newest(own, mark), missing, (gap, findings), mark)
 
 
-def take_salvaged(file: sqlite3.Connection, found: Salvaged, mark: Mark | None, expected: int | None) -> Stock:
-    """Put into a fresh file what was taken out of a damaged one, where `expected` messages should have been."""
-    outbox_file.add(file, found.rows, found.unended)
-    own, behind = found.ledger or Ledger(), 0
-    if found.ledger is not None:
+def audit_recovered(
+    file: sqlite3.Connection, recovered: Recovered, mark: HighWaterMark | None, expected: int | None
+) -> Audit:
+    """Fill a new file with what was recovered from a damaged one, which should have held `expected` messages."""
+    outbox_file.import_rows(file, recovered.rows, recovered.open_rows)
+    own, behind = recovered.totals or Totals(), 0
+    if recovered.totals is not None:
         behind = _behind(own, mark)[1]
     elif expected is not None:  # perhaps all that is there had been sent already
         behind = expected
-    saved = len(found.rows)
-    missing = 0 if expected is None else min(expected, max(expected - saved, behind))
-    lost = "nobody can tell how many are lost" if expected is None else f"up to {missing} are lost"
-    sentences = [
-        f"{saved} waiting messages were saved from it, {lost if missing or expected is None else 'none is lost'}"
+    count = len(recovered.rows)
+    missing = 0 if expected is None else min(expected, max(expected - count, behind))
+    lost = "how many are lost is unknown" if expected is None else f"up to {missing} are lost"
+    findings = [
+        f"{count} waiting messages were recovered from it, {lost if missing or expected is None else 'none is lost'}"
     ]
     with file:
-        outbox_eviction.count_losses(file, found.losses)
-    return _settled(file, _newest(own, mark), missing, (behind, sentences), mark)
+        outbox_eviction.count_losses(file, recovered.losses)
+    return _concluded(file, _newest(own, mark), missing, (behind, findings), mark)
 
 
-def set_aside(ids: Sequence[int]) -> str:
+def quarantined(ids: Sequence[int]) -> str:
     """The sentence for damaged messages."""
     some = ", ".join(map(str, ids[:NAMED])) + (", …" if len(ids) > NAMED else "")
-    return f"{len(ids)} waiting messages are damaged; set aside in its table `damaged` (id {some}), the others are sent"
+    return f"{len(ids)} waiting messages are damaged; moved to its table `damaged` (id {some}), the others are sent"
 
 
-def _behind(own: Ledger, mark: Mark | None) -> tuple[int, int]:
-    """How many messages that waited are missing at most, and how many had been stored, where the file was set back."""
-    if mark is None or mark.ledger.commits <= own.commits:
+def _behind(own: Totals, mark: HighWaterMark | None) -> tuple[int, int]:
+    """How many waiting messages are missing at most, and how many had been stored, where the file was set back."""
+    if mark is None or mark.totals.commits <= own.commits:
         return 0, 0
-    stored = max(0, mark.ledger.stored - own.stored)
-    return min(stored, mark.ledger.waiting), stored
+    stored = max(0, mark.totals.stored - own.stored)
+    return min(stored, mark.totals.waiting), stored
 
 
-def _newest(own: Ledger, mark: Mark | None) -> Ledger:
+def _newest(own: Totals, mark: HighWaterMark | None) -> Totals:
     if mark is None:
         return own
-    commits, stored = max(own.commits, mark.ledger.commits), max(own.stored, mark.ledger.stored)
+    commits, stored = max(own.commits, mark.totals.commits), max(own.stored, mark.totals.stored)
     return replace(own, commits=commits, stored=stored)
 
 
-def _settled(
-    file: sqlite3.Connection, ledger: Ledger, missing: int, told: tuple[int, list[str]], mark: Mark | None
-) -> Stock:
-    ledger = replace(ledger.after(0, 0), waiting=outbox_file.sums(file)[0])
-    outbox_file.write_ledger(file, ledger, {"damaged": missing})
-    begun = outbox_eviction.begun_before(file, 0 if mark is None else mark.handed_over)
-    return Stock(ledger, told[0], frozenset(begun), tuple(told[1]))
+def _concluded(
+    file: sqlite3.Connection, totals: Totals, missing: int, found: tuple[int, list[str]], mark: HighWaterMark | None
+) -> Audit:
+    """Write the corrected totals. `found`: the gap, and the findings."""
+    totals = replace(totals.after(0, 0), waiting=outbox_file.usage(file)[0])
+    outbox_file.commit_totals(file, totals, {"damaged": missing})
+    published = outbox_eviction.published_before(file, 0 if mark is None else mark.handed_over)
+    return Audit(totals, found[0], frozenset(published), tuple(found[1]))

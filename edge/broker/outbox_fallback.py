@@ -1,4 +1,4 @@
-"""The time in which the disk refuses: what goes along into memory, and how it comes back into the file. Shell."""
+"""The outbox in memory while the disk refuses: what is copied there, and how it gets back into the file. Shell."""
 
 import os
 import shutil
@@ -7,91 +7,94 @@ from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.broker import open_events, outbox_file, outbox_tables
+from edge.broker import outbox_file, outbox_tables
 from edge.broker.outbox_eviction import count_losses
-from edge.broker.outbox_totals import Ledger
+from edge.broker.outbox_file import OpenRow
+from edge.broker.outbox_row import expiring_later
+from edge.broker.outbox_totals import Totals
 
-ENOUGH = 65_536  # bytes that must be free before a try is worth it
+ENOUGH_BYTES = 65_536  # that must be free before a try is worthwhile
 
 
 @dataclass(frozen=True)
-class Absence:
-    """The disk has refused. `until`: monotonic time of the next try, s.
+class MemoryFallback:
+    """The disk has refused. `retry_at`: monotonic time of the next try, s.
 
-    `shared`: ids that the file holds as well, up to `last`; `unended`: events that go on by the file. None: it could
-    not be read.
+    `stored_ids`: of messages that the file holds as well, up to `last_id`; `open_ids`: events that are open by the
+    file. None: it could not be read.
     """
 
-    until: float
-    shared: frozenset[int] | None = None
-    unended: frozenset[str] | None = None
-    last: int = 0
+    retry_at: float
+    stored_ids: frozenset[int] | None = None
+    open_ids: frozenset[str] | None = None
+    last_id: int = 0
 
 
-def copy(source: sqlite3.Connection, target: sqlite3.Connection) -> Absence:
-    """Take along what can still be read.
+def copy_to_memory(source: sqlite3.Connection, memory: sqlite3.Connection) -> MemoryFallback:
+    """Copy what can still be read.
 
     The source keeps it too, so that it may be sent twice but is not lost.
     """
     try:
         source.rollback()
-        rows = outbox_file.rows_of(source)
-        unended = open_events.read(source)
+        rows = outbox_file.all_rows(source)
+        open_rows = outbox_file.open_events(source)
     except outbox_tables.UNREADABLE:
-        return Absence(0.0)
-    outbox_file.add(target, rows, unended)
-    shared, going_on = frozenset(row[0] for row in rows), frozenset(row[2] for row in unended)
-    return Absence(0.0, shared, going_on, max(shared, default=0))
+        return MemoryFallback(0.0)
+    outbox_file.import_rows(memory, rows, open_rows)
+    stored_ids, open_ids = frozenset(row[0] for row in rows), frozenset(row[2] for row in open_rows)
+    return MemoryFallback(0.0, stored_ids, open_ids, max(stored_ids, default=0))
 
 
-def unsaved(memory: sqlite3.Connection, absence: Absence) -> int:
+def unsaved(memory: sqlite3.Connection, fallback: MemoryFallback) -> int:
     """How many messages would be lost with this process."""
-    found = memory.execute("SELECT count(*) FROM messages WHERE id > ?", (absence.last,)).fetchone()
+    found = memory.execute("SELECT count(*) FROM messages WHERE id > ?", (fallback.last_id,)).fetchone()
     return int(found[0])
 
 
-def overtaken(memory: sqlite3.Connection, absence: Absence, going_on: Set[str]) -> bool:
-    """Whether every event that goes on by the file has ended since, and all its steps have left."""
-    if absence.unended is None or absence.unended & going_on:
+def stored_events_ended(memory: sqlite3.Connection, fallback: MemoryFallback, open_ids: Set[str]) -> bool:
+    """Whether every event that is open by the file has ended since, and all its steps have left."""
+    if fallback.open_ids is None or fallback.open_ids & open_ids:
         return False
     query = "SELECT 1 FROM messages WHERE event_id = ?"
-    return not any(memory.execute(query, (event_id,)).fetchone() for event_id in absence.unended)
+    return not any(memory.execute(query, (event_id,)).fetchone() for event_id in fallback.open_ids)
 
 
-def give_back(
+def write_back(
     memory: sqlite3.Connection,
     file: sqlite3.Connection,
-    absence: Absence,
-    ledger: Ledger,
-    here: tuple[Set[str], Set[str]],
-) -> tuple[Ledger, list[open_events.Row]]:
-    """Bring the file up to what has happened in memory, in one transaction. The ledger, and what another run left open.
+    fallback: MemoryFallback,
+    totals: Totals,
+    events: tuple[Set[str], Set[str]],
+) -> tuple[Totals, list[OpenRow]]:
+    """Bring the file up to date with memory, in one transaction. The totals, and what another run left open.
 
-    `here`: events of this run that go on, and that have ended during the absence. Raises sqlite3.Error.
+    `events`: of this run, those that are open, and those that have ended in memory. Raises sqlite3.Error.
     """
-    going_on, ended = here
-    own = outbox_file.ledger_of(file) or ledger
-    rows = outbox_file.rows_of(memory)
+    open_ids, ended = events
+    own = outbox_file.read_totals(file) or totals
+    rows = outbox_file.all_rows(memory)
     there = {number for (number,) in file.execute("SELECT id FROM messages")}
-    new = [outbox_file.shifted(row, ledger.shift - own.shift) for row in rows if row[0] not in there]
-    gone = [(number,) for number in (absence.shared or frozenset()).difference(row[0] for row in rows)]
-    left_open = [row for row in open_events.read(file) if row[2] not in going_on and row[2] not in ended]
+    new = [expiring_later(row, totals.shift - own.shift) for row in rows if row[0] not in there]
+    gone = [(number,) for number in (fallback.stored_ids or frozenset()).difference(row[0] for row in rows)]
+    left_open = [row for row in outbox_file.open_events(file) if row[2] not in open_ids and row[2] not in ended]
     with file:
         file.executemany("DELETE FROM messages WHERE id = ?", gone)
         outbox_file.insert(file, new)
-        open_events.delete(file, (row[2] for row in left_open) if absence.shared is not None else ())
-        open_events.delete(file, ended)
-        open_events.follow(file, open_events.read(memory))
+        if fallback.stored_ids is not None:
+            outbox_file.delete_open_events(file, (row[2] for row in left_open))
+        outbox_file.delete_open_events(file, ended)
+        outbox_file.update_open_events(file, outbox_file.open_events(memory))
         count_losses(file, outbox_file.losses(memory))
-        commits, stored = max(own.commits, ledger.commits) + 1, max(own.stored, ledger.stored)
-        ledger = outbox_file.write(file, Ledger(commits, stored, outbox_file.sums(file)[0], own.shift))
-    return ledger, left_open if absence.shared is None else []
+        commits, stored = max(own.commits, totals.commits) + 1, max(own.stored, totals.stored)
+        totals = outbox_file.write_totals(file, Totals(commits, stored, outbox_file.usage(file)[0], own.shift))
+    return totals, left_open if fallback.stored_ids is None else []
 
 
-def worth_trying(path: Path) -> bool:
+def may_be_writable(path: Path) -> bool:
     """False where it can be seen without writing that the disk still refuses."""
     try:
         place = next(folder for folder in path.parents if folder.exists())
-        return os.access(place, os.W_OK) and shutil.disk_usage(place).free >= ENOUGH
+        return os.access(place, os.W_OK) and shutil.disk_usage(place).free >= ENOUGH_BYTES
     except OSError:
         return True

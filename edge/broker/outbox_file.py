@@ -1,101 +1,108 @@
-"""The outbox's SQLite database, and each piece of work in one transaction. Shell."""
+"""The outbox's SQLite database, and each operation on it in one transaction. Shell.
+
+The table `open_events` holds the last step of each event that has begun and not ended. It is written in the transaction
+that stores a message, so an event is open exactly where its last stored step is no `end`, whenever the power fails.
+"""
 
 import sqlite3
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
 
-from edge.broker import open_events, outbox_eviction, outbox_row
-from edge.broker.message import CLOCK_IS_SET
-from edge.broker.outbox_eviction import Gone, count_losses, delete
-from edge.broker.outbox_row import SEALED, Stored
-from edge.broker.outbox_totals import Ledger, seal, unseal
+from edge.broker import outbox_eviction, outbox_row
+from edge.broker.outbox_eviction import Evicted, count_losses, delete
+from edge.broker.outbox_row import COLUMNS_AND_CHECKSUM, Row
+from edge.broker.outbox_totals import Totals, from_columns, to_columns
 
-KEPT_DAMAGED = 100  # rows that are set aside; older ones go
+KEPT_DAMAGED = 100  # rows that are quarantined; older ones go
 LARGEST_DAMAGED = 65_536  # bytes of a payload that are kept of them
-INSERT = f"INSERT INTO messages ({SEALED}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT = f"INSERT INTO messages ({COLUMNS_AND_CHECKSUM}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 LOSSES = frozenset({"update", "event", "expired", "refused", "damaged"})
+OPEN_COLUMNS = "topic, payload, event_id, seq, type, expires"
+INSERT_OPEN = f"INSERT OR REPLACE INTO open_events ({OPEN_COLUMNS}, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+OpenRow = tuple[str, bytes, str, int, str, float]  # as OPEN_COLUMNS says
 
 
 @dataclass(frozen=True)
-class Room:
-    """`rows`, `size`: how many messages and bytes of payload there is room for before these come, may be negative.
+class FreeSpace:
+    """`rows`, `size`: messages and bytes of payload for which there is space before these come; may be negative.
 
-    `begun`: events of which a step may have reached the broker.
+    `published`: events of which a step may have reached the broker.
     """
 
     rows: int
     size: int
-    begun: Set[str] = frozenset()
+    published: Set[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a piece of work took away: rows, bytes of payload, and what of it is lost, by kind; and the ledger since.
+    """What an operation removed: rows, bytes of payload, and what of it is lost, by kind; and the totals since.
 
-    `cut_off`: events that went whole and go on; `heard_of`: events of which a step has arrived, but not the end;
+    `dropped_open`: open events that were dropped; `published`: events of which a step has arrived, but not the end;
     `ended`: events whose end has left.
     """
 
-    ledger: Ledger
+    totals: Totals
     rows: int = 0
     size: int = 0
     lost: dict[str, int] = field(default_factory=dict)
-    cut_off: frozenset[str] = frozenset()
-    heard_of: frozenset[str] = frozenset()
+    dropped_open: frozenset[str] = frozenset()
+    published: frozenset[str] = frozenset()
     ended: frozenset[str] = frozenset()
 
 
-def store(database: sqlite3.Connection, ledger: Ledger, rows: Sequence[Stored], now: float, room: Room) -> Change:
-    """Store messages and what they say of their events, drop what is too old at `now`, then make room.
+def store(database: sqlite3.Connection, totals: Totals, rows: Sequence[Row], now: float, free: FreeSpace) -> Change:
+    """Store messages and the state of their events, drop what is too old at `now`, then make space.
 
-    `now` and what `rows` say of their expiry are without the ledger's shift.
+    `now` and the expiry of `rows` are without the totals' shift.
     """
-    gone = Gone()
+    evicted = Evicted()
     with database:
         insert(database, rows)
-        open_events.follow(database, (row[1:] for row in rows))
-        outbox_eviction.expire(database, now, room.begun, gone)
-        over = len(rows) - room.rows, sum(len(row[2]) for row in rows) - room.size
-        outbox_eviction.evict(database, over, room.begun, gone)
-        count_losses(database, gone.lost)
-        ledger = write(database, ledger.after(len(rows), len(gone.sizes)))
-    return Change(ledger, len(gone.sizes), sum(gone.sizes), gone.lost, frozenset(gone.cut_off))
+        update_open_events(database, (row[1:] for row in rows))
+        outbox_eviction.expire(database, now, free.published, evicted)
+        excess = len(rows) - free.rows, sum(len(row[2]) for row in rows) - free.size
+        outbox_eviction.evict(database, excess, free.published, evicted)
+        count_losses(database, evicted.lost)
+        totals = write_totals(database, totals.after(len(rows), len(evicted.sizes)))
+    return Change(totals, len(evicted.sizes), sum(evicted.sizes), evicted.lost, frozenset(evicted.dropped_open))
 
 
-def remove(database: sqlite3.Connection, ledger: Ledger, arrived: Iterable[int], refused: Iterable[int]) -> Change:
-    """Forget rows, those that arrived and those that nobody will take.
+def remove(database: sqlite3.Connection, totals: Totals, accepted: Iterable[int], refused: Iterable[int]) -> Change:
+    """Delete rows, those that the broker has accepted and those that it never will.
 
-    This is not synced, but with the next that is stored: when the power fails before, some are sent twice.
+    This is synced with the next row that is stored: when the power fails before, some are sent twice.
     """
     database.execute("PRAGMA synchronous = NORMAL")
     with database:
-        left = [row for number in arrived for row in _taken(database, number)]
-        unwanted = [row for number in refused for row in _taken(database, number)]
+        left = [row for number in accepted for row in _delete_row(database, number)]
+        unwanted = [row for number in refused for row in _delete_row(database, number)]
         lost = {"refused": len(unwanted)}
         count_losses(database, lost)
         sizes = [size for size, _, _ in left + unwanted]
-        ledger = write(database, ledger.after(0, len(sizes)))
+        totals = write_totals(database, totals.after(0, len(sizes)))
     database.execute("PRAGMA synchronous = FULL")
     ended = frozenset(event_id for _, event_id, kind in left + unwanted if kind == "end")
-    heard_of = frozenset(event_id for _, event_id, _ in left) - ended
-    return Change(ledger, len(sizes), sum(sizes), lost, heard_of=heard_of, ended=ended)
+    published = frozenset(event_id for _, event_id, _ in left) - ended
+    return Change(totals, len(sizes), sum(sizes), lost, published=published, ended=ended)
 
 
 def pending(
     database: sqlite3.Connection, after: int, limit: int, without: Sequence[str] = ()
-) -> tuple[list[Stored], list[int]]:
-    """The oldest rows beyond the id `after`, those of some topics left out; and the ids of damaged rows among them."""
+) -> tuple[list[Row], list[int]]:
+    """The oldest rows beyond the id `after`, without those of some topics; and the ids of damaged rows among them."""
     others = f"AND topic NOT IN ({', '.join('?' * len(without))})" if without else ""
-    query = f"SELECT {SEALED} FROM messages WHERE id > ? {others} ORDER BY id LIMIT ?"
-    return _sorted_out(database.execute(query, (after, *without, limit)))
+    query = f"SELECT {COLUMNS_AND_CHECKSUM} FROM messages WHERE id > ? {others} ORDER BY id LIMIT ?"
+    return _verified(database.execute(query, (after, *without, limit)))
 
 
 def damaged(database: sqlite3.Connection) -> list[int]:
-    """The ids of all rows that are not what was stored."""
-    return _sorted_out(database.execute(f"SELECT {SEALED} FROM messages"), keep=False)[1]
+    """The ids of all rows that are not as they were stored."""
+    return _verified(database.execute(f"SELECT {COLUMNS_AND_CHECKSUM} FROM messages"), keep=False)[1]
 
 
-def set_aside(database: sqlite3.Connection, ledger: Ledger, ids: Sequence[int]) -> Change:
+def quarantine(database: sqlite3.Connection, totals: Totals, ids: Sequence[int]) -> Change:
     """Move rows into the table `damaged`, which keeps the newest hundred."""
     numbers = [(number,) for number in ids]
     columns = f"id, topic, substr(payload, 1, {LARGEST_DAMAGED}), event_id, seq, type, expires, checksum"
@@ -104,13 +111,13 @@ def set_aside(database: sqlite3.Connection, ledger: Ledger, ids: Sequence[int]) 
         newest = f"SELECT rowid FROM damaged ORDER BY rowid DESC LIMIT {KEPT_DAMAGED}"
         database.execute(f"DELETE FROM damaged WHERE rowid NOT IN ({newest})")
         sizes = [size for number in ids for size in delete(database, "id = ?", (number,))]
-        ledger = write(database, ledger.after(0, len(sizes)))
+        totals = write_totals(database, totals.after(0, len(sizes)))
         lost = {"damaged": len(sizes)}
         count_losses(database, lost)
-    return Change(ledger, len(sizes), sum(sizes), lost)
+    return Change(totals, len(sizes), sum(sizes), lost)
 
 
-def sums(database: sqlite3.Connection) -> tuple[int, int, int]:
+def usage(database: sqlite3.Connection) -> tuple[int, int, int]:
     """Rows, bytes of payload, and the highest id (0 when empty)."""
     query = "SELECT count(*), coalesce(sum(length(payload)), 0), coalesce(max(id), 0) FROM messages"
     rows, size, last = database.execute(query).fetchone()
@@ -118,63 +125,92 @@ def sums(database: sqlite3.Connection) -> tuple[int, int, int]:
 
 
 def losses(database: sqlite3.Connection) -> dict[str, int]:
-    """What this database has counted as lost, by kind."""
+    """The losses that this database has counted, by kind."""
     found = database.execute("SELECT kind, count FROM losses").fetchall()
     return {kind: count for kind, count in found if kind in LOSSES and isinstance(count, int) and count >= 0}
 
 
-def ledger_of(database: sqlite3.Connection) -> Ledger | None:
-    """Its own count; None where that is damaged."""
+def read_totals(database: sqlite3.Connection) -> Totals | None:
+    """The file's own count; None where that is damaged."""
     row = database.execute("SELECT commits, stored, waiting, shift, checksum FROM ledger").fetchone()
-    return Ledger() if row is None else unseal(row)
+    return Totals() if row is None else from_columns(row)
 
 
-def write(database: sqlite3.Connection, ledger: Ledger) -> Ledger:
-    """Take this for the count from now on, as part of a transaction."""
-    database.execute("INSERT OR REPLACE INTO ledger VALUES (1, ?, ?, ?, ?, ?)", seal(ledger))
-    return ledger
+def write_totals(database: sqlite3.Connection, totals: Totals) -> Totals:
+    """Replace the file's own count, as part of a transaction."""
+    database.execute("INSERT OR REPLACE INTO ledger VALUES (1, ?, ?, ?, ?, ?)", to_columns(totals))
+    return totals
 
 
-def write_ledger(database: sqlite3.Connection, ledger: Ledger, lost: dict[str, int] | None = None) -> None:
-    """The same in a transaction of its own, and add to what is remembered as lost."""
+def commit_totals(database: sqlite3.Connection, totals: Totals, lost: dict[str, int] | None = None) -> None:
+    """The same in a transaction of its own, and add to the losses."""
     with database:
         count_losses(database, lost or {})
-        write(database, ledger)
+        write_totals(database, totals)
 
 
-def moved(database: sqlite3.Connection, ledger: Ledger, seconds: float) -> Ledger:
-    """The wall clock has been set by so much: what waits is neither older nor younger by that."""
-    ledger = replace(ledger.after(0, 0), shift=ledger.shift + seconds)
-    write_ledger(database, ledger)
-    return ledger
+def shift_clock(database: sqlite3.Connection, totals: Totals, seconds: float) -> Totals:
+    """The wall clock has been set by so much: what waits is neither older nor younger for that."""
+    totals = replace(totals.after(0, 0), shift=totals.shift + seconds)
+    commit_totals(database, totals)
+    return totals
 
 
-def add(database: sqlite3.Connection, rows: Iterable[Stored], unended: Iterable[open_events.Row]) -> None:
-    """Take over messages, and the last steps of events that go on, from another database."""
+def import_rows(database: sqlite3.Connection, rows: Iterable[Row], open_rows: Iterable[OpenRow]) -> None:
+    """Copy messages, and the last steps of open events, from another database."""
     with database:
         insert(database, rows)
-        open_events.follow(database, unended)
+        update_open_events(database, open_rows)
 
 
-def insert(database: sqlite3.Connection, rows: Iterable[Stored]) -> None:
+def insert(database: sqlite3.Connection, rows: Iterable[Row]) -> None:
     """Store rows with their checksums, as part of a transaction."""
-    database.executemany(INSERT, map(outbox_row.sealed, rows))
+    database.executemany(INSERT, map(outbox_row.with_checksum, rows))
 
 
-def rows_of(database: sqlite3.Connection) -> list[Stored]:
-    """All rows that are whole, the oldest first."""
-    return _sorted_out(database.execute(f"SELECT {SEALED} FROM messages ORDER BY id"))[0]
+def all_rows(database: sqlite3.Connection) -> list[Row]:
+    """All undamaged rows, the oldest first."""
+    return _verified(database.execute(f"SELECT {COLUMNS_AND_CHECKSUM} FROM messages ORDER BY id"))[0]
 
 
-def shifted(row: Stored, seconds: float) -> Stored:
-    """With an expiry that is so much later, if it has one."""
-    return (*row[:6], row[6] + seconds) if seconds and row[6] > CLOCK_IS_SET else row
+def open_events(database: sqlite3.Connection) -> list[OpenRow]:
+    """The last step of every open event, the oldest step first; damaged ones are left out."""
+    found = database.execute(f"SELECT 0, {OPEN_COLUMNS}, checksum FROM open_events ORDER BY rowid").fetchall()
+    return [row[1:] for raw in found if (row := outbox_row.verified(raw)) is not None]
 
 
-def _sorted_out(found: Iterable[Sequence[object]], keep: bool = True) -> tuple[list[Stored], list[int]]:
+def update_open_events(database: sqlite3.Connection, rows: Iterable[OpenRow]) -> None:
+    """Remember the last step of every event that is open after these steps, in their order; forget ended ones."""
+    last = {row[2]: row for row in rows}
+    still_open = [outbox_row.with_checksum((0, *row))[1:] for row in last.values() if row[4] != "end"]
+    database.executemany(INSERT_OPEN, still_open)
+    delete_open_events(database, [event_id for event_id, row in last.items() if row[4] == "end"])
+
+
+def delete_damaged_open_events(database: sqlite3.Connection) -> int:
+    """Delete steps of open events that are not as they were stored; how many there were."""
+    query = f"SELECT rowid, 0, {OPEN_COLUMNS}, checksum FROM open_events"
+    numbers = [(number,) for number, *raw in database.execute(query) if outbox_row.verified(raw) is None]
+    database.executemany("DELETE FROM open_events WHERE rowid = ?", numbers)
+    return len(numbers)
+
+
+def forget_open_events(database: sqlite3.Connection, event_ids: Sequence[str]) -> None:
+    """Treat open events as ended."""
+    with database:
+        delete_open_events(database, event_ids)
+
+
+def delete_open_events(database: sqlite3.Connection, event_ids: Iterable[str]) -> None:
+    """The same, as part of a transaction."""
+    database.executemany("DELETE FROM open_events WHERE event_id = ?", [(event_id,) for event_id in event_ids])
+
+
+def _verified(found: Iterable[Sequence[object]], keep: bool = True) -> tuple[list[Row], list[int]]:
+    """The rows whose checksum is right, unless they are not to be kept, and the ids of the others."""
     good, bad = [], []
     for raw in found:
-        row = outbox_row.whole(raw)
+        row = outbox_row.verified(raw)
         if row is None:
             bad.append(int(str(raw[0])))
         elif keep:
@@ -182,7 +218,7 @@ def _sorted_out(found: Iterable[Sequence[object]], keep: bool = True) -> tuple[l
     return good, bad
 
 
-def _taken(database: sqlite3.Connection, number: int) -> list[tuple[int, str, str]]:
-    """What was deleted: size, event, type; [] where there was no such row."""
+def _delete_row(database: sqlite3.Connection, number: int) -> list[tuple[int, str, str]]:
+    """Delete a row; its size, event and type, [] where there is none."""
     statement = "DELETE FROM messages WHERE id = ? RETURNING length(payload), event_id, type"
     return database.execute(statement, (number,)).fetchall()

@@ -1,6 +1,6 @@
-"""A message as a row of the outbox's file, and the checksum that tells whether the disk has changed it. Pure.
+"""A message as a row of the outbox's file, with the checksum that shows whether the disk has changed it. Pure.
 
-SQLite's own check of a file looks at its structure, not at what stands in the rows.
+SQLite's own check of a file looks at its structure, not at the content of the rows.
 """
 
 import struct
@@ -8,45 +8,52 @@ import zlib
 from collections.abc import Sequence
 from typing import cast
 
+from edge.broker.message import CLOCK_IS_SET
+
 COLUMNS = "id, topic, payload, event_id, seq, type, expires"
-SEALED = f"{COLUMNS}, checksum"
-NUMBERS = struct.Struct("<qqd4I")  # id, seq, expires, and how long the texts and the payload are
+COLUMNS_AND_CHECKSUM = f"{COLUMNS}, checksum"
+NUMBERS = struct.Struct("<qqd4I")  # id, seq, expires, and the lengths of texts and payload
 TYPES = (int, str, bytes, str, int, str, float)
-KINDS = frozenset({"new", "update", "end"})
+STEP_TYPES = frozenset({"new", "update", "end"})
 
-Stored = tuple[int, str, bytes, str, int, str, float]  # as COLUMNS says
+Row = tuple[int, str, bytes, str, int, str, float]  # as COLUMNS says
 
 
-def lossless(text: bytes) -> str:
-    """For sqlite3's `text_factory`: a text that is no UTF-8 is read all the same, to be found damaged by `whole`."""
+def decode_lossless(text: bytes) -> str:
+    """For sqlite3's `text_factory`: a text that is not UTF-8 can be read too, and is found damaged by `verified`."""
     return text.decode("utf-8", "surrogateescape")
 
 
-def checksum(row: Stored) -> int:
+def checksum(row: Row) -> int:
     """CRC-32 over all columns: any change of one bit, and of all others all but one in 4 billion, changes it."""
     number, topic, payload, event_id, seq, kind, expires = row
     parts = [topic.encode(), payload, event_id.encode(), kind.encode()]
     return zlib.crc32(b"".join([NUMBERS.pack(number, seq, expires, *map(len, parts)), *parts]))
 
 
-def sealed(row: Stored) -> tuple[object, ...]:
-    """The row with its checksum, as SEALED says."""
+def with_checksum(row: Row) -> tuple[object, ...]:
+    """The row with its checksum, as COLUMNS_AND_CHECKSUM says."""
     return (*row, checksum(row))
 
 
-def whole(found: Sequence[object]) -> Stored | None:
-    """The row that was stored; None where it is another now. `found`: as SEALED says."""
+def verified(found: Sequence[object]) -> Row | None:
+    """The row as it was stored; None where it has changed. `found`: as COLUMNS_AND_CHECKSUM says."""
     row = well_formed(found[:-1])
     return row if row is not None and found[-1] == checksum(row) else None
 
 
-def well_formed(found: Sequence[object]) -> Stored | None:
-    """A row of before there were checksums; None where it cannot be one of ours."""
+def well_formed(found: Sequence[object]) -> Row | None:
+    """A row of a file without checksums; None where it cannot be one of ours."""
     if tuple(map(type, found)) != TYPES:
         return None
-    row = cast(Stored, tuple(found))
+    row = cast(Row, tuple(found))
     try:
         checksum(row)
-    except (UnicodeEncodeError, struct.error):  # `lossless` has met a text that is no UTF-8; or no 64 bits
+    except (UnicodeEncodeError, struct.error):  # `decode_lossless` has met a text that is not UTF-8; or no 64 bits
         return None
-    return row if row[5] in KINDS else None
+    return row if row[5] in STEP_TYPES else None
+
+
+def expiring_later(row: Row, seconds: float) -> Row:
+    """The row with an expiry that is so much later, if it has one."""
+    return (*row[:6], row[6] + seconds) if seconds and row[6] > CLOCK_IS_SET else row

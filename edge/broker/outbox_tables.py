@@ -1,16 +1,16 @@
-"""Opens the outbox's SQLite file: its tables, files of earlier versions, and what makes a file none of ours. Shell."""
+"""Opens the outbox's SQLite file: its tables, older versions of them, and the check that they are ours. Shell."""
 
 import sqlite3
 from pathlib import Path
 
-from edge.broker import open_events, outbox_row
+from edge.broker import outbox_file, outbox_row
 from edge.broker.outbox_eviction import count_losses
-from edge.broker.outbox_row import COLUMNS, SEALED
+from edge.broker.outbox_row import COLUMNS
 
 VERSION = 2  # of the tables, in the file's user_version; 1 had no checksums
 LOCK_SECONDS = 2.0  # how long another process may hold the file
 MEMORY = ":memory:"
-BEFORE = {  # tables as version 1 has them; the others are new, or the same
+VERSION_1 = {  # tables as version 1 has them; the others are new, or the same
     "messages": "CREATE TABLE messages ( id INTEGER PRIMARY KEY, topic TEXT NOT NULL, payload BLOB NOT NULL, "
     "event_id TEXT NOT NULL, seq INTEGER NOT NULL, type TEXT NOT NULL, expires REAL NOT NULL )",
     "open_events": "CREATE TABLE open_events ( event_id TEXT PRIMARY KEY, topic TEXT NOT NULL, payload BLOB NOT NULL, "
@@ -20,7 +20,8 @@ TABLES = {
     "messages": "CREATE TABLE messages (id INTEGER PRIMARY KEY, topic TEXT NOT NULL, payload BLOB NOT NULL, "
     "event_id TEXT NOT NULL, seq INTEGER NOT NULL, type TEXT NOT NULL, expires REAL NOT NULL, "
     "checksum INTEGER NOT NULL)",
-    "open_events": open_events.TABLE,
+    "open_events": "CREATE TABLE open_events (event_id TEXT PRIMARY KEY, topic TEXT NOT NULL, payload BLOB NOT NULL, "
+    "seq INTEGER NOT NULL, type TEXT NOT NULL, expires REAL NOT NULL, checksum INTEGER NOT NULL)",
     "losses": "CREATE TABLE losses (kind TEXT PRIMARY KEY, count INTEGER NOT NULL)",
     "damaged": "CREATE TABLE damaged (id, topic, payload, event_id, seq, type, expires, checksum)",
     "ledger": "CREATE TABLE ledger (one INTEGER PRIMARY KEY, commits INTEGER NOT NULL, stored INTEGER NOT NULL, "
@@ -31,7 +32,8 @@ INDEXES = (
     "CREATE INDEX by_type ON messages (type, id)",
     "CREATE INDEX by_expiry ON messages (expires)",
 )
-UNREADABLE = (sqlite3.Error, UnicodeDecodeError)  # the latter where SQLite's own sentence quotes a damaged name
+# The latter where SQLite's own message quotes a damaged name.
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
 REFUSALS = (
     "locked",
     "busy",
@@ -46,16 +48,16 @@ REFUSALS = (
 
 
 def connect(path: Path | None, patience: float = LOCK_SECONDS) -> sqlite3.Connection:
-    """An open database with our tables, None: in memory. Raises UNREADABLE.
+    """An open database with our tables; in memory for None. Raises UNREADABLE.
 
-    `refuses` tells whether that is for the disk, or for a file that is damaged or none of ours. `patience`: how long
-    another process may hold it, s.
+    `is_refusal` tells whether the disk refuses, or the file is damaged or not ours. `patience`: how long another
+    process may hold it, s.
     """
     database = sqlite3.connect(path or MEMORY, timeout=patience, check_same_thread=False)
-    database.text_factory = outbox_row.lossless
+    database.text_factory = outbox_row.decode_lossless
     try:
         if path is not None:
-            _take(database)
+            _lock(database)
         _prepare(database)
     except UNREADABLE:
         database.close()
@@ -63,15 +65,15 @@ def connect(path: Path | None, patience: float = LOCK_SECONDS) -> sqlite3.Connec
     return database
 
 
-def refuses(error: Exception) -> bool:
-    """Whether it is the disk that refuses (full, read-only, locked), and not the file that is damaged."""
+def is_refusal(error: Exception) -> bool:
+    """Whether the disk refuses (full, read-only, locked), rather than the file being damaged."""
     if isinstance(error, OSError):
         return True
     return isinstance(error, sqlite3.OperationalError) and any(word in str(error).lower() for word in REFUSALS)
 
 
-def _take(database: sqlite3.Connection) -> None:
-    """Take the file for ourselves, written ahead and synced at every commit, and see that its structure is whole."""
+def _lock(database: sqlite3.Connection) -> None:
+    """Lock the file, with a write-ahead log that is synced at every commit, and check its structure."""
     database.execute("PRAGMA locking_mode = EXCLUSIVE")
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = FULL")
@@ -81,7 +83,7 @@ def _take(database: sqlite3.Connection) -> None:
 
 
 def _prepare(database: sqlite3.Connection) -> None:
-    """Make our tables, or see that they are as we made them: a flipped bit may have renamed one."""
+    """Make our tables, or check that they are as we made them: a flipped bit may have renamed one."""
     version = database.execute("PRAGMA user_version").fetchone()[0]
     if version not in (0, 1, VERSION):
         raise sqlite3.DatabaseError(f"its tables are of version {version}, this program knows {VERSION}")
@@ -90,39 +92,38 @@ def _prepare(database: sqlite3.Connection) -> None:
     found = {name: " ".join(sql.split()) for name, sql in database.execute(query).fetchall()}
     if found == TABLES and version != 1:
         return
-    if version == VERSION or any(text not in (TABLES[name], BEFORE.get(name)) for name, text in found.items()):
-        raise sqlite3.DatabaseError("its tables are none of ours")
+    if version == VERSION or any(text not in (TABLES[name], VERSION_1.get(name)) for name, text in found.items()):
+        raise sqlite3.DatabaseError("its tables are not those of an outbox")
     with database:
         database.execute("BEGIN IMMEDIATE")
-        _renew(database, found)
+        _upgrade(database, found)
         database.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def _renew(database: sqlite3.Connection, found: dict[str, str]) -> None:
-    """Make the tables that are missing, and those of version 1 anew with what stands in them."""
-    before = [name for name, text in found.items() if text == BEFORE.get(name)]
+def _upgrade(database: sqlite3.Connection, found: dict[str, str]) -> None:
+    """Make the tables that are missing, and those of version 1 again with their content."""
+    old = [name for name, text in found.items() if text == VERSION_1.get(name)]
     for name in TABLES.keys() - found.keys():
         database.execute(TABLES[name])
     if "messages" not in found:
         _index(database)
-    if "messages" in before:
+    if "messages" in old:
         raw = database.execute(f"SELECT {COLUMNS} FROM messages ORDER BY id").fetchall()
-        odd = [(row[0],) for row in raw if outbox_row.well_formed(row) is None]
-        database.executemany(f"INSERT INTO damaged SELECT {COLUMNS}, NULL FROM messages WHERE id = ?", odd)
-        count_losses(database, {"damaged": len(odd)})
-        _again(database, "messages")
+        malformed = [(row[0],) for row in raw if outbox_row.well_formed(row) is None]
+        database.executemany(f"INSERT INTO damaged SELECT {COLUMNS}, NULL FROM messages WHERE id = ?", malformed)
+        count_losses(database, {"damaged": len(malformed)})
+        _recreate(database, "messages")
         _index(database)
         good = [row for found in raw if (row := outbox_row.well_formed(found)) is not None]
-        marks = ", ".join("?" * 8)
-        database.executemany(f"INSERT INTO messages ({SEALED}) VALUES ({marks})", map(outbox_row.sealed, good))
-    if "open_events" in before:
-        raw = database.execute(f"SELECT 0, {open_events.COLUMNS} FROM open_events ORDER BY rowid").fetchall()
-        _again(database, "open_events")
+        database.executemany(outbox_file.INSERT, map(outbox_row.with_checksum, good))
+    if "open_events" in old:
+        raw = database.execute(f"SELECT 0, {outbox_file.OPEN_COLUMNS} FROM open_events ORDER BY rowid").fetchall()
+        _recreate(database, "open_events")
         steps = [row for found in raw if (row := outbox_row.well_formed(found)) is not None]
-        open_events.follow(database, (row[1:] for row in steps))
+        outbox_file.update_open_events(database, (row[1:] for row in steps))
 
 
-def _again(database: sqlite3.Connection, table: str) -> None:
+def _recreate(database: sqlite3.Connection, table: str) -> None:
     database.execute(f"DROP TABLE {table}")
     database.execute(TABLES[table])
 

@@ -1,148 +1,171 @@
-"""Which message makes the broker hang up, as brokers of MQTT 3.1.1 do where one is larger than they take. Pure.
+"""Finds the message at which a broker disconnects, as brokers of MQTT 3.1.1 do where one is too large. Pure.
 
-Such a broker says nothing: the connection ends, the message is sent again on the next one, and so on. So whatever had
-not been acknowledged when the broker hung up goes alone from then on. Where the broker hangs up again with that one
-message unanswered, and again, it is the message: it is dropped, and if it was larger than all that was taken on that
-connection, others as large are not tried for a while. A connection that breaks for another reason meets another message
-the next time.
+Such a broker says nothing: the connection ends, the message is sent again on the next one, and so on. So whatever was
+unacknowledged when the broker disconnected is sent alone from then on. If the broker disconnects again and again with
+that one message unacknowledged, it is the poison message: it is dropped, and if it was larger than all that was
+accepted on that connection, others as large are not tried for a while. A connection that breaks for another reason
+meets another message the next time.
 
-Acknowledgements come in the order of sending, so that each speaks for what was sent before it with QoS 0.
+Acknowledgements come in the order of sending, so each also covers what was sent before it with QoS 0.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-EVENT_STRIKES, OTHER_STRIKES = 3, 2  # hang-ups with one message unanswered, until it is that message
-SURE = 3  # culprits above the same limit, until events above it are dropped without a trial
-FORGET_SECONDS = 3600.0  # until what was learnt is tried anew: the broker may have been mended
-MOST = 200  # messages that are remembered
+EVENT_STRIKES, OTHER_STRIKES = 3, 2  # disconnects with one message unacknowledged, until it counts as the cause
+CONFIRMATIONS_NEEDED = 3  # poison messages above the same limit, until events above it are dropped untried
+FORGET_SECONDS = 3600.0  # until what was learnt is tried again: the broker may have been fixed
+MAX_REMEMBERED = 200  # messages
 
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class Posted:
+class SentMessage:
     """A message that was sent. `row`: its id in the outbox, 0 for what is no event; `size`: bytes."""
 
-    number: int
+    packet_id: int
     topic: str
     row: int
     size: int
 
     @property
     def key(self) -> str:
-        """What it is known by beyond this connection."""
+        """Identifies the message across connections."""
         return f"row {self.row}" if self.row else self.topic
 
 
 @dataclass(frozen=True)
-class Suspicion:
-    """`sent`: since the last acknowledgement, in that order; `taken`: bytes of the largest taken on this connection.
+class PoisonSearch:
+    """What is known of the broker's limits. Limit and blocked topics hold until a monotonic time, s.
 
-    `watched`: what goes alone, and how often the broker has hung up then; `limit`: bytes of the largest message that it
-    seems to take, None where it takes all; `proved`: of the largest that it has taken since; `found`: culprits that
-    speak for the limit; `barred`: topics at which it hangs up whatever the size. Both hold until a monotonic time, s.
+    `sent`: since the last acknowledgement, in that order; `accepted_size`: bytes of the largest message accepted on
+    this connection. `suspects`: keys of messages that are sent alone, and how often the broker disconnected at each;
+    `size_limit`: bytes of the largest message that it seems to accept, None where it accepts all; `proven_size`: of the
+    largest that it has accepted since; `confirmations`: poison messages that confirm the limit; `blocked_topics`: at
+    which it disconnects whatever the size.
     """
 
-    sent: tuple[Posted, ...] = ()
-    taken: int = 0
-    watched: Mapping[str, int] = field(default_factory=dict)
-    limit: int | None = None
+    sent: tuple[SentMessage, ...] = ()
+    accepted_size: int = 0
+    suspects: Mapping[str, int] = field(default_factory=dict)
+    size_limit: int | None = None
     limit_until: float = 0.0
-    proved: int = 0
-    found: int = 0
-    barred: Mapping[str, float] = field(default_factory=dict)
+    proven_size: int = 0
+    confirmations: int = 0
+    blocked_topics: Mapping[str, float] = field(default_factory=dict)
 
     @property
-    def trusts(self) -> bool:
-        """Whether there is no message that should go alone."""
-        return not self.watched and self.limit is None
+    def has_no_suspects(self) -> bool:
+        """Whether no message has to be sent alone."""
+        return not self.suspects and self.size_limit is None
 
 
 @dataclass(frozen=True)
-class Culprit:
-    """The message that the broker hangs up at. `taken`: bytes of the largest that it took, None where that is more."""
+class PoisonMessage:
+    """The message at which the broker disconnects.
 
-    posted: Posted
-    taken: int | None
+    `accepted_size`: bytes of the largest that it accepted, None where that was no smaller.
+    """
 
-
-def posted(suspicion: Suspicion, message: Posted) -> Suspicion:
-    """A message goes out."""
-    others = (other for other in suspicion.sent if other.key != message.key)
-    return replace(suspicion, sent=(*others, message)[-MOST:])
+    message: SentMessage
+    accepted_size: int | None
 
 
-def acknowledged(suspicion: Suspicion, number: int) -> tuple[Suspicion, frozenset[str]]:
-    """The broker has answered this message; the keys of all that it has taken by that."""
-    place = next((place for place, one in enumerate(suspicion.sent, 1) if one.number == number), 0)
-    answered, left = suspicion.sent[:place], suspicion.sent[place:]
+def record_sent(search: PoisonSearch, message: SentMessage) -> PoisonSearch:
+    """After a message has been sent."""
+    others = (other for other in search.sent if other.key != message.key)
+    return replace(search, sent=(*others, message)[-MAX_REMEMBERED:])
+
+
+def acknowledged(search: PoisonSearch, packet_id: int) -> tuple[PoisonSearch, frozenset[str]]:
+    """After an acknowledgement; the keys of all messages that it covers."""
+    place = next((place for place, one in enumerate(search.sent, 1) if one.packet_id == packet_id), 0)
+    answered, left = search.sent[:place], search.sent[place:]
     if not answered:
-        return suspicion, frozenset()
+        return search, frozenset()
     keys = frozenset(one.key for one in answered)
-    taken = max(suspicion.taken, *(one.size for one in answered))
-    watched = {key: count for key, count in suspicion.watched.items() if key not in keys}
-    after = replace(suspicion, sent=left, taken=taken, watched=watched, proved=max(suspicion.proved, taken))
-    if after.limit is not None and taken > after.limit:
-        after = replace(after, limit=None, found=0)
+    accepted_size = max(search.accepted_size, *(one.size for one in answered))
+    suspects = {key: count for key, count in search.suspects.items() if key not in keys}
+    after = replace(
+        search,
+        sent=left,
+        accepted_size=accepted_size,
+        suspects=suspects,
+        proven_size=max(search.proven_size, accepted_size),
+    )
+    if after.size_limit is not None and accepted_size > after.size_limit:
+        after = replace(after, size_limit=None, confirmations=0)
     return after, keys
 
 
-def goes_alone(suspicion: Suspicion, message: Posted) -> bool:
-    """Whether nothing else should be unanswered while this message is."""
-    return message.key in suspicion.watched or _is_doubtful(suspicion, message.size)
+def needs_isolation(search: PoisonSearch, message: SentMessage) -> bool:
+    """Whether nothing else may be unacknowledged while this message is."""
+    return message.key in search.suspects or _may_exceed_limit(search, message.size)
 
 
-def may_join(suspicion: Suspicion, message: Posted, in_flight: bool) -> bool:
-    """Whether a message may be sent now; `in_flight`: others are, that are not acknowledged yet."""
-    alone = any(goes_alone(suspicion, one) for one in (message, *suspicion.sent))
+def may_send(search: PoisonSearch, message: SentMessage, in_flight: bool) -> bool:
+    """Whether a message may be sent now; `in_flight`: whether others are unacknowledged."""
+    alone = any(needs_isolation(search, one) for one in (message, *search.sent))
     return not (in_flight and alone)
 
 
-def hopeless(suspicion: Suspicion, message: Posted, now: float) -> bool:
-    """Whether the broker would hang up at this message, so that it is not even tried. `now`: monotonic, s."""
-    above = suspicion.limit is not None and message.size > suspicion.limit and now < suspicion.limit_until
+def will_be_refused(search: PoisonSearch, message: SentMessage, now: float) -> bool:
+    """Whether the broker would disconnect at this message, so that it is not tried. `now`: monotonic, s."""
+    above = search.size_limit is not None and message.size > search.size_limit and now < search.limit_until
     if message.row:
-        return above and suspicion.found >= SURE
-    return above or suspicion.barred.get(message.topic, 0.0) > now
+        return above and search.confirmations >= CONFIRMATIONS_NEEDED
+    return above or search.blocked_topics.get(message.topic, 0.0) > now
 
 
-def hung_up(suspicion: Suspicion, strikes: int, now: float) -> tuple[Suspicion, Culprit | None]:
-    """The connection has ended, which speaks so much against a message that alone was unanswered; whose fault it is."""
-    sent = suspicion.sent
-    before = replace(suspicion, sent=(), taken=0)
+def disconnected(search: PoisonSearch, strikes: int, now: float) -> tuple[PoisonSearch, PoisonMessage | None]:
+    """After the end of a connection; the poison message, once it is known.
+
+    `strikes`: how strongly the end speaks against a message that alone was unacknowledged.
+    """
+    sent = search.sent
+    before = replace(search, sent=(), accepted_size=0)
     if not strikes or not sent:
         return before, None
     if len(sent) > 1:
-        return replace(before, watched=_newest({**{one.key: 0 for one in sent}, **suspicion.watched})), None
+        return replace(before, suspects=_newest({**{one.key: 0 for one in sent}, **search.suspects})), None
     only = sent[0]
-    count = suspicion.watched.get(only.key, 0) + strikes
+    count = search.suspects.get(only.key, 0) + strikes
     needed = EVENT_STRIKES if only.row else OTHER_STRIKES
-    if _is_doubtful(suspicion, only.size):
+    if _may_exceed_limit(search, only.size):
         needed = 1
     if count < needed:
-        return replace(before, watched=_newest({**suspicion.watched, only.key: count})), None
-    return _condemned(before, only, suspicion.taken, now)
+        return replace(before, suspects=_newest({**search.suspects, only.key: count})), None
+    return _found_poison(before, only, search.accepted_size, now)
 
 
-def _condemned(suspicion: Suspicion, only: Posted, taken: int, now: float) -> tuple[Suspicion, Culprit]:
-    watched = {key: count for key, count in suspicion.watched.items() if key != only.key}
+def _found_poison(
+    search: PoisonSearch, only: SentMessage, accepted_size: int, now: float
+) -> tuple[PoisonSearch, PoisonMessage]:
+    suspects = {key: count for key, count in search.suspects.items() if key != only.key}
     until = now + FORGET_SECONDS
-    if only.size <= taken:
-        barred = suspicion.barred if only.row else _newest({**suspicion.barred, only.key: until})
-        return replace(suspicion, watched=watched, barred=barred), Culprit(only, None)
-    limit = only.size - 1 if suspicion.limit is None else min(suspicion.limit, only.size - 1)
-    proved = taken if suspicion.limit is None else suspicion.proved
-    found = suspicion.found + 1
-    after = replace(suspicion, watched=watched, limit=limit, limit_until=until, proved=proved, found=found)
-    return after, Culprit(only, taken)
+    if only.size <= accepted_size:
+        blocked_topics = search.blocked_topics if only.row else _newest({**search.blocked_topics, only.key: until})
+        return replace(search, suspects=suspects, blocked_topics=blocked_topics), PoisonMessage(only, None)
+    size_limit = only.size - 1 if search.size_limit is None else min(search.size_limit, only.size - 1)
+    proven_size = accepted_size if search.size_limit is None else search.proven_size
+    confirmations = search.confirmations + 1
+    after = replace(
+        search,
+        suspects=suspects,
+        size_limit=size_limit,
+        limit_until=until,
+        proven_size=proven_size,
+        confirmations=confirmations,
+    )
+    return after, PoisonMessage(only, accepted_size)
 
 
-def _is_doubtful(suspicion: Suspicion, size: int) -> bool:
-    """Whether a message is so large that the limit which was learnt may be lower still."""
-    return suspicion.limit is not None and size > max(suspicion.limit // 2, suspicion.proved)
+def _may_exceed_limit(search: PoisonSearch, size: int) -> bool:
+    """Whether a message is so large that the true limit may be lower than the one learnt."""
+    return search.size_limit is not None and size > max(search.size_limit // 2, search.proven_size)
 
 
 def _newest(known: Mapping[str, Value]) -> dict[str, Value]:
-    return dict(list(known.items())[-MOST:])
+    return dict(list(known.items())[-MAX_REMEMBERED:])

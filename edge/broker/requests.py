@@ -14,7 +14,7 @@ from edge.config.problems import nearest
 from edge.config.schema import MqttConfig
 from edge.text import TextError, decode_utf8
 
-LARGEST = 65_535  # bytes of a request's payload
+MAX_REQUEST_BYTES = 65_535  # bytes of a request's payload
 LONGEST_OP = 64  # characters of a request's name that are repeated
 LONGEST_TRANSACTION = 256  # bytes of its JSON
 LONGEST_TOPIC = 512  # bytes
@@ -140,7 +140,7 @@ def _take_snapshot(data: object, handler: RequestHandler, settings: MqttConfig) 
 def _read(request: Request) -> _Body:
     """A payload is a JSON object with the keys `transaction` and `data`, both optional; empty it is `{}`."""
     if request.payload is None:
-        return _Body(fault=f"the request is too large: {LARGEST} bytes at most")
+        return _Body(fault=f"the request is too large: {MAX_REQUEST_BYTES} bytes at most")
     try:
         document = json.loads(decode_utf8(request.payload) or "{}", parse_constant=_no_constant)
     except TextError as error:

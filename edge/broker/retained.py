@@ -7,79 +7,79 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edge.broker.capabilities import REPEAT_SECONDS
-from edge.broker.parcel import Parcel
+from edge.broker.message import Message
 from edge.broker.topics import ONLINE
 
-PICTURES = "pictures"  # a kind of parcel
+PICTURES = "pictures"  # a kind of message
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A retained message: sent as soon as there is a connection, and if it `lasts` again at every new one."""
+class RetainedMessage:
+    """A retained message: sent as soon as there is a connection; if `repeated`, on every new one again."""
 
-    parcel: Parcel
-    lasts: bool
+    message: Message
+    repeated: bool
 
 
-class Retained:
-    """The newest retained message of each topic, in the order of their sending. For one thread."""
+class RetainedMessages:
+    """The newest retained message of each topic, in the order of sending. For one thread."""
 
     def __init__(self, available: str) -> None:
-        """`available`: the topic at which every connection begins with `online`."""
-        self._online = Parcel(available, ONLINE, 1, retain=True)
-        self._lasting: dict[str, Parcel] = {}  # by topic
-        self._due: dict[str, Parcel] = {}  # by topic; on their way
-        self._pictures: dict[str, Parcel] = {}  # by topic; sent, and not known to have been taken
-        self._told_at = 0.0  # monotonic, when all that lasts was told last
+        """`available`: the topic on which every connection begins with `online`."""
+        self._online = Message(available, ONLINE, qos=1, retain=True)
+        self._repeated: dict[str, Message] = {}  # by topic
+        self._due: dict[str, Message] = {}  # by topic; to be sent
+        self._pictures: dict[str, Message] = {}  # by topic; sent, and not known to have been accepted
+        self._repeated_at = 0.0  # monotonic, when all repeated messages were last due
 
     def __bool__(self) -> bool:
-        """Whether something waits."""
+        """Whether something waits to be sent."""
         return bool(self._due)
 
-    def keep(self, message: Kept) -> None:
-        """The newest of a topic takes the place of the others."""
-        parcel = message.parcel
-        if message.lasts:
-            self._lasting[parcel.topic] = parcel
-        self._due.pop(parcel.topic, None)
-        self._due[parcel.topic] = parcel
+    def put(self, retained: RetainedMessage) -> None:
+        """Add a message; it replaces an older one of its topic."""
+        message = retained.message
+        if retained.repeated:
+            self._repeated[message.topic] = message
+        self._due.pop(message.topic, None)
+        self._due[message.topic] = message
 
-    def first(self) -> Parcel:
-        """What is to be sent next, where something waits."""
+    def peek(self) -> Message:
+        """The next message to be sent, where one waits."""
         return next(iter(self._due.values()))
 
-    def take(self) -> Parcel:
-        """The first, which waits no more."""
+    def pop(self) -> Message:
+        """Remove the next message and return it."""
         return self._due.pop(next(iter(self._due)))
 
     def connected(self, now: float) -> None:
-        """A connection has begun: all that lasts is told, then what still waits; `now`: monotonic, s."""
-        once = {topic: parcel for topic, parcel in self._due.items() if topic not in self._lasting}
-        self._due = {self._online.topic: self._online, **self._lasting, **once}
-        self._told_at = now
+        """A connection has begun: repeated messages are due first, then what still waits. `now`: monotonic, s."""
+        once = {topic: message for topic, message in self._due.items() if topic not in self._repeated}
+        self._due = {self._online.topic: self._online, **self._repeated, **once}
+        self._repeated_at = now
 
-    def hung_up(self) -> None:
-        """The connection is gone: pictures that may not have been taken are sent again."""
+    def disconnected(self) -> None:
+        """The connection has ended: pictures that may not have been accepted are sent again."""
         self._due = {**self._pictures, **self._due}
         self._pictures.clear()
 
-    def tell_again(self, now: float) -> None:
-        """Now and then, for a broker that keeps nothing, so that who comes later learns of it soon."""
-        if now - self._told_at >= REPEAT_SECONDS:
-            self._told_at = now
-            self._due = {self._online.topic: self._online, **self._lasting, **self._due}
+    def repeat_if_due(self, now: float) -> None:
+        """Repeat now and then, for a broker that retains nothing, so that late subscribers soon learn the state."""
+        if now - self._repeated_at >= REPEAT_SECONDS:
+            self._repeated_at = now
+            self._due = {self._online.topic: self._online, **self._repeated, **self._due}
 
-    def sent(self, parcel: Parcel) -> None:
-        """Remember a picture, which nobody acknowledges, until `taken`."""
-        if parcel.kind == PICTURES:
-            self._pictures[parcel.topic] = parcel
+    def sent(self, message: Message) -> None:
+        """Remember a picture, which nobody acknowledges, until it is `accepted`."""
+        if message.kind == PICTURES:
+            self._pictures[message.topic] = message
 
-    def taken(self, topics: Iterable[str]) -> None:
-        """These have reached the broker."""
+    def accepted(self, topics: Iterable[str]) -> None:
+        """The broker has accepted the pictures on these topics."""
         for topic in topics:
             self._pictures.pop(topic, None)
 
     def drop(self, topic: str) -> None:
-        """The broker will never take this one."""
-        self._lasting.pop(topic, None)
+        """The broker will never accept this one."""
+        self._repeated.pop(topic, None)
         self._due.pop(topic, None)

@@ -1,13 +1,14 @@
-"""What the broker lets us publish, as far as it has shown it, and what may be sent therefore. Pure.
+"""What the broker lets us publish, as far as is known, and what may therefore be sent. Pure.
 
-A refusal is about the topic, which is then held for a while, or about the message, which is dropped, and the next one
-follows; but where a topic brings nothing but refusals of that kind it is held as well, so that a broker that refuses
-everything does not empty the outbox.
+A refusal is about the topic, which is then held for a while, or about the message, which is dropped so that the next
+one can follow. A topic that brings nothing but refusals of the second kind is held as well, so that a broker that
+refuses everything does not empty the outbox.
 
-Several messages are in flight at once. Where a broker refuses the first step of an event and takes the second, because
-its rights were changed between the two, the first comes too late when it is offered again. So a topic gets one message
-at a time until one has been taken: at the beginning of a connection, and after each refusal. What is left is a broker
-that takes, refuses and takes again within one window, as one may that counts (MQTT's "Quota exceeded").
+Several messages are in flight at once. If a broker refused the first step of an event and accepted the second, because
+its access rules were changed between the two, the first would arrive late when it is offered again. So a topic gets one
+message at a time until one has been accepted: at the beginning of a connection, and after each refusal. What is left is
+a broker that accepts, refuses and accepts again within one window, as one that enforces a quota may (MQTT's "Quota
+exceeded").
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,8 +16,8 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 
-class Waiting(Protocol):
-    """A message that may be sent: `edge.broker.outbox.Row` has these."""
+class Sendable(Protocol):
+    """A message that may be sent; `edge.broker.message.StoredMessage` is one."""
 
     @property
     def id(self) -> int:
@@ -27,62 +28,65 @@ class Waiting(Protocol):
         """Where it goes."""
 
 
-Row = TypeVar("Row", bound=Waiting)
+SendableT = TypeVar("SendableT", bound=Sendable)
 
-MANY_DROPPED = 16  # messages of one topic in a row
+MAX_REJECTED = 16  # messages of one topic in a row
 
 
 @dataclass(frozen=True)
-class Rights:
-    """`proven`: topics taken since the connection began; `held`: those refused, and until when (monotonic, s).
+class TopicPermissions:
+    """`allowed`: topics accepted since the connection began; `held_until`: those refused (monotonic, s).
 
-    No topic is in both. `dropped`: how many messages of a topic in a row were refused for what they are.
+    No topic is in both. `rejected`: how many messages of a topic in a row were refused for what they are.
     """
 
-    proven: frozenset[str] = frozenset()
-    held: Mapping[str, float] = field(default_factory=dict)
-    dropped: Mapping[str, int] = field(default_factory=dict)
+    allowed: frozenset[str] = frozenset()
+    held_until: Mapping[str, float] = field(default_factory=dict)
+    rejected: Mapping[str, int] = field(default_factory=dict)
 
 
-def taken(rights: Rights, topic: str) -> Rights:
-    """After the broker has taken a message."""
-    if topic in rights.proven and topic not in rights.dropped:
-        return rights
-    held = {other: until for other, until in rights.held.items() if other != topic}
-    dropped = {other: count for other, count in rights.dropped.items() if other != topic}
-    return Rights(rights.proven | {topic}, held, dropped)
+def after_accepted(permissions: TopicPermissions, topic: str) -> TopicPermissions:
+    """After the broker has accepted a message."""
+    if topic in permissions.allowed and topic not in permissions.rejected:
+        return permissions
+    held = {other: until for other, until in permissions.held_until.items() if other != topic}
+    rejected = {other: count for other, count in permissions.rejected.items() if other != topic}
+    return TopicPermissions(permissions.allowed | {topic}, held, rejected)
 
 
-def refused(rights: Rights, topic: str, until: float) -> Rights:
-    """After the broker has refused a message, which is offered again at `until`."""
-    return replace(rights, proven=rights.proven - {topic}, held={**rights.held, topic: until})
+def after_refused(permissions: TopicPermissions, topic: str, until: float) -> TopicPermissions:
+    """After the broker has refused a topic, which is tried again at `until`."""
+    held = {**permissions.held_until, topic: until}
+    return replace(permissions, allowed=permissions.allowed - {topic}, held_until=held)
 
 
-def dropped(rights: Rights, topic: str, until: float) -> Rights:
+def after_rejected(permissions: TopicPermissions, topic: str, until: float) -> TopicPermissions:
     """After the broker has refused a message for what it is; many in a row hold the topic until `until`."""
-    count = rights.dropped.get(topic, 0) + 1
-    after = replace(rights, dropped={**rights.dropped, topic: count})
-    return refused(after, topic, until) if count >= MANY_DROPPED else after
+    count = permissions.rejected.get(topic, 0) + 1
+    after = replace(permissions, rejected={**permissions.rejected, topic: count})
+    return after_refused(after, topic, until) if count >= MAX_REJECTED else after
 
 
-def hung_up(rights: Rights) -> Rights:
-    """After the end of a connection: the next may begin with other rights."""
-    return replace(rights, proven=frozenset())
+def after_disconnected(permissions: TopicPermissions) -> TopicPermissions:
+    """After the end of a connection: the next may begin with other permissions."""
+    return replace(permissions, allowed=frozenset())
 
 
-def held(rights: Rights, now: float) -> list[str]:
+def held_topics(permissions: TopicPermissions, now: float) -> list[str]:
     """Topics to which nothing is sent at `now`."""
-    return [topic for topic, until in rights.held.items() if until > now]
+    return [topic for topic, until in permissions.held_until.items() if until > now]
 
 
-def sendable(rights: Rights, waiting: Iterable[Row], in_flight: Mapping[int, str]) -> list[Row]:
+def sendable(
+    permissions: TopicPermissions, waiting: Iterable[SendableT], in_flight: Mapping[int, str]
+) -> list[SendableT]:
     """Which of these may be sent now. `waiting`: the oldest first; `in_flight`: topics by the ids of their messages."""
-    asked = set(in_flight.values()) - rights.proven
+    tried = set(in_flight.values()) - permissions.allowed
     chosen = []
-    for row in waiting:
-        if row.id in in_flight or row.topic in asked:
+    for message in waiting:
+        if message.id in in_flight or message.topic in tried:
             continue
-        if row.topic not in rights.proven:
-            asked.add(row.topic)
-        chosen.append(row)
+        if message.topic not in permissions.allowed:
+            tried.add(message.topic)
+        chosen.append(message)
     return chosen

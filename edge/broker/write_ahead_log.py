@@ -1,8 +1,8 @@
-"""SQLite's write-ahead log, read beyond a damaged place. Pure.
+"""Repairs SQLite's write-ahead log, so that it is read beyond a damaged place. Pure.
 
-SQLite takes the log up to the first frame whose checksum is wrong and forgets the rest without a word, so that one
-flipped bit may cost thousands of messages. Here the checksums are computed anew, so that it takes all frames; what has
-been damaged in one of them is found by the checksums of the rows.
+SQLite reads the log up to the first frame whose checksum is wrong and silently ignores the rest, so that one flipped
+bit may cost thousands of messages. Here the checksums are computed again, so that it reads all frames; damage within a
+frame is found by the checksums of the rows.
 
 The format: https://sqlite.org/fileformat2.html#walformat
 """
@@ -19,10 +19,10 @@ PAGE_SIZE = 4096  # bytes; what SQLite makes databases with
 Checksum = tuple[int, int]
 
 
-def resealed(log: bytes) -> bytes | None:
-    """The log with right checksums, up to its last frame; None where there is no frame of its own in it.
+def repaired(log: bytes) -> bytes | None:
+    """The log with right checksums, up to its last frame; None where it has no frame of its own.
 
-    Frames of before the last checkpoint, which has left them lying, have other salts and are left out.
+    Frames from before the last checkpoint, which SQLite does not remove, have other salts and are left out.
     """
     _, version, size, checkpoints, *salts = _header(log)
     frames = list(_frames(log, size))
@@ -33,7 +33,7 @@ def resealed(log: bytes) -> bytes | None:
     sums = checksum(start, (0, 0))
     parts = [start, SUMS.pack(*sums)]
     for (page, pages, *_), content in frames[: own[-1] + 1]:
-        if not page:  # nothing is known of where it belongs
+        if not page:  # where it belongs is unknown
             continue
         head = FRAME.pack(page, pages, *salts)
         sums = checksum(head[:8] + content, sums)
@@ -42,7 +42,7 @@ def resealed(log: bytes) -> bytes | None:
 
 
 def checksum(content: bytes, before: Checksum) -> Checksum:
-    """SQLite's, over 32-bit words in little-endian order, which come in pairs."""
+    """SQLite's checksum, over pairs of little-endian 32-bit words."""
     first, second = before
     for one, other in struct.iter_unpack("<II", content[: len(content) // 8 * 8]):
         first = (first + one + second) & 0xFFFF_FFFF
@@ -51,7 +51,7 @@ def checksum(content: bytes, before: Checksum) -> Checksum:
 
 
 def _header(log: bytes) -> tuple[int, ...]:
-    """The log's own, or where it is damaged one that fits its first frame."""
+    """The log's own header, or where it is damaged one that fits its first frame."""
     start, sums = log[: HEADER.size], log[HEADER.size : HEADER.size + SUMS.size]
     if start[:4] == LITTLE_ENDIAN.to_bytes(4, "big") and SUMS.pack(*checksum(start, (0, 0))) == sums:
         return HEADER.unpack(start)

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from edge import __version__
 from edge.broker import discovery_file, home_assistant, topics
 from edge.broker.message import Message
-from edge.broker.payload import ModelIdentity, event_payload
+from edge.broker.payload import ModelIdentity, event_payload, retimed
 from edge.broker.publisher import Publisher
-from edge.broker.retelling import retimed
 from edge.config.config_file import fingerprint, state_directory
 from edge.config.schema import Config
 from edge.events import Event

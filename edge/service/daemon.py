@@ -13,11 +13,10 @@ from pathlib import Path
 from types import TracebackType
 
 from edge.assets import AssetError
-from edge.broker import interruption, requests
-from edge.broker.interruption import InterruptedEnds
+from edge.broker import payload, requests
 from edge.broker.message import Message
 from edge.broker.outbox import Outbox, OutboxLimits
-from edge.broker.payload import ModelIdentity
+from edge.broker.payload import InterruptedEnds, ModelIdentity
 from edge.broker.publisher import Publisher
 from edge.cameras.feeds import Feed, open_feed, wait_for_frames
 from edge.cameras.video_file import CaptureError
@@ -226,7 +225,7 @@ class Daemon:
             told = self._health.telemetry_payload(self._sessions)
             self._announcer.telemetry(told)
             self._page.update(told)
-        if self._publisher.statistics().broker() != self._broker:
+        if self._publisher.statistics().broker_payload() != self._broker:
             self._tell_status()
 
     def _live(self, now: float) -> None:
@@ -245,7 +244,7 @@ class Daemon:
         return self._health.health_payload(self._sessions)
 
     def _tell_status(self) -> None:
-        self._broker = self._publisher.statistics().broker()
+        self._broker = self._publisher.statistics().broker_payload()
         self._announcer.status(self._config, self._needs_restart, self._broker)
 
     def _apply(self, wanted: Config, asked_by: str, quiet: bool) -> tuple[str, ...]:
@@ -309,9 +308,9 @@ def _outbox(config: Config) -> Outbox:
 def _ends(max_age: float, open_steps: Sequence[Message], gap: int) -> InterruptedEnds:
     """The ends of events that an earlier run left open."""
     now = time.time()
-    found = interruption.end_interrupted(open_steps, now, clock.expiry(now, max_age, clock.synced(now)), gap)
+    found = payload.end_interrupted(open_steps, now, clock.expiry(now, max_age, clock.synced(now)), gap)
     if found.ends:
         log.warning("%d events were going on when the last run was cut off; they end now", len(found.ends))
-    if found.lost:
-        log.error("%d events that the last run left open are none of ours; they are forgotten", len(found.lost))
+    if found.unreadable:
+        log.error("%d events that the last run left open are none of ours; they are forgotten", len(found.unreadable))
     return found

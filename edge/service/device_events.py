@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from edge.broker.message import Message
-from edge.broker.payload import iso_time
-from edge.broker.retelling import retimed_start
+from edge.broker.payload import iso_time, retimed_start
 from edge.broker.topics import Topics, encode
 from edge.events import NAMESPACE, EventType
 

@@ -5,7 +5,6 @@ import time
 from collections.abc import Mapping
 
 from edge import detector
-from edge.broker import delivery
 from edge.broker.publisher import Publisher
 from edge.service import liveness, overload, stage_timing
 from edge.service.camera_session import CameraSession
@@ -92,8 +91,8 @@ class Health:
             "invalid": self._invalid,
             "stalls": {name: one.stalls for name, one in counts.items()},
             "reconnects": {name: one.reconnects for name, one in counts.items()},
-            "queue": sent.queue(),
-            "lost": delivery.lost(sent.outbox),
+            "queue": sent.queue_payload(),
+            "lost": sent.outbox.lost_payload(),
             "connections": sent.connections,
             **self._device.payload(),
         }
@@ -112,9 +111,9 @@ class Health:
                 for name, rates in self._overload.overloaded.items()
             },
             "cameras": {name: session.feed.state for name, session in sessions.items()},
-            "broker": sent.broker(),
-            "queue": sent.queue(),
-            "lost": delivery.lost(sent.outbox),
+            "broker": sent.broker_payload(),
+            "queue": sent.queue_payload(),
+            "lost": sent.outbox.lost_payload(),
             **self._device.payload(),
         }
 

@@ -110,8 +110,8 @@ def test_the_network_is_cut_again_and_again(
                 relay.cut()
                 with timed(record_property, "recovered"):
                     witness.sees_something_new()
-            assert daemon.log.count("the connection does not hold, lost 3 times") == 1  # and that is all from then on
-            wait_for(lambda: "does not hold" in str(witness.json_on(f"{BASE}/status")[-1]["broker"]["fault"]), "status")
+            assert daemon.log.count("the connection is unstable, lost 3 times") == 1  # and that is all from then on
+            wait_for(lambda: "is unstable" in str(witness.json_on(f"{BASE}/status")[-1]["broker"]["fault"]), "status")
             daemon.stop()
             witness.nothing_is_missing()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edge.broker.outbox_totals import unpacked
+from edge.broker.outbox_mark import decoded
 from tests.support.broker import Broker, Subscriber
 from tests.support.event_streams import faults
 from tests.support.fake_http_camera import FakeHttpCamera
@@ -38,8 +38,8 @@ def rows(path: Path) -> int:
 
 def stored(daemon: Daemon) -> int:
     """How many messages there have been, by the mark beside the outbox, which is written in memory's time too."""
-    found = unpacked(daemon.outbox.with_suffix(".mark").read_bytes())
-    return 0 if found is None else found[1].ledger.stored
+    found = decoded(daemon.outbox.with_suffix(".mark").read_bytes())
+    return 0 if found is None else found[1].totals.stored
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge import manifest as manifests
-from edge.broker import credentials, interruption
+from edge.broker import credentials, payload
 from edge.broker.credentials import CredentialsError
 from edge.broker.message import Message
 from edge.broker.outbox import Outbox, OutboxLimits
@@ -292,7 +292,7 @@ EVENT = {"type": "new", "seq": 0, "started": "2026-01-31T12:00:00.000Z", "durati
 def test_any_open_event_is_ended_or_forgotten(changes: dict[str, Any], junk: bytes) -> None:
     texts = [json.dumps({**EVENT, **changes}).encode(), junk]
     steps = [Message("korsal/roof/door/actions/Run", text, str(n), 0, "new", 1e12) for n, text in enumerate(texts)]
-    found = interruption.interrupt(steps, 1_800_000_000.0, 1e12)
+    found = payload.interrupt(steps, 1_800_000_000.0, 1e12)
     assert len(found.ends) + len(found.lost) == 2
     for end in found.ends:
         assert json.loads(end.payload)["type"] == "end"

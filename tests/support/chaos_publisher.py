@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.broker import outages
-from edge.broker.outbox import Message, Outbox, OutboxLimits, Row
+from edge.broker.outbox import Message, Outbox, OutboxLimits, StoredMessage
 from edge.broker.publisher import Publisher
 from edge.broker.topics import Topics
 from edge.config.schema import MqttConfig
@@ -26,7 +26,7 @@ TOPICS = Topics("korsal", "chaos")
 class Forgetful(Outbox):
     """What must not be: rows leave when they are sent, not when they have arrived."""
 
-    def pending(self, after: int, limit: int, without: Any = ()) -> tuple[Row, ...]:
+    def pending(self, after: int, limit: int, without: Any = ()) -> tuple[StoredMessage, ...]:
         rows = super().pending(after, limit, without)
         self.remove([row.id for row in rows])
         return rows

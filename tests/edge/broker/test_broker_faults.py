@@ -10,6 +10,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.broker import broker_faults, outages
 from edge.broker import broker_link as line
-from edge.broker.outbox import Message, Outbox, OutboxLimits
-from edge.broker.parcel import Parcel, packet_size
+from edge.broker.message import Message, packet_size, properties
+from edge.broker.outbox import Outbox, OutboxLimits
 from edge.broker.requests import Response
 from edge.broker.topics import encode
 from edge.config.schema import MqttConfig, TlsConfig
@@ -204,7 +205,7 @@ def test_a_wrong_authority_heals_when_its_file_is_mended(tmp_path: Path, certifi
             wait_for(lambda: "certificate is not trusted" in str(publisher.statistics().fault), "the fault")
             ca.write_bytes((certificates / "ca.crt").read_bytes())
             wait_for(lambda: publisher.statistics().online, "the connection")
-            found = publisher.statistics().broker()
+            found = publisher.statistics().broker_payload()
         assert found["online"] is True
         assert found["fault"] is None
         assert "check [mqtt.tls] ca" in str(found["last_fault"])
@@ -280,12 +281,12 @@ def test_one_that_drops_again_and_again_is_one_fault(
                 wait_for(lambda: numbers(subscriber)[-1:] == [number], "the event")  # noqa: B023
                 relay.cut()
             wait_for(lambda: publisher.statistics().online, "the last connection")
-            assert "does not hold" in str(publisher.statistics().fault)
+            assert "is unstable" in str(publisher.statistics().fault)
             assert caplog.text.count("connection lost") == 3  # twice by itself, once as the reason
-            assert caplog.text.count("does not hold, lost 3 times") == 1
+            assert caplog.text.count("is unstable, lost 3 times") == 1
             monkeypatch.setattr(outages, "WINDOW", 0.1)
             wait_for(lambda: publisher.statistics().fault is None, "a sound connection")
-            assert caplog.text.count("holds again") == 1
+            assert caplog.text.count("is stable again") == 1
 
 
 class OldBroker(Relay):
@@ -309,7 +310,7 @@ def test_a_broker_for_which_mqtt_5_is_too_new_is_spoken_to_in_3_1_1(
             publisher.publish_event(event(0))
             wait_for(lambda: numbers(subscriber) == [0], "the event")
             assert publisher.statistics().version == 3
-            assert publisher.statistics().broker()["version"] == "3.1.1"
+            assert publisher.statistics().broker_payload()["version"] == "3.1.1"
             assert "it speaks no MQTT 5" in str(publisher.statistics().last_fault)
             old.cut()  # and the next one as well
             publisher.publish_event(event(1))
@@ -354,14 +355,14 @@ def test_a_password_is_taken_from_where_it_is_and_shown_nowhere(
         settings = at(broker, username="korsal", **more)
         with publishing(settings) as publisher:
             wait_for(lambda: publisher.statistics().online, "the connection")
-            shown = repr(settings) + repr(publisher.statistics()) + str(publisher.statistics().broker())
+            shown = repr(settings) + repr(publisher.statistics()) + str(publisher.statistics().broker_payload())
     assert secret not in caplog.text + shown + Path("/proc/self/cmdline").read_text()
 
 
 def test_what_the_broker_refuses_waits_until_it_does_not(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.broker.publisher.HOLD_SECONDS", 0.2)
+    monkeypatch.setattr("edge.broker.send_window.HOLD_SECONDS", 0.2)
     rights = tmp_path / "rights"
     rights.write_text("topic readwrite korsal/roof/available\ntopic readwrite korsal/roof/door/actions/Jump\n")
     rights.chmod(0o644)
@@ -374,7 +375,7 @@ def test_what_the_broker_refuses_waits_until_it_does_not(
         broker.reload()
         wait_for(lambda: publisher.statistics().outbox.rows == 0, "none to go")
     assert caplog.text.count("it refuses") == 1
-    assert publisher.statistics().refused == 0
+    assert publisher.statistics().outbox.refused == 0
 
 
 def test_what_is_larger_than_the_broker_takes_stops_nothing_else(
@@ -395,8 +396,7 @@ def test_what_is_larger_than_the_broker_takes_stops_nothing_else(
 
 def size_of(message: Message) -> int:
     """Bytes of the packet by which an event is published with MQTT 5."""
-    labels = (("event_id", message.event_id), ("seq", str(message.seq)), ("type", message.type))
-    return packet_size(Parcel(message.topic, message.payload, 1, expiry=60.0, labels=labels), 5)
+    return packet_size(replace(message, qos=1), properties(message, time.time()))
 
 
 @pytest.mark.parametrize("spare", [0, -1])
@@ -413,9 +413,9 @@ def test_a_limit_is_used_up_to_its_last_byte(
         wait_for(lambda: publisher.statistics().outbox.rows == 0, "none to go")
         wait_for(lambda: numbers(subscriber)[-1:] == [9], "the small one")
         assert numbers(subscriber) == ([9] if spare else [0, 1, 2, 3, 4, 9])
-        assert publisher.statistics().refused == (5 if spare else 0)
+        assert publisher.statistics().outbox.refused == (5 if spare else 0)
         assert publisher.statistics().connections == 1
-    told = f"korsal/roof/door/actions/Dunk holds more than it takes ({limit + 1} bytes, its limit is {limit})"
+    told = f"korsal/roof/door/actions/Dunk is too large for it ({limit + 1} bytes, its limit is {limit})"
     assert caplog.text.count(told) == (1 if spare else 0)
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from edge.broker import capabilities, retained
 from edge.broker.capabilities import NO_QOS_1, NO_RETAIN, Capabilities
+from edge.broker.message import Message
 from edge.broker.outbox import Outbox, OutboxLimits
-from edge.broker.parcel import Parcel
 from edge.doctor.broker import broker as look_at
 from tests.support.broker import Broker, Relay, Subscriber
 from tests.support.publishing import TOPICS, at, event, impatient, numbers, publishing
@@ -49,10 +49,10 @@ def test_what_is_left_after_a_refusal(code: int, expected: Capabilities) -> None
 
 
 def test_messages_fit() -> None:
-    kept = Parcel("a", b"b", 1, retain=True)
+    kept = Message("a", b"b", qos=1, retain=True)
     assert capabilities.adapted(kept, Capabilities()) == kept
-    assert capabilities.adapted(kept, Capabilities(False, 0)) == Parcel("a", b"b", 0, retain=False)
-    assert capabilities.adapted(Parcel("a", b"b"), Capabilities()) == Parcel("a", b"b")
+    assert capabilities.adapted(kept, Capabilities(False, 0)) == Message("a", b"b", qos=0, retain=False)
+    assert capabilities.adapted(Message("a", b"b"), Capabilities()) == Message("a", b"b")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_broker_that_can_do_less_gets_everything_and_a_sentence(
             wait_for(lambda: len(set(numbers(subscriber))) == 40, "all events")
             wait_for(lambda: publisher.statistics().outbox.rows == 0, "an empty outbox")
             subscriber.wait_for_payload(STATE, b"online")
-            assert publisher.statistics().broker()["limits"] == limits
+            assert publisher.statistics().broker_payload()["limits"] == limits
         subscriber.wait_for_payload(TOPICS.available, b"offline")
         assert numbers(subscriber) == list(range(40))
         kept = NO_RETAIN not in limits

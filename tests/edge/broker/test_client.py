@@ -26,7 +26,7 @@ class Wired(FilteredClient):
 
 def converse(client: FilteredClient) -> None:
     while client.loop() == 0:
-        client.check_unread()
+        client.check_unsent()
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_who_talks_and_does_not_read_is_given_up(
     ends: tuple[Wired, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each message must be acknowledged, and the acknowledgements would fill our memory."""
-    monkeypatch.setattr("edge.broker.client.MOST_UNREAD", 500)
+    monkeypatch.setattr("edge.broker.client.MAX_UNSENT", 500)
     client, theirs = ends
     one = text(b"a") + b"\0\x07\0"
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from edge.broker import discovery_file
+from edge.broker.delivery import OutboxStatistics
 from edge.broker.home_assistant import PLATFORMS, DeviceDescription, components, discovery, platforms
-from edge.broker.outbox import OutboxStatistics
 from edge.broker.payload import ModelIdentity, event_payload
 from edge.broker.publisher import PublisherStatistics
 from edge.broker.topics import Topics, active_payload, encode, people_payload
@@ -21,7 +21,7 @@ TOPICS = Topics("site/korsal", "roof")
 ACTIONS = ("Dunk", "Long Jump", "投篮", 'it\'s "a\\b" {{ 1 }} %}')
 TELEMETRY = {
     "fps": {"door": 24.9},
-    "queue": PublisherStatistics(True, None, None, None, 2, 1, 5, 0, OutboxStatistics(rows=7)).queue(),
+    "queue": PublisherStatistics(True, None, None, None, 2, 1, 5, 0, OutboxStatistics(rows=7)).queue_payload(),
     "lost": {"updates": 1, "events": 2, "expired": 0, "refused": 0, "damaged": 0},
 }
 

@@ -1,6 +1,6 @@
 """Stories of a connection: what is told of it, and when it is dialled again."""
 
-from edge.broker.outages import LONGEST, Outages, closed, opened, steadied
+from edge.broker.outages import LONGEST, Outages, closed, opened, stabilized
 
 
 def test_a_fault_is_told_once_and_delays_grow() -> None:
@@ -46,15 +46,15 @@ def test_one_that_drops_every_minute_is_told_three_times_and_then_no_more() -> N
         said.append(sentence)
         assert delay == 1.0  # it had held for a minute
     assert said[:2] == ["connection lost", "connection lost"]
-    assert "does not hold, lost 3 times in 10 minutes" in str(said[2])
+    assert "is unstable, lost 3 times in 10 minutes" in str(said[2])
     assert said[3:] == [None] * 57
     state, sentence = opened(state, 3600.0)
     assert sentence is None
-    assert state.unsound is not None
-    state, sentence = steadied(state, 3600.0 + 599)
+    assert state.unstable is not None
+    state, sentence = stabilized(state, 3600.0 + 599)
     assert sentence is None
-    state, sentence = steadied(state, 3600.0 + 601)
-    assert (sentence, state.unsound) == ("the connection holds again", None)
+    state, sentence = stabilized(state, 3600.0 + 601)
+    assert (sentence, state.unstable) == ("the connection is stable again", None)
     assert closed(state, "connection lost", 9000.0)[1] == "connection lost"
 
 

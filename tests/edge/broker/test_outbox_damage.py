@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.broker.interruption import InterruptedEnds
 from edge.broker.outbox import Message, Outbox, OutboxLimits
+from edge.broker.payload import InterruptedEnds
 
 NOW = 1_800_000_000.0
 DAMAGES = int(os.environ.get("KORSAL_DAMAGES", "6"))
@@ -126,7 +126,7 @@ def verdict(left: Left, folder: Path, said: Callable[[], str]) -> tuple[str, int
         assert not statistics.in_memory, said()
         if missing:
             assert NAME in said(), f"{len(missing)} messages are missing, and nothing is said"
-            assert statistics.damaged >= len(missing) or "nobody can tell" in said(), said()
+            assert statistics.damaged >= len(missing) or "is unknown" in said(), said()
         outbox.put([message("afterwards", 0, "new")], NOW)
         assert outbox.pending(0, 1000)[-1].message == message("afterwards", 0, "new")
     with contextlib.closing(Outbox(folder / NAME, OutboxLimits())) as again:
@@ -183,7 +183,7 @@ def test_a_damaged_message_is_set_aside_and_all_others_leave_in_order(
     with contextlib.closing(Outbox(tmp_path / NAME, OutboxLimits())) as outbox:
         assert [row.message for row in outbox.pending(0, 100)] == [*told[:6], *told[7:]]
         assert (outbox.statistics().damaged, outbox.statistics().in_memory) == (1, False)
-    assert caplog.text.count("1 waiting messages are damaged; set aside in its table `damaged`") == 1
+    assert caplog.text.count("1 waiting messages are damaged; moved to its table `damaged`") == 1
     with contextlib.closing(Outbox(tmp_path / NAME, OutboxLimits())) as outbox:
         assert outbox.statistics().damaged == 1
     assert len(caplog.records) == 1
@@ -236,7 +236,7 @@ def test_what_is_whole_in_a_damaged_file_is_saved(tmp_path: Path, caplog: pytest
         assert left == [one for one in told if one not in lost]
         assert 0 < len(lost) <= 5  # of 850 bytes, on 4096
         assert outbox.statistics().damaged == len(lost)
-    assert f"{100 - len(lost)} waiting messages were saved from it, up to {len(lost)} are lost" in caplog.text
+    assert f"{100 - len(lost)} waiting messages were recovered from it, up to {len(lost)} are lost" in caplog.text
 
 
 def test_of_what_the_log_lost_an_event_gets_its_end_under_a_new_number(left: Left, tmp_path: Path) -> None:

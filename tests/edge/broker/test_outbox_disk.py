@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from edge.broker import outbox as outbox_module
-from edge.broker.interruption import InterruptedEnds, end_interrupted
 from edge.broker.outbox import Message, Outbox, OutboxLimits
+from edge.broker.payload import InterruptedEnds, end_interrupted
 from edge.broker.publisher import Publisher
 from edge.broker.topics import Topics
 from edge.config.schema import MqttConfig
@@ -57,7 +57,7 @@ def remount(folder: Path, options: str) -> None:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look after the disk at every message."""
-    monkeypatch.setattr(outbox_module, "RETURN_SECONDS", 0.0)
+    monkeypatch.setattr(outbox_module, "RETRY_SECONDS", 0.0)
 
 
 def test_a_full_disk_costs_one_warning_and_no_message(small_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -94,7 +94,7 @@ def test_when_the_disk_has_room_again_everything_returns_to_it(
     outbox.put([message(60)], NOW)
     assert not outbox.statistics().in_memory
     assert waiting(outbox) == list(range(10, 61))
-    assert "the disk takes events again" in caplog.text
+    assert "the disk accepts events again" in caplog.text
     outbox.close()
     assert waiting(Outbox(path, MANY)) == list(range(10, 61))
 
@@ -208,9 +208,9 @@ def test_memory_is_written_down_although_nothing_more_happens(tmp_path: Path) ->
     with held(path):
         outbox = Outbox(path, MANY)
         outbox.put([message(0, "new", 10)], NOW)
-        outbox.tend()
+        outbox.maintain()
         assert outbox.statistics().in_memory
-    outbox.tend()
+    outbox.maintain()
     assert not outbox.statistics().in_memory
     outbox._database.close()  # a kill
     outbox._mark.close()

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.broker.outbox_mark import MarkFile
-from edge.broker.outbox_totals import Ledger, Mark
+from edge.broker.outbox_mark import HighWaterMark, MarkFile
+from edge.broker.outbox_totals import Totals
 
 
 def opened(path: Path | None) -> MarkFile:
@@ -17,17 +17,17 @@ def test_what_was_noted_last_is_found(tmp_path: Path) -> None:
     first = opened(tmp_path / "mark")
     assert first.found is None
     for number in range(5):
-        first.note(Mark(Ledger(number), number))
+        first.write(HighWaterMark(Totals(number), number))
     first.close()
-    assert opened(tmp_path / "mark").found == Mark(Ledger(4), 4)
+    assert opened(tmp_path / "mark").found == HighWaterMark(Totals(4), 4)
 
 
 def test_one_process_has_it(tmp_path: Path) -> None:
     first, second = opened(tmp_path / "mark"), opened(tmp_path / "mark")
-    second.note(Mark(Ledger(9)))
-    first.note(Mark(Ledger(1)))
+    second.write(HighWaterMark(Totals(9)))
+    first.write(HighWaterMark(Totals(1)))
     first.close()
-    assert opened(tmp_path / "mark").found == Mark(Ledger(1))
+    assert opened(tmp_path / "mark").found == HighWaterMark(Totals(1))
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "link", "nowhere", "none"])
@@ -42,7 +42,7 @@ def test_what_is_no_file_notes_nothing(kind: str, tmp_path: Path) -> None:
     elif kind == "link":
         place.symlink_to(precious)
     mark = opened({"nowhere": tmp_path / "none" / "mark", "none": None}.get(kind, place))
-    mark.note(Mark(Ledger(1)))
+    mark.write(HighWaterMark(Totals(1)))
     mark.close()
     assert mark.found is None
     assert precious.read_bytes() == b"precious"

@@ -1,13 +1,13 @@
 import pytest
 
 from edge.broker import outbox_row
-from edge.broker.outbox_row import Stored, lossless, sealed, well_formed, whole
+from edge.broker.outbox_row import Row, decode_lossless, verified, well_formed, with_checksum
 
-ROW: Stored = (7, "korsal/roof/door/actions/Läuft", b"\x00\xff{}", "a", 3, "update", 1.8e9)
+ROW: Row = (7, "korsal/roof/door/actions/Läuft", b"\x00\xff{}", "a", 3, "update", 1.8e9)
 
 
 def test_a_row_is_whole_as_long_as_nothing_is_changed() -> None:
-    assert whole(sealed(ROW)) == ROW
+    assert verified(with_checksum(ROW)) == ROW
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ def test_a_row_is_whole_as_long_as_nothing_is_changed() -> None:
     [
         (8, *ROW[1:]),
         (*ROW[:1], "korsal/roof/door/actions/Läufs", *ROW[2:]),
-        (*ROW[:1], lossless(b"k\xff"), *ROW[2:]),
+        (*ROW[:1], decode_lossless(b"k\xff"), *ROW[2:]),
         (*ROW[:1], b"korsal", *ROW[2:]),
         (*ROW[:2], b"\x00\xfe{}", *ROW[3:]),
         (*ROW[:2], "text", *ROW[3:]),
@@ -28,7 +28,7 @@ def test_a_row_is_whole_as_long_as_nothing_is_changed() -> None:
     ],
 )
 def test_a_row_that_was_changed_is_not(changed: tuple[object, ...]) -> None:
-    assert whole((*changed, outbox_row.checksum(ROW))) is None
+    assert verified((*changed, outbox_row.checksum(ROW))) is None
 
 
 def test_no_byte_passes_from_one_column_to_the_next() -> None:
@@ -39,4 +39,4 @@ def test_no_byte_passes_from_one_column_to_the_next() -> None:
 def test_without_a_checksum_what_can_be_ours_is_taken() -> None:
     assert well_formed(ROW) == ROW
     assert well_formed((*ROW[:5], "neu", 1.8e9)) is None
-    assert well_formed((*ROW[:1], lossless(b"\xff"), *ROW[2:])) is None
+    assert well_formed((*ROW[:1], decode_lossless(b"\xff"), *ROW[2:])) is None

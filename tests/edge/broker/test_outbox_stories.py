@@ -18,9 +18,8 @@ from typing import Any
 import pytest
 
 from edge.broker import outbox as outbox_module
-from edge.broker.interruption import InterruptedEnds, end_interrupted
-from edge.broker.outbox import Message, Outbox, OutboxLimits, Row
-from edge.broker.payload import iso_time
+from edge.broker.outbox import Message, Outbox, OutboxLimits, StoredMessage
+from edge.broker.payload import InterruptedEnds, end_interrupted, iso_time
 from tests.support.event_streams import faults
 
 NOW = 1_800_000_000.0
@@ -41,7 +40,7 @@ class World:
         self._now, self._jumped = NOW, 0.0  # true time; by how much the wall clock is wrong
         self._events = self._marks = 0
         self._open: dict[str, int] = {}  # the number of each event's last step
-        self._in_flight: list[Row] = []
+        self._in_flight: list[StoredMessage] = []
         self._other: sqlite3.Connection | None = None
         self.outbox = self._start()
 
@@ -54,7 +53,7 @@ class World:
                  self.set_clock: 1, self.disk_refuses: 1, self.disk_is_back: 2, self.end: 1, self.kill: 1}  # fmt: skip
         for step in self.dice.choices(list(steps), list(steps.values()), k=length):
             step()
-            self.outbox.tend()
+            self.outbox.maintain()
 
     def finish(self) -> list[dict[str, Any]]:
         """Everything is well again, and what waits is sent."""
@@ -120,7 +119,7 @@ class World:
         if self._other is not None:
             self._other.close()
             self._other = None
-        self.outbox.tend()
+        self.outbox.maintain()
         assert not self.outbox.statistics().in_memory
 
     def end(self) -> None:
@@ -170,8 +169,8 @@ class World:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look after the disk at every step, and wait for nobody."""
-    monkeypatch.setattr(outbox_module, "RETURN_SECONDS", 0.0)
-    monkeypatch.setattr(outbox_module, "RETURN_PATIENCE", 0.0)
+    monkeypatch.setattr(outbox_module, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(outbox_module, "RETRY_PATIENCE", 0.0)
     monkeypatch.setattr("edge.broker.outbox_tables.LOCK_SECONDS", 0.0)
 
 

@@ -77,8 +77,8 @@ def test_a_table_or_column_that_a_flipped_bit_has_renamed_is_no_empty_outbox(
     with closing(Outbox(path, MANY)) as outbox:
         assert outbox.statistics().damaged == 1
         assert not outbox.statistics().in_memory
-    assert "damaged (its tables are none of ours); moved to" in caplog.text
-    assert "0 waiting messages were saved from it, up to 1 are lost" in caplog.text
+    assert "damaged (its tables are not those of an outbox); moved to" in caplog.text
+    assert "0 waiting messages were recovered from it, up to 1 are lost" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -97,4 +97,4 @@ def test_a_table_or_column_that_a_flipped_bit_has_renamed_is_no_empty_outbox(
     ],
 )
 def test_the_disk_refuses_or_the_file_is_damaged(error: Exception, expected: bool) -> None:
-    assert outbox_tables.refuses(error) is expected
+    assert outbox_tables.is_refusal(error) is expected

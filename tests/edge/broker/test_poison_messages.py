@@ -10,15 +10,15 @@ import pytest
 from edge.broker.outbox import Outbox, OutboxLimits
 from edge.broker.poison_messages import (
     FORGET_SECONDS,
-    Culprit,
-    Posted,
-    Suspicion,
+    PoisonMessage,
+    PoisonSearch,
+    SentMessage,
     acknowledged,
-    goes_alone,
-    hopeless,
-    hung_up,
-    may_join,
-    posted,
+    disconnected,
+    may_send,
+    needs_isolation,
+    record_sent,
+    will_be_refused,
 )  # fmt: skip
 from edge.config.schema import MqttConfig
 from tests.support.broker import Broker, Relay, Subscriber
@@ -27,147 +27,154 @@ from tests.support.refusing_broker import PUBLISH, RefusingBroker
 from tests.support.waiting import wait_for
 
 __all__ = ["impatient"]
-SMALL, PICTURE = Posted(0, "available", 0, 50), Posted(0, "snapshot", 0, 40_000)
+SMALL, PICTURE = SentMessage(0, "available", 0, 50), SentMessage(0, "snapshot", 0, 40_000)
 
 
-def step(row: int, size: int = 800) -> Posted:
-    return Posted(0, "actions", row, size)
+def step(row: int, size: int = 800) -> SentMessage:
+    return SentMessage(0, "actions", row, size)
 
 
 def connection(
-    known: Suspicion, taken: Iterable[Posted], unanswered: Iterable[Posted], strikes: int = 1, now: float = 0.0
-) -> tuple[Suspicion, Culprit | None]:
+    known: PoisonSearch,
+    taken: Iterable[SentMessage],
+    unanswered: Iterable[SentMessage],
+    strikes: int = 1,
+    now: float = 0.0,
+) -> tuple[PoisonSearch, PoisonMessage | None]:
     """One that took some messages, one after the other, and then broke with others in flight."""
     for number, message in enumerate(taken, 1):
-        known = posted(known, Posted(number, message.topic, message.row, message.size))
+        known = record_sent(known, SentMessage(number, message.topic, message.row, message.size))
         known, _ = acknowledged(known, number)
     for message in unanswered:
-        known = posted(known, Posted(99, message.topic, message.row, message.size))
-    return hung_up(known, strikes, now)
+        known = record_sent(known, SentMessage(99, message.topic, message.row, message.size))
+    return disconnected(known, strikes, now)
 
 
 def test_the_message_that_it_hangs_up_at_is_found_and_the_limit_with_it() -> None:
-    known, culprit = connection(Suspicion(), [SMALL], [PICTURE, step(1), step(2)])
-    assert culprit is None
-    assert all(goes_alone(known, one) for one in (PICTURE, step(1), step(2)))
-    assert not goes_alone(known, step(3))
-    known, culprit = connection(known, [SMALL], [PICTURE])
-    assert culprit is None
-    known, culprit = connection(known, [SMALL], [PICTURE])
-    assert culprit is not None
-    assert (culprit.posted.key, culprit.taken) == ("snapshot", 50)
-    assert hopeless(known, Posted(0, "other/snapshot", 0, 40_000), 1.0)
-    assert not hopeless(known, Posted(0, "other/snapshot", 0, 39_999), 1.0)
-    assert not hopeless(known, PICTURE, FORGET_SECONDS)  # it may have been mended
-    known, culprit = connection(known, [SMALL, step(1), step(2)], [])
-    assert culprit is None
-    assert not goes_alone(known, step(1))
+    known, poison = connection(PoisonSearch(), [SMALL], [PICTURE, step(1), step(2)])
+    assert poison is None
+    assert all(needs_isolation(known, one) for one in (PICTURE, step(1), step(2)))
+    assert not needs_isolation(known, step(3))
+    known, poison = connection(known, [SMALL], [PICTURE])
+    assert poison is None
+    known, poison = connection(known, [SMALL], [PICTURE])
+    assert poison is not None
+    assert (poison.message.key, poison.accepted_size) == ("snapshot", 50)
+    assert will_be_refused(known, SentMessage(0, "other/snapshot", 0, 40_000), 1.0)
+    assert not will_be_refused(known, SentMessage(0, "other/snapshot", 0, 39_999), 1.0)
+    assert not will_be_refused(known, PICTURE, FORGET_SECONDS)  # it may have been mended
+    known, poison = connection(known, [SMALL, step(1), step(2)], [])
+    assert poison is None
+    assert not needs_isolation(known, step(1))
 
 
 def test_an_event_is_given_up_later_than_others_and_the_third_proves_the_limit() -> None:
-    known = Suspicion()
+    known = PoisonSearch()
     for _ in range(2):
-        known, culprit = connection(known, [SMALL], [step(1)])
-        assert culprit is None
-    known, culprit = connection(known, [SMALL], [step(1)])
-    assert culprit is not None
+        known, poison = connection(known, [SMALL], [step(1)])
+        assert poison is None
+    known, poison = connection(known, [SMALL], [step(1)])
+    assert poison is not None
     for row in (2, 3):
-        assert not hopeless(known, step(row), 0.0)
-        assert goes_alone(known, step(row))
-        known, culprit = connection(known, [SMALL], [step(row)])  # once is enough for one above the limit
-        assert culprit is not None
-    assert hopeless(known, step(4), 0.0)
-    assert not hopeless(known, step(4, size=799), 0.0)
+        assert not will_be_refused(known, step(row), 0.0)
+        assert needs_isolation(known, step(row))
+        known, poison = connection(known, [SMALL], [step(row)])  # once is enough for one above the limit
+        assert poison is not None
+    assert will_be_refused(known, step(4), 0.0)
+    assert not will_be_refused(known, step(4, size=799), 0.0)
 
 
 def test_pictures_of_many_sizes_cost_few_connections() -> None:
     """The limit is approached from above: one that is a little smaller than the last culprit is found out at once."""
     dice = random.Random(8)
-    known, ends = Suspicion(), 0
+    known, ends = PoisonSearch(), 0
     for _ in range(300):
-        picture = Posted(0, "snapshot", 0, dice.randint(20_000, 40_000))
-        while not hopeless(known, picture, 1.0):
-            known, culprit = connection(known, [SMALL], [picture])
+        picture = SentMessage(0, "snapshot", 0, dice.randint(20_000, 40_000))
+        while not will_be_refused(known, picture, 1.0):
+            known, poison = connection(known, [SMALL], [picture])
             ends += 1
-            if culprit is not None:
+            if poison is not None:
                 break
         else:
             assert picture.size > 5000
     assert ends < 12  # the records of 300 numbers, and one for the first
-    known, _ = connection(known, [Posted(0, "status", 0, 15_000)], [])
-    assert not goes_alone(known, Posted(0, "status", 0, 15_000))
+    known, _ = connection(known, [SentMessage(0, "status", 0, 15_000)], [])
+    assert not needs_isolation(known, SentMessage(0, "status", 0, 15_000))
 
 
 def test_one_that_is_no_larger_than_others_says_nothing_of_a_size() -> None:
-    known = Suspicion()
-    large = Posted(0, "status", 0, 900)
+    known = PoisonSearch()
+    large = SentMessage(0, "status", 0, 900)
     for _ in range(2):
-        known, culprit = connection(known, [SMALL, large], [Posted(0, "active", 0, 100)])
-    assert culprit is not None
-    assert culprit.taken is None
-    assert hopeless(known, Posted(0, "active", 0, 10), 1.0)
-    assert not hopeless(known, large, 1.0)
+        known, poison = connection(known, [SMALL, large], [SentMessage(0, "active", 0, 100)])
+    assert poison is not None
+    assert poison.accepted_size is None
+    assert will_be_refused(known, SentMessage(0, "active", 0, 10), 1.0)
+    assert not will_be_refused(known, large, 1.0)
 
 
 def test_who_is_named_by_the_broker_is_found_at_once() -> None:
-    assert connection(Suspicion(), [SMALL], [step(1)], strikes=10)[1] is not None
-    assert connection(Suspicion(), [SMALL], [step(1), step(2)], strikes=10)[1] is None  # one of them
+    assert connection(PoisonSearch(), [SMALL], [step(1)], strikes=10)[1] is not None
+    assert connection(PoisonSearch(), [SMALL], [step(1), step(2)], strikes=10)[1] is None  # one of them
 
 
 def test_no_suspicion_where_the_broker_has_not_hung_up() -> None:
-    known = Suspicion()
+    known = PoisonSearch()
     for _ in range(9):
-        known, culprit = connection(known, [SMALL], [step(1)], strikes=0)
-        assert culprit is None
-    assert not goes_alone(known, step(1))
+        known, poison = connection(known, [SMALL], [step(1)], strikes=0)
+        assert poison is None
+    assert not needs_isolation(known, step(1))
 
 
 def test_what_arrives_at_last_was_not_it() -> None:
-    known = Suspicion()
+    known = PoisonSearch()
     for _ in range(5):
         for _ in range(2):
-            known, culprit = connection(known, [SMALL], [step(1)])
-            assert culprit is None
-        known, culprit = connection(known, [SMALL, step(1)], [])
-        assert culprit is None
+            known, poison = connection(known, [SMALL], [step(1)])
+            assert poison is None
+        known, poison = connection(known, [SMALL, step(1)], [])
+        assert poison is None
 
 
 def test_a_limit_that_is_exceeded_is_none() -> None:
-    known = Suspicion()
+    known = PoisonSearch()
     for _ in range(2):
         known, _ = connection(known, [SMALL], [PICTURE])
-    assert hopeless(known, PICTURE, 1.0)
+    assert will_be_refused(known, PICTURE, 1.0)
     known, _ = connection(known, [PICTURE], [])
-    assert not hopeless(known, PICTURE, 1.0)
+    assert not will_be_refused(known, PICTURE, 1.0)
 
 
 def test_a_suspicious_message_waits_for_the_others_and_they_for_it() -> None:
-    known, _ = connection(Suspicion(), [], [step(1), step(2)])
-    assert may_join(known, step(1), in_flight=False)
-    assert not may_join(known, step(1), in_flight=True)
-    assert may_join(known, step(3), in_flight=True)
-    assert not may_join(posted(known, step(1)), step(3), in_flight=True)
+    known, _ = connection(PoisonSearch(), [], [step(1), step(2)])
+    assert may_send(known, step(1), in_flight=False)
+    assert not may_send(known, step(1), in_flight=True)
+    assert may_send(known, step(3), in_flight=True)
+    assert not may_send(record_sent(known, step(1)), step(3), in_flight=True)
 
 
 def test_an_acknowledgement_speaks_for_what_was_sent_before() -> None:
-    known = posted(posted(posted(Suspicion(), Posted(1, "a", 0, 10)), Posted(2, "b", 0, 20)), Posted(3, "c", 0, 30))
+    known = record_sent(
+        record_sent(record_sent(PoisonSearch(), SentMessage(1, "a", 0, 10)), SentMessage(2, "b", 0, 20)),
+        SentMessage(3, "c", 0, 30),
+    )
     known, keys = acknowledged(known, 2)
     assert keys == {"a", "b"}
     assert [one.key for one in known.sent] == ["c"]
-    assert known.taken == 20
+    assert known.accepted_size == 20
     assert acknowledged(known, 7) == (known, frozenset())
 
 
 def test_networks_that_break_at_random_cost_nothing() -> None:
     """A message is acknowledged in nine of ten connections, however full the window is when they break."""
     dice = random.Random(5)
-    known, waiting = Suspicion(), list(range(1, 400))
+    known, waiting = PoisonSearch(), list(range(1, 400))
     while waiting:
         took = [step(waiting.pop(0)) for _ in range(min(len(waiting), dice.choice([1, 2, 5, 30])))]
-        count = 1 if waiting and goes_alone(known, step(waiting[0])) else dice.randint(0, 16)
-        known, culprit = connection(known, [SMALL, *took], [step(row) for row in waiting[:count]])
-        assert culprit is None
-        assert len(known.watched) <= 200
+        count = 1 if waiting and needs_isolation(known, step(waiting[0])) else dice.randint(0, 16)
+        known, poison = connection(known, [SMALL, *took], [step(row) for row in waiting[:count]])
+        assert poison is None
+        assert len(known.suspects) <= 200
 
 
 # With a real broker, and with one that names its reason.
@@ -189,7 +196,7 @@ def test_a_picture_that_a_broker_of_3_1_1_hangs_up_at_is_dropped_and_all_else_ar
             publisher.publish_event(event(number, size=700))
         wait_for(lambda: numbers(subscriber)[-1:] == [29], "the last event")
         wait_for(lambda: publisher.statistics().outbox.rows == 0, "none to go")
-        wait_for(lambda: "it hangs up at" in caplog.text, "the sentence")
+        wait_for(lambda: "it disconnects at" in caplog.text, "the sentence")
         connections = publisher.statistics().connections
         for number in range(30, 60):
             publisher.publish_picture(TOPICS.snapshot("door", "Dunk0"), picture)
@@ -198,7 +205,7 @@ def test_a_picture_that_a_broker_of_3_1_1_hangs_up_at_is_dropped_and_all_else_ar
         wait_for(lambda: numbers(subscriber)[-1:] == [59], "the last event")
         subscriber.wait_for_payload(TOPICS.snapshot("door", "Dunk1"), picture[:1000])
         assert publisher.statistics().connections == connections
-        assert publisher.statistics().refused == 0
+        assert publisher.statistics().outbox.refused == 0
         wait_for(lambda: len(set(numbers(subscriber))) == 60, "all events")
         assert list(dict.fromkeys(numbers(subscriber))) == list(range(60))
     assert connections <= 8
@@ -216,7 +223,7 @@ def test_an_event_that_a_broker_of_3_1_1_hangs_up_at_is_counted(tmp_path: Path) 
         publishing(at(broker, version=3), outbox) as publisher,
     ):
         wait_for(lambda: publisher.statistics().outbox.rows == 0, "none to go", 60)
-        assert publisher.statistics().refused == 2
+        assert publisher.statistics().outbox.refused == 2
         sent = [number for number in range(20) if number not in (3, 9)]
         wait_for(lambda: list(dict.fromkeys(numbers(subscriber))) == sent, "the others")
 
@@ -238,7 +245,7 @@ def test_a_broker_that_names_the_reason_is_believed(caplog: pytest.LogCaptureFix
     with ParticularBroker(lambda _: False) as broker:
         with publishing(MqttConfig(host="127.0.0.1", port=broker.port), outbox) as publisher:
             wait_for(lambda: publisher.statistics().outbox.rows == 0, "none to go")
-            assert publisher.statistics().refused == 1
+            assert publisher.statistics().outbox.refused == 1
         assert list(dict.fromkeys(broker.taken)) == [number for number in range(20) if number != 7]
         assert broker.refused == 2  # once among others, once alone
 
@@ -256,6 +263,6 @@ def test_a_line_that_breaks_again_and_again_costs_no_message(tmp_path: Path) -> 
                 threading.Event().wait(dice.random() * 0.05)
                 relay.cut()
             wait_for(lambda: publisher.statistics().outbox.rows == 0, "none to go", 60)
-            assert publisher.statistics().refused == 0
+            assert publisher.statistics().outbox.refused == 0
         wait_for(lambda: set(numbers(subscriber)) == set(range(600)), "all events")
     assert list(dict.fromkeys(numbers(subscriber))) == list(range(600))

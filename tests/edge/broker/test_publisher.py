@@ -89,7 +89,7 @@ def test_a_killed_process_leaves_its_last_will_and_its_events(broker: Broker, tm
         "from pathlib import Path\n"
         "from edge.broker.publisher import Publisher\n"
         "from edge.broker.outbox import OutboxLimits, Outbox\n"
-        "from edge.config.schema import Mqtt\n"
+        "from edge.config.schema import MqttConfig\n"
         "from edge.broker.topics import Topics\n"
         "settings = MqttConfig(host='127.0.0.1', port=int(sys.argv[1]))\n"
         "publisher = Publisher(settings, Topics('korsal', 'roof'), Outbox(Path(sys.argv[2]), OutboxLimits()))\n"

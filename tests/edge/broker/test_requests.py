@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.broker.requests import LARGEST, OPS, Request, answer
+from edge.broker.requests import MAX_REQUEST_BYTES, OPS, Request, answer
 from edge.broker.topics import Topics
 from edge.config.schema import MqttConfig
 from tests.support.fake_request_handler import FakeRequestHandler
@@ -163,7 +163,7 @@ bodies = st.binary(max_size=200) | st.dictionaries(
 def test_whatever_arrives_is_answered(op: str, payload: bytes | None, retained: bool, wanted: str | None) -> None:
     found = answer(Request(op, payload, retained, wanted), FakeRequestHandler(), TOPICS, OPEN)
     assert json.loads(found.payload)["status"] in ("ok", "error")
-    assert len(found.payload) < LARGEST
+    assert len(found.payload) < MAX_REQUEST_BYTES
     assert not set("+#\0") & set(found.topic)
 
 

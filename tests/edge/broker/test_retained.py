@@ -3,76 +3,76 @@
 import pytest
 
 from edge.broker.capabilities import REPEAT_SECONDS
-from edge.broker.parcel import Parcel
-from edge.broker.retained import PICTURES, Kept, Retained
+from edge.broker.message import Message
+from edge.broker.retained import PICTURES, RetainedMessage, RetainedMessages
 
 
-def lasting(topic: str, payload: bytes = b"") -> Kept:
-    return Kept(Parcel(topic, payload, 1, retain=True), lasts=True)
+def lasting(topic: str, payload: bytes = b"") -> RetainedMessage:
+    return RetainedMessage(Message(topic, payload, qos=1, retain=True), repeated=True)
 
 
-def picture(topic: str, payload: bytes = b"") -> Kept:
-    return Kept(Parcel(topic, payload, 0, retain=True, kind=PICTURES), lasts=False)
+def picture(topic: str, payload: bytes = b"") -> RetainedMessage:
+    return RetainedMessage(Message(topic, payload, retain=True, kind=PICTURES), repeated=False)
 
 
-def sent(retained: Retained) -> list[str]:
+def sent(retained: RetainedMessages) -> list[str]:
     """Everything leaves: the topics, and the payload where there is one."""
     gone = []
     while retained:
-        assert retained.first().topic
-        parcel = retained.take()
-        retained.sent(parcel)
-        gone.append(f"{parcel.topic} {parcel.payload.decode()}".strip())
+        assert retained.peek().topic
+        message = retained.pop()
+        retained.sent(message)
+        gone.append(f"{message.topic} {message.payload.decode()}".strip())
     return gone
 
 
 def test_the_newest_of_a_topic_takes_the_place_of_the_others() -> None:
-    retained = Retained("available")
+    retained = RetainedMessages("available")
     for message in (lasting("status", b"1"), lasting("state", b"1"), lasting("status", b"2")):
-        retained.keep(message)
+        retained.put(message)
     assert sent(retained) == ["state 1", "status 2"]
 
 
 def test_each_connection_begins_with_online_and_all_that_lasts() -> None:
-    retained = Retained("available")
-    retained.keep(lasting("status", b"1"))
-    retained.keep(picture("door", b"a"))
+    retained = RetainedMessages("available")
+    retained.put(lasting("status", b"1"))
+    retained.put(picture("door", b"a"))
     retained.connected(0.0)
     assert sent(retained) == ["available online", "status 1", "door a"]
-    retained.taken(["door"])
-    retained.hung_up()
-    retained.keep(lasting("status", b"2"))
+    retained.accepted(["door"])
+    retained.disconnected()
+    retained.put(lasting("status", b"2"))
     retained.connected(1.0)
     assert sent(retained) == ["available online", "status 2"]
 
 
 @pytest.mark.parametrize(("newer", "after"), [(False, "door a"), (True, "door b")])
 def test_a_picture_that_may_not_have_been_taken_is_sent_again(newer: bool, after: str) -> None:
-    retained = Retained("available")
-    retained.keep(picture("door", b"a"))
+    retained = RetainedMessages("available")
+    retained.put(picture("door", b"a"))
     assert sent(retained) == ["door a"]
     if newer:
-        retained.keep(picture("door", b"b"))
-    retained.hung_up()
+        retained.put(picture("door", b"b"))
+    retained.disconnected()
     retained.connected(0.0)
     assert sent(retained) == ["available online", after]
 
 
 def test_what_is_not_kept_is_told_again_after_a_while() -> None:
-    retained = Retained("available")
-    retained.keep(lasting("status"))
+    retained = RetainedMessages("available")
+    retained.put(lasting("status"))
     retained.connected(100.0)
     sent(retained)
-    retained.tell_again(100.0 + REPEAT_SECONDS - 1)
+    retained.repeat_if_due(100.0 + REPEAT_SECONDS - 1)
     assert not retained
-    retained.tell_again(100.0 + REPEAT_SECONDS)
+    retained.repeat_if_due(100.0 + REPEAT_SECONDS)
     assert sent(retained) == ["available online", "status"]
 
 
 def test_what_is_dropped_comes_no_more() -> None:
-    retained = Retained("available")
-    retained.keep(lasting("status"))
-    retained.keep(lasting("state"))
+    retained = RetainedMessages("available")
+    retained.put(lasting("status"))
+    retained.put(lasting("state"))
     retained.drop("status")
     retained.connected(0.0)
     assert sent(retained) == ["available online", "state"]

@@ -23,7 +23,7 @@ class ForgetfulBroker(RefusingBroker):
 
 def test_who_forgets_a_message_is_dialled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other messages are acknowledged all the while, so that the connection itself holds."""
-    monkeypatch.setattr("edge.broker.publisher.SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr("edge.broker.publisher.ACKNOWLEDGE_SECONDS", 0.5)
     outbox = Outbox(None, OutboxLimits())
     outbox.put([event(number) for number in range(5)], 0.0)
     with ForgetfulBroker(lambda seq: False) as broker:

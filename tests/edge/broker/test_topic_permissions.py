@@ -7,7 +7,16 @@ import pytest
 
 from edge.broker.broker_link import WINDOW
 from edge.broker.outbox import Outbox, OutboxLimits
-from edge.broker.topic_permissions import MANY_DROPPED, Rights, dropped, held, hung_up, refused, sendable, taken
+from edge.broker.topic_permissions import (
+    MAX_REJECTED,
+    TopicPermissions,
+    after_accepted,
+    after_disconnected,
+    after_refused,
+    after_rejected,
+    held_topics,
+    sendable,
+)
 from edge.config.schema import MqttConfig
 from tests.support.publishing import event, publishing
 from tests.support.refusing_broker import RefusingBroker
@@ -27,33 +36,33 @@ def rows(topics: str) -> list[Row]:
     return [Row(number, topic) for number, topic in enumerate(topics, 1)]
 
 
-def sent(rights: Rights, topics: str, in_flight: str = "") -> list[int]:
+def sent(rights: TopicPermissions, topics: str, in_flight: str = "") -> list[int]:
     """Ids of what is sent of these rows, whose first ones are `in_flight`."""
     flying = {row.id: row.topic for row in rows(in_flight)}
     return [row.id for row in sendable(rights, rows(topics), flying)]
 
 
 def test_a_topic_gets_one_message_until_it_has_been_taken() -> None:
-    assert sent(Rights(), "aaabab") == [1, 4]
-    assert sent(Rights(), "aaabab", in_flight="a") == [4]
-    assert sent(taken(Rights(), "a"), "aaabab", in_flight="a") == [2, 3, 4, 5]
-    assert sent(taken(taken(Rights(), "a"), "b"), "aaabab") == [1, 2, 3, 4, 5, 6]
-    assert sent(Rights(), "") == []
+    assert sent(TopicPermissions(), "aaabab") == [1, 4]
+    assert sent(TopicPermissions(), "aaabab", in_flight="a") == [4]
+    assert sent(after_accepted(TopicPermissions(), "a"), "aaabab", in_flight="a") == [2, 3, 4, 5]
+    assert sent(after_accepted(after_accepted(TopicPermissions(), "a"), "b"), "aaabab") == [1, 2, 3, 4, 5, 6]
+    assert sent(TopicPermissions(), "") == []
 
 
 def test_after_a_refusal_and_at_a_new_connection_it_begins_again() -> None:
-    proven = taken(Rights(), "a")
-    assert sent(refused(proven, "a", 60.0), "aaa") == [1]
-    assert sent(hung_up(proven), "aaa") == [1]
-    assert sent(taken(refused(proven, "a", 60.0), "a"), "aaa") == [1, 2, 3]
+    proven = after_accepted(TopicPermissions(), "a")
+    assert sent(after_refused(proven, "a", 60.0), "aaa") == [1]
+    assert sent(after_disconnected(proven), "aaa") == [1]
+    assert sent(after_accepted(after_refused(proven, "a", 60.0), "a"), "aaa") == [1, 2, 3]
 
 
 def test_what_is_refused_is_held_until_its_time_or_until_it_is_taken() -> None:
-    rights = refused(refused(Rights(), "a", 60.0), "b", 70.0)
-    assert held(rights, 59.9) == ["a", "b"]
-    assert held(rights, 60.0) == ["b"]
-    assert held(hung_up(rights), 59.9) == ["a", "b"]
-    assert held(taken(rights, "a"), 0.0) == ["b"]
+    rights = after_refused(after_refused(TopicPermissions(), "a", 60.0), "b", 70.0)
+    assert held_topics(rights, 59.9) == ["a", "b"]
+    assert held_topics(rights, 60.0) == ["b"]
+    assert held_topics(after_disconnected(rights), 59.9) == ["a", "b"]
+    assert held_topics(after_accepted(rights, "a"), 0.0) == ["b"]
 
 
 @pytest.mark.parametrize("refusals", [1, 2])
@@ -61,7 +70,7 @@ def test_no_step_overtakes_another_when_a_refused_topic_is_allowed_again(
     refusals: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rights change right after the refusal: what came next in the same window would be taken."""
-    monkeypatch.setattr("edge.broker.publisher.HOLD_SECONDS", 0.1)
+    monkeypatch.setattr("edge.broker.send_window.HOLD_SECONDS", 0.1)
     outbox = Outbox(None, OutboxLimits())
     outbox.put([event(number) for number in STEPS], 0.0)
     with RefusingBroker(lambda _: broker.refused < refusals) as broker:
@@ -73,7 +82,7 @@ def test_no_step_overtakes_another_when_a_refused_topic_is_allowed_again(
 
 def test_none_overtakes_another_when_the_rights_go_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Refused in the middle, for longer than the window."""
-    monkeypatch.setattr("edge.broker.publisher.HOLD_SECONDS", 0.1)
+    monkeypatch.setattr("edge.broker.send_window.HOLD_SECONDS", 0.1)
     outbox = Outbox(None, OutboxLimits())
     outbox.put([event(number) for number in STEPS], 0.0)
     with RefusingBroker(lambda seq: seq >= 10 and broker.refused < 20) as broker:
@@ -130,19 +139,19 @@ def test_a_broker_that_refuses_everything_does_not_empty_the_outbox() -> None:
     outbox = Outbox(None, OutboxLimits())
     outbox.put([event(number) for number in STEPS], 0.0)
     with RefusingBroker(lambda seq: True, 0x83) as broker, publishing(at_port(broker.port), outbox, 0.1) as publisher:
-        wait_for(lambda: publisher.statistics().outbox.refused >= MANY_DROPPED, "many to be refused")
+        wait_for(lambda: publisher.statistics().outbox.refused >= MAX_REJECTED, "many to be refused")
         turned = publisher.last_active
         wait_for(lambda: publisher.last_active > turned, "another round")
-        assert publisher.statistics().outbox.refused == MANY_DROPPED
+        assert publisher.statistics().outbox.refused == MAX_REJECTED
 
 
 def test_many_refusals_in_a_row_hold_a_topic() -> None:
-    rights = taken(Rights(), "a")
-    for _ in range(MANY_DROPPED - 1):
-        rights = dropped(rights, "a", 60.0)
-    assert held(rights, 0.0) == []
-    assert held(dropped(rights, "a", 60.0), 0.0) == ["a"]
-    assert held(dropped(taken(rights, "a"), "a", 60.0), 0.0) == []  # they were none in a row
+    rights = after_accepted(TopicPermissions(), "a")
+    for _ in range(MAX_REJECTED - 1):
+        rights = after_rejected(rights, "a", 60.0)
+    assert held_topics(rights, 0.0) == []
+    assert held_topics(after_rejected(rights, "a", 60.0), 0.0) == ["a"]
+    assert held_topics(after_rejected(after_accepted(rights, "a"), "a", 60.0), 0.0) == []  # they were none in a row
 
 
 def at_port(port: int) -> MqttConfig:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.broker.write_ahead_log import resealed
+from edge.broker.write_ahead_log import repaired
 
 FRAME = 24 + 4096
 
@@ -37,7 +37,7 @@ def rows(path: Path, log: bytes) -> int:
 
 def test_a_log_that_is_whole_stays_as_it_is(tmp_path: Path) -> None:
     log = written(tmp_path / "db")
-    found = resealed(log)
+    found = repaired(log)
     assert found is not None
     assert log.startswith(found)
     assert len(found) == 32 + 20 * FRAME  # a page each; what is older is left out
@@ -48,7 +48,7 @@ def test_a_flipped_bit_in_its_header_costs_nothing(place: int, tmp_path: Path) -
     log = bytearray(written(tmp_path / "db"))
     log[place] ^= 16
     assert rows(tmp_path / "db", bytes(log)) == 0  # SQLite itself
-    found = resealed(bytes(log))
+    found = repaired(bytes(log))
     assert found is not None
     assert rows(tmp_path / "db", found) == 20
 
@@ -58,12 +58,12 @@ def test_a_flipped_bit_in_a_frame_costs_no_later_one(place: int, tmp_path: Path)
     log = bytearray(written(tmp_path / "db"))
     log[32 + 10 * FRAME + place] ^= 16
     assert rows(tmp_path / "db", bytes(log)) == 10
-    found = resealed(bytes(log))
+    found = repaired(bytes(log))
     assert found is not None
     assert rows(tmp_path / "db", found) == 20
 
 
 @pytest.mark.parametrize("log", [b"", bytes(31), bytes(32), b"\xff" * 5000])
 def test_what_is_no_log_is_not_made_one(log: bytes) -> None:
-    found = resealed(log)
+    found = repaired(log)
     assert found is None or len(found) == 32 + FRAME

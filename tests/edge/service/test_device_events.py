@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from edge.broker.interruption import end_interrupted
-from edge.broker.payload import iso_time
+from edge.broker.payload import end_interrupted, iso_time
 from edge.broker.topics import Topics
 from edge.sensors.thermal import ThermalSettings, share_to_skip
 from edge.service.device_events import ClockReading, ThermalState, close, initial, message, step

@@ -14,7 +14,7 @@ from tests.support.waiting import wait_for
 class Publisher:
     """One that gets on when it is told to."""
 
-    turned = 0.0
+    last_active = 0.0
 
 
 def test_answers_that_no_network_may_give_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:

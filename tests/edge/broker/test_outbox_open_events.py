@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.broker.interruption import end_interrupted
 from edge.broker.outbox import Message, Outbox, OutboxLimits
-from edge.broker.payload import iso_time
+from edge.broker.payload import end_interrupted, iso_time
 from tests.support.event_steps import NOW, step
 from tests.support.laws import law
 from tests.support.paths import ROOT
@@ -30,7 +29,7 @@ def restarted(path: Path) -> list[dict[str, object]]:
     outbox = Outbox(path, MANY)
     interruption = end_interrupted(outbox.open_events(), NOW + 100, NOW + 1000)
     outbox.put(interruption.ends, NOW)
-    outbox.forget_open(interruption.lost)
+    outbox.forget_open(interruption.unreadable)
     assert outbox.open_events() == ()
     ends = [json.loads(row.message.payload) for row in outbox.pending(0, 10_000) if row.message.type == "end"]
     outbox.close()
@@ -101,8 +100,8 @@ def test_of_what_is_no_event_no_end_is_made(payload: bytes) -> None:
     outbox.put([Message("t", payload, "a", 0, "new", NOW + 60)], NOW)
     interruption = end_interrupted(outbox.open_events(), NOW, NOW)
     assert interruption.ends == ()
-    assert interruption.lost == ("a",)
-    outbox.forget_open(interruption.lost)
+    assert interruption.unreadable == ("a",)
+    outbox.forget_open(interruption.unreadable)
     assert outbox.open_events() == ()
 
 
@@ -129,7 +128,7 @@ ENDLESS = """
 import json, sys
 from pathlib import Path
 from edge.broker.outbox import OutboxLimits, Outbox
-from tests.edge.broker.test_open_events import NOW, step
+from tests.edge.broker.test_outbox_open_events import NOW, step
 outbox = Outbox(Path(sys.argv[1]), OutboxLimits())
 print("ready", flush=True)
 for number in range(1_000_000):

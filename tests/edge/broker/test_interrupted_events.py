@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from edge.broker.interruption import end_interrupted
 from edge.broker.message import Message
 from edge.broker.outbox import Outbox, OutboxLimits
-from edge.broker.payload import ModelIdentity, event_payload
+from edge.broker.payload import ModelIdentity, end_interrupted, event_payload
 from edge.broker.publisher import Publisher
 from edge.broker.topics import Topics, encode
 from edge.config.schema import MqttConfig
@@ -36,8 +35,8 @@ import sys
 from pathlib import Path
 from edge.broker.publisher import Publisher
 from edge.broker.outbox import OutboxLimits, Outbox
-from edge.config.schema import Mqtt
-from tests.edge.broker.test_interruption import TOPICS, story
+from edge.config.schema import MqttConfig
+from tests.edge.broker.test_interrupted_events import TOPICS, story
 settings = MqttConfig(host="127.0.0.1", port=int(sys.argv[2]))
 publisher = Publisher(settings, TOPICS, Outbox(Path(sys.argv[1]), OutboxLimits()))
 for message in story():
@@ -65,7 +64,7 @@ def start_again(path: Path, port: int) -> Publisher:
     now = time.time()
     interruption = end_interrupted(outbox.open_events(), now, now + 600)
     outbox.put(interruption.ends, now)
-    outbox.forget_open(interruption.lost)
+    outbox.forget_open(interruption.unreadable)
     return Publisher(MqttConfig(host="127.0.0.1", port=port), TOPICS, outbox)
 
 

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from edge.broker.payload import ModelIdentity, event_payload
-from edge.broker.retelling import CLOCK_SET, clock_jump, retimed
+from edge.broker.payload import CLOCK_SET, ModelIdentity, event_payload, retimed
 from edge.events import ActionSettings, EventSettings, close, initial, step
 from tests.support.laws import law
 from tests.support.paths import ROOT
@@ -131,18 +130,3 @@ def test_telling_twice_changes_nothing(story):
         assert again.started_unix == event.started_unix
         assert again.ended_unix == event.ended_unix
         assert again.duration == event.duration
-
-
-@pytest.mark.parametrize(
-    ("before", "now", "expected"),
-    [
-        ((TODAY, 50.0), (TODAY + 5, 55.0), 0.0),
-        ((TODAY, 50.0), (TODAY + 14, 55.0), 0.0),  # 9 s, as a time server may do
-        ((TODAY, 50.0), (TODAY + 86_405, 55.0), 86_400.0),
-        ((TODAY, 50.0), (TODAY - 86_395, 55.0), -86_400.0),
-        ((1000.0, 50.0), (TODAY, 55.0), 0.0),  # it has not been set before
-        ((TODAY, 50.0), (1000.0, 55.0), 0.0),
-    ],
-)
-def test_a_jump_of_the_clock(before: tuple[float, float], now: tuple[float, float], expected: float) -> None:
-    assert clock_jump(before, now) == expected
