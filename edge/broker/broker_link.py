@@ -11,8 +11,9 @@ from collections.abc import Callable
 from edge.broker import broker_faults, capabilities, outages
 from edge.broker.capabilities import Capabilities
 from edge.broker.connection import Closed, Connection, ConnectionReport, Opened, SubscriptionRefused
-from edge.broker.message import Message, packet_size, properties
+from edge.broker.message import Message
 from edge.broker.outages import Outages
+from edge.broker.packet import packet_size, properties
 from edge.broker.packet_filter import MAX_PACKET_SIZE
 from edge.broker.poison_messages import PoisonMessage
 from edge.broker.requests import Request

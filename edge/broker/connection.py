@@ -22,7 +22,8 @@ from edge.broker import broker_faults, capabilities
 from edge.broker.capabilities import Capabilities
 from edge.broker.client import FilteredClient
 from edge.broker.credentials import CredentialsError, password, tls_context
-from edge.broker.message import Message, properties
+from edge.broker.message import Message
+from edge.broker.packet import properties
 from edge.broker.packet_filter import (
     FAILURE,
     MAX_PACKET_SIZE,

@@ -1,4 +1,4 @@
-"""Which events are open, published or dropped, beyond the messages that wait. Pure."""
+"""Which events are open, published or dropped, beyond the messages that wait."""
 
 from collections.abc import Iterable, Sequence
 

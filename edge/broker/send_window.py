@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from edge.broker import poison_messages, topic_permissions
 from edge.broker.delivery import InFlight
-from edge.broker.message import Message, StoredMessage, packet_size
+from edge.broker.message import Message, StoredMessage
+from edge.broker.packet import packet_size
 from edge.broker.poison_messages import PoisonMessage, PoisonSearch, SentMessage
 from edge.broker.topic_permissions import TopicPermissions
 

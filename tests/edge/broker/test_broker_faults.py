@@ -19,8 +19,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.broker import broker_faults, outages
 from edge.broker import broker_link as line
-from edge.broker.message import Message, packet_size, properties
+from edge.broker.message import Message
 from edge.broker.outbox import Outbox, OutboxLimits
+from edge.broker.packet import packet_size, properties
 from edge.broker.requests import Response
 from edge.broker.topics import encode
 from edge.config.schema import MqttConfig, TlsConfig
