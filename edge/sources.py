@@ -1,7 +1,4 @@
-"""Where frames come from: a URI and its options become the description of a source. Pure.
-
-Also the home of `Frame`, the record that every source yields.
-"""
+"""Sources of frames: a URI and its options become a `Source`; every source yields `Frame`s. Pure."""
 
 import json
 import re

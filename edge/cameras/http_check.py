@@ -1,4 +1,4 @@
-"""Why a stream over HTTP cannot be had: asks for it as FFmpeg does, and looks at what comes. Shell over sockets."""
+"""Why a stream over HTTP cannot be opened: requests it as FFmpeg does and examines the response. Shell over sockets."""
 
 import http.client
 import re
@@ -19,34 +19,34 @@ from urllib.request import (
 
 from edge.sources import NO_PLAYLIST
 
-ANSWER_SECONDS = 5.0
+RESPONSE_SECONDS = 5.0
 HEAD_BYTES = 1024
-JPEG = b"\xff\xd8\xff"  # as every one begins
+JPEG = b"\xff\xd8\xff"  # the beginning of every one
 
-_STREAM_ADDRESS = "look the address of its MJPEG stream up in its manual"
+_STREAM_ADDRESS = "look up the address of its MJPEG stream in its manual"
 _PLAYLISTS = ("mpegurl", "dash+xml", "scpls", "xspf", "x-ms-asf-playlist")
 
 
 class HttpContent(NamedTuple):
-    """What a server sends: its type in small letters, without parameters, and how it begins."""
+    """What a server sends: its type in lower case without parameters, and its first bytes."""
 
     kind: str
     head: bytes
 
 
-def refusal(url: str, seconds: float = ANSWER_SECONDS) -> str | None:
-    """What an HTTP server has against this URL, or why what it sends is no video, and the cure; None for neither."""
+def refusal(url: str, seconds: float = RESPONSE_SECONDS) -> str | None:
+    """Why an HTTP server refuses this URL, or why what it sends is not video, and the remedy; None for neither."""
     try:
         content = _content(url, seconds)
     except HTTPError as error:
         return status_problem(error.code, urlsplit(url).username is not None)
     except (OSError, ValueError, http.client.HTTPException):
-        return None  # it answers nothing that we understand: the sentence for all other cases must do
+        return None  # no response that we understand: the general message has to do
     return content_problem(content)
 
 
 def status_problem(status: int, has_login: bool) -> str | None:
-    """What an answer that is no success means."""
+    """What a status other than success means."""
     if status == 401:
         given = "refuses this user and password: correct them (@ : / # in them are written %40 %3A %2F %23)"
         return (
@@ -57,14 +57,14 @@ def status_problem(status: int, has_login: bool) -> str | None:
     if status in (404, 410):
         return f"has nothing under this path ({status}): {_STREAM_ADDRESS}"
     if 300 <= status < 400:
-        return f"sends on to another address ({status}) that cannot be had: {_STREAM_ADDRESS}"
+        return f"redirects to another address ({status}) that cannot be opened: {_STREAM_ADDRESS}"
     if status == 503:
-        return "has no stream to give (503): restart the camera, or close another viewer"
-    return f"answers with the fault {status}: {_STREAM_ADDRESS}" if status >= 400 else None
+        return "has no stream available (503): restart the camera, or close another viewer"
+    return f"responds with the error {status}: {_STREAM_ADDRESS}" if status >= 400 else None
 
 
 def content_problem(content: HttpContent) -> str | None:
-    """Why what comes is no video; None where it may be some."""
+    """Why this is not video; None where it may be."""
     kind, head = content.kind, content.head.lstrip().lower()
     if kind in ("text/html", "application/xhtml+xml") or head.startswith((b"<!doctype html", b"<html")):
         return f"sends a web page, not a stream: {_STREAM_ADDRESS}, often /video or /mjpg/video.mjpg"
@@ -74,18 +74,18 @@ def content_problem(content: HttpContent) -> str | None:
         return f"sends a single picture ({_type_name(kind)}), not a stream: {_STREAM_ADDRESS}"
     if kind.startswith("multipart/") and not head.startswith(b"--") and JPEG in head:
         return (
-            "puts no boundary before its first picture, which FFmpeg needs: update the camera's firmware, or "
-            "put a server between that makes RTSP of it"
+            "sends no boundary before its first picture, which FFmpeg needs: update the camera's firmware, or "
+            "put a server in between that converts it to RTSP"
         )
     if kind.startswith("multipart/"):
-        return "sends parts in which no JPEG is to be found: set the camera to MJPEG"
+        return "sends parts that hold no JPEG: set the camera to MJPEG"
     if kind.startswith("text/") or kind in ("application/json", "application/xml"):
         return f"sends text ({_type_name(kind)}), not video: {_STREAM_ADDRESS}"
     return None
 
 
 def _type_name(kind: str) -> str:
-    return kind if re.fullmatch(r"[\w.+-]+/[\w.+-]{1,60}", kind, re.ASCII) else "of a strange type"
+    return kind if re.fullmatch(r"[\w.+-]+/[\w.+-]{1,60}", kind, re.ASCII) else "of an unusual type"
 
 
 def _content(url: str, seconds: float) -> HttpContent:
@@ -99,7 +99,7 @@ def _content(url: str, seconds: float) -> HttpContent:
 
 
 def _opener(address: str, user: str, password: str) -> OpenerDirector:
-    """Logs in at this camera alone, follows redirections within the web, asks no proxy."""
+    """An opener that logs in at this camera only, follows redirects to HTTP only, and uses no proxy."""
     logins = HTTPPasswordMgrWithDefaultRealm()
     if user or password:
         logins.add_password(None, address, user, password)

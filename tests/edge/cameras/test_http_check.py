@@ -68,14 +68,14 @@ PAGE = (200, kind("text/html; charset=utf-8"), b"<html>Welcome</html>")
         # as older firmware of ESP32 cameras
         (
             (200, kind("multipart/x-mixed-replace; boundary=x"), b"Content-Type: image/jpeg\r\n\r\n\xff\xd8\xff\xe0"),
-            "puts no boundary before its first picture",
+            "sends no boundary before its first picture",
         ),
-        ((200, kind("multipart/x-mixed-replace; boundary=x"), b"--x\r\n"), "no JPEG is to be found: set the camera to"),
+        ((200, kind("multipart/x-mixed-replace; boundary=x"), b"--x\r\n"), "hold no JPEG: set the camera to"),
         ((403, {}, b""), "forbids this stream to this user"),
-        ((404, {}, b""), r"has nothing under this path \(404\): look the address of its MJPEG stream up"),
-        ((500, {}, b""), "answers with the fault 500"),
-        ((503, {}, b""), r"has no stream to give \(503\)"),
-        ((302, {"Location": "file:///etc/passwd"}, b""), r"sends on to another address \(302\)"),
+        ((404, {}, b""), r"has nothing under this path \(404\): look up the address of its MJPEG stream"),
+        ((500, {}, b""), "responds with the error 500"),
+        ((503, {}, b""), r"has no stream available \(503\)"),
+        ((302, {"Location": "file:///etc/passwd"}, b""), r"redirects to another address \(302\)"),
         ((302, {"Location": "/live"}, b""), r"(fault|another address) \(?302"),
     ],
 )
@@ -89,7 +89,7 @@ def test_a_redirection_is_followed_to_what_is_there() -> None:
         assert "web page" in str(refusal(f"http://{address}/live"))
 
 
-def test_what_may_be_video_is_no_verdict() -> None:
+def test_what_may_be_video_is_not_refused() -> None:
     with serving({"/live": (200, kind("video/mp2t"), b"\x47" * 188)}) as address:
         assert refusal(f"http://{address}/live") is None
     assert refusal(f"http://{address}/live", 0.5) is None  # nobody answers any more
@@ -129,6 +129,6 @@ def test_whatever_is_sent_is_video_or_one_sentence(sent: str, head: bytes) -> No
 
 
 @given(st.integers(100, 999), st.booleans())
-def test_any_status_is_no_verdict_or_one_sentence(status: int, has_login: bool) -> None:
+def test_any_status_is_not_refused_or_one_sentence(status: int, has_login: bool) -> None:
     said = status_problem(status, has_login)
     assert said is None or ": " in said

@@ -13,7 +13,7 @@ import pytest
 
 from edge.cameras.capture_process import PROGRAM
 from edge.cameras.live_camera import LiveCamera, LiveSettings
-from edge.cameras.rtsp_check import refusal, unreachable
+from edge.cameras.rtsp_check import examine, unreachable
 from edge.sources import Transport, parse
 from tests.support import system_gstreamer
 from tests.support.live_cameras import QUICK, always, first_frame, told, watch_until
@@ -36,6 +36,10 @@ def way(request: pytest.FixtureRequest) -> str:
     if request.param == "gstreamer":
         require_opencv()
     return str(request.param)
+
+
+def refusal(url: str) -> str | None:
+    return examine(url, "tcp").reason
 
 
 def camera_at(
