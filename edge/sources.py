@@ -16,8 +16,8 @@ from edge.stream_url import ENCODING, HIDDEN, LOCAL_SCHEMES, SCHEMES, UrlError, 
 SourceKind = Literal["file", "v4l2", "stream", "csi"]
 Flip = Literal["none", "horizontal", "vertical", "both"]
 Rotation = Literal[0, 90, 180, 270]
-RtspTransport = Literal["tcp", "udp"]  # what carries the pictures of an RTSP camera
-Transport = Literal["auto", "tcp", "udp"]
+RtspTransport = Literal["tcp", "udp"]  # that carries the video of an RTSP camera
+Transport = Literal["auto", "tcp", "udp"]  # as configured
 Polygon = tuple[tuple[float, float], ...]
 BgrImage = NDArray[np.uint8]  # (H, W, 3)
 
@@ -26,8 +26,8 @@ KNOWN_FORMS = (
     "(or rtsps, http, https, tcp, udp)"
 )
 NO_PLAYLIST = (
-    "a playlist (HLS, DASH) names other addresses without end, so none is taken: give the camera's RTSP or MJPEG "
-    "address, or put a server between that makes RTSP of it"
+    "playlists (HLS, DASH) are not supported, since they may name any other address: give the camera's RTSP or MJPEG "
+    "address, or put a server in between that converts it to RTSP"
 )
 
 _VLC_RTSP = {"rtspt": "tcp", "rtspu": "udp"}  # schemes of VLC and GStreamer
@@ -40,10 +40,10 @@ class SourceError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture of one camera.
+    """One image of one camera.
 
-    `index` counts from 0 within one run of the camera; the times are in seconds. From a file both times count from its
-    beginning, so that a replay is deterministic; from a live source they say when the frame was received.
+    `index` counts from 0 within one run of the camera; the times are in seconds. Of a file both times count from its
+    beginning, so that a replay is deterministic; of a live source they are when the frame was received.
     """
 
     camera: str
@@ -55,13 +55,13 @@ class Frame:
 
 @dataclass(frozen=True)
 class Source:
-    """A camera, stream or file, and what is wanted of its pictures.
+    """A camera, stream or file, and how its frames are requested and transformed.
 
     `target` is a path, a URL or a CSI camera's number and may hold credentials: logs and topics show `redacted`.
-    `width`, `height` are of the picture before it is turned, `fps` frames per second, None for the source's own. First
-    it is flipped, then rotated clockwise, then the polygons of `mask` (0..1 of the result) are blackened. A file with
-    `loop` is played in real time, over and over. With a `transport` of `auto` an RTSP camera is asked for
-    `preferred_transport` first, and for the other if it refuses.
+    `width`, `height` (before rotating) and `fps` are None for the source's own. Frames are flipped, then rotated
+    clockwise, then the polygons of `mask` (0..1 of the result) are blackened. A file with `loop` is played in real
+    time, over and over. With `transport` `auto` an RTSP camera is asked for `preferred_transport` first, and for the
+    other if it refuses.
     """
 
     kind: SourceKind
@@ -79,7 +79,7 @@ class Source:
 
     @property
     def transports(self) -> tuple[RtspTransport, ...]:
-        """What an RTSP camera is asked for, in this order; of other sources it means nothing."""
+        """The transports to request from an RTSP camera, in this order; meaningless for other sources."""
         if self.target.lower().startswith("rtsps:"):
             return ("tcp",)
         if self.transport != "auto":
@@ -88,12 +88,12 @@ class Source:
 
     @property
     def live(self) -> bool:
-        """True where frames come at the source's own pace and are lost if nobody takes them."""
+        """Whether frames arrive at the source's own pace and are lost if they are not taken."""
         return self.kind != "file" or self.loop
 
     @property
     def secret(self) -> bool:
-        """True where `target` holds what no log may show."""
+        """Whether `target` holds credentials."""
         return self.kind == "stream" and self.target != self.redacted
 
     @property
@@ -113,28 +113,28 @@ def parse(
     mask: Sequence[Polygon] = (),
     transport: Transport = "auto",
 ) -> Source:
-    """Describe the source behind `uri`; SourceError names the URI and the cure.
+    """The source that `uri` and its options describe. Raises SourceError, which names the URI and the remedy.
 
-    `width`, `height` (pixels, both or neither) and `fps` are asked of cameras; the frames of streams and of files with
-    `loop` are scaled and thinned. Files without it give all their frames as they are.
+    `width`, `height` (pixels, both or neither) and `fps` are requested from cameras; frames of streams and of files
+    with `loop` are scaled and dropped to match. Files without it give all their frames as they are.
     """
-    shown = redact(uri)
-    _check_text(uri, shown)
-    _check_options(shown, width, height, fps, flip, rotation)
-    kind, target = _located(uri, shown)
+    redacted = redact(uri)
+    _check_text(uri, redacted)
+    _check_options(redacted, width, height, fps, flip, rotation)
+    kind, target = _kind_and_target(uri, redacted)
     for option, fault in option_problems(uri, width, height, fps, loop, transport).items():
-        raise SourceError(f"{shown}: {option} {fault}")
-    return Source(kind, target, shown, width, height, fps, flip, rotation, loop, tuple(mask), transport)
+        raise SourceError(f"{redacted}: {option} {fault}")
+    return Source(kind, target, redacted, width, height, fps, flip, rotation, loop, tuple(mask), transport)
 
 
 def option_problems(
     uri: str, width: int | None, height: int | None, fps: float | None, loop: bool, transport: Transport
 ) -> dict[str, str]:
-    """What does not fit the source, or another option: by the option's name what to say of it, all at once.
+    """All options that do not fit the source or each other, with a message each, by name.
 
     Raises SourceError where `uri` itself is wrong.
     """
-    kind, _ = _located(uri, redact(uri))
+    kind, _ = _kind_and_target(uri, redact(uri))
     faults = {}
     if loop and kind != "file":
         faults["loop"] = "is for files: remove it"
@@ -146,35 +146,35 @@ def option_problems(
         given, absent = ("width", "height") if height is None else ("height", "width")
         faults[given] = f"is given without {absent}: give both or neither"
     if kind == "file" and not loop:
-        wanted = {"width": width, "height": height, "fps": fps}
+        requested = {"width": width, "height": height, "fps": fps}
         own = "is not for a file, which has its own: remove it, or set loop = true"
-        faults |= {name: own for name, value in wanted.items() if value is not None}
+        faults |= {name: own for name, value in requested.items() if value is not None}
     return faults
 
 
 def to_json(source: Source) -> str:
-    """A source for another process. Holds its credentials."""
+    """A source as JSON for another process, credentials included."""
     return json.dumps(asdict(source))
 
 
 def from_json(text: str | bytes) -> Source:
-    """The other way round."""
+    """The source that `to_json` wrote."""
     given = json.loads(text)
     return Source(**{**given, "mask": polygons(given["mask"])})
 
 
 def polygons(lists: Sequence[Sequence[Sequence[float]]]) -> tuple[Polygon, ...]:
-    """Polygons out of JSON's lists."""
+    """Polygons from JSON's lists."""
     return tuple(tuple((x, y) for x, y in polygon) for polygon in lists)
 
 
 def is_plain_path(uri: str) -> bool:
-    """False for a URL, for what was meant to be one, and for a bare number: `parse` says what is wrong with it."""
+    """Whether it is a path: not a URL, nor meant as one, nor a bare number, which `parse` refuses."""
     return not looks_like_url(uri) and not uri.isdigit()
 
 
 def redact(uri: str) -> str:
-    """The URI without credentials, fit for a log; hides rather too much than too little."""
+    """The URI without credentials, for logs; if in doubt it hides too much."""
     if not looks_like_url(uri):
         return uri
     scheme, _, rest = uri.partition("://")
@@ -183,84 +183,84 @@ def redact(uri: str) -> str:
     return stream_url.redacted(uri)
 
 
-def _check_text(uri: str, shown: str) -> None:
+def _check_text(uri: str, redacted: str) -> None:
     if not uri.strip():
         raise SourceError(f"the source is empty: give {KNOWN_FORMS}")
     if uri != uri.strip() and looks_like_url(uri):
-        raise SourceError(f"{shown}: an address neither begins nor ends with a space: remove it")
+        raise SourceError(f"{redacted}: an address must not begin or end with a space: remove it")
     if any(ord(character) < 32 or ord(character) == 127 for character in uri):
-        raise SourceError(f"{shown!r}: a source holds no control characters: remove them")
+        raise SourceError(f"{redacted!r}: a source must not contain control characters: remove them")
 
 
 def _check_options(
-    shown: str, width: int | None, height: int | None, fps: float | None, flip: str, rotation: int
+    redacted: str, width: int | None, height: int | None, fps: float | None, flip: str, rotation: int
 ) -> None:
     for name, value in (("width", width), ("height", height)):
         if value is not None and not 1 <= value <= 16384:
-            raise SourceError(f"{shown}: {name} = {value} is out of range: give 1 to 16384 pixels")
+            raise SourceError(f"{redacted}: {name} = {value} is out of range: give 1 to 16384 pixels")
     if fps is not None and not 0.1 <= fps <= 1000:
-        raise SourceError(f"{shown}: fps = {fps} is out of range: give 0.1 to 1000 frames per second")
+        raise SourceError(f"{redacted}: fps = {fps} is out of range: give 0.1 to 1000 frames per second")
     if flip not in get_args(Flip):
-        raise SourceError(f"{shown}: flip = {flip!r} is unknown: give one of {', '.join(get_args(Flip))}")
+        raise SourceError(f"{redacted}: flip = {flip!r} is unknown: give one of {', '.join(get_args(Flip))}")
     if rotation not in get_args(Rotation):
-        raise SourceError(f"{shown}: rotation = {rotation!r} is unknown: give 0, 90, 180 or 270 degrees clockwise")
+        raise SourceError(f"{redacted}: rotation = {rotation!r} is unknown: give 0, 90, 180 or 270 degrees clockwise")
 
 
-def _located(uri: str, shown: str) -> tuple[SourceKind, str]:
-    """What kind of source it is, and the path, URL or number to open."""
+def _kind_and_target(uri: str, redacted: str) -> tuple[SourceKind, str]:
+    """The kind of source, and the path, URL or number to open."""
     scheme, separator, _ = uri.partition("://")
     scheme = scheme.lower()
     if not separator:
-        path = _plain(uri, shown)
+        path = _plain_path(uri, redacted)
     elif scheme in SCHEMES:
-        _check_stream(uri, shown)
+        _check_stream(uri, redacted)
         return "stream", uri
     elif scheme == "csi":
-        return "csi", str(_sensor(uri, shown))
+        return "csi", str(_sensor(uri, redacted))
     elif scheme in ("file", "v4l2"):
-        path = _local_path(uri, shown)
+        path = _local_path(uri, redacted)
     else:
-        if scheme in _VLC_RTSP and shown != HIDDEN:
-            raise SourceError(f'{shown}: write rtsp:// and transport = "{_VLC_RTSP[scheme]}"')
-        kind = "" if shown == HIDDEN else f" {scheme!r}"
-        raise SourceError(f"{shown}: unknown kind of source{kind}: give {KNOWN_FORMS}")
+        if scheme in _VLC_RTSP and redacted != HIDDEN:
+            raise SourceError(f'{redacted}: write rtsp:// and transport = "{_VLC_RTSP[scheme]}"')
+        kind = "" if redacted == HIDDEN else f" {scheme!r}"
+        raise SourceError(f"{redacted}: unknown kind of source{kind}: give {KNOWN_FORMS}")
     if scheme == "v4l2" or _VIDEO_DEVICE.fullmatch(path):
         return "v4l2", path
     return "file", path
 
 
-def _plain(uri: str, shown: str) -> str:
-    """A path as it is written without a scheme."""
+def _plain_path(uri: str, redacted: str) -> str:
+    """A path written without a scheme."""
     if uri.isdigit():
-        raise SourceError(f"{shown}: a bare number is no source: write /dev/video{shown} for that USB camera")
+        raise SourceError(f"{redacted}: a bare number is not a source: write /dev/video{redacted} for that USB camera")
     if looks_like_url(uri):
         raise SourceError(
-            f"{shown}: a stream begins with its kind, like rtsp://, with both slashes, and a file whose name holds : "
-            f"and @ is written ./name; {ENCODING}"
+            f"{redacted}: a stream begins with its scheme and both slashes, like rtsp://, and a file whose name "
+            f"holds : and @ is written ./name; {ENCODING}"
         )
     return uri
 
 
-def _local_path(uri: str, shown: str) -> str:
+def _local_path(uri: str, redacted: str) -> str:
     scheme, _, rest = uri.partition("://")
     if not rest.startswith("/") or rest == "/":
-        raise SourceError(f"{shown}: write {scheme}:// and an absolute path, like {scheme.lower()}:///dev/video0")
+        raise SourceError(f"{redacted}: write {scheme}:// and an absolute path, like {scheme.lower()}:///dev/video0")
     return unquote(rest)
 
 
-def _check_stream(uri: str, shown: str) -> None:
+def _check_stream(uri: str, redacted: str) -> None:
     try:
         url = stream_url.read(uri)
     except UrlError as fault:
-        raise SourceError(f"{shown}: {fault}") from None
+        raise SourceError(f"{redacted}: {fault}") from None
     if url.scheme.lower() in ("tcp", "udp") and url.port is None:
-        raise SourceError(f"{shown}: the port is missing: write {url.scheme.lower()}://host:port")
+        raise SourceError(f"{redacted}: the port is missing: write {url.scheme.lower()}://host:port")
     if url.scheme.lower() in ("http", "https") and is_playlist(url.path):
-        raise SourceError(f"{shown}: {NO_PLAYLIST}")
+        raise SourceError(f"{redacted}: {NO_PLAYLIST}")
 
 
-def _sensor(uri: str, shown: str) -> int:
+def _sensor(uri: str, redacted: str) -> int:
     number = uri.partition("://")[2]
     if not re.fullmatch(r"\d{1,2}", number, re.ASCII):
-        raise SourceError(f"{shown}: name the CSI camera by its number, like csi://0")
+        raise SourceError(f"{redacted}: name the CSI camera by its number, like csi://0")
     return int(number)

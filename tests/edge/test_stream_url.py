@@ -241,7 +241,7 @@ def test_the_fingerprint_does_not_know_the_login(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["/live.m3u8", "/LIVE.M3U8", "/x.mpd", "/live%2Em3u8"])
 def test_a_playlist_is_told_by_its_name(path: str) -> None:
     assert is_playlist(path)
-    with pytest.raises(SourceError, match=r"a playlist \(HLS, DASH\)"):
+    with pytest.raises(SourceError, match=r"playlists \(HLS, DASH\)"):
         parse(f"http://cam{path}?token=1")
     assert not is_playlist("/live.mjpg")
 

@@ -62,8 +62,8 @@ PAGE = (200, kind("text/html; charset=utf-8"), b"<html>Welcome</html>")
         (PAGE, "sends a web page, not a stream"),
         ((200, kind("application/octet-stream"), b"\n <!DOCTYPE HTML><p>"), "sends a web page, not a stream"),
         ((200, kind("image/jpeg"), jpeg(64, 48)), r"sends a single picture \(image/jpeg\), not a stream"),
-        ((200, kind("application/vnd.apple.mpegurl"), b"#EXTM3U\n"), "sends a playlist: a playlist "),
-        ((200, kind("text/plain"), b"#EXTM3U\n"), "sends a playlist: a playlist "),
+        ((200, kind("application/vnd.apple.mpegurl"), b"#EXTM3U\n"), "sends a playlist: playlists "),
+        ((200, kind("text/plain"), b"#EXTM3U\n"), "sends a playlist: playlists "),
         ((200, kind("application/json"), b"{}"), r"sends text \(application/json\), not video"),
         # as older firmware of ESP32 cameras
         (
