@@ -16,7 +16,7 @@ from edge.engines.cuda_runtime import CudaError
 from edge.engines.engine_build import EngineBuildError
 from edge.inference import EngineError
 from edge.terminal import progress
-from edge.terminal.arguments import Parser
+from edge.terminal.arguments import Parser, whole_number
 
 BACKENDS = ("tensorrt", "torch2trt")
 MEBIBYTE = 1 << 20
@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--timing-cache", type=Path, metavar="FILE", help="read and written, shortens the next build")
     add("--backend", choices=BACKENDS, default=BACKENDS[0], help="torch2trt: NVIDIA's converter from torch, up to 10")
     add("--calibrate", type=Path, nargs="+", default=[], metavar="VIDEO", help="for INT8 through torch2trt")
-    add("--frames", type=_count, help="of these videos, in all; default: 128")
+    add("--frames", type=whole_number(1), help="of these videos, in all; default: 128")
     add("--dry-run", metavar="VERSION", help="only say what this TensorRT ('10.3') or 'JetPack 6.2' would do")
     progress.add_option(parser)
     return parser
@@ -118,16 +118,10 @@ def _parser() -> argparse.ArgumentParser:
 def add_size(parser: argparse.ArgumentParser) -> None:
     """The options about the size of an engine."""
     add = parser.add_argument
-    add("--max-batch", type=_count, default=1, help="images at once: as many as there are cameras")
-    add("--workspace", type=_count, default=DEFAULT_WORKSPACE // MEBIBYTE, metavar="MIB", help="of GPU memory")
+    add("--max-batch", type=whole_number(1), default=1, help="images at once: as many as there are cameras")
+    add("--workspace", type=whole_number(1), default=DEFAULT_WORKSPACE // MEBIBYTE, metavar="MIB", help="of GPU memory")
 
 
 def options_of(options: argparse.Namespace) -> BuildOptions:
     """How to build, of what `_parser` or `add_size` has read."""
     return BuildOptions(options.precision, options.max_batch, options.workspace * MEBIBYTE)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no whole number from 1")
-    return int(text)

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from edge import detector, inference
 from edge.cameras.video_file import decodable_frames, read_file
 from edge.manifest import Manifest
-from edge.sources import redact
+from edge.sources import VIDEO_SUFFIXES, redact
 from edge.terminal import progress
 
 MIN_FRAMES = 16  # frames; fewer do not show what values a network meets
 DEFAULT_FRAMES = 128  # frames
-VIDEO_SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".webm")
 
 Image = NDArray[np.uint8]
 Input = NDArray[np.float32]

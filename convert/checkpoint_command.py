@@ -7,6 +7,7 @@ from convert import centernet_checkpoint, centernet_names, label_sets
 from convert.centernet_checkpoint import CheckpointOptions
 from edge.motion import KINDS
 from edge.terminal import progress
+from edge.terminal.arguments import whole_number
 
 HELP = "checkpoint of CenterNet or KORSAL → one of ours"
 
@@ -22,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     usual = f"{centernet_checkpoint.DEFAULT_SIDE}, {centernet_checkpoint.SIDES_BY_LABELS['coco']} for coco"
     add("--size", type=_size, metavar="HEIGHTxWIDTH", help=f"of the input, pixels; default: {usual}")
     add("--motion", choices=KINDS, help="what the channels after the frame's hold; default: ssim, none")
-    add("--gap", type=_frames, default=1, help="how many frames back the previous frame lies")
+    add("--gap", type=whole_number(1), default=1, help="how many frames back the previous frame lies")
     add("--name", default="", help="of the model, told in every event; default: the file's")
     add("--licence", default="", help="of the weights, a sentence; kept in the manifest")
 
@@ -47,10 +48,3 @@ def _size(text: str) -> tuple[int, int]:
         return centernet_checkpoint.size(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _frames(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return value

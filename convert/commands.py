@@ -36,7 +36,7 @@ from edge.engines.cuda_runtime import CudaError
 from edge.engines.engine_build import EngineBuildError
 from edge.inference import EngineError
 from edge.terminal import progress
-from edge.terminal.arguments import Parser
+from edge.terminal.arguments import Parser, whole_number
 from train.checkpoint import CheckpointError
 from train.datasets import loader
 from train.datasets.annotations import AnnotationError, DataSet
@@ -44,7 +44,6 @@ from train.evaluation import options as evaluation_options
 from train.evaluation import start_scores
 from train.evaluation.evaluation import EvaluationRun
 from train.evaluation.model_pool import WorkerError
-from train.evaluation.options import count
 from train.evaluation.splits import EvaluationError, videos_to_evaluate
 from train.open_model import ModelError, open_model
 
@@ -275,7 +274,7 @@ def _add_calibration(
 ) -> None:
     add = parser.add_argument
     add("--calibrate", type=Path, nargs="+", default=[], metavar="VIDEO", help="videos or folders of videos: real ones")
-    add("--frames", type=count, default=frames, help=f"of them {purpose}, in all; default: {frames}")
+    add("--frames", type=whole_number(1), default=frames, help=f"of them {purpose}, in all; default: {frames}")
 
 
 def _add_quantisation(parser: argparse.ArgumentParser) -> None:
@@ -298,7 +297,7 @@ def _add_accuracy(parser: argparse.ArgumentParser) -> None:
     evaluation_options.add_data(parser, required=False)
     evaluation_options.add_split(parser)
     evaluation_options.add_limit(parser)
-    add("--jobs", type=count, help="videos at a time; default: as many as there are cores")
+    add("--jobs", type=whole_number(1), help="videos at a time; default: as many as there are cores")
     add("--max-map-drop", type=_points, default=1.0, metavar="POINTS", help="of frame-mAP@0.5 that may be lost")
 
 

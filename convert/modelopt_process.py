@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.manifest import INPUT
+from edge.text import first_line
 
 MODEL, IMAGES, OUTPUT = "model.onnx", "images.npy", "int8.onnx"
 ABSENT = 3
@@ -24,7 +25,7 @@ def main(given: Sequence[str]) -> int:
     try:
         from modelopt.onnx.quantization import quantize
     except ImportError as error:
-        print(str(error).split("\n", 1)[0], file=sys.stderr)
+        print(first_line(error), file=sys.stderr)
         return ABSENT
     quantize(
         onnx_path=str(Path(folder) / MODEL),

@@ -15,6 +15,7 @@ from edge import files
 from edge import manifest as manifests
 from edge.engines import onnx_metadata
 from edge.manifest import Manifest, ManifestError
+from edge.text import first_line
 
 
 class OnnxFileError(Exception):
@@ -40,7 +41,7 @@ def read(path: Path) -> tuple[onnx.ModelProto, Manifest]:
     except ManifestError as error:
         raise OnnxFileError(f"{path}: {error}") from error
     except DecodeError as error:
-        raise OnnxFileError(f"{path}: is no ONNX file ({_first_line(error)}); export it again") from error
+        raise OnnxFileError(f"{path}: is no ONNX file ({first_line(error)}); export it again") from error
 
 
 def write(model: onnx.ModelProto, manifest: Manifest, output: Path) -> None:
@@ -79,7 +80,3 @@ def accept(proven: Path, output: Path) -> None:
 
 def _unwritable(output: Path, error: OSError) -> OnnxFileError:
     return OnnxFileError(f"{output}: cannot be written ({error.strerror}); free space on the disk or choose another -o")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0][:200]

@@ -28,6 +28,7 @@ from edge.engines.engine_build import EngineBuildError
 from edge.engines.engine_record import EngineRecord
 from edge.engines.onnxruntime_engine import sha256_of
 from edge.manifest import INPUT, OUTPUTS, Manifest, input_shape
+from edge.text import first_line
 from train import checkpoint as checkpoints
 from train.networks.decoder import Decoder
 
@@ -152,7 +153,8 @@ def _serialized(
             )
         plan = None if built.engine is None else built.engine.serialize()
     except ERRORS as error:
-        raise Torch2TrtError(f"torch2trt does not convert it ({_first_line(error)}); {CURE}") from error
+        reason = first_line(f"{type(error).__name__}: {error}".strip(": "))
+        raise Torch2TrtError(f"torch2trt does not convert it ({reason}); {CURE}") from error
     if plan is None:
         raise Torch2TrtError(f"TensorRT {backend.trt.__version__} did not build it, as it said above; {CURE}")
     _check(built.engine)
@@ -183,7 +185,3 @@ def tracing_exporter() -> Iterator[None]:
             yield
     finally:
         torch.onnx.export = usual
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".strip(": ").split("\n", 1)[0][:200]

@@ -20,7 +20,7 @@ HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's categories of what is not s
 BOMS = (BOM_UTF8, *(mark for mark, _ in OTHER_ENCODINGS))
 
 
-Notify = Callable[[str], None]  # takes a sentence for the log, or for whoever watches
+Notify = Callable[[str], None]  # takes a sentence for a log or a terminal
 
 
 class TextError(ValueError):
@@ -70,3 +70,8 @@ def shortened(text: str) -> str:
 def sanitized(text: str) -> str:
     """With a question mark for each control character: a terminal obeys them, and one that ends lines forges others."""
     return "".join("?" if unicodedata.category(letter) == "Cc" else letter for letter in text)
+
+
+def first_line(message: object) -> str:
+    """The first line of an error's message, cut to 200 characters: libraries raise whole paragraphs."""
+    return str(message).strip().split("\n", 1)[0][:200]

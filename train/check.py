@@ -9,7 +9,7 @@ from pathlib import Path
 from edge.cameras.container import bytes_missing
 from edge.cameras.video_file import CaptureError, decodable_frames, probe
 from edge.terminal import progress
-from edge.terminal.arguments import Parser
+from edge.terminal.arguments import Parser, whole_number
 from train.datasets import loader
 from train.datasets.annotated_frames import mask
 from train.datasets.annotation_faults import Fault, FileFacts, faults
@@ -112,13 +112,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--fold", type=int, default=1, help="its split, where it has several")
     parser.add_argument("--sheet", type=Path, metavar="OUT", help="write a picture of annotated frames: .jpg, .png")
     parser.add_argument("--no-videos", action="store_true", help="do not look at the video files")
-    parser.add_argument("--most", type=_findings, default=50, help="findings to show")
+    parser.add_argument("--most", type=whole_number(0), default=50, help="findings to show")
     progress.add_option(parser)
     return parser
-
-
-def _findings(text: str) -> int:
-    """A number of findings, from 0."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text}: give a whole number, 0 or more")
-    return int(text)

@@ -25,7 +25,7 @@ from edge.signals import Signals
 from edge.sources import SourceError
 from edge.terminal import output as terminal
 from edge.terminal import progress
-from edge.terminal.arguments import Parser
+from edge.terminal.arguments import Parser, whole_number
 from edge.video.motion_inset import INSET_POSITIONS
 from edge.video.video_writer import VideoError
 
@@ -134,8 +134,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_inset(replayed)
     benched = _add(commands, "bench", _bench, "measure what each stage costs per frame of a video file")
     _add_task(benched)
-    benched.add_argument("--frames", type=_count, default=500, help="frames to measure after warming up, default 500")
-    benched.add_argument("--threads", type=_threads, help="CPU threads of the network, default: as configured")
+    benched.add_argument(
+        "--frames", type=whole_number(1, 1_000_000), default=500, help="frames to measure after warming up, default 500"
+    )
+    benched.add_argument(
+        "--threads",
+        type=whole_number(0, 256),
+        help="CPU threads of the network; 0: as ONNX Runtime chooses; default: as configured",
+    )
     benched.add_argument("--json", action="store_true", help="print JSON instead of a table")
     shown = _add(commands, "demo", _demo, "the daemon with a broker and a subscriber of its own")
     shown.add_argument("source", nargs="?", help="a video file, /dev/video0, rtsp://...; default: the shipped clip")
@@ -178,15 +184,3 @@ def _add_inset(parser: argparse.ArgumentParser) -> None:
         help="where the video shows the motion map; default: %(default)s",
     )
     places.add_argument("--no-inset", dest="inset", action="store_const", const="none", help="leave it out")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 1000000")
-    return int(text)
-
-
-def _threads(text: str) -> int:
-    if not text.isdecimal() or int(text) > 256:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 (as ONNX Runtime chooses) to 256")
-    return int(text)

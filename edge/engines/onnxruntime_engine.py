@@ -17,6 +17,7 @@ from edge.engines import onnx_metadata
 from edge.engines.deadline import DeadlineError, within
 from edge.inference import Engine, EngineError, Infer
 from edge.manifest import INPUT, OUTPUTS, Manifest, ManifestError, input_shape, output_shapes
+from edge.text import first_line
 from edge.threads import ThreadError
 
 log = logging.getLogger(__name__)
@@ -145,7 +146,7 @@ def _session(onnxruntime: Any, path: Path, threads: int, providers: Mapping[str,
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=list(providers.items()))
     except _failures() as error:
-        refusal = _first_line(error)
+        refusal = first_line(error)
         raise EngineError(
             f"{path}: onnxruntime {onnxruntime.__version__} cannot load it ({refusal}); {_cure(refusal)}"
         ) from error
@@ -215,7 +216,7 @@ def _runner(session: Any, failures: tuple[type[Exception], ...], path: Path, opt
         try:
             return dict(zip(OUTPUTS, session.run(OUTPUTS, dict(inputs), options), strict=True))
         except failures as error:
-            raise EngineError(f"{path}: does not run ({_first_line(error)}); export it again") from error
+            raise EngineError(f"{path}: does not run ({first_line(error)}); export it again") from error
 
     return infer
 
@@ -236,7 +237,3 @@ def _answer_once(engine: Engine, path: Path) -> None:
 def _cure(refusal: str) -> str:
     """What to do where ONNX Runtime says that of a model; before 1.25 it has no deformable convolutions."""
     return DEFORMABLE_CURE if "DeformConv" in refusal else "export or copy it anew"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0][:200]

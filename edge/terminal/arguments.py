@@ -2,6 +2,7 @@
 
 import argparse
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,6 +31,18 @@ def path_as_text(text: str) -> str:
     if looks_like_url(text):
         raise argparse.ArgumentTypeError("is an address, not a path (write ./name where a file's name looks like one)")
     return text
+
+
+def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
+    """The type of an option that is a whole number within these bounds."""
+    bounds = f", {least} or more" if most is None else f" from {least} to {most}"
+
+    def parse(text: str) -> int:
+        if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
+            raise argparse.ArgumentTypeError(f"{text}: give a whole number{bounds}")
+        return int(text)
+
+    return parse
 
 
 def _path(text: str) -> Path:

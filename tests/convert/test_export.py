@@ -180,9 +180,9 @@ def test_no_file_takes_the_place_of_what_it_is_made_from(
     [
         (["--max-map-drop", "nan"], "nan is no number of points"),
         (["--max-map-drop", "inf"], "inf is no number of points"),
-        (["--frames", "0"], "0 is no whole number from 1"),
-        (["--frames", "many"], "many is no whole number from 1"),
-        (["--max-batch", "1.5"], "1.5 is no whole number from 1"),
+        (["--frames", "0"], "0: give a whole number, 1 or more"),
+        (["--frames", "many"], "many: give a whole number, 1 or more"),
+        (["--max-batch", "1.5"], "1.5: give a whole number, 1 or more"),
     ],
 )
 def test_numbers_that_are_none(option: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

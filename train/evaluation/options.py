@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
+from edge.terminal.arguments import whole_number
 from train.evaluation.splits import Split
 
 DEFAULT_FRAME_RATE = 25.0  # frames per second, of UCF101's videos
@@ -18,7 +19,9 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def add_data(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Which data, and which of its folds."""
     parser.add_argument("--data", type=Path, required=required, help="folder of a data set, or its ground truth alone")
-    parser.add_argument("--fold", type=count, default=1, help="its split, where it has several; the first of them")
+    parser.add_argument(
+        "--fold", type=whole_number(1), default=1, help="its split, where it has several; the first of them"
+    )
 
 
 def add_split(parser: argparse.ArgumentParser) -> None:
@@ -28,12 +31,14 @@ def add_split(parser: argparse.ArgumentParser) -> None:
 
 def add_limit(parser: argparse.ArgumentParser) -> None:
     """How many videos."""
-    parser.add_argument("--limit", type=count, help="this many videos, evenly over the classes")
+    parser.add_argument("--limit", type=whole_number(1), help="this many videos, evenly over the classes")
 
 
 def add_jobs(parser: argparse.ArgumentParser) -> None:
     """How many videos at a time."""
-    parser.add_argument("--jobs", type=count, help="videos at a time; default: one for each core, one for an engine")
+    parser.add_argument(
+        "--jobs", type=whole_number(1), help="videos at a time; default: one for each core, one for an engine"
+    )
 
 
 def add_report_files(parser: argparse.ArgumentParser) -> None:
@@ -48,13 +53,6 @@ def data_arguments(options: argparse.Namespace, split: str | None = None) -> tup
     wanted = split or getattr(options, "split", "test")
     of_split = ("--split", wanted) if wanted != "test" else ()
     return ("--data", str(options.data or "DATA"), *fold, *of_split)
-
-
-def count(text: str) -> int:
-    """A whole number from 1, as an option's type."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no whole number from 1")
-    return int(text)
 
 
 def share(text: str) -> float:

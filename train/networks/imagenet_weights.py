@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from edge.text import first_line
 from train.networks.lite import STAGES, LiteBackbone
 from train.safe_reading import torch_file
 from train.safe_reading.torch_file import TorchFileError
@@ -32,8 +33,9 @@ def load_imagenet(backbone: LiteBackbone, mean: Sequence[float], std: Sequence[f
         known = {name: value for name, value in backbone.state_dict().items() if is_motion(name)}
         backbone.load_state_dict({**known, **renamed})
     except (KeyError, RuntimeError) as error:
-        reason = str(error).split("\n", 1)[0]
-        raise BackboneError(f"the ImageNet weights are not those of EfficientNet-Lite0 ({reason})") from error
+        raise BackboneError(
+            f"the ImageNet weights are not those of EfficientNet-Lite0 ({first_line(error)})"
+        ) from error
 
 
 def is_motion(name: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, get_args
 import edge
 from edge.detector import MIN_SCORE
 from edge.terminal import progress
+from edge.terminal.arguments import whole_number
 from train.datasets import loader
 from train.datasets.frame_kinds import not_annotated
 from train.evaluation import options as shared
@@ -25,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     shared.add_model(parser)
     parser.add_argument("--data", type=Path, required=True, help="folder of a data set: annotations, lists, videos/")
     parser.add_argument(
-        "--fold", type=shared.count, default=1, help="its split, where it has several; the first of them"
+        "--fold", type=whole_number(1), default=1, help="its split, where it has several; the first of them"
     )
     shared.add_split(parser)
     parser.add_argument("--rule", choices=get_args(Rule), default="voc", help="area under the envelope, or trapezoids")
