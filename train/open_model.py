@@ -6,6 +6,7 @@ from edge.engines import onnxruntime_engine as engines
 from edge.engines import tensorrt_engine
 from edge.engines.tensorrt_engine import TensorRtError
 from edge.inference import LoadedEngine
+from train import extras
 
 ENGINE_SUFFIX = ".engine"
 
@@ -15,9 +16,10 @@ class ModelError(Exception):
 
 
 def open_model(path: Path, threads: int) -> LoadedEngine:
-    """Open an `.onnx`, a `.pt` checkpoint or a TensorRT engine; close it at the end. Raises EngineError, ModelError.
+    """Open an `.onnx`, a `.pt` checkpoint or a TensorRT engine; close it at the end.
 
     `threads` for one operator on the CPU. An engine is known by its content, or by its name where that is damaged.
+    Raises EngineError, ModelError, MissingPackageError.
     """
     if is_engine(path):
         return _through_tensorrt(path)
@@ -27,7 +29,8 @@ def open_model(path: Path, threads: int) -> LoadedEngine:
         raise ModelError(
             f"{path}: neither .onnx nor .pt, nor a TensorRT engine; give a model of korsal-convert or korsal-train"
         )
-    import torch  # which the others do without
+    extras.require("torch")  # which the others do without
+    import torch
 
     from train import checkpoint
 

@@ -33,7 +33,7 @@ def requirements(extra: str, python: str) -> list[str]:
     return [f"{each.name}{each.specifier}" for each in wanted if each.marker is None or each.marker.evaluate(there)]
 
 
-@pytest.mark.parametrize("extra", ["jetson", "cpu"])
+@pytest.mark.parametrize("extra", ["jetson", "cpu", "evaluate"])
 @pytest.mark.parametrize("python", ["3.10", "3.12"])
 def test_every_dependency_has_a_wheel_for_arm(tmp_path: Path, extra: str, python: str) -> None:
     wanted = requirements(extra, python)

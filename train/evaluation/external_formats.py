@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from edge.files import existing_path
 from edge.text import decode_utf8, sanitized, shortened, to_nfc
+from train import extras
 from train.datasets.annotated_frames import AnnotatedFrames, within
 from train.evaluation.detection_file import SavedDetections
 from train.safe_reading import array_pickle, mat_files
@@ -114,6 +115,7 @@ def _road_rows(
 
 def write_road(found: SavedDetections, folder: Path, annotated: Sequence[AnnotatedFrames] = ()) -> None:
     """A file for each frame in sight of known count, else for each with boxes; scores one-hot, as KORSAL's."""
+    extras.require("scipy")
     from scipy.io import savemat
 
     for video, frame, chosen in _by_frame(found, annotated):

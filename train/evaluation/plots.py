@@ -1,7 +1,6 @@
 """Shell. Pictures of an evaluation and of a training run, as PNG files."""
 
 import csv
-import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,12 +19,6 @@ if TYPE_CHECKING:  # matplotlib is imported where something is drawn: nothing el
 
 class PlotError(Exception):
     """A picture that cannot be drawn or written; the message names the file and the cure."""
-
-
-def check_installed() -> None:
-    """PlotError where matplotlib is missing."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise PlotError("matplotlib is not installed: pip install 'korsal-edge[evaluate]'")
 
 
 def precision_recall_curves(

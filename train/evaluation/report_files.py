@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.terminal import progress
-from train import output_paths
+from train import extras, output_paths
 from train.evaluation import plots
 from train.evaluation.report import Report
 
@@ -13,11 +13,11 @@ CURVES_FILE = "precision_recall.png"
 
 
 def check_paths(json_path: Path | None, folder: Path | None) -> None:
-    """Whether the scores and the plots can be written, before the work. Raises OutputPathError, PlotError."""
+    """Whether the scores and the plots can be written, before the work. Raises OutputPathError, MissingPackageError."""
     if json_path is not None:
         output_paths.check(json_path, "--json")
     if folder is not None:
-        plots.check_installed()
+        extras.require("matplotlib")
         output_paths.check(folder / CURVES_FILE, "--plots")
 
 
