@@ -1,5 +1,7 @@
 """The matching with the greatest sum of gains."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,7 +19,7 @@ gain_tables = st.tuples(st.integers(0, 7), st.integers(0, 7)).flatmap(
 )
 
 
-def table_of(gains):
+def table_of(gains: Any) -> Any:
     return np.array(gains, float).reshape(len(gains), len(gains[0]) if gains else 0)
 
 
@@ -35,13 +37,13 @@ def table_of(gains):
         ([[0.2], [0.7], [0.1]], [(1, 0)]),  # more rows than columns
     ],
 )
-def test_small_tables(gains, pairs):
+def test_small_tables(gains: Any, pairs: Any) -> None:
     assert assign(table_of(gains)) == pairs
 
 
 @law
 @given(gain_tables)
-def test_no_matching_gains_more(gains):
+def test_no_matching_gains_more(gains: Any) -> None:
     pairs = assign(table_of(gains))
     table = np.maximum(table_of(gains), 0)
     best = table[linear_sum_assignment(table, maximize=True)].sum()
@@ -50,7 +52,7 @@ def test_no_matching_gains_more(gains):
 
 @law
 @given(gain_tables)
-def test_everybody_belongs_to_one_at_most_and_every_pair_gains(gains):
+def test_everybody_belongs_to_one_at_most_and_every_pair_gains(gains: Any) -> None:
     pairs = assign(table_of(gains))
     assert len({row for row, _ in pairs}) == len({column for _, column in pairs}) == len(pairs)
     assert all(gains[row][column] > 0 for row, column in pairs)
@@ -59,7 +61,7 @@ def test_everybody_belongs_to_one_at_most_and_every_pair_gains(gains):
 
 @law
 @given(gain_tables)
-def test_the_same_table_always_gives_the_same_pairs(gains):
+def test_the_same_table_always_gives_the_same_pairs(gains: Any) -> None:
     """Ties included."""
     table = table_of(gains)
     assert assign(table) == assign(table.copy()) == assign(np.asfortranarray(table)) == assign(table)

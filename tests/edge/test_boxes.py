@@ -1,5 +1,7 @@
 """Overlap, clipping, suppression and the affine."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,12 +12,12 @@ from edge.boxes import area, clip, invert, iou, letterbox, nms, transform
 from tests.support.laws import law
 
 
-def boxes_of(*rows):
+def boxes_of(*rows: Any) -> Any:
     return np.array(rows, np.float32).reshape(-1, 4)
 
 
 @st.composite
-def some_boxes(draw, most=8):
+def some_boxes(draw: Any, most: int = 8) -> Any:
     count = draw(st.integers(0, most))
     numbers = draw(hnp.arrays(np.float32, (count, 2, 2), elements=st.floats(-500, 500, width=32)))
     return np.sort(numbers, axis=1).reshape(-1, 4)
@@ -36,15 +38,15 @@ sizes = st.tuples(st.integers(1, 4096), st.integers(1, 4096))
         ((8, 8, 2, 2), 0.0),  # turned inside out
     ],
 )
-def test_iou_with_a_box_of_ten(other, expected):
+def test_iou_with_a_box_of_ten(other: Any, expected: Any) -> None:
     assert iou(boxes_of((0, 0, 10, 10)), boxes_of(other)) == pytest.approx(expected)
 
 
-def test_iou_of_two_points_is_zero_and_not_nan():
+def test_iou_of_two_points_is_zero_and_not_nan() -> None:
     assert iou(boxes_of((5, 5, 5, 5)), boxes_of((5, 5, 5, 5))) == 0
 
 
-def test_empty_cases():
+def test_empty_cases() -> None:
     none, one = boxes_of(), boxes_of((0, 0, 1, 1))
     assert iou(none, one).shape == (0, 1)
     assert iou(one, none).shape == (1, 0)
@@ -57,7 +59,7 @@ def test_empty_cases():
 
 @law
 @given(some_boxes(), some_boxes())
-def test_iou_lies_between_0_and_1_and_is_symmetric(a, b):
+def test_iou_lies_between_0_and_1_and_is_symmetric(a: Any, b: Any) -> None:
     overlap = iou(a, b)
     assert overlap.dtype == np.float32
     assert ((overlap >= 0) & (overlap <= 1 + 1e-5)).all()
@@ -66,38 +68,38 @@ def test_iou_lies_between_0_and_1_and_is_symmetric(a, b):
 
 @law
 @given(some_boxes(), sizes)
-def test_clipped_boxes_lie_in_the_frame_and_stay_when_clipped_again(boxes, size):
+def test_clipped_boxes_lie_in_the_frame_and_stay_when_clipped_again(boxes: Any, size: Any) -> None:
     clipped = clip(boxes, *size)
     assert clipped.dtype == np.float32
     assert ((clipped >= 0) & (clipped <= np.array([*size, *size]))).all()
     np.testing.assert_array_equal(clip(clipped, *size), clipped)
 
 
-def test_clip_keeps_what_is_inside_and_flattens_what_is_outside():
+def test_clip_keeps_what_is_inside_and_flattens_what_is_outside() -> None:
     clipped = clip(boxes_of((1, 2, 3, 4), (-5, -5, 5, 5), (20, 2, 30, 4)), 10, 8)
     assert clipped.tolist() == [[1, 2, 3, 4], [0, 0, 5, 5], [10, 2, 10, 4]]
 
 
-def test_nms_keeps_the_best_of_a_heap_and_what_stands_apart():
+def test_nms_keeps_the_best_of_a_heap_and_what_stands_apart() -> None:
     boxes = boxes_of((0, 0, 10, 10), (1, 0, 11, 10), (50, 50, 60, 60), (0, 0, 10, 9))
     scores = np.array([0.5, 0.9, 0.3, 0.8], np.float32)
     # (1, 0, 11, 10) wins; the first overlaps it by 90/110, the last by 81/109; the third stands apart
     assert nms(boxes, scores, 0.5).tolist() == [1, 2]
 
 
-def test_nms_of_equal_scores_keeps_the_earlier():
+def test_nms_of_equal_scores_keeps_the_earlier() -> None:
     boxes = boxes_of((0, 0, 10, 10), (0, 0, 10, 10))
     assert nms(boxes, np.array([0.5, 0.5], np.float32), 0.5).tolist() == [0]
 
 
-def test_nms_spares_a_box_exactly_at_the_threshold():
+def test_nms_spares_a_box_exactly_at_the_threshold() -> None:
     boxes = boxes_of((0, 0, 10, 10), (0, 0, 5, 10))  # IoU 0.5
     assert nms(boxes, np.array([0.9, 0.8], np.float32), 0.5).tolist() == [0, 1]
 
 
 @law
 @given(some_boxes(), st.floats(0, 1), st.randoms())
-def test_nms_keeps_a_set_without_overlap_that_covers_the_rest(boxes, threshold, random):
+def test_nms_keeps_a_set_without_overlap_that_covers_the_rest(boxes: Any, threshold: float, random: Any) -> None:
     scores = np.array([random.random() for _ in boxes], np.float32)
     kept = nms(boxes, scores, threshold)
     assert (np.diff(scores[kept]) <= 0).all()
@@ -108,19 +110,19 @@ def test_nms_keeps_a_set_without_overlap_that_covers_the_rest(boxes, threshold, 
         assert (iou(boxes[[lost]], boxes[better]) > threshold).any()
 
 
-def test_letterbox_of_a_wide_frame_leaves_bars_above_and_below():
+def test_letterbox_of_a_wide_frame_leaves_bars_above_and_below() -> None:
     matrix = letterbox((320, 240), (256, 256))  # scale 0.8: 256 × 192, 32 rows left at each end
     assert transform(boxes_of((0, 0, 320, 240)), matrix).tolist() == [[0, 32, 256, 224]]
 
 
-def test_letterbox_of_a_frame_of_the_same_aspect_fills_the_input():
+def test_letterbox_of_a_frame_of_the_same_aspect_fills_the_input() -> None:
     matrix = letterbox((320, 240), (256, 192))
     assert transform(boxes_of((0, 0, 320, 240)), matrix).tolist() == [[0, 0, 256, 192]]
 
 
 @law
 @given(sizes, st.integers(1, 64))
-def test_letterbox_for_a_square_input_is_centernets(size, thirty_seconds):
+def test_letterbox_for_a_square_input_is_centernets(size: Any, thirty_seconds: Any) -> None:
     """CenterNet maps the centre to the input's centre, and the point max(w, h)/2 above it to the middle of the top."""
     width, height = size
     side = 32 * thirty_seconds
@@ -131,7 +133,7 @@ def test_letterbox_for_a_square_input_is_centernets(size, thirty_seconds):
 
 @law
 @given(some_boxes(), sizes, sizes)
-def test_there_and_back_is_where_it_was(boxes, source, target):
+def test_there_and_back_is_where_it_was(boxes: Any, source: Any, target: Any) -> None:
     matrix = letterbox(source, target)
     back = transform(transform(boxes, matrix), invert(matrix))
     scale = max(1.0, max(source) / min(target))  # a tiny input magnifies float32's rounding on the way back
@@ -140,7 +142,7 @@ def test_there_and_back_is_where_it_was(boxes, source, target):
 
 @law
 @given(sizes, sizes)
-def test_the_whole_frame_is_seen(source, target):
+def test_the_whole_frame_is_seen(source: Any, target: Any) -> None:
     seen = transform(boxes_of((0, 0, *source)), letterbox(source, target))
     assert (seen >= -1e-2).all()
     assert (seen <= np.array([*target, *target]) + 1e-2).all()

@@ -1,6 +1,7 @@
 """Stories of people and their tubes, as the default linker tells them."""
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,27 +15,27 @@ from tests.support.laws import law
 from tests.support.people import JUMP, LABELS, LINKER, RUN, detected, linked, person, standing
 
 
-def tube_at(tube_boxes, x):
+def tube_at(tube_boxes: Any, x: float) -> Any:
     """The number of the tube whose centre is nearest to x."""
     return min(tube_boxes, key=lambda b: abs((b.box[0] + b.box[2]) / 2 - x)).tube
 
 
-def tubes_of(story):
+def tubes_of(story: Any) -> Any:
     return {tube_box.tube for tube_boxes in story for tube_box in tube_boxes}
 
 
-def test_nobody_is_there():
+def test_nobody_is_there() -> None:
     assert linked([detected()] * 5) == [()] * 5
 
 
-def test_one_person_is_one_tube_from_the_first_frame_on():
+def test_one_person_is_one_tube_from_the_first_frame_on() -> None:
     story = linked([detected(person(50 + 4 * t, run=0.8)) for t in range(20)])
     assert [[b.tube for b in boxes] for boxes in story] == [[1]] * 20
     assert all(b.observed and b.label == RUN for boxes in story for b in boxes)
     assert story[-1][0].box == pytest.approx(standing(50 + 4 * 19), abs=2)
 
 
-def test_two_people_keep_their_tubes_when_they_cross():
+def test_two_people_keep_their_tubes_when_they_cross() -> None:
     frames = [detected(person(20 + 8 * t, run=0.8), person(300 - 8 * t, run=0.7, y=110)) for t in range(36)]
     story = linked(frames)
     assert tubes_of(story) == {1, 2}
@@ -42,14 +43,14 @@ def test_two_people_keep_their_tubes_when_they_cross():
     assert tube_at(story[0], 300) == tube_at(story[-1], 20)
 
 
-def test_a_person_is_the_same_after_passing_behind_a_post():
+def test_a_person_is_the_same_after_passing_behind_a_post() -> None:
     frames = [detected(person(20 + 6 * t, run=0.8)) if not 15 <= t < 23 else detected() for t in range(40)]
     story = linked(frames)
     assert tubes_of(story) == {1}
     assert [boxes[0].observed for boxes in story] == [not 15 <= t < 23 for t in range(40)]
 
 
-def test_behind_the_post_the_person_walks_on_and_slows_down():
+def test_behind_the_post_the_person_walks_on_and_slows_down() -> None:
     story = linked([detected(person(20 + 6 * t, run=0.8)) if t < 15 else detected() for t in range(25)])
     centres = [(boxes[0].box[0] + boxes[0].box[2]) / 2 for boxes in story[14:]]
     strides = np.diff(centres)
@@ -60,14 +61,14 @@ def test_behind_the_post_the_person_walks_on_and_slows_down():
 
 
 @pytest.mark.parametrize(("hidden", "tubes"), [(30, {1}), (31, {1, 2})])
-def test_who_is_hidden_for_longer_than_the_most_missed_frames_comes_back_as_another(hidden, tubes):
+def test_who_is_hidden_for_longer_than_the_most_missed_frames_comes_back_as_another(hidden: Any, tubes: int) -> None:
     seen = [detected(person(100, run=0.8))] * 10
     story = linked(seen + [detected()] * hidden + seen)
     assert tubes_of(story) == tubes
     assert sum(bool(boxes) and not boxes[0].observed for boxes in story) == 30
 
 
-def test_left_out_frames_let_a_score_fade_too():
+def test_left_out_frames_let_a_score_fade_too() -> None:
     state = initial()
     for number in range(10):
         state, _ = LINKER.step(state, detected(person(100, run=0.8)), number)
@@ -75,49 +76,49 @@ def test_left_out_frames_let_a_score_fade_too():
     assert tube.score == pytest.approx(0.8 * 0.6**4)
 
 
-def test_a_flash_of_one_frame_leaves_nothing_behind():
+def test_a_flash_of_one_frame_leaves_nothing_behind() -> None:
     story = linked([detected(person(100, run=0.8)), detected(), detected()])
     assert [len(boxes) for boxes in story] == [1, 0, 0]
 
 
-def test_peaks_of_several_actions_on_one_person_are_one_tube_that_knows_all_their_scores():
+def test_peaks_of_several_actions_on_one_person_are_one_tube_that_knows_all_their_scores() -> None:
     peaks = detected(person(100, run=0.8, jump=0.1), person(102, jump=0.6), person(99, sit=0.3))
     (tube,) = linked([peaks] * 5)[-1]
     assert tube.class_scores == pytest.approx([0.8, 0.6, 0.3])
     assert (tube.label, tube.score) == (RUN, pytest.approx(0.8))
 
 
-def test_a_flickering_class_does_not_change_what_a_person_does():
+def test_a_flickering_class_does_not_change_what_a_person_does() -> None:
     frames = [detected(person(100, run=0.6, jump=0.9 if t % 6 == 5 else 0.1)) for t in range(60)]
     assert {boxes[0].label for boxes in linked(frames)} == {RUN}
 
 
-def test_a_real_change_of_action_changes_the_label_within_a_few_frames():
+def test_a_real_change_of_action_changes_the_label_within_a_few_frames() -> None:
     frames = [detected(person(100, run=0.8)) if t < 20 else detected(person(100, jump=0.8)) for t in range(30)]
     labels = [boxes[0].label for boxes in linked(frames)]
     assert labels[:22] == [RUN] * 22
     assert labels[25:] == [JUMP] * 5
 
 
-def test_weak_detections_carry_a_tube_on_but_begin_none():
+def test_weak_detections_carry_a_tube_on_but_begin_none() -> None:
     weak = detected(person(100, run=0.1))
     assert linked([weak] * 5) == [()] * 5
     story = linked([detected(person(100, run=0.8))] * 3 + [weak] * 20)
     assert all(boxes[0].observed for boxes in story)
 
 
-def test_noise_below_the_lowest_score_is_nothing():
+def test_noise_below_the_lowest_score_is_nothing() -> None:
     noise = [person(10 + 3 * i, run=0.049, y=50 + i) for i in range(90)]
     story = linked([detected(person(100, run=0.8), *noise)] * 5)
     assert [len(boxes) for boxes in story] == [1] * 5
 
 
-def test_a_strong_detection_is_taken_before_a_weak_one_that_fits_better():
+def test_a_strong_detection_is_taken_before_a_weak_one_that_fits_better() -> None:
     story = linked([detected(person(100, run=0.8))] * 5 + [detected(person(101, run=0.1), person(115, run=0.8))])
     assert story[-1][0].box == pytest.approx(standing(100 + 0.7 * 15), abs=0.5)
 
 
-def test_left_out_frames_are_walked_through():
+def test_left_out_frames_are_walked_through() -> None:
     """Every fifth frame only: 30 pixels between two looks at somebody 40 wide."""
     state, seen = initial(), set()
     for number in range(0, 100, 5):
@@ -126,13 +127,13 @@ def test_left_out_frames_are_walked_through():
     assert len(seen) == 1
 
 
-def test_a_gap_too_long_ends_everything():
+def test_a_gap_too_long_ends_everything() -> None:
     state, _ = LINKER.step(initial(), detected(person(100, run=0.8)), 0)
     _, boxes = LINKER.step(state, detected(person(100, run=0.8)), 1000)
     assert [b.tube for b in boxes] == [2]
 
 
-def test_a_crowd_is_bounded():
+def test_a_crowd_is_bounded() -> None:
     crowd = detected(*[person(60 * i, run=0.5) for i in range(100)])
     story = linked([crowd] * 3, DefaultLinker(LinkerSettings(max_people=64)))
     assert [len(boxes) for boxes in story] == [64] * 3
@@ -145,7 +146,7 @@ videos = st.lists(st.lists(peaks, max_size=4).map(lambda people: detected(*peopl
 
 @law
 @given(videos, st.sampled_from([DefaultLinker(), KorsalLinker()]))
-def test_numbers_are_never_used_again_and_scores_stay_scores(frames, linker):
+def test_numbers_are_never_used_again_and_scores_stay_scores(frames: Any, linker: Any) -> None:
     gone, before = set(), set()
     for boxes in linked(frames, linker):
         now = [b.tube for b in boxes]
@@ -162,13 +163,13 @@ def test_numbers_are_never_used_again_and_scores_stay_scores(frames, linker):
 
 @law
 @given(videos, st.integers(0, 15), st.sampled_from([DefaultLinker(), KorsalLinker()]))
-def test_what_is_said_of_a_frame_depends_on_no_later_one(frames, cut, linker):
+def test_what_is_said_of_a_frame_depends_on_no_later_one(frames: Any, cut: Any, linker: Any) -> None:
     whole, part = linked(frames, linker), linked(frames[:cut], linker)
     for now, then in zip(part, whole, strict=False):
         assert [(b.tube, b.score, b.box.tolist()) for b in now] == [(b.tube, b.score, b.box.tolist()) for b in then]
 
 
-def test_beside_its_average_a_tube_tells_what_this_frame_alone_scores():
+def test_beside_its_average_a_tube_tells_what_this_frame_alone_scores() -> None:
     story = linked([detected(person(100, run=0.8))] * 10 + [detected(person(100, run=0.2, jump=0.1))])
     (tube,) = story[-1]
     assert tube.class_scores == pytest.approx([0.8 - 0.2 * 0.6, 0.02, 0])
@@ -176,14 +177,14 @@ def test_beside_its_average_a_tube_tells_what_this_frame_alone_scores():
     assert story[0][0].frame_scores == pytest.approx([0.8, 0, 0])
 
 
-def test_people_of_no_area_on_one_another_are_not_made_one():
+def test_people_of_no_area_on_one_another_are_not_made_one() -> None:
     """A line overlaps nothing, itself neither: beside two lines two on the same place are still one."""
     lines = person(20, run=0.9, width=0), person(200, run=0.6, width=0)
     (boxes,) = linked([detected(*lines, person(100, run=0.8), person(102, run=0.7))])
     assert len(boxes) == 3
 
 
-def test_the_state_does_not_grow_with_time():
+def test_the_state_does_not_grow_with_time() -> None:
     walk = [detected(person(20 + (7 * t) % 280, run=0.8), person(300 - (5 * t) % 280, jump=0.6)) for t in range(400)]
     state, sizes = initial(), []
     for number, detections in enumerate(walk):

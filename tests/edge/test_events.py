@@ -1,6 +1,7 @@
 """Stories of what one camera sees, and the events that are told of it. Ten frames a second."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +16,11 @@ QUICK = ActionSettings(start_score=0.5, keep_score=0.3, min_duration=0.0, cooldo
 DEFAULT = EventSettings()
 
 
-def of(**settings):
+def of(**settings: Any) -> Any:
     return EventSettings(default=replace(QUICK, **settings))
 
 
-def tell(looks, settings, seed="seed", closed=True):
+def tell(looks: Any, settings: Any, seed: str = "seed", closed: bool = True) -> Any:
     """Events of a story: for each frame a list of tube boxes. The program stops after the last frame, if `closed`."""
     state, told = initial("door", seed), []
     for index, tube_boxes in enumerate(looks):
@@ -28,22 +29,22 @@ def tell(looks, settings, seed="seed", closed=True):
     return told + list(close(state, frame(len(looks)).unix_time, "shutdown") if closed else ())
 
 
-def running(*scores, **kwargs):
+def running(*scores: Any, **kwargs: Any) -> Any:
     """One person, one frame per score of Run."""
     return [[tube_box(run=score, **kwargs)] for score in scores]
 
 
-def heard(events):
+def heard(events: Any) -> Any:
     return [(event.type, event.frame_index) for event in events]
 
 
-def test_nothing_happens():
+def test_nothing_happens() -> None:
     assert tell([], DEFAULT) == []
     assert tell([[]] * 5, DEFAULT) == []
     assert tell(running(*[0.19] * 50), DEFAULT) == []
 
 
-def test_an_action_begins_goes_on_and_ends():
+def test_an_action_begins_goes_on_and_ends() -> None:
     events = tell(running(*[0.9] * 40, *[0.1] * 40), DEFAULT, closed=False)
     # published after 0.5 s, updates every second, over at 3.9 s, said 2 s later
     assert heard(events) == [("new", 5), ("update", 15), ("update", 25), ("update", 35), ("end", 59)]
@@ -55,34 +56,34 @@ def test_an_action_begins_goes_on_and_ends():
     assert (end.action, end.reason_ended, end.top_score) == ("Run", "score", pytest.approx(0.9))
 
 
-def test_an_open_event_has_not_ended():
+def test_an_open_event_has_not_ended() -> None:
     new, update = tell(running(*[0.9] * 16), DEFAULT, closed=False)
     assert (new.ended_unix, new.reason_ended) == (None, None)
     assert (update.ended_unix, update.reason_ended) == (None, None)
     assert new.duration == pytest.approx(0.5)
 
 
-def test_a_short_burst_is_no_event():
+def test_a_short_burst_is_no_event() -> None:
     assert tell(running(*[0.9] * 5, *[0.1] * 30), DEFAULT) == []
 
 
-def test_before_it_is_published_the_score_may_sink_to_the_keep_score_and_no_further():
+def test_before_it_is_published_the_score_may_sink_to_the_keep_score_and_no_further() -> None:
     assert heard(tell(running(0.9, 0.4, 0.4, 0.4), of(min_duration=0.25), closed=False)) == [("new", 3)]
     assert heard(tell(running(0.9, 0.4, 0.2, 0.4), of(min_duration=0.25), closed=False)) == []
 
 
-def test_the_score_must_reach_the_start_score_to_begin_but_not_to_go_on():
+def test_the_score_must_reach_the_start_score_to_begin_but_not_to_go_on() -> None:
     events = tell(running(0.4, 0.5, 0.4, 0.3, 0.29, 0.4), of(), closed=False)
     assert heard(events) == [("new", 1), ("end", 4)]
 
 
-def test_a_flickering_score_is_one_event():
+def test_a_flickering_score_is_one_event() -> None:
     events = tell(running(*[0.9, 0.9, 0.1] * 20), of(cooldown=0.5))
     assert [event.type for event in events] == ["new", "end"]
     assert events[-1].duration == pytest.approx(5.8)  # frames 0 to 58; 59 is a low one
 
 
-def test_after_the_cooldown_it_is_a_new_event():
+def test_after_the_cooldown_it_is_a_new_event() -> None:
     pause = [0.1] * 6
     events = tell(running(0.9, *pause, 0.9), of(cooldown=0.55))
     assert heard(events) == [("new", 0), ("end", 6), ("new", 7), ("end", 7)]
@@ -90,16 +91,16 @@ def test_after_the_cooldown_it_is_a_new_event():
     assert heard(tell(running(0.9, *pause, 0.9), of(cooldown=0.75))) == [("new", 0), ("end", 7)]
 
 
-def test_no_update_is_told_while_the_score_is_too_low():
+def test_no_update_is_told_while_the_score_is_too_low() -> None:
     events = tell(running(0.9, *[0.1] * 10, 0.9), of(cooldown=5.0, update_interval=0.2), closed=False)
     assert heard(events) == [("new", 0), ("update", 11)]
 
 
-def test_an_interval_of_zero_is_no_updates():
+def test_an_interval_of_zero_is_no_updates() -> None:
     assert heard(tell(running(*[0.9] * 50), of(), closed=False)) == [("new", 0)]
 
 
-def test_a_person_who_leaves_ends_the_event_when_the_tube_is_lost():
+def test_a_person_who_leaves_ends_the_event_when_the_tube_is_lost() -> None:
     looks = [*running(0.9, 0.9), *running(0.8, 0.7, observed=False), [], []]
     events = tell(looks, of(cooldown=60.0), closed=False)
     assert heard(events) == [("new", 0), ("end", 4)]
@@ -110,11 +111,11 @@ def test_a_person_who_leaves_ends_the_event_when_the_tube_is_lost():
     assert events[-1].t_capture == frame(4).unix_time
 
 
-def test_nobody_begins_anything_unseen():
+def test_nobody_begins_anything_unseen() -> None:
     assert tell(running(*[0.9] * 20, observed=False), of()) == []
 
 
-def test_shutdown_ends_everything_that_goes_on_and_nothing_else():
+def test_shutdown_ends_everything_that_goes_on_and_nothing_else() -> None:
     looks = [[tube_box(1, run=0.9), tube_box(2, jump=0.9), tube_box(3, sit=0.2)]] * 3
     events = tell(looks, of())
     assert [(event.type, event.tube, event.action) for event in events] == [
@@ -128,30 +129,30 @@ def test_shutdown_ends_everything_that_goes_on_and_nothing_else():
     assert close(initial("door", ""), 0.0, "shutdown") == ()
 
 
-def test_one_person_may_do_two_things_at_once():
+def test_one_person_may_do_two_things_at_once() -> None:
     events = tell([[tube_box(run=0.9, jump=0.7)]] * 3, of())
     assert [(event.type, event.action) for event in events[:2]] == [("new", "Run"), ("new", "Jump")]
 
 
-def test_each_action_has_its_own_thresholds():
+def test_each_action_has_its_own_thresholds() -> None:
     settings = EventSettings(default=QUICK, actions={"Jump": replace(QUICK, start_score=0.95)})
     events = tell([[tube_box(run=0.9, jump=0.9)]], settings, closed=False)
     assert [event.action for event in events] == ["Run"]
 
 
-def test_a_keep_score_above_the_start_score_is_refused():
+def test_a_keep_score_above_the_start_score_is_refused() -> None:
     with pytest.raises(ValueError, match=r"keep_score 0\.6 is above start_score 0\.5: lower it"):
         replace(QUICK, keep_score=0.6)
 
 
-def test_the_same_story_has_the_same_ids_and_another_seed_has_others():
+def test_the_same_story_has_the_same_ids_and_another_seed_has_others() -> None:
     looks = running(0.9, 0.1, 0.9, 0.1)
     ids = [event.event_id for event in tell(looks, of())]
     assert ids == [event.event_id for event in tell(looks, of())]
     assert not set(ids) & {event.event_id for event in tell(looks, of(), seed="another")}
 
 
-def test_a_box_that_leaves_the_frame_is_cut_to_it():
+def test_a_box_that_leaves_the_frame_is_cut_to_it() -> None:
     (new, _) = tell(running(0.9, box=(-30, 200, 50, 300)), of())
     assert new.box.tolist() == [0, 200, 50, 240]
     assert new.frame_size == (320, 240)
@@ -169,11 +170,11 @@ HALVES = {"left": ((0, 0), (0.5, 0), (0.5, 1), (0, 1)), "right": ((0.5, 0), (1, 
         ((200, 0, 240, 240), ("right",)),  # its foot on the frame's edge
     ],
 )
-def test_zones_hold_the_foot_and_their_edges_count(box, names):
+def test_zones_hold_the_foot_and_their_edges_count(box: Any, names: Any) -> None:
     assert zones_of(np.array(box, np.float32), (320, 240), HALVES) == names
 
 
-def test_a_head_in_a_zone_is_not_in_it():
+def test_a_head_in_a_zone_is_not_in_it() -> None:
     gate = {"gate": ((0, 0), (1, 0), (1, 0.5), (0, 0.5))}
     assert zones_of(np.array((0, 0, 40, 200), np.float32), (320, 240), gate) == ()
     assert zones_of(np.array((0, 0, 40, 100), np.float32), (320, 240), gate) == ("gate",)
@@ -194,7 +195,7 @@ some_settings = st.builds(
 
 @law
 @given(stories, some_settings)
-def test_every_event_is_one_new_then_updates_then_one_end(story, settings):
+def test_every_event_is_one_new_then_updates_then_one_end(story: Any, settings: Any) -> None:
     lives = {}
     for event in tell(story, settings):
         lives.setdefault(event.event_id, []).append(event)
@@ -209,7 +210,7 @@ def test_every_event_is_one_new_then_updates_then_one_end(story, settings):
 
 @law
 @given(stories, some_settings)
-def test_boxes_lie_in_the_frame_and_times_in_order(story, settings):
+def test_boxes_lie_in_the_frame_and_times_in_order(story: Any, settings: Any) -> None:
     for event in tell(story, settings):
         left, top, right, bottom = event.box
         assert 0 <= left <= right <= 320
@@ -220,7 +221,7 @@ def test_boxes_lie_in_the_frame_and_times_in_order(story, settings):
 
 @law
 @given(stories, some_settings)
-def test_of_one_person_and_action_one_event_goes_on_at_a_time(story, settings):
+def test_of_one_person_and_action_one_event_goes_on_at_a_time(story: Any, settings: Any) -> None:
     open_now = set()
     for event in tell(story, settings):
         key = (event.tube, event.action)

@@ -1,5 +1,7 @@
 """What all linkers have in common."""
 
+from typing import Any
+
 import pytest
 
 from edge.default_linker import DefaultLinker
@@ -11,19 +13,19 @@ DEFAULT, KORSAL = DefaultLinker(), KorsalLinker()
 
 
 @pytest.mark.parametrize(("last", "frame", "elapsed"), [(None, 0, 1), (None, 70, 1), (6, 7, 1), (6, 10, 4)])
-def test_elapsed_frames(last, frame, elapsed):
+def test_elapsed_frames(last: int, frame: int, elapsed: Any) -> None:
     assert elapsed_frames(LinkerState(last), frame) == elapsed
 
 
 @pytest.mark.parametrize("linker", [DEFAULT, KORSAL])
-def test_frames_that_go_back_are_refused(linker):
+def test_frames_that_go_back_are_refused(linker: Any) -> None:
     state, _ = linker.step(initial(), detected(), 7)
     with pytest.raises(ValueError, match="frame 7 came after frame 7"):
         linker.step(state, detected(), 7)
 
 
 @pytest.mark.parametrize(("first", "second"), [(DEFAULT, KORSAL), (KORSAL, DEFAULT)])
-def test_a_linker_drops_the_tubes_of_another_and_numbers_its_own_on(first, second):
+def test_a_linker_drops_the_tubes_of_another_and_numbers_its_own_on(first: int, second: Any) -> None:
     """After a reload that changed `[linker] kind`."""
     somebody = detected(person(100, run=0.8))
     state, (before,) = first.step(initial(), somebody, 0)

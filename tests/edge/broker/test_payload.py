@@ -1,6 +1,7 @@
 """The flat JSON of events, held to its schema."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ SETTINGS = EventSettings(
 validator = Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 
-def story():
+def story() -> Any:
     """The three kinds of event, of a person in a frame of 320 × 240."""
     state, told = initial("door", "seed"), []
     for index in range(2):
@@ -33,22 +34,22 @@ def story():
     return [*told, *close(state, frame(2).unix_time, "shutdown")]
 
 
-def payloads(**keys):
+def payloads(**keys: Any) -> Any:
     return [event_payload(e, "lab", "door", MODEL, e.t_capture + 0.0421, **keys) for e in story()]
 
 
-def test_the_schema_is_a_schema():
+def test_the_schema_is_a_schema() -> None:
     Draft202012Validator.check_schema(SCHEMA)
 
 
-def test_every_kind_of_event_is_valid():
+def test_every_kind_of_event_is_valid() -> None:
     assert [payload["type"] for payload in payloads()] == ["new", "update", "end"]
     for payload in [*payloads(), *payloads(snapshot_topic="korsal/lab/door/snapshot/Run")]:
         validator.validate(payload)
         validator.validate(json.loads(json.dumps(payload, allow_nan=False)))
 
 
-def test_the_numbers():
+def test_the_numbers() -> None:
     new, _, end = payloads()
     assert new["box"] == [0.3125, 0.20833, 0.4375, 0.625]  # 100/320, 50/240, 140/320, 150/240
     assert new["box_px"] == [100, 50, 140, 150]
@@ -60,19 +61,19 @@ def test_the_numbers():
 
 
 @pytest.mark.parametrize("known", [True, False, None])
-def test_it_says_what_its_times_are_worth(known):
+def test_it_says_what_its_times_are_worth(known: bool) -> None:
     for payload in payloads(clock_synced=known):
         assert payload["clock_synced"] is known
         validator.validate(payload)
 
 
-def test_every_key_is_described_and_required():
+def test_every_key_is_described_and_required() -> None:
     assert set(SCHEMA["required"]) == set(SCHEMA["properties"]) == set(payloads()[0])
     assert all("description" in described for described in SCHEMA["properties"].values())
 
 
 @pytest.mark.parametrize("key", SCHEMA["required"])
-def test_a_payload_that_lacks_a_key_is_invalid(key):
+def test_a_payload_that_lacks_a_key_is_invalid(key: str) -> None:
     payload = payloads()[0]
     del payload[key]
     assert not validator.is_valid(payload)
@@ -113,26 +114,26 @@ def test_a_payload_that_lacks_a_key_is_invalid(key):
     ],
     ids=json.dumps,
 )
-def test_a_wrong_payload_is_invalid(wrong):
+def test_a_wrong_payload_is_invalid(wrong: Any) -> None:
     new = payloads()[0]
     assert validator.is_valid(new)
     assert not validator.is_valid({**new, **wrong})
 
 
 @pytest.mark.parametrize("wrong", [{"ended": None}, {"reason_ended": None}, {"reason_ended": "boredom"}, {"seq": 0}])
-def test_a_wrong_end_is_invalid(wrong):
+def test_a_wrong_end_is_invalid(wrong: Any) -> None:
     end = payloads()[2]
     assert validator.is_valid(end)
     assert not validator.is_valid({**end, **wrong})
 
 
-def test_a_clock_that_was_set_back_makes_no_negative_latency():
+def test_a_clock_that_was_set_back_makes_no_negative_latency() -> None:
     payload = event_payload(story()[0], "lab", "door", MODEL, 1_000.0)
     assert payload["latency_ms"] == 0
     validator.validate(payload)
 
 
-def test_an_interrupted_event_ended_where_it_was_last_known_to_go_on():
+def test_an_interrupted_event_ended_where_it_was_last_known_to_go_on() -> None:
     _, update, _ = payloads()
     end = interrupted(update, 1_800_000_000.5)
     validator.validate(end)
@@ -142,7 +143,7 @@ def test_an_interrupted_event_ended_where_it_was_last_known_to_go_on():
     assert (end["t_publish"], end["latency_ms"]) == (1_800_000_000.5, 0)
 
 
-def test_only_open_events_can_be_interrupted():
+def test_only_open_events_can_be_interrupted() -> None:
     with pytest.raises(ValueError, match="has ended already"):
         interrupted(payloads()[2], 1_800_000_000.0)
     with pytest.raises(ValueError, match="lacks seq, started or duration"):
@@ -157,7 +158,7 @@ def test_only_open_events_can_be_interrupted():
         (1_700_000_000.9996, "2023-11-14T22:13:21.000Z"),  # rounds up into the next second
     ],
 )
-def test_times_are_utc_with_milliseconds(unix_time, text):
+def test_times_are_utc_with_milliseconds(unix_time: float, text: str) -> None:
     assert iso_time(unix_time) == text
 
 
@@ -167,7 +168,7 @@ def test_times_are_utc_with_milliseconds(unix_time, text):
     st.floats(0, 1, width=32),
     st.tuples(st.integers(1, 4096), st.integers(1, 4096)),
 )
-def test_any_event_of_any_frame_is_valid(box, score, size):
+def test_any_event_of_any_frame_is_valid(box: Any, score: Any, size: Any) -> None:
     settings = EventSettings(default=ActionSettings(start_score=0.0, keep_score=0.0, min_duration=0.0))
     ordered = np.sort(np.array(box, np.float32).reshape(2, 2), axis=0).ravel()
     seen = tube_box(run=score, jump=1 - score, box=ordered)

@@ -1,6 +1,7 @@
 """Wall clocks that are set in the midst of an event. Ten frames a second, as in the stories of events."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,7 @@ SCHEMA = json.loads((ROOT / "docs" / "event.schema.json").read_text())
 MODEL = ModelIdentity("korsal-ucf24", "ab" * 32)
 
 
-def tell(scores, walls, closed=True):
+def tell(scores: Any, walls: Any, closed: bool = True) -> Any:
     """The steps of a story, each handed over 40 ms after its frame; `walls`: the wall clock's error at each, s.
 
     The wall clock is right where its error is 0: it then says TODAY at frame 0.
@@ -35,11 +36,11 @@ def tell(scores, walls, closed=True):
     return told + [retimed(event, seen.unix_time, seen.monotonic_time) for event in events]
 
 
-def plain(event):
+def plain(event: Any) -> Any:
     return (event.type, event.event_id, event.seq, event.frame_index, event.duration, event.reason_ended)
 
 
-def test_a_clock_that_is_set_from_1970_tells_the_right_times_from_then_on():
+def test_a_clock_that_is_set_from_1970_tells_the_right_times_from_then_on() -> None:
     new, *_, update, end = tell([0.9] * 10, [-TODAY] * 5 + [0.0] * 5)
     assert new.started_unix == 0.0
     assert new.t_capture == pytest.approx(0.2)
@@ -48,7 +49,7 @@ def test_a_clock_that_is_set_from_1970_tells_the_right_times_from_then_on():
     assert end.duration == pytest.approx(0.9)
 
 
-def test_even_before_it_is_retold_an_event_ended_at_its_start_plus_its_duration():
+def test_even_before_it_is_retold_an_event_ended_at_its_start_plus_its_duration() -> None:
     state = initial("door", "seed")
     for index in range(10):
         seen = frame(index, start=0.0 if index < 5 else TODAY)
@@ -57,13 +58,13 @@ def test_even_before_it_is_retold_an_event_ended_at_its_start_plus_its_duration(
     assert (end.started_unix, end.ended_unix) == (0.0, pytest.approx(0.9))
 
 
-def test_a_start_is_told_alike_while_the_clock_is_only_trimmed():
+def test_a_start_is_told_alike_while_the_clock_is_only_trimmed() -> None:
     told = tell([0.9] * 10, [index * 0.01 for index in range(10)])
     assert len(told) > 3
     assert {event.started_unix for event in told} == {TODAY}
 
 
-def test_the_latency_is_that_of_the_monotonic_clock():
+def test_the_latency_is_that_of_the_monotonic_clock() -> None:
     """The clock is set between a frame and the handing over of what was seen in it."""
     state, _ = step(initial("door", ""), [tube_box(run=0.9)], frame(0, start=0.0), LABELS, SETTINGS)
     _, (new,) = step(state, [tube_box(run=0.9)], frame(3, start=0.0), LABELS, SETTINGS)
@@ -73,7 +74,7 @@ def test_the_latency_is_that_of_the_monotonic_clock():
     assert payload["t_capture"] == TODAY + 0.3
 
 
-def test_a_clock_that_is_set_back_to_the_beginning_of_time_is_still_told():
+def test_a_clock_that_is_set_back_to_the_beginning_of_time_is_still_told() -> None:
     state, _ = step(initial("door", ""), [tube_box(run=0.9)], frame(0, start=TODAY), LABELS, SETTINGS)
     _, (new,) = step(state, [tube_box(run=0.9)], frame(3, start=TODAY), LABELS, SETTINGS)
     payload = event_payload(retimed(new, 0.0, MONOTONIC + 0.35), "lab", "door", MODEL, 0.0, clock_synced=False)
@@ -81,7 +82,7 @@ def test_a_clock_that_is_set_back_to_the_beginning_of_time_is_still_told():
     assert payload["started"] == "1969-12-31T23:59:59.650Z"
 
 
-def test_a_closing_keeps_its_own_time():
+def test_a_closing_keeps_its_own_time() -> None:
     *_, end = tell([0.9] * 5, [0.0] * 5)
     assert end.captured_monotonic is None
     assert end.t_capture == frame(5, start=TODAY).unix_time
@@ -92,7 +93,7 @@ jumps = st.sampled_from([0.0, 0.0, 0.0, -TODAY, 40.0, -3600.0, 86_400.0 * 9000])
 
 
 @st.composite
-def stories(draw):
+def stories(draw: Any) -> Any:
     """Scores of one person, and a wall clock that somebody sets now and then."""
     told = draw(scores)
     walls = [0.0]
@@ -103,14 +104,14 @@ def stories(draw):
 
 @law
 @given(stories())
-def test_setting_the_clock_neither_ends_nor_stretches_an_event(story):
+def test_setting_the_clock_neither_ends_nor_stretches_an_event(story: Any) -> None:
     told, walls = story
     assert [plain(event) for event in tell(told, walls)] == [plain(event) for event in tell(told, [0.0] * len(told))]
 
 
 @law
 @given(stories())
-def test_every_step_is_told_by_the_clock_of_its_handing_over(story):
+def test_every_step_is_told_by_the_clock_of_its_handing_over(story: Any) -> None:
     """Its times are wrong by what that clock is wrong by, and no more than CLOCK_SET beyond."""
     told, walls = story
     for event in tell(told, walls):
@@ -123,7 +124,7 @@ def test_every_step_is_told_by_the_clock_of_its_handing_over(story):
 
 @law
 @given(stories())
-def test_telling_twice_changes_nothing(story):
+def test_telling_twice_changes_nothing(story: Any) -> None:
     for event in tell(*story):
         now = event.started_unix + 7.0, event.started_monotonic + 7.0
         again = retimed(event, *now)

@@ -42,7 +42,7 @@ class Shown:
     def __init__(self, telemetry: dict[str, Any]) -> None:
         self.telemetry = telemetry
 
-    def collect(self):  # type: ignore[no-untyped-def]
+    def collect(self) -> Any:  # type: ignore[no-untyped-def]
         return families(self.telemetry)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,13 +14,13 @@ from tests.support.people import JUMP, RUN, SIT, detected, history, linked, pers
 from train.evaluation.action_tubes import SEGMENT_EVERY, Segmentation, TypicalLength, mean_of_best
 
 
-def parts(scores, averages=None, unseen=(), **settings):
+def parts(scores: Any, averages: Any = None, unseen: Any = (), **settings: Any) -> Any:
     """First and last frame of each of the `run_tubes`."""
     tubes = run_tubes(scores, averages, unseen, **settings)
     return [(int(tube.frames[0]), int(tube.frames[-1])) for tube in tubes]
 
 
-def run_tubes(scores, averages=None, unseen=(), **settings):
+def run_tubes(scores: Any, averages: Any = None, unseen: Any = (), **settings: Any) -> Any:
     """The action tubes of somebody with these scores of Run, one per frame."""
     record = []
     for frame, score in enumerate(scores):
@@ -39,13 +40,13 @@ def run_tubes(scores, averages=None, unseen=(), **settings):
         (TypicalLength(400, 0.3), [(0, 69)]),  # of a life that is shorter, all of it is usual
     ],
 )
-def test_the_usual_length_tells_where_the_score_does_not(length, expected):
+def test_the_usual_length_tells_where_the_score_does_not(length: Any, expected: Any) -> None:
     story = [0.366] * 15 + [0.5] * 40 + [0.366] * 15  # 0.55 of a logit, where 0.45 are forgiven
     assert parts(story, lengths=(length,), change_cost=4.0) == expected
     assert parts(story, lengths=(None, length, length), change_cost=4.0) == [(0, 69)]  # those of other actions
 
 
-def test_an_action_of_unusual_length_is_told_all_the_same():
+def test_an_action_of_unusual_length_is_told_all_the_same() -> None:
     assert parts([0.5] * 30, lengths=(TypicalLength(3, 0.1),)) == [(0, 29)]
 
 
@@ -59,7 +60,7 @@ def test_an_action_of_unusual_length_is_told_all_the_same():
         (TypicalLength(15, 0.25), np.exp(-0.1 * (np.log(2) / 0.25) ** 2)),
     ],
 )
-def test_the_score_of_a_tube_of_unusual_length_counts_for_less(length, worth):
+def test_the_score_of_a_tube_of_unusual_length_counts_for_less(length: Any, worth: Any) -> None:
     record = [(frame, tube_box(run=0.5)) for frame in range(30)]
     (tube,) = Segmentation(lengths=(length,))(record)
     assert tube.score == pytest.approx(0.5 * worth)
@@ -68,7 +69,7 @@ def test_the_score_of_a_tube_of_unusual_length_counts_for_less(length, worth):
     assert tube.score == pytest.approx(0.5)
 
 
-def test_the_usual_length_after_a_tube_that_was_told_is_that_of_what_was_left():
+def test_the_usual_length_after_a_tube_that_was_told_is_that_of_what_was_left() -> None:
     story = [0.06] * 20 + [0.6] * 60 + [0.06] * 60 + [0.6] * 100
     _, other = run_tubes(story, lengths=(TypicalLength(200, 0.5),))
     assert other.frames.tolist() == list(range(140, 240))
@@ -81,7 +82,7 @@ waits = st.sampled_from([0, 10, 50])
 
 @law
 @given(st.lists(levels, min_size=1, max_size=6), st.integers(1, 15), waits, st.booleans())
-def test_what_was_told_stands_whatever_follows(changes, looks, wait, lengths_known):
+def test_what_was_told_stands_whatever_follows(changes: Any, looks: Any, wait: Any, lengths_known: Any) -> None:
     story = [score for score, frames in changes for _ in range(frames)]
     settings = {"delay": wait, "memory": 100, "lengths": (TypicalLength(30, 0.3),) if lengths_known else ()}
     until = min(looks, len(story) // SEGMENT_EVERY) * SEGMENT_EVERY
@@ -93,14 +94,14 @@ def test_what_was_told_stands_whatever_follows(changes, looks, wait, lengths_kno
 
 @law
 @given(st.lists(levels, min_size=1, max_size=6), waits, st.sampled_from([30, 100, 1500]), st.booleans())
-def test_no_two_tubes_of_one_action_share_a_frame(changes, wait, memory, lengths_known):
+def test_no_two_tubes_of_one_action_share_a_frame(changes: Any, wait: Any, memory: Any, lengths_known: Any) -> None:
     story = [score for score, frames in changes for _ in range(frames)]
     lengths = (TypicalLength(30, 0.3),) if lengths_known else ()
     found = parts(story, delay=wait, memory=memory, lengths=lengths)
     assert all(one[1] < other[0] for one, other in pairwise(found))
 
 
-def test_an_action_is_told_two_seconds_after_it_ended_whatever_follows():
+def test_an_action_is_told_two_seconds_after_it_ended_whatever_follows() -> None:
     """0.3 is much for this person until 0.9 is seen."""
     story = [0.06] * 20 + [0.3] * 40 + [0.06] * 80
     assert parts(story + [0.9] * 100) == [(20, 59), (140, 239)]
@@ -108,16 +109,16 @@ def test_an_action_is_told_two_seconds_after_it_ended_whatever_follows():
 
 
 @pytest.mark.parametrize(("rest", "told"), [(25, False), (42, True)])
-def test_one_looks_every_half_second(rest, told):
+def test_one_looks_every_half_second(rest: Any, told: Any) -> None:
     """An action that ended before frame 70 may be told after frame 120, and is at 132 if 0.9 is not usual by then."""
     assert ((20, 69) in parts([0.06] * 20 + [0.3] * 50 + [0.06] * rest + [0.9] * 300)) == told
 
 
-def test_what_goes_on_is_not_told_yet():
+def test_what_goes_on_is_not_told_yet() -> None:
     assert parts([0.06] * 20 + [0.6] * 100, delay=0) == [(20, 119)]
 
 
-def test_the_usual_level_is_that_of_what_is_remembered():
+def test_the_usual_level_is_that_of_what_is_remembered() -> None:
     """0.3 is much for somebody whose 0.9 is long ago."""
     story = [0.9] * 150 + [0.06] * 200 + [0.3] * 60 + [0.06] * 100
     assert parts(story, memory=1500) == [(0, 149)]
@@ -126,45 +127,45 @@ def test_the_usual_level_is_that_of_what_is_remembered():
 
 @pytest.mark.parametrize("length", [None, TypicalLength(20, 0.35), TypicalLength(38, 0.35), TypicalLength(60, 0.35)])
 @pytest.mark.parametrize("rest", [100, 300])
-def test_what_follows_an_action_that_was_told_is_no_action_by_itself(length, rest):
+def test_what_follows_an_action_that_was_told_is_no_action_by_itself(length: Any, rest: Any) -> None:
     """Long rest makes it the usual level; an action again is told again, as long as it may be."""
     once = [0.06] * 20 + [0.6] * 60 + [0.06] * rest
     assert parts(once, lengths=(length,)) == [(20, 79)]
     assert parts(once + [0.6] * 60 + [0.06] * rest, lengths=(length,)) == [(20, 79), (80 + rest, 139 + rest)]
 
 
-def test_an_action_longer_than_what_is_remembered_is_told_whole():
+def test_an_action_longer_than_what_is_remembered_is_told_whole() -> None:
     story = [0.06] * 24 + [0.6] * 400 + [0.06] * 200
     assert parts(story, memory=150) == [(24, 423)]
     dip = [0.06] * 24 + [0.6] * 400 + [0.06] * 8 + [0.6] * 400 + [0.06] * 200
     assert parts(dip, memory=300) == [(24, 831)]
 
 
-def test_what_goes_on_too_faintly_ended_at_the_last_where_one_remembers():
+def test_what_goes_on_too_faintly_ended_at_the_last_where_one_remembers() -> None:
     """0.3 is much for this person until, at frame 360, a fifth of the 150 frames before have 0.9."""
     story = [0.06] * 24 + [0.3] * 300 + [0.9] * 100 + [0.06] * 100
     assert parts(story, memory=150) == [(24, 209), (324, 423)]
     assert parts(story, memory=1500) == [(324, 423)]
 
 
-def test_an_action_ends_where_its_score_leaves_the_usual_level():
+def test_an_action_ends_where_its_score_leaves_the_usual_level() -> None:
     assert parts([0.1] * 20 + [0.6] * 40 + [0.1] * 20) == [(20, 59)]
 
 
-def test_the_level_is_the_persons_own():
+def test_the_level_is_the_persons_own() -> None:
     """0.3 is much for one and little for another."""
     assert parts([0.06] * 20 + [0.3] * 40) == [(20, 59)]
     assert parts([0.3] * 20 + [0.9] * 40) == [(20, 59)]
 
 
-def test_who_never_scores_the_least_on_average_did_not_do_it():
+def test_who_never_scores_the_least_on_average_did_not_do_it() -> None:
     assert parts([0.11] * 30) == [(0, 29)]
     assert parts([0.09] * 30) == []
     assert parts([0.5] * 30, averages=[0.09] * 30) == []
     assert parts([0.125] * 30, min_score=0.125) == [(0, 29)]
 
 
-def test_what_wavers_anyway_is_no_end():
+def test_what_wavers_anyway_is_no_end() -> None:
     """The same fall of 0.85 logits in somebody steady, and in somebody whose every frame differs by as much."""
     steady = [0.5] * 40 + [0.3] * 40
     assert parts(steady) == [(0, 39)]
@@ -172,7 +173,7 @@ def test_what_wavers_anyway_is_no_end():
     assert parts(wavering) == [(0, 79)]
 
 
-def test_how_much_what_wavers_may_fall():
+def test_how_much_what_wavers_may_fall() -> None:
     """Logits of ±1 in turn differ by 2 from frame to frame: a noise of √2, so that 2.17 may be lost, and not 2.7."""
     logits = np.array([1, -1] * 20)
     for fall, expected in ((1.9, [(0, 79)]), (2.7, [(0, 40)])):  # the 41st is a high one
@@ -180,39 +181,39 @@ def test_how_much_what_wavers_may_fall():
         assert parts(scores.tolist(), averages=[0.5] * 80) == expected
 
 
-def test_of_three_frames_half_a_logit_is_taken_for_noise():
+def test_of_three_frames_half_a_logit_is_taken_for_noise() -> None:
     # 0.33 is 0.7 of a logit below 0.5; half a logit and the least noise allow for 0.87, the least alone for 0.45
     assert parts([0.5, 0.5, 0.33], averages=[0.5] * 3, change_cost=0) == [(0, 2)]
 
 
-def test_the_level_is_that_of_the_averages():
+def test_the_level_is_that_of_the_averages() -> None:
     assert parts([0.5] * 30, averages=[0.5] * 30) == [(0, 29)]
     assert parts([0.5] * 30, averages=[0.9] * 30) == []
 
 
-def test_faint_scores_are_told_apart_too():
+def test_faint_scores_are_told_apart_too() -> None:
     assert parts([0.03] * 20 + [0.08] * 40, min_score=0.05) == [(20, 59)]
 
 
-def test_a_steady_score_may_fall_a_little():
+def test_a_steady_score_may_fall_a_little() -> None:
     # 0.45 of a logit, 1.5 times the least noise, lies between 0.5 and 0.39: log(0.39 / 0.61) = -0.45
     assert parts([0.5] * 40 + [0.4] * 80, change_cost=0.1, level=0.9) == [(0, 119)]
     assert parts([0.5] * 40 + [0.37] * 80, change_cost=0.1, level=0.9) == [(0, 39)]
 
 
-def test_one_frame_counts_for_no_more_than_the_most():
+def test_one_frame_counts_for_no_more_than_the_most() -> None:
     dip = [0.6] * 30 + [0.01] * 12 + [0.6] * 30
     assert parts(dip) == [(0, 29), (42, 71)]  # twelve frames that say −2 each are more than two changes at 10 each
     assert parts(dip, max_evidence=1.5) == [(0, 71)]  # 12 · 1.5 is less
 
 
-def test_frames_without_a_detection_say_nothing_and_are_bridged():
+def test_frames_without_a_detection_say_nothing_and_are_bridged() -> None:
     story = [0.6] * 20 + [0.05] * 30 + [0.6] * 20
     assert parts(story) == [(0, 19), (50, 69)]
     assert parts(story, unseen=range(20, 50)) == [(0, 69)]
 
 
-def test_the_ends_that_nobody_saw_are_trimmed():
+def test_the_ends_that_nobody_saw_are_trimmed() -> None:
     assert parts([0.6] * 30, unseen=[0, 1, 28, 29]) == [(2, 27)]
     assert parts([0.6] * 30, unseen=[0, 1, 28, 29], trim=False) == [(0, 29)]
     assert parts([0.6] * 30, unseen=range(30)) == []
@@ -226,15 +227,15 @@ def test_the_ends_that_nobody_saw_are_trimmed():
         ([0.1, 0.9, 0.5], 0.7),  # (0.9 + 0.5) / 2
     ],
 )
-def test_the_mean_of_the_two_best(scores, mean):
+def test_the_mean_of_the_two_best(scores: Any, mean: Any) -> None:
     assert mean_of_best(np.array(scores, np.float32), 2) == pytest.approx(mean)
 
 
-def test_no_history_has_no_action_tubes():
+def test_no_history_has_no_action_tubes() -> None:
     assert Segmentation()([]) == []
 
 
-def test_the_tail_that_nobody_saw_is_trimmed():
+def test_the_tail_that_nobody_saw_is_trimmed() -> None:
     story = linked([detected()] * 3 + [detected(person(100, run=0.8))] * 20 + [detected()] * 30)
     (tube,) = Segmentation()(history(story))
     assert (tube.label, tube.frames.tolist()) == (RUN, list(range(3, 23)))
@@ -242,7 +243,7 @@ def test_the_tail_that_nobody_saw_is_trimmed():
     assert tube.score == pytest.approx(0.8)
 
 
-def test_two_actions_one_after_the_other_are_two_tubes_of_one_person():
+def test_two_actions_one_after_the_other_are_two_tubes_of_one_person() -> None:
     acts = [person(100, run=0.8)] * 30 + [person(100, jump=0.8)] * 30
     run, jump = Segmentation()(history(linked([detected(act) for act in acts])))
     assert (run.label, jump.label) == (RUN, JUMP)
@@ -252,25 +253,25 @@ def test_two_actions_one_after_the_other_are_two_tubes_of_one_person():
     assert jump.frames[0] == 30
 
 
-def test_an_action_that_fades_ends_where_it_fell_not_where_its_average_did():
+def test_an_action_that_fades_ends_where_it_fell_not_where_its_average_did() -> None:
     acts = [0.8] * 30 + [0.2] * 30
     (tube,) = Segmentation()(history(linked([detected(person(100, run=score)) for score in acts])))
     assert tube.frames[-1] == 29
 
 
-def test_an_action_that_pauses_makes_two_tubes():
+def test_an_action_that_pauses_makes_two_tubes() -> None:
     acts = [0.8] * 30 + [0.06] * 30 + [0.8] * 30
     tubes = Segmentation()(history(linked([detected(person(100, run=score)) for score in acts])))
     assert [tube.label for tube in tubes] == [RUN, RUN]
     assert (tubes[0].frames[-1], tubes[1].frames[0]) == (29, 60)
 
 
-def test_five_boxes_are_no_action_and_six_are():
+def test_five_boxes_are_no_action_and_six_are() -> None:
     for count, expected in ((5, []), (6, [SIT])):
         story = linked([detected(person(100, sit=0.8))] * count)
         assert [tube.label for tube in Segmentation()(history(story))] == expected
 
 
-def test_the_score_is_the_mean_of_the_eighty_best():
+def test_the_score_is_the_mean_of_the_eighty_best() -> None:
     (tube,) = run_tubes([0.5] * 60 + [0.6] * 40 + [0.7] * 60)
     assert tube.score == pytest.approx((60 * 0.7 + 20 * 0.6) / 80)
