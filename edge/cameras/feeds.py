@@ -1,7 +1,8 @@
 """The frames of one configured camera, live or from a file, behind one interface for the daemon's loop. Shell.
 
 A feed has a `name`, a `state`, `counts()`, and `newest()`, which does not wait. It is `finished` when no frame will
-ever come again, and `failed` where the file is at fault. `adopt` takes a changed configuration over where it can.
+ever come again, and `failed` where the file is at fault. `can_reconfigure` tells whether
+a changed configuration needs no reopening, and `reconfigure` applies it.
 """
 
 import logging
@@ -60,13 +61,13 @@ class FileFeed:
         """Frames so far: none is dropped."""
         return CameraCounts(self._taken, self._taken, 0, 0, 0)
 
-    def adopt(self, camera: CameraConfig) -> bool:
-        """Take over what changed of the camera's configuration; False where it must be opened anew for that."""
-        wanted = camera.to_source()
-        if replace(wanted, mask=()) != replace(self._source, mask=()):
-            return False
-        self._source = wanted
-        return True
+    def can_reconfigure(self, camera: CameraConfig) -> bool:
+        """Whether this configuration can be applied without reopening the file."""
+        return _differ_in_mask_only(camera.to_source(), self._source)
+
+    def reconfigure(self, camera: CameraConfig) -> None:
+        """Apply a configuration for which `can_reconfigure`."""
+        self._source = camera.to_source()
 
     def now(self) -> float:
         """The time of the newest frame."""
@@ -94,15 +95,16 @@ class LiveFeed:
         """Frames and faults so far."""
         return self.camera.counts()
 
-    def adopt(self, camera: CameraConfig) -> bool:
-        """Take over what changed of the camera's configuration; False where it must be opened anew for that."""
-        wanted = camera.to_source()
-        if replace(wanted, mask=()) != replace(self.camera.source, mask=()):
-            return False
-        if wanted.mask != self.camera.source.mask:
-            self.camera.mask(wanted.mask)
+    def can_reconfigure(self, camera: CameraConfig) -> bool:
+        """Whether this configuration can be applied without reopening the camera."""
+        return _differ_in_mask_only(camera.to_source(), self.camera.source)
+
+    def reconfigure(self, camera: CameraConfig) -> None:
+        """Apply a configuration for which `can_reconfigure`."""
+        mask = camera.to_source().mask
+        if mask != self.camera.source.mask:
+            self.camera.mask(mask)
         self.camera.settings = live_settings(camera)
-        return True
 
     def newest(self) -> Frame | None:
         """The newest frame not taken yet."""
@@ -118,6 +120,10 @@ class LiveFeed:
 
 
 Feed = FileFeed | LiveFeed
+
+
+def _differ_in_mask_only(one: Source, other: Source) -> bool:
+    return replace(one, mask=()) == replace(other, mask=())
 
 
 def open_feed(name: str, camera: CameraConfig) -> Feed:

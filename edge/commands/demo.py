@@ -138,7 +138,7 @@ def _run(config: Config, watcher: Watcher, engine: Engine) -> None:
     surrender = threading.Timer(CAMERA_PATIENCE, _end_unless, (watcher,))
     surrender.daemon = True
     surrender.start()
-    status = daemon.run(config, watch=watcher, engine=engine)
+    status = daemon.run(config, observe=watcher, engine=engine)
     surrender.cancel()
     if status:
         raise DemoError("the daemon could not run, for the reason above")

@@ -1,4 +1,4 @@
-"""One run of the network for several cameras, of which each may fail on its own. Shell: the log."""
+"""Runs the pipeline once on the frames of several cameras, each of which may fail alone. Shell: the log."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -8,48 +8,57 @@ from edge import pipeline
 from edge.inference import Engine, EngineError, Lap
 from edge.pipeline import FrameInput, PipelineState, StepResult
 from edge.service.camera_session import CameraSession
+from edge.sources import Frame
 
 
 class ProcessedFrame(NamedTuple):
-    """A camera's frame, and what became of it."""
+    """A camera's frame, its new pipeline state and the result."""
 
     session: CameraSession
-    turn: FrameInput
+    frame: Frame
     state: PipelineState
-    step: StepResult
+    result: StepResult
 
 
 def process_batch(
-    taken: Iterable[tuple[CameraSession, FrameInput]], engine: Engine, lap: Lap
+    inputs: Iterable[tuple[CameraSession, FrameInput]], engine: Engine, lap: Lap
 ) -> Iterator[ProcessedFrame]:
-    """Run the pipeline on one frame each of several cameras; a frame that raises costs its own camera that frame alone.
+    """Run the pipeline on one frame each of several cameras; one that raises costs its camera that frame alone.
 
-    Cameras whose frames have raised lately run by themselves, so that their next fault concerns nobody else. Raises
-    EngineError, which is no fault of a frame.
+    Cameras that have failed recently run separately, so that their next failure affects no other. Raises EngineError,
+    which is not caused by a frame.
     """
     together: list[tuple[CameraSession, FrameInput]] = []
     apart: list[list[tuple[CameraSession, FrameInput]]] = []
-    for session, turn in taken:
+    for session, frame_input in inputs:
         if session.failing:
-            apart.append([(session, turn)])
+            apart.append([(session, frame_input)])
         else:
-            together.append((session, turn))
+            together.append((session, frame_input))
     for group in (together, *apart):
         yield from _run(group, engine, lap)
 
 
 def _run(group: Sequence[tuple[CameraSession, FrameInput]], engine: Engine, lap: Lap) -> list[ProcessedFrame]:
     if len(group) == 1:
-        ((session, turn),) = group
-        with session.isolating_faults(turn.frame):
-            ((state, step),) = pipeline.step_batch([turn], engine, lap)
-            return [ProcessedFrame(session, turn, state, step)]
+        ((session, frame_input),) = group
+        with session.isolating_faults(frame_input.frame):
+            ((state, result),) = pipeline.step_batch([frame_input], engine, lap)
+            return [ProcessedFrame(session, frame_input.frame, state, result)]
         return []
     try:
-        made = pipeline.step_batch([turn for _, turn in group], engine, lap) if group else []
+        results = pipeline.step_batch([frame_input for _, frame_input in group], engine, lap) if group else []
     except EngineError:
         raise
-    except Exception:  # noqa: BLE001 - raised again below by the camera whose frame it is, which tells it
-        alone = [(session, replace(turn, state=replace(turn.state, motion_state=None))) for session, turn in group]
+    except Exception:  # noqa: BLE001 - raised again below by the frame that causes it, whose camera logs it
+        alone = [(session, _without_motion(frame_input)) for session, frame_input in group]
         return [one for pair in alone for one in _run([pair], engine, lap)]
-    return [ProcessedFrame(*pair, *result) for pair, result in zip(group, made, strict=True)]
+    return [
+        ProcessedFrame(session, frame_input.frame, *result)
+        for (session, frame_input), result in zip(group, results, strict=True)
+    ]
+
+
+def _without_motion(frame_input: FrameInput) -> FrameInput:
+    """The input without the motion state of the last frame, which a failed run may have half overwritten."""
+    return replace(frame_input, state=replace(frame_input.state, motion_state=None))

@@ -1,46 +1,47 @@
 """The daemon's answers to requests over MQTT: an `edge.broker.requests.RequestHandler`. Shell."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from edge.config import edit as config_edit
 from edge.config import store as config_store
 from edge.config.problems import nearest
-from edge.config.schema import Config
-from edge.service.camera_session import CameraSession
+from edge.service.camera_sessions import CameraSessions
+from edge.service.health import Health
+from edge.service.reload import ReloadableConfig
 from edge.service.settings import unknown_actions
 
 
 @dataclass(frozen=True, eq=False)
 class DaemonRequestHandler:
-    """What the daemon can be asked, between two frames. `path`: of the configuration, None where there is no file."""
+    """Answers requests to the daemon, between two frames."""
 
-    path: Path | None
-    labels: Sequence[str]
-    running: Callable[[], Config]
-    sessions: Callable[[], Mapping[str, CameraSession]]
-    health: Callable[[], Mapping[str, object]]
-    reload_file: Callable[[str], Sequence[str]]  # by whom it is requested → the file's problems
+    running: ReloadableConfig
+    sessions: CameraSessions
+    daemon_health: Health
+
+    def health(self) -> Mapping[str, object]:
+        """The daemon's health."""
+        return self.daemon_health.health_payload(self.sessions)
 
     def configuration(self) -> Mapping[str, object]:
-        """The configuration in force, secrets left out."""
-        return config_edit.redacted(self.running())
+        """The configuration in force, without secrets."""
+        return config_edit.redacted(self.running.config)
 
     def store(self, changes: Mapping[str, object]) -> Sequence[str]:
-        """Write changes into the file and put them in force; their problems."""
-        if self.path is None:
+        """Write changes to the file and reload it; the problems."""
+        path, labels = self.running.path, self.running.labels
+        if path is None:
             return ("this device runs without a configuration file: start it with --config",)
-        problems = config_store.store(self.path, changes, lambda wanted: unknown_actions(wanted, self.labels))
-        return problems or self.reload_file("a request over MQTT (config-set)")
+        problems = config_store.store(path, changes, lambda new: unknown_actions(new, labels))
+        return problems or self.running.reload("a request over MQTT (config-set)", quiet=True)
 
     def reload(self) -> Sequence[str]:
-        """Put the file in force as it is now; its problems."""
-        return self.reload_file("a request over MQTT (reload)")
+        """Reload the file; its problems."""
+        return self.running.reload("a request over MQTT (reload)", quiet=True)
 
     def snapshot(self, camera: str) -> str | None:
-        """Publish this camera's next frame; why not, or None."""
-        sessions = self.sessions()
-        if camera not in sessions:
-            return f"no camera {camera[:64]}; {nearest(camera[:64], list(sessions))}"
-        return sessions[camera].request_snapshot()
+        """Publish this camera's next frame; the reason why that is impossible, or None."""
+        if camera not in self.sessions:
+            return f"no camera {camera[:64]}; {nearest(camera[:64], list(self.sessions))}"
+        return self.sessions[camera].request_snapshot()

@@ -238,7 +238,7 @@ def test_a_reload_takes_over_what_is_right_and_refuses_what_is_wrong(running: Ma
     first = main_pid(running)
     configure(running, CONFIG.replace("start_score = 0.1", "start_score = 3"))
     running.run("systemctl", "reload", "korsal-edge")
-    wait_for(lambda: "going on with the old configuration" in journal(running), "the refusal")
+    wait_for(lambda: "the old configuration stays in force" in journal(running), "the refusal")
     configure(running, CONFIG.replace("start_score = 0.1", "start_score = 0.11"))
     running.run("systemctl", "reload", "korsal-edge")
     wait_for(lambda: "config.toml is in force" in journal(running), "the new configuration")

@@ -29,7 +29,7 @@ def test_killed_amid_an_event(daemon: Daemon, witness: Witness, record_property:
     with timed(record_property, "recovered"):
         witness.sees_something_new()
     assert witness.ends() == ["interrupted"]
-    daemon.says("1 events were going on when the last run was cut off; they end now")
+    daemon.says("1 events were open when the last run was interrupted; they end now")
 
 
 def test_killed_again_and_again(daemon: Daemon, witness: Witness) -> None:
@@ -57,12 +57,12 @@ def test_the_configuration_is_gone_or_nonsense(daemon: Daemon, witness: Witness)
     daemon.config.unlink()
     daemon.signal(signal.SIGHUP)
     daemon.says(
-        "no such file; copy the shipped config.toml there, or name another with --config; going on with the old"
+        "no such file; copy the shipped config.toml there, or name another with --config; the old configuration"
     )
     for number, nonsense in enumerate((b"", b"\xff", b"[[", good.replace(b"threads", b"treads"), good[:-40])):
         daemon.config.write_bytes(nonsense)
         daemon.signal(signal.SIGHUP)
-        daemon.says("going on with the old configuration", number + 2)
+        daemon.says("the old configuration stays in force", number + 2)
     witness.sees_something_new()
     daemon.config.write_bytes(good)
     daemon.signal(signal.SIGHUP)

@@ -129,7 +129,7 @@ def test_no_secret_is_told_to_anyone(tmp_path: Path, certificates: Path, stream:
             good = config.read_text()
             config.write_text(f"cameras = ['rtsp://a:{MISPLACED}@roof']\n" + good.replace("[cameras.door]", "[x]"))
             process.send_signal(signal.SIGHUP)
-            said("going on with the old configuration")
+            said("the old configuration stays in force")
             config.write_text(good.replace(f"{stream.url}?", f"rtsp://a:{MISPLACED}@roof:port/?"))
             ask(asker, "reload")
             subscriber.wait_for_topic(f"{BASE}/response/reload")

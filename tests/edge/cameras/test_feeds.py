@@ -67,8 +67,13 @@ def test_a_films_pictures_are_turned_and_masked_too(clip: Path) -> None:
     assert image[:, 64:].any()
 
 
+def reconfigure(feed: Feed, camera: CameraConfig) -> None:
+    assert feed.can_reconfigure(camera)
+    feed.reconfigure(camera)
+
+
 @pytest.mark.parametrize("loop", [False, True])
-def test_a_new_mask_is_adopted_without_a_gap(clip: Path, loop: bool) -> None:
+def test_a_new_mask_is_applied_without_a_gap(clip: Path, loop: bool) -> None:
     def halves(feed: Feed) -> tuple[bool, bool]:
         image = next_frame(feed).image
         return bool(image[:, :75].any()), bool(image[:, 85:].any())
@@ -76,22 +81,22 @@ def test_a_new_mask_is_adopted_without_a_gap(clip: Path, loop: bool) -> None:
     with opened(clip, mask=LEFT, loop=loop) as feed:
         next_frame(feed)
         wait_for(lambda: halves(feed) == (False, True), "a frame masked on the left")
-        assert feed.adopt(CameraConfig(source=str(clip), mask=RIGHT, loop=loop))
+        reconfigure(feed, CameraConfig(source=str(clip), mask=RIGHT, loop=loop))
         wait_for(lambda: halves(feed) == (True, False), "a frame masked on the right")
         assert feed.counts().reconnects == 0
 
 
-def test_patience_is_adopted(clip: Path) -> None:
+def test_stall_seconds_are_applied(clip: Path) -> None:
     with opened(clip, loop=True) as feed:
         assert isinstance(feed, LiveFeed)
-        assert feed.adopt(CameraConfig(source=str(clip), loop=True, stall_seconds=60.0))
+        reconfigure(feed, CameraConfig(source=str(clip), loop=True, stall_seconds=60.0))
         assert feed.camera.settings.stall_seconds == 60
 
 
 @pytest.mark.parametrize("change", [{"flip": "both"}, {"rotation": 90}, {"fps": 5.0}, {"width": 64, "height": 48}])
-def test_what_needs_another_process_is_not_adopted(clip: Path, change: dict[str, Any]) -> None:
+def test_what_needs_another_process_is_not_applied(clip: Path, change: dict[str, Any]) -> None:
     with opened(clip, loop=True) as feed:
-        assert not feed.adopt(CameraConfig(source=str(clip), loop=True, **change))
+        assert not feed.can_reconfigure(CameraConfig(source=str(clip), loop=True, **change))
 
 
 def test_size_and_rate_of_a_film_played_as_a_camera(clip: Path) -> None:

@@ -14,6 +14,7 @@ from edge.config.schema import Config, LinkerConfig, action_settings
 from edge.default_linker import DefaultLinker, LinkerSettings
 from edge.events import ActionSettings, EventSettings
 from edge.sensors.thermal import ThermalSettings
+from edge.service import config_changes
 from edge.service import settings as converters
 from tests.support.paths import ROOT
 
@@ -524,11 +525,11 @@ def test_a_reload_takes_cameras_and_thresholds_at_once_and_names_what_waits(tmp_
     level = "debug"
     """
     wanted = load(written(tmp_path, text))
-    found = converters.applied(running, wanted)
+    found = config_changes.reloadable(running, wanted)
     assert (found.actions, found.log, found.cameras) == (wanted.actions, wanted.log, wanted.cameras)
     assert found.mqtt == running.mqtt
-    assert converters.needs_restart(found, wanted) == ("mqtt",)
-    assert converters.needs_restart(running, running) == ()
+    assert config_changes.needs_restart(found, wanted) == ("mqtt",)
+    assert config_changes.needs_restart(running, running) == ()
 
 
 VALUES = st.recursive(

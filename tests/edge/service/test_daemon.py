@@ -237,7 +237,7 @@ def test_a_reload_takes_what_is_right_and_refuses_what_is_wrong(
         daemon.send_signal(signal.SIGHUP)
         assert daemon.stderr is not None
         heard = []
-        while not any("going on with the old configuration" in line for line in heard):
+        while not any("the old configuration stays in force" in line for line in heard):
             heard.append(daemon.stderr.readline())
         assert "telemetry.interval: should be greater than or equal to 0" in heard[-1]
         changed = text.replace("interval = 0", "interval = 0.1").replace("threads = 1", "threads = 2")
@@ -331,7 +331,7 @@ sys.exit(main(["run", "--config", sys.argv[1]]))
     process = start(config, program=program)
     _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, said
-    assert "config.toml is in force, asked by SIGHUP: nothing has changed" in said
+    assert "config.toml is in force, requested by SIGHUP: nothing has changed" in said
 
 
 def test_systemd_is_told_how_it_goes(

@@ -96,7 +96,7 @@ def test_a_running_device_answers(
         assert daemon.stderr is not None
         said = daemon.stderr.read()
     change = "actions.default.start_score from 0.2 to 0.25"
-    assert f"config.toml is in force, asked by a request over MQTT (config-set): {change}\n" in said
+    assert f"config.toml is in force, requested by a request over MQTT (config-set): {change}\n" in said
 
 
 def test_events_have_pictures_where_they_are_wanted(

@@ -78,9 +78,9 @@ def session(name: str, pictures: Iterable[NDArray[np.uint8]]) -> CameraSession:
 def play(cameras: list[CameraSession], network: Any) -> None:
     """As the daemon's loop: a frame of each, until none has one."""
     engine = Engine(network, MANIFEST, "0" * 64, "a function", 8)
-    while taken := [(one, turn) for one in cameras if (turn := one.next_input()) is not None]:
-        for one, turn, state, step in process_batch(taken, engine, lambda stage: None):
-            one.handle_result(turn.frame, state, step)
+    while inputs := [(one, frame_input) for one in cameras if (frame_input := one.next_input()) is not None]:
+        for session, frame, state, result in process_batch(inputs, engine, lambda stage: None):
+            session.handle_result(frame, state, result)
 
 
 def test_a_bad_frame_costs_its_camera_that_frame_alone(caplog: pytest.LogCaptureFixture) -> None:
@@ -109,7 +109,7 @@ def test_after_a_hundred_good_frames_it_is_as_before(
     play([session("a", [GOOD] * 6), session("bad", [BAD, GOOD, GOOD, GOOD, GOOD, BAD])], network)
     assert network.batches == [1, 1, 1, 1, 1, 1, 1, 2, 1]
     assert [record.levelname for record in caplog.records] == ["ERROR", "INFO", "ERROR"]
-    assert caplog.records[1].message == "camera bad: its frames are processed again; 1 were left out so far"
+    assert caplog.records[1].message == "camera bad: its frames are processed again; 1 have failed so far"
 
 
 def test_a_fault_of_the_engine_is_no_fault_of_a_camera() -> None:

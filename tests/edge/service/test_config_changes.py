@@ -4,7 +4,7 @@ import pytest
 
 from edge.config.config_file import load
 from edge.config.schema import Config
-from edge.service.settings import SHOWN, changes, in_words
+from edge.service.config_changes import MAX_NAMED, changes, describe
 
 CAMERA = '[cameras.door]\nsource = "rtsp://user:hunter2@door/1"\nfps = 10\n'
 
@@ -23,7 +23,7 @@ def config(folder: Path, more: str = "", camera: str = CAMERA) -> Config:
         ("", CAMERA.replace("hunter2", "hunter3"), ("cameras.door.source",)),
         ('[mqtt]\nhost = "other"\nport = 1884\n', CAMERA, ("mqtt.host", "mqtt.port from 1883 to 1884")),
         ('[cameras.yard]\nsource = "/dev/video7"\n', CAMERA, ("cameras.yard is new",)),
-        ("", CAMERA.replace("door", "yard", 1), ("cameras.door is gone", "cameras.yard is new")),
+        ("", CAMERA.replace("door", "yard", 1), ("cameras.door is removed", "cameras.yard is new")),
         ("[actions.default]\nstart_score = 0.4\n", CAMERA, ("actions.default is new",)),
         ('[log]\nlevel = "debug"\n', CAMERA, ("log.level",)),
         ("[telemetry]\ninterval = 2\n", CAMERA, ("telemetry.interval from 10.0 to 2.0",)),
@@ -36,8 +36,8 @@ def test_what_changed_is_named_by_its_path(more: str, camera: str, changed: tupl
     assert "hunter" not in "".join(found)
 
 
-def test_in_words() -> None:
-    assert in_words((), ()) == "nothing has changed"
-    assert in_words(("a",), ("b", "c")) == "a; after a restart: b, c"
-    many = tuple(str(number) for number in range(SHOWN + 2))
-    assert in_words(many, ()).endswith(f"{SHOWN - 1} and 2 more")
+def test_describe() -> None:
+    assert describe((), ()) == "nothing has changed"
+    assert describe(("a",), ("b", "c")) == "a; after a restart: b, c"
+    many = tuple(str(number) for number in range(MAX_NAMED + 2))
+    assert describe(many, ()).endswith(f"{MAX_NAMED - 1} and 2 more")
