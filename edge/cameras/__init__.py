@@ -1,1 +1,1 @@
-"""How live pictures come in: a process for each camera, GStreamer or OpenCV in it, shared memory between."""
+"""Frames from video files and live cameras: a process for each live camera, and shared memory between."""

@@ -1,1 +1,1 @@
-"""Video files, and what is drawn upon their frames."""
+"""What is drawn on frames, and the videos and snapshots made of them."""

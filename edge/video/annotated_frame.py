@@ -1,7 +1,7 @@
-"""Annotated frames: events and who has them, zones, the motion map, and below it all what goes on.
+"""Draws a frame with its people and their events, zones and masks, the motion map, and a caption of open events.
 
-What is drawn is what is told. A thick box has a running event and names its action with its best score, a thin one is
-somebody without an event; a person keeps his colour. Bright in the motion map is what moves.
+A thick box is a person with an open event, named with its best score; a thin box is a person without one. A person
+keeps their colour. What moves is bright in the motion map.
 """
 
 from collections import defaultdict
@@ -24,15 +24,15 @@ from edge.video import motion_inset, text_rendering
 from edge.video.motion_inset import InsetPosition
 from edge.video.text_rendering import Colour
 
-Points = tuple[tuple[float, float], ...]  # x, y; shares of the frame's width and height, the oldest first
+Points = tuple[tuple[float, float], ...]  # x, y; 0..1 of the frame's width and height, the oldest first
 
-MIN_SIDE, MAX_SIDE = 240, 1280  # pixels; sides of the frame's picture where its shape allows
-TRAIL_FRAMES = 45  # frames
-CAPTION = 22  # pixels at 360 lines; height of the line below
+MIN_SIDE, MAX_SIDE = 240, 1280  # pixels; sides of the drawn frame where its aspect ratio allows
+TRAIL_FRAMES = 45
+CAPTION_HEIGHT = 22  # pixels for a frame of 360 lines
 WHITE: Colour = (255, 255, 255)
 GREY: Colour = (150, 150, 150)
 DARK: Colour = (24, 24, 24)
-PALETTE: tuple[Colour, ...] = (  # of people; far from each other and from skin, wood and grass
+PALETTE: tuple[Colour, ...] = (  # of people; distinct from each other and from skin, wood and grass
     *((75, 25, 230), (255, 225, 0), (25, 225, 255), (240, 50, 240), (255, 130, 0)),
     *((60, 245, 210), (180, 30, 145), (0, 128, 255), (200, 190, 250), (128, 128, 0)),
 )
@@ -42,8 +42,8 @@ PALETTE: tuple[Colour, ...] = (  # of people; far from each other and from skin,
 class OverlayStyle:
     """What is drawn besides events.
 
-    `min_score`: of a person without one, to be drawn at all; `zones` by name and `masks`, 0..1 of width and height;
-    `inset`: where the motion map stands.
+    `min_score`: below it, a person without an event is not drawn; `zones` by name and `masks`, 0..1 of width and
+    height; `inset`: where the motion map is.
     """
 
     min_score: float = MIN_PERSON_SCORE
@@ -54,14 +54,14 @@ class OverlayStyle:
 
 @dataclass(frozen=True, eq=False)
 class Overlay:
-    """What a picture shows of the frames before it: trails of the live tubes, events that have not ended."""
+    """What is drawn of earlier frames: trails of the live tubes, and open events."""
 
-    trails: Mapping[int, Points] = field(default_factory=dict)
-    running: Mapping[str, Event] = field(default_factory=dict)  # by event_id
+    trails: Mapping[int, Points] = field(default_factory=dict)  # by tube
+    open_events: Mapping[str, Event] = field(default_factory=dict)  # by event_id
 
 
 def picture_size(frame_size: tuple[int, int]) -> tuple[int, int]:
-    """(width, height) of the picture for frames of that size: even, small ones enlarged, large ones reduced."""
+    """(width, height) at which frames of that size are drawn: even, small ones enlarged, large ones reduced."""
     short, long = sorted(frame_size)
     scale = min(MAX_SIDE / long, max(1.0, MIN_SIDE / short))
     width, height = (max(2, 2 * round(side * scale / 2)) for side in frame_size)
@@ -69,40 +69,40 @@ def picture_size(frame_size: tuple[int, int]) -> tuple[int, int]:
 
 
 def update(overlay: Overlay, frame: Frame, step: StepResult) -> Overlay:
-    """The scene after one more frame."""
+    """The overlay after one more frame."""
     size = detector.frame_size(frame.image)
     trails = {
-        seen.tube: (*overlay.trails.get(seen.tube, ()), _foot(seen, size))[-TRAIL_FRAMES:] for seen in step.tube_boxes
+        person.tube: (*overlay.trails.get(person.tube, ()), _foot(person, size))[-TRAIL_FRAMES:]
+        for person in step.tube_boxes
     }
-    known = {**overlay.running, **{event.event_id: event for event in step.events}}
-    return Overlay(trails, {number: event for number, event in known.items() if number in step.open_event_ids})
+    known = {**overlay.open_events, **{event.event_id: event for event in step.events}}
+    return Overlay(trails, {event_id: event for event_id, event in known.items() if event_id in step.open_event_ids})
 
 
 def canvas_size(size: tuple[int, int], style: OverlayStyle) -> tuple[int, int]:
-    """(width, height) of the whole, for a frame's picture of `size`: with what stands beside and below it."""
-    return size[0] + motion_inset.column_width(style.inset, size[0]), size[1] + 2 * max(
-        1, round(CAPTION * _unit(size) / 2)
-    )
+    """(width, height) of the whole image for a frame drawn at `size`, with the inset beside and the caption below."""
+    caption = 2 * max(1, round(CAPTION_HEIGHT * _unit(size) / 2))
+    return size[0] + motion_inset.column_width(style.inset, size[0]), size[1] + caption
 
 
 def annotate(
     frame: Frame, step: StepResult, overlay: Overlay, manifest: Manifest, size: tuple[int, int], style: OverlayStyle
 ) -> BgrImage:
-    """The frame as a picture of `size` (width, height) on its canvas, with all that is known.
+    """The frame drawn at `size` (width, height) on its canvas, with everything that is known about it.
 
-    `overlay` includes this frame.
+    `overlay` already includes this frame.
     """
     method = cv2.INTER_AREA if frame.image.shape[1] > size[0] else cv2.INTER_LINEAR
     width, height = canvas_size(size, style)
     canvas = np.full((height, width, 3), DARK, np.uint8)
     picture = canvas[: size[1], : size[0]]
     picture[:] = cv2.resize(frame.image, size, interpolation=method)
-    _draw_places(picture, style)
+    _draw_polygons(picture, style)
     _draw_people(picture, frame, step, overlay, style)
     motion_map = step.motion() if style.inset != "none" else None
     if motion_map is not None:
         _draw_motion(canvas, size, motion_inset.motion_brightness(motion_map, frame.image, manifest), style.inset)
-    _draw_caption(canvas[size[1] :], [_caption(event, frame) for event in overlay.running.values()], _unit(size))
+    _draw_caption(canvas[size[1] :], [_caption(event, frame) for event in overlay.open_events.values()], _unit(size))
     return canvas
 
 
@@ -112,25 +112,25 @@ def colour_of(tube: int) -> Colour:
 
 
 def _foot(seen: TubeBox, size: tuple[int, int]) -> tuple[float, float]:
-    """The middle of a box's lower edge, as shares of the frame."""
+    """The middle of a box's lower edge, 0..1 of the frame."""
     x1, _, x2, y2 = (float(side) for side in seen.box)
     return (x1 + x2) / 2 / size[0], y2 / size[1]
 
 
 def _unit(size: tuple[int, int]) -> float:
-    """A length that grows with the picture: 1 at 360 lines."""
+    """The scale of lines and text: 1 at 360 lines."""
     return float(np.clip(min(size) / 360, 0.7, 3))
 
 
 def _pixels(picture: BgrImage, points: NDArray[np.float64]) -> NDArray[np.int32]:
-    """(n, 2) shares → whole pixels, kept near the picture as OpenCV counts in 16 bits."""
+    """(n, 2) of 0..1 → whole pixels, clipped near the image because OpenCV draws with 16-bit coordinates."""
     scaled = points * detector.frame_size(picture)
     pixels: NDArray[np.int32] = np.clip(np.nan_to_num(scaled), -8000, 8000).round().astype(np.int32)
     return pixels
 
 
-def _draw_places(picture: BgrImage, style: OverlayStyle) -> None:
-    """Outlines of the zones with their names, and of the masks, half transparent."""
+def _draw_polygons(picture: BgrImage, style: OverlayStyle) -> None:
+    """Outline zones, with their names, and masks, half transparent."""
     if not style.zones and not style.masks:
         return
     drawn = picture.copy()
@@ -146,20 +146,21 @@ def _draw_places(picture: BgrImage, style: OverlayStyle) -> None:
 
 
 def _draw_people(picture: BgrImage, frame: Frame, step: StepResult, overlay: Overlay, style: OverlayStyle) -> None:
-    """Who has an event, on top of who has none and whom a detection shows clearly enough."""
-    told: dict[int, list[Event]] = defaultdict(list)
-    for event in overlay.running.values():
-        told[event.tube].append(event)
-    others = [s for s in step.tube_boxes if s.tube not in told and s.observed and s.score >= style.min_score]
-    people = [*others, *(seen for seen in step.tube_boxes if seen.tube in told)]
-    for seen in people:
-        _draw_trail(picture, overlay.trails.get(seen.tube, ()), colour_of(seen.tube), 3 if seen.tube in told else 1.5)
-    for seen in people:
-        _draw_person(picture, seen, detector.frame_size(frame.image), told.get(seen.tube, ()))
+    """Draw people with open events on top of observed people without one who score at least `min_score`."""
+    by_tube: dict[int, list[Event]] = defaultdict(list)
+    for event in overlay.open_events.values():
+        by_tube[event.tube].append(event)
+    others = [p for p in step.tube_boxes if p.tube not in by_tube and p.observed and p.score >= style.min_score]
+    people = [*others, *(person for person in step.tube_boxes if person.tube in by_tube)]
+    for person in people:
+        width = 3 if person.tube in by_tube else 1.5
+        _draw_trail(picture, overlay.trails.get(person.tube, ()), colour_of(person.tube), width)
+    for person in people:
+        _draw_person(picture, person, detector.frame_size(frame.image), by_tube.get(person.tube, ()))
 
 
 def _draw_trail(picture: BgrImage, trail: Points, colour: Colour, widest: float) -> None:
-    """Thin where it is old, `widest` at 360 lines where it is new."""
+    """Draw a trail that grows from thin at its oldest point to `widest` at the newest, for 360 lines."""
     pixels = _pixels(picture, np.array(trail, np.float64).reshape(-1, 2))
     widest *= _unit(detector.frame_size(picture))
     for i, (start, end) in enumerate(pairwise(pixels)):
@@ -167,33 +168,35 @@ def _draw_trail(picture: BgrImage, trail: Points, colour: Colour, widest: float)
         cv2.line(picture, start.tolist(), end.tolist(), colour, thickness, cv2.LINE_AA)
 
 
-def _draw_person(picture: BgrImage, seen: TubeBox, size: tuple[int, int], told: Sequence[Event]) -> None:
-    """A box; with the events that are `told` of him it is thick and has words."""
-    corners = boxes.clip(seen.box[None], *size).reshape(2, 2) / size
+def _draw_person(picture: BgrImage, person: TubeBox, size: tuple[int, int], events: Sequence[Event]) -> None:
+    """Draw a person's box, thick and labelled where there are `events`."""
+    corners = boxes.clip(person.box[None], *size).reshape(2, 2) / size
     (left, top), (right, bottom) = _pixels(picture, corners).tolist()
-    colour = colour_of(seen.tube)
-    thickness = max(2, round(3 * _unit(detector.frame_size(picture)))) if told else 1
+    colour = colour_of(person.tube)
+    thickness = max(2, round(3 * _unit(detector.frame_size(picture)))) if events else 1
     cv2.rectangle(picture, (left, top), (right, bottom), colour, thickness)
-    if told:
-        names = ", ".join(f"{event.action} {event.top_score:.2f}" for event in told)
-        _draw_text(picture, f"{names} #{seen.tube}", (left, top), colour, 0.5)
+    if events:
+        names = ", ".join(f"{event.action} {event.top_score:.2f}" for event in events)
+        _draw_text(picture, f"{names} #{person.tube}", (left, top), colour, 0.5)
 
 
-def _draw_text(picture: BgrImage, text: str, place: tuple[int, int], ground: Colour, size: float) -> None:
-    """A line of text on its own ground, standing on `place` (x, y), moved so that it can be read."""
+def _draw_text(picture: BgrImage, text: str, place: tuple[int, int], background: Colour, size: float) -> None:
+    """Draw text on a filled background with its lower left corner at `place` (x, y), moved so that it is visible."""
     line = text_rendering.render(text, size * _unit(detector.frame_size(picture)))
     x = int(np.clip(place[0], 0, max(0, picture.shape[1] - line.width - 4)))
     y = int(np.clip(place[1], line.above + line.below + 2, max(picture.shape[0], line.above + line.below + 2)))
-    cv2.rectangle(picture, (x, y - line.above - line.below - 2), (x + line.width + 4, y), ground, cv2.FILLED)
-    ink = DARK if np.dot(ground, (0.114, 0.587, 0.299)) > 128 else WHITE
+    cv2.rectangle(picture, (x, y - line.above - line.below - 2), (x + line.width + 4, y), background, cv2.FILLED)
+    ink = DARK if np.dot(background, (0.114, 0.587, 0.299)) > 128 else WHITE
     text_rendering.draw(picture, line, (x + 2, y - line.below), ink)
 
 
-def _draw_motion(canvas: BgrImage, size: tuple[int, int], moved: NDArray[np.float32], where: InsetPosition) -> None:
-    """The motion map with a frame around it and its name in it."""
-    rows, columns = motion_inset.region(where, size)
+def _draw_motion(
+    canvas: BgrImage, size: tuple[int, int], brightness: NDArray[np.float32], position: InsetPosition
+) -> None:
+    """Draw the motion map with a border and a title."""
+    rows, columns = motion_inset.region(position, size)
     part = canvas[rows, columns]
-    part[:] = motion_inset.heat_map(moved, detector.frame_size(part))
+    part[:] = motion_inset.heat_map(brightness, detector.frame_size(part))
     cv2.rectangle(part, (0, 0), (part.shape[1] - 1, part.shape[0] - 1), WHITE, 1)
     text = text_rendering.render("motion", 0.35 * _unit(size))
     text_rendering.draw(part, text, (3, text.above + 3), WHITE)
@@ -204,7 +207,7 @@ def _caption(event: Event, frame: Frame) -> str:
 
 
 def _draw_caption(strip: BgrImage, captions: list[str], unit: float) -> None:
-    """What goes on, on the line below the frame."""
+    """List the open events below the frame."""
     text = text_rendering.render("   ".join(captions) or "no action", 0.45 * unit)
     place = (round(6 * unit), strip.shape[0] - round(7 * unit))
     text_rendering.draw(strip, text, place, WHITE if captions else GREY)

@@ -1,4 +1,4 @@
-"""The annotated video of a run: draws every frame and writes it. Shell."""
+"""Writes the annotated video of a run. Shell."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,15 +11,15 @@ from edge.sources import Frame
 from edge.video.annotated_frame import Overlay, OverlayStyle, annotate, canvas_size, picture_size, update
 from edge.video.video_writer import VideoWriter, check_destination, format_description
 
-MAX_PAUSE = 2.0  # seconds that the picture stands still at most where no frames came from a live camera
+MAX_PAUSE = 2.0  # seconds that an image is held at most while a live camera gives no frames
 DEFAULT_STYLE = OverlayStyle()
-MIN_FPS = 10.0  # of the video; a slower film may have fast parts
+MIN_FPS = 10.0  # of the video; a slower source may have faster parts
 
 
 class AnnotatedVideo:
-    """A context manager; call it with each frame and what became of it. The first frame decides the size.
+    """A context manager; call it with each frame and its result. The first frame decides the size.
 
-    The video runs as the frames' clock does: a picture is left out or repeated where needed.
+    The video keeps the time of the frames: images are dropped or repeated as needed.
     """
 
     def __init__(
@@ -30,15 +30,15 @@ class AnnotatedVideo:
         max_pause: float = MAX_PAUSE,
         style: OverlayStyle = DEFAULT_STYLE,
     ) -> None:
-        """`fps`: how many frames a second will come, about. Raises VideoError where nothing can be written there."""
+        """`fps`: the approximate rate of the frames. Raises VideoError where no video can be written."""
         check_destination(path)
         self.path = path
         self._fps, self._manifest, self._max_pause = max(fps, MIN_FPS), manifest, max_pause
         self._style = replace(style, inset="none") if manifest.motion.kind == "none" else style
-        self._size = (0, 0)  # of the frames' pictures
+        self._size = (0, 0)  # at which frames are drawn
         self._overlay = Overlay()
         self._writer: VideoWriter | None = None
-        self._begin = 0.0  # the time of the first picture, moved on by what was left out of long pauses
+        self._begin = 0.0  # the time of the first image, moved forward where long pauses were shortened
 
     @property
     def written(self) -> str:
@@ -70,7 +70,7 @@ class AnnotatedVideo:
                 self._writer.write(picture)
 
     def _due(self, written: int, time: float) -> int:
-        """How many pictures belong into the video until `time` (s)."""
+        """How many more images belong in the video by `time` (s)."""
         due = round((time - self._begin) * self._fps) + 1 - written
         most = round(self._max_pause * self._fps)
         if due > most:

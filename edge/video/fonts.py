@@ -1,4 +1,4 @@
-"""Fonts of this machine that have given letters, drawn by Pillow where it is installed. Shell: their files."""
+"""This machine's fonts for given characters, drawn by Pillow where it is installed. Shell over font files."""
 
 import logging
 import os
@@ -18,28 +18,28 @@ SUFFIXES = (".ttf", ".otf", ".ttc")
 MAX_FILES = 3000
 PREFERRED_NAMES = ("notosanscjk", "notosans", "dejavusans")  # tried first
 AVOIDED_WORDS = ("bold", "italic", "oblique", "light", "thin", "black", "mono", "serif", "condensed", "emoji")
-PLACEHOLDERS = ("lastresort", "blank", "redacted")  # these draw the same for all letters
+PLACEHOLDERS = ("lastresort", "blank", "redacted")  # fonts that draw all characters alike
 TEST_SIZE = 16  # pixels
 UNASSIGNED = "\U0010fffe"  # which no font has
-INKLESS = ("Mn", "Mc", "Me", "Cf", "Zs")  # Unicode's categories of what may be drawn without any ink of its own
+INKLESS = ("Mn", "Mc", "Me", "Cf", "Zs")  # Unicode categories of what may be drawn without any ink
 
 
 @lru_cache(maxsize=4096)
 def font_for(characters: frozenset[str]) -> str | None:
-    """The file of a font that has all these letters; None where there is none, or no Pillow to draw with."""
+    """The file of a font that has all these characters; None where there is none, or no Pillow."""
     return next((file for file in _files() if _supports(file, characters)), None)
 
 
 @lru_cache(maxsize=1)
 def installation_hint() -> str:
-    """What to do where there is no font."""
+    """What to install where there is no font."""
     if not _has_pillow():
         return "pip install pillow"
     return "install a font that has them, such as the package fonts-noto-cjk, fonts-noto-core or fonts-dejavu-core"
 
 
 def render(text: str, file: str, size: int) -> tuple[NDArray[np.uint8], int]:
-    """A line of text in a font of so many pixels: its ink (h, w), 0..255, and how many rows are below the baseline."""
+    """A line of text at `size` pixels: its ink (h, w), 0..255, and the number of rows below the baseline."""
     from PIL import Image, ImageDraw
 
     font = _opened(file, size)
@@ -65,7 +65,7 @@ def _in_folders() -> Iterator[str]:
 
 
 def _rank(file: str) -> tuple[bool, int, int, str]:
-    """What makes a font come early."""
+    """The sort key of a font: the lowest is tried first."""
     name = _name(file)
     good = next((place for place, start in enumerate(PREFERRED_NAMES) if name.startswith(start)), len(PREFERRED_NAMES))
     return any(word in name for word in AVOIDED_WORDS), good, len(name), file
@@ -76,18 +76,18 @@ def _name(file: str) -> str:
 
 
 def _supports(file: str, characters: frozenset[str]) -> bool:
-    """Does the font draw each of the letters otherwise than one that it has not?"""
+    """Whether the font draws each character differently from one that it lacks."""
     try:
         font = _opened(file, TEST_SIZE, shaping=False)
         missing = bytes(font.getmask(UNASSIGNED))
         return all(unicodedata.category(one) in INKLESS or bytes(font.getmask(one)) != missing for one in characters)
-    except (OSError, ValueError):  # no font after all, or one of pictures alone
+    except (OSError, ValueError):  # not a font, or one of bitmaps only
         return False
 
 
 @lru_cache(maxsize=64)
 def _opened(file: str, size: int, shaping: bool = True) -> Any:
-    """A font; one that `shaping` joins letters as their script wants it, where Pillow can."""
+    """An open font; with `shaping` it joins letters as their script requires, where Pillow can."""
     from PIL import ImageFont
 
     return ImageFont.truetype(file, size, layout_engine=None if shaping else ImageFont.Layout.BASIC)

@@ -1,4 +1,4 @@
-"""The motion map as a picture, and where it stands: beside the frame, in a corner of it, or nowhere. Pure."""
+"""The motion map as an image, and where it is drawn: beside the frame, in a corner of it, or nowhere. Pure."""
 
 from typing import Literal, get_args
 
@@ -12,12 +12,12 @@ from edge.manifest import Manifest
 InsetPosition = Literal["beside", "upper-left", "upper-right", "lower-left", "lower-right", "none"]
 INSET_POSITIONS: tuple[InsetPosition, ...] = get_args(InsetPosition)
 SHARE = 0.25  # of the frame's width and height
-STEP = 1.0  # standard deviations between two frames that show as full brightness, kind `previous`
-FAR = 4.0  # pixels of the network's input that do, kind `flow`
+FULL_DIFFERENCE = 1.0  # standard deviations between two frames that are shown at full brightness, kind `previous`
+FULL_FLOW = 4.0  # pixels of the network's input, likewise, kind `flow`
 
 
 def column_width(inset: InsetPosition, width: int) -> int:
-    """Width of what stands right of a frame that is `width` pixels wide, even; 0 where nothing does."""
+    """Width of the column right of a frame that is `width` pixels wide, even; 0 where there is none."""
     return 2 * max(1, round(width * SHARE / 2)) if inset == "beside" else 0
 
 
@@ -33,13 +33,13 @@ def region(inset: InsetPosition, frame_size: tuple[int, int]) -> tuple[slice, sl
 
 
 def motion_brightness(motion: NDArray[np.float32], image: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.float32]:
-    """How much moves where, (h, w) of the network's input, 0..1, of its motion map (h, w, 3)."""
+    """Where something moves, (h, w) of the network's input, 0..1, from its motion map (h, w, 3)."""
     if manifest.motion.kind == "previous":
-        moved = np.abs(detector.normalise(image, manifest) - motion) / STEP
+        moved = np.abs(detector.normalise(image, manifest) - motion) / FULL_DIFFERENCE
     elif manifest.motion.kind == "dsim":
         moved = 2 * motion
     elif manifest.motion.kind == "flow":
-        moved = np.linalg.norm(motion[..., :2], axis=2, keepdims=True) / FAR + np.abs(motion[..., 2:])
+        moved = np.linalg.norm(motion[..., :2], axis=2, keepdims=True) / FULL_FLOW + np.abs(motion[..., 2:])
     else:
         moved = 1 - motion
     brightness: NDArray[np.float32] = np.clip(moved.mean(axis=2), 0, 1).astype(np.float32)
@@ -47,7 +47,7 @@ def motion_brightness(motion: NDArray[np.float32], image: NDArray[np.uint8], man
 
 
 def heat_map(moved: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """A `motion_brightness` in colours and (width, height) pixels, cut to the frame: without the bars of the input."""
+    """A `motion_brightness` in colour at `size` (width, height), cropped to the frame, without the letterbox bars."""
     matrix = boxes.letterbox(size, (moved.shape[1], moved.shape[0]))
     cut = cv2.warpAffine(moved, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     return np.asarray(cv2.applyColorMap((255 * cut).astype(np.uint8), cv2.COLORMAP_INFERNO), np.uint8)

@@ -1,4 +1,4 @@
-"""The picture of an event: the frame that led to it, as JPEG."""
+"""The snapshot of an event: the frame that led to it, with the person marked, as JPEG."""
 
 import cv2
 import numpy as np
@@ -12,14 +12,14 @@ BRIGHT, DARK = (0, 220, 255), (24, 24, 24)  # B, G, R
 
 
 class SnapshotError(Exception):
-    """A picture that cannot be made; the message says why."""
+    """A snapshot that cannot be made; the message says why."""
 
 
 def snapshot(image: NDArray[np.uint8], event: Event | None, width: int = 640, quality: int = 80) -> bytes:
-    """A JPEG of the whole frame, with the event's box and action drawn, so that one sees whom it is about.
+    """A JPEG of the whole frame, with the event's box and action drawn.
 
-    `image`: (H, W, 3) uint8, BGR, left as it is; wider frames are reduced to `width` pixels, no frame is enlarged.
-    `event`: its box in pixels of the frame; None draws nothing. `quality`: JPEG's, 1 to 100.
+    `image`: (H, W, 3) uint8, BGR, not modified; wider frames are reduced to `width` pixels, none is enlarged. `event`:
+    its box in pixels of the frame; None draws nothing. `quality`: JPEG's, 1 to 100.
     """
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise SnapshotError(f"a frame is (H, W, 3), not {image.shape}")
@@ -35,15 +35,15 @@ def snapshot(image: NDArray[np.uint8], event: Event | None, width: int = 640, qu
 
 
 def _draw(picture: NDArray[np.uint8], event: Event, scale: float) -> None:
-    """A box, and above it the action with the score that it has reached."""
+    """Draw the box, and above it the action with its best score."""
     x1, y1, x2, y2 = (round(float(side) * scale) for side in event.box)
     cv2.rectangle(picture, (x1, y1), (x2, y2), DARK, 4)
     cv2.rectangle(picture, (x1, y1), (x2, y2), BRIGHT, 2)
     caption = text_rendering.render(f"{event.action} {event.top_score:.2f}", 0.5)
     left = max(2, min(x1, picture.shape[1] - caption.width - 2))
     place = (left, max(caption.above + 2, y1 - caption.below - 4))
-    ground = picture[
+    background = picture[
         max(0, place[1] - caption.above - 2) : place[1] + caption.below + 2, left - 2 : left + caption.width + 2
     ]
-    ground[:] = DARK
+    background[:] = DARK
     text_rendering.draw(picture, caption, place, BRIGHT)

@@ -1,7 +1,7 @@
-"""Lines of text upon pictures, whatever script they are in.
+"""Text drawn on images, in any script.
 
-ASCII is drawn by OpenCV, whose font knows nothing else, all other text in a font of this machine. Where no font has a
-letter, the `%XX` of its UTF-8 bytes takes its place, as in topics: different texts stay different.
+ASCII is drawn by OpenCV, whose font has nothing else; other text in a font of this machine. A character that no font
+has is replaced by the `%XX` of its UTF-8 bytes, as in topics: different texts stay different.
 """
 
 import logging
@@ -21,18 +21,18 @@ from edge.video import fonts
 log = logging.getLogger(__name__)
 
 HERSHEY = cv2.FONT_HERSHEY_SIMPLEX
-FONT_PIXELS = 30  # pixels of a font that looks as large as OpenCV's at scale 1
-MIN_FONT_PIXELS = 11  # pixels that letters of other scripts need to be read
+FONT_PIXELS = 30  # of a font that looks as large as OpenCV's at scale 1
+MIN_FONT_PIXELS = 11  # at which other scripts are legible
 NON_ASCII = re.compile("([^ -~]+)")  # what is not printable ASCII
-MAX_LABELS = 32  # labels
-MAX_CHARACTERS = 300  # of a line; what is beyond is left out
+MAX_LABELS = 32  # for which fonts are looked for in advance
+MAX_CHARACTERS = 300  # of a line; the rest is cut off
 
 Colour = tuple[int, int, int]  # B, G, R
 
 
 @dataclass(frozen=True, eq=False)
 class RenderedText:
-    """Drawn text: its ink (h, w) uint8, 0..255, and how many of its rows are below the baseline."""
+    """A line of text as ink (h, w) uint8, 0..255, with the number of rows below the baseline."""
 
     ink: NDArray[np.uint8]
     below: int
@@ -50,28 +50,28 @@ class RenderedText:
 
 @lru_cache(maxsize=512)
 def render(text: str, scale: float) -> RenderedText:
-    """The text in letters that are `scale` times as large as OpenCV's."""
+    """The text at `scale` times the size of OpenCV's font."""
     return _join([_render_part(part, font, scale) for part, font in _parts(text[:MAX_CHARACTERS])])
 
 
 def displayable(text: str) -> str:
-    """The text as it is drawn: with codes for what no font has."""
+    """The text as it will be drawn: with codes for what no font has."""
     return "".join(part for part, _ in _parts(text))
 
 
 def outlined(drawn: RenderedText) -> RenderedText:
-    """The same, a pixel bolder all around: what stands behind a line so that it can be read on any ground."""
+    """The same text, bolder by a pixel all around, to be drawn behind it so that it is legible on any background."""
     return RenderedText(cv2.dilate(np.pad(drawn.ink, 1), np.ones((3, 3), np.uint8)).astype(np.uint8), drawn.below + 1)
 
 
 def find_fonts(labels: Sequence[str]) -> None:
-    """Look for the fonts of some labels now, as that takes time, and tell now where there are none."""
+    """Find the fonts for these labels now, since that takes time, and log now if there are none."""
     for label in [label for label in labels if not _is_plain(label)][:MAX_LABELS]:
         _parts(label)
 
 
 def draw(picture: NDArray[np.uint8], drawn: RenderedText, place: tuple[int, int], colour: Colour) -> None:
-    """Put a line onto an (H, W, 3) picture; `place`: x and y of its baseline's left end. What is outside is cut off."""
+    """Draw text on an (H, W, 3) image, cut off at its edges; `place`: x and y of the left end of the baseline."""
     left, top = place[0], place[1] - drawn.above
     rows = slice(max(0, top), min(picture.shape[0], top + drawn.ink.shape[0]))
     columns = slice(max(0, left), min(picture.shape[1], left + drawn.width))
@@ -84,7 +84,7 @@ def draw(picture: NDArray[np.uint8], drawn: RenderedText, place: tuple[int, int]
 
 
 def _parts(text: str) -> list[tuple[str, str | None]]:
-    """What is drawn in which font; None: OpenCV's."""
+    """The text in parts, each with its font; None is OpenCV's."""
     text = to_nfc(text)
     whole = None if _is_plain(text) else _font_for(text)
     if _is_plain(text) or whole is not None:
@@ -102,15 +102,14 @@ def _font_for(text: str) -> str | None:
 
 
 def _percent_encoded(word: str) -> str:
-    """In ASCII alone. The percent sign too has a code, so that a code and what looks like one are two things."""
+    """The word in ASCII; the percent sign is encoded too, so that codes are unambiguous."""
     return "".join(letter if _is_plain(letter) and letter != "%" else level(letter) for letter in word)
 
 
 @lru_cache(maxsize=1)
 def _warn_once() -> None:
-    """Once."""
     log.warning(
-        "no font here has all letters of the labels, pictures show codes like %%E6 instead: %s",
+        "no installed font has all characters of the labels, images show codes like %%E6 instead: %s",
         fonts.installation_hint(),
     )
 
@@ -129,7 +128,7 @@ def _render_part(text: str, font: str | None, scale: float) -> RenderedText:
 
 
 def _join(parts: list[RenderedText]) -> RenderedText:
-    """One after the other on one baseline."""
+    """The parts side by side on one baseline."""
     above, below = max(part.above for part in parts), max(part.below for part in parts)
     padded = [np.pad(part.ink, ((above - part.above, below - part.below), (0, 0))) for part in parts]
     return RenderedText(np.hstack(padded), below)

@@ -1,4 +1,4 @@
-"""Writes annotated videos. Shell over OpenCV's writer."""
+"""Writes a video file. Shell over OpenCV's writer."""
 
 import os
 import shutil
@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from edge.cameras.opencv import silence_opencv
 from edge.cameras.video_file import CaptureError, probe
 
-FORMATS = {  # of codecs, and what plays them
+FORMATS = {  # by codec; with what plays it
     "avc1": "H.264",
     "VP80": "VP8",
     "mp4v": "MPEG-4 part 2: VLC and mpv play it, browsers do not; for those give a name in .webm",
     "MJPG": "Motion JPEG: VLC and mpv play it, browsers do not; for those give a name in .webm",
 }
 CODECS = {".webm": ("VP80",), ".mp4": ("avc1", "mp4v"), ".avi": ("MJPG",)}  # by suffix, the best first
-RESERVED_BYTES = 16 * 1024 * 1024  # bytes left free, so that the file can be ended in order
-DISK_CHECK_FRAMES = 25  # frames between two looks at the disk
+RESERVED_BYTES = 16 * 1024 * 1024  # left free on the disk, so that the file can be finished
+DISK_CHECK_FRAMES = 25  # between two checks of the free space
 
 
 class VideoError(Exception):
@@ -30,10 +30,10 @@ class VideoError(Exception):
 
 
 class VideoWriter:
-    """Writes frames of one size to one file; close it, and what was written is kept whatever happens.
+    """Writes frames of one size to one file; once closed, what was written is kept.
 
-    A name in .webm gives VP8, which browsers play, .avi Motion JPEG. In an MP4 `codec` is what OpenCV's build can do:
-    H.264 ("avc1"), else MPEG-4 part 2 ("mp4v"); OpenCV's own wheels cannot do the first.
+    .webm is written as VP8, which browsers play, .avi as Motion JPEG. In .mp4, `codec` is the one that this OpenCV can
+    write: H.264 ("avc1"), else MPEG-4 part 2 ("mp4v"); OpenCV's own wheels lack the first.
     """
 
     def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
@@ -52,18 +52,18 @@ class VideoWriter:
         self.frames += 1
 
     def close(self, check: bool = True) -> None:
-        """End the file. OpenCV is silent about errors: to `check`, open it again. Raises VideoError."""
+        """Finish the file, and `check` it by opening it, since OpenCV reports no errors. Raises VideoError."""
         self._writer.release()
         if not check or not self.frames:
             return
         try:
             probe(self.path)
         except CaptureError as error:
-            raise VideoError(f"{self.path}: was not written whole; free space on its disk") from error
+            raise VideoError(f"{self.path}: was not written completely; free space on its disk") from error
 
 
 def preferred_suffix() -> str:
-    """The format that plays in most places of those that this OpenCV can write. Raises VideoError where it has none."""
+    """The most widely played format that this OpenCV can write. Raises VideoError where there is none."""
     with tempfile.TemporaryDirectory(prefix="korsal-edge-") as folder:
         for suffix, codecs in CODECS.items():
             if any(_try_codec(Path(folder, f"trial{suffix}"), codec, 25, (64, 64)) is not None for codec in codecs):
@@ -72,31 +72,33 @@ def preferred_suffix() -> str:
 
 
 def format_description(codec: str) -> str:
-    """The format that a codec gives, and what plays it where that is not everything."""
+    """The format of a codec, and what plays it where that is not everything."""
     return FORMATS[codec]
 
 
 def check_destination(path: Path) -> None:
-    """Raise VideoError where no video can be written."""
+    """Raise VideoError where no video can be written to `path`."""
     if path.suffix.lower() not in CODECS:
-        raise VideoError(f"{path}: is no format that can be written; give a name in {', '.join(CODECS)}")
+        raise VideoError(f"{path}: is not a format that can be written; give a name ending in {', '.join(CODECS)}")
     folder = path.parent
     if path.is_dir():
         raise VideoError(f"{path}: is a directory; give the name of a video file in it")
     if not folder.is_dir():
-        raise VideoError(f"{path}: its folder is not there; mkdir -p '{folder}'")
+        raise VideoError(f"{path}: its folder does not exist; mkdir -p '{folder}'")
     if not os.access(path if path.exists() else folder, os.W_OK):
-        raise VideoError(f"{path}: may not be written by this user; choose another place")
+        raise VideoError(f"{path}: this user may not write it; choose another place")
 
 
 def _open(path: Path, fps: float, size: tuple[int, int]) -> tuple[str, cv2.VideoWriter]:
-    """The first codec that this build of OpenCV can write."""
+    """A writer with the first codec that this OpenCV can write."""
     for codec in CODECS[path.suffix.lower()]:
         writer = _try_codec(path, codec, fps, size)
         if writer is not None:
             return codec, writer
     others = " or ".join(suffix for suffix in CODECS if suffix != path.suffix.lower())
-    raise VideoError(f"{path}: this OpenCV cannot write it; give a name in {others}, or see that the disk is not full")
+    raise VideoError(
+        f"{path}: this OpenCV cannot write it; give a name ending in {others}, or check that the disk is not full"
+    )
 
 
 def _try_codec(path: Path, codec: str, fps: float, size: tuple[int, int]) -> cv2.VideoWriter | None:
@@ -110,11 +112,11 @@ def _try_codec(path: Path, codec: str, fps: float, size: tuple[int, int]) -> cv2
 
 @contextmanager
 def _silenced_stderr() -> Iterator[None]:
-    """Keep what OpenCV prints on stderr from everybody: that it writes VP8 under another name than we gave it."""
+    """Discard what OpenCV prints to stderr: that it writes VP8 under another name than we gave it."""
     kept = os.dup(2)
     try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
+        with open(os.devnull, "wb") as null:
+            os.dup2(null.fileno(), 2)
         yield
     finally:
         os.dup2(kept, 2)

@@ -226,8 +226,8 @@ def test_bad_models(folder: Path, name: str, capsys: pytest.CaptureFixture[str])
     [
         ("--events", "nowhere/events.jsonl", "cannot be written"),
         ("--events", "film.avi", "is the source itself"),
-        ("--video", "nowhere/out.mp4", "its folder is not there"),
-        ("--video", "out.txt", "is no format that can be written"),
+        ("--video", "nowhere/out.mp4", "its folder does not exist"),
+        ("--video", "out.txt", "is not a format that can be written"),
         ("--video", "film.avi", "is the source itself"),
         ("--camera", "window", "give one of replay"),
     ],

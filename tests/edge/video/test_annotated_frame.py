@@ -103,15 +103,15 @@ def test_a_running_event_makes_the_box_thick_and_its_end_thin() -> None:
     assert tuple(thin[150, 98]) != colour_of(1)
     assert tuple(thick[150, 97]) == colour_of(1)
     begun = update(Overlay(), frame(), step(person(), events=(event("new"),)))
-    assert list(begun.running) == ["Basketball of 1"]
-    assert not update(begun, frame(1), step(person(), events=(event("end"),))).running
+    assert list(begun.open_events) == ["Basketball of 1"]
+    assert not update(begun, frame(1), step(person(), events=(event("end"),))).open_events
 
 
 def test_an_event_that_ended_while_no_frames_came_is_not_drawn() -> None:
     """A camera was away, which ends its events between two frames; the next person may get the same number."""
     before = update(Overlay(), frame(), step(person(), events=(event("new"),)))
     after = update(before, frame(1), step(person()))
-    assert after.running == {}
+    assert after.open_events == {}
 
 
 def test_boxes_are_scaled_with_the_frame() -> None:

@@ -144,5 +144,5 @@ def test_a_file_that_vanished_is_told(tmp_path: Path) -> None:
     writer = VideoWriter(tmp_path / "out.mp4", 25, (64, 48))
     writer.write(np.zeros((48, 64, 3), np.uint8))
     (tmp_path / "out.mp4").unlink()
-    with pytest.raises(VideoError, match="was not written whole"):
+    with pytest.raises(VideoError, match="was not written completely"):
         writer.close()
