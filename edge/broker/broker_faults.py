@@ -1,4 +1,4 @@
-"""Sentences for what keeps us from the broker: each names the fault and the cure, and follows "broker host:port: "."""
+"""Sentences for faults of the connection to the broker. Each names fault and cure, and follows "broker host:port: "."""
 
 import socket
 import ssl
@@ -10,33 +10,35 @@ TOO_NEW = "Unsupported protocol version"
 GIVEN_UP = "Keep alive timeout"
 
 _LOGIN = "it refused the login: check [mqtt] username and the password"
+_REFUSED = "it refused the connection: check the broker's log"
+_ENDED = "it ended the connection: check the broker's log"
 _REFUSALS = {
-    "Client identifier not valid": "it takes no such client: set another [mqtt] client_id",
+    "Client identifier not valid": "it rejects the client id: set another [mqtt] client_id",
     "Bad user name or password": _LOGIN,
-    "Not authorized": f"{_LOGIN}, and the broker's rights",
-    "Banned": "it has banned us: look at the broker's settings",
+    "Not authorized": f"{_LOGIN}, and the broker's access rules",
+    "Banned": "it has banned this client: check the broker's settings",
     "Server busy": "it is busy",
     "Server unavailable": "it is not ready",
-    "Quota exceeded": "it lets nobody else in: look at the broker's limits",
-    "Retain not supported": "it keeps no messages, and is dialled again without asking for it",
-    "QoS not supported": "it takes QoS 0 alone, and is dialled again without asking for more",
-    "Connection rate exceeded": "it lets nobody else in for now: look at the broker's limits",
+    "Quota exceeded": "it accepts no more clients: check the broker's limits",
+    "Retain not supported": "it retains no messages, and is tried again without asking for it",
+    "QoS not supported": "it supports QoS 0 only, and is tried again without asking for more",
+    "Connection rate exceeded": "it accepts no more clients for now: check the broker's limits",
 }
 _ENDS = {
-    "Session taken over": "another client has come with our name: give each its own [mqtt] client_id",
-    "Keep alive timeout": "it heard nothing from us in time: check the network",
-    "Not authorized": "it took our rights away: check the broker's rights",
+    "Session taken over": "another client has connected with the same client id: give each its own [mqtt] client_id",
+    "Keep alive timeout": "it received nothing from us in time: check the network",
+    "Not authorized": "it has withdrawn our permissions: check its access rules",
     "Packet too large": "a message was too large for it: raise the broker's max_packet_size",
     "Message rate too high": "we send too fast for it: raise the broker's limits",
     "Quota exceeded": "we send too much for it: raise the broker's limits",
-    "Retain not supported": "it keeps no messages, and is dialled again without asking for it",
-    "QoS not supported": "it takes QoS 0 alone, and is dialled again without asking for more",
+    "Retain not supported": "it retains no messages, and is tried again without asking for it",
+    "QoS not supported": "it supports QoS 0 only, and is tried again without asking for more",
     "Server shutting down": "it is shutting down",
 }
 
 
 def reason(code: int) -> str:
-    """A reason's name in MQTT 5, whatever packet it came in; its number where it has none."""
+    """The name of a reason code of MQTT 5, in whatever packet it came; its number where it has no name."""
     names = ReasonCode(PacketTypes.CONNACK).names.get(code)
     if not names:
         return f"reason 0x{code:02x}"
@@ -44,52 +46,52 @@ def reason(code: int) -> str:
 
 
 def refusal(code: ReasonCode | int, version: int) -> str:
-    """Why the broker refused us. `version`: of MQTT, 5 or 3."""
+    """Why the broker refused the connection. `version`: of MQTT, 5 or 3."""
     name = reason(code if isinstance(code, int) else code.value)
     if name == TOO_NEW and version == 5:
-        return "it speaks no MQTT 5, so MQTT 3.1.1 is tried: set [mqtt] version = 3, or update the broker"
+        return "it does not support MQTT 5, so MQTT 3.1.1 is tried: set [mqtt] version = 3, or update the broker"
     if name == TOO_NEW:
-        return "it speaks no MQTT 3.1.1: set [mqtt] version = 5"
-    return f"{_REFUSALS.get(name, 'it refused the connection: look at the log of the broker')} ({name})"
+        return "it does not support MQTT 3.1.1: set [mqtt] version = 5"
+    return f"{_REFUSALS.get(name, _REFUSED)} ({name})"
 
 
 def unanswered(version: int) -> str:
-    """What to say of a broker that took the connection and then ended it without a word of MQTT `version`."""
-    limited = "" if version == 5 else ", and where it keeps no messages or takes QoS 0 alone, [mqtt] retain and qos"
-    return f"it hung up without an answer: check that port and [mqtt.tls] fit together, and [mqtt] version{limited}"
+    """For a broker that accepted the TCP connection and closed it without an answer. `version`: of MQTT, 5 or 3."""
+    limited = "" if version == 5 else ", and, if it retains no messages or supports QoS 0 only, [mqtt] retain and qos"
+    return f"it disconnected without an answer: check that port and [mqtt.tls] match, and [mqtt] version{limited}"
 
 
 def silent(seconds: float) -> str:
-    """What to say of a broker that took the connection and then said nothing for so long."""
+    """For a broker that accepted the TCP connection and sent nothing for so long."""
     return f"no answer within {seconds:g} s: check [mqtt] host and port"
 
 
 def unacknowledged(seconds: float) -> str:
-    """What to say of a broker that took a message and has not acknowledged it for so long."""
-    return f"a message is not acknowledged within {seconds:g} s: check the broker's load and log"
+    """For a broker that has not acknowledged a message for so long."""
+    return f"a message was not acknowledged within {seconds:g} s: check the broker's load and log"
 
 
 def nonsense(what: str) -> str:
-    """What to say of a broker that sends what it should not."""
-    return f"what it says is no MQTT ({what}): check [mqtt] host and port"
+    """For a broker that sends what it must not."""
+    return f"what it sends is not MQTT ({what}): check [mqtt] host and port"
 
 
 def ended(code: ReasonCode | int, by_broker: bool) -> str:
-    """Why a connection that was open is no longer."""
+    """Why an open connection has ended."""
     name = reason(code if isinstance(code, int) else code.value)
     if by_broker:
-        return f"{_ENDS.get(name, 'it ended the connection: look at the log of the broker')} ({name})"
+        return f"{_ENDS.get(name, _ENDED)} ({name})"
     return f"connection lost ({name}): check that the broker runs, and the network"
 
 
 def unreachable(error: Exception) -> str:
-    """Why there is no connection."""
+    """Why no connection could be made."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _untrusted(error)
     if isinstance(error, ssl.SSLError):
-        return f"no TLS with it ({error.reason or error}): check [mqtt] port and [mqtt.tls]"
+        return f"TLS with it failed ({error.reason or error}): check [mqtt] port and [mqtt.tls]"
     if isinstance(error, socket.gaierror):
-        return "the name is not known: check [mqtt] host and the network"
+        return "unknown host name: check [mqtt] host and the network"
     if isinstance(error, ConnectionRefusedError):
         return "nothing listens there: start the broker, or check [mqtt] host and port"
     if isinstance(error, TimeoutError):

@@ -1,6 +1,6 @@
-"""What we show a broker: password and certificates, read anew at each login, so that mending them heals. Shell.
+"""Password and certificates for the broker, read again at each login, so that a corrected file takes effect. Shell.
 
-A password is held nowhere: neither in the settings, nor in the log, nor in what is published.
+A password is kept nowhere: neither in the settings, nor in the log, nor in what is published.
 """
 
 import os
@@ -17,32 +17,32 @@ VARIABLE = "KORSAL_MQTT_PASSWORD"
 
 
 class CredentialsError(Exception):
-    """Something of ours keeps us from logging in; the message names it and the cure."""
+    """Our credentials cannot be used; the message names the problem and the cure."""
 
 
 def password(settings: MqttConfig) -> str | None:
-    """From `password_file`, else systemd's credential, else the environment; None where nobody has given one."""
+    """From `password_file`, else systemd's credential, else the environment; None where there is none."""
     if settings.password_file is not None:
         return _first_line(settings.password_file, "[mqtt] password_file")
     credential = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / CREDENTIAL
     given = _first_line(credential, f"LoadCredential={CREDENTIAL} of the unit") if credential.exists() else ""
-    return given or os.environ.get(VARIABLE)  # our unit has an empty credential where nobody gave one
+    return given or os.environ.get(VARIABLE)  # our unit passes an empty credential by default
 
 
 def tls_context(tls: TlsConfig) -> ssl.SSLContext:
-    """TLS 1.2 or newer, certificate and host name checked. An encrypted key is refused instead of asked about."""
+    """TLS 1.2 or newer, certificate and host name checked. An encrypted key is refused: nobody could unlock it."""
     try:
         context = ssl.create_default_context(cafile=tls.ca)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if tls.cert is not None:
             context.load_cert_chain(tls.cert, tls.key, password=lambda: "")
     except (OSError, ValueError) as error:
-        raise CredentialsError(f"the files of [mqtt.tls] cannot be used ({error}): {_marked(tls)}") from None
+        raise CredentialsError(f"the files of [mqtt.tls] cannot be used ({error}): {_tls_cure(tls)}") from None
     return context
 
 
-def _marked(tls: TlsConfig) -> str:
-    """The cure: OpenSSL does not find what a file holds where the file begins with a byte order mark."""
+def _tls_cure(tls: TlsConfig) -> str:
+    """What to check: OpenSSL finds nothing in a file that begins with a byte order mark."""
     for file in (tls.ca, tls.cert, tls.key):
         with suppress(OSError):
             if file is not None and file.read_bytes()[:4].startswith(BOMS):
@@ -51,14 +51,14 @@ def _marked(tls: TlsConfig) -> str:
 
 
 def _first_line(file: Path, where: str) -> str:
-    """Of an ordinary file: a pipe would keep us waiting, a disk would have no end."""
+    """The first line of a regular file: a pipe might block, a device might never end."""
     try:
         if not file.is_file():
             raise FileNotFoundError
         with file.open("rb") as opened:
             line = opened.readline(LONGEST + 1)
         if len(line) > LONGEST:
-            raise CredentialsError(f"the first line of {file} is no password, it is too long: check {where}")
+            raise CredentialsError(f"the first line of {file} is too long for a password: check {where}")
         return decode_utf8(line).rstrip("\r\n")
     except TextError as error:
         raise CredentialsError(f"{file} {error}: check {where}") from None

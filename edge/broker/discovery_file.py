@@ -1,7 +1,7 @@
-"""What Home Assistant has been told of by earlier runs, so that what there is no more can be taken away. Shell: a file.
+"""The entities that earlier runs announced to Home Assistant, so that obsolete ones can be removed. Shell.
 
-A file of a few kilobytes beside the outbox. Where it cannot be read or written, some entities stay at Home Assistant
-until somebody deletes them there, and nothing else suffers.
+A file of a few kilobytes beside the outbox. Where it cannot be read or written, obsolete entities stay at Home
+Assistant until somebody deletes them there, and nothing else suffers.
 """
 
 import json
@@ -14,15 +14,15 @@ from edge.files import write_atomically
 
 log = logging.getLogger(__name__)
 
-LARGEST = 16 * 1024 * 1024  # bytes
+MAX_BYTES = 16 * 1024 * 1024  # bytes
 
 
 def read(path: Path) -> dict[str, str]:
-    """Platforms by the key of the entity; empty where nothing is known."""
+    """Platforms by key of the entity; empty where nothing is known."""
     try:
         with path.open("rb") as file:
-            content = json.loads(file.read(LARGEST))
-    except (OSError, ValueError, RecursionError):  # not there, not ours to read, damaged
+            content = json.loads(file.read(MAX_BYTES))
+    except (OSError, ValueError, RecursionError):  # missing, unreadable, damaged
         return {}
     if not isinstance(content, dict):
         return {}
@@ -30,8 +30,8 @@ def read(path: Path) -> dict[str, str]:
 
 
 def write(path: Path, platforms: Mapping[str, str]) -> None:
-    """Remember these, whole or not at all."""
+    """Replace the file, atomically."""
     try:
         write_atomically(path, json.dumps(platforms, indent=1).encode())
     except OSError as error:
-        log.warning("%s: cannot be written (%s): Home Assistant may keep entities that go", path, error.strerror)
+        log.warning("%s: cannot be written (%s): Home Assistant may keep obsolete entities", path, error.strerror)

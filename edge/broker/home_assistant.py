@@ -1,4 +1,4 @@
-"""The device as Home Assistant's MQTT discovery wants to hear of it. Pure.
+"""The device and its entities for Home Assistant's MQTT discovery. Pure.
 
 One retained message describes the device with all its entities ("device discovery", Home Assistant 2024.11 and newer):
 https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload
@@ -16,13 +16,13 @@ Entity = dict[str, object]
 
 PLATFORMS = ("binary_sensor", "button", "event", "image", "sensor")
 
-# Of the steps of an event the first alone triggers, with all its keys as attributes.
+# Only the first step of an event triggers, with all its keys as attributes.
 BEGINNINGS = "{% if value_json.type == 'new' %}{{ dict(value_json, event_type=value_json.action) | tojson }}{% endif %}"
 
 
 @dataclass(frozen=True)
 class DeviceDescription:
-    """What Home Assistant is told. `actions`: the model's; `snapshots`: whether pictures are published."""
+    """What is announced. `actions`: the model's; `snapshots`: whether pictures are published."""
 
     version: str
     model: str
@@ -42,7 +42,7 @@ def discovery(
 ) -> tuple[str, bytes]:
     """Topic and payload of the one message.
 
-    `former`: platforms by key of what it was told of before; what there is no more is taken away.
+    `former`: platforms by key of what was announced before; obsolete entities are removed.
     """
     entities = components(topics, described)
     gone = {key: {"platform": platform} for key, platform in (former or {}).items() if key not in entities}
@@ -64,7 +64,7 @@ def discovery(
 
 
 def platforms(entities: Mapping[str, Entity]) -> dict[str, str]:
-    """What to remember of entities, so that they can be taken away: their platforms by key."""
+    """What to remember of entities, so that they can be removed later: their platforms by key."""
     return {key: str(entity["platform"]) for key, entity in entities.items()}
 
 
@@ -77,14 +77,14 @@ def _entities(topics: Topics, described: DeviceDescription) -> Iterable[tuple[st
     yield "lost", _reading("Lost messages", topics.telemetry, "{{ value_json.lost.values() | sum }}")
     yield "reload", _button("Reload configuration", topics.request("reload"), b"{}")
     for camera in described.cameras:
-        yield from _seen(camera, topics, described.actions)
+        yield from _observations(camera, topics, described.actions)
         yield from _health(camera, topics)
         if described.snapshots:
             yield from _pictures(camera, topics)
 
 
-def _seen(camera: str, topics: Topics, actions: tuple[str, ...]) -> Iterable[tuple[str, Entity]]:
-    """What goes on in front of a camera; unavailable while nobody looks."""
+def _observations(camera: str, topics: Topics, actions: tuple[str, ...]) -> Iterable[tuple[str, Entity]]:
+    """The actions and people in front of a camera; unavailable while the camera is not online."""
     online = {"topic": topics.state(camera), "value_template": "{{ 'online' if value == 'online' else 'offline' }}"}
     watched = {"availability": [{"topic": topics.available}, online], "availability_mode": "all"}
     yield (
@@ -100,7 +100,7 @@ def _seen(camera: str, topics: Topics, actions: tuple[str, ...]) -> Iterable[tup
         },
     )
     for action in actions:
-        yield _running(camera, action), {**watched, **_going_on(camera, action, topics)}
+        yield _running(camera, action), {**watched, **_action_sensor(camera, action, topics)}
     yield f"{camera}_people", {**watched, **_count(f"{camera} people", topics.people(camera), "active")}
     others = _count(f"{camera} other people", topics.people(camera), "other")
     yield f"{camera}_others", {**watched, **others, "enabled_by_default": False}  # it changes every few seconds
@@ -115,9 +115,9 @@ def _running(camera: str, action: str) -> str:
     return f"{camera}--on_{level(action).replace('-', '%2D').replace('%', '-')}_running"
 
 
-def _going_on(camera: str, action: str, topics: Topics) -> Entity:
+def _action_sensor(camera: str, action: str, topics: Topics) -> Entity:
     """On while an event of this action is running."""
-    key = json.dumps(action, ensure_ascii=False)  # a text of JSON is one of Jinja
+    key = json.dumps(action, ensure_ascii=False)  # a JSON string is a Jinja string too
     return {
         "platform": "binary_sensor",
         "name": f"{camera} {action}",
@@ -164,8 +164,8 @@ def _pictures(camera: str, topics: Topics) -> Iterable[tuple[str, Entity]]:
             "content_type": "image/jpeg",
         },
     )
-    wish = encode({"data": {"camera": camera}})
-    yield f"{camera}_take", _button(f"Take a picture: {camera}", topics.request("snapshot"), wish)
+    request = encode({"data": {"camera": camera}})
+    yield f"{camera}_take", _button(f"Take a picture: {camera}", topics.request("snapshot"), request)
 
 
 def _reading(name: str, topic: str, template: str) -> Entity:

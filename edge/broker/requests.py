@@ -1,7 +1,7 @@
-"""Requests over MQTT: how they are read, and what is answered. Pure.
+"""Requests over MQTT: how they are read and answered. Pure.
 
-A request is published at `<base>/<device>/request/<op>`, its answer at `<base>/<device>/response/<op>`, or where a
-request of MQTT 5 wants it. Whatever arrives is answered with a sentence; nothing that arrives raises.
+A request is published at `<base>/<device>/request/<op>`, its answer at `<base>/<device>/response/<op>`, or at the
+response topic of MQTT 5. Invalid requests are answered with an error; none of them raises.
 """
 
 import json
@@ -15,10 +15,10 @@ from edge.config.schema import MqttConfig
 from edge.text import TextError, decode_utf8
 
 MAX_REQUEST_BYTES = 65_535  # bytes of a request's payload
-LONGEST_OP = 64  # characters of a request's name that are repeated
+LONGEST_OP = 64  # characters of a request's name that are quoted
 LONGEST_TRANSACTION = 256  # bytes of its JSON
 LONGEST_TOPIC = 512  # bytes
-MOST_LEVELS = 32  # of a topic; mosquitto hangs up on who publishes at more than 200, others at fewer
+MOST_LEVELS = 32  # of a topic; mosquitto disconnects clients that publish at more than 200, others at fewer
 LONGEST_ERROR = 4096  # characters
 OPS = ("health", "reload", "config-get", "config-set", "snapshot")
 
@@ -40,7 +40,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """What to publish, and where. `correlation`: the asker's own mark, of MQTT 5."""
+    """What to publish, and where. `correlation`: the correlation data of MQTT 5."""
 
     topic: str
     payload: bytes
@@ -48,19 +48,19 @@ class Response:
 
 
 class RequestHandler(Protocol):
-    """What a running device can be asked. Problems are sentences; none means that it was done."""
+    """What a running device can be asked. Problems are sentences; none means success."""
 
     def health(self) -> Mapping[str, object]:
-        """How it is doing."""
+        """The state of the device."""
 
     def reload(self) -> Sequence[str]:
-        """Read the configuration anew; its problems."""
+        """Read the configuration again; its problems."""
 
     def configuration(self) -> Mapping[str, object]:
         """The configuration in force, secrets left out."""
 
     def store(self, changes: Mapping[str, object]) -> Sequence[str]:
-        """Write changes into the file and put them in force; their problems."""
+        """Write changes into the file and apply them; their problems."""
 
     def snapshot(self, camera: str) -> str | None:
         """Publish this camera's next frame; why not, or None."""
@@ -68,7 +68,7 @@ class RequestHandler(Protocol):
 
 @dataclass(frozen=True)
 class _Body:
-    """What a payload says; `fault` is why the request cannot be carried out, None where it can."""
+    """The content of a payload; `fault`: why the request cannot be carried out, None where it can."""
 
     transaction: object = None
     data: object = None
@@ -76,7 +76,7 @@ class _Body:
 
 
 def answer(request: Request, handler: RequestHandler, topics: Topics, settings: MqttConfig) -> Response:
-    """Carry a request out, if it is one and allowed, and say what came of it."""
+    """Carry out a request, if it is valid and allowed, and report the result."""
     body = _read(request)
     data: object = None
     fault = body.fault
@@ -95,8 +95,8 @@ def answer(request: Request, handler: RequestHandler, topics: Topics, settings: 
 
 
 def answer_too_large(payload: bytes) -> bytes:
-    """What to say in place of an answer that the broker does not take."""
-    error = f"the answer holds more than the broker takes ({len(payload)} bytes): raise its max_packet_size"
+    """The error in place of an answer that is too large for the broker."""
+    error = f"the answer is too large for the broker ({len(payload)} bytes): raise its max_packet_size"
     transaction = json.loads(payload)["transaction"]
     return encode({"status": "error", "data": None, "error": error, "transaction": transaction})
 
@@ -118,20 +118,20 @@ def _carry_out(op: str, data: object, handler: RequestHandler, settings: MqttCon
 
 def _change(data: object, handler: RequestHandler, settings: MqttConfig) -> Sequence[str]:
     if not settings.allow_remote_config:
-        raise RequestError("the configuration is not changed from afar: set [mqtt] allow_remote_config = true")
+        raise RequestError("remote changes are not allowed: set [mqtt] allow_remote_config = true")
     if not isinstance(data, dict) or not data:
         raise RequestError(
-            'nothing to change: put {"data": {"actions": {"default": {"start_score": 0.3}}}} or the like'
+            'nothing to change: send {"data": {"actions": {"default": {"start_score": 0.3}}}} or the like'
         )
     return handler.store(data)
 
 
 def _take_snapshot(data: object, handler: RequestHandler, settings: MqttConfig) -> None:
     if not settings.snapshots:
-        raise RequestError("no pictures leave this device: set [mqtt] snapshots = true")
+        raise RequestError("pictures are disabled: set [mqtt] snapshots = true")
     camera = data.get("camera") if isinstance(data, dict) else None
     if not isinstance(camera, str):
-        raise RequestError('of which camera? Put {"data": {"camera": "NAME"}}')
+        raise RequestError('which camera? Send {"data": {"camera": "NAME"}}')
     fault = handler.snapshot(camera)
     if fault is not None:
         raise RequestError(fault)
@@ -144,9 +144,9 @@ def _read(request: Request) -> _Body:
     try:
         document = json.loads(decode_utf8(request.payload) or "{}", parse_constant=_no_constant)
     except TextError as error:
-        return _Body(fault=f"no JSON: the payload {error}")
+        return _Body(fault=f"not JSON: the payload {error}")
     except (ValueError, RecursionError):
-        return _Body(fault='no JSON: send {"transaction": 1, "data": {}}, or nothing')
+        return _Body(fault='not JSON: send {"transaction": 1, "data": {}}, or nothing')
     if not isinstance(document, dict):
         return _Body(fault='a request is an object: send {"transaction": 1, "data": {}}, or nothing')
     body = _Body(document.get("transaction"), document.get("data"))
@@ -175,7 +175,7 @@ def _can_be_echoed(transaction: object) -> bool:
 
 
 def _response_topic(request: Request, topics: Topics, settings: MqttConfig) -> str:
-    """Where the asker wants the answer, unless he could make us speak there for ourselves or for another device."""
+    """Where to answer: as requested, unless that could make us publish as ourselves or as another device."""
     wanted = request.response_topic
     if wanted is not None and _is_harmless(wanted, topics, settings):
         return wanted
@@ -192,9 +192,9 @@ def _is_harmless(topic: str, topics: Topics, settings: MqttConfig) -> bool:
 
 
 def _plain(sentence: str) -> str:
-    """A sentence that is UTF-8 whatever was quoted in it, and no longer than it must be."""
+    """A sentence of limited length that is UTF-8 whatever it quotes."""
     return sentence[:LONGEST_ERROR].encode("utf-8", "replace").decode("utf-8")
 
 
 def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")

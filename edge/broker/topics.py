@@ -1,4 +1,4 @@
-"""Names of topics and the payloads that are no events. Pure."""
+"""Topics, and the payloads other than events. Pure."""
 
 import json
 import re
@@ -14,14 +14,14 @@ _UNSAFE = re.compile(rb"[^A-Za-z0-9_-]")
 
 @dataclass(frozen=True)
 class Topics:
-    """Where one device publishes. The schema of config.toml sees to it that `base` and `device` are safe."""
+    """The topics of one device. The schema of config.toml ensures that `base` and `device` are safe."""
 
     base: str
     device: str
 
     @property
     def root(self) -> str:
-        """What all topics begin with."""
+        """The beginning of all topics."""
         return f"{self.base}/{self.device}"
 
     @property
@@ -36,12 +36,12 @@ class Topics:
 
     @property
     def telemetry(self) -> str:
-        """How the device is doing."""
+        """Rates, latencies, temperatures."""
         return f"{self.root}/telemetry"
 
     @property
     def lost(self) -> str:
-        """What did not get out, by kind."""
+        """What was not delivered, by kind."""
         return f"{self.root}/lost"
 
     @property
@@ -50,11 +50,11 @@ class Topics:
         return self.request("+")
 
     def request(self, op: str) -> str:
-        """Where something is asked of us."""
+        """Where requests are published."""
         return f"{self.root}/request/{op}"
 
     def response(self, op: str) -> str:
-        """Where we answer, unless the asker names another place."""
+        """Where requests are answered, unless they name another topic."""
         return f"{self.root}/response/{op}"
 
     def event(self, camera: str, action: str) -> str:
@@ -62,7 +62,7 @@ class Topics:
         return f"{self.root}/{camera}/actions/{level(action)}"
 
     def device_event(self, kind: str) -> str:
-        """What happens to the device itself, such as `thermal`."""
+        """Events of the device itself, such as `thermal`."""
         return f"{self.root}/events/{kind}"
 
     def event_filter(self, camera: str) -> str:
@@ -70,7 +70,7 @@ class Topics:
         return f"{self.root}/{camera}/actions/+"
 
     def snapshot(self, camera: str, action: str | None = None) -> str:
-        """The picture of an action's newest event; without an action, of what was asked for."""
+        """The picture of an action's newest event; without an action, the requested one."""
         return f"{self.root}/{camera}/snapshot" + ("" if action is None else f"/{level(action)}")
 
     def state(self, camera: str) -> str:
@@ -82,14 +82,14 @@ class Topics:
         return f"{self.root}/{camera}/active"
 
     def people(self, camera: str) -> str:
-        """How many people are seen, with an event and without."""
+        """How many people are detected, with an event and without."""
         return f"{self.root}/{camera}/people"
 
 
 def level(name: str) -> str:
     """A label as one level of a topic: all but A-Z a-z 0-9 _ - as the `%XX` of its UTF-8 bytes, as URLs have it.
 
-    Different labels have different levels, and `label` gets them back; so does any language's decoder of URLs.
+    Different labels have different levels, and `label` decodes them; so does any decoder of URLs.
     """
     return _UNSAFE.sub(lambda found: b"%%%02X" % found[0][0], name.encode("utf-8", "surrogatepass")).decode()
 
@@ -100,7 +100,7 @@ def label(level: str) -> str:
 
 
 def encode(payload: Mapping[str, object]) -> bytes:
-    """Compact JSON, UTF-8. Raises ValueError for NaN and infinity, which JSON has not."""
+    """Compact JSON, UTF-8. Raises ValueError for NaN and infinity, which JSON does not have."""
     return json.dumps(payload, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
@@ -115,7 +115,7 @@ def status_payload(
 ) -> dict[str, object]:
     """What runs here. `model`: name and sha256; `config`: its fingerprint; `cameras`: name → source without secrets.
 
-    `needs_restart`: keys whose new values were read but wait for a restart; `broker`: how the connection has held.
+    `needs_restart`: keys whose new values were read but wait for a restart; `broker`: the state of the connection.
     """
     return {
         "schema": 1,

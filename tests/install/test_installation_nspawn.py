@@ -299,7 +299,7 @@ def test_the_configuration_is_changed_from_afar_once_install_sh_has_seen_that_it
     running.run("/src/install.sh", "--offline", "/wheels")
     assert (rights(running, file), running.file(file).is_symlink()) == ("root:korsal-edge 640", False)
     assert not running.file(remote).exists()
-    assert "is not changed from afar" in str(ask_to_change(running, 0.14)["error"])
+    assert "remote changes are not allowed" in str(ask_to_change(running, 0.14)["error"])
 
 
 def test_a_second_run_changes_nothing(running: Machine) -> None:

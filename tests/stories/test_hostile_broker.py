@@ -139,7 +139,7 @@ def test_memory_is_bounded_whatever_a_broker_sends(
         with publishing(settings, flush=0.1) as publisher, memory_stays():
             wait_for(lambda: broker.connections > 3, "the connection after the next but one", 60)
             assert publisher.alive
-    assert "what it says is no MQTT" in caplog.text
+    assert "what it sends is not MQTT" in caplog.text
     assert uncaught == []
 
 

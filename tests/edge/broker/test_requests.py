@@ -55,10 +55,10 @@ def test_the_transaction_comes_back_as_it_was(transaction: object) -> None:
 @pytest.mark.parametrize(
     ("payload", "error"),
     [
-        (b"no JSON", "no JSON"),
-        (b"\xff\xfe{}", "no JSON"),
-        (b"[" * 60_000, "no JSON"),
-        (b'{"transaction": NaN}', "no JSON"),
+        (b"no JSON", "not JSON"),
+        (b"\xff\xfe{}", "not JSON"),
+        (b"[" * 60_000, "not JSON"),
+        (b'{"transaction": NaN}', "not JSON"),
         (b"[1]", "a request is an object"),
         (b'"health"', "a request is an object"),
         (b'{"transaction": 1e999}', "transaction should be"),
@@ -87,8 +87,8 @@ def test_what_is_no_request_gets_a_sentence(payload: bytes | None, error: str) -
         ("config-set", {"data": []}, OPEN, "nothing to change"),
         ("config-set", {"data": {}}, OPEN, "nothing to change"),
         ("snapshot", {"data": {"camera": "door"}}, MqttConfig(), "set [mqtt] snapshots = true"),
-        ("snapshot", {}, OPEN, "of which camera?"),
-        ("snapshot", {"data": {"camera": 3}}, OPEN, "of which camera?"),
+        ("snapshot", {}, OPEN, "which camera?"),
+        ("snapshot", {"data": {"camera": 3}}, OPEN, "which camera?"),
     ],
 )
 def test_what_is_not_possible_gets_a_sentence_and_is_not_done(

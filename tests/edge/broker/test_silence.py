@@ -34,5 +34,5 @@ def test_who_forgets_a_message_is_dialled_anew(monkeypatch: pytest.MonkeyPatch) 
                 60,
             )
             assert publisher.statistics().connections == 2
-            assert "a message is not acknowledged within 0.5 s" in (publisher.statistics().last_fault or "")
+            assert "a message was not acknowledged within 0.5 s" in (publisher.statistics().last_fault or "")
         assert broker.taken == list(range(5))
