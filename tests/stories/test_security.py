@@ -99,7 +99,7 @@ def test_a_label_that_nothing_can_hold_is_one_sentence(label: str, tmp_path: Pat
     process = start(config)
     _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
-    assert "tiny.onnx: the manifest is wrong: " in said
+    assert "tiny.onnx: the manifest is " in said
     assert len(said.strip().splitlines()) == 1, said
     assert len(said) < 1000
 
