@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from convert import centernet_names, label_sets
-from edge.engines.onnxruntime_engine import sha256_of
+from edge.files import sha256_of
 from edge.manifest import INPUT_MULTIPLE, Manifest, labels_problem
 from edge.motion import MotionKind, MotionSettings
 from edge.text import TextError, decode_utf8, to_nfc

@@ -26,7 +26,7 @@ from edge.engines import engine_build
 from edge.engines.build_plan import BuildOptions, Platform, Precision, as_precision
 from edge.engines.engine_build import EngineBuildError
 from edge.engines.engine_record import EngineRecord
-from edge.engines.onnxruntime_engine import sha256_of
+from edge.files import sha256_of
 from edge.manifest import INPUT, OUTPUTS, Manifest, input_shape
 from edge.text import first_line
 from train import checkpoint as checkpoints

@@ -1,6 +1,7 @@
-"""Files written whole or not at all, and files found by names in any Unicode form. Shell; OSError is the caller's."""
+"""Files: written whole or not at all, found by names in any Unicode form, hashed. Shell; OSError is the caller's."""
 
 import errno
+import hashlib
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -63,6 +64,15 @@ def move_into_place(partial: Path, path: Path, sync: Sync = os.fsync) -> None:
     except OSError as error:
         if error.errno not in UNSYNCABLE:
             raise
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def existing_path(folder: Path, name: str) -> Path:

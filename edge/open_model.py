@@ -1,18 +1,18 @@
-"""What runs the model: TensorRT where it is installed, else ONNX Runtime, as `[model]` says. Shell.
+"""Opens the model in the runtime for it: TensorRT where it is installed, else ONNX Runtime, as `[model]` says. Shell.
 
-The daemon and every command open a model here, with the same options: so all of them use one engine.
+The daemon and every command open a model here with the same options, so all of them use one engine.
 """
 
 import logging
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edge.config.config_file import model_path, state_directory
-from edge.config.schema import Config, ModelConfig
-from edge.engines import motion_cuda
-from edge.engines import onnxruntime_engine as engine
+from edge.config.config_file import model_path
+from edge.config.schema import ModelConfig
+from edge.engines import motion_cuda, onnxruntime_engine
 from edge.engines.build_plan import BuildOptions
 from edge.engines.cuda_runtime import Cuda
 from edge.engines.engine_build import L4T_RELEASE
@@ -21,47 +21,48 @@ from edge.engines.inference_cuda import with_cuda_preprocessing
 from edge.engines.motion_cuda import MotionCudaError
 from edge.engines.tensorrt_engine import TensorRtError, bindings, is_engine_file, load
 from edge.inference import EngineError, LoadedEngine
-from edge.signals import Signals, StateNotifier, StopError
+from edge.signals import Signals, StopError
+from edge.text import Notify
 
 log = logging.getLogger(__name__)
 
-ENGINES = "engines"  # in the state directory: what TensorRT builds
-PROVIDED = "onnxruntime"  # in the state directory: what TensorrtExecutionProvider builds
+ENGINE_CACHE = "engines"  # in the state directory: what TensorRT builds
+PROVIDER_CACHE = "onnxruntime"  # in the state directory: what TensorrtExecutionProvider builds
 NVIDIA_SIGNS = (L4T_RELEASE, *map(Path, ("/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu")))  # a Jetson; a GPU
 MEBIBYTE = 1 << 20
-STATUS = "STATUS="
+SET_ONNXRUNTIME = 'set model.runtime = "onnxruntime"'
 
 
 class RuntimeChoiceError(EngineError):
-    """The model is not for the runtime that is wanted, or is here."""
+    """The model does not fit the configured runtime, or that runtime is not installed."""
 
 
-def open_model(config: Config, tell: StateNotifier) -> LoadedEngine:
-    """The configured model, in the runtime for it; it has answered. Raises EngineError, AssetError.
+def open_model(model: ModelConfig, state: Path, announce: Notify, check_stop: Callable[[], None]) -> LoadedEngine:
+    """Open the configured model and let it answer once. Raises EngineError, AssetError.
 
-    The first time TensorRT builds an engine, which takes minutes: `tell` hears of it, as systemd does. What it raises
-    ends that and comes through.
+    `state`: the directory that keeps engines. The first time TensorRT builds one, which takes minutes; `announce` and
+    `check_stop` are those of EngineCache.
     """
-    path, model = model_path(config), config.model
+    path = model_path(model)
     if is_engine_file(path):
-        return _seeing(_open_plan(path, model), model)
-    found = _tensorrt(model)
-    if found is None:
-        return _open_onnx(path, config)
+        return _with_preprocessing(_open_engine_file(path, model), model)
+    trt_and_cuda = _tensorrt(model)
+    if trt_and_cuda is None:
+        return _open_onnx(path, model, state)
     if model.providers:
-        log.warning("model.providers are of ONNX Runtime, and TensorRT runs the model; %s for them", _set_onnxruntime())
-    cache = EngineCache(state_directory(config) / ENGINES, *found, tell)
-    return _seeing(cache.open(path, build_options(model)), model)
+        log.warning("model.providers are of ONNX Runtime, and TensorRT runs the model; %s for them", SET_ONNXRUNTIME)
+    cache = EngineCache(state / ENGINE_CACHE, *trt_and_cuda, announce, check_stop)
+    return _with_preprocessing(cache.open(path, build_options(model)), model)
 
 
-def open_at_terminal(config: Config) -> LoadedEngine:
-    """As `open_model`, for somebody who waits for it: tells on stderr what takes long.
+def open_at_terminal(model: ModelConfig, state: Path) -> LoadedEngine:
+    """As `open_model`, for a command: announces on stderr what takes long.
 
-    Ctrl-C and SIGTERM end it as KeyboardInterrupt: between two steps of a build, where TensorRT tells them (since 10).
+    Ctrl-C and SIGTERM end it as KeyboardInterrupt; a build ends between two steps, which TensorRT reports since 10.
     """
     with Signals() as signals:
         try:
-            opened = open_model(config, signals.interruptible(_Terminal()))
+            opened = open_model(model, state, _StderrAnnouncer(), signals.raise_if_stopped)
         except StopError:
             raise KeyboardInterrupt from None
     if signals.stop_requested:
@@ -71,22 +72,21 @@ def open_at_terminal(config: Config) -> LoadedEngine:
 
 
 def build_options(model: ModelConfig) -> BuildOptions:
-    """What `[model]` says of engines that TensorRT builds."""
+    """The options in `[model]` for engines that TensorRT builds."""
     return BuildOptions(model.precision, model.max_batch, model.workspace * MEBIBYTE)
 
 
-def _open_onnx(path: Path, config: Config) -> LoadedEngine:
-    model, kept = config.model, state_directory(config) / PROVIDED
+def _open_onnx(path: Path, model: ModelConfig, state: Path) -> LoadedEngine:
     if model.preprocessing == "cuda":
         raise RuntimeChoiceError(
             'model.preprocessing is cuda, but ONNX Runtime runs the model, whose input the CPU fills; set it to "auto"'
         )
-    loaded = engine.load(path, model.threads, model.providers, kept)
+    loaded = onnxruntime_engine.load(path, model.threads, model.providers, state / PROVIDER_CACHE)
     return LoadedEngine(replace(loaded, largest_batch=min(model.max_batch, loaded.largest_batch)))
 
 
-def _seeing(opened: LoadedEngine, model: ModelConfig) -> LoadedEngine:
-    """TensorRT's input filled by cv2.cuda where it is wanted and works, else by the CPU, whose work flow always is."""
+def _with_preprocessing(opened: LoadedEngine, model: ModelConfig) -> LoadedEngine:
+    """Let cv2.cuda fill TensorRT's input where that is configured and works; the CPU always computes flow."""
     flow = opened.engine.manifest.motion.kind == "flow"
     if model.preprocessing == "cpu" or (model.preprocessing == "auto" and flow):
         return opened
@@ -96,11 +96,11 @@ def _seeing(opened: LoadedEngine, model: ModelConfig) -> LoadedEngine:
         if model.preprocessing == "cuda":
             opened.close()
             raise
-        log.warning('%s; set model.preprocessing = "cpu" if that is as it should be', error)
+        log.warning('%s; set model.preprocessing = "cpu" if that is intended', error)
         return opened
 
 
-def _open_plan(path: Path, model: ModelConfig) -> LoadedEngine:
+def _open_engine_file(path: Path, model: ModelConfig) -> LoadedEngine:
     if model.runtime == "onnxruntime":
         raise RuntimeChoiceError(
             f"{path}: is a TensorRT engine, and model.runtime is onnxruntime; "
@@ -116,7 +116,7 @@ def _open_plan(path: Path, model: ModelConfig) -> LoadedEngine:
 
 
 def _tensorrt(model: ModelConfig) -> tuple[Any, Cuda] | None:
-    """TensorRT and CUDA, where they are wanted and here; None for ONNX Runtime."""
+    """TensorRT and CUDA, where they are configured and installed; None for ONNX Runtime."""
     if model.runtime == "onnxruntime":
         return None
     try:
@@ -124,29 +124,23 @@ def _tensorrt(model: ModelConfig) -> tuple[Any, Cuda] | None:
     except TensorRtError as error:
         if model.runtime == "tensorrt":
             raise RuntimeChoiceError(f'model.runtime is tensorrt, but {error}; or set it to "auto"') from error
-        missed = any(sign.exists() for sign in NVIDIA_SIGNS)
+        expected = any(sign.exists() for sign in NVIDIA_SIGNS)
         log.log(
-            logging.WARNING if missed else logging.INFO,
-            "ONNX Runtime runs the model, without TensorRT: %s; %s if that is as it should be",
+            logging.WARNING if expected else logging.INFO,
+            "ONNX Runtime runs the model, without TensorRT: %s; %s if that is intended",
             error,
-            _set_onnxruntime(),
+            SET_ONNXRUNTIME,
         )
         return None
 
 
-def _set_onnxruntime() -> str:
-    return 'set model.runtime = "onnxruntime"'
-
-
-class _Terminal:
-    """Says on stderr what systemd would be told, every change of it once."""
+class _StderrAnnouncer:
+    """Prints each announcement on stderr, a repeated one once."""
 
     def __init__(self) -> None:
-        self._said = ""
+        self._printed = ""
 
-    def __call__(self, *states: str) -> None:
-        for state in states:
-            text = state.removeprefix(STATUS)
-            if state.startswith(STATUS) and text not in ("", self._said):
-                sys.stderr.write(f"{text}\n")
-                self._said = text
+    def __call__(self, text: str) -> None:
+        if text not in ("", self._printed):
+            sys.stderr.write(f"{text}\n")
+            self._printed = text

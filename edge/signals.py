@@ -5,17 +5,14 @@ An exception raised from a signal handler could also surface inside TensorRT's C
 
 import signal
 import threading
-from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
 STOP = (signal.SIGTERM, signal.SIGINT)
 
-StateNotifier = Callable[..., None]  # as edge.service.systemd.notify
-
 
 class StopError(Exception):
-    """A stop was requested during something that takes long."""
+    """A signal asked this process to end during something that takes long."""
 
 
 class Signals:
@@ -41,16 +38,10 @@ class Signals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def interruptible(self, notify: StateNotifier) -> StateNotifier:
-        """`notify` that raises StopError once a stop was requested; without states it only checks that."""
-
-        def checked(*states: str) -> None:
-            if self.stop_requested:
-                raise StopError("a stop was requested")
-            if states:
-                notify(*states)
-
-        return checked
+    def raise_if_stopped(self) -> None:
+        """Raise StopError once a signal has asked this process to end; for the steps of what takes long."""
+        if self.stop_requested:
+            raise StopError("asked to end")
 
     def _record(self, number: int, frame: FrameType | None) -> None:
         if number in STOP:

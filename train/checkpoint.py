@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge import manifest as manifests
-from edge.engines.onnxruntime_engine import sha256_of
-from edge.files import replacing
+from edge.files import replacing, sha256_of
 from edge.inference import Engine
 from edge.manifest import INPUT, OUTPUTS, Manifest, ManifestError
 from edge.text import sanitized

@@ -9,7 +9,7 @@ from edge.assets import AssetError
 from edge.cameras.opencv import has_gstreamer
 from edge.cameras.source_reader import require_device
 from edge.cameras.video_file import CaptureError, probe
-from edge.config.config_file import ConfigError, load, model_path
+from edge.config.config_file import ConfigError, load, model_path, state_directory
 from edge.config.mistakes import as_named
 from edge.config.schema import Config, MqttConfig
 from edge.engines import onnx_metadata
@@ -29,7 +29,7 @@ def check(path: Path) -> int:
     folder = path.absolute().parent
     config = _loaded(path, folder)
     unfit = tuple(unfit_sources(config, folder))
-    with open_at_terminal(config) as engine:
+    with open_at_terminal(config.model, state_directory(config.outbox)) as engine:
         wrong = (*unfit, *unknown_actions(config, engine.manifest.labels))
         if wrong:
             raise ConfigError(path, wrong)
@@ -72,7 +72,7 @@ def _loaded(path: Path, folder: Path) -> Config:
 def _labels(config: Config) -> tuple[str, ...]:
     """The actions that the model's file names, without running it; none where it does not tell."""
     try:
-        text = onnx_metadata.read(model_path(config).read_bytes()).get(manifests.METADATA_KEY, "")
+        text = onnx_metadata.read(model_path(config.model).read_bytes()).get(manifests.METADATA_KEY, "")
         return manifests.from_json(text).labels
     except (OSError, AssetError, OnnxMetadataError, ManifestError):
         return ()

@@ -15,6 +15,7 @@ from edge.assets import asset_path
 from edge.cameras.frame_times import MAX_GAP
 from edge.cameras.video_file import probe
 from edge.commands.demo_broker import HOST, DemoError, EmbeddedBroker, Listener
+from edge.config.config_file import state_directory
 from edge.config.schema import (
     CameraConfig,
     Config,
@@ -94,8 +95,11 @@ def demo(source: str | None, model: Path | None, video: Path | None = None, inse
     audience = Audience()
     with EmbeddedBroker() as broker, tempfile.TemporaryDirectory(prefix="korsal-edge-") as folder:
         config = _config(source or described.target, model, broker.port, Path(folder))
-        kept = config.model_copy(update={"outbox": OutboxConfig()})  # this folder goes; an engine that is built stays
-        with open_at_terminal(kept) as engine, AnnotatedVideo(video, fps, engine.manifest, pause) as drawn:
+        state = state_directory(OutboxConfig())  # unlike that folder it stays, with the engine that may be built
+        with (
+            open_at_terminal(config.model, state) as engine,
+            AnnotatedVideo(video, fps, engine.manifest, pause) as drawn,
+        ):
             name = engine.manifest.name
             print(f"Broker: {HOST}:{broker.port} (MQTT 3.1.1). Source: {described.redacted}. Model: {name}.")
             print("What its subscriber receives:", flush=True)

@@ -18,11 +18,11 @@ from edge.broker.payload import ModelIdentity, event_payload
 from edge.cameras.frame_times import MAX_GAP
 from edge.cameras.image_transform import transformed
 from edge.cameras.video_file import CaptureError, probe, read_file
-from edge.config.config_file import ConfigError, load
-from edge.config.schema import CameraConfig, Config
+from edge.config.config_file import ConfigError, load, state_directory
+from edge.config.schema import CameraConfig, Config, ModelConfig
 from edge.detector import invalid_outputs_message
-from edge.engines.onnxruntime_engine import sha256_of
 from edge.events import Event
+from edge.files import sha256_of
 from edge.inference import Engine, LoadedEngine
 from edge.open_model import open_at_terminal
 from edge.pipeline import PipelineSettings, PipelineState, StepResult
@@ -95,7 +95,7 @@ def task(
         load(config_file) if config_file else Config(cameras={"replay": CameraConfig.model_construct(source=source)})
     )
     name = _camera_of(config, camera)
-    opened = open_at_terminal(_with(config, model, threads))
+    opened = open_at_terminal(_with(config.model, model, threads), state_directory(config.outbox))
     wrong = unknown_actions(config, opened.engine.manifest.labels)
     if wrong and config_file:
         opened.close()
@@ -112,10 +112,10 @@ def task(
     )
 
 
-def _with(config: Config, path: Path | None, threads: int | None) -> Config:
-    """The configuration with another model or number of threads, where they are given."""
+def _with(model: ModelConfig, path: Path | None, threads: int | None) -> ModelConfig:
+    """`[model]` with another file or number of threads, where they are given."""
     given = {key: value for key, value in (("path", path), ("threads", threads)) if value is not None}
-    return config.model_copy(update={"model": config.model.model_copy(update=given)})
+    return model.model_copy(update=given)
 
 
 def _file_of(source: str) -> Path:

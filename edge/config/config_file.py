@@ -13,7 +13,7 @@ from edge.assets import asset_path
 from edge.config import toml_text
 from edge.config.mistakes import every_mistake
 from edge.config.problems import MOST
-from edge.config.schema import Config
+from edge.config.schema import Config, ModelConfig, OutboxConfig
 from edge.files import existing_path
 from edge.sources import is_plain_path, redact
 from edge.stream_url import looks_like_url
@@ -86,15 +86,15 @@ def fingerprint(config: Config) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def model_path(config: Config) -> Path:
+def model_path(model: ModelConfig) -> Path:
     """The configured model, else the one that is shipped. Raises AssetError where even that is missing."""
-    return config.model.path or asset_path(SHIPPED_MODEL)
+    return model.path or asset_path(SHIPPED_MODEL)
 
 
-def state_directory(config: Config) -> Path:
+def state_directory(outbox: OutboxConfig) -> Path:
     """Where the outbox and TensorRT's engines lie: as configured, else as systemd or the user's session has it."""
-    if config.outbox.directory is not None:
-        return config.outbox.directory
+    if outbox.directory is not None:
+        return outbox.directory
     given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     if given:
         return Path(given)

@@ -38,7 +38,7 @@ from edge.engines.build_plan import BuildOptions
 from edge.engines.engine_cache import EngineCache
 from edge.engines.tensorrt_engine import TensorRtError, bindings, is_engine_file
 from edge.inference import EngineError
-from edge.open_model import ENGINES, NVIDIA_SIGNS, build_options, open_at_terminal
+from edge.open_model import ENGINE_CACHE, NVIDIA_SIGNS, build_options, open_at_terminal
 from edge.service.file_permissions import unsafe_permissions
 from edge.service.settings import topics, unknown_actions
 
@@ -105,7 +105,7 @@ def examine(path: Path, folder: Path) -> Iterator[Finding]:
     yield from cameras(config.cameras, runs)
     yield from credentials(config.mqtt)
     yield broker(config.mqtt, topics(config).root)
-    yield disk(state_directory(config), config.outbox.max_bytes)
+    yield disk(state_directory(config.outbox), config.outbox.max_bytes)
     yield clock_finding(clock_is_set())
 
 
@@ -167,7 +167,7 @@ def runtime(configured: str, find: Callable[[], object] = bindings) -> list[Find
 def model(config: Config, service_runs: bool = False) -> Iterator[Finding]:
     """Check that the model opens, answers and is fast enough; an engine that is not built yet is left to the daemon."""
     try:
-        path = model_path(config)
+        path = model_path(config.model)
         if _is_unbuilt(config, path, build_options(config.model)):
             yield warning(
                 "engine",
@@ -175,7 +175,7 @@ def model(config: Config, service_runs: bool = False) -> Iterator[Finding]:
                 "the service's first start builds one, which takes minutes",
             )
             return
-        with open_at_terminal(config) as engine:
+        with open_at_terminal(config.model, state_directory(config.outbox)) as engine:
             yield ok("model", f"{engine.manifest.name}, sha256 {engine.sha256[:12]}, {engine.runtime}")
             yield speed(engine, config.cameras, service_runs)
             for problem in unknown_actions(config, engine.manifest.labels):
@@ -192,7 +192,7 @@ def _is_unbuilt(config: Config, path: Path, options: BuildOptions) -> bool:
         trt, cuda = bindings()
     except TensorRtError:
         return False
-    cache = EngineCache(state_directory(config) / ENGINES, trt, cuda, lambda *_: None)
+    cache = EngineCache(state_directory(config.outbox) / ENGINE_CACHE, trt, cuda)
     return not cache.place(path, options).exists()
 
 

@@ -10,7 +10,7 @@ for two batches or precisions, and would else build in turns. So there is one fo
 import fcntl
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,17 +21,16 @@ from edge.engines.build_plan import BuildOptions, Platform, engine_key
 from edge.engines.build_progress import BuildProgress, percent_messages
 from edge.engines.cuda_runtime import Cuda, CudaError
 from edge.engines.engine_build import EngineBuildError
-from edge.engines.onnxruntime_engine import sha256_of
 from edge.engines.tensorrt_engine import TensorRtError, load
+from edge.files import sha256_of
 from edge.inference import EngineError, LoadedEngine
-from edge.signals import StateNotifier
+from edge.text import Notify
 
 log = logging.getLogger(__name__)
 
 SUFFIX = ".engine"
 TIMINGS = "timing.cache"
 KEY_DIGITS = 16  # of the key in the file's name
-BUILD_SECONDS = 3600  # longest time between two signs of life of a builder
 WAIT_SECONDS = 0.5  # between two looks whether another process has built it
 
 
@@ -39,18 +38,27 @@ class EngineCacheError(EngineError):
     """An engine that is neither there nor can be built."""
 
 
+def _no_announcement(text: str) -> None:
+    pass
+
+
+def _never_stop() -> None:
+    pass
+
+
 @dataclass(frozen=True, eq=False)
 class EngineCache:
     """Engines in `directory`, for the GPU behind the bindings `trt` and `cuda`.
 
-    `tell` hears what takes long, as systemd does, and is called without a word at every step of it; what it raises
-    ends a build and comes through.
+    `announce` is called with what takes long, and with "" once that is over. `check_stop` is called at every step of a
+    build and while waiting for one; what it raises ends that and comes through.
     """
 
     directory: Path
     trt: Any
     cuda: Cuda
-    tell: StateNotifier
+    announce: Notify = _no_announcement
+    check_stop: Callable[[], None] = _never_stop
 
     def open(self, onnx: Path, options: BuildOptions) -> LoadedEngine:
         """The engine of that model, built where there is none yet. It has answered. Raises EngineCacheError."""
@@ -105,11 +113,12 @@ class EngineCache:
 
     def _build(self, onnx: Path, target: Path, options: BuildOptions) -> None:
         what, timings = f"Building the TensorRT engine of {onnx.name}", target.parent / TIMINGS
-        self._say(what)
+        self.announce(what)
         try:
             engine_build.build(self.trt, onnx, target, options, self._platform(), timings, self._progress(what))
         finally:
-            self.tell("STATUS=")
+            self.announce("")
+        self.check_stop()
 
     def _former(self, onnx: Path, target: Path, wanted: BuildOptions, error: Exception) -> LoadedEngine:
         """The newest other engine of this very model that still runs here, as that is better than none.
@@ -133,18 +142,14 @@ class EngineCache:
         return engine_build.platform_of(self.trt, self.cuda.device())
 
     def _progress(self, what: str) -> BuildProgress:
-        """Tells each phase, and each tenth of it; may be ended at every step."""
-        say = percent_messages(lambda text: self._say(f"{what}: {text}"))
+        """Announce each phase and each tenth of it; check at every step whether to stop."""
+        announce_percent = percent_messages(lambda text: self.announce(f"{what}: {text}"))
 
         def progress(phase: str, step: int, steps: int) -> None:
-            self.tell()
-            say(phase, step, steps)
+            self.check_stop()
+            announce_percent(phase, step, steps)
 
         return progress
-
-    def _say(self, text: str) -> None:
-        """What we do, and that the start may take longer for it."""
-        self.tell(f"EXTEND_TIMEOUT_USEC={BUILD_SECONDS * 1_000_000}", f"STATUS={text}")
 
     @contextmanager
     def _alone(self, folder: Path) -> Iterator[bool]:
@@ -153,7 +158,8 @@ class EngineCache:
         with (folder / "lock").open("a") as file:
             waited = False
             while not _locked(file):  # flock itself would wait through every signal
-                self._say("Waiting for another korsal-edge that builds the same engine")
+                self.announce("Waiting for another korsal-edge that builds the same engine")
+                self.check_stop()
                 time.sleep(WAIT_SECONDS)
                 waited = True
             yield waited

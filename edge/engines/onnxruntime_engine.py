@@ -1,6 +1,5 @@
 """ONNX Runtime: a model file becomes `infer`, the seam that every runtime shares. Shell."""
 
-import hashlib
 import io
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from edge import manifest as manifests
 from edge.engines import onnx_metadata
 from edge.engines.deadline import DeadlineError, within
+from edge.files import sha256_of
 from edge.inference import Engine, EngineError, Infer
 from edge.manifest import INPUT, OUTPUTS, Manifest, ManifestError, input_shape, output_shapes
 from edge.text import first_line
@@ -87,15 +87,6 @@ def _opened(open_session: Callable[[], Any], path: Path, providers: Sequence[str
     loaded = Engine(infer, manifest, sha256_of(path), runtime, _largest_batch(session))
     _answer_once(loaded, path)
     return loaded
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _check_content(path: Path) -> None:

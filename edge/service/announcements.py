@@ -30,7 +30,7 @@ class Announcer:
         if self._mqtt.snapshots:
             text_rendering.find_fonts(labels)
         self._cameras: tuple[str, ...] | None = None  # that Home Assistant has been told of
-        self._announced = state_directory(config) / f"{config.device.name}.discovery.json"
+        self._announced = state_directory(config.outbox) / f"{config.device.name}.discovery.json"
 
     def events(self, camera: str, happened: Sequence[Event], frame: Frame | None = None, live: bool = False) -> None:
         """One camera's events, stored before they are sent; `frame`: that led to them, for pictures.

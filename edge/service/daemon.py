@@ -38,7 +38,7 @@ from edge.service.reload import ReloadableConfig
 from edge.service.request_handler import DaemonRequestHandler
 from edge.service.settings import all_pipeline_settings, unknown_actions
 from edge.service.settings import topics as configured_topics
-from edge.service.systemd import notify, watchdog_interval
+from edge.service.systemd import announce_start, notify, watchdog_interval
 from edge.signals import Signals, StopError
 from edge.sources import Frame
 from edge.threads import ThreadError
@@ -76,7 +76,9 @@ def run(
     try:
         with ExitStack() as owned:
             signals = signals or owned.enter_context(Signals(reloads=True))
-            ready = engine or owned.enter_context(open_model(config, signals.interruptible(notify)))
+            ready = engine or owned.enter_context(
+                open_model(config.model, state_directory(config.outbox), announce_start, signals.raise_if_stopped)
+            )
             daemon = owned.enter_context(Daemon(config, ready, signals, path, observe))
             daemon.loop()
             return int(daemon.failed)
@@ -229,7 +231,7 @@ class Daemon:
 def _outbox(config: Config) -> Outbox:
     """Open the outbox, ending the events that a crash left open."""
     limits = OutboxLimits(config.outbox.max_rows, config.outbox.max_bytes)
-    path = state_directory(config) / f"{config.device.name}.outbox.sqlite"
+    path = state_directory(config.outbox) / f"{config.device.name}.outbox.sqlite"
     return Outbox(path, limits, partial(_ends, config.outbox.max_age))
 
 

@@ -19,7 +19,7 @@ from edge.config.config_file import model_path, state_directory
 from edge.config.schema import Config
 from edge.engines import engine_record
 from edge.engines.engine_cache import SUFFIX
-from edge.open_model import ENGINES
+from edge.open_model import ENGINE_CACHE
 
 READ, WRITE = stat.S_IROTH, stat.S_IWOTH
 
@@ -52,14 +52,14 @@ def _secrets(config: Config, file: Path | None) -> Iterator[UnsafePermission]:
 
 def _writable(config: Config, file: Path | None) -> Iterator[UnsafePermission]:
     """Files that control the daemon and that others can write."""
-    state = state_directory(config)
+    state = state_directory(config.outbox)
     yield from _open(state, "put machine code and events there", ours=True)
-    for folder, _, names in os.walk(state / ENGINES):  # empty where we have no access
+    for folder, _, names in os.walk(state / ENGINE_CACHE):  # empty where we have no access
         engines = [name for name in names if name.endswith((SUFFIX, engine_record.beside(Path(SUFFIX)).name))]
         for place in (Path(folder), *(Path(folder, name) for name in engines)):
             yield from _open(place, "put machine code there, which the daemon runs", ours=True)
     with suppress(AssetError):  # the daemon reports it
-        yield from _writable_or_replaceable(model_path(config), "decide what is detected")
+        yield from _writable_or_replaceable(model_path(config.model), "decide what is detected")
     if file is not None:
         yield from _writable_or_replaceable(file, "decide what is watched and who receives the events")
 

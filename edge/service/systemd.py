@@ -6,6 +6,7 @@ import socket
 
 log = logging.getLogger(__name__)
 
+START_SECONDS = 3600  # that a long start may go on after each announcement
 PATIENCE = 1.0  # seconds; a systemd that hangs must not stop us too
 
 
@@ -22,6 +23,12 @@ def notify(*states: str) -> None:
             channel.sendto("\n".join(states).encode(), address)
     except OSError as error:
         log.warning("systemd cannot be told %s: %s", states[0], error)
+
+
+def announce_start(text: str) -> None:
+    """Show what a long start is doing, "" once that is over; each time systemd waits START_SECONDS more for READY."""
+    extension = [f"EXTEND_TIMEOUT_USEC={START_SECONDS * 1_000_000}"] if text else []
+    notify(*extension, f"STATUS={text}")
 
 
 def watchdog_interval() -> float:

@@ -9,6 +9,7 @@ from convert import check, export
 from convert.__main__ import main
 from edge.engines import engine_record, tensorrt_engine
 from edge.engines import onnxruntime_engine as engine
+from edge.files import sha256_of
 from edge.manifest import Manifest
 from tests.support import fake_device
 from tests.support.fake_gpu import FakeGpu
@@ -118,7 +119,7 @@ def test_where_tensorrt_is_the_engine_is_built_and_compared(
     ]
     record = engine_record.from_json(engine_record.beside(engine_file).read_text())
     assert (record.precision, record.options.max_batch, record.platform.gpu) == ("fp16", 2, "Orin")
-    assert record.onnx_sha256 == engine.sha256_of(tmp_path / "new" / "tiny-1.5-fp16.onnx")
+    assert record.onnx_sha256 == sha256_of(tmp_path / "new" / "tiny-1.5-fp16.onnx")
     with tensorrt_engine.load(engine_file, gpu.trt, gpu.cuda):
         pass
     assert gpu.runtime.leaks == 0

@@ -14,17 +14,17 @@ import cv2
 import numpy as np
 import pytest
 
-from edge import open_model as runtimes
+from edge import open_model as open_model_module
 from edge.commands.check import check
 from edge.commands.replay import Outputs, replay, task
-from edge.config.config_file import load
+from edge.config.config_file import load, state_directory
 from edge.config.schema import Config, ModelConfig
 from edge.engines import cuda_runtime, engine_build, engine_record, motion_cuda
 from edge.engines.build_plan import BuildOptions
 from edge.engines.cuda_runtime import Cuda, CudaError
 from edge.engines.engine_cache import EngineCacheError
 from edge.engines.motion_cuda import MotionCudaError
-from edge.inference import Engine, EngineError
+from edge.inference import Engine, EngineError, LoadedEngine
 from edge.motion import MotionSettings
 from edge.open_model import open_at_terminal, open_model
 from tests.support.fake_cv2_cuda import FakeCv2Cuda
@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 def no_nvidia(monkeypatch: pytest.MonkeyPatch) -> None:
     """A PC without a GPU, whatever runs the tests."""
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    monkeypatch.setattr(runtimes, "NVIDIA_SIGNS", ())
+    monkeypatch.setattr(open_model_module, "NVIDIA_SIGNS", ())
 
 
 @pytest.fixture
@@ -77,14 +77,15 @@ def config(folder: Path, model: str = "", path: str = "tiny.onnx") -> Config:
     return load(config_file(folder, model, path))
 
 
-def quiet(*states: str) -> None:
-    """A `tell` that nobody hears."""
+def opened(config: Config) -> LoadedEngine:
+    """As the daemon opens it, without announcements."""
+    return open_model(config.model, state_directory(config.outbox), lambda text: None, lambda: None)
 
 
 def refusal(wanted: Config) -> str:
     """One sentence."""
     with pytest.raises(EngineError) as caught:
-        open_model(wanted, quiet)
+        opened(wanted)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -109,9 +110,9 @@ def test_tensorrt_runs_the_model_where_it_is(
 ) -> None:
     gpu = with_tensorrt()
     for _ in range(2):
-        opened = open_model(config(folder, f'runtime = "{runtime}"'), quiet)
-        assert opened.runner is not None
-        with opened as engine:
+        loaded = opened(config(folder, f'runtime = "{runtime}"'))
+        assert loaded.runner is not None
+        with loaded as engine:
             assert engine.runtime == f"tensorrt {gpu.trt.__version__} fp32"
             assert_works(engine)
         assert gpu.runtime.leaks == 0
@@ -125,7 +126,7 @@ def test_tensorrt_runs_the_model_where_it_is(
 def test_onnx_runtime_takes_what_is_configured_and_the_model_can(path: str, largest: int, folder: Path) -> None:
     """The one is for any batch, the other for single images."""
     write_spot_model(folder / "spot.onnx")
-    with open_model(config(folder, "max_batch = 3", path), quiet) as engine:
+    with opened(config(folder, "max_batch = 3", path)) as engine:
         assert engine.largest_batch == largest
 
 
@@ -134,7 +135,7 @@ def test_cv2_cuda_fills_the_input_where_it_is(
     wanted: str, by_cuda: bool, folder: Path, with_tensorrt: Callable[..., FakeGpu], caplog: pytest.LogCaptureFixture
 ) -> None:
     gpu = with_tensorrt()
-    with open_model(config(folder, f'preprocessing = "{wanted}"\nmax_batch = 3'), quiet) as engine:
+    with opened(config(folder, f'preprocessing = "{wanted}"\nmax_batch = 3')) as engine:
         assert (engine.run_frames is not None) == by_cuda
         assert engine.largest_batch == 3
     assert gpu.runtime.leaks == 0
@@ -156,13 +157,13 @@ def test_without_cv2_cuda_the_cpu_does_it(
 ) -> None:
     with_tensorrt()
     monkeypatch.setattr(motion_cuda, "usable", without_cuda)
-    with open_model(config(folder, f'preprocessing = "{wanted}"'), quiet) as engine:
+    with opened(config(folder, f'preprocessing = "{wanted}"')) as engine:
         assert engine.run_frames is None
     assert len(caplog.records) == warnings
     assert ('build one that has; set model.preprocessing = "cpu"' in caplog.text) == bool(warnings)
 
 
-def test_who_insists_on_cv2_cuda_is_told_why_not(
+def test_why_cv2_cuda_cannot_be_used_is_the_error_where_it_is_required(
     folder: Path, with_tensorrt: Callable[..., FakeGpu], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = config(folder, 'preprocessing = "cuda"')
@@ -178,7 +179,7 @@ def test_flow_is_the_cpus_and_no_warning_is_given(
 ) -> None:
     write_spot_model(folder / "flow.onnx", replace(SPOT, motion=MotionSettings("flow")))
     gpu = with_tensorrt(network=Network(inputs={"image": ((-1, 6, SIZE, SIZE), "FLOAT")}))
-    with open_model(config(folder, path="flow.onnx"), quiet) as engine:
+    with opened(config(folder, path="flow.onnx")) as engine:
         assert engine.run_frames is None
     assert caplog.text == ""
     said = refusal(config(folder, 'preprocessing = "cuda"', "flow.onnx"))
@@ -189,26 +190,26 @@ def test_flow_is_the_cpus_and_no_warning_is_given(
 def test_onnx_runtime_runs_it_elsewhere(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A PC without a GPU is told so at level info only, and nothing is made in the state directory."""
     caplog.set_level(logging.INFO)
-    opened = open_model(config(folder), quiet)
-    assert opened.runner is None
-    with opened as engine:
+    loaded = opened(config(folder))
+    assert loaded.runner is None
+    with loaded as engine:
         assert engine.runtime.startswith("onnxruntime 1.")
         assert_works(engine)
-    (told,) = caplog.records
-    assert told.levelname == "INFO"
-    assert f"ONNX Runtime runs the model, without TensorRT: {NO_TENSORRT}" in told.getMessage()
+    (record,) = caplog.records
+    assert record.levelname == "INFO"
+    assert f"ONNX Runtime runs the model, without TensorRT: {NO_TENSORRT}" in record.getMessage()
     assert not (folder / "state").exists()
 
 
-def test_who_has_a_gpu_is_warned(
+def test_a_machine_with_a_gpu_is_warned(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (folder / "nvidia0").touch()
-    monkeypatch.setattr(runtimes, "NVIDIA_SIGNS", (folder / "nv_tegra_release", folder / "nvidia0"))
-    open_model(config(folder), quiet).close()
-    (told,) = caplog.records
-    assert told.levelname == "WARNING"
-    assert told.getMessage().endswith('set model.runtime = "onnxruntime" if that is as it should be')
+    monkeypatch.setattr(open_model_module, "NVIDIA_SIGNS", (folder / "nv_tegra_release", folder / "nvidia0"))
+    opened(config(folder)).close()
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage().endswith('set model.runtime = "onnxruntime" if that is intended')
 
 
 def test_cuda_that_is_missing_is_as_good_as_no_tensorrt(
@@ -220,7 +221,7 @@ def test_cuda_that_is_missing_is_as_good_as_no_tensorrt(
         raise CudaError("CUDA finds no GPU; see that the driver is loaded", "cudaErrorNoDevice")
 
     monkeypatch.setattr(cuda_runtime, "installed", installed)
-    with open_model(config(folder), quiet) as engine:
+    with opened(config(folder)) as engine:
         assert engine.runtime.startswith("onnxruntime")
     assert refusal(config(folder, 'runtime = "tensorrt"')) == (
         'model.runtime is tensorrt, but CUDA finds no GPU; see that the driver is loaded; or set it to "auto"'
@@ -232,7 +233,7 @@ def test_onnx_runtime_may_be_wanted(
 ) -> None:
     caplog.set_level(logging.INFO)
     gpu = with_tensorrt()
-    with open_model(config(folder, 'runtime = "onnxruntime"'), quiet) as engine:
+    with opened(config(folder, 'runtime = "onnxruntime"')) as engine:
         assert engine.runtime.startswith("onnxruntime")
     assert gpu.runtime.calls == []
     assert caplog.text == ""
@@ -254,14 +255,14 @@ def test_what_tensorrt_cannot_build_is_not_left_to_onnx_runtime(
 def test_the_options_reach_the_builder(folder: Path, with_tensorrt: Callable[..., FakeGpu]) -> None:
     gpu = with_tensorrt("8.6")
     wanted = config(folder, 'precision = "fp16"\nmax_batch = 4\nworkspace = 256')
-    with open_model(wanted, quiet) as engine:
+    with opened(wanted) as engine:
         assert engine.runtime.endswith(" fp16")
         assert engine.infer({"image": np.ones((4, 3, SIZE, SIZE), np.float32)})["scores"].shape == (4, 1)
     assert gpu.trt.named("IBuilderConfig.set_memory_pool_limit") == [("WORKSPACE", 256 << 20)]
 
 
 def test_the_defaults_are_those_of_the_builder() -> None:
-    assert runtimes.build_options(ModelConfig()) == BuildOptions()
+    assert open_model_module.build_options(ModelConfig()) == BuildOptions()
 
 
 def test_a_precision_that_the_file_does_not_have(folder: Path, with_tensorrt: Callable[..., FakeGpu]) -> None:
@@ -273,7 +274,7 @@ def test_providers_are_of_onnx_runtime(
     folder: Path, with_tensorrt: Callable[..., FakeGpu], caplog: pytest.LogCaptureFixture
 ) -> None:
     with_tensorrt()
-    open_model(config(folder, 'providers = ["CUDAExecutionProvider"]'), quiet).close()
+    opened(config(folder, 'providers = ["CUDAExecutionProvider"]')).close()
     assert 'TensorRT runs the model; set model.runtime = "onnxruntime" for them' in caplog.text
 
 
@@ -288,7 +289,7 @@ def test_an_engine_is_opened_as_it_is(folder: Path, with_tensorrt: Callable[...,
     gpu = with_tensorrt()
     plan(folder, gpu)
     for runtime in ("auto", "tensorrt"):
-        with open_model(config(folder, f'runtime = "{runtime}"', "mine.engine"), quiet) as engine:
+        with opened(config(folder, f'runtime = "{runtime}"', "mine.engine")) as engine:
             assert_works(engine)
     assert gpu.runtime.leaks == 0
     assert builds(gpu) == 1
@@ -314,21 +315,21 @@ def test_a_state_directory_without_rights(folder: Path, with_tensorrt: Callable[
     with_tensorrt()
     (folder / "state").write_text("a file, so that nobody, not even root, makes a folder of it")
     with pytest.raises(EngineCacheError, match=r"name a directory that this user may write to \(\[outbox\] directory"):
-        open_at_terminal(config(folder))
+        open_at_terminal(config(folder).model, folder / "state")
 
 
-def test_the_terminal_hears_what_takes_long(
+def test_the_terminal_shows_what_takes_long(
     folder: Path, with_tensorrt: Callable[..., FakeGpu], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with_tensorrt()
-    open_at_terminal(config(folder)).close()
+    open_at_terminal(config(folder).model, folder / "state").close()
     said = capsys.readouterr()
     assert said.out == ""
     lines = said.err.splitlines()
     assert lines[0] == "Building the TensorRT engine of tiny.onnx"
     assert lines[-1] == "Building the TensorRT engine of tiny.onnx: Building Engine 100%"
     assert len(set(lines)) == len(lines)
-    open_at_terminal(config(folder)).close()
+    open_at_terminal(config(folder).model, folder / "state").close()
     assert capsys.readouterr().err == ""
 
 
@@ -342,7 +343,7 @@ def test_ctrl_c_ends_a_build(
     before = signal.getsignal(number)
     interrupt(gpu, number)
     with pytest.raises(KeyboardInterrupt):
-        open_at_terminal(config(folder))
+        open_at_terminal(config(folder).model, folder / "state")
     assert gpu.runtime.leaks == 0
     assert len(engines(folder)) == built
     assert list(folder.rglob("*.partial*")) == []
@@ -404,7 +405,7 @@ def test_check_and_replay_use_the_same_engine(
     assert f"model tiny, 64x64, tensorrt {gpu.trt.__version__} fp32: Shine, Rest" in capsys.readouterr().out
     with task(str(film(folder / "film.avi")), None, file, None):
         pass
-    open_model(load(file), quiet).close()
+    opened(load(file)).close()
     assert builds(gpu) == 1
     assert gpu.runtime.leaks == 0
 

@@ -33,15 +33,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx")
 
 
-class Heard(list[str]):
-    """What systemd was told, state by state."""
-
-    def __call__(self, *states: str) -> None:
-        self.extend(states)
-
-
-def cache(gpu: FakeGpu, directory: Path, tell: Callable[..., None] | None = None) -> EngineCache:
-    return EngineCache(directory, gpu.trt, gpu.cuda, Heard() if tell is None else tell)
+def cache(
+    gpu: FakeGpu,
+    directory: Path,
+    announce: Callable[[str], object] = lambda text: None,
+    check_stop: Callable[[], object] = lambda: None,
+) -> EngineCache:
+    return EngineCache(directory, gpu.trt, gpu.cuda, announce, check_stop)
 
 
 def start(gpu: FakeGpu, directory: Path, model: Path, options: BuildOptions = OPTIONS) -> int:
@@ -85,41 +83,42 @@ def test_the_first_start_builds_and_the_second_does_not(version: str, model: Pat
 
 
 def test_an_engine_that_is_there_is_opened_without_a_word(model: Path, tmp_path: Path) -> None:
-    gpu, heard = fake_gpu("10.3"), Heard()
+    gpu = fake_gpu("10.3")
+    announced: list[str] = []
     start(gpu, tmp_path, model)
     (tmp_path / "tiny" / "lock").unlink()
-    cache(gpu, tmp_path, heard).open(model, OPTIONS).close()
-    assert heard == []
+    cache(gpu, tmp_path, announced.append).open(model, OPTIONS).close()
+    assert announced == []
     assert not (tmp_path / "tiny" / "lock").exists()  # so that a directory that is only readable will do
 
 
-def test_systemd_hears_how_far_the_build_is(model: Path, tmp_path: Path) -> None:
-    heard = Heard()
-    cache(fake_gpu("10.3"), tmp_path, heard).open(model, OPTIONS).close()
-    assert heard[:2] == ["EXTEND_TIMEOUT_USEC=3600000000", "STATUS=Building the TensorRT engine of tiny.onnx"]
-    told = [state for state in heard if state.startswith("STATUS=")]
-    assert told[-1] == "STATUS="
-    assert told[-2].endswith(" 100%")
-    assert len(heard) == 2 * len(told) - 1  # each time the start gets longer
+def test_the_progress_of_a_build_is_announced(model: Path, tmp_path: Path) -> None:
+    announced: list[str] = []
+    cache(fake_gpu("10.3"), tmp_path, announced.append).open(model, OPTIONS).close()
+    assert announced[0] == "Building the TensorRT engine of tiny.onnx"
+    assert announced[-2].endswith(" 100%")
+    assert announced[-1] == ""
 
 
-def test_systemd_hears_of_a_build_without_a_monitor(model: Path, tmp_path: Path) -> None:
-    heard = Heard()
-    cache(fake_gpu("8.6"), tmp_path, heard).open(model, OPTIONS).close()
-    assert heard[0] == "EXTEND_TIMEOUT_USEC=3600000000"
-    assert heard[1:] == ["STATUS=Building the TensorRT engine of tiny.onnx", "STATUS="]
+def test_a_build_without_a_monitor_is_announced(model: Path, tmp_path: Path) -> None:
+    announced: list[str] = []
+    cache(fake_gpu("8.6"), tmp_path, announced.append).open(model, OPTIONS).close()
+    assert announced == ["Building the TensorRT engine of tiny.onnx", ""]
 
 
-def test_a_build_that_is_stopped(model: Path, tmp_path: Path) -> None:
-    """Who is told may end it, as SIGTERM does; nothing half is left."""
+@pytest.mark.parametrize(("version", "kept"), [("10.3", ["lock"]), ("8.6", None)])
+def test_a_build_that_is_stopped(version: str, kept: list[str] | None, model: Path, tmp_path: Path) -> None:
+    """At its next step, and nothing partial is left; without a monitor after it, and the engine is kept."""
 
-    def tell(*states: str) -> None:
-        if states and states[-1].endswith("%"):
-            raise KeyboardInterrupt
+    def check_stop() -> None:
+        raise KeyboardInterrupt
 
+    announced: list[str] = []
     with pytest.raises(KeyboardInterrupt):
-        cache(fake_gpu("10.3"), tmp_path, tell).open(model, OPTIONS)
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["lock"]
+        cache(fake_gpu(version), tmp_path, announced.append, check_stop).open(model, OPTIONS)
+    assert announced[-1] == ""
+    assert kept in (None, [path.name for path in tmp_path.rglob("*") if path.is_file()])
+    assert len(engines(tmp_path)) == (1 if kept is None else 0)
 
 
 def upgraded(gpu: FakeGpu) -> FakeGpu:
@@ -331,8 +330,8 @@ def test_a_disk_that_is_full(model: Path, tmp_path: Path) -> None:
 
 def test_two_that_start_at_once_build_once(model: Path, tmp_path: Path) -> None:
     """The second waits for the lock of the first and finds its engine."""
-    gpu, heard = fake_gpu("10.3"), Heard()
-    waiter = cache(gpu, tmp_path, heard)
+    gpu, announced = fake_gpu("10.3"), list[str]()
+    waiter = cache(gpu, tmp_path, announced.append)
     target = waiter.place(model, OPTIONS)
     target.parent.mkdir()
     loaded: list[LoadedEngine] = []
@@ -341,11 +340,11 @@ def test_two_that_start_at_once_build_once(model: Path, tmp_path: Path) -> None:
         thread = threading.Thread(target=lambda: loaded.append(waiter.open(model, OPTIONS)))
         thread.start()
         deadline = time.monotonic() + 30
-        while not heard and time.monotonic() < deadline:
+        while not announced and time.monotonic() < deadline:
             time.sleep(0.001)
         engine_build.build(gpu.trt, model, target, OPTIONS, None)
     thread.join(PATIENCE)
-    assert heard[1] == "STATUS=Waiting for another korsal-edge that builds the same engine"
+    assert announced[0] == "Waiting for another korsal-edge that builds the same engine"
     assert len(gpu.trt.named("Builder.build_serialized_network")) == 1
     with loaded[0] as engine:
         assert_works(engine)
@@ -357,7 +356,7 @@ def test_a_real_gpu_answers_as_onnx_runtime_does(model: Path, tmp_path: Path) ->
     trt, cuda = tensorrt_engine.bindings()
     image = np.random.default_rng(0).normal(size=(1, 3, SIZE, SIZE)).astype(np.float32)
     expected = onnx_engine.load(model).infer({"image": image})
-    with EngineCache(tmp_path, trt, cuda, Heard()).open(model, BuildOptions()) as engine:
+    with EngineCache(tmp_path, trt, cuda).open(model, BuildOptions()) as engine:
         assert_works(engine)
         for _ in range(4):  # as it comes, then as a graph
             answer = engine.infer({"image": image})
