@@ -26,11 +26,10 @@ from numpy.typing import NDArray
 
 from edge.boxes import clip
 from edge.detector import frame_size
-from edge.sources import Frame
+from edge.sources import Frame, Polygon
 from edge.tubes import TubeBox
 
 EventType = Literal["new", "update", "end"]
-Polygon = Sequence[tuple[float, float]]  # at least three corners (x, y), 0..1 of the frame's width and height
 ActionKey = tuple[int, int]  # tube, label
 
 TIME_TOLERANCE = 1e-6  # seconds by which sums of frame times may fall short

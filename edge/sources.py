@@ -18,7 +18,7 @@ Flip = Literal["none", "horizontal", "vertical", "both"]
 Rotation = Literal[0, 90, 180, 270]
 RtspTransport = Literal["tcp", "udp"]  # that carries the video of an RTSP camera
 Transport = Literal["auto", "tcp", "udp"]  # as configured
-Polygon = tuple[tuple[float, float], ...]
+Polygon = tuple[tuple[float, float], ...]  # at least three corners (x, y), 0..1 of the frame's width and height
 BgrImage = NDArray[np.uint8]  # (H, W, 3)
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm")  # of video files in a folder, in whatever case
