@@ -1,11 +1,11 @@
-"""How long it takes to score all test videos of UCF101-24 from saved files, and how much memory.
+"""Measures the time and memory that scoring all test videos of UCF101-24 from saved files takes.
 
     python -m benchmarks.evaluation shared/data/ucf24/pyannot.pkl [--protocol plain] [--boxes 30] [--seed 0]
 
-Detections are the ground truth, jittered and partly misnamed, filled up with false alarms to `--boxes` a frame; tubes
-are the true ones, jittered and cut, and twenty false ones a video. Both are written as `korsal-evaluate detect` and
-`link` write them, then a process of its own reads and scores them: frame-mAP at 0.5, video-mAP at all eleven overlaps,
-errors, confusion.
+Detections are the ground truth, jittered and partly of wrong classes, filled up with false positives to `--boxes` a
+frame; tubes are the true ones, jittered and cut, and twenty false ones a video. Both are written as `korsal-evaluate
+detect` and `link` write them, then a process of its own reads and scores them: frame-mAP at 0.5, video-mAP at all
+eleven overlaps, errors, confusion.
 """
 
 import argparse
@@ -32,13 +32,13 @@ FALSE_TUBES = 20  # a video
 
 
 def main() -> None:
-    """Make the files, have them scored by a fresh process, tell seconds and memory."""
+    """Make the files, have a fresh process score them, print seconds and memory."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder of UCF101-24, or pyannot.pkl alone")
     parser.add_argument("--protocol", choices=PROTOCOLS, default="plain")
     parser.add_argument("--boxes", type=int, default=30, help="detections a frame")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--files", type=Path, help="score the files that lie here; made there if they do not")
+    parser.add_argument("--files", type=Path, help="score the files in this folder; made there if missing")
     parser.add_argument("--score", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.score:
@@ -101,7 +101,7 @@ def _detected(
     for frame in range(video.frames):
         true, names = at(video, frame)
         count = min(len(true), boxes // 3)
-        for copy in range(3):  # each person thrice
+        for copy in range(3):  # each person three times
             place = slice(copy * count, copy * count + count)
             sides = np.tile(true[:count, 2:] - true[:count, :2], 2)
             found[frame, place] = true[:count] + random.normal(0, 0.08, (count, 4)) * sides

@@ -1,4 +1,4 @@
-"""The plain tracker to compare with: whatever overlaps the last box most, no prediction, no patience. Pure.
+"""A plain IoU tracker to compare with: no prediction, and a tube ends at its first miss. Pure.
 
 As Bochinski et al. 2017, "High-speed tracking-by-detection without using image information": the tubes, oldest first,
 each take the detection that overlaps their last box most, if by at least `LEAST_IOU`; one that finds none ends. A tube
@@ -40,7 +40,7 @@ class TrackerState:
 
 
 def step(state: TrackerState, detections: Detections) -> tuple[TrackerState, tuple[TubeBox, ...]]:
-    """Link one frame; where all live tubes are, each with the class of most of its detections so far."""
+    """Link one frame; returns all live tubes, each with the class of most of its detections so far."""
     strong = np.flatnonzero(detections.scores >= LOW_SCORE)
     free = strong[nms(detections.boxes[strong], detections.scores[strong], MERGE_IOU)].tolist()
     continued: list[tuple[Track, int]] = []

@@ -1,10 +1,11 @@
-"""Made-up detections of annotated videos: the truth as a middling network might see it. Arithmetic, by a seed.
+"""Synthetic detections of annotated videos: the truth as a mediocre network might detect it. Arithmetic, by a seed.
 
-A person's box errs by a share of its size that stays with the tube and by one that changes from frame to frame; its
-scores wander, a wrong class is second, or first all along; single frames and whole stretches of 1 to 30 frames are
-missing; it is seen before and after its action too. Beside people there are false alarms that last and some that flash.
+A person's box has an error, relative to its size, that stays with the tube and one that changes from frame to frame;
+its scores drift, a wrong class is second, or first throughout; single frames and whole stretches of 1 to 30 frames are
+missing; it is detected before and after its action too. Besides people there are false positives that last and some
+that flash.
 
-The defaults were set by what `korsal` scores on them; docs/linking.md tells how near that comes to its paper.
+The defaults were set by what `korsal` scores on them; docs/linking-experiments.md compares that with its paper.
 """
 
 from dataclasses import dataclass
@@ -21,10 +22,10 @@ Row = tuple[int, NDArray[np.float32], NDArray[np.float32]]  # frame, box, class 
 
 @dataclass(frozen=True)
 class Jitter:
-    """How bad the network is. Shares of a box's sides, probabilities, counts; scores are logits with a deviation."""
+    """How bad the network is: relative to a box's sides, as probabilities, or as counts; scores are logits."""
 
-    lasting: float = 0.035  # deviation of the error that stays with a tube, of each corner
-    passing: float = 0.03  # of that which changes: half of it is left in the next frame
+    lasting: float = 0.035  # standard deviation of the error that stays with a tube, of each corner
+    passing: float = 0.03  # of the one that changes: half of it is left in the next frame
     growth: float = 0.5  # both grow by this share where the box is as large as the frame
     misnamed: float = 0.05  # of the videos have a wrong class first
     logit: float = 0.2
@@ -35,7 +36,7 @@ class Jitter:
     occlusions: float = 0.004  # begin in so many frames
     longest: int = 30
     twice: float = 0.15  # of the boxes have a weaker neighbour
-    outside: float = 0.5  # of the ends of a tube see the person on
+    outside: float = 0.5  # of the ends of a tube: the person is detected beyond it
     outside_frames: float = 40.0  # in the mean
     outside_logit: float = -1.5  # added
     lasting_alarms: float = 0.02  # begin in each frame
@@ -45,7 +46,7 @@ class Jitter:
 
 
 def detections(video: VideoAnnotation, classes: int, jitter: Jitter, random: np.random.Generator) -> list[Detections]:
-    """What would be found in each frame of a video, scores falling."""
+    """The detections of each frame of a video, scores falling."""
     wrong = int(random.integers(classes))
     misnamed = bool(random.random() < jitter.misnamed)
     rows: list[Row] = []

@@ -1,14 +1,13 @@
-"""How good the linkers are: jittered ground truth of UCF101-24, or saved detections, the same for all of them.
+"""Compares all linkers on the same detections: jittered ground truth of UCF101-24, or saved ones.
 
     python -m benchmarks.linking shared/data/ucf24/pyannot.pkl [--videos 910] [--seed 0] [--jobs 2]
     python -m benchmarks.linking DATA --detections detections.npz [--split validation]
 
 Prints two rows for each linker. In percent: video-mAP at overlaps of 0.2, 0.5, 0.75 and 0.5 to 0.95, frame-mAP at 0.5
 of the boxes as they were published live, the share of true boxes that a tube of their class covers by half, and IDF1;
-tubes, identity switches and breaks for each true tube; milliseconds of processor time a frame. Then what the daemon
-would tell: frames to `new` and to `end` in the median, which share of true tubes is told and of those due to end did,
-and false events an hour.
-With `--videos N` every so-manieth test video is taken, so that all classes are among them.
+tubes, identity switches and breaks for each true tube; milliseconds of processor time a frame. Then of the daemon's
+events: median frames to `new` and to `end`, recall of true tubes, the share of those due that ended, and false events
+an hour. `--videos N` takes N test videos evenly from the list, so that all classes are among them.
 """
 
 import argparse
@@ -27,7 +26,7 @@ from benchmarks.identity import IdentityCounts, identity_counts
 from benchmarks.iou_tracker import TrackerState
 from benchmarks.jitter import Jitter, detections
 from benchmarks.temporal_labelling import trimmed_by_own_score
-from benchmarks.timing import Delays, delays, middle, told_events
+from benchmarks.timing import Delays, delays, median_delay, published_events
 from edge import linker
 from edge.boxes import clip
 from edge.detector import Detections
@@ -45,23 +44,23 @@ from train.evaluation.report import VideoResult, score_videos
 from train.evaluation.splits import of_split
 from train.evaluation.video_evaluation import in_annotated_frames, linked_boxes, true_boxes, true_tubes
 
-Linked = tuple[list[tuple[TubeBox, ...]], list[ActionTube]]  # live in each frame, and the action tubes
-Rule = Callable[[Sequence[Detections]], Linked]
+LinkedTubes = tuple[list[tuple[TubeBox, ...]], list[ActionTube]]  # live in each frame, and the action tubes
+LinkVideo = Callable[[Sequence[Detections]], LinkedTubes]
 Source = Callable[[VideoAnnotation], list[Detections]]
 HEAD = (
     "| linker | @0.2 | @0.5 | @0.75 | @0.5:0.95 | frame-mAP | found | IDF1 | tubes | switches | breaks | ms a frame |",
-    "| linker | frames to `new` | told | frames to `end` | ended | false events an hour |",
+    "| linker | frames to `new` | recall | frames to `end` | ended | false events an hour |",
 )
 
 
-def rules(lengths: ActionLengths, labels: Sequence[str]) -> dict[str, Rule]:
+def rules(lengths: ActionLengths, labels: Sequence[str]) -> dict[str, LinkVideo]:
     """What is compared: `default` knows how long the actions of the training part last, `default-alone` does not."""
-    known: dict[str, Rule] = {name: partial(linked, method) for name, method in LINKING_METHODS.items()}
+    known: dict[str, LinkVideo] = {name: partial(linked, method) for name, method in LINKING_METHODS.items()}
     informed = partial(linked, with_lengths(LINKING_METHODS["default"], lengths, labels))
     return {**known, "default": informed, "default-alone": known["default"], "korsal-trimmed": trimmed, "iou": tracked}
 
 
-def linked(method: LinkingMethod, found: Sequence[Detections]) -> Linked:
+def linked(method: LinkingMethod, found: Sequence[Detections]) -> LinkedTubes:
     """A video by a linker of `edge`."""
     state = linker.initial()
     live: list[tuple[TubeBox, ...]] = []
@@ -71,13 +70,13 @@ def linked(method: LinkingMethod, found: Sequence[Detections]) -> Linked:
     return live, method.action_tubes(_history(live))
 
 
-def trimmed(found: Sequence[Detections]) -> Linked:
+def trimmed(found: Sequence[Detections]) -> LinkedTubes:
     """A video by `korsal`, its paths cut by two states and their own score."""
     live, paths = linked(LINKING_METHODS["korsal"], found)
     return live, trimmed_by_own_score(paths)
 
 
-def tracked(found: Sequence[Detections]) -> Linked:
+def tracked(found: Sequence[Detections]) -> LinkedTubes:
     """A video by the plain IoU tracker."""
     state = TrackerState()
     live: list[tuple[TubeBox, ...]] = []
@@ -92,7 +91,7 @@ def _history(live: Sequence[Sequence[TubeBox]]) -> list[tuple[int, TubeBox]]:
 
 
 @dataclass(frozen=True, eq=False)
-class Watched:
+class LinkerResult:
     """One video through one linker."""
 
     result: VideoResult
@@ -102,40 +101,42 @@ class Watched:
     seconds: float  # of processor time
 
 
-def watch(rule: Rule, found: Sequence[Detections], video: VideoAnnotation, labels: Sequence[str]) -> Watched:
-    """Link a video frame after frame and hold it to the truth."""
+def evaluated(
+    link: LinkVideo, found: Sequence[Detections], video: VideoAnnotation, labels: Sequence[str]
+) -> LinkerResult:
+    """Link a video frame by frame and compare it with the truth."""
     begin = time.process_time()
-    live, paths = rule(found)
+    live, paths = link(found)
     seconds = time.process_time() - begin
     size = video.size or (320, 240)
     tubes = tuple(Tube(0, path.label, path.score, int(path.frames[0]), clip(path.boxes, *size)) for path in paths)
     truth = true_tubes(video.tubes, len(found))
     boxes = linked_boxes(_history(live), np.arange(len(labels)))
-    everything = VideoResult(joined([]), boxes, true_boxes(video.tubes, len(found)), tubes, truth)
-    result = in_annotated_frames(everything, video.annotated_frames)
-    late = delays(told_events(live, labels, size), live, truth)
-    return Watched(result, identity_counts(result.tubes, result.true_tubes), late, len(found), seconds)
+    whole = VideoResult(joined([]), boxes, true_boxes(video.tubes, len(found)), tubes, truth)
+    result = in_annotated_frames(whole, video.annotated_frames)
+    late = delays(published_events(live, labels, size), live, truth)
+    return LinkerResult(result, identity_counts(result.tubes, result.true_tubes), late, len(found), seconds)
 
 
-def rows(name: str, watched: Sequence[Watched], labels: Sequence[str], protocol: str) -> tuple[str, str]:
+def rows(name: str, videos: Sequence[LinkerResult], labels: Sequence[str], protocol: str) -> tuple[str, str]:
     """The lines of one linker in both tables."""
-    whole = score_videos([one.result for one in watched], labels, PROTOCOLS[protocol])
-    counts = sum((one.identity for one in watched), IdentityCounts())
-    late = sum((one.delays for one in watched), Delays())
-    truths = sum(len(one.result.true_tubes) for one in watched)
-    frames = sum(one.frames for one in watched)
-    shares = (*whole.video_map.values(), whole.linked_frame_map, counts.found / counts.frames, counts.idf1)
+    whole = score_videos([one.result for one in videos], labels, PROTOCOLS[protocol])
+    counts = sum((one.identity for one in videos), IdentityCounts())
+    late = sum((one.delays for one in videos), Delays())
+    truths = sum(len(one.result.true_tubes) for one in videos)
+    frames = sum(one.frames for one in videos)
+    shares = (*whole.video_map.values(), whole.linked_frame_map, counts.covered / counts.frames, counts.idf1)
     figures = [f"{100 * value:.1f}" for value in shares]
-    figures += [f"{sum(len(one.result.tubes) for one in watched) / truths:.1f}"]
+    figures += [f"{sum(len(one.result.tubes) for one in videos) / truths:.1f}"]
     figures += [f"{counts.switches / truths:.2f}", f"{counts.breaks / truths:.2f}"]
-    figures += [f"{1000 * sum(one.seconds for one in watched) / frames:.2f}"]
-    told = [_late(late.news), _share(late.news), _late(late.ends), _share(late.ends), f"{late.false_per_hour:.0f}"]
-    return f"| {' | '.join([name, *figures])} |", f"| {' | '.join([name, *told])} |"
+    figures += [f"{1000 * sum(one.seconds for one in videos) / frames:.2f}"]
+    delayed = [_late(late.news), _share(late.news), _late(late.ends), _share(late.ends), f"{late.false_per_hour:.0f}"]
+    return f"| {' | '.join([name, *figures])} |", f"| {' | '.join([name, *delayed])} |"
 
 
 def _late(values: Sequence[int | None]) -> str:
-    """The median; a dash where fewer than half were told."""
-    return f"{middle(values):.0f}" if np.isfinite(middle(values)) else "–"
+    """The median; a dash where fewer than half were published."""
+    return f"{median_delay(values):.0f}" if np.isfinite(median_delay(values)) else "–"
 
 
 def _share(values: Sequence[int | None]) -> str:
@@ -165,12 +166,12 @@ def _of_video(found: SavedDetections, order: np.ndarray, video: VideoAnnotation)
     return [Detections(found.boxes[part], found.scores[part], found.labels[part], dense[part]) for part in parts]
 
 
-def watched_by_all(
+def by_all_linkers(
     source: Source, names: Sequence[str], lengths: ActionLengths, labels: Sequence[str], video: VideoAnnotation
-) -> list[Watched]:
+) -> list[LinkerResult]:
     """One video through the named linkers."""
     found, known = source(video), rules(lengths, labels)
-    return [watch(known[name], found, video, labels) for name in names]
+    return [evaluated(known[name], found, video, labels) for name in names]
 
 
 def chosen(options: argparse.Namespace) -> tuple[DataSet, Source, tuple[VideoAnnotation, ...]]:
@@ -185,13 +186,13 @@ def chosen(options: argparse.Namespace) -> tuple[DataSet, Source, tuple[VideoAnn
 
 
 def main() -> None:
-    """Watch all videos through all linkers and print the tables."""
+    """Run all videos through all linkers and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = tuple(rules({}, ()))
     parser.add_argument("data", type=Path, help="folder of a data set, or its ground truth alone")
     parser.add_argument("--detections", type=Path, help="of `korsal-evaluate detect`, instead of jittered truth")
     parser.add_argument("--split", choices=("test", "validation", "train"), default="test")
-    parser.add_argument("--videos", type=int, help="so many of them, evenly spread")
+    parser.add_argument("--videos", type=int, help="how many of them, evenly spread")
     parser.add_argument("--linkers", nargs="+", choices=names, default=names)
     parser.add_argument("--protocol", choices=tuple(PROTOCOLS), default="plain", help="how video-mAP is counted")
     parser.add_argument("--seed", type=int, default=0)
@@ -203,15 +204,15 @@ def main() -> None:
     if not videos:
         raise SystemExit("no video of this split is in the file; give the --split that it was made of")
     lengths = usual_lengths(data)
-    look = partial(watched_by_all, source, options.linkers, lengths, data.labels)
+    run = partial(by_all_linkers, source, options.linkers, lengths, data.labels)
     with ProcessPoolExecutor(options.jobs) as pool:
-        by_video = list(pool.map(look, videos) if options.jobs > 1 else map(look, videos))
+        by_video = list(pool.map(run, videos) if options.jobs > 1 else map(run, videos))
     print(f"{len(videos)} of {len(every)} videos, {sum(one[0].frames for one in by_video)} frames")
-    told = [
+    tables = [
         rows(name, one, data.labels, options.protocol)
         for name, one in zip(options.linkers, zip(*by_video, strict=True), strict=True)
     ]
-    for head, lines in zip(HEAD, zip(*told, strict=True), strict=True):
+    for head, lines in zip(HEAD, zip(*tables, strict=True), strict=True):
         print("", head, f"|---{'|--:' * (head.count('|') - 2)}|", *lines, sep="\n", flush=True)
 
 

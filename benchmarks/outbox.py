@@ -1,4 +1,4 @@
-"""Measures the way of events through the outbox to mosquitto, against publishing them with paho alone.
+"""Measures the throughput of events through the outbox to mosquitto, against publishing them with paho alone.
 
 python -m benchmarks.outbox [--directory STATE] [--events 5000] [--rate 1000] [--seconds 20]. Exit status 1 where the
 outbox does not keep up with the rate. Needs mosquitto.
@@ -35,7 +35,7 @@ TOPIC = TOPICS.event("door", "Basketball")
 
 
 def main() -> int:
-    """Print the throughput of both in turns, their ratio, and how the outbox does at a steady rate."""
+    """Print the throughput of both in turns, their ratio, and how the outbox performs at a steady rate."""
     options = _options()
     with mosquitto() as port, tempfile.TemporaryDirectory(dir=options.directory) as folder:
         bare, ours = [], []
@@ -49,8 +49,8 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measures the way of events through the outbox to mosquitto.")
-    parser.add_argument("--directory", type=Path, help="where the outbox's file lies; default: the system's, for /tmp")
+    parser = argparse.ArgumentParser(description="Measures the throughput of events through the outbox to mosquitto.")
+    parser.add_argument("--directory", type=Path, help="folder of the outbox's file; default: the temporary one")
     parser.add_argument("--events", type=int, default=5000)
     parser.add_argument("--rate", type=int, default=1000, help="events per second of the steady part")
     parser.add_argument("--seconds", type=int, default=20)
@@ -117,7 +117,7 @@ def outbox_seconds(port: int, count: int, file: Path) -> float:
 
 
 def steady(port: int, rate: int, seconds: int, file: Path) -> bool:
-    """Feed at a rate and print what comes of it; whether everything arrived as fast as it came."""
+    """Publish at a steady rate and print the result; whether everything arrived at that rate."""
     late: list[float] = []
     subscriber = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
 
@@ -147,7 +147,7 @@ def steady(port: int, rate: int, seconds: int, file: Path) -> bool:
 
 
 def _feed(publisher: Publisher, rate: int, seconds: int) -> int:
-    """Hand events over in steps of 10 ms; the most that have waited."""
+    """Publish events in steps of 10 ms; returns the most that were waiting."""
     most = number = 0
     started = time.perf_counter()
     while number < rate * seconds:

@@ -1,7 +1,7 @@
-"""Where an action begins and ends within a path, as ROAD and KORSAL label it: Viterbi with one price for every change.
+"""Temporal labelling of a path, as in ROAD and KORSAL: Viterbi with one cost for every change.
 
 As `dpEM_max.m`, `actionPathSmoother` and `convert2eval.m` of Singh et al. 2017, which KORSAL took over. It looks at the
-whole path, so it is for comparing, not for the live linker. With one-hot class scores, as KORSAL saves them, the best
+whole path, so it is for comparison, not for the live linker. With one-hot class scores, as KORSAL saves them, the best
 labelling is the path's own class throughout, and nothing is trimmed. Pure.
 """
 
@@ -26,13 +26,13 @@ def best_labels(scores: NDArray[np.floating], alpha: float = ALPHA) -> NDArray[n
     frames, labels = scores.shape
     if not frames:
         return np.zeros(0, np.int64)
-    price = alpha * (1 - np.eye(labels))  # (to, from)
+    cost = alpha * (1 - np.eye(labels))  # (to, from)
     total = np.asarray(scores[0], np.float64)
     came_from = np.zeros((frames, labels), np.int64)
     for frame in range(1, frames):
-        ways = total - price
-        came_from[frame] = ways.argmax(axis=1)
-        total = scores[frame] + ways.max(axis=1)
+        options = total - cost
+        came_from[frame] = options.argmax(axis=1)
+        total = scores[frame] + options.max(axis=1)
     chosen = np.zeros(frames, np.int64)
     chosen[-1] = total.argmax()
     for frame in range(frames - 1, 0, -1):

@@ -1,8 +1,7 @@
-"""Compares, on this CPU, a training step in float32 with one in bfloat16, and in bfloat16 the backward pass of our
-depthwise convolutions with PyTorch's own.
+"""Compares training steps in float32 and bfloat16 on this CPU, and our depthwise backward pass with PyTorch's own.
 
 python -m benchmarks.training [--threads 2] [--batch 16]. The layers are those of the shipped network at 256×192.
-ONEDNN_MAX_CPU_ISA=AVX2 or AVX512_CORE in the environment has oneDNN compute as on an older processor.
+ONEDNN_MAX_CPU_ISA=AVX2 or AVX512_CORE in the environment makes oneDNN compute as on an older processor.
 """
 
 import argparse
@@ -20,7 +19,7 @@ from train.precision import step_seconds
 
 HEIGHT, WIDTH = 192, 256
 ROUNDS = 5
-KINDS = ("amx", "avx", "bf16", "fma", "i8mm", "neon", "sve")  # features of processors that matter here
+KINDS = ("amx", "avx", "bf16", "fma", "i8mm", "neon", "sve")  # processor features that matter here
 COLUMNS = (
     ("channels", 8),
     ("kernel", 8),
@@ -65,11 +64,11 @@ def main() -> None:
 
 
 def _compare_steps(batch: int) -> None:
-    """Of the whole network, forward and back."""
+    """Print one step of the whole network, forward and backward, in both precisions."""
     isa = os.environ.get("ONEDNN_MAX_CPU_ISA", "the processor")
     known = torch.cpu.get_capabilities().items()
     features = sorted(name for name, there in known if there is True and name.startswith(KINDS))
-    print(f"processor: {', '.join(features)}; oneDNN bound by: {isa}")
+    print(f"processor: {', '.join(features)}; oneDNN limited by: {isa}")
     seconds = step_seconds(LiteDetector(classes=5, channels=6), (batch, 6, HEIGHT, WIDTH))
     one, other = (1e3 * seconds[precision] / batch for precision in ("float32", "bfloat16"))
     print(f"a step, per sample: float32 {one:.1f} ms, bfloat16 {other:.1f} ms, {one / other:.2f} times as fast\n")
@@ -79,26 +78,26 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Compares steps of training.")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--layers", action=argparse.BooleanOptionalAction, default=True, help="each of them too")
+    parser.add_argument("--layers", action=argparse.BooleanOptionalAction, default=True, help="also compare each layer")
     return parser.parse_args()
 
 
 def _kinds(batch: int) -> Iterator[tuple[int, Layer]]:
-    """The layers that the network has, one of each size, with how many there are."""
+    """The depthwise layers of the network, one of each size, with their number."""
     network = LiteDetector(classes=5, channels=6)
-    seen: dict[tuple[int, ...], list[Layer]] = {}
+    by_size: dict[tuple[int, ...], list[Layer]] = {}
 
-    def note(module: nn.Module, inputs: tuple[Tensor]) -> None:
+    def record(module: nn.Module, inputs: tuple[Tensor]) -> None:
         assert isinstance(module, DepthwiseConvolution)
         key = (module.kernel_size[0], module.stride[0], *inputs[0].shape)
-        seen.setdefault(key, []).append(Layer(module, torch.randn(batch, *inputs[0].shape[1:])))
+        by_size.setdefault(key, []).append(Layer(module, torch.randn(batch, *inputs[0].shape[1:])))
 
-    hooks = [m.register_forward_pre_hook(note) for m in network.modules() if isinstance(m, DepthwiseConvolution)]
+    hooks = [m.register_forward_pre_hook(record) for m in network.modules() if isinstance(m, DepthwiseConvolution)]
     with torch.no_grad():
         network.eval()(torch.zeros(1, 6, HEIGHT, WIDTH))
     for hook in hooks:
         hook.remove()
-    for layers in seen.values():
+    for layers in by_size.values():
         yield len(layers), layers[0]
 
 
@@ -108,7 +107,7 @@ def _plain(ours: DepthwiseConvolution) -> nn.Conv2d:
 
 
 def _seconds(module: nn.Module, x: Tensor) -> float:
-    """The quickest backward pass of some rounds, in seconds."""
+    """Seconds of the fastest of several backward passes."""
     x = x.bfloat16().contiguous(memory_format=torch.channels_last).requires_grad_()
     best = float("inf")
     for _ in range(ROUNDS):

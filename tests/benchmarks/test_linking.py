@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import iou_tracker, linking
 from benchmarks.iou_tracker import TrackerState
-from benchmarks.timing import ROOM, Delays, Told, delays, middle, told_events
+from benchmarks.timing import ROOM, Delays, PublishedEvent, delays, median_delay, published_events
 from tests.support.people import JUMP, LABELS, RUN, SIT, detected, person, standing, tube_box
 from train.box_tables import Tube
 from train.datasets.annotations import DataSet, GroundTruthTube, VideoAnnotation
@@ -27,7 +27,7 @@ def paths(story: Any) -> Any:
     return iou_tracker.action_tubes([(frame, one) for frame, boxes in enumerate(story) for one in boxes])
 
 
-def test_the_plain_tracker_follows_who_overlaps_and_forgets_at_once() -> None:
+def test_the_plain_tracker_follows_overlaps_and_forgets_at_once() -> None:
     walk = [detected(person(100 + 5 * t, run=0.8)) for t in range(10)]
     (tube,) = paths(tracked(walk))
     assert (tube.label, tube.frames.tolist(), tube.score) == (RUN, list(range(10)), pytest.approx(0.8))
@@ -76,52 +76,52 @@ def live(first: int, last: int, length: Any, **scores: Any) -> Any:
     return [(tube_box(box=standing(120), **scores),) if first <= t <= last else () for t in range(length)]
 
 
-def test_events_are_told_as_the_daemon_would() -> None:
-    # half a second at 25 frames: found in 10, told in 23 (12 frames are 0.48 s); lost in frame 60
-    assert told_events(live(10, 59, 100, run=0.8), LABELS, (320, 240)) == [Told(1, RUN, 23, 60)]
-    assert told_events(live(10, 99, 100, run=0.8), LABELS, (320, 240)) == [Told(1, RUN, 23)]
-    assert told_events(live(10, 99, 100, run=0.1), LABELS, (320, 240)) == []
+def test_events_are_published_as_by_the_daemon() -> None:
+    # half a second at 25 frames: found in 10, published in 23 (12 frames are 0.48 s); lost in frame 60
+    assert published_events(live(10, 59, 100, run=0.8), LABELS, (320, 240)) == [PublishedEvent(1, RUN, 23, 60)]
+    assert published_events(live(10, 99, 100, run=0.8), LABELS, (320, 240)) == [PublishedEvent(1, RUN, 23)]
+    assert published_events(live(10, 99, 100, run=0.1), LABELS, (320, 240)) == []
 
 
 def test_delays_are_from_the_first_frame_to_new_and_from_the_last_to_end() -> None:
-    told = [Told(1, RUN, 33, 70)]
-    assert delays(told, live(0, 70, 200, run=0.8), [truth(20, 49)]) == Delays((13,), (21,), 0, 200)
-    assert delays(told, live(0, 70, 200, run=0.8), [truth(40, 49)]).news == (-7,)
+    published = [PublishedEvent(1, RUN, 33, 70)]
+    assert delays(published, live(0, 70, 200, run=0.8), [truth(20, 49)]) == Delays((13,), (21,), 0, 200)
+    assert delays(published, live(0, 70, 200, run=0.8), [truth(40, 49)]).news == (-7,)
 
 
-def test_an_end_is_waited_for_only_where_there_is_room() -> None:
+def test_an_end_is_counted_only_where_enough_frames_follow() -> None:
     for length, ends in ((49 + ROOM, ()), (50 + ROOM, (None,))):
-        assert delays([Told(1, RUN, 33)], live(0, 300, length, run=0.8), [truth(20, 49)]).ends == ends
-    assert delays([], live(0, 300, 400, run=0.8), [truth(20, 49)]).ends == ()  # who was never told ends not
+        assert delays([PublishedEvent(1, RUN, 33)], live(0, 300, length, run=0.8), [truth(20, 49)]).ends == ends
+    assert delays([], live(0, 300, 400, run=0.8), [truth(20, 49)]).ends == ()  # what was never published does not end
 
 
 def test_the_first_new_and_the_last_end_count() -> None:
-    told = [Told(1, RUN, 33, 40), Told(1, RUN, 45, 60)]
-    assert delays(told, live(0, 70, 200, run=0.8), [truth(20, 49)]) == Delays((13,), (11,), 0, 200)
-    unfinished = [Told(1, RUN, 33, 40), Told(1, RUN, 45)]
+    published = [PublishedEvent(1, RUN, 33, 40), PublishedEvent(1, RUN, 45, 60)]
+    assert delays(published, live(0, 70, 200, run=0.8), [truth(20, 49)]) == Delays((13,), (11,), 0, 200)
+    unfinished = [PublishedEvent(1, RUN, 33, 40), PublishedEvent(1, RUN, 45)]
     assert delays(unfinished, live(0, 70, 200, run=0.8), [truth(20, 49)]).ends == (None,)
 
 
 @pytest.mark.parametrize(
     ("event", "true"),
     [
-        (Told(1, JUMP, 30, 40), truth(20, 49)),  # another action
-        (Told(1, RUN, 50, 60), truth(20, 49)),  # too late
-        (Told(1, RUN, 5, 19), truth(20, 49)),  # over before
-        (Told(2, RUN, 30, 40), truth(20, 49)),  # somebody who is not there
-        (Told(1, RUN, 30, 40), truth(20, 49, x=120 + 22)),  # 18 / 62 of it
+        (PublishedEvent(1, JUMP, 30, 40), truth(20, 49)),  # another action
+        (PublishedEvent(1, RUN, 50, 60), truth(20, 49)),  # too late
+        (PublishedEvent(1, RUN, 5, 19), truth(20, 49)),  # over before
+        (PublishedEvent(2, RUN, 30, 40), truth(20, 49)),  # somebody who is not there
+        (PublishedEvent(1, RUN, 30, 40), truth(20, 49, x=120 + 22)),  # 18 / 62 of it
     ],
 )
 def test_an_event_of_nothing_is_false(event: Any, true: Any) -> None:
     assert delays([event], live(0, 70, 200, run=0.8), [true]) == Delays((None,), (), 1, 200)
 
 
-@pytest.mark.parametrize("event", [Told(1, RUN, 49), Told(1, RUN, 5, 20)])
+@pytest.mark.parametrize("event", [PublishedEvent(1, RUN, 49), PublishedEvent(1, RUN, 5, 20)])
 def test_one_frame_on_the_true_box_is_enough(event: Any) -> None:
     assert delays([event], live(0, 70, 110, run=0.8), [truth(20, 49, x=120 + 21)]).false == 0
 
 
-def test_false_events_are_told_by_the_hour() -> None:
+def test_false_events_are_counted_by_the_hour() -> None:
     assert (Delays(false=1, frames=90_000) + Delays(false=2)).false_per_hour == 3
     assert Delays().false_per_hour == 0
 
@@ -129,9 +129,9 @@ def test_false_events_are_told_by_the_hour() -> None:
 @pytest.mark.parametrize(
     ("values", "expected"), [([3, None, 1], 3), ([None, None, 1], np.inf), ([1, 2], 1.5), ([None, 2, 2, None], np.inf)]
 )
-def test_the_middle_delay_counts_what_never_came(values: Any, expected: Any) -> None:
-    assert middle(values) == expected
-    assert np.isnan(middle([]))
+def test_the_median_delay_counts_what_never_came(values: Any, expected: Any) -> None:
+    assert median_delay(values) == expected
+    assert np.isnan(median_delay([]))
 
 
 def test_both_tables_are_printed_for_every_linker(
@@ -139,13 +139,13 @@ def test_both_tables_are_printed_for_every_linker(
 ) -> None:
     tube = GroundTruthTube(SIT, 5, np.tile(np.array([standing(120)], np.float32), (60, 1)))
     videos = tuple(VideoAnnotation(f"Sit/v_Sit_g01_c0{i}", 80, (tube,)) for i in (1, 2))
-    monkeypatch.setattr(linking.datasets, "load", lambda path: DataSet(LABELS, (), videos, tmp_path))
+    monkeypatch.setattr(linking.loader, "load", lambda path: DataSet(LABELS, (), videos, tmp_path))
     for jobs in ("1", "2"):
         monkeypatch.setattr(sys, "argv", ["linking", "data.pkl", "--jobs", jobs])
         linking.main()
-        told = capsys.readouterr().out.splitlines()
-        assert told[0] == "2 of 2 videos, 160 frames"
-        names = [line.split(" | ")[0].strip("| ") for line in told if line.startswith("| ")]
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0] == "2 of 2 videos, 160 frames"
+        names = [line.split(" | ")[0].strip("| ") for line in lines if line.startswith("| ")]
         assert names == ["linker", *linking.rules({}, ()), "linker", *linking.rules({}, ())]
-        row = next(line for line in told if line.startswith("| default |"))
+        row = next(line for line in lines if line.startswith("| default |"))
         assert float(row.split(" | ")[1]) > 50
