@@ -1,17 +1,17 @@
-"""Tubes become events: an action of one person began, goes on, ended. Pure.
+"""Turns tubes into events: an action of one person started, continues, ended. Pure.
 
-The life of an event. It is found when the action's smoothed score reaches `start_score`, and published as `new` once
-the score has stayed at `keep_score` or above for `min_duration`; it then started when it was found. While it goes on,
-an `update` follows every `update_interval`. A score below `keep_score` does not end it at once: if it comes back within
+The life of an event. An action is found when its smoothed score reaches `start_score`, and published as `new` once the
+score has stayed at `keep_score` or above for `min_duration`; its start is when it was found. While it continues, an
+`update` follows every `update_interval`. A score below `keep_score` does not end it at once: if it comes back within
 `cooldown` the same event continues, so that a flickering score makes one event and not many. After `cooldown` it ends
-("score"), and it ends when its tube does ("lost") or its camera is closed. It ended when the action was last really
-seen, not when that became known: extrapolated boxes and the cooldown do not count as duration.
+("score"), and it ends when its tube does ("lost") or its camera is closed. Its end is when the action was last
+observed, not when that became known: extrapolated boxes and the cooldown do not count as duration.
 
-Every person may have several events at a time, one for each action.
+A person may have several events at a time, one for each action.
 
-Durations are measured by the monotonic clock, and nothing else decides when an event begins, is told and ends. An event
-ended at its start plus its duration. Whoever hands a step over tells its times by the clock as it then is
-(`edge/broker/payload.py`): once a time server has set it, they are right, whatever was told before.
+Durations are measured by the monotonic clock, and nothing else decides when an event starts, is published and ends. An
+event ended at its start plus its duration. Each message is given its wall-clock times by the clock as it then is
+(`edge/broker/payload.py`): once a time server has set the clock they are right, whatever was published before.
 """
 
 import json
@@ -32,14 +32,14 @@ from edge.tubes import TubeBox
 EventType = Literal["new", "update", "end"]
 ActionKey = tuple[int, int]  # tube, label
 
-TIME_TOLERANCE = 1e-6  # seconds by which sums of frame times may fall short
-KEEP_RATIO = 0.6  # of the start score, at which an event goes on where nothing else is said
-NAMESPACE = uuid.UUID("6f1c0f6e-6a0a-5f43-9d55-0d2d0a9b7c11")  # of event ids; any fixed one would do
+TIME_TOLERANCE = 1e-6  # seconds; sums of frame times may fall short by this
+KEEP_RATIO = 0.6  # of the start score: the default keep_score
+NAMESPACE = uuid.UUID("6f1c0f6e-6a0a-5f43-9d55-0d2d0a9b7c11")  # of event ids; an arbitrary constant
 
 
 @dataclass(frozen=True)
 class ActionSettings:
-    """When an event of an action begins, goes on and ends. ValueError where `keep_score` is above `start_score`."""
+    """When an event of an action starts, continues and ends. ValueError where `keep_score` is above `start_score`."""
 
     start_score: float = 0.2  # 0..1
     keep_score: float = KEEP_RATIO * start_score  # 0..1, at most start_score
@@ -54,23 +54,23 @@ class ActionSettings:
 
 @dataclass(frozen=True)
 class EventSettings:
-    """Settings of one camera: of all actions, of those that differ by name, and its zones by name."""
+    """Settings of one camera: for all actions, for those that differ, by name, and its zones by name."""
 
     default: ActionSettings = field(default_factory=ActionSettings)
     actions: Mapping[str, ActionSettings] = field(default_factory=dict)
     zones: Mapping[str, Polygon] = field(default_factory=dict)
 
     def for_action(self, action: str) -> ActionSettings:
-        """What holds for one action."""
+        """The settings of one action."""
         return self.actions.get(action, self.default)
 
 
 @dataclass(frozen=True, eq=False)
 class Event:
-    """One step in the life of an event. `score`, `box`, `zones` and `observed` are of the person's latest frame."""
+    """One message of an event. `score`, `box`, `zones` and `observed` are of the person's latest frame."""
 
     type: EventType
-    event_id: str  # the same in all steps
+    event_id: str  # the same in all messages
     seq: int  # 0, 1, 2 …
     tube: int
     action: str
@@ -78,13 +78,13 @@ class Event:
     top_score: float  # 0..1, the best so far
     started_unix: float  # seconds
     started_monotonic: float  # seconds
-    ended_unix: float | None  # seconds, when the action was last seen: started_unix + duration; None before the end
-    duration: float  # seconds from the start until the action was last seen
+    ended_unix: float | None  # seconds, when the action was last observed: started_unix + duration; None before the end
+    duration: float  # seconds from the start until the action was last observed
     box: NDArray[np.float32]  # (4,), x1 y1 x2 y2, pixels, inside the frame
     frame_size: tuple[int, int]  # (width, height), pixels
-    zones: tuple[str, ...]  # those that the box's foot stands in
+    zones: tuple[str, ...]  # those that contain the middle of the box's lower edge
     observed: bool  # False where the box is extrapolated
-    frame_index: int  # of the frame that led to this step
+    frame_index: int  # of the frame that led to this message
     t_capture: float  # unix time of that frame, or of the closing
     reason_ended: str | None
     captured_monotonic: float | None = None  # seconds, of that frame; None for a closing
@@ -92,7 +92,7 @@ class Event:
 
 @dataclass(frozen=True, eq=False)
 class ActionObservation:
-    """A person in one frame, doing one action."""
+    """One action of one person in one frame."""
 
     score: float
     box: NDArray[np.float32]  # (4,), clipped to the frame
@@ -108,7 +108,7 @@ class ActionObservation:
 class TrackedAction:
     """One action of one tube, an event as soon as it is published and has an id; until then `event_id` is empty.
 
-    `first`: where it was found; `last`: the newest frame; `last_seen`: the last frame in which the action was seen.
+    `first`: where it was found; `last`: the newest frame; `last_seen`: the last in which the action was observed.
     `last_kept`: when the score was last high enough; `published`: when the last message was; both monotonic, s.
     """
 
@@ -135,14 +135,14 @@ class EventState:
 
 
 def initial(camera: str, seed: str) -> EventState:
-    """Nothing happens yet. Event ids are unique among runs with different seeds, the same in runs with the same."""
+    """The state before the first frame. Event ids differ between seeds and are the same for the same seed."""
     return EventState(camera, seed)
 
 
 def step(
     state: EventState, tube_boxes: Sequence[TubeBox], frame: Frame, labels: Sequence[str], settings: EventSettings
 ) -> tuple[EventState, tuple[Event, ...]]:
-    """What begins, goes on and ends in this frame, given all live tubes in it; ends of lost tubes come first."""
+    """The messages of this frame, given all live tubes in it; ends of lost tubes come first."""
     boxes = {tube_box.tube: tube_box for tube_box in tube_boxes}
     lost = [tracked for (tube, _), tracked in state.actions.items() if tube not in boxes]
     events = list(_ended(lost, frame.index, frame.unix_time, "lost", frame.monotonic_time))
@@ -166,9 +166,9 @@ def step(
 
 
 def close(state: EventState, unix_time: float, reason: str) -> tuple[Event, ...]:
-    """The ends of all events that go on, because the camera or the program stops ("shutdown") at `unix_time`.
+    """The ends of all open events, because the camera or the program stops ("shutdown") at `unix_time`.
 
-    Begin again with `initial` and another seed.
+    Start again with `initial` and another seed.
     """
     index = max((tracked.last.index for tracked in state.actions.values()), default=0)
     return _ended(list(state.actions.values()), index, unix_time, reason, None)
@@ -206,7 +206,7 @@ def _observe(tube_box: TubeBox, label: int, frame: Frame, settings: EventSetting
 
 
 def zones_of(box: NDArray[np.float32], size: tuple[int, int], zones: Mapping[str, Polygon]) -> tuple[str, ...]:
-    """Names of the zones that hold the middle of the box's lower edge, their own edges included.
+    """Names of the zones that contain the middle of the box's lower edge, their own edges included.
 
     `box` (4,) in pixels of a frame of `size` (width, height).
     """
@@ -258,7 +258,7 @@ def _decide(tracked: TrackedAction, rules: ActionSettings) -> EventType | Litera
 def _ended(
     actions: Sequence[TrackedAction], index: int, unix_time: float, reason: str, monotonic: float | None
 ) -> tuple[Event, ...]:
-    """Ends of those actions that have been published, whose people are not seen any more."""
+    """The ends of those actions that have been published."""
     return tuple(
         _event(replace(tracked, seq=tracked.seq + 1), "end", index, unix_time, reason, monotonic)
         for tracked in actions
@@ -295,6 +295,6 @@ def _event(
 
 
 def _event_id(state: EventState, tracked: TrackedAction, ordinal: int) -> str:
-    """A UUID (version 5) of what makes an event this one."""
+    """A UUID (version 5) of what identifies an event."""
     name = json.dumps([state.seed, state.camera, tracked.tube, tracked.action, ordinal])
     return str(uuid.uuid5(NAMESPACE, name))

@@ -1,6 +1,7 @@
-"""From frames to events, for one camera or several at once: motion, detection, linking, events. Pure.
+"""The pipeline from frames to events, for one camera or several at once. Pure.
 
-The daemon, `replay`, `bench` and evaluation all run this; state goes in and comes out, time comes with the frame.
+Motion map, network, linker, events: the daemon, `replay`, `bench` and evaluation all run this. State goes in and comes
+out, time comes with the frame.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,8 +28,8 @@ STAGES = ("preprocess", "motion", "network", "link", "events")
 class PipelineSettings:
     """What can be tuned for one camera.
 
-    `minimum_score`: detections below it are dropped at once; None: the linker's. `frame_gap`: frames between the two
-    that make a motion map; None: the model's.
+    `minimum_score`: detections below it are dropped at once; None: the linker's. `frame_gap`: how many frames
+    back the motion map compares; None: the model's.
     """
 
     linker: Linker = DefaultLinker()
@@ -39,7 +40,7 @@ class PipelineSettings:
 
 @dataclass(frozen=True, eq=False)
 class PipelineState:
-    """What one frame leaves behind for the next. Continue it once: the next frame uses its `motion_state` up."""
+    """What is carried from frame to frame. Use it once: the next frame consumes its `motion_state`."""
 
     events: EventState
     linker: LinkerState = field(default_factory=linker.initial)
@@ -50,7 +51,7 @@ class PipelineState:
 
 @dataclass(frozen=True, eq=False)
 class FrameInput:
-    """One camera's part in a step of several."""
+    """One camera's frame in a batch."""
 
     state: PipelineState
     frame: Frame
@@ -59,7 +60,7 @@ class FrameInput:
 
 @dataclass(frozen=True, eq=False)
 class StepResult:
-    """What became of one frame. `motion` gives (h, w, 3) of the network's input; ask before the next step.
+    """The results for one frame. `motion` returns the motion map (h, w, 3) of the network's input, until the next step.
 
     `open_event_ids`: the events that are open after this frame.
     """
@@ -72,35 +73,34 @@ class StepResult:
 
 
 def initial(camera: str, seed: str) -> PipelineState:
-    """A camera that has seen nothing; `seed` makes its event ids its own, the same seed makes the same ids."""
+    """The state before the first frame. Event ids differ between seeds and are the same for the same seed."""
     return PipelineState(events.initial(camera, seed))
 
 
 def step(
     state: PipelineState, frame: Frame, engine: Engine, settings: PipelineSettings, lap: Lap = lambda stage: None
 ) -> tuple[PipelineState, StepResult]:
-    """Take one frame. After a change of frame size tubes and motion start anew; open events end as lost."""
+    """Process one frame. After a change of frame size, tubes and motion start anew; open events end as lost."""
     return step_batch([FrameInput(state, frame, settings)], engine, lap)[0]
 
 
 def step_batch(
-    turns: Sequence[FrameInput], engine: Engine, lap: Lap = lambda stage: None
+    inputs: Sequence[FrameInput], engine: Engine, lap: Lap = lambda stage: None
 ) -> list[tuple[PipelineState, StepResult]]:
-    """As `step`, for one frame each of several cameras, at most `engine.largest_batch`, in one run of the network."""
-    turns = [replace(turn, state=_fitting(turn, engine.manifest)) for turn in turns]
+    """As `step`, for one frame each of at most `engine.largest_batch` cameras, in one run of the network."""
+    inputs = [replace(one, state=_matching_state(one, engine.manifest)) for one in inputs]
     network_frames = [
-        NetworkFrame(turn.frame.image, _motion(turn.settings, engine.manifest), turn.state.motion_state)
-        for turn in turns
+        NetworkFrame(one.frame.image, _motion(one.settings, engine.manifest), one.state.motion_state) for one in inputs
     ]
     results = inference.run_network(engine, network_frames, lap)
-    made = []
-    for turn, network_frame, result in zip(turns, network_frames, results, strict=True):
-        state = replace(turn.state, motion_state=result.motion_state, motion=network_frame.motion)
-        state, (found, tube_boxes, happened) = _concluded(state, turn, result.outputs, engine.manifest, lap)
-        made.append(
-            (state, StepResult(result.motion, found, tube_boxes, happened, presence.open_event_ids(state.events)))
+    stepped = []
+    for one, network_frame, result in zip(inputs, network_frames, results, strict=True):
+        state = replace(one.state, motion_state=result.motion_state, motion=network_frame.motion)
+        state, (found, tube_boxes, published) = _link_and_decide(state, one, result.outputs, engine.manifest, lap)
+        stepped.append(
+            (state, StepResult(result.motion, found, tube_boxes, published, presence.open_event_ids(state.events)))
         )
-    return made
+    return stepped
 
 
 def _motion(settings: PipelineSettings, manifest: Manifest) -> MotionSettings:
@@ -109,25 +109,25 @@ def _motion(settings: PipelineSettings, manifest: Manifest) -> MotionSettings:
     return replace(manifest.motion, gap=settings.frame_gap)
 
 
-def _fitting(turn: FrameInput, manifest: Manifest) -> PipelineState:
-    """The camera's state, less what does not fit this frame."""
-    state, size = turn.state, detector.frame_size(turn.frame.image)
+def _matching_state(given: FrameInput, manifest: Manifest) -> PipelineState:
+    """The camera's state without what does not fit this frame."""
+    state, size = given.state, detector.frame_size(given.frame.image)
     if size != state.frame_size:
         return PipelineState(state.events, LinkerState(next_tube=state.linker.next_tube), frame_size=size)
-    if state.motion != _motion(turn.settings, manifest):
+    if state.motion != _motion(given.settings, manifest):
         return replace(state, motion_state=None)
     return state
 
 
-def _concluded(
-    state: PipelineState, turn: FrameInput, outputs: Outputs, manifest: Manifest, lap: Lap
+def _link_and_decide(
+    state: PipelineState, given: FrameInput, outputs: Outputs, manifest: Manifest, lap: Lap
 ) -> tuple[PipelineState, tuple[Detections, tuple[TubeBox, ...], tuple[Event, ...]]]:
-    """From the network's outputs for one frame to events."""
-    frame, settings = turn.frame, turn.settings
+    """The detections, tubes and events of one frame, from the network's outputs."""
+    frame, settings = given.frame, given.settings
     least = settings.linker.minimum_score if settings.minimum_score is None else settings.minimum_score
     found = detector.detections(outputs, state.frame_size, manifest, least)
     linked, tube_boxes = settings.linker.step(state.linker, found, frame.index)
     lap("link")
-    told, happened = events.step(state.events, tube_boxes, frame, manifest.labels, settings.events)
+    event_state, published = events.step(state.events, tube_boxes, frame, manifest.labels, settings.events)
     lap("events")
-    return replace(state, events=told, linker=linked), (found, tube_boxes, happened)
+    return replace(state, events=event_state, linker=linked), (found, tube_boxes, published)

@@ -1,4 +1,4 @@
-"""Stories of people and their tubes, as the default linker tells them."""
+"""Stories of people and the tubes that the default linker makes of them."""
 
 import pickle
 from typing import Any
@@ -24,7 +24,7 @@ def tubes_of(story: Any) -> Any:
     return {tube_box.tube for tube_boxes in story for tube_box in tube_boxes}
 
 
-def test_nobody_is_there() -> None:
+def test_no_detections_no_tubes() -> None:
     assert linked([detected()] * 5) == [()] * 5
 
 
@@ -61,14 +61,14 @@ def test_behind_the_post_the_person_walks_on_and_slows_down() -> None:
 
 
 @pytest.mark.parametrize(("hidden", "tubes"), [(30, {1}), (31, {1, 2})])
-def test_who_is_hidden_for_longer_than_the_most_missed_frames_comes_back_as_another(hidden: Any, tubes: int) -> None:
+def test_a_person_hidden_for_longer_than_max_missed_comes_back_as_another(hidden: Any, tubes: int) -> None:
     seen = [detected(person(100, run=0.8))] * 10
     story = linked(seen + [detected()] * hidden + seen)
     assert tubes_of(story) == tubes
     assert sum(bool(boxes) and not boxes[0].observed for boxes in story) == 30
 
 
-def test_left_out_frames_let_a_score_fade_too() -> None:
+def test_scores_fade_through_skipped_frames_too() -> None:
     state = initial()
     for number in range(10):
         state, _ = LINKER.step(state, detected(person(100, run=0.8)), number)
@@ -81,7 +81,7 @@ def test_a_flash_of_one_frame_leaves_nothing_behind() -> None:
     assert [len(boxes) for boxes in story] == [1, 0, 0]
 
 
-def test_peaks_of_several_actions_on_one_person_are_one_tube_that_knows_all_their_scores() -> None:
+def test_peaks_of_several_actions_on_one_person_are_one_tube_with_all_their_scores() -> None:
     peaks = detected(person(100, run=0.8, jump=0.1), person(102, jump=0.6), person(99, sit=0.3))
     (tube,) = linked([peaks] * 5)[-1]
     assert tube.class_scores == pytest.approx([0.8, 0.6, 0.3])
@@ -100,7 +100,7 @@ def test_a_real_change_of_action_changes_the_label_within_a_few_frames() -> None
     assert labels[25:] == [JUMP] * 5
 
 
-def test_weak_detections_carry_a_tube_on_but_begin_none() -> None:
+def test_weak_detections_continue_a_tube_but_start_none() -> None:
     weak = detected(person(100, run=0.1))
     assert linked([weak] * 5) == [()] * 5
     story = linked([detected(person(100, run=0.8))] * 3 + [weak] * 20)
@@ -118,8 +118,8 @@ def test_a_strong_detection_is_taken_before_a_weak_one_that_fits_better() -> Non
     assert story[-1][0].box == pytest.approx(standing(100 + 0.7 * 15), abs=0.5)
 
 
-def test_left_out_frames_are_walked_through() -> None:
-    """Every fifth frame only: 30 pixels between two looks at somebody 40 wide."""
+def test_tubes_move_on_through_skipped_frames() -> None:
+    """Every fifth frame only: 30 pixels between two detections of somebody 40 wide."""
     state, seen = initial(), set()
     for number in range(0, 100, 5):
         state, boxes = LINKER.step(state, detected(person(20 + 6 * number, run=0.8)), number)
@@ -163,13 +163,13 @@ def test_numbers_are_never_used_again_and_scores_stay_scores(frames: Any, linker
 
 @law
 @given(videos, st.integers(0, 15), st.sampled_from([DefaultLinker(), KorsalLinker()]))
-def test_what_is_said_of_a_frame_depends_on_no_later_one(frames: Any, cut: Any, linker: Any) -> None:
+def test_the_tubes_of_a_frame_depend_on_no_later_one(frames: Any, cut: Any, linker: Any) -> None:
     whole, part = linked(frames, linker), linked(frames[:cut], linker)
     for now, then in zip(part, whole, strict=False):
         assert [(b.tube, b.score, b.box.tolist()) for b in now] == [(b.tube, b.score, b.box.tolist()) for b in then]
 
 
-def test_beside_its_average_a_tube_tells_what_this_frame_alone_scores() -> None:
+def test_beside_its_average_a_tube_has_the_scores_of_this_frame_alone() -> None:
     story = linked([detected(person(100, run=0.8))] * 10 + [detected(person(100, run=0.2, jump=0.1))])
     (tube,) = story[-1]
     assert tube.class_scores == pytest.approx([0.8 - 0.2 * 0.6, 0.02, 0])
@@ -177,7 +177,7 @@ def test_beside_its_average_a_tube_tells_what_this_frame_alone_scores() -> None:
     assert story[0][0].frame_scores == pytest.approx([0.8, 0, 0])
 
 
-def test_people_of_no_area_on_one_another_are_not_made_one() -> None:
+def test_boxes_without_area_are_not_merged() -> None:
     """A line overlaps nothing, itself neither: beside two lines two on the same place are still one."""
     lines = person(20, run=0.9, width=0), person(200, run=0.6, width=0)
     (boxes,) = linked([detected(*lines, person(100, run=0.8), person(102, run=0.7))])

@@ -1,4 +1,4 @@
-"""Stories of what one camera sees, and the events that are told of it. Ten frames a second."""
+"""Stories of the people in front of one camera, and the events published of them. Ten frames a second."""
 
 from dataclasses import replace
 from typing import Any
@@ -16,38 +16,38 @@ QUICK = ActionSettings(start_score=0.5, keep_score=0.3, min_duration=0.0, cooldo
 DEFAULT = EventSettings()
 
 
-def of(**settings: Any) -> Any:
+def quick(**settings: Any) -> Any:
     return EventSettings(default=replace(QUICK, **settings))
 
 
-def tell(looks: Any, settings: Any, seed: str = "seed", closed: bool = True) -> Any:
-    """Events of a story: for each frame a list of tube boxes. The program stops after the last frame, if `closed`."""
-    state, told = initial("door", seed), []
-    for index, tube_boxes in enumerate(looks):
+def events_of(story: Any, settings: Any, seed: str = "seed", closed: bool = True) -> Any:
+    """The events of a story, a list of tube boxes for each frame; `closed`: the program stops after the last."""
+    state, published = initial("door", seed), []
+    for index, tube_boxes in enumerate(story):
         state, events = step(state, tube_boxes, frame(index), LABELS, settings)
-        told += events
-    return told + list(close(state, frame(len(looks)).unix_time, "shutdown") if closed else ())
+        published += events
+    return published + list(close(state, frame(len(story)).unix_time, "shutdown") if closed else ())
 
 
-def running(*scores: Any, **kwargs: Any) -> Any:
+def one_runner(*scores: Any, **kwargs: Any) -> Any:
     """One person, one frame per score of Run."""
     return [[tube_box(run=score, **kwargs)] for score in scores]
 
 
-def heard(events: Any) -> Any:
+def brief(events: Any) -> Any:
     return [(event.type, event.frame_index) for event in events]
 
 
 def test_nothing_happens() -> None:
-    assert tell([], DEFAULT) == []
-    assert tell([[]] * 5, DEFAULT) == []
-    assert tell(running(*[0.19] * 50), DEFAULT) == []
+    assert events_of([], DEFAULT) == []
+    assert events_of([[]] * 5, DEFAULT) == []
+    assert events_of(one_runner(*[0.19] * 50), DEFAULT) == []
 
 
-def test_an_action_begins_goes_on_and_ends() -> None:
-    events = tell(running(*[0.9] * 40, *[0.1] * 40), DEFAULT, closed=False)
-    # published after 0.5 s, updates every second, over at 3.9 s, said 2 s later
-    assert heard(events) == [("new", 5), ("update", 15), ("update", 25), ("update", 35), ("end", 59)]
+def test_an_event_starts_continues_and_ends() -> None:
+    events = events_of(one_runner(*[0.9] * 40, *[0.1] * 40), DEFAULT, closed=False)
+    # published after 0.5 s, updates every second, over at 3.9 s, published 2 s later
+    assert brief(events) == [("new", 5), ("update", 15), ("update", 25), ("update", 35), ("end", 59)]
     assert [event.seq for event in events] == [0, 1, 2, 3, 4]
     end = events[-1]
     assert end.started_unix == frame(0).unix_time
@@ -57,53 +57,53 @@ def test_an_action_begins_goes_on_and_ends() -> None:
 
 
 def test_an_open_event_has_not_ended() -> None:
-    new, update = tell(running(*[0.9] * 16), DEFAULT, closed=False)
+    new, update = events_of(one_runner(*[0.9] * 16), DEFAULT, closed=False)
     assert (new.ended_unix, new.reason_ended) == (None, None)
     assert (update.ended_unix, update.reason_ended) == (None, None)
     assert new.duration == pytest.approx(0.5)
 
 
 def test_a_short_burst_is_no_event() -> None:
-    assert tell(running(*[0.9] * 5, *[0.1] * 30), DEFAULT) == []
+    assert events_of(one_runner(*[0.9] * 5, *[0.1] * 30), DEFAULT) == []
 
 
-def test_before_it_is_published_the_score_may_sink_to_the_keep_score_and_no_further() -> None:
-    assert heard(tell(running(0.9, 0.4, 0.4, 0.4), of(min_duration=0.25), closed=False)) == [("new", 3)]
-    assert heard(tell(running(0.9, 0.4, 0.2, 0.4), of(min_duration=0.25), closed=False)) == []
+def test_before_publication_the_score_may_fall_to_the_keep_score_and_no_further() -> None:
+    assert brief(events_of(one_runner(0.9, 0.4, 0.4, 0.4), quick(min_duration=0.25), closed=False)) == [("new", 3)]
+    assert brief(events_of(one_runner(0.9, 0.4, 0.2, 0.4), quick(min_duration=0.25), closed=False)) == []
 
 
-def test_the_score_must_reach_the_start_score_to_begin_but_not_to_go_on() -> None:
-    events = tell(running(0.4, 0.5, 0.4, 0.3, 0.29, 0.4), of(), closed=False)
-    assert heard(events) == [("new", 1), ("end", 4)]
+def test_the_score_must_reach_the_start_score_to_start_but_not_to_continue() -> None:
+    events = events_of(one_runner(0.4, 0.5, 0.4, 0.3, 0.29, 0.4), quick(), closed=False)
+    assert brief(events) == [("new", 1), ("end", 4)]
 
 
 def test_a_flickering_score_is_one_event() -> None:
-    events = tell(running(*[0.9, 0.9, 0.1] * 20), of(cooldown=0.5))
+    events = events_of(one_runner(*[0.9, 0.9, 0.1] * 20), quick(cooldown=0.5))
     assert [event.type for event in events] == ["new", "end"]
     assert events[-1].duration == pytest.approx(5.8)  # frames 0 to 58; 59 is a low one
 
 
 def test_after_the_cooldown_it_is_a_new_event() -> None:
     pause = [0.1] * 6
-    events = tell(running(0.9, *pause, 0.9), of(cooldown=0.55))
-    assert heard(events) == [("new", 0), ("end", 6), ("new", 7), ("end", 7)]
+    events = events_of(one_runner(0.9, *pause, 0.9), quick(cooldown=0.55))
+    assert brief(events) == [("new", 0), ("end", 6), ("new", 7), ("end", 7)]
     assert events[0].event_id == events[1].event_id != events[2].event_id
-    assert heard(tell(running(0.9, *pause, 0.9), of(cooldown=0.75))) == [("new", 0), ("end", 7)]
+    assert brief(events_of(one_runner(0.9, *pause, 0.9), quick(cooldown=0.75))) == [("new", 0), ("end", 7)]
 
 
-def test_no_update_is_told_while_the_score_is_too_low() -> None:
-    events = tell(running(0.9, *[0.1] * 10, 0.9), of(cooldown=5.0, update_interval=0.2), closed=False)
-    assert heard(events) == [("new", 0), ("update", 11)]
+def test_no_update_is_published_while_the_score_is_too_low() -> None:
+    events = events_of(one_runner(0.9, *[0.1] * 10, 0.9), quick(cooldown=5.0, update_interval=0.2), closed=False)
+    assert brief(events) == [("new", 0), ("update", 11)]
 
 
-def test_an_interval_of_zero_is_no_updates() -> None:
-    assert heard(tell(running(*[0.9] * 50), of(), closed=False)) == [("new", 0)]
+def test_an_interval_of_zero_means_no_updates() -> None:
+    assert brief(events_of(one_runner(*[0.9] * 50), quick(), closed=False)) == [("new", 0)]
 
 
 def test_a_person_who_leaves_ends_the_event_when_the_tube_is_lost() -> None:
-    looks = [*running(0.9, 0.9), *running(0.8, 0.7, observed=False), [], []]
-    events = tell(looks, of(cooldown=60.0), closed=False)
-    assert heard(events) == [("new", 0), ("end", 4)]
+    story = [*one_runner(0.9, 0.9), *one_runner(0.8, 0.7, observed=False), [], []]
+    events = events_of(story, quick(cooldown=60.0), closed=False)
+    assert brief(events) == [("new", 0), ("end", 4)]
     assert events[-1].reason_ended == "lost"
     assert events[-1].ended_unix == frame(1).unix_time  # last seen; extrapolation proves nothing
     assert events[-1].duration == pytest.approx(0.1)
@@ -111,13 +111,13 @@ def test_a_person_who_leaves_ends_the_event_when_the_tube_is_lost() -> None:
     assert events[-1].t_capture == frame(4).unix_time
 
 
-def test_nobody_begins_anything_unseen() -> None:
-    assert tell(running(*[0.9] * 20, observed=False), of()) == []
+def test_extrapolated_boxes_start_no_event() -> None:
+    assert events_of(one_runner(*[0.9] * 20, observed=False), quick()) == []
 
 
-def test_shutdown_ends_everything_that_goes_on_and_nothing_else() -> None:
-    looks = [[tube_box(1, run=0.9), tube_box(2, jump=0.9), tube_box(3, sit=0.2)]] * 3
-    events = tell(looks, of())
+def test_shutdown_ends_all_open_events_and_nothing_else() -> None:
+    story = [[tube_box(1, run=0.9), tube_box(2, jump=0.9), tube_box(3, sit=0.2)]] * 3
+    events = events_of(story, quick())
     assert [(event.type, event.tube, event.action) for event in events] == [
         ("new", 1, "Run"),
         ("new", 2, "Jump"),
@@ -130,13 +130,13 @@ def test_shutdown_ends_everything_that_goes_on_and_nothing_else() -> None:
 
 
 def test_one_person_may_do_two_things_at_once() -> None:
-    events = tell([[tube_box(run=0.9, jump=0.7)]] * 3, of())
+    events = events_of([[tube_box(run=0.9, jump=0.7)]] * 3, quick())
     assert [(event.type, event.action) for event in events[:2]] == [("new", "Run"), ("new", "Jump")]
 
 
 def test_each_action_has_its_own_thresholds() -> None:
     settings = EventSettings(default=QUICK, actions={"Jump": replace(QUICK, start_score=0.95)})
-    events = tell([[tube_box(run=0.9, jump=0.9)]], settings, closed=False)
+    events = events_of([[tube_box(run=0.9, jump=0.9)]], settings, closed=False)
     assert [event.action for event in events] == ["Run"]
 
 
@@ -146,14 +146,14 @@ def test_a_keep_score_above_the_start_score_is_refused() -> None:
 
 
 def test_the_same_story_has_the_same_ids_and_another_seed_has_others() -> None:
-    looks = running(0.9, 0.1, 0.9, 0.1)
-    ids = [event.event_id for event in tell(looks, of())]
-    assert ids == [event.event_id for event in tell(looks, of())]
-    assert not set(ids) & {event.event_id for event in tell(looks, of(), seed="another")}
+    story = one_runner(0.9, 0.1, 0.9, 0.1)
+    ids = [event.event_id for event in events_of(story, quick())]
+    assert ids == [event.event_id for event in events_of(story, quick())]
+    assert not set(ids) & {event.event_id for event in events_of(story, quick(), seed="another")}
 
 
-def test_a_box_that_leaves_the_frame_is_cut_to_it() -> None:
-    (new, _) = tell(running(0.9, box=(-30, 200, 50, 300)), of())
+def test_a_box_that_leaves_the_frame_is_clipped() -> None:
+    (new, _) = events_of(one_runner(0.9, box=(-30, 200, 50, 300)), quick())
     assert new.box.tolist() == [0, 200, 50, 240]
     assert new.frame_size == (320, 240)
 
@@ -170,7 +170,7 @@ HALVES = {"left": ((0, 0), (0.5, 0), (0.5, 1), (0, 1)), "right": ((0.5, 0), (1, 
         ((200, 0, 240, 240), ("right",)),  # its foot on the frame's edge
     ],
 )
-def test_zones_hold_the_foot_and_their_edges_count(box: Any, names: Any) -> None:
+def test_zones_contain_the_foot_and_their_edges_count(box: Any, names: Any) -> None:
     assert zones_of(np.array(box, np.float32), (320, 240), HALVES) == names
 
 
@@ -182,10 +182,10 @@ def test_a_head_in_a_zone_is_not_in_it() -> None:
 
 LEVELS = st.sampled_from([0.0, 0.29, 0.3, 0.49, 0.5, 0.8, 1.0])
 BOXES = st.sampled_from([(100, 50, 140, 150), (-30, -20, 50, 60), (300, 200, 400, 260), (500, 500, 600, 600)])
-looks = st.builds(tube_box, st.integers(1, 3), run=LEVELS, jump=LEVELS, box=BOXES, observed=st.booleans())
-stories = st.lists(st.lists(looks, max_size=2, unique_by=lambda look: look.tube), max_size=15)
+people = st.builds(tube_box, st.integers(1, 3), run=LEVELS, jump=LEVELS, box=BOXES, observed=st.booleans())
+stories = st.lists(st.lists(people, max_size=2, unique_by=lambda one: one.tube), max_size=15)
 some_settings = st.builds(
-    of,
+    quick,
     keep_score=st.sampled_from([0.0, 0.3, 0.5]),
     min_duration=st.sampled_from([0.0, 0.2]),
     cooldown=st.sampled_from([0.0, 0.3, 9.0]),
@@ -197,7 +197,7 @@ some_settings = st.builds(
 @given(stories, some_settings)
 def test_every_event_is_one_new_then_updates_then_one_end(story: Any, settings: Any) -> None:
     lives = {}
-    for event in tell(story, settings):
+    for event in events_of(story, settings):
         lives.setdefault(event.event_id, []).append(event)
     for life in lives.values():
         assert [event.type for event in life] == ["new", *["update"] * (len(life) - 2), "end"]
@@ -211,7 +211,7 @@ def test_every_event_is_one_new_then_updates_then_one_end(story: Any, settings: 
 @law
 @given(stories, some_settings)
 def test_boxes_lie_in_the_frame_and_times_in_order(story: Any, settings: Any) -> None:
-    for event in tell(story, settings):
+    for event in events_of(story, settings):
         left, top, right, bottom = event.box
         assert 0 <= left <= right <= 320
         assert 0 <= top <= bottom <= 240
@@ -221,9 +221,9 @@ def test_boxes_lie_in_the_frame_and_times_in_order(story: Any, settings: Any) ->
 
 @law
 @given(stories, some_settings)
-def test_of_one_person_and_action_one_event_goes_on_at_a_time(story: Any, settings: Any) -> None:
+def test_one_person_has_one_open_event_of_an_action_at_a_time(story: Any, settings: Any) -> None:
     open_now = set()
-    for event in tell(story, settings):
+    for event in events_of(story, settings):
         key = (event.tube, event.action)
         if event.type == "new":
             assert key not in open_now

@@ -1,4 +1,4 @@
-"""KORSAL's rule, its faults included: they are what the default linker is compared with."""
+"""KORSAL's rule, including its faults: the default linker is compared with them."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from train.evaluation.action_tubes import WholePaths
 KORSAL = KorsalLinker()
 
 
-def told(frames: Any, linker: Any = KORSAL) -> Any:
+def summary(frames: Any, linker: Any = KORSAL) -> Any:
     """Per frame: (tube, left edge, score) of every tube box."""
     return [[(b.tube, float(b.box[0]), round(b.score, 3)) for b in boxes] for boxes in linked(frames, linker)]
 
@@ -28,13 +28,13 @@ def candidates(detections: Any, label: int) -> Any:
     return found.boxes, found.scores
 
 
-def test_nobody_is_there() -> None:
-    assert told([detected()] * 3) == [[], [], []]
+def test_no_detections_no_tubes() -> None:
+    assert summary([detected()] * 3) == [[], [], []]
     assert WholePaths()([]) == []
 
 
 def test_a_box_follows_the_one_that_it_overlaps() -> None:
-    assert told([detected(person(100, run=0.8)), detected(person(110, run=0.6))]) == [[(1, 80, 0.8)], [(1, 90, 0.6)]]
+    assert summary([detected(person(100, run=0.8)), detected(person(110, run=0.6))]) == [[(1, 80, 0.8)], [(1, 90, 0.6)]]
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,13 @@ def test_a_box_follows_the_one_that_it_overlaps() -> None:
 )
 def test_a_tenth_in_common_is_enough(stride: float, tubes: int) -> None:
     frames = [detected(person(100, run=0.8)), detected(person(100 + stride, run=0.8))]
-    assert len({tube for boxes in told(frames) for tube, _, _ in boxes}) == tubes
+    assert len({tube for boxes in summary(frames) for tube, _, _ in boxes}) == tubes
 
 
 def test_the_highest_score_in_reach_wins_not_the_nearest() -> None:
     # 24 apart: 16 / 64 = 0.25 is within reach, and below NMS's 0.45
     frames = [detected(person(100, run=0.8)), detected(person(100, run=0.5), person(124, run=0.6))]
-    assert told(frames)[1] == [(1, 104, 0.6), (2, 80, 0.5)]
+    assert summary(frames)[1] == [(1, 104, 0.6), (2, 80, 0.5)]
 
 
 def test_the_tube_with_the_higher_mean_score_chooses_first() -> None:
@@ -61,7 +61,7 @@ def test_the_tube_with_the_higher_mean_score_chooses_first() -> None:
         detected(person(115, run=0.7)),
         detected(person(115, run=0.7)),
     ]
-    second = told(frames)[1]
+    second = summary(frames)[1]
     assert second == [(1, 95, 0.7), (2, 80, 0.5)]  # tube 2 repeats its box
 
 
@@ -72,10 +72,10 @@ def test_a_lost_tube_repeats_its_box_five_times_and_dies() -> None:
     assert all((boxes[0].box == standing(100)).all() and boxes[0].score == pytest.approx(0.8) for boxes in story[:7])
 
 
-def test_a_tube_found_after_four_repeats_lives_on_and_after_five_does_not() -> None:
+def test_a_tube_found_after_four_repeats_continues_and_after_five_does_not() -> None:
     seen = [detected(person(100, run=0.8))]
-    assert told(seen + [detected()] * 4 + seen)[-1] == [(1, 80, 0.8)]
-    assert told(seen + [detected()] * 5 + seen)[-1] == [(2, 80, 0.8)]
+    assert summary(seen + [detected()] * 4 + seen)[-1] == [(1, 80, 0.8)]
+    assert summary(seen + [detected()] * 5 + seen)[-1] == [(2, 80, 0.8)]
 
 
 def test_one_person_has_a_tube_for_every_class_that_fires() -> None:
@@ -120,19 +120,24 @@ def test_the_score_is_the_mean_of_the_forty_best() -> None:
     assert tube.score == pytest.approx((30 * 0.9 + 10 * 0.5) / 40)
 
 
-def test_with_step_a_lost_tube_goes_on_as_it_went_but_slowly_to_the_right() -> None:
+def test_with_step_a_lost_tube_repeats_its_last_step_but_slowly_to_the_right() -> None:
     frames = [detected(person(100, run=0.8)), detected(person(110, run=0.8))] + [detected()] * 2
-    assert [boxes[0][1] for boxes in told(frames, variant(when_missed="step"))] == [80, 90, 93, 96]  # +10 is cut to +3
+    assert [boxes[0][1] for boxes in summary(frames, variant(when_missed="step"))] == [
+        80,
+        90,
+        93,
+        96,
+    ]  # +10 becomes +3
 
 
-def test_with_step_nothing_holds_a_tube_back_to_the_left_but_the_frame() -> None:
+def test_with_step_only_the_frame_limits_a_tube_to_the_left() -> None:
     frames = [detected(person(90, run=0.8)), detected(person(60, run=0.8))] + [detected()] * 2
-    assert [boxes[0][1] for boxes in told(frames, variant(when_missed="step"))] == [70, 40, 10, 0]
+    assert [boxes[0][1] for boxes in summary(frames, variant(when_missed="step"))] == [70, 40, 10, 0]
 
 
 def test_with_step_a_tube_of_one_box_stands_still() -> None:
     frames = [detected(person(100, run=0.8)), detected()]
-    assert [boxes[0][1] for boxes in told(frames, variant(when_missed="step"))] == [80, 80]
+    assert [boxes[0][1] for boxes in summary(frames, variant(when_missed="step"))] == [80, 80]
 
 
 def test_with_gaps_they_are_filled_and_the_tail_is_cut() -> None:
@@ -158,13 +163,13 @@ def test_with_gaps_only_boxes_that_were_found_count() -> None:
 )
 def test_the_choice_goes_by_score_or_by_likeness(kind: Any, left: Any) -> None:
     frames = [detected(person(100, run=0.5)), detected(person(120, run=0.9), person(100, run=0.45))]
-    assert [x for tube, x, _ in told(frames, variant(edge_score=kind))[1] if tube == 1] == [left]
+    assert [x for tube, x, _ in summary(frames, variant(edge_score=kind))[1] if tube == 1] == [left]
 
 
 def test_dense_a_box_stands_for_every_class_and_one_too_unlike_is_no_choice() -> None:
     frames = [detected(person(100, run=0.9, jump=0.9, sit=0.9)), detected(person(100, run=0.02))]  # 1 - 1.55 apart
-    assert [len(boxes) for boxes in told(frames, variant(dense=True, edge_score="scrSim"))] == [3, 4]
-    assert [len(boxes) for boxes in told(frames, variant(dense=True, edge_score="score"))] == [3, 3]
+    assert [len(boxes) for boxes in summary(frames, variant(dense=True, edge_score="scrSim"))] == [3, 4]
+    assert [len(boxes) for boxes in summary(frames, variant(dense=True, edge_score="score"))] == [3, 3]
 
 
 def test_of_equal_scores_nms_keeps_the_last() -> None:

@@ -1,4 +1,4 @@
-"""Little stories over frames made here, with a network that is a plain function."""
+"""Stories over synthetic frames, with a network that is a plain function."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -22,7 +22,7 @@ SETTINGS = PipelineSettings(events=EventSettings(ActionSettings(min_duration=0.1
 
 
 class Network:
-    """Sees Run at BOX when the frame is bright; remembers what it was given."""
+    """Detects Run at BOX when the frame is bright; records its inputs."""
 
     def __init__(self) -> None:
         self.inputs: list[NDArray[np.float32]] = []
@@ -103,7 +103,7 @@ def test_without_motion_the_network_gets_the_frame_alone() -> None:
     assert all(step.motion() is None for step in steps)
 
 
-def test_a_still_camera_sees_no_motion() -> None:
+def test_a_still_camera_has_no_motion() -> None:
     image = picture(0)
     _, steps = run([image, image], MotionSettings("ssim"))
     np.testing.assert_allclose(steps[1].motion(), 1.0, atol=1e-4)
@@ -115,9 +115,9 @@ def test_a_change_of_frame_size_starts_anew() -> None:
     network, steps = run(images, MotionSettings("previous"))
     assert network.inputs[7][3:].any()
     assert not network.inputs[8][3:].any()
-    told = [(event.type, event.reason_ended, event.frame_size) for step in steps for event in step.events]
-    assert [(kind, reason) for kind, reason, _ in told] == [("new", None), ("end", "lost"), ("new", None)]
-    assert told[2][2] == (64, 64)
+    published = [(event.type, event.reason_ended, event.frame_size) for step in steps for event in step.events]
+    assert [(kind, reason) for kind, reason, _ in published] == [("new", None), ("end", "lost"), ("new", None)]
+    assert published[2][2] == (64, 64)
     before, after = ({tube.tube for step in part for tube in step.tube_boxes} for part in (steps[:8], steps[8:]))
     assert before
     assert after
@@ -132,13 +132,13 @@ def test_frames_of_ever_other_sizes_are_taken() -> None:
         assert (step.detections.boxes <= (width, height, width, height)).all()
 
 
-def test_an_action_begins_and_ends() -> None:
+def test_an_event_starts_and_ends() -> None:
     """Seen from frame 5 to 14 at 10 fps; it ends when it was last seen, which is known after the cooldown."""
     images = [picture(n, brightness=150 if 5 <= n < 15 else 0) for n in range(40)]
     _, steps = run(images, MotionSettings("none"))
-    told = [(index, event) for index, step in enumerate(steps) for event in step.events]
-    assert [event.type for _, event in told] == ["new", "end"]
-    (began, new), (ended, end) = told
+    published = [(index, event) for index, step in enumerate(steps) for event in step.events]
+    assert [event.type for _, event in published] == ["new", "end"]
+    (began, new), (ended, end) = published
     assert 5 <= began <= 9
     assert ended >= 15
     assert (new.action, new.event_id) == ("Run", end.event_id)
@@ -162,7 +162,7 @@ def test_the_same_frames_give_the_same_events() -> None:
     assert first
 
 
-def test_stages_are_told_in_order() -> None:
+def test_stages_are_reported_in_order() -> None:
     laps: list[str] = []
     engine = Engine(Network(), manifest(MotionSettings()), "0" * 64, "a function")
     frame = Frame("door", 0, 0.0, 0.0, picture(0))

@@ -1,4 +1,4 @@
-"""Made-up people for the stories of linker and events: what the network, and what the linker would say of them."""
+"""Synthetic people for the stories of linker and events: their detections, and their tube boxes."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ LINKER = DefaultLinker()
 
 
 def standing(x: float, y: float = 100.0, width: float = 40.0, height: float = 100.0) -> Any:
-    """The box of somebody whose centre is at x, y."""
+    """The box of a person whose centre is at x, y."""
     return (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
 
 
@@ -57,7 +57,7 @@ def tube_box(
     box: Any = (100, 50, 140, 150),
     observed: bool = True,
 ) -> Any:
-    """What the linker says of one person."""
+    """The tube box of one person."""
     scores = np.array([run, jump, sit], np.float32)
     label = int(scores.argmax())
     return TubeBox(tube, label, np.array(box, np.float32), float(scores[label]), scores, observed)

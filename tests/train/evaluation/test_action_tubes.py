@@ -14,18 +14,18 @@ from tests.support.people import JUMP, RUN, SIT, detected, history, linked, pers
 from train.evaluation.action_tubes import SEGMENT_EVERY, Segmentation, TypicalLength, mean_of_best
 
 
-def parts(scores: Any, averages: Any = None, unseen: Any = (), **settings: Any) -> Any:
+def parts(scores: Any, averages: Any = None, undetected: Any = (), **settings: Any) -> Any:
     """First and last frame of each of the `run_tubes`."""
-    tubes = run_tubes(scores, averages, unseen, **settings)
+    tubes = run_tubes(scores, averages, undetected, **settings)
     return [(int(tube.frames[0]), int(tube.frames[-1])) for tube in tubes]
 
 
-def run_tubes(scores: Any, averages: Any = None, unseen: Any = (), **settings: Any) -> Any:
+def run_tubes(scores: Any, averages: Any = None, undetected: Any = (), **settings: Any) -> Any:
     """The action tubes of somebody with these scores of Run, one per frame."""
     record = []
     for frame, score in enumerate(scores):
         average = score if averages is None else averages[frame]
-        one = tube_box(run=average, observed=frame not in unseen)
+        one = tube_box(run=average, observed=frame not in undetected)
         record.append((frame, replace(one, own_scores=np.array([score, 0, 0], np.float32))))
     return Segmentation(min_boxes=1, **settings)(record)
 
@@ -40,13 +40,13 @@ def run_tubes(scores: Any, averages: Any = None, unseen: Any = (), **settings: A
         (TypicalLength(400, 0.3), [(0, 69)]),  # of a life that is shorter, all of it is usual
     ],
 )
-def test_the_usual_length_tells_where_the_score_does_not(length: Any, expected: Any) -> None:
+def test_the_typical_length_decides_where_the_score_does_not(length: Any, expected: Any) -> None:
     story = [0.366] * 15 + [0.5] * 40 + [0.366] * 15  # 0.55 of a logit, where 0.45 are forgiven
     assert parts(story, lengths=(length,), change_cost=4.0) == expected
     assert parts(story, lengths=(None, length, length), change_cost=4.0) == [(0, 69)]  # those of other actions
 
 
-def test_an_action_of_unusual_length_is_told_all_the_same() -> None:
+def test_an_action_of_atypical_length_is_kept_all_the_same() -> None:
     assert parts([0.5] * 30, lengths=(TypicalLength(3, 0.1),)) == [(0, 29)]
 
 
@@ -60,7 +60,7 @@ def test_an_action_of_unusual_length_is_told_all_the_same() -> None:
         (TypicalLength(15, 0.25), np.exp(-0.1 * (np.log(2) / 0.25) ** 2)),
     ],
 )
-def test_the_score_of_a_tube_of_unusual_length_counts_for_less(length: Any, worth: Any) -> None:
+def test_a_tube_of_atypical_length_scores_less(length: Any, worth: Any) -> None:
     record = [(frame, tube_box(run=0.5)) for frame in range(30)]
     (tube,) = Segmentation(lengths=(length,))(record)
     assert tube.score == pytest.approx(0.5 * worth)
@@ -69,7 +69,7 @@ def test_the_score_of_a_tube_of_unusual_length_counts_for_less(length: Any, wort
     assert tube.score == pytest.approx(0.5)
 
 
-def test_the_usual_length_after_a_tube_that_was_told_is_that_of_what_was_left() -> None:
+def test_after_a_final_tube_the_typical_length_is_limited_by_what_is_left() -> None:
     story = [0.06] * 20 + [0.6] * 60 + [0.06] * 60 + [0.6] * 100
     _, other = run_tubes(story, lengths=(TypicalLength(200, 0.5),))
     assert other.frames.tolist() == list(range(140, 240))
@@ -82,7 +82,7 @@ waits = st.sampled_from([0, 10, 50])
 
 @law
 @given(st.lists(levels, min_size=1, max_size=6), st.integers(1, 15), waits, st.booleans())
-def test_what_was_told_stands_whatever_follows(changes: Any, looks: Any, wait: Any, lengths_known: Any) -> None:
+def test_what_is_final_does_not_change(changes: Any, looks: Any, wait: Any, lengths_known: Any) -> None:
     story = [score for score, frames in changes for _ in range(frames)]
     settings = {"delay": wait, "memory": 100, "lengths": (TypicalLength(30, 0.3),) if lengths_known else ()}
     until = min(looks, len(story) // SEGMENT_EVERY) * SEGMENT_EVERY
@@ -101,24 +101,24 @@ def test_no_two_tubes_of_one_action_share_a_frame(changes: Any, wait: Any, memor
     assert all(one[1] < other[0] for one, other in pairwise(found))
 
 
-def test_an_action_is_told_two_seconds_after_it_ended_whatever_follows() -> None:
+def test_an_action_is_final_two_seconds_after_its_end_whatever_follows() -> None:
     """0.3 is much for this person until 0.9 is seen."""
     story = [0.06] * 20 + [0.3] * 40 + [0.06] * 80
     assert parts(story + [0.9] * 100) == [(20, 59), (140, 239)]
     assert parts(story + [0.9] * 100, delay=10**6) == [(140, 239)]
 
 
-@pytest.mark.parametrize(("rest", "told"), [(25, False), (42, True)])
-def test_one_looks_every_half_second(rest: Any, told: Any) -> None:
-    """An action that ended before frame 70 may be told after frame 120, and is at 132 if 0.9 is not usual by then."""
-    assert ((20, 69) in parts([0.06] * 20 + [0.3] * 50 + [0.06] * rest + [0.9] * 300)) == told
+@pytest.mark.parametrize(("rest", "final"), [(25, False), (42, True)])
+def test_tubes_are_segmented_every_half_second(rest: Any, final: Any) -> None:
+    """An action that ended before frame 70 may be final after frame 120, and is at 132 if 0.9 is not usual by then."""
+    assert ((20, 69) in parts([0.06] * 20 + [0.3] * 50 + [0.06] * rest + [0.9] * 300)) == final
 
 
-def test_what_goes_on_is_not_told_yet() -> None:
+def test_what_continues_is_not_final_yet() -> None:
     assert parts([0.06] * 20 + [0.6] * 100, delay=0) == [(20, 119)]
 
 
-def test_the_usual_level_is_that_of_what_is_remembered() -> None:
+def test_the_usual_level_is_that_of_the_remembered_frames() -> None:
     """0.3 is much for somebody whose 0.9 is long ago."""
     story = [0.9] * 150 + [0.06] * 200 + [0.3] * 60 + [0.06] * 100
     assert parts(story, memory=1500) == [(0, 149)]
@@ -127,21 +127,21 @@ def test_the_usual_level_is_that_of_what_is_remembered() -> None:
 
 @pytest.mark.parametrize("length", [None, TypicalLength(20, 0.35), TypicalLength(38, 0.35), TypicalLength(60, 0.35)])
 @pytest.mark.parametrize("rest", [100, 300])
-def test_what_follows_an_action_that_was_told_is_no_action_by_itself(length: Any, rest: Any) -> None:
-    """Long rest makes it the usual level; an action again is told again, as long as it may be."""
+def test_what_follows_a_final_action_is_no_action_by_itself(length: Any, rest: Any) -> None:
+    """Long rest makes it the usual level; an action again is found again, as long as it may be."""
     once = [0.06] * 20 + [0.6] * 60 + [0.06] * rest
     assert parts(once, lengths=(length,)) == [(20, 79)]
     assert parts(once + [0.6] * 60 + [0.06] * rest, lengths=(length,)) == [(20, 79), (80 + rest, 139 + rest)]
 
 
-def test_an_action_longer_than_what_is_remembered_is_told_whole() -> None:
+def test_an_action_longer_than_the_memory_stays_whole() -> None:
     story = [0.06] * 24 + [0.6] * 400 + [0.06] * 200
     assert parts(story, memory=150) == [(24, 423)]
     dip = [0.06] * 24 + [0.6] * 400 + [0.06] * 8 + [0.6] * 400 + [0.06] * 200
     assert parts(dip, memory=300) == [(24, 831)]
 
 
-def test_what_goes_on_too_faintly_ended_at_the_last_where_one_remembers() -> None:
+def test_an_action_that_continues_too_faintly_ends_where_memory_begins() -> None:
     """0.3 is much for this person until, at frame 360, a fifth of the 150 frames before have 0.9."""
     story = [0.06] * 24 + [0.3] * 300 + [0.9] * 100 + [0.06] * 100
     assert parts(story, memory=150) == [(24, 209), (324, 423)]
@@ -158,14 +158,14 @@ def test_the_level_is_the_persons_own() -> None:
     assert parts([0.3] * 20 + [0.9] * 40) == [(20, 59)]
 
 
-def test_who_never_scores_the_least_on_average_did_not_do_it() -> None:
+def test_a_person_whose_average_never_reaches_the_minimum_did_not_act() -> None:
     assert parts([0.11] * 30) == [(0, 29)]
     assert parts([0.09] * 30) == []
     assert parts([0.5] * 30, averages=[0.09] * 30) == []
     assert parts([0.125] * 30, min_score=0.125) == [(0, 29)]
 
 
-def test_what_wavers_anyway_is_no_end() -> None:
+def test_a_fall_within_the_noise_is_no_end() -> None:
     """The same fall of 0.85 logits in somebody steady, and in somebody whose every frame differs by as much."""
     steady = [0.5] * 40 + [0.3] * 40
     assert parts(steady) == [(0, 39)]
@@ -173,7 +173,7 @@ def test_what_wavers_anyway_is_no_end() -> None:
     assert parts(wavering) == [(0, 79)]
 
 
-def test_how_much_what_wavers_may_fall() -> None:
+def test_how_far_noisy_scores_may_fall() -> None:
     """Logits of ±1 in turn differ by 2 from frame to frame: a noise of √2, so that 2.17 may be lost, and not 2.7."""
     logits = np.array([1, -1] * 20)
     for fall, expected in ((1.9, [(0, 79)]), (2.7, [(0, 40)])):  # the 41st is a high one
@@ -191,7 +191,7 @@ def test_the_level_is_that_of_the_averages() -> None:
     assert parts([0.5] * 30, averages=[0.9] * 30) == []
 
 
-def test_faint_scores_are_told_apart_too() -> None:
+def test_faint_scores_are_separated_too() -> None:
     assert parts([0.03] * 20 + [0.08] * 40, min_score=0.05) == [(20, 59)]
 
 
@@ -201,22 +201,22 @@ def test_a_steady_score_may_fall_a_little() -> None:
     assert parts([0.5] * 40 + [0.37] * 80, change_cost=0.1, level=0.9) == [(0, 39)]
 
 
-def test_one_frame_counts_for_no_more_than_the_most() -> None:
+def test_one_frame_has_no_more_than_the_maximum_evidence() -> None:
     dip = [0.6] * 30 + [0.01] * 12 + [0.6] * 30
     assert parts(dip) == [(0, 29), (42, 71)]  # twelve frames that say −2 each are more than two changes at 10 each
     assert parts(dip, max_evidence=1.5) == [(0, 71)]  # 12 · 1.5 is less
 
 
-def test_frames_without_a_detection_say_nothing_and_are_bridged() -> None:
+def test_frames_without_a_detection_have_no_evidence_and_are_bridged() -> None:
     story = [0.6] * 20 + [0.05] * 30 + [0.6] * 20
     assert parts(story) == [(0, 19), (50, 69)]
-    assert parts(story, unseen=range(20, 50)) == [(0, 69)]
+    assert parts(story, undetected=range(20, 50)) == [(0, 69)]
 
 
-def test_the_ends_that_nobody_saw_are_trimmed() -> None:
-    assert parts([0.6] * 30, unseen=[0, 1, 28, 29]) == [(2, 27)]
-    assert parts([0.6] * 30, unseen=[0, 1, 28, 29], trim=False) == [(0, 29)]
-    assert parts([0.6] * 30, unseen=range(30)) == []
+def test_extrapolated_ends_are_trimmed() -> None:
+    assert parts([0.6] * 30, undetected=[0, 1, 28, 29]) == [(2, 27)]
+    assert parts([0.6] * 30, undetected=[0, 1, 28, 29], trim=False) == [(0, 29)]
+    assert parts([0.6] * 30, undetected=range(30)) == []
 
 
 @pytest.mark.parametrize(
@@ -231,11 +231,11 @@ def test_the_mean_of_the_two_best(scores: Any, mean: Any) -> None:
     assert mean_of_best(np.array(scores, np.float32), 2) == pytest.approx(mean)
 
 
-def test_no_history_has_no_action_tubes() -> None:
+def test_an_empty_record_has_no_action_tubes() -> None:
     assert Segmentation()([]) == []
 
 
-def test_the_tail_that_nobody_saw_is_trimmed() -> None:
+def test_an_extrapolated_tail_is_trimmed() -> None:
     story = linked([detected()] * 3 + [detected(person(100, run=0.8))] * 20 + [detected()] * 30)
     (tube,) = Segmentation()(history(story))
     assert (tube.label, tube.frames.tolist()) == (RUN, list(range(3, 23)))
