@@ -4,7 +4,7 @@ Motion map, network, linker, events: the daemon, `replay`, `bench` and evaluatio
 out, time comes with the frame.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -82,6 +82,19 @@ def step(
 ) -> tuple[PipelineState, StepResult]:
     """Process one frame. After a change of frame size, tubes and motion start anew; open events end as lost."""
     return step_batch([FrameInput(state, frame, settings)], engine, lap)[0]
+
+
+def run(
+    frames: Iterable[Frame],
+    engine: Engine,
+    settings: PipelineSettings,
+    state: PipelineState,
+    lap: Lap = lambda stage: None,
+) -> Iterator[tuple[Frame, StepResult, PipelineState]]:
+    """Take the frames of one camera in turn; yields each with its result and the state after it."""
+    for frame in frames:
+        state, result = step(state, frame, engine, settings, lap)
+        yield frame, result, state
 
 
 def step_batch(

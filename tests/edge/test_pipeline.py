@@ -55,12 +55,9 @@ def run(
     """The pictures at 10 frames per second."""
     network = Network()
     engine = Engine(network, manifest(settings), "0" * 64, "a function")
-    state, steps = pipeline.initial("door", "seed"), []
-    for index, image in enumerate(images):
-        frame = Frame("door", index, 1000 + index / 10, index / 10, image)
-        state, step = pipeline.step(state, frame, engine, tuned)
-        steps.append(step)
-    return network, steps
+    frames = [Frame("door", index, 1000 + index / 10, index / 10, image) for index, image in enumerate(images)]
+    run_over = pipeline.run(frames, engine, tuned, pipeline.initial("door", "seed"))
+    return network, [result for _, result, _ in run_over]
 
 
 def normalised(image: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import pipeline
-from edge.cameras.video_file import read_file
 from edge.detector import Detections, invalid_outputs_message
 from edge.inference import Engine
 from edge.pipeline import PipelineSettings
@@ -17,7 +15,7 @@ from edge.terminal import progress
 from train.datasets.annotations import VideoAnnotation
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.model_pool import run_tasks
-from train.evaluation.video_evaluation import no_detections
+from train.evaluation.video_run import append_detections, run_video
 
 log = logging.getLogger(__name__)
 
@@ -71,14 +69,12 @@ def joined(names: Sequence[str], labels: Sequence[str], watched: Sequence[VideoD
 def detect_video(engine: Engine, task: DetectionTask) -> VideoDetections:
     """The daemon's own pipeline over the annotated frames of one video. Raises CaptureError."""
     settings = PipelineSettings(minimum_score=task.minimum_score)
-    state = pipeline.initial(task.annotation.name, seed="evaluation")
     found: list[Detections] = []
-    for frame in read_file(task.video, task.annotation.name):
-        if frame.index >= task.annotation.frames > 0:
-            break
-        state, step = pipeline.step(state, frame, engine, settings)
-        found += [*[no_detections(len(engine.manifest.labels))] * (frame.index - len(found)), step.detections]
-    return VideoDetections(found, state.frame_size)
+    size = (0, 0)
+    for frame, result, state in run_video(task.annotation, task.video, engine, settings):
+        append_detections(found, frame.index, result.detections)
+        size = state.frame_size
+    return VideoDetections(found, size)
 
 
 def _joined(parts: Sequence[NDArray[np.float32]], empty: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -55,7 +55,7 @@ def data_arguments(options: argparse.Namespace, split: str | None = None) -> tup
     return ("--data", str(options.data or "DATA"), *fold, *of_split)
 
 
-def share(text: str) -> float:
+def fraction(text: str) -> float:
     """A number from 0 to 1, as an option's type."""
     value = _number(text)
     if not 0 <= value <= 1:

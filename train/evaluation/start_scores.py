@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edge.text import TextError, decode_utf8
 from train import output_paths
-from train.evaluation.options import share
+from train.evaluation.options import fraction
 from train.evaluation.splits import EvaluationError
 
 
@@ -15,7 +15,7 @@ def load(file: Path) -> dict[str, float]:
     """By action the score from which its events begin. Raises EvaluationError."""
     try:
         content = json.loads(decode_utf8(file.read_bytes()))["start_scores"]
-        return {str(action): share(str(score)) for action, score in content.items()}
+        return {str(action): fraction(str(score)) for action, score in content.items()}
     except OSError as error:
         raise EvaluationError(f"{file}: cannot be read ({error.strerror}); give what events --choose wrote") from error
     except TextError as error:

@@ -8,9 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import pipeline
 from edge.boxes import clip
-from edge.cameras.video_file import read_file
 from edge.detector import MIN_SCORE, Detections
 from edge.inference import Engine
 from edge.pipeline import PipelineSettings
@@ -23,6 +21,7 @@ from train.evaluation.action_lengths import ActionLengths, with_lengths
 from train.evaluation.action_tubes import ActionTube
 from train.evaluation.linking import LINKING_METHODS
 from train.evaluation.report import VideoResult
+from train.evaluation.video_run import append_detections, run_video
 
 LinkerKind = Literal["default", "korsal"]
 
@@ -42,42 +41,34 @@ def evaluate_video(
     """
     method = with_lengths(LINKING_METHODS[kind], lengths, engine.manifest.labels)
     settings = PipelineSettings(method.linker)
-    state = pipeline.initial(annotation.name, seed="evaluation")
     found: list[Detections] = []
-    read: list[int] = []
+    indices: list[int] = []
     history: list[tuple[int, TubeBox]] = []
-    for frame in read_file(video, annotation.name):
-        if frame.index >= annotation.frames > 0:
-            break
-        state, step = pipeline.step(state, frame, engine, settings)
-        found += [*[no_detections(len(engine.manifest.labels))] * (frame.index - len(found)), step.detections]
-        read.append(frame.index)
-        history += [(frame.index, tube_box) for tube_box in step.tube_boxes]
+    size = (0, 0)
+    for frame, result, state in run_video(annotation, video, engine, settings):
+        append_detections(found, frame.index, result.detections)
+        indices.append(frame.index)
+        history += [(frame.index, tube_box) for tube_box in result.tube_boxes]
+        size = state.frame_size
     tubes = method.action_tubes(history)
     ours = label_indices(engine.manifest.labels, labels)
     everything = VideoResult(
         _boxes(found, ours),
         linked_boxes(history, ours),
         true_boxes(annotation.tubes, len(found)),
-        tuple(_tube(tube, ours, state.frame_size) for tube in tubes if ours[tube.label] >= 0),
+        tuple(_tube(tube, ours, size) for tube in tubes if ours[tube.label] >= 0),
         true_tubes(annotation.tubes, len(found)),
         sum(one.invalid for one in found),
     )
-    return in_annotated_frames(everything, _seen(annotation.annotated_frames, read))
+    return in_annotated_frames(everything, _decoded(annotation.annotated_frames, indices))
 
 
-def no_detections(classes: int) -> Detections:
-    """What is found in a frame that cannot be decoded."""
-    empty = np.zeros(0, np.float32)
-    return Detections(np.zeros((0, 4), np.float32), empty, np.zeros(0, np.int64), np.zeros((0, classes), np.float32))
-
-
-def _seen(annotated: AnnotatedFrames, read: Sequence[int]) -> AnnotatedFrames:
-    """What was looked at, of the frames that could be read."""
-    if not read or len(read) == read[-1] + 1:
+def _decoded(annotated: AnnotatedFrames, indices: Sequence[int]) -> AnnotatedFrames:
+    """Of the annotated frames those that could be decoded."""
+    if not indices or len(indices) == indices[-1] + 1:
         return annotated
-    shown = np.array(read, np.int64)
-    return shown if annotated is None else annotated[np.isin(annotated, shown)]
+    decoded = np.array(indices, np.int64)
+    return decoded if annotated is None else annotated[np.isin(annotated, decoded)]
 
 
 def in_annotated_frames(everything: VideoResult, annotated: AnnotatedFrames) -> VideoResult:

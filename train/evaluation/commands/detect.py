@@ -25,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--videos", type=Path, nargs="+", metavar="FILE", help="videos without annotations, instead")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the .npz file to write")
     shared.add_split(parser)
-    parser.add_argument("--minimum-score", type=shared.share, default=MIN_SCORE, help="weaker boxes are left out")
+    parser.add_argument("--minimum-score", type=shared.fraction, default=MIN_SCORE, help="weaker boxes are left out")
     shared.add_limit(parser)
     shared.add_jobs(parser)
 

@@ -37,7 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     rules = parser.add_mutually_exclusive_group()
     rules.add_argument(
         "--start-score",
-        type=shared.share,
+        type=shared.fraction,
         nargs="+",
         default=[ActionSettings.start_score],
         help=f"one line for each; keep_score keeps its proportion to it; default: {ActionSettings.start_score}",

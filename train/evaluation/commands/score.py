@@ -24,7 +24,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--detections", type=Path, nargs="+", help="a file, or one for each split from --fold on")
     parser.add_argument("--tubes", type=Path, nargs="+", help="likewise")
     _add_protocol(parser)
-    parser.add_argument("--threshold", type=shared.share, help="of precision, recall, confusion; default: the best F1")
+    parser.add_argument(
+        "--threshold", type=shared.fraction, help="of precision, recall, confusion; default: the best F1"
+    )
     parser.add_argument("--partial", action="store_true", help="score only the videos that the files name")
     shared.add_report_files(parser)
 
@@ -42,7 +44,7 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
     unless = argparse.SUPPRESS  # given: None is an answer too
     parser.add_argument(
         "--tube-nms",
-        type=shared.share,
+        type=shared.fraction,
         metavar="IOU",
         default=unless,
         help="of two tubes that overlap by more drop one",

@@ -32,7 +32,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rule", choices=get_args(Rule), default="voc", help="area under the envelope, or trapezoids")
     parser.add_argument("--frames", choices=get_args(ScoredFrames), default="all", help="those that frame-AP looks at")
     parser.add_argument("--linker", choices=get_args(LinkerKind), default="default")
-    parser.add_argument("--threshold", type=shared.share, help="of precision, recall, confusion; default: the best F1")
+    parser.add_argument(
+        "--threshold", type=shared.fraction, help="of precision, recall, confusion; default: the best F1"
+    )
     shared.add_limit(parser)
     shared.add_jobs(parser)
     shared.add_report_files(parser)
