@@ -1,4 +1,8 @@
-"""`edge.detector.normalise` with cv2.cuda: a camera's frame, uploaded once, as the network takes it. Shell."""
+"""`edge.detector.normalise` with cv2.cuda: a camera's frame, uploaded once, as the network takes it. Shell.
+
+`edge.detector.fit` is the reference. Another INTER_LINEAR that reads 1/64 px elsewhere, or rounds halves the other way,
+differs by one grey level in one pixel of sixteen (the demo clip), and its motion map by up to 0.13.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.engines.sampling import HALF_UP, letterbox_positions
+from edge import boxes
 from edge.engines.ssim_cuda import IMAGE, Gpu
 from edge.manifest import Manifest
+
+STEPS = 32
+"""cv2.warpAffine interpolates between this many places per px."""
+PRECISION = 1024
+"""and adds up what leads there in parts of a px as small as this, each rounded."""
+HALF_UP = 1 / (2 * STEPS**2)
+"""cv2.warpAffine rounds halves up. Interpolated grey levels are multiples of 1 / STEPS²: with this added, rounding to
+the nearest does so too."""
 
 
 class GpuPreprocess:
@@ -60,3 +72,27 @@ class GpuPreprocess:
             stream=stream,
         )
         self._interpolated.convertTo(cv2.CV_8U, 1, HALF_UP, stream, dst=self._fitted)
+
+
+def letterbox_positions(
+    source_size: tuple[int, int], input_size: tuple[int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """x (width,) and y (height,) in the source that each column and row of the input is read at, pixels.
+
+    Sizes are (width, height). Outside of the source is black, and blends with its edge.
+    """
+    (scale_x, _, left), (_, scale_y, top) = boxes.invert(boxes.letterbox(source_size, input_size))
+    width, height = input_size
+    x = _parts(left) + _parts(scale_x * np.arange(width))
+    y = _parts(scale_y * np.arange(height) + top)
+    return _stepped(x), _stepped(y)
+
+
+def _parts(positions: NDArray[np.float64] | float) -> NDArray[np.int64]:
+    return np.rint(np.multiply(positions, PRECISION)).astype(np.int64)
+
+
+def _stepped(parts: NDArray[np.int64]) -> NDArray[np.float32]:
+    """To the nearest of STEPS, halves up."""
+    step = PRECISION // STEPS
+    return ((parts + step // 2) // step / STEPS).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Where cv2.warpAffine reads: exactly where detector.fit, which calls it, read."""
+"""Where the GPU reads a frame: exactly where cv2.warpAffine, and so detector.fit, reads it."""
 
 import cv2
 import numpy as np
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge import detector
-from edge.engines.sampling import HALF_UP, STEPS, letterbox_positions
+from edge.engines.preprocess_cuda import HALF_UP, STEPS, letterbox_positions
 from edge.manifest import Manifest
 
 
