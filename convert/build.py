@@ -13,6 +13,7 @@ from edge.engines.build_plan import BuildOptions, version_text
 from edge.engines.build_progress import percent_messages
 from edge.engines.cuda_runtime import CudaDevice
 from edge.engines.engine_record import EngineRecord
+from edge.engines.tensorrt_builder import EngineBuildError
 from edge.manifest import Manifest
 
 JETPACKS = {  # JetPack: the TensorRT that comes with it
@@ -94,7 +95,7 @@ def tensorrt_of(target: str) -> str:
     if found is None:
         return target
     if found[1] not in JETPACKS:
-        raise engine_build.EngineBuildError(
+        raise EngineBuildError(
             f"{target}: its TensorRT is not known here; give that, as `dpkg -l libnvinfer-bin` tells it there, "
             f"or one of the JetPacks {', '.join(JETPACKS)}"
         )

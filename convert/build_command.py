@@ -13,7 +13,7 @@ from convert import build
 from edge.engines import engine_build, tensorrt_engine
 from edge.engines.build_plan import DEFAULT_WORKSPACE, PRECISIONS, BuildOptions, PlanError
 from edge.engines.cuda_runtime import CudaError
-from edge.engines.engine_build import EngineBuildError
+from edge.engines.tensorrt_builder import EngineBuildError
 from edge.inference import EngineError
 from edge.terminal import progress
 from edge.terminal.arguments import Parser, whole_number

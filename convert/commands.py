@@ -33,7 +33,7 @@ from convert.quantize import Method, QuantizeError, QuantizeSettings, QuantizeTa
 from edge.cameras.video_file import CaptureError
 from edge.engines.build_plan import PlanError
 from edge.engines.cuda_runtime import CudaError
-from edge.engines.engine_build import EngineBuildError
+from edge.engines.tensorrt_builder import EngineBuildError
 from edge.inference import EngineError
 from edge.terminal import progress
 from edge.terminal.arguments import Parser, whole_number

@@ -7,7 +7,7 @@ from convert.check import CheckError
 from convert.gate import Gate
 from edge.engines import engine_files, tensorrt_engine
 from edge.engines.build_plan import BuildOptions
-from edge.engines.engine_build import EngineBuildError
+from edge.engines.tensorrt_builder import EngineBuildError
 from edge.engines.tensorrt_engine import TensorRtError
 
 

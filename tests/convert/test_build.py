@@ -12,7 +12,7 @@ from convert.build import JETPACKS, build, dry_run, tensorrt_of
 from edge import manifest as manifests
 from edge.engines.build_plan import BuildOptions, known_members, parse_version, plan_build
 from edge.engines.cuda_runtime import CudaDevice
-from edge.engines.engine_build import EngineBuildError
+from edge.engines.tensorrt_builder import EngineBuildError
 from tests.support import fake_device
 from tests.support.fake_gpu import FakeGpu, fake_gpu
 from tests.support.fake_tensorrt import fake

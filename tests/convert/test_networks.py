@@ -12,7 +12,7 @@ from convert import export, onnx_graph, quantize
 from convert import fp16 as halve
 from convert.quantize import QuantizeSettings
 from edge.engines import onnxruntime_engine as engine
-from edge.engines.engine_build import EngineBuildError
+from edge.engines.tensorrt_builder import EngineBuildError
 from edge.manifest import OUTPUTS
 from tests.support.paths import ROOT
 from tests.support.real_builder import build_for_real, real_builder

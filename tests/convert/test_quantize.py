@@ -12,7 +12,7 @@ from convert import onnx_file, onnx_graph, quantize, sensitivity
 from convert.onnx_file import OnnxFileError
 from convert.quantize import QuantizeError, QuantizeSettings
 from edge.engines import onnxruntime_engine as engine
-from edge.engines.engine_build import EngineBuildError
+from edge.engines.tensorrt_builder import EngineBuildError
 from edge.manifest import INPUT
 from tests.support.full_disk import full_disk
 from tests.support.real_builder import build_for_real, real_builder

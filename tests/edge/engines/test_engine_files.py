@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from edge.engines import engine_files, engine_record
-from edge.engines.engine_build import EngineBuildError, build
+from edge.engines.engine_build import build
+from edge.engines.tensorrt_builder import EngineBuildError
 from tests.support.engine_record import RECORD
 from tests.support.fake_tensorrt import fake
 from tests.support.full_disk import full_disk
