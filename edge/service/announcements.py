@@ -1,4 +1,4 @@
-"""What the daemon says: everything that happens becomes messages for the publisher. Shell: reads the clock."""
+"""Turns what happens in the daemon into MQTT messages: events, states, status, telemetry. Shell: reads the clock."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from edge.video.snapshot import snapshot
 
 
 class Announcer:
-    """Builds payloads and hands them on; never waits."""
+    """Builds payloads and hands them to the publisher; never waits."""
 
     def __init__(self, config: Config, model: ModelIdentity, labels: Sequence[str], publisher: Publisher) -> None:
         self.topics = configured_topics(config)
@@ -29,22 +29,22 @@ class Announcer:
         self._model, self._labels = model, labels
         if self._mqtt.snapshots:
             text_rendering.find_fonts(labels)
-        self._cameras: tuple[str, ...] | None = None  # that Home Assistant has been told of
-        self._announced = state_directory(config.outbox) / f"{config.device.name}.discovery.json"
+        self._cameras: tuple[str, ...] | None = None  # last announced to Home Assistant
+        self._discovery_file = state_directory(config.outbox) / f"{config.device.name}.discovery.json"
 
     def events(self, camera: str, happened: Sequence[Event], frame: Frame | None = None, live: bool = False) -> None:
-        """One camera's events, stored before they are sent; `frame`: that led to them, for pictures.
+        """Publish one camera's events, which are stored before they are sent; `frame`: that led to them, for snapshots.
 
-        Where the camera is `live`, the way from the frame to the broker's acknowledgement is timed. The pictures come
-        last: one that cannot be made costs no step of any event.
+        Where the camera is `live`, the time from the frame to the broker's acknowledgement is measured. Snapshots come
+        last: one that fails costs no step of any event.
         """
-        pictures: list[tuple[str, Frame, Event]] = []
+        snapshots: list[tuple[str, Frame, Event]] = []
         for event in happened:
             unix, monotonic = time.time(), time.monotonic()
             synced = clock.synced(unix)
-            place = self.topics.snapshot(camera, event.action) if self._mqtt.snapshots else None
+            snapshot_topic = self.topics.snapshot(camera, event.action) if self._mqtt.snapshots else None
             payload = event_payload(
-                retimed(event, unix, monotonic), self._device, camera, self._model, unix, place, synced
+                retimed(event, unix, monotonic), self._device, camera, self._model, unix, snapshot_topic, synced
             )
             captured = frame.monotonic_time if live and frame is not None else None
             self._publisher.publish_event(
@@ -53,37 +53,37 @@ class Announcer:
                     event.type, clock.expiry(unix, self._max_age, synced), captured,
                 )
             )  # fmt: skip
-            if place is not None and frame is not None and event.type == "new":
-                pictures.append((place, frame, event))
-        for picture in pictures:
-            self._picture(*picture)
+            if snapshot_topic is not None and frame is not None and event.type == "new":
+                snapshots.append((snapshot_topic, frame, event))
+        for arguments in snapshots:
+            self._publish_snapshot(*arguments)
 
     def snapshot(self, camera: str, frame: Frame) -> None:
-        """What a camera sees, because somebody asked for it."""
-        self._picture(self.topics.snapshot(camera), frame, None)
+        """Publish a camera's frame, because a request asks for it."""
+        self._publish_snapshot(self.topics.snapshot(camera), frame, None)
 
     def camera_state(self, camera: str, state: str) -> None:
-        """Online, stalled or offline."""
+        """Publish that a camera is online, stalled or offline."""
         self._publisher.publish_retained(self.topics.state(camera), state.encode())
 
     @property
     def people_score(self) -> float:
-        """What someone without an event must score to be counted, 0..1."""
+        """The score from which a person without an event counts, 0..1."""
         return self._mqtt.people_score
 
     def active(self, camera: str, running: Mapping[str, int]) -> None:
-        """How many events are running in front of a camera, by action."""
+        """Publish the number of a camera's open events, by action."""
         self._publisher.publish_retained(
             self.topics.active(camera), topics.encode(topics.active_payload(self._labels, running))
         )
 
     def people(self, camera: str, people: PeopleCount) -> None:
-        """How many people are in front of a camera."""
+        """Publish the number of people in front of a camera."""
         payload = topics.people_payload(people.active, people.other, self.people_score)
         self._publisher.publish_retained(self.topics.people(camera), topics.encode(payload), qos=0)
 
     def clear_retained(self, camera: str) -> None:
-        """Clear what is retained of a camera that there is no more."""
+        """Clear the retained messages of a camera that is no longer configured."""
         for topic in (self.topics.state(camera), self.topics.active(camera), self.topics.people(camera)):
             self._publisher.publish_retained(topic, b"")
         if self._mqtt.snapshots:
@@ -91,7 +91,7 @@ class Announcer:
                 self._publisher.publish_picture(self.topics.snapshot(camera, action), b"")
 
     def status(self, config: Config, needs_restart: Sequence[str], broker: Mapping[str, object]) -> None:
-        """What runs here; to Home Assistant too, where that is wanted."""
+        """Publish what is running, and announce it to Home Assistant where that is configured."""
         payload = topics.status_payload(
             __version__,
             {"name": self._model.name, "sha256": self._model.sha256},
@@ -105,25 +105,25 @@ class Announcer:
         cameras = tuple(config.cameras)
         if self._mqtt.discovery and cameras != self._cameras:
             self._cameras = cameras
-            self._announce(cameras)
+            self._announce_discovery(cameras)
 
     def telemetry(self, payload: Mapping[str, object]) -> None:
-        """How the device is doing, for those who listen now."""
+        """Publish the telemetry; it is neither stored nor retained."""
         self._publisher.publish(self.topics.telemetry, topics.encode(payload))
 
-    def _announce(self, cameras: tuple[str, ...]) -> None:
-        """Tell Home Assistant what there is, and what of the things it was told of is no more."""
+    def _announce_discovery(self, cameras: tuple[str, ...]) -> None:
+        """Announce the device's entities to Home Assistant, and remove former ones."""
         described = home_assistant.DeviceDescription(
             __version__, self._model.name, tuple(self._labels), cameras, self._mqtt.snapshots
         )
-        former = discovery_file.read(self._announced)
+        former = discovery_file.read(self._discovery_file)
         self._publisher.publish_retained(
             *home_assistant.discovery(self.topics, self._mqtt.discovery_prefix, described, former)
         )
         platforms = home_assistant.platforms(home_assistant.components(self.topics, described))
         if platforms != former:
-            discovery_file.write(self._announced, platforms)
+            discovery_file.write(self._discovery_file, platforms)
 
-    def _picture(self, topic: str, frame: Frame, event: Event | None) -> None:
+    def _publish_snapshot(self, topic: str, frame: Frame, event: Event | None) -> None:
         jpeg = snapshot(frame.image, event, self._mqtt.snapshot_width, self._mqtt.snapshot_quality)
         self._publisher.publish_picture(topic, jpeg, "" if event is None else event.event_id)

@@ -1,11 +1,11 @@
-"""From the tables of `config.toml` to the settings of the pure files. Pure."""
+"""Turns the tables of `config.toml` into the settings of the pipelines. Pure."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from edge.broker.topics import Topics
 from edge.config.problems import nearest
-from edge.config.schema import Config, action_settings
+from edge.config.schema import Config, LinkerConfig, action_settings
 from edge.default_linker import DefaultLinker, LinkerSettings
 from edge.events import ActionSettings, EventSettings
 from edge.korsal_linker import KorsalLinker
@@ -16,31 +16,28 @@ from edge.sources import redact
 NONE: Mapping[str, float] = MappingProxyType({})
 
 
-def linker(config: Config) -> Linker:
-    """What links detections, in all cameras."""
-    if config.linker.kind == "korsal":
+def linker(table: LinkerConfig) -> Linker:
+    """The linker of all cameras."""
+    if table.kind == "korsal":
         return KorsalLinker()
-    return DefaultLinker(LinkerSettings(**config.linker.model_dump(exclude={"kind"})))
+    return DefaultLinker(LinkerSettings(**table.model_dump(exclude={"kind"})))
 
 
 def event_settings(config: Config, camera: str, start_scores: Mapping[str, float] = NONE) -> EventSettings:
-    """When events of one camera begin and end, and its zones; `start_scores` are the model's."""
+    """When events of one camera begin and end, and its zones; `start_scores`: the model's, by action."""
     table = config.cameras[camera]
-    names = [name for name in {**start_scores, **config.actions, **table.actions} if name != "default"]
-    usual = ActionSettings.start_score
-    return EventSettings(
-        default=action_settings(config.actions, "default", table.actions),
-        actions={
-            name: action_settings(config.actions, name, table.actions, start_scores.get(name, usual)) for name in names
-        },
-        zones=table.zones,
-    )
+    names = {*start_scores, *config.actions, *table.actions} - {"default"}
+
+    def of(name: str) -> ActionSettings:
+        return action_settings(config.actions, name, table.actions, start_scores.get(name, ActionSettings.start_score))
+
+    return EventSettings(of("default"), {name: of(name) for name in names}, table.zones)
 
 
 def pipeline_settings(config: Config, camera: str, start_scores: Mapping[str, float] = NONE) -> PipelineSettings:
-    """Everything that can be tuned for one camera; `start_scores` are the model's."""
+    """All settings of one camera's pipeline; `start_scores`: the model's, by action."""
     gap = config.cameras[camera].frame_gap
-    return PipelineSettings(linker(config), event_settings(config, camera, start_scores), gap)
+    return PipelineSettings(linker(config.linker), event_settings(config, camera, start_scores), gap)
 
 
 def all_pipeline_settings(config: Config, start_scores: Mapping[str, float] = NONE) -> dict[str, PipelineSettings]:
@@ -49,7 +46,7 @@ def all_pipeline_settings(config: Config, start_scores: Mapping[str, float] = NO
 
 
 def topics(config: Config) -> Topics:
-    """Where this device publishes."""
+    """The topics of this device."""
     return Topics(config.mqtt.base, config.device.name)
 
 

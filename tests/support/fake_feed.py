@@ -52,4 +52,5 @@ class RecordingAnnouncer(SilentAnnouncer):
 
 
 def session(name: str, feed: Any, announcer: Any = None) -> CameraSession:
-    return CameraSession(name, feed, PipelineSettings(), announcer or SilentAnnouncer(), lambda name: True)
+    announcer = SilentAnnouncer() if announcer is None else announcer
+    return CameraSession(name, feed, PipelineSettings(), announcer, lambda name: True)

@@ -11,21 +11,13 @@ from pydantic import BaseModel, ValidationError
 from edge.config.config_file import ConfigError, fingerprint, load
 from edge.config.problems import sentences
 from edge.config.schema import Config, LinkerConfig, action_settings
-from edge.default_linker import DefaultLinker, LinkerSettings
-from edge.events import ActionSettings, EventSettings
+from edge.default_linker import LinkerSettings
+from edge.events import ActionSettings
 from edge.sensors.thermal import ThermalSettings
-from edge.service import config_changes
-from edge.service import settings as converters
+from tests.support.config_files import SMALLEST, written
 from tests.support.paths import ROOT
 
 SHIPPED = ROOT / "config.toml"
-SMALLEST = '[cameras.door]\nsource = "/dev/video0"\n'
-
-
-def written(folder: Path, text: str) -> Path:
-    file = folder / "config.toml"
-    file.write_text(text)
-    return file
 
 
 def problems(folder: Path, text: str) -> tuple[str, ...]:
@@ -354,88 +346,6 @@ def test_the_fingerprint_follows_the_settings_but_not_the_credentials(tmp_path: 
     assert re.fullmatch(r"[0-9a-f]{12}", prints[0])
 
 
-def test_settings_of_the_pure_files(tmp_path: Path) -> None:
-    text = """
-    [cameras.door]
-    source = "/dev/video0"
-    zones.entrance = [[0, 0], [1, 0], [0, 1]]
-    [actions.default]
-    start_score = 0.8
-    [actions.Dunk]
-    keep_score = 0.6
-    [linker]
-    max_missed = 3
-    [device]
-    name = "roof"
-    """
-    config = load(written(tmp_path, text))
-    found = converters.pipeline_settings(config, "door")
-    assert found.linker == DefaultLinker(LinkerSettings(max_missed=3))
-    assert found.events == EventSettings(
-        default=ActionSettings(start_score=0.8, keep_score=0.48),
-        actions={"Dunk": ActionSettings(start_score=0.8, keep_score=0.6)},
-        zones={"entrance": ((0, 0), (1, 0), (0, 1))},
-    )
-    assert converters.topics(config).available == "korsal/roof/available"
-
-
-def test_a_cameras_thresholds_are_laid_over_those_of_all_cameras(tmp_path: Path) -> None:
-    text = """
-    [actions.default]
-    start_score = 0.5
-    cooldown = 3.0
-    [actions.Dunk]
-    start_score = 0.6
-    [cameras.door]
-    source = "/dev/video0"
-    [cameras.door.actions.default]
-    start_score = 0.7
-    keep_score = 0.3
-    [cameras.door.actions.Surfing]
-    min_duration = 9.0
-    [cameras.yard]
-    source = "/dev/video1"
-    """
-    config = load(written(tmp_path, text))
-    door, yard = (converters.pipeline_settings(config, name).events for name in ("door", "yard"))
-    assert door.default == ActionSettings(start_score=0.7, keep_score=0.3, cooldown=3.0)
-    assert door.actions == {
-        "Dunk": ActionSettings(start_score=0.6, keep_score=0.3, cooldown=3.0),  # said of Dunk, before said of all
-        "Surfing": ActionSettings(start_score=0.7, keep_score=0.3, cooldown=3.0, min_duration=9.0),
-    }
-    assert yard.default == ActionSettings(start_score=0.5, keep_score=0.3, cooldown=3.0)
-    assert yard.actions == {"Dunk": ActionSettings(start_score=0.6, keep_score=0.36, cooldown=3.0)}
-
-
-MODELS = {"Dunk": 0.3, "Surfing": 0.4}  # start scores
-
-
-@pytest.mark.parametrize(
-    ("text", "dunk", "surfing", "others"),
-    [
-        ("", 0.3, 0.4, 0.2),
-        ("[actions.default]\nstart_score = 0.1", 0.1, 0.1, 0.1),  # what is said of all counts before the model
-        ("[actions.Dunk]\nstart_score = 0.1", 0.1, 0.4, 0.2),
-        ("[cameras.door.actions.Surfing]\nstart_score = 0.5", 0.3, 0.5, 0.2),
-    ],
-)
-def test_the_models_start_scores_hold_where_nothing_is_said(
-    tmp_path: Path, text: str, dunk: float, surfing: float, others: float
-) -> None:
-    config = load(written(tmp_path, SMALLEST + text))
-    events = converters.pipeline_settings(config, "door", MODELS).events
-    found = [events.for_action(name) for name in ("Dunk", "Surfing", "Jump")]
-    assert [one.start_score for one in found] == [dunk, surfing, others]
-    assert [one.keep_score for one in found] == pytest.approx([0.6 * dunk, 0.6 * surfing, 0.6 * others])
-
-
-def test_a_start_score_of_the_model_gives_way_to_a_keep_score(tmp_path: Path) -> None:
-    config = load(written(tmp_path, f"{SMALLEST}[actions.default]\nkeep_score = 0.35"))
-    events = converters.pipeline_settings(config, "door", MODELS).events
-    assert events.for_action("Dunk") == ActionSettings(start_score=0.35, keep_score=0.35)
-    assert events.for_action("Surfing") == ActionSettings(start_score=0.4, keep_score=0.35)
-
-
 def test_thresholds_that_contradict_each_other_after_merging_are_named_by_path(tmp_path: Path) -> None:
     text = """
     [actions.Dunk]
@@ -498,38 +408,6 @@ def test_the_options_of_a_camera(tmp_path: Path) -> None:
 )
 def test_a_wrong_option_of_a_camera_is_named_by_path(tmp_path: Path, line: str, problem: str) -> None:
     assert problems(tmp_path, f"{SMALLEST}{line}\n")[0] == f"cameras.door.{problem}"
-
-
-def test_actions_that_the_model_does_not_know_are_named(tmp_path: Path) -> None:
-    of_a_camera = "[cameras.door.actions.default]\n[cameras.door.actions.surfin]\n"
-    config = load(written(tmp_path, f"{SMALLEST}[actions.default]\n[actions.dunk]\n[actions.Surfing]\n{of_a_camera}"))
-    assert converters.unknown_actions(config, ["Dunk", "Surfing"]) == (
-        "actions.dunk: the model knows no such action; did you mean Dunk?",
-        "cameras.door.actions.surfin: the model knows no such action; did you mean Surfing?",
-    )
-
-
-def test_a_reload_takes_cameras_and_thresholds_at_once_and_names_what_waits(tmp_path: Path) -> None:
-    running = load(written(tmp_path, f"{SMALLEST}[cameras.yard]\nsource = '/dev/video1'\n"))
-    text = """
-    [cameras.door]
-    source = "/dev/video2"
-    zones.entrance = [[0, 0], [1, 0], [0, 1]]
-    [cameras.hall]
-    source = "/dev/video3"
-    [actions.default]
-    start_score = 0.8
-    [mqtt]
-    port = 1884
-    [log]
-    level = "debug"
-    """
-    wanted = load(written(tmp_path, text))
-    found = config_changes.reloadable(running, wanted)
-    assert (found.actions, found.log, found.cameras) == (wanted.actions, wanted.log, wanted.cameras)
-    assert found.mqtt == running.mqtt
-    assert config_changes.needs_restart(found, wanted) == ("mqtt",)
-    assert config_changes.needs_restart(running, running) == ()
 
 
 VALUES = st.recursive(
