@@ -19,22 +19,22 @@ class Stop:
     deadline: float
 
 
-Item = Message | RetainedMessage | Stop | ConnectionReport
+InboxItem = Message | RetainedMessage | Stop | ConnectionReport
 
 
 class Inbox:
     """What the publisher's thread is to handle. Any thread may put items into it; one receives them."""
 
     def __init__(self) -> None:
-        self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        self._items: queue.SimpleQueue[InboxItem] = queue.SimpleQueue()
 
-    def put(self, item: Item) -> None:
+    def put(self, item: InboxItem) -> None:
         """Add an item, without waiting."""
         self._items.put(item)
 
-    def receive(self, seconds: float) -> list[Item]:
+    def receive(self, seconds: float) -> list[InboxItem]:
         """All items, BATCH at most; waits so long at most where there is none."""
-        items: list[Item] = []
+        items: list[InboxItem] = []
         try:
             items.append(self._items.get(timeout=seconds))
             while len(items) < BATCH:

@@ -9,12 +9,13 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from edge.broker import outbox_audit, outbox_fallback, outbox_file, outbox_opening, outbox_tables
+from edge.broker import outbox_audit, outbox_fallback, outbox_file, outbox_opening, outbox_row, outbox_tables
 from edge.broker.delivery import OutboxStatistics
 from edge.broker.message import Message as Message
 from edge.broker.message import StoredMessage as StoredMessage
@@ -24,7 +25,7 @@ from edge.broker.outbox_eviction import OutboxLimits as OutboxLimits
 from edge.broker.outbox_fallback import MemoryFallback
 from edge.broker.outbox_file import Change, FreeSpace, OpenRow
 from edge.broker.outbox_mark import HighWaterMark, MarkFile
-from edge.broker.outbox_row import Row, expiring_later
+from edge.broker.outbox_row import Row
 from edge.broker.outbox_tables import UNREADABLE
 from edge.broker.outbox_totals import Totals
 from edge.broker.payload import InterruptedEnds
@@ -37,7 +38,7 @@ CLOSE_SECONDS = 3.0  # for the last of these tries
 REFUSED = "free the disk, or make the directory writable to this user ([outbox] directory)"
 HELD = "end the program that holds it, which may be another korsal-edge with the same [outbox] directory"
 
-Result = TypeVar("Result")
+ResultT = TypeVar("ResultT")
 EndLeftOpen = Callable[[Sequence[Message], int], InterruptedEnds]
 
 
@@ -51,7 +52,7 @@ class Outbox:
         given their last steps, and how many further steps may have been published that are not in the file.
         """
         self._path, self._limits, self._end_left_open = path, limits, end_left_open
-        self._lost: dict[str, int] = {}
+        self._lost: Counter[str] = Counter()  # messages and events, by kind
         self._next_id = 1
         self._rows = self._size = self._unsaved = 0
         self._events = EventStates()
@@ -89,7 +90,7 @@ class Outbox:
             self._quarantine(damaged)
             found, damaged = self._run(lambda database: outbox_file.pending(database, after, limit, without))
         shift = self._totals.shift
-        return tuple(StoredMessage(row[0], Message(*expiring_later(row, shift)[1:])) for row in found)
+        return tuple(StoredMessage(row[0], outbox_row.to_message(row, shift)) for row in found)
 
     def handed_over(self, messages: Sequence[StoredMessage]) -> None:
         """Before messages are sent: subscribers may receive them, so their events are never dropped whole any more."""
@@ -128,7 +129,7 @@ class Outbox:
     def statistics(self) -> OutboxStatistics:
         """How full it is and what was lost."""
         updates, events, expired, refused, damaged = (
-            self._lost.get(kind, 0) for kind in ("update", "event", "expired", "refused", "damaged")
+            self._lost[kind] for kind in ("update", "event", "expired", "refused", "damaged")
         )
         return OutboxStatistics(
             self._rows, self._size, updates, events, expired, refused, self._in_memory, damaged, self._unsaved
@@ -155,24 +156,21 @@ class Outbox:
         return FreeSpace(self._limits.rows - self._rows, self._limits.size - self._size, self._events.published)
 
     def _as_rows(self, messages: Sequence[Message]) -> list[Row]:
-        rows = enumerate(messages, self._next_id)
-        plain = [(number, m.topic, m.payload, m.event_id, m.seq, m.type, float(m.expires)) for number, m in rows]
-        return [expiring_later(row, -self._totals.shift) for row in plain]
+        shift = self._totals.shift
+        return [
+            outbox_row.from_message(number, message, shift) for number, message in enumerate(messages, self._next_id)
+        ]
 
     def _messages(self, rows: Iterable[OpenRow]) -> tuple[Message, ...]:
-        shift = self._totals.shift
-        return tuple(Message(*expiring_later((0, *row), shift)[1:]) for row in rows)
+        return tuple(outbox_row.to_message((0, *row), self._totals.shift) for row in rows)
 
     def _apply(self, change: Change) -> None:
         self._totals = change.totals
         self._rows -= change.rows
         self._size -= change.size
         self._events.changed(change)
-        self._count_lost(change.lost)
+        self._lost = self._lost + Counter(change.lost)
         self._write_mark()
-
-    def _count_lost(self, lost: Mapping[str, int]) -> None:
-        self._lost = {kind: self._lost.get(kind, 0) + lost.get(kind, 0) for kind in {**self._lost, **lost}}
 
     def _write_mark(self) -> None:
         fallback, events_ended = self._fallback, False
@@ -186,9 +184,9 @@ class Outbox:
         self._next_id = max(self._next_id, last + 1)
         self._unsaved = 0 if self._fallback is None else outbox_fallback.unsaved(self._database, self._fallback)
         if not self._in_memory:
-            self._lost = outbox_file.losses(self._database)
+            self._lost = Counter(outbox_file.losses(self._database))
 
-    def _run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+    def _run(self, work: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
         """Run one operation; if the disk or the file is the problem, once more on what replaces it."""
         try:
             return work(self._database)

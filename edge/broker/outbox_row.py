@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Sequence
 from typing import cast
 
-from edge.broker.message import CLOCK_IS_SET
+from edge.broker.message import CLOCK_IS_SET, Message
 
 COLUMNS = "id, topic, payload, event_id, seq, type, expires"
 COLUMNS_AND_CHECKSUM = f"{COLUMNS}, checksum"
@@ -52,6 +52,17 @@ def well_formed(found: Sequence[object]) -> Row | None:
     except (UnicodeEncodeError, struct.error):  # `decode_lossless` has met a text that is not UTF-8; or no 64 bits
         return None
     return row if row[5] in STEP_TYPES else None
+
+
+def from_message(number: int, message: Message, shift: float) -> Row:
+    """The row of a message. `shift`: s by which the wall clock has been set since the file was made."""
+    event = (message.event_id, message.seq, message.type, float(message.expires))
+    return expiring_later((number, message.topic, message.payload, *event), -shift)
+
+
+def to_message(row: Row, shift: float) -> Message:
+    """The message of a row."""
+    return Message(*expiring_later(row, shift)[1:])
 
 
 def expiring_later(row: Row, seconds: float) -> Row:

@@ -12,7 +12,7 @@ from edge.broker.broker_link import BrokerLink
 from edge.broker.connection import Acknowledged, Closed, Opened, SubscriptionRefused
 from edge.broker.delivery import DeliveryTimes
 from edge.broker.delivery import PublisherStatistics as PublisherStatistics
-from edge.broker.inbox import Inbox, Item, RequestQueue, Stop
+from edge.broker.inbox import Inbox, InboxItem, RequestQueue, Stop
 from edge.broker.message import Message, StoredMessage, clock_jump
 from edge.broker.outbox import CLOSE_SECONDS, Outbox
 from edge.broker.requests import Request, Response, answer_too_large
@@ -145,10 +145,10 @@ class Publisher:
         while self._window and time.monotonic() < deadline:
             self._handle(self._receive())
 
-    def _receive(self) -> list[Item]:
+    def _receive(self) -> list[InboxItem]:
         return self._inbox.receive(IDLE_SECONDS if self._stop is None else IDLE_SECONDS / 10)
 
-    def _handle(self, items: list[Item]) -> None:
+    def _handle(self, items: list[InboxItem]) -> None:
         """Store events first, all in one transaction; then handle the rest, and remove what has been acknowledged."""
         self._store([item for item in items if isinstance(item, Message) and item.is_event])
         accepted: list[int] = []
@@ -208,7 +208,7 @@ class Publisher:
         if self._link.online and not self._link.capabilities.retain:
             self._retained.repeat_if_due(now)
 
-    def _follow_clock(self, items: list[Item]) -> list[Item]:
+    def _follow_clock(self, items: list[InboxItem]) -> list[InboxItem]:
         """Let what waits age by the time that passes, not by a clock that is set.
 
         Messages that have come in meanwhile may have been stamped before; they may expire too late, but not too early.

@@ -1,7 +1,8 @@
 import pytest
 
 from edge.broker import outbox_row
-from edge.broker.outbox_row import Row, decode_lossless, verified, well_formed, with_checksum
+from edge.broker.message import Message
+from edge.broker.outbox_row import Row, decode_lossless, from_message, to_message, verified, well_formed, with_checksum
 
 ROW: Row = (7, "korsal/roof/door/actions/Läuft", b"\x00\xff{}", "a", 3, "update", 1.8e9)
 
@@ -40,3 +41,11 @@ def test_without_a_checksum_what_can_be_ours_is_taken() -> None:
     assert well_formed(ROW) == ROW
     assert well_formed((*ROW[:5], "neu", 1.8e9)) is None
     assert well_formed((*ROW[:1], decode_lossless(b"\xff"), *ROW[2:])) is None
+
+
+@pytest.mark.parametrize(("expires", "stored"), [(1.8e9, 1.8e9 - 100), (1000.0, 1000.0)])
+def test_a_message_comes_back_and_its_expiry_is_stored_without_the_shift(expires: float, stored: float) -> None:
+    message = Message("t", b"{}", "a", 3, "update", expires)
+    row = from_message(7, message, 100.0)
+    assert row == (7, "t", b"{}", "a", 3, "update", stored)
+    assert to_message(row, 100.0) == message
