@@ -1,4 +1,4 @@
-"""Which events a model tells of the same videos at fewer frames a second, as of a slow machine or at a lower `fps`.
+"""Events found in the same videos at fewer frames a second, as on a slow machine or at a lower `fps`.
 
 python -m benchmarks.frame_rate DATA [--model FILE] [--every 1 2 3 5] [--videos N]
 """
@@ -29,17 +29,18 @@ RATE = 25.0  # frames per second of the videos, as the annotations count
 
 
 def main() -> None:
-    """Print a line for each rate: the actions told, their delay, the events that are right, the false alarms."""
+    """Print a line for each rate: recall of actions, delay, precision of events, false alarms."""
     options = _options()
     engine = load(options.model or asset_path(SHIPPED_MODEL), threads=1)
     data = loader.load(options.data)
     videos = data.test[:: max(1, len(data.test) // options.videos)] if options.videos else data.test
-    seen = [
-        _watch(data.video(one.name), one, engine, options.every) for one in tqdm(videos, unit="video", disable=None)
+    detections = [
+        _detect(data.video(one.name), one, engine, options.every) for one in tqdm(videos, unit="video", disable=None)
     ]
     rows = []
     for place, every in enumerate(options.every):
-        found = detection.joined([one.name for one in videos], engine.manifest.labels, [one[place] for one in seen])
+        at_rate = [one[place] for one in detections]
+        found = detection.joined([one.name for one in videos], engine.manifest.labels, at_rate)
         truth = truth_by_video([_thinned(one, every) for one in videos], data.labels, found)
         rules = [settings_by_action(engine.manifest.start_scores)]
         (counts,) = count_events(found, truth, RATE / every, DefaultLinker(), rules)
@@ -48,18 +49,18 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Events told of the same videos at fewer frames a second.")
-    parser.add_argument("data", type=Path, help="a data set, as of korsal-evaluate --data; its test videos are watched")
+    parser = argparse.ArgumentParser(description="Events found in the same videos at fewer frames a second.")
+    parser.add_argument("data", type=Path, help="a data set, as for korsal-evaluate --data; its test videos are used")
     parser.add_argument("--model", type=Path, help="default: the shipped one")
-    parser.add_argument("--every", type=int, nargs="+", default=[1, 2, 3, 5], help="take each so-manieth frame")
-    parser.add_argument("--videos", type=int, help="about so many of the videos; default: all")
+    parser.add_argument("--every", type=int, nargs="+", default=[1, 2, 3, 5], help="use every n-th frame")
+    parser.add_argument("--videos", type=int, help="use about this many of the videos; default: all")
     return parser.parse_args()
 
 
-def _watch(file: Path, video: VideoAnnotation, engine: Engine, every: Sequence[int]) -> list[VideoDetections]:
-    """What the pipeline finds in the video, once for each of `every`."""
+def _detect(file: Path, video: VideoAnnotation, engine: Engine, every: Sequence[int]) -> list[VideoDetections]:
+    """The pipeline's detections in the video, once for each of `every`."""
     states = [pipeline.initial(video.name, "benchmark") for _ in every]
-    seen = [VideoDetections([], (0, 0)) for _ in every]
+    found = [VideoDetections([], (0, 0)) for _ in every]
     settings = PipelineSettings()
     for frame in read_file(file, video.name):
         if frame.index >= video.frames:
@@ -67,14 +68,14 @@ def _watch(file: Path, video: VideoAnnotation, engine: Engine, every: Sequence[i
         for place, step in enumerate(every):
             if frame.index % step == 0:
                 thinned = replace(frame, index=frame.index // step)
-                states[place], made = pipeline.step(states[place], thinned, engine, settings)
-                seen[place].found.append(made.detections)
-        seen = [replace(one, size=detector.frame_size(frame.image)) for one in seen]
-    return seen
+                states[place], result = pipeline.step(states[place], thinned, engine, settings)
+                found[place].found.append(result.detections)
+        found = [replace(one, size=detector.frame_size(frame.image)) for one in found]
+    return found
 
 
 def _thinned(video: VideoAnnotation, every: int) -> VideoAnnotation:
-    """The annotation of each so-manieth frame, those numbered from 0."""
+    """The annotation of every n-th frame, renumbered from 0."""
     tubes = [_thinned_tube(tube, every) for tube in video.tubes]
     annotated = (
         None if video.annotated_frames is None else video.annotated_frames[video.annotated_frames % every == 0] // every

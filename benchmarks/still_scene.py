@@ -1,4 +1,4 @@
-"""How long H.264 repeats the very same picture of a still scene.
+"""How long H.264 repeats the very same image of a still scene.
 
 /usr/bin/python3 -m benchmarks.still_scene
 
@@ -35,7 +35,7 @@ def scene(sigma: float) -> Iterator[NDArray[np.uint8]]:
 
 
 def longest_run(path: Path, bitrate: int, key_seconds: int, sigma: float) -> float:
-    """Seconds for which one picture stays the same."""
+    """The longest time in seconds for which the image stays the same."""
     writer = cv2.VideoWriter(
         "appsrc ! videoconvert ! video/x-raw, format=I420 ! x264enc tune=zerolatency speed-preset=veryfast "
         f"bitrate={bitrate} key-int-max={key_seconds * FPS} ! h264parse ! matroskamux ! filesink location={path}",
@@ -46,8 +46,8 @@ def longest_run(path: Path, bitrate: int, key_seconds: int, sigma: float) -> flo
     for image in scene(sigma):
         writer.write(image)
     writer.release()
-    film, prints = cv2.VideoCapture(str(path)), []
-    while (read := film.read())[0]:
+    video, prints = cv2.VideoCapture(str(path)), []
+    while (read := video.read())[0]:
         prints.append(fingerprint(read[1]))
     return max(len(list(same)) for _, same in itertools.groupby(prints)) / FPS
 
@@ -56,7 +56,7 @@ def main() -> None:
     """Print the longest run for each encoding and each noise."""
     with tempfile.TemporaryDirectory() as folder:
         for (bitrate, key_seconds), sigma in itertools.product(ENCODINGS, SIGMAS):
-            seconds = longest_run(Path(folder) / "film.mkv", bitrate, key_seconds, sigma)
+            seconds = longest_run(Path(folder) / "still.mkv", bitrate, key_seconds, sigma)
             print(f"{bitrate} kbit/s, a key frame every {key_seconds} s, sigma {sigma:g}: {seconds:.2f} s")
 
 
