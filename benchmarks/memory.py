@@ -13,7 +13,7 @@ from edge import pipeline
 from edge.assets import asset_path
 from edge.commands.bench import endless
 from edge.commands.demo import CLIP
-from edge.commands.replay import Task, task, walk
+from edge.commands.replay import ReplaySession, open_session, walk
 
 SETTLED = 1000  # frames, after which memory should stay
 ALLOWED = 20.0  # MB
@@ -22,7 +22,7 @@ ALLOWED = 20.0  # MB
 def main() -> int:
     """Print one line per 1,000 frames and the growth since the first of them."""
     options = _options()
-    played = task(str(options.source or asset_path(CLIP)), options.model, None, None)
+    played = open_session(str(options.source or asset_path(CLIP)), options.model, None, None)
     print(f"{'frames':>8}{'MB':>10}{'growth':>10}")
     first = last = 0.0
     for count, last in _memory(played, options.frames):
@@ -41,7 +41,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _memory(played: Task, frames: int) -> Iterator[tuple[int, float]]:
+def _memory(played: ReplaySession, frames: int) -> Iterator[tuple[int, float]]:
     """After every SETTLED frames their number and the resident memory, MB."""
     start = pipeline.initial(played.camera, "memory")
     passages = walk(islice(endless(played), frames), played.engine, played.settings, start)

@@ -13,7 +13,7 @@ from edge.assets import asset_path
 from edge.cameras.video_file import probe, read_file
 from edge.commands.bench import COLUMNS, Measurement, measure
 from edge.commands.demo import CLIP
-from edge.commands.replay import task
+from edge.commands.replay import open_session
 
 SIZE = (320, 240)  # (width, height), pixels
 
@@ -25,7 +25,7 @@ def main() -> None:
         film = Path(folder) / "film.avi"
         _write_small(options.source or asset_path(CLIP), film)
         measured = {
-            threads: measure(task(str(film), options.model, None, None, threads), options.frames)
+            threads: measure(open_session(str(film), options.model, None, None, threads), options.frames)
             for threads in options.threads
         }
     _print(measured)

@@ -8,7 +8,7 @@ from edge.terminal import output as terminal
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    terminal.write_all_letters()
+    terminal.escape_unencodable()
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["build"]:  # on the device, where neither torch nor onnx need be
         from convert import build_command

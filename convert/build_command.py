@@ -26,7 +26,7 @@ def main(given: Sequence[str]) -> int:
     """The command line behind `build`; returns the exit status."""
     parser = _parser()
     options = parser.parse_args(given)
-    progress.show(not options.no_progress)
+    progress.enable(not options.no_progress)
     if misfit := _misfit(options):
         parser.error(misfit)
     output: Path = options.output or options.model.with_suffix(".engine")

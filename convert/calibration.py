@@ -53,7 +53,7 @@ def inputs(files: Sequence[Path], manifest: Manifest, count: int = DEFAULT_FRAME
     given = 0
     for i, file in enumerate(chosen):
         share = (i + 1) * count // len(chosen) - i * count // len(chosen)
-        for image in progress.watched(_encoded(file, share, manifest), f"frames of {file.name}", "frame", share):
+        for image in progress.track(_encoded(file, share, manifest), f"frames of {file.name}", "frame", share):
             given += 1
             yield image
     if given < MIN_FRAMES:

@@ -147,7 +147,7 @@ def _beginnings(engine: Engine, videos: Sequence[Path]) -> list[list[Event]]:
     """The events that begin in each video, with the default settings and the model's own start scores."""
     begun, settings = [], PipelineSettings(events=settings_by_action(engine.manifest.start_scores))
     for video in videos:
-        frames = progress.watched(read_file(video, video.stem), f"events of {video.name}", "frame")
+        frames = progress.track(read_file(video, video.stem), f"events of {video.name}", "frame")
         results = pipeline.run(frames, engine, settings, pipeline.initial(video.stem, "check"))
         begun.append([event for _, result, _ in results for event in result.events if event.type == "new"])
     return begun

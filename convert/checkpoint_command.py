@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     )  # fmt: skip
     made = centernet_checkpoint.convert(options.checkpoint, options.output, wish)
     print(
-        f"{progress.made(options.output)}: {made.name}, {made.architecture}, {len(made.labels)} labels "
+        f"{progress.file_summary(options.output)}: {made.name}, {made.architecture}, {len(made.labels)} labels "
         f"({made.training['labels']}: {made.labels[0]} … {made.labels[-1]}), "
         f"{made.height} × {made.width} pixels, motion {made.motion.kind}"
     )

@@ -73,7 +73,7 @@ def main(given: Sequence[str]) -> int:
     """The command line; returns the exit status."""
     parser = _steps() if given and given[0] in COMMANDS else _whole()
     options = parser.parse_args(given)
-    progress.show(not options.no_progress)
+    progress.enable(not options.no_progress)
     command: Command = options.command
     try:
         return command(options)

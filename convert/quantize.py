@@ -89,7 +89,7 @@ def calibrate(source: Path, images: Iterable[NDArray[np.float32]], settings: Qua
             copied = Path(folder) / "model.onnx"
             shutil.copyfile(source, copied)  # onnxruntime writes beside what it is given
             with Progress("calibrating", "frame", len(images) if isinstance(images, Sequence) else None) as seen:
-                return _ranges(copied, seen.over(images), settings)
+                return _ranges(copied, seen.track(images), settings)
     except (OSError, DecodeError) as error:  # onnx writes half a file without a word, then cannot read it
         reason = error.strerror if isinstance(error, OSError) else "what is written there is not whole"
         raise QuantizeError(

@@ -30,7 +30,7 @@ def sensitivity(
     exact = _heads(model, heads, images)
     every = set(onnx_graph.convolutions(model)) | {n.name for n in model.graph.node if n.op_type in ("Add", "Resize")}
     tried = [node for node in onnx_graph.convolutions(model) if node not in always_kept(model)]
-    for node in progress.watched(tried, "quantising each alone", "convolution", len(tried)):
+    for node in progress.track(tried, "quantising each alone", "convolution", len(tried)):
         alone = with_ranges(model, ranges, replace(settings, keep=tuple(sorted(every - {node}))))
         yield Loss(node, decibels(exact, _heads(alone, heads, images)))
 

@@ -21,7 +21,7 @@ from train.datasets.frame_kinds import FrameKinds, counted, frame_kinds
 def main(arguments: Sequence[str]) -> int:
     """The command line; the exit status is 1 where something is seriously wrong."""
     options = _parser().parse_args(arguments)
-    progress.show(not options.no_progress)
+    progress.enable(not options.no_progress)
     try:
         if options.sheet:
             check_ending(options.sheet)
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
 def _files(data: DataSet) -> dict[str, FileFacts]:
     """Of each video, all of whose frames are decoded: what a container says of itself is no measure."""
     names = [video.name for video in (*data.train, *data.test)]
-    shown = progress.watched(names, "decoding", "video", len(names))
+    shown = progress.track(names, "decoding", "video", len(names))
     return {name: _facts(data.video(name)) for name in shown}
 
 

@@ -50,14 +50,14 @@ class TrainingSession:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    terminal.write_all_letters()
+    terminal.escape_unencodable()
     words = sys.argv[1:] if arguments is None else arguments
     if words and words[0] == "check":
         return check.main(words[1:])
     options = train_options.parser().parse_args(words)
     try:
         processes.join()
-        progress.show(not options.no_progress and processes.rank() == 0)
+        progress.enable(not options.no_progress and processes.rank() == 0)
         session = prepare(train_options.settings(options), options.out, options.cache, options.resume, options.workers)
         with processes.GracefulStop() as interruption:
             learn(session, interruption.asked)
@@ -114,7 +114,7 @@ def _print_summary(session: TrainingSession, stopped: bool) -> None:
     if run.best >= 0:
         score = f"frame-mAP@0.5 {run.best:.1f} % on {len(session.frames)} frames of videos it never learned from"
     if best.exists():
-        print(f"{progress.made(best)}: {score}; {run.samples} of {settings.samples} samples seen")
+        print(f"{progress.file_summary(best)}: {score}; {run.samples} of {settings.samples} samples seen")
     if stopped:
         print(progress.next_step("korsal-train", settings.data, "--out", session.out, "--resume"), flush=True)
     else:
@@ -173,7 +173,7 @@ def _scored(session: TrainingSession) -> float:
     known = [value for value in precision if not np.isnan(value)]
     mean = sum(known) / len(known) if known else 0.0
     session.log.validated(session.run.samples, precision, mean)
-    progress.write(f"{session.run.samples} samples: frame-mAP@0.5 {mean:.1f} % on {len(session.frames)} frames")
+    progress.print_line(f"{session.run.samples} samples: frame-mAP@0.5 {mean:.1f} % on {len(session.frames)} frames")
     return mean
 
 

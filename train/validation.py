@@ -38,7 +38,7 @@ def _predict(network: nn.Module, frames: ValidationFrames, manifest: Manifest, w
     rows: list[tuple[NDArray[Any], ...]] = []
     start = 0
     batches = DataLoader(frames, BATCH, num_workers=workers, worker_init_fn=processes.init_worker)
-    for batch in progress.watched(batches, f"validating on {len(frames)} frames", "batch", len(batches)):
+    for batch in progress.track(batches, f"validating on {len(frames)} frames", "batch", len(batches)):
         image = batch["image"].to(device).contiguous(memory_format=torch.channels_last)
         boxes, scores, labels, _ = (value.cpu().numpy() for value in decoder(image))
         kept = scores >= MIN_SCORE

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from edge.broker.topics import Topics, encode, level
-from edge.config.problems import nearest
+from edge.config.error_messages import suggestion
 from edge.config.schema import MqttConfig
 from edge.text import TextError, decode_utf8
 
@@ -160,7 +160,7 @@ def _fault(request: Request, document: Mapping[str, object]) -> str | None:
     if request.retained:
         return "retained requests are ignored: publish it without the retain flag, and clear what is retained there"
     if request.op not in OPS:
-        return f"unknown request {request.op[:LONGEST_OP]}; {nearest(request.op[:LONGEST_OP], OPS)}"
+        return f"unknown request {request.op[:LONGEST_OP]}; {suggestion(request.op[:LONGEST_OP], OPS)}"
     unknown = [key for key in document if key not in ("transaction", "data")]
     return f"unknown key {unknown[0][:64]}: a request has transaction and data" if unknown else None
 

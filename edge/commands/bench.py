@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edge import pipeline
 from edge.cameras.video_file import probe
-from edge.commands.replay import Task, frames_of
+from edge.commands.replay import ReplaySession, frames_of
 from edge.inference import Engine
 from edge.pipeline import STAGES
 from edge.service.overload import TARGET_FPS, remedies
@@ -57,36 +57,36 @@ class Measurement:
         return {name: _row(times, whole) for name, times in {**columns, "total": self.totals}.items()}
 
 
-def bench(task: Task, frames: int, as_json: bool) -> int:
+def bench(session: ReplaySession, frames: int, as_json: bool) -> int:
     """Measure and print; 0. Raises CaptureError."""
-    measured = measure(task, frames)
-    print(_json(task, measured) if as_json else _table(task, measured))
+    measured = measure(session, frames)
+    print(_json(session, measured) if as_json else _table(session, measured))
     return 0
 
 
-def measure(task: Task, frames: int) -> Measurement:
+def measure(session: ReplaySession, frames: int) -> Measurement:
     """Run so many frames after WARM_UP more; a shorter file is played again and again."""
-    source = endless(task)
-    state = pipeline.initial(task.camera, "bench")
+    source = endless(session)
+    state = pipeline.initial(session.camera, "bench")
     rows = np.zeros((WARM_UP + frames, len(COLUMNS)))
     times: list[float] = []
-    for row in progress.watched(rows, "measuring", "frame", len(rows)):
+    for row in progress.track(rows, "measuring", "frame", len(rows)):
         times[:] = [time.perf_counter()]
         frame = next(source)
         times.append(time.perf_counter())
         state, _ = pipeline.step(
-            state, frame, task.engine, task.settings, lambda stage: times.append(time.perf_counter())
+            state, frame, session.engine, session.settings, lambda stage: times.append(time.perf_counter())
         )
         row[:] = np.diff(times)
     return Measurement(rows[WARM_UP:])
 
 
-def endless(task: Task) -> Iterator[Frame]:
+def endless(session: ReplaySession) -> Iterator[Frame]:
     """The file's frames, over and over, numbered and timed on."""
-    index, begin, interval = 0, 0.0, 1 / probe(task.source).fps
+    index, begin, interval = 0, 0.0, 1 / probe(session.source).fps
     while True:
         last = 0.0
-        for frame in frames_of(task):
+        for frame in frames_of(session):
             last = begin + frame.monotonic_time
             yield Frame(frame.camera, index, last, last, frame.image)
             index += 1
@@ -98,12 +98,12 @@ def _row(times: NDArray[np.float64], whole: float) -> dict[str, float]:
     return {"p50": p50, "p95": p95, "p99": p99, "mean": 1000 * float(times.mean()), "share": 100 * times.mean() / whole}
 
 
-def _table(task: Task, measured: Measurement) -> str:
-    manifest, facts = task.engine.manifest, probe(task.source)
+def _table(session: ReplaySession, measured: Measurement) -> str:
+    manifest, facts = session.engine.manifest, probe(session.source)
     lines = [
-        f"{task.source.name}, {facts.size[0]}x{facts.size[1]}; {manifest.name}, {manifest.width}x{manifest.height}, "
-        f"motion {manifest.motion.kind}; {task.engine.runtime}, {platform.machine()}; {len(measured.seconds)} frames, "
-        f"{WARM_UP} more to warm up",
+        f"{session.source.name}, {facts.size[0]}x{facts.size[1]}; {manifest.name}, {manifest.width}x{manifest.height}, "
+        f"motion {manifest.motion.kind}; {session.engine.runtime}, {platform.machine()}; "
+        f"{len(measured.seconds)} frames, {WARM_UP} more to warm up",
         "",
         f"{'ms per frame':12}{'p50':>8}{'p95':>8}{'p99':>8}{'mean':>8}{'share':>8}",
     ]
@@ -113,7 +113,7 @@ def _table(task: Task, measured: Measurement) -> str:
     lines += [
         "",
         f"{measured.fps:.1f} frames per second; {100 * measured.overhead:.1f}% outside network and motion map",
-        _verdict(task.engine, measured),
+        _verdict(session.engine, measured),
     ]
     return "\n".join(lines)
 
@@ -126,12 +126,12 @@ def _verdict(engine: Engine, measured: Measurement) -> str:
     return f"too slow for one camera at {TARGET_FPS:g} frames a second: {remedies(engine.manifest, engine.runtime)}"
 
 
-def _json(task: Task, measured: Measurement) -> str:
+def _json(session: ReplaySession, measured: Measurement) -> str:
     content = {
-        "source": str(task.source),
-        "size": list(probe(task.source).size),
-        "model": {"name": task.engine.manifest.name, "sha256": task.engine.sha256},
-        "runtime": task.engine.runtime,
+        "source": str(session.source),
+        "size": list(probe(session.source).size),
+        "model": {"name": session.engine.manifest.name, "sha256": session.engine.sha256},
+        "runtime": session.engine.runtime,
         "frames": len(measured.seconds),
         "fps": measured.fps,
         "cameras": measured.cameras,

@@ -10,8 +10,8 @@ from edge.cameras.opencv import has_gstreamer
 from edge.cameras.source_reader import require_device
 from edge.cameras.video_file import CaptureError, probe
 from edge.config.config_file import ConfigError, load, model_path, state_directory
-from edge.config.mistakes import as_named
 from edge.config.schema import Config, MqttConfig
+from edge.config.validation import with_file_names
 from edge.engines import onnx_metadata
 from edge.engines.onnx_metadata import OnnxMetadataError
 from edge.inference import Engine
@@ -28,7 +28,7 @@ def check(path: Path) -> int:
     """
     folder = path.absolute().parent
     config = _loaded(path, folder)
-    unfit = tuple(unfit_sources(config, folder))
+    unfit = tuple(source_problems(config, folder))
     with open_at_terminal(config.model, state_directory(config.outbox)) as engine:
         wrong = (*unfit, *unknown_actions(config, engine.manifest.labels))
         if wrong:
@@ -39,7 +39,7 @@ def check(path: Path) -> int:
     return 0
 
 
-def unfit_sources(config: Config, folder: Path) -> Iterator[str]:
+def source_problems(config: Config, folder: Path) -> Iterator[str]:
     """A sentence for each camera that is no video file and no device, as far as that shows without opening a camera.
 
     A device that is not there is none of them: a camera may be plugged in later. `folder`: where relative paths start.
@@ -65,7 +65,7 @@ def _loaded(path: Path, folder: Path) -> Config:
         if rest is None:
             raise
         unknown = unknown_actions(rest, labels) if (labels := _labels(rest)) else ()
-        more = [as_named(sentence, error.renamed) for sentence in (*unfit_sources(rest, folder), *unknown)]
+        more = [with_file_names(sentence, error.renamed) for sentence in (*source_problems(rest, folder), *unknown)]
         raise ConfigError(path, (*error.problems, *more)) from None
 
 

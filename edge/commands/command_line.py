@@ -29,7 +29,7 @@ from edge.terminal.arguments import Parser, whole_number
 from edge.video.motion_inset import INSET_POSITIONS
 from edge.video.video_writer import VideoError
 
-FAULTS = (AssetError, CaptureError, ConfigError, DemoError, EngineError, ReplayError, SourceError, VideoError)
+ERRORS = (AssetError, CaptureError, ConfigError, DemoError, EngineError, ReplayError, SourceError, VideoError)
 Command = Callable[[argparse.Namespace], int]
 
 
@@ -38,16 +38,16 @@ def main(arguments: Sequence[str], signals: Signals | None = None) -> int:
 
     0: done; 1: it cannot do its job, and says why on stderr; 2: wrong usage; 130: interrupted.
     """
-    terminal.write_all_letters()
+    terminal.escape_unencodable()
     options = _parser().parse_args(arguments)
     options.signals = signals
     command: Command = options.command
-    progress.show(not getattr(options, "no_progress", True))  # some commands have none
+    progress.enable(not getattr(options, "no_progress", True))  # some commands have none
     if command is not _run:  # the daemon sets up its own log
         logging.basicConfig(format="%(levelname)s: %(message)s")
     try:
         return command(options)
-    except FAULTS as fault:
+    except ERRORS as fault:
         for line in str(fault).splitlines():
             print(f"korsal-edge: {line}", file=sys.stderr)
         return 1
@@ -74,8 +74,8 @@ def _doctor(options: argparse.Namespace) -> int:
 
 def _replay(options: argparse.Namespace) -> int:
     _end_orderly()
-    with replay.task(options.source, options.model, options.config, options.camera) as task:
-        status = replay.replay(task, replay.Outputs(options.events, options.video, options.inset))
+    with replay.open_session(options.source, options.model, options.config, options.camera) as session:
+        status = replay.replay(session, replay.ReplayOutputs(options.events, options.video, options.inset))
     if not status:
         print(_after_replay(options), file=sys.stderr)
     return status
@@ -93,8 +93,8 @@ def _after_replay(options: argparse.Namespace) -> str:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    with replay.task(options.source, options.model, options.config, options.camera, options.threads) as task:
-        return bench.bench(task, options.frames, options.json)
+    with replay.open_session(options.source, options.model, options.config, options.camera, options.threads) as session:
+        return bench.bench(session, options.frames, options.json)
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -128,12 +128,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     looked.add_argument("--config", type=Path, default=doctor.default_config(), help="default: %(default)s")
     replayed = _add(commands, "replay", _replay, "find the actions in a video file; the same file, the same events")
-    _add_task(replayed)
+    _add_replay_options(replayed)
     replayed.add_argument("--events", type=Path, metavar="FILE", help="write events as JSON lines, not as words")
     replayed.add_argument("--video", type=Path, metavar="FILE", help="write an annotated video: .webm, .mp4 or .avi")
     _add_inset(replayed)
     benched = _add(commands, "bench", _bench, "measure what each stage costs per frame of a video file")
-    _add_task(benched)
+    _add_replay_options(benched)
     benched.add_argument(
         "--frames", type=whole_number(1, 1_000_000), default=500, help="frames to measure after warming up, default 500"
     )
@@ -160,7 +160,7 @@ def _add(commands: Any, name: str, command: Command, text: str) -> argparse.Argu
     return parser
 
 
-def _add_task(parser: argparse.ArgumentParser) -> None:
+def _add_replay_options(parser: argparse.ArgumentParser) -> None:
     """What replay and bench have in common."""
     parser.add_argument("source", help="a video file")
     parser.add_argument(

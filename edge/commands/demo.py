@@ -14,7 +14,7 @@ from paho.mqtt.client import MQTTMessage
 from edge.assets import asset_path
 from edge.cameras.frame_times import MAX_GAP
 from edge.cameras.video_file import probe
-from edge.commands.demo_broker import HOST, DemoError, EmbeddedBroker, Listener
+from edge.commands.demo_broker import HOST, DemoError, EmbeddedBroker, Subscriber
 from edge.config.config_file import state_directory
 from edge.config.schema import (
     CameraConfig,
@@ -45,7 +45,7 @@ ARRIVAL_PATIENCE = 10.0  # seconds until what was published has arrived
 SHOWN = ("type", "action", "top_score", "box", "duration", "seq")  # keys of an event that are printed
 
 
-class Watcher:
+class Playback:
     """Sees every frame of the daemon: keeps a file's pace, draws, remembers what began."""
 
     def __init__(self, video: AnnotatedVideo, live: bool, played: Progress) -> None:
@@ -63,7 +63,7 @@ class Watcher:
         self._played.update()
 
 
-class Audience:
+class ReceivedEvents:
     """What came through the broker. Called from the subscriber's thread."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class Audience:
         """Remember an event and print it."""
         event = json.loads(message.payload)
         self.events.setdefault(event["event_id"], []).append(event)
-        progress.write(f"{message.topic}  {json.dumps({key: event[key] for key in SHOWN}, ensure_ascii=False)}")
+        progress.print_line(f"{message.topic}  {json.dumps({key: event[key] for key in SHOWN}, ensure_ascii=False)}")
 
     def missing(self, begun: set[str]) -> set[str]:
         """Ids of the events that began and of which not every step has arrived."""
@@ -92,7 +92,7 @@ def demo(source: str | None, model: Path | None, video: Path | None = None, inse
     fps, pause = (CAMERA_FPS, MAX_PAUSE) if described.live else (probe(described.target).fps, MAX_GAP)
     video = video or VIDEO.with_suffix(preferred_suffix())
     _make_place(described.target, video)
-    audience = Audience()
+    audience = ReceivedEvents()
     with EmbeddedBroker() as broker, tempfile.TemporaryDirectory(prefix="korsal-edge-") as folder:
         config = _config(source or described.target, model, broker.port, Path(folder))
         state = state_directory(OutboxConfig())  # unlike that folder it stays, with the engine that may be built
@@ -104,8 +104,8 @@ def demo(source: str | None, model: Path | None, video: Path | None = None, inse
             print(f"Broker: {HOST}:{broker.port} (MQTT 3.1.1). Source: {described.redacted}. Model: {name}.")
             print("What its subscriber receives:", flush=True)
             playing = Progress("playing", "frame", None if described.live else probe(described.target).announced)
-            watcher = Watcher(drawn, described.live, playing)
-            with Listener(broker.port, f"{config.mqtt.base}/+/+/actions/#", audience), playing:
+            watcher = Playback(drawn, described.live, playing)
+            with Subscriber(broker.port, f"{config.mqtt.base}/+/+/actions/#", audience), playing:
                 _run(config, watcher, engine)
                 _await(audience, watcher.begun)
     _report(audience, watcher, drawn)
@@ -137,7 +137,7 @@ def _make_place(source: str, video: Path) -> None:
         raise DemoError(f"{video}: is the source itself; give another name with --video")
 
 
-def _run(config: Config, watcher: Watcher, engine: Engine) -> None:
+def _run(config: Config, watcher: Playback, engine: Engine) -> None:
     """Run the daemon to the end of the file, or until Ctrl-C. Raises DemoError where no frame ever comes."""
     surrender = threading.Timer(CAMERA_PATIENCE, _end_unless, (watcher,))
     surrender.daemon = True
@@ -151,13 +151,13 @@ def _run(config: Config, watcher: Watcher, engine: Engine) -> None:
         raise DemoError(f"{source}: not one frame came; check the source, or give a video file")
 
 
-def _end_unless(watcher: Watcher) -> None:
+def _end_unless(watcher: Playback) -> None:
     """Tell the daemon to end where there has been no frame."""
     if not watcher.frames:
         signal.raise_signal(signal.SIGTERM)
 
 
-def _await(audience: Audience, begun: set[str]) -> None:
+def _await(audience: ReceivedEvents, begun: set[str]) -> None:
     """Until everything has arrived, for some seconds at most."""
     deadline = time.monotonic() + ARRIVAL_PATIENCE
     while audience.missing(begun) and time.monotonic() < deadline:
@@ -170,7 +170,7 @@ def _is_whole(steps: list[dict[str, Any]]) -> bool:
     return any(step["type"] == "end" and numbers == set(range(step["seq"] + 1)) for step in steps)
 
 
-def _report(audience: Audience, watcher: Watcher, video: AnnotatedVideo) -> None:
+def _report(audience: ReceivedEvents, watcher: Playback, video: AnnotatedVideo) -> None:
     """Print what came of it. Raises DemoError where something was published and did not arrive."""
     actions = Counter(steps[0]["action"] for steps in list(audience.events.values()))
     messages = sum(map(len, list(audience.events.values())))

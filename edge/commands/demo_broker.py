@@ -91,7 +91,7 @@ class EmbeddedBroker:
             self._loop.close()
 
 
-class Listener:
+class Subscriber:
     """A context manager: a subscriber that hands on every message whose topic fits `pattern`, from its own thread."""
 
     def __init__(self, port: int, pattern: str, hear: Callable[[MQTTMessage], None]) -> None:
@@ -102,7 +102,7 @@ class Listener:
         self._client.on_subscribe = lambda *_: self._ready.set()
         self._client.on_message = lambda _, __, message: hear(message)
 
-    def __enter__(self) -> "Listener":
+    def __enter__(self) -> "Subscriber":
         """Raises DemoError where the broker does not answer."""
         try:
             self._client.connect(HOST, self._port)

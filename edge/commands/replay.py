@@ -34,7 +34,7 @@ from edge.video.annotated_video import AnnotatedVideo
 from edge.video.motion_inset import InsetPosition
 
 Passage = tuple[Frame, StepResult, PipelineState]
-Tell = Callable[[Sequence[Event]], None]
+EventSink = Callable[[Sequence[Event]], None]
 INTERRUPTED = 130  # the exit status after Ctrl-C, as shells have it
 
 
@@ -43,7 +43,7 @@ class ReplayError(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class ReplaySession:
     """What to play and how; `device` and `camera` are the names that stand in the events, `view` is what it sees.
 
     `people_score`: of somebody without an event, to be drawn.
@@ -64,7 +64,7 @@ class Task:
         """The model, ready to run."""
         return self.opened.engine
 
-    def __enter__(self) -> "Task":
+    def __enter__(self) -> "ReplaySession":
         return self
 
     def __exit__(
@@ -74,7 +74,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Outputs:
+class ReplayOutputs:
     """Where the results go. Without `events`, a file of JSON lines, they are told on stdout in words."""
 
     events: Path | None = None
@@ -82,9 +82,9 @@ class Outputs:
     inset: InsetPosition = "beside"  # where the video shows the motion map
 
 
-def task(
+def open_session(
     source: str, model: Path | None, config_file: Path | None, camera: str | None, threads: int | None = None
-) -> Task:
+) -> ReplaySession:
     """Everything that a run over a video file needs. Without a `config_file` all settings are the defaults.
 
     `camera`: whose zones hold, where the configuration has several. Raises SourceError, CaptureError, ConfigError,
@@ -101,7 +101,7 @@ def task(
         opened.close()
         raise ConfigError(config_file, wrong)
     view = config.cameras[name].to_source()
-    return Task(
+    return ReplaySession(
         file,
         opened,
         pipeline_settings(config, name, opened.engine.manifest.start_scores),
@@ -135,10 +135,10 @@ def _camera_of(config: Config, wanted: str | None) -> str:
     raise ReplayError(f"--camera {wanted or 'is missing'}: give one of {', '.join(names)}, for its zones")
 
 
-def frames_of(task: Task) -> Iterator[Frame]:
+def frames_of(session: ReplaySession) -> Iterator[Frame]:
     """The file's frames with the size, turning and mask that the camera has. Raises CaptureError."""
-    for frame in read_file(task.source, task.camera):
-        yield replace(frame, image=transformed(frame.image, task.view))
+    for frame in read_file(session.source, session.camera):
+        yield replace(frame, image=transformed(frame.image, session.view))
 
 
 def walk(
@@ -150,31 +150,31 @@ def walk(
         yield frame, step, state
 
 
-def replay(task: Task, outputs: Outputs) -> int:
+def replay(session: ReplaySession, outputs: ReplayOutputs) -> int:
     """Play the file and write the results; the exit status: 0, or 130 after Ctrl-C, with what was found until then.
 
     Raises CaptureError, ReplayError, VideoError.
     """
-    facts, engine = probe(task.source), task.engine
-    style = OverlayStyle(task.people_score, task.settings.events.zones, task.view.mask, outputs.inset)
+    facts, engine = probe(session.source), session.engine
+    style = OverlayStyle(session.people_score, session.settings.events.zones, session.view.mask, outputs.inset)
     for output in (outputs.events, outputs.video):
-        _check_apart(task.source, output)
-    start = pipeline.initial(task.camera, f"{sha256_of(task.source)} {engine.sha256}")
+        _check_apart(session.source, output)
+    start = pipeline.initial(session.camera, f"{sha256_of(session.source)} {engine.sha256}")
     with ExitStack() as stack:
         video = outputs.video and stack.enter_context(
             AnnotatedVideo(outputs.video, facts.fps, engine.manifest, MAX_GAP, style)
         )
-        lines = outputs.events and stack.enter_context(EventLines(outputs.events, task))
-        frames = progress.watched(frames_of(task), "replaying", "frame", facts.announced)
-        status = play(walk(frames, engine, task.settings, start), lines or tell_in_words, video or show_nowhere)
+        lines = outputs.events and stack.enter_context(EventFile(outputs.events, session))
+        frames = progress.track(frames_of(session), "replaying", "frame", facts.announced)
+        status = play(walk(frames, engine, session.settings, start), lines or print_events, video or discard_frame)
     if video:
         print(f"annotated video: {video.written}", file=sys.stderr)
     if outputs.events:
-        print(f"events: {progress.made(outputs.events)}", file=sys.stderr)
+        print(f"events: {progress.file_summary(outputs.events)}", file=sys.stderr)
     return status
 
 
-def play(passages: Iterator[Passage], tell: Tell, show: Callable[[Frame, StepResult], None]) -> int:
+def play(passages: Iterator[Passage], tell: EventSink, show: Callable[[Frame, StepResult], None]) -> int:
     """Tell and show every passage, then tell the ends of what still goes on and the sum of it all on stderr."""
     begun: Counter[str] = Counter()
     last: Passage | None = None
@@ -196,19 +196,19 @@ def play(passages: Iterator[Passage], tell: Tell, show: Callable[[Frame, StepRes
     return status
 
 
-class EventLines:
+class EventFile:
     """A context manager that writes events as JSON lines, each at once, as they would be published."""
 
-    def __init__(self, path: Path, task: Task) -> None:
+    def __init__(self, path: Path, session: ReplaySession) -> None:
         """Raises ReplayError, as does a call where the disk is full; what was written before is kept."""
-        self._path, self._device, self._camera = path, task.device, task.camera
-        self._model = ModelIdentity(task.engine.manifest.name, task.engine.sha256)
+        self._path, self._device, self._camera = path, session.device, session.camera
+        self._model = ModelIdentity(session.engine.manifest.name, session.engine.sha256)
         try:
             self._file = path.open("wb", buffering=0)
         except OSError as error:
             raise ReplayError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
 
-    def __enter__(self) -> "EventLines":
+    def __enter__(self) -> "EventFile":
         return self
 
     def __exit__(
@@ -226,13 +226,13 @@ class EventLines:
                 raise ReplayError(f"{self._path}: cannot be written ({error.strerror}); free space there") from error
 
 
-def tell_in_words(happened: Sequence[Event]) -> None:
+def print_events(happened: Sequence[Event]) -> None:
     """Print events, a line each, beside a progress bar if there is one."""
     for event in happened:
-        progress.write(in_words(event))
+        progress.print_line(event_line(event))
 
 
-def in_words(event: Event) -> str:
+def event_line(event: Event) -> str:
     """One event as a line for people: time in the file, what happened, its best score so far, where."""
     minutes, seconds = divmod(event.t_capture, 60)
     box = " ".join(f"{side:.0f}" for side in event.box)
@@ -244,7 +244,7 @@ def in_words(event: Event) -> str:
     )
 
 
-def show_nowhere(frame: Frame, step: StepResult) -> None:
+def discard_frame(frame: Frame, step: StepResult) -> None:
     """Where no video is asked for."""
 
 

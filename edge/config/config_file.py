@@ -11,9 +11,9 @@ from typing import Any
 
 from edge.assets import asset_path
 from edge.config import toml_text
-from edge.config.mistakes import every_mistake
-from edge.config.problems import MOST
+from edge.config.error_messages import MAX_MESSAGES
 from edge.config.schema import Config, ModelConfig, OutboxConfig
+from edge.config.validation import validate
 from edge.files import existing_path
 from edge.sources import is_plain_path, redact
 from edge.stream_url import looks_like_url
@@ -24,7 +24,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-LARGEST = 262_144  # bytes of a file: a reload reads it between two frames
+MAX_BYTES = 262_144  # bytes of a file: a reload reads it between two frames
 SHIPPED_MODEL = "models/korsal-lite-ucf24x5.onnx"
 FILE_KEYS = (
     ("model", "path"),
@@ -51,7 +51,9 @@ class ConfigError(Exception):
         renamed: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.path = path
-        self.problems = problems if len(problems) <= MOST else (*problems[:MOST], "and more mistakes; mend these first")
+        if len(problems) > MAX_MESSAGES:
+            problems = (*problems[:MAX_MESSAGES], "and more problems; fix these first")
+        self.problems = problems
         self.rest, self.renamed = rest, renamed
         super().__init__("\n".join(f"{path}: {problem}" for problem in self.problems))
 
@@ -72,7 +74,7 @@ def parse(content: bytes, path: Path, folder: Path) -> Config:
     """
     document = _document(content, path)
     missing = tuple(_resolve(document, folder))
-    problems, config, renamed = every_mistake(document)
+    problems, config, renamed = validate(document)
     if problems or missing or config is None:
         raise ConfigError(path, problems + missing, config, renamed)
     return config
@@ -105,7 +107,7 @@ def _read(path: Path) -> bytes:
     """The file, or as much of it as shows that it is too large."""
     try:
         with path.open("rb") as file:
-            return file.read(LARGEST + 1)
+            return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         problem = "no such file; copy the shipped config.toml there, or name another with --config"
     except OSError as error:
@@ -116,9 +118,9 @@ def _read(path: Path) -> bytes:
 def _document(content: bytes, path: Path) -> dict[str, Any]:
     """The file as TOML reads it."""
     try:
-        if len(content) > LARGEST:
-            problem = f"is larger than {LARGEST >> 10} KiB; draw zones and masks with fewer points"
-        elif _is_deep(document := toml_text.read(decode_utf8(content))):
+        if len(content) > MAX_BYTES:
+            problem = f"is larger than {MAX_BYTES >> 10} KiB; draw zones and masks with fewer points"
+        elif _is_deep(document := toml_text.parse(decode_utf8(content))):
             problem = "is nested too deeply; write flat tables as the shipped config.toml does"
         else:
             json.dumps(document, default=str)  # which numbers of thousands of digits are too long for
@@ -129,7 +131,7 @@ def _document(content: bytes, path: Path) -> dict[str, Any]:
         problem = f"is not TOML: {error}; mend that line"
     except ValueError:
         problem = "holds a number of thousands of digits; take it out"
-    except (toml_text.DeepError, RecursionError):
+    except (toml_text.NestingError, RecursionError):
         problem = "is nested too deeply; write flat tables as the shipped config.toml does"
     raise ConfigError(path, (problem,))
 
@@ -137,7 +139,7 @@ def _document(content: bytes, path: Path) -> dict[str, Any]:
 def _is_deep(document: dict[str, Any]) -> bool:
     """True where a text of some bytes would take more of the stack than there is, as dotted keys can."""
     level: list[Any] = [document]
-    for _ in range(toml_text.DEEPEST):
+    for _ in range(toml_text.MAX_NESTING):
         tables = [value for table in level if isinstance(table, dict) for value in table.values()]
         level = [*tables, *(value for array in level if isinstance(array, list) for value in array)]
     return any(isinstance(value, dict | list) for value in level)

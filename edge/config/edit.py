@@ -10,12 +10,12 @@ from typing import Any, get_origin
 from pydantic import BaseModel
 
 from edge.config import toml_text
-from edge.config.problems import table_in
+from edge.config.error_messages import table_in
 from edge.config.schema import Config
-from edge.config.toml_text import DeepError, TextError
+from edge.config.toml_text import NestingError, TomlEditError
 
-MOST_CHANGES = 100  # keys
-MOST_READ = 1_000_000  # characters, of the file once for each key: the cameras wait meanwhile
+MAX_CHANGES = 100  # keys
+MAX_PARSED = 1_000_000  # characters, of the file once for each key: the cameras wait meanwhile
 SECRET_KEYS = frozenset({"username", "password_file", "cert", "key"})
 
 
@@ -33,22 +33,22 @@ def edited(text: str, changes: Mapping[str, object]) -> str:
     Whether the result is a configuration is left to the schema.
     """
     problems = tuple(_problems(changes))
-    most = min(MOST_CHANGES, MOST_READ // max(len(text), 1))
+    most = min(MAX_CHANGES, MAX_PARSED // max(len(text), 1))
     if not problems and not most:
-        problems = (f"the file is longer than {MOST_READ:,} characters: edit it by hand",)
+        problems = (f"the file is longer than {MAX_PARSED:,} characters: edit it by hand",)
     elif not problems and (count := _count(changes)) > most:
         problems = (f"{count} keys at once, and {most} are the most: change them in several requests",)
     if problems:
         raise EditError(*problems)
     try:
-        wanted = _merged(toml_text.read(text), changes)
+        wanted = _merged(toml_text.parse(text), changes)
         after = text
         for path, value in _leaves(changes):
-            after = toml_text.changed(after, path, value)
-        found = toml_text.read(after)
-    except TextError as error:
+            after = toml_text.with_value(after, path, value)
+        found = toml_text.parse(after)
+    except TomlEditError as error:
         raise EditError(str(error)) from None
-    except (ValueError, LookupError, RecursionError, DeepError) as error:
+    except (ValueError, LookupError, RecursionError, NestingError) as error:
         raise EditError(f"the file cannot be changed so ({error}): edit it by hand") from None
     if found != wanted:
         raise EditError(f"{_difference(found, wanted)}: cannot be changed where it stands: edit the file by hand")

@@ -20,9 +20,9 @@ TUNABLE: dict[str, JsonValue] = {"tunable": True}  # may be changed by request, 
 class TableError(ValueError):
     """Mistakes below the table that is looked at: a sentence for each key's path there."""
 
-    def __init__(self, faults: Mapping[str, str]) -> None:
-        self.faults = faults
-        super().__init__("; ".join(f"{key}: {fault}" for key, fault in faults.items()))
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(f"{key}: {fault}" for key, fault in problems.items()))
 
 
 def _name(text: str) -> str:

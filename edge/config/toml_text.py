@@ -19,7 +19,7 @@ else:
 
 Path = tuple[str, ...]
 
-DEEPEST = 16  # tables and arrays within one another
+MAX_NESTING = 16  # tables and arrays within one another
 _BLANKS = re.compile(r"[ \t]*")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _PART = re.compile(r"""[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'""")
@@ -32,14 +32,14 @@ _TEXT = re.compile(
 _IN_ARRAY = re.compile(r"(?:[^\[\]{}\"'#]+|#[^\n]*)*")
 _SIMPLE = re.compile(r"[^,\]}#\r\n]+")
 _WORD = r"""(?:(?<![\w-])[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
-_LONG_KEY = re.compile(rf"(?:{_WORD}[ \t]*\.[ \t]*){{{DEEPEST}}}", re.ASCII)
+_LONG_KEY = re.compile(rf"(?:{_WORD}[ \t]*\.[ \t]*){{{MAX_NESTING}}}", re.ASCII)
 
 
-class DeepError(Exception):
+class NestingError(Exception):
     """A text with a key of more parts than tables may lie within one another."""
 
 
-class TextError(ValueError):
+class TomlEditError(ValueError):
     """A place that cannot be changed; the message begins with its path."""
 
 
@@ -57,11 +57,11 @@ class _Section:
 class _Pair:
     """`key = value`: its path from the root; where key, value and all of it begin and end; what it stands in.
 
-    `spelt`: the parts of its key as they are written. `table`: whether the value is an inline table.
+    `written`: the parts of its key as they are written. `table`: whether the value is an inline table.
     """
 
     path: Path
-    spelt: tuple[str, ...]
+    written: tuple[str, ...]
     start: int
     value: int
     end: int
@@ -90,25 +90,25 @@ class _Layout:
         )
 
 
-def read(text: str) -> dict[str, Any]:
+def parse(text: str) -> dict[str, Any]:
     """What the text says; ValueError and RecursionError as Python's reader has them.
 
     DeepError before it sees a dotted key of more than DEEPEST parts: for each it walks all before it, again and again.
     """
     if _LONG_KEY.search(text):
-        raise DeepError("a key has too many parts")
+        raise NestingError("a key has too many parts")
     found: dict[str, Any] = tomllib.loads(text)
     return found
 
 
-def changed(text: str, path: Path, value: object) -> str:
+def with_value(text: str, path: Path, value: object) -> str:
     """The text with this value at this path, which may be new; with the table or key taken away where it is None.
 
     Raises TextError where another value stands in the way, ValueError for what TOML cannot say.
     """
     layout = _layout(text)
     if any(section.array and path[: len(section.path)] == section.path for section in layout.sections):
-        raise TextError(f"{'.'.join(path)}: lies in an array of tables; edit the file")
+        raise TomlEditError(f"{'.'.join(path)}: lies in an array of tables; edit the file")
     if value is None:
         return _without(text, layout, path)
     known, is_table = layout.pair(path), layout.is_table(path)
@@ -116,13 +116,13 @@ def changed(text: str, path: Path, value: object) -> str:
         return text
     in_the_way = any(layout.pair(path[:end]) and not layout.is_table(path[:end]) for end in range(len(path)))
     if in_the_way or (path and is_table):
-        raise TextError(f"{'.'.join(path)}: a table and a value stand in each other's place; edit the file")
+        raise TomlEditError(f"{'.'.join(path)}: a table and a value stand in each other's place; edit the file")
     if known is not None:
-        return text[: known.value] + literal(value) + text[known.end :]
-    return _with_new(text, layout, path, literal(value))
+        return text[: known.value] + to_toml(value) + text[known.end :]
+    return _with_new(text, layout, path, to_toml(value))
 
 
-def literal(value: object) -> str:
+def to_toml(value: object) -> str:
     """A value as TOML writes it; ValueError where it cannot."""
     if isinstance(value, bool):
         return str(value).lower()
@@ -132,15 +132,15 @@ def literal(value: object) -> str:
         value.encode()  # half a character cannot be written
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(literal, value))}]"
+        return f"[{', '.join(map(to_toml, value))}]"
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{spelt(str(key))} = {literal(one)}' for key, one in value.items())}}}"
+        return f"{{{', '.join(f'{quoted_key(str(key))} = {to_toml(one)}' for key, one in value.items())}}}"
     raise ValueError(f"{value!r} is nothing that TOML has")
 
 
-def spelt(key: str) -> str:
+def quoted_key(key: str) -> str:
     """A key as TOML writes it."""
-    return key if _BARE.fullmatch(key) else literal(key)
+    return key if _BARE.fullmatch(key) else to_toml(key)
 
 
 def _with_new(text: str, layout: _Layout, path: Path, value: str) -> str:
@@ -156,16 +156,16 @@ def _with_new(text: str, layout: _Layout, path: Path, value: str) -> str:
     dotted = [pair for pair in layout.pairs if pair.path[: len(near)] == near and len(_base(pair)) < len(near)]
     if section is None and dotted:
         last = dotted[-1]
-        key = ".".join((*last.spelt[: len(near) - len(_base(last))], *map(spelt, rest)))
+        key = ".".join((*last.written[: len(near) - len(_base(last))], *map(quoted_key, rest)))
         if last.inside is not None:
             return f"{text[: last.end]}, {key} = {value}{text[last.end :]}"
         return _line(text, last.end, f"{key} = {value}")
     if section is not None and len(rest) == 1:
-        return _line(text, _end_of(layout, section), f"{spelt(rest[0])} = {value}")
+        return _line(text, _end_of(layout, section), f"{quoted_key(rest[0])} = {value}")
     family = [one for one in layout.sections if one.path[: len(near)] == near]
     header = f"[{_dotted(path[:-1])}]"
     newline = _newline(text)
-    return _line(text, _end_of(layout, family[-1]), f"{header}{newline}{spelt(path[-1])} = {value}")
+    return _line(text, _end_of(layout, family[-1]), f"{header}{newline}{quoted_key(path[-1])} = {value}")
 
 
 def _without(text: str, layout: _Layout, path: Path) -> str:
@@ -198,11 +198,11 @@ def _span(text: str, layout: _Layout, pair: _Pair) -> tuple[int, int]:
 
 def _base(pair: _Pair) -> Path:
     """The path of the table that its key counts from."""
-    return pair.path[: len(pair.path) - len(pair.spelt)]
+    return pair.path[: len(pair.path) - len(pair.written)]
 
 
 def _dotted(path: Path) -> str:
-    return ".".join(map(spelt, path))
+    return ".".join(map(quoted_key, path))
 
 
 def _end_of(layout: _Layout, section: _Section) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from edge.config import edit as config_edit
 from edge.config import store as config_store
-from edge.config.problems import nearest
+from edge.config.error_messages import suggestion
 from edge.service.camera_sessions import CameraSessions
 from edge.service.health import Health
 from edge.service.reload import ReloadableConfig
@@ -43,5 +43,5 @@ class DaemonRequestHandler:
     def snapshot(self, camera: str) -> str | None:
         """Publish this camera's next frame; the reason why that is impossible, or None."""
         if camera not in self.sessions:
-            return f"no camera {camera[:64]}; {nearest(camera[:64], list(self.sessions))}"
+            return f"no camera {camera[:64]}; {suggestion(camera[:64], list(self.sessions))}"
         return self.sessions[camera].request_snapshot()

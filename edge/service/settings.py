@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from edge.broker.topics import Topics
-from edge.config.problems import nearest
+from edge.config.error_messages import suggestion
 from edge.config.schema import Config, LinkerConfig, action_settings
 from edge.default_linker import DefaultLinker, LinkerSettings
 from edge.events import ActionSettings, EventSettings
@@ -58,5 +58,5 @@ def unknown_actions(config: Config, labels: Sequence[str]) -> tuple[str, ...]:
     ]
     unknown = [(path, name) for path, name in tables if name != "default" and name not in labels]
     return tuple(
-        f"{path}.{redact(name)}: the model knows no such action; {nearest(name, labels)}" for path, name in unknown
+        f"{path}.{redact(name)}: the model knows no such action; {suggestion(name, labels)}" for path, name in unknown
     )

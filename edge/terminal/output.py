@@ -4,7 +4,7 @@ import io
 import sys
 
 
-def write_all_letters() -> None:
+def escape_unencodable() -> None:
     """Let what the terminal's encoding cannot hold, such as a label in Chinese, be written as `\\u6295`.
 
     Otherwise printing it would end the program, as Python does it for stdout and not for stderr.

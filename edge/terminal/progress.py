@@ -31,7 +31,7 @@ def add_option(parser: argparse.ArgumentParser, *names: str) -> None:
     parser.add_argument(*(names or ("-q", "--quiet")), dest="no_progress", action="store_true", help="show no progress")
 
 
-def show(wanted: bool) -> None:
+def enable(wanted: bool) -> None:
     """From now on, or no more."""
     log.setLevel(logging.INFO if wanted else logging.CRITICAL)
 
@@ -48,17 +48,17 @@ class Progress:
         shown = log.isEnabledFor(logging.INFO)
         terminal = sys.stderr.isatty() if terminal is None else terminal
         self._doing, self._unit, self._total, self._before = doing, unit, total, done
-        self._done, self._began, self.told = done, time.monotonic(), False
+        self._done, self._began, self.printed = done, time.monotonic(), False
         self._bar: Any = _bar(doing, unit, total, done) if shown and terminal else None
         self._ended = threading.Event()
-        self._teller = threading.Thread(target=self._tell, daemon=True) if shown and not terminal else None
+        self._thread = threading.Thread(target=self._print_regularly, daemon=True) if shown and not terminal else None
 
     def __enter__(self) -> "Progress":
-        if self._teller:
+        if self._thread:
             try:
-                self._teller.start()
+                self._thread.start()
             except RuntimeError:  # the machine has no thread to give: the work goes on without a word
-                self._teller = None
+                self._thread = None
         return self
 
     def __exit__(
@@ -66,10 +66,10 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
-        if self._teller:
+        if self._thread:
             self._ended.set()
-            self._teller.join()
-            if self.told and kind is None:
+            self._thread.join()
+            if self.printed and kind is None:
                 self._write()
 
     def update(self, count: int = 1) -> None:
@@ -78,43 +78,43 @@ class Progress:
         if self._bar is not None:
             self._bar.update(count)
 
-    def over(self, items: Iterable[Item]) -> Iterator[Item]:
+    def track(self, items: Iterable[Item]) -> Iterator[Item]:
         """The items: one more is done when the next is asked for."""
         for item in items:
             yield item
             self.update()
 
-    def _tell(self) -> None:
-        while not self._ended.wait(pause(time.monotonic() - self._began)):
-            self.told = True
+    def _print_regularly(self) -> None:
+        while not self._ended.wait(seconds_to_next_line(time.monotonic() - self._began)):
+            self.printed = True
             self._write()
 
     def _write(self) -> None:
         seconds = time.monotonic() - self._began
-        text = line(self._doing, self._unit, self._done, self._total, self._before, seconds)
+        text = progress_line(self._doing, self._unit, self._done, self._total, self._before, seconds)
         with suppress(OSError, ValueError):  # nobody reads it, it is full or closed: the work goes on
             tqdm.write(text, file=sys.stderr)
             sys.stderr.flush()
 
 
-def watched(items: Iterable[Item], doing: str, unit: str, total: int | None = None) -> Iterator[Item]:
+def track(items: Iterable[Item], doing: str, unit: str, total: int | None = None) -> Iterator[Item]:
     """The items, with progress while they last."""
     with Progress(doing, unit, total) as progress:
-        yield from progress.over(items)
+        yield from progress.track(items)
 
 
-def write(text: str) -> None:
+def print_line(text: str) -> None:
     """A line on stdout that does not tear a bar."""
     tqdm.write(text, file=sys.stdout)
     sys.stdout.flush()
 
 
-def pause(elapsed: float) -> float:
+def seconds_to_next_line(elapsed: float) -> float:
     """Seconds until the next line, where so many have passed since the beginning."""
     return min(max(FIRST_SECONDS, elapsed), max(USUAL_SECONDS, LATER_SHARE * elapsed))
 
 
-def line(doing: str, unit: str, done: int, total: int | None, before: int, elapsed: float) -> str:
+def progress_line(doing: str, unit: str, done: int, total: int | None, before: int, elapsed: float) -> str:
     """`detecting: 12 of 86 videos (14 %), 1:23 so far, about 8:32 left`; `before`: done when the clock began."""
     if not unit:
         return f"{doing}: {_clock(elapsed)} so far"
@@ -126,7 +126,7 @@ def line(doing: str, unit: str, done: int, total: int | None, before: int, elaps
     return f"{doing}: {done} of {total} {unit}s ({100 * done // max(total, 1)} %), {_clock(elapsed)} so far{left}"
 
 
-def made(path: Path) -> str:
+def file_summary(path: Path) -> str:
     """A file or folder that was made, and its size: `runs/mine/best.pt (12.3 MB)`."""
     if not path.is_file() and not path.is_dir():  # a pipe or terminal, say
         return str(path)

@@ -16,7 +16,7 @@ import pytest
 
 from edge import open_model as open_model_module
 from edge.commands.check import check
-from edge.commands.replay import Outputs, replay, task
+from edge.commands.replay import ReplayOutputs, open_session, replay
 from edge.config.config_file import load, state_directory
 from edge.config.schema import Config, ModelConfig
 from edge.engines import cuda_runtime, engine_build, engine_record, motion_cuda
@@ -373,9 +373,11 @@ def film(path: Path) -> Path:
 def played(folder: Path, runtime: str) -> list[dict[str, Any]]:
     """The events of the film."""
     lines = folder / f"{runtime}.jsonl"
-    with task(str(film(folder / "film.avi")), None, config_file(folder, f'runtime = "{runtime}"'), None) as wanted:
+    with open_session(
+        str(film(folder / "film.avi")), None, config_file(folder, f'runtime = "{runtime}"'), None
+    ) as wanted:
         assert wanted.engine.runtime.startswith(runtime)
-        assert replay(wanted, Outputs(events=lines)) == 0
+        assert replay(wanted, ReplayOutputs(events=lines)) == 0
     return [json.loads(line) for line in lines.open()]
 
 
@@ -403,7 +405,7 @@ def test_check_and_replay_use_the_same_engine(
     file = config_file(folder, "max_batch = 2")
     assert check(file) == 0
     assert f"model tiny, 64x64, tensorrt {gpu.trt.__version__} fp32: Shine, Rest" in capsys.readouterr().out
-    with task(str(film(folder / "film.avi")), None, file, None):
+    with open_session(str(film(folder / "film.avi")), None, file, None):
         pass
     opened(load(file)).close()
     assert builds(gpu) == 1

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.commands.replay import Outputs, replay, task
+from edge.commands.replay import ReplayOutputs, open_session, replay
 from tests.support.paths import ROOT
 
 MODELS = sorted(path.name for path in (ROOT / "models").glob("*.onnx"))
@@ -16,7 +16,12 @@ pytestmark = pytest.mark.slow
 def actions_of(video: Path, model: str, folder: Path) -> list[str]:
     """The actions of the events that begin in a video."""
     events = folder / "events.jsonl"
-    assert replay(task(str(video), ROOT / "models" / model, ROOT / "config.toml", None), Outputs(events=events)) == 0
+    assert (
+        replay(
+            open_session(str(video), ROOT / "models" / model, ROOT / "config.toml", None), ReplayOutputs(events=events)
+        )
+        == 0
+    )
     told = [json.loads(line) for line in events.read_text().splitlines()]
     return [event["action"] for event in told if event["type"] == "new"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge.broker.outbox import Outbox, OutboxLimits
-from edge.commands.replay import Outputs, replay, task
+from edge.commands.replay import ReplayOutputs, open_session, replay
 from tests.support.ports import free_port
 from tests.support.spot_model import LABELS, MANIFEST, SCORE, write_spot_film, write_spot_model
 from tests.support.started_daemon import play, write_config
@@ -21,8 +21,8 @@ SAID = f"[actions.{SEEN}]\nstart_score = 0.5\n"
 def test_replay_takes_them(start_scores: Mapping[str, float], told: bool, tmp_path: Path) -> None:
     model = write_spot_model(tmp_path / "spot.onnx", replace(MANIFEST, start_scores=start_scores))
     film = write_spot_film(tmp_path / "film.avi")
-    with task(str(film), model, None, None) as played:
-        assert replay(played, Outputs(events=tmp_path / "events.jsonl")) == 0
+    with open_session(str(film), model, None, None) as played:
+        assert replay(played, ReplayOutputs(events=tmp_path / "events.jsonl")) == 0
     assert bool((tmp_path / "events.jsonl").read_bytes()) == told
 
 

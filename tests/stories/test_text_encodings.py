@@ -13,7 +13,7 @@ from convert.centernet_checkpoint import CheckpointError, _names_in
 from convert.export import ExportError, scores
 from edge.broker.credentials import CredentialsError, password, tls_context
 from edge.config.config_file import ConfigError, load
-from edge.config.problems import nearest
+from edge.config.error_messages import suggestion
 from edge.config.schema import MqttConfig, TlsConfig
 from edge.config.store import store
 from edge.text import TextError, decode_utf8, near_duplicates, sanitized, shortened, to_nfc
@@ -248,7 +248,7 @@ def test_labels_of_a_model_in_another_unicode_form() -> None:
     assert label_indices(model, data).tolist() == [1, 0]
     check_labels(model, data, Path("model.onnx"))
     assert (
-        nearest("달리기", model)
+        suggestion("달리기", model)
         == f"{model[0]} is known, which looks the same in another Unicode form: copy it from here"
     )
 

@@ -129,6 +129,6 @@ def open_packed(videos: Iterable[tuple[str, Path]], cache: Path) -> dict[str, Pa
     """
     wanted = [(name, path, packed_path(name, path, cache)) for name, path in videos]
     missing = [(path, packed) for _, path, packed in wanted if not packed.exists()]
-    for path, packed in progress.watched(missing, "decoding", "video", len(missing)):
+    for path, packed in progress.track(missing, "decoding", "video", len(missing)):
         pack(path, packed)
     return {name: PackedVideo(packed) for name, _, packed in wanted}

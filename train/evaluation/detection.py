@@ -40,7 +40,7 @@ class VideoDetections:
 def detect(model: Path, tasks: Sequence[DetectionTask], labels: Sequence[str], jobs: int | None) -> SavedDetections:
     """Run the tasks, `jobs` at a time; `labels` are the model's. Raises what `model_pool.run_tasks` raises."""
     results = run_tasks(model, detect_video, tasks, jobs)
-    watched = list(progress.watched(results, "detecting", "video", len(tasks)))
+    watched = list(progress.track(results, "detecting", "video", len(tasks)))
     if invalid := sum(one.invalid for video in watched for one in video.found):
         log.warning("%s", invalid_outputs_message(invalid))
     return joined([task.annotation.name for task in tasks], labels, watched)

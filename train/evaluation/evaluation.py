@@ -56,7 +56,7 @@ def evaluate(model: Path, data: DataSet, run: EvaluationRun) -> Report:
 
 
 def _results(model: Path, tasks: Sequence[EvaluationTask], jobs: int | None) -> list[VideoResult]:
-    return list(progress.watched(run_tasks(model, _evaluate_video, tasks, jobs), "evaluating", "video", len(tasks)))
+    return list(progress.track(run_tasks(model, _evaluate_video, tasks, jobs), "evaluating", "video", len(tasks)))
 
 
 def _evaluate_video(engine: Engine, task: EvaluationTask) -> VideoResult:

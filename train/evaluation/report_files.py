@@ -24,7 +24,7 @@ def check_paths(json_path: Path | None, folder: Path | None) -> None:
 def write_scores(document: Mapping[str, Any], json_path: Path) -> None:
     """Write the JSON and print its name. Raises OutputPathError."""
     output_paths.write_json(document, json_path, "--json")
-    print(f"scores: {progress.made(json_path)}")
+    print(f"scores: {progress.file_summary(json_path)}")
 
 
 def draw(scores: Report, folder: Path) -> None:
@@ -32,4 +32,4 @@ def draw(scores: Report, folder: Path) -> None:
     averages = [one.frame_ap for one in scores.classes]
     plots.precision_recall_curves(scores.labels, scores.curves, averages, folder / CURVES_FILE)
     plots.confusion(scores.labels, scores.confusion, scores.confusion_score, folder / "confusion.png")
-    print(f"plots: {progress.made(folder)}")
+    print(f"plots: {progress.file_summary(folder)}")

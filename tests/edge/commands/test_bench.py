@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from edge.commands.bench import COLUMNS, WARM_UP, Measurement, bench, measure
-from edge.commands.replay import Task, task
+from edge.commands.replay import ReplaySession, open_session
 from tests.support.spot_model import write_spot_film, write_spot_model
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Task:
+def played(tmp_path_factory: pytest.TempPathFactory) -> ReplaySession:
     folder = tmp_path_factory.mktemp("bench")
     film = write_spot_film(folder / "film.avi", shown=4, dark=2)
-    return task(str(film), write_spot_model(folder / "spot.onnx"), None, None, threads=1)
+    return open_session(str(film), write_spot_model(folder / "spot.onnx"), None, None, threads=1)
 
 
 def test_figures() -> None:
@@ -34,13 +34,13 @@ def test_figures() -> None:
     assert rows["total"]["share"] == pytest.approx(100)
 
 
-def test_a_short_film_is_played_again(played: Task) -> None:
+def test_a_short_film_is_played_again(played: ReplaySession) -> None:
     measured = measure(played, 30)  # of a film of 8 frames
     assert measured.seconds.shape == (30, len(COLUMNS))
     assert (measured.seconds >= 0).all()
 
 
-def test_the_table_names_every_stage(played: Task, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_names_every_stage(played: ReplaySession, capsys: pytest.CaptureFixture[str]) -> None:
     assert bench(played, 5, as_json=False) == 0
     said = capsys.readouterr().out
     assert "film.avi, 160x120; spot, 64x64, motion ssim; onnxruntime" in said
@@ -52,15 +52,15 @@ def test_the_table_names_every_stage(played: Task, capsys: pytest.CaptureFixture
 
 
 def test_a_machine_that_is_too_slow_is_told_what_helps(
-    played: Task, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    played: ReplaySession, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     slow = Measurement(np.full((4, len(COLUMNS)), 0.1 / len(COLUMNS)))
-    monkeypatch.setattr("edge.commands.bench.measure", lambda task, frames: slow)
+    monkeypatch.setattr("edge.commands.bench.measure", lambda session, frames: slow)
     assert bench(played, 4, as_json=False) == 0
     assert "\ntoo slow for one camera at 15 frames a second: run an INT8 model" in capsys.readouterr().out
 
 
-def test_json_holds_the_same(played: Task, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_holds_the_same(played: ReplaySession, capsys: pytest.CaptureFixture[str]) -> None:
     assert bench(played, 5, as_json=True) == 0
     content = json.loads(capsys.readouterr().out)
     assert content["frames"] == 5
@@ -72,4 +72,4 @@ def test_json_holds_the_same(played: Task, capsys: pytest.CaptureFixture[str]) -
 
 def test_a_film_of_one_frame_will_do(tmp_path: Path) -> None:
     film = write_spot_film(tmp_path / "one.avi", shown=1, dark=0)
-    assert len(measure(task(str(film), write_spot_model(tmp_path / "m.onnx"), None, None), 3).seconds) == 3
+    assert len(measure(open_session(str(film), write_spot_model(tmp_path / "m.onnx"), None, None), 3).seconds) == 3

@@ -6,7 +6,7 @@ import cv2
 import pytest
 
 from edge.__main__ import main
-from edge.commands.check import unfit_sources
+from edge.commands.check import source_problems
 from edge.config.config_file import ConfigError, load
 from tests.support.live_cameras import write_video
 
@@ -19,7 +19,7 @@ def configured(folder: Path, *sources: str) -> Path:
 
 
 def found(file: Path) -> list[str]:
-    return list(unfit_sources(load(file), file.parent))
+    return list(source_problems(load(file), file.parent))
 
 
 @pytest.mark.parametrize("loop", ["", "\nloop = true"])

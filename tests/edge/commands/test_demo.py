@@ -9,7 +9,7 @@ import cv2
 import pytest
 
 from edge.cameras.video_file import CaptureError
-from edge.commands.demo import Audience, demo
+from edge.commands.demo import ReceivedEvents, demo
 from edge.commands.demo_broker import DemoError
 from tests.support.paths import ROOT
 from tests.support.spot_model import spot, write_jpegs, write_spot_film, write_spot_model
@@ -100,6 +100,6 @@ def test_bad_sources_and_outputs(folder: Path, tmp_path: Path) -> None:
     ],
 )
 def test_an_event_is_whole_with_its_end_and_no_gap(steps: list[tuple[int, str]], missing: bool) -> None:
-    audience = Audience()
+    audience = ReceivedEvents()
     audience.events["a"] = [{"seq": seq, "type": kind} for seq, kind in steps]
     assert audience.missing({"a"}) == ({"a"} if missing else set())

@@ -20,7 +20,7 @@ import pytest
 from edge import pipeline
 from edge.cameras.video_file import read_file
 from edge.commands import replay as replays
-from edge.commands.replay import Outputs, ReplayError, in_words, replay, task
+from edge.commands.replay import ReplayError, ReplayOutputs, event_line, open_session, replay
 from edge.config.config_file import ConfigError
 from edge.events import Event
 from edge.video.motion_inset import InsetPosition
@@ -41,8 +41,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def lines_of(folder: Path, target: Path, config: Path | None = None, camera: str | None = None) -> bytes:
     """The events of a replay of the film."""
-    played = task(str(folder / "film.avi"), folder / "spot.onnx", config, camera)
-    assert replay(played, Outputs(events=target)) == 0
+    played = open_session(str(folder / "film.avi"), folder / "spot.onnx", config, camera)
+    assert replay(played, ReplayOutputs(events=target)) == 0
     return target.read_bytes()
 
 
@@ -121,18 +121,18 @@ def test_one_of_several_cameras_is_chosen(folder: Path, tmp_path: Path) -> None:
     assert events_of(folder, tmp_path / "events.jsonl", file, "b")[0]["camera"] == "b"
     for camera in (None, "c"):
         with pytest.raises(ReplayError, match="give one of a, b"):
-            task(str(folder / "film.avi"), folder / "spot.onnx", file, camera)
+            open_session(str(folder / "film.avi"), folder / "spot.onnx", file, camera)
 
 
 def test_an_unknown_action_is_refused(folder: Path, tmp_path: Path) -> None:
     file = configuration(tmp_path, '[cameras.a]\nsource = "csi://0"\n[actions.Surfin]\ncooldown = 1.0\n')
     with pytest.raises(ConfigError, match=r"actions\.Surfin"):
-        task(str(folder / "film.avi"), folder / "spot.onnx", file, None)
+        open_session(str(folder / "film.avi"), folder / "spot.onnx", file, None)
 
 
 def test_events_are_told_in_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    played = task(str(folder / "film.avi"), folder / "spot.onnx", None, None)
-    assert replay(played, Outputs()) == 0
+    played = open_session(str(folder / "film.avi"), folder / "spot.onnx", None, None)
+    assert replay(played, ReplayOutputs()) == 0
     said = capsys.readouterr()
     new, _, end = said.out.splitlines()
     assert new.startswith("00:00.92  new     Basketball        0.98  person 1 at ")
@@ -143,27 +143,27 @@ def test_events_are_told_in_words(folder: Path, capsys: pytest.CaptureFixture[st
 
 def test_the_score_that_is_told_is_the_one_that_decided() -> None:
     """An event that began at 0.24 has not 0.17, whatever it scores by the time that it is told."""
-    words = in_words(some_event((1, 2, 3, 4), score=0.17, top_score=0.31))
+    words = event_line(some_event((1, 2, 3, 4), score=0.17, top_score=0.31))
     assert "  0.31  " in words
     assert "0.17" not in words
 
 
 def test_a_still_picture_is_one_frame(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     film = write_spot_film(tmp_path / "still.avi", shown=1, dark=0)
-    assert replay(task(str(film), folder / "spot.onnx", None, None), Outputs()) == 0
+    assert replay(open_session(str(film), folder / "spot.onnx", None, None), ReplayOutputs()) == 0
     assert capsys.readouterr().err == "1 frame; events: none\n"
 
 
 def test_no_action_gives_no_events(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     film = write_spot_film(tmp_path / "dark.avi", shown=0)
-    played = task(str(film), folder / "spot.onnx", None, None)
-    assert replay(played, Outputs(events=tmp_path / "events.jsonl")) == 0
+    played = open_session(str(film), folder / "spot.onnx", None, None)
+    assert replay(played, ReplayOutputs(events=tmp_path / "events.jsonl")) == 0
     assert (tmp_path / "events.jsonl").read_bytes() == b""
     assert capsys.readouterr().err == f"20 frames; events: none\nevents: {tmp_path / 'events.jsonl'} (0.0 kB)\n"
 
 
 def test_answers_that_no_network_may_give_are_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    played = task(str(folder / "film.avi"), folder / "spot.onnx", None, None)
+    played = open_session(str(folder / "film.avi"), folder / "spot.onnx", None, None)
     steps = replays.walk(
         replays.frames_of(played), played.engine, played.settings, pipeline.initial(played.camera, "seed")
     )
@@ -175,7 +175,7 @@ def test_answers_that_no_network_may_give_are_told(folder: Path, capsys: pytest.
 
 
 def test_an_interruption_ends_what_goes_on(folder: Path) -> None:
-    played = task(str(folder / "film.avi"), folder / "spot.onnx", None, None)
+    played = open_session(str(folder / "film.avi"), folder / "spot.onnx", None, None)
     told: list[str] = []
 
     def tell(happened: Sequence[Event]) -> None:
@@ -186,7 +186,7 @@ def test_an_interruption_ends_what_goes_on(folder: Path) -> None:
     assert told == ["new None", "end shutdown"]
 
 
-def passages(played: replays.Task, count: int) -> Iterator[replays.Passage]:
+def passages(played: replays.ReplaySession, count: int) -> Iterator[replays.Passage]:
     """So many frames, then Ctrl-C."""
     frames = read_file(played.source, played.camera)
     start = pipeline.initial(played.camera, "seed")
@@ -197,8 +197,8 @@ def passages(played: replays.Task, count: int) -> Iterator[replays.Passage]:
 
 
 def test_the_annotated_video_has_every_frame(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    played = task(str(folder / "film.avi"), folder / "spot.onnx", None, None)
-    assert replay(played, Outputs(video=tmp_path / "out.mp4")) == 0
+    played = open_session(str(folder / "film.avi"), folder / "spot.onnx", None, None)
+    assert replay(played, ReplayOutputs(video=tmp_path / "out.mp4")) == 0
     video = cv2.VideoCapture(str(tmp_path / "out.mp4"))
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 70
     assert video.get(cv2.CAP_PROP_FPS) == 25
@@ -212,8 +212,8 @@ def test_the_annotated_video_has_every_frame(folder: Path, tmp_path: Path, capsy
 def test_the_motion_map_stands_where_it_is_wanted(
     folder: Path, tmp_path: Path, inset: InsetPosition, size: tuple[int, int]
 ) -> None:
-    played = task(str(folder / "film.avi"), folder / "spot.onnx", None, None)
-    assert replay(played, Outputs(video=tmp_path / "out.webm", inset=inset)) == 0
+    played = open_session(str(folder / "film.avi"), folder / "spot.onnx", None, None)
+    assert replay(played, ReplayOutputs(video=tmp_path / "out.webm", inset=inset)) == 0
     video = cv2.VideoCapture(str(tmp_path / "out.webm"))
     assert (video.get(cv2.CAP_PROP_FRAME_WIDTH), video.get(cv2.CAP_PROP_FRAME_HEIGHT)) == size
 
@@ -224,8 +224,8 @@ def test_zones_of_the_configuration_are_drawn(folder: Path, tmp_path: Path) -> N
     zone = "[cameras.door.zones]\ngate = [[0.6, 0.2], [0.9, 0.2], [0.9, 0.8], [0.6, 0.8]]\n"
     pictures = []
     for name, text in ("without", camera), ("with", camera + zone):
-        played = task(str(folder / "film.avi"), folder / "spot.onnx", configuration(tmp_path, text), None)
-        assert replay(played, Outputs(video=tmp_path / f"{name}.avi", inset="none")) == 0
+        played = open_session(str(folder / "film.avi"), folder / "spot.onnx", configuration(tmp_path, text), None)
+        assert replay(played, ReplayOutputs(video=tmp_path / f"{name}.avi", inset="none")) == 0
         pictures.append(cv2.VideoCapture(str(tmp_path / f"{name}.avi")).read()[1].astype(int))
     differs = (np.abs(pictures[0] - pictures[1]) > 30).any(axis=2)
     rows, columns = np.flatnonzero(differs.any(axis=1)), np.flatnonzero(differs.any(axis=0))
@@ -253,8 +253,8 @@ def test_events_and_the_annotated_video_run_in_the_films_own_time(tmp_path: Path
     images = [spot(40 if 5 <= i < 25 else None) for i in range(30)]
     film = write_matroska(tmp_path / "film.mkv", jpegs(images), times, (160, 120), announced_fps=100)
     write_spot_model(tmp_path / "spot.onnx")
-    played = task(str(film), tmp_path / "spot.onnx", None, None)
-    assert replay(played, Outputs(events=tmp_path / "events.jsonl", video=tmp_path / "out.avi")) == 0
+    played = open_session(str(film), tmp_path / "spot.onnx", None, None)
+    assert replay(played, ReplayOutputs(events=tmp_path / "events.jsonl", video=tmp_path / "out.avi")) == 0
     new, *_, end = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert (new["started"], new["t_capture"]) == ("1970-01-01T00:00:00.500Z", pytest.approx(1.0))  # min_duration: 0.5 s
     assert end["ended"] == "1970-01-01T00:00:03.400Z"

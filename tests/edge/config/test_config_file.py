@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from edge.config.config_file import ConfigError, fingerprint, load
-from edge.config.problems import sentences
+from edge.config.error_messages import messages
 from edge.config.schema import Config, LinkerConfig, action_settings
 from edge.default_linker import LinkerSettings
 from edge.events import ActionSettings
@@ -258,7 +258,7 @@ def test_mistakes_between_values_are_told_beside_all_others(tmp_path: Path) -> N
 
 def test_thousands_of_mistakes_are_not_all_told(tmp_path: Path) -> None:
     found = problems(tmp_path, SMALLEST + "".join(f"k{number} = 1\n" for number in range(5000)))
-    assert (len(found), found[-1]) == (201, "and more mistakes; mend these first")
+    assert (len(found), found[-1]) == (201, "and more problems; fix these first")
 
 
 def test_a_file_that_would_take_seconds_to_read_is_refused_at_once(tmp_path: Path) -> None:
@@ -423,6 +423,6 @@ def test_any_document_is_either_a_config_or_a_list_of_sentences(document: dict[s
     try:
         Config.model_validate_json(json.dumps(document))
     except ValidationError as error:
-        told = sentences(error, Config)
+        told = messages(error, Config)
         assert told
         assert all(": " in sentence for sentence in told)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.config.edit import EditError, edited
-from edge.config.toml_text import TextError, changed, literal
+from edge.config.toml_text import TomlEditError, to_toml, with_value
 from tests.support import toml_spelling
 from tests.support.laws import law
 
@@ -58,7 +58,7 @@ def test_a_camera_s_threshold_in_dotted_keys_stays_the_camera_s() -> None:
     ],
 )
 def test_each_way_of_writing(before: str, path: tuple[str, ...], value: object, after: str) -> None:
-    found = changed(before, path, value)
+    found = with_value(before, path, value)
     if after == "[a]\n":  # what matters is that the table is still there
         assert tomllib.loads(found) == {"a": {}}
     else:
@@ -77,14 +77,14 @@ def test_each_way_of_writing(before: str, path: tuple[str, ...], value: object, 
     ],
 )
 def test_what_stands_in_the_way_is_named(text: str, path: tuple[str, ...], value: object) -> None:
-    with pytest.raises(TextError, match=f"^{'.'.join(path)}: .* edit the file$"):
-        changed(text, path, value)
+    with pytest.raises(TomlEditError, match=f"^{'.'.join(path)}: .* edit the file$"):
+        with_value(text, path, value)
 
 
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf"), object(), [None], "\ud800"])
 def test_what_toml_cannot_say(value: object) -> None:
     with pytest.raises(ValueError, match=r"is nothing that TOML has|surrogates not allowed"):
-        literal(value)
+        to_toml(value)
 
 
 TRIANGLE = [[0.0, 0.0], [1.0, 0.5], [1.0, 1.0]]

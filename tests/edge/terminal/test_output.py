@@ -40,4 +40,4 @@ def test_other_commands_do_so_too(module: str) -> None:
 
 def test_what_is_no_terminal_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
-    terminal.write_all_letters()
+    terminal.escape_unencodable()

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from edge.terminal import progress
-from edge.terminal.progress import Progress, line, made, next_step, pause, watched
+from edge.terminal.progress import Progress, file_summary, next_step, progress_line, seconds_to_next_line, track
 from tests.support.paths import ROOT
 from tests.support.waiting import PATIENCE
 
@@ -25,9 +25,9 @@ from tests.support.waiting import PATIENCE
 @pytest.fixture(autouse=True)
 def shown(no_progress: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(progress.log, "disabled", False)
-    progress.show(True)
+    progress.enable(True)
     yield
-    progress.show(False)
+    progress.enable(False)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def shown(no_progress: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     [(0, 5), (5, 5), (10, 10), (20, 20), (40, 30), (1000, 30), (1500, 30), (3600, 72)],  # a fiftieth of an hour
 )
 def test_lines_come_less_and_less_often(elapsed: float, seconds: float) -> None:
-    assert pause(elapsed) == seconds
+    assert seconds_to_next_line(elapsed) == seconds
 
 
 @pytest.mark.parametrize(
@@ -52,11 +52,11 @@ def test_lines_come_less_and_less_often(elapsed: float, seconds: float) -> None:
     ],
 )
 def test_line(done: int, total: int | None, before: int, elapsed: float, said: str) -> None:
-    assert line("detecting", "video", done, total, before, elapsed) == said
+    assert progress_line("detecting", "video", done, total, before, elapsed) == said
 
 
 def test_what_is_not_counted() -> None:
-    assert line("exporting", "", 0, None, 0, 9) == "exporting: 0:09 so far"
+    assert progress_line("exporting", "", 0, None, 0, 9) == "exporting: 0:09 so far"
 
 
 def test_lines_outside_of_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,7 +77,7 @@ def test_lines_outside_of_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: py
 
 
 def test_what_is_quick_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert list(watched("abc", "spelling", "letter", 3)) == ["a", "b", "c"]
+    assert list(track("abc", "spelling", "letter", 3)) == ["a", "b", "c"]
     assert capsys.readouterr().err == ""
 
 
@@ -87,9 +87,9 @@ def test_a_stderr_that_takes_nothing_is_no_fault(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(sys, "stderr", full)
         with Progress("spelling", "letter", 3, terminal=False) as seen:
             deadline = time.monotonic() + PATIENCE
-            while not seen.told and time.monotonic() < deadline:
+            while not seen.printed and time.monotonic() < deadline:
                 time.sleep(0.01)
-        assert seen.told
+        assert seen.printed
         monkeypatch.undo()
         with contextlib.suppress(OSError):
             full.close()
@@ -100,7 +100,7 @@ def test_where_no_thread_is_to_be_had_the_work_goes_on(monkeypatch: pytest.Monke
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refused)
-    assert list(watched("abc", "spelling", "letter", 3)) == ["a", "b", "c"]
+    assert list(track("abc", "spelling", "letter", 3)) == ["a", "b", "c"]
 
 
 def test_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,7 +109,7 @@ def test_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
     monkeypatch.setattr(progress, "FIRST_SECONDS", 0.0)
     monkeypatch.setattr(progress, "USUAL_SECONDS", 0.0)
     for terminal in (True, False):
-        progress.show(not parser.parse_args(["--quiet"]).no_progress)
+        progress.enable(not parser.parse_args(["--quiet"]).no_progress)
         with Progress("spelling", "letter", 3, terminal=terminal) as seen:
             seen.update(3)
         assert capsys.readouterr().err == ""
@@ -119,7 +119,7 @@ def test_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
 TOLD = """
 from edge.terminal.output import progress
 progress.show(True)
-for letter in progress.watched("abc", "spelling", "letter", 3):
+for letter in progress.track("abc", "spelling", "letter", 3):
     progress.write(letter)
 """
 
@@ -140,9 +140,9 @@ def test_a_bar_in_a_terminal() -> None:
 def test_made_and_next(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(bytes(1500))
     (tmp_path / "b").write_bytes(bytes(2_000_000))
-    assert made(tmp_path / "a") == f"{tmp_path}/a (1.5 kB)"
-    assert made(Path("/dev/null")) == "/dev/null"
-    assert made(tmp_path) == f"{tmp_path} (2.0 MB)"
+    assert file_summary(tmp_path / "a") == f"{tmp_path}/a (1.5 kB)"
+    assert file_summary(Path("/dev/null")) == "/dev/null"
+    assert file_summary(tmp_path) == f"{tmp_path} (2.0 MB)"
     assert next_step("korsal-train", Path("my data"), "--seed", 3) == "Next: korsal-train 'my data' --seed 3"
 
 

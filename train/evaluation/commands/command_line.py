@@ -57,7 +57,7 @@ ERRORS = (
 
 def main(arguments: Sequence[str]) -> int:
     """Parse the command line and run what it names; returns the exit status."""
-    output.write_all_letters()
+    output.escape_unencodable()
     step, *words = arguments or [""]
     if step in STEPS:
         command, program = STEPS[step], f"korsal-evaluate {step}"
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
     # the option --quiet of `events` has another meaning: a file of quiet videos
     progress.add_option(parser, *(("-q", "--no-progress") if command is events else ()))
     options = parser.parse_args(words)
-    progress.show(not options.no_progress)
+    progress.enable(not options.no_progress)
     return _exit_status(command, options)
 
 

@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> None:
     tasks = [DetectionTask(one, video, options.minimum_score) for one, video in chosen]
     found = detect(options.model, tasks, labels, options.jobs)
     detection_file.save(found, options.output)
-    size = progress.made(options.output)
+    size = progress.file_summary(options.output)
     print(f"{size}: {len(found.scores)} boxes in {found.frame_counts.sum()} frames of {len(chosen)} videos")
     print(_next(options, probe(chosen[0][1]).fps))
 

@@ -113,7 +113,7 @@ def _choose(found: SavedDetections, truth: Truth, options: argparse.Namespace) -
         print(f"{label}: {_in_words(score, counts[CANDIDATES.index(score)][place] if score else None)}")
     scores = {label: score for label, score in zip(found.label_names, chosen, strict=True) if score}
     start_scores.save(scores, options.choose)
-    print(f"start scores: {progress.made(options.choose)}")
+    print(f"start scores: {progress.file_summary(options.choose)}")
 
 
 def _truth(options: argparse.Namespace, found: SavedDetections) -> Truth:

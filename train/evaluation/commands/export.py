@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> None:
 def _export_tubes(options: argparse.Namespace) -> None:
     tubes = tube_file.load(options.file)
     write_moc_tubes(tubes, options.output)
-    print(f"{progress.made(options.output)}: {len(tubes.tubes)} tubes of {len(tubes.video_names)} videos")
+    print(f"{progress.file_summary(options.output)}: {len(tubes.tubes)} tubes of {len(tubes.video_names)} videos")
     print(progress.next_step("korsal-evaluate", "score", "--data", "DATA", "--tubes", options.output))
 
 
@@ -53,7 +53,7 @@ def _export_detections(options: argparse.Namespace) -> None:
     if not options.data:
         print("note: all frames count as annotated; --data DATA leaves out what was found where nobody has looked")
     external_formats.save(found, options.output, options.format, annotated)
-    print(f"{progress.made(options.output)}: {len(found.scores)} boxes of {len(found.video_names)} videos")
+    print(f"{progress.file_summary(options.output)}: {len(found.scores)} boxes of {len(found.video_names)} videos")
     print(progress.next_step("korsal-evaluate", "score", "--data", "DATA", "--detections", options.output))
 
 

@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
     with progress.Progress("linking", "video", len(found.video_names)) as linked:
         made = linking.link(found, method, linked.update)
     tube_file.save(made, options.output)
-    print(f"{progress.made(options.output)}: {len(made.tubes)} tubes in {len(made.video_names)} videos")
+    print(f"{progress.file_summary(options.output)}: {len(made.tubes)} tubes in {len(made.video_names)} videos")
     print(progress.next_step("korsal-evaluate", "score", *shared.data_arguments(options), "--tubes", options.output))
 
 

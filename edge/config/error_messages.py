@@ -16,30 +16,30 @@ from edge.text import to_nfc
 
 SECRET_KEYS = frozenset({"source", "username", "password", "password_file"})
 
-MOST = 200
-SHARES = "its points should be shares of the frame's width and height, from 0 to 1"
+MAX_MESSAGES = 200
+FRACTIONS = "its points should be shares of the frame's width and height, from 0 to 1"
 PIXELS = "divide pixels by the size of the frame"
 
 Location = tuple[int | str, ...]
 
 
-def sentences(error: ValidationError, schema: type[BaseModel]) -> tuple[str, ...]:
+def messages(error: ValidationError, schema: type[BaseModel]) -> tuple[str, ...]:
     """One sentence per mistake, in the order of the schema; the same mistake is told once, and MOST of them."""
     told: dict[str, None] = {}
     outside: set[str] = set()
     for problem in error.errors(include_url=False):
-        if len(told) > MOST:
+        if len(told) > MAX_MESSAGES:
             break  # looking for what was meant by thousands of keys takes seconds
         polygon = _polygon(problem)
         if polygon is None:
             told |= dict.fromkeys(_told(problem, schema))
         elif polygon not in outside:
             outside.add(polygon)
-            told[f"{polygon}: {SHARES}, and one is {problem['input']}: {PIXELS}"] = None
+            told[f"{polygon}: {FRACTIONS}, and one is {problem['input']}: {PIXELS}"] = None
     return tuple(told)
 
 
-def nearest(word: str, known: Sequence[str]) -> str:
+def suggestion(word: str, known: Sequence[str]) -> str:
     """The cure for an unknown name: the nearest known one, else all that are known."""
     twin = next((one for one in known if to_nfc(one) == to_nfc(word)), None)
     if twin is not None:
@@ -66,7 +66,7 @@ def _told(problem: Any, schema: type[BaseModel]) -> list[str]:
     fault = problem.get("ctx", {}).get("error")
     if isinstance(fault, TableError):
         start = f"{path}." if problem["loc"] else ""
-        return [f"{start}{redact(key)}: {sentence}" for key, sentence in fault.faults.items()]
+        return [f"{start}{redact(key)}: {sentence}" for key, sentence in fault.problems.items()]
     return [f"{path}: {_sentence(problem, schema)}"]
 
 
@@ -79,7 +79,7 @@ def _sentence(problem: Any, schema: type[BaseModel]) -> str:
     location: Location = problem["loc"]
     kind = problem["type"]
     if kind == "extra_forbidden":
-        return f"unknown key; {nearest(str(location[-1]), _known_keys(schema, location[:-1]))}"
+        return f"unknown key; {suggestion(str(location[-1]), _known_keys(schema, location[:-1]))}"
     if kind == "missing":
         return f"missing; {_example(schema, location)}"
     if kind == "value_error":

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.config.mistakes import every_mistake
+from edge.config.validation import validate
 from tests.support.laws import law
 
 SOUND: dict[str, Any] = {
@@ -34,7 +34,7 @@ def changed(**values: object) -> dict[str, Any]:
 
 
 def test_of_a_sound_one_there_is_nothing_to_tell() -> None:
-    told, config, _ = every_mistake(SOUND)
+    told, config, _ = validate(SOUND)
     assert told == ()
     assert config is not None
     assert config.mqtt.username == "u"
@@ -93,7 +93,7 @@ def test_of_a_sound_one_there_is_nothing_to_tell() -> None:
 )
 def test_each_is_told_once(document: dict[str, Any], keys: list[str]) -> None:
     before = copy.deepcopy(document)
-    told, rest, _ = every_mistake(document)
+    told, rest, _ = validate(document)
     assert [sentence.split(":")[0] for sentence in told] == keys
     assert rest is not None
     assert document == before
@@ -134,6 +134,6 @@ def test_whatever_stands_there_is_told_or_sound(values: list[tuple[tuple[str, ..
             table = table[name] if isinstance(table, dict) and name in table else {}
         if isinstance(table, dict):
             table[key] = value
-    told, rest, _ = every_mistake(document)
+    told, rest, _ = validate(document)
     assert told or rest is not None
     assert len(set(told)) == len(told)
