@@ -1,15 +1,15 @@
-"""Threads, and what to say where none can be had: the unit's TasksMax, a user's limit, or memory. Shell."""
+"""Starts threads, and names the cure where the system refuses one. Shell."""
 
 import threading
 from collections.abc import Callable
 
 
 class ThreadError(Exception):
-    """No new thread can be had; the message names the cure."""
+    """No new thread can be started; the message names the cure."""
 
 
 def start(name: str, work: Callable[..., object], *arguments: object) -> threading.Thread:
-    """A thread that does this work and does not keep the program from ending. Raises ThreadError."""
+    """Start a thread that does not keep the program from ending. Raises ThreadError."""
     thread = threading.Thread(target=work, name=name, args=arguments, daemon=True)
     try:
         thread.start()
@@ -19,6 +19,6 @@ def start(name: str, work: Callable[..., object], *arguments: object) -> threadi
 
 
 def refused(error: RuntimeError) -> ThreadError:
-    """Of Python's own error, for libraries that start threads themselves."""
+    """The ThreadError for Python's own error, from libraries that start threads themselves."""
     cure = "end other programs, or raise TasksMax in the unit or the user's limit (ulimit -u)"
-    return ThreadError(f"no new thread can be had ({error}): {cure}")
+    return ThreadError(f"no new thread can be started ({error}): {cure}")

@@ -1,1 +1,1 @@
-"""The parts of the daemon: its cameras, what it says and answers, its clock, its signals, systemd."""
+"""The daemon: its loop, camera sessions, announcements, requests, reload, health and systemd."""

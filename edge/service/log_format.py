@@ -1,4 +1,4 @@
-"""How lines of the log begin: with their time, unless systemd's journal notes that itself. Shell."""
+"""The format of log lines: with their time, unless systemd's journal records that itself. Shell."""
 
 import logging
 import os
@@ -14,18 +14,18 @@ _TIME = "%Y-%m-%dT%H:%M:%S%z"  # local, with its offset from UTC
 
 
 def configure(wanted: LogFormat = "auto") -> None:
-    """Let the log go to stderr, unless it goes somewhere already; `auto`: without times where that is the journal."""
+    """Log to stderr, unless logging is already configured; `auto`: without times where that is the journal."""
     bare = wanted == "journal" or (wanted == "auto" and is_journal(_file(), os.environ))
     logging.basicConfig(format=_LINE if bare else f"%(asctime)s {_LINE}", datefmt=_TIME)
 
 
 def is_journal(file: tuple[int, int] | None, environment: Mapping[str, str]) -> bool:
-    """True where `file`, its device and inode, is what systemd names as the way to its journal."""
+    """Whether `file` (device, inode) is what systemd names as its journal's stream."""
     return file is not None and environment.get("JOURNAL_STREAM") == f"{file[0]}:{file[1]}"
 
 
 def _file() -> tuple[int, int] | None:
-    """Where stderr goes; None where it is closed."""
+    """Device and inode of stderr; None where it is closed."""
     try:
         found = os.fstat(sys.__stderr__.fileno() if sys.__stderr__ else 2)
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Tells systemd how we are, over the socket that it names in NOTIFY_SOCKET (sd_notify(3)). Shell."""
+"""Notifies systemd of the daemon's state, over the socket in NOTIFY_SOCKET (sd_notify(3)). Shell."""
 
 import logging
 import os
@@ -7,11 +7,11 @@ import socket
 log = logging.getLogger(__name__)
 
 START_SECONDS = 3600  # that a long start may go on after each announcement
-PATIENCE = 1.0  # seconds; a systemd that hangs must not stop us too
+SEND_SECONDS = 1.0  # timeout, so that a systemd that hangs does not stop the daemon
 
 
 def notify(*states: str) -> None:
-    """Send states such as "READY=1" and "STATUS=..."; does nothing where nobody listens."""
+    """Send states such as "READY=1" and "STATUS=..."; does nothing without systemd."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
@@ -19,10 +19,10 @@ def notify(*states: str) -> None:
         address = "\0" + address[1:]
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-            channel.settimeout(PATIENCE)
+            channel.settimeout(SEND_SECONDS)
             channel.sendto("\n".join(states).encode(), address)
     except OSError as error:
-        log.warning("systemd cannot be told %s: %s", states[0], error)
+        log.warning("systemd could not be notified of %s: %s", states[0], error)
 
 
 def announce_start(text: str) -> None:
@@ -32,6 +32,6 @@ def announce_start(text: str) -> None:
 
 
 def watchdog_interval() -> float:
-    """Seconds between two signs of life: a third of what systemd allows; 0 where it does not watch."""
+    """Seconds between two watchdog notifications: a third of systemd's limit; 0 without a watchdog."""
     allowed = os.environ.get("WATCHDOG_USEC", "")
     return int(allowed) / 1e6 / 3 if allowed.isdigit() else 0.0

@@ -1,4 +1,4 @@
-"""Where no new thread can be had: who needs one says so and tries again."""
+"""Where no new thread can be started: whatever needs one logs that and retries."""
 
 import threading
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ def none() -> Iterator[NoThreads]:
 
 def test_the_sentence_names_the_cure(none: NoThreads) -> None:
     none.begin()
-    with pytest.raises(ThreadError, match=r"no new thread can be had \(can't start new thread\): .* TasksMax"):
+    with pytest.raises(ThreadError, match=r"no new thread can be started \(can't start new thread\): .* TasksMax"):
         threads.start("x", print)
     none.end()
     done = threading.Event()
@@ -63,7 +63,7 @@ def test_a_model_that_cannot_be_opened_for_that_is_a_sentence(
     status = command_line.main(["bench", str(film), "--model", str(model), "--quiet"])
     none.end()
     assert status == 1
-    assert "tiny.onnx: no new thread can be had" in capsys.readouterr().err
+    assert "tiny.onnx: no new thread can be started" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("impatient")
@@ -75,7 +75,7 @@ def test_the_broker_comes_back_while_no_thread_can_be_had(
         wait_for(lambda: publisher.statistics().online, "the connection")
         none.begin()
         broker.stop()
-        wait_for(lambda: "no new thread can be had" in str(publisher.statistics().fault), "the fault")
+        wait_for(lambda: "no new thread can be started" in str(publisher.statistics().fault), "the fault")
         broker.start()
         publisher.publish_event(event(0))
         turned = publisher.last_active
@@ -86,7 +86,7 @@ def test_the_broker_comes_back_while_no_thread_can_be_had(
             wait_for(lambda: publisher.statistics().online, "the connection")
             publisher.publish_event(event(1))
             wait_for(lambda: numbers(subscriber)[-1:] == [1], "the event")
-    assert caplog.text.count("no new thread can be had") == 1
+    assert caplog.text.count("no new thread can be started") == 1
 
 
 def test_the_page_for_prometheus_opens_when_there_are_threads_again(
@@ -98,7 +98,7 @@ def test_the_page_for_prometheus_opens_when_there_are_threads_again(
     none.begin()
     for _ in range(3):
         page.update({})
-    assert caplog.text.count("no new thread can be had") == 1
+    assert caplog.text.count("no new thread can be started") == 1
     none.end()
     page.update({})
     assert "http://127.0.0.1" in caplog.text
@@ -112,7 +112,7 @@ def test_sensors_are_read_when_there_are_threads_again(none: NoThreads, caplog: 
     sensors = SensorReader([source], retry=0.0)
     for _ in range(3):
         assert sensors.newest() is None
-    assert caplog.text.count("no new thread can be had") == 1
+    assert caplog.text.count("no new thread can be started") == 1
     none.end()
     wait_for(sensors.newest, "a reading")
     sensors.close()
@@ -129,5 +129,5 @@ def test_the_doctor_says_so_too(none: NoThreads, tmp_path: Path) -> None:
         heard = doctor_broker(at(broker), "korsal/roof")
     for found in (cameras, refused):
         assert found.level == "wrong"
-        assert found.text.startswith("no new thread can be had (can't start new thread): end other programs")
+        assert found.text.startswith("no new thread can be started (can't start new thread): end other programs")
     assert heard.level == "ok"

@@ -126,7 +126,7 @@ def test_systemd_hangs(tmp_path: Path, fresh: Daemon, witness: Witness) -> None:
                 pass
         fresh.environment = {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "9000000"}
         with fresh:
-            fresh.says("systemd cannot be told WATCHDOG=1: timed out")
+            fresh.says("systemd could not be notified of WATCHDOG=1: timed out")
             witness.sees_something_new()
             fresh.stop()
             witness.nothing_is_missing()
