@@ -21,7 +21,9 @@ def worth(scores: Any, labels: Any, alpha: Any) -> Any:
 def tried(scores: Any, alpha: Any) -> Any:
     """The best of all sequences of labels; of equals that whose labels, read from the end, are the smallest."""
     every = product(range(len(scores[0])), repeat=len(scores))
-    return list(max(every, key=lambda labels: (worth(scores, labels, alpha), [-label for label in reversed(labels)])))
+    return list(
+        max(every, key=lambda labels: (worth(scores, labels, alpha), [-label for label in reversed(list(labels))]))
+    )
 
 
 def path(scores: Any, first: int = 5, label: int = 2) -> Any:
@@ -62,7 +64,7 @@ def test_no_frames_have_no_labels() -> None:
         (7, [0] * 6 + [1] * 7 + [0] * 6),  # and seven are worth it
     ],
 )
-def test_silence_must_be_worth_two_changes(quiet: float, labels: Any) -> None:
+def test_silence_must_be_worth_two_changes(quiet: int, labels: Any) -> None:
     scores = np.array([1.0] * 6 + [0.0] * quiet + [1.0] * 6)
     assert best_labels(two_states(scores), alpha=3).tolist() == labels
 

@@ -147,7 +147,7 @@ videos = st.lists(st.lists(peaks, max_size=4).map(lambda people: detected(*peopl
 @law
 @given(videos, st.sampled_from([DefaultLinker(), KorsalLinker()]))
 def test_numbers_are_never_used_again_and_scores_stay_scores(frames: Any, linker: Any) -> None:
-    gone, before = set(), set()
+    gone, before = set[int](), set[int]()
     for boxes in linked(frames, linker):
         now = [b.tube for b in boxes]
         assert len(set(now)) == len(now)

@@ -142,7 +142,7 @@ def test_what_no_network_may_answer_is_left_out_and_counted(
 ) -> None:
     raw = outputs([[1, 1, 20, 20], [10, 10, 30, 30], [40, 10, 50, 30]], [0.9, 0.8, 0.7], [0, 1, 1])
     raw = {key: array if key == "labels" else array.astype(precision) for key, array in raw.items()}
-    raw[name][(0, *place)] = value
+    raw[name][(0,) + place] = value  # noqa: RUF005 -- Python 3.10
     found = detector.detections(raw, (96, 64), MANIFEST, 0.1)
     assert found.boxes[:, 0].tolist() == [1, 40]
     assert found.invalid == 1

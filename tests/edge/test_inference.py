@@ -109,7 +109,7 @@ def test_an_engine_that_fails_is_named() -> None:
 class Stubbed(FakeCv2Cuda):
     """One whose remap does nothing."""
 
-    def remap(self, *arguments: Any, dst: Any, **options: Any) -> Any:
+    def remap(self, *arguments: Any, dst: Any, **options: Any) -> Any:  # type: ignore[override]
         dst.data[:] = 0
         return dst
 

@@ -241,7 +241,7 @@ def reached(box: Any, other: Any) -> Any:
 
 def slow_paths(story: Any, label: int) -> Any:
     """The rule `korsal` for one class by its definition, whole lives kept: [(first frame, boxes, scores)]."""
-    live, dead = [], []
+    live, dead = list[Any](), list[Any]()
     for frame, detections in enumerate(story):
         boxes, scores = candidates(detections, label)
         free = dict(enumerate(zip(boxes.tolist(), scores.tolist(), strict=True)))

@@ -6,7 +6,7 @@ import pytest
 
 from edge.default_linker import DefaultLinker
 from edge.korsal_linker import KorsalLinker
-from edge.linker import LinkerState, elapsed_frames, initial
+from edge.linker import Linker, LinkerState, elapsed_frames, initial
 from tests.support.people import detected, person
 
 DEFAULT, KORSAL = DefaultLinker(), KorsalLinker()
@@ -18,14 +18,14 @@ def test_elapsed_frames(last: int, frame: int, elapsed: Any) -> None:
 
 
 @pytest.mark.parametrize("linker", [DEFAULT, KORSAL])
-def test_frames_that_go_back_are_refused(linker: Any) -> None:
+def test_frames_that_go_back_are_refused(linker: Linker) -> None:
     state, _ = linker.step(initial(), detected(), 7)
     with pytest.raises(ValueError, match="frame 7 came after frame 7"):
         linker.step(state, detected(), 7)
 
 
 @pytest.mark.parametrize(("first", "second"), [(DEFAULT, KORSAL), (KORSAL, DEFAULT)])
-def test_a_linker_drops_the_tubes_of_another_and_numbers_its_own_on(first: int, second: Any) -> None:
+def test_a_linker_drops_the_tubes_of_another_and_numbers_its_own_on(first: Linker, second: Linker) -> None:
     """After a reload that changed `[linker] kind`."""
     somebody = detected(person(100, run=0.8))
     state, (before,) = first.step(initial(), somebody, 0)

@@ -103,7 +103,9 @@ def test_without_motion_the_network_gets_the_frame_alone() -> None:
 def test_a_still_camera_has_no_motion() -> None:
     image = picture(0)
     _, steps = run([image, image], MotionSettings("ssim"))
-    np.testing.assert_allclose(steps[1].motion(), 1.0, atol=1e-4)
+    motion = steps[1].motion()
+    assert motion is not None
+    np.testing.assert_allclose(motion, 1.0, atol=1e-4)
 
 
 def test_a_change_of_frame_size_starts_anew() -> None:

@@ -216,7 +216,7 @@ def test_nor_does_one_that_stands_for_a_file_on_a_command_line(capsys: pytest.Ca
         lambda: evaluate_main(["x.onnx", "--data", login]),
     ):
         with pytest.raises(SystemExit) as ended:
-            command()
+            command()  # type: ignore[no-untyped-call]
         assert ended.value.code == 2
         told = capsys.readouterr().err
         assert MARK not in told

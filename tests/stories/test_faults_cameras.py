@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.support.fake_http_camera import FakeHttpCamera
+from tests.support.fake_http_camera import FakeHttpCamera, Mode
 from tests.support.live_cameras import alive, serve
 from tests.support.ports import free_port
 from tests.support.real_daemon import BASE, RECORD, Daemon, Witness, timed
@@ -33,10 +33,10 @@ def test_unplugged_and_plugged_in_again(
 
 @pytest.mark.parametrize(("mode", "reason"), [("frozen", "the same picture for 1 s"), ("silent", "no frame for 1 s")])
 def test_it_repeats_its_picture_or_falls_silent(
-    mode: str, reason: str, daemon: Daemon, witness: Witness, camera: FakeHttpCamera, record_property: RECORD
+    mode: Mode, reason: str, daemon: Daemon, witness: Witness, camera: FakeHttpCamera, record_property: RECORD
 ) -> None:
     with timed(record_property, "noticed"):
-        camera.mode = mode  # type: ignore[assignment]
+        camera.mode = mode
         witness.camera_is("stalled")
     daemon.says(reason)
     wait_for(lambda: witness.ends()[-1:] == ["camera"], "the end of what went on")
@@ -123,7 +123,7 @@ def test_one_that_is_ill_does_not_disturb_the_other(
     with FakeHttpCamera() as well, Daemon(tmp_path, witness.port, {"door": camera.url, "yard": well.url}) as daemon:
         witness.sees_something_new("door")
         for mode in ("silent", "rubbish"):
-            camera.mode = mode  # type: ignore[assignment]
+            camera.mode = mode
             with timed(record_property, f"meanwhile_{mode}"):
                 witness.sees_something_new("yard")
         states = witness.payloads(f"{BASE}/yard/state")

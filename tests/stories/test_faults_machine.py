@@ -100,7 +100,7 @@ def test_a_disk_that_hangs_starves_the_watchdog(
     with fresh, contextlib.ExitStack() as owned:
         witness.sees_something_new()
         as_root("fsfreeze", "--freeze", disk)
-        owned.callback(subprocess.run, ["fsfreeze", "--unfreeze", disk], check=False, capture_output=True)
+        owned.callback(lambda: subprocess.run(["fsfreeze", "--unfreeze", disk], check=False, capture_output=True))
         with timed(record_property, "noticed"):
             fresh.says("publisher: no progress for")
         heard, told = systemd.signs, time.monotonic()

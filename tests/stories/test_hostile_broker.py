@@ -12,7 +12,7 @@ from typing import Literal
 import psutil
 import pytest
 from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -300,7 +300,7 @@ def stream() -> Iterator[LiveStream]:
 
 
 def asking(port: int) -> Client:
-    client = Client(CallbackAPIVersion.VERSION2, protocol=5)
+    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
     client.connect("127.0.0.1", port)
     client.loop_start()
     return client

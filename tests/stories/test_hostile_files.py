@@ -292,8 +292,8 @@ EVENT = {"type": "new", "seq": 0, "started": "2026-01-31T12:00:00.000Z", "durati
 def test_any_open_event_is_ended_or_forgotten(changes: dict[str, Any], junk: bytes) -> None:
     texts = [json.dumps({**EVENT, **changes}).encode(), junk]
     steps = [Message("korsal/roof/door/actions/Run", text, str(n), 0, "new", 1e12) for n, text in enumerate(texts)]
-    found = payload.interrupt(steps, 1_800_000_000.0, 1e12)
-    assert len(found.ends) + len(found.lost) == 2
+    found = payload.end_interrupted(steps, 1_800_000_000.0, 1e12)
+    assert len(found.ends) + len(found.unreadable) == 2
     for end in found.ends:
         assert json.loads(end.payload)["type"] == "end"
 

@@ -96,10 +96,13 @@ def test_no_secret_is_told_to_anyone(tmp_path: Path, certificates: Path, stream:
         "away": f"http://{written}@127.0.0.1:9/live/key={KEY_IN_PATH}/x?token={TOKEN}#{TOKEN}",
         "nowhere": f"rtsp://{written}@nowhere.invalid/live",
     }
-    log, shown = tmp_path / "log", []
+    log, shown = tmp_path / "log", list[str]()
     with Broker(tmp_path, guarded(tmp_path, certificates, plain)) as broker:
         config = secret_config(tmp_path, broker.port, certificates, cameras, page)
-        said = lambda words: wait_for(lambda: words in log.read_text(), f"{words} in {log.read_text()}", 60)  # noqa: E731
+
+        def said(words: str) -> None:
+            wait_for(lambda: words in log.read_text(), f"{words} in {log.read_text()}")
+
         with (
             live_cameras.serve("rtsp", rtsp, film, login),
             Subscriber(plain, username=MQTT_USER, password=MQTT_PASSWORD) as subscriber,

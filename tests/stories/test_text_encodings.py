@@ -3,13 +3,14 @@
 import json
 import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convert.centernet_checkpoint import CheckpointError, _names_in
+from convert.centernet_checkpoint import _names_in
 from convert.export import ExportError, scores
 from edge.broker.credentials import CredentialsError, password, tls_context
 from edge.config.config_file import ConfigError, load
@@ -20,6 +21,7 @@ from edge.text import TextError, decode_utf8, near_duplicates, sanitized, shorte
 from tests.support.annotation_files import COCO, box, coco, written
 from tests.support.laws import law
 from train.box_tables import Tube
+from train.checkpoint import CheckpointError
 from train.datasets import loader
 from train.datasets.annotations import AnnotationError
 from train.datasets.coco import read_coco
@@ -32,6 +34,9 @@ from train.evaluation.moc_tubes import read_moc_tubes, write_moc_tubes
 from train.evaluation.splits import EvaluationError, check_labels
 from train.evaluation.tube_file import SavedTube, SavedTubes
 from train.evaluation.video_evaluation import label_indices
+
+Form = Literal["NFC", "NFD"]
+OTHER_FORM: dict[Form, Form] = {"NFC": "NFD", "NFD": "NFC"}
 
 MARK = b"\xef\xbb\xbf"
 CONFIG = '[cameras.door]\r\nsource = "rtsp://10.0.0.7/main"  # the roof\r\n'
@@ -188,7 +193,7 @@ def test_coco_with_a_mark_and_without_videos(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_what_others_found_in_files_of_any_unicode_form(form: str, tmp_path: Path) -> None:
+def test_what_others_found_in_files_of_any_unicode_form(form: Form, tmp_path: Path) -> None:
     name = "T\xfcr/\xe9"
     cast = VideoIndex((name,), ("run",), np.array([9]), np.array([[320, 240]]))
     tube = SavedTube(Tube(0, 0, 0.5, 3, np.ones((2, 4), np.float32)), np.ones(2, np.float32))
@@ -229,10 +234,9 @@ def test_labels_that_no_model_could_have(labels: str, said: str, tmp_path: Path)
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 @pytest.mark.parametrize("name", ["훈련 café", "Tür/é"])
-def test_names_in_any_unicode_form(form: str, name: str, tmp_path: Path) -> None:
+def test_names_in_any_unicode_form(form: Form, name: str, tmp_path: Path) -> None:
     """What the file system has, against what annotation and list say, each in another form."""
-    other = {"NFC": "NFD", "NFD": "NFC"}[form]
-    data = own(tmp_path, unicodedata.normalize(other, name))
+    data = own(tmp_path, unicodedata.normalize(OTHER_FORM[form], name))
     (data / "testlist.txt").write_text(unicodedata.normalize(form, name), encoding="utf-8")
     file = data / "videos" / unicodedata.normalize(form, f"{name}.Mp4")
     file.parent.mkdir(parents=True)
@@ -254,11 +258,11 @@ def test_labels_of_a_model_in_another_unicode_form() -> None:
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_files_of_the_configuration_in_any_unicode_form(form: str, tmp_path: Path) -> None:
+def test_files_of_the_configuration_in_any_unicode_form(form: Form, tmp_path: Path) -> None:
     film = tmp_path / unicodedata.normalize(form, "Tür") / unicodedata.normalize(form, "é.mp4")
     film.parent.mkdir()
     film.touch()
-    other = unicodedata.normalize({"NFC": "NFD", "NFD": "NFC"}[form], "Tür/é.mp4")
+    other = unicodedata.normalize(OTHER_FORM[form], "Tür/é.mp4")
     path = tmp_path / "config.toml"
     path.write_text(f'[cameras.door]\nsource = "{other}"\n', encoding="utf-8")
     assert load(path).cameras["door"].source == str(film)

@@ -136,7 +136,7 @@ class Relay:
         except OSError:
             return
 
-    def __enter__(self) -> "Relay":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -183,7 +183,7 @@ class Subscriber:
         return [message for message in list(self.messages) if message.topic == topic]
 
     def payloads(self, topic: str) -> list[bytes]:
-        return [message.payload for message in self.on(topic)]
+        return [bytes(message.payload) for message in self.on(topic)]
 
     def events(self) -> list[dict[str, Any]]:
         """All events, as they came."""

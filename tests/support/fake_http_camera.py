@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 HEAD = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
 
 
+Mode = Literal["moving", "frozen", "silent", "rubbish"]
+
+
 class FakeHttpCamera:
     """Bright or dark, moving, frozen, silent or sending rubbish, in any size. Serves any number of clients.
 
@@ -21,7 +24,7 @@ class FakeHttpCamera:
 
     def __init__(self, seconds: float = 0.05) -> None:
         self.bright = True
-        self.mode: Literal["moving", "frozen", "silent", "rubbish"] = "moving"
+        self.mode: Mode = "moving"
         self.size = (48, 64)  # height, width
         self._seconds = seconds
         self._port = 0

@@ -4,7 +4,6 @@ It runs the network once as the real one does, leaves away outputs that are no f
 reads calibration data as TensorRT's calibrator does, and exports an ONNX where it is told to keep one.
 """
 
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,13 +98,11 @@ def fake_torch2trt(
         if int8_mode:
             built.batches += [item[0] for item in int8_calib_dataset]
         if onnx is not None and use_onnx:
-            content = io.BytesIO()
             axes = {inputs_named[0]: {0: "input_0_axis_0"}}
             torch.onnx.export(
-                flat, inputs, content, input_names=inputs_named, output_names=names, dynamic_axes=axes,
+                flat, tuple(inputs), onnx, input_names=inputs_named, output_names=names, dynamic_axes=axes,
                 opset_version=onnx_opset,
             )  # fmt: skip
-            onnx.write_bytes(content.getvalue())
         return SimpleNamespace(engine=Engine([*inputs_named, *names], plan) if engine else None)
 
     return SimpleNamespace(torch2trt=torch2trt), built

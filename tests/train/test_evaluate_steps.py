@@ -12,7 +12,7 @@ import pytest
 from tests.support.annotated_player import BOX, FRAMES, HEIGHT, LABELS, PLAYS, WIDTH, write_model, write_video
 from train.datasets.annotations import VideoAnnotation
 from train.evaluate import main
-from train.evaluation import detection_file, evaluation, linking, scoring, tube_file
+from train.evaluation import detection_file, evaluation, linking, scoring, tube_file, video_evaluation
 from train.evaluation.action_lengths import LEAST_SPREAD
 from train.evaluation.action_tubes import TypicalLength
 from train.evaluation.detection_file import SavedDetections
@@ -82,7 +82,7 @@ def test_tubes_are_cut_by_the_lengths_of_the_training_part(
     assert run("detect", model, "--data", data, "-o", found) == 0
     usual = TypicalLength(pytest.approx(len(PLAYS)), LEAST_SPREAD)  # type: ignore[arg-type]
     given: list[Any] = []
-    link, watch = linking.link, evaluation.evaluate_video
+    link, watch = linking.link, video_evaluation.evaluate_video
     monkeypatch.setattr(linking, "link", lambda boxes, method, *rest: given.append(method) or link(boxes, method))
     monkeypatch.setattr(evaluation, "evaluate_video", lambda *words: given.append(words[-1]) or watch(*words))
     assert run("link", found, "--data", data, "-o", tmp_path / "tubes.npz") == 0
@@ -300,7 +300,9 @@ def some(videos: tuple[str, ...], labels: tuple[str, ...]) -> SavedDetections:
     none = np.zeros(0, np.int64)
     sizes = np.zeros((len(videos), 2), np.int64)
     counts = np.zeros(len(videos), np.int64)
-    return SavedDetections(videos, labels, counts, sizes, none, none, np.zeros((0, 4), np.float32), none, none)
+    return SavedDetections(
+        videos, labels, counts, sizes, none, none, np.zeros((0, 4), np.float32), none.astype(np.float32), none
+    )
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,8 @@ def test_data_and_weights_may_be_spelt_another_way(
     settings: TrainSettings, cache: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the weights that a run began with may be gone when it is resumed."""
-    weights = shutil.copy(uninterrupted / "best.pt", tmp_path / "begin.pt")
+    weights = tmp_path / "begin.pt"
+    shutil.copy(uninterrupted / "best.pt", weights)
     begun, out = replace(settings, weights=str(weights)), tmp_path / "run"
     learn(prepare(begun, out, cache, resume=False, workers=0), after(20))
     weights.unlink()

@@ -46,7 +46,7 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> ValidationFrames:
 
 
 def score(network: nn.Module, frames: ValidationFrames) -> list[float]:
-    return frame_average_precision(network, frames, MANIFEST, workers=0)  # type: ignore[arg-type]
+    return frame_average_precision(network, frames, MANIFEST, workers=0)
 
 
 def test_who_says_the_truth_scores_all(frames: ValidationFrames) -> None:

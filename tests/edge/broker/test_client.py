@@ -66,7 +66,7 @@ def test_what_came_at_once_is_heard_at_once(ends: tuple[Wired, socket.socket]) -
     """paho asks the operating system whether there is more to read, which has none when we have it already."""
     client, theirs = ends
     heard: list[bytes] = []
-    client.on_message = lambda _, __, message: heard.append(message.payload)
+    client.on_message = lambda _, __, message: heard.append(bytes(message.payload))
     theirs.sendall(CONNACK + b"".join(publish(b"a", b"%d" % count) for count in range(10)))
     for _ in range(11):
         assert client.loop(timeout=60.0) == 0  # or the test takes minutes

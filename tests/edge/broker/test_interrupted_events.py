@@ -47,7 +47,7 @@ sys.stdin.read()
 
 def story() -> list[Message]:
     """Somebody runs and goes on running, somebody else jumps and stops: new, new, update, end, update."""
-    state, told = initial("door", "seed"), []
+    state, told = initial("door", "seed"), list[Any]()
     for index, jump in enumerate((0.9, 0.0, 0.0)):
         people = [tube_box(1, run=0.9), tube_box(2, jump=jump)]
         state, events = step(state, people, frame(index, start=time.time() - 1), LABELS, SETTINGS)

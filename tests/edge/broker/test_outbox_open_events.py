@@ -170,7 +170,7 @@ def test_a_killed_process_leaves_open_just_what_has_no_end(tmp_path: Path, steps
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["new", "update", "end"])), max_size=30), st.data())
 def test_open_is_what_began_and_has_no_end_however_it_is_batched(
     steps: list[tuple[str, str]], data: st.DataObject
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     outbox = Outbox(None, MANY)
     messages = [step(event_id, seq, kind) for seq, (event_id, kind) in enumerate(steps)]
     while messages:

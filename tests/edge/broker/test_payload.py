@@ -27,7 +27,7 @@ validator = Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FOR
 
 def story() -> Any:
     """The three kinds of event, of a person in a frame of 320 × 240."""
-    state, told = initial("door", "seed"), []
+    state, told = initial("door", "seed"), list[Any]()
     for index in range(2):
         state, events = step(state, [tube_box(run=0.9)], frame(index), LABELS, SETTINGS)
         told += events

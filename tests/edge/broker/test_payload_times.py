@@ -26,7 +26,7 @@ def tell(scores: Any, walls: Any, closed: bool = True) -> Any:
 
     The wall clock is right where its error is 0: it then says TODAY at frame 0.
     """
-    state, told = initial("door", "seed"), []
+    state, told = initial("door", "seed"), list[Any]()
     for index, (score, wall) in enumerate(zip(scores, walls, strict=True)):
         seen = frame(index, start=TODAY + wall)
         state, events = step(state, [tube_box(run=score)], seen, LABELS, SETTINGS)

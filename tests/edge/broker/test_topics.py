@@ -76,7 +76,7 @@ def test_the_picture_of_an_action_differs_from_one_that_was_asked_for() -> None:
 
 
 @pytest.mark.parametrize("name", ["request", "response", "events"])
-def test_a_camera_may_not_have_the_name_of_a_topic_of_the_device(tmp_path: Path, name: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_camera_may_not_have_the_name_of_a_topic_of_the_device(tmp_path: Path, name: str) -> None:
     file = tmp_path / "config.toml"
     file.write_text(f'[cameras.{name}]\nsource = "/dev/video0"\n[cameras.door]\nsource = "/dev/video1"\n')
     with pytest.raises(ConfigError) as caught:

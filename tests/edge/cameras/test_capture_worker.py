@@ -124,7 +124,7 @@ def test_a_missing_camera_is_said_once_and_tried_again(
 ) -> None:
     trials: set[int | None] = set()
     with LiveCamera("door", parse(uri), QUICK, always(0.5)) as camera:
-        watch_until(camera, lambda: trials.add(camera.process_id) or len(trials) >= 4)  # type: ignore[func-returns-value]
+        watch_until(camera, lambda: trials.add(camera.process_id) or len(trials) >= 4)
         assert camera.state == "offline"
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert caplog.messages[0].startswith("camera door: offline: ")

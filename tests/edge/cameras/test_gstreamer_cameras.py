@@ -87,7 +87,7 @@ def test_the_mask_can_be_changed_while_the_camera_runs() -> None:
         process = camera.process_id
         camera.mask(right)
         seen: list[NDArray[np.uint8]] = []
-        watch_until(camera, lambda: not (seen.append(first_frame(camera).image) or seen[-1][:, 160:].any()))  # type: ignore[func-returns-value]
+        watch_until(camera, lambda: not (seen.append(first_frame(camera).image) or seen[-1][:, 160:].any()))
         assert seen[-1][:150, :155].any(axis=2).all()
         assert (camera.process_id, camera.counts().reconnects) == (process, 0)
 

@@ -186,7 +186,7 @@ METHODS = {
 def test_the_hardware_turns_as_the_reader_does(flip: str, rotation: int) -> None:
     picture = np.arange(6, dtype=np.uint8).reshape(2, 3)
     by_reader = rotated(flipped(picture, flip), rotation)  # type: ignore[arg-type]
-    by_hardware = METHODS[FLIP_METHODS[flip, rotation]](picture)  # type: ignore[index,no-untyped-call]
+    by_hardware = METHODS[FLIP_METHODS[flip, rotation]](picture)  # type: ignore[index,operator]
     assert by_reader.tolist() == by_hardware.tolist()
 
 

@@ -88,7 +88,7 @@ def test_every_layout_becomes_bgr(shape: tuple[int, ...]) -> None:
 def test_a_fingerprint_is_the_same_for_the_same_picture_alone(shape: tuple[int, ...]) -> None:
     image = RANDOM.integers(0, 256, shape, np.uint8)
     assert fingerprint(image) == fingerprint(image.copy())
-    assert fingerprint(image) != fingerprint(image ^ 1)
+    assert fingerprint(image) != fingerprint(image ^ np.uint8(1))
     assert 0 <= fingerprint(image) < 2**64
 
 

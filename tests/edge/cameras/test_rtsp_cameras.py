@@ -143,7 +143,8 @@ def test_rtsps_with_a_certificate_that_the_camera_signed_itself(
         pytest.skip("no openssl to make a certificate with")
     key, pem = tmp_path / "key.pem", tmp_path / "both.pem"
     subject = ["-subj", "/CN=camera", "-days", "2", "-nodes", "-newkey", "rsa:2048"]
-    command = ["openssl", "req", "-x509", *subject, "-keyout", key, "-out", tmp_path / "certificate.pem"]
+    files = ["-keyout", str(key), "-out", str(tmp_path / "certificate.pem")]
+    command = ["openssl", "req", "-x509", *subject, *files]
     subprocess.run(command, check=True, capture_output=True)
     pem.write_text((tmp_path / "certificate.pem").read_text() + key.read_text())
     port = free_port()

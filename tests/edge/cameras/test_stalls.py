@@ -39,7 +39,7 @@ def test_the_same_picture_again_and_again_is_a_stall(tmp_path: Path, caplog: pyt
         first_frame(camera)
         freeze.touch()
         # It is made anew, then once more, and all that time it is no more than stalled.
-        watch_until(camera, lambda: processes.add(camera.process_id) or len(processes - {None}) == 3)  # type: ignore[func-returns-value]
+        watch_until(camera, lambda: processes.add(camera.process_id) or len(processes - {None}) == 3)
         assert told(caplog.messages) == ["online", "stalled"]
         assert f"camera door: stalled: v4l2://{freeze}: the same picture for 1 s" in caplog.text
         assert camera.counts().stalls == 1

@@ -17,7 +17,7 @@ TODAY = 1_800_000_000.0
 DAY = 86_400.0
 
 
-def says(error: int | None) -> Any:  # type: ignore[no-untyped-def]
+def says(error: int | None) -> Any:
     return lambda: error
 
 

@@ -63,7 +63,7 @@ def test_a_reading_in_our_units() -> None:
         temperatures_c={"cpu": 51.25, "tj": 52.0},
         power_w=7.0,
         rails_w={"VDD_IN": 7.0},
-        gpu_load=pytest.approx(0.423),
+        gpu_load=pytest.approx(0.423),  # type: ignore[arg-type]
         gpu_mhz=612.0,
         cpu_load=0.25,
         cpu_mhz=1000.0,

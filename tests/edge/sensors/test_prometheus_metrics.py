@@ -42,13 +42,13 @@ class Shown:
     def __init__(self, telemetry: dict[str, Any]) -> None:
         self.telemetry = telemetry
 
-    def collect(self) -> Any:  # type: ignore[no-untyped-def]
+    def collect(self) -> Any:
         return families(self.telemetry)
 
 
 def page(telemetry: dict[str, Any]) -> str:
     registry = CollectorRegistry()
-    registry.register(Shown(telemetry))  # type: ignore[arg-type]
+    registry.register(Shown(telemetry))
     return generate_latest(registry).decode()
 
 

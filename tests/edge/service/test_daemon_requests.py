@@ -87,6 +87,7 @@ def test_a_running_device_answers(
         assert ask(asker, subscriber, "snapshot", {"camera": "door"})["error"] is None
         wait_for(lambda: subscriber.payloads(f"{BASE}/door/snapshot"), "the picture")
         picture = cv2.imdecode(np.frombuffer(subscriber.payloads(f"{BASE}/door/snapshot")[-1], np.uint8), 1)
+        assert picture is not None
         assert picture.shape == (48, 64, 3)
         assert "did you mean door?" in ask(asker, subscriber, "snapshot", {"camera": "dor"})["error"]
         assert ask(asker, subscriber, "reload")["error"] is None

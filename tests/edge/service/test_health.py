@@ -1,6 +1,7 @@
 """What feeds systemd's watchdog, and what is logged."""
 
 import logging
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,7 +45,7 @@ def test_a_machine_that_is_too_slow_is_told_once_and_once_when_that_is_over(
 ) -> None:
     caplog.set_level(logging.INFO)
     now = 0.0
-    monkeypatch.setattr(health.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     anything: Any = Publisher()
     watched = Health(anything, anything, "use fewer cameras")
     feed = Feed()
@@ -84,7 +85,7 @@ def test_a_camera_of_which_no_frame_can_be_processed_is_no_reason_to_start_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 0.0
-    monkeypatch.setattr(health.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     publisher: Any = Publisher()
     device: Any = None
     watched = Health(publisher, device)

@@ -26,7 +26,9 @@ from edge.video.motion_inset import INSET_POSITIONS, InsetPosition
 from tests.support.some_event import some_event
 from tests.support.spot_model import MANIFEST, spot
 
-NOTHING = Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64), np.empty((0, 2)))
+NOTHING = Detections(
+    np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64), np.empty((0, 2), np.float32)
+)
 BOX = (96.0, 96.0, 224.0, 192.0)  # in a frame of 640x360
 EMPTY = Overlay()
 STYLE = OverlayStyle()

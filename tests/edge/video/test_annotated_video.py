@@ -17,7 +17,9 @@ from tests.support.spot_model import MANIFEST
 
 NOTHING = StepResult(
     lambda: None,
-    Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64), np.empty((0, 2))),
+    Detections(
+        np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64), np.empty((0, 2), np.float32)
+    ),
     (),
     (),
     frozenset(),

@@ -1,8 +1,11 @@
 """The picture of an event."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edge.video.snapshot import SnapshotError, snapshot
 from tests.support.some_event import some_event
@@ -12,9 +15,11 @@ def grey(width: int, height: int) -> np.ndarray:
     return np.full((height, width, 3), 90, np.uint8)
 
 
-def decoded(jpeg: bytes) -> np.ndarray:
+def decoded(jpeg: bytes) -> NDArray[Any]:
     assert jpeg[:2] == b"\xff\xd8"
-    return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    return image
 
 
 @pytest.mark.parametrize(

@@ -182,6 +182,10 @@ def test_the_command_is_part_of_korsal_train(tmp_path: Path, capsys: pytest.Capt
 spans = st.tuples(st.integers(0, 12), st.integers(1, 30), st.integers(0, 3), st.integers(0, 1))
 
 
+def _tube(annotated: GroundTruthTube) -> Tube:
+    return Tube(0, annotated.label, 1.0, annotated.first_frame, annotated.boxes)
+
+
 @law
 @given(st.lists(spans, max_size=6))
 def test_tubes_are_told_twice_just_where_they_overlap(given_: list[tuple[int, int, int, int]]) -> None:
@@ -194,8 +198,7 @@ def test_tubes_are_told_twice_just_where_they_overlap(given_: list[tuple[int, in
     expected = [
         f"{'ab'[two.label]} is annotated twice from frame {two.first_frame + 1} on"
         for one, two in combinations(tubes, 2)
-        if one.label == two.label
-        and tube_iou(*(Tube(0, each.label, 1.0, each.first_frame, each.boxes) for each in (one, two))) > 0.9
+        if one.label == two.label and tube_iou(_tube(one), _tube(two)) > 0.9
     ]
     found = faults(DataSet(("a", "b"), (), (video,), Path("none")), {})
     assert sorted(fault.text for fault in found if "annotated twice" in fault.text) == sorted(expected)

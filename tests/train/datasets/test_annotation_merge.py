@@ -60,7 +60,7 @@ def test_what_does_not_fit(tmp_path: Path) -> None:
 
 
 def test_a_part_that_shows_nothing_says_nothing(tmp_path: Path) -> None:
-    nothing = ("b", [], "<meta><source>one.mp4</source></meta>")
+    nothing: tuple[str, list[str], str] = ("b", [], "<meta><source>one.mp4</source></meta>")
     assert spans(together(tmp_path, ("a", run(20, 30), task(0, 29)), nothing)) == [("waves", 20, 10)]
     assert together(tmp_path, nothing, nothing).tubes == ()
 

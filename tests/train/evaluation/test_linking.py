@@ -21,7 +21,7 @@ from train.box_tables import Tube
 from train.datasets.annotations import VideoAnnotation
 from train.evaluation.detection import DetectionTask, detect_video, joined
 from train.evaluation.linking import LINKING_METHODS, link
-from train.evaluation.video_evaluation import LinkerKind, observe
+from train.evaluation.video_evaluation import LinkerKind, evaluate_video
 
 PEOPLE = 9
 VIDEO = VideoAnnotation("v", 0, ())
@@ -79,7 +79,7 @@ def test_the_daemon_and_evaluation_make_the_same_action_tubes(kind: LinkerKind, 
     expected = daemon_tubes(kind, video)
     assert len(expected) == {"default": 2 * PEOPLE * 2 // 3, "korsal": PEOPLE}[kind]  # the default: of both actions
     assert all(len(boxes) == FRAMES for _, _, boxes, _ in expected)
-    assert rows(observe(VIDEO, video, engine(), LABELS, kind).tubes) == expected
+    assert rows(evaluate_video(VIDEO, video, engine(), LABELS, kind).tubes) == expected
     method = LINKING_METHODS[kind]
     detected = detect_video(engine(), DetectionTask(VIDEO, video, method.linker.minimum_score))
     saved = link(joined(["v"], LABELS, [detected]), method)
@@ -89,5 +89,5 @@ def test_the_daemon_and_evaluation_make_the_same_action_tubes(kind: LinkerKind, 
 def test_frame_map_counts_no_detection_that_only_a_linker_needs(tmp_path: Path) -> None:
     video = tmp_path / "v.mp4"
     write_video(video)
-    default, korsal = (observe(VIDEO, video, engine(), LABELS, kind).found for kind in ("default", "korsal"))
+    default, korsal = (evaluate_video(VIDEO, video, engine(), LABELS, kind).found for kind in ("default", "korsal"))
     assert len(korsal.scores) == len(default.scores) == FRAMES * PEOPLE * 2 // 3

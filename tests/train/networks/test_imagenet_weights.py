@@ -40,7 +40,7 @@ def original_stem(bgr: Tensor) -> Tensor:
     weights = imagenet_weights._read()
     x = torch.nn.functional.conv2d((bgr.flip(1) - 127) / 128, weights["_conv_stem.weight"], stride=2, padding=1)
     norm = [weights[f"_bn0.{name}"] for name in ("running_mean", "running_var", "weight", "bias")]
-    return torch.nn.functional.batch_norm(x, *norm, eps=1e-3).clamp(0, 6)
+    return torch.nn.functional.batch_norm(x, norm[0], norm[1], norm[2], norm[3], eps=1e-3).clamp(0, 6)
 
 
 def ours(pixels: Tensor) -> Tensor:

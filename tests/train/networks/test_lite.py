@@ -27,7 +27,7 @@ class Fixed(nn.Module):
 
 
 def decode(heads: Heads, top_k: int) -> list[np.ndarray]:
-    decoder = Decoder(Fixed(heads), top_k)  # type: ignore[arg-type]
+    decoder = Decoder(Fixed(heads), top_k)
     return [value.numpy() for value in decoder(torch.zeros(1))]
 
 
@@ -104,7 +104,7 @@ def test_it_begins_silent_with_boxes_of_usual_size() -> None:
 def test_sizes_stay_finite_in_half_precision() -> None:
     network = LiteDetector(2, 3).eval()
     with torch.no_grad():
-        network.box[-1].bias.fill_(100)  # type: ignore[union-attr, operator]
+        network.box[-1].bias.fill_(100)  # type: ignore[operator]
         assert network(torch.zeros(1, 3, 64, 64)).size.half().isfinite().all()
 
 

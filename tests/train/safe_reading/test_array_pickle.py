@@ -80,7 +80,11 @@ ARRAYS = [
 @pytest.mark.parametrize("protocol", range(6))
 def test_good_ones_come_back(protocol: int, tmp_path: Path) -> None:
     objects = np.array([None, "a", [1, 2]], dtype=object)
-    content = {"arrays": ARRAYS, "fortran": np.asfortranarray(ARRAYS[0]), "scalars": [np.float32(2.5), np.int16(-3)]}
+    content: dict[str, Any] = {
+        "arrays": ARRAYS,
+        "fortran": np.asfortranarray(ARRAYS[0]),
+        "scalars": [np.float32(2.5), np.int16(-3)],
+    }
     content |= {
         "truth": np.array([True, False]),
         "empty": np.zeros((0, 4)),

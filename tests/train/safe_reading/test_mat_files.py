@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -58,7 +59,11 @@ def test_a_reader_that_ends_in_the_midst_is_told(tmp_path: Path) -> None:
 
 def test_values_come_through(tmp_path: Path) -> None:
     cells = np.array([1.5, "text"], dtype=object)
-    content = {"numbers": np.arange(6, dtype=np.uint8).reshape(2, 3), "struct": {"a": cells, "b": "name"}, "none": []}
+    content: dict[str, Any] = {
+        "numbers": np.arange(6, dtype=np.uint8).reshape(2, 3),
+        "struct": {"a": cells, "b": "name"},
+        "none": [],
+    }
     savemat(tmp_path / "a.mat", content)
     with mat_files.reader() as read:
         found = read(tmp_path / "a.mat", tuple(content))
