@@ -139,7 +139,7 @@ def test_both_tables_are_printed_for_every_linker(
 ) -> None:
     tube = GroundTruthTube(SIT, 5, np.tile(np.array([standing(120)], np.float32), (60, 1)))
     videos = tuple(VideoAnnotation(f"Sit/v_Sit_g01_c0{i}", 80, (tube,)) for i in (1, 2))
-    monkeypatch.setattr(linking.loader, "load", lambda path: DataSet(LABELS, (), videos, tmp_path))
+    monkeypatch.setattr("train.datasets.loader.load", lambda path: DataSet(LABELS, (), videos, tmp_path))
     for jobs in ("1", "2"):
         monkeypatch.setattr(sys, "argv", ["linking", "data.pkl", "--jobs", jobs])
         linking.main()

@@ -22,7 +22,7 @@ def quick(**settings: Any) -> Any:
 
 def events_of(story: Any, settings: Any, seed: str = "seed", closed: bool = True) -> Any:
     """The events of a story, a list of tube boxes for each frame; `closed`: the program stops after the last."""
-    state, published = initial("door", seed), []
+    state, published = initial("door", seed), list[Any]()
     for index, tube_boxes in enumerate(story):
         state, events = step(state, tube_boxes, frame(index), LABELS, settings)
         published += events
@@ -196,7 +196,7 @@ some_settings = st.builds(
 @law
 @given(stories, some_settings)
 def test_every_event_is_one_new_then_updates_then_one_end(story: Any, settings: Any) -> None:
-    lives = {}
+    lives: dict[str, list[Any]] = {}
     for event in events_of(story, settings):
         lives.setdefault(event.event_id, []).append(event)
     for life in lives.values():

@@ -36,8 +36,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cache(
     gpu: FakeGpu,
     directory: Path,
-    announce: Callable[[str], object] = lambda text: None,
-    check_stop: Callable[[], object] = lambda: None,
+    announce: Callable[[str], Any] = lambda text: None,
+    check_stop: Callable[[], Any] = lambda: None,
 ) -> EngineCache:
     return EngineCache(directory, gpu.trt, gpu.cuda, announce, check_stop)
 

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -236,7 +237,7 @@ def test_a_reload_takes_what_is_right_and_refuses_what_is_wrong(
         config.write_text(text.replace("interval = 0", "interval = -1"))
         daemon.send_signal(signal.SIGHUP)
         assert daemon.stderr is not None
-        heard = []
+        heard: list[str] = []
         while not any("the old configuration stays in force" in line for line in heard):
             heard.append(daemon.stderr.readline())
         assert "telemetry.interval: should be greater than or equal to 0" in heard[-1]
@@ -264,11 +265,12 @@ def test_a_reload_takes_cameras_in_out_and_over(
             for name in ("door", "yard"):
                 subscriber.wait_for_payload(f"{BASE}/{name}/state", b"online")
             for name in ("door", "yard"):
-                wait_for(lambda name=name: told(subscriber, name, "new"), f"an event of {name}")  # type: ignore[misc]
+                wait_for(partial(told, subscriber, name, "new"), f"an event of {name}")
             config.write_text(text.replace(yard, yard + '[cameras.film]\nsource = "nowhere.avi"\n'))
             daemon.send_signal(signal.SIGHUP)
-            assert daemon.stderr is not None
-            wait_for(lambda: "nowhere.avi" in str(daemon.stderr.readline()), "the refusal")
+            stderr = daemon.stderr
+            assert stderr is not None
+            wait_for(lambda: "nowhere.avi" in stderr.readline(), "the refusal")
             config.write_text(
                 text.replace(yard, "").replace(door, door + 'flip = "both"\n') + yard.replace("yard", "hall")
             )
@@ -299,7 +301,7 @@ def test_eight_cameras_share_an_engine_and_none_waits_for_a_slow_or_dead_one(
         config.write_text(config.read_text().replace("threads = 1", "threads = 1\nmax_batch = 8"))
         with running(config, program=PROGRAM if runtime == "onnxruntime" else WITH_TENSORRT):
             for name in urls.keys() - {"dead"}:
-                wait_for(lambda name=name: told(subscriber, name, "new"), f"an event of {name}", 60)
+                wait_for(partial(told, subscriber, name, "new"), f"an event of {name}")
             seen = len(subscriber.on(f"{BASE}/telemetry"))
             wait_for(lambda: len(subscriber.on(f"{BASE}/telemetry")) >= seen + 3, "telemetry", 30)
             frames = json.loads(subscriber.payloads(f"{BASE}/telemetry")[-1])["frames"]
