@@ -11,12 +11,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     terminal.escape_unencodable()
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["build"]:  # on the device, where neither torch nor onnx need be
-        from convert import build_command
+        from convert.commands import build
 
-        return build_command.main(given[1:])
-    from convert import commands
+        return build.main(given[1:])
+    from convert.commands import command_line
 
-    return commands.main(given)
+    return command_line.main(given)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from edge.terminal import progress
 MIN_FRAMES = 16  # frames; fewer do not show what values a network meets
 DEFAULT_FRAMES = 128  # frames
 
-Image = NDArray[np.uint8]
 Input = NDArray[np.float32]
 
 
@@ -66,14 +65,14 @@ def _encoded(file: Path, count: int, manifest: Manifest) -> Iterator[Input]:
     """`count` frames of one video, all of them if there are fewer, as the pipeline would give them to the network."""
     there = decodable_frames(file)
     wanted = {there[(2 * i + 1) * len(there) // (2 * count)] for i in range(count)}
-    past: deque[Image] = deque(maxlen=manifest.motion.gap)
+    past: deque[NDArray[np.uint8]] = deque(maxlen=manifest.motion.gap)
     for frame in read_file(file, "calibration"):
         if frame.index in wanted:
             yield _input(frame.image, past[0] if past else None, manifest)
         past.append(frame.image)
 
 
-def _input(image: Image, previous: Image | None, manifest: Manifest) -> Input:
+def _input(image: NDArray[np.uint8], previous: NDArray[np.uint8] | None, manifest: Manifest) -> Input:
     """What the network gets for `image` where `previous` came `gap` frames before, or where nothing came before."""
     past: tuple[Any, ...] = ()
     if previous is not None and previous.shape == image.shape:

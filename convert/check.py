@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from convert.calibration import Input
 from convert.comparison import Agreement, agreement, unmatched
 from edge import pipeline
 from edge.cameras.video_file import read_file
@@ -27,8 +27,6 @@ from train.open_model import open_model
 ROUNDS = 60  # calls that are timed for each batch size
 WARM_UP = 5
 BATCHES = (1, 2, 4, 8)
-
-Input = NDArray[np.float32]
 
 
 class CheckError(Exception):

@@ -1,60 +1,66 @@
-"""What the whole command would do, step by step, in words. Shell over the names of files."""
+"""What the whole conversion would do, step by step, as text. Shell: looks which videos exist."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from convert import build, conversion
-from convert.conversion import Wish
+from convert.conversion import ConversionOptions
 
 
-def dry_run(wish: Wish, tensorrt: str | None) -> str:
+def dry_run(options: ConversionOptions, tensorrt: str | None) -> str:
     """The steps; with a TensorRT ("10.3", "JetPack 6.2") also how that would build the engine.
 
-    Raises what reading the weights and finding the videos raises, and EngineBuildError as the build would.
+    Raises what finding the videos raises, and EngineBuildError as the build would.
     """
-    manifest = conversion.manifest_of(wish.weights)
-    rows = _rows(wish, len(wish.videos))
-    lines = [f"{wish.weights} is {manifest.name}, {manifest.precision}; korsal-convert would", *map(_line, rows)]
-    if tensorrt is not None and wish.builds:
-        target = wish.file(".engine")
-        described = replace(manifest, precision=wish.precision)
-        lines.append(build.planned(_made(wish), described, target, wish.options, tensorrt))
+    source = options.source
+    rows = _rows(options, len(options.videos))
+    lines = [
+        f"{source.path} is {source.manifest.name}, {source.manifest.precision}; korsal-convert would",
+        *map(_line, rows),
+    ]
+    if tensorrt is not None and options.builds_engine:
+        target = options.file(".engine")
+        described = replace(source.manifest, precision=options.precision)
+        lines.append(build.planned(_made(options), described, target, options.build, tensorrt))
     return "\n".join(lines)
 
 
-def _made(wish: Wish) -> Path:
-    """The ONNX that is to be used."""
-    if wish.precision != "fp32":
-        return wish.file(f"-{wish.precision}.onnx")
-    return wish.weights if wish.weights.suffix == ".onnx" else wish.file(".onnx")
+def _made(options: ConversionOptions) -> Path:
+    """The ONNX that the conversion would hand over."""
+    if options.precision != "fp32":
+        return options.file(f"-{options.precision}.onnx")
+    return options.source.path if options.source.checkpoint is None else options.file(".onnx")
 
 
 def _line(row: tuple[str, str]) -> str:
     return f"  {row[0]:14} {row[1]}"
 
 
-def _rows(wish: Wish, videos: int) -> Iterator[tuple[str, str]]:
-    made, frames = _made(wish), f"{wish.frames} frames of {videos} videos"
-    compared = f"{wish.compared} of {frames}"
-    if wish.weights.suffix != ".onnx":
-        yield "export", f"{wish.file('.onnx')}, compared with torch on {compared if videos else 'noise'}"
-    if wish.precision == "int8":
-        kept = f", keeping {', '.join(wish.settings.keep)}" if wish.settings.keep else ""
-        yield "quantize", f"{made}, for {wish.settings.target}, by {wish.settings.method} over {frames}{kept}"
-        yield "check", f"{made}: {_gate(wish)}"
+def _rows(options: ConversionOptions, videos: int) -> Iterator[tuple[str, str]]:
+    made, frames = _made(options), f"{options.frames} frames of {videos} videos"
+    compared = f"{options.compared} of {frames}"
+    if options.source.checkpoint is not None:
+        yield "export", f"{options.file('.onnx')}, compared with torch on {compared if videos else 'noise'}"
+    if options.precision == "int8":
+        kept = f", keeping {', '.join(options.quantization.keep)}" if options.quantization.keep else ""
+        yield (
+            "quantize",
+            f"{made}, for {options.quantization.target}, by {options.quantization.method} over {frames}{kept}",
+        )
+        yield "check", f"{made}: {_gate(options)}"
         yield "", f"else with more in floating point, {conversion.ATTEMPTS} times in all, then FP16"
-    if wish.precision == "fp16":
+    if options.precision == "fp16":
         yield "quantize", f"{made}, by casts"
-        yield "check", f"{made}: {_gate(wish)}"
-    if not wish.builds:
+        yield "check", f"{made}: {_gate(options)}"
+    if not options.builds_engine:
         yield "build", "nothing: --target cpu is for ONNX Runtime"
         return
-    yield "build", f"{wish.file('.engine')} of {made}, where TensorRT is"
-    yield "check", f"{wish.file('.engine')}: {_gate(wish) if videos else 'not compared, for want of --calibrate'}"
+    yield "build", f"{options.file('.engine')} of {made}, where TensorRT is"
+    yield "check", f"{options.file('.engine')}: {_gate(options) if videos else 'not compared, for want of --calibrate'}"
 
 
-def _gate(wish: Wish) -> str:
-    if wish.run is None:
+def _gate(options: ConversionOptions) -> str:
+    if options.run is None:
         return "peaks, events and latency beside FP32; accuracy is not measured, for want of --data"
-    return f"may lose {wish.max_drop:g} points of frame-mAP@0.5 on {len(wish.run.videos)} videos"
+    return f"may lose {options.max_drop:g} points of frame-mAP@0.5 on {len(options.run.videos)} videos"

@@ -17,9 +17,9 @@ from torch import nn
 from convert import onnx_file
 from convert.batch_norm_folding import fold_norms
 from convert.calibration import Input
-from convert.closeness import Outputs, Parity, parity
+from convert.comparison import Parity, parity
 from edge.engines import onnxruntime_engine as engines
-from edge.inference import Engine
+from edge.inference import Engine, Outputs
 from edge.manifest import INPUT, OUTPUTS, Manifest, input_shape
 from edge.terminal.progress import Progress
 from edge.text import TextError, decode_utf8
@@ -39,30 +39,29 @@ class ExportError(Exception):
 
 
 def export(
-    path: Path,
+    checkpoint: Checkpoint,
     target: Path,
     changes: Mapping[str, Any] = UNCHANGED,
     training: Mapping[str, Any] = UNCHANGED,
     images: Sequence[Input] = (),
 ) -> tuple[Manifest, Parity]:
-    """Write the checkpoint at `path` as an ONNX model to `target`.
+    """Write a checkpoint that was read from a file as an ONNX model to `target`.
 
     `changes` replace fields of its manifest, `training` joins what that says of the training. The file appears only
     after ONNX Runtime gave what torch gives for `images`, real frames as network inputs (1, C, h, w), and for noise.
     Raises CheckpointError, ExportError, OnnxFileError, EngineError.
     """
-    checkpoint = checkpoints.load(path)
     known = checkpoint.manifest
     manifest = replace(known, **{"training": {**known.training, **training}, **changes})
     if unknown := sorted(manifest.start_scores.keys() - set(manifest.labels)):
-        raise ExportError(f"{path}: knows no {unknown[0]}; choose start scores from its own detections")
+        raise ExportError(f"{checkpoint.title}: knows no {unknown[0]}; choose start scores from its own detections")
     with onnx_file.candidate(target) as candidate:
         with Progress("exporting", ""):
             onnx_file.write(_graph(checkpoint), manifest, candidate)
-        found = parity(_answers(checkpoints.engine(path), engines.load(candidate, threads=2), images))
-        if not found.close:
+        found = parity(_answers(checkpoints.engine(checkpoint), engines.load(candidate, threads=2), images))
+        if not found.within_tolerance:
             raise ExportError(
-                f"{path}: the exported model differs from torch by {found}; "
+                f"{checkpoint.title}: the exported model differs from torch by {found}; "
                 "nan: the weights are broken, train again; else use the versions that pyproject.toml pins"
             )
         onnx_file.accept(candidate, target)

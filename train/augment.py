@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from edge import boxes as box_ops
 
-Image = NDArray[np.uint8]
 ERASED = 114  # grey level
 MINIMUM_VISIBLE = 0.35  # share of a box that must stay inside the crop for it to be kept
 
@@ -51,7 +50,7 @@ def draw(
     return Augmentation(_colour_matrix(settings, random), matrix[:2], erased)
 
 
-def apply(augmentation: Augmentation, image: Image, input_size: tuple[int, int]) -> Image:
+def apply(augmentation: Augmentation, image: NDArray[np.uint8], input_size: tuple[int, int]) -> NDArray[np.uint8]:
     """One frame, (h, w, 3) uint8 BGR of the input size; black where the source does not reach."""
     recoloured = cv2.transform(image, augmentation.colour)
     warped = cv2.warpAffine(recoloured, augmentation.matrix, input_size, flags=cv2.INTER_LINEAR)

@@ -44,6 +44,11 @@ class Checkpoint:
     progress: Mapping[str, Any] = field(default_factory=dict)
     file: Path | None = None
 
+    @property
+    def title(self) -> str:
+        """For messages: the file, or the model's name where there is none."""
+        return str(self.file or self.manifest.name)
+
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
     """Write `checkpoint`; the file appears whole or not at all. Raises CheckpointError."""
@@ -93,7 +98,7 @@ def detector(checkpoint: Checkpoint) -> nn.Module:
     manifest, name = checkpoint.manifest, checkpoint.manifest.architecture
     if name not in architectures.ARCHITECTURES:
         raise CheckpointError(
-            f"{checkpoint.file or manifest.name}: its network is {name}, and known are "
+            f"{checkpoint.title}: its network is {name}, and known are "
             f"{', '.join(architectures.ARCHITECTURES)}; update korsal-edge"
         )
     width = head_width(checkpoint.weights)
@@ -101,10 +106,9 @@ def detector(checkpoint: Checkpoint) -> nn.Module:
     try:
         network.load_state_dict(dict(checkpoint.weights))
     except (RuntimeError, TypeError) as error:  # the second where something else than tensors lies there
-        file = checkpoint.file or checkpoint.manifest.name
         fault = _misfit(network.state_dict(), checkpoint.weights)
         raise CheckpointError(
-            f"{file}: the weights are of another network than its manifest says ({fault}); "
+            f"{checkpoint.title}: the weights are of another network than its manifest says ({fault}); "
             "give a checkpoint as korsal-train wrote it, or train again"
         ) from error
     return network.eval()
@@ -116,9 +120,8 @@ def head_width(weights: Mapping[str, Any]) -> int | None:
     return len(first) if isinstance(first, Tensor) and first.ndim else None
 
 
-def engine(path: Path) -> Engine:
-    """A checkpoint run by torch, behind the same seam as ONNX Runtime. Raises CheckpointError."""
-    checkpoint = load(path)
+def engine(checkpoint: Checkpoint) -> Engine:
+    """A checkpoint, run by torch through the interface that all engines have. Raises CheckpointError."""
     decoder = Decoder(detector(checkpoint), checkpoint.manifest.top_k).eval()
 
     def infer(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
@@ -126,7 +129,9 @@ def engine(path: Path) -> Engine:
             outputs = decoder(torch.from_numpy(np.ascontiguousarray(inputs[INPUT])))
         return {name: value.numpy() for name, value in zip(OUTPUTS, outputs, strict=True)}
 
-    return Engine(infer, checkpoint.manifest, sha256_of(path), f"torch {torch.__version__}")
+    return Engine(
+        infer, checkpoint.manifest, sha256_of(checkpoint.file) if checkpoint.file else "", f"torch {torch.__version__}"
+    )
 
 
 def _misfit(wanted: Mapping[str, Tensor], given: Mapping[str, Any]) -> str:

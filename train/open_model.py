@@ -36,7 +36,7 @@ def open_model(path: Path, threads: int) -> LoadedEngine:
 
     torch.set_num_threads(threads)
     try:
-        return LoadedEngine(checkpoint.engine(path), None)
+        return LoadedEngine(checkpoint.engine(checkpoint.load(path)), None)
     except checkpoint.CheckpointError as error:
         raise ModelError(str(error)) from error
 

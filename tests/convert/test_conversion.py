@@ -16,6 +16,8 @@ from tests.support.fake_gpu import FakeGpu
 from tests.support.paths import ROOT
 from tests.support.tiny_videos import LABELS, write_data_set
 from tests.support.untrained_model import write_untrained_checkpoint
+from train import checkpoint as checkpoints
+from train.safe_reading import torch_file
 
 MANIFEST = Manifest("tiny", LABELS, 64, 96, top_k=20)
 
@@ -84,6 +86,17 @@ def test_fp16_and_fp32(checkpoint: Path, data: Path, tmp_path: Path, capsys: pyt
     assert engine.load(tmp_path / "other.onnx").manifest.precision == "fp32"
 
 
+def test_the_checkpoint_is_read_once(
+    checkpoint: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    load = torch_file.load
+    monkeypatch.setattr(torch_file, "load", lambda path: (read.append(path), load(path))[1])
+    more = ["--precision", "fp16", *accuracy(data), "--max-map-drop", "100"]
+    assert command(checkpoint, data, tmp_path / "tiny", *more) == 0
+    assert read == [checkpoint]
+
+
 def test_what_was_there_stays_where_the_new_one_loses_too_much(checkpoint: Path, data: Path, tmp_path: Path) -> None:
     (tmp_path / "tiny-fp16.onnx").write_bytes(b"the old one")
     more = ["--precision", "fp16", *accuracy(data), "--max-map-drop", "-101"]
@@ -96,7 +109,7 @@ def test_what_was_there_stays_where_the_new_one_loses_too_much(checkpoint: Path,
 def gpu(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
     """TensorRT is here, and its engines answer as the FP32 model does."""
     onnx = tmp_path / "answers" / "exact.onnx"
-    export.export(checkpoint, onnx)
+    export.export(checkpoints.load(checkpoint), onnx)
     return fake_device.use(fake_device.gpu_of(onnx), monkeypatch)
 
 
@@ -155,7 +168,7 @@ def test_an_engine_that_is_not_built(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     exact = tmp_path / "tiny.onnx"
-    export.export(checkpoint, exact)
+    export.export(checkpoints.load(checkpoint), exact)
     failing = {"Builder.build_serialized_network": "Could not allocate workspace"}
     fake_device.use(fake_device.gpu_of(exact, failing=failing), monkeypatch)
     assert main([str(exact), "-o", str(tmp_path / "tiny"), "--precision", "fp32"]) == 1

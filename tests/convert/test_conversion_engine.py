@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from convert.check import CheckData
-from convert.engine import engine
-from convert.gate import Gate
+from convert.conversion import Gate, build_engine
 from edge.engines import cuda_runtime, engine_record
 from edge.engines.build_plan import BuildOptions
 from edge.engines.cuda_runtime import Cuda, CudaError
@@ -40,7 +39,7 @@ def gate(exact: Path, told: list[str], material: CheckData | None = None) -> Gat
 
 def test_an_engine_is_built_and_compared(gpu: FakeGpu, onnx: Path, tmp_path: Path) -> None:
     film, target, told = write_spot_film(tmp_path / "film.avi"), tmp_path / "spot.engine", list[str]()
-    assert engine(onnx, target, OPTIONS, gate(onnx, told, CheckData(IMAGES, (film,)))) == target
+    assert build_engine(onnx, target, OPTIONS, gate(onnx, told, CheckData(IMAGES, (film,)))) == target
     assert engine_record.from_json(engine_record.beside(target).read_text()).options.max_batch == 2
     assert "1 events begin: 0 missed, 0 invented" in told[-1]
     assert "    2  spot.engine" in told[-1]  # the table of latencies has its name
@@ -55,7 +54,7 @@ def test_an_engine_is_built_and_compared(gpu: FakeGpu, onnx: Path, tmp_path: Pat
 
 def test_nothing_to_compare_on_is_told(gpu: FakeGpu, onnx: Path, tmp_path: Path) -> None:
     told: list[str] = []
-    assert engine(onnx, tmp_path / "spot.engine", OPTIONS, gate(onnx, told))
+    assert build_engine(onnx, tmp_path / "spot.engine", OPTIONS, gate(onnx, told))
     assert told[-1] == "spot.engine: not compared with FP32; give --calibrate VIDEO"
 
 
@@ -87,7 +86,7 @@ def test_elsewhere(
 ) -> None:
     lack(monkeypatch)
     told: list[str] = []
-    assert engine(onnx, tmp_path / "spot.engine", OPTIONS, gate(onnx, told)) is None
+    assert build_engine(onnx, tmp_path / "spot.engine", OPTIONS, gate(onnx, told)) is None
     (line,) = told
     how = "is built on the Jetson, by korsal-convert build spot.onnx -o spot.engine --max-batch 2, or by the daemon"
     assert line.startswith(f"{tmp_path / 'spot.engine'}: {how} at its first start with spot.onnx; {said}")
@@ -100,7 +99,7 @@ def test_a_disk_that_fills(limit: int, gpu: FakeGpu, onnx: Path, tmp_path: Path)
     target.parent.mkdir()
     target.write_bytes(b"the old one")
     with pytest.raises(EngineBuildError, match=r"cannot be written \(File too large\)"), full_disk(limit):
-        engine(onnx, target, OPTIONS, gate(onnx, []))
+        build_engine(onnx, target, OPTIONS, gate(onnx, []))
     assert target.read_bytes() == b"the old one"
     assert list(target.parent.iterdir()) == [target]
 
@@ -109,7 +108,7 @@ def test_an_engine_that_does_not_run_is_not_handed_over(gpu: FakeGpu, onnx: Path
     gpu.runtime.fail("cudaStreamSynchronize", "cudaErrorIllegalAddress")
     film = write_spot_film(tmp_path / "film.avi")
     with pytest.raises(TensorRtError, match=r"spot\.unchecked\.engine: cudaStreamSynchronize: cudaErrorIllegalAddress"):
-        engine(onnx, tmp_path / "spot.engine", OPTIONS, gate(onnx, [], CheckData(IMAGES, (film,))))
+        build_engine(onnx, tmp_path / "spot.engine", OPTIONS, gate(onnx, [], CheckData(IMAGES, (film,))))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["film.avi", "spot.onnx"]
     assert gpu.runtime.leaks == 0
 
@@ -118,5 +117,5 @@ def test_a_folder_in_its_place(gpu: FakeGpu, onnx: Path, tmp_path: Path) -> None
     target = tmp_path / "spot.engine"
     target.mkdir()
     with pytest.raises(EngineBuildError, match=r"spot\.engine: cannot be written \(Is a directory\)"):
-        engine(onnx, target, OPTIONS, gate(onnx, []))
+        build_engine(onnx, target, OPTIONS, gate(onnx, []))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["spot.engine", "spot.onnx"]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from convert.__main__ import main
-from convert.closeness import BOX_TOLERANCE, SCORE_TOLERANCE
+from convert.comparison import BOX_TOLERANCE, SCORE_TOLERANCE
 from convert.export import ExportError, export, scores
 from convert.onnx_file import OnnxFileError
 from edge import detector, motion
@@ -35,13 +35,13 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("export") / "new" / "tiny.onnx"
-    export(checkpoint, path, {"name": "tiny-1", "licence": "none at all"})
+    export(checkpoints.load(checkpoint), path, {"name": "tiny-1", "licence": "none at all"})
     return path
 
 
 def compare(checkpoint: Path, exported: Path, image: np.ndarray) -> None:
     """Both give the same peaks: scores in order; where two scores are apart, the same boxes and labels."""
-    expected = checkpoints.engine(checkpoint).infer({"image": image})
+    expected = checkpoints.engine(checkpoints.load(checkpoint)).infer({"image": image})
     got = engine.load(exported, threads=1).infer({"image": image})
     assert tuple(got) == OUTPUTS
     for name in OUTPUTS:
@@ -109,7 +109,9 @@ def test_the_command_compares_on_real_frames(
 def test_real_frames_on_which_it_differs(checkpoint: Path, tmp_path: Path) -> None:
     """Frames that are not finite stand for an export that goes wrong on some."""
     with pytest.raises(ExportError, match="differs from torch by nan in scores"):
-        export(checkpoint, tmp_path / "out.onnx", images=[np.full((1, 6, 64, 96), np.nan, np.float32)])
+        export(
+            checkpoints.load(checkpoint), tmp_path / "out.onnx", images=[np.full((1, 6, 64, 96), np.nan, np.float32)]
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -118,7 +120,7 @@ def test_a_disk_that_fills(limit: int, checkpoint: Path, tmp_path: Path) -> None
     target = tmp_path / "out.onnx"
     target.write_bytes(b"the old one")
     with pytest.raises(OnnxFileError, match=r"cannot be written \(File too large\); free space"), full_disk(limit):
-        export(checkpoint, target)
+        export(checkpoints.load(checkpoint), target)
     assert target.read_bytes() == b"the old one"
     assert list(tmp_path.iterdir()) == [target]
 
@@ -249,5 +251,5 @@ def test_weights_that_are_not_finite_are_not_exported(checkpoint: Path, tmp_path
     weights["heatmap.3.bias"][:] = float("nan")
     checkpoints.save(replace(broken, weights=weights), tmp_path / "broken.pt")
     with pytest.raises(ExportError, match="differs from torch"):
-        export(tmp_path / "broken.pt", tmp_path / "out.onnx")
+        export(checkpoints.load(tmp_path / "broken.pt"), tmp_path / "out.onnx")
     assert not (tmp_path / "out.onnx").exists()

@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 import pytest
 
-from convert import commands, modelopt_quantize, onnx_graph, quantize
+from convert import modelopt_quantize, onnx_graph, quantize
+from convert.commands import command_line
 from convert.quantize import QuantizeError, QuantizeSettings
 from edge.assets import asset_path
 from edge.commands.demo import CLIP
@@ -124,7 +125,7 @@ def test_the_command_line_takes_the_one_that_is_named(
 ) -> None:
     output = tmp_path / "int8.onnx"
     given = ["quantize", untrained, "-o", output, "--quantizer", quantizer, "--method", "minmax", "--frames", 16]
-    assert commands.main([str(part) for part in [*given, "--calibrate", asset_path(CLIP)]]) == 0, (
+    assert command_line.main([str(part) for part in [*given, "--calibrate", asset_path(CLIP)]]) == 0, (
         capsys.readouterr().err
     )
     noted = engine.load(output, threads=1).manifest.training["quantisation"]
@@ -136,7 +137,7 @@ def test_the_command_line_refuses_before_it_reads_videos(
     untrained: Path, tmp_path: Path, told: Told, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = ["quantize", untrained, "-o", tmp_path / "x.onnx", "--quantizer", "modelopt", "--target", "cpu"]
-    assert commands.main([str(part) for part in [*given, "--calibrate", tmp_path / "nothing"]]) == 1
+    assert command_line.main([str(part) for part in [*given, "--calibrate", tmp_path / "nothing"]]) == 1
     assert "modelopt quantises for TensorRT" in capsys.readouterr().err
 
 

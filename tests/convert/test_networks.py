@@ -17,6 +17,7 @@ from edge.manifest import OUTPUTS
 from tests.support.paths import ROOT
 from tests.support.real_builder import build_for_real, real_builder
 from tests.support.untrained_model import MANIFEST, write_untrained_checkpoint
+from train import checkpoint as checkpoints
 from train.datasets.annotations import VideoAnnotation
 from train.evaluation.video_evaluation import evaluate_video
 from train.networks.architectures import ARCHITECTURES
@@ -52,7 +53,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     files = [folder / f"{request.param}{end}" for end in (".pt", ".onnx", "-fp16.onnx", "-int8.onnx")]
     made = Exported(*files)
     write_untrained_checkpoint(made.checkpoint, replace(MANIFEST, architecture=request.param))
-    export.export(made.checkpoint, made.fp32)
+    export.export(checkpoints.load(made.checkpoint), made.fp32)
     halve.convert_file(made.fp32, made.fp16)
     quantize.quantize(made.fp32, made.int8, images(4), QuantizeSettings("minmax"))
     return made

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from convert import build_command, onnx_file, torch2trt_build
+from convert import onnx_file, torch2trt_build
+from convert.commands import build as build_command
 from convert.export import OPSET
 from convert.torch2trt_build import Torch2TrtBackend, Torch2TrtError, batches, build, installed, tracing_exporter
 from edge.engines import engine_record, tensorrt_engine

@@ -35,5 +35,9 @@ def write_untrained_checkpoint(path: Path, manifest: Manifest = MANIFEST) -> Pat
 
 def write_untrained_onnx(path: Path) -> Path:
     """The same, exported; its manifest holds a score, as that of a trained model does."""
-    export(write_untrained_checkpoint(path.with_suffix(".pt")), path, training={"scores": {"frame_map": 1}})
+    export(
+        checkpoints.load(write_untrained_checkpoint(path.with_suffix(".pt"))),
+        path,
+        training={"scores": {"frame_map": 1}},
+    )
     return path

@@ -58,7 +58,7 @@ def test_round_trip(path: Path, kept: Checkpoint) -> None:
 
 
 def test_torch_behind_the_seam(path: Path, network: LiteDetector) -> None:
-    engine = checkpoints.engine(path)
+    engine = checkpoints.engine(checkpoints.load(path))
     image = np.random.default_rng(0).normal(size=(2, 3, 64, 64)).astype(np.float32)
     answer = engine.infer({"image": image})
     with torch.inference_mode():
@@ -138,7 +138,7 @@ def test_weights_of_another_network(
     spoil(weights)
     checkpoints.save(replace(kept, weights=weights), tmp_path / "a.pt")
     with pytest.raises(CheckpointError) as caught:
-        checkpoints.engine(tmp_path / "a.pt")
+        checkpoints.engine(checkpoints.load(tmp_path / "a.pt"))
     assert str(caught.value) == (
         f"{tmp_path / 'a.pt'}: the weights are of another network than its manifest says ({said}); "
         "give a checkpoint as korsal-train wrote it, or train again"

@@ -90,7 +90,7 @@ def test_a_run_leaves_log_curves_and_checkpoints(uninterrupted: Path, settings: 
     assert last.manifest.training["samples_seen"] == 54
     assert last.settings["validate_every"] == 20
     assert checkpoints.load(uninterrupted / "best.pt").progress == {}
-    assert checkpoints.engine(uninterrupted / "best.pt").manifest.channels == 6
+    assert checkpoints.engine(checkpoints.load(uninterrupted / "best.pt")).manifest.channels == 6
 
 
 @pytest.mark.parametrize("steps", [13, 20])

@@ -117,7 +117,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
 def test_a_network_that_is_not_known(tmp_path: Path) -> None:
     checkpoints.save(Checkpoint(replace(MANIFEST, architecture="hourglass"), {}, {}), tmp_path / "a.pt")
     with pytest.raises(CheckpointError, match=r"a\.pt: its network is hourglass, and known are lite, res_18, .*update"):
-        checkpoints.engine(tmp_path / "a.pt")
+        checkpoints.engine(checkpoints.load(tmp_path / "a.pt"))
 
 
 def test_files_without_a_word_about_it_are_lite(tmp_path: Path) -> None:

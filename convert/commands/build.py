@@ -27,22 +27,22 @@ def main(given: Sequence[str]) -> int:
     parser = _parser()
     options = parser.parse_args(given)
     progress.enable(not options.no_progress)
-    if misfit := _misfit(options):
-        parser.error(misfit)
+    if contradiction := _contradiction(options):
+        parser.error(contradiction)
     output: Path = options.output or options.model.with_suffix(".engine")
     if output.exists() and options.model.exists() and output.samefile(options.model):
         parser.error(f"{output} is what it would be built from; choose another -o")
-    wanted = options_of(options)
+    build_options = options_of(options)
     try:
         if options.backend == "torch2trt":
-            _through_torch2trt(options, output, wanted)
+            _through_torch2trt(options, output, build_options)
         elif options.dry_run is not None:
-            print(build.dry_run(options.model, output, wanted, options.dry_run))
+            print(build.dry_run(options.model, output, build_options, options.dry_run))
         else:
             trt, cuda = tensorrt_engine.bindings()
-            build.build(options.model, output, wanted, _say, trt, cuda.device(), options.timing_cache)
+            build.build(options.model, output, build_options, _print, trt, cuda.device(), options.timing_cache)
         if options.dry_run is None:
-            _say(taken(output))
+            _print(next_step(output))
     except (CudaError, EngineBuildError, EngineError, PlanError) as error:
         print(f"korsal-convert: {error}", file=sys.stderr)
         return 1
@@ -52,8 +52,8 @@ def main(given: Sequence[str]) -> int:
     return 0
 
 
-def _misfit(options: argparse.Namespace) -> str:
-    """What was given that the backend has no use for, in words."""
+def _contradiction(options: argparse.Namespace) -> str:
+    """Which options the backend cannot take, as a sentence; "" where there is none."""
     if options.backend == "torch2trt" and (options.dry_run or options.timing_cache):
         return "--dry-run and --timing-cache are for --backend tensorrt"
     if options.backend == "tensorrt" and (options.calibrate or options.frames):
@@ -61,7 +61,7 @@ def _misfit(options: argparse.Namespace) -> str:
     return ""
 
 
-def _through_torch2trt(options: argparse.Namespace, output: Path, wanted: BuildOptions) -> None:
+def _through_torch2trt(options: argparse.Namespace, output: Path, build_options: BuildOptions) -> None:
     """Raises EngineBuildError. Nothing else of this command needs torch."""
     trt, cuda = tensorrt_engine.bindings()
     try:
@@ -80,22 +80,22 @@ def _through_torch2trt(options: argparse.Namespace, output: Path, wanted: BuildO
         torch2trt_build.build(
             options.model,
             output,
-            wanted,
+            build_options,
             lambda manifest: calibration.inputs(calibration.videos(options.calibrate), manifest, frames),
             backend,
             platform,
-            _say,
+            _print,
         )
     except (calibration.CalibrationError, CaptureError, CheckpointError) as error:
         raise EngineBuildError(str(error)) from error
 
 
-def taken(model: Path) -> str:
-    """How the daemon takes a model that is ready."""
+def next_step(model: Path) -> str:
+    """How a finished model is given to the daemon."""
     return f"Next: [model] path = {json.dumps(str(model))} in config.toml, then korsal-edge check"
 
 
-def _say(sentence: str) -> None:
+def _print(sentence: str) -> None:
     print(sentence, flush=True)
 
 
@@ -116,12 +116,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def add_size(parser: argparse.ArgumentParser) -> None:
-    """The options about the size of an engine."""
+    """Batch and workspace of an engine."""
     add = parser.add_argument
     add("--max-batch", type=whole_number(1), default=1, help="images at once: as many as there are cameras")
     add("--workspace", type=whole_number(1), default=DEFAULT_WORKSPACE // MEBIBYTE, metavar="MIB", help="of GPU memory")
 
 
 def options_of(options: argparse.Namespace) -> BuildOptions:
-    """How to build, of what `_parser` or `add_size` has read."""
+    """How to build, from what `_parser` or `add_size` has read."""
     return BuildOptions(options.precision, options.max_batch, options.workspace * MEBIBYTE)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from convert.closeness import BOX_TOLERANCE, SCORE_TOLERANCE, Parity, parity
+from convert.comparison import BOX_TOLERANCE, SCORE_TOLERANCE, Parity, parity
 
 LEFT, RIGHT, FAR = (0.0, 0.0, 10.0, 20.0), (50.0, 0.0, 60.0, 20.0), (90.0, 0.0, 99.0, 9.0)
 LAST = (FAR, 0.01, 0)  # the weakest peak of a frame is never certain
@@ -42,7 +42,7 @@ def test_close(got: dict[str, np.ndarray], expected: Parity) -> None:
     found = parity([(SAME, got)])
     assert replace(found, scores=0, boxes=0) == replace(expected, scores=0, boxes=0)
     assert (found.scores, found.boxes) == pytest.approx((expected.scores, expected.boxes), abs=1e-5)
-    assert found.close
+    assert found.within_tolerance
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_close(got: dict[str, np.ndarray], expected: Parity) -> None:
 )
 def test_not_close(got: dict[str, np.ndarray], said: str) -> None:
     found = parity([(SAME, SAME), (SAME, got), (SAME, SAME)])
-    assert not found.close
+    assert not found.within_tolerance
     assert said.replace("of 2", "of 6") in str(found)
 
 
@@ -69,6 +69,6 @@ def test_all_images_of_a_batch_count_and_none_are_close() -> None:
     ))  # fmt: skip
     assert parity([(expected, got)]).labels == 1
     assert parity([(expected, got)]).images == 2
-    assert parity([]).close
+    assert parity([]).within_tolerance
     assert 0 < SCORE_TOLERANCE < 0.01
     assert 0 < BOX_TOLERANCE < 1

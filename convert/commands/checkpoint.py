@@ -13,7 +13,7 @@ HELP = "checkpoint of CenterNet or KORSAL → one of ours"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Its own ones."""
+    """The command's own options."""
     add = parser.add_argument
     add("checkpoint", type=Path, help=".pth of CenterNet or KORSAL")
     add("-o", "--output", type=Path, required=True, metavar="OUT.pt", help="to write")
@@ -24,16 +24,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--size", type=_size, metavar="HEIGHTxWIDTH", help=f"of the input, pixels; default: {usual}")
     add("--motion", choices=KINDS, help="what the channels after the frame's hold; default: ssim, none")
     add("--gap", type=whole_number(1), default=1, help="how many frames back the previous frame lies")
-    add("--name", default="", help="of the model, told in every event; default: the file's")
+    add("--name", default="", help="of the model, part of every event; default: the file's")
     add("--licence", default="", help="of the weights, a sentence; kept in the manifest")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Convert and tell; raises CheckpointError."""
-    wish = CheckpointOptions(
+    """Convert, and print what the checkpoint holds; raises CheckpointError."""
+    given = CheckpointOptions(
         options.labels, options.arch, options.size, options.motion, options.gap, options.name, options.licence
     )  # fmt: skip
-    made = centernet_checkpoint.convert(options.checkpoint, options.output, wish)
+    made = centernet_checkpoint.convert(options.checkpoint, options.output, given)
     print(
         f"{progress.file_summary(options.output)}: {made.name}, {made.architecture}, {len(made.labels)} labels "
         f"({made.training['labels']}: {made.labels[0]} … {made.labels[-1]}), "

@@ -1,0 +1,1 @@
+"""The subcommands of `korsal-convert`, one a file."""
