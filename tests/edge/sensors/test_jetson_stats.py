@@ -1,5 +1,6 @@
 """jetson-stats as its documentation of version 4.3 describes it; neither the package nor a Jetson is needed."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 from edge.sensors import jetson_stats
 from edge.sensors.jetson_stats import StatsError, readings
 from edge.sensors.sensor_reading import SensorReading
+from tests.support.paths import ROOT
 
 TABLES: dict[str, Any] = {
     "temperature": {
@@ -106,6 +108,12 @@ def test_where_the_service_does_not_run_it_is_not_tried(tmp_path: Path) -> None:
 def test_the_package_is_imported_by_nobody_but_when_it_is_asked() -> None:
     script = "import edge.sensors.sensor_reader, edge.service.stage_timing, sys; sys.exit('jtop' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_no_extra_installs_it() -> None:
+    """As docs/telemetry.md says of it: it is AGPL-3.0."""
+    declared = (ROOT / "pyproject.toml").read_text()
+    assert re.search(r'^\s*"(jetson-stats|jtop)', declared, re.MULTILINE) is None
 
 
 def test_where_the_package_is_missing_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
