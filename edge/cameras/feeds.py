@@ -1,8 +1,8 @@
 """The frames of one configured camera, live or from a file, behind one interface for the daemon's loop. Shell.
 
 A feed has a `name`, a `state`, `counts()`, and `newest()`, which does not wait. It is `finished` when no frame will
-ever come again, and `failed` where the file is at fault. `can_reconfigure` tells whether a
-changed configuration needs no reopening, and `reconfigure` applies it.
+ever come again, and `failed` where the file is at fault. `can_reconfigure`: whether a changed configuration can be
+applied without reopening, which `reconfigure` does.
 """
 
 import logging

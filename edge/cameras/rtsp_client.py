@@ -60,7 +60,7 @@ class RtspSession:
         return self._exchange(method, address, headers)
 
     def tear_down(self, setup: RtspReply) -> None:
-        """Tell the server that what was set up is not wanted, without waiting for its reply."""
+        """Cancel what was set up, without waiting for the reply."""
         session = header(setup.headers, "session").partition(";")[0]
         if setup.status == 200 and session:
             self._send("TEARDOWN", self.address, f"Session: {session}")

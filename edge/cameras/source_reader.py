@@ -75,8 +75,8 @@ def read_candidates(source: Source, candidates: Iterable[BackendCandidate]) -> I
     """The images of a source that exists, from the first of these candidates that gives one."""
     if source.kind == "file":
         return _thinned(_looped_file(source, candidates), source.fps)
-    found = _live(source, candidates)
-    return _thinned(found, source.fps) if source.kind == "stream" else found
+    images = _live(source, candidates)
+    return _thinned(images, source.fps) if source.kind == "stream" else images
 
 
 class _TransportRefusedError(CaptureError):
@@ -202,13 +202,13 @@ def _fit_blocks(capture: cv2.VideoCapture, source: Source) -> None:
     limit_ffmpeg_blocks(max(0, width) * max(0, height))
 
 
-def _thinned(found: Iterator[CapturedImage], fps: float | None) -> Iterator[CapturedImage]:
+def _thinned(images: Iterator[CapturedImage], fps: float | None) -> Iterator[CapturedImage]:
     """At most `fps` images a second, evenly spaced; all of them where it is None."""
     due = 0.0
-    for picture in found:
+    for captured in images:
         now = time.monotonic()
         if fps is None or now >= due:
-            yield picture
+            yield captured
             due = max(due + 1 / fps, now) if fps else 0.0
 
 

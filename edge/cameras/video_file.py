@@ -20,7 +20,7 @@ from edge.cameras.opencv import has_ffmpeg, has_gstreamer, silence_opencv
 from edge.sources import Frame, redact
 from edge.text import Notify
 
-INSPECTED_FRAMES = 32  # frames whose time stamps tell how a file is timed
+INSPECTED_FRAMES = 32  # frames whose time stamps determine a file's timing
 MAX_FRAMES = 1 << 24  # of one file: a week at 25 a second; more would be an attack on our memory
 MAX_FAILED_READS = 1000  # in a row: that is the end, or nothing more can be decoded
 _NOT_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class CaptureError(Exception):
-    """A source that cannot be read; the message names it and the cure."""
+    """A source that cannot be read; the message names it and the remedy."""
 
 
 class VideoInfo(NamedTuple):
@@ -86,9 +86,9 @@ def decodable_frames(path: str | Path) -> tuple[int, ...]:
     return found
 
 
-def upright(image: NDArray[Any], asked: Orientation) -> NDArray[Any]:
+def upright(image: NDArray[Any], orientation: Orientation) -> NDArray[Any]:
     """A decoded frame, flipped and rotated as its file asks for."""
-    return rotated(flipped(image, asked.flip), asked.rotation)
+    return rotated(flipped(image, orientation.flip), orientation.rotation)
 
 
 def _open_file(path: str | Path) -> cv2.VideoCapture:
@@ -148,12 +148,12 @@ def inspect_file(path: str | Path) -> FileInspection:
     capture = _open_file(path)
     try:
         announced_fps, frames = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        size, asked = _announced_size(capture), _orientation(Path(path))
+        size, file_orientation = _announced_size(capture), _orientation(Path(path))
         stamps: list[float] = []
         while len(stamps) < INSPECTED_FRAMES and _grab(capture) is not None:
             if not stamps:
                 there, image = capture.retrieve()
-                height, width = upright(image, asked).shape[:2] if there else size[::-1]
+                height, width = upright(image, file_orientation).shape[:2] if there else size[::-1]
                 size = width, height
             stamps.append(_stamp(capture))
     finally:
@@ -163,7 +163,7 @@ def inspect_file(path: str | Path) -> FileInspection:
         timed = timed._replace(known=False)  # FFmpeg's value for every stream whose rate it does not know
     agreed = timed.even and math.isclose(announced_fps, timed.fps, rel_tol=0.05)
     announced = int(frames) if agreed and math.isfinite(frames) and 0 < frames < 2**31 else None
-    return FileInspection(timed, VideoInfo(timed.fps, announced, size), asked)
+    return FileInspection(timed, VideoInfo(timed.fps, announced, size), file_orientation)
 
 
 def _orientation(path: Path) -> Orientation:

@@ -60,7 +60,7 @@ class Overlay:
     open_events: Mapping[str, Event] = field(default_factory=dict)  # by event_id
 
 
-def picture_size(frame_size: tuple[int, int]) -> tuple[int, int]:
+def drawn_size(frame_size: tuple[int, int]) -> tuple[int, int]:
     """(width, height) at which frames of that size are drawn: even, small ones enlarged, large ones reduced."""
     short, long = sorted(frame_size)
     scale = min(MAX_SIDE / long, max(1.0, MIN_SIDE / short))
@@ -95,10 +95,10 @@ def annotate(
     method = cv2.INTER_AREA if frame.image.shape[1] > size[0] else cv2.INTER_LINEAR
     width, height = canvas_size(size, style)
     canvas = np.full((height, width, 3), DARK, np.uint8)
-    picture = canvas[: size[1], : size[0]]
-    picture[:] = cv2.resize(frame.image, size, interpolation=method)
-    _draw_polygons(picture, style)
-    _draw_people(picture, frame, step, overlay, style)
+    image = canvas[: size[1], : size[0]]
+    image[:] = cv2.resize(frame.image, size, interpolation=method)
+    _draw_polygons(image, style)
+    _draw_people(image, frame, step, overlay, style)
     motion_map = step.motion() if style.inset != "none" else None
     if motion_map is not None:
         _draw_motion(canvas, size, motion_inset.motion_brightness(motion_map, frame.image, manifest), style.inset)
@@ -122,30 +122,30 @@ def _unit(size: tuple[int, int]) -> float:
     return float(np.clip(min(size) / 360, 0.7, 3))
 
 
-def _pixels(picture: BgrImage, points: NDArray[np.float64]) -> NDArray[np.int32]:
+def _pixels(image: BgrImage, points: NDArray[np.float64]) -> NDArray[np.int32]:
     """(n, 2) of 0..1 → whole pixels, clipped near the image because OpenCV draws with 16-bit coordinates."""
-    scaled = points * detector.frame_size(picture)
+    scaled = points * detector.frame_size(image)
     pixels: NDArray[np.int32] = np.clip(np.nan_to_num(scaled), -8000, 8000).round().astype(np.int32)
     return pixels
 
 
-def _draw_polygons(picture: BgrImage, style: OverlayStyle) -> None:
+def _draw_polygons(image: BgrImage, style: OverlayStyle) -> None:
     """Outline zones, with their names, and masks, half transparent."""
     if not style.zones and not style.masks:
         return
-    drawn = picture.copy()
+    drawn = image.copy()
     for polygons, colour in (style.masks, GREY), (style.zones.values(), WHITE):
-        corners = [_pixels(picture, np.array(polygon, np.float64)) for polygon in polygons]
+        corners = [_pixels(image, np.array(polygon, np.float64)) for polygon in polygons]
         cv2.polylines(drawn, corners, isClosed=True, color=colour, thickness=1, lineType=cv2.LINE_AA)
-    scale = 0.35 * _unit(detector.frame_size(picture))
+    scale = 0.35 * _unit(detector.frame_size(image))
     for name, polygon in style.zones.items():
-        x, y = _pixels(picture, np.array(polygon, np.float64)).mean(axis=0).round().astype(int).tolist()
+        x, y = _pixels(image, np.array(polygon, np.float64)).mean(axis=0).round().astype(int).tolist()
         text = text_rendering.render(name, scale)
         text_rendering.draw(drawn, text, (x - text.width // 2, y), WHITE)
-    cv2.addWeighted(drawn, 0.5, picture, 0.5, 0, dst=picture)
+    cv2.addWeighted(drawn, 0.5, image, 0.5, 0, dst=image)
 
 
-def _draw_people(picture: BgrImage, frame: Frame, step: StepResult, overlay: Overlay, style: OverlayStyle) -> None:
+def _draw_people(image: BgrImage, frame: Frame, step: StepResult, overlay: Overlay, style: OverlayStyle) -> None:
     """Draw people with open events on top of observed people without one who score at least `min_score`."""
     by_tube: dict[int, list[Event]] = defaultdict(list)
     for event in overlay.open_events.values():
@@ -154,40 +154,40 @@ def _draw_people(picture: BgrImage, frame: Frame, step: StepResult, overlay: Ove
     people = [*others, *(person for person in step.tube_boxes if person.tube in by_tube)]
     for person in people:
         width = 3 if person.tube in by_tube else 1.5
-        _draw_trail(picture, overlay.trails.get(person.tube, ()), colour_of(person.tube), width)
+        _draw_trail(image, overlay.trails.get(person.tube, ()), colour_of(person.tube), width)
     for person in people:
-        _draw_person(picture, person, detector.frame_size(frame.image), by_tube.get(person.tube, ()))
+        _draw_person(image, person, detector.frame_size(frame.image), by_tube.get(person.tube, ()))
 
 
-def _draw_trail(picture: BgrImage, trail: Points, colour: Colour, widest: float) -> None:
+def _draw_trail(image: BgrImage, trail: Points, colour: Colour, widest: float) -> None:
     """Draw a trail that grows from thin at its oldest point to `widest` at the newest, for 360 lines."""
-    pixels = _pixels(picture, np.array(trail, np.float64).reshape(-1, 2))
-    widest *= _unit(detector.frame_size(picture))
+    pixels = _pixels(image, np.array(trail, np.float64).reshape(-1, 2))
+    widest *= _unit(detector.frame_size(image))
     for i, (start, end) in enumerate(pairwise(pixels)):
         thickness = max(1, round(widest * (i + 1) / len(pixels)))
-        cv2.line(picture, start.tolist(), end.tolist(), colour, thickness, cv2.LINE_AA)
+        cv2.line(image, start.tolist(), end.tolist(), colour, thickness, cv2.LINE_AA)
 
 
-def _draw_person(picture: BgrImage, person: TubeBox, size: tuple[int, int], events: Sequence[Event]) -> None:
+def _draw_person(image: BgrImage, person: TubeBox, size: tuple[int, int], events: Sequence[Event]) -> None:
     """Draw a person's box, thick and labelled where there are `events`."""
     corners = boxes.clip(person.box[None], *size).reshape(2, 2) / size
-    (left, top), (right, bottom) = _pixels(picture, corners).tolist()
+    (left, top), (right, bottom) = _pixels(image, corners).tolist()
     colour = colour_of(person.tube)
-    thickness = max(2, round(3 * _unit(detector.frame_size(picture)))) if events else 1
-    cv2.rectangle(picture, (left, top), (right, bottom), colour, thickness)
+    thickness = max(2, round(3 * _unit(detector.frame_size(image)))) if events else 1
+    cv2.rectangle(image, (left, top), (right, bottom), colour, thickness)
     if events:
         names = ", ".join(f"{event.action} {event.top_score:.2f}" for event in events)
-        _draw_text(picture, f"{names} #{person.tube}", (left, top), colour, 0.5)
+        _draw_text(image, f"{names} #{person.tube}", (left, top), colour, 0.5)
 
 
-def _draw_text(picture: BgrImage, text: str, place: tuple[int, int], background: Colour, size: float) -> None:
+def _draw_text(image: BgrImage, text: str, place: tuple[int, int], background: Colour, size: float) -> None:
     """Draw text on a filled background with its lower left corner at `place` (x, y), moved so that it is visible."""
-    line = text_rendering.render(text, size * _unit(detector.frame_size(picture)))
-    x = int(np.clip(place[0], 0, max(0, picture.shape[1] - line.width - 4)))
-    y = int(np.clip(place[1], line.above + line.below + 2, max(picture.shape[0], line.above + line.below + 2)))
-    cv2.rectangle(picture, (x, y - line.above - line.below - 2), (x + line.width + 4, y), background, cv2.FILLED)
+    line = text_rendering.render(text, size * _unit(detector.frame_size(image)))
+    x = int(np.clip(place[0], 0, max(0, image.shape[1] - line.width - 4)))
+    y = int(np.clip(place[1], line.above + line.below + 2, max(image.shape[0], line.above + line.below + 2)))
+    cv2.rectangle(image, (x, y - line.above - line.below - 2), (x + line.width + 4, y), background, cv2.FILLED)
     ink = DARK if np.dot(background, (0.114, 0.587, 0.299)) > 128 else WHITE
-    text_rendering.draw(picture, line, (x + 2, y - line.below), ink)
+    text_rendering.draw(image, line, (x + 2, y - line.below), ink)
 
 
 def _draw_motion(

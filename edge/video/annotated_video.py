@@ -8,7 +8,7 @@ from edge.detector import frame_size
 from edge.manifest import Manifest
 from edge.pipeline import StepResult
 from edge.sources import Frame
-from edge.video.annotated_frame import Overlay, OverlayStyle, annotate, canvas_size, picture_size, update
+from edge.video.annotated_frame import Overlay, OverlayStyle, annotate, canvas_size, drawn_size, update
 from edge.video.video_writer import VideoWriter, check_destination, format_description
 
 MAX_PAUSE = 2.0  # seconds that an image is held at most while a live camera gives no frames
@@ -59,15 +59,15 @@ class AnnotatedVideo:
     def __call__(self, frame: Frame, step: StepResult) -> None:
         """Add a frame. Raises VideoError before the disk is full."""
         if self._writer is None:
-            self._size = picture_size(frame_size(frame.image))
+            self._size = drawn_size(frame_size(frame.image))
             self._writer = VideoWriter(self.path, self._fps, canvas_size(self._size, self._style))
             self._begin = frame.monotonic_time
         self._overlay = update(self._overlay, frame, step)
         repeats = self._due(self._writer.frames, frame.monotonic_time)
         if repeats > 0:
-            picture = annotate(frame, step, self._overlay, self._manifest, self._size, self._style)
+            image = annotate(frame, step, self._overlay, self._manifest, self._size, self._style)
             for _ in range(repeats):
-                self._writer.write(picture)
+                self._writer.write(image)
 
     def _due(self, written: int, time: float) -> int:
         """How many more images belong in the video by `time` (s)."""

@@ -25,25 +25,25 @@ def snapshot(image: NDArray[np.uint8], event: Event | None, width: int = 640, qu
         raise SnapshotError(f"a frame is (H, W, 3), not {image.shape}")
     scale = min(1.0, max(width, MIN_WIDTH) / image.shape[1])
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    picture = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8) if scale < 1 else image.copy()
+    marked = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8) if scale < 1 else image.copy()
     if event is not None:
-        _draw(picture, event, scale)
-    done, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        _draw(marked, event, scale)
+    done, jpeg = cv2.imencode(".jpg", marked, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise SnapshotError(f"a frame of {image.shape[1]}x{image.shape[0]} pixels cannot be a JPEG")
     return jpeg.tobytes()
 
 
-def _draw(picture: NDArray[np.uint8], event: Event, scale: float) -> None:
+def _draw(marked: NDArray[np.uint8], event: Event, scale: float) -> None:
     """Draw the box, and above it the action with its best score."""
     x1, y1, x2, y2 = (round(float(side) * scale) for side in event.box)
-    cv2.rectangle(picture, (x1, y1), (x2, y2), DARK, 4)
-    cv2.rectangle(picture, (x1, y1), (x2, y2), BRIGHT, 2)
+    cv2.rectangle(marked, (x1, y1), (x2, y2), DARK, 4)
+    cv2.rectangle(marked, (x1, y1), (x2, y2), BRIGHT, 2)
     caption = text_rendering.render(f"{event.action} {event.top_score:.2f}", 0.5)
-    left = max(2, min(x1, picture.shape[1] - caption.width - 2))
+    left = max(2, min(x1, marked.shape[1] - caption.width - 2))
     place = (left, max(caption.above + 2, y1 - caption.below - 4))
-    background = picture[
+    background = marked[
         max(0, place[1] - caption.above - 2) : place[1] + caption.below + 2, left - 2 : left + caption.width + 2
     ]
     background[:] = DARK
-    text_rendering.draw(picture, caption, place, BRIGHT)
+    text_rendering.draw(marked, caption, place, BRIGHT)

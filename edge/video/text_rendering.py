@@ -70,16 +70,16 @@ def find_fonts(labels: Sequence[str]) -> None:
         _parts(label)
 
 
-def draw(picture: NDArray[np.uint8], drawn: RenderedText, place: tuple[int, int], colour: Colour) -> None:
+def draw(image: NDArray[np.uint8], drawn: RenderedText, place: tuple[int, int], colour: Colour) -> None:
     """Draw text on an (H, W, 3) image, cut off at its edges; `place`: x and y of the left end of the baseline."""
     left, top = place[0], place[1] - drawn.above
-    rows = slice(max(0, top), min(picture.shape[0], top + drawn.ink.shape[0]))
-    columns = slice(max(0, left), min(picture.shape[1], left + drawn.width))
+    rows = slice(max(0, top), min(image.shape[0], top + drawn.ink.shape[0]))
+    columns = slice(max(0, left), min(image.shape[1], left + drawn.width))
     if rows.start >= rows.stop or columns.start >= columns.stop:
         return
     ink = drawn.ink[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
     share = ink[..., None].astype(np.float32) / 255
-    region = picture[rows, columns]
+    region = image[rows, columns]
     region[:] = (region * (1 - share) + np.array(colour, np.float32) * share).round().astype(np.uint8)
 
 
@@ -97,8 +97,8 @@ def _parts(text: str) -> list[tuple[str, str | None]]:
 
 
 def _font_for(text: str) -> str | None:
-    seen = "".join(letter for letter in text if letter not in JOINERS)
-    return fonts.font_for(frozenset(seen)) if seen and is_visible_line(seen) else None
+    visible = "".join(letter for letter in text if letter not in JOINERS)
+    return fonts.font_for(frozenset(visible)) if visible and is_visible_line(visible) else None
 
 
 def _percent_encoded(word: str) -> str:

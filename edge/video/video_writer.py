@@ -26,7 +26,7 @@ DISK_CHECK_FRAMES = 25  # between two checks of the free space
 
 
 class VideoError(Exception):
-    """A video that cannot be written; the message names it and the cure."""
+    """A video that cannot be written; the message names it and the remedy."""
 
 
 class VideoWriter:

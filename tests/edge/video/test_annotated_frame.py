@@ -19,7 +19,7 @@ from edge.video.annotated_frame import (
     annotate,
     canvas_size,
     colour_of,
-    picture_size,
+    drawn_size,
     update,
 )
 from edge.video.motion_inset import INSET_POSITIONS, InsetPosition
@@ -60,7 +60,7 @@ def draw(
     taken: Frame, happened: StepResult, overlay: Overlay = EMPTY, style: OverlayStyle = CLEAN
 ) -> NDArray[np.uint8]:
     overlay = update(overlay, taken, happened)
-    size = picture_size((taken.image.shape[1], taken.image.shape[0]))
+    size = drawn_size((taken.image.shape[1], taken.image.shape[0]))
     return annotate(taken, happened, overlay, MANIFEST, size, style)
 
 
@@ -78,7 +78,7 @@ def draw(
     ],
 )
 def test_picture_size(frame_size: tuple[int, int], expected: tuple[int, int]) -> None:
-    assert picture_size(frame_size) == expected
+    assert drawn_size(frame_size) == expected
 
 
 def test_the_frame_itself_is_not_drawn_upon() -> None:
@@ -253,7 +253,7 @@ def test_every_frame_size_can_be_drawn(size: tuple[int, int], where: InsetPositi
         person(1, (-5, -5, 2 * width, 2 * height)), events=(event("new"),), map_=np.zeros((64, 64, 3), np.float32)
     )
     picture = draw(frame(image=np.zeros((height, width, 3), np.uint8)), happened, style=style)
-    assert (picture.shape[1], picture.shape[0]) == canvas_size(picture_size(size), style)
+    assert (picture.shape[1], picture.shape[0]) == canvas_size(drawn_size(size), style)
 
 
 def test_a_box_far_outside_is_drawn_at_the_edge() -> None:
