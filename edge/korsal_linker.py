@@ -60,7 +60,7 @@ VARIANTS: Mapping[str, KorsalSettings] = {
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """What one class may be linked to in one frame, n ≤ 10, scores falling; `class_scores` (n, classes)."""
+    """The boxes of one frame that one class may be linked to, n ≤ 10, scores falling; `class_scores` (n, classes)."""
 
     boxes: Floats  # (n, 4), x1 y1 x2 y2, pixels of the source frame
     scores: Floats  # (n,), of the class
@@ -134,7 +134,7 @@ def candidates(boxes: NDArray[np.float32], class_scores: Floats, label: int) -> 
 
 
 def _class_scores(detections: Detections, classes: int, settings: KorsalSettings) -> Floats:
-    """(N, classes): what each box says of each class."""
+    """(N, classes): the scores of each box for each class."""
     given = np.zeros((len(detections.scores), classes))
     if settings.dense:
         given[:, : detections.class_scores.shape[1]] = detections.class_scores
@@ -144,7 +144,7 @@ def _class_scores(detections: Detections, classes: int, settings: KorsalSettings
 
 
 def _nms(boxes: Floats, scores: Floats) -> list[int]:
-    """Places of the boxes, scores falling, that none kept overlaps by more than 0.45; of equals the last first."""
+    """Indices of the boxes that no kept one overlaps by more than 0.45, scores falling; of equals the last first."""
     order = np.argsort(scores, kind="stable")[::-1]
     close = overlap(boxes, boxes) > NMS_IOU
     gone = np.zeros(len(boxes), np.bool_)
@@ -167,33 +167,33 @@ def overlap(a: Floats, b: Floats, added: float = 0.0) -> Floats:
 
 
 def _edge_scores(tubes: Sequence[ClassTube], found: Candidates, kind: EdgeScore) -> Floats:
-    """(T, n) what speaks for each box, 0 where it is out of reach."""
+    """(T, n) the edge score of each box for each tube, 0 where it is out of reach."""
     last = np.array([tube.box for tube in tubes]).reshape(-1, 4)
     reach = overlap(last, found.boxes, added=1) >= LINK_IOU
     if kind == "score":
         return np.where(reach, found.scores, 0)
     classes = found.class_scores.shape[1]
-    said = np.array([np.resize(tube.class_scores, classes) for tube in tubes]).reshape(-1, 1, classes)
-    alike = 1 - np.sqrt(((said - found.class_scores) ** 2).sum(axis=2))
-    return np.where(reach, alike if kind == "scrSim" else found.scores + alike, 0)
+    last_scores = np.array([np.resize(tube.class_scores, classes) for tube in tubes]).reshape(-1, 1, classes)
+    similarity = 1 - np.sqrt(((last_scores - found.class_scores) ** 2).sum(axis=2))
+    return np.where(reach, similarity if kind == "scrSim" else found.scores + similarity, 0)
 
 
 def _extend(
     tubes: Sequence[ClassTube], found: Candidates, settings: KorsalSettings
 ) -> tuple[list[ClassTube], list[int]]:
-    """The tubes, in their order each taking its best box or losing it, and the boxes left over."""
+    """The tubes, each in turn with its best box or without one, and the indices of the boxes left over."""
     edges = _edge_scores(tubes, found, settings.edge_score)
     free = list(range(len(found.scores)))
-    followed = []
-    for place, tube in enumerate(tubes):
-        if edges[place].sum() > 0:
-            choice = int(edges[place].argmax())
+    updated = []
+    for row, tube in enumerate(tubes):
+        if edges[row].sum() > 0:
+            choice = int(edges[row].argmax())
             edges[:, choice] = 0
             free.remove(choice)
-            followed.append(_continued(tube, found, choice))
+            updated.append(_continued(tube, found, choice))
         else:
-            followed.append(_missed(tube, settings))
-    return followed, free
+            updated.append(_missed(tube, settings))
+    return updated, free
 
 
 def _continued(tube: ClassTube, found: Candidates, choice: int) -> ClassTube:
@@ -224,7 +224,7 @@ def _best(tube: ClassTube, score: float) -> tuple[float, ...]:
 
 
 def _mean(best: Sequence[float]) -> float:
-    """Summed upwards, as the original does: the order of two tubes may hang on the last digit."""
+    """Summed from the lowest up, as in the original: the order of two tubes may depend on the last digit."""
     return float(np.add.reduce(np.array(best[::-1]))) / len(best)
 
 
