@@ -11,14 +11,14 @@ Affine = NDArray[np.float64]  # (2, 3), x' = a·x + b·y + c and the same for y'
 
 
 def area(boxes: Boxes) -> NDArray[np.float32]:
-    """(N,) areas in square pixels; 0 where a box is turned inside out."""
+    """(N,) areas in square pixels; 0 for inverted boxes."""
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
     areas: NDArray[np.float32] = sides[:, 0] * sides[:, 1]
     return areas
 
 
 def iou(a: Boxes, b: Boxes) -> NDArray[np.float32]:
-    """(N, M) intersection over union of every box of `a` with every box of `b`; 0 where both are without area."""
+    """(N, M) intersection over union of every box of `a` with every box of `b`; 0 where neither has an area."""
     left, top, right, bottom = (np.ascontiguousarray(side) for side in b.T)
     width = np.minimum(a[:, 2, None], right) - np.maximum(a[:, 0, None], left)  # (N, M), as all that follow
     height = np.minimum(a[:, 3, None], bottom) - np.maximum(a[:, 1, None], top)
@@ -30,24 +30,24 @@ def iou(a: Boxes, b: Boxes) -> NDArray[np.float32]:
 
 
 def clip(boxes: Boxes, width: float, height: float) -> Boxes:
-    """The boxes cut to a frame of `width` × `height` pixels; one outside of it becomes a line or point on its edge."""
+    """The boxes clipped to a frame of `width` × `height` pixels; one outside becomes a line or point on its edge."""
     limits = np.array([width, height, width, height], np.float32)
     return np.clip(boxes, np.float32(0), limits).astype(np.float32, copy=False)
 
 
 def nms(boxes: Boxes, scores: NDArray[np.float32], threshold: float) -> NDArray[np.int64]:
-    """Indices (by falling score; of equals the earlier first) of the boxes that no better kept one overlaps by more.
+    """Non-maximum suppression: the indices of the boxes to keep, by falling score, of equals the earlier first.
 
-    "More" is an IoU above `threshold`: at 1 all are kept.
+    A box is dropped if its IoU with a better kept one is above `threshold`: at 1 all are kept.
     """
     order = np.argsort(-scores, kind="stable")
     overlapping = iou(boxes, boxes) > threshold
-    gone = np.zeros(len(boxes), bool)
+    suppressed = np.zeros(len(boxes), bool)
     kept = []
     for i in order:
-        if not gone[i]:
+        if not suppressed[i]:
             kept.append(i)
-            gone |= overlapping[i]
+            suppressed |= overlapping[i]
     return np.array(kept, np.int64)
 
 
@@ -55,7 +55,7 @@ def letterbox(source_size: tuple[int, int], input_size: tuple[int, int]) -> Affi
     """The affine that fits a frame of (width, height) into the middle of an input of (width, height), aspect kept.
 
     For a square input it is CenterNet's `get_affine_transform` with centre (width / 2, height / 2) and scale
-    max(width, height); other inputs take the smaller of the two scales, so that the whole frame is seen.
+    max(width, height); other inputs take the smaller of the two scales, so that the whole frame fits.
     """
     (width, height), (input_width, input_height) = source_size, input_size
     scale = min(input_width / width, input_height / height)
@@ -69,13 +69,13 @@ def letterbox(source_size: tuple[int, int], input_size: tuple[int, int]) -> Affi
 
 
 def invert(matrix: Affine) -> Affine:
-    """The affine that undoes `matrix`."""
+    """The inverse of an affine."""
     linear = np.linalg.inv(matrix[:, :2])
     return np.hstack([linear, -linear @ matrix[:, 2:]])
 
 
 def transform(boxes: Boxes, matrix: Affine) -> Boxes:
-    """The boxes with both corners taken through an affine that neither turns nor mirrors."""
+    """The boxes with both corners mapped by an affine that neither rotates nor mirrors."""
     corners = boxes.reshape(-1, 2, 2).astype(np.float64)
     moved: NDArray[np.float64] = corners @ matrix[:, :2].T + matrix[:, 2]
     return moved.reshape(-1, 4).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Frame ⇄ network: pixels to the network's input, its outputs to detections in the frame. Pure."""
+"""Fits frames to the network's input, and turns its outputs into detections in the frame. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edge import boxes as box_ops
 from edge.manifest import OUTPUTS, Manifest
 
-ROUNDING = 1e-3  # half and quantised precision may put a score that much above 1
+ROUNDING = 1e-3  # half and quantised precision may give scores that much above 1
 
 
 MIN_SCORE = 0.01  # weaker detections are dropped, unless a linker needs them, and count nowhere
@@ -19,20 +19,20 @@ MIN_SCORE = 0.01  # weaker detections are dropped, unless a linker needs them, a
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """What the network saw in one frame, scores falling."""
+    """The detections in one frame, by falling score."""
 
     boxes: NDArray[np.float32]  # (N, 4), x1 y1 x2 y2, pixels of the source frame, clipped to it
     scores: NDArray[np.float32]  # (N,), 0..1
     labels: NDArray[np.int64]  # (N,), index into the manifest's labels
-    class_scores: NDArray[np.float32]  # (N, classes), 0..1, of every action at that place
-    invalid: int = 0  # answers that were left out: no finite numbers, no scores, or no known action
+    class_scores: NDArray[np.float32]  # (N, classes), 0..1, of every action in that box
+    invalid: int = 0  # outputs that were dropped: not finite, not scores, or not known actions
 
 
-def invalid_outputs_message(answers: int, fate: str = "they are left out") -> str:
-    """The sentence about so many answers that no network may give; `fate`: what becomes of them."""
+def invalid_outputs_message(count: int, consequence: str = "they are dropped") -> str:
+    """The message about outputs that no working network returns; `consequence`: what happens to them."""
     return (
-        f"the model gave {answers} answers that are no finite numbers, no scores or no known actions; {fate}: look at "
-        "it with `korsal-convert check`, or export and quantise it anew"
+        f"the model returned {count} outputs that are not finite, not scores or not known actions; {consequence}: "
+        "check it with `korsal-convert check`, or export and quantise it again"
     )
 
 
@@ -71,7 +71,7 @@ def detections(
     """Outputs of the network for one frame of `size` (width, height) → detections that score at least `minimum_score`.
 
     `outputs` has a batch of one: `boxes` (1, K, 4), `scores` (1, K), `labels` (1, K), `class_scores` (1, K, classes).
-    What a network must not answer (NaN, infinity, scores outside 0..1, unknown labels) is left out and counted.
+    Invalid outputs (NaN, infinity, scores outside 0..1, unknown labels) are dropped and counted.
     """
     valid = _valid(outputs, len(manifest.labels))
     boxes, scores, labels, class_scores = (outputs[name][0][valid] for name in OUTPUTS)
@@ -89,18 +89,18 @@ def detections(
 
 
 def _valid(outputs: Mapping[str, NDArray[Any]], classes: int) -> NDArray[np.bool_]:
-    """(K,): answers that a working network can give."""
+    """(K,) bool: which outputs a working network can return."""
     boxes, scores, labels, class_scores = (outputs[name][0] for name in OUTPUTS)
     are_scores = _is_score(scores) & _is_score(class_scores).all(axis=1)
     return np.asarray(np.isfinite(boxes).all(axis=1) & are_scores & (labels >= 0) & (labels < classes))
 
 
 def _is_score(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """0..1, with room for what rounding adds; NaN and infinity are none."""
+    """Which values lie in 0..1, with room for rounding; NaN and infinity do not."""
     return np.asarray((values >= 0) & (values <= 1 + ROUNDING))
 
 
 def _gain_and_lift(manifest: Manifest) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(pixel / 255 − mean) / std as pixel · gain + lift, each (4,): OpenCV takes that for a value per channel."""
+    """(pixel / 255 − mean) / std as pixel · gain + lift, each (4,), which OpenCV reads as a value per channel."""
     mean, std = np.array([*manifest.mean, 0.0]), np.array([*manifest.std, 1.0])
     return 1 / (255 * std), -mean / std

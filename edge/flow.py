@@ -1,6 +1,6 @@
-"""Optical flow as a motion map: where each pixel came from since the frame before, and how its grey changed. Pure.
+"""Optical flow as a motion map: where each pixel came from, and how its grey changed. Pure.
 
-Dense inverse search (Kroeger et al. 2016) as OpenCV has it, at its fastest: a third to a half of the time of SSIM.
+Dense inverse search (Kroeger et al. 2016) of OpenCV with its fastest preset: a third to a half of the time of SSIM.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 # BT.601 weights of B, G and R times KORSAL's standard deviations, and the grey that its mean is, in 8-bit levels
 WEIGHTS = np.array([[0.114 * 0.28863828, 0.587 * 0.27408164, 0.299 * 0.27809835]], np.float32) * 255
 MIDDLE = 255 * (0.114 * 0.40789654 + 0.587 * 0.44719302 + 0.299 * 0.47026115)
-GREY_STEP = 64  # grey levels that count as 1
-SPARSE = 4  # every n-th pixel each way tells the camera's motion as well as all
+GREY_STEP = 64  # grey levels that make 1
+SPARSE = 4  # every n-th pixel each way gives the camera's motion as well as all
 
 
 def flow_map(previous: NDArray[np.float32], current: NDArray[np.float32], steady: bool) -> NDArray[np.float32]:
     """(H, W, 3) float32: dx and dy in pixels from where a pixel is to where it was, and the change of its grey / 64.
 
-    Both frames (H, W, 3) float32, normalised, at least 12 px each way. `steady` takes the camera's own motion out: the
-    median of each direction. After a frame of zeros, which stands for none, the map is 0.
+    Both frames (H, W, 3) float32, normalised, at least 12 px each way. `steady` removes the camera's own motion, the
+    median of each direction. After a frame of zeros, which stands for no frame, the map is 0.
     """
     if not previous.any():
         return np.zeros_like(current)

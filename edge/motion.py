@@ -1,10 +1,10 @@
-"""The motion map: where the current frame differs in structure from the one before it. Pure.
+"""The motion map: where the structure of a frame differs from that of the previous one. Pure.
 
 KORSAL (Abeywardena et al. 2021, arXiv 2111.03319) reads it beside the RGB frame: the current frame is moved by each
 of nine one-pixel shifts (small camera motion), and the structural similarity (SSIM, Wang et al. 2004) of the shift
-that matches the previous frame best is the map. `docs/motion.md` says why what is left out here changes nothing:
+that matches the previous frame best is the map. `docs/motion.md` explains why the shortcuts here are exact:
 away from the border a shifted frame's window statistics are the frame's own, shifted; the score that chooses the
-shift reads nothing nearer than 3 px to the border; and a shift that has already lost is not scored to its end.
+shift reads nothing nearer than 3 px to the border; and a shift that has already lost is not scored further.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LEAST_RANGE = 1e-4
 """The smallest data range, as a part of the largest magnitude in either frame: below it SSIM is rounding error, and
 at 0 (a constant frame) it is 0 / 0. One grey level of an 8-bit frame is 50 times as much."""
 BAND = 64
-"""Rows scored at a time: few enough to stay in the cache and to stop early, enough to outweigh the 6 that overlap."""
+"""Rows scored at a time: few enough for the cache and for stopping early, many compared with the 6 that overlap."""
 
 
 MotionKind = Literal["ssim", "dsim", "flow", "previous", "none"]
@@ -43,8 +43,8 @@ class MotionSettings:
 
     `ssim`: the map, 1 where nothing changed; `dsim`: 0.5 * (1 - ssim); `flow`: optical flow and change of grey
     (`edge.flow`); `previous`: the previous frame itself; `none`: no motion channels. `shifts=False` compares the
-    frames as they lie, and has flow keep the camera's own motion. `gap` says how many frames back the
-    previous frame lies (KORSAL: 1); whoever holds the frames applies it.
+    frames unshifted, and lets flow keep the camera's own motion. `gap` is how many frames back the previous frame lies
+    (KORSAL: 1); the caller, who holds the frames, applies it.
     """
 
     kind: MotionKind = "ssim"
@@ -73,16 +73,16 @@ class Prepared:
 
     @cached_property
     def windows(self) -> Windows:
-        """Filtered when first read, then kept for the next comparison."""
+        """The window statistics, computed when first read and kept for the next comparison."""
         return windows(self.frame, self.block)
 
 
 def prepare(frame: FloatImage, spare: Prepared | None = None) -> Prepared:
-    """The frame, ready to be compared with the next one and the one before.
+    """Check a frame and prepare it for comparison with the next and the previous one.
 
-    `frame`: (H, W, 3) float32, normalised, finite, at least 7 px each way. It is not copied: don't write to it.
-    `spare`: a prepared frame that nothing reads any more (the one before the previous); its memory is taken over where
-    it fits. The system hands out fresh memory page by page, which takes longer than filling it. Raises ValueError.
+    `frame`: (H, W, 3) float32, normalised, finite, at least 7 px each way. It is not copied, so do not modify it.
+    `spare`: a prepared frame that is no longer needed (the one before the previous); its memory is reused where it
+    fits, because the system maps fresh memory page by page, which takes longer than filling it. Raises ValueError.
     """
     if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.float32:
         raise ValueError(
@@ -106,29 +106,29 @@ def _extremes(frame: FloatImage, extreme: Callable[[FloatImage], Any]) -> FloatI
     parts = (slice(0, 1), slice(1, -1), slice(-1, None))
     top, bottom = ([extreme(row[:, part]) for part in parts] for row in (frame[:1], frame[-1:]))
     left, right = extreme(frame[1:-1, :1]), extreme(frame[1:-1, -1:])
-    middle = extreme(frame[1:-1])  # one run of memory: three times as fast as without its two columns
+    middle = extreme(frame[1:-1])  # contiguous: three times as fast as without its two columns
     if middle in (left, right):
         middle = extreme(frame[1:-1, 1:-1])
     return np.array([top, [left, middle, right], bottom])
 
 
 def blank(height: int, width: int) -> Prepared:
-    """What stands for the previous frame of the first one: zeros, as in KORSAL."""
+    """The frame before the first one: zeros, as in KORSAL."""
     return prepare(np.zeros((height, width, 3), np.float32))
 
 
 def motion_map(previous: FloatImage, current: FloatImage, settings: MotionSettings) -> tuple[NDArray[np.float32], int]:
-    """The motion map between two frames, and the index in SHIFTS of the shift that it is for.
+    """The motion map between two frames, and the index in SHIFTS of the shift that was chosen.
 
     Both frames as `prepare` takes them. The map is (H, W, 3) float32, one channel per colour, not clipped: SSIM lies
-    in -1..1, DSIM in 0..1; of flow see `edge.flow`. The index is IDENTITY where nothing was searched. Raises
+    in -1..1, DSIM in 0..1; for flow see `edge.flow`. The index is IDENTITY where no shift was searched. Raises
     ValueError, also for kind `none`.
     """
     return compare(prepare(previous), prepare(current), settings)
 
 
 def compare(previous: Prepared, current: Prepared, settings: MotionSettings) -> tuple[NDArray[np.float32], int]:
-    """`motion_map` of prepared frames: along a video each frame is prepared once."""
+    """`motion_map` of prepared frames, so that each frame of a video is prepared once."""
     if settings.kind == "none":
         raise ValueError("motion kind 'none' has no map: give the network the frame alone")
     if previous.frame.shape != current.frame.shape:
@@ -165,15 +165,15 @@ def _pair(previous: Prepared, current: Prepared) -> _FramePair:
     extremes = (previous.lowest, previous.highest, current.lowest, current.highest)
     magnitude = max(float(np.abs(part).max()) for part in extremes)
     ranges = [_data_range(current, shift) for shift in SHIFTS]
-    steady = tuple(constants(max(size, LEAST_RANGE * magnitude) or 1.0) for size in ranges)
+    stable = tuple(constants(max(size, LEAST_RANGE * magnitude) or 1.0) for size in ranges)
     if magnitude <= min(ranges) and 1e-3 <= magnitude <= 1e3:
-        return _FramePair(previous.windows, current.windows, steady)
+        return _FramePair(previous.windows, current.windows, stable)
     before, after = previous.frame.astype(np.float64), current.frame.astype(np.float64)
-    return _FramePair(windows(before, allocate(before)), windows(after, allocate(after)), steady)
+    return _FramePair(windows(before, allocate(before)), windows(after, allocate(after)), stable)
 
 
 def _data_range(frame: Prepared, shift: tuple[int, int]) -> float:
-    """Highest less lowest pixel of the shifted frame: a shift moves a row and a column out of sight."""
+    """Highest less lowest pixel of the shifted frame: a shift moves a row and a column out of the frame."""
     rows, columns = ((slice(0, 2), slice(0, 3), slice(1, 3))[step + 1] for step in shift)
     return float(frame.highest[rows, columns].max()) - float(frame.lowest[rows, columns].min())
 
@@ -182,8 +182,8 @@ def _similarity(pair: _FramePair, candidates: Sequence[int]) -> tuple[FloatImage
     """SSIM (H, W, 3) of the candidate shift with the highest mean, and that shift; ties go to the first.
 
     SSIM is at most 1, so the sum of 1 - SSIM over the bands scored so far bounds a shift's loss from below. The shift
-    of the lowest bound goes on; the first to stand lowest with no band left has the lowest loss of all. The bands of
-    the identity, which wins where the camera stands still, are kept; another winner's are computed once more.
+    with the lowest bound is scored next; the first to be lowest with no band left has the lowest loss of all. The bands
+    of the identity, which wins where the camera stands still, are kept; another winner's are computed once more.
     """
     bands, work = _bands(pair.current), buffers(BAND, pair.current)
     similarity = np.empty_like(pair.current.pixels[2:-2, 1:-1], order="C")
@@ -204,8 +204,10 @@ def _similarity(pair: _FramePair, candidates: Sequence[int]) -> tuple[FloatImage
 
 
 def _bands(frame: Windows) -> list[tuple[int, int]]:
-    """First row and last + 1 of nearly equal bands of the frame less its margin, the most textured first: there a
-    wrong shift loses soonest."""
+    """First row and last + 1 of nearly equal bands of the frame less its margin.
+
+    The most textured come first: there a wrong shift loses soonest.
+    """
     rows = frame.variance.shape[0] - 4 - 2 * MARGIN
     count = -(-rows // BAND)
     edges = [MARGIN + rows * index // count for index in range(count + 1)]

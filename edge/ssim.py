@@ -20,7 +20,7 @@ FloatImage = NDArray[Any]
 WINDOW = 7
 """Side of the window, px."""
 MARGIN = WINDOW // 2
-"""The score leaves out so many px at each side, where the window leaves the frame."""
+"""The score leaves out this many px at each side, where the window reaches beyond the frame."""
 SAMPLE = WINDOW**2 / (WINDOW**2 - 1)
 """n / (n - 1): the covariance is that of a sample."""
 K1, K2 = 0.01, 0.03
@@ -31,7 +31,7 @@ class Windows:
     """What SSIM needs of one frame alone, each (H + 4, W + 2, 3).
 
     `pixels`: the frame with a mirrored border, so that a shift is an offset (the outermost rows only keep the offsets
-    inside); `mean`, `mean_square` (the square of the mean) and `variance` (at least 0) of the window around each.
+    in bounds); `mean`, `mean_square` (the square of the mean) and `variance` (at least 0) of the window around each.
     """
 
     pixels: FloatImage
@@ -47,19 +47,19 @@ def allocate(frame: FloatImage) -> FloatImage:
 
 
 def windows(frame: FloatImage, block: FloatImage) -> Windows:
-    """The window statistics of a frame, which serve all its shifts, in a block that `allocate` gave."""
+    """The window statistics of a frame, which serve all its shifts, in a block from `allocate`."""
     cv2.copyMakeBorder(frame, 2, 2, 1, 1, cv2.BORDER_REFLECT_101, dst=block[0])
     _filter(block[0], block[1:])
     return Windows(*block)
 
 
 def constants(data_range: float) -> tuple[float, float]:
-    """C1 and C2 of the definition."""
+    """C1 and C2 of SSIM's definition."""
     return (K1 * data_range) ** 2, (K2 * data_range) ** 2
 
 
 def buffers(rows: int, frame: Windows) -> list[FloatImage]:
-    """Memory for `inner` on up to so many rows, to be used again and again."""
+    """Memory for `inner` on up to that many rows, to be reused."""
     _, width, channels = frame.pixels.shape
     return [np.empty((rows + 2 * MARGIN, width * channels), frame.pixels.dtype) for _ in range(3)]
 
@@ -74,8 +74,8 @@ def inner(
 ) -> FloatImage:
     """SSIM of rows first..last - 1 of the previous and the shifted current frame, without the margin: (rows, W - 6, 3).
 
-    Only the product of the two is filtered. Rows lie in MARGIN..H - MARGIN. The answer is a view of a buffer of
-    `work`. All arrays are read as flat runs of whole rows: what wraps round at a row's ends lies in the margin.
+    Only the product of the two is filtered. Rows lie in MARGIN..H - MARGIN. The result is a view of a buffer of
+    `work`. All arrays are read as flat runs of whole rows: what wraps around at a row's ends lies in the margin.
     """
     count, width = rows[1] - rows[0], current.pixels.shape[1]
     wide, stride = count + 2 * MARGIN, width * 3
@@ -124,9 +124,9 @@ def _combine(
 def fill_border(
     similarity: FloatImage, previous: Windows, current: Windows, shift: tuple[int, int], constant: tuple[float, float]
 ) -> None:
-    """Write the outer 3 px of a map (H, W, 3): the margin that `inner` leaves out.
+    """Write the outer 3 px of a map (H, W, 3), the margin that `inner` leaves out.
 
-    They depend on the outer 6 px of the frames. All four sides are one strip here, with the frame's edge on top.
+    They depend on the outer 6 px of the frames. All four sides form one strip here, with the frame's edge on top.
     """
     height, width = similarity.shape[:2]
     before, after = _sides(_shifted(previous, (0, 0))), _sides(_shifted(current, shift))

@@ -1,7 +1,7 @@
-"""What TensorRT must be told to build an engine, and what an engine is known by. Pure.
+"""How each TensorRT builds an engine of a precision, and the key by which engines are cached. Pure.
 
 Precision belongs in the ONNX: from TensorRT 10 on a network is strongly typed and the builder gets no precision
-flags; 11 has none any more. Only 8.6 decides by itself where to use what it is allowed to.
+flags; 11 has none. Only 8.6 chooses by itself among the precisions that it is allowed.
 """
 
 import hashlib
@@ -32,12 +32,12 @@ DEFORMABLE_CURE = (
 
 
 def cure_of(refusal: str) -> str:
-    """What to do where TensorRT's parser says that of a network."""
+    """The cure for what TensorRT's parser refuses."""
     return DEFORMABLE_CURE if "DeformConv" in refusal else ANY_CURE
 
 
 class PlanError(ValueError):
-    """A TensorRT that no engine can be built with."""
+    """This TensorRT cannot build the engine."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +48,16 @@ class BuildPlan:
     precision: Precision
     network_flags: tuple[str, ...]
     builder_flags: tuple[str, ...]
-    onnx: tuple[Precision, ...]  # what the ONNX may be, by its manifest; the best first
+    onnx: tuple[Precision, ...]  # precisions that the ONNX may have, the best first
 
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What may be chosen about an engine."""
+    """The choices for an engine."""
 
     precision: Precision | None = None  # None: that of the ONNX
-    max_batch: int = 1  # images at once; the engine takes every batch from 1 to this
-    workspace_bytes: int = DEFAULT_WORKSPACE  # of GPU memory that the builder may try things with
+    max_batch: int = 1  # images at once; the engine takes every batch from 1 to that
+    workspace_bytes: int = DEFAULT_WORKSPACE  # of GPU memory that the builder may use
     target: str = ""  # member of TensorRT-RTX's ComputeCapability ("SM86") to build for without a GPU; "": this GPU
 
 
@@ -73,18 +73,18 @@ class Platform:
 
 
 def parse_version(text: str) -> Version:
-    """`10.3.0` as (10, 3, 0); what follows the numbers is left away. Raises PlanError."""
+    """`10.3.0` as (10, 3, 0); what follows the numbers is ignored. Raises PlanError."""
     if not (found := re.match(r"\s*\d+(\.\d+)+", text)):
-        raise PlanError(f"{text!r} is no version of TensorRT; give one like 10.3")
+        raise PlanError(f"{text!r} is not a version of TensorRT; give one like 10.3")
     return tuple(int(part) for part in found.group().split("."))
 
 
 def as_precision(text: str) -> Precision:
-    """The precision of that name, as a manifest tells it. Raises PlanError."""
+    """The precision of that name in a manifest. Raises PlanError."""
     for precision in PRECISIONS:
         if text == precision:
             return precision
-    raise PlanError(f"{text!r} is no precision of an engine; choose {', '.join(PRECISIONS)}")
+    raise PlanError(f"{text!r} is not a precision of an engine; choose {', '.join(PRECISIONS)}")
 
 
 def plan_build(version: Version, precision: Precision, members: Members) -> BuildPlan:
@@ -104,7 +104,7 @@ def plan_build(version: Version, precision: Precision, members: Members) -> Buil
 
 
 def known_members(version: Version) -> Members:
-    """The members that decide, for a TensorRT that is not at hand. Source: its release notes."""
+    """The enum members that decide, for a TensorRT that is not installed here. Source: its release notes."""
     network = {"STRONGLY_TYPED"} if version >= (9,) else set()
     network |= {"EXPLICIT_BATCH"} if version < (11,) else set()
     return {
@@ -114,7 +114,7 @@ def known_members(version: Version) -> Members:
 
 
 def l4t_version(release: str) -> str:
-    """Of Jetson Linux, "36.4.3", from the text of /etc/nv_tegra_release; "" if that does not tell."""
+    """Of Jetson Linux, "36.4.3", from the text of /etc/nv_tegra_release; "" where it names none."""
     found = re.search(r"R(\d+) \(release\), REVISION: (\d+(?:\.\d+)*)", release)
     return f"{found[1]}.{found[2]}" if found else ""
 
@@ -125,6 +125,6 @@ def version_text(version: Version) -> str:
 
 
 def engine_key(onnx_sha256: str, platform: Platform, options: BuildOptions) -> str:
-    """SHA-256, hexadecimal, of all that makes an engine what it is: another key, another engine."""
+    """SHA-256, hexadecimal, of everything that an engine depends on."""
     known = {"onnx": onnx_sha256, "platform": asdict(platform), "options": asdict(options)}
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()

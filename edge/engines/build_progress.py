@@ -1,42 +1,44 @@
-"""How far a build is: TensorRT's progress monitor, where it has one, calls a plain function. Shell.
+"""Progress of a build: TensorRT's progress monitor calls a plain function. Shell.
 
-TensorRT 8.6 has none. It reports phases within phases, each with its number of steps.
+TensorRT 8.6 has no monitor. Phases are nested; each has its own number of steps.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-PERCENT = 10  # between two reports of a phase
+from edge.text import Notify
 
-BuildProgress = Callable[[str, int, int], None]  # the phase after those around it, steps done, steps of that phase
+PERCENT = 10  # between two messages about a phase
+
+BuildProgress = Callable[[str, int, int], None]  # the phase after its parents, steps done, steps of the phase
 
 
 @dataclass(eq=False)
 class BuildMonitor:
-    """`sink` is what TensorRT is given; `raised` is what the function raised, after which the build was ended."""
+    """`sink` is handed to TensorRT; `raised` is the exception of the function, which ended the build."""
 
     sink: Any = None
     raised: BaseException | None = None
-    phases: dict[str, tuple[str, int]] = field(default_factory=dict)  # name: with those around it, its steps
+    phases: dict[str, tuple[str, int]] = field(default_factory=dict)  # by name: the phase after its parents, its steps
 
 
-def percent_messages(tell: Callable[[str], None]) -> BuildProgress:
-    """A function that tells of each phase once for every tenth of it: `Building engine › Timing 30%`."""
-    told = ""
+def percent_messages(notify: Notify) -> BuildProgress:
+    """A function that notifies once per tenth of each phase: `Building engine › Timing 30%`."""
+    last = ""
 
     def progress(phase: str, step: int, steps: int) -> None:
-        nonlocal told
+        nonlocal last
         text = f"{phase} {100 * step // max(steps, 1) // PERCENT * PERCENT}%"
-        if text != told:
-            told = text
-            tell(text)
+        if text != last:
+            last = text
+            notify(text)
 
     return progress
 
 
 def monitor(trt: Any, progress: BuildProgress) -> BuildMonitor | None:
-    """None where TensorRT has no progress monitor."""
+    """What reports the steps of a build to `progress`; None where TensorRT has no progress monitor."""
     if not hasattr(trt, "IProgressMonitor"):
         return None
     monitoring = BuildMonitor()
@@ -50,8 +52,8 @@ def _sink(trt: Any, progress: BuildProgress, monitoring: BuildMonitor) -> Any:
             trt.IProgressMonitor.__init__(self)
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
-            around, _ = monitoring.phases.get(parent_phase or "", ("", 0))
-            monitoring.phases[phase_name] = (f"{around} › {phase_name}" if around else phase_name, num_steps)
+            parents, _ = monitoring.phases.get(parent_phase or "", ("", 0))
+            monitoring.phases[phase_name] = (f"{parents} › {phase_name}" if parents else phase_name, num_steps)
 
         def step_complete(self, phase_name: str, step: int) -> bool:
             name, steps = monitoring.phases.get(phase_name, (phase_name, step + 1))

@@ -1,6 +1,6 @@
-"""CUDA's runtime through cuda-python: memory, streams, graphs, each status checked and named. Shell.
+"""CUDA's runtime through cuda-python: memory, streams and graphs, with every status checked. Shell.
 
-Addresses, streams and graphs are plain integers, as CUDA's own handles are. Freeing is the caller's.
+Addresses, streams and graphs are plain integers, as CUDA's own handles are. The caller frees them.
 """
 
 import ctypes
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 CURES = {
     "cudaErrorMemoryAllocation": "end other programs that use the GPU, or lower the batch or the workspace",
-    "cudaErrorNoDevice": "see that the GPU's driver is loaded, and that this user is in the group `video`",
+    "cudaErrorNoDevice": "check that the GPU's driver is loaded, and that this user is in the group `video`",
     "cudaErrorInsufficientDriver": "install the NVIDIA driver, or the cuda-python that fits the one that is installed",
-    "cudaErrorIllegalAddress": "start anew; if it happens again, rebuild the engine",
+    "cudaErrorIllegalAddress": "restart; if it happens again, rebuild the engine",
 }
-NO_CURE = "start anew; if it happens again, look into the kernel's log (dmesg)"
+NO_CURE = "restart; if it happens again, check the kernel's log (dmesg)"
 
 
 class CudaError(Exception):
@@ -60,11 +60,11 @@ class Cuda:
         self._runtime = runtime
 
     def device_count(self) -> int:
-        """How many GPUs there are."""
+        """The number of GPUs."""
         return int(self._call("cudaGetDeviceCount"))
 
     def device(self, index: int = 0) -> CudaDevice:
-        """What the GPU of that number is."""
+        """The GPU of that index."""
         properties = self._call("cudaGetDeviceProperties", index)
         version = int(self._call("cudaDriverGetVersion"))  # 1000 major + 10 minor
         return CudaDevice(
@@ -79,39 +79,39 @@ class Cuda:
         return int(self._call("cudaMalloc", size))
 
     def free(self, address: int) -> None:
-        """Give back what `allocate` gave."""
+        """Free what `allocate` returned."""
         self._call("cudaFree", address)
 
     def allocate_pinned(self, size: int) -> int:
-        """The address of `size` bytes of the host that the GPU reads and writes without help of the CPU."""
+        """The address of `size` bytes of pinned host memory, which the GPU reads and writes by itself."""
         return int(self._call("cudaHostAlloc", size, 0))
 
     def free_pinned(self, address: int) -> None:
-        """Give back what `allocate_pinned` gave; arrays of `view` die with it."""
+        """Free what `allocate_pinned` returned; arrays of `view` must not be used afterwards."""
         self._call("cudaFreeHost", address)
 
     def create_stream(self) -> int:
-        """A queue of work that does not wait for the default stream."""
+        """A stream that does not wait for the default one."""
         return int(self._call("cudaStreamCreateWithFlags", self._runtime.cudaStreamNonBlocking))
 
     def destroy_stream(self, stream: int) -> None:
-        """Give back what `create_stream` gave."""
+        """Free what `create_stream` returned."""
         self._call("cudaStreamDestroy", stream)
 
     def synchronize(self, stream: int) -> None:
-        """Wait until the stream's work is done; errors of that work come out here."""
+        """Wait until the stream's work is done; errors of that work are raised here."""
         self._call("cudaStreamSynchronize", stream)
 
     def upload(self, target: int, source: int, size: int, stream: int) -> None:
-        """Copy `size` bytes from the host to the GPU, when the stream comes to it."""
+        """Copy `size` bytes from the host to the GPU, in the order of the stream."""
         self._copy(target, source, size, "cudaMemcpyHostToDevice", stream)
 
     def download(self, target: int, source: int, size: int, stream: int) -> None:
-        """Copy `size` bytes from the GPU to the host, when the stream comes to it."""
+        """Copy `size` bytes from the GPU to the host, in the order of the stream."""
         self._copy(target, source, size, "cudaMemcpyDeviceToHost", stream)
 
     def capture(self, stream: int, work: Callable[[], None]) -> int:
-        """A graph of what `work` puts on the stream, which is not run now. What `work` raises comes through."""
+        """Record what `work` puts on the stream as a graph, without running it. Exceptions of `work` propagate."""
         mode = self._runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         self._call("cudaStreamBeginCapture", stream, mode)
         try:
@@ -126,18 +126,18 @@ class Cuda:
             self._call("cudaGraphDestroy", graph)
 
     def launch(self, graph: int, stream: int) -> None:
-        """Put what `capture` gave on the stream."""
+        """Run a captured graph on the stream."""
         self._call("cudaGraphLaunch", graph, stream)
 
     def destroy_graph(self, graph: int) -> None:
-        """Give back what `capture` gave."""
+        """Free what `capture` returned."""
         self._call("cudaGraphExecDestroy", graph)
 
     def _copy(self, target: int, source: int, size: int, kind: str, stream: int) -> None:
         self._call("cudaMemcpyAsync", target, source, size, getattr(self._runtime.cudaMemcpyKind, kind), stream)
 
     def _abandon_capture(self, stream: int) -> None:
-        """Bring the stream back to normal; the failure of a broken capture is no news."""
+        """End a broken capture; that it fails is known already."""
         try:
             graph = self._call("cudaStreamEndCapture", stream)
         except CudaError:
@@ -146,7 +146,7 @@ class Cuda:
             self._call("cudaGraphDestroy", int(graph))
 
     def _call(self, name: str, *arguments: Any) -> Any:
-        """What the call returns beyond its status: None, a value or a tuple. A failure is told once, then forgotten."""
+        """What the call returns beyond its status: None, a value or a tuple. A failure is raised once, then cleared."""
         try:
             status, *values = getattr(self._runtime, name)(*arguments)
         except (RuntimeError, ValueError) as error:  # no driver library; a status that cuda-python does not know
@@ -158,7 +158,7 @@ class Cuda:
 
 
 def view(address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Memory of the host as an array, without a copy. It must stay allocated as long as the array is used."""
+    """Host memory as an array, without a copy. It must stay allocated as long as the array is used."""
     size = int(np.prod(shape)) * dtype.itemsize
     memory = memoryview((ctypes.c_ubyte * size).from_address(address))
     return np.frombuffer(memory, dtype).reshape(shape)

@@ -1,4 +1,4 @@
-"""Work that may never end, given up after a while. Shell: a thread."""
+"""Runs work that may never end, and gives it up after a time limit. Shell: a thread."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -8,7 +8,7 @@ from typing import TypeVar
 from edge import threads
 
 T = TypeVar("T")
-STOP_SECONDS = 5.0  # that the work is given to end once it was asked to
+STOP_SECONDS = 5.0  # for the work to end after `stop`
 
 
 class DeadlineError(Exception):
@@ -16,17 +16,16 @@ class DeadlineError(Exception):
 
 
 def within(seconds: float, work: Callable[[], T], stop: Callable[[], object]) -> T:
-    """What `work` returns or raises, in a thread of its own; DeadlineError where it takes longer than `seconds`,
-    ThreadError where there is none to be had.
+    """Return what `work`, run in a thread of its own, returns. Raises what it raises, DeadlineError, ThreadError.
 
-    It is asked to end by `stop` then. Where it does not, its thread is left behind and ends with this process.
+    After `seconds` `stop` is called; if `work` goes on nevertheless, its thread is left to end with this process.
     """
     future: Future[T] = Future()
     thread = threads.start("deadline", _fulfil, future, work)
     try:
         return future.result(seconds)
     except FutureTimeout:
-        if future.done():  # at the last moment, or that was its own TimeoutError
+        if future.done():  # just now, or that was its own TimeoutError
             return future.result()
         stop()
         thread.join(STOP_SECONDS)
@@ -36,5 +35,5 @@ def within(seconds: float, work: Callable[[], T], stop: Callable[[], object]) ->
 def _fulfil(future: "Future[T]", work: Callable[[], T]) -> None:
     try:
         future.set_result(work())
-    except BaseException as error:  # noqa: BLE001 - handed to whoever waits for the result
+    except BaseException as error:  # noqa: BLE001 - raised again by Future.result
         future.set_exception(error)

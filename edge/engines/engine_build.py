@@ -45,8 +45,8 @@ def build(
 ) -> EngineRecord:
     """Build the ONNX at `onnx` with the bindings `trt` into the engine `target`. Raises EngineBuildError.
 
-    `timing_cache` is read and written anew: it shortens the next build of a network like this. `progress` is told
-    of every step, where TensorRT tells it (since 10); what it raises ends the build and comes through.
+    `timing_cache` is read and rewritten: it shortens the next build of a similar network. `progress` is called at every
+    step, which TensorRT reports since 10; what it raises ends the build and propagates.
     """
     content, manifest = read_model(onnx)
     options = BuildOptions() if options is None else options
@@ -69,7 +69,7 @@ def build(
 def store(target: Path, make: Callable[[], tuple[bytes, EngineRecord]]) -> EngineRecord:
     """Write what `make` builds, an engine and its record, to `target`. Raises EngineBuildError and what `make` raises.
 
-    Whether the place can be written shows before the long build; what lies there stays until both are whole.
+    Whether `target` can be written is known before the long build; an existing engine stays until both are complete.
     """
     try:
         partial = engine_files.reserve(target)
@@ -81,12 +81,12 @@ def store(target: Path, make: Callable[[], tuple[bytes, EngineRecord]]) -> Engin
     except OSError as error:
         raise _unwritable(target, error) from error
     finally:
-        engine_files.forget(partial)
+        engine_files.discard(partial)
     return record
 
 
 def platform_of(trt: Any, device: CudaDevice | None, release: Path = L4T_RELEASE) -> Platform:
-    """What an engine built here depends on; `device` is None where CUDA does not tell."""
+    """What an engine built here depends on; `device` is None where CUDA is not asked."""
     try:
         l4t = l4t_version(release.read_text(errors="replace"))
     except OSError:  # no Jetson
@@ -122,27 +122,27 @@ def read_model(onnx: Path) -> tuple[bytes, Manifest]:
 def plan_for(
     onnx: Path, manifest: Manifest, version: str, precision: Precision | None, members: Members | None = None
 ) -> BuildPlan:
-    """How a TensorRT builds that ONNX; without the members of its enums, those that are known of that version.
+    """How that TensorRT version builds the ONNX. Raises EngineBuildError where it cannot, or not from this ONNX.
 
-    Raises EngineBuildError where it cannot, or not from this ONNX.
+    `members`: of its enums; None: those that are known of the version.
     """
     if _is_for_cpus(manifest):
         raise EngineBuildError(f"{onnx}: is quantised for CPUs; quantise it with korsal-convert quantize for TensorRT")
     try:
-        wanted, number = precision or as_precision(manifest.precision), parse_version(version)
-        plan = plan_build(number, wanted, members or known_members(number))
+        requested, number = precision or as_precision(manifest.precision), parse_version(version)
+        plan = plan_build(number, requested, members or known_members(number))
     except PlanError as error:
         raise EngineBuildError(f"{onnx}: {error}") from error
     if manifest.precision not in plan.onnx:
         raise EngineBuildError(
-            f"{onnx}: is {manifest.precision}, and TensorRT {version} builds {wanted} only from an ONNX "
+            f"{onnx}: is {manifest.precision}, and TensorRT {version} builds {requested} only from an ONNX "
             f"that is {plan.onnx[0]} itself; make one with korsal-convert quantize"
         )
     return plan
 
 
 def _is_for_cpus(manifest: Manifest) -> bool:
-    """Unsigned activations and int32 biases, as korsal-convert quantises for ONNX Runtime."""
+    """Whether it has unsigned activations and int32 biases, as korsal-convert quantises for ONNX Runtime."""
     quantisation = manifest.training.get("quantisation")
     return isinstance(quantisation, dict) and quantisation.get("target") == "cpu"
 

@@ -1,10 +1,11 @@
-"""The first start on a device: an ONNX model becomes a TensorRT engine, kept for all further starts. Shell.
+"""Builds the TensorRT engine of an ONNX model at the first start, and keeps it for later ones. Shell.
 
-An engine is kept in `<directory>/<name of the model>/<key>.engine`. The key is of the model and of all that an engine
-depends on, so that a new model, JetPack or option asks for another file. What the same options made before, of an
-older model of that name or for another TensorRT or GPU, goes only when the new engine has answered; until then it
-steps in where the new one cannot be built. What other options made stays: a daemon and a replay side by side may ask
-for two batches or precisions, and would else build in turns. So there is one for each set of options in use.
+An engine is kept in `<directory>/<name of the model>/<key>.engine`. The key covers the model and everything that an
+engine depends on, so that a new model, JetPack or option leads to another file. An engine that the same options made
+of an older model of that name, or for another TensorRT or GPU, is removed only when the new one has answered; until
+then it is used where the new one cannot be built. Engines of other options stay: a daemon and a replay side by side
+may need two batches or precisions, and would otherwise keep rebuilding each other's. So there is one for each set of
+options in use.
 """
 
 import fcntl
@@ -31,11 +32,11 @@ log = logging.getLogger(__name__)
 SUFFIX = ".engine"
 TIMINGS = "timing.cache"
 KEY_DIGITS = 16  # of the key in the file's name
-WAIT_SECONDS = 0.5  # between two looks whether another process has built it
+WAIT_SECONDS = 0.5  # between two checks whether another process has built it
 
 
 class EngineCacheError(EngineError):
-    """An engine that is neither there nor can be built."""
+    """An engine that is not in the cache and cannot be built."""
 
 
 def _no_announcement(text: str) -> None:
@@ -51,7 +52,7 @@ class EngineCache:
     """Engines in `directory`, for the GPU behind the bindings `trt` and `cuda`.
 
     `announce` is called with what takes long, and with "" once that is over. `check_stop` is called at every step of a
-    build and while waiting for one; what it raises ends that and comes through.
+    build and while waiting for one; what it raises ends that and propagates.
     """
 
     directory: Path
@@ -61,7 +62,7 @@ class EngineCache:
     check_stop: Callable[[], None] = _never_stop
 
     def open(self, onnx: Path, options: BuildOptions) -> LoadedEngine:
-        """The engine of that model, built where there is none yet. It has answered. Raises EngineCacheError."""
+        """The engine of that model, built if need be, once it has answered. Raises EngineCacheError."""
         target = self.place(onnx, options)
         try:
             loaded = self._cached(target)
@@ -76,7 +77,7 @@ class EngineCache:
             ) from error
 
     def place(self, onnx: Path, options: BuildOptions) -> Path:
-        """Where the engine of that model is, or will be. Raises EngineCacheError."""
+        """The path of that model's engine, built or not. Raises EngineCacheError."""
         try:
             key = engine_key(sha256_of(onnx), self._platform(), options)
         except OSError as error:
@@ -88,27 +89,27 @@ class EngineCache:
         return self.directory / onnx.stem / f"{key[:KEY_DIGITS]}{SUFFIX}"
 
     def _cached(self, target: Path) -> LoadedEngine | None:
-        """None where there is none, or one that does not work, which is told."""
+        """The engine in the cache; None where there is none, or one that does not work, which is logged."""
         if not target.is_file():
             return None
         try:
             return load(target, self.trt, self.cuda)
         except TensorRtError as error:
-            log.warning("%s; building it anew by ourselves", error)
+            log.warning("%s; rebuilding it", error)
             return None
 
     def _built(self, onnx: Path, target: Path, options: BuildOptions) -> LoadedEngine:
-        """Build it and let it answer; then go those that it replaces. Where that fails, one that was there before."""
+        """Build the engine, let it answer, remove those that it replaces; where that fails, use a previous one."""
         log.info("building the TensorRT engine of %s, once: this takes minutes", onnx)
         try:
             self._build(onnx, target, options)
             loaded = load(target, self.trt, self.cuda)
         except (EngineBuildError, TensorRtError, CudaError) as error:
-            return self._former(onnx, target, options, error)
+            return self._previous(onnx, target, options, error)
         made = _options(target)
-        for former in _others(target):
-            if _options(former) in (made, None):
-                _remove(former)
+        for previous in _others(target):
+            if _options(previous) in (made, None):
+                _remove(previous)
         return loaded
 
     def _build(self, onnx: Path, target: Path, options: BuildOptions) -> None:
@@ -120,20 +121,20 @@ class EngineCache:
             self.announce("")
         self.check_stop()
 
-    def _former(self, onnx: Path, target: Path, wanted: BuildOptions, error: Exception) -> LoadedEngine:
-        """The newest other engine of this very model that still runs here, as that is better than none.
+    def _previous(self, onnx: Path, target: Path, requested: BuildOptions, error: Exception) -> LoadedEngine:
+        """The newest other engine of the same model that still runs here.
 
-        One that takes as many images at once comes before one that does not.
+        Engines that take as many images at once as requested come first.
         """
         model = sha256_of(onnx)
-        for former in sorted(_others(target), key=lambda path: (_largest(path) < wanted.max_batch, _age(path))):
+        for previous in sorted(_others(target), key=lambda path: (_largest(path) < requested.max_batch, _age(path))):
             try:
-                loaded = load(former, self.trt, self.cuda)
+                loaded = load(previous, self.trt, self.cuda)
             except TensorRtError as fault:
                 log.info("%s", fault)
                 continue
             if loaded.engine.sha256 == model:
-                log.error("%s; going on with the former engine %s", error, former)
+                log.error("%s; using the previous engine %s", error, previous)
                 return loaded
             loaded.close()
         raise EngineCacheError(str(error)) from error
@@ -153,7 +154,7 @@ class EngineCache:
 
     @contextmanager
     def _alone(self, folder: Path) -> Iterator[bool]:
-        """One process builds, another that wants to waits; True where we did."""
+        """Hold the lock of a folder, so that one process builds; True where another had it first."""
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "lock").open("a") as file:
             waited = False
@@ -175,12 +176,12 @@ def _locked(file: IO[str]) -> bool:
 
 
 def _others(target: Path) -> list[Path]:
-    """The engines of the same model's name."""
+    """The other engines of models of that name."""
     return [path for path in target.parent.glob(f"*{SUFFIX}") if path != target]
 
 
 def _options(engine: Path) -> BuildOptions | None:
-    """What an engine was built with; None where its record does not tell, and so nothing can load it."""
+    """The options that an engine was built with; None where its record cannot be read, so that nothing can load it."""
     try:
         return engine_record.from_json(engine_record.beside(engine).read_text(encoding="utf-8")).options
     except (OSError, ValueError):
@@ -188,13 +189,13 @@ def _options(engine: Path) -> BuildOptions | None:
 
 
 def _largest(engine: Path) -> int:
-    """Images that it takes at once, 0 where nobody knows."""
+    """The largest batch of an engine, 0 where it is unknown."""
     options = _options(engine)
     return options.max_batch if options else 0
 
 
 def _age(path: Path) -> float:
-    """Negative time of writing: the newest comes first."""
+    """A sort key: the newest file comes first."""
     return -path.stat().st_mtime
 
 
@@ -203,4 +204,4 @@ def _remove(engine: Path) -> None:
         for path in (engine, engine_record.beside(engine)):
             path.unlink(missing_ok=True)
     except OSError as error:
-        log.warning("%s: is of no use any more, but cannot be removed (%s)", engine, error.strerror)
+        log.warning("%s: is no longer needed, but cannot be removed (%s)", engine, error.strerror)

@@ -1,4 +1,4 @@
-"""An engine and the record beside it on the disk: both whole or not at all. Shell; raises OSError."""
+"""Writes an engine and the record beside it, both whole or not at all. Shell; raises OSError."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from edge.files import Sync
 
 
 def reserve(target: Path) -> Path:
-    """The file that is to become the engine, made now: what cannot be written is known before a long build."""
+    """Create the file that will become the engine, so that a long build does not end at a folder that is read-only."""
     partial = target.with_name(f"{target.name}.partial")
     target.parent.mkdir(parents=True, exist_ok=True)
     partial.touch()
@@ -20,7 +20,7 @@ def reserve(target: Path) -> Path:
 
 
 def write(serialized: bytes, record: EngineRecord, partial: Path, target: Path, sync: Sync = os.fsync) -> None:
-    """Both in full beside their places, then into them; the record tells by its hash if a power cut came between."""
+    """Write both beside their places, then move them there; the record's hash shows a power cut in between."""
     described = engine_record.beside(partial)
     files.write_synced(partial, serialized, sync)
     files.write_synced(described, engine_record.to_json(record).encode(), sync)
@@ -28,23 +28,23 @@ def write(serialized: bytes, record: EngineRecord, partial: Path, target: Path, 
 
 
 def move(engine: Path, target: Path) -> None:
-    """An engine that is whole, and its record, to their places in the same folder."""
+    """Move a complete engine and its record to their places in the same folder."""
     files.move_into_place(engine, target)
     files.move_into_place(engine_record.beside(engine), engine_record.beside(target))
 
 
 @contextmanager
 def candidate(target: Path) -> Iterator[Path]:
-    """A name beside `target` for an engine that must prove itself first; at the end it is gone, unless it moved."""
+    """A path beside `target` for an engine that is yet to be checked; at the end it is removed, unless it was moved."""
     made = target.with_name(f"{target.stem}.unchecked{target.suffix}")
     try:
         yield made
     finally:
-        forget(made)
+        discard(made)
 
 
-def forget(partial: Path) -> None:
-    """Take away what `reserve` and a `write` that failed have left."""
+def discard(partial: Path) -> None:
+    """Remove what `reserve` and a failed `write` have left."""
     for path in (partial, engine_record.beside(partial)):
         with suppress(OSError):
             path.unlink()

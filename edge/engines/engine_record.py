@@ -22,13 +22,13 @@ CURE = "rebuild the engine with korsal-convert build"
 REBUILD = "rebuild it on this device with korsal-convert build"
 TAG = b"ftrt"
 RTX_TAG = b"vtrt"  # of TensorRT-RTX, whose engines no other TensorRT reads
-VERSION_AT = slice(24, 28)
+VERSION_BYTES = slice(24, 28)
 HEADER_BYTES = 28
 OLDEST_MAJOR = 8
 
 
 class EngineRecordError(ValueError):
-    """A record that is of another version, or wrong."""
+    """A record of another version, or with errors."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class EngineRecord:
 
 
 class _Options(BaseModel):
-    """BuildOptions as JSON has them: all of them."""
+    """BuildOptions in JSON, where none may be missing."""
 
     model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
     precision: Precision | None
@@ -54,7 +54,7 @@ class _Options(BaseModel):
 
 
 class _Record(BaseModel):
-    """EngineRecord as JSON has it: the platform's fields are at the top."""
+    """EngineRecord in JSON, where the platform's fields are at the top level."""
 
     model_config = ConfigDict(strict=True, defer_build=True)
     tensorrt: str
@@ -118,9 +118,9 @@ def engine_version(header: bytes) -> Version | None:
 
     `header`: its first HEADER_BYTES, or more.
     """
-    if len(header) < HEADER_BYTES or not header.startswith(TAG) or header[VERSION_AT][0] < OLDEST_MAJOR:
+    if len(header) < HEADER_BYTES or not header.startswith(TAG) or header[VERSION_BYTES][0] < OLDEST_MAJOR:
         return None
-    return tuple(header[VERSION_AT])
+    return tuple(header[VERSION_BYTES])
 
 
 def version_fault(header: bytes, version: Version) -> str:

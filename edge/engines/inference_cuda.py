@@ -18,7 +18,7 @@ from edge.motion import MotionSettings, Prepared
 
 TOLERANCE = 1e-3
 """The largest difference from the CPU's input: cv2.cuda computes in float32, and adds up in any order."""
-TRIAL_SIZE = (320, 180)  # (width, height) of the frames that cv2.cuda is tried on
+TRIAL_SIZE = (320, 180)  # (width, height) of the frames that cv2.cuda is checked on
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class CudaInference:
     path: Path
 
     def __call__(self, frames: Sequence[NetworkFrame], lap: Lap) -> list[NetworkResult]:
-        """Fitting counts as motion. Raises MotionCudaError, TensorRtError."""
+        """Run the network on the frames; fitting counts as motion. Raises MotionCudaError, TensorRtError."""
         states = [frame.motion_state or self._motion_cuda(frame) for frame in frames]
         for slot, (frame, state) in enumerate(zip(frames, states, strict=True)):
             lap("preprocess")
@@ -82,7 +82,7 @@ def _check_against_cpu(cuda: Any, runner: GpuRunner, manifest: Manifest) -> None
 
 
 def _scene(settings: MotionSettings) -> list[NDArray[np.uint8]]:
-    """Frames enough for a whole comparison: a texture that drifts, (H, W, 3)."""
+    """Enough frames for a full comparison: a drifting texture, (H, W, 3)."""
     width, height = TRIAL_SIZE
     x, y = np.meshgrid(np.arange(width), np.arange(height))
     waves = (x / 7 + y / 11, x / 5 - y / 13, (x + y) / 9)

@@ -1,8 +1,8 @@
 """Preprocessing and the motion map with cv2.cuda: from a camera's frame to the network's input on the GPU. Shell.
 
-`edge.detector.normalise` and `edge.motion` are the rule, and stand in where there is no cv2.cuda. A frame is uploaded
-once. What comes back is the extremes of its nine shifted versions, on which SSIM's C1 and C2 depend, and nine scores,
-by which the shift is chosen.
+`edge.detector.normalise` and `edge.motion` are the reference, and are used where there is no cv2.cuda. A frame is
+uploaded once. Only the extremes of its nine shifted versions, on which SSIM's C1 and C2 depend, and nine scores, by
+which the shift is chosen, come back.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from edge.manifest import Manifest
 from edge.motion import IDENTITY, LEAST_RANGE, SHIFTS
 from edge.ssim import MARGIN
 
-NEEDED = (  # what an OpenCV without CUDA, or one before 4.9, lacks
+NEEDED = (  # missing from an OpenCV without CUDA or before 4.9
     "createGaussianFilter",
     "createGpuMatFromCudaMemory",
     "createSeparableLinearFilter",
@@ -36,18 +36,18 @@ CURE = (
     "(docs/motion.md, 'On the GPU', says how)"
 )
 TIE = 1e-12
-"""Scores that differ by no larger part of the highest are equal: the GPU adds them up in any order."""
+"""Scores within this share of the highest count as equal: the GPU sums in any order."""
 WIDEST = 2.0
-"""A frame of more than so many times the data range of a comparison asks for float64, which cv2.cuda cannot filter."""
+"""A frame of more than this many times a comparison's data range needs float64, which cv2.cuda cannot filter."""
 
 
 class MotionCudaError(EngineError):
-    """cv2.cuda is not there, or does not do what is asked; the message says what to do."""
+    """cv2.cuda is missing or fails; the message names the cure."""
 
 
 @dataclass(frozen=True, eq=False)
 class GpuFrame:
-    """A frame as the network sees it, with a mirrored border of 1 px, and what its motion map needs.
+    """A normalised frame with a mirrored border of 1 px, and what its motion map needs.
 
     `bordered`: (H + 2, W + 2) normalised; `frame`: it without the border. `image`: `bordered` less its centre, with
     statistics. `shifted` (one channel) and `parts` are `bordered` and `image` for each of SHIFTS, in their memory.
@@ -63,7 +63,7 @@ class GpuFrame:
 
 
 def usable(module: Any = cv2) -> Any:
-    """cv2.cuda, where this OpenCV has it and there is a GPU. Raises MotionCudaError: one sentence, with the cure."""
+    """The module cv2.cuda, where this OpenCV has it and there is a GPU. Raises MotionCudaError with the cure."""
     cuda = getattr(module, "cuda", None)
     missing = [name for name in NEEDED if not hasattr(cuda, name)]
     if cuda is None or missing:
@@ -75,47 +75,47 @@ def usable(module: Any = cv2) -> Any:
 
 
 class MotionCuda:
-    """One camera's way into an engine's input, for frames of one size; for the thread that runs the engine.
+    """Fills an engine's input with the frames of one camera, all of one size; for the thread that runs the engine.
 
-    All memory is allocated when it is built. After a change of the frame's size build another.
+    All memory is allocated at construction. After a change of the frame size construct another.
     """
 
     def __init__(self, cuda: Any, gpu_input: GpuInput, manifest: Manifest, frame_size: tuple[int, int]) -> None:
-        """`cuda`: what `usable` gives; `frame_size`: (width, height) of the camera. Raises MotionCudaError."""
+        """`cuda`: what `usable` returns; `frame_size`: (width, height) of the camera. Raises MotionCudaError."""
         _check(gpu_input, manifest)
         self._cuda, self._manifest = cuda, manifest
-        self._gpu_input = gpu_input  # whose memory must stay
-        self._seen = 0  # frames
+        self._gpu_input = gpu_input  # keeps its memory allocated
+        self._frame_count = 0
         self._shape = (frame_size[1], frame_size[0], 3)
         try:
             self._allocate(gpu_input, frame_size)
             self._blank(self._frames[1])
-        except (cv2.error, SystemError) as error:  # the latter is what its constructors raise
+        except (cv2.error, SystemError) as error:  # SystemError is what its constructors raise
             raise _failure("cannot be set up for a camera", error) from error
 
     def fill(self, image: NDArray[np.uint8], slot: int = 0) -> int:
-        """A frame (H, W, 3) BGR, with its motion map, into image `slot` of the engine's batch; the shift's index.
+        """Write a frame (H, W, 3) BGR and its motion map into image `slot` of the engine's batch; the shift's index.
 
-        What is not over is on the engine's stream: its `run` has to follow. Raises MotionCudaError.
+        The work may still be going on, on the engine's stream: its `run` must follow. Raises MotionCudaError.
         """
         if image.dtype != np.uint8 or image.shape != self._shape:
             raise MotionCudaError(
                 f"a frame is {image.shape} {image.dtype}, not {self._shape} uint8: build a MotionCuda for its size"
             )
         slots = len(self._frames)
-        current = self._frames[self._seen % slots]
-        previous = self._frames[max(self._seen - slots + 1, 0) % slots if self._seen else 1]
+        current = self._frames[self._frame_count % slots]
+        previous = self._frames[max(self._frame_count - slots + 1, 0) % slots if self._frame_count else 1]
         try:
             self._preprocess.normalise(image, current.bordered)
             self._cuda.split(current.frame, dst=self._slots[slot][:3], stream=self._stream)
             shift = self._motion(previous, current, self._slots[slot][3:])
         except cv2.error as error:
             raise _failure("fails at a frame", error) from error
-        self._seen += 1
+        self._frame_count += 1
         return shift
 
     def input(self, slot: int = 0) -> NDArray[np.float32]:
-        """Image `slot` of the network's input, (1, C, h, w), copied from the GPU: for drawings and tests."""
+        """Image `slot` of the network's input, (1, C, h, w), copied from the GPU; for drawings and tests."""
         return np.stack([self._downloaded(plane) for plane in self._slots[slot]])[None]
 
     def _allocate(self, gpu_input: GpuInput, frame_size: tuple[int, int]) -> None:
@@ -157,25 +157,25 @@ class MotionCuda:
         )
 
     def _blank(self, frame: GpuFrame) -> None:
-        """Zeros: what the first frame is compared with."""
+        """Fill a frame with zeros, which the first frame is compared with."""
         frame.bordered.setTo((0, 0, 0, 0), self._stream)
         self._measure(frame)
 
     def _motion(self, previous: GpuFrame, current: GpuFrame, planes: Sequence[Gpu]) -> int:
-        """The motion map into the last three planes of an image, where it has them; the shift's index."""
+        """Write the motion map into the last three planes of an image, where it has them; the shift's index."""
         kind, shift, found = self._manifest.motion.kind, IDENTITY, previous.frame
         if kind == "none":
             return shift
         if kind != "previous":
             self._measure(current)
-            near = float32_holds(previous.extremes, current.extremes)
-            shift = (self._compare if near else self._compare_on_cpu)(previous, current)
+            precise = float32_holds(previous.extremes, current.extremes)
+            shift = (self._compare if precise else self._compare_on_cpu)(previous, current)
             found = self._similarity
         self._cuda.split(found, dst=list(planes), stream=self._stream)
         return shift
 
     def _measure(self, frame: GpuFrame) -> None:
-        """Extremes, centre and statistics of a frame, from `bordered`."""
+        """Compute the extremes, centre and statistics of a frame from `bordered`."""
         for index, shifted in enumerate(frame.shifted):
             self._cuda.findMinMax(shifted, dst=self._extremes.row(index), stream=self._stream)
         frame.extremes[:] = self._downloaded(self._extremes)
@@ -184,8 +184,8 @@ class MotionCuda:
         self._ssim.measure(frame.image, middle)
 
     def _compare(self, previous: GpuFrame, current: GpuFrame) -> int:
-        """The map of the best shift into `_similarity`, and that shift, as `edge.motion.compare`."""
-        constants = steady(previous.extremes, current.extremes)
+        """Write the map of the best shift into `_similarity`, as `edge.motion.compare`; the shift's index."""
+        constants = stable_constants(previous.extremes, current.extremes)
         shift = self._best(previous, current, constants) if self._manifest.motion.shifts else IDENTITY
         before = GpuImage(previous.parts[IDENTITY].pixels, self._whole[0])
         after = GpuImage(current.parts[shift].pixels, self._whole[1])
@@ -209,31 +209,31 @@ class MotionCuda:
         return int(np.argmax(scores >= highest - TIE * abs(highest)))
 
     def _compare_on_cpu(self, previous: GpuFrame, current: GpuFrame) -> int:
-        """As `_compare`, where that takes float64: for `gap` frames after a light went out."""
+        """As `_compare`, where that needs float64: for `gap` frames after a light went out."""
         frames = [self._downloaded(frame.frame) for frame in (previous, current)]
         similarity, shift = motion.motion_map(frames[0], frames[1], self._manifest.motion)
         self._similarity.upload(similarity, self._stream)
         return shift
 
     def _downloaded(self, image: Gpu) -> NDArray[Any]:
-        """What is in it when the stream comes to it. Waits."""
+        """Its content once the stream has got there. Waits."""
         array: NDArray[Any] = image.download(self._stream)
         self._stream.waitForCompletion()
         return array
 
 
 def centre(extremes: NDArray[np.float32]) -> float:
-    """The middle of a frame's range, of the `extremes` of a GpuFrame."""
+    """The middle of a frame's range, from the `extremes` of a GpuFrame."""
     return float(extremes[IDENTITY].mean())
 
 
-def steady(previous: NDArray[np.float32], current: NDArray[np.float32]) -> list[tuple[float, float]]:
-    """C1 and C2 for each of SHIFTS, of the `extremes` of two frames: as `edge.motion` has them."""
+def stable_constants(previous: NDArray[np.float32], current: NDArray[np.float32]) -> list[tuple[float, float]]:
+    """C1 and C2 for each of SHIFTS from the `extremes` of two frames, as in `edge.motion`."""
     return [ssim.constants(size) for size in _ranges(previous, current)]
 
 
 def float32_holds(previous: NDArray[np.float32], current: NDArray[np.float32]) -> bool:
-    """Whether float32 keeps SSIM within 1e-3, of the `extremes` of two frames.
+    """Whether float32 keeps SSIM within 1e-3 for frames of these `extremes`.
 
     A variance is rounded by some 1e-7 of the square of half a frame's range, and C2 is what that is compared with.
     """
@@ -242,7 +242,7 @@ def float32_holds(previous: NDArray[np.float32], current: NDArray[np.float32]) -
 
 
 def _ranges(previous: NDArray[np.float32], current: NDArray[np.float32]) -> list[float]:
-    """Of the shifted current frames, not 0."""
+    """The data ranges of the shifted current frames, never 0."""
     least = LEAST_RANGE * _magnitude(previous, current)
     return [max(float(highest) - float(lowest), least) or 1.0 for lowest, highest in current]
 
@@ -252,7 +252,7 @@ def _magnitude(previous: NDArray[np.float32], current: NDArray[np.float32]) -> f
 
 
 def _check(gpu_input: GpuInput, manifest: Manifest) -> None:
-    """The engine must take float32 planes of the manifest's size; flow is not for cv2.cuda, which has another one."""
+    """The engine must take float32 planes of the manifest's size; cv2.cuda's optical flow is another one than ours."""
     if manifest.motion.kind == "flow":
         raise MotionCudaError(
             'this model reads optical flow, which only the CPU computes: set model.preprocessing = "auto"'
@@ -266,5 +266,5 @@ def _check(gpu_input: GpuInput, manifest: Manifest) -> None:
 
 
 def _failure(what: str, error: Exception) -> MotionCudaError:
-    said = " ".join(str(error.__cause__ or error).split())
-    return MotionCudaError(f"cv2.cuda {what} ({said}): end other programs that use the GPU, or start anew")
+    reason = " ".join(str(error.__cause__ or error).split())
+    return MotionCudaError(f"cv2.cuda {what} ({reason}): end other programs that use the GPU, or restart")

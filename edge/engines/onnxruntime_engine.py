@@ -1,4 +1,4 @@
-"""ONNX Runtime: a model file becomes `infer`, the seam that every runtime shares. Shell."""
+"""Opens an ONNX model in ONNX Runtime as an `Engine`. Shell."""
 
 import io
 import logging
@@ -27,17 +27,16 @@ DEFORMABLE_CURE = (
     "or take a network without them, dla_34_plain or res_18 of korsal-train --arch"
 )
 LOAD_SECONDS = 120.0  # for opening a model and its first answer
-MANY = 1 << 16  # images: a model for any batch takes what memory holds
+MANY = 1 << 16  # images: the limit of a model for any batch is memory
 CPU, CUDA, TENSORRT = (f"{kind}ExecutionProvider" for kind in ("CPU", "CUDA", "Tensorrt"))
 
 
 def load(path: Path, threads: int = 0, providers: Sequence[str] = (), directory: Path | None = None) -> Engine:
     """Open the ONNX model at `path`. Raises EngineError.
 
-    `threads` for one operator, 0 for as many as there are cores; `providers` are ONNX Runtime's
-    execution providers in order of preference, the CPU's always last; `directory` is where
-    TensorrtExecutionProvider keeps what it builds, None for nowhere. The model answers once, on
-    zeros, before this returns.
+    `threads` for one operator, 0 for as many as there are cores; `providers` are ONNX Runtime's execution providers in
+    order of preference, the CPU's always last; `directory` is where TensorrtExecutionProvider keeps what it builds,
+    None for nowhere. The model runs once, on zeros, before this returns.
     """
     try:
         import onnxruntime
@@ -50,8 +49,8 @@ def load(path: Path, threads: int = 0, providers: Sequence[str] = (), directory:
     running = onnxruntime.RunOptions()
     open_now = partial(_opened, partial(_session, onnxruntime, path, threads, given), path, providers, running)
     try:
-        with _overheard(path):
-            if TENSORRT in given:  # builds an engine first, for minutes
+        with _output_logged(path):
+            if TENSORRT in given:  # builds an engine first, which takes minutes
                 return open_now()
             return within(LOAD_SECONDS, open_now, lambda: setattr(running, "terminate", True))
     except ThreadError as error:
@@ -64,62 +63,64 @@ def load(path: Path, threads: int = 0, providers: Sequence[str] = (), directory:
 
 
 @contextmanager
-def _overheard(path: Path) -> Iterator[None]:
-    """Log what ONNX Runtime prints in here: why a provider does not start.
+def _output_logged(path: Path) -> Iterator[None]:
+    """Log what ONNX Runtime prints inside: why a provider does not start.
 
-    Around the deadline, not within it: the thread that is left behind would keep the program's output for itself.
+    It wraps the deadline, not the other way round: a thread left behind would keep the program's output redirected.
     """
-    with redirect_stdout(io.StringIO()) as said:
+    with redirect_stdout(io.StringIO()) as printed:
         yield
-    if said.getvalue():
-        log.info("%s: %s", path, " ".join(said.getvalue().replace("*", "").split()))
+    if printed.getvalue():
+        log.info("%s: %s", path, " ".join(printed.getvalue().replace("*", "").split()))
 
 
 def _opened(open_session: Callable[[], Any], path: Path, providers: Sequence[str], running: Any) -> Engine:
-    """The model, once it has answered. `providers`: those asked for; `running`: the options of each run of it."""
+    """The model, once it has run. `providers`: those requested; `running`: the options of each run."""
     import onnxruntime
 
     session = open_session()
     manifest = _manifest(session, path)
     _check_interface(session, manifest, path)
-    infer = _runner(session, _failures(), path, running)
-    runtime = f"onnxruntime {onnxruntime.__version__}{_at_work(session, path, providers)}"
+    infer = _infer(session, _failures(), path, running)
+    runtime = f"onnxruntime {onnxruntime.__version__}{_active_provider(session, path, providers)}"
     loaded = Engine(infer, manifest, sha256_of(path), runtime, _largest_batch(session))
-    _answer_once(loaded, path)
+    _run_once(loaded, path)
     return loaded
 
 
 def _check_content(path: Path) -> None:
-    """Before anything else reads it: a file that is no ONNX, or that would have other files read."""
+    """Refuse a file that is not ONNX or that names other files, before anything else reads it."""
     try:
         fault = onnx_metadata.fault(path.read_bytes())
     except OSError as error:
-        raise EngineError(f"{path}: cannot be read ({error.strerror}); see who may read it, or copy it anew") from error
+        raise EngineError(
+            f"{path}: cannot be read ({error.strerror}); check its permissions, or copy it again"
+        ) from error
     if fault:
         raise EngineError(f"{path}: {fault}")
 
 
 def _with_options(onnxruntime: Any, providers: Sequence[str], directory: Path | None) -> dict[str, dict[str, str]]:
-    """The providers to ask for, in order, each with its options: CUDA takes what TensorRT leaves, the CPU the rest."""
+    """The providers to request, in order, with their options: CUDA takes what TensorRT leaves, the CPU the rest."""
     compiled_in = onnxruntime.get_available_providers()
     missing = [name for name in providers if name not in compiled_in]
     if missing:
         raise EngineError(f"model.providers: this onnxruntime has no {missing[0]}; it has {', '.join(compiled_in)}")
-    wanted: dict[str, dict[str, str]] = {}
+    requested: dict[str, dict[str, str]] = {}
     for name in providers:
-        wanted[name] = _kept_in(directory) if name == TENSORRT and directory else {}
+        requested[name] = _cached_in(directory) if name == TENSORRT and directory else {}
         if name == TENSORRT and CUDA in compiled_in and CUDA not in providers:
-            wanted[CUDA] = {}
-    return {**wanted, CPU: {}} if CPU not in wanted else wanted
+            requested[CUDA] = {}
+    return {**requested, CPU: {}} if CPU not in requested else requested
 
 
-def _kept_in(directory: Path) -> dict[str, str]:
-    """The options by which TensorrtExecutionProvider keeps its engines and timings there. Raises EngineError."""
+def _cached_in(directory: Path) -> dict[str, str]:
+    """The options that make TensorrtExecutionProvider keep engines and timings there. Raises EngineError."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EngineError(
-            f"{directory}: cannot be made ({error.strerror}); name a directory that this user may write to "
+            f"{directory}: cannot be created ({error.strerror}); name a directory that this user may write to "
             "([outbox] directory)"
         ) from error
     return {
@@ -141,22 +142,22 @@ def _session(onnxruntime: Any, path: Path, threads: int, providers: Mapping[str,
         raise EngineError(
             f"{path}: onnxruntime {onnxruntime.__version__} cannot load it ({refusal}); {_cure(refusal)}"
         ) from error
-    session.disable_fallback()  # to other providers amid the work, which nobody would notice
+    session.disable_fallback()  # silently to other providers at run time
     return session
 
 
-def _at_work(session: Any, path: Path, wanted: Sequence[str]) -> str:
-    """The provider that does the work, after a blank; "" for the CPU. Tells of those that did not start.
+def _active_provider(session: Any, path: Path, requested: Sequence[str]) -> str:
+    """The provider that runs the model, after a space; "" for the CPU. Logs those that did not start.
 
-    What is compiled in may lack its libraries or its GPU; then ONNX Runtime takes the next one, and says nothing that
-    our log would show.
+    A provider that is compiled in may lack its libraries or its GPU; then ONNX Runtime takes the next one without a
+    message in our log.
     """
     active = session.get_providers()
-    absent = [name for name in wanted if name not in active]
+    absent = [name for name in requested if name not in active]
     if absent:
         log.warning(
-            "%s: %s did not start, %s runs the model; see that the GPU's driver, and the CUDA, cuDNN and TensorRT that "
-            "this onnxruntime was built for are installed",
+            "%s: %s did not start, %s runs the model; install the GPU's driver and the CUDA, cuDNN and TensorRT that "
+            "this onnxruntime was built for",
             path,
             ", ".join(absent),
             active[0],
@@ -165,7 +166,7 @@ def _at_work(session: Any, path: Path, wanted: Sequence[str]) -> str:
 
 
 def _failures() -> tuple[type[Exception], ...]:
-    """What onnxruntime raises of its own: a class for each status, without a common base, more with each release."""
+    """The exceptions of onnxruntime: a class for each status, without a common base, more with each release."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     own = [value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception)]
@@ -183,13 +184,13 @@ def _manifest(session: Any, path: Path) -> Manifest:
 
 
 def _largest_batch(session: Any) -> int:
-    """Of a model that was exported for one; else more than anybody asks for."""
+    """The batch that a model was exported for; MANY for any batch."""
     batch = session.get_inputs()[0].shape[0]
     return batch if isinstance(batch, int) else MANY
 
 
 def _check_interface(session: Any, manifest: Manifest, path: Path) -> None:
-    """The network must be what its manifest says: one input of that shape, the four outputs."""
+    """The network must match its manifest: one input of that shape, the four outputs."""
     wanted = input_shape(manifest, 1)[1:]
     inputs = {i.name: tuple(i.shape[1:]) for i in session.get_inputs()}
     if inputs != {INPUT: wanted}:
@@ -202,7 +203,7 @@ def _check_interface(session: Any, manifest: Manifest, path: Path) -> None:
         raise EngineError(f"{path}: has no output {absent[0]}; export it with korsal-convert export")
 
 
-def _runner(session: Any, failures: tuple[type[Exception], ...], path: Path, options: Any) -> Infer:
+def _infer(session: Any, failures: tuple[type[Exception], ...], path: Path, options: Any) -> Infer:
     def infer(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         try:
             return dict(zip(OUTPUTS, session.run(OUTPUTS, dict(inputs), options), strict=True))
@@ -212,7 +213,7 @@ def _runner(session: Any, failures: tuple[type[Exception], ...], path: Path, opt
     return infer
 
 
-def _answer_once(engine: Engine, path: Path) -> None:
+def _run_once(engine: Engine, path: Path) -> None:
     manifest = engine.manifest
     zeros = np.zeros(input_shape(manifest, 1), np.float32)
     shapes = {name: value.shape for name, value in engine.infer({INPUT: zeros}).items()}
@@ -226,5 +227,5 @@ def _answer_once(engine: Engine, path: Path) -> None:
 
 
 def _cure(refusal: str) -> str:
-    """What to do where ONNX Runtime says that of a model; before 1.25 it has no deformable convolutions."""
-    return DEFORMABLE_CURE if "DeformConv" in refusal else "export or copy it anew"
+    """The cure for ONNX Runtime's refusal; before 1.25 it has no deformable convolutions."""
+    return DEFORMABLE_CURE if "DeformConv" in refusal else "export or copy it again"

@@ -17,9 +17,9 @@ from edge.engines.ssim_cuda import IMAGE, Gpu
 from edge.manifest import Manifest
 
 STEPS = 32
-"""cv2.warpAffine interpolates between this many places per px."""
+"""cv2.warpAffine reads at this many positions per px."""
 PRECISION = 1024
-"""and adds up what leads there in parts of a px as small as this, each rounded."""
+"""and computes them from terms that are each rounded to such a part of a px."""
 HALF_UP = 1 / (2 * STEPS**2)
 """cv2.warpAffine rounds halves up. Interpolated grey levels are multiples of 1 / STEPS²: with this added, rounding to
 the nearest does so too."""
@@ -49,7 +49,7 @@ class GpuPreprocess:
             target.upload(position)
 
     def normalise(self, image: NDArray[np.uint8], bordered: Gpu) -> None:
-        """An (H, W, 3) uint8 BGR frame into `bordered`, (h + 2, w + 2) CV_32FC3."""
+        """Write an (H, W, 3) uint8 BGR frame into `bordered`, (h + 2, w + 2) CV_32FC3."""
         self._fit(image)
         self._cuda.split(self._fitted, dst=self._levels, stream=self._stream)
         mean, std = self._manifest.mean, self._manifest.std
@@ -59,7 +59,7 @@ class GpuPreprocess:
         self._cuda.merge(self._colours, dst=bordered, stream=self._stream)
 
     def _fit(self, image: NDArray[np.uint8]) -> None:
-        """`edge.detector.fit`, to the very grey level."""
+        """Compute `edge.detector.fit`, exact to the grey level."""
         stream = self._stream
         self._uploaded.upload(image, stream)
         self._uploaded.convertTo(cv2.CV_32F, 1, 0, stream, dst=self._source)

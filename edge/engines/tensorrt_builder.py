@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 MEMORY_WORDS = ("memory", "alloc")
 MEMORY_CURE = "end other programs that use the GPU, or build with a smaller workspace or batch"
-GPU_CURE = "see that the NVIDIA driver is loaded and that this user is in the group `video`, or build on the Jetson"
+GPU_CURE = "check that the NVIDIA driver is loaded and that this user is in the group `video`, or build on the Jetson"
 
 
 class EngineBuildError(Exception):
@@ -44,13 +44,13 @@ class TensorRtBuilder:
         config = self._config(builder, network, manifest)
         if timing_cache is not None:
             _use_timings(config, timing_cache)
-        told = monitor(self._trt, progress) if progress is not None else None
-        if told is not None:
-            config.progress_monitor = told.sink
+        monitoring = monitor(self._trt, progress) if progress is not None else None
+        if monitoring is not None:
+            config.progress_monitor = monitoring.sink
         self._log.clear()
         serialized = builder.build_serialized_network(network, config)
-        if told is not None and told.raised is not None:
-            raise told.raised
+        if monitoring is not None and monitoring.raised is not None:
+            raise monitoring.raised
         if serialized is None:
             self._fail("did not build it", MEMORY_CURE if self._is_memory() else cure_of(""))
         if timing_cache is not None:
@@ -58,11 +58,11 @@ class TensorRtBuilder:
         return bytes(serialized)
 
     def _builder(self) -> Any:
-        if hasattr(self._trt, "init_libnvinfer_plugins"):  # operators that are not built in, deformable convolution
+        if hasattr(self._trt, "init_libnvinfer_plugins"):  # operators that are not built in: deformable convolution
             self._trt.init_libnvinfer_plugins(self._log.sink, "")
         try:
             return self._trt.Builder(self._log.sink)
-        except (TypeError, RuntimeError):  # what the bindings make of a builder that is none
+        except (TypeError, RuntimeError):  # raised by the bindings where there is no builder
             self._fail("does not start", GPU_CURE)
 
     def _network(self, builder: Any, content: bytes) -> Any:
@@ -71,12 +71,12 @@ class TensorRtBuilder:
         parser = self._trt.OnnxParser(network, self._log.sink)
         if not parser.parse(content):
             faults = "; ".join(_parser_fault(parser.get_error(index)) for index in range(parser.num_errors))
-            self._log.clear()  # it says the same
+            self._log.clear()  # they say the same
             self._fail(f"refuses it: {faults or 'without a reason'}", cure_of(faults))
         return network
 
     def _check(self, network: Any, manifest: Manifest) -> None:
-        """The network must be what its manifest says."""
+        """The network must match its manifest."""
         wanted = {INPUT: input_shape(manifest, 1)[1:]}
         tensors = [network.get_input(index) for index in range(network.num_inputs)]
         inputs = {tensor.name: tuple(tensor.shape)[1:] for tensor in tensors}
@@ -95,21 +95,21 @@ class TensorRtBuilder:
             config.set_flag(getattr(self._trt.BuilderFlag, name))
         config.set_memory_pool_limit(self._trt.MemoryPoolType.WORKSPACE, self._options.workspace_bytes)
         if self._options.target:
-            self._aim(config)
+            self._set_target(config)
         if network.get_input(0).shape[0] == -1:
             self._add_profile(builder, config, manifest)
         return config
 
     def _add_profile(self, builder: Any, config: Any, manifest: Manifest) -> None:
-        """Batches from 1 to the largest, tuned for the largest: smaller ones have time to spare."""
+        """Allow batches from 1 to the largest, tuned for the largest: smaller ones have time to spare."""
         profile = builder.create_optimization_profile()
         smallest, largest = (input_shape(manifest, batch) for batch in (1, self._options.max_batch))
         profile.set_shape(INPUT, smallest, largest, largest)
         if config.add_optimization_profile(profile) < 0:
             self._fail(f"refuses batches of 1 to {self._options.max_batch}", "build for another --max-batch")
 
-    def _aim(self, config: Any) -> None:
-        """At a GPU that is not here, which only TensorRT-RTX can do."""
+    def _set_target(self, config: Any) -> None:
+        """Build for a GPU that is not here, which only TensorRT-RTX can do."""
         known = [name for name in dir(getattr(self._trt, "ComputeCapability", None)) if name.startswith("SM")]
         if self._options.target not in known:
             raise EngineBuildError(
@@ -137,7 +137,7 @@ def _parser_fault(error: Any) -> str:
 
 
 def _use_timings(config: Any, path: Path) -> None:
-    """Give the builder what earlier builds measured; an empty cache where there is none, or none that it takes."""
+    """Give the builder the timings of earlier builds; an empty cache where there is none that it accepts."""
     try:
         content = path.read_bytes()
     except OSError:
@@ -148,8 +148,8 @@ def _use_timings(config: Any, path: Path) -> None:
 
 
 def _keep_timings(config: Any, path: Path) -> None:
-    """For the next build; without them it only takes longer."""
+    """Keep the timings for the next build; without them it only takes longer."""
     try:
         files.write_atomically(path, bytes(config.get_timing_cache().serialize()))
     except OSError as error:
-        log.warning("%s: the builder's timings were not kept (%s); the next build takes longer", path, error.strerror)
+        log.warning("%s: the builder's timings cannot be kept (%s); the next build takes longer", path, error.strerror)

@@ -1,7 +1,7 @@
-"""TensorRT engines: a plan and the record beside it become an `Engine`, as an ONNX file does elsewhere. Shell.
+"""Opens an engine file of TensorRT and the record beside it as an `Engine`. Shell.
 
-A plan is machine code that TensorRT trusts. It is given one only whose hash is that in its record, so that a damaged
-or strange file ends in a sentence and not in a crash.
+An engine file is machine code that TensorRT trusts. It is handed over only if its hash is that in its record, so that a
+damaged or foreign file ends in an error message and not in a crash.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ def bindings() -> tuple[Any, Cuda]:
 
 
 def is_engine_file(path: Path) -> bool:
-    """True for a file that a TensorRT built, of whatever version; False for an ONNX model, or where there is none."""
+    """Whether TensorRT built the file, of whatever version; False for an ONNX model, or where there is none."""
     try:
         with path.open("rb") as file:
             return file.read(len(TAG)) in (TAG, RTX_TAG)
@@ -52,15 +52,15 @@ def is_engine_file(path: Path) -> bool:
 def load(path: Path, trt: Any, cuda: Cuda) -> LoadedEngine:
     """Open the engine at `path`, whose record lies beside it. Raises TensorRtError.
 
-    `trt` and `cuda` are what `bindings` gives. The engine answers once, on zeros, before this returns.
+    `trt` and `cuda` are what `bindings` returns. The engine runs once, on zeros, before this returns.
     """
-    plan = _read(path)
-    if fault := version_fault(plan[:HEADER_BYTES], parse_version(str(trt.__version__))):
+    serialized = _read(path)
+    if fault := version_fault(serialized[:HEADER_BYTES], parse_version(str(trt.__version__))):
         raise TensorRtError(f"{path}: {fault}")
-    record = _record(path, plan)
+    record = _record(path, serialized)
     with errors_name(path):
         _check_device(record, cuda.device())
-        runner = Runner(trt, cuda, plan)
+        runner = Runner(trt, cuda, serialized)
     try:
         infer = _infer(path, runner)
         _check_shapes(path, runner.shapes(), record.manifest)
@@ -79,8 +79,8 @@ def _read(path: Path) -> bytes:
         raise TensorRtError(f"{path}: cannot be read ({error.strerror}); {REBUILD}") from error
 
 
-def _record(path: Path, plan: bytes) -> EngineRecord:
-    """What lies beside the plan, and is about this very plan."""
+def _record(path: Path, serialized: bytes) -> EngineRecord:
+    """The record beside the engine file, whose hash it must hold."""
     beside = engine_record.beside(path)
     try:
         record = engine_record.from_json(beside.read_text(encoding="utf-8"))
@@ -88,13 +88,13 @@ def _record(path: Path, plan: bytes) -> EngineRecord:
         raise TensorRtError(f"{path}: its record {beside.name} cannot be read ({error.strerror}); {REBUILD}") from error
     except ValueError as error:  # EngineRecordError, or no text
         raise TensorRtError(f"{beside}: {error}") from error
-    if hashlib.sha256(plan).hexdigest() != record.plan_sha256:
+    if hashlib.sha256(serialized).hexdigest() != record.plan_sha256:
         raise TensorRtError(f"{path}: is damaged, or not the engine that {beside.name} is about; {REBUILD}")
     return record
 
 
 def _check_device(record: EngineRecord, device: CudaDevice) -> None:
-    """An engine is for one kind of GPU; TensorRT itself would only say that it does not take it."""
+    """An engine is for one kind of GPU; TensorRT itself would only report that it refuses it."""
     built_for, here = record.platform.compute_capability, ".".join(map(str, device.compute_capability))
     if built_for not in ("", here):
         gpu = record.platform.gpu or "a GPU"
@@ -102,7 +102,7 @@ def _check_device(record: EngineRecord, device: CudaDevice) -> None:
 
 
 def _check_shapes(path: Path, shapes: Mapping[str, tuple[int, ...]], manifest: Manifest) -> None:
-    """The network must be what its manifest says."""
+    """The network must match its manifest."""
     wanted = {INPUT: input_shape(manifest, 1), **output_shapes(manifest, 1)}
     wrong = [name for name in wanted if shapes[name] != wanted[name]]
     if wrong:
@@ -121,7 +121,7 @@ def _infer(path: Path, runner: Runner) -> Infer:
 
 @contextmanager
 def errors_name(path: Path) -> Iterator[None]:
-    """What a runner raises inside becomes a TensorRtError that begins with the file."""
+    """Errors of a runner inside become a TensorRtError that begins with the file."""
     try:
         yield
     except (RunnerError, CudaError) as error:

@@ -1,4 +1,4 @@
-"""What TensorRT says: its messages go to our log, its errors are kept for the sentence of who asked it. Shell."""
+"""TensorRT's messages go to our log; its errors are kept for the messages of our exceptions. Shell."""
 
 import logging
 from collections import deque
@@ -7,11 +7,11 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 KEPT = 8  # errors
-LONGEST = 300  # characters of one in a sentence
+LONGEST = 300  # characters of one in a message
 
 
 class TensorRtLog:
-    """`sink` is what TensorRT is given. It returns None or False where it fails, and says why only there."""
+    """`sink` is handed to TensorRT, which returns None or False where it fails and reports the reason only there."""
 
     def __init__(self, trt: Any) -> None:
         """`trt`: the module tensorrt."""
@@ -20,7 +20,7 @@ class TensorRtLog:
 
     @property
     def first_error(self) -> str:
-        """The first error since `clear`, the cause of the others, in brackets; "" where there was none."""
+        """The first error since `clear`, which caused the others, in brackets; "" where there was none."""
         return f" (TensorRT: {self._errors[0].strip()[:LONGEST]})" if self._errors else ""
 
     def clear(self) -> None:

@@ -1,6 +1,6 @@
-"""TensorRT's runtime: a plan, as the builder serialised it, on the GPU with its memory. Shell.
+"""TensorRT's runtime: runs a serialised engine on the GPU, with its memory. Shell.
 
-The bindings and CUDA come in as values; what differs between TensorRT 8.6, 10 and 11 is asked by feature.
+The bindings and CUDA come in as values; differences between TensorRT 8.6, 10 and 11 are detected by feature.
 """
 
 import logging
@@ -34,7 +34,7 @@ NO_START = "TensorRT does not start; install the NVIDIA driver, or the TensorRT 
 
 
 class RunnerError(Exception):
-    """A plan that TensorRT does not run; the message goes on after the name of its file and a colon."""
+    """An engine that TensorRT does not run; the message follows the name of its file and a colon."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +53,12 @@ class Tensor:
 class Runner:
     """A deserialised engine with its memory, allocated once, and one stream: a context manager, for one thread.
 
-    `batches`: the smallest and the largest that it takes. To fill the input in place, write into `image` on the host
-    and give its first rows to `infer`; or write at `image_address` on the GPU, on `stream`, and call `run`.
+    `batches`: the smallest and the largest. To fill the input in place, write into `image` on the host and pass its
+    first rows to `infer`; or write at `image_address` on the GPU, on `stream`, and call `run`.
     """
 
-    def __init__(self, trt: Any, cuda: Cuda, plan: bytes) -> None:
-        """`trt`: the module tensorrt; `plan`: what its builder serialised. Raises RunnerError, CudaError."""
+    def __init__(self, trt: Any, cuda: Cuda, serialized: bytes) -> None:
+        """`trt`: the module tensorrt; `serialized`: what its builder returned. Raises RunnerError, CudaError."""
         self._trt, self._cuda = trt, cuda
         self._log = TensorRtLog(trt)
         self._runtime: Any = None
@@ -70,7 +70,7 @@ class Runner:
         self._may_capture = True
         with ExitStack() as owned:
             owned.callback(self._forget)
-            self._engine = self._deserialised(plan)
+            self._engine = self._deserialized(serialized)
             names = self._names()
             self.batches = _batches(self._engine)
             self._context = self._made(self._engine.create_execution_context(), NO_CONTEXT)
@@ -91,11 +91,11 @@ class Runner:
         self.close()
 
     def close(self) -> None:
-        """Give everything back; afterwards the engine is of no use. A second time does nothing."""
+        """Free everything; the engine cannot be used afterwards. A second call does nothing."""
         try:
             self._owned.close()
         except CudaError as error:
-            log.warning("the GPU does not take an engine's memory back: %s", error)
+            log.warning("an engine's memory cannot be freed: %s", error)
 
     @property
     def image(self) -> NDArray[Any]:
@@ -155,14 +155,14 @@ class Runner:
         self._batch = batch
 
     def _enqueue(self) -> None:
-        """Put one execution and the way back of its outputs on the stream."""
+        """Put one execution and the download of its outputs on the stream."""
         self._must(self._context.execute_async_v3(self.stream), f"TensorRT does not run it; {REBUILD}")
         for name in OUTPUTS:
             tensor = self._tensors[name]
             self._cuda.download(tensor.pinned, tensor.address, tensor.size(self._batch), self.stream)
 
     def _captured(self) -> bool:
-        """Make the graph; False, once and for all, where this network cannot be one (loops and conditions)."""
+        """Capture the graph; False, for good, where this network cannot be one (loops and conditions)."""
         if self._may_capture:
             try:
                 self._graph = self._cuda.capture(self.stream, self._enqueue)
@@ -178,19 +178,19 @@ class Runner:
             self._cuda.destroy_graph(graph)
 
     def _forget(self) -> None:
-        """TensorRT frees what nobody refers to; the context must go before its engine, that before its runtime."""
+        """Drop the references, so that TensorRT frees memory: context, then engine, then runtime."""
         self._tensors = {}
         self._context = self._engine = self._runtime = None
 
-    def _deserialised(self, plan: bytes) -> Any:
+    def _deserialized(self, serialized: bytes) -> Any:
         try:
             self._runtime = self._trt.Runtime(self._log.sink)
-        except (TypeError, RuntimeError) as error:  # its C++ gave nothing
+        except (TypeError, RuntimeError) as error:  # its C++ returned null
             raise RunnerError(f"{NO_START}{self._log.first_error}") from error
-        return self._made(self._runtime.deserialize_cuda_engine(plan), f"TensorRT does not take it; {REBUILD}")
+        return self._made(self._runtime.deserialize_cuda_engine(serialized), f"TensorRT does not accept it; {REBUILD}")
 
     def _names(self) -> list[str]:
-        """Of all inputs and outputs, after a look at whether they are those of our models."""
+        """The names of all inputs and outputs, which must be those of our models."""
         engine = self._engine
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         inputs = [name for name in names if engine.get_tensor_mode(name) == self._trt.TensorIOMode.INPUT]
@@ -202,7 +202,7 @@ class Runner:
         return names
 
     def _tensor(self, name: str, owned: ExitStack) -> Tensor:
-        """Memory for the largest batch, which the context is told of."""
+        """Memory for the largest batch, which is set in the context."""
         cuda, dtype, shape = self._cuda, self._dtype(name), _shape(self._context, name)
         if not shape or min(shape) < 1 or shape[0] != self.batches[1]:
             raise RunnerError(f"its {name} is of shape {shape}, not a row for each image; {REBUILD}")
@@ -221,18 +221,18 @@ class Runner:
                 return np.dtype(dtype)
         raise RunnerError(f"its {name} is of type {kind}, which NumPy does not know; {REBUILD}")
 
-    def _made(self, thing: Any, complaint: str) -> Any:
-        """What TensorRT gave; it gives None where it cannot, and tells its logger why."""
-        self._must(thing is not None, complaint)
+    def _made(self, thing: Any, message: str) -> Any:
+        """What TensorRT returned; where that is None, its logger has the reason."""
+        self._must(thing is not None, message)
         return thing
 
-    def _must(self, good: bool, complaint: str) -> None:
+    def _must(self, good: bool, message: str) -> None:
         if not good:
-            raise RunnerError(f"{complaint}{self._log.first_error}")
+            raise RunnerError(f"{message}{self._log.first_error}")
 
 
 def _batches(engine: Any) -> tuple[int, int]:
-    """The smallest and the largest batch: of the first profile, or the one that is built in."""
+    """The smallest and the largest batch: of the first profile, or the fixed one."""
     fixed = _shape(engine, INPUT)[0]
     if fixed >= 0:
         return fixed, fixed
@@ -241,7 +241,7 @@ def _batches(engine: Any) -> tuple[int, int]:
 
 
 def _shape(owner: Any, name: str) -> tuple[int, ...]:
-    """Of a tensor, by the engine (-1: dynamic) or by the context (for the batch that is set)."""
+    """The shape of a tensor by the engine (-1: dynamic) or by the context (for the batch that is set)."""
     return tuple(int(size) for size in owner.get_tensor_shape(name))
 
 

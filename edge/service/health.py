@@ -65,7 +65,7 @@ class Health:
     def count_invalid(self, outputs: int) -> None:
         """Count the network's outputs that were left out as invalid; the first are logged."""
         if outputs and not self._invalid:
-            fate = "they and all later ones are left out and counted as `invalid`"
+            fate = "these and all later ones are dropped and counted as `invalid`"
             log.error("%s", detector.invalid_outputs_message(outputs, fate))
         self._invalid += outputs
 

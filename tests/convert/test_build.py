@@ -53,7 +53,7 @@ def test_what_is_reported(tiny: Path, tmp_path: Path) -> None:
 
 def test_a_refusal_is_edges(tiny: Path, tmp_path: Path) -> None:
     trt = fake("11.4", failing={"Builder": "CUDA initialization failure with error: 35"})
-    with pytest.raises(EngineBuildError, match=r"does not start .*error: 35.*; see that the NVIDIA driver"):
+    with pytest.raises(EngineBuildError, match=r"does not start .*error: 35.*; check that the NVIDIA driver"):
         build(tiny, tmp_path / "tiny.engine", BuildOptions(), list[str]().append, trt)
     assert list(tmp_path.iterdir()) == [tiny]
 
@@ -95,7 +95,7 @@ def test_elsewhere(target: str, precision: str, rows: tuple[str, str, str], tiny
     [
         ("10.3", "int8", "is fp32, and TensorRT 10.3 builds int8 only from an ONNX that is int8 itself"),
         ("8.4", None, "TensorRT 8.4 is too old; install 8.6 or newer"),
-        ("Orin", None, "'Orin' is no version of TensorRT; give one like 10.3"),
+        ("Orin", None, "'Orin' is not a version of TensorRT; give one like 10.3"),
         ("JetPack 5.1", None, "its TensorRT is not known here; give that"),
     ],
 )
@@ -154,7 +154,10 @@ NO_MEMORY = {"Builder.build_serialized_network": "Requested GPU memory could not
 @pytest.mark.parametrize(
     ("gpu", "said"),
     [
-        (fake_gpu("10.3", failing={"Builder": "CUDA initialization failure"}), "see that the NVIDIA driver is loaded"),
+        (
+            fake_gpu("10.3", failing={"Builder": "CUDA initialization failure"}),
+            "check that the NVIDIA driver is loaded",
+        ),
         (fake_gpu("10.3", failing=NO_MEMORY), "could not be allocated); end other programs that use the GPU"),
     ],
 )

@@ -131,5 +131,5 @@ def test_the_command_takes_an_engine(
     assert "1 events begin: 0 missed, 0 invented" in capsys.readouterr().out
     gpu.runtime.fail("cudaStreamSynchronize", "cudaErrorIllegalAddress")
     assert main(["check", str(onnx), str(engine), "--calibrate", str(film), "--frames", "16"]) == 1
-    assert "spot.engine: cudaStreamSynchronize: cudaErrorIllegalAddress; start anew" in capsys.readouterr().err
+    assert "spot.engine: cudaStreamSynchronize: cudaErrorIllegalAddress; restart" in capsys.readouterr().err
     assert gpu.runtime.leaks == 0

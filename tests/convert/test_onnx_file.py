@@ -89,16 +89,16 @@ def test_no_other_file_is_read(location: str, tiny: Path, tmp_path: Path) -> Non
     with pytest.raises(OnnxFileError) as caught:
         onnx_file.read(altered(tiny, send_away))
     assert str(caught.value) == (
-        f"{tiny}: keeps weights in another file ({location}), which nobody reads; export it as one file"
+        f"{tiny}: keeps weights in another file ({location}), which is not read; export it as one file"
     )
 
 
 def test_what_is_no_model(tiny: Path, tmp_path: Path) -> None:
     content = tiny.read_bytes()
     for name, wrong, said in (
-        ("half", content[: len(content) // 3], "is no whole ONNX file"),
+        ("half", content[: len(content) // 3], "is not a complete ONNX file"),
         ("empty", b"", "has no korsal-edge manifest"),
-        ("engine", b"ftrt" + bytes(60), "is no whole ONNX file"),
+        ("engine", b"ftrt" + bytes(60), "is not a complete ONNX file"),
         ("odd", b"\x3a\x04\x5a\x02\x0a\x05", "is no ONNX file"),
     ):
         (tmp_path / name).write_bytes(wrong)

@@ -175,7 +175,7 @@ def test_what_is_no_fp32_model_is_refused(untrained: Path, int8: Path, tmp_path:
     onnx.save(model, bare)
     for path, said in (
         (tmp_path / "none.onnx", "cannot be read"),
-        (broken, "is no whole ONNX file"),
+        (broken, "is not a complete ONNX file"),
         (bare, "has no korsal-edge manifest"),
         (int8, "is int8 already"),
         (write_spot_model(tmp_path / "spot.onnx"), "has no convolution; give the network that"),

@@ -218,13 +218,13 @@ def test_cuda_that_is_missing_is_as_good_as_no_tensorrt(
     with_tensorrt()
 
     def installed() -> Cuda:
-        raise CudaError("CUDA finds no GPU; see that the driver is loaded", "cudaErrorNoDevice")
+        raise CudaError("CUDA finds no GPU; check that the driver is loaded", "cudaErrorNoDevice")
 
     monkeypatch.setattr(cuda_runtime, "installed", installed)
     with opened(config(folder)) as engine:
         assert engine.runtime.startswith("onnxruntime")
     assert refusal(config(folder, 'runtime = "tensorrt"')) == (
-        'model.runtime is tensorrt, but CUDA finds no GPU; see that the driver is loaded; or set it to "auto"'
+        'model.runtime is tensorrt, but CUDA finds no GPU; check that the driver is loaded; or set it to "auto"'
     )
 
 

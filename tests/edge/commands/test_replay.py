@@ -171,7 +171,7 @@ def test_answers_that_no_network_may_give_are_told(folder: Path, capsys: pytest.
         (frame, replace(step, detections=replace(step.detections, invalid=2)), state) for frame, step, state in steps
     )
     assert replays.play(itertools.islice(broken, 5), lambda happened: None, lambda frame, step: None) == 0
-    assert "the model gave 10 answers that are no finite numbers" in capsys.readouterr().err
+    assert "the model returned 10 outputs that are not finite" in capsys.readouterr().err
 
 
 def test_an_interruption_ends_what_goes_on(folder: Path) -> None:

@@ -90,7 +90,7 @@ def test_parse_version(text: str, version: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("text", ["", "ten", "10", "v10.3", ".3", "JetPack 6.2"])
 def test_no_version(text: str) -> None:
-    with pytest.raises(PlanError, match=r"is no version of TensorRT; give one like 10\.3"):
+    with pytest.raises(PlanError, match=r"is not a version of TensorRT; give one like 10\.3"):
         parse_version(text)
 
 

@@ -184,7 +184,7 @@ def test_no_cuda_python(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, module("cuda", cudart=FakeCuda(devices=0)))
-    with pytest.raises(CudaError, match="CUDA finds no GPU; see that"):
+    with pytest.raises(CudaError, match="CUDA finds no GPU; check that"):
         cuda_runtime.installed()
 
 

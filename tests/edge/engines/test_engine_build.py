@@ -155,9 +155,8 @@ def test_a_missing_file(tmp_path: Path, target: Path) -> None:
 
 def test_a_truncated_file(onnx: Path, target: Path) -> None:
     onnx.write_bytes(onnx.read_bytes()[:-9])
-    assert (
-        "is no whole ONNX file (it ends in the middle), nor does it begin as a TensorRT engine; export or"
-        in refusal(fake("10.3"), onnx, target)
+    assert "is not a complete ONNX file (it is truncated), nor a TensorRT engine; export or" in refusal(
+        fake("10.3"), onnx, target
     )
 
 
@@ -166,7 +165,10 @@ def test_a_truncated_file(onnx: Path, target: Path) -> None:
     [
         (lambda _: None, "has no korsal-edge manifest; export it with korsal-convert export"),
         (lambda _: "{", "the manifest is not JSON"),
-        (lambda text: text.replace('"fp32"', '"bf16"'), "'bf16' is no precision of an engine; choose fp32, fp16, int8"),
+        (
+            lambda text: text.replace('"fp32"', '"bf16"'),
+            "'bf16' is not a precision of an engine; choose fp32, fp16, int8",
+        ),
     ],
 )
 def test_a_wrong_manifest(change: Callable[[str], str | None], said: str, onnx: Path, target: Path) -> None:
@@ -211,7 +213,7 @@ def test_too_little_memory(onnx: Path, target: Path) -> None:
 def test_no_gpu(version: str, onnx: Path, target: Path) -> None:
     trt = fake(version, failing={"Builder": "CUDA initialization failure with error: 35"})
     said = refusal(trt, onnx, target)
-    assert "does not start (TensorRT: CUDA initialization failure with error: 35); see that the NVIDIA driver" in said
+    assert "does not start (TensorRT: CUDA initialization failure with error: 35); check that the NVIDIA driver" in said
 
 
 def test_a_gpu_that_is_not_here(onnx: Path, target: Path) -> None:
@@ -248,7 +250,7 @@ def test_timings_that_cannot_be_kept(
     (tmp_path / "file").touch()
     with caplog.at_level(logging.WARNING):
         build(fake("10.3"), onnx, target, timing_cache=tmp_path / "file" / "timings")
-    assert "the builder's timings were not kept (" in caplog.text
+    assert "the builder's timings cannot be kept (" in caplog.text
     assert target.is_file()
 
 

@@ -203,7 +203,7 @@ def test_a_damaged_engine_is_built_anew(
     spoil(engine)
     assert start(gpu, tmp_path, model) == 1
     assert engines(tmp_path) == [engine]
-    assert caplog.text.count("building it anew by ourselves") == 1
+    assert caplog.text.count("rebuilding it") == 1
     assert start(gpu, tmp_path, model) == 0
 
 
@@ -217,7 +217,7 @@ def test_the_former_engine_stays_until_the_new_one_has_answered(
     gpu.runtime.fail("cudaStreamSynchronize", "cudaErrorIllegalAddress")
     with cache(gpu, tmp_path).open(model, replace(OPTIONS, max_batch=2)) as engine:
         assert_works(engine)
-    assert f"going on with the former engine {former}" in caplog.text
+    assert f"using the previous engine {former}" in caplog.text
     assert former in engines(tmp_path)
     assert gpu.runtime.leaks == 0
     assert start(gpu, tmp_path, model, replace(OPTIONS, max_batch=2)) == 0  # now it answers
@@ -302,7 +302,7 @@ def test_a_model_that_is_none(tmp_path: Path) -> None:
     assert refusal(gpu, tmp_path / "state", tmp_path / "text.onnx").startswith(f"{tmp_path / 'text.onnx'}: ")
     damaged = tmp_path / "damaged.engine"
     damaged.write_bytes(b"\0\0rt" + bytes(99))  # which nobody can tell from a broken ONNX
-    assert "is no whole ONNX file (it is no protobuf), nor does it begin as a TensorRT engine" in refusal(
+    assert "is not a complete ONNX file (it is not protobuf), nor a TensorRT engine" in refusal(
         gpu, tmp_path / "state", damaged
     )
     assert engines(tmp_path) == [damaged]
@@ -311,7 +311,7 @@ def test_a_model_that_is_none(tmp_path: Path) -> None:
 def test_no_gpu(model: Path, tmp_path: Path) -> None:
     gpu = fake_gpu("10.3")
     gpu.runtime.fail("cudaGetDeviceProperties", "cudaErrorNoDevice")
-    assert refusal(gpu, tmp_path, model).startswith(f"{model}: cudaGetDeviceProperties: cudaErrorNoDevice; see that")
+    assert refusal(gpu, tmp_path, model).startswith(f"{model}: cudaGetDeviceProperties: cudaErrorNoDevice; check that")
 
 
 def test_a_directory_that_cannot_be_made(model: Path, tmp_path: Path) -> None:

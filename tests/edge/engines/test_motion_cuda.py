@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge import detector, motion
-from edge.engines.motion_cuda import MotionCuda, MotionCudaError, float32_holds, steady, usable
+from edge.engines.motion_cuda import MotionCuda, MotionCudaError, float32_holds, stable_constants, usable
 from edge.engines.tensorrt_runner import Runner
 from edge.manifest import INPUT, Manifest
 from edge.motion import SHIFTS, MotionSettings
@@ -306,7 +306,7 @@ def test_constants_as_the_cpu_has_them(pair: tuple[Frame, Frame]) -> None:
     filler, _ = made(MotionSettings(), SIZE)
     for image in pair:
         filler.fill(image)
-    found = steady(*(frame.extremes for frame in filler._frames))
+    found = stable_constants(*(frame.extremes for frame in filler._frames))
     assert np.allclose(found, motion._pair(*frames).constants, rtol=1e-5)
 
 

@@ -111,7 +111,7 @@ def test_weights_in_another_file_are_found_wherever_they_stand(model: Callable[[
     content = model().SerializeToString()
     assert onnx_metadata.external_files(content) == ("../../secrets.bin",)
     assert onnx_metadata.fault(content) == (
-        "keeps weights in another file (../../secrets.bin), which nobody reads; export it as one file"
+        "keeps weights in another file (../../secrets.bin), which is not read; export it as one file"
     )
 
 
@@ -135,8 +135,8 @@ def test_a_file_that_is_neither_model_nor_engine(content: bytes) -> None:
     assert onnx_metadata.fault(content) == onnx_metadata.fault(b"") == ""
     for wrong in (b"\0\0rt" + bytes(99), b"Ftrt" + bytes(99), content[:1000]):
         said = onnx_metadata.fault(wrong)
-        assert said.startswith("is no whole ONNX file (")
-        assert "nor does it begin as a TensorRT engine; export or copy it anew, rebuild an engine with" in said
+        assert said.startswith("is not a complete ONNX file (")
+        assert "nor a TensorRT engine; export or copy it again, or rebuild the engine with" in said
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.name)

@@ -83,7 +83,7 @@ def test_what_is_no_model(content: bytes, tmp_path: Path) -> None:
     path.write_bytes(content)
     said = refusal(path)
     assert said.startswith(f"{path}: ")
-    assert "anew" in said or "no korsal-edge manifest" in said  # of nothing protobuf makes an empty model
+    assert "again" in said or "no korsal-edge manifest" in said  # of nothing protobuf makes an empty model
 
 
 def test_a_truncated_model_anywhere(model: Path, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_weights_outside_the_file(location: str, model: Path, tmp_path: Path) ->
     send_away(content)
     path.write_bytes(content.SerializeToString())
     assert refusal(path).endswith(
-        f"keeps weights in another file ({location}), which nobody reads; export it as one file"
+        f"keeps weights in another file ({location}), which is not read; export it as one file"
     )
 
 
@@ -159,7 +159,7 @@ def test_an_operator_that_does_not_exist(model: Path, tmp_path: Path) -> None:
         content.graph.node[-1].op_type = "Divine"
 
     said = refusal(altered(model, tmp_path / "odd.onnx", invent))
-    assert re.search(r"onnxruntime 1\.\S+ cannot load it \(.*Divine.*\); export or copy it anew$", said)
+    assert re.search(r"onnxruntime 1\.\S+ cannot load it \(.*Divine.*\); export or copy it again$", said)
 
 
 def test_deformable_convolutions_in_an_onnxruntime_that_has_none(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,7 +250,7 @@ def test_a_provider_that_does_not_start_is_told_once(
     assert engine.runtime.count(" ") == 1  # name and version: it is the CPU
     engine.infer({"image": np.ones((1, 3, SIZE, SIZE), np.float32)})
     (told,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert f"{model}: CUDAExecutionProvider did not start, CPUExecutionProvider runs the model; see that" in told
+    assert f"{model}: CUDAExecutionProvider did not start, CPUExecutionProvider runs the model; install" in told
     assert capsys.readouterr().out == ""  # that is for results
 
 
@@ -284,4 +284,4 @@ def test_a_directory_for_tensorrts_provider_that_cannot_be_made(
     with_gpu(engines.TENSORRT, engines.CPU)
     (tmp_path / "state").write_text("a file")
     said = refusal(model, providers=(engines.TENSORRT,), directory=tmp_path / "state" / "onnxruntime")
-    assert "cannot be made (Not a directory); name a directory that this user may write to" in said
+    assert "cannot be created (Not a directory); name a directory that this user may write to" in said

@@ -202,7 +202,7 @@ def test_a_network_that_no_graph_can_hold(caplog: pytest.LogCaptureFixture) -> N
     ("call", "said"),
     [
         ("Runtime", "TensorRT does not start; install the NVIDIA driver, or the TensorRT that fits it"),
-        ("Runtime.deserialize_cuda_engine", "TensorRT does not take it; rebuild it"),
+        ("Runtime.deserialize_cuda_engine", "TensorRT does not accept it; rebuild it"),
         ("ICudaEngine.create_execution_context", "TensorRT finds no memory to run it in; end other programs"),
     ],
 )
@@ -244,7 +244,7 @@ def test_closing_twice_and_a_gpu_that_is_gone(caplog: pytest.LogCaptureFixture) 
     gpu.runtime.fail("cudaFree", "cudaErrorIllegalAddress")
     engine.close()
     engine.close()
-    assert "does not take an engine's memory back" in caplog.text
+    assert "an engine's memory cannot be freed" in caplog.text
     assert gpu.runtime.leaks == 1  # of what could be freed everything was
 
 
@@ -276,7 +276,7 @@ def test_the_real_bindings_refuse_what_is_no_engine(plan: bytes) -> None:
     """With the API of TensorRT 11, as far as that goes without a GPU: logger, runtime, deserialising."""
     trt = real_builder()
     runtime = FakeCuda()
-    with pytest.raises(RunnerError, match=r"TensorRT does not (take it|start); .* \(TensorRT: .*\)"):
+    with pytest.raises(RunnerError, match=r"TensorRT does not (accept it|start); .* \(TensorRT: .*\)"):
         Runner(trt, Cuda(runtime), plan)
     assert runtime.leaks == 0
 

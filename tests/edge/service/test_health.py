@@ -25,7 +25,7 @@ def test_answers_that_no_network_may_give_are_logged_once(caplog: pytest.LogCapt
     for invalid in (0, 3, 2):
         watched.count_invalid(invalid)
     (record,) = caplog.records
-    assert record.message.startswith("the model gave 3 answers that are no finite numbers")
+    assert record.message.startswith("the model returned 3 outputs that are not finite")
 
 
 class Feed:
