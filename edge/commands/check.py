@@ -61,11 +61,11 @@ def _loaded(path: Path, folder: Path) -> Config:
     try:
         return load(path)
     except ConfigError as error:
-        rest = error.rest
-        if rest is None:
+        usable = error.usable
+        if usable is None:
             raise
-        unknown = unknown_actions(rest, labels) if (labels := _labels(rest)) else ()
-        more = [with_file_names(sentence, error.renamed) for sentence in (*source_problems(rest, folder), *unknown)]
+        unknown = unknown_actions(usable, labels) if (labels := _labels(usable)) else ()
+        more = [with_file_names(sentence, error.renamed) for sentence in (*source_problems(usable, folder), *unknown)]
         raise ConfigError(path, (*error.problems, *more)) from None
 
 

@@ -1,4 +1,4 @@
-"""Reads `config.toml` into frozen settings and names every mistake at once."""
+"""Reads `config.toml` into frozen settings and reports every problem at once. Shell."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-MAX_BYTES = 262_144  # bytes of a file: a reload reads it between two frames
+MAX_BYTES = 262_144  # of a file: a reload reads it between two frames
 SHIPPED_MODEL = "models/korsal-lite-ucf24x5.onnx"
 FILE_KEYS = (
     ("model", "path"),
@@ -33,28 +33,27 @@ FILE_KEYS = (
     ("mqtt", "tls", "cert"),
     ("mqtt", "tls", "key"),
 )
-FOLDER_KEY = ("outbox", "directory")  # made where it is not there
+FOLDER_KEY = ("outbox", "directory")  # created if it does not exist
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. `problems`: one sentence each, beginning with the key's path.
+    """A configuration that cannot be used. `problems`: one sentence each, beginning with the key's path.
 
-    `rest` is what is sound of it, where that could be told: with something else in the place of what is not. By the
-    names of cameras there `renamed` has those in the file, where they differ.
+    `usable` and `renamed` are those of its `Validation`.
     """
 
     def __init__(
         self,
         path: Path,
         problems: tuple[str, ...],
-        rest: Config | None = None,
+        usable: Config | None = None,
         renamed: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.path = path
         if len(problems) > MAX_MESSAGES:
             problems = (*problems[:MAX_MESSAGES], "and more problems; fix these first")
         self.problems = problems
-        self.rest, self.renamed = rest, renamed
+        self.usable, self.renamed = usable, renamed
         super().__init__("\n".join(f"{path}: {problem}" for problem in self.problems))
 
 
@@ -74,14 +73,14 @@ def parse(content: bytes, path: Path, folder: Path) -> Config:
     """
     document = _document(content, path)
     missing = tuple(_resolve(document, folder))
-    problems, config, renamed = validate(document)
-    if problems or missing or config is None:
-        raise ConfigError(path, problems + missing, config, renamed)
-    return config
+    found = validate(document)
+    if found.problems or missing or found.usable is None:
+        raise ConfigError(path, found.problems + missing, found.usable, found.renamed)
+    return found.usable
 
 
 def fingerprint(config: Config) -> str:
-    """12 hexadecimal digits that change when any setting does; credentials have no part in it."""
+    """A hash of all settings but credentials, 12 hexadecimal digits."""
     settings = config.model_dump(mode="json")
     for camera in settings["cameras"].values():
         camera["source"] = redact(camera["source"])
@@ -89,12 +88,12 @@ def fingerprint(config: Config) -> str:
 
 
 def model_path(model: ModelConfig) -> Path:
-    """The configured model, else the one that is shipped. Raises AssetError where even that is missing."""
+    """The configured model, else the shipped one. Raises AssetError if that is missing."""
     return model.path or asset_path(SHIPPED_MODEL)
 
 
 def state_directory(outbox: OutboxConfig) -> Path:
-    """Where the outbox and TensorRT's engines lie: as configured, else as systemd or the user's session has it."""
+    """The directory of the outbox and of TensorRT's engines: as configured, else systemd's or the user's."""
     if outbox.directory is not None:
         return outbox.directory
     given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
@@ -104,7 +103,7 @@ def state_directory(outbox: OutboxConfig) -> Path:
 
 
 def _read(path: Path) -> bytes:
-    """The file, or as much of it as shows that it is too large."""
+    """The file's content, one byte more than MAX_BYTES at most."""
     try:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
@@ -116,28 +115,28 @@ def _read(path: Path) -> bytes:
 
 
 def _document(content: bytes, path: Path) -> dict[str, Any]:
-    """The file as TOML reads it."""
+    """The content as TOML. Raises ConfigError."""
     try:
         if len(content) > MAX_BYTES:
             problem = f"is larger than {MAX_BYTES >> 10} KiB; draw zones and masks with fewer points"
         elif _is_deep(document := toml_text.parse(decode_utf8(content))):
             problem = "is nested too deeply; write flat tables as the shipped config.toml does"
         else:
-            json.dumps(document, default=str)  # which numbers of thousands of digits are too long for
+            json.dumps(document, default=str)  # fails for numbers of thousands of digits
             return document
     except TextError as error:
         problem = str(error)
     except tomllib.TOMLDecodeError as error:
-        problem = f"is not TOML: {error}; mend that line"
+        problem = f"is not TOML: {error}; fix that line"
     except ValueError:
-        problem = "holds a number of thousands of digits; take it out"
+        problem = "holds a number of thousands of digits; remove it"
     except (toml_text.NestingError, RecursionError):
         problem = "is nested too deeply; write flat tables as the shipped config.toml does"
     raise ConfigError(path, (problem,))
 
 
 def _is_deep(document: dict[str, Any]) -> bool:
-    """True where a text of some bytes would take more of the stack than there is, as dotted keys can."""
+    """Whether tables nest deeper than the stack allows: a short text of dotted keys can do that."""
     level: list[Any] = [document]
     for _ in range(toml_text.MAX_NESTING):
         tables = [value for table in level if isinstance(table, dict) for value in table.values()]
@@ -146,11 +145,11 @@ def _is_deep(document: dict[str, Any]) -> bool:
 
 
 def _resolve(document: dict[str, Any], folder: Path) -> list[str]:
-    """Make the document's paths absolute, in place; a sentence for each file that is not there and each address."""
+    """Make the document's paths absolute, in place; returns a sentence for each missing file and each URL."""
     missing = []
     for keys in (*FILE_KEYS, FOLDER_KEY):
         text = _table(document, keys[:-1]).get(keys[-1])
-        if isinstance(text, str) and looks_like_url(text):  # never repeated: it may hold a login
+        if isinstance(text, str) and looks_like_url(text):  # not repeated: it may contain a login
             kind = "folder" if keys == FOLDER_KEY else "file"
             missing.append(f"{'.'.join(keys)}: is an address, not a {kind}; correct the path or leave the key out")
             continue
@@ -168,7 +167,7 @@ def _is_plain_path(source: object) -> bool:
 
 
 def _table(document: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
-    """The table at a path, empty where there is none."""
+    """The table at a path, empty if there is none."""
     table: object = document
     for key in keys:
         table = table.get(key) if isinstance(table, dict) else None
@@ -176,7 +175,7 @@ def _table(document: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _absolute(document: dict[str, Any], keys: tuple[str, ...], folder: Path) -> Path | None:
-    """Make one path absolute in place and return it; None where the key is absent or no text (the schema says so)."""
+    """Make one path absolute, in place, and return it; None for what the schema will refuse."""
     table = _table(document, keys[:-1])
     text = table.get(keys[-1])
     if not isinstance(text, str) or not text or "\0" in text:

@@ -1,7 +1,7 @@
-"""Changes to the text of `config.toml`, its comments kept, and what may be changed from afar. Pure.
+"""Changes to `config.toml` by request: which keys may be changed, and the new text with its comments kept. Pure.
 
-Changes are tables as JSON has them, laid over the file's own: a key takes the new value, null takes a key away, what
-is not named stays ("JSON Merge Patch", RFC 7386, but for arrays of tables, which the file has not).
+Changes are a JSON merge patch (RFC 7386): a key takes the new value, null removes it, all other keys stay. Arrays of
+tables, which the file does not have, are not supported.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,12 +15,12 @@ from edge.config.schema import Config
 from edge.config.toml_text import NestingError, TomlEditError
 
 MAX_CHANGES = 100  # keys
-MAX_PARSED = 1_000_000  # characters, of the file once for each key: the cameras wait meanwhile
+MAX_PARSED = 1_000_000  # characters: the file is parsed once for each key while the cameras wait
 SECRET_KEYS = frozenset({"username", "password_file", "cert", "key"})
 
 
 class EditError(Exception):
-    """Changes that cannot be made. `problems`: one sentence each, beginning with the key's path where there is one."""
+    """Changes that cannot be made. `problems`: one sentence each, beginning with the key's path if there is one."""
 
     def __init__(self, *problems: str) -> None:
         self.problems = problems
@@ -30,7 +30,7 @@ class EditError(Exception):
 def edited(text: str, changes: Mapping[str, object]) -> str:
     """The file's text after these changes. Raises EditError with all problems at once.
 
-    Whether the result is a configuration is left to the schema.
+    The result is TOML; whether it is a valid configuration is left to the schema.
     """
     problems = tuple(_problems(changes))
     most = min(MAX_CHANGES, MAX_PARSED // max(len(text), 1))
@@ -41,7 +41,7 @@ def edited(text: str, changes: Mapping[str, object]) -> str:
     if problems:
         raise EditError(*problems)
     try:
-        wanted = _merged(toml_text.parse(text), changes)
+        expected = _merged(toml_text.parse(text), changes)
         after = text
         for path, value in _leaves(changes):
             after = toml_text.with_value(after, path, value)
@@ -49,14 +49,14 @@ def edited(text: str, changes: Mapping[str, object]) -> str:
     except TomlEditError as error:
         raise EditError(str(error)) from None
     except (ValueError, LookupError, RecursionError, NestingError) as error:
-        raise EditError(f"the file cannot be changed so ({error}): edit it by hand") from None
-    if found != wanted:
-        raise EditError(f"{_difference(found, wanted)}: cannot be changed where it stands: edit the file by hand")
+        raise EditError(f"the file cannot be changed this way ({error}): edit it by hand") from None
+    if found != expected:
+        raise EditError(f"{_difference(found, expected)}: cannot be changed where it stands: edit the file by hand")
     return after
 
 
 def tunable_keys(schema: type[BaseModel] = Config, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The paths of all keys that may be changed from afar, each with all that is below; `*` stands for any name."""
+    """The paths of all keys that a request may change, with everything below them; `*` stands for any name."""
     for name, field in schema.model_fields.items():
         below = table_in(field.annotation)
         extra = field.json_schema_extra
@@ -68,7 +68,7 @@ def tunable_keys(schema: type[BaseModel] = Config, path: tuple[str, ...] = ()) -
 
 
 def redacted(config: Config) -> dict[str, Any]:
-    """The configuration as JSON, without what lets one in: logins, names of key files, credentials in sources."""
+    """The configuration as JSON without secrets: logins, names of key files, credentials in sources."""
     tables: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)
     for name, camera in config.cameras.items():
         tables["cameras"][name]["source"] = camera.to_source().redacted
@@ -79,10 +79,10 @@ def redacted(config: Config) -> dict[str, Any]:
 
 
 def _problems(changes: Mapping[str, object], path: tuple[str, ...] = ()) -> Iterator[str]:
-    """A sentence for each key that may not be changed."""
+    """A sentence for each key that a request may not change."""
     for key, value in changes.items():
         here = (*path, key)
-        near = [pattern for pattern in tunable_keys() if _leads(here, pattern)]
+        near = [pattern for pattern in tunable_keys() if _matches(here, pattern)]
         if any(len(pattern) <= len(here) for pattern in near):
             continue
         if isinstance(value, Mapping) and value and near:
@@ -92,7 +92,7 @@ def _problems(changes: Mapping[str, object], path: tuple[str, ...] = ()) -> Iter
 
 
 def _count(changes: Mapping[str, object]) -> int:
-    """The keys that are to have another value."""
+    """How many keys get another value."""
     count, waiting = 0, [changes]
     while waiting:
         for value in waiting.pop().values():
@@ -103,13 +103,13 @@ def _count(changes: Mapping[str, object]) -> int:
     return count
 
 
-def _leads(path: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
-    """Whether a path and a pattern are the same as far as the shorter one goes; `*` in the pattern is any name."""
+def _matches(path: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    """Whether one of a path and a pattern begins with the other; `*` in the pattern is any name."""
     return all(expected in ("*", name) for name, expected in zip(path, pattern, strict=False))
 
 
 def _leaves(changes: Mapping[str, object], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
-    """The paths that get a value, None or an empty table."""
+    """The paths that get a value, None or an empty table, each with it."""
     for key, value in changes.items():
         if isinstance(value, Mapping) and value:
             yield from _leaves(value, (*path, key))
@@ -118,7 +118,7 @@ def _leaves(changes: Mapping[str, object], path: tuple[str, ...] = ()) -> Iterat
 
 
 def _merged(old: object, new: object) -> Any:
-    """What the file should say afterwards (RFC 7386)."""
+    """The document that the file should hold afterwards (RFC 7386)."""
     if not isinstance(new, Mapping):
         return new
     base = old if isinstance(old, dict) else {}
@@ -126,10 +126,10 @@ def _merged(old: object, new: object) -> Any:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _difference(found: object, wanted: object, path: tuple[str, ...] = ()) -> str:
-    """The first key whose value is not the wanted one."""
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        for key in {**found, **wanted}:
-            if found.get(key) != wanted.get(key):
-                return _difference(found.get(key), wanted.get(key), (*path, key))
+def _difference(found: object, expected: object, path: tuple[str, ...] = ()) -> str:
+    """The first key whose value differs."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        for key in {**found, **expected}:
+            if found.get(key) != expected.get(key):
+                return _difference(found.get(key), expected.get(key), (*path, key))
     return ".".join(path)[:200] or "the file"

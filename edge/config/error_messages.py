@@ -1,7 +1,7 @@
-"""What is wrong with a configuration, as sentences. Pure.
+"""Error messages for a configuration that does not fit the schema. Pure.
 
-Each sentence begins with the key's path (`cameras.door.fps`) and ends with the cure. Values under a key that may hold
-a credential are never repeated.
+Each is a sentence that begins with the key's path (`cameras.door.fps`) and ends with the remedy. Values of keys
+that may hold a credential are never repeated.
 """
 
 import difflib
@@ -17,30 +17,30 @@ from edge.text import to_nfc
 SECRET_KEYS = frozenset({"source", "username", "password", "password_file"})
 
 MAX_MESSAGES = 200
-FRACTIONS = "its points should be shares of the frame's width and height, from 0 to 1"
+FRACTIONS = "its points should be fractions of the frame's width and height, from 0 to 1"
 PIXELS = "divide pixels by the size of the frame"
 
 Location = tuple[int | str, ...]
 
 
 def messages(error: ValidationError, schema: type[BaseModel]) -> tuple[str, ...]:
-    """One sentence per mistake, in the order of the schema; the same mistake is told once, and MOST of them."""
-    told: dict[str, None] = {}
+    """One sentence per error, in the order of the schema, without repetitions; MAX_MESSAGES at most."""
+    found: dict[str, None] = {}
     outside: set[str] = set()
     for problem in error.errors(include_url=False):
-        if len(told) > MAX_MESSAGES:
-            break  # looking for what was meant by thousands of keys takes seconds
+        if len(found) > MAX_MESSAGES:
+            break  # finding suggestions for thousands of keys takes seconds
         polygon = _polygon(problem)
         if polygon is None:
-            told |= dict.fromkeys(_told(problem, schema))
+            found |= dict.fromkeys(_sentences(problem, schema))
         elif polygon not in outside:
             outside.add(polygon)
-            told[f"{polygon}: {FRACTIONS}, and one is {problem['input']}: {PIXELS}"] = None
-    return tuple(told)
+            found[f"{polygon}: {FRACTIONS}, and one is {problem['input']}: {PIXELS}"] = None
+    return tuple(found)
 
 
 def suggestion(word: str, known: Sequence[str]) -> str:
-    """The cure for an unknown name: the nearest known one, else all that are known."""
+    """The remedy for an unknown name: the most similar known one, else all known ones."""
     twin = next((one for one in known if to_nfc(one) == to_nfc(word)), None)
     if twin is not None:
         return f"{twin} is known, which looks the same in another Unicode form: copy it from here"
@@ -51,22 +51,22 @@ def suggestion(word: str, known: Sequence[str]) -> str:
 
 
 def _polygon(problem: Any) -> str | None:
-    """The path of a zone or mask that has a point outside of the frame, as all have that are drawn in pixels."""
+    """The path of a zone or mask with a point outside of the frame: it is probably given in pixels."""
     location: Location = problem["loc"]
     if problem["type"] not in ("less_than_equal", "greater_than_equal") or len(location) < 5:
         return None
     return _path(location[:4]) if location[0] == "cameras" and location[2] in ("zones", "mask") else None
 
 
-def _told(problem: Any, schema: type[BaseModel]) -> list[str]:
-    """One sentence; several where one table's check found several mistakes; none for what follows from another."""
+def _sentences(problem: Any, schema: type[BaseModel]) -> list[str]:
+    """Usually one; several from the check of a whole table; none for a consequence of another error."""
     if problem["type"] == "too_short" and len(problem["input"]) >= problem["ctx"]["min_length"]:
-        return []  # its entries are wrong, and told
+        return []  # its entries are wrong, and reported
     path = _path(problem["loc"])
-    fault = problem.get("ctx", {}).get("error")
-    if isinstance(fault, TableError):
+    error = problem.get("ctx", {}).get("error")
+    if isinstance(error, TableError):
         start = f"{path}." if problem["loc"] else ""
-        return [f"{start}{redact(key)}: {sentence}" for key, sentence in fault.problems.items()]
+        return [f"{start}{redact(key)}: {sentence}" for key, sentence in error.problems.items()]
     return [f"{path}: {_sentence(problem, schema)}"]
 
 
@@ -88,13 +88,13 @@ def _sentence(problem: Any, schema: type[BaseModel]) -> str:
 
 
 def _expected(kind: str, problem: Any) -> str:
-    """What should stand there, in the words of TOML."""
+    """What the value should be, in TOML's terms."""
     words = {
         "model_type": "should be a table",
         "dict_type": "should be a table",
         "tuple_type": "should be an array",
-        "string_type": 'should be a text in quotes ("...")',
-        "path_type": 'should be a path in quotes ("...")',
+        "string_type": 'should be a string ("...")',
+        "path_type": 'should be a path ("...")',
         "int_type": "should be a whole number",
         "int_from_float": "should be a whole number",
         "float_type": "should be a number",
@@ -113,13 +113,13 @@ def _given(location: Location, value: object) -> str:
     if SECRET_KEYS.intersection(map(str, location)):
         return ""
     text = repr(value) if not isinstance(value, bool) else str(value).lower()
-    if "@" in text or "://" in text:  # an address in the wrong place, credentials and all
+    if "@" in text or "://" in text:  # an address in the wrong place, maybe with credentials
         return ""
     return f", is {text if len(text) <= 60 else text[:57] + '...'}"
 
 
 def _schema_at(schema: type[BaseModel], location: Location) -> type[BaseModel] | None:
-    """The table's own schema at a path; names of cameras and actions are skipped. None where there is none."""
+    """The schema of the table at a path, None if there is none; names of cameras and actions are skipped."""
     current: type[BaseModel] | None = schema
     for part in location:
         field = current.model_fields.get(str(part)) if current else None
@@ -129,7 +129,7 @@ def _schema_at(schema: type[BaseModel], location: Location) -> type[BaseModel] |
 
 
 def table_in(annotation: Any) -> type[BaseModel] | None:
-    """The one table schema inside a type such as `Tls | None` or `dict[str, Camera]`."""
+    """The table schema inside a type such as `TlsConfig | None` or `dict[str, CameraConfig]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     found = (table_in(part) for part in getattr(annotation, "__args__", ()))
@@ -142,7 +142,7 @@ def _known_keys(schema: type[BaseModel], location: Location) -> tuple[str, ...]:
 
 
 def _example(schema: type[BaseModel], location: Location) -> str:
-    """How to write a key that is missing: the first example that its schema gives."""
+    """How to write a missing key: the first example of its schema."""
     table = _schema_at(schema, location[:-1])
     examples = table.model_fields[str(location[-1])].examples if table else None
     return f"add {examples[0]}" if examples else "add it"

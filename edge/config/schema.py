@@ -1,14 +1,14 @@
 """The schema of `config.toml`: every key, its range and its default. Pure.
 
-The schema is the parser: keys that it does not know, values of another type or out of range are mistakes. What a key
-means is said once, in `config.toml`.
+The schema is the parser: unknown keys, values of another type and values out of range are errors. What a key means is
+documented once, in `config.toml`.
 """
 
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from edge.config.actions import ActionConfig, action_problems, check_actions
 from edge.config.schema_types import (
     TUNABLE,
     YEAR,
@@ -31,13 +31,12 @@ from edge.config.schema_types import (
 )
 from edge.default_linker import LinkerSettings
 from edge.engines.build_plan import DEFAULT_WORKSPACE, BuildOptions, Precision
-from edge.events import KEEP_RATIO, ActionSettings
 from edge.presence import MIN_PERSON_SCORE
 from edge.sensors.thermal import ThermalSettings
 from edge.sources import Flip, Rotation, Source, Transport, option_problems, parse
 
-DEVICE_TOPICS = frozenset({"request", "response", "events"})  # below them the device itself speaks, and is spoken to
-STALL_FRAMES = 2  # frames at least that a camera must have left out until it counts as stalled
+DEVICE_TOPICS = frozenset({"request", "response", "events"})  # topics of the device itself, not of a camera
+STALL_FRAMES = 2  # a camera must have missed at least so many frames to count as stalled
 
 
 class DeviceConfig(Table):
@@ -47,7 +46,7 @@ class DeviceConfig(Table):
 
 
 class ModelConfig(Table):
-    """`[model]`; `path` is None for the model that is shipped, `precision` for that of the ONNX; workspace in MiB."""
+    """`[model]`; a `path` of None is the shipped model, a `precision` of None the ONNX file's; workspace in MiB."""
 
     path: FilePath | None = None
     runtime: Literal["auto", "tensorrt", "onnxruntime"] = "auto"
@@ -59,71 +58,8 @@ class ModelConfig(Table):
     providers: tuple[PrintableLine, ...] = ()
 
 
-class ActionConfig(Table):
-    """`[actions.NAME]`; what is None comes from `[actions.default]`, then from `action_settings`."""
-
-    start_score: Score | None = None
-    keep_score: Score | None = None
-    min_duration: Duration | None = None
-    cooldown: Duration | None = None
-    update_interval: Duration | None = None
-
-
-def action_settings(
-    actions: Mapping[str, ActionConfig],
-    name: str,
-    camera: Mapping[str, ActionConfig] | None = None,
-    start_score: float = ActionSettings.start_score,
-) -> ActionSettings:
-    """What holds for one action. ValueError as there.
-
-    What is said of that action counts before what is said of all, in each case the camera's word before the general
-    one. Where nobody says a start score it is `start_score`, the model's, and at least the `keep_score` that is said;
-    a `keep_score` that nobody says is KEEP_RATIO of the start score; all else is `ActionSettings`'s.
-    """
-    given = _given(actions, name, camera)
-    given.setdefault("start_score", max(start_score, given.get("keep_score", 0.0)))
-    given.setdefault("keep_score", KEEP_RATIO * given["start_score"])
-    return ActionSettings(**given)
-
-
-def _given(
-    actions: Mapping[str, ActionConfig], name: str, camera: Mapping[str, ActionConfig] | None
-) -> dict[str, float]:
-    """What somebody says of one action, by key."""
-    given: dict[str, float] = {}
-    for table in (table for key in ("default", name) for table in (actions.get(key), (camera or {}).get(key))):
-        given |= table.model_dump(exclude_none=True) if table else {}
-    return given
-
-
-def _action_faults(
-    actions: Mapping[str, ActionConfig], camera: Mapping[str, ActionConfig] | None = None
-) -> dict[str, str]:
-    """A sentence by key's path for each table from which wrong settings follow: the camera's, where there is one.
-
-    Where one table is wrong for several actions the lowest start score is told: what fits it fits the others.
-    """
-    names = dict.fromkeys([*(camera or ()), *actions])
-    faults = {}
-    for name in sorted(names, key=lambda name: -_given(actions, name, camera).get("start_score", 1.0)):
-        try:
-            action_settings(actions, name, camera)
-        except ValueError as error:
-            table = name if camera is None or name in camera else "default"
-            faults[f"{table}.keep_score"] = str(error)
-    return faults
-
-
-def _actions(actions: dict[str, ActionConfig]) -> dict[str, ActionConfig]:
-    faults = _action_faults(actions)
-    if faults:
-        raise TableError(faults)
-    return actions
-
-
 class CameraConfig(Table):
-    """`[cameras.NAME]`; `source` may hold credentials, so it is never shown: show `to_source().redacted`."""
+    """`[cameras.NAME]`; `source` may hold credentials, so only `to_source().redacted` may be shown."""
 
     source: SourceUri = Field(examples=['source = "/dev/video0"'], repr=False)
     width: Pixels | None = None
@@ -140,18 +76,18 @@ class CameraConfig(Table):
     actions: dict[ActionLabel, ActionConfig] = Field(default_factory=dict, json_schema_extra=TUNABLE)
 
     def to_source(self) -> Source:
-        """How to open this camera."""
+        """The source that opens this camera."""
         picture = (self.width, self.height, self.fps, self.flip, self.rotation, self.loop, self.mask)
         return parse(self.source, *picture, self.transport)
 
     @model_validator(mode="after")
     def _options_fit(self) -> "CameraConfig":
-        faults = option_problems(self.source, self.width, self.height, self.fps, self.loop, self.transport)
+        problems = option_problems(self.source, self.width, self.height, self.fps, self.loop, self.transport)
         if self.fps is not None and self.stall_seconds * self.fps < STALL_FRAMES:
             least = STALL_FRAMES / self.fps
-            faults["stall_seconds"] = f"is too short for {self.fps:g} frames per second: give {least:g}"
-        if faults:
-            raise TableError(faults)
+            problems["stall_seconds"] = f"is too short for {self.fps:g} frames per second: give {least:g}"
+        if problems:
+            raise TableError(problems)
         return self
 
 
@@ -175,7 +111,7 @@ class LinkerConfig(Table):
 
 
 class TlsConfig(Table):
-    """`[mqtt.tls]`; `ca` is None for the system's authorities."""
+    """`[mqtt.tls]`; a `ca` of None means the system's certificate authorities."""
 
     ca: FilePath | None = None
     cert: FilePath | None = None
@@ -190,7 +126,7 @@ class TlsConfig(Table):
 
 
 class MqttConfig(Table):
-    """`[mqtt]`; the password itself is read at each login and held nowhere."""
+    """`[mqtt]`; the password itself is read at each login and never kept."""
 
     host: HostName = "localhost"
     port: Annotated[int, Field(ge=1, le=65_535)] = 1883
@@ -219,7 +155,7 @@ class MqttConfig(Table):
 
 
 class OutboxConfig(Table):
-    """`[outbox]`; rows and bytes are of messages that wait, age in seconds."""
+    """`[outbox]`; limits of the messages that wait for the broker, age in seconds."""
 
     directory: FilePath | None = None
     max_rows: Annotated[int, Field(ge=10, le=100_000_000)] = 100_000
@@ -228,7 +164,7 @@ class OutboxConfig(Table):
 
 
 class TelemetryConfig(Table):
-    """`[telemetry]`; an interval of 0 means none."""
+    """`[telemetry]`; an interval of 0 turns it off."""
 
     interval: Duration = Field(default=10.0, json_schema_extra=TUNABLE)
 
@@ -241,7 +177,7 @@ class ThermalConfig(Table):
     most_skipped: Annotated[float, Field(ge=0, le=0.95, allow_inf_nan=False)] = ThermalSettings.most_skipped
 
     def settings(self) -> ThermalSettings:
-        """When frames are left out. ValueError as there."""
+        """These values as ThermalSettings. ValueError where they contradict each other."""
         return ThermalSettings(**self.model_dump())
 
     @model_validator(mode="after")
@@ -254,7 +190,7 @@ class ThermalConfig(Table):
 
 
 class MetricsConfig(Table):
-    """`[metrics]`; a port of 0 means none."""
+    """`[metrics]`; a port of 0 turns it off."""
 
     port: Annotated[int, Field(ge=0, le=65_535)] = 0
     address: IpAddress = "127.0.0.1"
@@ -269,12 +205,12 @@ class LogConfig(Table):
 def _cameras(cameras: dict[str, CameraConfig]) -> dict[str, CameraConfig]:
     taken = [name for name in cameras if name in DEVICE_TOPICS]
     if taken:
-        raise TableError(dict.fromkeys(taken, "is a topic of the device itself; name the camera otherwise"))
+        raise TableError(dict.fromkeys(taken, "is a topic of the device itself; choose another name for the camera"))
     return cameras
 
 
 class Config(Table):
-    """The whole file. Paths are absolute and, but for the outbox's directory, existed when the file was loaded."""
+    """The whole file. Paths are absolute; all but the outbox's directory existed when the file was loaded."""
 
     device: DeviceConfig = DeviceConfig()
     model: ModelConfig = ModelConfig()
@@ -282,7 +218,7 @@ class Config(Table):
         examples=['a table [cameras.door] with source = "/dev/video0" in it']
     )
     linker: LinkerConfig = Field(default=LinkerConfig(), json_schema_extra=TUNABLE)
-    actions: Annotated[dict[ActionLabel, ActionConfig], AfterValidator(_actions)] = Field(
+    actions: Annotated[dict[ActionLabel, ActionConfig], AfterValidator(check_actions)] = Field(
         default_factory=dict, json_schema_extra=TUNABLE
     )
     mqtt: MqttConfig = MqttConfig()
@@ -294,12 +230,12 @@ class Config(Table):
 
     @model_validator(mode="after")
     def _cameras_actions_fit(self) -> "Config":
-        faults = {
-            f"cameras.{name}.actions.{key}": fault
+        problems = {
+            f"cameras.{name}.actions.{key}": problem
             for name, camera in self.cameras.items()
             if camera.actions
-            for key, fault in _action_faults(self.actions, camera.actions).items()
+            for key, problem in action_problems(self.actions, camera.actions).items()
         }
-        if faults:
-            raise TableError(faults)
+        if problems:
+            raise TableError(problems)
         return self

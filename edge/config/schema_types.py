@@ -1,4 +1,4 @@
-"""What the tables of `config.toml` are made of: kinds of values, and the table itself. Pure."""
+"""The types of values in `config.toml`, and the base class of its tables. Pure."""
 
 import re
 import unicodedata
@@ -14,11 +14,11 @@ from edge.text import is_visible_line
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 YEAR = 365 * 86_400.0  # seconds
-TUNABLE: dict[str, JsonValue] = {"tunable": True}  # may be changed by request, with all that is below it
+TUNABLE: dict[str, JsonValue] = {"tunable": True}  # may be changed by an MQTT request, with everything below it
 
 
 class TableError(ValueError):
-    """Mistakes below the table that is looked at: a sentence for each key's path there."""
+    """Contradictions inside a table: a sentence for each key, by its path within the table."""
 
     def __init__(self, problems: Mapping[str, str]) -> None:
         self.problems = problems
@@ -26,7 +26,7 @@ class TableError(ValueError):
 
 
 def _name(text: str) -> str:
-    """A device's or camera's name becomes a level of a topic and a part of a file's name."""
+    """A name of a device or camera: it becomes a topic level and part of a file name."""
     if not NAME.fullmatch(text):
         raise ValueError("name it with 1 to 64 of the characters A-Z a-z 0-9 _ - (it becomes part of a topic)")
     return text
@@ -53,7 +53,7 @@ def _label(text: str) -> str:
 
 def _file(path: Path) -> Path:
     if "\0" in str(path):
-        raise ValueError("a path holds no NUL character: remove it")
+        raise ValueError("a path cannot contain a NUL character: remove it")
     return path
 
 
@@ -102,6 +102,6 @@ UnitPolygon = Annotated[tuple[UnitPoint, ...], Field(min_length=3, max_length=64
 
 
 class Table(BaseModel):
-    """A table of the file: frozen, strict, no key beyond its own."""
+    """A table of the file: frozen, strictly typed, without unknown keys."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", protected_namespaces=())

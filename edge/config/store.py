@@ -1,4 +1,4 @@
-"""Writes changes into `config.toml`: checked as the whole file is, at once or not at all. Shell."""
+"""Writes changes into `config.toml`, all of them or none, after a check of the whole file. Shell."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -14,10 +14,10 @@ from edge.text import TextError, decode_utf8
 def store(
     path: Path, changes: Mapping[str, object], check: Callable[[Config], Sequence[str]] = lambda _: ()
 ) -> tuple[str, ...]:
-    """Change the file; the problems that kept it as it was, none where it was changed.
+    """Change the file and return no problems, or leave it as it is and return them.
 
-    `changes`: as `config_edit.edited` takes them. `check`: what the schema cannot know, as whether the model has the
-    actions that are named; sentences. Comments, mode, owner and a link to the file stay; where `path` is a link,
+    `changes`: as `edit.edited` takes them. `check` returns further problems that the schema cannot know, such as
+    actions that the model does not have. Comments, mode, owner and a link to the file are kept; where `path` is a link,
     relative paths start at the folder of the link, as they do when it is read.
     """
     folder = path.absolute().parent
@@ -40,7 +40,7 @@ def store(
 
 
 def can_store(path: Path) -> bool:
-    """Whether this program's user has the rights that `store` needs: over the folder, and the file must be its own."""
+    """Whether this user may `store`: it must own the file and may write its folder."""
     path = Path(os.path.realpath(path))
     ours = path.stat().st_uid == os.geteuid() or os.geteuid() == 0
     return ours and os.access(path.parent, os.W_OK | os.X_OK, effective_ids=True)

@@ -1,97 +1,105 @@
-"""All mistakes of a configuration, those too that show only when others are left out. Pure.
+"""Validates a configuration and finds all its problems, even those that others hide. Pure.
 
-A table's own check (is keep_score above start_score?) cannot run before each of its values is sound. So what is wrong
-is left out, and the rest is checked again, until nothing more is found.
+The check of a whole table (is keep_score above start_score?) cannot run before each of its values is valid. So invalid
+values are left out and the rest is checked again, until nothing more is found.
 """
 
 import copy
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from edge.config.error_messages import messages
 from edge.config.schema import Config
 from edge.config.schema_types import TableError
+from edge.config.toml_layout import KeyPath
 from edge.sources import redact
 
 MAX_ROUNDS = 8
-VALID_SOURCE = "/dev/video999"  # a camera's source, in the place of one that is wrong
-VALID_SCORES = {"start_score": 1.0, "keep_score": 0.0}  # in the place of wrong ones: no other score contradicts these
-SOURCE_OPTIONS = ("width", "height", "flip", "rotation", "loop", "mask", "transport")  # what may be set depends on it
-
-KeyPath = tuple[str, ...]
+VALID_SOURCE = "/dev/video999"  # replaces an invalid source of a camera
+VALID_SCORES = {"start_score": 1.0, "keep_score": 0.0}  # replace invalid ones: no other score contradicts these
+SOURCE_OPTIONS = ("width", "height", "flip", "rotation", "loop", "mask", "transport")  # valid for some sources only
 
 
-def validate(document: Mapping[str, Any]) -> tuple[tuple[str, ...], Config | None, Mapping[str, str]]:
-    """One sentence each, and the configuration without what they are about; None where nothing usable is left.
+class Validation(NamedTuple):
+    """The problems of a configuration, a sentence each, and the rest of it without them, None if nothing is usable.
 
-    A camera whose name is wrong has another one there; third are their own, for `as_named`.
+    A camera whose name is invalid has another one in the rest; `renamed` has its name in the file by that one.
     """
-    told: dict[str, None] = {}
+
+    problems: tuple[str, ...]
+    usable: Config | None
+    renamed: Mapping[str, str] = MappingProxyType({})
+
+
+def validate(document: Mapping[str, Any]) -> Validation:
+    """Check the whole document and report everything that is wrong with it."""
+    problems: dict[str, None] = {}
     left_out: set[KeyPath] = set()
     renamed: dict[str, str] = {}
     rest = copy.deepcopy(dict(document))
     for _ in range(MAX_ROUNDS):
         try:
-            return tuple(told), Config.model_validate_json(json.dumps(rest, default=str)), renamed
+            return Validation(tuple(problems), Config.model_validate_json(json.dumps(rest, default=str)), renamed)
         except ValidationError as error:
             found = [with_file_names(sentence, renamed) for sentence in messages(error, Config)]
-            told |= dict.fromkeys(one for one in found if not _follows(one, left_out))
-            places = list(_places(error, rest))
-        gone = [(_leave_out(rest, path, renamed), matters) for path, matters in places]
-        left_out |= {path for path, matters in gone if path and matters}
-        if rest.get("cameras") and all(path is None for path, _ in gone):
+            problems |= dict.fromkeys(one for one in found if not _is_consequence(one, left_out))
+            invalid = list(_invalid_keys(error, rest))
+        changed = [(_leave_out(rest, path, renamed), is_checked) for path, is_checked in invalid]
+        left_out |= {path for path, is_checked in changed if path and is_checked}
+        if rest.get("cameras") and all(path is None for path, _ in changed):
             break
         rest["cameras"] = rest.get("cameras") or {"camera": {"source": VALID_SOURCE}}
-    return tuple(told), None, renamed
+    return Validation(tuple(problems), None, renamed)
 
 
 def with_file_names(sentence: str, renamed: Mapping[str, str]) -> str:
-    """With the names that cameras have in the file."""
-    for name, wrong in renamed.items():
-        sentence = sentence.replace(f"cameras.{name}.", f"cameras.{redact(wrong)}.")
+    """The sentence with the cameras' names in the file."""
+    for name, invalid in renamed.items():
+        sentence = sentence.replace(f"cameras.{name}.", f"cameras.{redact(invalid)}.")
     return sentence
 
 
-def _follows(sentence: str, left_out: set[KeyPath]) -> bool:
-    """Whether it may be wrong only because a value that it speaks of was left out."""
+def _is_consequence(sentence: str, left_out: set[KeyPath]) -> bool:
+    """Whether the problem may exist only because a value that the sentence names was left out."""
     return any(
         path[-1] in sentence and (len(path) == 1 or path[-2] in sentence or path[-2] == "default") for path in left_out
     )
 
 
-def _places(error: ValidationError, document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, bool]]:
-    """The keys that are wrong, and whether any check looks at them: at unknown ones none does."""
+def _invalid_keys(error: ValidationError, document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, bool]]:
+    """The paths of invalid keys, and whether any check reads them: unknown keys are read by none."""
     for problem in error.errors(include_url=False):
-        place = tuple(str(part) for part in problem["loc"] if part != "[key]")
-        fault = problem.get("ctx", {}).get("error")
-        if isinstance(fault, TableError):
-            found = [_key_of(document, place, key) for key in fault.problems]
-            yield from ((one, True) for one in [one for one in found if one is not None] or [place])
+        table = tuple(str(part) for part in problem["loc"] if part != "[key]")
+        cause = problem.get("ctx", {}).get("error")
+        if isinstance(cause, TableError):
+            found = [_key_path(document, table, key) for key in cause.problems]
+            yield from ((one, True) for one in [one for one in found if one is not None] or [table])
         else:
-            yield place, problem["type"] != "extra_forbidden"
+            yield table, problem["type"] != "extra_forbidden"
 
 
-def _key_of(document: Mapping[str, Any], place: KeyPath, key: str) -> KeyPath | None:
-    """The path of a key that is named from a table on, with dots between; names may hold dots too."""
+def _key_path(document: Mapping[str, Any], path: KeyPath, key: str) -> KeyPath | None:
+    """The path of a dotted key below the table at `path`; names may contain dots too."""
     table: Any = document
-    for part in place:
+    for part in path:
         table = table.get(part) if isinstance(table, dict) else None
     if not isinstance(table, dict):
         return None
     if key in table or key in VALID_SCORES:
-        return (*place, key)
+        return (*path, key)
     below = [name for name in table if key.startswith(f"{name}.")]
-    found = (_key_of(document, (*place, name), key.removeprefix(f"{name}.")) for name in below)
+    found = (_key_path(document, (*path, name), key.removeprefix(f"{name}.")) for name in below)
     return next((one for one in found if one is not None), None)
 
 
 def _leave_out(document: dict[str, Any], path: KeyPath, renamed: dict[str, str]) -> KeyPath | None:
-    """Take a key out, or put something sound in its place; the path of what no check can look at now.
+    """Remove a key or replace its value by a valid one; returns the path that checks can no longer read.
 
-    () where that is nothing that checks of what is left look at, None where nothing was to be done.
+    () where no check of the rest reads it, None where there was nothing to change.
     """
     cameras = document.get("cameras")
     camera = cameras.get(path[1]) if len(path) > 1 and path[0] == "cameras" and isinstance(cameras, dict) else None
@@ -101,12 +109,12 @@ def _leave_out(document: dict[str, Any], path: KeyPath, renamed: dict[str, str])
             camera.pop(key, None)
         return () if before != VALID_SOURCE else None
     if isinstance(cameras, dict) and isinstance(camera, dict) and len(path) == 2:
-        _bare(cameras, path[1], renamed)
+        _reduce(cameras, path[1], renamed)
         return ()
     table = document
     for place, part in enumerate(path, start=1):
         if place == len(path) and part in VALID_SCORES and not VALID_SCORES.items() <= table.items():
-            # where it is absent another table's would hold here, and be wrong again; so may the other one be
+            # without it another table's value would apply here and be invalid again; so may the other one be
             table |= VALID_SCORES if table.get(part) == VALID_SCORES[part] else {part: VALID_SCORES[part]}
             return ()
         if part not in table:
@@ -118,13 +126,13 @@ def _leave_out(document: dict[str, Any], path: KeyPath, renamed: dict[str, str])
     return None
 
 
-def _bare(cameras: dict[str, Any], name: str, renamed: dict[str, str]) -> None:
-    """A camera whose own check fails: only source and actions are looked at any more, under another name if need be."""
+def _reduce(cameras: dict[str, Any], name: str, renamed: dict[str, str]) -> None:
+    """Reduce a camera whose own check fails to its source and actions; rename it if it fails even so."""
     actions = cameras[name].get("actions", {})
     source = cameras[name].get("source", VALID_SOURCE)
-    bare = {"source": source, "actions": actions if isinstance(actions, dict) else {}}
-    if cameras[name] != bare:
-        cameras[name] = bare
+    reduced = {"source": source, "actions": actions if isinstance(actions, dict) else {}}
+    if cameras[name] != reduced:
+        cameras[name] = reduced
     elif name in renamed:
         del cameras[name]
     else:

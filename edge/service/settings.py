@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from edge.broker.topics import Topics
+from edge.config.actions import action_settings
 from edge.config.error_messages import suggestion
-from edge.config.schema import Config, LinkerConfig, action_settings
+from edge.config.schema import Config, LinkerConfig
 from edge.default_linker import DefaultLinker, LinkerSettings
 from edge.events import ActionSettings, EventSettings
 from edge.korsal_linker import KorsalLinker

@@ -81,7 +81,9 @@ def test_a_camera_may_not_have_the_name_of_a_topic_of_the_device(tmp_path: Path,
     file.write_text(f'[cameras.{name}]\nsource = "/dev/video0"\n[cameras.door]\nsource = "/dev/video1"\n')
     with pytest.raises(ConfigError) as caught:
         load(file)
-    assert caught.value.problems == (f"cameras.{name}: is a topic of the device itself; name the camera otherwise",)
+    assert caught.value.problems == (
+        f"cameras.{name}: is a topic of the device itself; choose another name for the camera",
+    )
 
 
 def test_filters_catch_what_they_are_for_and_nothing_else() -> None:

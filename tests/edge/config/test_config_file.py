@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from edge.config.actions import action_settings
 from edge.config.config_file import ConfigError, fingerprint, load
 from edge.config.error_messages import messages
-from edge.config.schema import Config, LinkerConfig, action_settings
+from edge.config.schema import Config, LinkerConfig
 from edge.default_linker import LinkerSettings
 from edge.events import ActionSettings
 from edge.sensors.thermal import ThermalSettings
@@ -123,11 +124,11 @@ def test_all_problems_are_told_at_once_each_with_its_key(tmp_path: Path) -> None
         'cameras.door.source: missing; add source = "/dev/video0"',
         "cameras.door.width: should be greater than or equal to 1, is 0",
         "cameras.door.fps: should be a number, is '3'",
-        "cameras.door.zones.entrance: its points should be shares of the frame's width and height, from 0 to 1, "
+        "cameras.door.zones.entrance: its points should be fractions of the frame's width and height, from 0 to 1, "
         "and one is 2: divide pixels by the size of the frame",
         "cameras.door.zones.line: should have at least 3 entries, is [[0, 0], [1, 1]]",
         "cameras.a/b: name it with 1 to 64 of the characters A-Z a-z 0-9 _ - (it becomes part of a topic)",
-        'cameras.a/b.source: should be a text in quotes ("...")',
+        'cameras.a/b.source: should be a string ("...")',
         "cameras.file.fps: is not for a file, which has its own: remove it, or set loop = true",
         "linker.kind: should be 'default' or 'korsal', is 'korsl'",
         "actions.Jump.start_score: should be a finite number, is nan",
@@ -182,8 +183,8 @@ def test_all_problems_are_told_at_once_each_with_its_key(tmp_path: Path) -> None
         (f"{SMALLEST}[mqtt]\nport = {'9' * 5000}", "holds a number of thousands of digits"),
         (f"{SMALLEST}[mqtt]\nport = 0x{'f' * 5000}", "holds a number of thousands of digits"),
         (f"{SMALLEST}[model]\npath = '{'a' * 9999}'", "model.path: no such file: "),
-        (f'{SMALLEST}[model]\npath = "a\\u0000b"', "model.path: a path holds no NUL character: remove it"),
-        (f'{SMALLEST}[outbox]\ndirectory = "a\\u0000b"', "outbox.directory: a path holds no NUL character"),
+        (f'{SMALLEST}[model]\npath = "a\\u0000b"', "model.path: a path cannot contain a NUL character: remove it"),
+        (f'{SMALLEST}[outbox]\ndirectory = "a\\u0000b"', "outbox.directory: a path cannot contain a NUL character"),
         (SMALLEST * 2, "is not TOML: Cannot declare ('cameras', 'door') twice (at line 3, column 14)"),
     ],
 )
@@ -191,7 +192,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, problem: str) -> None
     assert [line for line in problems(tmp_path, text) if line.startswith(problem)]
 
 
-SHARES = "its points should be shares of the frame's width and height, from 0 to 1, and one is"
+SHARES = "its points should be fractions of the frame's width and height, from 0 to 1, and one is"
 PIXELS = "divide pixels by the size of the frame"
 
 

@@ -280,7 +280,7 @@ def test_a_file_of_endless_keys_is_not_read(tmp_path: Path) -> None:
     """TOML's reader took a minute, and the cameras wait."""
     path = file(tmp_path, f"{SMALL}a{'.a' * 30_000} = 1\n")
     (problem,) = store(path, {"log": {"level": "debug"}})
-    assert problem == "the file cannot be changed so (a key has too many parts): edit it by hand"
+    assert problem == "the file cannot be changed this way (a key has too many parts): edit it by hand"
 
 
 def test_a_hundred_keys_at_once_and_no_more() -> None:

@@ -117,10 +117,10 @@ def test_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
 
 
 TOLD = """
-from edge.terminal.output import progress
-progress.show(True)
+from edge.terminal import progress
+progress.enable(True)
 for letter in progress.track("abc", "spelling", "letter", 3):
-    progress.write(letter)
+    progress.print_line(letter)
 """
 
 
