@@ -83,7 +83,7 @@ def test_what_stands_in_the_way_is_named(text: str, path: tuple[str, ...], value
 
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf"), object(), [None], "\ud800"])
 def test_what_toml_cannot_say(value: object) -> None:
-    with pytest.raises(ValueError, match=r"is nothing that TOML has|surrogates not allowed"):
+    with pytest.raises(ValueError, match=r"has no counterpart in TOML|surrogates not allowed"):
         to_toml(value)
 
 
