@@ -6,17 +6,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from edge.terminal import progress
+from tests.support.laws import register_profiles
 
 ROOT = Path(__file__).parent.parent
 GPU_DEVICES = (Path("/dev/nvidia0"), Path("/dev/nvhost-gpu"), Path("/dev/nvgpu"))  # a card; Jetson, old and new
 
 # Tensors are small in tests; on a busy machine the threads of one operator would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-settings.register_profile("korsal", deadline=None)  # a busy machine breaks no law
-settings.load_profile("korsal")
+register_profiles()
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from edge.assignment import assign
-from tests.support.laws import law
 
 quarters = st.sampled_from([0.0, 0.0, 0.25, 0.5, 0.75, 1.0])  # many ties and many zeros, as overlaps have
 gain_tables = st.tuples(st.integers(0, 7), st.integers(0, 7)).flatmap(
@@ -41,7 +40,6 @@ def test_small_tables(gains: Any, pairs: Any) -> None:
     assert assign(table_of(gains)) == pairs
 
 
-@law
 @given(gain_tables)
 def test_no_matching_gains_more(gains: Any) -> None:
     pairs = assign(table_of(gains))
@@ -50,7 +48,6 @@ def test_no_matching_gains_more(gains: Any) -> None:
     assert sum(gains[row][column] for row, column in pairs) == pytest.approx(best, abs=1e-9)
 
 
-@law
 @given(gain_tables)
 def test_everybody_belongs_to_one_at_most_and_every_pair_gains(gains: Any) -> None:
     pairs = assign(table_of(gains))
@@ -59,7 +56,6 @@ def test_everybody_belongs_to_one_at_most_and_every_pair_gains(gains: Any) -> No
     assert pairs == sorted(pairs)
 
 
-@law
 @given(gain_tables)
 def test_the_same_table_always_gives_the_same_pairs(gains: Any) -> None:
     """Ties included."""

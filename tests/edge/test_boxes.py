@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edge.boxes import area, clip, invert, iou, letterbox, nms, transform
-from tests.support.laws import law
 
 
 def boxes_of(*rows: Any) -> Any:
@@ -57,7 +56,6 @@ def test_empty_cases() -> None:
     assert nms(none, np.zeros(0, np.float32), 0.5).tolist() == []
 
 
-@law
 @given(some_boxes(), some_boxes())
 def test_iou_lies_between_0_and_1_and_is_symmetric(a: Any, b: Any) -> None:
     overlap = iou(a, b)
@@ -66,7 +64,6 @@ def test_iou_lies_between_0_and_1_and_is_symmetric(a: Any, b: Any) -> None:
     np.testing.assert_allclose(overlap, iou(b, a).T, atol=1e-6)
 
 
-@law
 @given(some_boxes(), sizes)
 def test_clipped_boxes_lie_in_the_frame_and_stay_when_clipped_again(boxes: Any, size: Any) -> None:
     clipped = clip(boxes, *size)
@@ -97,7 +94,6 @@ def test_nms_spares_a_box_exactly_at_the_threshold() -> None:
     assert nms(boxes, np.array([0.9, 0.8], np.float32), 0.5).tolist() == [0, 1]
 
 
-@law
 @given(some_boxes(), st.floats(0, 1), st.randoms())
 def test_nms_keeps_a_set_without_overlap_that_covers_the_rest(boxes: Any, threshold: float, random: Any) -> None:
     scores = np.array([random.random() for _ in boxes], np.float32)
@@ -120,7 +116,6 @@ def test_letterbox_of_a_frame_of_the_same_aspect_fills_the_input() -> None:
     assert transform(boxes_of((0, 0, 320, 240)), matrix).tolist() == [[0, 0, 256, 192]]
 
 
-@law
 @given(sizes, st.integers(1, 64))
 def test_letterbox_for_a_square_input_is_centernets(size: Any, thirty_seconds: Any) -> None:
     """CenterNet maps the centre to the input's centre, and the point max(w, h)/2 above it to the middle of the top."""
@@ -131,7 +126,6 @@ def test_letterbox_for_a_square_input_is_centernets(size: Any, thirty_seconds: A
     np.testing.assert_allclose(ends, [[side / 2, side / 2], [side / 2, 0]], atol=1e-6)
 
 
-@law
 @given(some_boxes(), sizes, sizes)
 def test_there_and_back_is_where_it_was(boxes: Any, source: Any, target: Any) -> None:
     matrix = letterbox(source, target)
@@ -140,7 +134,6 @@ def test_there_and_back_is_where_it_was(boxes: Any, source: Any, target: Any) ->
     np.testing.assert_allclose(back, boxes, atol=1e-3 * scale)
 
 
-@law
 @given(sizes, sizes)
 def test_the_whole_frame_is_seen(source: Any, target: Any) -> None:
     seen = transform(boxes_of((0, 0, *source)), letterbox(source, target))

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from edge.default_linker import DefaultLinker, LinkerSettings
 from edge.korsal_linker import KorsalLinker
 from edge.linker import initial
-from tests.support.laws import law
 from tests.support.people import JUMP, LABELS, LINKER, RUN, detected, linked, person, standing
 
 
@@ -144,7 +143,6 @@ peaks = st.builds(person, st.integers(0, 320), LEVELS, LEVELS, width=st.sampled_
 videos = st.lists(st.lists(peaks, max_size=4).map(lambda people: detected(*people)), max_size=15)
 
 
-@law
 @given(videos, st.sampled_from([DefaultLinker(), KorsalLinker()]))
 def test_numbers_are_never_used_again_and_scores_stay_scores(frames: Any, linker: Any) -> None:
     gone, before = set[int](), set[int]()
@@ -161,7 +159,6 @@ def test_numbers_are_never_used_again_and_scores_stay_scores(frames: Any, linker
             assert ((b.class_scores >= 0) & (b.class_scores <= 1 + 1e-6)).all()
 
 
-@law
 @given(videos, st.integers(0, 15), st.sampled_from([DefaultLinker(), KorsalLinker()]))
 def test_the_tubes_of_a_frame_depend_on_no_later_one(frames: Any, cut: Any, linker: Any) -> None:
     whole, part = linked(frames, linker), linked(frames[:cut], linker)

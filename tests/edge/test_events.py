@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.events import ActionSettings, EventSettings, close, initial, step, zones_of
-from tests.support.laws import law
 from tests.support.people import LABELS, frame, tube_box
 
 QUICK = ActionSettings(start_score=0.5, keep_score=0.3, min_duration=0.0, cooldown=0.0, update_interval=0.0)
@@ -193,7 +192,6 @@ some_settings = st.builds(
 )
 
 
-@law
 @given(stories, some_settings)
 def test_every_event_is_one_new_then_updates_then_one_end(story: Any, settings: Any) -> None:
     lives: dict[str, list[Any]] = {}
@@ -208,7 +206,6 @@ def test_every_event_is_one_new_then_updates_then_one_end(story: Any, settings: 
         assert [event.reason_ended is None for event in life] == [event.type != "end" for event in life]
 
 
-@law
 @given(stories, some_settings)
 def test_boxes_lie_in_the_frame_and_times_in_order(story: Any, settings: Any) -> None:
     for event in events_of(story, settings):
@@ -219,7 +216,6 @@ def test_boxes_lie_in_the_frame_and_times_in_order(story: Any, settings: Any) ->
         assert event.started_unix <= (event.ended_unix or event.started_unix) <= event.t_capture
 
 
-@law
 @given(stories, some_settings)
 def test_one_person_has_one_open_event_of_an_action_at_a_time(story: Any, settings: Any) -> None:
     open_now = set()

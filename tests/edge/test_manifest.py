@@ -3,7 +3,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -155,14 +155,12 @@ def test_all_problems_are_listed_at_once() -> None:
         from_json(content(name=None, width=33, top_k="many"))
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.text(max_size=40) | JSON.map(json.dumps))
 def test_any_text_is_read_or_refused(text: str) -> None:
     with pytest.raises(ManifestError):
         from_json(text)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(json.loads(to_json(PLAIN)))), JSON, max_size=3))
 def test_any_values_are_read_or_refused(changes: dict[str, Any]) -> None:
     try:

@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -238,7 +238,6 @@ def test_settings_name_their_choices() -> None:
 sizes = st.integers(7, 40)
 
 
-@settings(max_examples=30, deadline=None)
 @given(sizes, sizes, st.integers(0, 1000))
 def test_a_frame_is_like_itself(height: int, width: int, seed: int) -> None:
     frame = texture(height, width, seed, blur=0.8)
@@ -247,7 +246,6 @@ def test_a_frame_is_like_itself(height: int, width: int, seed: int) -> None:
     np.testing.assert_allclose(found, 1, atol=1e-5)
 
 
-@settings(max_examples=50, deadline=None)
 @given(sizes, sizes, st.integers(0, 1000), st.floats(-3, 3, width=32), st.floats(0, 4, width=32))
 def test_the_map_lies_between_minus_one_and_one(
     height: int, width: int, seed: int, middle: float, contrast: float

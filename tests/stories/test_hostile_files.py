@@ -27,7 +27,6 @@ from edge.config.schema import MqttConfig
 from edge.engines import onnxruntime_engine as engine
 from edge.inference import EngineError
 from tests.support.broker import Broker, Subscriber
-from tests.support.laws import law
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.publishing import at, event, numbers, publishing
@@ -287,7 +286,6 @@ JSON = st.recursive(
 EVENT = {"type": "new", "seq": 0, "started": "2026-01-31T12:00:00.000Z", "duration": 1.5, "event_id": "a"}
 
 
-@law
 @given(st.dictionaries(st.sampled_from(sorted(EVENT)), JSON, max_size=3), st.binary(max_size=20))
 def test_any_open_event_is_ended_or_forgotten(changes: dict[str, Any], junk: bytes) -> None:
     texts = [json.dumps({**EVENT, **changes}).encode(), junk]

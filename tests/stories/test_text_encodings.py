@@ -19,7 +19,6 @@ from edge.config.schema import MqttConfig, TlsConfig
 from edge.config.store import store
 from edge.text import TextError, decode_utf8, near_duplicates, sanitized, shortened, to_nfc
 from tests.support.annotation_files import COCO, box, coco, written
-from tests.support.laws import law
 from train.box_tables import Tube
 from train.checkpoint import CheckpointError
 from train.datasets import loader
@@ -79,7 +78,6 @@ def test_names_that_are_one(names: tuple[str, ...], pairs: list[tuple[str, str]]
     assert near_duplicates(names) == pairs
 
 
-@law
 @given(st.text())
 def test_a_composed_name_stays(name: str) -> None:
     assert to_nfc(to_nfc(name)) == to_nfc(name)

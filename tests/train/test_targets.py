@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -96,7 +96,6 @@ def test_overlapping_gaussians_take_the_larger_value() -> None:
     np.testing.assert_array_equal(both.heatmap, alone)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.floats(1, 200), st.floats(1, 200))
 def test_within_the_radius_boxes_still_overlap(height: float, width: float) -> None:
     """The definition: corners off by one radius in each of the three ways keep MINIMUM_IOU, and one way just so."""

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.broker.outbox import Message, Outbox, OutboxLimits
@@ -208,7 +208,6 @@ def test_a_second_process_on_the_same_file_goes_on_in_memory(tmp_path: Path, cap
     assert waiting(first) == [("a", 0), ("a", 1), ("a", 2)]
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["new", "update", "end"]), st.integers(0, 60))))
 def test_bounds_hold_and_order_stays_whatever_is_put(steps: list[tuple[str, str, int]]) -> None:
     outbox = Outbox(None, OutboxLimits(rows=5, size=100))
@@ -259,7 +258,6 @@ def test_topics_that_are_held_back_are_left_out() -> None:
     assert [row.message.event_id for row in outbox.pending(0, 2, without=[held])] == ["b", "b"]
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["new", "update", "end"])), min_size=1, max_size=40))
 def test_what_is_left_out_is_counted(steps: list[tuple[str, str]]) -> None:
     """Rows that are gone are either single updates or belong to whole events of which nothing waits."""

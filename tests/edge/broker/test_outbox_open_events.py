@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from edge.broker.outbox import Message, Outbox, OutboxLimits
 from edge.broker.payload import end_interrupted, iso_time
 from tests.support.event_steps import NOW, step
-from tests.support.laws import law
 from tests.support.paths import ROOT
 
 MANY = OutboxLimits(rows=1000, size=1_000_000)
@@ -166,7 +165,6 @@ def test_a_killed_process_leaves_open_just_what_has_no_end(tmp_path: Path, steps
         assert told[-1][1] == "end"
 
 
-@law
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["new", "update", "end"])), max_size=30), st.data())
 def test_open_is_what_began_and_has_no_end_however_it_is_batched(
     steps: list[tuple[str, str]], data: st.DataObject

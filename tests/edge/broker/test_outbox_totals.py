@@ -4,20 +4,17 @@ from hypothesis import strategies as st
 
 from edge.broker.outbox_mark import SLOT, HighWaterMark, decoded, encoded
 from edge.broker.outbox_totals import Totals, from_columns, to_columns
-from tests.support.laws import law
 
 COUNTS = st.integers(0, 2**63 - 1)
 TOTALS = st.builds(Totals, COUNTS, COUNTS, COUNTS, st.floats(allow_nan=False))
 MARKS = st.builds(HighWaterMark, TOTALS, COUNTS, st.booleans())
 
 
-@law
 @given(TOTALS)
 def test_a_ledger_comes_back(totals: Totals) -> None:
     assert from_columns(to_columns(totals)) == totals
 
 
-@law
 @given(TOTALS, st.integers(0, 3), st.integers(1, 9))
 def test_a_ledger_that_was_changed_does_not(totals: Totals, column: int, change: int) -> None:
     columns = list(to_columns(totals))
@@ -26,14 +23,12 @@ def test_a_ledger_that_was_changed_does_not(totals: Totals, column: int, change:
     assert from_columns((*to_columns(totals)[:4], to_columns(totals)[4] + change)) is None
 
 
-@law
 @given(MARKS, MARKS, st.integers(1, 1000))
 def test_the_newer_slot_counts_wherever_it_lies(older: HighWaterMark, newer: HighWaterMark, serial: int) -> None:
     slots = [encoded(older, serial), encoded(newer, serial + 1)]
     assert decoded(b"".join(slots)) == decoded(b"".join(reversed(slots))) == (serial + 1, newer)
 
 
-@law
 @given(MARKS, MARKS, st.integers(0, 8 * 57 - 1))
 def test_where_the_newer_is_torn_the_older_counts(older: HighWaterMark, newer: HighWaterMark, bit: int) -> None:
     torn = bytearray(encoded(newer, 2))

@@ -11,7 +11,6 @@ from jsonschema import Draft202012Validator
 
 from edge.broker.payload import ModelIdentity, event_payload, interrupted, iso_time
 from edge.events import ActionSettings, EventSettings, close, initial, step
-from tests.support.laws import law
 from tests.support.paths import ROOT
 from tests.support.people import LABELS, frame, tube_box
 
@@ -162,7 +161,6 @@ def test_times_are_utc_with_milliseconds(unix_time: float, text: str) -> None:
     assert iso_time(unix_time) == text
 
 
-@law
 @given(
     st.tuples(*[st.floats(-1e4, 1e4, width=32)] * 4),
     st.floats(0, 1, width=32),

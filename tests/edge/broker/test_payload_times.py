@@ -10,7 +10,6 @@ from jsonschema import Draft202012Validator
 
 from edge.broker.payload import CLOCK_SET, ModelIdentity, event_payload, retimed
 from edge.events import ActionSettings, EventSettings, close, initial, step
-from tests.support.laws import law
 from tests.support.paths import ROOT
 from tests.support.people import LABELS, frame, tube_box
 
@@ -102,14 +101,12 @@ def stories(draw: Any) -> Any:
     return told, walls
 
 
-@law
 @given(stories())
 def test_setting_the_clock_neither_ends_nor_stretches_an_event(story: Any) -> None:
     told, walls = story
     assert [plain(event) for event in tell(told, walls)] == [plain(event) for event in tell(told, [0.0] * len(told))]
 
 
-@law
 @given(stories())
 def test_every_step_is_told_by_the_clock_of_its_handing_over(story: Any) -> None:
     """Its times are wrong by what that clock is wrong by, and no more than CLOCK_SET beyond."""
@@ -122,7 +119,6 @@ def test_every_step_is_told_by_the_clock_of_its_handing_over(story: Any) -> None
             assert event.ended_unix - event.started_unix == pytest.approx(event.duration, abs=1e-6)
 
 
-@law
 @given(stories())
 def test_telling_twice_changes_nothing(story: Any) -> None:
     for event in tell(*story):

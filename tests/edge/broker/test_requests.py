@@ -11,7 +11,6 @@ from edge.broker.requests import MAX_REQUEST_BYTES, OPS, Request, answer
 from edge.broker.topics import Topics
 from edge.config.schema import MqttConfig
 from tests.support.fake_request_handler import FakeRequestHandler
-from tests.support.laws import law
 
 TOPICS = Topics("korsal", "roof")
 OPEN = MqttConfig(allow_remote_config=True, snapshots=True)
@@ -158,7 +157,6 @@ bodies = st.binary(max_size=200) | st.dictionaries(
 ).map(lambda body: json.dumps(body).encode())
 
 
-@law
 @given(st.sampled_from(OPS) | st.text(max_size=20), st.none() | bodies, st.booleans(), st.none() | st.text())
 def test_whatever_arrives_is_answered(op: str, payload: bytes | None, retained: bool, wanted: str | None) -> None:
     found = answer(Request(op, payload, retained, wanted), FakeRequestHandler(), TOPICS, OPEN)

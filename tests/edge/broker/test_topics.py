@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from edge.broker.topics import Topics, label, level
 from edge.config.config_file import ConfigError, load
-from tests.support.laws import law
 
 TOPICS = Topics("site/korsal", "roof")
 
@@ -48,7 +47,6 @@ def test_a_label_as_a_level(name: str, expected: str) -> None:
     assert label(expected) == name
 
 
-@law
 @given(st.text(st.characters(), max_size=256))
 def test_a_label_comes_back_from_its_level(name: str) -> None:
     """So that different labels have different levels, which neither filters nor brokers take amiss."""

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from edge.cameras.container import Orientation, bytes_missing, orientation
 from edge.cameras.image_transform import flipped, rotated
-from tests.support.laws import law
 from tests.support.live_cameras import write_video
 from tests.support.video_files import MATRICES, UNTURNED, corners, jpegs, moved, shades, write_matroska, write_mp4
 
@@ -103,7 +102,6 @@ def test_matroska_counts_the_other_way_round(tmp_path: Path, roll: float, rotati
 
 @pytest.mark.parametrize("write", [matroska, mp4, avi])
 @given(places=st.lists(st.tuples(st.integers(0, 10_000), st.binary(max_size=9)), min_size=1, max_size=5))
-@law
 def test_whatever_a_file_says_it_is_read_to_an_end(
     tmp_path_factory: pytest.TempPathFactory, write: Callable[[Path], Path], places: list[tuple[int, bytes]]
 ) -> None:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
@@ -418,7 +418,6 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.sampled_from([*Config.model_fields, "other"]), VALUES, max_size=4))
 def test_any_document_is_either_a_config_or_a_list_of_sentences(document: dict[str, object]) -> None:
     try:

@@ -17,7 +17,6 @@ from edge.config import schema
 from edge.config.config_file import load
 from edge.config.edit import EditError, edited, redacted, tunable_keys
 from edge.config.store import can_store, store
-from tests.support.laws import law
 from tests.support.other_user import NOBODY, as_nobody, everybodys_folder
 from tests.support.paths import ROOT
 
@@ -138,7 +137,6 @@ def merged(old: Any, new: Any) -> Any:
     return {key: value for key, value in values.items() if value is not None}
 
 
-@law
 @given(changes_of_actions, st.sampled_from([SMALL, "[actions]\na = {cooldown = 1}\n[log]\n", ""]))
 def test_any_change_is_the_merge_and_loses_no_comment_line(changes: dict[str, Any], text: str) -> None:
     after = edited(text, {"actions": changes})
@@ -155,7 +153,6 @@ values = st.recursive(
 )
 
 
-@law
 @given(st.dictionaries(st.sampled_from(["actions", "linker", "cameras", "log", "x"]), values, max_size=3))
 def test_whatever_is_asked_for_is_made_or_refused(changes: dict[str, Any]) -> None:
     try:

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from edge.config.edit import EditError, edited
 from edge.config.toml_text import TomlEditError, to_toml, with_value
 from tests.support import toml_spelling
-from tests.support.laws import law
 
 DOTTED = """[cameras.a]
 source = "x"
@@ -137,7 +136,6 @@ def own_lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.startswith("#")]
 
 
-@law
 @given(contents, changes, st.integers(0, 1 << 32))
 def test_however_it_is_written_the_change_is_made_and_no_comment_lost(
     content: dict[str, Any], change: dict[str, Any], seed: int
@@ -150,7 +148,6 @@ def test_however_it_is_written_the_change_is_made_and_no_comment_lost(
     assert ("\r\n" in text) == ("\r\n" in after) or not text.strip()
 
 
-@law
 @given(st.text(st.sampled_from("ab.=[]{}\"'#\n\r, 1\\"), max_size=40), changes)
 def test_whatever_stands_there_is_changed_or_refused(text: str, change: dict[str, Any]) -> None:
     try:

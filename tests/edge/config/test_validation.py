@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.config.validation import validate
-from tests.support.laws import law
 
 SOUND: dict[str, Any] = {
     "cameras": {
@@ -124,7 +123,6 @@ PLACES = [
 ]
 
 
-@law
 @given(st.lists(st.tuples(st.sampled_from(PLACES), junk), max_size=4))
 def test_whatever_stands_there_is_told_or_sound(values: list[tuple[tuple[str, ...], Any]]) -> None:
     document: Any = copy.deepcopy(SOUND)

@@ -23,7 +23,6 @@ from edge.engines.build_plan import (
     plan_build,
     version_text,
 )
-from tests.support.laws import law
 from tests.support.paths import ROOT
 
 API = ROOT / "tests" / "support" / "tensorrt_api"
@@ -157,7 +156,6 @@ def test_every_part_of_the_platform_changes_the_key(name: str) -> None:
     assert engine_key(ONNX, replace(ORIN, **other), BuildOptions()) != engine_key(ONNX, ORIN, BuildOptions())
 
 
-@law
 @given(st.lists(st.text(max_size=8), min_size=6, max_size=6, unique=True))
 def test_parts_do_not_run_together(parts: list[str]) -> None:
     """Texts that swap their places are another engine."""

@@ -13,7 +13,6 @@ from edge.engines.build_plan import parse_version
 from edge.engines.engine_record import HEADER_BYTES, EngineRecord, EngineRecordError, engine_version, version_fault
 from tests.support.engine_record import RECORD
 from tests.support.fake_tensorrt import VERSIONS, fake, plan
-from tests.support.laws import law
 from tests.support.refusal import refusal
 
 
@@ -67,7 +66,6 @@ JSON = st.recursive(
 CONTENT = json.loads(engine_record.to_json(RECORD))
 
 
-@law
 @given(
     st.dictionaries(st.sampled_from(sorted(CONTENT)), JSON, max_size=3),
     st.dictionaries(st.sampled_from(sorted(CONTENT["options"])), JSON, max_size=2),
@@ -136,7 +134,6 @@ def test_an_engine_of_tensorrt_rtx() -> None:
     )
 
 
-@law
 @given(st.binary(max_size=64))
 def test_any_bytes_get_an_answer(content: bytes) -> None:
     assert "; rebuild it" in version_fault(content, (1, 2, 3))

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from edge import manifest as manifests
 from edge.engines import onnx_metadata
 from edge.engines.onnx_metadata import OnnxMetadataError
-from tests.support.laws import law
 from tests.support.paths import ROOT
 from tests.support.tiny_model import MANIFEST, write_tiny_model
 
@@ -32,7 +31,6 @@ def test_a_manifest(content: bytes) -> None:
     assert manifests.from_json(said[manifests.METADATA_KEY]) == MANIFEST
 
 
-@law
 @given(st.dictionaries(st.text(max_size=20), st.text(max_size=300), max_size=5))
 def test_what_onnx_writes_is_read(said: dict[str, str]) -> None:
     model = onnx.helper.make_model(onnx.helper.make_graph([], "empty", [], []))
@@ -60,7 +58,6 @@ def test_what_is_no_model(wrong: bytes) -> None:
         onnx_metadata.read(wrong)
 
 
-@law
 @given(st.binary(max_size=200))
 def test_any_bytes_are_answered(wrong: bytes) -> None:
     with suppress(OnnxMetadataError):

@@ -10,7 +10,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from edge.sensors import host_sensors
 from edge.sensors.prometheus_metrics import FAMILIES, families
 from edge.sensors.sensor_reading import SensorReading, reading_payload
-from tests.support.laws import law
 from tests.support.paths import ROOT
 
 READING = SensorReading(
@@ -116,7 +115,6 @@ names = st.text(max_size=8)
 numbers = st.one_of(st.integers(-(2**60), 2**60), st.floats(), st.none(), st.booleans(), st.text(max_size=3))
 
 
-@law
 @given(st.dictionaries(names, numbers, max_size=4), st.sampled_from(["fps", "lost", "frames", "queue", "connections"]))
 def test_whatever_cameras_and_sensors_are_called_the_page_can_be_read(table: dict[str, Any], key: str) -> None:
     text = page({key: table, "hardware": {"temperatures_c": table}})

@@ -3,7 +3,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.sensors.thermal import SHARE_AT_LIMIT, STEP, ThermalSettings, admit, share_to_skip
-from tests.support.laws import law
 
 HOT = ThermalSettings(limit=90.0)
 
@@ -75,7 +74,6 @@ def test_which_frames_are_taken(share: float, taken: str) -> None:
     assert "".join(str(int(frame)) for frame in chosen(share, 10)) == taken
 
 
-@law
 @given(st.integers(0, 20), st.integers(1, 500))
 def test_frames_are_left_out_evenly(steps: int, count: int) -> None:
     """Of any run of frames as many are taken as the share says, give or take one."""
@@ -86,7 +84,6 @@ def test_frames_are_left_out_evenly(steps: int, count: int) -> None:
             assert abs(sum(frames[first : first + length]) - length * (1 - share)) <= 1 + 1e-6
 
 
-@law
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=60))
 def test_a_share_that_changes_saves_up_nothing(steps: list[int]) -> None:
     """After whatever came before, no more is taken at once than the share allows, and one frame."""
@@ -96,7 +93,6 @@ def test_a_share_that_changes_saves_up_nothing(steps: list[int]) -> None:
         assert -1e-6 <= credit < 1
 
 
-@law
 @given(st.lists(st.one_of(st.none(), st.floats(-50, 150)), max_size=60), st.floats(60, 100), st.floats(0, 30))
 def test_the_share_is_one_and_hotter_is_never_less(
     temperatures: list[float | None], limit: float, margin: float

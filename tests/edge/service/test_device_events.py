@@ -9,7 +9,6 @@ from edge.broker.payload import end_interrupted, iso_time
 from edge.broker.topics import Topics
 from edge.sensors.thermal import ThermalSettings, share_to_skip
 from edge.service.device_events import ClockReading, ThermalState, close, initial, message, step
-from tests.support.laws import law
 from tests.support.paths import ROOT
 
 SCHEMA = json.loads((ROOT / "docs" / "device-event.schema.json").read_text())
@@ -98,7 +97,6 @@ def test_its_messages_go_the_way_of_all_events_and_a_crash_closes_them() -> None
     assert (payload["reason_ended"], payload["seq"], payload["ended"]) == ("interrupted", 1, iso_time(TODAY))
 
 
-@law
 @given(st.lists(st.one_of(st.none(), st.floats(60, 120)), max_size=40), st.booleans())
 def test_whatever_the_heat_does_events_are_whole(temperatures: list[float | None], closed: bool) -> None:
     settings, share, story = ThermalSettings(90.0), 0.0, []

@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.service.liveness import Heartbeat, StageStates, changes, stalled, update
-from tests.support.laws import law
 
 
 def states(*looks: tuple[float, dict[str, float]], limit: float = 10.0) -> StageStates:
@@ -81,7 +80,6 @@ def test_a_late_stage_that_has_nothing_to_do_any_more_is_told_so() -> None:
     assert (gone.stalled_since, gone.stalled) == ({}, ())
 
 
-@law
 @given(st.lists(st.tuples(st.floats(0, 5), st.integers(0, 2)), min_size=1, max_size=40), st.floats(1, 20))
 def test_it_is_late_where_the_last_change_is_longer_ago_than_allowed(
     steps: list[tuple[float, int]], limit: float

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.video import fonts, text_rendering
-from tests.support.laws import law
 
 CACHES = (
     fonts.font_for,
@@ -97,7 +96,6 @@ def test_five_labels_without_a_font_are_five_pictures(no_fonts: None) -> None:
     assert len(set(drawn)) == 5
 
 
-@law
 @given(st.text(st.characters(), max_size=30))
 def test_what_is_written_without_fonts_can_be_read_back(text: str) -> None:
     """So that no two labels look the same, but for the two ways to write an é."""

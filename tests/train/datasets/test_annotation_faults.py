@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from tests.support.annotated_player import write_video
 from tests.support.annotation_files import box, written
-from tests.support.laws import law
 from train import check
 from train.box_tables import Tube
 from train.datasets import annotation_faults
@@ -186,7 +185,6 @@ def _tube(annotated: GroundTruthTube) -> Tube:
     return Tube(0, annotated.label, 1.0, annotated.first_frame, annotated.boxes)
 
 
-@law
 @given(st.lists(spans, max_size=6))
 def test_tubes_are_told_twice_just_where_they_overlap(given_: list[tuple[int, int, int, int]]) -> None:
     tubes = [

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.laws import costly
 from tests.support.refusal import refusal
 from train.datasets.annotations import AnnotationError, DataSet, VideoAnnotation, at
 from train.datasets.split_lists import held_out, list_of_names
@@ -250,7 +251,6 @@ def damaged(data: st.DataObject, content: bytes) -> bytes:
     return bytes(found[: data.draw(st.integers(0, len(found)))])
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_damaged_pickles_are_refused_in_one_sentence_or_read(tmp_path: Path, data: st.DataObject) -> None:
     path = small(tmp_path) / "pyannot.pkl"
@@ -259,7 +259,7 @@ def test_damaged_pickles_are_refused_in_one_sentence_or_read(tmp_path: Path, dat
     assert said is None or str(path) in said
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@costly(0.3)
 @given(st.data())
 def test_damaged_matlab_files_are_refused_in_one_sentence_or_read(tmp_path: Path, data: st.DataObject) -> None:
     scipy_io = pytest.importorskip("scipy.io", reason="scipy is not installed (extra `train`)")
@@ -275,7 +275,6 @@ def test_damaged_matlab_files_are_refused_in_one_sentence_or_read(tmp_path: Path
     assert said is None or str(path) in said
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=60))
 def test_any_list_is_refused_in_one_sentence_or_read(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "testlist.txt"

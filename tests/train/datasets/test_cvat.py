@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.annotation_files import COCO, META, box, coco, spans, written
@@ -240,7 +240,6 @@ def test_json_that_begins_with_a_list_is_told(tmp_path: Path) -> None:
 MARKUP = st.text(st.sampled_from("<>/=\"' &;!?[]-annotationstrackboxframelabel0123456789"), max_size=120)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=80) | MARKUP.map(str.encode))
 def test_any_bytes_as_xml_or_json(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "any"
@@ -250,7 +249,6 @@ def test_any_bytes_as_xml_or_json(tmp_path: Path, content: bytes) -> None:
         assert said is None or str(path) in said
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_damaged_xml(tmp_path: Path, data: st.DataObject) -> None:
     path = written(tmp_path, ("waves", [box(4, action="sits"), box(6, x=12), box(7, outside=1)]))
@@ -276,7 +274,6 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(JSON | st.dictionaries(st.sampled_from([*COCO]), JSON, max_size=4).map(lambda change: {**COCO, **change}))
 def test_any_json(tmp_path: Path, content: Any) -> None:
     path = coco(tmp_path, content)
@@ -284,7 +281,6 @@ def test_any_json(tmp_path: Path, content: Any) -> None:
     assert said is None or str(path) in said
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 30), st.booleans(), st.sampled_from(["waves", "sits", ""])), max_size=12))
 def test_tubes_of_a_track_never_touch_unless_the_action_changes(tmp_path: Path, given_: list[Any]) -> None:
     rows = {frame: box(frame, outside=int(out), action=action) for frame, out, action in given_}

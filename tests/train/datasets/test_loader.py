@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.annotation_files import COCO, box, coco, written
@@ -193,7 +193,6 @@ def test_ucf101_24_alone_has_all_its_classes(shared: Path) -> None:
         assert (len(data.labels), len(data.test), sum(video.frames for video in data.test)) == (24, 910, 159_289)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_damaged_pickles_are_refused_in_one_sentence_or_read(tmp_path: Path, data: st.DataObject) -> None:
     content = bytearray(act(tmp_path).read_bytes())

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.laws import law
 from train.datasets.annotated_frames import AnnotatedFrames
 from train.datasets.annotations import AnnotationError
 from train.datasets.coco import read_coco
@@ -116,7 +115,6 @@ boxes = st.builds(
 )
 
 
-@law
 @given(st.lists(boxes, min_size=1, max_size=8, unique_by=lambda box: box.frame))
 def test_tubes_are_what_is_shown_frame_by_frame(given_: list[Box]) -> None:
     track = sorted(given_, key=lambda box: box.frame)

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.laws import law
 from tests.support.people import JUMP, RUN, SIT, detected, history, linked, person, tube_box
 from train.evaluation.action_tubes import SEGMENT_EVERY, Segmentation, TypicalLength, mean_of_best
 
@@ -80,7 +79,6 @@ levels = st.tuples(st.sampled_from([0.05, 0.2, 0.5, 0.9]), st.integers(1, 60))  
 waits = st.sampled_from([0, 10, 50])
 
 
-@law
 @given(st.lists(levels, min_size=1, max_size=6), st.integers(1, 15), waits, st.booleans())
 def test_what_is_final_does_not_change(changes: Any, looks: Any, wait: Any, lengths_known: Any) -> None:
     story = [score for score, frames in changes for _ in range(frames)]
@@ -92,7 +90,6 @@ def test_what_is_final_does_not_change(changes: Any, looks: Any, wait: Any, leng
     assert [tube.score for tube in all_[: len(sure)]] == [tube.score for tube in sure]
 
 
-@law
 @given(st.lists(levels, min_size=1, max_size=6), waits, st.sampled_from([30, 100, 1500]), st.booleans())
 def test_no_two_tubes_of_one_action_share_a_frame(changes: Any, wait: Any, memory: Any, lengths_known: Any) -> None:
     story = [score for score, frames in changes for _ in range(frames)]

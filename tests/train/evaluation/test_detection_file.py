@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -189,7 +189,6 @@ def test_what_unpacks_to_far_more_than_the_file_is_refused(tmp_path: Path) -> No
         columns.read(tmp_path / "other.npz", ("a",))
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_damaged_files_are_refused_in_one_sentence_or_read(tmp_path: Path, data: st.DataObject) -> None:
     """Any byte may be another, any tail may be missing."""
@@ -209,7 +208,6 @@ column = arrays.arrays(
 )
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from([*tube_file.COLUMNS, *detection_file.NAMES]), column))
 def test_any_columns_are_refused_in_one_sentence_or_read(tmp_path: Path, content: dict[str, Any]) -> None:
     path = tmp_path / "any.npz"

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.laws import costly
 from tests.support.refusal import refusal
 from train.evaluation import external_formats
 from train.evaluation.detection_file import SavedDetections
@@ -152,7 +153,6 @@ def damaged(data: st.DataObject, content: bytes) -> bytes:
     return bytes(found[: data.draw(st.integers(0, len(found)))])
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_damaged_pickles_are_refused_in_one_sentence_or_read(tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "frame_detections.pkl"
@@ -162,7 +162,6 @@ def test_damaged_pickles_are_refused_in_one_sentence_or_read(tmp_path: Path, dat
     assert said is None or str(path) in said
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=80) | st.text(st.sampled_from("0123456789. -+einfa\n"), max_size=80).map(str.encode))
 def test_any_text_is_refused_in_one_sentence_or_read(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "Surfing_v_a_00001.txt").write_bytes(content)
@@ -170,7 +169,7 @@ def test_any_text_is_refused_in_one_sentence_or_read(tmp_path: Path, content: by
     assert said is None or str(tmp_path) in said
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@costly(0.3)
 @given(st.data())
 def test_damaged_mat_files_are_refused_in_one_sentence_or_read(tmp_path: Path, data: st.DataObject) -> None:
     external_formats.save(some(), tmp_path, "road")
@@ -180,7 +179,6 @@ def test_damaged_mat_files_are_refused_in_one_sentence_or_read(tmp_path: Path, d
     assert said is None or str(tmp_path) in said
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(), st.lists))
 def test_plain_values_come_back_from_a_pickle(tmp_path: Path, value: Any) -> None:
     for protocol in (2, 4, 5):

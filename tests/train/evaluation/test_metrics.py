@@ -4,7 +4,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -268,7 +268,6 @@ def scores_of(curves: tuple[Curve, ...]) -> NDArray[np.float64]:
     return np.array([[rule(points) for rule in AVERAGE_PRECISION.values()] for points in curves])
 
 
-@settings(max_examples=60, deadline=None)
 @given(rows(), rows(), st.randoms(use_true_random=False))
 def test_order_never_matters(predicted: list[Row], truth: list[Row], random: Random) -> None:
     before = frame_curves(table(*predicted), table(*truth), 2)
@@ -278,7 +277,6 @@ def test_order_never_matters(predicted: list[Row], truth: list[Row], random: Ran
     assert scores_of(after) == pytest.approx(scores_of(before), nan_ok=True)
 
 
-@settings(max_examples=60, deadline=None)
 @given(rows(), rows())
 def test_only_the_order_of_scores_matters(predicted: list[Row], truth: list[Row]) -> None:
     cubed = [(frame, label, box, score**3 * 7) for frame, label, box, score in predicted]
@@ -287,14 +285,12 @@ def test_only_the_order_of_scores_matters(predicted: list[Row], truth: list[Row]
     assert scores_of(after) == pytest.approx(scores_of(before), nan_ok=True)
 
 
-@settings(max_examples=60, deadline=None)
 @given(rows())
 def test_the_truth_itself_scores_one(truth: list[Row]) -> None:
     scores = scores_of(frame_curves(table(*truth), table(*truth), 2))
     assert scores[~np.isnan(scores)] == pytest.approx(1.0)
 
 
-@settings(max_examples=60, deadline=None)
 @given(rows(), rows())
 def test_confusion_counts_every_truth_and_every_prediction_once(predicted: list[Row], truth: list[Row]) -> None:
     matrix = confusion_matrix(table(*predicted), table(*truth), 2, score=0.4)
@@ -303,7 +299,6 @@ def test_confusion_counts_every_truth_and_every_prediction_once(predicted: list[
     assert matrix[:, :2].sum(axis=0).tolist() == [shown.count(k) for k in (0, 1)]
 
 
-@settings(max_examples=60, deadline=None)
 @given(rows(), rows())
 def test_scores_lie_between_zero_and_one_and_voc_is_never_below_its_raw_points(
     predicted: list[Row], truth: list[Row]

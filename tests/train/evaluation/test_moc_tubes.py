@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.refusal import refusal
@@ -68,7 +68,6 @@ def test_other_folders_are_told(tmp_path: Path) -> None:
         write_moc_tubes(SavedTubes(("../x",), LABELS, ()), tmp_path / "y")
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_damaged_files_are_refused_in_one_sentence_or_read(tmp_path: Path, data: st.DataObject) -> None:
     write_moc_tubes(tubes(), tmp_path)

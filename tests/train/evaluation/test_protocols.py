@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -275,7 +275,6 @@ def test_the_box_filter() -> None:
     assert len(filter_boxes(boxes(*rows), PLAIN_RULES).scores) == 4
 
 
-@settings(max_examples=80)
 @given(
     st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12), st.integers(0, 12), st.integers(4, 9)), max_size=14),
     st.randoms(use_true_random=False),

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.temporal_labelling import best_labels
-from tests.support.laws import law
 from train.evaluation.segmentation import runs, semi_markov_segments, viterbi_mask
 
 
@@ -36,14 +35,12 @@ def test_the_frames_with_most_evidence_are_viterbi_mask(evidence: Any, price: fl
 quarters = st.integers(-12, 12).map(lambda n: n / 4 + 1 / 256)  # no sum of 1 to 40 is one of prices: no ties
 
 
-@law
 @given(st.lists(quarters, min_size=1, max_size=40), st.sampled_from([0.0, 0.5, 2.0, 5.0]))
 def test_the_mask_is_what_viterbi_over_two_labels_finds(evidence: Any, price: float) -> None:
     scores = np.stack([evidence, np.zeros(len(evidence))], axis=1)
     assert viterbi_mask(evidence, price) == (best_labels(scores, price) == 0).tolist()
 
 
-@law
 @given(st.lists(quarters, min_size=1, max_size=40), st.sampled_from([0.5, 2.0, 5.0]), st.sampled_from([-1, 0, 1]))
 def test_segments_of_lengths_that_cost_nothing_are_the_runs_of_viterbi(
     evidence: Any, price: float, before: Any
@@ -73,7 +70,6 @@ def test_what_goes_on_pays_for_its_end_and_not_for_its_beginning() -> None:
     assert runs(viterbi_mask([-1, -1, -1], 2, initial_cost=-2)) == []
 
 
-@law
 @given(st.lists(quarters, min_size=1, max_size=8), st.sampled_from([0.5, 2.0]), st.randoms(use_true_random=False))
 def test_segments_are_worth_as_much_as_the_best_of_all_divisions(evidence: Any, price: float, random: Any) -> Any:
     """All ways to put cuts between frames and to choose among the parts, counted out."""

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -48,7 +48,6 @@ def test_the_decoder_undoes_the_targets() -> None:
     np.testing.assert_allclose(np.take_along_axis(class_scores[0], labels[0][:, None], 1)[:, 0], scores[0])
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.floats(0, 90), st.floats(0, 60), st.floats(1, 60), st.floats(1, 60), st.integers(0, 2))
 def test_the_decoder_undoes_the_targets_of_any_box(x: float, y: float, width: float, height: float, label: int) -> None:
     """Wherever its centre lies inside the grid."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.refusal import refusal
@@ -235,7 +235,6 @@ GOOD = [
 ]
 
 
-@settings(deadline=None, max_examples=200)
 @given(st.sampled_from(GOOD), st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), max_size=6), st.data())
 def test_any_damage_is_refused_in_one_sentence_or_read(
     good: bytes, changes: list[tuple[int, int]], data: st.DataObject
@@ -253,7 +252,6 @@ CODES = [opcode.code.encode("latin1") for opcode in pickletools.opcodes]
 PARTS = [U1, EMPTY, FILL, VIEW, b"h\x00", b"h\x01", b"K\x01", b"C\x01x", b"]", b"}", b"(", b"t", b"N", *CODES]
 
 
-@settings(deadline=None, max_examples=200)
 @given(st.lists(st.sampled_from(PARTS) | st.binary(max_size=4), max_size=60))
 def test_any_instructions_are_refused_or_carried_out(parts: list[bytes]) -> None:
     refusal(lambda: array_pickle.loads(whole(b"".join(parts))), PickleError)

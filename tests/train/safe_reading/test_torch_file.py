@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -201,7 +201,6 @@ for way in (True, False):
     SMALL.append(stream.getvalue())
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(SMALL), st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), max_size=5), st.data())
 def test_any_damage_is_refused_in_one_sentence_or_read(
     tmp_path: Path, good: bytes, changes: list[tuple[int, int]], data: st.DataObject
