@@ -16,8 +16,8 @@ _FRAME_BITS = 32
 class FrameBoxes:
     """Boxes of many frames in one flat table.
 
-    frames (N,) int64: a number for each frame, unlike any other's over all videos; labels (N,) int64;
-    boxes (N, 4) float32; scores (N,) float32, which ground truth leaves at any value.
+    frames (N,) int64: a number for each frame, unique over all videos; labels (N,) int64;
+    boxes (N, 4) float32; scores (N,) float32, without meaning for ground truth.
     """
 
     frames: NDArray[np.int64]
@@ -42,7 +42,7 @@ class Tube:
 
 
 def joined(tables: Sequence[FrameBoxes]) -> FrameBoxes:
-    """One table below the other; none make an empty one."""
+    """The tables in one, one below the other; empty for no tables."""
     return FrameBoxes(
         np.concatenate([np.zeros(0, np.int64), *(table.frames for table in tables)]),
         np.concatenate([np.zeros(0, np.int64), *(table.labels for table in tables)]),
@@ -52,19 +52,19 @@ def joined(tables: Sequence[FrameBoxes]) -> FrameBoxes:
 
 
 def numbered(tables: Sequence[FrameBoxes]) -> FrameBoxes:
-    """The tables of videos 0, 1, 2, … in one, their frames made unlike each other's."""
+    """The tables of videos 0, 1, 2, … in one, with frame numbers that are unique over all videos."""
     return joined(
         [replace(table, frames=in_video(np.int64(video), table.frames)) for video, table in enumerate(tables)]
     )
 
 
 def in_video(video: NDArray[np.int64] | np.int64, frames: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The number over all videos of each frame of a video."""
+    """The frame numbers over all videos, of frames within a video."""
     return (np.asarray(video, np.int64) << _FRAME_BITS) + frames
 
 
 def video_of(frames: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The video of each frame that `in_video` numbered."""
+    """The video of each frame number made by `in_video`."""
     return frames >> _FRAME_BITS
 
 

@@ -1,4 +1,4 @@
-"""Where the commands write: looked at before the work, and written whole or not at all. Shell."""
+"""Shell. Files that commands write: checked before the work, and written atomically."""
 
 import json
 from collections.abc import Mapping
@@ -12,17 +12,17 @@ class OutputPathError(Exception):
     """A file that cannot be written where an option wants it; the message names both and the cure."""
 
 
-def check(path: Path, option: str, ending: str = "") -> None:
-    """Whether a file can be written, before the work that is lost otherwise: makes its folder, and writes beside it.
+def check(path: Path, option: str, suffix: str = "") -> None:
+    """Check that a file can be written, before work that would be lost: makes its folder, and writes beside it.
 
-    `ending` is the one by which the file is told when it is read. Raises OutputPathError.
+    `suffix` is that by which the file is recognised when it is read. Raises OutputPathError.
     """
     try:
         if path.exists() and not path.is_file():
             kind = "a folder" if path.is_dir() else "no plain file"
             raise OutputPathError(f"{path}: is {kind}; give {option} a file to write")
-        if ending and path.suffix != ending:
-            raise OutputPathError(f"{path}: would not be read back; give {option} a name that ends in {ending}")
+        if suffix and path.suffix != suffix:
+            raise OutputPathError(f"{path}: would not be read back; give {option} a name that ends in {suffix}")
         files.check_writable(path)
     except FileExistsError as error:
         raise OutputPathError(f"{path}: cannot be written (its folder is a file); choose another {option}") from error
@@ -31,7 +31,7 @@ def check(path: Path, option: str, ending: str = "") -> None:
 
 
 def write_json(content: Mapping[str, Any], path: Path, option: str) -> None:
-    """Whole, or the old file is left. Raises OutputPathError."""
+    """Write a JSON file atomically. Raises OutputPathError."""
     try:
         files.write_atomically(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
     except OSError as error:

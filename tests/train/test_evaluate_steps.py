@@ -13,7 +13,7 @@ from tests.support.annotated_player import BOX, FRAMES, HEIGHT, LABELS, PLAYS, W
 from train.datasets.annotations import VideoAnnotation
 from train.evaluate import main
 from train.evaluation import detection_file, evaluation, linking, scoring, tube_file, video_evaluation
-from train.evaluation.action_lengths import LEAST_SPREAD
+from train.evaluation.action_lengths import MIN_SPREAD
 from train.evaluation.action_tubes import TypicalLength
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.protocols import PROTOCOLS
@@ -80,7 +80,7 @@ def test_tubes_are_cut_by_the_lengths_of_the_training_part(
     (data / "trainlist.txt").write_text("\n".join(names))
     model, found = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz"
     assert run("detect", model, "--data", data, "-o", found) == 0
-    usual = TypicalLength(pytest.approx(len(PLAYS)), LEAST_SPREAD)  # type: ignore[arg-type]
+    usual = TypicalLength(pytest.approx(len(PLAYS)), MIN_SPREAD)  # type: ignore[arg-type]
     given: list[Any] = []
     link, watch = linking.link, video_evaluation.evaluate_video
     monkeypatch.setattr(linking, "link", lambda boxes, method, *rest: given.append(method) or link(boxes, method))
@@ -181,7 +181,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
     assert "nothing to score" in said("score", "--data", data)
     assert "cannot be read" in said("link", tmp_path / "none.npz", "-o", tmp_path / "x.npz")
     (tmp_path / "bad.npz").write_bytes(b"bad")
-    assert "not a sound .npz file" in said("score", "--data", data, "--tubes", tmp_path / "bad.npz")
+    assert "not a valid .npz file" in said("score", "--data", data, "--tubes", tmp_path / "bad.npz")
     assert run("detect", model, "--data", data, "-o", found, "--limit", "1") == 0
     capsys.readouterr()
     assert "lacks 1 of 2 videos" in said("score", "--data", data, "--detections", found)

@@ -1,4 +1,4 @@
-"""How long actions last as a rule, learnt from annotated tubes: what action tubes are cut by."""
+"""Typical lengths of actions, learnt from annotated tubes; action tubes are cut by them."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ from train.datasets.split_lists import held_out
 from train.evaluation.action_tubes import Segmentation, TypicalLength
 from train.evaluation.linking import LinkingMethod
 
-LEAST_TUBES = 5  # of an action, below which nothing is said of its length
-LEAST_SPREAD = 0.15  # of the logarithm; a few tubes may be alike by chance
+MIN_TUBES = 5  # of an action; with fewer its typical length is unknown
+MIN_SPREAD = 0.15  # of the logarithm; a few tubes may be alike by chance
 
 ActionLengths = Mapping[str, TypicalLength]
 
@@ -23,14 +23,14 @@ ActionLengths = Mapping[str, TypicalLength]
 def usual_lengths(data: DataSet) -> ActionLengths:
     """By the name of the action, of the training part without what is held out. Actions of few tubes are left out.
 
-    So are tubes that go on where nobody has looked: how long their action lasts is not known.
+    So are tubes that continue in frames that are not annotated: the length of their action is unknown.
     """
     frames: defaultdict[str, list[int]] = defaultdict(list)
     training, _ = held_out(data.train)
     for video in training:
         for tube in filter(partial(_is_whole, video.annotated_frames), video.tubes):
             frames[data.labels[tube.label]].append(len(tube.boxes))
-    return {name: _usual(counts) for name, counts in frames.items() if len(counts) >= LEAST_TUBES}
+    return {name: _usual(counts) for name, counts in frames.items() if len(counts) >= MIN_TUBES}
 
 
 def _is_whole(annotated: AnnotatedFrames, tube: GroundTruthTube) -> bool:
@@ -42,7 +42,7 @@ def _is_whole(annotated: AnnotatedFrames, tube: GroundTruthTube) -> bool:
 
 def _usual(counts: Sequence[int]) -> TypicalLength:
     logarithms = np.log(counts)
-    return TypicalLength(float(np.exp(np.median(logarithms))), max(float(logarithms.std()), LEAST_SPREAD))
+    return TypicalLength(float(np.exp(np.median(logarithms))), max(float(logarithms.std()), MIN_SPREAD))
 
 
 def with_lengths(method: LinkingMethod, lengths: ActionLengths, labels: Sequence[str]) -> LinkingMethod:

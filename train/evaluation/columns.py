@@ -1,4 +1,4 @@
-"""Shell. NPZ files of columns: how detections and tubes are kept. Nothing in them is ever unpickled."""
+"""Shell. NPZ files of columns, in which detections and tubes are saved; never unpickled."""
 
 import tempfile
 import zipfile
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from edge.files import replacing
 
-PACKED = 64  # times the file's size that its columns may have; detections have up to 5
-FREE = 64 << 20  # bytes that they may have in any file
+MAX_RATIO = 64  # of the columns' size to the file's; detections have up to 5
+ALWAYS_ALLOWED = 64 << 20  # bytes of columns, whatever the file's size
 Columns = Mapping[str, NDArray[Any]]
 
 # what a damaged or foreign file raises while it is read
@@ -45,7 +45,7 @@ def read(path: Path, names: Sequence[str], optional: Sequence[str] = ()) -> dict
             members = {name.removesuffix(".npy") for name in archive.namelist()}
             missing = [name for name in names if name not in members]
             if missing:
-                raise ColumnError(f"{path}: has no column {', '.join(missing)}; write it as docs/evaluation.md says")
+                raise ColumnError(f"{path}: has no column {', '.join(missing)}; see docs/evaluation.md for its format")
             chosen = [name for name in (*names, *optional) if name in members]
             _require_plain([archive.getinfo(f"{name}.npy") for name in chosen], path.stat().st_size)
             return {name: _column(archive, name) for name in chosen}
@@ -53,11 +53,11 @@ def read(path: Path, names: Sequence[str], optional: Sequence[str] = ()) -> dict
         raise ColumnError(f"{path}: cannot be read ({error.strerror or error}); give an .npz file") from error
     except _BROKEN as error:
         reason = str(error).strip("'\"") or type(error).__name__
-        raise ColumnError(f"{path}: not a sound .npz file ({reason}); write it anew") from error
+        raise ColumnError(f"{path}: not a valid .npz file ({reason}); write it again") from error
 
 
 def write(path: Path, columns: Columns) -> None:
-    """Write all columns, compressed; whole or not at all. Raises ColumnError, which says where they are kept then."""
+    """Write all columns, compressed, atomically. Raises ColumnError, which names where they were saved instead."""
     try:
         _write(path, columns)
     except OSError as error:
@@ -65,13 +65,13 @@ def write(path: Path, columns: Columns) -> None:
 
 
 def _kept(name: str, columns: Columns) -> str:
-    """What is to be done now: hours may have gone into the columns, so they are kept where the system has room."""
+    """The cure: hours may have gone into the columns, so they are saved where the system has room."""
     try:
         elsewhere = Path(tempfile.mkdtemp(prefix="korsal-edge-")) / name
         _write(elsewhere, columns)
     except OSError:
-        return "choose another place"
-    return f"kept as {elsewhere}, move it from there"
+        return "choose another path"
+    return f"saved as {elsewhere} instead, move it from there"
 
 
 def _write(path: Path, columns: Columns) -> None:
@@ -85,14 +85,14 @@ def _write(path: Path, columns: Columns) -> None:
 
 
 def _require_plain(entries: Sequence[zipfile.ZipInfo], size: int) -> None:
-    """ValueError for what unpacks to far more than its file of this size, or is packed by another way than NumPy's.
+    """ValueError for entries that unpack to far more than the file's size, or are not compressed as NumPy does.
 
-    LZMA would say itself how much memory it takes.
+    An LZMA stream itself decides how much memory it takes.
     """
     if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
-        raise ValueError("it is packed otherwise than NumPy does")
-    if sum(entry.file_size for entry in entries) > FREE + PACKED * size:
-        raise ValueError(f"its columns are more than {PACKED} times as large as the file")
+        raise ValueError("it is not compressed as NumPy does")
+    if sum(entry.file_size for entry in entries) > ALWAYS_ALLOWED + MAX_RATIO * size:
+        raise ValueError(f"its columns are more than {MAX_RATIO} times as large as the file")
 
 
 def _column(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
@@ -105,7 +105,7 @@ def _column(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
         shape, _, kind = header(member)
         if kind.hasobject:
             raise ValueError(f"column {name} holds Python objects, which are never unpickled")
-        # a header may promise more than the file holds: nothing is set aside for what is not there
+        # a header may claim more than the file holds: no memory is allocated for it
         if int(np.prod(shape, dtype=object)) * kind.itemsize > size:
             raise ValueError(f"column {name} is cut short")
     with archive.open(f"{name}.npy") as member:
@@ -113,7 +113,7 @@ def _column(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
 
 
 def faults(columns: Columns, whole: Sequence[str], real: Sequence[str], rows: str) -> list[str]:
-    """What is wrong with plain number columns (N,), N as in column `rows`; whole ones hold no fractions."""
+    """What is wrong with columns of numbers (N,), N as in column `rows`; those named `whole` hold no fractions."""
     found = []
     count = len(columns[rows]) if columns[rows].ndim == 1 else -1
     for name in (*whole, *real):

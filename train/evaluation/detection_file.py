@@ -1,4 +1,4 @@
-"""Detections of many videos as one file: `korsal-evaluate detect` writes it, `link` and `score` read it. Shell."""
+"""Shell. The file of detections of many videos: `korsal-evaluate detect` writes it, `link` and `score` read it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ class SavedDetections:
 
     video (N,) int64, index into `video_names`; frames (N,) int64, from 0 within the video (the file counts from 1);
     boxes (N, 4) float32, x1 y1 x2 y2, pixels of the source frame, continuous; labels (N,) int64, index into
-    `label_names`; class_scores (N, classes) float32, or None where they are not there or were not asked for.
+    `label_names`; class_scores (N, classes) float32, or None if missing or not loaded.
     frame_counts (V,) int64 and frame_sizes (V, 2) int64, width and height, of each video; 0 where unknown.
     """
 
@@ -42,7 +42,7 @@ class SavedDetections:
     class_scores: NDArray[np.float32] | None = None
 
     def table(self, videos: Mapping[str, int], labels: Sequence[str]) -> FrameBoxes:
-        """The boxes in the first so many frames of `videos`, of `labels`, both counted as given; no others."""
+        """The boxes of `labels` in `videos`, each up to its number of frames; both are renumbered as given."""
         video = indices_in(self.video_names, tuple(videos))[self.video]
         label = indices_in(self.label_names, labels)[self.labels]
         lengths = np.array([*videos.values(), 0], dtype=np.int64)
@@ -62,8 +62,8 @@ class SavedDetections:
 
 
 def indices_in(names: Sequence[str], wanted: Sequence[str]) -> NDArray[np.int64]:
-    """For each name its place in `wanted`, -1 where it is not: (len(names),) int64."""
-    known = {name: place for place, name in enumerate(wanted)}
+    """For each name its index in `wanted`, -1 if it is not there: (len(names),) int64."""
+    known = {name: index for index, name in enumerate(wanted)}
     return np.array([known.get(name, -1) for name in names], dtype=np.int64)
 
 
@@ -89,15 +89,17 @@ def save(found: SavedDetections, path: Path) -> None:
 
 
 def load(path: Path, dense: bool = False) -> SavedDetections:
-    """Read the file, `class_scores` only where `dense`. Raises ColumnError for whatever is not sound."""
+    """Read the file, `class_scores` only where `dense`. Raises ColumnError for an invalid file."""
     optional = ("frame_counts", "frame_sizes", TUBE, *(("class_scores",) if dense else ()))
     read = columns.read(path, (*COLUMNS, *NAMES), optional)
     if TUBE in read:
-        raise ColumnError(f"{path}: holds tubes; give it to --tubes, and here the detections that they were made of")
+        raise ColumnError(
+            f"{path}: holds tubes; give it to --tubes, and here the detections that they were linked from"
+        )
     found = columns.faults(read, ("video", "frame", "label"), (*CORNERS, "score"), "video")
     found += _other_faults(read) if not found else []
     if found:
-        raise ColumnError(f"{path}: {'; '.join(found)}; write it as docs/evaluation.md says")
+        raise ColumnError(f"{path}: {'; '.join(found)}; see docs/evaluation.md for its format")
     videos = len(read["video_names"])
     return SavedDetections(
         names(read["video_names"]),
@@ -114,7 +116,7 @@ def load(path: Path, dense: bool = False) -> SavedDetections:
 
 
 def names(values: NDArray[Any]) -> tuple[str, ...]:
-    """Text from a column of names."""
+    """The names in a column of text."""
     return tuple(to_nfc(str(value)) for value in values.tolist())
 
 

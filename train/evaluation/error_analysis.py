@@ -1,13 +1,13 @@
-"""Pure. Why boxes are wrong and what was not found: ACT's error analysis (Kalogeiton et al. 2017, `frameAP_error`).
+"""Pure. Why boxes are wrong, and what was missed: ACT's error analysis (Kalogeiton et al. 2017, `frameAP_error`).
 
-Every box that is no hit has one cause, by what is true in its frame:
+Every box that is no hit has one cause, depending on the ground truth in its frame:
 
-localisation    its class is there: elsewhere, or already found by a surer box
-classification  its class is not there, but it lies on somebody who does something else
-timing          nothing is there, but its class is at another time of the video
+localisation    its class is there: elsewhere, or already found by a box with a higher score
+classification  its class is not there, but it lies on a person who does something else
+timing          nothing is there, but its class occurs at another time of the video
 background      all else
 
-What was not found at all is `missed`.
+Ground truth that no box found is `missed`.
 """
 
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ CAUSES = ("localisation", "classification", "timing", "background")
 class ErrorShares:
     """Where the AP of one class is lost, 0..1 each; nan without ground truth.
 
-    The first four are areas over recall of the share that a cause has in all boxes so far, just as AP is the area of
-    the share of hits: all five and the AP of the rule `act` make 1. `counts` are the boxes of each cause.
+    The first four are areas over recall of the share of a cause in all boxes so far, just as AP is the area of the
+    share of hits: all five and the AP of the rule `act` add up to 1. `counts` are the boxes of each cause.
     """
 
     localisation: float
@@ -55,14 +55,14 @@ def causes(
     """The cause of each box of one class: (N,) int64, an index into CAUSES, -1 for hits."""
     boxes, mine = matched.predicted, truth.labels == label
     same_there = np.isin(boxes.frames, truth.frames[mine])
-    somebody_there = np.isin(boxes.frames, truth.frames)
+    anyone_there = np.isin(boxes.frames, truth.frames)
     in_video = np.isin(video_of(boxes.frames), video_of(truth.frames[mine]))
     on_others = np.zeros(len(boxes.frames), np.bool_)
     compared = replace(boxes, boxes=expand(boxes.boxes, rules.predicted_edges))
     others = replace(truth, boxes=expand(truth.boxes, rules.true_edges)).where(~mine)
     pairs = frame_pairs(compared, others)
     on_others[pairs.predictions[pairs.overlaps >= threshold]] = True
-    kinds = np.select([same_there, on_others, ~somebody_there & in_video], [0, 1, 2], 3)
+    kinds = np.select([same_there, on_others, ~anyone_there & in_video], [0, 1, 2], 3)
     kinds[matched.taken >= 0] = -1
     return kinds
 

@@ -1,4 +1,4 @@
-"""Pure. How many actions events recall, how many events are right, and the start scores that are best by this."""
+"""Pure. Recall, precision and false alarms of events, and the start scores that are best by these."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

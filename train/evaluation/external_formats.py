@@ -1,4 +1,4 @@
-"""Detections in the formats that other projects keep them in, read and written. Shell.
+"""Shell. Detections in the formats of other projects, read and written.
 
 road  a folder `<video>/<frame, five digits from 1>.mat` of `loc` (n, 4), x1 y1 x2 y2 as shares of the frame, and
       `scores` (n, 1 + classes), background first: KORSAL's and ROAD's
@@ -27,15 +27,15 @@ from train.evaluation.detection_file import SavedDetections
 from train.safe_reading import array_pickle, mat_files
 
 Format = Literal["road", "moc", "yowo"]
-LEAST_SCORE = 0.001  # of a class at a box; what scores no more was never linked by KORSAL or ROAD
-LARGEST_PIXEL = 1e6
+MIN_SCORE = 0.001  # of a class at a box; KORSAL and ROAD link only what scores more
+MAX_PIXEL = 1e6
 
 Part = tuple[int, int, NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]  # video, frame, rows, class scores
 Rows = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]  # boxes (n, 4), scores (n,), labels (n,)
 
 
 class ExternalFormatError(Exception):
-    """A foreign file of detections that cannot be read or written; the message names the file and the cure."""
+    """A file of another project that cannot be read or written; the message names the file and the cure."""
 
     def __init__(self, message: str) -> None:
         super().__init__(shortened(sanitized(message)))
@@ -43,7 +43,7 @@ class ExternalFormatError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class VideoIndex:
-    """What such files leave out: the videos in order, their frame counts (V,) and sizes (V, 2), and the classes."""
+    """What such files lack: the videos in order, their frame counts (V,) and sizes (V, 2), and the classes."""
 
     videos: tuple[str, ...]
     labels: tuple[str, ...]
@@ -52,7 +52,7 @@ class VideoIndex:
 
 
 def load(path: Path, index: VideoIndex) -> SavedDetections:
-    """Read detections of any of the formats, told by what lies there. Raises ExternalFormatError."""
+    """Read detections in whichever of the formats is found at `path`. Raises ExternalFormatError."""
     if path.suffix == ".pkl":
         return read_moc(path, index)
     if not path.is_dir():
@@ -77,11 +77,11 @@ def save(found: SavedDetections, path: Path, kind: Format, annotated: Sequence[A
     try:
         writers[kind](found.in_annotated_frames(annotated), path, annotated)
     except OSError as error:
-        raise ExternalFormatError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+        raise ExternalFormatError(f"{path}: cannot be written ({error.strerror}); choose another path") from error
 
 
 def read_road(folder: Path, index: VideoIndex) -> SavedDetections:
-    """A box becomes a row for each class that scores more than LEAST_SCORE there. Needs scipy."""
+    """Read a folder of MATLAB files: a row for each class of a box that scores more than MIN_SCORE. Needs scipy."""
     parts: list[Part] = []
     with mat_files.reader() as read:
         for video, name in enumerate(index.videos):
@@ -101,7 +101,7 @@ def _road_rows(
     except OSError as error:
         raise ExternalFormatError(f"{path}: cannot be read ({error.strerror}); see whose it is with ls -l") from error
     except (mat_files.MatError, TypeError, ValueError) as error:
-        raise ExternalFormatError(f"{path}: not a file of loc and scores ({error}); copy it anew") from error
+        raise ExternalFormatError(f"{path}: not a file of loc and scores ({error}); copy it again") from error
     if not scores.size and not boxes.size:
         return np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64), np.zeros((0, classes))
     if boxes.ndim != 2 or boxes.shape[1] != 4 or scores.shape != (len(boxes), classes + 1):
@@ -109,12 +109,15 @@ def _road_rows(
             f"{path}: loc is {boxes.shape} and scores {scores.shape}, not (n, 4) and (n, {classes + 1}); "
             "take detections of this data set's classes"
         )
-    row, label = np.nonzero(scores[:, 1:] > LEAST_SCORE)
+    row, label = np.nonzero(scores[:, 1:] > MIN_SCORE)
     return boxes[row] * np.tile(size, 2), scores[row, label + 1], label, scores[row, 1:]
 
 
 def write_road(found: SavedDetections, folder: Path, annotated: Sequence[AnnotatedFrames] = ()) -> None:
-    """A file for each frame in sight of known count, else for each with boxes; scores one-hot, as KORSAL's."""
+    """Write a MATLAB file for each annotated frame; scores are one-hot, as KORSAL's. Needs scipy.
+
+    Of a video whose frame count is unknown, for each frame with boxes.
+    """
     extras.require("scipy")
     from scipy.io import savemat
 
@@ -133,13 +136,15 @@ def write_road(found: SavedDetections, folder: Path, annotated: Sequence[Annotat
 
 
 def read_moc(path: Path, index: VideoIndex) -> SavedDetections:
-    """Nothing in the pickle is executed."""
+    """Read an array of ACT or MOC; nothing in the pickle is executed."""
     try:
         table = np.asarray(array_pickle.load(path), dtype=np.float64)
     except OSError as error:
         raise ExternalFormatError(f"{path}: cannot be read ({error.strerror}); give frame_detections.pkl") from error
     except array_pickle.BROKEN as error:
-        raise ExternalFormatError(f"{path}: not frame_detections.pkl of ACT or MOC ({error}); write it anew") from error
+        raise ExternalFormatError(
+            f"{path}: not frame_detections.pkl of ACT or MOC ({error}); write it again"
+        ) from error
     if table.ndim != 2 or table.shape[1] != 8:
         raise ExternalFormatError(
             f"{path}: holds an array of shape {table.shape}, not (N, 8); give frame_detections.pkl"
@@ -152,14 +157,14 @@ def read_moc(path: Path, index: VideoIndex) -> SavedDetections:
 
 
 def write_moc(found: SavedDetections, path: Path, _: Sequence[AnnotatedFrames] = ()) -> None:
-    """Videos are counted as in `video_names`."""
+    """Write an array as ACT and MOC do; videos are numbered as in `video_names`."""
     columns = (found.video, found.frames + 1, found.labels, found.scores, *found.boxes.T)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(pickle.dumps(np.stack([np.asarray(column, np.float32) for column in columns], axis=1), 4))
 
 
 def read_yowo(folder: Path, index: VideoIndex) -> SavedDetections:
-    """Files of videos that the data set lacks are ignored."""
+    """Read a folder of YOWO's text files; those of other videos are ignored."""
     videos = {name.replace("/", "_"): video for video, name in enumerate(index.videos)}
     parts: list[Part] = []
     for path in sorted(folder.glob("*.txt")):
@@ -181,12 +186,12 @@ def _yowo_rows(path: Path) -> Rows:
     except OSError as error:
         raise ExternalFormatError(f"{path}: cannot be read ({error.strerror}); see whose it is with ls -l") from error
     except ValueError as error:
-        raise ExternalFormatError(f"{path}: not detections of YOWO ({error}); write it anew") from error
+        raise ExternalFormatError(f"{path}: not detections of YOWO ({error}); write it again") from error
     return table[:, 2:], table[:, 1], labels
 
 
 def write_yowo(found: SavedDetections, folder: Path, annotated: Sequence[AnnotatedFrames] = ()) -> None:
-    """Corners are rounded to whole pixels, as YOWO does."""
+    """Write a text file for each frame; corners are rounded to whole pixels, as YOWO does."""
     folder.mkdir(parents=True, exist_ok=True)
     for video, frame, chosen in _by_frame(found, annotated):
         name = f"{found.video_names[video].replace('/', '_')}_{frame + 1:05d}.txt"
@@ -217,7 +222,7 @@ def _checked(
     source: Path, index: VideoIndex, video: NDArray[np.int64], frames: NDArray[np.int64], rows: Rows
 ) -> SavedDetections:
     boxes, scores, labels = rows
-    outside = not np.isfinite(boxes).all() or (np.abs(boxes) > LARGEST_PIXEL).any() or not np.isfinite(scores).all()
+    outside = not np.isfinite(boxes).all() or (np.abs(boxes) > MAX_PIXEL).any() or not np.isfinite(scores).all()
     faults = {
         "a box or score that is no plausible number": outside,
         "a box with x2 before x1 or y2 before y1": bool((boxes[:, 2:] < boxes[:, :2]).any()),
@@ -265,7 +270,7 @@ def _video_index(found: SavedDetections) -> VideoIndex:
 
 
 def _size(index: VideoIndex, video: int) -> NDArray[np.float64]:
-    """Width and height of a video, those of UCF101 and J-HMDB where unknown."""
+    """Width and height of a video; if unknown, those of UCF101 and J-HMDB."""
     known = index.frame_sizes[video].astype(np.float64)
     return known if known.all() else np.array([320.0, 240.0])
 

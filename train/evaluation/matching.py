@@ -18,7 +18,7 @@ from train.overlap import paired_iou, tube_iou
 
 @dataclass(frozen=True, eq=False)
 class CandidatePairs:
-    """Predictions (P,) int64 beside ground truths (P,) int64 that could be theirs, and their overlap (P,) float64."""
+    """Predictions (P,) int64 with ground truths (P,) int64 that they may match, by index, and overlaps (P,) float64."""
 
     predictions: NDArray[np.int64]
     truths: NDArray[np.int64]
@@ -29,7 +29,7 @@ class CandidatePairs:
 class MatchedBoxes:
     """The boxes of one class by falling score, and the ground truth that each takes: (N,) int64, -1 for none.
 
-    Ground truths are counted as `ordered` counts them; there are `truths`.
+    Ground truths are indexed in the order of `ordered`; there are `truths` of them.
     """
 
     predicted: FrameBoxes
@@ -38,7 +38,7 @@ class MatchedBoxes:
 
 
 def frame_pairs(predicted: FrameBoxes, truth: FrameBoxes) -> CandidatePairs:
-    """Every prediction beside every ground truth of its frame, whatever their labels."""
+    """Every prediction with every ground truth of its frame, whatever their labels."""
     by_frame = np.argsort(truth.frames, kind="stable")
     first = np.searchsorted(truth.frames[by_frame], predicted.frames, "left")
     counts = np.searchsorted(truth.frames[by_frame], predicted.frames, "right") - first
@@ -49,7 +49,7 @@ def frame_pairs(predicted: FrameBoxes, truth: FrameBoxes) -> CandidatePairs:
 
 
 def tube_pairs(predicted: Sequence[Tube], truth: Sequence[Tube], common_frames: int = 1) -> CandidatePairs:
-    """Every predicted tube beside every true tube that it touches."""
+    """Every predicted tube with every true tube that it overlaps."""
     of_video: dict[int, list[int]] = {}
     for index, tube in enumerate(truth):
         of_video.setdefault(tube.video, []).append(index)
@@ -68,7 +68,7 @@ def match(
 ) -> NDArray[np.int64]:
     """The index of the ground truth that each prediction takes, -1 for none: (predictions,) int64.
 
-    Lower indices choose first, so predictions must be counted by falling score.
+    Lower indices choose first, so predictions must be in order of falling score.
     """
     near = pairs.overlaps > threshold if rules.more_than else pairs.overlaps >= threshold
     order = np.lexsort((pairs.truths[near], -pairs.overlaps[near], pairs.predictions[near]))
@@ -111,7 +111,7 @@ def match_tubes(
 
 
 def suppress_tubes(tubes: Sequence[Tube], most: float, common_frames: int = 1) -> list[Tube]:
-    """Greedily, of tubes by falling score, those that overlap none before them by more than `most`."""
+    """Greedy NMS: of tubes by falling score those that overlap none before them by more than `most`."""
     kept: dict[int, list[Tube]] = {}
     for tube in tubes:
         others = kept.setdefault(tube.video, [])
@@ -133,7 +133,7 @@ def filter_boxes(table: FrameBoxes, rules: MatchingRules) -> FrameBoxes:
 
 
 def _suppressed(table: FrameBoxes, boxes: NDArray[np.float32], rule: BoxFilter) -> NDArray[np.bool_]:
-    """Which rows survive suppression (N,); rows lie by frame, then falling score."""
+    """Which rows survive NMS (N,); rows are sorted by frame, then falling score."""
     rank = _rank(table.frames)
     later: list[NDArray[np.int64]] = []
     for step in range(1, int(rank.max(initial=0)) + 1):
@@ -142,14 +142,14 @@ def _suppressed(table: FrameBoxes, boxes: NDArray[np.float32], rule: BoxFilter) 
         later.append(np.stack([row[overlap] - step, row[overlap]]))
     first, second = np.concatenate([np.zeros((2, 0), np.int64), *later], axis=1)
     alive = np.ones(len(boxes), dtype=np.bool_)
-    for level in range(int(rank[first].max(initial=-1)) + 1):  # those before are decided
+    for level in range(int(rank[first].max(initial=-1)) + 1):  # lower ranks are decided by now
         now = (rank[first] == level) & alive[first]
         alive[second[now]] = False
     return alive
 
 
 def _rank(frames: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many rows of the same frame lie above each row; rows lie by frame."""
+    """The number of rows of the same frame above each row; rows are sorted by frame."""
     places = np.arange(len(frames))
     return places - np.searchsorted(frames, frames, "left")
 

@@ -3,8 +3,8 @@
 `matching` decides what is a hit: unless a protocol says otherwise, a prediction that overlaps a still free ground truth
 of its class by at least the threshold.
 
-Nothing depends on the order in which predictions or ground truth are given. Predictions of equal score in one frame
-are ordered by their coordinates; along the curve they share their hits evenly, as no threshold can part them.
+Results do not depend on the order of predictions or ground truth. Predictions of equal score in one frame are sorted
+by their coordinates; along the curve they share their hits evenly, as no threshold can separate them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """One place on a curve: everything that scores at least `threshold`."""
+    """A point on a curve: precision and recall of everything that scores at least `threshold`."""
 
     threshold: float
     precision: float
@@ -94,7 +94,7 @@ def at_best_f1(points: Curve) -> OperatingPoint:
 def matched_frames(
     predicted: FrameBoxes, truth: FrameBoxes, classes: int, threshold: float = 0.5, rules: MatchingRules = PLAIN_RULES
 ) -> tuple[MatchedBoxes, ...]:
-    """For each class which boxes of all frames are hits."""
+    """For each class its boxes of all frames, matched."""
     return tuple(
         match_frames(predicted.where(predicted.labels == label), truth.where(truth.labels == label), threshold, rules)
         for label in range(classes)
@@ -130,14 +130,14 @@ def tube_curves(
 
 
 def average_precision(points: Curve, rule: str, rules: MatchingRules = PLAIN_RULES) -> float:
-    """AP by the rule of that name; of a class without truth what `rules` says: 0, or nan."""
+    """AP by the rule of that name; of a class without truth 0 or nan, as `rules` has it."""
     if not points.truths and rules.zero_without_truth:
         return 0.0
     return AVERAGE_PRECISION[rule](points)
 
 
 def in_frames_with_truth(predicted: FrameBoxes, truth: FrameBoxes) -> FrameBoxes:
-    """Only what was predicted in frames that hold ground truth of any class (the YOWO family's protocol)."""
+    """Predictions in frames that hold ground truth of any class (the YOWO family's protocol)."""
     return predicted.where(np.isin(predicted.frames, truth.frames))
 
 

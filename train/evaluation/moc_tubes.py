@@ -1,4 +1,4 @@
-"""Shell. Tubes as ACT and MOC keep them: `<video>_tubes.pkl`, label → [(array (n, 6), score)].
+"""Shell. Tubes in the format of ACT and MOC: `<video>_tubes.pkl`, label → [(array (n, 6), score)].
 
 The array's columns are frame from 1, x1 y1 x2 y2, score; labels count from 0.
 """
@@ -11,7 +11,7 @@ import numpy as np
 
 from edge.files import existing_path
 from train.box_tables import Tube
-from train.evaluation.external_formats import LARGEST_PIXEL, ExternalFormatError, VideoIndex
+from train.evaluation.external_formats import MAX_PIXEL, ExternalFormatError, VideoIndex
 from train.evaluation.tube_file import SavedTube, SavedTubes
 from train.safe_reading import array_pickle
 
@@ -44,7 +44,7 @@ def write_moc_tubes(found: SavedTubes, folder: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(pickle.dumps(_content(found, video), 4))
     except OSError as error:
-        raise ExternalFormatError(f"{folder}: cannot be written ({error.strerror}); choose another place") from error
+        raise ExternalFormatError(f"{folder}: cannot be written ({error.strerror}); choose another path") from error
 
 
 def _content(found: SavedTubes, video: int) -> dict[int, list[tuple[Any, float]]]:
@@ -68,7 +68,7 @@ def _read(path: Path, video: int, labels: int) -> list[SavedTube]:
     except OSError as error:
         raise ExternalFormatError(f"{path}: cannot be read ({error.strerror})") from error
     except array_pickle.BROKEN as error:
-        raise ExternalFormatError(f"{path}: not tubes of ACT or MOC for this data ({error}); write it anew") from error
+        raise ExternalFormatError(f"{path}: not tubes of ACT or MOC for this data ({error}); write it again") from error
 
 
 def _tube(rows: Any, score: float, video: int, label: int, labels: int) -> SavedTube:
@@ -77,7 +77,7 @@ def _tube(rows: Any, score: float, video: int, label: int, labels: int) -> Saved
     frames, boxes = rows[:, 0], rows[:, 1:5]
     if (np.diff(frames) != 1).any() or not 1 <= frames[0] < 2**31 or frames[0] % 1 or not 0 <= label < labels:
         raise ValueError("a tube's frames do not follow each other from 1, or its class has no name")
-    if (boxes[:, 2:] < boxes[:, :2]).any() or np.abs(boxes).max() > LARGEST_PIXEL:
+    if (boxes[:, 2:] < boxes[:, :2]).any() or np.abs(boxes).max() > MAX_PIXEL:
         raise ValueError("a box has x2 before x1, y2 before y1, or lies a million pixels away")
     tube = Tube(video, label, score, int(frames[0]) - 1, boxes.astype(np.float32))
     return SavedTube(tube, rows[:, 5].astype(np.float32))

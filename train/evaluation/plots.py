@@ -1,4 +1,4 @@
-"""Shell. Pictures of an evaluation and of a training run, as PNG files."""
+"""Shell. Plots of an evaluation and of a training run, as PNG files."""
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # matplotlib is imported where something is drawn: nothing el
 
 
 class PlotError(Exception):
-    """A picture that cannot be drawn or written; the message names the file and the cure."""
+    """A plot that cannot be drawn or written; the message names the file and the cure."""
 
 
 def precision_recall_curves(

@@ -1,6 +1,6 @@
-"""Pure. How predictions are counted against the truth: each choice in which published protocols differ, by name.
+"""Pure. How predictions are counted against the ground truth: each choice in which published protocols differ, by name.
 
-`PLAIN_RULES` is this project's own way. The three presets are the arithmetic of the code that the field uses:
+`PLAIN_RULES` are this project's own. The three presets are the arithmetic of the code that the field uses:
 
 korsal  `get_PR_curve.m`, `compute_spatio_temporal_iou.m` and `frameAp.m` of KORSAL and of ROAD (Singh et al. 2017)
 act     `ACT.py` and `ACT_utils.py` of ACT (Kalogeiton et al. 2017) and of MOC (Li et al. 2020)
@@ -18,8 +18,8 @@ Edges = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class BoxFilter:
-    """Which boxes of one class in one frame count at all: of those scoring more than `minimum_score` the best
-    `before`, of these greedily those that overlap none before them by more than `iou`, of these the best `after`.
+    """Which boxes of one class in one frame count: of those scoring more than `minimum_score` the best `before`, of
+    these what NMS at `iou` leaves, of these the best `after`.
     """
 
     minimum_score: float
@@ -30,17 +30,17 @@ class BoxFilter:
 
 @dataclass(frozen=True)
 class MatchingRules:
-    """How boxes in frames, or tubes in videos, are matched with the truth.
+    """How boxes in frames, or tubes in videos, are matched with the ground truth.
 
     `predicted_edges`, `true_edges`: pixels added to x1 y1 x2 y2 before anything is compared; (0, 0, 1, 1) makes
     corners the middle of the last pixel ("+1" in widths and areas).
     `frame_size`: width and height whose last pixel no predicted corner may exceed, before edges are added.
     `more_than`: an overlap equal to the threshold is no hit.
     `common_frames`: two tubes that share fewer do not overlap.
-    `free_only`: a prediction looks among the truths that are still free; else at the best of all, and if that one is
-    taken it is a false alarm.
+    `free_only`: a prediction takes the best truth that is still free; else only the best of all, and if that one is
+    taken the prediction is a false alarm.
     `boxes`: the filter of boxes. `tube_nms`: of two tubes of one class that overlap by more, the weaker is dropped.
-    `zero_without_truth`: a class without ground truth has AP 0 and is part of the mean; else it has none.
+    `zero_without_truth`: a class without ground truth has AP 0, which counts in the mean; else it has no AP.
     """
 
     predicted_edges: Edges = (0, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""Pure. What was found in many videos beside what is true there → one report: scores by class, means, errors."""
+"""Pure. Predictions and ground truth of many videos → one report: scores by class, means, errors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,10 +32,10 @@ VIDEO_KEYS = ("0.2", "0.5", "0.75", RANGE)
 
 @dataclass(frozen=True, eq=False)
 class VideoResult:
-    """Found and true boxes and tubes of one video; frames are counted from 0 within it, the tubes' video is ignored.
+    """Predicted and true boxes and tubes of one video; frames count from 0 within it, the tubes' video is ignored.
 
-    `linked` is what the linker made of the detections `found`: every live tube in every frame, once for each class,
-    with the class's score so far. `invalid`: answers of the network that no network may give, and were left out.
+    `found` are the detections, `linked` the boxes that the linker made of them: every live tube in every frame, once
+    for each class, with its smoothed score. `invalid`: how many outputs of the network were invalid, and left out.
     """
 
     found: FrameBoxes
@@ -48,7 +48,7 @@ class VideoResult:
 
 @dataclass(frozen=True, eq=False)
 class SplitResult:
-    """The same of all videos together; frames are numbered by `tables.in_video`. None: not looked for."""
+    """The results of all videos of a split; frames are numbered by `box_tables.in_video`. None: not predicted."""
 
     found: FrameBoxes | None
     linked: FrameBoxes | None
@@ -86,12 +86,12 @@ class Report:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """In the order of the classes."""
+        """The labels, in the order of the classes."""
         return tuple(one.label for one in self.classes)
 
     @property
     def without_truth(self) -> tuple[str, ...]:
-        """Classes of which nothing is annotated: the protocol says what becomes of them."""
+        """Classes without ground truth; the protocol decides how they count."""
         return tuple(one.label for one in self.classes if not one.boxes)
 
     @property
@@ -107,7 +107,7 @@ class Report:
 
     @property
     def linked_frame_map(self) -> float:
-        """The same of the boxes after linking."""
+        """Likewise for the boxes after linking."""
         return mean_with_truth([one.linked_frame_ap for one in self.classes])
 
     @property
@@ -124,12 +124,12 @@ class Report:
 
 
 def score_videos(videos: Sequence[VideoResult], labels: Sequence[str], protocol: Protocol) -> Report:
-    """Score what was found in all videos together."""
+    """Score the predictions of all videos together."""
     return score_split(combined(videos), labels, protocol)
 
 
 def combined(videos: Sequence[VideoResult]) -> SplitResult:
-    """The videos in one table each, numbered in their order."""
+    """The results of all videos in one, numbered in their order."""
     return SplitResult(
         numbered([video.found for video in videos]),
         numbered([video.linked for video in videos]),
@@ -140,7 +140,7 @@ def combined(videos: Sequence[VideoResult]) -> SplitResult:
 
 
 def score_split(whole: SplitResult, labels: Sequence[str], protocol: Protocol) -> Report:
-    """Score a scene by a protocol."""
+    """Score the results of a split by a protocol."""
     found, linked = (
         in_frames_with_truth(table, whole.truth) if table is not None and protocol.frames == "annotated" else table
         for table in (whole.found, whole.linked)
@@ -173,7 +173,7 @@ def _averages(curves: Sequence[Curve], protocol: Protocol) -> list[float]:
 
 
 def _video_aps(whole: SplitResult, classes: int, protocol: Protocol) -> list[dict[str, float]]:
-    """For each class its video-AP by overlap."""
+    """For each class its video-AP by overlap threshold."""
     if whole.tubes is None:
         return [dict.fromkeys(VIDEO_KEYS, float("nan"))] * classes
     rows = []

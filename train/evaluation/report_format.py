@@ -72,7 +72,7 @@ def as_json(scores: Report, circumstances: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def comparison_note(classes: int, data: str = "UCF101-24") -> str:
-    """What scores on so many classes of a data set may be compared with."""
+    """What scores on this number of classes of a data set may be compared with."""
     known = next((name for name in PUBLISHED_CLASSES if data.startswith(name)), None)
     if known is None:
         return "Scores on other data than UCF101-24 and J-HMDB-21 are not comparable with published tables."
@@ -83,7 +83,7 @@ def comparison_note(classes: int, data: str = "UCF101-24") -> str:
 
 
 def not_annotated_note(frames: int) -> str:
-    """That so many frames were looked at by nobody."""
+    """A note that this number of frames is not annotated."""
     return f"{frames} frames of these videos are not annotated: they are neither right nor wrong."
 
 

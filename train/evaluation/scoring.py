@@ -1,4 +1,4 @@
-"""Shell. Saved detections and tubes beside the ground truth of a data set → reports, one for each of its splits."""
+"""Shell. Saved detections and tubes scored against the ground truth of a data set, one report for each split."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -48,7 +48,7 @@ class ScoreOptions:
 
 @dataclass(frozen=True, eq=False)
 class SplitReport:
-    """One split: its report, and how many of its videos were looked at."""
+    """One split: its report, and how many of its videos were scored."""
 
     title: str
     videos: int
@@ -91,7 +91,7 @@ def load_tubes(path: Path, videos: Sequence[VideoAnnotation], labels: Sequence[s
 
 
 def video_index(videos: Sequence[VideoAnnotation], labels: Sequence[str]) -> VideoIndex:
-    """What foreign files leave out."""
+    """What files of other projects lack."""
     sizes = np.array([video.size or (0, 0) for video in videos], dtype=np.int64).reshape(-1, 2)
     counts = np.array([video.frames for video in videos], dtype=np.int64)
     return VideoIndex(tuple(video.name for video in videos), tuple(labels), counts, sizes)
@@ -135,7 +135,7 @@ def _one(data: DataSet, detections: Path | None, tubes: Path | None, options: Sc
 
 
 def _looked_at(table: FrameBoxes, annotated: Sequence[AnnotatedFrames]) -> FrameBoxes:
-    """The rows in annotated frames, by video."""
+    """The rows in annotated frames; `annotated` by video."""
     parts = [in_video(np.int64(place), frames) for place, frames in enumerate(annotated) if frames is not None]
     if not parts:
         return table
@@ -148,7 +148,7 @@ def _tubes_looked_at(tubes: Sequence[Tube], annotated: Sequence[AnnotatedFrames]
 
 
 def _lengths(videos: Sequence[VideoAnnotation], found: SavedDetections | None) -> list[int]:
-    """As many frames as annotated, and as the detections tell that the file has; 0 is unknown there and here."""
+    """The frames of each video: the fewer of those annotated and those detected in; a count of 0 is unknown."""
     known = {} if found is None else dict(zip(found.video_names, found.frame_counts.tolist(), strict=True))
     counts = [[count for count in (video.frames, known.get(video.name, 0)) if count] for video in videos]
     return [min(both) if both else MOST_FRAMES for both in counts]

@@ -12,7 +12,7 @@ from train.evaluation.splits import EvaluationError
 
 
 def load(file: Path) -> dict[str, float]:
-    """By action the score from which its events begin. Raises EvaluationError."""
+    """The start score of each action in the file. Raises EvaluationError."""
     try:
         content = json.loads(decode_utf8(file.read_bytes()))["start_scores"]
         return {str(action): fraction(str(score)) for action, score in content.items()}
@@ -25,5 +25,5 @@ def load(file: Path) -> dict[str, float]:
 
 
 def save(scores: Mapping[str, float], file: Path) -> None:
-    """Raises OutputPathError."""
+    """Write the file. Raises OutputPathError."""
     output_paths.write_json({"start_scores": dict(scores)}, file, "--choose")

@@ -1,4 +1,4 @@
-"""Action tubes of many videos as one file: `korsal-evaluate link` writes it, `score` reads it. Shell."""
+"""Shell. The file of action tubes of many videos: `korsal-evaluate link` writes it, `score` reads it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class SavedTubes:
     tubes: tuple[SavedTube, ...]
 
     def chosen(self, videos: Sequence[str], labels: Sequence[str]) -> tuple[Tube, ...]:
-        """The tubes in `videos` of `labels`, counted as those count; all others are left out."""
+        """The tubes of `labels` in `videos`, both renumbered as given; all others are left out."""
         video, label = indices_in(self.video_names, videos), indices_in(self.label_names, labels)
         counted = [(one.tube, int(video[one.tube.video]), int(label[one.tube.label])) for one in self.tubes]
         return tuple(
@@ -65,24 +65,24 @@ def save(found: SavedTubes, path: Path) -> None:
 
 
 def load(path: Path) -> SavedTubes:
-    """Read the file; rows may come in any order. Raises ColumnError for whatever is not sound."""
+    """Read the file; rows may be in any order. Raises ColumnError for an invalid file."""
     if TUBE not in columns.read(path, NAMES, (TUBE,)):
-        raise ColumnError(f"{path}: has no column tube; give tubes, as `korsal-evaluate link` makes them of detections")
+        raise ColumnError(f"{path}: has no column tube; give tubes, which `korsal-evaluate link` makes of detections")
     read = columns.read(path, (*COLUMNS, *NAMES))
     found = columns.faults(read, ("tube", "video", "label", "frame"), (*CORNERS, "score", "tube_score"), "tube")
     found += shared_faults(read) if not found else []
     if found:
-        raise ColumnError(f"{path}: {'; '.join(found)}; write it as docs/evaluation.md says")
+        raise ColumnError(f"{path}: {'; '.join(found)}; see docs/evaluation.md for its format")
     order = np.lexsort((read["frame"], read["tube"]))
     rows = {name: read[name][order] for name in COLUMNS}
     fault = _fault(rows)
     if fault:
-        raise ColumnError(f"{path}: {fault}; write it as docs/evaluation.md says")
+        raise ColumnError(f"{path}: {fault}; see docs/evaluation.md for its format")
     return SavedTubes(names(read["video_names"]), names(read["label_names"]), _tubes(rows))
 
 
 def _fault(rows: columns.Columns) -> str | None:
-    """What is wrong with rows that lie by tube and frame."""
+    """What is wrong with rows that are sorted by tube and frame."""
     same = rows["tube"][1:] == rows["tube"][:-1]
     gap = same & (rows["frame"].astype(np.int64)[1:] - rows["frame"].astype(np.int64)[:-1] != 1)
     if gap.any():

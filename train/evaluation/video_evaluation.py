@@ -1,4 +1,4 @@
-"""Shell. One annotated video through the daemon's pipeline: what was found there beside what is true."""
+"""Shell. One annotated video through the daemon's pipeline: its predictions beside its ground truth."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,33 +34,33 @@ def evaluate_video(
     kind: LinkerKind,
     lengths: ActionLengths = MappingProxyType({}),
 ) -> VideoResult:
-    """Run the pipeline over `video` to its last annotated frame; labels become those of the data, others are left out.
+    """Run the pipeline over `video` to its last annotated frame; labels that the data lacks are left out.
 
-    Frames that only the file has, only the annotation has, that cannot be decoded or that nobody has looked at do not
-    count. Raises CaptureError.
+    Frames do not count that only the file or only the annotation has, that cannot be decoded, or that are not
+    annotated. Raises CaptureError.
     """
     method = with_lengths(LINKING_METHODS[kind], lengths, engine.manifest.labels)
     settings = PipelineSettings(method.linker)
     found: list[Detections] = []
-    indices: list[int] = []
+    decoded: list[int] = []
     history: list[tuple[int, TubeBox]] = []
     size = (0, 0)
     for frame, result, state in run_video(annotation, video, engine, settings):
         append_detections(found, frame.index, result.detections)
-        indices.append(frame.index)
+        decoded.append(frame.index)
         history += [(frame.index, tube_box) for tube_box in result.tube_boxes]
         size = state.frame_size
     tubes = method.action_tubes(history)
-    ours = label_indices(engine.manifest.labels, labels)
+    indices = label_indices(engine.manifest.labels, labels)
     everything = VideoResult(
-        _boxes(found, ours),
-        linked_boxes(history, ours),
+        _boxes(found, indices),
+        linked_boxes(history, indices),
         true_boxes(annotation.tubes, len(found)),
-        tuple(_tube(tube, ours, size) for tube in tubes if ours[tube.label] >= 0),
+        tuple(_tube(tube, indices, size) for tube in tubes if indices[tube.label] >= 0),
         true_tubes(annotation.tubes, len(found)),
         sum(one.invalid for one in found),
     )
-    return in_annotated_frames(everything, _decoded(annotation.annotated_frames, indices))
+    return in_annotated_frames(everything, _decoded(annotation.annotated_frames, decoded))
 
 
 def _decoded(annotated: AnnotatedFrames, indices: Sequence[int]) -> AnnotatedFrames:
@@ -85,7 +85,7 @@ def in_annotated_frames(everything: VideoResult, annotated: AnnotatedFrames) -> 
 
 def label_indices(of_model: Sequence[str], of_data: Sequence[str]) -> NDArray[np.int64]:
     """For each label of the model its number in the data, -1 where the data has no such action."""
-    names = map(to_nfc, of_model)  # those of data are
+    names = map(to_nfc, of_model)  # those of the data already are NFC
     return np.array([of_data.index(label) if label in of_data else -1 for label in names], dtype=np.int64)
 
 
@@ -95,7 +95,7 @@ def true_boxes(tubes: Sequence[GroundTruthTube], frames: int) -> FrameBoxes:
 
 
 def true_tubes(tubes: Sequence[GroundTruthTube], frames: int) -> tuple[Tube, ...]:
-    """The ground-truth tubes as far as the first `frames` frames show them."""
+    """The ground-truth tubes, cut off after the first `frames` frames."""
     return tuple(
         Tube(0, tube.label, 1.0, tube.first_frame, tube.boxes[: frames - tube.first_frame])
         for tube in tubes
@@ -109,30 +109,30 @@ def _rows_of(tube: Tube) -> FrameBoxes:
     return FrameBoxes(numbers, np.full(count, tube.label, np.int64), tube.boxes, np.ones(count, np.float32))
 
 
-def _boxes(found: Sequence[Detections], ours: NDArray[np.int64]) -> FrameBoxes:
-    """The detections of frames 0, 1, 2, … whose label the data has, without those that only a linker needs."""
+def _boxes(found: Sequence[Detections], indices: NDArray[np.int64]) -> FrameBoxes:
+    """The detections of frames 0, 1, 2, … whose label the data has, without the weak ones that only a linker needs."""
     table = joined(
         [
-            FrameBoxes(np.full(len(one.scores), frame, np.int64), ours[one.labels], one.boxes, one.scores)
+            FrameBoxes(np.full(len(one.scores), frame, np.int64), indices[one.labels], one.boxes, one.scores)
             for frame, one in enumerate(found)
         ]
     )
     return table.where((table.labels >= 0) & (table.scores >= MIN_SCORE))
 
 
-def linked_boxes(history: Sequence[tuple[int, TubeBox]], ours: NDArray[np.int64]) -> FrameBoxes:
+def linked_boxes(history: Sequence[tuple[int, TubeBox]], indices: NDArray[np.int64]) -> FrameBoxes:
     """Every live tube in every frame, extrapolated or not, once for each label that the data has."""
     tables = []
     for frame, tube_box in history:
-        known = np.flatnonzero((ours >= 0) & (tube_box.class_scores >= MIN_SCORE))
+        known = np.flatnonzero((indices >= 0) & (tube_box.class_scores >= MIN_SCORE))
         count = len(known)
         boxes = np.repeat(tube_box.box[None], count, axis=0)
-        tables.append(FrameBoxes(np.full(count, frame, np.int64), ours[known], boxes, tube_box.class_scores[known]))
+        tables.append(FrameBoxes(np.full(count, frame, np.int64), indices[known], boxes, tube_box.class_scores[known]))
     return joined(tables)
 
 
-def _tube(tube: ActionTube, ours: NDArray[np.int64], frame_size: tuple[int, int]) -> Tube:
-    """In a frame that cannot be decoded the box before stands; extrapolated boxes may leave the frame."""
+def _tube(tube: ActionTube, indices: NDArray[np.int64], frame_size: tuple[int, int]) -> Tube:
+    """Clipped, as extrapolated boxes may leave the frame; a frame that cannot be decoded repeats the box before it."""
     first, last = int(tube.frames[0]), int(tube.frames[-1])
     boxes = tube.boxes[np.searchsorted(tube.frames, np.arange(first, last + 1), "right") - 1]
-    return Tube(0, int(ours[tube.label]), tube.score, first, clip(boxes, *frame_size))
+    return Tube(0, int(indices[tube.label]), tube.score, first, clip(boxes, *frame_size))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from train.datasets.annotations import DataSet, GroundTruthTube, VideoAnnotation
-from train.evaluation.action_lengths import LEAST_SPREAD, usual_lengths, with_lengths
+from train.evaluation.action_lengths import MIN_SPREAD, usual_lengths, with_lengths
 from train.evaluation.action_tubes import Segmentation
 from train.evaluation.linking import LINKING_METHODS
 
@@ -29,7 +29,7 @@ def test_the_median_and_the_spread_of_the_logarithm() -> None:
 
 
 def test_lengths_that_are_alike_may_be_so_by_chance() -> None:
-    assert usual_lengths(data(*[(0, 30)] * 5))["Jump"].spread == LEAST_SPREAD
+    assert usual_lengths(data(*[(0, 30)] * 5))["Jump"].spread == MIN_SPREAD
 
 
 def test_of_few_tubes_nothing_is_said() -> None:

@@ -138,7 +138,7 @@ def test_what_does_not_fit_is_told(tmp_path: Path, values: dict[str, Any], said:
         ({"frame": np.array([4, 4, 1])}, "do not follow each other"),
         ({"label": np.array([0, 1, 1])}, "more than one label"),
         ({"tube_score": np.array([0.5, 0.6, 1])}, "more than one tube_score"),
-        ({"tube": None}, "has no column tube; give tubes, as `korsal-evaluate link` makes them"),
+        ({"tube": None}, "has no column tube; give tubes, which `korsal-evaluate link` makes of"),
         ({"tube_score": None}, "has no column tube_score"),
     ],
 )
@@ -159,12 +159,12 @@ def test_what_cannot_be_written_is_kept_elsewhere(tmp_path: Path, monkeypatch: p
     (tmp_path / "file").touch()
     (tmp_path / "spare").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "spare"))
-    with pytest.raises(ColumnError, match=r"cannot be written .* kept as .*, move it from there"):
+    with pytest.raises(ColumnError, match=r"cannot be written .* saved as .* instead, move it from there"):
         detection_file.save(some(), tmp_path / "file" / "x.npz")
     [kept] = (tmp_path / "spare").rglob("x.npz")
     assert np.array_equal(detection_file.load(kept).boxes, some().boxes)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
-    with pytest.raises(ColumnError, match=r"cannot be written .* choose another place"):
+    with pytest.raises(ColumnError, match=r"cannot be written .* choose another path"):
         columns.write(tmp_path / "file" / "x.npz", {})
 
 
@@ -185,7 +185,7 @@ def test_what_unpacks_to_far_more_than_the_file_is_refused(tmp_path: Path) -> No
             np.lib.format.write_array(member, np.zeros(1 << 27 if name == "zeros" else 9, np.uint8))
     with pytest.raises(ColumnError, match="its columns are more than 64 times as large as the file"):
         columns.read(tmp_path / "zeros.npz", ("a",))
-    with pytest.raises(ColumnError, match="it is packed otherwise than NumPy does"):
+    with pytest.raises(ColumnError, match="it is not compressed as NumPy does"):
         columns.read(tmp_path / "other.npz", ("a",))
 
 

@@ -65,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
         command, program, words = whole, "korsal-evaluate", list(arguments)
     parser = Parser(prog=program, description=command.run.__doc__)
     command.add_options(parser)
-    # the option --quiet of `events` has another meaning: a file of quiet videos
+    # --quiet of `events` has another meaning: detections of videos without any action
     progress.add_option(parser, *(("-q", "--no-progress") if command is events else ()))
     options = parser.parse_args(words)
     progress.enable(not options.no_progress)
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _exit_status(command: EvaluationCommand, options: argparse.Namespace) -> int:
-    """Run the command; where its status is not 0, a sentence on stderr says why."""
+    """Run the command; if its status is not 0, a sentence on stderr says why."""
     try:
         command.run(options)
     except ERRORS as error:

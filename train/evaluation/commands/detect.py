@@ -56,7 +56,7 @@ def _next(options: argparse.Namespace, frames_per_second: float) -> str:
 
 def _annotated_videos(options: argparse.Namespace, labels: Sequence[str]) -> list[tuple[VideoAnnotation, Path]]:
     if options.data is None:
-        raise EvaluationError("nothing to watch; give --data FOLDER, or --videos FILE ... that need no annotations")
+        raise EvaluationError("no videos given; give --data FOLDER, or --videos FILE ... that need no annotations")
     data = loader.load(options.data, options.fold)
     chosen = videos_to_evaluate(data, options.split, options.limit, labels, options.model)
     return [(one, data.video(one.name)) for one in chosen]
@@ -67,7 +67,7 @@ def _own_videos(files: Sequence[Path]) -> list[tuple[VideoAnnotation, Path]]:
     names = [file.stem for file in files]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
-        raise EvaluationError(f"{twice[0]}: two videos of this name; rename one, results are told by name")
+        raise EvaluationError(f"{twice[0]}: two videos of this name; rename one, results go by the name")
     for file in files:
         probe(file)
     return [(VideoAnnotation(name, 0, ()), file) for name, file in zip(names, files, strict=True)]

@@ -55,7 +55,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--quiet",
         type=Path,
         metavar="NPZ",
-        help="for --choose: detections of videos without any action, for which no event is published then",
+        help="for --choose: detections of videos without any action; no score is chosen at which they give an event",
     )
     parser.add_argument(
         "--quiet-rate", type=frame_rate, default=DEFAULT_FRAME_RATE, help="frames per second of those; default: 25"
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> None:
     that begin where there is no action at all, by the hour without one.
     """
     if options.quiet and not options.choose:
-        raise EvaluationError(f"{options.quiet}: has a say where start scores are chosen; give --choose OUT.json too")
+        raise EvaluationError(f"{options.quiet}: is only used to choose start scores; give --choose OUT.json too")
     found = detection_file.load(options.detections, dense=True)
     truth = _truth(options, found)
     if options.choose:
@@ -104,7 +104,7 @@ def _print_by_score(found: SavedDetections, truth: Truth, options: argparse.Name
 
 def _choose(found: SavedDetections, truth: Truth, options: argparse.Namespace) -> None:
     if options.data is None:
-        raise EvaluationError("--choose weighs right events against wrong ones; give the --data that tells them apart")
+        raise EvaluationError("--choose compares right events with wrong ones; give the --data with the true actions")
     output_paths.check(options.choose, "--choose")
     rules = [settings_at(score) for score in CANDIDATES]
     counts = _counts(found, truth, options.rate, rules)

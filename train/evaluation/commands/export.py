@@ -51,14 +51,14 @@ def _export_detections(options: argparse.Namespace) -> None:
     found = detection_file.load(options.file)
     annotated = _looked_at(options, found) if options.data else ()
     if not options.data:
-        print("note: all frames count as annotated; --data DATA leaves out what was found where nobody has looked")
+        print("note: all frames count as annotated; --data DATA leaves out detections in frames that are not annotated")
     external_formats.save(found, options.output, options.format, annotated)
     print(f"{progress.file_summary(options.output)}: {len(found.scores)} boxes of {len(found.video_names)} videos")
     print(progress.next_step("korsal-evaluate", "score", "--data", "DATA", "--detections", options.output))
 
 
 def _looked_at(options: argparse.Namespace, found: SavedDetections) -> tuple[AnnotatedFrames, ...]:
-    """Which frames of each video of the file somebody has looked at, by the data."""
+    """The annotated frames of each video of the file, by the data."""
     known = {one.name: one.annotated_frames for one in of_split(loader.load(options.data, options.fold), options.split)}
     foreign = next((name for name in found.video_names if name not in known), None)
     if foreign is not None:

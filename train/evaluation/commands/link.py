@@ -18,7 +18,9 @@ from train.output_paths import OutputPathError
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Its options."""
-    parser.add_argument("detections", type=Path, help="an .npz file of detections, or others' with --data")
+    parser.add_argument(
+        "detections", type=Path, help="an .npz file of detections, or a file of another project with --data"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, help="the .npz file to write")
     shared.add_data(parser, required=False)
     shared.add_split(parser)
@@ -28,7 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Link saved detections into action tubes, frame after frame as the daemon does, and save those.
 
-    With --data they are cut by how long the actions of its training part last.
+    With --data they are cut by the typical action lengths of its training part.
     """
     output_paths.check(options.output, "-o", ".npz")
     if options.output.resolve() == options.detections.resolve():
@@ -45,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _detections(options: argparse.Namespace, data: DataSet | None) -> SavedDetections:
-    """Our own file, or others', whose videos and classes are those of --data."""
+    """Our own file, or one of another project, whose videos and classes are those of --data."""
     if options.detections.suffix == ".npz":
         return detection_file.load(options.detections, dense=True)
     if data is None:

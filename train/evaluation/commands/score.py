@@ -32,7 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_protocol(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--protocol", choices=PROTOCOLS, default="plain", help="whose matching rules")
+    parser.add_argument("--protocol", choices=PROTOCOLS, default="plain", help="whose rules to count by")
     parser.add_argument("--rule", choices=get_args(Rule), help="another area under the curve than the protocol's")
     parser.add_argument("--frames", choices=get_args(ScoredFrames), help="another set of frames than the protocol's")
     for choice, meaning in (
