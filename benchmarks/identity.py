@@ -109,10 +109,10 @@ def _matched(
 
 def _of_tube(numbers: Iterable[int]) -> IdentityCounts:
     every = np.array(list(numbers), np.int64)
-    seen = every[every >= 0]
+    matched = every[every >= 0]
     begins = int(np.count_nonzero(np.diff(np.concatenate([[False], every >= 0]).astype(np.int8)) == 1))
-    switches = int(np.count_nonzero(seen[1:] != seen[:-1]))
-    return IdentityCounts(len(every), len(seen), switches, max(begins - 1, 0))
+    switches = int(np.count_nonzero(matched[1:] != matched[:-1]))
+    return IdentityCounts(len(every), len(matched), switches, max(begins - 1, 0))
 
 
 def _end(tube: Tube) -> int:

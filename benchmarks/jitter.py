@@ -86,10 +86,10 @@ def _person(
     scores = np.full((len(frames), classes), 0.002)
     scores[:, wrong] = _sigmoid(first if misnamed else second)
     scores[:, tube.label] = _sigmoid(second if misnamed and wrong != tube.label else first)
-    seen = (random.random(len(frames)) >= jitter.missing) & ~_occluded(len(frames), jitter, random)
-    twin = seen & (random.random(len(frames)) < jitter.twice)
+    detected = (random.random(len(frames)) >= jitter.missing) & ~_occluded(len(frames), jitter, random)
+    twin = detected & (random.random(len(frames)) < jitter.twice)
     near = _jittered(true, jitter, random)
-    rows = [(int(frames[i]), boxes[i], scores[i].astype(np.float32)) for i in np.flatnonzero(seen)]
+    rows = [(int(frames[i]), boxes[i], scores[i].astype(np.float32)) for i in np.flatnonzero(detected)]
     return rows + [(int(frames[i]), near[i], (scores[i] * 0.6).astype(np.float32)) for i in np.flatnonzero(twin)]
 
 

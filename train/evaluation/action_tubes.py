@@ -1,6 +1,6 @@
 """Action tubes: what is cut out of the recorded tubes of a whole video, for saved tubes and video-mAP. Pure.
 
-The daemon needs none of this: it decides in every frame whether an event goes on (`edge/events.py`).
+The daemon needs none of this: it decides in every frame whether an event continues (`edge/events.py`).
 """
 
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""Saved detections → saved tubes, frame after frame as the daemon links them. Arithmetic on shells' records."""
+"""Links saved detections into saved tubes, frame by frame as the daemon does. Arithmetic on shells' records."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import korsal_linker, linker
+from edge import korsal_linker
 from edge.boxes import clip
 from edge.default_linker import DefaultLinker
 from edge.detector import Detections
 from edge.korsal_linker import KorsalLinker, KorsalSettings
-from edge.linker import Linker
+from edge.linker import Linker, initial
 from edge.tubes import TubeBox
 from train.box_tables import Tube
 from train.evaluation.action_tubes import ActionTube, ActionTubes, Segmentation, WholePaths
@@ -39,7 +39,7 @@ LINKING_METHODS: Mapping[str, LinkingMethod] = {
 
 
 def link(found: SavedDetections, method: LinkingMethod, progress: Callable[[], object] = lambda: None) -> SavedTubes:
-    """Link each video for itself; `progress` is called after each."""
+    """Link each video by itself; `progress` is called after each."""
     tubes: list[SavedTube] = []
     for video, size in enumerate(found.frame_sizes):
         live_tubes = tubes_by_frame(found, video, method.linker)
@@ -49,21 +49,21 @@ def link(found: SavedDetections, method: LinkingMethod, progress: Callable[[], o
     return SavedTubes(found.video_names, found.label_names, tuple(tubes))
 
 
-def tubes_by_frame(found: SavedDetections, video: int, using: Linker) -> list[tuple[TubeBox, ...]]:
-    """All live tubes in frame 0, 1, 2 … of one video, linked frame after frame."""
+def tubes_by_frame(found: SavedDetections, video: int, linker: Linker) -> list[tuple[TubeBox, ...]]:
+    """All live tubes in frame 0, 1, 2 … of one video, linked frame by frame."""
     mine = np.flatnonzero(found.video == video)
     rows = mine[np.lexsort((-found.scores[mine], found.frames[mine]))]
     frames = max(int(found.frame_counts[video]), int(found.frames[rows].max(initial=-1)) + 1)
     bounds = np.searchsorted(found.frames[rows], np.arange(frames + 1))
-    state = linker.initial()
+    state = initial()
     live_tubes: list[tuple[TubeBox, ...]] = []
     for frame in range(frames):
-        state, tube_boxes = using.step(state, _seen(found, rows[bounds[frame] : bounds[frame + 1]]), frame)
+        state, tube_boxes = linker.step(state, _in_frame(found, rows[bounds[frame] : bounds[frame + 1]]), frame)
         live_tubes.append(tuple(tube_boxes))
     return live_tubes
 
 
-def _seen(found: SavedDetections, rows: NDArray[np.int64]) -> Detections:
+def _in_frame(found: SavedDetections, rows: NDArray[np.int64]) -> Detections:
     if found.class_scores is not None:
         dense = found.class_scores[rows]
     else:
