@@ -45,7 +45,7 @@ def build(
 ) -> EngineRecord:
     """Build the engine `output` with the bindings `trt`, for `device`. Raises EngineBuildError.
 
-    `report` hears how far it is, where TensorRT tells (since 10), and what came of it.
+    `report` is called with the progress, where TensorRT reports it (since 10), and with the result.
     """
     platform = engine_build.platform_of(trt, device)
     report(f"{onnx}: building with TensorRT {platform.tensorrt}; on a Jetson this takes minutes")
@@ -72,7 +72,7 @@ def dry_run(onnx: Path, output: Path, options: BuildOptions, target: str) -> str
 
 
 def planned(onnx: Path, manifest: Manifest, output: Path, options: BuildOptions, target: str) -> str:
-    """As `dry_run`, of an ONNX that need not be there yet: `manifest` is what it will say of itself."""
+    """As `dry_run`, of an ONNX that need not be there yet: `manifest` is the one that it will hold."""
     version = tensorrt_of(target)
     plan = engine_build.plan_for(onnx, manifest, version, options.precision)
     weak = "EXPLICIT_BATCH" in plan.network_flags  # only 8.6 asks for that
@@ -96,7 +96,7 @@ def tensorrt_of(target: str) -> str:
         return target
     if found[1] not in JETPACKS:
         raise EngineBuildError(
-            f"{target}: its TensorRT is not known here; give that, as `dpkg -l libnvinfer-bin` tells it there, "
+            f"{target}: its TensorRT is not known here; give its version, which `dpkg -l libnvinfer-bin` prints there, "
             f"or one of the JetPacks {', '.join(JETPACKS)}"
         )
     return JETPACKS[found[1]]

@@ -31,7 +31,7 @@ MAX_SIDE = 4096
 
 @dataclass(frozen=True)
 class CheckpointOptions:
-    """What is told of a checkpoint, None or "" where its file or the usual says it.
+    """What a checkpoint does not hold itself; None or "" for the default.
 
     `labels` is a known set's name or a file with one name a line; `size` is (height, width), pixels.
     """
@@ -45,16 +45,16 @@ class CheckpointOptions:
     licence: str = ""
 
 
-def convert(source: Path, output: Path, wish: CheckpointOptions) -> Manifest:
+def convert(source: Path, output: Path, options: CheckpointOptions) -> Manifest:
     """Write the CenterNet checkpoint `source` as ours to `output`; raises CheckpointError."""
     if output.suffix != ".pt":
         raise CheckpointError(f"{output}: give -o a name that ends with .pt")
     if output.exists() and source.exists() and output.samefile(source):
         raise CheckpointError(f"{output}: is the file to convert itself; give -o another name")
     given, epoch = _read(source)
-    architecture = _architecture(given, wish, source)
+    architecture = _architecture(given, options, source)
     weights = _fitted(given, architecture, source)
-    manifest = _manifest(weights, architecture, wish, source, epoch)
+    manifest = _manifest(weights, architecture, options, source, epoch)
     checkpoints.save(Checkpoint(manifest, weights, {}), output)
     return manifest
 
@@ -89,8 +89,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], int | None]:
     )
 
 
-def _architecture(given: Mapping[str, Tensor], wish: CheckpointOptions, path: Path) -> str:
-    known = wish.architecture or centernet_names.recognised(given)
+def _architecture(given: Mapping[str, Tensor], options: CheckpointOptions, path: Path) -> str:
+    known = options.architecture or centernet_names.recognised(given)
     if known is None:
         raise CheckpointError(
             f"{path}: is none of {', '.join(centernet_names.FIRST)} by the names of its {len(given)} parameters "
@@ -132,23 +132,23 @@ def _length(given: Mapping[str, Tensor], name: str, axis: int) -> int:
 
 
 def _manifest(
-    weights: Mapping[str, Tensor], architecture: str, wish: CheckpointOptions, source: Path, epoch: int | None
+    weights: Mapping[str, Tensor], architecture: str, options: CheckpointOptions, source: Path, epoch: int | None
 ) -> Manifest:
     classes = len(weights["heatmap.2.bias"])
     channels = weights["backbone.stem.0.weight"].shape[1]
-    known = wish.labels or label_sets.of_size(classes)
+    known = options.labels or label_sets.of_size(classes)
     if known is None:
         raise CheckpointError(f"{source}: has {classes} classes, as no known set has; name them with --labels FILE")
     side = SIDES_BY_LABELS.get(known, DEFAULT_SIDE)
-    height, width = wish.size or (side, side)
+    height, width = options.size or (side, side)
     training: dict[str, Any] = {"converted_from": source.name, "sha256": sha256_of(source), "labels": known}
     return Manifest(
-        name=wish.name or source.stem,
+        name=options.name or source.stem,
         labels=_labels(known, classes, source),
         height=height,
         width=width,
-        motion=_motion(channels, wish, source),
-        licence=wish.licence,
+        motion=_motion(channels, options, source),
+        licence=options.licence,
         training=training if epoch is None else {**training, "epoch": epoch},
         architecture=architecture,
     )
@@ -178,10 +178,10 @@ def _names_in(path: Path) -> tuple[str, ...]:
     return names
 
 
-def _motion(channels: int, wish: CheckpointOptions, source: Path) -> MotionSettings:
+def _motion(channels: int, options: CheckpointOptions, source: Path) -> MotionSettings:
     """None for three channels; six have a map beside the frame, and the file does not say which."""
-    kind = wish.motion or ("none" if channels == 3 else "ssim")
-    settings = MotionSettings(kind, gap=wish.gap)
+    kind = options.motion or ("none" if channels == 3 else "ssim")
+    settings = MotionSettings(kind, gap=options.gap)
     if channels not in (3, 6) or (kind == "none") != (channels == 3):
         raise CheckpointError(
             f"{source}: reads {channels} channels, which does not go with --motion {kind}; "

@@ -77,7 +77,7 @@ class CheckResult:
 
     @property
     def lost(self) -> float:
-        """Points of frame-mAP@0.5 that the converted model is below the exact one; nan where nobody measured."""
+        """Points of frame-mAP@0.5 that the converted model is below the exact one; nan where it was not measured."""
         if self.accuracy is None:
             return float("nan")
         exact, converted = self.accuracy

@@ -128,7 +128,7 @@ def opset(network: nn.Module) -> int:
 
 
 def _answers(reference: Engine, exported: Engine, images: Sequence[Input]) -> Iterator[tuple[Outputs, Outputs]]:
-    """What both say of each image, and of two at once: noise, for its peaks are many."""
+    """What both answer for each image, and for two at once: noise, which has many peaks."""
     noise = np.random.default_rng(0).normal(size=input_shape(reference.manifest, 2)).astype(np.float32)
     for image in (*images, noise):
         yield reference.infer({INPUT: image}), exported.infer({INPUT: image})

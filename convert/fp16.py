@@ -1,8 +1,8 @@
 """ONNX → the same with FP16 weights and arithmetic, by casts in the file. Shell over onnx.
 
 The first convolutions, the heads' last ones and the decoding stay in FP32, so that pixels, scores and the numbers of
-peaks are as exact as before; what lies between is FP16 throughout, with one cast at each way in and out. The public
-converters cast in front of every node that is to stay as it is, and lose large indices in the decoding on the way.
+peaks are as exact as before; what lies between is FP16 throughout, with one cast at each input and output. The public
+converters cast in front of every node that is to stay as it is, and lose large indices in the decoding.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from convert.quantize import QuantizeError, open_model
 from edge.manifest import Manifest
 
 FLOAT_INPUTS = {"Resize": (0,), "Split": (0,)}  # operators with inputs of other types: which are data
-LARGEST = float(np.finfo(np.float16).max)
+MAX_FP16 = float(np.finfo(np.float16).max)
 
 
 def convert_file(source: Path, output: Path) -> Manifest:
@@ -39,61 +39,65 @@ def converted(model: onnx.ModelProto) -> onnx.ModelProto:
     constants |= {node.output[0]: node.attribute[0].t for node in made.graph.node if node.op_type == "Constant"}
     inside = {name for node in made.graph.node if node.name in body for name in node.output}
     nodes: list[onnx.NodeProto] = []
-    known: set[str] = set()  # tensors that a cast or a halved constant was made for
+    known: set[str] = set()  # tensors that have a cast or an FP16 constant already
     for node in list(made.graph.node):
-        for place, name in _data(node):
+        for place, name in _data_inputs(node):
             if node.name in body and name not in inside:
-                nodes += _as_half(made, name, constants, known)
-                node.input[place] = _half(name)
+                nodes += _to_fp16(made, name, constants, known)
+                node.input[place] = _fp16_name(name)
             elif node.name not in body and name in inside:
-                nodes += _as_single(name, known)
-                node.input[place] = _single(name)
+                nodes += _to_fp32(name, known)
+                node.input[place] = _fp32_name(name)
         nodes.append(node)
     del made.graph.node[:]
     made.graph.node.extend(nodes)
-    _remove_unread(made)
+    _remove_unused(made)
     return made
 
 
-def _data(node: onnx.NodeProto) -> Iterator[tuple[int, str]]:
+def _data_inputs(node: onnx.NodeProto) -> Iterator[tuple[int, str]]:
     """The inputs that carry data, each with its place."""
     places = FLOAT_INPUTS.get(node.op_type)
     return ((i, name) for i, name in enumerate(node.input) if name and (places is None or i in places))
 
 
-def _as_half(
+def _to_fp16(
     model: onnx.ModelProto, name: str, constants: dict[str, onnx.TensorProto], known: set[str]
 ) -> Iterator[onnx.NodeProto]:
-    """The cast of a tensor that comes in; a constant is halved here and now."""
-    if _half(name) in known:
+    """The cast of a tensor that comes in; a constant is converted at once."""
+    if _fp16_name(name) in known:
         return
-    known.add(_half(name))
+    known.add(_fp16_name(name))
     if name not in constants:
-        yield onnx.helper.make_node("Cast", [name], [_half(name)], name=_half(name), to=onnx.TensorProto.FLOAT16)
+        yield onnx.helper.make_node(
+            "Cast", [name], [_fp16_name(name)], name=_fp16_name(name), to=onnx.TensorProto.FLOAT16
+        )
         return
     value = numpy_helper.to_array(constants[name])
-    if np.abs(value[np.isfinite(value)]).max(initial=0) > LARGEST:
-        raise QuantizeError(f"{name}: holds a weight beyond {LARGEST:g}, too large for FP16; use FP32 or INT8")
-    model.graph.initializer.append(numpy_helper.from_array(value.astype(np.float16), _half(name)))
+    if np.abs(value[np.isfinite(value)]).max(initial=0) > MAX_FP16:
+        raise QuantizeError(f"{name}: holds a weight beyond {MAX_FP16:g}, too large for FP16; use FP32 or INT8")
+    model.graph.initializer.append(numpy_helper.from_array(value.astype(np.float16), _fp16_name(name)))
 
 
-def _as_single(name: str, known: set[str]) -> Iterator[onnx.NodeProto]:
+def _to_fp32(name: str, known: set[str]) -> Iterator[onnx.NodeProto]:
     """The cast of a tensor that goes out."""
-    if _single(name) not in known:
-        known.add(_single(name))
-        yield onnx.helper.make_node("Cast", [name], [_single(name)], name=_single(name), to=onnx.TensorProto.FLOAT)
+    if _fp32_name(name) not in known:
+        known.add(_fp32_name(name))
+        yield onnx.helper.make_node(
+            "Cast", [name], [_fp32_name(name)], name=_fp32_name(name), to=onnx.TensorProto.FLOAT
+        )
 
 
-def _half(name: str) -> str:
+def _fp16_name(name: str) -> str:
     return f"{name}.half"
 
 
-def _single(name: str) -> str:
+def _fp32_name(name: str) -> str:
     return f"{name}.single"
 
 
-def _remove_unread(model: onnx.ModelProto) -> None:
-    """Constants that were halved and that nobody reads any more."""
+def _remove_unused(model: onnx.ModelProto) -> None:
+    """Removes constants that only their FP16 copies replaced."""
     read = {name for node in model.graph.node for name in node.input}
     stay = [tensor for tensor in model.graph.initializer if tensor.name in read]
     nodes = [node for node in model.graph.node if node.op_type != "Constant" or node.output[0] in read]

@@ -117,7 +117,7 @@ def _ranges(source: Path, images: Iterable[NDArray[np.float32]], settings: Quant
 
 
 def checked_shapes(images: Iterable[NDArray[np.float32]], manifest: Manifest) -> Iterator[NDArray[np.float32]]:
-    """The same, each looked at. Raises QuantizeError."""
+    """The same images, their shapes checked. Raises QuantizeError."""
     wanted = input_shape(manifest, 1)
     for image in images:
         if image.shape != wanted:
@@ -189,8 +189,8 @@ def with_ranges(model: onnx.ModelProto, ranges: Any, settings: QuantizeSettings)
 def always_kept(model: onnx.ModelProto) -> frozenset[str]:
     """What stays in floating point whatever is asked for: the first and last convolutions, and the decoding.
 
-    Deformable convolutions too, which TensorRT has only so, those that say where they look, and transposed ones with a
-    filter per channel, of which there is little to gain.
+    Deformable convolutions too, which TensorRT runs only so, those that compute their offsets, and transposed ones
+    with a filter per channel, of which there is little to gain.
     """
     ends = onnx_graph.first_convolutions(model) | onnx_graph.last_convolutions(model) | onnx_graph.decoding(model)
     return ends | onnx_graph.deformable_convolutions(model) | onnx_graph.grouped_transposed_convolutions(model)

@@ -156,7 +156,7 @@ def _serialized(
         reason = first_line(f"{type(error).__name__}: {error}".strip(": "))
         raise Torch2TrtError(f"torch2trt does not convert it ({reason}); {CURE}") from error
     if plan is None:
-        raise Torch2TrtError(f"TensorRT {backend.trt.__version__} did not build it, as it said above; {CURE}")
+        raise Torch2TrtError(f"TensorRT {backend.trt.__version__} did not build it, its message is above; {CURE}")
     _check(built.engine)
     return bytes(plan)
 
@@ -174,7 +174,7 @@ def _check(engine: Any) -> None:
 
 @contextmanager
 def tracing_exporter() -> Iterator[None]:
-    """torch2trt does not say which of torch's exporters it means; the newer one, usual since 2.9, needs onnxscript."""
+    """Makes torch2trt use torch's older exporter: the newer one, the default since torch 2.9, needs onnxscript."""
     usual = torch.onnx.export
     if "dynamo" in inspect.signature(usual).parameters:
         torch.onnx.export = partial(usual, dynamo=False)

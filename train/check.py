@@ -1,4 +1,4 @@
-"""`korsal-train check`: what is wrong with the annotations of a data set, and a contact sheet to look at. Shell."""
+"""`korsal-train check`: what is wrong with the annotations of a data set, and a contact sheet to inspect. Shell."""
 
 import argparse
 import sys
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
         _tell(data, files)
         _tell_faults(found, options.most)
         if options.sheet:
-            print(f"{options.sheet}: frames of {write_sheet(data, options.sheet)} tubes; look whether boxes fit")
+            print(f"{options.sheet}: frames of {write_sheet(data, options.sheet)} tubes; check that the boxes fit")
     except (AnnotationError, SheetError) as error:
         print(f"korsal-train: {error}", file=sys.stderr)
         return 1
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _files(data: DataSet) -> dict[str, FileFacts]:
-    """Of each video, all of whose frames are decoded: what a container says of itself is no measure."""
+    """Of each video, all of whose frames are decoded: what a container claims is not reliable."""
     names = [video.name for video in (*data.train, *data.test)]
     shown = progress.track(names, "decoding", "video", len(names))
     return {name: _facts(data.video(name)) for name in shown}
@@ -111,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("data", type=Path, help="folder of a data set, or its ground truth alone")
     parser.add_argument("--fold", type=int, default=1, help="its split, where it has several")
     parser.add_argument("--sheet", type=Path, metavar="OUT", help="write a picture of annotated frames: .jpg, .png")
-    parser.add_argument("--no-videos", action="store_true", help="do not look at the video files")
+    parser.add_argument("--no-videos", action="store_true", help="do not read the video files")
     parser.add_argument("--most", type=whole_number(0), default=50, help="findings to show")
     progress.add_option(parser)
     return parser

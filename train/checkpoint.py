@@ -1,4 +1,4 @@
-"""Checkpoints: weights, the settings they were trained with, and what training needs to go on. Shell."""
+"""Checkpoints: weights, the settings they were trained with, and what a resumed training needs. Shell."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -115,7 +115,7 @@ def detector(checkpoint: Checkpoint) -> nn.Module:
 
 
 def head_width(weights: Mapping[str, Any]) -> int | None:
-    """How wide the heads of that network are, None where its weights do not tell."""
+    """The width of the heads of that network, None where the weights do not hold it."""
     first = weights.get(architectures.HEAD)
     return len(first) if isinstance(first, Tensor) and first.ndim else None
 

@@ -37,12 +37,12 @@ def offset_loss(offset: Tensor, target: Tensor, centre: Tensor) -> Tensor:
     return (distance * centre).sum() / centre.sum().clamp(min=1)
 
 
-def centre_loss(said: Tensor, target: Tensor, centre: Tensor) -> Tensor:
+def centre_loss(predicted: Tensor, target: Tensor, centre: Tensor) -> Tensor:
     """Mean L1 over both numbers at the cells that hold a centre (Zhou et al. 2019, eq. 2 and 3).
 
-    `said` and `target` are (B, 2, h, w), `centre` is (B, h, w); 0 where there is none.
+    `predicted` and `target` are (B, 2, h, w), `centre` is (B, h, w); 0 where there is none.
     """
-    return offset_loss(said, target, centre) / 2
+    return offset_loss(predicted, target, centre) / 2
 
 
 def losses(heads: Heads, batch: Mapping[str, Tensor], weights: LossWeights) -> dict[str, Tensor]:
@@ -55,7 +55,7 @@ def losses(heads: Heads, batch: Mapping[str, Tensor], weights: LossWeights) -> d
 
 
 def centernet_losses(heads: Heads, batch: Mapping[str, Tensor], weights: LossWeights) -> dict[str, Tensor]:
-    """The same as Zhou et al. 2019 have it, for networks that say size and offset as they are."""
+    """The same as Zhou et al. 2019 have it, for networks whose size and offset are direct outputs."""
     return {
         "heatmap": weights.heatmap * focal_loss(heads.heatmap.float(), batch["heatmap"]),
         "size": weights.size * centre_loss(heads.size.float(), batch["size"], batch["centre"]),

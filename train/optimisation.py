@@ -1,7 +1,7 @@
 """One step of training: the network, the moving average of its weights, and AdamW.
 
 A step depends on the run's state, its batch and the number of samples seen, on nothing else: dropout is drawn from
-the seed and that number, so that a resumed run goes on exactly as it would have.
+the seed and that number, so that a resumed run continues exactly as it would have.
 """
 
 import math
@@ -35,7 +35,7 @@ NAMING_LAYERS = ("heatmap.3.", "heatmap.2.")  # with one channel for each label:
 
 
 class TrainingError(Exception):
-    """Training that cannot begin or go on."""
+    """Training that cannot start or continue."""
 
 
 @dataclass(eq=False)
@@ -121,7 +121,7 @@ def finite(terms: Mapping[str, float], samples: int) -> dict[str, float]:
     if broken:
         raise TrainingError(
             f"the {' and the '.join(broken)} is not finite after {samples} samples; "
-            "lower --learning-rate, or look for damaged frames and boxes"
+            "lower --learning-rate, or check the data for damaged frames and boxes"
         )
     return dict(terms)
 

@@ -19,7 +19,7 @@ from train.recipe import RequestedPrecision, TrainingPrecision
 IMAGES = 4  # in a step that is timed, at most
 ROUNDS = 3  # steps that are timed in each, in turns, of which the quickest counts; one more comes before them
 GAIN = 1.1  # so many times as fast must bfloat16 be: less is not worth its rounding
-TOLERATED = 1.5  # a run that began in bfloat16 goes on in it unless float32 is so many times as fast
+TOLERATED = 1.5  # a run that began in bfloat16 stays in it unless float32 is so many times as fast
 
 StepSeconds = Callable[[], Mapping[TrainingPrecision, float]]  # that a step takes in each
 
@@ -42,13 +42,13 @@ class Machine:
 
 
 def choose(asked: RequestedPrecision, before: TrainingPrecision | None, machine: Machine) -> PrecisionChoice:
-    """For a run on this machine, in words that say why; `before`: what a run that goes on was trained in so far."""
+    """For a run on this machine, with the reason; `before`: the precision of a resumed run so far."""
     if asked != "auto":
         changed = f", in {before} until here" if before not in (None, asked) else ""
         return PrecisionChoice(asked, f"as --precision asks{changed}")
     if before == "float32":
         return PrecisionChoice("float32", "as the run began")
-    changed = ", so the run goes on in another precision than it began in" if before else ""
+    changed = ", so the run continues in another precision than it began in" if before else ""
     if not machine.bfloat16:
         return PrecisionChoice(
             "float32", f"this {machine.name} has no instructions for bfloat16 that PyTorch uses{changed}"

@@ -49,7 +49,7 @@ def wait_for_all() -> None:
 
 
 def any_true(yes: bool) -> bool:
-    """True in every process if one of them says yes; all must ask at the same time."""
+    """True in every process if it is true in one of them; all must call it at the same time."""
     if not distributed.is_initialized():
         return yes
     votes = torch.tensor(int(yes), device=device())

@@ -4,7 +4,7 @@ Sample number n of a seed is always the same, so that a run can be resumed and s
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,18 +15,10 @@ from edge import detector, motion
 from edge.manifest import Manifest
 from train import augment
 from train.augment import AugmentSettings
-from train.datasets.annotations import VideoAnnotation, at
+from train.datasets.annotations import VideoAnnotation, VideoFrame, at
 from train.datasets.frame_kinds import counted, idle, known_frames
 from train.datasets.packed_video import PackedVideo
 from train.targets import Targets, targets
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One frame of one video."""
-
-    video: VideoAnnotation
-    frame: int
 
 
 class FrameSampler:
@@ -44,12 +36,12 @@ class FrameSampler:
         weights = np.array([1 + background_share(group) if group else 0.0 for group in by_class] + [1.0] * bool(quiet))
         self.probability = weights / weights.sum()
 
-    def __call__(self, random: np.random.Generator) -> Choice:
+    def __call__(self, random: np.random.Generator) -> VideoFrame:
         """One draw."""
         group = self.by_class[int(random.choice(len(self.by_class), p=self.probability))]
         video = group[int(random.integers(len(group)))]
         frames = known_frames(video)
-        return Choice(video, int(frames[int(random.integers(len(frames)))]))
+        return VideoFrame(video, int(frames[int(random.integers(len(frames)))]))
 
 
 def decoded(videos: Iterable[VideoAnnotation], packed: Mapping[str, PackedVideo]) -> tuple[VideoAnnotation, ...]:
@@ -64,13 +56,13 @@ def _decoded(annotation: VideoAnnotation, packed: PackedVideo) -> VideoAnnotatio
     return video if len(shown) == len(known) else replace(video, annotated_frames=shown)
 
 
-def every_nth(videos: Iterable[VideoAnnotation], stride: int) -> list[Choice]:
+def every_nth(videos: Iterable[VideoAnnotation], stride: int) -> list[VideoFrame]:
     """Of each video every so many of the annotated frames."""
-    return [Choice(video, int(frame)) for video in videos for frame in known_frames(video)[::stride]]
+    return [VideoFrame(video, int(frame)) for video in videos for frame in known_frames(video)[::stride]]
 
 
 def background_share(videos: Sequence[VideoAnnotation]) -> float:
-    """Share of the frames of `videos` without any box, of those that somebody has looked at."""
+    """Share of the annotated frames of `videos` that have no box."""
     total = sum(len(known_frames(video)) for video in videos)
     return 1 - (total - sum(int(idle(video, video.frames).sum()) for video in videos)) / total
 
@@ -106,7 +98,7 @@ class TrainingSet(Dataset[dict[str, NDArray[Any]]]):
 class ValidationFrames(Dataset[dict[str, NDArray[Any]]]):
     """Chosen frames, unaugmented: for validation while training."""
 
-    def __init__(self, choices: Sequence[Choice], packed: Mapping[str, PackedVideo], manifest: Manifest) -> None:
+    def __init__(self, choices: Sequence[VideoFrame], packed: Mapping[str, PackedVideo], manifest: Manifest) -> None:
         self.choices = choices
         self.packed = packed
         self.manifest = manifest
@@ -122,7 +114,7 @@ class ValidationFrames(Dataset[dict[str, NDArray[Any]]]):
 
 
 def sample(
-    choice: Choice,
+    choice: VideoFrame,
     packed: PackedVideo,
     manifest: Manifest,
     settings: AugmentSettings,

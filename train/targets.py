@@ -11,7 +11,7 @@ NEAR_CENTRE = 0.6  # cells with at least this heatmap value learn the size too
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """What the network should say of one frame, on a grid of h × w cells."""
+    """What the network should answer for one frame, on a grid of h × w cells."""
 
     heatmap: NDArray[np.float32]  # (classes, h, w), 1 at box centres, Gaussian around
     size: NDArray[np.float32]  # (2, h, w), box width and height in cells, where size_weight > 0

@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
         processes.leave()
     if interruption.asked():
         where = f"{session.run.samples} samples, kept in {options.out / 'last.pt'}"
-        print(f"korsal-train: stopped after {where}; go on with --resume", file=sys.stderr)
+        print(f"korsal-train: stopped after {where}; continue with --resume", file=sys.stderr)
         return 128 + interruption.signal
     return 0
 
@@ -88,7 +88,7 @@ def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, worke
     training, validation = _split(data, settings.all_groups)
     _require_action(training, f"{data.title}: no training video shows an action in an annotated frame; annotate one")
     if (out / "last.pt").exists() and not resume:
-        raise TrainingError(f"{out}: holds a run already; --resume goes on with it, another --out begins a new one")
+        raise TrainingError(f"{out}: already holds a run; --resume continues it, another --out starts a new one")
     saved = checkpoints.load(out / "last.pt") if resume else None
     packed = _packed(data, cache)
     training, validation = decoded(training, packed), decoded(validation, packed)
@@ -124,7 +124,7 @@ def _print_summary(session: TrainingSession, stopped: bool) -> None:
 def _precision(
     asked: RequestedPrecision, run: TrainingRun, manifest: Manifest, batch: int, saved: Checkpoint | None
 ) -> TrainingPrecision:
-    """What all processes compute in; the first one says why."""
+    """What all processes compute in; the first one prints the reason."""
     before = {**optimisation.EARLIER_DEFAULTS, **saved.settings}["precision"] if saved else None
     machine = precision.this_machine(optimisation.unwrapped(run.network), batch, manifest.channels, manifest.input_size)
     choice = precision.choose(asked, before, machine)
@@ -214,7 +214,7 @@ def _batches(session: TrainingSession) -> Iterator[Mapping[str, Tensor]]:
 
 
 def _items(batches: DataLoader[dict[str, Any]]) -> Iterator[Mapping[str, Tensor]]:
-    """The batches; what fails in a worker is told in one sentence, without the worker's stack trace."""
+    """The batches; an error in a worker becomes one sentence, without the worker's stack trace."""
     try:
         yield from batches
     except FrameError as error:
@@ -223,7 +223,7 @@ def _items(batches: DataLoader[dict[str, Any]]) -> Iterator[Mapping[str, Tensor]
         if "exited unexpectedly" not in str(error):
             raise
         raise TrainingError(
-            "a process that prepares samples died, for lack of memory perhaps; go on with --resume --workers 0"
+            "a process that prepares samples died, perhaps for lack of memory; continue with --resume --workers 0"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The options of `korsal-train`, and what they come to: as given, else as in the weights or the run that goes on."""
+"""The options of `korsal-train`, and their values: as given, else those of the weights or of the resumed run."""
 
 import argparse
 from dataclasses import replace
@@ -38,7 +38,7 @@ def settings(options: argparse.Namespace) -> TrainSettings:
 
 
 def _basis(options: argparse.Namespace) -> TrainSettings:
-    """What holds where no option says otherwise."""
+    """The settings where no option is given."""
     if options.resume:
         file = options.out / "last.pt"
         try:
@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = Parser(
         prog="korsal-train",
-        description="Train a detector on a data set; `korsal-train check DATA` tells what is wrong with one. "
+        description="Train a detector on a data set; `korsal-train check DATA` reports what is wrong with one. "
         "Without options: network, input size and motion map of the shipped model. "
         "Several GPUs: torchrun --nproc-per-node N -m train.train …",
         epilog="Where a default is (*), --weights brings that of the weights along, and --resume that of the run.",
@@ -79,10 +79,14 @@ def parser() -> argparse.ArgumentParser:
     add("--out", type=Path, default=Path("runs/train"), help="for last.pt, best.pt, log.csv, curves.png; %(default)s")
     add("--cache", type=Path, default=Path("runs/cache"), help="for decoded frames, about 4 MB a video; %(default)s")
     _add_input(parser, usual)
-    add("--weights", type=path_as_text, help="begin with this .pt: to go on at another size, or to learn other actions")
+    add(
+        "--weights",
+        type=path_as_text,
+        help="start from this .pt: to continue at another size, or to learn other actions",
+    )
     everything = "learn from the validation videos too, once all else is chosen"
     add("--all-groups", action="store_true", default=None, help=everything)
-    add("--resume", action="store_true", help="go on from last.pt in --out, with its options")
+    add("--resume", action="store_true", help="continue from last.pt in --out, with its options")
     add("--samples", type=int, help=f"frames to learn from, in all; default: {usual.samples}")
     add("--batch", type=int, help=f"frames in one step, per process; default: {usual.batch}")
     add("--learning-rate", type=float, help=f"of neck and heads; default: {usual.learning_rate}")

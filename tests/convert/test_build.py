@@ -96,7 +96,7 @@ def test_elsewhere(target: str, precision: str, rows: tuple[str, str, str], tiny
         ("10.3", "int8", "is fp32, and TensorRT 10.3 builds int8 only from an ONNX that is int8 itself"),
         ("8.4", None, "TensorRT 8.4 is too old; install 8.6 or newer"),
         ("Orin", None, "'Orin' is not a version of TensorRT; give one like 10.3"),
-        ("JetPack 5.1", None, "its TensorRT is not known here; give that"),
+        ("JetPack 5.1", None, "its TensorRT is not known here; give its version"),
     ],
 )
 def test_what_would_be_refused(target: str, precision: str | None, said: str, tiny: Path, tmp_path: Path) -> None:

@@ -8,8 +8,7 @@ import onnx
 import pytest
 import torch
 
-from convert import export, onnx_graph, quantize
-from convert import fp16 as halve
+from convert import export, fp16, onnx_graph, quantize
 from convert.quantize import QuantizeSettings
 from edge.engines import onnxruntime_engine as engine
 from edge.engines.tensorrt_builder import EngineBuildError
@@ -54,7 +53,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     made = Exported(*files)
     write_untrained_checkpoint(made.checkpoint, replace(MANIFEST, architecture=request.param))
     export.export(checkpoints.load(made.checkpoint), made.fp32)
-    halve.convert_file(made.fp32, made.fp16)
+    fp16.convert_file(made.fp32, made.fp16)
     quantize.quantize(made.fp32, made.int8, images(4), QuantizeSettings("minmax"))
     return made
 

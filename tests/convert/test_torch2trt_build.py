@@ -108,7 +108,10 @@ def test_batches(count: int, size: int, filled: list[list[int]]) -> None:
 @pytest.mark.parametrize(
     ("behaviour", "said"),
     [
-        ({"engine": False}, r"^TensorRT 10\.3\.0 did not build it, as it said above; use --backend tensorrt, which"),
+        (
+            {"engine": False},
+            r"^TensorRT 10\.3\.0 did not build it, its message is above; use --backend tensorrt, which",
+        ),
         ({"plan": None}, r"^TensorRT 10\.3\.0 did not build it"),
     ],
 )

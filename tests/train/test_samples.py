@@ -17,10 +17,10 @@ from edge.sources import Frame
 from tests.support.tiny_videos import FIRST, FRAMES, LABELS, person, picture, write_data_set
 from train import augment
 from train.augment import AugmentSettings
-from train.datasets.annotations import GroundTruthTube, VideoAnnotation
+from train.datasets.annotations import GroundTruthTube, VideoAnnotation, VideoFrame
 from train.datasets.packed_video import PackedVideo, open_packed
 from train.datasets.ucf24 import load_ucf24
-from train.samples import Choice, FrameSampler, TrainingSet, ValidationFrames, background_share, sample
+from train.samples import FrameSampler, TrainingSet, ValidationFrames, background_share, sample
 
 
 def manifest(motion: MotionSettings) -> Manifest:
@@ -77,7 +77,7 @@ def test_training_sees_what_the_pipeline_sees(
     video = annotation("video", 0, len(images), 3)
     for index, expected in enumerate(seen_by_the_pipeline(images, motion)):
         random = np.random.default_rng(0)
-        got = sample(Choice(video, index), packed, manifest(motion), augment.NO_AUGMENTATION, random)
+        got = sample(VideoFrame(video, index), packed, manifest(motion), augment.NO_AUGMENTATION, random)
         np.testing.assert_allclose(got["image"], expected, atol=1e-5)
 
 
@@ -87,7 +87,7 @@ def test_previous_frames_are_augmented_like_the_current_one(tmp_path: Path) -> N
     video = annotation("still", 0, 4, 4)
     for seed in range(10):
         random = np.random.default_rng(seed)
-        drawn = sample(Choice(video, 2), packed, manifest(MotionSettings("previous")), AugmentSettings(), random)
+        drawn = sample(VideoFrame(video, 2), packed, manifest(MotionSettings("previous")), AugmentSettings(), random)
         np.testing.assert_array_equal(drawn["image"][:3], drawn["image"][3:])
 
 
@@ -127,7 +127,7 @@ def test_samples_are_batched_as_targets_say(training: TrainingSet) -> None:
 def test_an_unaugmented_sample_has_its_box(folder: Path, training: TrainingSet) -> None:
     """Frames and input are of one size, so the target is the annotation: see `person`."""
     video = load_ucf24(folder).train[0]
-    frames = ValidationFrames([Choice(video, frame) for frame in (0, FIRST)], training.packed, training.manifest)
+    frames = ValidationFrames([VideoFrame(video, frame) for frame in (0, FIRST)], training.packed, training.manifest)
     assert not frames[0]["centre"].any()
     assert not frames[0]["image"][3:].any()  # before the first frame there are zeros
     x, y, width, height = person(FIRST)
@@ -175,7 +175,7 @@ def test_the_shared_videos_give_samples(shared: Path, tmp_path: Path) -> None:
     assert packed.size == (320, 240)
     tube = video.tubes[0]
     real = Manifest("real", data.labels, 192, 256)
-    got = sample(Choice(video, tube.first_frame), packed, real, augment.NO_AUGMENTATION, np.random.default_rng(0))
+    got = sample(VideoFrame(video, tube.first_frame), packed, real, augment.NO_AUGMENTATION, np.random.default_rng(0))
     assert got["image"].shape == (6, 192, 256)
     assert np.isfinite(got["image"]).all()
     x1, y1, x2, y2 = tube.boxes[0] * 0.8 / 4

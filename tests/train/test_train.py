@@ -169,7 +169,7 @@ def test_data_and_weights_may_be_spelt_another_way(
 
 def test_a_second_run_does_not_wipe_the_first(settings: TrainSettings, cache: Path, uninterrupted: Path) -> None:
     before = {path: path.read_bytes() for path in uninterrupted.iterdir()}
-    with pytest.raises(TrainingError, match="holds a run already; --resume goes on with it, another --out begins"):
+    with pytest.raises(TrainingError, match="already holds a run; --resume continues it, another --out starts"):
         prepare(settings, uninterrupted, cache, resume=False, workers=0)
     assert {path: path.read_bytes() for path in uninterrupted.iterdir()} == before
 
@@ -302,7 +302,7 @@ def test_a_signal_saves_and_ends(number: signal.Signals, settings: TrainSettings
         finally:
             process.kill()
     assert process.returncode == 128 + number
-    assert said.splitlines()[-1].endswith("go on with --resume")
+    assert said.splitlines()[-1].endswith("continue with --resume")
     assert "Traceback" not in said
     assert checkpoints.load(tmp_path / "last.pt").progress["samples"] >= EVERY * BATCH
 

@@ -6,10 +6,11 @@ from torch import Tensor, nn
 from edge.manifest import Manifest
 from edge.motion import MotionSettings
 from tests.support.tiny_videos import FIRST, LABELS, write_data_set
+from train.datasets.annotations import VideoFrame
 from train.datasets.packed_video import open_packed
 from train.datasets.ucf24 import load_ucf24
 from train.networks.decoder import Heads
-from train.samples import Choice, ValidationFrames
+from train.samples import ValidationFrames
 from train.validation import BATCH, frame_average_precision
 
 torch.set_num_threads(1)
@@ -40,7 +41,7 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> ValidationFrames:
     folder = write_data_set(tmp_path_factory.mktemp("data"))
     data = load_ucf24(folder)
     packed = open_packed([(v.name, data.video(v.name)) for v in data.train], folder / "cache")
-    frames = ValidationFrames([Choice(v, f) for v in data.train for f in range(v.frames)], packed, MANIFEST)
+    frames = ValidationFrames([VideoFrame(v, f) for v in data.train for f in range(v.frames)], packed, MANIFEST)
     assert len(frames) > BATCH
     return frames
 

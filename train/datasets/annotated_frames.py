@@ -1,7 +1,7 @@
-"""Pure. Which frames of a video somebody has looked at: only in those does no box mean that nothing happens.
+"""Pure. The frames of a video that an annotator has looked at: only there does no box mean no action.
 
-Annotating may begin late, end early, take every fifth frame, or come in several parts. What nobody has looked at is
-neither an example of anything nor right or wrong.
+Annotation may begin late, end early, cover every fifth frame, or come in several parts. Frames that are not annotated
+are neither examples of anything nor right or wrong.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ def within(annotated: AnnotatedFrames, frames: int) -> NDArray[np.int64]:
 
 
 def mask(annotated: AnnotatedFrames, frames: int) -> NDArray[np.bool_]:
-    """(frames,): whether each of the first `frames` was looked at."""
+    """(frames,): whether each of the first `frames` is annotated."""
     if annotated is None:
         return np.ones(frames, dtype=bool)
     shown = np.zeros(frames, dtype=bool)
@@ -34,7 +34,7 @@ def mask(annotated: AnnotatedFrames, frames: int) -> NDArray[np.bool_]:
 
 
 def covered(annotated: AnnotatedFrames, frames: int) -> NDArray[np.bool_]:
-    """(frames,): likewise, and those between two frames looked at that are near each other."""
+    """(frames,): likewise, with the short gaps between annotated frames."""
     shown = mask(annotated, frames)
     if annotated is not None:
         known = within(annotated, frames)
@@ -45,20 +45,20 @@ def covered(annotated: AnnotatedFrames, frames: int) -> NDArray[np.bool_]:
 
 
 def union(parts: Sequence[AnnotatedFrames]) -> AnnotatedFrames:
-    """What was looked at in any of the parts."""
+    """The frames that are annotated in any of the parts."""
     known = [part for part in parts if part is not None]
     return np.unique(np.concatenate(known)) if len(known) == len(parts) and known else None
 
 
 def rows_in(table: FrameBoxes, annotated: AnnotatedFrames) -> FrameBoxes:
-    """The rows of one video in frames that were looked at."""
+    """The rows of one video in annotated frames."""
     return table if annotated is None else table.where(np.isin(table.frames, annotated))
 
 
 def tubes_in(tubes: Sequence[Tube], annotated: AnnotatedFrames) -> tuple[Tube, ...]:
-    """Tubes of one video as far as they were looked at, whose frames are then counted as if there were no others.
+    """Tubes of one video in annotated frames alone, which are then counted as if there were no others.
 
-    A tube without a break stays one, so that overlap in time is measured over what was looked at alone.
+    A tube without a break stays one, so that overlap in time is measured over annotated frames alone.
     """
     if annotated is None:
         return tuple(tubes)
@@ -71,12 +71,12 @@ def tubes_in(tubes: Sequence[Tube], annotated: AnnotatedFrames) -> tuple[Tube, .
 
 
 def max_gap(annotated: AnnotatedFrames) -> int:
-    """The most frames between two looked at of which the earlier still tells what happens until the later."""
+    """The longest distance of two annotated frames at which the earlier still holds until the later."""
     return GAP_FACTOR * int(np.median(np.diff(annotated))) if annotated is not None and len(annotated) > 1 else 1
 
 
 def begin_is_known(annotated: AnnotatedFrames, first: int) -> bool:
-    """Whether what is first seen in frame `first` began there: somebody looked shortly before, or the video begins."""
+    """Whether an action first seen in frame `first` began there: frames shortly before are annotated, or it is 0."""
     if annotated is None or not first:
         return True
     before = annotated[: np.searchsorted(annotated, first)]
@@ -84,7 +84,7 @@ def begin_is_known(annotated: AnnotatedFrames, first: int) -> bool:
 
 
 def end_is_known(annotated: AnnotatedFrames, end: int) -> bool:
-    """Likewise of what is last seen in the frame before `end`. Where all was looked at a video's end is one too."""
+    """Likewise for one last seen in the frame before `end`. With all frames annotated, the video's end counts too."""
     if annotated is None:
         return True
     after = annotated[np.searchsorted(annotated, end) :]

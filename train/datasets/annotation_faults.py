@@ -14,7 +14,7 @@ from train.datasets.frame_kinds import frame_kinds
 from train.overlap import paired_iou, tube_iou
 
 OUTSIDE = 1.5  # pixels that a corner may lie beyond the frame: annotation tools round
-SMALLEST = 4.0  # pixels of a side; less is nobody
+SMALLEST = 4.0  # pixels of a side; less is no person
 LONGER = 2  # frames by which file and annotation may differ
 NEAR = 0.5  # overlap of boxes in a frame, without which two tubes are hardly one
 MOST_BESIDE = 500
@@ -33,7 +33,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What a video file holds: frames (None where nobody counted) and (width, height); or why it cannot be read.
+    """What a video file holds: frames (None where not counted) and (width, height); or why it cannot be read.
 
     `damaged` are the numbers of frames, from 0, that cannot be decoded; `missing` bytes lie beyond the file's end.
     """
@@ -46,7 +46,7 @@ class FileFacts:
 
 
 def faults(data: DataSet, files: Mapping[str, FileFacts]) -> list[Fault]:
-    """Everything that is wrong; `files` by video name, without those that are not to be looked at."""
+    """Everything that is wrong; `files` by video name, without those that are not to be checked."""
     videos = [*data.train, *data.test]
     found = list(_of_lists(data))
     for video in videos:
@@ -102,7 +102,7 @@ def _long(tube: GroundTruthTube) -> bool:
 def _doubled(tubes: Sequence[GroundTruthTube]) -> Iterator[int]:
     """The first frames of those, among tubes of one label by their first frames, that are one with a tube before.
 
-    Pairs are looked at closely where they share almost all of their time, and in a first, middle or last common frame
+    Pairs are compared closely where they share almost all of their time, and in a first, middle or last common frame
     half of their boxes. Of tubes in the same frames by the hundreds only the first MOST_BESIDE are compared.
     """
     first = np.array([tube.first_frame for tube in tubes], np.int64)
@@ -131,7 +131,7 @@ def _of_boxes(tube: GroundTruthTube, video: VideoAnnotation) -> Iterator[str]:
         yield "no box"
         return
     if video.frames and tube.end_frame > video.frames:
-        yield f"goes on after the last frame, {video.frames}"
+        yield f"continues after the last frame, {video.frames}"
     sides = boxes[:, 2:] - boxes[:, :2]
     yield from _first(tube, (sides <= 0).any(axis=1), "a box without area")
     small = (sides > 0).all(axis=1) & (sides < SMALLEST).any(axis=1)
@@ -170,7 +170,7 @@ def _of_file(video: VideoAnnotation, file: FileFacts) -> Iterator[Fault]:
 
 
 def _of_looking(video: VideoAnnotation, file: FileFacts) -> Iterator[Fault]:
-    """Which frames nobody has looked at."""
+    """Which frames are not annotated."""
     if video.annotated_frames is None:
         return
     if not len(video.annotated_frames):

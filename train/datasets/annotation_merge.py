@@ -18,10 +18,10 @@ class MergeError(ValueError):
 
 
 def merged(parts: Sequence[NamedVideo]) -> NamedVideo:
-    """The parts together: jobs may overlap by some frames, and a tube that goes on from one into the next is one.
+    """The parts together: jobs may overlap by some frames, and a tube that continues from one into the next is one.
 
-    Raises PartsError where they do not fit, or all that one shows was annotated in another too. A part that shows no
-    frame at all says nothing.
+    Raises PartsError where they do not fit, or all that one shows was annotated in another too. A part without
+    any frame is left out.
     """
     shown = [part for part in parts if part.annotated_frames is None or len(part.annotated_frames)]
     ordered = sorted(shown or parts[:1], key=lambda part: _first(part.annotated_frames))
@@ -59,7 +59,7 @@ def _joined(whole: NamedVideo, part: NamedVideo) -> NamedVideo:
 
 
 def _is_same(one: NamedTube, two: NamedTube, annotated: AnnotatedFrames) -> bool:
-    """Whether two tubes of two parts show one action: they lie on each other, or the second goes on where one ends."""
+    """Whether two tubes of two parts show one action: they overlap, or the second continues where the first ends."""
     if one.label != two.label:
         return False
     first, second = sorted((one.tube, two.tube), key=lambda tube: tube.first_frame)
@@ -72,7 +72,7 @@ def _is_same(one: NamedTube, two: NamedTube, annotated: AnnotatedFrames) -> bool
 
 
 def _goes_on(first: Tube, second: Tube, end: int, annotated: AnnotatedFrames) -> bool:
-    """Whether nobody looked between the two, for no longer than usual, and the box is about where it was."""
+    """Whether no frame between the two is annotated, the gap is no longer than usual, and the box has hardly moved."""
     if second.first_frame - (end - 1) > max_gap(annotated):
         return False
     seen_between = annotated is not None and bool(((annotated >= end) & (annotated < second.first_frame)).any())

@@ -24,7 +24,7 @@ class AnnotationError(Exception):
 
 
 def reason(error: Exception) -> str:
-    """What Python says of a broken file, without advice that is meant for programmers."""
+    """Python's message about a broken file, without advice that is meant for programmers."""
     if isinstance(error, ValueError) and str(error).startswith("Exceeds the limit"):
         return "a number of thousands of digits"
     if isinstance(error, RecursionError):
@@ -54,9 +54,9 @@ class GroundTruthTube:
 class VideoAnnotation:
     """All tubes of one video, `name`d like `Class/v_Class_gXX_cYY`.
 
-    `frames` is how many it has as far as the annotations tell, 0 where they do not. Those that somebody has looked at
-    hold no action but the tubes; of the others nothing is known, even where a tube, interpolated, goes on in them.
-    `size` is width and height in pixels, None where the annotations do not tell.
+    `frames` is how many it has according to the annotations, 0 where unknown. Annotated frames hold no action but the
+    tubes; of other frames nothing is known, even where a tube is interpolated through them.
+    `size` is width and height in pixels, None where unknown.
     """
 
     name: str
@@ -64,6 +64,14 @@ class VideoAnnotation:
     tubes: tuple[GroundTruthTube, ...]
     size: tuple[int, int] | None = None
     annotated_frames: AnnotatedFrames = None
+
+
+@dataclass(frozen=True, eq=False)
+class VideoFrame:
+    """One frame of one video, counted from 0."""
+
+    video: VideoAnnotation
+    frame: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +128,7 @@ def at(annotation: VideoAnnotation, frame: int) -> tuple[NDArray[np.float32], ND
 
 
 def frame_count(number: Any) -> int:
-    """A number of frames, as a foreign file tells it; ValueError where no video has so many."""
+    """A number of frames from a file; ValueError where no video has so many."""
     count = int(number)
     if not 0 <= count <= LARGEST_FRAME:
         raise ValueError(f"{count} frames are no video")

@@ -51,7 +51,7 @@ def _parsed(content: bytes) -> Any:
     try:
         return json.loads(content)
     except UnicodeDecodeError:
-        decode_utf8(content)  # tells of another encoding
+        decode_utf8(content)  # raises with the name of another encoding
         raise
 
 
@@ -68,7 +68,7 @@ def _videos(content: Mapping[str, Any], categories: Mapping[int, str]) -> tuple[
     frame_of = _frames(content["images"], videos)
     tracks: defaultdict[int, defaultdict[int, list[Box]]] = defaultdict(lambda: defaultdict(list))
     for place, one in enumerate(content["annotations"]):
-        with _told_of("annotation", one, place):
+        with _naming_entry("annotation", one, place):
             if not one.get("iscrowd"):
                 video, frame = frame_of[_one_of(frame_of, "image", one)]
                 label = categories[_one_of(categories, "category", one)]
@@ -84,7 +84,7 @@ def _by_id(kind: str, entries: Iterable[Any]) -> dict[int, Any]:
     """The entries by their ids, in their order; ValueError where two have one id."""
     found: dict[int, Any] = {}
     for place, one in enumerate(entries):
-        with _told_of(kind, one, place):
+        with _naming_entry(kind, one, place):
             number = _whole(one["id"])
             if number in found:
                 raise ValueError(f"two {kind} entries have this id")
@@ -97,7 +97,7 @@ def _frames(entries: Iterable[Any], videos: Mapping[int, Any]) -> dict[int, tupl
     images: dict[int, tuple[int, int]] = {}
     taken: defaultdict[int, set[int]] = defaultdict(set)
     for number, one in _by_id("image", entries).items():
-        with _told_of("image", one):
+        with _naming_entry("image", one):
             video, frame = _one_of(videos, "video", one), _frame(one["frame_id"])
             if frame in taken[video]:
                 raise ValueError(f"another image of video {video} has frame_id {frame} too")
@@ -112,7 +112,7 @@ def _frames(entries: Iterable[Any], videos: Mapping[int, Any]) -> dict[int, tupl
 def _video(
     one: Mapping[str, Any], frames: Iterable[int], tracks: Mapping[int, list[Box]], budget: BoxBudget
 ) -> NamedVideo:
-    """Nobody has looked at a frame without an image; between two near boxes of a track it goes on there."""
+    """A frame without an image is not annotated; tracks are interpolated through it between two near boxes."""
     annotated_frames = np.array(sorted(frames), np.int64)
     for boxes in tracks.values():
         boxes.sort(key=lambda box: box.frame)
@@ -136,8 +136,8 @@ def _box(frame: int, bbox: Any, label: str) -> Box:
 
 
 @contextmanager
-def _told_of(kind: str, one: Any, place: int = 0) -> Iterator[None]:
-    """What is wrong inside is told of this entry, by its id, or by its place where it has none."""
+def _naming_entry(kind: str, one: Any, place: int = 0) -> Iterator[None]:
+    """Errors inside name this entry, by its id, or by its place where it has none."""
     try:
         yield
     except BROKEN as error:

@@ -1,7 +1,6 @@
 """Shell. A contact sheet: frames of a data set with their annotated boxes drawn, as one picture."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from edge.cameras.video_file import CaptureError, read_file
 from edge.video import text_rendering
-from train.datasets.annotations import DataSet, VideoAnnotation, at
+from train.datasets.annotations import DataSet, VideoAnnotation, VideoFrame, at
 from train.datasets.frame_kinds import known_frames
 
 Picture = NDArray[np.uint8]
@@ -24,19 +23,11 @@ class SheetError(Exception):
     """A sheet that cannot be written; the message names the file and the cure."""
 
 
-@dataclass(frozen=True, eq=False)
-class Choice:
-    """A frame (0-based) to show, in the middle of a tube."""
-
-    video: VideoAnnotation
-    frame: int
-
-
 def check_ending(path: Path) -> None:
-    """SheetError unless the path tells a format that a sheet can have."""
+    """SheetError unless the path ends like a format that a sheet can have."""
     if path.suffix.lower() not in ENDINGS:
         raise SheetError(
-            f"{path}: tells no format of a picture; let it end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
+            f"{path}: has no ending of a picture format; let it end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
         )
 
 
@@ -61,32 +52,32 @@ def write_sheet(data: DataSet, path: Path, most: int = 30) -> int:
     return len(shown)
 
 
-def choices(data: DataSet, most: int) -> list[Choice]:
+def choices(data: DataSet, most: int) -> list[VideoFrame]:
     """The middle frames of tubes, one class after the other in turn, so that each gets as many; each frame once."""
     by_class = [list(_middles(data, label)) for label in range(len(data.labels))]
     turns = max(map(len, by_class), default=0)
-    found: list[Choice] = []
+    found: list[VideoFrame] = []
     share = max(1, -(-most // max(1, sum(map(bool, by_class)))))
     for turn in range(min(turns, share)):
         found += [mine[turn * len(mine) // min(len(mine), share)] for mine in by_class if turn < min(len(mine), share)]
     return found[:most]
 
 
-def _middles(data: DataSet, label: int) -> Iterator[Choice]:
+def _middles(data: DataSet, label: int) -> Iterator[VideoFrame]:
     for video in (*data.train, *data.test):
         tubes = [tube for tube in video.tubes if tube.label == label and len(tube.boxes)]
         if tubes:
             longest = max(tubes, key=lambda tube: len(tube.boxes))
-            yield Choice(video, _nearest(video, longest.first_frame + len(longest.boxes) // 2))
+            yield VideoFrame(video, _nearest(video, longest.first_frame + len(longest.boxes) // 2))
 
 
 def _nearest(video: VideoAnnotation, frame: int) -> int:
-    """The frame nearest to this one of those that somebody has looked at; this one where nobody has at any."""
+    """The annotated frame nearest to this one; this one where no frame is annotated."""
     known = known_frames(video)
     return int(known[np.abs(known - frame).argmin()]) if len(known) else frame
 
 
-def _tile(one: Choice, data: DataSet) -> Picture:
+def _tile(one: VideoFrame, data: DataSet) -> Picture:
     image, note = _frame(data.video(one.video.name), one.frame, one.video.size)
     scale = min(WIDTH / image.shape[1], HEIGHT / image.shape[0])
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))

@@ -19,12 +19,12 @@ from train.datasets.tracks import Box, BoxBudget, Corners, NamedVideo, tubes_fro
 from train.datasets.video_names import stays_inside, without_suffix
 from train.safe_reading import bounded_file
 
-ACTION = "action"  # the attribute that says what is done, where there is one
+ACTION = "action"  # the attribute that names the action, where there is one
 CURE = "export each task by itself, as CVAT for video 1.1"
 NOTHING = ("", "none", "__undefined__")
 DEEPEST = 32  # tags within one another
 MOST_POINTS = 100_000  # of one polygon
-EXTENT = ("size", "start_frame", "stop_frame")  # what tells which frames were annotated
+EXTENT = ("size", "start_frame", "stop_frame")  # fields that define which frames were annotated
 ABSOLUTE = re.compile(r"[\\/]|[A-Za-z]:[\\/]")  # the beginning of such a path, of Linux or of Windows
 
 
@@ -103,7 +103,7 @@ class _Reader:
 def read_cvat(path: Path) -> NamedVideo:
     """The video of one file. Raises AnnotationError.
 
-    The video's name is the `source` that the file tells, of an absolute path its last part; else the file's own name.
+    The video's name is the file's `source`, of an absolute path its last part; without one the file's own name.
     A box's label is its attribute `action`, else its track's label. A box that is `outside` ends a tube; one that is
     `occluded` is there. Between boxes of a track that are not next to each other frames are interpolated. Of a polygon,
     a mask, an ellipse or a turned box the upright box around it is taken.
@@ -113,7 +113,7 @@ def read_cvat(path: Path) -> NamedVideo:
         _parse(bounded_file.read(path), reader)
         tubes = tubes_from_keyframes([_in_order(track.boxes) for track in reader.tracks], BoxBudget())
         shown = {box.frame for track in reader.tracks for box in track.boxes if not box.outside}
-        annotated_frames = _looked_at(reader, shown)
+        annotated_frames = _annotated_frames(reader, shown)
         width, height = (int(reader.texts.get(f"original_size/{side}", 0)) for side in ("width", "height"))
         source = next((reader.texts[name] for name in _SOURCES if reader.texts.get(name)), "")
         stem = re.sub(r"\.xml$", "", path.name, flags=re.IGNORECASE)
@@ -123,8 +123,8 @@ def read_cvat(path: Path) -> NamedVideo:
     except (expat.ExpatError, ValueError, LookupError, OverflowError) as error:
         raise AnnotationError(f"{path}: not CVAT for video 1.1 ({reason(error)}); {CURE}") from error
     size = (width, height) if width > 0 and height > 0 else None
-    told = any(reader.number(name) is not None for name in EXTENT)
-    return NamedVideo(name, int(annotated_frames.max(initial=-1)) + 1 if told else 0, size, tubes, annotated_frames)
+    declared = any(reader.number(name) is not None for name in EXTENT)
+    return NamedVideo(name, int(annotated_frames.max(initial=-1)) + 1 if declared else 0, size, tubes, annotated_frames)
 
 
 # where the name of the video stands, in exports of a task, of a job, of old and new versions
@@ -150,7 +150,7 @@ def _parse(content: bytes, reader: _Reader) -> None:
     try:
         parser.Parse(content, True)
     except expat.ExpatError:
-        decode_utf8(content)  # tells of another encoding than the file names
+        decode_utf8(content)  # raises where the encoding is not the declared one
         raise
 
 
@@ -229,11 +229,11 @@ def _in_order(boxes: Iterable[Box]) -> list[Box]:
     return ordered
 
 
-def _looked_at(reader: _Reader, shown: Collection[int]) -> NDArray[np.int64]:
-    """The frames that the task or job shows to annotators, numbered as the video's, like those of its boxes.
+def _annotated_frames(reader: _Reader, shown: Collection[int]) -> NDArray[np.int64]:
+    """The frames that the task or job gave to annotators, numbered as the video's, like those of its boxes.
 
-    Where it does not tell where it ends: up to the last of the frames with boxes, `shown`; nor where it begins: from
-    the first. ValueError where a box lies in a frame that it does not show.
+    Without an end: up to the last of the frames with boxes, `shown`; without a beginning too: from the first of them.
+    ValueError where a box lies in another frame.
     """
     first, step = reader.number("start_frame"), _step(reader.texts)
     size, stop = reader.number("size"), reader.number("stop_frame")

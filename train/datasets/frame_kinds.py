@@ -1,4 +1,4 @@
-"""Which frames of an annotated video hold an action, hold none, or were looked at by nobody: on shells' records."""
+"""Which frames of a video hold an action, are annotated empty, or are not annotated. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ def known_frames(annotation: VideoAnnotation) -> NDArray[np.int64]:
 
 
 def idle(annotation: VideoAnnotation, frames: int) -> NDArray[np.bool_]:
-    """(frames,): in which of the first `frames` somebody has looked, and there is no action of any class."""
+    """(frames,): which of the first `frames` are annotated and hold no action of any class."""
     shown = annotated_frames.mask(annotation.annotated_frames, frames)
     for tube in annotation.tubes:
         shown[tube.first_frame : tube.end_frame] = False
@@ -25,7 +25,7 @@ def idle(annotation: VideoAnnotation, frames: int) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class FrameKinds:
-    """How many frames of videos hold an action, were looked at and hold none, and were looked at by nobody."""
+    """How many frames of videos hold an action, are annotated empty, and are not annotated."""
 
     with_action: int = 0
     empty: int = 0
@@ -45,12 +45,12 @@ def frame_kinds(annotation: VideoAnnotation, frames: int) -> FrameKinds:
 
 
 def not_annotated(videos: Iterable[VideoAnnotation]) -> int:
-    """How many frames nobody has looked at, as far as the annotations tell without the files."""
+    """How many frames are not annotated, as far as is known without the video files."""
     return sum(frame_kinds(video, 0).not_annotated for video in videos)
 
 
 def counted(annotation: VideoAnnotation, frames: int) -> VideoAnnotation:
-    """With the number of frames of its file, where the annotation does not tell it and holds for all of them."""
+    """With the number of frames of its file, where the annotation has no number and holds for all of them."""
     return (
         annotation
         if annotation.frames or annotation.annotated_frames is not None

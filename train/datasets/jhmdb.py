@@ -44,8 +44,8 @@ class Folds:
         missing = [name for name in (*train, *test) if name not in self.videos]
         if missing:
             raise AnnotationError(f"{title}: {missing[0]} is in a list but not annotated; take both of one release")
-        learn, look = (tuple(self.videos[name] for name in names) for names in (train, test))
-        return DataSet(self.labels, learn, look, folder / "videos", f"{title} split {number}")
+        training, testing = (tuple(self.videos[name] for name in names) for names in (train, test))
+        return DataSet(self.labels, training, testing, folder / "videos", f"{title} split {number}")
 
 
 def read_jhmdb21(directory: Path) -> Folds:

@@ -1,4 +1,4 @@
-"""Shell. Any data set that is understood here, told by what lies in a folder, or a file of ground truth alone.
+"""Shell. Loads any data set that is supported, recognised by the files in its folder, or a file of ground truth alone.
 
 `docs/evaluation.md` lists them: UCF101-24, J-HMDB-21, the layout of ACT and MOC, and one's own videos.
 """
@@ -59,8 +59,7 @@ def load_own(data: Path) -> DataSet:
 
 
 def _quiet(data: Path, annotated: Mapping[str, VideoAnnotation]) -> dict[str, VideoAnnotation]:
-    """The videos of the list of those in which nothing happens, which need no annotation: somebody has looked at all
-    of their frames, however many there are."""
+    """The videos listed as showing no action, which need no annotation: all their frames count as annotated."""
     if not (data / QUIET_FILE).exists():
         return {}
     names = list_of_names(data / QUIET_FILE)

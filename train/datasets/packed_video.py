@@ -117,7 +117,7 @@ def packed_path(name: str, video: Path, cache: Path) -> Path:
         facts = video.stat()
         size, changed = facts.st_size, facts.st_mtime_ns
     except OSError:
-        size, changed = 0, 0  # reading it will tell what it lacks
+        size, changed = 0, 0  # reading it will fail with the reason
     source = b"\0".join([FORMAT, os.fsencode(video.resolve()), str(size).encode(), str(changed).encode()])
     return cache / f"{name}.{hashlib.sha256(source).hexdigest()[:16]}.frames"
 

@@ -58,7 +58,7 @@ class BoxBudget:
 
 
 def tubes_from_keyframes(tracks: Iterable[Sequence[Box]], budget: BoxBudget) -> tuple[NamedTube, ...]:
-    """Tubes of tracks whose frames rise: what a box shows goes on, interpolated, up to the next box of its track.
+    """Tubes of tracks in frame order: between two boxes of a track, the boxes are interpolated.
 
     A tube ends where a box is outside, or shows something else. ValueError where there is no room for them.
     """
@@ -68,9 +68,9 @@ def tubes_from_keyframes(tracks: Iterable[Sequence[Box]], budget: BoxBudget) -> 
 def tubes_from_samples(
     tracks: Iterable[Sequence[Box]], annotated: AnnotatedFrames, budget: BoxBudget
 ) -> tuple[NamedTube, ...]:
-    """The same of tracks that lack a box where nobody is seen.
+    """The same of tracks that have no box in frames where the person is absent.
 
-    What a box shows goes on only through frames that nobody looked at, between two close ones of the track.
+    Boxes are interpolated only through frames that are not annotated, between two close boxes of the track.
     """
     numbers, longest = np.arange(0) if annotated is None else annotated, max_gap(annotated)
 

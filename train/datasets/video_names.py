@@ -15,7 +15,7 @@ def stays_inside(name: str) -> bool:
 
 
 def without_suffix(name: str) -> str:
-    """The name of a video without what tells its container."""
+    """The name of a video without the suffix of its container."""
     return next((name[: -len(ending)] for ending in VIDEO_SUFFIXES if name.lower().endswith(ending)), name)
 
 

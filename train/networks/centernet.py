@@ -1,6 +1,6 @@
 """CenterNet's own heads on a backbone and a neck: what the networks of the paper are, and what trains like them.
 
-Zhou et al. 2019: a 3×3 convolution, ReLU, a 1×1 convolution; size and offset are said as they are, in cells, without
+Zhou et al. 2019: a 3×3 convolution, ReLU, a 1×1 convolution; size and offset are direct outputs, in cells, without
 exp or sigmoid, so that weights of CenterNet and KORSAL give what they gave there.
 """
 
@@ -29,13 +29,13 @@ class CenterNet(nn.Module):
         self.offset = _head(width, head_width, 2, 0.5)
 
     def forward(self, image: Tensor) -> Heads:
-        """What it says at stride 4."""
+        """The heads at stride 4."""
         x = self.dropout(self.neck(self.backbone(image)))  # (B, width, H/4, W/4)
         return Heads(self.heatmap(x), self.size(x), self.offset(x))
 
 
 def _head(inputs: int, width: int, outputs: int, start: float) -> nn.Sequential:
-    """It says about `start` before anything is learnt."""
+    """A head that answers about `start` before anything is learnt."""
     last = nn.Conv2d(width, outputs, 1)
     nn.init.normal_(last.weight, std=0.001)
     nn.init.constant_(last.bias, start)  # type: ignore[arg-type]  # this one has a bias

@@ -1,8 +1,8 @@
-"""Modulated deformable convolution, 3×3 (DCNv2, Zhu et al. 2018): each tap looks where it wants, as hard as it wants.
+"""Modulated deformable convolution, 3×3 (DCNv2, Zhu et al. 2018): each tap has its own offset and weight.
 
-For every place an ordinary convolution says 18 offsets, (dy, dx) for each of the nine taps, and nine masks, which go
-through a sigmoid. A tap reads its channel between pixels, bilinearly, with zeros outside of the image. In training it
-is `grid_sample` and a matrix product, which differentiate themselves; exported it is one node, ONNX DeformConv.
+An ordinary convolution computes 18 offsets for every place, (dy, dx) for each of the nine taps, and nine masks, which
+go through a sigmoid. A tap reads its channel between pixels, bilinearly, with zeros outside of the image. In training
+it is `grid_sample` and a matrix product, which differentiate themselves; exported it is one node, ONNX DeformConv.
 """
 
 from typing import Any
@@ -24,6 +24,7 @@ class DeformableConvolution(nn.Module):
         plain = nn.Conv2d(inputs, outputs, KERNEL)
         self.weight = nn.Parameter(plain.weight.detach())  # (outputs, inputs, 3, 3)
         self.bias = nn.Parameter(torch.zeros(outputs))
+        # computes offsets and masks; checkpoints hold its parameters under this name
         self.look = nn.Conv2d(inputs, 3 * TAPS, KERNEL, padding=KERNEL // 2)
         nn.init.zeros_(self.look.weight)
         nn.init.zeros_(self.look.bias)  # type: ignore[arg-type]  # this one has a bias

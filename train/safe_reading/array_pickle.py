@@ -82,7 +82,7 @@ def _filled(content: Any, dtype: Any, shape: Any, order: Any) -> Any:
         return _nested(content, count, shape, order)
     filling = content.encode("latin1") if type(content) is str else content
     if type(filling) is not bytes or len(filling) != count * dtype.itemsize:
-        raise PickleError("it has an array with another number of values than it says")
+        raise PickleError("it has an array with another number of values than it declares")
     return _native(filling, dtype).reshape(shape, order=order)
 
 
@@ -102,7 +102,7 @@ def _native(content: bytes, dtype: np.dtype[Any]) -> NDArray[Any]:
 
 def _nested(items: Any, count: int, shape: tuple[int, ...], order: str) -> Any:
     if type(items) is not list or len(items) != count:
-        raise PickleError("it has an array with another number of values than it says")
+        raise PickleError("it has an array with another number of values than it declares")
     if len(shape) > 1 and order == "F":
         raise PickleError("it has objects in an order that annotations and boxes never need")
     if not shape:

@@ -48,7 +48,7 @@ def reader(memory: int = MAX_MEMORY) -> Iterator[Read]:
         try:
             without = ours.recv_bytes()
         except EOFError:
-            raise RuntimeError("the process that reads MATLAB files did not start; it said above why") from None
+            raise RuntimeError("the process that reads MATLAB files did not start; its message is above") from None
         yield partial(_ask, ours) if without != b"scipy" else _without_scipy
     finally:
         process.kill()

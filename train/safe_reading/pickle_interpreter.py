@@ -4,7 +4,7 @@ Python's own unpickler calls what a pickle names, and even harmless names, calle
 should not. Here an instruction makes or fills a list, a dict, a set, a tuple or a plain value. A name stands for a
 function of the reader's own, of a table; whatever is in no table is refused. Time and memory are in proportion to the
 file: each instruction costs what its own bytes cost, and what the pickle comes to, with all that it repeats, is
-weighed before anybody sees it.
+measured before it is returned.
 """
 
 import codecs
@@ -80,7 +80,7 @@ class _Interpreter:
         return found
 
     def nothing(self, _: object) -> None:
-        """PROTO, FRAME: what they tell is known, or is no matter."""
+        """PROTO, FRAME: what they declare is not needed."""
 
     def protocol(self, number: int) -> None:
         if number > PROTOCOL:
@@ -181,7 +181,7 @@ class _Interpreter:
             self.stack.pop()
             unfinished.value, unfinished.done = unfinished.finish(state), True
             self.made(unfinished.value)
-        elif type(unfinished) is not dict:  # of whose attributes, such as torch's `_metadata`, nobody reads any
+        elif type(unfinished) is not dict:  # attributes of dicts, such as torch's `_metadata`, are not used
             raise PickleError("it gives content to what has some")
 
 
@@ -190,7 +190,7 @@ def _pairs(items: list[Any]) -> dict[Any, Any]:
 
 
 def _key(value: Any) -> Any:
-    """A key, or member of a set: of kinds whose hashes nobody can choose to be all the same."""
+    """A key, or member of a set: of kinds whose hashes cannot be chosen to collide."""
     if type(value) not in (str, bytes, int, bool, type(None)) or (type(value) is int and abs(value) >= 1 << 60):
         raise PickleError(f"a key is a {type(value).__name__}, not a name or a number")
     return value

@@ -1,6 +1,6 @@
 """Shell. Takes from this process every right that arithmetic on bytes does not need. Linux.
 
-For what takes foreign files apart in C: whoever takes it over may compute, and answer in the pipes that are open.
+For processes that parse untrusted files in C: who takes one over can only compute, and answer in its open pipes.
 """
 
 import ctypes

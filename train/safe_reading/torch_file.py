@@ -156,7 +156,7 @@ def _from_archive(archive: zipfile.ZipFile) -> Any:
     def numbers_of(storage: _Storage) -> bytearray:
         entry = entries.get(f"{folder}data/{storage.key}")
         if entry is None or entry.file_size != storage.count * storage.dtype.itemsize:
-            raise PickleError("it has a storage of another size than it says")
+            raise PickleError("it has a storage of another size than it declares")
         return bytearray(archive.read(entry))
 
     found = execute(BytesIO(archive.read(main)), replace(WEIGHTS, persistent=_storage_of), whole=size)
@@ -188,7 +188,7 @@ def _from_pickles(file: BytesIO) -> Any:
     found = execute(file, replace(WEIGHTS, persistent=noted))
     keys = execute(file, HEADER)
     if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(storages):
-        raise PickleError("it has other storages than it says")
+        raise PickleError("it has other storages than it declares")
     content = {str(key): _numbers(file, storages[str(key)]) for key in keys}
     return _TensorFiller(lambda storage: content[storage.key]).filled(found)
 
@@ -198,7 +198,7 @@ def _numbers(file: BytesIO, storage: _Storage) -> bytearray:
     size = storage.count * storage.dtype.itemsize
     content = bytearray(file.read(size))
     if length != struct.pack("<q", storage.count) or len(content) != size:
-        raise PickleError("it is cut short, or has a storage of another size than it says")
+        raise PickleError("it is cut short, or has a storage of another size than it declares")
     return content
 
 

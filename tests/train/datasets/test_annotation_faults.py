@@ -54,7 +54,7 @@ def with_box(place: int, *corners: float) -> np.ndarray:
         ([tube(with_box(3, -5, 10, 50, 90))], "leaves the frame in frame 4"),
         ([tube(with_box(3, 10, 10, 99, 90))], "leaves the frame in frame 4"),
         ([tube(with_box(3, 60, 10, 90, 90))], "does not touch the one before in frame 4 and 1 more"),
-        ([tube(first=15)], "goes on after the last frame, 20"),
+        ([tube(first=15)], "continues after the last frame, 20"),
         ([tube(), tube(GOOD + 1)], "waves is annotated twice from frame 1 on"),
         ([tube(GOOD[:0])], "no box"),
         ([], "no tube of waves for test"),
@@ -132,7 +132,7 @@ def test_the_sheet_shows_the_boxes_where_they_are(tmp_path: Path) -> None:
     assert second[middle[1], middle[0]].tolist() == [96, 96, 96]  # grey: no video
     with pytest.raises(SheetError, match="no video has a tube"):
         write_sheet(DataSet(("a",), (), (), tmp_path), tmp_path / "x.png")
-    with pytest.raises(SheetError, match=r"tells no format of a picture; let it end in \.jpg, \.jpeg or \.png"):
+    with pytest.raises(SheetError, match=r"has no ending of a picture format; let it end in \.jpg, \.jpeg or \.png"):
         write_sheet(made, tmp_path / "x.nonsense")
     (tmp_path / "folder.PNG").mkdir()
     with pytest.raises(SheetError, match=r"folder\.PNG: cannot be written \(Is a directory\); give a place"):
@@ -165,7 +165,7 @@ def test_one_thing_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 def test_what_cannot_be_done_is_told_before_the_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Here even before the data set is looked for, which is not there."""
     assert check.main([str(tmp_path / "none"), "--sheet", str(tmp_path / "sheet")]) == 1
-    assert "sheet: tells no format of a picture; let it end in .jpg, .jpeg or .png" in capsys.readouterr().err
+    assert "sheet: has no ending of a picture format; let it end in .jpg, .jpeg or .png" in capsys.readouterr().err
     with pytest.raises(SystemExit) as ended:
         check.main([str(tmp_path / "none"), "--most", "-1"])
     assert ended.value.code == 2

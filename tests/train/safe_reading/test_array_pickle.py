@@ -126,7 +126,7 @@ def test_an_array_is_filled_once() -> None:
     assert filled.tobytes() == b"x" * 32
     with pytest.raises(PickleError, match="it gives content to what has some"):
         array_pickle.loads(whole(U1 + EMPTY + FILL + FILL))
-    with pytest.raises(PickleError, match="another number of values than it says"):
+    with pytest.raises(PickleError, match="another number of values than it declares"):
         array_pickle.loads(whole(U1 + EMPTY + FILL + b"0" + VIEW + b"0h\x01" + FILL))
 
 

@@ -103,7 +103,7 @@ def changed(old: bytes, new: bytes) -> Callable[[dict[str, bytes]], dict[str, by
         (changed(b"K\x03K\x04\x86", b"J\xff\xff\xff\x7fK\x04\x86"), "a tensor that reaches beyond its numbers"),
         (changed(b"K\x03K\x04\x86", b"J\xff\xff\xff\xffK\x04\x86"), "a tensor of a shape that is none"),
         (changed(b"K\x03K\x04\x86", b"J\xff\xff\xff\x7fK\x00\x86"), "a tensor of a shape that is none"),
-        (changed(b"FloatStorage", b"LongStorage"), "of another size than it says"),
+        (changed(b"FloatStorage", b"LongStorage"), "of another size than it declares"),
         (changed(b"FloatStorage", b"EvilStorage"), "it asks for torch.EvilStorage, which weights never need"),
         (lambda files: {name: data for name, data in files.items() if "data/" not in name}, "of another size"),
         (lambda files: {name: data for name, data in files.items() if "data.pkl" not in name}, "without data.pkl"),
