@@ -1,4 +1,4 @@
-"""Which frames of a video hold an action, are annotated empty, or are not annotated. Pure."""
+"""Which frames of a video hold an action, are annotated empty, or are not annotated."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
