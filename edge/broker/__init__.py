@@ -1,1 +1,1 @@
-"""What is said to the MQTT broker, how it gets there, and what waits until it does."""
+"""Publishing over MQTT: topics and payloads, the connection to the broker, and the outbox in which messages wait."""

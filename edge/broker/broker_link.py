@@ -184,7 +184,7 @@ class BrokerLink:
         self._log_limits(capabilities.intersection(self._allowed, report.capabilities))
 
     def _log_limits(self, found: Capabilities) -> None:
-        """Log once what this broker cannot do, where the settings do not say so."""
+        """Log once what this broker cannot do, unless the settings expect it."""
         wanted = Capabilities(self._settings.retain, self._settings.qos)
         for sentence in found.limits:
             if sentence not in (*wanted.limits, *self.limits):

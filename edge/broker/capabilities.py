@@ -1,7 +1,7 @@
 """What the broker supports: retained messages, QoS 1. Pure.
 
-Brokers of MQTT 5 say so when they accept the connection, and refuse a will that asks for more; for others `[mqtt]
-retain` and `qos` say it.
+Brokers of MQTT 5 announce it when they accept the connection, and refuse a will that asks for more; for others it is
+set by `[mqtt] retain` and `qos`.
 """
 
 from dataclasses import dataclass, replace

@@ -1,6 +1,6 @@
 """Checks a newly opened outbox file: is everything in it that should be, and as it was stored? Shell.
 
-Three things tell: each row's checksum, the file's own count, and the high-water mark beside it, which also covers
+It compares three things: each row's checksum, the file's own count, and the high-water mark beside it, which also shows
 transactions that a damaged write-ahead log has undone.
 """
 
@@ -60,7 +60,7 @@ def audit_recovered(
     own, behind = recovered.totals or Totals(), 0
     if recovered.totals is not None:
         behind = _behind(own, mark)[1]
-    elif expected is not None:  # perhaps all that is there had been sent already
+    elif expected is not None:  # all that is there may have been sent already
         behind = expected
     count = len(recovered.rows)
     missing = 0 if expected is None else min(expected, max(expected - count, behind))

@@ -1,6 +1,6 @@
 """A message as a row of the outbox's file, with the checksum that shows whether the disk has changed it. Pure.
 
-SQLite's own check of a file looks at its structure, not at the content of the rows.
+SQLite's own check of a file covers its structure, not the content of the rows.
 """
 
 import struct

@@ -1,7 +1,7 @@
 """Events as the flat JSON that subscribers get, described by `docs/event.schema.json`. Pure.
 
-A Jetson without a battery starts in 1970 and learns the date when a time server answers, perhaps in the middle of an
-event. Such an event neither ends nor grows longer: its times are computed anew from the monotonic ones.
+A Jetson without a battery starts in 1970 and learns the date when a time server answers, possibly in the middle of an
+event. Such an event neither ends nor grows longer: its times are recomputed from the monotonic ones.
 """
 
 import json
@@ -117,7 +117,7 @@ def end_interrupted(open_steps: Sequence[Message], unix_time: float, expires: fl
 def interrupted(last: Mapping[str, object], published_unix: float, gap: int = 0) -> dict[str, object]:
     """The end of an event that a crash left open, made from the last payload that was stored for it.
 
-    It ended when the action was last seen: at its start plus its duration. `gap`: how many numbers are skipped.
+    It ended when the action was last detected: at its start plus its duration. `gap`: how many numbers are skipped.
     ValueError if `last` is no open event.
     """
     seq, started, duration = last.get("seq"), last.get("started"), last.get("duration")

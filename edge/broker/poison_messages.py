@@ -1,6 +1,6 @@
 """Finds the message at which a broker disconnects, as brokers of MQTT 3.1.1 do where one is too large. Pure.
 
-Such a broker says nothing: the connection ends, the message is sent again on the next one, and so on. So whatever was
+Such a broker gives no reason: the connection ends, the message is sent again on the next one, and so on. So what was
 unacknowledged when the broker disconnected is sent alone from then on. If the broker disconnects again and again with
 that one message unacknowledged, it is the poison message: it is dropped, and if it was larger than all that was
 accepted on that connection, others as large are not tried for a while. A connection that breaks for another reason

@@ -17,8 +17,7 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge.broker import broker_faults, outages
-from edge.broker import broker_link as line
+from edge.broker import broker_faults, broker_link, outages
 from edge.broker.message import Message
 from edge.broker.outbox import Outbox, OutboxLimits
 from edge.broker.packet import packet_size, properties
@@ -84,7 +83,7 @@ def test_a_server_that_hangs_up_is_told(caplog: pytest.LogCaptureFixture) -> Non
 def test_a_server_that_never_answers_is_given_up(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(broker_link, "ANSWER_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(20)
         with publishing(MqttConfig(host="127.0.0.1", port=listener.getsockname()[1]), flush=0.1):
@@ -242,14 +241,14 @@ def test_tls_before_1_2_is_refused(certificates: Path) -> None:
 def test_a_broker_that_never_answers_is_given_up_until_it_does(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(broker_link, "ANSWER_SECONDS", 0.3)
     listener = socket.create_server(("127.0.0.1", 0))
     port: int = listener.getsockname()[1]
     with publishing(MqttConfig(host="127.0.0.1", port=port)) as publisher:
         publisher.publish_event(event(0))
         wait_for(lambda: "no answer within 0.3 s" in str(publisher.statistics().fault), "the fault")
         listener.close()
-        monkeypatch.setattr(line, "ANSWER_SECONDS", 15.0)
+        monkeypatch.setattr(broker_link, "ANSWER_SECONDS", 15.0)
         with Broker(tmp_path, port=port):
             wait_for(lambda: publisher.statistics().online, "the connection")
             wait_for(lambda: publisher.statistics().outbox.rows == 0, "an empty outbox")
