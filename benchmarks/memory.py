@@ -1,4 +1,4 @@
-"""Measures whether a long replay grows: the resident memory after 1,000 frames and after every further 1,000.
+"""Measures whether the memory of a long replay grows, after every 1,000 frames.
 
 python -m benchmarks.memory [SOURCE] [--model FILE] [--frames 20000]. Exit status 1 where it grows by 20 MB or more.
 """
@@ -22,10 +22,10 @@ ALLOWED = 20.0  # MB
 def main() -> int:
     """Print one line per 1,000 frames and the growth since the first of them."""
     options = _options()
-    played = open_session(str(options.source or asset_path(CLIP)), options.model, None, None)
+    session = open_session(str(options.source or asset_path(CLIP)), options.model, None, None)
     print(f"{'frames':>8}{'MB':>10}{'growth':>10}")
     first = last = 0.0
-    for count, last in _memory(played, options.frames):
+    for count, last in _memory(session, options.frames):
         first = first or last
         print(f"{count:8}{last:10.1f}{last - first:+10.1f}", flush=True)
     grown = last - first
@@ -34,18 +34,18 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measures whether a long replay grows.")
-    parser.add_argument("source", nargs="?", type=Path, help="a video file, default: the shipped clip; played over")
+    parser = argparse.ArgumentParser(description="Measures whether the memory of a long replay grows.")
+    parser.add_argument("source", nargs="?", type=Path, help="a video, default: the shipped clip; repeated")
     parser.add_argument("--model", type=Path, help="default: the shipped one")
     parser.add_argument("--frames", type=int, default=20_000)
     return parser.parse_args()
 
 
-def _memory(played: ReplaySession, frames: int) -> Iterator[tuple[int, float]]:
-    """After every SETTLED frames their number and the resident memory, MB."""
-    start = pipeline.initial(played.camera, "memory")
-    passages = walk(islice(endless(played), frames), played.engine, played.settings, start)
-    for count, _ in enumerate(passages, 1):
+def _memory(session: ReplaySession, frames: int) -> Iterator[tuple[int, float]]:
+    """Yield the number of frames and the resident memory in MB after every SETTLED frames."""
+    start = pipeline.initial(session.camera, "memory")
+    results = walk(islice(endless(session), frames), session.engine, session.settings, start)
+    for count, _ in enumerate(results, 1):
         if count % SETTLED == 0:
             yield count, resident()
 

@@ -2,7 +2,7 @@
 
 python benchmarks/motion.py [VIDEO] [--frames N] [--size WxH ...] [--processor-time]
 
-Without VIDEO: a moving synthetic texture. Then what each kind of motion map costs, taking turns.
+Without VIDEO: a moving synthetic texture. Then the cost of each kind of motion map, in turns.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STD = np.array([0.28863828, 0.27408164, 0.27809835], np.float32)
 
 
 def reference(previous: Image, current: Image) -> tuple[Image, int]:
-    """The map and shift as KORSAL computes them: nine times `cv2.filter2D` and scikit-image."""
+    """The map and shift as KORSAL computes them: `cv2.filter2D` and scikit-image for each of nine shifts."""
     results = []
     for dy, dx in SHIFTS:
         kernel = np.zeros((3, 3), np.float32)
@@ -96,7 +96,7 @@ KINDS = {
 
 
 def measure_kinds(frames: list[Image], clock: Callable[[], float]) -> dict[str, float]:
-    """Median milliseconds of a frame for each of KINDS, every frame going through all of them in turn."""
+    """Median milliseconds per frame for each of KINDS, every frame going through all of them in turn."""
     taken: dict[str, list[float]] = {name: [] for name in KINDS}
     past: dict[str, tuple[Prepared, Prepared | None]] = {name: (prepare(frames[0]), None) for name in KINDS}
     for frame in frames[1:]:
@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("video", nargs="?", type=Path)
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--size", nargs="+", default=["256x256", "256x192"], metavar="WxH")
-    parser.add_argument("--processor-time", action="store_true", help="instead of the clock's: for a busy machine")
+    parser.add_argument("--processor-time", action="store_true", help="instead of wall-clock time, for a busy machine")
     arguments = parser.parse_args()
     kinds: dict[str, dict[str, float]] = {}
     print("size      scikit-image ms   ours ms   p95 ms   ratio   same shift   largest difference")
@@ -125,7 +125,7 @@ def main() -> None:
         source = video_frames(arguments.video, width, height, arguments.frames) if arguments.video else None
         frames = list(source or synthetic_frames(width, height, arguments.frames))
         if len(frames) < 2:
-            parser.error(f"{arguments.video} has no two frames: give a video that OpenCV can read")
+            parser.error(f"{arguments.video} has fewer than two frames: give a video that OpenCV can read")
         clock = time.thread_time if arguments.processor_time else time.perf_counter
         slow, fast, difference, equal = measure(frames, clock)
         kinds[size] = measure_kinds(frames, clock)

@@ -1,4 +1,4 @@
-"""Times the whole pipeline on a 320x240 file, for several numbers of threads side by side.
+"""Times the whole pipeline on a 320x240 video, for several numbers of threads.
 
 python -m benchmarks.pipeline [SOURCE] [--model FILE] [--threads 1 2] [--frames 500]
 """
@@ -22,18 +22,18 @@ def main() -> None:
     """Print p50 and share per stage, a pair of columns for each number of threads."""
     options = _options()
     with tempfile.TemporaryDirectory() as folder:
-        film = Path(folder) / "film.avi"
-        _write_small(options.source or asset_path(CLIP), film)
+        video = Path(folder) / "video.avi"
+        _write_small(options.source or asset_path(CLIP), video)
         measured = {
-            threads: measure(open_session(str(film), options.model, None, None, threads), options.frames)
+            threads: measure(open_session(str(video), options.model, None, None, threads), options.frames)
             for threads in options.threads
         }
     _print(measured)
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Times the whole pipeline on a 320x240 file.")
-    parser.add_argument("source", nargs="?", type=Path, help="a video file, default: the shipped clip")
+    parser = argparse.ArgumentParser(description="Times the whole pipeline on a 320x240 video.")
+    parser.add_argument("source", nargs="?", type=Path, help="a video, default: the shipped clip")
     parser.add_argument("--model", type=Path, help="default: the shipped one")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--frames", type=int, default=500)
@@ -41,7 +41,7 @@ def _options() -> argparse.Namespace:
 
 
 def _write_small(source: Path, target: Path) -> None:
-    """The source with its frames made SIZE, as MPEG-4."""
+    """Write the source resized to SIZE, as MPEG-4."""
     writer = cv2.VideoWriter(str(target), cv2.VideoWriter.fourcc(*"XVID"), probe(source).fps, SIZE)
     for frame in read_file(source, "camera"):
         writer.write(cv2.resize(frame.image, SIZE, interpolation=cv2.INTER_AREA))

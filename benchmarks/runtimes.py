@@ -1,7 +1,7 @@
-"""Times models on the CPU in every runtime that is installed, in turns, call by call, and compares their answers.
+"""Times models on the CPU in every installed runtime, in turns, call by call, and compares their outputs.
 
 python -m benchmarks.runtimes [MODEL ...] [--threads 1 2] [--rounds 100]. ONNX Runtime always; OpenVINO where
-`pip install openvino` put it; ONNX Runtime's OpenVINOExecutionProvider where it is compiled in (onnxruntime-openvino).
+it is installed; ONNX Runtime's OpenVINOExecutionProvider where it is compiled in (onnxruntime-openvino).
 """
 
 import argparse
@@ -27,45 +27,45 @@ from edge.manifest import INPUT, OUTPUTS
 
 PROVIDER = "OpenVINOExecutionProvider"
 WARM_UP = 5
-IMAGES = 32  # frames whose answers are compared
+IMAGES = 32  # frames whose outputs are compared
 COLUMNS = f"{'threads':>7}  {'model':<24}{'runtime':<22}{'p50 ms':>8}{'p10 ms':>8}{'faster':>8}{'lost':>6}{'new':>5}"
 
 
 @dataclass(frozen=True, eq=False)
-class Runner:
+class LoadedModel:
     """One model in one runtime."""
 
-    model: str
+    name: str
     runtime: str
     infer: Infer
 
 
 def main() -> None:
-    """Print one line for each model, runtime and number of threads; the first model in ONNX Runtime is what counts."""
+    """Print one line per model, runtime and number of threads; the first model in ONNX Runtime is the reference."""
     options = _options()
     models = options.models or [asset_path(SHIPPED_MODEL)]
     manifest = engine.load(models[0], 1).manifest
     images = tuple(calibration.inputs([asset_path(CLIP)], manifest, IMAGES))
     print(f"{COLUMNS}{'largest score gap':>19}")
     for threads in options.threads:
-        runners = [runner for path in models for runner in _runners(path, threads)]
-        times = _times(runners, images[0], options.rounds)
-        for runner, seconds in zip(runners, times.T, strict=True):
-            _print(threads, runner, seconds, times[:, 0], _agreement(runners[0], runner, images))
+        loaded = [model for path in models for model in _load(path, threads)]
+        times = _times(loaded, images[0], options.rounds)
+        for model, seconds in zip(loaded, times.T, strict=True):
+            _print(threads, model, seconds, times[:, 0], _agreement(loaded[0], model, images))
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Times models on the CPU in every runtime that is installed.")
+    parser = argparse.ArgumentParser(description="Times models on the CPU in every installed runtime.")
     parser.add_argument("models", nargs="*", type=Path, help=".onnx, default: the shipped one")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=100)
     return parser.parse_args()
 
 
-def _runners(path: Path, threads: int) -> Iterator[Runner]:
-    yield Runner(path.stem, f"onnxruntime {onnxruntime.__version__}", engine.load(path, threads).infer)
+def _load(path: Path, threads: int) -> Iterator[LoadedModel]:
+    yield LoadedModel(path.stem, f"onnxruntime {onnxruntime.__version__}", engine.load(path, threads).infer)
     if PROVIDER in onnxruntime.get_available_providers():
-        yield Runner(path.stem, "its OpenVINO provider", _by_provider(path, threads))
+        yield LoadedModel(path.stem, "its OpenVINO provider", _by_provider(path, threads))
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # its import would send statistics
     try:
         import openvino
@@ -74,11 +74,13 @@ def _runners(path: Path, threads: int) -> Iterator[Runner]:
     core = openvino.Core()
     for kind in ("f32", "bf16"):
         if kind == "f32" or "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            yield Runner(path.stem, f"openvino {openvino.__version__[:8]} {kind}", _openvino(core, path, threads, kind))
+            yield LoadedModel(
+                path.stem, f"openvino {openvino.__version__[:8]} {kind}", _openvino(core, path, threads, kind)
+            )
 
 
 def _by_provider(path: Path, threads: int) -> Infer:
-    """ONNX Runtime's provider, which takes the number of threads as an option of its own."""
+    """Infer through ONNX Runtime's provider, whose number of threads is an option of its own."""
     options = {"device_type": "CPU", "num_of_threads": str(threads), "precision": "FP32"}
     session = onnxruntime.InferenceSession(path, providers=[(PROVIDER, options)])
     return lambda inputs: dict(zip(OUTPUTS, session.run(OUTPUTS, dict(inputs)), strict=True))
@@ -95,29 +97,29 @@ def _openvino(core: Any, path: Path, threads: int, kind: str) -> Infer:
     return infer
 
 
-def _times(runners: list[Runner], image: NDArray[np.float32], rounds: int) -> NDArray[np.float64]:
-    """Seconds of every call, (rounds, runners)."""
-    return np.array([[_seconds(runner, image) for runner in runners] for _ in range(WARM_UP + rounds)])[WARM_UP:]
+def _times(loaded: list[LoadedModel], image: NDArray[np.float32], rounds: int) -> NDArray[np.float64]:
+    """Seconds of every call, (rounds, loaded)."""
+    return np.array([[_seconds(model, image) for model in loaded] for _ in range(WARM_UP + rounds)])[WARM_UP:]
 
 
-def _seconds(runner: Runner, image: NDArray[np.float32]) -> float:
+def _seconds(model: LoadedModel, image: NDArray[np.float32]) -> float:
     began = time.perf_counter()
-    runner.infer({INPUT: image})
+    model.infer({INPUT: image})
     return time.perf_counter() - began
 
 
-def _agreement(exact: Runner, other: Runner, images: tuple[NDArray[np.float32], ...]) -> Agreement:
+def _agreement(exact: LoadedModel, other: LoadedModel, images: tuple[NDArray[np.float32], ...]) -> Agreement:
     return agreement((exact.infer({INPUT: image}), other.infer({INPUT: image})) for image in images)
 
 
 def _print(
-    threads: int, runner: Runner, seconds: NDArray[np.float64], first: NDArray[np.float64], found: Agreement
+    threads: int, model: LoadedModel, seconds: NDArray[np.float64], first: NDArray[np.float64], found: Agreement
 ) -> None:
     """`faster`: the median over rounds of how much longer the first took in the same round."""
     p50, p10 = 1000 * np.percentile(seconds, (50, 10))
     gap = next(one.largest for one in found.differences if one.output == "scores")
     print(
-        f"{threads:7}  {runner.model[:23]:<24}{runner.runtime:<22}{p50:8.2f}{p10:8.2f}{np.median(first / seconds):8.2f}"
+        f"{threads:7}  {model.name[:23]:<24}{model.runtime:<22}{p50:8.2f}{p10:8.2f}{np.median(first / seconds):8.2f}"
         f"{found.lost:6}{found.invented:5}{gap:19.4f}",
         flush=True,
     )
