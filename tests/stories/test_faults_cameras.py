@@ -1,4 +1,4 @@
-"""What can befall a camera, caused for real in front of a running daemon. Figures: docs/reliability.md."""
+"""Faults of cameras, caused for real in front of a running daemon. Figures: docs/reliability.md."""
 
 import os
 import signal
@@ -105,13 +105,13 @@ def bright(number: int) -> NDArray[np.uint8]:
 
 
 def test_an_rtsp_server_is_killed_and_started_again(tmp_path: Path, witness: Witness, record_property: RECORD) -> None:
-    """The server is a process, and plays a film over and over."""
-    film, port = write_film(tmp_path / "film.ts", [bright(number) for number in range(50)], "mp4v"), free_port()
+    """The server is a process, and plays a video over and over."""
+    video, port = write_film(tmp_path / "film.ts", [bright(number) for number in range(50)], "mp4v"), free_port()
     with Daemon(tmp_path, witness.port, {"door": f"rtsp://127.0.0.1:{port}/live"}) as daemon:
-        with serve("rtsp", port, film):
+        with serve("rtsp", port, video):
             witness.sees_something_new()
         witness.camera_is("offline")
-        with serve("rtsp", port, film), timed(record_property, "recovered"):
+        with serve("rtsp", port, video), timed(record_property, "recovered"):
             witness.sees_something_new()
         daemon.stop()
         witness.nothing_is_missing()

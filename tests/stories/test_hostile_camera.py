@@ -1,4 +1,4 @@
-"""What a camera that means harm can do; docs/security.md names these tests."""
+"""What a hostile camera can do; docs/security.md names these tests."""
 
 import itertools
 import socket
@@ -16,7 +16,7 @@ from edge.cameras.live_camera import LiveCamera, LiveSettings
 from edge.cameras.memory_limits import FIRST_IMAGE_BYTES
 from edge.sources import parse
 from tests.support import system_gstreamer
-from tests.support.hostile_camera import HEAD, document, endless_unit, hostile, is_red, jpeg, part, red_film
+from tests.support.hostile_camera import HEAD, document, endless_unit, hostile, is_red, jpeg, part, red_video
 from tests.support.live_cameras import ROOT, alive, always, first_frame, watch_until
 
 QUICK = LiveSettings(stall_seconds=1.5, open_seconds=4, min_retry=0.05, max_retry=0.2)
@@ -24,25 +24,25 @@ MEBIBYTE = 1 << 20
 
 
 @pytest.fixture
-def film(tmp_path: Path) -> Path:
-    return red_film(tmp_path / "secret.ts")
+def video(tmp_path: Path) -> Path:
+    return red_video(tmp_path / "secret.ts")
 
 
-def playlists(film: Path) -> dict[str, tuple[str, bytes]]:
+def playlists(video: Path) -> dict[str, tuple[str, bytes]]:
     """By path: what a camera may answer in order to have a file of ours played."""
-    segment = f"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\nfile://{film}\n#EXT-X-ENDLIST\n"
+    segment = f"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\nfile://{video}\n#EXT-X-ENDLIST\n"
     dash = (
         '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT3S"><Period>'
         '<AdaptationSet mimeType="video/mp4"><Representation id="1" bandwidth="1">'
-        f"<BaseURL>file://{film}</BaseURL></Representation></AdaptationSet></Period></MPD>"
+        f"<BaseURL>file://{video}</BaseURL></Representation></AdaptationSet></Period></MPD>"
     )
     return {
         "/live.m3u8": ("application/vnd.apple.mpegurl", segment.encode()),
         "/crypto.m3u8": ("application/vnd.apple.mpegurl", segment.replace("file:", "crypto+file:").encode()),
-        "/live.ffconcat": ("text/plain", f"ffconcat version 1.0\nfile '{film}'\n".encode()),
-        "/named.ffconcat": ("text/plain", f"ffconcat version 1.0\nfile 'file:{film}'\n".encode()),
+        "/live.ffconcat": ("text/plain", f"ffconcat version 1.0\nfile '{video}'\n".encode()),
+        "/named.ffconcat": ("text/plain", f"ffconcat version 1.0\nfile 'file:{video}'\n".encode()),
         "/live.mpd": ("application/dash+xml", dash.encode()),
-        "/live.sdp": ("application/sdp", f"v=0\r\nm=video 0 RTP/AVP 33\r\na=control:file://{film}\r\n".encode()),
+        "/live.sdp": ("application/sdp", f"v=0\r\nm=video 0 RTP/AVP 33\r\na=control:file://{video}\r\n".encode()),
     }
 
 
@@ -64,9 +64,9 @@ def lost(camera: LiveCamera) -> str:
 
 @pytest.mark.parametrize("scheme", ["http", "tcp"])
 @pytest.mark.parametrize("path", list(playlists(Path())))
-def test_a_playlist_of_a_camera_opens_no_file_of_ours(scheme: str, path: str, film: Path) -> None:
-    """Without the list of protocols, tcp://.../live.m3u8 plays the film."""
-    kind, content = playlists(film)[path]
+def test_a_playlist_of_a_camera_opens_no_file_of_ours(scheme: str, path: str, video: Path) -> None:
+    """Without the list of protocols, tcp://.../live.m3u8 plays the video."""
+    kind, content = playlists(video)[path]
 
     def answer(client: socket.socket, _: str) -> None:
         client.sendall(document(content, kind) if scheme == "http" else content)
@@ -77,22 +77,22 @@ def test_a_playlist_of_a_camera_opens_no_file_of_ours(scheme: str, path: str, fi
             assert lost(camera)
 
 
-def test_the_playlist_is_one_that_plays_where_it_may(film: Path, tmp_path: Path) -> None:
+def test_the_playlist_is_one_that_plays_where_it_may(video: Path, tmp_path: Path) -> None:
     """So that the tests above could fail."""
     import cv2
 
     playlist = tmp_path / "live.m3u8"
-    playlist.write_bytes(playlists(film)["/live.m3u8"][1])
+    playlist.write_bytes(playlists(video)["/live.m3u8"][1])
     capture = cv2.VideoCapture(str(playlist), cv2.CAP_FFMPEG)
     assert capture.read()[0]
     capture.release()
 
 
 @pytest.mark.parametrize(
-    "target", ["file://{film}", "{film}", "concat:{film}", "data:video/mp2t,x", "ftp://127.0.0.1/x"]
+    "target", ["file://{video}", "{video}", "concat:{video}", "data:video/mp2t,x", "ftp://127.0.0.1/x"]
 )
-def test_a_redirection_leads_to_no_file(target: str, film: Path) -> None:
-    location = target.format(film=film)
+def test_a_redirection_leads_to_no_file(target: str, video: Path) -> None:
+    location = target.format(video=video)
 
     def redirect(client: socket.socket, _: str) -> None:
         client.sendall(f"HTTP/1.0 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode())
@@ -105,9 +105,9 @@ def test_a_redirection_leads_to_no_file(target: str, film: Path) -> None:
         assert server.asked
 
 
-def test_a_redirection_of_rtsp_leads_to_no_file(film: Path) -> None:
+def test_a_redirection_of_rtsp_leads_to_no_file(video: Path) -> None:
     def redirect(client: socket.socket, _: str) -> None:
-        client.sendall(f"RTSP/1.0 302 Moved\r\nCSeq: 1\r\nLocation: file://{film}\r\n\r\n".encode())
+        client.sendall(f"RTSP/1.0 302 Moved\r\nCSeq: 1\r\nLocation: file://{video}\r\n\r\n".encode())
 
     with (
         hostile(redirect) as server,
@@ -237,21 +237,21 @@ def test_a_bare_picture_that_never_ends_takes_no_memory_either(begun: bytes) -> 
         assert taken_until_lost(camera) < MOST_TAKEN
 
 
-@pytest.mark.parametrize("way", ["ffmpeg", "gstreamer"])
-def test_a_picture_over_rtsp_that_never_ends_is_given_up(way: str) -> None:
+@pytest.mark.parametrize("backend", ["ffmpeg", "gstreamer"])
+def test_a_picture_over_rtsp_that_never_ends_is_given_up(backend: str) -> None:
     """GStreamer keeps all of it: its process ends itself."""
-    if way == "gstreamer":
+    if backend == "gstreamer":
         system_gstreamer.require_opencv()
-    program = system_gstreamer.PROGRAM if way == "gstreamer" else PROGRAM
-    settings = replace(QUICK, open_seconds=60 if way == "gstreamer" else 4)
+    program = system_gstreamer.PROGRAM if backend == "gstreamer" else PROGRAM
+    settings = replace(QUICK, open_seconds=60 if backend == "gstreamer" else 4)
     with (
         hostile(endless_unit, speaks_first=True) as server,
         LiveCamera("door", parse(f"rtsp://{server.address}/live"), settings, always(0.5), program) as camera,
     ):
         taken = taken_until_lost(camera)
-        if way == "gstreamer":
+        if backend == "gstreamer":
             assert "MiB of memory, more than the first picture of a camera needs" in camera.reason
-        assert taken < (FIRST_IMAGE_BYTES + 600 * MEBIBYTE if way == "gstreamer" else MOST_TAKEN)
+        assert taken < (FIRST_IMAGE_BYTES + 600 * MEBIBYTE if backend == "gstreamer" else MOST_TAKEN)
 
 
 def test_a_playlist_that_names_hundreds_of_its_kind_is_not_followed() -> None:

@@ -1,4 +1,4 @@
-"""A capture process whose camera is made up. Needs what the real one needs: numpy and OpenCV.
+"""A capture process with a fake camera. Needs what the real one needs: numpy and OpenCV.
 
 Usage: `python fake_camera.py PLAN MEMORY CHANNEL`, as the `program` of a LiveCamera. The source's path names a file
 by which a test steers the camera.
@@ -56,7 +56,7 @@ def freezing(source: Source) -> Iterator[CapturedImage]:
 
 
 def still(source: Source) -> Iterator[CapturedImage]:
-    """A scene in which nothing moves, seen by a sensor: a few pixels differ by one."""
+    """A scene in which nothing moves, as a sensor gives it: a few pixels differ by one."""
     while True:
         image = np.full(SHAPE, 100, np.uint8)
         image[noise()[..., 0] < 3] += 1
@@ -73,7 +73,7 @@ def silent(source: Source) -> Iterator[CapturedImage]:
 
 
 def garbled(source: Source) -> Iterator[CapturedImage]:
-    """A process that was taken over: says nonsense to its parent, of a kind that the source's name tells."""
+    """A process that was taken over: sends its parent nonsense, of the kind that the source's path names."""
     said = {"cut": b'{"fault": "half a', "deep": b"[" * 60_000, "other": b'{"fault": {}}', "bytes": b"\xff\xfe"}
     socket.socket(fileno=os.dup(int(sys.argv[3]))).send(said[Path(source.target).name])
     yield from still(source)

@@ -1,4 +1,4 @@
-"""A camera for the tests: MJPEG over HTTP on loopback, which does what it is told, and goes away and comes back."""
+"""A fake camera: MJPEG over HTTP on loopback, which a test steers, unplugs and plugs in again."""
 
 import contextlib
 import socket
@@ -38,7 +38,7 @@ class FakeHttpCamera:
         return f"http://127.0.0.1:{self._port}/live.mjpg"
 
     def go_away(self) -> None:
-        """Unplugged: connections break, and nobody listens. The port stays ours: whoever connects may be given it."""
+        """Unplugged: connections break, and nobody listens. The port stays bound: no other program gets it."""
         self._gone.set()
         for one in (self._listener, *self._clients):
             with contextlib.suppress(OSError):

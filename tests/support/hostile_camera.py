@@ -1,4 +1,4 @@
-"""Cameras that mean harm: small servers on loopback that answer whatever they are told to."""
+"""Hostile cameras: small servers on loopback that send whatever a test wants."""
 
 import contextlib
 import itertools
@@ -18,7 +18,7 @@ Conversation = Callable[[socket.socket, str], None]  # the connection, and the p
 
 
 class HostileCamera:
-    """Takes every connection, reads the request of HTTP if one comes, and has `converse` say something to it.
+    """Takes every connection, reads the HTTP request if there is one, and lets `converse` respond.
 
     `asked`: the paths that were asked for, in order. `url` begins with `http`; `plain` is the same over bare TCP.
     """
@@ -73,8 +73,8 @@ def jpeg(width: int, height: int, value: int = 0) -> bytes:
     return found.tobytes()
 
 
-def red_film(path: Path) -> Path:
-    """A film that a camera must not be able to show us."""
+def red_video(path: Path) -> Path:
+    """A video that a camera must not be able to have played."""
     writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 10, (64, 48))
     assert writer.isOpened()
     for _ in range(30):

@@ -1,4 +1,4 @@
-"""What the tests of live cameras share: patient waiting, films, servers."""
+"""What the tests of live cameras share: waiting for frames, video files, servers."""
 
 import contextlib
 import gc
@@ -26,7 +26,7 @@ def always(chance: float) -> Callable[[], float]:
 
 
 def watch_until(camera: LiveCamera, condition: Callable[[], bool]) -> None:
-    """Go on taking frames, as the daemon does, until the condition is true."""
+    """Keep taking frames, as the daemon does, until the condition is true."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, f"{camera.name} is {camera.state}, {camera.counts()}"
@@ -47,8 +47,8 @@ def alive(process_id: int) -> bool:
         return False
 
 
-def told(messages: Iterable[str]) -> list[str]:
-    """The states that a camera has told in the log, each change once."""
+def logged_states(messages: Iterable[str]) -> list[str]:
+    """The states that a camera has logged, each change once."""
     return [state for state, _ in itertools.groupby(message.split(": ")[1] for message in messages)]
 
 
@@ -59,7 +59,7 @@ def descriptors() -> set[str]:
 
 
 def write_video(path: Path, code: str, frames: int = 50) -> Path:
-    """A film of 25 frames per second; frame i has the value 4 i all over."""
+    """A video of 25 frames per second; frame i has the value 4 i all over."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), 25.0, (160, 120))
     assert writer.isOpened()
     for index in range(frames):

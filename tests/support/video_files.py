@@ -1,4 +1,4 @@
-"""Films with the oddities of real ones, byte by byte: any time stamps, rates, edit lists, orientation, damage.
+"""Video files with the oddities of real ones, byte by byte: time stamps, rates, edit lists, orientation, damage.
 
 Every frame is a JPEG, which any FFmpeg decodes; what is odd is the container around it.
 """
@@ -9,27 +9,27 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]
+from edge.sources import BgrImage
+
 UNTURNED = (1, 0, 0, 1)
 MATRICES = (
     UNTURNED, (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0), (-1, 0, 0, 1), (1, 0, 0, -1), (0, 1, 1, 0), (0, -1, -1, 0)
 )  # fmt: skip
 
 
-def shades(count: int, width: int = 64, height: int = 48) -> list[Picture]:
-    """Frame i has the value 6 i all over, so that 40 can be told apart."""
+def shades(count: int, width: int = 64, height: int = 48) -> list[BgrImage]:
+    """Frame i has the value 6 i all over, so that 40 can be distinguished."""
     return [np.full((height, width, 3), min(6 * index, 255), np.uint8) for index in range(count)]
 
 
-def shade(image: Picture) -> int:
+def shade(image: BgrImage) -> int:
     """Which of `shades` a picture is."""
     return round(float(image.mean()) / 6)
 
 
-def corners(width: int = 64, height: int = 48) -> Picture:
-    """A picture whose four quarters tell which way up it is: white, blue, red, black."""
+def corners(width: int = 64, height: int = 48) -> BgrImage:
+    """A picture whose four quarters show its orientation: white, blue, red, black."""
     image = np.zeros((height, width, 3), np.uint8)
     image[: height // 2, : width // 2] = 255
     image[: height // 2, width // 2 :, 0] = 255
@@ -37,13 +37,13 @@ def corners(width: int = 64, height: int = 48) -> Picture:
     return image
 
 
-def quarters(image: Picture) -> list[list[int]]:
+def quarters(image: BgrImage) -> list[list[int]]:
     """Of the quarters of a picture, left to right and down: 1 where a channel (B, G, R) is on."""
     height, width = image.shape[:2]
     return [[int(v > 100) for v in image[y * height // 4, x * width // 4]] for y in (1, 3) for x in (1, 3)]
 
 
-def moved(image: Picture, matrix: tuple[int, int, int, int]) -> Picture:
+def moved(image: BgrImage, matrix: tuple[int, int, int, int]) -> BgrImage:
     """The picture as a player shows it: each pixel (x, y) goes to (a x + c y, b x + d y)."""
     a, b, c, d = matrix
     y, x = np.indices(image.shape[:2])
@@ -54,7 +54,7 @@ def moved(image: Picture, matrix: tuple[int, int, int, int]) -> Picture:
     return shown
 
 
-def jpegs(pictures: Sequence[Picture], damaged: Sequence[int] = ()) -> list[bytes]:
+def jpegs(pictures: Sequence[BgrImage], damaged: Sequence[int] = ()) -> list[bytes]:
     """Each picture as a JPEG; those `damaged` are zeros behind their first two bytes."""
     encoded = [cv2.imencode(".jpg", one)[1].tobytes() for one in pictures]
     return [one[:2] + bytes(len(one) - 2) if number in damaged else one for number, one in enumerate(encoded)]

@@ -14,7 +14,7 @@ from edge.cameras import source_reader
 from edge.cameras.live_camera import LiveCamera, LiveSettings
 from edge.cameras.video_file import CaptureError
 from edge.sources import parse
-from tests.support.live_cameras import QUICK, ROOT, always, first_frame, serve, told, watch_until, write_video
+from tests.support.live_cameras import QUICK, ROOT, always, first_frame, logged_states, serve, watch_until, write_video
 from tests.support.ports import free_port
 
 
@@ -45,7 +45,7 @@ def test_a_stream_whose_server_dies_comes_back(
         with serve(protocol, port, stream, *login):
             watch_until(camera, lambda: camera.state == "online")
         assert camera.counts().reconnects == 1
-    assert told(caplog.messages) == ["offline", "online", "offline", "online"]
+    assert logged_states(caplog.messages) == ["offline", "online", "offline", "online"]
     assert "p%40ss" not in caplog.text
 
 

@@ -1,4 +1,4 @@
-"""Whether a file is cut short, and which way up its pictures are, as its own elements tell."""
+"""Whether a file is truncated, and its orientation, by its own elements."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Pictures that cannot be decoded, live: they are left out, that is told once, and the camera stays."""
+"""Live images that cannot be decoded: they are skipped, that is logged once, and the camera stays online."""
 
 import contextlib
 import itertools
@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from edge.cameras.live_camera import LiveCamera
-from edge.sources import parse
+from edge.sources import BgrImage, parse
 from tests.support.live_cameras import QUICK, always, first_frame, watch_until
-from tests.support.video_files import Picture, jpegs, shade, shades, write_matroska, write_mp4
+from tests.support.video_files import jpegs, shade, shades, write_matroska, write_mp4
 
 
-def noise(count: int) -> list[Picture]:
+def noise(count: int) -> list[BgrImage]:
     """Pictures of several packets each, as a camera's are: of small ones FFmpeg skips those that are damaged itself."""
     return [np.random.default_rng(number).integers(0, 255, (240, 320, 3), np.uint8) for number in range(count)]
 
@@ -67,8 +67,8 @@ def test_a_camera_that_sends_bad_pictures_stays_online(damaged: list[int], caplo
         counts, process = camera.counts(), camera.process_id
         watch_until(camera, lambda: camera.counts().captured > counts.captured + 20)
         assert (camera.state, camera.process_id, camera.counts().reconnects) == ("online", process, 0)
-    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert told == [f"camera door: {address}: {SKIPPED}: check its cable or network"]
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert warnings == [f"camera door: {address}: {SKIPPED}: check its cable or network"]
 
 
 def test_a_camera_that_sends_nothing_but_bad_pictures_is_offline() -> None:
@@ -96,7 +96,7 @@ def test_a_film_with_bad_frames_is_played_to_its_end(tmp_path: Path, caplog: pyt
 
 
 def pace(path: Path, frames: int) -> list[tuple[float, int]]:
-    """When `frames` frames of a looped film came, from the first on, and what they showed."""
+    """The times of `frames` frames of a looped file since the first, and what they showed."""
     found: list[tuple[float, int]] = []
     with LiveCamera("door", parse(str(path), loop=True), QUICK, always(0.5)) as camera:
         while camera.counts().captured < frames:

@@ -25,7 +25,7 @@ DAMAGED = [3, 9, 10]
 
 
 def film(path: Path, damaged: list[int] = DAMAGED, count: int = 20) -> Path:
-    """Frame i is `films.shades` number i."""
+    """Frame i is `video_files.shades` number i."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return video_files.write_mp4(path, video_files.jpegs(video_files.shades(count), damaged), [40] * count)
 

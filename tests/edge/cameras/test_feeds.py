@@ -1,4 +1,4 @@
-"""Feeds: films and live cameras as the daemon takes their frames, eight at once too."""
+"""Feeds: video files and live cameras as the daemon takes their frames, eight at once too."""
 
 import contextlib
 import os

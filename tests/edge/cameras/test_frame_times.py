@@ -80,7 +80,7 @@ def played(reads: list[tuple[float, int]], by: Timing) -> list[tuple[int, float]
         ([(0.1, 1), (0.2, 0)], STEADY, [(1, 0.1), (2, 0.2)]),
         ([(0.5, 1), (0.6, 0)], STEADY, [(5, 0.5), (6, 0.6)]),
         ([(0, 2), (0, 0)], UNSTAMPED, [(2, 0.2), (3, 0.3)]),
-        # where frames come unevenly, a gap tells nothing: each failure is a frame
+        # where frames are unevenly spaced, a gap means nothing: each failure is a frame
         ([(0, 0), (0.7, 1), (0.8, 0)], UNEVEN, [(0, 0.0), (2, 0.7), (3, 0.8)]),
         ([(0, 0), (0, 2)], UNSTAMPED, [(0, 0.0), (3, 0.3)]),
         # jitter: a frame is never before another, and nothing drifts
@@ -95,7 +95,7 @@ def played(reads: list[tuple[float, int]], by: Timing) -> list[tuple[int, float]
         # what one failed read may have cost is limited
         ([(0, 0), (0.1, 1), (60.0, 0)], Timing(0.01, True, True, True), [(0, 0.0), (10, 0.1), (11, 60.0)]),
         ([(0, 0), (50.0, 1)], Timing(0.01, True, True, True), [(0, 0.0), (1001, 50.0)]),
-        # what is no number is reckoned; the frame after it goes on from there
+        # a time that is not a number is estimated; the frame after it continues from there
         ([(0, 0), (nan, 0), (nan, 0), (0.5, 0)], STEADY, [(0, 0.0), (1, 0.1), (2, 0.2), (3, 0.5)]),
     ],
 )  # fmt: skip

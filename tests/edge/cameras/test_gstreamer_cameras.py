@@ -60,7 +60,7 @@ def test_a_csi_camera_has_its_size_where_none_is_asked() -> None:
 
 
 def test_a_usb_camera_without_raw_pixels_is_read_as_jpeg(caplog: pytest.LogCaptureFixture) -> None:
-    """The first way, raw pixels from a real `v4l2src`, does not open here; the second is JPEG."""
+    """The first candidate, raw video from a real `v4l2src`, does not open here; the second is JPEG."""
     caplog.set_level(logging.INFO, "edge.cameras.live_camera")
     with stand_in(parse("v4l2:///dev/null", flip="horizontal")) as camera:
         image = first_frame(camera).image
@@ -129,7 +129,7 @@ def test_a_phones_film_is_upright_through_any_library(
 def test_a_jetsons_decoder_leaves_a_film_lying_and_the_reader_turns_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """First as the film asks, then as the configuration does: scaled, mirrored, by a quarter turn."""
+    """First as the file asks, then as the configuration does: scaled, mirrored, by a quarter turn."""
     caplog.set_level(logging.INFO, "edge.cameras.live_camera")
     matrix = (0, -1, -1, 0)
     path = write_mp4(tmp_path / "clip.mp4", jpegs([corners()] * 20), [50] * 20, matrix=matrix)

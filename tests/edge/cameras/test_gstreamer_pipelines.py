@@ -69,7 +69,7 @@ def texts(source: Source, known: InstalledElements | None) -> list[str]:
         (
             parse("/a.mp4", loop=True),
             PC,
-            ["/a.mp4"],  # FFmpeg knows more of odd films
+            ["/a.mp4"],  # FFmpeg copes with more unusual files
         ),
         (
             parse("/dev/video0"),
@@ -143,7 +143,7 @@ def texts(source: Source, known: InstalledElements | None) -> list[str]:
         ),
     ],
 )
-def test_the_ways_to_open_a_source(source: Source, known: InstalledElements | None, expected: list[str]) -> None:
+def test_the_candidates_for_a_source(source: Source, known: InstalledElements | None, expected: list[str]) -> None:
     assert texts(source, known) == expected
 
 
@@ -233,7 +233,7 @@ def test_a_way_to_open_shows_no_credentials() -> None:
 
 
 @pytest.mark.parametrize("known", [PC, JETPACK_6, None])
-def test_over_udp_every_way_says_so(known: InstalledElements | None) -> None:
+def test_over_udp_every_candidate_says_so(known: InstalledElements | None) -> None:
     found = candidates(parse("rtsp://u:p@cam/x"), known, "udp")
-    assert all(way.transport == "udp" and way.description.endswith(" over UDP") for way in found)
-    assert all("protocols=udp" in way.target for way in found if way.backend == "gstreamer")
+    assert all(candidate.transport == "udp" and candidate.description.endswith(" over UDP") for candidate in found)
+    assert all("protocols=udp" in candidate.target for candidate in found if candidate.backend == "gstreamer")

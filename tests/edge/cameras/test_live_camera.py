@@ -22,7 +22,7 @@ from tests.support.live_cameras import (
     always,
     descriptors,
     first_frame,
-    told,
+    logged_states,
     watch_until,
     write_video,
 )
@@ -102,7 +102,7 @@ def test_a_killed_capture_process_is_made_anew(clip: Path, caplog: pytest.LogCap
         assert camera.process_id != killed
         assert first_frame(camera).index > last.index
         assert camera.counts().reconnects == 1
-    assert told(caplog.messages) == ["online", "offline", "online"]
+    assert logged_states(caplog.messages) == ["online", "offline", "online"]
 
 
 def test_a_capture_process_that_hangs_is_killed_and_made_anew(clip: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -116,7 +116,7 @@ def test_a_capture_process_that_hangs_is_killed_and_made_anew(clip: Path, caplog
         watch_until(camera, lambda: camera.state == "online")
         assert not alive(hanging)
         assert (camera.counts().stalls, camera.counts().reconnects) == (1, 1)
-    assert told(caplog.messages) == ["online", "stalled", "online"]
+    assert logged_states(caplog.messages) == ["online", "stalled", "online"]
 
 
 def test_a_process_that_never_comes_to_open_its_camera_is_given_up(clip: Path) -> None:
@@ -158,12 +158,12 @@ def test_processes_that_cannot_be_ended_do_not_pile_up(clip: Path, caplog: pytes
 
 
 def test_each_reason_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    film = tmp_path / "film.avi"
-    with LiveCamera("door", parse(str(film), loop=True), QUICK, always(0.5)) as camera:
+    video = tmp_path / "film.avi"
+    with LiveCamera("door", parse(str(video), loop=True), QUICK, always(0.5)) as camera:
         watch_until(camera, lambda: "no such file" in camera.reason)
-        film.touch()
+        video.touch()
         watch_until(camera, lambda: "is empty" in camera.reason)
-        film.unlink()
+        video.unlink()
         watch_until(camera, lambda: "no such file" in camera.reason)
     assert [message.split(": ")[3].split(";")[0] for message in caplog.messages] == ["no such file", "is empty"]
 

@@ -1,4 +1,4 @@
-"""RTSP cameras against a real server, GStreamer's own, through each way of reading them.
+"""RTSP cameras against a real server, GStreamer's own, through each backend.
 
 `gstreamer` is Debian's OpenCV under the system's Python, `ffmpeg` the OpenCV of the Python that runs the tests.
 """
@@ -16,7 +16,7 @@ from edge.cameras.live_camera import LiveCamera, LiveSettings
 from edge.cameras.rtsp_check import examine, unreachable
 from edge.sources import Transport, parse
 from tests.support import system_gstreamer
-from tests.support.live_cameras import QUICK, always, first_frame, told, watch_until
+from tests.support.live_cameras import QUICK, always, first_frame, logged_states, watch_until
 from tests.support.ports import free_port
 from tests.support.system_gstreamer import require_opencv, require_server, rtsp_server
 
@@ -32,7 +32,7 @@ def server() -> None:
 
 
 @pytest.fixture(params=PROGRAMS)
-def way(request: pytest.FixtureRequest) -> str:
+def backend(request: pytest.FixtureRequest) -> str:
     if request.param == "gstreamer":
         require_opencv()
     return str(request.param)
@@ -44,35 +44,35 @@ def refusal(url: str) -> str | None:
 
 def camera_at(
     port: int,
-    way: str,
+    backend: str,
     login: str = "",
     scheme: str = "rtsp",
     settings: LiveSettings = PATIENT,
     transport: Transport = "auto",
 ) -> LiveCamera:
     source = parse(f"{scheme}://{login}127.0.0.1:{port}/live", transport=transport)
-    return LiveCamera("door", source, settings, always(0.5), PROGRAMS[way])
+    return LiveCamera("door", source, settings, always(0.5), PROGRAMS[backend])
 
 
-def test_a_camera_whose_server_is_killed_comes_back(way: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_camera_whose_server_is_killed_comes_back(backend: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "edge.cameras.live_camera")
     port = free_port()
-    with camera_at(port, way, "viewer:pa%20ss%22!@") as camera:
-        watch_until(camera, lambda: "offline" in told(caplog.messages))
+    with camera_at(port, backend, "viewer:pa%20ss%22!@") as camera:
+        watch_until(camera, lambda: "offline" in logged_states(caplog.messages))
         for number in range(2):
             with rtsp_server(port, "h264", 'viewer:pa ss"!'):
                 watch_until(camera, lambda: camera.state == "online")
                 assert first_frame(camera).image.shape == (240, 320, 3)
                 assert camera.counts().reconnects == number
             watch_until(camera, lambda: camera.state != "online")
-    assert told(caplog.messages) == ["offline", "online", "offline", "online", "offline"]
-    assert f"online: 320x240 from rtsp://***@127.0.0.1:{port}/live {THROUGH[way]}" in caplog.text
+    assert logged_states(caplog.messages) == ["offline", "online", "offline", "online", "offline"]
+    assert f"online: 320x240 from rtsp://***@127.0.0.1:{port}/live {THROUGH[backend]}" in caplog.text
     assert "nothing listens at port" in caplog.text
 
 
-def test_h265_with_a_basic_login(way: str) -> None:
+def test_h265_with_a_basic_login(backend: str) -> None:
     port = free_port()
-    with rtsp_server(port, "h265", "basic:viewer:secret"), camera_at(port, way, "viewer:secret@") as camera:
+    with rtsp_server(port, "h265", "basic:viewer:secret"), camera_at(port, backend, "viewer:secret@") as camera:
         assert first_frame(camera).image.shape == (240, 320, 3)
 
 
@@ -94,20 +94,20 @@ def test_a_jetsons_pipeline_finds_the_codec(codec: str, caplog: pytest.LogCaptur
 
 
 def test_a_password_is_nowhere_to_be_read(
-    way: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    backend: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not even where the environment has the libraries tell all they do."""
+    """Not even with the libraries' debug output enabled."""
     for name, value in [("GST_DEBUG", "6"), ("OPENCV_LOG_LEVEL", "VERBOSE"), ("OPENCV_FFMPEG_DEBUG", "1")]:
         monkeypatch.setenv(name, value)
     caplog.set_level(logging.DEBUG)
     port = free_port()
     with rtsp_server(port, "h264", "viewer:s3cret"):
-        with camera_at(port, way, "viewer:s3cret@") as camera:
+        with camera_at(port, backend, "viewer:s3cret@") as camera:
             first_frame(camera)
             process = Path(f"/proc/{camera.process_id}")
             assert b"s3cret" not in (process / "cmdline").read_bytes()
             assert b"s3cret" not in (process / "environ").read_bytes()
-        with camera_at(port, way, "viewer:wr0ng@") as camera:
+        with camera_at(port, backend, "viewer:wr0ng@") as camera:
             watch_until(camera, lambda: camera.state == "offline" and "refuses" in caplog.text)
     assert f"rtsp://***@127.0.0.1:{port}/live: refuses this user and password: correct them" in caplog.text
     written = caplog.text + "".join(capfd.readouterr())
@@ -115,9 +115,9 @@ def test_a_password_is_nowhere_to_be_read(
     assert "wr0ng" not in written
 
 
-def test_a_server_that_stops_feeding_is_a_stall(way: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_server_that_stops_feeding_is_a_stall(backend: str, caplog: pytest.LogCaptureFixture) -> None:
     port = free_port()
-    with rtsp_server(port, "h264") as server, camera_at(port, way, settings=QUICK) as camera:
+    with rtsp_server(port, "h264") as server, camera_at(port, backend, settings=QUICK) as camera:
         first_frame(camera)
         server.send_signal(signal.SIGSTOP)
         watch_until(camera, lambda: camera.state == "stalled")
@@ -127,16 +127,16 @@ def test_a_server_that_stops_feeding_is_a_stall(way: str, caplog: pytest.LogCapt
         assert camera.counts().stalls >= 1
 
 
-def test_a_server_that_repeats_its_picture_is_a_stall(way: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_server_that_repeats_its_picture_is_a_stall(backend: str, caplog: pytest.LogCaptureFixture) -> None:
     port = free_port()
-    with rtsp_server(port, "frozen"), camera_at(port, way, settings=QUICK) as camera:
+    with rtsp_server(port, "frozen"), camera_at(port, backend, settings=QUICK) as camera:
         first_frame(camera)
         watch_until(camera, lambda: camera.state == "stalled")
         assert "the same picture for 1.5 s" in caplog.text
 
 
 def test_rtsps_with_a_certificate_that_the_camera_signed_itself(
-    way: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    backend: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "edge.cameras.live_camera")
     if not shutil.which("openssl"):
@@ -151,9 +151,9 @@ def test_rtsps_with_a_certificate_that_the_camera_signed_itself(
     with rtsp_server(port, "h264", "viewer:s3cret", str(pem)):
         assert refusal(f"rtsps://viewer:s3cret@127.0.0.1:{port}/live") is None
         assert "refuses this user" in str(refusal(f"rtsps://viewer:no@127.0.0.1:{port}/live"))
-        with camera_at(port, way, "viewer:s3cret@", "rtsps") as camera:
+        with camera_at(port, backend, "viewer:s3cret@", "rtsps") as camera:
             assert first_frame(camera).image.shape == (240, 320, 3)
-    assert THROUGH[way] in caplog.text
+    assert THROUGH[backend] in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["viewer:pa ss", "basic:viewer:pa ss"])
@@ -170,24 +170,24 @@ def test_what_a_server_has_against_a_url(kind: str) -> None:
 
 
 @pytest.mark.parametrize("login", ["", "viewer:pa ss"])
-def test_a_camera_that_speaks_udp_only(way: str, login: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_camera_that_speaks_udp_only(backend: str, login: str, caplog: pytest.LogCaptureFixture) -> None:
     """It refuses TCP with 461; what worked is asked for first when it comes back."""
     caplog.set_level(logging.INFO, "edge.cameras.live_camera")
     port = free_port()
-    with camera_at(port, way, f"{login.replace(' ', '%20')}@" * bool(login)) as camera:
+    with camera_at(port, backend, f"{login.replace(' ', '%20')}@" * bool(login)) as camera:
         for _ in range(2):
             with rtsp_server(port, "h264-udp", *filter(None, [login])):
                 watch_until(camera, lambda: camera.state == "online")
                 assert first_frame(camera).image.shape == (240, 320, 3)
             watch_until(camera, lambda: camera.state != "online")
         assert camera._transport == "udp"
-    assert f"{THROUGH[way]} over UDP" in caplog.text
+    assert f"{THROUGH[backend]} over UDP" in caplog.text
 
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
-def test_the_transport_that_is_asked_for_is_the_only_one(way: str, transport: Transport) -> None:
+def test_the_transport_that_is_asked_for_is_the_only_one(backend: str, transport: Transport) -> None:
     port = free_port()
-    with rtsp_server(port, "h264-udp"), camera_at(port, way, transport=transport) as camera:
+    with rtsp_server(port, "h264-udp"), camera_at(port, backend, transport=transport) as camera:
         if transport == "udp":
             assert first_frame(camera).image.shape == (240, 320, 3)
             return
@@ -195,7 +195,7 @@ def test_the_transport_that_is_asked_for_is_the_only_one(way: str, transport: Tr
         assert 'refuses to send over TCP (461 Unsupported Transport): set transport = "udp"' in camera.reason
 
 
-def test_jpeg_over_rtsp(way: str) -> None:
+def test_jpeg_over_rtsp(backend: str) -> None:
     port = free_port()
-    with rtsp_server(port, "jpeg"), camera_at(port, way) as camera:
+    with rtsp_server(port, "jpeg"), camera_at(port, backend) as camera:
         assert first_frame(camera).image.shape == (240, 320, 3)

@@ -12,12 +12,12 @@ import pytest
 
 from edge.cameras.live_camera import LiveCamera, LiveSettings
 from edge.sources import parse
-from tests.support.live_cameras import ROOT, always, first_frame, told, watch_until
+from tests.support.live_cameras import ROOT, always, first_frame, logged_states, watch_until
 
 STALL = LiveSettings(stall_seconds=1.0, open_seconds=30, min_retry=0.05, max_retry=1.5)
 
 
-def made_up(plan: str, steering: Path, settings: LiveSettings = STALL) -> LiveCamera:
+def fake_camera(plan: str, steering: Path, settings: LiveSettings = STALL) -> LiveCamera:
     program = (sys.executable, str(ROOT / "tests/support/fake_camera.py"), plan)
     return LiveCamera("door", parse(f"v4l2://{steering}"), settings, always(0.5), program)
 
@@ -35,22 +35,22 @@ def test_the_same_picture_again_and_again_is_a_stall(tmp_path: Path, caplog: pyt
     caplog.set_level(logging.INFO, "edge.cameras.live_camera")
     freeze = tmp_path / "freeze"
     processes: set[int | None] = set()
-    with made_up("freezing", freeze) as camera:
+    with fake_camera("freezing", freeze) as camera:
         first_frame(camera)
         freeze.touch()
-        # It is made anew, then once more, and all that time it is no more than stalled.
+        # It is restarted, then once more, and stays stalled all that time.
         watch_until(camera, lambda: processes.add(camera.process_id) or len(processes - {None}) == 3)
-        assert told(caplog.messages) == ["online", "stalled"]
+        assert logged_states(caplog.messages) == ["online", "stalled"]
         assert f"camera door: stalled: v4l2://{freeze}: the same picture for 1 s" in caplog.text
         assert camera.counts().stalls == 1
         freeze.unlink()
         watch_until(camera, lambda: camera.state == "online")
         assert camera.counts().reconnects == 1
-    assert told(caplog.messages) == ["online", "stalled", "online"]
+    assert logged_states(caplog.messages) == ["online", "stalled", "online"]
 
 
 def test_a_scene_that_does_not_change_but_for_noise_is_no_stall(tmp_path: Path) -> None:
-    with made_up("still", tmp_path / "none") as camera:
+    with fake_camera("still", tmp_path / "none") as camera:
         first_frame(camera)
         process = camera.process_id
         assert watch_for(camera, 2.5 * STALL.stall_seconds) > 10
@@ -60,7 +60,7 @@ def test_a_scene_that_does_not_change_but_for_noise_is_no_stall(tmp_path: Path) 
 
 def test_a_camera_that_feeds_nothing_is_a_stall(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     silence = tmp_path / "silence"
-    with made_up("silent", silence) as camera:
+    with fake_camera("silent", silence) as camera:
         first_frame(camera)
         silence.touch()
         watch_until(camera, lambda: camera.state == "stalled")
@@ -72,7 +72,7 @@ def test_a_camera_that_feeds_nothing_is_a_stall(tmp_path: Path, caplog: pytest.L
 
 def test_a_patient_camera_may_repeat_its_picture(tmp_path: Path) -> None:
     freeze = tmp_path / "freeze"
-    with made_up("freezing", freeze, LiveSettings(stall_seconds=60)) as camera:
+    with fake_camera("freezing", freeze, LiveSettings(stall_seconds=60)) as camera:
         freeze.touch()
         first_frame(camera)
         assert watch_for(camera, 2.0) > 10

@@ -269,7 +269,7 @@ def test_an_iterator_left_early_gives_the_file_back(tmp_path: Path) -> None:
 
 
 def numbers_and_times(path: Path) -> tuple[list[int], list[int], list[float]]:
-    """Of every frame: its index, which of `films.shades` it shows, its time."""
+    """Of every frame: its index, which of `video_files.shades` it shows, its time."""
     found = [
         (frame.index, video_files.shade(frame.image), round(frame.unix_time, 3)) for frame in read_file(path, "door")
     ]
@@ -288,7 +288,7 @@ def test_times_are_the_frames_own_whatever_rate_is_announced(tmp_path: Path) -> 
 
 
 def test_a_length_that_is_announced_is_not_believed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """As where the sound goes on, or an edit list hides the beginning: nothing is damaged."""
+    """As where the sound is longer, or an edit list hides the beginning: nothing is damaged."""
     frames = video_files.jpegs(video_files.shades(30))
     longer = video_files.write_matroska(
         tmp_path / "a.mkv", frames, [i / 10 for i in range(30)], announced_fps=30, seconds=60
@@ -304,7 +304,7 @@ def test_a_length_that_is_announced_is_not_believed(tmp_path: Path, caplog: pyte
 
 
 def test_frames_of_many_lengths_keep_their_times(tmp_path: Path) -> None:
-    """As phones film: by what the light allows."""
+    """As phones record: at the rate that the light allows."""
     steps = [33, 33, 34, 50, 66, 66, 33, 900, 33, 33]
     path = video_files.write_mp4(tmp_path / "clip.mp4", video_files.jpegs(video_files.shades(10)), steps)
     assert numbers_and_times(path)[2] == [sum(steps[:i]) / 1000 for i in range(10)]

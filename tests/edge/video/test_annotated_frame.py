@@ -215,11 +215,11 @@ def test_the_least_score_can_be_chosen() -> None:
 
 
 def test_words_are_of_the_event_and_not_of_the_action_that_scores_highest() -> None:
-    """His event goes on at 0.2, while another action, which has none, has come to score 0.24."""
-    told = words(person(scores=(0.2, 0.24)), events=(event("new"),))
-    assert told.any()
-    assert (told == words(person(scores=(0.2, 0.05)), events=(event("new"),))).all()
-    assert (told != words(person(scores=(0.2, 0.24)), events=(event("new", action="Surfing"),))).any()
+    """The open event is at 0.2, while another action, without an event, scores 0.24."""
+    drawn = words(person(scores=(0.2, 0.24)), events=(event("new"),))
+    assert drawn.any()
+    assert (drawn == words(person(scores=(0.2, 0.05)), events=(event("new"),))).all()
+    assert (drawn != words(person(scores=(0.2, 0.24)), events=(event("new", action="Surfing"),))).any()
 
 
 def test_an_event_of_a_person_who_scores_little_is_drawn_all_the_same() -> None:
