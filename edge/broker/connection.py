@@ -40,9 +40,8 @@ from edge.threads import ThreadError
 
 CONNECT_SECONDS = 5.0  # for TCP, and again for TLS
 RECEIVE_MAXIMUM = 65_535  # MQTT 5, section 3.2.2.3.3: what holds where the broker names none
-TEMPORARY = frozenset(
-    {0x87, 0x88, 0x89, 0x96, 0x97, 0x9F}
-)  # permissions, load and quota: about the broker, not the message
+# Refusals for want of permission or quota, or because of load: about the broker, not the message.
+TEMPORARY = frozenset({0x87, 0x88, 0x89, 0x96, 0x97, 0x9F})
 # Reasons for the end of a connection that blame a message, and those that cannot be about one.
 MESSAGE_AT_FAULT = frozenset({0x81, 0x82, 0x90, 0x95, 0x99})  # 0x9A, 0x9B: see `edge.broker.capabilities`
 MESSAGE_NOT_AT_FAULT = frozenset({0x88, 0x89, 0x8B, 0x8D, 0x8E, 0x98, 0x9C, 0x9D, 0x9F, 0xA0})

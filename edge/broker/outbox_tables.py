@@ -24,6 +24,7 @@ TABLES = {
     "seq INTEGER NOT NULL, type TEXT NOT NULL, expires REAL NOT NULL, checksum INTEGER NOT NULL)",
     "losses": "CREATE TABLE losses (kind TEXT PRIMARY KEY, count INTEGER NOT NULL)",
     "damaged": "CREATE TABLE damaged (id, topic, payload, event_id, seq, type, expires, checksum)",
+    # Of one row: `edge.broker.outbox_totals`.
     "ledger": "CREATE TABLE ledger (one INTEGER PRIMARY KEY, commits INTEGER NOT NULL, stored INTEGER NOT NULL, "
     "waiting INTEGER NOT NULL, shift REAL NOT NULL, checksum INTEGER NOT NULL)",
 }

@@ -66,7 +66,7 @@ def test_not_there_at_the_start(tmp_path: Path, camera: FakeHttpCamera, record_p
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("keepalive", "seconds"), [(5, 5), (30, 15)])
-def test_takes_the_connection_and_never_answers(
+def test_accepts_the_connection_and_never_answers(
     keepalive: int, seconds: int, tmp_path: Path, camera: FakeHttpCamera, record_property: RECORD
 ) -> None:
     """The shorter of the keepalive and our own patience counts."""
@@ -116,7 +116,7 @@ def test_the_network_is_cut_again_and_again(
             witness.nothing_is_missing()
 
 
-def test_a_wrong_password_that_is_mended(tmp_path: Path, camera: FakeHttpCamera, record_property: RECORD) -> None:
+def test_a_wrong_password_that_is_corrected(tmp_path: Path, camera: FakeHttpCamera, record_property: RECORD) -> None:
     passwords, mine = tmp_path / "passwords", tmp_path / "mine"
     subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "korsal", "right horse"], check=True)
     passwords.chmod(0o644)

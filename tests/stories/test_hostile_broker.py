@@ -159,7 +159,7 @@ def test_a_megabyte_of_properties_takes_no_time(uncaught: list[object]) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_released_message_of_qos_2_is_heard(uncaught: list[object]) -> None:
+def test_a_released_message_of_qos_2_is_received(uncaught: list[object]) -> None:
     """Some brokers can be told to send with the QoS of who published."""
 
     def converse(client: socket.socket) -> None:

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.usefixtures("impatient")
 LOGIN = "allow_anonymous false\npassword_file {file}"
 
 
-def test_a_refused_login_is_told_once_and_heals_when_the_password_is_mended(
+def test_a_refused_login_is_logged_once_and_heals_when_the_password_is_corrected(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     passwords, mine = tmp_path / "passwords", tmp_path / "mine"
@@ -58,7 +58,7 @@ def test_a_refused_login_is_told_once_and_heals_when_the_password_is_mended(
         assert "horse" not in repr(settings)
 
 
-def test_an_unreadable_password_is_told_and_nothing_is_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unreadable_password_is_logged_and_nothing_is_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     settings = MqttConfig(host="127.0.0.1", username="korsal", password_file=tmp_path / "none")
     outbox = Outbox(tmp_path / "outbox.sqlite", OutboxLimits())
     with publishing(settings, outbox, flush=0.1) as publisher:
@@ -67,12 +67,12 @@ def test_an_unreadable_password_is_told_and_nothing_is_lost(tmp_path: Path, capl
     assert [row.message.seq for row in Outbox(tmp_path / "outbox.sqlite", OutboxLimits()).pending(0, 9)] == [0]
 
 
-def test_a_host_that_does_not_exist_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_host_that_does_not_exist_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with publishing(MqttConfig(host="no-such-host.invalid"), flush=0.1):
         wait_for(lambda: "no-such-host.invalid:1883: unknown host name: check [mqtt] host" in caplog.text, "it")
 
 
-def test_a_server_that_hangs_up_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_server_that_disconnects_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(20)
         with publishing(MqttConfig(host="127.0.0.1", port=listener.getsockname()[1]), flush=0.1):
@@ -157,7 +157,7 @@ def test_tls_carries_a_flood_over_one_connection(tmp_path: Path, certificates: P
         (None, "disconnected without an answer"),
     ],
 )
-def test_tls_that_cannot_be_is_told(
+def test_tls_that_fails_is_logged(
     tmp_path: Path,
     certificates: Path,
     caplog: pytest.LogCaptureFixture,
@@ -174,7 +174,7 @@ def test_tls_that_cannot_be_is_told(
             assert not publisher.statistics().online
 
 
-def test_an_expired_certificate_is_told_and_heals_when_it_is_renewed(
+def test_an_expired_certificate_is_logged_and_heals_when_it_is_renewed(
     tmp_path: Path, certificates: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     serving = "allow_anonymous true\ncafile {0}/ca.crt\ncertfile {0}/{1}.crt\nkeyfile {0}/{1}.key"
@@ -196,7 +196,7 @@ def test_an_expired_certificate_is_told_and_heals_when_it_is_renewed(
     assert caplog.text.count(sentence) == 1
 
 
-def test_a_wrong_authority_heals_when_its_file_is_mended(tmp_path: Path, certificates: Path) -> None:
+def test_a_wrong_authority_heals_when_its_file_is_corrected(tmp_path: Path, certificates: Path) -> None:
     ca = tmp_path / "ca.crt"
     ca.write_bytes((certificates / "other.crt").read_bytes())
     tls = TlsConfig(ca=ca, cert=certificates / "client.crt", key=certificates / "client.key")
@@ -212,7 +212,7 @@ def test_a_wrong_authority_heals_when_its_file_is_mended(tmp_path: Path, certifi
         assert str(found["last_fault_at"]).endswith("Z")
 
 
-def test_a_name_that_the_certificate_has_not_is_told(tmp_path: Path, certificates: Path) -> None:
+def test_a_name_that_is_not_in_the_certificate_is_logged(tmp_path: Path, certificates: Path) -> None:
     tls = TlsConfig(ca=certificates / "ca.crt", cert=certificates / "client.crt", key=certificates / "client.key")
     with Broker(tmp_path, guarded(certificates)) as broker:
         settings = MqttConfig(host="localhost", port=broker.port, tls=tls)
@@ -319,7 +319,7 @@ def test_a_broker_for_which_mqtt_5_is_too_new_is_spoken_to_in_3_1_1(
     assert "connected with MQTT 3.1.1" in caplog.text
 
 
-def test_another_client_with_our_name_is_told(
+def test_another_client_with_our_id_is_logged(
     broker: Broker, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outages, "MANY", 3)
@@ -330,7 +330,7 @@ def test_another_client_with_our_name_is_told(
 
 
 @pytest.mark.parametrize("place", ["file", "credential", "environment", "environment beside an empty credential"])
-def test_a_password_is_taken_from_where_it_is_and_shown_nowhere(
+def test_a_password_is_read_from_its_source_and_shown_nowhere(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -378,7 +378,7 @@ def test_what_the_broker_refuses_waits_until_it_does_not(
     assert publisher.statistics().outbox.refused == 0
 
 
-def test_what_is_larger_than_the_broker_takes_stops_nothing_else(
+def test_what_is_larger_than_the_broker_accepts_stops_nothing_else(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Broker(tmp_path, "allow_anonymous true\nmax_packet_size 4000") as broker:
@@ -419,7 +419,7 @@ def test_a_limit_is_used_up_to_its_last_byte(
     assert caplog.text.count(told) == (1 if spare else 0)
 
 
-def test_who_asks_for_more_than_the_broker_takes_is_told_so(tmp_path: Path) -> None:
+def test_a_request_whose_answer_is_too_large_gets_an_error(tmp_path: Path) -> None:
     broker = Broker(tmp_path, "allow_anonymous true\nmax_packet_size 500")
     with broker, Subscriber(broker.port) as subscriber, publishing(at(broker)) as publisher:
         wait_for(lambda: publisher.statistics().online, "the connection")
@@ -474,7 +474,7 @@ def test_nonsense_from_a_broker_ends_the_connection_and_nothing_else(monkeypatch
         ("Administrative action", "check the broker's log"),
     ],
 )
-def test_a_broker_that_says_why_it_ends_the_connection_is_quoted(name: str, cure: str) -> None:
+def test_a_broker_that_gives_a_reason_is_quoted(name: str, cure: str) -> None:
     sentence = broker_faults.ended(ReasonCode(PacketTypes.DISCONNECT, name), by_broker=True)
     assert cure in sentence
     assert name in sentence

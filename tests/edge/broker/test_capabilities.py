@@ -35,7 +35,7 @@ STATE = TOPICS.state("door")
         (SimpleNamespace(MaximumQoS=2), Capabilities()),
     ],
 )
-def test_granted(properties: Any, expected: Capabilities) -> None:
+def test_capabilities_in_a_connack(properties: Any, expected: Capabilities) -> None:
     assert capabilities.from_connack(properties) == expected
 
 
@@ -78,7 +78,7 @@ def test_a_broker_that_can_do_less_gets_everything_and_a_sentence(
     assert [sum(limit in line for line in told) for limit in limits] == [1] * len(limits)
 
 
-def test_what_is_not_kept_is_told_again(tmp_path: Path, impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_retained_is_repeated(tmp_path: Path, impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retained, "REPEAT_SECONDS", 0.2)
     with Broker(tmp_path, POOR) as broker, publishing(at(broker)) as publisher:
         publisher.publish_retained(STATE, b"online")
@@ -88,7 +88,7 @@ def test_what_is_not_kept_is_told_again(tmp_path: Path, impatient: None, monkeyp
             late.wait_for_payload(TOPICS.available, b"online")
 
 
-def test_what_is_kept_is_told_once(tmp_path: Path, impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_retained_is_published_once(tmp_path: Path, impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retained, "REPEAT_SECONDS", 0.01)
     with Broker(tmp_path) as broker, Subscriber(broker.port) as subscriber, publishing(at(broker)) as publisher:
         publisher.publish_retained(STATE, b"online")
@@ -121,7 +121,7 @@ def test_with_3_1_1_the_settings_are_named(tmp_path: Path, impatient: None, capl
         assert publisher.statistics().outbox.rows == 1  # it waits
 
 
-def test_a_last_will_reaches_who_listens(tmp_path: Path, impatient: None) -> None:
+def test_a_last_will_reaches_current_subscribers(tmp_path: Path, impatient: None) -> None:
     """Without retention and acknowledgement as well, as long as somebody listens."""
     with (
         Broker(tmp_path, POOREST) as broker,
@@ -137,7 +137,7 @@ def test_a_last_will_reaches_who_listens(tmp_path: Path, impatient: None) -> Non
 
 
 @pytest.mark.parametrize(("conf", "words"), [(POOR, NO_RETAIN), (POORER, NO_QOS_1)])
-def test_the_doctor_says_so(tmp_path: Path, conf: str, words: str) -> None:
+def test_the_doctor_reports_it(tmp_path: Path, conf: str, words: str) -> None:
     with Broker(tmp_path, conf) as broker:
         found = look_at(at(broker), "korsal/roof")
         assert (found.level, words in found.text) == ("warning", True)

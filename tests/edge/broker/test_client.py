@@ -40,7 +40,7 @@ def ends() -> Iterator[tuple[Wired, socket.socket]]:
         yield client, theirs
 
 
-def test_who_talks_and_does_not_read_is_given_up(
+def test_a_broker_that_sends_but_does_not_read_is_given_up(
     ends: tuple[Wired, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each message must be acknowledged, and the acknowledgements would fill our memory."""
@@ -62,7 +62,7 @@ def test_who_talks_and_does_not_read_is_given_up(
     talking.join()
 
 
-def test_what_came_at_once_is_heard_at_once(ends: tuple[Wired, socket.socket]) -> None:
+def test_packets_that_arrive_together_are_read_together(ends: tuple[Wired, socket.socket]) -> None:
     """paho asks the operating system whether there is more to read, which has none when we have it already."""
     client, theirs = ends
     heard: list[bytes] = []

@@ -57,7 +57,7 @@ def rendered(template: str, value: object) -> str:
     return str(jinja2.Environment().from_string(template).render(known))
 
 
-def test_the_device_says_who_it_is() -> None:
+def test_the_device_identifies_itself() -> None:
     found = described()
     assert found["device"]["identifiers"] == ["site_korsal_roof"]
     assert found["device"]["sw_version"] == found["origin"]["sw_version"] == "1.2.3"
@@ -102,7 +102,7 @@ def test_a_sensor_for_each_action_is_on_while_an_event_runs() -> None:
     assert running(found, "Dunk", "yard")["state_topic"] == TOPICS.active("yard")
 
 
-def test_nobody_is_said_to_be_away_while_nobody_looks() -> None:
+def test_nobody_is_reported_absent_while_the_camera_is_offline() -> None:
     """After a crash the broker says `offline` for us; a camera that is away says so itself."""
     for component in (running(described(), "Dunk"), *(described()["components"][f"door_{key}"] for key in
                       ("actions", "people", "others"))):  # fmt: skip
@@ -142,7 +142,7 @@ def test_no_two_entities_have_the_same_key() -> None:
     assert all(re.fullmatch("[A-Za-z0-9_-]+", key) for key in found)
 
 
-def test_what_is_no_more_is_taken_away(tmp_path: Path) -> None:
+def test_obsolete_entities_are_removed(tmp_path: Path) -> None:
     file = tmp_path / "roof.discovery.json"
     before = DeviceDescription("1", "m", ("Dunk", "Run"), ("door", "yard"), True)
     discovery_file.write(file, platforms(components(TOPICS, before)))
@@ -159,14 +159,14 @@ def test_what_is_no_more_is_taken_away(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", '{"a": 1, "b": "bomb", "c": ["event"]}', "{" * 100_000, "\xff"])
-def test_a_file_that_tells_nothing_takes_nothing_away(tmp_path: Path, text: str | None) -> None:
+def test_an_unreadable_file_removes_nothing(tmp_path: Path, text: str | None) -> None:
     file = tmp_path / "roof.discovery.json"
     if text is not None:
         file.write_text(text, encoding="latin-1")
     assert discovery_file.read(file) == {}
 
 
-def test_a_file_that_cannot_be_written_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_cannot_be_written_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").touch()
     discovery_file.write(tmp_path / "file" / "roof.discovery.json", {"a": "event"})
     assert "cannot be written" in caplog.text

@@ -3,7 +3,7 @@
 from edge.broker.outages import LONGEST, Outages, closed, opened, stabilized
 
 
-def test_a_fault_is_told_once_and_delays_grow() -> None:
+def test_a_fault_is_logged_once_and_delays_grow() -> None:
     state, said, delays = Outages(), [], []
     for second in range(9):
         state, sentence, delay = closed(state, "nothing listens there", float(second))
@@ -15,7 +15,7 @@ def test_a_fault_is_told_once_and_delays_grow() -> None:
     assert (sentence, state.fault, state.last) == ("connected", None, "nothing listens there")
 
 
-def test_another_fault_is_told_and_the_first_not_again() -> None:
+def test_another_fault_is_logged_and_the_first_not_again() -> None:
     state, first, _ = closed(Outages(), "a", 0.0)
     state, second, _ = closed(state, "b", 1.0)
     state, third, _ = closed(state, "a", 2.0)
@@ -38,7 +38,7 @@ def test_a_connection_that_breaks_at_once_is_not_dialled_at_once() -> None:
     assert delays == [1, 2, 4, 8]
 
 
-def test_one_that_drops_every_minute_is_told_three_times_and_then_no_more() -> None:
+def test_one_that_drops_every_minute_is_logged_three_times_and_no_more() -> None:
     state, said = Outages(), []
     for minute in range(60):
         state, _ = opened(state, minute * 60.0)
@@ -58,7 +58,7 @@ def test_one_that_drops_every_minute_is_told_three_times_and_then_no_more() -> N
     assert closed(state, "connection lost", 9000.0)[1] == "connection lost"
 
 
-def test_a_new_fault_is_told_even_while_the_connection_does_not_hold() -> None:
+def test_a_new_fault_is_logged_even_while_the_connection_is_unstable() -> None:
     state = Outages()
     for minute in range(4):
         state, _ = opened(state, minute * 60.0)

@@ -197,7 +197,9 @@ def test_a_full_disk_costs_one_warning_and_no_message(tmp_path: Path, caplog: py
     assert "full" in caplog.text
 
 
-def test_a_second_process_on_the_same_file_goes_on_in_memory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_second_process_on_the_same_file_continues_in_memory(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "outbox.sqlite"
     first, second = Outbox(path, MANY), Outbox(path, MANY)
     first.put(story("a"), NOW)

@@ -170,7 +170,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("column", UNREADABLE)
-def test_a_damaged_message_is_set_aside_and_all_others_leave_in_order(
+def test_a_damaged_message_is_quarantined_and_all_others_are_sent_in_order(
     column: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Of 31 that wait; SQLite's own check of the file finds nothing wrong with it."""
@@ -191,7 +191,9 @@ def test_a_damaged_message_is_set_aside_and_all_others_leave_in_order(
         assert database.execute("SELECT count(*) FROM damaged").fetchone() == (1,)
 
 
-def test_damage_that_comes_while_it_runs_is_set_aside_as_well(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_damage_that_comes_while_it_runs_is_quarantined_as_well(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     told = [message(f"event{number}", 0, "new") for number in range(5)]
     with contextlib.closing(Outbox(tmp_path / NAME, OutboxLimits())) as outbox:
         outbox.put(told, NOW)
@@ -221,7 +223,7 @@ def test_of_damaged_files_the_newest_three_are_kept(tmp_path: Path) -> None:
     assert [file.stat().st_size % 100 for file in kept] == [2, 3, 4]
 
 
-def test_what_is_whole_in_a_damaged_file_is_saved(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_intact_in_a_damaged_file_is_recovered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A page in the midst is lost; what stands before and after it is not."""
     told = [message(f"event{number}", 0, "new") for number in range(100)]
     with contextlib.closing(Outbox(tmp_path / NAME, OutboxLimits())) as outbox:

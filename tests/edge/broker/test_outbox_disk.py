@@ -185,7 +185,7 @@ def test_what_is_in_memory_is_in_the_file_after_a_plain_stop(tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("hasty")
-def test_what_a_disk_refuses_to_the_end_is_told_as_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_a_disk_refuses_to_the_end_is_logged_as_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "roof.outbox.sqlite"
     filled(path, 12)
     with held(path):
@@ -327,7 +327,7 @@ def test_with_a_full_disk_events_go_out_directly(
 
 
 @pytest.mark.parametrize("fault", ["full", "read-only"])
-def test_the_daemon_goes_on_and_events_go_out_directly(small_disk: Path, tmp_path: Path, fault: str) -> None:
+def test_the_daemon_continues_and_events_are_sent_directly(small_disk: Path, tmp_path: Path, fault: str) -> None:
     """The whole daemon, with its state on a disk that takes nothing."""
     write_video(tmp_path / "film.avi", "." * 5 + "#" * 30 + "." * 40)
     (tmp_path / "state").symlink_to(small_disk)

@@ -39,7 +39,7 @@ def send_first(outbox: Outbox, count: int, arrived: bool) -> None:
 
 
 @pytest.mark.parametrize("arrived", [True, False], ids=["acknowledged", "in flight"])
-def test_an_event_that_has_been_heard_of_keeps_its_end(arrived: bool) -> None:
+def test_a_published_event_keeps_its_end(arrived: bool) -> None:
     outbox = Outbox(None, OutboxLimits(rows=3, size=1000))
     outbox.put([step("a", 0, "new")], NOW)
     send_first(outbox, 1, arrived)
@@ -49,7 +49,7 @@ def test_an_event_that_has_been_heard_of_keeps_its_end(arrived: bool) -> None:
     assert waiting(outbox) == [*kept, ("a", 1, "end"), *rest]
 
 
-def test_what_has_arrived_has_been_heard_of_whoever_sent_it() -> None:
+def test_what_has_arrived_is_published_whatever_run_sent_it() -> None:
     outbox = Outbox(None, OutboxLimits(rows=2, size=1000))
     outbox.put([step("a", 0, "new")], NOW)
     outbox.remove(row.id for row in outbox.pending(0, 1))
@@ -57,7 +57,7 @@ def test_what_has_arrived_has_been_heard_of_whoever_sent_it() -> None:
     assert waiting(outbox) == [("a", 1, "end"), ("e", 0, "new")]
 
 
-def test_the_bounds_give_way_where_all_that_waits_are_ends_of_events_that_were_heard_of() -> None:
+def test_the_limits_give_way_to_ends_of_published_events() -> None:
     outbox = Outbox(None, OutboxLimits(rows=2, size=1000))
     outbox.put([step("a", 0, "new"), step("b", 0, "new")], NOW)
     send_first(outbox, 2, arrived=True)
@@ -103,7 +103,7 @@ def test_events_grow_too_old_as_a_whole() -> None:
     assert outbox.statistics().expired == 3
 
 
-def test_an_event_that_goes_on_is_as_old_as_its_newest_step() -> None:
+def test_an_open_event_is_as_old_as_its_newest_step() -> None:
     outbox = Outbox(None, MANY)
     outbox.put([step("a", 0, "new", NOW + 1), step("a", 1, "update", NOW + 9)], NOW)
     outbox.expire(NOW + 5)
@@ -114,7 +114,7 @@ def test_an_event_that_goes_on_is_as_old_as_its_newest_step() -> None:
     assert waiting(outbox) == []
 
 
-def test_an_event_that_has_been_heard_of_keeps_its_end_however_old() -> None:
+def test_a_published_event_keeps_its_end_however_old() -> None:
     outbox = Outbox(None, MANY)
     outbox.put([step("a", 0, "new", NOW + 1)], NOW)
     send_first(outbox, 1, arrived=True)

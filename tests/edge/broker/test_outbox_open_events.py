@@ -57,7 +57,7 @@ def test_it_stays_open_when_its_messages_have_left() -> None:
     assert opened(outbox) == [("a", 0)]
 
 
-def test_the_end_says_when_it_was_last_known_to_go_on(tmp_path: Path) -> None:
+def test_the_end_is_when_the_action_was_last_detected(tmp_path: Path) -> None:
     path = tmp_path / "outbox.sqlite"
     outbox = Outbox(path, MANY)
     outbox.put([step("a", 0, "new"), step("a", 1, "update", duration=7.25), step("b", 0, "new")], NOW)

@@ -7,7 +7,7 @@ from edge.broker.outbox_row import Row, decode_lossless, from_message, to_messag
 ROW: Row = (7, "korsal/roof/door/actions/Läuft", b"\x00\xff{}", "a", 3, "update", 1.8e9)
 
 
-def test_a_row_is_whole_as_long_as_nothing_is_changed() -> None:
+def test_a_row_is_verified_as_long_as_nothing_is_changed() -> None:
     assert verified(with_checksum(ROW)) == ROW
 
 
@@ -37,7 +37,7 @@ def test_no_byte_passes_from_one_column_to_the_next() -> None:
     assert outbox_row.checksum(one) != outbox_row.checksum(other)
 
 
-def test_without_a_checksum_what_can_be_ours_is_taken() -> None:
+def test_without_a_checksum_what_can_be_ours_is_accepted() -> None:
     assert well_formed(ROW) == ROW
     assert well_formed((*ROW[:5], "neu", 1.8e9)) is None
     assert well_formed((*ROW[:1], decode_lossless(b"\xff"), *ROW[2:])) is None

@@ -54,7 +54,7 @@ def test_what_a_version_without_checksums_has_left_is_sent(tmp_path: Path) -> No
     assert not list(tmp_path.glob("*.damaged-*"))
 
 
-def test_a_file_of_before_open_events_were_remembered_is_taken_over(tmp_path: Path) -> None:
+def test_a_file_without_open_events_is_upgraded(tmp_path: Path) -> None:
     path = tmp_path / "roof.outbox.sqlite"
     file_of_version_1(path)
     with closing(sqlite3.connect(path)) as database:

@@ -11,12 +11,12 @@ MARKS = st.builds(HighWaterMark, TOTALS, COUNTS, st.booleans())
 
 
 @given(TOTALS)
-def test_a_ledger_comes_back(totals: Totals) -> None:
+def test_totals_come_back(totals: Totals) -> None:
     assert from_columns(to_columns(totals)) == totals
 
 
 @given(TOTALS, st.integers(0, 3), st.integers(1, 9))
-def test_a_ledger_that_was_changed_does_not(totals: Totals, column: int, change: int) -> None:
+def test_totals_that_were_changed_do_not(totals: Totals, column: int, change: int) -> None:
     columns = list(to_columns(totals))
     columns[column] = 0.5 if columns[column] != 0.5 else 1.5
     assert from_columns(columns) is None
@@ -37,7 +37,7 @@ def test_where_the_newer_is_torn_the_older_counts(older: HighWaterMark, newer: H
 
 
 @pytest.mark.parametrize("slots", [b"", bytes(SLOT), bytes(2 * SLOT), b"\xff" * 2 * SLOT, b"KEM1"])
-def test_what_is_no_mark_says_nothing(slots: bytes) -> None:
+def test_what_is_no_mark_is_ignored(slots: bytes) -> None:
     assert decoded(slots) is None
 
 

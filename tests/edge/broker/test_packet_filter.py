@@ -71,7 +71,7 @@ def test_a_message_keeps_what_we_use_of_its_properties() -> None:
     assert packets(found) == [publish(b"request/health", b"{}", wanted)]
 
 
-def test_a_granted_size_that_is_no_limit_is_left_out() -> None:
+def test_a_maximum_packet_size_that_is_no_limit_is_left_out() -> None:
     """paho ends the connection at one beyond the largest that MQTT knows; it is allowed."""
     for size, kept in ((0xFFFF_FFFF, b""), (1200, b"\x27" + (1200).to_bytes(4, "big"))):
         found = PacketFilter(5, TOO_LARGE)
@@ -82,7 +82,7 @@ def test_a_granted_size_that_is_no_limit_is_left_out() -> None:
 
 @pytest.mark.parametrize("version", [5, 3])
 @pytest.mark.parametrize(("sent", "code"), [(1, 0x84), (4, 0x86), (5, 0x87), (0x86, 0x86), (0xC3, 0xC3)])
-def test_who_is_not_let_in_hears_why(version: int, sent: int, code: int) -> None:
+def test_a_refused_connection_has_its_reason(version: int, sent: int, code: int) -> None:
     found = PacketFilter(version, TOO_LARGE)
     found.feed(b"\x20\x02\x00" + bytes([sent]))
     with pytest.raises(ConnectRefusedError) as refusal:
@@ -91,7 +91,7 @@ def test_who_is_not_let_in_hears_why(version: int, sent: int, code: int) -> None
 
 
 @pytest.mark.parametrize(("said", "code"), [(b"\xe0\x00", 0), (b"\xe0\x01\x8e", 0x8E), (b"\xe0\x02\xf0\x00", 0xF0)])
-def test_what_came_before_the_end_is_heard(said: bytes, code: int) -> None:
+def test_packets_before_the_end_are_read(said: bytes, code: int) -> None:
     found = hear(b"\x40\x02\x00\x07" + said)
     assert found.next() == b"\x40\x02\x00\x07"
     with pytest.raises(DisconnectError) as end:
@@ -101,7 +101,7 @@ def test_what_came_before_the_end_is_heard(said: bytes, code: int) -> None:
 
 @pytest.mark.parametrize("qos", [0, 1, 2])
 @pytest.mark.parametrize("size", [MAX_PUBLISH_BYTES, 3 * MAX_PUBLISH_BYTES, 100 * MAX_PUBLISH_BYTES])
-def test_of_a_giant_message_the_beginning_is_kept_and_what_follows_is_heard(qos: int, size: int) -> None:
+def test_of_a_giant_message_the_beginning_is_kept_and_what_follows_is_read(qos: int, size: int) -> None:
     start = text(b"request/health") + (b"\x00\x05" if qos else b"")
     found = hear(bytes([0x30 | qos << 1]) + number(len(start) + 1 + size) + start + b"\x00")
     heard, chunk = [], bytes(50_000)

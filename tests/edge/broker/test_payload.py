@@ -60,7 +60,7 @@ def test_the_numbers() -> None:
 
 
 @pytest.mark.parametrize("known", [True, False, None])
-def test_it_says_what_its_times_are_worth(known: bool) -> None:
+def test_it_says_whether_the_clock_was_set(known: bool) -> None:
     for payload in payloads(clock_synced=known):
         assert payload["clock_synced"] is known
         validator.validate(payload)
@@ -132,7 +132,7 @@ def test_a_clock_that_was_set_back_makes_no_negative_latency() -> None:
     validator.validate(payload)
 
 
-def test_an_interrupted_event_ended_where_it_was_last_known_to_go_on() -> None:
+def test_an_interrupted_event_ended_where_it_was_last_detected() -> None:
     _, update, _ = payloads()
     end = interrupted(update, 1_800_000_000.5)
     validator.validate(end)

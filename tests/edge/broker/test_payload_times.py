@@ -39,7 +39,7 @@ def plain(event: Any) -> Any:
     return (event.type, event.event_id, event.seq, event.frame_index, event.duration, event.reason_ended)
 
 
-def test_a_clock_that_is_set_from_1970_tells_the_right_times_from_then_on() -> None:
+def test_a_clock_that_is_set_from_1970_gives_the_right_times_from_then_on() -> None:
     new, *_, update, end = tell([0.9] * 10, [-TODAY] * 5 + [0.0] * 5)
     assert new.started_unix == 0.0
     assert new.t_capture == pytest.approx(0.2)
@@ -48,7 +48,7 @@ def test_a_clock_that_is_set_from_1970_tells_the_right_times_from_then_on() -> N
     assert end.duration == pytest.approx(0.9)
 
 
-def test_even_before_it_is_retold_an_event_ended_at_its_start_plus_its_duration() -> None:
+def test_even_before_it_is_retimed_an_event_ended_at_its_start_plus_its_duration() -> None:
     state = initial("door", "seed")
     for index in range(10):
         seen = frame(index, start=0.0 if index < 5 else TODAY)
@@ -57,7 +57,7 @@ def test_even_before_it_is_retold_an_event_ended_at_its_start_plus_its_duration(
     assert (end.started_unix, end.ended_unix) == (0.0, pytest.approx(0.9))
 
 
-def test_a_start_is_told_alike_while_the_clock_is_only_trimmed() -> None:
+def test_a_start_stays_the_same_while_the_clock_is_only_trimmed() -> None:
     told = tell([0.9] * 10, [index * 0.01 for index in range(10)])
     assert len(told) > 3
     assert {event.started_unix for event in told} == {TODAY}
@@ -73,7 +73,7 @@ def test_the_latency_is_that_of_the_monotonic_clock() -> None:
     assert payload["t_capture"] == TODAY + 0.3
 
 
-def test_a_clock_that_is_set_back_to_the_beginning_of_time_is_still_told() -> None:
+def test_times_before_1970_are_valid_too() -> None:
     state, _ = step(initial("door", ""), [tube_box(run=0.9)], frame(0, start=TODAY), LABELS, SETTINGS)
     _, (new,) = step(state, [tube_box(run=0.9)], frame(3, start=TODAY), LABELS, SETTINGS)
     payload = event_payload(retimed(new, 0.0, MONOTONIC + 0.35), "lab", "door", MODEL, 0.0, clock_synced=False)
@@ -108,7 +108,7 @@ def test_setting_the_clock_neither_ends_nor_stretches_an_event(story: Any) -> No
 
 
 @given(stories())
-def test_every_step_is_told_by_the_clock_of_its_handing_over(story: Any) -> None:
+def test_the_times_of_every_step_are_by_the_clock_at_its_publication(story: Any) -> None:
     """Its times are wrong by what that clock is wrong by, and no more than CLOCK_SET beyond."""
     told, walls = story
     for event in tell(told, walls):
@@ -120,7 +120,7 @@ def test_every_step_is_told_by_the_clock_of_its_handing_over(story: Any) -> None
 
 
 @given(stories())
-def test_telling_twice_changes_nothing(story: Any) -> None:
+def test_retiming_twice_changes_nothing(story: Any) -> None:
     for event in tell(*story):
         now = event.started_unix + 7.0, event.started_monotonic + 7.0
         again = retimed(event, *now)

@@ -50,7 +50,7 @@ def connection(
     return disconnected(known, strikes, now)
 
 
-def test_the_message_that_it_hangs_up_at_is_found_and_the_limit_with_it() -> None:
+def test_the_poison_message_is_found_and_the_limit_with_it() -> None:
     known, poison = connection(PoisonSearch(), [SMALL], [PICTURE, step(1), step(2)])
     assert poison is None
     assert all(needs_isolation(known, one) for one in (PICTURE, step(1), step(2)))
@@ -102,7 +102,7 @@ def test_pictures_of_many_sizes_cost_few_connections() -> None:
     assert not needs_isolation(known, SentMessage(0, "status", 0, 15_000))
 
 
-def test_one_that_is_no_larger_than_others_says_nothing_of_a_size() -> None:
+def test_one_that_is_no_larger_than_others_sets_no_limit() -> None:
     known = PoisonSearch()
     large = SentMessage(0, "status", 0, 900)
     for _ in range(2):
@@ -113,12 +113,12 @@ def test_one_that_is_no_larger_than_others_says_nothing_of_a_size() -> None:
     assert not will_be_refused(known, large, 1.0)
 
 
-def test_who_is_named_by_the_broker_is_found_at_once() -> None:
+def test_a_message_that_the_broker_blames_is_found_at_once() -> None:
     assert connection(PoisonSearch(), [SMALL], [step(1)], strikes=10)[1] is not None
     assert connection(PoisonSearch(), [SMALL], [step(1), step(2)], strikes=10)[1] is None  # one of them
 
 
-def test_no_suspicion_where_the_broker_has_not_hung_up() -> None:
+def test_no_suspects_where_the_broker_has_not_disconnected() -> None:
     known = PoisonSearch()
     for _ in range(9):
         known, poison = connection(known, [SMALL], [step(1)], strikes=0)
@@ -153,7 +153,7 @@ def test_a_suspicious_message_waits_for_the_others_and_they_for_it() -> None:
     assert not may_send(record_sent(known, step(1)), step(3), in_flight=True)
 
 
-def test_an_acknowledgement_speaks_for_what_was_sent_before() -> None:
+def test_an_acknowledgement_covers_what_was_sent_before() -> None:
     known = record_sent(
         record_sent(record_sent(PoisonSearch(), SentMessage(1, "a", 0, 10)), SentMessage(2, "b", 0, 20)),
         SentMessage(3, "c", 0, 30),
@@ -181,7 +181,7 @@ def test_networks_that_break_at_random_cost_nothing() -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_picture_that_a_broker_of_3_1_1_hangs_up_at_is_dropped_and_all_else_arrives(
+def test_a_picture_that_poisons_a_broker_of_3_1_1_is_dropped_and_all_else_arrives(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     picture = b"\xff\xd8" + bytes(20_000)
@@ -214,7 +214,7 @@ def test_a_picture_that_a_broker_of_3_1_1_hangs_up_at_is_dropped_and_all_else_ar
 
 
 @pytest.mark.usefixtures("impatient")
-def test_an_event_that_a_broker_of_3_1_1_hangs_up_at_is_counted(tmp_path: Path) -> None:
+def test_an_event_that_poisons_a_broker_of_3_1_1_is_counted(tmp_path: Path) -> None:
     outbox = Outbox(None, OutboxLimits())
     outbox.put([event(number, size=2000 if number in (3, 9) else 500) for number in range(20)], 0.0)
     with (

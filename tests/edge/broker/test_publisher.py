@@ -36,7 +36,7 @@ def test_events_arrive_in_order_and_leave_the_outbox(broker: Broker, version: in
         assert publisher.statistics().in_flight == 0
 
 
-def test_mqtt_5_says_what_it_carries_and_how_long_it_holds(broker: Broker) -> None:
+def test_mqtt_5_has_content_type_and_expiry(broker: Broker) -> None:
     with Subscriber(broker.port) as subscriber, publishing(at(broker)) as publisher:
         publisher.publish_event(event(0, seconds=100))
         wait_for(lambda: numbers(subscriber), "the event")
@@ -61,7 +61,7 @@ def test_expiry_is_counted_anew_when_a_message_has_waited(tmp_path: Path) -> Non
         assert publisher.statistics().outbox.expired == 1
 
 
-def test_retained_messages_wait_for_those_who_come_later(broker: Broker) -> None:
+def test_retained_messages_wait_for_late_subscribers(broker: Broker) -> None:
     with publishing(at(broker)) as publisher:
         publisher.publish_retained(TOPICS.state("door"), b"online")
         publisher.publish_retained(TOPICS.state("door"), b"stalled")
@@ -72,7 +72,7 @@ def test_retained_messages_wait_for_those_who_come_later(broker: Broker) -> None
             assert all(message.retain for message in subscriber.on(TOPICS.state("door")))
 
 
-def test_an_orderly_end_sends_what_waits_and_says_offline(broker: Broker) -> None:
+def test_an_orderly_end_sends_what_waits_and_offline(broker: Broker) -> None:
     with Subscriber(broker.port) as subscriber:
         with publishing(at(broker)) as publisher:
             for seq in range(200):
@@ -152,7 +152,7 @@ def test_events_are_timed_from_their_frame_to_the_acknowledgement(broker: Broker
         assert all(5.0 <= seconds <= 5.0 + time.monotonic() - captured for seconds in publisher.delivery_seconds)
 
 
-def test_the_thread_says_that_it_goes_round(broker: Broker) -> None:
+def test_the_thread_shows_that_it_is_active(broker: Broker) -> None:
     with publishing(at(broker)) as publisher:
         before = publisher.last_active
         wait_for(lambda: publisher.last_active > before, "another round, without anything to do")

@@ -104,7 +104,7 @@ def test_a_retained_request_is_never_carried_out(broker: Broker, asker: Client) 
         assert serve(publisher, 1)[0].retained
 
 
-def test_a_request_that_is_too_large_is_told_so(broker: Broker, asker: Client) -> None:
+def test_a_request_that_is_too_large_gets_an_error(broker: Broker, asker: Client) -> None:
     with Subscriber(broker.port) as subscriber, publishing(at(broker)) as publisher:
         until_it_listens(broker)
         asker.publish(TOPICS.request("config-set"), b'{"data": "' + b"x" * MAX_REQUEST_BYTES + b'"}', qos=1)
@@ -147,7 +147,7 @@ def test_every_request_is_answered(broker: Broker, asker: Client) -> None:
         assert publisher.statistics().connections == 1
 
 
-def test_requests_larger_than_we_take_keep_no_other_away(broker: Broker, asker: Client) -> None:
+def test_requests_larger_than_we_accept_block_no_other(broker: Broker, asker: Client) -> None:
     """mosquitto leaves them out; with QoS 1 some dozens of them were the end of all others on this connection."""
     with publishing(at(broker)) as publisher:
         until_it_listens(broker)
@@ -170,7 +170,7 @@ def test_a_flood_of_requests_is_dropped_and_counted(broker: Broker, asker: Clien
         assert publisher.take_requests() == ()
 
 
-def test_losses_are_told_and_stay_told(broker: Broker) -> None:
+def test_losses_are_published_and_retained(broker: Broker) -> None:
     outbox = Outbox(None, OutboxLimits(rows=10, size=1_000_000))
     with publishing(at(broker), outbox) as publisher:
         with Subscriber(broker.port) as subscriber:
@@ -191,7 +191,7 @@ def test_losses_are_told_and_stay_told(broker: Broker) -> None:
             assert (found["updates"], found["events"], found["expired"], found["refused"]) == (15, 0, 0, 0)
 
 
-def test_a_picture_is_retained_and_says_whose_it_is(broker: Broker) -> None:
+def test_a_picture_is_retained_and_names_its_event(broker: Broker) -> None:
     topic, jpeg = TOPICS.snapshot("door", "Long Jump"), b"\xff\xd8 a picture"
     with publishing(at(broker)) as publisher:
         publisher.publish_picture(topic, jpeg, "event-1")
@@ -217,7 +217,7 @@ def test_of_pictures_without_a_broker_the_newest_of_each_topic_waits(tmp_path: P
             assert len(subscriber.on(TOPICS.snapshot("door", "Dunk"))) == 1
 
 
-def test_a_broker_that_takes_one_message_at_a_time_gets_them_so(tmp_path: Path) -> None:
+def test_a_broker_that_accepts_one_message_at_a_time_gets_them_so(tmp_path: Path) -> None:
     with Broker(tmp_path, "allow_anonymous true\nmax_inflight_messages 1") as broker:
         settings = at(broker)
         with Subscriber(broker.port) as subscriber, publishing(settings) as publisher:

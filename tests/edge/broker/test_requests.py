@@ -110,7 +110,7 @@ def test_half_characters_in_a_problem_harm_nobody() -> None:
     assert ask("reload", desk=FakeRequestHandler(["\ud800 is no name"]))["error"] == "? is no name"
 
 
-def test_retained_requests_are_ignored_and_it_is_said() -> None:
+def test_retained_requests_are_ignored_with_an_error() -> None:
     desk = FakeRequestHandler()
     assert "retained requests are ignored" in ask("reload", desk=desk, retained=True)["error"]
     assert desk.asked == []

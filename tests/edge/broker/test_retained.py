@@ -26,7 +26,7 @@ def sent(retained: RetainedMessages) -> list[str]:
     return gone
 
 
-def test_the_newest_of_a_topic_takes_the_place_of_the_others() -> None:
+def test_the_newest_of_a_topic_replaces_the_others() -> None:
     retained = RetainedMessages("available")
     for message in (lasting("status", b"1"), lasting("state", b"1"), lasting("status", b"2")):
         retained.put(message)
@@ -47,7 +47,7 @@ def test_each_connection_begins_with_online_and_all_that_lasts() -> None:
 
 
 @pytest.mark.parametrize(("newer", "after"), [(False, "door a"), (True, "door b")])
-def test_a_picture_that_may_not_have_been_taken_is_sent_again(newer: bool, after: str) -> None:
+def test_a_picture_that_may_not_have_been_accepted_is_sent_again(newer: bool, after: str) -> None:
     retained = RetainedMessages("available")
     retained.put(picture("door", b"a"))
     assert sent(retained) == ["door a"]
@@ -58,7 +58,7 @@ def test_a_picture_that_may_not_have_been_taken_is_sent_again(newer: bool, after
     assert sent(retained) == ["available online", after]
 
 
-def test_what_is_not_kept_is_told_again_after_a_while() -> None:
+def test_what_is_not_retained_is_repeated_after_a_while() -> None:
     retained = RetainedMessages("available")
     retained.put(lasting("status"))
     retained.connected(100.0)

@@ -21,7 +21,7 @@ class ForgetfulBroker(RefusingBroker):
         return super()._answer(head, body)
 
 
-def test_who_forgets_a_message_is_dialled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broker_that_forgets_a_message_is_reconnected(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other messages are acknowledged all the while, so that the connection itself holds."""
     monkeypatch.setattr("edge.broker.publisher.ACKNOWLEDGE_SECONDS", 0.5)
     outbox = Outbox(None, OutboxLimits())

@@ -42,7 +42,7 @@ def sent(rights: TopicPermissions, topics: str, in_flight: str = "") -> list[int
     return [row.id for row in sendable(rights, rows(topics), flying)]
 
 
-def test_a_topic_gets_one_message_until_it_has_been_taken() -> None:
+def test_a_topic_gets_one_message_until_it_has_been_accepted() -> None:
     assert sent(TopicPermissions(), "aaabab") == [1, 4]
     assert sent(TopicPermissions(), "aaabab", in_flight="a") == [4]
     assert sent(after_accepted(TopicPermissions(), "a"), "aaabab", in_flight="a") == [2, 3, 4, 5]
@@ -57,7 +57,7 @@ def test_after_a_refusal_and_at_a_new_connection_it_begins_again() -> None:
     assert sent(after_accepted(after_refused(proven, "a", 60.0), "a"), "aaa") == [1, 2, 3]
 
 
-def test_what_is_refused_is_held_until_its_time_or_until_it_is_taken() -> None:
+def test_what_is_refused_is_held_until_its_time_or_until_it_is_accepted() -> None:
     rights = after_refused(after_refused(TopicPermissions(), "a", 60.0), "b", 70.0)
     assert held_topics(rights, 59.9) == ["a", "b"]
     assert held_topics(rights, 60.0) == ["b"]
@@ -80,7 +80,7 @@ def test_no_step_overtakes_another_when_a_refused_topic_is_allowed_again(
         assert broker.refused == refusals
 
 
-def test_none_overtakes_another_when_the_rights_go_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_none_overtakes_another_when_permissions_go_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Refused in the middle, for longer than the window."""
     monkeypatch.setattr("edge.broker.send_window.HOLD_SECONDS", 0.1)
     outbox = Outbox(None, OutboxLimits())
