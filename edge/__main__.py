@@ -1,4 +1,4 @@
-"""The command `korsal-edge`. It heeds signals before it loads anything that takes time."""
+"""The command `korsal-edge`. It handles signals before it imports anything that takes time."""
 
 import sys
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from edge.signals import Signals
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; see `edge.commands.command_line.main`.
 
-    A daemon that is asked to reload or to end while it starts does so as soon as it can: without a handler SIGHUP
-    would end it.
+    A daemon that is told to reload or stop during its start does so as soon as it can; without a handler, SIGHUP would
+    kill it.
     """
     given = sys.argv[1:] if arguments is None else arguments
     with ExitStack() as owned:

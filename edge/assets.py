@@ -1,20 +1,17 @@
-"""Where the files lie that come with the program: model, demo clip, schema, default configuration.
-
-Shell: looks at the disk.
-"""
+"""The files shipped with the program: model, demo clip, schema, default configuration. Shell: looks at the disk."""
 
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
-ASSET_FOLDERS = (PACKAGE / "shipped", PACKAGE.parent)  # of an installed wheel; of a checkout
+ASSET_FOLDERS = (PACKAGE / "shipped", PACKAGE.parent)  # in an installed wheel; in a checkout
 
 
 class AssetError(Exception):
-    """A file that comes with the program is not there."""
+    """A shipped file is missing."""
 
 
 def asset_path(name: str, places: tuple[Path, ...] = ASSET_FOLDERS) -> Path:
-    """The path of the shipped file `name`, written as in the repository: "models/korsal-lite-ucf24x5.onnx".
+    """The path of a shipped file, named as in the repository: "models/korsal-lite-ucf24x5.onnx".
 
     The first of `places` that has it wins. Raises AssetError.
     """
@@ -22,4 +19,4 @@ def asset_path(name: str, places: tuple[Path, ...] = ASSET_FOLDERS) -> Path:
         if (place / name).is_file():
             return place / name
     searched = " and ".join(str(place) for place in places)
-    raise AssetError(f"{name} is missing (searched {searched}): install korsal-edge anew, or restore it with git")
+    raise AssetError(f"{name} is missing (searched {searched}): reinstall korsal-edge, or restore it with git")

@@ -1,8 +1,8 @@
-"""URLs of streams: what they say, and what of them may be shown. Pure.
+"""Parses URLs of streams and redacts their credentials. Pure.
 
-A URL may hold a login, and a character that was not percent-encoded there moves the borders of all that follows: in
-`rtsp://user:12#3@cam/live` and `rtsp://user:12/3@cam/live` every reader takes `user` for the host. So a URL is taken
-where it can be read in one way only, and of any other nothing is shown that stands before its last @.
+A URL may contain a login, and a character in it that is not percent-encoded shifts all parts that follow: in
+`rtsp://user:12#3@cam/live` and `rtsp://user:12/3@cam/live` every parser takes `user` for the host. So a URL is accepted
+only if it is unambiguous, and of any other nothing before its last @ is shown.
 """
 
 import contextlib
@@ -21,9 +21,9 @@ ENCODING = (
     "%40"
 )
 PLAYLISTS = (".m3u8", ".m3u", ".mpd", ".xspf", ".asx", ".pls")
-LONGEST_NAME = 253  # letters of a host's name
+LONGEST_NAME = 253  # characters of a host name
 
-# RFC 3986's unreserved characters and sub-delims, and what is percent-encoded; one colon parts user and password.
+# RFC 3986's unreserved characters and sub-delims, and percent-encoded ones; one colon separates user and password.
 _LOGIN = r"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*"
 _URL = re.compile(
     rf"([A-Za-z][A-Za-z0-9+.-]*)://({_LOGIN}(?::{_LOGIN})?@)?(\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]|[\w.-]+)(?::(\d+))?"
@@ -37,11 +37,11 @@ _SECRET_IN_PATH = re.compile(rf"(?i)({_SECRET_NAME}\w*=)[^/]*")
 
 
 class UrlError(ValueError):
-    """What is wrong with a URL, and the cure. Repeats nothing of it."""
+    """A URL that is wrong; the message names the remedy and repeats nothing of the URL."""
 
 
 class StreamUrl(NamedTuple):
-    """`address`: host and port as they are written; `host` without brackets; `port` None where none is written."""
+    """The parts of a URL. `address`: host and port as written; `host`: without brackets; `port`: None if missing."""
 
     scheme: str
     login: bool
@@ -53,13 +53,13 @@ class StreamUrl(NamedTuple):
 
     @property
     def redacted(self) -> str:
-        """The URL without what may be a credential, fit for a log; hides rather too much than too little."""
+        """The URL without anything that may be a credential, safe to log; rather hides too much than too little."""
         levels = "/".join(_shown_level(level) for level in self.path.split("/"))
         return f"{self.scheme}://{f'{HIDDEN}@' if self.login else ''}{self.address}{levels}{'?***' * self.query}"
 
 
 def read(url: str) -> StreamUrl:
-    """The parts of a stream's URL. UrlError where it is none, or can be read in more than one way."""
+    """Parse the URL of a stream. Raises UrlError if it is invalid or ambiguous."""
     found = _URL.fullmatch(url)
     if not found:
         raise UrlError(_fault(url))
@@ -76,22 +76,23 @@ def read(url: str) -> StreamUrl:
 
 
 def is_playlist(path: str) -> bool:
-    """True for the path of a list of other addresses (HLS, DASH and the like)."""
+    """Whether the path is that of a playlist (HLS, DASH and the like)."""
     return unquote(path).lower().endswith(PLAYLISTS)
 
 
 def looks_like_url(text: str) -> bool:
-    """True for a URL, and for what was meant to be one: its password is not to be taken for a file's name.
+    """Whether a text is a URL, or was meant to be one: its password must not be taken for a file name.
 
-    Keyboards of East Asia type ： ／ and ＠ twice as wide.
+    East Asian keyboards type the full-width ： ／ and ＠.
     """
     text = unicodedata.normalize("NFKC", text)
     return "://" in text or bool(_MEANT_AS_STREAM.match(text)) or _login_alone(text)
 
 
 def redacted(url: str) -> str:
-    """What may be shown of a URL, or of what was meant as one: of one that cannot be read for sure what follows the
-    last @, where that is an address; else its scheme alone; else three stars.
+    """The part of a URL, or of what was meant as one, that is safe to show.
+
+    Of an ambiguous URL, that is what follows the last @ if it is an address, else its scheme, else three stars.
     """
     try:
         return read(url).redacted
@@ -109,7 +110,7 @@ def redacted(url: str) -> str:
 
 
 def _login_alone(text: str) -> bool:
-    """`user:password@host`, without a scheme. A path that begins with / ./ ../ or ~ is one."""
+    """Whether it is `user:password@host` without a scheme. What begins with / ./ ../ or ~ is a path."""
     before, at, after = text.rpartition("@")
     if not at or text.startswith(("./", "../", "~")) or (text.startswith("/") and not text.startswith("//")):
         return False
@@ -138,7 +139,7 @@ def _is_ipv6(text: str) -> bool:
 
 
 def _shown_level(level: str) -> str:
-    """One level of a path: what follows a name like `password=` is hidden, and the whole where that is encoded."""
+    """One level of a path, with the value after a name like `password=` hidden, or all of it if that is encoded."""
     if ":" in unquote(level) or (level != unquote(level) and _SECRET_IN_PATH.search(unquote(level))):
         return HIDDEN
     return _SECRET_IN_PATH.sub(rf"\1{HIDDEN}", level)

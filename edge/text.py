@@ -1,11 +1,11 @@
-"""Text as people's editors save it: UTF-8, which Windows' Notepad begins with a byte order mark. Pure."""
+"""Text files as editors save them, and text that is safe to compare and to print. Pure."""
 
 import unicodedata
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-# Windows writes UTF-16 and calls it Unicode; of two marks that begin alike the longer one comes first
+# Windows writes UTF-16 and calls it Unicode; where one mark begins with another, the longer one comes first
 OTHER_ENCODINGS = (
     (BOM_UTF32_LE, "UTF-32"),
     (BOM_UTF32_BE, "UTF-32"),
@@ -13,10 +13,16 @@ OTHER_ENCODINGS = (
     (BOM_UTF16_BE, 'UTF-16 (in Notepad "Unicode big endian" or "UTF-16 BE")'),
 )
 
-MAX_LENGTH = 2000  # letters of a message
+MAX_LENGTH = 2000  # characters of a message
 BOM_CHARACTER = "\ufeff"  # the byte order mark, decoded
-JOINERS = "\u200c\u200d"  # invisible parts of how words of Persian, Hindi and others are spelt, and of emoji
-HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's categories of what is not seen, ends lines or turns their direction
+JOINERS = "\u200c\u200d"  # invisible but part of words in Persian, Hindi and other languages, and of emoji
+HIDDEN = (
+    "Cc",
+    "Cf",
+    "Cs",
+    "Zl",
+    "Zp",
+)  # Unicode categories of invisible characters, line ends and changes of direction
 BOMS = (BOM_UTF8, *(mark for mark, _ in OTHER_ENCODINGS))
 
 
@@ -24,15 +30,15 @@ Notify = Callable[[str], None]  # takes a sentence for a log or a terminal
 
 
 class TextError(ValueError):
-    """Bytes that are no such text; the message ends a sentence that begins with the file's name."""
+    """Bytes that are not UTF-8; the message completes a sentence that begins with the file's name."""
 
 
 def decode_utf8(content: bytes) -> str:
-    """UTF-8 with or without byte order marks, which are left out. Raises TextError, which says what it is instead."""
+    """Decode UTF-8 and drop byte order marks. Raises TextError, which names the other encoding."""
     for mark, name in OTHER_ENCODINGS:
         if content.startswith(mark):
             raise TextError(f"is saved as {name}; save it as UTF-8")
-    if content[:2].count(0) == 1:  # a letter of ASCII in UTF-16 without its mark
+    if content[:2].count(0) == 1:  # an ASCII letter in UTF-16 without a mark
         raise TextError("is saved as UTF-16; save it as UTF-8")
     try:
         return content.decode("utf-8").lstrip(BOM_CHARACTER)  # tools that append write a second one
@@ -41,34 +47,34 @@ def decode_utf8(content: bytes) -> str:
 
 
 def to_nfc(name: str) -> str:
-    """A name in the one form of Unicode in which all are compared (NFC): é is one character, however it was typed.
+    """A name in Unicode's composed form (NFC), in which names are compared: é is one character, however it was typed.
 
-    macOS names files in another form, in which é is an e and an accent; the two look the same.
+    macOS names files in the decomposed form, in which é is an e and an accent; the two look the same.
     """
     return unicodedata.normalize("NFC", name)
 
 
 def near_duplicates(names: Sequence[str]) -> list[tuple[str, str]]:
-    """The pairs of neighbours, sorted, that are one name but for capitals, blanks at their ends and Unicode's forms."""
+    """Pairs of names, sorted, that differ only in case, surrounding blanks or Unicode form."""
     keys = sorted((to_nfc(name).strip().casefold(), place) for place, name in enumerate(names))
     return [(names[one], names[two]) for (key, one), (other, two) in pairwise(keys) if key == other]
 
 
 def is_visible_line(text: str) -> bool:
-    """Whether it is one line that shows what it says.
+    """Whether a text is one line without invisible characters.
 
-    `str.isprintable` refuses wide and unbreakable spaces too, and letters younger than this Python.
+    `str.isprintable` also refuses wide and non-breaking spaces, and characters newer than this Python.
     """
     return all(letter in JOINERS or unicodedata.category(letter) not in HIDDEN for letter in text)
 
 
 def shortened(text: str) -> str:
-    """What begins and ends a text of more letters than anybody reads: a file may hold a name of millions."""
+    """A text with its middle left out if it is longer than anybody reads: a file may hold a name of millions."""
     return text if len(text) <= MAX_LENGTH else f"{text[: MAX_LENGTH // 2]} […] {text[-MAX_LENGTH // 2 :]}"
 
 
 def sanitized(text: str) -> str:
-    """With a question mark for each control character: a terminal obeys them, and one that ends lines forges others."""
+    """The text with control characters replaced by question marks: they could steer a terminal or forge log lines."""
     return "".join("?" if unicodedata.category(letter) == "Cc" else letter for letter in text)
 
 

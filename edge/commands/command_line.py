@@ -1,4 +1,4 @@
-"""The command line `korsal-edge`: reads the arguments and hands them on."""
+"""The command line of `korsal-edge`: parses the arguments and runs the command."""
 
 import argparse
 import logging
@@ -34,9 +34,9 @@ Command = Callable[[argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str], signals: Signals | None = None) -> int:
-    """Run one command; `signals` are those that the daemon heeds.
+    """Run one command and return its exit status; `signals` are the daemon's.
 
-    0: done; 1: it cannot do its job, and says why on stderr; 2: wrong usage; 130: interrupted.
+    0: done; 1: failed, with the reason on stderr; 2: wrong usage; 130: interrupted.
     """
     terminal.escape_unencodable()
     options = _parser().parse_args(arguments)
@@ -47,13 +47,13 @@ def main(arguments: Sequence[str], signals: Signals | None = None) -> int:
         logging.basicConfig(format="%(levelname)s: %(message)s")
     try:
         return command(options)
-    except ERRORS as fault:
-        for line in str(fault).splitlines():
+    except ERRORS as error:
+        for line in str(error).splitlines():
             print(f"korsal-edge: {line}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return replay.INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has gone; nothing more may be written there
+    except BrokenPipeError:  # the reader of our output is gone; nothing more may be written to it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
@@ -73,7 +73,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    _end_orderly()
+    _treat_sigterm_as_ctrl_c()
     with replay.open_session(options.source, options.model, options.config, options.camera) as session:
         status = replay.replay(session, replay.ReplayOutputs(options.events, options.video, options.inset))
     if not status:
@@ -82,7 +82,7 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 def _after_replay(options: argparse.Namespace) -> str:
-    """First one looks at what was found, then it is for the daemon."""
+    """The command that comes next: look at the result first, then configure the daemon."""
     if options.video is None:
         given = (("--model", options.model), ("--config", options.config), ("--camera", options.camera))
         again = [word for option, value in given if value is not None for word in (option, value)]
@@ -98,59 +98,73 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    _end_orderly()
+    _treat_sigterm_as_ctrl_c()
     return demo.demo(options.source, options.model, options.video, options.inset)
 
 
-def _end_orderly() -> None:
-    """Let SIGTERM end us as Ctrl-C does: with what was found written."""
+def _treat_sigterm_as_ctrl_c() -> None:
+    """Let SIGTERM end the command as Ctrl-C does, with the results so far written."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
-        "korsal-edge", description="Finds people's actions in live video, as they happen, and tells them over MQTT."
+        "korsal-edge", description="Detects people's actions in live video as they happen and publishes them over MQTT."
     )
     parser.add_argument("--version", action="version", version=f"korsal-edge {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    run = _add(commands, "run", _run, "run the daemon until it is stopped")
-    run.add_argument(
+    run_command = _add(commands, "run", _run, "run the daemon until it is stopped")
+    run_command.add_argument(
         "--log-format",
         choices=FORMATS,
         default="auto",
-        help="plain: each line with its time; journal: without; auto: without only where systemd's journal takes them",
+        help="plain: lines with time stamps; journal: without; auto: without if systemd's journal takes the log",
     )
-    checked = _add(commands, "check", _check, "check a configuration; every mistake at once")
-    for command in (run, checked):
+    check_command = _add(commands, "check", _check, "check a configuration and report every problem at once")
+    for command in (run_command, check_command):
         command.add_argument("--config", type=Path, default=Path("config.toml"), help="default: ./config.toml")
-    looked = _add(
-        commands, "doctor", _doctor, "look at everything that an installation can get wrong, each with its cure"
+    doctor_command = _add(
+        commands,
+        "doctor",
+        _doctor,
+        "check an installation for everything that can be wrong, with a remedy for each problem",
     )
-    looked.add_argument("--config", type=Path, default=doctor.default_config(), help="default: %(default)s")
-    replayed = _add(commands, "replay", _replay, "find the actions in a video file; the same file, the same events")
-    _add_replay_options(replayed)
-    replayed.add_argument("--events", type=Path, metavar="FILE", help="write events as JSON lines, not as words")
-    replayed.add_argument("--video", type=Path, metavar="FILE", help="write an annotated video: .webm, .mp4 or .avi")
-    _add_inset(replayed)
-    benched = _add(commands, "bench", _bench, "measure what each stage costs per frame of a video file")
-    _add_replay_options(benched)
-    benched.add_argument(
-        "--frames", type=whole_number(1, 1_000_000), default=500, help="frames to measure after warming up, default 500"
+    doctor_command.add_argument("--config", type=Path, default=doctor.default_config(), help="default: %(default)s")
+    replay_command = _add(
+        commands, "replay", _replay, "detect the actions in a video file; the same file gives the same events"
     )
-    benched.add_argument(
+    _add_replay_options(replay_command)
+    replay_command.add_argument(
+        "--events", type=Path, metavar="FILE", help="write events as JSON lines instead of printing them"
+    )
+    replay_command.add_argument(
+        "--video", type=Path, metavar="FILE", help="write an annotated video: .webm, .mp4 or .avi"
+    )
+    _add_inset(replay_command)
+    bench_command = _add(commands, "bench", _bench, "measure the time of each stage per frame of a video file")
+    _add_replay_options(bench_command)
+    bench_command.add_argument(
+        "--frames",
+        type=whole_number(1, 1_000_000),
+        default=500,
+        help="frames to measure after warming up; default: 500",
+    )
+    bench_command.add_argument(
         "--threads",
         type=whole_number(0, 256),
-        help="CPU threads of the network; 0: as ONNX Runtime chooses; default: as configured",
+        help="CPU threads of the network; 0: ONNX Runtime decides; default: as configured",
     )
-    benched.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    shown = _add(commands, "demo", _demo, "the daemon with a broker and a subscriber of its own")
-    shown.add_argument("source", nargs="?", help="a video file, /dev/video0, rtsp://...; default: the shipped clip")
-    shown.add_argument(
+    bench_command.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    demo_command = _add(commands, "demo", _demo, "run the daemon with a broker and a subscriber of its own")
+    demo_command.add_argument(
+        "source", nargs="?", help="a video file, /dev/video0, rtsp://...; default: the shipped clip"
+    )
+    demo_command.add_argument(
         "--model", type=Path, metavar="FILE", help="ONNX model or TensorRT engine; default: the shipped one"
     )
-    shown.add_argument("--video", type=Path, metavar="FILE", help="default: out/demo.webm, which browsers play")
-    _add_inset(shown)
-    progress.add_option(shown)
+    demo_command.add_argument("--video", type=Path, metavar="FILE", help="default: out/demo.webm, which browsers play")
+    _add_inset(demo_command)
+    progress.add_option(demo_command)
     return parser
 
 
@@ -161,7 +175,7 @@ def _add(commands: Any, name: str, command: Command, text: str) -> argparse.Argu
 
 
 def _add_replay_options(parser: argparse.ArgumentParser) -> None:
-    """What replay and bench have in common."""
+    """The options that replay and bench share."""
     parser.add_argument("source", help="a video file")
     parser.add_argument(
         "--model",
@@ -169,13 +183,13 @@ def _add_replay_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="ONNX model or TensorRT engine; default: the configured or shipped one",
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="take thresholds, zones and model from there")
-    parser.add_argument("--camera", metavar="NAME", help="whose zones, where the configuration has several cameras")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="use its thresholds, zones and model")
+    parser.add_argument("--camera", metavar="NAME", help="use this camera's settings, if the configuration has several")
     progress.add_option(parser)
 
 
 def _add_inset(parser: argparse.ArgumentParser) -> None:
-    """Where the annotated video shows the motion map."""
+    """The options for where the annotated video shows the motion map."""
     places = parser.add_mutually_exclusive_group()
     places.add_argument(
         "--inset",

@@ -1,4 +1,4 @@
-"""The parser of every command line of ours."""
+"""The argument parser of all command lines, and types of options."""
 
 import argparse
 import unicodedata
@@ -10,9 +10,9 @@ from edge.stream_url import looks_like_url
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong with the arguments, unless a camera's login may be among them. Its subcommands do the same.
+    """An argument parser whose error messages never repeat a camera's login; its subcommands use it too.
 
-    An argument of type Path is no address: a path loses one of two slashes, and with it what shows that it is a login.
+    Arguments of type Path refuse URLs: as a path, a URL loses one of its two slashes and no longer looks like a login.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -20,21 +20,21 @@ class Parser(argparse.ArgumentParser):
         self.register("type", Path, _path)
 
     def error(self, message: str) -> NoReturn:
-        """End with status 2 and the usage."""
+        """Exit with status 2 after the usage and the message, unless that may hold a login."""
         plain = unicodedata.normalize("NFKC", message)
         secret = "@" in plain or "://" in plain
         super().error("an argument is wrong, or one too many: see --help" if secret else message)
 
 
 def path_as_text(text: str) -> str:
-    """A path, as it was given. ArgumentTypeError, which repeats nothing of it, for an address."""
+    """A path as it was given. Raises ArgumentTypeError for a URL, without repeating it."""
     if looks_like_url(text):
         raise argparse.ArgumentTypeError("is an address, not a path (write ./name where a file's name looks like one)")
     return text
 
 
 def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
-    """The type of an option that is a whole number within these bounds."""
+    """The type of an option that takes a whole number within these bounds."""
     bounds = f", {least} or more" if most is None else f" from {least} to {most}"
 
     def parse(text: str) -> int:

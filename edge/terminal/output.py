@@ -1,13 +1,13 @@
-"""Standard output, whatever the terminal's encoding. Shell."""
+"""Standard output that takes any character, whatever the terminal's encoding. Shell."""
 
 import io
 import sys
 
 
 def escape_unencodable() -> None:
-    """Let what the terminal's encoding cannot hold, such as a label in Chinese, be written as `\\u6295`.
+    """Escape characters that the terminal's encoding lacks, such as those of a Chinese label, as `\\u6295`.
 
-    Otherwise printing it would end the program, as Python does it for stdout and not for stderr.
+    Python does so for stderr; on stdout, printing such a label would end the program.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -1,6 +1,6 @@
-"""How far a long command is: a bar in a terminal, elsewhere a line now and then on stderr. Shell: reads the clock.
+"""Progress of long commands: a bar in a terminal, otherwise a line on stderr now and then. Shell: reads the clock.
 
-A command line calls `show` once; without it, as in a library, nothing is said.
+Nothing is shown unless a command line calls `enable`, so that a library stays silent.
 """
 
 import argparse
@@ -17,29 +17,30 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-FIRST_SECONDS = 5.0  # until the first line; the next come after as long as it has taken so far, but
-USUAL_SECONDS = 30.0  # no more than this apart, or, where it takes long,
-LATER_SHARE = 0.02  # than this share of the time so far
+FIRST_SECONDS = 5.0  # until the first line; the interval then grows with the time elapsed, up to the larger of
+USUAL_SECONDS = 30.0  # this and
+LATER_SHARE = 0.02  # this share of the time elapsed
 
-log = logging.getLogger(__name__)  # only for its level, which says whether anything is shown
+log = logging.getLogger(__name__)  # used for its level alone: whether progress is shown
 
 Item = TypeVar("Item")
 
 
 def add_option(parser: argparse.ArgumentParser, *names: str) -> None:
-    """`--quiet`, or another name where that is taken."""
+    """Add `--quiet`, or another name where that is taken."""
     parser.add_argument(*(names or ("-q", "--quiet")), dest="no_progress", action="store_true", help="show no progress")
 
 
-def enable(wanted: bool) -> None:
-    """From now on, or no more."""
-    log.setLevel(logging.INFO if wanted else logging.CRITICAL)
+def enable(enabled: bool) -> None:
+    """Show progress from now on, or stop showing it."""
+    log.setLevel(logging.INFO if enabled else logging.CRITICAL)
 
 
 class Progress:
-    """So many units of `total` are done; None: nobody knows how many there are; unit "": nothing is counted.
+    """A context manager that shows how many of `total` units are done.
 
-    A context manager. `done` of them before this began. `terminal`: whether stderr is one, None: ask it.
+    `total`: None if it is unknown. `unit`: "" counts nothing. `done`: units done before it began. `terminal`: whether
+    stderr is a terminal; None: find out.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Progress:
         if self._thread:
             try:
                 self._thread.start()
-            except RuntimeError:  # the machine has no thread to give: the work goes on without a word
+            except RuntimeError:  # no thread can be had: the work continues without progress
                 self._thread = None
         return self
 
@@ -73,13 +74,13 @@ class Progress:
                 self._write()
 
     def update(self, count: int = 1) -> None:
-        """So many more are done."""
+        """Count this many more units as done."""
         self._done += count
         if self._bar is not None:
             self._bar.update(count)
 
     def track(self, items: Iterable[Item]) -> Iterator[Item]:
-        """The items: one more is done when the next is asked for."""
+        """Yield the items; each counts as done when the next is requested."""
         for item in items:
             yield item
             self.update()
@@ -92,25 +93,25 @@ class Progress:
     def _write(self) -> None:
         seconds = time.monotonic() - self._began
         text = progress_line(self._doing, self._unit, self._done, self._total, self._before, seconds)
-        with suppress(OSError, ValueError):  # nobody reads it, it is full or closed: the work goes on
+        with suppress(OSError, ValueError):  # not read, full or closed: the work continues
             tqdm.write(text, file=sys.stderr)
             sys.stderr.flush()
 
 
 def track(items: Iterable[Item], doing: str, unit: str, total: int | None = None) -> Iterator[Item]:
-    """The items, with progress while they last."""
+    """Yield the items and show progress meanwhile."""
     with Progress(doing, unit, total) as progress:
         yield from progress.track(items)
 
 
 def print_line(text: str) -> None:
-    """A line on stdout that does not tear a bar."""
+    """Print a line to stdout without breaking a progress bar."""
     tqdm.write(text, file=sys.stdout)
     sys.stdout.flush()
 
 
 def seconds_to_next_line(elapsed: float) -> float:
-    """Seconds until the next line, where so many have passed since the beginning."""
+    """Seconds until the next line, given those since the start."""
     return min(max(FIRST_SECONDS, elapsed), max(USUAL_SECONDS, LATER_SHARE * elapsed))
 
 
@@ -127,8 +128,8 @@ def progress_line(doing: str, unit: str, done: int, total: int | None, before: i
 
 
 def file_summary(path: Path) -> str:
-    """A file or folder that was made, and its size: `runs/mine/best.pt (12.3 MB)`."""
-    if not path.is_file() and not path.is_dir():  # a pipe or terminal, say
+    """The path and size of a file or folder: `runs/mine/best.pt (12.3 MB)`."""
+    if not path.is_file() and not path.is_dir():  # for example a pipe or terminal
         return str(path)
     files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
     size = sum(one.stat().st_size for one in files)
@@ -136,7 +137,7 @@ def file_summary(path: Path) -> str:
 
 
 def next_step(*words: object) -> str:
-    """The command that usually comes next, to be copied."""
+    """The command that usually comes next, ready to be copied."""
     return f"Next: {shlex.join(map(str, words))}"
 
 
