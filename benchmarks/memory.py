@@ -13,7 +13,7 @@ from edge import pipeline
 from edge.assets import asset_path
 from edge.commands.bench import endless
 from edge.commands.demo import CLIP
-from edge.commands.replay import ReplaySession, open_session, walk
+from edge.commands.replay import ReplaySession, open_session
 
 SETTLED = 1000  # frames, after which memory should stay
 ALLOWED = 20.0  # MB
@@ -44,7 +44,7 @@ def _options() -> argparse.Namespace:
 def _memory(session: ReplaySession, frames: int) -> Iterator[tuple[int, float]]:
     """Yield the number of frames and the resident memory in MB after every SETTLED frames."""
     start = pipeline.initial(session.camera, "memory")
-    results = walk(islice(endless(session), frames), session.engine, session.settings, start)
+    results = pipeline.run(islice(endless(session), frames), session.engine, session.settings, start)
     for count, _ in enumerate(results, 1):
         if count % SETTLED == 0:
             yield count, resident()

@@ -1,9 +1,9 @@
-"""`korsal-edge bench`: what each stage costs per frame. Shell: reads the clock."""
+"""`korsal-edge bench`: measures the time of each stage per frame. Shell: reads the clock."""
 
 import json
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge import pipeline
 from edge.cameras.video_file import probe
 from edge.commands.replay import ReplaySession, frames_of
-from edge.inference import Engine
+from edge.inference import Engine, Lap
 from edge.pipeline import STAGES
 from edge.service.overload import TARGET_FPS, remedies
 from edge.sources import Frame
@@ -20,69 +20,77 @@ from edge.terminal import progress
 
 WARM_UP = 20  # frames that are not measured
 COLUMNS = ("decode", *STAGES)
-HEAVY = ("motion", "network")  # the stages that are allowed to cost
+HEAVY = ("motion", "network")  # the stages that do the work; the others are overhead
 
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """Seconds that every measured frame took, (frames, COLUMNS) float64."""
+    """The seconds that each stage took for each measured frame, (frames, COLUMNS) float64."""
 
     seconds: NDArray[np.float64]
 
     @property
     def totals(self) -> NDArray[np.float64]:
-        """(frames,), s."""
+        """Seconds per frame, (frames,)."""
         return np.asarray(self.seconds.sum(axis=1), np.float64)
 
     @property
     def fps(self) -> float:
-        """Frames per second, one after the other."""
+        """Frames per second, processed one after the other."""
         return float(1 / self.totals.mean())
 
     @property
     def cameras(self) -> int:
-        """That this is enough for, at TARGET_FPS each."""
+        """How many cameras this is enough for, at TARGET_FPS each."""
         return int(self.fps / TARGET_FPS)
 
     @property
     def overhead(self) -> float:
-        """The share of the time that is spent outside of motion map and network, 0..1."""
+        """The fraction of the time spent outside of motion map and network, 0..1."""
         heavy = [COLUMNS.index(stage) for stage in HEAVY]
         return float(1 - self.seconds[:, heavy].sum() / self.seconds.sum())
 
     def rows(self) -> dict[str, dict[str, float]]:
-        """By stage and "total": p50, p95, p99 and mean in ms, share of the total in percent."""
+        """p50, p95, p99 and mean in ms and share of the total in percent, by stage and for "total"."""
         columns = {stage: self.seconds[:, i] for i, stage in enumerate(COLUMNS)}
         whole = self.totals.mean()
         return {name: _row(times, whole) for name, times in {**columns, "total": self.totals}.items()}
 
 
 def bench(session: ReplaySession, frames: int, as_json: bool) -> int:
-    """Measure and print; 0. Raises CaptureError."""
+    """Measure, print and return 0. Raises CaptureError."""
     measured = measure(session, frames)
     print(_json(session, measured) if as_json else _table(session, measured))
     return 0
 
 
 def measure(session: ReplaySession, frames: int) -> Measurement:
-    """Run so many frames after WARM_UP more; a shorter file is played again and again."""
-    source = endless(session)
-    state = pipeline.initial(session.camera, "bench")
+    """Measure this many frames after WARM_UP more; a shorter file is repeated."""
     rows = np.zeros((WARM_UP + frames, len(COLUMNS)))
     times: list[float] = []
+
+    def lap(stage: str) -> None:
+        times.append(time.perf_counter())
+
+    frames_with_lap = _with_lap(endless(session), lap)
+    state = pipeline.initial(session.camera, "bench")
+    steps = pipeline.run(frames_with_lap, session.engine, session.settings, state, lap)
     for row in progress.track(rows, "measuring", "frame", len(rows)):
         times[:] = [time.perf_counter()]
-        frame = next(source)
-        times.append(time.perf_counter())
-        state, _ = pipeline.step(
-            state, frame, session.engine, session.settings, lambda stage: times.append(time.perf_counter())
-        )
+        next(steps)
         row[:] = np.diff(times)
     return Measurement(rows[WARM_UP:])
 
 
+def _with_lap(frames: Iterable[Frame], lap: Lap) -> Iterator[Frame]:
+    """The frames; the time for "decode" is taken as each arrives."""
+    for frame in frames:
+        lap("decode")
+        yield frame
+
+
 def endless(session: ReplaySession) -> Iterator[Frame]:
-    """The file's frames, over and over, numbered and timed on."""
+    """The file's frames over and over, with indices and times that keep increasing."""
     index, begin, interval = 0, 0.0, 1 / probe(session.source).fps
     while True:
         last = 0.0

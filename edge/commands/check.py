@@ -1,4 +1,4 @@
-"""`korsal-edge check`: is this configuration usable? Every mistake at once, or what it means. Shell."""
+"""`korsal-edge check`: reports every problem of a configuration, or summarises it. Shell."""
 
 import os
 from collections.abc import Iterator
@@ -22,17 +22,17 @@ from edge.sources import Source
 
 
 def check(path: Path) -> int:
-    """Print what the configuration means; 0.
+    """Print a summary of the configuration and return 0.
 
     Raises ConfigError with all problems, AssetError and EngineError for a model that cannot be run.
     """
     folder = path.absolute().parent
     config = _loaded(path, folder)
-    unfit = tuple(source_problems(config, folder))
+    problems = tuple(source_problems(config, folder))
     with open_at_terminal(config.model, state_directory(config.outbox)) as engine:
-        wrong = (*unfit, *unknown_actions(config, engine.manifest.labels))
-        if wrong:
-            raise ConfigError(path, wrong)
+        problems = (*problems, *unknown_actions(config, engine.manifest.labels))
+        if problems:
+            raise ConfigError(path, problems)
         print(f"{path} is valid")
         for line in _summary(config, engine):
             print(f"  {line}")
@@ -40,9 +40,9 @@ def check(path: Path) -> int:
 
 
 def source_problems(config: Config, folder: Path) -> Iterator[str]:
-    """A sentence for each camera that is no video file and no device, as far as that shows without opening a camera.
+    """A sentence for each source that is neither a video file nor a video device, found without opening cameras.
 
-    A device that is not there is none of them: a camera may be plugged in later. `folder`: where relative paths start.
+    A missing device is not a problem: a camera may be plugged in later. `folder`: where relative paths start.
     """
     for name, camera in config.cameras.items():
         source = camera.to_source()
@@ -57,7 +57,7 @@ def source_problems(config: Config, folder: Path) -> Iterator[str]:
 
 
 def _loaded(path: Path, folder: Path) -> Config:
-    """As `load`, which knows neither model nor cameras: what is wrong about those is told beside other mistakes."""
+    """As `load`; a ConfigError also names the problems of sources and of actions that the model does not know."""
     try:
         return load(path)
     except ConfigError as error:
@@ -70,7 +70,7 @@ def _loaded(path: Path, folder: Path) -> Config:
 
 
 def _labels(config: Config) -> tuple[str, ...]:
-    """The actions that the model's file names, without running it; none where it does not tell."""
+    """The actions in the model file's manifest, read without running it; empty if it has none."""
     try:
         text = onnx_metadata.read(model_path(config.model).read_bytes()).get(manifests.METADATA_KEY, "")
         return manifests.from_json(text).labels
@@ -93,17 +93,17 @@ def _summary(config: Config, engine: Engine) -> list[str]:
 
 
 def _source(source: Source) -> str:
-    """What it is called, and what it lacks here and now."""
-    lacking = ""
+    """The redacted source, and what it lacks on this machine at the moment."""
+    missing = ""
     if source.kind == "v4l2" and not os.path.exists(source.target):
-        lacking = " (no such device here now)"
+        missing = " (no such device at the moment)"
     if source.kind == "csi" and not has_gstreamer():
-        lacking = " (this OpenCV has no GStreamer, which it needs: use the one of JetPack)"
-    return f"{source.redacted}{lacking}"
+        missing = " (this OpenCV has no GStreamer, which it needs: use the one of JetPack)"
+    return f"{source.redacted}{missing}"
 
 
 def _start_scores(config: Config, camera: str, manifest: Manifest) -> str:
-    """One number where it is the same for all actions."""
+    """The start score of each action, or one number if they are the same."""
     settings = event_settings(config, camera, manifest.start_scores)
     scores = {label: settings.for_action(label).start_score for label in manifest.labels}
     if len(set(scores.values())) == 1:

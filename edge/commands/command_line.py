@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,11 @@ from edge.signals import Signals
 from edge.sources import SourceError
 from edge.terminal import output as terminal
 from edge.terminal import progress
-from edge.terminal.arguments import Parser, whole_number
+from edge.terminal.arguments import Command, Parser, whole_number
 from edge.video.motion_inset import INSET_POSITIONS
 from edge.video.video_writer import VideoError
 
 ERRORS = (AssetError, CaptureError, ConfigError, DemoError, EngineError, ReplayError, SourceError, VideoError)
-Command = Callable[[argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str], signals: Signals | None = None) -> int:
@@ -113,62 +112,66 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"korsal-edge {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    run_command = _add(commands, "run", _run, "run the daemon until it is stopped")
-    run_command.add_argument(
+    _add_run_and_check(commands)
+    _add_doctor(commands)
+    _add_replay(commands)
+    _add_bench(commands)
+    _add_demo(commands)
+    return parser
+
+
+def _add_run_and_check(commands: Any) -> None:
+    run = _add(commands, "run", _run, "run the daemon until it is stopped")
+    run.add_argument(
         "--log-format",
         choices=FORMATS,
         default="auto",
         help="plain: lines with time stamps; journal: without; auto: without if systemd's journal takes the log",
     )
-    check_command = _add(commands, "check", _check, "check a configuration and report every problem at once")
-    for command in (run_command, check_command):
+    check_only = _add(commands, "check", _check, "check a configuration and report every problem at once")
+    for command in (run, check_only):
         command.add_argument("--config", type=Path, default=Path("config.toml"), help="default: ./config.toml")
-    doctor_command = _add(
-        commands,
-        "doctor",
-        _doctor,
-        "check an installation for everything that can be wrong, with a remedy for each problem",
-    )
-    doctor_command.add_argument("--config", type=Path, default=doctor.default_config(), help="default: %(default)s")
-    replay_command = _add(
-        commands, "replay", _replay, "detect the actions in a video file; the same file gives the same events"
-    )
-    _add_replay_options(replay_command)
-    replay_command.add_argument(
-        "--events", type=Path, metavar="FILE", help="write events as JSON lines instead of printing them"
-    )
-    replay_command.add_argument(
-        "--video", type=Path, metavar="FILE", help="write an annotated video: .webm, .mp4 or .avi"
-    )
-    _add_inset(replay_command)
-    bench_command = _add(commands, "bench", _bench, "measure the time of each stage per frame of a video file")
-    _add_replay_options(bench_command)
-    bench_command.add_argument(
-        "--frames",
-        type=whole_number(1, 1_000_000),
-        default=500,
-        help="frames to measure after warming up; default: 500",
-    )
-    bench_command.add_argument(
+
+
+def _add_doctor(commands: Any) -> None:
+    command = _add(commands, "doctor", _doctor, "check everything that can be wrong with an installation")
+    command.add_argument("--config", type=Path, default=doctor.default_config(), help="default: %(default)s")
+
+
+def _add_replay(commands: Any) -> None:
+    command = _add(commands, "replay", _replay, "detect the actions in a video file, the same ones at every run")
+    _add_replay_options(command)
+    command.add_argument("--events", type=Path, metavar="FILE", help="write events as JSON lines, do not print them")
+    command.add_argument("--video", type=Path, metavar="FILE", help="write an annotated video: .webm, .mp4 or .avi")
+    _add_inset(command)
+
+
+def _add_bench(commands: Any) -> None:
+    command = _add(commands, "bench", _bench, "measure the time of each stage per frame of a video file")
+    _add_replay_options(command)
+    frames = whole_number(1, 1_000_000)
+    command.add_argument("--frames", type=frames, default=500, help="frames to measure after warming up; default: 500")
+    command.add_argument(
         "--threads",
         type=whole_number(0, 256),
         help="CPU threads of the network; 0: ONNX Runtime decides; default: as configured",
     )
-    bench_command.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    demo_command = _add(commands, "demo", _demo, "run the daemon with a broker and a subscriber of its own")
-    demo_command.add_argument(
-        "source", nargs="?", help="a video file, /dev/video0, rtsp://...; default: the shipped clip"
-    )
-    demo_command.add_argument(
+    command.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def _add_demo(commands: Any) -> None:
+    command = _add(commands, "demo", _demo, "run the daemon with a broker and a subscriber of its own")
+    command.add_argument("source", nargs="?", help="a video file, /dev/video0, rtsp://...; default: the shipped clip")
+    command.add_argument(
         "--model", type=Path, metavar="FILE", help="ONNX model or TensorRT engine; default: the shipped one"
     )
-    demo_command.add_argument("--video", type=Path, metavar="FILE", help="default: out/demo.webm, which browsers play")
-    _add_inset(demo_command)
-    progress.add_option(demo_command)
-    return parser
+    command.add_argument("--video", type=Path, metavar="FILE", help="default: out/demo.webm, which browsers play")
+    _add_inset(command)
+    progress.add_option(command)
 
 
 def _add(commands: Any, name: str, command: Command, text: str) -> argparse.ArgumentParser:
+    """Add a command with its description."""
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     parser.set_defaults(command=command)
     return parser

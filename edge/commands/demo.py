@@ -1,4 +1,4 @@
-"""`korsal-edge demo`: the daemon on one source, with a broker and a subscriber of its own. Shell."""
+"""`korsal-edge demo`: runs the daemon on one source with a broker and a subscriber of its own. Shell."""
 
 import json
 import signal
@@ -39,14 +39,14 @@ from edge.video.video_writer import preferred_suffix
 
 CLIP = "demo/basketball.mp4"
 VIDEO = Path("out/demo")
-CAMERA_FPS = 15.0  # of the video of a live camera
-CAMERA_PATIENCE = 30.0  # seconds until a camera's first frame
-ARRIVAL_PATIENCE = 10.0  # seconds until what was published has arrived
+CAMERA_FPS = 15.0  # of the annotated video of a live camera
+CAMERA_PATIENCE = 30.0  # seconds to wait for a camera's first frame
+ARRIVAL_PATIENCE = 10.0  # seconds to wait for published events to arrive
 SHOWN = ("type", "action", "top_score", "box", "duration", "seq")  # keys of an event that are printed
 
 
 class Playback:
-    """Sees every frame of the daemon: keeps a file's pace, draws, remembers what began."""
+    """Called with every frame of the daemon: plays a file in real time, draws it, remembers the events that began."""
 
     def __init__(self, video: AnnotatedVideo, live: bool, played: Progress) -> None:
         self.frames = 0
@@ -54,7 +54,7 @@ class Playback:
         self._video, self._live, self._played = video, live, played
 
     def __call__(self, frame: Frame, step: StepResult) -> None:
-        """Not before the frame's time has come: a file is played as if it were filmed now."""
+        """Wait until the frame is due, so that a file plays in real time, then draw it."""
         if not self._live:
             time.sleep(max(0.0, frame.monotonic_time - time.monotonic()))
         self.frames += 1
@@ -64,35 +64,33 @@ class Playback:
 
 
 class ReceivedEvents:
-    """What came through the broker. Called from the subscriber's thread."""
+    """The events that came through the broker. Called from the subscriber's thread."""
 
     def __init__(self) -> None:
-        self.events: dict[str, list[dict[str, Any]]] = {}  # by event_id, as they came
+        self.events: dict[str, list[dict[str, Any]]] = {}  # by event_id, in order of arrival
 
     def __call__(self, message: MQTTMessage) -> None:
-        """Remember an event and print it."""
+        """Store an event and print it."""
         event = json.loads(message.payload)
         self.events.setdefault(event["event_id"], []).append(event)
         progress.print_line(f"{message.topic}  {json.dumps({key: event[key] for key in SHOWN}, ensure_ascii=False)}")
 
     def missing(self, begun: set[str]) -> set[str]:
-        """Ids of the events that began and of which not every step has arrived."""
-        return {number for number in begun if not _is_whole(self.events.get(number, []))}
+        """Ids of the events in `begun` of which not every message has arrived."""
+        return {number for number in begun if not _is_complete(self.events.get(number, []))}
 
 
 def demo(source: str | None, model: Path | None, video: Path | None = None, inset: InsetPosition = "beside") -> int:
-    """Play `source` (None: the clip that is shipped) through the daemon, print what its subscriber gets.
+    """Play `source` through the daemon, print what its subscriber receives, and return 0 if everything arrived.
 
-    `video`: where it is drawn; None: VIDEO, in the format that plays in most places.
-
-    0: it ran, and all that was published arrived. Raises AssetError, CaptureError, DemoError, EngineError,
-    SourceError, VideoError.
+    `source`: None for the shipped clip. `video`: the annotated video; None: VIDEO, in the most widely playable format.
+    Raises AssetError, CaptureError, DemoError, EngineError, SourceError, VideoError.
     """
     described = parse(source or str(asset_path(CLIP)))
     fps, pause = (CAMERA_FPS, MAX_PAUSE) if described.live else (probe(described.target).fps, MAX_GAP)
     video = video or VIDEO.with_suffix(preferred_suffix())
-    _make_place(described.target, video)
-    audience = ReceivedEvents()
+    _prepare_folder(described.target, video)
+    received = ReceivedEvents()
     with EmbeddedBroker() as broker, tempfile.TemporaryDirectory(prefix="korsal-edge-") as folder:
         config = _config(source or described.target, model, broker.port, Path(folder))
         state = state_directory(OutboxConfig())  # unlike that folder it stays, with the engine that may be built
@@ -104,16 +102,16 @@ def demo(source: str | None, model: Path | None, video: Path | None = None, inse
             print(f"Broker: {HOST}:{broker.port} (MQTT 3.1.1). Source: {described.redacted}. Model: {name}.")
             print("What its subscriber receives:", flush=True)
             playing = Progress("playing", "frame", None if described.live else probe(described.target).announced)
-            watcher = Playback(drawn, described.live, playing)
-            with Subscriber(broker.port, f"{config.mqtt.base}/+/+/actions/#", audience), playing:
-                _run(config, watcher, engine)
-                _await(audience, watcher.begun)
-    _report(audience, watcher, drawn)
+            playback = Playback(drawn, described.live, playing)
+            with Subscriber(broker.port, f"{config.mqtt.base}/+/+/actions/#", received), playing:
+                _run(config, playback, engine)
+                _wait_for_events(received, playback.begun)
+    _report(received, playback, drawn)
     return 0
 
 
 def _config(source: str, model: Path | None, port: int, folder: Path) -> Config:
-    """What `config.toml` would say. The source has been parsed, so that the camera need not be checked again."""
+    """The configuration of the demo. The source is already parsed, so the camera is not validated again."""
     return Config(
         device=DeviceConfig(name="demo"),
         model=ModelConfig(path=model),
@@ -125,8 +123,8 @@ def _config(source: str, model: Path | None, port: int, folder: Path) -> Config:
     )
 
 
-def _make_place(source: str, video: Path) -> None:
-    """Make the video's folder, and see that the video would not overwrite the source. Raises DemoError."""
+def _prepare_folder(source: str, video: Path) -> None:
+    """Make the video's folder and check that the video does not overwrite the source. Raises DemoError."""
     try:
         video.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -137,45 +135,45 @@ def _make_place(source: str, video: Path) -> None:
         raise DemoError(f"{video}: is the source itself; give another name with --video")
 
 
-def _run(config: Config, watcher: Playback, engine: Engine) -> None:
-    """Run the daemon to the end of the file, or until Ctrl-C. Raises DemoError where no frame ever comes."""
-    surrender = threading.Timer(CAMERA_PATIENCE, _end_unless, (watcher,))
-    surrender.daemon = True
-    surrender.start()
-    status = daemon.run(config, observe=watcher, engine=engine)
-    surrender.cancel()
+def _run(config: Config, playback: Playback, engine: Engine) -> None:
+    """Run the daemon to the end of the file or until Ctrl-C. Raises DemoError if no frame arrives."""
+    timer = threading.Timer(CAMERA_PATIENCE, _stop_without_frames, (playback,))
+    timer.daemon = True
+    timer.start()
+    status = daemon.run(config, observe=playback, engine=engine)
+    timer.cancel()
     if status:
         raise DemoError("the daemon could not run, for the reason above")
-    if not watcher.frames:
+    if not playback.frames:
         source = config.cameras["camera"].to_source().redacted
         raise DemoError(f"{source}: not one frame came; check the source, or give a video file")
 
 
-def _end_unless(watcher: Playback) -> None:
-    """Tell the daemon to end where there has been no frame."""
-    if not watcher.frames:
+def _stop_without_frames(playback: Playback) -> None:
+    """Stop the daemon if there has been no frame."""
+    if not playback.frames:
         signal.raise_signal(signal.SIGTERM)
 
 
-def _await(audience: ReceivedEvents, begun: set[str]) -> None:
-    """Until everything has arrived, for some seconds at most."""
+def _wait_for_events(received: ReceivedEvents, begun: set[str]) -> None:
+    """Wait until everything has arrived, ARRIVAL_PATIENCE at most."""
     deadline = time.monotonic() + ARRIVAL_PATIENCE
-    while audience.missing(begun) and time.monotonic() < deadline:
+    while received.missing(begun) and time.monotonic() < deadline:
         time.sleep(0.05)
 
 
-def _is_whole(steps: list[dict[str, Any]]) -> bool:
-    """An event whose steps have all arrived, the end included."""
+def _is_complete(steps: list[dict[str, Any]]) -> bool:
+    """Whether all messages of an event have arrived, including its end."""
     numbers = {step["seq"] for step in steps}
     return any(step["type"] == "end" and numbers == set(range(step["seq"] + 1)) for step in steps)
 
 
-def _report(audience: ReceivedEvents, watcher: Playback, video: AnnotatedVideo) -> None:
-    """Print what came of it. Raises DemoError where something was published and did not arrive."""
-    actions = Counter(steps[0]["action"] for steps in list(audience.events.values()))
-    messages = sum(map(len, list(audience.events.values())))
+def _report(received: ReceivedEvents, playback: Playback, video: AnnotatedVideo) -> None:
+    """Print a summary. Raises DemoError if a published event did not arrive."""
+    actions = Counter(steps[0]["action"] for steps in list(received.events.values()))
+    messages = sum(map(len, list(received.events.values())))
     found = ", ".join(f"{action} {count}" for action, count in sorted(actions.items()))
-    print(f"\n{watcher.frames} frames played.")
+    print(f"\n{playback.frames} frames played.")
     if actions:
         number = f"{actions.total()} event{'s' if actions.total() > 1 else ''}"
         print(f"{messages} messages of {number} arrived through the broker: {found}.")
@@ -183,6 +181,6 @@ def _report(audience: ReceivedEvents, watcher: Playback, video: AnnotatedVideo) 
         print("No events: the model saw none of its actions long and clearly enough.")
     print(f"Annotated video: {video.written}")
     print("Next: your own camera and broker, as README.md describes (config.toml, then korsal-edge run).")
-    lost = audience.missing(watcher.begun)
+    lost = received.missing(playback.begun)
     if lost:
-        raise DemoError(f"{len(lost)} of {len(watcher.begun)} events did not arrive whole; run the demo again")
+        raise DemoError(f"{len(lost)} of {len(playback.begun)} events did not arrive whole; run the demo again")

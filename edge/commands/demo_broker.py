@@ -16,28 +16,28 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 HOST = "127.0.0.1"
-PATIENCE = 15.0  # seconds until broker and subscriber are ready
-ATTEMPTS = 3  # at finding a free port that is still free when it is taken
+PATIENCE = 15.0  # seconds to wait for broker and subscriber
+ATTEMPTS = 3  # to find a free port that nobody else takes before the broker does
 
 
 class DemoError(Exception):
-    """The demo cannot run, or not all of it arrived; the message names what is wrong and the cure."""
+    """The demo cannot run, or an event was lost; the message names the problem and the remedy."""
 
 
 class EmbeddedBroker:
     """A context manager: a broker in a thread of its own, on a free `port` of loopback."""
 
     def __init__(self) -> None:
-        """Raises DemoError where amqtt is not installed."""
+        """Raises DemoError if amqtt is not installed."""
         try:
             from amqtt.broker import Broker
             from amqtt.errors import AMQTTError
         except ImportError as error:
             raise DemoError("amqtt is not installed: pip install 'korsal-edge[cpu,demo]'") from error
-        for name in ("amqtt", "transitions"):  # it tells of every client that comes and goes
+        for name in ("amqtt", "transitions"):  # it logs every client that connects and disconnects
             logging.getLogger(name).setLevel(logging.CRITICAL)
         self._make: Callable[[dict[str, Any]], Any] = Broker
-        self._faults = (OSError, futures.TimeoutError, AMQTTError)
+        self._errors = (OSError, futures.TimeoutError, AMQTTError)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="demo-broker", daemon=True)
         self._broker: Any = None
@@ -45,16 +45,16 @@ class EmbeddedBroker:
 
     def __enter__(self) -> "EmbeddedBroker":
         self._thread.start()
-        fault: Exception | None = None
+        last_error: Exception | None = None
         for _ in range(ATTEMPTS):
             self.port = _free_port()
             try:
                 self._wait_for(self._start())
                 return self
-            except self._faults as error:
-                fault = error
+            except self._errors as error:
+                last_error = error
         self._end_loop()
-        raise DemoError(f"no broker could be started on {HOST} ({fault}); see that loopback is up") from fault
+        raise DemoError(f"no broker could be started on {HOST} ({last_error}); see that loopback is up") from last_error
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -62,12 +62,12 @@ class EmbeddedBroker:
         try:
             self._wait_for(self._broker.shutdown())
         except futures.TimeoutError:
-            logging.getLogger(__name__).warning("the demo's broker does not end; it goes with this process")
+            logging.getLogger(__name__).warning("the demo's broker does not stop; it ends with this process")
         finally:
             self._end_loop()
 
     async def _start(self) -> None:
-        """Within the loop, to which the broker belongs."""
+        """Start the broker inside its event loop."""
         self._broker = self._make(
             {
                 "listeners": {"default": {"type": "tcp", "bind": f"{HOST}:{self.port}"}},
@@ -92,18 +92,18 @@ class EmbeddedBroker:
 
 
 class Subscriber:
-    """A context manager: a subscriber that hands on every message whose topic fits `pattern`, from its own thread."""
+    """A context manager: a subscriber that calls `receive` in its own thread with every message of `pattern`."""
 
-    def __init__(self, port: int, pattern: str, hear: Callable[[MQTTMessage], None]) -> None:
+    def __init__(self, port: int, pattern: str, receive: Callable[[MQTTMessage], None]) -> None:
         self._port, self._pattern = port, pattern
         self._ready = threading.Event()
         self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv311)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = lambda *_: self._ready.set()
-        self._client.on_message = lambda _, __, message: hear(message)
+        self._client.on_message = lambda _, __, message: receive(message)
 
     def __enter__(self) -> "Subscriber":
-        """Raises DemoError where the broker does not answer."""
+        """Raises DemoError if the broker does not answer."""
         try:
             self._client.connect(HOST, self._port)
         except OSError as error:

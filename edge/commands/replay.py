@@ -1,4 +1,4 @@
-"""`korsal-edge replay`: a video file through the pipeline; events as words or JSON lines, an annotated video.
+"""`korsal-edge replay`: runs a video file through the pipeline; prints or writes events, draws an annotated video.
 
 Deterministic: the same file, model and settings give the same bytes. Times count from the file's beginning (1970 in
 UTC), and an event is published at the moment of its frame, so that `latency_ms` is 0.
@@ -6,7 +6,7 @@ UTC), and an event is published at the moment of its frame, so that `latency_ms`
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,22 +33,21 @@ from edge.video.annotated_frame import OverlayStyle
 from edge.video.annotated_video import AnnotatedVideo
 from edge.video.motion_inset import InsetPosition
 
-Passage = tuple[Frame, StepResult, PipelineState]
+PipelineOutput = tuple[Frame, StepResult, PipelineState]  # as `pipeline.run` yields it
 EventSink = Callable[[Sequence[Event]], None]
-INTERRUPTED = 130  # the exit status after Ctrl-C, as shells have it
+INTERRUPTED = 130  # exit status after Ctrl-C, as in shells
 
 
 class ReplayError(Exception):
-    """A result that cannot be written; the message names it and the cure."""
+    """A result that cannot be written; the message names it and the remedy."""
 
 
 @dataclass(frozen=True, eq=False)
 class ReplaySession:
-    """What to play and how; `device` and `camera` are the names that stand in the events, `view` is what it sees.
+    """A video file, the opened model and the settings to run it with; a context manager that closes the engine.
 
-    `people_score`: of somebody without an event, to be drawn.
-
-    A context manager, which gives back what the engine owns.
+    `device` and `camera` are the names in the events, `view` is how the camera transforms frames. `people_score`: from
+    this score on a person without an event is drawn.
     """
 
     source: Path
@@ -75,7 +74,7 @@ class ReplaySession:
 
 @dataclass(frozen=True)
 class ReplayOutputs:
-    """Where the results go. Without `events`, a file of JSON lines, they are told on stdout in words."""
+    """Where the results go. Without `events`, a file of JSON lines, events are printed."""
 
     events: Path | None = None
     video: Path | None = None
@@ -85,9 +84,9 @@ class ReplayOutputs:
 def open_session(
     source: str, model: Path | None, config_file: Path | None, camera: str | None, threads: int | None = None
 ) -> ReplaySession:
-    """Everything that a run over a video file needs. Without a `config_file` all settings are the defaults.
+    """Open the model and read the settings for a video file. Without a `config_file` all settings are the defaults.
 
-    `camera`: whose zones hold, where the configuration has several. Raises SourceError, CaptureError, ConfigError,
+    `camera`: whose settings apply, if the configuration has several. Raises SourceError, CaptureError, ConfigError,
     AssetError, EngineError, ReplayError.
     """
     file = _file_of(source)
@@ -113,7 +112,7 @@ def open_session(
 
 
 def _with(model: ModelConfig, path: Path | None, threads: int | None) -> ModelConfig:
-    """`[model]` with another file or number of threads, where they are given."""
+    """`[model]` with the given file and number of threads, if any."""
     given = {key: value for key, value in (("path", path), ("threads", threads)) if value is not None}
     return model.model_copy(update=given)
 
@@ -126,32 +125,23 @@ def _file_of(source: str) -> Path:
     return Path(found.target)
 
 
-def _camera_of(config: Config, wanted: str | None) -> str:
+def _camera_of(config: Config, requested: str | None) -> str:
     names = list(config.cameras)
-    if wanted is None and len(names) == 1:
+    if requested is None and len(names) == 1:
         return names[0]
-    if wanted in config.cameras:
-        return wanted
-    raise ReplayError(f"--camera {wanted or 'is missing'}: give one of {', '.join(names)}, for its zones")
+    if requested in config.cameras:
+        return requested
+    raise ReplayError(f"--camera {requested or 'is missing'}: give one of {', '.join(names)}, for its zones")
 
 
 def frames_of(session: ReplaySession) -> Iterator[Frame]:
-    """The file's frames with the size, turning and mask that the camera has. Raises CaptureError."""
+    """The file's frames, transformed and masked as the camera's are. Raises CaptureError."""
     for frame in read_file(session.source, session.camera):
         yield replace(frame, image=transformed(frame.image, session.view))
 
 
-def walk(
-    frames: Iterable[Frame], engine: Engine, settings: PipelineSettings, state: PipelineState
-) -> Iterator[Passage]:
-    """Every frame, what became of it, and the state after it."""
-    for frame in frames:
-        state, step = pipeline.step(state, frame, engine, settings)
-        yield frame, step, state
-
-
 def replay(session: ReplaySession, outputs: ReplayOutputs) -> int:
-    """Play the file and write the results; the exit status: 0, or 130 after Ctrl-C, with what was found until then.
+    """Run the file and write the results; returns 0, or 130 after Ctrl-C, with the results until then written.
 
     Raises CaptureError, ReplayError, VideoError.
     """
@@ -166,7 +156,8 @@ def replay(session: ReplaySession, outputs: ReplayOutputs) -> int:
         )
         lines = outputs.events and stack.enter_context(EventFile(outputs.events, session))
         frames = progress.track(frames_of(session), "replaying", "frame", facts.announced)
-        status = play(walk(frames, engine, session.settings, start), lines or print_events, video or discard_frame)
+        steps = pipeline.run(frames, engine, session.settings, start)
+        status = play(steps, lines or print_events, video or discard_frame)
     if video:
         print(f"annotated video: {video.written}", file=sys.stderr)
     if outputs.events:
@@ -174,22 +165,22 @@ def replay(session: ReplaySession, outputs: ReplayOutputs) -> int:
     return status
 
 
-def play(passages: Iterator[Passage], tell: EventSink, show: Callable[[Frame, StepResult], None]) -> int:
-    """Tell and show every passage, then tell the ends of what still goes on and the sum of it all on stderr."""
+def play(steps: Iterator[PipelineOutput], publish: EventSink, draw: Callable[[Frame, StepResult], None]) -> int:
+    """Publish the events and draw every frame; at the end, close open events and print a summary to stderr."""
     begun: Counter[str] = Counter()
-    last: Passage | None = None
+    last: PipelineOutput | None = None
     status = invalid = 0
     try:
-        for last in passages:
-            frame, step, _ = last
-            tell(step.events)
-            show(frame, step)
-            invalid += step.detections.invalid
-            begun.update(event.action for event in step.events if event.type == "new")
+        for last in steps:
+            frame, result, _ = last
+            publish(result.events)
+            draw(frame, result)
+            invalid += result.detections.invalid
+            begun.update(event.action for event in result.events if event.type == "new")
     except KeyboardInterrupt:
         status = INTERRUPTED
     if last is not None:
-        tell(events.close(last[2].events, last[0].unix_time, "shutdown" if status else "camera"))
+        publish(events.close(last[2].events, last[0].unix_time, "shutdown" if status else "camera"))
         print(_summary(last[0].index + 1, begun), file=sys.stderr)
     if invalid:
         print(invalid_outputs_message(invalid), file=sys.stderr)
@@ -197,7 +188,7 @@ def play(passages: Iterator[Passage], tell: EventSink, show: Callable[[Frame, St
 
 
 class EventFile:
-    """A context manager that writes events as JSON lines, each at once, as they would be published."""
+    """A context manager that writes events as JSON lines, each at once and as it would be published."""
 
     def __init__(self, path: Path, session: ReplaySession) -> None:
         """Raises ReplayError, as does a call where the disk is full; what was written before is kept."""
@@ -216,9 +207,9 @@ class EventFile:
     ) -> None:
         self._file.close()
 
-    def __call__(self, happened: Sequence[Event]) -> None:
+    def __call__(self, batch: Sequence[Event]) -> None:
         """Append events."""
-        for event in happened:
+        for event in batch:
             payload = event_payload(event, self._device, self._camera, self._model, event.t_capture)
             try:
                 self._file.write(topics.encode(payload) + b"\n")
@@ -226,14 +217,14 @@ class EventFile:
                 raise ReplayError(f"{self._path}: cannot be written ({error.strerror}); free space there") from error
 
 
-def print_events(happened: Sequence[Event]) -> None:
-    """Print events, a line each, beside a progress bar if there is one."""
-    for event in happened:
+def print_events(batch: Sequence[Event]) -> None:
+    """Print events, a line each, without breaking a progress bar."""
+    for event in batch:
         progress.print_line(event_line(event))
 
 
 def event_line(event: Event) -> str:
-    """One event as a line for people: time in the file, what happened, its best score so far, where."""
+    """One event as a readable line: time in the file, type, action, best score so far, place."""
     minutes, seconds = divmod(event.t_capture, 60)
     box = " ".join(f"{side:.0f}" for side in event.box)
     zones = f"  in {', '.join(event.zones)}" if event.zones else ""
@@ -245,7 +236,7 @@ def event_line(event: Event) -> str:
 
 
 def discard_frame(frame: Frame, step: StepResult) -> None:
-    """Where no video is asked for."""
+    """Stands for the video where none is requested."""
 
 
 def _summary(frames: int, begun: Counter[str]) -> str:

@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 
 from edge.stream_url import looks_like_url
 
+Command = Callable[[argparse.Namespace], int]  # runs a command and returns its exit status
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose error messages never repeat a camera's login; its subcommands use it too.

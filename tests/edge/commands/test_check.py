@@ -72,7 +72,7 @@ def test_the_command_tells_all_of_them_and_a_device_that_is_absent(
     assert "cameras.c0.source: " in said
     assert "actions.Nonsense: the model knows no such action" in said
     assert main(["check", "--config", str(configured(tmp_path, 'source = "/dev/video63"'))]) == 0
-    assert "/dev/video63 (no such device here now)" in capsys.readouterr().out
+    assert "/dev/video63 (no such device at the moment)" in capsys.readouterr().out
 
 
 def test_a_camera_with_a_wrong_name_is_looked_at_under_that_name(

@@ -100,6 +100,6 @@ def test_bad_sources_and_outputs(folder: Path, tmp_path: Path) -> None:
     ],
 )
 def test_an_event_is_whole_with_its_end_and_no_gap(steps: list[tuple[int, str]], missing: bool) -> None:
-    audience = ReceivedEvents()
-    audience.events["a"] = [{"seq": seq, "type": kind} for seq, kind in steps]
-    assert audience.missing({"a"}) == ({"a"} if missing else set())
+    received = ReceivedEvents()
+    received.events["a"] = [{"seq": seq, "type": kind} for seq, kind in steps]
+    assert received.missing({"a"}) == ({"a"} if missing else set())

@@ -164,7 +164,7 @@ def test_no_action_gives_no_events(folder: Path, tmp_path: Path, capsys: pytest.
 
 def test_answers_that_no_network_may_give_are_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     played = open_session(str(folder / "film.avi"), folder / "spot.onnx", None, None)
-    steps = replays.walk(
+    steps = pipeline.run(
         replays.frames_of(played), played.engine, played.settings, pipeline.initial(played.camera, "seed")
     )
     broken = (
@@ -181,19 +181,19 @@ def test_an_interruption_ends_what_goes_on(folder: Path) -> None:
     def tell(happened: Sequence[Event]) -> None:
         told.extend(f"{event.type} {event.reason_ended}" for event in happened)
 
-    status = replays.play(passages(played, 40), tell, lambda frame, step: None)
+    status = replays.play(interrupted(played, 40), tell, lambda frame, step: None)
     assert status == replays.INTERRUPTED
     assert told == ["new None", "end shutdown"]
 
 
-def passages(played: replays.ReplaySession, count: int) -> Iterator[replays.Passage]:
+def interrupted(played: replays.ReplaySession, count: int) -> Iterator[replays.PipelineOutput]:
     """So many frames, then Ctrl-C."""
     frames = read_file(played.source, played.camera)
     start = pipeline.initial(played.camera, "seed")
-    for number, passage in enumerate(replays.walk(frames, played.engine, played.settings, start)):
+    for number, output in enumerate(pipeline.run(frames, played.engine, played.settings, start)):
         if number == count:
             raise KeyboardInterrupt
-        yield passage
+        yield output
 
 
 def test_the_annotated_video_has_every_frame(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
