@@ -35,7 +35,7 @@ from train.box_tables import Tube, joined
 from train.datasets import loader
 from train.datasets.annotations import DataSet, VideoAnnotation
 from train.evaluation import detection_file
-from train.evaluation.action_lengths import ActionLengths, usual_lengths, with_lengths
+from train.evaluation.action_lengths import ActionLengths, typical_lengths, with_lengths
 from train.evaluation.action_tubes import ActionTube
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.linking import LINKING_METHODS, LinkingMethod
@@ -203,7 +203,7 @@ def main() -> None:
     videos = [every[place * len(every) // count] for place in range(count)]
     if not videos:
         raise SystemExit("no video of this split is in the file; give the --split that it was made of")
-    lengths = usual_lengths(data)
+    lengths = typical_lengths(data)
     run = partial(by_all_linkers, source, options.linkers, lengths, data.labels)
     with ProcessPoolExecutor(options.jobs) as pool:
         by_video = list(pool.map(run, videos) if options.jobs > 1 else map(run, videos))

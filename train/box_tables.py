@@ -1,4 +1,4 @@
-"""Pure. Boxes and tubes of many videos as flat tables, found and true alike.
+"""Pure. Boxes and tubes of many videos as flat tables, for predictions and ground truth alike.
 
 Boxes are x1 y1 x2 y2 in pixels, continuous coordinates (no "+1"); frames and labels are counted from 0.
 """

@@ -108,7 +108,7 @@ def test_the_whole_command(data: Path, tmp_path: Path, capsys: pytest.CaptureFix
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
 @pytest.mark.parametrize("step", [True, False])
-def test_answers_that_no_network_may_give_are_told(
+def test_invalid_outputs_are_reported(
     data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, step: bool, jobs: str
 ) -> None:
     model = str(write_model(tmp_path / "tiny.onnx", score=float("nan")))
@@ -271,7 +271,7 @@ def test_the_cure_for_missing_videos_is_that_of_the_data(
         ),
     ],
 )
-def test_an_empty_split_is_told_with_the_others(split: Any, said: str) -> None:
+def test_an_empty_split_is_refused_naming_the_others(split: Any, said: str) -> None:
     data = DataSet(LABELS, (VideoAnnotation("v_g01_c01", 1, ()),), (), Path("videos"), "own data")
     with pytest.raises(EvaluationError) as caught:
         of_split(data, split)
@@ -337,7 +337,7 @@ def test_wrong_options(wrong: list[str]) -> None:
         ("events found.npz --quiet-rate", "give frames per second, above 0 and up to 1000"),
     ],
 )
-def test_what_is_no_such_number_is_told_what_one_is(
+def test_options_that_are_not_such_numbers_are_refused(
     words: str, cure: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if (words.endswith("rate"), value) == (True, "2"):

@@ -167,7 +167,7 @@ def test_exported_tubes_score_the_same(data: Path, tmp_path: Path) -> None:
     assert read(tmp_path / "ours.json")["video_map"]["0.5"] == pytest.approx(25)
 
 
-def test_what_cannot_be_done_is_said_in_a_sentence(
+def test_what_cannot_be_done_is_refused_in_a_sentence(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def said(*words: str | Path) -> str:
@@ -214,7 +214,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
         ("export none.npz --format moc-tubes -o x.npz", "moc-tubes is a folder of files; give -o a name without .npz"),
     ],
 )
-def test_where_to_write_is_looked_at_before_the_work(
+def test_output_paths_are_checked_before_the_work(
     words: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What is to be worked on is missing, which nobody notices: the place is found wrong before it is opened."""
@@ -321,7 +321,7 @@ def test_every_linker_is_had_by_its_name(linker: str, frames: int, tmp_path: Pat
     assert [len(saved.tube.boxes) for saved in tube_file.load(tubes).tubes] == [frames]
 
 
-def test_detections_of_other_data_are_told(data: Path, tmp_path: Path) -> None:
+def test_detections_of_other_data_are_refused(data: Path, tmp_path: Path) -> None:
     path = tmp_path / "other.npz"
     options = ScoreOptions(data, (path,), (), PROTOCOLS["plain"], partial=True)
     for saved, expected in (
@@ -336,7 +336,7 @@ def test_detections_of_other_data_are_told(data: Path, tmp_path: Path) -> None:
             scoring.score(options)
 
 
-def test_an_empty_split_is_told(data: Path, tmp_path: Path) -> None:
+def test_an_empty_split_is_refused(data: Path, tmp_path: Path) -> None:
     path = tmp_path / "found.npz"
     detection_file.save(some(("Surfing",), LABELS), path)
     options = ScoreOptions(data / "annotations" / "Surfing.xml", (path,), (), PROTOCOLS["plain"], split="train")

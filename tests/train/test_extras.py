@@ -74,7 +74,7 @@ def test_the_steps_need_no_extra(folder: Path) -> None:
         ("torch", "best.pt --data a.xml", "torch is not installed: pip install 'korsal-edge[train]'"),
     ],
 )
-def test_what_is_missing_is_said_with_its_extra(folder: Path, missing: str, words: str, said: str) -> None:
+def test_a_missing_package_is_reported_with_its_extra(folder: Path, missing: str, words: str, said: str) -> None:
     detection_file.save(seen([(0, 1, PERSON, 0, 0.5)]), folder / "saved.npz")
     done = evaluate(folder, missing, words)
     assert (done.returncode, done.stderr) == (1, f"korsal-evaluate: {said}\n")

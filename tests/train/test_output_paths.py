@@ -37,7 +37,7 @@ def test_the_folder_is_made_and_nothing_is_left_in_it(tmp_path: Path) -> None:
         ("x" * 250, "", "cannot be written (File name too long)"),  # the file that it grows in has a longer name
     ],
 )
-def test_what_cannot_be_written_is_said_with_the_option(name: str, ending: str, said: str, tmp_path: Path) -> None:
+def test_unwritable_paths_are_refused_naming_the_option(name: str, ending: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder.npz").mkdir()
     (tmp_path / "file").touch()

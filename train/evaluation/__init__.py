@@ -1,1 +1,1 @@
-"""Saved detections and tubes, and how good they are."""
+"""Evaluation: a model's detections, tubes and events, scored against ground truth."""

@@ -20,27 +20,28 @@ MIN_SPREAD = 0.15  # of the logarithm; a few tubes may be alike by chance
 ActionLengths = Mapping[str, TypicalLength]
 
 
-def usual_lengths(data: DataSet) -> ActionLengths:
-    """By the name of the action, of the training part without what is held out. Actions of few tubes are left out.
+def typical_lengths(data: DataSet) -> ActionLengths:
+    """The typical length of each action, by name, in the training videos that are not held out.
 
-    So are tubes that continue in frames that are not annotated: the length of their action is unknown.
+    Actions with few tubes are left out. So are tubes that continue in frames that are not annotated: the length of
+    their action is unknown.
     """
     frames: defaultdict[str, list[int]] = defaultdict(list)
     training, _ = held_out(data.train)
     for video in training:
         for tube in filter(partial(_is_whole, video.annotated_frames), video.tubes):
             frames[data.labels[tube.label]].append(len(tube.boxes))
-    return {name: _usual(counts) for name, counts in frames.items() if len(counts) >= MIN_TUBES}
+    return {name: _typical(counts) for name, counts in frames.items() if len(counts) >= MIN_TUBES}
 
 
 def _is_whole(annotated: AnnotatedFrames, tube: GroundTruthTube) -> bool:
-    """Whether a tube begins and ends where it does because its action does."""
+    """True if a tube begins and ends because its action does."""
     return bool(
         len(tube.boxes) and begin_is_known(annotated, tube.first_frame) and end_is_known(annotated, tube.end_frame)
     )
 
 
-def _usual(counts: Sequence[int]) -> TypicalLength:
+def _typical(counts: Sequence[int]) -> TypicalLength:
     logarithms = np.log(counts)
     return TypicalLength(float(np.exp(np.median(logarithms))), max(float(logarithms.std()), MIN_SPREAD))
 

@@ -1,4 +1,4 @@
-"""Shell. A model over the videos of a split: what it detects in every frame, to be saved."""
+"""Shell. A model over the videos of a split: its detections in every frame, to be saved."""
 
 import logging
 from collections.abc import Sequence
@@ -40,29 +40,29 @@ class VideoDetections:
 def detect(model: Path, tasks: Sequence[DetectionTask], labels: Sequence[str], jobs: int | None) -> SavedDetections:
     """Run the tasks, `jobs` at a time; `labels` are the model's. Raises what `model_pool.run_tasks` raises."""
     results = run_tasks(model, detect_video, tasks, jobs)
-    watched = list(progress.track(results, "detecting", "video", len(tasks)))
-    if invalid := sum(one.invalid for video in watched for one in video.found):
+    videos = list(progress.track(results, "detecting", "video", len(tasks)))
+    if invalid := sum(one.invalid for video in videos for one in video.found):
         log.warning("%s", invalid_outputs_message(invalid))
-    return joined([task.annotation.name for task in tasks], labels, watched)
+    return joined([task.annotation.name for task in tasks], labels, videos)
 
 
-def joined(names: Sequence[str], labels: Sequence[str], watched: Sequence[VideoDetections]) -> SavedDetections:
-    """What was found in each of the named videos, as one record; `labels` are the model's."""
-    counts = [len(one.scores) for video in watched for one in video.found]
-    frames = [frame for video in watched for frame in range(len(video.found))]
-    videos = [number for number, video in enumerate(watched) for _ in video.found]
-    every = [one for video in watched for one in video.found]
+def joined(names: Sequence[str], labels: Sequence[str], videos: Sequence[VideoDetections]) -> SavedDetections:
+    """The detections of the named videos as one record; `labels` are the model's."""
+    counts = [len(one.scores) for video in videos for one in video.found]
+    frames = [frame for video in videos for frame in range(len(video.found))]
+    numbers = [number for number, video in enumerate(videos) for _ in video.found]
+    every = [one for video in videos for one in video.found]
     return SavedDetections(
         tuple(names),
         tuple(labels),
-        np.array([len(video.found) for video in watched], dtype=np.int64),
-        np.array([video.size for video in watched], dtype=np.int64).reshape(-1, 2),
-        np.repeat(np.array(videos, np.int64), counts),
+        np.array([len(video.found) for video in videos], dtype=np.int64),
+        np.array([video.size for video in videos], dtype=np.int64).reshape(-1, 2),
+        np.repeat(np.array(numbers, np.int64), counts),
         np.repeat(np.array(frames, np.int64), counts),
-        _joined([one.boxes for one in every], np.zeros((0, 4), np.float32)),
-        _joined([one.scores for one in every], np.zeros(0, np.float32)),
+        _concatenated([one.boxes for one in every], np.zeros((0, 4), np.float32)),
+        _concatenated([one.scores for one in every], np.zeros(0, np.float32)),
         np.concatenate([np.zeros(0, np.int64), *(one.labels for one in every)]),
-        _joined([one.class_scores for one in every], np.zeros((0, len(labels)), np.float32)),
+        _concatenated([one.class_scores for one in every], np.zeros((0, len(labels)), np.float32)),
     )
 
 
@@ -77,5 +77,5 @@ def detect_video(engine: Engine, task: DetectionTask) -> VideoDetections:
     return VideoDetections(found, size)
 
 
-def _joined(parts: Sequence[NDArray[np.float32]], empty: NDArray[np.float32]) -> NDArray[np.float32]:
+def _concatenated(parts: Sequence[NDArray[np.float32]], empty: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate([empty, *parts])

@@ -9,7 +9,7 @@ from edge.detector import invalid_outputs_message
 from edge.inference import Engine
 from edge.terminal import progress
 from train.datasets.annotations import DataSet, VideoAnnotation
-from train.evaluation.action_lengths import ActionLengths, usual_lengths
+from train.evaluation.action_lengths import ActionLengths, typical_lengths
 from train.evaluation.model_pool import run_tasks
 from train.evaluation.protocols import Protocol
 from train.evaluation.report import Report, VideoResult, score_videos
@@ -47,7 +47,7 @@ def evaluate(model: Path, data: DataSet, run: EvaluationRun) -> Report:
 
     Raises CaptureError, EngineError, ModelError, WorkerError.
     """
-    lengths = usual_lengths(data)
+    lengths = typical_lengths(data)
     tasks = [EvaluationTask(one, data.video(one.name), data.labels, run.linker, lengths) for one in run.videos]
     results = _results(model, tasks, run.jobs)
     if invalid := sum(one.invalid for one in results):

@@ -66,8 +66,8 @@ def load(path: Path, index: VideoIndex) -> SavedDetections:
 def save(found: SavedDetections, path: Path, kind: Format, annotated: Sequence[AnnotatedFrames] = ()) -> None:
     """Write detections in a format. Raises ExternalFormatError.
 
-    `annotated`: for each video the annotated frames; of others nothing is written, as the programs that
-    read it would count it as false alarms. None of the formats can tell of such frames otherwise.
+    `annotated`: for each video its annotated frames. Detections in others are not written, as the programs that read
+    them would count them as false alarms: none of the formats can mark such frames.
     """
     writers: Mapping[str, Callable[[SavedDetections, Path, Sequence[AnnotatedFrames]], None]] = {
         "road": write_road,
@@ -127,9 +127,7 @@ def write_road(found: SavedDetections, folder: Path, annotated: Sequence[Annotat
         size = np.tile(_size(_video_index(found), video), 2)
         name = PurePosixPath(found.video_names[video])
         if name.is_absolute() or ".." in name.parts:
-            raise ExternalFormatError(
-                f"{folder}: will not write outside it, as the video name {name} asks; rename that video"
-            )
+            raise ExternalFormatError(f"{folder}: the video name {name} leads outside it; rename that video")
         path = folder / name / f"{frame + 1:05d}.mat"
         path.parent.mkdir(parents=True, exist_ok=True)
         savemat(path, {"scores": scores, "loc": found.boxes[chosen].astype(np.float64).reshape(-1, 4) / size})
@@ -253,7 +251,7 @@ def _beyond(values: NDArray[np.int64], end: int) -> bool:
 def _by_frame(
     found: SavedDetections, annotated: Sequence[AnnotatedFrames]
 ) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
-    """Video, frame and rows by falling score, of frames in sight: of a video of unknown length those with boxes."""
+    """Video, frame and rows by falling score, of annotated frames; of a video of unknown length those with boxes."""
     order = np.lexsort((-found.scores, found.frames, found.video))
     for video, count in enumerate(found.frame_counts.tolist()):
         begin, end = np.searchsorted(found.video[order], [video, video + 1])

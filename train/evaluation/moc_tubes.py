@@ -37,9 +37,7 @@ def write_moc_tubes(found: SavedTubes, folder: Path) -> None:
     try:
         for video, name in enumerate(found.video_names):
             if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-                raise ExternalFormatError(
-                    f"{folder}: will not write outside it, as the video {name} asks; rename that video"
-                )
+                raise ExternalFormatError(f"{folder}: the video name {name} leads outside it; rename that video")
             path = folder / f"{name}{ENDING}"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(pickle.dumps(_content(found, video), 4))

@@ -12,12 +12,12 @@ HIGHEST_FRAME_RATE = 1000
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """The model to run."""
+    """Add the model to run."""
     parser.add_argument("model", type=Path, help="an .onnx model, a .pt checkpoint of korsal-train, or an engine")
 
 
 def add_data(parser: argparse.ArgumentParser, required: bool = True) -> None:
-    """Which data, and which of its folds."""
+    """Add the data set and its fold."""
     parser.add_argument("--data", type=Path, required=required, help="folder of a data set, or its ground truth alone")
     parser.add_argument(
         "--fold", type=whole_number(1), default=1, help="its split, where it has several; the first of them"
@@ -25,24 +25,24 @@ def add_data(parser: argparse.ArgumentParser, required: bool = True) -> None:
 
 
 def add_split(parser: argparse.ArgumentParser) -> None:
-    """Which part of the data."""
+    """Add the split."""
     parser.add_argument("--split", choices=get_args(Split), default="test")
 
 
 def add_limit(parser: argparse.ArgumentParser) -> None:
-    """How many videos."""
+    """Add the number of videos."""
     parser.add_argument("--limit", type=whole_number(1), help="this many videos, evenly over the classes")
 
 
 def add_jobs(parser: argparse.ArgumentParser) -> None:
-    """How many videos at a time."""
+    """Add the number of videos at a time."""
     parser.add_argument(
         "--jobs", type=whole_number(1), help="videos at a time; default: one for each core, one for an engine"
     )
 
 
 def add_report_files(parser: argparse.ArgumentParser) -> None:
-    """Where a report is written."""
+    """Add the files that a report is written to."""
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the scores there")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write precision_recall.png, confusion.png there")
 

@@ -23,7 +23,7 @@ from train.evaluation.splits import Split, of_split
 from train.evaluation.tube_file import SavedTubes
 from train.evaluation.video_evaluation import true_boxes, true_tubes
 
-MOST_FRAMES = 2**31
+MAX_FRAMES = 2**31
 
 
 class ScoreError(Exception):
@@ -52,7 +52,7 @@ class SplitReport:
 
     title: str
     videos: int
-    of: int
+    videos_of_split: int
     report: Report
     not_annotated: int  # frames of these videos, which do not count
 
@@ -68,7 +68,7 @@ def score(options: ScoreOptions) -> tuple[SplitReport, ...]:
             "give one of each for a split"
         )
     return tuple(
-        _one(
+        _split_report(
             loader.load(options.data, options.fold + place),
             options.detections[place] if options.detections else None,
             options.tubes[place] if options.tubes else None,
@@ -79,14 +79,14 @@ def score(options: ScoreOptions) -> tuple[SplitReport, ...]:
 
 
 def load_detections(path: Path, videos: Sequence[VideoAnnotation], labels: Sequence[str]) -> SavedDetections:
-    """Our own file, or one of `train.evaluation.external_formats`, whose videos and classes are those given."""
-    return (
-        detection_file.load(path) if path.suffix == ".npz" else external_formats.load(path, video_index(videos, labels))
-    )
+    """Load our own file, or one of another project, whose videos and classes are those given."""
+    if path.suffix == ".npz":
+        return detection_file.load(path)
+    return external_formats.load(path, video_index(videos, labels))
 
 
 def load_tubes(path: Path, videos: Sequence[VideoAnnotation], labels: Sequence[str]) -> SavedTubes:
-    """Our own file, or a folder of MOC's, whose videos and classes are those given."""
+    """Load our own file, or a folder of MOC's, whose videos and classes are those given."""
     return tube_file.load(path) if path.suffix == ".npz" else read_moc_tubes(path, video_index(videos, labels))
 
 
@@ -97,7 +97,7 @@ def video_index(videos: Sequence[VideoAnnotation], labels: Sequence[str]) -> Vid
     return VideoIndex(tuple(video.name for video in videos), tuple(labels), counts, sizes)
 
 
-def _one(data: DataSet, detections: Path | None, tubes: Path | None, options: ScoreOptions) -> SplitReport:
+def _split_report(data: DataSet, detections: Path | None, tubes: Path | None, options: ScoreOptions) -> SplitReport:
     every = of_split(data, options.split)
     found = load_detections(detections, every, data.labels) if detections else None
     linked = load_tubes(tubes, every, data.labels) if tubes else None
@@ -112,7 +112,7 @@ def _one(data: DataSet, detections: Path | None, tubes: Path | None, options: Sc
     table = found.table(dict(zip(names, lengths, strict=True)), data.labels) if found else None
     true = [true_tubes(video.tubes, length) for video, length in zip(videos, lengths, strict=True)]
     whole = SplitResult(
-        _looked_at(table, annotated) if table else None,
+        _boxes_in_annotated_frames(table, annotated) if table else None,
         None,
         numbered(
             [
@@ -120,7 +120,7 @@ def _one(data: DataSet, detections: Path | None, tubes: Path | None, options: Sc
                 for video, length in zip(videos, lengths, strict=True)
             ]
         ),
-        _tubes_looked_at(linked.chosen(names, data.labels), annotated) if linked else None,
+        _tubes_in_annotated_frames(linked.chosen(names, data.labels), annotated) if linked else None,
         tuple(
             replace(tube, video=place) for place, tubes in enumerate(true) for tube in tubes_in(tubes, annotated[place])
         ),
@@ -134,7 +134,7 @@ def _one(data: DataSet, detections: Path | None, tubes: Path | None, options: Sc
     )
 
 
-def _looked_at(table: FrameBoxes, annotated: Sequence[AnnotatedFrames]) -> FrameBoxes:
+def _boxes_in_annotated_frames(table: FrameBoxes, annotated: Sequence[AnnotatedFrames]) -> FrameBoxes:
     """The rows in annotated frames; `annotated` by video."""
     parts = [in_video(np.int64(place), frames) for place, frames in enumerate(annotated) if frames is not None]
     if not parts:
@@ -143,7 +143,7 @@ def _looked_at(table: FrameBoxes, annotated: Sequence[AnnotatedFrames]) -> Frame
     return table.where(everywhere | np.isin(table.frames, np.concatenate(parts)))
 
 
-def _tubes_looked_at(tubes: Sequence[Tube], annotated: Sequence[AnnotatedFrames]) -> tuple[Tube, ...]:
+def _tubes_in_annotated_frames(tubes: Sequence[Tube], annotated: Sequence[AnnotatedFrames]) -> tuple[Tube, ...]:
     return tuple(one for tube in tubes for one in tubes_in([tube], annotated[tube.video]))
 
 
@@ -151,7 +151,7 @@ def _lengths(videos: Sequence[VideoAnnotation], found: SavedDetections | None) -
     """The frames of each video: the fewer of those annotated and those detected in; a count of 0 is unknown."""
     known = {} if found is None else dict(zip(found.video_names, found.frame_counts.tolist(), strict=True))
     counts = [[count for count in (video.frames, known.get(video.name, 0)) if count] for video in videos]
-    return [min(both) if both else MOST_FRAMES for both in counts]
+    return [min(both) if both else MAX_FRAMES for both in counts]
 
 
 def _check_labels(path: Path, known: Sequence[str], wanted: Sequence[str]) -> None:
@@ -189,7 +189,7 @@ def as_document(results: Sequence[SplitReport], circumstances: Mapping[str, Any]
                 **circumstances,
                 "data": one.title,
                 "videos": one.videos,
-                "videos_of_split": one.of,
+                "videos_of_split": one.videos_of_split,
                 "frames_not_annotated": one.not_annotated,
             },
         )

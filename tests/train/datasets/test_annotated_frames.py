@@ -35,7 +35,7 @@ from train.datasets.cvat import read_cvat
 from train.datasets.frame_kinds import FrameKinds, counted, frame_kinds, idle, known_frames, not_annotated
 from train.evaluate import main
 from train.evaluation import detection_file
-from train.evaluation.action_lengths import usual_lengths
+from train.evaluation.action_lengths import typical_lengths
 from train.evaluation.event_counts import EventCounts, total
 from train.evaluation.event_metrics import count_events
 from train.evaluation.external_formats import Format, VideoIndex, load, save
@@ -313,8 +313,8 @@ def test_a_delay_needs_a_known_beginning() -> None:
 def test_what_goes_on_out_of_sight_tells_no_length() -> None:
     whole = [replace(part(f"{n}", 110, 131), annotated_frames=np.arange(100, 150)) for n in range(7)]
     cut = [replace(part(f"c{n}", 100, 150), annotated_frames=np.arange(100, 150)) for n in range(7)]
-    assert usual_lengths(DataSet(("waves",), tuple(whole), (), Path()))["waves"].median == pytest.approx(21)
-    assert usual_lengths(DataSet(("waves",), tuple(cut), (), Path())) == {}
+    assert typical_lengths(DataSet(("waves",), tuple(whole), (), Path()))["waves"].median == pytest.approx(21)
+    assert typical_lengths(DataSet(("waves",), tuple(cut), (), Path())) == {}
 
 
 def test_the_sheet_shows_frames_that_were_looked_at() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from train.datasets.annotations import DataSet, GroundTruthTube, VideoAnnotation
-from train.evaluation.action_lengths import MIN_SPREAD, usual_lengths, with_lengths
+from train.evaluation.action_lengths import MIN_SPREAD, typical_lengths, with_lengths
 from train.evaluation.action_tubes import Segmentation
 from train.evaluation.linking import LINKING_METHODS
 
@@ -22,31 +22,31 @@ def video(group: str, label: int, frames: int) -> VideoAnnotation:
 
 
 def test_the_median_and_the_spread_of_the_logarithm() -> None:
-    found = usual_lengths(data((1, 10), (1, 20), (1, 40), (1, 80), (1, 160)))
+    found = typical_lengths(data((1, 10), (1, 20), (1, 40), (1, 80), (1, 160)))
     assert list(found) == ["Run"]
     assert found["Run"].median == pytest.approx(40)
     assert found["Run"].spread == pytest.approx(2**0.5 * np.log(2))  # of −2 −1 0 1 2 times log 2
 
 
 def test_lengths_that_are_alike_may_be_so_by_chance() -> None:
-    assert usual_lengths(data(*[(0, 30)] * 5))["Jump"].spread == MIN_SPREAD
+    assert typical_lengths(data(*[(0, 30)] * 5))["Jump"].spread == MIN_SPREAD
 
 
-def test_of_few_tubes_nothing_is_said() -> None:
-    assert usual_lengths(data(*[(0, 30)] * 4)) == {}
-    assert usual_lengths(data(*[(0, 30)] * 4, (0, 0))) == {}  # nor of one without a frame
-    assert usual_lengths(data()) == {}
+def test_few_tubes_give_no_typical_length() -> None:
+    assert typical_lengths(data(*[(0, 30)] * 4)) == {}
+    assert typical_lengths(data(*[(0, 30)] * 4, (0, 0))) == {}  # nor of one without a frame
+    assert typical_lengths(data()) == {}
 
 
-def test_what_is_held_out_is_not_looked_at() -> None:
-    assert usual_lengths(data(*[(0, 30)] * 9, group="g23")) == {}
+def test_held_out_videos_do_not_count() -> None:
+    assert typical_lengths(data(*[(0, 30)] * 9, group="g23")) == {}
     known = data(*[(0, 30)] * 5)
     with_others = DataSet(known.labels, (*known.train, video("g24", 0, 300)), (video("g01", 0, 300),) * 9, Path())
-    assert usual_lengths(with_others) == usual_lengths(known)
+    assert typical_lengths(with_others) == typical_lengths(known)
 
 
 def test_lengths_stand_in_the_order_of_the_labels() -> None:
-    found = usual_lengths(data(*[(0, 30)] * 5))
+    found = typical_lengths(data(*[(0, 30)] * 5))
     default, korsal = LINKING_METHODS["default"], LINKING_METHODS["korsal"]
     assert with_lengths(default, found, ("Run", "Jump")).action_tubes == Segmentation(lengths=(None, found["Jump"]))
     assert with_lengths(default, {}, ()) == default

@@ -123,7 +123,7 @@ def changed(path: Path, load: Any, **values: Any) -> str:
         ({"tube": np.array([1, 1, 2])}, "holds tubes; give it to --tubes"),
     ],
 )
-def test_what_does_not_fit_is_told(tmp_path: Path, values: dict[str, Any], said: str) -> None:
+def test_what_does_not_fit_is_refused(tmp_path: Path, values: dict[str, Any], said: str) -> None:
     path = tmp_path / "found.npz"
     detection_file.save(some(), path)
     message = changed(path, lambda place: detection_file.load(place, dense=True), **values)
@@ -142,13 +142,13 @@ def test_what_does_not_fit_is_told(tmp_path: Path, values: dict[str, Any], said:
         ({"tube_score": None}, "has no column tube_score"),
     ],
 )
-def test_tubes_that_do_not_hold_together_are_told(tmp_path: Path, values: dict[str, Any], said: str) -> None:
+def test_inconsistent_tubes_are_refused(tmp_path: Path, values: dict[str, Any], said: str) -> None:
     path = tmp_path / "tubes.npz"
     tube_file.save(tubes(), path)
     assert said in changed(path, tube_file.load, **values)
 
 
-def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "none.npz", tmp_path):
         with pytest.raises(ColumnError, match="cannot be read"):
             detection_file.load(path)
@@ -220,7 +220,7 @@ def test_any_columns_are_refused_in_one_sentence_or_read(tmp_path: Path, content
         assert said is None or str(path) in said
 
 
-def test_each_kind_of_file_is_told_from_the_other(tmp_path: Path) -> None:
+def test_each_kind_of_file_is_distinguished_from_the_other(tmp_path: Path) -> None:
     path = tmp_path / "file.npz"
     tube_file.save(tubes(), path)
     with pytest.raises(ColumnError, match="holds tubes; give it to --tubes"):

@@ -114,7 +114,7 @@ def test_pickles_are_never_executed(tmp_path: Path, capsys: pytest.CaptureFixtur
         ("x.csv", b"", "neither .npz nor .pkl nor a folder"),
     ],
 )
-def test_what_does_not_fit_is_told(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+def test_what_does_not_fit_is_refused(tmp_path: Path, name: str, content: bytes, said: str) -> None:
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
@@ -122,7 +122,7 @@ def test_what_does_not_fit_is_told(tmp_path: Path, name: str, content: bytes, sa
         external_formats.load(tmp_path / name.partition("/")[0], VIDEO_INDEX)
 
 
-def test_mat_files_of_other_classes_are_told(tmp_path: Path) -> None:
+def test_mat_files_of_other_classes_are_refused(tmp_path: Path) -> None:
     external_formats.save(some(), tmp_path, "road")
     with pytest.raises(ExternalFormatError, match=r"not \(n, 4\) and \(n, 25\)"):
         external_formats.load(tmp_path, replace(VIDEO_INDEX, labels=tuple(map(str, range(24)))))
@@ -134,7 +134,7 @@ def test_a_video_name_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*.mat")) == []
 
 
-def test_damage_is_told_whatever_scipy_makes_of_it_and_the_file_copied_anew_is_read(tmp_path: Path) -> None:
+def test_a_damaged_file_is_refused_however_scipy_fails_and_its_fresh_copy_is_read(tmp_path: Path) -> None:
     """Numbers of a type that there is not: SciPy 1.17 looks beyond the end of a table and mostly ends there."""
     external_formats.save(some(), tmp_path, "road")
     path = tmp_path / VIDEOS[0] / "00001.mat"

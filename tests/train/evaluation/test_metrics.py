@@ -207,7 +207,7 @@ def test_confusion_counts_background_on_both_sides() -> None:
     assert confusion_matrix(table(), table(), 1, score=0.5).tolist() == [[0, 0], [0, 0]]
 
 
-def test_pooled_curve_still_tells_classes_apart() -> None:
+def test_pooled_curve_keeps_classes_apart() -> None:
     truth = table((0, 0, UNIT, 0), (1, 1, UNIT, 0))
     points = pooled(frame_curves(table((0, 0, UNIT, 0.9), (1, 0, UNIT, 0.8), (1, 1, UNIT, 0.7)), truth, 2))
     assert points.recall == pytest.approx([0.5, 0.5, 1.0])

@@ -54,17 +54,17 @@ def test_frames_count_from_one_and_only_videos_with_files_are_named(tmp_path: Pa
         ([1], "not tubes of ACT or MOC"),
     ],
 )
-def test_what_does_not_fit_is_told(tmp_path: Path, content: Any, said: str) -> None:
+def test_what_does_not_fit_is_refused(tmp_path: Path, content: Any, said: str) -> None:
     (tmp_path / "Surfing").mkdir()
     (tmp_path / "Surfing" / "v_a_tubes.pkl").write_bytes(pickle.dumps(content))
     with pytest.raises(ExternalFormatError, match=said):
         read_moc_tubes(tmp_path, VIDEO_INDEX)
 
 
-def test_other_folders_are_told(tmp_path: Path) -> None:
+def test_other_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ExternalFormatError, match="holds no tubes of the 2 videos"):
         read_moc_tubes(tmp_path, VIDEO_INDEX)
-    with pytest.raises(ExternalFormatError, match="will not write outside"):
+    with pytest.raises(ExternalFormatError, match="leads outside it"):
         write_moc_tubes(SavedTubes(("../x",), LABELS, ()), tmp_path / "y")
 
 

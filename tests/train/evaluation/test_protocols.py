@@ -104,7 +104,7 @@ def test_errors_are_shared_out_as_acts_own_code_does(seed: int) -> None:
         assert sum(shares) + one.frame_ap == pytest.approx(1)
 
 
-def test_classes_without_truth_are_zero_or_left_out_as_the_protocol_says() -> None:
+def test_classes_without_truth_are_zero_or_left_out_by_protocol() -> None:
     assert report("korsal", 1).classes[3].frame_ap == 0
     assert np.isnan(report("act", 1).classes[3].frame_ap)
     yowo = report("yowo", 1).classes[3]

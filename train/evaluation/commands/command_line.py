@@ -26,10 +26,10 @@ class EvaluationCommand(Protocol):
     """A module of `train.evaluation.commands`; the docstring of `run` is its description."""
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
-        """Its own options."""
+        """Add the options of this command."""
 
     def run(self, options: argparse.Namespace) -> None:
-        """Do the work; raises one of ERRORS."""
+        """Run the command; raises one of ERRORS."""
 
 
 STEPS: Mapping[str, EvaluationCommand] = {

@@ -1,4 +1,4 @@
-"""Shell. `korsal-evaluate detect`: a model over videos, its detections saved."""
+"""Shell. `korsal-evaluate detect`: runs a model over videos and saves its detections."""
 
 import argparse
 import math
@@ -19,7 +19,7 @@ from train.open_model import open_model
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Its options."""
+    """Add the options of this command."""
     shared.add_model(parser)
     shared.add_data(parser, required=False)
     parser.add_argument("--videos", type=Path, nargs="+", metavar="FILE", help="videos without annotations, instead")
@@ -31,7 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Run a model over the videos of a data set, or over any, and save what it detects."""
+    """Run a model over the videos of a data set, or over any videos, and save its detections."""
     if options.videos and options.data:
         raise EvaluationError("--videos need no annotations, --data brings its own videos; give one of them")
     output_paths.check(options.output, "-o", ".npz")

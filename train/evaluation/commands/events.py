@@ -1,4 +1,4 @@
-"""Shell. `korsal-evaluate events`: what the daemon would publish of saved detections, and good start scores."""
+"""Shell. `korsal-evaluate events`: the events that saved detections would give, and the best start scores."""
 
 import argparse
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ CANDIDATES = tuple(hundredth / 100 for hundredth in range(6, 92, 2))  # start sc
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Its options."""
+    """Add the options of this command."""
     parser.add_argument("detections", type=Path, help="an .npz file of `korsal-evaluate detect`")
     shared.add_data(parser, required=False)
     shared.add_split(parser)

@@ -18,7 +18,7 @@ from train.output_paths import OutputPathError
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Its options."""
+    """Add the options of this command."""
     parser.add_argument("file", type=Path, help="an .npz file of `korsal-evaluate detect`; for moc-tubes of `link`")
     parser.add_argument(
         "--format", choices=(*get_args(Format), "moc-tubes"), required=True, help="whose files to write"

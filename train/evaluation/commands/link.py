@@ -9,7 +9,7 @@ from train.datasets import loader
 from train.datasets.annotations import DataSet
 from train.evaluation import detection_file, linking, scoring, tube_file
 from train.evaluation import options as shared
-from train.evaluation.action_lengths import usual_lengths, with_lengths
+from train.evaluation.action_lengths import typical_lengths, with_lengths
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.scoring import ScoreError
 from train.evaluation.splits import of_split
@@ -17,7 +17,7 @@ from train.output_paths import OutputPathError
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Its options."""
+    """Add the options of this command."""
     parser.add_argument(
         "detections", type=Path, help="an .npz file of detections, or a file of another project with --data"
     )
@@ -28,7 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Link saved detections into action tubes, frame after frame as the daemon does, and save those.
+    """Link saved detections into action tubes, frame by frame as the daemon does, and save them.
 
     With --data they are cut by the typical action lengths of its training part.
     """
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> None:
         raise OutputPathError(f"{options.output}: holds the detections to link; give -o another name")
     data = loader.load(options.data, options.fold) if options.data else None
     found = _detections(options, data)
-    lengths = usual_lengths(data) if data else {}
+    lengths = typical_lengths(data) if data else {}
     method = with_lengths(linking.LINKING_METHODS[options.linker], lengths, found.label_names)
     with progress.Progress("linking", "video", len(found.video_names)) as linked:
         made = linking.link(found, method, linked.update)

@@ -18,7 +18,7 @@ from train.evaluation.scoring import ScoreOptions, SplitReport
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Its options."""
+    """Add the options of this command."""
     shared.add_data(parser)
     shared.add_split(parser)
     parser.add_argument("--detections", type=Path, nargs="+", help="a file, or one for each split from --fold on")
@@ -41,15 +41,15 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
         ("--zero-without-truth", "a class without ground truth has AP 0"),
     ):
         parser.add_argument(choice, action=argparse.BooleanOptionalAction, default=None, help=meaning)
-    unless = argparse.SUPPRESS  # given: None is an answer too
+    absent = argparse.SUPPRESS  # given: None is an answer too
     parser.add_argument(
         "--tube-nms",
         type=shared.fraction,
         metavar="IOU",
-        default=unless,
+        default=absent,
         help="of two tubes that overlap by more drop one",
     )
-    parser.add_argument("--no-tube-nms", dest="tube_nms", action="store_const", const=None, default=unless)
+    parser.add_argument("--no-tube-nms", dest="tube_nms", action="store_const", const=None, default=absent)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -57,9 +57,11 @@ def run(options: argparse.Namespace) -> None:
     report_files.check_paths(options.json, options.plots)
     protocol = _protocol(options)
     detections, tubes = tuple(options.detections or ()), tuple(options.tubes or ())
-    wish = ScoreOptions(options.data, detections, tubes, protocol, options.fold, options.split, options.partial)
+    score_options = ScoreOptions(
+        options.data, detections, tubes, protocol, options.fold, options.split, options.partial
+    )
     with progress.Progress("scoring", ""):
-        results = scoring.score(wish)
+        results = scoring.score(score_options)
     names = {"detections": [path.name for path in detections], "tubes": [path.name for path in tubes]}
     document = scoring.as_document(results, {"files": names, "version": edge.__version__})
     for one in results:
@@ -94,8 +96,8 @@ def _protocol(options: argparse.Namespace) -> Protocol:
 
 def _print(one: SplitReport, protocol: Protocol) -> None:
     print(
-        f"{one.title}: {one.videos} of {one.of} videos, protocol {protocol.name}, {protocol.frames} frames, "
-        f"AP rule {protocol.rule}; percent"
+        f"{one.title}: {one.videos} of {one.videos_of_split} videos, protocol {protocol.name}, "
+        f"{protocol.frames} frames, AP rule {protocol.rule}; percent"
     )
     print(as_table(one.report))
     if one.not_annotated:

@@ -22,7 +22,7 @@ from train.open_model import open_model
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Its options."""
+    """Add the options of this command."""
     shared.add_model(parser)
     parser.add_argument("--data", type=Path, required=True, help="folder of a data set: annotations, lists, videos/")
     parser.add_argument(

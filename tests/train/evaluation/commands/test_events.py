@@ -44,7 +44,7 @@ def chosen() -> dict[str, float]:
     return found
 
 
-def test_chosen_scores_are_told_action_by_action(capsys: pytest.CaptureFixture[str]) -> None:
+def test_chosen_scores_are_printed_by_action(capsys: pytest.CaptureFixture[str]) -> None:
     assert events("found.npz --data a.xml --rate 10 --choose out.json") == 0
     alone = chosen()
     assert alone.keys() == {"Run"}
@@ -107,9 +107,7 @@ def test_each_file_has_its_own_rate(words: str, labels: set[str]) -> None:
         ("found.npz --data a.xml --choose .", "is a folder; give --choose a file to write"),
     ],
 )
-def test_what_does_not_go_together_is_said_with_the_cure(
-    words: str, said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_conflicting_inputs_are_refused_with_a_cure(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert events(words) == 1
     error = capsys.readouterr().err
     assert said in error
