@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs korsal-edge as a service of this machine, or sets up the demo and the tests in this checkout. The last block
-# is the summary; `./install.sh --help` tells the rest.
+# Installs korsal-edge as a service, or sets up the demo and the tests in this checkout. The last block is the outline;
+# usage: `./install.sh --help`.
 set -euo pipefail
-umask 022 # what root installs the service's user must be able to read
+umask 022 # the service's user must be able to read what root installs
 
 ROOT=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
 VENV=$ROOT/.venv
@@ -12,13 +12,13 @@ DESTDIR=${DESTDIR:-}
 DESTDIR=${DESTDIR%/}
 APP=/opt/korsal-edge       # releases/VERSION-HASH, one virtual environment each; `current` points at one
 CONFIGS=/etc/korsal-edge   # config.toml, the password
-LENT=$CONFIGS/remote       # config.toml where the service may change it; a link in $CONFIGS points there
+REMOTE=$CONFIGS/remote       # config.toml where the service may change it; a link in $CONFIGS points there
 STATE=/var/lib/korsal-edge # outbox and engines
 UNITS=/etc/systemd/system  # the unit, and a drop-in for this machine
 COMMAND=/usr/local/bin/korsal-edge
-L4T=/etc/nv_tegra_release  # what tells a Jetson
-SYSTEMD=/run/systemd/system # what tells that systemd runs
-OURS=/run/korsal-edge-install # root's scratch folder; what a killed run leaves there goes with the next
+L4T=/etc/nv_tegra_release  # present on a Jetson
+SYSTEMD=/run/systemd/system # present where systemd is running
+SCRATCH_ROOT=/run/korsal-edge-install # root's scratch folder; the next run removes what a killed one leaves there
 NEEDED_MIB=1500
 TEST_TOOLS=(mosquitto:mosquitto)                                            # program:package
 ROOTS_TEST_TOOLS=(debootstrap:debootstrap systemd-nspawn:systemd-container) # for the test that installs the service
@@ -36,7 +36,7 @@ BEFORE=
 CHANGED=0
 SCRATCH=
 PIP_SETTINGS=" CACHE_DIR CERT CLIENT_CERT CONFIG_FILE CONSTRAINT DEFAULT_TIMEOUT EXTRA_INDEX_URL FIND_LINKS INDEX_URL \
-NO_CACHE_DIR NO_INDEX PROXY RETRIES TIMEOUT TRUSTED_HOST " # pip's variables that say where packages come from
+NO_CACHE_DIR NO_INDEX PROXY RETRIES TIMEOUT TRUSTED_HOST " # pip's variables for where packages come from
 
 # shellcheck source-path=SCRIPTDIR
 source "$ROOT/scripts/install/common.sh"
@@ -49,26 +49,26 @@ clean_environment
 usage() {
     cat << 'TEXT'
 Usage: sudo ./install.sh [--dry-run] [--offline WHEELS]
-                                      install the service, or bring it up to this checkout. It is enabled, not started;
-                                      one that runs is restarted, and set back to what it was where that fails
+                                      install the service, or upgrade it to this checkout. It is enabled, not started; a
+                                      running one is restarted, and rolled back if that fails
        sudo ./install.sh --uninstall [--purge] [--dry-run]
-                                      take it away; --purge: configuration, state and user too
-       ./install.sh --wheels WHEELS   fill a folder for --offline, for machines of this one's kind and Python
-       ./install.sh --demo [SOURCE]   set up what the demo needs and run it on SOURCE: a video file, /dev/video0,
-                                      rtsp://...; without SOURCE, on the clip that lies in demo/
-       ./install.sh --test [ARGS]     set up what the tests need, run scripts/check and scripts/test (ARGS go to pytest)
+                                      remove it; --purge: configuration, state and user too
+       ./install.sh --wheels WHEELS   fill a folder for --offline, for machines of the same kind with the same Python
+       ./install.sh --demo [SOURCE]   set up and run the demo on SOURCE: a video file, /dev/video0, rtsp://...; without
+                                      SOURCE, on the clip in demo/
+       ./install.sh --test [ARGS]     set up the tests, run scripts/check and scripts/test (ARGS go to pytest)
        ./install.sh --help
 
---dry-run prints every step and changes nothing. With DESTDIR set the files are laid below that folder, as for an image
-or a package: no user, no apt, no systemctl. docs/installation.md tells what lies where.
+--dry-run prints every step and changes nothing. With DESTDIR set the files are installed below that folder, as for an
+image or a package: no user, no apt, no systemctl. docs/installation.md lists the files.
 
---demo and --test work in a virtual environment in .venv/ and can be run again: the second time takes seconds. Nothing
-outside the checkout is changed, except that missing system packages (python3-venv; mosquitto and the like for the
-tests) come from apt where this may be done without a password.
+--demo and --test use a virtual environment in .venv/; a second run takes seconds. Nothing outside the checkout is
+changed, except that missing system packages (python3-venv; mosquitto and others for the tests) are installed with apt
+where that needs no password.
 
-pip's settings of where packages come from count (PIP_INDEX_URL, HTTPS_PROXY, ...); those of where they go, and Python's
-own variables, do not. The tests need PyTorch; set PIP_EXTRA_INDEX_URL to PyTorch's
-index of CPU builds to spare yourself its CUDA libraries.
+pip's settings for where packages come from are respected (PIP_INDEX_URL, HTTPS_PROXY, ...); those for where they go, and
+Python's own variables, are ignored. The tests need PyTorch; set PIP_EXTRA_INDEX_URL to PyTorch's index of CPU builds to
+avoid its CUDA libraries.
 TEXT
 }
 
@@ -80,7 +80,7 @@ read_service_options() { # all arguments; sets DRY_RUN, WHEELS, UNINSTALL, PURGE
             --uninstall) UNINSTALL=1 ;;
             --purge) PURGE=1 ;;
             --offline)
-                [[ -n ${2:-} ]] || fail "--offline names no folder" "./install.sh --help"
+                [[ -n ${2:-} ]] || fail "--offline needs a folder" "./install.sh --help"
                 WHEELS=$(readlink -m "$2")
                 shift
                 ;;
@@ -88,7 +88,7 @@ read_service_options() { # all arguments; sets DRY_RUN, WHEELS, UNINSTALL, PURGE
         esac
         shift
     done
-    ((!PURGE || UNINSTALL)) || fail "--purge goes with --uninstall" "./install.sh --help"
+    ((!PURGE || UNINSTALL)) || fail "--purge needs --uninstall" "./install.sh --help"
 }
 
 case ${1:-} in
@@ -107,7 +107,7 @@ case ${1:-} in
         run_tests "${@:2}"
         ;;
     --wheels)
-        [[ -n ${2:-} ]] || fail "--wheels names no folder" "./install.sh --help"
+        [[ -n ${2:-} ]] || fail "--wheels needs a folder" "./install.sh --help"
         fill_wheels "$(readlink -m "$2")"
         ;;
     --help | -h)
@@ -116,7 +116,7 @@ case ${1:-} in
     *)
         read_service_options "$@"
         check_surroundings
-        cd / # the folder at hand may be gone, or somebody else's
+        cd / # the current folder may be deleted, or another user's
         if ((UNINSTALL)); then
             uninstall $PURGE
         else

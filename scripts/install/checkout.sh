@@ -3,12 +3,12 @@
 
 check_checkout() {
     [[ $(uname -s) == Linux ]] || fail "this is $(uname -s), korsal-edge runs on Linux" "use a Linux machine"
-    [[ -w $ROOT ]] || fail "$ROOT is not writable for $(id -un)" "clone the repository into a directory of your own"
+    [[ -w $ROOT ]] || fail "$ROOT is not writable for $(id -un)" "clone the repository into a folder of your own"
     [[ ! -e $VENV || -w $VENV ]] || fail "$VENV belongs to another user" "sudo rm -r '$VENV', then run this again"
     [[ ! -e $L4T ]] || say "This is a Jetson: demo and tests run on its CPU; the service uses TensorRT"
 }
 
-is_whole() { # an environment that was made here and not moved, and has pip
+is_whole() { # an environment created here, not moved, and with pip
     is_fitting "$VENV/bin/python" && grep -qsF "$VENV" "$VENV/bin/activate" &&
         "$VENV/bin/python" -I -m pip --version > /dev/null 2>&1
 }
@@ -21,7 +21,7 @@ make_venv() {
     require_python python3 python3.13 python3.12 python3.11 python3.10 /usr/bin/python3
     require_venv_module
     say "Virtual environment: $VENV"
-    "$PYTHON" -I -m venv --clear "$VENV" || fail "could not make $VENV" "free disk space, or sudo rm -r '$VENV'"
+    "$PYTHON" -I -m venv --clear "$VENV" || fail "could not create $VENV" "free disk space, or sudo rm -r '$VENV'"
 }
 
 install_packages() { # extras of pyproject.toml
@@ -32,7 +32,7 @@ install_packages() { # extras of pyproject.toml
         say "Packages: [$extras] (there already)"
         return 0
     fi
-    say "Packages: [$extras]; the first time this takes minutes"
+    say "Packages: [$extras]; the first run takes minutes"
     [[ -t 1 ]] || quiet=(--quiet)
     (cd "$ROOT" && .venv/bin/python -I -m pip install --no-input --disable-pip-version-check "${quiet[@]}" -e ".[$extras]") ||
         pip_failed
@@ -55,7 +55,7 @@ install_tools() { # program:package...
         PATH=$PATH:/usr/sbin command -v "${tool%%:*}" > /dev/null || packages+=("${tool##*:}")
     done
     ((${#packages[@]} == 0)) || apt_install "${packages[@]}" ||
-        say "Not here, and apt may not be used: the tests that need them are skipped. Cure:" \
+        say "Missing, and apt is unavailable: the tests that need them are skipped. Cure:" \
             "sudo apt-get install ${packages[*]}"
 }
 

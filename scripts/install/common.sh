@@ -1,14 +1,14 @@
-# What all of install.sh uses: telling, changing, apt, Python. Sourced by install.sh.
+# Shared by all of install.sh: messages, changes, apt, Python. Sourced by install.sh.
 # shellcheck shell=bash
 
 say() { printf '==> %s\n' "$*"; }
 
-warn() { # what is wrong, and the cure; told again at the end
+warn() { # the problem and the cure; repeated at the end
     say "Warning: $*"
     WARNINGS+=("$*")
 }
 
-fail() { # what is wrong, the cure
+fail() { # the problem, the cure
     printf 'install.sh: %s\n  Cure: %s\n' "$1" "$2" >&2
     exit 1
 }
@@ -21,7 +21,7 @@ act() { # a command that changes something
     fi
 }
 
-clean_environment() { # so that Python and pip run nothing, and fill nothing, but what we mean
+clean_environment() { # so that variables cannot redirect Python and pip
     local name
     for name in "${!PYTHON@}" "${!PIP_@}"; do
         [[ $name == PYTHON || $name == PIP_SETTINGS || $PIP_SETTINGS == *" ${name#PIP_} "* ]] || unset "$name"
@@ -37,12 +37,12 @@ as_root() {
     fi
 }
 
-apt_install() { # packages; false where apt may not be used
+apt_install() { # packages; false where apt is unavailable
     [[ -z $WHEELS && -z $DESTDIR ]] || return 1
     { command -v apt-get && { ((DRY_RUN)) || as_root true; }; } > /dev/null 2>&1 || return 1
     say "Installing $* from apt"
     local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120)
-    act as_root "${apt[@]}" update > /dev/null || say "apt-get update failed; trying with the lists at hand"
+    act as_root "${apt[@]}" update > /dev/null || say "apt-get update failed; continuing with the existing package lists"
     act as_root "${apt[@]}" install --no-install-recommends "$@"
 }
 
@@ -63,7 +63,7 @@ find_python() { # names; sets PYTHON to the first that fits
 
 require_python() { # names; sets PYTHON
     find_python "$@" || { apt_install python3 python3-venv && find_python "$@"; } ||
-        fail "no Python between 3.10 and 3.13 found" "sudo apt-get install python3 python3-venv, or a newer distribution"
+        fail "no Python between 3.10 and 3.13 found" "sudo apt-get install python3 python3-venv, or use a newer distribution"
     say "Python: $PYTHON ($("$PYTHON" -I -c 'import platform; print(platform.python_version())'))"
 }
 
@@ -72,10 +72,10 @@ require_venv_module() {
     "$PYTHON" -I -c 'import ensurepip, venv' 2> /dev/null && return 0
     package=python$("$PYTHON" -I -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv
     { apt_install "$package" && { ((DRY_RUN)) || "$PYTHON" -I -c 'import ensurepip, venv' 2> /dev/null; }; } ||
-        fail "$PYTHON cannot make virtual environments" "sudo apt-get install $package"
+        fail "$PYTHON cannot create virtual environments" "sudo apt-get install $package"
 }
 
 pip_failed() {
     fail "pip could not install the packages (its message is above)" \
-        "check the network, the proxy (HTTPS_PROXY) and PIP_INDEX_URL, or the folder of --offline, then run this again"
+        "check the network, the proxy (HTTPS_PROXY), PIP_INDEX_URL or the folder of --offline, then run this again"
 }

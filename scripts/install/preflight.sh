@@ -1,14 +1,14 @@
-# What is looked at before the service is installed. Sourced by install.sh.
+# Checks before the service is installed. Sourced by install.sh.
 # shellcheck shell=bash
 
-check_surroundings() { # what root would run or fill must be where it seems to be, and nobody else's to change
+check_surroundings() { # root must not run or fill what other users can change or replace
     local folder
-    [[ -z $DESTDIR || $DESTDIR == /* ]] || fail "DESTDIR=$DESTDIR is relative" "give the whole path, as DESTDIR=$PWD/$DESTDIR"
+    [[ -z $DESTDIR || $DESTDIR == /* ]] || fail "DESTDIR=$DESTDIR is relative" "give an absolute path, as DESTDIR=$PWD/$DESTDIR"
     [[ -z ${TMPDIR:-} ]] || [[ $TMPDIR == /* && -d $TMPDIR && -w $TMPDIR ]] ||
-        fail "TMPDIR=$TMPDIR is no folder that can be written to" "make it, or unset TMPDIR"
+        fail "TMPDIR=$TMPDIR is not a writable folder" "create it, or unset TMPDIR"
     [[ $(id -u) == 0 ]] || return 0
-    [[ ":$PATH:" != *:[!/]* ]] || fail "PATH has a relative entry, so that root would run what lies in the folder at hand" \
-        "give PATH whole paths: PATH=$PATH"
+    [[ ":$PATH:" != *:[!/]* ]] || fail "PATH has a relative entry, so that root would run programs from the current folder" \
+        "use absolute paths only: PATH=$PATH"
     for folder in "$ROOT" ${WHEELS:+"$WHEELS"} ${TMPDIR:+"$TMPDIR"}; do
         refuse_open_parents "$folder"
     done
@@ -16,11 +16,11 @@ check_surroundings() { # what root would run or fill must be where it seems to b
     [[ ! -d $WHEELS ]] || refuse_open_files "$WHEELS"
 }
 
-refuse_open_parents() { # a folder: could anybody put another in its place? In one like /tmp (1777) nobody can
+refuse_open_parents() { # a folder that anybody could replace; in one like /tmp (1777) nobody can
     local folder=$1
     while folder=$(dirname "$folder") && [[ $folder != / ]]; do
         [[ -z $(find "$folder" -maxdepth 0 -perm -0002 ! -perm -1000 2> /dev/null) ]] ||
-            fail "every user of this machine could replace $1, by way of $folder" "copy it to a folder of root's or your own"
+            fail "every user of this machine could replace $1, by way of $folder" "copy it to a folder of root or your own"
     done
 }
 
@@ -28,42 +28,42 @@ refuse_open_files() { # a folder whose code root runs
     local open
     open=$(find "$1" \( -path "$1/.venv" -o -path "$1/.git" \) -prune -o ! -type l -perm -0002 -print -quit)
     [[ -z $open ]] || fail "every user of this machine can change $open, which root would run" \
-        "see that all in $1 is as it came, then: chmod -R o-w '$1'"
+        "make sure that nothing in $1 was changed, then: chmod -R o-w '$1'"
 }
 
 check_rights() {
     [[ $(uname -s) == Linux ]] || fail "this is $(uname -s), korsal-edge runs on Linux" "use a Linux machine"
-    ((DRY_RUN)) || [[ -n $DESTDIR || $(id -u) == 0 ]] || fail "the service is root's to install" "sudo ./install.sh $*"
+    ((DRY_RUN)) || [[ -n $DESTDIR || $(id -u) == 0 ]] || fail "only root can install the service" "sudo ./install.sh $*"
     [[ -n $DESTDIR ]] || command -v systemctl > /dev/null ||
         fail "there is no systemd here" "use a distribution with systemd, or run .venv/bin/korsal-edge run yourself"
-    [[ -z $WHEELS || -d $WHEELS ]] || fail "$WHEELS is no folder" "fill one with ./install.sh --wheels $WHEELS"
+    [[ -z $WHEELS || -d $WHEELS ]] || fail "$WHEELS is not a folder" "fill one with ./install.sh --wheels $WHEELS"
 }
 
 read_board() { # sets JETSON and EXTRA
     local machine major release
     machine=$(uname -m)
     [[ $machine == x86_64 || $machine == aarch64 ]] ||
-        fail "no packages are made for $machine" "use a Jetson, or a 64-bit PC or Arm machine"
+        fail "there are no packages for $machine" "use a Jetson, or a 64-bit PC or Arm machine"
     if [[ ! -e $L4T ]]; then
         say "Board: $machine, no Jetson: ONNX Runtime and pip's OpenCV"
         return 0
     fi
     release=$(sed -nE '1s/^# R([0-9]+) \(release\), REVISION: ([0-9.]+).*/\1.\2/p' "$L4T")
-    [[ -n $release ]] || fail "$L4T names no release of Jetson Linux" "restore that file: it belongs to nvidia-l4t-core"
+    [[ -n $release ]] || fail "$L4T names no Jetson Linux release" "restore that file: it belongs to nvidia-l4t-core"
     major=${release%%.*}
-    ((major >= 36)) || fail "Jetson Linux $release is of JetPack 5 or older" "flash JetPack 6 or 7"
+    ((major >= 36)) || fail "Jetson Linux $release belongs to JetPack 5 or older" "flash JetPack 6 or 7"
     say "Board: Jetson, Jetson Linux $release (JetPack $((major < 38 ? 6 : 7))), $machine"
-    ((major <= 39)) || warn "Jetson Linux $release is newer than what is known here (36 to 39)"
+    ((major <= 39)) || warn "Jetson Linux $release is newer than the supported ones (36 to 39)"
     JETSON=1 EXTRA=jetson
 }
 
-require_system_python() { # one in somebody's home is hidden from the service; JetPack's modules are for the first
+require_system_python() { # the service cannot see one in a home; JetPack's modules are for the first
     require_python /usr/bin/python3 /usr/bin/python3.13 /usr/bin/python3.12 /usr/bin/python3.11 /usr/bin/python3.10 \
         /usr/local/bin/python3
     require_venv_module
 }
 
-has() { # module: can the system's Python import it?
+has() { # module: whether the system's Python can import it
     "$PYTHON" -I -c "import $1" > /dev/null 2>&1
 }
 
@@ -77,10 +77,10 @@ check_jetpack() { # TensorRT and OpenCV come from JetPack, never from pip
     fi
     has cv2 || apt_install libopencv-python || apt_install python3-opencv || true
     ((DRY_RUN)) || has cv2 || fail "no OpenCV for $PYTHON" "sudo apt-get install libopencv-python (of JetPack), or python3-opencv"
-    ! has cv2 || tell_opencv "$PYTHON"
+    ! has cv2 || report_opencv "$PYTHON"
 }
 
-tell_opencv() { # a Python that has it
+report_opencv() { # a Python that can import it
     local built version gstreamer cuda
     built=$("$1" -I -c 'import cv2; print(cv2.__version__, int(cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER)),
         int(hasattr(cv2, "cuda") and cv2.cuda.getCudaEnabledDeviceCount() > 0))')
@@ -90,7 +90,7 @@ tell_opencv() { # a Python that has it
         "(sudo apt-get install --reinstall libopencv-python)"
 }
 
-check_disk() { # what lies below the nearest folder that is there
+check_disk() { # of the nearest existing folder
     local folder=$DESTDIR$APP free
     while [[ ! -d $folder ]]; do
         folder=$(dirname "$folder")

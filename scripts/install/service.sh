@@ -1,24 +1,24 @@
 # The service: installing, upgrading and uninstalling it. Sourced by install.sh.
 #
-# Every change says how it is taken back (`undo_by`), and is taken back where a later one fails. A run that is killed takes
-# nothing back: so every step leaves the old or the new, never half of it or neither, each does again what a killed one
-# may have left undone, and what there was before stands in a file (`remember`) until all is done.
+# Every change registers how to undo it (`undo_by`), and is undone where a later one fails. A killed run undoes nothing:
+# so every step leaves the old or the new state, never half of one, each repeats what a killed run may have left undone,
+# and the previous state is recorded in a file (`remember`) until everything is done.
 # shellcheck shell=bash
 
-undo_by() { # a command that takes back what comes next; the last is run first
+undo_by() { # a command that undoes the next change; the last one runs first
     ((DRY_RUN)) || UNDO+=("$(printf '%q ' "$@")")
 }
 
-end() { # on the way out
+end() { # on exit
     local index
     for ((index = ${#UNDO[@]} - 1; index >= 0; index--)); do
-        ((index < ${#UNDO[@]} - 1)) || say "Taking back what was done" >&2
+        ((index < ${#UNDO[@]} - 1)) || say "Undoing the changes" >&2
         eval "${UNDO[index]}" || true
     done
     [[ -z $SCRATCH ]] || rm -rf "$SCRATCH"
 }
 
-keep() { # path: remember what is there now
+keep() { # path: save its present state
     CHANGED=1
     undo_by rm -rf "$1"
     [[ -e $1 || -L $1 ]] || return 0
@@ -27,7 +27,7 @@ keep() { # path: remember what is there now
     ((DRY_RUN)) || UNDO[-1]=$(printf '%q ' put_back "$kept" "$1")
 }
 
-put_back() { # what was kept, where it was; a file at once, so that there is never none
+put_back() { # what was kept, its path; a file is replaced atomically
     rm -rf "$2.partial"
     cp -a "$1" "$2.partial"
     [[ -L $2 || ! -d $2 ]] || rm -rf "$2"
@@ -59,7 +59,7 @@ point() { # link, where it points
     make_folder "$(dirname "$1")" 755
     keep "$1"
     act ln -sfn "$2" "$1.new"
-    act mv -T "$1.new" "$1" # at once, never a moment without
+    act mv -T "$1.new" "$1" # atomically
 }
 
 make_scratch() {
@@ -68,22 +68,22 @@ make_scratch() {
         return 0
     fi
     lock
-    rm -rf "$OURS"
-    mkdir -m 700 "$OURS"
-    SCRATCH=$OURS
+    rm -rf "$SCRATCH_ROOT"
+    mkdir -m 700 "$SCRATCH_ROOT"
+    SCRATCH=$SCRATCH_ROOT
 }
 
-lock() { # one install.sh at a time; what a killed one has started, its pip, holds the lock too until it ends
-    exec 9> "$OURS.lock"
+lock() { # one install.sh at a time; a pip left by a killed run holds the lock too until it ends
+    exec 9> "$SCRATCH_ROOT.lock"
     flock --nonblock 9 && return 0
-    say "Waiting for another install.sh, or for what a killed one has left, to end"
-    flock --timeout 900 9 || fail "another install.sh is at work" "see \`fuser -v $OURS.lock\`, then run this again"
+    say "Waiting for another install.sh, or for processes of a killed one, to end"
+    flock --timeout 900 9 || fail "another install.sh is running" "see \`fuser -v $SCRATCH_ROOT.lock\`, then run this again"
 }
 
-remember() { # the release before this one, also for the next run if this one is killed; sets BEFORE
+remember() { # the previous release, also for the next run if this one is killed; sets BEFORE
     local file=$DESTDIR$APP/unfinished
     if [[ -f $file ]]; then
-        say "An installation was cut off here: this one ends it"
+        say "An earlier installation was interrupted: this run completes it"
         BEFORE=$(< "$file")
         CHANGED=1
         return 0
@@ -96,7 +96,7 @@ remember() { # the release before this one, also for the next run if this one is
     mv -T "$file.partial" "$file"
 }
 
-name_release() { # sets RELEASE: the version, and a hash of all that goes into it
+name_release() { # sets RELEASE: the version, and a hash of everything that goes into it
     local version hash
     version=$(sed -nE 's/^__version__ = "(.*)"/\1/p' "$ROOT/edge/__init__.py")
     hash=$(cd "$ROOT" && {
@@ -108,7 +108,7 @@ name_release() { # sets RELEASE: the version, and a hash of all that goes into i
     RELEASE=$version-$hash
 }
 
-build_release() { # an environment of its own beside those that are there
+build_release() { # a new environment beside the existing ones
     local folder=$DESTDIR$APP/releases/$RELEASE options=() pip
     if [[ -f $folder/complete ]]; then
         say "Release: $RELEASE (there already)"
@@ -118,29 +118,29 @@ build_release() { # an environment of its own beside those that are there
     make_folder "$DESTDIR$APP/releases" 755
     undo_by rm -rf "$folder"
     ((!JETSON)) || options=(--system-site-packages)
-    act "$PYTHON" -I -m venv --clear "${options[@]}" "$folder" || fail "could not make $folder" "free disk space there"
+    act "$PYTHON" -I -m venv --clear "${options[@]}" "$folder" || fail "could not create $folder" "free disk space there"
     pip=("$folder/bin/python" -I -m pip install --no-input --disable-pip-version-check --quiet "${PIP[@]}")
     ((!JETSON)) || pip+=(-c "$(no_opencv)")
     (cd "$ROOT" && act "${pip[@]}" ".[$EXTRA]") || pip_failed
     ((DRY_RUN)) || finish_release "$folder"
 }
 
-no_opencv() { # a file that forbids pip every OpenCV
+no_opencv() { # a constraints file that keeps pip from installing any OpenCV
     printf '%s<0\n' opencv-python opencv-python-headless opencv-contrib-python opencv-contrib-python-headless \
         > "$SCRATCH/no-opencv.txt"
     echo "$SCRATCH/no-opencv.txt"
 }
 
-finish_release() { # folder: check it, and only then call it complete
+finish_release() { # folder: check it, and only then mark it complete
     local python=$1/bin/python
     if ((JETSON)); then
         "$python" -I -c 'import cv2, sys; sys.exit(cv2.__file__.startswith(sys.prefix))' ||
-            fail "pip has put an OpenCV over JetPack's" "report this as a bug, with the versions above"
+            fail "pip has installed an OpenCV that hides JetPack's" "report this as a bug, with the versions above"
     fi
-    tell_opencv "$python"
+    report_opencv "$python"
     "$python" -I -m pip check --disable-pip-version-check --quiet > "$SCRATCH/check" 2>&1 || ((JETSON)) ||
-        fail "the packages do not fit together: $(< "$SCRATCH/check")" "run this again; report it if that does not help"
-    "$python" -I "$1/bin/korsal-edge" --version > /dev/null || fail "$1 does not start" "the message above tells why"
+        fail "the packages are incompatible: $(< "$SCRATCH/check")" "run this again; report it if that does not help"
+    "$python" -I "$1/bin/korsal-edge" --version > /dev/null || fail "$1 does not start" "see the message above"
     sed -i "1s|.*|#!$APP/releases/$RELEASE/bin/python|" "$1/bin/"korsal-* # without DESTDIR
     cp "$ROOT/config.toml" "$1/config.toml"                               # as shipped, for the next upgrade
     touch "$1/complete"
@@ -161,81 +161,81 @@ make_user() {
     done
 }
 
-make_state() { # here, and not by systemd at the first start, so that `doctor` can look before that
+make_state() { # now, not by systemd at the first start, so that `doctor` can check it before
     [[ -z $DESTDIR ]] || return 0
     make_folder "$STATE" 700
     act chown korsal-edge:korsal-edge "$STATE"
 }
 
-may_be_changed_from_afar() { # [mqtt] allow_remote_config
+remote_config_allowed() { # [mqtt] allow_remote_config
     [[ -f $CONFIGS/config.toml ]] && grep -Eqs '^[^#]*\ballow_remote_config[[:space:]]*=[[:space:]]*true' $CONFIGS/config.toml
 }
 
-install_config() { # the user's own stays; ours lies beside it where it has changed since the last time
+install_config() { # an edited one stays; the new version's is written beside it where it has changed
     local file=$DESTDIR$CONFIGS/config.toml before=$DESTDIR$APP/$BEFORE/config.toml
     act rm -f "$file.partial" "$file.new-link" # of a killed run
-    [[ ! -e $file || -f $file ]] || fail "$file is no file" "move it away" # reading a pipe would never end
+    [[ ! -e $file || -f $file ]] || fail "$file is not a file" "move it away" # reading a pipe would never end
     make_folder "$DESTDIR$CONFIGS" 750
     [[ -n $DESTDIR ]] || act chown root:korsal-edge $CONFIGS
-    if [[ ! -e $file ]] || cmp -s "$file" "$before"; then # none, or as it came
+    if [[ ! -e $file ]] || cmp -s "$file" "$before"; then # none, or unedited
         put "$ROOT/config.toml" "$file" 640
     elif cmp -s "$file" "$ROOT/config.toml" || cmp -s "$before" "$ROOT/config.toml"; then
         say "File: $file (kept)"
     else
         put "$ROOT/config.toml" "$file.new" 640
-        warn "$file is yours and was kept; the one of this version lies beside it. Cure: compare with $file.new"
+        warn "$file was edited and is kept; this version's is beside it. Cure: compare with $file.new"
     fi
     [[ -z $DESTDIR ]] || return 0
     act chmod 750 $CONFIGS
     [[ -L $file ]] || act chown root:korsal-edge "$file" # it may hold the cameras' passwords
-    if may_be_changed_from_afar; then
-        lend_config
+    if remote_config_allowed; then
+        hand_config_to_service
     else
-        take_config_back
+        return_config_to_root
     fi
 }
 
-is_lent() {
-    [[ $(readlink $CONFIGS/config.toml) == "${LENT##*/}/config.toml" ]]
+config_is_the_services() {
+    [[ $(readlink $CONFIGS/config.toml) == "${REMOTE##*/}/config.toml" ]]
 }
 
-lend_config() { # to the service, in a folder of its own: the one above is root's, who reads the password there
+hand_config_to_service() { # in a folder of its own: the one above is root's, who reads the password there
     local file=$CONFIGS/config.toml
     if [[ -L $file ]]; then
-        is_lent || warn "$file is a link of yours, so the service may not change it. Cure: put the file itself there"
+        config_is_the_services || warn "$file is a link of your own, so the service may not change it. Cure: put the file itself there"
         return 0
     fi
-    say "File: $file (in $LENT, where the service may change it)"
-    keep $LENT
-    keep "$file" # taken back first: a link would lead nowhere for a moment
-    act rm -rf $LENT
-    act mkdir -m 750 $LENT
-    act install -m 640 "$file" $LENT/config.toml
-    act chown -R korsal-edge:korsal-edge $LENT
-    act ln -sfn "${LENT##*/}/config.toml" "$file.new-link"
+    say "File: $file (in $REMOTE, where the service may change it)"
+    keep $REMOTE
+    keep "$file" # undone first, so that the link never dangles
+    act rm -rf $REMOTE
+    act mkdir -m 750 $REMOTE
+    act install -m 640 "$file" $REMOTE/config.toml
+    act chown -R korsal-edge:korsal-edge $REMOTE
+    act ln -sfn "${REMOTE##*/}/config.toml" "$file.new-link"
     act mv -T "$file.new-link" "$file"
 }
 
-take_config_back() {
+return_config_to_root() {
     local file=$CONFIGS/config.toml
-    if is_lent; then
-        say "File: $file (the service may not change it any more)"
+    if config_is_the_services; then
+        say "File: $file (the service may no longer change it)"
         keep "$file"
-        # Read as the service, which could have put a link to a file of root's there.
-        ((DRY_RUN)) || runuser -u korsal-edge -- cat "$file" > "$SCRATCH/config.toml" || fail "$file cannot be read" "put it right"
+        # Read as the service, which could have placed a link to one of root's files there.
+        ((DRY_RUN)) || runuser -u korsal-edge -- cat "$file" > "$SCRATCH/config.toml" || fail "$file cannot be read" "repair it"
         act install -m 640 -g korsal-edge "$SCRATCH/config.toml" "$file.partial"
         act mv -T "$file.partial" "$file"
-    elif [[ -L $file || ! -e $LENT ]]; then
+    elif [[ -L $file || ! -e $REMOTE ]]; then
         return 0
     fi
-    keep $LENT # also where somebody has put a file in the link's place
-    act rm -rf $LENT
+    keep $REMOTE # also where a file has replaced the link
+    act rm -rf $REMOTE
 }
 
-check_config() { # before the service meets it
+check_config() { # before the service reads it
     local python=$DESTDIR$APP/releases/$RELEASE/bin/python file=$DESTDIR$CONFIGS/config.toml
     ((!DRY_RUN)) || return 0
-    (cd / && "$python" -I - "$file") << 'PYTHON' || fail "$file does not fit this version" "mend what is named above, then run this again"
+    (cd / && "$python" -I - "$file") << 'PYTHON' || fail "$file is not valid for this version" "fix what is named above, then run this again"
 import sys
 
 from edge.config.config_file import ConfigError, load
@@ -247,17 +247,17 @@ except ConfigError as error:
 PYTHON
 }
 
-machine_dropin() { # what is true of this machine alone
+machine_dropin() { # settings for this machine
     local node
     cat << 'TEXT'
-# Written by install.sh for this machine, anew each time. Settings of your own: systemctl edit korsal-edge
+# Rewritten by every run of install.sh, for this machine. For settings of your own: systemctl edit korsal-edge
 [Unit]
-# A USB camera may come later: its class of devices must be known when the service starts.
+# A USB camera may be plugged in later: its device class must be known when the service starts.
 Wants=modprobe@videodev.service
 After=modprobe@videodev.service
 
 [Service]
-# No other devices than these: cameras and the GPU. Without this file: all that the user may open.
+# Only these devices: cameras and the GPU. Without this file: all that the user may open.
 DevicePolicy=closed
 DeviceAllow=char-video4linux rw
 DeviceAllow=char-media rw
@@ -269,7 +269,7 @@ TEXT
         [[ ! -c $node ]] || echo "DeviceAllow=$node rw"
     done
     shopt -u nullglob
-    ! may_be_changed_from_afar || echo "ReadWritePaths=-$LENT"
+    ! remote_config_allowed || echo "ReadWritePaths=-$REMOTE"
     if (($(systemctl --version | awk 'NR == 1 { print $2 }') >= 254)); then
         printf 'RestartSteps=6\nRestartMaxDelaySec=1min\n' # older ones would warn of both
     fi
@@ -284,16 +284,16 @@ install_units() { # the service's state
         put "$SCRATCH/machine.conf" $UNITS/korsal-edge.service.d/10-machine.conf 644
     fi
     [[ $(readlink "$DESTDIR$APP/current") != "releases/$RELEASE" || ! -d $DESTDIR$APP/${BEFORE:-none} ]] ||
-        undo_by point "$DESTDIR$APP/current" "$BEFORE" # a killed run has turned it already
+        undo_by point "$DESTDIR$APP/current" "$BEFORE" # a killed run has switched it already
     point "$DESTDIR$APP/current" "releases/$RELEASE"
     point "$DESTDIR$COMMAND" $APP/current/bin/korsal-edge
 }
 
-systemctl_if_running() { # nothing where systemd does not, as in a chroot
+systemctl_if_running() { # does nothing without systemd, as in a chroot
     [[ -n $DESTDIR || ! -d $SYSTEMD ]] || act systemctl "$@"
 }
 
-service_state() { # active, activating (where it fails again and again), inactive, ...
+service_state() { # active, activating (where it keeps failing), inactive, ...
     [[ -n $DESTDIR || ! -d $SYSTEMD ]] || systemctl show --property ActiveState --value korsal-edge
 }
 
@@ -305,28 +305,28 @@ activate() { # the service's state
         undo_by systemctl disable --quiet korsal-edge
         act systemctl enable --quiet korsal-edge
     fi
-    if [[ $1 == activating ]]; then # it failed before: no reason to go back
+    if [[ $1 == activating ]]; then # it failed before: no reason to roll back
         act systemctl restart --no-block korsal-edge
     elif [[ $1 == active ]] && ((CHANGED)); then
         say "Service: restarted"
         act systemctl restart korsal-edge || {
             journalctl --no-pager -n 20 -u korsal-edge >&2 || true
-            fail "the service does not start in this version; its last words are above" "mend what they name, then run this again"
+            fail "the service does not start in this version; its last log lines are above" "fix what they name, then run this again"
         }
     fi
 }
 
-forget_releases() { # all but this one and the one before, and what killed runs have left
+forget_releases() { # all but this and the previous one, and what killed runs have left
     local folder
     for folder in "$DESTDIR$APP/releases/"*; do
         [[ -d $folder && ${folder##*/} != "$RELEASE" && releases/${folder##*/} != "$BEFORE" ]] || continue
-        [[ $BEFORE != "releases/$RELEASE" || ! -f $folder/complete ]] || continue # the same once more: the others stay
-        act rm -f "$folder/complete" # half of a release is none
+        [[ $BEFORE != "releases/$RELEASE" || ! -f $folder/complete ]] || continue # the same release again: the others stay
+        act rm -f "$folder/complete" # a partial release does not count
         act rm -rf "$folder"
     done
 }
 
-install_service() { # arguments, to be repeated in a cure
+install_service() { # arguments, for the cure in messages
     local state
     trap end EXIT
     make_scratch
@@ -344,17 +344,17 @@ install_service() { # arguments, to be repeated in a cure
     UNDO=()
     forget_releases
     act rm -f "$DESTDIR$APP/unfinished"
-    tell_installed "$state"
+    print_summary "$state"
 }
 
-tell_installed() { # the service's state before
+print_summary() { # the service's previous state
     local warning
     ((!DRY_RUN)) || { say "Nothing was changed (--dry-run)" && return 0; }
     say "korsal-edge $RELEASE is installed"
     for warning in "${WARNINGS[@]}"; do
         say "Warning: $warning"
     done
-    [[ $1 != activating ]] || say "It did not run before; does it now? systemctl status korsal-edge"
+    [[ $1 != activating ]] || say "It was failing before; check it with: systemctl status korsal-edge"
     [[ -n $DESTDIR || $1 == active || $1 == activating ]] || cat << TEXT
     Next: name your cameras and broker in $CONFIGS/config.toml, then
         sudo korsal-edge doctor
@@ -367,7 +367,7 @@ uninstall() { # purge?
     ((DRY_RUN)) || [[ -n $DESTDIR || $(id -u) != 0 ]] || lock
     if [[ -z $DESTDIR ]]; then
         systemctl_if_running disable --now --quiet korsal-edge 2> /dev/null || true
-        act rm -f $UNITS/multi-user.target.wants/korsal-edge.service # where systemd does not run
+        act rm -f $UNITS/multi-user.target.wants/korsal-edge.service # without a running systemd
     fi
     act rm -rf "$DESTDIR$UNITS"/korsal-edge.service{,.partial,.d/10-machine.conf,.d/10-machine.conf.partial} \
         "$DESTDIR$COMMAND"{,.new} "$DESTDIR$APP"
@@ -377,11 +377,11 @@ uninstall() { # purge?
     if (($1)) && [[ -z $DESTDIR ]] && id korsal-edge > /dev/null 2>&1; then
         act userdel korsal-edge
     fi
-    (($1)) || say "Kept: $CONFIGS, $STATE and the user korsal-edge (--purge takes them too)"
+    (($1)) || say "Kept: $CONFIGS, $STATE and the user korsal-edge (--purge removes them too)"
     say "korsal-edge is uninstalled"
 }
 
-fill_wheels() { # folder: what the service needs here, and what builds it
+fill_wheels() { # folder: the service's packages for this machine, and its build backend
     local builds
     read_board
     require_system_python
@@ -392,6 +392,6 @@ fill_wheels() { # folder: what the service needs here, and what builds it
     "$PYTHON" -I -m venv "$SCRATCH/venv"
     (cd "$ROOT" && "$SCRATCH/venv/bin/python" -I -m pip wheel --no-input --disable-pip-version-check --quiet \
         --wheel-dir "$1" ".[$EXTRA]" "$builds") || pip_failed
-    rm -f "$1"/korsal_edge-*.whl # built from the checkout, on the machine
+    rm -f "$1"/korsal_edge-*.whl # built from the checkout, on the device
     say "$(find "$1" -name '*.whl' | wc -l) wheels in $1; there: sudo ./install.sh --offline $1"
 }

@@ -169,7 +169,7 @@ def test_a_python_without_venv_is_refused_with_the_cure(checkout: Path) -> None:
     )
     status, said = install(checkout, "--demo")
     assert status == 1
-    assert "cannot make virtual environments" in said
+    assert "cannot create virtual environments" in said
     assert "Cure: sudo apt-get install python3.11-venv" in said
 
 
@@ -309,8 +309,8 @@ def test_an_upgrade_that_fails_leaves_what_was(checkout: Path, target: Path) -> 
     status, said = lay(checkout, target)
     assert status == 1
     assert "cameras: missing" in said
-    assert "config.toml does not fit this version" in said
-    assert "Taking back what was done" in said
+    assert "config.toml is not valid for this version" in said
+    assert "Undoing the changes" in said
     assert laid(target) == before
     assert release(target) == current
     assert (target / "etc/systemd/system/korsal-edge.service").read_text() != "[Unit]\n"
@@ -333,7 +333,7 @@ def test_a_configuration_of_ones_own_is_kept(checkout: Path, target: Path) -> No
     (checkout / "config.toml").write_text("# new\n")
     status, said = lay(checkout, target)
     assert status == 0
-    assert "config.toml is yours and was kept" in said
+    assert "config.toml was edited and is kept" in said
     assert (own.read_text(), new.read_text()) == ("# mine\n", "# new\n")
 
 
@@ -373,7 +373,7 @@ def test_an_opencv_of_pip_over_that_of_jetpack_is_refused(checkout: Path, target
     program(checkout / "bin" / "python3", text)
     status, said = lay(checkout, target)
     assert status == 1
-    assert "pip has put an OpenCV over JetPack's" in said
+    assert "pip has installed an OpenCV that hides JetPack's" in said
     assert not target.exists()
 
 
@@ -397,7 +397,7 @@ def test_a_jetson_that_lacks_something(checkout: Path, target: Path, module: str
     ("release", "words"),
     [
         ("# R35 (release), REVISION: 4.1, GCID: 33958178\n", "Cure: flash JetPack 6 or 7"),
-        ("what?\n", "names no release of Jetson Linux"),
+        ("what?\n", "names no Jetson Linux release"),
     ],
 )
 def test_jetsons_that_are_refused(checkout: Path, target: Path, release: str, words: str) -> None:
@@ -412,7 +412,7 @@ def test_machines_that_are_refused(checkout: Path, target: Path) -> None:
     replace(checkout / "install.sh", "NEEDED_MIB=1500", "NEEDED_MIB=1500000000")
     assert "1500000000 are needed" in lay(checkout, target)[1]
     program(checkout / "bin" / "uname", "#!/bin/bash\n[[ $1 == -m ]] && echo riscv64 || echo Linux\n")
-    assert "no packages are made for riscv64" in lay(checkout, target)[1]
+    assert "there are no packages for riscv64" in lay(checkout, target)[1]
     program(checkout / "bin" / "id", "#!/bin/bash\necho 1000\n")
     assert "Cure: sudo ./install.sh" in install(checkout)[1]
     (checkout / "bin" / "systemctl").unlink()
@@ -423,10 +423,10 @@ def test_machines_that_are_refused(checkout: Path, target: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--offline"], "--offline names no folder"),
-        (["--offline", "/nowhere"], "/nowhere is no folder"),
-        (["--purge"], "--purge goes with --uninstall"),
-        (["--wheels"], "--wheels names no folder"),
+        (["--offline"], "--offline needs a folder"),
+        (["--offline", "/nowhere"], "/nowhere is not a folder"),
+        (["--purge"], "--purge needs --uninstall"),
+        (["--wheels"], "--wheels needs a folder"),
     ],
 )
 def test_options_that_do_not_fit(checkout: Path, target: Path, arguments: list[str], words: str) -> None:
@@ -481,12 +481,12 @@ def test_a_folder_that_was_removed_is_no_hindrance(checkout: Path, target: Path,
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"DESTDIR": "image"}, "DESTDIR=image is relative\n  Cure: give the whole path, as DESTDIR=/"),
+        ({"DESTDIR": "image"}, "DESTDIR=image is relative\n  Cure: give an absolute path, as DESTDIR=/"),
         (
             {"TMPDIR": "/nowhere"},
-            "TMPDIR=/nowhere is no folder that can be written to\n  Cure: make it, or",
+            "TMPDIR=/nowhere is not a writable folder\n  Cure: create it, or",
         ),
-        ({"TMPDIR": "tmp"}, "TMPDIR=tmp is no folder"),
+        ({"TMPDIR": "tmp"}, "TMPDIR=tmp is not a writable folder"),
     ],
 )
 def test_surroundings_that_are_refused(checkout: Path, more: dict[str, str], words: str) -> None:
@@ -509,7 +509,7 @@ def test_root_runs_nothing_that_everybody_can_change(checkout: Path, target: Pat
         status, said = lay(checkout, target)
         assert status == 1
         assert f"every user of this machine can change {(checkout / name).resolve()}" in said
-        assert "Cure: see that all in" in said
+        assert "Cure: make sure that nothing in" in said
         (checkout / name).chmod(mode)
     (checkout / ".venv").mkdir()
     (checkout / ".venv").chmod(0o777)  # which is no part of what is installed

@@ -1,4 +1,4 @@
-"""install.sh lends `config.toml` to the service, and takes it back: its functions, with stand-ins for accounts.
+"""install.sh hands `config.toml` to the service and returns it to root: its functions, with stand-ins for accounts.
 
 Owners, and what the service then can do: test_installation_nspawn.py.
 """
@@ -17,7 +17,7 @@ CLOSED = "# mine\nallow_remote_config = false\n"
 OPEN = "# mine\nallow_remote_config = true\n"
 SCRIPT = """
 set -euo pipefail
-ROOT=$PWD/src CONFIGS=$PWD/etc LENT=$PWD/etc/remote APP=$PWD/opt SCRATCH=$(mktemp -d -p "$PWD")
+ROOT=$PWD/src CONFIGS=$PWD/etc REMOTE=$PWD/etc/remote APP=$PWD/opt SCRATCH=$(mktemp -d -p "$PWD")
 DESTDIR='' BEFORE=current DRY_RUN=${1:-0} CHANGED=0 UNDO=() MADE=() WARNINGS=()
 source "$0/scripts/install/common.sh"
 source "$0/scripts/install/service.sh"
@@ -60,18 +60,18 @@ def files(machine: Path) -> dict[str, str]:
     }
 
 
-LENT = {"config.toml": "-> remote/config.toml", "remote/config.toml": OPEN}
+REMOTE = {"config.toml": "-> remote/config.toml", "remote/config.toml": OPEN}
 
 
 def test_it_is_lent_where_the_key_is_set_and_taken_back_where_it_is_not(machine: Path) -> None:
     install(machine, OPEN)
-    assert files(machine) == LENT
+    assert files(machine) == REMOTE
     assert [oct(path.stat().st_mode & 0o777) for path in (machine / "etc/remote", machine / "etc/config.toml")] == [
         "0o750",
         "0o640",
     ]
     said = install(machine)
-    assert files(machine) == LENT
+    assert files(machine) == REMOTE
     assert "where the service may change it" not in said
     install(machine, CLOSED)
     assert files(machine) == {"config.toml": CLOSED}
@@ -108,10 +108,10 @@ def test_a_pipe_in_the_place_of_the_file_is_refused(machine: Path) -> None:
         check=False,
     )
     assert done.returncode != 0
-    assert "config.toml is no file" in done.stderr
+    assert "config.toml is not a file" in done.stderr
 
 
-@pytest.mark.parametrize(("text", "after"), [(OPEN, LENT), (CLOSED, {"config.toml": CLOSED})])
+@pytest.mark.parametrize(("text", "after"), [(OPEN, REMOTE), (CLOSED, {"config.toml": CLOSED})])
 def test_an_editor_may_have_put_a_file_in_the_links_place(text: str, after: dict[str, str], machine: Path) -> None:
     install(machine, f"# old\n{OPEN}")
     (machine / "etc/config.toml").unlink()
@@ -126,14 +126,14 @@ def test_a_link_of_ones_own_stays(text: str, machine: Path) -> None:
     (machine / "etc/config.toml").symlink_to("remote/mine.toml")
     said = install(machine, text)
     assert files(machine) == {"config.toml": "-> remote/mine.toml", "remote/mine.toml": text}
-    assert ("is a link of yours, so the service may not change it. Cure:" in said) == (text == OPEN)
+    assert ("is a link of your own, so the service may not change it. Cure:" in said) == (text == OPEN)
 
 
 def test_an_upgrade_leaves_it_lent_and_lays_the_new_one_beside_the_link(machine: Path) -> None:
     install(machine, OPEN)
     (machine / "src/config.toml").write_text("# new\n")
     install(machine)
-    assert files(machine) == {**LENT, "config.toml.new": "# new\n"}
+    assert files(machine) == {**REMOTE, "config.toml.new": "# new\n"}
 
 
 def test_a_lost_folder_leaves_what_is_shipped(machine: Path) -> None:

@@ -315,7 +315,7 @@ def test_a_version_that_does_not_start_is_taken_back(running: Machine) -> None:
     status, said = running.status("/broken/install.sh", "--offline", "/wheels")
     assert status == 1
     assert "this version does not start" in said
-    assert "Taking back what was done" in said
+    assert "Undoing the changes" in said
     assert running.file("/opt/korsal-edge/current").readlink() == release
     wait_for(lambda: is_ready(running), "the version before", 60)
 
