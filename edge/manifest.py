@@ -160,9 +160,9 @@ def _key_problems(content: Mapping[str, Any]) -> Iterator[str]:
         yield from _differences("motion.", motion, {f.name for f in fields(MotionSettings)})
 
 
-def _differences(path: str, content: Mapping[str, Any], wanted: set[str]) -> Iterator[str]:
-    yield from (f"{path}{name} is missing" for name in sorted(wanted - content.keys()))
-    yield from (f"{path}{name} is unknown" for name in sorted(content.keys() - wanted))
+def _differences(path: str, content: Mapping[str, Any], expected: set[str]) -> Iterator[str]:
+    yield from (f"{path}{name} is missing" for name in sorted(expected - content.keys()))
+    yield from (f"{path}{name} is unknown" for name in sorted(content.keys() - expected))
 
 
 def sentences(error: ValidationError) -> list[str]:

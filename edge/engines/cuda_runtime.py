@@ -30,11 +30,10 @@ class CudaError(Exception):
 
 @dataclass(frozen=True)
 class CudaDevice:
-    """A GPU: its name, compute capability (major, minor), bytes of memory, and the CUDA version of its driver."""
+    """A GPU: its name, compute capability (major, minor), and the CUDA version of its driver."""
 
     name: str
     compute_capability: tuple[int, int]
-    memory: int
     driver: tuple[int, int]
 
 
@@ -70,7 +69,6 @@ class Cuda:
         return CudaDevice(
             properties.name.decode(errors="replace").rstrip("\0"),
             (int(properties.major), int(properties.minor)),
-            int(properties.totalGlobalMem),
             (version // 1000, version % 1000 // 10),
         )
 

@@ -18,7 +18,7 @@ class DeadlineError(Exception):
 def within(seconds: float, work: Callable[[], T], stop: Callable[[], object]) -> T:
     """Return what `work`, run in a thread of its own, returns. Raises what it raises, DeadlineError, ThreadError.
 
-    After `seconds` `stop` is called; if `work` goes on nevertheless, its thread is left to end with this process.
+    After `seconds`, `stop` is called; a thread that continues nevertheless is left to end with this process.
     """
     future: Future[T] = Future()
     thread = threads.start("deadline", _fulfil, future, work)

@@ -86,7 +86,7 @@ def store(target: Path, make: Callable[[], tuple[bytes, EngineRecord]]) -> Engin
 
 
 def platform_of(trt: Any, device: CudaDevice | None, release: Path = L4T_RELEASE) -> Platform:
-    """What an engine built here depends on; `device` is None where CUDA is not asked."""
+    """What an engine built here depends on; `device` is None without CUDA."""
     try:
         l4t = l4t_version(release.read_text(errors="replace"))
     except OSError:  # no Jetson

@@ -96,7 +96,7 @@ class MotionCuda:
     def fill(self, image: NDArray[np.uint8], slot: int = 0) -> int:
         """Write a frame (H, W, 3) BGR and its motion map into image `slot` of the engine's batch; the shift's index.
 
-        The work may still be going on, on the engine's stream: its `run` must follow. Raises MotionCudaError.
+        The work may still be queued on the engine's stream: its `run` must follow. Raises MotionCudaError.
         """
         if image.dtype != np.uint8 or image.shape != self._shape:
             raise MotionCudaError(
@@ -257,10 +257,10 @@ def _check(gpu_input: GpuInput, manifest: Manifest) -> None:
         raise MotionCudaError(
             'this model reads optical flow, which only the CPU computes: set model.preprocessing = "auto"'
         )
-    wanted = (manifest.channels, manifest.height, manifest.width)
-    if gpu_input.image.dtype != np.float32 or gpu_input.image.shape[1:] != wanted:
+    expected = (manifest.channels, manifest.height, manifest.width)
+    if gpu_input.image.dtype != np.float32 or gpu_input.image.shape[1:] != expected:
         raise MotionCudaError(
-            f"the engine takes {gpu_input.image.shape[1:]} {gpu_input.image.dtype}, not {wanted} float32 "
+            f"the engine takes {gpu_input.image.shape[1:]} {gpu_input.image.dtype}, not {expected} float32 "
             "(channels, height, width): rebuild it with korsal-convert build"
         )
 

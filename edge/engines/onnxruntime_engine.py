@@ -191,11 +191,11 @@ def _largest_batch(session: Any) -> int:
 
 def _check_interface(session: Any, manifest: Manifest, path: Path) -> None:
     """The network must match its manifest: one input of that shape, the four outputs."""
-    wanted = input_shape(manifest, 1)[1:]
+    expected = input_shape(manifest, 1)[1:]
     inputs = {i.name: tuple(i.shape[1:]) for i in session.get_inputs()}
-    if inputs != {INPUT: wanted}:
+    if inputs != {INPUT: expected}:
         raise EngineError(
-            f"{path}: its input is {inputs}, but its manifest says {INPUT} {wanted} "
+            f"{path}: its input is {inputs}, but its manifest says {INPUT} {expected} "
             "(channels, height, width); export it again"
         )
     absent = [name for name in OUTPUTS if name not in {o.name for o in session.get_outputs()}]
@@ -217,11 +217,11 @@ def _run_once(engine: Engine, path: Path) -> None:
     manifest = engine.manifest
     zeros = np.zeros(input_shape(manifest, 1), np.float32)
     shapes = {name: value.shape for name, value in engine.infer({INPUT: zeros}).items()}
-    wanted = output_shapes(manifest, 1)
-    wrong = [name for name in OUTPUTS if shapes[name] != wanted[name]]
+    expected = output_shapes(manifest, 1)
+    wrong = [name for name in OUTPUTS if shapes[name] != expected[name]]
     if wrong:
         raise EngineError(
-            f"{path}: its output {wrong[0]} is {shapes[wrong[0]]}, but its manifest says {wanted[wrong[0]]} "
+            f"{path}: its output {wrong[0]} is {shapes[wrong[0]]}, but its manifest says {expected[wrong[0]]} "
             f"({manifest.top_k} peaks, {len(manifest.labels)} actions); export it again"
         )
 

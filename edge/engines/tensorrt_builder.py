@@ -77,13 +77,13 @@ class TensorRtBuilder:
 
     def _check(self, network: Any, manifest: Manifest) -> None:
         """The network must match its manifest."""
-        wanted = {INPUT: input_shape(manifest, 1)[1:]}
+        expected = {INPUT: input_shape(manifest, 1)[1:]}
         tensors = [network.get_input(index) for index in range(network.num_inputs)]
         inputs = {tensor.name: tuple(tensor.shape)[1:] for tensor in tensors}
         outputs = [network.get_output(index).name for index in range(network.num_outputs)]
         absent = [name for name in OUTPUTS if name not in outputs]
-        if inputs != wanted or absent:
-            found = f"its input is {inputs}" if inputs != wanted else f"it has no output {absent[0]}"
+        if inputs != expected or absent:
+            found = f"its input is {inputs}" if inputs != expected else f"it has no output {absent[0]}"
             raise EngineBuildError(f"{self._onnx}: {found}, unlike its manifest; export it again")
         batch = tensors[0].shape[0]
         if batch not in (-1, self._options.max_batch):

@@ -103,11 +103,11 @@ def _check_device(record: EngineRecord, device: CudaDevice) -> None:
 
 def _check_shapes(path: Path, shapes: Mapping[str, tuple[int, ...]], manifest: Manifest) -> None:
     """The network must match its manifest."""
-    wanted = {INPUT: input_shape(manifest, 1), **output_shapes(manifest, 1)}
-    wrong = [name for name in wanted if shapes[name] != wanted[name]]
+    expected = {INPUT: input_shape(manifest, 1), **output_shapes(manifest, 1)}
+    wrong = [name for name in expected if shapes[name] != expected[name]]
     if wrong:
         raise TensorRtError(
-            f"{path}: its {wrong[0]} is {shapes[wrong[0]]}, but its manifest says {wanted[wrong[0]]}; {REBUILD}"
+            f"{path}: its {wrong[0]} is {shapes[wrong[0]]}, but its manifest says {expected[wrong[0]]}; {REBUILD}"
         )
 
 

@@ -69,11 +69,11 @@ class Runner:
         self._graph = 0  # of runs of that batch, 0 for none
         self._may_capture = True
         with ExitStack() as owned:
-            owned.callback(self._forget)
+            owned.callback(self._drop_references)
             self._engine = self._deserialized(serialized)
             names = self._names()
             self.batches = _batches(self._engine)
-            self._context = self._made(self._engine.create_execution_context(), NO_CONTEXT)
+            self._context = self._not_none(self._engine.create_execution_context(), NO_CONTEXT)
             self._set_batch(self.batches[1])
             self.stream = cuda.create_stream()
             owned.callback(cuda.destroy_stream, self.stream)
@@ -129,7 +129,7 @@ class Runner:
         if batch != self._batch:
             self._set_batch(batch)
             self._enqueue()
-        elif self._graph or self._captured():
+        elif self._graph or self._capture():
             self._cuda.launch(self._graph, self.stream)
         else:
             self._enqueue()
@@ -151,17 +151,17 @@ class Runner:
         self._drop_graph()
         self._batch = 0
         shape = (batch, *_shape(self._engine, INPUT)[1:])
-        self._must(self._context.set_input_shape(INPUT, shape), f"TensorRT refuses the shape {shape}; {REBUILD}")
+        self._require(self._context.set_input_shape(INPUT, shape), f"TensorRT refuses the shape {shape}; {REBUILD}")
         self._batch = batch
 
     def _enqueue(self) -> None:
         """Put one execution and the download of its outputs on the stream."""
-        self._must(self._context.execute_async_v3(self.stream), f"TensorRT does not run it; {REBUILD}")
+        self._require(self._context.execute_async_v3(self.stream), f"TensorRT does not run it; {REBUILD}")
         for name in OUTPUTS:
             tensor = self._tensors[name]
             self._cuda.download(tensor.pinned, tensor.address, tensor.size(self._batch), self.stream)
 
-    def _captured(self) -> bool:
+    def _capture(self) -> bool:
         """Capture the graph; False, for good, where this network cannot be one (loops and conditions)."""
         if self._may_capture:
             try:
@@ -177,7 +177,7 @@ class Runner:
         if graph:
             self._cuda.destroy_graph(graph)
 
-    def _forget(self) -> None:
+    def _drop_references(self) -> None:
         """Drop the references, so that TensorRT frees memory: context, then engine, then runtime."""
         self._tensors = {}
         self._context = self._engine = self._runtime = None
@@ -187,7 +187,9 @@ class Runner:
             self._runtime = self._trt.Runtime(self._log.sink)
         except (TypeError, RuntimeError) as error:  # its C++ returned null
             raise RunnerError(f"{NO_START}{self._log.first_error}") from error
-        return self._made(self._runtime.deserialize_cuda_engine(serialized), f"TensorRT does not accept it; {REBUILD}")
+        return self._not_none(
+            self._runtime.deserialize_cuda_engine(serialized), f"TensorRT does not accept it; {REBUILD}"
+        )
 
     def _names(self) -> list[str]:
         """The names of all inputs and outputs, which must be those of our models."""
@@ -211,7 +213,9 @@ class Runner:
         owned.callback(cuda.free, address)
         pinned = cuda.allocate_pinned(size)
         owned.callback(cuda.free_pinned, pinned)
-        self._must(self._context.set_tensor_address(name, address), f"TensorRT refuses the memory of {name}; {REBUILD}")
+        self._require(
+            self._context.set_tensor_address(name, address), f"TensorRT refuses the memory of {name}; {REBUILD}"
+        )
         return Tensor(address, pinned, view(pinned, shape, dtype))
 
     def _dtype(self, name: str) -> np.dtype[Any]:
@@ -221,12 +225,12 @@ class Runner:
                 return np.dtype(dtype)
         raise RunnerError(f"its {name} is of type {kind}, which NumPy does not know; {REBUILD}")
 
-    def _made(self, thing: Any, message: str) -> Any:
+    def _not_none(self, thing: Any, message: str) -> Any:
         """What TensorRT returned; where that is None, its logger has the reason."""
-        self._must(thing is not None, message)
+        self._require(thing is not None, message)
         return thing
 
-    def _must(self, good: bool, message: str) -> None:
+    def _require(self, good: bool, message: str) -> None:
         if not good:
             raise RunnerError(f"{message}{self._log.first_error}")
 

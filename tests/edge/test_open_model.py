@@ -82,10 +82,10 @@ def opened(config: Config) -> LoadedEngine:
     return open_model(config.model, state_directory(config.outbox), lambda text: None, lambda: None)
 
 
-def refusal(wanted: Config) -> str:
+def refusal(requested: Config) -> str:
     """One sentence."""
     with pytest.raises(EngineError) as caught:
-        opened(wanted)
+        opened(requested)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -130,12 +130,12 @@ def test_onnx_runtime_takes_what_is_configured_and_the_model_can(path: str, larg
         assert engine.largest_batch == largest
 
 
-@pytest.mark.parametrize(("wanted", "by_cuda"), [("auto", True), ("cuda", True), ("cpu", False)])
+@pytest.mark.parametrize(("requested", "by_cuda"), [("auto", True), ("cuda", True), ("cpu", False)])
 def test_cv2_cuda_fills_the_input_where_it_is(
-    wanted: str, by_cuda: bool, folder: Path, with_tensorrt: Callable[..., FakeGpu], caplog: pytest.LogCaptureFixture
+    requested: str, by_cuda: bool, folder: Path, with_tensorrt: Callable[..., FakeGpu], caplog: pytest.LogCaptureFixture
 ) -> None:
     gpu = with_tensorrt()
-    with opened(config(folder, f'preprocessing = "{wanted}"\nmax_batch = 3')) as engine:
+    with opened(config(folder, f'preprocessing = "{requested}"\nmax_batch = 3')) as engine:
         assert (engine.run_frames is not None) == by_cuda
         assert engine.largest_batch == 3
     assert gpu.runtime.leaks == 0
@@ -146,9 +146,9 @@ def without_cuda() -> Any:
     raise MotionCudaError("OpenCV 4.14.0 has no cv2.cuda.remap; build one that has")
 
 
-@pytest.mark.parametrize(("wanted", "warnings"), [("auto", 1), ("cpu", 0)])
+@pytest.mark.parametrize(("requested", "warnings"), [("auto", 1), ("cpu", 0)])
 def test_without_cv2_cuda_the_cpu_does_it(
-    wanted: str,
+    requested: str,
     warnings: int,
     folder: Path,
     with_tensorrt: Callable[..., FakeGpu],
@@ -157,7 +157,7 @@ def test_without_cv2_cuda_the_cpu_does_it(
 ) -> None:
     with_tensorrt()
     monkeypatch.setattr(motion_cuda, "usable", without_cuda)
-    with opened(config(folder, f'preprocessing = "{wanted}"')) as engine:
+    with opened(config(folder, f'preprocessing = "{requested}"')) as engine:
         assert engine.run_frames is None
     assert len(caplog.records) == warnings
     assert ('build one that has; set model.preprocessing = "cpu"' in caplog.text) == bool(warnings)
@@ -166,11 +166,11 @@ def test_without_cv2_cuda_the_cpu_does_it(
 def test_why_cv2_cuda_cannot_be_used_is_the_error_where_it_is_required(
     folder: Path, with_tensorrt: Callable[..., FakeGpu], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = config(folder, 'preprocessing = "cuda"')
-    assert "model.preprocessing is cuda, but ONNX Runtime runs the model" in refusal(wanted)
+    requested = config(folder, 'preprocessing = "cuda"')
+    assert "model.preprocessing is cuda, but ONNX Runtime runs the model" in refusal(requested)
     gpu = with_tensorrt()
     monkeypatch.setattr(motion_cuda, "usable", without_cuda)
-    assert refusal(wanted) == "OpenCV 4.14.0 has no cv2.cuda.remap; build one that has"
+    assert refusal(requested) == "OpenCV 4.14.0 has no cv2.cuda.remap; build one that has"
     assert gpu.runtime.leaks == 0
 
 
@@ -188,7 +188,7 @@ def test_flow_is_the_cpus_and_no_warning_is_given(
 
 
 def test_onnx_runtime_runs_it_elsewhere(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A PC without a GPU is told so at level info only, and nothing is made in the state directory."""
+    """On a PC without a GPU that is logged at level info only, and the state directory stays empty."""
     caplog.set_level(logging.INFO)
     loaded = opened(config(folder))
     assert loaded.runner is None
@@ -254,8 +254,8 @@ def test_what_tensorrt_cannot_build_is_not_left_to_onnx_runtime(
 
 def test_the_options_reach_the_builder(folder: Path, with_tensorrt: Callable[..., FakeGpu]) -> None:
     gpu = with_tensorrt("8.6")
-    wanted = config(folder, 'precision = "fp16"\nmax_batch = 4\nworkspace = 256')
-    with opened(wanted) as engine:
+    requested = config(folder, 'precision = "fp16"\nmax_batch = 4\nworkspace = 256')
+    with opened(requested) as engine:
         assert engine.runtime.endswith(" fp16")
         assert engine.infer({"image": np.ones((4, 3, SIZE, SIZE), np.float32)})["scores"].shape == (4, 1)
     assert gpu.trt.named("IBuilderConfig.set_memory_pool_limit") == [("WORKSPACE", 256 << 20)]
@@ -375,9 +375,9 @@ def played(folder: Path, runtime: str) -> list[dict[str, Any]]:
     lines = folder / f"{runtime}.jsonl"
     with open_session(
         str(film(folder / "film.avi")), None, config_file(folder, f'runtime = "{runtime}"'), None
-    ) as wanted:
-        assert wanted.engine.runtime.startswith(runtime)
-        assert replay(wanted, ReplayOutputs(events=lines)) == 0
+    ) as requested:
+        assert requested.engine.runtime.startswith(runtime)
+        assert replay(requested, ReplayOutputs(events=lines)) == 0
     return [json.loads(line) for line in lines.open()]
 
 

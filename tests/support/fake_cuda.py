@@ -2,7 +2,7 @@
 
 Copies really happen, but not before the stream is waited for: who reads too early reads old bytes. What is allocated
 is counted until it is freed; an address outside of it is refused as CUDA refuses it. It shows that calls are made in
-a right order, not that a GPU would do what is asked.
+a right order, not that a GPU would do it.
 """
 
 # ruff: noqa: N802, N815 -- the names are CUDA's
@@ -44,7 +44,7 @@ OK = Status.cudaSuccess
 class FakeCuda:
     """Stands for the module `cuda.bindings.runtime`.
 
-    `calls`: the names of all calls so far, in order; `copied`: the bytes of each copy that was asked for.
+    `calls`: the names of all calls so far, in order; `copied`: the bytes of each requested copy.
     """
 
     cudaError_t = Status
@@ -63,7 +63,7 @@ class FakeCuda:
         self.streams: dict[int, list[Work]] = {}
         self.graphs: dict[int, list[Work]] = {}
         self.executables: dict[int, list[Work]] = {}
-        self.forgotten = Status.cudaSuccess  # what cudaGetLastError still has to tell
+        self.forgotten = Status.cudaSuccess  # what cudaGetLastError has yet to return
         self._captured: dict[int, list[Work] | None] = {}
         self._failures: dict[str, list[Status]] = {}
         self._handles: Iterator[int] = iter(range(0x1000, 0x100000, 0x10))
@@ -108,8 +108,8 @@ class FakeCuda:
         return self._begin("cudaDriverGetVersion"), self.driver
 
     def cudaGetLastError(self) -> tuple[Status]:
-        told, self.forgotten = self.forgotten, OK
-        return (told,)
+        status, self.forgotten = self.forgotten, OK
+        return (status,)
 
     def cudaMalloc(self, size: int) -> tuple[Status, int | None]:
         full = self._used() + size > self.memory
@@ -181,10 +181,10 @@ class FakeCuda:
         return self._release("cudaGraphExecDestroy", self.executables, graph)
 
     def _begin(self, call: str, fault: str | None = None) -> Status:
-        """Record the call; the status that it has to return: the one it was told to, else that of its own fault."""
+        """Record the call; the status to return: the injected one, else that of a fault of the call."""
         self.calls.append(call)
-        told = self._failures.get(call)
-        status = told.pop(0) if told else OK
+        injected = self._failures.get(call)
+        status = injected.pop(0) if injected else OK
         if status is OK and fault:
             status = Status[fault]
         if status is not OK:

@@ -3,7 +3,7 @@
 Work really happens, but not before its stream is waited for, and only where a stream is given: who reads too early
 reads NaN. Whatever OpenCV would allocate is counted: a GpuMat, a `dst` that is absent or of another size or type (which
 is then left as it was), a filter's buffer. Sums are rounded as on a GPU. Parameters are named and ordered as OpenCV
-4.14 has them. It shows that the arithmetic and the order of calls are right, not that a GPU would do what is asked.
+4.14 has them. It shows that the arithmetic and the order of calls are right, not that a GPU would do it.
 """
 
 # ruff: noqa: A002, N802 -- the names are OpenCV's
@@ -78,7 +78,7 @@ class FakeCv2Cuda:
         return self.devices
 
     def createGaussianFilter(self) -> None:
-        raise AssertionError("its presence is looked at, nothing else")
+        raise AssertionError("only its presence is checked")
 
     def GpuMat(self, *arguments: Any) -> FakeGpuMat:
         if "GpuMat" in self.failing:
@@ -233,7 +233,7 @@ class FakeCv2Cuda:
 
 
 class Stream:
-    """Of whoever made it: it is wrapped, not owned."""
+    """The creator's: it is wrapped, not owned."""
 
     def __init__(self, cuda: FakeCuda, handle: int) -> None:
         self._cuda, self.handle = cuda, handle

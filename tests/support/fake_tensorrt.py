@@ -1,4 +1,4 @@
-"""A TensorRT of any version that records what is asked of it. It proves the calls and their order, not the engine.
+"""A fake TensorRT of any version that records its calls. It proves the calls and their order, not the engine.
 
 Enum members, methods and attributes exist exactly where that version's bindings have them (`tensorrt_api`); what
 a version lacks raises AttributeError, what this fake does not play NotImplementedError. Refusals are those of the real

@@ -110,7 +110,7 @@ def test_a_weakly_typed_network_without_the_flag() -> None:
         plan_build((8, 9), "int8", odd)
 
 
-def test_tensorrt_rtx_counts_its_versions_anew() -> None:
+def test_tensorrt_rtx_has_versions_of_its_own() -> None:
     """Its 1.7 has the members of TensorRT 11."""
     assert plan_build((1, 7), "fp16", members("11.4")).network_flags == ()
 
@@ -138,7 +138,7 @@ def test_the_key_is_a_name_for_a_file() -> None:
 
 
 def test_the_key_has_not_changed() -> None:
-    """An engine of yesterday is found today; a change here means that every device builds anew."""
+    """Engines of earlier versions are found; a change here means that every device rebuilds."""
     assert engine_key(ONNX, ORIN, BuildOptions()).startswith("d96b2d57c3378ebb")
 
 

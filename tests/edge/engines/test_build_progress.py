@@ -1,4 +1,4 @@
-"""What a build tells while it goes on, of versions that have a monitor and of 8.6, which has none."""
+"""Progress of builds: of versions that have a monitor, and of 8.6, which has none."""
 
 from pathlib import Path
 
@@ -24,10 +24,10 @@ def target(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_progress(version: str, onnx: Path, target: Path) -> None:
-    told: list[tuple[str, int, int]] = []
-    build(fake(version), onnx, target, progress=lambda *step: told.append(step))
+    reported: list[tuple[str, int, int]] = []
+    build(fake(version), onnx, target, progress=lambda *step: reported.append(step))
     steps = [("Building Engine", done, 3) for done in (1, 2, 3)]
-    assert told == ([] if version == "8.6" else steps)
+    assert reported == ([] if version == "8.6" else steps)
 
 
 def test_an_impatient_user(onnx: Path, target: Path) -> None:
@@ -41,8 +41,8 @@ def test_an_impatient_user(onnx: Path, target: Path) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS[1:])
 def test_phases_within_phases(version: str) -> None:
-    told: list[tuple[str, int, int]] = []
-    monitoring = monitor(fake(version), lambda *step: told.append(step))
+    reported: list[tuple[str, int, int]] = []
+    monitoring = monitor(fake(version), lambda *step: reported.append(step))
     assert monitoring is not None
     sink = monitoring.sink
     sink.phase_start("Building", None, 2)
@@ -51,10 +51,10 @@ def test_phases_within_phases(version: str) -> None:
     sink.phase_finish("Timing")
     assert sink.step_complete("Building", 1)
     assert sink.step_complete("Unannounced", 4)
-    assert told == [("Building › Timing", 1, 9), ("Building", 2, 2), ("Unannounced", 5, 5)]
+    assert reported == [("Building › Timing", 1, 9), ("Building", 2, 2), ("Unannounced", 5, 5)]
 
 
-def test_nothing_more_is_told_to_who_raised() -> None:
+def test_a_function_that_raised_is_not_called_again() -> None:
     def refuse(phase: str, step: int, steps: int) -> None:
         raise OSError(phase)
 
@@ -64,11 +64,11 @@ def test_nothing_more_is_told_to_who_raised() -> None:
     assert isinstance(monitoring.raised, OSError)
 
 
-def test_each_tenth_is_told_once() -> None:
-    said: list[str] = []
-    progress = percent_messages(said.append)
+def test_each_tenth_is_reported_once() -> None:
+    messages: list[str] = []
+    progress = percent_messages(messages.append)
     for step in range(1, 31):
         progress("Timing", step, 30)
-    assert said == [f"Timing {percent}%" for percent in range(0, 101, 10)]
+    assert messages == [f"Timing {percent}%" for percent in range(0, 101, 10)]
     progress("Empty", 0, 0)
-    assert said[-1] == "Empty 0%"
+    assert messages[-1] == "Empty 0%"

@@ -35,7 +35,7 @@ def install(
 
 def test_a_device(fake: FakeCuda) -> None:
     assert Cuda(fake).device_count() == 1
-    assert Cuda(fake).device() == CudaDevice("Orin", (8, 7), 1 << 30, (12, 6))
+    assert Cuda(fake).device() == CudaDevice("Orin", (8, 7), (12, 6))
 
 
 def test_a_device_that_is_not_there(fake: FakeCuda) -> None:
@@ -105,7 +105,7 @@ def test_work_that_no_graph_can_hold(fake: FakeCuda) -> None:
 
 
 def test_work_that_fails_in_a_capture_that_is_broken(fake: FakeCuda) -> None:
-    """What is told is what the work raised, not that the capture could not be ended."""
+    """What is raised is the error of the work, not that the capture could not be ended."""
     cuda = Cuda(fake)
     stream = cuda.create_stream()
 

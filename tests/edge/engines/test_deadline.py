@@ -21,12 +21,12 @@ def test_what_it_raises_is_raised(error: BaseException) -> None:
 
 
 def test_what_takes_too_long_is_stopped() -> None:
-    asked, ended = threading.Event(), threading.Event()
+    stop_called, ended = threading.Event(), threading.Event()
 
     def work() -> None:
-        assert asked.wait(PATIENCE)
+        assert stop_called.wait(PATIENCE)
         ended.set()
 
     with pytest.raises(DeadlineError, match=r"not done in 0\.05 s"):
-        within(0.05, work, asked.set)
+        within(0.05, work, stop_called.set)
     assert ended.is_set()

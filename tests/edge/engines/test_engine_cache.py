@@ -1,4 +1,4 @@
-"""First starts, upgrades and damage, with real files and the fakes of TensorRT and CUDA."""
+"""First starts, upgrades and damage, with real files and fakes of TensorRT and CUDA."""
 
 import errno
 import fcntl
@@ -82,7 +82,7 @@ def test_the_first_start_builds_and_the_second_does_not(version: str, model: Pat
     assert others == {"lock", "timing.cache"}
 
 
-def test_an_engine_that_is_there_is_opened_without_a_word(model: Path, tmp_path: Path) -> None:
+def test_a_cached_engine_is_opened_without_an_announcement(model: Path, tmp_path: Path) -> None:
     gpu = fake_gpu("10.3")
     announced: list[str] = []
     start(gpu, tmp_path, model)
@@ -136,7 +136,7 @@ def other_driver(gpu: FakeGpu) -> FakeGpu:
 
 
 @pytest.mark.parametrize("change", [upgraded, other_card, other_driver])
-def test_after_an_upgrade_it_is_built_anew(change: Callable[[FakeGpu], FakeGpu], model: Path, tmp_path: Path) -> None:
+def test_after_an_upgrade_it_is_rebuilt(change: Callable[[FakeGpu], FakeGpu], model: Path, tmp_path: Path) -> None:
     gpu = fake_gpu("10.3")
     start(gpu, tmp_path, model)
     (before,) = engines(tmp_path)
@@ -166,7 +166,7 @@ def test_other_options_and_another_model(model: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"\xff", None])
 def test_what_an_upgrade_leaves(damage: bytes | None, model: Path, tmp_path: Path) -> None:
-    """Of the same options nothing older, of others what can still be told; what nobody can load goes."""
+    """Of the same options nothing older stays, of others what can still be read; what nothing can load is removed."""
     two, three = (replace(OPTIONS, max_batch=batch) for batch in (2, 3))
     for options in (OPTIONS, two, three):
         start(fake_gpu("10.3"), tmp_path, model, options)
@@ -194,7 +194,7 @@ def test_what_an_upgrade_leaves(damage: bytes | None, model: Path, tmp_path: Pat
         lambda engine: engine_record.beside(engine).write_bytes(b"\xff"),
     ],
 )
-def test_a_damaged_engine_is_built_anew(
+def test_a_damaged_engine_is_rebuilt(
     spoil: Callable[[Path], Any], model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     gpu = fake_gpu("10.3")
@@ -207,23 +207,23 @@ def test_a_damaged_engine_is_built_anew(
     assert start(gpu, tmp_path, model) == 0
 
 
-def test_the_former_engine_stays_until_the_new_one_has_answered(
+def test_the_previous_engine_stays_until_the_new_one_has_answered(
     model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The new one is built, but the GPU does not run it: the former goes on."""
+    """The new one is built, but the GPU does not run it: the previous one is used."""
     gpu = fake_gpu("10.3")
     start(gpu, tmp_path, model)
-    (former,) = engines(tmp_path)
+    (previous,) = engines(tmp_path)
     gpu.runtime.fail("cudaStreamSynchronize", "cudaErrorIllegalAddress")
     with cache(gpu, tmp_path).open(model, replace(OPTIONS, max_batch=2)) as engine:
         assert_works(engine)
-    assert f"using the previous engine {former}" in caplog.text
-    assert former in engines(tmp_path)
+    assert f"using the previous engine {previous}" in caplog.text
+    assert previous in engines(tmp_path)
     assert gpu.runtime.leaks == 0
     assert start(gpu, tmp_path, model, replace(OPTIONS, max_batch=2)) == 0  # now it answers
 
 
-def test_a_build_that_fails_while_a_former_engine_runs(
+def test_a_build_that_fails_while_a_previous_engine_runs(
     model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     start(fake_gpu("10.3"), tmp_path, model)
@@ -235,7 +235,7 @@ def test_a_build_that_fails_while_a_former_engine_runs(
 
 
 def test_a_build_that_fails_after_an_upgrade(model: Path, tmp_path: Path) -> None:
-    """The former engine does not run any more, but it stays: the upgrade may be taken back."""
+    """The previous engine does not run any more, but it stays: the upgrade may be taken back."""
     start(fake_gpu("10.3"), tmp_path, model)
     gpu = fake_gpu("11.0", failing={"Builder.build_serialized_network": "out of luck"})
     assert "out of luck" in refusal(gpu, tmp_path, model)
@@ -243,7 +243,7 @@ def test_a_build_that_fails_after_an_upgrade(model: Path, tmp_path: Path) -> Non
     assert start(fake_gpu("10.3"), tmp_path, model) == 0
 
 
-def test_of_several_former_engines_the_newest_that_runs(model: Path, tmp_path: Path) -> None:
+def test_of_several_previous_engines_the_newest_that_runs(model: Path, tmp_path: Path) -> None:
     gpu = fake_gpu("10.3")
     for seconds, batch in ((1000, 1), (1001, 2), (2000, 3)):
         start(gpu, tmp_path, model, replace(OPTIONS, max_batch=batch))
@@ -258,7 +258,7 @@ def test_of_several_former_engines_the_newest_that_runs(model: Path, tmp_path: P
             engine.infer({"image": np.ones((3, 3, SIZE, SIZE), np.float32)})
 
 
-def test_a_former_engine_for_as_many_images_comes_first(model: Path, tmp_path: Path) -> None:
+def test_a_previous_engine_for_as_many_images_comes_first(model: Path, tmp_path: Path) -> None:
     gpu = fake_gpu("10.3")
     for batch in (4, 1):  # the newest takes one image only
         start(gpu, tmp_path, model, replace(OPTIONS, max_batch=batch))
@@ -268,16 +268,16 @@ def test_a_former_engine_for_as_many_images_comes_first(model: Path, tmp_path: P
         assert engine.infer({"image": np.ones((4, 3, SIZE, SIZE), np.float32)})["scores"].shape == (4, 1)
 
 
-def test_a_former_engine_that_cannot_be_removed(
+def test_a_previous_engine_that_cannot_be_removed(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     gpu = fake_gpu("10.3")
     start(gpu, tmp_path, model)
-    (former,) = engines(tmp_path)
+    (previous,) = engines(tmp_path)
     unlink = Path.unlink
 
     def refuse(path: Path, missing_ok: bool = False) -> None:
-        if path == former:
+        if path == previous:
             raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
         unlink(path, missing_ok)
 
@@ -301,7 +301,7 @@ def test_a_model_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("not a model")
     assert refusal(gpu, tmp_path / "state", tmp_path / "text.onnx").startswith(f"{tmp_path / 'text.onnx'}: ")
     damaged = tmp_path / "damaged.engine"
-    damaged.write_bytes(b"\0\0rt" + bytes(99))  # which nobody can tell from a broken ONNX
+    damaged.write_bytes(b"\0\0rt" + bytes(99))  # which cannot be told from a broken ONNX
     assert "is not a complete ONNX file (it is not protobuf), nor a TensorRT engine" in refusal(
         gpu, tmp_path / "state", damaged
     )
@@ -358,7 +358,7 @@ def test_a_real_gpu_answers_as_onnx_runtime_does(model: Path, tmp_path: Path) ->
     expected = onnx_engine.load(model).infer({"image": image})
     with EngineCache(tmp_path, trt, cuda).open(model, BuildOptions()) as engine:
         assert_works(engine)
-        for _ in range(4):  # as it comes, then as a graph
+        for _ in range(4):  # directly, then as a graph
             answer = engine.infer({"image": image})
             for name in OUTPUTS:
                 np.testing.assert_allclose(answer[name], expected[name], atol=1e-3)

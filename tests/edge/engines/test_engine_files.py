@@ -31,7 +31,7 @@ def test_a_place_that_cannot_be_written(onnx: Path, tmp_path: Path) -> None:
         EngineBuildError, match=r"x\.engine: cannot be written \(.+\); free space on the disk or choose"
     ):
         build(trt, onnx, tmp_path / "file" / "x.engine")
-    assert trt.named("Builder.build_serialized_network") == []  # told before the long build
+    assert trt.named("Builder.build_serialized_network") == []  # refused before the long build
 
 
 @pytest.mark.parametrize("limit", [0, 100, 600])  # before, in the engine, in the record

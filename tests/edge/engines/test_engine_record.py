@@ -20,7 +20,7 @@ def test_there_and_back() -> None:
     assert engine_record.from_json(engine_record.to_json(RECORD)) == RECORD
 
 
-def test_what_people_look_for_is_on_top() -> None:
+def test_the_platform_is_at_the_top_level() -> None:
     content = json.loads(engine_record.to_json(RECORD))
     assert (content["tensorrt"], content["gpu"], content["l4t"]) == ("10.3.0", "Orin", "36.4.3")
 
@@ -96,7 +96,7 @@ def test_each_version_reads_its_own(name: str) -> None:
 @pytest.mark.parametrize(
     ("built_by", "version", "fault"),
     [
-        ((10, 3, 0, 26), (10, 3, 0), ""),  # JetPack's bindings do not tell the build
+        ((10, 3, 0, 26), (10, 3, 0), ""),  # JetPack's bindings do not give the build
         ((10, 3, 0, 26), (10, 3, 0, 26), ""),
         ((10, 3, 0, 26), (10, 3, 0, 30), "was built by TensorRT 10.3.0.26, this device has 10.3.0.30"),
         ((10, 3, 0, 26), (10, 13, 3, 9), "was built by TensorRT 10.3.0.26, this device has 10.13.3.9"),

@@ -200,15 +200,15 @@ def test_an_input_that_the_model_cannot_take(model: Path) -> None:
 class Sessions:
     """Stands for onnxruntime's InferenceSession where a GPU is: the CPU works, and `active` is said to.
 
-    `asked`: the providers of the last session, with their options.
+    `requested`: the providers of the last session, with their options.
     """
 
     def __init__(self, session: Any, active: list[str], said: str = "") -> None:
         self._session, self._active, self._said = session, active, said
-        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.requested: list[tuple[str, dict[str, str]]] = []
 
     def __call__(self, path: str, options: Any, providers: list[tuple[str, dict[str, str]]]) -> Any:
-        self.asked = providers
+        self.requested = providers
         sys.stdout.write(self._said)
         session = self._session(path, options, providers=["CPUExecutionProvider"])
         session.get_providers = lambda: self._active
@@ -238,19 +238,19 @@ def test_the_provider_that_works_is_named(
     engine = engines.load(model, providers=(engines.CUDA,))
     assert engine.runtime.startswith("onnxruntime 1.")
     assert engine.runtime.endswith(" CUDAExecutionProvider")
-    assert sessions.asked == [(engines.CUDA, {}), (engines.CPU, {})]
+    assert sessions.requested == [(engines.CUDA, {}), (engines.CPU, {})]
     assert caplog.text == ""
 
 
-def test_a_provider_that_does_not_start_is_told_once(
+def test_a_provider_that_does_not_start_is_logged_once(
     model: Path, with_gpu: Callable[..., Sessions], caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with_gpu(engines.CPU, said="*** EP Error ***")
     engine = engines.load(model, providers=(engines.CUDA,))
     assert engine.runtime.count(" ") == 1  # name and version: it is the CPU
     engine.infer({"image": np.ones((1, 3, SIZE, SIZE), np.float32)})
-    (told,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert f"{model}: CUDAExecutionProvider did not start, CPUExecutionProvider runs the model; install" in told
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert f"{model}: CUDAExecutionProvider did not start, CPUExecutionProvider runs the model; install" in warning
     assert capsys.readouterr().out == ""  # that is for results
 
 
@@ -265,7 +265,7 @@ def test_tensorrts_provider_keeps_what_it_builds(
         "trt_engine_cache_path": str(tmp_path / "state"),
         "trt_timing_cache_enable": "1",
     }
-    assert sessions.asked == [(engines.TENSORRT, kept), (engines.CUDA, {}), (engines.CPU, {})]
+    assert sessions.requested == [(engines.TENSORRT, kept), (engines.CUDA, {}), (engines.CPU, {})]
     assert (tmp_path / "state").is_dir()
     with_gpu(engines.CUDA, engines.CPU)
     engines.load(model, providers=(engines.TENSORRT,))
@@ -275,7 +275,7 @@ def test_tensorrts_provider_keeps_what_it_builds(
 def test_the_order_of_providers_is_kept(model: Path, with_gpu: Callable[..., Sessions]) -> None:
     sessions = with_gpu(engines.CUDA, engines.CPU)
     engines.load(model, providers=(engines.CUDA, engines.TENSORRT))
-    assert [name for name, _ in sessions.asked] == [engines.CUDA, engines.TENSORRT, engines.CPU]
+    assert [name for name, _ in sessions.requested] == [engines.CUDA, engines.TENSORRT, engines.CPU]
 
 
 def test_a_directory_for_tensorrts_provider_that_cannot_be_made(
