@@ -45,6 +45,6 @@ def _line(text: str) -> str:
 
 
 def _cut(text: str) -> str:
-    """The text without its middle where it is too long: a sentence begins with its subject and ends with the remedy."""
+    """The text, without its middle where it is too long: a sentence ends with the remedy."""
     half = MAX_CHARACTERS // 2
     return text if len(text) <= MAX_CHARACTERS else f"{text[: half - 1]}…{text[-half:]}"

@@ -56,7 +56,7 @@ def bytes_missing(path: Path) -> int:
 
 
 def _end_of_riff(file: BinaryIO, size: int) -> int:
-    """A long AVI has several RIFF chunks; the size is 0 or all ones in one that was piped or never finished."""
+    """The end of the last RIFF chunk. A long AVI has several; a piped or unfinished one gives 0 or all ones."""
     end = 0
     while end < size:
         file.seek(end)

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class FileFeed:
-    """Every frame of a video file in order, as fast as they are taken; after the last one the camera stays offline.
+    """Every frame of a video file in order, as fast as they are taken. After the last one the camera stays offline.
 
     Frames are given the time of opening plus their time in the file, as if a camera had captured them from then on.
     """

@@ -63,7 +63,7 @@ class FramePosition(NamedTuple):
 
 
 def estimate_timing(stamps: Sequence[float], announced_fps: float) -> Timing:
-    """The timing of a file, from the time stamps (s) of its first frames and the rate that its container announces."""
+    """A file's timing, from the time stamps (s) of its first frames and its announced rate."""
     steps = np.diff(np.array(stamps, np.float64))
     sound = steps[(steps > 1 / (1.01 * MAX_FPS)) & (steps < MAX_GAP)]
     if 2 * len(sound) > len(steps):

@@ -58,7 +58,7 @@ class BackendCandidate:
     transport: RtspTransport = "tcp"
 
 
-def candidates(
+def backend_candidates(
     source: Source, installed: InstalledElements | None, transport: RtspTransport = "tcp"
 ) -> tuple[BackendCandidate, ...]:
     """The backends that may open a source, best first; none for a CSI camera with `missing_elements`.

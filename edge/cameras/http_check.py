@@ -35,7 +35,7 @@ class HttpContent(NamedTuple):
 
 
 def refusal(url: str, seconds: float = RESPONSE_SECONDS) -> str | None:
-    """Why an HTTP server refuses this URL, or why what it sends is not video, and the remedy; None for neither."""
+    """Why an HTTP server refuses this URL or sends no video, and the remedy; None for neither."""
     try:
         content = _content(url, seconds)
     except HTTPError as error:

@@ -103,7 +103,7 @@ def header(headers: Sequence[str], name: str) -> str:
 
 
 def video_address(described: RtspReply, requested: str) -> str:
-    """Where the video of a described stream is set up (RFC 2326, C.1.1): that of the first `m=video` in its SDP."""
+    """The address to set up a stream's video: that of the first `m=video` in its SDP (RFC 2326, C.1.1)."""
     base = header(described.headers, "content-base") or header(described.headers, "content-location") or requested
     sections = re.split(r"(?m)^m=", described.body.decode("utf-8", "replace"))
     video = next((section for section in sections[1:] if section.startswith("video")), "")

@@ -2,10 +2,8 @@
 
 import contextlib
 import os
-import stat
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
@@ -14,12 +12,13 @@ from numpy.typing import NDArray
 from edge.cameras import http_check
 from edge.cameras.ffmpeg_options import OPTIONS_VARIABLE, ffmpeg_options
 from edge.cameras.gstreamer_elements import known_elements
-from edge.cameras.gstreamer_pipelines import BackendCandidate, InstalledElements, candidates, is_rtsp, missing_elements
+from edge.cameras.gstreamer_pipelines import BackendCandidate, InstalledElements, backend_candidates, is_rtsp
 from edge.cameras.image_transform import size_problem
 from edge.cameras.memory_limits import limit_ffmpeg_blocks
 from edge.cameras.opencv import backend_number, has_ffmpeg, has_gstreamer
-from edge.cameras.rtsp_check import examine, unreachable
-from edge.cameras.video_file import CaptureError, check_file, inspect_file, read_file, upright
+from edge.cameras.rtsp_check import examine
+from edge.cameras.source_check import check_source, require_argus
+from edge.cameras.video_file import CaptureError, inspect_file, read_file, upright
 from edge.sources import RtspTransport, Source
 from edge.text import Notify
 
@@ -56,12 +55,12 @@ class CapturedImage(NamedTuple):
 
 def read_source(source: Source) -> Iterator[CapturedImage]:
     """The images of a live source, as they arrive. Raises CaptureError where it cannot be opened, and at its end."""
-    _precheck(source)
+    check_source(source)
     installed = known_elements() if has_gstreamer() else None
-    _require_argus(source, installed)
+    require_argus(source, installed)
     if is_rtsp(source):
         return _thinned(_rtsp_camera(source, installed), source.fps)
-    return read_candidates(source, candidates(source, installed))
+    return read_candidates(source, backend_candidates(source, installed))
 
 
 def uses_ffmpeg_only(source: Source) -> bool:
@@ -88,9 +87,9 @@ def _rtsp_camera(source: Source, installed: InstalledElements | None) -> Iterato
     *others, last = source.transports
     for transport in others:
         with contextlib.suppress(_TransportRefusedError):
-            yield from _live(source, candidates(source, installed, transport))
+            yield from _live(source, backend_candidates(source, installed, transport))
         time.sleep(SETTLING_SECONDS)
-    yield from _live(source, candidates(source, installed, last))
+    yield from _live(source, backend_candidates(source, installed, last))
 
 
 def _live(source: Source, candidates: Iterable[BackendCandidate]) -> Iterator[CapturedImage]:
@@ -225,39 +224,3 @@ def _parameters(candidate: BackendCandidate, source: Source) -> list[int]:
         )
         return [number for key, value in requested if value is not None for number in (key, round(value))]
     return []
-
-
-def _precheck(source: Source) -> None:
-    """Raise CaptureError for what is wrong before any library opens the source."""
-    if source.kind == "v4l2":
-        _check_device(source.target)
-    if source.kind == "file":
-        check_file(Path(source.target))
-    reason = unreachable(source.target) if source.kind == "stream" else None
-    if reason:
-        raise CaptureError(f"{source.redacted}: {reason}")
-
-
-def _check_device(path: str) -> None:
-    if not os.path.exists(path):
-        raise CaptureError(f"{path}: no such camera: plug it in; `v4l2-ctl --list-devices` shows those present")
-    require_device(path)
-    if not os.access(path, os.R_OK | os.W_OK):
-        raise CaptureError(f"{path}: may not be opened by this user: add the user to the group `video`")
-
-
-def require_device(path: str) -> None:
-    """Raise CaptureError for a path that exists and is not a device."""
-    if not stat.S_ISCHR(os.stat(path).st_mode):
-        raise CaptureError(f"{path}: is not a camera device: write /dev/video0, or a file without v4l2://")
-
-
-def _require_argus(source: Source, installed: InstalledElements | None) -> None:
-    if source.kind != "csi":
-        return
-    if installed is None:
-        raise CaptureError(f"{source.redacted}: this OpenCV was built without GStreamer: use the one of JetPack")
-    missing = missing_elements(source, installed)
-    if missing:
-        names = ", ".join(missing)
-        raise CaptureError(f"{source.redacted}: GStreamer has no {names}: install JetPack's nvidia-l4t-gstreamer")

@@ -194,7 +194,7 @@ def _grab(capture: cv2.VideoCapture) -> int | None:
 
 
 def _positions(capture: cv2.VideoCapture, path: Path, timed: Timing) -> Iterator[FramePosition]:
-    """Number and time of each frame that can be decoded; it can be retrieved until the next one is asked for."""
+    """Number and time of each frame that can be decoded. It can be retrieved until the next one is asked for."""
     position = FramePosition()
     while (failed := _grab(capture)) is not None:
         position = next_position(position, _stamp(capture), failed, timed)

@@ -7,7 +7,7 @@ from pathlib import Path
 from edge import manifest as manifests
 from edge.assets import AssetError
 from edge.cameras.opencv import has_gstreamer
-from edge.cameras.source_reader import require_device
+from edge.cameras.source_check import require_device
 from edge.cameras.video_file import CaptureError, probe
 from edge.config.config_file import ConfigError, load, model_path, state_directory
 from edge.config.schema import Config, MqttConfig

@@ -1,4 +1,4 @@
-"""Draws a frame with its people and their events, zones and masks, the motion map, and a caption of open events.
+"""Draws a frame with people, their events, zones, masks, the motion map and a caption of open events.
 
 A thick box is a person with an open event, named with its best score; a thin box is a person without one. A person
 keeps their colour. What moves is bright in the motion map.
@@ -181,7 +181,7 @@ def _draw_person(image: BgrImage, person: TubeBox, size: tuple[int, int], events
 
 
 def _draw_text(image: BgrImage, text: str, place: tuple[int, int], background: Colour, size: float) -> None:
-    """Draw text on a filled background with its lower left corner at `place` (x, y), moved so that it is visible."""
+    """Draw text on a filled background. Its lower left corner is at `place` (x, y), moved so that it is visible."""
     line = text_rendering.render(text, size * _unit(detector.frame_size(image)))
     x = int(np.clip(place[0], 0, max(0, image.shape[1] - line.width - 4)))
     y = int(np.clip(place[1], line.above + line.below + 2, max(image.shape[0], line.above + line.below + 2)))

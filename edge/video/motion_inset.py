@@ -1,4 +1,4 @@
-"""The motion map as an image, and where it is drawn: beside the frame, in a corner of it, or nowhere. Pure."""
+"""The motion map as an image, and its position: beside the frame, in a corner, or nowhere. Pure."""
 
 from typing import Literal, get_args
 
@@ -22,7 +22,7 @@ def column_width(inset: InsetPosition, width: int) -> int:
 
 
 def region(inset: InsetPosition, frame_size: tuple[int, int]) -> tuple[slice, slice]:
-    """Rows and columns of the motion map in a canvas whose upper left part is a frame of (width, height) pixels."""
+    """Rows and columns of the motion map on a canvas with a frame of (width, height) at its upper left."""
     width, height = frame_size
     wide, high = max(1, round(width * SHARE)), max(1, round(height * SHARE))
     if inset == "beside":

@@ -60,7 +60,7 @@ def displayable(text: str) -> str:
 
 
 def outlined(drawn: RenderedText) -> RenderedText:
-    """The same text, bolder by a pixel all around, to be drawn behind it so that it is legible on any background."""
+    """The text made a pixel bolder all around, to be drawn behind it for legibility."""
     return RenderedText(cv2.dilate(np.pad(drawn.ink, 1), np.ones((3, 3), np.uint8)).astype(np.uint8), drawn.below + 1)
 
 
@@ -71,7 +71,7 @@ def find_fonts(labels: Sequence[str]) -> None:
 
 
 def draw(image: NDArray[np.uint8], drawn: RenderedText, place: tuple[int, int], colour: Colour) -> None:
-    """Draw text on an (H, W, 3) image, cut off at its edges; `place`: x and y of the left end of the baseline."""
+    """Draw text on an (H, W, 3) image, cut off at its edges. `place`: x and y of the left end of the baseline."""
     left, top = place[0], place[1] - drawn.above
     rows = slice(max(0, top), min(image.shape[0], top + drawn.ink.shape[0]))
     columns = slice(max(0, left), min(image.shape[1], left + drawn.width))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.cameras.capture_worker import main
-from edge.cameras.gstreamer_pipelines import BackendCandidate, InstalledElements, candidates
+from edge.cameras.gstreamer_pipelines import BackendCandidate, InstalledElements, backend_candidates
 from edge.cameras.source_reader import CapturedImage, read_candidates
 from edge.sources import Source
 
@@ -89,7 +89,7 @@ def hoarding(source: Source) -> Iterator[CapturedImage]:
 
 def stand_in(source: Source) -> Iterator[CapturedImage]:
     """A Jetson's pipelines with elements that are everywhere in the place of those that are not."""
-    return read_candidates(source, [replaced(candidate) for candidate in candidates(source, JETSON)])
+    return read_candidates(source, [replaced(candidate) for candidate in backend_candidates(source, JETSON)])
 
 
 def replaced(candidate: BackendCandidate) -> BackendCandidate:

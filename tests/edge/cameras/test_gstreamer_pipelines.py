@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from edge.cameras.gstreamer_pipelines import (
     FLIP_METHODS,
     InstalledElements,
-    candidates,
+    backend_candidates,
     element_text,
     missing_elements,
     quoted_value,
@@ -49,7 +49,7 @@ LIVELY = "framerate=[ 25/1, 1000/1 ]"
 
 
 def texts(source: Source, known: InstalledElements | None) -> list[str]:
-    return [opening.target for opening in candidates(source, known)]
+    return [opening.target for opening in backend_candidates(source, known)]
 
 
 @pytest.mark.parametrize(
@@ -149,9 +149,9 @@ def test_the_candidates_for_a_source(source: Source, known: InstalledElements | 
 
 def test_what_hardware_turns_is_marked() -> None:
     source = parse("rtsp://cam/x", flip="vertical")
-    assert [opening.oriented for opening in candidates(source, JETPACK_6)] == [True, True, False, False]
+    assert [opening.oriented for opening in backend_candidates(source, JETPACK_6)] == [True, True, False, False]
     old = {**JETPACK_6, "nvvidconv": frozenset[str]()}
-    assert [opening.oriented for opening in candidates(source, old)] == [False, False, False, False]
+    assert [opening.oriented for opening in backend_candidates(source, old)] == [False, False, False, False]
     assert "flip-method" not in texts(source, old)[0]
 
 
@@ -229,11 +229,11 @@ def test_rate_fraction(fps: float, fraction: str) -> None:
 
 
 def test_a_way_to_open_shows_no_credentials() -> None:
-    assert "u:p" not in repr(candidates(parse("rtsp://u:p@cam/x"), PC))
+    assert "u:p" not in repr(backend_candidates(parse("rtsp://u:p@cam/x"), PC))
 
 
 @pytest.mark.parametrize("known", [PC, JETPACK_6, None])
 def test_over_udp_every_candidate_says_so(known: InstalledElements | None) -> None:
-    found = candidates(parse("rtsp://u:p@cam/x"), known, "udp")
+    found = backend_candidates(parse("rtsp://u:p@cam/x"), known, "udp")
     assert all(candidate.transport == "udp" and candidate.description.endswith(" over UDP") for candidate in found)
     assert all("protocols=udp" in candidate.target for candidate in found if candidate.backend == "gstreamer")
