@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import stat
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -30,8 +31,9 @@ def replacing(path: Path, keep_owner: bool = False, sync: Sync = os.fsync) -> It
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = _partial(path)
     try:
-        _create(partial, path, keep_owner)
+        mode = _create(partial, path, keep_owner)
         yield partial
+        partial.chmod(mode)  # only now: the old file may be read-only
         _sync(partial, sync)
         move_into_place(partial, path, sync)
     finally:
@@ -104,18 +106,19 @@ def _partial(path: Path) -> Path:
     return path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.partial")
 
 
-def _create(partial: Path, path: Path, keep_owner: bool) -> None:
-    """Make the new file with the mode of the old one before anything is in it: it may hold a password."""
+def _create(partial: Path, path: Path, keep_owner: bool) -> int:
+    """Make the new file, which nobody else can read until it is complete; returns the mode that it is to have."""
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        old = path.stat()
-    except FileNotFoundError:
-        os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-        return
-    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        if keep_owner and (os.geteuid(), os.fstat(handle).st_gid) != (old.st_uid, old.st_gid):
+        made = os.fstat(handle)
+        os.fchmod(handle, 0o600)
+        try:
+            old = path.stat()
+        except FileNotFoundError:
+            return stat.S_IMODE(made.st_mode)
+        if keep_owner and (made.st_uid, made.st_gid) != (old.st_uid, old.st_gid):
             os.fchown(handle, old.st_uid, old.st_gid)
-        os.fchmod(handle, old.st_mode & 0o7777)
+        return stat.S_IMODE(old.st_mode)
     finally:
         os.close(handle)
 
