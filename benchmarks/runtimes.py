@@ -21,7 +21,7 @@ from convert.comparison import Agreement, agreement
 from edge.assets import asset_path
 from edge.commands.demo import CLIP
 from edge.config.config_file import SHIPPED_MODEL
-from edge.engines import onnxruntime_engine as engine
+from edge.engines import onnxruntime_engine
 from edge.inference import Infer
 from edge.manifest import INPUT, OUTPUTS
 
@@ -44,7 +44,7 @@ def main() -> None:
     """Print one line per model, runtime and number of threads; the first model in ONNX Runtime is the reference."""
     options = _options()
     models = options.models or [asset_path(SHIPPED_MODEL)]
-    manifest = engine.load(models[0], 1).manifest
+    manifest = onnxruntime_engine.load(models[0], 1).manifest
     images = tuple(calibration.inputs([asset_path(CLIP)], manifest, IMAGES))
     print(f"{COLUMNS}{'largest score gap':>19}")
     for threads in options.threads:
@@ -63,7 +63,7 @@ def _options() -> argparse.Namespace:
 
 
 def _load(path: Path, threads: int) -> Iterator[LoadedModel]:
-    yield LoadedModel(path.stem, f"onnxruntime {onnxruntime.__version__}", engine.load(path, threads).infer)
+    yield LoadedModel(path.stem, f"onnxruntime {onnxruntime.__version__}", onnxruntime_engine.load(path, threads).infer)
     if PROVIDER in onnxruntime.get_available_providers():
         yield LoadedModel(path.stem, "its OpenVINO provider", _by_provider(path, threads))
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # its import would send statistics

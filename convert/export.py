@@ -18,7 +18,7 @@ from convert import onnx_file
 from convert.batch_norm_folding import fold_norms
 from convert.calibration import Input
 from convert.comparison import Parity, parity
-from edge.engines import onnxruntime_engine as engines
+from edge.engines import onnxruntime_engine
 from edge.inference import Engine, Outputs
 from edge.manifest import INPUT, OUTPUTS, Manifest, input_shape
 from edge.terminal.progress import Progress
@@ -58,7 +58,7 @@ def export(
     with onnx_file.candidate(target) as candidate:
         with Progress("exporting", ""):
             onnx_file.write(_graph(checkpoint), manifest, candidate)
-        found = parity(_answers(checkpoints.engine(checkpoint), engines.load(candidate, threads=2), images))
+        found = parity(_answers(checkpoints.engine(checkpoint), onnxruntime_engine.load(candidate, threads=2), images))
         if not found.within_tolerance:
             raise ExportError(
                 f"{checkpoint.title}: the exported model differs from torch by {found}; "

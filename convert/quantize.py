@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from onnx import shape_inference
 
 from convert import onnx_file, onnx_graph
-from edge.engines import onnxruntime_engine as engines
+from edge.engines import onnxruntime_engine
 from edge.manifest import INPUT, Manifest, input_shape
 from edge.terminal.progress import Progress
 
@@ -78,7 +78,7 @@ def open_model(path: Path) -> tuple[onnx.ModelProto, Manifest]:
         raise QuantizeError(f"{path}: is {manifest.precision} already; give the FP32 model it was made from")
     if not onnx_graph.convolutions(model):
         raise QuantizeError(f"{path}: has no convolution; give the network that korsal-convert export wrote")
-    engines.load(path, threads=1)
+    onnxruntime_engine.load(path, threads=1)
     return shape_inference.infer_shapes(model), manifest
 
 

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from edge.engines import onnxruntime_engine as engines
-from edge.engines import tensorrt_engine
+from edge.engines import onnxruntime_engine, tensorrt_engine
 from edge.engines.tensorrt_engine import TensorRtError
 from edge.inference import LoadedEngine
 from train import extras
@@ -24,7 +23,7 @@ def open_model(path: Path, threads: int) -> LoadedEngine:
     if is_engine(path):
         return _through_tensorrt(path)
     if path.suffix == ".onnx":
-        return LoadedEngine(engines.load(path, threads), None)
+        return LoadedEngine(onnxruntime_engine.load(path, threads), None)
     if path.suffix != ".pt":
         raise ModelError(
             f"{path}: neither .onnx nor .pt, nor a TensorRT engine; give a model of korsal-convert or korsal-train"

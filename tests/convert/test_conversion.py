@@ -7,8 +7,7 @@ import pytest
 
 from convert import check, export
 from convert.__main__ import main
-from edge.engines import engine_record, tensorrt_engine
-from edge.engines import onnxruntime_engine as engine
+from edge.engines import engine_record, onnxruntime_engine, tensorrt_engine
 from edge.files import sha256_of
 from edge.manifest import Manifest
 from tests.support import fake_device
@@ -62,7 +61,7 @@ def test_int8_is_made_checked_and_handed_over(
     assert "tiny.onnx: exported, answers as torch does, on 16 real frames: " in told
     assert "tiny.engine: is built on the Jetson, by korsal-convert build tiny-int8.onnx -o tiny.engine, or by" in told
     assert told.splitlines()[-2].startswith(f"{tmp_path}/new/tiny-int8.onnx: ready")
-    assert engine.load(tmp_path / "new" / "tiny-int8.onnx").manifest.precision == "int8"
+    assert onnxruntime_engine.load(tmp_path / "new" / "tiny-int8.onnx").manifest.precision == "int8"
 
 
 def test_what_loses_too_much_is_not_handed_over(
@@ -80,10 +79,10 @@ def test_what_loses_too_much_is_not_handed_over(
 
 def test_fp16_and_fp32(checkpoint: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(checkpoint, data, tmp_path / "tiny", "--precision", "fp16") == 0
-    assert engine.load(tmp_path / "tiny-fp16.onnx").manifest.precision == "fp16"
+    assert onnxruntime_engine.load(tmp_path / "tiny-fp16.onnx").manifest.precision == "fp16"
     assert "accuracy: not measured" in capsys.readouterr().out
     assert command(checkpoint, data, tmp_path / "other", "--precision", "fp32") == 0
-    assert engine.load(tmp_path / "other.onnx").manifest.precision == "fp32"
+    assert onnxruntime_engine.load(tmp_path / "other.onnx").manifest.precision == "fp32"
 
 
 def test_the_checkpoint_is_read_once(

@@ -16,7 +16,7 @@ from convert.onnx_file import OnnxFileError
 from edge import detector, motion
 from edge import manifest as manifests
 from edge.cameras.video_file import read_file
-from edge.engines import onnxruntime_engine as engine
+from edge.engines import onnxruntime_engine
 from edge.manifest import OUTPUTS
 from tests.support.full_disk import full_disk
 from tests.support.paths import ROOT
@@ -42,7 +42,7 @@ def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 def compare(checkpoint: Path, exported: Path, image: np.ndarray) -> None:
     """Both give the same peaks: scores in order; where two scores are apart, the same boxes and labels."""
     expected = checkpoints.engine(checkpoints.load(checkpoint)).infer({"image": image})
-    got = engine.load(exported, threads=1).infer({"image": image})
+    got = onnxruntime_engine.load(exported, threads=1).infer({"image": image})
     assert tuple(got) == OUTPUTS
     for name in OUTPUTS:
         assert got[name].shape == expected[name].shape
@@ -93,7 +93,7 @@ def test_the_command(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFix
     said = capsys.readouterr().out
     assert said.startswith(f"{target}: mine, 3 actions, ")
     assert "answers as torch does, on noise only, --calibrate VIDEO gives it real frames: differs by " in said
-    assert engine.load(target, threads=1).manifest.name == "mine"
+    assert onnxruntime_engine.load(target, threads=1).manifest.name == "mine"
 
 
 def test_the_command_compares_on_real_frames(
@@ -206,7 +206,7 @@ def test_measured_scores_join_the_manifest(checkpoint: Path, tmp_path: Path) -> 
     report, target = tmp_path / "report.json", tmp_path / "out.onnx"
     report.write_text(json.dumps(REPORT))
     assert main(["export", str(checkpoint), "-o", str(target), "--scores", str(report)]) == 0
-    training = engine.load(target, threads=1).manifest.training
+    training = onnxruntime_engine.load(target, threads=1).manifest.training
     assert training["data"] == "none"
     assert training["scores"]["frame_map"] == {"0.5": 60.0}
     assert "version" not in training["scores"]["protocol"]
@@ -217,7 +217,7 @@ def test_a_file_of_another_precision_has_scores_of_its_own(exported: Path, tmp_p
     report.write_text(json.dumps(REPORT))
     half = ["quantize", str(exported), "-o", str(target), "--precision", "fp16"]
     assert main([*half, "--scores", str(report)]) == 0
-    manifest = engine.load(target, threads=1).manifest
+    manifest = onnxruntime_engine.load(target, threads=1).manifest
     assert manifest.precision == "fp16"
     assert manifest.training["scores"]["frame_map"] == {"0.5": 60.0}
 
@@ -228,7 +228,7 @@ def test_start_scores_are_chosen_for_labels_of_the_model(checkpoint: Path, tmp_p
     chosen.write_text(json.dumps({"start_scores": {label: 0.35}}))
     command = ["export", str(checkpoint), "-o", str(target), "--start-scores", str(chosen)]
     assert main(command) == 0
-    assert engine.load(target, threads=1).manifest.start_scores == {label: 0.35}
+    assert onnxruntime_engine.load(target, threads=1).manifest.start_scores == {label: 0.35}
     target.unlink()
     chosen.write_text(json.dumps({"start_scores": {"fly": 0.35}}))
     assert main(command) == 1

@@ -10,7 +10,7 @@ from onnx import numpy_helper
 
 from convert import fp16, onnx_graph
 from convert.quantize import QuantizeError
-from edge.engines import onnxruntime_engine as engine
+from edge.engines import onnxruntime_engine
 from tests.support.real_builder import build_for_real
 from tests.support.untrained_model import MANIFEST
 
@@ -25,7 +25,7 @@ def converted(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 def test_it_answers_nearly_as_before_and_takes_and_gives_float32(untrained: Path, converted: Path) -> None:
     random = np.random.default_rng(0)
     image = random.normal(size=(2, 6, MANIFEST.height, MANIFEST.width)).astype(np.float32)
-    exact, half = (engine.load(path, threads=1).infer({"image": image}) for path in (untrained, converted))
+    exact, half = (onnxruntime_engine.load(path, threads=1).infer({"image": image}) for path in (untrained, converted))
     assert half["boxes"].dtype == np.float32
     np.testing.assert_allclose(half["scores"], exact["scores"], atol=0.02)
     assert converted.stat().st_size < 0.55 * untrained.stat().st_size

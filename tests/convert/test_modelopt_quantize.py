@@ -15,7 +15,7 @@ from convert.commands import command_line
 from convert.quantize import QuantizeError, QuantizeSettings
 from edge.assets import asset_path
 from edge.commands.demo import CLIP
-from edge.engines import onnxruntime_engine as engine
+from edge.engines import onnxruntime_engine
 from edge.manifest import INPUT
 from tests.support import fake_modelopt
 from tests.support.real_builder import build_for_real
@@ -61,7 +61,7 @@ def test_frames_method_and_kept_nodes_are_handed_on(untrained: Path, tmp_path: P
     assert found.training["quantisation"] == {
         "method": "minmax", "target": "tensorrt", "keep": [name], "quantizer": "modelopt",
     }  # fmt: skip
-    loaded = engine.load(output, threads=1)  # with the manifest that modelopt drops
+    loaded = onnxruntime_engine.load(output, threads=1)  # with the manifest that modelopt drops
     assert loaded.manifest == found
     assert loaded.infer({INPUT: np.concatenate(images(3))})["boxes"].shape == (3, MANIFEST.top_k, 4)
 
@@ -128,7 +128,7 @@ def test_the_command_line_takes_the_one_that_is_named(
     assert command_line.main([str(part) for part in [*given, "--calibrate", asset_path(CLIP)]]) == 0, (
         capsys.readouterr().err
     )
-    noted = engine.load(output, threads=1).manifest.training["quantisation"]
+    noted = onnxruntime_engine.load(output, threads=1).manifest.training["quantisation"]
     assert noted.get("quantizer") == by
     assert (tmp_path / "told.json").exists() == (by is not None)
 
@@ -157,7 +157,7 @@ def test_the_real_one(method: quantize.Method, untrained: Path, tmp_path: Path) 
     assert zeros
     assert all(zero.dtype == np.int8 and not zero.any() for zero in zeros)
     assert output.stat().st_size < 0.35 * untrained.stat().st_size
-    exact, converted = (engine.load(path, threads=1) for path in (untrained, output))
+    exact, converted = (onnxruntime_engine.load(path, threads=1) for path in (untrained, output))
     batch = {INPUT: np.concatenate(images(2))}
     gap = np.abs(exact.infer(batch)["scores"] - converted.infer(batch)["scores"])
     assert gap.mean() < 0.05

@@ -10,7 +10,7 @@ import torch
 
 from convert import export, fp16, onnx_graph, quantize
 from convert.quantize import QuantizeSettings
-from edge.engines import onnxruntime_engine as engine
+from edge.engines import onnxruntime_engine
 from edge.engines.tensorrt_builder import EngineBuildError
 from edge.manifest import OUTPUTS
 from tests.support.paths import ROOT
@@ -67,7 +67,7 @@ def is_plain(exported: Exported) -> bool:
 
 
 def test_the_onnx_says_which_network_it_is(exported: Exported) -> None:
-    loaded = engine.load(exported.fp32, threads=1)
+    loaded = onnxruntime_engine.load(exported.fp32, threads=1)
     assert loaded.manifest.architecture == exported.fp32.stem
     assert ("DeformConv" in operators(exported.fp32)) == (not is_plain(exported))
     version = onnx.load(exported.fp32).opset_import[0].version
@@ -81,9 +81,9 @@ def test_no_batch_norm_is_left(exported: Exported) -> None:
 def test_fp16_and_int8_answer_nearly_as_fp32(exported: Exported) -> None:
     """Of untrained networks on noise: that scores are of the same kind; how much is lost needs trained weights."""
     image = images(1)[0]
-    exact = engine.load(exported.fp32, threads=1).infer({"image": image})
+    exact = onnxruntime_engine.load(exported.fp32, threads=1).infer({"image": image})
     for path, tolerance in ((exported.fp16, 0.05), (exported.int8, 0.35)):
-        got = engine.load(path, threads=1).infer({"image": image})
+        got = onnxruntime_engine.load(path, threads=1).infer({"image": image})
         assert all(got[name].shape == exact[name].shape for name in OUTPUTS)
         np.testing.assert_allclose(got["scores"], exact["scores"], atol=tolerance)
 

@@ -11,7 +11,7 @@ from onnxruntime.quantization import quantize_static
 from convert import onnx_file, onnx_graph, quantize, sensitivity
 from convert.onnx_file import OnnxFileError
 from convert.quantize import QuantizeError, QuantizeSettings
-from edge.engines import onnxruntime_engine as engine
+from edge.engines import onnxruntime_engine
 from edge.engines.tensorrt_builder import EngineBuildError
 from edge.manifest import INPUT
 from tests.support.full_disk import full_disk
@@ -106,7 +106,7 @@ def test_the_cpu_flavour_is_unsigned_with_weights_in_seven_bits(untrained: Path,
     assert set(activations) == {np.dtype(np.uint8)}
     weights = [stored[node.input[0]] for node in nodes(output, "DequantizeLinear") if node.input[0] in stored]
     assert max(np.abs(w.astype(np.int64)).max() for w in weights if w.dtype == np.int8) <= 64
-    engine.load(output, threads=1)
+    onnxruntime_engine.load(output, threads=1)
 
 
 @pytest.mark.slow
@@ -117,7 +117,9 @@ def test_every_method_answers_nearly_as_before(method: quantize.Method, untraine
     assert found.precision == "int8"
     assert found.training["quantisation"] == {"method": method, "target": "tensorrt", "keep": []}
     assert "scores" not in found.training  # those of another file
-    exact, rounded = (engine.load(path, threads=1).infer({INPUT: images()[0]}) for path in (untrained, output))
+    exact, rounded = (
+        onnxruntime_engine.load(path, threads=1).infer({INPUT: images()[0]}) for path in (untrained, output)
+    )
     assert np.abs(exact["scores"] - rounded["scores"]).mean() < 0.05
     assert output.stat().st_size < 0.35 * untrained.stat().st_size
 

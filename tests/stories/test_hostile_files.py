@@ -24,7 +24,7 @@ from edge.broker.credentials import CredentialsError
 from edge.broker.message import Message
 from edge.broker.outbox import Outbox, OutboxLimits
 from edge.config.schema import MqttConfig
-from edge.engines import onnxruntime_engine as engine
+from edge.engines import onnxruntime_engine
 from edge.inference import EngineError
 from tests.support.broker import Broker, Subscriber
 from tests.support.paths import ROOT
@@ -102,7 +102,7 @@ def test_a_model_that_asks_for_all_memory_is_refused(tmp_path: Path) -> None:
     helper.set_model_props(model, {manifests.METADATA_KEY: manifests.to_json(MANIFEST)})
     onnx.save(model, str(tmp_path / "bomb.onnx"))
     with pytest.raises(EngineError, match=r"bomb\.onnx: "):
-        engine.load(tmp_path / "bomb.onnx")
+        onnxruntime_engine.load(tmp_path / "bomb.onnx")
 
 
 def endless(path: Path) -> Path:
@@ -160,12 +160,12 @@ def test_a_model_that_never_answers_is_given_up(make: Callable[[Path], Path], tm
     program = """
 import sys
 from pathlib import Path
-from edge.engines import onnxruntime_engine as engine
-from edge.engines import deadline
-engine.LOAD_SECONDS, deadline.STOP_SECONDS = 2.0, 1.0
+from edge.engines import deadline, onnxruntime_engine
+from edge.inference import EngineError
+onnxruntime_engine.LOAD_SECONDS, deadline.STOP_SECONDS = 2.0, 1.0
 try:
-    engine.load(Path(sys.argv[1]), threads=1)
-except engine.EngineError as error:
+    onnxruntime_engine.load(Path(sys.argv[1]), threads=1)
+except EngineError as error:
     print(error)
 """
     command = [sys.executable, "-c", program, str(make(tmp_path / "endless.onnx"))]
@@ -194,7 +194,7 @@ def test_a_manifest_that_lies_is_caught(changes: dict[str, Any], said: str, tmp_
     onnx.helper.set_model_props(model, {manifests.METADATA_KEY: json.dumps(text)})
     onnx.save(model, str(tmp_path / "lies.onnx"))
     with pytest.raises(EngineError, match=said):
-        engine.load(tmp_path / "lies.onnx")
+        onnxruntime_engine.load(tmp_path / "lies.onnx")
 
 
 def stored(outbox: Outbox) -> list[int]:

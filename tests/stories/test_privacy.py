@@ -11,8 +11,8 @@ from tests.support.tiny_model import write_tiny_model
 PROGRAM = """
 import sys
 from pathlib import Path
-from edge.engines import onnxruntime_engine as engine
-engine.load(Path(sys.argv[1]))
+from edge.engines import onnxruntime_engine
+onnxruntime_engine.load(Path(sys.argv[1]))
 """
 
 

@@ -10,7 +10,7 @@ from tests.support.paths import ROOT
 
 torch = pytest.importorskip("torch")
 
-from edge.engines import onnxruntime_engine as engine  # noqa: E402
+from edge.engines import onnxruntime_engine  # noqa: E402
 from edge.manifest import LITE, Manifest  # noqa: E402
 from edge.motion import MotionSettings  # noqa: E402
 from train import checkpoint as checkpoints  # noqa: E402
@@ -37,7 +37,7 @@ def weights(path: Path, **changes: Any) -> str:
 
 
 def test_without_options_it_is_what_the_shipped_model_is() -> None:
-    shipped = engine.load(SHIPPED).manifest
+    shipped = onnxruntime_engine.load(SHIPPED).manifest
     found = settings()
     assert (found.architecture, found.width, found.height) == (shipped.architecture, shipped.width, shipped.height)
     assert found.motion == shipped.motion

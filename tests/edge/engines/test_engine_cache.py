@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.engines import engine_build, engine_record, tensorrt_engine
-from edge.engines import onnxruntime_engine as onnx_engine
+from edge.engines import engine_build, engine_record, onnxruntime_engine, tensorrt_engine
 from edge.engines.build_plan import BuildOptions
 from edge.engines.engine_cache import EngineCache, EngineCacheError
 from edge.engines.tensorrt_engine import TensorRtError
@@ -355,7 +354,7 @@ def test_two_that_start_at_once_build_once(model: Path, tmp_path: Path) -> None:
 def test_a_real_gpu_answers_as_onnx_runtime_does(model: Path, tmp_path: Path) -> None:
     trt, cuda = tensorrt_engine.bindings()
     image = np.random.default_rng(0).normal(size=(1, 3, SIZE, SIZE)).astype(np.float32)
-    expected = onnx_engine.load(model).infer({"image": image})
+    expected = onnxruntime_engine.load(model).infer({"image": image})
     with EngineCache(tmp_path, trt, cuda).open(model, BuildOptions()) as engine:
         assert_works(engine)
         for _ in range(4):  # directly, then as a graph

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edge import manifest as manifests
-from edge.engines import onnxruntime_engine as engines
+from edge.engines import onnxruntime_engine
 from edge.inference import EngineError
 from edge.manifest import OUTPUTS, Manifest
 from edge.motion import MotionSettings
@@ -43,14 +43,14 @@ def described(manifest: Manifest | str) -> Callable[[Any], None]:
 def refusal(path: Path, **options: Any) -> str:
     """What `load` says; one line that begins with the file."""
     with pytest.raises(EngineError) as caught:
-        engines.load(path, threads=1, **options)
+        onnxruntime_engine.load(path, threads=1, **options)
     said = str(caught.value)
     assert "\n" not in said
     return said
 
 
 def test_a_good_model_answers(model: Path) -> None:
-    engine = engines.load(model, threads=1)
+    engine = onnxruntime_engine.load(model, threads=1)
     assert engine.manifest == MANIFEST
     assert engine.sha256 == hashlib.sha256(model.read_bytes()).hexdigest()
     assert engine.runtime.startswith("onnxruntime 1.")
@@ -63,7 +63,7 @@ def test_a_good_model_answers(model: Path) -> None:
 
 
 def test_a_provider_is_taken_once(model: Path) -> None:
-    assert engines.load(model, threads=0, providers=("CPUExecutionProvider",)).manifest.labels == LABELS
+    assert onnxruntime_engine.load(model, threads=0, providers=("CPUExecutionProvider",)).manifest.labels == LABELS
 
 
 def test_an_unknown_provider(model: Path) -> None:
@@ -192,7 +192,7 @@ def test_outputs_of_other_shapes(model: Path, tmp_path: Path) -> None:
 
 
 def test_an_input_that_the_model_cannot_take(model: Path) -> None:
-    engine = engines.load(model, threads=1)
+    engine = onnxruntime_engine.load(model, threads=1)
     with pytest.raises(EngineError, match=r"tiny\.onnx: does not run \(.*; export it again"):
         engine.infer({"image": np.ones((1, 3, SIZE, SIZE + 1), np.float32)})
 
@@ -219,7 +219,7 @@ class Sessions:
 def with_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sessions]:
     """Makes of onnxruntime one that was built for GPUs, of whose providers some start."""
     onnxruntime = pytest.importorskip("onnxruntime")
-    compiled_in = [engines.TENSORRT, engines.CUDA, engines.CPU]
+    compiled_in = [onnxruntime_engine.TENSORRT, onnxruntime_engine.CUDA, onnxruntime_engine.CPU]
     real = onnxruntime.InferenceSession
 
     def install(*active: str, said: str = "") -> Sessions:
@@ -234,19 +234,19 @@ def with_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sessions]:
 def test_the_provider_that_works_is_named(
     model: Path, with_gpu: Callable[..., Sessions], caplog: pytest.LogCaptureFixture
 ) -> None:
-    sessions = with_gpu(engines.CUDA, engines.CPU)
-    engine = engines.load(model, providers=(engines.CUDA,))
+    sessions = with_gpu(onnxruntime_engine.CUDA, onnxruntime_engine.CPU)
+    engine = onnxruntime_engine.load(model, providers=(onnxruntime_engine.CUDA,))
     assert engine.runtime.startswith("onnxruntime 1.")
     assert engine.runtime.endswith(" CUDAExecutionProvider")
-    assert sessions.requested == [(engines.CUDA, {}), (engines.CPU, {})]
+    assert sessions.requested == [(onnxruntime_engine.CUDA, {}), (onnxruntime_engine.CPU, {})]
     assert caplog.text == ""
 
 
 def test_a_provider_that_does_not_start_is_logged_once(
     model: Path, with_gpu: Callable[..., Sessions], caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with_gpu(engines.CPU, said="*** EP Error ***")
-    engine = engines.load(model, providers=(engines.CUDA,))
+    with_gpu(onnxruntime_engine.CPU, said="*** EP Error ***")
+    engine = onnxruntime_engine.load(model, providers=(onnxruntime_engine.CUDA,))
     assert engine.runtime.count(" ") == 1  # name and version: it is the CPU
     engine.infer({"image": np.ones((1, 3, SIZE, SIZE), np.float32)})
     (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
@@ -257,31 +257,39 @@ def test_a_provider_that_does_not_start_is_logged_once(
 def test_tensorrts_provider_keeps_what_it_builds(
     model: Path, with_gpu: Callable[..., Sessions], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sessions = with_gpu(engines.TENSORRT, engines.CUDA, engines.CPU)
-    engine = engines.load(model, providers=(engines.TENSORRT,), directory=tmp_path / "state")
+    sessions = with_gpu(onnxruntime_engine.TENSORRT, onnxruntime_engine.CUDA, onnxruntime_engine.CPU)
+    engine = onnxruntime_engine.load(model, providers=(onnxruntime_engine.TENSORRT,), directory=tmp_path / "state")
     assert engine.runtime.endswith(" TensorrtExecutionProvider")
     kept = {
         "trt_engine_cache_enable": "1",
         "trt_engine_cache_path": str(tmp_path / "state"),
         "trt_timing_cache_enable": "1",
     }
-    assert sessions.requested == [(engines.TENSORRT, kept), (engines.CUDA, {}), (engines.CPU, {})]
+    assert sessions.requested == [
+        (onnxruntime_engine.TENSORRT, kept),
+        (onnxruntime_engine.CUDA, {}),
+        (onnxruntime_engine.CPU, {}),
+    ]
     assert (tmp_path / "state").is_dir()
-    with_gpu(engines.CUDA, engines.CPU)
-    engines.load(model, providers=(engines.TENSORRT,))
+    with_gpu(onnxruntime_engine.CUDA, onnxruntime_engine.CPU)
+    onnxruntime_engine.load(model, providers=(onnxruntime_engine.TENSORRT,))
     assert "TensorrtExecutionProvider did not start, CUDAExecutionProvider runs the model" in caplog.text
 
 
 def test_the_order_of_providers_is_kept(model: Path, with_gpu: Callable[..., Sessions]) -> None:
-    sessions = with_gpu(engines.CUDA, engines.CPU)
-    engines.load(model, providers=(engines.CUDA, engines.TENSORRT))
-    assert [name for name, _ in sessions.requested] == [engines.CUDA, engines.TENSORRT, engines.CPU]
+    sessions = with_gpu(onnxruntime_engine.CUDA, onnxruntime_engine.CPU)
+    onnxruntime_engine.load(model, providers=(onnxruntime_engine.CUDA, onnxruntime_engine.TENSORRT))
+    assert [name for name, _ in sessions.requested] == [
+        onnxruntime_engine.CUDA,
+        onnxruntime_engine.TENSORRT,
+        onnxruntime_engine.CPU,
+    ]
 
 
 def test_a_directory_for_tensorrts_provider_that_cannot_be_made(
     model: Path, with_gpu: Callable[..., Sessions], tmp_path: Path
 ) -> None:
-    with_gpu(engines.TENSORRT, engines.CPU)
+    with_gpu(onnxruntime_engine.TENSORRT, onnxruntime_engine.CPU)
     (tmp_path / "state").write_text("a file")
-    said = refusal(model, providers=(engines.TENSORRT,), directory=tmp_path / "state" / "onnxruntime")
+    said = refusal(model, providers=(onnxruntime_engine.TENSORRT,), directory=tmp_path / "state" / "onnxruntime")
     assert "cannot be created (Not a directory); name a directory that this user may write to" in said
