@@ -1,7 +1,4 @@
-"""Batch norms folded into what stands before them, where torch's exporter does not do it itself.
-
-It does so for ordinary convolutions; here it is done for deformable and for transposed ones.
-"""
+"""Folds batch norms into the deformable and transposed convolutions before them, which torch's exporter does not do."""
 
 import torch
 from torch import Tensor, nn

@@ -63,7 +63,7 @@ def size(text: str) -> tuple[int, int]:
     """`256` or `192x256`, height first, as (height, width). Raises ValueError."""
     sides = [int(side) for side in text.lower().split("x")]
     if len(sides) not in (1, 2) or any(not 0 < side <= MAX_SIDE or side % INPUT_MULTIPLE for side in sides):
-        raise ValueError(f"{text} is no HEIGHTxWIDTH in multiples of {INPUT_MULTIPLE}, or one number for both")
+        raise ValueError(f"{text} is not HEIGHTxWIDTH in multiples of {INPUT_MULTIPLE}, or one number for both")
     return sides[0], sides[-1]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 HEADS = {"heatmap": "hm", "size": "wh", "offset": "reg"}
 BLOCK = {"layers.0": "conv1", "layers.1": "bn1", "layers.3": "conv2", "layers.4": "bn2"}
 FIRST = {"res_18": "conv1", "resdcn_18": "conv1", "dla_34": "base.base_layer.0"}  # the convolution on the image
-# what stands in their files and is read by nothing: ImageNet's classifier, the outer projections of two-pair stages
+# parameters in their files that CenterNet never uses: ImageNet's classifier, the outer projections of two-pair stages
 UNUSED = ("base.fc.", "base.level3.project.", "base.level4.project.")
 STAGES, BLOCKS = 4, 2  # of ResNet-18; blocks in a stage
 NECK_LAYERS = 18  # of the longer one of both necks

@@ -57,10 +57,10 @@ def _rows(options: ConversionOptions, videos: int) -> Iterator[tuple[str, str]]:
         yield "build", "nothing: --target cpu is for ONNX Runtime"
         return
     yield "build", f"{options.file('.engine')} of {made}, where TensorRT is"
-    yield "check", f"{options.file('.engine')}: {_gate(options) if videos else 'not compared, for want of --calibrate'}"
+    yield "check", f"{options.file('.engine')}: {_gate(options) if videos else 'not compared without --calibrate'}"
 
 
 def _gate(options: ConversionOptions) -> str:
     if options.run is None:
-        return "peaks, events and latency beside FP32; accuracy is not measured, for want of --data"
+        return "peaks, events and latency beside FP32; accuracy is not measured without --data"
     return f"may lose {options.max_drop:g} points of frame-mAP@0.5 on {len(options.run.videos)} videos"

@@ -92,7 +92,7 @@ def keep_scores(path: Path, report: Path) -> None:
 
 
 def parity_as_text(found: Parity, frames: int) -> str:
-    """What the comparison with torch was made on, and what came of it; `frames` of the images were real ones."""
+    """The comparison with torch as text; `frames` of its images were real ones."""
     on = f"{frames} real frames" if frames else "noise only, --calibrate VIDEO gives it real frames"
     return f"answers as torch does, on {on}: differs by {found}"
 

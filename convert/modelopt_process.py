@@ -1,4 +1,4 @@
-"""The process of its own in which NVIDIA's Model Optimizer works. Shell over modelopt.
+"""The separate process in which NVIDIA's Model Optimizer runs. Shell over modelopt.
 
 For it changes onnxruntime's calibrators, with which our own quantiser would fail afterwards.
 python -m convert.modelopt_process FOLDER METHOD NODE... reads MODEL and IMAGES there and writes OUTPUT there. The nodes

@@ -1,4 +1,4 @@
-"""`korsal-convert quantize --quantizer modelopt`: INT8 by NVIDIA's Model Optimizer. Shell over a process of its own.
+"""`korsal-convert quantize --quantizer modelopt`: INT8 by NVIDIA's Model Optimizer. Shell over a separate process.
 
 It decides itself where to put Q/DQ: as our own quantiser around convolutions, and where TensorRT fuses additions and
 resizing with them. The first and last convolutions, the decoding and `keep` stay as they are here too.
@@ -49,7 +49,7 @@ def quantize(source: Path, output: Path, images: Iterable[NDArray[np.float32]], 
 
 
 def check_settings(settings: QuantizeSettings) -> None:
-    """Before the long part: QuantizeError where modelopt is not here, or cannot do what is asked for."""
+    """Before the long part: QuantizeError where modelopt is missing, or does not support the settings."""
     if settings.method not in METHODS:
         raise QuantizeError(f"--method {settings.method}: modelopt has {' and '.join(METHODS)}; choose one of them")
     if settings.target != "tensorrt":

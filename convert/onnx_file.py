@@ -41,11 +41,11 @@ def read(path: Path) -> tuple[onnx.ModelProto, Manifest]:
     except ManifestError as error:
         raise OnnxFileError(f"{path}: {error}") from error
     except DecodeError as error:
-        raise OnnxFileError(f"{path}: is no ONNX file ({first_line(error)}); export it again") from error
+        raise OnnxFileError(f"{path}: is not an ONNX file ({first_line(error)}); export it again") from error
 
 
 def write(model: onnx.ModelProto, manifest: Manifest, output: Path) -> None:
-    """Write it, the manifest in its metadata; what lies there stays until it is whole. Raises OnnxFileError."""
+    """Write a model with the manifest in its metadata; an old file stays until it is complete. Raises OnnxFileError."""
     onnx.helper.set_model_props(model, {manifests.METADATA_KEY: manifests.to_json(manifest)})
     try:
         files.write_atomically(output, model.SerializeToString())

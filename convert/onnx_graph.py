@@ -1,4 +1,4 @@
-"""What stands where in an exported graph: its first and last convolutions, and the decoding behind them. Pure."""
+"""The parts of an exported graph: its first and last convolutions, and the decoding behind them. Pure."""
 
 from collections.abc import Collection, Iterable, Mapping
 
@@ -49,7 +49,7 @@ def grouped_transposed_convolutions(model: onnx.ModelProto) -> frozenset[str]:
 
 
 def bypass_quantization(model: onnx.ModelProto, names: Collection[str]) -> None:
-    """Let the nodes of these names read what stands before a Q/DQ pair that was made for others; in place."""
+    """Let the nodes of these names read the input of a Q/DQ pair that was made for other nodes; in place."""
     producers = _producers(model)
     for node in model.graph.node:
         if node.name in names:

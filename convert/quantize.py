@@ -187,7 +187,7 @@ def with_ranges(model: onnx.ModelProto, ranges: Any, settings: QuantizeSettings)
 
 
 def always_kept(model: onnx.ModelProto) -> frozenset[str]:
-    """What stays in floating point whatever is asked for: the first and last convolutions, and the decoding.
+    """What always stays in floating point: the first and last convolutions, and the decoding.
 
     Deformable convolutions too, which TensorRT runs only so, those that compute their offsets, and transposed ones
     with a filter per channel, of which there is little to gain.

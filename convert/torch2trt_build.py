@@ -60,7 +60,7 @@ def installed(trt: Any) -> Torch2TrtBackend:
     except (ImportError, OSError) as error:
         raise Torch2TrtError(f"torch2trt cannot be loaded ({error}); install it from its sources, or {CURE}") from error
     if "onnx_opset" not in inspect.signature(torch2trt.torch2trt).parameters:
-        raise Torch2TrtError(f"this torch2trt is older than 0.5; install it anew from its sources, or {CURE}")
+        raise Torch2TrtError(f"this torch2trt is older than 0.5; reinstall it from its sources, or {CURE}")
     if not torch.cuda.is_available():
         raise Torch2TrtError(f"torch {torch.__version__} finds no GPU; install NVIDIA's for this JetPack, or {CURE}")
     return Torch2TrtBackend(torch2trt, trt)
@@ -75,9 +75,9 @@ def build(
     platform: Platform,
     report: Callable[[str], None],
 ) -> EngineRecord:
-    """Build the checkpoint `weights` into the engine `output`; its hash stands where that of an ONNX does.
+    """Build the checkpoint `weights` into the engine `output`; its hash is recorded in the place of an ONNX's.
 
-    `calibrate` gives network inputs (1, C, h, w) and is asked for INT8 only. Raises Torch2TrtError, EngineBuildError,
+    `calibrate` gives network inputs (1, C, h, w) and is called for INT8 only. Raises Torch2TrtError, EngineBuildError,
     CheckpointError and what `calibrate` raises.
     """
     checkpoint = checkpoints.load(weights)

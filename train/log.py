@@ -18,7 +18,7 @@ class LogError(Exception):
 class TrainingLog:
     """Writes `log.csv`; columns: samples, learning_rate, *_loss, frame_map_50, then the labels' frame-AP (percent).
 
-    Begin it with `start` or `go_on`; all methods raise LogError.
+    Begin it with `start` or `resume`; all methods raise LogError.
     """
 
     def __init__(self, path: Path, labels: Sequence[str]) -> None:
@@ -27,11 +27,11 @@ class TrainingLog:
         self.unwritten: list[dict[str, float]] = []  # the terms of the steps since the last row of steps
 
     def start(self) -> None:
-        """Begin anew."""
+        """Start a new log."""
         self._write([self.columns], "w")
 
-    def go_on(self, samples: int, unwritten: Sequence[Mapping[str, float]]) -> None:
-        """Forget what was written after `samples`, for it will come again; `unwritten` as it was then."""
+    def resume(self, samples: int, unwritten: Sequence[Mapping[str, float]]) -> None:
+        """Continue at `samples`: later rows are dropped, for they will be written again; `unwritten` as it was then."""
         if not self.path.exists():
             self.start()
         self._write([self.columns, *(row for row in self._rows() if int(row[0]) <= samples)], "w")

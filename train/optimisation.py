@@ -162,13 +162,13 @@ def resume(run: TrainingRun, saved: Checkpoint, settings: TrainSettings) -> None
         run.average.load_state_dict(dict(saved.weights))
         run.optimizer.load_state_dict(saved.progress["optimizer"])
     except (KeyError, RuntimeError, ValueError) as error:
-        raise CheckpointError(f"{saved.file}: its progress is of another network ({error}); start anew") from error
+        raise CheckpointError(f"{saved.file}: its progress is of another network ({error}); start a new run") from error
     run.samples = saved.progress["samples"]
     run.best = saved.progress["best"]
 
 
 def _place(key: str, value: Any) -> Any:
-    """A setting as it is compared: a file or folder by where it lies, however it is spelt."""
+    """A setting as it is compared: a file or folder by its resolved path."""
     return Path(value).resolve() if key in ("data", "weights") and value else value
 
 

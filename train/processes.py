@@ -14,7 +14,7 @@ PATIENCE = timedelta(hours=3)  # how long the others wait while the first proces
 
 
 def join() -> None:
-    """Meet the other processes where torchrun started several; each takes a GPU of its own where there are any."""
+    """Join the other processes of torchrun, if any; each takes its own GPU where there is one."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
     if torch.cuda.is_available():
@@ -75,7 +75,7 @@ class GracefulStop:
     ) -> None:
         self._restore()
 
-    def asked(self) -> bool:
+    def requested(self) -> bool:
         """Whether to stop."""
         return self.signal != 0
 

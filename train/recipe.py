@@ -60,7 +60,7 @@ class TrainSettings:
 
 
 def from_saved(saved: Mapping[str, Any]) -> TrainSettings:
-    """What `dataclasses.asdict` made of settings. Raises KeyError, TypeError, ValueError where it did not."""
+    """Settings from what `dataclasses.asdict` made of them. Raises KeyError, TypeError, ValueError for others."""
     plain: dict[str, Any] = {one.name: saved[one.name] for one in fields(TrainSettings)}
     return TrainSettings(**{**plain, **{name: kind(**plain[name]) for name, kind in _PARTS.items()}})
 

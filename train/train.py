@@ -59,10 +59,10 @@ def main(arguments: list[str] | None = None) -> int:
         processes.join()
         progress.enable(not options.no_progress and processes.rank() == 0)
         session = prepare(train_options.settings(options), options.out, options.cache, options.resume, options.workers)
-        with processes.GracefulStop() as interruption:
-            learn(session, interruption.asked)
+        with processes.GracefulStop() as stop:
+            learn(session, stop.requested)
         if processes.rank() == 0:
-            _print_summary(session, interruption.asked())
+            _print_summary(session, stop.requested())
     except ERRORS as error:
         print(f"korsal-train: {error}", file=sys.stderr)
         return 1
@@ -71,10 +71,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     finally:
         processes.leave()
-    if interruption.asked():
+    if stop.requested():
         where = f"{session.run.samples} samples, kept in {options.out / 'last.pt'}"
         print(f"korsal-train: stopped after {where}; continue with --resume", file=sys.stderr)
-        return 128 + interruption.signal
+        return 128 + stop.signal
     return 0
 
 
@@ -92,7 +92,7 @@ def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, worke
     saved = checkpoints.load(out / "last.pt") if resume else None
     packed = _packed(data, cache)
     training, validation = decoded(training, packed), decoded(validation, packed)
-    _require_action(training, f"{data.title}: no annotated frame can be decoded; copy the videos anew")
+    _require_action(training, f"{data.title}: no annotated frame can be decoded; copy the videos again")
     manifest = _manifest(settings, data)
     run = optimisation.start(settings, manifest, processes.device(), saved)
     log = TrainingLog(out / "log.csv", data.labels)
@@ -103,7 +103,7 @@ def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, worke
     frames = ValidationFrames(every_nth(validation, settings.validation_stride), packed, manifest)
     if processes.rank() == 0:
         print(_description(manifest, training, validation), flush=True)
-        log.go_on(run.samples, saved.progress.get("unwritten", [])) if saved else log.start()
+        log.resume(run.samples, saved.progress.get("unwritten", [])) if saved else log.start()
     return TrainingSession(settings, manifest, run, samples, frames, log, out, workers)
 
 

@@ -295,7 +295,7 @@ def test_the_command(
     ("options", "status", "said"),
     [
         ((), 1, "has 3 classes, as no known set has; name them with --labels FILE"),
-        (("--size", "100"), 2, "100 is no HEIGHTxWIDTH in multiples of 32"),
+        (("--size", "100"), 2, "100 is not HEIGHTxWIDTH in multiples of 32"),
         (("--arch", "hourglass"), 2, "invalid choice: 'hourglass'"),
         (("--gap", "0"), 2, "0: give a whole number, 1 or more"),
     ],

@@ -24,7 +24,7 @@ def told(capsys: pytest.CaptureFixture[str], *given: object) -> list[str]:
 def test_int8_for_a_jetpack(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = tmp_path / "mine"
     given = [checkpoint, "-o", name, "--calibrate", CLIP, "--keep", "a", "--max-batch", 4, "--dry-run", "JetPack 6.0"]
-    beside = "peaks, events and latency beside FP32; accuracy is not measured, for want of --data"
+    beside = "peaks, events and latency beside FP32; accuracy is not measured without --data"
     assert told(capsys, *given) == [
         f"{checkpoint} is tiny, fp32; korsal-convert would",
         f"  export         {name}.onnx, compared with torch on 32 of 128 frames of 1 videos",
@@ -53,7 +53,7 @@ def test_other_precisions(
     lines = told(capsys, untrained, "-o", tmp_path / "x", "--precision", "fp32", "--dry-run")
     assert lines[1:] == [
         f"  build          {tmp_path / 'x'}.engine of {untrained}, where TensorRT is",
-        f"  check          {tmp_path / 'x'}.engine: not compared, for want of --calibrate",
+        f"  check          {tmp_path / 'x'}.engine: not compared without --calibrate",
     ]
     lines = told(
         capsys, checkpoint, "-o", tmp_path / "x", "--precision", "fp32", "--target", "cpu", "--dry-run", "10.3"

@@ -52,7 +52,7 @@ def test_it_goes_on_where_the_checkpoint_was(log: TrainingLog) -> None:
     steps(log, EVERY + 3, 2 * EVERY)
     whole = lines(log)
     again = TrainingLog(log.path, LABELS)
-    again.go_on(16 * (EVERY + 3), unwritten)
+    again.resume(16 * (EVERY + 3), unwritten)
     assert lines(again) == whole[:2]
     steps(again, EVERY + 3, 2 * EVERY)
     assert lines(again) == whole
@@ -60,7 +60,7 @@ def test_it_goes_on_where_the_checkpoint_was(log: TrainingLog) -> None:
 
 def test_a_log_that_went_away_begins_anew(tmp_path: Path) -> None:
     log = TrainingLog(tmp_path / "log.csv", LABELS)
-    log.go_on(320, [])
+    log.resume(320, [])
     assert lines(log) == [HEADER]
 
 
@@ -72,7 +72,7 @@ def test_another_file_in_its_place_is_left_alone(content: bytes, tmp_path: Path)
     path = tmp_path / "log.csv"
     path.write_bytes(content)
     with pytest.raises(LogError, match=r"log\.csv: .*move it away, --resume then begins a new one"):
-        TrainingLog(path, LABELS).go_on(10, [])
+        TrainingLog(path, LABELS).resume(10, [])
     assert path.read_bytes() == content
 
 

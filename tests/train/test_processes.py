@@ -19,18 +19,18 @@ def test_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_first_signal_asks_and_a_second_acts(number: signal.Signals) -> None:
     before = signal.getsignal(number)
-    with GracefulStop() as interruption:
-        assert not interruption.asked()
+    with GracefulStop() as stop:
+        assert not stop.requested()
         os.kill(os.getpid(), number)
-        assert interruption.asked()
-        assert interruption.signal == number
+        assert stop.requested()
+        assert stop.signal == number
         assert signal.getsignal(number) is before
     assert signal.getsignal(number) is before
 
 
 def test_without_a_signal_all_is_as_before() -> None:
     before = [signal.getsignal(number) for number in GracefulStop.SIGNALS]
-    with GracefulStop() as interruption:
+    with GracefulStop() as stop:
         pass
-    assert not interruption.asked()
+    assert not stop.requested()
     assert [signal.getsignal(number) for number in GracefulStop.SIGNALS] == before

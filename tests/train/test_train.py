@@ -266,7 +266,7 @@ def test_what_fails_in_a_worker_is_one_sentence(
     assert main([*arguments, "--height", "64", "--width", "64", "--batch", "4", "--samples", "8"]) == 1
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert said.startswith("korsal-train: ")
-    assert said.endswith("is damaged; delete the file, it is made anew")
+    assert said.endswith("is damaged; delete the file, it is created again")
 
 
 def command(settings: TrainSettings, cache: Path, out: Path, *more: str) -> list[str]:

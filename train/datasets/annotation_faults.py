@@ -74,7 +74,7 @@ def _of_lists(data: DataSet) -> Iterator[Fault]:
 
 
 def _of_shapes(videos: Sequence[VideoAnnotation]) -> Iterator[Fault]:
-    """Tools have single shapes beside tracks, of which each would be a tube of its own."""
+    """Annotation tools have single shapes beside tracks; each would become a tube by itself."""
     counts = [
         int(mask(v.annotated_frames, tube.end_frame)[tube.first_frame :].sum()) for v in videos for tube in v.tubes
     ]
@@ -160,7 +160,7 @@ def _of_file(video: VideoAnnotation, file: FileFacts) -> Iterator[Fault]:
         if missing > LONGER or (video.annotated_frames is None and missing < -LONGER):
             yield Fault(video.name, f"{video.frames} frames are annotated, the file has {file.frames}")
     if file.missing:
-        yield Fault(video.name, f"the file is cut short, {file.missing} bytes too soon: copy it anew")
+        yield Fault(video.name, f"the file is cut short, {file.missing} bytes too soon: copy it again")
     if file.damaged:
         text = f"{len(file.damaged)} of {file.frames} frames cannot be decoded and count as nothing: "
         yield Fault(video.name, text + as_text(np.array(file.damaged)), serious=False)

@@ -17,7 +17,7 @@ LONGEST_NAME = 1000  # letters of a label's, or of a video's with its folders
 
 
 class AnnotationError(Exception):
-    """The annotations cannot be used; the message names the file and the cure, and may repeat what stands in it."""
+    """The annotations cannot be used; the message names the file and the cure, and may quote from it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(shortened(sanitized(message)))

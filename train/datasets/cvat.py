@@ -127,7 +127,7 @@ def read_cvat(path: Path) -> NamedVideo:
     return NamedVideo(name, int(annotated_frames.max(initial=-1)) + 1 if declared else 0, size, tubes, annotated_frames)
 
 
-# where the name of the video stands, in exports of a task, of a job, of old and new versions
+# where the name of the video is, in exports of a task, of a job, of old and new versions
 _SOURCES = ("meta/source", "task/source", "job/source")
 
 

@@ -76,7 +76,7 @@ def read_act(path: Path) -> Folds:
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}); give JHMDB-GT.pkl or its like") from error
     except array_pickle.BROKEN as error:
-        raise AnnotationError(f"{path}: not a data set of ACT or MOC ({error}); copy the file anew") from error
+        raise AnnotationError(f"{path}: not a data set of ACT or MOC ({error}); copy the file again") from error
     return Folds(labels, splits, videos)
 
 

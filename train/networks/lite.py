@@ -1,7 +1,7 @@
 """The detector: EfficientNet-Lite0, a top-down neck to stride 4, CenterNet heads.
 
 What is special about it: plain ReLU6 convolutions everywhere (no squeeze-and-excitation, no deformable convolution),
-so that INT8 engines take it whole; a small stem of its own for motion, which joins at stride 4, so that ImageNet's
+so that INT8 engines run all of it; a small stem of its own for motion, which joins at stride 4, so that ImageNet's
 first layers serve as they are; and `Decoder`, which puts CenterNet's decoding into the exported graph.
 
 Backbone: Tan & Le 2019 in its "lite" form; neck: Lin et al. 2017 with additions; heads and

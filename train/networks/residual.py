@@ -1,4 +1,4 @@
-"""What ResNet and DLA are made of: convolutions with their batch norm, and the block that adds what came in.
+"""The blocks of ResNet and DLA: convolutions with their batch norm, and the residual block.
 
 He et al. 2015 (ResNet), figure 5, left; the same block in Yu et al. 2018 (DLA).
 """

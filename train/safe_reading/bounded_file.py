@@ -11,7 +11,7 @@ def read(path: Path, most: int = MAX_BYTES) -> bytes:
     """All of them, of a pipe too. ValueError where there are more than `most`; OSError."""
     content = BytesIO()
     with path.open("rb") as file:
-        while part := file.read(CHUNK):  # what is asked for is set aside at once: never more than a part
+        while part := file.read(CHUNK):  # read() allocates what is requested at once: never more than a chunk
             if content.tell() + len(part) > most:
                 raise ValueError(f"it is larger than {most >> 20:,} MiB")
             content.write(part)

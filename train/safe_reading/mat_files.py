@@ -1,6 +1,6 @@
-"""MATLAB files, read by SciPy in a process of its own that has no rights, and which some damaged ones end. Shell.
+"""MATLAB files, read by SciPy in a sandboxed process, because some damaged files crash it. Shell.
 
-The process gets bytes and gives bytes back: it opens no file, and what it answers is read as any stranger's pickle is.
+The process gets and returns bytes: it opens no file, and its answer is read as any untrusted pickle is.
 """
 
 import codecs
@@ -81,7 +81,7 @@ def _ask(reading: Connection, path: Path, names: Sequence[str]) -> Mapping[str, 
 
 
 def _answer(asked: Connection, memory: int) -> None:
-    """Runs in the process of its own, until the other side is gone."""
+    """Runs in the sandboxed process, until the other side is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl+C reaches it too, but the other side ends it
     try:
         _read(_sample(), ("a",))  # what SciPy imports at its first file; afterwards it cannot

@@ -17,7 +17,7 @@ class ForeignNameError(PickleError):
 
 @dataclass(frozen=True, eq=False)
 class PickleGlobal:
-    """A name of the reader's table, and what it stands for; None for one that is only an argument."""
+    """A global that an allowlist holds, and the function that replaces it; None for one that is only an argument."""
 
     module: str
     name: str
@@ -37,7 +37,7 @@ class Unfinished:
 class PickleAllowlist:
     """What one kind of pickle may hold.
 
-    `names`: (module, name) → what it stands for. `never`: whose need unknown names are none of, for the sentence.
+    `names`: (module, name) → the function that replaces it. `never`: the kind of file, for the error message.
     `byte_counts`: bytes of values beyond plain ones, by their type. `persistent`: makes a value of what lies elsewhere.
     """
 

@@ -1,9 +1,9 @@
 """Pure. An interpreter of pickles that makes plain values alone: no class, no function and no method is ever called.
 
 Python's own unpickler calls what a pickle names, and even harmless names, called in another order, write where they
-should not. Here an instruction makes or fills a list, a dict, a set, a tuple or a plain value. A name stands for a
-function of the reader's own, of a table; whatever is in no table is refused. Time and memory are in proportion to the
-file: each instruction costs what its own bytes cost, and what the pickle comes to, with all that it repeats, is
+should not. Here an instruction makes or fills a list, a dict, a set, a tuple or a plain value. A name is
+replaced by a function of ours, from an allowlist; every other name is refused. Time and memory are in proportion to the
+file: each instruction costs what its own bytes cost, and the size of the content, with all that it repeats, is
 measured before it is returned.
 """
 
@@ -33,7 +33,7 @@ PROTOCOL = 5
 
 
 def execute(file: BytesIO, reading: PickleAllowlist, whole: int | None = None) -> Any:
-    """The value of the pickle that begins here; the file stands behind it afterwards. Raises PickleError.
+    """The value of the pickle at the file's position, which is behind it afterwards. Raises PickleError.
 
     `whole`: the size of the file, bytes, where its data lies in other places too; None for this stream's.
     """

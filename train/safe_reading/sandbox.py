@@ -1,4 +1,4 @@
-"""Shell. Takes from this process every right that arithmetic on bytes does not need. Linux.
+"""Shell. Drops every right of this process that arithmetic on bytes does not need. Linux.
 
 For processes that parse untrusted files in C: who takes one over can only compute, and answer in its open pipes.
 """

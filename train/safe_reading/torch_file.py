@@ -102,7 +102,7 @@ class _TensorFiller:
 
     numbers_of: Callable[[_Storage], bytearray]
     storages: dict[str, tuple[_Storage, Tensor]] = field(default_factory=dict)
-    made: dict[int, Any] = field(default_factory=dict)  # by the id of what it was made of, which lives as long
+    made: dict[int, Any] = field(default_factory=dict)  # by the id of the view, which lives as long
 
     def filled(self, value: Any) -> Any:
         """The value with tensors in it; what was shared still is."""

