@@ -5,7 +5,6 @@ import pickle
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,57 +12,13 @@ import pytest
 from edge.engines import engine_build
 from edge.engines.build_plan import BuildOptions
 from tests.support import fake_device
-from tests.support.annotated_player import BOX, ENGINE, FRAMES, LABELS, MANIFEST, PLAYS, tube, write_model, write_video
+from tests.support.annotated_player import BOX, FRAMES, LABELS, MANIFEST, PLAYS, write_model, write_video
 from tests.support.full_disk import full_disk
 from tests.support.paths import ROOT
-from train.datasets.annotations import DataSet, VideoAnnotation
+from train.datasets.annotations import VideoAnnotation
 from train.datasets.ucf24 import load_ucf24
 from train.evaluate import main
-from train.evaluation.protocols import Protocol
-from train.evaluation.report import score_videos
-from train.evaluation.splits import EvaluationError, check_labels, check_videos, evenly_spaced, of_split
-from train.evaluation.video_evaluation import evaluate_video, label_indices, true_boxes, true_tubes
-
-
-@pytest.mark.parametrize("kind", ["default", "korsal"])
-def test_a_network_that_sees_everything_scores_a_hundred_in_frames(tmp_path: Path, kind: Any) -> None:
-    write_video(tmp_path / "v.mp4")
-    annotation = VideoAnnotation("Surfing/v", FRAMES, (tube(1),))
-    result = evaluate_video(annotation, tmp_path / "v.mp4", ENGINE, LABELS, kind)
-    assert result.found.frames.tolist() == list(PLAYS)
-    scores = score_videos([result], LABELS, Protocol())
-    assert scores.frame_map == pytest.approx(1.0)
-    assert scores.video_map["0.5"] == pytest.approx(1.0)
-
-
-def test_labels_are_matched_by_name(tmp_path: Path) -> None:
-    write_video(tmp_path / "v.mp4")
-    annotation = VideoAnnotation("Surfing/v", FRAMES, (tube(0),))
-    result = evaluate_video(annotation, tmp_path / "v.mp4", ENGINE, ("Surfing", "Yoga"), "default")
-    assert set(result.found.labels.tolist()) == {0}
-    assert score_videos([result], ("Surfing", "Yoga"), Protocol()).frame_map == pytest.approx(1.0)
-    linked = result.linked
-    assert set(linked.labels.tolist()) == {0}
-    assert linked.frames.tolist()[: len(PLAYS)] == list(PLAYS)  # then come frames that the tube is extrapolated into
-    nothing = evaluate_video(annotation, tmp_path / "v.mp4", ENGINE, ("Yoga",), "default")
-    assert (len(nothing.found.labels), len(nothing.linked.labels), nothing.tubes) == (0, 0, ())
-    assert label_indices(("a", "b", "c"), ("c", "a")).tolist() == [1, -1, 0]
-
-
-def test_frames_beyond_either_end_do_not_count(tmp_path: Path) -> None:
-    write_video(tmp_path / "v.mp4", frames=12)
-    long = evaluate_video(VideoAnnotation("Surfing/v", 24, (tube(1),)), tmp_path / "v.mp4", ENGINE, LABELS, "default")
-    assert long.truth.frames.tolist() == list(range(4, 12))
-    assert len(long.true_tubes[0].boxes) == 8
-    short = evaluate_video(VideoAnnotation("Surfing/v", 6, (tube(1),)), tmp_path / "v.mp4", ENGINE, LABELS, "default")
-    assert short.found.frames.tolist() == [4, 5]
-
-
-def test_truth_of_a_part_of_a_video() -> None:
-    tubes = (tube(0, range(2, 5)), tube(1, range(8, 9)))
-    assert true_boxes(tubes, 4).frames.tolist() == [2, 3]
-    assert true_boxes(tubes, 0).boxes.shape == (0, 4)
-    assert [one.first_frame for one in true_tubes(tubes, 9)] == [2, 8]
+from train.evaluation.splits import evenly_spaced, of_split
 
 
 @pytest.fixture
@@ -222,63 +177,6 @@ def test_a_model_of_other_actions(data: Path, tmp_path: Path, capsys: pytest.Cap
     assert "does not know Basketball (it knows Surfing, Yoga); leave only folders of its actions in videos/" in said
 
 
-@pytest.mark.parametrize(
-    ("source", "title", "cure"),
-    [
-        ("tiny.onnx", "UCF101-24 split 1", "leave only folders of its actions in videos/, or train it on this data"),
-        ("tiny.onnx", "own data", "name the actions of the data as it does, or train it on this data"),
-        ("tiny.onnx", "", "name the actions of the data as it does, or train it on this data"),
-        ("found.npz", "UCF101-24 split 1", "give the --data whose actions were detected, or detect with a model that"),
-        ("found.npz", "own data", "give the --data whose actions were detected, or detect with a model that"),
-    ],
-)
-def test_the_cure_for_unknown_actions_is_that_of_the_data(source: str, title: str, cure: str) -> None:
-    check_labels(("Run", "Jump"), ("Jump",), Path(source), title)
-    with pytest.raises(EvaluationError) as caught:
-        check_labels(("Run",), ("run",), Path(source), title)
-    assert str(caught.value).startswith(f"{source}: does not know run (it knows Run); {cure}")
-
-
-@pytest.mark.parametrize(
-    ("title", "cure"),
-    [
-        ("UCF101-24 split 1", "put the videos of UCF101-24 split 1 at videos/<Class>/"),
-        ("own data", "put the videos of own data at videos/"),
-        ("J-HMDB-21 split 2", "put the videos of J-HMDB-21 split 2 at videos/"),
-    ],
-)
-def test_the_cure_for_missing_videos_is_that_of_the_data(
-    title: str, cure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    data = DataSet(LABELS, (), (VideoAnnotation("a", 1, ()),), Path("videos"), title)
-    with pytest.raises(EvaluationError) as caught:
-        check_videos(data, data.test)
-    assert str(caught.value).startswith("videos/a.avi: no such file, nor of another ending (1 of 1 videos are missing)")
-    assert str(caught.value).endswith(f"; {cure}")
-
-
-@pytest.mark.parametrize(
-    ("split", "said"),
-    [
-        (
-            "test",
-            "split test holds no video (train holds 1, validation holds 0); choose another --split, or give a fol",
-        ),
-        (
-            "validation",
-            "split validation holds no video (test holds 0, train holds 1); choose another --split, or give",
-        ),
-    ],
-)
-def test_an_empty_split_is_refused_naming_the_others(split: Any, said: str) -> None:
-    data = DataSet(LABELS, (VideoAnnotation("v_g01_c01", 1, ()),), (), Path("videos"), "own data")
-    with pytest.raises(EvaluationError) as caught:
-        of_split(data, split)
-    assert str(caught.value).startswith(f"own data: its {said}")
-    assert str(caught.value).endswith(f"{'testlist' if split == 'test' else 'trainlist'}.txt names enough of them")
-
-
 def test_data_that_is_not_whole(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = write_model(tmp_path / "tiny.onnx")
     assert "no such folder" in complaint(capsys, model, "--data", tmp_path / "none")
@@ -310,9 +208,9 @@ def test_a_disk_that_fills_while_the_scores_are_written(
     out.write_text("the old ones")
     with full_disk(100):
         assert main([str(model), "--data", str(data), "--jobs", "1", "--json", str(out)]) == 1
-    told = capsys.readouterr()
-    assert "Surfing" in told.out
-    assert "scores.json: cannot be written (File too large); free space on the disk or choose another" in told.err
+    printed = capsys.readouterr()
+    assert "Surfing" in printed.out
+    assert "scores.json: cannot be written (File too large); free space on the disk or choose another" in printed.err
     assert out.read_text() == "the old ones"
     assert not list(tmp_path.glob("*.partial"))
 

@@ -217,7 +217,7 @@ def test_what_cannot_be_done_is_refused_in_a_sentence(
 def test_output_paths_are_checked_before_the_work(
     words: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is to be worked on is missing, which nobody notices: the place is found wrong before it is opened."""
+    """The inputs are missing, which does not show: the output path is refused before they are opened."""
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
     assert run(*words.split()) == 1
@@ -265,7 +265,7 @@ def test_the_step_after_knows_an_unusual_rate(
 
 
 def test_events_of_saved_detections(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The model sees Surfing in every frame; in one of the two videos somebody surfs for a third of the time."""
+    """The model sees Surfing in every frame; in one of the two videos a person surfs for a third of the time."""
     model, found = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz"
     assert run("detect", model, "--data", data, "-o", found) == 0
     capsys.readouterr()
@@ -287,10 +287,10 @@ def test_start_scores_are_chosen(data: Path, tmp_path: Path, capsys: pytest.Capt
     assert run("detect", model, "--videos", tmp_path / "street.mp4", "-o", quiet) == 0
     assert run("events", found, "--data", data, "--choose", chosen) == 0
     scores = read(chosen)["start_scores"]
-    assert scores.keys() == {"Surfing"}  # nobody is seen to play Basketball
+    assert scores.keys() == {"Surfing"}  # Basketball is never detected
     capsys.readouterr()
     assert run("events", found, "--data", data, "--choose", chosen, "--quiet", quiet) == 0
-    assert read(chosen)["start_scores"] == {}  # what stays quiet on the street tells nobody who surfs
+    assert read(chosen)["start_scores"] == {}  # a score without events on the street recalls no surfer
     assert "Surfing: no start score" in capsys.readouterr().out
     assert run("events", found, "--choose", chosen) == 1
     assert "give the --data" in capsys.readouterr().err
@@ -383,15 +383,15 @@ def test_linking_keeps_videos_apart_and_clips_to_the_frame() -> None:
         np.full(16, 0.9, np.float32),
         np.ones(16, np.int64),
     )
-    told: list[int] = []
+    calls: list[int] = []
     method = linking.LINKING_METHODS["default"]
-    made = linking.link(found, method, lambda: told.append(1))
+    made = linking.link(found, method, lambda: calls.append(1))
     assert [(one.tube.video, one.tube.label, one.tube.first_frame, len(one.tube.boxes)) for one in made.tubes] == [
         (0, 1, 0, 8),
         (1, 1, 0, 8),
     ]
     assert [float(one.tube.boxes[:, 2].max()) for one in made.tubes] == [96, 120]  # the second's size is unknown
-    assert len(told) == 2
+    assert len(calls) == 2
     again = linking.link(replace(found, class_scores=np.tile([0, 0.9], (16, 1)).astype(np.float32)), method)
     assert len(again.tubes) == 2
 

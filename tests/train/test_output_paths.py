@@ -1,4 +1,4 @@
-"""Where commands write, looked at before the work."""
+"""Paths that commands write to, checked before the work."""
 
 import json
 import os

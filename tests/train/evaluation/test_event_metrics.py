@@ -1,7 +1,6 @@
 """Events of saved detections, counted against the true actions. Ten frames a second."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +9,9 @@ from edge.default_linker import DefaultLinker, LinkerSettings
 from edge.events import ActionSettings, EventSettings
 from tests.support.made_detections import AWAY, LABELS, PERSON, QUICK, RATE, seen, true
 from train.datasets.annotations import GroundTruthTube, VideoAnnotation
-from train.evaluation import start_scores
 from train.evaluation.detection_file import SavedDetections
-from train.evaluation.event_counts import HOUR, EventCounts, as_table, best_start_scores, total
+from train.evaluation.event_counts import HOUR, EventCounts, as_table, total
 from train.evaluation.event_metrics import count_events, settings_at, settings_by_action, truth_by_video
-from train.evaluation.splits import EvaluationError
 
 
 def counted(
@@ -142,12 +139,6 @@ def test_the_table_has_a_line_for_each_setting() -> None:
     assert "100.0 %" in rows[0]
 
 
-def test_what_is_not_known_is_a_dash() -> None:
-    """No action, no event, no time without one."""
-    (*_, row) = as_table([("0.2", EventCounts())]).splitlines()
-    assert row.split() == ["0.2", "0", "-", "-", "0", "-", "0", "-", "-"]
-
-
 def test_each_action_has_counts_of_its_own() -> None:
     found = seen([(20, 60, PERSON, 0, 0.9), (20, 60, AWAY, 1, 0.9)])
     ((run, jump),) = count_events(
@@ -156,55 +147,3 @@ def test_each_action_has_counts_of_its_own() -> None:
     assert (run.actions, run.recalled, run.events, run.wrong) == (1, 1, 1, 0)
     assert (jump.actions, jump.recalled, jump.events, jump.wrong) == (0, 0, 1, 1)
     assert total((run, jump)).seconds == run.seconds == 10
-
-
-def scored(recalled: int, wrong: int) -> EventCounts:
-    """Of ten actions."""
-    return EventCounts(actions=10, recalled=recalled, events=recalled + wrong, wrong=wrong)
-
-
-SCORES = (0.1, 0.2, 0.3)
-
-
-@pytest.mark.parametrize(
-    ("counts", "expected"),
-    [
-        ((scored(9, 9), scored(8, 2), scored(2, 0)), 0.2),
-        ((scored(9, 9), scored(8, 4), scored(5, 0)), 0.3),  # fewer, but all right; of equal weight 0.2 would win
-        ((scored(9, 1), scored(9, 1), scored(1, 9)), 0.2),  # the higher of equals
-        ((scored(0, 9), scored(0, 0), scored(0, 0)), None),
-    ],
-)
-def test_the_best_start_score(counts: tuple[EventCounts, ...], expected: float | None) -> None:
-    assert best_start_scores(SCORES, [(one,) for one in counts]) == (expected,)
-
-
-def test_a_start_score_with_events_in_background_videos_is_not_chosen() -> None:
-    counts = [(scored(9, 0), scored(9, 0)), (scored(5, 0), scored(5, 0)), (scored(1, 0), scored(1, 0))]
-    background = [
-        (EventCounts(events=1), EventCounts()),
-        (EventCounts(), EventCounts(events=1)),
-        (EventCounts(), EventCounts()),
-    ]
-    assert best_start_scores(SCORES, counts, background) == (0.2, 0.1)
-    assert best_start_scores(SCORES, counts, [(EventCounts(events=1), EventCounts(events=2))] * 3) == (None, None)
-
-
-def test_without_time_or_events_there_is_no_rate() -> None:
-    assert np.isnan(EventCounts().false_alarms_per_hour)
-    assert np.isnan(EventCounts().precision)
-    assert np.isnan(EventCounts().recall)
-
-
-@pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"start_scores": 5}', '{"start_scores": {"run": "x"}}', '{"start_scores": {"run": 2}}']
-)
-def test_what_holds_no_start_scores(content: str, tmp_path: Path) -> None:
-    path = tmp_path / "start.json"
-    with pytest.raises(EvaluationError, match=r"start\.json: cannot be read .*; give what events --choose wrote"):
-        start_scores.load(path)
-    path.write_text(content)
-    with pytest.raises(
-        EvaluationError, match=r"start\.json: holds no start scores .*; give what events --choose wrote"
-    ):
-        start_scores.load(path)

@@ -22,7 +22,7 @@ from train.evaluation.metrics import VIDEO_THRESHOLDS, average_precision, matche
 from train.evaluation.protocols import PLAIN_RULES, PROTOCOLS, BoxFilter, MatchingRules
 from train.evaluation.report import Report, score_split
 
-LABELS = ("catch", "jump", "sit", "walk")  # nobody walks
+LABELS = ("catch", "jump", "sit", "walk")  # walk has no ground truth
 WITHIN = 0.01  # points
 
 FACTS: dict[tuple[str, int], dict[str, list[float]]] = {

@@ -15,7 +15,7 @@ from train.evaluation.report import VIDEO_KEYS, Report, VideoResult, score_video
 from train.evaluation.report_format import as_json, as_table, comparison_note
 
 BOX = (10.0, 10.0, 50.0, 90.0)
-LABELS = ("Surfing", "Basketball", "Biking")  # nobody bikes
+LABELS = ("Surfing", "Basketball", "Biking")  # Biking has no ground truth
 
 
 def boxes(frames: range, label: int, score: float = 1.0, box: tuple[float, ...] = BOX) -> FrameBoxes:

@@ -1,0 +1,67 @@
+"""Splits of a data set, and what a model and the files lack for them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.annotated_player import LABELS
+from train.datasets.annotations import DataSet, VideoAnnotation
+from train.evaluation.splits import EvaluationError, check_labels, check_videos, of_split
+
+
+@pytest.mark.parametrize(
+    ("source", "title", "cure"),
+    [
+        ("tiny.onnx", "UCF101-24 split 1", "leave only folders of its actions in videos/, or train it on this data"),
+        ("tiny.onnx", "own data", "name the actions of the data as it does, or train it on this data"),
+        ("tiny.onnx", "", "name the actions of the data as it does, or train it on this data"),
+        ("found.npz", "UCF101-24 split 1", "give the --data whose actions were detected, or detect with a model that"),
+        ("found.npz", "own data", "give the --data whose actions were detected, or detect with a model that"),
+    ],
+)
+def test_the_cure_for_unknown_actions_is_that_of_the_data(source: str, title: str, cure: str) -> None:
+    check_labels(("Run", "Jump"), ("Jump",), Path(source), title)
+    with pytest.raises(EvaluationError) as caught:
+        check_labels(("Run",), ("run",), Path(source), title)
+    assert str(caught.value).startswith(f"{source}: does not know run (it knows Run); {cure}")
+
+
+@pytest.mark.parametrize(
+    ("title", "cure"),
+    [
+        ("UCF101-24 split 1", "put the videos of UCF101-24 split 1 at videos/<Class>/"),
+        ("own data", "put the videos of own data at videos/"),
+        ("J-HMDB-21 split 2", "put the videos of J-HMDB-21 split 2 at videos/"),
+    ],
+)
+def test_the_cure_for_missing_videos_is_that_of_the_data(
+    title: str, cure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = DataSet(LABELS, (), (VideoAnnotation("a", 1, ()),), Path("videos"), title)
+    with pytest.raises(EvaluationError) as caught:
+        check_videos(data, data.test)
+    assert str(caught.value).startswith("videos/a.avi: no such file, nor of another ending (1 of 1 videos are missing)")
+    assert str(caught.value).endswith(f"; {cure}")
+
+
+@pytest.mark.parametrize(
+    ("split", "said"),
+    [
+        (
+            "test",
+            "split test holds no video (train holds 1, validation holds 0); choose another --split, or give a fol",
+        ),
+        (
+            "validation",
+            "split validation holds no video (test holds 0, train holds 1); choose another --split, or give",
+        ),
+    ],
+)
+def test_an_empty_split_is_refused_naming_the_others(split: Any, said: str) -> None:
+    data = DataSet(LABELS, (VideoAnnotation("v_g01_c01", 1, ()),), (), Path("videos"), "own data")
+    with pytest.raises(EvaluationError) as caught:
+        of_split(data, split)
+    assert str(caught.value).startswith(f"own data: its {said}")
+    assert str(caught.value).endswith(f"{'testlist' if split == 'test' else 'trainlist'}.txt names enough of them")
