@@ -15,8 +15,9 @@ from edge.config.schema import MqttConfig
 from edge.sensors import host_sensors
 from edge.sources import parse
 from tests.support.broker import Broker, Relay
-from tests.support.live_cameras import QUICK, always, descriptors, first_frame, watch_until, write_video
+from tests.support.live_cameras import QUICK, always, descriptors, first_frame, watch_until
 from tests.support.publishing import impatient, publishing
+from tests.support.video_files import write_video
 from tests.support.waiting import wait_for
 
 __all__ = ["impatient"]

@@ -15,7 +15,7 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.support import live_cameras
+from tests.support import live_cameras, video_files
 from tests.support.broker import Broker, Subscriber, mosquitto
 from tests.support.certificates import make
 from tests.support.logged_daemon import daemon
@@ -85,7 +85,7 @@ def found_in(text: str) -> list[str]:
 @pytest.mark.slow
 def test_no_secret_is_told_to_anyone(tmp_path: Path, certificates: Path, stream: LiveStream) -> None:
     """Refused logins and good ones, cameras that are there and are not, mistakes in the file, requests, an end."""
-    film = live_cameras.write_video(tmp_path / "stream.ts", "mp4v")
+    film = video_files.write_video(tmp_path / "stream.ts", "mp4v")
     rtsp, plain, page = free_port(), free_port(), free_port()
     login = f"{STREAM_USER}:{STREAM_PASSWORD}"
     written = login.replace("@", "%40")

@@ -1,4 +1,4 @@
-"""What the tests of live cameras share: waiting for frames, video files, servers."""
+"""What the tests of live cameras share: waiting for frames, servers."""
 
 import contextlib
 import gc
@@ -9,9 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-
-import cv2
-import numpy as np
 
 from edge.cameras.live_camera import LiveCamera, LiveSettings
 from edge.sources import Frame
@@ -56,16 +53,6 @@ def descriptors() -> set[str]:
     """Of the open files of this process, without those that only wait to be collected."""
     gc.collect()
     return set(os.listdir("/proc/self/fd"))
-
-
-def write_video(path: Path, code: str, frames: int = 50) -> Path:
-    """A video of 25 frames per second; frame i has the value 4 i all over."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), 25.0, (160, 120))
-    assert writer.isOpened()
-    for index in range(frames):
-        writer.write(np.full((120, 160, 3), 4 * index, np.uint8))
-    writer.release()
-    return path
 
 
 @contextlib.contextmanager

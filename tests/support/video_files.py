@@ -60,6 +60,16 @@ def jpegs(pictures: Sequence[BgrImage], damaged: Sequence[int] = ()) -> list[byt
     return [one[:2] + bytes(len(one) - 2) if number in damaged else one for number, one in enumerate(encoded)]
 
 
+def write_video(path: Path, code: str, frames: int = 50) -> Path:
+    """A video of 25 frames per second; frame i has the value 4 i all over."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), 25.0, (160, 120))
+    assert writer.isOpened()
+    for index in range(frames):
+        writer.write(np.full((120, 160, 3), 4 * index, np.uint8))
+    writer.release()
+    return path
+
+
 def write_matroska(
     path: Path,
     frames: Sequence[bytes],

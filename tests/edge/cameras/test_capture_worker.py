@@ -14,8 +14,9 @@ from edge.cameras import source_reader
 from edge.cameras.live_camera import LiveCamera, LiveSettings
 from edge.cameras.video_file import CaptureError
 from edge.sources import parse
-from tests.support.live_cameras import QUICK, ROOT, always, first_frame, logged_states, serve, watch_until, write_video
+from tests.support.live_cameras import QUICK, ROOT, always, first_frame, logged_states, serve, watch_until
 from tests.support.ports import free_port
+from tests.support.video_files import write_video
 
 
 @pytest.fixture(scope="module")

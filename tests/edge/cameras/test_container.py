@@ -11,8 +11,17 @@ from hypothesis import strategies as st
 
 from edge.cameras.container import Orientation, bytes_missing, orientation
 from edge.cameras.image_transform import flipped, rotated
-from tests.support.live_cameras import write_video
-from tests.support.video_files import MATRICES, UNTURNED, corners, jpegs, moved, shades, write_matroska, write_mp4
+from tests.support.video_files import (
+    MATRICES,
+    UNTURNED,
+    corners,
+    jpegs,
+    moved,
+    shades,
+    write_matroska,
+    write_mp4,
+    write_video,
+)
 
 Matrix = tuple[int, int, int, int]
 FRAMES = jpegs(shades(10))

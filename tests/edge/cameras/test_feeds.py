@@ -17,7 +17,7 @@ from edge.cameras.feeds import Feed, FileFeed, LiveFeed, open_feed, wait_for_fra
 from edge.cameras.live_camera import CameraCounts
 from edge.config.schema import CameraConfig
 from edge.sources import Frame
-from tests.support.live_cameras import write_video
+from tests.support.video_files import write_video
 from tests.support.waiting import PATIENCE, wait_for
 
 LEFT = (((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)),)

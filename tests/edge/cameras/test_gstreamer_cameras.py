@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from edge.cameras.gstreamer_elements import known_elements
 from edge.cameras.live_camera import LiveCamera
 from edge.sources import Source, parse
-from tests.support.live_cameras import QUICK, always, first_frame, watch_until, write_video
+from tests.support.live_cameras import QUICK, always, first_frame, watch_until
 from tests.support.system_gstreamer import PROGRAM, PYTHON, ROOT, require_opencv
-from tests.support.video_files import MATRICES, corners, jpegs, moved, quarters, shades, write_mp4
+from tests.support.video_files import MATRICES, corners, jpegs, moved, quarters, shades, write_mp4, write_video
 
 Matrix = tuple[int, int, int, int]
 

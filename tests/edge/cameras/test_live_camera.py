@@ -15,17 +15,8 @@ import pytest
 from edge.cameras.live_camera import LiveCamera, LiveSettings, retry_delay, wait_for_any
 from edge.cameras.video_file import CaptureError
 from edge.sources import parse
-from tests.support.live_cameras import (
-    QUICK,
-    ROOT,
-    alive,
-    always,
-    descriptors,
-    first_frame,
-    logged_states,
-    watch_until,
-    write_video,
-)
+from tests.support.live_cameras import QUICK, ROOT, alive, always, descriptors, first_frame, logged_states, watch_until
+from tests.support.video_files import write_video
 from tests.support.waiting import PATIENCE, wait_for
 
 

@@ -8,7 +8,7 @@ import pytest
 from edge.__main__ import main
 from edge.commands.check import source_problems
 from edge.config.config_file import ConfigError, load
-from tests.support.live_cameras import write_video
+from tests.support.video_files import write_video
 
 
 def configured(folder: Path, *sources: str) -> Path:

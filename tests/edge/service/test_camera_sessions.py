@@ -12,7 +12,7 @@ from edge.cameras.video_file import CaptureError
 from edge.config.schema import CameraConfig
 from edge.pipeline import PipelineSettings
 from edge.service.camera_sessions import CameraSessions, open_feeds
-from tests.support.live_cameras import write_video
+from tests.support.video_files import write_video
 
 
 class Announcer:
