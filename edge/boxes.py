@@ -30,7 +30,7 @@ def iou(a: Boxes, b: Boxes) -> NDArray[np.float32]:
 
 
 def clip(boxes: Boxes, width: float, height: float) -> Boxes:
-    """The boxes clipped to a frame of `width` × `height` pixels; one outside becomes a line or point on its edge."""
+    """The boxes clipped to a frame of that size, pixels; one outside becomes a line or point on its edge."""
     limits = np.array([width, height, width, height], np.float32)
     return np.clip(boxes, np.float32(0), limits).astype(np.float32, copy=False)
 
@@ -52,7 +52,7 @@ def nms(boxes: Boxes, scores: NDArray[np.float32], threshold: float) -> NDArray[
 
 
 def letterbox(source_size: tuple[int, int], input_size: tuple[int, int]) -> Affine:
-    """The affine that fits a frame of (width, height) into the middle of an input of (width, height), aspect kept.
+    """The affine that fits a frame into the middle of an input, aspect kept; sizes are (width, height).
 
     For a square input it is CenterNet's `get_affine_transform` with centre (width / 2, height / 2) and scale
     max(width, height); other inputs take the smaller of the two scales, so that the whole frame fits.

@@ -54,12 +54,12 @@ def standardise(fitted: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.flo
 
 
 def normalise(image: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.float32]:
-    """An (H, W, 3) uint8 BGR frame of any size → (h, w, 3) float32, as the motion map and the network take it."""
+    """An (H, W, 3) uint8 BGR frame → (h, w, 3) float32 for motion map and network."""
     return standardise(fit(image, manifest), manifest)
 
 
 def network_input(frame: NDArray[np.float32], motion: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """The input `image` (1, C, h, w) of a normalised (h, w, 3) frame and its motion map, if the model reads one."""
+    """The network's input (1, C, h, w) from a normalised (h, w, 3) frame and its motion map, if any."""
     parts = [frame] if motion is None else [frame, motion]
     planes = [plane for part in parts for plane in cv2.split(part)]
     return np.stack(planes)[None].astype(np.float32, copy=False)

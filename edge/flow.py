@@ -17,7 +17,7 @@ SPARSE = 4  # every n-th pixel each way gives the camera's motion as well as all
 
 
 def flow_map(previous: NDArray[np.float32], current: NDArray[np.float32], steady: bool) -> NDArray[np.float32]:
-    """(H, W, 3) float32: dx and dy in pixels from where a pixel is to where it was, and the change of its grey / 64.
+    """Where each pixel was, dx and dy in pixels, and the change of its grey / 64: (H, W, 3) float32.
 
     Both frames (H, W, 3) float32, normalised, at least 12 px each way. `steady` removes the camera's own motion, the
     median of each direction. After a frame of zeros, which stands for no frame, the map is 0.

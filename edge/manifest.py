@@ -38,7 +38,7 @@ class ManifestError(ValueError):
 
 
 def labels_problem(labels: Sequence[str]) -> str:
-    """What is wrong with the names of actions, as the end of a sentence about their list; "" where nothing is."""
+    """What is wrong with a list of actions, as the end of a sentence; "" where nothing is."""
     if not labels or not all(labels) or len(set(labels)) != len(labels):
         return "is not a list of distinct names"
     if len(labels) > MOST_LABELS:

@@ -179,7 +179,7 @@ def _data_range(frame: Prepared, shift: tuple[int, int]) -> float:
 
 
 def _similarity(pair: _FramePair, candidates: Sequence[int]) -> tuple[FloatImage, int]:
-    """SSIM (H, W, 3) of the candidate shift with the highest mean, and that shift; ties go to the first.
+    """SSIM (H, W, 3) of the candidate shift with the highest mean, and that shift; of equals the first.
 
     SSIM is at most 1, so the sum of 1 - SSIM over the bands scored so far bounds a shift's loss from below. The shift
     with the lowest bound is scored next; the first to be lowest with no band left has the lowest loss of all. The bands

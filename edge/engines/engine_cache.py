@@ -181,7 +181,7 @@ def _others(target: Path) -> list[Path]:
 
 
 def _options(engine: Path) -> BuildOptions | None:
-    """The options that an engine was built with; None where its record cannot be read, so that nothing can load it."""
+    """The options of an engine; None where its record cannot be read, so that nothing can load it."""
     try:
         return engine_record.from_json(engine_record.beside(engine).read_text(encoding="utf-8")).options
     except (OSError, ValueError):

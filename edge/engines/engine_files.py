@@ -12,7 +12,7 @@ from edge.files import Sync
 
 
 def reserve(target: Path) -> Path:
-    """Create the file that will become the engine, so that a long build does not end at a folder that is read-only."""
+    """Create the file that will become the engine, so that a read-only folder shows before a long build."""
     partial = target.with_name(f"{target.name}.partial")
     target.parent.mkdir(parents=True, exist_ok=True)
     partial.touch()
@@ -35,7 +35,7 @@ def move(engine: Path, target: Path) -> None:
 
 @contextmanager
 def candidate(target: Path) -> Iterator[Path]:
-    """A path beside `target` for an engine that is yet to be checked; at the end it is removed, unless it was moved."""
+    """A path beside `target` for an engine yet to be checked; removed at the end, unless it was moved."""
     made = target.with_name(f"{target.stem}.unchecked{target.suffix}")
     try:
         yield made

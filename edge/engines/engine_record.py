@@ -124,7 +124,7 @@ def engine_version(header: bytes) -> Version | None:
 
 
 def version_fault(header: bytes, version: Version) -> str:
-    """Why TensorRT of this version cannot read that file, with the cure; "" if it can, as far as the header shows.
+    """Why TensorRT of this version cannot read a file, with the cure; "" where the header shows no reason.
 
     Parts that one of the two does not have are not compared: JetPack's bindings say 10.3.0, engines 10.3.0.26.
     """

@@ -75,9 +75,9 @@ def usable(module: Any = cv2) -> Any:
 
 
 class MotionCuda:
-    """Fills an engine's input with the frames of one camera, all of one size; for the thread that runs the engine.
+    """Fills an engine's input with the frames of one camera, in the thread that runs the engine.
 
-    All memory is allocated at construction. After a change of the frame size construct another.
+    Frames are of one size, and all memory is allocated at construction: after a change of size construct another.
     """
 
     def __init__(self, cuda: Any, gpu_input: GpuInput, manifest: Manifest, frame_size: tuple[int, int]) -> None:
@@ -94,7 +94,7 @@ class MotionCuda:
             raise _failure("cannot be set up for a camera", error) from error
 
     def fill(self, image: NDArray[np.uint8], slot: int = 0) -> int:
-        """Write a frame (H, W, 3) BGR and its motion map into image `slot` of the engine's batch; the shift's index.
+        """Write a frame (H, W, 3) BGR and its motion map into image `slot` of the batch; return the shift's index.
 
         The work may still be queued on the engine's stream: its `run` must follow. Raises MotionCudaError.
         """
