@@ -94,7 +94,7 @@ def examine(path: Path, folder: Path) -> Iterator[Finding]:
         yield service(state)
         yield from hidden_files(config, path)
         yield from _remote_config(config, path)
-    yield from exposures(config, path)
+    yield from permissions(config, path)
     yield from runtime(config.model.runtime)
     yield from model(config, runs)
     yield from opencv(config.cameras)
@@ -143,7 +143,7 @@ def _devices(config: Config) -> tuple[Path, ...]:
     return tuple(Path(source.target) for source in sources if source.kind == "v4l2")
 
 
-def exposures(config: Config, path: Path) -> Sequence[Finding]:
+def permissions(config: Config, path: Path) -> Sequence[Finding]:
     """Check whether every user of this machine can read secrets, or write what controls the daemon."""
     found = [warning(str(one.path), one.text, one.cure) for one in unsafe_permissions(config, path)]
     return found or [ok("secrets, state and model", "are not open to every user of this machine")]

@@ -123,8 +123,8 @@ def systemctl(*arguments: str) -> str:
 
 def service_state() -> Mapping[str, str]:
     """LoadState, ActiveState, UnitFileState and NRestarts of the unit; empty without systemd."""
-    said = systemctl("show", UNIT, "--property=LoadState,ActiveState,UnitFileState,NRestarts")
-    return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+    output = systemctl("show", UNIT, "--property=LoadState,ActiveState,UnitFileState,NRestarts")
+    return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
 
 
 def service(state: Mapping[str, str]) -> Finding:

@@ -1,7 +1,7 @@
 """Whether the wall clock has been set, and can be trusted. Shell: asks the kernel and systemd.
 
 A Jetson without a battery starts in 1970, or at the time it was switched off, until a time server answers. Durations
-come from the monotonic clock; this tells how far times of day can be trusted.
+come from the monotonic clock; this module decides whether times of day can be trusted.
 """
 
 import ctypes

@@ -36,7 +36,7 @@ class ThermalState:
 
 @dataclass(frozen=True)
 class ClockReading:
-    """The wall clock and the monotonic clock at one moment, s; `clock_synced` as `edge.sensors.clock.synced` tells."""
+    """The wall clock and the monotonic clock at one moment, s; `clock_synced` as in `edge.sensors.clock.synced`."""
 
     unix: float
     monotonic: float

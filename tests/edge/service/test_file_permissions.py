@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.config.config_file import load
-from edge.doctor.doctor import exposures
+from edge.doctor.doctor import permissions
 from edge.service import daemon
 from edge.service.file_permissions import UnsafePermission, unsafe_permissions
 from tests.support.other_user import as_nobody, everybodys_folder
@@ -60,7 +60,7 @@ def carry_out(cures: list[str]) -> None:
 
 def test_a_safe_installation(folder: Path) -> None:
     assert found(folder) == ()
-    (finding,) = exposures(load(folder / "config.toml"), folder / "config.toml")
+    (finding,) = permissions(load(folder / "config.toml"), folder / "config.toml")
     assert finding.level == "ok"
 
 
@@ -184,7 +184,7 @@ def test_the_doctor_and_the_daemon_say_so(folder: Path, caplog: pytest.LogCaptur
     file = folder / "config.toml"
     (folder / "state").chmod(0o777)
     sentence = f"{WRITTEN} put machine code and events there"
-    (finding,) = exposures(load(file), file)
+    (finding,) = permissions(load(file), file)
     assert (finding.level, finding.subject, finding.text) == ("warning", str(folder / "state"), sentence)
     assert finding.cure == f"sudo chmod o-w {folder / 'state'}"
     assert daemon.run(load(file), file) == 1
