@@ -113,12 +113,12 @@ def test_the_cpu_flavour_is_unsigned_with_weights_in_seven_bits(untrained: Path,
 @pytest.mark.parametrize("method", ["entropy", "percentile", "minmax"])
 def test_every_method_answers_nearly_as_before(method: quantize.Method, untrained: Path, tmp_path: Path) -> None:
     output = tmp_path / f"{method}.onnx"
-    found = quantize.quantize(untrained, output, images(), QuantizeSettings(method))
+    found = quantize.quantize(untrained, output, images(1), QuantizeSettings(method))
     assert found.precision == "int8"
     assert found.training["quantisation"] == {"method": method, "target": "tensorrt", "keep": []}
     assert "scores" not in found.training  # those of another file
     exact, rounded = (
-        onnxruntime_engine.load(path, threads=1).infer({INPUT: images()[0]}) for path in (untrained, output)
+        onnxruntime_engine.load(path, threads=1).infer({INPUT: images(1)[0]}) for path in (untrained, output)
     )
     assert np.abs(exact["scores"] - rounded["scores"]).mean() < 0.05
     assert output.stat().st_size < 0.35 * untrained.stat().st_size
