@@ -42,13 +42,13 @@ def test_a_short_film_is_played_again(played: ReplaySession) -> None:
 
 def test_the_table_names_every_stage(played: ReplaySession, capsys: pytest.CaptureFixture[str]) -> None:
     assert bench(played, 5, as_json=False) == 0
-    said = capsys.readouterr().out
-    assert "film.avi, 160x120; spot, 64x64, motion ssim; onnxruntime" in said
+    output = capsys.readouterr().out
+    assert "film.avi, 160x120; spot, 64x64, motion ssim; onnxruntime" in output
     for stage in (*COLUMNS, "total"):
-        assert f"\n{stage} " in said
-    assert "frames per second" in said
-    assert re.search(r"\n(enough for \d+ cameras?|too slow for one camera) at 15 frames a second", said)
-    assert f"{WARM_UP} more to warm up" in said
+        assert f"\n{stage} " in output
+    assert "frames per second" in output
+    assert re.search(r"\n(enough for \d+ cameras?|too slow for one camera) at 15 frames a second", output)
+    assert f"{WARM_UP} more to warm up" in output
 
 
 def test_a_machine_that_is_too_slow_is_told_what_helps(

@@ -29,7 +29,7 @@ def test_what_is_no_video_is_named_by_its_camera(tmp_path: Path, loop: str) -> N
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "noise.mp4").write_bytes(bytes(range(256)) * 50)
     names = ["good.avi", "gone.mp4", "notes.txt", "empty.mp4", "noise.mp4", ".", "a" * 300]
-    told = found(configured(tmp_path, *[f'source = "{name}"{loop}' for name in names]))
+    reported = found(configured(tmp_path, *[f'source = "{name}"{loop}' for name in names]))
     expected = [
         f"cameras.c1.source: {tmp_path}/gone.mp4: no such file: check the path (relative paths start at {tmp_path})",
         f"cameras.c2.source: {tmp_path}/notes.txt: is text, not video: give a video file",
@@ -38,14 +38,14 @@ def test_what_is_no_video_is_named_by_its_camera(tmp_path: Path, loop: str) -> N
         f"cameras.c5.source: {tmp_path}: is a directory: give a video file in it",
         f"cameras.c6.source: {tmp_path}/{'a' * 300}: cannot be read (File name too long): check the path",
     ]
-    assert len(told) == len(expected)
-    assert all(line.startswith(start) for line, start in zip(told, expected, strict=True)), told
+    assert len(reported) == len(expected)
+    assert all(line.startswith(start) for line, start in zip(reported, expected, strict=True)), reported
 
 
 def test_what_is_no_device(tmp_path: Path) -> None:
     (tmp_path / "film").write_bytes(b"x")
-    told = found(configured(tmp_path, f'source = "v4l2://{tmp_path}/film"', 'source = "v4l2:///dev/null"'))
-    assert told == [
+    reported = found(configured(tmp_path, f'source = "v4l2://{tmp_path}/film"', 'source = "v4l2:///dev/null"'))
+    assert reported == [
         f"cameras.c0.source: {tmp_path}/film: is not a camera device: write /dev/video0, or a file without v4l2://"
     ]
 
@@ -67,10 +67,10 @@ def test_the_command_tells_all_of_them_and_a_device_that_is_absent(
     actions = "[actions.Nonsense]\nstart_score = 0.5"
     file = configured(tmp_path, 'source = "gone.mp4"\nfps = 5', f'source = "/dev/video63"\n{actions}')
     assert main(["check", "--config", str(file)]) == 1
-    said = capsys.readouterr().err
-    assert "cameras.c0.fps: is not for a file" in said
-    assert "cameras.c0.source: " in said
-    assert "actions.Nonsense: the model knows no such action" in said
+    output = capsys.readouterr().err
+    assert "cameras.c0.fps: is not for a file" in output
+    assert "cameras.c0.source: " in output
+    assert "actions.Nonsense: the model knows no such action" in output
     assert main(["check", "--config", str(configured(tmp_path, 'source = "/dev/video63"'))]) == 0
     assert "/dev/video63 (no such device at the moment)" in capsys.readouterr().out
 
@@ -84,14 +84,14 @@ def test_a_camera_with_a_wrong_name_is_looked_at_under_that_name(
         f'[cameras.request]\n{film}[cameras."back door"]\n{film}[cameras.a]\nfps = 0.1\nloop = true\n{film}'
     )
     assert main(["check", "--config", str(file)]) == 1
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     for name in ("request", "back door", "a"):
-        assert f"cameras.{name}.source: {tmp_path}/gone.mp4: no such file" in said
-        assert f"cameras.{name}.actions.Nonsense: the model knows no such action" in said
-    assert "renamed" not in said
+        assert f"cameras.{name}.source: {tmp_path}/gone.mp4: no such file" in output
+        assert f"cameras.{name}.actions.Nonsense: the model knows no such action" in output
+    assert "renamed" not in output
 
 
 def test_a_csi_camera_and_an_opencv_without_gstreamer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--config", str(configured(tmp_path, 'source = "csi://0"'))]) == 0
-    said = "(this OpenCV has no GStreamer, which it needs: use the one of JetPack)" in capsys.readouterr().out
-    assert said is not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER)
+    reported = "(this OpenCV has no GStreamer, which it needs: use the one of JetPack)" in capsys.readouterr().out
+    assert reported is not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER)

@@ -50,10 +50,10 @@ def environment() -> dict[str, str]:
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     """What a command that cannot do its job says: without a trace, on stderr, with exit status 1."""
     status = main([str(argument) for argument in arguments])
-    said = capsys.readouterr().err
-    assert status == 1, said
-    assert "Traceback" not in said
-    return said
+    output = capsys.readouterr().err
+    assert status == 1, output
+    assert "Traceback" not in output
+    return output
 
 
 @pytest.mark.parametrize("command", ["run", "check", "doctor", "replay", "bench", "demo"])
@@ -94,23 +94,23 @@ def test_check_tells_the_scores_at_which_events_begin(folder: Path, capsys: pyte
     assert "events begin at 0.2 (Basketball), 0.6 (Surfing)\n" in capsys.readouterr().out
 
 
-def test_check_names_every_mistake_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_names_every_problem_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = '[model]\nthreads = "two"\n[cameras.door]\nsuorce = "film.avi"\n[mqtt]\nport = 70000\n[outbx]\n'
     (tmp_path / "config.toml").write_text(text)
-    said = refusal(capsys, "check", "--config", tmp_path / "config.toml")
+    output = refusal(capsys, "check", "--config", tmp_path / "config.toml")
     for key in ("model.threads", "cameras.door.suorce", "cameras.door.source", "mqtt.port", "outbx"):
-        assert key in said
-    assert len(said.splitlines()) == 5
+        assert key in output
+    assert len(output.splitlines()) == 5
 
 
-def test_check_names_unknown_actions_and_scores_beside_other_mistakes(
+def test_check_names_unknown_actions_and_scores_beside_other_problems(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = folder / "wrong.toml"
     text = CONFIG + "zones.all = [[0, 0], [64, 0], [64, 48]]\nactions.Jumpp.cooldown = 1\n[mqtt]\nport = 0\n"
     file.write_text(f"{text}[actions.default]\nkeep_score = 0.9\nstart_score = 0.2\n[actions.Swim]\ncooldown = 2\n")
-    said = [line.split(": ")[2] for line in refusal(capsys, "check", "--config", file).splitlines()]
-    assert said == [
+    output = [line.split(": ")[2] for line in refusal(capsys, "check", "--config", file).splitlines()]
+    assert output == [
         "cameras.door.zones.all",
         "actions.default.keep_score",
         "actions.Swim.keep_score",
@@ -174,9 +174,9 @@ def bad_sources(folder: Path) -> dict[str, tuple[Path | str, str]]:
 @pytest.mark.parametrize("command", ["replay", "bench"])
 def test_bad_sources(folder: Path, command: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     source, words = bad_sources(folder)[name]
-    said = refusal(capsys, command, source, "--model", folder / "spot.onnx")
-    assert words in said
-    assert len(said.splitlines()) == 1
+    output = refusal(capsys, command, source, "--model", folder / "spot.onnx")
+    assert words in output
+    assert len(output.splitlines()) == 1
 
 
 def bad_models(folder: Path) -> dict[str, tuple[Path, str]]:
@@ -216,9 +216,9 @@ def write_relabelled(path: Path, model: bytes, manifest: object) -> Path:
 )
 def test_bad_models(folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     model, words = bad_models(folder)[name]
-    said = refusal(capsys, "replay", folder / "film.avi", "--model", model)
-    assert words in said
-    assert len(said.splitlines()) == 1
+    output = refusal(capsys, "replay", folder / "film.avi", "--model", model)
+    assert words in output
+    assert len(output.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -310,8 +310,8 @@ def test_a_full_disk_keeps_what_was_found(folder: Path, capsys: pytest.CaptureFi
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("this system has no /dev/full")
-    said = refusal(capsys, "replay", folder / "film.avi", "--model", folder / "spot.onnx", "--events", full)
-    assert "/dev/full: cannot be written (No space left on device); free space there" in said
+    output = refusal(capsys, "replay", folder / "film.avi", "--model", folder / "spot.onnx", "--events", full)
+    assert "/dev/full: cannot be written (No space left on device); free space there" in output
 
 
 def test_ctrl_c_keeps_what_was_found(tmp_path: Path, folder: Path) -> None:
@@ -321,8 +321,8 @@ def test_ctrl_c_keeps_what_was_found(tmp_path: Path, folder: Path) -> None:
     with subprocess.Popen(list(map(str, command)), cwd=tmp_path, env=environment(), stderr=subprocess.PIPE) as process:
         wait_for(lambda: lines.exists() and lines.stat().st_size, "the first event")
         process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=PATIENCE)[1]
-    assert process.returncode == 130, said
+        output = process.communicate(timeout=PATIENCE)[1]
+    assert process.returncode == 130, output
     found = [json.loads(line) for line in lines.open()]
     assert found[0]["type"] == "new"
     assert (found[-1]["type"], found[-1]["reason_ended"]) == ("end", "shutdown")

@@ -62,9 +62,9 @@ def test_ctrl_c_ends_it_with_a_summary(folder: Path, tmp_path: Path) -> None:
         wait_for(lambda: '"new"' in out.read_text(), "the first event")
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 0
-    said = out.read_text()
-    assert '"type": "end"' in said
-    assert "arrived through the broker: Basketball 1." in said
+    output = out.read_text()
+    assert '"type": "end"' in output
+    assert "arrived through the broker: Basketball 1." in output
     assert cv2.VideoCapture(str(tmp_path / "out/demo.webm")).read()[0]
 
 

@@ -130,7 +130,7 @@ def test_an_unknown_action_is_refused(folder: Path, tmp_path: Path) -> None:
         open_session(str(folder / "film.avi"), folder / "spot.onnx", file, None)
 
 
-def test_events_are_told_in_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_events_are_printed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     played = open_session(str(folder / "film.avi"), folder / "spot.onnx", None, None)
     assert replay(played, ReplayOutputs()) == 0
     said = capsys.readouterr()
@@ -141,8 +141,8 @@ def test_events_are_told_in_words(folder: Path, capsys: pytest.CaptureFixture[st
     assert said.err == "70 frames; events: Basketball 1\n"
 
 
-def test_the_score_that_is_told_is_the_one_that_decided() -> None:
-    """An event that began at 0.24 has not 0.17, whatever it scores by the time that it is told."""
+def test_the_printed_score_is_the_one_that_decided() -> None:
+    """An event that began at 0.24 has not 0.17, whatever it scores by the time that it is reported."""
     words = event_line(some_event((1, 2, 3, 4), score=0.17, top_score=0.31))
     assert "  0.31  " in words
     assert "0.17" not in words
@@ -162,7 +162,7 @@ def test_no_action_gives_no_events(folder: Path, tmp_path: Path, capsys: pytest.
     assert capsys.readouterr().err == f"20 frames; events: none\nevents: {tmp_path / 'events.jsonl'} (0.0 kB)\n"
 
 
-def test_answers_that_no_network_may_give_are_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_network_outputs_are_reported(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     played = open_session(str(folder / "film.avi"), folder / "spot.onnx", None, None)
     steps = pipeline.run(
         replays.frames_of(played), played.engine, played.settings, pipeline.initial(played.camera, "seed")
@@ -176,14 +176,14 @@ def test_answers_that_no_network_may_give_are_told(folder: Path, capsys: pytest.
 
 def test_an_interruption_ends_what_goes_on(folder: Path) -> None:
     played = open_session(str(folder / "film.avi"), folder / "spot.onnx", None, None)
-    told: list[str] = []
+    reported: list[str] = []
 
-    def tell(happened: Sequence[Event]) -> None:
-        told.extend(f"{event.type} {event.reason_ended}" for event in happened)
+    def publish(batch: Sequence[Event]) -> None:
+        reported.extend(f"{event.type} {event.reason_ended}" for event in batch)
 
-    status = replays.play(interrupted(played, 40), tell, lambda frame, step: None)
+    status = replays.play(interrupted(played, 40), publish, lambda frame, step: None)
     assert status == replays.INTERRUPTED
-    assert told == ["new None", "end shutdown"]
+    assert reported == ["new None", "end shutdown"]
 
 
 def interrupted(played: replays.ReplaySession, count: int) -> Iterator[replays.PipelineOutput]:

@@ -86,7 +86,7 @@ def test_the_linkers_table_is_what_the_linker_takes() -> None:
     assert {name: field.default for name, field in LinkerConfig.model_fields.items()} == {"kind": "default", **fields}
 
 
-def test_all_problems_are_told_at_once_each_with_its_key(tmp_path: Path) -> None:
+def test_all_problems_are_reported_at_once_each_with_its_key(tmp_path: Path) -> None:
     text = """
     [device]
     nam = "roof"
@@ -204,7 +204,7 @@ def test_a_zone_in_pixels_is_one_sentence(tmp_path: Path, key: str) -> None:
     assert problems(tmp_path, text) == (f"cameras.door.{place}: {SHARES} 320: {PIXELS}",)
 
 
-def test_mistakes_between_values_are_told_beside_all_others(tmp_path: Path) -> None:
+def test_contradictions_between_values_are_reported_beside_all_other_problems(tmp_path: Path) -> None:
     text = """
     hello = 1
     [cameras.door]
@@ -257,7 +257,7 @@ def test_mistakes_between_values_are_told_beside_all_others(tmp_path: Path) -> N
     assert len(found) == 16
 
 
-def test_thousands_of_mistakes_are_not_all_told(tmp_path: Path) -> None:
+def test_thousands_of_problems_are_not_all_reported(tmp_path: Path) -> None:
     found = problems(tmp_path, SMALLEST + "".join(f"k{number} = 1\n" for number in range(5000)))
     assert (len(found), found[-1]) == (201, "and more problems; fix these first")
 
@@ -281,7 +281,7 @@ def test_a_file_that_would_take_seconds_to_read_is_refused_at_once(tmp_path: Pat
     load(written(tmp_path, f"{SMALLEST}# 1.2.3.4.5.6\n[cameras.door.zones]\n{dots}"))
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no such file; copy the shipped config\.toml there"):
         load(tmp_path / "none.toml")
     with pytest.raises(ConfigError, match="cannot be read"):
@@ -309,9 +309,9 @@ def test_credentials_are_never_shown(tmp_path: Path) -> None:
     assert "horse" not in repr(config)
     assert "horse" not in str(config)
     wrong = '[cameras.a]\nsource = "rtsp://me:horse@host:x/y"\n[mqtt]\nusername = ["horse"]\npassword_file = "horse"'
-    told = problems(tmp_path, wrong)
-    assert len(told) == 3
-    assert [line for line in told if "horse" in line and "password_file" not in line] == []
+    reported = problems(tmp_path, wrong)
+    assert len(reported) == 3
+    assert [line for line in reported if "horse" in line and "password_file" not in line] == []
 
 
 @pytest.mark.parametrize(
@@ -332,10 +332,10 @@ def test_credentials_are_never_shown(tmp_path: Path) -> None:
         "mqtt = 'mqtt://admin:hunter2@roof'\n[cameras.door]\nsource = 'x'",
     ],
 )
-def test_mistakes_around_a_credential_never_repeat_it(tmp_path: Path, text: str) -> None:
-    told = problems(tmp_path, text)
-    assert told
-    assert "hunter2" not in "".join(told)
+def test_problems_around_a_credential_never_repeat_it(tmp_path: Path, text: str) -> None:
+    reported = problems(tmp_path, text)
+    assert reported
+    assert "hunter2" not in "".join(reported)
 
 
 def test_the_fingerprint_follows_the_settings_but_not_the_credentials(tmp_path: Path) -> None:
@@ -423,6 +423,6 @@ def test_any_document_is_either_a_config_or_a_list_of_sentences(document: dict[s
     try:
         Config.model_validate_json(json.dumps(document))
     except ValidationError as error:
-        told = messages(error, Config)
-        assert told
-        assert all(": " in sentence for sentence in told)
+        reported = messages(error, Config)
+        assert reported
+        assert all(": " in sentence for sentence in reported)

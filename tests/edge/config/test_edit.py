@@ -240,12 +240,12 @@ def test_only_a_file_of_our_own_can_be_written(ours: bool) -> None:
             os.chown(path, NOBODY, NOBODY)
         with as_nobody():
             assert can_store(path) == ours
-            said = store(path, {"log": {"level": "debug"}})
+            output = store(path, {"log": {"level": "debug"}})
         assert can_store(path)  # as root, whose file it need not be
         assert [entry.name for entry in folder.iterdir()] == ["config.toml"]
         assert (load(path).log.level == "debug") == ours
-        assert ours == (said == ())
-        assert ours or said[0].startswith(f"{path} cannot be written (Operation not permitted): where install.sh")
+        assert ours == (output == ())
+        assert ours or output[0].startswith(f"{path} cannot be written (Operation not permitted): where install.sh")
 
 
 def test_paths_start_where_the_link_lies(tmp_path: Path) -> None:
@@ -306,6 +306,6 @@ def test_a_name_never_becomes_another_table(name: str, tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text(SMALL)
     before = load(file)
-    told = store(file, {"actions": {name: {"start_score": 0.4}}})
-    assert told or load(file).actions[name].start_score == 0.4
+    reported = store(file, {"actions": {name: {"start_score": 0.4}}})
+    assert reported or load(file).actions[name].start_score == 0.4
     assert load(file).model_copy(update={"actions": before.actions}) == before

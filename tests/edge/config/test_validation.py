@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, all of it, and what is sound of it."""
+"""All problems of a configuration, and the usable rest of it."""
 
 import copy
 from typing import Any
@@ -21,7 +21,7 @@ SOUND: dict[str, Any] = {
 
 
 def changed(**values: object) -> dict[str, Any]:
-    """The sound one with other values, by their paths with two underscores between."""
+    """SOUND with other values, by their paths with two underscores between."""
     document = copy.deepcopy(SOUND)
     for path, value in values.items():
         *tables, key = path.split("__")
@@ -32,9 +32,9 @@ def changed(**values: object) -> dict[str, Any]:
     return document
 
 
-def test_of_a_sound_one_there_is_nothing_to_tell() -> None:
-    told, config, _ = validate(SOUND)
-    assert told == ()
+def test_a_valid_configuration_has_no_problems() -> None:
+    reported, config, _ = validate(SOUND)
+    assert reported == ()
     assert config is not None
     assert config.mqtt.username == "u"
 
@@ -44,7 +44,7 @@ def test_of_a_sound_one_there_is_nothing_to_tell() -> None:
     [
         # a check between values, beside a wrong value elsewhere
         (changed(thermal__resume=90.0, mqtt__port="x"), ["mqtt.port", "thermal.resume"]),
-        # one that was told only because of what was left out is not told
+        # one that was told only because of what was left out is not reported
         (changed(mqtt__username=3), ["mqtt.username"]),
         (
             {"cameras": {"a": {"source": "x"}}, "actions": {"default": {"start_score": "high", "keep_score": 0.9}}},
@@ -55,17 +55,17 @@ def test_of_a_sound_one_there_is_nothing_to_tell() -> None:
             changed(actions__default={"start_score": "high", "keep_score": 0.9}),
             ["actions.default.start_score", "cameras.door.actions.x.y.keep_score"],
         ),
-        # one of an action that has a start score of its own is told
+        # one of an action that has a start score of its own is reported
         (
             changed(actions__default={"start_score": 1.5}, actions__a={"start_score": 0.1, "keep_score": 0.3}),
             ["actions.default.start_score", "actions.a.keep_score"],
         ),
-        # a general keep_score above the camera's start_score, beside another mistake
+        # a general keep_score above the camera's start_score, beside another problem
         (
             changed(actions__b={"keep_score": 0.5}, cameras__film__actions={"default": {"start_score": 0.3}}, x=1),
             ["x", "cameras.film.actions.default.keep_score"],
         ),
-        # a camera whose name or source is wrong: what else is wrong about it is told
+        # a camera whose name or source is wrong: what else is wrong about it is reported
         (changed(cameras__request={"source": "x"}), ["cameras.request"]),
         (changed(cameras__a={"source": "gopher://x", "transport": "udp"}), ["cameras.a.source"]),
         # options that do not fit the source or one another hide neither themselves nor what else is wrong
@@ -90,10 +90,10 @@ def test_of_a_sound_one_there_is_nothing_to_tell() -> None:
         (changed(cameras=3, thermal__resume=90.0), ["cameras", "thermal.resume"]),
     ],
 )
-def test_each_is_told_once(document: dict[str, Any], keys: list[str]) -> None:
+def test_each_is_reported_once(document: dict[str, Any], keys: list[str]) -> None:
     before = copy.deepcopy(document)
-    told, rest, _ = validate(document)
-    assert [sentence.split(":")[0] for sentence in told] == keys
+    reported, rest, _ = validate(document)
+    assert [sentence.split(":")[0] for sentence in reported] == keys
     assert rest is not None
     assert document == before
 
@@ -124,7 +124,7 @@ PLACES = [
 
 
 @given(st.lists(st.tuples(st.sampled_from(PLACES), junk), max_size=4))
-def test_whatever_stands_there_is_told_or_sound(values: list[tuple[tuple[str, ...], Any]]) -> None:
+def test_every_document_is_reported_or_usable(values: list[tuple[tuple[str, ...], Any]]) -> None:
     document: Any = copy.deepcopy(SOUND)
     for (*tables, key), value in values:
         table = document
@@ -132,6 +132,6 @@ def test_whatever_stands_there_is_told_or_sound(values: list[tuple[tuple[str, ..
             table = table[name] if isinstance(table, dict) and name in table else {}
         if isinstance(table, dict):
             table[key] = value
-    told, rest, _ = validate(document)
-    assert told or rest is not None
-    assert len(set(told)) == len(told)
+    reported, rest, _ = validate(document)
+    assert reported or rest is not None
+    assert len(set(reported)) == len(reported)

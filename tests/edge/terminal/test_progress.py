@@ -39,7 +39,7 @@ def test_lines_come_less_and_less_often(elapsed: float, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("done", "total", "before", "elapsed", "said"),
+    ("done", "total", "before", "elapsed", "text"),
     [
         (0, 86, 0, 5, "detecting: 0 of 86 videos (0 %), 0:05 so far"),
         # 12 took 83 s; the other 74 take 74 / 12 · 83 = 511.8 s
@@ -51,8 +51,8 @@ def test_lines_come_less_and_less_often(elapsed: float, seconds: float) -> None:
         (0, 0, 0, 5, "detecting: 0 of 0 videos (0 %), 0:05 so far"),
     ],
 )
-def test_line(done: int, total: int | None, before: int, elapsed: float, said: str) -> None:
-    assert progress_line("detecting", "video", done, total, before, elapsed) == said
+def test_line(done: int, total: int | None, before: int, elapsed: float, text: str) -> None:
+    assert progress_line("detecting", "video", done, total, before, elapsed) == text
 
 
 def test_what_is_not_counted() -> None:
@@ -63,17 +63,17 @@ def test_lines_outside_of_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: py
     """Also while nothing gets done, as where one item takes an hour."""
     monkeypatch.setattr(progress, "FIRST_SECONDS", 0.01)
     monkeypatch.setattr(progress, "USUAL_SECONDS", 0.01)
-    said = ""
+    output = ""
     with Progress("detecting", "video", 3, terminal=False) as seen:
         seen.update()
         deadline = time.monotonic() + PATIENCE
-        while said.count("\n") < 3 and time.monotonic() < deadline:
+        while output.count("\n") < 3 and time.monotonic() < deadline:
             time.sleep(0.01)
-            said += capsys.readouterr().err
+            output += capsys.readouterr().err
         seen.update(2)
-    said += capsys.readouterr().err
-    assert said.count("detecting: 1 of 3 videos (33 %)") >= 3
-    assert said.splitlines()[-1].startswith("detecting: 3 of 3 videos (100 %)")
+    output += capsys.readouterr().err
+    assert output.count("detecting: 1 of 3 videos (33 %)") >= 3
+    assert output.splitlines()[-1].startswith("detecting: 3 of 3 videos (100 %)")
 
 
 def test_what_is_quick_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,10 +130,10 @@ def test_a_bar_in_a_terminal() -> None:
     os.set_blocking(ours, False)
     command = [sys.executable, "-c", TOLD]
     found = subprocess.run(command, cwd=ROOT, stderr=theirs, stdout=subprocess.PIPE, text=True, check=True)
-    said = os.read(ours, 65536).decode()
+    output = os.read(ours, 65536).decode()
     for end in (ours, theirs):
         os.close(end)
-    assert "spelling:   0%" in said
+    assert "spelling:   0%" in output
     assert found.stdout == "a\nb\nc\n"
 
 
@@ -165,5 +165,5 @@ def test_every_long_command_can_be_quiet() -> None:
         for module, words in COMMANDS
     ]
     for process, (module, words) in zip(asked, COMMANDS, strict=True):
-        told = process.communicate(timeout=PATIENCE)[0]
-        assert "-q, --no-progress" in told if words == ["events"] else "-q, --quiet" in told, (module, words)
+        reported = process.communicate(timeout=PATIENCE)[0]
+        assert "-q, --no-progress" in reported if words == ["events"] else "-q, --quiet" in reported, (module, words)
