@@ -42,8 +42,8 @@ def never() -> Mapping[TrainingPrecision, float]:
         # a run that goes on: as it began, unless that is slow here
         ("auto", "float32", Machine("CPU", True, never), "float32", "as the run began"),
         ("auto", "bfloat16", Machine("CPU", True, takes(1.0, 1.4)), "bfloat16", "as the run began"),
-        ("auto", "bfloat16", Machine("CPU", True, takes(1.0, 1.6)), "float32", "goes on in another precision"),
-        ("auto", "bfloat16", Machine("CPU", False, never), "float32", "goes on in another precision"),
+        ("auto", "bfloat16", Machine("CPU", True, takes(1.0, 1.6)), "float32", "continues in another precision"),
+        ("auto", "bfloat16", Machine("CPU", False, never), "float32", "continues in another precision"),
         ("auto", "bfloat16", Machine("GPU", True), "bfloat16", "instructions"),
         ("float32", "bfloat16", Machine("CPU", True, never), "float32", "asks, in bfloat16 until here"),
         ("bfloat16", "bfloat16", Machine("CPU", True, never), "bfloat16", "as --precision asks"),

@@ -45,7 +45,7 @@ def test_two_boxes_of_cvat_may_mean_many_but_not_much_memory(tmp_path: Path) -> 
     assert taken(lambda: found.append(read_cvat(path))) < 128 * MEBIBYTE
     assert [len(one.tube.boxes) for one in found[0].tubes] == [1_000_000]
     path.write_text(least(3))
-    with pytest.raises(AnnotationError, match="its tracks come to more than 2,000,000 boxes: annotate shorter parts"):
+    with pytest.raises(AnnotationError, match="its tracks expand to more than 2,000,000 boxes: annotate shorter parts"):
         read_cvat(path)
 
 
@@ -69,7 +69,7 @@ def test_two_boxes_of_coco_do_not_either(tmp_path: Path) -> None:
         return tmp_path / "a.json"
 
     assert taken(lambda: read_coco(written(1))) < 128 * MEBIBYTE
-    with pytest.raises(AnnotationError, match="come to more than 2,000,000 boxes"):
+    with pytest.raises(AnnotationError, match="expand to more than 2,000,000 boxes"):
         read_coco(written(3))
 
 
