@@ -100,7 +100,7 @@ def fake_torch2trt(
         if onnx is not None and use_onnx:
             axes = {inputs_named[0]: {0: "input_0_axis_0"}}
             torch.onnx.export(
-                flat, tuple(inputs), onnx, input_names=inputs_named, output_names=names, dynamic_axes=axes,
+                flat, (inputs,), onnx, input_names=inputs_named, output_names=names, dynamic_axes=axes,
                 opset_version=onnx_opset,
             )  # fmt: skip
         return SimpleNamespace(engine=Engine([*inputs_named, *names], plan) if engine else None)
