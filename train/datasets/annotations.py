@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.manifest import labels_problem
+from edge.sources import VIDEO_SUFFIXES
 from edge.text import near_duplicates, sanitized, shortened
 from train.datasets.annotated_frames import AnnotatedFrames
-from train.datasets.video_names import VIDEO_SUFFIXES, find_video, stays_inside
+from train.datasets.video_names import find_video, stays_inside
 
 LARGEST_FRAME = 1_000_000  # of a video: nine hours
 LONGEST_NAME = 1000  # letters of a label's, or of a video's with its folders

@@ -3,9 +3,8 @@
 from pathlib import Path, PurePosixPath
 
 from edge.files import existing_path
+from edge.sources import VIDEO_SUFFIXES
 from edge.text import to_nfc
-
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm")
 
 
 def stays_inside(name: str) -> bool:
