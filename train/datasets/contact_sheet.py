@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.cameras.video_file import CaptureError, read_file
+from edge.files import write_atomically
 from edge.video import text_rendering
 from train.datasets.annotations import DataSet, VideoAnnotation, VideoFrame, at
 from train.datasets.frame_kinds import known_frames
@@ -45,8 +46,7 @@ def write_sheet(data: DataSet, path: Path, most: int = 30) -> int:
     if not written:
         raise SheetError(f"{path}: OpenCV cannot write this format; let it end otherwise")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.tobytes())
+        write_atomically(path, content.tobytes())
     except OSError as error:
         raise SheetError(f"{path}: cannot be written ({error.strerror}); give a place in a folder of yours") from error
     return len(shown)

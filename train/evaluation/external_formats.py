@@ -13,16 +13,17 @@ import pickle
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.files import existing_path
+from edge.files import existing_path, write_atomically
 from edge.text import decode_utf8, sanitized, shortened, to_nfc
 from train import extras
 from train.datasets.annotated_frames import AnnotatedFrames, within
+from train.datasets.video_names import stays_inside
 from train.evaluation.detection_file import SavedDetections
 from train.safe_reading import array_pickle, mat_files
 
@@ -80,6 +81,12 @@ def save(found: SavedDetections, path: Path, kind: Format, annotated: Sequence[A
         raise ExternalFormatError(f"{path}: cannot be written ({error.strerror}); choose another path") from error
 
 
+def require_inside(folder: Path, name: str) -> None:
+    """Raise ExternalFormatError where the file of a video of this name would lie outside `folder`."""
+    if not stays_inside(name):
+        raise ExternalFormatError(f"{folder}: the video name {name} leads outside it; rename that video")
+
+
 def read_road(folder: Path, index: VideoIndex) -> SavedDetections:
     """Read a folder of MATLAB files: a row for each class of a box that scores more than MIN_SCORE. Needs scipy."""
     parts: list[Part] = []
@@ -125,9 +132,8 @@ def write_road(found: SavedDetections, folder: Path, annotated: Sequence[Annotat
         scores = np.zeros((len(chosen), 1 + len(found.label_names)))
         scores[np.arange(len(chosen)), 1 + found.labels[chosen]] = found.scores[chosen]
         size = np.tile(_size(_video_index(found), video), 2)
-        name = PurePosixPath(found.video_names[video])
-        if name.is_absolute() or ".." in name.parts:
-            raise ExternalFormatError(f"{folder}: the video name {name} leads outside it; rename that video")
+        name = found.video_names[video]
+        require_inside(folder, name)
         path = folder / name / f"{frame + 1:05d}.mat"
         path.parent.mkdir(parents=True, exist_ok=True)
         savemat(path, {"scores": scores, "loc": found.boxes[chosen].astype(np.float64).reshape(-1, 4) / size})
@@ -157,8 +163,8 @@ def read_moc(path: Path, index: VideoIndex) -> SavedDetections:
 def write_moc(found: SavedDetections, path: Path, _: Sequence[AnnotatedFrames] = ()) -> None:
     """Write an array as ACT and MOC do; videos are numbered as in `video_names`."""
     columns = (found.video, found.frames + 1, found.labels, found.scores, *found.boxes.T)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(pickle.dumps(np.stack([np.asarray(column, np.float32) for column in columns], axis=1), 4))
+    table = np.stack([np.asarray(column, np.float32) for column in columns], axis=1)
+    write_atomically(path, pickle.dumps(table, 4))
 
 
 def read_yowo(folder: Path, index: VideoIndex) -> SavedDetections:

@@ -4,14 +4,14 @@ The array's columns are frame from 1, x1 y1 x2 y2, score; labels count from 0.
 """
 
 import pickle
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edge.files import existing_path
+from edge.files import existing_path, write_atomically
 from train.box_tables import Tube
-from train.evaluation.external_formats import MAX_PIXEL, ExternalFormatError, VideoIndex
+from train.evaluation.external_formats import MAX_PIXEL, ExternalFormatError, VideoIndex, require_inside
 from train.evaluation.tube_file import SavedTube, SavedTubes
 from train.safe_reading import array_pickle
 
@@ -36,11 +36,8 @@ def write_moc_tubes(found: SavedTubes, folder: Path) -> None:
     """A file for each video, with or without tubes. Raises ExternalFormatError."""
     try:
         for video, name in enumerate(found.video_names):
-            if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-                raise ExternalFormatError(f"{folder}: the video name {name} leads outside it; rename that video")
-            path = folder / f"{name}{ENDING}"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(pickle.dumps(_content(found, video), 4))
+            require_inside(folder, name)
+            write_atomically(folder / f"{name}{ENDING}", pickle.dumps(_content(found, video), 4))
     except OSError as error:
         raise ExternalFormatError(f"{folder}: cannot be written ({error.strerror}); choose another path") from error
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.files import replacing
 from edge.video import fonts, text_rendering
 from train.evaluation.metrics import Curve, at_best_f1
 
@@ -137,7 +138,7 @@ def _columns(csv_path: Path) -> dict[str, NDArray[np.float64]]:
 
 def _save(figure: "Figure", png_path: Path) -> None:
     try:
-        png_path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(png_path, dpi=120)
+        with replacing(png_path) as partial:
+            figure.savefig(partial, dpi=120, format="png")
     except OSError as error:
         raise PlotError(f"{png_path}: cannot be written ({error.strerror}); choose another folder") from error
