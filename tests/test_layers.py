@@ -137,12 +137,12 @@ def test_no_packages_import_each_other_in_a_circle() -> None:
 
 
 @pytest.mark.parametrize("module", sorted(PURE))
-def test_what_must_be_pure_says_so(module: str) -> None:
+def test_files_that_must_be_pure_are_declared_pure(module: str) -> None:
     assert module in DECLARED_PURE
 
 
 @pytest.mark.parametrize("module", sorted(DECLARED_PURE))
-def test_what_says_so_is_pure(module: str) -> None:
+def test_files_declared_pure_are_pure(module: str) -> None:
     assert impurities(parse(module), DECLARED_PURE) == set()
 
 

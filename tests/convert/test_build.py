@@ -99,7 +99,7 @@ def test_elsewhere(target: str, precision: str, rows: tuple[str, str, str], tiny
         ("JetPack 5.1", None, "its TensorRT is not known here; give its version"),
     ],
 )
-def test_what_would_be_refused(target: str, precision: str | None, said: str, tiny: Path, tmp_path: Path) -> None:
+def test_known_refusals(target: str, precision: str | None, said: str, tiny: Path, tmp_path: Path) -> None:
     options = BuildOptions("int8" if precision else None)
     with pytest.raises(EngineBuildError) as caught:
         dry_run(tiny, tmp_path / "t.engine", options, target)
@@ -117,7 +117,7 @@ def command(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
-def test_the_command_says_what_another_device_would_do(tiny: Path) -> None:
+def test_the_command_reports_what_another_device_would_do(tiny: Path) -> None:
     said = command(tiny, "--dry-run", "JetPack 6.2", "--max-batch", 4)
     assert (said.returncode, said.stderr) == (0, "")
     assert said.stdout.startswith("TensorRT 10.3.0 would build fp32:")
@@ -132,7 +132,7 @@ def test_the_command_says_what_another_device_would_do(tiny: Path) -> None:
         (["nothing.onnx", "--dry-run", "JetPack 5"], "JetPack 5: its TensorRT is not known here"),
     ],
 )
-def test_the_command_refuses_in_one_sentence(arguments: list[str], said: str) -> None:
+def test_the_command_refuses_with_a_one_sentence_error(arguments: list[str], said: str) -> None:
     refused = command(*arguments)
     assert refused.returncode == 1
     assert refused.stderr.startswith(f"korsal-convert: {said}")

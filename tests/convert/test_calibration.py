@@ -33,7 +33,7 @@ def streamed(video: Path) -> list[np.ndarray]:
     return inputs
 
 
-def test_all_frames_of_a_video_are_as_the_pipeline_sees_them(video: Path) -> None:
+def test_all_frames_of_a_video_equal_those_of_the_pipeline(video: Path) -> None:
     found = list(calibration.inputs([video], MANIFEST, count=20))
     assert len(found) == 20
     for mine, played in zip(found, streamed(video), strict=True):
@@ -55,7 +55,7 @@ def test_frames_are_shared_among_videos(video: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(found[-1], streamed(second)[(2 * 8 + 1) * 20 // 18])
 
 
-def test_more_than_there_are_gives_all_and_too_few_are_told(video: Path, tmp_path: Path) -> None:
+def test_asking_for_more_than_there_are_gives_all_and_too_few_are_refused(video: Path, tmp_path: Path) -> None:
     assert len(list(calibration.inputs([video], MANIFEST, count=1000))) == 20
     short = write_video(tmp_path / "short.avi", [picture(0, frame, 1) for frame in range(3)])
     with pytest.raises(CalibrationError, match=f"3 frames in 1 videos; give {MIN_FRAMES} at least"):
@@ -77,7 +77,7 @@ def test_folders_are_searched_at_any_depth(video: Path, tmp_path: Path) -> None:
         ([], "--calibrate is missing; give it videos"),
     ],
 )
-def test_what_holds_no_video_is_told(tmp_path: Path, names: list[str], said: str) -> None:
+def test_files_without_video_are_reported(tmp_path: Path, names: list[str], said: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(CalibrationError, match=said):
         calibration.videos([tmp_path / name for name in names])

@@ -84,7 +84,7 @@ def refusal(source: Path, wish: CheckpointOptions | None = None, output: str = "
 
 
 @pytest.mark.parametrize("name", SAID)
-def test_our_network_says_what_centernets_said(
+def test_our_network_answers_as_centernets(
     name: str, states: Mapping[str, dict[str, Tensor]], three: str, tmp_path: Path
 ) -> None:
     """SAID is what CenterNet's own code said, once, of these very weights and this image.
@@ -249,7 +249,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_what_a_checkpoint_holds_beside_weights_is_named_in_one_sentence(zipped: bool, tmp_path: Path) -> None:
+def test_other_contents_of_a_checkpoint_are_named_in_one_sentence(zipped: bool, tmp_path: Path) -> None:
     """In our words: PyTorch's own are coloured, and advise to execute what lies there."""
     source = saved({"opt": argparse.Namespace(lr=1), "state_dict": {}}, tmp_path / "a.pth", zipped)
     assert refusal(source) == (

@@ -66,7 +66,7 @@ def test_events_begin_at_the_scores_of_the_model(material: CheckData) -> None:
     assert check(named(sees(0.5)), named(shy), material).events == (1, 1, 0)
 
 
-def test_a_model_that_sees_another_action_is_found_out(material: CheckData) -> None:
+def test_a_model_that_detects_another_action_is_found(material: CheckData) -> None:
     found = check(named(sees(0.9)), named(sees(0.9, label=1)), material)
     assert found.agreement.lost == found.agreement.invented == 3
     assert found.events == (1, 1, 1)

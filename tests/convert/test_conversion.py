@@ -203,7 +203,7 @@ def test_steps_by_themselves(checkpoint: Path, data: Path, tmp_path: Path, capsy
         (["--data", "/nowhere"], "/nowhere"),
     ],
 )
-def test_bad_input_is_one_sentence(
+def test_bad_input_gives_a_one_sentence_error(
     checkpoint: Path, tmp_path: Path, more: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(checkpoint), "-o", str(tmp_path / "x"), *more]) == 1
@@ -214,7 +214,7 @@ def test_bad_input_is_one_sentence(
 
 
 @pytest.mark.slow
-def test_quantising_needs_a_name_unless_it_only_tells(
+def test_quantising_needs_a_name_unless_it_only_reports(
     untrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clip = str(CLIP)

@@ -52,7 +52,7 @@ def test_an_engine_is_built_and_compared(gpu: FakeGpu, onnx: Path, tmp_path: Pat
     assert gpu.runtime.leaks == 0
 
 
-def test_nothing_to_compare_on_is_told(gpu: FakeGpu, onnx: Path, tmp_path: Path) -> None:
+def test_missing_comparison_images_are_reported(gpu: FakeGpu, onnx: Path, tmp_path: Path) -> None:
     told: list[str] = []
     assert build_engine(onnx, tmp_path / "spot.engine", OPTIONS, gate(onnx, told))
     assert told[-1] == "spot.engine: not compared with FP32; give --calibrate VIDEO"

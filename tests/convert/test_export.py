@@ -142,7 +142,7 @@ def test_a_disk_that_fills(limit: int, checkpoint: Path, tmp_path: Path) -> None
         ),
     ],
 )
-def test_refusals_are_one_sentence(
+def test_refusals_are_one_sentence_errors(
     given: str, target: str, said: str, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "folder").mkdir()

@@ -31,7 +31,7 @@ def test_it_answers_nearly_as_before_and_takes_and_gives_float32(untrained: Path
     assert converted.stat().st_size < 0.55 * untrained.stat().st_size
 
 
-def test_casts_stand_only_at_the_ways_in_and_out(untrained: Path, converted: Path) -> None:
+def test_casts_stand_only_at_the_borders_of_the_fp16_part(untrained: Path, converted: Path) -> None:
     before, after = onnx.load(untrained), onnx.load(converted)
     added = Counter(n.op_type for n in after.graph.node) - Counter(n.op_type for n in before.graph.node)
     # in: after the two first convolutions; out: in front of the two last ones

@@ -85,7 +85,7 @@ def test_a_name_that_begins_another_keeps_itself_alone(untrained: Path, tmp_path
         ("careless", r"modelopt quantised \S+Conv against --keep"),
     ],
 )
-def test_what_goes_wrong_is_said(
+def test_failures_are_reported(
     behaviour: str, said: str, untrained: Path, tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(fake_modelopt.BEHAVIOUR, behaviour)
@@ -112,7 +112,7 @@ def test_what_it_cannot_do_is_refused_before_the_work(
     assert not (tmp_path / "told.json").exists()
 
 
-def test_where_it_is_not_installed_the_cure_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_where_it_is_not_installed_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     monkeypatch.delitem(sys.modules, "modelopt", raising=False)
     with pytest.raises(QuantizeError, match="it is not installed; pip install --no-deps nvidia-modelopt onnx-graph"):
@@ -120,7 +120,7 @@ def test_where_it_is_not_installed_the_cure_is_named(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(("quantizer", "by"), [("onnxruntime", None), ("modelopt", "modelopt")])
-def test_the_command_line_takes_the_one_that_is_named(
+def test_the_command_line_uses_the_named_one(
     quantizer: str, by: str | None, untrained: Path, tmp_path: Path, told: Told, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "int8.onnx"
@@ -143,7 +143,7 @@ def test_the_command_line_refuses_before_it_reads_videos(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["minmax", "entropy"])
-def test_the_real_one(method: quantize.Method, untrained: Path, tmp_path: Path) -> None:
+def test_the_real_modelopt(method: quantize.Method, untrained: Path, tmp_path: Path) -> None:
     """Nearly the answers of FP32, a third of its size, zero points of zero, and a graph that NVIDIA's builder takes."""
     pytest.importorskip("modelopt", reason=f"nvidia-modelopt is not installed: {modelopt_quantize.CURE}")
     output = tmp_path / "int8.onnx"

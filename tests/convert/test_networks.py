@@ -66,7 +66,7 @@ def is_plain(exported: Exported) -> bool:
     return exported.fp32.stem in PLAIN
 
 
-def test_the_onnx_says_which_network_it_is(exported: Exported) -> None:
+def test_the_onnx_names_its_network(exported: Exported) -> None:
     loaded = onnxruntime_engine.load(exported.fp32, threads=1)
     assert loaded.manifest.architecture == exported.fp32.stem
     assert ("DeformConv" in operators(exported.fp32)) == (not is_plain(exported))
@@ -88,7 +88,7 @@ def test_fp16_and_int8_answer_nearly_as_fp32(exported: Exported) -> None:
         np.testing.assert_allclose(got["scores"], exact["scores"], atol=tolerance)
 
 
-def test_deformable_convolutions_and_where_they_look_stay_out_of_int8(exported: Exported) -> None:
+def test_deformable_convolutions_and_their_offsets_stay_out_of_int8(exported: Exported) -> None:
     before, after = onnx.load(exported.fp32), onnx.load(exported.int8)
     kept = onnx_graph.deformable_convolutions(before)
     deformable = operators(exported.fp32).count("DeformConv")
@@ -109,7 +109,7 @@ def test_plain_networks_are_int8_nearly_whole(exported: Exported) -> None:
             assert ("DequantizeLinear" in kinds) == (exported.fp32.stem != "dla_34")
 
 
-def test_torch_and_onnx_runtime_see_the_same_in_a_video(exported: Exported) -> None:
+def test_torch_and_onnx_runtime_agree_on_a_video(exported: Exported) -> None:
     """As korsal-evaluate looks: through the daemon's own pipeline."""
     video = VideoAnnotation("demo", 4, ())
     found = []

@@ -84,7 +84,7 @@ def test_what_we_ship_is_parsed_checked_and_serialised(path: Path, tmp_path: Pat
     assert "is an engine of TensorRT-RTX" in version_fault(engine.read_bytes()[:28], (11, 4))
 
 
-def test_progress_is_told(tmp_path: Path, tensorrt_rtx: Any) -> None:
+def test_progress_is_reported(tmp_path: Path, tensorrt_rtx: Any) -> None:
     told: list[tuple[str, int, int]] = []
     options = BuildOptions(target=GPU)
     path = write_tiny_model(tmp_path / "tiny.onnx")

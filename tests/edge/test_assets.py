@@ -23,6 +23,6 @@ def test_the_wheel_goes_before_the_checkout(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["models/none.onnx", "models"])
-def test_a_missing_file_is_named_with_the_cure(name: str, tmp_path: Path) -> None:
+def test_a_missing_file_is_named_with_the_remedy(name: str, tmp_path: Path) -> None:
     with pytest.raises(AssetError, match=re.escape(name) + r" is missing .*restore it with git"):
         asset_path(name, (tmp_path / "nowhere", tmp_path))

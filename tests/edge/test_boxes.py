@@ -135,7 +135,7 @@ def test_there_and_back_is_where_it_was(boxes: Any, source: Any, target: Any) ->
 
 
 @given(sizes, sizes)
-def test_the_whole_frame_is_seen(source: Any, target: Any) -> None:
+def test_the_letterbox_holds_the_whole_frame(source: Any, target: Any) -> None:
     seen = transform(boxes_of((0, 0, *source)), letterbox(source, target))
     assert (seen >= -1e-2).all()
     assert (seen <= np.array([*target, *target]) + 1e-2).all()

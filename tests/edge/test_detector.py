@@ -41,7 +41,7 @@ def test_a_frame_of_the_input_size_stays_as_it_is() -> None:
     np.testing.assert_array_equal(detector.fit(image, MANIFEST), image)
 
 
-def test_what_the_frame_does_not_reach_is_black() -> None:
+def test_the_rest_of_the_input_is_black() -> None:
     # 32 × 64 in 96 × 64: scale 1, 32 columns of black on either side
     fitted = detector.fit(np.full((64, 32, 3), 200, np.uint8), MANIFEST)
     assert not fitted[:, :32].any()
@@ -80,7 +80,7 @@ def test_boxes_come_back_to_where_they_were(size: tuple[int, int]) -> None:
     np.testing.assert_allclose(found.boxes, truth, rtol=1e-4, atol=1e-3)
 
 
-def test_a_painted_rectangle_is_where_its_box_says() -> None:
+def test_a_painted_rectangle_matches_its_box() -> None:
     """Pixels and boxes take the same way: 320 × 240 in 96 × 64 is a scale of 4/15, with black bars at the sides."""
     image = np.zeros((240, 320, 3), np.uint8)
     image[60:180, 90:240] = 255

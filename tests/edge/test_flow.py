@@ -25,7 +25,7 @@ def window(scene: Image, dy: int, dx: int) -> Image:
 
 
 @pytest.mark.parametrize(("dy", "dx"), [(0, 3), (2, -4), (5, 6)])
-def test_flow_tells_where_pixels_came_from(dy: int, dx: int) -> None:
+def test_flow_holds_where_pixels_came_from(dy: int, dx: int) -> None:
     scene = texture()
     moved = flow_map(window(scene, 0, 0), window(scene, dy, dx), steady=False)
     assert moved.shape == (96, 128, 3)

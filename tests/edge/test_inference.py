@@ -79,7 +79,7 @@ def hold_equal(first: Sequence[Sequence[Copied]], second: Sequence[Sequence[Copi
                 np.testing.assert_allclose(one.outputs[name], other.outputs[name], atol=tolerance)
 
 
-def test_cameras_in_one_batch_see_what_each_would_see_alone() -> None:
+def test_cameras_in_one_batch_get_the_results_of_single_ones() -> None:
     gpu = fake_gpu("10.3", WITH_MOTION)
     with Runner(gpu.trt, gpu.cuda, serialized_engine(gpu.trt, 1, 4)) as runner:
         engine = Engine(runner.infer, MANIFEST, "0" * 64, "fake", 4)
@@ -87,7 +87,7 @@ def test_cameras_in_one_batch_see_what_each_would_see_alone() -> None:
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_cv2_cuda_shows_the_network_what_the_cpu_does(together: bool) -> None:
+def test_cv2_cuda_fills_the_network_input_as_the_cpu_does(together: bool) -> None:
     gpu = fake_gpu("10.3", WITH_MOTION)
     with on_gpu(gpu) as engine:
         assert engine.run_frames is not None

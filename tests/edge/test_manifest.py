@@ -132,7 +132,7 @@ def test_channels(kind: Any, channels: int) -> None:
         (content(start_scores={"Fly": 0.5}), "start_scores has Fly, which is no label"),
     ],
 )
-def test_what_is_wrong_is_named_with_the_cure(text: str, said: str) -> None:
+def test_every_fault_is_named_with_the_remedy(text: str, said: str) -> None:
     with pytest.raises(ManifestError) as caught:
         from_json(text)
     assert said in str(caught.value)

@@ -228,7 +228,7 @@ def test_cuda_that_is_missing_is_as_good_as_no_tensorrt(
     )
 
 
-def test_onnx_runtime_may_be_wanted(
+def test_onnx_runtime_may_be_requested(
     folder: Path, with_tensorrt: Callable[..., FakeGpu], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -239,7 +239,7 @@ def test_onnx_runtime_may_be_wanted(
     assert caplog.text == ""
 
 
-def test_tensorrt_that_is_wanted_and_absent(folder: Path) -> None:
+def test_requesting_an_absent_tensorrt_is_an_error(folder: Path) -> None:
     said = refusal(config(folder, 'runtime = "tensorrt"'))
     assert said.startswith(f"model.runtime is tensorrt, but {NO_TENSORRT} (")
     assert said.endswith('install python3-libnvinfer, as JetPack has it; or set it to "auto"')

@@ -108,7 +108,7 @@ def test_a_still_camera_has_no_motion() -> None:
     np.testing.assert_allclose(motion, 1.0, atol=1e-4)
 
 
-def test_a_change_of_frame_size_starts_anew() -> None:
+def test_a_change_of_frame_size_resets_the_state() -> None:
     """Motion begins with zeros again, the open event ends, and tubes are numbered on."""
     images = [picture(number) for number in range(8)] + [picture(number, (64, 64), 150) for number in range(8)]
     network, steps = run(images, MotionSettings("previous"))

@@ -6,7 +6,7 @@ import pytest
 from edge.signals import Signals, StopError
 
 
-def test_signals_leave_a_mark_and_are_given_back() -> None:
+def test_signals_set_a_flag_and_handlers_are_restored() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]
     with Signals(reloads=True) as signals:
         assert (signals.stop_requested, signals.reload_requested) == (False, False)

@@ -29,7 +29,7 @@ from edge.sources import SourceError, Transport, from_json, parse, redact, to_js
         ("tcp://cam:5000", "stream", "tcp://cam:5000", True),
     ],
 )
-def test_a_uri_says_how_to_open_it(uri: str, kind: str, target: str, live: bool) -> None:
+def test_a_uri_decides_how_it_is_opened(uri: str, kind: str, target: str, live: bool) -> None:
     source = parse(uri)
     assert (source.kind, source.target, source.live) == (kind, target, live)
 
@@ -57,7 +57,7 @@ def test_a_uri_says_how_to_open_it(uri: str, kind: str, target: str, live: bool)
         ("clip\n.mp4", "control characters"),
     ],
 )
-def test_what_is_no_source_is_refused_with_the_cure(uri: str, cure: str) -> None:
+def test_an_invalid_source_is_refused_with_the_remedy(uri: str, cure: str) -> None:
     with pytest.raises(SourceError, match=cure.replace("(", r"\(")) as caught:
         parse(uri)
     assert "\n" not in str(caught.value)
@@ -76,7 +76,7 @@ def test_what_is_no_source_is_refused_with_the_cure(uri: str, cure: str) -> None
         ({"loop": True}, "loop is for files"),
     ],
 )
-def test_a_wrong_option_is_refused_with_the_cure(options: dict[str, float], cure: str) -> None:
+def test_a_wrong_option_is_refused_with_the_remedy(options: dict[str, float], cure: str) -> None:
     with pytest.raises(SourceError, match=f"^/dev/video0: .*{cure}"):
         parse("/dev/video0", **options)  # type: ignore[arg-type]
 
@@ -144,7 +144,7 @@ def test_the_password_is_in_the_target_only() -> None:
     assert source.redacted == "rtsp://***@cam/live"
 
 
-def test_an_error_never_tells_the_password() -> None:
+def test_an_error_never_contains_the_password() -> None:
     with pytest.raises(SourceError) as caught:
         parse("rtsp://admin:s3c/ret@cam/live")
     assert "s3c" not in str(caught.value)
@@ -158,7 +158,7 @@ def test_any_text_is_a_source_or_a_source_error(uri: str) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["C"]), min_size=1))
-def test_whatever_a_password_holds_it_is_not_shown(password: str) -> None:
+def test_no_password_is_shown_whatever_its_characters(password: str) -> None:
     secret = f"<<{password}>>"
     assert secret not in redact(f"rtsp://admin:{secret}@cam/live")
 
@@ -176,7 +176,7 @@ def test_what_an_rtsp_camera_is_asked_for(uri: str, transport: Transport, transp
     assert parse(uri, transport=transport).transports == transports
 
 
-def test_what_carried_the_pictures_last_is_asked_for_first() -> None:
+def test_the_last_working_transport_is_tried_first() -> None:
     assert replace(parse("rtsp://cam/live"), preferred_transport="udp").transports == ("udp", "tcp")
 
 

@@ -34,7 +34,7 @@ MARK = "Hidden"  # stands before and behind whatever is tried as a login
         ("rtsp://kamera-tür.local/live", False, "kamera-tür.local", None, "/live"),
     ],
 )
-def test_a_url_and_its_parts(url: str, login: bool, host: str, port: int | None, path: str) -> None:
+def test_a_url_is_split_into_its_parts(url: str, login: bool, host: str, port: int | None, path: str) -> None:
     found = read(url)
     assert (found.login, found.host, found.port, found.path) == (login, host, port, path)
 
@@ -101,7 +101,7 @@ def test_an_at_sign_behind_the_host_could_be_the_logins(url: str) -> None:
         ("rtsp://cam/psw=pw/live", "rtsp://cam/psw=***/live"),
     ],
 )
-def test_what_is_shown_of_what_was_meant_as_a_url(text: str, shown: str) -> None:
+def test_malformed_urls_are_redacted(text: str, shown: str) -> None:
     assert redact(text) == shown
     if shown.endswith("/live") and not text.startswith("rtmp"):
         assert parse(text).redacted == shown
@@ -142,7 +142,7 @@ def said_of(uri: str) -> str:
 @given(beginnings, logins, logins, endings)
 @example("rtsp://", f"{MARK}x{MARK}", "2023#Cam", "127.0.0.1:8602/live")
 @example("", f"{MARK}x{MARK}", "12/ab", "cam/live")
-def test_whatever_stands_before_the_last_at_sign_is_never_told(first: str, user: str, word: str, last: str) -> None:
+def test_text_before_the_last_at_sign_is_never_shown(first: str, user: str, word: str, last: str) -> None:
     assert MARK not in said_of(f"{first}{user}:{word}@{last}")
 
 
@@ -161,7 +161,7 @@ def test_what_is_read_is_what_was_written(user: str, rest: str) -> None:
 
 @pytest.mark.parametrize("word", [*TROUBLE, "pw"])
 @pytest.mark.parametrize("first", ["rtsp://", "HTTP://", "rtsp:/", "", "//"])
-def test_no_command_tells_a_login(first: str, word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_command_prints_a_login(first: str, word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     uri = f"{first}{MARK}user:{word}{MARK}@127.0.0.1:port/live"
     config = tmp_path / "config.toml"
     config.write_text(f"[cameras.door]\nsource = '{uri}'\n[outbox]\ndirectory = 'outbox'\n")
@@ -202,7 +202,7 @@ def test_nor_does_one_that_is_in_the_wrong_place(tmp_path: Path) -> None:
         assert MARK not in str(caught.value), line
 
 
-def test_nor_does_one_that_stands_for_a_file_on_a_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_nor_does_one_that_names_a_file_on_a_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     login = f"rtsp://me:{MARK}@cam/live"
     for command in (
         lambda: main(["check", "--config", login]),
@@ -239,7 +239,7 @@ def test_the_fingerprint_does_not_know_the_login(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/live.m3u8", "/LIVE.M3U8", "/x.mpd", "/live%2Em3u8"])
-def test_a_playlist_is_told_by_its_name(path: str) -> None:
+def test_a_playlist_is_recognised_by_its_name(path: str) -> None:
     assert is_playlist(path)
     with pytest.raises(SourceError, match=r"playlists \(HLS, DASH\)"):
         parse(f"http://cam{path}?token=1")

@@ -35,7 +35,7 @@ def test_names_that_look_the_same_are_near_duplicates() -> None:
         ("a\x1b", False),
     ],
 )
-def test_a_line_shows_all_that_it_holds(text: str, visible: bool) -> None:
+def test_a_visible_line_has_no_hidden_characters(text: str, visible: bool) -> None:
     assert is_visible_line(text) == visible
 
 

@@ -44,7 +44,7 @@ def none() -> Iterator[NoThreads]:
     found.end()
 
 
-def test_the_sentence_names_the_cure(none: NoThreads) -> None:
+def test_the_message_names_the_remedy(none: NoThreads) -> None:
     none.begin()
     with pytest.raises(ThreadError, match=r"no new thread can be started \(can't start new thread\): .* TasksMax"):
         threads.start("x", print)
@@ -54,7 +54,7 @@ def test_the_sentence_names_the_cure(none: NoThreads) -> None:
     assert done.wait(PATIENCE)
 
 
-def test_a_model_that_cannot_be_opened_for_that_is_a_sentence(
+def test_a_model_that_cannot_be_opened_gives_a_one_sentence_error(
     none: NoThreads, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = write_tiny_model(tmp_path / "tiny.onnx")
@@ -67,7 +67,7 @@ def test_a_model_that_cannot_be_opened_for_that_is_a_sentence(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_the_broker_comes_back_while_no_thread_can_be_had(
+def test_the_broker_returns_while_no_thread_can_be_started(
     tmp_path: Path, none: NoThreads, caplog: pytest.LogCaptureFixture
 ) -> None:
     broker = Broker(tmp_path)
@@ -118,7 +118,7 @@ def test_sensors_are_read_when_there_are_threads_again(none: NoThreads, caplog: 
     sensors.close()
 
 
-def test_the_doctor_says_so_too(none: NoThreads, tmp_path: Path) -> None:
+def test_the_doctor_reports_it_too(none: NoThreads, tmp_path: Path) -> None:
     """Of the cameras and of the broker, which is well as soon as there are threads again."""
     door = CameraConfig(source="rtsp://127.0.0.1:1/x")
     with Broker(tmp_path) as broker:

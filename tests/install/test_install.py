@@ -141,7 +141,7 @@ def test_the_tests_install_everything_and_get_their_arguments(checkout: Path) ->
     assert calls(checkout)[2:] == ["check ", "test -k linker"]
 
 
-def test_tests_run_after_a_failed_check_and_the_status_tells(checkout: Path) -> None:
+def test_tests_run_after_a_failed_check_and_the_status_is_kept(checkout: Path) -> None:
     program(checkout / "scripts" / "check", FAILS)
     assert install(checkout, "--test")[0] == 1
     assert calls(checkout)[-1] == "test "
@@ -153,7 +153,7 @@ def test_a_demo_that_fails_fails(checkout: Path) -> None:
     assert install(checkout, "--demo")[0] == 1
 
 
-def test_an_old_python_is_refused_with_the_cure(checkout: Path) -> None:
+def test_an_old_python_is_refused_with_the_remedy(checkout: Path) -> None:
     program(checkout / "bin" / "python3", FAILS)
     replace(checkout / "scripts/install/checkout.sh", "python3.10 /usr/bin/python3", "python3.10")  # the machine's own
     status, said = install(checkout, "--demo")
@@ -162,7 +162,7 @@ def test_an_old_python_is_refused_with_the_cure(checkout: Path) -> None:
     assert "Cure: sudo apt-get install python3 python3-venv" in said
 
 
-def test_a_python_without_venv_is_refused_with_the_cure(checkout: Path) -> None:
+def test_a_python_without_venv_is_refused_with_the_remedy(checkout: Path) -> None:
     text = PYTHON.replace(' | *"import ensurepip"* |', " |")
     program(
         checkout / "bin" / "python3", text.replace("    *platform*)", "    *ensurepip*) exit 1 ;;\n    *platform*)")
@@ -173,7 +173,7 @@ def test_a_python_without_venv_is_refused_with_the_cure(checkout: Path) -> None:
     assert "Cure: sudo apt-get install python3.11-venv" in said
 
 
-def test_no_network_is_told_with_the_cure(checkout: Path) -> None:
+def test_a_missing_network_is_reported_with_the_remedy(checkout: Path) -> None:
     text = PYTHON.replace("    *platform*)", '    *"pip install"*) exit 1 ;;\n    *platform*)')
     program(checkout / "bin" / "python3", text)
     status, said = install(checkout, "--demo")
@@ -207,7 +207,7 @@ def test_apt_is_asked_without_prompts(checkout: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_checkout_of_somebody_else_is_refused(checkout: Path) -> None:
+def test_a_checkout_of_another_user_is_refused(checkout: Path) -> None:
     checkout.chmod(0o555)
     try:
         status, said = install(checkout, "--demo")
@@ -264,7 +264,7 @@ def test_the_second_time_changes_nothing(checkout: Path, target: Path) -> None:
     assert [call for call in calls(checkout)[len(first) :] if "pip" in call or "venv" in call] == []
 
 
-def test_a_dry_run_says_all_and_changes_nothing(checkout: Path, target: Path) -> None:
+def test_a_dry_run_lists_every_step_and_changes_nothing(checkout: Path, target: Path) -> None:
     status, said = lay(checkout, target, "--dry-run")
     assert status == 0, said
     assert not target.exists()
@@ -316,7 +316,7 @@ def test_an_upgrade_that_fails_leaves_what_was(checkout: Path, target: Path) -> 
     assert (target / "etc/systemd/system/korsal-edge.service").read_text() != "[Unit]\n"
 
 
-def test_a_configuration_as_it_came_is_renewed(checkout: Path, target: Path) -> None:
+def test_an_unchanged_configuration_is_replaced(checkout: Path, target: Path) -> None:
     lay(checkout, target)
     (checkout / "config.toml").write_text("# new\n")
     assert lay(checkout, target)[0] == 0
@@ -324,7 +324,7 @@ def test_a_configuration_as_it_came_is_renewed(checkout: Path, target: Path) -> 
     assert not (target / "etc/korsal-edge/config.toml.new").exists()
 
 
-def test_a_configuration_of_ones_own_is_kept(checkout: Path, target: Path) -> None:
+def test_a_changed_configuration_is_kept(checkout: Path, target: Path) -> None:
     lay(checkout, target)
     own, new = (target / "etc/korsal-edge" / name for name in ("config.toml", "config.toml.new"))
     own.write_text("# mine\n")
@@ -466,7 +466,7 @@ def test_python_and_pip_are_left_alone_by_the_environment(checkout: Path, target
     assert set((checkout / "calls.log.first").read_text().split()) <= {"-I", "-VV"}
 
 
-def test_a_folder_that_was_removed_is_no_hindrance(checkout: Path, target: Path, tmp_path: Path) -> None:
+def test_a_removed_folder_is_no_problem(checkout: Path, target: Path, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     environment = {"PATH": str(checkout / "bin"), "LOG": str(checkout / "calls.log"), "DESTDIR": str(target)}
@@ -536,7 +536,7 @@ def test_root_takes_no_wheels_that_everybody_can_change(checkout: Path, target: 
 
 
 @pytest.mark.parametrize("entry", ["", ".", "bin"])
-def test_root_looks_for_no_program_in_the_folder_at_hand(checkout: Path, target: Path, entry: str) -> None:
+def test_root_searches_no_program_in_the_current_folder(checkout: Path, target: Path, entry: str) -> None:
     as_root(checkout)
     more = {"PATH": f"{checkout / 'bin'}:{entry}", "DESTDIR": str(target)}
     status, said = install(checkout, more=more)

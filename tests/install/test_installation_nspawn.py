@@ -208,7 +208,7 @@ def test_the_password_arrives_as_a_credential(running: Machine) -> None:
     credential.unlink()
 
 
-def test_the_doctor_sees_what_the_service_sees(running: Machine) -> None:
+def test_the_doctor_checks_what_the_service_uses(running: Machine) -> None:
     status, said = running.status("korsal-edge", "doctor")
     assert status == 0, said
     assert "all checks are made as korsal-edge" in said
@@ -276,7 +276,7 @@ def ask_to_change(machine: Machine, score: float) -> dict[str, object]:
     return answer
 
 
-def test_the_configuration_is_changed_from_afar_once_install_sh_has_seen_that_it_may_be(running: Machine) -> None:
+def test_the_configuration_can_be_changed_remotely_once_install_sh_allows_it(running: Machine) -> None:
     file, remote = "/etc/korsal-edge/config.toml", "/etc/korsal-edge/remote"
     configure(running, f"{CONFIG}[mqtt]\nallow_remote_config = true\n")
     running.run("systemctl", "restart", "korsal-edge")
@@ -320,7 +320,7 @@ def test_a_version_that_does_not_start_is_taken_back(running: Machine) -> None:
     wait_for(lambda: is_ready(running), "the version before", 60)
 
 
-def test_stopped_it_says_so(running: Machine) -> None:
+def test_stopping_is_logged(running: Machine) -> None:
     running.run("systemctl", "stop", "korsal-edge")
     assert running.run("systemctl", "show", "--property=Result", "--value", "korsal-edge") == "success\n"
     wait_for(lambda: heard(running, "available")[-1:] == ["offline"], "the farewell")

@@ -60,7 +60,7 @@ def test_a_camera_that_cannot_be_opened_for_want_of_files(
     assert descriptors() == before
 
 
-def test_how_we_are_doing_is_not_known_then(leave: Callable[[int | None], None]) -> None:
+def test_the_health_is_unknown_then(leave: Callable[[int | None], None]) -> None:
     leave(0)
     found = host_sensors.process_usage()
     leave(None)

@@ -94,7 +94,7 @@ def test_the_model_is_replaced_and_removed(daemon: Daemon, witness: Witness) -> 
     model.write_bytes(kept)
 
 
-def test_nobody_reads_what_it_says(fresh: Daemon, witness: Witness) -> None:
+def test_nobody_reads_its_log(fresh: Daemon, witness: Witness) -> None:
     """The pipe of stderr is broken."""
     fresh.prefix = ("sh", "-c", 'exec "$@" 2>&1 | true', "sh")
     with fresh:

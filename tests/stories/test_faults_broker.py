@@ -85,7 +85,7 @@ def test_accepts_the_connection_and_never_answers(
 
 
 @pytest.mark.slow
-def test_falls_silent(tmp_path: Path, broker: Broker, camera: FakeHttpCamera, record_property: RECORD) -> None:
+def test_stops_responding(tmp_path: Path, broker: Broker, camera: FakeHttpCamera, record_property: RECORD) -> None:
     """It is stopped for longer than the keepalive of 5 s."""
     with Witness(broker.port) as witness, Daemon(tmp_path, broker.port, {"door": camera.url}) as daemon:
         witness.sees_something_new()

@@ -32,7 +32,7 @@ def test_unplugged_and_plugged_in_again(
 
 
 @pytest.mark.parametrize(("mode", "reason"), [("frozen", "the same picture for 1 s"), ("silent", "no frame for 1 s")])
-def test_it_repeats_its_picture_or_falls_silent(
+def test_it_repeats_its_image_or_stops_sending(
     mode: Mode, reason: str, daemon: Daemon, witness: Witness, camera: FakeHttpCamera, record_property: RECORD
 ) -> None:
     with timed(record_property, "noticed"):
@@ -46,7 +46,7 @@ def test_it_repeats_its_picture_or_falls_silent(
     wait_for(lambda: witness.telemetry()["stalls"]["door"] == 1, "the count")
 
 
-def test_what_it_sends_is_no_picture(
+def test_it_sends_invalid_images(
     daemon: Daemon, witness: Witness, camera: FakeHttpCamera, record_property: RECORD
 ) -> None:
     with timed(record_property, "noticed"):
@@ -57,7 +57,7 @@ def test_what_it_sends_is_no_picture(
         witness.sees_something_new()
 
 
-def test_its_pictures_change_their_size(daemon: Daemon, witness: Witness, camera: FakeHttpCamera) -> None:
+def test_its_frames_change_their_size(daemon: Daemon, witness: Witness, camera: FakeHttpCamera) -> None:
     for size in ((480, 640), (24, 32), (48, 64)):
         camera.size = size
         before = witness.telemetry()["frames"]["door"]
@@ -117,7 +117,7 @@ def test_an_rtsp_server_is_killed_and_started_again(tmp_path: Path, witness: Wit
         witness.nothing_is_missing()
 
 
-def test_one_that_is_ill_does_not_disturb_the_other(
+def test_a_faulty_camera_does_not_disturb_another(
     tmp_path: Path, witness: Witness, camera: FakeHttpCamera, record_property: RECORD
 ) -> None:
     with FakeHttpCamera() as well, Daemon(tmp_path, witness.port, {"door": camera.url, "yard": well.url}) as daemon:

@@ -70,7 +70,7 @@ def test_what_is_in_memory_waits_for_the_next_start(tmp_path: Path, camera: Fake
 
 
 @pytest.mark.slow
-def test_what_was_left_open_ends_once_the_file_is_to_be_had(daemon: Daemon, witness: Witness) -> None:
+def test_open_events_end_once_the_file_is_available(daemon: Daemon, witness: Witness) -> None:
     """Killed amid an event, and another program holds the file at the next start, for seconds."""
     daemon.kill()
     with held(daemon.outbox):

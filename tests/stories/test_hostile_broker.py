@@ -351,7 +351,7 @@ def test_an_answer_goes_to_no_topic_at_which_we_speak_ourselves(tmp_path: Path, 
             client.disconnect()
 
 
-def test_a_configuration_is_changed_by_nobody_unless_it_says_so(tmp_path: Path, stream: LiveStream) -> None:
+def test_a_configuration_is_read_only_for_requests_unless_it_allows_them(tmp_path: Path, stream: LiveStream) -> None:
     with Broker(tmp_path) as broker, Subscriber(broker.port) as listener:
         config = write_config(tmp_path, broker.port, {"door": stream.url})
         before = config.read_text()

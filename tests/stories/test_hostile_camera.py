@@ -117,7 +117,7 @@ def test_a_redirection_of_rtsp_leads_to_no_file(video: Path) -> None:
         assert server.asked
 
 
-def test_ffmpeg_may_use_the_network_alone_but_for_a_film() -> None:
+def test_ffmpeg_may_use_the_network_only_except_for_a_file() -> None:
     assert "file" not in NETWORK_PROTOCOLS.split(",")
     assert not {"concat", "subfile", "pipe", "fd", "unix", "cache", "async"} & set(NETWORK_PROTOCOLS.split(","))
     for transport in ("tcp", "udp"):
@@ -153,7 +153,7 @@ def why_refused(picture: bytes) -> str:
     return reason
 
 
-def test_a_picture_that_would_fill_the_memory_is_refused() -> None:
+def test_an_image_that_would_fill_the_memory_is_refused() -> None:
     """1 MiB of JPEG would be 200 MiB of pixels, and three times that in shared memory and ours."""
     side = 8224
     assert side * side > MAX_PIXELS
@@ -164,12 +164,12 @@ def test_a_picture_that_would_fill_the_memory_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(40000, 16), (16, 40000)])
-def test_a_picture_with_an_endless_side_is_refused(width: int, height: int) -> None:
+def test_an_image_with_an_endless_side_is_refused(width: int, height: int) -> None:
     """Below the limit of pixels, and above what OpenCV can warp."""
     assert f"sends pictures of {width}x{height}" in why_refused(jpeg(width, height))
 
 
-def test_a_camera_that_changes_its_size_with_every_picture_is_followed() -> None:
+def test_a_camera_may_change_its_size_with_every_frame() -> None:
     sizes = [(64, 48), (1920, 1080), (16, 16), (640, 8), (8, 640)]
 
     def send(client: socket.socket, _: str) -> None:
@@ -224,7 +224,7 @@ def test_an_answer_that_never_ends_is_given_up_and_takes_no_memory(before: bytes
 
 
 @pytest.mark.parametrize("begun", [b"\xff\xd8\xff\xe0", b"\0\0\0\1\x65"], ids=["jpeg", "h264"])
-def test_a_bare_picture_that_never_ends_takes_no_memory_either(begun: bytes) -> None:
+def test_an_endless_bare_jpeg_is_bounded_in_memory(begun: bytes) -> None:
     def send(client: socket.socket, _: str) -> None:
         client.sendall(jpeg(64, 48) * 3 + begun)
         while True:
@@ -238,7 +238,7 @@ def test_a_bare_picture_that_never_ends_takes_no_memory_either(begun: bytes) -> 
 
 
 @pytest.mark.parametrize("backend", ["ffmpeg", "gstreamer"])
-def test_a_picture_over_rtsp_that_never_ends_is_given_up(backend: str) -> None:
+def test_an_endless_image_over_rtsp_is_given_up(backend: str) -> None:
     """GStreamer keeps all of it: its process ends itself."""
     if backend == "gstreamer":
         system_gstreamer.require_opencv()
@@ -269,7 +269,7 @@ def test_a_playlist_that_names_hundreds_of_its_kind_is_not_followed() -> None:
             assert set(server.asked) == {"/live.m3u8"}
 
 
-def test_a_process_that_takes_more_than_its_pictures_need_ends_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_process_that_exceeds_its_memory_ends_and_the_others_continue(tmp_path: Path) -> None:
     programs = {
         name: (sys.executable, str(ROOT / "tests/support/fake_camera.py"), name) for name in ("hoarding", "still")
     }

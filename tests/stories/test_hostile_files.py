@@ -234,7 +234,7 @@ def test_what_is_no_file_in_the_place_of_the_outbox_costs_no_event(kind: str, tm
 
 
 @pytest.mark.parametrize("table", ["messages (id INTEGER PRIMARY KEY, other TEXT)", "theirs (number INTEGER)"])
-def test_a_database_of_somebody_else_keeps_its_tables(table: str, tmp_path: Path) -> None:
+def test_a_foreign_database_keeps_its_tables(table: str, tmp_path: Path) -> None:
     place = tmp_path / "roof.outbox.sqlite"
     with sqlite3.connect(place) as theirs:
         theirs.execute(f"CREATE TABLE {table}")
@@ -249,7 +249,7 @@ def test_a_database_of_somebody_else_keeps_its_tables(table: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "none", "giant", "no text", "NUL"])
-def test_a_password_file_that_is_none_is_one_sentence(kind: str, tmp_path: Path) -> None:
+def test_an_invalid_password_file_gives_a_one_sentence_error(kind: str, tmp_path: Path) -> None:
     file = tmp_path / "password"
     make: dict[str, Callable[[], object]] = {
         "folder": file.mkdir,

@@ -83,7 +83,7 @@ def found_in(text: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_no_secret_is_told_to_anyone(tmp_path: Path, certificates: Path, stream: LiveStream) -> None:
+def test_no_secret_is_published_or_logged(tmp_path: Path, certificates: Path, stream: LiveStream) -> None:
     """Refused logins and good ones, cameras that are there and are not, mistakes in the file, requests, an end."""
     film = video_files.write_video(tmp_path / "stream.ts", "mp4v")
     rtsp, plain, page = free_port(), free_port(), free_port()

@@ -54,7 +54,7 @@ def test_the_page_for_prometheus_listens_on_loopback_alone(tmp_path: Path, strea
             assert doors(process.pid) == [Door("tcp", f"0100007F:{port:04X}")]
 
 
-def test_the_test_of_doors_sees_doors() -> None:
+def test_open_ports_are_found() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
         bound.bind(("127.0.0.1", 0))
         ports = {door.port for door in doors(os.getpid()) if door.kind != "unix"}
@@ -92,7 +92,7 @@ def test_a_strange_label_stays_below_its_camera(label: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("label", ["a\nERROR edge.service.daemon: all is lost", "\ud800", "x" * 65_536])
-def test_a_label_that_nothing_can_hold_is_one_sentence(label: str, tmp_path: Path) -> None:
+def test_a_label_that_cannot_be_stored_gives_a_one_sentence_error(label: str, tmp_path: Path) -> None:
     write_video(tmp_path / "film.avi", "#" * 3)
     config = write_config(tmp_path, free_port(), {"door": "film.avi"})
     describe(tmp_path / "tiny.onnx", [label, "Rest"])

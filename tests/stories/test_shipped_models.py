@@ -32,5 +32,5 @@ def test_the_demo_clip_is_one_basketball_event(model: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_nothing_is_told_of_a_street_where_people_walk(model: str, shared: Path, tmp_path: Path) -> None:
+def test_people_walking_in_a_street_give_no_event(model: str, shared: Path, tmp_path: Path) -> None:
     assert actions_of(shared / "clips" / "vtest.avi", model, tmp_path) == []

@@ -43,7 +43,7 @@ UTF16 = ["utf-16", "utf-16-le", "utf-16-be", "utf-32"]
 
 
 @given(st.text())
-def test_with_or_without_a_mark_it_is_the_same_text(text: str) -> None:
+def test_a_byte_order_mark_changes_no_text(text: str) -> None:
     content = text.encode("utf-8", "replace")
     if b"\0" not in content[:2] and not content.startswith(MARK):
         assert decode_utf8(content) == decode_utf8(MARK + content) == content.decode()
@@ -83,7 +83,7 @@ def test_a_composed_name_stays(name: str) -> None:
     assert to_nfc(to_nfc(name)) == to_nfc(name)
 
 
-def test_a_configuration_with_a_mark(tmp_path: Path) -> None:
+def test_a_configuration_with_a_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_bytes(MARK + CONFIG.encode())
     assert list(load(path).cameras) == ["door"]
@@ -97,7 +97,7 @@ def test_a_configuration_with_a_mark(tmp_path: Path) -> None:
     assert "config.toml is saved as UTF-16" in problem
 
 
-def test_a_password_with_a_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_with_a_byte_order_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "password"
     file.write_bytes(MARK + b"secret1\r\n")
     settings = MqttConfig(username="korsal", password_file=file)
@@ -112,13 +112,13 @@ def test_a_password_with_a_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert "secret" not in str(caught.value)
 
 
-def test_a_certificate_with_a_mark_is_told(tmp_path: Path) -> None:
+def test_a_certificate_with_a_byte_order_mark_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_bytes(MARK + b"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n")
     with pytest.raises(CredentialsError, match=r"ca\.pem begins with a byte order mark, save it as UTF-8 without BOM"):
         tls_context(TlsConfig(ca=tmp_path / "ca.pem"))
 
 
-def test_scores_with_a_mark(tmp_path: Path) -> None:
+def test_scores_with_a_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "start.json"
     text = json.dumps({"start_scores": {"run": 0.3}})
     path.write_bytes(MARK + text.encode())
@@ -145,7 +145,7 @@ def own(folder: Path, name: str = "one") -> Path:
     return folder
 
 
-def test_lists_and_labels_with_a_mark(tmp_path: Path) -> None:
+def test_lists_and_labels_with_a_byte_order_mark(tmp_path: Path) -> None:
     data = own(tmp_path)
     for name, words in (("trainlist.txt", "one"), ("testlist.txt", "one"), ("labels.txt", "run\r\njump")):
         (data / name).write_bytes(MARK + words.encode() + b"\r\n")
@@ -159,7 +159,7 @@ def test_lists_and_labels_with_a_mark(tmp_path: Path) -> None:
         loader.load(data)
 
 
-def test_annotations_with_a_mark(tmp_path: Path) -> None:
+def test_annotations_with_a_byte_order_mark(tmp_path: Path) -> None:
     xml = written(tmp_path, ("waves", [box(3)]))
     text = xml.read_text()
     xml.write_bytes(MARK + text.encode())
@@ -176,7 +176,7 @@ def test_annotations_with_a_mark(tmp_path: Path) -> None:
         read_cvat(xml)
 
 
-def test_coco_with_a_mark_and_without_videos(tmp_path: Path) -> None:
+def test_coco_with_a_byte_order_mark_and_without_videos(tmp_path: Path) -> None:
     path = coco(tmp_path, COCO)
     text = path.read_text()
     for content in (MARK + text.encode(), text.encode("utf-16")):
@@ -191,7 +191,7 @@ def test_coco_with_a_mark_and_without_videos(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_what_others_found_in_files_of_any_unicode_form(form: Form, tmp_path: Path) -> None:
+def test_unicode_forms_of_names_in_data_sets(form: Form, tmp_path: Path) -> None:
     name = "T\xfcr/\xe9"
     cast = VideoIndex((name,), ("run",), np.array([9]), np.array([[320, 240]]))
     tube = SavedTube(Tube(0, 0, 0.5, 3, np.ones((2, 4), np.float32)), np.ones(2, np.float32))
@@ -266,10 +266,10 @@ def test_files_of_the_configuration_in_any_unicode_form(form: Form, tmp_path: Pa
     assert load(path).cameras["door"].source == str(film)
 
 
-def test_of_a_long_text_its_beginning_and_its_end_are_shown() -> None:
+def test_a_long_text_keeps_its_beginning_and_end() -> None:
     assert shortened("a" * 2000) == "a" * 2000
     assert shortened("a" + "b" * 9_000_000 + "c") == "a" + "b" * 999 + " […] " + "b" * 999 + "c"
 
 
-def test_what_a_terminal_would_obey_is_shown_as_question_marks() -> None:
+def test_control_characters_are_shown_as_question_marks() -> None:
     assert sanitized("a\x1b[31mb\nc\x7f\x9b é\u3000ß") == "a?[31mb?c?? é\u3000ß"

@@ -53,7 +53,7 @@ def test_the_same_seed_draws_the_same_and_another_does_not() -> None:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_a_painted_rectangle_is_where_its_box_says(seed: int) -> None:
+def test_a_painted_rectangle_matches_its_box(seed: int) -> None:
     """Mirrored, zoomed, stretched and shifted, cut by the border or not."""
     image = np.zeros((SOURCE[1], SOURCE[0], 3), np.uint8)
     image[40:90, 30:70] = 255

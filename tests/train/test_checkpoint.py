@@ -57,7 +57,7 @@ def test_round_trip(path: Path, kept: Checkpoint) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["last.pt"]
 
 
-def test_torch_behind_the_seam(path: Path, network: LiteDetector) -> None:
+def test_torch_behind_the_engine_interface(path: Path, network: LiteDetector) -> None:
     engine = checkpoints.engine(checkpoints.load(path))
     image = np.random.default_rng(0).normal(size=(2, 3, 64, 64)).astype(np.float32)
     answer = engine.infer({"image": image})

@@ -51,7 +51,7 @@ def test_every_frame_lies_under_its_own_number(tmp_path: Path, damaged: list[int
             opened[number]
 
 
-def test_motion_looks_at_the_frames_that_the_pipeline_has_seen_before(tmp_path: Path) -> None:
+def test_motion_uses_the_previous_frames_of_the_pipeline(tmp_path: Path) -> None:
     opened = packed(tmp_path)
     # held are 0 1 2 4 5 6 7 8 11 12 …
     assert [opened.before(index, 1) for index in (0, 1, 4, 11)] == [None, 0, 2, 8]
@@ -75,7 +75,7 @@ def test_a_whole_video_stays_as_it_is(tmp_path: Path) -> None:
     assert decoded([whole], {"a": packed(tmp_path, [])}) == (whole,)
 
 
-def test_a_sample_shows_its_own_frame_and_the_one_before(tmp_path: Path) -> None:
+def test_a_sample_holds_its_frame_and_the_previous_one(tmp_path: Path) -> None:
     manifest = Manifest("tiny", LABELS, 64, 96, MotionSettings("previous"), top_k=1)
     opened = packed(tmp_path)
     (video,) = decoded([annotation()], {"a": opened})
@@ -96,7 +96,7 @@ def scene(path: Path, damaged: list[int]) -> Path:
     return video_files.write_mp4(path, video_files.jpegs(images, damaged), [40] * FRAMES, (WIDTH, HEIGHT))
 
 
-def test_a_network_that_sees_everything_scores_a_hundred_past_the_damage(tmp_path: Path) -> None:
+def test_a_perfect_network_scores_100_past_the_damage(tmp_path: Path) -> None:
     damaged = [2, 8, 9, 19]
     path = scene(tmp_path / "v.mp4", damaged)
     result = evaluate_video(VideoAnnotation("v", FRAMES, (tube(1),)), path, ENGINE, LABELS, "default")
@@ -118,7 +118,7 @@ def data_set(tmp_path: Path, damaged: list[int], meta_frames: int = 50) -> Path:
     return tmp_path
 
 
-def test_check_counts_what_it_has_decoded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_counts_decoded_frames(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """50 frames are annotated, as the container may announce them."""
     data_set(tmp_path, [5, 6, 30])
     assert check.main([str(tmp_path)]) == 1
@@ -127,7 +127,7 @@ def test_check_counts_what_it_has_decoded(tmp_path: Path, capsys: pytest.Capture
     assert "wrong: door/one: 50 frames are annotated, the file has 40" in output
 
 
-def test_check_tells_of_a_file_that_is_cut_short(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_reports_a_truncated_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data_set(tmp_path, [])
     frames = video_files.jpegs(video_files.shades(40, 640, 360))
     path = video_files.write_matroska(

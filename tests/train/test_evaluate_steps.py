@@ -167,7 +167,7 @@ def test_exported_tubes_score_the_same(data: Path, tmp_path: Path) -> None:
     assert read(tmp_path / "ours.json")["video_map"]["0.5"] == pytest.approx(25)
 
 
-def test_what_cannot_be_done_is_refused_in_a_sentence(
+def test_impossible_options_give_a_one_sentence_error(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def said(*words: str | Path) -> str:

@@ -45,7 +45,7 @@ def test_a_validation_is_a_row(log: TrainingLog) -> None:
     assert lines(log)[1] == "320,,,,,50.00,50.00,nan"
 
 
-def test_it_goes_on_where_the_checkpoint_was(log: TrainingLog) -> None:
+def test_it_continues_where_the_checkpoint_was(log: TrainingLog) -> None:
     """Three more steps after a row; then a crash after a second row that no checkpoint knows of."""
     steps(log, 0, EVERY + 3)
     unwritten = [dict(step) for step in log.unwritten]
@@ -58,7 +58,7 @@ def test_it_goes_on_where_the_checkpoint_was(log: TrainingLog) -> None:
     assert lines(again) == whole
 
 
-def test_a_log_that_went_away_begins_anew(tmp_path: Path) -> None:
+def test_a_removed_log_is_started_again(tmp_path: Path) -> None:
     log = TrainingLog(tmp_path / "log.csv", LABELS)
     log.resume(320, [])
     assert lines(log) == [HEADER]

@@ -82,7 +82,7 @@ def test_offset_loss_by_hand() -> None:
     assert offset_loss(said, true, torch.tensor([1.0, 0.0]).view(1, 1, 2)).item() == pytest.approx(0.6)
 
 
-def test_a_batch_without_boxes_teaches_silence_only() -> None:
+def test_a_batch_without_boxes_trains_the_background_only() -> None:
     heads = Heads(random(0, 2, 3, 4, 4), random(1, 2, 2, 4, 4).exp(), random(2, 2, 2, 4, 4).sigmoid())
     terms = losses(heads, batch(), LossWeights())
     assert terms["heatmap"] > 0
@@ -102,7 +102,7 @@ def test_the_weights_weigh() -> None:
     assert [weighed[name].item() / plain[name].item() for name in plain] == pytest.approx([2, 3, 5])
 
 
-def test_centernets_losses_look_at_centres_alone() -> None:
+def test_centernets_losses_use_centres_only() -> None:
     """Sizes 3 × 5 where 7 × 4 is said, twice: mean of 4 and 1; a tenth counts. Offsets are 0.5 off, both numbers."""
     truth = batch()
     truth["centre"][0, 1, 2] = truth["centre"][1, 3, 3] = 1

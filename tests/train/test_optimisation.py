@@ -137,7 +137,7 @@ def test_a_run_begins_with_the_weights_of_another_at_another_size(tmp_path: Path
     assert all((weight == 0.5).all() for weight in started.average.state_dict().values() if weight.is_floating_point())
 
 
-def test_for_other_actions_only_the_layer_that_names_them_begins_anew(tmp_path: Path) -> None:
+def test_for_other_actions_only_the_classification_layer_is_reinitialised(tmp_path: Path) -> None:
     others = replace(MANIFEST, labels=("Jump", "TrainingRun", "Sit"))
     settings = replace(SETTINGS, weights=str(trained(tmp_path / "a.pt")))
     weights = optimisation.start(settings, others, torch.device("cpu")).average.state_dict()

@@ -48,7 +48,7 @@ def test_unwritable_paths_are_refused_naming_the_option(name: str, ending: str, 
     assert str(tmp_path / name) in str(caught.value)
 
 
-def test_a_folder_of_others_is_refused() -> None:
+def test_a_folder_of_another_user_is_refused() -> None:
     with everybodys_folder() as folder, as_nobody():
         for path in (folder / "x.json", folder / "new" / "x.json"):
             with pytest.raises(OutputPathError, match=r"x\.json: cannot be written \(Permission denied\)"):

@@ -61,7 +61,7 @@ def test_choose(
     assert why in choice.why
 
 
-def test_a_choice_says_what_changed_only_where_it_did() -> None:
+def test_a_choice_names_what_changed_only_where_it_did() -> None:
     assert choose("float32", "float32", Machine("CPU", False)) == PrecisionChoice("float32", "as --precision asks")
 
 

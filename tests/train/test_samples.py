@@ -68,7 +68,7 @@ def remembering(seen: list[NDArray[np.float32]]) -> Infer:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("gap", [1, 3])
 @pytest.mark.parametrize("size", [(96, 64), (75, 133)])
-def test_training_sees_what_the_pipeline_sees(
+def test_training_gets_the_frames_of_the_pipeline(
     kind: MotionKind, gap: int, size: tuple[int, int], tmp_path: Path
 ) -> None:
     motion = MotionSettings(kind, gap=gap)
@@ -112,7 +112,7 @@ def test_a_number_is_one_sample_for_ever(training: TrainingSet) -> None:
     assert len(training) == 40
 
 
-def test_samples_are_batched_as_targets_say(training: TrainingSet) -> None:
+def test_samples_are_batched_with_the_documented_shapes(training: TrainingSet) -> None:
     batch = next(iter(DataLoader(training, 3)))
     assert {name: tuple(value.shape) for name, value in batch.items()} == {
         "image": (3, 6, 64, 96),

@@ -94,7 +94,7 @@ def test_a_run_leaves_log_curves_and_checkpoints(uninterrupted: Path, settings: 
 
 
 @pytest.mark.parametrize("steps", [13, 20])
-def test_a_resumed_run_goes_on_exactly(
+def test_a_resumed_run_continues_exactly(
     steps: int, settings: TrainSettings, cache: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     learn(prepare(settings, tmp_path, cache, resume=False, workers=0), after(steps))
@@ -119,7 +119,7 @@ def test_resume_refuses_other_settings(settings: TrainSettings, cache: Path, uni
         prepare(replace(settings, batch=4, seed=5), uninterrupted, cache, resume=True, workers=0)
 
 
-def test_the_end_says_what_was_made_how_good_it_is_and_what_comes_next(
+def test_the_last_lines_name_the_model_its_accuracy_and_the_next_steps(
     settings: TrainSettings, cache: Path, uninterrupted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Of a run that is complete, which goes on for no step more."""
@@ -135,7 +135,7 @@ def test_the_end_says_what_was_made_how_good_it_is_and_what_comes_next(
     assert following == f"Next: korsal-convert export {out}/best.pt -o {out}/best.onnx"
 
 
-def test_a_run_goes_on_in_another_precision(
+def test_a_run_can_be_resumed_in_another_precision(
     settings: TrainSettings, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As on another machine; a checkpoint says what it was trained in, never "auto"."""
@@ -225,7 +225,7 @@ def test_due(samples: int, count: int, is_due: bool, settings: TrainSettings) ->
         (["DATA", "--resume"], "last.pt: no such file"),
     ],
 )
-def test_bad_options_are_one_sentence(
+def test_bad_options_give_a_one_sentence_error(
     options: list[str], sentence: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = [str(data) if option == "DATA" else option for option in options]
@@ -236,7 +236,7 @@ def test_bad_options_are_one_sentence(
     assert "\n" not in said
 
 
-def test_a_damaged_cache_is_told_with_the_cure(
+def test_a_damaged_cache_is_reported_with_the_remedy(
     settings: TrainSettings, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [settings.data, "--out", str(tmp_path / "run"), "--cache", str(tmp_path), "--samples", "0"]
@@ -250,7 +250,7 @@ def test_a_damaged_cache_is_told_with_the_cure(
     assert f"{packed}: is damaged or cut short; delete the file" in capsys.readouterr().err
 
 
-def test_what_fails_in_a_worker_is_one_sentence(
+def test_a_failure_in_a_worker_is_one_sentence(
     settings: TrainSettings, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Zeros in the place of all but the first frame: the table is right, the frames are not."""

@@ -62,7 +62,9 @@ def test_weights_bring_their_motion_gap_and_size(tmp_path: Path) -> None:
         (("--arch", "res_18"), {"architecture": "res_18", "losses": CENTERNET_LOSSES}),
     ],
 )
-def test_an_option_counts_before_the_weights(words: tuple[str, ...], changes: dict[str, Any], tmp_path: Path) -> None:
+def test_an_option_takes_precedence_over_the_weights(
+    words: tuple[str, ...], changes: dict[str, Any], tmp_path: Path
+) -> None:
     file = weights(tmp_path / "a.pt")
     assert settings("--weights", file, *words) == replace(settings("--weights", file), **changes)
 
@@ -80,7 +82,7 @@ def resumable(folder: Path, began: TrainSettings) -> str:
     return str(folder)
 
 
-def test_a_run_that_goes_on_keeps_its_options(tmp_path: Path) -> None:
+def test_a_resumed_run_keeps_its_options(tmp_path: Path) -> None:
     began = replace(
         TrainSettings("data", weights="w.pt", motion=MotionSettings("none"), height=64, width=96, samples=500),
         seed=3, all_groups=True, precision="float32", learning_rate=0.01,
@@ -90,7 +92,7 @@ def test_a_run_that_goes_on_keeps_its_options(tmp_path: Path) -> None:
     assert settings(*words, "--samples", "7") == replace(began, precision="auto", samples=7)
 
 
-def test_a_run_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
+def test_a_run_of_an_earlier_version_can_be_resumed(tmp_path: Path) -> None:
     old = asdict(TrainSettings("data", height=64))
     for name in ("architecture", "all_groups", "fold", "precision"):
         del old[name]
@@ -100,13 +102,13 @@ def test_a_run_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
     assert settings("--resume", "--out", folder) == TrainSettings("data", height=64)
 
 
-def test_what_does_not_say_how_it_was_trained_cannot_go_on(tmp_path: Path) -> None:
+def test_a_checkpoint_without_settings_cannot_be_resumed(tmp_path: Path) -> None:
     weights(tmp_path / "last.pt")
     with pytest.raises(CheckpointError, match=r"last\.pt: does not say how it was trained"):
         settings("--resume", "--out", str(tmp_path))
 
 
-def test_mistakes_are_told() -> None:
+def test_mistakes_are_reported() -> None:
     with pytest.raises(TrainingError, match="at least 1 frame back"):
         settings("--gap", "0")
     with pytest.raises(CheckpointError, match="no such file"):

@@ -50,19 +50,19 @@ def score(network: nn.Module, frames: ValidationFrames) -> list[float]:
     return frame_average_precision(network, frames, MANIFEST, workers=0)
 
 
-def test_who_says_the_truth_scores_all(frames: ValidationFrames) -> None:
+def test_a_perfect_network_scores_all(frames: ValidationFrames) -> None:
     assert score(Oracle(frames, 10.0), frames) == pytest.approx([100, 100])
 
 
-def test_who_takes_one_action_for_the_other_scores_nothing(frames: ValidationFrames) -> None:
+def test_a_network_that_swaps_the_actions_scores_zero(frames: ValidationFrames) -> None:
     assert score(Oracle(frames, 10.0, mirrored=True), frames) == pytest.approx([0, 0])
 
 
-def test_who_says_nothing_scores_nothing(frames: ValidationFrames) -> None:
+def test_a_silent_network_scores_zero(frames: ValidationFrames) -> None:
     assert score(Oracle(frames, -20.0), frames) == pytest.approx([0, 0])
 
 
-def test_an_action_that_is_not_shown_has_no_score(frames: ValidationFrames) -> None:
+def test_an_action_without_ground_truth_has_no_score(frames: ValidationFrames) -> None:
     only = [choice for choice in frames.choices if choice.video.tubes[0].label == 0]
     some = ValidationFrames(only, frames.packed, MANIFEST)
     basketball, surfing = score(Oracle(some, 10.0), some)

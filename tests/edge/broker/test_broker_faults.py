@@ -35,7 +35,7 @@ pytestmark = pytest.mark.usefixtures("impatient")
 LOGIN = "allow_anonymous false\npassword_file {file}"
 
 
-def test_a_refused_login_is_logged_once_and_heals_when_the_password_is_corrected(
+def test_a_refused_login_is_logged_once_and_succeeds_once_the_password_is_corrected(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     passwords, mine = tmp_path / "passwords", tmp_path / "mine"
@@ -174,7 +174,7 @@ def test_tls_that_fails_is_logged(
             assert not publisher.statistics().online
 
 
-def test_an_expired_certificate_is_logged_and_heals_when_it_is_renewed(
+def test_an_expired_certificate_is_logged_and_accepted_once_it_is_renewed(
     tmp_path: Path, certificates: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     serving = "allow_anonymous true\ncafile {0}/ca.crt\ncertfile {0}/{1}.crt\nkeyfile {0}/{1}.key"
@@ -196,7 +196,7 @@ def test_an_expired_certificate_is_logged_and_heals_when_it_is_renewed(
     assert caplog.text.count(sentence) == 1
 
 
-def test_a_wrong_authority_heals_when_its_file_is_corrected(tmp_path: Path, certificates: Path) -> None:
+def test_a_wrong_authority_is_accepted_once_its_file_is_corrected(tmp_path: Path, certificates: Path) -> None:
     ca = tmp_path / "ca.crt"
     ca.write_bytes((certificates / "other.crt").read_bytes())
     tls = TlsConfig(ca=ca, cert=certificates / "client.crt", key=certificates / "client.key")
@@ -256,7 +256,7 @@ def test_a_broker_that_never_answers_is_given_up_until_it_does(
 
 
 @pytest.mark.slow
-def test_a_broker_that_falls_silent_is_noticed(tmp_path: Path) -> None:
+def test_a_broker_that_stops_responding_is_noticed(tmp_path: Path) -> None:
     """It neither acknowledges nor answers a ping: SIGSTOP."""
     with Broker(tmp_path) as broker, publishing(at(broker, keepalive=5), flush=0.1) as publisher:
         wait_for(lambda: publisher.statistics().online, "the connection")
@@ -301,9 +301,7 @@ class OldBroker(Relay):
         return hello
 
 
-def test_a_broker_for_which_mqtt_5_is_too_new_is_spoken_to_in_3_1_1(
-    broker: Broker, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_broker_without_mqtt_5_is_used_with_3_1_1(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
     with OldBroker(broker.port) as old, Subscriber(broker.port) as subscriber:
         settings = MqttConfig(host="127.0.0.1", port=old.port)
         with publishing(settings) as publisher:

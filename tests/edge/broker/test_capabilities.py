@@ -58,7 +58,7 @@ def test_messages_fit() -> None:
 @pytest.mark.parametrize(
     ("conf", "limits"), [(POOR, [NO_RETAIN]), (POORER, [NO_QOS_1]), (POOREST, [NO_RETAIN, NO_QOS_1])]
 )
-def test_a_broker_that_can_do_less_gets_everything_and_a_sentence(
+def test_a_broker_with_fewer_features_gets_everything_and_a_warning(
     tmp_path: Path, impatient: None, caplog: pytest.LogCaptureFixture, conf: str, limits: list[str]
 ) -> None:
     with Broker(tmp_path, conf) as broker, Subscriber(broker.port) as subscriber:
@@ -99,7 +99,7 @@ def test_what_is_retained_is_published_once(tmp_path: Path, impatient: None, mon
 
 
 @pytest.mark.parametrize("version", [5, 3])
-def test_where_the_settings_say_it_nothing_is_warned_of(
+def test_explicit_settings_give_no_warning(
     tmp_path: Path, impatient: None, caplog: pytest.LogCaptureFixture, version: int
 ) -> None:
     """The one way with MQTT 3.1.1, whose brokers cannot say it and hang up."""

@@ -22,14 +22,14 @@ def test_another_fault_is_logged_and_the_first_not_again() -> None:
     assert (first, second, third, state.fault) == ("a", "b", None, "a")
 
 
-def test_after_a_connection_the_same_fault_is_news() -> None:
+def test_after_a_connection_the_same_fault_is_logged_again() -> None:
     state, _, _ = closed(Outages(), "a", 0.0)
     state, _ = opened(state, 1.0)
     state, sentence, delay = closed(state, "a", 1000.0)
     assert (sentence, delay) == ("a", 1.0)
 
 
-def test_a_connection_that_breaks_at_once_is_not_dialled_at_once() -> None:
+def test_a_connection_that_breaks_at_once_is_not_retried_at_once() -> None:
     state, delays = Outages(), []
     for second in range(4):
         state, _ = opened(state, float(second))
@@ -38,7 +38,7 @@ def test_a_connection_that_breaks_at_once_is_not_dialled_at_once() -> None:
     assert delays == [1, 2, 4, 8]
 
 
-def test_one_that_drops_every_minute_is_logged_three_times_and_no_more() -> None:
+def test_one_that_drops_every_minute_is_logged_only_three_times() -> None:
     state, said = Outages(), []
     for minute in range(60):
         state, _ = opened(state, minute * 60.0)

@@ -226,7 +226,7 @@ def steps(outbox: Outbox) -> list[tuple[str, int, str]]:
 
 
 @pytest.mark.usefixtures("hasty", "soon")
-def test_what_was_left_open_ends_as_soon_as_the_file_is_to_be_had(tmp_path: Path) -> None:
+def test_open_events_end_as_soon_as_the_file_is_available(tmp_path: Path) -> None:
     """Killed amid an event; another program holds the file at the next start, in which another event goes on."""
     path = tmp_path / "roof.outbox.sqlite"
     killed = Outbox(path, MANY, ends)

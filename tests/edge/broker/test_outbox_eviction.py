@@ -57,7 +57,7 @@ def test_what_has_arrived_is_published_whatever_run_sent_it() -> None:
     assert waiting(outbox) == [("a", 1, "end"), ("e", 0, "new")]
 
 
-def test_the_limits_give_way_to_ends_of_published_events() -> None:
+def test_ends_of_published_events_take_precedence_over_the_limits() -> None:
     outbox = Outbox(None, OutboxLimits(rows=2, size=1000))
     outbox.put([step("a", 0, "new"), step("b", 0, "new")], NOW)
     send_first(outbox, 2, arrived=True)
@@ -80,7 +80,7 @@ def test_of_an_event_that_was_dropped_nothing_comes_any_more(tmp_path: Path) -> 
     outbox.close()
 
 
-def test_what_was_in_flight_at_a_kill_is_no_more_dropped(tmp_path: Path) -> None:
+def test_messages_in_flight_at_a_kill_are_not_dropped(tmp_path: Path) -> None:
     path = tmp_path / "roof.outbox.sqlite"
     killed = Outbox(path, MANY)
     killed.put([step("a", 0, "new"), step("a", 1, "end"), step("b", 0, "new"), step("b", 1, "end")], NOW)
@@ -144,7 +144,7 @@ def test_a_clock_that_is_set_makes_nothing_older(tmp_path: Path, restart: bool) 
     outbox.close()
 
 
-def test_the_publisher_sees_that_the_clock_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_publisher_notices_that_the_clock_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a broker: what waits stays, whatever the clock does."""
     real, jumped = time.time, [0.0]
     monkeypatch.setattr(time, "time", lambda: real() + jumped[0])

@@ -94,7 +94,7 @@ def test_ends_come_after_what_the_crash_left_and_expire_anew(tmp_path: Path) -> 
         b'{"seq": 0, "type": "new", "started": "2026-01-01T00:00:00.000Z", "duration": 1e300}',
     ],
 )
-def test_of_what_is_no_event_no_end_is_made(payload: bytes) -> None:
+def test_messages_that_are_not_events_get_no_end(payload: bytes) -> None:
     outbox = Outbox(None, MANY)
     outbox.put([Message("t", payload, "a", 0, "new", NOW + 60)], NOW)
     interruption = end_interrupted(outbox.open_events(), NOW, NOW)
@@ -112,7 +112,7 @@ def test_open_events_go_along_when_the_disk_is_left(tmp_path: Path) -> None:
     assert opened(outbox) == [("a", 0)]
 
 
-def test_a_step_that_could_not_be_stored_opens_nothing(tmp_path: Path) -> None:
+def test_a_step_that_could_not_be_stored_opens_no_event(tmp_path: Path) -> None:
     """Message and memory of it are one transaction: a failure in the second half undoes the first."""
     outbox = Outbox(tmp_path / "outbox.sqlite", MANY)
     outbox._database.execute("CREATE TRIGGER no BEFORE INSERT ON open_events BEGIN SELECT RAISE(ABORT, 'no'); END")

@@ -37,7 +37,7 @@ def test_where_the_newer_is_torn_the_older_counts(older: HighWaterMark, newer: H
 
 
 @pytest.mark.parametrize("slots", [b"", bytes(SLOT), bytes(2 * SLOT), b"\xff" * 2 * SLOT, b"KEM1"])
-def test_what_is_no_mark_is_ignored(slots: bytes) -> None:
+def test_an_invalid_mark_is_ignored(slots: bytes) -> None:
     assert decoded(slots) is None
 
 

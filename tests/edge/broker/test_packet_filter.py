@@ -146,7 +146,7 @@ def test_what_is_out_of_bounds_ends_the_connection(before: bytes, said: bytes) -
         packets(found)
 
 
-def test_released_messages_are_no_trouble() -> None:
+def test_released_messages_are_no_problem() -> None:
     """Some brokers send with the QoS of who published, whatever was subscribed to."""
     found = hear(*(framed(0x34, text(b"a") + bytes([0, n, 0])) + b"\x62\x02\x00" + bytes([n]) for n in range(200)))
     assert len(packets(found)) == 400

@@ -60,7 +60,7 @@ def test_the_numbers() -> None:
 
 
 @pytest.mark.parametrize("known", [True, False, None])
-def test_it_says_whether_the_clock_was_set(known: bool) -> None:
+def test_the_payload_states_whether_the_clock_was_set(known: bool) -> None:
     for payload in payloads(clock_synced=known):
         assert payload["clock_synced"] is known
         validator.validate(payload)

@@ -84,7 +84,7 @@ def test_an_event_is_given_up_later_than_others_and_the_third_proves_the_limit()
     assert not will_be_refused(known, step(4, size=799), 0.0)
 
 
-def test_pictures_of_many_sizes_cost_few_connections() -> None:
+def test_snapshots_of_many_sizes_cost_few_connections() -> None:
     """The limit is approached from above: one that is a little smaller than the last culprit is found out at once."""
     dice = random.Random(8)
     known, ends = PoisonSearch(), 0
@@ -181,7 +181,7 @@ def test_networks_that_break_at_random_cost_nothing() -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_picture_that_poisons_a_broker_of_3_1_1_is_dropped_and_all_else_arrives(
+def test_a_snapshot_that_a_3_1_1_broker_rejects_is_dropped_and_all_else_arrives(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     picture = b"\xff\xd8" + bytes(20_000)
@@ -239,7 +239,7 @@ class ParticularBroker(RefusingBroker):
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_broker_that_names_the_reason_is_believed(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_reason_that_a_broker_names_is_used(caplog: pytest.LogCaptureFixture) -> None:
     outbox = Outbox(None, OutboxLimits())
     outbox.put([event(number, size=2000 if number == 7 else 0) for number in range(20)], 0.0)
     with ParticularBroker(lambda _: False) as broker:
@@ -251,7 +251,7 @@ def test_a_broker_that_names_the_reason_is_believed(caplog: pytest.LogCaptureFix
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_line_that_breaks_again_and_again_costs_no_message(tmp_path: Path) -> None:
+def test_a_connection_that_breaks_repeatedly_loses_no_message(tmp_path: Path) -> None:
     """At any moment, with 3.1.1, where nobody says why."""
     with Broker(tmp_path) as broker, Relay(broker.port) as relay, Subscriber(broker.port) as subscriber:
         settings = MqttConfig(host="127.0.0.1", port=relay.port, version=3)

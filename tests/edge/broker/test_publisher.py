@@ -46,7 +46,7 @@ def test_mqtt_5_has_content_type_and_expiry(broker: Broker) -> None:
         assert 90 <= vars(properties)["MessageExpiryInterval"] <= 100
 
 
-def test_expiry_is_counted_anew_when_a_message_has_waited(tmp_path: Path) -> None:
+def test_expiry_is_recomputed_when_a_message_has_waited(tmp_path: Path) -> None:
     outbox = Outbox(None, OutboxLimits())
     outbox.put([event(0, seconds=1000), event(1, seconds=0.2)], now=0.0)
     time_to_expire = time.time() + 0.2

@@ -206,7 +206,7 @@ def test_a_picture_is_retained_and_names_its_event(broker: Broker) -> None:
             assert vars(message.properties)["UserProperty"] == [("event_id", "event-1")]
 
 
-def test_of_pictures_without_a_broker_the_newest_of_each_topic_waits(tmp_path: Path) -> None:
+def test_without_a_broker_the_newest_snapshot_of_each_topic_waits(tmp_path: Path) -> None:
     broker = Broker(tmp_path)
     with publishing(at(broker)) as publisher:
         wait_for(lambda: publisher.statistics().fault, "the fault")

@@ -68,7 +68,7 @@ def test_the_transaction_comes_back_as_it_was(transaction: object) -> None:
         (None, "too large"),
     ],
 )
-def test_what_is_no_request_gets_a_sentence(payload: bytes | None, error: str) -> None:
+def test_an_invalid_request_gets_an_error_message(payload: bytes | None, error: str) -> None:
     desk = FakeRequestHandler()
     found = json.loads(answer(Request("health", payload), desk, TOPICS, OPEN).payload)
     assert found["status"] == "error"
@@ -90,7 +90,7 @@ def test_what_is_no_request_gets_a_sentence(payload: bytes | None, error: str) -
         ("snapshot", {"data": {"camera": 3}}, OPEN, "which camera?"),
     ],
 )
-def test_what_is_not_possible_gets_a_sentence_and_is_not_done(
+def test_an_impossible_request_gets_an_error_message_and_no_effect(
     op: str, payload: object, settings: MqttConfig, error: str
 ) -> None:
     desk = FakeRequestHandler()
@@ -99,7 +99,7 @@ def test_what_is_not_possible_gets_a_sentence_and_is_not_done(
     assert desk.asked == []
 
 
-def test_problems_of_the_desk_are_the_error() -> None:
+def test_problems_of_the_request_handler_are_the_error() -> None:
     wrong = FakeRequestHandler(["log.level: should be 'debug'", "linker.fade: should be a number"])
     assert ask("reload", desk=wrong)["error"] == "log.level: should be 'debug'; linker.fade: should be a number"
     assert ask("config-set", {"data": {"log": {"level": 1}}}, wrong)["status"] == "error"
@@ -158,7 +158,7 @@ bodies = st.binary(max_size=200) | st.dictionaries(
 
 
 @given(st.sampled_from(OPS) | st.text(max_size=20), st.none() | bodies, st.booleans(), st.none() | st.text())
-def test_whatever_arrives_is_answered(op: str, payload: bytes | None, retained: bool, wanted: str | None) -> None:
+def test_any_request_is_answered(op: str, payload: bytes | None, retained: bool, wanted: str | None) -> None:
     found = answer(Request(op, payload, retained, wanted), FakeRequestHandler(), TOPICS, OPEN)
     assert json.loads(found.payload)["status"] in ("ok", "error")
     assert len(found.payload) < MAX_REQUEST_BYTES

@@ -47,7 +47,7 @@ def test_each_connection_begins_with_online_and_all_that_lasts() -> None:
 
 
 @pytest.mark.parametrize(("newer", "after"), [(False, "door a"), (True, "door b")])
-def test_a_picture_that_may_not_have_been_accepted_is_sent_again(newer: bool, after: str) -> None:
+def test_a_possibly_unaccepted_snapshot_is_sent_again(newer: bool, after: str) -> None:
     retained = RetainedMessages("available")
     retained.put(picture("door", b"a"))
     assert sent(retained) == ["door a"]
@@ -69,7 +69,7 @@ def test_what_is_not_retained_is_repeated_after_a_while() -> None:
     assert sent(retained) == ["available online", "status"]
 
 
-def test_what_is_dropped_comes_no_more() -> None:
+def test_dropped_messages_do_not_return() -> None:
     retained = RetainedMessages("available")
     retained.put(lasting("status"))
     retained.put(lasting("state"))

@@ -109,9 +109,7 @@ REASONS = [0x80, 0x83, 0x90, 0x91, 0x95, 0x99, 0x9A, 0x9B, 0xC3, 0xFF]  # paho c
 
 
 @pytest.mark.parametrize("code", REASONS)
-def test_a_message_that_is_refused_for_what_it_is_stands_in_nobody_s_way(
-    code: int, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_message_refused_for_its_content_blocks_no_other(code: int, caplog: pytest.LogCaptureFixture) -> None:
     """It is counted, told of, and the next one follows at once."""
     outbox = Outbox(None, OutboxLimits())
     outbox.put([event(number) for number in STEPS], 0.0)
@@ -124,7 +122,7 @@ def test_a_message_that_is_refused_for_what_it_is_stands_in_nobody_s_way(
     assert caplog.text.count("it refuses korsal/roof/door/actions/Dunk (") == 1
 
 
-def test_what_else_stands_in_an_acknowledgement_is_no_trouble() -> None:
+def test_other_contents_of_an_acknowledgement_are_ignored() -> None:
     """A property that nobody knows, and none that could be read."""
     outbox = Outbox(None, OutboxLimits())
     outbox.put([event(number) for number in STEPS], 0.0)

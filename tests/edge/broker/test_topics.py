@@ -68,7 +68,7 @@ def test_the_longest_label_fits_into_a_topic() -> None:
     assert len(TOPICS.snapshot("door", "🤸" * 256)) < 65_535  # bytes, MQTT's limit
 
 
-def test_the_picture_of_an_action_differs_from_one_that_was_asked_for() -> None:
+def test_the_snapshot_of_an_action_has_another_topic_than_a_requested_one() -> None:
     assert TOPICS.snapshot("door") == "site/korsal/roof/door/snapshot"
     assert TOPICS.snapshot("door", "Long Jump") == "site/korsal/roof/door/snapshot/Long%20Jump"
 

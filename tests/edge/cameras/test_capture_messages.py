@@ -17,7 +17,7 @@ def test_there_and_back(content: WorkerMessage) -> None:
 
 
 @given(st.text(min_size=1).map(lambda text: text * (3 * MAX_CHARACTERS // len(text))))
-def test_whatever_a_sentence_holds_it_fits(sentence: str) -> None:
+def test_any_message_text_fits(sentence: str) -> None:
     message = encode(WorkerMessage(fault=sentence, through=sentence, note=sentence))
     assert len(message) <= MESSAGE_BYTES  # 3 sentences of 2000 letters of at most 12 bytes, and their names
     fault = decode(message).fault

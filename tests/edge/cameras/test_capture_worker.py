@@ -64,7 +64,7 @@ def test_a_stream_that_stops_feeding_is_stalled_and_comes_back(stream: Path) -> 
         assert camera.counts().stalls == 1
 
 
-def test_a_wrong_password_is_said_and_tried_again(stream: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wrong_password_is_logged_and_retried(stream: Path, caplog: pytest.LogCaptureFixture) -> None:
     port = free_port()
     source = parse(f"rtsp://viewer:wrong@127.0.0.1:{port}/live")
     with serve("rtsp", port, stream, "viewer:right"), LiveCamera("door", source, QUICK, always(0.5)) as camera:
@@ -74,7 +74,7 @@ def test_a_wrong_password_is_said_and_tried_again(stream: Path, caplog: pytest.L
         assert "wrong" not in caplog.text
 
 
-def test_a_server_that_accepts_and_says_nothing_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_server_that_accepts_and_never_answers_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
     settings = LiveSettings(stall_seconds=0.5, open_seconds=1.5, min_retry=0.05, max_retry=0.1)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         source = parse(f"rtsp://127.0.0.1:{listener.getsockname()[1]}/live")
@@ -120,7 +120,7 @@ def test_a_capture_process_needs_numpy_and_opencv_and_nothing_else() -> None:
         ("rtsp://no-such.invalid/live", "the name no-such.invalid is not known in this network: correct it"),
     ],
 )
-def test_a_missing_camera_is_said_once_and_tried_again(
+def test_a_missing_camera_is_logged_once_and_retried(
     uri: str, cure: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     trials: set[int | None] = set()
@@ -141,9 +141,7 @@ def test_a_csi_camera_needs_gstreamer(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.parametrize("login", [[], ["viewer:right"]])
-def test_a_camera_of_our_own_that_speaks_udp_only(
-    stream: Path, login: list[str], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_udp_only_test_camera_is_read(stream: Path, login: list[str], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "edge.cameras.live_camera")
     port = free_port()
     source = parse(f"rtsp://{''.join(f'{one}@' for one in login)}127.0.0.1:{port}/live")
@@ -152,7 +150,7 @@ def test_a_camera_of_our_own_that_speaks_udp_only(
     assert "through FFmpeg over UDP" in caplog.text
 
 
-def test_packets_that_get_lost_are_told(stream: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_packets_are_logged(stream: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As by a firewall: the camera agrees, and nothing comes."""
     monkeypatch.setattr(source_reader, "UDP_TIMEOUT_MS", 1500)
     monkeypatch.setattr(source_reader, "UDP_SILENCE_SECONDS", 1.0)

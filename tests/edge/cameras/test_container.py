@@ -52,7 +52,7 @@ def test_what_is_missing_is_counted(tmp_path: Path, write: Callable[[Path], Path
 
 
 @pytest.mark.parametrize("write", [matroska, mp4, avi])
-def test_what_is_appended_is_nobodys_loss(tmp_path: Path, write: Callable[[Path], Path]) -> None:
+def test_appended_bytes_are_no_loss(tmp_path: Path, write: Callable[[Path], Path]) -> None:
     path = write(tmp_path / "clip")
     with path.open("ab") as file:
         file.write(b"<?xpacket end?>" * 9)
@@ -74,7 +74,7 @@ def mp4_to_the_end(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(("write", "change"), [(avi, unfinished_avi), (matroska, live_matroska), (mp4, mp4_to_the_end)])
-def test_a_length_that_is_not_known_is_none(
+def test_an_unknown_length_is_none(
     tmp_path: Path, write: Callable[[Path], Path], change: Callable[[bytes], bytes]
 ) -> None:
     path = write(tmp_path / "clip")
@@ -83,7 +83,7 @@ def test_a_length_that_is_not_known_is_none(
 
 
 @pytest.mark.parametrize("content", [b"", b"RIFF", b"\x1a\x45\xdf\xa3", b"\x1a\x45\xdf\xa3\x00", b"G" * 1000])
-def test_what_gives_no_account_lacks_nothing(tmp_path: Path, content: bytes) -> None:
+def test_a_container_without_sizes_lacks_nothing(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "clip").write_bytes(content)
     assert bytes_missing(tmp_path / "clip") == 0
 
@@ -111,7 +111,7 @@ def test_matroska_counts_the_other_way_round(tmp_path: Path, roll: float, rotati
 
 @pytest.mark.parametrize("write", [matroska, mp4, avi])
 @given(places=st.lists(st.tuples(st.integers(0, 10_000), st.binary(max_size=9)), min_size=1, max_size=5))
-def test_whatever_a_file_says_it_is_read_to_an_end(
+def test_any_file_is_read_to_an_end(
     tmp_path_factory: pytest.TempPathFactory, write: Callable[[Path], Path], places: list[tuple[int, bytes]]
 ) -> None:
     path = write(tmp_path_factory.mktemp("law") / "clip")

@@ -56,7 +56,7 @@ def http_camera(parts: Sequence[bytes], seconds: float = 0.02) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("damaged", [[3], [4, 5, 6, 7], list(range(1, 30, 2))])
-def test_a_camera_that_sends_bad_pictures_stays_online(damaged: list[int], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_camera_that_sends_bad_images_stays_online(damaged: list[int], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "edge.cameras.live_camera")
     with (
         http_camera(jpegs(noise(30), damaged)) as address,
@@ -71,7 +71,7 @@ def test_a_camera_that_sends_bad_pictures_stays_online(damaged: list[int], caplo
     assert warnings == [f"camera door: {address}: {SKIPPED}: check its cable or network"]
 
 
-def test_a_camera_that_sends_nothing_but_bad_pictures_is_offline() -> None:
+def test_a_camera_that_sends_only_bad_images_is_offline() -> None:
     with (
         http_camera(jpegs(noise(3), range(3)), seconds=0.001) as address,
         LiveCamera("door", parse(address), QUICK, always(0.5)) as camera,
@@ -81,7 +81,7 @@ def test_a_camera_that_sends_nothing_but_bad_pictures_is_offline() -> None:
         assert camera.counts().captured == 0
 
 
-def test_a_film_with_bad_frames_is_played_to_its_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_video_with_bad_frames_is_played_to_its_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write_mp4(tmp_path / "clip.mp4", jpegs(shades(30), [10, 11]), [20] * 30)
     seen = set()
     with LiveCamera("door", parse(str(path), loop=True), QUICK, always(0.5)) as camera:
@@ -106,7 +106,7 @@ def pace(path: Path, frames: int) -> list[tuple[float, int]]:
     return [(moment - found[0][0], number) for moment, number in found]
 
 
-def test_a_looped_film_keeps_its_own_time(tmp_path: Path) -> None:
+def test_a_looped_video_keeps_its_own_time(tmp_path: Path) -> None:
     """40 ms a frame whatever rate is announced, but for one of 0.8 s: the last of 20 frames begins after 1.52 s."""
     times = [0.04 * i + (0.76 if i > 4 else 0.0) for i in range(20)]
     path = write_matroska(tmp_path / "clip.mkv", jpegs(shades(20)), times, announced_fps=1000)
@@ -115,7 +115,7 @@ def test_a_looped_film_keeps_its_own_time(tmp_path: Path) -> None:
     assert found[-1][0] >= 1.4
 
 
-def test_a_long_pause_of_a_looped_film_is_no_stall(tmp_path: Path) -> None:
+def test_a_long_pause_in_a_looped_video_is_not_a_stall(tmp_path: Path) -> None:
     times = [0.04 * i + (30.0 if i > 4 else 0.0) for i in range(10)]
     path = write_matroska(tmp_path / "clip.mkv", jpegs(shades(10)), times)
     source = parse(str(path), loop=True)
@@ -126,6 +126,6 @@ def test_a_long_pause_of_a_looped_film_is_no_stall(tmp_path: Path) -> None:
     assert max(seen) > 4
 
 
-def test_a_film_of_one_frame_is_shown_at_its_rate(tmp_path: Path) -> None:
+def test_a_one_frame_video_is_played_at_its_rate(tmp_path: Path) -> None:
     path = write_matroska(tmp_path / "clip.mkv", jpegs(shades(1)), [0.0], announced_fps=10)
     assert pace(path, 6)[-1][0] >= 0.45  # five times a tenth of a second

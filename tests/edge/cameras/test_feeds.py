@@ -48,7 +48,7 @@ def next_frame(feed: Feed) -> Frame:
     raise AssertionError(f"no frame from {feed.name}, which is {feed.state}")
 
 
-def test_a_film_gives_every_frame_and_counts_them(clip: Path) -> None:
+def test_a_video_gives_every_frame_and_counts_them(clip: Path) -> None:
     with opened(clip) as feed:
         assert isinstance(feed, FileFeed)
         indices = [next_frame(feed).index for _ in range(30)]
@@ -58,7 +58,7 @@ def test_a_film_gives_every_frame_and_counts_them(clip: Path) -> None:
         assert feed.counts() == CameraCounts(captured=30, taken=30, dropped=0, stalls=0, reconnects=0)
 
 
-def test_a_films_pictures_are_turned_and_masked_too(clip: Path) -> None:
+def test_frames_of_a_video_are_rotated_and_masked_too(clip: Path) -> None:
     with opened(clip, rotation=90, mask=LEFT) as feed:
         next_frame(feed)
         image = next_frame(feed).image  # of the value 4
@@ -99,7 +99,7 @@ def test_what_needs_another_process_is_not_applied(clip: Path, change: dict[str,
         assert not feed.can_reconfigure(CameraConfig(source=str(clip), loop=True, **change))
 
 
-def test_size_and_rate_of_a_film_played_as_a_camera(clip: Path) -> None:
+def test_size_and_rate_of_a_video_played_as_a_camera(clip: Path) -> None:
     with opened(clip, loop=True, width=64, height=48, fps=5.0) as feed:
         assert isinstance(feed, LiveFeed)
         first = next_frame(feed)
@@ -114,7 +114,7 @@ def test_size_and_rate_of_a_film_played_as_a_camera(clip: Path) -> None:
 HEALTHY = ("one", "two", "three", "four", "five")
 
 
-def test_eight_cameras_of_which_three_are_ill(clip: Path) -> None:
+def test_eight_cameras_of_which_three_are_faulty(clip: Path) -> None:
     """One gives a frame a second, one hangs in mid-run, one accepts and never answers: the others feel nothing."""
     with socket.create_server(("127.0.0.1", 0)) as mute, contextlib.ExitStack() as stack:
         cameras = {name: CameraConfig(source=str(clip), loop=True) for name in (*HEALTHY, "hung")}

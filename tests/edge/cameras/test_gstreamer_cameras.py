@@ -44,7 +44,7 @@ def colour(image: NDArray[np.uint8], row: float, column: float) -> list[int]:
 WHITE, BLUE = [1, 1, 1], [1, 0, 0]
 
 
-def test_a_csi_camera_is_opened_and_turned_by_its_pipeline(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_csi_camera_is_opened_and_rotated_by_its_pipeline(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "edge.cameras.live_camera")
     with stand_in(parse("csi://0", width=640, height=480, fps=15, rotation=90)) as camera:
         image = first_frame(camera).image
@@ -54,7 +54,7 @@ def test_a_csi_camera_is_opened_and_turned_by_its_pipeline(caplog: pytest.LogCap
     assert "online: 480x640 from csi://0 through GStreamer, nvarguscamerasrc" in caplog.text
 
 
-def test_a_csi_camera_has_its_size_where_none_is_asked() -> None:
+def test_a_csi_camera_has_its_default_size_where_none_is_requested() -> None:
     with stand_in(parse("csi://0")) as camera:
         assert first_frame(camera).image.shape == (720, 1280, 3)
 
@@ -92,7 +92,7 @@ def test_the_mask_can_be_changed_while_the_camera_runs() -> None:
         assert (camera.process_id, camera.counts().reconnects) == (process, 0)
 
 
-def test_a_film_is_played_in_real_time_and_starts_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_video_is_played_in_real_time_and_restarts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "edge.cameras.live_camera")
     clip = write_video(tmp_path / 'my "clip" ! x.avi', "MJPG", frames=25)
     source = parse(str(clip), loop=True)
@@ -114,7 +114,7 @@ WITHOUT_FFMPEG = "OPENCV_VIDEOIO_PRIORITY_FFMPEG"  # 0: OpenCV has none
 
 @pytest.mark.parametrize("matrix", [MATRICES[1], MATRICES[4], MATRICES[7]])  # turned, mirrored, both
 @pytest.mark.parametrize("ffmpeg", ["1", "0"])
-def test_a_phones_film_is_upright_through_any_library(
+def test_a_phone_video_is_upright_in_every_library(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, matrix: Matrix, ffmpeg: str
 ) -> None:
     monkeypatch.setenv(WITHOUT_FFMPEG, ffmpeg)
@@ -126,7 +126,7 @@ def test_a_phones_film_is_upright_through_any_library(
     assert quarters(image) == quarters(shown)
 
 
-def test_a_jetsons_decoder_leaves_a_film_lying_and_the_reader_turns_it(
+def test_a_jetsons_decoder_leaves_a_video_sideways_and_the_reader_rotates_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """First as the file asks, then as the configuration does: scaled, mirrored, by a quarter turn."""
@@ -140,7 +140,7 @@ def test_a_jetsons_decoder_leaves_a_film_lying_and_the_reader_turns_it(
     assert "through GStreamer" in caplog.text
 
 
-def test_a_film_that_comes_unevenly_is_no_affair_of_gstreamers_clock(
+def test_a_video_of_uneven_frame_times_ignores_gstreamers_clock(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "edge.cameras.live_camera")
@@ -150,7 +150,9 @@ def test_a_film_that_comes_unevenly_is_no_affair_of_gstreamers_clock(
     assert "through FFmpeg" in caplog.text
 
 
-def test_a_film_that_gstreamer_cannot_read_is_told_by_ffmpeg(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_video_that_gstreamer_cannot_read_is_reported_by_ffmpeg(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(bytes(range(256)) * 40)
     source = parse(str(broken), loop=True)
@@ -166,7 +168,7 @@ def test_a_film_that_gstreamer_cannot_read_is_told_by_ffmpeg(tmp_path: Path, cap
         ("v4l2:///dev/null", "v4l2:///dev/null: cannot be opened: another program may hold it, or it is no camera"),
     ],
 )
-def test_what_cannot_be_opened_is_one_sentence(
+def test_a_file_that_cannot_be_opened_gives_a_one_sentence_error(
     uri: str, sentence: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with LiveCamera("door", parse(uri), QUICK, always(0.5), PROGRAM) as camera:

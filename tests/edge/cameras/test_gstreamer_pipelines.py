@@ -183,7 +183,7 @@ METHODS = {
 
 
 @pytest.mark.parametrize(("flip", "rotation"), FLIP_METHODS)
-def test_the_hardware_turns_as_the_reader_does(flip: str, rotation: int) -> None:
+def test_the_hardware_rotates_as_the_reader_does(flip: str, rotation: int) -> None:
     picture = np.arange(6, dtype=np.uint8).reshape(2, 3)
     by_reader = rotated(flipped(picture, flip), rotation)  # type: ignore[arg-type]
     by_hardware = METHODS[FLIP_METHODS[flip, rotation]](picture)  # type: ignore[index,operator]
@@ -228,12 +228,12 @@ def test_rate_fraction(fps: float, fraction: str) -> None:
     assert rate_fraction(fps) == fraction
 
 
-def test_a_way_to_open_shows_no_credentials() -> None:
+def test_backend_candidates_show_no_credentials() -> None:
     assert "u:p" not in repr(backend_candidates(parse("rtsp://u:p@cam/x"), PC))
 
 
 @pytest.mark.parametrize("known", [PC, JETPACK_6, None])
-def test_over_udp_every_candidate_says_so(known: InstalledElements | None) -> None:
+def test_over_udp_every_candidate_uses_udp(known: InstalledElements | None) -> None:
     found = backend_candidates(parse("rtsp://u:p@cam/x"), known, "udp")
     assert all(candidate.transport == "udp" and candidate.description.endswith(" over UDP") for candidate in found)
     assert all("protocols=udp" in candidate.target for candidate in found if candidate.backend == "gstreamer")

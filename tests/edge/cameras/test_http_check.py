@@ -79,7 +79,7 @@ PAGE = (200, kind("text/html; charset=utf-8"), b"<html>Welcome</html>")
         ((302, {"Location": "/live"}, b""), r"(fault|another address) \(?302"),
     ],
 )
-def test_an_answer_and_its_sentence(answer: tuple[int, dict[str, str], bytes], sentence: str) -> None:
+def test_every_answer_has_its_message(answer: tuple[int, dict[str, str], bytes], sentence: str) -> None:
     with serving({"/live": answer}) as address:
         assert re.search(sentence, str(refusal(f"http://{address}/live")))
 
@@ -123,7 +123,7 @@ def test_the_camera_says_what_its_address_gives() -> None:
 
 
 @given(st.text(), st.binary())
-def test_whatever_is_sent_is_video_or_one_sentence(sent: str, head: bytes) -> None:
+def test_any_answer_is_video_or_a_one_sentence_error(sent: str, head: bytes) -> None:
     said = content_problem(HttpContent(sent, head))
     assert said is None or ("\n" not in said and len(said) < 300)
 

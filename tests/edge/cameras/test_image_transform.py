@@ -29,7 +29,7 @@ def where(image: NDArray[np.uint8]) -> tuple[int, int]:
         ("horizontal", 90, (6, 4), (5, 3)),  # first to the right, then down
     ],
 )
-def test_a_picture_is_flipped_then_rotated(
+def test_an_image_is_flipped_then_rotated(
     flip: Flip, rotation: int, shape: tuple[int, int], corner: tuple[int, int]
 ) -> None:
     image = transformed(CORNER.copy(), parse("/dev/video0", flip=flip, rotation=rotation))  # type: ignore[arg-type]
@@ -51,17 +51,17 @@ def test_what_the_pipeline_has_turned_is_not_turned_again() -> None:
         ("/dev/video0", False, (6, 4)),  # the camera was asked for it, and gave what it has
     ],
 )
-def test_a_stream_is_scaled_before_it_is_turned(uri: str, turned: bool, shape: tuple[int, int]) -> None:
+def test_a_stream_is_scaled_before_it_is_rotated(uri: str, turned: bool, shape: tuple[int, int]) -> None:
     given = np.zeros((6, 4, 3), np.uint8) if turned else CORNER.copy()
     assert transformed(given, parse(uri, 12, 8, rotation=90), turned).shape == (*shape, 3)
 
 
-def test_a_scaled_picture_keeps_its_brightness() -> None:
+def test_a_scaled_image_keeps_its_brightness() -> None:
     source = parse("rtsp://cam/x", width=3, height=2)
     assert transformed(np.full((4, 6, 3), 7, np.uint8), source).tolist() == np.full((2, 3, 3), 7).tolist()
 
 
-def test_a_mask_blackens_the_turned_picture() -> None:
+def test_a_mask_blackens_the_rotated_frame() -> None:
     mask = [((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))]  # the left half
     white = np.full((40, 60, 3), 255, np.uint8)
     image = transformed(white, parse("/dev/video0", rotation=90, mask=mask))
@@ -85,7 +85,7 @@ def test_every_layout_becomes_bgr(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (120, 160, 3), (1080, 1920, 3)])
-def test_a_fingerprint_is_the_same_for_the_same_picture_alone(shape: tuple[int, ...]) -> None:
+def test_only_identical_images_share_a_fingerprint(shape: tuple[int, ...]) -> None:
     image = RANDOM.integers(0, 256, shape, np.uint8)
     assert fingerprint(image) == fingerprint(image.copy())
     assert fingerprint(image) != fingerprint(image ^ np.uint8(1))

@@ -55,7 +55,7 @@ def test_the_newest_frame_wins_and_the_others_are_counted(clip: Path) -> None:
     assert counts.captured >= counts.taken + counts.dropped
 
 
-def test_a_film_starts_again_at_its_end(tmp_path: Path) -> None:
+def test_a_looped_video_restarts_at_its_end(tmp_path: Path) -> None:
     clip = write_video(tmp_path / "short.avi", "MJPG", frames=5)
     with looped(clip) as camera:
         watch_until(camera, lambda: camera.counts().captured > 12)
@@ -63,7 +63,7 @@ def test_a_film_starts_again_at_its_end(tmp_path: Path) -> None:
         assert camera.counts().reconnects == 0
 
 
-def test_a_frame_is_flipped_on_the_way(tmp_path: Path) -> None:
+def test_a_frame_is_flipped_before_it_is_returned(tmp_path: Path) -> None:
     image = np.zeros((120, 160, 3), np.uint8)
     image[:60] = 200
     writer = cv2.VideoWriter(str(tmp_path / "clip.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (160, 120))
@@ -81,7 +81,7 @@ def test_nothing_comes_within_no_time(clip: Path) -> None:
         assert camera.newest(0) is None
 
 
-def test_a_killed_capture_process_is_made_anew(clip: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_killed_capture_process_is_replaced(clip: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "edge.cameras.live_camera")
     with looped(clip) as camera:
         last = first_frame(camera)
@@ -96,7 +96,7 @@ def test_a_killed_capture_process_is_made_anew(clip: Path, caplog: pytest.LogCap
     assert logged_states(caplog.messages) == ["online", "offline", "online"]
 
 
-def test_a_capture_process_that_hangs_is_killed_and_made_anew(clip: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hung_capture_process_is_killed_and_replaced(clip: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "edge.cameras.live_camera")
     with looped(clip) as camera:
         first_frame(camera)
@@ -148,7 +148,7 @@ def test_processes_that_cannot_be_ended_do_not_pile_up(clip: Path, caplog: pytes
     assert "camera door: process 4711 hangs in a driver and cannot be killed" in caplog.text
 
 
-def test_each_reason_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_reason_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     video = tmp_path / "film.avi"
     with LiveCamera("door", parse(str(video), loop=True), QUICK, always(0.5)) as camera:
         watch_until(camera, lambda: "no such file" in camera.reason)
@@ -277,7 +277,7 @@ def test_trials_become_rarer(attempt: int, chance: float, seconds: float) -> Non
 
 
 @pytest.mark.parametrize("name", ["ü" * 700, "界" * 700, "ü" * 60, "a" * 5000], ids=["700", "2100", "60", "5000"])
-def test_a_long_name_that_cannot_be_opened_is_a_sentence(name: str, tmp_path: Path) -> None:
+def test_a_too_long_name_gives_a_one_sentence_error(name: str, tmp_path: Path) -> None:
     """Its sentence as JSON was longer than the parent took at once, and what was cut off ended the daemon."""
     source = parse(str(tmp_path / name), loop=True)
     with LiveCamera("door", source, QUICK, always(0.5)) as camera:

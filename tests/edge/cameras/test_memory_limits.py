@@ -34,7 +34,7 @@ MEBIBYTE = 1 << 20
         (MAX_PIXELS, MAX_BYTES),
     ],
 )
-def test_what_pictures_need(pixels: int, most: int) -> None:
+def test_memory_that_images_need(pixels: int, most: int) -> None:
     assert allowance(pixels) == most
 
 
@@ -81,7 +81,7 @@ print(given(100), given(255), given(257))
 """
 
 
-def test_a_block_of_ffmpegs_is_no_larger_than_a_picture_needs() -> None:
+def test_an_ffmpeg_block_is_no_larger_than_an_image_needs() -> None:
     """80 MiB at first, and 4 bytes a pixel: 256 MiB for 8192 x 8192."""
     assert BLOCK_BYTES == 80 * MEBIBYTE
     done = subprocess.run([sys.executable, "-c", BLOCKS], capture_output=True, text=True, check=True)

@@ -127,7 +127,7 @@ def test_a_server_that_stops_feeding_is_a_stall(backend: str, caplog: pytest.Log
         assert camera.counts().stalls >= 1
 
 
-def test_a_server_that_repeats_its_picture_is_a_stall(backend: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_server_that_repeats_its_image_is_a_stall(backend: str, caplog: pytest.LogCaptureFixture) -> None:
     port = free_port()
     with rtsp_server(port, "frozen"), camera_at(port, backend, settings=QUICK) as camera:
         first_frame(camera)
@@ -170,7 +170,7 @@ def test_what_a_server_has_against_a_url(kind: str) -> None:
 
 
 @pytest.mark.parametrize("login", ["", "viewer:pa ss"])
-def test_a_camera_that_speaks_udp_only(backend: str, login: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_camera_that_supports_udp_only(backend: str, login: str, caplog: pytest.LogCaptureFixture) -> None:
     """It refuses TCP with 461; what worked is asked for first when it comes back."""
     caplog.set_level(logging.INFO, "edge.cameras.live_camera")
     port = free_port()

@@ -61,7 +61,7 @@ def asked_anew(*replies: bytes) -> Iterator[str]:
         (b"500 Oops", None),
     ],
 )
-def test_a_status_and_its_sentence(status: bytes, sentence: str | None) -> None:
+def test_every_status_has_its_message(status: bytes, sentence: str | None) -> None:
     with answering(b"RTSP/1.0 " + status + b"\r\nCSeq: 1\r\n\r\n") as url:
         assert examine(url, "tcp").reason == sentence
 
@@ -87,7 +87,7 @@ def described(sdp: bytes = SDP) -> bytes:
         (b"nonsense", "tcp", RtspFinding()),
     ],
 )
-def test_what_a_server_says_of_a_transport(setup: bytes, transport: RtspTransport, finding: RtspFinding) -> None:
+def test_a_servers_answer_about_a_transport(setup: bytes, transport: RtspTransport, finding: RtspFinding) -> None:
     status = b"RTSP/1.0 " * setup[:1].isdigit() + setup
     with answering(described(), status + b"\r\nSession: 7;timeout=60\r\n\r\n", b"RTSP/1.0 200 OK\r\n\r\n") as url:
         assert examine(url, transport) == finding
@@ -118,12 +118,12 @@ def test_a_server_that_is_busy_is_asked_again() -> None:
         b"RTSP/1.0 200 OK\r\n" + b"a: b\r\n" * 1000,
     ],
 )
-def test_nonsense_finds_nothing(reply: bytes) -> None:
+def test_garbage_has_no_result(reply: bytes) -> None:
     with answering(reply) as url:
         assert examine(url, "tcp", 0.5).reason is None
 
 
-def test_a_silent_server_finds_nothing() -> None:
+def test_a_server_that_never_answers_has_no_result() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         assert examine(f"rtsp://127.0.0.1:{listener.getsockname()[1]}/live", "tcp", 0.1).reason is None
 

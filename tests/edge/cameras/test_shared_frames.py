@@ -82,7 +82,9 @@ def test_the_newest_wins(shared: SharedFrames) -> None:
         ([7, 8, 7, 7], 3),  # it has not been the same all the time
     ],
 )
-def test_a_picture_tells_since_when_it_is_the_same(shared: SharedFrames, fingerprints: list[int], since: int) -> None:
+def test_an_image_carries_the_time_since_when_it_is_unchanged(
+    shared: SharedFrames, fingerprints: list[int], since: int
+) -> None:
     for time_, fingerprint in enumerate(fingerprints, start=1):
         shared.write(plain(0), 1000, time_, fingerprint)
     picture = shared.newest(0)
@@ -90,7 +92,7 @@ def test_a_picture_tells_since_when_it_is_the_same(shared: SharedFrames, fingerp
     assert (picture.fingerprint, picture.unchanged_since) == (fingerprints[-1], since)
 
 
-def test_a_picture_read_is_the_readers_own(shared: SharedFrames) -> None:
+def test_an_image_that_was_read_is_a_copy(shared: SharedFrames) -> None:
     shared.write(plain(1), 0, 0, 0)
     picture = shared.newest(0)
     assert picture is not None

@@ -31,7 +31,7 @@ def watch_for(camera: LiveCamera, seconds: float) -> int:
     return len(found)
 
 
-def test_the_same_picture_again_and_again_is_a_stall(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_image_that_repeats_is_a_stall(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "edge.cameras.live_camera")
     freeze = tmp_path / "freeze"
     processes: set[int | None] = set()
@@ -58,7 +58,7 @@ def test_a_scene_that_does_not_change_but_for_noise_is_no_stall(tmp_path: Path) 
         assert camera.process_id == process
 
 
-def test_a_camera_that_feeds_nothing_is_a_stall(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_camera_without_frames_is_stalled(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     silence = tmp_path / "silence"
     with fake_camera("silent", silence) as camera:
         first_frame(camera)
@@ -70,7 +70,7 @@ def test_a_camera_that_feeds_nothing_is_a_stall(tmp_path: Path, caplog: pytest.L
         assert camera.counts().stalls == 1
 
 
-def test_a_patient_camera_may_repeat_its_picture(tmp_path: Path) -> None:
+def test_a_camera_with_a_long_stall_limit_may_repeat_its_image(tmp_path: Path) -> None:
     freeze = tmp_path / "freeze"
     with fake_camera("freezing", freeze, LiveSettings(stall_seconds=60)) as camera:
         freeze.touch()
@@ -79,7 +79,7 @@ def test_a_patient_camera_may_repeat_its_picture(tmp_path: Path) -> None:
         assert camera.state == "online"
 
 
-def test_a_film_of_a_still_is_no_stall(tmp_path: Path) -> None:
+def test_a_video_of_a_still_image_is_not_a_stall(tmp_path: Path) -> None:
     writer = cv2.VideoWriter(str(tmp_path / "still.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (160, 120))
     for _ in range(10):
         writer.write(np.full((120, 160, 3), 90, np.uint8))

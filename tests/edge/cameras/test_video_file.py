@@ -125,7 +125,7 @@ def test_an_absurd_rate_is_taken_as_25(
 
 
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg, which writes a bare H.264 stream, is not installed")
-def test_the_25_of_a_stream_without_any_time_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_assumed_rate_of_an_untimed_stream_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """FFmpeg's reader of such streams knows no rate, and names 25."""
     source, path = write_video(tmp_path / "clip.avi", shades(4), fps=30), tmp_path / "clip.h264"
     made = subprocess.run(
@@ -178,7 +178,7 @@ def make_head_only(path: Path) -> None:
         (make_noise, "cannot be read as video"),
     ],
 )
-def test_what_is_no_video_is_refused_in_one_sentence(
+def test_a_file_that_is_not_a_video_gives_a_one_sentence_error(
     tmp_path: Path, name: str, make: Callable[[Path], object], cure: str
 ) -> None:
     path = tmp_path / name
@@ -201,7 +201,7 @@ except CaptureError as fault:
 
 
 @pytest.mark.parametrize("make", [make_noise, make_head_only])
-def test_the_libraries_add_nothing_to_our_sentence(tmp_path: Path, make: Callable[[Path], object]) -> None:
+def test_the_libraries_add_nothing_to_our_message(tmp_path: Path, make: Callable[[Path], object]) -> None:
     make(tmp_path / "clip.mp4")
     command = [sys.executable, "-c", PROBE, str(tmp_path / "clip.mp4")]
     root = str(ROOT)
@@ -220,7 +220,7 @@ def test_a_playlist_is_not_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_of_others_is_refused(tmp_path: Path) -> None:
+def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
     path = write_video(tmp_path / "clip.avi", shades(2))
     path.chmod(0)
     with pytest.raises(CaptureError, match="change its permissions"):
@@ -242,7 +242,7 @@ def test_a_header_without_frames_is_refused_at_the_first_frame(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("width", "height"), [(40000, 16), (16, 40000), (8224, 8224)])
-def test_pictures_that_are_too_large_are_refused_before_one_is_decoded(tmp_path: Path, width: int, height: int) -> None:
+def test_images_that_are_too_large_are_refused_before_one_is_decoded(tmp_path: Path, width: int, height: int) -> None:
     path = tmp_path / "clip.y4m"
     path.write_bytes(f"YUV4MPEG2 W{width} H{height} F25:1 Cmono\nFRAME\n".encode())
     with path.open("ab") as file:
@@ -287,7 +287,7 @@ def test_times_are_the_frames_own_whatever_rate_is_announced(tmp_path: Path) -> 
     assert probe(path).fps == pytest.approx(25)
 
 
-def test_a_length_that_is_announced_is_not_believed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_announced_length_is_not_trusted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """As where the sound is longer, or an edit list hides the beginning: nothing is damaged."""
     frames = video_files.jpegs(video_files.shades(30))
     longer = video_files.write_matroska(
@@ -315,7 +315,7 @@ def test_a_stream_without_time_stamps_runs_by_its_rate(tmp_path: Path) -> None:
     assert numbers_and_times(path)[2] == [round(i / 25, 3) for i in range(10)]
 
 
-def test_a_file_that_was_joined_from_two_goes_on(tmp_path: Path) -> None:
+def test_a_concatenated_file_is_played_to_its_end(tmp_path: Path) -> None:
     once = write_video(tmp_path / "once.ts", video_files.shades(30), code="mp4v")
     (tmp_path / "twice.ts").write_bytes(2 * once.read_bytes())
     times = [frame.unix_time for frame in read_file(tmp_path / "twice.ts", "door")]
@@ -372,7 +372,7 @@ def test_frames_that_come_unevenly_are_numbered_past_a_damaged_one(tmp_path: Pat
     assert numbers_and_times(path) == (whole, whole, [stamps[i] for i in whole])
 
 
-def test_a_film_without_a_whole_frame_is_refused(tmp_path: Path) -> None:
+def test_a_video_without_a_whole_frame_is_refused(tmp_path: Path) -> None:
     path = video_files.write_mp4(tmp_path / "clip.mp4", video_files.jpegs(video_files.shades(5), range(5)), [40] * 5)
     for reads in (decodable_frames, lambda path: list(read_file(path, "door"))):
         with pytest.raises(CaptureError, match=r"clip\.mp4: holds no readable frame"):
@@ -380,7 +380,7 @@ def test_a_film_without_a_whole_frame_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("matrix", video_files.MATRICES)
-def test_a_phones_film_is_upright(tmp_path: Path, matrix: tuple[int, int, int, int]) -> None:
+def test_a_phone_video_is_upright(tmp_path: Path, matrix: tuple[int, int, int, int]) -> None:
     image = video_files.corners()
     path = video_files.write_mp4(tmp_path / "clip.mp4", video_files.jpegs([image] * 3), [40] * 3, matrix=matrix)
     shown = video_files.moved(image, matrix)

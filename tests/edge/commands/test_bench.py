@@ -34,7 +34,7 @@ def test_figures() -> None:
     assert rows["total"]["share"] == pytest.approx(100)
 
 
-def test_a_short_film_is_played_again(played: ReplaySession) -> None:
+def test_a_short_video_is_played_again(played: ReplaySession) -> None:
     measured = measure(played, 30)  # of a film of 8 frames
     assert measured.seconds.shape == (30, len(COLUMNS))
     assert (measured.seconds >= 0).all()
@@ -51,7 +51,7 @@ def test_the_table_names_every_stage(played: ReplaySession, capsys: pytest.Captu
     assert f"{WARM_UP} more to warm up" in output
 
 
-def test_a_machine_that_is_too_slow_is_told_what_helps(
+def test_a_machine_that_is_too_slow_is_logged_with_the_remedies(
     played: ReplaySession, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     slow = Measurement(np.full((4, len(COLUMNS)), 0.1 / len(COLUMNS)))
@@ -70,6 +70,6 @@ def test_json_holds_the_same(played: ReplaySession, capsys: pytest.CaptureFixtur
     assert content["model"]["sha256"] == played.engine.sha256
 
 
-def test_a_film_of_one_frame_will_do(tmp_path: Path) -> None:
+def test_a_one_frame_video_is_enough(tmp_path: Path) -> None:
     film = write_spot_film(tmp_path / "one.avi", shown=1, dark=0)
     assert len(measure(open_session(str(film), write_spot_model(tmp_path / "m.onnx"), None, None), 3).seconds) == 3

@@ -56,12 +56,12 @@ def test_cameras_are_not_opened(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", ["0", "12"])
-def test_a_bare_number_is_no_file(tmp_path: Path, number: str) -> None:
+def test_a_bare_number_is_not_a_source(tmp_path: Path, number: str) -> None:
     with pytest.raises(ConfigError, match=f"c0.source: {number}: a bare number is not a source: write"):
         load(configured(tmp_path, f'source = "{number}"'))
 
 
-def test_the_command_tells_all_of_them_and_a_device_that_is_absent(
+def test_the_command_reports_all_of_them_and_an_absent_device(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     actions = "[actions.Nonsense]\nstart_score = 0.5"
@@ -75,7 +75,7 @@ def test_the_command_tells_all_of_them_and_a_device_that_is_absent(
     assert "/dev/video63 (no such device at the moment)" in capsys.readouterr().out
 
 
-def test_a_camera_with_a_wrong_name_is_looked_at_under_that_name(
+def test_a_camera_with_an_invalid_name_is_checked_under_that_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "config.toml"

@@ -75,7 +75,7 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
     assert "usage: korsal-edge" in capsys.readouterr().err
 
 
-def test_check_tells_what_a_configuration_means(folder: Path) -> None:
+def test_check_explains_a_configuration(folder: Path) -> None:
     done = korsal_edge("check", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "config.toml is valid" in done.stdout
@@ -84,7 +84,7 @@ def test_check_tells_what_a_configuration_means(folder: Path) -> None:
     assert "broker localhost:1883, MQTT 5, no TLS" in done.stdout
 
 
-def test_check_tells_the_scores_at_which_events_begin(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_prints_the_start_scores(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = folder / "scores.toml"
     file.write_text(CONFIG)
     assert main(["check", "--config", str(file)]) == 0
@@ -250,7 +250,7 @@ FRAMES = {
 
 
 @pytest.mark.parametrize("name", FRAMES)
-def test_odd_films_are_played(tmp_path: Path, folder: Path, name: str) -> None:
+def test_unusual_videos_are_played(tmp_path: Path, folder: Path, name: str) -> None:
     frames = FRAMES[name]
     film = write_jpegs(tmp_path / "odd.mjpeg", frames)
     out = tmp_path / "out.mp4"
@@ -282,7 +282,7 @@ def test_changing_frame_sizes_are_played(tmp_path: Path, folder: Path) -> None:
         ),
     ],
 )
-def test_a_replay_says_what_comes_next(
+def test_a_replay_names_the_next_steps(
     words: list[str],
     following: str,
     folder: Path,
@@ -294,7 +294,7 @@ def test_a_replay_says_what_comes_next(
     assert capsys.readouterr().err.splitlines()[-1] == f"Next: {following}"
 
 
-def test_what_a_truncated_film_holds_is_kept(tmp_path: Path, folder: Path) -> None:
+def test_frames_of_a_truncated_video_are_kept(tmp_path: Path, folder: Path) -> None:
     film = tmp_path / "cut.avi"
     whole = (folder / "film.avi").read_bytes()
     film.write_bytes(whole[: len(whole) * 3 // 4])

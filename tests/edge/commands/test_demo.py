@@ -47,7 +47,7 @@ def test_events_arrive_through_the_broker_and_the_video_is_written(folder: Path)
     assert done.stderr == ""
 
 
-def test_a_film_without_action_is_told_plainly(folder: Path) -> None:
+def test_a_video_without_actions_is_reported_plainly(folder: Path) -> None:
     done = play("dark.avi", "--video", "dark.mp4", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "No events: the model saw none of its actions long and clearly enough." in done.stdout
@@ -74,7 +74,9 @@ def test_a_camera_that_is_not_there(folder: Path, tmp_path: Path, monkeypatch: p
         demo("/dev/video77", folder / "spot.onnx", tmp_path / "out.mp4")
 
 
-def test_without_amqtt_it_says_what_to_install(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_amqtt_the_message_names_what_to_install(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "amqtt.broker", None)
     with pytest.raises(DemoError, match=r"amqtt is not installed: pip install 'korsal-edge\[cpu,demo\]'"):
         demo(str(folder / "film.avi"), folder / "spot.onnx", tmp_path / "out.mp4")

@@ -68,7 +68,7 @@ def test_another_file_gives_other_ids(folder: Path, tmp_path: Path) -> None:
     assert ids.isdisjoint(event["event_id"] for event in events_of(tmp_path, tmp_path / "b.jsonl"))
 
 
-def test_events_are_those_of_the_film(folder: Path, tmp_path: Path) -> None:
+def test_events_are_those_of_the_video(folder: Path, tmp_path: Path) -> None:
     new, update, end = events_of(folder, tmp_path / "events.jsonl")
     assert (new["type"], update["type"], end["type"]) == ("new", "update", "end")
     assert (new["action"], new["camera"], new["device"]) == ("Basketball", "replay", "korsal-edge")
@@ -106,7 +106,7 @@ min_duration = 0.18
     assert events_of(folder, tmp_path / "none.jsonl", deaf) == []
 
 
-def test_the_film_is_turned_and_masked_as_the_camera_is(folder: Path, tmp_path: Path) -> None:
+def test_the_video_is_rotated_and_masked_as_the_camera_is(folder: Path, tmp_path: Path) -> None:
     """What the daemon would see of it: upside down, and nothing behind the mask."""
     door = '[cameras.door]\nsource = "/dev/video0"\n'
     upright = events_of(folder, tmp_path / "a.jsonl", configuration(tmp_path, door))[0]["box"]
@@ -148,7 +148,7 @@ def test_the_printed_score_is_the_one_that_decided() -> None:
     assert "0.17" not in words
 
 
-def test_a_still_picture_is_one_frame(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_still_image_is_one_frame(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     film = write_spot_film(tmp_path / "still.avi", shown=1, dark=0)
     assert replay(open_session(str(film), folder / "spot.onnx", None, None), ReplayOutputs()) == 0
     assert capsys.readouterr().err == "1 frame; events: none\n"
@@ -174,7 +174,7 @@ def test_invalid_network_outputs_are_reported(folder: Path, capsys: pytest.Captu
     assert "the model returned 10 outputs that are not finite" in capsys.readouterr().err
 
 
-def test_an_interruption_ends_what_goes_on(folder: Path) -> None:
+def test_an_interruption_ends_the_running_events(folder: Path) -> None:
     played = open_session(str(folder / "film.avi"), folder / "spot.onnx", None, None)
     reported: list[str] = []
 
@@ -247,7 +247,7 @@ def test_the_bar_is_for_terminals(folder: Path) -> None:
     assert b"/70" not in out
 
 
-def test_events_and_the_annotated_video_run_in_the_films_own_time(tmp_path: Path) -> None:
+def test_events_and_the_annotated_video_use_the_time_of_the_file(tmp_path: Path) -> None:
     """Ten frames a second, with a pause of a second, in a container that announces 100: spot from 0.5 s to 3.4 s."""
     times = [i / 10 + (1.0 if i > 14 else 0.0) for i in range(30)]
     images = [spot(40 if 5 <= i < 25 else None) for i in range(30)]

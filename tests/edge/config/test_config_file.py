@@ -197,7 +197,7 @@ PIXELS = "divide pixels by the size of the frame"
 
 
 @pytest.mark.parametrize("key", ["zones.entrance", "mask"])
-def test_a_zone_in_pixels_is_one_sentence(tmp_path: Path, key: str) -> None:
+def test_a_zone_in_pixels_gives_a_one_sentence_error(tmp_path: Path, key: str) -> None:
     drawn = "[[0, 0], [320, 0], [320, 240]]"
     text = f"{SMALLEST}{key} = {drawn if key != 'mask' else f'[{drawn}]'}\n"
     place = "zones.entrance" if key != "mask" else "mask.0"

@@ -113,7 +113,7 @@ def test_tunable_are_thresholds_zones_masks_intervals_and_the_log() -> None:
     assert not {key.split(".")[0] for key in keys} & {"mqtt", "outbox", "device", "model"}
 
 
-def test_what_is_shown_has_no_secrets() -> None:
+def test_displayed_sources_contain_no_secrets() -> None:
     config = schema.Config.model_validate_json(json.dumps({**tomllib.loads(SMALL)}))
     text = json.dumps(redacted(config))
     assert "secret" not in text
@@ -154,7 +154,7 @@ values = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(["actions", "linker", "cameras", "log", "x"]), values, max_size=3))
-def test_whatever_is_asked_for_is_made_or_refused(changes: dict[str, Any]) -> None:
+def test_any_requested_change_is_made_or_refused(changes: dict[str, Any]) -> None:
     try:
         after = edited(SMALL, changes)
     except EditError:
@@ -213,7 +213,7 @@ def test_what_only_the_caller_knows_is_asked_as_well(tmp_path: Path) -> None:
     assert path.read_text() == SMALL
 
 
-def test_a_folder_that_may_not_be_written_is_told_with_the_cure(tmp_path: Path) -> None:
+def test_a_read_only_folder_is_reported_with_the_remedy(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can mount a read-only file system")
     path = file(tmp_path)
@@ -280,7 +280,7 @@ def test_a_file_of_endless_keys_is_not_read(tmp_path: Path) -> None:
     assert problem == "the file cannot be changed this way (a key has too many parts): edit it by hand"
 
 
-def test_a_hundred_keys_at_once_and_no_more() -> None:
+def test_at_most_a_hundred_keys_at_once() -> None:
     def zones(count: int) -> dict[str, Any]:
         return {"cameras": {"door": {"zones": {f"z{number}": [[0, 0], [1, 0], [1, 1]] for number in range(count)}}}}
 

@@ -56,7 +56,9 @@ def test_a_camera_s_threshold_in_dotted_keys_stays_the_camera_s() -> None:
         ("[a.b]\n", ("a",), {}, "[a.b]\n"),
     ],
 )
-def test_each_way_of_writing(before: str, path: tuple[str, ...], value: object, after: str) -> None:
+def test_each_way_of_writing_a_value_is_changed_in_place(
+    before: str, path: tuple[str, ...], value: object, after: str
+) -> None:
     found = with_value(before, path, value)
     if after == "[a]\n":  # what matters is that the table is still there
         assert tomllib.loads(found) == {"a": {}}
@@ -75,13 +77,13 @@ def test_each_way_of_writing(before: str, path: tuple[str, ...], value: object, 
         ("[[a]]\n[a.b]\nc = 1\n", ("a", "b", "c"), 2),
     ],
 )
-def test_what_stands_in_the_way_is_named(text: str, path: tuple[str, ...], value: object) -> None:
+def test_an_obstacle_is_named(text: str, path: tuple[str, ...], value: object) -> None:
     with pytest.raises(TomlEditError, match=f"^{'.'.join(path)}: .* edit the file$"):
         with_value(text, path, value)
 
 
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf"), object(), [None], "\ud800"])
-def test_what_toml_cannot_say(value: object) -> None:
+def test_values_that_toml_cannot_hold(value: object) -> None:
     with pytest.raises(ValueError, match=r"has no counterpart in TOML|surrogates not allowed"):
         to_toml(value)
 
@@ -149,7 +151,7 @@ def test_however_it_is_written_the_change_is_made_and_no_comment_lost(
 
 
 @given(st.text(st.sampled_from("ab.=[]{}\"'#\n\r, 1\\"), max_size=40), changes)
-def test_whatever_stands_there_is_changed_or_refused(text: str, change: dict[str, Any]) -> None:
+def test_any_text_is_changed_or_refused(text: str, change: dict[str, Any]) -> None:
     try:
         after = edited(text, change)
     except EditError:

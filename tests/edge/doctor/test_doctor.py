@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_how_findings_read() -> None:
+def test_findings_are_formatted() -> None:
     assert ok("disk", "has room").line() == "ok      disk: has room"
     assert warning("clock", "is not set", "set it").line() == "WARNING clock: is not set; set it"
     assert wrong("argus", "is not there", "start it").line() == "WRONG   argus: is not there; start it"
@@ -83,7 +83,7 @@ def test_everything_wrong_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[
         assert words in said
 
 
-def test_a_wrong_configuration_is_told_whole(tmp_path: Path) -> None:
+def test_every_problem_of_a_wrong_configuration_is_listed(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text('[cameras.door]\nsuorce = "x"\n[mqtt]\nport = 0\n')
     found = list(examine(tmp_path / "config.toml", tmp_path))
     assert {finding.level for finding in found} == {"wrong"}

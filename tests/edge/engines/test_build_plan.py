@@ -172,5 +172,5 @@ def test_parts_do_not_run_together(parts: list[str]) -> None:
         ("", "build for another precision"),
     ],
 )
-def test_the_cure_of_a_refusal(refusal: str, cure: str) -> None:
+def test_a_refusal_has_its_remedy(refusal: str, cure: str) -> None:
     assert cure_of(refusal).startswith(cure)

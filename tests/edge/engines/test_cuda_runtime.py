@@ -137,7 +137,7 @@ def test_a_graph_that_cannot_be_made_leaks_nothing(fake: FakeCuda) -> None:
         ("cudaErrorInvalidResourceHandle", "dmesg"),
     ],
 )
-def test_every_failure_is_named_with_a_cure(status: str, cure: str, fake: FakeCuda) -> None:
+def test_every_failure_is_named_with_a_remedy(status: str, cure: str, fake: FakeCuda) -> None:
     fake.fail("cudaMalloc", status)
     with pytest.raises(CudaError) as caught:
         Cuda(fake).allocate(8)

@@ -45,7 +45,7 @@ def test_a_disk_that_fills(limit: int, onnx: Path, target: Path) -> None:
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_what_an_earlier_crash_left_is_no_hindrance(onnx: Path, target: Path) -> None:
+def test_leftovers_of_an_earlier_crash_are_no_problem(onnx: Path, target: Path) -> None:
     target.parent.mkdir()
     target.with_name("tiny.engine.partial").write_bytes(b"half")
     build(fake("10.3"), onnx, target)

@@ -231,7 +231,7 @@ def test_engines_of_another_input(target: FakeTarget) -> None:
         MotionCuda(target.cv2, target, manifest_of(MotionSettings()), CAMERA)
 
 
-def test_a_call_that_fails_is_one_sentence() -> None:
+def test_a_failed_call_gives_a_one_sentence_error() -> None:
     filler, target = made(MotionSettings())
     target.cv2.failing.add("remap")
     with pytest.raises(MotionCudaError, match=r"out of memory in function 'remap'\): end other programs"):

@@ -34,7 +34,7 @@ class AnyOrder(FakeCv2Cuda):
 
 
 @pytest.mark.parametrize(("part", "chosen"), [(TIE / 100, 0), (TIE * 100, len(SHIFTS) - 1)])
-def test_the_first_of_equals_is_chosen_and_a_better_one_is_not_missed(part: float, chosen: int) -> None:
+def test_among_equals_the_first_is_chosen_and_a_better_one_is_found(part: float, chosen: int) -> None:
     """A wall of one colour looks the same whichever way it is shifted."""
     wall = np.full((SIZE[1], SIZE[0], 3), 90, np.uint8)
     manifest = manifest_of(MotionSettings())

@@ -42,7 +42,7 @@ def test_synced(tmp_path: Path, unix_time: float, error: int | None, flag: bool,
 
 
 @pytest.mark.skipif(sys.maxsize < 2**32 or not sys.platform.startswith("linux"), reason="struct timex of 64-bit Linux")
-def test_the_kernel_answers_as_its_header_says() -> None:
+def test_the_kernel_interface_matches_its_header() -> None:
     assert ctypes.sizeof(Timex) >= 208  # never shorter than the kernel's, which writes all of it
     assert (Timex.maxerror.offset, Timex.status.offset) == (24, 40)
     error = kernel_error()
@@ -50,7 +50,7 @@ def test_the_kernel_answers_as_its_header_says() -> None:
     assert synced() in (True, False, None)
 
 
-def test_a_question_costs_little() -> None:
+def test_asking_for_the_clock_state_is_cheap() -> None:
     begin = time.process_time()
     for _ in range(1000):
         synced()

@@ -87,7 +87,7 @@ def test_a_client_that_ends_is_an_error_after_its_readings() -> None:
 
 
 @pytest.mark.parametrize("error", [OSError("gone"), EOFError(), KeyError("gpu"), TypeError("None"), ValueError("x")])
-def test_whatever_the_client_says_is_one_kind_of_error(error: Exception) -> None:
+def test_any_client_failure_is_one_kind_of_error(error: Exception) -> None:
     with pytest.raises(StatsError, match=r"jetson-stats failed .*restart jtop"):
         list(readings(lambda: opened(Fake(1, error))))
 
@@ -114,7 +114,7 @@ def test_no_extra_installs_it() -> None:
     assert '"jetson-stats' not in (ROOT / "pyproject.toml").read_text()
 
 
-def test_where_the_package_is_missing_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "jtop.py").write_text("raise ImportError")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "jtop", raising=False)

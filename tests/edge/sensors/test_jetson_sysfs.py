@@ -61,7 +61,7 @@ def test_where_nothing_can_be_read_nothing_is_known(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rubbish", ["", "no number", "\0\0", "1.5", "9" * 5000])
-def test_rubbish_is_not_believed(tmp_path: Path, rubbish: str) -> None:
+def test_garbage_is_not_trusted(tmp_path: Path, rubbish: str) -> None:
     numbers = {name: rubbish for name, text in ORIN.items() if text.strip().isdigit()}
     read = jetson_sysfs.read(COMMON, plant(tmp_path, {**ORIN, **numbers}))
     assert (read.power_w, read.gpu_load, read.throttled, read.overcurrent) == (None, None, None, None)

@@ -116,6 +116,6 @@ numbers = st.one_of(st.integers(-(2**60), 2**60), st.floats(), st.none(), st.boo
 
 
 @given(st.dictionaries(names, numbers, max_size=4), st.sampled_from(["fps", "lost", "frames", "queue", "connections"]))
-def test_whatever_cameras_and_sensors_are_called_the_page_can_be_read(table: dict[str, Any], key: str) -> None:
+def test_any_names_of_cameras_and_sensors_give_a_valid_page(table: dict[str, Any], key: str) -> None:
     text = page({key: table, "hardware": {"temperatures_c": table}})
     list(text_string_to_metric_families(text))

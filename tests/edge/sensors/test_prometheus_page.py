@@ -61,7 +61,7 @@ def test_it_listens_on_its_address_alone() -> None:
             pass
 
 
-def test_it_speaks_ipv6() -> None:
+def test_it_listens_on_ipv6() -> None:
     try:
         with socket.socket(socket.AF_INET6) as probe:
             probe.bind(("::1", 0))
@@ -73,7 +73,7 @@ def test_it_speaks_ipv6() -> None:
         assert get(port, address="::1")[0] == 200
 
 
-def test_a_port_that_is_taken_is_told_once_and_had_when_it_is_free(
+def test_an_occupied_port_is_logged_once_and_taken_when_it_is_free(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -108,7 +108,7 @@ def test_closed_it_lets_the_port_go() -> None:
         get(port)
 
 
-def test_who_asks_otherwise_learns_no_more() -> None:
+def test_other_requests_get_nothing_more() -> None:
     port = free_port()
     with page(port) as shown:
         shown.update({"connections": 1})
@@ -116,7 +116,7 @@ def test_who_asks_otherwise_learns_no_more() -> None:
         assert get(port, "/../../etc/passwd")[2] in ("", get(port)[2])
 
 
-def test_who_says_nothing_is_given_up_and_keeps_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_client_is_disconnected_and_holds_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     assert prometheus_page._Handler.timeout == prometheus_page.REQUEST_SECONDS
     monkeypatch.setattr(prometheus_page._Handler, "timeout", 0.2)
     port = free_port()
@@ -130,7 +130,7 @@ def test_who_says_nothing_is_given_up_and_keeps_no_thread(monkeypatch: pytest.Mo
             connection.close()
 
 
-def test_who_dawdles_does_not_keep_the_daemon_from_ending() -> None:
+def test_a_slow_client_does_not_keep_the_daemon_from_ending() -> None:
     port = free_port()
     with page(port) as shown:
         shown.update({})
@@ -142,7 +142,7 @@ def test_who_dawdles_does_not_keep_the_daemon_from_ending() -> None:
             assert time.monotonic() - begin < prometheus_page.REQUEST_SECONDS - 1
 
 
-def test_rubbish_does_not_end_it() -> None:
+def test_garbage_does_not_end_it() -> None:
     port = free_port()
     with page(port) as shown:
         shown.update({"connections": 1})

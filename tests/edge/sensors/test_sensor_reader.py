@@ -41,7 +41,7 @@ def newest(sensors: SensorReader) -> SensorReading:
     return found
 
 
-def test_the_best_source_is_heard_and_the_next_fills_in_what_it_does_not_know() -> None:
+def test_the_best_source_takes_precedence_and_the_next_fills_gaps() -> None:
     sensors = SensorReader([steady(BEST, "jetson-stats"), steady(SECOND)])
     wait_for(lambda: newest(sensors).source == "jtop", "the best source")
     wait_for(lambda: newest(sensors).throttled == ("gpu",), "what only the second knows")
@@ -67,7 +67,7 @@ def test_where_every_source_hangs_nothing_is_known() -> None:
     assert SensorReader([]).newest() is None
 
 
-def test_a_source_that_fails_is_told_once_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_source_is_logged_once_and_retried(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     tries: list[int] = []
 
@@ -88,7 +88,7 @@ def test_a_source_that_fails_is_told_once_and_tried_again(caplog: pytest.LogCapt
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_source_with_a_mistake_of_ours_ends_alone() -> None:
+def test_a_source_that_raises_an_unexpected_error_ends_alone() -> None:
     def readings(stop: threading.Event) -> Iterator[SensorReading]:
         raise ZeroDivisionError
         yield BEST

@@ -40,7 +40,7 @@ def test_without_a_limit_nothing_is_left_out() -> None:
     assert share_to_skip(0.5, 200.0, ThermalSettings()) == 0.0
 
 
-def test_a_threshold_of_its_own_to_go_on() -> None:
+def test_resuming_has_a_threshold_of_its_own() -> None:
     settings = ThermalSettings(limit=90.0, resume=70.0, most_skipped=0.5)
     assert share_to_skip(0.2, 70.0, settings) == SHARE_AT_LIMIT
     assert share_to_skip(0.2, 69.0, settings) == 0.0

@@ -79,7 +79,7 @@ def test_everybody_is_counted_under_a_name_of_its_own(tmp_path: Path) -> None:
     assert publisher.kept["korsal/roof/door/active"] is publisher.kept["korsal/roof/door/people"] is None
 
 
-def test_what_is_no_more_is_taken_away_from_home_assistant(tmp_path: Path) -> None:
+def test_removed_entities_are_removed_from_home_assistant(tmp_path: Path) -> None:
     publisher = Publisher()
     settings = config(tmp_path, "door", "yard", discovery=True)
     said = announcer(settings, publisher, "Run", "Jump")
@@ -93,7 +93,7 @@ def test_what_is_no_more_is_taken_away_from_home_assistant(tmp_path: Path) -> No
     assert gone(publisher) == {"door--on_Jump_running"}
 
 
-def test_nothing_is_remembered_where_nobody_is_told(tmp_path: Path) -> None:
+def test_nothing_is_stored_without_discovery(tmp_path: Path) -> None:
     publisher = Publisher()
     settings = config(tmp_path, "door")
     announcer(settings, publisher, "Run").status(settings, (), {})
@@ -109,7 +109,7 @@ def event(number: int, kind: EventType) -> Event:
     )  # fmt: skip
 
 
-def test_a_picture_that_cannot_be_made_costs_no_step_of_an_event(tmp_path: Path) -> None:
+def test_a_failed_snapshot_loses_no_step_of_an_event(tmp_path: Path) -> None:
     publisher = Publisher()
     said = announcer(config(tmp_path, "door", snapshots=True), publisher, "Run")
     grey = Frame("door", 0, 0.0, 0.0, np.zeros((120, 160), np.uint8))
@@ -167,7 +167,7 @@ def test_snapshots_are_of_beginnings_alone_and_only_where_they_are_configured(tm
     assert (topic, jpeg[:2], of) == ("korsal/roof/door/snapshot", b"\xff\xd8", "")
 
 
-def test_of_a_camera_that_is_removed_nothing_stays_retained(tmp_path: Path) -> None:
+def test_a_removed_camera_leaves_nothing_retained(tmp_path: Path) -> None:
     publisher = Publisher()
     announcer(config(tmp_path, "door", snapshots=True), publisher, "Run", "Jump").clear_retained("door")
     root = "korsal/roof/door"
@@ -191,7 +191,7 @@ def test_the_status_names_what_runs_and_no_secret(tmp_path: Path) -> None:
     assert "hunter" not in json.dumps(status)
 
 
-def test_home_assistant_is_told_again_only_when_the_cameras_change(tmp_path: Path) -> None:
+def test_discovery_is_published_again_only_when_the_cameras_change(tmp_path: Path) -> None:
     publisher = Publisher()
     settings = config(tmp_path, "door", discovery=True)
     made = announcer(settings, publisher, "Run")

@@ -85,7 +85,7 @@ def steps(events: list[dict[str, Any]]) -> list[tuple[str, int]]:
     return [(event["type"], event["seq"]) for event in events]
 
 
-def test_a_film_becomes_events_that_fit_the_schema(tmp_path: Path, broker: Broker, subscriber: Subscriber) -> None:
+def test_a_video_becomes_events_that_fit_the_schema(tmp_path: Path, broker: Broker, subscriber: Subscriber) -> None:
     # 10 frames a second: 1 s dark, 3 s bright, 4 s dark, 1 s bright
     write_video(tmp_path / "film.avi", "." * 10 + "#" * 30 + "." * 40 + "#" * 10)
     clear = "[actions.default]\nstart_score = 0.5\nkeep_score = 0.3\n"
@@ -109,7 +109,7 @@ def test_a_film_becomes_events_that_fit_the_schema(tmp_path: Path, broker: Broke
     }
 
 
-def test_what_is_retained_says_what_runs(tmp_path: Path, broker: Broker, subscriber: Subscriber) -> None:
+def test_retained_messages_describe_what_runs(tmp_path: Path, broker: Broker, subscriber: Subscriber) -> None:
     write_video(tmp_path / "film.avi", "#" * 5)
     play(write_config(tmp_path, broker.port, {"door": "film.avi"}))
     subscriber.wait_for_payload(f"{BASE}/available", b"offline")
@@ -121,7 +121,7 @@ def test_what_is_retained_says_what_runs(tmp_path: Path, broker: Broker, subscri
     assert all(message.retain for message in subscriber.messages if "/actions/" not in message.topic)
 
 
-def test_two_films_play_side_by_side_and_a_damaged_one_does_not_disturb(
+def test_two_videos_are_played_side_by_side_despite_a_damaged_one(
     tmp_path: Path, broker: Broker, subscriber: Subscriber
 ) -> None:
     write_video(tmp_path / "a.avi", "#" * 20)
@@ -153,7 +153,7 @@ def test_without_a_broker_events_wait_for_the_next_start(tmp_path: Path) -> None
             assert [event["event_id"] for event in told][: len(mine)] == mine
 
 
-def test_a_wrong_password_is_one_sentence_and_events_wait_for_the_right_one(tmp_path: Path) -> None:
+def test_a_wrong_password_is_logged_in_one_sentence_and_events_wait_for_the_right_one(tmp_path: Path) -> None:
     write_video(tmp_path / "film.avi", "#" * 20)
     passwords, mine = tmp_path / "passwords", tmp_path / "mine"
     subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "korsal", "right horse"], check=True)
@@ -178,7 +178,7 @@ def test_a_wrong_password_is_one_sentence_and_events_wait_for_the_right_one(tmp_
     assert len({event["event_id"] for event in starts}) == len(starts) >= 2
 
 
-def test_sigterm_ends_open_events_and_says_offline(
+def test_sigterm_ends_open_events_and_publishes_offline(
     tmp_path: Path, broker: Broker, subscriber: Subscriber, stream: LiveStream
 ) -> None:
     config = write_config(tmp_path, broker.port, {"door": stream.url}, "[telemetry]\ninterval = 0.2\n")
@@ -211,7 +211,7 @@ def test_a_killed_daemon_is_reported_by_its_last_will(
         subscriber.wait_for_payload(f"{BASE}/available", b"offline")
 
 
-def test_a_camera_that_is_not_there_is_told_and_nothing_else_suffers(
+def test_an_absent_camera_is_reported_and_affects_nothing_else(
     tmp_path: Path, broker: Broker, subscriber: Subscriber, stream: LiveStream
 ) -> None:
     cameras = {"door": "/dev/video97", "yard": stream.url}
@@ -336,7 +336,7 @@ sys.exit(main(["run", "--config", sys.argv[1]]))
     assert "config.toml is in force, requested by SIGHUP: nothing has changed" in said
 
 
-def test_systemd_is_told_how_it_goes(
+def test_systemd_gets_status_messages(
     tmp_path: Path, broker: Broker, subscriber: Subscriber, stream: LiveStream
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
@@ -361,7 +361,7 @@ def test_systemd_is_told_how_it_goes(
         ("tiny.onnx", b"no model", "tiny.onnx"),
     ],
 )
-def test_what_cannot_work_is_one_sentence_and_exit_1(
+def test_impossible_commands_exit_1_with_one_sentence(
     tmp_path: Path, name: str, content: bytes | None, sentence: str
 ) -> None:
     write_video(tmp_path / "film.avi", "#" * 3)
@@ -376,7 +376,7 @@ def test_what_cannot_work_is_one_sentence_and_exit_1(
     assert len(said.strip().splitlines()) == 1, said
 
 
-def test_an_action_that_the_model_does_not_know_is_told(tmp_path: Path) -> None:
+def test_an_action_that_the_model_does_not_know_is_reported(tmp_path: Path) -> None:
     write_video(tmp_path / "film.avi", "#" * 3)
     process = start(write_config(tmp_path, free_port(), {"door": "film.avi"}, "[actions.shine]\nstart_score = 0.9\n"))
     _, said = process.communicate(timeout=PATIENCE)
@@ -419,7 +419,7 @@ def test_sigterm_ends_a_build(version: str, said_last: bytes, built: int, tmp_pa
     assert ".partial" not in left
 
 
-def test_tensorrt_that_is_wanted_and_absent_is_one_sentence(tmp_path: Path) -> None:
+def test_requesting_an_absent_tensorrt_gives_a_one_sentence_error(tmp_path: Path) -> None:
     write_video(tmp_path / "film.avi", "#" * 3)
     config = write_config(tmp_path, free_port(), {"door": "film.avi"}, runtime="tensorrt")
     process = start(config, program=f'import sys; sys.modules["tensorrt"] = None{PROGRAM}')

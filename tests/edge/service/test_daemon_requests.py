@@ -100,7 +100,7 @@ def test_a_running_device_answers(
     assert f"config.toml is in force, requested by a request over MQTT (config-set): {change}\n" in said
 
 
-def test_events_have_pictures_where_they_are_wanted(
+def test_events_have_snapshots_where_these_are_configured(
     tmp_path: Path, broker: Broker, subscriber: Subscriber, stream: LiveStream
 ) -> None:
     config = write_config(tmp_path, broker.port, {"door": stream.url})
@@ -114,7 +114,7 @@ def test_events_have_pictures_where_they_are_wanted(
         assert subscriber.on(topic)[0].retain
 
 
-def test_what_was_going_on_when_it_was_killed_ends_at_the_next_start(
+def test_events_that_a_kill_left_open_end_at_the_next_start(
     tmp_path: Path, broker: Broker, subscriber: Subscriber, stream: LiveStream
 ) -> None:
     config = write_config(tmp_path, broker.port, {"door": stream.url})

@@ -49,7 +49,7 @@ def test_the_schema_is_a_schema_and_describes_every_key() -> None:
     assert set(new) == set(SCHEMA["properties"]) == set(SCHEMA["required"])
 
 
-def test_while_it_is_cool_there_is_nothing_to_tell() -> None:
+def test_while_it_is_cool_nothing_is_reported() -> None:
     assert tell([(second, hot(0.0, 50.0)) for second in range(5)], closed=True) == []
 
 
@@ -62,13 +62,13 @@ def test_heat_that_comes_grows_and_goes() -> None:
     assert new["event_id"] == update["event_id"] == end["event_id"]
 
 
-def test_it_is_told_no_more_often_than_every_ten_seconds() -> None:
+def test_it_is_reported_at_most_every_ten_seconds() -> None:
     assert len(tell([(float(second), hot(0.2, 91.0 + second)) for second in range(31)])) == 1  # the share stays
     story = [(float(second), hot(0.2 + 0.05 * (second % 3))) for second in range(31)]
     assert [payload["t_publish"] - TODAY for payload in tell(story)] == [0, 10, 20, 30]
 
 
-def test_it_ends_where_the_sensors_fall_silent_and_where_the_program_stops() -> None:
+def test_it_ends_when_the_sensors_or_the_program_stop() -> None:
     assert tell([(0, hot(0.2)), (1, hot(0.0, None))])[-1]["reason_ended"] == "unknown"
     assert tell([(0, hot(0.2)), (1, hot(0.2))], closed=True)[-1]["reason_ended"] == "shutdown"
 
@@ -86,7 +86,7 @@ def test_a_clock_that_is_set_in_the_midst_stretches_nothing() -> None:
     assert (end["started"], end["ended"], end["duration"]) == (iso_time(TODAY), iso_time(TODAY + 60), 60)
 
 
-def test_its_messages_go_the_way_of_all_events_and_a_crash_closes_them() -> None:
+def test_its_messages_use_the_outbox_and_a_crash_ends_them() -> None:
     _, new = step(initial("roof", "seed"), hot(0.2), at(0))
     assert new is not None
     told = message(new, TOPICS, TODAY + 100)
@@ -98,7 +98,7 @@ def test_its_messages_go_the_way_of_all_events_and_a_crash_closes_them() -> None
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(60, 120)), max_size=40), st.booleans())
-def test_whatever_the_heat_does_events_are_whole(temperatures: list[float | None], closed: bool) -> None:
+def test_events_are_whole_at_any_temperature(temperatures: list[float | None], closed: bool) -> None:
     settings, share, story = ThermalSettings(90.0), 0.0, []
     for second, celsius in enumerate(temperatures):
         share = share_to_skip(share, celsius, settings)

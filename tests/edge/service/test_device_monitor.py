@@ -58,7 +58,7 @@ def looked(monitor: DeviceMonitor, kind: str) -> dict[str, object]:
     return told[-1]
 
 
-def test_heat_leaves_out_frames_and_is_told_and_goes() -> None:
+def test_heat_skips_frames_and_is_reported_until_it_ends() -> None:
     oven = Oven(50.0)
     monitor = monitoring(oven.sensors(), limit=90.0)
     assert monitor.poll() is None
@@ -103,7 +103,7 @@ def test_the_end_of_the_program_ends_the_event() -> None:
     assert (end["type"], end["seq"], end["reason_ended"]) == ("end", 1, "shutdown")
 
 
-def test_sensors_are_looked_at_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sensors_are_read_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_monitor, "POLL_SECONDS", 60.0)
     oven = Oven(50.0)
     sensors = oven.sensors()

@@ -81,7 +81,7 @@ def test_a_safe_installation(folder: Path) -> None:
         ("state/engines/any/1.engine.json", 0o666, f"{WRITTEN} put machine code there, which the daemon runs"),
     ],
 )
-def test_what_is_open_to_everybody_is_told_and_the_cure_ends_it(path: str, mode: int, text: str, folder: Path) -> None:
+def test_world_writable_files_are_reported_and_the_remedy_works(path: str, mode: int, text: str, folder: Path) -> None:
     (folder / path).chmod(mode)
     (one,) = found(folder)
     assert (one.path, one.text) == (folder / path, text)
@@ -116,7 +116,7 @@ def test_of_a_link_its_own_folder_and_that_of_the_file_count(where: str, folder:
     assert found(folder) == ()
 
 
-def test_a_folder_with_two_ways_to_it_is_told_once(folder: Path) -> None:
+def test_a_folder_with_two_paths_is_reported_once(folder: Path) -> None:
     (folder / "way").symlink_to(".")
     folder.chmod(0o777)
     told = [
@@ -128,7 +128,7 @@ def test_a_folder_with_two_ways_to_it_is_told_once(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("closed", ["state", "state/engines", "state/engines/any"])
-def test_what_we_may_not_look_into_is_no_matter(closed: str, folder: Path) -> None:
+def test_unreadable_folders_are_skipped(closed: str, folder: Path) -> None:
     """As for whoever is in the service's group alone and asks its doctor."""
     (folder / "state/engines/any/1.engine").chmod(0o666)
     (folder / closed).chmod(0o700)
@@ -137,7 +137,7 @@ def test_what_we_may_not_look_into_is_no_matter(closed: str, folder: Path) -> No
         assert unsafe_permissions(loaded, None) == ()
 
 
-def test_what_nobody_gets_to_is_open_to_nobody(folder: Path) -> None:
+def test_files_below_a_closed_folder_are_not_reported(folder: Path) -> None:
     for path in SAFE:
         (folder / path).chmod(0o777)
     assert len(found(folder)) > 8
@@ -151,7 +151,7 @@ def test_a_configuration_without_secrets_may_be_read(folder: Path) -> None:
     assert found(folder) == ()
 
 
-def test_what_is_not_there_is_no_matter(folder: Path) -> None:
+def test_absent_files_are_no_problem(folder: Path) -> None:
     loaded = load(folder / "config.toml")
     (folder / "mqtt-password").unlink()
     (folder / "any.onnx").unlink()
@@ -161,7 +161,7 @@ def test_what_is_not_there_is_no_matter(folder: Path) -> None:
     assert unsafe_permissions(loaded, None) == ()
 
 
-def test_the_cure_leaves_the_daemon_its_own_rights(folder: Path) -> None:
+def test_the_remedy_keeps_the_permissions_of_the_daemon(folder: Path) -> None:
     """Root's files, which the daemon's user could use only because everybody could."""
     for path in SAFE:
         (folder / path).chmod(0o777)
@@ -178,7 +178,7 @@ def test_the_cure_leaves_the_daemon_its_own_rights(folder: Path) -> None:
             (folder / "config.toml").write_text("")
 
 
-def test_the_doctor_and_the_daemon_say_so(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_doctor_and_the_daemon_report_it(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The daemon at its start, once, whatever becomes of it then: this model is none."""
     caplog.set_level(logging.INFO)  # which puts the root's level back at the end
     file = folder / "config.toml"

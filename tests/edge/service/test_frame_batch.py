@@ -100,7 +100,7 @@ def test_a_bad_frame_costs_its_camera_that_frame_alone(caplog: pytest.LogCapture
     assert record.exc_info
 
 
-def test_after_a_hundred_good_frames_it_is_as_before(
+def test_after_enough_good_frames_a_camera_shares_the_batch_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -121,7 +121,7 @@ def test_a_fault_of_the_engine_is_no_fault_of_a_camera() -> None:
             play(cameras, broken)
 
 
-def test_what_cannot_be_told_costs_that_frame_alone(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_report_costs_that_frame_alone(caplog: pytest.LogCaptureFixture) -> None:
     camera = session("a", [GOOD] * 3)
 
     def refuse(*arguments: Any) -> None:
@@ -136,7 +136,7 @@ def test_what_cannot_be_told_costs_that_frame_alone(caplog: pytest.LogCaptureFix
 
 
 @pytest.mark.parametrize("live", [True, False])
-def test_a_feed_that_raises_costs_a_frame(live: bool, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_feed_that_raises_loses_one_frame(live: bool, caplog: pytest.LogCaptureFixture) -> None:
     camera = session("a", (frame for frame in [GOOD]))
 
     def refuse() -> Frame | None:
@@ -150,7 +150,7 @@ def test_a_feed_that_raises_costs_a_frame(live: bool, caplog: pytest.LogCaptureF
     assert feed.failed == (not live)  # a film is over then, and the daemon's exit status tells
 
 
-def test_what_went_on_has_ended_where_no_frame_can_be_processed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_end_where_no_frame_can_be_processed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "FAILING_SECONDS", 0.0)
     camera = session("a", [GOOD, BAD])
     play([camera], Network())

@@ -18,7 +18,7 @@ class Publisher:
     last_active = 0.0
 
 
-def test_answers_that_no_network_may_give_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_invalid_network_outputs_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     publisher: Any = Publisher()
     device: Any = None
     watched = Health(publisher, device)
@@ -40,7 +40,7 @@ class Feed:
         return SimpleNamespace(captured=self.captured)
 
 
-def test_a_machine_that_is_too_slow_is_told_once_and_once_when_that_is_over(
+def test_a_machine_that_is_too_slow_is_logged_once_and_so_is_its_recovery(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -81,7 +81,7 @@ def test_a_stage_that_stands_still_is_logged_once_and_once_when_that_is_over(
     assert said == [("ERROR", "publisher: no progress fo"), ("INFO", "publisher: makes progress")] * 2
 
 
-def test_a_camera_of_which_no_frame_can_be_processed_is_no_reason_to_start_anew(
+def test_a_camera_with_only_unusable_frames_does_not_restart_the_daemon(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 0.0

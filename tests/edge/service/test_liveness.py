@@ -14,11 +14,11 @@ def states(*looks: tuple[float, dict[str, float]], limit: float = 10.0) -> Stage
     return stages
 
 
-def test_where_nothing_should_get_on_all_is_well() -> None:
+def test_without_stages_nothing_is_stalled() -> None:
     assert stalled({}, 1e9) == ()
 
 
-def test_a_stage_that_gets_on_is_well() -> None:
+def test_a_stage_that_progresses_is_not_stalled() -> None:
     stages = states((0, {"network": 1}), (9, {"network": 2}), (18, {"network": 3}))
     assert not stalled(stages, 28)
     assert stalled(stages, 28.1)
@@ -30,12 +30,12 @@ def test_a_stage_that_stands_still_is_named() -> None:
     assert not stalled(stages, 10)
 
 
-def test_one_stage_that_stands_still_is_enough_however_well_the_others_do() -> None:
+def test_one_stalled_stage_is_enough_whatever_the_others_do() -> None:
     looks = [(float(second), {"loop": float(second), "camera door": 7.0}) for second in range(20)]
     assert stalled(states(*looks), 19) == ("camera door: no progress for 19 s, the limit is 10 s",)
 
 
-def test_a_camera_that_is_away_is_not_asked_for_and_has_its_time_when_it_comes_back() -> None:
+def test_a_disconnected_camera_is_not_checked_and_starts_afresh_when_it_returns() -> None:
     away = states((0, {"camera door": 7}), (5, {}), (500, {}))
     assert not stalled(away, 500)
     back = update(away, {"camera door": Heartbeat(7, 10)}, 500)
@@ -43,16 +43,16 @@ def test_a_camera_that_is_away_is_not_asked_for_and_has_its_time_when_it_comes_b
     assert stalled(back, 511)
 
 
-def test_a_count_that_begins_anew_is_progress_too() -> None:
+def test_a_reset_counter_is_progress_too() -> None:
     assert not stalled(states((0, {"camera": 100}), (9, {"camera": 0})), 19)
 
 
-def test_a_limit_that_is_set_anew_holds_at_once() -> None:
+def test_a_new_limit_holds_at_once() -> None:
     stages = update(states((0, {"network": 1}), limit=100), {"network": Heartbeat(1, 5)}, 6)
     assert stalled(stages, 6)
 
 
-def test_what_begins_and_what_is_over_is_told_once() -> None:
+def test_the_begin_and_the_end_of_a_stall_are_reported_once() -> None:
     """`network` shows something new at the second 0 and then not before 30."""
     stages: StageStates = {}
     stalled_since: Mapping[str, float] = {}
@@ -72,7 +72,7 @@ def test_what_begins_and_what_is_over_is_told_once() -> None:
     assert recovered == {30: ("network: makes progress again, after 30 s",)}
 
 
-def test_a_late_stage_that_has_nothing_to_do_any_more_is_told_so() -> None:
+def test_a_stalled_stage_that_is_no_longer_checked_is_reported() -> None:
     told = changes({}, states((0, {"camera door": 7}), (12, {"camera door": 7})), 12)
     assert told.stalled_since == {"camera door": 0}
     gone = changes(told.stalled_since, states((0, {"camera door": 7}), (14, {})), 14)

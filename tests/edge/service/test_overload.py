@@ -53,7 +53,7 @@ def test_it_is_judged_twice_a_minute() -> None:
     assert overload.update(known, {"door": (900, 10)}, 30.0).overloaded
 
 
-def test_a_camera_that_has_just_come_is_left_for_the_next_time() -> None:
+def test_a_new_camera_is_judged_at_the_next_update() -> None:
     known = overload.update(overload.initial(0.0), {"door": (0, 0)}, 0.0)
     known = overload.update(known, {"door": (900, 900), "gate": (500, 0)}, 30.0)
     assert not known.overloaded
@@ -62,7 +62,7 @@ def test_a_camera_that_has_just_come_is_left_for_the_next_time() -> None:
 
 
 @pytest.mark.parametrize("again", [(100, 800), (100, 50), (950, 50)])  # its feed, itself, itself for longer
-def test_a_camera_that_was_opened_anew_is_left_for_the_next_time(again: tuple[int, int]) -> None:
+def test_a_reopened_camera_is_judged_at_the_next_update(again: tuple[int, int]) -> None:
     known = overload.update(overload.initial(0.0), {"door": (700, 700)}, 0.0)
     known = overload.update(known, {"door": again}, 30.0)
     assert not known.overloaded
@@ -78,13 +78,13 @@ def test_a_camera_that_was_opened_anew_is_left_for_the_next_time(again: tuple[in
         ("int8", "onnxruntime 1.27.0", "lower `fps` of the cameras (5 per second are enough for most actions)"),
     ],
 )
-def test_the_cure_is_one_that_is_left(precision: str, runtime: str, first: str) -> None:
+def test_the_remedy_names_an_available_choice(precision: str, runtime: str, first: str) -> None:
     cure = overload.remedies(replace(MANIFEST, precision=precision), runtime)
     assert cure.split(", or ")[0] == first
     assert cure.endswith("use fewer cameras")
 
 
-def test_the_sentence_names_cameras_and_rates() -> None:
+def test_the_message_names_cameras_and_rates() -> None:
     said = overload.warning_text({"door": FrameRates(30, 3.1), "gate": FrameRates(25, 2)}, "do this")
     assert said == (
         "this machine is too slow for its cameras: it processes 3.1 of 30 frames/s of door, "
@@ -92,6 +92,6 @@ def test_the_sentence_names_cameras_and_rates() -> None:
     )
 
 
-def test_the_sentence_stays_short() -> None:
+def test_the_message_stays_short() -> None:
     said = overload.warning_text({f"c{number}": FrameRates(30, 1) for number in range(48)}, "do this")
     assert said.endswith("1.0 of 30 frames/s of c2, 1.0 of 30 frames/s of c3 and so on, 48 cameras in all; do this")

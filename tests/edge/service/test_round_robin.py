@@ -24,7 +24,7 @@ def test_a_batch_holds_what_is_new_and_one_frame_of_each() -> None:
     assert names(round_robin.next(2)) == ["b", "c"]
 
 
-def test_who_was_silent_comes_first() -> None:
+def test_a_camera_that_was_silent_comes_first() -> None:
     speaks = False
     round_robin = RoundRobin(
         [session("slow", FakeFeed(lambda: speaks)), session("a", FakeFeed()), session("b", FakeFeed())]

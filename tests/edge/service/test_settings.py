@@ -79,7 +79,7 @@ MODELS = {"Dunk": 0.3, "Surfing": 0.4}  # start scores
         ("[cameras.door.actions.Surfing]\nstart_score = 0.5", 0.3, 0.5, 0.2),
     ],
 )
-def test_the_models_start_scores_hold_where_nothing_is_said(
+def test_the_models_start_scores_are_the_defaults(
     tmp_path: Path, text: str, dunk: float, surfing: float, others: float
 ) -> None:
     config = load(written(tmp_path, SMALLEST + text))
@@ -89,7 +89,7 @@ def test_the_models_start_scores_hold_where_nothing_is_said(
     assert [one.keep_score for one in found] == pytest.approx([0.6 * dunk, 0.6 * surfing, 0.6 * others])
 
 
-def test_a_start_score_of_the_model_gives_way_to_a_keep_score(tmp_path: Path) -> None:
+def test_a_keep_score_takes_precedence_over_the_models_start_score(tmp_path: Path) -> None:
     config = load(written(tmp_path, f"{SMALLEST}[actions.default]\nkeep_score = 0.35"))
     events = settings.pipeline_settings(config, "door", MODELS).events
     assert events.for_action("Dunk") == ActionSettings(start_score=0.35, keep_score=0.35)

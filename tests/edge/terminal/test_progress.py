@@ -51,7 +51,7 @@ def test_lines_come_less_and_less_often(elapsed: float, seconds: float) -> None:
         (0, 0, 0, 5, "detecting: 0 of 0 videos (0 %), 0:05 so far"),
     ],
 )
-def test_line(done: int, total: int | None, before: int, elapsed: float, text: str) -> None:
+def test_progress_line(done: int, total: int | None, before: int, elapsed: float, text: str) -> None:
     assert progress_line("detecting", "video", done, total, before, elapsed) == text
 
 
@@ -76,7 +76,7 @@ def test_lines_outside_of_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert output.splitlines()[-1].startswith("detecting: 3 of 3 videos (100 %)")
 
 
-def test_what_is_quick_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_quick_work_shows_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(track("abc", "spelling", "letter", 3)) == ["a", "b", "c"]
     assert capsys.readouterr().err == ""
 
@@ -95,7 +95,7 @@ def test_a_stderr_that_takes_nothing_is_no_fault(monkeypatch: pytest.MonkeyPatch
             full.close()
 
 
-def test_where_no_thread_is_to_be_had_the_work_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_work_continues_where_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -103,7 +103,7 @@ def test_where_no_thread_is_to_be_had_the_work_goes_on(monkeypatch: pytest.Monke
     assert list(track("abc", "spelling", "letter", 3)) == ["a", "b", "c"]
 
 
-def test_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_shows_no_progress(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     parser = argparse.ArgumentParser()
     progress.add_option(parser)
     monkeypatch.setattr(progress, "FIRST_SECONDS", 0.0)

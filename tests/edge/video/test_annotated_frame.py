@@ -77,7 +77,7 @@ def draw(
         ((1280, 2), (1280, 2)),
     ],
 )
-def test_picture_size(frame_size: tuple[int, int], expected: tuple[int, int]) -> None:
+def test_drawn_size(frame_size: tuple[int, int], expected: tuple[int, int]) -> None:
     assert drawn_size(frame_size) == expected
 
 
@@ -88,7 +88,7 @@ def test_the_frame_itself_is_not_drawn_upon() -> None:
     assert (taken.image == before).all()
 
 
-def test_nobody_leaves_the_picture_as_it_is() -> None:
+def test_without_people_the_frame_is_unchanged() -> None:
     assert (draw(frame(), step())[:HEIGHT] == 60).all()
 
 
@@ -151,7 +151,7 @@ def test_what_moves_is_bright(kind: str) -> None:
 
 
 @pytest.mark.parametrize("where", INSET_POSITIONS)
-def test_the_inset_shows_the_map_without_the_bars_of_the_input(where: InsetPosition) -> None:
+def test_the_inset_is_the_map_without_the_bars_of_the_input(where: InsetPosition) -> None:
     """A map that moves all over: the whole inset is bright, though a third of the network's input is bars."""
     style = OverlayStyle(inset=where)
     still = draw(frame(), step(map_=np.ones((64, 64, 3), np.float32)), style=style)
@@ -181,7 +181,7 @@ def test_by_default_nothing_covers_the_frame() -> None:
     assert picture.shape == (382, 800, 3)  # 22 lines for the caption, a quarter of the width for the map
 
 
-def test_the_caption_names_what_goes_on() -> None:
+def test_the_caption_names_the_running_events() -> None:
     quiet = draw(frame(), step())
     busy = draw(frame(), step(events=(event("new"),)))
     assert (busy[:HEIGHT] == quiet[:HEIGHT]).all()
@@ -194,7 +194,7 @@ def words(*people: TubeBox, events: tuple[Event, ...] = ()) -> NDArray[np.bool_]
     return (draw(frame(), step(*people, events=events))[60:94, :400] != 60).any(axis=2)
 
 
-def test_somebody_without_an_event_has_a_thin_box_and_no_words() -> None:
+def test_a_person_without_an_event_has_a_thin_box_and_no_caption() -> None:
     assert not words(person()).any()
     picture = draw(frame(), step(person()))
     assert tuple(picture[150, 96]) == colour_of(1)
@@ -202,7 +202,7 @@ def test_somebody_without_an_event_has_a_thin_box_and_no_words() -> None:
 
 
 @pytest.mark.parametrize(("score", "drawn"), [(0.0, False), (0.14, False), (0.16, True)])
-def test_who_scores_too_little_is_not_drawn(score: float, drawn: bool) -> None:
+def test_a_person_with_a_low_score_is_not_drawn(score: float, drawn: bool) -> None:
     overlay = update(EMPTY, frame(), step(person(1, (0, 200, 64, 300), (score, 0))))
     picture = draw(frame(1), step(person(1, scores=(score, 0))), overlay)
     assert bool((picture[:HEIGHT] != 60).any()) == drawn  # nor is his trail

@@ -53,14 +53,14 @@ def test_the_video_runs_as_the_frames_clock(tmp_path: Path, times: list[float], 
     assert (length(path) if times else int(path.exists())) == pictures
 
 
-def test_a_films_pause_is_as_long_as_it_is(tmp_path: Path) -> None:
+def test_a_pause_in_a_video_keeps_its_length(tmp_path: Path) -> None:
     with AnnotatedVideo(tmp_path / "out.mp4", 10, MANIFEST, max_pause=60) as video:
         for time in (0.0, 8.0):
             video(frame(time), NOTHING)
     assert length(tmp_path / "out.mp4") == 81
 
 
-def test_a_slow_film_may_have_fast_parts(tmp_path: Path) -> None:
+def test_a_slow_video_may_have_fast_parts(tmp_path: Path) -> None:
     """A frame a second, then ten: all are seen."""
     with AnnotatedVideo(tmp_path / "out.mp4", 1, MANIFEST) as video:
         for time in (0.0, 1.0, 2.0, 2.1, 2.2, 2.3):
@@ -83,7 +83,7 @@ def test_a_model_without_a_motion_map_gets_no_place_for_one(tmp_path: Path) -> N
     assert cv2.VideoCapture(str(tmp_path / "out.mp4")).get(cv2.CAP_PROP_FRAME_WIDTH) == 320
 
 
-def test_it_is_said_what_was_written(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_written_file_and_codec_are_reported(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with AnnotatedVideo(tmp_path / "out.webm", 10, MANIFEST) as video:
         assert video.written == f"{tmp_path / 'out.webm'} (without a frame)"
         video(frame(0.0), NOTHING)
@@ -125,13 +125,13 @@ def test_the_usual_format_is_the_best_that_can_be_written(
     assert video_writer.preferred_suffix() == suffix
 
 
-def test_an_opencv_that_writes_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_opencv_that_writes_nothing_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(video_writer, "CODECS", dict.fromkeys(CODECS, ("none",)))
     with pytest.raises(VideoError, match="install one that has FFmpeg"):
         video_writer.preferred_suffix()
 
 
-def test_a_full_disk_is_told_before_the_file_is_spoilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_before_the_file_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = VideoWriter(tmp_path / "out.mp4", 25, (64, 48))
     for _ in range(video_writer.DISK_CHECK_FRAMES):
         writer.write(np.zeros((48, 64, 3), np.uint8))
@@ -142,7 +142,7 @@ def test_a_full_disk_is_told_before_the_file_is_spoilt(tmp_path: Path, monkeypat
     assert length(tmp_path / "out.mp4") == video_writer.DISK_CHECK_FRAMES
 
 
-def test_a_file_that_vanished_is_told(tmp_path: Path) -> None:
+def test_a_vanished_file_is_reported(tmp_path: Path) -> None:
     writer = VideoWriter(tmp_path / "out.mp4", 25, (64, 48))
     writer.write(np.zeros((48, 64, 3), np.uint8))
     (tmp_path / "out.mp4").unlink()

@@ -72,7 +72,7 @@ def test_what_a_font_has_is_drawn_in_it(dejavu: None, text: str, caplog: pytest.
     assert not caplog.text
 
 
-def test_what_no_font_has_is_a_code_and_told_once(dejavu: None, caplog: pytest.LogCaptureFixture) -> None:
+def test_letters_missing_in_all_fonts_are_codes_and_logged_once(dejavu: None, caplog: pytest.LogCaptureFixture) -> None:
     assert "".join(part for part, _ in text_rendering._parts("投篮")) == "%E6%8A%95%E7%AF%AE"  # as in the topic
     assert text_rendering._parts("прыжок 投 5%")[0][0] == "прыжок"
     assert text_rendering._parts("прыжок 投 5%")[-1][0] == " 5%25"
@@ -91,7 +91,7 @@ def test_everything_can_be_drawn_without_fonts(no_fonts: None, text: str) -> Non
     assert ink(text).max() > 200
 
 
-def test_five_labels_without_a_font_are_five_pictures(no_fonts: None) -> None:
+def test_five_labels_without_a_font_look_different(no_fonts: None) -> None:
     drawn = [ink(label).tobytes() for label in ("投篮", "扣篮", "保龄球", "冲浪", "遛狗")]
     assert len(set(drawn)) == 5
 
@@ -111,14 +111,14 @@ def test_what_is_written_without_fonts_can_be_read_back(text: str) -> None:
     assert (written if plain else unquote(written, errors="surrogatepass")) == unicodedata.normalize("NFC", text)
 
 
-def test_what_is_behind_a_line_is_a_pixel_larger() -> None:
+def test_boxes_behind_a_line_are_a_pixel_larger() -> None:
     line = text_rendering.render("Basketball", 0.5)
     behind = text_rendering.outlined(line)
     assert (behind.width, behind.above, behind.below) == (line.width + 2, line.above + 1, line.below + 1)
     assert (behind.ink[1:-1, 1:-1] >= line.ink).all()
 
 
-def test_text_is_cut_at_the_edges_of_the_picture() -> None:
+def test_text_is_cut_at_the_edges_of_the_image() -> None:
     line = text_rendering.render("Basketball", 1.0)
     for place in (-10, 5), (95, 50), (-5000, 50), (5000, 5000), (50, -50), (50, 130):
         picture = np.zeros((100, 100, 3), np.uint8)

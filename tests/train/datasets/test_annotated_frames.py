@@ -62,7 +62,7 @@ FIFTHS = frames(*range(100, 150, 5))
         (frames(0, 1, 5), 2, [5]),
     ],
 )
-def test_a_tube_as_far_as_it_was_looked_at(
+def test_a_tube_within_its_annotated_frames(
     annotated: annotated_frames.AnnotatedFrames, begin: int, boxes: list[int]
 ) -> None:
     whole = Tube(0, 1, 0.5, 3, np.repeat(np.arange(3, 7, dtype=np.float32)[:, None], 4, axis=1))
@@ -106,7 +106,7 @@ def test_frames_in_words(annotated: NDArray[np.int64], words: str) -> None:
     assert as_text(annotated) == words
 
 
-def test_where_an_action_begins_is_known_only_if_somebody_looked_before() -> None:
+def test_a_begin_is_known_only_where_the_frames_before_are_annotated() -> None:
     assert begin_is_known(None, 7)
     assert begin_is_known(frames(*range(100)), 0)
     assert begin_is_known(frames(*range(100)), 7)
@@ -141,7 +141,7 @@ JOBS = f"<segments>{JOB}{JOB}</segments>"
         (task(100, 149, size=50, more=JOBS.format(100, 124, 125, 149)), range(100, 150)),  # not counted from the task
     ],
 )
-def test_what_a_task_of_cvat_shows(meta: str, expected: range | list[int], tmp_path: Path) -> None:
+def test_frames_of_a_cvat_task(meta: str, expected: range | list[int], tmp_path: Path) -> None:
     boxes = [] if isinstance(expected, list) else [box(110)]
     last = [] if isinstance(expected, list) or len(expected) == 10 else [box(112), box(113, outside=1)]
     video = read_cvat(written(tmp_path, ("waves", boxes + last), meta=meta))
@@ -158,12 +158,12 @@ def test_what_a_task_of_cvat_shows(meta: str, expected: range | list[int], tmp_p
         (task(-3, 149), 7, "its start_frame is -3"),
     ],
 )
-def test_boxes_where_nobody_was_shown_anything(meta: str, frame: int, said: str, tmp_path: Path) -> None:
+def test_boxes_outside_the_frames_of_a_task_are_refused(meta: str, frame: int, said: str, tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match=said):
         read_cvat(written(tmp_path, ("waves", [box(frame)]), meta=meta))
 
 
-def test_a_track_goes_on_between_the_frames_of_a_step(tmp_path: Path) -> None:
+def test_a_track_continues_between_the_frames_of_a_step(tmp_path: Path) -> None:
     boxes = [box(5, x=10), box(10, x=20), box(15, outside=1)]
     assert spans(read_cvat(written(tmp_path, ("waves", boxes), meta=task(0, 49, "step=5")))) == [("waves", 5, 10)]
 
@@ -196,7 +196,7 @@ def part(name: str = "a", first: int = 100, end: int = 120, label: int = 0) -> V
     return VideoAnnotation(name, 150, (GroundTruthTube(label, first, boxes),), None, FIFTHS)
 
 
-def test_only_what_was_looked_at_is_drawn() -> None:
+def test_only_annotated_frames_are_sampled() -> None:
     empty, unseen = replace(part("empty"), tubes=()), replace(part("unseen"), annotated_frames=frames())
     choose = FrameSampler([part(), empty, unseen, replace(part("none"), frames=0, annotated_frames=frames())], 2)
     random = np.random.default_rng(0)
@@ -215,7 +215,7 @@ def test_kinds_of_frames() -> None:
     assert int(idle(part(), 150).sum()) == 6
 
 
-def test_a_video_named_quiet_has_the_frames_of_its_file() -> None:
+def test_a_background_video_has_the_frames_of_its_file() -> None:
     quiet = VideoAnnotation("yard", 0, ())
     assert known_frames(counted(quiet, 40)).tolist() == list(range(40))
     assert frame_kinds(quiet, 40) == FrameKinds(0, 40, 0)
@@ -276,7 +276,7 @@ def counts_with(
     return total(count_events(found, {"a": video}, RATE, DefaultLinker(), [QUICK])[0])
 
 
-def test_an_event_where_nobody_looked_is_neither_right_nor_wrong() -> None:
+def test_an_event_outside_the_annotated_frames_is_neither_right_nor_wrong() -> None:
     none = counts_with(np.arange(70, 100))
     assert (none.events, none.wrong, none.false_alarms) == (0, 0, 0)
     assert (none.seconds, none.idle_seconds) == (3.0, 3.0)
@@ -296,7 +296,7 @@ def test_an_event_where_nobody_looked_is_neither_right_nor_wrong() -> None:
         (np.arange(0, 100, 5), [true(20, 60)], (1, 0, 0, 1)),
     ],
 )
-def test_an_event_that_was_looked_at_in_part(
+def test_an_event_within_partly_annotated_frames(
     annotated: NDArray[np.int64], truth: list[GroundTruthTube], expected: tuple[int, ...]
 ) -> None:
     found = counts_with(annotated, *truth)
@@ -310,14 +310,14 @@ def test_a_delay_needs_a_known_beginning() -> None:
     assert len(counts_with(np.arange(0, 100, 5), true(20, 60)).delays) == 1
 
 
-def test_what_goes_on_out_of_sight_tells_no_length() -> None:
+def test_truncated_actions_give_no_length() -> None:
     whole = [replace(part(f"{n}", 110, 131), annotated_frames=np.arange(100, 150)) for n in range(7)]
     cut = [replace(part(f"c{n}", 100, 150), annotated_frames=np.arange(100, 150)) for n in range(7)]
     assert typical_lengths(DataSet(("waves",), tuple(whole), (), Path()))["waves"].median == pytest.approx(21)
     assert typical_lengths(DataSet(("waves",), tuple(cut), (), Path())) == {}
 
 
-def test_the_sheet_shows_frames_that_were_looked_at() -> None:
+def test_the_sheet_shows_annotated_frames() -> None:
     (shown,) = choices(DataSet(("waves",), (part(first=100, end=117),), (), Path()), 5)
     assert shown.frame == 110  # the middle is 108
 
@@ -336,7 +336,7 @@ def test_check_counts_frames_of_each_kind(tmp_path: Path, capsys: pytest.Capture
     assert "4 with action, 6 annotated empty, 10 not annotated\n" in capsys.readouterr().out
 
 
-def test_check_says_of_which_videos_it_cannot_count_the_frames(
+def test_check_names_the_videos_whose_frames_it_cannot_count(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "annotations").mkdir()
@@ -352,7 +352,7 @@ def test_check_says_of_which_videos_it_cannot_count_the_frames(
 
 
 @pytest.mark.parametrize("kind", ["road", "moc", "yowo"])
-def test_what_is_exported_for_others_lies_in_sight(kind: Format, tmp_path: Path) -> None:
+def test_exports_hold_annotated_frames_only(kind: Format, tmp_path: Path) -> None:
     found = seen([(3, 9, (20.0, 30.0, 60.0, 110.0), 0, 0.9)], frames=12)
     path = tmp_path / ("found.pkl" if kind == "moc" else "found")
     save(found, path, kind, (frames(0, 5, 6, 10),))

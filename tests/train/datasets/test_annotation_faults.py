@@ -94,7 +94,7 @@ def test_a_data_set_without_any_action(labels: tuple[str, ...]) -> None:
     assert ("no video shows any action; check what was exported", True) in [(one.text, one.serious) for one in found]
 
 
-def test_every_class_gets_as_many_pictures() -> None:
+def test_every_class_gets_equally_many_images() -> None:
     many = [VideoAnnotation(f"{n}", 20, (GroundTruthTube(n % 2, 0, GOOD),)) for n in range(9)]
     few = VideoAnnotation("z", 20, (GroundTruthTube(2, 4, GOOD),))
     shown = choices(DataSet(("a", "b", "c", "d"), tuple(many), (few,), Path()), 6)
@@ -162,7 +162,7 @@ def test_one_thing_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "… and 1 more; --most shows them\n1 thing is wrong\n" in capsys.readouterr().out
 
 
-def test_what_cannot_be_done_is_told_before_the_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_impossible_requests_are_refused_before_the_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Here even before the data set is looked for, which is not there."""
     assert check.main([str(tmp_path / "none"), "--sheet", str(tmp_path / "sheet")]) == 1
     assert "sheet: has no ending of a picture format; let it end in .jpg, .jpeg or .png" in capsys.readouterr().err
@@ -186,7 +186,7 @@ def _tube(annotated: GroundTruthTube) -> Tube:
 
 
 @given(st.lists(spans, max_size=6))
-def test_tubes_are_told_twice_just_where_they_overlap(given_: list[tuple[int, int, int, int]]) -> None:
+def test_tubes_are_duplicates_only_where_they_overlap(given_: list[tuple[int, int, int, int]]) -> None:
     tubes = [
         GroundTruthTube(label, first, np.tile(np.array([shift, 0, 100 + shift, 100], np.float32), (length, 1)))
         for first, length, shift, label in given_
@@ -202,7 +202,7 @@ def test_tubes_are_told_twice_just_where_they_overlap(given_: list[tuple[int, in
     assert sorted(fault.text for fault in found if "annotated twice" in fault.text) == sorted(expected)
 
 
-def test_of_thousands_of_tubes_not_every_pair_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_thousands_of_tubes_not_every_pair_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of 77 KB took a minute."""
     compared: list[int] = []
     monkeypatch.setattr(annotation_faults, "tube_iou", lambda *_: compared.append(1) or 0.0)

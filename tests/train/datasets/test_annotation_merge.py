@@ -38,7 +38,7 @@ def test_jobs_that_overlap(tmp_path: Path) -> None:
     assert spans(apart) == [("waves", 20, 10), ("waves", 25, 10)]
 
 
-def test_a_tube_goes_on_in_the_next_job(tmp_path: Path) -> None:
+def test_a_tube_continues_in_the_next_job(tmp_path: Path) -> None:
     assert spans(together(tmp_path, ("a", run(20, 30), task(0, 29)), ("b", run(30, 40), task(30, 49)))) == [
         ("waves", 20, 20)
     ]
@@ -59,7 +59,7 @@ def test_what_does_not_fit(tmp_path: Path) -> None:
         together(tmp_path, ("a", [], task(0, 29)), ("b", [], task(5, 9)))
 
 
-def test_a_part_that_shows_nothing_says_nothing(tmp_path: Path) -> None:
+def test_a_part_without_actions_adds_nothing(tmp_path: Path) -> None:
     nothing: tuple[str, list[str], str] = ("b", [], "<meta><source>one.mp4</source></meta>")
     assert spans(together(tmp_path, ("a", run(20, 30), task(0, 29)), nothing)) == [("waves", 20, 10)]
     assert together(tmp_path, nothing, nothing).tubes == ()
@@ -78,7 +78,7 @@ def test_a_folder_of_jobs(tmp_path: Path) -> None:
         loader.load(tmp_path)
 
 
-def test_a_quiet_video_needs_no_annotation(tmp_path: Path) -> None:
+def test_a_background_video_needs_no_annotation(tmp_path: Path) -> None:
     (tmp_path / "annotations").mkdir()
     part(tmp_path / "annotations", "a", *run(20, 30), meta=task(0, 29))
     (tmp_path / "trainlist.txt").write_text("one\nyard\n")

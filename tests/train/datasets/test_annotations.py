@@ -62,7 +62,7 @@ def test_boxes_become_continuous_without_overflow() -> None:
     assert continuous(np.zeros((0, 4), dtype=np.uint8)).shape == (0, 4)
 
 
-def test_only_the_classes_with_videos_and_their_labels_counted_anew(tmp_path: Path) -> None:
+def test_only_the_classes_with_videos_and_their_labels_renumbered(tmp_path: Path) -> None:
     data = load_ucf24(small(tmp_path, classes=("Surfing", "Basketball")))
     assert data.labels == ("Basketball", "Surfing")
     assert [video.name for video in data.test] == ["Basketball/v_Basketball_g01_c01", "Surfing/v_Surfing_g01_c01"]
@@ -134,7 +134,7 @@ def test_names_that_annotations_never_need_are_refused_by_name(tmp_path: Path, n
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04", b"not a pickle", pickle.dumps([1, 2]), pickle.dumps({"a": 3})])
-def test_a_broken_file_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+def test_a_broken_file_gives_a_one_sentence_error(tmp_path: Path, content: bytes) -> None:
     for name, read in (("pyannot.pkl", read_pickle), ("finalAnnots.mat", read_matlab)):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(AnnotationError, match=f"{name}: .*UCF101-24"):
@@ -197,7 +197,7 @@ def test_lists_from_any_editor(tmp_path: Path, content: bytes) -> None:
     assert list_of_names(tmp_path / "list.txt") == ["A/a", "b c"]
 
 
-def test_a_list_in_another_encoding_is_told(tmp_path: Path) -> None:
+def test_a_list_in_another_encoding_is_refused(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_bytes("A/a\r\n".encode("utf-16"))
     with pytest.raises(AnnotationError, match=r"list\.txt: is saved as UTF-16 .*; save it as UTF-8, one name a line"):
         list_of_names(tmp_path / "list.txt")
@@ -214,7 +214,7 @@ def test_no_name_leaves_the_folder_of_the_videos(tmp_path: Path, name: str) -> N
 # the real files
 
 
-def test_both_official_files_say_the_same(shared: Path) -> None:
+def test_both_official_files_agree(shared: Path) -> None:
     from_pickle, from_matlab = (
         read(shared / "ucf24" / name) for read, name in ((read_pickle, "pyannot.pkl"), (read_matlab, "finalAnnots.mat"))
     )

@@ -44,7 +44,7 @@ def test_videos_of_which_only_some_frames_are_listed(tmp_path: Path) -> None:
         ("categories", 1, "name", "run", "two categories are named run"),
     ],
 )
-def test_what_does_not_fit_is_told_with_its_entry(
+def test_inconsistent_entries_are_named(
     section: str, place: int, field: str, value: Any, said: str, tmp_path: Path
 ) -> None:
     changed = deepcopy(content())
@@ -61,7 +61,7 @@ def test_what_does_not_fit_is_told_with_its_entry(
         ("images", 3, "id", "image at place 3: no 'id'"),
     ],
 )
-def test_what_an_entry_lacks_is_told(section: str, place: int, field: str, said: str, tmp_path: Path) -> None:
+def test_missing_keys_of_an_entry_are_reported(section: str, place: int, field: str, said: str, tmp_path: Path) -> None:
     changed = content()
     del changed[section][place][field]
     refused(tmp_path, changed, said)

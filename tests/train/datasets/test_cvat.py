@@ -47,13 +47,13 @@ def test_the_box_around_other_shapes(tmp_path: Path, shape: str, expected: list[
     assert one.tube.boxes[0] == pytest.approx(expected, abs=1e-4)
 
 
-def test_the_attribute_says_what_is_done(tmp_path: Path) -> None:
+def test_each_data_attribute_has_its_effect(tmp_path: Path) -> None:
     actions = ["none", "waves", "waves", "sits", "", "sits"]
     video = read_cvat(written(tmp_path, ("person", [box(n, action=action) for n, action in enumerate(actions)])))
     assert spans(video) == [("waves", 1, 2), ("sits", 3, 1), ("sits", 5, 1)]
 
 
-def test_what_the_file_does_not_tell(tmp_path: Path) -> None:
+def test_missing_attributes_of_the_file(tmp_path: Path) -> None:
     video = read_cvat(written(tmp_path, ("waves", [box(3)]), meta=""))
     assert (video.name, video.frames, video.size) == ("one", 0, None)
     assert spans(read_cvat(written(tmp_path))) == []
@@ -117,7 +117,7 @@ def test_a_project_of_one_task(tmp_path: Path) -> None:
     assert (video.name, video.frames, spans(video)) == ("v0", 12, [("waves", 4, 2)])
 
 
-def test_a_project_of_several_tasks_is_refused_with_the_cure(tmp_path: Path) -> None:
+def test_a_project_of_several_tasks_is_refused_with_the_remedy(tmp_path: Path) -> None:
     path = written(tmp_path, ("waves", [box(4)]), meta=project("v0.avi", "v1.avi"))
     with pytest.raises(
         AnnotationError, match=r"project of several tasks\); export each task by itself, as CVAT for video"
@@ -125,7 +125,7 @@ def test_a_project_of_several_tasks_is_refused_with_the_cure(tmp_path: Path) -> 
         read_cvat(path)
 
 
-def test_cvat_for_images_is_refused_with_the_cure(tmp_path: Path) -> None:
+def test_cvat_for_images_is_refused_with_the_remedy(tmp_path: Path) -> None:
     path = tmp_path / "images.xml"
     image = (
         '<image id="0" name="frame_000000" width="96" height="64"><box label="run" xtl="1" ytl="1" xbr="9" ybr="3"/>'
@@ -161,7 +161,7 @@ FETCH = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]>'
         ),
     ],
 )
-def test_what_is_no_such_file_is_told(tmp_path: Path, content: str, said: str) -> None:
+def test_a_file_of_another_format_is_reported(tmp_path: Path, content: str, said: str) -> None:
     path = tmp_path / "bad.xml"
     path.write_text(content)
     with pytest.raises(AnnotationError, match=said) as caught:
@@ -185,7 +185,7 @@ def test_a_polygon_of_endless_points(tmp_path: Path) -> None:
         read_cvat(written(tmp_path, ("waves", [polygon])))
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     for read in (read_cvat, read_coco):
         with pytest.raises(AnnotationError, match="cannot be read"):
             read(tmp_path / "none")
@@ -213,7 +213,7 @@ def test_coco_becomes_tubes(tmp_path: Path) -> None:
         ({"images": [{"id": 0, "video_id": 7, "frame_id": -1}]}, "frame -1"),
     ],
 )
-def test_what_is_no_such_json_is_told(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+def test_a_json_file_of_another_format_is_reported(tmp_path: Path, change: dict[str, Any], said: str) -> None:
     with pytest.raises(AnnotationError, match=said):
         read_coco(coco(tmp_path, {**COCO, **change}))
 
@@ -223,14 +223,14 @@ def test_what_is_no_such_json_is_told(tmp_path: Path, change: dict[str, Any], sa
     [(f'{{"videos": {"9" * 5000}}}', "a number of thousands of digits"), ("[" * 1_000_000, "it is nested too deeply")],
     ids=["number", "lists"],
 )
-def test_json_that_python_refuses_is_told(tmp_path: Path, content: str, said: str) -> None:
+def test_json_that_python_refuses_is_reported(tmp_path: Path, content: str, said: str) -> None:
     path = coco(tmp_path, {})
     path.write_text(content)
     with pytest.raises(AnnotationError, match=rf"\({said}\)"):
         read_coco(path)
 
 
-def test_json_that_begins_with_a_list_is_told(tmp_path: Path) -> None:
+def test_json_that_begins_with_a_list_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match="it begins with a list, not with an object"):
         read_coco(coco(tmp_path, [{}]))
 

@@ -63,7 +63,7 @@ def change(**values: Any) -> dict[str, Any]:
         (change(gttubes={"else": {1: [TUBE]}}), "else"),
     ],
 )
-def test_what_is_no_such_pickle_is_told(tmp_path: Path, content: Any, said: str) -> None:
+def test_a_pickle_of_another_format_is_reported(tmp_path: Path, content: Any, said: str) -> None:
     with pytest.raises(AnnotationError, match=said):
         read_act(act(tmp_path, content))
 
@@ -102,7 +102,7 @@ def test_ones_own_videos(tmp_path: Path) -> None:
         ("annotations/two.xml", None, "door/one is annotated twice in frames 1 to 50"),
     ],
 )
-def test_what_does_not_fit_together_is_told(tmp_path: Path, name: str, content: str | None, said: str) -> None:
+def test_inconsistent_data_are_reported(tmp_path: Path, name: str, content: str | None, said: str) -> None:
     own(tmp_path)
     text = content if content is not None else (tmp_path / "annotations" / "one.xml").read_text()
     (tmp_path / name).write_text(text)
@@ -124,7 +124,7 @@ def test_ground_truth_alone(tmp_path: Path) -> None:
         loader.load(coco(tmp_path, COCO), 2)
 
 
-def test_a_folder_of_something_else_is_told_what_is_known(tmp_path: Path) -> None:
+def test_an_unknown_folder_is_refused_naming_the_known_data_sets(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     with pytest.raises(AnnotationError) as caught:
         loader.load(tmp_path)
@@ -169,7 +169,7 @@ def test_videos_without_groups_are_held_out_by_fives() -> None:
     assert len(training) == 9
 
 
-def test_both_files_of_jhmdb_say_the_same(shared: Path) -> None:
+def test_both_files_of_jhmdb_agree(shared: Path) -> None:
     folder = shared / "jhmdb21"
     for fold in (1, 2, 3):
         one, two = loader.load(folder, fold), loader.load(folder / "JHMDB-GT.pkl", fold)

@@ -66,14 +66,14 @@ def test_what_is_packed_is_not_packed_again(video: Path, tmp_path: Path) -> None
     assert list(first.path.parent.iterdir()) == [first.path]
 
 
-def test_videos_of_one_name_in_one_cache_are_told_apart(video: Path, tmp_path: Path) -> None:
+def test_videos_of_one_name_in_one_cache_are_distinguished(video: Path, tmp_path: Path) -> None:
     """Two data sets may both have a `v0`."""
     other = write_video(tmp_path / "other" / "a.avi", [smooth(0, 9)[:20]])
     sizes = [open_packed([("v0", path)], tmp_path / "cache")["v0"].size for path in (video, other, video)]
     assert sizes == [(56, 40), (56, 20), (56, 40)]
 
 
-def test_a_video_that_was_replaced_is_packed_anew(video: Path, tmp_path: Path) -> None:
+def test_a_replaced_video_is_packed_again(video: Path, tmp_path: Path) -> None:
     """By one of another length, or by one of the same size at another time."""
     first = open_packed([("a", video)], tmp_path / "cache")["a"]
     os.utime(video, ns=(0, 1))
@@ -85,14 +85,14 @@ def test_a_video_that_was_replaced_is_packed_anew(video: Path, tmp_path: Path) -
     np.testing.assert_array_equal(first[5], touched[5])  # who reads what was packed before goes on
 
 
-def test_a_video_by_another_way_is_the_same(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_video_by_another_path_is_the_same(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "link").symlink_to(video.parent)
     monkeypatch.chdir(video.parent)
     ways = [video, tmp_path / "link" / "a.avi", Path("a.avi")]
     assert len({packed_path("a", way, tmp_path / "cache") for way in ways}) == 1
 
 
-def test_what_knows_no_source_is_not_taken(video: Path, tmp_path: Path) -> None:
+def test_a_cache_file_without_a_source_is_not_used(video: Path, tmp_path: Path) -> None:
     """A cache of before sources were told apart: `<name>.frames`, of whatever video."""
     pack(write_video(tmp_path / "b.avi", [smooth(0, 1)]), tmp_path / "cache" / "a.frames")
     before = (tmp_path / "cache" / "a.frames").read_bytes()

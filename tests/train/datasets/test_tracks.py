@@ -116,7 +116,7 @@ boxes = st.builds(
 
 
 @given(st.lists(boxes, min_size=1, max_size=8, unique_by=lambda box: box.frame))
-def test_tubes_are_what_is_shown_frame_by_frame(given_: list[Box]) -> None:
+def test_tubes_equal_the_boxes_of_each_frame(given_: list[Box]) -> None:
     track = sorted(given_, key=lambda box: box.frame)
     expected = plainly(track)
     budget = BoxBudget()
@@ -128,7 +128,7 @@ def test_tubes_are_what_is_shown_frame_by_frame(given_: list[Box]) -> None:
     assert BoxBudget().boxes - budget.boxes == sum(len(lefts) for _, _, lefts in expected)
 
 
-def test_without_a_frame_that_nobody_looked_at_boxes_stand_for_themselves() -> None:
+def test_without_unannotated_frames_between_boxes_stand_for_themselves() -> None:
     track = [Box(0, (0, 0, 9, 9), "a"), Box(4, (8, 0, 17, 9), "a"), Box(8, (8, 0, 17, 9), "a")]
 
     def spans(annotated: AnnotatedFrames) -> list[tuple[int, int]]:

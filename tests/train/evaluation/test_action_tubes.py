@@ -170,7 +170,7 @@ def test_a_fall_within_the_noise_is_no_end() -> None:
     assert parts(wavering) == [(0, 79)]
 
 
-def test_how_far_noisy_scores_may_fall() -> None:
+def test_noisy_scores_may_fall_by_their_noise() -> None:
     """Logits of ±1 in turn differ by 2 from frame to frame: a noise of √2, so that 2.17 may be lost, and not 2.7."""
     logits = np.array([1, -1] * 20)
     for fall, expected in ((1.9, [(0, 79)]), (2.7, [(0, 40)])):  # the 41st is a high one

@@ -26,7 +26,7 @@ def test_results_come_in_the_order_of_the_tasks(tmp_path: Path, jobs: int | None
     assert {result[2] == os.getpid() for result in results} == {alone}
 
 
-def test_a_worker_that_dies_ends_the_work_with_a_cure(tmp_path: Path) -> None:
+def test_a_worker_that_dies_ends_the_work_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(WorkerError, match=r"a worker process died.*; try --jobs 1"):
         list(run_tasks(write_model(tmp_path / "tiny.onnx"), die, "ab", 2))
 

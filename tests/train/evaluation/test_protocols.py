@@ -259,7 +259,7 @@ def test_one_pixel_more_on_each_side_makes_small_boxes_overlap_more() -> None:
     assert hits(predicted, truth, grown) == [True]  # 12/20
 
 
-def test_a_taken_truth_is_a_false_alarm_or_makes_way_for_the_next() -> None:
+def test_a_second_hit_is_a_false_alarm_or_takes_the_next_truth() -> None:
     truth = boxes((0, 0, 10, 10), (0, 0, 10, 8))
     predicted = boxes((0, 0, 10, 10), (0, 0, 10, 10))
     assert hits(predicted, truth, PLAIN_RULES) == [True, True]

@@ -64,7 +64,7 @@ def test_to_begin_at_the_first_frame_may_cost_too(evidence: Any, expected: Any) 
     assert runs(viterbi_mask(evidence, 2, initial_cost=2)) == expected
 
 
-def test_what_goes_on_pays_for_its_end_and_not_for_its_beginning() -> None:
+def test_a_continuing_action_pays_for_its_end_only() -> None:
     assert runs(viterbi_mask([-1.5, -1.5, 3], 2, initial_cost=-2)) == [(0, 3)]
     assert runs(viterbi_mask([-1.5, -1.5, 3], 2)) == [(2, 3)]
     assert runs(viterbi_mask([-1, -1, -1], 2, initial_cost=-2)) == []

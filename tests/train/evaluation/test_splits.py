@@ -20,7 +20,7 @@ from train.evaluation.splits import EvaluationError, check_labels, check_videos,
         ("found.npz", "own data", "give the --data whose actions were detected, or detect with a model that"),
     ],
 )
-def test_the_cure_for_unknown_actions_is_that_of_the_data(source: str, title: str, cure: str) -> None:
+def test_the_remedy_for_unknown_actions_is_that_of_the_data_set(source: str, title: str, cure: str) -> None:
     check_labels(("Run", "Jump"), ("Jump",), Path(source), title)
     with pytest.raises(EvaluationError) as caught:
         check_labels(("Run",), ("run",), Path(source), title)
@@ -35,7 +35,7 @@ def test_the_cure_for_unknown_actions_is_that_of_the_data(source: str, title: st
         ("J-HMDB-21 split 2", "put the videos of J-HMDB-21 split 2 at videos/"),
     ],
 )
-def test_the_cure_for_missing_videos_is_that_of_the_data(
+def test_the_remedy_for_missing_videos_is_that_of_the_data_set(
     title: str, cure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -13,7 +13,7 @@ from train.evaluation.video_evaluation import evaluate_video, label_indices, tru
 
 
 @pytest.mark.parametrize("kind", ["default", "korsal"])
-def test_a_network_that_sees_everything_scores_a_hundred_in_frames(tmp_path: Path, kind: Any) -> None:
+def test_a_perfect_network_has_a_frame_map_of_100(tmp_path: Path, kind: Any) -> None:
     write_video(tmp_path / "v.mp4")
     annotation = VideoAnnotation("Surfing/v", FRAMES, (tube(1),))
     result = evaluate_video(annotation, tmp_path / "v.mp4", ENGINE, LABELS, kind)

@@ -55,7 +55,7 @@ def batch() -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_what_it_says_before_it_has_learnt(name: str) -> None:
+def test_outputs_before_training(name: str) -> None:
     torch.manual_seed(0)
     network = architectures.network(name, 4, 6)
     with torch.inference_mode():
@@ -91,7 +91,7 @@ def saved(path: Path, name: str, head_width: int) -> Path:
     return path
 
 
-def test_a_checkpoint_says_which_network_and_how_wide(tmp_path: Path) -> None:
+def test_a_checkpoint_names_its_network_and_width(tmp_path: Path) -> None:
     network = checkpoints.detector(checkpoints.load(saved(tmp_path / "a.pt", "res_18", 96)))
     assert network.state_dict()["heatmap.0.weight"].shape == (96, 256, 3, 3)
 
@@ -127,7 +127,7 @@ def test_files_without_a_word_about_it_are_lite(tmp_path: Path) -> None:
     assert from_json(text) == MANIFEST
 
 
-def test_a_run_of_before_goes_on() -> None:
+def test_a_run_whose_settings_name_no_network_can_be_resumed() -> None:
     """Its settings did not name the network."""
     lite = replace(settings(LITE), losses=TrainSettings("").losses)
     run = optimisation.start(lite, MANIFEST, torch.device("cpu"))

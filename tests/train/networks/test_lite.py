@@ -92,7 +92,7 @@ def test_the_backbone_taps_strides_4_to_32() -> None:
     assert [tuple(f.shape[1:]) for f in features] == [(24, 16, 16), (40, 8, 8), (112, 4, 4), (320, 2, 2)]
 
 
-def test_it_begins_silent_with_boxes_of_usual_size() -> None:
+def test_it_begins_with_low_scores_and_boxes_of_usual_size() -> None:
     torch.manual_seed(0)
     with torch.inference_mode():
         heads = LiteDetector(2, 3).eval()(torch.zeros(1, 3, 64, 64))

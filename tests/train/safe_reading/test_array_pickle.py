@@ -220,7 +220,7 @@ def test_old_ways_of_writing(body: bytes, value: object) -> None:
         (whole(b"}G\x00\x00\x00\x00\x00\x00\x00\x00Ns"), "a key is a float"),
     ],
 )
-def test_what_is_wrong_is_one_sentence(content: bytes, said: str) -> None:
+def test_every_fault_is_one_sentence(content: bytes, said: str) -> None:
     with pytest.raises(PickleError) as caught:
         array_pickle.loads(content)
     assert said in str(caught.value)

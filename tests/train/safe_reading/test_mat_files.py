@@ -43,7 +43,7 @@ def gone(process: int, *, within: float = 10.0) -> bool:
     return True
 
 
-def test_a_reader_that_ends_in_the_midst_is_told(tmp_path: Path) -> None:
+def test_a_reader_that_ends_midway_is_reported(tmp_path: Path) -> None:
     """It stands still, and is ended there as a fault in its code would."""
     (tmp_path / "00001.mat").write_bytes(b"")
     others = multiprocessing.active_children()
@@ -120,7 +120,7 @@ def opened(tmp_path: Path) -> "subprocess.Popen[str]":
     )
 
 
-def test_a_reader_ends_with_who_opened_it(opened: "subprocess.Popen[str]") -> None:
+def test_a_reader_ends_with_its_parent(opened: "subprocess.Popen[str]") -> None:
     with opened:
         assert opened.stdout is not None
         reader = int(opened.stdout.readline())
@@ -128,7 +128,7 @@ def test_a_reader_ends_with_who_opened_it(opened: "subprocess.Popen[str]") -> No
     assert gone(reader)
 
 
-def test_a_reader_says_nothing_of_a_keyboard_interrupt(opened: "subprocess.Popen[str]") -> None:
+def test_a_reader_prints_nothing_on_a_keyboard_interrupt(opened: "subprocess.Popen[str]") -> None:
     with opened:
         assert opened.stdout is not None
         reader = int(opened.stdout.readline())
@@ -138,7 +138,7 @@ def test_a_reader_says_nothing_of_a_keyboard_interrupt(opened: "subprocess.Popen
     assert gone(reader)
 
 
-def test_a_script_that_would_start_itself_again_is_told(tmp_path: Path) -> None:
+def test_an_unguarded_script_is_reported(tmp_path: Path) -> None:
     script = tmp_path / "unguarded.py"
     script.write_text("from train.safe_reading import mat_files\nwith mat_files.reader():\n    pass\n")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -147,7 +147,7 @@ def test_a_dict_as_python_2_writes_it(tmp_path: Path) -> None:
     assert torch_file.load(path) == {"a": {"b": 5}}
 
 
-def test_a_program_is_told(tmp_path: Path) -> None:
+def test_a_torchscript_program_is_refused(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript
         torch.jit.save(torch.jit.script(nn.Linear(2, 2)), tmp_path / "a.pt")

@@ -107,7 +107,9 @@ def test_each_file_has_its_own_rate(words: str, labels: set[str]) -> None:
         ("found.npz --data a.xml --choose .", "is a folder; give --choose a file to write"),
     ],
 )
-def test_conflicting_inputs_are_refused_with_a_cure(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_conflicting_inputs_are_refused_with_a_remedy(
+    words: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert events(words) == 1
     error = capsys.readouterr().err
     assert said in error
