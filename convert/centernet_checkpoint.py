@@ -76,10 +76,10 @@ def _read(path: Path) -> tuple[dict[str, Tensor], int | None]:
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror}); give a .pth file") from error
     except TorchFileError as error:
-        cure = "give a .pth of CenterNet or KORSAL"
+        remedy = "give a .pth of CenterNet or KORSAL"
         if error.more:
-            cure = "what else it holds would have to be executed: save its state_dict alone, where you trust it"
-        raise CheckpointError(f"{path}: not a checkpoint of tensors alone ({error}); {cure}") from error
+            remedy = "what else it holds would have to be executed: save its state_dict alone, where you trust it"
+        raise CheckpointError(f"{path}: not a checkpoint of tensors alone ({error}); {remedy}") from error
     state = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise CheckpointError(f"{path}: holds no state_dict of tensors; give a .pth of CenterNet or KORSAL")

@@ -27,7 +27,7 @@ from edge.terminal.progress import Progress
 DEFAULT_METHOD: Method = "minmax"
 METHODS = {"entropy": "entropy", "minmax": "max"}
 # Without their dependencies: those name onnxruntime-gpu, which would overwrite onnxruntime, and an older onnx.
-CURE = (
+REMEDY = (
     "pip install --no-deps nvidia-modelopt onnx-graphsurgeon onnxconverter-common onnxslim polygraphy onnxscript "
     "onnx-ir lief nvidia-ml-py"
 )
@@ -55,7 +55,7 @@ def check_settings(settings: QuantizeSettings) -> None:
     if settings.target != "tensorrt":
         raise QuantizeError(f"--target {settings.target}: modelopt quantises for TensorRT; use --quantizer onnxruntime")
     if find_spec("modelopt") is None:
-        raise QuantizeError(f"--quantizer modelopt: it is not installed; {CURE}")
+        raise QuantizeError(f"--quantizer modelopt: it is not installed; {REMEDY}")
 
 
 def int8_manifest(manifest: Manifest, settings: QuantizeSettings) -> Manifest:
@@ -91,7 +91,7 @@ def _run(source: Path, folder: Path, method: str, kept: list[str]) -> None:
     )
     said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
     if done.returncode == ABSENT:
-        raise QuantizeError(f"--quantizer modelopt: it is not installed whole ({said}); {CURE}")
+        raise QuantizeError(f"--quantizer modelopt: it is not installed whole ({said}); {REMEDY}")
     if done.returncode or not (folder / OUTPUT).is_file():
         raise QuantizeError(f"{source}: modelopt does not quantise it ({said}); use --quantizer onnxruntime")
 

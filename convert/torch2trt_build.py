@@ -32,7 +32,7 @@ from edge.text import first_line
 from train import checkpoint as checkpoints
 from train.networks.decoder import Decoder
 
-CURE = "use --backend tensorrt, which builds an ONNX of korsal-convert"
+REMEDY = "use --backend tensorrt, which builds an ONNX of korsal-convert"
 
 # what torch2trt lets through: of torch and its exporter, of packages that it needs, of TensorRT's bindings
 ERRORS = (RuntimeError, ImportError, AttributeError, TypeError, ValueError, AssertionError)
@@ -54,15 +54,17 @@ class Torch2TrtBackend:
 def installed(trt: Any) -> Torch2TrtBackend:
     """torch2trt as it is here, for the bindings `trt`. Raises Torch2TrtError where it is missing or does not fit."""
     if not hasattr(trt, "CalibrationAlgoType"):  # which torch2trt reads as it is imported
-        raise Torch2TrtError(f"torch2trt ends with TensorRT 10, and this is {trt.__version__}; {CURE}")
+        raise Torch2TrtError(f"torch2trt ends with TensorRT 10, and this is {trt.__version__}; {REMEDY}")
     try:
         import torch2trt
     except (ImportError, OSError) as error:
-        raise Torch2TrtError(f"torch2trt cannot be loaded ({error}); install it from its sources, or {CURE}") from error
+        raise Torch2TrtError(
+            f"torch2trt cannot be loaded ({error}); install it from its sources, or {REMEDY}"
+        ) from error
     if "onnx_opset" not in inspect.signature(torch2trt.torch2trt).parameters:
-        raise Torch2TrtError(f"this torch2trt is older than 0.5; reinstall it from its sources, or {CURE}")
+        raise Torch2TrtError(f"this torch2trt is older than 0.5; reinstall it from its sources, or {REMEDY}")
     if not torch.cuda.is_available():
-        raise Torch2TrtError(f"torch {torch.__version__} finds no GPU; install NVIDIA's for this JetPack, or {CURE}")
+        raise Torch2TrtError(f"torch {torch.__version__} finds no GPU; install NVIDIA's for this JetPack, or {REMEDY}")
     return Torch2TrtBackend(torch2trt, trt)
 
 
@@ -154,9 +156,9 @@ def _serialized(
         plan = None if built.engine is None else built.engine.serialize()
     except ERRORS as error:
         reason = first_line(f"{type(error).__name__}: {error}".strip(": "))
-        raise Torch2TrtError(f"torch2trt does not convert it ({reason}); {CURE}") from error
+        raise Torch2TrtError(f"torch2trt does not convert it ({reason}); {REMEDY}") from error
     if plan is None:
-        raise Torch2TrtError(f"TensorRT {backend.trt.__version__} did not build it, its message is above; {CURE}")
+        raise Torch2TrtError(f"TensorRT {backend.trt.__version__} did not build it, its message is above; {REMEDY}")
     _check(built.engine)
     return bytes(plan)
 
@@ -169,7 +171,7 @@ def _data(images: Sequence[Input], batch: int, gpu: str) -> list[list[Tensor]] |
 def _check(engine: Any) -> None:
     names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
     if absent := [name for name in (INPUT, *OUTPUTS) if name not in names]:
-        raise Torch2TrtError(f"torch2trt left {absent[0]} out; {CURE}")
+        raise Torch2TrtError(f"torch2trt left {absent[0]} out; {REMEDY}")
 
 
 @contextmanager

@@ -1,11 +1,11 @@
-"""Starts threads, and names the cure where the system refuses one. Shell."""
+"""Starts threads, and names the remedy where the system refuses one. Shell."""
 
 import threading
 from collections.abc import Callable
 
 
 class ThreadError(Exception):
-    """No new thread can be started; the message names the cure."""
+    """No new thread can be started; the message names the remedy."""
 
 
 def start(name: str, work: Callable[..., object], *arguments: object) -> threading.Thread:
@@ -20,5 +20,5 @@ def start(name: str, work: Callable[..., object], *arguments: object) -> threadi
 
 def refused(error: RuntimeError) -> ThreadError:
     """The ThreadError for Python's own error, from libraries that start threads themselves."""
-    cure = "end other programs, or raise TasksMax in the unit or the user's limit (ulimit -u)"
-    return ThreadError(f"no new thread can be started ({error}): {cure}")
+    remedy = "end other programs, or raise TasksMax in the unit or the user's limit (ulimit -u)"
+    return ThreadError(f"no new thread can be started ({error}): {remedy}")

@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-_CURES = {
+_REMEDIES = {
     "cv2": ("OpenCV", "pip install 'korsal-edge[cpu]', or on a Jetson take JetPack's own"),
     "matplotlib": ("matplotlib", "pip install 'korsal-edge[evaluate]'"),
     "scipy": ("SciPy", "pip install 'korsal-edge[evaluate]'"),
@@ -22,5 +22,5 @@ def require(package: str) -> None:
 
 def missing(package: str) -> MissingPackageError:
     """The error for one of the packages."""
-    name, cure = _CURES[package]
-    return MissingPackageError(f"{name} is not installed: {cure}")
+    name, remedy = _REMEDIES[package]
+    return MissingPackageError(f"{name} is not installed: {remedy}")

@@ -12,7 +12,7 @@ TERMS = ("heatmap", "size", "offset")
 
 
 class LogError(Exception):
-    """A log that cannot be written or continued; the message names the file and the cure."""
+    """A log that cannot be written or continued; the message names the file and the remedy."""
 
 
 class TrainingLog:

@@ -11,7 +11,7 @@ ENGINE_SUFFIX = ".engine"
 
 
 class ModelError(Exception):
-    """A model that cannot be opened; the message names the file and the cure."""
+    """A model that cannot be opened; the message names the file and the remedy."""
 
 
 def open_model(path: Path, threads: int) -> LoadedEngine:

@@ -9,7 +9,7 @@ from edge import files
 
 
 class OutputPathError(Exception):
-    """A file that cannot be written where an option wants it; the message names both and the cure."""
+    """A file that cannot be written where an option wants it; the message names both and the remedy."""
 
 
 def check(path: Path, option: str, suffix: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Sentences for faults of the connection to the broker. Each names fault and cure, and follows "broker host:port: "."""
+"""Messages for faults of the connection to the broker: each names fault and remedy, and follows "broker host:port: "."""
 
 import socket
 import ssl
@@ -102,9 +102,9 @@ def unreachable(error: Exception) -> str:
 
 def _untrusted(error: ssl.SSLCertVerificationError) -> str:
     """OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID is 9, X509_V_ERR_CERT_HAS_EXPIRED 10."""
-    cures = {
+    remedies = {
         9: "set the clock here, or renew the certificate",
         10: "renew the broker's certificate, or set the clock here",
     }
-    cure = cures.get(error.verify_code, "check [mqtt.tls] ca, the name in [mqtt] host, and the date here")
-    return f"its certificate is not trusted ({error.verify_message}): {cure}"
+    remedy = remedies.get(error.verify_code, "check [mqtt.tls] ca, the name in [mqtt] host, and the date here")
+    return f"its certificate is not trusted ({error.verify_message}): {remedy}"

@@ -17,7 +17,7 @@ VARIABLE = "KORSAL_MQTT_PASSWORD"
 
 
 class CredentialsError(Exception):
-    """Our credentials cannot be used; the message names the problem and the cure."""
+    """Our credentials cannot be used; the message names the problem and the remedy."""
 
 
 def password(settings: MqttConfig) -> str | None:
@@ -37,11 +37,11 @@ def tls_context(tls: TlsConfig) -> ssl.SSLContext:
         if tls.cert is not None:
             context.load_cert_chain(tls.cert, tls.key, password=lambda: "")
     except (OSError, ValueError) as error:
-        raise CredentialsError(f"the files of [mqtt.tls] cannot be used ({error}): {_tls_cure(tls)}") from None
+        raise CredentialsError(f"the files of [mqtt.tls] cannot be used ({error}): {_tls_remedy(tls)}") from None
     return context
 
 
-def _tls_cure(tls: TlsConfig) -> str:
+def _tls_remedy(tls: TlsConfig) -> str:
     """What to check: OpenSSL finds nothing in a file that begins with a byte order mark."""
     for file in (tls.ca, tls.cert, tls.key):
         with suppress(OSError):

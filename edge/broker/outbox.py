@@ -233,8 +233,8 @@ class Outbox:
             self._switch_to(file, audit.totals)
 
     def _fall_back(self, error: Exception, fallback: MemoryFallback) -> None:
-        cure = HELD if "locked" in str(error) else REFUSED
-        log.warning("outbox %s: %s; events are kept in memory and sent from there: %s", self._path, error, cure)
+        remedy = HELD if "locked" in str(error) else REFUSED
+        log.warning("outbox %s: %s; events are kept in memory and sent from there: %s", self._path, error, remedy)
         if not self._audited:  # ids that are not in the file, which could not be read
             self._next_id = time.time_ns() // 1000
             self._totals = self._totals if self._mark.found is None else self._mark.found.totals

@@ -24,7 +24,7 @@ OPS = ("health", "reload", "config-get", "config-set", "snapshot")
 
 
 class RequestError(Exception):
-    """A request that cannot be carried out; the message says why, and the cure."""
+    """A request that cannot be carried out; the message says why, and the remedy."""
 
 
 @dataclass(frozen=True)

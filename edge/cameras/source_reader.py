@@ -115,11 +115,15 @@ def _raise_refusal(source: Source, transport: RtspTransport, waited: float) -> N
         raise CaptureError(f"{source.redacted}: {reason}")
     if status:
         if len(source.transports) > 1:
-            cure = "it accepts neither TCP nor UDP, perhaps only multicast: enable RTP over TCP or UDP in its settings"
+            remedy = (
+                "it accepts neither TCP nor UDP, perhaps only multicast: enable RTP over TCP or UDP in its settings"
+            )
         else:
             other = "udp" if transport == "tcp" else "tcp"
-            cure = f'set transport = "{other}" for this camera, or leave it out'
-        raise _TransportRefusedError(f"{source.redacted}: refuses to send over {transport.upper()} ({status}): {cure}")
+            remedy = f'set transport = "{other}" for this camera, or leave it out'
+        raise _TransportRefusedError(
+            f"{source.redacted}: refuses to send over {transport.upper()} ({status}): {remedy}"
+        )
     if transport == "udp" and waited > UDP_SILENCE_SECONDS:
         firewall = "let UDP through the firewall between them, or set the camera to RTP over TCP"
         raise CaptureError(f"{source.redacted}: sends over UDP, but no picture arrives: {firewall}")

@@ -208,8 +208,8 @@ def _frames(
 ) -> Iterator[Frame]:
     timed = found.timing
     if not timed.known:
-        cure = "if that is wrong, write the file anew with its rate"
-        notify(f"{path}: has neither plausible time stamps nor a plausible rate, read at {timed.fps:g} fps: {cure}")
+        remedy = "if that is wrong, write the file anew with its rate"
+        notify(f"{path}: has neither plausible time stamps nor a plausible rate, read at {timed.fps:g} fps: {remedy}")
     read = last = 0
     try:
         for position in _positions(capture, path, timed):

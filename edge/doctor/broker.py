@@ -18,7 +18,7 @@ from edge.doctor.finding import Finding, ok, warning, wrong
 from edge.threads import ThreadError
 
 ANSWER_SECONDS = 10.0  # for each step
-PERMISSIONS_CURE = "check the broker's permissions for this user on the topics named in docs/mqtt.md"
+PERMISSIONS_REMEDY = "check the broker's permissions for this user on the topics named in docs/mqtt.md"
 
 
 @dataclass(frozen=True)
@@ -101,15 +101,15 @@ def _exchange(
     if subscribed is None or subscribed.fault is not None:
         reason = "no answer" if subscribed is None else subscribed.fault
         return warning(
-            where, f"connected, but the subscription failed ({reason}), so requests do not arrive", PERMISSIONS_CURE
+            where, f"connected, but the subscription failed ({reason}), so requests do not arrive", PERMISSIONS_REMEDY
         )
     client.publish(topic, b"korsal-edge doctor", qos=connection.capabilities.qos)
     done = {step.name: step for step in (_next(steps), _next(steps)) if step is not None}
     acknowledged = done.get("published", BrokerStep("published", "no answer"))
     if acknowledged.fault is not None:
-        return wrong(where, f"connected, but publishing to {topic} failed ({acknowledged.fault})", PERMISSIONS_CURE)
+        return wrong(where, f"connected, but publishing to {topic} failed ({acknowledged.fault})", PERMISSIONS_REMEDY)
     if "received" not in done:
-        return warning(where, f"connected and published, but nothing arrived on {topic}", PERMISSIONS_CURE)
+        return warning(where, f"connected and published, but nothing arrived on {topic}", PERMISSIONS_REMEDY)
     unconfigured = [limit for limit in connection.capabilities.limits if limit not in expected.limits]
     if unconfigured:
         return warning(where, f"connected, published and received on {topic}, but {'; '.join(unconfigured)}", "")

@@ -1,4 +1,4 @@
-"""`korsal-edge doctor`: checks everything that an installation can get wrong, a line each with its cure. Shell.
+"""`korsal-edge doctor`: checks everything that an installation can get wrong, a line each with its remedy. Shell.
 
 Run by root on an installed service, it checks from the service's point of view: as its user, with its state directory
 and password.
@@ -133,8 +133,8 @@ def _remote_config(config: Config, path: Path) -> list[Finding]:
     """Check that the service may write its configuration file, where allow_remote_config asks for that."""
     if not config.mqtt.allow_remote_config or can_store(path):
         return []
-    cure = "run install.sh again, which gives the service a folder for it where that key is set"
-    return [wrong("mqtt.allow_remote_config", f"the service may not write {path}", cure)]
+    remedy = "run install.sh again, which gives the service a folder for it where that key is set"
+    return [wrong("mqtt.allow_remote_config", f"the service may not write {path}", remedy)]
 
 
 def _devices(config: Config) -> tuple[Path, ...]:
@@ -145,7 +145,7 @@ def _devices(config: Config) -> tuple[Path, ...]:
 
 def permissions(config: Config, path: Path) -> Sequence[Finding]:
     """Check whether every user of this machine can read secrets, or write what controls the daemon."""
-    found = [warning(str(one.path), one.text, one.cure) for one in unsafe_permissions(config, path)]
+    found = [warning(str(one.path), one.text, one.remedy) for one in unsafe_permissions(config, path)]
     return found or [ok("secrets, state and model", "are not open to every user of this machine")]
 
 
@@ -206,5 +206,5 @@ def credentials(settings: MqttConfig) -> Sequence[Finding]:
     except CredentialsError as error:
         return (wrong("password", str(error)),)
     file = INSTALLED.with_name(CREDENTIAL)
-    cure = f"write it to {file} (owner root, mode 600), or set [mqtt] password_file or {VARIABLE}"
-    return (warning("password", "[mqtt] username is set, but no password", cure),)
+    remedy = f"write it to {file} (owner root, mode 600), or set [mqtt] password_file or {VARIABLE}"
+    return (warning("password", "[mqtt] username is set, but no password", remedy),)

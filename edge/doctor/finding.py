@@ -9,17 +9,17 @@ SHOWN: dict[Level, str] = {"ok": "ok     ", "warning": "WARNING", "wrong": "WRON
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check. `cure` is empty where nothing is to be done, or `text` names it."""
+    """The result of one check. `remedy` is empty where nothing is to be done, or `text` names it."""
 
     subject: str
     level: Level
     text: str
-    cure: str = ""
+    remedy: str = ""
 
     def line(self) -> str:
         """The finding as it is printed."""
-        cure = f"; {self.cure}" if self.cure else ""
-        return f"{SHOWN[self.level]} {self.subject}: {self.text}{cure}"
+        remedy = f"; {self.remedy}" if self.remedy else ""
+        return f"{SHOWN[self.level]} {self.subject}: {self.text}{remedy}"
 
 
 def ok(subject: str, text: str) -> Finding:
@@ -27,11 +27,11 @@ def ok(subject: str, text: str) -> Finding:
     return Finding(subject, "ok", text)
 
 
-def warning(subject: str, text: str, cure: str) -> Finding:
+def warning(subject: str, text: str, remedy: str) -> Finding:
     """The daemon runs, but not as well as it could."""
-    return Finding(subject, "warning", text, cure)
+    return Finding(subject, "warning", text, remedy)
 
 
-def wrong(subject: str, text: str, cure: str = "") -> Finding:
-    """The daemon does not run, or not as it is configured. An error's message names its own cure."""
-    return Finding(subject, "wrong", text, cure)
+def wrong(subject: str, text: str, remedy: str = "") -> Finding:
+    """The daemon does not run, or not as it is configured. An error's message names its own remedy."""
+    return Finding(subject, "wrong", text, remedy)

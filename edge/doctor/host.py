@@ -31,16 +31,16 @@ def opencv(cameras: Mapping[str, CameraConfig], module: Any = cv2, jetson: bool 
     found = []
     jetson = L4T_RELEASE.exists() if jetson is None else jetson
     if jetson and str(module.__file__).startswith(sys.prefix):
-        cure = "pip uninstall opencv-python opencv-python-headless in that environment, or run install.sh again"
-        found.append(wrong(name, f"is pip's ({module.__file__}), over that of JetPack", cure))
+        remedy = "pip uninstall opencv-python opencv-python-headless in that environment, or run install.sh again"
+        found.append(wrong(name, f"is pip's ({module.__file__}), over that of JetPack", remedy))
     gstreamer = module.videoio_registry.hasBackend(module.CAP_GSTREAMER)
     if gstreamer:
         found.append(ok(name, "with GStreamer"))
     elif any(camera.to_source().kind == "csi" for camera in cameras.values()):
         found.append(wrong(name, "has no GStreamer, which CSI cameras need", "use the OpenCV of JetPack"))
     elif jetson:
-        cure = "sudo apt-get install libopencv-python"
-        found.append(warning(name, "has no GStreamer: no video is decoded in hardware", cure))
+        remedy = "sudo apt-get install libopencv-python"
+        found.append(warning(name, "has no GStreamer: no video is decoded in hardware", remedy))
     else:
         found.append(ok(name, "without GStreamer, which only CSI cameras need"))
     return found
@@ -65,8 +65,8 @@ def device_access(nodes: tuple[Path, ...]) -> list[Finding]:
         if os.access(node, os.R_OK | os.W_OK, effective_ids=True):
             found.append(ok(f"access to {node}", f"{user} may open it"))
         else:
-            cure = f"sudo usermod --append --groups {node.group()} {user}, then restart the service"
-            found.append(wrong(f"access to {node}", f"{user} may not open it", cure))
+            remedy = f"sudo usermod --append --groups {node.group()} {user}, then restart the service"
+            found.append(wrong(f"access to {node}", f"{user} may not open it", remedy))
     return found
 
 
@@ -93,10 +93,10 @@ def clock_finding(synced: bool | None) -> Finding:
     """The finding for `edge.sensors.clock.synced`."""
     if synced:
         return ok("clock", "is set by a time server")
-    cure = "sudo timedatectl set-ntp true; without a network, check the battery of the real-time clock"
+    remedy = "sudo timedatectl set-ntp true; without a network, check the battery of the real-time clock"
     if synced is None:
-        return warning("clock", "it is unknown whether it is set", cure)
-    return warning("clock", "is not set: events carry wrong times, and certificates may be rejected", cure)
+        return warning("clock", "it is unknown whether it is set", remedy)
+    return warning("clock", "is not set: events carry wrong times, and certificates may be rejected", remedy)
 
 
 def hidden_files(config: Config, path: Path) -> list[Finding]:

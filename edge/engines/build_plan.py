@@ -24,16 +24,16 @@ ONNX_FOR_WEAK: Mapping[Precision, tuple[Precision, ...]] = {
 }
 FLAGS_FOR_WEAK: Mapping[Precision, tuple[str, ...]] = {"fp32": (), "fp16": ("FP16",), "int8": ("INT8", "FP16")}
 DEFAULT_WORKSPACE = 1 << 30  # bytes
-ANY_CURE = "build for another precision, or export the model again"
-DEFORMABLE_CURE = (
+ANY_REMEDY = "build for another precision, or export the model again"
+DEFORMABLE_REMEDY = (
     "deformable convolutions need TensorRT 10 or later with its plugins; take a network without them, "
     "dla_34_plain or res_18 of korsal-train --arch"
 )
 
 
-def cure_of(refusal: str) -> str:
-    """The cure for what TensorRT's parser refuses."""
-    return DEFORMABLE_CURE if "DeformConv" in refusal else ANY_CURE
+def remedy_for(refusal: str) -> str:
+    """The remedy for what TensorRT's parser refuses."""
+    return DEFORMABLE_REMEDY if "DeformConv" in refusal else ANY_REMEDY
 
 
 class PlanError(ValueError):

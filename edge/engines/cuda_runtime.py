@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-CURES = {
+REMEDIES = {
     "cudaErrorMemoryAllocation": "end other programs that use the GPU, or lower the batch or the workspace",
     "cudaErrorNoDevice": "check that the GPU's driver is loaded, and that this user is in the group `video`",
     "cudaErrorInsufficientDriver": "install the NVIDIA driver, or the cuda-python that fits the one that is installed",
     "cudaErrorIllegalAddress": "restart; if it happens again, rebuild the engine",
 }
-NO_CURE = "restart; if it happens again, check the kernel's log (dmesg)"
+NO_REMEDY = "restart; if it happens again, check the kernel's log (dmesg)"
 
 
 class CudaError(Exception):
@@ -48,7 +48,7 @@ def installed() -> "Cuda":
             raise CudaError("cuda-python is not installed: pip install 'korsal-edge[jetson]'") from error
     cuda = Cuda(runtime)
     if cuda.device_count() == 0:
-        raise CudaError(f"CUDA finds no GPU; {CURES['cudaErrorNoDevice']}", "cudaErrorNoDevice")
+        raise CudaError(f"CUDA finds no GPU; {REMEDIES['cudaErrorNoDevice']}", "cudaErrorNoDevice")
     return cuda
 
 
@@ -148,10 +148,10 @@ class Cuda:
         try:
             status, *values = getattr(self._runtime, name)(*arguments)
         except (RuntimeError, ValueError) as error:  # no driver library; a status that cuda-python does not know
-            raise CudaError(f"{name}: {error}; {CURES['cudaErrorInsufficientDriver']}") from error
+            raise CudaError(f"{name}: {error}; {REMEDIES['cudaErrorInsufficientDriver']}") from error
         if int(status.value) != 0:
             self._runtime.cudaGetLastError()  # which would else come out of a later, innocent call
-            raise CudaError(f"{name}: {status.name}; {CURES.get(status.name, NO_CURE)}", status.name)
+            raise CudaError(f"{name}: {status.name}; {REMEDIES.get(status.name, NO_REMEDY)}", status.name)
         return values[0] if len(values) == 1 else tuple(values) or None
 
 

@@ -18,7 +18,7 @@ from edge.engines.build_plan import BuildOptions, Platform, Precision, Version, 
 from edge.manifest import Manifest, ManifestError
 
 VERSION = 1
-CURE = "rebuild the engine with korsal-convert build"
+REMEDY = "rebuild the engine with korsal-convert build"
 REBUILD = "rebuild it on this device with korsal-convert build"
 TAG = b"ftrt"
 RTX_TAG = b"vtrt"  # of TensorRT-RTX, whose engines no other TensorRT reads
@@ -93,14 +93,14 @@ def from_json(text: str) -> EngineRecord:
     try:
         content = parse_json(text)
     except ValueError as error:
-        raise EngineRecordError(f"the engine's record is not JSON ({error}); {CURE}") from error
+        raise EngineRecordError(f"the engine's record is not JSON ({error}); {REMEDY}") from error
     if not isinstance(content, dict) or content.get("version") != VERSION:
-        raise EngineRecordError(f"the engine's record is not of version {VERSION}; {CURE}")
+        raise EngineRecordError(f"the engine's record is not of version {VERSION}; {REMEDY}")
     try:
         read = _Record.model_validate_json(text)
         manifest = manifests.from_json(json.dumps(read.manifest))
     except ValidationError as error:
-        raise EngineRecordError(f"the engine's record is wrong: {manifests.sentences(error)[0]}; {CURE}") from error
+        raise EngineRecordError(f"the engine's record is wrong: {manifests.sentences(error)[0]}; {REMEDY}") from error
     except ManifestError as error:
         raise EngineRecordError(str(error)) from error
     return EngineRecord(
@@ -124,7 +124,7 @@ def engine_version(header: bytes) -> Version | None:
 
 
 def version_fault(header: bytes, version: Version) -> str:
-    """Why TensorRT of this version cannot read a file, with the cure; "" where the header shows no reason.
+    """Why TensorRT of this version cannot read a file, with the remedy; "" where the header shows no reason.
 
     Parts that one of the two does not have are not compared: JetPack's bindings say 10.3.0, engines 10.3.0.26.
     """

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import detector
-from edge.engines.motion_cuda import CURE, MotionCuda, MotionCudaError
+from edge.engines.motion_cuda import REMEDY, MotionCuda, MotionCudaError
 from edge.engines.tensorrt_engine import errors_name
 from edge.inference import GpuRunner, Lap, LoadedEngine, NetworkFrame, NetworkResult, motion_step, of_one
 from edge.manifest import Manifest
@@ -56,7 +56,7 @@ def with_cuda_preprocessing(opened: LoadedEngine, cuda: Any) -> LoadedEngine:
     Raises MotionCudaError where what cv2.cuda computes is not what the CPU does: some builds lack parts of it.
     """
     if opened.runner is None or opened.path is None:
-        raise MotionCudaError(f"cv2.cuda fills the input of TensorRT engines alone; {CURE}")
+        raise MotionCudaError(f"cv2.cuda fills the input of TensorRT engines alone; {REMEDY}")
     _check_against_cpu(cuda, opened.runner, opened.engine.manifest)
     run_frames = CudaInference(cuda, opened.runner, opened.engine.manifest, opened.path)
     return replace(opened, engine=replace(opened.engine, run_frames=run_frames))
@@ -78,7 +78,7 @@ def _check_against_cpu(cuda: Any, runner: GpuRunner, manifest: Manifest) -> None
         gpu.fill(image)
         difference = float(np.abs(gpu.input() - expected).max())
         if not difference <= TOLERANCE:  # nan is none
-            raise MotionCudaError(f"cv2.cuda computes another input, off by {difference:g}; {CURE}")
+            raise MotionCudaError(f"cv2.cuda computes another input, off by {difference:g}; {REMEDY}")
 
 
 def _scene(settings: MotionSettings) -> list[NDArray[np.uint8]]:

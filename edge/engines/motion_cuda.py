@@ -31,7 +31,7 @@ NEEDED = (  # missing from an OpenCV without CUDA or before 4.9
     "remap",
     "wrapStream",
 )
-CURE = (
+REMEDY = (
     "the CPU computes the motion map until OpenCV 4.9 or newer is built with CUDA on this device "
     "(docs/motion.md, 'On the GPU', says how)"
 )
@@ -42,7 +42,7 @@ WIDEST = 2.0
 
 
 class MotionCudaError(EngineError):
-    """cv2.cuda is missing or fails; the message names the cure."""
+    """cv2.cuda is missing or fails; the message names the remedy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,14 +63,14 @@ class GpuFrame:
 
 
 def usable(module: Any = cv2) -> Any:
-    """The module cv2.cuda, where this OpenCV has it and there is a GPU. Raises MotionCudaError with the cure."""
+    """The module cv2.cuda, where this OpenCV has it and there is a GPU. Raises MotionCudaError with the remedy."""
     cuda = getattr(module, "cuda", None)
     missing = [name for name in NEEDED if not hasattr(cuda, name)]
     if cuda is None or missing:
-        raise MotionCudaError(f"OpenCV {module.__version__} has no cv2.cuda.{missing[0]}; {CURE}")
+        raise MotionCudaError(f"OpenCV {module.__version__} has no cv2.cuda.{missing[0]}; {REMEDY}")
     if (devices := cuda.getCudaEnabledDeviceCount()) < 1:
         reason = "finds no GPU" if devices == 0 else "finds no NVIDIA driver that fits it"
-        raise MotionCudaError(f"OpenCV {module.__version__} is built with CUDA but {reason}; {CURE}")
+        raise MotionCudaError(f"OpenCV {module.__version__} is built with CUDA but {reason}; {REMEDY}")
     return cuda
 
 

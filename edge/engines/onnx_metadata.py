@@ -57,7 +57,7 @@ def external_files(model: bytes) -> tuple[str, ...]:
 
 
 def fault(model: bytes) -> str:
-    """Why these bytes must not be run as a model, with the cure; "" where no reason is found."""
+    """Why these bytes must not be run as a model, with the remedy; "" where no reason is found."""
     try:
         others = external_files(model)
     except OnnxMetadataError as error:

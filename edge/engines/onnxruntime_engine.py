@@ -22,7 +22,7 @@ from edge.threads import ThreadError
 
 log = logging.getLogger(__name__)
 
-DEFORMABLE_CURE = (
+DEFORMABLE_REMEDY = (
     "deformable convolutions need onnxruntime 1.25 or newer, which needs Python 3.11: pip install 'onnxruntime>=1.25', "
     "or take a network without them, dla_34_plain or res_18 of korsal-train --arch"
 )
@@ -140,7 +140,7 @@ def _session(onnxruntime: Any, path: Path, threads: int, providers: Mapping[str,
     except _failures() as error:
         refusal = first_line(error)
         raise EngineError(
-            f"{path}: onnxruntime {onnxruntime.__version__} cannot load it ({refusal}); {_cure(refusal)}"
+            f"{path}: onnxruntime {onnxruntime.__version__} cannot load it ({refusal}); {_remedy(refusal)}"
         ) from error
     session.disable_fallback()  # silently to other providers at run time
     return session
@@ -226,6 +226,6 @@ def _run_once(engine: Engine, path: Path) -> None:
         )
 
 
-def _cure(refusal: str) -> str:
-    """The cure for ONNX Runtime's refusal; before 1.25 it has no deformable convolutions."""
-    return DEFORMABLE_CURE if "DeformConv" in refusal else "export or copy it again"
+def _remedy(refusal: str) -> str:
+    """The remedy for ONNX Runtime's refusal; before 1.25 it has no deformable convolutions."""
+    return DEFORMABLE_REMEDY if "DeformConv" in refusal else "export or copy it again"

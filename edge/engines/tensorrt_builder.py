@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from edge import files
-from edge.engines.build_plan import BuildOptions, BuildPlan, cure_of
+from edge.engines.build_plan import BuildOptions, BuildPlan, remedy_for
 from edge.engines.build_progress import BuildProgress, monitor
 from edge.engines.tensorrt_log import TensorRtLog
 from edge.manifest import INPUT, OUTPUTS, Manifest, input_shape
@@ -16,8 +16,8 @@ from edge.manifest import INPUT, OUTPUTS, Manifest, input_shape
 log = logging.getLogger(__name__)
 
 MEMORY_WORDS = ("memory", "alloc")
-MEMORY_CURE = "end other programs that use the GPU, or build with a smaller workspace or batch"
-GPU_CURE = "check that the NVIDIA driver is loaded and that this user is in the group `video`, or build on the Jetson"
+MEMORY_REMEDY = "end other programs that use the GPU, or build with a smaller workspace or batch"
+GPU_REMEDY = "check that the NVIDIA driver is loaded and that this user is in the group `video`, or build on the Jetson"
 
 
 class EngineBuildError(Exception):
@@ -52,7 +52,7 @@ class TensorRtBuilder:
         if monitoring is not None and monitoring.raised is not None:
             raise monitoring.raised
         if serialized is None:
-            self._fail("did not build it", MEMORY_CURE if self._is_memory() else cure_of(""))
+            self._fail("did not build it", MEMORY_REMEDY if self._is_memory() else remedy_for(""))
         if timing_cache is not None:
             _keep_timings(config, timing_cache)
         return bytes(serialized)
@@ -63,7 +63,7 @@ class TensorRtBuilder:
         try:
             return self._trt.Builder(self._log.sink)
         except (TypeError, RuntimeError):  # raised by the bindings where there is no builder
-            self._fail("does not start", GPU_CURE)
+            self._fail("does not start", GPU_REMEDY)
 
     def _network(self, builder: Any, content: bytes) -> Any:
         kinds = self._trt.NetworkDefinitionCreationFlag
@@ -72,7 +72,7 @@ class TensorRtBuilder:
         if not parser.parse(content):
             faults = "; ".join(_parser_fault(parser.get_error(index)) for index in range(parser.num_errors))
             self._log.clear()  # they say the same
-            self._fail(f"refuses it: {faults or 'without a reason'}", cure_of(faults))
+            self._fail(f"refuses it: {faults or 'without a reason'}", remedy_for(faults))
         return network
 
     def _check(self, network: Any, manifest: Manifest) -> None:
@@ -122,8 +122,10 @@ class TensorRtBuilder:
     def _is_memory(self) -> bool:
         return any(word in self._log.first_error.lower() for word in MEMORY_WORDS)
 
-    def _fail(self, what: str, cure: str) -> NoReturn:
-        raise EngineBuildError(f"{self._onnx}: TensorRT {self._trt.__version__} {what}{self._log.first_error}; {cure}")
+    def _fail(self, what: str, remedy: str) -> NoReturn:
+        raise EngineBuildError(
+            f"{self._onnx}: TensorRT {self._trt.__version__} {what}{self._log.first_error}; {remedy}"
+        )
 
 
 def _parser_fault(error: Any) -> str:

@@ -16,7 +16,7 @@ SECONDS = 2.0  # between two readings
 
 
 class StatsError(Exception):
-    """jetson-stats gives no readings; the message names the cure."""
+    """jetson-stats gives no readings; the message names the remedy."""
 
 
 class Jetson(Protocol):

@@ -52,7 +52,7 @@ FrameObserver = Callable[[Frame, StepResult], None]
 
 
 class DaemonError(Exception):
-    """The daemon cannot continue; the message names the problem and the cure."""
+    """The daemon cannot continue; the message names the problem and the remedy."""
 
 
 def run(
@@ -72,7 +72,7 @@ def run(
     configure(log_format)
     logging.getLogger().setLevel(config.log.level.upper())
     for found in unsafe_permissions(config, path):
-        log.warning("%s %s: %s", found.path, found.text, found.cure)
+        log.warning("%s %s: %s", found.path, found.text, found.remedy)
     try:
         with ExitStack() as owned:
             signals = signals or owned.enter_context(Signals(reloads=True))

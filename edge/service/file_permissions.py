@@ -30,7 +30,7 @@ class UnsafePermission:
 
     path: Path
     text: str
-    cure: str
+    remedy: str
 
 
 def unsafe_permissions(config: Config, file: Path | None) -> tuple[UnsafePermission, ...]:

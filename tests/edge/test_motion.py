@@ -201,7 +201,7 @@ def test_views_are_taken_as_they_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("frame", "cure"),
+    ("frame", "remedy"),
     [
         (np.zeros((6, 20, 3), np.float32), "at least 7x7"),
         (np.zeros((20, 6, 3), np.float32), "at least 7x7"),
@@ -213,8 +213,8 @@ def test_views_are_taken_as_they_are() -> None:
         (np.full((20, 20, 3), np.inf, np.float32), "check mean and std"),
     ],
 )
-def test_refuses_what_has_no_map(frame: Image, cure: str) -> None:
-    with pytest.raises(ValueError, match=cure):
+def test_refuses_what_has_no_map(frame: Image, remedy: str) -> None:
+    with pytest.raises(ValueError, match=remedy):
         prepare(frame)
 
 

@@ -35,7 +35,7 @@ def test_a_uri_decides_how_it_is_opened(uri: str, kind: str, target: str, live: 
 
 
 @pytest.mark.parametrize(
-    ("uri", "cure"),
+    ("uri", "remedy"),
     [
         ("", "give a file path"),
         ("   ", "give a file path"),
@@ -57,14 +57,14 @@ def test_a_uri_decides_how_it_is_opened(uri: str, kind: str, target: str, live: 
         ("clip\n.mp4", "control characters"),
     ],
 )
-def test_an_invalid_source_is_refused_with_the_remedy(uri: str, cure: str) -> None:
-    with pytest.raises(SourceError, match=cure.replace("(", r"\(")) as caught:
+def test_an_invalid_source_is_refused_with_the_remedy(uri: str, remedy: str) -> None:
+    with pytest.raises(SourceError, match=remedy.replace("(", r"\(")) as caught:
         parse(uri)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("options", "cure"),
+    ("options", "remedy"),
     [
         ({"width": 640}, "width is given without height"),
         ({"width": 0, "height": 480}, "width = 0"),
@@ -76,8 +76,8 @@ def test_an_invalid_source_is_refused_with_the_remedy(uri: str, cure: str) -> No
         ({"loop": True}, "loop is for files"),
     ],
 )
-def test_a_wrong_option_is_refused_with_the_remedy(options: dict[str, float], cure: str) -> None:
-    with pytest.raises(SourceError, match=f"^/dev/video0: .*{cure}"):
+def test_a_wrong_option_is_refused_with_the_remedy(options: dict[str, float], remedy: str) -> None:
+    with pytest.raises(SourceError, match=f"^/dev/video0: .*{remedy}"):
         parse("/dev/video0", **options)  # type: ignore[arg-type]
 
 
@@ -181,13 +181,13 @@ def test_the_last_working_transport_is_tried_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("uri", "transport", "cure"),
+    ("uri", "transport", "remedy"),
     [
         ("http://cam/live", "udp", "transport is for rtsp://"),
         ("/dev/video0", "tcp", "transport is for rtsp://"),
         ("rtsps://cam/live", "udp", "transport is TCP alone with rtsps"),
     ],
 )
-def test_a_transport_that_cannot_be_is_refused(uri: str, transport: Transport, cure: str) -> None:
-    with pytest.raises(SourceError, match=cure):
+def test_a_transport_that_cannot_be_is_refused(uri: str, transport: Transport, remedy: str) -> None:
+    with pytest.raises(SourceError, match=remedy):
         parse(uri, transport=transport)

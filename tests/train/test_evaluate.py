@@ -224,7 +224,7 @@ def test_wrong_options(wrong: list[str]) -> None:
 
 @pytest.mark.parametrize("value", ["abc", "", "2", "-0.1", "nan", "inf", "0,5"])
 @pytest.mark.parametrize(
-    ("words", "cure"),
+    ("words", "remedy"),
     [
         ("model.onnx --data . --threshold", "give a number from 0 to 1"),
         ("score --data . --threshold", "give a number from 0 to 1"),
@@ -236,14 +236,14 @@ def test_wrong_options(wrong: list[str]) -> None:
     ],
 )
 def test_options_that_are_not_such_numbers_are_refused(
-    words: str, cure: str, value: str, capsys: pytest.CaptureFixture[str]
+    words: str, remedy: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if (words.endswith("rate"), value) == (True, "2"):
         value = "2000"
     option = words.split()[-1]
     with pytest.raises(SystemExit):
         main([*words.split()[:-1], f"{option}={value}"])
-    assert f"argument {option}: {value}: {cure}\n" in capsys.readouterr().err
+    assert f"argument {option}: {value}: {remedy}\n" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ SAME = 0.5  # IoU: two tubes of one action that lie on each other so, on the ave
 
 
 class MergeError(ValueError):
-    """Annotations that cannot be one; the message names the video and the cure."""
+    """Annotations that cannot be one; the message names the video and the remedy."""
 
 
 def merged(parts: Sequence[NamedVideo]) -> NamedVideo:

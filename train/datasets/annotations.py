@@ -18,7 +18,7 @@ LONGEST_NAME = 1000  # letters of a label's, or of a video's with its folders
 
 
 class AnnotationError(Exception):
-    """The annotations cannot be used; the message names the file and the cure, and may quote from it."""
+    """The annotations cannot be used; the message names the file and the remedy, and may quote from it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(shortened(sanitized(message)))
@@ -114,7 +114,7 @@ class DataSet:
 
 
 def _twice(one: str, other: str) -> str:
-    """That two labels are one, and the cure."""
+    """That two labels are one, and the remedy."""
     if one == other:
         return f"the action {one} is named twice; name it once"
     return f"the actions {one!r} and {other!r} differ in capitals or blanks alone; spell them alike, or name them apart"

@@ -21,7 +21,7 @@ COLOURS = ((64, 220, 64), (64, 160, 255), (255, 160, 64), (220, 64, 220), (64, 2
 
 
 class SheetError(Exception):
-    """A sheet that cannot be written; the message names the file and the cure."""
+    """A sheet that cannot be written; the message names the file and the remedy."""
 
 
 def check_ending(path: Path) -> None:

@@ -20,7 +20,7 @@ from train.datasets.video_names import stays_inside, without_suffix
 from train.safe_reading import bounded_file
 
 ACTION = "action"  # the attribute that names the action, where there is one
-CURE = "export each task by itself, as CVAT for video 1.1"
+REMEDY = "export each task by itself, as CVAT for video 1.1"
 NOTHING = ("", "none", "__undefined__")
 DEEPEST = 32  # tags within one another
 MOST_POINTS = 100_000  # of one polygon
@@ -119,9 +119,9 @@ def read_cvat(path: Path) -> NamedVideo:
         stem = re.sub(r"\.xml$", "", path.name, flags=re.IGNORECASE)
         name = _name(source) if source else without_suffix(to_nfc(stem))
     except OSError as error:
-        raise AnnotationError(f"{path}: cannot be read ({error.strerror}); {CURE}") from error
+        raise AnnotationError(f"{path}: cannot be read ({error.strerror}); {REMEDY}") from error
     except (expat.ExpatError, ValueError, LookupError, OverflowError) as error:
-        raise AnnotationError(f"{path}: not CVAT for video 1.1 ({reason(error)}); {CURE}") from error
+        raise AnnotationError(f"{path}: not CVAT for video 1.1 ({reason(error)}); {REMEDY}") from error
     size = (width, height) if width > 0 and height > 0 else None
     declared = any(reader.number(name) is not None for name in EXTENT)
     return NamedVideo(name, int(annotated_frames.max(initial=-1)) + 1 if declared else 0, size, tubes, annotated_frames)

@@ -76,8 +76,8 @@ def _unknown(name: str, known: Collection[str]) -> str:
         return f"{name} is not annotated, but {alike} is; spell both alike"
     close = difflib.get_close_matches(name, known)
     others = f" (annotated: {', '.join(close)}; the XML of a job has the name of its video)" if close else ""
-    cure = f"annotate it, name it in {QUIET_FILE} if nothing happens in it, or take it off"
-    return f"{name} is not annotated{others}; {cure}"
+    remedy = f"annotate it, name it in {QUIET_FILE} if nothing happens in it, or take it off"
+    return f"{name} is not annotated{others}; {remedy}"
 
 
 def _of_file(path: Path, fold: int) -> DataSet:

@@ -17,7 +17,7 @@ from train.datasets.video_names import stays_inside
 
 JPEG_QUALITY = 95
 FORMAT = b"2"  # part of the file's name; version 1 left out the frames after a damaged one
-CURE = "delete the file, it is created again"
+REMEDY = "delete the file, it is created again"
 
 
 Number = TypeVar("Number", np.uint8, np.int64)
@@ -52,7 +52,7 @@ class PackedVideo:
         content = _numbers(self.path, np.uint8, int(end - start), 8 * (len(self.offsets) + 1) + int(start))
         image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) == end - start else None
         if image is None:
-            raise FrameError(f"{self.path}: frame {index} is damaged; {CURE}")
+            raise FrameError(f"{self.path}: frame {index} is damaged; {REMEDY}")
         return image.astype(np.uint8, copy=False)
 
     def before(self, index: int, gap: int) -> int | None:
@@ -70,7 +70,7 @@ def _offsets(path: Path) -> NDArray[np.int64]:
         ends = (offsets[0], offsets[-1] + 8 * (len(offsets) + 1))
         if ends == (0, _size(path)) and (offsets[1:] >= offsets[:-1]).all() and offsets[-1]:
             return offsets
-    raise FrameError(f"{path}: is damaged or cut short; {CURE}")
+    raise FrameError(f"{path}: is damaged or cut short; {REMEDY}")
 
 
 def _size(path: Path) -> int:
@@ -87,7 +87,7 @@ def _numbers(path: Path, kind: type[Number], count: int, offset: int) -> NDArray
     try:
         return np.fromfile(path, kind, count, offset=offset)
     except OSError as error:
-        raise FrameError(f"{path}: cannot be read ({error}); {CURE}") from error
+        raise FrameError(f"{path}: cannot be read ({error}); {REMEDY}") from error
 
 
 def pack(video: Path, packed: Path) -> None:

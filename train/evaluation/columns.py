@@ -34,7 +34,7 @@ _BROKEN = (
 
 
 class ColumnError(Exception):
-    """A file of columns that cannot be read or written; the message names the file and the cure."""
+    """A file of columns that cannot be read or written; the message names the file and the remedy."""
 
 
 def read(path: Path, names: Sequence[str], optional: Sequence[str] = ()) -> dict[str, NDArray[Any]]:
@@ -65,7 +65,7 @@ def write(path: Path, columns: Columns) -> None:
 
 
 def _kept(name: str, columns: Columns) -> str:
-    """The cure: hours may have gone into the columns, so they are saved where the system has room."""
+    """The remedy: hours may have gone into the columns, so they are saved where the system has room."""
     try:
         elsewhere = Path(tempfile.mkdtemp(prefix="korsal-edge-")) / name
         _write(elsewhere, columns)

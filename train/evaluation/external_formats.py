@@ -36,7 +36,7 @@ Rows = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]  # box
 
 
 class ExternalFormatError(Exception):
-    """A file of another project that cannot be read or written; the message names the file and the cure."""
+    """A file of another project that cannot be read or written; the message names the file and the remedy."""
 
     def __init__(self, message: str) -> None:
         super().__init__(shortened(sanitized(message)))

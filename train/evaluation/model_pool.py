@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 
 class WorkerError(Exception):
-    """A worker process that died; the message names the cure."""
+    """A worker process that died; the message names the remedy."""
 
 
 def run_tasks(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # matplotlib is imported where something is drawn: nothing el
 
 
 class PlotError(Exception):
-    """A plot that cannot be drawn or written; the message names the file and the cure."""
+    """A plot that cannot be drawn or written; the message names the file and the remedy."""
 
 
 def precision_recall_curves(

@@ -27,7 +27,7 @@ MAX_FRAMES = 2**31
 
 
 class ScoreError(Exception):
-    """Files that cannot be scored together; the message names them and the cure."""
+    """Files that cannot be scored together; the message names them and the remedy."""
 
 
 @dataclass(frozen=True)

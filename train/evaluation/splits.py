@@ -13,7 +13,7 @@ UCF101 = "UCF101"  # how the titles of its data sets begin
 
 
 class EvaluationError(Exception):
-    """An evaluation that cannot be done; the message names the cause and the cure."""
+    """An evaluation that cannot be done; the message names the cause and the remedy."""
 
 
 def videos_to_evaluate(
@@ -34,11 +34,11 @@ def check_labels(known: Sequence[str], wanted: Sequence[str], source: Path, titl
     missing = [label for label in wanted if label not in set(map(to_nfc, known))]
     if missing:
         raise EvaluationError(
-            f"{source}: does not know {', '.join(missing)} (it knows {', '.join(known)}); {_cure(source, title)}"
+            f"{source}: does not know {', '.join(missing)} (it knows {', '.join(known)}); {_remedy(source, title)}"
         )
 
 
-def _cure(source: Path, title: str) -> str:
+def _remedy(source: Path, title: str) -> str:
     """What to do about unknown classes."""
     if source.suffix == ".npz":
         return "give the --data whose actions were detected, or detect with a model that was trained on this data"

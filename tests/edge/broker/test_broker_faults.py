@@ -464,7 +464,7 @@ def test_nonsense_from_a_broker_ends_the_connection_and_nothing_else(monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("name", "cure"),
+    ("name", "remedy"),
     [
         ("Session taken over", "give each its own [mqtt] client_id"),
         ("Packet too large", "max_packet_size"),
@@ -472,7 +472,7 @@ def test_nonsense_from_a_broker_ends_the_connection_and_nothing_else(monkeypatch
         ("Administrative action", "check the broker's log"),
     ],
 )
-def test_a_broker_that_gives_a_reason_is_quoted(name: str, cure: str) -> None:
+def test_a_broker_that_gives_a_reason_is_quoted(name: str, remedy: str) -> None:
     sentence = broker_faults.ended(ReasonCode(PacketTypes.DISCONNECT, name), by_broker=True)
-    assert cure in sentence
+    assert remedy in sentence
     assert name in sentence

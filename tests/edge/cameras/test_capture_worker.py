@@ -112,7 +112,7 @@ def test_a_capture_process_needs_numpy_and_opencv_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("uri", "cure"),
+    ("uri", "remedy"),
     [
         ("/dev/video9", "/dev/video9: no such camera: plug it in"),
         ("v4l2:///dev/null", "/dev/null: cannot be opened: another program may hold it, or it is no camera"),
@@ -121,7 +121,7 @@ def test_a_capture_process_needs_numpy_and_opencv_and_nothing_else() -> None:
     ],
 )
 def test_a_missing_camera_is_logged_once_and_retried(
-    uri: str, cure: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    uri: str, remedy: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     trials: set[int | None] = set()
     with LiveCamera("door", parse(uri), QUICK, always(0.5)) as camera:
@@ -129,7 +129,7 @@ def test_a_missing_camera_is_logged_once_and_retried(
         assert camera.state == "offline"
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert caplog.messages[0].startswith("camera door: offline: ")
-    assert cure in caplog.text
+    assert remedy in caplog.text
     assert capfd.readouterr() == ("", "")
 
 

@@ -168,7 +168,7 @@ def make_head_only(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.txt", "clip.avi"])
 @pytest.mark.parametrize(
-    ("make", "cure"),
+    ("make", "remedy"),
     [
         (lambda path: None, "no such file: check the path"),
         (lambda path: path.mkdir(), "is a directory: give a video file in it"),
@@ -179,12 +179,12 @@ def make_head_only(path: Path) -> None:
     ],
 )
 def test_a_file_that_is_not_a_video_gives_a_one_sentence_error(
-    tmp_path: Path, name: str, make: Callable[[Path], object], cure: str
+    tmp_path: Path, name: str, make: Callable[[Path], object], remedy: str
 ) -> None:
     path = tmp_path / name
     make(path)
     for opens in (probe, lambda path: read_file(path, "door")):
-        with pytest.raises(CaptureError, match=cure) as caught:
+        with pytest.raises(CaptureError, match=remedy) as caught:
             opens(path)
         assert str(caught.value).startswith(f"{path}: ")
         assert "\n" not in str(caught.value)

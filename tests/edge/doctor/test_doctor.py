@@ -100,13 +100,13 @@ def test_a_camera_that_gives_nothing(tmp_path: Path) -> None:
 
 def test_a_file_that_ends_is_no_camera(folder: Path) -> None:
     found = camera("door", CameraConfig(source=str(folder / "film.avi")), False)
-    assert (found.level, found.cure) == ("warning", "set loop = true to play it for ever")
+    assert (found.level, found.remedy) == ("warning", "set loop = true to play it for ever")
 
 
 def test_a_camera_that_the_service_holds_is_left_alone() -> None:
     found = camera("door", CameraConfig(source="/dev/video0"), True)
     assert found.level == "warning"
-    assert "systemctl stop korsal-edge" in found.cure
+    assert "systemctl stop korsal-edge" in found.remedy
 
 
 def test_argus(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_devices_that_may_not_be_opened() -> None:
         with as_nobody():
             (found,) = device_access((device,))
     assert found.level == "wrong"
-    assert "sudo usermod --append --groups" in found.cure
+    assert "sudo usermod --append --groups" in found.remedy
 
 
 def test_a_state_directory_that_cannot_be_written(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_state_directory_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_a_disk_that_is_nearly_full(tmp_path: Path) -> None:
     found = disk(tmp_path, 1 << 60)
-    assert (found.level, "max_bytes" in found.cure) == ("warning", True)
+    assert (found.level, "max_bytes" in found.remedy) == ("warning", True)
 
 
 @pytest.mark.parametrize(("synced", "level"), [(True, "ok"), (False, "warning"), (None, "warning")])
@@ -260,7 +260,7 @@ def test_runtimes() -> None:
 )
 def test_a_machine_that_is_too_slow_for_its_cameras(rate: float, wanted: list[float], level: str) -> None:
     found = speed_finding(rate, wanted, "use fewer cameras", service_runs=False)
-    assert (found.level, found.cure) == (level, "use fewer cameras" if level == "warning" else "")
+    assert (found.level, found.remedy) == (level, "use fewer cameras" if level == "warning" else "")
     assert found.text == f"{rate:.1f} frames per second; the live cameras ({len(wanted)}) need {sum(wanted):g}"
 
 

@@ -15,12 +15,12 @@ from edge.engines.build_plan import (
     PlanError,
     Platform,
     Precision,
-    cure_of,
     engine_key,
     known_members,
     l4t_version,
     parse_version,
     plan_build,
+    remedy_for,
     version_text,
 )
 from tests.support.paths import ROOT
@@ -165,12 +165,12 @@ def test_parts_do_not_run_together(parts: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("refusal", "cure"),
+    ("refusal", "remedy"),
     [
         ("node 3: No importer registered for op: DeformConv", "deformable convolutions need TensorRT 10"),
         ("operator Divine of layer /head: no importer", "build for another precision"),
         ("", "build for another precision"),
     ],
 )
-def test_a_refusal_has_its_remedy(refusal: str, cure: str) -> None:
-    assert cure_of(refusal).startswith(cure)
+def test_a_refusal_has_its_remedy(refusal: str, remedy: str) -> None:
+    assert remedy_for(refusal).startswith(remedy)

@@ -128,7 +128,7 @@ def test_a_graph_that_cannot_be_made_leaks_nothing(fake: FakeCuda) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "cure"),
+    ("status", "remedy"),
     [
         ("cudaErrorMemoryAllocation", "lower the batch"),
         ("cudaErrorNoDevice", "in the group `video`"),
@@ -137,14 +137,14 @@ def test_a_graph_that_cannot_be_made_leaks_nothing(fake: FakeCuda) -> None:
         ("cudaErrorInvalidResourceHandle", "dmesg"),
     ],
 )
-def test_every_failure_is_named_with_a_remedy(status: str, cure: str, fake: FakeCuda) -> None:
+def test_every_failure_is_named_with_a_remedy(status: str, remedy: str, fake: FakeCuda) -> None:
     fake.fail("cudaMalloc", status)
     with pytest.raises(CudaError) as caught:
         Cuda(fake).allocate(8)
     said = str(caught.value)
     assert caught.value.status == status
     assert said.startswith(f"cudaMalloc: {status}; ")
-    assert cure in said
+    assert remedy in said
     assert fake.forgotten.name == "cudaSuccess"  # no later call is blamed for it
 
 

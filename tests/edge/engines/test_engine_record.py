@@ -105,8 +105,8 @@ def test_each_version_reads_its_own(name: str) -> None:
     ],
 )
 def test_another_version(built_by: tuple[int, ...], version: tuple[int, ...], fault: str) -> None:
-    cure = "; rebuild it on this device with korsal-convert build"
-    assert version_fault(header(*built_by), version) == (fault + cure if fault else "")
+    remedy = "; rebuild it on this device with korsal-convert build"
+    assert version_fault(header(*built_by), version) == (fault + remedy if fault else "")
 
 
 @pytest.mark.parametrize(

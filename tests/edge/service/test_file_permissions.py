@@ -1,4 +1,4 @@
-"""Files that everybody may read or write: real ones, with the cure carried out."""
+"""Files that everybody may read or write: real ones, with the remedy carried out."""
 
 import logging
 import subprocess
@@ -52,10 +52,10 @@ def found(folder: Path) -> tuple[UnsafePermission, ...]:
     return unsafe_permissions(load(file), file)
 
 
-def carry_out(cures: list[str]) -> None:
+def carry_out(remedies: list[str]) -> None:
     """As root, or as the files' owner, who needs no sudo."""
-    for cure in cures:
-        subprocess.run(["sh", "-c", cure.replace("sudo ", "")], check=True)
+    for remedy in remedies:
+        subprocess.run(["sh", "-c", remedy.replace("sudo ", "")], check=True)
 
 
 def test_a_safe_installation(folder: Path) -> None:
@@ -85,8 +85,8 @@ def test_world_writable_files_are_reported_and_the_remedy_works(path: str, mode:
     (folder / path).chmod(mode)
     (one,) = found(folder)
     assert (one.path, one.text) == (folder / path, text)
-    assert one.cure == f"sudo chmod {'o-rwx' if READ in text else 'o-w'} {folder / path}"
-    carry_out([one.cure])
+    assert one.remedy == f"sudo chmod {'o-rwx' if READ in text else 'o-w'} {folder / path}"
+    carry_out([one.remedy])
     assert found(folder) == ()
 
 
@@ -112,7 +112,7 @@ def test_of_a_link_its_own_folder_and_that_of_the_file_count(where: str, folder:
     (folder / where).chmod(0o777)
     told = [one for one in found(folder) if "replace config.toml" in one.text]
     assert [one.path for one in told] == [folder / where]
-    carry_out([one.cure for one in told])
+    carry_out([one.remedy for one in told])
     assert found(folder) == ()
 
 
@@ -166,8 +166,8 @@ def test_the_remedy_keeps_the_permissions_of_the_daemon(folder: Path) -> None:
     for path in SAFE:
         (folder / path).chmod(0o777)
     with as_nobody():
-        cures = [one.cure for one in found(folder)]
-    carry_out(cures)
+        remedies = [one.remedy for one in found(folder)]
+    carry_out(remedies)
     with as_nobody():
         assert found(folder) == ()
         for path in ("config.toml", "password", "key", "any.onnx"):
@@ -186,7 +186,7 @@ def test_the_doctor_and_the_daemon_report_it(folder: Path, caplog: pytest.LogCap
     sentence = f"{WRITTEN} put machine code and events there"
     (finding,) = permissions(load(file), file)
     assert (finding.level, finding.subject, finding.text) == ("warning", str(folder / "state"), sentence)
-    assert finding.cure == f"sudo chmod o-w {folder / 'state'}"
+    assert finding.remedy == f"sudo chmod o-w {folder / 'state'}"
     assert daemon.run(load(file), file) == 1
     said = [record.message for record in caplog.records if record.levelname == "WARNING"]
-    assert said == [f"{folder / 'state'} {sentence}: {finding.cure}"]
+    assert said == [f"{folder / 'state'} {sentence}: {finding.remedy}"]

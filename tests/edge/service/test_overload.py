@@ -79,9 +79,9 @@ def test_a_reopened_camera_is_judged_at_the_next_update(again: tuple[int, int]) 
     ],
 )
 def test_the_remedy_names_an_available_choice(precision: str, runtime: str, first: str) -> None:
-    cure = overload.remedies(replace(MANIFEST, precision=precision), runtime)
-    assert cure.split(", or ")[0] == first
-    assert cure.endswith("use fewer cameras")
+    remedy = overload.remedies(replace(MANIFEST, precision=precision), runtime)
+    assert remedy.split(", or ")[0] == first
+    assert remedy.endswith("use fewer cameras")
 
 
 def test_the_message_names_cameras_and_rates() -> None:

@@ -11,7 +11,7 @@ from train.evaluation.splits import EvaluationError, check_labels, check_videos,
 
 
 @pytest.mark.parametrize(
-    ("source", "title", "cure"),
+    ("source", "title", "remedy"),
     [
         ("tiny.onnx", "UCF101-24 split 1", "leave only folders of its actions in videos/, or train it on this data"),
         ("tiny.onnx", "own data", "name the actions of the data as it does, or train it on this data"),
@@ -20,15 +20,15 @@ from train.evaluation.splits import EvaluationError, check_labels, check_videos,
         ("found.npz", "own data", "give the --data whose actions were detected, or detect with a model that"),
     ],
 )
-def test_the_remedy_for_unknown_actions_is_that_of_the_data_set(source: str, title: str, cure: str) -> None:
+def test_the_remedy_for_unknown_actions_is_that_of_the_data_set(source: str, title: str, remedy: str) -> None:
     check_labels(("Run", "Jump"), ("Jump",), Path(source), title)
     with pytest.raises(EvaluationError) as caught:
         check_labels(("Run",), ("run",), Path(source), title)
-    assert str(caught.value).startswith(f"{source}: does not know run (it knows Run); {cure}")
+    assert str(caught.value).startswith(f"{source}: does not know run (it knows Run); {remedy}")
 
 
 @pytest.mark.parametrize(
-    ("title", "cure"),
+    ("title", "remedy"),
     [
         ("UCF101-24 split 1", "put the videos of UCF101-24 split 1 at videos/<Class>/"),
         ("own data", "put the videos of own data at videos/"),
@@ -36,14 +36,14 @@ def test_the_remedy_for_unknown_actions_is_that_of_the_data_set(source: str, tit
     ],
 )
 def test_the_remedy_for_missing_videos_is_that_of_the_data_set(
-    title: str, cure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    title: str, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     data = DataSet(LABELS, (), (VideoAnnotation("a", 1, ()),), Path("videos"), title)
     with pytest.raises(EvaluationError) as caught:
         check_videos(data, data.test)
     assert str(caught.value).startswith("videos/a.avi: no such file, nor of another ending (1 of 1 videos are missing)")
-    assert str(caught.value).endswith(f"; {cure}")
+    assert str(caught.value).endswith(f"; {remedy}")
 
 
 @pytest.mark.parametrize(
