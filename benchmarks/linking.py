@@ -130,7 +130,13 @@ def rows(name: str, videos: Sequence[LinkerResult], labels: Sequence[str], proto
     figures += [f"{sum(len(one.result.tubes) for one in videos) / truths:.1f}"]
     figures += [f"{counts.switches / truths:.2f}", f"{counts.breaks / truths:.2f}"]
     figures += [f"{1000 * sum(one.seconds for one in videos) / frames:.2f}"]
-    delayed = [_late(late.news), _share(late.news), _late(late.ends), _share(late.ends), f"{late.false_per_hour:.0f}"]
+    delayed = [
+        _late(late.begins),
+        _share(late.begins),
+        _late(late.ends),
+        _share(late.ends),
+        f"{late.false_per_hour:.0f}",
+    ]
     return f"| {' | '.join([name, *figures])} |", f"| {' | '.join([name, *delayed])} |"
 
 

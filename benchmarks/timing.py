@@ -40,14 +40,14 @@ class Delays:
     follow. `false`: events of no true tube. `frames`: of all videos.
     """
 
-    news: tuple[int | None, ...] = field(default=())
+    begins: tuple[int | None, ...] = field(default=())
     ends: tuple[int | None, ...] = field(default=())
     false: int = 0
     frames: int = 0
 
     def __add__(self, other: "Delays") -> "Delays":
         return Delays(
-            self.news + other.news, self.ends + other.ends, self.false + other.false, self.frames + other.frames
+            self.begins + other.begins, self.ends + other.ends, self.false + other.false, self.frames + other.frames
         )
 
     @property
@@ -78,17 +78,17 @@ def delays(published: Sequence[PublishedEvent], live: Sequence[Sequence[TubeBox]
     """How late the events of a video are, and how many are of nothing."""
     places = {(frame, one.tube): one.box for frame, boxes in enumerate(live) for one in boxes}
     rows = [[_is_of(event, tube, places, len(live)) for event in published] for tube in truth]
-    news: list[int | None] = []
+    begins: list[int | None] = []
     ends: list[int | None] = []
     for tube, row in zip(truth, rows, strict=True):
         mine = [event for event, fits in zip(published, row, strict=True) if fits]
         last = tube.first_frame + len(tube.boxes) - 1
-        news.append(min(event.new for event in mine) - tube.first_frame if mine else None)
+        begins.append(min(event.new for event in mine) - tube.first_frame if mine else None)
         if mine and len(live) - 1 - last >= ROOM:
             over = [event.end for event in mine if event.end is not None]
             ends.append(max(over) - last if len(over) == len(mine) else None)
     false = sum(not any(row[i] for row in rows) for i in range(len(published)))
-    return Delays(tuple(news), tuple(ends), false, len(live))
+    return Delays(tuple(begins), tuple(ends), false, len(live))
 
 
 def median_delay(values: Sequence[int | None]) -> float:

@@ -89,11 +89,11 @@ def _run(source: Path, folder: Path, method: str, kept: list[str]) -> None:
         text=True,
         env={**os.environ, "PYTHONPATH": paths},
     )
-    said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+    reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
     if done.returncode == ABSENT:
-        raise QuantizeError(f"--quantizer modelopt: it is not installed whole ({said}); {REMEDY}")
+        raise QuantizeError(f"--quantizer modelopt: it is not installed whole ({reason}); {REMEDY}")
     if done.returncode or not (folder / OUTPUT).is_file():
-        raise QuantizeError(f"{source}: modelopt does not quantise it ({said}); use --quantizer onnxruntime")
+        raise QuantizeError(f"{source}: modelopt does not quantise it ({reason}); use --quantizer onnxruntime")
 
 
 def _check_kept(source: Path, quantised: onnx.ModelProto, kept: list[str]) -> None:

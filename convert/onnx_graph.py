@@ -32,13 +32,13 @@ def deformable_convolutions(model: onnx.ModelProto) -> frozenset[str]:
     for node in model.graph.node:
         if node.op_type == DEFORMABLE:
             found.add(node.name)
-            ways = [node.input[place] for place in OFFSET_INPUTS]
-            while ways:  # back to the nearest convolution
-                before = producers.get(ways.pop())
+            pending = [node.input[place] for place in OFFSET_INPUTS]
+            while pending:  # back to the nearest convolution
+                before = producers.get(pending.pop())
                 if before is not None and before.op_type == "Conv":
                     found.add(before.name)
                 elif before is not None:
-                    ways.extend(before.input)
+                    pending.extend(before.input)
     return frozenset(found)
 
 

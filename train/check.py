@@ -28,8 +28,8 @@ def main(arguments: Sequence[str]) -> int:
         data = loader.load(options.data, options.fold)
         files = {} if options.no_videos else _files(data)
         found = faults(data, files)
-        _tell(data, files)
-        _tell_faults(found, options.most)
+        _print_summary(data, files)
+        _print_faults(found, options.most)
         if options.sheet:
             print(f"{options.sheet}: frames of {write_sheet(data, options.sheet)} tubes; check that the boxes fit")
     except (AnnotationError, SheetError) as error:
@@ -59,7 +59,7 @@ def _facts(path: Path) -> FileFacts:
     return FileFacts(indices[-1] + 1, size, "", tuple(damaged), bytes_missing(path))
 
 
-def _tell(data: DataSet, files: Mapping[str, FileFacts]) -> None:
+def _print_summary(data: DataSet, files: Mapping[str, FileFacts]) -> None:
     count = len(data.train)
     print(f"{data.title}: {count} video{'s' * (count != 1)} for training, {len(data.test)} for testing")
     width = max(map(len, (*data.labels, "class")))
@@ -85,7 +85,7 @@ def _kinds(videos: Sequence[VideoAnnotation], files: Mapping[str, FileFacts]) ->
     )
 
 
-def _tell_faults(found: Sequence[Fault], most: int) -> None:
+def _print_faults(found: Sequence[Fault], most: int) -> None:
     for fault in found[:most]:
         kind = "wrong" if fault.serious else "note"
         print(f"{kind}: {fault.video + ': ' if fault.video else ''}{fault.text}")

@@ -41,11 +41,11 @@ class Machine:
     seconds: StepSeconds | None = None
 
 
-def choose(asked: RequestedPrecision, before: TrainingPrecision | None, machine: Machine) -> PrecisionChoice:
+def choose(requested: RequestedPrecision, before: TrainingPrecision | None, machine: Machine) -> PrecisionChoice:
     """For a run on this machine, with the reason; `before`: the precision of a resumed run so far."""
-    if asked != "auto":
-        changed = f", in {before} until here" if before not in (None, asked) else ""
-        return PrecisionChoice(asked, f"as --precision asks{changed}")
+    if requested != "auto":
+        changed = f", in {before} until here" if before not in (None, requested) else ""
+        return PrecisionChoice(requested, f"as --precision asks{changed}")
     if before == "float32":
         return PrecisionChoice("float32", "as the run began")
     changed = ", so the run continues in another precision than it began in" if before else ""

@@ -31,9 +31,11 @@ class FrameSampler:
     def __init__(self, videos: Sequence[VideoAnnotation], classes: int) -> None:
         shown = [video for video in videos if len(known_frames(video))]
         by_class = [[v for v in shown if v.tubes and v.tubes[0].label == c] for c in range(classes)]
-        quiet = [video for video in shown if not video.tubes]
-        self.by_class = [*by_class, quiet] if quiet else by_class
-        weights = np.array([1 + background_share(group) if group else 0.0 for group in by_class] + [1.0] * bool(quiet))
+        background = [video for video in shown if not video.tubes]
+        self.by_class = [*by_class, background] if background else by_class
+        weights = np.array(
+            [1 + background_share(group) if group else 0.0 for group in by_class] + [1.0] * bool(background)
+        )
         self.probability = weights / weights.sum()
 
     def __call__(self, random: np.random.Generator) -> VideoFrame:

@@ -1,4 +1,4 @@
-"""Messages for faults of the connection to the broker: each names fault and remedy, and follows "broker host:port: "."""
+"""Messages for faults of the broker connection: each names fault and remedy, and follows "broker host:port: "."""
 
 import socket
 import ssl

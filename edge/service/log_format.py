@@ -13,9 +13,9 @@ _LINE = "%(levelname)s %(name)s: %(message)s"
 _TIME = "%Y-%m-%dT%H:%M:%S%z"  # local, with its offset from UTC
 
 
-def configure(wanted: LogFormat = "auto") -> None:
+def configure(log_format: LogFormat = "auto") -> None:
     """Log to stderr, unless logging is already configured; `auto`: without times where that is the journal."""
-    bare = wanted == "journal" or (wanted == "auto" and is_journal(_file(), os.environ))
+    bare = log_format == "journal" or (log_format == "auto" and is_journal(_file(), os.environ))
     logging.basicConfig(format=_LINE if bare else f"%(asctime)s {_LINE}", datefmt=_TIME)
 
 

@@ -86,7 +86,7 @@ def test_events_are_published_as_by_the_daemon() -> None:
 def test_delays_are_from_the_first_frame_to_new_and_from_the_last_to_end() -> None:
     published = [PublishedEvent(1, RUN, 33, 70)]
     assert delays(published, live(0, 70, 200, run=0.8), [truth(20, 49)]) == Delays((13,), (21,), 0, 200)
-    assert delays(published, live(0, 70, 200, run=0.8), [truth(40, 49)]).news == (-7,)
+    assert delays(published, live(0, 70, 200, run=0.8), [truth(40, 49)]).begins == (-7,)
 
 
 def test_an_end_is_counted_only_where_enough_frames_follow() -> None:

@@ -65,13 +65,13 @@ def _is_same(one: NamedTube, two: NamedTube, annotated: AnnotatedFrames) -> bool
     first, second = sorted((one.tube, two.tube), key=lambda tube: tube.first_frame)
     end = first.first_frame + len(first.boxes)
     if second.first_frame >= end:
-        return _goes_on(first, second, end, annotated)
+        return _continues(first, second, end, annotated)
     common = min(end, second.first_frame + len(second.boxes)) - second.first_frame
     begin = second.first_frame - first.first_frame
     return float(paired_iou(first.boxes[begin : begin + common], second.boxes[:common]).mean()) >= SAME
 
 
-def _goes_on(first: Tube, second: Tube, end: int, annotated: AnnotatedFrames) -> bool:
+def _continues(first: Tube, second: Tube, end: int, annotated: AnnotatedFrames) -> bool:
     """Whether no frame between the two is annotated, the gap is no longer than usual, and the box has hardly moved."""
     if second.first_frame - (end - 1) > max_gap(annotated):
         return False

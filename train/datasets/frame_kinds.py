@@ -40,8 +40,8 @@ class FrameKinds:
 def frame_kinds(annotation: VideoAnnotation, frames: int) -> FrameKinds:
     """Of one video, whose file has so many frames, 0 where unknown."""
     whole = counted(annotation, frames)
-    known, quiet = len(known_frames(whole)), int(idle(whole, whole.frames).sum())
-    return FrameKinds(known - quiet, quiet, max(frames, whole.frames) - known)
+    known, background = len(known_frames(whole)), int(idle(whole, whole.frames).sum())
+    return FrameKinds(known - background, background, max(frames, whole.frames) - known)
 
 
 def not_annotated(videos: Iterable[VideoAnnotation]) -> int:

@@ -47,7 +47,7 @@ def load_own(data: Path) -> DataSet:
     """One's own: `videos/`, `annotations/*.xml` or `annotations.json`, `trainlist.txt` and `testlist.txt`."""
     labels, videos = _own(data)
     by_name = {video.name: video for video in _numbered(labels, videos, data)}
-    by_name |= _quiet(data, by_name)
+    by_name |= _background_videos(data, by_name)
     parts = []
     for name in ("trainlist.txt", "testlist.txt"):
         wanted = list_of_names(data / name)
@@ -58,7 +58,7 @@ def load_own(data: Path) -> DataSet:
     return DataSet(labels, parts[0], parts[1], data / "videos", OWN)
 
 
-def _quiet(data: Path, annotated: Mapping[str, VideoAnnotation]) -> dict[str, VideoAnnotation]:
+def _background_videos(data: Path, annotated: Mapping[str, VideoAnnotation]) -> dict[str, VideoAnnotation]:
     """The videos listed as showing no action, which need no annotation: all their frames count as annotated."""
     if not (data / QUIET_FILE).exists():
         return {}

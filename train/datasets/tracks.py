@@ -74,12 +74,12 @@ def tubes_from_samples(
     """
     numbers, longest = np.arange(0) if annotated is None else annotated, max_gap(annotated)
 
-    def goes_on(one: Box, two: Box) -> bool:
+    def continues(one: Box, two: Box) -> bool:
         first, end = np.searchsorted(numbers, [one.frame + 1, two.frame])
         return bool(two.frame - one.frame <= longest and first == end)
 
     def ends(track: Sequence[Box]) -> list[int]:
-        return [two.frame if goes_on(one, two) else one.frame + 1 for one, two in pairwise(track)]
+        return [two.frame if continues(one, two) else one.frame + 1 for one, two in pairwise(track)]
 
     return tuple(tube for track in tracks for tube in _cut(track, ends(track), budget))
 

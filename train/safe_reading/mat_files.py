@@ -80,7 +80,7 @@ def _ask(reading: Connection, path: Path, names: Sequence[str]) -> Mapping[str, 
     return answer
 
 
-def _answer(asked: Connection, memory: int) -> None:
+def _answer(connection: Connection, memory: int) -> None:
     """Runs in the sandboxed process, until the other side is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl+C reaches it too, but the other side ends it
     try:
@@ -88,20 +88,20 @@ def _answer(asked: Connection, memory: int) -> None:
         for name in _CODECS:
             codecs.lookup(name)
     except ImportError:
-        asked.send_bytes(b"scipy")
+        connection.send_bytes(b"scipy")
         return
-    sandbox.enter(memory, (asked.fileno(), 2))
-    asked.send_bytes(b"ready")
+    sandbox.enter(memory, (connection.fileno(), 2))
+    connection.send_bytes(b"ready")
     while True:
         try:
-            content, names = asked.recv()
+            content, names = connection.recv()
         except EOFError:
             return
         try:
             answer: object = _read(content, names)
         except MatError as error:
             answer = str(error)
-        asked.send_bytes(pickle.dumps(answer, 4))
+        connection.send_bytes(pickle.dumps(answer, 4))
 
 
 def _sample() -> bytes:

@@ -72,7 +72,7 @@ class _Interpreter:
     stack: list[Any] = field(default_factory=list)
     marked: list[list[Any]] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
-    asked: dict[tuple[str, str], PickleGlobal] = field(default_factory=dict)
+    requested: dict[tuple[str, str], PickleGlobal] = field(default_factory=dict)
 
     def above(self) -> list[Any]:
         """What lies above the last mark, taken away with it."""
@@ -154,7 +154,7 @@ class _Interpreter:
                 f"it asks for {printable(f'{module}.{name}')}, which {self.reading.never} never need"
             )
         fresh = PickleGlobal(module, name, self.reading.names[module, name])
-        self.stack.append(self.asked.setdefault((module, name), fresh))
+        self.stack.append(self.requested.setdefault((module, name), fresh))
 
     def reduce(self, _: object) -> None:
         arguments, name = self.stack.pop(), self.stack.pop()

@@ -49,7 +49,7 @@ def _export_tubes(options: argparse.Namespace) -> None:
 
 def _export_detections(options: argparse.Namespace) -> None:
     found = detection_file.load(options.file)
-    annotated = _looked_at(options, found) if options.data else ()
+    annotated = _annotated_frames(options, found) if options.data else ()
     if not options.data:
         print("note: all frames count as annotated; --data DATA leaves out detections in frames that are not annotated")
     external_formats.save(found, options.output, options.format, annotated)
@@ -57,7 +57,7 @@ def _export_detections(options: argparse.Namespace) -> None:
     print(progress.next_step("korsal-evaluate", "score", "--data", "DATA", "--detections", options.output))
 
 
-def _looked_at(options: argparse.Namespace, found: SavedDetections) -> tuple[AnnotatedFrames, ...]:
+def _annotated_frames(options: argparse.Namespace, found: SavedDetections) -> tuple[AnnotatedFrames, ...]:
     """The annotated frames of each video of the file, by the data."""
     known = {one.name: one.annotated_frames for one in of_split(loader.load(options.data, options.fold), options.split)}
     foreign = next((name for name in found.video_names if name not in known), None)
