@@ -55,7 +55,7 @@ install_tools() { # program:package...
         PATH=$PATH:/usr/sbin command -v "${tool%%:*}" > /dev/null || packages+=("${tool##*:}")
     done
     ((${#packages[@]} == 0)) || apt_install "${packages[@]}" ||
-        say "Missing, and apt is unavailable: the tests that need them are skipped. Cure:" \
+        say "Missing, and apt is unavailable: the tests that need them are skipped. Fix:" \
             "sudo apt-get install ${packages[*]}"
 }
 

@@ -3,13 +3,13 @@
 
 say() { printf '==> %s\n' "$*"; }
 
-warn() { # the problem and the cure; repeated at the end
+warn() { # the problem and the remedy; repeated at the end
     say "Warning: $*"
     WARNINGS+=("$*")
 }
 
-fail() { # the problem, the cure
-    printf 'install.sh: %s\n  Cure: %s\n' "$1" "$2" >&2
+fail() { # the problem, the remedy
+    printf 'install.sh: %s\n  Fix: %s\n' "$1" "$2" >&2
     exit 1
 }
 

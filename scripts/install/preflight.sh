@@ -72,7 +72,7 @@ check_jetpack() { # TensorRT and OpenCV come from JetPack, never from pip
     if has tensorrt; then
         say "TensorRT: $("$PYTHON" -I -c 'import tensorrt; print(tensorrt.__version__)')"
     else
-        warn "no TensorRT for $PYTHON: ONNX Runtime will run the model, slowly. Cure: sudo apt-get install" \
+        warn "no TensorRT for $PYTHON: ONNX Runtime will run the model, slowly. Fix: sudo apt-get install" \
             "python3-libnvinfer (of JetPack), then run this again"
     fi
     has cv2 || apt_install libopencv-python || apt_install python3-opencv || true
@@ -86,7 +86,7 @@ report_opencv() { # a Python that can import it
         int(hasattr(cv2, "cuda") and cv2.cuda.getCudaEnabledDeviceCount() > 0))')
     read -r version gstreamer cuda <<< "$built"
     say "OpenCV: $version, GStreamer: $( ((gstreamer)) && echo yes || echo no), CUDA: $( ((cuda)) && echo yes || echo no)"
-    ((gstreamer || !JETSON)) || warn "this OpenCV has no GStreamer: CSI cameras will not open. Cure: install JetPack's" \
+    ((gstreamer || !JETSON)) || warn "this OpenCV has no GStreamer: CSI cameras will not open. Fix: install JetPack's" \
         "(sudo apt-get install --reinstall libopencv-python)"
 }
 

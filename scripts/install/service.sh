@@ -183,7 +183,7 @@ install_config() { # an edited one stays; the new version's is written beside it
         say "File: $file (kept)"
     else
         put "$ROOT/config.toml" "$file.new" 640
-        warn "$file was edited and is kept; this version's is beside it. Cure: compare with $file.new"
+        warn "$file was edited and is kept; this version's is beside it. Fix: compare with $file.new"
     fi
     [[ -z $DESTDIR ]] || return 0
     act chmod 750 $CONFIGS
@@ -202,7 +202,7 @@ config_is_the_services() {
 hand_config_to_service() { # in a folder of its own: the one above is root's, who reads the password there
     local file=$CONFIGS/config.toml
     if [[ -L $file ]]; then
-        config_is_the_services || warn "$file is a link of your own, so the service may not change it. Cure: put the file itself there"
+        config_is_the_services || warn "$file is a link of your own, so the service may not change it. Fix: put the file itself there"
         return 0
     fi
     say "File: $file (in $REMOTE, where the service may change it)"
@@ -326,7 +326,7 @@ forget_releases() { # all but this and the previous one, and what killed runs ha
     done
 }
 
-install_service() { # arguments, for the cure in messages
+install_service() { # arguments, for the remedy in messages
     local state
     trap end EXIT
     make_scratch

@@ -24,8 +24,8 @@ SETTINGS=(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME
     DEBIAN_FRONTEND=noninteractive QEMU_CPU="$CPU")
 UNDO=()
 
-fail() { # what is missing, the cure
-    printf '== %s\n   Cure: %s\n' "$1" "$2" >&2
+fail() { # what is missing, the remedy
+    printf '== %s\n   Fix: %s\n' "$1" "$2" >&2
     exit 1
 }
 

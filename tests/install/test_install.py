@@ -100,7 +100,7 @@ def test_help_and_wrong_options(checkout: Path) -> None:
     status, said = install(checkout, "--dmeo")
     assert status == 1
     assert "unknown option --dmeo" in said
-    assert "Cure: ./install.sh --help" in said
+    assert "Fix: ./install.sh --help" in said
 
 
 def test_the_demo_installs_no_torch_and_gets_its_arguments(checkout: Path) -> None:
@@ -159,7 +159,7 @@ def test_an_old_python_is_refused_with_the_remedy(checkout: Path) -> None:
     status, said = install(checkout, "--demo")
     assert status == 1
     assert "no Python between 3.10 and 3.13 found" in said
-    assert "Cure: sudo apt-get install python3 python3-venv" in said
+    assert "Fix: sudo apt-get install python3 python3-venv" in said
 
 
 def test_a_python_without_venv_is_refused_with_the_remedy(checkout: Path) -> None:
@@ -170,7 +170,7 @@ def test_a_python_without_venv_is_refused_with_the_remedy(checkout: Path) -> Non
     status, said = install(checkout, "--demo")
     assert status == 1
     assert "cannot create virtual environments" in said
-    assert "Cure: sudo apt-get install python3.11-venv" in said
+    assert "Fix: sudo apt-get install python3.11-venv" in said
 
 
 def test_a_missing_network_is_reported_with_the_remedy(checkout: Path) -> None:
@@ -380,8 +380,8 @@ def test_an_opencv_of_pip_over_that_of_jetpack_is_refused(checkout: Path, target
 @pytest.mark.parametrize(
     ("module", "status", "words"),
     [
-        ("tensorrt", 0, "Cure: sudo apt-get install python3-libnvinfer"),
-        ("cv2", 1, "Cure: sudo apt-get install libopencv-python (of JetPack), or python3-opencv"),
+        ("tensorrt", 0, "Fix: sudo apt-get install python3-libnvinfer"),
+        ("cv2", 1, "Fix: sudo apt-get install libopencv-python (of JetPack), or python3-opencv"),
     ],
 )
 def test_a_jetson_that_lacks_something(checkout: Path, target: Path, module: str, status: int, words: str) -> None:
@@ -396,7 +396,7 @@ def test_a_jetson_that_lacks_something(checkout: Path, target: Path, module: str
 @pytest.mark.parametrize(
     ("release", "words"),
     [
-        ("# R35 (release), REVISION: 4.1, GCID: 33958178\n", "Cure: flash JetPack 6 or 7"),
+        ("# R35 (release), REVISION: 4.1, GCID: 33958178\n", "Fix: flash JetPack 6 or 7"),
         ("what?\n", "names no Jetson Linux release"),
     ],
 )
@@ -414,7 +414,7 @@ def test_machines_that_are_refused(checkout: Path, target: Path) -> None:
     program(checkout / "bin" / "uname", "#!/bin/bash\n[[ $1 == -m ]] && echo riscv64 || echo Linux\n")
     assert "there are no packages for riscv64" in lay(checkout, target)[1]
     program(checkout / "bin" / "id", "#!/bin/bash\necho 1000\n")
-    assert "Cure: sudo ./install.sh" in install(checkout)[1]
+    assert "Fix: sudo ./install.sh" in install(checkout)[1]
     (checkout / "bin" / "systemctl").unlink()
     assert "there is no systemd here" in install(checkout, "--dry-run")[1]
     assert not target.exists()
@@ -481,10 +481,10 @@ def test_a_removed_folder_is_no_problem(checkout: Path, target: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"DESTDIR": "image"}, "DESTDIR=image is relative\n  Cure: give an absolute path, as DESTDIR=/"),
+        ({"DESTDIR": "image"}, "DESTDIR=image is relative\n  Fix: give an absolute path, as DESTDIR=/"),
         (
             {"TMPDIR": "/nowhere"},
-            "TMPDIR=/nowhere is not a writable folder\n  Cure: create it, or",
+            "TMPDIR=/nowhere is not a writable folder\n  Fix: create it, or",
         ),
         ({"TMPDIR": "tmp"}, "TMPDIR=tmp is not a writable folder"),
     ],
@@ -509,7 +509,7 @@ def test_root_runs_nothing_that_everybody_can_change(checkout: Path, target: Pat
         status, said = lay(checkout, target)
         assert status == 1
         assert f"every user of this machine can change {(checkout / name).resolve()}" in said
-        assert "Cure: make sure that nothing in" in said
+        assert "Fix: make sure that nothing in" in said
         (checkout / name).chmod(mode)
     (checkout / ".venv").mkdir()
     (checkout / ".venv").chmod(0o777)  # which is no part of what is installed

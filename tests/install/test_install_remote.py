@@ -126,7 +126,7 @@ def test_a_link_of_ones_own_stays(text: str, machine: Path) -> None:
     (machine / "etc/config.toml").symlink_to("remote/mine.toml")
     said = install(machine, text)
     assert files(machine) == {"config.toml": "-> remote/mine.toml", "remote/mine.toml": text}
-    assert ("is a link of your own, so the service may not change it. Cure:" in said) == (text == OPEN)
+    assert ("is a link of your own, so the service may not change it. Fix:" in said) == (text == OPEN)
 
 
 def test_an_upgrade_leaves_it_lent_and_lays_the_new_one_beside_the_link(machine: Path) -> None:
