@@ -23,20 +23,21 @@ NOBODY = PeopleCount(0, 0)
 
 log = logging.getLogger(__name__)
 
-Admits = Callable[[str], bool]
+AdmitFrame = Callable[[str], bool]  # admits or skips the next frame of a camera, by its name
 
 
 class CameraSession:
     """One camera between two frames; for one thread."""
 
-    def __init__(self, name: str, feed: Feed, settings: PipelineSettings, announcer: Announcer, admits: Admits) -> None:
-        """`admits`: whether to process this camera's next frame."""
+    def __init__(
+        self, name: str, feed: Feed, settings: PipelineSettings, announcer: Announcer, admit_frame: AdmitFrame
+    ) -> None:
         self.name, self.feed, self.settings = name, feed, settings
         self.frames = 0  # processed and published
         self.skipped = 0  # because of heat
         self.failed = 0  # whose processing raised an error
         self.failing = False  # recently
-        self._announcer, self._admits = announcer, admits
+        self._announcer, self._admit_frame = announcer, admit_frame
         self._pipeline = _new_pipeline(name)
         self._state = ""  # last published
         self._active: Counter[str] | None = None  # last published: open events by action
@@ -59,7 +60,7 @@ class CameraSession:
             frame = self.feed.newest()
         if frame is None:
             return None
-        if not self._admits(self.name):
+        if not self._admit_frame(self.name):
             self.skipped += 1
             return None
         return FrameInput(self._pipeline, frame, self.settings)

@@ -7,7 +7,7 @@ from edge.cameras.feeds import Feed, open_feed, wait_for_frames
 from edge.config.schema import CameraConfig
 from edge.pipeline import FrameInput, PipelineSettings
 from edge.service.announcements import Announcer
-from edge.service.camera_session import Admits, CameraSession
+from edge.service.camera_session import AdmitFrame, CameraSession
 from edge.service.round_robin import RoundRobin
 
 Settings = Mapping[str, PipelineSettings]
@@ -16,9 +16,10 @@ Settings = Mapping[str, PipelineSettings]
 class CameraSessions(Mapping[str, CameraSession]):
     """All sessions, by the camera's name."""
 
-    def __init__(self, feeds: Mapping[str, Feed], settings: Settings, announcer: Announcer, admits: Admits) -> None:
-        """`admits`: whether to process a camera's next frame, by its name."""
-        self._announcer, self._admits = announcer, admits
+    def __init__(
+        self, feeds: Mapping[str, Feed], settings: Settings, announcer: Announcer, admit_frame: AdmitFrame
+    ) -> None:
+        self._announcer, self._admit_frame = announcer, admit_frame
         self._sessions: dict[str, CameraSession] = {}
         self._add(feeds, settings)
 
@@ -78,7 +79,7 @@ class CameraSessions(Mapping[str, CameraSession]):
 
     def _add(self, feeds: Mapping[str, Feed], settings: Settings) -> None:
         for name, feed in feeds.items():
-            self._sessions[name] = CameraSession(name, feed, settings[name], self._announcer, self._admits)
+            self._sessions[name] = CameraSession(name, feed, settings[name], self._announcer, self._admit_frame)
         self._round_robin = RoundRobin(self.values())
 
 

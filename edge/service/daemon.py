@@ -109,7 +109,7 @@ class Daemon:
         self._page = PrometheusPage(config.metrics.address, config.metrics.port)
         self._health = Health(self._publisher, self._device, overload.remedies(engine.manifest, engine.runtime))
         settings = all_pipeline_settings(config, engine.manifest.start_scores)
-        self._sessions = CameraSessions(feeds, settings, self._announcer, self._device.admits)
+        self._sessions = CameraSessions(feeds, settings, self._announcer, self._device.admit_frame)
         self._running = ReloadableConfig(config, path, labels, self._apply, self._publish_status)
         self._request_handler = DaemonRequestHandler(self._running, self._sessions, self._health)
         self._broker: dict[str, object] = {}  # last published
@@ -194,7 +194,7 @@ class Daemon:
         interval = watchdog_interval()
         if interval and now - self._watchdog_at >= interval:
             self._watchdog_at = now
-            if self._health.all_stages_progress(self._sessions):
+            if self._health.check_progress(self._sessions):
                 notify("WATCHDOG=1")
 
     def _publish_telemetry(self, now: float) -> None:

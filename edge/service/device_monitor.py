@@ -51,8 +51,8 @@ class DeviceMonitor:
         self._events, payload = device_events.step(self._events, self._thermal, now)
         return self._message(payload, now)
 
-    def admits(self, camera: str) -> bool:
-        """Whether to process the next frame of this camera; call it once for each frame."""
+    def admit_frame(self, camera: str) -> bool:
+        """Admit the next frame of this camera, or skip it against heat and count that; True where it is admitted."""
         taken, self._credit[camera] = admit(self._credit.get(camera, 0.0), self._thermal.skipped)
         if not taken:
             self._skipped[camera] = self._skipped.get(camera, 0) + 1

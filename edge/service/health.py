@@ -35,8 +35,8 @@ class Health:
         now = self._update_stages(sessions)
         return liveness.stalled(self._stages, now)
 
-    def all_stages_progress(self, sessions: Mapping[str, CameraSession]) -> bool:
-        """Whether every stage makes progress; a stall is logged when it begins and when it ends."""
+    def check_progress(self, sessions: Mapping[str, CameraSession]) -> bool:
+        """Log each stall that begins or ends; True while every stage makes progress."""
         now = self._update_stages(sessions)
         found = liveness.changes(self._stalled_since, self._stages, now)
         self._stalled_since = found.stalled_since

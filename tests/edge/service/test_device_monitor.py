@@ -62,25 +62,25 @@ def test_heat_skips_frames_and_is_reported_until_it_ends() -> None:
     oven = Oven(50.0)
     monitor = monitoring(oven.sensors(), limit=90.0)
     assert monitor.poll() is None
-    assert all(monitor.admits("door") for _ in range(20))
+    assert all(monitor.admit_frame("door") for _ in range(20))
     oven.celsius = 95.0
     new = looked(monitor, "new")
     assert (new["sensor"], new["temperature_c"], new["skipped"]) == ("tj", 95.0, 0.55)
-    assert sum(monitor.admits("door") for _ in range(100)) == 45
-    assert sum(monitor.admits("yard") for _ in range(20)) == 9
+    assert sum(monitor.admit_frame("door") for _ in range(100)) == 45
+    assert sum(monitor.admit_frame("yard") for _ in range(20)) == 9
     payload = monitor.payload()
     assert payload["throttle"] == {"skipped": 0.55, "limit_c": 90.0}
     assert payload["skipped"] == {"door": 55, "yard": 11}
     oven.celsius = 80.0
     assert looked(monitor, "end")["reason_ended"] == "cooled"
-    assert all(monitor.admits("door") for _ in range(20))
+    assert all(monitor.admit_frame("door") for _ in range(20))
     assert monitor.close() is None
 
 
 def test_by_default_no_frame_is_left_out_however_hot_it_is() -> None:
     monitor = monitoring(Oven(120.0).sensors())
     assert monitor.poll() is None
-    assert all(monitor.admits("door") for _ in range(20))
+    assert all(monitor.admit_frame("door") for _ in range(20))
     monitor.close()
 
 
@@ -112,7 +112,7 @@ def test_sensors_are_read_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None
     oven.celsius = 99.0
     wait_for(lambda: hottest(sensors.newest()) == ("tj", 99.0), "the heat")
     assert monitor.poll() is None
-    assert monitor.admits("door")
+    assert monitor.admit_frame("door")
     monitor.close()
 
 

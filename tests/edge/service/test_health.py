@@ -70,13 +70,13 @@ def test_a_stage_that_stands_still_is_logged_once_and_once_when_that_is_over(
     publisher: Any = Publisher()
     device: Any = None  # nobody asks for it
     watched = Health(publisher, device)
-    assert watched.all_stages_progress({})
+    assert watched.check_progress({})
     for _ in range(2):
-        wait_for(lambda: not watched.all_stages_progress({}), "the watchdog to be starved")
-        assert not any(watched.all_stages_progress({}) for _ in range(50))
+        wait_for(lambda: not watched.check_progress({}), "the watchdog to be starved")
+        assert not any(watched.check_progress({}) for _ in range(50))
         assert watched.stalled_stages({})[0].startswith("publisher: no progress for ")
         publisher.last_active += 1
-        assert watched.all_stages_progress({})
+        assert watched.check_progress({})
     said = [(record.levelname, record.message[:25]) for record in caplog.records]
     assert said == [("ERROR", "publisher: no progress fo"), ("INFO", "publisher: makes progress")] * 2
 
@@ -96,7 +96,7 @@ def test_a_camera_with_only_unusable_frames_does_not_restart_the_daemon(
         feed.captured += 90
         session.failed += 90
         publisher.last_active = now
-        assert watched.all_stages_progress({"door": session})
+        assert watched.check_progress({"door": session})
     now += health.STAGE_TIMEOUT + session.stall_seconds + 1
     feed.captured, publisher.last_active = feed.captured + 1, now
-    assert not watched.all_stages_progress({"door": session})
+    assert not watched.check_progress({"door": session})
