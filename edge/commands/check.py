@@ -1,7 +1,7 @@
 """`korsal-edge check`: reports every problem of a configuration, or summarises it. Shell."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from edge import manifest as manifests
@@ -9,8 +9,9 @@ from edge.assets import AssetError
 from edge.cameras.opencv import has_gstreamer
 from edge.cameras.source_check import require_device
 from edge.cameras.video_file import CaptureError, probe
+from edge.config.actions import Actions
 from edge.config.config_file import ConfigError, load, model_path, state_directory
-from edge.config.schema import Config, MqttConfig
+from edge.config.schema import CameraConfig, Config, ModelConfig, MqttConfig
 from edge.config.validation import with_file_names
 from edge.engines import onnx_metadata
 from edge.engines.onnx_metadata import OnnxMetadataError
@@ -28,7 +29,7 @@ def check(path: Path) -> int:
     """
     folder = path.absolute().parent
     config = _loaded(path, folder)
-    problems = tuple(source_problems(config, folder))
+    problems = tuple(source_problems(config.cameras, folder))
     with open_at_terminal(config.model, state_directory(config.outbox)) as engine:
         problems = (*problems, *unknown_actions(config, engine.manifest.labels))
         if problems:
@@ -39,12 +40,12 @@ def check(path: Path) -> int:
     return 0
 
 
-def source_problems(config: Config, folder: Path) -> Iterator[str]:
+def source_problems(cameras: Mapping[str, CameraConfig], folder: Path) -> Iterator[str]:
     """A sentence for each source that is neither a video file nor a video device, found without opening cameras.
 
     A missing device is not a problem: a camera may be plugged in later. `folder`: where relative paths start.
     """
-    for name, camera in config.cameras.items():
+    for name, camera in cameras.items():
         source = camera.to_source()
         try:
             if source.kind == "file":
@@ -64,15 +65,16 @@ def _loaded(path: Path, folder: Path) -> Config:
         usable = error.usable
         if usable is None:
             raise
-        unknown = unknown_actions(usable, labels) if (labels := _labels(usable)) else ()
-        more = [with_file_names(sentence, error.renamed) for sentence in (*source_problems(usable, folder), *unknown)]
+        unknown = unknown_actions(usable, labels) if (labels := _labels(usable.model)) else ()
+        found = (*source_problems(usable.cameras, folder), *unknown)
+        more = [with_file_names(sentence, error.renamed) for sentence in found]
         raise ConfigError(path, (*error.problems, *more)) from None
 
 
-def _labels(config: Config) -> tuple[str, ...]:
+def _labels(settings: ModelConfig) -> tuple[str, ...]:
     """The actions in the model file's manifest, read without running it; empty if it has none."""
     try:
-        text = onnx_metadata.read(model_path(config.model).read_bytes()).get(manifests.METADATA_KEY, "")
+        text = onnx_metadata.read(model_path(settings).read_bytes()).get(manifests.METADATA_KEY, "")
         return manifests.from_json(text).labels
     except (OSError, AssetError, OnnxMetadataError, ManifestError):
         return ()
@@ -82,7 +84,7 @@ def _summary(config: Config, engine: Engine) -> list[str]:
     manifest = engine.manifest
     cameras = [
         f"camera {name}: {_source(camera.to_source())}, zones: {', '.join(camera.zones) or 'none'}, events begin at "
-        f"{_start_scores(config, name, manifest)}"
+        f"{_start_scores(config.actions, camera, manifest)}"
         for name, camera in config.cameras.items()
     ]
     return [
@@ -102,9 +104,9 @@ def _source(source: Source) -> str:
     return f"{source.redacted}{missing}"
 
 
-def _start_scores(config: Config, camera: str, manifest: Manifest) -> str:
+def _start_scores(actions: Actions, camera: CameraConfig, manifest: Manifest) -> str:
     """The start score of each action, or one number if they are the same."""
-    settings = event_settings(config, camera, manifest.start_scores)
+    settings = event_settings(actions, camera, manifest.start_scores)
     scores = {label: settings.for_action(label).start_score for label in manifest.labels}
     if len(set(scores.values())) == 1:
         return f"{scores[manifest.labels[0]]:g}"

@@ -93,7 +93,7 @@ def open_session(
     config = (
         load(config_file) if config_file else Config(cameras={"replay": CameraConfig.model_construct(source=source)})
     )
-    name = _camera_of(config, camera)
+    name = _camera_of(tuple(config.cameras), camera)
     opened = open_at_terminal(_with(config.model, model, threads), state_directory(config.outbox))
     wrong = unknown_actions(config, opened.engine.manifest.labels)
     if wrong and config_file:
@@ -125,11 +125,10 @@ def _file_of(source: str) -> Path:
     return Path(found.target)
 
 
-def _camera_of(config: Config, requested: str | None) -> str:
-    names = list(config.cameras)
+def _camera_of(names: Sequence[str], requested: str | None) -> str:
     if requested is None and len(names) == 1:
         return names[0]
-    if requested in config.cameras:
+    if requested and requested in names:
         return requested
     raise ReplayError(f"--camera {requested or 'is missing'}: give one of {', '.join(names)}, for its zones")
 

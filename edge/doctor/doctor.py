@@ -9,14 +9,14 @@ import os
 import pwd
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from edge.assets import AssetError
 from edge.broker.credentials import CREDENTIAL, VARIABLE, CredentialsError, password
 from edge.config.config_file import ConfigError, load, model_path, state_directory
-from edge.config.schema import Config, MqttConfig
+from edge.config.schema import CameraConfig, Config, ModelConfig, MqttConfig
 from edge.config.store import can_store
 from edge.doctor.broker import broker
 from edge.doctor.camera import argus, cameras
@@ -34,7 +34,6 @@ from edge.doctor.host import (
     service_state,
 )
 from edge.doctor.speed import speed
-from edge.engines.build_plan import BuildOptions
 from edge.engines.engine_cache import EngineCache
 from edge.engines.tensorrt_engine import TensorRtError, bindings, is_engine_file
 from edge.inference import EngineError
@@ -92,14 +91,14 @@ def examine(path: Path, folder: Path) -> Iterator[Finding]:
     runs = state.get("ActiveState") == "active"
     if state.get("LoadState") == "loaded":
         yield service(state)
-        yield from hidden_files(config, path)
-        yield from _remote_config(config, path)
+        yield from hidden_files(config.model, config.cameras, path)
+        yield from _remote_config(config.mqtt, path)
     yield from permissions(config, path)
     yield from runtime(config.model.runtime)
     yield from model(config, runs)
     yield from opencv(config.cameras)
     yield motion()
-    yield from device_access((*GPU_NODES, *_devices(config)))
+    yield from device_access((*GPU_NODES, *_devices(config.cameras)))
     if any(camera.to_source().kind == "csi" for camera in config.cameras.values()):
         yield argus()
     yield from cameras(config.cameras, runs)
@@ -129,17 +128,17 @@ def _as_the_service(folder: Path) -> Finding:
     return ok("user", f"all checks are made as {SERVICE_USER}, the service's user")
 
 
-def _remote_config(config: Config, path: Path) -> list[Finding]:
+def _remote_config(settings: MqttConfig, path: Path) -> list[Finding]:
     """Check that the service may write its configuration file, where allow_remote_config asks for that."""
-    if not config.mqtt.allow_remote_config or can_store(path):
+    if not settings.allow_remote_config or can_store(path):
         return []
     remedy = "run install.sh again, which gives the service a folder for it where that key is set"
     return [wrong("mqtt.allow_remote_config", f"the service may not write {path}", remedy)]
 
 
-def _devices(config: Config) -> tuple[Path, ...]:
+def _devices(configured: Mapping[str, CameraConfig]) -> tuple[Path, ...]:
     """The device nodes of USB cameras."""
-    sources = [camera.to_source() for camera in config.cameras.values()]
+    sources = [camera.to_source() for camera in configured.values()]
     return tuple(Path(source.target) for source in sources if source.kind == "v4l2")
 
 
@@ -167,15 +166,15 @@ def runtime(configured: str, find: Callable[[], object] = bindings) -> list[Find
 def model(config: Config, service_runs: bool = False) -> Iterator[Finding]:
     """Check that the model opens, answers and is fast enough; an engine that is not built yet is left to the daemon."""
     try:
-        path = model_path(config.model)
-        if _is_unbuilt(config, path, build_options(config.model)):
+        path, state = model_path(config.model), state_directory(config.outbox)
+        if _is_unbuilt(config.model, path, state):
             yield warning(
                 "engine",
                 f"none has been built from {path} yet",
                 "the service's first start builds one, which takes minutes",
             )
             return
-        with open_at_terminal(config.model, state_directory(config.outbox)) as engine:
+        with open_at_terminal(config.model, state) as engine:
             yield ok("model", f"{engine.manifest.name}, sha256 {engine.sha256[:12]}, {engine.runtime}")
             yield speed(engine, config.cameras, service_runs)
             for problem in unknown_actions(config, engine.manifest.labels):
@@ -184,16 +183,16 @@ def model(config: Config, service_runs: bool = False) -> Iterator[Finding]:
         yield wrong("model", str(error))
 
 
-def _is_unbuilt(config: Config, path: Path, options: BuildOptions) -> bool:
+def _is_unbuilt(settings: ModelConfig, path: Path, state: Path) -> bool:
     """Whether TensorRT would have to build an engine first. Raises EngineError."""
-    if config.model.runtime == "onnxruntime" or is_engine_file(path):
+    if settings.runtime == "onnxruntime" or is_engine_file(path):
         return False
     try:
         trt, cuda = bindings()
     except TensorRtError:
         return False
-    cache = EngineCache(state_directory(config.outbox) / ENGINE_CACHE, trt, cuda)
-    return not cache.place(path, options).exists()
+    cache = EngineCache(state / ENGINE_CACHE, trt, cuda)
+    return not cache.place(path, build_options(settings)).exists()
 
 
 def credentials(settings: MqttConfig) -> Sequence[Finding]:

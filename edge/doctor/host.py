@@ -12,7 +12,7 @@ from typing import Any
 
 import cv2
 
-from edge.config.schema import CameraConfig, Config
+from edge.config.schema import CameraConfig, ModelConfig
 from edge.doctor.finding import Finding, ok, warning, wrong
 from edge.engines.engine_build import L4T_RELEASE
 from edge.engines.motion_cuda import MotionCudaError, usable
@@ -99,10 +99,10 @@ def clock_finding(synced: bool | None) -> Finding:
     return warning("clock", "is not set: events carry wrong times, and certificates may be rejected", remedy)
 
 
-def hidden_files(config: Config, path: Path) -> list[Finding]:
+def hidden_files(model: ModelConfig, cameras: Mapping[str, CameraConfig], path: Path) -> list[Finding]:
     """Findings for files in home directories, which the service cannot see."""
-    files = {"the configuration": str(path.absolute()), "model.path": str(config.model.path or "")}
-    for name, camera in config.cameras.items():
+    files = {"the configuration": str(path.absolute()), "model.path": str(model.path or "")}
+    for name, camera in cameras.items():
         source = camera.to_source()
         files[f"cameras.{name}.source"] = source.target if source.kind == "file" else ""
     return [

@@ -4,16 +4,16 @@ import time
 from collections.abc import Mapping, Sequence
 
 from edge import __version__
-from edge.broker import discovery_file, home_assistant, topics
+from edge.broker import discovery_file, home_assistant
 from edge.broker.message import Message
 from edge.broker.payload import ModelIdentity, event_payload, retimed
 from edge.broker.publisher import Publisher
+from edge.broker.topics import Topics, active_payload, encode, people_payload, status_payload
 from edge.config.config_file import fingerprint, state_directory
-from edge.config.schema import Config
+from edge.config.schema import Config, MqttConfig, OutboxConfig
 from edge.events import Event
 from edge.presence import PeopleCount
 from edge.sensors import clock
-from edge.service.settings import topics as configured_topics
 from edge.sources import Frame
 from edge.video import text_rendering
 from edge.video.snapshot import snapshot
@@ -22,15 +22,22 @@ from edge.video.snapshot import snapshot
 class Announcer:
     """Builds payloads and hands them to the publisher; never waits."""
 
-    def __init__(self, config: Config, model: ModelIdentity, labels: Sequence[str], publisher: Publisher) -> None:
-        self.topics = configured_topics(config)
+    def __init__(
+        self,
+        topics: Topics,
+        mqtt: MqttConfig,
+        outbox: OutboxConfig,
+        model: ModelIdentity,
+        labels: Sequence[str],
+        publisher: Publisher,
+    ) -> None:
+        self.topics, self._mqtt, self._max_age = topics, mqtt, outbox.max_age
         self._publisher = publisher
-        self._device, self._max_age, self._mqtt = config.device.name, config.outbox.max_age, config.mqtt
         self._model, self._labels = model, labels
         if self._mqtt.snapshots:
             text_rendering.find_fonts(labels)
         self._cameras: tuple[str, ...] | None = None  # last announced to Home Assistant
-        self._discovery_file = state_directory(config.outbox) / f"{config.device.name}.discovery.json"
+        self._discovery_file = state_directory(outbox) / f"{topics.device}.discovery.json"
 
     def events(self, camera: str, happened: Sequence[Event], frame: Frame | None = None, live: bool = False) -> None:
         """Publish one camera's events, which are stored before they are sent; `frame`: that led to them, for snapshots.
@@ -44,12 +51,12 @@ class Announcer:
             synced = clock.synced(unix)
             snapshot_topic = self.topics.snapshot(camera, event.action) if self._mqtt.snapshots else None
             payload = event_payload(
-                retimed(event, unix, monotonic), self._device, camera, self._model, unix, snapshot_topic, synced
+                retimed(event, unix, monotonic), self.topics.device, camera, self._model, unix, snapshot_topic, synced
             )
             captured = frame.monotonic_time if live and frame is not None else None
             self._publisher.publish_event(
                 Message(
-                    self.topics.event(camera, event.action), topics.encode(payload), event.event_id, event.seq,
+                    self.topics.event(camera, event.action), encode(payload), event.event_id, event.seq,
                     event.type, clock.expiry(unix, self._max_age, synced), captured,
                 )
             )  # fmt: skip
@@ -73,14 +80,12 @@ class Announcer:
 
     def active(self, camera: str, running: Mapping[str, int]) -> None:
         """Publish the number of a camera's open events, by action."""
-        self._publisher.publish_retained(
-            self.topics.active(camera), topics.encode(topics.active_payload(self._labels, running))
-        )
+        self._publisher.publish_retained(self.topics.active(camera), encode(active_payload(self._labels, running)))
 
     def people(self, camera: str, people: PeopleCount) -> None:
         """Publish the number of people in front of a camera."""
-        payload = topics.people_payload(people.active, people.other, self.people_score)
-        self._publisher.publish_retained(self.topics.people(camera), topics.encode(payload), qos=0)
+        payload = people_payload(people.active, people.other, self.people_score)
+        self._publisher.publish_retained(self.topics.people(camera), encode(payload), qos=0)
 
     def clear_retained(self, camera: str) -> None:
         """Clear the retained messages of a camera that is no longer configured."""
@@ -92,7 +97,7 @@ class Announcer:
 
     def status(self, config: Config, needs_restart: Sequence[str], broker: Mapping[str, object]) -> None:
         """Publish what is running, and announce it to Home Assistant where that is configured."""
-        payload = topics.status_payload(
+        payload = status_payload(
             __version__,
             {"name": self._model.name, "sha256": self._model.sha256},
             self._labels,
@@ -101,7 +106,7 @@ class Announcer:
             needs_restart,
             broker,
         )
-        self._publisher.publish_retained(self.topics.status, topics.encode(payload))
+        self._publisher.publish_retained(self.topics.status, encode(payload))
         cameras = tuple(config.cameras)
         if self._mqtt.discovery and cameras != self._cameras:
             self._cameras = cameras
@@ -109,7 +114,7 @@ class Announcer:
 
     def telemetry(self, payload: Mapping[str, object]) -> None:
         """Publish the telemetry; it is neither stored nor retained."""
-        self._publisher.publish(self.topics.telemetry, topics.encode(payload))
+        self._publisher.publish(self.topics.telemetry, encode(payload))
 
     def _announce_discovery(self, cameras: tuple[str, ...]) -> None:
         """Announce the device's entities to Home Assistant, and remove former ones."""

@@ -19,7 +19,7 @@ from edge.broker.payload import InterruptedEnds, ModelIdentity
 from edge.broker.publisher import Publisher
 from edge.cameras.video_file import CaptureError
 from edge.config.config_file import state_directory
-from edge.config.schema import Config
+from edge.config.schema import Config, OutboxConfig
 from edge.inference import Engine, EngineError
 from edge.open_model import open_model
 from edge.pipeline import FrameInput, StepResult
@@ -103,8 +103,8 @@ class Daemon:
             raise DaemonError("; ".join(problems))
         feeds = open_feeds(config.cameras)
         topics = configured_topics(config)
-        self._publisher = Publisher(config.mqtt, topics, _outbox(config))
-        self._announcer = Announcer(config, self._model, labels, self._publisher)
+        self._publisher = Publisher(config.mqtt, topics, _outbox(config.outbox, topics.device))
+        self._announcer = Announcer(topics, config.mqtt, config.outbox, self._model, labels, self._publisher)
         self._device = DeviceMonitor(config.thermal.settings(), topics, config.outbox.max_age)
         self._page = PrometheusPage(config.metrics.address, config.metrics.port)
         self._health = Health(self._publisher, self._device, overload.remedies(engine.manifest, engine.runtime))
@@ -228,11 +228,10 @@ class Daemon:
         return kept + (f"; {outbox.unsaved} are lost, as the disk could not be written" if outbox.unsaved else "")
 
 
-def _outbox(config: Config) -> Outbox:
+def _outbox(settings: OutboxConfig, device: str) -> Outbox:
     """Open the outbox, ending the events that a crash left open."""
-    limits = OutboxLimits(config.outbox.max_rows, config.outbox.max_bytes)
-    path = state_directory(config.outbox) / f"{config.device.name}.outbox.sqlite"
-    return Outbox(path, limits, partial(_ends, config.outbox.max_age))
+    limits = OutboxLimits(settings.max_rows, settings.max_bytes)
+    return Outbox(state_directory(settings) / f"{device}.outbox.sqlite", limits, partial(_ends, settings.max_age))
 
 
 def _ends(max_age: float, open_steps: Sequence[Message], gap: int) -> InterruptedEnds:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from edge.broker.topics import Topics
-from edge.config.actions import action_settings
+from edge.config.actions import Actions, action_settings
 from edge.config.error_messages import suggestion
-from edge.config.schema import Config, LinkerConfig
+from edge.config.schema import CameraConfig, Config, LinkerConfig
 from edge.default_linker import DefaultLinker, LinkerSettings
 from edge.events import ActionSettings, EventSettings
 from edge.korsal_linker import KorsalLinker
@@ -24,21 +24,21 @@ def linker(table: LinkerConfig) -> Linker:
     return DefaultLinker(LinkerSettings(**table.model_dump(exclude={"kind"})))
 
 
-def event_settings(config: Config, camera: str, start_scores: Mapping[str, float] = NONE) -> EventSettings:
+def event_settings(actions: Actions, camera: CameraConfig, start_scores: Mapping[str, float] = NONE) -> EventSettings:
     """When events of one camera begin and end, and its zones; `start_scores`: the model's, by action."""
-    table = config.cameras[camera]
-    names = {*start_scores, *config.actions, *table.actions} - {"default"}
+    names = {*start_scores, *actions, *camera.actions} - {"default"}
 
     def of(name: str) -> ActionSettings:
-        return action_settings(config.actions, name, table.actions, start_scores.get(name, ActionSettings.start_score))
+        return action_settings(actions, name, camera.actions, start_scores.get(name, ActionSettings.start_score))
 
-    return EventSettings(of("default"), {name: of(name) for name in names}, table.zones)
+    return EventSettings(of("default"), {name: of(name) for name in names}, camera.zones)
 
 
 def pipeline_settings(config: Config, camera: str, start_scores: Mapping[str, float] = NONE) -> PipelineSettings:
     """All settings of one camera's pipeline; `start_scores`: the model's, by action."""
-    gap = config.cameras[camera].frame_gap
-    return PipelineSettings(linker(config.linker), event_settings(config, camera, start_scores), gap)
+    table = config.cameras[camera]
+    events = event_settings(config.actions, table, start_scores)
+    return PipelineSettings(linker(config.linker), events, table.frame_gap)
 
 
 def all_pipeline_settings(config: Config, start_scores: Mapping[str, float] = NONE) -> dict[str, PipelineSettings]:

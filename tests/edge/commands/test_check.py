@@ -19,7 +19,7 @@ def configured(folder: Path, *sources: str) -> Path:
 
 
 def found(file: Path) -> list[str]:
-    return list(source_problems(load(file), file.parent))
+    return list(source_problems(load(file).cameras, file.parent))
 
 
 @pytest.mark.parametrize("loop", ["", "\nloop = true"])

@@ -205,11 +205,12 @@ def test_services(state: dict[str, str], level: str) -> None:
 
 
 def test_what_lies_in_homes_is_hidden_from_the_service(folder: Path) -> None:
-    assert hidden_files(configured(folder), Path("/etc/korsal-edge/config.toml")) == []
+    visible = configured(folder)
+    assert hidden_files(visible.model, visible.cameras, Path("/etc/korsal-edge/config.toml")) == []
     homely = configured(
         folder, model={"path": Path("/home/me/my.onnx")}, cameras={"door": {"source": "/root/film.mp4"}}
     )
-    found = hidden_files(homely, Path("/home/me/config.toml"))
+    found = hidden_files(homely.model, homely.cameras, Path("/home/me/config.toml"))
     assert [finding.subject for finding in found] == ["the configuration", "model.path", "cameras.door.source"]
 
 

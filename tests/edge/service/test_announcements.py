@@ -17,6 +17,7 @@ from edge.events import Event, EventType
 from edge.presence import PeopleCount
 from edge.sensors import clock
 from edge.service.announcements import Announcer
+from edge.service.settings import topics
 from edge.sources import Frame
 from edge.video.snapshot import SnapshotError
 
@@ -60,7 +61,8 @@ def config(folder: Path, *cameras: str, **mqtt: object) -> Config:
 
 
 def announcer(settings: Config, publisher: Publisher, *labels: str) -> Announcer:
-    return Announcer(settings, ModelName("m", "0" * 64), labels, publisher)  # type: ignore[arg-type]
+    model = ModelName("m", "0" * 64)
+    return Announcer(topics(settings), settings.mqtt, settings.outbox, model, labels, publisher)  # type: ignore[arg-type]
 
 
 def gone(publisher: Publisher) -> set[str]:
