@@ -62,7 +62,7 @@ def inputs(files: Sequence[Path], manifest: Manifest, count: int = DEFAULT_FRAME
 
 
 def _encoded(file: Path, count: int, manifest: Manifest) -> Iterator[Input]:
-    """`count` frames of one video, all of them if there are fewer, as the pipeline would give them to the network."""
+    """`count` frames of one video, or all if there are fewer, as the pipeline would give them to the network."""
     there = decodable_frames(file)
     wanted = {there[(2 * i + 1) * len(there) // (2 * count)] for i in range(count)}
     past: deque[NDArray[np.uint8]] = deque(maxlen=manifest.motion.gap)

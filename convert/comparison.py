@@ -97,7 +97,7 @@ def _same(one: Event, other: Event) -> bool:
 
 @dataclass(frozen=True)
 class Parity:
-    """Of many images: the largest differences, and how many peaks of the first come with another label or not at all.
+    """The largest differences over many images, and how many peaks are lost or have another label.
 
     `scores` are compared in their order; `boxes` are those of peaks that both gave. nan where a model gave it.
     """

@@ -49,7 +49,7 @@ def grouped_transposed_convolutions(model: onnx.ModelProto) -> frozenset[str]:
 
 
 def bypass_quantization(model: onnx.ModelProto, names: Collection[str]) -> None:
-    """Let the nodes of these names read the input of a Q/DQ pair that was made for other nodes; in place."""
+    """Let the nodes of these names read the input of a Q/DQ pair made for other nodes; in place."""
     producers = _producers(model)
     for node in model.graph.node:
         if node.name in names:

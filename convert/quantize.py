@@ -65,7 +65,7 @@ def quantize(source: Path, output: Path, images: Iterable[NDArray[np.float32]], 
 
 
 def int8_manifest(manifest: Manifest, settings: QuantizeSettings) -> Manifest:
-    """The manifest of the INT8 file: how it was made is noted; scores that are those of FP32 are left out."""
+    """The manifest of the INT8 file: with how it was made, without the scores of the FP32 model."""
     known = {key: value for key, value in manifest.training.items() if key != "scores"}
     noted = {"method": settings.method, "target": settings.target, "keep": list(settings.keep)}
     return replace(manifest, precision="int8", training={**known, "quantisation": noted})

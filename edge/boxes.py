@@ -18,7 +18,7 @@ def area(boxes: Boxes) -> NDArray[np.float32]:
 
 
 def iou(a: Boxes, b: Boxes) -> NDArray[np.float32]:
-    """(N, M) intersection over union of every box of `a` with every box of `b`; 0 where neither has an area."""
+    """(N, M) intersection over union of each box of `a` with each of `b`; 0 where neither has an area."""
     left, top, right, bottom = (np.ascontiguousarray(side) for side in b.T)
     width = np.minimum(a[:, 2, None], right) - np.maximum(a[:, 0, None], left)  # (N, M), as all that follow
     height = np.minimum(a[:, 3, None], bottom) - np.maximum(a[:, 1, None], top)

@@ -113,7 +113,7 @@ class DefaultLinker:
 
 
 def _merged(detections: Detections, settings: LinkerSettings) -> Detections:
-    """One detection per person: peaks of any class in the same place are one, with the best of each class's scores."""
+    """One detection per person: peaks in the same place are merged, with the best score of each class."""
     kept = detections.scores >= settings.low_score
     boxes, scores, labels = detections.boxes[kept], detections.scores[kept], detections.labels[kept]
     class_scores = detections.class_scores[kept]

@@ -106,10 +106,11 @@ class ActionObservation:
 
 @dataclass(frozen=True, eq=False)
 class TrackedAction:
-    """One action of one tube, an event as soon as it is published and has an id; until then `event_id` is empty.
+    """One action of one tube, which is an event once it is published.
 
-    `first`: where it was found; `last`: the newest frame; `last_seen`: the last in which the action was observed.
-    `last_kept`: when the score was last high enough; `published`: when the last message was; both monotonic, s.
+    `event_id`: empty until then. `first`: where it was found; `last`: the newest frame; `last_seen`: the last in which
+    the action was observed. `last_kept`: when the score was last high enough; `published`: when the last message was;
+    both monotonic, s.
     """
 
     tube: int

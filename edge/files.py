@@ -78,7 +78,7 @@ def sha256_of(path: Path) -> str:
 
 
 def existing_path(folder: Path, name: str) -> Path:
-    """The path of `name` below `folder` as it is spelt on the disk; as given where there is no such file.
+    """The path of `name` below `folder` as the disk spells it; as given where it does not exist.
 
     Unicode has several forms of an accented letter, and Linux compares names byte by byte: `é` as typed here does not
     open a file named on macOS.
@@ -107,7 +107,7 @@ def _partial(path: Path) -> Path:
 
 
 def _create(partial: Path, path: Path, keep_owner: bool) -> int:
-    """Make the new file, which nobody else can read until it is complete; returns the mode that it is to have."""
+    """Create the new file, unreadable for others until it is complete; returns the mode that it is to have."""
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         made = os.fstat(handle)

@@ -151,9 +151,10 @@ def _shifted(frame: Windows, shift: tuple[int, int]) -> FloatImage:
 
 
 def _sides(image: FloatImage) -> FloatImage:
-    """(6, 2 (W + 6) + 2 H, 3): the outer 6 px of an image's top, bottom, left and right, the outermost first.
+    """The outer 6 px of an image's top, bottom, left and right, the outermost first.
 
-    The rows get scipy's `reflect` border left and right, because the corners of the map come from them.
+    (6, 2 (W + 6) + 2 H, 3). The rows get scipy's `reflect` border left and right, because the corners of the map come
+    from them.
     """
     depth = 2 * MARGIN
     rows = np.concatenate([image[:depth], image[: -depth - 1 : -1]])

@@ -81,9 +81,9 @@ def is_playlist(path: str) -> bool:
 
 
 def looks_like_url(text: str) -> bool:
-    """Whether a text is a URL, or was meant to be one: its password must not be taken for a file name.
+    """Whether a text is a URL, or was meant to be one.
 
-    East Asian keyboards type the full-width ： ／ and ＠.
+    Its password must not be taken for a part of a file name. East Asian keyboards type the full-width ： ／ and ＠.
     """
     text = unicodedata.normalize("NFKC", text)
     return "://" in text or bool(_MEANT_AS_STREAM.match(text)) or _login_alone(text)
@@ -139,7 +139,7 @@ def _is_ipv6(text: str) -> bool:
 
 
 def _shown_level(level: str) -> str:
-    """One level of a path, with the value after a name like `password=` hidden, or all of it if that is encoded."""
+    """One level of a path, with the value after a name like `password=` hidden. All is hidden if that is encoded."""
     if ":" in unquote(level) or (level != unquote(level) and _SECRET_IN_PATH.search(unquote(level))):
         return HIDDEN
     return _SECRET_IN_PATH.sub(rf"\1{HIDDEN}", level)

@@ -69,7 +69,7 @@ def is_visible_line(text: str) -> bool:
 
 
 def shortened(text: str) -> str:
-    """A text with its middle left out if it is longer than anybody reads: a file may hold a name of millions."""
+    """A text, without its middle if it is very long: a file may hold a name of millions of letters."""
     return text if len(text) <= MAX_LENGTH else f"{text[: MAX_LENGTH // 2]} […] {text[-MAX_LENGTH // 2 :]}"
 
 

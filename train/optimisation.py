@@ -53,7 +53,7 @@ class TrainingRun:
 def start(
     settings: TrainSettings, manifest: Manifest, device: torch.device, resumed: Checkpoint | None = None
 ) -> TrainingRun:
-    """A run that has seen nothing, with the weights of the run that is `resumed`, else those that the settings name.
+    """A new run, with the weights of the run that is `resumed`, else those that the settings name.
 
     Raises BackboneError, CheckpointError.
     """

@@ -7,7 +7,7 @@ from train.box_tables import Tube
 
 
 def paired_iou(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Intersection over union (N,) of row i of (N, 4) with row i of (N, 4); 0 where a box has no area."""
+    """(N,) intersection over union of each row of `first` (N, 4) with that of `second`; 0 without an area."""
     one, two = first.astype(np.float64), second.astype(np.float64)
     sides = np.minimum(one[:, 2:], two[:, 2:]) - np.maximum(one[:, :2], two[:, :2])
     intersection = np.prod(np.maximum(sides, 0), axis=1)

@@ -83,9 +83,10 @@ def this_machine(network: nn.Module, batch: int, channels: int, size: tuple[int,
 
 
 def step_seconds(network: nn.Module, shape: tuple[int, int, int, int]) -> Mapping[TrainingPrecision, float]:
-    """How long a copy of `network` takes to go forward and back over noise of `shape` (B, C, H, W), s.
+    """Seconds that a copy of `network` needs for one training step, by precision.
 
-    In turns, so that what else the machine does falls on both alike.
+    It goes forward and back over noise of `shape` (B, C, H, W). In turns, so that what else the machine does falls on
+    both alike.
     """
     network = copy.deepcopy(network).train()
     device = next(network.parameters()).device

@@ -69,7 +69,7 @@ _PARTS = {"motion": MotionSettings, "augment": AugmentSettings, "losses": LossWe
 
 
 def faults(settings: TrainSettings, processes: int) -> list[str]:
-    """What is wrong with the settings of a run by so many processes, each with its remedy; empty where nothing is."""
+    """What is wrong with the settings of a run by so many processes, each with its remedy."""
     found = [f for name in ("height", "width") if (f := _side(name, getattr(settings, name)))]
     if settings.batch < 1:
         found.append(f"--batch {settings.batch}: give at least 1")

@@ -47,7 +47,7 @@ class FrameSampler:
 
 
 def decoded(videos: Iterable[VideoAnnotation], packed: Mapping[str, PackedVideo]) -> tuple[VideoAnnotation, ...]:
-    """The videos without the frames that could not be decoded or lie beyond the end: of those nothing can be learnt."""
+    """The videos without the frames that could not be decoded or lie beyond the end."""
     return tuple(_decoded(video, packed[video.name]) for video in videos)
 
 

@@ -38,7 +38,7 @@ _ENDS = {
 
 
 def reason(code: int) -> str:
-    """The name of a reason code of MQTT 5, in whatever packet it came; its number where it has no name."""
+    """The name of an MQTT 5 reason code of any packet; its number where it has no name."""
     names = ReasonCode(PacketTypes.CONNACK).names.get(code)
     if not names:
         return f"reason 0x{code:02x}"

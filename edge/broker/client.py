@@ -59,8 +59,10 @@ class FilteredClient(Client):
     """A client that holds no state beyond its one connection."""
 
     def __init__(self, version: int, client_id: str, connect_seconds: float, packets: PacketFilter) -> None:
-        """Make one. paho leaves writing to its loop's thread where there is a callback for it; otherwise the publishing
-        thread writes too, and two threads at once break a TLS connection.
+        """Make a client of which only paho's own thread writes to the socket.
+
+        paho leaves writing to its loop's thread where there is a callback for it. Otherwise the publishing thread
+        writes too, and two threads at once break a TLS connection.
         """
         protocol = MQTTProtocolVersion.MQTTv5 if version == 5 else MQTTProtocolVersion.MQTTv311
         super().__init__(

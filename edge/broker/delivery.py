@@ -55,8 +55,9 @@ class OutboxStatistics:
 
 @dataclass(frozen=True)
 class PublisherStatistics:
-    """`fault`: why there is no connection, or why it is unstable; None while all is well or nothing has been tried.
+    """The state of the broker connection and of the outbox.
 
+    `fault`: why there is no connection, or why it is unstable; None while all is well or nothing has been tried.
     `last_fault`, `last_fault_at`: the newest one and its unix time (s), kept when it is over. `version`: of MQTT, 5 or
     3, as spoken now. `limits`: what the broker cannot do, a sentence each.
     """

@@ -25,7 +25,7 @@ def decode_lossless(text: bytes) -> str:
 
 
 def checksum(row: Row) -> int:
-    """CRC-32 over all columns: any change of one bit, and of all others all but one in 4 billion, changes it."""
+    """CRC-32 over all columns. Any change of one bit changes it, of other changes all but one in 4 billion do."""
     number, topic, payload, event_id, seq, kind, expires = row
     parts = [topic.encode(), payload, event_id.encode(), kind.encode()]
     return zlib.crc32(b"".join([NUMBERS.pack(number, seq, expires, *map(len, parts)), *parts]))

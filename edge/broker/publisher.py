@@ -58,7 +58,7 @@ class Publisher:
 
     @property
     def last_active(self) -> float:
-        """When the thread last began a round, monotonic, s; it does so twice a second where there is nothing to do."""
+        """When the thread last began a round, monotonic, s. It does so twice a second when idle."""
         return self._last_active
 
     @property

@@ -87,9 +87,10 @@ class Topics:
 
 
 def level(name: str) -> str:
-    """A label as one level of a topic: all but A-Z a-z 0-9 _ - as the `%XX` of its UTF-8 bytes, as URLs have it.
+    """A label as one level of a topic, percent-encoded as in URLs.
 
-    Different labels have different levels, and `label` decodes them; so does any decoder of URLs.
+    All but A-Z a-z 0-9 _ - become the `%XX` of their UTF-8 bytes. Different labels have different levels, and `label`
+    decodes them; so does any decoder of URLs.
     """
     return _UNSAFE.sub(lambda found: b"%%%02X" % found[0][0], name.encode("utf-8", "surrogatepass")).decode()
 

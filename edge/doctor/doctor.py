@@ -164,7 +164,7 @@ def runtime(configured: str, find: Callable[[], object] = bindings) -> list[Find
 
 
 def model(config: Config, service_runs: bool = False) -> Iterator[Finding]:
-    """Check that the model opens, answers and is fast enough; an engine that is not built yet is left to the daemon."""
+    """Check that the model opens, answers and is fast enough. An engine that is not built yet is left to the daemon."""
     try:
         path, state = model_path(config.model), state_directory(config.outbox)
         if _is_unbuilt(config.model, path, state):

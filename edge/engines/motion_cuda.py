@@ -94,9 +94,10 @@ class MotionCuda:
             raise _failure("cannot be set up for a camera", error) from error
 
     def fill(self, image: NDArray[np.uint8], slot: int = 0) -> int:
-        """Write a frame (H, W, 3) BGR and its motion map into image `slot` of the batch; return the shift's index.
+        """Write a frame and its motion map into image `slot` of the batch; return the shift's index.
 
-        The work may still be queued on the engine's stream: its `run` must follow. Raises MotionCudaError.
+        The frame is (H, W, 3) BGR. The work may still be queued on the engine's stream: its `run` must follow. Raises
+        MotionCudaError.
         """
         if image.dtype != np.uint8 or image.shape != self._shape:
             raise MotionCudaError(

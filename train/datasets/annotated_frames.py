@@ -99,7 +99,7 @@ def as_text(annotated: NDArray[np.int64]) -> str:
 
 
 def ranges(annotated: NDArray[np.int64]) -> list[range]:
-    """The frames as ranges of one step each, of as many frames as will go into them from the first on."""
+    """The frames as ranges of one step each, each as long as possible, from the first on."""
     found: list[range] = []
     place, numbers = 0, annotated.tolist()
     while place < len(numbers):

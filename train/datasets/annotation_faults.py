@@ -100,10 +100,11 @@ def _long(tube: GroundTruthTube) -> bool:
 
 
 def _doubled(tubes: Sequence[GroundTruthTube]) -> Iterator[int]:
-    """The first frames of those, among tubes of one label by their first frames, that are one with a tube before.
+    """The first frames of tubes that duplicate an earlier one.
 
-    Pairs are compared closely where they share almost all of their time, and in a first, middle or last common frame
-    half of their boxes. Of tubes in the same frames by the hundreds only the first MOST_BESIDE are compared.
+    The tubes are of one label, ordered by their first frames. Pairs are compared closely where they share almost all of
+    their time, and in a first, middle or last common frame half of their boxes. Of tubes in the same frames by the
+    hundreds only the first MOST_BESIDE are compared.
     """
     first = np.array([tube.first_frame for tube in tubes], np.int64)
     ends = np.array([tube.end_frame for tube in tubes], np.int64)

@@ -18,10 +18,10 @@ class MergeError(ValueError):
 
 
 def merged(parts: Sequence[NamedVideo]) -> NamedVideo:
-    """The parts together: jobs may overlap by some frames, and a tube that continues from one into the next is one.
+    """The parts of one video together, tubes that continue from one into the next joined.
 
-    Raises PartsError where they do not fit, or all that one shows was annotated in another too. A part without
-    any frame is left out.
+    Jobs may overlap by some frames. Raises PartsError where they do not fit, or all that one shows was annotated in
+    another too. A part without any frame is left out.
     """
     shown = [part for part in parts if part.annotated_frames is None or len(part.annotated_frames)]
     ordered = sorted(shown or parts[:1], key=lambda part: _first(part.annotated_frames))
@@ -72,7 +72,11 @@ def _is_same(one: NamedTube, two: NamedTube, annotated: AnnotatedFrames) -> bool
 
 
 def _continues(first: Tube, second: Tube, end: int, annotated: AnnotatedFrames) -> bool:
-    """Whether no frame between the two is annotated, the gap is no longer than usual, and the box has hardly moved."""
+    """Whether the second tube continues the first.
+
+    So it does where no frame between the two is annotated, the gap is no longer than usual, and the box has hardly
+    moved.
+    """
     if second.first_frame - (end - 1) > max_gap(annotated):
         return False
     seen_between = annotated is not None and bool(((annotated >= end) & (annotated < second.first_frame)).any())

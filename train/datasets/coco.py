@@ -93,7 +93,7 @@ def _by_id(kind: str, entries: Iterable[Any]) -> dict[int, Any]:
 
 
 def _frames(entries: Iterable[Any], videos: Mapping[int, Any]) -> dict[int, tuple[int, int]]:
-    """The video and the frame of each image, by id; ValueError where one is there twice or they are counted from 1."""
+    """The video and the frame of each image, by id. ValueError where one is there twice or they are counted from 1."""
     images: dict[int, tuple[int, int]] = {}
     taken: defaultdict[int, set[int]] = defaultdict(set)
     for number, one in _by_id("image", entries).items():

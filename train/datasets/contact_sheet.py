@@ -53,7 +53,7 @@ def write_sheet(data: DataSet, path: Path, most: int = 30) -> int:
 
 
 def choices(data: DataSet, most: int) -> list[VideoFrame]:
-    """The middle frames of tubes, one class after the other in turn, so that each gets as many; each frame once."""
+    """The middle frames of tubes, each once, the classes in turn so that each gets equally many."""
     by_class = [list(_middles(data, label)) for label in range(len(data.labels))]
     turns = max(map(len, by_class), default=0)
     found: list[VideoFrame] = []

@@ -132,7 +132,7 @@ _SOURCES = ("meta/source", "task/source", "job/source")
 
 
 def _name(source: str) -> str:
-    """The name of the video that a task was made of; ValueError where it leads out of the folder of the videos."""
+    """The name of the video that a task was made of. ValueError where it leads out of the folder of the videos."""
     path = PurePosixPath(source.replace("\\", "/"))
     name = path.name if ABSOLUTE.match(source) else str(path)
     if not name or not stays_inside(name):
@@ -253,7 +253,7 @@ def _annotated_frames(reader: _Reader, shown: Collection[int]) -> NDArray[np.int
 
 
 def _of_jobs(frames: NDArray[np.int64], reader: _Reader) -> NDArray[np.int64]:
-    """Those of a task's frames that lie in one of its jobs, whose segments count the frames of the task from 0."""
+    """The frames that lie in one of the task's jobs. Segments of jobs count the frames of the task from 0."""
     jobs = list(zip(reader.segments["start"], reader.segments["stop"], strict=False))
     if not jobs or not reader.tasks or max(stop for _, stop in jobs) >= len(frames):
         return frames

@@ -14,7 +14,10 @@ Corners = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Box:
-    """One box of a track: frame from 0; x1 y1 x2 y2, pixels; no label where nothing is done; outside: not there."""
+    """One box of a track.
+
+    Frames are counted from 0; x1 y1 x2 y2, pixels; no label where nothing is done; `outside`: the person is not there.
+    """
 
     frame: int
     corners: Corners
@@ -46,7 +49,7 @@ class NamedVideo:
 
 @dataclass(eq=False)
 class BoxBudget:
-    """How many boxes a file may still expand to: two in a few bytes are interpolated to all frames between them."""
+    """How many boxes a file may still expand to. Two in a few bytes are interpolated to all frames between them."""
 
     boxes: int = 2_000_000
 

@@ -47,8 +47,10 @@ class TypicalLength:
     spread: float
 
     def deviation(self, frames: NDArray[np.integer] | int, life: int) -> Any:
-        """How many spreads so many frames are too long or too short, in a tube of `life` frames: of one that is
-        shorter than the median, its own length is typical."""
+        """How many spreads so many frames are too long or too short, in a tube of `life` frames.
+
+        In a tube that is shorter than the median, its own length is typical.
+        """
         return np.log(np.asarray(frames) / min(self.median, life)) / self.spread
 
 
@@ -170,8 +172,10 @@ def _actions(record: Sequence[FrameTubeBox], settings: Segmentation) -> list[Act
 
 
 def _final_segments(tube: _Scores, label: int, settings: Segmentation) -> list[tuple[int, int, int]]:
-    """(start, end, known) of each segment with the action once it is final: `end` is one beyond the last frame, `known`
-    how many frames were segmented then."""
+    """(start, end, known) of each segment with the action once it is final.
+
+    `end` is one beyond the last frame, `known` how many frames were segmented then.
+    """
     if tube.averaged.max() < settings.min_score:
         return []
     final: list[tuple[int, int, int]] = []
@@ -230,7 +234,7 @@ def _evidence(scores: _Scores, settings: Segmentation) -> NDArray[np.float64]:
 
 
 def _noise(logits: NDArray[np.float64]) -> float:
-    """The deviation of what changes from frame to frame, not of what lasts; of fewer than 4 frames half a logit."""
+    """The deviation of what changes from frame to frame; half a logit for fewer than 4 frames."""
     return float(np.std(np.diff(logits))) / 2**0.5 if len(logits) >= 4 else 0.5
 
 

@@ -43,7 +43,7 @@ def run_tasks(
 
 
 def default_jobs(model: Path) -> int:
-    """One for each core; one for a TensorRT engine, of which each process would hold its own on the one GPU."""
+    """One per core. One for a TensorRT engine, of which each process would hold its own on the one GPU."""
     return 1 if is_engine(model) else len(os.sched_getaffinity(0))
 
 

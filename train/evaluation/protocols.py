@@ -18,8 +18,10 @@ Edges = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class BoxFilter:
-    """Which boxes of one class in one frame count: of those scoring more than `minimum_score` the best `before`, of
-    these what NMS at `iou` leaves, of these the best `after`.
+    """Which boxes of one class in one frame count.
+
+    Of those scoring more than `minimum_score` the best `before`, of these what NMS at `iou` leaves, of these the best
+    `after`.
     """
 
     minimum_score: float

@@ -19,9 +19,9 @@ class EvaluationError(Exception):
 def videos_to_evaluate(
     data: DataSet, split: Split, limit: int | None, labels: Sequence[str], model: Path
 ) -> tuple[VideoAnnotation, ...]:
-    """At most `limit` videos of a split, of which a model with these labels knows all classes and all files exist.
+    """At most `limit` videos of a split, whose classes the model knows and whose files exist.
 
-    Raises EvaluationError.
+    Raises EvaluationError where there is none, a class is not among the model's `labels` or a file is missing.
     """
     check_labels(labels, data.labels, model, data.title)
     chosen = evenly_spaced(of_split(data, split), limit)

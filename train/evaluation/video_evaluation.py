@@ -110,7 +110,7 @@ def _rows_of(tube: Tube) -> FrameBoxes:
 
 
 def _boxes(found: Sequence[Detections], indices: NDArray[np.int64]) -> FrameBoxes:
-    """The detections of frames 0, 1, 2, … whose label the data has, without the weak ones that only a linker needs."""
+    """The detections of frames 0, 1, 2, … of labels of the data, without weak ones that only a linker needs."""
     table = joined(
         [
             FrameBoxes(np.full(len(one.scores), frame, np.int64), indices[one.labels], one.boxes, one.scores)

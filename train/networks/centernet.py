@@ -1,4 +1,4 @@
-"""CenterNet's own heads on a backbone and a neck: what the networks of the paper are, and what trains like them.
+"""CenterNet's own heads on a backbone and a neck, as in the networks of the paper.
 
 Zhou et al. 2019: a 3×3 convolution, ReLU, a 1×1 convolution; size and offset are direct outputs, in cells, without
 exp or sigmoid, so that weights of CenterNet and KORSAL give what they gave there.

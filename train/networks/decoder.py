@@ -57,6 +57,6 @@ def _gather(maps: Tensor, cells: Tensor) -> Tensor:
 
 
 def _fixed(maps: Tensor) -> tuple[int, int, int]:
-    """Sizes of (B, N, h, w) but for the batch, as numbers: an exported graph has them as constants, not computed."""
+    """Sizes of (B, N, h, w) without the batch, as numbers: constants in an exported graph, not computed."""
     channels, h, w = maps.shape[1:]
     return int(channels), int(h), int(w)

@@ -40,7 +40,10 @@ class DeformableConvolution(nn.Module):
 
 
 def deformable_convolution(x: Tensor, offsets: Tensor, masks: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """x (B, C, H, W), offsets (B, 18, H, W) in pixels, masks (B, 9, H, W) from 0 to 1 → (B, outputs, H, W)."""
+    """Convolve at nine shifted and weighted places around each pixel.
+
+    x (B, C, H, W), offsets (B, 18, H, W) in pixels, masks (B, 9, H, W) from 0 to 1 → (B, outputs, H, W).
+    """
     sampled = _sampled(x, offsets) * masks[:, None]  # (B, C, 9, H, W)
     columns = sampled.flatten(1, 2).flatten(2).to(weight.dtype)  # (B, C·9, H·W)
     y: Tensor = weight.flatten(1) @ columns + bias[:, None]

@@ -43,7 +43,7 @@ class Pair(nn.Module):
 
 
 class DlaStage(nn.Module):
-    """Pairs in a row, at half the size; the last root reads the other pairs too, and what came in if `keeps_input`."""
+    """Pairs in a row, at half the size. The last root also reads the other pairs, and the input if `keeps_input`."""
 
     def __init__(self, inputs: int, outputs: int, pairs: int, keeps_input: bool) -> None:
         super().__init__()

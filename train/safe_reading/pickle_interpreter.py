@@ -168,7 +168,7 @@ class _Interpreter:
         self.container(self.reading.persistent(self.stack.pop()))
 
     def made(self, value: Any) -> None:
-        """What a function of the table has made is paid for: it may be called with the same bytes again and again."""
+        """Count what a function of the table has made: it may be called with the same bytes again and again."""
         whole = 4 * len(value) if type(value) is str else bytes_of(value, self.reading.byte_counts)
         self.allowed -= whole or 0
         if self.allowed < 0:
