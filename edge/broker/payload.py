@@ -47,9 +47,6 @@ def event_payload(
     `published_unix`: unix time (s) at which it is handed to the publisher; `snapshot_topic`: of its picture, if there
     is one; `clock_synced`: whether a time server has set the clock, None if unknown.
     """
-    width, height = event.frame_size
-    box = [float(side) for side in event.box]
-    shares = [side / length for side, length in zip(box, (width, height, width, height), strict=True)]
     return {
         "schema": SCHEMA,
         "type": event.type,
@@ -64,9 +61,7 @@ def event_payload(
         "started": iso_time(event.started_unix),
         "ended": None if event.ended_unix is None else iso_time(event.ended_unix),
         "duration": round(event.duration, 3),
-        "box": [round(share, 5) for share in shares],
-        "box_px": [round(side, 1) for side in box],
-        "frame_size": [width, height],
+        **_box_payload(event),
         "zones": list(event.zones),
         "observed": event.observed,
         "frame_index": event.frame_index,
@@ -77,6 +72,18 @@ def event_payload(
         "model": {"name": model.name, "sha256": model.sha256},
         "reason_ended": event.reason_ended,
         "snapshot_topic": snapshot_topic,
+    }
+
+
+def _box_payload(event: Event) -> dict[str, object]:
+    """The box as shares of the frame and in pixels."""
+    width, height = event.frame_size
+    box = [float(side) for side in event.box]
+    shares = [side / length for side, length in zip(box, (width, height, width, height), strict=True)]
+    return {
+        "box": [round(share, 5) for share in shares],
+        "box_px": [round(side, 1) for side in box],
+        "frame_size": [width, height],
     }
 
 
