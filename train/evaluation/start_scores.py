@@ -1,13 +1,15 @@
 """Shell. The file of start scores, one for each action: `events --choose` writes it, a manifest keeps it."""
 
-import argparse
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
+from edge.manifest import StartScore, sentences
 from edge.text import TextError, decode_utf8
 from train import output_paths
-from train.evaluation.options import fraction
 from train.evaluation.splits import EvaluationError
 
 
@@ -15,13 +17,23 @@ def load(file: Path) -> dict[str, float]:
     """The start score of each action in the file. Raises EvaluationError."""
     try:
         content = json.loads(decode_utf8(file.read_bytes()))["start_scores"]
-        return {str(action): fraction(str(score)) for action, score in content.items()}
+        return _adapter().validate_python(content, strict=True)
     except OSError as error:
         raise EvaluationError(f"{file}: cannot be read ({error.strerror}); give what events --choose wrote") from error
     except TextError as error:
         raise EvaluationError(f"{file}: {error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, argparse.ArgumentTypeError) as error:
+    except ValidationError as error:
+        raise EvaluationError(
+            f"{file}: holds no start scores ({sentences(error)[0].strip()}); give what events --choose wrote"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
         raise EvaluationError(f"{file}: holds no start scores ({error!r}); give what events --choose wrote") from error
+
+
+@cache
+def _adapter() -> TypeAdapter[dict[str, StartScore]]:
+    """Built when first needed."""
+    return TypeAdapter(dict[str, StartScore])
 
 
 def save(scores: Mapping[str, float], file: Path) -> None:
