@@ -33,6 +33,7 @@ from edge.service import daemon
 from edge.sources import Frame, parse
 from edge.terminal import progress
 from edge.terminal.progress import Progress
+from edge.video.annotated_frame import OverlayStyle
 from edge.video.annotated_video import MAX_PAUSE, AnnotatedVideo
 from edge.video.motion_inset import InsetPosition
 from edge.video.video_writer import preferred_suffix
@@ -96,7 +97,7 @@ def demo(source: str | None, model: Path | None, video: Path | None = None, inse
         state = state_directory(OutboxConfig())  # unlike that folder it stays, with the engine that may be built
         with (
             open_at_terminal(config.model, state) as engine,
-            AnnotatedVideo(video, fps, engine.manifest, pause) as drawn,
+            AnnotatedVideo(video, fps, engine.manifest, pause, OverlayStyle(inset=inset)) as drawn,
         ):
             name = engine.manifest.name
             print(f"Broker: {HOST}:{broker.port} (MQTT 3.1.1). Source: {described.redacted}. Model: {name}.")

@@ -53,6 +53,12 @@ def test_a_video_without_actions_is_reported_plainly(folder: Path) -> None:
     assert "No events: the model saw none of its actions long and clearly enough." in done.stdout
 
 
+@pytest.mark.parametrize(("options", "width"), [((), 400), (("--no-inset",), 320)])
+def test_the_motion_map_is_where_the_option_wants_it(folder: Path, options: tuple[str, ...], width: int) -> None:
+    assert play("dark.avi", "--video", "inset.avi", *options, cwd=folder).returncode == 0
+    assert cv2.VideoCapture(str(folder / "inset.avi")).get(cv2.CAP_PROP_FRAME_WIDTH) == width
+
+
 def test_ctrl_c_ends_it_with_a_summary(folder: Path, tmp_path: Path) -> None:
     film = write_jpegs(tmp_path / "long.mjpeg", [spot(20)] * 3000)
     command = [sys.executable, "-m", "edge", "demo", str(film), "--model", str(folder / "spot.onnx")]
