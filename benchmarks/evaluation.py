@@ -20,7 +20,7 @@ import numpy as np
 
 from train.box_tables import Tube
 from train.datasets import loader
-from train.datasets.annotations import DataSet, VideoAnnotation, at
+from train.datasets.annotation_records import DataSet, VideoAnnotation, at
 from train.evaluation import detection_file, scoring, tube_file
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.protocols import PROTOCOLS

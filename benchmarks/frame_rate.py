@@ -11,15 +11,15 @@ from pathlib import Path
 from tqdm import tqdm
 
 from edge import detector, pipeline
-from edge.assets import asset_path
 from edge.cameras.video_file import read_file
 from edge.config.config_file import SHIPPED_MODEL
 from edge.default_linker import DefaultLinker
 from edge.engines.onnxruntime_engine import load
 from edge.inference import Engine
 from edge.pipeline import PipelineSettings
+from edge.shipped_files import asset_path
 from train.datasets import loader
-from train.datasets.annotations import GroundTruthTube, VideoAnnotation
+from train.datasets.annotation_records import GroundTruthTube, VideoAnnotation
 from train.evaluation import detection
 from train.evaluation.detection import VideoDetections
 from train.evaluation.event_counts import as_table, total

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.detector import Detections
-from train.datasets.annotations import GroundTruthTube, VideoAnnotation
+from train.datasets.annotation_records import GroundTruthTube, VideoAnnotation
 
 WIDTH, HEIGHT = 320, 240
 Row = tuple[int, NDArray[np.float32], NDArray[np.float32]]  # frame, box, class scores

@@ -33,7 +33,7 @@ from edge.detector import Detections
 from edge.tubes import TubeBox
 from train.box_tables import Tube, joined
 from train.datasets import loader
-from train.datasets.annotations import DataSet, VideoAnnotation
+from train.datasets.annotation_records import DataSet, VideoAnnotation
 from train.evaluation import detection_file
 from train.evaluation.action_lengths import ActionLengths, typical_lengths, with_lengths
 from train.evaluation.action_tubes import ActionTube

@@ -10,10 +10,10 @@ from itertools import islice
 from pathlib import Path
 
 from edge import pipeline
-from edge.assets import asset_path
 from edge.commands.bench import endless
 from edge.commands.demo import CLIP
 from edge.commands.replay import ReplaySession, open_session
+from edge.shipped_files import asset_path
 
 SETTLED = 1000  # frames, after which memory should stay
 ALLOWED = 20.0  # MB

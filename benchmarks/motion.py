@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-from edge.motion import SHIFTS, MotionSettings, Prepared, compare, prepare
+from edge.motion_map import SHIFTS, MotionSettings, Prepared, compare, prepare
 
 Image = NDArray[Any]
 MEAN = np.array([0.40789654, 0.44719302, 0.47026115], np.float32)

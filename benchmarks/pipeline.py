@@ -9,11 +9,11 @@ from pathlib import Path
 
 import cv2
 
-from edge.assets import asset_path
 from edge.cameras.video_file import probe, read_file
 from edge.commands.bench import COLUMNS, Measurement, measure
 from edge.commands.demo import CLIP
 from edge.commands.replay import open_session
+from edge.shipped_files import asset_path
 
 SIZE = (320, 240)  # (width, height), pixels
 

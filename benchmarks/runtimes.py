@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from convert import calibration
 from convert.comparison import Agreement, agreement
-from edge.assets import asset_path
 from edge.commands.demo import CLIP
 from edge.config.config_file import SHIPPED_MODEL
 from edge.engines import onnxruntime_engine
 from edge.inference import Infer
 from edge.manifest import INPUT, OUTPUTS
+from edge.shipped_files import asset_path
 
 PROVIDER = "OpenVINOExecutionProvider"
 WARM_UP = 5

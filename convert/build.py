@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from edge.engines import engine_build, engine_record
-from edge.engines.build_plan import BuildOptions, version_text
 from edge.engines.build_progress import percent_messages
 from edge.engines.cuda_runtime import CudaDevice
 from edge.engines.engine_record import EngineRecord
+from edge.engines.tensorrt_build_plan import BuildOptions, version_text
 from edge.engines.tensorrt_builder import EngineBuildError
 from edge.manifest import Manifest
 

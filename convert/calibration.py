@@ -21,7 +21,7 @@ Input = NDArray[np.float32]
 
 
 class CalibrationError(Exception):
-    """Too few frames to calibrate with."""
+    """Calibration videos are missing, unreadable, or too short."""
 
 
 def videos(paths: Sequence[Path]) -> tuple[Path, ...]:
@@ -46,7 +46,7 @@ def videos(paths: Sequence[Path]) -> tuple[Path, ...]:
 def inputs(files: Sequence[Path], manifest: Manifest, count: int = DEFAULT_FRAMES) -> Iterator[Input]:
     """`count` network inputs (1, C, h, w) float32, evenly over the videos and over the time of each.
 
-    Fewer where the videos hold fewer frames. Raises CalibrationError below LEAST, CaptureError.
+    Fewer where the videos hold fewer frames. Raises CalibrationError below MIN_FRAMES, CaptureError.
     """
     chosen = [files[i * len(files) // min(count, len(files))] for i in range(min(count, len(files)))]
     given = 0

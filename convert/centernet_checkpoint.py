@@ -14,7 +14,7 @@ from torch import Tensor
 from convert import centernet_names, label_sets
 from edge.files import sha256_of
 from edge.manifest import INPUT_MULTIPLE, Manifest, labels_problem
-from edge.motion import MotionKind, MotionSettings
+from edge.motion_map import MotionKind, MotionSettings
 from edge.text import TextError, decode_utf8, to_nfc
 from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint, CheckpointError

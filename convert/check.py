@@ -18,7 +18,7 @@ from edge.inference import Engine, LoadedEngine
 from edge.manifest import INPUT
 from edge.pipeline import PipelineSettings
 from edge.terminal import progress
-from train.datasets.annotations import DataSet
+from train.datasets.annotation_records import DataSet
 from train.evaluation.evaluation import EvaluationRun, evaluate
 from train.evaluation.event_metrics import settings_by_action
 from train.evaluation.report import Report

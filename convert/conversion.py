@@ -13,11 +13,11 @@ from convert.check import CheckData, CheckError, as_text, check_files
 from convert.quantize import QuantizeSettings
 from convert.source_model import SourceModel
 from edge.engines import engine_files, tensorrt_engine
-from edge.engines.build_plan import BuildOptions, Precision
+from edge.engines.tensorrt_build_plan import BuildOptions, Precision
 from edge.engines.tensorrt_builder import EngineBuildError
 from edge.engines.tensorrt_engine import TensorRtError
 from edge.text import Notify
-from train.datasets.annotations import DataSet
+from train.datasets.annotation_records import DataSet
 from train.evaluation.evaluation import EvaluationRun, evaluate
 
 ATTEMPTS = 3  # at INT8, each with more convolutions kept

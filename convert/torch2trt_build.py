@@ -23,8 +23,8 @@ from convert.calibration import Input
 from convert.export import opset
 from convert.quantize import QuantizeSettings, int8_manifest
 from edge.engines import engine_build
-from edge.engines.build_plan import BuildOptions, Platform, Precision, as_precision
 from edge.engines.engine_record import EngineRecord
+from edge.engines.tensorrt_build_plan import BuildOptions, Platform, Precision, as_precision
 from edge.engines.tensorrt_builder import EngineBuildError
 from edge.files import sha256_of
 from edge.manifest import INPUT, OUTPUTS, Manifest, input_shape

@@ -1,4 +1,4 @@
-"""Boxes: overlap, clipping, suppression, and the affine between a frame and the network's input. Pure.
+"""Boxes: overlap, clipping, suppression. Pure.
 
 Everywhere a box is x1 y1 x2 y2 in continuous pixel coordinates: its width is x2 − x1, without the "+ 1" of older code.
 """
@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Boxes = NDArray[np.float32]  # (N, 4), x1 y1 x2 y2, pixels
-Affine = NDArray[np.float64]  # (2, 3), x' = a·x + b·y + c and the same for y'
 
 
 def area(boxes: Boxes) -> NDArray[np.float32]:
@@ -49,33 +48,3 @@ def nms(boxes: Boxes, scores: NDArray[np.float32], threshold: float) -> NDArray[
             kept.append(i)
             suppressed |= overlapping[i]
     return np.array(kept, np.int64)
-
-
-def letterbox(source_size: tuple[int, int], input_size: tuple[int, int]) -> Affine:
-    """The affine that fits a frame into the middle of an input, aspect kept; sizes are (width, height).
-
-    For a square input it is CenterNet's `get_affine_transform` with centre (width / 2, height / 2) and scale
-    max(width, height); other inputs take the smaller of the two scales, so that the whole frame fits.
-    """
-    (width, height), (input_width, input_height) = source_size, input_size
-    scale = min(input_width / width, input_height / height)
-    return np.array(
-        [
-            [scale, 0, input_width / 2 - scale * width / 2],
-            [0, scale, input_height / 2 - scale * height / 2],
-        ],
-        np.float64,
-    )
-
-
-def invert(matrix: Affine) -> Affine:
-    """The inverse of an affine."""
-    linear = np.linalg.inv(matrix[:, :2])
-    return np.hstack([linear, -linear @ matrix[:, 2:]])
-
-
-def transform(boxes: Boxes, matrix: Affine) -> Boxes:
-    """The boxes with both corners mapped by an affine that neither rotates nor mirrors."""
-    corners = boxes.reshape(-1, 2, 2).astype(np.float64)
-    moved: NDArray[np.float64] = corners @ matrix[:, :2].T + matrix[:, 2]
-    return moved.reshape(-1, 4).astype(np.float32)

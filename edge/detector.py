@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import boxes as box_ops
+from edge import letterbox
 from edge.manifest import OUTPUTS, Manifest
 
 ROUNDING = 1e-3  # half and quantised precision may give scores that much above 1
@@ -43,7 +44,7 @@ def frame_size(image: NDArray[np.uint8]) -> tuple[int, int]:
 
 def fit(image: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.uint8]:
     """An (H, W, 3) BGR frame letterboxed to the network's input by CenterNet's affine: (h, w, 3) uint8."""
-    matrix = box_ops.letterbox(frame_size(image), manifest.input_size)
+    matrix = letterbox.affine(frame_size(image), manifest.input_size)
     return cv2.warpAffine(image, matrix, manifest.input_size, flags=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
 
 
@@ -76,8 +77,8 @@ def detections(
     valid = _valid(outputs, len(manifest.labels))
     boxes, scores, labels, class_scores = (outputs[name][0][valid] for name in OUTPUTS)
     boxes, scores = boxes.astype(np.float32), scores.astype(np.float32)
-    inverse = box_ops.invert(box_ops.letterbox(size, manifest.input_size))
-    inside = box_ops.clip(box_ops.transform(boxes, inverse), *size)
+    inverse = letterbox.invert(letterbox.affine(size, manifest.input_size))
+    inside = box_ops.clip(letterbox.transform(boxes, inverse), *size)
     kept = (scores >= minimum_score) & (inside[:, 2:] > inside[:, :2]).all(axis=1)
     return Detections(
         boxes=inside[kept],

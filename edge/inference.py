@@ -13,9 +13,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import detector, motion
+from edge import detector
+from edge import motion_map as motion
 from edge.manifest import INPUT, OUTPUTS, Manifest
-from edge.motion import MotionSettings, Prepared
+from edge.motion_map import MotionSettings, Prepared
 
 Outputs = Mapping[str, NDArray[Any]]
 Infer = Callable[[Mapping[str, NDArray[Any]]], Outputs]

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_core import from_json as parse_json
 
-from edge.motion import MotionSettings
+from edge.motion_map import MotionSettings
 from edge.text import is_visible_line, sanitized, shortened
 
 VERSION = 1

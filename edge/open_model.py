@@ -13,12 +13,12 @@ from typing import Any
 from edge.config.config_file import model_path
 from edge.config.schema import ModelConfig
 from edge.engines import motion_cuda, onnxruntime_engine
-from edge.engines.build_plan import BuildOptions
 from edge.engines.cuda_runtime import Cuda
 from edge.engines.engine_build import L4T_RELEASE
 from edge.engines.engine_cache import EngineCache
 from edge.engines.inference_cuda import with_cuda_preprocessing
 from edge.engines.motion_cuda import MotionCudaError
+from edge.engines.tensorrt_build_plan import BuildOptions
 from edge.engines.tensorrt_engine import TensorRtError, bindings, is_engine_file, load
 from edge.inference import EngineError, LoadedEngine
 from edge.signals import Signals, StopError

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import detector, events, inference, linker, presence
+from edge import detector, events, inference, linker, people_count
 from edge.default_linker import DefaultLinker
 from edge.detector import Detections
 from edge.events import Event, EventSettings, EventState
 from edge.inference import Engine, Lap, MotionState, NetworkFrame, Outputs
 from edge.linker import Linker, LinkerState
 from edge.manifest import Manifest
-from edge.motion import MotionSettings
+from edge.motion_map import MotionSettings
 from edge.sources import Frame
 from edge.tubes import TubeBox
 
@@ -111,7 +111,7 @@ def step_batch(
         state = replace(one.state, motion_state=result.motion_state, motion=network_frame.motion)
         state, (found, tube_boxes, published) = _link_and_decide(state, one, result.outputs, engine.manifest, lap)
         stepped.append(
-            (state, StepResult(result.motion, found, tube_boxes, published, presence.open_event_ids(state.events)))
+            (state, StepResult(result.motion, found, tube_boxes, published, people_count.open_event_ids(state.events)))
         )
     return stepped
 

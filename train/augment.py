@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import boxes as box_ops
+from edge import letterbox
 
 ERASED = 114  # grey level
 MINIMUM_VISIBLE = 0.35  # share of a box that must stay inside the crop for it to be kept
@@ -45,7 +46,7 @@ def draw(
     settings: AugmentSettings, source_size: tuple[int, int], input_size: tuple[int, int], random: np.random.Generator
 ) -> Augmentation:
     """Draw one augmentation for frames of `source_size` on the way to `input_size`, both (width, height)."""
-    matrix = _jitter(settings, input_size, random) @ _homogeneous(box_ops.letterbox(source_size, input_size))
+    matrix = _jitter(settings, input_size, random) @ _homogeneous(letterbox.affine(source_size, input_size))
     erased = _rectangle(input_size, random) if random.random() < settings.erase else None
     return Augmentation(_colour_matrix(settings, random), matrix[:2], erased)
 
@@ -63,7 +64,7 @@ def move(
     augmentation: Augmentation, boxes: NDArray[np.float32], labels: NDArray[np.int64], input_size: tuple[int, int]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Boxes in input pixels, clipped; those with less than MINIMUM_VISIBLE of them inside are left out."""
-    corners = box_ops.transform(boxes, augmentation.matrix)
+    corners = letterbox.transform(boxes, augmentation.matrix)
     mirrored = corners[:, [2, 1, 0, 3]]
     moved = np.where(corners[:, :1] <= corners[:, 2:3], corners, mirrored)
     clipped = box_ops.clip(moved, *input_size)

@@ -13,7 +13,7 @@ from edge.terminal.arguments import Parser, whole_number
 from train.datasets import loader
 from train.datasets.annotated_frames import mask
 from train.datasets.annotation_faults import Fault, FileFacts, faults
-from train.datasets.annotations import AnnotationError, DataSet, VideoAnnotation
+from train.datasets.annotation_records import AnnotationError, DataSet, VideoAnnotation
 from train.datasets.contact_sheet import SheetError, check_ending, write_sheet
 from train.datasets.frame_kinds import FrameKinds, counted, frame_kinds
 

@@ -2,14 +2,14 @@
 
 import sys
 
-from train import extras
-from train.extras import MissingPackageError
+from train import optional_packages
+from train.optional_packages import MissingPackageError
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status. See `train.evaluation.commands.command_line`."""
     try:
-        extras.require("cv2")  # all that follows imports it
+        optional_packages.require("cv2")  # all that follows imports it
     except MissingPackageError as error:
         print(f"korsal-evaluate: {error}", file=sys.stderr)
         return 1

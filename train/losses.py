@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from train.networks.decoder import Heads
-from train.recipe import LossWeights
+from train.train_settings import LossWeights
 
 
 def focal_loss(logits: Tensor, target: Tensor) -> Tensor:

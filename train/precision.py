@@ -14,7 +14,7 @@ from typing import get_args
 import torch
 from torch import nn
 
-from train.recipe import RequestedPrecision, TrainingPrecision
+from train.train_settings import RequestedPrecision, TrainingPrecision
 
 IMAGES = 4  # in a step that is timed, at most
 ROUNDS = 3  # steps that are timed in each, in turns, of which the quickest counts; one more comes before them

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from edge import detector, motion
+from edge import detector, motion_map
 from edge.manifest import Manifest
 from train import augment
 from train.augment import AugmentSettings
-from train.datasets.annotations import VideoAnnotation, VideoFrame, at
+from train.datasets.annotation_records import VideoAnnotation, VideoFrame, at
 from train.datasets.frame_kinds import counted, idle, known_frames
 from train.datasets.packed_video import PackedVideo
 from train.targets import Targets, targets
@@ -152,10 +152,10 @@ def _motion(
     """The motion map as the pipeline computes it: against the frame `gap` back, the oldest there is, or zeros."""
     if manifest.motion.kind == "none":
         return None
-    current = motion.prepare(frame)
+    current = motion_map.prepare(frame)
     before = packed.before(index, manifest.motion.gap)
     if before is None:
-        previous = motion.blank(*frame.shape[:2])
+        previous = motion_map.blank(*frame.shape[:2])
     else:
-        previous = motion.prepare(_network_frame(drawn, packed[before], manifest))
-    return motion.compare(previous, current, manifest.motion)[0]
+        previous = motion_map.prepare(_network_frame(drawn, packed[before], manifest))
+    return motion_map.compare(previous, current, manifest.motion)[0]

@@ -15,20 +15,20 @@ from edge.manifest import Manifest
 from edge.terminal import output as terminal
 from edge.terminal import progress
 from edge.terminal.progress import Progress
-from train import check, optimisation, precision, processes, recipe, train_options
+from train import check, precision, processes, train_options, train_settings, training_step
 from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint, CheckpointError
 from train.datasets import loader
-from train.datasets.annotations import AnnotationError, DataSet, VideoAnnotation
+from train.datasets.annotation_records import AnnotationError, DataSet, VideoAnnotation
 from train.datasets.frame_kinds import known_frames
 from train.datasets.packed_video import FrameError, PackedVideo, open_packed
 from train.datasets.split_lists import held_out
 from train.evaluation.plots import PlotError
 from train.log import LogError, TrainingLog
 from train.networks.imagenet_weights import BackboneError
-from train.optimisation import TrainingError, TrainingRun
-from train.recipe import RequestedPrecision, TrainingPrecision, TrainSettings
 from train.samples import TrainingSet, ValidationFrames, decoded, every_nth
+from train.train_settings import RequestedPrecision, TrainingPrecision, TrainSettings
+from train.training_step import TrainingError, TrainingRun
 from train.validation import frame_average_precision
 
 ERRORS = (AnnotationError, BackboneError, CaptureError, CheckpointError, FrameError, LogError, PlotError, TrainingError)
@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, workers: int) -> TrainingSession:
     """Everything up to the first step: videos decoded into `cache`, network built or resumed. Raises ERRORS."""
-    faults = recipe.faults(settings, processes.count())
+    faults = train_settings.faults(settings, processes.count())
     faults += [f"--workers {workers}: give 0 or more"] if workers < 0 else []
     if faults:
         raise TrainingError("; ".join(faults))
@@ -94,10 +94,10 @@ def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, worke
     training, validation = decoded(training, packed), decoded(validation, packed)
     _require_action(training, f"{data.title}: no annotated frame can be decoded; copy the videos again")
     manifest = _manifest(settings, data)
-    run = optimisation.start(settings, manifest, processes.device(), saved)
+    run = training_step.start(settings, manifest, processes.device(), saved)
     log = TrainingLog(out / "log.csv", data.labels)
     if saved:
-        optimisation.resume(run, saved, settings)
+        training_step.resume(run, saved, settings)
     run.precision = _precision(settings.precision, run, manifest, settings.batch, saved)
     samples = TrainingSet(training, packed, manifest, settings.augment, settings.seed, settings.samples)
     frames = ValidationFrames(every_nth(validation, settings.validation_stride), packed, manifest)
@@ -125,8 +125,10 @@ def _precision(
     asked: RequestedPrecision, run: TrainingRun, manifest: Manifest, batch: int, saved: Checkpoint | None
 ) -> TrainingPrecision:
     """What all processes compute in; the first one prints the reason."""
-    before = {**optimisation.EARLIER_DEFAULTS, **saved.settings}["precision"] if saved else None
-    machine = precision.this_machine(optimisation.unwrapped(run.network), batch, manifest.channels, manifest.input_size)
+    before = {**training_step.EARLIER_DEFAULTS, **saved.settings}["precision"] if saved else None
+    machine = precision.this_machine(
+        training_step.unwrapped(run.network), batch, manifest.channels, manifest.input_size
+    )
     choice = precision.choose(asked, before, machine)
     if processes.any_true(choice.precision == "float32") and choice.precision != "float32":
         choice = precision.PrecisionChoice("float32", "another process of this run computes in it")
@@ -143,9 +145,9 @@ def learn(session: TrainingSession, stopped: Callable[[], bool]) -> None:
     run, settings, first = session.run, session.settings, processes.rank() == 0
     for batch in _batches(session):
         on_device = {name: value.to(processes.device()) for name, value in batch.items()}
-        terms = optimisation.step(run, on_device, settings)
+        terms = training_step.step(run, on_device, settings)
         if first:
-            session.log.add(run.samples, terms, optimisation.learning_rate(run.samples, settings))
+            session.log.add(run.samples, terms, training_step.learning_rate(run.samples, settings))
         if first and due(run.samples, settings, processes.count()):
             _validate(session)
         if processes.any_true(stopped()):
@@ -186,7 +188,7 @@ def _save(session: TrainingSession, score: float | None) -> None:
     if score is not None:
         training["validation_frame_map_50"] = round(score, 2)
     manifest = replace(session.manifest, training=training)
-    progress = {**optimisation.progress(run), "unwritten": session.log.unwritten}
+    progress = {**training_step.progress(run), "unwritten": session.log.unwritten}
     settings = replace(session.settings, precision=run.precision)
     kept = Checkpoint(manifest, run.average.state_dict(), asdict(settings), progress)
     checkpoints.save(kept, session.out / "last.pt")

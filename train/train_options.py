@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any, get_args
 
 from edge.manifest import LITE
-from edge.motion import KINDS
+from edge.motion_map import KINDS
 from edge.terminal import progress
 from edge.terminal.arguments import Parser, path_as_text
 from train import checkpoint as checkpoints
-from train import recipe
+from train import train_settings
 from train.checkpoint import CheckpointError
 from train.networks.architectures import ARCHITECTURES
-from train.optimisation import EARLIER_DEFAULTS, TrainingError
-from train.recipe import CENTERNET_LOSSES, LossWeights, RequestedPrecision, TrainSettings
+from train.train_settings import CENTERNET_LOSSES, LossWeights, RequestedPrecision, TrainSettings
+from train.training_step import EARLIER_DEFAULTS, TrainingError
 
 OWN = ("data", "precision")  # never those of another run
 TAKEN = (
@@ -42,7 +42,7 @@ def _basis(options: argparse.Namespace) -> TrainSettings:
     if options.resume:
         file = options.out / "last.pt"
         try:
-            return recipe.from_saved({**EARLIER_DEFAULTS, **checkpoints.load(file).settings})
+            return train_settings.from_saved({**EARLIER_DEFAULTS, **checkpoints.load(file).settings})
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{file}: does not say how it was trained ({error}); start a new run") from error
     usual = TrainSettings(options.data)

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader
 
-from edge import boxes as box_ops
+from edge import letterbox
 from edge.detector import MIN_SCORE
 from edge.manifest import Manifest
 from edge.terminal import progress
 from train import processes
 from train.box_tables import FrameBoxes
-from train.datasets.annotations import at
+from train.datasets.annotation_records import at
 from train.evaluation import metrics
 from train.networks.decoder import Decoder
 from train.samples import ValidationFrames
@@ -60,5 +60,5 @@ def _truth(frames: ValidationFrames, manifest: Manifest) -> FrameBoxes:
 def _boxes(frames: ValidationFrames, number: int, manifest: Manifest) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     choice = frames.choices[number]
     boxes, labels = at(choice.video, choice.frame)
-    matrix = box_ops.letterbox(frames.packed[choice.video.name].size, manifest.input_size)
-    return box_ops.transform(boxes, matrix), labels
+    matrix = letterbox.affine(frames.packed[choice.video.name].size, manifest.input_size)
+    return letterbox.transform(boxes, matrix), labels

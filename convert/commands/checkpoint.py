@@ -5,7 +5,7 @@ from pathlib import Path
 
 from convert import centernet_checkpoint, centernet_names, label_sets
 from convert.centernet_checkpoint import CheckpointOptions
-from edge.motion import KINDS
+from edge.motion_map import KINDS
 from edge.terminal import progress
 from edge.terminal.arguments import whole_number
 

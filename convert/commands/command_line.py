@@ -12,14 +12,14 @@ from convert.export import ExportError
 from convert.onnx_file import OnnxFileError
 from convert.quantize import QuantizeError
 from edge.cameras.video_file import CaptureError
-from edge.engines.build_plan import PlanError
 from edge.engines.cuda_runtime import CudaError
+from edge.engines.tensorrt_build_plan import PlanError
 from edge.engines.tensorrt_builder import EngineBuildError
 from edge.inference import EngineError
 from edge.terminal import progress
 from edge.terminal.arguments import Parser
 from train.checkpoint import CheckpointError
-from train.datasets.annotations import AnnotationError
+from train.datasets.annotation_records import AnnotationError
 from train.evaluation.model_pool import WorkerError
 from train.evaluation.splits import EvaluationError
 from train.open_model import ModelError

@@ -9,7 +9,7 @@ from convert import conversion, dry_run, source_model
 from convert.commands import build
 from convert.commands import options as shared
 from convert.conversion import ConversionOptions
-from edge.engines.build_plan import PRECISIONS
+from edge.engines.tensorrt_build_plan import PRECISIONS
 
 SUFFIXES = (".onnx", ".engine")  # of the files that are made: dropped from a name
 

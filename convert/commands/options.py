@@ -10,7 +10,7 @@ from convert import calibration, modelopt_quantize
 from convert.quantize import Method, QuantizeSettings, QuantizeTarget
 from edge.terminal.arguments import whole_number
 from train.datasets import loader
-from train.datasets.annotations import DataSet
+from train.datasets.annotation_records import DataSet
 from train.evaluation import options as evaluation_options
 from train.evaluation.evaluation import EvaluationRun
 from train.evaluation.splits import videos_to_evaluate

@@ -13,9 +13,9 @@ from edge.broker.capabilities import Capabilities
 from edge.broker.connection import Closed, Connection, ConnectionReport, Opened, SubscriptionRefused
 from edge.broker.message import Message
 from edge.broker.outages import Outages
-from edge.broker.packet import packet_size, properties
 from edge.broker.packet_filter import MAX_PACKET_SIZE
 from edge.broker.poison_messages import PoisonMessage
+from edge.broker.publish_packet import packet_size, properties
 from edge.broker.requests import Request
 from edge.broker.topics import OFFLINE, Topics
 from edge.config.schema import MqttConfig

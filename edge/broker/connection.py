@@ -23,7 +23,6 @@ from edge.broker.capabilities import Capabilities
 from edge.broker.client import FilteredClient
 from edge.broker.credentials import CredentialsError, password, tls_context
 from edge.broker.message import Message
-from edge.broker.packet import properties
 from edge.broker.packet_filter import (
     FAILURE,
     MAX_PACKET_SIZE,
@@ -33,6 +32,7 @@ from edge.broker.packet_filter import (
     PacketFilter,
     ProtocolError,
 )  # fmt: skip
+from edge.broker.publish_packet import properties
 from edge.broker.requests import MAX_REQUEST_BYTES, Request
 from edge.broker.topics import OFFLINE, Topics
 from edge.config.schema import MqttConfig

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from edge.broker import outbox_audit, outbox_fallback, outbox_file, outbox_opening, outbox_row, outbox_tables
-from edge.broker.delivery import OutboxStatistics
+from edge.broker.delivery_statistics import OutboxStatistics
 from edge.broker.message import Message as Message
 from edge.broker.message import StoredMessage as StoredMessage
 from edge.broker.outbox_audit import Audit

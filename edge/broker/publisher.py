@@ -10,11 +10,11 @@ from dataclasses import replace
 from edge import threads
 from edge.broker.broker_link import BrokerLink
 from edge.broker.connection import Acknowledged, Closed, Opened, SubscriptionRefused
-from edge.broker.delivery import DeliveryTimes
-from edge.broker.delivery import PublisherStatistics as PublisherStatistics
-from edge.broker.inbox import Inbox, InboxItem, RequestQueue, Stop
+from edge.broker.delivery_statistics import DeliveryTimes
+from edge.broker.delivery_statistics import PublisherStatistics as PublisherStatistics
 from edge.broker.message import Message, StoredMessage, clock_jump
 from edge.broker.outbox import CLOSE_SECONDS, Outbox
+from edge.broker.publisher_queues import Inbox, InboxItem, RequestQueue, Stop
 from edge.broker.requests import Request, Response, answer_too_large
 from edge.broker.retained import PICTURES, RetainedMessage, RetainedMessages
 from edge.broker.send_window import SendWindow

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edge.broker import poison_messages, topic_permissions
-from edge.broker.delivery import InFlight
+from edge.broker.delivery_statistics import InFlight
 from edge.broker.message import Message, StoredMessage
-from edge.broker.packet import packet_size
 from edge.broker.poison_messages import PoisonMessage, PoisonSearch, SentMessage
+from edge.broker.publish_packet import packet_size
 from edge.broker.topic_permissions import TopicPermissions
 
 HOLD_SECONDS = 60.0  # until what the broker has refused is offered again

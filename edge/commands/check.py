@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from edge import manifest as manifests
-from edge.assets import AssetError
 from edge.cameras.opencv import has_gstreamer
 from edge.cameras.source_check import require_device
 from edge.cameras.video_file import CaptureError, probe
@@ -19,6 +18,7 @@ from edge.inference import Engine
 from edge.manifest import Manifest, ManifestError
 from edge.open_model import open_at_terminal
 from edge.service.settings import event_settings, topics, unknown_actions
+from edge.shipped_files import AssetError
 from edge.sources import Source
 
 

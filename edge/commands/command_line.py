@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from edge import __version__
-from edge.assets import AssetError
 from edge.cameras.video_file import CaptureError
 from edge.commands import bench, check, demo, replay
 from edge.commands.demo_broker import DemoError
@@ -21,6 +20,7 @@ from edge.doctor import doctor
 from edge.inference import EngineError
 from edge.service import daemon
 from edge.service.log_format import FORMATS
+from edge.shipped_files import AssetError
 from edge.signals import Signals
 from edge.sources import SourceError
 from edge.terminal import output as terminal

@@ -11,7 +11,6 @@ from typing import Any
 
 from paho.mqtt.client import MQTTMessage
 
-from edge.assets import asset_path
 from edge.cameras.frame_times import MAX_GAP
 from edge.cameras.video_file import probe
 from edge.commands.demo_broker import HOST, DemoError, EmbeddedBroker, Subscriber
@@ -30,6 +29,7 @@ from edge.inference import Engine
 from edge.open_model import open_at_terminal
 from edge.pipeline import StepResult
 from edge.service import daemon
+from edge.shipped_files import asset_path
 from edge.sources import Frame, parse
 from edge.terminal import progress
 from edge.terminal.progress import Progress

@@ -9,12 +9,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from edge.assets import asset_path
 from edge.config import toml_text
 from edge.config.error_messages import MAX_MESSAGES
 from edge.config.schema import Config, ModelConfig, OutboxConfig
 from edge.config.validation import validate
 from edge.files import existing_path
+from edge.shipped_files import asset_path
 from edge.sources import is_plain_path, redact
 from edge.stream_url import looks_like_url
 from edge.text import TextError, decode_utf8

@@ -30,8 +30,8 @@ from edge.config.schema_types import (
     UnitPolygon,
 )
 from edge.default_linker import LinkerSettings
-from edge.engines.build_plan import DEFAULT_WORKSPACE, BuildOptions, Precision
-from edge.presence import MIN_PERSON_SCORE
+from edge.engines.tensorrt_build_plan import DEFAULT_WORKSPACE, BuildOptions, Precision
+from edge.people_count import MIN_PERSON_SCORE
 from edge.sensors.thermal import ThermalSettings
 from edge.sources import Flip, Rotation, Source, Transport, option_problems, parse
 

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge.assets import AssetError
 from edge.broker.credentials import CREDENTIAL, VARIABLE, CredentialsError, password
 from edge.config.config_file import ConfigError, load, model_path, state_directory
 from edge.config.schema import CameraConfig, Config, ModelConfig, MqttConfig
@@ -40,6 +39,7 @@ from edge.inference import EngineError
 from edge.open_model import ENGINE_CACHE, NVIDIA_SIGNS, build_options, open_at_terminal
 from edge.service.file_permissions import unsafe_permissions
 from edge.service.settings import topics, unknown_actions
+from edge.shipped_files import AssetError
 
 INSTALLED = Path("/etc/korsal-edge/config.toml")
 SERVICE_USER = "korsal-edge"

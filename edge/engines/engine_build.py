@@ -11,7 +11,11 @@ from typing import Any
 
 from edge import manifest as manifests
 from edge.engines import engine_files, onnx_metadata
-from edge.engines.build_plan import (
+from edge.engines.build_progress import BuildProgress
+from edge.engines.cuda_runtime import CudaDevice
+from edge.engines.engine_record import EngineRecord
+from edge.engines.onnx_metadata import OnnxMetadataError
+from edge.engines.tensorrt_build_plan import (
     BuildOptions,
     BuildPlan,
     Members,
@@ -24,10 +28,6 @@ from edge.engines.build_plan import (
     parse_version,
     plan_build,
 )
-from edge.engines.build_progress import BuildProgress
-from edge.engines.cuda_runtime import CudaDevice
-from edge.engines.engine_record import EngineRecord
-from edge.engines.onnx_metadata import OnnxMetadataError
 from edge.engines.tensorrt_builder import EngineBuildError, TensorRtBuilder
 from edge.manifest import Manifest, ManifestError
 

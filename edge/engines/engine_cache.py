@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from edge.engines import engine_build, engine_record
-from edge.engines.build_plan import BuildOptions, Platform, engine_key
 from edge.engines.build_progress import BuildProgress, percent_messages
 from edge.engines.cuda_runtime import Cuda, CudaError
+from edge.engines.tensorrt_build_plan import BuildOptions, Platform, engine_key
 from edge.engines.tensorrt_builder import EngineBuildError
 from edge.engines.tensorrt_engine import TensorRtError, load
 from edge.files import sha256_of

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 from pydantic_core import from_json as parse_json
 
 from edge import manifest as manifests
-from edge.engines.build_plan import BuildOptions, Platform, Precision, Version, version_text
+from edge.engines.tensorrt_build_plan import BuildOptions, Platform, Precision, Version, version_text
 from edge.manifest import Manifest, ManifestError
 
 VERSION = 1

@@ -14,7 +14,7 @@ from edge.engines.motion_cuda import REMEDY, MotionCuda, MotionCudaError
 from edge.engines.tensorrt_engine import errors_name
 from edge.inference import GpuRunner, Lap, LoadedEngine, NetworkFrame, NetworkResult, motion_step, of_one
 from edge.manifest import Manifest
-from edge.motion import MotionSettings, Prepared
+from edge.motion_map import MotionSettings, Prepared
 
 TOLERANCE = 1e-3
 """The largest difference from the CPU's input: cv2.cuda computes in float32, and adds up in any order."""

@@ -1,6 +1,6 @@
 """Preprocessing and the motion map with cv2.cuda: from a camera's frame to the network's input on the GPU. Shell.
 
-`edge.detector.normalise` and `edge.motion` are the reference, and are used where there is no cv2.cuda. A frame is
+`edge.detector.normalise` and `edge.motion_map` are the reference, and are used where there is no cv2.cuda. A frame is
 uploaded once. Only the extremes of its nine shifted versions, on which SSIM's C1 and C2 depend, and nine scores, by
 which the shift is chosen, come back.
 """
@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import motion, ssim
+from edge import motion_map, ssim
 from edge.engines.preprocess_cuda import GpuPreprocess
 from edge.engines.ssim_cuda import IMAGE, Gpu, GpuImage, GpuSsim
 from edge.inference import EngineError, GpuInput
 from edge.manifest import Manifest
-from edge.motion import IDENTITY, LEAST_RANGE, SHIFTS
+from edge.motion_map import IDENTITY, LEAST_RANGE, SHIFTS
 from edge.ssim import MARGIN
 
 NEEDED = (  # missing from an OpenCV without CUDA or before 4.9
@@ -185,7 +185,7 @@ class MotionCuda:
         self._ssim.measure(frame.image, middle)
 
     def _compare(self, previous: GpuFrame, current: GpuFrame) -> int:
-        """Write the map of the best shift into `_similarity`, as `edge.motion.compare`; the shift's index."""
+        """Write the map of the best shift into `_similarity`, as `edge.motion_map.compare`; the shift's index."""
         constants = stable_constants(previous.extremes, current.extremes)
         shift = self._best(previous, current, constants) if self._manifest.motion.shifts else IDENTITY
         before = GpuImage(previous.parts[IDENTITY].pixels, self._whole[0])
@@ -212,7 +212,7 @@ class MotionCuda:
     def _compare_on_cpu(self, previous: GpuFrame, current: GpuFrame) -> int:
         """As `_compare`, where that needs float64: for `gap` frames after a light went out."""
         frames = [self._downloaded(frame.frame) for frame in (previous, current)]
-        similarity, shift = motion.motion_map(frames[0], frames[1], self._manifest.motion)
+        similarity, shift = motion_map.motion_map(frames[0], frames[1], self._manifest.motion)
         self._similarity.upload(similarity, self._stream)
         return shift
 
@@ -229,7 +229,7 @@ def centre(extremes: NDArray[np.float32]) -> float:
 
 
 def stable_constants(previous: NDArray[np.float32], current: NDArray[np.float32]) -> list[tuple[float, float]]:
-    """C1 and C2 for each of SHIFTS from the `extremes` of two frames, as in `edge.motion`."""
+    """C1 and C2 for each of SHIFTS from the `extremes` of two frames, as in `edge.motion_map`."""
     return [ssim.constants(size) for size in _ranges(previous, current)]
 
 

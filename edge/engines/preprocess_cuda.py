@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import boxes
+from edge import letterbox
 from edge.engines.ssim_cuda import IMAGE, Gpu
 from edge.manifest import Manifest
 
@@ -81,7 +81,7 @@ def letterbox_positions(
 
     Sizes are (width, height). Outside of the source is black, and blends with its edge.
     """
-    (scale_x, _, left), (_, scale_y, top) = boxes.invert(boxes.letterbox(source_size, input_size))
+    (scale_x, _, left), (_, scale_y, top) = letterbox.invert(letterbox.affine(source_size, input_size))
     width, height = input_size
     x = _parts(left) + _parts(scale_x * np.arange(width))
     y = _parts(scale_y * np.arange(height) + top)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from edge import files
-from edge.engines.build_plan import BuildOptions, BuildPlan, remedy_for
 from edge.engines.build_progress import BuildProgress, monitor
+from edge.engines.tensorrt_build_plan import BuildOptions, BuildPlan, remedy_for
 from edge.engines.tensorrt_log import TensorRtLog
 from edge.manifest import INPUT, OUTPUTS, Manifest, input_shape
 

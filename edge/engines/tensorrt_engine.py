@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.engines import cuda_runtime, engine_record
-from edge.engines.build_plan import parse_version
 from edge.engines.cuda_runtime import Cuda, CudaDevice, CudaError
 from edge.engines.engine_record import HEADER_BYTES, REBUILD, RTX_TAG, TAG, EngineRecord, version_fault
+from edge.engines.tensorrt_build_plan import parse_version
 from edge.engines.tensorrt_runner import Runner, RunnerError
 from edge.inference import Engine, EngineError, Infer, LoadedEngine
 from edge.manifest import INPUT, Manifest, input_shape, output_shapes

@@ -12,7 +12,7 @@ from edge.broker.topics import Topics, active_payload, encode, people_payload, s
 from edge.config.config_file import fingerprint, state_directory
 from edge.config.schema import Config, MqttConfig, OutboxConfig
 from edge.events import Event
-from edge.presence import PeopleCount
+from edge.people_count import PeopleCount
 from edge.sensors import clock
 from edge.sources import Frame
 from edge.video import text_rendering

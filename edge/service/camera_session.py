@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from edge import events, pipeline, presence
+from edge import events, people_count, pipeline
 from edge.cameras.feeds import Feed, LiveFeed
 from edge.inference import EngineError
+from edge.people_count import PeopleCount
 from edge.pipeline import FrameInput, PipelineSettings, PipelineState, StepResult
-from edge.presence import PeopleCount
 from edge.service.announcements import Announcer
 from edge.sources import Frame
 
@@ -90,8 +90,8 @@ class CameraSession:
         if self._snapshot_requested:
             self._snapshot_requested = False
             self._announcer.snapshot(self.name, frame)
-        self._publish_active(presence.open_events_by_action(state.events))
-        self._publish_people(presence.count_people(state.events, result.tube_boxes, self._announcer.people_score))
+        self._publish_active(people_count.open_events_by_action(state.events))
+        self._publish_people(people_count.count_people(state.events, result.tube_boxes, self._announcer.people_score))
 
     def request_snapshot(self) -> str | None:
         """Publish the next frame; the reason why that is impossible, or None."""

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from edge.assets import AssetError
 from edge.broker import payload, requests
 from edge.broker.message import Message
 from edge.broker.outbox import Outbox, OutboxLimits
@@ -39,6 +38,7 @@ from edge.service.request_handler import DaemonRequestHandler
 from edge.service.settings import all_pipeline_settings, unknown_actions
 from edge.service.settings import topics as configured_topics
 from edge.service.systemd import announce_start, notify, watchdog_interval
+from edge.shipped_files import AssetError
 from edge.signals import Signals, StopError
 from edge.sources import Frame
 from edge.threads import ThreadError

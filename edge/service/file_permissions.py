@@ -13,13 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.assets import AssetError
 from edge.broker.credentials import CREDENTIAL
 from edge.config.config_file import model_path, state_directory
 from edge.config.schema import Config
 from edge.engines import engine_record
 from edge.engines.engine_cache import SUFFIX
 from edge.open_model import ENGINE_CACHE
+from edge.shipped_files import AssetError
 
 READ, WRITE = stat.S_IROTH, stat.S_IWOTH
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from edge.cameras.video_file import CaptureError
 from edge.config.config_file import ConfigError, load
 from edge.config.schema import Config
-from edge.service.config_changes import changes, describe, needs_restart, reloadable
+from edge.service.reload_rules import changes, describe, needs_restart, reloadable
 from edge.service.settings import unknown_actions
 
 log = logging.getLogger(__name__)

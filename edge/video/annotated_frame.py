@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from edge import boxes, detector
 from edge.events import Event
 from edge.manifest import Manifest
+from edge.people_count import MIN_PERSON_SCORE
 from edge.pipeline import StepResult
-from edge.presence import MIN_PERSON_SCORE
 from edge.sources import BgrImage, Frame, Polygon
 from edge.tubes import TubeBox
 from edge.video import motion_inset, text_rendering

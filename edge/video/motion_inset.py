@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import boxes, detector
+from edge import detector, letterbox
 from edge.manifest import Manifest
 
 InsetPosition = Literal["beside", "upper-left", "upper-right", "lower-left", "lower-right", "none"]
@@ -48,6 +48,6 @@ def motion_brightness(motion: NDArray[np.float32], image: NDArray[np.uint8], man
 
 def heat_map(moved: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint8]:
     """A `motion_brightness` in colour at `size` (width, height), cropped to the frame, without the letterbox bars."""
-    matrix = boxes.letterbox(size, (moved.shape[1], moved.shape[0]))
+    matrix = letterbox.affine(size, (moved.shape[1], moved.shape[0]))
     cut = cv2.warpAffine(moved, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     return np.asarray(cv2.applyColorMap((255 * cut).astype(np.uint8), cv2.COLORMAP_INFERNO), np.uint8)

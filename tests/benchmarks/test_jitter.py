@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.jitter import Jitter, detections
 from edge.boxes import iou
-from train.datasets.annotations import GroundTruthTube, VideoAnnotation
+from train.datasets.annotation_records import GroundTruthTube, VideoAnnotation
 
 CALM = Jitter(
     lasting=0,

@@ -12,7 +12,7 @@ from benchmarks.iou_tracker import TrackerState
 from benchmarks.timing import ROOM, Delays, PublishedEvent, delays, median_delay, published_events
 from tests.support.people import JUMP, LABELS, RUN, SIT, detected, person, standing, tube_box
 from train.box_tables import Tube
-from train.datasets.annotations import DataSet, GroundTruthTube, VideoAnnotation
+from train.datasets.annotation_records import DataSet, GroundTruthTube, VideoAnnotation
 
 
 def tracked(frames: Any) -> Any:

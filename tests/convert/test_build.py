@@ -10,8 +10,8 @@ import pytest
 from convert.__main__ import main
 from convert.build import JETPACKS, build, dry_run, tensorrt_of
 from edge import manifest as manifests
-from edge.engines.build_plan import BuildOptions, known_members, parse_version, plan_build
 from edge.engines.cuda_runtime import CudaDevice
+from edge.engines.tensorrt_build_plan import BuildOptions, known_members, parse_version, plan_build
 from edge.engines.tensorrt_builder import EngineBuildError
 from tests.support import fake_device
 from tests.support.fake_gpu import FakeGpu, fake_gpu

@@ -11,7 +11,7 @@ from convert.calibration import MIN_FRAMES, CalibrationError
 from edge import detector, inference
 from edge.cameras.video_file import CaptureError, read_file
 from edge.manifest import Manifest
-from edge.motion import MotionSettings, Prepared
+from edge.motion_map import MotionSettings, Prepared
 from tests.support.tiny_videos import picture, write_video
 
 MANIFEST = Manifest("tiny", ("Run",), 64, 96, MotionSettings("ssim", gap=2))

@@ -12,7 +12,7 @@ from torch import Tensor
 from convert import centernet_checkpoint, label_sets
 from convert.__main__ import main
 from convert.centernet_checkpoint import CheckpointOptions
-from edge.motion import MotionSettings
+from edge.motion_map import MotionSettings
 from tests.support import centernet_weights
 from tests.support.centernet_weights import file, image
 from train import checkpoint as checkpoints

@@ -11,10 +11,10 @@ import pytest
 from convert.__main__ import main
 from convert.check import BATCHES, CheckData, CheckError, ComparedModel, as_text, check, check_files
 from edge.engines import engine_build
-from edge.engines.build_plan import BuildOptions
+from edge.engines.tensorrt_build_plan import BuildOptions
 from edge.inference import Engine, LoadedEngine
 from edge.manifest import Manifest
-from edge.motion import MotionSettings
+from edge.motion_map import MotionSettings
 from tests.support import fake_device
 from tests.support.fake_gpu import FakeGpu
 from tests.support.spot_model import SIDE, write_spot_film, write_spot_model

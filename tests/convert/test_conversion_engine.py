@@ -10,8 +10,8 @@ import pytest
 from convert.check import CheckData
 from convert.conversion import Gate, build_engine
 from edge.engines import cuda_runtime, engine_record
-from edge.engines.build_plan import BuildOptions
 from edge.engines.cuda_runtime import Cuda, CudaError
+from edge.engines.tensorrt_build_plan import BuildOptions
 from edge.engines.tensorrt_builder import EngineBuildError
 from edge.engines.tensorrt_engine import TensorRtError
 from tests.support import fake_device

@@ -13,7 +13,7 @@ from convert.__main__ import main
 from convert.comparison import BOX_TOLERANCE, SCORE_TOLERANCE
 from convert.export import ExportError, export, scores
 from convert.onnx_file import OnnxFileError
-from edge import detector, motion
+from edge import detector, motion_map
 from edge import manifest as manifests
 from edge.cameras.video_file import read_file
 from edge.engines import onnxruntime_engine
@@ -66,7 +66,7 @@ def test_onnx_answers_as_torch_for_any_batch(batch: int, checkpoint: Path, expor
 def test_onnx_answers_as_torch_on_real_frames(checkpoint: Path, exported: Path) -> None:
     frames = read_file(CLIP, "demo")
     first, second = (detector.normalise(next(frames).image, MANIFEST) for _ in range(2))
-    cue, _ = motion.motion_map(first, second, MANIFEST.motion)
+    cue, _ = motion_map.motion_map(first, second, MANIFEST.motion)
     compare(checkpoint, exported, detector.network_input(second, cue))
 
 

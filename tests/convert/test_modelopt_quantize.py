@@ -13,10 +13,10 @@ import pytest
 from convert import modelopt_quantize, onnx_graph, quantize
 from convert.commands import command_line
 from convert.quantize import QuantizeError, QuantizeSettings
-from edge.assets import asset_path
 from edge.commands.demo import CLIP
 from edge.engines import onnxruntime_engine
 from edge.manifest import INPUT
+from edge.shipped_files import asset_path
 from tests.support import fake_modelopt
 from tests.support.real_builder import build_for_real
 from tests.support.untrained_model import MANIFEST

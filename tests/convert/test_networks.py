@@ -17,7 +17,7 @@ from tests.support.paths import ROOT
 from tests.support.real_builder import build_for_real, real_builder
 from tests.support.untrained_model import MANIFEST, write_untrained_checkpoint
 from train import checkpoint as checkpoints
-from train.datasets.annotations import VideoAnnotation
+from train.datasets.annotation_records import VideoAnnotation
 from train.evaluation.video_evaluation import evaluate_video
 from train.networks.architectures import ARCHITECTURES
 from train.networks.deformable import OPSET

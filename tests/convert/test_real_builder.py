@@ -11,9 +11,9 @@ import pytest
 
 from edge import manifest as manifests
 from edge.engines import engine_record
-from edge.engines.build_plan import BuildOptions
 from edge.engines.engine_build import build
 from edge.engines.engine_record import version_fault
+from edge.engines.tensorrt_build_plan import BuildOptions
 from edge.engines.tensorrt_builder import EngineBuildError
 from tests.support.paths import ROOT
 from tests.support.real_builder import GPU, build_for_real, real_builder

@@ -15,8 +15,8 @@ from convert.commands import build as build_command
 from convert.export import OPSET
 from convert.torch2trt_build import Torch2TrtBackend, Torch2TrtError, batches, build, installed, tracing_exporter
 from edge.engines import engine_record, tensorrt_engine
-from edge.engines.build_plan import BuildOptions, Platform
 from edge.engines.engine_record import EngineRecord
+from edge.engines.tensorrt_build_plan import BuildOptions, Platform
 from edge.engines.tensorrt_builder import EngineBuildError
 from edge.manifest import INPUT, OUTPUTS, Manifest
 from tests.support.fake_tensorrt import fake, plan

@@ -1,28 +1,12 @@
-"""Overlap, clipping, suppression and the affine."""
-
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
-from edge.boxes import area, clip, invert, iou, letterbox, nms, transform
-
-
-def boxes_of(*rows: Any) -> Any:
-    return np.array(rows, np.float32).reshape(-1, 4)
-
-
-@st.composite
-def some_boxes(draw: Any, most: int = 8) -> Any:
-    count = draw(st.integers(0, most))
-    numbers = draw(hnp.arrays(np.float32, (count, 2, 2), elements=st.floats(-500, 500, width=32)))
-    return np.sort(numbers, axis=1).reshape(-1, 4)
-
-
-sizes = st.tuples(st.integers(1, 4096), st.integers(1, 4096))
+from edge.boxes import area, clip, iou, nms
+from tests.support.made_boxes import boxes_of, sizes, some_boxes
 
 
 @pytest.mark.parametrize(
@@ -52,7 +36,6 @@ def test_empty_cases() -> None:
     assert iou(none, none).shape == (0, 0)
     assert area(none).shape == (0,)
     assert clip(none, 10, 10).shape == (0, 4)
-    assert transform(none, letterbox((4, 3), (32, 32))).shape == (0, 4)
     assert nms(none, np.zeros(0, np.float32), 0.5).tolist() == []
 
 
@@ -104,39 +87,3 @@ def test_nms_keeps_a_set_without_overlap_that_covers_the_rest(boxes: Any, thresh
     for lost in set(range(len(boxes))) - set(kept.tolist()):
         better = kept[scores[kept] >= scores[lost]]
         assert (iou(boxes[[lost]], boxes[better]) > threshold).any()
-
-
-def test_letterbox_of_a_wide_frame_leaves_bars_above_and_below() -> None:
-    matrix = letterbox((320, 240), (256, 256))  # scale 0.8: 256 × 192, 32 rows left at each end
-    assert transform(boxes_of((0, 0, 320, 240)), matrix).tolist() == [[0, 32, 256, 224]]
-
-
-def test_letterbox_of_a_frame_of_the_same_aspect_fills_the_input() -> None:
-    matrix = letterbox((320, 240), (256, 192))
-    assert transform(boxes_of((0, 0, 320, 240)), matrix).tolist() == [[0, 0, 256, 192]]
-
-
-@given(sizes, st.integers(1, 64))
-def test_letterbox_for_a_square_input_is_centernets(size: Any, thirty_seconds: Any) -> None:
-    """CenterNet maps the centre to the input's centre, and the point max(w, h)/2 above it to the middle of the top."""
-    width, height = size
-    side = 32 * thirty_seconds
-    matrix = letterbox(size, (side, side))
-    ends = matrix @ np.array([[width / 2, width / 2], [height / 2, height / 2 - max(size) / 2], [1, 1]])
-    np.testing.assert_allclose(ends, [[side / 2, side / 2], [side / 2, 0]], atol=1e-6)
-
-
-@given(some_boxes(), sizes, sizes)
-def test_there_and_back_is_where_it_was(boxes: Any, source: Any, target: Any) -> None:
-    matrix = letterbox(source, target)
-    back = transform(transform(boxes, matrix), invert(matrix))
-    scale = max(1.0, max(source) / min(target))  # a tiny input magnifies float32's rounding on the way back
-    np.testing.assert_allclose(back, boxes, atol=1e-3 * scale)
-
-
-@given(sizes, sizes)
-def test_the_letterbox_holds_the_whole_frame(source: Any, target: Any) -> None:
-    seen = transform(boxes_of((0, 0, *source)), letterbox(source, target))
-    assert (seen >= -1e-2).all()
-    assert (seen <= np.array([*target, *target]) + 1e-2).all()
-    assert np.isclose(seen[0, 2:] - seen[0, :2], target, atol=1e-2).any()

@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge import boxes as box_ops
-from edge import detector
+from edge import detector, letterbox
 from edge.manifest import Manifest
-from edge.motion import MotionSettings
+from edge.motion_map import MotionSettings
 
 MANIFEST = Manifest("tiny", ("Run", "Jump"), height=64, width=96, motion=MotionSettings("none"), top_k=3)
 SIZES = [(96, 64), (320, 240), (1, 1), (31, 47), (3840, 2160), (7, 500), (192, 128)]  # (width, height)
@@ -75,7 +74,7 @@ def test_network_input_holds_frame_then_motion() -> None:
 def test_boxes_come_back_to_where_they_were(size: tuple[int, int]) -> None:
     width, height = size
     truth = np.array([[0.1, 0.2, 0.5, 0.9], [0.0, 0.0, 1.0, 1.0]], np.float32) * (width, height, width, height)
-    seen = box_ops.transform(truth.astype(np.float32), box_ops.letterbox(size, MANIFEST.input_size))
+    seen = letterbox.transform(truth.astype(np.float32), letterbox.affine(size, MANIFEST.input_size))
     found = detector.detections(outputs(seen.tolist(), [0.9, 0.8], [0, 1]), size, MANIFEST, 0.5)
     np.testing.assert_allclose(found.boxes, truth, rtol=1e-4, atol=1e-3)
 
@@ -84,7 +83,7 @@ def test_a_painted_rectangle_matches_its_box() -> None:
     """Pixels and boxes take the same way: 320 × 240 in 96 × 64 is a scale of 4/15, with black bars at the sides."""
     image = np.zeros((240, 320, 3), np.uint8)
     image[60:180, 90:240] = 255
-    box = box_ops.transform(np.array([[90, 60, 240, 180]], np.float32), box_ops.letterbox((320, 240), (96, 64)))[0]
+    box = letterbox.transform(np.array([[90, 60, 240, 180]], np.float32), letterbox.affine((320, 240), (96, 64)))[0]
     x, y, width, height = cv2.boundingRect((detector.fit(image, MANIFEST)[:, :, 0] > 127).astype(np.uint8))
     np.testing.assert_allclose([x, y, x + width, y + height], box, atol=1.01)
 

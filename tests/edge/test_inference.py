@@ -15,7 +15,7 @@ from edge.engines.motion_cuda import MotionCudaError
 from edge.engines.tensorrt_engine import TensorRtError
 from edge.engines.tensorrt_runner import Runner
 from edge.inference import Engine, LoadedEngine, NetworkFrame, NetworkResult, Outputs
-from edge.motion import MotionSettings
+from edge.motion_map import MotionSettings
 from tests.support.fake_cv2_cuda import FakeCv2Cuda
 from tests.support.fake_gpu import FakeGpu, fake_gpu, serialized_engine
 from tests.support.fake_tensorrt import Network

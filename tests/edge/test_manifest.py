@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from edge.config.schema_types import ActionLabel
 from edge.manifest import CENTERNET_MEAN, CENTERNET_STD, Manifest, ManifestError, from_json, to_json
-from edge.motion import MotionSettings
+from edge.motion_map import MotionSettings
 
 PLAIN = Manifest("small", ("Run", "Jump"), 192, 256)
 FULL = Manifest(

@@ -20,12 +20,12 @@ from edge.commands.replay import ReplayOutputs, open_session, replay
 from edge.config.config_file import load, state_directory
 from edge.config.schema import Config, ModelConfig
 from edge.engines import cuda_runtime, engine_build, engine_record, motion_cuda
-from edge.engines.build_plan import BuildOptions
 from edge.engines.cuda_runtime import Cuda, CudaError
 from edge.engines.engine_cache import EngineCacheError
 from edge.engines.motion_cuda import MotionCudaError
+from edge.engines.tensorrt_build_plan import BuildOptions
 from edge.inference import Engine, EngineError, LoadedEngine
-from edge.motion import MotionSettings
+from edge.motion_map import MotionSettings
 from edge.open_model import open_at_terminal, open_model
 from tests.support.fake_cv2_cuda import FakeCv2Cuda
 from tests.support.fake_gpu import FakeGpu, fake_gpu

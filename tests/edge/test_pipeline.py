@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge import detector, motion, pipeline
+from edge import detector, pipeline
+from edge import motion_map as motion
 from edge.events import ActionSettings, EventSettings
 from edge.inference import Engine
 from edge.manifest import Manifest
-from edge.motion import MotionSettings
+from edge.motion_map import MotionSettings
 from edge.pipeline import PipelineSettings, StepResult
 from edge.sources import Frame
 

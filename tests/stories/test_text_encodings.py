@@ -22,7 +22,7 @@ from tests.support.annotation_files import COCO, box, coco, written
 from train.box_tables import Tube
 from train.checkpoint import CheckpointError
 from train.datasets import loader
-from train.datasets.annotations import AnnotationError
+from train.datasets.annotation_records import AnnotationError
 from train.datasets.coco import read_coco
 from train.datasets.cvat import read_cvat
 from train.datasets.split_lists import list_of_names

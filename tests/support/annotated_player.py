@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from edge import manifest as manifests
 from edge.inference import Engine
 from edge.manifest import Manifest
-from edge.motion import MotionSettings
-from train.datasets.annotations import GroundTruthTube
+from edge.motion_map import MotionSettings
+from train.datasets.annotation_records import GroundTruthTube
 
 WIDTH, HEIGHT, FRAMES = 96, 64, 24
 LABELS = ("Basketball", "Surfing")

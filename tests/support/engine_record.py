@@ -1,7 +1,7 @@
 """The record of an engine."""
 
-from edge.engines.build_plan import BuildOptions, Platform
 from edge.engines.engine_record import EngineRecord
+from edge.engines.tensorrt_build_plan import BuildOptions, Platform
 from tests.support.tiny_model import MANIFEST
 
 RECORD = EngineRecord(

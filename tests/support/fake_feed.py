@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from edge.people_count import PeopleCount
 from edge.pipeline import PipelineSettings
-from edge.presence import PeopleCount
 from edge.service.camera_session import CameraSession
 from edge.sources import Frame
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from edge.events import ActionSettings, EventSettings
-from train.datasets.annotations import GroundTruthTube
+from train.datasets.annotation_records import GroundTruthTube
 from train.evaluation.detection_file import SavedDetections
 
 RATE = 10.0

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import detector, motion
+from edge import detector, motion_map
 from edge.engines.cuda_runtime import Cuda
 from edge.manifest import Manifest
-from edge.motion import IDENTITY, MotionSettings
+from edge.motion_map import IDENTITY, MotionSettings
 from tests.support.fake_cuda import FakeCuda
 from tests.support.fake_cv2_cuda import FakeCv2Cuda
 
@@ -49,5 +49,5 @@ def on_cpu(frames: list[Frame], manifest: Manifest) -> Iterator[tuple[NDArray[np
         if manifest.motion.kind == "none":
             yield detector.network_input(normalised, None), IDENTITY
         else:
-            found, shift = motion.motion_map(previous, normalised, manifest.motion)
+            found, shift = motion_map.motion_map(previous, normalised, manifest.motion)
             yield detector.network_input(normalised, found), shift

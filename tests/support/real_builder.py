@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from edge.engines.build_plan import BuildOptions
 from edge.engines.engine_build import build
 from edge.engines.engine_record import EngineRecord
+from edge.engines.tensorrt_build_plan import BuildOptions
 
 REASON = "tensorrt-rtx-cu13 is not installed: pip install tensorrt-rtx-cu13"
 GPU = "SM86"  # its nearest to Orin's 8.7

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edge import manifest as manifests
 from edge.manifest import Manifest
-from edge.motion import MotionSettings
+from edge.motion_map import MotionSettings
 
 LABELS = ("Basketball", "Surfing")
 SIDE = 64  # of the network's input

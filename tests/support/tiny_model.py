@@ -6,7 +6,7 @@ import pytest
 
 from edge import manifest as manifests
 from edge.manifest import Manifest
-from edge.motion import MotionSettings
+from edge.motion_map import MotionSettings
 
 LABELS = ("Shine", "Rest")
 SIZE = 64  # pixels of the input, each way

@@ -10,7 +10,7 @@ from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint
 from train.networks import architectures
 from train.networks.deformable import DeformableConvolution
-from train.optimisation import NAMING_LAYERS
+from train.training_step import NAMING_LAYERS
 
 MANIFEST = Manifest("tiny", ("Run", "Jump", "Dive"), 64, 96, top_k=20, training={"data": "none"})
 

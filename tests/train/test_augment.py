@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge import boxes as box_ops
+from edge import letterbox
 from train import augment
 from train.augment import ERASED, MINIMUM_VISIBLE, NO_AUGMENTATION, Augmentation, AugmentSettings
 
@@ -32,7 +32,7 @@ def placed(matrix: list[list[float]]) -> Augmentation:
 
 def test_no_augmentation_is_the_letterbox() -> None:
     drawn = augment.draw(NO_AUGMENTATION, SOURCE, INPUT, random(0))
-    matrix = box_ops.letterbox(SOURCE, INPUT)
+    matrix = letterbox.affine(SOURCE, INPUT)
     np.testing.assert_allclose(drawn.matrix, matrix, atol=1e-12)
     np.testing.assert_array_equal(
         augment.apply(drawn, noise(), INPUT), cv2.warpAffine(noise(), matrix, INPUT, flags=cv2.INTER_LINEAR)
@@ -101,7 +101,7 @@ def test_no_boxes() -> None:
 
 def test_zoom_and_shift_stay_in_their_ranges() -> None:
     settings = AugmentSettings()
-    scale = box_ops.letterbox(SOURCE, INPUT)[0, 0]
+    scale = letterbox.affine(SOURCE, INPUT)[0, 0]
     for seed in range(200):
         drawn = augment.draw(settings, SOURCE, INPUT, random(seed)).matrix
         zoom = np.sqrt(abs(drawn[0, 0] * drawn[1, 1])) / scale

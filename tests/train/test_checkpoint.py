@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from edge.manifest import Manifest
-from edge.motion import MotionSettings
+from edge.motion_map import MotionSettings
 from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint, CheckpointError
 from train.networks.decoder import Decoder

@@ -7,13 +7,13 @@ import pytest
 
 from convert import calibration
 from edge.manifest import Manifest
-from edge.motion import MotionSettings
+from edge.motion_map import MotionSettings
 from tests.support import video_files
 from tests.support.annotated_player import BOX, ENGINE, FRAMES, HEIGHT, LABELS, PLAYS, WIDTH, tube
 from tests.support.annotation_files import META, box, written
 from train import check, train
 from train.augment import NO_AUGMENTATION
-from train.datasets.annotations import VideoAnnotation
+from train.datasets.annotation_records import VideoAnnotation
 from train.datasets.packed_video import FrameError, PackedVideo, pack
 from train.evaluation.detection import DetectionTask, detect_video
 from train.evaluation.protocols import Protocol

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from edge.engines import engine_build
-from edge.engines.build_plan import BuildOptions
+from edge.engines.tensorrt_build_plan import BuildOptions
 from tests.support import fake_device
 from tests.support.annotated_player import BOX, FRAMES, LABELS, MANIFEST, PLAYS, write_model, write_video
 from tests.support.full_disk import full_disk
 from tests.support.paths import ROOT
-from train.datasets.annotations import VideoAnnotation
+from train.datasets.annotation_records import VideoAnnotation
 from train.datasets.ucf24 import load_ucf24
 from train.evaluate import main
 from train.evaluation.splits import evenly_spaced, of_split

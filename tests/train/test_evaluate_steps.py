@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.support.annotated_player import BOX, FRAMES, HEIGHT, LABELS, PLAYS, WIDTH, write_model, write_video
-from train.datasets.annotations import VideoAnnotation
+from train.datasets.annotation_records import VideoAnnotation
 from train.evaluate import main
 from train.evaluation import detection_file, evaluation, linking, scoring, tube_file, video_evaluation
 from train.evaluation.action_lengths import MIN_SPREAD

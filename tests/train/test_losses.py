@@ -8,7 +8,7 @@ from torch import Tensor
 
 from train.losses import centernet_losses, centre_loss, focal_loss, losses, offset_loss, size_loss
 from train.networks.decoder import Heads
-from train.recipe import CENTERNET_LOSSES, LossWeights
+from train.train_settings import CENTERNET_LOSSES, LossWeights
 
 torch.set_num_threads(1)
 

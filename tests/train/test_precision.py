@@ -10,10 +10,10 @@ from tests.support.paths import ROOT
 torch = pytest.importorskip("torch")
 
 from edge.manifest import Manifest  # noqa: E402
-from edge.motion import MotionSettings  # noqa: E402
-from train import optimisation  # noqa: E402
+from edge.motion_map import MotionSettings  # noqa: E402
+from train import training_step  # noqa: E402
 from train.precision import Machine, PrecisionChoice, StepSeconds, choose, step_seconds  # noqa: E402
-from train.recipe import RequestedPrecision, TrainingPrecision, TrainSettings  # noqa: E402
+from train.train_settings import RequestedPrecision, TrainingPrecision, TrainSettings  # noqa: E402
 
 
 def takes(float32: float, bfloat16: float) -> StepSeconds:
@@ -68,7 +68,7 @@ def test_a_choice_names_what_changed_only_where_it_did() -> None:
 def test_timing_leaves_the_network_as_it_is() -> None:
     settings = TrainSettings("data", height=64, width=64)
     manifest = Manifest("tiny", ("Run",), 64, 64, MotionSettings("none"))
-    network = optimisation.start(settings, manifest, torch.device("cpu")).network
+    network = training_step.start(settings, manifest, torch.device("cpu")).network
     before = {name: value.clone() for name, value in network.state_dict().items()}
     assert {name: value > 0 for name, value in step_seconds(network, (2, 3, 64, 64)).items()} == {
         "float32": True,

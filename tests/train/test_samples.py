@@ -11,13 +11,13 @@ from torch.utils.data import DataLoader
 from edge import pipeline
 from edge.inference import Engine, Infer
 from edge.manifest import Manifest
-from edge.motion import KINDS, MotionKind, MotionSettings
+from edge.motion_map import KINDS, MotionKind, MotionSettings
 from edge.pipeline import PipelineSettings
 from edge.sources import Frame
 from tests.support.tiny_videos import FIRST, FRAMES, LABELS, person, picture, write_data_set
 from train import augment
 from train.augment import AugmentSettings
-from train.datasets.annotations import GroundTruthTube, VideoAnnotation, VideoFrame
+from train.datasets.annotation_records import GroundTruthTube, VideoAnnotation, VideoFrame
 from train.datasets.packed_video import PackedVideo, open_packed
 from train.datasets.ucf24 import load_ucf24
 from train.samples import FrameSampler, TrainingSet, ValidationFrames, background_share, sample

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from edge.motion import MotionSettings
+from edge.motion_map import MotionSettings
 from tests.support.paths import ROOT
 from tests.support.tiny_videos import LABELS, write_data_set
 from tests.support.waiting import PATIENCE
@@ -22,9 +22,9 @@ from train.checkpoint import CheckpointError
 from train.datasets import loader
 from train.datasets.packed_video import open_packed, packed_path
 from train.log import EVERY
-from train.optimisation import TrainingError
-from train.recipe import TrainSettings
 from train.train import due, learn, main, prepare
+from train.train_settings import TrainSettings
+from train.training_step import TrainingError
 
 BATCH = 2
 STEPS = 27  # one row of EVERY steps, and a rest

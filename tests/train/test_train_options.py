@@ -12,13 +12,13 @@ torch = pytest.importorskip("torch")
 
 from edge.engines import onnxruntime_engine  # noqa: E402
 from edge.manifest import LITE, Manifest  # noqa: E402
-from edge.motion import MotionSettings  # noqa: E402
+from edge.motion_map import MotionSettings  # noqa: E402
 from train import checkpoint as checkpoints  # noqa: E402
-from train import recipe, train_options  # noqa: E402
+from train import train_options, train_settings  # noqa: E402
 from train.checkpoint import Checkpoint, CheckpointError  # noqa: E402
 from train.networks import architectures  # noqa: E402
-from train.optimisation import TrainingError  # noqa: E402
-from train.recipe import CENTERNET_LOSSES, LossWeights, TrainSettings  # noqa: E402
+from train.train_settings import CENTERNET_LOSSES, LossWeights, TrainSettings  # noqa: E402
+from train.training_step import TrainingError  # noqa: E402
 
 SHIPPED = ROOT / "models" / "korsal-lite-ucf24x5.onnx"
 
@@ -117,4 +117,4 @@ def test_mistakes_are_reported() -> None:
 
 def test_what_was_saved_is_read_back() -> None:
     one = TrainSettings("data", motion=MotionSettings("flow", False, 2), losses=CENTERNET_LOSSES, precision="float32")
-    assert recipe.from_saved(asdict(one)) == one
+    assert train_settings.from_saved(asdict(one)) == one

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from edge.manifest import Manifest
-from edge.motion import MotionSettings
+from edge.motion_map import MotionSettings
 from tests.support.tiny_videos import FIRST, LABELS, write_data_set
-from train.datasets.annotations import VideoFrame
+from train.datasets.annotation_records import VideoFrame
 from train.datasets.packed_video import open_packed
 from train.datasets.ucf24 import load_ucf24
 from train.networks.decoder import Heads

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from train.box_tables import Tube
 from train.datasets.annotated_frames import as_text, mask
-from train.datasets.annotations import DataSet, GroundTruthTube, VideoAnnotation
+from train.datasets.annotation_records import DataSet, GroundTruthTube, VideoAnnotation
 from train.datasets.frame_kinds import frame_kinds
 from train.overlap import paired_iou, tube_iou
 

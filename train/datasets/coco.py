@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from edge.text import decode_utf8, to_nfc
-from train.datasets.annotations import LARGEST_FRAME, AnnotationError, reason
+from train.datasets.annotation_records import LARGEST_FRAME, AnnotationError, reason
 from train.datasets.tracks import Box, BoxBudget, NamedVideo, tubes_from_samples
 from train.datasets.video_names import without_suffix
 from train.safe_reading import bounded_file

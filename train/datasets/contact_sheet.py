@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edge.cameras.video_file import CaptureError, read_file
 from edge.files import write_atomically
 from edge.video import text_rendering
-from train.datasets.annotations import DataSet, VideoAnnotation, VideoFrame, at
+from train.datasets.annotation_records import DataSet, VideoAnnotation, VideoFrame, at
 from train.datasets.frame_kinds import known_frames
 
 Picture = NDArray[np.uint8]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.text import decode_utf8, to_nfc
-from train.datasets.annotations import LARGEST_FRAME, AnnotationError, reason
+from train.datasets.annotation_records import LARGEST_FRAME, AnnotationError, reason
 from train.datasets.tracks import Box, BoxBudget, Corners, NamedVideo, tubes_from_keyframes
 from train.datasets.video_names import stays_inside, without_suffix
 from train.safe_reading import bounded_file

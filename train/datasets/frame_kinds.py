@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.datasets import annotated_frames
-from train.datasets.annotations import VideoAnnotation
+from train.datasets.annotation_records import VideoAnnotation
 
 
 def known_frames(annotation: VideoAnnotation) -> NDArray[np.int64]:

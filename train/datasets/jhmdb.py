@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edge.text import to_nfc
-from train.datasets.annotations import (
+from train.datasets.annotation_records import (
     LARGEST_FRAME,
     AnnotationError,
     DataSet,

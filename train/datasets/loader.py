@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from train.datasets.annotation_merge import MergeError, merged
-from train.datasets.annotations import AnnotationError, DataSet, GroundTruthTube, VideoAnnotation
+from train.datasets.annotation_records import AnnotationError, DataSet, GroundTruthTube, VideoAnnotation
 from train.datasets.coco import read_coco
 from train.datasets.cvat import read_cvat
 from train.datasets.jhmdb import HMDB_FILE, Folds, read_act, read_jhmdb21

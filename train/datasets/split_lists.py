@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from edge.text import BOM_CHARACTER, TextError, decode_utf8, to_nfc
-from train.datasets.annotations import AnnotationError, VideoAnnotation
+from train.datasets.annotation_records import AnnotationError, VideoAnnotation
 from train.datasets.video_names import without_suffix
 
 VALIDATION_GROUPS = ("g23", "g24", "g25")  # of the training videos

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.text import to_nfc
-from train.datasets.annotations import (
+from train.datasets.annotation_records import (
     LARGEST_FRAME,
     AnnotationError,
     DataSet,

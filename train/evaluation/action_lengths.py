@@ -9,7 +9,7 @@ import numpy as np
 
 from edge.text import to_nfc
 from train.datasets.annotated_frames import AnnotatedFrames, begin_is_known, end_is_known
-from train.datasets.annotations import DataSet, GroundTruthTube
+from train.datasets.annotation_records import DataSet, GroundTruthTube
 from train.datasets.split_lists import held_out
 from train.evaluation.action_tubes import Segmentation, TypicalLength
 from train.evaluation.linking import LinkingMethod

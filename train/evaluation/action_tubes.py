@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.tubes import TubeBox
-from train.evaluation.segmentation import runs, semi_markov_segments, viterbi_mask
+from train.evaluation.temporal_segmentation import runs, semi_markov_segments, viterbi_mask
 
 SEGMENT_EVERY = 12  # frames; how often a tube is segmented while it is followed
 MAX_MISSED = 5  # of KORSAL's rule

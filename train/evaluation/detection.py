@@ -12,10 +12,10 @@ from edge.detector import Detections, invalid_outputs_message
 from edge.inference import Engine
 from edge.pipeline import PipelineSettings
 from edge.terminal import progress
-from train.datasets.annotations import VideoAnnotation
+from train.datasets.annotation_records import VideoAnnotation
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.model_pool import run_tasks
-from train.evaluation.video_run import append_detections, run_video
+from train.evaluation.video_pipeline import append_detections, run_video
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from edge.detector import invalid_outputs_message
 from edge.inference import Engine
 from edge.terminal import progress
-from train.datasets.annotations import DataSet, VideoAnnotation
+from train.datasets.annotation_records import DataSet, VideoAnnotation
 from train.evaluation.action_lengths import ActionLengths, typical_lengths
 from train.evaluation.model_pool import run_tasks
 from train.evaluation.protocols import Protocol

@@ -13,7 +13,7 @@ from edge.linker import Linker
 from edge.sources import Frame
 from edge.tubes import TubeBox
 from train.datasets.annotated_frames import covered, mask
-from train.datasets.annotations import GroundTruthTube, VideoAnnotation
+from train.datasets.annotation_records import GroundTruthTube, VideoAnnotation
 from train.datasets.frame_kinds import idle
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.event_counts import EventCounts

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from edge.files import existing_path, write_atomically
 from edge.text import decode_utf8, sanitized, shortened, to_nfc
-from train import extras
+from train import optional_packages
 from train.datasets.annotated_frames import AnnotatedFrames, within
 from train.datasets.video_names import stays_inside
 from train.evaluation.detection_file import SavedDetections
@@ -125,7 +125,7 @@ def write_road(found: SavedDetections, folder: Path, annotated: Sequence[Annotat
 
     Of a video whose frame count is unknown, for each frame with boxes.
     """
-    extras.require("scipy")
+    optional_packages.require("scipy")
     from scipy.io import savemat
 
     for video, frame, chosen in _by_frame(found, annotated):

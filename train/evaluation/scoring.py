@@ -10,7 +10,7 @@ import numpy as np
 from train.box_tables import FrameBoxes, Tube, in_video, numbered, video_of
 from train.datasets import loader
 from train.datasets.annotated_frames import AnnotatedFrames, rows_in, tubes_in
-from train.datasets.annotations import DataSet, VideoAnnotation
+from train.datasets.annotation_records import DataSet, VideoAnnotation
 from train.datasets.frame_kinds import not_annotated
 from train.evaluation import detection_file, external_formats, tube_file
 from train.evaluation.detection_file import SavedDetections

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from edge.text import to_nfc
-from train.datasets.annotations import DataSet, VideoAnnotation
+from train.datasets.annotation_records import DataSet, VideoAnnotation
 from train.datasets.split_lists import held_out
 
 Split = Literal["test", "train", "validation"]

@@ -16,12 +16,12 @@ from edge.text import to_nfc
 from edge.tubes import TubeBox
 from train.box_tables import FrameBoxes, Tube, joined
 from train.datasets.annotated_frames import AnnotatedFrames, rows_in, tubes_in
-from train.datasets.annotations import GroundTruthTube, VideoAnnotation
+from train.datasets.annotation_records import GroundTruthTube, VideoAnnotation
 from train.evaluation.action_lengths import ActionLengths, with_lengths
 from train.evaluation.action_tubes import ActionTube
 from train.evaluation.linking import LINKING_METHODS
 from train.evaluation.report import VideoResult
-from train.evaluation.video_run import append_detections, run_video
+from train.evaluation.video_pipeline import append_detections, run_video
 
 LinkerKind = Literal["default", "korsal"]
 

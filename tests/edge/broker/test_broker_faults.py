@@ -20,7 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edge.broker import broker_faults, broker_link, outages
 from edge.broker.message import Message
 from edge.broker.outbox import Outbox, OutboxLimits
-from edge.broker.packet import packet_size, properties
+from edge.broker.publish_packet import packet_size, properties
 from edge.broker.requests import Response
 from edge.broker.topics import encode
 from edge.config.schema import MqttConfig, TlsConfig

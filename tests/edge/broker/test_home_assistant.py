@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edge.broker import discovery_file
-from edge.broker.delivery import OutboxStatistics
+from edge.broker.delivery_statistics import OutboxStatistics
 from edge.broker.home_assistant import PLATFORMS, DeviceDescription, components, discovery, platforms
 from edge.broker.payload import ModelIdentity, event_payload
 from edge.broker.publisher import PublisherStatistics

@@ -11,7 +11,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge.broker import inbox
+from edge.broker import publisher_queues
 from edge.broker.outbox import Outbox, OutboxLimits
 from edge.broker.publisher import Publisher
 from edge.broker.requests import MAX_REQUEST_BYTES, Request, answer
@@ -163,10 +163,10 @@ def test_a_flood_of_requests_is_dropped_and_counted(broker: Broker, asker: Clien
         until_it_listens(broker)
         for _ in range(500):
             asker.publish(TOPICS.request("health"), b"", qos=1)
-        wait_for(lambda: publisher.statistics().dropped_requests == 500 - inbox.MAX_REQUESTS, "the drops")
+        wait_for(lambda: publisher.statistics().dropped_requests == 500 - publisher_queues.MAX_REQUESTS, "the drops")
         publisher.publish_event(event(0))
         wait_for(lambda: numbers(subscriber) == [0], "an event in the middle of it")
-        assert len(publisher.take_requests()) == inbox.MAX_REQUESTS
+        assert len(publisher.take_requests()) == publisher_queues.MAX_REQUESTS
         assert publisher.take_requests() == ()
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge import detector
 from edge.cameras.video_file import CaptureError, decodable_frames, probe, read_file
-from edge.motion import MotionSettings
+from edge.motion_map import MotionSettings
 from edge.video.snapshot import snapshot
 from tests.support import video_files
 from tests.support.paths import ROOT

@@ -11,9 +11,9 @@ import pytest
 
 from edge import manifest as manifests
 from edge.engines import engine_record
-from edge.engines.build_plan import BuildOptions, Platform, Precision
 from edge.engines.cuda_runtime import CudaDevice
 from edge.engines.engine_build import build, platform_of
+from edge.engines.tensorrt_build_plan import BuildOptions, Platform, Precision
 from edge.engines.tensorrt_builder import EngineBuildError
 from tests.support.fake_tensorrt import Network, fake
 from tests.support.fake_tensorrt_builder import Fault

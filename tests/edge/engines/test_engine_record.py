@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.engines import engine_record
-from edge.engines.build_plan import parse_version
 from edge.engines.engine_record import HEADER_BYTES, EngineRecord, EngineRecordError, engine_version, version_fault
+from edge.engines.tensorrt_build_plan import parse_version
 from tests.support.engine_record import RECORD
 from tests.support.fake_tensorrt import VERSIONS, fake, plan
 from tests.support.refusal import refusal

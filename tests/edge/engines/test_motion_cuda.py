@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge import detector, motion
+from edge import detector, motion_map
 from edge.engines.motion_cuda import MotionCuda, MotionCudaError, float32_holds, stable_constants, usable
 from edge.engines.tensorrt_runner import Runner
 from edge.manifest import INPUT, Manifest
-from edge.motion import SHIFTS, MotionSettings
+from edge.motion_map import SHIFTS, MotionSettings
 from tests.support import fake_cv2_cuda
 from tests.support.fake_cuda import FakeCuda
 from tests.support.fake_cv2_cuda import FakeCv2Cuda
@@ -302,12 +302,12 @@ def test_a_bright_pixel_in_a_corner_that_a_shift_hides() -> None:
 @pytest.mark.parametrize("pair", [(scene(0, SIZE), scene(1, SIZE)), (scene(0, SIZE), scene(0, SIZE, 0, 1))])
 def test_constants_as_the_cpu_has_them(pair: tuple[Frame, Frame]) -> None:
     manifest = manifest_of(MotionSettings())
-    frames = [motion.prepare(detector.normalise(image, manifest)) for image in pair]
+    frames = [motion_map.prepare(detector.normalise(image, manifest)) for image in pair]
     filler, _ = made(MotionSettings(), SIZE)
     for image in pair:
         filler.fill(image)
     found = stable_constants(*(frame.extremes for frame in filler._frames))
-    assert np.allclose(found, motion._pair(*frames).constants, rtol=1e-5)
+    assert np.allclose(found, motion_map._pair(*frames).constants, rtol=1e-5)
 
 
 def parameters(signature: str) -> list[str]:

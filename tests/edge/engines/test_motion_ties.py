@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge.engines.motion_cuda import TIE, MotionCuda
-from edge.motion import SHIFTS, MotionSettings
+from edge.motion_map import SHIFTS, MotionSettings
 from tests.support.fake_cuda import FakeCuda
 from tests.support.fake_cv2_cuda import FakeCv2Cuda, FakeGpuMat
 from tests.support.motion_target import SIZE, FakeTarget, manifest_of, on_cpu

@@ -15,7 +15,7 @@ from edge import manifest as manifests
 from edge.engines import onnxruntime_engine
 from edge.inference import EngineError
 from edge.manifest import OUTPUTS, Manifest
-from edge.motion import MotionSettings
+from edge.motion_map import MotionSettings
 from tests.support.tiny_model import BOX, LABELS, MANIFEST, SIZE, write_tiny_model
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'korsal-edge[train]'")

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from edge.engines import cuda_runtime, engine_record, tensorrt_engine
-from edge.engines.build_plan import BuildOptions, Platform
 from edge.engines.cuda_runtime import Cuda, CudaError
 from edge.engines.engine_record import EngineRecord
+from edge.engines.tensorrt_build_plan import BuildOptions, Platform
 from edge.engines.tensorrt_engine import TensorRtError
 from edge.inference import EngineError
 from edge.manifest import OUTPUTS, Manifest
-from edge.motion import MotionSettings
+from edge.motion_map import MotionSettings
 from tests.support.fake_cuda import FakeCuda
 from tests.support.fake_gpu import VERSIONS, FakeGpu, fake_gpu, serialized_engine
 from tests.support.tiny_model import BOX, LABELS, MANIFEST, SIZE

@@ -14,7 +14,7 @@ from edge.broker.payload import ModelIdentity as ModelName
 from edge.config.config_file import fingerprint
 from edge.config.schema import CameraConfig, Config, DeviceConfig, MqttConfig, OutboxConfig
 from edge.events import Event, EventType
-from edge.presence import PeopleCount
+from edge.people_count import PeopleCount
 from edge.sensors import clock
 from edge.service.announcements import Announcer
 from edge.service.settings import topics

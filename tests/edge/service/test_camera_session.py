@@ -7,8 +7,8 @@ import numpy as np
 from edge import events, pipeline
 from edge.detector import Detections
 from edge.events import ActionSettings, EventSettings
+from edge.people_count import PeopleCount
 from edge.pipeline import StepResult
-from edge.presence import PeopleCount
 from edge.sources import Frame
 from edge.tubes import TubeBox
 from tests.support.fake_feed import FakeFeed, RecordingAnnouncer, session

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge import motion
+from edge import motion_map
 from edge.detector import Detections, normalise
 from edge.events import Event
-from edge.motion import MotionSettings
+from edge.motion_map import MotionSettings
 from edge.pipeline import StepResult
 from edge.sources import Frame
 from edge.tubes import TubeBox
@@ -141,7 +141,7 @@ def test_what_moves_is_bright(kind: str) -> None:
     """A block that was not there before, against a still background."""
     manifest = replace(MANIFEST, motion=MotionSettings(kind=kind, shifts=False))  # type: ignore[arg-type]
     before, now = spot(None), spot(60)
-    found, _ = motion.motion_map(normalise(before, manifest), normalise(now, manifest), manifest.motion)
+    found, _ = motion_map.motion_map(normalise(before, manifest), normalise(now, manifest), manifest.motion)
     moved = motion_inset.motion_brightness(found, now, manifest)
     assert moved.shape == (64, 64)
     assert (moved.min(), moved.max()) >= (0, 0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge.detector import Detections
-from edge.motion import MotionSettings
+from edge.motion_map import MotionSettings
 from edge.pipeline import StepResult
 from edge.sources import Frame
 from edge.video import video_writer

@@ -28,7 +28,7 @@ from train.datasets.annotated_frames import (
     union,
     within,
 )
-from train.datasets.annotations import AnnotationError, DataSet, GroundTruthTube, VideoAnnotation
+from train.datasets.annotation_records import AnnotationError, DataSet, GroundTruthTube, VideoAnnotation
 from train.datasets.coco import read_coco
 from train.datasets.contact_sheet import choices
 from train.datasets.cvat import read_cvat

@@ -16,7 +16,7 @@ from train import check
 from train.box_tables import Tube
 from train.datasets import annotation_faults
 from train.datasets.annotation_faults import FileFacts, faults
-from train.datasets.annotations import DataSet, GroundTruthTube, VideoAnnotation
+from train.datasets.annotation_records import DataSet, GroundTruthTube, VideoAnnotation
 from train.datasets.contact_sheet import SheetError, choices, write_sheet
 from train.overlap import tube_iou
 

@@ -8,7 +8,7 @@ from tests.support.annotation_files import box, spans, written
 from tests.support.partial_annotations import task
 from train.datasets import loader
 from train.datasets.annotation_merge import MergeError, merged
-from train.datasets.annotations import AnnotationError
+from train.datasets.annotation_records import AnnotationError
 from train.datasets.cvat import read_cvat
 from train.datasets.tracks import NamedVideo
 

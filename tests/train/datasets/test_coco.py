@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.annotation_files import coco, spans
 from tests.support.coco_files import content
-from train.datasets.annotations import AnnotationError
+from train.datasets.annotation_records import AnnotationError
 from train.datasets.coco import read_coco
 
 

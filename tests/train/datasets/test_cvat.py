@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.support.annotation_files import COCO, META, box, coco, spans, written
 from tests.support.refusal import refusal
-from train.datasets.annotations import AnnotationError
+from train.datasets.annotation_records import AnnotationError
 from train.datasets.coco import read_coco
 from train.datasets.cvat import read_cvat
 

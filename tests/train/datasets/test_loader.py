@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support.annotation_files import COCO, box, coco, written
 from tests.support.refusal import refusal
 from train.datasets import loader
-from train.datasets.annotations import AnnotationError, GroundTruthTube, VideoAnnotation
+from train.datasets.annotation_records import AnnotationError, GroundTruthTube, VideoAnnotation
 from train.datasets.jhmdb import read_act
 from train.datasets.split_lists import held_out
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from train.datasets.annotated_frames import AnnotatedFrames
-from train.datasets.annotations import AnnotationError
+from train.datasets.annotation_records import AnnotationError
 from train.datasets.coco import read_coco
 from train.datasets.cvat import read_cvat
 from train.datasets.tracks import Box, BoxBudget, NamedVideo, tubes_from_keyframes, tubes_from_samples

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from train.datasets.annotations import DataSet, GroundTruthTube, VideoAnnotation
+from train.datasets.annotation_records import DataSet, GroundTruthTube, VideoAnnotation
 from train.evaluation.action_lengths import MIN_SPREAD, typical_lengths, with_lengths
 from train.evaluation.action_tubes import Segmentation
 from train.evaluation.linking import LINKING_METHODS

@@ -8,7 +8,7 @@ import pytest
 from edge.default_linker import DefaultLinker, LinkerSettings
 from edge.events import ActionSettings, EventSettings
 from tests.support.made_detections import AWAY, LABELS, PERSON, QUICK, RATE, seen, true
-from train.datasets.annotations import GroundTruthTube, VideoAnnotation
+from train.datasets.annotation_records import GroundTruthTube, VideoAnnotation
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.event_counts import HOUR, EventCounts, as_table, total
 from train.evaluation.event_metrics import count_events, settings_at, settings_by_action, truth_by_video

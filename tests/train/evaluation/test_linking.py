@@ -13,12 +13,12 @@ from edge.cameras.video_file import read_file
 from edge.config.schema import Config
 from edge.inference import Engine
 from edge.manifest import Manifest
-from edge.motion import MotionSettings
+from edge.motion_map import MotionSettings
 from edge.service.settings import pipeline_settings
 from edge.tubes import TubeBox
 from tests.support.annotated_player import FRAMES, HEIGHT, LABELS, WIDTH, write_video
 from train.box_tables import Tube
-from train.datasets.annotations import VideoAnnotation
+from train.datasets.annotation_records import VideoAnnotation
 from train.evaluation.detection import DetectionTask, detect_video, joined
 from train.evaluation.linking import LINKING_METHODS, link
 from train.evaluation.video_evaluation import LinkerKind, evaluate_video

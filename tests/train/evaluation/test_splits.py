@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.annotated_player import LABELS
-from train.datasets.annotations import DataSet, VideoAnnotation
+from train.datasets.annotation_records import DataSet, VideoAnnotation
 from train.evaluation.splits import EvaluationError, check_labels, check_videos, of_split
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.annotated_player import ENGINE, FRAMES, LABELS, PLAYS, tube, write_video
-from train.datasets.annotations import VideoAnnotation
+from train.datasets.annotation_records import VideoAnnotation
 from train.evaluation.protocols import Protocol
 from train.evaluation.report import score_videos
 from train.evaluation.video_evaluation import evaluate_video, label_indices, true_boxes, true_tubes

@@ -9,18 +9,18 @@ import torch
 from torch import Tensor
 
 from edge.manifest import LITE, Manifest, from_json, to_json
-from edge.motion import MotionSettings
+from edge.motion_map import MotionSettings
 from tests.support.tiny_videos import write_data_set
 from train import checkpoint as checkpoints
-from train import optimisation
+from train import training_step
 from train.checkpoint import Checkpoint, CheckpointError
 from train.evaluate import main as evaluate
 from train.networks import architectures
 from train.networks.architectures import ARCHITECTURES
 from train.networks.centernet import PRIOR_PROBABILITY
 from train.networks.lite import INITIAL_SIZE
-from train.recipe import CENTERNET_LOSSES, TrainSettings
 from train.train import main as train
+from train.train_settings import CENTERNET_LOSSES, TrainSettings
 
 torch.set_num_threads(1)
 OURS = [name for name in ARCHITECTURES if name != LITE]
@@ -69,9 +69,9 @@ def test_outputs_before_training(name: str) -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_one_step_teaches_every_parameter(name: str) -> None:
-    run = optimisation.start(settings(name), replace(MANIFEST, architecture=name), torch.device("cpu"))
+    run = training_step.start(settings(name), replace(MANIFEST, architecture=name), torch.device("cpu"))
     before = {key: value.clone() for key, value in run.network.named_parameters()}
-    terms = optimisation.step(run, batch(), settings(name))
+    terms = training_step.step(run, batch(), settings(name))
     assert all(np.isfinite(value) for value in terms.values())
     assert terms["size"] == pytest.approx(0.1 * abs(INITIAL_SIZE - 6), rel=0.1)  # mean L1, a tenth of it counts
     still = [key for key, value in run.network.named_parameters() if torch.equal(before[key], value)]
@@ -80,7 +80,7 @@ def test_one_step_teaches_every_parameter(name: str) -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_without_pretrained_weights_all_learn_alike(name: str) -> None:
-    run = optimisation.start(settings(name), replace(MANIFEST, architecture=name), torch.device("cpu"))
+    run = training_step.start(settings(name), replace(MANIFEST, architecture=name), torch.device("cpu"))
     assert [len(group["params"]) for group in run.optimizer.param_groups[:2]] == [0, 0]
 
 
@@ -99,7 +99,7 @@ def test_a_checkpoint_names_its_network_and_width(tmp_path: Path) -> None:
 def test_a_run_begins_with_the_weights_of_a_checkpoint_as_wide_as_that_is(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.pt", "res_18", 32)
     manifest = replace(MANIFEST, labels=("Sit", "Stand", "Lie"), architecture="res_18")
-    run = optimisation.start(replace(settings("res_18"), weights=str(path)), manifest, torch.device("cpu"))
+    run = training_step.start(replace(settings("res_18"), weights=str(path)), manifest, torch.device("cpu"))
     weights = run.average.state_dict()
     new = {key for key, weight in weights.items() if weight.is_floating_point() and not (weight == 0.5).all()}
     assert new == {"heatmap.2.weight", "heatmap.2.bias"}
@@ -111,7 +111,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.pt", "res_18", 64)
     started = replace(settings("dla_34_plain"), weights=str(path))
     with pytest.raises(CheckpointError, match=r"a\.pt: was trained with architecture res_18, this run has dla_34_pl"):
-        optimisation.start(started, replace(MANIFEST, architecture="dla_34_plain"), torch.device("cpu"))
+        training_step.start(started, replace(MANIFEST, architecture="dla_34_plain"), torch.device("cpu"))
 
 
 def test_a_network_that_is_not_known(tmp_path: Path) -> None:
@@ -130,10 +130,10 @@ def test_files_without_a_word_about_it_are_lite(tmp_path: Path) -> None:
 def test_a_run_whose_settings_name_no_network_can_be_resumed() -> None:
     """Its settings did not name the network."""
     lite = replace(settings(LITE), losses=TrainSettings("").losses)
-    run = optimisation.start(lite, MANIFEST, torch.device("cpu"))
-    optimisation.step(run, batch(), lite)
+    run = training_step.start(lite, MANIFEST, torch.device("cpu"))
+    training_step.step(run, batch(), lite)
     known = {key: value for key, value in asdict(lite).items() if key != "architecture"}
-    optimisation.resume(run, Checkpoint(MANIFEST, run.average.state_dict(), known, optimisation.progress(run)), lite)
+    training_step.resume(run, Checkpoint(MANIFEST, run.average.state_dict(), known, training_step.progress(run)), lite)
     assert run.samples == 2
 
 

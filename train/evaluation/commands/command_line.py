@@ -9,16 +9,16 @@ from edge.cameras.video_file import CaptureError
 from edge.inference import EngineError
 from edge.terminal import output, progress
 from edge.terminal.arguments import Parser
-from train.datasets.annotations import AnnotationError
+from train.datasets.annotation_records import AnnotationError
 from train.evaluation.columns import ColumnError
-from train.evaluation.commands import detect, events, export, link, score, whole
+from train.evaluation.commands import detect, evaluate, events, export, link, score
 from train.evaluation.external_formats import ExternalFormatError
 from train.evaluation.model_pool import WorkerError
 from train.evaluation.plots import PlotError
 from train.evaluation.scoring import ScoreError
 from train.evaluation.splits import EvaluationError
-from train.extras import MissingPackageError
 from train.open_model import ModelError
+from train.optional_packages import MissingPackageError
 from train.output_paths import OutputPathError
 
 
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
     if step in STEPS:
         command, program = STEPS[step], f"korsal-evaluate {step}"
     else:
-        command, program, words = whole, "korsal-evaluate", list(arguments)
+        command, program, words = evaluate, "korsal-evaluate", list(arguments)
     parser = Parser(prog=program, description=command.run.__doc__)
     command.add_options(parser)
     # --quiet of `events` has another meaning: detections of videos without any action

@@ -10,7 +10,7 @@ from edge.detector import MIN_SCORE
 from edge.terminal import progress
 from train import output_paths
 from train.datasets import loader
-from train.datasets.annotations import VideoAnnotation
+from train.datasets.annotation_records import VideoAnnotation
 from train.evaluation import detection_file
 from train.evaluation import options as shared
 from train.evaluation.detection import DetectionTask, detect

@@ -6,7 +6,7 @@ from pathlib import Path
 from edge.terminal import progress
 from train import output_paths
 from train.datasets import loader
-from train.datasets.annotations import DataSet
+from train.datasets.annotation_records import DataSet
 from train.evaluation import detection_file, linking, scoring, tube_file
 from train.evaluation import options as shared
 from train.evaluation.action_lengths import typical_lengths, with_lengths

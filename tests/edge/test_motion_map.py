@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge.motion import IDENTITY, SHIFTS, MotionSettings, blank, compare, motion_map, prepare
+from edge.motion_map import IDENTITY, SHIFTS, MotionSettings, blank, compare, motion_map, prepare
 from tests.support.paths import ROOT
 
 Image = NDArray[Any]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.temporal_labelling import best_labels
-from train.evaluation.segmentation import runs, semi_markov_segments, viterbi_mask
+from train.evaluation.temporal_segmentation import runs, semi_markov_segments, viterbi_mask
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from train.networks import architectures
 from train.networks.imagenet_weights import is_motion, load_imagenet
 from train.networks.lite import LiteDetector
 from train.precision import autocast
-from train.recipe import TrainingPrecision, TrainSettings
+from train.train_settings import TrainingPrecision, TrainSettings
 
 EARLIER_DEFAULTS = {
     "architecture": LITE,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.assets import AssetError, asset_path
+from edge.shipped_files import AssetError, asset_path
 
 
 def test_finds_the_clip() -> None:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from train.recipe import TrainSettings, faults
+from train.train_settings import TrainSettings, faults
 
 SETTINGS = TrainSettings(data="data")
 

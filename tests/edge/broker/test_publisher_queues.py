@@ -1,5 +1,5 @@
-from edge.broker.inbox import BATCH, MAX_REQUESTS, Inbox, RequestQueue
 from edge.broker.message import Message
+from edge.broker.publisher_queues import BATCH, MAX_REQUESTS, Inbox, RequestQueue
 from edge.broker.requests import Request
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from edge.manifest import INPUT_MULTIPLE, LITE
-from edge.motion import MotionSettings
+from edge.motion_map import MotionSettings
 from train.augment import AugmentSettings
 
 TrainingPrecision = Literal["float32", "bfloat16"]

@@ -6,9 +6,9 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.detector import normalise
-from edge.flow import flow_map
 from edge.manifest import Manifest
-from edge.motion import IDENTITY, MotionSettings, blank, compare, motion_map, prepare
+from edge.motion_map import IDENTITY, MotionSettings, blank, compare, motion_map, prepare
+from edge.optical_flow import flow_map
 
 Image = NDArray[np.float32]
 

@@ -10,7 +10,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 
 from edge.broker.message import CLOCK_IS_SET, Message
-from edge.broker.packet import packet_size, properties
+from edge.broker.publish_packet import packet_size, properties
 
 NOW = 1_800_000_000.0
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0+#"), min_size=1, max_size=40)

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from edge.manifest import Manifest
-from edge.motion import MotionSettings
+from edge.motion_map import MotionSettings
 from train import checkpoint as checkpoints
-from train import optimisation
+from train import training_step
 from train.checkpoint import Checkpoint, CheckpointError
 from train.networks.lite import LiteDetector
-from train.optimisation import TrainingError, TrainingRun
-from train.recipe import TrainingPrecision, TrainSettings
+from train.train_settings import TrainingPrecision, TrainSettings
+from train.training_step import TrainingError, TrainingRun
 
 torch.set_num_threads(1)
 SETTINGS = TrainSettings(data="data", height=64, width=64, samples=1000, batch=2, learning_rate=0.01, warmup=0.1)
@@ -23,7 +23,7 @@ MANIFEST = Manifest("tiny", ("TrainingRun",), 64, 64, MotionSettings("none"))
 
 @pytest.fixture
 def run() -> TrainingRun:
-    return optimisation.start(SETTINGS, MANIFEST, torch.device("cpu"))
+    return training_step.start(SETTINGS, MANIFEST, torch.device("cpu"))
 
 
 def batch(seed: int = 0) -> dict[str, Tensor]:
@@ -52,14 +52,14 @@ def batch(seed: int = 0) -> dict[str, Tensor]:
     ],
 )
 def test_learning_rate(samples: int, rate: float) -> None:
-    assert optimisation.learning_rate(samples, SETTINGS) == pytest.approx(rate)
+    assert training_step.learning_rate(samples, SETTINGS) == pytest.approx(rate)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_it_learns(precision: TrainingPrecision, run: TrainingRun) -> None:
     run.precision = precision
     settings = replace(SETTINGS, warmup=1e-6, learning_rate=1e-4)
-    sums = [sum(optimisation.step(run, batch(), settings).values()) for _ in range(8)]
+    sums = [sum(training_step.step(run, batch(), settings).values()) for _ in range(8)]
     assert sums[-1] < 0.7 * sums[0]
     assert run.samples == 16
 
@@ -70,7 +70,7 @@ def test_a_loss_that_is_not_finite_stops_and_is_named(name: str, run: TrainingRu
     poisoned = batch()
     poisoned[name][:, :, 8, 8] = float("nan")
     with pytest.raises(TrainingError, match=rf"the {name} loss \(nan\) is not finite after 0 samples; lower --learn"):
-        optimisation.step(run, poisoned, SETTINGS)
+        training_step.step(run, poisoned, SETTINGS)
     after = run.network.state_dict()
     assert all(torch.equal(after[key], value) for key, value in before.items() if "num_batches" not in key)
 
@@ -79,17 +79,17 @@ def test_several_losses_are_named_together() -> None:
     with pytest.raises(
         TrainingError, match=r"the heatmap loss \(nan\) and the size loss \(inf\) is not finite after 9"
     ):
-        optimisation.finite({"heatmap": math.nan, "size": math.inf, "offset": 1.0}, 9)
-    assert optimisation.finite({"size": 1.0}, 9) == {"size": 1.0}
+        training_step.finite({"heatmap": math.nan, "size": math.inf, "offset": 1.0}, 9)
+    assert training_step.finite({"size": 1.0}, 9) == {"size": 1.0}
 
 
 def test_a_step_depends_on_nothing_else() -> None:
     """Whatever was drawn before, dropout is drawn from the seed and the number of samples."""
     results = []
     for noise in range(2):
-        run = optimisation.start(SETTINGS, MANIFEST, torch.device("cpu"))
+        run = training_step.start(SETTINGS, MANIFEST, torch.device("cpu"))
         torch.manual_seed(noise)
-        results.append(optimisation.step(run, batch(), SETTINGS))
+        results.append(training_step.step(run, batch(), SETTINGS))
     assert results[0] == results[1]
 
 
@@ -97,7 +97,7 @@ def test_the_average_follows(run: TrainingRun) -> None:
     """After the first of 2 samples it keeps 2 / (2 + 10·2) of itself."""
     name = "heatmap.3.bias"
     start = run.average.state_dict()[name].clone()
-    optimisation.step(run, batch(), SETTINGS)
+    training_step.step(run, batch(), SETTINGS)
     moved = run.network.state_dict()[name]
     expected = start + (1 - 2 / 22) * (moved - start)
     np.testing.assert_allclose(run.average.state_dict()[name], expected, rtol=1e-6)
@@ -116,7 +116,7 @@ def test_every_parameter_is_in_one_group(run: TrainingRun) -> None:
 
 
 def test_what_begins_from_nothing_learns_faster() -> None:
-    run = optimisation.start(SETTINGS, replace(MANIFEST, motion=MotionSettings("ssim")), torch.device("cpu"))
+    run = training_step.start(SETTINGS, replace(MANIFEST, motion=MotionSettings("ssim")), torch.device("cpu"))
     fast = {id(p) for group in run.optimizer.param_groups[2:] for p in group["params"]}
     beginners = {name for name, p in run.network.named_parameters() if id(p) in fast}
     assert {name.split(".")[0] for name in beginners} == {"backbone", "neck", "heatmap", "box"}
@@ -133,14 +133,14 @@ def trained(path: Path, manifest: Manifest = MANIFEST) -> Path:
 def test_a_run_begins_with_the_weights_of_another_at_another_size(tmp_path: Path) -> None:
     larger = replace(MANIFEST, height=96, width=128)
     settings = replace(SETTINGS, weights=str(trained(tmp_path / "a.pt")), height=96, width=128)
-    started = optimisation.start(settings, larger, torch.device("cpu"))
+    started = training_step.start(settings, larger, torch.device("cpu"))
     assert all((weight == 0.5).all() for weight in started.average.state_dict().values() if weight.is_floating_point())
 
 
 def test_for_other_actions_only_the_classification_layer_is_reinitialised(tmp_path: Path) -> None:
     others = replace(MANIFEST, labels=("Jump", "TrainingRun", "Sit"))
     settings = replace(SETTINGS, weights=str(trained(tmp_path / "a.pt")))
-    weights = optimisation.start(settings, others, torch.device("cpu")).average.state_dict()
+    weights = training_step.start(settings, others, torch.device("cpu")).average.state_dict()
     new = {name for name, weight in weights.items() if weight.is_floating_point() and not (weight == 0.5).all()}
     assert new == {"heatmap.3.weight", "heatmap.3.bias"}
     assert weights["heatmap.3.bias"].shape == (3,)
@@ -149,6 +149,6 @@ def test_for_other_actions_only_the_classification_layer_is_reinitialised(tmp_pa
 def test_weights_for_another_kind_of_input_are_refused(tmp_path: Path) -> None:
     settings = replace(SETTINGS, weights=str(trained(tmp_path / "a.pt")))
     with pytest.raises(CheckpointError, match=r"a\.pt: was trained with motion .*none.*leave that option out"):
-        optimisation.start(settings, replace(MANIFEST, motion=MotionSettings("ssim")), torch.device("cpu"))
+        training_step.start(settings, replace(MANIFEST, motion=MotionSettings("ssim")), torch.device("cpu"))
     with pytest.raises(CheckpointError, match="no such file"):
-        optimisation.start(replace(SETTINGS, weights=str(tmp_path / "b.pt")), MANIFEST, torch.device("cpu"))
+        training_step.start(replace(SETTINGS, weights=str(tmp_path / "b.pt")), MANIFEST, torch.device("cpu"))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.support.laws import costly
 from tests.support.refusal import refusal
-from train.datasets.annotations import AnnotationError, DataSet, VideoAnnotation, at
+from train.datasets.annotation_records import AnnotationError, DataSet, VideoAnnotation, at
 from train.datasets.split_lists import held_out, list_of_names
 from train.datasets.ucf24 import continuous, load_ucf24, read_matlab, read_pickle
 from train.datasets.video_names import without_suffix

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.engines.build_plan import (
+from edge.engines.tensorrt_build_plan import (
     PRECISIONS,
     BuildOptions,
     Members,

@@ -1,5 +1,5 @@
-from edge.broker import delivery
-from edge.broker.delivery import DeliveryTimes
+from edge.broker import delivery_statistics
+from edge.broker.delivery_statistics import DeliveryTimes
 from edge.broker.message import Message
 
 
@@ -46,16 +46,16 @@ def test_what_was_not_timed_is_passed_over() -> None:
 
 def test_memory_is_bounded_and_keeps_the_newest() -> None:
     journey = DeliveryTimes()
-    for seq in range(delivery.MAX_PENDING + 1):
+    for seq in range(delivery_statistics.MAX_PENDING + 1):
         journey.stored(step("a", seq, 0.0))
     journey.sent(1, step("a", 0))
     journey.sent(2, step("a", 1))
     journey.acknowledged(1, 1.0)
     journey.acknowledged(2, 2.0)
     assert journey.seconds == (2.0,)
-    for seq in range(delivery.MAX_DURATIONS + 5):
+    for seq in range(delivery_statistics.MAX_DURATIONS + 5):
         journey.stored(step("b", seq, 0.0))
         journey.sent(seq, step("b", seq))
         journey.acknowledged(seq, float(seq))
-    assert len(journey.seconds) == delivery.MAX_DURATIONS
-    assert journey.seconds[-1] == delivery.MAX_DURATIONS + 4
+    assert len(journey.seconds) == delivery_statistics.MAX_DURATIONS
+    assert journey.seconds[-1] == delivery_statistics.MAX_DURATIONS + 4

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.flow import flow_map
+from edge.optical_flow import flow_map
 from edge.ssim import MARGIN, WINDOW, FloatImage, Windows, allocate, buffers, constants, fill_border, inner, windows
 
 SHIFTS = ((-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (0, 0))
@@ -42,9 +42,9 @@ class MotionSettings:
     """What the three motion channels of the network hold.
 
     `ssim`: the map, 1 where nothing changed; `dsim`: 0.5 * (1 - ssim); `flow`: optical flow and change of grey
-    (`edge.flow`); `previous`: the previous frame itself; `none`: no motion channels. `shifts=False` compares the
-    frames unshifted, and lets flow keep the camera's own motion. `gap` is how many frames back the previous frame lies
-    (KORSAL: 1); the caller, who holds the frames, applies it.
+    (`edge.optical_flow`); `previous`: the previous frame itself; `none`: no motion channels. `shifts=False` compares
+    the frames unshifted, and lets flow keep the camera's own motion. `gap` is how many frames back the previous frame
+    lies (KORSAL: 1); the caller, who holds the frames, applies it.
     """
 
     kind: MotionKind = "ssim"
@@ -121,7 +121,7 @@ def motion_map(previous: FloatImage, current: FloatImage, settings: MotionSettin
     """The motion map between two frames, and the index in SHIFTS of the shift that was chosen.
 
     Both frames as `prepare` takes them. The map is (H, W, 3) float32, one channel per colour, not clipped: SSIM lies
-    in -1..1, DSIM in 0..1; for flow see `edge.flow`. The index is IDENTITY where no shift was searched. Raises
+    in -1..1, DSIM in 0..1; for flow see `edge.optical_flow`. The index is IDENTITY where no shift was searched. Raises
     ValueError, also for kind `none`.
     """
     return compare(prepare(previous), prepare(current), settings)

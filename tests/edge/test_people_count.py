@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge.events import ActionObservation, EventState, TrackedAction
-from edge.presence import PeopleCount, count_people, open_event_ids, open_events_by_action
+from edge.people_count import PeopleCount, count_people, open_event_ids, open_events_by_action
 from edge.tubes import TubeBox
 
 OBSERVATION = ActionObservation(0.5, np.zeros(4, np.float32), (160, 120), (), True, 0, 0.0, 0.0)

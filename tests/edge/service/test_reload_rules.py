@@ -4,7 +4,7 @@ import pytest
 
 from edge.config.config_file import load
 from edge.config.schema import Config
-from edge.service.config_changes import MAX_NAMED, changes, describe, needs_restart, reloadable
+from edge.service.reload_rules import MAX_NAMED, changes, describe, needs_restart, reloadable
 from tests.support.config_files import SMALLEST, written
 
 CAMERA = '[cameras.door]\nsource = "rtsp://user:hunter2@door/1"\nfps = 10\n'

@@ -12,7 +12,7 @@ from edge.detector import Detections
 from edge.inference import Engine
 from edge.pipeline import PipelineSettings, PipelineState, StepResult
 from edge.sources import Frame
-from train.datasets.annotations import VideoAnnotation
+from train.datasets.annotation_records import VideoAnnotation
 
 
 def run_video(
