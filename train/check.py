@@ -109,7 +109,7 @@ def _count(videos: Sequence[VideoAnnotation]) -> tuple[Counter[int], Counter[int
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="korsal-train check", description="What is wrong with annotations.")
     parser.add_argument("data", type=Path, help="folder of a data set, or its ground truth alone")
-    parser.add_argument("--fold", type=int, default=1, help="its split, where it has several")
+    parser.add_argument("--fold", type=whole_number(1), default=1, help="its split, where it has several")
     parser.add_argument("--sheet", type=Path, metavar="OUT", help="write a picture of annotated frames: .jpg, .png")
     parser.add_argument("--no-videos", action="store_true", help="do not read the video files")
     parser.add_argument("--most", type=whole_number(0), default=50, help="findings to show")

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from edge.manifest import LITE
 from edge.motion_map import KINDS
 from edge.terminal import progress
-from edge.terminal.arguments import Parser, path_as_text
+from edge.terminal.arguments import Parser, path_as_text, whole_number
 from train import checkpoint as checkpoints
 from train import train_settings
 from train.checkpoint import CheckpointError
@@ -75,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
     )
     usual, add = TrainSettings(""), parser.add_argument
     add("data", type=path_as_text, help="folder of a data set: annotations, lists, videos/")
-    add("--fold", type=int, help="its split, where it has several; default: 1")
+    add("--fold", type=whole_number(1), help="its split, where it has several; default: 1")
     add("--out", type=Path, default=Path("runs/train"), help="for last.pt, best.pt, log.csv, curves.png; %(default)s")
     add("--cache", type=Path, default=Path("runs/cache"), help="for decoded frames, about 4 MB a video; %(default)s")
     _add_input(parser, usual)

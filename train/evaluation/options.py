@@ -19,6 +19,11 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def add_data(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add the data set and its fold."""
     parser.add_argument("--data", type=Path, required=required, help="folder of a data set, or its ground truth alone")
+    add_fold(parser)
+
+
+def add_fold(parser: argparse.ArgumentParser) -> None:
+    """Add the fold."""
     parser.add_argument(
         "--fold", type=whole_number(1), default=1, help="its split, where it has several; the first of them"
     )
@@ -39,6 +44,11 @@ def add_jobs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", type=whole_number(1), help="videos at a time; default: one for each core, one for an engine"
     )
+
+
+def add_threshold(parser: argparse.ArgumentParser) -> None:
+    """Add the score that splits detections into found and not found."""
+    parser.add_argument("--threshold", type=fraction, help="of precision, recall, confusion; default: the best F1")
 
 
 def add_report_files(parser: argparse.ArgumentParser) -> None:

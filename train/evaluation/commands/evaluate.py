@@ -7,7 +7,6 @@ from typing import Any, get_args
 import edge
 from edge.detector import MIN_SCORE
 from edge.terminal import progress
-from edge.terminal.arguments import whole_number
 from train.datasets import loader
 from train.datasets.frame_kinds import not_annotated
 from train.evaluation import options as shared
@@ -25,16 +24,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     shared.add_model(parser)
     parser.add_argument("--data", type=Path, required=True, help="folder of a data set: annotations, lists, videos/")
-    parser.add_argument(
-        "--fold", type=whole_number(1), default=1, help="its split, where it has several; the first of them"
-    )
+    shared.add_fold(parser)
     shared.add_split(parser)
     parser.add_argument("--rule", choices=get_args(Rule), default="voc", help="area under the envelope, or trapezoids")
     parser.add_argument("--frames", choices=get_args(ScoredFrames), default="all", help="those that frame-AP looks at")
     parser.add_argument("--linker", choices=get_args(LinkerKind), default="default")
-    parser.add_argument(
-        "--threshold", type=shared.fraction, help="of precision, recall, confusion; default: the best F1"
-    )
+    shared.add_threshold(parser)
     shared.add_limit(parser)
     shared.add_jobs(parser)
     shared.add_report_files(parser)

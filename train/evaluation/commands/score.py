@@ -24,9 +24,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--detections", type=Path, nargs="+", help="a file, or one for each split from --fold on")
     parser.add_argument("--tubes", type=Path, nargs="+", help="likewise")
     _add_protocol(parser)
-    parser.add_argument(
-        "--threshold", type=shared.fraction, help="of precision, recall, confusion; default: the best F1"
-    )
+    shared.add_threshold(parser)
     parser.add_argument("--partial", action="store_true", help="score only the videos that the files name")
     shared.add_report_files(parser)
 
