@@ -18,7 +18,7 @@ from edge.engines.engine_build import L4T_RELEASE
 from edge.engines.engine_cache import EngineCache
 from edge.engines.inference_cuda import with_cuda_preprocessing
 from edge.engines.motion_cuda import MotionCudaError
-from edge.engines.tensorrt_build_plan import BuildOptions
+from edge.engines.tensorrt_build_plan import MEBIBYTE, BuildOptions
 from edge.engines.tensorrt_engine import TensorRtError, bindings, is_engine_file, load
 from edge.inference import EngineError, LoadedEngine
 from edge.signals import Signals, StopError
@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 ENGINE_CACHE = "engines"  # in the state directory: what TensorRT builds
 PROVIDER_CACHE = "onnxruntime"  # in the state directory: what TensorrtExecutionProvider builds
 NVIDIA_SIGNS = (L4T_RELEASE, *map(Path, ("/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu")))  # a Jetson; a GPU
-MEBIBYTE = 1 << 20
 SET_ONNXRUNTIME = 'set model.runtime = "onnxruntime"'
 
 

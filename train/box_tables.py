@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+LARGEST_COORDINATE = 1e6  # pixels; a box that lies farther away is an error in its file
 _FRAME_BITS = 32
 
 

@@ -12,14 +12,13 @@ from pathlib import Path
 from convert import build
 from edge.engines import engine_build, tensorrt_engine
 from edge.engines.cuda_runtime import CudaError
-from edge.engines.tensorrt_build_plan import DEFAULT_WORKSPACE, PRECISIONS, BuildOptions, PlanError
+from edge.engines.tensorrt_build_plan import DEFAULT_WORKSPACE, MEBIBYTE, PRECISIONS, BuildOptions, PlanError
 from edge.engines.tensorrt_builder import EngineBuildError
 from edge.inference import EngineError
 from edge.terminal import progress
 from edge.terminal.arguments import Parser, whole_number
 
 BACKENDS = ("tensorrt", "torch2trt")
-MEBIBYTE = 1 << 20
 
 
 def main(given: Sequence[str]) -> int:

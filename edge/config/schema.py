@@ -30,7 +30,7 @@ from edge.config.schema_types import (
     UnitPolygon,
 )
 from edge.default_linker import LinkerSettings
-from edge.engines.tensorrt_build_plan import DEFAULT_WORKSPACE, BuildOptions, Precision
+from edge.engines.tensorrt_build_plan import DEFAULT_WORKSPACE, MEBIBYTE, BuildOptions, Precision
 from edge.people_count import MIN_PERSON_SCORE
 from edge.sensors.thermal import ThermalSettings
 from edge.sources import Flip, Rotation, Source, Transport, option_problems, parse
@@ -52,7 +52,7 @@ class ModelConfig(Table):
     runtime: Literal["auto", "tensorrt", "onnxruntime"] = "auto"
     precision: Precision | None = BuildOptions.precision
     max_batch: Annotated[int, Field(ge=1, le=256)] = BuildOptions.max_batch
-    workspace: Annotated[int, Field(ge=1, le=1_048_576)] = DEFAULT_WORKSPACE >> 20
+    workspace: Annotated[int, Field(ge=1, le=1_048_576)] = DEFAULT_WORKSPACE // MEBIBYTE
     preprocessing: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(ge=0, le=256)] = 2
     providers: tuple[PrintableLine, ...] = ()

@@ -23,7 +23,8 @@ ONNX_FOR_WEAK: Mapping[Precision, tuple[Precision, ...]] = {
     "int8": ("int8",),
 }
 FLAGS_FOR_WEAK: Mapping[Precision, tuple[str, ...]] = {"fp32": (), "fp16": ("FP16",), "int8": ("INT8", "FP16")}
-DEFAULT_WORKSPACE = 1 << 30  # bytes
+MEBIBYTE = 1 << 20  # bytes
+DEFAULT_WORKSPACE = 1024 * MEBIBYTE
 ANY_REMEDY = "build for another precision, or export the model again"
 DEFORMABLE_REMEDY = (
     "deformable convolutions need TensorRT 10 or later with its plugins; take a network without them, "

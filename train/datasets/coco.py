@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from edge.text import decode_utf8, to_nfc
+from train.box_tables import LARGEST_COORDINATE
 from train.datasets.annotation_records import LARGEST_FRAME, AnnotationError, reason
 from train.datasets.tracks import Box, BoxBudget, NamedVideo, tubes_from_samples
 from train.datasets.video_names import without_suffix
@@ -129,8 +130,8 @@ def _video(
 def _box(frame: int, bbox: Any, label: str) -> Box:
     if len(bbox) != 4:
         raise ValueError("bbox is not the 4 numbers x, y, width, height")
-    x, y, width, height = (float(value) for value in bbox)
-    if not np.isfinite([x, y, width, height]).all() or max(map(abs, (x, y, width, height))) > 1e6:
+    x, y, width, height = numbers = [float(value) for value in bbox]
+    if not np.isfinite(numbers).all() or max(map(abs, numbers)) > LARGEST_COORDINATE:
         raise ValueError(f"a box of {label} is no box")
     return Box(frame, (x, y, x + width, y + height), label)
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.text import decode_utf8, to_nfc
+from train.box_tables import LARGEST_COORDINATE
 from train.datasets.annotation_records import LARGEST_FRAME, AnnotationError, reason
 from train.datasets.tracks import Box, BoxBudget, Corners, NamedVideo, tubes_from_keyframes
 from train.datasets.video_names import stays_inside, without_suffix
@@ -165,7 +166,7 @@ def _boxes(shape: str, given: Mapping[str, str], label: str) -> list[Box]:
     if shape not in _SHAPES:
         return []
     corners, frame = _SHAPES[shape](given), int(given["frame"])
-    if not all(np.isfinite(corners)) or max(map(abs, corners)) > 1e6 or not 0 <= frame <= LARGEST_FRAME:
+    if not all(np.isfinite(corners)) or max(map(abs, corners)) > LARGEST_COORDINATE or not 0 <= frame <= LARGEST_FRAME:
         raise ValueError(f"a {shape} of {label} in frame {frame} is no {shape}")
     return [Box(frame, corners, label, given.get("outside", "0") == "1")]
 

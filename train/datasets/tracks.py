@@ -35,7 +35,7 @@ class NamedTube:
 
 @dataclass(frozen=True, eq=False)
 class NamedVideo:
-    """A video before its labels are numbered; `frames` is 0 and `size` (width, height) None where untold.
+    """A video before its labels are numbered; `frames` is 0 and `size` (width, height) None where unknown.
 
     `annotated_frames` are the frames that were annotated, with boxes or without.
     """

@@ -11,11 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.korsal_linker import MAX_MISSED
 from edge.tubes import TubeBox
 from train.evaluation.temporal_segmentation import runs, semi_markov_segments, viterbi_mask
 
 SEGMENT_EVERY = 12  # frames; how often a tube is segmented while it is followed
-MAX_MISSED = 5  # of KORSAL's rule
 
 FrameTubeBox = tuple[int, TubeBox]  # frame number, box
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.text import to_nfc
-from train.box_tables import FrameBoxes, in_video
+from train.box_tables import LARGEST_COORDINATE, FrameBoxes, in_video
 from train.datasets.annotated_frames import AnnotatedFrames
 from train.evaluation import columns
 from train.evaluation.columns import ColumnError
@@ -133,7 +133,7 @@ def shared_faults(read: columns.Columns) -> list[str]:
         found.append("column frame does not count from 1")
     if (read["x2"] < read["x1"]).any() or (read["y2"] < read["y1"]).any():
         found.append("a box has x2 before x1 or y2 before y1")
-    if max(float(np.abs(read[name]).max(initial=0)) for name in CORNERS) > 1e6:
+    if max(float(np.abs(read[name]).max(initial=0)) for name in CORNERS) > LARGEST_COORDINATE:
         found.append("a corner lies beyond a million pixels")
     return found
 

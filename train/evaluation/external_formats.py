@@ -20,16 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.files import existing_path, write_atomically
+from edge.korsal_linker import MIN_SCORE
 from edge.text import decode_utf8, sanitized, shortened, to_nfc
 from train import optional_packages
+from train.box_tables import LARGEST_COORDINATE
 from train.datasets.annotated_frames import AnnotatedFrames, within
 from train.datasets.video_names import stays_inside
 from train.evaluation.detection_file import SavedDetections
 from train.safe_reading import array_pickle, mat_files
 
 Format = Literal["road", "moc", "yowo"]
-MIN_SCORE = 0.001  # of a class at a box; KORSAL and ROAD link only what scores more
-MAX_PIXEL = 1e6
 
 Part = tuple[int, int, NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]  # video, frame, rows, class scores
 Rows = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]  # boxes (n, 4), scores (n,), labels (n,)
@@ -226,7 +226,9 @@ def _checked(
     source: Path, index: VideoIndex, video: NDArray[np.int64], frames: NDArray[np.int64], rows: Rows
 ) -> SavedDetections:
     boxes, scores, labels = rows
-    outside = not np.isfinite(boxes).all() or (np.abs(boxes) > MAX_PIXEL).any() or not np.isfinite(scores).all()
+    outside = (
+        not np.isfinite(boxes).all() or (np.abs(boxes) > LARGEST_COORDINATE).any() or not np.isfinite(scores).all()
+    )
     faults = {
         "a box or score that is no plausible number": outside,
         "a box with x2 before x1 or y2 before y1": bool((boxes[:, 2:] < boxes[:, :2]).any()),

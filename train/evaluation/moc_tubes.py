@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from edge.files import existing_path, write_atomically
-from train.box_tables import Tube
-from train.evaluation.external_formats import MAX_PIXEL, ExternalFormatError, VideoIndex, require_inside
+from train.box_tables import LARGEST_COORDINATE, Tube
+from train.evaluation.external_formats import ExternalFormatError, VideoIndex, require_inside
 from train.evaluation.tube_file import SavedTube, SavedTubes
 from train.safe_reading import array_pickle
 
@@ -72,7 +72,7 @@ def _tube(rows: Any, score: float, video: int, label: int, labels: int) -> Saved
     frames, boxes = rows[:, 0], rows[:, 1:5]
     if (np.diff(frames) != 1).any() or not 1 <= frames[0] < 2**31 or frames[0] % 1 or not 0 <= label < labels:
         raise ValueError("a tube's frames do not follow each other from 1, or its class has no name")
-    if (boxes[:, 2:] < boxes[:, :2]).any() or np.abs(boxes).max() > MAX_PIXEL:
+    if (boxes[:, 2:] < boxes[:, :2]).any() or np.abs(boxes).max() > LARGEST_COORDINATE:
         raise ValueError("a box has x2 before x1, y2 before y1, or lies a million pixels away")
     tube = Tube(video, label, score, int(frames[0]) - 1, boxes.astype(np.float32))
     return SavedTube(tube, rows[:, 5].astype(np.float32))
