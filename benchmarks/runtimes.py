@@ -120,7 +120,7 @@ def _print(
     gap = next(one.largest for one in found.differences if one.output == "scores")
     print(
         f"{threads:7}  {model.name[:23]:<24}{model.runtime:<22}{p50:8.2f}{p10:8.2f}{np.median(first / seconds):8.2f}"
-        f"{found.lost:6}{found.invented:5}{gap:19.4f}",
+        f"{found.lost:6}{found.extra:5}{gap:19.4f}",
         flush=True,
     )
 

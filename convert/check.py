@@ -115,10 +115,8 @@ def check(exact: ComparedModel, converted: ComparedModel, material: CheckData) -
     pairs = ((first.infer({INPUT: image}), second.infer({INPUT: image})) for image in material.images)
     found = agreement(pairs)
     events = [_beginnings(engine, material.videos) for engine in (first, second)]
-    missed, invented = (
-        sum(len(unmatched(a, b)) for a, b in zip(*order, strict=True)) for order in (events, events[::-1])
-    )
-    counts = (sum(map(len, events[0])), missed, invented)
+    missed, extra = (sum(len(unmatched(a, b)) for a, b in zip(*order, strict=True)) for order in (events, events[::-1]))
+    counts = (sum(map(len, events[0])), missed, extra)
     batches = [batch for batch in BATCHES if exact.takes(batch) and converted.takes(batch)]
     latency = latencies(first, second, material.images[0], batches)
     return CheckResult(found, counts, latency, _accuracy(exact, converted, material))
@@ -178,11 +176,11 @@ def as_text(checked: CheckResult, names: tuple[str, str]) -> str:
 
 def _of_outputs(checked: CheckResult) -> Iterable[str]:
     found = checked.agreement
-    yield f"{found.peaks} peaks: {found.lost} lost, {found.invented} invented; of the others"
+    yield f"{found.peaks} peaks: {found.lost} lost, {found.extra} extra; matched peaks:"
     for one in found.differences:
         yield f"  {one.output:<13} largest difference {one.largest:.4f}, mean {one.mean:.5f}"
-    begun, missed, invented = checked.events
-    yield f"{begun} events begin: {missed} missed, {invented} invented"
+    begun, missed, extra = checked.events
+    yield f"{begun} events begin: {missed} missed, {extra} extra"
 
 
 def _of_latency(checked: CheckResult, names: tuple[str, str]) -> Iterable[str]:

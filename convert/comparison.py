@@ -38,24 +38,24 @@ class Agreement:
     differences: tuple[Difference, ...]
     peaks: int
     lost: int
-    invented: int
+    extra: int
 
 
 def agreement(pairs: Iterable[tuple[Outputs, Outputs]]) -> Agreement:
     """Compare the outputs of an exact and another model, frame by frame; batches of one."""
     gaps: dict[str, list[NDArray[np.float64]]] = {name: [] for name in COMPARED_OUTPUTS}
-    peaks = lost = invented = 0
+    peaks = lost = extra = 0
     for exact, other in pairs:
         rows, columns = _matched(exact, other)
         peaks += _above_minimum(exact)
         lost += _above_minimum(exact) - len(rows)
-        invented += max(_above_minimum(other) - len(rows), 0)
+        extra += max(_above_minimum(other) - len(rows), 0)
         for name in COMPARED_OUTPUTS:
             gap = np.abs(exact[name][0][rows].astype(np.float64) - other[name][0][columns].astype(np.float64))
             gaps[name].append(gap.ravel())
     joined = {name: np.concatenate(parts) if parts else np.zeros(0) for name, parts in gaps.items()}
     differences = (Difference(name, float(gap.max(initial=0)), _mean(gap)) for name, gap in joined.items())
-    return Agreement(tuple(differences), peaks, lost, invented)
+    return Agreement(tuple(differences), peaks, lost, extra)
 
 
 def _mean(values: NDArray[np.float64]) -> float:

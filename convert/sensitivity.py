@@ -15,7 +15,7 @@ from edge.terminal import progress
 
 
 @dataclass(frozen=True)
-class Loss:
+class NodeSensitivity:
     """One convolution, and the signal-to-noise ratio of the heads, dB, when it alone is quantised: lower is worse."""
 
     node: str
@@ -24,7 +24,7 @@ class Loss:
 
 def sensitivity(
     model: onnx.ModelProto, ranges: Any, images: Sequence[NDArray[np.float32]], settings: QuantizeSettings
-) -> Iterator[Loss]:
+) -> Iterator[NodeSensitivity]:
     """Every convolution that may be quantised, in the order of the graph; `images` are network inputs (1, C, h, w)."""
     heads = sorted(node.output[0] for node in model.graph.node if node.name in onnx_graph.last_convolutions(model))
     exact = _heads(model, heads, images)
@@ -32,10 +32,10 @@ def sensitivity(
     tried = [node for node in onnx_graph.convolutions(model) if node not in always_kept(model)]
     for node in progress.track(tried, "quantising each alone", "convolution", len(tried)):
         alone = with_ranges(model, ranges, replace(settings, keep=tuple(sorted(every - {node}))))
-        yield Loss(node, decibels(exact, _heads(alone, heads, images)))
+        yield NodeSensitivity(node, decibels(exact, _heads(alone, heads, images)))
 
 
-def worst(losses: Sequence[Loss], count: int) -> tuple[str, ...]:
+def worst(losses: Sequence[NodeSensitivity], count: int) -> tuple[str, ...]:
     """The names of the convolutions that lose most."""
     return tuple(loss.node for loss in sorted(losses, key=lambda loss: loss.decibels)[:count])
 

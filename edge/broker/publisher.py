@@ -16,7 +16,7 @@ from edge.broker.message import Message, StoredMessage, clock_jump
 from edge.broker.outbox import CLOSE_SECONDS, Outbox
 from edge.broker.publisher_queues import Inbox, InboxItem, RequestQueue, Stop
 from edge.broker.requests import Request, Response, answer_too_large
-from edge.broker.retained import PICTURES, RetainedMessage, RetainedMessages
+from edge.broker.retained import SNAPSHOTS, RetainedMessage, RetainedMessages
 from edge.broker.send_window import SendWindow
 from edge.broker.topics import Topics, encode
 from edge.config.schema import MqttConfig
@@ -74,9 +74,9 @@ class Publisher:
         """Publish retained, and again whenever a connection begins."""
         self._inbox.put(RetainedMessage(Message(topic, payload, qos=qos, retain=True), repeated=True))
 
-    def publish_picture(self, topic: str, jpeg: bytes, event_id: str = "") -> None:
+    def publish_snapshot(self, topic: str, jpeg: bytes, event_id: str = "") -> None:
         """Publish retained, once; without a connection the newest of each topic waits for one."""
-        message = Message(topic, jpeg, event_id, retain=True, kind=PICTURES)
+        message = Message(topic, jpeg, event_id, retain=True, kind=SNAPSHOTS)
         self._inbox.put(RetainedMessage(message, repeated=False))
 
     def publish(self, topic: str, payload: bytes) -> None:

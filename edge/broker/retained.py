@@ -10,7 +10,7 @@ from edge.broker.capabilities import REPEAT_SECONDS
 from edge.broker.message import Message
 from edge.broker.topics import ONLINE
 
-PICTURES = "pictures"  # a kind of message
+SNAPSHOTS = "snapshots"  # a kind of message
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class RetainedMessages:
 
     def sent(self, message: Message) -> None:
         """Remember a picture, which nobody acknowledges, until it is `accepted`."""
-        if message.kind == PICTURES:
+        if message.kind == SNAPSHOTS:
             self._pictures[message.topic] = message
 
     def accepted(self, topics: Iterable[str]) -> None:

@@ -78,7 +78,7 @@ class Topics:
         return f"{self.root}/{camera}/state"
 
     def active(self, camera: str) -> str:
-        """How many events are running, by action."""
+        """How many events are open, by action."""
         return f"{self.root}/{camera}/active"
 
     def people(self, camera: str) -> str:

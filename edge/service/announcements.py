@@ -93,7 +93,7 @@ class Announcer:
             self._publisher.publish_retained(topic, b"")
         if self._mqtt.snapshots:
             for action in (None, *self._labels):
-                self._publisher.publish_picture(self.topics.snapshot(camera, action), b"")
+                self._publisher.publish_snapshot(self.topics.snapshot(camera, action), b"")
 
     def status(self, config: Config, needs_restart: Sequence[str], broker: Mapping[str, object]) -> None:
         """Publish what is running, and announce it to Home Assistant where that is configured."""
@@ -131,4 +131,4 @@ class Announcer:
 
     def _publish_snapshot(self, topic: str, frame: Frame, event: Event | None) -> None:
         jpeg = snapshot(frame.image, event, self._mqtt.snapshot_width, self._mqtt.snapshot_quality)
-        self._publisher.publish_picture(topic, jpeg, "" if event is None else event.event_id)
+        self._publisher.publish_snapshot(topic, jpeg, "" if event is None else event.event_id)

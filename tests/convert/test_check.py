@@ -53,11 +53,11 @@ def named(engine: Engine, name: str = "m.onnx") -> ComparedModel:
 
 def test_the_same_model_differs_by_nothing(material: CheckData) -> None:
     found = check(named(sees(0.9)), named(sees(0.9)), material)
-    assert found.agreement.lost == found.agreement.invented == 0
+    assert found.agreement.lost == found.agreement.extra == 0
     assert found.events == (1, 0, 0)
     assert np.isnan(found.lost)
     text = as_text(found, ("exact", "same"))
-    assert "1 events begin: 0 missed, 0 invented" in text
+    assert "1 events begin: 0 missed, 0 extra" in text
     assert "accuracy: not measured; give --data DIR" in text
 
 
@@ -68,7 +68,7 @@ def test_events_begin_at_the_scores_of_the_model(material: CheckData) -> None:
 
 def test_a_model_that_detects_another_action_is_found(material: CheckData) -> None:
     found = check(named(sees(0.9)), named(sees(0.9, label=1)), material)
-    assert found.agreement.lost == found.agreement.invented == 3
+    assert found.agreement.lost == found.agreement.extra == 3
     assert found.events == (1, 1, 1)
 
 
@@ -128,7 +128,7 @@ def test_the_command_takes_an_engine(
     gpu, onnx, engine = built
     film = write_spot_film(tmp_path / "film.avi")
     assert main(["check", str(onnx), str(engine), "--calibrate", str(film), "--frames", "16"]) == 0
-    assert "1 events begin: 0 missed, 0 invented" in capsys.readouterr().out
+    assert "1 events begin: 0 missed, 0 extra" in capsys.readouterr().out
     gpu.runtime.fail("cudaStreamSynchronize", "cudaErrorIllegalAddress")
     assert main(["check", str(onnx), str(engine), "--calibrate", str(film), "--frames", "16"]) == 1
     assert "spot.engine: cudaStreamSynchronize: cudaErrorIllegalAddress; restart" in capsys.readouterr().err

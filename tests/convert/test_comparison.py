@@ -32,7 +32,7 @@ def largest(found: Agreement) -> dict[str, float]:
 def test_the_same_answers_differ_by_nothing() -> None:
     same = outputs((LEFT, 0.9, 0), (RIGHT, 0.5, 1))
     found = agreement([(same, same)])
-    assert (found.peaks, found.lost, found.invented) == (2, 0, 0)
+    assert (found.peaks, found.lost, found.extra) == (2, 0, 0)
     assert largest(found) == {"boxes": 0, "scores": 0, "class_scores": 0}
 
 
@@ -50,12 +50,12 @@ def test_peaks_are_matched_by_place_and_not_by_order() -> None:
 def test_peaks_of_another_label_or_place_are_lost_and_invented() -> None:
     exact = outputs((LEFT, 0.9, 0), (RIGHT, 0.8, 0))
     found = agreement([(exact, outputs((LEFT, 0.9, 1), (RIGHT, 0.8, 0)))])
-    assert (found.peaks, found.lost, found.invented) == (2, 1, 1)
+    assert (found.peaks, found.lost, found.extra) == (2, 1, 1)
 
 
 def test_weak_peaks_do_not_matter_and_no_frames_are_no_difference() -> None:
     found = agreement([(outputs((LEFT, 0.05, 0)), outputs((RIGHT, 0.04, 1)))])
-    assert (found.peaks, found.lost, found.invented) == (0, 0, 0)
+    assert (found.peaks, found.lost, found.extra) == (0, 0, 0)
     assert agreement([]).peaks == 0
     assert largest(agreement([])) == {"boxes": 0, "scores": 0, "class_scores": 0}
 

@@ -41,7 +41,7 @@ def test_an_engine_is_built_and_compared(gpu: FakeGpu, onnx: Path, tmp_path: Pat
     film, target, told = write_spot_film(tmp_path / "film.avi"), tmp_path / "spot.engine", list[str]()
     assert build_engine(onnx, target, OPTIONS, gate(onnx, told, CheckData(IMAGES, (film,)))) == target
     assert engine_record.from_json(engine_record.beside(target).read_text()).options.max_batch == 2
-    assert "1 events begin: 0 missed, 0 invented" in told[-1]
+    assert "1 events begin: 0 missed, 0 extra" in told[-1]
     assert "    2  spot.engine" in told[-1]  # the table of latencies has its name
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "film.avi",

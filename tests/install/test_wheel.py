@@ -53,7 +53,9 @@ for module in pkgutil.walk_packages(edge.__path__, "edge."):
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_what_is_shipped_is_found(installed: Path, tmp_path: Path, name: str) -> None:
-    found = run(installed, "-c", f"from edge.shipped_files import asset_path; print(asset_path({name!r}))", folder=tmp_path)
+    found = run(
+        installed, "-c", f"from edge.shipped_files import asset_path; print(asset_path({name!r}))", folder=tmp_path
+    )
     assert Path(found.strip()).is_relative_to(installed.parent.parent)
 
 

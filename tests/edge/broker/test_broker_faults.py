@@ -383,7 +383,7 @@ def test_what_is_larger_than_the_broker_accepts_stops_nothing_else(
         settings = at(broker)
         with Subscriber(broker.port) as subscriber, publishing(settings) as publisher:
             publisher.publish_event(event(0, size=5000))
-            publisher.publish_picture(TOPICS.snapshot("door", "Dunk"), b"\xff\xd8" + bytes(5000))
+            publisher.publish_snapshot(TOPICS.snapshot("door", "Dunk"), b"\xff\xd8" + bytes(5000))
             publisher.publish_event(event(1))
             wait_for(lambda: numbers(subscriber) == [1], "the small one")
             subscriber.wait_for_topic(TOPICS.lost)

@@ -192,16 +192,16 @@ def test_a_snapshot_that_a_3_1_1_broker_rejects_is_dropped_and_all_else_arrives(
     ):
         publisher.publish_retained(TOPICS.status, b"{}" * 400)
         for number in range(30):
-            publisher.publish_picture(TOPICS.snapshot("door", f"Dunk{number % 3}"), picture)
+            publisher.publish_snapshot(TOPICS.snapshot("door", f"Dunk{number % 3}"), picture)
             publisher.publish_event(event(number, size=700))
         wait_for(lambda: numbers(subscriber)[-1:] == [29], "the last event")
         wait_for(lambda: publisher.statistics().outbox.rows == 0, "none to go")
         wait_for(lambda: "it disconnects at" in caplog.text, "the sentence")
         connections = publisher.statistics().connections
         for number in range(30, 60):
-            publisher.publish_picture(TOPICS.snapshot("door", "Dunk0"), picture)
+            publisher.publish_snapshot(TOPICS.snapshot("door", "Dunk0"), picture)
             publisher.publish_event(event(number, size=700))
-        publisher.publish_picture(TOPICS.snapshot("door", "Dunk1"), picture[:1000])
+        publisher.publish_snapshot(TOPICS.snapshot("door", "Dunk1"), picture[:1000])
         wait_for(lambda: numbers(subscriber)[-1:] == [59], "the last event")
         subscriber.wait_for_payload(TOPICS.snapshot("door", "Dunk1"), picture[:1000])
         assert publisher.statistics().connections == connections

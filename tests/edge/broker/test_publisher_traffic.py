@@ -194,7 +194,7 @@ def test_losses_are_published_and_retained(broker: Broker) -> None:
 def test_a_picture_is_retained_and_names_its_event(broker: Broker) -> None:
     topic, jpeg = TOPICS.snapshot("door", "Long Jump"), b"\xff\xd8 a picture"
     with publishing(at(broker)) as publisher:
-        publisher.publish_picture(topic, jpeg, "event-1")
+        publisher.publish_snapshot(topic, jpeg, "event-1")
         publisher.publish_event(event(0))
         wait_for(lambda: publisher.statistics().online and not publisher.statistics().outbox.rows, "delivery")
         with Subscriber(broker.port) as later:
@@ -211,7 +211,7 @@ def test_without_a_broker_the_newest_snapshot_of_each_topic_waits(tmp_path: Path
     with publishing(at(broker)) as publisher:
         wait_for(lambda: publisher.statistics().fault, "the fault")
         for number in range(100):
-            publisher.publish_picture(TOPICS.snapshot("door", "Dunk"), b"\xff\xd8%d" % number)
+            publisher.publish_snapshot(TOPICS.snapshot("door", "Dunk"), b"\xff\xd8%d" % number)
         with broker, Subscriber(broker.port) as subscriber:
             subscriber.wait_for_payload(TOPICS.snapshot("door", "Dunk"), b"\xff\xd899")
             assert len(subscriber.on(TOPICS.snapshot("door", "Dunk"))) == 1

@@ -4,7 +4,7 @@ import pytest
 
 from edge.broker.capabilities import REPEAT_SECONDS
 from edge.broker.message import Message
-from edge.broker.retained import PICTURES, RetainedMessage, RetainedMessages
+from edge.broker.retained import SNAPSHOTS, RetainedMessage, RetainedMessages
 
 
 def lasting(topic: str, payload: bytes = b"") -> RetainedMessage:
@@ -12,7 +12,7 @@ def lasting(topic: str, payload: bytes = b"") -> RetainedMessage:
 
 
 def picture(topic: str, payload: bytes = b"") -> RetainedMessage:
-    return RetainedMessage(Message(topic, payload, retain=True, kind=PICTURES), repeated=False)
+    return RetainedMessage(Message(topic, payload, retain=True, kind=SNAPSHOTS), repeated=False)
 
 
 def sent(retained: RetainedMessages) -> list[str]:

@@ -44,7 +44,7 @@ class Publisher:
     def publish_retained(self, topic: str, payload: bytes, qos: int = 1) -> None:
         self.raw[topic] = payload
 
-    def publish_picture(self, topic: str, jpeg: bytes, event_id: str = "") -> None:
+    def publish_snapshot(self, topic: str, jpeg: bytes, event_id: str = "") -> None:
         self.pictures.append((topic, jpeg, event_id))
 
     def publish(self, topic: str, payload: bytes) -> None:
