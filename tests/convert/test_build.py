@@ -38,11 +38,11 @@ def of_precision(path: Path, precision: str) -> Path:
 
 
 def test_what_is_reported(tiny: Path, tmp_path: Path) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     engine = tmp_path / "tiny.engine"
-    record = build(tiny, engine, BuildOptions(max_batch=4), said.append, fake("10.3"), ORIN)
+    record = build(tiny, engine, BuildOptions(max_batch=4), messages.append, fake("10.3"), ORIN)
     assert record.platform.gpu == "Orin"
-    assert said == [
+    assert messages == [
         f"{tiny}: building with TensorRT 10.3.0; on a Jetson this takes minutes",
         "Building Engine 30%",
         "Building Engine 60%",
@@ -91,7 +91,7 @@ def test_elsewhere(target: str, precision: str, rows: tuple[str, str, str], tiny
 
 
 @pytest.mark.parametrize(
-    ("target", "precision", "said"),
+    ("target", "precision", "message"),
     [
         ("10.3", "int8", "is fp32, and TensorRT 10.3 builds int8 only from an ONNX that is int8 itself"),
         ("8.4", None, "TensorRT 8.4 is too old; install 8.6 or newer"),
@@ -99,11 +99,11 @@ def test_elsewhere(target: str, precision: str, rows: tuple[str, str, str], tiny
         ("JetPack 5.1", None, "its TensorRT is not known here; give its version"),
     ],
 )
-def test_known_refusals(target: str, precision: str | None, said: str, tiny: Path, tmp_path: Path) -> None:
+def test_known_refusals(target: str, precision: str | None, message: str, tiny: Path, tmp_path: Path) -> None:
     options = BuildOptions("int8" if precision else None)
     with pytest.raises(EngineBuildError) as caught:
         dry_run(tiny, tmp_path / "t.engine", options, target)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("name", JETPACKS)
@@ -118,24 +118,24 @@ def command(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_command_reports_what_another_device_would_do(tiny: Path) -> None:
-    said = command(tiny, "--dry-run", "JetPack 6.2", "--max-batch", 4)
-    assert (said.returncode, said.stderr) == (0, "")
-    assert said.stdout.startswith("TensorRT 10.3.0 would build fp32:")
-    assert "batches of 1 to 4" in said.stdout
-    assert f"{tiny.with_suffix('.engine')} and" in said.stdout
+    output = command(tiny, "--dry-run", "JetPack 6.2", "--max-batch", 4)
+    assert (output.returncode, output.stderr) == (0, "")
+    assert output.stdout.startswith("TensorRT 10.3.0 would build fp32:")
+    assert "batches of 1 to 4" in output.stdout
+    assert f"{tiny.with_suffix('.engine')} and" in output.stdout
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["nothing.onnx", "--dry-run", "10.3"], "nothing.onnx: cannot be read"),
         (["nothing.onnx", "--dry-run", "JetPack 5"], "JetPack 5: its TensorRT is not known here"),
     ],
 )
-def test_the_command_refuses_with_a_one_sentence_error(arguments: list[str], said: str) -> None:
+def test_the_command_refuses_with_a_one_sentence_error(arguments: list[str], message: str) -> None:
     refused = command(*arguments)
     assert refused.returncode == 1
-    assert refused.stderr.startswith(f"korsal-convert: {said}")
+    assert refused.stderr.startswith(f"korsal-convert: {message}")
     assert refused.stderr.count("\n") == 1
 
 
@@ -152,7 +152,7 @@ NO_MEMORY = {"Builder.build_serialized_network": "Requested GPU memory could not
 
 
 @pytest.mark.parametrize(
-    ("gpu", "said"),
+    ("gpu", "message"),
     [
         (
             fake_gpu("10.3", failing={"Builder": "CUDA initialization failure"}),
@@ -162,7 +162,7 @@ NO_MEMORY = {"Builder.build_serialized_network": "Requested GPU memory could not
     ],
 )
 def test_the_command_on_a_device_that_is_not_fit(
-    gpu: FakeGpu, said: str, tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    gpu: FakeGpu, message: str, tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake_device.use(gpu, monkeypatch)
     target = tiny.with_suffix(".engine")
@@ -170,7 +170,7 @@ def test_the_command_on_a_device_that_is_not_fit(
     assert main(["build", str(tiny)]) == 1
     told = capsys.readouterr().err
     assert told.startswith(f"korsal-convert: {tiny}: TensorRT 10.3.0 ")
-    assert said in told
+    assert message in told
     assert told.count("\n") == 1
     assert target.read_bytes() == b"the old one"
     assert sorted(tiny.parent.iterdir()) == [target, tiny]
@@ -182,5 +182,5 @@ def test_the_command_needs_neither_torch_nor_onnx(tiny: Path) -> None:
         f"from convert.__main__ import main; sys.exit(main(['build', {str(tiny)!r}, '--dry-run', '10.3']))"
     )
     line = [sys.executable, "-c", program]
-    said = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert (said.returncode, said.stderr) == (0, "")
+    output = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (output.returncode, output.stderr) == (0, "")

@@ -70,16 +70,16 @@ def test_folders_are_searched_at_any_depth(video: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "said"),
+    ("names", "message"),
     [
         (["none"], "none: no such file or folder; give videos"),
         (["empty"], "empty: holds no video"),
         ([], "--calibrate is missing; give it videos"),
     ],
 )
-def test_files_without_video_are_reported(tmp_path: Path, names: list[str], said: str) -> None:
+def test_files_without_video_are_reported(tmp_path: Path, names: list[str], message: str) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CalibrationError, match=said):
+    with pytest.raises(CalibrationError, match=message):
         calibration.videos([tmp_path / name for name in names])
 
 

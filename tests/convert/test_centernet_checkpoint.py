@@ -23,7 +23,7 @@ PLACES = ((0, 0), (3, 5), (8, 11), (15, 23))  # row and column in the heads of a
 TOLERANCE = {"res_18": 5e-4, "resdcn_18": 5e-3, "dla_34": 5e-4}
 CHANNELS = {"res_18": 3, "resdcn_18": 6, "dla_34": 6}
 WIDTH = {"res_18": 64, "resdcn_18": 64, "dla_34": 256}
-SAID: dict[str, dict[str, tuple[tuple[float, ...], ...]]] = {
+CENTERNETS_ANSWERS: dict[str, dict[str, tuple[tuple[float, ...], ...]]] = {
     "res_18": {
         "heatmap": (
             (-0.28563, -0.41090, 0.55763),
@@ -59,7 +59,7 @@ SAID: dict[str, dict[str, tuple[tuple[float, ...], ...]]] = {
 
 @pytest.fixture(scope="module")
 def states() -> Mapping[str, dict[str, Tensor]]:
-    return {name: getattr(centernet_weights, name)(3, CHANNELS[name], WIDTH[name]) for name in SAID}
+    return {name: getattr(centernet_weights, name)(3, CHANNELS[name], WIDTH[name]) for name in CENTERNETS_ANSWERS}
 
 
 @pytest.fixture
@@ -78,16 +78,16 @@ def refusal(source: Path, wish: CheckpointOptions | None = None, output: str = "
     with pytest.raises(CheckpointError) as caught:
         centernet_checkpoint.convert(source, source.with_name(output), wish or CheckpointOptions())
     assert not source.with_name("out.pt").exists()
-    said = str(caught.value)
-    assert "\n" not in said
-    return said
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
 
 
-@pytest.mark.parametrize("name", SAID)
+@pytest.mark.parametrize("name", CENTERNETS_ANSWERS)
 def test_our_network_answers_as_centernets(
     name: str, states: Mapping[str, dict[str, Tensor]], three: str, tmp_path: Path
 ) -> None:
-    """SAID is what CenterNet's own code said, once, of these very weights and this image.
+    """CENTERNETS_ANSWERS: those of CenterNet's own code, once, of these very weights and this image.
 
     Its networks (`msra_resnet.py`, `resnet_dcn.py`, `pose_dla_dcn.py`, the last with KORSAL's first layer of six
     channels) ran in float32; its deformable convolution, for which there is only CUDA, was a float64 loop over that
@@ -99,7 +99,7 @@ def test_our_network_answers_as_centernets(
     assert (manifest.architecture, manifest.labels) == (name, ("Run", "Jump", "Dive"))
     with torch.inference_mode():
         heads = checkpoints.detector(checkpoints.load(tmp_path / "a.pt"))(image(CHANNELS[name], 64, 96))
-    for head, expected in SAID[name].items():
+    for head, expected in CENTERNETS_ANSWERS[name].items():
         values = getattr(heads, head)[0]
         got = torch.stack([values[:, row, column] for row, column in PLACES])
         torch.testing.assert_close(got, torch.tensor(expected), atol=TOLERANCE[name], rtol=0)
@@ -152,7 +152,7 @@ Spoil = Callable[[dict[str, Tensor]], Any]
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda s: s.pop("wh.2.bias"), "does not fit res_18; missing: wh.2.bias; give a checkpoint of res_18, resdcn_"),
         (lambda s: s.update({"hps.0.weight": torch.zeros(2)}), "surplus: hps.0.weight; give"),
@@ -180,23 +180,23 @@ Spoil = Callable[[dict[str, Tensor]], Any]
     ],
 )
 def test_what_does_not_fit_is_listed(
-    spoil: Spoil, said: str, states: Mapping[str, dict[str, Tensor]], three: str, tmp_path: Path
+    spoil: Spoil, message: str, states: Mapping[str, dict[str, Tensor]], three: str, tmp_path: Path
 ) -> None:
     spoilt = dict(states["res_18"])
     spoil(spoilt)
     refused = refusal(saved(file(spoilt), tmp_path / "a.pth"), CheckpointOptions(three))
     assert refused.startswith(f"{tmp_path / 'a.pth'}: ")
-    assert said in refused
+    assert message in refused
 
 
 def test_another_architecture_than_the_file_holds(
     states: Mapping[str, dict[str, Tensor]], three: str, tmp_path: Path
 ) -> None:
-    said = refusal(
+    message = refusal(
         saved(file(states["res_18"]), tmp_path / "a.pth"), CheckpointOptions(three, architecture="resdcn_18")
     )
-    assert "does not fit resdcn_18; missing: deconv_layers.0.bias, deconv_layers.0.conv_offset_mask.weight" in said
-    assert "deconv_layers.0.weight (512, 256, 4, 4) instead of (256, 512, 3, 3)" in said
+    assert "does not fit resdcn_18; missing: deconv_layers.0.bias, deconv_layers.0.conv_offset_mask.weight" in message
+    assert "deconv_layers.0.weight (512, 256, 4, 4) instead of (256, 512, 3, 3)" in message
 
 
 def test_counters_of_batches_may_be_absent(states: Mapping[str, dict[str, Tensor]], three: str, tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ def test_the_command(
 
 
 @pytest.mark.parametrize(
-    ("options", "status", "said"),
+    ("options", "status", "message"),
     [
         ((), 1, "has 3 classes, as no known set has; name them with --labels FILE"),
         (("--size", "100"), 2, "100 is not HEIGHTxWIDTH in multiples of 32"),
@@ -303,7 +303,7 @@ def test_the_command(
 def test_a_command_that_is_refused(
     options: tuple[str, ...],
     status: int,
-    said: str,
+    message: str,
     states: Mapping[str, dict[str, Tensor]],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -314,5 +314,5 @@ def test_a_command_that_is_refused(
     except SystemExit as left:
         got = int(str(left.code))
     assert got == status
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "out.pt").exists()

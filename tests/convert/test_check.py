@@ -85,18 +85,18 @@ Change = Callable[[Manifest], Manifest]
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda m: replace(m, labels=("Run", "Sit")), "its labels is ('Run', 'Sit')"),
         (lambda m: replace(m, width=128), "its width is 128"),
         (lambda m: replace(m, motion=MotionSettings("ssim")), "its motion is"),
     ],
 )
-def test_models_of_different_things_are_refused(change: Change, said: str, material: CheckData) -> None:
+def test_models_of_different_things_are_refused(change: Change, message: str, material: CheckData) -> None:
     other = replace(sees(0.9), manifest=change(MANIFEST))
     with pytest.raises(CheckError) as told:
         check(named(sees(0.9)), named(other, "other.onnx"), material)
-    assert str(told.value).startswith(f"other.onnx: {said}")
+    assert str(told.value).startswith(f"other.onnx: {message}")
     assert "compare a model with the one it was made from" in str(told.value)
 
 

@@ -46,7 +46,7 @@ def test_close(got: dict[str, np.ndarray], expected: Parity) -> None:
 
 
 @pytest.mark.parametrize(
-    ("got", "said"),
+    ("got", "message"),
     [
         (outputs((moved(LEFT, 0.2), 0.9, 0), (RIGHT, 0.5, 1), LAST), "0.2 pixels in boxes (0.1 allowed)"),
         (outputs((LEFT, 0.9, 0), (RIGHT, 0.502, 1), LAST), "0.002 in scores (0.001 allowed)"),
@@ -55,10 +55,10 @@ def test_close(got: dict[str, np.ndarray], expected: Parity) -> None:
         (outputs((LEFT, float("nan"), 0), (RIGHT, 0.5, 1), LAST), "nan in scores"),
     ],
 )
-def test_not_close(got: dict[str, np.ndarray], said: str) -> None:
+def test_not_close(got: dict[str, np.ndarray], message: str) -> None:
     found = parity([(SAME, SAME), (SAME, got), (SAME, SAME)])
     assert not found.within_tolerance
-    assert said.replace("of 2", "of 6") in str(found)
+    assert message.replace("of 2", "of 6") in str(found)
 
 
 def test_all_images_of_a_batch_count_and_none_are_close() -> None:

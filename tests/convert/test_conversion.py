@@ -155,9 +155,9 @@ def test_an_engine_that_loses_too_much_is_not_handed_over(
     (tmp_path / "tiny.engine").write_bytes(b"the old one")
     more = ["--precision", "fp32", *accuracy(data), "--max-map-drop", "-1"]
     assert command(checkpoint, data, tmp_path / "tiny", *more) == 1
-    said = capsys.readouterr().err
-    assert "tiny.engine: its engine loses " in said
-    assert "tiny.onnx itself has passed)" in said
+    output = capsys.readouterr().err
+    assert "tiny.engine: its engine loses " in output
+    assert "tiny.onnx itself has passed)" in output
     assert (tmp_path / "tiny.engine").read_bytes() == b"the old one"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["answers", "tiny.engine", "tiny.onnx"]
     assert gpu.runtime.leaks == 0
@@ -196,7 +196,7 @@ def test_steps_by_themselves(checkpoint: Path, data: Path, tmp_path: Path, capsy
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "message"),
     [
         ([], "--calibrate is missing"),
         (["--calibrate", "/nowhere"], "--calibrate /nowhere: no such file or folder"),
@@ -204,12 +204,12 @@ def test_steps_by_themselves(checkpoint: Path, data: Path, tmp_path: Path, capsy
     ],
 )
 def test_bad_input_gives_a_one_sentence_error(
-    checkpoint: Path, tmp_path: Path, more: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    checkpoint: Path, tmp_path: Path, more: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(checkpoint), "-o", str(tmp_path / "x"), *more]) == 1
     told = capsys.readouterr().err
     assert told.startswith("korsal-convert: ")
-    assert said in told
+    assert message in told
     assert told.count("\n") == 1
 
 

@@ -70,7 +70,7 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lack", "said"),
+    ("lack", "message"),
     [
         (no_tensorrt, "not here: TensorRT's Python bindings cannot be loaded"),
         (no_gpu, "not here: CUDA finds no GPU; buy one"),
@@ -78,7 +78,7 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_elsewhere(
     lack: Callable[[pytest.MonkeyPatch], None],
-    said: str,
+    message: str,
     gpu: FakeGpu,
     onnx: Path,
     tmp_path: Path,
@@ -89,7 +89,7 @@ def test_elsewhere(
     assert build_engine(onnx, tmp_path / "spot.engine", OPTIONS, gate(onnx, told)) is None
     (line,) = told
     how = "is built on the Jetson, by korsal-convert build spot.onnx -o spot.engine --max-batch 2, or by the daemon"
-    assert line.startswith(f"{tmp_path / 'spot.engine'}: {how} at its first start with spot.onnx; {said}")
+    assert line.startswith(f"{tmp_path / 'spot.engine'}: {how} at its first start with spot.onnx; {message}")
     assert "\n" not in line
 
 

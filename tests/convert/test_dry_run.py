@@ -65,7 +65,7 @@ def test_other_precisions(
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "message"),
     [
         (["--dry-run"], "--calibrate is missing"),
         (["--precision", "fp32", "--dry-run", "JetPack 5"], "JetPack 5: its TensorRT is not known here"),
@@ -73,12 +73,12 @@ def test_other_precisions(
     ],
 )
 def test_refusals(
-    more: list[str], said: str, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    more: list[str], message: str, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(checkpoint), "-o", str(tmp_path / "x"), *more]) == 1
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert said in shown.err
+    assert message in shown.err
     assert shown.err.count("\n") == 1
 
 

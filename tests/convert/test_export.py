@@ -90,9 +90,9 @@ def test_the_graph_has_a_free_batch_and_no_batch_norm(exported: Path) -> None:
 def test_the_command(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "out.onnx"
     assert main(["export", str(checkpoint), "-o", str(target), "--name", "mine"]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith(f"{target}: mine, 3 actions, ")
-    assert "answers as torch does, on noise only, --calibrate VIDEO gives it real frames: differs by " in said
+    output = capsys.readouterr().out
+    assert output.startswith(f"{target}: mine, 3 actions, ")
+    assert "answers as torch does, on noise only, --calibrate VIDEO gives it real frames: differs by " in output
     assert onnxruntime_engine.load(target, threads=1).manifest.name == "mine"
 
 
@@ -101,9 +101,9 @@ def test_the_command_compares_on_real_frames(
 ) -> None:
     given = ["export", str(checkpoint), "-o", str(tmp_path / "out.onnx"), "--calibrate", str(CLIP), "--frames", "16"]
     assert main(given) == 0
-    said = capsys.readouterr().out
-    assert "answers as torch does, on 16 real frames: differs by " in said
-    assert "pixels in boxes (0.1 allowed), 0 of " in said
+    output = capsys.readouterr().out
+    assert "answers as torch does, on 16 real frames: differs by " in output
+    assert "pixels in boxes (0.1 allowed), 0 of " in output
 
 
 def test_real_frames_on_which_it_differs(checkpoint: Path, tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_disk_that_fills(limit: int, checkpoint: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("given", "target", "said"),
+    ("given", "target", "message"),
     [
         ("missing.pt", "out.onnx", "missing.pt: no such file; give a .pt that korsal-train wrote"),
         ("text.pt", "out.onnx", "text.pt: not a checkpoint"),
@@ -143,7 +143,7 @@ def test_a_disk_that_fills(limit: int, checkpoint: Path, tmp_path: Path) -> None
     ],
 )
 def test_refusals_are_one_sentence_errors(
-    given: str, target: str, said: str, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    given: str, target: str, message: str, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "text.pt").write_text("not a checkpoint")
@@ -151,7 +151,7 @@ def test_refusals_are_one_sentence_errors(
     assert main(["export", str(tmp_path / given), "-o", str(tmp_path / target)]) == 1
     error = capsys.readouterr().err
     assert error.startswith("korsal-convert: ")
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "good.pt", "text.pt"]
 
@@ -178,7 +178,7 @@ def test_no_file_takes_the_place_of_what_it_is_made_from(
 
 
 @pytest.mark.parametrize(
-    ("option", "said"),
+    ("option", "message"),
     [
         (["--max-map-drop", "nan"], "nan is no number of points"),
         (["--max-map-drop", "inf"], "inf is no number of points"),
@@ -187,11 +187,11 @@ def test_no_file_takes_the_place_of_what_it_is_made_from(
         (["--max-batch", "1.5"], "1.5: give a whole number, 1 or more"),
     ],
 )
-def test_numbers_that_are_none(option: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_numbers_that_are_none(option: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["weights.pt", "-o", "x", *option])
     assert stopped.value.code == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 REPORT = {

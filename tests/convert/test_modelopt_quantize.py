@@ -75,7 +75,7 @@ def test_a_name_that_begins_another_keeps_itself_alone(untrained: Path, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "said"),
+    ("behaviour", "message"),
     [
         (
             "absent",
@@ -86,18 +86,18 @@ def test_a_name_that_begins_another_keeps_itself_alone(untrained: Path, tmp_path
     ],
 )
 def test_failures_are_reported(
-    behaviour: str, said: str, untrained: Path, tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch
+    behaviour: str, message: str, untrained: Path, tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(fake_modelopt.BEHAVIOUR, behaviour)
     output = tmp_path / "int8.onnx"
     output.write_bytes(b"as before")
-    with pytest.raises(QuantizeError, match=said):
+    with pytest.raises(QuantizeError, match=message):
         modelopt_quantize.quantize(untrained, output, images(1), QuantizeSettings("minmax"))
     assert output.read_bytes() == b"as before"
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         (QuantizeSettings("percentile"), "--method percentile: modelopt has entropy and minmax"),
         (QuantizeSettings("minmax", "cpu"), "--target cpu: modelopt quantises for TensorRT"),
@@ -105,9 +105,9 @@ def test_failures_are_reported(
     ],
 )
 def test_what_it_cannot_do_is_refused_before_the_work(
-    settings: QuantizeSettings, said: str, untrained: Path, tmp_path: Path, told: Told
+    settings: QuantizeSettings, message: str, untrained: Path, tmp_path: Path, told: Told
 ) -> None:
-    with pytest.raises(QuantizeError, match=said):
+    with pytest.raises(QuantizeError, match=message):
         modelopt_quantize.quantize(untrained, tmp_path / "x.onnx", images(1), settings)
     assert not (tmp_path / "told.json").exists()
 

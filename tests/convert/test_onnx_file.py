@@ -95,7 +95,7 @@ def test_no_other_file_is_read(location: str, tiny: Path, tmp_path: Path) -> Non
 
 def test_what_is_no_model(tiny: Path, tmp_path: Path) -> None:
     content = tiny.read_bytes()
-    for name, wrong, said in (
+    for name, wrong, message in (
         ("half", content[: len(content) // 3], "is not a complete ONNX file"),
         ("empty", b"", "has no korsal-edge manifest"),
         ("engine", b"ftrt" + bytes(60), "is not a complete ONNX file"),
@@ -104,6 +104,6 @@ def test_what_is_no_model(tiny: Path, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(wrong)
         with pytest.raises(OnnxFileError) as caught:
             onnx_file.read(tmp_path / name)
-        assert str(caught.value).startswith(f"{tmp_path / name}: {said}")
+        assert str(caught.value).startswith(f"{tmp_path / name}: {message}")
     with pytest.raises(OnnxFileError, match="cannot be read"):
         onnx_file.read(tmp_path)

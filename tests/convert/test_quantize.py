@@ -175,14 +175,14 @@ def test_what_is_no_fp32_model_is_refused(untrained: Path, int8: Path, tmp_path:
     model = onnx.load(untrained)
     del model.metadata_props[:]
     onnx.save(model, bare)
-    for path, said in (
+    for path, message in (
         (tmp_path / "none.onnx", "cannot be read"),
         (broken, "is not a complete ONNX file"),
         (bare, "has no korsal-edge manifest"),
         (int8, "is int8 already"),
         (write_spot_model(tmp_path / "spot.onnx"), "has no convolution; give the network that"),
     ):
-        with pytest.raises((OnnxFileError, QuantizeError), match=said):
+        with pytest.raises((OnnxFileError, QuantizeError), match=message):
             quantize.quantize(path, tmp_path / "out.onnx", images(), QuantizeSettings())
     assert not (tmp_path / "out.onnx").exists()
 

@@ -46,16 +46,16 @@ def through(
     weights: Path, output: Path, options: BuildOptions, count: int = 0, **behaviour: Any
 ) -> tuple[EngineRecord, Built, list[str]]:
     """Build over the fakes, on the CPU."""
-    trt, said = fake("10.3"), list[str]()
+    trt, messages = fake("10.3"), list[str]()
     module, built = fake_torch2trt(trt, **behaviour)
     calibrate = (lambda manifest: images(count)) if count else none
-    record = build(weights, output, options, calibrate, Torch2TrtBackend(module, trt, "cpu"), PLATFORM, said.append)
-    return record, built, said
+    record = build(weights, output, options, calibrate, Torch2TrtBackend(module, trt, "cpu"), PLATFORM, messages.append)
+    return record, built, messages
 
 
 def test_fp16(weights: Path, tmp_path: Path) -> None:
     engine, content = tmp_path / "tiny.engine", plan(fake("10.3"))
-    record, built, said = through(weights, engine, BuildOptions("fp16", 2, 1 << 28), plan=content)
+    record, built, messages = through(weights, engine, BuildOptions("fp16", 2, 1 << 28), plan=content)
     assert engine.read_bytes() == content
     assert engine_record.from_json(engine_record.beside(engine).read_text()) == record
     assert sorted(tmp_path.iterdir()) == [engine, engine_record.beside(engine)]
@@ -70,7 +70,7 @@ def test_fp16(weights: Path, tmp_path: Path) -> None:
     assert (given["fp16_mode"], given["int8_mode"], given["int8_calib_dataset"]) == (True, False, None)
     assert (given["max_batch_size"], given["max_workspace_size"]) == (2, 1 << 28)
     assert (given["use_onnx"], given["onnx_opset"]) == (True, OPSET)
-    assert said == [
+    assert messages == [
         f"{weights}: building with torch2trt and TensorRT 10.3.0; on a Jetson this takes minutes",
         f"{engine}: tiny, fp16, batches of 1 to 2, 0.0 MB, TensorRT 10.3.0, for Orin (8.7)",
     ]
@@ -106,7 +106,7 @@ def test_batches(count: int, size: int, filled: list[list[int]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "said"),
+    ("behaviour", "message"),
     [
         (
             {"engine": False},
@@ -115,10 +115,10 @@ def test_batches(count: int, size: int, filled: list[list[int]]) -> None:
         ({"plan": None}, r"^TensorRT 10\.3\.0 did not build it"),
     ],
 )
-def test_tensorrt_gives_none(behaviour: dict[str, Any], said: str, weights: Path, tmp_path: Path) -> None:
+def test_tensorrt_gives_none(behaviour: dict[str, Any], message: str, weights: Path, tmp_path: Path) -> None:
     engine = tmp_path / "tiny.engine"
     engine.write_bytes(b"the old one")
-    with pytest.raises(Torch2TrtError, match=said):
+    with pytest.raises(Torch2TrtError, match=message):
         through(weights, engine, BuildOptions("fp16"), **behaviour)
     assert list(tmp_path.iterdir()) == [engine]
     assert engine.read_bytes() == b"the old one"
@@ -221,9 +221,9 @@ def test_the_command_refuses_a_new_tensorrt(
     weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert commanded([str(weights), "--backend", "torch2trt"], monkeypatch, "11.4") == 1
-    said = capsys.readouterr().err
-    assert said.startswith("korsal-convert: torch2trt ends with TensorRT 10, and this is 11.4")
-    assert said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert output.startswith("korsal-convert: torch2trt ends with TensorRT 10, and this is 11.4")
+    assert output.count("\n") == 1
 
 
 def test_the_command_without_torch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -231,9 +231,9 @@ def test_the_command_without_torch(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     monkeypatch.delattr("convert.torch2trt_build")
     monkeypatch.setitem(sys.modules, "torch", None)
     assert commanded(["tiny.pt", "--backend", "torch2trt"], monkeypatch) == 1
-    said = capsys.readouterr().err
-    assert said.startswith("korsal-convert: torch2trt needs torch and onnx (import of torch halted")
-    assert "or use --backend tensorrt" in said
+    output = capsys.readouterr().err
+    assert output.startswith("korsal-convert: torch2trt needs torch and onnx (import of torch halted")
+    assert "or use --backend tensorrt" in output
 
 
 def test_the_command_without_videos(
@@ -263,7 +263,7 @@ def test_the_command_builds(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (
             ["t.pt", "--backend", "torch2trt", "--dry-run", "10.3"],
@@ -277,7 +277,7 @@ def test_the_command_builds(
         (["t.onnx", "--backend", "tensorflow"], "argument --backend: invalid choice"),
     ],
 )
-def test_options_of_the_other_backend(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_of_the_other_backend(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         build_command.main(arguments)
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err

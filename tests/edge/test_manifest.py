@@ -68,7 +68,7 @@ def test_channels(kind: Any, channels: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "is not JSON"),
         ("{", "is not JSON"),
@@ -132,10 +132,10 @@ def test_channels(kind: Any, channels: int) -> None:
         (content(start_scores={"Fly": 0.5}), "start_scores has Fly, which is no label"),
     ],
 )
-def test_every_fault_is_named_with_the_remedy(text: str, said: str) -> None:
+def test_every_fault_is_named_with_the_remedy(text: str, message: str) -> None:
     with pytest.raises(ManifestError) as caught:
         from_json(text)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "export the model again" in str(caught.value)
     assert len(str(caught.value)) < 2500
 

@@ -182,8 +182,8 @@ def test_flow_is_the_cpus_and_no_warning_is_given(
     with opened(config(folder, path="flow.onnx")) as engine:
         assert engine.run_frames is None
     assert caplog.text == ""
-    said = refusal(config(folder, 'preprocessing = "cuda"', "flow.onnx"))
-    assert said.endswith('only the CPU computes: set model.preprocessing = "auto"')
+    message = refusal(config(folder, 'preprocessing = "cuda"', "flow.onnx"))
+    assert message.endswith('only the CPU computes: set model.preprocessing = "auto"')
     assert gpu.runtime.leaks == 0
 
 
@@ -240,9 +240,9 @@ def test_onnx_runtime_may_be_requested(
 
 
 def test_requesting_an_absent_tensorrt_is_an_error(folder: Path) -> None:
-    said = refusal(config(folder, 'runtime = "tensorrt"'))
-    assert said.startswith(f"model.runtime is tensorrt, but {NO_TENSORRT} (")
-    assert said.endswith('install python3-libnvinfer, as JetPack has it; or set it to "auto"')
+    message = refusal(config(folder, 'runtime = "tensorrt"'))
+    assert message.startswith(f"model.runtime is tensorrt, but {NO_TENSORRT} (")
+    assert message.endswith('install python3-libnvinfer, as JetPack has it; or set it to "auto"')
 
 
 def test_what_tensorrt_cannot_build_is_not_left_to_onnx_runtime(
@@ -304,11 +304,11 @@ def test_an_engine_without_its_record(folder: Path, with_tensorrt: Callable[...,
 def test_an_engine_where_only_onnx_runtime_is(folder: Path) -> None:
     plan(folder, fake_gpu("10.3"))
     for runtime in ("auto", "tensorrt"):
-        said = refusal(config(folder, f'runtime = "{runtime}"', "mine.engine"))
-        assert said.startswith(f"{folder / 'mine.engine'}: is a TensorRT engine, but {NO_TENSORRT}")
-        assert said.endswith("or name the ONNX model that it was built from")
-    said = refusal(config(folder, 'runtime = "onnxruntime"', "mine.engine"))
-    assert "is a TensorRT engine, and model.runtime is onnxruntime; set that to" in said
+        message = refusal(config(folder, f'runtime = "{runtime}"', "mine.engine"))
+        assert message.startswith(f"{folder / 'mine.engine'}: is a TensorRT engine, but {NO_TENSORRT}")
+        assert message.endswith("or name the ONNX model that it was built from")
+    message = refusal(config(folder, 'runtime = "onnxruntime"', "mine.engine"))
+    assert "is a TensorRT engine, and model.runtime is onnxruntime; set that to" in message
 
 
 def test_a_state_directory_without_rights(folder: Path, with_tensorrt: Callable[..., FakeGpu]) -> None:
@@ -323,9 +323,9 @@ def test_the_terminal_shows_what_takes_long(
 ) -> None:
     with_tensorrt()
     open_at_terminal(config(folder).model, folder / "state").close()
-    said = capsys.readouterr()
-    assert said.out == ""
-    lines = said.err.splitlines()
+    output = capsys.readouterr()
+    assert output.out == ""
+    lines = output.err.splitlines()
     assert lines[0] == "Building the TensorRT engine of tiny.onnx"
     assert lines[-1] == "Building the TensorRT engine of tiny.onnx: Building Engine 100%"
     assert len(set(lines)) == len(lines)

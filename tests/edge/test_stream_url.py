@@ -63,11 +63,11 @@ TROUBLE = [
 def test_what_is_not_percent_encoded_is_refused_with_the_characters_named(scheme: str, password: str) -> None:
     with pytest.raises(SourceError) as caught:
         parse(f"{scheme}://Someuser:{password}@127.0.0.1:8602/live")
-    said = str(caught.value)
-    assert "Someuser" not in said
-    assert password not in said.replace("percent-encode", "")
+    message = str(caught.value)
+    assert "Someuser" not in message
+    assert password not in message.replace("percent-encode", "")
     for character, code in zip("#?[]%@:/", ("%23", "%3F", "%5B", "%5D", "%25", "%40", "%3A", "%2F"), strict=True):
-        assert f"{character} as {code}" in said
+        assert f"{character} as {code}" in message
 
 
 @pytest.mark.parametrize("url", ["http://cam/mail=a@b/live", "http://cam/live?mail=a@b", "rtsp://cam/live#a@b"])
@@ -129,8 +129,8 @@ endings = st.sampled_from(
 )
 
 
-def said_of(uri: str) -> str:
-    """All that is ever said of a source: what it is called, or what is wrong with it."""
+def shown_texts(uri: str) -> str:
+    """All that is ever shown of a source: its redacted name, or what is wrong with it."""
     told = [redact(uri)]
     try:
         told.append(parse(uri).redacted)
@@ -143,12 +143,12 @@ def said_of(uri: str) -> str:
 @example("rtsp://", f"{MARK}x{MARK}", "2023#Cam", "127.0.0.1:8602/live")
 @example("", f"{MARK}x{MARK}", "12/ab", "cam/live")
 def test_text_before_the_last_at_sign_is_never_shown(first: str, user: str, word: str, last: str) -> None:
-    assert MARK not in said_of(f"{first}{user}:{word}@{last}")
+    assert MARK not in shown_texts(f"{first}{user}:{word}@{last}")
 
 
 @given(st.sampled_from(["rtsp://", "HTTP://", "tcp://", "xyz://"]), logins, endings)
 def test_nor_a_user_without_a_password(first: str, user: str, last: str) -> None:
-    assert MARK not in said_of(f"{first}{user}@{last}")
+    assert MARK not in shown_texts(f"{first}{user}@{last}")
 
 
 @given(st.text(), st.text())
@@ -225,8 +225,8 @@ def test_nor_does_one_that_names_a_file_on_a_command_line(capsys: pytest.Capture
 
 def test_an_unknown_action_may_be_a_login() -> None:
     given = {"cameras": {"door": {"source": "x.mp4"}}, "actions": {f"me:{MARK}@cam": {}}}
-    (said,) = unknown_actions(Config.model_validate(given), ["Surfing"])
-    assert said == "actions.***: the model knows no such action; known: Surfing"
+    (message,) = unknown_actions(Config.model_validate(given), ["Surfing"])
+    assert message == "actions.***: the model knows no such action; known: Surfing"
 
 
 def test_the_fingerprint_does_not_know_the_login(tmp_path: Path) -> None:

@@ -94,18 +94,18 @@ def calls(checkout: Path) -> list[str]:
 
 
 def test_help_and_wrong_options(checkout: Path) -> None:
-    status, said = install(checkout, "--help")
+    status, output = install(checkout, "--help")
     assert status == 0
-    assert "--demo [SOURCE]" in said
-    status, said = install(checkout, "--dmeo")
+    assert "--demo [SOURCE]" in output
+    status, output = install(checkout, "--dmeo")
     assert status == 1
-    assert "unknown option --dmeo" in said
-    assert "Fix: ./install.sh --help" in said
+    assert "unknown option --dmeo" in output
+    assert "Fix: ./install.sh --help" in output
 
 
 def test_the_demo_installs_no_torch_and_gets_its_arguments(checkout: Path) -> None:
-    status, said = install(checkout, "--demo", "a clip.mp4")
-    assert status == 0, said
+    status, output = install(checkout, "--demo", "a clip.mp4")
+    assert status == 0, output
     made, pip, demo = calls(checkout)
     assert made == "venv"
     assert pip.endswith("-e .[cpu,demo]")
@@ -135,8 +135,8 @@ def test_a_moved_checkout_gets_a_new_environment(checkout: Path) -> None:
 
 
 def test_the_tests_install_everything_and_get_their_arguments(checkout: Path) -> None:
-    status, said = install(checkout, "--test", "-k", "linker")
-    assert status == 0, said
+    status, output = install(checkout, "--test", "-k", "linker")
+    assert status == 0, output
     assert calls(checkout)[1].endswith("-e .[cpu,demo,train,dev,rtx]")
     assert calls(checkout)[2:] == ["check ", "test -k linker"]
 
@@ -156,10 +156,10 @@ def test_a_demo_that_fails_fails(checkout: Path) -> None:
 def test_an_old_python_is_refused_with_the_remedy(checkout: Path) -> None:
     program(checkout / "bin" / "python3", FAILS)
     replace(checkout / "scripts/install/checkout.sh", "python3.10 /usr/bin/python3", "python3.10")  # the machine's own
-    status, said = install(checkout, "--demo")
+    status, output = install(checkout, "--demo")
     assert status == 1
-    assert "no Python between 3.10 and 3.13 found" in said
-    assert "Fix: sudo apt-get install python3 python3-venv" in said
+    assert "no Python between 3.10 and 3.13 found" in output
+    assert "Fix: sudo apt-get install python3 python3-venv" in output
 
 
 def test_a_python_without_venv_is_refused_with_the_remedy(checkout: Path) -> None:
@@ -167,19 +167,19 @@ def test_a_python_without_venv_is_refused_with_the_remedy(checkout: Path) -> Non
     program(
         checkout / "bin" / "python3", text.replace("    *platform*)", "    *ensurepip*) exit 1 ;;\n    *platform*)")
     )
-    status, said = install(checkout, "--demo")
+    status, output = install(checkout, "--demo")
     assert status == 1
-    assert "cannot create virtual environments" in said
-    assert "Fix: sudo apt-get install python3.11-venv" in said
+    assert "cannot create virtual environments" in output
+    assert "Fix: sudo apt-get install python3.11-venv" in output
 
 
 def test_a_missing_network_is_reported_with_the_remedy(checkout: Path) -> None:
     text = PYTHON.replace("    *platform*)", '    *"pip install"*) exit 1 ;;\n    *platform*)')
     program(checkout / "bin" / "python3", text)
-    status, said = install(checkout, "--demo")
+    status, output = install(checkout, "--demo")
     assert status == 1
-    assert "pip could not install the packages" in said
-    assert "HTTPS_PROXY" in said
+    assert "pip could not install the packages" in output
+    assert "HTTPS_PROXY" in output
 
 
 def no_mosquitto(checkout: Path) -> None:
@@ -189,9 +189,9 @@ def no_mosquitto(checkout: Path) -> None:
 
 def test_a_missing_broker_is_named_and_the_tests_run(checkout: Path) -> None:
     no_mosquitto(checkout)
-    status, said = install(checkout, "--test")
+    status, output = install(checkout, "--test")
     assert status == 0
-    assert "sudo apt-get install mosquitto" in said
+    assert "sudo apt-get install mosquitto" in output
     assert calls(checkout)[-1] == "test "
 
 
@@ -210,11 +210,11 @@ def test_apt_is_asked_without_prompts(checkout: Path) -> None:
 def test_a_checkout_of_another_user_is_refused(checkout: Path) -> None:
     checkout.chmod(0o555)
     try:
-        status, said = install(checkout, "--demo")
+        status, output = install(checkout, "--demo")
     finally:
         checkout.chmod(0o755)
     assert status == 1
-    assert "is not writable" in said
+    assert "is not writable" in output
 
 
 @pytest.fixture
@@ -238,8 +238,8 @@ def release(target: Path) -> Path:
 
 
 def test_the_service_is_laid_below_destdir(checkout: Path, target: Path) -> None:
-    status, said = lay(checkout, target)
-    assert status == 0, said
+    status, output = lay(checkout, target)
+    assert status == 0, output
     made, pip, *rest = calls(checkout)
     assert made == "venv"
     assert pip.endswith("pip install --no-input --disable-pip-version-check --quiet .[cpu]")
@@ -257,16 +257,16 @@ def test_the_service_is_laid_below_destdir(checkout: Path, target: Path) -> None
 def test_the_second_time_changes_nothing(checkout: Path, target: Path) -> None:
     lay(checkout, target)
     before, first = laid(target), calls(checkout)
-    status, said = lay(checkout, target)
-    assert status == 0, said
-    assert "there already" in said
+    status, output = lay(checkout, target)
+    assert status == 0, output
+    assert "there already" in output
     assert laid(target) == before
     assert [call for call in calls(checkout)[len(first) :] if "pip" in call or "venv" in call] == []
 
 
 def test_a_dry_run_lists_every_step_and_changes_nothing(checkout: Path, target: Path) -> None:
-    status, said = lay(checkout, target, "--dry-run")
-    assert status == 0, said
+    status, output = lay(checkout, target, "--dry-run")
+    assert status == 0, output
     assert not target.exists()
     assert calls(checkout) == []
     for step in (
@@ -277,7 +277,7 @@ def test_a_dry_run_lists_every_step_and_changes_nothing(checkout: Path, target: 
         "current",
         "Nothing was changed",
     ):
-        assert step in said
+        assert step in output
 
 
 def test_an_upgrade_keeps_one_release_to_go_back_to(checkout: Path, target: Path) -> None:
@@ -293,9 +293,9 @@ def test_an_upgrade_keeps_one_release_to_go_back_to(checkout: Path, target: Path
 def test_what_fails_half_way_leaves_nothing(checkout: Path, target: Path) -> None:
     text = PYTHON.replace("    *platform*)", '    *"pip install"*) exit 1 ;;\n    *platform*)')
     program(checkout / "bin" / "python3", text)
-    status, said = lay(checkout, target)
+    status, output = lay(checkout, target)
     assert status == 1
-    assert "pip could not install the packages" in said
+    assert "pip could not install the packages" in output
     assert not target.exists()
 
 
@@ -306,11 +306,11 @@ def test_an_upgrade_that_fails_leaves_what_was(checkout: Path, target: Path) -> 
     (checkout / "systemd/korsal-edge.service").write_text("[Unit]\n")
     refused = PYTHON.replace("    *platform*)", '    "- "*) echo "cameras: missing" >&2; exit 1 ;;\n    *platform*)')
     program(checkout / "bin" / "python3", refused.replace('    "-VV" | "- "*) ;;\n', '    "-VV") ;;\n'))
-    status, said = lay(checkout, target)
+    status, output = lay(checkout, target)
     assert status == 1
-    assert "cameras: missing" in said
-    assert "config.toml is not valid for this version" in said
-    assert "Undoing the changes" in said
+    assert "cameras: missing" in output
+    assert "config.toml is not valid for this version" in output
+    assert "Undoing the changes" in output
     assert laid(target) == before
     assert release(target) == current
     assert (target / "etc/systemd/system/korsal-edge.service").read_text() != "[Unit]\n"
@@ -331,9 +331,9 @@ def test_a_changed_configuration_is_kept(checkout: Path, target: Path) -> None:
     assert "config.toml (kept)" in lay(checkout, target)[1]
     assert not new.exists()  # ours has not changed
     (checkout / "config.toml").write_text("# new\n")
-    status, said = lay(checkout, target)
+    status, output = lay(checkout, target)
     assert status == 0
-    assert "config.toml was edited and is kept" in said
+    assert "config.toml was edited and is kept" in output
     assert (own.read_text(), new.read_text()) == ("# mine\n", "# new\n")
 
 
@@ -357,10 +357,10 @@ def on_a_jetson(checkout: Path, release: str = ORIN) -> None:
 
 def test_on_a_jetson_opencv_and_tensorrt_are_those_of_jetpack(checkout: Path, target: Path) -> None:
     on_a_jetson(checkout)
-    status, said = lay(checkout, target)
-    assert status == 0, said
-    assert "Jetson Linux 36.4.3 (JetPack 6)" in said
-    assert "OpenCV: 4.8.0, GStreamer: yes, CUDA: no" in said
+    status, output = lay(checkout, target)
+    assert status == 0, output
+    assert "Jetson Linux 36.4.3 (JetPack 6)" in output
+    assert "OpenCV: 4.8.0, GStreamer: yes, CUDA: no" in output
     assert "venv --system-site-packages" in calls(checkout)
     (pip,) = (call for call in calls(checkout) if "pip install" in call)
     assert pip.endswith(".[jetson]")
@@ -371,9 +371,9 @@ def test_an_opencv_of_pip_over_that_of_jetpack_is_refused(checkout: Path, target
     on_a_jetson(checkout)
     text = PYTHON.replace("    *platform*)", "    *cv2.__file__*) exit 1 ;;\n    *platform*)")
     program(checkout / "bin" / "python3", text)
-    status, said = lay(checkout, target)
+    status, output = lay(checkout, target)
     assert status == 1
-    assert "pip has installed an OpenCV that hides JetPack's" in said
+    assert "pip has installed an OpenCV that hides JetPack's" in output
     assert not target.exists()
 
 
@@ -388,9 +388,9 @@ def test_a_jetson_that_lacks_something(checkout: Path, target: Path, module: str
     on_a_jetson(checkout)
     text = PYTHON.replace("    *platform*)", f'    "-c import {module}") exit 1 ;;\n    *platform*)')
     program(checkout / "bin" / "python3", text)
-    done, said = lay(checkout, target)
-    assert done == status, said
-    assert words in said
+    done, output = lay(checkout, target)
+    assert done == status, output
+    assert words in output
 
 
 @pytest.mark.parametrize(
@@ -402,9 +402,9 @@ def test_a_jetson_that_lacks_something(checkout: Path, target: Path, module: str
 )
 def test_jetsons_that_are_refused(checkout: Path, target: Path, release: str, words: str) -> None:
     on_a_jetson(checkout, release)
-    status, said = lay(checkout, target)
+    status, output = lay(checkout, target)
     assert status == 1
-    assert words in said
+    assert words in output
     assert not target.exists()
 
 
@@ -430,9 +430,9 @@ def test_machines_that_are_refused(checkout: Path, target: Path) -> None:
     ],
 )
 def test_options_that_do_not_fit(checkout: Path, target: Path, arguments: list[str], words: str) -> None:
-    status, said = lay(checkout, target, *arguments)
+    status, output = lay(checkout, target, *arguments)
     assert status == 1
-    assert words in said
+    assert words in output
 
 
 def test_offline_nothing_is_fetched(checkout: Path, target: Path) -> None:
@@ -457,8 +457,8 @@ def test_python_and_pip_are_left_alone_by_the_environment(checkout: Path, target
     """They run what install.sh names, and fill what it names, wherever the packages come from."""
     replace(checkout / "bin/python3", "#!/bin/bash\n", '#!/bin/bash\nenv >> "$LOG.env"\necho "$1" >> "$LOG.first"\n')
     more = {**ROOTS_CODE, **ELSEWHERE, **FROM_WHERE, "DESTDIR": str(target), "BASH_ENV": ""}
-    status, said = install(checkout, *arguments, more=more)
-    assert status == 0, said
+    status, output = install(checkout, *arguments, more=more)
+    assert status == 0, output
     seen = (checkout / "calls.log.env").read_text().splitlines()
     names = {line.split("=")[0] for line in seen}
     assert not names & {*ROOTS_CODE, *ELSEWHERE}
@@ -490,9 +490,9 @@ def test_a_removed_folder_is_no_problem(checkout: Path, target: Path, tmp_path: 
     ],
 )
 def test_surroundings_that_are_refused(checkout: Path, more: dict[str, str], words: str) -> None:
-    status, said = install(checkout, more={"DESTDIR": "/tmp/image", **more})
+    status, output = install(checkout, more={"DESTDIR": "/tmp/image", **more})
     assert status == 1
-    assert words in said
+    assert words in output
     assert not calls(checkout)
 
 
@@ -506,10 +506,10 @@ def test_root_runs_nothing_that_everybody_can_change(checkout: Path, target: Pat
     for name in ("scripts/install/common.sh", "models", "."):
         mode = (checkout / name).stat().st_mode
         (checkout / name).chmod(0o777)
-        status, said = lay(checkout, target)
+        status, output = lay(checkout, target)
         assert status == 1
-        assert f"every user of this machine can change {(checkout / name).resolve()}" in said
-        assert "Fix: make sure that nothing in" in said
+        assert f"every user of this machine can change {(checkout / name).resolve()}" in output
+        assert "Fix: make sure that nothing in" in output
         (checkout / name).chmod(mode)
     (checkout / ".venv").mkdir()
     (checkout / ".venv").chmod(0o777)  # which is no part of what is installed
@@ -521,24 +521,24 @@ def test_root_takes_nothing_that_could_be_replaced(checkout: Path, target: Path,
     """As in a folder like /tmp nobody can."""
     as_root(checkout)
     checkout.parent.chmod(mode)
-    status, said = lay(checkout, target)
+    status, output = lay(checkout, target)
     assert (status == 1) == refused
-    assert (f"could replace {checkout}, by way of {checkout.parent}" in said) == refused
+    assert (f"could replace {checkout}, by way of {checkout.parent}" in output) == refused
 
 
 def test_root_takes_no_wheels_that_everybody_can_change(checkout: Path, target: Path) -> None:
     as_root(checkout)
     (checkout.parent / "wheels").mkdir(mode=0o755)
     (checkout.parent / "wheels").chmod(0o777)
-    status, said = lay(checkout, target, "--offline", str(checkout.parent / "wheels"))
+    status, output = lay(checkout, target, "--offline", str(checkout.parent / "wheels"))
     assert status == 1
-    assert f"every user of this machine can change {checkout.parent}/wheels" in said
+    assert f"every user of this machine can change {checkout.parent}/wheels" in output
 
 
 @pytest.mark.parametrize("entry", ["", ".", "bin"])
 def test_root_searches_no_program_in_the_current_folder(checkout: Path, target: Path, entry: str) -> None:
     as_root(checkout)
     more = {"PATH": f"{checkout / 'bin'}:{entry}", "DESTDIR": str(target)}
-    status, said = install(checkout, more=more)
+    status, output = install(checkout, more=more)
     assert status == 1
-    assert "PATH has a relative entry" in said
+    assert "PATH has a relative entry" in output

@@ -70,9 +70,9 @@ def test_it_is_lent_where_the_key_is_set_and_taken_back_where_it_is_not(machine:
         "0o750",
         "0o640",
     ]
-    said = install(machine)
+    output = install(machine)
     assert files(machine) == REMOTE
-    assert "where the service may change it" not in said
+    assert "where the service may change it" not in output
     install(machine, CLOSED)
     assert files(machine) == {"config.toml": CLOSED}
     assert not (machine / "etc/remote").exists()
@@ -124,9 +124,9 @@ def test_a_link_of_ones_own_stays(text: str, machine: Path) -> None:
     (machine / "etc/remote").mkdir()
     (machine / "etc/remote/mine.toml").touch()
     (machine / "etc/config.toml").symlink_to("remote/mine.toml")
-    said = install(machine, text)
+    output = install(machine, text)
     assert files(machine) == {"config.toml": "-> remote/mine.toml", "remote/mine.toml": text}
-    assert ("is a link of your own, so the service may not change it. Fix:" in said) == (text == OPEN)
+    assert ("is a link of your own, so the service may not change it. Fix:" in output) == (text == OPEN)
 
 
 def test_an_upgrade_leaves_it_lent_and_lays_the_new_one_beside_the_link(machine: Path) -> None:

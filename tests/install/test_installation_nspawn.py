@@ -153,18 +153,18 @@ def waiting(machine: Machine, folder: Path) -> set[tuple[str, int]]:
 
 
 def test_a_dry_run_changes_nothing(machine: Machine, before: frozenset[str]) -> None:
-    said = machine.run("/src/install.sh", "--dry-run", "--offline", "/wheels")
-    assert "useradd --system" in said
-    assert "systemctl enable" in said
-    assert "Nothing was changed" in said
+    output = machine.run("/src/install.sh", "--dry-run", "--offline", "/wheels")
+    assert "useradd --system" in output
+    assert "systemctl enable" in output
+    assert "Nothing was changed" in output
     assert everything(machine) == before
 
 
 def test_half_an_installation_is_taken_back(machine: Machine, before: frozenset[str]) -> None:
     machine.run("mkdir", "/root/empty")
-    status, said = machine.status("/src/install.sh", "--offline", "/root/empty")
+    status, output = machine.status("/src/install.sh", "--offline", "/root/empty")
     assert status == 1
-    assert "pip could not install the packages" in said
+    assert "pip could not install the packages" in output
     assert everything(machine) == before
     assert not machine.file("/opt/korsal-edge").exists()
 
@@ -181,8 +181,8 @@ def test_what_lies_where(installed: Machine) -> None:
 
 def test_the_unit_is_sound(installed: Machine) -> None:
     assert installed.run("systemd-analyze", "verify", "korsal-edge.service") == ""
-    said = installed.run("systemd-analyze", "security", "--no-pager", "korsal-edge.service")
-    found = re.search(r"exposure level.*: ([0-9.]+)", said)
+    output = installed.run("systemd-analyze", "security", "--no-pager", "korsal-edge.service")
+    found = re.search(r"exposure level.*: ([0-9.]+)", output)
     assert found is not None
     assert float(found[1]) <= EXPOSURE
 
@@ -209,16 +209,16 @@ def test_the_password_arrives_as_a_credential(running: Machine) -> None:
 
 
 def test_the_doctor_checks_what_the_service_uses(running: Machine) -> None:
-    status, said = running.status("korsal-edge", "doctor")
-    assert status == 0, said
-    assert "all checks are made as korsal-edge" in said
-    assert "connected, published and received on korsal/roof/doctor" in said
-    assert "0 wrong" in said
+    status, output = running.status("korsal-edge", "doctor")
+    assert status == 0, output
+    assert "all checks are made as korsal-edge" in output
+    assert "connected, published and received on korsal/roof/doctor" in output
+    assert "0 wrong" in output
     configure(running, CONFIG.replace("/var/lib/clip.mp4", "/root/clip.mp4"))
-    status, said = running.status("korsal-edge", "doctor")
+    status, output = running.status("korsal-edge", "doctor")
     configure(running, CONFIG)
     assert status == 1
-    assert "/root/clip.mp4 is hidden from the service" in said
+    assert "/root/clip.mp4 is hidden from the service" in output
 
 
 def test_killed_it_comes_back(running: Machine) -> None:
@@ -251,8 +251,8 @@ def test_an_upgrade_keeps_events_that_wait_and_the_configuration(running: Machin
     stored = waiting(running, tmp_path)
     assert stored
     configured = running.file("/etc/korsal-edge/config.toml").read_text()
-    said = running.run("/src/install.sh", "--offline", "/wheels")
-    assert "Service: restarted" in said
+    output = running.run("/src/install.sh", "--offline", "/wheels")
+    assert "Service: restarted" in output
     assert is_ready(running)
     assert running.run("korsal-edge", "--version") != f"korsal-edge {OLD}\n"
     running.run("systemctl", "start", "mosquitto")
@@ -304,18 +304,18 @@ def test_the_configuration_can_be_changed_remotely_once_install_sh_allows_it(run
 
 def test_a_second_run_changes_nothing(running: Machine) -> None:
     first, files = main_pid(running), everything(running)
-    said = running.run("/src/install.sh", "--offline", "/wheels")
-    assert "there already" in said
+    output = running.run("/src/install.sh", "--offline", "/wheels")
+    assert "there already" in output
     assert main_pid(running) == first
     assert everything(running) == files
 
 
 def test_a_version_that_does_not_start_is_taken_back(running: Machine) -> None:
     release = running.file("/opt/korsal-edge/current").readlink()
-    status, said = running.status("/broken/install.sh", "--offline", "/wheels")
+    status, output = running.status("/broken/install.sh", "--offline", "/wheels")
     assert status == 1
-    assert "this version does not start" in said
-    assert "Undoing the changes" in said
+    assert "this version does not start" in output
+    assert "Undoing the changes" in output
     assert running.file("/opt/korsal-edge/current").readlink() == release
     wait_for(lambda: is_ready(running), "the version before", 60)
 
@@ -328,8 +328,8 @@ def test_stopping_is_logged(running: Machine) -> None:
 
 
 def test_uninstalling_keeps_state_and_configuration(running: Machine) -> None:
-    said = running.run("/src/install.sh", "--uninstall")
-    assert "Kept: /etc/korsal-edge, /var/lib/korsal-edge" in said
+    output = running.run("/src/install.sh", "--uninstall")
+    assert "Kept: /etc/korsal-edge, /var/lib/korsal-edge" in output
     assert running.file("/etc/korsal-edge/config.toml").exists()
     assert running.file("/var/lib/korsal-edge/roof.outbox.sqlite").exists()
     assert not running.file("/opt/korsal-edge").exists()

@@ -4,7 +4,7 @@ What is proved, by a subscriber that is independent of us (tests.support.chaos):
 from `new` with the number 0, without a gap, to exactly one `end`, which is the last; a repeated step is the same.
 Events that a kill has cut off end as `interrupted`, told by the next start, however often that is killed itself.
 
-The daemon is a real `korsal-edge run` with two cameras, films that are played over and over; both it and mosquitto are
+The daemon is a real `korsal-edge run` with two cameras, videos that are played over and over; both it and mosquitto are
 ended by SIGKILL. The proof can fail: the last test has the daemon forget what was going on, and must find it.
 
 KORSAL_CHAOS_KILLS sets how many kills there are, KORSAL_CHAOS_SEED the seed; both are printed.
@@ -30,7 +30,7 @@ from tests.support.started_daemon import write_video
 from tests.support.waiting import PATIENCE, wait_for
 
 FPS = 20.0
-FILMS = {"door": "#" * 12 + "." * 10, "yard": "#" * 31 + "." * 9}  # an event each time round, of some 1 and 2 s
+VIDEOS = {"door": "#" * 12 + "." * 10, "yard": "#" * 31 + "." * 9}  # an event each time round, of some 1 and 2 s
 EVENTS = """
 [actions.default]
 start_score = 0.5
@@ -67,9 +67,9 @@ class Chaos:
         self.kills: Counter[str] = Counter()
         self._dice, self._sabotage = random.Random(seed), sabotage
         self._line = Line(folder)
-        films = {name: str(write_video(folder / f"{name}.avi", plan, FPS)) for name, plan in FILMS.items()}
-        self._daemon = Daemon(folder, self._line.port, films, EVENTS)
-        for film in films.values():
+        videos = {name: str(write_video(folder / f"{name}.avi", plan, FPS)) for name, plan in VIDEOS.items()}
+        self._daemon = Daemon(folder, self._line.port, videos, EVENTS)
+        for film in videos.values():
             self._daemon.edit(f'source = "{film}"\n', f'source = "{film}"\nloop = true\n')
         self._starts = 0
         self._start()

@@ -175,7 +175,7 @@ except EngineError as error:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"height": 10**9}, "height must be less than or equal to 4096"),
         ({"top_k": 10**9}, "top_k must be less than or equal to 4096"),
@@ -186,14 +186,14 @@ except EngineError as error:
         ({"motion": {"kind": "ssim", "shifts": True, "gap": 1}}, "but its manifest says"),
     ],
 )
-def test_a_manifest_that_lies_is_caught(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
+def test_a_manifest_that_lies_is_caught(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'korsal-edge[train]'")
     write_config(tmp_path, 1883, {"door": "film.avi"})
     model = onnx.load(str(tmp_path / "tiny.onnx"))
     text = {**json.loads(manifests.to_json(MANIFEST)), **changes}
     onnx.helper.set_model_props(model, {manifests.METADATA_KEY: json.dumps(text)})
     onnx.save(model, str(tmp_path / "lies.onnx"))
-    with pytest.raises(EngineError, match=said):
+    with pytest.raises(EngineError, match=message):
         onnxruntime_engine.load(tmp_path / "lies.onnx")
 
 

@@ -100,7 +100,7 @@ def test_no_secret_is_published_or_logged(tmp_path: Path, certificates: Path, st
     with Broker(tmp_path, guarded(tmp_path, certificates, plain)) as broker:
         config = secret_config(tmp_path, broker.port, certificates, cameras, page)
 
-        def said(words: str) -> None:
+        def wait_for_log(words: str) -> None:
             wait_for(lambda: words in log.read_text(), f"{words} in {log.read_text()}")
 
         with (
@@ -108,10 +108,12 @@ def test_no_secret_is_published_or_logged(tmp_path: Path, certificates: Path, st
             Subscriber(plain, username=MQTT_USER, password=MQTT_PASSWORD) as subscriber,
             daemon(config, log) as process,
         ):
-            said("trying again")
+            wait_for_log("trying again")
             shown.append(command_lines(process.pid))
-            said("camera gate: offline: rtsp://***@127.0.0.1")
-            said("camera nowhere: offline: rtsp://***@nowhere.invalid/live: the name nowhere.invalid is not known")
+            wait_for_log("camera gate: offline: rtsp://***@127.0.0.1")
+            wait_for_log(
+                "camera nowhere: offline: rtsp://***@nowhere.invalid/live: the name nowhere.invalid is not known"
+            )
             (tmp_path / "password").write_text(f"{MQTT_PASSWORD}\n")
             subscriber.wait_for_topic(f"{BASE}/door/actions/Shine")
             subscriber.wait_for_payload(f"{BASE}/yard/state", b"online")
@@ -132,7 +134,7 @@ def test_no_secret_is_published_or_logged(tmp_path: Path, certificates: Path, st
             good = config.read_text()
             config.write_text(f"cameras = ['rtsp://a:{MISPLACED}@roof']\n" + good.replace("[cameras.door]", "[x]"))
             process.send_signal(signal.SIGHUP)
-            said("the old configuration stays in force")
+            wait_for_log("the old configuration stays in force")
             config.write_text(good.replace(f"{stream.url}?", f"rtsp://a:{MISPLACED}@roof:port/?"))
             ask(asker, "reload")
             subscriber.wait_for_topic(f"{BASE}/response/reload")
@@ -140,7 +142,7 @@ def test_no_secret_is_published_or_logged(tmp_path: Path, certificates: Path, st
             key = certificates / f"{KEY_FILE}.key"
             key.rename(key.with_suffix(".away"))
             broker.stop()
-            said("[mqtt.tls]")
+            wait_for_log("[mqtt.tls]")
             key.with_suffix(".away").rename(key)
             process.send_signal(signal.SIGTERM)
             assert process.wait(PATIENCE) == 0

@@ -97,11 +97,11 @@ def test_a_label_that_cannot_be_stored_gives_a_one_sentence_error(label: str, tm
     config = write_config(tmp_path, free_port(), {"door": "film.avi"})
     describe(tmp_path / "tiny.onnx", [label, "Rest"])
     process = start(config)
-    _, said = process.communicate(timeout=PATIENCE)
+    _, output = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
-    assert "tiny.onnx: the manifest is " in said
-    assert len(said.strip().splitlines()) == 1, said
-    assert len(said) < 1000
+    assert "tiny.onnx: the manifest is " in output
+    assert len(output.strip().splitlines()) == 1, output
+    assert len(output) < 1000
 
 
 @pytest.mark.parametrize("name", ["#", "+", "a/b", "$SYS", "a\\u0000b", "a\\nb", "", "x" * 65_536, "ä"])

@@ -14,7 +14,7 @@ from tests.support.started_daemon import play, write_config
 
 SEEN = LABELS[0]
 HARD = {SEEN: (SCORE + 1) / 2}  # above what it ever scores
-SAID = f"[actions.{SEEN}]\nstart_score = 0.5\n"
+OWN_SCORE = f"[actions.{SEEN}]\nstart_score = 0.5\n"
 
 
 @pytest.mark.parametrize(("start_scores", "told"), [({}, True), (HARD, False), ({LABELS[1]: 1.0}, True)])
@@ -26,7 +26,7 @@ def test_replay_takes_them(start_scores: Mapping[str, float], told: bool, tmp_pa
     assert bool((tmp_path / "events.jsonl").read_bytes()) == told
 
 
-@pytest.mark.parametrize(("more", "told"), [("", False), (SAID, True)])
+@pytest.mark.parametrize(("more", "told"), [("", False), (OWN_SCORE, True)])
 def test_the_daemon_takes_them_unless_the_configuration_says_otherwise(more: str, told: bool, tmp_path: Path) -> None:
     write_spot_film(tmp_path / "film.avi")
     config = write_config(tmp_path, free_port(), {"door": "film.avi"}, more)

@@ -214,7 +214,7 @@ def test_unicode_forms_of_names_in_data_sets(form: Form, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("labels", "said"),
+    ("labels", "message"),
     [
         ("run\njump\nrun\n", r"labels\.txt: names run twice; give every action one line"),
         ("run\njump\nRun\n", "the actions 'run' and 'Run' differ in capitals or blanks alone"),
@@ -223,10 +223,10 @@ def test_unicode_forms_of_names_in_data_sets(form: Form, tmp_path: Path) -> None
         (f"run\n{'x' * 257}\n", "which is not a line of up to 256"),
     ],
 )
-def test_labels_that_no_model_could_have(labels: str, said: str, tmp_path: Path) -> None:
+def test_labels_that_no_model_could_have(labels: str, message: str, tmp_path: Path) -> None:
     data = own(tmp_path)
     (data / "labels.txt").write_text(labels, encoding="utf-8")
-    with pytest.raises(AnnotationError, match=said):
+    with pytest.raises(AnnotationError, match=message):
         loader.load(data)
 
 

@@ -74,8 +74,8 @@ def silent(source: Source) -> Iterator[CapturedImage]:
 
 def garbled(source: Source) -> Iterator[CapturedImage]:
     """A process that was taken over: sends its parent nonsense, of the kind that the source's path names."""
-    said = {"cut": b'{"fault": "half a', "deep": b"[" * 60_000, "other": b'{"fault": {}}', "bytes": b"\xff\xfe"}
-    socket.socket(fileno=os.dup(int(sys.argv[3]))).send(said[Path(source.target).name])
+    replies = {"cut": b'{"fault": "half a', "deep": b"[" * 60_000, "other": b'{"fault": {}}', "bytes": b"\xff\xfe"}
+    socket.socket(fileno=os.dup(int(sys.argv[3]))).send(replies[Path(source.target).name])
     yield from still(source)
 
 

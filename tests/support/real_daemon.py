@@ -23,7 +23,17 @@ from tests.support.tiny_model import write_tiny_model
 from tests.support.waiting import PATIENCE, wait_for
 
 BASE = "korsal/roof"
-HEARD = ("+/actions/#", "+/state", "+/active", "events/#", "response/#", "available", "status", "telemetry", "lost")
+SUBSCRIBED = (
+    "+/actions/#",
+    "+/state",
+    "+/active",
+    "events/#",
+    "response/#",
+    "available",
+    "status",
+    "telemetry",
+    "lost",
+)
 LONG = 60.0  # seconds; on a busy machine
 QUICK_EVENTS = "[actions.default]\nstart_score = 0.5\nkeep_score = 0.3\ncooldown = 0.3\nupdate_interval = 0.1\n"
 RECORD = Callable[[str, object], None]  # pytest's `record_property`
@@ -125,7 +135,7 @@ class Witness(Subscriber):
         super().__init__(port)
 
     def _on_connect(self, client: Client, *_: Any) -> None:
-        client.subscribe([(f"{BASE}/{topic}", SubscribeOptions(qos=1, retainAsPublished=True)) for topic in HEARD])
+        client.subscribe([(f"{BASE}/{topic}", SubscribeOptions(qos=1, retainAsPublished=True)) for topic in SUBSCRIBED])
 
     def _on_subscribe(self, *report: Any) -> None:
         self.subscriptions += 1

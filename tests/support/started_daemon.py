@@ -73,10 +73,10 @@ def running(config: Path, program: str = PROGRAM, **environment: str) -> Iterato
 def play(config: Path) -> str:
     """Run `korsal-edge run` to the end of all files; what it said."""
     process = start(config)
-    _, said = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, said
-    assert "Traceback" not in said
-    return said
+    _, output = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, output
+    assert "Traceback" not in output
+    return output
 
 
 class LiveStream:

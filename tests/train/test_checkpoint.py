@@ -43,10 +43,10 @@ def path(kept: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def refusal(path: Path) -> str:
     with pytest.raises(CheckpointError) as caught:
         checkpoints.load(path)
-    said = str(caught.value)
-    assert said.startswith(f"{path}: ")
-    assert "\n" not in said
-    return said
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message
 
 
 def test_round_trip(path: Path, kept: Checkpoint) -> None:
@@ -107,7 +107,7 @@ def test_nothing_in_a_file_is_executed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ({"state_dict": {}}, "not a checkpoint of korsal-train, version 1"),
         ({"korsal_edge": 2}, "not a checkpoint of korsal-train, version 1"),
@@ -117,13 +117,13 @@ def test_nothing_in_a_file_is_executed(tmp_path: Path) -> None:
         ({**EMPTY, "manifest": 5}, "a checkpoint without manifest; give one of korsal-train"),
     ],
 )
-def test_a_file_of_torch_that_is_something_else(content: object, said: str, tmp_path: Path) -> None:
+def test_a_file_of_torch_that_is_something_else(content: object, message: str, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "a.pt")
-    assert said in refusal(tmp_path / "a.pt")
+    assert message in refusal(tmp_path / "a.pt")
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda weights: weights.update({"heatmap.3.bias": torch.zeros(7)}), "heatmap.3.bias is (7,) instead of (2,)"),
         (lambda weights: weights.pop("heatmap.3.bias"), "heatmap.3.bias is missing"),
@@ -132,7 +132,7 @@ def test_a_file_of_torch_that_is_something_else(content: object, said: str, tmp_
     ],
 )
 def test_weights_of_another_network(
-    spoil: Callable[[dict[str, Any]], Any], said: str, kept: Checkpoint, tmp_path: Path
+    spoil: Callable[[dict[str, Any]], Any], message: str, kept: Checkpoint, tmp_path: Path
 ) -> None:
     weights = dict(kept.weights)
     spoil(weights)
@@ -140,7 +140,7 @@ def test_weights_of_another_network(
     with pytest.raises(CheckpointError) as caught:
         checkpoints.engine(checkpoints.load(tmp_path / "a.pt"))
     assert str(caught.value) == (
-        f"{tmp_path / 'a.pt'}: the weights are of another network than its manifest says ({said}); "
+        f"{tmp_path / 'a.pt'}: the weights are of another network than its manifest says ({message}); "
         "give a checkpoint as korsal-train wrote it, or train again"
     )
 

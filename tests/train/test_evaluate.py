@@ -155,9 +155,9 @@ def test_an_engine_without_tensorrt(
     plan.write_bytes(b"ftrt" + bytes(60))
     damaged.write_bytes(b"\0\0rt" + bytes(60))
     for path in (plan, damaged):
-        said = complaint(capsys, path, "--data", data)
-        assert "is a TensorRT engine, but TensorRT's Python bindings cannot be loaded" in said
-        assert "or give the ONNX that it was built from" in said
+        output = complaint(capsys, path, "--data", data)
+        assert "is a TensorRT engine, but TensorRT's Python bindings cannot be loaded" in output
+        assert "or give the ONNX that it was built from" in output
 
 
 def test_a_damaged_engine(
@@ -173,8 +173,8 @@ def test_a_damaged_engine(
 def test_a_model_of_other_actions(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = replace(MANIFEST, labels=("Surfing", "Yoga"))
     model = write_model(tmp_path / "other.onnx", other)
-    said = complaint(capsys, model, "--data", data)
-    assert "does not know Basketball (it knows Surfing, Yoga); leave only folders of its actions in videos/" in said
+    output = complaint(capsys, model, "--data", data)
+    assert "does not know Basketball (it knows Surfing, Yoga); leave only folders of its actions in videos/" in output
 
 
 def test_data_that_is_not_whole(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -170,7 +170,7 @@ def test_exported_tubes_score_the_same(data: Path, tmp_path: Path) -> None:
 def test_impossible_options_give_a_one_sentence_error(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def said(*words: str | Path) -> str:
+    def error_output(*words: str | Path) -> str:
         assert run(*words) == 1
         line = capsys.readouterr().err
         assert line.startswith("korsal-evaluate: ")
@@ -178,27 +178,27 @@ def test_impossible_options_give_a_one_sentence_error(
         return line
 
     model, found = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz"
-    assert "nothing to score" in said("score", "--data", data)
-    assert "cannot be read" in said("link", tmp_path / "none.npz", "-o", tmp_path / "x.npz")
+    assert "nothing to score" in error_output("score", "--data", data)
+    assert "cannot be read" in error_output("link", tmp_path / "none.npz", "-o", tmp_path / "x.npz")
     (tmp_path / "bad.npz").write_bytes(b"bad")
-    assert "not a valid .npz file" in said("score", "--data", data, "--tubes", tmp_path / "bad.npz")
+    assert "not a valid .npz file" in error_output("score", "--data", data, "--tubes", tmp_path / "bad.npz")
     assert run("detect", model, "--data", data, "-o", found, "--limit", "1") == 0
     capsys.readouterr()
-    assert "lacks 1 of 2 videos" in said("score", "--data", data, "--detections", found)
+    assert "lacks 1 of 2 videos" in error_output("score", "--data", data, "--detections", found)
     assert run("score", "--data", data, "--detections", found, "--partial") == 0
     capsys.readouterr()
-    assert "2 files of detections and 1 of tubes" in said(
+    assert "2 files of detections and 1 of tubes" in error_output(
         "score", "--data", data, "--detections", found, found, "--tubes", found
     )
     (tmp_path / "file").touch()
-    assert "cannot be written" in said("link", found, "-o", tmp_path / "file" / "tubes.npz")
+    assert "cannot be written" in error_output("link", found, "-o", tmp_path / "file" / "tubes.npz")
     capsys.readouterr()
     with pytest.raises(SystemExit):
         run("detect", model, "--data", data, "-o", found, "--minimum-score", "2")
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("detect none.onnx --videos v.mp4 -o .", "is a folder; give -o a file to write"),
         ("detect none.onnx --videos v.mp4 -o found", "found: would not be read back; give -o a name that ends in .npz"),
@@ -215,13 +215,13 @@ def test_impossible_options_give_a_one_sentence_error(
     ],
 )
 def test_output_paths_are_checked_before_the_work(
-    words: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The inputs are missing, which does not show: the output path is refused before they are opened."""
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
     assert run(*words.split()) == 1
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_a_place_to_write_is_made_and_left_empty_until_the_end(tmp_path: Path) -> None:

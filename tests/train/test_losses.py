@@ -64,22 +64,22 @@ def test_focal_loss_is_finite_where_sigmoid_is_not_exact() -> None:
     ],
 )
 def test_size_loss_by_hand(size: tuple[float, float], expected: float) -> None:
-    said, true = (torch.tensor(pair, dtype=torch.float32).view(1, 2, 1, 1) for pair in (size, (4, 6)))
-    assert size_loss(said, true, torch.ones(1, 1, 1)).item() == pytest.approx(expected, abs=1e-6)
+    predicted, true = (torch.tensor(pair, dtype=torch.float32).view(1, 2, 1, 1) for pair in (size, (4, 6)))
+    assert size_loss(predicted, true, torch.ones(1, 1, 1)).item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_size_loss_is_a_weighted_mean() -> None:
     # 1 − IoU is 0.5 and 0 at the two cells; weights 1 and 3: (0.5 · 1 + 0 · 3) / 4
-    said = torch.tensor([[2.0, 4.0], [6.0, 6.0]]).view(1, 2, 1, 2)
+    predicted = torch.tensor([[2.0, 4.0], [6.0, 6.0]]).view(1, 2, 1, 2)
     true = torch.tensor([[4.0, 4.0], [6.0, 6.0]]).view(1, 2, 1, 2)
-    assert size_loss(said, true, torch.tensor([1.0, 3.0]).view(1, 1, 2)).item() == pytest.approx(0.125)
+    assert size_loss(predicted, true, torch.tensor([1.0, 3.0]).view(1, 1, 2)).item() == pytest.approx(0.125)
 
 
 def test_offset_loss_by_hand() -> None:
     # |.3 − .5| + |.9 − .5| = .6 at the one centre; the other cell does not count
-    said = torch.tensor([[0.3, 0.0], [0.9, 0.0]]).view(1, 2, 1, 2)
+    predicted = torch.tensor([[0.3, 0.0], [0.9, 0.0]]).view(1, 2, 1, 2)
     true = torch.tensor([[0.5, 9.0], [0.5, 9.0]]).view(1, 2, 1, 2)
-    assert offset_loss(said, true, torch.tensor([1.0, 0.0]).view(1, 1, 2)).item() == pytest.approx(0.6)
+    assert offset_loss(predicted, true, torch.tensor([1.0, 0.0]).view(1, 1, 2)).item() == pytest.approx(0.6)
 
 
 def test_a_batch_without_boxes_trains_the_background_only() -> None:
@@ -107,8 +107,8 @@ def test_centernets_losses_use_centres_only() -> None:
     truth = batch()
     truth["centre"][0, 1, 2] = truth["centre"][1, 3, 3] = 1
     truth["size"][:, 0], truth["size"][:, 1] = 3, 5
-    said = torch.tensor([7.0, 4.0])[:, None, None].expand(2, 2, 4, 4)
-    heads = Heads(torch.zeros(2, 3, 4, 4), said, torch.full((2, 2, 4, 4), 0.5))
+    predicted = torch.tensor([7.0, 4.0])[:, None, None].expand(2, 2, 4, 4)
+    heads = Heads(torch.zeros(2, 3, 4, 4), predicted, torch.full((2, 2, 4, 4), 0.5))
     terms = centernet_losses(heads, truth, CENTERNET_LOSSES)
     assert terms["size"].item() == pytest.approx(0.1 * 2.5)
     assert terms["offset"].item() == pytest.approx(0.5)

@@ -57,7 +57,7 @@ def test_the_steps_need_no_extra(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("missing", "words", "said"),
+    ("missing", "words", "message"),
     [
         ("cv2", "--help", "OpenCV is not installed: pip install 'korsal-edge[cpu]', or on a Jetson take JetPack's own"),
         ("onnxruntime", "tiny.onnx --data a.xml", "onnxruntime is not installed: pip install 'korsal-edge[cpu]'"),
@@ -74,10 +74,10 @@ def test_the_steps_need_no_extra(folder: Path) -> None:
         ("torch", "best.pt --data a.xml", "torch is not installed: pip install 'korsal-edge[train]'"),
     ],
 )
-def test_a_missing_package_is_reported_with_its_extra(folder: Path, missing: str, words: str, said: str) -> None:
+def test_a_missing_package_is_reported_with_its_extra(folder: Path, missing: str, words: str, message: str) -> None:
     detection_file.save(seen([(0, 1, PERSON, 0, 0.5)]), folder / "saved.npz")
     done = evaluate(folder, missing, words)
-    assert (done.returncode, done.stderr) == (1, f"korsal-evaluate: {said}\n")
+    assert (done.returncode, done.stderr) == (1, f"korsal-evaluate: {message}\n")
 
 
 def test_what_is_installed_is_not_missing() -> None:

@@ -23,7 +23,7 @@ def test_the_folder_is_made_and_nothing_is_left_in_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "ending", "said"),
+    ("name", "ending", "message"),
     [
         ("folder", ".npz", "folder: is a folder; give -o a file to write"),
         ("folder.npz", ".npz", "folder.npz: is a folder; give -o a file to write"),
@@ -37,14 +37,14 @@ def test_the_folder_is_made_and_nothing_is_left_in_it(tmp_path: Path) -> None:
         ("x" * 250, "", "cannot be written (File name too long)"),  # the file that it grows in has a longer name
     ],
 )
-def test_unwritable_paths_are_refused_naming_the_option(name: str, ending: str, said: str, tmp_path: Path) -> None:
+def test_unwritable_paths_are_refused_naming_the_option(name: str, ending: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder.npz").mkdir()
     (tmp_path / "file").touch()
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OutputPathError) as caught:
         output_paths.check(tmp_path / name, "-o", ending)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert str(tmp_path / name) in str(caught.value)
 
 

@@ -143,8 +143,8 @@ def test_a_run_can_be_resumed_in_another_precision(
     assert checkpoints.load(tmp_path / "last.pt").settings["precision"] == "bfloat16"
     session = prepare(settings, tmp_path, cache, resume=True, workers=0)
     assert session.run.precision == "float32"
-    said = capsys.readouterr().out.splitlines()
-    assert [line for line in said if line.startswith("precision")] == [
+    output = capsys.readouterr().out.splitlines()
+    assert [line for line in output if line.startswith("precision")] == [
         "precision: bfloat16 (as --precision asks)",
         "precision: float32 (as --precision asks, in bfloat16 until here)",
     ]
@@ -230,10 +230,10 @@ def test_bad_options_give_a_one_sentence_error(
 ) -> None:
     given = [str(data) if option == "DATA" else option for option in options]
     assert main([*given, "--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")]) == 1
-    said = capsys.readouterr().err.strip()
-    assert said.startswith("korsal-train: ")
-    assert sentence in said
-    assert "\n" not in said
+    output = capsys.readouterr().err.strip()
+    assert output.startswith("korsal-train: ")
+    assert sentence in output
+    assert "\n" not in output
 
 
 def test_a_damaged_cache_is_reported_with_the_remedy(
@@ -264,9 +264,9 @@ def test_a_failure_in_a_worker_is_one_sentence(
         path.write_bytes(content[:second] + bytes(len(content) - second))
     arguments = [settings.data, "--out", str(tmp_path / "run"), "--cache", str(damaged), "--motion", "none"]
     assert main([*arguments, "--height", "64", "--width", "64", "--batch", "4", "--samples", "8"]) == 1
-    said = capsys.readouterr().err.strip().splitlines()[-1]
-    assert said.startswith("korsal-train: ")
-    assert said.endswith("is damaged; delete the file, it is created again")
+    output = capsys.readouterr().err.strip().splitlines()[-1]
+    assert output.startswith("korsal-train: ")
+    assert output.endswith("is damaged; delete the file, it is created again")
 
 
 def command(settings: TrainSettings, cache: Path, out: Path, *more: str) -> list[str]:
@@ -298,12 +298,12 @@ def test_a_signal_saves_and_ends(number: signal.Signals, settings: TrainSettings
             log = tmp_path / "log.csv"
             wait_for(lambda: log.exists() and len(log.read_text().splitlines()) > 1, process)
             process.send_signal(number)
-            said = process.communicate(timeout=PATIENCE)[1].strip()
+            output = process.communicate(timeout=PATIENCE)[1].strip()
         finally:
             process.kill()
     assert process.returncode == 128 + number
-    assert said.splitlines()[-1].endswith("continue with --resume")
-    assert "Traceback" not in said
+    assert output.splitlines()[-1].endswith("continue with --resume")
+    assert "Traceback" not in output
     assert checkpoints.load(tmp_path / "last.pt").progress["samples"] >= EVERY * BATCH
 
 

@@ -14,7 +14,7 @@ def test_the_defaults_are_good() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"height": 100}, "--height 100 is no multiple of 32: give 96 or 128"),
         ({"width": 33}, "--width 33: give 64 to 4096 pixels"),
@@ -29,8 +29,8 @@ def test_the_defaults_are_good() -> None:
         ({"seed": -1}, "--seed -1: give 0 or more"),
     ],
 )
-def test_what_may_not_be(changes: dict[str, Any], said: str) -> None:
-    assert faults(replace(SETTINGS, **changes), processes=2) == [said]
+def test_what_may_not_be(changes: dict[str, Any], message: str) -> None:
+    assert faults(replace(SETTINGS, **changes), processes=2) == [message]
 
 
 def test_all_faults_at_once() -> None:

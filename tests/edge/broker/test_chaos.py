@@ -108,8 +108,8 @@ class Chaos:
         """Kill the publisher a last time; the next one only sends what waits, and ends."""
         self._kill_publisher()
         last = self._start(feed=False)
-        _, said = last.communicate(timeout=PATIENCE)
-        assert last.returncode == 0, said
+        _, output = last.communicate(timeout=PATIENCE)
+        assert last.returncode == 0, output
         self._line.close()
 
     def _start(self, feed: bool = True) -> subprocess.Popen[str]:
@@ -137,8 +137,8 @@ class Chaos:
     def _kill_publisher(self) -> None:
         assert self._publisher.poll() is None, self._publisher.communicate()[1]
         self._publisher.send_signal(signal.SIGKILL)
-        _, said = self._publisher.communicate()
-        assert "Traceback" not in said, said
+        _, output = self._publisher.communicate()
+        assert "Traceback" not in output, output
         self.kills["publisher"] += 1
 
     def _open_events(self) -> list[tuple[str, int]]:

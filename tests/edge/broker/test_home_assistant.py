@@ -110,8 +110,8 @@ def test_nobody_is_reported_absent_while_the_camera_is_offline() -> None:
         assert component["availability_mode"] == "all"
         assert (ours["topic"], camera["topic"]) == (TOPICS.available, TOPICS.state("door"))
         assert "value_template" not in ours
-        for state, said in ("online", "online"), ("stalled", "offline"), ("offline", "offline"), ("", "offline"):
-            assert rendered(camera["value_template"], state) == said
+        for state, expected in ("online", "online"), ("stalled", "offline"), ("offline", "offline"), ("", "offline"):
+            assert rendered(camera["value_template"], state) == expected
 
 
 def test_templates_read_what_is_published() -> None:

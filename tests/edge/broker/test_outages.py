@@ -4,12 +4,12 @@ from edge.broker.outages import LONGEST, Outages, closed, opened, stabilized
 
 
 def test_a_fault_is_logged_once_and_delays_grow() -> None:
-    state, said, delays = Outages(), [], []
+    state, messages, delays = Outages(), [], []
     for second in range(9):
         state, sentence, delay = closed(state, "nothing listens there", float(second))
-        said.append(sentence)
+        messages.append(sentence)
         delays.append(delay)
-    assert said == ["nothing listens there", *[None] * 8]
+    assert messages == ["nothing listens there", *[None] * 8]
     assert delays == [1, 2, 4, 8, 16, 32, LONGEST, LONGEST, LONGEST]
     state, sentence = opened(state, 99.0)
     assert (sentence, state.fault, state.last) == ("connected", None, "nothing listens there")
@@ -39,15 +39,15 @@ def test_a_connection_that_breaks_at_once_is_not_retried_at_once() -> None:
 
 
 def test_one_that_drops_every_minute_is_logged_only_three_times() -> None:
-    state, said = Outages(), []
+    state, messages = Outages(), []
     for minute in range(60):
         state, _ = opened(state, minute * 60.0)
         state, sentence, delay = closed(state, "connection lost", minute * 60.0 + 58)
-        said.append(sentence)
+        messages.append(sentence)
         assert delay == 1.0  # it had held for a minute
-    assert said[:2] == ["connection lost", "connection lost"]
-    assert "is unstable, lost 3 times in 10 minutes" in str(said[2])
-    assert said[3:] == [None] * 57
+    assert messages[:2] == ["connection lost", "connection lost"]
+    assert "is unstable, lost 3 times in 10 minutes" in str(messages[2])
+    assert messages[3:] == [None] * 57
     state, sentence = opened(state, 3600.0)
     assert sentence is None
     assert state.unstable is not None
@@ -68,10 +68,10 @@ def test_a_new_fault_is_logged_even_while_the_connection_is_unstable() -> None:
 
 
 def test_rare_breaks_are_no_pattern() -> None:
-    state, said = Outages(), []
+    state, messages = Outages(), []
     for hour in range(5):
         state, _ = opened(state, hour * 3600.0)
         state, sentence, _ = closed(state, "it is shutting down", hour * 3600.0 + 3000)
-        said.append(sentence)
-    assert said == ["it is shutting down"] * 5
+        messages.append(sentence)
+    assert messages == ["it is shutting down"] * 5
     assert len(state.breaks) == 1

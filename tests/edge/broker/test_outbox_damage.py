@@ -114,7 +114,7 @@ def cut(content: bytearray, dice: random.Random) -> bytearray:
     return content[: dice.randrange(len(content))]
 
 
-def verdict(left: Left, folder: Path, said: Callable[[], str]) -> tuple[str, int]:
+def verdict(left: Left, folder: Path, log_text: Callable[[], str]) -> tuple[str, int]:
     """What became of the damage, and how many messages are missing; fails where something is silent or garbled."""
     with contextlib.closing(Outbox(folder / NAME, OutboxLimits())) as outbox:
         rows = outbox.pending(0, 1000)
@@ -123,10 +123,10 @@ def verdict(left: Left, folder: Path, said: Callable[[], str]) -> tuple[str, int
         missing = set(left.waiting.values()) - {row.message for row in rows}
         statistics = outbox.statistics()
         assert statistics.rows == len(rows)
-        assert not statistics.in_memory, said()
+        assert not statistics.in_memory, log_text()
         if missing:
-            assert NAME in said(), f"{len(missing)} messages are missing, and nothing is said"
-            assert statistics.damaged >= len(missing) or "is unknown" in said(), said()
+            assert NAME in log_text(), f"{len(missing)} messages are missing, and nothing is logged"
+            assert statistics.damaged >= len(missing) or "is unknown" in log_text(), log_text()
         outbox.put([message("afterwards", 0, "new")], NOW)
         assert outbox.pending(0, 1000)[-1].message == message("afterwards", 0, "new")
     with contextlib.closing(Outbox(folder / NAME, OutboxLimits())) as again:
@@ -134,7 +134,7 @@ def verdict(left: Left, folder: Path, said: Callable[[], str]) -> tuple[str, int
         assert again.statistics().damaged == statistics.damaged
     if not missing:
         return "all arrive", 0
-    return ("the file is set aside" if "moved to" in said() else "some are set aside or missed"), len(missing)
+    return ("the file is set aside" if "moved to" in log_text() else "some are set aside or missed"), len(missing)
 
 
 @pytest.mark.parametrize("how", [flip, flip_some, garble, blank, cut], ids=lambda how: how.__name__)

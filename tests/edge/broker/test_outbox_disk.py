@@ -338,7 +338,7 @@ def test_the_daemon_continues_and_events_are_sent_directly(small_disk: Path, tmp
     else:
         remount(small_disk, "ro")
     with Broker(tmp_path) as broker, Subscriber(broker.port) as subscriber:
-        said = play(write_config(tmp_path, broker.port, {"door": "film.avi"}))
+        output = play(write_config(tmp_path, broker.port, {"door": "film.avi"}))
         subscriber.wait_for_payload("korsal/roof/available", b"offline")
         told: dict[str, list[tuple[str, int]]] = {}
         for event in subscriber.events():
@@ -347,5 +347,5 @@ def test_the_daemon_continues_and_events_are_sent_directly(small_disk: Path, tmp
     for steps in told.values():
         assert [seq for _, seq in steps] == list(range(len(steps)))
         assert (steps[0][0], steps[-1][0]) == ("new", "end")
-    assert said.count("events are kept in memory and sent from there") == 1
+    assert output.count("events are kept in memory and sent from there") == 1
     assert not any(file.stat().st_size for file in small_disk.glob("*.sqlite*"))

@@ -20,12 +20,12 @@ LET_IN = {5: b"\x20\x03\x00\x00\x00", 3: b"\x20\x02\x00\x00"}
 TOO_LARGE = b"too large" * 20
 
 
-def hear(*said: bytes, version: int = 5) -> PacketFilter:
+def hear(*sent: bytes, version: int = 5) -> PacketFilter:
     """One that has been let in, and then told this."""
     found = PacketFilter(version, TOO_LARGE)
     found.feed(LET_IN[version])
     assert found.next() == LET_IN[version]
-    for part in said:
+    for part in sent:
         found.feed(part)
     return found
 
@@ -39,7 +39,7 @@ def framed(head: int, body: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("said", "plain", "code"),
+    ("packet", "plain", "code"),
     [
         (b"\x40\x02\x00\x07", b"\x40\x02\x00\x07", 0),
         (b"\x40\x03\x00\x07\x10", b"\x40\x02\x00\x07", 0x10),
@@ -52,8 +52,8 @@ def framed(head: int, body: bytes) -> bytes:
         (b"\xd0\x00", b"\xd0\x00", 0),
     ],
 )
-def test_an_acknowledgement_is_handed_over_without_its_reason(said: bytes, plain: bytes, code: int) -> None:
-    found = hear(said)
+def test_an_acknowledgement_is_handed_over_without_its_reason(packet: bytes, plain: bytes, code: int) -> None:
+    found = hear(packet)
     assert packets(found) == [plain]
     assert found.code == code
 
@@ -90,9 +90,9 @@ def test_a_refused_connection_has_its_reason(version: int, sent: int, code: int)
     assert refusal.value.code == code
 
 
-@pytest.mark.parametrize(("said", "code"), [(b"\xe0\x00", 0), (b"\xe0\x01\x8e", 0x8E), (b"\xe0\x02\xf0\x00", 0xF0)])
-def test_packets_before_the_end_are_read(said: bytes, code: int) -> None:
-    found = hear(b"\x40\x02\x00\x07" + said)
+@pytest.mark.parametrize(("packet", "code"), [(b"\xe0\x00", 0), (b"\xe0\x01\x8e", 0x8E), (b"\xe0\x02\xf0\x00", 0xF0)])
+def test_packets_before_the_end_are_read(packet: bytes, code: int) -> None:
+    found = hear(b"\x40\x02\x00\x07" + packet)
     assert found.next() == b"\x40\x02\x00\x07"
     with pytest.raises(DisconnectError) as end:
         found.next()
@@ -138,10 +138,10 @@ NONSENSE = {
 }
 
 
-@pytest.mark.parametrize(("before", "said"), NONSENSE.values(), ids=NONSENSE.keys())
-def test_what_is_out_of_bounds_ends_the_connection(before: bytes, said: bytes) -> None:
+@pytest.mark.parametrize(("before", "packet"), NONSENSE.values(), ids=NONSENSE.keys())
+def test_what_is_out_of_bounds_ends_the_connection(before: bytes, packet: bytes) -> None:
     found = PacketFilter(5, TOO_LARGE)
-    found.feed(before + said)
+    found.feed(before + packet)
     with pytest.raises(ProtocolError):
         packets(found)
 
@@ -173,13 +173,17 @@ def outcome(parts: Iterable[bytes], version: int) -> list[object]:
 
 
 SOME = st.sampled_from(
-    [*LET_IN.values(), b"\x90\x04\x00\x01\x00\x01", *(said for _, said in NONSENSE.values() if len(said) < 100)]
+    [
+        *LET_IN.values(),
+        b"\x90\x04\x00\x01\x00\x01",
+        *(message for _, message in NONSENSE.values() if len(message) < 100),
+    ]
 )
 
 
 @given(st.lists(SOME | st.binary(max_size=30)), st.sampled_from([3, 5]), st.data())
-def test_any_bytes_in_any_pieces_come_to_the_same_end(said: list[bytes], version: int, data: st.DataObject) -> None:
-    whole = b"".join(said)
+def test_any_bytes_in_any_pieces_come_to_the_same_end(sent: list[bytes], version: int, data: st.DataObject) -> None:
+    whole = b"".join(sent)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
     pieces = [whole[a:b] for a, b in itertools.pairwise([0, *cuts, len(whole)])]
     assert outcome(pieces, version) == outcome([whole], version)

@@ -38,7 +38,7 @@ JETPACK_7: InstalledElements = {**JETPACK_6, "nvv4l2decoder": frozenset({"mjpeg"
 
 BGR = "videoconvert ! video/x-raw, format=BGR"
 LIVE = "appsink drop=true max-buffers=1 sync=false"
-FILM = "appsink drop=true max-buffers=1 sync=true"
+VIDEO_SINK = "appsink drop=true max-buffers=1 sync=true"
 NVIDIA_BGR = f"nvvidconv flip-method=0 ! video/x-raw, format=BGRx ! {BGR}"
 RTSP = (
     'rtspsrc location="rtsp://u:p@cam/x" protocols=tcp latency=200 tcp-timeout=10000000 tls-validation-flags=0 '
@@ -125,7 +125,7 @@ def texts(source: Source, known: InstalledElements | None) -> list[str]:
             parse("/a.mp4", loop=True),
             JETPACK_7,
             [
-                f'filesrc location="/a.mp4" ! decodebin ! {NVIDIA_BGR} ! {FILM}',
+                f'filesrc location="/a.mp4" ! decodebin ! {NVIDIA_BGR} ! {VIDEO_SINK}',
                 "/a.mp4",
             ],
         ),

@@ -124,11 +124,11 @@ def test_the_camera_says_what_its_address_gives() -> None:
 
 @given(st.text(), st.binary())
 def test_any_answer_is_video_or_a_one_sentence_error(sent: str, head: bytes) -> None:
-    said = content_problem(HttpContent(sent, head))
-    assert said is None or ("\n" not in said and len(said) < 300)
+    message = content_problem(HttpContent(sent, head))
+    assert message is None or ("\n" not in message and len(message) < 300)
 
 
 @given(st.integers(100, 999), st.booleans())
 def test_any_status_is_not_refused_or_one_sentence(status: int, has_login: bool) -> None:
-    said = status_problem(status, has_login)
-    assert said is None or ": " in said
+    message = status_problem(status, has_login)
+    assert message is None or ": " in message

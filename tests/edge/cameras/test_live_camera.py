@@ -286,9 +286,9 @@ def test_a_too_long_name_gives_a_one_sentence_error(name: str, tmp_path: Path) -
         assert len(camera.reason) <= 2000
 
 
-@pytest.mark.parametrize("said", ["cut", "deep", "other", "bytes"])
-def test_nonsense_from_a_capture_process_costs_its_camera_alone(said: str) -> None:
+@pytest.mark.parametrize("nonsense", ["cut", "deep", "other", "bytes"])
+def test_nonsense_from_a_capture_process_costs_its_camera_alone(nonsense: str) -> None:
     program = (sys.executable, str(ROOT / "tests/support/fake_camera.py"), "garbled")
-    with LiveCamera("door", parse(said, loop=True), QUICK, always(0.5), program) as camera:
+    with LiveCamera("door", parse(nonsense, loop=True), QUICK, always(0.5), program) as camera:
         watch_until(camera, lambda: "sent a message that cannot be read" in camera.reason)
         assert camera.state == "offline"

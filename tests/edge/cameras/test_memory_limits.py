@@ -49,11 +49,11 @@ def test_own_memory_is_what_was_filled_not_what_was_asked_for() -> None:
 
 
 def test_exceeding_the_limit_is_reported_once() -> None:
-    said: list[str] = []
+    faults: list[str] = []
     reported = threading.Event()
 
     def exceeded(fault: str) -> None:
-        said.append(fault)
+        faults.append(fault)
         reported.set()
 
     monitor = MemoryMonitor(exceeded)
@@ -63,7 +63,7 @@ def test_exceeding_the_limit_is_reported_once() -> None:
     kept = b"x" * (200 * MEBIBYTE)
     assert reported.wait(PATIENCE)
     assert len(kept) == 200 * MEBIBYTE
-    assert said[0].endswith("MiB of memory, more than pictures of 640x480 need")
+    assert faults[0].endswith("MiB of memory, more than pictures of 640x480 need")
 
 
 BLOCKS = """

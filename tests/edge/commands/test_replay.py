@@ -133,12 +133,12 @@ def test_an_unknown_action_is_refused(folder: Path, tmp_path: Path) -> None:
 def test_events_are_printed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     played = open_session(str(folder / "film.avi"), folder / "spot.onnx", None, None)
     assert replay(played, ReplayOutputs()) == 0
-    said = capsys.readouterr()
-    new, _, end = said.out.splitlines()
+    output = capsys.readouterr()
+    new, _, end = output.out.splitlines()
     assert new.startswith("00:00.92  new     Basketball        0.98  person 1 at ")
     assert end.startswith("00:02.76  end     Basketball")
     assert end.endswith("after 2.0 s (camera)")
-    assert said.err == "70 frames; events: Basketball 1\n"
+    assert output.err == "70 frames; events: Basketball 1\n"
 
 
 def test_the_printed_score_is_the_one_that_decided() -> None:
@@ -203,9 +203,9 @@ def test_the_annotated_video_has_every_frame(folder: Path, tmp_path: Path, capsy
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 70
     assert video.get(cv2.CAP_PROP_FPS) == 25
     assert (video.get(cv2.CAP_PROP_FRAME_WIDTH), video.get(cv2.CAP_PROP_FRAME_HEIGHT)) == (400, 256)
-    said = capsys.readouterr().err
-    assert f"annotated video: {tmp_path / 'out.mp4'} (" in said
-    assert ("browsers do not; for those give a name in .webm" in said) == ("MPEG-4 part 2" in said)
+    output = capsys.readouterr().err
+    assert f"annotated video: {tmp_path / 'out.mp4'} (" in output
+    assert ("browsers do not; for those give a name in .webm" in output) == ("MPEG-4 part 2" in output)
 
 
 @pytest.mark.parametrize(("inset", "size"), [("upper-left", (320, 256)), ("none", (320, 256))])
@@ -241,9 +241,9 @@ def test_the_bar_is_for_terminals(folder: Path) -> None:
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=side) as process:
         out = process.communicate(timeout=PATIENCE)[0]
     os.close(side)
-    said = os.read(main, 100_000)
+    output = os.read(main, 100_000)
     os.close(main)
-    assert b"/70" in said
+    assert b"/70" in output
     assert b"/70" not in out
 
 

@@ -51,7 +51,7 @@ def test_a_whole_installation(folder: Path, capsys: pytest.CaptureFixture[str]) 
             f'[mqtt]\nhost = "127.0.0.1"\nport = {running.port}\n[outbox]\ndirectory = "state"\n'
         )
         assert doctor(folder / "config.toml") == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for words in (
         "config.toml: is valid, 1 camera",
         "ok      model: ",
@@ -61,7 +61,7 @@ def test_a_whole_installation(folder: Path, capsys: pytest.CaptureFixture[str]) 
         "ok      state in",
         "0 wrong",
     ):
-        assert words in said
+        assert words in output
 
 
 def test_everything_wrong_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,7 +72,7 @@ def test_everything_wrong_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[
         f'[mqtt]\nhost = "127.0.0.1"\nport = {free_port()}\n[outbox]\ndirectory = "state"\n'
     )
     assert doctor(tmp_path / "config.toml") == 1
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for words in (
         "WRONG   model: ",
         "WRONG   camera door: /dev/video97: no such camera",
@@ -80,7 +80,7 @@ def test_everything_wrong_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[
         "nothing listens there: start the broker",
         "waiting events would not survive a restart",
     ):
-        assert words in said
+        assert words in output
 
 
 def test_every_problem_of_a_wrong_configuration_is_listed(tmp_path: Path) -> None:

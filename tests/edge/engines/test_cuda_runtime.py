@@ -141,10 +141,10 @@ def test_every_failure_is_named_with_a_remedy(status: str, remedy: str, fake: Fa
     fake.fail("cudaMalloc", status)
     with pytest.raises(CudaError) as caught:
         Cuda(fake).allocate(8)
-    said = str(caught.value)
+    message = str(caught.value)
     assert caught.value.status == status
-    assert said.startswith(f"cudaMalloc: {status}; ")
-    assert remedy in said
+    assert message.startswith(f"cudaMalloc: {status}; ")
+    assert remedy in message
     assert fake.forgotten.name == "cudaSuccess"  # no later call is blamed for it
 
 

@@ -56,11 +56,11 @@ def refusal(trt: Any, onnx: Path, target: Path, **options: Any) -> str:
     target.write_bytes(b"the old one")
     with pytest.raises(EngineBuildError) as caught:
         build(trt, onnx, target, **options)
-    said = str(caught.value)
-    assert "\n" not in said
+    message = str(caught.value)
+    assert "\n" not in message
     assert target.read_bytes() == b"the old one"
     assert list(target.parent.iterdir()) == [target]
-    return said
+    return message
 
 
 FLAGS: list[tuple[str, Precision, tuple[str, ...], tuple[str, ...]]] = [  # version, ONNX, network, builder
@@ -116,15 +116,15 @@ def test_8_6_makes_fp16_of_an_fp32_file(onnx: Path, target: Path) -> None:
 
 @pytest.mark.parametrize(("version", "precision"), [("8.6", "int8"), ("10.3", "fp16"), ("11.4", "int8")])
 def test_a_file_that_is_not_of_that_precision(version: str, precision: Precision, onnx: Path, target: Path) -> None:
-    said = refusal(fake(version), onnx, target, options=BuildOptions(precision))
-    assert f"{onnx}: is fp32, and TensorRT {version}" in said
-    assert f"builds {precision} only from an ONNX that is {precision} itself; make one with korsal-conv" in said
+    message = refusal(fake(version), onnx, target, options=BuildOptions(precision))
+    assert f"{onnx}: is fp32, and TensorRT {version}" in message
+    assert f"builds {precision} only from an ONNX that is {precision} itself; make one with korsal-conv" in message
 
 
 def test_a_file_that_is_quantised_for_cpus(onnx: Path, target: Path) -> None:
     manifest = replace(MANIFEST, precision="int8", training={"quantisation": {"target": "cpu"}})
-    said = refusal(fake("10.3"), with_manifest(onnx, lambda _: manifests.to_json(manifest)), target)
-    assert said == f"{onnx}: is quantised for CPUs; quantise it with korsal-convert quantize for TensorRT"
+    message = refusal(fake("10.3"), with_manifest(onnx, lambda _: manifests.to_json(manifest)), target)
+    assert message == f"{onnx}: is quantised for CPUs; quantise it with korsal-convert quantize for TensorRT"
 
 
 def test_a_network_of_a_fixed_batch(onnx: Path, target: Path) -> None:
@@ -135,20 +135,20 @@ def test_a_network_of_a_fixed_batch(onnx: Path, target: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("network", "said"),
+    ("network", "message"),
     [
         (STRANGER, "its input is {'picture': (3, 64, 64)}"),
         (WIDE, "its input is {'image': (3, 64, 128)}"),
         (MUTE, "it has no output scores"),
     ],
 )
-def test_a_network_unlike_its_manifest(network: Network, said: str, onnx: Path, target: Path) -> None:
-    assert f"{onnx}: {said}, unlike its manifest; export it again" in refusal(fake("10.3", network), onnx, target)
+def test_a_network_unlike_its_manifest(network: Network, message: str, onnx: Path, target: Path) -> None:
+    assert f"{onnx}: {message}, unlike its manifest; export it again" in refusal(fake("10.3", network), onnx, target)
 
 
 def test_a_missing_file(tmp_path: Path, target: Path) -> None:
-    said = refusal(fake("10.3"), tmp_path / "none.onnx", target)
-    assert said.endswith(
+    message = refusal(fake("10.3"), tmp_path / "none.onnx", target)
+    assert message.endswith(
         "none.onnx: cannot be read (No such file or directory); give an ONNX file that korsal-convert wrote"
     )
 
@@ -161,7 +161,7 @@ def test_a_truncated_file(onnx: Path, target: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda _: None, "has no korsal-edge manifest; export it with korsal-convert export"),
         (lambda _: "{", "the manifest is not JSON"),
@@ -171,8 +171,8 @@ def test_a_truncated_file(onnx: Path, target: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_manifest(change: Callable[[str], str | None], said: str, onnx: Path, target: Path) -> None:
-    assert f"{onnx}: {said}" in refusal(fake("10.3"), with_manifest(onnx, change), target)
+def test_a_wrong_manifest(change: Callable[[str], str | None], message: str, onnx: Path, target: Path) -> None:
+    assert f"{onnx}: {message}" in refusal(fake("10.3"), with_manifest(onnx, change), target)
 
 
 def test_an_operator_that_is_lacking(onnx: Path, target: Path) -> None:
@@ -185,45 +185,47 @@ def test_an_operator_that_is_lacking(onnx: Path, target: Path) -> None:
 
 def test_an_operator_that_is_lacking_in_8_6(onnx: Path, target: Path) -> None:
     """Its errors know the node's number; the operator is in their text."""
-    said = refusal(fake("8.6", faults=[Fault("No importer registered for op: Divine", 3)]), onnx, target)
-    assert "TensorRT 8.6.2 refuses it: node 3: No importer registered for op: Divine; build" in said
+    message = refusal(fake("8.6", faults=[Fault("No importer registered for op: Divine", 3)]), onnx, target)
+    assert "TensorRT 8.6.2 refuses it: node 3: No importer registered for op: Divine; build" in message
 
 
 def test_a_fault_of_the_whole_graph(onnx: Path, target: Path) -> None:
-    said = refusal(fake("10.3", faults=[Fault("Failed to sort the model topologically.", -1)]), onnx, target)
-    assert "refuses it: Failed to sort the model topologically.; build for" in said
+    message = refusal(fake("10.3", faults=[Fault("Failed to sort the model topologically.", -1)]), onnx, target)
+    assert "refuses it: Failed to sort the model topologically.; build for" in message
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_build_that_gives_none(version: str, onnx: Path, target: Path) -> None:
     trt = fake(version, failing={"Builder.build_serialized_network": "no implementation for node /head"})
-    said = refusal(trt, onnx, target)
-    assert "did not build it (TensorRT: no implementation for node /head); build for another precision" in said
+    message = refusal(trt, onnx, target)
+    assert "did not build it (TensorRT: no implementation for node /head); build for another precision" in message
 
 
 def test_too_little_memory(onnx: Path, target: Path) -> None:
     trt = fake(
         "10.3", failing={"Builder.build_serialized_network": "Requested amount of GPU memory could not be allocated"}
     )
-    said = refusal(trt, onnx, target)
-    assert "could not be allocated); end other programs that use the GPU, or build with a smaller workspace" in said
+    message = refusal(trt, onnx, target)
+    assert "could not be allocated); end other programs that use the GPU, or build with a smaller workspace" in message
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_no_gpu(version: str, onnx: Path, target: Path) -> None:
     trt = fake(version, failing={"Builder": "CUDA initialization failure with error: 35"})
-    said = refusal(trt, onnx, target)
-    assert "does not start (TensorRT: CUDA initialization failure with error: 35); check that the NVIDIA driver" in said
+    message = refusal(trt, onnx, target)
+    assert (
+        "does not start (TensorRT: CUDA initialization failure with error: 35); check that the NVIDIA driver" in message
+    )
 
 
 def test_a_gpu_that_is_not_here(onnx: Path, target: Path) -> None:
-    said = refusal(fake("11.4"), onnx, target, options=BuildOptions(target="SM87"))
-    assert said.endswith("TensorRT 11.4.0.106 cannot build for SM87; it knows only the GPU that is here")
+    message = refusal(fake("11.4"), onnx, target, options=BuildOptions(target="SM87"))
+    assert message.endswith("TensorRT 11.4.0.106 cannot build for SM87; it knows only the GPU that is here")
 
 
 def test_a_profile_that_is_refused(onnx: Path, target: Path) -> None:
-    said = refusal(fake("10.3"), onnx, target, options=BuildOptions(max_batch=0))
-    assert "refuses batches of 1 to 0; build for another --max-batch" in said
+    message = refusal(fake("10.3"), onnx, target, options=BuildOptions(max_batch=0))
+    assert "refuses batches of 1 to 0; build for another --max-batch" in message
 
 
 def test_timings(onnx: Path, target: Path, tmp_path: Path) -> None:

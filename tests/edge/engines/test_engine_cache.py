@@ -315,15 +315,15 @@ def test_no_gpu(model: Path, tmp_path: Path) -> None:
 
 def test_a_directory_that_cannot_be_made(model: Path, tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file")
-    said = refusal(fake_gpu("10.3"), tmp_path / "state", model)
-    assert said.startswith(f"{tmp_path / 'state'}: cannot be used (")
-    assert "[outbox] directory" in said
+    message = refusal(fake_gpu("10.3"), tmp_path / "state", model)
+    assert message.startswith(f"{tmp_path / 'state'}: cannot be used (")
+    assert "[outbox] directory" in message
 
 
 def test_a_disk_that_is_full(model: Path, tmp_path: Path) -> None:
     with full_disk(3):
-        said = refusal(fake_gpu("10.3"), tmp_path, model)
-    assert "cannot be written (File too large)" in said
+        message = refusal(fake_gpu("10.3"), tmp_path, model)
+    assert "cannot be written (File too large)" in message
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["lock"]
 
 

@@ -73,9 +73,9 @@ CONTENT = json.loads(engine_record.to_json(RECORD))
 def test_any_record_is_read_or_refused(changes: dict[str, Any], options: dict[str, Any]) -> None:
     content = {**CONTENT, "options": {**CONTENT["options"], **options}, **changes}
     found: list[EngineRecord] = []
-    said = refusal(lambda: found.append(engine_record.from_json(json.dumps(content))), EngineRecordError)
-    if said is not None:
-        assert "rebuild the engine" in said or "export the model again" in said
+    message = refusal(lambda: found.append(engine_record.from_json(json.dumps(content))), EngineRecordError)
+    if message is not None:
+        assert "rebuild the engine" in message or "export the model again" in message
     assert all(record.options.max_batch >= 1 <= record.options.workspace_bytes for record in found)
 
 

@@ -206,18 +206,18 @@ def test_the_engine_runs_on_what_was_filled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("image", "said"),
+    ("image", "message"),
     [
         (np.zeros((10, 10, 3), np.uint8), "build a MotionCuda for its size"),
         (np.zeros((CAMERA[1], CAMERA[0], 3), np.float32), "float32, not (84, 150, 3) uint8"),
         (np.zeros((CAMERA[1], CAMERA[0]), np.uint8), "(84, 150) uint8"),
     ],
 )
-def test_frames_that_do_not_fit(image: NDArray[Any], said: str) -> None:
+def test_frames_that_do_not_fit(image: NDArray[Any], message: str) -> None:
     filler, _ = made(MotionSettings())
     with pytest.raises(MotionCudaError) as raised:
         filler.fill(image)
-    assert said in str(raised.value)
+    assert message in str(raised.value)
 
 
 def test_flow_is_left_to_the_cpu() -> None:
@@ -250,7 +250,7 @@ def opencv(cuda: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("module", "said"),
+    ("module", "message"),
     [
         (SimpleNamespace(__version__="3.4.20"), "has no cv2.cuda.createGaussianFilter"),
         (opencv(SimpleNamespace(getCudaEnabledDeviceCount=lambda: 0)), "has no cv2.cuda.createGaussianFilter"),
@@ -258,10 +258,10 @@ def opencv(cuda: Any) -> Any:
         (opencv(FakeCv2Cuda(FakeCuda(), devices=-1)), "finds no NVIDIA driver"),
     ],
 )
-def test_where_it_is_not_usable(module: Any, said: str) -> None:
+def test_where_it_is_not_usable(module: Any, message: str) -> None:
     with pytest.raises(MotionCudaError) as raised:
         usable(module)
-    assert said in str(raised.value)
+    assert message in str(raised.value)
     assert "docs/motion.md" in str(raised.value)
     assert "\n" not in str(raised.value)
 

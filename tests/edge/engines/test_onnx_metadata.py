@@ -26,16 +26,16 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def test_a_manifest(content: bytes) -> None:
-    said = onnx_metadata.read(content)
-    assert list(said) == [manifests.METADATA_KEY]
-    assert manifests.from_json(said[manifests.METADATA_KEY]) == MANIFEST
+    properties = onnx_metadata.read(content)
+    assert list(properties) == [manifests.METADATA_KEY]
+    assert manifests.from_json(properties[manifests.METADATA_KEY]) == MANIFEST
 
 
 @given(st.dictionaries(st.text(max_size=20), st.text(max_size=300), max_size=5))
-def test_what_onnx_writes_is_read(said: dict[str, str]) -> None:
+def test_what_onnx_writes_is_read(properties: dict[str, str]) -> None:
     model = onnx.helper.make_model(onnx.helper.make_graph([], "empty", [], []))
-    onnx.helper.set_model_props(model, said)
-    assert onnx_metadata.read(model.SerializeToString()) == said
+    onnx.helper.set_model_props(model, properties)
+    assert onnx_metadata.read(model.SerializeToString()) == properties
 
 
 def test_an_empty_model() -> None:
@@ -46,10 +46,10 @@ def test_a_truncated_model_anywhere(content: bytes) -> None:
     """Refused, or (where whole fields are missing) without the last of what it said: the manifest."""
     for length in range(len(content)):
         try:
-            said = onnx_metadata.read(content[:length])
+            properties = onnx_metadata.read(content[:length])
         except OnnxMetadataError:
             continue
-        assert said == {}
+        assert properties == {}
 
 
 @pytest.mark.parametrize("wrong", [b"not a model\n", bytes(100), b"\xff" * 64, b"\x0b\x0c", b"\x72\x03\x0a\x01\xff"])
@@ -131,9 +131,9 @@ def varint(value: int) -> bytes:
 def test_a_file_that_is_neither_model_nor_engine(content: bytes) -> None:
     assert onnx_metadata.fault(content) == onnx_metadata.fault(b"") == ""
     for wrong in (b"\0\0rt" + bytes(99), b"Ftrt" + bytes(99), content[:1000]):
-        said = onnx_metadata.fault(wrong)
-        assert said.startswith("is not a complete ONNX file (")
-        assert "nor a TensorRT engine; export or copy it again, or rebuild the engine with" in said
+        message = onnx_metadata.fault(wrong)
+        assert message.startswith("is not a complete ONNX file (")
+        assert "nor a TensorRT engine; export or copy it again, or rebuild the engine with" in message
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.name)

@@ -44,9 +44,9 @@ def refusal(path: Path, **options: Any) -> str:
     """What `load` says; one line that begins with the file."""
     with pytest.raises(EngineError) as caught:
         onnxruntime_engine.load(path, threads=1, **options)
-    said = str(caught.value)
-    assert "\n" not in said
-    return said
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
 
 
 def test_a_good_model_answers(model: Path) -> None:
@@ -67,9 +67,9 @@ def test_a_provider_is_taken_once(model: Path) -> None:
 
 
 def test_an_unknown_provider(model: Path) -> None:
-    said = refusal(model, providers=("NoSuchProvider",))
-    assert "has no NoSuchProvider; it has " in said
-    assert "CPUExecutionProvider" in said
+    message = refusal(model, providers=("NoSuchProvider",))
+    assert "has no NoSuchProvider; it has " in message
+    assert "CPUExecutionProvider" in message
 
 
 @pytest.mark.parametrize("name", ["missing.onnx", "."])
@@ -81,9 +81,9 @@ def test_a_missing_file(name: str, tmp_path: Path) -> None:
 def test_what_is_no_model(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "text.onnx"
     path.write_bytes(content)
-    said = refusal(path)
-    assert said.startswith(f"{path}: ")
-    assert "again" in said or "no korsal-edge manifest" in said  # of nothing protobuf makes an empty model
+    message = refusal(path)
+    assert message.startswith(f"{path}: ")
+    assert "again" in message or "no korsal-edge manifest" in message  # of nothing protobuf makes an empty model
 
 
 def test_a_truncated_model_anywhere(model: Path, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_manifest_of_another_version(model: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("manifest", "said"),
+    ("manifest", "expected_message"),
     [
         (replace(MANIFEST, motion=MotionSettings("ssim")), "its manifest says image (6, 64, 64)"),
         (replace(MANIFEST, height=96), "its manifest says image (3, 96, 64)"),
@@ -114,9 +114,9 @@ def test_a_manifest_of_another_version(model: Path, tmp_path: Path) -> None:
         (replace(MANIFEST, top_k=2), "its output boxes is (1, 1, 4), but its manifest says (1, 2, 4)"),
     ],
 )
-def test_a_model_unlike_its_manifest(manifest: Manifest, said: str, model: Path, tmp_path: Path) -> None:
+def test_a_model_unlike_its_manifest(manifest: Manifest, expected_message: str, model: Path, tmp_path: Path) -> None:
     message = refusal(altered(model, tmp_path / "unlike.onnx", described(manifest)))
-    assert said in message
+    assert expected_message in message
     assert message.endswith("export it again")
 
 
@@ -126,8 +126,8 @@ def test_a_missing_output(model: Path, tmp_path: Path) -> None:
         del content.graph.output[:]
         content.graph.output.extend(kept)
 
-    said = refusal(altered(model, tmp_path / "three.onnx", drop_labels))
-    assert "has no output labels; export it with korsal-convert export" in said
+    message = refusal(altered(model, tmp_path / "three.onnx", drop_labels))
+    assert "has no output labels; export it with korsal-convert export" in message
 
 
 @pytest.mark.parametrize("location", ["weights.bin", "../outside.bin", "/etc/hostname"])
@@ -158,8 +158,8 @@ def test_an_operator_that_does_not_exist(model: Path, tmp_path: Path) -> None:
     def invent(content: Any) -> None:
         content.graph.node[-1].op_type = "Divine"
 
-    said = refusal(altered(model, tmp_path / "odd.onnx", invent))
-    assert re.search(r"onnxruntime 1\.\S+ cannot load it \(.*Divine.*\); export or copy it again$", said)
+    message = refusal(altered(model, tmp_path / "odd.onnx", invent))
+    assert re.search(r"onnxruntime 1\.\S+ cannot load it \(.*Divine.*\); export or copy it again$", message)
 
 
 def test_deformable_convolutions_in_an_onnxruntime_that_has_none(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,10 +175,10 @@ def test_deformable_convolutions_in_an_onnxruntime_that_has_none(model: Path, mo
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
     monkeypatch.setattr(onnxruntime, "__version__", "1.20.1")
-    said = refusal(model)
-    assert said.startswith(f"{model}: onnxruntime 1.20.1 cannot load it ({words}")
-    assert "; deformable convolutions need onnxruntime 1.25 or newer, which needs Python 3.11: pip install" in said
-    assert said.endswith("or take a network without them, dla_34_plain or res_18 of korsal-train --arch")
+    message = refusal(model)
+    assert message.startswith(f"{model}: onnxruntime 1.20.1 cannot load it ({words}")
+    assert "; deformable convolutions need onnxruntime 1.25 or newer, which needs Python 3.11: pip install" in message
+    assert message.endswith("or take a network without them, dla_34_plain or res_18 of korsal-train --arch")
 
 
 def test_outputs_of_other_shapes(model: Path, tmp_path: Path) -> None:
@@ -187,8 +187,8 @@ def test_outputs_of_other_shapes(model: Path, tmp_path: Path) -> None:
             if node.op_type == "Concat":
                 node.attribute[0].i = 1  # along the peaks: two where the manifest says one
 
-    said = refusal(altered(model, tmp_path / "odd.onnx", break_shape))
-    assert "its output scores is (1, 2), but its manifest says (1, 1)" in said
+    message = refusal(altered(model, tmp_path / "odd.onnx", break_shape))
+    assert "its output scores is (1, 2), but its manifest says (1, 1)" in message
 
 
 def test_an_input_that_the_model_cannot_take(model: Path) -> None:
@@ -203,13 +203,13 @@ class Sessions:
     `requested`: the providers of the last session, with their options.
     """
 
-    def __init__(self, session: Any, active: list[str], said: str = "") -> None:
-        self._session, self._active, self._said = session, active, said
+    def __init__(self, session: Any, active: list[str], message: str = "") -> None:
+        self._session, self._active, self._message = session, active, message
         self.requested: list[tuple[str, dict[str, str]]] = []
 
     def __call__(self, path: str, options: Any, providers: list[tuple[str, dict[str, str]]]) -> Any:
         self.requested = providers
-        sys.stdout.write(self._said)
+        sys.stdout.write(self._message)
         session = self._session(path, options, providers=["CPUExecutionProvider"])
         session.get_providers = lambda: self._active
         return session
@@ -222,8 +222,8 @@ def with_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sessions]:
     compiled_in = [onnxruntime_engine.TENSORRT, onnxruntime_engine.CUDA, onnxruntime_engine.CPU]
     real = onnxruntime.InferenceSession
 
-    def install(*active: str, said: str = "") -> Sessions:
-        sessions = Sessions(real, list(active), said)
+    def install(*active: str, message: str = "") -> Sessions:
+        sessions = Sessions(real, list(active), message)
         monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: compiled_in)
         monkeypatch.setattr(onnxruntime, "InferenceSession", sessions)
         return sessions
@@ -245,7 +245,7 @@ def test_the_provider_that_works_is_named(
 def test_a_provider_that_does_not_start_is_logged_once(
     model: Path, with_gpu: Callable[..., Sessions], caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with_gpu(onnxruntime_engine.CPU, said="*** EP Error ***")
+    with_gpu(onnxruntime_engine.CPU, message="*** EP Error ***")
     engine = onnxruntime_engine.load(model, providers=(onnxruntime_engine.CUDA,))
     assert engine.runtime.count(" ") == 1  # name and version: it is the CPU
     engine.infer({"image": np.ones((1, 3, SIZE, SIZE), np.float32)})
@@ -291,5 +291,5 @@ def test_a_directory_for_tensorrts_provider_that_cannot_be_made(
 ) -> None:
     with_gpu(onnxruntime_engine.TENSORRT, onnxruntime_engine.CPU)
     (tmp_path / "state").write_text("a file")
-    said = refusal(model, providers=(onnxruntime_engine.TENSORRT,), directory=tmp_path / "state" / "onnxruntime")
-    assert "cannot be created (Not a directory); name a directory that this user may write to" in said
+    message = refusal(model, providers=(onnxruntime_engine.TENSORRT,), directory=tmp_path / "state" / "onnxruntime")
+    assert "cannot be created (Not a directory); name a directory that this user may write to" in message

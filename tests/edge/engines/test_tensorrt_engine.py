@@ -37,11 +37,11 @@ def refusal(path: Path, gpu: FakeGpu) -> str:
     """What `load` says; one line that begins with the file, and nothing stays on the GPU."""
     with pytest.raises(TensorRtError) as caught:
         tensorrt_engine.load(path, gpu.trt, gpu.cuda)
-    said = str(caught.value)
-    assert "\n" not in said
-    assert said.startswith(str(path))
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith(str(path))
     assert gpu.runtime.leaks == 0
-    return said
+    return message
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -107,7 +107,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda record: record.unlink(), "its record tiny.engine.json cannot be read (No such file"),
         (lambda record: record.write_bytes(b""), "is not JSON"),
@@ -116,11 +116,11 @@ def test_a_missing_file(tmp_path: Path) -> None:
         (lambda record: record.write_text(record.read_text().replace("plan_", "plane_")), "plan_sha256 is missing"),
     ],
 )
-def test_a_bad_record(spoil: Callable[[Path], Any], said: str, tmp_path: Path) -> None:
+def test_a_bad_record(spoil: Callable[[Path], Any], message: str, tmp_path: Path) -> None:
     gpu = fake_gpu("10.3")
     path = write_engine(tmp_path / "tiny.engine", gpu)
     spoil(engine_record.beside(path))
-    assert said in refusal(path, gpu)
+    assert message in refusal(path, gpu)
 
 
 def test_the_record_of_another_engine(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_another_gpu(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("manifest", "said"),
+    ("manifest", "message"),
     [
         (
             replace(MANIFEST, motion=MotionSettings("ssim")),
@@ -148,9 +148,9 @@ def test_another_gpu(tmp_path: Path) -> None:
         (replace(MANIFEST, top_k=2), "its boxes is (1, 1, 4), but its manifest says (1, 2, 4)"),
     ],
 )
-def test_an_engine_unlike_its_manifest(manifest: Manifest, said: str, tmp_path: Path) -> None:
+def test_an_engine_unlike_its_manifest(manifest: Manifest, message: str, tmp_path: Path) -> None:
     gpu = fake_gpu("10.3")
-    assert said in refusal(write_engine(tmp_path / "x.engine", gpu, manifest), gpu)
+    assert message in refusal(write_engine(tmp_path / "x.engine", gpu, manifest), gpu)
 
 
 @pytest.mark.parametrize(

@@ -90,17 +90,17 @@ def test_a_batch_that_it_was_not_built_for(batch: int, newest: FakeGpu) -> None:
 
 
 @pytest.mark.parametrize(
-    ("image", "said"),
+    ("image", "message"),
     [
         (np.zeros((1, 3, SIZE, SIZE + 1), np.float32), "not (1, 3, 64, 65) float32"),
         (np.zeros((1, 3, SIZE, SIZE), np.complex64), "not (1, 3, 64, 64) complex64"),
         (np.zeros((3, SIZE, SIZE), np.float32), "not (3, 64, 64) float32"),
     ],
 )
-def test_an_input_that_it_cannot_take(image: NDArray[np.float32], said: str, newest: FakeGpu) -> None:
+def test_an_input_that_it_cannot_take(image: NDArray[np.float32], message: str, newest: FakeGpu) -> None:
     with runner(newest) as engine, pytest.raises(RunnerError) as caught:
         engine.infer({"image": image})
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "it takes 1 to 4 images of (3, 64, 64) float32" in str(caught.value)
 
 
@@ -199,7 +199,7 @@ def test_a_network_that_no_graph_can_hold(caplog: pytest.LogCaptureFixture) -> N
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "expected_message"),
     [
         ("Runtime", "TensorRT does not start; install the NVIDIA driver, or the TensorRT that fits it"),
         ("Runtime.deserialize_cuda_engine", "TensorRT does not accept it; rebuild it"),
@@ -207,9 +207,9 @@ def test_a_network_that_no_graph_can_hold(caplog: pytest.LogCaptureFixture) -> N
     ],
 )
 @pytest.mark.parametrize("version", VERSIONS)
-def test_what_tensorrt_refuses(version: str, call: str, said: str) -> None:
+def test_what_tensorrt_refuses(version: str, call: str, expected_message: str) -> None:
     message = refusal(fake_gpu(version, failing={call: "out of luck"}))
-    assert message.startswith(said)
+    assert message.startswith(expected_message)
     assert "(TensorRT: out of luck)" in message
 
 
@@ -258,7 +258,7 @@ def test_another_network() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "kind", "said"),
+    ("shape", "kind", "message"),
     [
         ((-1, 0, 4), "FLOAT", "its boxes is of shape (4, 0, 4), not a row for each image"),
         ((1, 4), "FLOAT", "its boxes is of shape (1, 4), not a row for each image"),
@@ -266,9 +266,9 @@ def test_another_network() -> None:
         ((-1, 1, 4), "FP8", "which NumPy does not know"),
     ],
 )
-def test_an_output_that_is_none_of_ours(shape: tuple[int, ...], kind: str, said: str) -> None:
+def test_an_output_that_is_none_of_ours(shape: tuple[int, ...], kind: str, message: str) -> None:
     outputs = {**Network().outputs, "boxes": (shape, kind)}
-    assert said in refusal(fake_gpu("10.3", Network(outputs=outputs)))
+    assert message in refusal(fake_gpu("10.3", Network(outputs=outputs)))
 
 
 @pytest.mark.parametrize("plan", [b"", b"vtrt", b"vtrt" + bytes(1000), b"ftrt" + bytes(1000), bytes(1000)])

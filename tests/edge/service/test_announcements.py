@@ -72,22 +72,22 @@ def gone(publisher: Publisher) -> set[str]:
 
 def test_everybody_is_counted_under_a_name_of_its_own(tmp_path: Path) -> None:
     publisher = Publisher()
-    said = announcer(config(tmp_path, "door", people_score=0.3), publisher, "Run", "投篮")
-    said.active("door", Counter({"投篮": 2}))
-    said.people("door", PeopleCount(2, 1))
+    announcements = announcer(config(tmp_path, "door", people_score=0.3), publisher, "Run", "投篮")
+    announcements.active("door", Counter({"投篮": 2}))
+    announcements.people("door", PeopleCount(2, 1))
     assert publisher.kept["korsal/roof/door/active"] == {"Run": 0, "投篮": 2}
     assert publisher.kept["korsal/roof/door/people"] == {"active": 2, "other": 1, "least_score": 0.3}
-    said.clear_retained("door")
+    announcements.clear_retained("door")
     assert publisher.kept["korsal/roof/door/active"] is publisher.kept["korsal/roof/door/people"] is None
 
 
 def test_removed_entities_are_removed_from_home_assistant(tmp_path: Path) -> None:
     publisher = Publisher()
     settings = config(tmp_path, "door", "yard", discovery=True)
-    said = announcer(settings, publisher, "Run", "Jump")
-    said.status(settings, (), {})
+    announcements = announcer(settings, publisher, "Run", "Jump")
+    announcements.status(settings, (), {})
     assert gone(publisher) == set()
-    said.status(config(tmp_path, "door", discovery=True), (), {})  # after a reload
+    announcements.status(config(tmp_path, "door", discovery=True), (), {})  # after a reload
     assert gone(publisher)
     assert all(key.startswith("yard") for key in gone(publisher))
     again = announcer(config(tmp_path, "door", discovery=True), publisher, "Run", "Throw")  # after a restart
@@ -113,10 +113,10 @@ def event(number: int, kind: EventType) -> Event:
 
 def test_a_failed_snapshot_loses_no_step_of_an_event(tmp_path: Path) -> None:
     publisher = Publisher()
-    said = announcer(config(tmp_path, "door", snapshots=True), publisher, "Run")
+    announcements = announcer(config(tmp_path, "door", snapshots=True), publisher, "Run")
     grey = Frame("door", 0, 0.0, 0.0, np.zeros((120, 160), np.uint8))
     with pytest.raises(SnapshotError):
-        said.events("door", [event(1, "new"), event(2, "new"), event(3, "end")], grey)
+        announcements.events("door", [event(1, "new"), event(2, "new"), event(3, "end")], grey)
     assert [(one.event_id, one.type) for one in publisher.stored] == [("e1", "new"), ("e2", "new"), ("e3", "end")]
 
 

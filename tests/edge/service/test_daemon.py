@@ -137,9 +137,9 @@ def test_without_a_broker_events_wait_for_the_next_start(tmp_path: Path) -> None
     write_video(tmp_path / "film.avi", "#" * 20)
     port = free_port()
     config = write_config(tmp_path, port, {"door": "film.avi"})
-    said = play(config)
-    assert said.count("nothing listens there: start the broker") == 1
-    assert "messages wait for the next start" in said
+    output = play(config)
+    assert output.count("nothing listens there: start the broker") == 1
+    assert "messages wait for the next start" in output
     waiting = Outbox(tmp_path / "state" / "roof.outbox.sqlite", OutboxLimits())
     stored = [(row.topic, row.message.event_id) for row in waiting.pending(0, 100)]
     waiting.close()
@@ -164,10 +164,10 @@ def test_a_wrong_password_is_logged_in_one_sentence_and_events_wait_for_the_righ
         config.write_text(
             config.read_text().replace("[outbox]", 'username = "korsal"\npassword_file = "mine"\n[outbox]')
         )
-        said = play(config)
-        assert said.count("it refused the login: ") == 1
-        assert "messages wait for the next start" in said
-        assert "horse" not in said
+        output = play(config)
+        assert output.count("it refused the login: ") == 1
+        assert "messages wait for the next start" in output
+        assert "horse" not in output
         mine.write_text("right horse")
         with Subscriber(broker.port, username="korsal", password="right horse") as subscriber:
             play(config)
@@ -186,8 +186,8 @@ def test_sigterm_ends_open_events_and_publishes_offline(
         wait_for(subscriber.events, "an event")
         wait_for(lambda: len(subscriber.on(f"{BASE}/telemetry")) > 2, "telemetry")
         daemon.send_signal(signal.SIGTERM)
-        _, said = daemon.communicate(timeout=PATIENCE)
-    assert daemon.returncode == 0, said
+        _, output = daemon.communicate(timeout=PATIENCE)
+    assert daemon.returncode == 0, output
     subscriber.wait_for_payload(f"{BASE}/available", b"offline")
     last = subscriber.events()[-1]
     assert (last["type"], last["reason_ended"]) == ("end", "shutdown")
@@ -219,9 +219,9 @@ def test_an_absent_camera_is_reported_and_affects_nothing_else(
         wait_for(subscriber.events, "an event")
         subscriber.wait_for_payload(f"{BASE}/door/state", b"offline")
         daemon.send_signal(signal.SIGINT)
-        _, said = daemon.communicate(timeout=PATIENCE)
+        _, output = daemon.communicate(timeout=PATIENCE)
     assert daemon.returncode == 0
-    assert "camera door: offline: /dev/video97" in said
+    assert "camera door: offline: /dev/video97" in output
     assert {event["camera"] for event in subscriber.events()} == {"yard"}
 
 
@@ -331,9 +331,9 @@ from edge.__main__ import main
 sys.exit(main(["run", "--config", sys.argv[1]]))
 """
     process = start(config, program=program)
-    _, said = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, said
-    assert "config.toml is in force, requested by SIGHUP: nothing has changed" in said
+    _, output = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, output
+    assert "config.toml is in force, requested by SIGHUP: nothing has changed" in output
 
 
 def test_systemd_gets_status_messages(
@@ -370,34 +370,34 @@ def test_impossible_commands_exit_1_with_one_sentence(
     if content is not None:
         (tmp_path / name).write_bytes(content)
     process = start(config)
-    _, said = process.communicate(timeout=PATIENCE)
+    _, output = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
-    assert sentence in said
-    assert len(said.strip().splitlines()) == 1, said
+    assert sentence in output
+    assert len(output.strip().splitlines()) == 1, output
 
 
 def test_an_action_that_the_model_does_not_know_is_reported(tmp_path: Path) -> None:
     write_video(tmp_path / "film.avi", "#" * 3)
     process = start(write_config(tmp_path, free_port(), {"door": "film.avi"}, "[actions.shine]\nstart_score = 0.9\n"))
-    _, said = process.communicate(timeout=PATIENCE)
+    _, output = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
-    assert "actions.shine: the model knows no such action; did you mean Shine?" in said
+    assert "actions.shine: the model knows no such action; did you mean Shine?" in output
 
 
 def test_it_runs_on_tensorrt_and_gives_the_gpu_back(tmp_path: Path, broker: Broker, subscriber: Subscriber) -> None:
     write_video(tmp_path / "film.avi", "#" * 20)
     config = write_config(tmp_path, broker.port, {"door": "film.avi"}, runtime="auto")
     process = start(config, "10.3", program=WITH_TENSORRT)
-    _, said = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, said
-    assert "running tiny with tensorrt 10.3.0 fp32, cameras: door" in said
+    _, output = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, output
+    assert "running tiny with tensorrt 10.3.0 fp32, cameras: door" in output
     subscriber.wait_for_payload(f"{BASE}/available", b"offline")
     assert "Shine" in {event["action"] for event in subscriber.events()}
     assert len(list((tmp_path / "state" / "engines").rglob("*.engine"))) == 1
 
 
-@pytest.mark.parametrize(("version", "said_last", "built"), [("10.3", b": Timing 0%", 0), ("8.6", b"tiny.onnx", 1)])
-def test_sigterm_ends_a_build(version: str, said_last: bytes, built: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("version", "last_line", "built"), [("10.3", b": Timing 0%", 0), ("8.6", b"tiny.onnx", 1)])
+def test_sigterm_ends_a_build(version: str, last_line: bytes, built: int, tmp_path: Path) -> None:
     """At its next step; where TensorRT has no monitor, after it: then the engine stays for the next start."""
     write_video(tmp_path / "film.avi", "#" * 3)
     config = write_config(tmp_path, free_port(), {"door": "film.avi"}, runtime="auto")
@@ -406,14 +406,14 @@ def test_sigterm_ends_a_build(version: str, said_last: bytes, built: int, tmp_pa
         systemd.settimeout(60)
         process = start(config, version, "--slow", program=WITH_TENSORRT, NOTIFY_SOCKET=str(tmp_path / "notify"))
         told = b""
-        while not told.endswith(said_last):
+        while not told.endswith(last_line):
             told = systemd.recv(300)
         assert told.startswith(b"EXTEND_TIMEOUT_USEC=3600000000\nSTATUS=Building the TensorRT engine of tiny.onnx")
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, said
-    assert "stopped before the engine was built" in said
-    assert "Traceback" not in said
+        _, output = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, output
+    assert "stopped before the engine was built" in output
+    assert "Traceback" not in output
     left = [path.suffix for path in (tmp_path / "state").rglob("*") if path.is_file()]
     assert left.count(".engine") == built
     assert ".partial" not in left
@@ -423,7 +423,7 @@ def test_requesting_an_absent_tensorrt_gives_a_one_sentence_error(tmp_path: Path
     write_video(tmp_path / "film.avi", "#" * 3)
     config = write_config(tmp_path, free_port(), {"door": "film.avi"}, runtime="tensorrt")
     process = start(config, program=f'import sys; sys.modules["tensorrt"] = None{PROGRAM}')
-    _, said = process.communicate(timeout=PATIENCE)
+    _, output = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
-    assert "ERROR edge.service.daemon: model.runtime is tensorrt, but " in said
-    assert len(said.strip().splitlines()) == 1, said
+    assert "ERROR edge.service.daemon: model.runtime is tensorrt, but " in output
+    assert len(output.strip().splitlines()) == 1, output

@@ -95,9 +95,9 @@ def test_a_running_device_answers(
         assert "is not TOML" in ask(asker, subscriber, "reload")["error"]
         daemon.terminate()
         assert daemon.stderr is not None
-        said = daemon.stderr.read()
+        output = daemon.stderr.read()
     change = "actions.default.start_score from 0.2 to 0.25"
-    assert f"config.toml is in force, requested by a request over MQTT (config-set): {change}\n" in said
+    assert f"config.toml is in force, requested by a request over MQTT (config-set): {change}\n" in output
 
 
 def test_events_have_snapshots_where_these_are_configured(

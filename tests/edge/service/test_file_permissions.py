@@ -188,5 +188,5 @@ def test_the_doctor_and_the_daemon_report_it(folder: Path, caplog: pytest.LogCap
     assert (finding.level, finding.subject, finding.text) == ("warning", str(folder / "state"), sentence)
     assert finding.remedy == f"sudo chmod o-w {folder / 'state'}"
     assert daemon.run(load(file), file) == 1
-    said = [record.message for record in caplog.records if record.levelname == "WARNING"]
-    assert said == [f"{folder / 'state'} {sentence}: {finding.remedy}"]
+    logged = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert logged == [f"{folder / 'state'} {sentence}: {finding.remedy}"]

@@ -38,21 +38,21 @@ class Feed:
         return self._given / 10
 
 
-class Heard:
-    """An announcer that remembers what it was told to say."""
+class CallRecorder:
+    """An announcer that records the names of its calls."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.calls: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
-        return lambda *arguments, **more: self.said.append(name)
+        return lambda *arguments, **more: self.calls.append(name)
 
     def events(self, camera: str, happened: Iterable[Any], *more: Any) -> None:
-        self.said += [f"{event.type} {event.reason_ended or ''}".strip() for event in happened]
+        self.calls += [f"{event.type} {event.reason_ended or ''}".strip() for event in happened]
 
 
 class Network:
-    """Sees nothing; counts the images of each call."""
+    """Detects nothing; counts the images of each call."""
 
     def __init__(self) -> None:
         self.batches: list[int] = []
@@ -71,8 +71,8 @@ class Network:
 
 def session(name: str, pictures: Iterable[NDArray[np.uint8]]) -> CameraSession:
     feed: Any = Feed(pictures)
-    heard: Any = Heard()
-    return CameraSession(name, feed, PipelineSettings(), heard, lambda name: True)
+    announcer: Any = CallRecorder()
+    return CameraSession(name, feed, PipelineSettings(), announcer, lambda name: True)
 
 
 def play(cameras: list[CameraSession], network: Any) -> None:

@@ -77,8 +77,8 @@ def test_a_stage_that_stands_still_is_logged_once_and_once_when_that_is_over(
         assert watched.stalled_stages({})[0].startswith("publisher: no progress for ")
         publisher.last_active += 1
         assert watched.check_progress({})
-    said = [(record.levelname, record.message[:25]) for record in caplog.records]
-    assert said == [("ERROR", "publisher: no progress fo"), ("INFO", "publisher: makes progress")] * 2
+    logged = [(record.levelname, record.message[:25]) for record in caplog.records]
+    assert logged == [("ERROR", "publisher: no progress fo"), ("INFO", "publisher: makes progress")] * 2
 
 
 def test_a_camera_with_only_unusable_frames_does_not_restart_the_daemon(

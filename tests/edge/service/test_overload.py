@@ -85,13 +85,13 @@ def test_the_remedy_names_an_available_choice(precision: str, runtime: str, firs
 
 
 def test_the_message_names_cameras_and_rates() -> None:
-    said = overload.warning_text({"door": FrameRates(30, 3.1), "gate": FrameRates(25, 2)}, "do this")
-    assert said == (
+    message = overload.warning_text({"door": FrameRates(30, 3.1), "gate": FrameRates(25, 2)}, "do this")
+    assert message == (
         "this machine is too slow for its cameras: it processes 3.1 of 30 frames/s of door, "
         "2.0 of 25 frames/s of gate; do this"
     )
 
 
 def test_the_message_stays_short() -> None:
-    said = overload.warning_text({f"c{number}": FrameRates(30, 1) for number in range(48)}, "do this")
-    assert said.endswith("1.0 of 30 frames/s of c2, 1.0 of 30 frames/s of c3 and so on, 48 cameras in all; do this")
+    message = overload.warning_text({f"c{number}": FrameRates(30, 1) for number in range(48)}, "do this")
+    assert message.endswith("1.0 of 30 frames/s of c2, 1.0 of 30 frames/s of c3 and so on, 48 cameras in all; do this")

@@ -116,7 +116,7 @@ def test_quiet_shows_no_progress(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert not parser.parse_args([]).no_progress
 
 
-TOLD = """
+SCRIPT = """
 from edge.terminal import progress
 progress.enable(True)
 for letter in progress.track("abc", "spelling", "letter", 3):
@@ -128,7 +128,7 @@ def test_a_bar_in_a_terminal() -> None:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     os.set_blocking(ours, False)
-    command = [sys.executable, "-c", TOLD]
+    command = [sys.executable, "-c", SCRIPT]
     found = subprocess.run(command, cwd=ROOT, stderr=theirs, stdout=subprocess.PIPE, text=True, check=True)
     output = os.read(ours, 65536).decode()
     for end in (ours, theirs):

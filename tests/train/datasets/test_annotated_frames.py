@@ -150,7 +150,7 @@ def test_frames_of_a_cvat_task(meta: str, expected: range | list[int], tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("meta", "frame", "said"),
+    ("meta", "frame", "message"),
     [
         (task(100, 149), 0, "a box lies in frame 0, and only frames 100 to 149 were annotated"),
         (task(100, 149), 150, "a box lies in frame 150, and only frames 100 to 149 were annotated"),
@@ -158,8 +158,8 @@ def test_frames_of_a_cvat_task(meta: str, expected: range | list[int], tmp_path:
         (task(-3, 149), 7, "its start_frame is -3"),
     ],
 )
-def test_boxes_outside_the_frames_of_a_task_are_refused(meta: str, frame: int, said: str, tmp_path: Path) -> None:
-    with pytest.raises(AnnotationError, match=said):
+def test_boxes_outside_the_frames_of_a_task_are_refused(meta: str, frame: int, message: str, tmp_path: Path) -> None:
+    with pytest.raises(AnnotationError, match=message):
         read_cvat(written(tmp_path, ("waves", [box(frame)]), meta=meta))
 
 

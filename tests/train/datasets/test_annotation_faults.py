@@ -35,7 +35,7 @@ def tube(boxes: np.ndarray = GOOD, first: int = 0) -> GroundTruthTube:
     return GroundTruthTube(0, first, boxes.astype(np.float32))
 
 
-def said(found: DataSet, files: dict[str, FileFacts] | None = None) -> str:
+def fault_texts(found: DataSet, files: dict[str, FileFacts] | None = None) -> str:
     return "; ".join(f"{fault.video}: {fault.text}" for fault in faults(found, files or {}))
 
 
@@ -61,8 +61,8 @@ def with_box(place: int, *corners: float) -> np.ndarray:
     ],
 )
 def test_faults_of_tubes(tubes: list[GroundTruthTube], expected: str) -> None:
-    assert expected in said(data(*tubes))
-    assert bool(expected) == bool(said(data(*tubes)))
+    assert expected in fault_texts(data(*tubes))
+    assert bool(expected) == bool(fault_texts(data(*tubes)))
 
 
 @pytest.mark.parametrize(("single", "noted"), [(4, False), (5, True)])
@@ -78,13 +78,13 @@ def test_shapes_instead_of_tracks_are_noted(single: int, noted: bool) -> None:
 def test_faults_of_lists_and_files() -> None:
     video = VideoAnnotation("a", 20, (tube(),), (96, 128))
     both = data(tube(), train=(video, video))
-    assert "a: twice in the list for train" in said(both)
-    assert "a: for training and for testing" in said(both)
-    assert "no video for train" in said(data(tube(), train=()))
-    assert "20 frames are annotated, the file has 30" in said(data(tube()), {"a": FileFacts(30, (96, 128))})
-    assert "annotated at 96x128, the file is 96x64" in said(data(tube()), {"a": FileFacts(21, (96, 64))})
-    assert said(data(tube()), {"a": FileFacts(unreadable="gone")}) == "a: gone"
-    assert said(data(tube()), {"a": FileFacts(None, None)}) == ""
+    assert "a: twice in the list for train" in fault_texts(both)
+    assert "a: for training and for testing" in fault_texts(both)
+    assert "no video for train" in fault_texts(data(tube(), train=()))
+    assert "20 frames are annotated, the file has 30" in fault_texts(data(tube()), {"a": FileFacts(30, (96, 128))})
+    assert "annotated at 96x128, the file is 96x64" in fault_texts(data(tube()), {"a": FileFacts(21, (96, 64))})
+    assert fault_texts(data(tube()), {"a": FileFacts(unreadable="gone")}) == "a: gone"
+    assert fault_texts(data(tube()), {"a": FileFacts(None, None)}) == ""
 
 
 @pytest.mark.parametrize("labels", [(), ("waves",)])
@@ -207,5 +207,5 @@ def test_of_thousands_of_tubes_not_every_pair_is_compared(monkeypatch: pytest.Mo
     compared: list[int] = []
     monkeypatch.setattr(annotation_faults, "tube_iou", lambda *_: compared.append(1) or 0.0)
     tubes = [GroundTruthTube(0, n, GOOD[:1] + np.float32(3 * n)) for n in range(3000)]
-    assert "annotated twice" not in said(data(*tubes, *tubes[:7]))
+    assert "annotated twice" not in fault_texts(data(*tubes, *tubes[:7]))
     assert len(compared) == 7

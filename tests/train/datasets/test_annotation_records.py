@@ -255,8 +255,8 @@ def damaged(data: st.DataObject, content: bytes) -> bytes:
 def test_damaged_pickles_are_refused_in_one_sentence_or_read(tmp_path: Path, data: st.DataObject) -> None:
     path = small(tmp_path) / "pyannot.pkl"
     path.write_bytes(damaged(data, path.read_bytes()))
-    said = refusal(lambda: read_pickle(path), AnnotationError)
-    assert said is None or str(path) in said
+    message = refusal(lambda: read_pickle(path), AnnotationError)
+    assert message is None or str(path) in message
 
 
 @costly(0.3)
@@ -271,13 +271,13 @@ def test_damaged_matlab_files_are_refused_in_one_sentence_or_read(tmp_path: Path
     scipy_io.savemat(path, {"annot": annotations})
     assert read_matlab(path)["Surfing/v_a"].tubes[0].first_frame == 2
     path.write_bytes(damaged(data, path.read_bytes()))
-    said = refusal(lambda: read_matlab(path), AnnotationError)
-    assert said is None or str(path) in said
+    message = refusal(lambda: read_matlab(path), AnnotationError)
+    assert message is None or str(path) in message
 
 
 @given(st.binary(max_size=60))
 def test_any_list_is_refused_in_one_sentence_or_read(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "testlist.txt"
     path.write_bytes(content)
-    said = refusal(lambda: list_of_names(path), AnnotationError)
-    assert str(path) in said if said is not None else all(list_of_names(path))
+    message = refusal(lambda: list_of_names(path), AnnotationError)
+    assert str(path) in message if message is not None else all(list_of_names(path))

@@ -12,10 +12,10 @@ from train.datasets.annotation_records import AnnotationError
 from train.datasets.coco import read_coco
 
 
-def refused(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
+def refused(tmp_path: Path, changed: dict[str, Any], message: str) -> None:
     with pytest.raises(AnnotationError) as caught:
         read_coco(coco(tmp_path, changed))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert str(tmp_path) in str(caught.value)
 
 
@@ -27,7 +27,7 @@ def test_videos_of_which_only_some_frames_are_listed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("section", "place", "field", "value", "said"),
+    ("section", "place", "field", "value", "message"),
     [
         ("annotations", 0, "image_id", 77, "annotation 3: image_id 77 is no image"),
         ("annotations", 1, "category_id", 77, "annotation 8: category_id 77 is no category"),
@@ -45,15 +45,15 @@ def test_videos_of_which_only_some_frames_are_listed(tmp_path: Path) -> None:
     ],
 )
 def test_inconsistent_entries_are_named(
-    section: str, place: int, field: str, value: Any, said: str, tmp_path: Path
+    section: str, place: int, field: str, value: Any, message: str, tmp_path: Path
 ) -> None:
     changed = deepcopy(content())
     changed[section][place][field] = value
-    refused(tmp_path, changed, said)
+    refused(tmp_path, changed, message)
 
 
 @pytest.mark.parametrize(
-    ("section", "place", "field", "said"),
+    ("section", "place", "field", "message"),
     [
         ("annotations", 0, "track_id", "annotation 3: no track_id, nor instance_id"),
         ("annotations", 0, "bbox", "annotation 3: no 'bbox'"),
@@ -61,10 +61,12 @@ def test_inconsistent_entries_are_named(
         ("images", 3, "id", "image at place 3: no 'id'"),
     ],
 )
-def test_missing_keys_of_an_entry_are_reported(section: str, place: int, field: str, said: str, tmp_path: Path) -> None:
+def test_missing_keys_of_an_entry_are_reported(
+    section: str, place: int, field: str, message: str, tmp_path: Path
+) -> None:
     changed = content()
     del changed[section][place][field]
-    refused(tmp_path, changed, said)
+    refused(tmp_path, changed, message)
 
 
 def test_frames_that_are_counted_from_1(tmp_path: Path) -> None:

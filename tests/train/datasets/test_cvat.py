@@ -140,7 +140,7 @@ FETCH = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]>'
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (f"{BOMB}<annotations>&y;</annotations>", "document type"),
         (f"{FETCH}<annotations>&x;</annotations>", "document type"),
@@ -161,10 +161,10 @@ FETCH = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]>'
         ),
     ],
 )
-def test_a_file_of_another_format_is_reported(tmp_path: Path, content: str, said: str) -> None:
+def test_a_file_of_another_format_is_reported(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "bad.xml"
     path.write_text(content)
-    with pytest.raises(AnnotationError, match=said) as caught:
+    with pytest.raises(AnnotationError, match=message) as caught:
         read_cvat(path)
     assert str(path) in str(caught.value)
 
@@ -201,7 +201,7 @@ def test_coco_becomes_tubes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"videos": 3}, "not iterable"),
         ({"images": []}, "annotation at place 0: image_id 4 is no image"),
@@ -213,20 +213,20 @@ def test_coco_becomes_tubes(tmp_path: Path) -> None:
         ({"images": [{"id": 0, "video_id": 7, "frame_id": -1}]}, "frame -1"),
     ],
 )
-def test_a_json_file_of_another_format_is_reported(tmp_path: Path, change: dict[str, Any], said: str) -> None:
-    with pytest.raises(AnnotationError, match=said):
+def test_a_json_file_of_another_format_is_reported(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(AnnotationError, match=message):
         read_coco(coco(tmp_path, {**COCO, **change}))
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [(f'{{"videos": {"9" * 5000}}}', "a number of thousands of digits"), ("[" * 1_000_000, "it is nested too deeply")],
     ids=["number", "lists"],
 )
-def test_json_that_python_refuses_is_reported(tmp_path: Path, content: str, said: str) -> None:
+def test_json_that_python_refuses_is_reported(tmp_path: Path, content: str, message: str) -> None:
     path = coco(tmp_path, {})
     path.write_text(content)
-    with pytest.raises(AnnotationError, match=rf"\({said}\)"):
+    with pytest.raises(AnnotationError, match=rf"\({message}\)"):
         read_coco(path)
 
 
@@ -245,8 +245,8 @@ def test_any_bytes_as_xml_or_json(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "any"
     path.write_bytes(content)
     for read in (read_cvat, read_coco):
-        said = refusal(lambda read=read: read(path), AnnotationError)  # type: ignore[misc]
-        assert said is None or str(path) in said
+        message = refusal(lambda read=read: read(path), AnnotationError)  # type: ignore[misc]
+        assert message is None or str(path) in message
 
 
 @given(st.data())
@@ -256,8 +256,8 @@ def test_damaged_xml(tmp_path: Path, data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(bytes(content))
-    said = refusal(lambda: read_cvat(path), AnnotationError)
-    assert said is None or str(path) in said
+    message = refusal(lambda: read_cvat(path), AnnotationError)
+    assert message is None or str(path) in message
 
 
 JSON = st.recursive(
@@ -277,8 +277,8 @@ JSON = st.recursive(
 @given(JSON | st.dictionaries(st.sampled_from([*COCO]), JSON, max_size=4).map(lambda change: {**COCO, **change}))
 def test_any_json(tmp_path: Path, content: Any) -> None:
     path = coco(tmp_path, content)
-    said = refusal(lambda: read_coco(path), AnnotationError)
-    assert said is None or str(path) in said
+    message = refusal(lambda: read_coco(path), AnnotationError)
+    assert message is None or str(path) in message
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.booleans(), st.sampled_from(["waves", "sits", ""])), max_size=12))

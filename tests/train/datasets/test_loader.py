@@ -51,7 +51,7 @@ def change(**values: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (change(nframes={"jump/a": 10**9}), "1000000000 frames are no video"),
         ([], "not a data set of ACT or MOC"),
@@ -63,8 +63,8 @@ def change(**values: Any) -> dict[str, Any]:
         (change(gttubes={"else": {1: [TUBE]}}), "else"),
     ],
 )
-def test_a_pickle_of_another_format_is_reported(tmp_path: Path, content: Any, said: str) -> None:
-    with pytest.raises(AnnotationError, match=said):
+def test_a_pickle_of_another_format_is_reported(tmp_path: Path, content: Any, message: str) -> None:
+    with pytest.raises(AnnotationError, match=message):
         read_act(act(tmp_path, content))
 
 
@@ -94,7 +94,7 @@ def test_ones_own_videos(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("testlist.txt", "door/two\n", r"door/two is not annotated \(annotated: door/one; .*\); annotate it"),
         ("testlist.txt", "one.mp4\n", "testlist.txt: one is not annotated, but door/one is; spell both alike"),
@@ -102,11 +102,11 @@ def test_ones_own_videos(tmp_path: Path) -> None:
         ("annotations/two.xml", None, "door/one is annotated twice in frames 1 to 50"),
     ],
 )
-def test_inconsistent_data_are_reported(tmp_path: Path, name: str, content: str | None, said: str) -> None:
+def test_inconsistent_data_are_reported(tmp_path: Path, name: str, content: str | None, message: str) -> None:
     own(tmp_path)
     text = content if content is not None else (tmp_path / "annotations" / "one.xml").read_text()
     (tmp_path / name).write_text(text)
-    with pytest.raises(AnnotationError, match=said):
+    with pytest.raises(AnnotationError, match=message):
         loader.load(tmp_path)
 
 
@@ -128,11 +128,11 @@ def test_an_unknown_folder_is_refused_naming_the_known_data_sets(tmp_path: Path)
     (tmp_path / "notes.txt").touch()
     with pytest.raises(AnnotationError) as caught:
         loader.load(tmp_path)
-    said = str(caught.value)
-    assert said.startswith(f"{tmp_path}: no data set, it holds none of annotations/*.xml")
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path}: no data set, it holds none of annotations/*.xml")
     for name in ("annotations.json", "pyannot.pkl", "finalAnnots.mat", "hmdb_annots.pkl", "*-GT.pkl"):
-        assert name in said
-    assert "docs/evaluation.md" in said
+        assert name in message
+    assert "docs/evaluation.md" in message
 
 
 def test_files_from_windows(tmp_path: Path) -> None:
@@ -200,5 +200,5 @@ def test_damaged_pickles_are_refused_in_one_sentence_or_read(tmp_path: Path, dat
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path = tmp_path / "JHMDB-GT.pkl"
     path.write_bytes(bytes(content[: data.draw(st.integers(0, len(content)))]))
-    said = refusal(lambda: read_act(path), AnnotationError)
-    assert said is None or str(path) in said
+    message = refusal(lambda: read_act(path), AnnotationError)
+    assert message is None or str(path) in message

@@ -104,7 +104,7 @@ def changed(path: Path, load: Any, **values: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "expected_message"),
     [
         ({"score": None}, "no column score"),
         ({"label": np.array([0, 1, 2])}, "beyond the 2 label_names"),
@@ -123,16 +123,16 @@ def changed(path: Path, load: Any, **values: Any) -> str:
         ({"tube": np.array([1, 1, 2])}, "holds tubes; give it to --tubes"),
     ],
 )
-def test_what_does_not_fit_is_refused(tmp_path: Path, values: dict[str, Any], said: str) -> None:
+def test_what_does_not_fit_is_refused(tmp_path: Path, values: dict[str, Any], expected_message: str) -> None:
     path = tmp_path / "found.npz"
     detection_file.save(some(), path)
     message = changed(path, lambda place: detection_file.load(place, dense=True), **values)
-    assert said in message
+    assert expected_message in message
     assert str(path) in message
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ({"frame": np.array([4, 6, 1])}, "do not follow each other"),
         ({"frame": np.array([4, 4, 1])}, "do not follow each other"),
@@ -142,10 +142,10 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, values: dict[str, Any], sa
         ({"tube_score": None}, "has no column tube_score"),
     ],
 )
-def test_inconsistent_tubes_are_refused(tmp_path: Path, values: dict[str, Any], said: str) -> None:
+def test_inconsistent_tubes_are_refused(tmp_path: Path, values: dict[str, Any], message: str) -> None:
     path = tmp_path / "tubes.npz"
     tube_file.save(tubes(), path)
-    assert said in changed(path, tube_file.load, **values)
+    assert message in changed(path, tube_file.load, **values)
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
@@ -198,8 +198,8 @@ def test_damaged_files_are_refused_in_one_sentence_or_read(tmp_path: Path, data:
     for _ in range(data.draw(st.integers(1, 6))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(bytes(content[: data.draw(st.integers(0, len(content)))]))
-    said = refusal(lambda: detection_file.load(path, dense=True), ColumnError)
-    assert said is None or str(path) in said
+    message = refusal(lambda: detection_file.load(path, dense=True), ColumnError)
+    assert message is None or str(path) in message
 
 
 column = arrays.arrays(
@@ -216,8 +216,8 @@ def test_any_columns_are_refused_in_one_sentence_or_read(tmp_path: Path, content
         whole = {**{name: file[name] for name in file}, **content}
     for load, left_out in ((tube_file.load, ""), (detection_file.load, "tube")):
         np.savez(path, **{name: values for name, values in whole.items() if name != left_out})
-        said = refusal(partial(load, path), ColumnError)
-        assert said is None or str(path) in said
+        message = refusal(partial(load, path), ColumnError)
+        assert message is None or str(path) in message
 
 
 def test_each_kind_of_file_is_distinguished_from_the_other(tmp_path: Path) -> None:

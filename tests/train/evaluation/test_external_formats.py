@@ -94,7 +94,7 @@ def test_pickles_are_never_executed(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("x.pkl", pickle.dumps(np.zeros((3, 5))), r"shape \(3, 5\)"),
         ("x.pkl", pickle.dumps([["a"] * 8]), "not frame_detections.pkl"),
@@ -114,11 +114,11 @@ def test_pickles_are_never_executed(tmp_path: Path, capsys: pytest.CaptureFixtur
         ("x.csv", b"", "neither .npz nor .pkl nor a folder"),
     ],
 )
-def test_what_does_not_fit_is_refused(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+def test_what_does_not_fit_is_refused(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
-    with pytest.raises(ExternalFormatError, match=said):
+    with pytest.raises(ExternalFormatError, match=message):
         external_formats.load(tmp_path / name.partition("/")[0], VIDEO_INDEX)
 
 
@@ -158,15 +158,15 @@ def test_damaged_pickles_are_refused_in_one_sentence_or_read(tmp_path: Path, dat
     path = tmp_path / "frame_detections.pkl"
     external_formats.write_moc(some(), path)
     path.write_bytes(damaged(data, path.read_bytes()))
-    said = refusal(lambda: external_formats.load(path, VIDEO_INDEX), ExternalFormatError)
-    assert said is None or str(path) in said
+    message = refusal(lambda: external_formats.load(path, VIDEO_INDEX), ExternalFormatError)
+    assert message is None or str(path) in message
 
 
 @given(st.binary(max_size=80) | st.text(st.sampled_from("0123456789. -+einfa\n"), max_size=80).map(str.encode))
 def test_any_text_is_refused_in_one_sentence_or_read(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "Surfing_v_a_00001.txt").write_bytes(content)
-    said = refusal(lambda: external_formats.load(tmp_path, VIDEO_INDEX), ExternalFormatError)
-    assert said is None or str(tmp_path) in said
+    message = refusal(lambda: external_formats.load(tmp_path, VIDEO_INDEX), ExternalFormatError)
+    assert message is None or str(tmp_path) in message
 
 
 @costly(0.3)
@@ -175,8 +175,8 @@ def test_damaged_mat_files_are_refused_in_one_sentence_or_read(tmp_path: Path, d
     external_formats.save(some(), tmp_path, "road")
     path = tmp_path / VIDEOS[0] / "00001.mat"
     path.write_bytes(damaged(data, path.read_bytes()))
-    said = refusal(lambda: external_formats.load(tmp_path, VIDEO_INDEX), ExternalFormatError)
-    assert said is None or str(tmp_path) in said
+    message = refusal(lambda: external_formats.load(tmp_path, VIDEO_INDEX), ExternalFormatError)
+    assert message is None or str(tmp_path) in message
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(), st.lists))

@@ -44,7 +44,7 @@ def test_frames_count_from_one_and_only_videos_with_files_are_named(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ({1: [[ROWS[:, :5], 1.0]]}, r"shape \(2, 5\)"),
         ({1: [[ROWS[::-1], 1.0]]}, "do not follow each other"),
@@ -54,10 +54,10 @@ def test_frames_count_from_one_and_only_videos_with_files_are_named(tmp_path: Pa
         ([1], "not tubes of ACT or MOC"),
     ],
 )
-def test_what_does_not_fit_is_refused(tmp_path: Path, content: Any, said: str) -> None:
+def test_what_does_not_fit_is_refused(tmp_path: Path, content: Any, message: str) -> None:
     (tmp_path / "Surfing").mkdir()
     (tmp_path / "Surfing" / "v_a_tubes.pkl").write_bytes(pickle.dumps(content))
-    with pytest.raises(ExternalFormatError, match=said):
+    with pytest.raises(ExternalFormatError, match=message):
         read_moc_tubes(tmp_path, VIDEO_INDEX)
 
 
@@ -76,5 +76,5 @@ def test_damaged_files_are_refused_in_one_sentence_or_read(tmp_path: Path, data:
     for _ in range(data.draw(st.integers(1, 5))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(bytes(content[: data.draw(st.integers(0, len(content)))]))
-    said = refusal(lambda: read_moc_tubes(tmp_path, VIDEO_INDEX), ExternalFormatError)
-    assert said is None or str(path) in said
+    message = refusal(lambda: read_moc_tubes(tmp_path, VIDEO_INDEX), ExternalFormatError)
+    assert message is None or str(path) in message

@@ -47,7 +47,7 @@ def test_the_remedy_for_missing_videos_is_that_of_the_data_set(
 
 
 @pytest.mark.parametrize(
-    ("split", "said"),
+    ("split", "message"),
     [
         (
             "test",
@@ -59,9 +59,9 @@ def test_the_remedy_for_missing_videos_is_that_of_the_data_set(
         ),
     ],
 )
-def test_an_empty_split_is_refused_naming_the_others(split: Any, said: str) -> None:
+def test_an_empty_split_is_refused_naming_the_others(split: Any, message: str) -> None:
     data = DataSet(LABELS, (VideoAnnotation("v_g01_c01", 1, ()),), (), Path("videos"), "own data")
     with pytest.raises(EvaluationError) as caught:
         of_split(data, split)
-    assert str(caught.value).startswith(f"own data: its {said}")
+    assert str(caught.value).startswith(f"own data: its {message}")
     assert str(caught.value).endswith(f"{'testlist' if split == 'test' else 'trainlist'}.txt names enough of them")

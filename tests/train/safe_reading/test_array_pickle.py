@@ -206,7 +206,7 @@ def test_old_ways_of_writing(body: bytes, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "it is cut short"),
         (b"\x80\x06N.", "it is of pickle protocol 6, and 5 is the last that is known"),
@@ -220,10 +220,10 @@ def test_old_ways_of_writing(body: bytes, value: object) -> None:
         (whole(b"}G\x00\x00\x00\x00\x00\x00\x00\x00Ns"), "a key is a float"),
     ],
 )
-def test_every_fault_is_one_sentence(content: bytes, said: str) -> None:
+def test_every_fault_is_one_sentence(content: bytes, message: str) -> None:
     with pytest.raises(PickleError) as caught:
         array_pickle.loads(content)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert str(caught.value).isprintable()
 
 
@@ -244,8 +244,8 @@ def test_any_damage_is_refused_in_one_sentence_or_read(
         content[place % len(content)] = value
     if data.draw(st.booleans()):
         del content[data.draw(st.integers(0, len(content))) :]
-    said = refusal(lambda: array_pickle.loads(bytes(content)), PickleError)
-    assert said is None or (said.isprintable() and len(said) < 250)
+    message = refusal(lambda: array_pickle.loads(bytes(content)), PickleError)
+    assert message is None or (message.isprintable() and len(message) < 250)
 
 
 CODES = [opcode.code.encode("latin1") for opcode in pickletools.opcodes]

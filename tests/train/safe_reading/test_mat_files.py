@@ -133,8 +133,8 @@ def test_a_reader_prints_nothing_on_a_keyboard_interrupt(opened: "subprocess.Pop
         assert opened.stdout is not None
         reader = int(opened.stdout.readline())
         os.killpg(opened.pid, signal.SIGINT)
-        _, said = opened.communicate(timeout=PATIENCE)
-    assert said.count("KeyboardInterrupt") == 1
+        _, output = opened.communicate(timeout=PATIENCE)
+    assert output.count("KeyboardInterrupt") == 1
     assert gone(reader)
 
 

@@ -97,7 +97,7 @@ def changed(old: bytes, new: bytes) -> Callable[[dict[str, bytes]], dict[str, by
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (changed(b"K\x03K\x04\x86", b"K\x04K\x04\x86"), "a tensor that reaches beyond its numbers"),
         (changed(b"K\x03K\x04\x86", b"J\xff\xff\xff\x7fK\x04\x86"), "a tensor that reaches beyond its numbers"),
@@ -111,13 +111,13 @@ def changed(old: bytes, new: bytes) -> Callable[[dict[str, bytes]], dict[str, by
     ],
 )
 def test_a_tensor_that_lies_is_refused(
-    change: Callable[[dict[str, bytes]], dict[str, bytes]], said: str, tmp_path: Path
+    change: Callable[[dict[str, bytes]], dict[str, bytes]], message: str, tmp_path: Path
 ) -> None:
     path = saved({"a": torch.zeros(3, 4)}, tmp_path / "a")
     rewritten(path, change(entries(path)))
     with pytest.raises(TorchFileError) as caught:
         torch_file.load(path)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_what_would_take_more_than_the_file_is_refused(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_nothing_in_a_file_is_executed(zipped: bool, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "it is no file of torch.save"),
         (b"\x1b[31mred", "it is no file of torch.save"),
@@ -183,11 +183,11 @@ def test_nothing_in_a_file_is_executed(zipped: bool, tmp_path: Path) -> None:
         (b"PK\x03\x04", "it is damaged, cut short, or of another program"),
     ],
 )
-def test_what_is_no_such_file(content: bytes, said: str, tmp_path: Path) -> None:
+def test_what_is_no_such_file(content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "a.pt").write_bytes(content)
     with pytest.raises(TorchFileError) as caught:
         torch_file.load(tmp_path / "a.pt")
-    assert str(caught.value) == said
+    assert str(caught.value) == message
 
 
 SMALL: list[bytes] = []
@@ -213,5 +213,5 @@ def test_any_damage_is_refused_in_one_sentence_or_read(
     (tmp_path / "a.pt").write_bytes(content)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of zipfile, about names that are there twice
-        said = refusal(lambda: torch_file.load(tmp_path / "a.pt"), TorchFileError)
-    assert said is None or (said.isprintable() and len(said) < 250)
+        message = refusal(lambda: torch_file.load(tmp_path / "a.pt"), TorchFileError)
+    assert message is None or (message.isprintable() and len(message) < 250)

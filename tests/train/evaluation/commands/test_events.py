@@ -91,7 +91,7 @@ def test_each_file_has_its_own_rate(words: str, labels: set[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("foreign.npz --data a.xml", "foreign.npz: of its 1 videos 1 are not in a.xml, test, b among them; give the"),
         ("found.npz --data a.xml --split train", "own data: its split train holds no video (test holds 1, validation"),
@@ -108,11 +108,11 @@ def test_each_file_has_its_own_rate(words: str, labels: set[str]) -> None:
     ],
 )
 def test_conflicting_inputs_are_refused_with_a_remedy(
-    words: str, said: str, capsys: pytest.CaptureFixture[str]
+    words: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert events(words) == 1
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert "Traceback" not in error
 
 
