@@ -168,10 +168,10 @@ def test_the_command_on_a_device_that_is_not_fit(
     target = tiny.with_suffix(".engine")
     target.write_bytes(b"the old one")
     assert main(["build", str(tiny)]) == 1
-    told = capsys.readouterr().err
-    assert told.startswith(f"korsal-convert: {tiny}: TensorRT 10.3.0 ")
-    assert message in told
-    assert told.count("\n") == 1
+    output = capsys.readouterr().err
+    assert output.startswith(f"korsal-convert: {tiny}: TensorRT 10.3.0 ")
+    assert message in output
+    assert output.count("\n") == 1
     assert target.read_bytes() == b"the old one"
     assert sorted(tiny.parent.iterdir()) == [target, tiny]
 

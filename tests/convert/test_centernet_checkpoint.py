@@ -274,7 +274,7 @@ def test_sizes(text: str, size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("text", ["", "100", "64x", "0", "-32", "32x32x32", "8192", "a"])
 def test_no_sizes(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no HEIGHTxWIDTH|invalid literal"):
+    with pytest.raises(ValueError, match=r"is not HEIGHTxWIDTH|invalid literal"):
         centernet_checkpoint.size(text)
 
 

@@ -94,10 +94,10 @@ Change = Callable[[Manifest], Manifest]
 )
 def test_models_of_different_things_are_refused(change: Change, message: str, material: CheckData) -> None:
     other = replace(sees(0.9), manifest=change(MANIFEST))
-    with pytest.raises(CheckError) as told:
+    with pytest.raises(CheckError) as caught:
         check(named(sees(0.9)), named(other, "other.onnx"), material)
-    assert str(told.value).startswith(f"other.onnx: {message}")
-    assert "compare a model with the one it was made from" in str(told.value)
+    assert str(caught.value).startswith(f"other.onnx: {message}")
+    assert "compare a model with the one it was made from" in str(caught.value)
 
 
 @pytest.fixture

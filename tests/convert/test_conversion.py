@@ -55,12 +55,12 @@ def test_int8_is_made_checked_and_handed_over(
     checkpoint: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command(checkpoint, data, tmp_path / "new" / "tiny", *accuracy(data), "--max-map-drop", "100") == 0
-    told = capsys.readouterr().out
-    assert "tiny.onnx: exported, answers as torch does" in told
-    assert "lost: " in told
-    assert "tiny.onnx: exported, answers as torch does, on 16 real frames: " in told
-    assert "tiny.engine: is built on the Jetson, by korsal-convert build tiny-int8.onnx -o tiny.engine, or by" in told
-    assert told.splitlines()[-2].startswith(f"{tmp_path}/new/tiny-int8.onnx: ready")
+    output = capsys.readouterr().out
+    assert "tiny.onnx: exported, answers as torch does" in output
+    assert "lost: " in output
+    assert "tiny.onnx: exported, answers as torch does, on 16 real frames: " in output
+    assert "tiny.engine: is built on the Jetson, by korsal-convert build tiny-int8.onnx -o tiny.engine, or by" in output
+    assert output.splitlines()[-2].startswith(f"{tmp_path}/new/tiny-int8.onnx: ready")
     assert onnxruntime_engine.load(tmp_path / "new" / "tiny-int8.onnx").manifest.precision == "int8"
 
 
@@ -69,11 +69,11 @@ def test_what_loses_too_much_is_not_handed_over(
 ) -> None:
     # nothing can be better than FP32 by 101 points
     assert command(checkpoint, data, tmp_path / "tiny", *accuracy(data), "--max-map-drop", "-101") == 1
-    told = capsys.readouterr()
-    assert "again with 4 more convolutions in floating point" in told.out
-    assert "again with 8 more convolutions in floating point" in told.out
-    assert "INT8 loses too much: falling back to FP16" in told.out
-    assert "FP16 loses" in told.err
+    output = capsys.readouterr()
+    assert "again with 4 more convolutions in floating point" in output.out
+    assert "again with 8 more convolutions in floating point" in output.out
+    assert "INT8 loses too much: falling back to FP16" in output.out
+    assert "FP16 loses" in output.err
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.onnx"]
 
 
@@ -117,12 +117,12 @@ def test_where_tensorrt_is_the_engine_is_built_and_compared(
 ) -> None:
     more = ["--precision", "fp16", "--max-batch", "2", *accuracy(data), "--max-map-drop", "100"]
     assert command(checkpoint, data, tmp_path / "new" / "tiny-1.5", *more) == 0
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     engine_file = tmp_path / "new" / "tiny-1.5.engine"
-    assert told.count("\nlost: ") == 2  # of the FP16 file, of the engine
-    assert f"{engine_file}: tiny, fp16, batches of 1 to 2" in told
-    assert "unchecked" not in told
-    assert told.splitlines()[-2].startswith(f"{engine_file}: ready")
+    assert output.count("\nlost: ") == 2  # of the FP16 file, of the engine
+    assert f"{engine_file}: tiny, fp16, batches of 1 to 2" in output
+    assert "unchecked" not in output
+    assert output.splitlines()[-2].startswith(f"{engine_file}: ready")
     assert sorted(path.name for path in engine_file.parent.iterdir()) == [
         "tiny-1.5-fp16.onnx",
         "tiny-1.5.engine",
@@ -141,8 +141,8 @@ def test_fp32_without_videos_is_built_and_not_compared(
     gpu: FakeGpu, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(checkpoint), "-o", str(tmp_path / "tiny.onnx"), "--precision", "fp32"]) == 0
-    told = capsys.readouterr().out
-    assert "tiny.engine: not compared with FP32; give --calibrate VIDEO" in told
+    output = capsys.readouterr().out
+    assert "tiny.engine: not compared with FP32; give --calibrate VIDEO" in output
     assert (tmp_path / "tiny.engine.json").is_file()
 
 
@@ -207,10 +207,10 @@ def test_bad_input_gives_a_one_sentence_error(
     checkpoint: Path, tmp_path: Path, more: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(checkpoint), "-o", str(tmp_path / "x"), *more]) == 1
-    told = capsys.readouterr().err
-    assert told.startswith("korsal-convert: ")
-    assert message in told
-    assert told.count("\n") == 1
+    output = capsys.readouterr().err
+    assert output.startswith("korsal-convert: ")
+    assert message in output
+    assert output.count("\n") == 1
 
 
 @pytest.mark.slow

@@ -33,16 +33,16 @@ def gpu(onnx: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
     return fake_device.use(fake_device.gpu_of(onnx), monkeypatch)
 
 
-def gate(exact: Path, told: list[str], material: CheckData | None = None) -> Gate:
-    return Gate(exact, material, 1.0, told.append)
+def gate(exact: Path, messages: list[str], material: CheckData | None = None) -> Gate:
+    return Gate(exact, material, 1.0, messages.append)
 
 
 def test_an_engine_is_built_and_compared(gpu: FakeGpu, onnx: Path, tmp_path: Path) -> None:
-    film, target, told = write_spot_film(tmp_path / "film.avi"), tmp_path / "spot.engine", list[str]()
-    assert build_engine(onnx, target, OPTIONS, gate(onnx, told, CheckData(IMAGES, (film,)))) == target
+    film, target, messages = write_spot_film(tmp_path / "film.avi"), tmp_path / "spot.engine", list[str]()
+    assert build_engine(onnx, target, OPTIONS, gate(onnx, messages, CheckData(IMAGES, (film,)))) == target
     assert engine_record.from_json(engine_record.beside(target).read_text()).options.max_batch == 2
-    assert "1 events begin: 0 missed, 0 extra" in told[-1]
-    assert "    2  spot.engine" in told[-1]  # the table of latencies has its name
+    assert "1 events begin: 0 missed, 0 extra" in messages[-1]
+    assert "    2  spot.engine" in messages[-1]  # the table of latencies has its name
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "film.avi",
         "spot.engine",
@@ -53,9 +53,9 @@ def test_an_engine_is_built_and_compared(gpu: FakeGpu, onnx: Path, tmp_path: Pat
 
 
 def test_missing_comparison_images_are_reported(gpu: FakeGpu, onnx: Path, tmp_path: Path) -> None:
-    told: list[str] = []
-    assert build_engine(onnx, tmp_path / "spot.engine", OPTIONS, gate(onnx, told))
-    assert told[-1] == "spot.engine: not compared with FP32; give --calibrate VIDEO"
+    messages: list[str] = []
+    assert build_engine(onnx, tmp_path / "spot.engine", OPTIONS, gate(onnx, messages))
+    assert messages[-1] == "spot.engine: not compared with FP32; give --calibrate VIDEO"
 
 
 def no_tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,9 +85,9 @@ def test_elsewhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lack(monkeypatch)
-    told: list[str] = []
-    assert build_engine(onnx, tmp_path / "spot.engine", OPTIONS, gate(onnx, told)) is None
-    (line,) = told
+    messages: list[str] = []
+    assert build_engine(onnx, tmp_path / "spot.engine", OPTIONS, gate(onnx, messages)) is None
+    (line,) = messages
     how = "is built on the Jetson, by korsal-convert build spot.onnx -o spot.engine --max-batch 2, or by the daemon"
     assert line.startswith(f"{tmp_path / 'spot.engine'}: {how} at its first start with spot.onnx; {message}")
     assert "\n" not in line

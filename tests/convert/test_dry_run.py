@@ -16,7 +16,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_untrained_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny.pt")
 
 
-def told(capsys: pytest.CaptureFixture[str], *given: object) -> list[str]:
+def output_lines(capsys: pytest.CaptureFixture[str], *given: object) -> list[str]:
     assert main([str(one) for one in given]) == 0
     return capsys.readouterr().out.splitlines()
 
@@ -25,7 +25,7 @@ def test_int8_for_a_jetpack(checkpoint: Path, tmp_path: Path, capsys: pytest.Cap
     name = tmp_path / "mine"
     given = [checkpoint, "-o", name, "--calibrate", CLIP, "--keep", "a", "--max-batch", 4, "--dry-run", "JetPack 6.0"]
     beside = "peaks, events and latency beside FP32; accuracy is not measured without --data"
-    assert told(capsys, *given) == [
+    assert output_lines(capsys, *given) == [
         f"{checkpoint} is tiny, fp32; korsal-convert would",
         f"  export         {name}.onnx, compared with torch on 32 of 128 frames of 1 videos",
         f"  quantize       {name}-int8.onnx, for tensorrt, by percentile over 128 frames of 1 videos, keeping a",
@@ -48,14 +48,16 @@ def test_int8_for_a_jetpack(checkpoint: Path, tmp_path: Path, capsys: pytest.Cap
 def test_other_precisions(
     checkpoint: Path, untrained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lines = told(capsys, untrained, "-o", tmp_path / "x", "--precision", "fp16", "--calibrate", CLIP, "--dry-run")
+    lines = output_lines(
+        capsys, untrained, "-o", tmp_path / "x", "--precision", "fp16", "--calibrate", CLIP, "--dry-run"
+    )
     assert [line.split()[0] for line in lines[1:]] == ["quantize", "check", "build", "check"]
-    lines = told(capsys, untrained, "-o", tmp_path / "x", "--precision", "fp32", "--dry-run")
+    lines = output_lines(capsys, untrained, "-o", tmp_path / "x", "--precision", "fp32", "--dry-run")
     assert lines[1:] == [
         f"  build          {tmp_path / 'x'}.engine of {untrained}, where TensorRT is",
         f"  check          {tmp_path / 'x'}.engine: not compared without --calibrate",
     ]
-    lines = told(
+    lines = output_lines(
         capsys, checkpoint, "-o", tmp_path / "x", "--precision", "fp32", "--target", "cpu", "--dry-run", "10.3"
     )
     assert lines[1:] == [

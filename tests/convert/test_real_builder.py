@@ -85,12 +85,12 @@ def test_what_we_ship_is_parsed_checked_and_serialised(path: Path, tmp_path: Pat
 
 
 def test_progress_is_reported(tmp_path: Path, tensorrt_rtx: Any) -> None:
-    told: list[tuple[str, int, int]] = []
+    phases: list[tuple[str, int, int]] = []
     options = BuildOptions(target=GPU)
     path = write_tiny_model(tmp_path / "tiny.onnx")
-    build(tensorrt_rtx, path, tmp_path / "tiny.engine", options, progress=lambda *step: told.append(step))
-    assert any(" › " in phase for phase, _, _ in told)
-    assert all(1 <= step <= steps for _, step, steps in told)
+    build(tensorrt_rtx, path, tmp_path / "tiny.engine", options, progress=lambda *step: phases.append(step))
+    assert any(" › " in phase for phase, _, _ in phases)
+    assert all(1 <= step <= steps for _, step, steps in phases)
 
 
 def test_an_impatient_user(tmp_path: Path, tensorrt_rtx: Any) -> None:

@@ -125,20 +125,20 @@ def test_tensorrt_gives_none(behaviour: dict[str, Any], message: str, weights: P
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "expected_message"),
     [
         (ModuleNotFoundError("No module named 'onnx'"), "ModuleNotFoundError: No module named 'onnx'"),
         (RuntimeError("CUDA out of memory\nand more"), "RuntimeError: CUDA out of memory"),
         (TypeError(), "TypeError"),
     ],
 )
-def test_what_it_raises(error: Exception, told: str, weights: Path, tmp_path: Path) -> None:
+def test_what_it_raises(error: Exception, expected_message: str, weights: Path, tmp_path: Path) -> None:
     def fail() -> None:
         raise error
 
     with pytest.raises(Torch2TrtError) as caught:
         through(weights, tmp_path / "tiny.engine", BuildOptions("fp16"), failing=fail)
-    assert str(caught.value).startswith(f"torch2trt does not convert it ({told}); use --backend tensorrt")
+    assert str(caught.value).startswith(f"torch2trt does not convert it ({expected_message}); use --backend tensorrt")
     assert not list(tmp_path.iterdir())
 
 

@@ -131,12 +131,12 @@ endings = st.sampled_from(
 
 def shown_texts(uri: str) -> str:
     """All that is ever shown of a source: its redacted name, or what is wrong with it."""
-    told = [redact(uri)]
+    texts = [redact(uri)]
     try:
-        told.append(parse(uri).redacted)
+        texts.append(parse(uri).redacted)
     except SourceError as error:
-        told.append(str(error))
-    return "\n".join(told)
+        texts.append(str(error))
+    return "\n".join(texts)
 
 
 @given(beginnings, logins, logins, endings)
@@ -176,9 +176,9 @@ def test_no_command_prints_a_login(first: str, word: str, tmp_path: Path, capsys
     for command in (["check", uri], [uri], ["bench", uri, uri]):
         with pytest.raises(SystemExit):
             main(command)
-    told = "".join(capsys.readouterr())
-    assert MARK not in told
-    assert "percent-encode" in told
+    output = "".join(capsys.readouterr())
+    assert MARK not in output
+    assert "percent-encode" in output
 
 
 def test_nor_does_one_that_is_in_the_wrong_place(tmp_path: Path) -> None:
@@ -218,9 +218,9 @@ def test_nor_does_one_that_names_a_file_on_a_command_line(capsys: pytest.Capture
         with pytest.raises(SystemExit) as ended:
             command()  # type: ignore[no-untyped-call]
         assert ended.value.code == 2
-        told = capsys.readouterr().err
-        assert MARK not in told
-        assert "is an address" in told or "an argument is wrong" in told
+        output = capsys.readouterr().err
+        assert MARK not in output
+        assert "is an address" in output or "an argument is wrong" in output
 
 
 def test_an_unknown_action_may_be_a_login() -> None:

@@ -137,8 +137,8 @@ def heard(machine: Machine, topic: str) -> list[str]:
 
 def events(machine: Machine) -> list[tuple[str, int]]:
     """Id and number of all that came, in order."""
-    told = (json.loads(payload) for payload in heard(machine, "door/actions/"))
-    return [(event["event_id"], event["seq"]) for event in told]
+    payloads = (json.loads(payload) for payload in heard(machine, "door/actions/"))
+    return [(event["event_id"], event["seq"]) for event in payloads]
 
 
 def waiting(machine: Machine, folder: Path) -> set[tuple[str, int]]:

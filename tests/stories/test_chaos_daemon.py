@@ -1,8 +1,8 @@
-"""The whole daemon and its broker are killed at random moments, and each event is told from its `new` to its one `end`.
+"""The whole daemon and its broker are killed at random; each event is published from its `new` to its one `end`.
 
 What is proved, by a subscriber that is independent of us (tests.support.chaos): of every event the steps come in order,
 from `new` with the number 0, without a gap, to exactly one `end`, which is the last; a repeated step is the same.
-Events that a kill has cut off end as `interrupted`, told by the next start, however often that is killed itself.
+Events that a kill has cut off end as `interrupted`, published by the next start, however often that is killed itself.
 
 The daemon is a real `korsal-edge run` with two cameras, videos that are played over and over; both it and mosquitto are
 ended by SIGKILL. The proof can fail: the last test has the daemon forget what was going on, and must find it.
@@ -42,21 +42,23 @@ update_interval = 0.1
 KINDS = ["daemon"] * 5 + ["broker"] * 2 + ["both", "line"]
 LAST = "the last"  # event_id of what the test itself tells at the end
 
-Told = dict[str, Any]
+Payload = dict[str, Any]
 
 
-def faults(arrived: Iterable[Told]) -> list[str]:
+def faults(arrived: Iterable[Payload]) -> list[str]:
     """What is wrong with the events that have arrived, a sentence each."""
-    steps: dict[str, list[Told]] = defaultdict(list)
-    for told in {json.dumps(one, sort_keys=True): one for one in arrived}.values():  # each the first time that it came
-        steps[told["event_id"]].append(told)
+    steps: dict[str, list[Payload]] = defaultdict(list)
+    for payload in {
+        json.dumps(one, sort_keys=True): one for one in arrived
+    }.values():  # each the first time that it came
+        steps[payload["event_id"]].append(payload)
     wrong = []
     for event_id, mine in steps.items():
         numbers, kinds = [one["seq"] for one in mine], [one["type"] for one in mine]
         if numbers != list(range(len(mine))):
             wrong.append(f"{event_id}: its steps came as {numbers}")
         elif kinds != ["new", *["update"] * (len(mine) - 2), "end"]:
-            wrong.append(f"{event_id}: it was told as {kinds}")
+            wrong.append(f"{event_id}: it was published as {kinds}")
     return wrong
 
 
@@ -75,7 +77,7 @@ class Chaos:
         self._start()
 
     @property
-    def arrived(self) -> list[Told]:
+    def arrived(self) -> list[Payload]:
         return list(self._line.witness.arrived)
 
     def round(self) -> None:
@@ -93,7 +95,7 @@ class Chaos:
             self._kill()
             self._start()
 
-    def finish(self) -> list[Told]:
+    def finish(self) -> list[Payload]:
         """End it as systemd does once it runs; all that has arrived until then."""
         self._wait_until_ready()
         before = len(self.arrived)
@@ -103,8 +105,8 @@ class Chaos:
         assert self._rows("messages") == 0
         assert self._rows("open_events") == 0
         publish.single("korsal/test/any/actions/any", json.dumps({"event_id": LAST}), port=self._line.broker_port)
-        wait_for(lambda: any(told["event_id"] == LAST for told in self.arrived), "the last message", PATIENCE)
-        return [told for told in self.arrived if told["event_id"] != LAST]
+        wait_for(lambda: any(payload["event_id"] == LAST for payload in self.arrived), "the last message", PATIENCE)
+        return [payload for payload in self.arrived if payload["event_id"] != LAST]
 
     def close(self) -> None:
         self._daemon.process.kill()
@@ -148,7 +150,7 @@ def test_every_event_ends_once_whatever_is_killed(tmp_path: Path) -> None:
         while made.kills.total() < kills:
             made.round()
         arrived = made.finish()
-    ends = Counter(told["reason_ended"] for told in arrived if told["type"] == "end")
+    ends = Counter(payload["reason_ended"] for payload in arrived if payload["type"] == "end")
     print(f"kills {dict(made.kills)}, {len(arrived)} messages, ends {dict(ends)}")  # noqa: T201
     assert faults(arrived) == []
     assert ends["interrupted"] >= kills // 8  # there was something to lose
@@ -164,18 +166,18 @@ def test_the_proof_finds_what_a_daemon_without_memory_leaves_open(tmp_path: Path
                 database.execute("DELETE FROM open_events")
 
     with chaos(tmp_path, 1, forget) as made:
-        while made.kills["daemon"] < 3 or not any(told["type"] == "update" for told in made.arrived):
+        while made.kills["daemon"] < 3 or not any(payload["type"] == "update" for payload in made.arrived):
             made.round()
         wrong = faults(made.finish())
-    assert any("it was told as" in fault for fault in wrong)
+    assert any("it was published as" in fault for fault in wrong)
 
 
-def told(event_id: str, seq: int, kind: str, mark: int = 0) -> Told:
+def step(event_id: str, seq: int, kind: str, mark: int = 0) -> Payload:
     return {"event_id": event_id, "seq": seq, "type": kind, "mark": mark}
 
 
-WHOLE = [told("a", 0, "new"), told("a", 1, "update"), told("a", 2, "end")]
-BRIEF = [told("b", 0, "new"), told("b", 1, "end")]
+WHOLE = [step("a", 0, "new"), step("a", 1, "update"), step("a", 2, "end")]
+BRIEF = [step("b", 0, "new"), step("b", 1, "end")]
 
 
 @pytest.mark.parametrize(
@@ -184,18 +186,18 @@ BRIEF = [told("b", 0, "new"), told("b", 1, "end")]
         ([], []),
         ([*WHOLE, *BRIEF], []),
         ([WHOLE[0], BRIEF[0], WHOLE[1], WHOLE[0], BRIEF[1], WHOLE[1], WHOLE[2], WHOLE[2]], []),  # some twice
-        (WHOLE[:2], ["a: it was told as ['new', 'update']"]),
-        (WHOLE[:1], ["a: it was told as ['new']"]),
+        (WHOLE[:2], ["a: it was published as ['new', 'update']"]),
+        (WHOLE[:1], ["a: it was published as ['new']"]),
         (WHOLE[1:], ["a: its steps came as [1, 2]"]),
         ([WHOLE[0], WHOLE[2]], ["a: its steps came as [0, 2]"]),
         ([WHOLE[1], WHOLE[0], WHOLE[2]], ["a: its steps came as [1, 0, 2]"]),
         (
-            [*WHOLE, told("a", 2, "end", mark=1)],
+            [*WHOLE, step("a", 2, "end", mark=1)],
             ["a: its steps came as [0, 1, 2, 2]"],
         ),  # the number again, not the same
-        ([*WHOLE, told("a", 3, "end")], ["a: it was told as ['new', 'update', 'end', 'end']"]),
-        ([*WHOLE, told("a", 3, "update")], ["a: it was told as ['new', 'update', 'end', 'update']"]),
+        ([*WHOLE, step("a", 3, "end")], ["a: it was published as ['new', 'update', 'end', 'end']"]),
+        ([*WHOLE, step("a", 3, "update")], ["a: it was published as ['new', 'update', 'end', 'update']"]),
     ],
 )
-def test_the_comparison_finds(arrived: list[Told], found: list[str]) -> None:
+def test_the_comparison_finds(arrived: list[Payload], found: list[str]) -> None:
     assert faults(arrived) == found

@@ -126,8 +126,8 @@ def test_there_are_no_more_descriptors(
         process = psutil.Process(daemon.process.pid)
         limits, held = process.rlimit(psutil.RLIMIT_NOFILE), process.num_fds()
         process.rlimit(psutil.RLIMIT_NOFILE, (3, limits[1]))
-        told = len(witness.on(f"{BASE}/telemetry"))
-        wait_for(lambda: len(witness.on(f"{BASE}/telemetry")) > told + 3, "telemetry")
+        received = len(witness.on(f"{BASE}/telemetry"))
+        wait_for(lambda: len(witness.on(f"{BASE}/telemetry")) > received + 3, "telemetry")
         os.kill(daemon.capture_process(), signal.SIGKILL)
         daemon.says("its capture process cannot be started: [Errno 24] Too many open files")
         relay.cut()
@@ -147,8 +147,8 @@ def test_there_is_no_more_memory(daemon: Daemon, witness: Witness, record_proper
     process.rlimit(psutil.RLIMIT_AS, (process.memory_info().vms, psutil.RLIM_INFINITY))
     os.kill(daemon.capture_process(), signal.SIGKILL)
     witness.camera_is("offline")
-    told = len(witness.on(f"{BASE}/telemetry"))
-    wait_for(lambda: len(witness.on(f"{BASE}/telemetry")) > told + 15, "telemetry")
+    received = len(witness.on(f"{BASE}/telemetry"))
+    wait_for(lambda: len(witness.on(f"{BASE}/telemetry")) > received + 15, "telemetry")
     assert witness.payloads(f"{BASE}/door/state")[-1] == b"offline"  # a process of its own needs more than there is
     process.rlimit(psutil.RLIMIT_AS, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
     with timed(record_property, "recovered"):
@@ -211,9 +211,9 @@ def test_the_outbox_is_full(tmp_path: Path, camera: FakeHttpCamera) -> None:
         with Broker(tmp_path, port=port), Witness(port) as witness:
             witness.sees_something_new()
             witness.wait_for_topic(f"{BASE}/lost")
-            told = witness.json_on(f"{BASE}/lost")[0]
-            assert told["updates"] > 20
-            assert (told["events"], told["expired"], told["refused"]) == (0, 0, 0)
+            lost = witness.json_on(f"{BASE}/lost")[0]
+            assert lost["updates"] > 20
+            assert (lost["events"], lost["expired"], lost["refused"]) == (0, 0, 0)
             daemon.stop()
         steps = next(iter(witness.steps().values()))
         assert (steps[0], steps[-1][0]) == (("new", 0), "end")

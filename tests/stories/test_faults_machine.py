@@ -103,8 +103,8 @@ def test_a_disk_that_hangs_starves_the_watchdog(
         owned.callback(lambda: subprocess.run(["fsfreeze", "--unfreeze", disk], check=False, capture_output=True))
         with timed(record_property, "noticed"):
             fresh.says("publisher: no progress for")
-        heard, told = systemd.signs, time.monotonic()
-        wait_for(lambda: time.monotonic() - told > 2, "four times the interval between signs of life")
+        heard, started = systemd.signs, time.monotonic()
+        wait_for(lambda: time.monotonic() - started > 2, "four times the interval between signs of life")
         assert systemd.signs == heard
         owned.close()
         with timed(record_property, "recovered"):
@@ -180,9 +180,9 @@ def test_the_clock_is_set(tmp_path: Path, fresh: Daemon, witness: Witness, camer
         wait_for(lambda: len(witness.events()) > 3, "an event")
         began = time.monotonic()
         for jump in (0, -86_400, 31_536_000, 0):
-            told = len(witness.events())
+            received = len(witness.events())
             offset.write_text(str(jump))
-            wait_for(lambda told=told: len(witness.events()) > told + 5, "updates")  # type: ignore[misc]
+            wait_for(lambda received=received: len(witness.events()) > received + 5, "updates")  # type: ignore[misc]
         camera.bright = False
         wait_for(witness.ends, "the end")
         lasted = time.monotonic() - began

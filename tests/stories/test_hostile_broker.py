@@ -318,8 +318,8 @@ def test_a_flood_of_requests_stops_no_camera(tmp_path: Path, stream: LiveStream)
                 client.publish(f"{BASE}/request/{op}", b'{"data": {"x": 1}}' * (number % 3), qos=0)
             before = len(listener.on(f"{BASE}/telemetry"))
             wait_for(lambda: len(listener.on(f"{BASE}/telemetry")) > before + 4, "telemetry", 60)
-            told = [json.loads(payload) for payload in listener.payloads(f"{BASE}/telemetry")]
-            assert told[-1]["frames"]["door"] > told[before]["frames"]["door"]
+            reports = [json.loads(payload) for payload in listener.payloads(f"{BASE}/telemetry")]
+            assert reports[-1]["frames"]["door"] > reports[before]["frames"]["door"]
             assert process.poll() is None
             client.disconnect()
         assert "Traceback" not in (tmp_path / "log").read_text()
@@ -346,8 +346,8 @@ def test_an_answer_goes_to_no_topic_at_which_we_speak_ourselves(tmp_path: Path, 
                 client.publish(f"{BASE}/request/health", json.dumps({"transaction": topic}), 1, properties=properties)
             listener.wait_for_topic("elsewhere/answer")
             wait_for(lambda: len(listener.on(f"{BASE}/response/health")) == len(HARMFUL), "the other answers")
-            told = {message.topic for message in list(listener.messages) if b"transaction" in message.payload}
-            assert told == {f"{BASE}/response/health", f"{BASE}/request/health", "elsewhere/answer"}
+            topics_used = {message.topic for message in list(listener.messages) if b"transaction" in message.payload}
+            assert topics_used == {f"{BASE}/response/health", f"{BASE}/request/health", "elsewhere/answer"}
             client.disconnect()
 
 

@@ -22,8 +22,8 @@ def actions_of(video: Path, model: str, folder: Path) -> list[str]:
         )
         == 0
     )
-    told = [json.loads(line) for line in events.read_text().splitlines()]
-    return [event["action"] for event in told if event["type"] == "new"]
+    published = [json.loads(line) for line in events.read_text().splitlines()]
+    return [event["action"] for event in published if event["type"] == "new"]
 
 
 @pytest.mark.parametrize("model", MODELS)

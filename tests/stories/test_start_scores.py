@@ -17,17 +17,19 @@ HARD = {SEEN: (SCORE + 1) / 2}  # above what it ever scores
 OWN_SCORE = f"[actions.{SEEN}]\nstart_score = 0.5\n"
 
 
-@pytest.mark.parametrize(("start_scores", "told"), [({}, True), (HARD, False), ({LABELS[1]: 1.0}, True)])
-def test_replay_takes_them(start_scores: Mapping[str, float], told: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("start_scores", "published"), [({}, True), (HARD, False), ({LABELS[1]: 1.0}, True)])
+def test_replay_takes_them(start_scores: Mapping[str, float], published: bool, tmp_path: Path) -> None:
     model = write_spot_model(tmp_path / "spot.onnx", replace(MANIFEST, start_scores=start_scores))
     film = write_spot_film(tmp_path / "film.avi")
     with open_session(str(film), model, None, None) as played:
         assert replay(played, ReplayOutputs(events=tmp_path / "events.jsonl")) == 0
-    assert bool((tmp_path / "events.jsonl").read_bytes()) == told
+    assert bool((tmp_path / "events.jsonl").read_bytes()) == published
 
 
-@pytest.mark.parametrize(("more", "told"), [("", False), (OWN_SCORE, True)])
-def test_the_daemon_takes_them_unless_the_configuration_says_otherwise(more: str, told: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("more", "published"), [("", False), (OWN_SCORE, True)])
+def test_the_daemon_takes_them_unless_the_configuration_says_otherwise(
+    more: str, published: bool, tmp_path: Path
+) -> None:
     write_spot_film(tmp_path / "film.avi")
     config = write_config(tmp_path, free_port(), {"door": "film.avi"}, more)
     write_spot_model(tmp_path / "tiny.onnx", replace(MANIFEST, start_scores=HARD))
@@ -35,4 +37,4 @@ def test_the_daemon_takes_them_unless_the_configuration_says_otherwise(more: str
     waiting = Outbox(tmp_path / "state" / "roof.outbox.sqlite", OutboxLimits())
     stored = waiting.pending(0, 10)
     waiting.close()
-    assert bool(stored) == told
+    assert bool(stored) == published

@@ -43,11 +43,11 @@ def quantize(
     high_precision_dtype: str = "fp16",
     dq_only: bool = False,
 ) -> None:
-    told = {
+    record = {
         "mode": quantize_mode, "shape": calibration_data["image"].shape, "method": calibration_method,
         "providers": calibration_eps, "exclude": nodes_to_exclude, "rest": high_precision_dtype, "dq_only": dq_only,
     }  # fmt: skip
-    Path(os.environ[TOLD]).write_text(json.dumps(told))
+    Path(os.environ[TOLD]).write_text(json.dumps(record))
     sys.stdout.write("Collecting tensor data and making histogram ...\n")
     if os.environ.get(BEHAVIOUR) == "failing":
         raise RuntimeError("Execution provider is not supported")

@@ -160,15 +160,15 @@ class Witness(Subscriber):
 
     def nothing_is_missing(self) -> None:
         """Of every event all steps have come, in order, from `new` on; only the newest may still go on."""
-        told = self.steps()
-        assert told
-        for steps in told.values():
-            assert [seq for _, seq in steps] == list(range(len(steps))), told
+        steps_by_event = self.steps()
+        assert steps_by_event
+        for steps in steps_by_event.values():
+            assert [seq for _, seq in steps] == list(range(len(steps))), steps_by_event
             assert [kind for kind, _ in steps].index("new") == 0
         for camera in {event["camera"] for event in self.events()}:
             mine = dict.fromkeys(event["event_id"] for event in self.events() if event["camera"] == camera)
             for number in list(mine)[:-1]:
-                assert told[number][-1][0] == "end", told
+                assert steps_by_event[number][-1][0] == "end", steps_by_event
 
     def sees_something_new(self, camera: str = "door") -> None:
         """Wait for steps of an event in front of this camera, taken from now on: detection goes on and is told."""

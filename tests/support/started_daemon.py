@@ -112,5 +112,5 @@ class LiveStream:
         self._listener.close()
 
 
-def told(subscriber: Subscriber, camera: str, kind: str) -> list[dict[str, Any]]:
+def events_of(subscriber: Subscriber, camera: str, kind: str) -> list[dict[str, Any]]:
     return [event for event in subscriber.events() if (event["camera"], event["type"]) == (camera, kind)]

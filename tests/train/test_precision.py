@@ -90,8 +90,8 @@ print(choose("auto", None, this_machine(network("lite", 2, 3), 16, 3, (64, 64)))
 def test_a_processor_without_avx_512_is_found() -> None:
     """oneDNN is told to do as if it were on one; what it then says is what it says there."""
     environment = {"ONEDNN_MAX_CPU_ISA": "AVX2", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    told = subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-c", WITHOUT_BFLOAT16], env=environment, capture_output=True, text=True, check=True
     )
-    assert "precision='float32'" in told.stdout
-    assert "no instructions for bfloat16" in told.stdout
+    assert "precision='float32'" in finished.stdout
+    assert "no instructions for bfloat16" in finished.stdout

@@ -413,8 +413,8 @@ def test_a_limit_is_used_up_to_its_last_byte(
         assert numbers(subscriber) == ([9] if spare else [0, 1, 2, 3, 4, 9])
         assert publisher.statistics().outbox.refused == (5 if spare else 0)
         assert publisher.statistics().connections == 1
-    told = f"korsal/roof/door/actions/Dunk is too large for it ({limit + 1} bytes, its limit is {limit})"
-    assert caplog.text.count(told) == (1 if spare else 0)
+    expected = f"korsal/roof/door/actions/Dunk is too large for it ({limit + 1} bytes, its limit is {limit})"
+    assert caplog.text.count(expected) == (1 if spare else 0)
 
 
 def test_a_request_whose_answer_is_too_large_gets_an_error(tmp_path: Path) -> None:
@@ -424,9 +424,9 @@ def test_a_request_whose_answer_is_too_large_gets_an_error(tmp_path: Path) -> No
         large = {"status": "ok", "data": "x" * 1000, "error": None, "transaction": "t"}
         publisher.publish_response(Response(TOPICS.response("health"), encode(large)))
         subscriber.wait_for_topic(TOPICS.response("health"))
-        (told,) = subscriber.json_on(TOPICS.response("health"))
-        assert (told["status"], told["transaction"]) == ("error", "t")
-        assert "raise its max_packet_size" in told["error"]
+        (answer,) = subscriber.json_on(TOPICS.response("health"))
+        assert (answer["status"], answer["transaction"]) == ("error", "t")
+        assert "raise its max_packet_size" in answer["error"]
 
 
 def test_nonsense_from_a_broker_ends_the_connection_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:

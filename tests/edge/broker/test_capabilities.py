@@ -74,8 +74,8 @@ def test_a_broker_with_fewer_features_gets_everything_and_a_warning(
         assert numbers(subscriber) == list(range(40))
         kept = NO_RETAIN not in limits
         assert all(message.retain == kept for message in subscriber.messages if "/actions/" not in message.topic)
-    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert [sum(limit in line for line in told) for limit in limits] == [1] * len(limits)
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert [sum(limit in line for line in warnings) for limit in limits] == [1] * len(limits)
 
 
 def test_what_is_not_retained_is_repeated(tmp_path: Path, impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:

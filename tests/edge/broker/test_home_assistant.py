@@ -32,8 +32,8 @@ def described(
     actions: tuple[str, ...] = ACTIONS,
     former: dict[str, str] | None = None,
 ) -> Any:
-    told = DeviceDescription("1.2.3", "korsal-lite", actions, cameras, snapshots)
-    topic, payload = discovery(TOPICS, "homeassistant", told, former)
+    device = DeviceDescription("1.2.3", "korsal-lite", actions, cameras, snapshots)
+    topic, payload = discovery(TOPICS, "homeassistant", device, former)
     assert topic == "homeassistant/device/site_korsal_roof/config"
     return json.loads(payload)
 
@@ -135,8 +135,8 @@ LABELS = ("Dunk", "x_people", "a-b", "a-2Db", "a%2Db", "a b", "a_b", "-E6", "E6"
 
 def test_no_two_entities_have_the_same_key() -> None:
     """Home Assistant would take one for the other, whatever cameras and actions are called."""
-    told = DeviceDescription("1", "m", LABELS, CAMERAS, True)
-    found = components(TOPICS, told)
+    device = DeviceDescription("1", "m", LABELS, CAMERAS, True)
+    found = components(TOPICS, device)
     of_a_camera = 7 + len(LABELS)  # actions, people, others, online, fps, picture, take
     assert len(found) == 3 + len(CAMERAS) * of_a_camera
     assert all(re.fullmatch("[A-Za-z0-9_-]+", key) for key in found)

@@ -47,15 +47,15 @@ sys.stdin.read()
 
 def story() -> list[Message]:
     """Somebody runs and goes on running, somebody else jumps and stops: new, new, update, end, update."""
-    state, told = initial("door", "seed"), list[Any]()
+    state, messages = initial("door", "seed"), list[Any]()
     for index, jump in enumerate((0.9, 0.0, 0.0)):
         people = [tube_box(1, run=0.9), tube_box(2, jump=jump)]
         state, events = step(state, people, frame(index, start=time.time() - 1), LABELS, SETTINGS)
         for event in events:
             payload = event_payload(event, "roof", "door", MODEL, time.time(), clock_synced=False)
             topic = TOPICS.event("door", event.action)
-            told.append(Message(topic, encode(payload), event.event_id, event.seq, event.type, time.time() + 600))
-    return told
+            messages.append(Message(topic, encode(payload), event.event_id, event.seq, event.type, time.time() + 600))
+    return messages
 
 
 def start_again(path: Path, port: int) -> Publisher:
@@ -83,7 +83,7 @@ def test_after_sigkill_every_event_has_one_end(tmp_path: Path, broker_dies_too: 
         command = [sys.executable, "-c", DOOMED, str(path), str(broker.port)]
         with Subscriber(broker.port) as subscriber:
             with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT) as doomed:
-                wait_for(lambda: len(distinct(subscriber.events())) == 5, "what was told before the crash")
+                wait_for(lambda: len(distinct(subscriber.events())) == 5, "the events before the crash")
                 doomed.send_signal(signal.SIGKILL)
             heard = subscriber.events()
         if broker_dies_too:

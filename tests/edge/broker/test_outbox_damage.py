@@ -45,14 +45,14 @@ class Left:
 
 def feed(outbox: Outbox) -> frozenset[Message]:
     """Ten events; the steps of the first three have been sent and acknowledged; the last has no end. 28 wait."""
-    told = [step for number in range(10) for step in story(f"event{number}")][:-1]
-    for first in range(0, len(told), 3):
-        outbox.put(told[first : first + 3], NOW)
+    messages = [step for number in range(10) for step in story(f"event{number}")][:-1]
+    for first in range(0, len(messages), 3):
+        outbox.put(messages[first : first + 3], NOW)
         if first == 12:
             sent = outbox.pending(0, 11)
             outbox.handed_over(sent)
             outbox.remove(row.id for row in sent)
-    return frozenset(told)
+    return frozenset(messages)
 
 
 def in_the_log(outbox: Outbox) -> None:
@@ -74,15 +74,15 @@ def in_the_file(outbox: Outbox) -> None:
 def left(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Left:
     place, copy = tmp_path_factory.mktemp("life"), tmp_path_factory.mktemp("left")
     outbox = Outbox(place / NAME, OutboxLimits())
-    told = feed(outbox)
+    messages = feed(outbox)
     rows = outbox.pending(0, 1000)
     request.param(outbox)
     if request.param is half_in_the_log:
-        told, rows = told | frozenset(story("later")), outbox.pending(0, 1000)
+        messages, rows = messages | frozenset(story("later")), outbox.pending(0, 1000)
     for file in place.iterdir():
         shutil.copy(file, copy / file.name)
     outbox.close()
-    return Left(copy, {row.id: row.message for row in rows}, told)
+    return Left(copy, {row.id: row.message for row in rows}, messages)
 
 
 def flip(content: bytearray, dice: random.Random) -> bytearray:
@@ -174,14 +174,14 @@ def test_a_damaged_message_is_quarantined_and_all_others_are_sent_in_order(
     column: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Of 31 that wait; SQLite's own check of the file finds nothing wrong with it."""
-    told = [message(f"event{number}", 0, "new") for number in range(31)]
+    messages = [message(f"event{number}", 0, "new") for number in range(31)]
     with contextlib.closing(Outbox(tmp_path / NAME, OutboxLimits())) as outbox:
-        outbox.put(told, NOW)
+        outbox.put(messages, NOW)
     with contextlib.closing(sqlite3.connect(tmp_path / NAME)) as database, database:
         database.execute(f"UPDATE messages SET {column} = {UNREADABLE[column]} WHERE id = 7")
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     with contextlib.closing(Outbox(tmp_path / NAME, OutboxLimits())) as outbox:
-        assert [row.message for row in outbox.pending(0, 100)] == [*told[:6], *told[7:]]
+        assert [row.message for row in outbox.pending(0, 100)] == [*messages[:6], *messages[7:]]
         assert (outbox.statistics().damaged, outbox.statistics().in_memory) == (1, False)
     assert caplog.text.count("1 waiting messages are damaged; moved to its table `damaged`") == 1
     with contextlib.closing(Outbox(tmp_path / NAME, OutboxLimits())) as outbox:
@@ -194,12 +194,12 @@ def test_a_damaged_message_is_quarantined_and_all_others_are_sent_in_order(
 def test_damage_that_comes_while_it_runs_is_quarantined_as_well(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told = [message(f"event{number}", 0, "new") for number in range(5)]
+    messages = [message(f"event{number}", 0, "new") for number in range(5)]
     with contextlib.closing(Outbox(tmp_path / NAME, OutboxLimits())) as outbox:
-        outbox.put(told, NOW)
+        outbox.put(messages, NOW)
         outbox._database.execute("UPDATE messages SET topic = CAST(x'ff' AS TEXT) WHERE id = 1")
         outbox._database.commit()
-        assert [row.message for row in outbox.pending(0, 2)] == told[1:3]
+        assert [row.message for row in outbox.pending(0, 2)] == messages[1:3]
         assert outbox.statistics().rows == 4
         assert not outbox.statistics().in_memory
     assert [record.message.partition(": ")[2][:30] for record in caplog.records] == ["1 waiting messages are damaged"]
@@ -225,17 +225,17 @@ def test_of_damaged_files_the_newest_three_are_kept(tmp_path: Path) -> None:
 
 def test_what_is_intact_in_a_damaged_file_is_recovered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A page in the midst is lost; what stands before and after it is not."""
-    told = [message(f"event{number}", 0, "new") for number in range(100)]
+    messages = [message(f"event{number}", 0, "new") for number in range(100)]
     with contextlib.closing(Outbox(tmp_path / NAME, OutboxLimits())) as outbox:
-        outbox.put(told, NOW)
+        outbox.put(messages, NOW)
     content = bytearray((tmp_path / NAME).read_bytes())
-    start = content.index(told[50].payload[:30]) // 4096 * 4096
+    start = content.index(messages[50].payload[:30]) // 4096 * 4096
     content[start : start + 4096] = bytes(4096)
     (tmp_path / NAME).write_bytes(content)
     with contextlib.closing(Outbox(tmp_path / NAME, OutboxLimits())) as outbox:
         left = [row.message for row in outbox.pending(0, 1000)]
-        lost = [one for one in told if one not in left]
-        assert left == [one for one in told if one not in lost]
+        lost = [one for one in messages if one not in left]
+        assert left == [one for one in messages if one not in lost]
         assert 0 < len(lost) <= 5  # of 850 bytes, on 4096
         assert outbox.statistics().damaged == len(lost)
     assert f"{100 - len(lost)} waiting messages were recovered from it, up to {len(lost)} are lost" in caplog.text

@@ -340,11 +340,11 @@ def test_the_daemon_continues_and_events_are_sent_directly(small_disk: Path, tmp
     with Broker(tmp_path) as broker, Subscriber(broker.port) as subscriber:
         output = play(write_config(tmp_path, broker.port, {"door": "film.avi"}))
         subscriber.wait_for_payload("korsal/roof/available", b"offline")
-        told: dict[str, list[tuple[str, int]]] = {}
+        steps_by_event: dict[str, list[tuple[str, int]]] = {}
         for event in subscriber.events():
-            told.setdefault(event["event_id"], []).append((event["type"], event["seq"]))
-    assert told
-    for steps in told.values():
+            steps_by_event.setdefault(event["event_id"], []).append((event["type"], event["seq"]))
+    assert steps_by_event
+    for steps in steps_by_event.values():
         assert [seq for _, seq in steps] == list(range(len(steps)))
         assert (steps[0][0], steps[-1][0]) == ("new", "end")
     assert output.count("events are kept in memory and sent from there") == 1

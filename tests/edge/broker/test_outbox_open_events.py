@@ -158,11 +158,11 @@ def test_a_killed_process_leaves_open_just_what_has_no_end(tmp_path: Path, steps
     for row in outbox.pending(0, 1_000_000):
         kinds.setdefault(row.message.event_id, []).append((row.message.seq, row.message.type))
     assert kinds
-    for told in kinds.values():
-        assert [seq for seq, _ in told] == list(range(len(told)))
-        assert told[0][1] == "new"
-        assert [kind for _, kind in told].count("end") == 1
-        assert told[-1][1] == "end"
+    for seqs in kinds.values():
+        assert [seq for seq, _ in seqs] == list(range(len(seqs)))
+        assert seqs[0][1] == "new"
+        assert [kind for _, kind in seqs].count("end") == 1
+        assert seqs[-1][1] == "end"
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["new", "update", "end"])), max_size=30), st.data())

@@ -177,7 +177,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("rows", [8, 1000], ids=["little room", "room"])
 def test_whole_events_arrive_whatever_happens(tmp_path: Path, rows: int) -> None:
-    told = 0
+    count = 0
     for seed in range(SEED, SEED + STORIES):
         place = tmp_path / str(seed)
         place.mkdir()
@@ -185,11 +185,11 @@ def test_whole_events_arrive_whatever_happens(tmp_path: Path, rows: int) -> None
         world.story(LENGTH)
         arrived = world.finish()
         assert faults(arrived) == [], f"KORSAL_STORIES_SEED={seed}"
-        told += len(arrived)
-    assert told > 20 * STORIES
+        count += len(arrived)
+    assert count > 20 * STORIES
 
 
-def told(event_id: str, seq: int, kind: str, mark: int = 0) -> dict[str, Any]:
+def step(event_id: str, seq: int, kind: str, mark: int = 0) -> dict[str, Any]:
     return {"event_id": event_id, "seq": seq, "type": kind, "mark": mark}
 
 
@@ -197,13 +197,13 @@ def told(event_id: str, seq: int, kind: str, mark: int = 0) -> dict[str, Any]:
     ("arrived", "count"),
     [
         ([], 0),
-        ([told("a", 0, "new"), told("a", 1, "update"), told("a", 2, "end")], 0),
-        ([told("a", 0, "new"), told("a", 0, "new"), told("a", 5, "end")], 0),  # twice, and updates that were dropped
-        ([told("a", 0, "new"), told("a", 0, "new", 1), told("a", 1, "end")], 1),  # two things
-        ([told("a", 1, "update"), told("a", 2, "end")], 2),  # no new, no number 0
-        ([told("a", 0, "new")], 1),  # no end
-        ([told("a", 0, "new"), told("a", 1, "end"), told("a", 2, "end")], 1),  # two ends
-        ([told("a", 0, "new"), told("a", 2, "end"), told("a", 1, "update")], 3),  # overtaken, after the end
+        ([step("a", 0, "new"), step("a", 1, "update"), step("a", 2, "end")], 0),
+        ([step("a", 0, "new"), step("a", 0, "new"), step("a", 5, "end")], 0),  # twice, and updates that were dropped
+        ([step("a", 0, "new"), step("a", 0, "new", 1), step("a", 1, "end")], 1),  # two things
+        ([step("a", 1, "update"), step("a", 2, "end")], 2),  # no new, no number 0
+        ([step("a", 0, "new")], 1),  # no end
+        ([step("a", 0, "new"), step("a", 1, "end"), step("a", 2, "end")], 1),  # two ends
+        ([step("a", 0, "new"), step("a", 2, "end"), step("a", 1, "update")], 3),  # overtaken, after the end
     ],
 )
 def test_the_judge_finds(arrived: list[dict[str, Any]], count: int) -> None:

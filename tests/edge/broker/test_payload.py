@@ -26,11 +26,11 @@ validator = Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FOR
 
 def story() -> Any:
     """The three kinds of event, of a person in a frame of 320 × 240."""
-    state, told = initial("door", "seed"), list[Any]()
+    state, published = initial("door", "seed"), list[Any]()
     for index in range(2):
         state, events = step(state, [tube_box(run=0.9)], frame(index), LABELS, SETTINGS)
-        told += events
-    return [*told, *close(state, frame(2).unix_time, "shutdown")]
+        published += events
+    return [*published, *close(state, frame(2).unix_time, "shutdown")]
 
 
 def payloads(**keys: Any) -> Any:

@@ -25,14 +25,14 @@ def tell(scores: Any, walls: Any, closed: bool = True) -> Any:
 
     The wall clock is right where its error is 0: it then says TODAY at frame 0.
     """
-    state, told = initial("door", "seed"), list[Any]()
+    state, published = initial("door", "seed"), list[Any]()
     for index, (score, wall) in enumerate(zip(scores, walls, strict=True)):
         seen = frame(index, start=TODAY + wall)
         state, events = step(state, [tube_box(run=score)], seen, LABELS, SETTINGS)
-        told += [retimed(event, seen.unix_time + 0.04, seen.monotonic_time + 0.04) for event in events]
+        published += [retimed(event, seen.unix_time + 0.04, seen.monotonic_time + 0.04) for event in events]
     seen = frame(len(scores), start=TODAY + walls[-1])
     events = close(state, seen.unix_time, "shutdown") if closed else ()
-    return told + [retimed(event, seen.unix_time, seen.monotonic_time) for event in events]
+    return published + [retimed(event, seen.unix_time, seen.monotonic_time) for event in events]
 
 
 def plain(event: Any) -> Any:
@@ -58,17 +58,17 @@ def test_even_before_it_is_retimed_an_event_ended_at_its_start_plus_its_duration
 
 
 def test_a_start_stays_the_same_while_the_clock_is_only_trimmed() -> None:
-    told = tell([0.9] * 10, [index * 0.01 for index in range(10)])
-    assert len(told) > 3
-    assert {event.started_unix for event in told} == {TODAY}
+    published = tell([0.9] * 10, [index * 0.01 for index in range(10)])
+    assert len(published) > 3
+    assert {event.started_unix for event in published} == {TODAY}
 
 
 def test_the_latency_is_that_of_the_monotonic_clock() -> None:
     """The clock is set between a frame and the handing over of what was seen in it."""
     state, _ = step(initial("door", ""), [tube_box(run=0.9)], frame(0, start=0.0), LABELS, SETTINGS)
     _, (new,) = step(state, [tube_box(run=0.9)], frame(3, start=0.0), LABELS, SETTINGS)
-    told = retimed(new, TODAY + 0.35, MONOTONIC + 0.35)
-    payload = event_payload(told, "lab", "door", MODEL, TODAY + 0.35)
+    published = retimed(new, TODAY + 0.35, MONOTONIC + 0.35)
+    payload = event_payload(published, "lab", "door", MODEL, TODAY + 0.35)
     assert payload["latency_ms"] == pytest.approx(50, abs=0.2)
     assert payload["t_capture"] == TODAY + 0.3
 
@@ -94,24 +94,26 @@ jumps = st.sampled_from([0.0, 0.0, 0.0, -TODAY, 40.0, -3600.0, 86_400.0 * 9000])
 @st.composite
 def stories(draw: Any) -> Any:
     """Scores of one person, and a wall clock that somebody sets now and then."""
-    told = draw(scores)
+    published = draw(scores)
     walls = [0.0]
-    while len(walls) < len(told):
+    while len(walls) < len(published):
         walls.append(draw(st.one_of(st.just(walls[-1]), jumps)))
-    return told, walls
+    return published, walls
 
 
 @given(stories())
 def test_setting_the_clock_neither_ends_nor_stretches_an_event(story: Any) -> None:
-    told, walls = story
-    assert [plain(event) for event in tell(told, walls)] == [plain(event) for event in tell(told, [0.0] * len(told))]
+    published, walls = story
+    assert [plain(event) for event in tell(published, walls)] == [
+        plain(event) for event in tell(published, [0.0] * len(published))
+    ]
 
 
 @given(stories())
 def test_the_times_of_every_step_are_by_the_clock_at_its_publication(story: Any) -> None:
     """Its times are wrong by what that clock is wrong by, and no more than CLOCK_SET beyond."""
-    told, walls = story
-    for event in tell(told, walls):
+    published, walls = story
+    for event in tell(published, walls):
         wall = walls[-1] if event.captured_monotonic is None else walls[event.frame_index]
         right = TODAY + (event.started_monotonic - MONOTONIC)
         assert abs(event.started_unix - right - wall) <= CLOCK_SET + 1e-6

@@ -12,16 +12,16 @@ def keys(table: dict[str, object]) -> dict[str, object]:
 def test_the_shape_is_one_whatever_is_known() -> None:
     full = SensorReading("jtop", {}, 7.1234, {}, 0.41999, 612.4, 0.1, 1510.0, 7620.55, 5000.0, "15W", ("gpu",), 3)
     assert keys(reading_payload(full)) == keys(reading_payload(SensorReading("psutil"))) == keys(reading_payload(None))
-    told = reading_payload(full)
-    assert (told["power_w"], told["gpu"], told["throttled"]) == (7.123, {"load": 0.42, "mhz": 612}, ["gpu"])
+    payload = reading_payload(full)
+    assert (payload["power_w"], payload["gpu"], payload["throttled"]) == (7.123, {"load": 0.42, "mhz": 612}, ["gpu"])
     assert reading_payload(None)["source"] == "none"
     assert reading_payload(None)["throttled"] is None
 
 
 def test_what_json_has_no_number_for_is_not_known() -> None:
     odd = SensorReading("psutil", {"a": float("nan")}, cpu_load=float("inf"))
-    told = json.loads(json.dumps(reading_payload(odd), allow_nan=False))
-    assert (told["temperatures_c"], told["cpu"]["load"]) == ({"a": None}, None)
+    payload = json.loads(json.dumps(reading_payload(odd), allow_nan=False))
+    assert (payload["temperatures_c"], payload["cpu"]["load"]) == ({"a": None}, None)
 
 
 @pytest.mark.parametrize(

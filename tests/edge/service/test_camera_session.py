@@ -16,9 +16,9 @@ from tests.support.fake_feed import FakeFeed, RecordingAnnouncer, session
 
 def watched(frames: list[list[TubeBox]]) -> RecordingAnnouncer:
     """What is told of frames a second apart in which these people are."""
-    told = RecordingAnnouncer()
+    announcer = RecordingAnnouncer()
     feed = FakeFeed()
-    watching = session("door", feed, told)
+    watching = session("door", feed, announcer)
     state = pipeline.initial("door", "a")
     settings = EventSettings(ActionSettings(0.5, 0.3, min_duration=0.5, cooldown=1.0, update_interval=0))
     for index, people in enumerate(frames):
@@ -27,7 +27,7 @@ def watched(frames: list[list[TubeBox]]) -> RecordingAnnouncer:
         state = replace(state, events=happening)
         nothing = Detections(*(np.empty(shape) for shape in ((0, 4), 0, 0, (0, 2))))  # type: ignore[arg-type]
         watching.handle_result(frame, state, StepResult(lambda: None, nothing, tuple(people), happened, frozenset()))
-    return told
+    return announcer
 
 
 def person(tube: int, run: float, jump: float = 0.0) -> TubeBox:
@@ -37,33 +37,36 @@ def person(tube: int, run: float, jump: float = 0.0) -> TubeBox:
 
 def test_a_street_where_nothing_happens_has_nobody_active() -> None:
     """Passers-by whose best action is no event, however long they stay."""
-    told = watched([[person(1, 0.45, 0.2), person(2, 0.1, 0.3), person(3, 0.01)]] * 5)
-    assert told.actions == [{}]
-    assert PeopleCount(0, 2) in told.counts  # the third scores less than 0.15
-    assert all(count.active == 0 for count in told.counts)
+    announcer = watched([[person(1, 0.45, 0.2), person(2, 0.1, 0.3), person(3, 0.01)]] * 5)
+    assert announcer.actions == [{}]
+    assert PeopleCount(0, 2) in announcer.counts  # the third scores less than 0.15
+    assert all(count.active == 0 for count in announcer.counts)
 
 
 def test_active_is_what_has_a_running_event() -> None:
     """Found at the first frame, published at the second, over a second after it was last loud enough, at the fourth."""
-    told = watched([[person(1, 0.9, 0.1)]] * 3 + [[person(1, 0.2, 0.1)]] * 3)
-    assert told.actions == [{}, {"Run": 1}, {}]
+    announcer = watched([[person(1, 0.9, 0.1)]] * 3 + [[person(1, 0.2, 0.1)]] * 3)
+    assert announcer.actions == [{}, {"Run": 1}, {}]
 
 
 def test_an_event_counts_by_its_own_action_and_not_by_the_one_that_scores_highest() -> None:
     """He jumps on at 0.4, above the score that keeps an event, while running has come to score a little more."""
-    told = watched([[person(1, 0.1, 0.9)]] * 2 + [[person(1, 0.45, 0.4)]] * 3)
-    assert told.actions == [{}, {"Jump": 1}]
+    announcer = watched([[person(1, 0.1, 0.9)]] * 2 + [[person(1, 0.45, 0.4)]] * 3)
+    assert announcer.actions == [{}, {"Jump": 1}]
 
 
 def test_one_person_with_two_events_is_one_person() -> None:
-    told = watched([[person(1, 0.9, 0.8)]] * 3)
-    assert told.actions == [{}, {"Run": 1, "Jump": 1}]
-    assert all(count.active + count.other <= 1 for count in told.counts)
+    announcer = watched([[person(1, 0.9, 0.8)]] * 3)
+    assert announcer.actions == [{}, {"Run": 1, "Jump": 1}]
+    assert all(count.active + count.other <= 1 for count in announcer.counts)
 
 
 def test_before_the_first_frame_and_after_the_end_nobody_is_there() -> None:
-    told = RecordingAnnouncer()
-    watching = session("door", FakeFeed(), told)
-    assert (told.actions, told.counts) == ([{}], [PeopleCount(0, 0)])  # which takes back what a crash has left
+    announcer = RecordingAnnouncer()
+    watching = session("door", FakeFeed(), announcer)
+    assert (announcer.actions, announcer.counts) == (
+        [{}],
+        [PeopleCount(0, 0)],
+    )  # which takes back what a crash has left
     watching.end_events("camera")
-    assert (told.actions, told.counts) == ([{}], [PeopleCount(0, 0)])
+    assert (announcer.actions, announcer.counts) == ([{}], [PeopleCount(0, 0)])

@@ -19,10 +19,10 @@ from tests.support.started_daemon import (
     PROGRAM,
     SCHEMA,
     LiveStream,
+    events_of,
     play,
     running,
     start,
-    told,
     write_config,
     write_video,
 )
@@ -149,8 +149,8 @@ def test_without_a_broker_events_wait_for_the_next_start(tmp_path: Path) -> None
         subscriber.wait_for_payload(f"{BASE}/available", b"offline")
         for topic in {topic for topic, _ in stored}:  # one action may overtake another, its own messages never
             mine = [event for place, event in stored if place == topic]
-            told = [json.loads(message.payload) for message in subscriber.messages if message.topic == topic]
-            assert [event["event_id"] for event in told][: len(mine)] == mine
+            arrived = [json.loads(message.payload) for message in subscriber.messages if message.topic == topic]
+            assert [event["event_id"] for event in arrived][: len(mine)] == mine
 
 
 def test_a_wrong_password_is_logged_in_one_sentence_and_events_wait_for_the_right_one(tmp_path: Path) -> None:
@@ -197,8 +197,8 @@ def test_sigterm_ends_open_events_and_publishes_offline(
     assert set(report["latency_ms"]) >= {"preprocess", "network", "link", "events", "capture_to_outbox"}
     assert {"p50", "p95", "p99"} == set(report["latency_ms"]["network"])
     active = [json.loads(payload) for payload in subscriber.payloads(f"{BASE}/door/active")]
-    told = {event["action"] for event in subscriber.events()}
-    assert {action for counts in active for action, count in counts.items() if count} == told
+    actions = {event["action"] for event in subscriber.events()}
+    assert {action for counts in active for action, count in counts.items() if count} == actions
     assert active[0] == active[-1] == {"Shine": 0, "Rest": 0}
 
 
@@ -265,7 +265,7 @@ def test_a_reload_takes_cameras_in_out_and_over(
             for name in ("door", "yard"):
                 subscriber.wait_for_payload(f"{BASE}/{name}/state", b"online")
             for name in ("door", "yard"):
-                wait_for(partial(told, subscriber, name, "new"), f"an event of {name}")
+                wait_for(partial(events_of, subscriber, name, "new"), f"an event of {name}")
             config.write_text(text.replace(yard, yard + '[cameras.film]\nsource = "nowhere.avi"\n'))
             daemon.send_signal(signal.SIGHUP)
             stderr = daemon.stderr
@@ -277,11 +277,11 @@ def test_a_reload_takes_cameras_in_out_and_over(
             daemon.send_signal(signal.SIGHUP)
             subscriber.wait_for_payload(f"{BASE}/hall/state", b"online")
             subscriber.wait_for_payload(f"{BASE}/yard/state", b"")
-            wait_for(lambda: told(subscriber, "yard", "end"), "the end of what went on in the yard")
-            assert {event["reason_ended"] for event in told(subscriber, "yard", "end")} == {"camera"}
-            wait_for(lambda: told(subscriber, "door", "end"), "the end of what went on before the flip")
-            ended = len(told(subscriber, "door", "new"))
-            wait_for(lambda: len(told(subscriber, "door", "new")) > ended, "what goes on after it")
+            wait_for(lambda: events_of(subscriber, "yard", "end"), "the end of what went on in the yard")
+            assert {event["reason_ended"] for event in events_of(subscriber, "yard", "end")} == {"camera"}
+            wait_for(lambda: events_of(subscriber, "door", "end"), "the end of what went on before the flip")
+            ended = len(events_of(subscriber, "door", "new"))
+            wait_for(lambda: len(events_of(subscriber, "door", "new")) > ended, "what goes on after it")
             assert json.loads(subscriber.payloads(f"{BASE}/status")[-1])["needs_restart"] == []
 
 
@@ -301,7 +301,7 @@ def test_eight_cameras_share_an_engine_and_none_waits_for_a_slow_or_dead_one(
         config.write_text(config.read_text().replace("threads = 1", "threads = 1\nmax_batch = 8"))
         with running(config, program=PROGRAM if runtime == "onnxruntime" else WITH_TENSORRT):
             for name in urls.keys() - {"dead"}:
-                wait_for(partial(told, subscriber, name, "new"), f"an event of {name}")
+                wait_for(partial(events_of, subscriber, name, "new"), f"an event of {name}")
             seen = len(subscriber.on(f"{BASE}/telemetry"))
             wait_for(lambda: len(subscriber.on(f"{BASE}/telemetry")) >= seen + 3, "telemetry", 30)
             frames = json.loads(subscriber.payloads(f"{BASE}/telemetry")[-1])["frames"]
@@ -347,9 +347,9 @@ def test_systemd_gets_status_messages(
             assert systemd.recv(100) == b"READY=1"
             assert [systemd.recv(100) for _ in range(3)] == [b"WATCHDOG=1"] * 3
             daemon.send_signal(signal.SIGTERM)
-            told = b""
-            while told != b"STOPPING=1":
-                told = systemd.recv(100)
+            received = b""
+            while received != b"STOPPING=1":
+                received = systemd.recv(100)
             daemon.communicate(timeout=PATIENCE)
 
 
@@ -405,10 +405,10 @@ def test_sigterm_ends_a_build(version: str, last_line: bytes, built: int, tmp_pa
         systemd.bind(str(tmp_path / "notify"))
         systemd.settimeout(60)
         process = start(config, version, "--slow", program=WITH_TENSORRT, NOTIFY_SOCKET=str(tmp_path / "notify"))
-        told = b""
-        while not told.endswith(last_line):
-            told = systemd.recv(300)
-        assert told.startswith(b"EXTEND_TIMEOUT_USEC=3600000000\nSTATUS=Building the TensorRT engine of tiny.onnx")
+        received = b""
+        while not received.endswith(last_line):
+            received = systemd.recv(300)
+        assert received.startswith(b"EXTEND_TIMEOUT_USEC=3600000000\nSTATUS=Building the TensorRT engine of tiny.onnx")
         process.send_signal(signal.SIGTERM)
         _, output = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, output

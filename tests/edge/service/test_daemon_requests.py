@@ -15,7 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.support.broker import Broker, Subscriber
 from tests.support.ports import free_port
-from tests.support.started_daemon import BASE, SCHEMA, LiveStream, running, told, write_config
+from tests.support.started_daemon import BASE, SCHEMA, LiveStream, events_of, running, write_config
 from tests.support.waiting import wait_for
 
 
@@ -106,8 +106,8 @@ def test_events_have_snapshots_where_these_are_configured(
     config = write_config(tmp_path, broker.port, {"door": stream.url})
     config.write_text(config.read_text().replace("[outbox]", "snapshots = true\n[outbox]"))
     with running(config):
-        wait_for(lambda: told(subscriber, "door", "new"), "an event")
-        topic = told(subscriber, "door", "new")[0]["snapshot_topic"]
+        wait_for(lambda: events_of(subscriber, "door", "new"), "an event")
+        topic = events_of(subscriber, "door", "new")[0]["snapshot_topic"]
         assert topic.startswith(f"{BASE}/door/snapshot/")
         wait_for(lambda: subscriber.payloads(topic), "its picture")
         assert subscriber.payloads(topic)[0][:3] == b"\xff\xd8\xff"
@@ -119,14 +119,14 @@ def test_events_that_a_kill_left_open_end_at_the_next_start(
 ) -> None:
     config = write_config(tmp_path, broker.port, {"door": stream.url})
     with running(config) as daemon:
-        wait_for(lambda: told(subscriber, "door", "update"), "an event that goes on")
+        wait_for(lambda: events_of(subscriber, "door", "update"), "an event that goes on")
         daemon.kill()
         daemon.wait()
-    begun = {event["event_id"] for event in told(subscriber, "door", "new")}
+    begun = {event["event_id"] for event in events_of(subscriber, "door", "new")}
     stream.bright = False
     with running(config):
-        wait_for(lambda: {event["event_id"] for event in told(subscriber, "door", "end")} >= begun, "the ends")
-    ends = [event for event in told(subscriber, "door", "end") if event["event_id"] in begun]
+        wait_for(lambda: {event["event_id"] for event in events_of(subscriber, "door", "end")} >= begun, "the ends")
+    ends = [event for event in events_of(subscriber, "door", "end") if event["event_id"] in begun]
     assert {event["reason_ended"] for event in ends} == {"interrupted"}
     for event in ends:
         SCHEMA.validate(event)

@@ -27,20 +27,20 @@ def hot(skipped: float, celsius: float | None = 91.0) -> ThermalState:
 
 def tell(story: list[tuple[float, ThermalState]], closed: bool = False, wall: float = TODAY) -> list[Any]:
     """The payloads of what was seen at those seconds."""
-    state, told = initial("roof", "seed"), []
+    state, payloads = initial("roof", "seed"), []
     for second, heat in story:
         state, payload = step(state, heat, at(second, wall))
-        told.append(payload)
+        payloads.append(payload)
     if closed:
-        told.append(close(state, story[-1][1], at(story[-1][0] + 1, wall))[1])
-    found = [payload for payload in told if payload is not None]
+        payloads.append(close(state, story[-1][1], at(story[-1][0] + 1, wall))[1])
+    found = [payload for payload in payloads if payload is not None]
     for payload in found:
         validator.validate(dict(payload))
     return found
 
 
-def heard(told: list[Any]) -> list[tuple[str, int, float]]:
-    return [(payload["type"], payload["seq"], payload["skipped"]) for payload in told]
+def heard(payloads: list[Any]) -> list[tuple[str, int, float]]:
+    return [(payload["type"], payload["seq"], payload["skipped"]) for payload in payloads]
 
 
 def test_the_schema_is_a_schema_and_describes_every_key() -> None:
@@ -74,9 +74,9 @@ def test_it_ends_when_the_sensors_or_the_program_stop() -> None:
 
 
 def test_the_next_heat_is_another_event() -> None:
-    told = tell([(0, hot(0.2)), (1, hot(0.0)), (2, hot(0.2)), (3, hot(0.0))])
-    assert len({payload["event_id"] for payload in told}) == 2
-    assert [payload["seq"] for payload in told] == [0, 1, 0, 1]
+    payloads = tell([(0, hot(0.2)), (1, hot(0.0)), (2, hot(0.2)), (3, hot(0.0))])
+    assert len({payload["event_id"] for payload in payloads}) == 2
+    assert [payload["seq"] for payload in payloads] == [0, 1, 0, 1]
 
 
 def test_a_clock_that_is_set_in_the_midst_stretches_nothing() -> None:
@@ -89,9 +89,9 @@ def test_a_clock_that_is_set_in_the_midst_stretches_nothing() -> None:
 def test_its_messages_use_the_outbox_and_a_crash_ends_them() -> None:
     _, new = step(initial("roof", "seed"), hot(0.2), at(0))
     assert new is not None
-    told = message(new, TOPICS, TODAY + 100)
-    assert (told.topic, told.type, told.seq) == ("korsal/roof/events/thermal", "new", 0)
-    (end,) = end_interrupted([told], TODAY + 500, TODAY + 900).ends
+    sent = message(new, TOPICS, TODAY + 100)
+    assert (sent.topic, sent.type, sent.seq) == ("korsal/roof/events/thermal", "new", 0)
+    (end,) = end_interrupted([sent], TODAY + 500, TODAY + 900).ends
     payload = json.loads(end.payload)
     validator.validate(payload)
     assert (payload["reason_ended"], payload["seq"], payload["ended"]) == ("interrupted", 1, iso_time(TODAY))

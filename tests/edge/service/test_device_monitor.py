@@ -44,18 +44,18 @@ def monitoring(sensors: SensorReader, **thermal: float) -> DeviceMonitor:
 
 def looked(monitor: DeviceMonitor, kind: str) -> dict[str, object]:
     """The next device event."""
-    told: list[dict[str, object]] = []
+    payloads: list[dict[str, object]] = []
 
     def look() -> bool:
         message = monitor.poll()
         if message is not None:
             assert message.topic == "korsal/korsal-edge/events/thermal"
-            told.append(json.loads(message.payload))
-        return bool(told)
+            payloads.append(json.loads(message.payload))
+        return bool(payloads)
 
     wait_for(look, f"a device event: {kind}")
-    assert told[-1]["type"] == kind
-    return told[-1]
+    assert payloads[-1]["type"] == kind
+    return payloads[-1]
 
 
 def test_heat_skips_frames_and_is_reported_until_it_ends() -> None:

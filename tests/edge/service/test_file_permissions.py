@@ -93,8 +93,8 @@ def test_world_writable_files_are_reported_and_the_remedy_works(path: str, mode:
 def test_a_folder_in_which_everybody_may_rename(folder: Path) -> None:
     """The configuration and the model can be replaced; in a folder like /tmp they cannot."""
     folder.chmod(0o777)
-    told = {one.text for one in found(folder)}
-    assert told == {
+    reported = {one.text for one in found(folder)}
+    assert reported == {
         f"{WRITTEN} replace any.onnx and decide what is detected",
         f"{WRITTEN} replace config.toml and decide what is watched and who receives the events",
     }
@@ -110,21 +110,21 @@ def test_of_a_link_its_own_folder_and_that_of_the_file_count(where: str, folder:
     (folder / "config.toml").symlink_to("remote/config.toml")
     assert found(folder) == ()
     (folder / where).chmod(0o777)
-    told = [one for one in found(folder) if "replace config.toml" in one.text]
-    assert [one.path for one in told] == [folder / where]
-    carry_out([one.remedy for one in told])
+    reported = [one for one in found(folder) if "replace config.toml" in one.text]
+    assert [one.path for one in reported] == [folder / where]
+    carry_out([one.remedy for one in reported])
     assert found(folder) == ()
 
 
 def test_a_folder_with_two_paths_is_reported_once(folder: Path) -> None:
     (folder / "way").symlink_to(".")
     folder.chmod(0o777)
-    told = [
+    reported = [
         one
         for one in unsafe_permissions(load(folder / "config.toml"), folder / "way/config.toml")
         if "config" in one.text
     ]
-    assert [one.path for one in told] == [folder / "way"]
+    assert [one.path for one in reported] == [folder / "way"]
 
 
 @pytest.mark.parametrize("closed", ["state", "state/engines", "state/engines/any"])

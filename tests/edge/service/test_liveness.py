@@ -73,9 +73,9 @@ def test_the_begin_and_the_end_of_a_stall_are_reported_once() -> None:
 
 
 def test_a_stalled_stage_that_is_no_longer_checked_is_reported() -> None:
-    told = changes({}, states((0, {"camera door": 7}), (12, {"camera door": 7})), 12)
-    assert told.stalled_since == {"camera door": 0}
-    gone = changes(told.stalled_since, states((0, {"camera door": 7}), (14, {})), 14)
+    found = changes({}, states((0, {"camera door": 7}), (12, {"camera door": 7})), 12)
+    assert found.stalled_since == {"camera door": 0}
+    gone = changes(found.stalled_since, states((0, {"camera door": 7}), (14, {})), 14)
     assert gone.recovered == ("camera door: no longer checked, after 14 s without progress",)
     assert (gone.stalled_since, gone.stalled) == ({}, ())
 

@@ -174,9 +174,9 @@ def test_a_message_stays_short_whatever_the_file_holds(tmp_path: Path) -> None:
     path.write_text(f"<{'a' * 1_000_000}/>")
     with pytest.raises(AnnotationError) as caught:
         read_cvat(path)
-    told = str(caught.value)
-    assert len(told) < 3000
-    assert told.endswith("export each task by itself, as CVAT for video 1.1")
+    message = str(caught.value)
+    assert len(message) < 3000
+    assert message.endswith("export each task by itself, as CVAT for video 1.1")
 
 
 def test_a_polygon_of_endless_points(tmp_path: Path) -> None:
