@@ -1,14 +1,20 @@
 """What concerns the whole suite: research data that is not in the repository, and hardware that may be absent."""
 
+import contextlib
 import importlib.util
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from edge.terminal import progress
 from tests.support.laws import register_profiles
+
+if TYPE_CHECKING:  # imported where they are used, as NumPy reads the variable below when it is imported
+    from tests.support.broker import Broker, Subscriber
+    from tests.support.started_daemon import LiveStream
 
 ROOT = Path(__file__).parent.parent
 GPU_DEVICES = (Path("/dev/nvidia0"), Path("/dev/nvhost-gpu"), Path("/dev/nvgpu"))  # a card; Jetson, old and new
@@ -39,6 +45,33 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.support.untrained_model import write_untrained_onnx  # which needs torch
 
     return write_untrained_onnx(tmp_path_factory.mktemp("untrained") / "tiny.onnx")
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator["Broker"]:
+    """A running mosquitto. Skips where it is not installed."""
+    from tests.support.broker import Broker
+
+    with Broker(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def subscriber(broker: "Broker") -> Iterator["Subscriber"]:
+    """A client that receives what is published to that broker."""
+    from tests.support.broker import Subscriber
+
+    with Subscriber(broker.port) as listening:
+        yield listening
+
+
+@pytest.fixture
+def stream() -> Iterator["LiveStream"]:
+    """A live camera."""
+    from tests.support.started_daemon import LiveStream
+
+    with contextlib.closing(LiveStream()) as camera:
+        yield camera
 
 
 def absent() -> dict[str, str]:

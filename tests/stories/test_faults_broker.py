@@ -7,7 +7,6 @@ broker; a gate lets the daemon in only once it has subscribed, for a broker that
 import contextlib
 import socket
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,6 @@ from tests.support.real_daemon import BASE, RECORD, Daemon, Witness, timed
 from tests.support.waiting import wait_for
 
 pytest_plugins = ["tests.support.watched_door"]  # its fixtures
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    with Broker(tmp_path) as broker:
-        yield broker
 
 
 def test_killed_and_started_again(

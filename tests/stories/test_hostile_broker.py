@@ -292,13 +292,6 @@ def test_a_broker_that_grants_nothing_loses_nothing(granted: bytes, tmp_path: Pa
     assert uncaught == []
 
 
-@pytest.fixture
-def stream() -> Iterator[LiveStream]:
-    camera = LiveStream()
-    yield camera
-    camera.close()
-
-
 def asking(port: int) -> Client:
     client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
     client.connect("127.0.0.1", port)

@@ -7,7 +7,6 @@ import json
 import signal
 import subprocess
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +39,6 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for ending in ("key", "crt"):
         (folder / f"client.{ending}").rename(folder / f"{KEY_FILE}.{ending}")
     return folder
-
-
-@pytest.fixture
-def stream() -> Iterator[LiveStream]:
-    camera = LiveStream()
-    yield camera
-    camera.close()
 
 
 def guarded(folder: Path, certificates: Path, plain: int) -> str:

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,13 +25,6 @@ from tests.support.tiny_model import MANIFEST
 from tests.support.waiting import PATIENCE, wait_for
 
 STRANGE = ("#", "投篮", "$SYS/+/#", "a/../../b", "x" * 256, "Größe ☂ '; DROP TABLE messages; -- {{ states }}")
-
-
-@pytest.fixture
-def stream() -> Iterator[LiveStream]:
-    camera = LiveStream()
-    yield camera
-    camera.close()
 
 
 def test_nothing_listens_by_default(tmp_path: Path, stream: LiveStream) -> None:

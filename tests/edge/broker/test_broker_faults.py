@@ -9,7 +9,6 @@ import subprocess
 import threading
 import time
 import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,12 +98,6 @@ def test_no_broker_at_all_never_holds_up_the_end() -> None:
         publisher.publish_event(event(0))
         wait_for(lambda: publisher.statistics().fault, "the fault")
     assert time.monotonic() - started < 10
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    with Broker(tmp_path) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,12 +15,6 @@ from tests.support.waiting import wait_for
 
 __all__ = ["impatient"]
 pytestmark = pytest.mark.usefixtures("impatient")
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    with Broker(tmp_path) as running:
-        yield running
 
 
 @pytest.mark.parametrize("version", [5, 3])

@@ -28,12 +28,6 @@ OPEN = MqttConfig(allow_remote_config=True, snapshots=True)
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    with Broker(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
 def asker(broker: Broker) -> Iterator[Client]:
     client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
     client.connect("127.0.0.1", broker.port)

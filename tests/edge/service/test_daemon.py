@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -60,25 +59,6 @@ status = run(load(file), file)
 assert gpu.runtime.leaks == 0
 sys.exit(status)
 """
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    with Broker(tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
-def subscriber(broker: Broker) -> Iterator[Subscriber]:
-    with Subscriber(broker.port) as listening:
-        yield listening
-
-
-@pytest.fixture
-def stream() -> Iterator[LiveStream]:
-    camera = LiveStream()
-    yield camera
-    camera.close()
 
 
 def steps(events: list[dict[str, Any]]) -> list[tuple[str, int]]:

@@ -1,6 +1,5 @@
 """What a running daemon is asked over MQTT, and what it leaves behind when it is killed. All of it is real."""
 
-import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -17,24 +16,6 @@ from tests.support.broker import Broker, Subscriber
 from tests.support.ports import free_port
 from tests.support.started_daemon import BASE, SCHEMA, LiveStream, events_of, running, write_config
 from tests.support.waiting import wait_for
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    with Broker(tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
-def subscriber(broker: Broker) -> Iterator[Subscriber]:
-    with Subscriber(broker.port) as listening:
-        yield listening
-
-
-@pytest.fixture
-def stream() -> Iterator[LiveStream]:
-    with contextlib.closing(LiveStream()) as camera:
-        yield camera
 
 
 @pytest.fixture
