@@ -5,9 +5,8 @@ score has stayed at `keep_score` or above for `min_duration`; its start is when 
 `update` follows every `update_interval`. A score below `keep_score` does not end it at once: if it comes back within
 `cooldown` the same event continues, so that a flickering score makes one event and not many. After `cooldown` it ends
 ("score"), and it ends when its tube does ("lost") or its camera is closed. Its end is when the action was last
-observed, not when that became known: extrapolated boxes and the cooldown do not count as duration.
-
-A person may have several events at a time, one for each action.
+observed, not when that became known: extrapolated boxes and the cooldown do not count as duration. A person may have
+several events at a time, one for each action.
 
 Durations are measured by the monotonic clock, and nothing else decides when an event starts, is published and ends. An
 event ended at its start plus its duration. Each message is given its wall-clock times by the clock as it then is
