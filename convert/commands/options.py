@@ -8,7 +8,7 @@ from typing import get_args
 
 from convert import calibration, modelopt_quantize
 from convert.quantize import Method, QuantizeSettings, QuantizeTarget
-from edge.terminal.arguments import whole_number
+from edge.terminal.arguments import number, whole_number
 from train.datasets import loader
 from train.datasets.annotation_records import DataSet
 from train.evaluation import options as evaluation_options
@@ -66,10 +66,7 @@ def accuracy_data(
 
 
 def _points(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = number(text)
     if not math.isfinite(value):  # nothing is more than nan: every model would pass
         raise argparse.ArgumentTypeError(f"{text} is no number of points")
     return value

@@ -47,5 +47,21 @@ def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
     return parse
 
 
+def number(text: str) -> float:
+    """A number; NaN for what is none, which no bound lets through."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def fraction(text: str) -> float:
+    """The type of an option that takes a number from 0 to 1."""
+    value = number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text}: give a number from 0 to 1")
+    return value
+
+
 def _path(text: str) -> Path:
     return Path(path_as_text(text))

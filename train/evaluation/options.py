@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from edge.terminal.arguments import whole_number
+from edge.terminal.arguments import fraction, number, whole_number
 from train.evaluation.splits import Split
 
 DEFAULT_FRAME_RATE = 25.0  # frames per second, of UCF101's videos
@@ -65,25 +65,9 @@ def data_arguments(options: argparse.Namespace, split: str | None = None) -> tup
     return ("--data", str(options.data or "DATA"), *fold, *of_split)
 
 
-def fraction(text: str) -> float:
-    """A number from 0 to 1, as an option's type."""
-    value = _number(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text}: give a number from 0 to 1")
-    return value
-
-
 def frame_rate(text: str) -> float:
     """Frames per second, as an option's type."""
-    value = _number(text)
+    value = number(text)
     if not 0 < value <= HIGHEST_FRAME_RATE:
         raise argparse.ArgumentTypeError(f"{text}: give frames per second, above 0 and up to {HIGHEST_FRAME_RATE}")
     return value
-
-
-def _number(text: str) -> float:
-    """NaN for what is no number, which no bound lets through."""
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")

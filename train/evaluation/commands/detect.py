@@ -8,6 +8,7 @@ from pathlib import Path
 from edge.cameras.video_file import probe
 from edge.detector import MIN_SCORE
 from edge.terminal import progress
+from edge.terminal.arguments import fraction
 from train import output_paths
 from train.datasets import loader
 from train.datasets.annotation_records import VideoAnnotation
@@ -25,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--videos", type=Path, nargs="+", metavar="FILE", help="videos without annotations, instead")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the .npz file to write")
     shared.add_split(parser)
-    parser.add_argument("--minimum-score", type=shared.fraction, default=MIN_SCORE, help="weaker boxes are left out")
+    parser.add_argument("--minimum-score", type=fraction, default=MIN_SCORE, help="weaker boxes are left out")
     shared.add_limit(parser)
     shared.add_jobs(parser)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from edge.default_linker import DefaultLinker
 from edge.events import ActionSettings, EventSettings
 from edge.terminal import progress
+from edge.terminal.arguments import fraction
 from train import output_paths
 from train.datasets import loader
 from train.evaluation import detection_file, start_scores
@@ -37,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     rules = parser.add_mutually_exclusive_group()
     rules.add_argument(
         "--start-score",
-        type=shared.fraction,
+        type=fraction,
         nargs="+",
         default=[ActionSettings.start_score],
         help=f"one line for each; keep_score keeps its proportion to it; default: {ActionSettings.start_score}",

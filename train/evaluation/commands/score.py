@@ -10,6 +10,7 @@ import numpy as np
 
 import edge
 from edge.terminal import progress
+from edge.terminal.arguments import fraction
 from train.evaluation import options as shared
 from train.evaluation import report_files, scoring
 from train.evaluation.protocols import LAST_PIXEL, NO_EDGES, PROTOCOLS, Protocol, Rule, ScoredFrames
@@ -42,7 +43,7 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
     absent = argparse.SUPPRESS  # given: None is an answer too
     parser.add_argument(
         "--tube-nms",
-        type=shared.fraction,
+        type=fraction,
         metavar="IOU",
         default=absent,
         help="of two tubes that overlap by more drop one",
