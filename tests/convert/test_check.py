@@ -17,7 +17,7 @@ from edge.manifest import Manifest
 from edge.motion_map import MotionSettings
 from tests.support import fake_device
 from tests.support.fake_gpu import FakeGpu
-from tests.support.spot_model import SIDE, write_spot_film, write_spot_model
+from tests.support.spot_model import SIDE, write_spot_model, write_spot_video
 from tests.support.tiny_videos import picture, write_video
 
 MANIFEST = Manifest("tiny", ("Run", "Jump"), 64, 96, MotionSettings("none"), top_k=1)
@@ -112,8 +112,8 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[FakeGpu, Pat
 
 def test_an_engine_beside_its_onnx(built: tuple[FakeGpu, Path, Path], tmp_path: Path) -> None:
     gpu, onnx, engine = built
-    film = write_spot_film(tmp_path / "film.avi")
-    found = check_files(onnx, engine, CheckData((np.zeros((1, 6, SIDE, SIDE), np.float32),), (film,)))
+    video = write_spot_video(tmp_path / "video.avi")
+    found = check_files(onnx, engine, CheckData((np.zeros((1, 6, SIDE, SIDE), np.float32),), (video,)))
     assert found.events == (1, 0, 0)
     assert [pair[1].batch for pair in found.latency] == [1, 2]
     assert "batches of 4, 8: not timed, the engine takes none; build it with --max-batch 8" in as_text(
@@ -126,10 +126,10 @@ def test_the_command_takes_an_engine(
     built: tuple[FakeGpu, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gpu, onnx, engine = built
-    film = write_spot_film(tmp_path / "film.avi")
-    assert main(["check", str(onnx), str(engine), "--calibrate", str(film), "--frames", "16"]) == 0
+    video = write_spot_video(tmp_path / "video.avi")
+    assert main(["check", str(onnx), str(engine), "--calibrate", str(video), "--frames", "16"]) == 0
     assert "1 events begin: 0 missed, 0 extra" in capsys.readouterr().out
     gpu.runtime.fail("cudaStreamSynchronize", "cudaErrorIllegalAddress")
-    assert main(["check", str(onnx), str(engine), "--calibrate", str(film), "--frames", "16"]) == 1
+    assert main(["check", str(onnx), str(engine), "--calibrate", str(video), "--frames", "16"]) == 1
     assert "spot.engine: cudaStreamSynchronize: cudaErrorIllegalAddress; restart" in capsys.readouterr().err
     assert gpu.runtime.leaks == 0

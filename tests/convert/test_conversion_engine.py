@@ -17,7 +17,7 @@ from edge.engines.tensorrt_engine import TensorRtError
 from tests.support import fake_device
 from tests.support.fake_gpu import FakeGpu
 from tests.support.full_disk import full_disk
-from tests.support.spot_model import SIDE, write_spot_film, write_spot_model
+from tests.support.spot_model import SIDE, write_spot_model, write_spot_video
 
 OPTIONS = BuildOptions(max_batch=2)  # so the table of latencies has two rows
 IMAGES = (np.zeros((1, 6, SIDE, SIDE), np.float32),)
@@ -38,13 +38,13 @@ def gate(exact: Path, messages: list[str], material: CheckData | None = None) ->
 
 
 def test_an_engine_is_built_and_compared(gpu: FakeGpu, onnx: Path, tmp_path: Path) -> None:
-    film, target, messages = write_spot_film(tmp_path / "film.avi"), tmp_path / "spot.engine", list[str]()
-    assert build_engine(onnx, target, OPTIONS, gate(onnx, messages, CheckData(IMAGES, (film,)))) == target
+    video, target, messages = write_spot_video(tmp_path / "video.avi"), tmp_path / "spot.engine", list[str]()
+    assert build_engine(onnx, target, OPTIONS, gate(onnx, messages, CheckData(IMAGES, (video,)))) == target
     assert engine_record.from_json(engine_record.beside(target).read_text()).options.max_batch == 2
     assert "1 events begin: 0 missed, 0 extra" in messages[-1]
     assert "    2  spot.engine" in messages[-1]  # the table of latencies has its name
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "film.avi",
+        "video.avi",
         "spot.engine",
         "spot.engine.json",
         "spot.onnx",
@@ -106,10 +106,10 @@ def test_a_disk_that_fills(limit: int, gpu: FakeGpu, onnx: Path, tmp_path: Path)
 
 def test_an_engine_that_does_not_run_is_not_handed_over(gpu: FakeGpu, onnx: Path, tmp_path: Path) -> None:
     gpu.runtime.fail("cudaStreamSynchronize", "cudaErrorIllegalAddress")
-    film = write_spot_film(tmp_path / "film.avi")
+    video = write_spot_video(tmp_path / "video.avi")
     with pytest.raises(TensorRtError, match=r"spot\.unchecked\.engine: cudaStreamSynchronize: cudaErrorIllegalAddress"):
-        build_engine(onnx, tmp_path / "spot.engine", OPTIONS, gate(onnx, [], CheckData(IMAGES, (film,))))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["film.avi", "spot.onnx"]
+        build_engine(onnx, tmp_path / "spot.engine", OPTIONS, gate(onnx, [], CheckData(IMAGES, (video,))))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["video.avi", "spot.onnx"]
     assert gpu.runtime.leaks == 0
 
 

@@ -97,7 +97,7 @@ def test_whether_a_file_can_be_written_is_known_beforehand(tmp_path: Path) -> No
 
 
 def test_a_name_in_another_unicode_form_is_found(tmp_path: Path) -> None:
-    typed, on_disk = "caf\u00e9/film.avi", "cafe\u0301/film.avi"
+    typed, on_disk = "caf\u00e9/video.avi", "cafe\u0301/video.avi"
     (tmp_path / on_disk).parent.mkdir()
     (tmp_path / on_disk).touch()
     assert existing_path(tmp_path, typed) == tmp_path / on_disk

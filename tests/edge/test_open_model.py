@@ -361,7 +361,7 @@ def interrupt(gpu: FakeGpu, number: signal.Signals) -> None:
     gpu.trt.Builder.build_serialized_network = build_serialized_network
 
 
-def film(path: Path) -> Path:
+def write_test_video(path: Path) -> Path:
     """A second of darkness, three of light, four of darkness, one of light; ten frames a second."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (64, 48))
     for character in "." * 10 + "#" * 30 + "." * 40 + "#" * 10:
@@ -371,10 +371,10 @@ def film(path: Path) -> Path:
 
 
 def played(folder: Path, runtime: str) -> list[dict[str, Any]]:
-    """The events of the film."""
+    """The events of the video."""
     lines = folder / f"{runtime}.jsonl"
     with open_session(
-        str(film(folder / "film.avi")), None, config_file(folder, f'runtime = "{runtime}"'), None
+        str(write_test_video(folder / "video.avi")), None, config_file(folder, f'runtime = "{runtime}"'), None
     ) as requested:
         assert requested.engine.runtime.startswith(runtime)
         assert replay(requested, ReplayOutputs(events=lines)) == 0
@@ -405,7 +405,7 @@ def test_check_and_replay_use_the_same_engine(
     file = config_file(folder, "max_batch = 2")
     assert check(file) == 0
     assert f"model tiny, 64x64, tensorrt {gpu.trt.__version__} fp32: Shine, Rest" in capsys.readouterr().out
-    with open_session(str(film(folder / "film.avi")), None, file, None):
+    with open_session(str(write_test_video(folder / "video.avi")), None, file, None):
         pass
     opened(load(file)).close()
     assert builds(gpu) == 1
@@ -422,7 +422,7 @@ def test_the_demo_leaves_its_engine_for_the_next(
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
     gpu = with_tensorrt()
     level = logging.getLogger().level
-    assert demo(str(film(folder / "film.avi")), folder / "tiny.onnx", folder / "out.mp4") == 0
+    assert demo(str(write_test_video(folder / "video.avi")), folder / "tiny.onnx", folder / "out.mp4") == 0
     logging.getLogger().setLevel(level)
     (built,) = engines(folder)
     assert built.parent == folder / "home" / "korsal-edge" / "engines" / "tiny"

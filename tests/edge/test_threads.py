@@ -58,9 +58,9 @@ def test_a_model_that_cannot_be_opened_gives_a_one_sentence_error(
     none: NoThreads, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = write_tiny_model(tmp_path / "tiny.onnx")
-    film = write_video(tmp_path / "film.avi", "..##")
+    video = write_video(tmp_path / "video.avi", "..##")
     none.begin()
-    status = command_line.main(["bench", str(film), "--model", str(model), "--quiet"])
+    status = command_line.main(["bench", str(video), "--model", str(model), "--quiet"])
     none.end()
     assert status == 1
     assert "tiny.onnx: no new thread can be started" in capsys.readouterr().err

@@ -161,11 +161,11 @@ update_interval = 0.001
 TEXT
 cat > root/proof/cut.py << 'TEXT'
 import cv2
-film = cv2.VideoCapture("/src/demo/basketball.mp4", cv2.CAP_FFMPEG)
-pictures = [film.read()[1] for _ in range(10)]
+source = cv2.VideoCapture("/src/demo/basketball.mp4", cv2.CAP_FFMPEG)
+pictures = [source.read()[1] for _ in range(10)]
 height, width = pictures[0].shape[:2]
 lossless = cv2.VideoWriter.fourcc(*"FFV1")
-clip = cv2.VideoWriter("/proof/clip.avi", cv2.CAP_FFMPEG, lossless, film.get(cv2.CAP_PROP_FPS), (width, height))
+clip = cv2.VideoWriter("/proof/clip.avi", cv2.CAP_FFMPEG, lossless, source.get(cv2.CAP_PROP_FPS), (width, height))
 for picture in pictures:
     clip.write(picture)
 clip.release()

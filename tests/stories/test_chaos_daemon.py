@@ -71,8 +71,8 @@ class Chaos:
         self._line = Line(folder)
         videos = {name: str(write_video(folder / f"{name}.avi", plan, FPS)) for name, plan in VIDEOS.items()}
         self._daemon = Daemon(folder, self._line.port, videos, EVENTS)
-        for film in videos.values():
-            self._daemon.edit(f'source = "{film}"\n', f'source = "{film}"\nloop = true\n')
+        for video in videos.values():
+            self._daemon.edit(f'source = "{video}"\n', f'source = "{video}"\nloop = true\n')
         self._starts = 0
         self._start()
 

@@ -50,10 +50,10 @@ def test_a_camera_that_cannot_be_opened_for_want_of_files(
     spare: int, tmp_path: Path, leave: Callable[[int | None], None]
 ) -> None:
     """Whichever step it is that fails."""
-    film = write_video(tmp_path / "film.avi", "MJPG")
+    video = write_video(tmp_path / "video.avi", "MJPG")
     before = descriptors()
     leave(spare)
-    with LiveCamera("door", parse(str(film), loop=True), QUICK, always(0.5)) as camera:
+    with LiveCamera("door", parse(str(video), loop=True), QUICK, always(0.5)) as camera:
         watch_until(camera, lambda: camera.state == "online" or "files" in camera.reason)
         leave(None)
         assert first_frame(camera).image.shape == (120, 160, 3)

@@ -12,7 +12,7 @@ from tests.support.fake_http_camera import FakeHttpCamera, Mode
 from tests.support.live_cameras import alive, serve
 from tests.support.ports import free_port
 from tests.support.real_daemon import BASE, RECORD, Daemon, Witness, timed
-from tests.support.spot_model import write_film
+from tests.support.spot_model import write_frames
 from tests.support.waiting import wait_for
 
 pytest_plugins = ["tests.support.watched_door"]  # its fixtures
@@ -106,7 +106,7 @@ def bright(number: int) -> NDArray[np.uint8]:
 
 def test_an_rtsp_server_is_killed_and_started_again(tmp_path: Path, witness: Witness, record_property: RECORD) -> None:
     """The server is a process, and plays a video over and over."""
-    video, port = write_film(tmp_path / "film.ts", [bright(number) for number in range(50)], "mp4v"), free_port()
+    video, port = write_frames(tmp_path / "video.ts", [bright(number) for number in range(50)], "mp4v"), free_port()
     with Daemon(tmp_path, witness.port, {"door": f"rtsp://127.0.0.1:{port}/live"}) as daemon:
         with serve("rtsp", port, video):
             witness.sees_something_new()

@@ -69,8 +69,8 @@ def test_a_model_that_is_a_pickle_is_refused_and_runs_nothing(
 ) -> None:
     marker = tmp_path / "obeyed"
     content = write(Trap(marker))
-    write_video(tmp_path / "film.avi", "#" * 3)
-    config = write_config(tmp_path, free_port(), {"door": "film.avi"})
+    write_video(tmp_path / "video.avi", "#" * 3)
+    config = write_config(tmp_path, free_port(), {"door": "video.avi"})
     config.write_text(config.read_text().replace('"tiny.onnx"', f'"{name}"').replace('"onnxruntime"', '"auto"'))
     (tmp_path / name).write_bytes(content)
     command = [sys.executable, "-m", "edge", "run", "--config", str(config)]
@@ -188,7 +188,7 @@ except EngineError as error:
 )
 def test_a_manifest_that_lies_is_caught(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'korsal-edge[train]'")
-    write_config(tmp_path, 1883, {"door": "film.avi"})
+    write_config(tmp_path, 1883, {"door": "video.avi"})
     model = onnx.load(str(tmp_path / "tiny.onnx"))
     text = {**json.loads(manifests.to_json(MANIFEST)), **changes}
     onnx.helper.set_model_props(model, {manifests.METADATA_KEY: json.dumps(text)})

@@ -77,7 +77,7 @@ def found_in(text: str) -> list[str]:
 @pytest.mark.slow
 def test_no_secret_is_published_or_logged(tmp_path: Path, certificates: Path, stream: LiveStream) -> None:
     """Refused logins and good ones, cameras that are there and are not, mistakes in the file, requests, an end."""
-    film = video_files.write_video(tmp_path / "stream.ts", "mp4v")
+    video = video_files.write_video(tmp_path / "stream.ts", "mp4v")
     rtsp, plain, page = free_port(), free_port(), free_port()
     login = f"{STREAM_USER}:{STREAM_PASSWORD}"
     written = login.replace("@", "%40")
@@ -96,7 +96,7 @@ def test_no_secret_is_published_or_logged(tmp_path: Path, certificates: Path, st
             wait_for(lambda: words in log.read_text(), f"{words} in {log.read_text()}")
 
         with (
-            live_cameras.serve("rtsp", rtsp, film, login),
+            live_cameras.serve("rtsp", rtsp, video, login),
             Subscriber(plain, username=MQTT_USER, password=MQTT_PASSWORD) as subscriber,
             daemon(config, log) as process,
         ):

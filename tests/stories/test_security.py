@@ -65,10 +65,10 @@ def describe(model: Path, labels: list[str]) -> None:
 
 @pytest.mark.parametrize("label", STRANGE)
 def test_a_strange_label_stays_below_its_camera(label: str, tmp_path: Path) -> None:
-    write_video(tmp_path / "film.avi", "#" * 30)
+    write_video(tmp_path / "video.avi", "#" * 30)
     with Broker(tmp_path) as broker, Subscriber(broker.port) as subscriber:
         more = "[actions.default]\nstart_score = 0.5\nkeep_score = 0.3\n"
-        config = write_config(tmp_path, broker.port, {"door": "film.avi"}, more)
+        config = write_config(tmp_path, broker.port, {"door": "video.avi"}, more)
         config.write_text(config.read_text().replace("[outbox]", "snapshots = true\ndiscovery = true\n[outbox]"))
         describe(tmp_path / "tiny.onnx", [label, "Rest"])
         play(config)
@@ -85,8 +85,8 @@ def test_a_strange_label_stays_below_its_camera(label: str, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("label", ["a\nERROR edge.service.daemon: all is lost", "\ud800", "x" * 65_536])
 def test_a_label_that_cannot_be_stored_gives_a_one_sentence_error(label: str, tmp_path: Path) -> None:
-    write_video(tmp_path / "film.avi", "#" * 3)
-    config = write_config(tmp_path, free_port(), {"door": "film.avi"})
+    write_video(tmp_path / "video.avi", "#" * 3)
+    config = write_config(tmp_path, free_port(), {"door": "video.avi"})
     describe(tmp_path / "tiny.onnx", [label, "Rest"])
     process = start(config)
     _, output = process.communicate(timeout=PATIENCE)
@@ -99,7 +99,7 @@ def test_a_label_that_cannot_be_stored_gives_a_one_sentence_error(label: str, tm
 @pytest.mark.parametrize("name", ["#", "+", "a/b", "$SYS", "a\\u0000b", "a\\nb", "", "x" * 65_536, "ä"])
 @pytest.mark.parametrize("table", ["device", "camera", "base", "zone", "discovery_prefix"])
 def test_names_in_the_configuration_are_safe_or_refused(table: str, name: str, tmp_path: Path) -> None:
-    config = write_config(tmp_path, 1883, {"door": "film.avi"})
+    config = write_config(tmp_path, 1883, {"door": "video.avi"})
     texts = {
         "device": ('name = "roof"', f'name = "{name}"'),
         "camera": ("[cameras.door]", f'[cameras."{name}"]'),

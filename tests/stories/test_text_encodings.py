@@ -257,13 +257,13 @@ def test_labels_of_a_model_in_another_unicode_form() -> None:
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 def test_files_of_the_configuration_in_any_unicode_form(form: Form, tmp_path: Path) -> None:
-    film = tmp_path / unicodedata.normalize(form, "Tür") / unicodedata.normalize(form, "é.mp4")
-    film.parent.mkdir()
-    film.touch()
+    video = tmp_path / unicodedata.normalize(form, "Tür") / unicodedata.normalize(form, "é.mp4")
+    video.parent.mkdir()
+    video.touch()
     other = unicodedata.normalize(OTHER_FORM[form], "Tür/é.mp4")
     path = tmp_path / "config.toml"
     path.write_text(f'[cameras.door]\nsource = "{other}"\n', encoding="utf-8")
-    assert load(path).cameras["door"].source == str(film)
+    assert load(path).cameras["door"].source == str(video)
 
 
 def test_a_long_text_keeps_its_beginning_and_end() -> None:

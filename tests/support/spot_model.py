@@ -1,4 +1,4 @@
-"""A model of some kilobytes that sees the brightest spot, and films of a bright spot for it to see."""
+"""A model of some kilobytes that sees the brightest spot, and videos of a bright spot for it to see."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from edge.motion_map import MotionSettings
 LABELS = ("Basketball", "Surfing")
 SIDE = 64  # of the network's input
 BOX = (16, 24)  # width and height of what it finds, pixels of the input, from the spot's upper left corner on
-FRAME = (160, 120)  # width and height of the film
+FRAME = (160, 120)  # width and height of the video
 SCORE = 0.98  # of the first label while the spot is seen
 
 MANIFEST = Manifest("spot", LABELS, SIDE, SIDE, MotionSettings(), top_k=1)
@@ -83,7 +83,7 @@ def spot(x: int | None, size: tuple[int, int] = FRAME) -> NDArray[np.uint8]:
     return image
 
 
-def write_film(path: Path, frames: list[NDArray[np.uint8]], code: str = "MJPG", fps: float = 25.0) -> Path:
+def write_frames(path: Path, frames: list[NDArray[np.uint8]], code: str = "MJPG", fps: float = 25.0) -> Path:
     height, width = frames[0].shape[:2]
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), fps, (width, height), frames[0].ndim == 3)
     assert writer.isOpened()
@@ -99,6 +99,6 @@ def write_jpegs(path: Path, frames: list[NDArray[np.uint8]]) -> Path:
     return path
 
 
-def write_spot_film(path: Path, shown: int = 50, dark: int = 10) -> Path:
+def write_spot_video(path: Path, shown: int = 50, dark: int = 10) -> Path:
     """`dark` frames, `shown` frames of a block that moves right by a pixel each, `dark` frames again; 25 a second."""
-    return write_film(path, [spot(None)] * dark + [spot(20 + i) for i in range(shown)] + [spot(None)] * dark)
+    return write_frames(path, [spot(None)] * dark + [spot(20 + i) for i in range(shown)] + [spot(None)] * dark)

@@ -24,14 +24,14 @@ from train.samples import FrameSampler, decoded, every_nth, sample
 DAMAGED = [3, 9, 10]
 
 
-def film(path: Path, damaged: list[int] = DAMAGED, count: int = 20) -> Path:
+def write_test_video(path: Path, damaged: list[int] = DAMAGED, count: int = 20) -> Path:
     """Frame i is `video_files.shades` number i."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return video_files.write_mp4(path, video_files.jpegs(video_files.shades(count), damaged), [40] * count)
 
 
 def packed(tmp_path: Path, damaged: list[int] = DAMAGED) -> PackedVideo:
-    pack(film(tmp_path / "a.mp4", damaged), tmp_path / "a.frames")
+    pack(write_test_video(tmp_path / "a.mp4", damaged), tmp_path / "a.frames")
     return PackedVideo(tmp_path / "a.frames")
 
 
@@ -112,7 +112,7 @@ def test_a_perfect_network_scores_100_past_the_damage(tmp_path: Path) -> None:
 def data_set(tmp_path: Path, damaged: list[int], meta_frames: int = 50) -> Path:
     (tmp_path / "annotations").mkdir()
     written(tmp_path / "annotations", ("waves", [box(4), box(5), box(6, outside=1)]))
-    film(tmp_path / "videos" / "door" / "one.mp4", damaged, count=40)
+    write_test_video(tmp_path / "videos" / "door" / "one.mp4", damaged, count=40)
     (tmp_path / "trainlist.txt").write_text("door/one\n")
     (tmp_path / "testlist.txt").write_text("")
     return tmp_path
@@ -161,7 +161,7 @@ def test_training_on_videos_that_cannot_be_decoded_is_refused(
         written(folder / "annotations", ("waves", [box(4), box(5)]), meta=meta).rename(
             folder / "annotations" / f"{name}_.xml"
         )
-        film(folder / "videos" / f"{name}.mp4", [4, 5], count=20)
+        write_test_video(folder / "videos" / f"{name}.mp4", [4, 5], count=20)
     (folder / "trainlist.txt").write_text("one\ntwo\n")
     (folder / "testlist.txt").write_text("")
     options = ["--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache"), "--all-groups", "--motion", "none"]

@@ -70,7 +70,7 @@ def test_invalid_outputs_are_reported(
     command = ["detect", model, "-o", str(tmp_path / "found.npz")] if step else [model]
     assert main([*command, "--data", str(data), "--jobs", jobs]) == 0
     (record,) = caplog.records
-    assert record.message.startswith("the model returned 48 outputs that are not finite")  # 2 films of 24 frames
+    assert record.message.startswith("the model returned 48 outputs that are not finite")  # 2 videos of 24 frames
 
 
 def test_annotated_frames_only_are_kinder(data: Path, tmp_path: Path) -> None:

@@ -255,12 +255,12 @@ def test_videos_without_annotations_can_be_watched(tmp_path: Path, capsys: pytes
 def test_the_step_after_knows_an_unusual_rate(
     rate: float, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    film, found = tmp_path / "film.avi", tmp_path / "found.npz"
-    writer = cv2.VideoWriter(str(film), cv2.VideoWriter.fourcc(*"MJPG"), rate, (64, 64))
+    video, found = tmp_path / "video.avi", tmp_path / "found.npz"
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), rate, (64, 64))
     for _ in range(5):
         writer.write(np.zeros((64, 64, 3), np.uint8))
     writer.release()
-    assert run("detect", write_model(tmp_path / "tiny.onnx"), "--videos", film, "-o", found) == 0
+    assert run("detect", write_model(tmp_path / "tiny.onnx"), "--videos", video, "-o", found) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"Next: korsal-evaluate events {found}{words}"
 
 

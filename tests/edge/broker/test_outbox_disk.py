@@ -329,7 +329,7 @@ def test_with_a_full_disk_events_go_out_directly(
 @pytest.mark.parametrize("fault", ["full", "read-only"])
 def test_the_daemon_continues_and_events_are_sent_directly(small_disk: Path, tmp_path: Path, fault: str) -> None:
     """The whole daemon, with its state on a disk that takes nothing."""
-    write_video(tmp_path / "film.avi", "." * 5 + "#" * 30 + "." * 40)
+    write_video(tmp_path / "video.avi", "." * 5 + "#" * 30 + "." * 40)
     (tmp_path / "state").symlink_to(small_disk)
     if fault == "full":
         with (small_disk / "ballast").open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
@@ -338,7 +338,7 @@ def test_the_daemon_continues_and_events_are_sent_directly(small_disk: Path, tmp
     else:
         remount(small_disk, "ro")
     with Broker(tmp_path) as broker, Subscriber(broker.port) as subscriber:
-        output = play(write_config(tmp_path, broker.port, {"door": "film.avi"}))
+        output = play(write_config(tmp_path, broker.port, {"door": "video.avi"}))
         subscriber.wait_for_payload("korsal/roof/available", b"offline")
         steps_by_event: dict[str, list[tuple[str, int]]] = {}
         for event in subscriber.events():

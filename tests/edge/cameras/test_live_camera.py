@@ -149,7 +149,7 @@ def test_processes_that_cannot_be_ended_do_not_pile_up(clip: Path, caplog: pytes
 
 
 def test_each_reason_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    video = tmp_path / "film.avi"
+    video = tmp_path / "video.avi"
     with LiveCamera("door", parse(str(video), loop=True), QUICK, always(0.5)) as camera:
         watch_until(camera, lambda: "no such file" in camera.reason)
         video.touch()

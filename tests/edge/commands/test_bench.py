@@ -7,14 +7,14 @@ import pytest
 
 from edge.commands.bench import COLUMNS, WARM_UP, Measurement, bench, measure
 from edge.commands.replay import ReplaySession, open_session
-from tests.support.spot_model import write_spot_film, write_spot_model
+from tests.support.spot_model import write_spot_model, write_spot_video
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> ReplaySession:
     folder = tmp_path_factory.mktemp("bench")
-    film = write_spot_film(folder / "film.avi", shown=4, dark=2)
-    return open_session(str(film), write_spot_model(folder / "spot.onnx"), None, None, threads=1)
+    video = write_spot_video(folder / "video.avi", shown=4, dark=2)
+    return open_session(str(video), write_spot_model(folder / "spot.onnx"), None, None, threads=1)
 
 
 def test_figures() -> None:
@@ -35,7 +35,7 @@ def test_figures() -> None:
 
 
 def test_a_short_video_is_played_again(played: ReplaySession) -> None:
-    measured = measure(played, 30)  # of a film of 8 frames
+    measured = measure(played, 30)  # of a video of 8 frames
     assert measured.seconds.shape == (30, len(COLUMNS))
     assert (measured.seconds >= 0).all()
 
@@ -43,7 +43,7 @@ def test_a_short_video_is_played_again(played: ReplaySession) -> None:
 def test_the_table_names_every_stage(played: ReplaySession, capsys: pytest.CaptureFixture[str]) -> None:
     assert bench(played, 5, as_json=False) == 0
     output = capsys.readouterr().out
-    assert "film.avi, 160x120; spot, 64x64, motion ssim; onnxruntime" in output
+    assert "video.avi, 160x120; spot, 64x64, motion ssim; onnxruntime" in output
     for stage in (*COLUMNS, "total"):
         assert f"\n{stage} " in output
     assert "frames per second" in output
@@ -71,5 +71,5 @@ def test_json_holds_the_same(played: ReplaySession, capsys: pytest.CaptureFixtur
 
 
 def test_a_one_frame_video_is_enough(tmp_path: Path) -> None:
-    film = write_spot_film(tmp_path / "one.avi", shown=1, dark=0)
-    assert len(measure(open_session(str(film), write_spot_model(tmp_path / "m.onnx"), None, None), 3).seconds) == 3
+    video = write_spot_video(tmp_path / "one.avi", shown=1, dark=0)
+    assert len(measure(open_session(str(video), write_spot_model(tmp_path / "m.onnx"), None, None), 3).seconds) == 3

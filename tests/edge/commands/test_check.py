@@ -43,10 +43,10 @@ def test_what_is_no_video_is_named_by_its_camera(tmp_path: Path, loop: str) -> N
 
 
 def test_what_is_no_device(tmp_path: Path) -> None:
-    (tmp_path / "film").write_bytes(b"x")
-    reported = found(configured(tmp_path, f'source = "v4l2://{tmp_path}/film"', 'source = "v4l2:///dev/null"'))
+    (tmp_path / "video").write_bytes(b"x")
+    reported = found(configured(tmp_path, f'source = "v4l2://{tmp_path}/video"', 'source = "v4l2:///dev/null"'))
     assert reported == [
-        f"cameras.c0.source: {tmp_path}/film: is not a camera device: write /dev/video0, or a file without v4l2://"
+        f"cameras.c0.source: {tmp_path}/video: is not a camera device: write /dev/video0, or a file without v4l2://"
     ]
 
 
@@ -79,9 +79,9 @@ def test_a_camera_with_an_invalid_name_is_checked_under_that_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "config.toml"
-    film = 'source = "gone.mp4"\nactions.Nonsense.cooldown = 1.0\n'
+    video = 'source = "gone.mp4"\nactions.Nonsense.cooldown = 1.0\n'
     file.write_text(
-        f'[cameras.request]\n{film}[cameras."back door"]\n{film}[cameras.a]\nfps = 0.1\nloop = true\n{film}'
+        f'[cameras.request]\n{video}[cameras."back door"]\n{video}[cameras.a]\nfps = 0.1\nloop = true\n{video}'
     )
     assert main(["check", "--config", str(file)]) == 1
     output = capsys.readouterr().err

@@ -15,23 +15,23 @@ import pytest
 from edge.__main__ import main
 from edge.manifest import METADATA_KEY
 from tests.support.paths import ROOT
-from tests.support.spot_model import MANIFEST, spot, write_jpegs, write_spot_film, write_spot_model
+from tests.support.spot_model import MANIFEST, spot, write_jpegs, write_spot_model, write_spot_video
 from tests.support.waiting import PATIENCE, wait_for
 
 CONFIG = """
 [model]
 path = "spot.onnx"
 [cameras.door]
-source = "film.avi"
+source = "video.avi"
 """
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model, a film, and a configuration that names both."""
+    """A model, a video, and a configuration that names both."""
     folder = tmp_path_factory.mktemp("folder")
     write_spot_model(folder / "spot.onnx")
-    write_spot_film(folder / "film.avi")
+    write_spot_video(folder / "video.avi")
     (folder / "config.toml").write_text(CONFIG)
     return folder
 
@@ -66,7 +66,7 @@ def test_help_is_there(command: str, capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["fly"], ["replay"], ["bench", "film.avi", "--frames", "0"], ["bench", "film.avi", "--threads", "two"]],
+    [[], ["fly"], ["replay"], ["bench", "video.avi", "--frames", "0"], ["bench", "video.avi", "--threads", "two"]],
 )
 def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -95,7 +95,7 @@ def test_check_prints_the_start_scores(folder: Path, capsys: pytest.CaptureFixtu
 
 
 def test_check_names_every_problem_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = '[model]\nthreads = "two"\n[cameras.door]\nsuorce = "film.avi"\n[mqtt]\nport = 70000\n[outbx]\n'
+    text = '[model]\nthreads = "two"\n[cameras.door]\nsuorce = "video.avi"\n[mqtt]\nport = 70000\n[outbx]\n'
     (tmp_path / "config.toml").write_text(text)
     output = refusal(capsys, "check", "--config", tmp_path / "config.toml")
     for key in ("model.threads", "cameras.door.suorce", "cameras.door.source", "mqtt.port", "outbx"):
@@ -139,11 +139,11 @@ BAD_SOURCES = (
 
 def bad_sources(folder: Path) -> dict[str, tuple[Path | str, str]]:
     """By name: a source that cannot be played, and words of the sentence that says so."""
-    film = (folder / "film.avi").read_bytes()
+    video = (folder / "video.avi").read_bytes()
     (folder / "empty.mp4").write_bytes(b"")
     (folder / "text.mp4").write_text("not a video at all\n" * 40)
     (folder / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(20_000))
-    (folder / "head.avi").write_bytes(film[:3000])
+    (folder / "head.avi").write_bytes(video[:3000])
     return {
         "missing": (folder / "nowhere.mp4", "no such file"),
         "a folder": (folder, "is a directory"),
@@ -152,7 +152,7 @@ def bad_sources(folder: Path) -> dict[str, tuple[Path | str, str]]:
         "noise": (folder / "noise.mp4", "cannot be read as video"),
         "cut after its head": (folder / "head.avi", "copy it again"),
         "a camera": ("/dev/video0", "takes a video file; try korsal-edge demo"),
-        "an unknown scheme": ("ftp://host/film.mp4", "unknown kind of source"),
+        "an unknown scheme": ("ftp://host/video.mp4", "unknown kind of source"),
         "nothing": ("", "the source is empty"),
     }
 
@@ -216,7 +216,7 @@ def write_relabelled(path: Path, model: bytes, manifest: object) -> Path:
 )
 def test_bad_models(folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     model, words = bad_models(folder)[name]
-    output = refusal(capsys, "replay", folder / "film.avi", "--model", model)
+    output = refusal(capsys, "replay", folder / "video.avi", "--model", model)
     assert words in output
     assert len(output.splitlines()) == 1
 
@@ -225,18 +225,18 @@ def test_bad_models(folder: Path, name: str, capsys: pytest.CaptureFixture[str])
     ("option", "name", "words"),
     [
         ("--events", "nowhere/events.jsonl", "cannot be written"),
-        ("--events", "film.avi", "is the source itself"),
+        ("--events", "video.avi", "is the source itself"),
         ("--video", "nowhere/out.mp4", "its folder does not exist"),
         ("--video", "out.txt", "is not a format that can be written"),
-        ("--video", "film.avi", "is the source itself"),
+        ("--video", "video.avi", "is the source itself"),
         ("--camera", "window", "give one of replay"),
     ],
 )
 def test_bad_outputs(folder: Path, option: str, name: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    before = (folder / "film.avi").read_bytes()
+    before = (folder / "video.avi").read_bytes()
     value = name if option == "--camera" else folder / name
-    assert words in refusal(capsys, "replay", folder / "film.avi", "--model", folder / "spot.onnx", option, value)
-    assert (folder / "film.avi").read_bytes() == before
+    assert words in refusal(capsys, "replay", folder / "video.avi", "--model", folder / "spot.onnx", option, value)
+    assert (folder / "video.avi").read_bytes() == before
 
 
 FRAMES = {
@@ -252,28 +252,28 @@ FRAMES = {
 @pytest.mark.parametrize("name", FRAMES)
 def test_unusual_videos_are_played(tmp_path: Path, folder: Path, name: str) -> None:
     frames = FRAMES[name]
-    film = write_jpegs(tmp_path / "odd.mjpeg", frames)
+    video = write_jpegs(tmp_path / "odd.mjpeg", frames)
     out = tmp_path / "out.mp4"
-    status = main(["replay", str(film), "--model", str(folder / "spot.onnx"), "--video", str(out)])
+    status = main(["replay", str(video), "--model", str(folder / "spot.onnx"), "--video", str(out)])
     assert status == 0
     assert int(cv2.VideoCapture(str(out)).get(cv2.CAP_PROP_FRAME_COUNT)) == len(frames)
 
 
 def test_changing_frame_sizes_are_played(tmp_path: Path, folder: Path) -> None:
     sizes = [(160, 120)] * 12 + [(320, 200)] * 12
-    film = write_jpegs(tmp_path / "sizes.mjpeg", [spot(20, size) for size in sizes])
+    video = write_jpegs(tmp_path / "sizes.mjpeg", [spot(20, size) for size in sizes])
     out = tmp_path / "out.mp4"
-    assert main(["replay", str(film), "--model", str(folder / "spot.onnx"), "--video", str(out)]) == 0
+    assert main(["replay", str(video), "--model", str(folder / "spot.onnx"), "--video", str(out)]) == 0
     assert int(cv2.VideoCapture(str(out)).get(cv2.CAP_PROP_FRAME_COUNT)) == 24
 
 
 @pytest.mark.parametrize(
     ("words", "following"),
     [
-        (["--model", "spot.onnx"], "korsal-edge replay film.avi --model spot.onnx --video annotated.webm"),
+        (["--model", "spot.onnx"], "korsal-edge replay video.avi --model spot.onnx --video annotated.webm"),
         (
             ["--config", "config.toml", "--camera", "door"],
-            "korsal-edge replay film.avi --config config.toml --camera door --video annotated.webm",
+            "korsal-edge replay video.avi --config config.toml --camera door --video annotated.webm",
         ),
         (["--config", "config.toml", "--video", "a.avi"], "korsal-edge check --config config.toml"),
         (
@@ -290,15 +290,15 @@ def test_a_replay_names_the_next_steps(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(folder)
-    assert main(["replay", "film.avi", *words]) == 0
+    assert main(["replay", "video.avi", *words]) == 0
     assert capsys.readouterr().err.splitlines()[-1] == f"Next: {following}"
 
 
 def test_frames_of_a_truncated_video_are_kept(tmp_path: Path, folder: Path) -> None:
-    film = tmp_path / "cut.avi"
-    whole = (folder / "film.avi").read_bytes()
-    film.write_bytes(whole[: len(whole) * 3 // 4])
-    done = korsal_edge("replay", film, "--model", folder / "spot.onnx", "--events", tmp_path / "e.jsonl", cwd=tmp_path)
+    video = tmp_path / "cut.avi"
+    whole = (folder / "video.avi").read_bytes()
+    video.write_bytes(whole[: len(whole) * 3 // 4])
+    done = korsal_edge("replay", video, "--model", folder / "spot.onnx", "--events", tmp_path / "e.jsonl", cwd=tmp_path)
     assert done.returncode == 0
     assert "truncated" in done.stderr
     assert "Traceback" not in done.stderr
@@ -310,14 +310,14 @@ def test_a_full_disk_keeps_what_was_found(folder: Path, capsys: pytest.CaptureFi
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("this system has no /dev/full")
-    output = refusal(capsys, "replay", folder / "film.avi", "--model", folder / "spot.onnx", "--events", full)
+    output = refusal(capsys, "replay", folder / "video.avi", "--model", folder / "spot.onnx", "--events", full)
     assert "/dev/full: cannot be written (No space left on device); free space there" in output
 
 
 def test_ctrl_c_keeps_what_was_found(tmp_path: Path, folder: Path) -> None:
     lines = tmp_path / "events.jsonl"
-    film = write_jpegs(tmp_path / "long.mjpeg", [spot(20)] * 5000)
-    command = [sys.executable, "-m", "edge", "replay", film, "--model", folder / "spot.onnx", "--events", lines]
+    video = write_jpegs(tmp_path / "long.mjpeg", [spot(20)] * 5000)
+    command = [sys.executable, "-m", "edge", "replay", video, "--model", folder / "spot.onnx", "--events", lines]
     with subprocess.Popen(list(map(str, command)), cwd=tmp_path, env=environment(), stderr=subprocess.PIPE) as process:
         wait_for(lambda: lines.exists() and lines.stat().st_size, "the first event")
         process.send_signal(signal.SIGTERM)
@@ -329,7 +329,7 @@ def test_ctrl_c_keeps_what_was_found(tmp_path: Path, folder: Path) -> None:
 
 
 def test_a_reader_that_goes_away_is_no_crash(folder: Path) -> None:
-    command = f"{sys.executable} -m edge replay film.avi --model spot.onnx | true"
+    command = f"{sys.executable} -m edge replay video.avi --model spot.onnx | true"
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=folder,
@@ -343,7 +343,7 @@ def test_a_reader_that_goes_away_is_no_crash(folder: Path) -> None:
 
 
 def test_a_wrong_command_line_model_ends_run(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "config.toml").write_text(f'[model]\npath = "text.onnx"\n[cameras.door]\nsource = "{folder}/film.avi"')
+    (tmp_path / "config.toml").write_text(f'[model]\npath = "text.onnx"\n[cameras.door]\nsource = "{folder}/video.avi"')
     (tmp_path / "text.onnx").write_text("no model")
     done = korsal_edge("run", cwd=tmp_path)
     assert done.returncode == 1

@@ -12,7 +12,7 @@ from edge.cameras.video_file import CaptureError
 from edge.commands.demo import ReceivedEvents, demo
 from edge.commands.demo_broker import DemoError
 from tests.support.paths import ROOT
-from tests.support.spot_model import spot, write_jpegs, write_spot_film, write_spot_model
+from tests.support.spot_model import spot, write_jpegs, write_spot_model, write_spot_video
 from tests.support.waiting import PATIENCE, wait_for
 
 pytest.importorskip("amqtt", reason="amqtt is not installed: pip install 'korsal-edge[demo]'")
@@ -22,8 +22,8 @@ pytest.importorskip("amqtt", reason="amqtt is not installed: pip install 'korsal
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
     write_spot_model(folder / "spot.onnx")
-    write_spot_film(folder / "film.avi")
-    write_spot_film(folder / "dark.avi", shown=0)
+    write_spot_video(folder / "video.avi")
+    write_spot_video(folder / "dark.avi", shown=0)
     return folder
 
 
@@ -36,9 +36,9 @@ def play(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_events_arrive_through_the_broker_and_the_video_is_written(folder: Path) -> None:
-    done = play("film.avi", cwd=folder)
+    done = play("video.avi", cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"Broker: 127\.0\.0\.1:\d+ \(MQTT 3\.1\.1\)\. Source: film\.avi\. Model: spot\.", done.stdout)
+    assert re.search(r"Broker: 127\.0\.0\.1:\d+ \(MQTT 3\.1\.1\)\. Source: video\.avi\. Model: spot\.", done.stdout)
     lines = [line for line in done.stdout.splitlines() if line.startswith("korsal/demo/camera/actions/Basketball")]
     assert [re.search(r'"type": "(\w+)"', line)[1] for line in lines] == ["new", "update", "end"]  # type: ignore[index]
     assert "3 messages of 1 event arrived through the broker: Basketball 1." in done.stdout
@@ -60,8 +60,8 @@ def test_the_motion_map_is_where_the_option_wants_it(folder: Path, options: tupl
 
 
 def test_ctrl_c_ends_it_with_a_summary(folder: Path, tmp_path: Path) -> None:
-    film = write_jpegs(tmp_path / "long.mjpeg", [spot(20)] * 3000)
-    command = [sys.executable, "-m", "edge", "demo", str(film), "--model", str(folder / "spot.onnx")]
+    video = write_jpegs(tmp_path / "long.mjpeg", [spot(20)] * 3000)
+    command = [sys.executable, "-m", "edge", "demo", str(video), "--model", str(folder / "spot.onnx")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     out = tmp_path / "out.txt"
     with out.open("w") as file, subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=file) as process:
@@ -85,16 +85,16 @@ def test_without_amqtt_the_message_names_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "amqtt.broker", None)
     with pytest.raises(DemoError, match=r"amqtt is not installed: pip install 'korsal-edge\[cpu,demo\]'"):
-        demo(str(folder / "film.avi"), folder / "spot.onnx", tmp_path / "out.mp4")
+        demo(str(folder / "video.avi"), folder / "spot.onnx", tmp_path / "out.mp4")
 
 
 def test_bad_sources_and_outputs(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(CaptureError, match="no such file"):
         demo(str(tmp_path / "nowhere.mp4"), folder / "spot.onnx", tmp_path / "out.mp4")
     with pytest.raises(DemoError, match="is the source itself"):
-        demo(str(folder / "film.avi"), folder / "spot.onnx", folder / "film.avi")
+        demo(str(folder / "video.avi"), folder / "spot.onnx", folder / "video.avi")
     with pytest.raises(DemoError, match="cannot be made"):
-        demo(str(folder / "film.avi"), folder / "spot.onnx", folder / "film.avi" / "out.mp4")
+        demo(str(folder / "video.avi"), folder / "spot.onnx", folder / "video.avi" / "out.mp4")
 
 
 @pytest.mark.parametrize(

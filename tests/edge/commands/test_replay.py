@@ -26,7 +26,7 @@ from edge.events import Event
 from edge.video.motion_inset import InsetPosition
 from tests.support.paths import ROOT
 from tests.support.some_event import some_event
-from tests.support.spot_model import spot, write_spot_film, write_spot_model
+from tests.support.spot_model import spot, write_spot_model, write_spot_video
 from tests.support.video_files import jpegs, write_matroska
 from tests.support.waiting import PATIENCE
 
@@ -35,13 +35,13 @@ from tests.support.waiting import PATIENCE
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("replay")
     write_spot_model(folder / "spot.onnx")
-    write_spot_film(folder / "film.avi")  # dark, 50 frames of a spot from 0.4 s to 2.36 s, dark; 25 a second
+    write_spot_video(folder / "video.avi")  # dark, 50 frames of a spot from 0.4 s to 2.36 s, dark; 25 a second
     return folder
 
 
 def lines_of(folder: Path, target: Path, config: Path | None = None, camera: str | None = None) -> bytes:
-    """The events of a replay of the film."""
-    played = open_session(str(folder / "film.avi"), folder / "spot.onnx", config, camera)
+    """The events of a replay of the video."""
+    played = open_session(str(folder / "video.avi"), folder / "spot.onnx", config, camera)
     assert replay(played, ReplayOutputs(events=target)) == 0
     return target.read_bytes()
 
@@ -62,7 +62,7 @@ def test_the_same_file_gives_the_same_bytes(folder: Path, tmp_path: Path) -> Non
 
 
 def test_another_file_gives_other_ids(folder: Path, tmp_path: Path) -> None:
-    write_spot_film(tmp_path / "film.avi", shown=51)
+    write_spot_video(tmp_path / "video.avi", shown=51)
     write_spot_model(tmp_path / "spot.onnx")
     ids = {event["event_id"] for event in events_of(folder, tmp_path / "a.jsonl")}
     assert ids.isdisjoint(event["event_id"] for event in events_of(tmp_path, tmp_path / "b.jsonl"))
@@ -121,17 +121,17 @@ def test_one_of_several_cameras_is_chosen(folder: Path, tmp_path: Path) -> None:
     assert events_of(folder, tmp_path / "events.jsonl", file, "b")[0]["camera"] == "b"
     for camera in (None, "c"):
         with pytest.raises(ReplayError, match="give one of a, b"):
-            open_session(str(folder / "film.avi"), folder / "spot.onnx", file, camera)
+            open_session(str(folder / "video.avi"), folder / "spot.onnx", file, camera)
 
 
 def test_an_unknown_action_is_refused(folder: Path, tmp_path: Path) -> None:
     file = configuration(tmp_path, '[cameras.a]\nsource = "csi://0"\n[actions.Surfin]\ncooldown = 1.0\n')
     with pytest.raises(ConfigError, match=r"actions\.Surfin"):
-        open_session(str(folder / "film.avi"), folder / "spot.onnx", file, None)
+        open_session(str(folder / "video.avi"), folder / "spot.onnx", file, None)
 
 
 def test_events_are_printed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    played = open_session(str(folder / "film.avi"), folder / "spot.onnx", None, None)
+    played = open_session(str(folder / "video.avi"), folder / "spot.onnx", None, None)
     assert replay(played, ReplayOutputs()) == 0
     output = capsys.readouterr()
     new, _, end = output.out.splitlines()
@@ -149,21 +149,21 @@ def test_the_printed_score_is_the_one_that_decided() -> None:
 
 
 def test_a_still_image_is_one_frame(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    film = write_spot_film(tmp_path / "still.avi", shown=1, dark=0)
-    assert replay(open_session(str(film), folder / "spot.onnx", None, None), ReplayOutputs()) == 0
+    video = write_spot_video(tmp_path / "still.avi", shown=1, dark=0)
+    assert replay(open_session(str(video), folder / "spot.onnx", None, None), ReplayOutputs()) == 0
     assert capsys.readouterr().err == "1 frame; events: none\n"
 
 
 def test_no_action_gives_no_events(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    film = write_spot_film(tmp_path / "dark.avi", shown=0)
-    played = open_session(str(film), folder / "spot.onnx", None, None)
+    video = write_spot_video(tmp_path / "dark.avi", shown=0)
+    played = open_session(str(video), folder / "spot.onnx", None, None)
     assert replay(played, ReplayOutputs(events=tmp_path / "events.jsonl")) == 0
     assert (tmp_path / "events.jsonl").read_bytes() == b""
     assert capsys.readouterr().err == f"20 frames; events: none\nevents: {tmp_path / 'events.jsonl'} (0.0 kB)\n"
 
 
 def test_invalid_network_outputs_are_reported(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    played = open_session(str(folder / "film.avi"), folder / "spot.onnx", None, None)
+    played = open_session(str(folder / "video.avi"), folder / "spot.onnx", None, None)
     steps = pipeline.run(
         replays.frames_of(played), played.engine, played.settings, pipeline.initial(played.camera, "seed")
     )
@@ -175,7 +175,7 @@ def test_invalid_network_outputs_are_reported(folder: Path, capsys: pytest.Captu
 
 
 def test_an_interruption_ends_the_running_events(folder: Path) -> None:
-    played = open_session(str(folder / "film.avi"), folder / "spot.onnx", None, None)
+    played = open_session(str(folder / "video.avi"), folder / "spot.onnx", None, None)
     reported: list[str] = []
 
     def publish(batch: Sequence[Event]) -> None:
@@ -197,7 +197,7 @@ def interrupted(played: replays.ReplaySession, count: int) -> Iterator[replays.P
 
 
 def test_the_annotated_video_has_every_frame(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    played = open_session(str(folder / "film.avi"), folder / "spot.onnx", None, None)
+    played = open_session(str(folder / "video.avi"), folder / "spot.onnx", None, None)
     assert replay(played, ReplayOutputs(video=tmp_path / "out.mp4")) == 0
     video = cv2.VideoCapture(str(tmp_path / "out.mp4"))
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 70
@@ -212,7 +212,7 @@ def test_the_annotated_video_has_every_frame(folder: Path, tmp_path: Path, capsy
 def test_the_motion_map_stands_where_it_is_wanted(
     folder: Path, tmp_path: Path, inset: InsetPosition, size: tuple[int, int]
 ) -> None:
-    played = open_session(str(folder / "film.avi"), folder / "spot.onnx", None, None)
+    played = open_session(str(folder / "video.avi"), folder / "spot.onnx", None, None)
     assert replay(played, ReplayOutputs(video=tmp_path / "out.webm", inset=inset)) == 0
     video = cv2.VideoCapture(str(tmp_path / "out.webm"))
     assert (video.get(cv2.CAP_PROP_FRAME_WIDTH), video.get(cv2.CAP_PROP_FRAME_HEIGHT)) == size
@@ -224,7 +224,7 @@ def test_zones_of_the_configuration_are_drawn(folder: Path, tmp_path: Path) -> N
     zone = "[cameras.door.zones]\ngate = [[0.6, 0.2], [0.9, 0.2], [0.9, 0.8], [0.6, 0.8]]\n"
     pictures = []
     for name, text in ("without", camera), ("with", camera + zone):
-        played = open_session(str(folder / "film.avi"), folder / "spot.onnx", configuration(tmp_path, text), None)
+        played = open_session(str(folder / "video.avi"), folder / "spot.onnx", configuration(tmp_path, text), None)
         assert replay(played, ReplayOutputs(video=tmp_path / f"{name}.avi", inset="none")) == 0
         pictures.append(cv2.VideoCapture(str(tmp_path / f"{name}.avi")).read()[1].astype(int))
     differs = (np.abs(pictures[0] - pictures[1]) > 30).any(axis=2)
@@ -236,7 +236,7 @@ def test_zones_of_the_configuration_are_drawn(folder: Path, tmp_path: Path) -> N
 def test_the_bar_is_for_terminals(folder: Path) -> None:
     main, side = pty.openpty()
     fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    command = [sys.executable, "-m", "edge", "replay", "film.avi", "--model", "spot.onnx"]
+    command = [sys.executable, "-m", "edge", "replay", "video.avi", "--model", "spot.onnx"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=side) as process:
         out = process.communicate(timeout=PATIENCE)[0]
@@ -251,9 +251,9 @@ def test_events_and_the_annotated_video_use_the_time_of_the_file(tmp_path: Path)
     """Ten frames a second, with a pause of a second, in a container that announces 100: spot from 0.5 s to 3.4 s."""
     times = [i / 10 + (1.0 if i > 14 else 0.0) for i in range(30)]
     images = [spot(40 if 5 <= i < 25 else None) for i in range(30)]
-    film = write_matroska(tmp_path / "film.mkv", jpegs(images), times, (160, 120), announced_fps=100)
+    video_file = write_matroska(tmp_path / "video.mkv", jpegs(images), times, (160, 120), announced_fps=100)
     write_spot_model(tmp_path / "spot.onnx")
-    played = open_session(str(film), tmp_path / "spot.onnx", None, None)
+    played = open_session(str(video_file), tmp_path / "spot.onnx", None, None)
     assert replay(played, ReplayOutputs(events=tmp_path / "events.jsonl", video=tmp_path / "out.avi")) == 0
     new, *_, end = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert (new["started"], new["t_capture"]) == ("1970-01-01T00:00:00.500Z", pytest.approx(1.0))  # min_duration: 0.5 s

@@ -98,7 +98,7 @@ def test_all_problems_are_reported_at_once_each_with_its_key(tmp_path: Path) -> 
     [cameras."a/b"]
     source = 3
     [cameras.file]
-    source = "film.mp4"
+    source = "video.mp4"
     fps = 3
     [actions.Jump]
     start_score = nan
@@ -376,7 +376,7 @@ def test_where_a_keep_score_is_above_several_the_lowest_start_score_is_named(tmp
 def test_the_options_of_a_camera(tmp_path: Path) -> None:
     text = """
     [cameras.door]
-    source = "film.mp4"
+    source = "video.mp4"
     loop = true
     width = 640
     height = 480

@@ -20,20 +20,20 @@ from edge.engines.tensorrt_engine import TensorRtError
 from tests.support.broker import Broker, mosquitto
 from tests.support.other_user import as_nobody, everybodys_folder
 from tests.support.ports import free_port
-from tests.support.spot_model import write_spot_film, write_spot_model
+from tests.support.spot_model import write_spot_model, write_spot_video
 
 
 def configured(folder: Path, **tables: object) -> Config:
-    """A configuration whose camera is a film in `folder`, played over and over."""
-    whole = {"cameras": {"door": {"source": str(folder / "film.avi"), "loop": True}}, **tables}
+    """A configuration whose camera is a video in `folder`, played over and over."""
+    whole = {"cameras": {"door": {"source": str(folder / "video.avi"), "loop": True}}, **tables}
     return Config.model_validate(whole)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A model and a film."""
+    """A model and a video."""
     write_spot_model(tmp_path / "spot.onnx")
-    write_spot_film(tmp_path / "film.avi")
+    write_spot_video(tmp_path / "video.avi")
     return tmp_path
 
 
@@ -47,7 +47,7 @@ def test_a_whole_installation(folder: Path, capsys: pytest.CaptureFixture[str]) 
     (folder / "state").mkdir()
     with Broker(folder) as running:
         (folder / "config.toml").write_text(
-            f'[model]\npath = "spot.onnx"\n[cameras.door]\nsource = "film.avi"\nloop = true\n'
+            f'[model]\npath = "spot.onnx"\n[cameras.door]\nsource = "video.avi"\nloop = true\n'
             f'[mqtt]\nhost = "127.0.0.1"\nport = {running.port}\n[outbox]\ndirectory = "state"\n'
         )
         assert doctor(folder / "config.toml") == 0
@@ -68,7 +68,7 @@ def test_everything_wrong_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / "spot.onnx").write_text("no model")
     (tmp_path / "state").write_text("a file where the directory should be")
     (tmp_path / "config.toml").write_text(
-        '[model]\npath = "spot.onnx"\n[cameras.door]\nsource = "/dev/video97"\n[cameras.film]\nsource = "none.mp4"\n'
+        '[model]\npath = "spot.onnx"\n[cameras.door]\nsource = "/dev/video97"\n[cameras.video]\nsource = "none.mp4"\n'
         f'[mqtt]\nhost = "127.0.0.1"\nport = {free_port()}\n[outbox]\ndirectory = "state"\n'
     )
     assert doctor(tmp_path / "config.toml") == 1
@@ -76,7 +76,7 @@ def test_everything_wrong_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[
     for words in (
         "WRONG   model: ",
         "WRONG   camera door: /dev/video97: no such camera",
-        "WRONG   camera film: ",
+        "WRONG   camera video: ",
         "nothing listens there: start the broker",
         "waiting events would not survive a restart",
     ):
@@ -99,7 +99,7 @@ def test_a_camera_that_gives_nothing(tmp_path: Path) -> None:
 
 
 def test_a_file_that_ends_is_no_camera(folder: Path) -> None:
-    found = camera("door", CameraConfig(source=str(folder / "film.avi")), False)
+    found = camera("door", CameraConfig(source=str(folder / "video.avi")), False)
     assert (found.level, found.remedy) == ("warning", "set loop = true to play it for ever")
 
 
@@ -208,7 +208,7 @@ def test_what_lies_in_homes_is_hidden_from_the_service(folder: Path) -> None:
     visible = configured(folder)
     assert hidden_files(visible.model, visible.cameras, Path("/etc/korsal-edge/config.toml")) == []
     homely = configured(
-        folder, model={"path": Path("/home/me/my.onnx")}, cameras={"door": {"source": "/root/film.mp4"}}
+        folder, model={"path": Path("/home/me/my.onnx")}, cameras={"door": {"source": "/root/video.mp4"}}
     )
     found = hidden_files(homely.model, homely.cameras, Path("/home/me/config.toml"))
     assert [finding.subject for finding in found] == ["the configuration", "model.path", "cameras.door.source"]
@@ -266,7 +266,7 @@ def test_a_machine_that_is_too_slow_for_its_cameras(rate: float, wanted: list[fl
 
 
 def test_the_speed_is_that_of_the_pipeline(folder: Path) -> None:
-    cameras = {"door": {"source": "rtsp://10.0.0.7/x", "fps": 2}, "film": {"source": "film.avi"}}
+    cameras = {"door": {"source": "rtsp://10.0.0.7/x", "fps": 2}, "video": {"source": "video.avi"}}
     whole = configured(folder, model={"path": folder / "spot.onnx"}, cameras=cameras)
     found = list(model(whole, service_runs=True))[1]
     assert (found.subject, found.level) == ("speed", "ok")  # 64x64 pixels

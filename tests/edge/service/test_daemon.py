@@ -67,9 +67,9 @@ def steps(events: list[dict[str, Any]]) -> list[tuple[str, int]]:
 
 def test_a_video_becomes_events_that_fit_the_schema(tmp_path: Path, broker: Broker, subscriber: Subscriber) -> None:
     # 10 frames a second: 1 s dark, 3 s bright, 4 s dark, 1 s bright
-    write_video(tmp_path / "film.avi", "." * 10 + "#" * 30 + "." * 40 + "#" * 10)
+    write_video(tmp_path / "video.avi", "." * 10 + "#" * 30 + "." * 40 + "#" * 10)
     clear = "[actions.default]\nstart_score = 0.5\nkeep_score = 0.3\n"
-    play(write_config(tmp_path, broker.port, {"door": "film.avi"}, clear))
+    play(write_config(tmp_path, broker.port, {"door": "video.avi"}, clear))
     subscriber.wait_for_payload(f"{BASE}/available", b"offline")
     found = subscriber.events()
     for event in found:
@@ -81,7 +81,7 @@ def test_a_video_becomes_events_that_fit_the_schema(tmp_path: Path, broker: Brok
     assert first[-1]["type"] == "end"
     assert first[-1]["reason_ended"] == "score"
     assert 2.5 < first[-1]["duration"] < 3.5
-    assert second[-1]["reason_ended"] == "camera"  # the film was over
+    assert second[-1]["reason_ended"] == "camera"  # the video was over
     assert {event["action"] for event in found} == {"Shine"}
     assert found[0]["model"]["name"] == "tiny"
     assert {message.topic for message in subscriber.messages if "/actions/" in message.topic} == {
@@ -90,14 +90,14 @@ def test_a_video_becomes_events_that_fit_the_schema(tmp_path: Path, broker: Brok
 
 
 def test_retained_messages_describe_what_runs(tmp_path: Path, broker: Broker, subscriber: Subscriber) -> None:
-    write_video(tmp_path / "film.avi", "#" * 5)
-    play(write_config(tmp_path, broker.port, {"door": "film.avi"}))
+    write_video(tmp_path / "video.avi", "#" * 5)
+    play(write_config(tmp_path, broker.port, {"door": "video.avi"}))
     subscriber.wait_for_payload(f"{BASE}/available", b"offline")
     assert subscriber.payloads(f"{BASE}/available") == [b"online", b"offline"]
     assert subscriber.payloads(f"{BASE}/door/state")[-1] == b"offline"
     status = json.loads(subscriber.payloads(f"{BASE}/status")[-1])
     assert (status["model"]["name"], status["labels"]) == ("tiny", ["Shine", "Rest"])
-    assert status["cameras"] == {"door": f"{tmp_path}/film.avi"}
+    assert status["cameras"] == {"door": f"{tmp_path}/video.avi"}
     assert all(message.retain for message in subscriber.messages if "/actions/" not in message.topic)
 
 
@@ -105,18 +105,18 @@ def test_two_videos_are_played_side_by_side_despite_a_damaged_one(
     tmp_path: Path, broker: Broker, subscriber: Subscriber
 ) -> None:
     write_video(tmp_path / "a.avi", "#" * 20)
-    with write_video(tmp_path / "b.avi", "#" * 20).open("r+b") as film:
-        film.seek(-film.seek(0, os.SEEK_END) // 2, os.SEEK_END)
-        film.write(bytes(4000))
+    with write_video(tmp_path / "b.avi", "#" * 20).open("r+b") as video:
+        video.seek(-video.seek(0, os.SEEK_END) // 2, os.SEEK_END)
+        video.write(bytes(4000))
     play(write_config(tmp_path, broker.port, {"a": "a.avi", "b": "b.avi"}))
     subscriber.wait_for_payload(f"{BASE}/available", b"offline")
     assert [event["type"] for event in subscriber.events() if event["camera"] == "a"][-1] == "end"
 
 
 def test_without_a_broker_events_wait_for_the_next_start(tmp_path: Path) -> None:
-    write_video(tmp_path / "film.avi", "#" * 20)
+    write_video(tmp_path / "video.avi", "#" * 20)
     port = free_port()
-    config = write_config(tmp_path, port, {"door": "film.avi"})
+    config = write_config(tmp_path, port, {"door": "video.avi"})
     output = play(config)
     assert output.count("nothing listens there: start the broker") == 1
     assert "messages wait for the next start" in output
@@ -134,13 +134,13 @@ def test_without_a_broker_events_wait_for_the_next_start(tmp_path: Path) -> None
 
 
 def test_a_wrong_password_is_logged_in_one_sentence_and_events_wait_for_the_right_one(tmp_path: Path) -> None:
-    write_video(tmp_path / "film.avi", "#" * 20)
+    write_video(tmp_path / "video.avi", "#" * 20)
     passwords, mine = tmp_path / "passwords", tmp_path / "mine"
     subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "korsal", "right horse"], check=True)
     passwords.chmod(0o644)
     mine.write_text("wrong horse")
     with Broker(tmp_path, f"allow_anonymous false\npassword_file {passwords}") as broker:
-        config = write_config(tmp_path, broker.port, {"door": "film.avi"})
+        config = write_config(tmp_path, broker.port, {"door": "video.avi"})
         config.write_text(
             config.read_text().replace("[outbox]", 'username = "korsal"\npassword_file = "mine"\n[outbox]')
         )
@@ -246,7 +246,7 @@ def test_a_reload_takes_cameras_in_out_and_over(
                 subscriber.wait_for_payload(f"{BASE}/{name}/state", b"online")
             for name in ("door", "yard"):
                 wait_for(partial(events_of, subscriber, name, "new"), f"an event of {name}")
-            config.write_text(text.replace(yard, yard + '[cameras.film]\nsource = "nowhere.avi"\n'))
+            config.write_text(text.replace(yard, yard + '[cameras.video]\nsource = "nowhere.avi"\n'))
             daemon.send_signal(signal.SIGHUP)
             stderr = daemon.stderr
             assert stderr is not None
@@ -293,8 +293,8 @@ def test_eight_cameras_share_an_engine_and_none_waits_for_a_slow_or_dead_one(
 
 @pytest.mark.parametrize("module", ["edge.commands.command_line", "edge.service.daemon", "cv2", "onnxruntime"])
 def test_a_reload_that_is_asked_for_during_the_start_ends_nothing(tmp_path: Path, module: str) -> None:
-    """SIGHUP comes while `module` is imported; the film is played, and the configuration read once more."""
-    config = write_config(tmp_path, free_port(), {"film": str(write_video(tmp_path / "film.avi", "..##"))})
+    """SIGHUP comes while `module` is imported; the video is played, and the configuration read once more."""
+    config = write_config(tmp_path, free_port(), {"video": str(write_video(tmp_path / "video.avi", "..##"))})
     program = f"""
 import os, signal, sys
 from importlib.abc import MetaPathFinder
@@ -336,16 +336,16 @@ def test_systemd_gets_status_messages(
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("film.avi", None, "film.avi: no such file: check the path"),
-        ("film.avi", b"no film", "film.avi: is text, not video"),
+        ("video.avi", None, "video.avi: no such file: check the path"),
+        ("video.avi", b"no video", "video.avi: is text, not video"),
         ("tiny.onnx", b"no model", "tiny.onnx"),
     ],
 )
 def test_impossible_commands_exit_1_with_one_sentence(
     tmp_path: Path, name: str, content: bytes | None, sentence: str
 ) -> None:
-    write_video(tmp_path / "film.avi", "#" * 3)
-    config = write_config(tmp_path, free_port(), {"door": "film.avi"})
+    write_video(tmp_path / "video.avi", "#" * 3)
+    config = write_config(tmp_path, free_port(), {"door": "video.avi"})
     (tmp_path / name).unlink()
     if content is not None:
         (tmp_path / name).write_bytes(content)
@@ -357,16 +357,16 @@ def test_impossible_commands_exit_1_with_one_sentence(
 
 
 def test_an_action_that_the_model_does_not_know_is_reported(tmp_path: Path) -> None:
-    write_video(tmp_path / "film.avi", "#" * 3)
-    process = start(write_config(tmp_path, free_port(), {"door": "film.avi"}, "[actions.shine]\nstart_score = 0.9\n"))
+    write_video(tmp_path / "video.avi", "#" * 3)
+    process = start(write_config(tmp_path, free_port(), {"door": "video.avi"}, "[actions.shine]\nstart_score = 0.9\n"))
     _, output = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "actions.shine: the model knows no such action; did you mean Shine?" in output
 
 
 def test_it_runs_on_tensorrt_and_gives_the_gpu_back(tmp_path: Path, broker: Broker, subscriber: Subscriber) -> None:
-    write_video(tmp_path / "film.avi", "#" * 20)
-    config = write_config(tmp_path, broker.port, {"door": "film.avi"}, runtime="auto")
+    write_video(tmp_path / "video.avi", "#" * 20)
+    config = write_config(tmp_path, broker.port, {"door": "video.avi"}, runtime="auto")
     process = start(config, "10.3", program=WITH_TENSORRT)
     _, output = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, output
@@ -379,8 +379,8 @@ def test_it_runs_on_tensorrt_and_gives_the_gpu_back(tmp_path: Path, broker: Brok
 @pytest.mark.parametrize(("version", "last_line", "built"), [("10.3", b": Timing 0%", 0), ("8.6", b"tiny.onnx", 1)])
 def test_sigterm_ends_a_build(version: str, last_line: bytes, built: int, tmp_path: Path) -> None:
     """At its next step; where TensorRT has no monitor, after it: then the engine stays for the next start."""
-    write_video(tmp_path / "film.avi", "#" * 3)
-    config = write_config(tmp_path, free_port(), {"door": "film.avi"}, runtime="auto")
+    write_video(tmp_path / "video.avi", "#" * 3)
+    config = write_config(tmp_path, free_port(), {"door": "video.avi"}, runtime="auto")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
         systemd.settimeout(60)
@@ -400,8 +400,8 @@ def test_sigterm_ends_a_build(version: str, last_line: bytes, built: int, tmp_pa
 
 
 def test_requesting_an_absent_tensorrt_gives_a_one_sentence_error(tmp_path: Path) -> None:
-    write_video(tmp_path / "film.avi", "#" * 3)
-    config = write_config(tmp_path, free_port(), {"door": "film.avi"}, runtime="tensorrt")
+    write_video(tmp_path / "video.avi", "#" * 3)
+    config = write_config(tmp_path, free_port(), {"door": "video.avi"}, runtime="tensorrt")
     process = start(config, program=f'import sys; sys.modules["tensorrt"] = None{PROGRAM}')
     _, output = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1

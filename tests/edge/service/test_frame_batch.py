@@ -147,7 +147,7 @@ def test_a_feed_that_raises_loses_one_frame(live: bool, caplog: pytest.LogCaptur
     assert camera.next_input() is None
     assert camera.failed == 1
     assert "a frame could not be processed (RuntimeError: cannot turn it)" in caplog.records[0].message
-    assert feed.failed == (not live)  # a film is over then, and the daemon's exit status tells
+    assert feed.failed == (not live)  # a video is over then, and the daemon's exit status tells
 
 
 def test_events_end_where_no_frame_can_be_processed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,17 +10,17 @@ import pytest
 
 from edge.terminal import output as terminal
 from tests.support.paths import ROOT
-from tests.support.spot_model import MANIFEST, write_spot_film, write_spot_model
+from tests.support.spot_model import MANIFEST, write_spot_model, write_spot_video
 from tests.support.waiting import PATIENCE
 
 
 @pytest.mark.parametrize(("encoding", "printed"), [("utf-8", "投篮"), ("latin-1", "\\u6295\\u7bee")])
 def test_a_replay_prints_any_label(tmp_path: Path, encoding: str, printed: str) -> None:
     """Where the encoding lacks its letters, they are codes; before, that ended the program."""
-    write_spot_film(tmp_path / "film.avi")
+    write_spot_video(tmp_path / "video.avi")
     write_spot_model(tmp_path / "spot.onnx", replace(MANIFEST, labels=("投篮", "Größe")[: len(MANIFEST.labels)]))
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding}
-    command = [sys.executable, "-m", "edge", "replay", "film.avi", "--model", "spot.onnx"]
+    command = [sys.executable, "-m", "edge", "replay", "video.avi", "--model", "spot.onnx"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     words = done.stdout.decode(encoding)
