@@ -19,25 +19,9 @@ from edge.motion_map import MotionSettings
 from edge.video.snapshot import snapshot
 from tests.support import video_files
 from tests.support.paths import ROOT
+from tests.support.spot_model import write_frames, write_jpegs
 from tests.support.tiny_model import MANIFEST
 from tests.support.waiting import PATIENCE
-
-
-def write_video(path: Path, frames: list[NDArray[np.uint8]], code: str = "MJPG", fps: float = 25.0) -> Path:
-    height, width = frames[0].shape[:2]
-    colour = frames[0].ndim == 3
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), fps, (width, height), colour)
-    assert writer.isOpened()
-    for frame in frames:
-        writer.write(frame)
-    writer.release()
-    return path
-
-
-def write_jpegs(path: Path, frames: list[NDArray[np.uint8]]) -> Path:
-    """A raw MJPEG stream: it holds any size, and announces no number of frames."""
-    path.write_bytes(b"".join(cv2.imencode(".jpg", frame)[1].tobytes() for frame in frames))
-    return path
 
 
 def write_grey(path: Path, values: list[int], width: int, height: int, rate: str = "25:1") -> Path:
@@ -59,12 +43,12 @@ def values(path: Path) -> list[int]:
 
 @pytest.mark.parametrize("name", ["clip.avi", "clip with spaces.avi", "größe.avi", "file:clip.avi", "clip%03d.avi"])
 def test_every_frame_comes_in_order(tmp_path: Path, name: str) -> None:
-    path = write_video(tmp_path / name, shades(40))
+    path = write_frames(tmp_path / name, shades(40))
     assert values(path) == list(range(40))
 
 
 def test_a_frame_knows_its_place_in_the_file(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "clip.avi", shades(3), fps=10)
+    path = write_frames(tmp_path / "clip.avi", shades(3), fps=10)
     frames = list(read_file(path, "door"))
     assert [frame.index for frame in frames] == [0, 1, 2]
     assert [frame.unix_time for frame in frames] == [0.0, 0.1, 0.2]
@@ -74,7 +58,7 @@ def test_a_frame_knows_its_place_in_the_file(tmp_path: Path) -> None:
 
 
 def test_a_relative_path_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_video(tmp_path / "clip.avi", shades(2))
+    write_frames(tmp_path / "clip.avi", shades(2))
     monkeypatch.chdir(tmp_path)
     assert values(Path("clip.avi")) == [0, 1]
 
@@ -88,7 +72,7 @@ def test_any_size_is_read(tmp_path: Path, height: int, width: int) -> None:
 
 
 def test_a_video_of_one_frame(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "clip.avi", shades(1))
+    path = write_frames(tmp_path / "clip.avi", shades(1))
     assert probe(path) == (25.0, 1, (64, 48))
     assert values(path) == [0]
 
@@ -127,7 +111,7 @@ def test_an_absurd_rate_is_taken_as_25(
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg, which writes a bare H.264 stream, is not installed")
 def test_the_assumed_rate_of_an_untimed_stream_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """FFmpeg's reader of such streams knows no rate, and names 25."""
-    source, path = write_video(tmp_path / "clip.avi", shades(4), fps=30), tmp_path / "clip.h264"
+    source, path = write_frames(tmp_path / "clip.avi", shades(4), fps=30), tmp_path / "clip.h264"
     made = subprocess.run(
         ["ffmpeg", "-v", "error", "-i", source, "-c:v", "libx264", path], check=False, timeout=PATIENCE
     )
@@ -138,7 +122,7 @@ def test_the_assumed_rate_of_an_untimed_stream_is_reported(tmp_path: Path, caplo
 
 
 def test_a_file_cut_short_gives_what_it_has_and_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = write_video(tmp_path / "clip.avi", shades(40))
+    path = write_frames(tmp_path / "clip.avi", shades(40))
     os.truncate(path, path.stat().st_size // 2)
     found = values(path)
     assert 5 < len(found) < 40
@@ -148,7 +132,7 @@ def test_a_file_cut_short_gives_what_it_has_and_a_warning(tmp_path: Path, caplog
 
 
 def test_a_whole_file_gives_no_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    values(write_video(tmp_path / "clip.avi", shades(40)))
+    values(write_frames(tmp_path / "clip.avi", shades(40)))
     assert caplog.records == []
 
 
@@ -162,7 +146,7 @@ def make_noise(path: Path) -> None:
 
 def make_head_only(path: Path) -> None:
     """An MP4 keeps its index at the end: half of it cannot be read at all."""
-    write_video(path, shades(30), code="mp4v")
+    write_frames(path, shades(30), code="mp4v")
     os.truncate(path, path.stat().st_size // 2)
 
 
@@ -212,7 +196,7 @@ def test_the_libraries_add_nothing_to_our_message(tmp_path: Path, make: Callable
 
 
 def test_a_playlist_is_not_followed(tmp_path: Path) -> None:
-    write_video(tmp_path / "clip.avi", shades(2))
+    write_frames(tmp_path / "clip.avi", shades(2))
     playlist = tmp_path / "list.m3u8"
     playlist.write_text("#EXTM3U\n#EXTINF:1,\nclip.avi\n#EXT-X-ENDLIST\n")
     with pytest.raises(CaptureError, match="is text"):
@@ -221,14 +205,14 @@ def test_a_playlist_is_not_followed(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "clip.avi", shades(2))
+    path = write_frames(tmp_path / "clip.avi", shades(2))
     path.chmod(0)
     with pytest.raises(CaptureError, match="change its permissions"):
         probe(path)
 
 
 def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "clip.avi", shades(2)).rename(tmp_path / "clip\udcff.avi")
+    path = write_frames(tmp_path / "clip.avi", shades(2)).rename(tmp_path / "clip\udcff.avi")
     with pytest.raises(CaptureError, match="rename it") as caught:
         probe(path)
     assert str(caught.value).encode()
@@ -261,7 +245,7 @@ def test_the_largest_and_the_smallest_sides_go_through_the_pipeline(width: int, 
 
 
 def test_an_iterator_left_early_gives_the_file_back(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "clip.avi", shades(10))
+    path = write_frames(tmp_path / "clip.avi", shades(10))
     frames = read_file(path, "door")
     assert next(frames).index == 0
     frames.close()  # type: ignore[attr-defined]
@@ -316,7 +300,7 @@ def test_a_stream_without_time_stamps_runs_by_its_rate(tmp_path: Path) -> None:
 
 
 def test_a_concatenated_file_is_played_to_its_end(tmp_path: Path) -> None:
-    once = write_video(tmp_path / "once.ts", video_files.shades(30), code="mp4v")
+    once = write_frames(tmp_path / "once.ts", video_files.shades(30), code="mp4v")
     (tmp_path / "twice.ts").write_bytes(2 * once.read_bytes())
     times = [frame.unix_time for frame in read_file(tmp_path / "twice.ts", "door")]
     assert len(times) == 60
@@ -339,7 +323,7 @@ def test_a_damaged_frame_costs_itself(
     path = tmp_path / f"clip.{container}"
     frames = video_files.jpegs(video_files.shades(40), damaged)
     if container == "avi":
-        write_video(path, video_files.shades(40))
+        write_frames(path, video_files.shades(40))
         spoil(path, damaged)
     elif container == "mkv":
         video_files.write_matroska(path, frames, [i / 25 for i in range(40)])
