@@ -80,7 +80,7 @@ def initial(camera: str, seed: str) -> PipelineState:
 def step(
     state: PipelineState, frame: Frame, engine: Engine, settings: PipelineSettings, lap: Lap = lambda stage: None
 ) -> tuple[PipelineState, StepResult]:
-    """Process one frame. After a change of frame size, tubes and motion start anew; open events end as lost."""
+    """Process one frame. After a change of frame size, tubes and motion are reset; open events end as lost."""
     return step_batch([FrameInput(state, frame, settings)], engine, lap)[0]
 
 

@@ -208,7 +208,7 @@ def _frames(
 ) -> Iterator[Frame]:
     timed = found.timing
     if not timed.known:
-        remedy = "if that is wrong, write the file anew with its rate"
+        remedy = "if that is wrong, write the file again with its rate"
         notify(f"{path}: has neither plausible time stamps nor a plausible rate, read at {timed.fps:g} fps: {remedy}")
     read = last = 0
     try:

@@ -74,9 +74,9 @@ def saved(content: Any, path: Path, zipped: bool = True) -> Path:
     return path
 
 
-def refusal(source: Path, wish: CheckpointOptions | None = None, output: str = "out.pt") -> str:
+def refusal(source: Path, options: CheckpointOptions | None = None, output: str = "out.pt") -> str:
     with pytest.raises(CheckpointError) as caught:
-        centernet_checkpoint.convert(source, source.with_name(output), wish or CheckpointOptions())
+        centernet_checkpoint.convert(source, source.with_name(output), options or CheckpointOptions())
     assert not source.with_name("out.pt").exists()
     message = str(caught.value)
     assert "\n" not in message

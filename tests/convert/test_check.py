@@ -24,7 +24,7 @@ MANIFEST = Manifest("tiny", ("Run", "Jump"), 64, 96, MotionSettings("none"), top
 IMAGES = tuple(np.zeros((1, 3, 64, 96), np.float32) for _ in range(3))
 
 
-def sees(score: float, label: int = 0) -> Engine:
+def detecting(score: float, label: int = 0) -> Engine:
     """One person, always at the same place."""
 
     def infer(inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -52,7 +52,7 @@ def named(engine: Engine, name: str = "m.onnx") -> ComparedModel:
 
 
 def test_the_same_model_differs_by_nothing(material: CheckData) -> None:
-    found = check(named(sees(0.9)), named(sees(0.9)), material)
+    found = check(named(detecting(0.9)), named(detecting(0.9)), material)
     assert found.agreement.lost == found.agreement.extra == 0
     assert found.events == (1, 0, 0)
     assert np.isnan(found.lost)
@@ -62,18 +62,18 @@ def test_the_same_model_differs_by_nothing(material: CheckData) -> None:
 
 
 def test_events_begin_at_the_scores_of_the_model(material: CheckData) -> None:
-    shy = replace(sees(0.5), manifest=replace(MANIFEST, start_scores={"Run": 0.6}))
-    assert check(named(sees(0.5)), named(shy), material).events == (1, 1, 0)
+    shy = replace(detecting(0.5), manifest=replace(MANIFEST, start_scores={"Run": 0.6}))
+    assert check(named(detecting(0.5)), named(shy), material).events == (1, 1, 0)
 
 
 def test_a_model_that_detects_another_action_is_found(material: CheckData) -> None:
-    found = check(named(sees(0.9)), named(sees(0.9, label=1)), material)
+    found = check(named(detecting(0.9)), named(detecting(0.9, label=1)), material)
     assert found.agreement.lost == found.agreement.extra == 3
     assert found.events == (1, 1, 1)
 
 
 def test_every_batch_is_timed_for_both(material: CheckData) -> None:
-    found = check(named(sees(0.9)), named(sees(0.8)), material)
+    found = check(named(detecting(0.9)), named(detecting(0.8)), material)
     assert [pair[0].batch for pair in found.latency] == [pair[1].batch for pair in found.latency] == list(BATCHES)
     for pair in found.latency:
         for one in pair:
@@ -93,9 +93,9 @@ Change = Callable[[Manifest], Manifest]
     ],
 )
 def test_models_of_different_things_are_refused(change: Change, message: str, material: CheckData) -> None:
-    other = replace(sees(0.9), manifest=change(MANIFEST))
+    other = replace(detecting(0.9), manifest=change(MANIFEST))
     with pytest.raises(CheckError) as caught:
-        check(named(sees(0.9)), named(other, "other.onnx"), material)
+        check(named(detecting(0.9)), named(other, "other.onnx"), material)
     assert str(caught.value).startswith(f"other.onnx: {message}")
     assert "compare a model with the one it was made from" in str(caught.value)
 

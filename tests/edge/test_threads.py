@@ -126,8 +126,8 @@ def test_the_doctor_reports_it_too(none: NoThreads, tmp_path: Path) -> None:
         (cameras,) = doctor_cameras({"door": door}, service_runs=False, seconds=1.0)
         refused = doctor_broker(at(broker), "korsal/roof")
         none.end()
-        heard = doctor_broker(at(broker), "korsal/roof")
+        finding = doctor_broker(at(broker), "korsal/roof")
     for found in (cameras, refused):
         assert found.level == "wrong"
         assert found.text.startswith("no new thread can be started (can't start new thread): end other programs")
-    assert heard.level == "ok"
+    assert finding.level == "ok"

@@ -135,7 +135,7 @@ inside /src/install.sh 2>&1 | tee install.log
 step "install.sh once more"
 inside /src/install.sh > again.log 2>&1 || fail "it fails the second time" "cat $FOLDER/again.log"
 grep 'Release:' again.log
-grep -q 'Release: .*(there already)' again.log || fail "it built anew what was there" "cat $FOLDER/again.log"
+grep -q 'Release: .*(there already)' again.log || fail "it rebuilt what was there" "cat $FOLDER/again.log"
 
 step "What lies there"
 inside sh -ec '

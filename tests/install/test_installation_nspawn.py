@@ -127,7 +127,7 @@ def journal(machine: Machine) -> str:
     return machine.run("journalctl", "--unit=korsal-edge", "--no-pager", "--output=cat")
 
 
-def heard(machine: Machine, topic: str) -> list[str]:
+def received(machine: Machine, topic: str) -> list[str]:
     """Payloads on one topic of the device, the oldest first."""
     file = machine.file("/heard")
     whole = file.read_text().rpartition("\n")[0] if file.exists() else ""  # the last line may still be being written
@@ -137,7 +137,7 @@ def heard(machine: Machine, topic: str) -> list[str]:
 
 def events(machine: Machine) -> list[tuple[str, int]]:
     """Id and number of all that came, in order."""
-    payloads = (json.loads(payload) for payload in heard(machine, "door/actions/"))
+    payloads = (json.loads(payload) for payload in received(machine, "door/actions/"))
     return [(event["event_id"], event["seq"]) for event in payloads]
 
 
@@ -189,7 +189,7 @@ def test_the_unit_is_sound(installed: Machine) -> None:
 
 def test_it_gets_ready_and_finds_actions(running: Machine) -> None:
     assert is_ready(running)  # `systemctl start` waits for READY=1
-    wait_for(lambda: "online" in heard(running, "available"), f"available: {journal(running)}", 60)
+    wait_for(lambda: "online" in received(running, "available"), f"available: {journal(running)}", 60)
     wait_for(lambda: events(running), "the first event", 120)
     user = running.run("stat", "-c", "%U", f"/proc/{main_pid(running)}")
     assert user == "korsal-edge\n"
@@ -269,7 +269,7 @@ def rights(machine: Machine, path: str) -> str:
 
 def ask_to_change(machine: Machine, score: float) -> dict[str, object]:
     """What `request/config-set` is answered."""
-    wait_for(lambda: heard(machine, "available")[-1:] == ["online"], "the connection", 60)
+    wait_for(lambda: received(machine, "available")[-1:] == ["online"], "the connection", 60)
     asked = json.dumps({"data": {"actions": {"default": {"start_score": score}}}})
     topics = ("-t", "korsal/roof/request/config-set", "-e", "answers/me")
     answer: dict[str, object] = json.loads(machine.run("mosquitto_rr", "-V", "5", "-W", "60", *topics, "-m", asked))
@@ -323,7 +323,7 @@ def test_a_version_that_does_not_start_is_taken_back(running: Machine) -> None:
 def test_stopping_is_logged(running: Machine) -> None:
     running.run("systemctl", "stop", "korsal-edge")
     assert running.run("systemctl", "show", "--property=Result", "--value", "korsal-edge") == "success\n"
-    wait_for(lambda: heard(running, "available")[-1:] == ["offline"], "the farewell")
+    wait_for(lambda: received(running, "available")[-1:] == ["offline"], "the farewell")
     assert running.run("sh", "-c", "ls /proc/[0-9]*/exe -l | grep -c korsal-edge || true") == "0\n"
 
 

@@ -81,7 +81,7 @@ class Chaos:
         return list(self._line.witness.arrived)
 
     def round(self) -> None:
-        """Let it run for a random while, perhaps not even until it is ready, then kill and start anew."""
+        """Let it run for a random while, perhaps not even until it is ready, then kill and restart it."""
         kind = self._dice.choice(KINDS)
         if self._dice.random() < 0.85:
             self._wait_until_ready()

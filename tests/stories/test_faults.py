@@ -27,9 +27,9 @@ def test_killed_amid_an_event(daemon: Daemon, witness: Witness, record_property:
         witness.wait_for_payload(f"{BASE}/available", b"offline")
     daemon.start()
     with timed(record_property, "recovered"):
-        witness.sees_something_new()
+        witness.wait_for_new_steps()
     assert witness.ends() == ["interrupted"]
-    daemon.says("1 events were open when the last run was interrupted; they end now")
+    daemon.wait_for_log("1 events were open when the last run was interrupted; they end now")
 
 
 def test_killed_again_and_again(daemon: Daemon, witness: Witness) -> None:
@@ -38,7 +38,7 @@ def test_killed_again_and_again(daemon: Daemon, witness: Witness) -> None:
         wait_for(lambda: daemon.log.count("running tiny") + number % 2 > number // 2, "the start")  # noqa: B023
         daemon.kill()
         daemon.start()
-    witness.sees_something_new()
+    witness.wait_for_new_steps()
 
 
 @pytest.mark.slow
@@ -48,7 +48,7 @@ def test_stopped_for_longer_than_the_broker_waits(daemon: Daemon, witness: Witne
         witness.wait_for_payload(f"{BASE}/available", b"offline")
     daemon.signal(signal.SIGCONT)
     with timed(record_property, "recovered"):
-        witness.sees_something_new()
+        witness.wait_for_new_steps()
         witness.wait_for_payload(f"{BASE}/available", b"online")
 
 
@@ -56,17 +56,17 @@ def test_the_configuration_is_gone_or_nonsense(daemon: Daemon, witness: Witness)
     good = daemon.config.read_bytes()
     daemon.config.unlink()
     daemon.signal(signal.SIGHUP)
-    daemon.says(
+    daemon.wait_for_log(
         "no such file; copy the shipped config.toml there, or name another with --config; the old configuration"
     )
     for number, nonsense in enumerate((b"", b"\xff", b"[[", good.replace(b"threads", b"treads"), good[:-40])):
         daemon.config.write_bytes(nonsense)
         daemon.signal(signal.SIGHUP)
-        daemon.says("the old configuration stays in force", number + 2)
-    witness.sees_something_new()
+        daemon.wait_for_log("the old configuration stays in force", number + 2)
+    witness.wait_for_new_steps()
     daemon.config.write_bytes(good)
     daemon.signal(signal.SIGHUP)
-    daemon.says("is in force")
+    daemon.wait_for_log("is in force")
 
 
 def test_a_storm_of_sighup(daemon: Daemon, witness: Witness, record_property: RECORD) -> None:
@@ -78,7 +78,7 @@ def test_a_storm_of_sighup(daemon: Daemon, witness: Witness, record_property: RE
 
     with timed(record_property, "storm"):
         wait_for(stormed, "a hundred times", 60)
-    witness.sees_something_new()
+    witness.wait_for_new_steps()
 
 
 def test_the_model_is_replaced_and_removed(daemon: Daemon, witness: Witness) -> None:
@@ -86,11 +86,11 @@ def test_the_model_is_replaced_and_removed(daemon: Daemon, witness: Witness) -> 
     model = daemon.folder / "tiny.onnx"
     kept = model.read_bytes()
     model.write_bytes(b"no model")
-    witness.sees_something_new()
+    witness.wait_for_new_steps()
     model.unlink()
     daemon.signal(signal.SIGHUP)
-    daemon.says("model.path: no such file")
-    witness.sees_something_new()
+    daemon.wait_for_log("model.path: no such file")
+    witness.wait_for_new_steps()
     model.write_bytes(kept)
 
 
@@ -98,11 +98,11 @@ def test_nobody_reads_its_log(fresh: Daemon, witness: Witness) -> None:
     """The pipe of stderr is broken."""
     fresh.prefix = ("sh", "-c", 'exec "$@" 2>&1 | true', "sh")
     with fresh:
-        witness.sees_something_new()
+        witness.wait_for_new_steps()
         for one in psutil.Process(fresh.process.pid).children(recursive=True):
             if one.cmdline()[1:4] == ["-m", "edge", "run"]:
                 one.send_signal(signal.SIGHUP)  # which is told, or would be
-                witness.sees_something_new()
+                witness.wait_for_new_steps()
                 one.send_signal(signal.SIGTERM)
         witness.wait_for_payload(f"{BASE}/available", b"offline")
         witness.nothing_is_missing()
@@ -112,7 +112,7 @@ def test_it_has_neither_input_nor_output(fresh: Daemon, witness: Witness) -> Non
     """Started with descriptors 0 to 2 closed, which other files then get."""
     fresh.prefix = ("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
     with fresh:
-        witness.sees_something_new()
+        witness.wait_for_new_steps()
         fresh.stop()
         witness.nothing_is_missing()
 
@@ -122,20 +122,20 @@ def test_there_are_no_more_descriptors(
 ) -> None:
     """Not one file can be opened, while the camera's process dies and the connection breaks."""
     with Relay(witness.port) as relay, Daemon(tmp_path, relay.port, {"door": camera.url}) as daemon:
-        witness.sees_something_new()
+        witness.wait_for_new_steps()
         process = psutil.Process(daemon.process.pid)
         limits, held = process.rlimit(psutil.RLIMIT_NOFILE), process.num_fds()
         process.rlimit(psutil.RLIMIT_NOFILE, (3, limits[1]))
         received = len(witness.on(f"{BASE}/telemetry"))
         wait_for(lambda: len(witness.on(f"{BASE}/telemetry")) > received + 3, "telemetry")
         os.kill(daemon.capture_process(), signal.SIGKILL)
-        daemon.says("its capture process cannot be started: [Errno 24] Too many open files")
+        daemon.wait_for_log("its capture process cannot be started: [Errno 24] Too many open files")
         relay.cut()
-        daemon.says("connection lost")
-        daemon.says("cannot be reached (Too many open files)")
+        daemon.wait_for_log("connection lost")
+        daemon.wait_for_log("cannot be reached (Too many open files)")
         process.rlimit(psutil.RLIMIT_NOFILE, limits)
         with timed(record_property, "recovered"):
-            witness.sees_something_new()
+            witness.wait_for_new_steps()
         wait_for(lambda: process.num_fds() <= held, f"{held} descriptors")
         daemon.stop()
         witness.nothing_is_missing()
@@ -152,15 +152,15 @@ def test_there_is_no_more_memory(daemon: Daemon, witness: Witness, record_proper
     assert witness.payloads(f"{BASE}/door/state")[-1] == b"offline"  # a process of its own needs more than there is
     process.rlimit(psutil.RLIMIT_AS, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
     with timed(record_property, "recovered"):
-        witness.sees_something_new()
+        witness.wait_for_new_steps()
 
 
 def test_another_program_has_the_port_of_the_metrics(fresh: Daemon, witness: Witness) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         fresh.config.write_text(f"{fresh.config.read_text()}[metrics]\nport = {taken.getsockname()[1]}\n")
         with fresh:
-            fresh.says("set another [metrics] port, or stop the program that uses it")
-            witness.sees_something_new()
+            fresh.wait_for_log("set another [metrics] port, or stop the program that uses it")
+            witness.wait_for_new_steps()
             fresh.stop()
         assert fresh.log.count("WARNING") == 1
 
@@ -179,7 +179,7 @@ def test_the_outbox_is_damaged(tmp_path: Path, camera: FakeHttpCamera, record_pr
         with Broker(tmp_path, port=port), Witness(port) as witness:
             daemon.start()
             with timed(record_property, "recovered"):
-                witness.sees_something_new()
+                witness.wait_for_new_steps()
             daemon.stop()
             witness.nothing_is_missing()
     assert daemon.log.count("damaged (") == 1
@@ -193,8 +193,8 @@ def test_another_program_holds_the_outbox(fresh: Daemon, witness: Witness) -> No
         other.execute("CREATE TABLE t (x)")
         other.execute("BEGIN EXCLUSIVE")
         with fresh:
-            fresh.says("database is locked; events are kept in memory and sent from there")
-            witness.sees_something_new()
+            fresh.wait_for_log("database is locked; events are kept in memory and sent from there")
+            witness.wait_for_new_steps()
             assert witness.telemetry()["queue"]["in_memory"]
             fresh.stop()
             witness.nothing_is_missing()
@@ -206,10 +206,10 @@ def test_the_outbox_is_full(tmp_path: Path, camera: FakeHttpCamera) -> None:
     daemon = Daemon(tmp_path, port, {"door": camera.url})
     daemon.edit("[outbox]", "[outbox]\nmax_rows = 10")
     with daemon:
-        daemon.says("online")
+        daemon.wait_for_log("online")
         wait_for(lambda: waiting(daemon) == 10 and losses(daemon).get("update", 0) > 20, "a full outbox")
         with Broker(tmp_path, port=port), Witness(port) as witness:
-            witness.sees_something_new()
+            witness.wait_for_new_steps()
             witness.wait_for_topic(f"{BASE}/lost")
             lost = witness.json_on(f"{BASE}/lost")[0]
             assert lost["updates"] > 20

@@ -31,17 +31,17 @@ def test_killed_and_started_again(
     gate.open()
     with Witness(broker.port) as witness, Daemon(tmp_path, gate.port, {"door": camera.url}) as daemon:
         for times in (1, 2):
-            witness.sees_something_new()
+            witness.wait_for_new_steps()
             gate.shut()
             broker.stop()
-            daemon.says("connection lost", times=1)
+            daemon.wait_for_log("connection lost", times=1)
             camera.bright = False  # what goes on ends meanwhile, and is told later
             broker.start()
             wait_for(lambda: witness.subscriptions == times + 1, "the witness's subscription")  # noqa: B023
             gate.open()
             camera.bright = True
             with timed(record_property, "recovered"):
-                witness.sees_something_new()
+                witness.wait_for_new_steps()
         daemon.stop()
         witness.nothing_is_missing()
 
@@ -49,10 +49,10 @@ def test_killed_and_started_again(
 def test_not_there_at_the_start(tmp_path: Path, camera: FakeHttpCamera, record_property: RECORD) -> None:
     port = free_port()
     with Daemon(tmp_path, port, {"door": camera.url}) as daemon:
-        daemon.says("nothing listens there: start the broker")
+        daemon.wait_for_log("nothing listens there: start the broker")
         with Broker(tmp_path, port=port), Witness(port) as witness:
             with timed(record_property, "recovered"):
-                witness.sees_something_new()
+                witness.wait_for_new_steps()
             daemon.stop()
             witness.nothing_is_missing()
 
@@ -69,10 +69,10 @@ def test_accepts_the_connection_and_never_answers(
     daemon.edit("keepalive = 5", f"keepalive = {keepalive}")
     with daemon:
         with contextlib.closing(listener), timed(record_property, "noticed"):
-            daemon.says(f"no answer within {seconds} s: check [mqtt] host and port")
+            daemon.wait_for_log(f"no answer within {seconds} s: check [mqtt] host and port")
         with Broker(tmp_path, port=port), Witness(port) as witness:
             with timed(record_property, "recovered"):
-                witness.sees_something_new()
+                witness.wait_for_new_steps()
             daemon.stop()
             witness.nothing_is_missing()
 
@@ -81,13 +81,13 @@ def test_accepts_the_connection_and_never_answers(
 def test_stops_responding(tmp_path: Path, broker: Broker, camera: FakeHttpCamera, record_property: RECORD) -> None:
     """It is stopped for longer than the keepalive of 5 s."""
     with Witness(broker.port) as witness, Daemon(tmp_path, broker.port, {"door": camera.url}) as daemon:
-        witness.sees_something_new()
+        witness.wait_for_new_steps()
         broker.freeze()
         with timed(record_property, "noticed"):
-            daemon.says("connection lost")
+            daemon.wait_for_log("connection lost")
         broker.thaw()
         with timed(record_property, "recovered"):
-            witness.sees_something_new()
+            witness.wait_for_new_steps()
         daemon.stop()
         witness.nothing_is_missing()
 
@@ -99,10 +99,10 @@ def test_the_network_is_cut_again_and_again(
         relay, witness = owned.enter_context(Relay(broker.port)), owned.enter_context(Witness(broker.port))
         with Daemon(tmp_path, relay.port, {"door": camera.url}) as daemon:
             for _ in range(3):
-                witness.sees_something_new()
+                witness.wait_for_new_steps()
                 relay.cut()
                 with timed(record_property, "recovered"):
-                    witness.sees_something_new()
+                    witness.wait_for_new_steps()
             assert daemon.log.count("the connection is unstable, lost 3 times") == 1  # and that is all from then on
             wait_for(lambda: "is unstable" in str(witness.json_on(f"{BASE}/status")[-1]["broker"]["fault"]), "status")
             daemon.stop()
@@ -121,10 +121,10 @@ def test_a_wrong_password_that_is_corrected(tmp_path: Path, camera: FakeHttpCame
         daemon = Daemon(tmp_path, broker.port, {"door": camera.url})
         daemon.edit("keepalive = 5", 'keepalive = 5\nusername = "korsal"\npassword_file = "mine"')
         with Witness(open_port) as witness, daemon:
-            daemon.says("it refused the login: check [mqtt] username and the password")
+            daemon.wait_for_log("it refused the login: check [mqtt] username and the password")
             mine.write_text("right horse")
             with timed(record_property, "recovered"):
-                witness.sees_something_new()
+                witness.wait_for_new_steps()
             daemon.stop()
             witness.nothing_is_missing()
             assert "refused the login" in witness.json_on(f"{BASE}/status")[-1]["broker"]["last_fault"]
@@ -139,13 +139,13 @@ def test_a_twin_with_the_same_name(
     folder = tmp_path / "twin"
     folder.mkdir()
     with Witness(broker.port) as witness, Daemon(tmp_path, broker.port, {"door": camera.url}) as daemon:
-        witness.sees_something_new()
+        witness.wait_for_new_steps()
         with FakeHttpCamera() as other, Daemon(folder, broker.port, {"yard": other.url}) as twin:
             for one in (daemon, twin):
-                one.says("check the network, and that each client has its own [mqtt] client_id")
+                one.wait_for_log("check the network, and that each client has its own [mqtt] client_id")
             twin.stop()
         with timed(record_property, "recovered"):
-            witness.sees_something_new()
+            witness.wait_for_new_steps()
         daemon.stop()
         witness.nothing_is_missing()
 
@@ -158,12 +158,12 @@ def test_a_flood_of_requests(tmp_path: Path, broker: Broker, camera: FakeHttpCam
     asker.connect("127.0.0.1", broker.port)
     asker.loop_start()
     with Witness(broker.port) as witness, Daemon(tmp_path, broker.port, {"door": camera.url}) as daemon:
-        witness.sees_something_new()
+        witness.wait_for_new_steps()
         with timed(record_property, "flood"):
             last = [asker.publish(topics[n % 6], nonsense[n % 7], n % 2) for n in range(5000)][-1]
             last.wait_for_publish(60)
         with timed(record_property, "recovered"):
-            witness.sees_something_new()
+            witness.wait_for_new_steps()
         # asked again and again: mosquitto may still be dropping what it cannot queue for us
         wait_for(lambda: asker.publish(topics[0], b'{"transaction": "after"}') and any(after(witness)), "an answer")
         assert after(witness)[0]["data"]["well"]

@@ -25,10 +25,10 @@ def test_unplugged_and_plugged_in_again(
         camera.go_away()
         witness.camera_is("offline")
     wait_for(lambda: witness.ends()[-1:] == ["camera"], "the end of what went on")
-    daemon.says("nothing listens")
+    daemon.wait_for_log("nothing listens")
     camera.come_back()
     with timed(record_property, "recovered"):
-        witness.sees_something_new()
+        witness.wait_for_new_steps()
 
 
 @pytest.mark.parametrize(("mode", "reason"), [("frozen", "the same picture for 1 s"), ("silent", "no frame for 1 s")])
@@ -38,11 +38,11 @@ def test_it_repeats_its_image_or_stops_sending(
     with timed(record_property, "noticed"):
         camera.mode = mode
         witness.camera_is("stalled")
-    daemon.says(reason)
+    daemon.wait_for_log(reason)
     wait_for(lambda: witness.ends()[-1:] == ["camera"], "the end of what went on")
     camera.mode = "moving"
     with timed(record_property, "recovered"):
-        witness.sees_something_new()
+        witness.wait_for_new_steps()
     wait_for(lambda: witness.telemetry()["stalls"]["door"] == 1, "the count")
 
 
@@ -54,7 +54,7 @@ def test_it_sends_invalid_images(
         wait_for(lambda: witness.ends()[-1:] == ["camera"], "the end of what went on", 60)
     camera.mode = "moving"
     with timed(record_property, "recovered"):
-        witness.sees_something_new()
+        witness.wait_for_new_steps()
 
 
 def test_its_frames_change_their_size(daemon: Daemon, witness: Witness, camera: FakeHttpCamera) -> None:
@@ -62,7 +62,7 @@ def test_its_frames_change_their_size(daemon: Daemon, witness: Witness, camera: 
         camera.size = size
         before = witness.telemetry()["frames"]["door"]
         wait_for(lambda before=before: witness.telemetry()["frames"]["door"] > before + 30, "frames")  # type: ignore[misc]
-        witness.sees_something_new()
+        witness.wait_for_new_steps()
 
 
 def test_its_process_is_killed(daemon: Daemon, witness: Witness, record_property: RECORD) -> None:
@@ -71,7 +71,7 @@ def test_its_process_is_killed(daemon: Daemon, witness: Witness, record_property
         os.kill(killed, signal.SIGKILL)
         witness.camera_is("offline")
     with timed(record_property, "recovered"):
-        witness.sees_something_new()
+        witness.wait_for_new_steps()
     assert daemon.capture_process() != killed
 
 
@@ -81,7 +81,7 @@ def test_its_process_hangs(daemon: Daemon, witness: Witness, record_property: RE
         os.kill(hanging, signal.SIGSTOP)
         witness.camera_is("stalled")
     with timed(record_property, "recovered"):
-        witness.sees_something_new()
+        witness.wait_for_new_steps()
     assert not alive(hanging)
 
 
@@ -90,10 +90,10 @@ def test_it_is_not_there_at_the_start(
 ) -> None:
     camera.go_away()
     with Daemon(tmp_path, witness.port, {"door": camera.url}) as daemon:
-        daemon.says("camera door: offline")
+        daemon.wait_for_log("camera door: offline")
         camera.come_back()
         with timed(record_property, "recovered"):
-            witness.sees_something_new()
+            witness.wait_for_new_steps()
         daemon.stop()
 
 
@@ -109,10 +109,10 @@ def test_an_rtsp_server_is_killed_and_started_again(tmp_path: Path, witness: Wit
     video, port = write_frames(tmp_path / "video.ts", [bright(number) for number in range(50)], "mp4v"), free_port()
     with Daemon(tmp_path, witness.port, {"door": f"rtsp://127.0.0.1:{port}/live"}) as daemon:
         with serve("rtsp", port, video):
-            witness.sees_something_new()
+            witness.wait_for_new_steps()
         witness.camera_is("offline")
         with serve("rtsp", port, video), timed(record_property, "recovered"):
-            witness.sees_something_new()
+            witness.wait_for_new_steps()
         daemon.stop()
         witness.nothing_is_missing()
 
@@ -121,11 +121,11 @@ def test_a_faulty_camera_does_not_disturb_another(
     tmp_path: Path, witness: Witness, camera: FakeHttpCamera, record_property: RECORD
 ) -> None:
     with FakeHttpCamera() as well, Daemon(tmp_path, witness.port, {"door": camera.url, "yard": well.url}) as daemon:
-        witness.sees_something_new("door")
+        witness.wait_for_new_steps("door")
         for mode in ("silent", "rubbish"):
             camera.mode = mode
             with timed(record_property, f"meanwhile_{mode}"):
-                witness.sees_something_new("yard")
+                witness.wait_for_new_steps("yard")
         states = witness.payloads(f"{BASE}/yard/state")
         assert set(states[states.index(b"online") :]) == {b"online"}
         daemon.stop()

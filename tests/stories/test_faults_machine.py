@@ -98,19 +98,19 @@ def test_a_disk_that_hangs_starves_the_watchdog(
     systemd = Systemd(tmp_path / "notify")
     fresh.environment = {"NOTIFY_SOCKET": str(systemd.path), "WATCHDOG_USEC": "1500000"}
     with fresh, contextlib.ExitStack() as owned:
-        witness.sees_something_new()
+        witness.wait_for_new_steps()
         as_root("fsfreeze", "--freeze", disk)
         owned.callback(lambda: subprocess.run(["fsfreeze", "--unfreeze", disk], check=False, capture_output=True))
         with timed(record_property, "noticed"):
-            fresh.says("publisher: no progress for")
-        heard, started = systemd.signs, time.monotonic()
+            fresh.wait_for_log("publisher: no progress for")
+        signs, started = systemd.signs, time.monotonic()
         wait_for(lambda: time.monotonic() - started > 2, "four times the interval between signs of life")
-        assert systemd.signs == heard
+        assert systemd.signs == signs
         owned.close()
         with timed(record_property, "recovered"):
-            witness.sees_something_new()
-        wait_for(lambda: systemd.signs > heard + 2, "signs of life")
-        fresh.says("publisher: makes progress again, after")
+            witness.wait_for_new_steps()
+        wait_for(lambda: systemd.signs > signs + 2, "signs of life")
+        fresh.wait_for_log("publisher: makes progress again, after")
         assert fresh.log.count("systemd will restart the daemon") == 1
         fresh.stop()
         witness.nothing_is_missing()
@@ -126,8 +126,8 @@ def test_systemd_hangs(tmp_path: Path, fresh: Daemon, witness: Witness) -> None:
                 pass
         fresh.environment = {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "9000000"}
         with fresh:
-            fresh.says("systemd could not be notified of WATCHDOG=1: timed out")
-            witness.sees_something_new()
+            fresh.wait_for_log("systemd could not be notified of WATCHDOG=1: timed out")
+            witness.wait_for_new_steps()
             fresh.stop()
             witness.nothing_is_missing()
 
@@ -140,7 +140,7 @@ def test_too_hot(tmp_path: Path, fresh: Daemon, witness: Witness, record_propert
     fresh.prefix = in_place_of(Path("/sys/class/thermal"), zone.parent)
     fresh.config.write_text(f"{fresh.config.read_text()}[thermal]\nlimit = 90.0\n")
     with fresh:
-        witness.sees_something_new()
+        witness.wait_for_new_steps()
         witness.wait_for_topic(f"{BASE}/events/thermal")
         wait_for(lambda: witness.telemetry()["throttle"]["skipped"] > 0.3, "the share")
         wait_for(lambda: witness.telemetry()["skipped"]["door"] > 5, "frames that are left out")
@@ -161,7 +161,7 @@ def test_the_service_of_the_sensors_hangs(tmp_path: Path, fresh: Daemon, witness
     (tmp_path / "jtop.py").write_text(HANGING_JTOP)
     fresh.prefix = (*in_place_of(Path("/run"), run), "env", f"PYTHONPATH={ROOT}:{tmp_path}")
     with fresh:
-        witness.sees_something_new()
+        witness.wait_for_new_steps()
         wait_for(lambda: witness.telemetry()["hardware"]["source"] == "psutil", "psutil")
         fresh.stop()
         witness.nothing_is_missing()

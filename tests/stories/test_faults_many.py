@@ -43,13 +43,13 @@ def test_two_daemons_with_one_state_directory(tmp_path: Path, camera: FakeHttpCa
         other.edit('directory = "state"', f'directory = "{tmp_path / "state"}"')
         other.edit("keepalive = 5", 'keepalive = 5\nclient_id = "another"')
         with first:
-            witness.sees_something_new("door")
+            witness.wait_for_new_steps("door")
             with other:
-                other.says("events are kept in memory")
-                witness.sees_something_new("yard")
-                witness.sees_something_new("door")
+                other.wait_for_log("events are kept in memory")
+                witness.wait_for_new_steps("yard")
+                witness.wait_for_new_steps("door")
                 other.stop()
-            witness.sees_something_new("door")
+            witness.wait_for_new_steps("door")
             first.stop()
         witness.nothing_is_missing()
     assert "damaged" not in first.log + other.log
@@ -60,7 +60,7 @@ def test_forty_descriptors_are_enough(tmp_path: Path, camera: FakeHttpCamera) ->
         daemon = Daemon(tmp_path, broker.port, {"door": camera.url})
         daemon.prefix = ("prlimit", "--nofile=40:40")
         with daemon:
-            witness.sees_something_new()
+            witness.wait_for_new_steps()
             daemon.stop()
         witness.nothing_is_missing()
 
@@ -94,12 +94,12 @@ def test_the_link_is_down(seconds: float, tmp_path: Path, camera: FakeHttpCamera
     """For longer than the keepalive, and than one waits for an answer."""
     with Broker(tmp_path) as broker, DeadLink(broker.port) as link, Witness(broker.port) as witness:
         with Daemon(tmp_path, link.port, {"door": camera.url}) as daemon:
-            witness.sees_something_new()
+            witness.wait_for_new_steps()
             link.down()
             threading.Event().wait(seconds)
             link.up()
             with timed(record_property, "recovered"):
-                witness.sees_something_new()
+                witness.wait_for_new_steps()
             wait_for(lambda: witness.payloads(f"{BASE}/available")[-1:] == [b"online"], "online")
             daemon.stop()
         witness.nothing_is_missing()

@@ -52,8 +52,8 @@ def test_what_is_in_memory_waits_for_the_next_start(tmp_path: Path, camera: Fake
         daemon.kill()
         with held(daemon.outbox):
             daemon.start()
-            daemon.says("database is locked; events are kept in memory")
-            daemon.says("running tiny", 2)
+            daemon.wait_for_log("database is locked; events are kept in memory")
+            daemon.wait_for_log("running tiny", 2)
             before = stored(daemon)
             wait_for(lambda: stored(daemon) > before + 3, "events in memory")
         daemon.stop()
@@ -62,7 +62,7 @@ def test_what_is_in_memory_waits_for_the_next_start(tmp_path: Path, camera: Fake
         assert "are lost" not in daemon.log
         with Broker(tmp_path, port=port), Witness(port) as witness:
             daemon.start()
-            witness.sees_something_new()
+            witness.wait_for_new_steps()
             daemon.stop()
             witness.wait_for_payload(f"{BASE}/available", b"offline")
             witness.nothing_is_missing()
@@ -75,8 +75,8 @@ def test_open_events_end_once_the_file_is_available(daemon: Daemon, witness: Wit
     daemon.kill()
     with held(daemon.outbox):
         daemon.start()
-        daemon.says("database is locked; events are kept in memory")
-        witness.sees_something_new()
+        daemon.wait_for_log("database is locked; events are kept in memory")
+        witness.wait_for_new_steps()
         assert "interrupted" not in witness.ends()
     wait_for(lambda: "interrupted" in witness.ends(), "the end of what the kill has cut off")
     assert daemon.log.count("running tiny") == 2
@@ -95,9 +95,9 @@ def test_two_daemons_with_one_state_directory(daemon: Daemon, witness: Witness, 
     second.config = second.config.rename(daemon.folder / "second.toml")
     second._log = daemon.folder / "second.log"
     with Subscriber(witness.port) as other, second:
-        second.says("database is locked; events are kept in memory")
+        second.wait_for_log("database is locked; events are kept in memory")
         wait_for(lambda: len(events_of(other, "second")) > 3, "events of the second")
-        witness.sees_something_new()
+        witness.wait_for_new_steps()
         second.stop()
         other.wait_for_payload("second/roof/available", b"offline")
         assert faults(events_of(other, "second")) == []

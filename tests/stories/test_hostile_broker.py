@@ -172,11 +172,11 @@ def test_a_released_message_of_qos_2_is_received(uncaught: list[object]) -> None
     with hostile(converse) as broker, publishing(at_port(broker.port), flush=0.1) as publisher:
         found: list[Request] = []
 
-        def all_are_heard() -> bool:
+        def all_received() -> bool:
             found.extend(publisher.take_requests())
             return len(found) + publisher.statistics().dropped_requests == 100
 
-        wait_for(all_are_heard, "all of them")
+        wait_for(all_received, "all of them")
         assert broker.connections == 1
     assert uncaught == []
 

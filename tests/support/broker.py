@@ -60,7 +60,7 @@ class Broker:
             self._process = None
 
     def reload(self) -> None:
-        """Read passwords and rights anew."""
+        """Read passwords and permissions again."""
         self._signal(signal.SIGHUP)
 
     def freeze(self) -> None:

@@ -86,8 +86,8 @@ class Daemon:
     def log(self) -> str:
         return self._log.read_text()
 
-    def says(self, words: str, times: int = 1) -> None:
-        """Wait until it has said so."""
+    def wait_for_log(self, words: str, times: int = 1) -> None:
+        """Wait until its log contains it."""
         wait_for(lambda: self.log.count(words) >= times, f"{words!r} in {self._log}", LONG)
 
     def capture_process(self) -> int:
@@ -170,7 +170,7 @@ class Witness(Subscriber):
             for number in list(mine)[:-1]:
                 assert steps_by_event[number][-1][0] == "end", steps_by_event
 
-    def sees_something_new(self, camera: str = "door") -> None:
+    def wait_for_new_steps(self, camera: str = "door") -> None:
         """Wait for steps of an event in front of this camera, taken from now on: detection goes on and is told."""
         now = time.time()
         wait_for(

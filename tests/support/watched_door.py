@@ -35,7 +35,7 @@ def fresh(tmp_path: Path, witness: Witness, camera: FakeHttpCamera) -> Daemon:
 def daemon(fresh: Daemon, witness: Witness) -> Iterator[Daemon]:
     """It has seen something at the door already."""
     with fresh:
-        witness.sees_something_new()
+        witness.wait_for_new_steps()
         yield fresh
         fresh.stop()
         witness.nothing_is_missing()

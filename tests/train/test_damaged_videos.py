@@ -136,7 +136,7 @@ def test_check_reports_a_truncated_file(tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "videos" / "door" / "one.mp4").unlink()
     path.write_bytes(path.read_bytes()[:-1000])
     assert check.main([str(tmp_path)]) == 1
-    assert "wrong: door/one: the file is cut short, 1000 bytes too soon: copy it anew" in capsys.readouterr().out
+    assert "wrong: door/one: the file is cut short, 1000 bytes too soon: copy it again" in capsys.readouterr().out
 
 
 def test_calibration_takes_as_many_as_are_asked_for(tmp_path: Path) -> None:
@@ -166,4 +166,4 @@ def test_training_on_videos_that_cannot_be_decoded_is_refused(
     (folder / "testlist.txt").write_text("")
     options = ["--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache"), "--all-groups", "--motion", "none"]
     assert train.main([str(folder), *options]) == 1
-    assert "own data: no annotated frame can be decoded; copy the videos anew" in capsys.readouterr().err
+    assert "own data: no annotated frame can be decoded; copy the videos again" in capsys.readouterr().err

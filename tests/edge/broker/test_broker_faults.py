@@ -354,15 +354,15 @@ def test_what_the_broker_refuses_waits_until_it_does_not(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edge.broker.send_window.HOLD_SECONDS", 0.2)
-    rights = tmp_path / "rights"
-    rights.write_text("topic readwrite korsal/roof/available\ntopic readwrite korsal/roof/door/actions/Jump\n")
-    rights.chmod(0o644)
-    with Broker(tmp_path, f"allow_anonymous true\nacl_file {rights}") as broker, publishing(at(broker)) as publisher:
+    acl = tmp_path / "acl"
+    acl.write_text("topic readwrite korsal/roof/available\ntopic readwrite korsal/roof/door/actions/Jump\n")
+    acl.chmod(0o644)
+    with Broker(tmp_path, f"allow_anonymous true\nacl_file {acl}") as broker, publishing(at(broker)) as publisher:
         publisher.publish_event(event(0))
         publisher.publish_event(event(0, "b", action="Jump"))
         wait_for(lambda: publisher.statistics().outbox.rows == 1, "one to go")
         wait_for(lambda: "it refuses korsal/roof/door/actions/Dunk (Not authorized)" in caplog.text, "the sentence")
-        rights.write_text("topic readwrite korsal/#\n")
+        acl.write_text("topic readwrite korsal/#\n")
         broker.reload()
         wait_for(lambda: publisher.statistics().outbox.rows == 0, "none to go")
     assert caplog.text.count("it refuses") == 1

@@ -11,7 +11,7 @@ from edge.broker import capabilities, retained
 from edge.broker.capabilities import NO_QOS_1, NO_RETAIN, Capabilities
 from edge.broker.message import Message
 from edge.broker.outbox import Outbox, OutboxLimits
-from edge.doctor.broker import broker as look_at
+from edge.doctor.broker import broker as check_broker
 from tests.support.broker import Broker, Relay, Subscriber
 from tests.support.publishing import TOPICS, at, event, impatient, numbers, publishing
 from tests.support.waiting import wait_for
@@ -139,7 +139,7 @@ def test_a_last_will_reaches_current_subscribers(tmp_path: Path, impatient: None
 @pytest.mark.parametrize(("conf", "words"), [(POOR, NO_RETAIN), (POORER, NO_QOS_1)])
 def test_the_doctor_reports_it(tmp_path: Path, conf: str, words: str) -> None:
     with Broker(tmp_path, conf) as broker:
-        found = look_at(at(broker), "korsal/roof")
+        found = check_broker(at(broker), "korsal/roof")
         assert (found.level, words in found.text) == ("warning", True)
-        found = look_at(at(broker, retain=False, qos=0), "korsal/roof")
+        found = check_broker(at(broker, retain=False, qos=0), "korsal/roof")
         assert found.level == "ok"

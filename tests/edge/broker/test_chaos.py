@@ -90,7 +90,7 @@ class Chaos:
         self._publisher = self._start()
 
     def round(self) -> None:
-        """Let it run for a random while, perhaps not even until it is ready, then kill and start anew."""
+        """Let it run for a random while, perhaps not even until it is ready, then kill and restart it."""
         kind = self._dice.choice(self._kinds)
         if self._dice.random() < 0.8:
             self._wait_until_ready()

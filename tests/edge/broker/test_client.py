@@ -65,9 +65,9 @@ def test_a_broker_that_sends_but_does_not_read_is_given_up(
 def test_packets_that_arrive_together_are_read_together(ends: tuple[Wired, socket.socket]) -> None:
     """paho asks the operating system whether there is more to read, which has none when we have it already."""
     client, theirs = ends
-    heard: list[bytes] = []
-    client.on_message = lambda _, __, message: heard.append(bytes(message.payload))
+    received: list[bytes] = []
+    client.on_message = lambda _, __, message: received.append(bytes(message.payload))
     theirs.sendall(CONNACK + b"".join(publish(b"a", b"%d" % count) for count in range(10)))
     for _ in range(11):
         assert client.loop(timeout=60.0) == 0  # or the test takes minutes
-    assert heard == [b"%d" % count for count in range(10)]
+    assert received == [b"%d" % count for count in range(10)]

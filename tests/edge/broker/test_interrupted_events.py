@@ -85,18 +85,20 @@ def test_after_sigkill_every_event_has_one_end(tmp_path: Path, broker_dies_too: 
             with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT) as doomed:
                 wait_for(lambda: len(distinct(subscriber.events())) == 5, "the events before the crash")
                 doomed.send_signal(signal.SIGKILL)
-            heard = subscriber.events()
+            received = subscriber.events()
         if broker_dies_too:
             broker.stop()
             broker.start()
         with Subscriber(broker.port) as subscriber:
             for starts in (1, 2):  # the second finds nothing to close
                 with closing_soon(start_again(path, broker.port)) as publisher:
-                    wait_for(lambda: len(distinct(heard + subscriber.events())) == 6, f"the end, after start {starts}")
+                    wait_for(
+                        lambda: len(distinct(received + subscriber.events())) == 6, f"the end, after start {starts}"
+                    )
                 assert publisher.statistics().outbox.rows == 0
-            heard += subscriber.events()
+            received += subscriber.events()
     lives: dict[str, list[dict[str, Any]]] = {}
-    for found in distinct(heard).values():
+    for found in distinct(received).values():
         Draft202012Validator(SCHEMA).validate(found)
         lives.setdefault(found["event_id"], []).append(found)
     assert sorted([step["type"] for step in life] for life in lives.values()) == [
@@ -108,9 +110,9 @@ def test_after_sigkill_every_event_has_one_end(tmp_path: Path, broker_dies_too: 
     assert (interrupted["observed"], interrupted["clock_synced"]) == (False, False)
 
 
-def distinct(heard: list[dict[str, Any]]) -> dict[tuple[str, int], dict[str, Any]]:
+def distinct(received: list[dict[str, Any]]) -> dict[tuple[str, int], dict[str, Any]]:
     """What has arrived, in its order, without what arrived twice."""
     found: dict[tuple[str, int], dict[str, Any]] = {}
-    for payload in heard:
+    for payload in received:
         found.setdefault((payload["event_id"], payload["seq"]), payload)
     return found

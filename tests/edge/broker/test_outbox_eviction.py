@@ -193,16 +193,16 @@ class Feed:
         for _ in range(count):
             if len(self._going_on) < 3:
                 self._begun += 1
-                self._tell(f"event{self._begun}", 0, "new")
+                self._store_step(f"event{self._begun}", 0, "new")
             else:
                 event_id = self._dice.choice(list(self._going_on))
-                self._tell(event_id, self._going_on[event_id] + 1, self._dice.choice(["update", "update", "end"]))
+                self._store_step(event_id, self._going_on[event_id] + 1, self._dice.choice(["update", "update", "end"]))
 
     def end(self) -> None:
         for event_id, seq in list(self._going_on.items()):
-            self._tell(event_id, seq + 1, "end")
+            self._store_step(event_id, seq + 1, "end")
 
-    def _tell(self, event_id: str, seq: int, kind: str) -> None:
+    def _store_step(self, event_id: str, seq: int, kind: str) -> None:
         payload = json.dumps({"event_id": event_id, "seq": seq, "type": kind}).encode()
         topic = TOPICS.event("door", "Dunk")
         self._publisher.publish_event(Message(topic, payload, event_id, seq, kind, time.time() + DAY))

@@ -49,7 +49,7 @@ class World:
         return self._now + self._jumped
 
     def story(self, length: int) -> None:
-        steps = {self.tell: 12, self.send: 6, self.acknowledge: 6, self.hang_up: 1, self.pass_time: 2,
+        steps = {self.store_step: 12, self.send: 6, self.acknowledge: 6, self.hang_up: 1, self.pass_time: 2,
                  self.set_clock: 1, self.disk_refuses: 1, self.disk_is_back: 2, self.end: 1, self.kill: 1}  # fmt: skip
         for step in self.dice.choices(list(steps), list(steps.values()), k=length):
             step()
@@ -68,7 +68,7 @@ class World:
         self.outbox.close()
         return self.arrived
 
-    def tell(self) -> None:
+    def store_step(self) -> None:
         """Some steps of events."""
         messages = []
         for _ in range(self.dice.randint(1, 3)):

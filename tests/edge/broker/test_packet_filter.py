@@ -20,7 +20,7 @@ LET_IN = {5: b"\x20\x03\x00\x00\x00", 3: b"\x20\x02\x00\x00"}
 TOO_LARGE = b"too large" * 20
 
 
-def hear(*sent: bytes, version: int = 5) -> PacketFilter:
+def fed(*sent: bytes, version: int = 5) -> PacketFilter:
     """One that has been let in, and then told this."""
     found = PacketFilter(version, TOO_LARGE)
     found.feed(LET_IN[version])
@@ -53,13 +53,13 @@ def framed(head: int, body: bytes) -> bytes:
     ],
 )
 def test_an_acknowledgement_is_handed_over_without_its_reason(packet: bytes, plain: bytes, code: int) -> None:
-    found = hear(packet)
+    found = fed(packet)
     assert packets(found) == [plain]
     assert found.code == code
 
 
 def test_mqtt_3_1_1_has_no_reasons() -> None:
-    found = hear(b"\x40\x02\x00\x07", b"\x90\x03\x00\x01\x80", version=3)
+    found = fed(b"\x40\x02\x00\x07", b"\x90\x03\x00\x01\x80", version=3)
     assert packets(found) == [b"\x40\x02\x00\x07", b"\x90\x03\x00\x01\x80"]
     assert found.code == 0x80
 
@@ -67,7 +67,7 @@ def test_mqtt_3_1_1_has_no_reasons() -> None:
 def test_a_message_keeps_what_we_use_of_its_properties() -> None:
     wanted = b"\x08" + text(b"answers/here") + b"\x09" + text(b"mark")
     others = b"\x01\x01" + b"\x02\x00\x00\x00\x09" + b"\x0b\x81\x01" + b"\x26" + text(b"a") + text(b"b")
-    found = hear(publish(b"request/health", b"{}", others + wanted))
+    found = fed(publish(b"request/health", b"{}", others + wanted))
     assert packets(found) == [publish(b"request/health", b"{}", wanted)]
 
 
@@ -92,7 +92,7 @@ def test_a_refused_connection_has_its_reason(version: int, sent: int, code: int)
 
 @pytest.mark.parametrize(("packet", "code"), [(b"\xe0\x00", 0), (b"\xe0\x01\x8e", 0x8E), (b"\xe0\x02\xf0\x00", 0xF0)])
 def test_packets_before_the_end_are_read(packet: bytes, code: int) -> None:
-    found = hear(b"\x40\x02\x00\x07" + packet)
+    found = fed(b"\x40\x02\x00\x07" + packet)
     assert found.next() == b"\x40\x02\x00\x07"
     with pytest.raises(DisconnectError) as end:
         found.next()
@@ -103,14 +103,14 @@ def test_packets_before_the_end_are_read(packet: bytes, code: int) -> None:
 @pytest.mark.parametrize("size", [MAX_PUBLISH_BYTES, 3 * MAX_PUBLISH_BYTES, 100 * MAX_PUBLISH_BYTES])
 def test_of_a_giant_message_the_beginning_is_kept_and_what_follows_is_read(qos: int, size: int) -> None:
     start = text(b"request/health") + (b"\x00\x05" if qos else b"")
-    found = hear(bytes([0x30 | qos << 1]) + number(len(start) + 1 + size) + start + b"\x00")
-    heard, chunk = [], bytes(50_000)
+    found = fed(bytes([0x30 | qos << 1]) + number(len(start) + 1 + size) + start + b"\x00")
+    passed, chunk = [], bytes(50_000)
     for left in range(size, 0, -len(chunk)):
         found.feed(chunk[:left])
-        heard += packets(found)
+        passed += packets(found)
         assert len(found._bytes) <= MAX_PUBLISH_BYTES + 2 * len(chunk)
     found.feed(b"\xd0\x00")
-    assert heard + packets(found) == [framed(0x30 | qos << 1, start + b"\x00" + TOO_LARGE), b"\xd0\x00"]
+    assert passed + packets(found) == [framed(0x30 | qos << 1, start + b"\x00" + TOO_LARGE), b"\xd0\x00"]
 
 
 NONSENSE = {
@@ -148,28 +148,28 @@ def test_what_is_out_of_bounds_ends_the_connection(before: bytes, packet: bytes)
 
 def test_released_messages_are_no_problem() -> None:
     """Some brokers send with the QoS of who published, whatever was subscribed to."""
-    found = hear(*(framed(0x34, text(b"a") + bytes([0, n, 0])) + b"\x62\x02\x00" + bytes([n]) for n in range(200)))
+    found = fed(*(framed(0x34, text(b"a") + bytes([0, n, 0])) + b"\x62\x02\x00" + bytes([n]) for n in range(200)))
     assert len(packets(found)) == 400
 
 
 def test_properties_by_the_thousand_are_left_out() -> None:
     """paho needs half a minute for these."""
-    found = hear(publish(b"a", b"{}", b"\x26\x00\x00\x00\x00" * 50_000))
+    found = fed(publish(b"a", b"{}", b"\x26\x00\x00\x00\x00" * 50_000))
     assert packets(found) == [publish(b"a", b"{}")]
 
 
 def outcome(parts: Iterable[bytes], version: int) -> list[object]:
     """Everything that is handed over, and how it ended."""
-    found, heard = PacketFilter(version, TOO_LARGE), list[object]()
+    found, passed = PacketFilter(version, TOO_LARGE), list[object]()
     try:
         for part in parts:
             found.feed(part)
             while found.waiting:
-                heard.append(found.next())
+                passed.append(found.next())
             assert found.next() is None
     except (ProtocolError, ConnectRefusedError, DisconnectError) as end:
-        heard.append((type(end), str(end)))
-    return heard
+        passed.append((type(end), str(end)))
+    return passed
 
 
 SOME = st.sampled_from(

@@ -20,7 +20,7 @@ SCHEMA = json.loads((ROOT / "docs" / "event.schema.json").read_text())
 MODEL = ModelIdentity("korsal-ucf24", "ab" * 32)
 
 
-def tell(scores: Any, walls: Any, closed: bool = True) -> Any:
+def events_of(scores: Any, walls: Any, closed: bool = True) -> Any:
     """The steps of a story, each handed over 40 ms after its frame; `walls`: the wall clock's error at each, s.
 
     The wall clock is right where its error is 0: it then says TODAY at frame 0.
@@ -40,7 +40,7 @@ def plain(event: Any) -> Any:
 
 
 def test_a_clock_that_is_set_from_1970_gives_the_right_times_from_then_on() -> None:
-    new, *_, update, end = tell([0.9] * 10, [-TODAY] * 5 + [0.0] * 5)
+    new, *_, update, end = events_of([0.9] * 10, [-TODAY] * 5 + [0.0] * 5)
     assert new.started_unix == 0.0
     assert new.t_capture == pytest.approx(0.2)
     assert (update.started_unix, end.started_unix) == (pytest.approx(TODAY), pytest.approx(TODAY))
@@ -58,7 +58,7 @@ def test_even_before_it_is_retimed_an_event_ended_at_its_start_plus_its_duration
 
 
 def test_a_start_stays_the_same_while_the_clock_is_only_trimmed() -> None:
-    published = tell([0.9] * 10, [index * 0.01 for index in range(10)])
+    published = events_of([0.9] * 10, [index * 0.01 for index in range(10)])
     assert len(published) > 3
     assert {event.started_unix for event in published} == {TODAY}
 
@@ -82,7 +82,7 @@ def test_times_before_1970_are_valid_too() -> None:
 
 
 def test_a_closing_keeps_its_own_time() -> None:
-    *_, end = tell([0.9] * 5, [0.0] * 5)
+    *_, end = events_of([0.9] * 5, [0.0] * 5)
     assert end.captured_monotonic is None
     assert end.t_capture == frame(5, start=TODAY).unix_time
 
@@ -104,8 +104,8 @@ def stories(draw: Any) -> Any:
 @given(stories())
 def test_setting_the_clock_neither_ends_nor_stretches_an_event(story: Any) -> None:
     published, walls = story
-    assert [plain(event) for event in tell(published, walls)] == [
-        plain(event) for event in tell(published, [0.0] * len(published))
+    assert [plain(event) for event in events_of(published, walls)] == [
+        plain(event) for event in events_of(published, [0.0] * len(published))
     ]
 
 
@@ -113,7 +113,7 @@ def test_setting_the_clock_neither_ends_nor_stretches_an_event(story: Any) -> No
 def test_the_times_of_every_step_are_by_the_clock_at_its_publication(story: Any) -> None:
     """Its times are wrong by what that clock is wrong by, and no more than CLOCK_SET beyond."""
     published, walls = story
-    for event in tell(published, walls):
+    for event in events_of(published, walls):
         wall = walls[-1] if event.captured_monotonic is None else walls[event.frame_index]
         right = TODAY + (event.started_monotonic - MONOTONIC)
         assert abs(event.started_unix - right - wall) <= CLOCK_SET + 1e-6
@@ -123,7 +123,7 @@ def test_the_times_of_every_step_are_by_the_clock_at_its_publication(story: Any)
 
 @given(stories())
 def test_retiming_twice_changes_nothing(story: Any) -> None:
-    for event in tell(*story):
+    for event in events_of(*story):
         now = event.started_unix + 7.0, event.started_monotonic + 7.0
         again = retimed(event, *now)
         assert again.started_unix == event.started_unix

@@ -17,11 +17,11 @@ OPEN = MqttConfig(allow_remote_config=True, snapshots=True)
 
 
 def ask(
-    op: str, payload: object = None, desk: FakeRequestHandler | None = None, settings: MqttConfig = OPEN, **more: Any
+    op: str, payload: object = None, handler: FakeRequestHandler | None = None, settings: MqttConfig = OPEN, **more: Any
 ) -> Any:
     """The response as JSON."""
     text = payload if isinstance(payload, bytes) else b"" if payload is None else json.dumps(payload).encode()
-    given_answer = answer(Request(op, text, **more), desk or FakeRequestHandler(), TOPICS, settings)
+    given_answer = answer(Request(op, text, **more), handler or FakeRequestHandler(), TOPICS, settings)
     found = json.loads(given_answer.payload)
     assert list(found) == ["status", "data", "error", "transaction"]
     assert (found["status"] == "ok") == (found["error"] is None)
@@ -40,9 +40,9 @@ def ask(
     ],
 )
 def test_each_request_is_carried_out(op: str, payload: object, asked: object, data: object) -> None:
-    desk = FakeRequestHandler()
-    found = ask(op, payload, desk)
-    assert desk.asked == [asked]
+    handler = FakeRequestHandler()
+    found = ask(op, payload, handler)
+    assert handler.asked == [asked]
     assert (found["status"], found["data"], found["error"]) == ("ok", data, None)
 
 
@@ -69,11 +69,11 @@ def test_the_transaction_comes_back_as_it_was(transaction: object) -> None:
     ],
 )
 def test_an_invalid_request_gets_an_error_message(payload: bytes | None, error: str) -> None:
-    desk = FakeRequestHandler()
-    found = json.loads(answer(Request("health", payload), desk, TOPICS, OPEN).payload)
+    handler = FakeRequestHandler()
+    found = json.loads(answer(Request("health", payload), handler, TOPICS, OPEN).payload)
     assert found["status"] == "error"
     assert error in found["error"]
-    assert desk.asked == []
+    assert handler.asked == []
 
 
 @pytest.mark.parametrize(
@@ -93,27 +93,27 @@ def test_an_invalid_request_gets_an_error_message(payload: bytes | None, error: 
 def test_an_impossible_request_gets_an_error_message_and_no_effect(
     op: str, payload: object, settings: MqttConfig, error: str
 ) -> None:
-    desk = FakeRequestHandler()
-    found = ask(op, payload, desk, settings)
+    handler = FakeRequestHandler()
+    found = ask(op, payload, handler, settings)
     assert error in found["error"]
-    assert desk.asked == []
+    assert handler.asked == []
 
 
 def test_problems_of_the_request_handler_are_the_error() -> None:
     wrong = FakeRequestHandler(["log.level: should be 'debug'", "linker.fade: should be a number"])
-    assert ask("reload", desk=wrong)["error"] == "log.level: should be 'debug'; linker.fade: should be a number"
+    assert ask("reload", handler=wrong)["error"] == "log.level: should be 'debug'; linker.fade: should be a number"
     assert ask("config-set", {"data": {"log": {"level": 1}}}, wrong)["status"] == "error"
     assert ask("snapshot", {"data": {"camera": "roof"}})["error"] == "no camera roof; known: door"
 
 
 def test_half_characters_in_a_problem_harm_nobody() -> None:
-    assert ask("reload", desk=FakeRequestHandler(["\ud800 is no name"]))["error"] == "? is no name"
+    assert ask("reload", handler=FakeRequestHandler(["\ud800 is no name"]))["error"] == "? is no name"
 
 
 def test_retained_requests_are_ignored_with_an_error() -> None:
-    desk = FakeRequestHandler()
-    assert "retained requests are ignored" in ask("reload", desk=desk, retained=True)["error"]
-    assert desk.asked == []
+    handler = FakeRequestHandler()
+    assert "retained requests are ignored" in ask("reload", handler=handler, retained=True)["error"]
+    assert handler.asked == []
 
 
 @pytest.mark.parametrize(

@@ -36,10 +36,10 @@ def rows(topics: str) -> list[Row]:
     return [Row(number, topic) for number, topic in enumerate(topics, 1)]
 
 
-def sent(rights: TopicPermissions, topics: str, in_flight: str = "") -> list[int]:
+def sent(permissions: TopicPermissions, topics: str, in_flight: str = "") -> list[int]:
     """Ids of what is sent of these rows, whose first ones are `in_flight`."""
     flying = {row.id: row.topic for row in rows(in_flight)}
-    return [row.id for row in sendable(rights, rows(topics), flying)]
+    return [row.id for row in sendable(permissions, rows(topics), flying)]
 
 
 def test_a_topic_gets_one_message_until_it_has_been_accepted() -> None:
@@ -58,11 +58,11 @@ def test_after_a_refusal_and_at_a_new_connection_it_begins_again() -> None:
 
 
 def test_what_is_refused_is_held_until_its_time_or_until_it_is_accepted() -> None:
-    rights = after_refused(after_refused(TopicPermissions(), "a", 60.0), "b", 70.0)
-    assert held_topics(rights, 59.9) == ["a", "b"]
-    assert held_topics(rights, 60.0) == ["b"]
-    assert held_topics(after_disconnected(rights), 59.9) == ["a", "b"]
-    assert held_topics(after_accepted(rights, "a"), 0.0) == ["b"]
+    permissions = after_refused(after_refused(TopicPermissions(), "a", 60.0), "b", 70.0)
+    assert held_topics(permissions, 59.9) == ["a", "b"]
+    assert held_topics(permissions, 60.0) == ["b"]
+    assert held_topics(after_disconnected(permissions), 59.9) == ["a", "b"]
+    assert held_topics(after_accepted(permissions, "a"), 0.0) == ["b"]
 
 
 @pytest.mark.parametrize("refusals", [1, 2])
@@ -144,12 +144,14 @@ def test_a_broker_that_refuses_everything_does_not_empty_the_outbox() -> None:
 
 
 def test_many_refusals_in_a_row_hold_a_topic() -> None:
-    rights = after_accepted(TopicPermissions(), "a")
+    permissions = after_accepted(TopicPermissions(), "a")
     for _ in range(MAX_REJECTED - 1):
-        rights = after_rejected(rights, "a", 60.0)
-    assert held_topics(rights, 0.0) == []
-    assert held_topics(after_rejected(rights, "a", 60.0), 0.0) == ["a"]
-    assert held_topics(after_rejected(after_accepted(rights, "a"), "a", 60.0), 0.0) == []  # they were none in a row
+        permissions = after_rejected(permissions, "a", 60.0)
+    assert held_topics(permissions, 0.0) == []
+    assert held_topics(after_rejected(permissions, "a", 60.0), 0.0) == ["a"]
+    assert (
+        held_topics(after_rejected(after_accepted(permissions, "a"), "a", 60.0), 0.0) == []
+    )  # they were none in a row
 
 
 def at_port(port: int) -> MqttConfig:

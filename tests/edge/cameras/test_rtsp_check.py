@@ -31,7 +31,7 @@ def answering(*replies: bytes) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def asked_anew(*replies: bytes) -> Iterator[str]:
+def replying(*replies: bytes) -> Iterator[str]:
     """The same, but each reply goes to a connection of its own."""
 
     def serve() -> None:
@@ -101,7 +101,7 @@ def test_a_stream_without_video_finds_nothing() -> None:
 def test_a_server_that_is_busy_is_asked_again() -> None:
     """GStreamer's is for a moment, while it ends the session before."""
     busy = b"RTSP/1.0 503 Service Unavailable\r\n\r\n"
-    with asked_anew(busy, b"RTSP/1.0 404 Not Found\r\n\r\n") as url:
+    with replying(busy, b"RTSP/1.0 404 Not Found\r\n\r\n") as url:
         assert "no stream under this path" in str(examine(url, "tcp").reason)
 
 

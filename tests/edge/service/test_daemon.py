@@ -217,10 +217,10 @@ def test_a_reload_takes_what_is_right_and_refuses_what_is_wrong(
         config.write_text(text.replace("interval = 0", "interval = -1"))
         daemon.send_signal(signal.SIGHUP)
         assert daemon.stderr is not None
-        heard: list[str] = []
-        while not any("the old configuration stays in force" in line for line in heard):
-            heard.append(daemon.stderr.readline())
-        assert "telemetry.interval: should be greater than or equal to 0" in heard[-1]
+        lines: list[str] = []
+        while not any("the old configuration stays in force" in line for line in lines):
+            lines.append(daemon.stderr.readline())
+        assert "telemetry.interval: should be greater than or equal to 0" in lines[-1]
         changed = text.replace("interval = 0", "interval = 0.1").replace("threads = 1", "threads = 2")
         config.write_text(changed)
         daemon.send_signal(signal.SIGHUP)
@@ -233,7 +233,7 @@ def test_a_reload_takes_what_is_right_and_refuses_what_is_wrong(
 def test_a_reload_takes_cameras_in_out_and_over(
     tmp_path: Path, broker: Broker, subscriber: Subscriber, stream: LiveStream
 ) -> None:
-    """Without a restart: one leaves, one comes, one is opened anew; all or none where one cannot be opened."""
+    """Without a restart: one leaves, one comes, one is reopened; all or none where one cannot be opened."""
     other = LiveStream()
     with contextlib.closing(other):
         config = write_config(tmp_path, broker.port, {"door": stream.url, "yard": other.url})

@@ -25,7 +25,7 @@ def hot(skipped: float, celsius: float | None = 91.0) -> ThermalState:
     return ThermalState(skipped, 90.0, None if celsius is None else "tj", celsius)
 
 
-def tell(story: list[tuple[float, ThermalState]], closed: bool = False, wall: float = TODAY) -> list[Any]:
+def payloads_of(story: list[tuple[float, ThermalState]], closed: bool = False, wall: float = TODAY) -> list[Any]:
     """The payloads of what was seen at those seconds."""
     state, payloads = initial("roof", "seed"), []
     for second, heat in story:
@@ -39,23 +39,23 @@ def tell(story: list[tuple[float, ThermalState]], closed: bool = False, wall: fl
     return found
 
 
-def heard(payloads: list[Any]) -> list[tuple[str, int, float]]:
+def steps_of(payloads: list[Any]) -> list[tuple[str, int, float]]:
     return [(payload["type"], payload["seq"], payload["skipped"]) for payload in payloads]
 
 
 def test_the_schema_is_a_schema_and_describes_every_key() -> None:
     Draft202012Validator.check_schema(SCHEMA)
-    (new,) = tell([(0, hot(0.2))])
+    (new,) = payloads_of([(0, hot(0.2))])
     assert set(new) == set(SCHEMA["properties"]) == set(SCHEMA["required"])
 
 
 def test_while_it_is_cool_nothing_is_reported() -> None:
-    assert tell([(second, hot(0.0, 50.0)) for second in range(5)], closed=True) == []
+    assert payloads_of([(second, hot(0.0, 50.0)) for second in range(5)], closed=True) == []
 
 
 def test_heat_that_comes_grows_and_goes() -> None:
-    new, update, end = tell([(0, hot(0.2)), (5, hot(0.3, 95.0)), (11, hot(0.3, 93.0)), (20, hot(0.0, 84.0))])
-    assert heard([new, update, end]) == [("new", 0, 0.2), ("update", 1, 0.3), ("end", 2, 0.0)]
+    new, update, end = payloads_of([(0, hot(0.2)), (5, hot(0.3, 95.0)), (11, hot(0.3, 93.0)), (20, hot(0.0, 84.0))])
+    assert steps_of([new, update, end]) == [("new", 0, 0.2), ("update", 1, 0.3), ("end", 2, 0.0)]
     assert (end["duration"], end["reason_ended"]) == (20, "cooled")
     assert (end["started"], end["ended"]) == (iso_time(TODAY), iso_time(TODAY + 20))
     assert (end["temperature_c"], end["top_temperature_c"], end["sensor"]) == (84.0, 95.0, "tj")
@@ -63,18 +63,18 @@ def test_heat_that_comes_grows_and_goes() -> None:
 
 
 def test_it_is_reported_at_most_every_ten_seconds() -> None:
-    assert len(tell([(float(second), hot(0.2, 91.0 + second)) for second in range(31)])) == 1  # the share stays
+    assert len(payloads_of([(float(second), hot(0.2, 91.0 + second)) for second in range(31)])) == 1  # the share stays
     story = [(float(second), hot(0.2 + 0.05 * (second % 3))) for second in range(31)]
-    assert [payload["t_publish"] - TODAY for payload in tell(story)] == [0, 10, 20, 30]
+    assert [payload["t_publish"] - TODAY for payload in payloads_of(story)] == [0, 10, 20, 30]
 
 
 def test_it_ends_when_the_sensors_or_the_program_stop() -> None:
-    assert tell([(0, hot(0.2)), (1, hot(0.0, None))])[-1]["reason_ended"] == "unknown"
-    assert tell([(0, hot(0.2)), (1, hot(0.2))], closed=True)[-1]["reason_ended"] == "shutdown"
+    assert payloads_of([(0, hot(0.2)), (1, hot(0.0, None))])[-1]["reason_ended"] == "unknown"
+    assert payloads_of([(0, hot(0.2)), (1, hot(0.2))], closed=True)[-1]["reason_ended"] == "shutdown"
 
 
 def test_the_next_heat_is_another_event() -> None:
-    payloads = tell([(0, hot(0.2)), (1, hot(0.0)), (2, hot(0.2)), (3, hot(0.0))])
+    payloads = payloads_of([(0, hot(0.2)), (1, hot(0.0)), (2, hot(0.2)), (3, hot(0.0))])
     assert len({payload["event_id"] for payload in payloads}) == 2
     assert [payload["seq"] for payload in payloads] == [0, 1, 0, 1]
 
@@ -104,7 +104,7 @@ def test_events_are_whole_at_any_temperature(temperatures: list[float | None], c
         share = share_to_skip(share, celsius, settings)
         story.append((second * 3.0, hot(share, celsius)))
     lives: dict[str, list[Any]] = {}
-    for payload in tell(story, closed and bool(story)):
+    for payload in payloads_of(story, closed and bool(story)):
         lives.setdefault(payload["event_id"], []).append(payload)
     for number, life in enumerate(lives.values(), 1):
         assert [payload["seq"] for payload in life] == list(range(len(life)))

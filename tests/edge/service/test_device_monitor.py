@@ -42,18 +42,18 @@ def monitoring(sensors: SensorReader, **thermal: float) -> DeviceMonitor:
     return DeviceMonitor(ThermalSettings(**thermal), TOPICS, 60.0, sensors)
 
 
-def looked(monitor: DeviceMonitor, kind: str) -> dict[str, object]:
+def next_event(monitor: DeviceMonitor, kind: str) -> dict[str, object]:
     """The next device event."""
     payloads: list[dict[str, object]] = []
 
-    def look() -> bool:
+    def arrived() -> bool:
         message = monitor.poll()
         if message is not None:
             assert message.topic == "korsal/korsal-edge/events/thermal"
             payloads.append(json.loads(message.payload))
         return bool(payloads)
 
-    wait_for(look, f"a device event: {kind}")
+    wait_for(arrived, f"a device event: {kind}")
     assert payloads[-1]["type"] == kind
     return payloads[-1]
 
@@ -64,7 +64,7 @@ def test_heat_skips_frames_and_is_reported_until_it_ends() -> None:
     assert monitor.poll() is None
     assert all(monitor.admit_frame("door") for _ in range(20))
     oven.celsius = 95.0
-    new = looked(monitor, "new")
+    new = next_event(monitor, "new")
     assert (new["sensor"], new["temperature_c"], new["skipped"]) == ("tj", 95.0, 0.55)
     assert sum(monitor.admit_frame("door") for _ in range(100)) == 45
     assert sum(monitor.admit_frame("yard") for _ in range(20)) == 9
@@ -72,7 +72,7 @@ def test_heat_skips_frames_and_is_reported_until_it_ends() -> None:
     assert payload["throttle"] == {"skipped": 0.55, "limit_c": 90.0}
     assert payload["skipped"] == {"door": 55, "yard": 11}
     oven.celsius = 80.0
-    assert looked(monitor, "end")["reason_ended"] == "cooled"
+    assert next_event(monitor, "end")["reason_ended"] == "cooled"
     assert all(monitor.admit_frame("door") for _ in range(20))
     assert monitor.close() is None
 
@@ -88,15 +88,15 @@ def test_a_reload_changes_the_limit() -> None:
     monitor = monitoring(Oven(70.0).sensors())
     assert monitor.poll() is None
     monitor.reconfigure(ThermalSettings(limit=60.0))
-    assert looked(monitor, "new")["limit_c"] == 60.0
+    assert next_event(monitor, "new")["limit_c"] == 60.0
     monitor.reconfigure(ThermalSettings())
-    assert looked(monitor, "end")["reason_ended"] == "cooled"
+    assert next_event(monitor, "end")["reason_ended"] == "cooled"
     monitor.close()
 
 
 def test_the_end_of_the_program_ends_the_event() -> None:
     monitor = monitoring(Oven(70.0).sensors(), limit=60.0)
-    looked(monitor, "new")
+    next_event(monitor, "new")
     message = monitor.close()
     assert message is not None
     end = json.loads(message.payload)
