@@ -21,14 +21,14 @@ PAUSES = (0.5, 1.0)  # seconds before an unavailable server is asked again
 UNRELATED_TO_TRANSPORT = (401, 403, 404, 453, 454, 503)  # statuses
 
 
-def unreachable(url: str, seconds: float = CONNECT_SECONDS) -> str | None:
+def unreachable(url: str) -> str | None:
     """Why nothing answers at the stream's address, and the remedy; None where something does."""
     parts = urlsplit(url)
     if parts.scheme == "udp":
         return None
     host, port = str(parts.hostname), parts.port or PORTS.get(parts.scheme, 0)
     try:
-        socket.create_connection((host, port), seconds).close()
+        socket.create_connection((host, port), CONNECT_SECONDS).close()
     except (socket.gaierror, UnicodeError):
         return f"the name {host} is not known in this network: correct it, or give the camera's address"
     except ConnectionRefusedError:

@@ -16,6 +16,7 @@ from train.datasets.frame_kinds import known_frames
 Picture = NDArray[np.uint8]
 WIDTH, HEIGHT, CAPTION = 320, 240, 22  # of one frame on the sheet, and of the line below it
 COLUMNS = 5
+MOST_TUBES = 30
 ENDINGS = (".jpg", ".jpeg", ".png")
 COLOURS = ((64, 220, 64), (64, 160, 255), (255, 160, 64), (220, 64, 220), (64, 220, 220), (255, 255, 96))  # BGR
 
@@ -32,10 +33,10 @@ def check_ending(path: Path) -> None:
         )
 
 
-def write_sheet(data: DataSet, path: Path, most: int = 30) -> int:
-    """Draw frames of up to `most` tubes, evenly over the classes, into a picture; how many. Raises SheetError."""
+def write_sheet(data: DataSet, path: Path) -> int:
+    """Draw frames of up to MOST_TUBES tubes, evenly over the classes, into a picture; how many. Raises SheetError."""
     check_ending(path)
-    shown = choices(data, most)
+    shown = choices(data, MOST_TUBES)
     if not shown:
         raise SheetError(f"{path}: nothing to draw, no video has a tube; annotate one first")
     tiles = [_tile(one, data) for one in shown]

@@ -1,4 +1,4 @@
-"""Saved detections → the events that the daemon would publish, counted against the true actions. On shells' records."""
+"""Saved detections → the events that the daemon would publish, counted against the true actions."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace

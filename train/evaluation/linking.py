@@ -1,4 +1,4 @@
-"""Links saved detections into saved tubes, frame by frame as the daemon does. On shells' records."""
+"""Links saved detections into saved tubes, frame by frame as the daemon does."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

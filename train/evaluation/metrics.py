@@ -106,11 +106,9 @@ def curve_of(matched: MatchedBoxes) -> Curve:
     return curve(matched.predicted.scores, matched.taken >= 0, matched.truths)
 
 
-def frame_curves(
-    predicted: FrameBoxes, truth: FrameBoxes, classes: int, threshold: float = 0.5, rules: MatchingRules = PLAIN_RULES
-) -> tuple[Curve, ...]:
-    """One curve for each class, over the boxes of all frames."""
-    return tuple(map(curve_of, matched_frames(predicted, truth, classes, threshold, rules)))
+def frame_curves(predicted: FrameBoxes, truth: FrameBoxes, classes: int) -> tuple[Curve, ...]:
+    """One curve for each class at IoU 0.5, over the boxes of all frames."""
+    return tuple(map(curve_of, matched_frames(predicted, truth, classes, 0.5, PLAIN_RULES)))
 
 
 def tube_curves(

@@ -97,8 +97,8 @@ def _filtered(machine: _Processor) -> bool:
 def _instructions(machine: _Processor) -> bytes:
     """Refused is a call of another processor's kind, and one whose number is not among those that stay."""
 
-    def instruction(code: int, value: int, equal: int = 0, other: int = 0) -> bytes:
-        return struct.pack("=HBBI", code, equal, other, value)
+    def instruction(code: int, value: int, equal: int = 0) -> bytes:
+        return struct.pack("=HBBI", code, equal, 0, value)
 
     calls = machine.stay
     tests = [instruction(_EQUAL, number, equal=len(calls) - place) for place, number in enumerate(calls)]
