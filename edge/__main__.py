@@ -16,9 +16,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     with ExitStack() as owned:
         signals = owned.enter_context(Signals(reloads=True)) if list(given[:1]) == ["run"] else None
-        from edge.commands import command_line
-
+        try:
+            from edge.commands import command_line
+        except ModuleNotFoundError as error:
+            print(f"korsal-edge: {_missing(error)}", file=sys.stderr)
+            return 1
         return command_line.main(given, signals)
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    """Which package is not installed, and the remedy."""
+    if error.name == "cv2":
+        return "OpenCV is not installed: pip install 'korsal-edge[cpu]', or on a Jetson take JetPack's own"
+    return f"{error.name} is not installed: run install.sh again, or pip install korsal-edge with its dependencies"
 
 
 if __name__ == "__main__":

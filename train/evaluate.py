@@ -9,7 +9,8 @@ from train.optional_packages import MissingPackageError
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status. See `train.evaluation.commands.command_line`."""
     try:
-        optional_packages.require("cv2")  # all that follows imports it
+        for package in ("cv2", "lap"):  # all that follows imports them
+            optional_packages.require(package)
     except MissingPackageError as error:
         print(f"korsal-evaluate: {error}", file=sys.stderr)
         return 1

@@ -4,6 +4,7 @@ from importlib.util import find_spec
 
 _REMEDIES = {
     "cv2": ("OpenCV", "pip install 'korsal-edge[cpu]', or on a Jetson take JetPack's own"),
+    "lap": ("lap", "pip install korsal-edge with its dependencies"),
     "matplotlib": ("matplotlib", "pip install 'korsal-edge[evaluate]'"),
     "scipy": ("SciPy", "pip install 'korsal-edge[evaluate]'"),
     "torch": ("torch", "pip install 'korsal-edge[train]'"),

@@ -75,6 +75,15 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
     assert "usage: korsal-edge" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("package", "name"), [("cv2", "OpenCV"), ("lap", "lap")])
+def test_a_missing_package_is_one_sentence_with_its_remedy(package: str, name: str) -> None:
+    code = f"import sys; sys.modules[{package!r}] = None; from edge.__main__ import main; sys.exit(main(['check']))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"korsal-edge: {name} is not installed: ")
+    assert len(run.stderr.splitlines()) == 1
+
+
 def test_check_explains_a_configuration(folder: Path) -> None:
     done = korsal_edge("check", cwd=folder)
     assert done.returncode == 0, done.stderr
