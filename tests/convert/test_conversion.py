@@ -221,7 +221,7 @@ def test_quantising_needs_a_name_unless_it_only_reports(
     assert main(["quantize", str(untrained), "--calibrate", clip]) == 1
     assert capsys.readouterr().err == "korsal-convert: -o is missing: name the .onnx to write\n"
     monkeypatch.chdir(tmp_path)
-    given = ["quantize", str(untrained), "--calibrate", clip, "--frames", "2", "--method", "minmax", "--sensitivity"]
+    given = ["quantize", str(untrained), "--calibrate", clip, "--frames", "16", "--method", "minmax", "--sensitivity"]
     assert main(given) == 0
     losses = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert len(losses) > 10

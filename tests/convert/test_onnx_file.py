@@ -99,7 +99,7 @@ def test_what_is_no_model(tiny: Path, tmp_path: Path) -> None:
         ("half", content[: len(content) // 3], "is not a complete ONNX file"),
         ("empty", b"", "has no korsal-edge manifest"),
         ("engine", b"ftrt" + bytes(60), "is not a complete ONNX file"),
-        ("odd", b"\x3a\x04\x5a\x02\x0a\x05", "is no ONNX file"),
+        ("odd", b"\x3a\x04\x5a\x02\x0a\x05", "is not an ONNX file"),
     ):
         (tmp_path / name).write_bytes(wrong)
         with pytest.raises(OnnxFileError) as caught:
