@@ -1,9 +1,11 @@
 """Files: written whole or not at all, found by names in any Unicode form, hashed. Shell; OSError is the caller's."""
 
 import errno
+import glob
 import hashlib
 import os
 import stat
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +15,7 @@ from edge.text import to_nfc
 
 Sync = Callable[[int], None]  # forces what was written to an open file or folder onto the disk
 UNSYNCABLE = (errno.EACCES, errno.EINVAL, errno.ENOTSUP)  # of a folder: not ours to read, or a network file system
+ABANDONED_SECONDS = 3600.0  # since a partial file was last written
 
 
 def write_atomically(path: Path, content: bytes, keep_owner: bool = False, sync: Sync = os.fsync) -> None:
@@ -29,6 +32,7 @@ def replacing(path: Path, keep_owner: bool = False, sync: Sync = os.fsync) -> It
     PermissionError where this user may not give them.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(path)
     partial = _partial(path)
     try:
         mode = _create(partial, path, keep_owner)
@@ -99,6 +103,14 @@ def _same_when_normalised(path: Path) -> list[Path]:
         return sorted(one for one in path.parent.iterdir() if to_nfc(one.name) == to_nfc(path.name))
     except OSError:
         return []
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove the partial files that killed writers of `path` have left; younger ones may still be written."""
+    for partial in path.parent.glob(f"{glob.escape(path.name)}.*.partial"):
+        with suppress(OSError):
+            if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
+                partial.unlink()
 
 
 def _partial(path: Path) -> Path:

@@ -53,6 +53,20 @@ def test_what_raises_while_it_writes_replaces_nothing(tmp_path: Path) -> None:
     assert [entry.read_bytes() for entry in tmp_path.iterdir()] == [b"old"]
 
 
+def test_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
+    """But neither what another one may be writing at this moment, nor what belongs to another file."""
+    path = tmp_path / "best[1].pt"
+    abandoned, fresh, other = (
+        tmp_path / f"{name}.partial" for name in ("best[1].pt.ab", "best[1].pt.cd", "best1.pt.ab")
+    )
+    for partial in (abandoned, fresh, other):
+        partial.touch()
+    for partial in (abandoned, other):
+        os.utime(partial, (0, 0))
+    write_atomically(path, b"new")
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([path.name, fresh.name, other.name])
+
+
 def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path: Path) -> None:
     def of_a_network(descriptor: int) -> None:
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
