@@ -4,7 +4,8 @@ Such a broker gives no reason: the connection ends, the message is sent again on
 unacknowledged when the broker disconnected is sent alone from then on. If the broker disconnects again and again with
 that one message unacknowledged, it is the poison message: it is dropped, and if it was larger than all that was
 accepted on that connection, others as large are not tried for a while. A connection that breaks for another reason
-meets another message the next time.
+meets another message the next time; and a broker that disconnects at a message accepts the next connection at once, so
+one that cannot be reached in between clears all suspects.
 
 Acknowledgements come in the order of sending, so each also covers what was sent before it with QoS 0.
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 EVENT_STRIKES, OTHER_STRIKES = 3, 2  # disconnects with one message unacknowledged, until it counts as the cause
+UNPROVEN_FACTOR = 3  # more strikes where nothing was accepted: such a connection may have broken for any reason
 CONFIRMATIONS_NEEDED = 3  # poison messages above the same limit, until events above it are dropped untried
 FORGET_SECONDS = 3600.0  # until what was learnt is tried again: the broker may have been fixed
 MAX_REMEMBERED = 200  # messages
@@ -120,19 +122,24 @@ def will_be_refused(search: PoisonSearch, message: SentMessage, now: float) -> b
 
 
 def disconnected(search: PoisonSearch, strikes: int, now: float) -> tuple[PoisonSearch, PoisonMessage | None]:
-    """After the end of a connection; the poison message, once it is known.
+    """After the end of a connection, or a failed attempt to connect; the poison message, once it is known.
 
-    `strikes`: how strongly the end speaks against a message that alone was unacknowledged.
+    `strikes`: how strongly the end speaks against a message that alone was unacknowledged; 0 where the network, the
+    broker's absence or we ourselves were the cause, which clears the suspects of earlier strikes.
     """
     sent = search.sent
     before = replace(search, sent=(), accepted_size=0)
-    if not strikes or not sent:
+    if not strikes:
+        return replace(before, suspects=dict.fromkeys(search.suspects, 0)), None
+    if not sent:
         return before, None
     if len(sent) > 1:
         return replace(before, suspects=_newest({**{one.key: 0 for one in sent}, **search.suspects})), None
     only = sent[0]
     count = search.suspects.get(only.key, 0) + strikes
     needed = EVENT_STRIKES if only.row else OTHER_STRIKES
+    if not search.accepted_size:
+        needed *= UNPROVEN_FACTOR
     if _may_exceed_limit(search, only.size):
         needed = 1
     if count < needed:

@@ -126,6 +126,27 @@ def test_no_suspects_where_the_broker_has_not_disconnected() -> None:
     assert not needs_isolation(known, step(1))
 
 
+def test_a_broker_that_cannot_be_reached_in_between_clears_the_suspects() -> None:
+    """One that disconnects at a message accepts the next connection at once; one that is away does not."""
+    known = PoisonSearch()
+    for _ in range(9):
+        known, poison = connection(known, [SMALL], [step(1)])
+        assert poison is None
+        known, poison = connection(known, [], [], strikes=0)  # nobody answers
+        assert poison is None
+    for _ in range(3):
+        known, poison = connection(known, [SMALL], [step(1)])
+    assert poison is not None  # the third of three without anything in between
+
+
+def test_connections_that_break_before_anything_is_accepted_prove_little() -> None:
+    known = PoisonSearch()
+    for _ in range(8):
+        known, poison = connection(known, [], [step(1)])
+        assert poison is None
+    assert connection(known, [], [step(1)])[1] is not None  # 3 x 3, where others need 3
+
+
 def test_what_arrives_at_last_was_not_it() -> None:
     known = PoisonSearch()
     for _ in range(5):
