@@ -1,6 +1,7 @@
 """What may be in flight together, and what the broker's answers mean."""
 
 from edge.broker.message import Message, StoredMessage
+from edge.broker.publish_packet import packet_size
 from edge.broker.send_window import HOLD_SECONDS, SendWindow
 
 STATE = Message("state", b"online", qos=1, retain=True)
@@ -73,13 +74,15 @@ def test_after_a_disconnect_suspects_are_sent_alone_until_one_is_the_poison_mess
     send(window, 2, stored(2, "b"))
     assert window.disconnected(1, 0.0) is None
     assert len(window) == 0
-    for strike in (1, 2, 3):
-        assert rows(window, stored(1, "a"), stored(2, "b")) == [1]
-        send(window, strike, stored(1, "a"))
+    for _ in range(3):
+        window.sent(1, STATE, 0, 0.0)
+        window.acknowledged(1, refused=False, permanent=False, now=0.0)
+        assert rows(window, stored(1, "a", 100), stored(2, "b")) == [1]
+        send(window, 2, stored(1, "a", 100))
         assert not window.may_send(STATE)
         poison = window.disconnected(1, 0.0)
     assert poison is not None
-    assert (poison.message.row, poison.accepted_size) == (1, 0)
+    assert (poison.message.row, poison.accepted_size) == (1, packet_size(STATE, None))
 
 
 def test_a_suspect_is_sent_with_qos_1_to_learn_whether_it_was_accepted() -> None:
