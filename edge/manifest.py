@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
@@ -20,11 +20,13 @@ VERSION = 1
 METADATA_KEY = "korsal_edge"  # of the ONNX file's metadata
 INPUT = "image"  # the network's input by name
 OUTPUTS = ("boxes", "scores", "labels", "class_scores")  # and its outputs
+FRAME, PREVIOUS = "frame", "previous"  # the inputs of a model that prepares frames itself
+FITTED, MOTION, SHIFT = "fitted", "motion", "shift"  # and what it gives out beside OUTPUTS
 CENTERNET_MEAN = (0.40789654, 0.44719302, 0.47026115)  # BGR, of 0..1
 CENTERNET_STD = (0.28863828, 0.27408164, 0.27809835)
 INPUT_MULTIPLE = 32
 LITE = "lite"  # the network of files that name none
-OPTIONAL = frozenset({"architecture", "start_scores"})  # older files lack them
+OPTIONAL = frozenset({"architecture", "preprocessing", "start_scores"})  # older files lack them
 SMALLEST_STD = 1e-6
 LARGEST_COLOUR = 1e6  # of a mean or std
 LONGEST_NAME = 256  # characters; of the model or of an action
@@ -69,6 +71,7 @@ InputSide = Annotated[Size, Field(multiple_of=INPUT_MULTIPLE)]
 Mean = Annotated[float, Field(ge=-LARGEST_COLOUR, le=LARGEST_COLOUR, allow_inf_nan=False)]
 Std = Annotated[float, Field(ge=SMALLEST_STD, le=LARGEST_COLOUR, allow_inf_nan=False)]
 StartScore = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Preprocessing = Literal["outside", "graph"]
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ class Manifest:
     training: Mapping[str, Any] = field(default_factory=dict)  # data, split, scores; for people to read
     architecture: str = LITE  # of the network, as korsal-train --arch names it
     start_scores: Mapping[str, StartScore] = field(default_factory=dict)  # of events, for the labels that have one
+    preprocessing: Preprocessing = "outside"  # "graph": the file takes frames, and fits and compares them itself
 
     @property
     def channels(self) -> int:
@@ -107,6 +111,20 @@ class Manifest:
 def input_shape(manifest: Manifest, batch: int) -> tuple[int, ...]:
     """The shape of INPUT: (B, C, h, w)."""
     return batch, manifest.channels, manifest.height, manifest.width
+
+
+def input_shapes(manifest: Manifest, batch: int, frame_size: tuple[int, int]) -> dict[str, tuple[int, ...]]:
+    """The shape of each input of the model for a batch of frames of that size (width, height).
+
+    A model with its preprocessing inside takes FRAME, uint8 BGR, and unless it has no motion map PREVIOUS, float32:
+    the FITTED frames that it gave out some frames before.
+    """
+    if manifest.preprocessing == "outside":
+        return {INPUT: input_shape(manifest, batch)}
+    shapes: dict[str, tuple[int, ...]] = {FRAME: (batch, frame_size[1], frame_size[0], 3)}
+    if manifest.motion.kind != "none":
+        shapes[PREVIOUS] = (batch, 3, manifest.height, manifest.width)
+    return shapes
 
 
 def output_shapes(manifest: Manifest, batch: int) -> dict[str, tuple[int, ...]]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from edge.config.schema_types import ActionLabel
-from edge.manifest import CENTERNET_MEAN, CENTERNET_STD, Manifest, ManifestError, from_json, to_json
+from edge.manifest import CENTERNET_MEAN, CENTERNET_STD, Manifest, ManifestError, from_json, input_shapes, to_json
 from edge.motion_map import MotionSettings
 
 PLAIN = Manifest("small", ("Run", "Jump"), 192, 256)
@@ -26,6 +26,7 @@ FULL = Manifest(
     licence="research only",
     training={"data": "UCF101-24", "scores": {"0.5": 70.5, "notes": [1, None]}},
     start_scores={"Run": 0.35},
+    preprocessing="graph",
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -46,9 +47,22 @@ def test_round_trip(manifest: Manifest) -> None:
 
 
 def test_what_older_files_leave_out_is_as_it_was() -> None:
-    assert from_json(content(architecture=..., start_scores=...)) == PLAIN
+    assert from_json(content(architecture=..., start_scores=..., preprocessing=...)) == PLAIN
     assert PLAIN.architecture == "lite"
+    assert PLAIN.preprocessing == "outside"
     assert PLAIN.start_scores == {}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "shapes"),
+    [
+        (PLAIN, {"image": (2, 6, 192, 256)}),
+        (replace(PLAIN, preprocessing="graph"), {"frame": (2, 480, 640, 3), "previous": (2, 3, 192, 256)}),
+        (replace(PLAIN, preprocessing="graph", motion=MotionSettings("none")), {"frame": (2, 480, 640, 3)}),
+    ],
+)
+def test_the_inputs_are_the_prepared_image_or_frames(manifest: Manifest, shapes: dict[str, tuple[int, ...]]) -> None:
+    assert input_shapes(manifest, 2, (640, 480)) == shapes
 
 
 @pytest.mark.parametrize("score", [0, 1, 0.5])
