@@ -1,0 +1,50 @@
+"""Which earlier frame a motion map compares with: the one nearest to a gap of seconds before the newest. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+PARTS = 8  # of a gap: frames that are closer together than one of them are too alike to keep all
+CLOSEST = 0.9  # frames at the model's rate, which are all kept however long the gap is
+
+
+@dataclass(frozen=True)
+class MotionGap:
+    """How far apart the two frames of a motion map lie: `seconds`, for a model trained at `rate` frames per second."""
+
+    seconds: float
+    rate: float
+
+    @property
+    def spacing(self) -> float:
+        """The seconds between frames that bound how many are kept: at most 1.2 for each frame of the gap, or 11."""
+        return min(self.seconds / PARTS, CLOSEST / self.rate)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Of the past frames, by index: the `previous` one, and all that are still `kept`, with it; the rest is free.
+
+    `previous` is None where there is no past frame: the motion map then compares with a frame of zeros.
+    """
+
+    previous: int | None
+    kept: tuple[int, ...]
+
+
+def choose(times: Sequence[float], now: float, gap: MotionGap) -> Choice:
+    """What to do with the past frames, of these `times` (seconds, oldest first), when a frame comes at the time `now`.
+
+    The previous frame is that nearest to `gap.seconds` before `now`, of equals the later, and never the new one itself.
+    Kept are those that may be nearest for a later frame; after `kept`, append the new frame. After a clock has stepped
+    back, frames that seem to come after `now` are kept no longer.
+    """
+    if not times:
+        return Choice(None, ())
+    target = now - gap.seconds
+    previous = min(reversed(range(len(times))), key=lambda index: abs(times[index] - target))
+    before = [index for index, time in enumerate(times) if time <= target]
+    first = before[-1] if before else 0
+    kept = [index for index in range(first, len(times)) if times[index] <= now]
+    if len(kept) > 1 and times[kept[-1]] - times[kept[-2]] < gap.spacing:
+        del kept[-1]
+    return Choice(previous, tuple(sorted({previous, *kept})))
