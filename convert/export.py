@@ -14,13 +14,13 @@ import onnx
 import torch
 from torch import nn
 
-from convert import onnx_file
+from convert import onnx_file, onnx_graph
 from convert.batch_norm_folding import fold_norms
 from convert.calibration import Input
 from convert.comparison import Parity, parity
 from edge.engines import onnxruntime_engine
 from edge.inference import Engine, Outputs
-from edge.manifest import INPUT, OUTPUTS, Manifest, input_shape
+from edge.manifest import INPUT, OUTPUTS, WEIGHTS_KEY, Manifest, input_shape
 from edge.terminal.progress import Progress
 from edge.text import TextError, decode_utf8
 from train import checkpoint as checkpoints
@@ -52,12 +52,14 @@ def export(
     Raises CheckpointError, ExportError, OnnxFileError, EngineError.
     """
     known = checkpoint.manifest
-    manifest = replace(known, **{"training": {**known.training, **training}, **changes})
+    with Progress("exporting", ""):
+        graph = _graph(checkpoint)
+    hashed = {WEIGHTS_KEY: onnx_graph.weights_digest(graph)}
+    manifest = replace(known, **{"training": {**known.training, **training, **hashed}, **changes})
     if unknown := sorted(manifest.start_scores.keys() - set(manifest.labels)):
         raise ExportError(f"{checkpoint.title}: knows no {unknown[0]}; choose start scores from its own detections")
     with onnx_file.candidate(target) as candidate:
-        with Progress("exporting", ""):
-            onnx_file.write(_graph(checkpoint), manifest, candidate)
+        onnx_file.write(graph, manifest, candidate)
         found = parity(_answers(checkpoints.engine(checkpoint), onnxruntime_engine.load(candidate, threads=2), images))
         if not found.within_tolerance:
             raise ExportError(

@@ -3,6 +3,9 @@
 The first convolutions, the heads' last ones and the decoding stay in FP32, so that pixels, scores and the numbers of
 peaks are as exact as before; what lies between is FP16 throughout, with one cast at each input and output. The public
 converters cast in front of every node that is to stay as it is, and lose large indices in the decoding.
+
+Of an INT8 model its Q/DQ pairs stay, with scales in FP16, so that a strongly typed TensorRT computes what is not
+quantised in FP16 too. Such scales exist from opset 19 on.
 """
 
 from collections.abc import Iterator
@@ -11,22 +14,68 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
+from onnx import numpy_helper, version_converter
 
 from convert import onnx_file, onnx_graph
-from convert.quantize import QuantizeError, open_model
+from convert.quantize import QuantizeError, half_around_int8, open_model, without_scores
 from edge.manifest import Manifest
 
-FLOAT_INPUTS = {"Resize": (0,), "Split": (0,)}  # operators with inputs of other types: which are data
+FLOAT_INPUTS = {  # operators with inputs of other types: which are data
+    "DequantizeLinear": (1,),
+    "QuantizeLinear": (0, 1),
+    "Resize": (0,),
+    "Split": (0,),
+}
 MAX_FP16 = float(np.finfo(np.float16).max)
+LEAST_FP16 = np.finfo(np.float16).smallest_subnormal
+SCALES_OPSET = 19  # the first whose Q/DQ pairs may have scales in FP16
+SCALES_IR = 9  # that opset's version of the file format
+LEVELS = 127  # of a symmetric int8 range, one side of it
 
 
 def convert_file(source: Path, output: Path) -> Manifest:
-    """Write the FP32 model `source` as FP16 to `output`. Raises QuantizeError, OnnxFileError."""
-    model, manifest = open_model(source)
-    changed = replace(manifest, precision="fp16")
+    """Write the model `source` as FP16 to `output`; of one in INT8, what that has not quantised.
+
+    Raises QuantizeError, OnnxFileError, EngineError.
+    """
+    model, manifest = open_model(source, ("fp32", "int8"))
+    if manifest.precision == "int8":
+        changed = half_around_int8(manifest, source)
+        model = with_fp16_scales(model)
+    else:
+        changed = replace(manifest, precision="fp16", training=without_scores(manifest))
     onnx_file.write(converted(model), changed, output)
     return changed
+
+
+def with_fp16_scales(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy whose scales FP16 can hold, in the opset that allows them so; weights are rounded anew to theirs.
+
+    A channel without weights has a scale so small that FP16 makes it zero, by which nothing can be divided.
+    """
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    onnx_graph.sort_nodes(made)
+    if made.opset_import[0].version < SCALES_OPSET:
+        made = version_converter.convert_version(made, SCALES_OPSET)
+    made.ir_version = max(made.ir_version, SCALES_IR)
+    constants = {tensor.name: tensor for tensor in made.graph.initializer}
+    for node in made.graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] in constants:
+            _round_weights(node, constants)
+    return made
+
+
+def _round_weights(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) -> None:
+    """Give int8 weights (channels first in `axis`) the scales that FP16 can hold, in place."""
+    weights, scale = (numpy_helper.to_array(constants[name]) for name in node.input[:2])
+    axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
+    held = np.maximum(scale.astype(np.float16), LEAST_FP16).astype(np.float32)
+    shape = [-1 if place == axis else 1 for place in range(weights.ndim)] if scale.ndim else []
+    ratio = (scale.astype(np.float64) / held).reshape(shape)
+    rounded = np.clip(np.rint(weights * ratio), -LEVELS - 1, LEVELS).astype(weights.dtype)
+    constants[node.input[0]].CopyFrom(numpy_helper.from_array(rounded, node.input[0]))
+    constants[node.input[1]].CopyFrom(numpy_helper.from_array(held, node.input[1]))
 
 
 def converted(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -34,7 +83,7 @@ def converted(model: onnx.ModelProto) -> onnx.ModelProto:
     made = onnx.ModelProto()
     made.CopyFrom(model)
     del made.graph.value_info[:]  # types of tensors that change
-    body = onnx_graph.body(model)
+    body = onnx_graph.body(model) | onnx_graph.weights_of(model, onnx_graph.body(model))
     constants = {tensor.name: tensor for tensor in made.graph.initializer}
     constants |= {node.output[0]: node.attribute[0].t for node in made.graph.node if node.op_type == "Constant"}
     inside = {name for node in made.graph.node if node.name in body for name in node.output}

@@ -1,11 +1,21 @@
 """The parts of an exported graph: its first and last convolutions, and the decoding behind them. Pure."""
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping
 
 import onnx
+from onnx import numpy_helper
 
 DEFORMABLE = "DeformConv"
+DIGEST_DIGITS = 16
 OFFSET_INPUTS = (2, 4)  # of its inputs, those with offsets and masks
+
+
+def weights_digest(model: onnx.ModelProto) -> str:
+    """SHA-256 of the weights of an FP32 model, hexadecimal, shortened; names and order do not matter."""
+    stored = (t for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT)
+    each = sorted(hashlib.sha256(numpy_helper.to_array(tensor).tobytes()).digest() for tensor in stored)
+    return hashlib.sha256(b"".join(each)).hexdigest()[:DIGEST_DIGITS]
 
 
 def convolutions(model: onnx.ModelProto) -> tuple[str, ...]:
@@ -59,6 +69,18 @@ def bypass_quantization(model: onnx.ModelProto, names: Collection[str]) -> None:
                     node.input[place] = producers[rounded.input[0]].input[0]
 
 
+def sort_nodes(model: onnx.ModelProto) -> None:
+    """Put every node behind those whose outputs it reads, as ONNX demands and its quantisers do not; in place."""
+    known = {"", *(tensor.name for tensor in (*model.graph.initializer, *model.graph.input))}
+    waiting, nodes = list(model.graph.node), []
+    while ready := [node for node in waiting if known.issuperset(node.input)]:
+        nodes += ready
+        known.update(name for node in ready for name in node.output)
+        waiting = [node for node in waiting if not known.issuperset(node.output)]
+    del model.graph.node[:]
+    model.graph.node.extend([*nodes, *waiting])
+
+
 def decoding(model: onnx.ModelProto) -> frozenset[str]:
     """All that comes after the last convolutions, and the constants that only it reads."""
     behind, readers = _behind(model), _readers(model)
@@ -74,6 +96,13 @@ def body(model: onnx.ModelProto) -> frozenset[str]:
     first = first_convolutions(model)
     after = set().union(*(behind[name] for name in first)) - first
     return frozenset(after - last_convolutions(model) - decoding(model))
+
+
+def weights_of(model: onnx.ModelProto, names: Collection[str]) -> frozenset[str]:
+    """Nodes that dequantise weights for nodes of these names alone."""
+    readers = _readers(model)
+    made = [node for node in model.graph.node if node.op_type == "DequantizeLinear" and node.name not in names]
+    return frozenset(node.name for node in made if _names(readers, node.output) <= set(names))
 
 
 def _producers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:

@@ -9,7 +9,7 @@ additions and resizing quantised too, for ONNX Runtime fuses less.
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from io import StringIO
@@ -25,7 +25,7 @@ from onnx import shape_inference
 
 from convert import onnx_file, onnx_graph
 from edge.engines import onnxruntime_engine
-from edge.manifest import INPUT, Manifest, input_shape
+from edge.manifest import INPUT, WEIGHTS_KEY, Manifest, input_shape
 from edge.terminal.progress import Progress
 
 Method = Literal["entropy", "percentile", "minmax"]
@@ -66,19 +66,37 @@ def quantize(source: Path, output: Path, images: Iterable[NDArray[np.float32]], 
 
 def int8_manifest(manifest: Manifest, settings: QuantizeSettings) -> Manifest:
     """The manifest of the INT8 file: with how it was made, without the scores of the FP32 model."""
-    known = {key: value for key, value in manifest.training.items() if key != "scores"}
     noted = {"method": settings.method, "target": settings.target, "keep": list(settings.keep)}
-    return replace(manifest, precision="int8", training={**known, "quantisation": noted})
+    return replace(manifest, precision="int8", training={**without_scores(manifest), "quantisation": noted})
 
 
-def open_model(path: Path) -> tuple[onnx.ModelProto, Manifest]:
-    """An FP32 model that runs, and its manifest. Raises QuantizeError, OnnxFileError, EngineError."""
+def half_around_int8(manifest: Manifest, source: Path) -> Manifest:
+    """The manifest of an INT8 file whose other arithmetic is FP16. QuantizeError where `source` is not for that."""
+    noted = manifest.training.get("quantisation")
+    noted = noted if isinstance(noted, dict) else {}
+    if noted.get("target") == "cpu":
+        raise QuantizeError(f"{source}: is quantised for CPUs, which compute the rest in FP32; quantise for TensorRT")
+    if "rest" in noted:
+        raise QuantizeError(f"{source}: computes in {noted['rest']} already what is not quantised")
+    return replace(manifest, training={**without_scores(manifest), "quantisation": {**noted, "rest": "fp16"}})
+
+
+def without_scores(manifest: Manifest) -> dict[str, Any]:
+    """What a manifest says of the training, without scores: they are of the model before it was converted."""
+    return {key: value for key, value in manifest.training.items() if key != "scores"}
+
+
+def open_model(path: Path, precisions: Collection[str] = ("fp32",)) -> tuple[onnx.ModelProto, Manifest]:
+    """A model of these precisions that runs, and its manifest. Raises QuantizeError, OnnxFileError, EngineError."""
     model, manifest = onnx_file.read(path)
-    if manifest.precision != "fp32":
+    if manifest.precision not in precisions:
         raise QuantizeError(f"{path}: is {manifest.precision} already; give the FP32 model it was made from")
     if not onnx_graph.convolutions(model):
         raise QuantizeError(f"{path}: has no convolution; give the network that korsal-convert export wrote")
     onnxruntime_engine.load(path, threads=1)
+    known = manifest.training
+    if manifest.precision == "fp32" and WEIGHTS_KEY not in known:  # a file that was exported before they had it
+        manifest = replace(manifest, training={**known, WEIGHTS_KEY: onnx_graph.weights_digest(model)})
     return shape_inference.infer_shapes(model), manifest
 
 

@@ -27,6 +27,7 @@ CENTERNET_STD = (0.28863828, 0.27408164, 0.27809835)
 INPUT_MULTIPLE = 32
 LITE = "lite"  # the network of files that name none
 OPTIONAL = frozenset({"architecture", "preprocessing", "start_scores"})  # older files lack them
+WEIGHTS_KEY = "weights"  # of `training`: a hash of the FP32 weights, the same in every precision made of them
 SMALLEST_STD = 1e-6
 LARGEST_COLOUR = 1e6  # of a mean or std
 LONGEST_NAME = 256  # characters; of the model or of an action

@@ -11,14 +11,14 @@ from convert.commands import options as shared
 from convert.quantize import QuantizeError, QuantizeSettings
 from edge.terminal import progress
 
-HELP = "FP32 ONNX → INT8 with Q/DQ, or FP16"
+HELP = "FP32 ONNX → INT8 with Q/DQ, or FP16; INT8 for TensorRT → the rest of it in FP16"
 QUANTIZERS = {"onnxruntime": quantize.quantize, "modelopt": modelopt_quantize.quantize}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command's own options."""
     add = parser.add_argument
-    add("model", type=Path, help="FP32 .onnx of korsal-convert export")
+    add("model", type=Path, help="FP32 .onnx of korsal-convert export; for fp16 also INT8")
     add("-o", "--output", type=Path, help=".onnx to write")
     add("--precision", choices=("int8", "fp16"), default="int8")
     add("--quantizer", choices=QUANTIZERS, default="onnxruntime", help="modelopt: NVIDIA's, if installed")

@@ -9,6 +9,7 @@ import onnx
 import pytest
 import torch
 
+from convert import onnx_graph
 from convert.__main__ import main
 from convert.comparison import BOX_TOLERANCE, SCORE_TOLERANCE
 from convert.export import ExportError, export, scores
@@ -73,7 +74,18 @@ def test_onnx_answers_as_torch_on_real_frames(checkpoint: Path, exported: Path) 
 def test_the_manifest_is_in_the_metadata(exported: Path) -> None:
     properties = {entry.key: entry.value for entry in onnx.load(exported).metadata_props}
     manifest = manifests.from_json(properties[manifests.METADATA_KEY])
-    assert manifest == replace(MANIFEST, name="tiny-1", licence="none at all")
+    hashed = {"weights": onnx_graph.weights_digest(onnx.load(exported))}
+    assert manifest == replace(MANIFEST, name="tiny-1", licence="none at all", training={**MANIFEST.training, **hashed})
+
+
+def test_other_weights_have_another_hash_and_their_order_does_not_matter(exported: Path) -> None:
+    model = onnx.load(exported)
+    hashed = onnx_graph.weights_digest(model)
+    model.graph.initializer.reverse()
+    assert onnx_graph.weights_digest(model) == hashed
+    changed = onnx.numpy_helper.to_array(model.graph.initializer[0]) + np.float32(1e-3)
+    model.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(changed, model.graph.initializer[0].name))
+    assert onnx_graph.weights_digest(model) != hashed
 
 
 def test_nothing_else_is_left(exported: Path) -> None:
