@@ -21,7 +21,7 @@ from tests.support.tiny_model import MANIFEST, write_tiny_model
 from tests.support.waiting import PATIENCE
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'korsal-edge[train]'")
-ORIN = CudaDevice("Orin", (8, 7), (12, 6))
+ORIN = CudaDevice("Orin", (8, 7), (12, 6), (12, 6))
 
 
 @pytest.fixture

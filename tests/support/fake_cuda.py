@@ -1,4 +1,4 @@
-"""A CUDA without a GPU: the calls of cuda-python's runtime that edge.engines.cuda_runtime makes, over plain memory.
+"""A CUDA without a GPU: the functions of its runtime that edge.engines.cuda_runtime calls, over plain memory.
 
 Copies really happen, but not before the stream is waited for: who reads too early reads old bytes. What is allocated
 is counted until it is freed; an address outside of it is refused as CUDA refuses it. It shows that calls are made in
@@ -10,7 +10,6 @@ a right order, not that a GPU would do it.
 import ctypes
 from collections.abc import Callable, Iterator
 from enum import Enum
-from types import SimpleNamespace
 from typing import Any
 
 Work = Callable[[], None]
@@ -28,34 +27,20 @@ class Status(Enum):
     cudaErrorStreamCaptureInvalidated = 901
 
 
-class CopyKind(Enum):
-    cudaMemcpyHostToDevice = 1
-    cudaMemcpyDeviceToHost = 2
-
-
-class CaptureMode(Enum):
-    cudaStreamCaptureModeGlobal = 0
-    cudaStreamCaptureModeThreadLocal = 1
-
-
+TO_DEVICE, TO_HOST = 1, 2  # cudaMemcpyKind
 OK = Status.cudaSuccess
 
 
 class FakeCuda:
-    """Stands for the module `cuda.bindings.runtime`.
+    """Stands for a `CudaLibrary`.
 
     `calls`: the names of all calls so far, in order; `copied`: the bytes of each requested copy.
     """
 
-    cudaError_t = Status
-    cudaMemcpyKind = CopyKind
-    cudaStreamCaptureMode = CaptureMode
-    cudaStreamNonBlocking = 1
-
     def __init__(self, devices: int = 1, memory: int = 1 << 30, compute_capability: tuple[int, int] = (8, 7)) -> None:
         self.devices, self.memory, self.compute_capability = devices, memory, compute_capability
         self.name = b"Orin\0"
-        self.driver = 12060
+        self.driver = self.runtime = 12060
         self.calls: list[str] = []
         self.copied: list[int] = []
         self.device_blocks: dict[int, Any] = {}
@@ -95,17 +80,26 @@ class FakeCuda:
         if stream in self._captured:
             self._captured[stream] = None
 
+    def call(self, name: str, *arguments: Any) -> tuple[Any, ...]:
+        answer: tuple[Any, ...] = getattr(self, name)(*arguments)
+        return answer
+
     def cudaGetDeviceCount(self) -> tuple[Status, int | None]:
         status = self._begin("cudaGetDeviceCount")
         return status, self.devices if status is OK else None
 
-    def cudaGetDeviceProperties(self, device: int) -> tuple[Status, Any]:
-        status = self._begin("cudaGetDeviceProperties", None if device < self.devices else "cudaErrorInvalidValue")
-        major, minor = self.compute_capability
-        return status, SimpleNamespace(name=self.name, major=major, minor=minor, totalGlobalMem=self.memory)
+    def cudaDeviceGetAttribute(self, attribute: int, device: int) -> tuple[Status, int]:
+        status = self._begin("cudaDeviceGetAttribute", None if device < self.devices else "cudaErrorInvalidValue")
+        return status, self.compute_capability[(75, 76).index(attribute)]
+
+    def cuDeviceGetName(self, device: int) -> tuple[Status, bytes]:
+        return OK, self.name
 
     def cudaDriverGetVersion(self) -> tuple[Status, int]:
         return self._begin("cudaDriverGetVersion"), self.driver
+
+    def cudaRuntimeGetVersion(self) -> tuple[Status, int]:
+        return self._begin("cudaRuntimeGetVersion"), self.runtime
 
     def cudaGetLastError(self) -> tuple[Status]:
         status, self.forgotten = self.forgotten, OK
@@ -142,8 +136,8 @@ class FakeCuda:
                 work()
         return (status,)
 
-    def cudaMemcpyAsync(self, target: int, source: int, size: int, kind: CopyKind, stream: int) -> tuple[Status]:
-        up = kind is CopyKind.cudaMemcpyHostToDevice
+    def cudaMemcpyAsync(self, target: int, source: int, size: int, kind: int, stream: int) -> tuple[Status]:
+        up = {TO_DEVICE: True, TO_HOST: False}[kind]
         written, read = (self.device_blocks, self.pinned_blocks) if up else (self.pinned_blocks, self.device_blocks)
         good = stream in self.streams and _inside(written, target, size) and _inside(read, source, size)
         status = self._begin("cudaMemcpyAsync", None if good else "cudaErrorInvalidValue")
@@ -152,7 +146,7 @@ class FakeCuda:
             self.enqueue(stream, lambda: _copy(target, source, size))
         return (status,)
 
-    def cudaStreamBeginCapture(self, stream: int, mode: CaptureMode) -> tuple[Status]:
+    def cudaStreamBeginCapture(self, stream: int, mode: int) -> tuple[Status]:
         status = self._begin("cudaStreamBeginCapture", None if stream in self.streams else "cudaErrorInvalidValue")
         if status is OK:
             self._captured[stream] = []
@@ -164,8 +158,8 @@ class FakeCuda:
         status = self._begin("cudaStreamEndCapture", broken)
         return status, self._hold(self.graphs, captured) if status is OK else None
 
-    def cudaGraphInstantiate(self, graph: int, flags: int) -> tuple[Status, int | None]:
-        status = self._begin("cudaGraphInstantiate", None if graph in self.graphs else "cudaErrorInvalidValue")
+    def cudaGraphInstantiateWithFlags(self, graph: int, flags: int) -> tuple[Status, int | None]:
+        status = self._begin("cudaGraphInstantiateWithFlags", None if graph in self.graphs else "cudaErrorInvalidValue")
         return status, self._hold(self.executables, self.graphs[graph]) if status is OK else None
 
     def cudaGraphLaunch(self, graph: int, stream: int) -> tuple[Status]:

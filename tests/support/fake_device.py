@@ -1,6 +1,6 @@
 """A machine with TensorRT: the fakes of TensorRT and CUDA, and a network that ONNX Runtime runs behind them.
 
-For processes that a test starts, `install` writes modules that their `import` finds.
+For processes that a test starts, `install` writes a module that their `import` finds.
 """
 
 import sys
@@ -20,14 +20,14 @@ from tests.support.paths import ROOT
 KINDS = {"tensor(float)": "FLOAT", "tensor(int64)": "INT64"}
 MODULES = {
     "tensorrt.py": "import sys\nfrom installed_gpu import GPU\nsys.modules[__name__] = GPU.trt\n",
-    "cuda/__init__.py": "",
-    "cuda/bindings/__init__.py": "from installed_gpu import GPU\nruntime = GPU.runtime\n",
 }
 GPU_MODULE = """import atexit, os, sys
 from pathlib import Path
 sys.path.append({root!r})
 from tests.support.fake_device import gpu_of
+from edge.engines import cuda_runtime
 GPU = gpu_of(Path({onnx!r}), {version!r})
+cuda_runtime.installed = lambda: GPU.cuda
 atexit.register(lambda: Path({folder!r}, f"leaks-{{os.getpid()}}").write_text(str(GPU.runtime.leaks)))
 """
 
@@ -57,7 +57,7 @@ def use(gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
 
 
 def install(folder: Path, onnx: Path, version: str = "10.3") -> Path:
-    """Modules `tensorrt` and `cuda` to be put in front of `sys.path`. Each process that imported them leaves
+    """A module `tensorrt`, with its GPU, to be put in front of `sys.path`. Each process that imported it leaves
     `leaks-<its number>` there, with the number of things that it has not given back to the GPU."""
     gpu = {"root": str(ROOT), "onnx": str(onnx), "version": version, "folder": str(folder)}
     for name, content in {**MODULES, "installed_gpu.py": GPU_MODULE.format(**gpu)}.items():

@@ -21,7 +21,7 @@ VERSIONS = ("8.6", "10.3", "10.13", "10.16", "11.0", "11.4")
 
 @dataclass(frozen=True, eq=False)
 class FakeGpu:
-    """`trt` stands for the module tensorrt, `runtime` for that of cuda-python."""
+    """`trt` stands for the module tensorrt, `runtime` for the CUDA runtime."""
 
     trt: Any
     runtime: FakeCuda

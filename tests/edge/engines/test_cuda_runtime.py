@@ -1,8 +1,4 @@
-"""Memory, streams and graphs over the fake CUDA; what real cuda-python says on a machine without a GPU."""
-
-import importlib.util
-import sys
-from types import ModuleType
+"""Memory, streams and graphs over the fake CUDA; which runtime is chosen, and what is said where none can be."""
 
 import numpy as np
 import pytest
@@ -19,27 +15,13 @@ def fake() -> FakeCuda:
     return FakeCuda()
 
 
-def module(name: str, **content: object) -> ModuleType:
-    made = ModuleType(name)
-    vars(made).update(content)
-    return made
-
-
-def install(
-    monkeypatch: pytest.MonkeyPatch, cuda: ModuleType | None = None, bindings: ModuleType | None = None
-) -> None:
-    """What `import cuda` and `import cuda.bindings` find; None: they raise ImportError."""
-    monkeypatch.setitem(sys.modules, "cuda", cuda)
-    monkeypatch.setitem(sys.modules, "cuda.bindings", bindings)
-
-
 def test_a_device(fake: FakeCuda) -> None:
     assert Cuda(fake).device_count() == 1
-    assert Cuda(fake).device() == CudaDevice("Orin", (8, 7), (12, 6))
+    assert Cuda(fake).device() == CudaDevice("Orin", (8, 7), (12, 6), (12, 6))
 
 
 def test_a_device_that_is_not_there(fake: FakeCuda) -> None:
-    with pytest.raises(CudaError, match="cudaGetDeviceProperties: cudaErrorInvalidValue; "):
+    with pytest.raises(CudaError, match="cudaDeviceGetAttribute: cudaErrorInvalidValue; "):
         Cuda(fake).device(1)
 
 
@@ -121,8 +103,8 @@ def test_work_that_fails_in_a_capture_that_is_broken(fake: FakeCuda) -> None:
 def test_a_graph_that_cannot_be_made_leaks_nothing(fake: FakeCuda) -> None:
     cuda = Cuda(fake)
     stream = cuda.create_stream()
-    fake.fail("cudaGraphInstantiate", "cudaErrorMemoryAllocation")
-    with pytest.raises(CudaError, match="cudaGraphInstantiate"):
+    fake.fail("cudaGraphInstantiateWithFlags", "cudaErrorMemoryAllocation")
+    with pytest.raises(CudaError, match="cudaGraphInstantiateWithFlags"):
         cuda.capture(stream, lambda: None)
     assert fake.leaks == 1
 
@@ -153,53 +135,71 @@ def test_a_device_that_is_full() -> None:
         Cuda(FakeCuda(memory=100)).allocate(101)
 
 
-@pytest.mark.parametrize(
-    "error", [RuntimeError("Failed to dlopen libcuda.so.1"), ValueError("9 is not a valid status")]
-)
-def test_what_cuda_python_raises_of_its_own(error: Exception) -> None:
-    """Its first releases raise where the driver is missing; a status that they do not know is a ValueError."""
+class Runtime(FakeCuda):
+    """A runtime of one version at a path; it refuses drivers that are older."""
 
-    def raises() -> None:
-        raise error
-
-    with pytest.raises(CudaError, match=f"cudaGetDeviceCount: {error}; install the NVIDIA driver"):
-        Cuda(module("cudart", cudaGetDeviceCount=raises)).device_count()
+    def __init__(self, runtime: int, driver: int = 12060, devices: int = 1) -> None:
+        super().__init__(devices)
+        self.runtime, self.driver, self.path = runtime, driver, f"/cuda/libcudart.so.{runtime}"
+        if runtime > driver:
+            self.fail("cudaGetDeviceCount", "cudaErrorInsufficientDriver")
 
 
-def test_the_new_module_is_preferred(fake: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, module("cuda", cudart=None), module("cuda.bindings", runtime=fake))
-    assert cuda_runtime.installed().device_count() == 1
+def chosen(*runtimes: Runtime) -> str:
+    return cuda_runtime.installed(lambda: runtimes).library  # type: ignore[arg-type,return-value]  # a fake of it
 
 
-def test_the_old_module_serves_as_well(fake: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, module("cuda", cudart=fake))
-    assert cuda_runtime.installed().device_count() == 1
+def test_a_runtime_that_the_driver_refuses_is_passed_over() -> None:
+    assert chosen(Runtime(13000), Runtime(12060)) == "/cuda/libcudart.so.12060"
 
 
-def test_no_cuda_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch)
-    with pytest.raises(CudaError, match=r"cuda-python is not installed: pip install 'korsal-edge\[jetson\]'"):
-        cuda_runtime.installed()
+def test_a_newer_runtime_that_the_driver_takes_all_the_same_is_used() -> None:
+    """As NVIDIA's minor version compatibility allows on cards."""
+    compatible = Runtime(12090, driver=12090)
+    compatible.driver = 12060
+    assert chosen(compatible) == "/cuda/libcudart.so.12090"
 
 
-def test_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, module("cuda", cudart=FakeCuda(devices=0)))
+def test_every_runtime_is_too_new() -> None:
+    """JetPack 6.2 with the runtime of a later CUDA: both versions and the package are named."""
+    with pytest.raises(CudaError) as caught:
+        chosen(Runtime(12090), Runtime(13000))
+    assert caught.value.status == "cudaErrorInsufficientDriver"
+    assert str(caught.value) == (
+        "CUDA's driver here is 12.6 and does not take the newer runtime 12.9 (/cuda/libcudart.so.12090); install that "
+        "of the driver (sudo apt-get install cuda-cudart-12-6), or upgrade JetPack or the driver"
+    )
+
+
+def test_no_driver() -> None:
+    with pytest.raises(CudaError, match=r"runtime 12\.6 \(/cuda/\S+\) finds no NVIDIA driver; install the driver"):
+        chosen(Runtime(12060, driver=0))
+
+
+def test_no_runtime() -> None:
+    with pytest.raises(CudaError, match=r"no CUDA runtime .* can be loaded; install .*, or name its folder in LD_LIB"):
+        chosen()
+
+
+def test_no_gpu() -> None:
     with pytest.raises(CudaError, match="CUDA finds no GPU; check that"):
-        cuda_runtime.installed()
+        chosen(Runtime(12060, devices=0))
 
 
-@pytest.mark.skipif(importlib.util.find_spec("cuda") is None, reason="cuda-python is not installed")
-def test_the_real_module_has_every_call_of_the_fake() -> None:
-    """No GPU is needed to see that the names are there."""
-    runtime = pytest.importorskip("cuda.bindings.runtime", reason="this cuda-python has no cuda.bindings.runtime")
-    for name in dir(FakeCuda):
-        if name.startswith("cuda"):
-            assert hasattr(runtime, name)
+def test_another_failure_of_the_first_call_is_not_hidden_by_another_runtime() -> None:
+    broken = Runtime(12060)
+    broken.fail("cudaGetDeviceCount", "cudaErrorMemoryAllocation")
+    with pytest.raises(CudaError, match="cudaErrorMemoryAllocation"):
+        chosen(broken, Runtime(12020))
+
+
+def test_a_device_without_a_name(fake: FakeCuda) -> None:
+    fake.name = b""
+    assert Cuda(fake).device().name == "GPU"
 
 
 @pytest.mark.gpu
 def test_a_real_gpu() -> None:
-    pytest.importorskip("cuda", reason="cuda-python is not installed")
     cuda = cuda_runtime.installed()
     stream, device, pinned = cuda.create_stream(), cuda.allocate(1024), cuda.allocate_pinned(1024)
     numbers = view(pinned, (256,), FLOATS)

@@ -259,7 +259,7 @@ def test_timings_that_cannot_be_kept(
 def test_what_an_engine_depends_on(tmp_path: Path) -> None:
     release = tmp_path / "nv_tegra_release"
     release.write_text("# R36 (release), REVISION: 4.3, GCID: 1, BOARD: generic\n")
-    orin = CudaDevice("Orin", (8, 7), (12, 6))
+    orin = CudaDevice("Orin", (8, 7), (12, 6), (12, 6))
     trt = fake("10.3")
     assert platform_of(trt, orin, release) == Platform("10.3.0", "Orin", "8.7", "36.4.3", "12.6")
     assert platform_of(trt, None, tmp_path / "none") == Platform("10.3.0")

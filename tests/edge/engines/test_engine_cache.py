@@ -309,8 +309,8 @@ def test_a_model_that_is_none(tmp_path: Path) -> None:
 
 def test_no_gpu(model: Path, tmp_path: Path) -> None:
     gpu = fake_gpu("10.3")
-    gpu.runtime.fail("cudaGetDeviceProperties", "cudaErrorNoDevice")
-    assert refusal(gpu, tmp_path, model).startswith(f"{model}: cudaGetDeviceProperties: cudaErrorNoDevice; check that")
+    gpu.runtime.fail("cudaDeviceGetAttribute", "cudaErrorNoDevice")
+    assert refusal(gpu, tmp_path, model).startswith(f"{model}: cudaDeviceGetAttribute: cudaErrorNoDevice; check that")
 
 
 def test_a_directory_that_cannot_be_made(model: Path, tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def test_what_tensorrt_refuses(call: str, tmp_path: Path) -> None:
     assert "(TensorRT: out of luck)" in refusal(write_engine(tmp_path / "x.engine", gpu), gpu)
 
 
-@pytest.mark.parametrize("call", ["cudaGetDeviceProperties", "cudaMalloc", "cudaMemcpyAsync", "cudaStreamSynchronize"])
+@pytest.mark.parametrize("call", ["cudaDeviceGetAttribute", "cudaMalloc", "cudaMemcpyAsync", "cudaStreamSynchronize"])
 def test_what_cuda_refuses(call: str, tmp_path: Path) -> None:
     gpu = fake_gpu("10.3")
     gpu.runtime.fail(call, "cudaErrorMemoryAllocation")
