@@ -12,7 +12,7 @@ import numpy as np
 
 from edge import events
 from edge.boxes import iou
-from edge.events import EventSettings
+from edge.event_settings import EventSettings
 from edge.sources import Frame
 from edge.tubes import TubeBox
 from train.box_tables import Tube

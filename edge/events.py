@@ -8,6 +8,10 @@ score has stayed at `keep_score` or above for `min_duration`; its start is when 
 observed, not when that became known: extrapolated boxes and the cooldown do not count as duration. A person may have
 several events at a time, one for each action.
 
+Where an action needs a zone (`required_zones`) or a size (`min_area`, `max_area`), its event begins only there: the
+start is the first frame in place, and whoever leaves the place before the event is published begins anew. An open event
+continues wherever the person goes, so that a walk along a zone's edge makes one event and not many.
+
 Durations are measured by the monotonic clock, and nothing else decides when an event starts, is published and ends. An
 event ended at its start plus its duration. Each message is given its wall-clock times by the clock as it then is
 (`edge/broker/payload.py`): once a time server has set the clock they are right, whatever was published before.
@@ -19,49 +23,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge import zones
 from edge.boxes import clip
 from edge.detector import frame_size
-from edge.sources import Frame, Polygon
+from edge.event_path import EventPath
+from edge.event_settings import ActionSettings, EventSettings
+from edge.sources import TIME_TOLERANCE, Frame
+from edge.tracked_action import ActionObservation, TrackedAction, with_observation
 from edge.tubes import TubeBox
+from edge.zones import Stays
 
 EventType = Literal["new", "update", "end"]
 ActionKey = tuple[int, int]  # tube, label
 
-TIME_TOLERANCE = 1e-6  # seconds; sums of frame times may fall short by this
-KEEP_RATIO = 0.6  # of the start score: the default keep_score
-NAMESPACE = uuid.UUID("6f1c0f6e-6a0a-5f43-9d55-0d2d0a9b7c11")  # of event ids; an arbitrary constant
-
-
-@dataclass(frozen=True)
-class ActionSettings:
-    """When an event of an action starts, continues and ends. ValueError where `keep_score` is above `start_score`."""
-
-    start_score: float = 0.2  # 0..1
-    keep_score: float = KEEP_RATIO * start_score  # 0..1, at most start_score
-    min_duration: float = 0.5  # seconds at keep_score or above before an event is published
-    cooldown: float = 2.0  # seconds below keep_score before it ends
-    update_interval: float = 1.0  # seconds between two updates; 0: none
-
-    def __post_init__(self) -> None:
-        if self.keep_score > self.start_score:
-            raise ValueError(f"keep_score {self.keep_score} is above start_score {self.start_score}: lower it")
-
-
-@dataclass(frozen=True)
-class EventSettings:
-    """Settings of one camera: for all actions, for those that differ, by name, and its zones by name."""
-
-    default: ActionSettings = field(default_factory=ActionSettings)
-    actions: Mapping[str, ActionSettings] = field(default_factory=dict)
-    zones: Mapping[str, Polygon] = field(default_factory=dict)
-
-    def for_action(self, action: str) -> ActionSettings:
-        """The settings of one action."""
-        return self.actions.get(action, self.default)
+NAMESPACE = uuid.UUID("6f1c0f6e-6a0a-5f43-9d55-0d2d0a9b7c11")  # of event and tube ids; an arbitrary constant
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +50,7 @@ class Event:
     event_id: str  # the same in all messages
     seq: int  # 0, 1, 2 …
     tube: int
+    tube_id: str  # the same in all events of this tube, unlike that of any other tube
     action: str
     score: float  # 0..1
     top_score: float  # 0..1, the best so far
@@ -81,57 +60,27 @@ class Event:
     duration: float  # seconds from the start until the action was last observed
     box: NDArray[np.float32]  # (4,), x1 y1 x2 y2, pixels, inside the frame
     frame_size: tuple[int, int]  # (width, height), pixels
-    zones: tuple[str, ...]  # those that contain the middle of the box's lower edge
+    zones: tuple[str, ...]  # those in which the foot of the box is, for as long as they ask
     observed: bool  # False where the box is extrapolated
     frame_index: int  # of the frame that led to this message
     t_capture: float  # unix time of that frame, or of the closing
     reason_ended: str | None
     captured_monotonic: float | None = None  # seconds, of that frame; None for a closing
-
-
-@dataclass(frozen=True, eq=False)
-class ActionObservation:
-    """One action of one person in one frame."""
-
-    score: float
-    box: NDArray[np.float32]  # (4,), clipped to the frame
-    frame_size: tuple[int, int]
-    zones: tuple[str, ...]
-    observed: bool
-    index: int
-    unix: float
-    monotonic: float
-
-
-@dataclass(frozen=True, eq=False)
-class TrackedAction:
-    """One action of one tube, which is an event once it is published.
-
-    `event_id`: empty until then. `first`: where it was found; `last`: the newest frame; `last_seen`: the last in which
-    the action was observed. `last_kept`: when the score was last high enough; `published`: when the last message was;
-    both monotonic, s.
-    """
-
-    tube: int
-    action: str
-    first: ActionObservation
-    last: ActionObservation
-    last_seen: ActionObservation
-    last_kept: float
-    top_score: float
-    event_id: str = ""
-    seq: int = -1
-    published: float = 0.0
+    path: EventPath | None = None  # of an end
 
 
 @dataclass(frozen=True, eq=False)
 class EventState:
-    """What is carried from frame to frame. `published_count`: how many events have been published so far."""
+    """What is carried from frame to frame. `published_count`: how many events have been published so far.
+
+    `stays`: in the zones that ask for one.
+    """
 
     camera: str
     seed: str
     published_count: int = 0
     actions: Mapping[ActionKey, TrackedAction] = field(default_factory=dict)
+    stays: Stays = field(default_factory=dict)
 
 
 def initial(camera: str, seed: str) -> EventState:
@@ -147,14 +96,16 @@ def step(
     lost = [tracked for (tube, _), tracked in state.actions.items() if tube not in boxes]
     events = list(_ended(lost, frame.index, frame.unix_time, "lost", frame.monotonic_time))
     actions: dict[ActionKey, TrackedAction] = {}
-    published_count = state.published_count
+    published_count, stays = state.published_count, _stays(state.stays, tube_boxes, frame, settings)
     for key in _keys(state, tube_boxes, labels, settings):
         rules = settings.for_action(labels[key[1]])
-        observation = _observe(boxes[key[0]], key[1], frame, settings)
-        tracked = _with_observation(state.actions.get(key), key[0], labels[key[1]], observation, rules)
+        observation = _observe(boxes[key[0]], key[1], frame, settings, stays)
+        tracked = with_observation(state.actions.get(key), key[0], labels[key[1]], observation, rules)
         decision = _decide(tracked, rules)
         if decision == "new":
-            tracked = replace(tracked, event_id=_event_id(state, tracked, published_count))
+            tracked = replace(
+                tracked, event_id=_event_id(state, tracked, published_count), tube_id=_tube_id(state, key[0])
+            )
             published_count += 1
         if decision in ("new", "update", "end"):
             tracked = replace(tracked, seq=tracked.seq + 1, published=observation.monotonic)
@@ -162,7 +113,7 @@ def step(
             events.append(_event(tracked, decision, frame.index, frame.unix_time, reason, frame.monotonic_time))
         if decision not in ("drop", "end"):
             actions[key] = tracked
-    return EventState(state.camera, state.seed, published_count, actions), tuple(events)
+    return EventState(state.camera, state.seed, published_count, actions, stays), tuple(events)
 
 
 def close(state: EventState, unix_time: float, reason: str) -> tuple[Event, ...]:
@@ -190,55 +141,29 @@ def _above_start_score(tube_box: TubeBox, starts: NDArray[np.float32]) -> list[A
     return [(tube_box.tube, int(label)) for label in labels]
 
 
-def _observe(tube_box: TubeBox, label: int, frame: Frame, settings: EventSettings) -> ActionObservation:
+def _stays(stays: Stays, tube_boxes: Sequence[TubeBox], frame: Frame, settings: EventSettings) -> Stays:
+    """How long everybody has been in the zones that ask for a stay, whatever they do there."""
+    asking = zones.with_stay(settings.zones)
+    if not asking:
+        return {}
+    size = frame_size(frame.image)
+    inside = {one.tube: zones.zones_of(clip(one.box[None], *size)[0], size, asking) for one in tube_boxes}
+    return zones.after_frame(stays, inside, frame.monotonic_time)
+
+
+def _observe(tube_box: TubeBox, label: int, frame: Frame, settings: EventSettings, stays: Stays) -> ActionObservation:
     size = frame_size(frame.image)
     box = clip(tube_box.box[None], *size)[0]
+    names = zones.zones_of(box, size, settings.zones)
     return ActionObservation(
         score=float(tube_box.class_scores[label]),
         box=box,
         frame_size=size,
-        zones=zones_of(box, size, settings.zones),
+        zones=zones.counting(names, tube_box.tube, stays, settings.zones, frame.monotonic_time),
         observed=tube_box.observed,
         index=frame.index,
         unix=frame.unix_time,
         monotonic=frame.monotonic_time,
-    )
-
-
-def zones_of(box: NDArray[np.float32], size: tuple[int, int], zones: Mapping[str, Polygon]) -> tuple[str, ...]:
-    """Names of the zones that contain the middle of the box's lower edge, their own edges included.
-
-    `box` (4,) in pixels of a frame of `size` (width, height).
-    """
-    foot = (float(box[0] + box[2]) / 2 / size[0], float(box[3]) / size[1])
-    return tuple(
-        name
-        for name, polygon in zones.items()
-        if cv2.pointPolygonTest(np.array(polygon, np.float32), foot, measureDist=False) >= 0
-    )
-
-
-def _with_observation(
-    tracked: TrackedAction | None, tube: int, action: str, observation: ActionObservation, rules: ActionSettings
-) -> TrackedAction:
-    """The action after one more observation, or a new one."""
-    if tracked is None:
-        return TrackedAction(
-            tube,
-            action,
-            first=observation,
-            last=observation,
-            last_seen=observation,
-            last_kept=observation.monotonic,
-            top_score=observation.score,
-        )
-    kept = observation.score >= rules.keep_score
-    return replace(
-        tracked,
-        last=observation,
-        last_seen=observation if kept and observation.observed else tracked.last_seen,
-        last_kept=observation.monotonic if kept else tracked.last_kept,
-        top_score=max(tracked.top_score, observation.score),
     )
 
 
@@ -249,6 +174,8 @@ def _decide(tracked: TrackedAction, rules: ActionSettings) -> EventType | Litera
     if not tracked.event_id:
         if not kept:
             return "drop"
+        if not tracked.in_place:
+            return None
         return "new" if now - tracked.first.monotonic + TIME_TOLERANCE >= rules.min_duration else None
     if not kept:
         return "end" if now - tracked.last_kept + TIME_TOLERANCE >= rules.cooldown else None
@@ -276,6 +203,7 @@ def _event(
         event_id=tracked.event_id,
         seq=tracked.seq,
         tube=tracked.tube,
+        tube_id=tracked.tube_id,
         action=tracked.action,
         score=last.score,
         top_score=tracked.top_score,
@@ -291,6 +219,7 @@ def _event(
         t_capture=unix_time,
         reason_ended=reason,
         captured_monotonic=monotonic,
+        path=tracked.path if kind == "end" else None,
     )
 
 
@@ -298,3 +227,8 @@ def _event_id(state: EventState, tracked: TrackedAction, ordinal: int) -> str:
     """A UUID (version 5) of what identifies an event."""
     name = json.dumps([state.seed, state.camera, tracked.tube, tracked.action, ordinal])
     return str(uuid.uuid5(NAMESPACE, name))
+
+
+def _tube_id(state: EventState, tube: int) -> str:
+    """A UUID (version 5) of what identifies a tube."""
+    return str(uuid.uuid5(NAMESPACE, json.dumps([state.seed, state.camera, "tube", tube])))

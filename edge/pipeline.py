@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from edge import detector, events, inference, linker, people_count
 from edge.default_linker import DefaultLinker
 from edge.detector import Detections
-from edge.events import Event, EventSettings, EventState
+from edge.event_settings import EventSettings
+from edge.events import Event, EventState
 from edge.inference import Engine, Lap, MotionState, NetworkFrame, Outputs
 from edge.linker import Linker, LinkerState
 from edge.manifest import Manifest

@@ -21,6 +21,7 @@ Transport = Literal["auto", "tcp", "udp"]  # as configured
 Polygon = tuple[tuple[float, float], ...]  # at least three corners (x, y), 0..1 of the frame's width and height
 BgrImage = NDArray[np.uint8]  # (H, W, 3)
 
+TIME_TOLERANCE = 1e-6  # seconds; sums of frame times may fall short by this
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm")  # of video files in a folder, in whatever case
 KNOWN_FORMS = (
     "a file path, file:///absolute/path, /dev/video0, v4l2:///dev/video0, csi://0, rtsp://host/path "

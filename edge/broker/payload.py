@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
+from edge import event_path
 from edge.broker.message import Message
 from edge.broker.topics import encode
+from edge.event_path import EventPath
 from edge.events import Event
 
 SCHEMA = 1  # version of the payload; it rises when a key is removed or changes its meaning
@@ -41,11 +43,13 @@ def event_payload(
     published_unix: float,
     snapshot_topic: str | None = None,
     clock_synced: bool | None = None,
+    with_path: bool = True,
 ) -> dict[str, object]:
     """One step of an event, ready for JSON.
 
     `published_unix`: unix time (s) at which it is handed to the publisher; `snapshot_topic`: of its picture, if there
-    is one; `clock_synced`: whether a time server has set the clock, None if unknown.
+    is one; `clock_synced`: whether a time server has set the clock, None if unknown; `with_path`: whether an end tells
+    where the person was from its beginning on, in at most MAX_BOXES boxes.
     """
     return {
         "schema": SCHEMA,
@@ -53,6 +57,7 @@ def event_payload(
         "event_type": event.type,  # the key of older subscribers
         "event_id": event.event_id,
         "seq": event.seq,
+        "tube_id": event.tube_id,
         "device": device,
         "camera": camera,
         "action": event.action,
@@ -72,7 +77,26 @@ def event_payload(
         "model": {"name": model.name, "sha256": model.sha256},
         "reason_ended": event.reason_ended,
         "snapshot_topic": snapshot_topic,
+        "tube": None if event.path is None or not with_path else _tube_payload(event.path, event.started_monotonic),
     }
+
+
+def _tube_payload(path: EventPath, started: float) -> dict[str, object]:
+    """Where the person was, and when it was clearest; seconds from the start, boxes as shares of the frame."""
+    best = path.best
+    return {
+        "path": [[round(one.monotonic - started, 2), *_rounded(one.box)] for one in event_path.thinned(path)],
+        "best": {
+            "seconds": round(best.monotonic - started, 2),
+            "frame_index": best.frame_index,
+            "score": round(best.score, 4),
+            "box": _rounded(best.box),
+        },
+    }
+
+
+def _rounded(box: Sequence[float]) -> list[float]:
+    return [round(share, 4) for share in box]
 
 
 def _box_payload(event: Event) -> dict[str, object]:
@@ -124,7 +148,8 @@ def end_interrupted(open_steps: Sequence[Message], unix_time: float, expires: fl
 def interrupted(last: Mapping[str, object], published_unix: float, gap: int = 0) -> dict[str, object]:
     """The end of an event that a crash left open, made from the last payload that was stored for it.
 
-    It ended when the action was last detected: at its start plus its duration. `gap`: how many numbers are skipped.
+    It ended when the action was last detected: at its start plus its duration; its path is not known any more. `gap`:
+    how many numbers are skipped.
     ValueError if `last` is no open event.
     """
     seq, started, duration = last.get("seq"), last.get("started"), last.get("duration")
@@ -133,7 +158,9 @@ def interrupted(last: Mapping[str, object], published_unix: float, gap: int = 0)
     if not isinstance(seq, int) or not isinstance(started, str) or not isinstance(duration, int | float):
         raise ValueError(f"event {last.get('event_id')} lacks seq, started or duration: it is no event of ours")
     frame = {"observed": False, "t_capture": round(published_unix, 3), "latency_ms": 0.0}  # no frame led to this
+    absent = {"tube_id": last.get("event_id"), "tube": None} if "action" in last else {}  # from older versions
     return {
+        **absent,
         **last,
         **{key: value for key, value in frame.items() if key in last},  # device events have none of these
         "type": "end",

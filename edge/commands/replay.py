@@ -145,7 +145,8 @@ def replay(session: ReplaySession, outputs: ReplayOutputs) -> int:
     Raises CaptureError, ReplayError, VideoError.
     """
     facts, engine = probe(session.source), session.engine
-    style = OverlayStyle(session.people_score, session.settings.events.zones, session.view.mask, outputs.inset)
+    zones = {name: zone.points for name, zone in session.settings.events.zones.items()}
+    style = OverlayStyle(session.people_score, zones, session.view.mask, outputs.inset)
     for output in (outputs.events, outputs.video):
         _check_apart(session.source, output)
     start = pipeline.initial(session.camera, f"{sha256_of(session.source)} {engine.sha256}")

@@ -1,9 +1,10 @@
-"""The thresholds of `[actions.NAME]` and of a camera's actions, and which of them apply to an action. Pure."""
+"""The settings of `[actions.NAME]` and of a camera's actions, and which of them apply to an action. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from edge.config.schema_types import Duration, Score, Table, TableError
-from edge.events import KEEP_RATIO, ActionSettings
+from edge.config.schema_types import Duration, Fraction, Score, Table, TableError, ZoneNames
+from edge.event_settings import KEEP_RATIO, ActionSettings, ContradictionError
 
 
 class ActionConfig(Table):
@@ -14,7 +15,12 @@ class ActionConfig(Table):
     min_duration: Duration | None = None
     cooldown: Duration | None = None
     update_interval: Duration | None = None
+    required_zones: ZoneNames | None = None
+    min_area: Fraction | None = None
+    max_area: Fraction | None = None
 
+
+MAX_NAMED = 12  # zones in a sentence
 
 Actions = Mapping[str, ActionConfig]  # by name of the action, or "default"
 
@@ -22,7 +28,7 @@ Actions = Mapping[str, ActionConfig]  # by name of the action, or "default"
 def action_settings(
     actions: Actions, name: str, camera: Actions | None = None, start_score: float = ActionSettings.start_score
 ) -> ActionSettings:
-    """The settings that apply to one action of a camera. ValueError as ActionSettings raises it.
+    """The settings that apply to one action of a camera. ContradictionError as ActionSettings raises it.
 
     The action's own table takes precedence over `default`, and in each case the camera's over the general one. A
     missing start score is `start_score`, the model's, but at least the `keep_score` that is set; a missing `keep_score`
@@ -45,10 +51,36 @@ def action_problems(actions: Actions, camera: Actions | None = None) -> dict[str
     for name in sorted(names, key=lambda name: -_configured(actions, name, camera).get("start_score", 1.0)):
         try:
             action_settings(actions, name, camera)
-        except ValueError as error:
+        except ContradictionError as error:
             table = name if camera is None or name in camera else "default"
-            problems[f"{table}.keep_score"] = str(error)
+            problems[f"{table}.{error.key}"] = str(error)
     return problems
+
+
+def required_zone_problems(actions: Actions, camera: str, own_actions: Actions, zones: Sequence[str]) -> dict[str, str]:
+    """A sentence for each table that requires a zone which this camera does not have, by the path of its key.
+
+    `own_actions`: the camera's; `zones`: the names of its zones.
+    """
+    problems = {}
+    for name in dict.fromkeys(["default", *actions, *own_actions]):
+        required = [
+            (path, table.required_zones)
+            for path, table in _tables(actions, name, own_actions, f"cameras.{camera}.")
+            if table.required_zones is not None
+        ]
+        path, wanted = required[-1] if required else ("", ())
+        unknown = [zone for zone in wanted if zone not in zones]
+        if unknown:
+            problems[f"{path}.required_zones"] = _unknown_zone(unknown[0], camera, zones)
+    return problems
+
+
+def _unknown_zone(zone: str, camera: str, zones: Sequence[str]) -> str:
+    more = f" and {len(zones) - MAX_NAMED} more" if len(zones) > MAX_NAMED else ""
+    known = f"its zones are {', '.join(zones[:MAX_NAMED])}{more}" if zones else "it has no zones"
+    table = f"[cameras.{camera}.zones]"
+    return f"camera {camera} has no zone {zone}, {known}: name one of its own, or draw {zone} in {table}"
 
 
 def check_actions(actions: dict[str, ActionConfig]) -> dict[str, ActionConfig]:
@@ -58,9 +90,17 @@ def check_actions(actions: dict[str, ActionConfig]) -> dict[str, ActionConfig]:
     return actions
 
 
-def _configured(actions: Actions, name: str, camera: Actions | None) -> dict[str, float]:
+def _configured(actions: Actions, name: str, camera: Actions | None) -> dict[str, Any]:
     """The values set for one action, by key."""
-    values: dict[str, float] = {}
-    for table in (table for key in ("default", name) for table in (actions.get(key), (camera or {}).get(key))):
-        values |= table.model_dump(exclude_none=True) if table else {}
+    values: dict[str, Any] = {}
+    for _, table in _tables(actions, name, camera or {}):
+        values |= table.model_dump(exclude_none=True)
     return values
+
+
+def _tables(actions: Actions, name: str, camera: Actions, prefix: str = "") -> Iterator[tuple[str, ActionConfig]]:
+    """The tables that apply to an action, each with its path, the one that takes precedence last."""
+    for key in dict.fromkeys(("default", name)):
+        for path, tables in (("actions", actions), (f"{prefix}actions", camera)):
+            if key in tables:
+                yield f"{path}.{key}", tables[key]

@@ -41,8 +41,11 @@ def edited(text: str, changes: Mapping[str, object]) -> str:
     if problems:
         raise EditError(*problems)
     try:
-        expected = _merged(toml_text.parse(text), changes)
+        before = toml_text.parse(text)
+        expected = _merged(before, changes)
         after = text
+        for path in _changing_form(before, changes):
+            after = toml_text.with_value(after, path, None)
         for path, value in _leaves(changes):
             after = toml_text.with_value(after, path, value)
         found = toml_text.parse(after)
@@ -115,6 +118,18 @@ def _leaves(changes: Mapping[str, object], path: tuple[str, ...] = ()) -> Iterat
             yield from _leaves(value, (*path, key))
         else:
             yield (*path, key), value
+
+
+def _changing_form(
+    old: Mapping[str, object], changes: Mapping[str, object], path: tuple[str, ...] = ()
+) -> Iterator[tuple[str, ...]]:
+    """The paths at which a table takes a value's place, or a value a table's: a zone may be written as either."""
+    for key, value in changes.items():
+        before, here = old.get(key), (*path, key)
+        if isinstance(before, dict) and isinstance(value, Mapping):
+            yield from _changing_form(before, value, here)
+        elif before is not None and value is not None and isinstance(before, dict) != isinstance(value, Mapping):
+            yield here
 
 
 def _merged(old: object, new: object) -> Any:

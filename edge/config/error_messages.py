@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from edge.config.schema_types import TableError
+from edge.config.schema_types import UNWRITTEN, TableError
 from edge.sources import redact
 from edge.text import to_nfc
 
@@ -52,10 +52,11 @@ def suggestion(word: str, known: Sequence[str]) -> str:
 
 def _polygon(problem: Any) -> str | None:
     """The path of a zone or mask with a point outside of the frame: it is probably given in pixels."""
-    location: Location = problem["loc"]
-    if problem["type"] not in ("less_than_equal", "greater_than_equal") or len(location) < 5:
+    location = _written(problem["loc"])
+    if problem["type"] not in ("less_than_equal", "greater_than_equal") or not isinstance(location[-1], int):
         return None
-    return _path(location[:4]) if location[0] == "cameras" and location[2] in ("zones", "mask") else None
+    at_most = 4 if location[4:5] != ("points",) else 5
+    return _path(location[:at_most]) if location[0] == "cameras" and location[2] in ("zones", "mask") else None
 
 
 def _sentences(problem: Any, schema: type[BaseModel]) -> list[str]:
@@ -70,9 +71,14 @@ def _sentences(problem: Any, schema: type[BaseModel]) -> list[str]:
     return [f"{path}: {_sentence(problem, schema)}"]
 
 
+def _written(location: Location) -> Location:
+    """The path as it is in the file."""
+    return tuple(part for part in location if part not in UNWRITTEN)
+
+
 def _path(location: Location) -> str:
     """`cameras.door.fps`; a number counts the elements of an array from 0."""
-    return ".".join(redact(str(part)) for part in location if part != "[key]") or "the file"
+    return ".".join(redact(str(part)) for part in _written(location)) or "the file"
 
 
 def _sentence(problem: Any, schema: type[BaseModel]) -> str:

@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from edge.config.actions import ActionConfig, action_problems, check_actions
+from edge.config.actions import ActionConfig, action_problems, check_actions, required_zone_problems
 from edge.config.schema_types import (
     TUNABLE,
     YEAR,
     ActionLabel,
+    AnyZone,
     Celsius,
     Duration,
     FilePath,
@@ -72,7 +73,7 @@ class CameraConfig(Table):
     stall_seconds: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)] = 5.0
     frame_gap: Annotated[int, Field(ge=1, le=30)] | None = None
     mask: Annotated[tuple[UnitPolygon, ...], Field(max_length=32, json_schema_extra=TUNABLE)] = ()
-    zones: dict[Identifier, UnitPolygon] = Field(default_factory=dict, max_length=256, json_schema_extra=TUNABLE)
+    zones: dict[Identifier, AnyZone] = Field(default_factory=dict, max_length=256, json_schema_extra=TUNABLE)
     actions: dict[ActionLabel, ActionConfig] = Field(default_factory=dict, json_schema_extra=TUNABLE)
 
     def to_source(self) -> Source:
@@ -139,6 +140,7 @@ class MqttConfig(Table):
     keepalive: Annotated[int, Field(ge=5, le=3600)] = 30
     base: TopicPath = "korsal"
     people_score: Score = MIN_PERSON_SCORE
+    tubes: bool = True
     snapshots: bool = False
     snapshot_width: Annotated[int, Field(ge=64, le=3840)] = 640
     snapshot_quality: Annotated[int, Field(ge=1, le=100)] = 80
@@ -236,6 +238,8 @@ class Config(Table):
             if camera.actions
             for key, problem in action_problems(self.actions, camera.actions).items()
         }
+        for name, camera in self.cameras.items():
+            problems |= required_zone_problems(self.actions, name, camera.actions, tuple(camera.zones))
         if problems:
             raise TableError(problems)
         return self

@@ -7,13 +7,15 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
 
 from edge.sources import parse
 from edge.text import is_visible_line
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 YEAR = 365 * 86_400.0  # seconds
+POINTS_FORM, TABLE_FORM = "[points]", "[table]"  # how a zone is written; pydantic puts them into an error's path
+UNWRITTEN = frozenset({"[key]", POINTS_FORM, TABLE_FORM})  # parts of an error's path that are no keys of the file
 TUNABLE: dict[str, JsonValue] = {"tunable": True}  # may be changed by an MQTT request, with everything below it
 
 
@@ -101,7 +103,26 @@ UnitPoint = tuple[Fraction, Fraction]
 UnitPolygon = Annotated[tuple[UnitPoint, ...], Field(min_length=3, max_length=64)]
 
 
+ZoneNames = Annotated[tuple[Identifier, ...], Field(max_length=256)]
+
+
 class Table(BaseModel):
     """A table of the file: frozen, strictly typed, without unknown keys."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", protected_namespaces=())
+
+
+class ZoneConfig(Table):
+    """A zone with settings of its own, `[cameras.NAME.zones.ZONE]`."""
+
+    points: UnitPolygon = Field(examples=["points = [[0.0, 0.5], [0.5, 0.5], [0.5, 1.0]]"])
+    min_duration: Duration = 0.0
+
+
+def _form_of_zone(value: object) -> str:
+    return TABLE_FORM if isinstance(value, Mapping | ZoneConfig) else POINTS_FORM
+
+
+AnyZone = Annotated[
+    Annotated[UnitPolygon, Tag(POINTS_FORM)] | Annotated[ZoneConfig, Tag(TABLE_FORM)], Discriminator(_form_of_zone)
+]

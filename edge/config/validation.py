@@ -14,13 +14,15 @@ from pydantic import ValidationError
 
 from edge.config.error_messages import messages
 from edge.config.schema import Config
-from edge.config.schema_types import TableError
+from edge.config.schema_types import UNWRITTEN, TableError
 from edge.config.toml_layout import KeyPath
 from edge.sources import redact
 
 MAX_ROUNDS = 8
 VALID_SOURCE = "/dev/video999"  # replaces an invalid source of a camera
-VALID_SCORES = {"start_score": 1.0, "keep_score": 0.0}  # replace invalid ones: no other score contradicts these
+VALID_SETTINGS = {  # of actions, replace invalid ones: no other value contradicts these
+    "start_score": 1.0, "keep_score": 0.0, "min_area": 0.0, "max_area": 1.0,
+}  # fmt: skip
 SOURCE_OPTIONS = ("width", "height", "flip", "rotation", "loop", "mask", "transport")  # valid for some sources only
 
 
@@ -73,7 +75,7 @@ def _is_consequence(sentence: str, left_out: set[KeyPath]) -> bool:
 def _invalid_keys(error: ValidationError, document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, bool]]:
     """The paths of invalid keys, and whether any check reads them: unknown keys are read by none."""
     for problem in error.errors(include_url=False):
-        table = tuple(str(part) for part in problem["loc"] if part != "[key]")
+        table = tuple(str(part) for part in problem["loc"] if part not in UNWRITTEN)
         cause = problem.get("ctx", {}).get("error")
         if isinstance(cause, TableError):
             found = [_key_path(document, table, key) for key in cause.problems]
@@ -89,7 +91,7 @@ def _key_path(document: Mapping[str, Any], path: KeyPath, key: str) -> KeyPath |
         table = table.get(part) if isinstance(table, dict) else None
     if not isinstance(table, dict):
         return None
-    if key in table or key in VALID_SCORES:
+    if key in table or key in VALID_SETTINGS:
         return (*path, key)
     below = [name for name in table if key.startswith(f"{name}.")]
     found = (_key_path(document, (*path, name), key.removeprefix(f"{name}.")) for name in below)
@@ -113,9 +115,9 @@ def _leave_out(document: dict[str, Any], path: KeyPath, renamed: dict[str, str])
         return ()
     table = document
     for place, part in enumerate(path, start=1):
-        if place == len(path) and part in VALID_SCORES and not VALID_SCORES.items() <= table.items():
+        if place == len(path) and part in VALID_SETTINGS and not VALID_SETTINGS.items() <= table.items():
             # without it another table's value would apply here and be invalid again; so may the other one be
-            table |= VALID_SCORES if table.get(part) == VALID_SCORES[part] else {part: VALID_SCORES[part]}
+            table |= VALID_SETTINGS if table.get(part) == VALID_SETTINGS[part] else {part: VALID_SETTINGS[part]}
             return ()
         if part not in table:
             return None
@@ -127,10 +129,10 @@ def _leave_out(document: dict[str, Any], path: KeyPath, renamed: dict[str, str])
 
 
 def _reduce(cameras: dict[str, Any], name: str, renamed: dict[str, str]) -> None:
-    """Reduce a camera whose own check fails to its source and actions; rename it if it fails even so."""
-    actions = cameras[name].get("actions", {})
+    """Reduce a camera whose own check fails to its source, zones and actions; rename it if it fails even so."""
+    tables = {key: cameras[name].get(key, {}) for key in ("zones", "actions")}
     source = cameras[name].get("source", VALID_SOURCE)
-    reduced = {"source": source, "actions": actions if isinstance(actions, dict) else {}}
+    reduced = {"source": source, **{key: table for key, table in tables.items() if isinstance(table, dict)}}
     if cameras[name] != reduced:
         cameras[name] = reduced
     elif name in renamed:

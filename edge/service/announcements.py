@@ -51,8 +51,9 @@ class Announcer:
             synced = clock.synced(unix)
             snapshot_topic = self.topics.snapshot(camera, event.action) if self._mqtt.snapshots else None
             payload = event_payload(
-                retimed(event, unix, monotonic), self.topics.device, camera, self._model, unix, snapshot_topic, synced
-            )
+                retimed(event, unix, monotonic), self.topics.device, camera, self._model, unix, snapshot_topic, synced,
+                self._mqtt.tubes,
+            )  # fmt: skip
             captured = frame.monotonic_time if live and frame is not None else None
             self._publisher.publish_event(
                 Message(

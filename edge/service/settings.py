@@ -7,12 +7,14 @@ from edge.broker.topics import Topics
 from edge.config.actions import Actions, action_settings
 from edge.config.error_messages import suggestion
 from edge.config.schema import CameraConfig, Config, LinkerConfig
+from edge.config.schema_types import UnitPolygon, ZoneConfig
 from edge.default_linker import DefaultLinker, LinkerSettings
-from edge.events import ActionSettings, EventSettings
+from edge.event_settings import ActionSettings, EventSettings
 from edge.korsal_linker import KorsalLinker
 from edge.linker import Linker
 from edge.pipeline import PipelineSettings
 from edge.sources import redact
+from edge.zones import Zone
 
 NONE: Mapping[str, float] = MappingProxyType({})
 
@@ -31,7 +33,15 @@ def event_settings(actions: Actions, camera: CameraConfig, start_scores: Mapping
     def of(name: str) -> ActionSettings:
         return action_settings(actions, name, camera.actions, start_scores.get(name, ActionSettings.start_score))
 
-    return EventSettings(of("default"), {name: of(name) for name in names}, camera.zones)
+    zones = {name: zone(written) for name, written in camera.zones.items()}
+    return EventSettings(of("default"), {name: of(name) for name in names}, zones)
+
+
+def zone(written: UnitPolygon | ZoneConfig) -> Zone:
+    """A zone of the file, in whichever of its two forms."""
+    if isinstance(written, ZoneConfig):
+        return Zone(written.points, written.min_duration)
+    return Zone(written)
 
 
 def pipeline_settings(config: Config, camera: str, start_scores: Mapping[str, float] = NONE) -> PipelineSettings:

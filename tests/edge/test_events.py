@@ -3,38 +3,15 @@
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
-from edge.events import ActionSettings, EventSettings, close, initial, step, zones_of
-from tests.support.people import LABELS, frame, tube_box
+from edge.event_settings import EventSettings
+from edge.events import close, initial
+from tests.support.event_stories import QUICK, brief, events_of, one_runner, quick, some_settings, stories
+from tests.support.people import frame, tube_box
 
-QUICK = ActionSettings(start_score=0.5, keep_score=0.3, min_duration=0.0, cooldown=0.0, update_interval=0.0)
 DEFAULT = EventSettings()
-
-
-def quick(**settings: Any) -> Any:
-    return EventSettings(default=replace(QUICK, **settings))
-
-
-def events_of(story: Any, settings: Any, seed: str = "seed", closed: bool = True) -> Any:
-    """The events of a story, a list of tube boxes for each frame; `closed`: the program stops after the last."""
-    state, published = initial("door", seed), list[Any]()
-    for index, tube_boxes in enumerate(story):
-        state, events = step(state, tube_boxes, frame(index), LABELS, settings)
-        published += events
-    return published + list(close(state, frame(len(story)).unix_time, "shutdown") if closed else ())
-
-
-def one_runner(*scores: Any, **kwargs: Any) -> Any:
-    """One person, one frame per score of Run."""
-    return [[tube_box(run=score, **kwargs)] for score in scores]
-
-
-def brief(events: Any) -> Any:
-    return [(event.type, event.frame_index) for event in events]
 
 
 def test_nothing_happens() -> None:
@@ -157,41 +134,6 @@ def test_a_box_that_leaves_the_frame_is_clipped() -> None:
     assert new.frame_size == (320, 240)
 
 
-HALVES = {"left": ((0, 0), (0.5, 0), (0.5, 1), (0, 1)), "right": ((0.5, 0), (1, 0), (1, 1), (0.5, 1))}
-
-
-@pytest.mark.parametrize(
-    ("box", "names"),
-    [
-        ((0, 0, 40, 50), ("left",)),
-        ((200, 0, 240, 50), ("right",)),
-        ((140, 0, 180, 50), ("left", "right")),  # its foot on the line between them
-        ((200, 0, 240, 240), ("right",)),  # its foot on the frame's edge
-    ],
-)
-def test_zones_contain_the_foot_and_their_edges_count(box: Any, names: Any) -> None:
-    assert zones_of(np.array(box, np.float32), (320, 240), HALVES) == names
-
-
-def test_a_head_in_a_zone_is_not_in_it() -> None:
-    gate = {"gate": ((0, 0), (1, 0), (1, 0.5), (0, 0.5))}
-    assert zones_of(np.array((0, 0, 40, 200), np.float32), (320, 240), gate) == ()
-    assert zones_of(np.array((0, 0, 40, 100), np.float32), (320, 240), gate) == ("gate",)
-
-
-LEVELS = st.sampled_from([0.0, 0.29, 0.3, 0.49, 0.5, 0.8, 1.0])
-BOXES = st.sampled_from([(100, 50, 140, 150), (-30, -20, 50, 60), (300, 200, 400, 260), (500, 500, 600, 600)])
-people = st.builds(tube_box, st.integers(1, 3), run=LEVELS, jump=LEVELS, box=BOXES, observed=st.booleans())
-stories = st.lists(st.lists(people, max_size=2, unique_by=lambda one: one.tube), max_size=15)
-some_settings = st.builds(
-    quick,
-    keep_score=st.sampled_from([0.0, 0.3, 0.5]),
-    min_duration=st.sampled_from([0.0, 0.2]),
-    cooldown=st.sampled_from([0.0, 0.3, 9.0]),
-    update_interval=st.sampled_from([0.0, 0.1, 0.5]),
-)
-
-
 @given(stories, some_settings)
 def test_every_event_is_one_new_then_updates_then_one_end(story: Any, settings: Any) -> None:
     lives: dict[str, list[Any]] = {}
@@ -227,3 +169,21 @@ def test_one_person_has_one_open_event_of_an_action_at_a_time(story: Any, settin
         elif event.type == "end":
             open_now.remove(key)
     assert not open_now
+
+
+def test_an_end_tells_the_path_from_its_start_to_the_last_detection() -> None:
+    events = events_of(one_runner(0.3, 0.9, 0.8, 0.1, box=(20, 50, 60, 150)), quick())
+    assert [event.path is None for event in events] == [True, False]
+    path = events[-1].path
+    assert [one.frame_index for one in path.boxes] == [1, 2]
+    assert path.best.frame_index == 1
+    assert path.best.box == pytest.approx((20 / 320, 50 / 240, 60 / 320, 150 / 240))
+
+
+def test_events_of_one_tube_share_its_id_and_no_other() -> None:
+    story = [[tube_box(1, run=0.9, jump=0.9), tube_box(2, run=0.9)]] * 2
+    events = events_of(story, quick())
+    ids = {event.tube: {other.tube_id for other in events if other.tube == event.tube} for event in events}
+    assert [len(found) for found in ids.values()] == [1, 1]
+    assert len(set.union(*ids.values())) == 2
+    assert not {one.tube_id for one in events} & {one.tube_id for one in events_of(story, quick(), seed="another")}

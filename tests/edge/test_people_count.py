@@ -3,17 +3,21 @@
 import numpy as np
 import pytest
 
-from edge.events import ActionObservation, EventState, TrackedAction
+from edge import event_path
+from edge.event_path import PathBox
+from edge.events import EventState
 from edge.people_count import PeopleCount, count_people, open_event_ids, open_events_by_action
+from edge.tracked_action import ActionObservation, TrackedAction
 from edge.tubes import TubeBox
 
 OBSERVATION = ActionObservation(0.5, np.zeros(4, np.float32), (160, 120), (), True, 0, 0.0, 0.0)
+PATH = event_path.begin(PathBox(0.0, (0.0, 0.0, 0.0, 0.0), 0.5, 0))
 
 
 def state(*actions: tuple[int, str, str]) -> EventState:
     """`actions`: tube, action, id of the event (empty: not published yet)."""
     made = [
-        TrackedAction(tube, action, OBSERVATION, OBSERVATION, OBSERVATION, 0.0, 0.5, number)
+        TrackedAction(tube, action, OBSERVATION, OBSERVATION, OBSERVATION, True, 0.0, 0.5, PATH, number)
         for tube, action, number in actions
     ]
     return EventState("door", "a", 0, {(tracked.tube, index): tracked for index, tracked in enumerate(made)})

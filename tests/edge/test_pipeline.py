@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edge import detector, pipeline
 from edge import motion_map as motion
-from edge.events import ActionSettings, EventSettings
+from edge.event_settings import ActionSettings, EventSettings
 from edge.inference import Engine
 from edge.manifest import Manifest
 from edge.motion_map import MotionSettings

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edge.events import ActionSettings, EventSettings
+from edge.event_settings import ActionSettings, EventSettings
 from train.datasets.annotation_records import GroundTruthTube
 from train.evaluation.detection_file import SavedDetections
 

@@ -11,6 +11,7 @@ ANY = Event(
     event_id="a",
     seq=0,
     tube=1,
+    tube_id="b",
     action="Dunk",
     score=0.75,
     top_score=0.75,

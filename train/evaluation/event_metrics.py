@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from edge import events
 from edge.boxes import iou
-from edge.events import KEEP_RATIO, ActionSettings, Event, EventSettings
+from edge.event_settings import KEEP_RATIO, ActionSettings, EventSettings
+from edge.events import Event
 from edge.linker import Linker
 from edge.sources import Frame
 from edge.tubes import TubeBox

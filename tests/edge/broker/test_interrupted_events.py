@@ -19,7 +19,8 @@ from edge.broker.payload import ModelIdentity, end_interrupted, event_payload
 from edge.broker.publisher import Publisher
 from edge.broker.topics import Topics, encode
 from edge.config.schema import MqttConfig
-from edge.events import ActionSettings, EventSettings, initial, step
+from edge.event_settings import ActionSettings, EventSettings
+from edge.events import initial, step
 from tests.support.broker import Broker, Subscriber
 from tests.support.paths import ROOT
 from tests.support.people import LABELS, frame, tube_box

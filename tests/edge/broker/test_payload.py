@@ -1,6 +1,8 @@
 """The flat JSON of events, held to its schema."""
 
 import json
+import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from edge.broker.payload import ModelIdentity, event_payload, interrupted, iso_time
-from edge.events import ActionSettings, EventSettings, close, initial, step
+from edge.broker.topics import encode
+from edge.event_settings import ActionSettings, EventSettings
+from edge.events import Event, close, initial, step
+from edge.zones import Zone
 from tests.support.paths import ROOT
 from tests.support.people import LABELS, frame, tube_box
 
@@ -18,7 +23,7 @@ SCHEMA = json.loads((ROOT / "docs" / "event.schema.json").read_text())
 MODEL = ModelIdentity("korsal-ucf24", "ab" * 32)
 SETTINGS = EventSettings(
     default=ActionSettings(min_duration=0.0, update_interval=0.1),
-    zones={"hoop": ((0, 0), (1, 0), (1, 1), (0, 1))},
+    zones={"hoop": Zone(((0, 0), (1, 0), (1, 1), (0, 1)))},
 )
 
 validator = Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
@@ -174,3 +179,50 @@ def test_any_event_of_any_frame_is_valid(box: Any, score: Any, size: Any) -> Non
     assert events
     for event in events:
         validator.validate(event_payload(event, "lab", "door", MODEL, event.t_capture))
+
+
+def ends(count: int, fps: float = 25.0) -> list[Event]:
+    """The end of an event whose person moves erratically for so many frames."""
+    state, published = initial("door", "seed"), list[Event]()
+    for index in range(count):
+        box = (100.123 + 50.77 * math.sin(index), 50.123, 140.987 + 50.77 * math.sin(index), 150 + 30 * math.cos(index))
+        state, events = step(state, [tube_box(run=0.91234567, box=box)], frame(index, fps), LABELS, SETTINGS)
+        published += events
+    return [*published, *close(state, frame(count, fps).unix_time, "shutdown")]
+
+
+@pytest.mark.parametrize("count", [1, 2, 64, 65, 5000])
+def test_an_end_tells_where_the_person_was_in_bounded_size(count: int) -> None:
+    end = ends(count)[-1]
+    payload = event_payload(end, "roof", "door", MODEL, end.t_capture)
+    validator.validate(payload)
+    tube: Any = payload["tube"]
+    assert len(encode({"tube": tube})) < 3400
+    seconds = [one[0] for one in tube["path"]]
+    assert seconds == sorted(seconds)
+    assert (seconds[0], seconds[-1]) == (0.0, pytest.approx((count - 1) / 25, abs=0.01))
+    assert 0 <= tube["best"]["seconds"] <= payload["duration"]
+    assert event_payload(end, "roof", "door", MODEL, end.t_capture, with_path=False)["tube"] is None
+
+
+def test_an_hour_on_a_large_frame_is_told_in_bounded_size_too() -> None:
+    end = replace(ends(5000, fps=5000 / 36_000)[-1], frame_size=(7680, 4320))
+    assert len(encode(event_payload(end, "roof", "door", MODEL, end.t_capture))) < 4096
+
+
+def test_only_an_end_has_a_path_and_all_steps_have_the_tube_s_id() -> None:
+    payloads = [event_payload(event, "roof", "door", MODEL, 0.0) for event in ends(10)]
+    assert [one["tube"] is None for one in payloads] == [one["type"] != "end" for one in payloads]
+    assert len({one["tube_id"] for one in payloads}) == 1
+
+
+def test_the_end_of_an_event_that_an_older_version_began_is_valid() -> None:
+    new = event_payload(ends(1)[0], "roof", "door", MODEL, 0.0)
+    old = {key: value for key, value in new.items() if key not in ("tube_id", "tube")}
+    for last in (old, new):
+        end = interrupted(last, 5.0)
+        validator.validate(end)
+        assert end["tube"] is None
+    assert "tube" not in interrupted(
+        {"type": "new", "seq": 0, "started": iso_time(0), "duration": 0, "kind": "thermal"}, 1
+    )

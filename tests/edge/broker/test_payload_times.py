@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from edge.broker.payload import CLOCK_SET, ModelIdentity, event_payload, retimed
-from edge.events import ActionSettings, EventSettings, close, initial, step
+from edge.event_settings import ActionSettings, EventSettings
+from edge.events import close, initial, step
 from tests.support.paths import ROOT
 from tests.support.people import LABELS, frame, tube_box
 

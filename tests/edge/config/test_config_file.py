@@ -13,7 +13,7 @@ from edge.config.config_file import ConfigError, fingerprint, load
 from edge.config.error_messages import messages
 from edge.config.schema import Config, LinkerConfig
 from edge.default_linker import LinkerSettings
-from edge.events import ActionSettings
+from edge.event_settings import ActionSettings
 from edge.sensors.thermal import ThermalSettings
 from tests.support.config_files import SMALLEST, written
 from tests.support.paths import ROOT

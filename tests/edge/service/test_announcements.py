@@ -106,8 +106,8 @@ def test_nothing_is_stored_without_discovery(tmp_path: Path) -> None:
 def event(number: int, kind: EventType) -> Event:
     ended = 1.0 if kind == "end" else None
     return Event(
-        kind, f"e{number}", 0, number, "Run", 0.5, 0.5, 0.0, 0.0, ended, 1.0, np.zeros(4, np.float32), (160, 120), (),
-        True, 0, 0.0, "gone" if ended else None,
+        kind, f"e{number}", 0, number, "t", "Run", 0.5, 0.5, 0.0, 0.0, ended, 1.0, np.zeros(4, np.float32),
+        (160, 120), (), True, 0, 0.0, "gone" if ended else None,
     )  # fmt: skip
 
 

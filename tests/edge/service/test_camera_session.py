@@ -6,7 +6,7 @@ import numpy as np
 
 from edge import events, pipeline
 from edge.detector import Detections
-from edge.events import ActionSettings, EventSettings
+from edge.event_settings import ActionSettings, EventSettings
 from edge.people_count import PeopleCount
 from edge.pipeline import StepResult
 from edge.sources import Frame

@@ -8,9 +8,10 @@ import pytest
 from edge.config.config_file import load
 from edge.config.schema import Config, LinkerConfig
 from edge.default_linker import DefaultLinker, LinkerSettings
-from edge.events import ActionSettings, EventSettings
+from edge.event_settings import ActionSettings, EventSettings
 from edge.korsal_linker import KorsalLinker
 from edge.service import settings
+from edge.zones import Zone
 from tests.support.config_files import SMALLEST, written
 
 
@@ -34,7 +35,7 @@ def test_settings_of_the_pure_files(tmp_path: Path) -> None:
     assert found.events == EventSettings(
         default=ActionSettings(start_score=0.8, keep_score=0.48),
         actions={"Dunk": ActionSettings(start_score=0.8, keep_score=0.6)},
-        zones={"entrance": ((0, 0), (1, 0), (0, 1))},
+        zones={"entrance": Zone(((0, 0), (1, 0), (0, 1)))},
     )
     assert settings.topics(config).available == "korsal/roof/available"
 
@@ -125,7 +126,7 @@ def test_zones_are_of_their_camera() -> None:
     zone = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
     cameras = {"door": {"source": "/dev/video0", "zones": {"entrance": zone}}, "yard": {"source": "/dev/video1"}}
     found = settings.all_pipeline_settings(Config.model_validate({"cameras": cameras}))
-    assert found["door"].events.zones == {"entrance": zone}
+    assert found["door"].events.zones == {"entrance": Zone(zone)}
     assert found["yard"].events.zones == {}
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge.default_linker import DefaultLinker, LinkerSettings
-from edge.events import ActionSettings, EventSettings
+from edge.event_settings import ActionSettings, EventSettings
 from tests.support.made_detections import AWAY, LABELS, PERSON, QUICK, RATE, seen, true
 from train.datasets.annotation_records import GroundTruthTube, VideoAnnotation
 from train.evaluation.detection_file import SavedDetections

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge.default_linker import DefaultLinker
-from edge.events import ActionSettings, EventSettings
+from edge.event_settings import ActionSettings, EventSettings
 from edge.terminal import progress
 from edge.terminal.arguments import fraction
 from train import output_paths
