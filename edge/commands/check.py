@@ -13,7 +13,7 @@ from edge.config.config_file import ConfigError, load, model_path, state_directo
 from edge.config.schema import CameraConfig, Config, ModelConfig, MqttConfig
 from edge.config.validation import with_file_names
 from edge.engines import onnx_metadata
-from edge.engines.onnx_metadata import OnnxMetadataError
+from edge.engines.protobuf import ProtobufError
 from edge.inference import Engine
 from edge.manifest import Manifest, ManifestError
 from edge.open_model import open_at_terminal
@@ -76,7 +76,7 @@ def _labels(settings: ModelConfig) -> tuple[str, ...]:
     try:
         text = onnx_metadata.read(model_path(settings).read_bytes()).get(manifests.METADATA_KEY, "")
         return manifests.from_json(text).labels
-    except (OSError, AssetError, OnnxMetadataError, ManifestError):
+    except (OSError, AssetError, ProtobufError, ManifestError):
         return ()
 
 

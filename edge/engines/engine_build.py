@@ -14,7 +14,7 @@ from edge.engines import engine_files, onnx_metadata
 from edge.engines.build_progress import BuildProgress
 from edge.engines.cuda_runtime import CudaDevice
 from edge.engines.engine_record import EngineRecord
-from edge.engines.onnx_metadata import OnnxMetadataError
+from edge.engines.protobuf import ProtobufError
 from edge.engines.tensorrt_build_plan import (
     BuildOptions,
     BuildPlan,
@@ -109,7 +109,7 @@ def read_model(onnx: Path) -> tuple[bytes, Manifest]:
         raise EngineBuildError(f"{onnx}: {fault}")
     try:
         text = onnx_metadata.read(content).get(manifests.METADATA_KEY)
-    except OnnxMetadataError as error:
+    except ProtobufError as error:
         raise EngineBuildError(f"{onnx}: {error}; export it again") from error
     if text is None:
         raise EngineBuildError(f"{onnx}: has no korsal-edge manifest; export it with korsal-convert export")

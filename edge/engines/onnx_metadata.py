@@ -1,11 +1,12 @@
 """Reads an ONNX file's metadata without the package `onnx`, which a device does not have. Pure.
 
-Only as much of protobuf as that needs: of the fields of ModelProto `metadata_props` (field 14, a StringStringEntryProto
+Only as much of it as that needs: of the fields of ModelProto `metadata_props` (field 14, a StringStringEntryProto
 each: key 1, value 2), and all places of tensors, for those that name another file.
-Source: onnx.proto, protobuf's description of its wire format.
+Source: onnx.proto.
 """
 
-from collections.abc import Iterator
+from edge.engines import protobuf
+from edge.engines.protobuf import ProtobufError
 
 METADATA_PROPS = 14
 EXTERNAL_DATA = 13  # of a TensorProto: entries as those of the metadata, "location" the one with the file
@@ -20,26 +21,25 @@ INSIDE: dict[str, dict[int, str]] = {  # by kind of message: its fields that may
     "tensor": {EXTERNAL_DATA: "entry"},
 }
 KEY, VALUE = 1, 2
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types; groups (3 and 4) are not used
-LONGEST_VARINT = 10  # bytes
-
-
-class OnnxMetadataError(ValueError):
-    """Bytes that are not an ONNX model, or only the beginning of one."""
 
 
 def read(model: bytes) -> dict[str, str]:
-    """The metadata of a model, by key. Raises OnnxMetadataError."""
-    view = memoryview(model)
-    entries = [dict(_fields(entry)) for number, entry in _fields(view) if number == METADATA_PROPS]
+    """The metadata of a model, by key. Raises ProtobufError."""
     try:
-        return {bytes(e.get(KEY, b"")).decode(): bytes(e.get(VALUE, b"")).decode() for e in entries}
+        view = memoryview(model)
+        return dict(entry(content) for number, content in protobuf.contents(view) if number == METADATA_PROPS)
     except UnicodeDecodeError as error:
-        raise OnnxMetadataError("its metadata is not text") from error
+        raise ProtobufError("its metadata is not text") from error
+
+
+def entry(message: memoryview) -> tuple[str, str]:
+    """Key and value of a StringStringEntryProto."""
+    parts = dict(protobuf.contents(message))
+    return bytes(parts.get(KEY, b"")).decode(), bytes(parts.get(VALUE, b"")).decode()
 
 
 def external_files(model: bytes) -> tuple[str, ...]:
-    """The files that a model's tensors are stored in, as it names them, in no order. Raises OnnxMetadataError.
+    """The files that a model's tensors are stored in, as it names them, in no order. Raises ProtobufError.
 
     They may be any, `../../etc/shadow` too. Our models contain all of their weights.
     """
@@ -48,10 +48,10 @@ def external_files(model: bytes) -> tuple[str, ...]:
     while waiting:
         kind, message = waiting.pop()
         if kind == "entry":
-            entries.append(dict(_fields(message)))
+            entries.append(dict(protobuf.contents(message)))
         else:
             inside = INSIDE[kind]
-            waiting += [(inside[number], content) for number, content in _fields(message) if number in inside]
+            waiting += [(inside[number], content) for number, content in protobuf.contents(message) if number in inside]
     named = [e for e in entries if bytes(e.get(KEY, b"")) == b"location"]
     return tuple(bytes(e.get(VALUE, b"")).decode(errors="replace") for e in named)
 
@@ -60,7 +60,7 @@ def fault(model: bytes) -> str:
     """Why these bytes must not be run as a model, with the remedy; "" where no reason is found."""
     try:
         others = external_files(model)
-    except OnnxMetadataError as error:
+    except ProtobufError as error:
         return (
             f"is not a complete ONNX file ({error}), nor a TensorRT engine; export or copy it again, or rebuild "
             "the engine with korsal-convert build"
@@ -68,41 +68,3 @@ def fault(model: bytes) -> str:
     if others:
         return f"keeps weights in another file ({others[0]}), which is not read; export it as one file"
     return ""
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """(number, content) of each field that holds bytes, in order; others are skipped."""
-    at = 0
-    while at < len(message):
-        tag, at = _varint(message, at)
-        number, wire = tag >> 3, tag & 7
-        size, at = _size(message, at, wire)
-        if number == 0 or at + size > len(message):
-            raise OnnxMetadataError("it is truncated" if number else "it is not protobuf")
-        if wire == BYTES:
-            yield number, message[at : at + size]
-        at += size
-
-
-def _size(message: memoryview, at: int, wire: int) -> tuple[int, int]:
-    """The size of the field's content, and where it begins."""
-    if wire == BYTES:
-        return _varint(message, at)
-    if wire == VARINT:
-        return 0, _varint(message, at)[1]
-    if wire in (FIXED64, FIXED32):
-        return (8 if wire == FIXED64 else 4), at
-    raise OnnxMetadataError("it is not protobuf")
-
-
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """An integer of seven bits a byte, the lowest first; and where it ends."""
-    value = 0
-    for place in range(LONGEST_VARINT):
-        if at + place >= len(message):
-            raise OnnxMetadataError("it is truncated")
-        byte = message[at + place]
-        value |= (byte & 0x7F) << 7 * place
-        if byte < 0x80:
-            return value, at + place + 1
-    raise OnnxMetadataError("it is not protobuf")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edge import manifest as manifests
 from edge.engines import onnx_metadata
-from edge.engines.onnx_metadata import OnnxMetadataError
+from edge.engines.protobuf import ProtobufError
 from tests.support.paths import ROOT
 from tests.support.tiny_model import MANIFEST, write_tiny_model
 
@@ -47,20 +47,20 @@ def test_a_truncated_model_anywhere(content: bytes) -> None:
     for length in range(len(content)):
         try:
             properties = onnx_metadata.read(content[:length])
-        except OnnxMetadataError:
+        except ProtobufError:
             continue
         assert properties == {}
 
 
 @pytest.mark.parametrize("wrong", [b"not a model\n", bytes(100), b"\xff" * 64, b"\x0b\x0c", b"\x72\x03\x0a\x01\xff"])
 def test_what_is_no_model(wrong: bytes) -> None:
-    with pytest.raises(OnnxMetadataError):
+    with pytest.raises(ProtobufError):
         onnx_metadata.read(wrong)
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_answered(wrong: bytes) -> None:
-    with suppress(OnnxMetadataError):
+    with suppress(ProtobufError):
         onnx_metadata.read(wrong)
     onnx_metadata.fault(wrong)
 

@@ -1,0 +1,118 @@
+"""Takes the network out of an ONNX model that prepares frames itself, without the package `onnx`. Pure.
+
+What comes out reads the prepared INPUT, as a model without preprocessing does: for a machine where the CPU or cv2.cuda
+prepares frames. In such a file INPUT is the name of the tensor between the two parts.
+Source: onnx.proto.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from edge import manifest as manifests
+from edge.engines import onnx_metadata, protobuf
+from edge.engines.onnx_metadata import KEY, METADATA_PROPS, VALUE
+from edge.engines.protobuf import Field, ProtobufError, bytes_field, number_field
+from edge.manifest import INPUT, METADATA_KEY, OUTPUTS, Manifest
+
+GRAPH = 7  # of ModelProto
+NODE, INITIALIZER, INPUTS, RESULTS, VALUE_INFO = 1, 5, 11, 12, 13  # of GraphProto
+READ, WRITTEN, ATTRIBUTE = 1, 2, 5  # of NodeProto
+SUBGRAPHS = (6, 11)  # of AttributeProto
+NAME, TENSOR_NAME = 1, 8  # of ValueInfoProto; of TensorProto
+FLOAT = 1  # of TensorProto.DataType
+
+
+def without_preprocessing(model: bytes, manifest: Manifest) -> tuple[bytes, Manifest]:
+    """The model from INPUT on, and the manifest that says so; `manifest` is the model's. Raises ProtobufError."""
+    outside = replace(manifest, preprocessing="outside")
+    edited = bytearray()
+    for field in protobuf.fields(memoryview(model)):
+        if field.number == GRAPH and field.content is not None:
+            edited += bytes_field(GRAPH, _network(field.content, outside))
+        elif not _is_manifest(field):
+            edited += field.whole
+    entry = bytes_field(KEY, METADATA_KEY.encode()) + bytes_field(VALUE, manifests.to_json(outside).encode())
+    return bytes(edited + bytes_field(METADATA_PROPS, entry)), outside
+
+
+def _is_manifest(field: Field) -> bool:
+    if field.number != METADATA_PROPS or field.content is None:
+        return False
+    return onnx_metadata.entry(field.content)[0] == METADATA_KEY
+
+
+def _network(graph: memoryview, manifest: Manifest) -> bytes:
+    """The graph with the nodes between INPUT and OUTPUTS alone."""
+    parts = list(protobuf.fields(graph))
+    nodes = _parts(graph, NODE)
+    needed = _needed(nodes)
+    read = {name for index in needed for name in _read(nodes[index])}
+    written = {name for index in needed for name in _names(nodes[index], WRITTEN)}
+    kept = bytearray(bytes_field(INPUTS, _input(manifest)))
+    node = -1
+    for part in parts:
+        node += part.number == NODE and part.content is not None
+        if _stays(part, node in needed, read, written):
+            kept += part.whole
+    return bytes(kept)
+
+
+def _needed(nodes: Sequence[memoryview]) -> frozenset[int]:
+    """The nodes that OUTPUTS depend on after INPUT, by index."""
+    writer = {name: index for index, node in enumerate(nodes) for name in _names(node, WRITTEN)}
+    if INPUT not in writer:
+        raise ProtobufError(f"it has no tensor {INPUT} between preprocessing and network")
+    waiting, needed = list(OUTPUTS), set[int]()
+    while waiting:
+        index = writer.get(name) if (name := waiting.pop()) != INPUT else None
+        if index is not None and index not in needed:
+            needed.add(index)
+            waiting += _read(nodes[index])
+    return frozenset(needed)
+
+
+def _stays(part: Field, needed: bool, read: set[str], written: set[str]) -> bool:
+    """Whether a part of the graph belongs to the network; `needed`: whether it does if it is a node."""
+    if part.content is None:
+        return True
+    if part.number == NODE:
+        return needed
+    if part.number == INITIALIZER:
+        return not read.isdisjoint(_names(part.content, TENSOR_NAME))
+    if part.number == RESULTS:
+        return not set(OUTPUTS).isdisjoint(_names(part.content, NAME))
+    if part.number == VALUE_INFO:
+        return not written.isdisjoint(_names(part.content, NAME))
+    return part.number != INPUTS
+
+
+def _read(node: memoryview) -> list[str]:
+    """The tensors that a node reads, in its sub-graphs too, which name those of the outer graph."""
+    names, waiting = list[str](), [node]
+    while waiting:
+        inner = waiting.pop()
+        names += _names(inner, READ)
+        graphs = [graph for attribute in _parts(inner, ATTRIBUTE) for graph in _parts(attribute, *SUBGRAPHS)]
+        waiting += [one for graph in graphs for one in _parts(graph, NODE)]
+    return names
+
+
+def _parts(message: memoryview, *numbers: int) -> list[memoryview]:
+    """What the fields of these numbers hold."""
+    return [content for number, content in protobuf.contents(message) if number in numbers]
+
+
+def _names(message: memoryview, number: int) -> list[str]:
+    """The texts in the fields of that number."""
+    return [bytes(content).decode(errors="replace") for content in _parts(message, number)]
+
+
+def _input(manifest: Manifest) -> bytes:
+    """The ValueInfoProto of INPUT: a float tensor for any batch."""
+    sizes: Mapping[int, bytes] = {
+        number: number_field(1, size) for number, size in enumerate(manifests.input_shape(manifest, 0)) if number
+    }
+    dimensions = [sizes.get(number, bytes_field(2, b"batch")) for number in range(4)]
+    shape = b"".join(bytes_field(1, dimension) for dimension in dimensions)
+    tensor = number_field(1, FLOAT) + bytes_field(2, shape)
+    return bytes_field(NAME, INPUT.encode()) + bytes_field(2, bytes_field(1, tensor))
