@@ -30,6 +30,7 @@ from edge.doctor.host import (
     motion,
     opencv,
     service,
+    service_groups,
     service_state,
 )
 from edge.doctor.speed import speed
@@ -122,7 +123,7 @@ def _as_the_service(folder: Path) -> Finding:
         os.environ["CREDENTIALS_DIRECTORY"] = str(folder)
     os.chown(folder, user.pw_uid, user.pw_gid)
     os.environ.update(STATE_DIRECTORY=SERVICE_STATE, HOME=SERVICE_STATE)
-    os.initgroups(SERVICE_USER, user.pw_gid)
+    os.setgroups([*os.getgrouplist(SERVICE_USER, user.pw_gid), *service_groups()])
     os.setgid(user.pw_gid)
     os.setuid(user.pw_uid)
     return ok("user", f"all checks are made as {SERVICE_USER}, the service's user")

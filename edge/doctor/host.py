@@ -1,5 +1,6 @@
 """Checks of the machine: devices, disk, clock, OpenCV, the service. Shell."""
 
+import grp
 import os
 import pwd
 import shutil
@@ -125,6 +126,12 @@ def service_state() -> Mapping[str, str]:
     """LoadState, ActiveState, UnitFileState and NRestarts of the unit; empty without systemd."""
     output = systemctl("show", UNIT, "--property=LoadState,ActiveState,UnitFileState,NRestarts")
     return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+
+
+def service_groups() -> list[int]:
+    """Numbers of the groups that the unit gives the service beside its user's own; those that exist."""
+    names = systemctl("show", UNIT, "--property=SupplementaryGroups", "--value").split()
+    return [group.gr_gid for group in grp.getgrall() if group.gr_name in names]
 
 
 def service(state: Mapping[str, str]) -> Finding:

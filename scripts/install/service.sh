@@ -101,6 +101,7 @@ name_release() { # sets RELEASE: the version, and a hash of everything that goes
     version=$(sed -nE 's/^__version__ = "(.*)"/\1/p' "$ROOT/edge/__init__.py")
     hash=$(cd "$ROOT" && {
         find edge train convert models demo docs/event.schema.json config.toml pyproject.toml \
+            scripts/install/machine_dropin.sh \
             -name __pycache__ -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
         echo "$EXTRA"
         "$PYTHON" -VV
@@ -143,22 +144,17 @@ finish_release() { # folder: check it, and only then mark it complete
     "$python" -I "$1/bin/korsal-edge" --version > /dev/null || fail "$1 does not start" "see the message above"
     sed -i "1s|.*|#!$APP/releases/$RELEASE/bin/python|" "$1/bin/"korsal-* # without DESTDIR
     cp "$ROOT/config.toml" "$1/config.toml"                               # as shipped, for the next upgrade
+    install -m 755 "$ROOT/scripts/install/machine_dropin.sh" "$1/machine-dropin"
     touch "$1/complete"
 }
 
-make_user() {
-    local group
+make_user() { # the drop-in gives it the groups that exist
     [[ -z $DESTDIR ]] || return 0
     if ! id korsal-edge > /dev/null 2>&1; then
         say "User: korsal-edge"
         undo_by userdel korsal-edge
         act useradd --system --user-group --home-dir $STATE --no-create-home --shell /usr/sbin/nologin korsal-edge
     fi
-    for group in video render jtop; do # cameras and the GPU; jetson-stats where its service is
-        if getent group $group > /dev/null && ! id -nG korsal-edge 2> /dev/null | grep -qw $group; then
-            act usermod --append --groups $group korsal-edge
-        fi
-    done
 }
 
 make_state() { # now, not by systemd at the first start, so that `doctor` can check it before
@@ -247,46 +243,25 @@ except ConfigError as error:
 PYTHON
 }
 
-machine_dropin() { # settings for this machine
-    local node
-    cat << 'TEXT'
-# Rewritten by every run of install.sh, for this machine. For settings of your own: systemctl edit korsal-edge
-[Unit]
-# A USB camera may be plugged in later: its device class must be known when the service starts.
-Wants=modprobe@videodev.service
-After=modprobe@videodev.service
-
-[Service]
-# Only these devices: cameras and the GPU. Without this file: all that the user may open.
-DevicePolicy=closed
-DeviceAllow=char-video4linux rw
-DeviceAllow=char-media rw
-TEXT
-    awk '/^Block/ { exit } $2 ~ /^(drm|dma_heap|nvidia|nvhost|nvgpu|nvmap|tegra|host1x)/ { print "DeviceAllow=char-" $2 " rw" }' \
-        /proc/devices
-    shopt -s nullglob
-    for node in /dev/{nvidia,nvhost,nvmap,nvsci,tegra,host1x,capture-,v4l2-nv}* /dev/nvgpu/*/* /dev/dri/* /dev/dma_heap/*; do
-        [[ ! -c $node ]] || echo "DeviceAllow=$node rw"
-    done
-    shopt -u nullglob
-    ! remote_config_allowed || echo "ReadWritePaths=-$REMOTE"
-    if (($(systemctl --version | awk 'NR == 1 { print $2 }') >= 254)); then
-        printf 'RestartSteps=6\nRestartMaxDelaySec=1min\n' # older ones would warn of both
-    fi
-}
-
 install_units() { # the service's state
+    local name
     [[ $1 != active ]] || undo_by systemctl restart korsal-edge
     undo_by systemctl_if_running daemon-reload
-    put "$ROOT/systemd/korsal-edge.service" "$DESTDIR$UNITS/korsal-edge.service" 644
+    for name in korsal-edge korsal-edge-machine; do
+        put "$ROOT/systemd/$name.service" "$DESTDIR$UNITS/$name.service" 644
+    done
     if [[ -z $DESTDIR ]]; then
-        machine_dropin > "$SCRATCH/machine.conf"
+        "$ROOT/scripts/install/machine_dropin.sh" > "$SCRATCH/machine.conf"
         put "$SCRATCH/machine.conf" $UNITS/korsal-edge.service.d/10-machine.conf 644
+    else
+        make_folder "$DESTDIR$UNITS/korsal-edge.service.d" 755 # korsal-edge-machine.service writes it at the first start
     fi
     [[ $(readlink "$DESTDIR$APP/current") != "releases/$RELEASE" || ! -d $DESTDIR$APP/${BEFORE:-none} ]] ||
         undo_by point "$DESTDIR$APP/current" "$BEFORE" # a killed run has switched it already
     point "$DESTDIR$APP/current" "releases/$RELEASE"
-    point "$DESTDIR$COMMAND" $APP/current/bin/korsal-edge
+    for name in "${COMMANDS[@]}"; do
+        point "$DESTDIR$BIN/$name" "$APP/current/bin/$name"
+    done
 }
 
 systemctl_if_running() { # does nothing without systemd, as in a chroot
@@ -363,14 +338,18 @@ TEXT
 }
 
 uninstall() { # purge?
+    local name
     check_rights --uninstall
     ((DRY_RUN)) || [[ -n $DESTDIR || $(id -u) != 0 ]] || lock
     if [[ -z $DESTDIR ]]; then
         systemctl_if_running disable --now --quiet korsal-edge 2> /dev/null || true
         act rm -f $UNITS/multi-user.target.wants/korsal-edge.service # without a running systemd
     fi
-    act rm -rf "$DESTDIR$UNITS"/korsal-edge.service{,.partial,.d/10-machine.conf,.d/10-machine.conf.partial} \
-        "$DESTDIR$COMMAND"{,.new} "$DESTDIR$APP"
+    act rm -rf "$DESTDIR$UNITS"/korsal-edge{,-machine}.service{,.partial} \
+        "$DESTDIR$UNITS"/korsal-edge.service.d/10-machine.conf{,.partial} "$DESTDIR$APP"
+    for name in "${COMMANDS[@]}"; do
+        act rm -f "$DESTDIR$BIN/$name"{,.new}
+    done
     ((!$1)) || act rm -rf "$DESTDIR$UNITS/korsal-edge.service.d" "$DESTDIR$CONFIGS" "$DESTDIR$STATE"
     [[ ! -d $DESTDIR$UNITS/korsal-edge.service.d ]] || act rmdir --ignore-fail-on-non-empty "$DESTDIR$UNITS/korsal-edge.service.d"
     systemctl_if_running daemon-reload

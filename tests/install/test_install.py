@@ -249,7 +249,10 @@ def test_the_service_is_laid_below_destdir(checkout: Path, target: Path) -> None
     config = target / "etc/korsal-edge/config.toml"
     assert config.read_text() == (ROOT / "config.toml").read_text()
     assert config.stat().st_mode & 0o777 == 0o640  # it may hold the cameras' passwords
-    assert os.readlink(target / "usr/local/bin/korsal-edge") == "/opt/korsal-edge/current/bin/korsal-edge"
+    assert {path.name: os.readlink(path) for path in (target / "usr/local/bin").iterdir()} == {
+        name: f"/opt/korsal-edge/current/bin/{name}" for name in ("korsal-edge", "korsal-convert", "korsal-evaluate")
+    }
+    assert os.access(release(target) / "machine-dropin", os.X_OK)
     command = (release(target) / "bin/korsal-edge").read_text().splitlines()[0]
     assert command == f"#!/opt/korsal-edge/releases/{release(target).name}/bin/python"
 

@@ -43,7 +43,6 @@ USERS = {
     "useradd": 'touch "$KEPT/user"',
     "userdel": 'rm -f "$KEPT/user"',
     "getent": "exit 1",
-    "usermod": "",
     "chown": 'while [[ $1 == -* ]]; do shift; done; [[ -e $2 || -L $2 ]] && touch "$KEPT/owner-$(basename "$2")"',
     "runuser": '"${@:4}"',
     "journalctl": "",
@@ -119,11 +118,12 @@ def make(root: Path) -> Made:
         shutil.copy(ROOT / name, checkout / name)
     shutil.copytree(ROOT / "scripts/install", checkout / "scripts/install")
     (checkout / "systemd").mkdir()
+    (checkout / "systemd/korsal-edge-machine.service").write_text("# lists devices\n[Service]\n")
     for name in ("opt", "etc/systemd/system", "var/lib", "usr/local/bin", "run"):
         (machine / name).mkdir(parents=True)
     for old in ("/opt/korsal-edge", "/etc/korsal-edge", "/var/lib/korsal-edge", "/etc/systemd/system"):
         replace(checkout / "install.sh", f"={old} ", f"={machine}{old} ")
-    replace(checkout / "install.sh", "=/usr/local/bin/korsal-edge", f"={machine}/usr/local/bin/korsal-edge")
+    replace(checkout / "install.sh", "=/usr/local/bin ", f"={machine}/usr/local/bin ")
     replace(checkout / "install.sh", "=/run/korsal-edge-install", f"={machine}/run/korsal-edge-install")
     replace(checkout / "install.sh", "=/run/systemd/system", f"={machine}/run")
     replace(checkout / "scripts/install/preflight.sh", "/usr/bin/python3", f"{programs}/python3")
@@ -131,7 +131,7 @@ def make(root: Path) -> Made:
     (root / "kept").mkdir()
     for name in ("awk", "bash", "basename", "cat", "cmp", "cut", "df", "dirname", "env", "find", "flock", "grep"):
         (programs / name).symlink_to(str(shutil.which(name)))
-    for name in ("mktemp", "readlink", "sha256sum", "sort", "tail", "uname", "wc", "xargs"):
+    for name in ("mktemp", "readlink", "sha256sum", "sort", "stat", "tail", "uname", "wc", "xargs"):
         (programs / name).symlink_to(str(shutil.which(name)))
     for name in CHANGING:
         program(programs / name, f'{COUNTED}{NO_GROUP if name == "install" else ""}exec {shutil.which(name)} "$@"\n')

@@ -37,6 +37,8 @@ loop = true
 start_score = 0.1
 keep_score = 0.05
 """
+DROPIN = "/etc/systemd/system/korsal-edge.service.d/10-machine.conf"
+HELP = {"korsal-convert": ["build", "--help"], "korsal-evaluate": ["--help"]}
 # What a machine changes by itself, what we put there, and what adding any user leaves.
 NOT_OURS = re.compile(
     r"/(proc|sys|dev|run|tmp|root|src|old|broken|wheels|heard)(/|$)"
@@ -96,11 +98,16 @@ def everything(machine: Machine) -> frozenset[str]:
 def installed(machine: Machine, before: frozenset[str]) -> Machine:
     """With an older version, and a broker whose messages are all written down."""
     machine.run("/old/install.sh", "--offline", "/wheels")
+    listen(machine)
+    return machine
+
+
+def listen(machine: Machine) -> None:
+    """Write all messages to /heard, until the machine is rebooted."""
     # With a session that the broker keeps over its own restart, so that nothing is missed.
     listener = "exec mosquitto_sub -h localhost -c -i listener -q 1 -t 'korsal/#' -F '%t %p' >> /heard"
     again = ("-p", "Restart=always", "-p", "RestartSec=1", "-p", "StartLimitIntervalSec=0")
     machine.run("systemd-run", "--unit=listener", *again, "sh", "-c", listener)
-    return machine
 
 
 @pytest.fixture(scope="module")
@@ -174,14 +181,17 @@ def test_what_lies_where(installed: Machine) -> None:
     assert installed.run("systemctl", "is-enabled", "korsal-edge") == "enabled\n"
     assert not is_ready(installed)  # configured first, then started
     assert installed.run("stat", "-c", "%U:%G %a", "/etc/korsal-edge/config.toml") == "root:korsal-edge 640\n"
-    assert "video" in installed.run("id", "-nG", "korsal-edge").split()
+    assert "SupplementaryGroups=video\n" in installed.file(DROPIN).read_text()
+    for command in ("korsal-convert", "korsal-evaluate"):
+        assert f"usage: {command}" in installed.run(command, *HELP[command])
     python = installed.run("readlink", "-f", "/opt/korsal-edge/current/bin/python")
     assert python.startswith("/usr/bin/python3")
 
 
-def test_the_unit_is_sound(installed: Machine) -> None:
-    assert installed.run("systemd-analyze", "verify", "korsal-edge.service") == ""
-    output = installed.run("systemd-analyze", "security", "--no-pager", "korsal-edge.service")
+@pytest.mark.parametrize("unit", ["korsal-edge.service", "korsal-edge-machine.service"])
+def test_the_units_are_sound(unit: str, installed: Machine) -> None:
+    assert installed.run("systemd-analyze", "verify", unit) == ""
+    output = installed.run("systemd-analyze", "security", "--no-pager", unit)
     found = re.search(r"exposure level.*: ([0-9.]+)", output)
     assert found is not None
     assert float(found[1]) <= EXPOSURE
@@ -260,6 +270,68 @@ def test_an_upgrade_keeps_events_that_wait_and_the_configuration(running: Machin
     assert running.file("/etc/korsal-edge/config.toml").read_text() == configured
     shipped = running.root.parent / "src/config.toml"
     assert running.file("/etc/korsal-edge/config.toml.new").read_text() == shipped.read_text()
+
+
+def allowed(machine: Machine) -> str:
+    """The devices that the unit may open, as systemd has loaded them."""
+    return machine.run("systemctl", "show", "--property=DeviceAllow", "korsal-edge")
+
+
+def has_group(machine: Machine, group: str) -> bool:
+    """Is the daemon in that group?"""
+    number = machine.run("getent", "group", group).split(":")[2]
+    groups = machine.run("grep", "Groups:", f"/proc/{main_pid(machine)}/status")
+    return number in groups.split()
+
+
+def test_a_device_and_a_group_that_are_new_count_from_the_next_start(running: Machine) -> None:
+    before = running.file(DROPIN).read_text()
+    assert has_group(running, "video")
+    running.run("mknod", "/dev/nvmap", "c", "1", "3")
+    running.run("groupadd", "--system", "jtop")
+    running.run("systemctl", "restart", "korsal-edge")
+    assert "/dev/nvmap rw" in allowed(running)
+    assert has_group(running, "jtop")
+    running.run("rm", "/dev/nvmap")
+    running.run("groupdel", "jtop")  # with a group that does not exist no unit starts
+    running.run("systemctl", "restart", "korsal-edge")
+    assert "/dev/nvmap" not in allowed(running)
+    assert running.file(DROPIN).read_text() == before
+
+
+def test_they_count_from_the_next_start_after_a_crash_too(running: Machine) -> None:
+    running.run("groupadd", "--system", "jtop")
+    first = main_pid(running)
+    running.run("sh", "-c", f"kill -KILL {first}")
+    wait_for(lambda: is_ready(running) and main_pid(running) not in (0, first), "a new start", 60)
+    assert has_group(running, "jtop")
+    running.run("groupdel", "jtop")
+    running.run("systemctl", "restart", "korsal-edge")
+
+
+def test_a_list_that_cannot_be_written_holds_nothing_up(running: Machine) -> None:
+    running.run("groupadd", "--system", "jtop")
+    running.run("mkdir", f"{DROPIN}.partial")
+    running.run("systemctl", "restart", "korsal-edge")
+    assert is_ready(running)
+    assert not has_group(running, "jtop")
+    said = running.run("journalctl", "--unit=korsal-edge-machine", "--no-pager", "--output=cat")
+    assert "starts with the devices and groups that it lists" in said
+    running.run("rmdir", f"{DROPIN}.partial")
+    running.run("groupdel", "jtop")
+
+
+def test_after_a_reboot_with_other_drivers_their_devices_are_allowed(running: Machine) -> None:
+    """As after a JetPack upgrade: the start that the boot has queued already takes the new list."""
+    nodes = running.file("/etc/tmpfiles.d/drivers.conf")
+    nodes.parent.mkdir(exist_ok=True)
+    nodes.write_text("c /dev/nvhost-gpu 0660 root video - 1:3\n")
+    running.reboot()
+    wait_for(lambda: is_ready(running), "the start at boot", 120)
+    assert "/dev/nvhost-gpu rw" in allowed(running)
+    assert running.run("systemctl", "show", "--property=NeedDaemonReload", "--value", "korsal-edge") == "no\n"
+    nodes.unlink()
+    listen(running)
 
 
 def rights(machine: Machine, path: str) -> str:

@@ -123,6 +123,12 @@ class Machine:
             pytest.fail("the machine did not boot")
         return self.leader != 0 and self.status("systemctl", "is-system-running")[1].strip() in ("running", "degraded")
 
+    def reboot(self) -> None:
+        """Boot again, and return when it is up."""
+        before = self.leader
+        self.status("systemctl", "reboot")
+        wait_for(lambda: self.leader not in (0, before) and self.runs(), "the reboot", patience=120)
+
     def _entered(self) -> list[str]:
         flags = ("--mount", "--uts", "--ipc", "--net", "--pid")
         clean = ("env", "-i", f"PATH={PATH}", "HOME=/root", "LC_ALL=C.UTF-8")
