@@ -1,18 +1,21 @@
 """Reads a Jetson's sensors through jetson-stats (jtop), where that is installed and its service runs. Shell.
 
-The package is AGPL-3.0: it is optional, imported here alone, and only where its service runs. Written for version 4.3;
-tried with service and client of 4.3.2 on simulated sensors, not yet on a Jetson.
+The package is AGPL-3.0: it is optional, imported here alone, and only where its service runs. Tested with the classes
+of versions 4.3.2 and 7.2.2; tried with service and client of 4.3.2 on simulated sensors, not yet on a Jetson.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from edge.sensors.jtop_location import REMEDY, UnusableInstallationError, packages_folder
 from edge.sensors.sensor_reading import COLDEST, SensorReading
 
 SOCKET = Path("/run/jtop.sock")
 SECONDS = 2.0  # between two readings
+LOWEST_KHZ = 10_000  # of a GPU; a smaller number is of the versions that give MHz where their documentation says kHz
 
 
 class StatsError(Exception):
@@ -69,9 +72,9 @@ def reading(jetson: Jetson) -> SensorReading:
         source="jtop",
         temperatures_c={name: float(zone["temp"]) for name, zone in jetson.temperature.items() if _is_on(zone)},
         power_w=_divided(jetson.power.get("tot", {}).get("power"), 1000),
-        rails_w={name: rail["power"] / 1000 for name, rail in rails.items() if rail.get("online", True)},
+        rails_w={name: rail["power"] / 1000 for name, rail in rails.items() if _measures(rail)},
         gpu_load=_divided(gpu.get("status", {}).get("load"), 100),
-        gpu_mhz=_divided(gpu.get("freq", {}).get("cur"), 1000),
+        gpu_mhz=_gpu_mhz(gpu.get("freq", {}).get("cur")),
         cpu_load=_cpu_load(jetson.cpu),
         cpu_mhz=_cpu_mhz(jetson.cpu),
         memory_total_mib=_divided(total, 1024),
@@ -85,7 +88,11 @@ def _open_jtop() -> OpenJtop:
     try:
         import jtop
     except ImportError:
-        raise StatsError("jtop.service runs, but jetson-stats cannot be imported: pip install jetson-stats") from None
+        _add_own_environment()
+        try:
+            import jtop
+        except ImportError as error:
+            raise StatsError(f"jtop.service runs, but jetson-stats cannot be imported ({error}): {REMEDY}") from None
 
     class Client(jtop.jtop):  # type: ignore[misc]
         """The client, raising OSErrors, so that its user need not know the package."""
@@ -105,9 +112,29 @@ def _open_jtop() -> OpenJtop:
     return cast(OpenJtop, lambda: Client(interval=SECONDS))
 
 
+def _add_own_environment() -> None:
+    """Make importable what pipx has installed. Raises StatsError where the service cannot or must not import it."""
+    try:
+        folder = str(packages_folder())
+    except UnusableInstallationError as error:
+        raise StatsError(f"jtop.service runs, but jetson-stats cannot be imported ({error}): {REMEDY}") from None
+    if folder not in sys.path:
+        sys.path.append(folder)  # last, so that it replaces nothing
+
+
 def _is_on(zone: Mapping[str, Any]) -> bool:
     """Whether a sensor is on: one that is switched off reads −256 °C."""
     return bool(zone.get("online", True)) and zone["temp"] > COLDEST
+
+
+def _measures(rail: Mapping[str, Any]) -> bool:
+    """Whether a rail is on and its monitor could be read."""
+    return bool(rail.get("online", True)) and "power" in rail
+
+
+def _gpu_mhz(clock: float | None) -> float | None:
+    """MHz of a clock in kHz, or in MHz as jetson-stats 7 gives that of Thor."""
+    return clock if clock is None or clock < LOWEST_KHZ else clock / 1000
 
 
 def _divided(value: float | None, divisor: float) -> float | None:
