@@ -8,7 +8,7 @@ import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -86,9 +86,10 @@ def _bound(binds: dict[Path, str]) -> list[str]:
 class Machine:
     """A booted machine. `leader` is its process 1, as this machine counts."""
 
-    def __init__(self, root: Path, process: "subprocess.Popen[bytes]") -> None:
+    def __init__(self, root: Path, start: "Callable[[], subprocess.Popen[bytes]]") -> None:
         self.root = root
-        self._process = process
+        self._start = start
+        self._process = start()
 
     @property
     def leader(self) -> int:
@@ -125,9 +126,19 @@ class Machine:
 
     def reboot(self) -> None:
         """Boot again, and return when it is up."""
-        before = self.leader
         self.status("systemctl", "reboot")
-        wait_for(lambda: self.leader not in (0, before) and self.runs(), "the reboot", patience=120)
+        self._process.wait(PATIENCE)  # with --keep-unit systemd-nspawn leaves the second boot to its caller
+        self._process = self._start()
+        wait_for(self.runs, "the second boot", patience=120)
+
+    def end(self) -> None:
+        """Shut it down; kill it where that takes too long."""
+        self._process.terminate()  # which systemd-nspawn turns into an orderly end
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
     def _entered(self) -> list[str]:
         flags = ("--mount", "--uts", "--ipc", "--net", "--pid")
@@ -138,17 +149,13 @@ class Machine:
 @contextlib.contextmanager
 def booted(root: Path, binds: dict[Path, str]) -> Iterator[Machine]:
     """The machine of this root while it runs, without a network. `binds`: what of ours it sees, and where."""
-    nspawn = (*NSPAWN, "--private-network", "--boot", f"--directory={root}")
+    nspawn = (*NSPAWN, "--private-network", "--boot", f"--directory={root}", *_bound(binds))
     with (root.parent / "console.log").open("wb") as console:
-        process = subprocess.Popen([*nspawn, *_bound(binds)], stdin=subprocess.DEVNULL, stdout=console, stderr=console)
+        machine = Machine(
+            root, lambda: subprocess.Popen(nspawn, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
+        )
         try:
-            machine = Machine(root, process)
             wait_for(machine.runs, f"the boot, see {console.name}", patience=120)
             yield machine
         finally:
-            process.terminate()  # which systemd-nspawn turns into an orderly end
-            try:
-                process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            machine.end()
