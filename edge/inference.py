@@ -62,6 +62,7 @@ class Engine:
     """A model ready to run: `infer` takes INPUT (B, C, h, w) float32 and returns OUTPUTS by name.
 
     `largest_batch` is that of one call. `run_frames` replaces the CPU's preprocessing and motion map where it is set.
+    `fallback`: why this is not what was configured or what the machine could do, with the remedy; "" where it is.
     """
 
     infer: Infer
@@ -70,6 +71,7 @@ class Engine:
     runtime: str  # name and version
     largest_batch: int = 1
     run_frames: RunFrames | None = None
+    fallback: str = ""
 
 
 class GpuInput(Protocol):

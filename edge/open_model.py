@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edge.chosen_model import build_options, choice_of, onnxruntime_device, open_first, tensorrt_device
 from edge.config.config_file import model_path
 from edge.config.schema import ModelConfig
 from edge.engines import motion_cuda, onnxruntime_engine
@@ -18,7 +19,6 @@ from edge.engines.engine_build import L4T_RELEASE
 from edge.engines.engine_cache import EngineCache
 from edge.engines.inference_cuda import with_cuda_preprocessing
 from edge.engines.motion_cuda import MotionCudaError
-from edge.engines.tensorrt_build_plan import MEBIBYTE, BuildOptions
 from edge.engines.tensorrt_engine import TensorRtError, bindings, is_engine_file, load
 from edge.inference import EngineError, LoadedEngine
 from edge.signals import Signals, StopError
@@ -45,13 +45,17 @@ def open_model(model: ModelConfig, state: Path, announce: Notify, check_stop: Ca
     path = model_path(model)
     if is_engine_file(path):
         return _with_preprocessing(_open_engine_file(path, model), model)
-    trt_and_cuda = _tensorrt(model)
+    trt_and_cuda, fallback = _tensorrt(model)
     if trt_and_cuda is None:
-        return _open_onnx(path, model, state)
+        return _open_onnx(path, model, state, fallback)
+    choice = choice_of(path, model, tensorrt_device(*trt_and_cuda))
+    if choice is not None and not choice.candidates and model.runtime == "auto":
+        log.warning("%s", notice := _not_for_tensorrt(path))
+        return _open_onnx(path, model, state, notice)
     if model.providers:
         log.warning("model.providers are of ONNX Runtime, and TensorRT runs the model; %s for them", SET_ONNXRUNTIME)
     cache = EngineCache(state / ENGINE_CACHE, *trt_and_cuda, announce, check_stop)
-    return _with_preprocessing(cache.open(path, build_options(model)), model)
+    return _with_preprocessing(open_first(cache, path, choice, build_options(model)), model)
 
 
 def open_at_terminal(model: ModelConfig, state: Path) -> LoadedEngine:
@@ -70,18 +74,27 @@ def open_at_terminal(model: ModelConfig, state: Path) -> LoadedEngine:
     return opened
 
 
-def build_options(model: ModelConfig) -> BuildOptions:
-    """The options in `[model]` for engines that TensorRT builds."""
-    return BuildOptions(model.precision, model.max_batch, model.workspace * MEBIBYTE)
+def _not_for_tensorrt(path: Path) -> str:
+    return (
+        f"ONNX Runtime runs the model on the CPU, for TensorRT can build neither {path} nor a file of the same weights "
+        "beside it; make one with korsal-convert quantize for TensorRT, or name the FP32 file in model.path"
+    )
 
 
-def _open_onnx(path: Path, model: ModelConfig, state: Path) -> LoadedEngine:
+def _open_onnx(path: Path, model: ModelConfig, state: Path, fallback: str = "") -> LoadedEngine:
     if model.preprocessing == "cuda":
         raise RuntimeChoiceError(
             'model.preprocessing is cuda, but ONNX Runtime runs the model, whose input the CPU fills; set it to "auto"'
         )
+    choice = choice_of(path, model, onnxruntime_device(model))
+    if choice is not None:
+        path = choice.candidates[0].file.path
+        if choice.notice:
+            log.warning("%s", choice.notice)
+            fallback = "; ".join(filter(None, (fallback, choice.notice)))
     loaded = onnxruntime_engine.load(path, model.threads, model.providers, state / PROVIDER_CACHE)
-    return LoadedEngine(replace(loaded, largest_batch=min(model.max_batch, loaded.largest_batch)))
+    batch = min(model.max_batch, loaded.largest_batch)
+    return LoadedEngine(replace(loaded, largest_batch=batch, fallback=fallback))
 
 
 def _with_preprocessing(opened: LoadedEngine, model: ModelConfig) -> LoadedEngine:
@@ -114,23 +127,19 @@ def _open_engine_file(path: Path, model: ModelConfig) -> LoadedEngine:
     return load(path, trt, cuda)
 
 
-def _tensorrt(model: ModelConfig) -> tuple[Any, Cuda] | None:
-    """TensorRT and CUDA, where they are configured and installed; None for ONNX Runtime."""
+def _tensorrt(model: ModelConfig) -> tuple[tuple[Any, Cuda] | None, str]:
+    """TensorRT and CUDA where configured and installed, else None, and why that on a machine with a GPU."""
     if model.runtime == "onnxruntime":
-        return None
+        return None, ""
     try:
-        return bindings()
+        return bindings(), ""
     except TensorRtError as error:
         if model.runtime == "tensorrt":
             raise RuntimeChoiceError(f'model.runtime is tensorrt, but {error}; or set it to "auto"') from error
         expected = any(sign.exists() for sign in NVIDIA_SIGNS)
-        log.log(
-            logging.WARNING if expected else logging.INFO,
-            "ONNX Runtime runs the model, without TensorRT: %s; %s if that is intended",
-            error,
-            SET_ONNXRUNTIME,
-        )
-        return None
+        sentence = f"ONNX Runtime runs the model, without TensorRT: {error}; {SET_ONNXRUNTIME} if that is intended"
+        log.log(logging.WARNING if expected else logging.INFO, "%s", sentence)
+        return None, sentence if expected else ""
 
 
 class _StderrAnnouncer:

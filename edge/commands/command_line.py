@@ -11,7 +11,7 @@ from typing import Any
 
 from edge import __version__
 from edge.cameras.video_file import CaptureError
-from edge.commands import bench, check, demo, replay
+from edge.commands import bench, check, demo, models, replay
 from edge.commands.demo_broker import DemoError
 from edge.commands.replay import ReplayError
 from edge.config import config_file as config
@@ -67,6 +67,10 @@ def _check(options: argparse.Namespace) -> int:
     return check.check(options.config)
 
 
+def _models(options: argparse.Namespace) -> int:
+    return models.models(options.config)
+
+
 def _doctor(options: argparse.Namespace) -> int:
     return doctor.doctor(options.config)
 
@@ -113,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"korsal-edge {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run_and_check(commands)
+    _add_models(commands)
     _add_doctor(commands)
     _add_replay(commands)
     _add_bench(commands)
@@ -131,6 +136,15 @@ def _add_run_and_check(commands: Any) -> None:
     check_only = _add(commands, "check", _check, "check a configuration and report every problem at once")
     for command in (run, check_only):
         command.add_argument("--config", type=Path, default=Path("config.toml"), help="default: ./config.toml")
+
+
+def _add_models(commands: Any) -> None:
+    command = _add(commands, "models", _models, "list the model's files, their precision, and which runs where")
+    installed = doctor.INSTALLED if doctor.INSTALLED.is_file() else None
+    usual = installed or "of the shipped one"
+    command.add_argument(
+        "--config", type=Path, default=installed, help=f"list the files of its model; default: {usual}"
+    )
 
 
 def _add_doctor(commands: Any) -> None:

@@ -47,11 +47,11 @@ class DeviceConfig(Table):
 
 
 class ModelConfig(Table):
-    """`[model]`; a `path` of None is the shipped model, a `precision` of None the ONNX file's; workspace in MiB."""
+    """`[model]`; a `path` of None is the shipped model; workspace in MiB."""
 
     path: FilePath | None = None
     runtime: Literal["auto", "tensorrt", "onnxruntime"] = "auto"
-    precision: Precision | None = BuildOptions.precision
+    precision: Literal["auto", Precision] = "auto"
     max_batch: Annotated[int, Field(ge=1, le=256)] = BuildOptions.max_batch
     workspace: Annotated[int, Field(ge=1, le=1_048_576)] = DEFAULT_WORKSPACE // MEBIBYTE
     preprocessing: Literal["auto", "cpu", "cuda"] = "auto"

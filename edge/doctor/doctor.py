@@ -9,11 +9,12 @@ import os
 import pwd
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from edge.broker.credentials import CREDENTIAL, VARIABLE, CredentialsError, password
+from edge.chosen_model import first_engine
 from edge.config.config_file import ConfigError, load, model_path, state_directory
 from edge.config.schema import CameraConfig, Config, ModelConfig, MqttConfig
 from edge.config.store import can_store
@@ -33,11 +34,12 @@ from edge.doctor.host import (
     service_groups,
     service_state,
 )
+from edge.doctor.runtime import runtime
 from edge.doctor.speed import speed
 from edge.engines.engine_cache import EngineCache
 from edge.engines.tensorrt_engine import TensorRtError, bindings, is_engine_file
 from edge.inference import EngineError
-from edge.open_model import ENGINE_CACHE, NVIDIA_SIGNS, build_options, open_at_terminal
+from edge.open_model import ENGINE_CACHE, open_at_terminal
 from edge.service.file_permissions import unsafe_permissions
 from edge.service.settings import topics, unknown_actions
 from edge.shipped_files import AssetError
@@ -149,21 +151,6 @@ def permissions(config: Config, path: Path) -> Sequence[Finding]:
     return found or [ok("secrets, state and model", "are not open to every user of this machine")]
 
 
-def runtime(configured: str, find: Callable[[], object] = bindings) -> list[Finding]:
-    """Check that the configured runtime is available. `find` raises TensorRtError where TensorRT is not."""
-    if configured == "onnxruntime":
-        return [ok("runtime", "ONNX Runtime, as model.runtime says")]
-    try:
-        find()
-    except TensorRtError as error:
-        if configured == "tensorrt":
-            return [wrong("runtime", str(error))]
-        if any(sign.exists() for sign in NVIDIA_SIGNS):
-            return [warning("runtime", "ONNX Runtime, although NVIDIA's GPU is here", str(error))]
-        return [ok("runtime", "ONNX Runtime: no TensorRT and no GPU here")]
-    return [ok("runtime", "TensorRT and its GPU are here")]
-
-
 def model(config: Config, service_runs: bool = False) -> Iterator[Finding]:
     """Check that the model opens, answers and is fast enough. An engine that is not built yet is left to the daemon."""
     try:
@@ -177,6 +164,8 @@ def model(config: Config, service_runs: bool = False) -> Iterator[Finding]:
             return
         with open_at_terminal(config.model, state) as engine:
             yield ok("model", f"{engine.manifest.name}, sha256 {engine.sha256[:12]}, {engine.runtime}")
+            if engine.fallback:
+                yield warning("model", "does not run as this machine could", engine.fallback)
             yield speed(engine, config.cameras, service_runs)
             for problem in unknown_actions(config, engine.manifest.labels):
                 yield wrong("model", problem)
@@ -192,8 +181,8 @@ def _is_unbuilt(settings: ModelConfig, path: Path, state: Path) -> bool:
         trt, cuda = bindings()
     except TensorRtError:
         return False
-    cache = EngineCache(state / ENGINE_CACHE, trt, cuda)
-    return not cache.place(path, build_options(settings)).exists()
+    engine = first_engine(EngineCache(state / ENGINE_CACHE, trt, cuda), path, settings)
+    return engine is not None and not engine.exists()
 
 
 def credentials(settings: MqttConfig) -> Sequence[Finding]:

@@ -50,7 +50,7 @@ def build(
     """
     content, manifest = read_model(onnx)
     options = BuildOptions() if options is None else options
-    plan = plan_for(onnx, manifest, str(trt.__version__), options.precision, _members(trt))
+    plan = plan_for(onnx, manifest, str(trt.__version__), options.precision, members_of(trt))
 
     def make() -> tuple[bytes, EngineRecord]:
         serialized = TensorRtBuilder(trt, onnx, plan, options).run(content, manifest, timing_cache, progress)
@@ -147,7 +147,8 @@ def _is_for_cpus(manifest: Manifest) -> bool:
     return isinstance(quantisation, dict) and quantisation.get("target") == "cpu"
 
 
-def _members(trt: Any) -> Members:
+def members_of(trt: Any) -> Members:
+    """The members of the enums by which `plan_build` decides."""
     names = ("NetworkDefinitionCreationFlag", "BuilderFlag")
     return {name: [member for member in dir(getattr(trt, name)) if member.isupper()] for name in names}
 

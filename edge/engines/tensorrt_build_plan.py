@@ -51,6 +51,11 @@ class BuildPlan:
     builder_flags: tuple[str, ...]
     onnx: tuple[Precision, ...]  # precisions that the ONNX may have, the best first
 
+    @property
+    def strongly_typed(self) -> bool:
+        """Whether TensorRT computes in the types of the file."""
+        return "EXPLICIT_BATCH" not in self.network_flags
+
 
 @dataclass(frozen=True)
 class BuildOptions:

@@ -19,8 +19,11 @@ STAGE_TIMEOUT = 30.0  # seconds without progress, on top of the stall_seconds of
 class Health:
     """Watches the stages of the daemon; used by the thread of its loop alone."""
 
-    def __init__(self, publisher: Publisher, device: DeviceMonitor, remedies: str = "") -> None:
-        """`remedies`: what helps where the machine is too slow."""
+    def __init__(
+        self, publisher: Publisher, device: DeviceMonitor, remedies: str = "", runtime: str = "", fallback: str = ""
+    ) -> None:
+        """`remedies`: what helps where the machine is too slow. `runtime` and `fallback` are those of the Engine."""
+        self._runtime = {"name": runtime, "fallback": fallback or None}
         self.stopwatch = stage_timing.Stopwatch()
         self._publisher, self._device, self._remedies = publisher, device, remedies
         self._overload = overload.initial(time.monotonic())
@@ -89,6 +92,7 @@ class Health:
             "failed": {name: session.failed for name, session in sessions.items()},
             "overloaded": {name: name in self._overload.overloaded for name in self._overload.counts},
             "invalid": self._invalid,
+            "runtime": self._runtime,
             "stalls": {name: one.stalls for name, one in counts.items()},
             "reconnects": {name: one.reconnects for name, one in counts.items()},
             "queue": sent.queue_payload(),
@@ -110,6 +114,7 @@ class Health:
                 name: {"given": round(rates.captured, 1), "taken": round(rates.processed, 1)}
                 for name, rates in self._overload.overloaded.items()
             },
+            "runtime": self._runtime,
             "cameras": {name: session.feed.state for name, session in sessions.items()},
             "broker": sent.broker_payload(),
             "queue": sent.queue_payload(),

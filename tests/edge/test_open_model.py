@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from edge import open_model as open_model_module
+from edge.chosen_model import build_options
 from edge.commands.check import check
 from edge.commands.replay import ReplayOutputs, open_session, replay
 from edge.config.config_file import load, state_directory
@@ -262,12 +263,19 @@ def test_the_options_reach_the_builder(folder: Path, with_tensorrt: Callable[...
 
 
 def test_the_defaults_are_those_of_the_builder() -> None:
-    assert open_model_module.build_options(ModelConfig()) == BuildOptions()
+    assert build_options(ModelConfig()) == BuildOptions()
 
 
-def test_a_precision_that_the_file_does_not_have(folder: Path, with_tensorrt: Callable[..., FakeGpu]) -> None:
+def test_a_precision_that_no_file_has(
+    folder: Path, with_tensorrt: Callable[..., FakeGpu], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The daemon runs what there is, and says how to make the other."""
     with_tensorrt("10.3")
-    assert "builds int8 only from an ONNX that is int8" in refusal(config(folder, 'precision = "int8"'))
+    with opened(config(folder, 'precision = "int8"')) as engine:
+        assert engine.runtime.endswith(" fp32")
+        assert engine.fallback in caplog.text
+    assert "model.precision is int8, and neither " in engine.fallback
+    assert "tiny-int8.onnx --precision int8 --calibrate VIDEO" in engine.fallback
 
 
 def test_providers_are_of_onnx_runtime(

@@ -14,7 +14,7 @@ BOX = (16.0, 16.0, 48.0, 48.0)  # of the one person, input pixels
 MANIFEST = Manifest("tiny", LABELS, SIZE, SIZE, MotionSettings(kind="none"), top_k=1, licence="Apache-2.0")
 
 
-def write_tiny_model(path: Path) -> Path:
+def write_tiny_model(path: Path, manifest: Manifest = MANIFEST) -> Path:
     """An ONNX file with a manifest; Shine scores nearly 1 on white frames, nearly 0 on black ones, Rest always 0.3."""
     onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'korsal-edge[train]'")
     helper, kinds = onnx.helper, onnx.TensorProto
@@ -47,6 +47,6 @@ def write_tiny_model(path: Path) -> Path:
     outputs = [helper.make_tensor_value_info(name, *shape) for name, shape in shapes.items()]
     graph = helper.make_graph(nodes, "tiny", [image], outputs)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    helper.set_model_props(model, {manifests.METADATA_KEY: manifests.to_json(MANIFEST)})
+    helper.set_model_props(model, {manifests.METADATA_KEY: manifests.to_json(manifest)})
     onnx.save(model, str(path))
     return path

@@ -171,7 +171,10 @@ def test_all_problems_are_reported_at_once_each_with_its_key(tmp_path: Path) -> 
             f"{SMALLEST}[model]\nruntime = 'cuda'",
             "model.runtime: should be 'auto', 'tensorrt' or 'onnxruntime', is 'cuda'",
         ),
-        (f"{SMALLEST}[model]\nprecision = 'int4'", "model.precision: should be 'fp32', 'fp16' or 'int8', is 'int4'"),
+        (
+            f"{SMALLEST}[model]\nprecision = 'int4'",
+            "model.precision: should be 'auto', 'fp32', 'fp16' or 'int8', is 'int4'",
+        ),
         (f"{SMALLEST}[model]\nmax_batch = 0", "model.max_batch: should be greater than or equal to 1, is 0"),
         (f"{SMALLEST}[model]\nworkspace = '1 GiB'", "model.workspace: should be a whole number, is '1 GiB'"),
         (f"{SMALLEST}width = 640", "cameras.door.width: is given without height: give both or neither"),

@@ -5,19 +5,23 @@ import socket
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NoReturn
 
 import pytest
 
 from edge.config.schema import CameraConfig, Config, MqttConfig
 from edge.doctor import broker as doctor_broker
+from edge.doctor import runtime as doctor_runtime
 from edge.doctor.broker import broker
 from edge.doctor.camera import argus, camera
-from edge.doctor.doctor import credentials, doctor, examine, model, runtime
+from edge.doctor.doctor import credentials, doctor, examine, model
 from edge.doctor.finding import ok, warning, wrong
 from edge.doctor.host import clock_finding, device_access, disk, hidden_files, motion, opencv, service
+from edge.doctor.runtime import gpu, runtime
 from edge.doctor.speed import speed_finding
 from edge.engines.tensorrt_engine import TensorRtError
 from tests.support.broker import Broker, mosquitto
+from tests.support.fake_gpu import fake_gpu
 from tests.support.other_user import as_nobody, everybodys_folder
 from tests.support.ports import free_port
 from tests.support.spot_model import write_spot_model, write_spot_video
@@ -236,7 +240,7 @@ def test_motion_on_the_cpu() -> None:
     assert motion(build(True), nvidia=True).level == "warning"
 
 
-def no_tensorrt() -> None:
+def no_tensorrt() -> NoReturn:
     raise TensorRtError("TensorRT's Python bindings cannot be loaded (no module); install python3-libnvinfer")
 
 
@@ -244,8 +248,35 @@ def test_runtimes() -> None:
     for wanted, level in (("onnxruntime", "ok"), ("tensorrt", "wrong")):
         (found,) = runtime(wanted, no_tensorrt)
         assert found.level == level
-    (found,) = runtime("auto", lambda: None)
-    assert "TensorRT" in found.text
+    built = fake_gpu("10.3")
+    found, device = runtime("auto", lambda: (built.trt, built.cuda))
+    assert found.text == f"TensorRT {built.trt.__version__}"
+    assert (device.level, device.text) == ("ok", "Orin (8.7), CUDA driver 12.6, runtime 12.6")
+
+
+def test_a_runtime_newer_than_the_driver_that_works_all_the_same() -> None:
+    built = fake_gpu("10.3")
+    built.runtime.runtime = 12090
+    found = gpu(built.cuda)
+    assert found.level == "warning"
+    assert "CUDA driver 12.6, runtime 12.9" in found.line()
+    assert "cuda-cudart-12-6" in found.line()
+
+
+def test_a_gpu_that_does_not_answer() -> None:
+    built = fake_gpu("10.3")
+    built.runtime.fail("cudaDeviceGetAttribute", "cudaErrorIllegalAddress")
+    assert gpu(built.cuda).level == "wrong"
+
+
+def test_a_fallback_to_the_cpu_on_a_machine_with_a_gpu_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses() -> NoReturn:
+        raise TensorRtError("CUDA's driver here is 12.6 and does not take the newer runtime 12.9; install that")
+
+    monkeypatch.setattr(doctor_runtime, "NVIDIA_SIGNS", (Path("/"),))
+    (found,) = runtime("auto", refuses)
+    assert found.level == "warning"
+    assert "driver here is 12.6" in found.line()
 
 
 @pytest.mark.parametrize(
