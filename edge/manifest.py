@@ -129,14 +129,18 @@ def input_shapes(manifest: Manifest, batch: int, frame_size: tuple[int, int]) ->
 
 
 def output_shapes(manifest: Manifest, batch: int) -> dict[str, tuple[int, ...]]:
-    """The shape of each of OUTPUTS for a batch of that size."""
+    """The shape of each output for a batch of that size: of OUTPUTS, and of what a model that fits frames adds."""
     peaks = manifest.top_k
-    return {
+    shapes: dict[str, tuple[int, ...]] = {
         "boxes": (batch, peaks, 4),
         "scores": (batch, peaks),
         "labels": (batch, peaks),
         "class_scores": (batch, peaks, len(manifest.labels)),
     }
+    if manifest.preprocessing == "graph" and manifest.motion.kind != "none":
+        image = (batch, 3, manifest.height, manifest.width)
+        shapes |= {FITTED: image, MOTION: image, SHIFT: (batch,)}
+    return shapes
 
 
 def to_json(manifest: Manifest) -> str:

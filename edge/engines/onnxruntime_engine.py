@@ -8,15 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edge import manifest as manifests
 from edge.engines import onnx_metadata
 from edge.engines.deadline import DeadlineError, within
+from edge.engines.onnx_network import without_preprocessing
+from edge.engines.protobuf import ProtobufError
 from edge.files import sha256_of
+from edge.graph_inference import GraphInference, zeros
 from edge.inference import Engine, EngineError, Infer
-from edge.manifest import INPUT, OUTPUTS, Manifest, ManifestError, input_shape, output_shapes
+from edge.manifest import INPUT, Manifest, ManifestError, Preprocessing, input_shapes, output_shapes
 from edge.text import first_line
 from edge.threads import ThreadError
 
@@ -27,16 +29,24 @@ DEFORMABLE_REMEDY = (
     "or take a network without them, dla_34_plain or res_18 of korsal-train --arch"
 )
 LOAD_SECONDS = 120.0  # for opening a model and its first answer
+ANY_SIZE = (-1, -1)  # of frames
 MANY = 1 << 16  # images: the limit of a model for any batch is memory
 CPU, CUDA, TENSORRT = (f"{kind}ExecutionProvider" for kind in ("CPU", "CUDA", "Tensorrt"))
 
 
-def load(path: Path, threads: int = 0, providers: Sequence[str] = (), directory: Path | None = None) -> Engine:
+def load(
+    path: Path,
+    threads: int = 0,
+    providers: Sequence[str] = (),
+    directory: Path | None = None,
+    preprocessing: Preprocessing = "outside",
+) -> Engine:
     """Open the ONNX model at `path`. Raises EngineError.
 
     `threads` for one operator, 0 for as many as there are cores; `providers` are ONNX Runtime's execution providers in
     order of preference, the CPU's always last; `directory` is where TensorrtExecutionProvider keeps what it builds,
-    None for nowhere. The model runs once, on zeros, before this returns.
+    None for nowhere. A model that prepares frames itself does so only where `preprocessing` is "graph"; otherwise its
+    network alone is opened. The model runs once, on zeros, before this returns.
     """
     try:
         import onnxruntime
@@ -44,10 +54,11 @@ def load(path: Path, threads: int = 0, providers: Sequence[str] = (), directory:
         raise EngineError("onnxruntime is not installed: pip install 'korsal-edge[cpu]'") from error
     if not path.is_file():
         raise EngineError(f"{path}: no such model; give an ONNX file that korsal-convert wrote")
-    _check_content(path)
+    content = _checked_content(path)
+    model = str(path) if preprocessing == "graph" else _network_alone(path, content)
     given = _with_options(onnxruntime, providers, directory)
     running = onnxruntime.RunOptions()
-    open_now = partial(_opened, partial(_session, onnxruntime, path, threads, given), path, providers, running)
+    open_now = partial(_opened, partial(_session, onnxruntime, path, model, threads, given), path, providers, running)
     try:
         with _output_logged(path):
             if TENSORRT in given:  # builds an engine first, which takes minutes
@@ -81,23 +92,37 @@ def _opened(open_session: Callable[[], Any], path: Path, providers: Sequence[str
     session = open_session()
     manifest = _manifest(session, path)
     _check_interface(session, manifest, path)
-    infer = _infer(session, _failures(), path, running)
+    infer = _infer(session, manifest, _failures(), path, running)
     runtime = f"onnxruntime {onnxruntime.__version__}{_active_provider(session, path, providers)}"
-    loaded = Engine(infer, manifest, sha256_of(path), runtime, _largest_batch(session))
+    run_frames = GraphInference(infer, manifest) if manifest.preprocessing == "graph" else None
+    loaded = Engine(infer, manifest, sha256_of(path), runtime, _largest_batch(session), run_frames)
     _run_once(loaded, path)
     return loaded
 
 
-def _check_content(path: Path) -> None:
-    """Refuse a file that is not ONNX or that names other files, before anything else reads it."""
+def _checked_content(path: Path) -> bytes:
+    """The file, unless it is not ONNX or names other files, before anything else reads it."""
     try:
-        fault = onnx_metadata.fault(path.read_bytes())
+        content = path.read_bytes()
+        fault = onnx_metadata.fault(content)
     except OSError as error:
         raise EngineError(
             f"{path}: cannot be read ({error.strerror}); check its permissions, or copy it again"
         ) from error
     if fault:
         raise EngineError(f"{path}: {fault}")
+    return content
+
+
+def _network_alone(path: Path, content: bytes) -> str | bytes:
+    """What to open for a prepared input: the file, or only the network in it where it would prepare frames itself."""
+    try:
+        manifest = manifests.from_json(onnx_metadata.read(content).get(manifests.METADATA_KEY, ""))
+        return without_preprocessing(content, manifest)[0] if manifest.preprocessing == "graph" else str(path)
+    except ManifestError:  # said once the session is open
+        return str(path)
+    except ProtobufError as error:
+        raise EngineError(f"{path}: {error}; export it again") from error
 
 
 def _with_options(onnxruntime: Any, providers: Sequence[str], directory: Path | None) -> dict[str, dict[str, str]]:
@@ -130,13 +155,16 @@ def _cached_in(directory: Path) -> dict[str, str]:
     }
 
 
-def _session(onnxruntime: Any, path: Path, threads: int, providers: Mapping[str, Mapping[str, str]]) -> Any:
+def _session(
+    onnxruntime: Any, path: Path, model: str | bytes, threads: int, providers: Mapping[str, Mapping[str, str]]
+) -> Any:
+    """`model`: the file's name or content; `path` is for messages."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=list(providers.items()))
+        session = onnxruntime.InferenceSession(model, options, providers=list(providers.items()))
     except _failures() as error:
         refusal = first_line(error)
         raise EngineError(
@@ -190,23 +218,35 @@ def _largest_batch(session: Any) -> int:
 
 
 def _check_interface(session: Any, manifest: Manifest, path: Path) -> None:
-    """The network must match its manifest: one input of that shape, the four outputs."""
-    expected = input_shape(manifest, 1)[1:]
-    inputs = {i.name: tuple(i.shape[1:]) for i in session.get_inputs()}
-    if inputs != {INPUT: expected}:
+    """The network must match its manifest: inputs of these shapes, frames of any size, and all outputs."""
+    expected = {name: shape[1:] for name, shape in input_shapes(manifest, 1, ANY_SIZE).items()}
+    inputs = {one.name: _sizes(one.shape[1:], expected.get(one.name, ())) for one in session.get_inputs()}
+    if inputs != expected:
         raise EngineError(
-            f"{path}: its input is {inputs}, but its manifest says {INPUT} {expected} "
-            "(channels, height, width); export it again"
+            f"{path}: its input is {inputs}, but its manifest says "
+            f"{' and '.join(f'{name} {shape}' for name, shape in expected.items())} "
+            f"{'(channels, height, width)' if INPUT in expected else '(-1: any)'}; export it again"
         )
-    absent = [name for name in OUTPUTS if name not in {o.name for o in session.get_outputs()}]
+    given = {one.name for one in session.get_outputs()}
+    absent = [name for name in output_shapes(manifest, 1) if name not in given]
     if absent:
         raise EngineError(f"{path}: has no output {absent[0]}; export it with korsal-convert export")
 
 
-def _infer(session: Any, failures: tuple[type[Exception], ...], path: Path, options: Any) -> Infer:
+def _sizes(found: Sequence[Any], expected: Sequence[int]) -> tuple[Any, ...]:
+    """A tensor's sizes, -1 for those of no fixed size where any is expected."""
+    any_size = [size == -1 for size in expected] + [False] * (len(found) - len(expected))
+    return tuple(
+        -1 if free and not isinstance(size, int) else size for size, free in zip(found, any_size, strict=False)
+    )
+
+
+def _infer(session: Any, manifest: Manifest, failures: tuple[type[Exception], ...], path: Path, options: Any) -> Infer:
+    names = list(output_shapes(manifest, 1))
+
     def infer(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         try:
-            return dict(zip(OUTPUTS, session.run(OUTPUTS, dict(inputs), options), strict=True))
+            return dict(zip(names, session.run(names, dict(inputs), options), strict=True))
         except failures as error:
             raise EngineError(f"{path}: does not run ({first_line(error)}); export it again") from error
 
@@ -215,10 +255,9 @@ def _infer(session: Any, failures: tuple[type[Exception], ...], path: Path, opti
 
 def _run_once(engine: Engine, path: Path) -> None:
     manifest = engine.manifest
-    zeros = np.zeros(input_shape(manifest, 1), np.float32)
-    shapes = {name: value.shape for name, value in engine.infer({INPUT: zeros}).items()}
+    shapes = {name: value.shape for name, value in engine.infer(zeros(manifest)).items()}
     expected = output_shapes(manifest, 1)
-    wrong = [name for name in OUTPUTS if shapes[name] != expected[name]]
+    wrong = [name for name in expected if shapes[name] != expected[name]]
     if wrong:
         raise EngineError(
             f"{path}: its output {wrong[0]} is {shapes[wrong[0]]}, but its manifest says {expected[wrong[0]]} "
