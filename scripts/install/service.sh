@@ -315,6 +315,7 @@ install_service() { # arguments, for the remedy in messages
     install_config
     check_config
     install_units "$state"
+    install_argus_rights
     activate "$state"
     UNDO=()
     forget_releases
@@ -352,6 +353,7 @@ uninstall() { # purge?
     done
     ((!$1)) || act rm -rf "$DESTDIR$UNITS/korsal-edge.service.d" "$DESTDIR$CONFIGS" "$DESTDIR$STATE"
     [[ ! -d $DESTDIR$UNITS/korsal-edge.service.d ]] || act rmdir --ignore-fail-on-non-empty "$DESTDIR$UNITS/korsal-edge.service.d"
+    [[ -n $DESTDIR ]] || remove_argus_rights
     systemctl_if_running daemon-reload
     if (($1)) && [[ -z $DESTDIR ]] && id korsal-edge > /dev/null 2>&1; then
         act userdel korsal-edge
