@@ -63,7 +63,7 @@ class Source:
     `width`, `height` (before rotating) and `fps` are None for the source's own. Frames are flipped, then rotated
     clockwise, then the polygons of `mask` (0..1 of the result) are blackened. A file with `loop` is played in real
     time, over and over. With `transport` `auto` an RTSP camera is asked for `preferred_transport` first, and for the
-    other if it refuses.
+    other if it refuses. `avoided`: backends that hung, which are tried after all others, in this order.
     """
 
     kind: SourceKind
@@ -78,6 +78,7 @@ class Source:
     mask: tuple[Polygon, ...] = ()
     transport: Transport = "auto"
     preferred_transport: RtspTransport = "tcp"
+    avoided: tuple[str, ...] = ()
 
     @property
     def transports(self) -> tuple[RtspTransport, ...]:
@@ -162,7 +163,7 @@ def to_json(source: Source) -> str:
 def from_json(text: str | bytes) -> Source:
     """The source that `to_json` wrote."""
     given = json.loads(text)
-    return Source(**{**given, "mask": polygons(given["mask"])})
+    return Source(**{**given, "mask": polygons(given["mask"]), "avoided": tuple(given["avoided"])})
 
 
 def polygons(lists: Sequence[Sequence[Sequence[float]]]) -> tuple[Polygon, ...]:

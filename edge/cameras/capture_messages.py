@@ -4,7 +4,7 @@ A truncated message cannot be read, so every sentence is cut to a length that fi
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 MESSAGE_BYTES = 1 << 17  # from the process; more than the texts as JSON, at up to twelve bytes a character
 REQUEST_BYTES = 1 << 18  # to the process: a source with as many polygons as a configuration may hold
@@ -14,12 +14,19 @@ OPENING, FRAME = b"opening", b"frame"
 
 @dataclass(frozen=True)
 class WorkerMessage:
-    """What ended it (`fault`), how the camera was opened (`through`, `transport`), what else to log (`note`)."""
+    """What ended it (`fault`), how the camera was opened (`through`, `transport`), what else to log (`note`).
+
+    `attempt`: the backend that is opened now, `alternative`: the one that would come next, or "". `service`: the one
+    that has to be restarted before the camera can be opened.
+    """
 
     fault: str | None = None
     through: str | None = None
     transport: str | None = None
     note: str | None = None
+    attempt: str | None = None
+    alternative: str | None = None
+    service: str | None = None
 
 
 def encode(message: WorkerMessage) -> bytes:
@@ -33,7 +40,7 @@ def decode(message: bytes) -> WorkerMessage:
     content = json.loads(message)
     if not isinstance(content, dict):
         raise ValueError("a message is an object")
-    texts = {name: content.get(name) for name in ("fault", "through", "transport", "note")}
+    texts = {field.name: content.get(field.name) for field in fields(WorkerMessage)}
     if any(text is not None and not isinstance(text, str) for text in texts.values()):
         raise ValueError("a message holds texts")
     return WorkerMessage(**{name: _cut(_line(text)) for name, text in texts.items() if text is not None})

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from edge.cameras.capture_messages import FRAME, MESSAGE_BYTES, OPENING, WorkerMessage, decode
 from edge.cameras.shared_frames import SharedFrame, SharedFrames
@@ -27,9 +26,11 @@ _DEBUG_VARIABLES = (
 class CaptureProcess:
     """A running capture process. Raises OSError where it cannot be started.
 
-    `opening`: it has begun to open the camera, at `since` (until then, `since` is when it was started). `through` and
-    `transport`: how the camera was opened. `fault`: what ended the process; `notes`: what else it reported. `taken`:
-    the number of the newest frame taken; `first_frame`, `last_frame`: monotonic times of the first and last one taken.
+    `opening`: it has begun to open the camera, at `since` (until then, `since` is when it was started). `attempt`: the
+    backend that it opens or reads with, `alternative`: the one that would come next, or "". `through` and `transport`:
+    how the camera was opened. `fault`: what ended the process; `service`: which one must be restarted because of it;
+    `notes`: what else it reported. `taken`: the number of the newest frame taken; `first_frame`, `last_frame`:
+    monotonic times of the first and last one taken.
     """
 
     def __init__(self, source: Source, now: float, program: Sequence[str] = PROGRAM) -> None:
@@ -41,7 +42,8 @@ class CaptureProcess:
         self.ended = False
         self.fault: str | None = None
         self.notes: list[str] = []
-        self.through = ""
+        self.service = ""
+        self.attempt = self.alternative = self.through = ""
         self.transport: RtspTransport = source.preferred_transport
         self._redacted = source.redacted
         self._frames = SharedFrames.create()
@@ -102,6 +104,9 @@ class CaptureProcess:
             fault = "its capture process sent a message that cannot be read: look for its crash in the log"
             content, self.ended = WorkerMessage(f"{self._redacted}: {fault}"), True
         self.fault, self.through = content.fault or self.fault, content.through or self.through
+        self.service = content.service or self.service
+        if content.attempt:
+            self.attempt, self.alternative, self.since = content.attempt, content.alternative or "", time.monotonic()
         self.transport = "udp" if content.transport == "udp" else "tcp" if content.transport else self.transport
         if content.note and len(self.notes) < MAX_NOTES:
             self.notes.append(content.note)
@@ -114,54 +119,13 @@ class CaptureProcess:
             self.ended = True
 
     def end(self) -> subprocess.Popen[bytes]:
-        """Kill the process and return it, to be reaped later."""
-        self.process.kill()
+        """Close the channel, which asks the process to release its camera and end; it is reaped later."""
         self._release()
         return self.process
 
     def _release(self) -> None:
         self.channel.close()
         self._frames.close()
-
-
-class Process(Protocol):
-    """The part of `subprocess.Popen` that reaping needs."""
-
-    pid: int
-
-    def poll(self) -> int | None:
-        """None while it runs."""
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end. Raises subprocess.TimeoutExpired."""
-
-
-class KilledProcesses:
-    """Processes that were killed and have not been reaped yet. One that hangs in a driver may never end."""
-
-    def __init__(self) -> None:
-        self._processes: list[Process] = []
-
-    def add(self, process: Process) -> None:
-        """Keep a process that was killed."""
-        self._processes.append(process)
-
-    def alive(self) -> int:
-        """Reap those that have ended; how many have not."""
-        self._processes = [process for process in self._processes if process.poll() is None]
-        return len(self._processes)
-
-    def reap(self, seconds: float) -> tuple[int, ...]:
-        """Wait up to `seconds` for all of them; the ids of those left to the kernel."""
-        deadline = time.monotonic() + seconds
-        left = []
-        for process in self._processes:
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                left.append(process.pid)
-        self._processes = []
-        return tuple(left)
 
 
 def _spawn(program: Sequence[str], source: Source, memory: int, channel: int) -> subprocess.Popen[bytes]:

@@ -1,10 +1,13 @@
 """The backends that may open a source, best first: GStreamer pipelines of installed elements, then OpenCV's own. Pure.
 
 Pipelines with a Jetson's elements (`nvarguscamerasrc`, `nvvidconv`, `nvv4l2decoder`, `nvjpegdec`) are tested as text
-only: those elements exist nowhere else. Their properties are from NVIDIA's "Accelerated GStreamer".
+only: those elements exist nowhere else. Their properties are from NVIDIA's "Accelerated GStreamer". Every other element
+and property is used where it is installed: `h264timestamper` is there from GStreamer 1.22 on (JetPack 7), the
+properties `request-keyframe` and `wait-for-keyframe` of `rtph264depay` from 1.20 on (JetPack 6), and none
+of `rtph265depay`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import quote
@@ -18,9 +21,10 @@ InstalledElements = Mapping[str, frozenset[str]]  # by element: the names of its
 
 ELEMENTS = (
     "nvarguscamerasrc", "nvvidconv", "nvv4l2decoder", "nvjpegdec",
-    "decodebin", "filesrc", "h264parse", "h265parse", "jpegdec", "rtph264depay", "rtph265depay", "rtspsrc", "v4l2src",
-    "videoconvert",
+    "decodebin", "filesrc", "h264parse", "h264timestamper", "h265parse", "h265timestamper", "jpegdec", "jpegparse",
+    "queue", "rtph264depay", "rtph265depay", "rtspsrc", "v4l2src", "videoconvert",
 )  # fmt: skip
+MAX_SIZE = (1280, 720)  # pixels, the longer side first, of what a Jetson's hardware hands over where no size is set
 CSI_SIZE = (1280, 720)
 CSI_FPS = 30.0
 MIN_RAW_FPS = 25  # slower raw video is limited by USB: JPEG is then faster
@@ -42,13 +46,15 @@ _LIVE_SINK = "appsink drop=true max-buffers=1 sync=false"
 _REALTIME_SINK = "appsink drop=true max-buffers=1 sync=true"
 _FRAME_SINK = "appsink drop=false max-buffers=1 sync=false"
 _TO_BGR = "videoconvert ! video/x-raw, format=BGR"
+_FROM_HARDWARE = "video/x-raw, format=BGRx"
 
 
 @dataclass(frozen=True)
 class BackendCandidate:
     """A backend of OpenCV with what it is to open: `target`, which may hold credentials.
 
-    `description` names it in logs. `oriented`: the pipeline flips and rotates. `transport` is used for RTSP only.
+    `description` names it, in logs too; no other candidate of the source has the same. `oriented`: the pipeline flips
+    and rotates. `transport` is used for RTSP only. `scalable`: `scaled_down` can have hardware scale its images.
     """
 
     backend: VideoBackend
@@ -56,6 +62,7 @@ class BackendCandidate:
     description: str
     oriented: bool = False
     transport: RtspTransport = "tcp"
+    scalable: bool = False
 
 
 def backend_candidates(
@@ -73,6 +80,26 @@ def backend_candidates(
     backend: VideoBackend = "v4l2" if source.kind == "v4l2" else "ffmpeg"
     names = {"v4l2": "OpenCV's V4L2", "ffmpeg": f"FFmpeg{_over_udp(transport)}"}
     return (*found, BackendCandidate(backend, source.target, names[backend], transport=transport))
+
+
+def in_order(candidates: Iterable[BackendCandidate], avoided: Sequence[str]) -> tuple[BackendCandidate, ...]:
+    """The candidates, those last that hung; of these, that first which is named first."""
+    places = {name: place for place, name in enumerate(avoided, start=1)}
+    return tuple(sorted(candidates, key=lambda candidate: places.get(candidate.description, 0)))
+
+
+def scaled_down(candidate: BackendCandidate, width: int, height: int) -> BackendCandidate | None:
+    """The candidate whose hardware fits images of this size into MAX_SIZE; None where they may stay as they are.
+
+    The shape is kept, to even numbers of pixels. An image that is higher than wide has MAX_SIZE the other way round.
+    """
+    factor = min(MAX_SIZE[0] / max(width, height), MAX_SIZE[1] / min(width, height))
+    if not candidate.scalable or factor >= 1:
+        return None
+    before, after = candidate.target.rsplit(_FROM_HARDWARE, 1)
+    columns, rows = (max(2, 2 * round(side * factor / 2)) for side in (width, height))
+    target = f"{before}{_FROM_HARDWARE}, width={columns}, height={rows}{after}"
+    return replace(candidate, target=target, scalable=False)
 
 
 def missing_elements(source: Source, installed: InstalledElements) -> tuple[str, ...]:
@@ -119,10 +146,14 @@ def _usb(source: Source, installed: InstalledElements) -> tuple[BackendCandidate
     raw = [f"{camera} ! video/x-raw{size}{rate} ! {_TO_BGR} ! {_LIVE_SINK}" for rate in (fast_enough, requested)]
     jpeg = f"{camera} ! image/jpeg{size}{requested}"
     found = [BackendCandidate("gstreamer", raw[0], "GStreamer, raw")]
+    parser = "jpegparse ! " if "jpegparse" in installed else ""  # without it a decoder may see half an image
     for decoder, pixels, oriented in _jpeg_decoders(source, installed):
-        text = f"{jpeg} ! {decoder} ! {pixels} ! {_LIVE_SINK}"
-        found.append(BackendCandidate("gstreamer", text, f"GStreamer, {decoder.split()[0]}", oriented))
-    return (*found, BackendCandidate("gstreamer", raw[1], "GStreamer, raw")) if raw[1] != raw[0] else tuple(found)
+        text = f"{jpeg} ! {parser}{decoder} ! {pixels} ! {_LIVE_SINK}"
+        scalable = _FROM_HARDWARE in pixels and not source.size
+        name = f"GStreamer, {decoder.split()[0]}"
+        found.append(BackendCandidate("gstreamer", text, name, oriented, scalable=scalable))
+    slow = BackendCandidate("gstreamer", raw[1], "GStreamer, raw at any rate")
+    return (*found, slow) if raw[1] != raw[0] else tuple(found)
 
 
 def _jpeg_decoders(source: Source, installed: InstalledElements) -> list[tuple[str, str, bool]]:
@@ -156,15 +187,37 @@ def _rtsp(source: Source, installed: InstalledElements, transport: RtspTransport
     for codec in ("264", "265"):
         if {f"rtph{codec}depay", f"h{codec}parse", "nvv4l2decoder", "nvvidconv"} <= installed.keys():
             pixels, oriented = _from_nvmm(source, installed, source.size)
-            parser = f"rtph{codec}depay ! h{codec}parse ! {_hardware_decoder(installed)}"
-            text = f"{video}, encoding-name=H{codec} ! {parser} ! {pixels} ! {_LIVE_SINK}"
+            decoder = f"{_parsed(codec, installed, transport)}{_hardware_decoder(installed)}"
+            text = f"{video}, encoding-name=H{codec} ! {decoder} ! {_leaky_queue(installed)}{pixels} ! {_LIVE_SINK}"
             description = f"GStreamer, nvv4l2decoder for H.{codec}{_over_udp(transport)}"
-            found.append(BackendCandidate("gstreamer", text, description, oriented, transport))
+            scalable = not source.size
+            found.append(BackendCandidate("gstreamer", text, description, oriented, transport, scalable))
     software = [
         replace(one, description=one.description + _over_udp(transport), transport=transport)
         for one in _software(video, installed)
     ]
     return (*found, *software)
+
+
+def _parsed(codec: str, installed: InstalledElements, transport: RtspTransport) -> str:
+    """From RTP packets to whole pictures, for a decoder in hardware that enters a stream in its middle.
+
+    It begins with a key frame, which is requested from the camera, and every picture has a decoding time. Where packets
+    are lost, only waiting for the next key frame keeps pictures whole; over UDP that would stall a camera whose key
+    frames are far apart, so there it goes on.
+    """
+    waits = {"wait_for_keyframe": "true"} if transport == "tcp" else {}
+    depayloader = element_text(f"rtph{codec}depay", installed, request_keyframe="true", **waits)
+    timestamper = f"h{codec}timestamper ! " if f"h{codec}timestamper" in installed else ""
+    return f"{depayloader} ! h{codec}parse ! {timestamper}"
+
+
+def _leaky_queue(installed: InstalledElements) -> str:
+    """Decouples a decoder from what follows: a picture that comes too early replaces the one that waits."""
+    if "leaky" not in installed.get("queue", ()):
+        return ""
+    queue = element_text("queue", installed, leaky="downstream", max_size_buffers=1, max_size_bytes=0, max_size_time=0)
+    return f"{queue} ! "
 
 
 def _file(source: Source, installed: InstalledElements) -> BackendCandidate:
@@ -189,7 +242,8 @@ def _software(origin: str, installed: InstalledElements) -> tuple[BackendCandida
     if "decodebin" not in installed:
         return ()
     decoder = element_text("decodebin", installed, force_sw_decoders="true")
-    return (BackendCandidate("gstreamer", f"{origin} ! {decoder} ! {_TO_BGR} ! {_LIVE_SINK}", "GStreamer, decodebin"),)
+    text = f"{origin} ! {decoder} ! {_leaky_queue(installed)}{_TO_BGR} ! {_LIVE_SINK}"
+    return (BackendCandidate("gstreamer", text, "GStreamer, decodebin"),)
 
 
 def _hardware_decoder(installed: InstalledElements, **optional: str) -> str:
@@ -206,7 +260,7 @@ def _from_nvmm(source: Source, installed: InstalledElements, size: tuple[int, in
     if oriented and source.rotation in (90, 270):
         width, height = height, width
     scaled = f", width={width}, height={height}" if size else ""
-    return f"{converter} ! video/x-raw, format=BGRx{scaled} ! {_TO_BGR}", oriented
+    return f"{converter} ! {_FROM_HARDWARE}{scaled} ! {_TO_BGR}", oriented
 
 
 def element_text(name: str, installed: InstalledElements, required: str = "", **optional: object) -> str:

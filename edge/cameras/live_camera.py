@@ -8,16 +8,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from types import TracebackType
-from typing import Literal
 
-from edge.cameras.capture_process import MAX_NOTES, PROGRAM, CaptureProcess, KilledProcesses
+from edge.cameras import argus
+from edge.cameras.backend_memory import STABLE_SECONDS, BackendMemory
+from edge.cameras.camera_log import CameraLog, CameraState
+from edge.cameras.capture_process import PROGRAM, CaptureProcess
+from edge.cameras.ending_processes import EndingProcesses, wait_for_all
 from edge.cameras.shared_frames import SharedFrame
 from edge.cameras.video_file import CaptureError
 from edge.sources import Frame, Polygon, Source
 
-CameraState = Literal["online", "stalled", "offline"]
 MAX_WAIT = 0.25  # seconds between two checks of a silent camera
-REAP_SECONDS = 5.0  # how long close() waits for a killed process; one that hangs in a driver is left to the kernel
 MAX_HANGING = 3  # killed processes still alive, after which no more are started: each holds memory
 
 log = logging.getLogger(__name__)
@@ -56,11 +57,22 @@ def wait_for_any(cameras: Iterable["LiveCamera"], timeout: float) -> None:
     wait([channel for camera in cameras for channel in camera.channels()], timeout)
 
 
+def close_cameras(cameras: Sequence["LiveCamera"]) -> None:
+    """Close them all at the same time: each process releases its camera, or is killed after three seconds."""
+    for camera in cameras:
+        camera.release()
+    wait_for_all([camera.ending for camera in cameras])
+    for camera in cameras:
+        for process in camera.ending.forget():
+            log.warning("camera %s: process %d hangs in a driver and cannot be killed", camera.name, process)
+
+
 class LiveCamera:
     """One live camera and its capture process. A context manager for one thread.
 
     The process is supervised inside `newest`, so call it regularly. Frame indices continue across reconnections: a gap
     is what was dropped. `program` is the capture process's command. Raises CaptureError for a file without `loop`.
+    `ending`: its former processes. `stuck_service`: the one without whose restart it may not come back, or "".
     """
 
     def __init__(
@@ -77,13 +89,14 @@ class LiveCamera:
         self.state: CameraState = "offline"
         self.reason = ""  # why it is not online: a sentence
         self.settings = settings
-        self.killed = KilledProcesses()
+        self.ending = EndingProcesses()
+        self.stuck_service = ""
         self.source = source
         self._jitter, self._program = jitter, program
         self._process: CaptureProcess | None = None
         self._transport = source.preferred_transport  # of an RTSP camera: the one that worked last
-        self._logged_reasons: set[str] = set()  # since it was last online
-        self._logged_notes: set[str] = set()
+        self._backends = BackendMemory()
+        self._log = CameraLog(name)
         self._attempts, self._retry_at = 0, 0.0
         self._frozen_fingerprint: int | None = None  # of the image that was repeated for too long, until it changes
         self._captured = self._taken = self._stalls = self._times_online = 0
@@ -138,17 +151,19 @@ class LiveCamera:
         dropped = captured - self._taken - waiting
         return CameraCounts(captured, self._taken, dropped, self._stalls, max(0, self._times_online - 1))
 
-    def close(self) -> None:
-        """Kill the process and free its resources; may be called twice."""
+    def release(self) -> None:
+        """Begin to close: have the process release the camera, without waiting for it."""
         self._closed = True
         self._end_process()
-        for process in self.killed.reap(REAP_SECONDS):
-            log.warning("camera %s: process %d hangs in a driver and cannot be killed", self.name, process)
+
+    def close(self) -> None:
+        """Release the camera, end the process and free its resources; may be called twice."""
+        close_cameras([self])
 
     def _take(self) -> Frame | None:
         process = self._process
         taken = process.newest() if process else None
-        self._log_notes(process.notes if process else ())
+        self._log.notes(process.notes if process else ())
         if process is None or taken is None:
             return None
         self._watch_for_freeze(taken)
@@ -157,12 +172,17 @@ class LiveCamera:
         if self.state != "online":
             self._times_online += 1
         self._taken += 1
-        self._transport = process.transport
-        if taken.monotonic_time - (process.first_frame or 0.0) > self.settings.stall_seconds:
+        self._transport, self.stuck_service = process.transport, ""
+        online = taken.monotonic_time - (process.first_frame or 0.0)
+        if online > self.settings.stall_seconds:
             self._attempts = 0  # online long enough to have recovered
+        if online > STABLE_SECONDS:
+            self._backends = self._backends.with_success(process.attempt)
         size = f"{taken.image.shape[1]}x{taken.image.shape[0]}"
         self._set_state("online", f"{size} from {self.source.redacted} through {process.through}")
         index = self._captured + taken.number - 1
+        if due := self._backends.due(taken.monotonic_time):
+            self._give_up("offline", f"{self.source.redacted}: {due} hung before and is due again", 0.0)
         return Frame(self.name, index, taken.unix_time, taken.monotonic_time, taken.image)
 
     def _watch_for_freeze(self, taken: SharedFrame) -> None:
@@ -187,32 +207,57 @@ class LiveCamera:
     def _supervise(self, now: float) -> None:
         """Start the process when due; replace one that has ended or fallen silent."""
         process, settings, shown = self._process, self.settings, self.source.redacted
-        hanging = self.killed.alive()
+        self.ending.poll(now)
         if process is None:
-            if now >= self._retry_at:
-                self._start(now, hanging)
+            if now >= self._retry_at and not self.ending.releasing:
+                self._start(now)
         elif process.ended:
+            if process.fault is None:
+                self._blame(process, "has died", now)
+            self.stuck_service = process.service
             self._give_up("offline", process.fault or f"{shown}: its capture process died", now)
         elif process.written > process.taken:
             return  # a frame waits to be taken
         elif process.last_frame is None:
             limit = settings.open_seconds if process.opening else settings.start_seconds
             if now - process.since > limit:
-                self._give_up("offline", f"{shown}: no frame in {limit:g} s", now)
+                self._blame(process, f"gives no frame in {limit:g} s", now)
+                self._give_up("offline", f"{shown}: no frame in {limit:g} s{self._suspicion()}", now)
         elif now - process.last_frame > settings.stall_seconds:
             self._stalls += 1
+            self._blame(process, "stops soon after its first frames", now)
             self._give_up("stalled", f"{shown}: no frame for {settings.stall_seconds:g} s", now)
 
-    def _start(self, now: float, hanging: int) -> None:
+    def _suspicion(self) -> str:
+        """The service that may be stuck where a camera says nothing at all."""
+        self.stuck_service = argus.SERVICE if self.source.kind == "csi" else ""
+        return f": {argus.SILENT}" if self.stuck_service else ""
+
+    def _blame(self, process: CaptureProcess, fault: str, now: float) -> None:
+        """Remember that the backend in use has failed without a reason of the camera's own."""
+        name, alternative = process.attempt, process.alternative
+        if not name:
+            return
+        if process.first_frame is None or process.last_frame is None:
+            self._backends = self._backends.with_hang(name, alternative, now)
+        else:
+            seconds = process.last_frame - process.first_frame
+            self._backends = self._backends.with_stall(name, alternative, seconds, now)
+        hang = self._backends.latest(name)
+        if hang is not None and hang.since == now:
+            minutes = f"{hang.seconds / 60:g} minutes"
+            self._log.once(f"{name} {fault}: {alternative} is tried before it for the next {minutes}")
+
+    def _start(self, now: float) -> None:
         shown = self.source.redacted
-        if hanging >= MAX_HANGING:
-            fault = f"{hanging} of its processes hang in a driver and cannot be killed"
+        if self.ending.hanging >= MAX_HANGING:
+            fault = f"{self.ending.hanging} of its processes hang in a driver and cannot be killed"
             self._give_up("offline", f"{shown}: {fault}: unplug the camera, or restart this device", now)
             return
+        self._backends = self._backends.begin(now)
+        source = replace(self.source, preferred_transport=self._transport, avoided=self._backends.avoided)
         try:
-            self._process = CaptureProcess(
-                replace(self.source, preferred_transport=self._transport), now, self._program
-            )
+            self._process = CaptureProcess(source, now, self._program)
         except OSError as error:
             self._give_up("offline", f"{shown}: its capture process cannot be started: {error}", now)
 
@@ -225,24 +270,16 @@ class LiveCamera:
     def _end_process(self) -> None:
         if self._process is not None:
             self._captured += self._process.written
-            self.killed.add(self._process.end())
+            self.ending.add(self._process.end(), time.monotonic())
             self._process = None
-
-    def _log_notes(self, notes: Sequence[str]) -> None:
-        """Log the process's notes, each of them once for as long as this camera exists."""
-        for note in notes:
-            if note not in self._logged_notes and len(self._logged_notes) < MAX_NOTES:
-                self._logged_notes.add(note)
-                log.warning("camera %s: %s", self.name, note)
 
     def _set_state(self, state: CameraState, reason: str) -> None:
         """Log going online, and each reason for being lost once until the camera is online again."""
+        if state != "online":
+            self._log.lost(state, reason)
+        elif self.state != "online":
+            self._log.online(reason)
         if state == "online":
-            if self.state != "online":
-                log.info("camera %s: online: %s", self.name, reason)
-            self._logged_reasons.clear()
+            self._log.recovered()
             reason = ""
-        elif reason not in self._logged_reasons:
-            log.warning("camera %s: %s: %s; trying again", self.name, state, reason)
-            self._logged_reasons.add(reason)
         self.state, self.reason = state, reason

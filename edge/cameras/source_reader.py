@@ -3,20 +3,28 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import cv2
 from numpy.typing import NDArray
 
-from edge.cameras import http_check
 from edge.cameras.ffmpeg_options import OPTIONS_VARIABLE, ffmpeg_options
 from edge.cameras.gstreamer_elements import known_elements
-from edge.cameras.gstreamer_pipelines import BackendCandidate, InstalledElements, backend_candidates, is_rtsp
+from edge.cameras.gstreamer_pipelines import (
+    BackendCandidate,
+    InstalledElements,
+    backend_candidates,
+    in_order,
+    is_rtsp,
+    scaled_down,
+)
 from edge.cameras.image_transform import size_problem
 from edge.cameras.memory_limits import limit_ffmpeg_blocks
 from edge.cameras.opencv import backend_number, has_ffmpeg, has_gstreamer
-from edge.cameras.rtsp_check import examine
+from edge.cameras.opening_faults import TransportRefusedError, raise_refusal, remedy
+from edge.cameras.reader_control import ReaderControl
 from edge.cameras.source_check import check_source, require_argus
 from edge.cameras.video_file import CaptureError, inspect_file, read_file, upright
 from edge.sources import RtspTransport, Source
@@ -24,19 +32,10 @@ from edge.text import Notify
 
 TIMEOUT_MS = 600_000  # OpenCV's own time limits: the parent gives up sooner
 UDP_TIMEOUT_MS = 10_000  # until the first packets, which a firewall drops silently
-UDP_SILENCE_SECONDS = 4.0  # GStreamer gives up after five
 SETTLING_SECONDS = 1.0  # for a camera to end one session before another is requested
 MAX_FAILED_READS = 300  # in a row, as between two key frames; more are the end of the stream
 MAX_PAUSE = 2.0  # seconds between two frames of a looped file; to the parent a longer pause is a stall
 DAMAGED = "some of its pictures cannot be decoded and are skipped: check its cable or network"
-_REMEDIES = {
-    "v4l2": "another program may hold it, or it is no camera: see `fuser -v` and `v4l2-ctl --list-devices`",
-    "rtsp": 'check its path, user and password, and that it sends H.264, H.265 or MJPEG; some want transport = "udp"',
-    "http": "check its address, and that it sends MJPEG or another video that FFmpeg knows",
-    "tcp:": "check its port, and that it sends MPEG-TS or another video that FFmpeg knows",
-    "udp:": "check its port, and that something sends MPEG-TS or another video that FFmpeg knows there",
-    "csi": "check the ribbon cable and `systemctl status nvargus-daemon`",
-}
 _OPTIONS_GIVEN = OPTIONS_VARIABLE in os.environ
 
 
@@ -53,14 +52,21 @@ class CapturedImage(NamedTuple):
     note: str = ""
 
 
-def read_source(source: Source) -> Iterator[CapturedImage]:
-    """The images of a live source, as they arrive. Raises CaptureError where it cannot be opened, and at its end."""
+Images = Generator[CapturedImage, None, None]
+
+
+def read_source(source: Source, control: ReaderControl | None = None) -> Images:
+    """The images of a live source, as they arrive. Raises CaptureError where it cannot be opened, and at its end.
+
+    Closing them releases the camera; `control` does so from another thread, after which there is no error.
+    """
+    control = control or ReaderControl()
     check_source(source)
     installed = known_elements() if has_gstreamer() else None
     require_argus(source, installed)
     if is_rtsp(source):
-        return _thinned(_rtsp_camera(source, installed), source.fps)
-    return read_candidates(source, backend_candidates(source, installed))
+        return _thinned(_rtsp_camera(source, installed, control), source.fps)
+    return read_candidates(source, backend_candidates(source, installed), control)
 
 
 def uses_ffmpeg_only(source: Source) -> bool:
@@ -70,88 +76,70 @@ def uses_ffmpeg_only(source: Source) -> bool:
     return source.kind in ("stream", "file") and not has_gstreamer()
 
 
-def read_candidates(source: Source, candidates: Iterable[BackendCandidate]) -> Iterator[CapturedImage]:
+def read_candidates(source: Source, candidates: Iterable[BackendCandidate], control: ReaderControl) -> Images:
     """The images of a source that exists, from the first of these candidates that gives one."""
     if source.kind == "file":
-        return _thinned(_looped_file(source, candidates), source.fps)
-    images = _live(source, candidates)
+        return _thinned(_looped_file(source, candidates, control), source.fps)
+    images = _live(source, candidates, control)
     return _thinned(images, source.fps) if source.kind == "stream" else images
 
 
-class _TransportRefusedError(CaptureError):
-    """The camera refuses this transport, but may accept the other."""
-
-
-def _rtsp_camera(source: Source, installed: InstalledElements | None) -> Iterator[CapturedImage]:
+def _rtsp_camera(source: Source, installed: InstalledElements | None, control: ReaderControl) -> Images:
     """Over the first of the source's transports that the camera accepts."""
     *others, last = source.transports
     for transport in others:
-        with contextlib.suppress(_TransportRefusedError):
-            yield from _live(source, backend_candidates(source, installed, transport))
+        with contextlib.suppress(TransportRefusedError):
+            yield from _live(source, backend_candidates(source, installed, transport), control)
+        if control.stopped:
+            return
         time.sleep(SETTLING_SECONDS)
-    yield from _live(source, backend_candidates(source, installed, last))
+    yield from _live(source, backend_candidates(source, installed, last), control)
 
 
-def _live(source: Source, candidates: Iterable[BackendCandidate]) -> Iterator[CapturedImage]:
-    for candidate in candidates:
+def _live(source: Source, candidates: Iterable[BackendCandidate], control: ReaderControl) -> Images:
+    for candidate in _announced(source, candidates, control):
         given, began = 0, time.monotonic()
-        for image, damaged in _read(candidate, source):
+        for image, damaged in _read(candidate, source, control):
             given += 1
             note = f"{source.redacted}: {DAMAGED}" if damaged else ""
             yield CapturedImage(image, candidate.description, candidate.oriented, candidate.transport, note)
+        if control.stopped:
+            return
         if source.kind == "stream" and given <= 1:
-            _raise_refusal(source, candidate.transport, time.monotonic() - began)
+            raise_refusal(source, candidate.transport, time.monotonic() - began)
         if given:
             raise CaptureError(f"{source.redacted}: gives no more frames: check the camera and its cable or network")
-    raise CaptureError(f"{source.redacted}: cannot be opened: {_remedy(source)}")
+    raise CaptureError(f"{source.redacted}: cannot be opened: {remedy(source)}")
 
 
-def _raise_refusal(source: Source, transport: RtspTransport, waited: float) -> None:
-    """Raise the reason that the camera itself gives for not being opened, or that no packet arrived while we waited."""
-    reason, status = examine(source.target, transport)
-    if source.target.lower().startswith(("http://", "https://")):
-        reason = http_check.refusal(source.target)
-    if reason:
-        raise CaptureError(f"{source.redacted}: {reason}")
-    if status:
-        if len(source.transports) > 1:
-            remedy = (
-                "it accepts neither TCP nor UDP, perhaps only multicast: enable RTP over TCP or UDP in its settings"
-            )
-        else:
-            other = "udp" if transport == "tcp" else "tcp"
-            remedy = f'set transport = "{other}" for this camera, or leave it out'
-        raise _TransportRefusedError(
-            f"{source.redacted}: refuses to send over {transport.upper()} ({status}): {remedy}"
-        )
-    if transport == "udp" and waited > UDP_SILENCE_SECONDS:
-        firewall = "let UDP through the firewall between them, or set the camera to RTP over TCP"
-        raise CaptureError(f"{source.redacted}: sends over UDP, but no picture arrives: {firewall}")
+def _announced(
+    source: Source, candidates: Iterable[BackendCandidate], control: ReaderControl
+) -> Iterator[BackendCandidate]:
+    """The candidates in the order in which they are tried, each announced before it is opened."""
+    ordered = in_order(candidates, source.avoided)
+    for candidate, following in zip_longest(ordered, ordered[1:]):
+        control.announce(candidate.description, following.description if following else "")
+        yield candidate
 
 
-def _remedy(source: Source) -> str:
-    return _REMEDIES[
-        "rtsp" if is_rtsp(source) else source.target.lower()[:4] if source.kind == "stream" else source.kind
-    ]
-
-
-def _looped_file(source: Source, candidates: Iterable[BackendCandidate]) -> Iterator[CapturedImage]:
-    """A file in real time, over and over. The last candidate is FFmpeg, which reports what is wrong with the file.
+def _looped_file(source: Source, candidates: Iterable[BackendCandidate], control: ReaderControl) -> Images:
+    """A file in real time, over and over. FFmpeg, the last candidate, reports what is wrong with the file.
 
     GStreamer plays by the time stamps alone: a file whose time stamps are not sound is left to FFmpeg.
     """
     _set_ffmpeg_options(source, source.preferred_transport)
     inspection = inspect_file(source.target)
     notes: list[str] = []
-    for candidate in candidates:
+    for candidate in _announced(source, candidates, control):
         software = candidate.backend == "ffmpeg"
         through = candidate.description if has_ffmpeg() or not software else "GStreamer, decodebin"
         playable = software or inspection.timing.sound or not has_ffmpeg()
-        while playable:
+        while playable and not control.stopped:
             playable = False
-            played = (
-                _play(source.target, inspection.timing.interval, notes.append) if software else _read(candidate, source)
-            )
+            if software:
+                played = _play(source.target, inspection.timing.interval, notes.append)
+            else:
+                played = _read(candidate, source, control)
             for image, _ in played:
                 playable = True
                 image = image if software else upright(image, inspection.orientation)
@@ -170,7 +158,28 @@ def _play(path: str, interval: float, notify: Notify) -> Iterator[tuple[NDArray[
     time.sleep(max(0.0, due + min(interval, MAX_PAUSE) - time.monotonic()))
 
 
-def _read(candidate: BackendCandidate, source: Source) -> Iterator[tuple[NDArray[Any], int]]:
+def _read(candidate: BackendCandidate, source: Source, control: ReaderControl) -> Iterator[tuple[NDArray[Any], int]]:
+    """Images to the end of the stream, each with the failed reads before it; none where it cannot be opened.
+
+    Where hardware can scale them and the first is too large, the candidate is opened once more: only from an image is
+    its size known for every codec.
+    """
+    images = _read_as_is(candidate, source, control)
+    for image, failed in images:
+        smaller = scaled_down(candidate, image.shape[1], image.shape[0])
+        if smaller is None:
+            yield image, failed
+            yield from images
+        else:
+            images.close()
+            time.sleep(SETTLING_SECONDS)
+            yield from _read_as_is(smaller, source, control)
+        return
+
+
+def _read_as_is(
+    candidate: BackendCandidate, source: Source, control: ReaderControl
+) -> Generator[tuple[NDArray[Any], int], None, None]:
     """Images to the end of the stream, each with the failed reads before it; none where it cannot be opened.
 
     A failed read may be one damaged image, as from an HTTP camera over a poor network, and the next may be whole. When
@@ -182,7 +191,7 @@ def _read(candidate: BackendCandidate, source: Source) -> Iterator[tuple[NDArray
     try:
         if candidate.backend == "ffmpeg":
             _fit_blocks(capture, source)
-        while failed < MAX_FAILED_READS:
+        while failed < MAX_FAILED_READS and not control.stopped:
             there, image = capture.read()
             if there:
                 yield image, failed
@@ -205,7 +214,7 @@ def _fit_blocks(capture: cv2.VideoCapture, source: Source) -> None:
     limit_ffmpeg_blocks(max(0, width) * max(0, height))
 
 
-def _thinned(images: Iterator[CapturedImage], fps: float | None) -> Iterator[CapturedImage]:
+def _thinned(images: Iterator[CapturedImage], fps: float | None) -> Images:
     """At most `fps` images a second, evenly spaced; all of them where it is None."""
     due = 0.0
     for captured in images:

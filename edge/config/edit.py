@@ -78,6 +78,8 @@ def redacted(config: Config) -> dict[str, Any]:
     for table in (tables["mqtt"], tables["mqtt"].get("tls", {})):
         for key in SECRET_KEYS.intersection(table):
             del table[key]
+    if tables.pop("restart_argus"):
+        tables["cameras"].setdefault("restart_argus", True)  # where the file has it
     return tables
 
 

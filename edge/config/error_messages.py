@@ -144,7 +144,7 @@ def table_in(annotation: Any) -> type[BaseModel] | None:
 
 def _known_keys(schema: type[BaseModel], location: Location) -> tuple[str, ...]:
     table = _schema_at(schema, location)
-    return tuple(table.model_fields) if table else ()
+    return tuple(field.alias or name for name, field in table.model_fields.items()) if table else ()
 
 
 def _example(schema: type[BaseModel], location: Location) -> str:

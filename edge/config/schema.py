@@ -229,6 +229,7 @@ class Config(Table):
     thermal: ThermalConfig = Field(default=ThermalConfig(), json_schema_extra=TUNABLE)
     metrics: MetricsConfig = MetricsConfig()
     log: LogConfig = LogConfig()
+    restart_argus: bool = Field(default=False, alias="cameras.restart_argus")  # beside the cameras' tables
 
     @model_validator(mode="after")
     def _cameras_actions_fit(self) -> "Config":

@@ -18,6 +18,7 @@ from edge.config.schema_types import UNWRITTEN, TableError
 from edge.config.toml_layout import KeyPath
 from edge.sources import redact
 
+RESTART_ARGUS = str(Config.model_fields["restart_argus"].alias)
 MAX_ROUNDS = 8
 VALID_SOURCE = "/dev/video999"  # replaces an invalid source of a camera
 VALID_SETTINGS = {  # of actions, replace invalid ones: no other value contradicts these
@@ -42,7 +43,7 @@ def validate(document: Mapping[str, Any]) -> Validation:
     problems: dict[str, None] = {}
     left_out: set[KeyPath] = set()
     renamed: dict[str, str] = {}
-    rest = copy.deepcopy(dict(document))
+    rest = _without_camera_keys(copy.deepcopy(dict(document)))
     for _ in range(MAX_ROUNDS):
         try:
             return Validation(tuple(problems), Config.model_validate_json(json.dumps(rest, default=str)), renamed)
@@ -56,6 +57,15 @@ def validate(document: Mapping[str, Any]) -> Validation:
             break
         rest["cameras"] = rest.get("cameras") or {"camera": {"source": VALID_SOURCE}}
     return Validation(tuple(problems), None, renamed)
+
+
+def _without_camera_keys(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with the key that stands beside the cameras' tables apart; a table of that name is a camera."""
+    cameras = document.get("cameras")
+    key = RESTART_ARGUS.rpartition(".")[2]
+    if isinstance(cameras, dict) and key in cameras and not isinstance(cameras[key], dict):
+        document[RESTART_ARGUS] = cameras.pop(key)
+    return document
 
 
 def with_file_names(sentence: str, renamed: Mapping[str, str]) -> str:

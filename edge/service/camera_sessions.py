@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 
-from edge.cameras.feeds import Feed, open_feed, wait_for_frames
+from edge.cameras.feeds import Feed, close_feeds, open_feed, wait_for_frames
 from edge.config.schema import CameraConfig
 from edge.pipeline import FrameInput, PipelineSettings
 from edge.service.announcements import Announcer
@@ -58,6 +58,7 @@ class CameraSessions(Mapping[str, CameraSession]):
     def reconfigure(self, cameras: Mapping[str, CameraConfig], settings: Settings) -> None:
         """Open, change and close cameras as configured. Raises CaptureError, which leaves everything as it was."""
         feeds = open_feeds({name: camera for name, camera in cameras.items() if self._needs_opening(name, camera)})
+        close_feeds(self[name].feed for name in self if name in feeds or name not in cameras)
         for name in self._sessions.keys() - cameras.keys():
             self._sessions.pop(name).close("camera")
             self._announcer.clear_retained(name)
@@ -71,6 +72,7 @@ class CameraSessions(Mapping[str, CameraSession]):
 
     def close(self) -> None:
         """End all events and close the cameras, because the daemon stops."""
+        close_feeds(session.feed for session in self.values())
         for session in self.values():
             session.close("shutdown")
 

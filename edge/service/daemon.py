@@ -26,6 +26,7 @@ from edge.sensors import clock
 from edge.sensors.prometheus_page import PrometheusPage
 from edge.service import overload
 from edge.service.announcements import Announcer
+from edge.service.argus_restart import ArgusRestart
 from edge.service.camera_session import CameraSession
 from edge.service.camera_sessions import CameraSessions, open_feeds
 from edge.service.device_monitor import DeviceMonitor
@@ -106,6 +107,7 @@ class Daemon:
         self._publisher = Publisher(config.mqtt, topics, _outbox(config.outbox, topics.device))
         self._announcer = Announcer(topics, config.mqtt, config.outbox, self._model, labels, self._publisher)
         self._device = DeviceMonitor(config.thermal.settings(), topics, config.outbox.max_age)
+        self._argus = ArgusRestart(config.restart_argus)
         self._page = PrometheusPage(config.metrics.address, config.metrics.port)
         remedies = overload.remedies(engine.manifest, engine.runtime)
         self._health = Health(self._publisher, self._device, remedies, engine.runtime, engine.fallback)
@@ -186,6 +188,7 @@ class Daemon:
         self._publish_event(self._device.poll())
         self._feed_watchdog(now)
         self._health.check_overload(self._sessions)
+        self._argus.check([session.feed for session in self._sessions.values()], now)
         self._publish_telemetry(now)
         if self._publisher.statistics().broker_payload() != self._broker:
             self._publish_status()
@@ -219,6 +222,7 @@ class Daemon:
         """Put a reloaded configuration in force. Raises CaptureError, and changes nothing then."""
         self._sessions.reconfigure(config.cameras, all_pipeline_settings(config, self._engine.manifest.start_scores))
         self._device.reconfigure(config.thermal.settings())
+        self._argus.allowed = config.restart_argus
         logging.getLogger().setLevel(config.log.level.upper())
 
     def _unsent(self) -> str:

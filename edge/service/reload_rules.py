@@ -6,7 +6,7 @@ from typing import Any
 from edge.config.schema import Config
 
 MAX_NAMED = 12  # changes in a line of the log
-RELOADED_TABLES = ("cameras", "linker", "actions", "telemetry", "thermal", "log")  # without a restart
+RELOADED_TABLES = ("cameras", "linker", "actions", "telemetry", "thermal", "log", "restart_argus")  # without a restart
 
 
 def reloadable(running: Config, new: Config) -> Config:
@@ -16,7 +16,7 @@ def reloadable(running: Config, new: Config) -> Config:
 
 def changes(before: Config, after: Config) -> tuple[str, ...]:
     """The paths of the keys that differ; with their values where these are numbers, as text may be secret."""
-    return tuple(_changes("", before.model_dump(), after.model_dump()))
+    return tuple(_changes("", before.model_dump(by_alias=True), after.model_dump(by_alias=True)))
 
 
 def _changes(path: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:

@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from edge.cameras.capture_worker import main
 from edge.cameras.gstreamer_pipelines import BackendCandidate, InstalledElements, backend_candidates
-from edge.cameras.source_reader import CapturedImage, read_candidates
+from edge.cameras.reader_control import ReaderControl
+from edge.cameras.source_reader import CapturedImage, Images, read_candidates
 from edge.sources import Source
 
 SHAPE = (120, 160, 3)
@@ -28,8 +29,12 @@ JETSON: InstalledElements = {
     "nvvidconv": frozenset({"flip-method"}),
     "nvv4l2decoder": frozenset(),
     "h264parse": frozenset(),
+    "h264timestamper": frozenset(),
     "h265parse": frozenset(),
-    "rtph264depay": frozenset(),
+    "h265timestamper": frozenset(),
+    "jpegparse": frozenset(),
+    "queue": frozenset({"leaky", "max-size-buffers", "max-size-bytes", "max-size-time"}),
+    "rtph264depay": frozenset({"request-keyframe", "wait-for-keyframe"}),
     "rtph265depay": frozenset(),
     "rtspsrc": frozenset({"protocols"}),
     "v4l2src": frozenset(),
@@ -38,65 +43,65 @@ JETSON: InstalledElements = {
 }
 STAND_INS = (
     ("nvarguscamerasrc sensor-id=0", "videotestsrc is-live=true pattern=smpte"),
-    ("h264parse ! nvv4l2decoder", "h264parse ! avdec_h264"),
-    ("h265parse ! nvv4l2decoder", "h265parse ! avdec_h265"),
-    ("nvvidconv flip-method=3", "videoconvert ! videoflip video-direction=90r"),
-    ("nvvidconv flip-method=0", "videoconvert"),
+    ("h264timestamper ! nvv4l2decoder", "h264timestamper ! avdec_h264"),
+    ("h265timestamper ! nvv4l2decoder", "h265timestamper ! avdec_h265"),
+    ("nvvidconv flip-method=3", "videoconvert ! videoflip video-direction=90r ! videoscale"),
+    ("nvvidconv flip-method=0", "videoconvert ! videoscale"),
     ("(memory:NVMM)", ""),
     ('v4l2src device="/dev/null" ! image/jpeg', "videotestsrc is-live=true pattern=smpte ! jpegenc ! image/jpeg"),
 )
 
 
-def freezing(source: Source) -> Iterator[CapturedImage]:
+def freezing(source: Source, control: ReaderControl) -> Images:
     """Noise, but the same picture again and again while the file exists."""
-    while True:
+    while not control.stopped:
         time.sleep(SECONDS)
         frozen = Path(source.target).exists()
         yield CapturedImage(np.full(SHAPE, 100, np.uint8) if frozen else noise(), "freezing")
 
 
-def still(source: Source) -> Iterator[CapturedImage]:
+def still(source: Source, control: ReaderControl) -> Images:
     """A scene in which nothing moves, as a sensor gives it: a few pixels differ by one."""
-    while True:
+    while not control.stopped:
         image = np.full(SHAPE, 100, np.uint8)
         image[noise()[..., 0] < 3] += 1
         time.sleep(SECONDS)
         yield CapturedImage(image, "still")
 
 
-def silent(source: Source) -> Iterator[CapturedImage]:
+def silent(source: Source, control: ReaderControl) -> Images:
     """Feeds, but nothing while the file exists: as a pipe that stops."""
-    while True:
+    while not control.stopped:
         time.sleep(SECONDS)
         if not Path(source.target).exists():
             yield CapturedImage(noise(), "silent")
 
 
-def garbled(source: Source) -> Iterator[CapturedImage]:
+def garbled(source: Source, control: ReaderControl) -> Images:
     """A process that was taken over: sends its parent nonsense, of the kind that the source's path names."""
     replies = {"cut": b'{"fault": "half a', "deep": b"[" * 60_000, "other": b'{"fault": {}}', "bytes": b"\xff\xfe"}
     socket.socket(fileno=os.dup(int(sys.argv[3]))).send(replies[Path(source.target).name])
-    yield from still(source)
+    yield from still(source, control)
 
 
-def hoarding(source: Source) -> Iterator[CapturedImage]:
+def hoarding(source: Source, control: ReaderControl) -> Images:
     """A stream of which its reader forgets nothing."""
     kept = []
-    for picture in still(source):
+    for picture in still(source, control):
         kept.append(np.ones(4 << 20, np.uint8))
         yield picture
 
 
-def stand_in(source: Source) -> Iterator[CapturedImage]:
+def stand_in(source: Source, control: ReaderControl) -> Images:
     """A Jetson's pipelines with elements that are everywhere in the place of those that are not."""
-    return read_candidates(source, [replaced(candidate) for candidate in backend_candidates(source, JETSON)])
+    return read_candidates(source, [replaced(candidate) for candidate in backend_candidates(source, JETSON)], control)
 
 
 def replaced(candidate: BackendCandidate) -> BackendCandidate:
     text = candidate.target
     for theirs, ours in STAND_INS:
         text = text.replace(theirs, ours)
-    return BackendCandidate(candidate.backend, text, candidate.description, candidate.oriented)
+    return replace(candidate, target=text)
 
 
 def noise() -> NDArray[np.uint8]:

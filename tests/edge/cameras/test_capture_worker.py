@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from edge.cameras import source_reader
+from edge.cameras import opening_faults, source_reader
 from edge.cameras.live_camera import LiveCamera, LiveSettings
 from edge.cameras.video_file import CaptureError
 from edge.sources import parse
@@ -153,7 +153,7 @@ def test_a_udp_only_test_camera_is_read(stream: Path, login: list[str], caplog: 
 def test_lost_packets_are_logged(stream: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As by a firewall: the camera agrees, and nothing comes."""
     monkeypatch.setattr(source_reader, "UDP_TIMEOUT_MS", 1500)
-    monkeypatch.setattr(source_reader, "UDP_SILENCE_SECONDS", 1.0)
+    monkeypatch.setattr(opening_faults, "UDP_SILENCE_SECONDS", 1.0)
     monkeypatch.setattr(source_reader, "_OPTIONS_GIVEN", False)
     monkeypatch.setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", "")
     port = free_port()

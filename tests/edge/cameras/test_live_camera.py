@@ -127,24 +127,24 @@ class NeverDies:
     def poll(self) -> int | None:
         return None
 
-    def wait(self, timeout: float | None = None) -> int:
-        raise subprocess.TimeoutExpired("capture", timeout or 0.0)
+    def kill(self) -> None:
+        """Without effect."""
 
 
 def test_processes_that_cannot_be_ended_do_not_pile_up(clip: Path, caplog: pytest.LogCaptureFixture) -> None:
     with looped(clip) as camera:
         first_frame(camera)
         for _ in range(3):
-            camera.killed.add(NeverDies())
+            camera.ending.add(NeverDies(), 0.0)
         process = camera.process_id
         assert process is not None
         os.kill(process, signal.SIGKILL)
         watch_until(camera, lambda: "3 of its processes hang in a driver" in camera.reason)
         assert (camera.process_id, camera.state) == (None, "offline")
-        camera.killed.reap(0.0)  # as if they had died
+        camera.ending.forget()  # as if they had died
         watch_until(camera, lambda: camera.state == "online")
         assert camera.reason == ""
-        camera.killed.add(NeverDies())
+        camera.ending.add(NeverDies(), 0.0)
     assert "camera door: process 4711 hangs in a driver and cannot be killed" in caplog.text
 
 
