@@ -66,8 +66,9 @@ def with_observation(
     tracked: TrackedAction | None, tube: int, action: str, observation: ActionObservation, rules: ActionSettings
 ) -> TrackedAction:
     """The action after one more observation, or a new one."""
-    in_place = is_in_place(observation, rules)
-    if tracked is None or not (tracked.event_id or tracked.in_place):
+    published = tracked is not None and bool(tracked.event_id)
+    in_place = published or is_in_place(observation, rules)
+    if tracked is None or not (published or tracked.in_place):
         return TrackedAction(
             tube,
             action,

@@ -14,7 +14,7 @@ from edge.broker.topics import Topics, encode, level
 
 Entity = dict[str, object]
 
-PLATFORMS = ("binary_sensor", "button", "event", "image", "sensor")
+PLATFORMS = ("binary_sensor", "button", "event", "image", "sensor", "switch")
 
 # Only the first step of an event triggers, with all its keys as attributes.
 BEGINNINGS = "{% if value_json.type == 'new' %}{{ dict(value_json, event_type=value_json.action) | tojson }}{% endif %}"
@@ -22,13 +22,17 @@ BEGINNINGS = "{% if value_json.type == 'new' %}{{ dict(value_json, event_type=va
 
 @dataclass(frozen=True)
 class DeviceDescription:
-    """What is announced. `actions`: the model's; `snapshots`: whether pictures are published."""
+    """What is announced. `actions`: the model's; `snapshots`: whether pictures are published.
+
+    `switches`: whether cameras may be switched off and on.
+    """
 
     version: str
     model: str
     actions: tuple[str, ...]
     cameras: tuple[str, ...]
     snapshots: bool
+    switches: bool = False
 
 
 def components(topics: Topics, described: DeviceDescription) -> dict[str, Entity]:
@@ -81,6 +85,8 @@ def _entities(topics: Topics, described: DeviceDescription) -> Iterable[tuple[st
         yield from _health(camera, topics)
         if described.snapshots:
             yield from _pictures(camera, topics)
+        if described.switches:
+            yield f"{camera}_enabled", _switch(camera, topics)
 
 
 def _observations(camera: str, topics: Topics, actions: tuple[str, ...]) -> Iterable[tuple[str, Entity]]:
@@ -166,6 +172,23 @@ def _pictures(camera: str, topics: Topics) -> Iterable[tuple[str, Entity]]:
     )
     request = encode({"data": {"camera": camera}})
     yield f"{camera}_take", _button(f"Take a picture: {camera}", topics.request("snapshot"), request)
+
+
+def _switch(camera: str, topics: Topics) -> Entity:
+    """Switches a camera off and on; a camera that is on may well be offline."""
+    on, off = (encode({"data": {"camera": camera, "enabled": enabled}}).decode() for enabled in (True, False))
+    return {
+        "platform": "switch",
+        "name": f"{camera} enabled",
+        "state_topic": topics.state(camera),
+        "value_template": "{{ 'OFF' if value == 'disabled' else 'ON' }}",
+        "command_topic": topics.request("camera"),
+        "payload_on": on,
+        "payload_off": off,
+        "state_on": "ON",
+        "state_off": "OFF",
+        "icon": "mdi:cctv",
+    }
 
 
 def _reading(name: str, topic: str, template: str) -> Entity:

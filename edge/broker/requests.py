@@ -20,7 +20,7 @@ LONGEST_TRANSACTION = 256  # bytes of its JSON
 LONGEST_TOPIC = 512  # bytes
 MOST_LEVELS = 32  # of a topic; mosquitto disconnects clients that publish at more than 200, others at fewer
 LONGEST_ERROR = 4096  # characters
-OPS = ("health", "reload", "config-get", "config-set", "snapshot")
+OPS = ("health", "reload", "config-get", "config-set", "snapshot", "camera")
 
 
 class RequestError(Exception):
@@ -65,6 +65,9 @@ class RequestHandler(Protocol):
     def snapshot(self, camera: str) -> str | None:
         """Publish this camera's next frame; why not, or None."""
 
+    def switch_camera(self, camera: str, enabled: bool) -> Mapping[str, object]:
+        """Switch a camera on or off; the answer's data. Raises RequestError where it cannot."""
+
 
 @dataclass(frozen=True)
 class _Body:
@@ -107,6 +110,8 @@ def _carry_out(op: str, data: object, handler: RequestHandler, settings: MqttCon
         return dict(handler.health())
     if op == "config-get":
         return dict(handler.configuration())
+    if op == "camera":
+        return dict(_switch_camera(data, handler, settings))
     if op == "snapshot":
         _take_snapshot(data, handler, settings)
     else:
@@ -135,6 +140,15 @@ def _take_snapshot(data: object, handler: RequestHandler, settings: MqttConfig) 
     fault = handler.snapshot(camera)
     if fault is not None:
         raise RequestError(fault)
+
+
+def _switch_camera(data: object, handler: RequestHandler, settings: MqttConfig) -> Mapping[str, object]:
+    if not settings.allow_camera_switch:
+        raise RequestError("switching cameras is not allowed: set [mqtt] allow_camera_switch = true")
+    camera, enabled = (data.get("camera"), data.get("enabled")) if isinstance(data, dict) else (None, None)
+    if not isinstance(camera, str) or not isinstance(enabled, bool):
+        raise RequestError('which camera, on or off? Send {"data": {"camera": "NAME", "enabled": false}}')
+    return handler.switch_camera(camera, enabled)
 
 
 def _read(request: Request) -> _Body:

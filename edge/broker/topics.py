@@ -74,7 +74,7 @@ class Topics:
         return f"{self.root}/{camera}/snapshot" + ("" if action is None else f"/{level(action)}")
 
     def state(self, camera: str) -> str:
-        """`online`, `stalled` or `offline`."""
+        """`online`, `stalled`, `offline` or `disabled`."""
         return f"{self.root}/{camera}/state"
 
     def active(self, camera: str) -> str:

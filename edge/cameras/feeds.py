@@ -1,4 +1,4 @@
-"""The frames of one configured camera, live or from a file, behind one interface for the daemon's loop. Shell.
+"""The frames of one configured camera, live, from a file or switched off, behind one interface for the daemon. Shell.
 
 A feed has a `name`, a `state`, `counts()`, and `newest()`, which does not wait. It is `finished` when no frame will
 ever come again, and `failed` where the file is at fault. `can_reconfigure`: whether a changed configuration can be
@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Literal
 
 from edge.cameras.camera_log import CameraState
 from edge.cameras.image_transform import transformed
@@ -16,6 +17,8 @@ from edge.cameras.live_camera import CameraCounts, LiveCamera, LiveSettings, clo
 from edge.cameras.video_file import CaptureError, read_file
 from edge.config.schema import CameraConfig
 from edge.sources import Frame, Source
+
+FeedState = CameraState | Literal["disabled"]
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +123,43 @@ class LiveFeed:
         self.camera.close()
 
 
-Feed = FileFeed | LiveFeed
+class DisabledFeed:
+    """A camera that is switched off: nothing is opened, no frame ever comes, and it never finishes."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.live = False
+        self.finished = self.failed = False
+
+    @property
+    def state(self) -> FeedState:
+        """It is switched off."""
+        return "disabled"
+
+    def newest(self) -> Frame | None:
+        """No frame."""
+        return None
+
+    def counts(self) -> CameraCounts:
+        """No frames."""
+        return CameraCounts(0, 0, 0, 0, 0)
+
+    def can_reconfigure(self, camera: CameraConfig) -> bool:
+        """Any configuration applies once it is switched on."""
+        return True
+
+    def reconfigure(self, camera: CameraConfig) -> None:
+        """Nothing to do."""
+
+    def now(self) -> float:
+        """The time of day."""
+        return time.time()
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+Feed = FileFeed | LiveFeed | DisabledFeed
 
 
 def _differ_in_mask_only(one: Source, other: Source) -> bool:

@@ -147,6 +147,7 @@ class MqttConfig(Table):
     discovery: bool = False
     discovery_prefix: TopicPath = "homeassistant"
     allow_remote_config: bool = False
+    allow_camera_switch: bool = False
     tls: TlsConfig | None = None
 
     @model_validator(mode="after")

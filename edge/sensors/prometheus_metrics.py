@@ -38,6 +38,7 @@ FAMILIES = (
     Family("frames_skipped", "skipped", "Frames skipped because the device was too hot", "camera", counts=True),
     Family("frames_failed", "failed", "Frames whose processing failed", "camera", counts=True),
     Family("camera_overloaded", "overloaded", "1 where the machine is too slow for this camera", "camera"),
+    Family("camera_disabled", "disabled", "1 where this camera is switched off", "camera"),
     Family("invalid_answers", "invalid", "Invalid outputs of the network, left out", counts=True),
     Family("camera_stalls", "stalls", "Times that a camera stalled", "camera", counts=True),
     Family("camera_reconnects", "reconnects", "Times that a camera was reopened", "camera", counts=True),

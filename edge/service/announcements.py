@@ -71,7 +71,7 @@ class Announcer:
         self._publish_snapshot(self.topics.snapshot(camera), frame, None)
 
     def camera_state(self, camera: str, state: str) -> None:
-        """Publish that a camera is online, stalled or offline."""
+        """Publish that a camera is online, stalled, offline or disabled."""
         self._publisher.publish_retained(self.topics.state(camera), state.encode())
 
     @property
@@ -120,7 +120,12 @@ class Announcer:
     def _announce_discovery(self, cameras: tuple[str, ...]) -> None:
         """Announce the device's entities to Home Assistant, and remove former ones."""
         described = home_assistant.DeviceDescription(
-            __version__, self._model.name, tuple(self._labels), cameras, self._mqtt.snapshots
+            __version__,
+            self._model.name,
+            tuple(self._labels),
+            cameras,
+            self._mqtt.snapshots,
+            self._mqtt.allow_camera_switch,
         )
         former = discovery_file.read(self._discovery_file)
         self._publisher.publish_retained(

@@ -95,6 +95,8 @@ class CameraSession:
 
     def request_snapshot(self) -> str | None:
         """Publish the next frame; the reason why that is impossible, or None."""
+        if self.feed.state == "disabled":
+            return f"camera {self.name} is switched off: switch it on with request/camera"
         if self.feed.state != "online":
             return f"camera {self.name} is {self.feed.state}: ask again when it is online"
         self._snapshot_requested = True
@@ -114,11 +116,12 @@ class CameraSession:
             self._pipeline = _new_pipeline(self.name)
         self._state = state
 
-    def replace_feed(self, feed: Feed) -> None:
+    def replace_feed(self, feed: Feed, reason: str = "camera") -> None:
         """Switch to another feed, ending the open events of the former one."""
-        self.end_events("camera")
+        self.end_events(reason)
         self.feed.close()
         self.feed, self._pipeline = feed, _new_pipeline(self.name)
+        self.failing = False
 
     def end_events(self, reason: str) -> None:
         """End all open events of this camera."""
@@ -128,7 +131,8 @@ class CameraSession:
     def close(self, reason: str) -> None:
         """End the open events and close the camera."""
         self.end_events(reason)
-        self._announcer.camera_state(self.name, "offline")
+        if self.feed.state != "disabled":
+            self._announcer.camera_state(self.name, "offline")
         self.feed.close()
 
     def _fail(self, frame: Frame | None, error: Exception) -> None:

@@ -1,9 +1,9 @@
 """The sessions of all configured cameras: opened, reconfigured and closed together. Shell."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 
-from edge.cameras.feeds import Feed, close_feeds, open_feed, wait_for_frames
+from edge.cameras.feeds import DisabledFeed, Feed, close_feeds, open_feed, wait_for_frames
 from edge.config.schema import CameraConfig
 from edge.pipeline import FrameInput, PipelineSettings
 from edge.service.announcements import Announcer
@@ -70,6 +70,19 @@ class CameraSessions(Mapping[str, CameraSession]):
             session.settings = settings[name]
         self._add(feeds, settings)
 
+    def switch(self, name: str, camera: CameraConfig | None) -> None:
+        """Open a camera, or switch it off where `camera` is None; nothing to do where it is so already.
+
+        Raises CaptureError for one that cannot be opened, which stays off.
+        """
+        session = self[name]
+        if (camera is None) == (session.feed.state == "disabled"):
+            return
+        if camera is None:
+            session.replace_feed(DisabledFeed(name), "disabled")
+        else:
+            session.replace_feed(open_feed(name, camera))
+
     def close(self) -> None:
         """End all events and close the cameras, because the daemon stops."""
         close_feeds(session.feed for session in self.values())
@@ -85,12 +98,12 @@ class CameraSessions(Mapping[str, CameraSession]):
         self._round_robin = RoundRobin(self.values())
 
 
-def open_feeds(cameras: Mapping[str, CameraConfig]) -> dict[str, Feed]:
-    """Open all these cameras, or none. Raises CaptureError."""
+def open_feeds(cameras: Mapping[str, CameraConfig], disabled: Collection[str] = ()) -> dict[str, Feed]:
+    """Open all these cameras but the `disabled` ones, or none. Raises CaptureError."""
     feeds: dict[str, Feed] = {}
     with ExitStack() as owned:
         for name, camera in cameras.items():
-            feeds[name] = open_feed(name, camera)
+            feeds[name] = DisabledFeed(name) if name in disabled else open_feed(name, camera)
             owned.callback(feeds[name].close)
         owned.pop_all()
     return feeds

@@ -29,6 +29,7 @@ from edge.service.announcements import Announcer
 from edge.service.argus_restart import ArgusRestart
 from edge.service.camera_session import CameraSession
 from edge.service.camera_sessions import CameraSessions, open_feeds
+from edge.service.camera_switches import CameraSwitches
 from edge.service.device_monitor import DeviceMonitor
 from edge.service.file_permissions import unsafe_permissions
 from edge.service.frame_batch import ProcessedFrame, process_batch
@@ -102,8 +103,13 @@ class Daemon:
         labels, self._model = engine.manifest.labels, ModelIdentity(engine.manifest.name, engine.sha256)
         if problems := unknown_actions(config, labels):
             raise DaemonError("; ".join(problems))
-        feeds = open_feeds(config.cameras)
         topics = configured_topics(config)
+        self._switches = CameraSwitches(
+            state_directory(config.outbox) / f"{topics.device}.cameras.json",
+            tuple(config.cameras),
+            config.mqtt.allow_camera_switch,
+        )
+        feeds = open_feeds(config.cameras, self._switches.disabled)
         self._publisher = Publisher(config.mqtt, topics, _outbox(config.outbox, topics.device))
         self._announcer = Announcer(topics, config.mqtt, config.outbox, self._model, labels, self._publisher)
         self._device = DeviceMonitor(config.thermal.settings(), topics, config.outbox.max_age)
@@ -114,7 +120,7 @@ class Daemon:
         settings = all_pipeline_settings(config, engine.manifest.start_scores)
         self._sessions = CameraSessions(feeds, settings, self._announcer, self._device.admit_frame)
         self._running = ReloadableConfig(config, path, labels, self._apply, self._publish_status)
-        self._request_handler = DaemonRequestHandler(self._running, self._sessions, self._health)
+        self._request_handler = DaemonRequestHandler(self._running, self._sessions, self._health, self._switches)
         self._broker: dict[str, object] = {}  # last published
         self._telemetry_at = time.monotonic()
         self._watchdog_at = 0.0
@@ -221,6 +227,7 @@ class Daemon:
     def _apply(self, config: Config) -> None:
         """Put a reloaded configuration in force. Raises CaptureError, and changes nothing then."""
         self._sessions.reconfigure(config.cameras, all_pipeline_settings(config, self._engine.manifest.start_scores))
+        self._switches.keep_only(tuple(config.cameras))
         self._device.reconfigure(config.thermal.settings())
         self._argus.allowed = config.restart_argus
         logging.getLogger().setLevel(config.log.level.upper())

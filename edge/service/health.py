@@ -91,6 +91,7 @@ class Health:
             "dropped": {name: one.dropped for name, one in counts.items()},
             "failed": {name: session.failed for name, session in sessions.items()},
             "overloaded": {name: name in self._overload.overloaded for name in self._overload.counts},
+            "disabled": {name: session.feed.state == "disabled" for name, session in sessions.items()},
             "invalid": self._invalid,
             "runtime": self._runtime,
             "stalls": {name: one.stalls for name, one in counts.items()},

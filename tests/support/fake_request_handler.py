@@ -29,3 +29,7 @@ class FakeRequestHandler:
     def snapshot(self, camera: str) -> str | None:
         self.asked.append(camera)
         return None if camera == "door" else f"no camera {camera}; known: door"
+
+    def switch_camera(self, camera: str, enabled: bool) -> Mapping[str, object]:
+        self.asked.append((camera, enabled))
+        return {"camera": camera, "enabled": enabled, "kept": True}

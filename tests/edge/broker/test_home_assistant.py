@@ -12,7 +12,10 @@ from edge.broker.delivery_statistics import OutboxStatistics
 from edge.broker.home_assistant import PLATFORMS, DeviceDescription, components, discovery, platforms
 from edge.broker.payload import ModelIdentity, event_payload
 from edge.broker.publisher import PublisherStatistics
+from edge.broker.requests import Request, answer
 from edge.broker.topics import Topics, active_payload, encode, people_payload
+from edge.config.schema import MqttConfig
+from tests.support.fake_request_handler import FakeRequestHandler
 from tests.support.some_event import some_event
 
 jinja2 = pytest.importorskip("jinja2", reason="jinja2, which renders Home Assistant's templates, is not installed")
@@ -31,8 +34,9 @@ def described(
     cameras: tuple[str, ...] = ("door",),
     actions: tuple[str, ...] = ACTIONS,
     former: dict[str, str] | None = None,
+    switches: bool = False,
 ) -> Any:
-    device = DeviceDescription("1.2.3", "korsal-lite", actions, cameras, snapshots)
+    device = DeviceDescription("1.2.3", "korsal-lite", actions, cameras, snapshots, switches)
     topic, payload = discovery(TOPICS, "homeassistant", device, former)
     assert topic == "homeassistant/device/site_korsal_roof/config"
     return json.loads(payload)
@@ -66,9 +70,9 @@ def test_the_device_identifies_itself() -> None:
 
 @pytest.mark.parametrize("snapshots", [True, False])
 def test_every_entity_is_whole(snapshots: bool) -> None:
-    components = described(snapshots, ("door", "roof-2"))["components"]
+    components = described(snapshots, ("door", "roof-2"), switches=snapshots)["components"]
     needs = {"event": "state_topic", "sensor": "state_topic", "binary_sensor": "state_topic"}
-    needs |= {"image": "image_topic", "button": "command_topic"}
+    needs |= {"image": "image_topic", "button": "command_topic", "switch": "command_topic"}
     for key, component in components.items():
         assert component["platform"] in PLATFORMS
         assert component["unique_id"] == f"site_korsal_roof_{key}"
@@ -177,3 +181,31 @@ def test_buttons_send_requests() -> None:
     assert components["reload"]["command_topic"] == "site/korsal/roof/request/reload"
     assert json.loads(components["door_take"]["payload_press"]) == {"data": {"camera": "door"}}
     assert components["door_picture"]["image_topic"] == "site/korsal/roof/door/snapshot/#"
+
+
+@pytest.mark.parametrize(
+    ("state", "shown"), [("online", "ON"), ("stalled", "ON"), ("offline", "ON"), ("disabled", "OFF")]
+)
+def test_a_camera_s_switch_shows_its_state_and_asks_for_the_other(state: str, shown: str) -> None:
+    switch = described(switches=True)["components"]["door_enabled"]
+    assert switch["state_topic"] == TOPICS.state("door")
+    found = rendered(switch["value_template"], state)
+    assert found == shown
+    assert found in (switch["state_on"], switch["state_off"])
+    handler = FakeRequestHandler()
+    allowed = MqttConfig(allow_camera_switch=True)
+    for payload in (switch["payload_off"], switch["payload_on"]):
+        assert switch["command_topic"] == TOPICS.request("camera")
+        response = answer(Request("camera", payload.encode()), handler, TOPICS, allowed)
+        assert json.loads(response.payload)["error"] is None
+    assert handler.asked == [("door", False), ("door", True)]
+
+
+def test_there_is_no_switch_where_switching_is_not_allowed_and_a_former_one_is_removed() -> None:
+    assert "door_enabled" not in described()["components"]
+    assert described(former={"door_enabled": "switch"})["components"]["door_enabled"] == {"platform": "switch"}
+
+
+def test_what_is_seen_by_a_camera_that_is_off_is_unavailable() -> None:
+    availability = running(described(switches=True), "Dunk")["availability"][1]
+    assert rendered(availability["value_template"], "disabled") == "offline"

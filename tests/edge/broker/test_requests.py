@@ -13,7 +13,7 @@ from edge.config.schema import MqttConfig
 from tests.support.fake_request_handler import FakeRequestHandler
 
 TOPICS = Topics("korsal", "roof")
-OPEN = MqttConfig(allow_remote_config=True, snapshots=True)
+OPEN = MqttConfig(allow_remote_config=True, allow_camera_switch=True, snapshots=True)
 
 
 def ask(
@@ -37,6 +37,12 @@ def ask(
         ("config-get", {"transaction": 1}, "configuration", {"log": {"level": "info"}}),
         ("config-set", {"data": {"log": {"level": "debug"}}}, {"log": {"level": "debug"}}, None),
         ("snapshot", {"data": {"camera": "door"}}, "door", None),
+        (
+            "camera",
+            {"data": {"camera": "door", "enabled": False}},
+            ("door", False),
+            {"camera": "door", "enabled": False, "kept": True},
+        ),
     ],
 )
 def test_each_request_is_carried_out(op: str, payload: object, asked: object, data: object) -> None:
@@ -88,6 +94,22 @@ def test_an_invalid_request_gets_an_error_message(payload: bytes | None, error: 
         ("snapshot", {"data": {"camera": "door"}}, MqttConfig(), "set [mqtt] snapshots = true"),
         ("snapshot", {}, OPEN, "which camera?"),
         ("snapshot", {"data": {"camera": 3}}, OPEN, "which camera?"),
+        (
+            "camera",
+            {"data": {"camera": "door", "enabled": True}},
+            MqttConfig(),
+            "set [mqtt] allow_camera_switch = true",
+        ),
+        (
+            "camera",
+            {"data": {"camera": "door", "enabled": False}},
+            MqttConfig(allow_remote_config=True),
+            "switching cameras is not allowed",
+        ),
+        ("camera", {"data": {"camera": "door"}}, OPEN, "which camera, on or off?"),
+        ("camera", {"data": {"camera": "door", "enabled": 0}}, OPEN, "which camera, on or off?"),
+        ("camera", {"data": {"camera": None, "enabled": False}}, OPEN, "which camera, on or off?"),
+        ("camera", {"data": ["door", False]}, OPEN, "which camera, on or off?"),
     ],
 )
 def test_an_impossible_request_gets_an_error_message_and_no_effect(

@@ -108,3 +108,42 @@ def test_all_feeds_are_opened_or_none(
     with pytest.raises(CaptureError):
         open_feeds({"a": CameraConfig(source=file), "b": CameraConfig(source=str(tmp_path / "nowhere.avi"))})
     assert closed == ["a"]
+
+
+def test_a_camera_is_switched_off_and_on(cameras: Cameras, file: str) -> None:
+    door = cameras.sessions["door"]
+    before = door.feed
+    cameras.sessions.switch("door", None)
+    cameras.sessions.switch("door", None)  # once more changes nothing
+    assert (door.feed.state, door.feed.newest(), door.feed.finished) == ("disabled", None, False)
+    assert door.request_snapshot() == "camera door is switched off: switch it on with request/camera"
+    cameras.sessions.switch("door", CameraConfig(source=file))
+    assert (door.feed.state, door.feed is before) == ("online", False)
+
+
+def test_a_camera_that_cannot_be_opened_stays_off(cameras: Cameras, tmp_path: Path) -> None:
+    cameras.sessions.switch("door", None)
+    with pytest.raises(CaptureError):
+        cameras.sessions.switch("door", CameraConfig(source=str(tmp_path / "none.avi")))
+    assert cameras.sessions["door"].feed.state == "disabled"
+
+
+def test_a_reload_leaves_a_camera_off_whatever_changes_about_it(cameras: Cameras, file: str, tmp_path: Path) -> None:
+    cameras.sessions.switch("door", None)
+    cameras.reconfigure(
+        gap=2, door=CameraConfig(source=str(tmp_path / "none.avi"), rotation=90), yard=CameraConfig(source=file)
+    )
+    assert cameras.sessions["door"].feed.state == "disabled"
+    assert cameras.sessions["door"].settings.frame_gap == 2
+
+
+def test_a_camera_that_is_off_stays_so_in_its_topic_when_the_daemon_stops(cameras: Cameras) -> None:
+    cameras.sessions.switch("door", None)
+    cameras.announcer.calls.clear()
+    cameras.sessions.close()
+    assert [camera for name, camera in cameras.announcer.calls if name == "camera_state"] == ["yard"]
+
+
+def test_disabled_cameras_are_not_opened(tmp_path: Path) -> None:
+    feeds = open_feeds({"door": CameraConfig(source=str(tmp_path / "none.avi"))}, {"door", "unknown"})
+    assert feeds["door"].state == "disabled"
