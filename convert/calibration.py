@@ -1,16 +1,16 @@
 """Real frames for calibration, encoded by the daemon's own code, motion maps included. Shell over video files."""
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import detector, inference
+from edge import detector
 from edge.cameras.video_file import decodable_frames, read_file
+from edge.inference import Past, motion_step
 from edge.manifest import Manifest
+from edge.motion_gap import recall
 from edge.sources import VIDEO_SUFFIXES, redact
 from edge.terminal import progress
 
@@ -65,18 +65,19 @@ def _encoded(file: Path, count: int, manifest: Manifest) -> Iterator[Input]:
     """`count` frames of one video, or all if there are fewer, as the pipeline would give them to the network."""
     there = decodable_frames(file)
     wanted = {there[(2 * i + 1) * len(there) // (2 * count)] for i in range(count)}
-    past: deque[NDArray[np.uint8]] = deque(maxlen=manifest.motion.gap)
+    past: tuple[tuple[float, NDArray[np.uint8]], ...] = ()
     for frame in read_file(file, "calibration"):
+        known = recall(past, frame.monotonic_time, manifest.gap)
         if frame.index in wanted:
-            yield _input(frame.image, past[0] if past else None, manifest)
-        past.append(frame.image)
+            yield _input(frame.image, known.previous, manifest)
+        past = (*known.kept, (frame.monotonic_time, frame.image))
 
 
 def _input(image: NDArray[np.uint8], previous: NDArray[np.uint8] | None, manifest: Manifest) -> Input:
-    """What the network gets for `image` where `previous` came `gap` frames before, or where nothing came before."""
-    past: tuple[Any, ...] = ()
+    """What the network gets for `image` where `previous` came a gap before, or where nothing came before."""
+    past: Past = ()
     if previous is not None and previous.shape == image.shape:
-        _, past = inference.motion_step((), detector.normalise(previous, manifest), manifest.motion)
+        _, past = motion_step((), 0.0, detector.normalise(previous, manifest), manifest.motion, manifest.gap)
     normalised = detector.normalise(image, manifest)
-    motion_map, _ = inference.motion_step(past, normalised, manifest.motion)
+    motion_map, _ = motion_step(past, manifest.gap.seconds, normalised, manifest.motion, manifest.gap)
     return detector.network_input(normalised, motion_map)

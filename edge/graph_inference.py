@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edge import detector
 from edge.inference import Infer, Lap, NetworkFrame, NetworkResult, Outputs, of_one
 from edge.manifest import FITTED, FRAME, MOTION, PREVIOUS, Manifest, input_shapes
+from edge.motion_gap import Recall, recall
 
 Fitted = NDArray[np.float32]  # (1, 3, h, w)
 LARGEST_FRAME = (3840, 2160)  # (width, height) that TensorRT builds for, pixels; larger ones are fitted on the CPU
@@ -21,7 +22,10 @@ LARGEST_FRAME = (3840, 2160)  # (width, height) that TensorRT builds for, pixels
 
 @dataclass(frozen=True, eq=False)
 class GraphInference:
-    """An `edge.inference.RunFrames` over `infer`: a camera's motion state is its last FITTED frames, oldest first."""
+    """An `edge.inference.RunFrames` over `infer`.
+
+    A camera's motion state is its last FITTED frames with their times, oldest first.
+    """
 
     infer: Infer
     manifest: Manifest
@@ -41,19 +45,23 @@ class GraphInference:
         ]
 
     def _previous(self, frame: NetworkFrame) -> Fitted:
-        """The frame `gap` back, the oldest there is, or zeros."""
-        past: tuple[Fitted, ...] = frame.motion_state or ()
-        if not past:
-            return np.zeros((1, 3, self.manifest.height, self.manifest.width), np.float32)
-        return past[-frame.motion.gap :][0]
+        """The frame that lies `gap` back, the nearest there is, or zeros."""
+        previous = _recall(frame).previous
+        blank = (1, 3, self.manifest.height, self.manifest.width)
+        return np.zeros(blank, np.float32) if previous is None else previous
 
-    def _past(self, frame: NetworkFrame, outputs: Outputs, row: int) -> tuple[Fitted, ...]:
+    def _past(self, frame: NetworkFrame, outputs: Outputs, row: int) -> tuple[tuple[float, Fitted], ...]:
         if not has_motion(self.manifest):
             return ()
-        return (*(frame.motion_state or ()), outputs[FITTED][row : row + 1])[-frame.motion.gap :]
+        return (*_recall(frame).kept, (frame.time, outputs[FITTED][row : row + 1]))
 
     def _motion(self, outputs: Outputs, row: int) -> NDArray[np.float32] | None:
         return outputs[MOTION][row].transpose(1, 2, 0) if has_motion(self.manifest) else None
+
+
+def _recall(frame: NetworkFrame) -> Recall[Fitted]:
+    past: tuple[tuple[float, Fitted], ...] = frame.motion_state or ()
+    return recall(past, frame.time, frame.gap)
 
 
 def has_motion(manifest: Manifest) -> bool:

@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from edge import detector
 from edge import motion_map as motion
 from edge.manifest import INPUT, OUTPUTS, Manifest
+from edge.motion_gap import MotionGap, recall
 from edge.motion_map import MotionSettings, Prepared
 
 Outputs = Mapping[str, NDArray[Any]]
 Infer = Callable[[Mapping[str, NDArray[Any]]], Outputs]
 Lap = Callable[[str], None]  # called with a stage's name as soon as the stage is over
+Past = tuple[tuple[float, Prepared], ...]  # a camera's last frames with their times, oldest first
 MotionState = Any  # what a camera's last frames leave for its next motion map; only `run_frames` looks inside
 
 
@@ -30,14 +32,16 @@ class EngineError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class NetworkFrame:
-    """One camera's newest frame: (H, W, 3) uint8 BGR.
+    """One camera's newest frame: (H, W, 3) uint8 BGR, taken at `time`, seconds of any clock that is the camera's.
 
-    `motion_state` is that of the camera's last NetworkResult, None at first; it is used up, and holds for frames of
-    one size.
+    `gap`: how far back the frame lies that its motion map compares with. `motion_state` is that of the camera's last
+    NetworkResult, None at first; it is used up, and holds for frames of one size.
     """
 
     image: NDArray[np.uint8]
+    time: float
     motion: MotionSettings
+    gap: MotionGap
     motion_state: MotionState | None
 
 
@@ -135,12 +139,12 @@ def run_network(engine: Engine, frames: Sequence[NetworkFrame], lap: Lap) -> lis
 
 
 def _run_on_cpu(engine: Engine, frames: Sequence[NetworkFrame], lap: Lap) -> list[NetworkResult]:
-    """A camera's motion state is its last frames, prepared for the motion map."""
+    """A camera's motion state is its last frames with their times, prepared for the motion map."""
     inputs, maps, states = [], [], []
     for frame in frames:
         normalised = detector.normalise(frame.image, engine.manifest)
         lap("preprocess")
-        motion_map, state = motion_step(frame.motion_state or (), normalised, frame.motion)
+        motion_map, state = motion_step(frame.motion_state or (), frame.time, normalised, frame.motion, frame.gap)
         lap("motion")
         inputs.append(detector.network_input(normalised, motion_map))
         maps.append(motion_map)
@@ -154,20 +158,20 @@ def _run_on_cpu(engine: Engine, frames: Sequence[NetworkFrame], lap: Lap) -> lis
 
 
 def motion_step(
-    past: tuple[Prepared, ...], normalised: NDArray[np.float32], settings: MotionSettings
-) -> tuple[NDArray[np.float32] | None, tuple[Prepared, ...]]:
-    """The motion map against the frame `gap` back, the oldest there is, or zeros; and the new past.
+    past: Past, time: float, normalised: NDArray[np.float32], settings: MotionSettings, gap: MotionGap
+) -> tuple[NDArray[np.float32] | None, Past]:
+    """The motion map against the frame that lies `gap` back, the nearest there is, or zeros; and the new past.
 
-    `normalised` is (h, w, 3) float32 of the network's input size. `past` holds the last `gap` frames and one spare,
-    oldest first; the oldest may be overwritten.
+    `normalised` is (h, w, 3) float32 of the network's input size, `time` in seconds. `past` is what the last call
+    returned, () at first; frames in it that are needed no longer may be overwritten.
     """
     if settings.kind == "none":
         return None, ()
-    gap = settings.gap
-    current = motion.prepare(normalised, past[0] if len(past) > gap else None)
-    previous = past[-gap:][0] if past else motion.blank(*normalised.shape[:2])
+    known = recall(past, time, gap)
+    current = motion.prepare(normalised, known.free[0] if known.free else None)
+    previous = motion.blank(*normalised.shape[:2]) if known.previous is None else known.previous
     found, _ = motion.compare(previous, current, settings)
-    return found, (*past, current)[-gap - 1 :]
+    return found, (*known.kept, (time, current))
 
 
 def of_one(outputs: Outputs, row: int) -> Outputs:

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_core import from_json as parse_json
 
+from edge.motion_gap import REFERENCE_RATE, MotionGap
 from edge.motion_map import MotionSettings
 from edge.text import is_visible_line, sanitized, shortened
 
@@ -26,7 +27,7 @@ CENTERNET_MEAN = (0.40789654, 0.44719302, 0.47026115)  # BGR, of 0..1
 CENTERNET_STD = (0.28863828, 0.27408164, 0.27809835)
 INPUT_MULTIPLE = 32
 LITE = "lite"  # the network of files that name none
-OPTIONAL = frozenset({"architecture", "preprocessing", "start_scores"})  # older files lack them
+OPTIONAL = frozenset({"architecture", "preprocessing", "rate", "start_scores"})  # older files lack them
 WEIGHTS_KEY = "weights"  # of `training`: a hash of the FP32 weights, the same in every precision made of them
 SMALLEST_STD = 1e-6
 LARGEST_COLOUR = 1e6  # of a mean or std
@@ -71,6 +72,7 @@ Size = Annotated[int, Field(ge=1, le=4096)]
 InputSide = Annotated[Size, Field(multiple_of=INPUT_MULTIPLE)]
 Mean = Annotated[float, Field(ge=-LARGEST_COLOUR, le=LARGEST_COLOUR, allow_inf_nan=False)]
 Std = Annotated[float, Field(ge=SMALLEST_STD, le=LARGEST_COLOUR, allow_inf_nan=False)]
+Rate = Annotated[float, Field(ge=0.1, le=1000, allow_inf_nan=False)]
 StartScore = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Preprocessing = Literal["outside", "graph"]
 
@@ -78,6 +80,9 @@ Preprocessing = Literal["outside", "graph"]
 @dataclass(frozen=True)
 class Manifest:
     """One model. `mean` and `std` are B, G, R of frames from 0 to 1; sizes are pixels of the network's input.
+
+    `rate`: frames per second of the videos that it was trained on, so `motion.gap / rate` seconds lie between the two
+    frames of a motion map.
 
     The limits in the types hold for what `from_json` reads.
     """
@@ -96,12 +101,18 @@ class Manifest:
     training: Mapping[str, Any] = field(default_factory=dict)  # data, split, scores; for people to read
     architecture: str = LITE  # of the network, as korsal-train --arch names it
     start_scores: Mapping[str, StartScore] = field(default_factory=dict)  # of events, for the labels that have one
+    rate: Rate = REFERENCE_RATE
     preprocessing: Preprocessing = "outside"  # "graph": the file takes frames, and fits and compares them itself
 
     @property
     def channels(self) -> int:
         """Of the network's input: three of the frame, three of the motion map where there is one."""
         return 3 if self.motion.kind == "none" else 6
+
+    @property
+    def gap(self) -> MotionGap:
+        """From one to the other frame of the motion map, as the network was trained."""
+        return MotionGap(self.motion.gap / self.rate, self.rate)
 
     @property
     def input_size(self) -> tuple[int, int]:

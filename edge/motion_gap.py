@@ -2,7 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
+Content = TypeVar("Content")
+
+REFERENCE_RATE = 25.0  # frames per second, those of UCF101: of models that name no rate
 PARTS = 8  # of a gap: frames that are closer together than one of them are too alike to keep all
 CLOSEST = 0.9  # frames at the model's rate, which are all kept however long the gap is
 
@@ -48,3 +52,22 @@ def choose(times: Sequence[float], now: float, gap: MotionGap) -> Choice:
     if len(kept) > 1 and times[kept[-1]] - times[kept[-2]] < gap.spacing:
         del kept[-1]
     return Choice(previous, tuple(sorted({previous, *kept})))
+
+
+@dataclass(frozen=True, eq=False)
+class Recall(Generic[Content]):
+    """`choose` applied to the past frames themselves; `free` are those that nothing needs any longer."""
+
+    previous: Content | None
+    kept: tuple[tuple[float, Content], ...]
+    free: tuple[Content, ...]
+
+
+def recall(past: Sequence[tuple[float, Content]], now: float, gap: MotionGap) -> Recall[Content]:
+    """What a camera's `past`, (time, frame) oldest first, holds for a frame at the time `now`; as `choose`."""
+    choice = choose([time for time, _ in past], now, gap)
+    return Recall(
+        None if choice.previous is None else past[choice.previous][1],
+        tuple(past[index] for index in choice.kept),
+        tuple(frame for index, (_, frame) in enumerate(past) if index not in choice.kept),
+    )

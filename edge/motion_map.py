@@ -44,7 +44,7 @@ class MotionSettings:
     `ssim`: the map, 1 where nothing changed; `dsim`: 0.5 * (1 - ssim); `flow`: optical flow and change of grey
     (`edge.optical_flow`); `previous`: the previous frame itself; `none`: no motion channels. `shifts=False` compares
     the frames unshifted, and lets flow keep the camera's own motion. `gap` is how many frames back the previous frame
-    lies (KORSAL: 1); the caller, who holds the frames, applies it.
+    lies in training (KORSAL: 1); the caller, who holds the frames, applies it, in seconds.
     """
 
     kind: MotionKind = "ssim"

@@ -18,7 +18,7 @@ from edge.events import Event, EventState
 from edge.inference import Engine, Lap, MotionState, NetworkFrame, Outputs
 from edge.linker import Linker, LinkerState
 from edge.manifest import Manifest
-from edge.motion_map import MotionSettings
+from edge.motion_gap import MotionGap
 from edge.sources import Frame
 from edge.tubes import TubeBox
 
@@ -29,13 +29,13 @@ STAGES = ("preprocess", "motion", "network", "link", "events")
 class PipelineSettings:
     """What can be tuned for one camera.
 
-    `minimum_score`: detections below it are dropped at once; None: the linker's. `frame_gap`: how many frames
-    back the motion map compares; None: the model's.
+    `minimum_score`: detections below it are dropped at once; None: the linker's. `motion_gap`: seconds from
+    one to the other frame of the motion map; None: the model's.
     """
 
     linker: Linker = DefaultLinker()
     events: EventSettings = field(default_factory=EventSettings)
-    frame_gap: int | None = None
+    motion_gap: float | None = None
     minimum_score: float | None = None
 
 
@@ -46,7 +46,6 @@ class PipelineState:
     events: EventState
     linker: LinkerState = field(default_factory=linker.initial)
     motion_state: MotionState | None = None
-    motion: MotionSettings | None = None  # that `motion_state` is for
     frame_size: tuple[int, int] = (0, 0)  # (width, height) of the last frame
 
 
@@ -102,14 +101,11 @@ def step_batch(
     inputs: Sequence[FrameInput], engine: Engine, lap: Lap = lambda stage: None
 ) -> list[tuple[PipelineState, StepResult]]:
     """As `step`, for one frame each of at most `engine.largest_batch` cameras, in one run of the network."""
-    inputs = [replace(one, state=_matching_state(one, engine.manifest)) for one in inputs]
-    network_frames = [
-        NetworkFrame(one.frame.image, _motion(one.settings, engine.manifest), one.state.motion_state) for one in inputs
-    ]
-    results = inference.run_network(engine, network_frames, lap)
+    inputs = [replace(one, state=_matching_state(one)) for one in inputs]
+    results = inference.run_network(engine, [_network_frame(one, engine.manifest) for one in inputs], lap)
     stepped = []
-    for one, network_frame, result in zip(inputs, network_frames, results, strict=True):
-        state = replace(one.state, motion_state=result.motion_state, motion=network_frame.motion)
+    for one, result in zip(inputs, results, strict=True):
+        state = replace(one.state, motion_state=result.motion_state)
         state, (found, tube_boxes, published) = _link_and_decide(state, one, result.outputs, engine.manifest, lap)
         stepped.append(
             (state, StepResult(result.motion, found, tube_boxes, published, people_count.open_event_ids(state.events)))
@@ -117,19 +113,18 @@ def step_batch(
     return stepped
 
 
-def _motion(settings: PipelineSettings, manifest: Manifest) -> MotionSettings:
-    if settings.frame_gap is None:
-        return manifest.motion
-    return replace(manifest.motion, gap=settings.frame_gap)
+def _network_frame(given: FrameInput, manifest: Manifest) -> NetworkFrame:
+    seconds = given.settings.motion_gap
+    gap = manifest.gap if seconds is None else MotionGap(seconds, manifest.rate)
+    frame = given.frame
+    return NetworkFrame(frame.image, frame.monotonic_time, manifest.motion, gap, given.state.motion_state)
 
 
-def _matching_state(given: FrameInput, manifest: Manifest) -> PipelineState:
+def _matching_state(given: FrameInput) -> PipelineState:
     """The camera's state without what does not fit this frame."""
     state, size = given.state, detector.frame_size(given.frame.image)
     if size != state.frame_size:
         return PipelineState(state.events, LinkerState(next_tube=state.linker.next_tube), frame_size=size)
-    if state.motion != _motion(given.settings, manifest):
-        return replace(state, motion_state=None)
     return state
 
 

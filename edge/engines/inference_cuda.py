@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from edge import detector
 from edge.engines.motion_cuda import REMEDY, MotionCuda, MotionCudaError
 from edge.engines.tensorrt_engine import errors_name
-from edge.inference import GpuRunner, Lap, LoadedEngine, NetworkFrame, NetworkResult, motion_step, of_one
+from edge.inference import GpuRunner, Lap, LoadedEngine, NetworkFrame, NetworkResult, Past, motion_step, of_one
 from edge.manifest import Manifest
-from edge.motion_map import MotionSettings, Prepared
+from edge.motion_map import MotionSettings
 
 TOLERANCE = 1e-3
 """The largest difference from the CPU's input: cv2.cuda computes in float32, and adds up in any order."""
@@ -35,7 +35,7 @@ class CudaInference:
         states = [frame.motion_state or self._motion_cuda(frame) for frame in frames]
         for slot, (frame, state) in enumerate(zip(frames, states, strict=True)):
             lap("preprocess")
-            state.fill(frame.image, slot)
+            state.fill(frame.image, frame.time, frame.gap, slot)
             lap("motion")
         with errors_name(self.path):
             outputs = self.runner.run(len(frames))
@@ -46,8 +46,7 @@ class CudaInference:
         ]
 
     def _motion_cuda(self, frame: NetworkFrame) -> MotionCuda:
-        manifest = replace(self.manifest, motion=frame.motion)
-        return MotionCuda(self.cuda, self.runner, manifest, detector.frame_size(frame.image))
+        return MotionCuda(self.cuda, self.runner, self.manifest, detector.frame_size(frame.image))
 
 
 def with_cuda_preprocessing(opened: LoadedEngine, cuda: Any) -> LoadedEngine:
@@ -70,12 +69,12 @@ def _motion_map(state: MotionCuda, slot: int) -> NDArray[np.float32] | None:
 def _check_against_cpu(cuda: Any, runner: GpuRunner, manifest: Manifest) -> None:
     """Compare cv2.cuda with the CPU on a moving scene. Raises MotionCudaError where they differ."""
     gpu = MotionCuda(cuda, runner, manifest, TRIAL_SIZE)
-    past: tuple[Prepared, ...] = ()
-    for image in _scene(manifest.motion):
-        normalised = detector.normalise(image, manifest)
-        motion_map, past = motion_step(past, normalised, manifest.motion)
+    past: Past = ()
+    for index, image in enumerate(_scene(manifest.motion)):
+        time, normalised = index / manifest.rate, detector.normalise(image, manifest)
+        motion_map, past = motion_step(past, time, normalised, manifest.motion, manifest.gap)
         expected = detector.network_input(normalised, motion_map)
-        gpu.fill(image)
+        gpu.fill(image, time, manifest.gap)
         difference = float(np.abs(gpu.input() - expected).max())
         if not difference <= TOLERANCE:  # nan is none
             raise MotionCudaError(f"cv2.cuda computes another input, off by {difference:g}; {REMEDY}")

@@ -20,6 +20,7 @@ from edge.engines.preprocess_cuda import GpuPreprocess
 from edge.engines.ssim_cuda import IMAGE, Gpu, GpuImage, GpuSsim
 from edge.inference import EngineError, GpuInput
 from edge.manifest import Manifest
+from edge.motion_gap import MotionGap, recall
 from edge.motion_map import IDENTITY, LEAST_RANGE, SHIFTS
 from edge.ssim import MARGIN
 
@@ -85,34 +86,36 @@ class MotionCuda:
         _check(gpu_input, manifest)
         self._cuda, self._manifest = cuda, manifest
         self._gpu_input = gpu_input  # keeps its memory allocated
-        self._frame_count = 0
+        self._past: tuple[tuple[float, GpuFrame], ...] = ()
+        self._free: list[GpuFrame] = []
         self._shape = (frame_size[1], frame_size[0], 3)
         try:
             self._allocate(gpu_input, frame_size)
-            self._blank(self._frames[1])
+            self._blank(self._free[0])
         except (cv2.error, SystemError) as error:  # SystemError is what its constructors raise
             raise _failure("cannot be set up for a camera", error) from error
 
-    def fill(self, image: NDArray[np.uint8], slot: int = 0) -> int:
+    def fill(self, image: NDArray[np.uint8], time: float, gap: MotionGap, slot: int = 0) -> int:
         """Write a frame and its motion map into image `slot` of the batch; return the shift's index.
 
-        The frame is (H, W, 3) BGR. The work may still be queued on the engine's stream: its `run` must follow. Raises
-        MotionCudaError.
+        The frame is (H, W, 3) BGR, taken at `time` (seconds); it is compared with the one that lies `gap` back. The
+        work may still be queued on the engine's stream: its `run` must follow. Raises MotionCudaError.
         """
         if image.dtype != np.uint8 or image.shape != self._shape:
             raise MotionCudaError(
                 f"a frame is {image.shape} {image.dtype}, not {self._shape} uint8: build a MotionCuda for its size"
             )
-        slots = len(self._frames)
-        current = self._frames[self._frame_count % slots]
-        previous = self._frames[max(self._frame_count - slots + 1, 0) % slots if self._frame_count else 1]
+        known = recall(self._past, time, gap)
+        free = [*self._free, *known.free]
+        previous = free[0] if known.previous is None else known.previous  # that which is free at first is blank
         try:
+            current = free.pop() if free else self._frame()
             self._preprocess.normalise(image, current.bordered)
             self._cuda.split(current.frame, dst=self._slots[slot][:3], stream=self._stream)
             shift = self._motion(previous, current, self._slots[slot][3:])
         except cv2.error as error:
             raise _failure("fails at a frame", error) from error
-        self._frame_count += 1
+        self._past, self._free = (*known.kept, (time, current)), free
         return shift
 
     def input(self, slot: int = 0) -> NDArray[np.float32]:
@@ -129,7 +132,7 @@ class MotionCuda:
         ]
         self._preprocess = GpuPreprocess(cuda, self._stream, manifest, frame_size)
         self._ssim = GpuSsim(cuda, self._stream, width, height)
-        self._frames = [self._frame() for _ in range(manifest.motion.gap + 1)]
+        self._free = [self._frame() for _ in range(manifest.motion.gap + 2)]  # more, once a high rate needs them
         self._whole = [self._ssim.statistics(width, height) for _ in range(2)]
         self._similarity = cuda.GpuMat(height, width, IMAGE)
         inner = (MARGIN, MARGIN, width - 2 * MARGIN, height - 2 * MARGIN)

@@ -11,7 +11,7 @@ from convert.calibration import MIN_FRAMES, CalibrationError
 from edge import detector, inference
 from edge.cameras.video_file import CaptureError, read_file
 from edge.manifest import Manifest
-from edge.motion_map import MotionSettings, Prepared
+from edge.motion_map import MotionSettings
 from tests.support.tiny_videos import picture, write_video
 
 MANIFEST = Manifest("tiny", ("Run",), 64, 96, MotionSettings("ssim", gap=2))
@@ -24,11 +24,11 @@ def video(tmp_path: Path) -> Path:
 
 def streamed(video: Path) -> list[np.ndarray]:
     """What the network gets for every frame while the video is played."""
-    past: tuple[Prepared, ...] = ()
+    past: inference.Past = ()
     inputs = []
     for frame in read_file(video, "c"):
         normalised = detector.normalise(frame.image, MANIFEST)
-        motion_map, past = inference.motion_step(past, normalised, MANIFEST.motion)
+        motion_map, past = inference.motion_step(past, frame.monotonic_time, normalised, MANIFEST.motion, MANIFEST.gap)
         inputs.append(detector.network_input(normalised, motion_map))
     return inputs
 

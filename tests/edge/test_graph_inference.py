@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from edge import inference, pipeline
 from edge.engines import onnxruntime_engine
 from edge.inference import Engine, EngineError, NetworkFrame
+from edge.motion_gap import MotionGap
 from edge.motion_map import MotionSettings
 from edge.pipeline import FrameInput, PipelineSettings
 from edge.sources import Frame
@@ -39,7 +40,7 @@ def results(
     found = []
     for index in range(count):
         given = [
-            NetworkFrame(frame(index, size), replace(engine.manifest.motion, gap=gap), state)
+            NetworkFrame(frame(index, size), index / 25, engine.manifest.motion, MotionGap(gap / 25, 25), state)
             for size, state in zip(sizes, states, strict=True)
         ]
         for one in (answers := inference.run_network(engine, given, lambda stage: None)):
@@ -85,7 +86,7 @@ def test_a_model_without_motion_map(tmp_path: Path) -> None:
     manifest = replace(MANIFEST, motion=MotionSettings("none"))
     path = write_frame_model(tmp_path / "still.onnx", manifest)
     engine, cpu = onnxruntime_engine.load(path, preprocessing="graph"), onnxruntime_engine.load(path)
-    given = [NetworkFrame(frame(1, SAME), manifest.motion, None)]
+    given = [NetworkFrame(frame(1, SAME), 0.0, manifest.motion, manifest.gap, None)]
     (ours,), (theirs,) = (inference.run_network(one, given, lambda stage: None) for one in (engine, cpu))
     assert ours.motion() is None
     np.testing.assert_allclose(ours.outputs["boxes"], theirs.outputs["boxes"])

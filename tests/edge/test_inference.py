@@ -59,7 +59,13 @@ def results_of(engine: Engine, count: int, together: bool) -> list[list[Copied]]
     results: list[list[Copied]] = [[] for _ in SIZES]
     for index in range(count):
         frames = [
-            NetworkFrame(picture(camera, index), MANIFEST.motion, results[camera][-1].motion_state if index else None)
+            NetworkFrame(
+                picture(camera, index),
+                index / MANIFEST.rate,
+                MANIFEST.motion,
+                MANIFEST.gap,
+                results[camera][-1].motion_state if index else None,
+            )
             for camera in range(len(SIZES))
         ]
         batches = [frames] if together else [[frame] for frame in frames]

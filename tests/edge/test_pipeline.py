@@ -41,7 +41,7 @@ class Network:
 
 
 def manifest(settings: MotionSettings) -> Manifest:
-    return Manifest("tiny", LABELS, HEIGHT, WIDTH, settings, top_k=1)
+    return Manifest("tiny", LABELS, HEIGHT, WIDTH, settings, top_k=1, rate=10)
 
 
 def picture(number: int, size: tuple[int, int] = (WIDTH, HEIGHT), brightness: int = 100) -> NDArray[np.uint8]:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from edge import detector, motion_map
 from edge.engines.cuda_runtime import Cuda
+from edge.engines.motion_cuda import MotionCuda
+from edge.inference import GpuInput
 from edge.manifest import Manifest
 from edge.motion_map import IDENTITY, MotionSettings
 from tests.support.fake_cuda import FakeCuda
@@ -33,6 +35,18 @@ class FakeTarget:
         self.image = np.zeros((2, *self.shape), self.dtype)
         self.image_address, self.stream = cuda.allocate(self.image.nbytes), cuda.create_stream()
         self.cv2 = FakeCv2Cuda(self.gpu)
+
+
+class PacedMotionCuda(MotionCuda):
+    """A MotionCuda whose frames come at the model's rate."""
+
+    def __init__(self, cuda: Any, gpu_input: GpuInput, manifest: Manifest, frame_size: tuple[int, int]) -> None:
+        super().__init__(cuda, gpu_input, manifest, frame_size)
+        self._paced, self._filled = manifest, 0
+
+    def fill_next(self, image: Frame, slot: int = 0) -> int:
+        self._filled += 1
+        return self.fill(image, self._filled / self._paced.rate, self._paced.gap, slot)
 
 
 def manifest_of(settings: MotionSettings, size: tuple[int, int] = SIZE) -> Manifest:

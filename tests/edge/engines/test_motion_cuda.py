@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge import detector, motion_map
-from edge.engines.motion_cuda import MotionCuda, MotionCudaError, float32_holds, stable_constants, usable
+from edge.engines.motion_cuda import MotionCudaError, float32_holds, stable_constants, usable
 from edge.engines.tensorrt_runner import Runner
 from edge.manifest import INPUT, Manifest
 from edge.motion_map import SHIFTS, MotionSettings
@@ -21,7 +21,7 @@ from tests.support import fake_cv2_cuda
 from tests.support.fake_cuda import FakeCuda
 from tests.support.fake_cv2_cuda import FakeCv2Cuda
 from tests.support.fake_gpu import fake_gpu, serialized_engine
-from tests.support.motion_target import SIZE, FakeTarget, Frame, manifest_of, on_cpu
+from tests.support.motion_target import SIZE, FakeTarget, Frame, PacedMotionCuda, manifest_of, on_cpu
 from tests.support.paths import ROOT
 from tests.support.tiny_model import MANIFEST as TINY
 
@@ -36,10 +36,10 @@ KINDS = (  # of MotionSettings
 )
 
 
-def made(settings: MotionSettings, camera: tuple[int, int] = CAMERA) -> tuple[MotionCuda, FakeTarget]:
+def made(settings: MotionSettings, camera: tuple[int, int] = CAMERA) -> tuple[PacedMotionCuda, FakeTarget]:
     manifest = manifest_of(settings)
     target = FakeTarget((manifest.channels, manifest.height, manifest.width))
-    return MotionCuda(target.cv2, target, manifest, camera), target
+    return PacedMotionCuda(target.cv2, target, manifest, camera), target
 
 
 def scene(seed: int = 0, camera: tuple[int, int] = CAMERA, low: int = 0, high: int = 255) -> Frame:
@@ -61,11 +61,11 @@ def drifting(count: int, low: int = 0, high: int = 255) -> list[Frame]:
     return frames
 
 
-def hold_equal(frames: list[Frame], filler: MotionCuda, manifest: Manifest) -> list[int]:
+def hold_equal(frames: list[Frame], filler: PacedMotionCuda, manifest: Manifest) -> list[int]:
     """Every frame on the GPU as on the CPU; the shifts."""
     shifts = []
     for image, (expected, expected_shift) in zip(frames, on_cpu(frames, manifest), strict=True):
-        shift, found = filler.fill(image), filler.input()
+        shift, found = filler.fill_next(image), filler.input()
         assert shift == expected_shift
         assert found.shape == expected.shape
         assert np.abs(found[:, :3] - expected[:, :3]).max() < 1e-5  # the very grey levels
@@ -121,7 +121,7 @@ def test_a_light_goes_out_and_on_again() -> None:
     frames, moved = [bright, dark, dark, bright], []
     for image, (expected, shift) in zip(frames, on_cpu(frames, manifest_of(MotionSettings())), strict=True):
         target.cv2.uploaded.clear()
-        assert filler.fill(image) == shift
+        assert filler.fill_next(image) == shift
         moved.append(len(target.cv2.uploaded))
         assert np.abs(filler.input() - expected).max() < TOLERANCE
     assert moved == [1, 2, 1, 1]
@@ -140,7 +140,7 @@ def test_nothing_is_allocated_for_a_frame() -> None:
         filler, target = made(settings)
         allocated = target.cv2.allocations
         for image in drifting(5):
-            filler.fill(image)
+            filler.fill_next(image)
         assert allocated > 0
         assert target.cv2.allocations == allocated, settings
 
@@ -148,18 +148,18 @@ def test_nothing_is_allocated_for_a_frame() -> None:
 def test_one_frame_goes_up_and_scalars_come_back() -> None:
     filler, target = made(MotionSettings())
     frames = drifting(3)
-    filler.fill(frames[0])
+    filler.fill_next(frames[0])
     target.cv2.uploaded.clear()
     target.cv2.downloaded.clear()
     for image in frames[1:]:
-        filler.fill(image)
+        filler.fill_next(image)
     assert target.cv2.uploaded == [frames[0].nbytes] * 2
     assert target.cv2.downloaded == [9 * 2 * 4, 9 * 8] * 2  # extremes in float32, scores in float64
 
 
 def test_the_second_image_of_a_batch_is_left_alone() -> None:
     filler, target = made(MotionSettings())
-    filler.fill(drifting(1)[0])
+    filler.fill_next(drifting(1)[0])
     target.cv2.wrapStream(target.stream).waitForCompletion()
     block = np.frombuffer(bytes(target.gpu.device_blocks[target.image_address]), np.float32).reshape(target.image.shape)
     assert np.array_equal(block[:1], filler.input())
@@ -171,23 +171,23 @@ def test_two_cameras_share_an_engine() -> None:
     target = FakeTarget((6, SIZE[1], SIZE[0]))
     streams = drifting(4), [scene(seed, SIZE) for seed in range(4)]
     sizes = CAMERA, SIZE
-    fillers = [MotionCuda(target.cv2, target, manifest, size) for size in sizes]
+    fillers = [PacedMotionCuda(target.cv2, target, manifest, size) for size in sizes]
     for frame in range(4):
         for filler, frames in zip(fillers, streams, strict=True):
             expected, shift = next(islice(on_cpu(frames, manifest), frame, None))
-            assert filler.fill(frames[frame]) == shift
+            assert filler.fill_next(frames[frame]) == shift
             assert np.abs(filler.input() - expected).max() < TOLERANCE
 
 
 def test_each_image_of_a_batch_may_be_another_camera_s() -> None:
     """At another place in every batch."""
     manifest, (filler, target) = manifest_of(MotionSettings()), made(MotionSettings())
-    other = MotionCuda(target.cv2, target, manifest, SIZE)
+    other = PacedMotionCuda(target.cv2, target, manifest, SIZE)
     streams = drifting(4), [scene(seed, SIZE) for seed in range(4)]
     for frame in range(4):
         slots = frame % 2, 1 - frame % 2
         for one, frames, slot in zip((filler, other), streams, slots, strict=True):
-            one.fill(frames[frame], slot)
+            one.fill_next(frames[frame], slot)
         for one, frames, slot in zip((filler, other), streams, slots, strict=True):
             expected, _ = next(islice(on_cpu(frames, manifest), frame, None))
             assert np.abs(one.input(slot) - expected).max() < TOLERANCE
@@ -197,9 +197,9 @@ def test_the_engine_runs_on_what_was_filled() -> None:
     gpu = fake_gpu("10.3")
     image = scene(0, (80, 60))
     with Runner(gpu.trt, gpu.cuda, serialized_engine(gpu.trt)) as runner:
-        filler = MotionCuda(FakeCv2Cuda(gpu.runtime), runner, TINY, (80, 60))
+        filler = PacedMotionCuda(FakeCv2Cuda(gpu.runtime), runner, TINY, (80, 60))
         for _ in range(3):  # the third run is a graph's
-            filler.fill(image)
+            filler.fill_next(image)
             answer = runner.run(1)
         expected = runner.infer({INPUT: detector.network_input(detector.normalise(image, TINY), None)})
     assert all(np.allclose(answer[name], expected[name], atol=1e-5) for name in expected)
@@ -216,7 +216,7 @@ def test_the_engine_runs_on_what_was_filled() -> None:
 def test_frames_that_do_not_fit(image: NDArray[Any], message: str) -> None:
     filler, _ = made(MotionSettings())
     with pytest.raises(MotionCudaError) as raised:
-        filler.fill(image)
+        filler.fill_next(image)
     assert message in str(raised.value)
 
 
@@ -228,21 +228,21 @@ def test_flow_is_left_to_the_cpu() -> None:
 @pytest.mark.parametrize("target", [FakeTarget((3, SIZE[1], SIZE[0])), FakeTarget((6, SIZE[1], SIZE[0]), np.float16)])
 def test_engines_of_another_input(target: FakeTarget) -> None:
     with pytest.raises(MotionCudaError, match="rebuild it"):
-        MotionCuda(target.cv2, target, manifest_of(MotionSettings()), CAMERA)
+        PacedMotionCuda(target.cv2, target, manifest_of(MotionSettings()), CAMERA)
 
 
 def test_a_failed_call_gives_a_one_sentence_error() -> None:
     filler, target = made(MotionSettings())
     target.cv2.failing.add("remap")
     with pytest.raises(MotionCudaError, match=r"out of memory in function 'remap'\): end other programs"):
-        filler.fill(drifting(1)[0])
+        filler.fill_next(drifting(1)[0])
 
 
 def test_no_memory_for_a_camera() -> None:
     target = FakeTarget((6, SIZE[1], SIZE[0]))
     target.cv2.failing.add("GpuMat")
     with pytest.raises(MotionCudaError, match="cannot be set up for a camera"):
-        MotionCuda(target.cv2, target, manifest_of(MotionSettings()), CAMERA)
+        PacedMotionCuda(target.cv2, target, manifest_of(MotionSettings()), CAMERA)
 
 
 def opencv(cuda: Any) -> Any:
@@ -305,8 +305,8 @@ def test_constants_as_the_cpu_has_them(pair: tuple[Frame, Frame]) -> None:
     frames = [motion_map.prepare(detector.normalise(image, manifest)) for image in pair]
     filler, _ = made(MotionSettings(), SIZE)
     for image in pair:
-        filler.fill(image)
-    found = stable_constants(*(frame.extremes for frame in filler._frames))
+        filler.fill_next(image)
+    found = stable_constants(*(frame.extremes for _, frame in filler._past))
     assert np.allclose(found, motion_map._pair(*frames).constants, rtol=1e-5)
 
 
@@ -337,13 +337,13 @@ def real_target(cuda: Any, channels: int, size: tuple[int, int]) -> Any:
     return SimpleNamespace(image_address=memory.cudaPtr(), stream=stream.cudaPtr(), image=image, owned=(memory, stream))
 
 
-def real(settings: MotionSettings, camera: tuple[int, int], size: tuple[int, int]) -> MotionCuda:
+def real(settings: MotionSettings, camera: tuple[int, int], size: tuple[int, int]) -> PacedMotionCuda:
     try:
         cuda = usable()
     except MotionCudaError as error:
         pytest.skip(str(error))
     manifest = manifest_of(settings, size)
-    return MotionCuda(cuda, real_target(cuda, manifest.channels, size), manifest, camera)
+    return PacedMotionCuda(cuda, real_target(cuda, manifest.channels, size), manifest, camera)
 
 
 @pytest.mark.gpu

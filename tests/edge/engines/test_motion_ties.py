@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.engines.motion_cuda import TIE, MotionCuda
+from edge.engines.motion_cuda import TIE
 from edge.motion_map import SHIFTS, MotionSettings
 from tests.support.fake_cuda import FakeCuda
 from tests.support.fake_cv2_cuda import FakeCv2Cuda, FakeGpuMat
-from tests.support.motion_target import SIZE, FakeTarget, manifest_of, on_cpu
+from tests.support.motion_target import SIZE, FakeTarget, PacedMotionCuda, manifest_of, on_cpu
 
 
 class AnyOrder(FakeCv2Cuda):
@@ -39,7 +39,7 @@ def test_among_equals_the_first_is_chosen_and_a_better_one_is_found(part: float,
     wall = np.full((SIZE[1], SIZE[0], 3), 90, np.uint8)
     manifest = manifest_of(MotionSettings())
     target = FakeTarget((manifest.channels, manifest.height, manifest.width))
-    filler = MotionCuda(AnyOrder(target.gpu, part), target, manifest, SIZE)
-    filler.fill(wall)
+    filler = PacedMotionCuda(AnyOrder(target.gpu, part), target, manifest, SIZE)
+    filler.fill_next(wall)
     assert [shift for _, shift in on_cpu([wall, wall], manifest)][1] == 0
-    assert filler.fill(wall) == chosen
+    assert filler.fill_next(wall) == chosen

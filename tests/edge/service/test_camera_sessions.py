@@ -35,13 +35,13 @@ class Cameras:
         announcer: Any = self.announcer
         self.sessions = CameraSessions(open_feeds(cameras), settings(*cameras), announcer, lambda name: True)
 
-    def reconfigure(self, gap: int | None = None, **cameras: CameraConfig) -> None:
+    def reconfigure(self, gap: float | None = None, **cameras: CameraConfig) -> None:
         self.announcer.calls.clear()
         self.sessions.reconfigure(cameras, settings(*cameras, gap=gap))
 
 
-def settings(*names: str, gap: int | None = None) -> dict[str, PipelineSettings]:
-    return {name: PipelineSettings(frame_gap=gap) for name in names}
+def settings(*names: str, gap: float | None = None) -> dict[str, PipelineSettings]:
+    return {name: PipelineSettings(motion_gap=gap) for name in names}
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_a_file_that_cannot_be_opened_leaves_everything_as_it_was(cameras: Camer
             hall=CameraConfig(source=str(cameras.folder / "nowhere.avi")),
         )
     assert {name: session.feed for name, session in cameras.sessions.items()} == feeds
-    assert all(session.settings.frame_gap is None for session in cameras.sessions.values())
+    assert all(session.settings.motion_gap is None for session in cameras.sessions.values())
     door = feeds["door"]
     assert isinstance(door, FileFeed)
     assert door._source.mask == ()
@@ -78,7 +78,7 @@ def test_cameras_come_and_go_and_settings_change(cameras: Cameras, file: str) ->
     cameras.reconfigure(gap=3, door=CameraConfig(source=file), hall=CameraConfig(source=file))
     assert set(cameras.sessions) == {"door", "hall"}
     assert cameras.sessions["door"].feed is door
-    assert [session.settings.frame_gap for session in cameras.sessions.values()] == [3, 3]
+    assert [session.settings.motion_gap for session in cameras.sessions.values()] == [3, 3]
     assert ("clear_retained", "yard") in cameras.announcer.calls
     assert [session.name for session, _ in cameras.sessions.next_inputs(8)] == ["door", "hall"]
 
@@ -134,7 +134,7 @@ def test_a_reload_leaves_a_camera_off_whatever_changes_about_it(cameras: Cameras
         gap=2, door=CameraConfig(source=str(tmp_path / "none.avi"), rotation=90), yard=CameraConfig(source=file)
     )
     assert cameras.sessions["door"].feed.state == "disabled"
-    assert cameras.sessions["door"].settings.frame_gap == 2
+    assert cameras.sessions["door"].settings.motion_gap == 2
 
 
 def test_a_camera_that_is_off_stays_so_in_its_topic_when_the_daemon_stops(cameras: Cameras) -> None:

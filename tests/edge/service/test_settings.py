@@ -118,7 +118,7 @@ def test_every_setting_of_the_default_linker_has_its_key() -> None:
 def test_every_camera_has_settings_of_its_own() -> None:
     cameras = {"door": {"source": "/dev/video0", "frame_gap": 3}, "yard": {"source": "/dev/video1"}}
     found = settings.all_pipeline_settings(Config.model_validate({"cameras": cameras}), MODELS)
-    assert {name: one.frame_gap for name, one in found.items()} == {"door": 3, "yard": None}  # None: the model's
+    assert {name: one.motion_gap for name, one in found.items()} == {"door": 0.12, "yard": None}  # None: the model's
     assert {one.events.for_action("Dunk").start_score for one in found.values()} == {0.3}
 
 
