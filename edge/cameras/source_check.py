@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edge.cameras.gstreamer_pipelines import InstalledElements, missing_elements
 from edge.cameras.rtsp_check import unreachable
+from edge.cameras.v4l2_formats import bayer_only
 from edge.cameras.video_file import CaptureError, check_file
 from edge.sources import Source
 
@@ -27,6 +28,9 @@ def _check_device(path: str) -> None:
     require_device(path)
     if not os.access(path, os.R_OK | os.W_OK):
         raise CaptureError(f"{path}: may not be opened by this user: add the user to the group `video`")
+    if pixels := bayer_only(path):
+        number = "csi://0, or csi://1 for the second such camera"
+        raise CaptureError(f"{path}: is a CSI sensor that gives raw Bayer values ({pixels}): write {number}")
 
 
 def require_device(path: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from edge import manifest as manifests
 from edge.cameras.opencv import has_gstreamer
 from edge.cameras.source_check import require_device
+from edge.cameras.v4l2_formats import bayer_only
 from edge.cameras.video_file import CaptureError, probe
 from edge.config.actions import Actions
 from edge.config.config_file import ConfigError, load, model_path, state_directory
@@ -99,6 +100,8 @@ def _source(source: Source) -> str:
     missing = ""
     if source.kind == "v4l2" and not os.path.exists(source.target):
         missing = " (no such device at the moment)"
+    elif source.kind == "v4l2" and bayer_only(source.target):
+        missing = " (a CSI sensor, which gives raw Bayer values here: write csi://0)"
     if source.kind == "csi" and not has_gstreamer():
         missing = " (this OpenCV has no GStreamer, which it needs: use the one of JetPack)"
     return f"{source.redacted}{missing}"

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from edge import threads
+from edge.cameras.argus import SERVICE
 from edge.cameras.live_camera import LiveCamera, LiveSettings
 from edge.cameras.video_file import CaptureError, read_file
 from edge.config.schema import CameraConfig
@@ -16,6 +17,7 @@ from edge.sources import Source
 SECONDS = 30.0  # for a camera to deliver a frame
 POLL_SECONDS = 0.25
 ARGUS = Path("/tmp/argus_socket")
+ARGUS_SECONDS = 5.0  # for the service to accept a connection
 EXCLUSIVE = ("v4l2", "csi")  # kinds of cameras that only one program can read at a time
 
 
@@ -61,11 +63,17 @@ def _file(subject: str, source: Source) -> Finding:
     return warning(subject, f"{text}, which ends: the daemon then ends too", "set loop = true to play it for ever")
 
 
-def argus(path: Path = ARGUS) -> Finding:
-    """Check that NVIDIA's camera service, which CSI cameras need, is listening."""
+def argus(path: Path = ARGUS, restarts: bool = False) -> Finding:
+    """Check that NVIDIA's camera service, which CSI cameras need, is listening. `restarts`: [cameras] restart_argus."""
     try:
         with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(ARGUS_SECONDS)
             client.connect(str(path))
+    except PermissionError:
+        return wrong("argus", f"this user may not open {path}", "run install.sh again, or check the socket's rights")
     except OSError as error:
-        return wrong("argus", f"{path}: {error.strerror}", "sudo systemctl restart nvargus-daemon")
-    return ok("argus", f"nvargus-daemon is listening on {path}")
+        itself = "; the running daemon does so by itself" if restarts else ", or set restart_argus = true in [cameras]"
+        reason = error.strerror or "it does not answer"
+        return wrong("argus", f"{path}: {reason}", f"sudo systemctl restart {SERVICE}{itself}")
+    restarted = ", and is restarted where it hangs" if restarts else ""
+    return ok("argus", f"{SERVICE} is listening on {path}{restarted}")

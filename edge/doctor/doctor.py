@@ -103,7 +103,7 @@ def examine(path: Path, folder: Path) -> Iterator[Finding]:
     yield motion()
     yield from device_access((*GPU_NODES, *_devices(config.cameras)))
     if any(camera.to_source().kind == "csi" for camera in config.cameras.values()):
-        yield argus()
+        yield argus(restarts=config.restart_argus)
     yield from cameras(config.cameras, runs)
     yield from credentials(config.mqtt)
     yield broker(config.mqtt, topics(config).root)

@@ -4,6 +4,7 @@ Usage: `python fake_camera.py PLAN MEMORY CHANNEL`, as the `program` of a LiveCa
 by which a test steers the camera.
 """
 
+import itertools
 import os
 import socket
 import sys
@@ -15,13 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.cameras.capture_worker import main
-from edge.cameras.gstreamer_pipelines import BackendCandidate, InstalledElements, backend_candidates
+from edge.cameras.gstreamer_pipelines import BackendCandidate, InstalledElements, backend_candidates, in_order
 from edge.cameras.reader_control import ReaderControl
 from edge.cameras.source_reader import CapturedImage, Images, read_candidates
+from edge.cameras.video_file import CaptureError
 from edge.sources import Source
 
 SHAPE = (120, 160, 3)
 SECONDS = 0.02  # between two frames
+TEST_IMAGES = "videotestsrc is-live=true pattern=ball ! video/x-raw, width=160, height=120, framerate=25/1"
+HANGS = f"{TEST_IMAGES} ! valve drop=true"
+STOPS = (
+    f"{TEST_IMAGES.replace('is-live', 'num-buffers=20 is-live')} ! images. {TEST_IMAGES} ! valve drop=true ! images. "
+    "funnel name=images"
+)
 JETSON: InstalledElements = {
     "decodebin": frozenset(),
     "filesrc": frozenset(),
@@ -92,6 +100,58 @@ def hoarding(source: Source, control: ReaderControl) -> Images:
         yield picture
 
 
+def choosing(source: Source, control: ReaderControl) -> Images:
+    """Two decoders: `best` gives nothing while the file exists, `other` always works."""
+    both = [BackendCandidate("gstreamer", name, name) for name in ("best", "other")]
+    for chosen, following in itertools.pairwise([*in_order(both, source.avoided), None]):
+        assert chosen is not None
+        control.announce(chosen.target, following.target if following else "")
+        while not control.stopped:
+            time.sleep(SECONDS)
+            if chosen.target == "other" or not Path(source.target).exists():
+                yield CapturedImage(noise(), chosen.target)
+
+
+def releasing(source: Source, control: ReaderControl) -> Images:
+    """Leaves a file beside the other when it has released its camera; silent while that one exists."""
+    try:
+        yield from silent(source, control)
+    finally:
+        Path(f"{source.target}.{os.getpid()}").touch()
+
+
+def silent_argus(source: Source, control: ReaderControl) -> Images:
+    """What a stuck Argus writes, and then no image."""
+    os.write(2, b"Error generated. /dvs/gstnvarguscamerasrc.cpp, execute:751 Failed to create CaptureSession\n")
+    time.sleep(0.2)  # until the other thread has read it
+    raise CaptureError("csi://0: cannot be opened")
+    yield from still(source, control)
+
+
+def hanging_first(source: Source, control: ReaderControl) -> Images:
+    """A real pipeline that never gives an image, then one that does."""
+    return read_candidates(source, pipelines(HANGS), control)
+
+
+def hanging_later(source: Source, control: ReaderControl) -> Images:
+    """A real pipeline that stops after twenty images, then one that does not."""
+    return read_candidates(source, pipelines(STOPS), control)
+
+
+def pipelines(hanging: str) -> list[BackendCandidate]:
+    sink = "videoconvert ! video/x-raw, format=BGR ! appsink drop=true max-buffers=1 sync=false"
+    texts = {"hanging decoder": f"{hanging} ! {sink}", "other decoder": f"{TEST_IMAGES} ! {sink}"}
+    return [BackendCandidate("gstreamer", text, name) for name, text in texts.items()]
+
+
+def large(source: Source, control: ReaderControl) -> Images:
+    """A camera of 4K behind a decoder in hardware, which the pipeline scales."""
+    text = "videotestsrc is-live=true pattern=ball ! video/x-raw, width=3840, height=2160, framerate=10/1 ! videoscale "
+    sink = "appsink drop=true max-buffers=1 sync=false"
+    text += f"! videoconvert ! video/x-raw, format=BGRx ! videoconvert ! video/x-raw, format=BGR ! {sink}"
+    return read_candidates(source, [BackendCandidate("gstreamer", text, "hardware", scalable=True)], control)
+
+
 def stand_in(source: Source, control: ReaderControl) -> Images:
     """A Jetson's pipelines with elements that are everywhere in the place of those that are not."""
     return read_candidates(source, [replaced(candidate) for candidate in backend_candidates(source, JETSON)], control)
@@ -114,6 +174,12 @@ PLANS = {
     "silent": silent,
     "garbled": garbled,
     "hoarding": hoarding,
+    "choosing": choosing,
+    "releasing": releasing,
+    "silent_argus": silent_argus,
+    "hanging_first": hanging_first,
+    "hanging_later": hanging_later,
+    "large": large,
     "stand_in": stand_in,
 }
 

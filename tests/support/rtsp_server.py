@@ -3,9 +3,9 @@
 Usage: `python3 rtsp_server.py PORT CODEC [LOGIN [PEM]]`
 
 It serves a test picture of 320x240 at 25 frames per second as rtsp://127.0.0.1:PORT/live. CODEC is h264, h265, jpeg or
-`frozen`: H.264 of a picture that never changes; with `-udp` behind it, it goes over UDP alone. LOGIN is
-USER:PASSWORD for Digest, or `basic:USER:PASSWORD`; PEM is a file with certificate and key, for rtsps. Prints `ready`
-once it listens.
+`frozen`: H.264 of a picture that never changes, or `rare`: H.264 with a key frame every ten seconds; with `-udp` behind
+it, it goes over UDP alone. LOGIN is USER:PASSWORD for Digest, or `basic:USER:PASSWORD`; PEM is a file with certificate
+and key, for rtsps. Prints `ready` once it listens.
 """
 
 import sys
@@ -19,6 +19,7 @@ from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 CODECS = {
     "h264": "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=25 ! rtph264pay",
+    "rare": "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=250 ! rtph264pay",
     "jpeg": "jpegenc ! rtpjpegpay",
     "h265": "x265enc tune=zerolatency speed-preset=ultrafast key-int-max=25 ! rtph265pay",
 }

@@ -68,6 +68,14 @@ def test_a_usb_camera_without_raw_pixels_is_read_as_jpeg(caplog: pytest.LogCaptu
     assert "online: 320x240 from v4l2:///dev/null through GStreamer, jpegdec" in caplog.text
 
 
+def test_4k_from_hardware_arrives_small(caplog: pytest.LogCaptureFixture) -> None:
+    program = (PYTHON, str(ROOT / "tests/support/fake_camera.py"), "large")
+    with LiveCamera("door", parse("v4l2:///dev/null"), QUICK, always(0.5), program) as camera:
+        assert first_frame(camera).image.shape == (720, 1280, 3)
+        assert camera.counts().captured >= 1
+        assert camera.counts().reconnects == 0
+
+
 def test_a_pipeline_is_read_at_the_rate_that_it_gives() -> None:
     with stand_in(parse("csi://0", width=320, height=240)) as camera:
         before = first_frame(camera)

@@ -8,9 +8,11 @@ from edge.cameras.gstreamer_pipelines import (
     InstalledElements,
     backend_candidates,
     element_text,
+    in_order,
     missing_elements,
     quoted_value,
     rate_fraction,
+    scaled_down,
 )
 from edge.cameras.image_transform import flipped, rotated
 from edge.sources import Source, parse
@@ -35,6 +37,16 @@ JETPACK_6: InstalledElements = {
     "nvjpegdec": frozenset(),
 }
 JETPACK_7: InstalledElements = {**JETPACK_6, "nvv4l2decoder": frozenset({"mjpeg"})}
+
+JETPACK_7_WHOLE: InstalledElements = {  # GStreamer 1.24 with everything that is asked for
+    **JETPACK_7,
+    "h264timestamper": frozenset(),
+    "h265timestamper": frozenset(),
+    "jpegparse": frozenset(),
+    "queue": frozenset({"leaky", "max-size-buffers", "max-size-bytes", "max-size-time"}),
+    "rtph264depay": frozenset({"request-keyframe", "wait-for-keyframe"}),
+}
+LEAKY = "queue leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0"
 
 BGR = "videoconvert ! video/x-raw, format=BGR"
 LIVE = "appsink drop=true max-buffers=1 sync=false"
@@ -237,3 +249,76 @@ def test_over_udp_every_candidate_uses_udp(known: InstalledElements | None) -> N
     found = backend_candidates(parse("rtsp://u:p@cam/x"), known, "udp")
     assert all(candidate.transport == "udp" and candidate.description.endswith(" over UDP") for candidate in found)
     assert all("protocols=udp" in candidate.target for candidate in found if candidate.backend == "gstreamer")
+
+
+def test_a_decoder_in_hardware_enters_a_stream_in_its_middle() -> None:
+    assert texts(parse("rtsp://u:p@cam/x"), JETPACK_7_WHOLE) == [
+        f"{RTSP}, encoding-name=H264 ! rtph264depay request-keyframe=true wait-for-keyframe=true ! h264parse "
+        f"! h264timestamper ! nvv4l2decoder ! {LEAKY} ! {NVIDIA_BGR} ! {LIVE}",
+        f"{RTSP}, encoding-name=H265 ! rtph265depay ! h265parse ! h265timestamper ! nvv4l2decoder ! {LEAKY} "
+        f"! {NVIDIA_BGR} ! {LIVE}",
+        f"{RTSP} ! decodebin force-sw-decoders=true ! {LEAKY} ! {BGR} ! {LIVE}",
+        "rtsp://u:p@cam/x",
+    ]
+
+
+def test_over_udp_nothing_waits_for_a_key_frame_after_a_loss() -> None:
+    text = backend_candidates(parse("rtsp://cam/x"), JETPACK_7_WHOLE, "udp")[0].target
+    assert "rtph264depay request-keyframe=true ! h264parse" in text
+
+
+def test_every_jpeg_decoder_gets_whole_images() -> None:
+    jpeg = [text for text in texts(parse("/dev/video0"), JETPACK_7_WHOLE) if "image/jpeg" in text]
+    assert [text.split(" ! ")[2:4] for text in jpeg] == [
+        ["jpegparse", "nvv4l2decoder mjpeg=true"],
+        ["jpegparse", "nvjpegdec"],
+        ["jpegparse", "jpegdec"],
+    ]
+
+
+@pytest.mark.parametrize("uri", ["rtsp://cam/x", "/dev/video0", "csi://0"])
+def test_no_two_candidates_have_the_same_name(uri: str) -> None:
+    names = [candidate.description for candidate in backend_candidates(parse(uri), JETPACK_7_WHOLE)]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((3840, 2160), "width=1280, height=720"),
+        ((1920, 1080), "width=1280, height=720"),
+        ((2592, 1944), "width=960, height=720"),  # 4:3 keeps its shape: 1944 -> 720, 2592 · 720 / 1944
+        ((1080, 1920), "width=720, height=1280"),  # upright
+        ((5120, 1440), "width=1280, height=360"),  # two cameras side by side
+        ((20000, 2), "width=1280, height=2"),
+        ((1280, 720), None),
+        ((640, 480), None),
+    ],
+)
+def test_hardware_fits_large_images_and_keeps_their_shape(size: tuple[int, int], expected: str | None) -> None:
+    first = backend_candidates(parse("rtsp://cam/x"), JETPACK_7_WHOLE)[0]
+    smaller = scaled_down(first, *size)
+    assert (smaller is None) == (expected is None)
+    if smaller is not None:
+        assert f"! video/x-raw, format=BGRx, {expected} ! videoconvert" in smaller.target
+        assert smaller.description == first.description
+        assert scaled_down(smaller, *size) is None  # once is enough
+
+
+@pytest.mark.parametrize(
+    "source", [parse("rtsp://cam/x", width=3840, height=2160), parse("csi://0"), parse("/a.mp4", loop=True)]
+)
+def test_a_size_that_is_set_takes_precedence_and_files_stay_as_they_are(source: Source) -> None:
+    assert not any(candidate.scalable for candidate in backend_candidates(source, JETPACK_7_WHOLE))
+
+
+def test_only_hardware_scales() -> None:
+    scalable = [one.description for one in backend_candidates(parse("rtsp://cam/x"), JETPACK_7_WHOLE) if one.scalable]
+    assert scalable == ["GStreamer, nvv4l2decoder for H.264", "GStreamer, nvv4l2decoder for H.265"]
+
+
+def test_what_hung_is_tried_last_the_longest_ago_first() -> None:
+    found = backend_candidates(parse("rtsp://cam/x"), JETPACK_7_WHOLE)
+    first, second, third, last = (candidate.description for candidate in found)
+    assert [one.description for one in in_order(found, (third, first))] == [second, last, third, first]
+    assert in_order(found, ("of another JetPack",)) == found

@@ -93,6 +93,23 @@ def test_a_jetsons_pipeline_finds_the_codec(codec: str, caplog: pytest.LogCaptur
     assert f"through GStreamer, nvv4l2decoder for H.{codec}" in caplog.text
 
 
+def test_a_jetsons_pipeline_joins_a_stream_in_its_middle(caplog: pytest.LogCaptureFixture) -> None:
+    """Another viewer has it already, and key frames are ten seconds apart."""
+    require_opencv()
+    caplog.set_level(logging.INFO, "edge.cameras.live_camera")
+    program = (system_gstreamer.PYTHON, str(system_gstreamer.ROOT / "tests/support/fake_camera.py"), "stand_in")
+    port = free_port()
+    with rtsp_server(port, "rare"), camera_at(port, "gstreamer") as viewer:
+        watch_until(viewer, lambda: viewer.counts().captured > 30)
+        source = parse(f"rtsp://127.0.0.1:{port}/live")
+        with LiveCamera("late", source, PATIENT, always(0.5), program) as late:
+            before = first_frame(late)
+            watch_until(late, lambda: late.counts().captured > 30)
+            assert before.image.shape == (240, 320, 3)
+    assert "camera late: online: 320x240" in caplog.text
+    assert "through GStreamer, nvv4l2decoder for H.264" in caplog.text
+
+
 def test_a_password_is_nowhere_to_be_read(
     backend: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

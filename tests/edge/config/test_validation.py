@@ -135,3 +135,35 @@ def test_every_document_is_reported_or_usable(values: list[tuple[tuple[str, ...]
     reported, rest, _ = validate(document)
     assert reported or rest is not None
     assert len(set(reported)) == len(reported)
+
+
+CAMERA = {"source": "/dev/video0"}
+
+
+@pytest.mark.parametrize(
+    ("document", "reported", "restarts", "names"),
+    [
+        ({"cameras": {"a": CAMERA, "restart_argus": True}}, (), True, ["a"]),
+        ({"cameras": {"a": CAMERA}}, (), False, ["a"]),
+        ({"cameras": {"restart_argus": CAMERA}}, (), False, ["restart_argus"]),  # a camera of this name, as ever
+        (
+            {"cameras": {"a": CAMERA, "restart_argus": "yes"}},
+            ("cameras.restart_argus: should be true or false, is 'yes'",),
+            False,
+            ["a"],
+        ),
+        (
+            {"cameras": {"a": CAMERA}, "restart_argus": True},
+            ("restart_argus: unknown key; did you mean cameras.restart_argus?",),
+            False,
+            ["a"],
+        ),
+    ],
+)
+def test_a_key_beside_the_cameras(
+    document: dict[str, Any], reported: tuple[str, ...], restarts: bool, names: list[str]
+) -> None:
+    found = validate(document)
+    assert found.problems == reported
+    assert found.usable is not None
+    assert (found.usable.restart_argus, list(found.usable.cameras)) == (restarts, names)

@@ -114,6 +114,8 @@ def test_a_camera_that_the_service_holds_is_left_alone() -> None:
 
 
 def test_argus(tmp_path: Path) -> None:
+    assert "set restart_argus = true in [cameras]" in argus(tmp_path / "argus_socket").remedy
+    assert "does so by itself" in argus(tmp_path / "argus_socket", restarts=True).remedy
     assert argus(tmp_path / "argus_socket").level == "wrong"
     with socket.socket(socket.AF_UNIX) as service:
         service.bind(str(tmp_path / "argus_socket"))

@@ -80,3 +80,9 @@ def test_what_waits_for_a_restart_is_not_lost_by_another_reload(tmp_path: Path) 
     assert needs_restart(running, new) == ("mqtt",)
     assert needs_restart(reloadable(running, new), new) == ("mqtt",)
     assert needs_restart(reloadable(running, before), before) == ()
+
+
+def test_whether_argus_may_be_restarted_is_reloaded(tmp_path: Path) -> None:
+    before, after = config(tmp_path), config(tmp_path, "[cameras]\nrestart_argus = true\n")
+    assert changes(before, after) == ("cameras.restart_argus from False to True",)
+    assert needs_restart(reloadable(before, after), after) == ()
