@@ -16,12 +16,18 @@ def area(boxes: Boxes) -> NDArray[np.float32]:
     return areas
 
 
-def iou(a: Boxes, b: Boxes) -> NDArray[np.float32]:
-    """(N, M) intersection over union of each box of `a` with each of `b`; 0 where neither has an area."""
+def intersection(a: Boxes, b: Boxes) -> NDArray[np.float32]:
+    """(N, M) common areas of each box of `a` with each of `b`, square pixels."""
     left, top, right, bottom = (np.ascontiguousarray(side) for side in b.T)
     width = np.minimum(a[:, 2, None], right) - np.maximum(a[:, 0, None], left)  # (N, M), as all that follow
     height = np.minimum(a[:, 3, None], bottom) - np.maximum(a[:, 1, None], top)
-    common = np.maximum(width, 0) * np.maximum(height, 0)
+    common: NDArray[np.float32] = np.maximum(width, 0) * np.maximum(height, 0)
+    return common
+
+
+def iou(a: Boxes, b: Boxes) -> NDArray[np.float32]:
+    """(N, M) intersection over union of each box of `a` with each of `b`; 0 where neither has an area."""
+    common = intersection(a, b)
     union = area(a)[:, None] + area(b) - common
     overlap = np.zeros(common.shape, np.float32)
     np.divide(common, union, out=overlap, where=union > 0)
