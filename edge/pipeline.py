@@ -6,20 +6,23 @@ out, time comes with the frame.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import detector, events, inference, linker, people_count
+from edge import detector, events, inference, linker, people_count, tile_merging, tiles
 from edge.default_linker import DefaultLinker
 from edge.detector import Detections
 from edge.event_settings import EventSettings
 from edge.events import Event, EventState
-from edge.inference import Engine, Lap, MotionState, NetworkFrame, Outputs
+from edge.inference import Engine, Lap, MotionState, NetworkFrame, NetworkResult
 from edge.linker import Linker, LinkerState
 from edge.manifest import Manifest
 from edge.motion_gap import MotionGap
 from edge.sources import Frame
+from edge.tiles import Rectangle, Tiling
 from edge.tubes import TubeBox
 
 STAGES = ("preprocess", "motion", "network", "link", "events")
@@ -30,23 +33,25 @@ class PipelineSettings:
     """What can be tuned for one camera.
 
     `minimum_score`: detections below it are dropped at once; None: the linker's. `motion_gap`: seconds from
-    one to the other frame of the motion map; None: the model's.
+    one to the other frame of the motion map; None: the model's. `tiling`: where the network looks.
     """
 
     linker: Linker = DefaultLinker()
     events: EventSettings = field(default_factory=EventSettings)
     motion_gap: float | None = None
     minimum_score: float | None = None
+    tiling: Tiling = Tiling()
 
 
 @dataclass(frozen=True, eq=False)
 class PipelineState:
-    """What is carried from frame to frame. Use it once: the next frame consumes its `motion_state`."""
+    """What is carried from frame to frame. Use it once: the next frame consumes its `motion_states`."""
 
     events: EventState
     linker: LinkerState = field(default_factory=linker.initial)
-    motion_state: MotionState | None = None
+    motion_states: tuple[MotionState, ...] = ()  # of each tile; none before the first frame
     frame_size: tuple[int, int] = (0, 0)  # (width, height) of the last frame
+    tiling: Tiling = Tiling()  # of the last frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,13 +64,22 @@ class FrameInput:
 
 
 @dataclass(frozen=True, eq=False)
-class StepResult:
-    """The results for one frame. `motion` returns the motion map (h, w, 3) of the network's input, until the next step.
+class TileMotion:
+    """The motion map of one tile: (h, w, 3) float32 of the network's input."""
 
+    tile: Rectangle
+    motion_map: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class StepResult:
+    """The results for one frame. `motion` returns the motion maps of its tiles, until the next step.
+
+    There are none for a model without; where tiles took several calls of the network, those of the last call are left.
     `open_event_ids`: the events that are open after this frame.
     """
 
-    motion: Callable[[], NDArray[np.float32] | None]
+    motion: Callable[[], tuple[TileMotion, ...]]
     detections: Detections
     tube_boxes: tuple[TubeBox, ...]
     events: tuple[Event, ...]
@@ -80,7 +94,7 @@ def initial(camera: str, seed: str) -> PipelineState:
 def step(
     state: PipelineState, frame: Frame, engine: Engine, settings: PipelineSettings, lap: Lap = lambda stage: None
 ) -> tuple[PipelineState, StepResult]:
-    """Process one frame. After a change of frame size, tubes and motion are reset; open events end as lost."""
+    """Process one frame. A change of frame size or tiling resets tubes and motion; open events end as lost."""
     return step_batch([FrameInput(state, frame, settings)], engine, lap)[0]
 
 
@@ -100,43 +114,85 @@ def run(
 def step_batch(
     inputs: Sequence[FrameInput], engine: Engine, lap: Lap = lambda stage: None
 ) -> list[tuple[PipelineState, StepResult]]:
-    """As `step`, for one frame each of at most `engine.largest_batch` cameras, in one run of the network."""
+    """As `step`, for one frame each of several cameras, in as few runs of the network as it takes.
+
+    One run takes `engine.largest_batch` tiles; a frame that is not cut into tiles is one.
+    """
     inputs = [replace(one, state=_matching_state(one)) for one in inputs]
-    results = inference.run_network(engine, [_network_frame(one, engine.manifest) for one in inputs], lap)
+    views = [tiles.cut(one.state.frame_size, one.settings.tiling) for one in inputs]
+    by_frame = [_network_frames(one, view, engine.manifest) for one, view in zip(inputs, views, strict=True)]
+    results = iter(_run_network(engine, list(chain.from_iterable(by_frame)), lap))
     stepped = []
-    for one, result in zip(inputs, results, strict=True):
-        state = replace(one.state, motion_state=result.motion_state)
-        state, (found, tube_boxes, published) = _link_and_decide(state, one, result.outputs, engine.manifest, lap)
-        stepped.append(
-            (state, StepResult(result.motion, found, tube_boxes, published, people_count.open_event_ids(state.events)))
-        )
+    for one, view in zip(inputs, views, strict=True):
+        of_frame = list(islice(results, len(view)))
+        states = tuple(result.motion_state for result in of_frame)
+        state = replace(one.state, motion_states=states)
+        found = _detections(one.settings, view, of_frame, engine.manifest)
+        state, tube_boxes, published = _link_and_decide(state, one, found, engine.manifest, lap)
+        motion = partial(_tile_motions, view, of_frame)
+        open_ids = people_count.open_event_ids(state.events)
+        stepped.append((state, StepResult(motion, found, tube_boxes, published, open_ids)))
     return stepped
 
 
-def _network_frame(given: FrameInput, manifest: Manifest) -> NetworkFrame:
-    seconds = given.settings.motion_gap
+def _network_frames(given: FrameInput, view: Sequence[Rectangle], manifest: Manifest) -> list[NetworkFrame]:
+    """The frame's tiles, each with the motion state that its last frame left."""
+    seconds, frame = given.settings.motion_gap, given.frame
     gap = manifest.gap if seconds is None else MotionGap(seconds, manifest.rate)
-    frame = given.frame
-    return NetworkFrame(frame.image, frame.monotonic_time, manifest.motion, gap, given.state.motion_state)
+    states = given.state.motion_states or (None,) * len(view)
+    return [
+        NetworkFrame(tiles.crop(frame.image, tile), frame.monotonic_time, manifest.motion, gap, state)
+        for tile, state in zip(view, states, strict=True)
+    ]
+
+
+def _run_network(engine: Engine, frames: Sequence[NetworkFrame], lap: Lap) -> list[NetworkResult]:
+    """Run the network on all frames, `largest_batch` at a time. Motion maps are left of the last run alone."""
+    results: list[NetworkResult] = []
+    for start in range(0, len(frames), engine.largest_batch):
+        results = [replace(one, motion=_overwritten) for one in results]
+        results += inference.run_network(engine, frames[start : start + engine.largest_batch], lap)
+    return results
+
+
+def _overwritten() -> None:
+    """The motion map of a run that another has followed."""
+
+
+def _tile_motions(view: Sequence[Rectangle], results: Sequence[NetworkResult]) -> tuple[TileMotion, ...]:
+    maps = [(tile, result.motion()) for tile, result in zip(view, results, strict=True)]
+    return tuple(TileMotion(tile, motion_map) for tile, motion_map in maps if motion_map is not None)
 
 
 def _matching_state(given: FrameInput) -> PipelineState:
     """The camera's state without what does not fit this frame."""
     state, size = given.state, detector.frame_size(given.frame.image)
-    if size != state.frame_size:
-        return PipelineState(state.events, LinkerState(next_tube=state.linker.next_tube), frame_size=size)
+    tiling = given.settings.tiling
+    if (size, tiling) != (state.frame_size, state.tiling):
+        linker_state = LinkerState(next_tube=state.linker.next_tube)
+        return PipelineState(state.events, linker_state, frame_size=size, tiling=tiling)
     return state
 
 
-def _link_and_decide(
-    state: PipelineState, given: FrameInput, outputs: Outputs, manifest: Manifest, lap: Lap
-) -> tuple[PipelineState, tuple[Detections, tuple[TubeBox, ...], tuple[Event, ...]]]:
-    """The detections, tubes and events of one frame, from the network's outputs."""
-    frame, settings = given.frame, given.settings
+def _detections(
+    settings: PipelineSettings, view: Sequence[Rectangle], results: Sequence[NetworkResult], manifest: Manifest
+) -> Detections:
+    """What the network has found in the tiles of one frame."""
     least = settings.linker.minimum_score if settings.minimum_score is None else settings.minimum_score
-    found = detector.detections(outputs, state.frame_size, manifest, least)
+    found = [
+        detector.detections(result.outputs, (right - left, bottom - top), manifest, least)
+        for (left, top, right, bottom), result in zip(view, results, strict=True)
+    ]
+    return tile_merging.merge(found, view)
+
+
+def _link_and_decide(
+    state: PipelineState, given: FrameInput, found: Detections, manifest: Manifest, lap: Lap
+) -> tuple[PipelineState, tuple[TubeBox, ...], tuple[Event, ...]]:
+    """The tubes and events of one frame, from its detections."""
+    frame, settings = given.frame, given.settings
     linked, tube_boxes = settings.linker.step(state.linker, found, frame.index)
     lap("link")
     event_state, published = events.step(state.events, tube_boxes, frame, manifest.labels, settings.events)
     lap("events")
-    return replace(state, events=event_state, linker=linked), (found, tube_boxes, published)
+    return replace(state, events=event_state, linker=linked), tube_boxes, published

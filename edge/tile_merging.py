@@ -148,15 +148,15 @@ def _side_iou(boxes: Boxes, first: int, last: int) -> NDArray[np.float32]:
 
 def _union(pair: _Found) -> _Found:
     """Two parts as one box, with the better of the scores: (1, …) of each array."""
-    boxes, cut = pair.boxes, pair.cut
-    outermost = np.array([boxes[:, LEFT].argmin(), boxes[:, TOP].argmin(), boxes[:, RIGHT].argmax(), boxes[:, BOTTOM].argmax()])
+    boxes = pair.boxes
+    outermost = np.concatenate([boxes[:, :2].argmin(axis=0), boxes[:, 2:].argmax(axis=0)])[None]  # (1, 4) rows
     return _Found(
-        boxes[outermost, np.arange(4)][None],
+        np.take_along_axis(boxes, outermost, axis=0),
         pair.scores.max(keepdims=True),
         pair.labels[:1],
         pair.class_scores.max(axis=0, keepdims=True),
-        pair.seen_in.any(axis=0, keepdims=True),
-        cut[outermost, np.arange(4)][None],
+        np.asarray(pair.seen_in.any(axis=0, keepdims=True)),
+        np.take_along_axis(pair.cut, outermost, axis=0),
     )
 
 
@@ -166,7 +166,7 @@ def _without_parts(every: _Found) -> _Found:
     common = box_ops.intersection(boxes, boxes)
     inside = common >= CONTAINED * np.maximum(box_ops.area(boxes), 1e-6)[:, None]
     same = box_ops.iou(boxes, boxes) > SAME_IOU
-    shows_more = ~(cut[:, None] & cut).any(axis=2) & (every.seen_in & ~every.seen_in[:, None]).any(axis=2)
+    shows_more = (cut[:, None] & ~cut).any(axis=2) & (every.seen_in & ~every.seen_in[:, None]).any(axis=2)
     covered = (inside | same) & shows_more & (every.scores >= WEAKEST * every.scores[:, None])
     kept = np.ones(len(every.scores), bool)
     for part in np.flatnonzero(cut.any(axis=1) & covered.any(axis=1))[::-1]:

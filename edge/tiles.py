@@ -47,7 +47,9 @@ class Tiling:
 
     def __str__(self) -> str:
         tiles = f"{self.columns}x{self.rows} tiles" if self.count > 1 else "one picture"
-        return tiles if self.region == WHOLE else f"{tiles} of the region {', '.join(f'{side:g}' for side in self.region)}"
+        return (
+            tiles if self.region == WHOLE else f"{tiles} of the region {', '.join(f'{side:g}' for side in self.region)}"
+        )
 
 
 def parse_grid(text: str) -> tuple[int, int]:
@@ -71,7 +73,9 @@ def check_region(region: Sequence[float]) -> Region:
         raise ValueError("has no area: its third and fourth number are its width and height, above 0")
     if x + width > 1 + ROUNDING or y + height > 1 + ROUNDING:
         side, end = ("right", x + width) if x + width > 1 + ROUNDING else ("lower", y + height)
-        raise ValueError(f"ends at {end:g}, beyond the {side} edge of the frame: it is x, y, width, height, not two corners")
+        raise ValueError(
+            f"ends at {end:g}, beyond the {side} edge of the frame: it is x, y, width, height, not two corners"
+        )
     return x, y, min(width, 1 - x), min(height, 1 - y)
 
 
@@ -96,6 +100,18 @@ def bounds(rectangles: Sequence[Rectangle]) -> Rectangle:
     """The rectangle around all of these."""
     lefts, tops, rights, bottoms = zip(*rectangles, strict=True)
     return min(lefts), min(tops), max(rights), max(bottoms)
+
+
+def scaled(tile: Rectangle, size: tuple[int, int], new_size: tuple[int, int]) -> Rectangle:
+    """The rectangle in the frame at another size, (width, height); at least one pixel."""
+    (left, right), (top, bottom) = (
+        _span(first / before, (end - first) / before, after)
+        for first, end, before, after in (
+            (tile[0], tile[2], size[0], new_size[0]),
+            (tile[1], tile[3], size[1], new_size[1]),
+        )
+    )
+    return left, top, right, bottom
 
 
 def enlargement(size: tuple[int, int], tiling: Tiling, input_size: tuple[int, int]) -> float:

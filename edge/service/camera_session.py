@@ -137,7 +137,7 @@ class CameraSession:
 
     def _fail(self, frame: Frame | None, error: Exception) -> None:
         """Skip a frame, and drop the motion state, which may be half overwritten."""
-        self._pipeline = replace(self._pipeline, motion_state=None)
+        self._pipeline = replace(self._pipeline, motion_states=())
         self.failed += 1
         self._good_in_a_row = 0
         if frame is None and not self.feed.live:

@@ -61,4 +61,4 @@ def _run(group: Sequence[tuple[CameraSession, FrameInput]], engine: Engine, lap:
 
 def _without_motion(frame_input: FrameInput) -> FrameInput:
     """The input without the motion state of the last frame, which a failed run may have half overwritten."""
-    return replace(frame_input, state=replace(frame_input.state, motion_state=None))
+    return replace(frame_input, state=replace(frame_input.state, motion_states=()))

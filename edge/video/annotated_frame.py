@@ -13,12 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import boxes, detector
+from edge import boxes, detector, tiles
 from edge.events import Event
 from edge.manifest import Manifest
 from edge.people_count import MIN_PERSON_SCORE
-from edge.pipeline import StepResult
+from edge.pipeline import StepResult, TileMotion
 from edge.sources import BgrImage, Frame, Polygon
+from edge.tiles import Tiling
 from edge.tubes import TubeBox
 from edge.video import motion_inset, text_rendering
 from edge.video.motion_inset import InsetPosition
@@ -43,13 +44,14 @@ class OverlayStyle:
     """What is drawn besides events.
 
     `min_score`: below it, a person without an event is not drawn; `zones` by name and `masks`, 0..1 of width and
-    height; `inset`: where the motion map is.
+    height; `inset`: where the motion map is; `tiling`: where the network looks.
     """
 
     min_score: float = MIN_PERSON_SCORE
     zones: Mapping[str, Polygon] = field(default_factory=dict)
     masks: Sequence[Polygon] = ()
     inset: InsetPosition = "beside"
+    tiling: Tiling = Tiling()
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,11 +99,13 @@ def annotate(
     canvas = np.full((height, width, 3), DARK, np.uint8)
     image = canvas[: size[1], : size[0]]
     image[:] = cv2.resize(frame.image, size, interpolation=method)
+    _draw_tiles(image, style.tiling)
     _draw_polygons(image, style)
     _draw_people(image, frame, step, overlay, style)
-    motion_map = step.motion() if style.inset != "none" else None
-    if motion_map is not None:
-        _draw_motion(canvas, size, motion_inset.motion_brightness(motion_map, frame.image, manifest), style.inset)
+    maps = step.motion() if style.inset != "none" else ()
+    if maps:
+        rows, columns = motion_inset.region(style.inset, size)
+        _draw_motion(canvas[rows, columns], maps, frame.image, manifest, _unit(size))
     _draw_caption(canvas[size[1] :], [_caption(event, frame) for event in overlay.open_events.values()], _unit(size))
     return canvas
 
@@ -127,6 +131,18 @@ def _pixels(image: BgrImage, points: NDArray[np.float64]) -> NDArray[np.int32]:
     scaled = points * detector.frame_size(image)
     pixels: NDArray[np.int32] = np.clip(np.nan_to_num(scaled), -8000, 8000).round().astype(np.int32)
     return pixels
+
+
+def _draw_tiles(image: BgrImage, tiling: Tiling) -> None:
+    """Darken what the network does not see, and outline its tiles where there are several."""
+    if tiling.is_whole:
+        return
+    view = tiles.cut(detector.frame_size(image), tiling)
+    seen = tiles.crop(image, tiles.bounds(view)).copy()
+    image //= 2
+    tiles.crop(image, tiles.bounds(view))[:] = seen
+    for left, top, right, bottom in view if tiling.count > 1 else ():
+        cv2.rectangle(image, (left, top), (right - 1, bottom - 1), GREY, 1)
 
 
 def _draw_polygons(image: BgrImage, style: OverlayStyle) -> None:
@@ -190,15 +206,15 @@ def _draw_text(image: BgrImage, text: str, place: tuple[int, int], background: C
     text_rendering.draw(image, line, (x + 2, y - line.below), ink)
 
 
-def _draw_motion(
-    canvas: BgrImage, size: tuple[int, int], brightness: NDArray[np.float32], position: InsetPosition
-) -> None:
-    """Draw the motion map with a border and a title."""
-    rows, columns = motion_inset.region(position, size)
-    part = canvas[rows, columns]
-    part[:] = motion_inset.heat_map(brightness, detector.frame_size(part))
+def _draw_motion(part: BgrImage, maps: Sequence[TileMotion], image: BgrImage, manifest: Manifest, unit: float) -> None:
+    """Draw the motion maps of the frame's tiles, each in its place, with a border and a title."""
+    part[:] = 0
+    for one in maps:
+        brightness = motion_inset.motion_brightness(one.motion_map, tiles.crop(image, one.tile), manifest)
+        patch = tiles.crop(part, tiles.scaled(one.tile, detector.frame_size(image), detector.frame_size(part)))
+        patch[:] = motion_inset.heat_map(brightness, detector.frame_size(patch))
     cv2.rectangle(part, (0, 0), (part.shape[1] - 1, part.shape[0] - 1), WHITE, 1)
-    text = text_rendering.render("motion", 0.35 * _unit(size))
+    text = text_rendering.render("motion", 0.35 * unit)
     text_rendering.draw(part, text, (3, text.above + 3), WHITE)
 
 

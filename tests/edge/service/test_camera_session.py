@@ -26,7 +26,7 @@ def watched(frames: list[list[TubeBox]]) -> RecordingAnnouncer:
         happening, happened = events.step(state.events, people, frame, ("Run", "Jump"), settings)
         state = replace(state, events=happening)
         nothing = Detections(*(np.empty(shape) for shape in ((0, 4), 0, 0, (0, 2))))  # type: ignore[arg-type]
-        watching.handle_result(frame, state, StepResult(lambda: None, nothing, tuple(people), happened, frozenset()))
+        watching.handle_result(frame, state, StepResult(tuple, nothing, tuple(people), happened, frozenset()))
     return announcer
 
 

@@ -8,7 +8,7 @@ from edge import motion_map
 from edge.detector import Detections, normalise
 from edge.events import Event
 from edge.motion_map import MotionSettings
-from edge.pipeline import StepResult
+from edge.pipeline import StepResult, TileMotion
 from edge.sources import Frame
 from edge.tubes import TubeBox
 from edge.video import motion_inset
@@ -53,7 +53,8 @@ def event(kind: str, tube: int = 1, action: str = "Basketball") -> Event:
 
 def step(*people: TubeBox, events: tuple[Event, ...] = (), map_: NDArray[np.float32] | None = None) -> StepResult:
     running = frozenset(event.event_id for event in events if event.type != "end")
-    return StepResult(lambda: map_, NOTHING, people, events, running)
+    maps = () if map_ is None else (TileMotion((0, 0, 640, 360), map_),)
+    return StepResult(lambda: maps, NOTHING, people, events, running)
 
 
 def draw(

@@ -16,7 +16,7 @@ from edge.video.video_writer import CODECS, VideoError, VideoWriter, format_desc
 from tests.support.spot_model import MANIFEST
 
 NOTHING = StepResult(
-    lambda: None,
+    lambda: (),
     Detections(
         np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64), np.empty((0, 2), np.float32)
     ),
