@@ -77,9 +77,8 @@ def test_another_size_begins_anew(both: tuple[Engine, Engine]) -> None:
         image = frame(index, size)
         given = FrameInput(state, Frame("door", index, index / 10, index / 10, image), settings)
         ((state, result),) = pipeline.step_batch([given], both[0])
-        motion = result.motion()
-        assert motion is not None
-        assert motion.any() == (index % 2 == 1)
+        (whole,) = result.motion()
+        assert whole.motion_map.any() == (index % 2 == 1)
 
 
 def test_a_model_without_motion_map(tmp_path: Path) -> None:
