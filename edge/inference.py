@@ -35,8 +35,8 @@ class NetworkFrame:
     """One camera's newest frame, or a tile of it: (H, W, 3) uint8 BGR, taken at `time`, seconds of the camera's clock.
 
     `gap`: how far back the frame lies that its motion map compares with. `motion_state` is that of the camera's last
-    NetworkResult, None at first; it is used up, and holds for frames of one size. A tile is a view of its frame, so that
-    its rows do not follow each other in memory.
+    NetworkResult, None at first; it is used up, and holds for frames of one size. Rows of a tile, a view of its
+    frame, do not follow each other in memory.
     """
 
     image: NDArray[np.uint8]
