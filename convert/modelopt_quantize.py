@@ -21,16 +21,12 @@ from convert import onnx_file
 from convert import quantize as ours
 from convert.modelopt_process import ABSENT, IMAGES, MODEL, OUTPUT
 from convert.quantize import Method, QuantizeError, QuantizeSettings
+from edge import packages
 from edge.manifest import Manifest
 from edge.terminal.progress import Progress
 
 DEFAULT_METHOD: Method = "minmax"
 METHODS = {"entropy": "entropy", "minmax": "max"}
-# Without their dependencies: those name onnxruntime-gpu, which would overwrite onnxruntime, and an older onnx.
-REMEDY = (
-    "pip install --no-deps nvidia-modelopt onnx-graphsurgeon onnxconverter-common onnxslim polygraphy onnxscript "
-    "onnx-ir lief nvidia-ml-py"
-)
 
 
 def quantize(source: Path, output: Path, images: Iterable[NDArray[np.float32]], settings: QuantizeSettings) -> Manifest:
@@ -55,7 +51,7 @@ def check_settings(settings: QuantizeSettings) -> None:
     if settings.target != "tensorrt":
         raise QuantizeError(f"--target {settings.target}: modelopt quantises for TensorRT; use --quantizer onnxruntime")
     if find_spec("modelopt") is None:
-        raise QuantizeError(f"--quantizer modelopt: it is not installed; {REMEDY}")
+        raise QuantizeError(f"--quantizer modelopt: it is not installed; {packages.MODELOPT}")
 
 
 def int8_manifest(manifest: Manifest, settings: QuantizeSettings) -> Manifest:
@@ -91,7 +87,7 @@ def _run(source: Path, folder: Path, method: str, kept: list[str]) -> None:
     )
     reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
     if done.returncode == ABSENT:
-        raise QuantizeError(f"--quantizer modelopt: it is not installed whole ({reason}); {REMEDY}")
+        raise QuantizeError(f"--quantizer modelopt: it is not installed whole ({reason}); {packages.MODELOPT}")
     if done.returncode or not (folder / OUTPUT).is_file():
         raise QuantizeError(f"{source}: modelopt does not quantise it ({reason}); use --quantizer onnxruntime")
 

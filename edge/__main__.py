@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 
+from edge import packages
 from edge.signals import Signals
 
 
@@ -19,16 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             from edge.commands import command_line
         except ModuleNotFoundError as error:
-            print(f"korsal-edge: {_missing(error)}", file=sys.stderr)
+            print(f"korsal-edge: {packages.sentence(error)}", file=sys.stderr)
             return 1
         return command_line.main(given, signals)
-
-
-def _missing(error: ModuleNotFoundError) -> str:
-    """Which package is not installed, and the remedy."""
-    if error.name == "cv2":
-        return "OpenCV is not installed: pip install 'korsal-edge[cpu]', or on a Jetson take JetPack's own"
-    return f"{error.name} is not installed: run install.sh again, or pip install korsal-edge with its dependencies"
 
 
 if __name__ == "__main__":

@@ -2,20 +2,22 @@
 
 import sys
 
-from train import optional_packages
-from train.optional_packages import MissingPackageError
+from edge import packages
+from edge.packages import MissingPackageError
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status. See `train.evaluation.commands.command_line`."""
     try:
         for package in ("cv2", "lap"):  # all that follows imports them
-            optional_packages.require(package)
+            packages.require(package)
+        from train.evaluation.commands import command_line
     except MissingPackageError as error:
         print(f"korsal-evaluate: {error}", file=sys.stderr)
         return 1
-    from train.evaluation.commands import command_line
-
+    except ModuleNotFoundError as error:
+        print(f"korsal-evaluate: {packages.sentence(error)}", file=sys.stderr)
+        return 1
     return command_line.main(sys.argv[1:] if arguments is None else arguments)
 
 

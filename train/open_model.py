@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from edge import packages
 from edge.engines import onnxruntime_engine, tensorrt_engine
 from edge.engines.tensorrt_engine import TensorRtError
 from edge.inference import LoadedEngine
-from train import optional_packages
 
 ENGINE_SUFFIX = ".engine"
 
@@ -28,7 +28,7 @@ def open_model(path: Path, threads: int) -> LoadedEngine:
         raise ModelError(
             f"{path}: neither .onnx nor .pt, nor a TensorRT engine; give a model of korsal-convert or korsal-train"
         )
-    optional_packages.require("torch")  # which the others do without
+    packages.require("torch")  # which the others do without
     import torch
 
     from train import checkpoint

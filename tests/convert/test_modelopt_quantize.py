@@ -13,6 +13,7 @@ import pytest
 from convert import modelopt_quantize, onnx_graph, quantize
 from convert.commands import command_line
 from convert.quantize import QuantizeError, QuantizeSettings
+from edge import packages
 from edge.commands.demo import CLIP
 from edge.engines import onnxruntime_engine
 from edge.manifest import INPUT
@@ -145,7 +146,7 @@ def test_the_command_line_refuses_before_it_reads_videos(
 @pytest.mark.parametrize("method", ["minmax", "entropy"])
 def test_the_real_modelopt(method: quantize.Method, untrained: Path, tmp_path: Path) -> None:
     """Nearly the answers of FP32, a third of its size, zero points of zero, and a graph that NVIDIA's builder takes."""
-    pytest.importorskip("modelopt", reason=f"nvidia-modelopt is not installed: {modelopt_quantize.REMEDY}")
+    pytest.importorskip("modelopt", reason=f"nvidia-modelopt is not installed: {packages.MODELOPT}")
     output = tmp_path / "int8.onnx"
     modelopt_quantize.quantize(untrained, output, images(), QuantizeSettings(method))
     model = onnx.load(output)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from edge import packages
 from tests.support.annotated_player import write_model, write_video
 from tests.support.made_detections import PERSON, seen
 from tests.support.paths import ROOT
-from train import optional_packages
 from train.evaluation import detection_file
 
 EVALUATE = """
@@ -81,4 +81,4 @@ def test_a_missing_package_is_reported_with_its_extra(folder: Path, missing: str
 
 
 def test_what_is_installed_is_not_missing() -> None:
-    optional_packages.require("cv2")
+    packages.require("cv2")

@@ -19,10 +19,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edge import packages
 from edge.files import existing_path, write_atomically
 from edge.korsal_linker import MIN_SCORE
 from edge.text import decode_utf8, sanitized, shortened, to_nfc
-from train import optional_packages
 from train.box_tables import LARGEST_COORDINATE
 from train.datasets.annotated_frames import AnnotatedFrames, within
 from train.datasets.video_names import stays_inside
@@ -125,7 +125,7 @@ def write_road(found: SavedDetections, folder: Path, annotated: Sequence[Annotat
 
     Of a video whose frame count is unknown, for each frame with boxes.
     """
-    optional_packages.require("scipy")
+    packages.require("scipy")
     from scipy.io import savemat
 
     for video, frame, chosen in _by_frame(found, annotated):

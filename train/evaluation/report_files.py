@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edge import packages
 from edge.terminal import progress
-from train import optional_packages, output_paths
+from train import output_paths
 from train.evaluation import plots
 from train.evaluation.report import Report
 
@@ -17,7 +18,7 @@ def check_paths(json_path: Path | None, folder: Path | None) -> None:
     if json_path is not None:
         output_paths.check(json_path, "--json")
     if folder is not None:
-        optional_packages.require("matplotlib")
+        packages.require("matplotlib")
         output_paths.check(folder / CURVES_FILE, "--plots")
 
 

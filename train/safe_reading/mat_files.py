@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from edge import packages
 from edge.text import sanitized
-from train import optional_packages
 from train.safe_reading import array_pickle, bounded_file, sandbox
 
 MAX_MEMORY = 2 << 30  # bytes that the reader may grow by
@@ -57,7 +57,7 @@ def reader(memory: int = MAX_MEMORY) -> Iterator[Read]:
 
 
 def _without_scipy(path: Path, names: Sequence[str]) -> Mapping[str, Any]:
-    raise optional_packages.missing("scipy")
+    raise packages.missing("scipy")
 
 
 def _ask(reading: Connection, path: Path, names: Sequence[str]) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from edge.cameras.video_file import CaptureError
 from edge.inference import EngineError
+from edge.packages import MissingPackageError
 from edge.terminal import output, progress
 from edge.terminal.arguments import Parser
 from train.datasets.annotation_records import AnnotationError
@@ -18,7 +19,6 @@ from train.evaluation.plots import PlotError
 from train.evaluation.scoring import ScoreError
 from train.evaluation.splits import EvaluationError
 from train.open_model import ModelError
-from train.optional_packages import MissingPackageError
 from train.output_paths import OutputPathError
 
 
