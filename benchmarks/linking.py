@@ -30,6 +30,7 @@ from benchmarks.timing import Delays, delays, median_delay, published_events
 from edge import linker
 from edge.boxes import clip
 from edge.detector import Detections
+from edge.motion_gap import REFERENCE_RATE
 from edge.tubes import TubeBox
 from train.box_tables import Tube, joined
 from train.datasets import loader
@@ -65,7 +66,7 @@ def linked(method: LinkingMethod, found: Sequence[Detections]) -> LinkedTubes:
     state = linker.initial()
     live: list[tuple[TubeBox, ...]] = []
     for frame, one in enumerate(found):
-        state, boxes = method.linker.step(state, one, frame)
+        state, boxes = method.linker.step(state, one, frame / REFERENCE_RATE)
         live.append(boxes)
     return live, method.action_tubes(_history(live))
 

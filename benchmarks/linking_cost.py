@@ -21,6 +21,7 @@ from edge.default_linker import DefaultLinker, LinkerSettings
 from edge.detector import Detections
 from edge.korsal_linker import KorsalLinker
 from edge.linker import Linker
+from edge.motion_gap import REFERENCE_RATE
 
 CLASSES = 24
 FRAMES, WARM_UP = 400, 200  # an idle processor is slow at first
@@ -47,7 +48,7 @@ def cost(linker: Linker, people: int, stride: float) -> tuple[float, int]:
     for frame in range(FRAMES):
         found = crowd(people, frame, stride)
         begin = time.process_time()
-        state, boxes = linker.step(state, found, frame)
+        state, boxes = linker.step(state, found, frame / REFERENCE_RATE)
         times.append(time.process_time() - begin)
     return 1000 * median(times[WARM_UP:]), len(boxes)
 

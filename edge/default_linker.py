@@ -1,11 +1,14 @@
 """The default linker: one tube for each person, whatever they do. Pure.
 
-The life of a tube. A detection of at least `high_score` that no tube claims starts one. It is confirmed when detected
-in `min_hits` frames; until then the first miss ends it. Between frames it moves with the smoothed velocity of its
-centre. All tubes together take the detections that overlap their predictions most: first the strong ones, then, for
-the tubes left over, the weak ones (as ByteTrack, Zhang et al. 2022). A tube without a detection is extrapolated, its
-velocity damped and its scores fading, and ends after `max_missed` frames. What a person does is decided by the
-network's whole score vector, averaged over time.
+The life of a tube. A detection of at least `high_score` that no tube claims starts one. It is confirmed once it has
+been detected for `confirm_seconds`, in two frames or more; until then the first miss ends it. Between frames it moves
+with the smoothed velocity of its centre. All tubes together take the detections that overlap their predictions most:
+first the strong ones, then, for the tubes left over, the weak ones (as ByteTrack, Zhang et al. 2022). A tube without a
+detection is extrapolated, its velocity damped and its scores fading, and ends after `max_missed_seconds`. What a person
+does is decided by the network's whole score vector, averaged over time.
+
+All of that goes by the time of the frames, not by their number: gains and factors are for one UNIT of 1/25 s, and are
+raised to the time that has passed.
 """
 
 from dataclasses import dataclass, replace
@@ -16,27 +19,30 @@ from numpy.typing import NDArray
 from edge.assignment import assign
 from edge.boxes import iou, nms
 from edge.detector import MIN_SCORE, Detections
-from edge.linker import LinkerState, elapsed_frames
+from edge.linker import UNIT, LinkerState, elapsed_units
 from edge.tubes import TubeBox
+
+LEAST_HITS = 2  # frames with a detection before a tube may miss one, however slow the camera is
+LEAST = 1e-3  # UNITs between frames: two with the same time stamp show no velocity
 
 
 @dataclass(frozen=True)
 class LinkerSettings:
-    """Thresholds and rates of the default linker; scores and overlaps are 0..1."""
+    """Thresholds and rates of the default linker; scores and overlaps are 0..1, gains and factors for one UNIT."""
 
     low_score: float = 0.05  # weaker detections are ignored
     high_score: float = 0.15  # weaker detections only continue a tube
     merge_iou: float = 0.55  # detections that overlap more are one person
     match_iou: float = 0.1  # least overlap of a strong detection with a tube's prediction
     weak_match_iou: float = 0.4  # the same for a weak detection
-    min_hits: int = 3  # frames with a detection before a tube may miss one
-    max_missed: int = 30  # frames without a detection before a tube ends
+    confirm_seconds: float = 0.08  # from a tube's first detection to the one after which it may miss one
+    max_missed_seconds: float = 1.2  # without a detection before a tube ends
     max_people: int = 64  # no more tubes are started
     box_gain: float = 0.7  # share of a detection in the new box, the rest is the prediction's
     velocity_gain: float = 0.3  # share of a new velocity
-    damping: float = 0.85  # of the velocity, per missed frame
-    class_gain: float = 0.2  # share of a frame's class scores in the average
-    fade: float = 0.6  # of the class scores, per missed frame
+    damping: float = 0.85  # of the velocity, while missed
+    class_gain: float = 0.2  # share of the newest class scores in the average
+    fade: float = 0.6  # of the class scores, while missed
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +51,12 @@ class LiveTubes:
 
     numbers: NDArray[np.int64]  # (T,), rising
     boxes: NDArray[np.float32]  # (T, 4), x1 y1 x2 y2, pixels of the source frame
-    velocities: NDArray[np.float32]  # (T, 2), of the centre, pixels per frame
+    velocities: NDArray[np.float32]  # (T, 2), of the centre, pixels per UNIT
     class_scores: NDArray[np.float32]  # (T, classes), averaged over time
     frame_scores: NDArray[np.float32]  # (T, classes), of the last detection
     hits: NDArray[np.int64]  # (T,), frames with a detection
-    missed: NDArray[np.int64]  # (T,), frames since the last detection
+    age: NDArray[np.float64]  # (T,), UNITs since the first detection
+    missed: NDArray[np.float64]  # (T,), UNITs since the last detection
 
     def where(self, mask: NDArray[np.bool_]) -> "LiveTubes":
         """Only the tubes chosen by a mask (T,)."""
@@ -62,6 +69,7 @@ class LiveTubes:
             self.class_scores[mask],
             self.frame_scores[mask],
             self.hits[mask],
+            self.age[mask],
             self.missed[mask],
         )
 
@@ -74,6 +82,7 @@ class LiveTubes:
             np.concatenate([self.class_scores, others.class_scores]),
             np.concatenate([self.frame_scores, others.frame_scores]),
             np.concatenate([self.hits, others.hits]),
+            np.concatenate([self.age, others.age]),
             np.concatenate([self.missed, others.missed]),
         )
 
@@ -88,7 +97,8 @@ def new_tubes(boxes: NDArray[np.float32], class_scores: NDArray[np.float32], fir
         class_scores=class_scores,
         frame_scores=class_scores,
         hits=np.ones(count, np.int64),
-        missed=np.zeros(count, np.int64),
+        age=np.zeros(count),
+        missed=np.zeros(count),
     )
 
 
@@ -104,12 +114,24 @@ class DefaultLinker:
     settings: LinkerSettings = LinkerSettings()
     minimum_score: float = MIN_SCORE
 
-    def step(self, state: LinkerState, detections: Detections, frame: int) -> tuple[LinkerState, tuple[TubeBox, ...]]:
+    def step(self, state: LinkerState, detections: Detections, time: float) -> tuple[LinkerState, tuple[TubeBox, ...]]:
         """As `Linker.step`."""
-        elapsed = elapsed_frames(state, frame)
+        elapsed = elapsed_units(state, time)
         live = state.live if isinstance(state.live, LiveTubes) else no_tubes()
+        live = live.where(_in_time(live, elapsed, state.elapsed, self.settings))
         live, next_tube = _link(live, _merged(detections, self.settings), elapsed, state.next_tube, self.settings)
-        return LinkerState(frame, next_tube, live), _tube_boxes(live)
+        return LinkerState(time, elapsed, next_tube, live), _tube_boxes(live)
+
+
+def _in_time(live: LiveTubes, elapsed: float, usual: float, settings: LinkerSettings) -> NDArray[np.bool_]:
+    """(T,) whether a tube may be found again; at a slow camera's `usual` pace, always in the next frame."""
+    most: NDArray[np.bool_] = live.missed + elapsed <= _units(settings.max_missed_seconds) + max(usual, 1.0)
+    return most
+
+
+def _units(seconds: float) -> float:
+    """Seconds in UNITs and half of one more, so that frames that are a little late count as in time."""
+    return seconds / UNIT + 0.5
 
 
 def _merged(detections: Detections, settings: LinkerSettings) -> Detections:
@@ -129,11 +151,10 @@ def _merged(detections: Detections, settings: LinkerSettings) -> Detections:
 
 
 def _link(
-    live: LiveTubes, detections: Detections, elapsed: int, next_tube: int, settings: LinkerSettings
+    live: LiveTubes, detections: Detections, elapsed: float, next_tube: int, settings: LinkerSettings
 ) -> tuple[LiveTubes, int]:
     """The live tubes after this frame, and the next free tube number."""
-    in_time = live.missed + elapsed <= settings.max_missed + 1
-    predicted = _predicted(live.where(in_time), elapsed)
+    predicted = _predicted(live, elapsed)
     choice = _match(predicted, detections, settings)
     updated = _updated(predicted, choice, detections, elapsed, settings) if len(choice) else predicted
     free = detections.scores >= settings.high_score
@@ -147,8 +168,8 @@ def _link(
     return live, next_tube + len(unclaimed)
 
 
-def _predicted(live: LiveTubes, elapsed: int) -> LiveTubes:
-    """The tubes moved on by `elapsed` frames; a box keeps its size."""
+def _predicted(live: LiveTubes, elapsed: float) -> LiveTubes:
+    """The tubes moved on by `elapsed` UNITs; a box keeps its size."""
     return replace(live, boxes=live.boxes + np.tile(live.velocities * np.float32(elapsed), 2))
 
 
@@ -167,11 +188,12 @@ def _match(predicted: LiveTubes, detections: Detections, settings: LinkerSetting
 
 
 def _updated(
-    predicted: LiveTubes, choice: NDArray[np.int64], detections: Detections, elapsed: int, settings: LinkerSettings
+    predicted: LiveTubes, choice: NDArray[np.int64], detections: Detections, elapsed: float, settings: LinkerSettings
 ) -> LiveTubes:
     """The tubes that live on: corrected by their detection where they have one, extrapolated where not."""
     found = choice >= 0
-    hits = predicted.hits + found
+    elapsed = max(elapsed, LEAST)
+    hits, age = predicted.hits + found, predicted.age + elapsed
     missed = np.where(found, 0, predicted.missed + elapsed)
     boxes, velocities, class_scores, frame_scores = (
         predicted.boxes.copy(),
@@ -181,16 +203,29 @@ def _updated(
     )
     residual = detections.boxes[choice[found]] - predicted.boxes[found]  # (F, 4)
     since = (predicted.missed[found] + elapsed)[:, None].astype(np.float32)
-    boxes[found] += np.float32(settings.box_gain) * residual
+    boxes[found] += np.float32(over(settings.box_gain, elapsed)) * residual
     centre = (residual[:, :2] + residual[:, 2:]) / 2
-    velocities[found] = predicted.velocities[found] + np.float32(settings.velocity_gain) * centre / since
+    velocities[found] = predicted.velocities[found] + np.float32(over(settings.velocity_gain, elapsed)) * centre / since
     # a plain mean over the first frames, exponential after; a frame that stands for several counts as such
-    gain = np.maximum(1 / hits[found], 1 - (1 - settings.class_gain) ** elapsed).astype(np.float32)[:, None]
+    gain = np.maximum(1 / hits[found], over(settings.class_gain, elapsed)).astype(np.float32)[:, None]
     before = predicted.class_scores[found]
     frame_scores[found] = detections.class_scores[choice[found]]
     class_scores[found] = before + gain * (frame_scores[found] - before)
-    live = LiveTubes(predicted.numbers, boxes, velocities, class_scores, frame_scores, hits, missed)
-    return live.where((missed == 0) | ((hits >= settings.min_hits) & (missed <= settings.max_missed)))
+    live = LiveTubes(predicted.numbers, boxes, velocities, class_scores, frame_scores, hits, age, missed)
+    return live.where((missed == 0) | (_confirmed(live, settings) & (missed <= _units(settings.max_missed_seconds))))
+
+
+def _confirmed(live: LiveTubes, settings: LinkerSettings) -> NDArray[np.bool_]:
+    """(T,) whether a tube may miss a frame: detected for `confirm_seconds`, and more than once unless these are 0."""
+    if not settings.confirm_seconds:
+        return np.ones(len(live.hits), np.bool_)
+    detected = live.age - live.missed
+    return (live.hits >= LEAST_HITS) & (detected + 0.5 >= settings.confirm_seconds / UNIT)
+
+
+def over(gain: float, elapsed: float) -> float:
+    """The share that the newest value takes after `elapsed` UNITs, where it takes `gain` after one."""
+    return float(1 - (1 - gain) ** elapsed)
 
 
 def _tube_boxes(live: LiveTubes) -> tuple[TubeBox, ...]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.detector import Detections
-from edge.linker import LinkerState, elapsed_frames
+from edge.linker import LinkerState, elapsed_units
 from edge.tubes import TubeBox
 
 MIN_SCORE = 0.001  # of a detection; the one home of KORSAL's threshold, for the daemon and for evaluation
@@ -25,7 +25,7 @@ BEFORE_NMS = 50
 NMS_IOU = 0.45
 AFTER_NMS = 10
 LINK_IOU = 0.1
-MAX_MISSED = 5
+MAX_MISSED = 5  # frames of the published rule, UNITs here
 ORDER_BEST = 6  # MATLAB's `num_sc-jumpgap : num_sc` with a gap of 5 takes six
 MAX_STEP = np.array([3.0, 1.0, 3.0, 1.0])  # pixels a frame, to the right and down; to the left and up there is no limit
 MAX_CORNER = np.array([320.0, 240.0, 320.0, 240.0])  # the frames of UCF101-24 and J-HMDB-21, whatever the camera's are
@@ -71,8 +71,7 @@ class Candidates:
 class ClassTube:
     """A live tube of one class. `best` are its highest scores, repeats counted, at most 6, falling.
 
-    `before` is the box of the frame before `box`, None in the tube's first; `missed` counts the frames since a box was
-    in reach.
+    `before` is the box `pace` UNITs before `box`, None in the tube's first; `missed`: UNITs since a box was in reach.
     """
 
     tube: int
@@ -82,7 +81,8 @@ class ClassTube:
     class_scores: Floats  # (classes,)
     best: tuple[float, ...]
     before: Floats | None = None
-    missed: int = 0
+    missed: float = 0.0
+    pace: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -92,22 +92,24 @@ class KorsalLinker:
     settings: KorsalSettings = KorsalSettings()
     minimum_score: float = MIN_SCORE
 
-    def step(self, state: LinkerState, detections: Detections, frame: int) -> tuple[LinkerState, tuple[TubeBox, ...]]:
-        """As `Linker.step`, except that skipped frames are not counted: the original knows none.
-
-        The last box of a tube that ends is still among this frame's.
-        """
-        elapsed_frames(state, frame)
+    def step(self, state: LinkerState, detections: Detections, time: float) -> tuple[LinkerState, tuple[TubeBox, ...]]:
+        """As `Linker.step`. The last box of a tube that ends is still among this frame's."""
+        elapsed = elapsed_units(state, time)
         live = state.live if isinstance(state.live, tuple) else ()
         classes = max([detections.class_scores.shape[1], *(tube.label + 1 for tube in live)])
-        updated, started = _link(live, detections, classes, state.next_tube, self.settings)
-        alive = tuple(tube for tube in updated if tube.missed < MAX_MISSED)
+        updated, started = _link(live, detections, classes, state.next_tube, elapsed, self.settings)
+        alive = tuple(tube for tube in updated if tube.missed + 0.5 < MAX_MISSED)
         boxes = tuple(_tube_box(tube, classes) for tube in (*updated, *started))
-        return LinkerState(frame, state.next_tube + len(started), (*alive, *started)), boxes
+        return LinkerState(time, elapsed, state.next_tube + len(started), (*alive, *started)), boxes
 
 
 def _link(
-    live: Sequence[ClassTube], detections: Detections, classes: int, next_tube: int, settings: KorsalSettings
+    live: Sequence[ClassTube],
+    detections: Detections,
+    classes: int,
+    next_tube: int,
+    elapsed: float,
+    settings: KorsalSettings,
 ) -> tuple[list[ClassTube], list[ClassTube]]:
     """The live tubes after this frame, in the order in which they choose next, and those that start in it."""
     class_scores = _class_scores(detections, classes, settings)
@@ -115,7 +117,7 @@ def _link(
     started: list[ClassTube] = []
     for label in sorted({tube.label for tube in live} | set(np.flatnonzero(class_scores.any(axis=0)).tolist())):
         found = candidates(detections.boxes, class_scores, label)
-        tubes, free = _extend([tube for tube in live if tube.label == label], found, settings)
+        tubes, free = _extend([tube for tube in live if tube.label == label], found, elapsed, settings)
         updated += tubes
         for i in free:
             score, number = float(found.scores[i]), next_tube + len(started)
@@ -179,7 +181,7 @@ def _edge_scores(tubes: Sequence[ClassTube], found: Candidates, kind: EdgeScore)
 
 
 def _extend(
-    tubes: Sequence[ClassTube], found: Candidates, settings: KorsalSettings
+    tubes: Sequence[ClassTube], found: Candidates, elapsed: float, settings: KorsalSettings
 ) -> tuple[list[ClassTube], list[int]]:
     """The tubes, each in turn with its best box or without one, and the indices of the boxes left over."""
     edges = _edge_scores(tubes, found, settings.edge_score)
@@ -190,31 +192,30 @@ def _extend(
             choice = int(edges[row].argmax())
             edges[:, choice] = 0
             free.remove(choice)
-            updated.append(_continued(tube, found, choice))
+            updated.append(_continued(tube, found, choice, elapsed))
         else:
-            updated.append(_missed(tube, settings))
+            updated.append(_missed(tube, elapsed, settings))
     return updated, free
 
 
-def _continued(tube: ClassTube, found: Candidates, choice: int) -> ClassTube:
+def _continued(tube: ClassTube, found: Candidates, choice: int, elapsed: float) -> ClassTube:
     score = float(found.scores[choice])
-    return ClassTube(
-        tube.tube, tube.label, found.boxes[choice], score, found.class_scores[choice], _best(tube, score), tube.box
-    )
+    box, class_scores = found.boxes[choice], found.class_scores[choice]
+    return ClassTube(tube.tube, tube.label, box, score, class_scores, _best(tube, score), tube.box, 0.0, elapsed)
 
 
-def _missed(tube: ClassTube, settings: KorsalSettings) -> ClassTube:
-    missed = tube.missed + 1
+def _missed(tube: ClassTube, elapsed: float, settings: KorsalSettings) -> ClassTube:
+    missed = tube.missed + elapsed
     if settings.when_missed == "gap":
         return replace(tube, missed=missed)
-    box = _extrapolated(tube) if settings.when_missed == "step" else tube.box
-    return replace(tube, box=box, before=tube.box, best=_best(tube, tube.score), missed=missed)
+    box = _extrapolated(tube, elapsed) if settings.when_missed == "step" else tube.box
+    return replace(tube, box=box, before=tube.box, best=_best(tube, tube.score), missed=missed, pace=elapsed)
 
 
-def _extrapolated(tube: ClassTube) -> Floats:
-    if tube.before is None:
+def _extrapolated(tube: ClassTube, elapsed: float) -> Floats:
+    if tube.before is None or not tube.pace:
         return tube.box
-    moved: Floats = tube.box + np.minimum(tube.box - tube.before, MAX_STEP)
+    moved: Floats = tube.box + np.minimum((tube.box - tube.before) / tube.pace, MAX_STEP) * elapsed
     kept: Floats = np.clip(moved, 0, MAX_CORNER)
     return kept
 

@@ -8,18 +8,25 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edge.detector import Detections
+from edge.motion_gap import REFERENCE_RATE
 from edge.tubes import TubeBox
+
+UNIT = 1 / REFERENCE_RATE
+"""Seconds, one frame of the videos that the linkers were made for; their gains and factors are for that time."""
+ROUNDING = 1e-3  # UNITs
 
 
 @dataclass(frozen=True, eq=False)
 class LinkerState:
     """What is carried from frame to frame: nothing that grows with time. Tubes are numbered from 1.
 
+    `time`: of the last frame, seconds; `elapsed`: units between it and the frame before.
     `live`: the live tubes, of a type that each linker defines. A linker that finds those of another one, after a reload
     of the configuration, drops them.
     """
 
-    frame: int | None = None  # number of the last frame
+    time: float | None = None
+    elapsed: float = 1.0
     next_tube: int = 1
     live: object = None
 
@@ -32,11 +39,11 @@ class Linker(Protocol):
         """The pipeline drops weaker detections before linking, 0..1."""
         ...
 
-    def step(self, state: LinkerState, detections: Detections, frame: int) -> tuple[LinkerState, tuple[TubeBox, ...]]:
-        """Link the detections of frame number `frame`; returns every live tube in it, extrapolated ones included.
+    def step(self, state: LinkerState, detections: Detections, time: float) -> tuple[LinkerState, tuple[TubeBox, ...]]:
+        """Link the detections of the frame taken at `time`, seconds of any clock.
 
-        Frame numbers rise; where some are skipped, the tubes move on by that many frames. ValueError if they do not
-        rise.
+        Returns every live tube in that frame, extrapolated ones included. The tubes move on by the time since the last
+        frame; by none where a clock has stepped back.
         """
         ...
 
@@ -46,10 +53,9 @@ def initial() -> LinkerState:
     return LinkerState()
 
 
-def elapsed_frames(state: LinkerState, frame: int) -> int:
-    """Frames since the last one, 1 for the first. ValueError if frame numbers do not rise."""
-    if state.frame is None:
-        return 1
-    if frame <= state.frame:
-        raise ValueError(f"frame {frame} came after frame {state.frame}: number the frames of a camera upwards")
-    return frame - state.frame
+def elapsed_units(state: LinkerState, time: float) -> float:
+    """Time since the last frame in UNITs, 1 for the first; whole where it is nearly so, as time stamps are rounded."""
+    if state.time is None:
+        return 1.0
+    units = max(time - state.time, 0.0) / UNIT
+    return float(round(units)) if abs(units - round(units)) < ROUNDING else units

@@ -191,7 +191,7 @@ def _link_and_decide(
 ) -> tuple[PipelineState, tuple[TubeBox, ...], tuple[Event, ...]]:
     """The tubes and events of one frame, from its detections."""
     frame, settings = given.frame, given.settings
-    linked, tube_boxes = settings.linker.step(state.linker, found, frame.index)
+    linked, tube_boxes = settings.linker.step(state.linker, found, frame.monotonic_time)
     lap("link")
     event_state, published = events.step(state.events, tube_boxes, frame, manifest.labels, settings.events)
     lap("events")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -11,18 +12,21 @@ from typing import Any
 
 from edge.config import toml_text
 from edge.config.error_messages import MAX_MESSAGES
+from edge.config.old_keys import replace_old_keys
 from edge.config.schema import Config, ModelConfig, OutboxConfig
 from edge.config.validation import validate
 from edge.files import existing_path
 from edge.shipped_files import asset_path
 from edge.sources import is_plain_path, redact
 from edge.stream_url import looks_like_url
-from edge.text import TextError, decode_utf8
+from edge.text import TextError, decode_utf8, sanitized
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+log = logging.getLogger(__name__)
 
 MAX_BYTES = 262_144  # of a file: a reload reads it between two frames
 SHIPPED_MODEL = "models/korsal-lite-ucf24x5.onnx"
@@ -72,6 +76,8 @@ def parse(content: bytes, path: Path, folder: Path) -> Config:
     Raises ConfigError with all problems at once.
     """
     document = _document(content, path)
+    if replaced := replace_old_keys(document):
+        log.warning("%s: %s", path, sanitized(replaced))
     missing = tuple(_resolve(document, folder))
     found = validate(document)
     if found.problems or missing or found.usable is None:

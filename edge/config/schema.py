@@ -37,6 +37,7 @@ from edge.sensors.thermal import ThermalSettings
 from edge.sources import Flip, Rotation, Source, Transport, option_problems, parse
 
 DEVICE_TOPICS = frozenset({"request", "response", "events"})  # topics of the device itself, not of a camera
+LinkerSeconds = Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)]
 STALL_FRAMES = 2  # a camera must have missed at least so many frames to count as stalled
 
 
@@ -71,7 +72,7 @@ class CameraConfig(Table):
     loop: bool = False
     transport: Transport = "auto"
     stall_seconds: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)] = 5.0
-    frame_gap: Annotated[int, Field(ge=1, le=30)] | None = None
+    motion_gap_seconds: Annotated[float, Field(ge=0.001, le=60, allow_inf_nan=False)] | None = None
     mask: Annotated[tuple[UnitPolygon, ...], Field(max_length=32, json_schema_extra=TUNABLE)] = ()
     zones: dict[Identifier, AnyZone] = Field(default_factory=dict, max_length=256, json_schema_extra=TUNABLE)
     actions: dict[ActionLabel, ActionConfig] = Field(default_factory=dict, json_schema_extra=TUNABLE)
@@ -101,8 +102,8 @@ class LinkerConfig(Table):
     merge_iou: Fraction = LinkerSettings.merge_iou
     match_iou: Fraction = LinkerSettings.match_iou
     weak_match_iou: Fraction = LinkerSettings.weak_match_iou
-    min_hits: Annotated[int, Field(ge=1, le=1000)] = LinkerSettings.min_hits
-    max_missed: Annotated[int, Field(ge=0, le=1000)] = LinkerSettings.max_missed
+    confirm_seconds: LinkerSeconds = LinkerSettings.confirm_seconds
+    max_missed_seconds: LinkerSeconds = LinkerSettings.max_missed_seconds
     max_people: Annotated[int, Field(ge=1, le=1000)] = LinkerSettings.max_people
     box_gain: Fraction = LinkerSettings.box_gain
     velocity_gain: Fraction = LinkerSettings.velocity_gain

@@ -12,7 +12,6 @@ from edge.default_linker import DefaultLinker, LinkerSettings
 from edge.event_settings import ActionSettings, EventSettings
 from edge.korsal_linker import KorsalLinker
 from edge.linker import Linker
-from edge.motion_gap import REFERENCE_RATE
 from edge.pipeline import PipelineSettings
 from edge.sources import redact
 from edge.zones import Zone
@@ -49,8 +48,7 @@ def pipeline_settings(config: Config, camera: str, start_scores: Mapping[str, fl
     """All settings of one camera's pipeline; `start_scores`: the model's, by action."""
     table = config.cameras[camera]
     events = event_settings(config.actions, table, start_scores)
-    gap = None if table.frame_gap is None else table.frame_gap / REFERENCE_RATE
-    return PipelineSettings(linker(config.linker), events, gap)
+    return PipelineSettings(linker(config.linker), events, table.motion_gap_seconds)
 
 
 def all_pipeline_settings(config: Config, start_scores: Mapping[str, float] = NONE) -> dict[str, PipelineSettings]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge.default_linker import DefaultLinker, LinkerSettings
 from edge.korsal_linker import KorsalLinker
-from edge.linker import initial
+from edge.linker import UNIT, initial
 from tests.support.people import JUMP, LABELS, LINKER, RUN, detected, linked, person, standing
 
 
@@ -70,8 +70,8 @@ def test_a_person_hidden_for_longer_than_max_missed_comes_back_as_another(hidden
 def test_scores_fade_through_skipped_frames_too() -> None:
     state = initial()
     for number in range(10):
-        state, _ = LINKER.step(state, detected(person(100, run=0.8)), number)
-    _, (tube,) = LINKER.step(state, detected(), 13)
+        state, _ = LINKER.step(state, detected(person(100, run=0.8)), number * UNIT)
+    _, (tube,) = LINKER.step(state, detected(), 13 * UNIT)
     assert tube.score == pytest.approx(0.8 * 0.6**4)
 
 
@@ -121,15 +121,64 @@ def test_tubes_move_on_through_skipped_frames() -> None:
     """Every fifth frame only: 30 pixels between two detections of somebody 40 wide."""
     state, seen = initial(), set()
     for number in range(0, 100, 5):
-        state, boxes = LINKER.step(state, detected(person(20 + 6 * number, run=0.8)), number)
+        state, boxes = LINKER.step(state, detected(person(20 + 6 * number, run=0.8)), number * UNIT)
         seen |= {b.tube for b in boxes if number >= 15}
     assert len(seen) == 1
 
 
 def test_a_gap_too_long_ends_everything() -> None:
     state, _ = LINKER.step(initial(), detected(person(100, run=0.8)), 0)
-    _, boxes = LINKER.step(state, detected(person(100, run=0.8)), 1000)
+    _, boxes = LINKER.step(state, detected(person(100, run=0.8)), 1000 * UNIT)
     assert [b.tube for b in boxes] == [2]
+
+
+@pytest.mark.parametrize("rate", [2, 5, 10, 15, 30, 60, 120])
+def test_at_any_rate_a_walker_is_one_tube_and_ends_after_the_same_time(rate: float) -> None:
+    """Somebody walks at 50 px/s for 8 s, is hidden for 2 s and comes back: as at 25 frames a second, another tube."""
+    state, tubes, extrapolated = initial(), dict[float, list[int]](), 0.0
+    for number in range(int(12 * rate) + 1):
+        time = number / rate
+        seen = detected() if 8 < time < 10 else detected(person(20 + 50 * time, run=0.8))
+        state, boxes = LINKER.step(state, seen, time)
+        tubes[time] = [b.tube for b in boxes]
+        extrapolated = max([extrapolated, *(time - 8 for b in boxes if not b.observed)])
+    assert {tube for time, found in tubes.items() for tube in found if time <= 8} == {1}
+    assert tubes[max(tubes)] == [2]
+    assert extrapolated <= 1.2 + 1 / 25 + 1e-9
+
+
+@pytest.mark.parametrize("rate", [5, 10, 15, 30, 60])
+def test_scores_and_velocity_follow_at_any_rate_as_fast_as_at_25(rate: float) -> None:
+    """A score rises after 2 s; 0.4 s later its average is as high within a few hundredths, the box within pixels."""
+    reached = []
+    for fps in (25.0, rate):
+        state, boxes = LINKER.step(initial(), detected(), -1.0)
+        for number in range(int(2.4 * fps) + 1):
+            time = number / fps
+            state, boxes = LINKER.step(state, detected(person(20 + 50 * time, run=0.8 if time > 2 else 0.4)), time)
+        (tube,) = boxes
+        reached.append((tube.score, float(tube.box[0])))
+    assert reached[1] == pytest.approx(reached[0], abs=0.05)
+
+
+@pytest.mark.parametrize(("rate", "frames"), [(5, 2), (25, 3), (60, 5)])
+def test_a_flash_ends_at_its_first_miss_until_it_lasted_long_enough(rate: float, frames: int) -> None:
+    """0.08 s, give or take half a frame of 25 a second; never less than two frames."""
+    for count, alive in ((frames - 1, False), (frames, True)):
+        state, boxes = LINKER.step(initial(), detected(), -1.0)
+        for number in range(count + 1):
+            seen = detected(person(100, run=0.8)) if number < count else detected()
+            state, boxes = LINKER.step(state, seen, number / rate)
+        assert bool(boxes) == alive
+
+
+def test_a_pause_of_the_camera_ends_tubes_but_a_slow_camera_keeps_them() -> None:
+    somebody = detected(person(100, run=0.8))
+    state, _ = LINKER.step(initial(), somebody, 0.0)
+    state, _ = LINKER.step(state, somebody, 0.04)
+    state, (paused,) = LINKER.step(state, somebody, 4.0)
+    state, (slow,) = LINKER.step(state, somebody, 8.0)
+    assert (paused.tube, slow.tube) == (2, 2)
 
 
 def test_a_crowd_is_bounded() -> None:
@@ -185,6 +234,6 @@ def test_the_state_does_not_grow_with_time() -> None:
     walk = [detected(person(20 + (7 * t) % 280, run=0.8), person(300 - (5 * t) % 280, jump=0.6)) for t in range(400)]
     state, sizes = initial(), []
     for number, detections in enumerate(walk):
-        state, _ = LINKER.step(state, detections, number)
+        state, _ = LINKER.step(state, detections, number * UNIT)
         sizes.append(len(pickle.dumps(state)))
     assert max(sizes[200:]) <= max(sizes[:200]) + 8  # the numbers themselves get longer

@@ -6,7 +6,7 @@ import numpy as np
 
 from edge.default_linker import DefaultLinker
 from edge.detector import Detections
-from edge.linker import initial
+from edge.linker import UNIT, initial
 from edge.sources import Frame
 from edge.tubes import TubeBox
 
@@ -39,7 +39,7 @@ def linked(frames: Any, linker: Any = LINKER, first: int = 0) -> Any:
     """The tube boxes of each frame of a story, a sequence of `detected(...)`."""
     state, story = initial(), []
     for number, detections in enumerate(frames, first):
-        state, tube_boxes = linker.step(state, detections, number)
+        state, tube_boxes = linker.step(state, detections, number * UNIT)
         story.append(tube_boxes)
     return story
 

@@ -72,7 +72,7 @@ def count_events(
     labels = found.label_names
     counts = [[EventCounts()] * len(labels) for _ in rules]
     for index, name in enumerate(found.video_names):
-        tubes = tubes_by_frame(found, index, linker)
+        tubes = tubes_by_frame(found, index, linker, frame_rate)
         size = tuple(found.frame_sizes[index].tolist())
         true = truth.get(name) or VideoAnnotation(name, 0, ())
         video = _linked_video(tubes, true, frame_rate)

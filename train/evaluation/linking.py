@@ -12,6 +12,7 @@ from edge.default_linker import DefaultLinker
 from edge.detector import Detections
 from edge.korsal_linker import KorsalLinker, KorsalSettings
 from edge.linker import Linker, initial
+from edge.motion_gap import REFERENCE_RATE
 from edge.tubes import TubeBox
 from train.box_tables import Tube
 from train.evaluation.action_tubes import ActionTube, ActionTubes, Segmentation, WholePaths
@@ -49,8 +50,10 @@ def link(found: SavedDetections, method: LinkingMethod, progress: Callable[[], o
     return SavedTubes(found.video_names, found.label_names, tuple(tubes))
 
 
-def tubes_by_frame(found: SavedDetections, video: int, linker: Linker) -> list[tuple[TubeBox, ...]]:
-    """All live tubes in frame 0, 1, 2 … of one video, linked frame by frame."""
+def tubes_by_frame(
+    found: SavedDetections, video: int, linker: Linker, rate: float = REFERENCE_RATE
+) -> list[tuple[TubeBox, ...]]:
+    """All live tubes in frame 0, 1, 2 … of one video, linked frame by frame at `rate` frames per second."""
     mine = np.flatnonzero(found.video == video)
     rows = mine[np.lexsort((-found.scores[mine], found.frames[mine]))]
     frames = max(int(found.frame_counts[video]), int(found.frames[rows].max(initial=-1)) + 1)
@@ -58,7 +61,7 @@ def tubes_by_frame(found: SavedDetections, video: int, linker: Linker) -> list[t
     state = initial()
     live_tubes: list[tuple[TubeBox, ...]] = []
     for frame in range(frames):
-        state, tube_boxes = linker.step(state, _in_frame(found, rows[bounds[frame] : bounds[frame + 1]]), frame)
+        state, tube_boxes = linker.step(state, _in_frame(found, rows[bounds[frame] : bounds[frame + 1]]), frame / rate)
         live_tubes.append(tuple(tube_boxes))
     return live_tubes
 

@@ -4,10 +4,11 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
+from edge.motion_gap import REFERENCE_RATE
 from edge.terminal.arguments import fraction, number, whole_number
 from train.evaluation.splits import Split
 
-DEFAULT_FRAME_RATE = 25.0  # frames per second, of UCF101's videos
+DEFAULT_FRAME_RATE = REFERENCE_RATE
 HIGHEST_FRAME_RATE = 1000
 
 

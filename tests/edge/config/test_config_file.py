@@ -387,21 +387,21 @@ def test_the_options_of_a_camera(tmp_path: Path) -> None:
     flip = "vertical"
     rotation = 270
     stall_seconds = 60
-    frame_gap = 3
+    motion_gap_seconds = 0.12
     mask = [[[0, 0], [0.5, 0], [0, 0.5]]]
     """
     camera = load(written(tmp_path, text)).cameras["door"]
     source = camera.to_source()
     assert (source.live, source.size, source.fps) == (True, (640, 480), 5.0)
     assert (source.flip, source.rotation, source.mask) == ("vertical", 270, (((0, 0), (0.5, 0), (0, 0.5)),))
-    assert (camera.stall_seconds, camera.frame_gap) == (60, 3)
+    assert (camera.stall_seconds, camera.motion_gap_seconds) == (60, 0.12)
 
 
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
         ("rotation = 45", "rotation: should be 0, 90, 180 or 270, is 45"),
-        ("frame_gap = 0", "frame_gap: should be greater than or equal to 1, is 0"),
+        ("motion_gap_seconds = 0", "motion_gap_seconds: should be greater than or equal to 0.001, is 0"),
         ("stall_seconds = 0", "stall_seconds: should be greater than or equal to 1, is 0"),
         ("fps = 0.2", "stall_seconds: is too short for 0.2 frames per second: give 10"),
         ("mask = [[[0, 0], [1, 1]]]", "mask.0: should have at least 3 entries, is [[0, 0], [1, 1]]"),

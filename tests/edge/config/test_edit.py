@@ -51,7 +51,7 @@ def test_what_is_new_stands_in_its_table_and_all_comments_stay() -> None:
     changes = {
         "cameras": {"camera": {"zones": {"door": triangle}, "mask": [triangle]}},
         "actions": {"Basketball": {"cooldown": 5}},
-        "linker": {"max_missed": 20},
+        "linker": {"max_missed_seconds": 2.5},
         "telemetry": {"interval": 0.5},
         "log": {"level": "debug"},
     }
@@ -61,7 +61,11 @@ def test_what_is_new_stands_in_its_table_and_all_comments_stay() -> None:
     assert found["cameras"]["camera"]["zones"] == {"door": triangle}
     assert found["cameras"]["camera"]["mask"] == [triangle]
     assert found["actions"]["Basketball"] == {"cooldown": 5}
-    assert (found["linker"]["max_missed"], found["telemetry"]["interval"], found["log"]["level"]) == (20, 0.5, "debug")
+    assert (found["linker"]["max_missed_seconds"], found["telemetry"]["interval"], found["log"]["level"]) == (
+        2.5,
+        0.5,
+        "debug",
+    )
     lines = after.splitlines()
     assert lines[lines.index("[cameras.camera.zones]") + 1].startswith("door = ")
 

@@ -25,13 +25,13 @@ def test_settings_of_the_pure_files(tmp_path: Path) -> None:
     [actions.Dunk]
     keep_score = 0.6
     [linker]
-    max_missed = 3
+    max_missed_seconds = 0.12
     [device]
     name = "roof"
     """
     config = load(written(tmp_path, text))
     found = settings.pipeline_settings(config, "door")
-    assert found.linker == DefaultLinker(LinkerSettings(max_missed=3))
+    assert found.linker == DefaultLinker(LinkerSettings(max_missed_seconds=0.12))
     assert found.events == EventSettings(
         default=ActionSettings(start_score=0.8, keep_score=0.48),
         actions={"Dunk": ActionSettings(start_score=0.8, keep_score=0.6)},
@@ -116,7 +116,7 @@ def test_every_setting_of_the_default_linker_has_its_key() -> None:
 
 
 def test_every_camera_has_settings_of_its_own() -> None:
-    cameras = {"door": {"source": "/dev/video0", "frame_gap": 3}, "yard": {"source": "/dev/video1"}}
+    cameras = {"door": {"source": "/dev/video0", "motion_gap_seconds": 0.12}, "yard": {"source": "/dev/video1"}}
     found = settings.all_pipeline_settings(Config.model_validate({"cameras": cameras}), MODELS)
     assert {name: one.motion_gap for name, one in found.items()} == {"door": 0.12, "yard": None}  # None: the model's
     assert {one.events.for_action("Dunk").start_score for one in found.values()} == {0.3}

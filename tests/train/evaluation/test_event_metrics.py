@@ -80,7 +80,7 @@ def test_two_events_on_one_action_recall_it_once_and_at_the_first() -> None:
     found = counted(
         seen([(10, 30, PERSON, 0, 0.9), (60, 90, PERSON, 0, 0.9)]),
         true(10, 90),
-        linker=DefaultLinker(LinkerSettings(max_missed=3)),
+        linker=DefaultLinker(LinkerSettings(max_missed_seconds=0.12)),
     )
     assert (found.actions, found.recalled, found.events, found.wrong) == (1, 1, 2, 0)
     assert found.delay < 1
