@@ -15,7 +15,7 @@ from convert.source_model import SourceModel
 from edge.engines import engine_files, tensorrt_engine
 from edge.engines.tensorrt_build_plan import BuildOptions, Precision
 from edge.engines.tensorrt_builder import EngineBuildError
-from edge.engines.tensorrt_engine import TensorRtError
+from edge.engines.tensorrt_errors import TensorRtError
 from edge.text import Notify
 from train.datasets.annotation_records import DataSet
 from train.evaluation.evaluation import EvaluationRun, evaluate

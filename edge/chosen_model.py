@@ -14,7 +14,7 @@ from edge.engines.cuda_runtime import Cuda, CudaError
 from edge.engines.engine_build import members_of
 from edge.engines.engine_cache import EngineCache
 from edge.engines.tensorrt_build_plan import MEBIBYTE, BuildOptions, parse_version
-from edge.engines.tensorrt_engine import TensorRtError
+from edge.engines.tensorrt_errors import TensorRtError
 from edge.inference import EngineError, LoadedEngine
 from edge.model_choice import Candidate, Device, ModelChoice, OnnxRuntimeDevice, TensorRtDevice, choose
 

@@ -17,6 +17,8 @@ from edge.manifest import FITTED, FRAME, MOTION, PREVIOUS, Manifest, input_shape
 from edge.motion_gap import Recall, recall
 
 Fitted = NDArray[np.float32]  # (1, 3, h, w)
+USUAL_FRAME = (1920, 1080)  # that TensorRT tunes for
+ANY_SIZE = (-1, -1)  # of frames, (width, height)
 LARGEST_FRAME = (3840, 2160)  # (width, height) that TensorRT builds for, pixels; larger ones are fitted on the CPU
 
 

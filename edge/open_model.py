@@ -19,7 +19,8 @@ from edge.engines.engine_build import L4T_RELEASE
 from edge.engines.engine_cache import EngineCache
 from edge.engines.inference_cuda import with_cuda_preprocessing
 from edge.engines.motion_cuda import MotionCudaError
-from edge.engines.tensorrt_engine import TensorRtError, bindings, is_engine_file, load
+from edge.engines.tensorrt_engine import bindings, is_engine_file, load
+from edge.engines.tensorrt_errors import TensorRtError
 from edge.inference import EngineError, LoadedEngine
 from edge.signals import Signals, StopError
 from edge.text import Notify

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from edge import packages
 from edge.engines import onnxruntime_engine, tensorrt_engine
-from edge.engines.tensorrt_engine import TensorRtError
+from edge.engines.tensorrt_errors import TensorRtError
 from edge.inference import LoadedEngine
 
 ENGINE_SUFFIX = ".engine"

@@ -9,7 +9,8 @@ from edge.chosen_model import onnxruntime_device, tensorrt_device
 from edge.config import config_file
 from edge.config.schema import ModelConfig
 from edge.engines.tensorrt_build_plan import known_members
-from edge.engines.tensorrt_engine import TensorRtError, bindings, is_engine_file
+from edge.engines.tensorrt_engine import bindings, is_engine_file
+from edge.engines.tensorrt_errors import TensorRtError
 from edge.inference import EngineError
 from edge.manifest import Manifest
 from edge.model_choice import Device, ModelFile, OnnxRuntimeDevice, TensorRtDevice, choose, file_kind

@@ -37,7 +37,8 @@ from edge.doctor.host import (
 from edge.doctor.runtime import runtime
 from edge.doctor.speed import speed
 from edge.engines.engine_cache import EngineCache
-from edge.engines.tensorrt_engine import TensorRtError, bindings, is_engine_file
+from edge.engines.tensorrt_engine import bindings, is_engine_file
+from edge.engines.tensorrt_errors import TensorRtError
 from edge.inference import EngineError
 from edge.open_model import ENGINE_CACHE, open_at_terminal
 from edge.service.file_permissions import unsafe_permissions

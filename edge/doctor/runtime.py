@@ -5,7 +5,8 @@ from typing import Any
 
 from edge.doctor.finding import Finding, ok, warning, wrong
 from edge.engines.cuda_runtime import Cuda, CudaError, version_text
-from edge.engines.tensorrt_engine import TensorRtError, bindings
+from edge.engines.tensorrt_engine import bindings
+from edge.engines.tensorrt_errors import TensorRtError
 from edge.open_model import NVIDIA_SIGNS
 
 

@@ -16,7 +16,7 @@ from edge.engines.cuda_library import CudaCalls, CudaLibrary, libraries
 INSUFFICIENT_DRIVER = "cudaErrorInsufficientDriver"
 MAJOR, MINOR = 75, 76  # of cudaDeviceAttr: the compute capability
 NON_BLOCKING = 1  # of a stream's flags
-TO_DEVICE, TO_HOST = 1, 2  # of cudaMemcpyKind
+TO_DEVICE, TO_HOST, ON_DEVICE = 1, 2, 3  # of cudaMemcpyKind
 THREAD_LOCAL = 1  # of cudaStreamCaptureMode
 NO_RUNTIME = (
     "no CUDA runtime (libcudart.so.12 or .13) can be loaded; install the one of this JetPack or driver "
@@ -151,6 +151,10 @@ class Cuda:
     def download(self, target: int, source: int, size: int, stream: int) -> None:
         """Copy `size` bytes from the GPU to the host, in the order of the stream."""
         self._call("cudaMemcpyAsync", target, source, size, TO_HOST, stream)
+
+    def copy_on_gpu(self, target: int, source: int, size: int, stream: int) -> None:
+        """Copy `size` bytes from one place on the GPU to another, in the order of the stream."""
+        self._call("cudaMemcpyAsync", target, source, size, ON_DEVICE, stream)
 
     def capture(self, stream: int, work: Callable[[], None]) -> int:
         """Record what `work` puts on the stream as a graph, without running it. Exceptions of `work` propagate."""

@@ -14,6 +14,7 @@ from edge.engines import engine_files, onnx_metadata
 from edge.engines.build_progress import BuildProgress
 from edge.engines.cuda_runtime import CudaDevice
 from edge.engines.engine_record import EngineRecord
+from edge.engines.onnx_network import without_preprocessing
 from edge.engines.protobuf import ProtobufError
 from edge.engines.tensorrt_build_plan import (
     BuildOptions,
@@ -49,7 +50,10 @@ def build(
     step, which TensorRT reports since 10; what it raises ends the build and propagates.
     """
     content, manifest = read_model(onnx)
+    onnx_sha256 = hashlib.sha256(content).hexdigest()
     options = BuildOptions() if options is None else options
+    if options.preprocessing == "outside" and manifest.preprocessing == "graph":
+        content, manifest = _network_of(onnx, content, manifest)
     plan = plan_for(onnx, manifest, str(trt.__version__), options.precision, members_of(trt))
 
     def make() -> tuple[bytes, EngineRecord]:
@@ -59,7 +63,7 @@ def build(
             plan.precision,
             platform or platform_of(trt, None),
             replace(options, precision=plan.precision),
-            hashlib.sha256(content).hexdigest(),
+            onnx_sha256,
             hashlib.sha256(serialized).hexdigest(),
         )
 
@@ -117,6 +121,13 @@ def read_model(onnx: Path) -> tuple[bytes, Manifest]:
         return content, manifests.from_json(text)
     except ManifestError as error:
         raise EngineBuildError(f"{onnx}: {error}") from error
+
+
+def _network_of(onnx: Path, content: bytes, manifest: Manifest) -> tuple[bytes, Manifest]:
+    try:
+        return without_preprocessing(content, manifest)
+    except ProtobufError as error:
+        raise EngineBuildError(f"{onnx}: {error}; export it again") from error
 
 
 def plan_for(

@@ -22,7 +22,8 @@ from edge.engines.build_progress import BuildProgress, percent_messages
 from edge.engines.cuda_runtime import Cuda, CudaError
 from edge.engines.tensorrt_build_plan import BuildOptions, Platform, engine_key
 from edge.engines.tensorrt_builder import EngineBuildError
-from edge.engines.tensorrt_engine import TensorRtError, load
+from edge.engines.tensorrt_engine import load
+from edge.engines.tensorrt_errors import TensorRtError
 from edge.files import sha256_of
 from edge.inference import EngineError, LoadedEngine
 from edge.text import Notify

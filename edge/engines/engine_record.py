@@ -15,7 +15,7 @@ from pydantic_core import from_json as parse_json
 
 from edge import manifest as manifests
 from edge.engines.tensorrt_build_plan import BuildOptions, Platform, Precision, Version, version_text
-from edge.manifest import Manifest, ManifestError
+from edge.manifest import Manifest, ManifestError, Preprocessing
 
 VERSION = 1
 REMEDY = "rebuild the engine with korsal-convert build"
@@ -44,13 +44,14 @@ class EngineRecord:
 
 
 class _Options(BaseModel):
-    """BuildOptions in JSON, where none may be missing."""
+    """BuildOptions in JSON."""
 
     model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
     precision: Precision | None
     max_batch: PositiveInt
     workspace_bytes: PositiveInt
     target: str
+    preprocessing: Preprocessing = BuildOptions.preprocessing  # absent in older records
 
 
 class _Record(BaseModel):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edge import detector
 from edge.engines.motion_cuda import REMEDY, MotionCuda, MotionCudaError
-from edge.engines.tensorrt_engine import errors_name
+from edge.engines.tensorrt_errors import errors_name
 from edge.inference import GpuRunner, Lap, LoadedEngine, NetworkFrame, NetworkResult, Past, motion_step, of_one
 from edge.manifest import Manifest
 from edge.motion_map import MotionSettings

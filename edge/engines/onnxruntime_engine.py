@@ -16,7 +16,7 @@ from edge.engines.deadline import DeadlineError, within
 from edge.engines.onnx_network import without_preprocessing
 from edge.engines.protobuf import ProtobufError
 from edge.files import sha256_of
-from edge.graph_inference import GraphInference, zeros
+from edge.graph_inference import ANY_SIZE, GraphInference, zeros
 from edge.inference import Engine, EngineError, Infer
 from edge.manifest import INPUT, Manifest, ManifestError, Preprocessing, input_shapes, output_shapes
 from edge.text import first_line
@@ -29,7 +29,6 @@ DEFORMABLE_REMEDY = (
     "or take a network without them, dla_34_plain or res_18 of korsal-train --arch"
 )
 LOAD_SECONDS = 120.0  # for opening a model and its first answer
-ANY_SIZE = (-1, -1)  # of frames
 MANY = 1 << 16  # images: the limit of a model for any batch is memory
 CPU, CUDA, TENSORRT = (f"{kind}ExecutionProvider" for kind in ("CPU", "CUDA", "Tensorrt"))
 

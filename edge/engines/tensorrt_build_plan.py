@@ -11,6 +11,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
+from edge.manifest import Preprocessing
+
 Precision = Literal["fp32", "fp16", "int8"]
 Version = tuple[int, ...]
 Members = Mapping[str, Collection[str]]  # of the enums NetworkDefinitionCreationFlag and BuilderFlag, by name
@@ -64,6 +66,7 @@ class BuildOptions:
     precision: Precision | None = None  # None: that of the ONNX
     max_batch: int = 1  # images at once; the engine takes every batch from 1 to that
     workspace_bytes: int = DEFAULT_WORKSPACE  # of GPU memory that the builder may use
+    preprocessing: Preprocessing = "graph"  # "outside": only the network of a file that prepares frames itself
     target: str = ""  # member of TensorRT-RTX's ComputeCapability ("SM86") to build for without a GPU; "": this GPU
 
 
@@ -132,5 +135,8 @@ def version_text(version: Version) -> str:
 
 def engine_key(onnx_sha256: str, platform: Platform, options: BuildOptions) -> str:
     """SHA-256, hexadecimal, of everything that an engine depends on."""
-    known = {"onnx": onnx_sha256, "platform": asdict(platform), "options": asdict(options)}
+    chosen = asdict(options)
+    if options.preprocessing == BuildOptions.preprocessing:  # as in the keys of engines from before there was a choice
+        del chosen["preprocessing"]
+    known = {"onnx": onnx_sha256, "platform": asdict(platform), "options": chosen}
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()

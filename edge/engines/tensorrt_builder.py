@@ -11,7 +11,8 @@ from edge import files
 from edge.engines.build_progress import BuildProgress, monitor
 from edge.engines.tensorrt_build_plan import BuildOptions, BuildPlan, remedy_for
 from edge.engines.tensorrt_log import TensorRtLog
-from edge.manifest import INPUT, OUTPUTS, Manifest, input_shape
+from edge.graph_inference import ANY_SIZE, LARGEST_FRAME, USUAL_FRAME
+from edge.manifest import Manifest, input_shapes, output_shapes
 
 log = logging.getLogger(__name__)
 
@@ -77,11 +78,11 @@ class TensorRtBuilder:
 
     def _check(self, network: Any, manifest: Manifest) -> None:
         """The network must match its manifest."""
-        expected = {INPUT: input_shape(manifest, 1)[1:]}
+        expected = {name: shape[1:] for name, shape in input_shapes(manifest, 1, ANY_SIZE).items()}
         tensors = [network.get_input(index) for index in range(network.num_inputs)]
         inputs = {tensor.name: tuple(tensor.shape)[1:] for tensor in tensors}
         outputs = [network.get_output(index).name for index in range(network.num_outputs)]
-        absent = [name for name in OUTPUTS if name not in outputs]
+        absent = [name for name in output_shapes(manifest, 1) if name not in outputs]
         if inputs != expected or absent:
             found = f"its input is {inputs}" if inputs != expected else f"it has no output {absent[0]}"
             raise EngineBuildError(f"{self._onnx}: {found}, unlike its manifest; export it again")
@@ -96,17 +97,22 @@ class TensorRtBuilder:
         config.set_memory_pool_limit(self._trt.MemoryPoolType.WORKSPACE, self._options.workspace_bytes)
         if self._options.target:
             self._set_target(config)
-        if network.get_input(0).shape[0] == -1:
+        if any(-1 in network.get_input(index).shape for index in range(network.num_inputs)):
             self._add_profile(builder, config, manifest)
         return config
 
     def _add_profile(self, builder: Any, config: Any, manifest: Manifest) -> None:
-        """Allow batches from 1 to the largest, tuned for the largest: smaller ones have time to spare."""
-        profile = builder.create_optimization_profile()
-        smallest, largest = (input_shape(manifest, batch) for batch in (1, self._options.max_batch))
-        profile.set_shape(INPUT, smallest, largest, largest)
+        """Allow batches from 1 to the largest, tuned for the largest: smaller ones have time to spare.
+
+        Frames may have any size up to LARGEST_FRAME, tuned for USUAL_FRAME.
+        """
+        profile, largest = builder.create_optimization_profile(), self._options.max_batch
+        limits = (1, (1, 1)), (largest, USUAL_FRAME), (largest, LARGEST_FRAME)
+        low, usual, high = (input_shapes(manifest, batch, size) for batch, size in limits)
+        for name in low:
+            profile.set_shape(name, low[name], usual[name], high[name])
         if config.add_optimization_profile(profile) < 0:
-            self._fail(f"refuses batches of 1 to {self._options.max_batch}", "build for another --max-batch")
+            self._fail(f"refuses batches of 1 to {largest}", "build for another --max-batch")
 
     def _set_target(self, config: Any) -> None:
         """Build for a GPU that is not here, which only TensorRT-RTX can do."""

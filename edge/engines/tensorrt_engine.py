@@ -5,25 +5,24 @@ damaged or foreign file ends in an error message and not in a crash.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edge.engines import cuda_runtime, engine_record
 from edge.engines.cuda_runtime import Cuda, CudaDevice, CudaError
 from edge.engines.engine_record import HEADER_BYTES, REBUILD, RTX_TAG, TAG, EngineRecord, version_fault
+from edge.engines.inference_graph import GpuGraphInference
 from edge.engines.tensorrt_build_plan import parse_version
-from edge.engines.tensorrt_runner import Runner, RunnerError
-from edge.inference import Engine, EngineError, Infer, LoadedEngine
-from edge.manifest import INPUT, Manifest, input_shape, output_shapes
-
-
-class TensorRtError(EngineError):
-    """A TensorRT engine that cannot be run; the message begins with its file."""
+from edge.engines.tensorrt_errors import TensorRtError, errors_name
+from edge.engines.tensorrt_runner import Runner
+from edge.engines.tensorrt_tensors import RunnerError
+from edge.graph_inference import ANY_SIZE, zeros
+from edge.inference import Engine, Infer, LoadedEngine
+from edge.manifest import Manifest, input_shapes, output_shapes
 
 
 def bindings() -> tuple[Any, Cuda]:
@@ -63,13 +62,16 @@ def load(path: Path, trt: Any, cuda: Cuda) -> LoadedEngine:
         runner = Runner(trt, cuda, serialized)
     try:
         infer = _infer(path, runner)
-        _check_shapes(path, runner.shapes(), record.manifest)
-        infer({INPUT: np.zeros(input_shape(record.manifest, 1), np.float32)})
+        _check_interface(path, runner, record.manifest)
+        infer(zeros(record.manifest))
     except BaseException:
         runner.close()
         raise
     name = f"tensorrt {trt.__version__} {record.precision}"
-    return LoadedEngine(Engine(infer, record.manifest, record.onnx_sha256, name, runner.batches[1]), runner, path)
+    engine = Engine(infer, record.manifest, record.onnx_sha256, name, runner.batches[1])
+    if record.manifest.preprocessing == "graph":
+        engine = replace(engine, run_frames=GpuGraphInference(runner, record.manifest, path))
+    return LoadedEngine(engine, runner, path)
 
 
 def _read(path: Path) -> bytes:
@@ -101,14 +103,17 @@ def _check_device(record: EngineRecord, device: CudaDevice) -> None:
         raise RunnerError(f"was built for {gpu} ({built_for}), this device has {device.name} ({here}); {REBUILD}")
 
 
-def _check_shapes(path: Path, shapes: Mapping[str, tuple[int, ...]], manifest: Manifest) -> None:
+def _check_interface(path: Path, runner: Runner, manifest: Manifest) -> None:
     """The network must match its manifest."""
-    expected = {INPUT: input_shape(manifest, 1), **output_shapes(manifest, 1)}
-    wrong = [name for name in expected if shapes[name] != expected[name]]
+    inputs, shapes = input_shapes(manifest, 1, ANY_SIZE), runner.shapes()
+    if set(runner.inputs) != set(inputs):
+        given, wanted = ", ".join(runner.inputs), ", ".join(inputs)
+        raise TensorRtError(f"{path}: its inputs are {given}, but its manifest says {wanted}; {REBUILD}")
+    expected = {**inputs, **output_shapes(manifest, 1)}
+    wrong = [name for name in expected if shapes.get(name) != expected[name]]
     if wrong:
-        raise TensorRtError(
-            f"{path}: its {wrong[0]} is {shapes[wrong[0]]}, but its manifest says {expected[wrong[0]]}; {REBUILD}"
-        )
+        found = shapes.get(wrong[0], "absent")
+        raise TensorRtError(f"{path}: its {wrong[0]} is {found}, but its manifest says {expected[wrong[0]]}; {REBUILD}")
 
 
 def _infer(path: Path, runner: Runner) -> Infer:
@@ -117,12 +122,3 @@ def _infer(path: Path, runner: Runner) -> Infer:
             return runner.infer(inputs)
 
     return infer
-
-
-@contextmanager
-def errors_name(path: Path) -> Iterator[None]:
-    """Errors of a runner inside become a TensorRtError that begins with the file."""
-    try:
-        yield
-    except (RunnerError, CudaError) as error:
-        raise TensorRtError(f"{path}: {error}") from error

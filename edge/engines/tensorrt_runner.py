@@ -4,56 +4,39 @@ The bindings and CUDA come in as values; differences between TensorRT 8.6, 10 an
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.engines.cuda_runtime import Cuda, CudaError, view
+from edge.engines.cuda_runtime import Cuda, CudaError
 from edge.engines.tensorrt_log import TensorRtLog
-from edge.manifest import INPUT, OUTPUTS
+from edge.engines.tensorrt_tensors import (
+    REBUILD,
+    Memory,
+    RunnerError,
+    Tensor,
+    dtype_of,
+    names_of,
+    shape_of,
+    smallest_and_largest,
+)
+from edge.manifest import FRAME, INPUT, OUTPUTS
 
 log = logging.getLogger(__name__)
 
-DTYPES = {  # by the names of TensorRT's DataType; 8.6 has no INT64
-    "FLOAT": np.float32,
-    "HALF": np.float16,
-    "INT64": np.int64,
-    "INT32": np.int32,
-    "INT8": np.int8,
-    "UINT8": np.uint8,
-    "BOOL": np.bool_,
-}
-REBUILD = "rebuild it with korsal-convert build"
 NO_CONTEXT = "TensorRT finds no memory to run it in; end other programs on the GPU, or build it for a smaller batch"
 NO_START = "TensorRT does not start; install the NVIDIA driver, or the TensorRT that fits it"
 
 
-class RunnerError(Exception):
-    """An engine that TensorRT does not run; the message follows the name of its file and a colon."""
-
-
-@dataclass(frozen=True, eq=False)
-class Tensor:
-    """An input or output, in memory for the largest batch: on the GPU and, pinned, on the host."""
-
-    address: int  # on the GPU
-    pinned: int  # the address of `host`
-    host: NDArray[Any]  # (largest batch, ...)
-
-    def size(self, batch: int) -> int:
-        """Bytes of so many rows."""
-        return batch * self.host[:1].nbytes
-
-
 class Runner:
-    """A deserialised engine with its memory, allocated once, and one stream: a context manager, for one thread.
+    """A deserialised engine with its memory and one stream: a context manager, for one thread.
 
-    `batches`: the smallest and the largest. To fill the input in place, write into `image` on the host and pass its
+    `inputs`: their names; `batches`: the smallest and the largest. To fill INPUT in place, write `image` and pass its
     first rows to `infer`; or write at `image_address` on the GPU, on `stream`, and call `run`.
     """
 
@@ -65,22 +48,26 @@ class Runner:
         self._engine: Any = None
         self._context: Any = None
         self._tensors: dict[str, Tensor] = {}
-        self._batch = 0  # of the last run
-        self._graph = 0  # of runs of that batch, 0 for none
+        self._shapes: dict[str, tuple[int, ...]] = {}  # of the last run's inputs
+        self._graph = 0  # of runs of these shapes, 0 for none
         self._may_capture = True
         with ExitStack() as owned:
             owned.callback(self._drop_references)
             self._engine = self._deserialized(serialized)
-            names = self._names()
-            self.batches = _batches(self._engine)
+            self.inputs, outputs = names_of(trt, self._engine)
+            self._limits = {name: smallest_and_largest(self._engine, name) for name in self.inputs}
+            smallest, largest = self._limits[self.inputs[0]]
+            self.batches = smallest[0], largest[0]
             self._context = self._not_none(self._engine.create_execution_context(), NO_CONTEXT)
-            self._set_batch(self.batches[1])
+            self._set_shapes({name: (largest[0], *low[1:]) for name, (low, _) in self._limits.items()})
             self.stream = cuda.create_stream()
             owned.callback(cuda.destroy_stream, self.stream)
-            self._tensors = {name: self._tensor(name, owned) for name in names}
+            self._memory = Memory(cuda, owned)
+            for name in (*self.inputs, *outputs):
+                self._allocate(name, shape_of(self._context, name))
             owned.callback(self._drop_graph)
             self._owned = owned.pop_all()
-        self._batch = 0  # nothing has run
+        self._shapes = {}  # nothing has run
 
     def __enter__(self) -> "Runner":
         return self
@@ -100,72 +87,137 @@ class Runner:
     @property
     def image(self) -> NDArray[Any]:
         """The pinned memory that the input is copied from, (largest batch, C, h, w)."""
-        return self._tensors[INPUT].host
+        return self._tensors[INPUT].host(self.batches[1])
 
     @property
     def image_address(self) -> int:
         """Of the input on the GPU, (largest batch, C, h, w)."""
         return self._tensors[INPUT].address
 
+    @property
+    def largest_frame(self) -> tuple[int, int]:
+        """(width, height) that FRAME may have, pixels."""
+        _, height, width, _ = self._limits[FRAME][1]
+        return width, height
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of every input and output, one image."""
-        return {name: (1, *tensor.host.shape[1:]) for name, tensor in self._tensors.items()}
+        """Of every input and output, one image; -1 where an input may have any size."""
+        declared = {name: shape_of(self._engine, name)[1:] for name in self.inputs}
+        return {name: (1, *declared.get(name, tensor.row)) for name, tensor in self._tensors.items()}
 
     def infer(self, inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
-        """As `edge.inference.Infer`: `image` (B, C, h, w) in, OUTPUTS out. Raises RunnerError, CudaError."""
-        image, tensor = inputs[INPUT], self._tensors[INPUT]
-        self._check(image)
-        rows = tensor.host[: len(image)]
-        if not _same_memory(image, rows):
-            np.copyto(rows, image, casting="same_kind")
-        self._cuda.upload(tensor.address, tensor.pinned, tensor.size(len(image)), self.stream)
-        return self.run(len(image))
+        """As `edge.inference.Infer`: every input (B, ...) in, OUTPUTS out. Raises RunnerError, CudaError."""
+        for name in self.inputs:
+            self.upload(name, inputs[name])
+        return self.run(len(inputs[self.inputs[0]]))
+
+    def upload(self, name: str, rows: Sequence[NDArray[Any]] | NDArray[Any]) -> None:
+        """Copy the rows of an input to the GPU, in the order of the stream; all have one shape."""
+        self._check(name, rows)
+        self._allocate(name, (self.batches[1], *rows[0].shape))
+        tensor = self._tensors[name]
+        for target, row in zip(tensor.host(len(rows)), rows, strict=True):
+            if not _same_memory(row, target):
+                np.copyto(target, row, casting="same_kind")
+        self._cuda.upload(tensor.address, tensor.pinned, len(rows) * tensor.row_bytes, self.stream)
 
     def run(self, batch: int) -> Mapping[str, NDArray[Any]]:
-        """The outputs for the first `batch` images at `image_address`, once the stream has filled them.
+        """The outputs for the first `batch` rows of the inputs on the GPU, once the stream has filled them.
 
-        Two runs of one batch in a row make a graph of it, which spares the CPU from the third on.
+        Two runs of one batch of one frame size in a row make a graph of it, which spares the CPU from the third on.
         """
-        if batch != self._batch:
-            self._set_batch(batch)
-            self._enqueue()
-        elif self._graph or self._capture():
+        shapes = {name: (batch, *self._tensors[name].row) for name in self.inputs}
+        if shapes != self._shapes:
+            self._set_shapes(shapes)
+            self._enqueue(batch)
+        elif self._graph or self._capture(batch):
             self._cuda.launch(self._graph, self.stream)
         else:
-            self._enqueue()
+            self._enqueue(batch)
         self._cuda.synchronize(self.stream)
-        return {name: self._tensors[name].host[:batch].copy() for name in OUTPUTS}
+        return {name: self._tensors[name].host(batch).copy() for name in OUTPUTS}
 
-    def _check(self, image: NDArray[Any]) -> None:
-        smallest, largest = self.batches
-        host = self._tensors[INPUT].host
-        fits = image.shape[1:] == host.shape[1:] and np.can_cast(image.dtype, host.dtype, "same_kind")
-        if not fits or not smallest <= len(image) <= largest:
+    def download(self, name: str, row: int) -> NDArray[Any]:
+        """One row of an output that `run` leaves on the GPU."""
+        tensor, offset = self._tensors[name], row * self._tensors[name].row_bytes
+        self._cuda.download(tensor.pinned + offset, tensor.address + offset, tensor.row_bytes, self.stream)
+        self._cuda.synchronize(self.stream)
+        copied: NDArray[Any] = tensor.host(row + 1)[row].copy()
+        return copied
+
+    def load_row(self, name: str, row: int, source: int) -> None:
+        """Copy one row of an input from elsewhere on the GPU, in the order of the stream."""
+        tensor = self._tensors[name]
+        target = tensor.address + row * tensor.row_bytes
+        self._cuda.copy_on_gpu(target, source, tensor.row_bytes, self.stream)
+
+    def clear_row(self, name: str, row: int) -> None:
+        """Fill one row of an input with zeros, in the order of the stream."""
+        tensor, offset = self._tensors[name], row * self._tensors[name].row_bytes
+        tensor.host(row + 1)[row] = 0
+        self._cuda.upload(tensor.address + offset, tensor.pinned + offset, tensor.row_bytes, self.stream)
+
+    def place_for_row(self, name: str) -> int:
+        """The address of new memory on the GPU for one row; it is the runner's, and freed with it."""
+        address = self._cuda.allocate(self._tensors[name].row_bytes)
+        self._owned.callback(self._cuda.free, address)
+        return address
+
+    def save_row(self, name: str, row: int, target: int) -> None:
+        """Copy one row of an output to elsewhere on the GPU, in the order of the stream."""
+        tensor = self._tensors[name]
+        source = tensor.address + row * tensor.row_bytes
+        self._cuda.copy_on_gpu(target, source, tensor.row_bytes, self.stream)
+
+    def _check(self, name: str, rows: Sequence[NDArray[Any]] | NDArray[Any]) -> None:
+        (smallest, *low), (largest, *high) = self._limits[name]
+        shape, given = (rows[0].shape, rows[0].dtype) if len(rows) else (self._tensors[name].row, np.dtype(np.uint8))
+        dtype = self._tensors[name].dtype
+        fits = len(shape) == len(low) and all(a <= b <= c for a, b, c in zip(low, shape, high, strict=True))
+        if not fits or not np.can_cast(given, dtype, "same_kind") or not smallest <= len(rows) <= largest:
+            size = tuple(low) if low == high else f"{tuple(low)} to {tuple(high)}"
             raise RunnerError(
-                f"it takes {smallest} to {largest} images of {host.shape[1:]} {host.dtype}, "
-                f"not {image.shape} {image.dtype}; give it those, or build it for another batch"
+                f"it takes {smallest} to {largest} images of {size} {dtype}, not {(len(rows), *shape)} {given}; "
+                "give it those, or build it for another batch"
             )
 
-    def _set_batch(self, batch: int) -> None:
+    def _allocate(self, name: str, shape: tuple[int, ...]) -> None:
+        """Memory for the largest batch of that shape; a graph holds the addresses that it was made with."""
+        if not shape or min(shape) < 1 or shape[0] != self.batches[1]:
+            raise RunnerError(f"its {name} is of shape {shape}, not a row for each image; {REBUILD}")
+        before = self._tensors.get(name)
+        if before is not None and before.row == shape[1:]:
+            return
+        tensor = self._memory.tensor(name, shape, dtype_of(self._trt, self._engine, name))
+        if before is None or before.address != tensor.address:
+            self._drop_graph()
+            self._require(
+                self._context.set_tensor_address(name, tensor.address),
+                f"TensorRT refuses the memory of {name}; {REBUILD}",
+            )
+        self._tensors[name] = tensor
+
+    def _set_shapes(self, shapes: dict[str, tuple[int, ...]]) -> None:
         """A graph holds only for the shapes that it was made with."""
         self._drop_graph()
-        self._batch = 0
-        shape = (batch, *_shape(self._engine, INPUT)[1:])
-        self._require(self._context.set_input_shape(INPUT, shape), f"TensorRT refuses the shape {shape}; {REBUILD}")
-        self._batch = batch
+        self._shapes = {}
+        for name, shape in shapes.items():
+            accepted = self._context.set_input_shape(name, shape)
+            self._require(accepted, f"TensorRT refuses the shape {shape} of {name}; {REBUILD}")
+        self._shapes = shapes
 
-    def _enqueue(self) -> None:
+    def _enqueue(self, batch: int) -> None:
         """Put one execution and the download of its outputs on the stream."""
         self._require(self._context.execute_async_v3(self.stream), f"TensorRT does not run it; {REBUILD}")
         for name in OUTPUTS:
             tensor = self._tensors[name]
-            self._cuda.download(tensor.pinned, tensor.address, tensor.size(self._batch), self.stream)
+            self._cuda.download(tensor.pinned, tensor.address, batch * tensor.row_bytes, self.stream)
 
-    def _capture(self) -> bool:
+    def _capture(self, batch: int) -> bool:
         """Capture the graph; False, for good, where this network cannot be one (loops and conditions)."""
         if self._may_capture:
             try:
-                self._graph = self._cuda.capture(self.stream, self._enqueue)
+                self._graph = self._cuda.capture(self.stream, partial(self._enqueue, batch))
             except (CudaError, RunnerError) as error:
                 log.info("the network runs without a CUDA graph: %s", error)
                 self._may_capture = False
@@ -191,40 +243,6 @@ class Runner:
             self._runtime.deserialize_cuda_engine(serialized), f"TensorRT does not accept it; {REBUILD}"
         )
 
-    def _names(self) -> list[str]:
-        """The names of all inputs and outputs, which must be those of our models."""
-        engine = self._engine
-        names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
-        inputs = [name for name in names if engine.get_tensor_mode(name) == self._trt.TensorIOMode.INPUT]
-        if inputs != [INPUT]:
-            raise RunnerError(f"its inputs are {', '.join(inputs) or 'none'}, not {INPUT}; {REBUILD}")
-        absent = [name for name in OUTPUTS if name not in names]
-        if absent:
-            raise RunnerError(f"it has no output {absent[0]}; {REBUILD}")
-        return names
-
-    def _tensor(self, name: str, owned: ExitStack) -> Tensor:
-        """Memory for the largest batch, which is set in the context."""
-        cuda, dtype, shape = self._cuda, self._dtype(name), _shape(self._context, name)
-        if not shape or min(shape) < 1 or shape[0] != self.batches[1]:
-            raise RunnerError(f"its {name} is of shape {shape}, not a row for each image; {REBUILD}")
-        size = int(np.prod(shape)) * dtype.itemsize
-        address = cuda.allocate(size)
-        owned.callback(cuda.free, address)
-        pinned = cuda.allocate_pinned(size)
-        owned.callback(cuda.free_pinned, pinned)
-        self._require(
-            self._context.set_tensor_address(name, address), f"TensorRT refuses the memory of {name}; {REBUILD}"
-        )
-        return Tensor(address, pinned, view(pinned, shape, dtype))
-
-    def _dtype(self, name: str) -> np.dtype[Any]:
-        kind = self._engine.get_tensor_dtype(name)
-        for known, dtype in DTYPES.items():
-            if kind == getattr(self._trt.DataType, known, None):
-                return np.dtype(dtype)
-        raise RunnerError(f"its {name} is of type {kind}, which NumPy does not know; {REBUILD}")
-
     def _not_none(self, thing: Any, message: str) -> Any:
         """What TensorRT returned; where that is None, its logger has the reason."""
         self._require(thing is not None, message)
@@ -233,20 +251,6 @@ class Runner:
     def _require(self, good: bool, message: str) -> None:
         if not good:
             raise RunnerError(f"{message}{self._log.first_error}")
-
-
-def _batches(engine: Any) -> tuple[int, int]:
-    """The smallest and the largest batch: of the first profile, or the fixed one."""
-    fixed = _shape(engine, INPUT)[0]
-    if fixed >= 0:
-        return fixed, fixed
-    smallest, _, largest = engine.get_tensor_profile_shape(INPUT, 0)
-    return int(smallest[0]), int(largest[0])
-
-
-def _shape(owner: Any, name: str) -> tuple[int, ...]:
-    """The shape of a tensor by the engine (-1: dynamic) or by the context (for the batch that is set)."""
-    return tuple(int(size) for size in owner.get_tensor_shape(name))
 
 
 def _same_memory(image: NDArray[Any], rows: NDArray[Any]) -> bool:

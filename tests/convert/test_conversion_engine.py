@@ -13,7 +13,7 @@ from edge.engines import cuda_runtime, engine_record
 from edge.engines.cuda_runtime import Cuda, CudaError
 from edge.engines.tensorrt_build_plan import BuildOptions
 from edge.engines.tensorrt_builder import EngineBuildError
-from edge.engines.tensorrt_engine import TensorRtError
+from edge.engines.tensorrt_errors import TensorRtError
 from tests.support import fake_device
 from tests.support.fake_gpu import FakeGpu
 from tests.support.full_disk import full_disk

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge import inference
 from edge.engines.inference_cuda import TOLERANCE, with_cuda_preprocessing
 from edge.engines.motion_cuda import MotionCudaError
-from edge.engines.tensorrt_engine import TensorRtError
+from edge.engines.tensorrt_errors import TensorRtError
 from edge.engines.tensorrt_runner import Runner
 from edge.inference import Engine, LoadedEngine, NetworkFrame, NetworkResult, Outputs
 from edge.motion_map import MotionSettings

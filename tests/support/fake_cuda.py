@@ -27,7 +27,7 @@ class Status(Enum):
     cudaErrorStreamCaptureInvalidated = 901
 
 
-TO_DEVICE, TO_HOST = 1, 2  # cudaMemcpyKind
+TO_DEVICE, TO_HOST, ON_DEVICE = 1, 2, 3  # cudaMemcpyKind
 OK = Status.cudaSuccess
 
 
@@ -137,8 +137,11 @@ class FakeCuda:
         return (status,)
 
     def cudaMemcpyAsync(self, target: int, source: int, size: int, kind: int, stream: int) -> tuple[Status]:
-        up = {TO_DEVICE: True, TO_HOST: False}[kind]
-        written, read = (self.device_blocks, self.pinned_blocks) if up else (self.pinned_blocks, self.device_blocks)
+        written, read = {
+            TO_DEVICE: (self.device_blocks, self.pinned_blocks),
+            TO_HOST: (self.pinned_blocks, self.device_blocks),
+            ON_DEVICE: (self.device_blocks, self.device_blocks),
+        }[kind]
         good = stream in self.streams and _inside(written, target, size) and _inside(read, source, size)
         status = self._begin("cudaMemcpyAsync", None if good else "cudaErrorInvalidValue")
         if status is OK:

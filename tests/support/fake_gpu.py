@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edge.engines.cuda_runtime import Cuda
 from tests.support import fake_tensorrt, fake_tensorrt_builder
 from tests.support.fake_cuda import FakeCuda
-from tests.support.fake_tensorrt import Network
+from tests.support.fake_tensorrt import Compute, Network
 from tests.support.tiny_model import BOX
 
 VERSIONS = ("8.6", "10.3", "10.13", "10.16", "11.0", "11.4")
@@ -31,9 +31,14 @@ class FakeGpu:
         return Cuda(self.runtime)
 
 
-def fake_gpu(version: str, network: Network | None = None, failing: Mapping[str, str] | None = None) -> FakeGpu:
-    """A GPU with that TensorRT; `failing` as in fake_tensorrt.fake."""
-    gpu = FakeGpu(fake_tensorrt.fake(version, network, failing=failing, compute=shine), FakeCuda())
+def fake_gpu(
+    version: str,
+    network: Network | None = None,
+    failing: Mapping[str, str] | None = None,
+    compute: Compute | None = None,
+) -> FakeGpu:
+    """A GPU with that TensorRT; `failing` and `compute` as in fake_tensorrt.fake, without which it is `shine`."""
+    gpu = FakeGpu(fake_tensorrt.fake(version, network, failing=failing, compute=compute or shine), FakeCuda())
     gpu.trt.IExecutionContext.execute_async_v3 = _on_stream(gpu)
     return gpu
 

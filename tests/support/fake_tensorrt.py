@@ -52,7 +52,8 @@ class FakeTensorRT(ModuleType):
         self.__version__ = self.api["version"]
         self.network = network
         self.recorded: list[tuple[str, Any]] = []
-        self.faults: Sequence[Fault] = behaviour["faults"]
+        self.network_of: Callable[[bytes], Network] = lambda model: self.network  # what the parser finds in an ONNX
+        self.faults_of: Callable[[bytes], Sequence[Fault]] = lambda model: behaviour["faults"]  # and what it refuses
         self.failing: Mapping[str, str] = behaviour["failing"]
         self.compute: Compute = behaviour["compute"] or (lambda inputs: {})
         for name, members in self.api["enums"].items():

@@ -75,6 +75,7 @@ class Network:
 
     def __init__(self, flags: tuple[str, ...]) -> None:
         self._flags = flags
+        self._parsed: Any = None  # the tests' Network
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
 
@@ -103,13 +104,14 @@ class Parser:
     def parse(self, model: bytes, path: str | None = None) -> bool:
         trt: Any = self._trt
         trt.record("OnnxParser.parse", bytes(model))
-        faults = list(trt.faults)
+        faults = list(trt.faults_of(bytes(model)))
         if not hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED") and not self._network._flags:
             faults.append(Fault("This version of the ONNX parser only supports networks with an explicit batch"))
         self._faults += [trt.ParserError(fault) for fault in faults]
         if not faults:
-            self._network._inputs += [trt.ITensor(n, *of) for n, of in trt.network.inputs.items()]
-            self._network._outputs += [trt.ITensor(n, *of) for n, of in trt.network.outputs.items()]
+            self._network._parsed = parsed = trt.network_of(bytes(model))
+            self._network._inputs += [trt.ITensor(n, *of) for n, of in parsed.inputs.items()]
+            self._network._outputs += [trt.ITensor(n, *of) for n, of in parsed.outputs.items()]
         return not faults
 
     @property
@@ -229,12 +231,13 @@ class Builder:
         if refusal := _refusal(network, config) or _cancelled(config):
             self._logger.log(self._logger.ERROR, refusal)
             return None
-        return plan(self._trt, config._profiles[0]._shapes if config._profiles else {})
+        return plan(self._trt, config._profiles[0]._shapes if config._profiles else {}, network._parsed)
 
 
-def plan(trt: Any, profile: dict[str, Any]) -> Memory:
+def plan(trt: Any, profile: dict[str, Any], network: Any = None) -> Memory:
     """A serialized engine: header as TensorRT's, then what the runtime's side must know."""
-    rest = json.dumps({"inputs": trt.network.inputs, "outputs": trt.network.outputs, "profile": profile}).encode()
+    network = network or trt.network
+    rest = json.dumps({"inputs": network.inputs, "outputs": network.outputs, "profile": profile}).encode()
     return Memory(HEADER.pack(b"ftrt", HEADER.size + len(rest), *version_bytes(trt.__version__)) + rest)
 
 

@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from tests.support.fake_tensorrt_builder import HEADER, dtype_of, must_be_ready, version_bytes
 
-NUMPY = {"FLOAT": np.float32, "HALF": np.float16, "INT8": np.int8, "INT32": np.int32, "INT64": np.int64, "BOOL": bool}
+NUMPY = {
+    "FLOAT": np.float32,
+    "HALF": np.float16,
+    "BOOL": bool,
+    "INT8": np.int8,
+    "INT32": np.int32,
+    "INT64": np.int64,
+    "UINT8": np.uint8,
+}
 
 
 def nptype(trt_type: Any) -> Any:

@@ -19,7 +19,7 @@ from edge.doctor.finding import ok, warning, wrong
 from edge.doctor.host import clock_finding, device_access, disk, hidden_files, motion, opencv, service
 from edge.doctor.runtime import gpu, runtime
 from edge.doctor.speed import speed_finding
-from edge.engines.tensorrt_engine import TensorRtError
+from edge.engines.tensorrt_errors import TensorRtError
 from tests.support.broker import Broker, mosquitto
 from tests.support.fake_gpu import fake_gpu
 from tests.support.other_user import as_nobody, everybodys_folder

@@ -16,7 +16,7 @@ import pytest
 from edge.engines import engine_build, engine_record, onnxruntime_engine, tensorrt_engine
 from edge.engines.engine_cache import EngineCache, EngineCacheError
 from edge.engines.tensorrt_build_plan import BuildOptions
-from edge.engines.tensorrt_engine import TensorRtError
+from edge.engines.tensorrt_errors import TensorRtError
 from edge.inference import Engine, LoadedEngine
 from edge.manifest import OUTPUTS
 from tests.support.fake_gpu import VERSIONS, FakeGpu, fake_gpu

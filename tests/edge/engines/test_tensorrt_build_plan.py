@@ -142,7 +142,10 @@ def test_the_key_has_not_changed() -> None:
     assert engine_key(ONNX, ORIN, BuildOptions()).startswith("d96b2d57c3378ebb")
 
 
-OTHER: dict[str, Any] = {"precision": "int8", "max_batch": 4, "workspace_bytes": 1 << 29, "target": "SM86"}
+OTHER: dict[str, Any] = {
+    "precision": "int8", "max_batch": 4, "workspace_bytes": 1 << 29, "target": "SM86",
+    "preprocessing": "outside",
+}
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(BuildOptions)])

@@ -14,7 +14,7 @@ from edge.engines import cuda_runtime, engine_record, tensorrt_engine
 from edge.engines.cuda_runtime import Cuda, CudaError
 from edge.engines.engine_record import EngineRecord
 from edge.engines.tensorrt_build_plan import BuildOptions, Platform
-from edge.engines.tensorrt_engine import TensorRtError
+from edge.engines.tensorrt_errors import TensorRtError
 from edge.inference import EngineError
 from edge.manifest import OUTPUTS, Manifest
 from edge.motion_map import MotionSettings

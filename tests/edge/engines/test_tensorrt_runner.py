@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.engines.cuda_runtime import Cuda, CudaError
-from edge.engines.tensorrt_runner import DTYPES, Runner, RunnerError
+from edge.engines.tensorrt_runner import Runner
+from edge.engines.tensorrt_tensors import DTYPES, RunnerError
 from edge.manifest import OUTPUTS
 from tests.support.fake_cuda import FakeCuda
 from tests.support.fake_gpu import VERSIONS, FakeGpu, fake_gpu, serialized_engine
@@ -251,7 +252,7 @@ def test_closing_twice_and_a_gpu_that_is_gone(caplog: pytest.LogCaptureFixture) 
 def test_another_network() -> None:
     outputs = dict(Network().outputs)
     two = {"image": ((-1, 3, SIZE, SIZE), "FLOAT"), "scale": ((-1, 1), "FLOAT")}
-    assert "its inputs are image, scale, not image; rebuild it" in refusal(fake_gpu("10.3", Network(two)))
+    assert "its inputs are image, scale, not image or frame; rebuild it" in refusal(fake_gpu("10.3", Network(two)))
     assert "its inputs are none" in refusal(fake_gpu("10.3", Network({}, outputs)))
     fewer = {name: outputs[name] for name in ("boxes", "scores")}
     assert "it has no output labels; rebuild it" in refusal(fake_gpu("10.3", Network(outputs=fewer)))
