@@ -143,7 +143,10 @@ def test_the_key_has_not_changed() -> None:
 
 
 OTHER: dict[str, Any] = {
-    "precision": "int8", "max_batch": 4, "workspace_bytes": 1 << 29, "target": "SM86",
+    "precision": "int8",
+    "max_batch": 4,
+    "workspace_bytes": 1 << 29,
+    "target": "SM86",
     "preprocessing": "outside",
 }
 
