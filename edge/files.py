@@ -15,6 +15,7 @@ from edge.text import to_nfc
 
 Sync = Callable[[int], None]  # forces what was written to an open file or folder onto the disk
 UNSYNCABLE = (errno.EACCES, errno.EINVAL, errno.ENOTSUP)  # of a folder: not ours to read, or a network file system
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)  # of a file system that has no second names: a USB stick's
 ABANDONED_SECONDS = 3600.0  # since a partial file was last written
 
 
@@ -22,6 +23,25 @@ def write_atomically(path: Path, content: bytes, keep_owner: bool = False, sync:
     """Write a file so that even a power cut leaves either the old content or the new; see `replacing`."""
     with replacing(path, keep_owner, sync) as partial:
         partial.write_bytes(content)
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that only this user can read, whole or not at all. FileExistsError where there is one already."""
+    partial = _partial(path)
+    try:
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(partial, path)
+        except OSError as error:
+            if error.errno not in NO_LINKS or path.exists():
+                raise
+            partial.rename(path)
+    finally:
+        with suppress(OSError):
+            partial.unlink()
 
 
 @contextmanager

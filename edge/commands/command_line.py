@@ -16,7 +16,8 @@ from edge.commands.demo_broker import DemoError
 from edge.commands.replay import ReplayError
 from edge.config import config_file as config
 from edge.config.config_file import ConfigError
-from edge.doctor import doctor
+from edge.doctor import doctor, report
+from edge.doctor.report import ReportError
 from edge.inference import EngineError
 from edge.service import daemon
 from edge.service.log_format import FORMATS
@@ -29,7 +30,18 @@ from edge.terminal.arguments import Command, Parser, whole_number
 from edge.video.motion_inset import INSET_POSITIONS
 from edge.video.video_writer import VideoError
 
-ERRORS = (AssetError, CaptureError, ConfigError, DemoError, EngineError, ReplayError, SourceError, VideoError)
+ERRORS = (
+    AssetError,
+    CaptureError,
+    ConfigError,
+    DemoError,
+    EngineError,
+    ReplayError,
+    ReportError,
+    SourceError,
+    VideoError,
+)
+REPORT_HERE = Path()  # --report without a name
 
 
 def main(arguments: Sequence[str], signals: Signals | None = None) -> int:
@@ -72,6 +84,8 @@ def _models(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
+    if options.report is not None:
+        return report.report(options.config, None if options.report is REPORT_HERE else options.report)
     return doctor.doctor(options.config)
 
 
@@ -150,6 +164,15 @@ def _add_models(commands: Any) -> None:
 def _add_doctor(commands: Any) -> None:
     command = _add(commands, "doctor", _doctor, "check everything that can be wrong with an installation")
     command.add_argument("--config", type=Path, default=doctor.default_config(), help="default: %(default)s")
+    command.add_argument(
+        "--report",
+        type=Path,
+        nargs="?",
+        const=REPORT_HERE,
+        metavar="FILE",
+        help="also write versions, checks, build logs and ten seconds of telemetry to a file that may be sent to "
+        "somebody who helps, without secrets and pictures; default name: korsal-report-DATE-TIME.txt",
+    )
 
 
 def _add_replay(commands: Any) -> None:

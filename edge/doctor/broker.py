@@ -39,10 +39,7 @@ def broker(settings: MqttConfig, root: str) -> Finding:
     steps: queue.SimpleQueue[BrokerStep] = queue.SimpleQueue()
     client, thread = _client(settings, steps), None
     try:
-        if settings.username is not None:
-            client.username_pw_set(settings.username, password(settings) or None)
-        if settings.tls is not None:
-            client.tls_set_context(tls_context(settings.tls))
+        log_in(client, settings)
         client.connect(settings.host, settings.port, settings.keepalive)
         thread = threads.start("doctor", client.loop_forever)
         return _exchange(client, steps, where, f"{root}/doctor", Capabilities(settings.retain, settings.qos))
@@ -54,6 +51,14 @@ def broker(settings: MqttConfig, root: str) -> Finding:
         client.disconnect()
         if thread is not None:
             thread.join(ANSWER_SECONDS)
+
+
+def log_in(client: Client, settings: MqttConfig) -> None:
+    """Give a client the daemon's login and certificates. Raises CredentialsError."""
+    if settings.username is not None:
+        client.username_pw_set(settings.username, password(settings) or None)
+    if settings.tls is not None:
+        client.tls_set_context(tls_context(settings.tls))
 
 
 def _client(settings: MqttConfig, steps: "queue.SimpleQueue[BrokerStep]") -> Client:

@@ -58,18 +58,22 @@ def default_config() -> Path:
 def doctor(path: Path) -> int:
     """Print each finding as it is made; 1 where something is wrong."""
     found = []
-    with tempfile.TemporaryDirectory() as folder, _without_log():
+    with tempfile.TemporaryDirectory() as folder, without_log():
         for finding in examine(path, Path(folder)):
             print(finding.line(), flush=True)
             found.append(finding.level)
         os.environ.pop("CREDENTIALS_DIRECTORY", None)
-    count = found.count("wrong")
-    print(f"{len(found)} checks, {count} wrong, {found.count('warning')} warnings")
-    return int(count > 0)
+    print(summary(found))
+    return int("wrong" in found)
+
+
+def summary(levels: Sequence[str]) -> str:
+    """The last line: how many checks of each level."""
+    return f"{len(levels)} checks, {levels.count('wrong')} wrong, {levels.count('warning')} warnings"
 
 
 @contextmanager
-def _without_log() -> Iterator[None]:
+def without_log() -> Iterator[None]:
     """Silence the log, which would repeat the findings."""
     log = logging.getLogger("edge")
     level = log.level

@@ -4,11 +4,13 @@ The bindings come in as a value: `tensorrt` from 8.6 to 11, or `tensorrt_rtx`, w
 """
 
 import hashlib
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edge import files
 from edge import manifest as manifests
 from edge.engines import engine_files, onnx_metadata
 from edge.engines.build_progress import BuildProgress
@@ -32,6 +34,8 @@ from edge.engines.tensorrt_build_plan import (
 from edge.engines.tensorrt_builder import EngineBuildError, TensorRtBuilder
 from edge.manifest import Manifest, ManifestError
 
+log = logging.getLogger(__name__)
+
 L4T_RELEASE = Path("/etc/nv_tegra_release")
 
 
@@ -43,11 +47,13 @@ def build(
     platform: Platform | None = None,
     timing_cache: Path | None = None,
     progress: BuildProgress | None = None,
+    build_log: Path | None = None,
 ) -> EngineRecord:
     """Build the ONNX at `onnx` with the bindings `trt` into the engine `target`. Raises EngineBuildError.
 
     `timing_cache` is read and rewritten: it shortens the next build of a similar network. `progress` is called at every
-    step, which TensorRT reports since 10; what it raises ends the build and propagates.
+    step, which TensorRT reports since 10; what it raises ends the build and propagates. `build_log` gets what TensorRT
+    reports of this build, whether it succeeds or not.
     """
     content, manifest = read_model(onnx)
     onnx_sha256 = hashlib.sha256(content).hexdigest()
@@ -57,7 +63,12 @@ def build(
     plan = plan_for(onnx, manifest, str(trt.__version__), options.precision, members_of(trt))
 
     def make() -> tuple[bytes, EngineRecord]:
-        serialized = TensorRtBuilder(trt, onnx, plan, options).run(content, manifest, timing_cache, progress)
+        builder = TensorRtBuilder(trt, onnx, plan, options)
+        try:
+            serialized = builder.run(content, manifest, timing_cache, progress)
+        finally:
+            if build_log is not None:
+                _keep_log(build_log, [f"{onnx.name}, TensorRT {trt.__version__}, {options}", *builder.messages])
         return serialized, EngineRecord(
             replace(manifest, precision=plan.precision),
             plan.precision,
@@ -162,6 +173,14 @@ def members_of(trt: Any) -> Members:
     """The members of the enums by which `plan_build` decides."""
     names = ("NetworkDefinitionCreationFlag", "BuilderFlag")
     return {name: [member for member in dir(getattr(trt, name)) if member.isupper()] for name in names}
+
+
+def _keep_log(path: Path, lines: Sequence[str]) -> None:
+    """Write what TensorRT has reported; a disk that refuses costs this alone."""
+    try:
+        files.write_atomically(path, "\n".join([*lines, ""]).encode("utf-8", "replace"))
+    except OSError as error:
+        log.warning("%s: the log of this build cannot be written (%s)", path, error.strerror)
 
 
 def _unwritable(target: Path, error: OSError) -> EngineBuildError:

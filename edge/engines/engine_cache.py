@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 SUFFIX = ".engine"
 TIMINGS = "timing.cache"
+BUILD_LOG = "build.log"  # of the newest build of a model of that name
 KEY_DIGITS = 16  # of the key in the file's name
 WAIT_SECONDS = 0.5  # between two checks whether another process has built it
 
@@ -115,9 +116,11 @@ class EngineCache:
 
     def _build(self, onnx: Path, target: Path, options: BuildOptions) -> None:
         what, timings = f"Building the TensorRT engine of {onnx.name}", target.parent / TIMINGS
+        build_log = target.parent / BUILD_LOG
         self.announce(what)
         try:
-            engine_build.build(self.trt, onnx, target, options, self._platform(), timings, self._progress(what))
+            progress = self._progress(what)
+            engine_build.build(self.trt, onnx, target, options, self._platform(), timings, progress, build_log)
         finally:
             self.announce("")
         self.check_stop()

@@ -35,6 +35,11 @@ class TensorRtBuilder:
         self._options = options
         self._log = TensorRtLog(trt)
 
+    @property
+    def messages(self) -> list[str]:
+        """What TensorRT has reported so far, verbose messages left out, the middle of many too."""
+        return self._log.messages.lines()
+
     def run(
         self, content: bytes, manifest: Manifest, timing_cache: Path | None, progress: BuildProgress | None
     ) -> bytes:

@@ -7,6 +7,8 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 KEPT = 8  # errors
+KEPT_FIRST = KEPT_LAST = 150  # messages of a build; between these they are counted
+LONGEST_LINE = 500  # characters of one of them
 LONGEST = 300  # characters of one in a message
 
 
@@ -16,7 +18,8 @@ class TensorRtLog:
     def __init__(self, trt: Any) -> None:
         """`trt`: the module tensorrt."""
         self._errors: deque[str] = deque(maxlen=KEPT)
-        self.sink = _sink(trt, self._errors)
+        self.messages = Messages()
+        self.sink = _sink(trt, self._errors, self.messages)
 
     @property
     def first_error(self) -> str:
@@ -28,8 +31,29 @@ class TensorRtLog:
         self._errors.clear()
 
 
-def _sink(trt: Any, errors: deque[str]) -> Any:
+class Messages:
+    """The first and the last messages of a log that may be endless."""
+
+    def __init__(self) -> None:
+        self._first: list[str] = []
+        self._last: deque[str] = deque(maxlen=KEPT_LAST)
+        self._count = 0
+
+    def add(self, line: str) -> None:
+        """Keep a message, in one line."""
+        line = " ".join(line.split())[:LONGEST_LINE]
+        self._count += 1
+        (self._first if len(self._first) < KEPT_FIRST else self._last).append(line)
+
+    def lines(self) -> list[str]:
+        """What is kept, and how much is not."""
+        lost = self._count - len(self._first) - len(self._last)
+        return [*self._first, *([f"... {lost} more ..."] if lost else []), *self._last]
+
+
+def _sink(trt: Any, errors: deque[str], messages: Messages) -> Any:
     """TensorRT calls it from its own threads; it must not raise."""
+    verbose = getattr(trt.ILogger, "VERBOSE", None)
     serious = (trt.ILogger.INTERNAL_ERROR, trt.ILogger.ERROR)
 
     class Sink(trt.ILogger):  # type: ignore[misc]
@@ -39,6 +63,8 @@ def _sink(trt: Any, errors: deque[str]) -> Any:
         def log(self, severity: Any, msg: str) -> None:
             if severity in serious:
                 errors.append(msg)
+            if severity != verbose:
+                messages.add(f"{getattr(severity, 'name', severity)}: {msg}")
             log.log(logging.WARNING if severity == trt.ILogger.WARNING else logging.DEBUG, "%s", msg)
 
     return Sink()

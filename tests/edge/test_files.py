@@ -1,12 +1,13 @@
 """Files that are whole or the old ones, whatever happens meanwhile."""
 
+import errno
 import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from edge.files import check_writable, existing_path, move_into_place, replacing, write_atomically
+from edge.files import check_writable, existing_path, move_into_place, replacing, write_atomically, write_new
 from tests.support.full_disk import full_disk
 from tests.support.sync_recorder import SyncRecorder
 
@@ -116,3 +117,28 @@ def test_a_name_in_another_unicode_form_is_found(tmp_path: Path) -> None:
     (tmp_path / on_disk).touch()
     assert existing_path(tmp_path, typed) == tmp_path / on_disk
     assert existing_path(tmp_path, "caf\u00e9/none.avi") == tmp_path / "caf\u00e9/none.avi"
+
+
+def test_a_new_file_is_private_and_takes_nobodys_place(tmp_path: Path) -> None:
+    write_new(tmp_path / "new", b"content")
+    assert (tmp_path / "new").read_bytes() == b"content"
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
+    with pytest.raises(FileExistsError):
+        write_new(tmp_path / "new", b"another")
+    (tmp_path / "link").symlink_to("elsewhere")
+    with pytest.raises(FileExistsError):
+        write_new(tmp_path / "link", b"another")
+    assert (tmp_path / "new").read_bytes() == b"content"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "new"]
+
+
+def test_a_new_file_where_there_are_no_second_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    write_new(tmp_path / "new", b"content")
+    assert (tmp_path / "new").read_bytes() == b"content"
+    with pytest.raises(PermissionError):
+        write_new(tmp_path / "new", b"another")
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]

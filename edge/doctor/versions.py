@@ -1,0 +1,102 @@
+"""The versions of everything that korsal-edge runs on, for a report. Shell: reads files, asks libraries."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import cv2
+import psutil
+
+from edge import __version__
+from edge.cameras.gstreamer_elements import known_elements
+from edge.cameras.gstreamer_pipelines import ELEMENTS
+from edge.engines.cuda_library import libraries
+from edge.engines.cuda_runtime import Cuda, CudaError, version_text
+from edge.engines.engine_build import L4T_RELEASE
+from edge.engines.tensorrt_engine import TensorRtError, bindings
+
+MODEL = Path("/proc/device-tree/model")
+RELEASE = Path("/etc/os-release")
+DEBIAN = ("nvidia-jetpack", "nvidia-l4t-core", "python3-libnvinfer", "libopencv-python", "mosquitto", "systemd")
+PACKAGES = (
+    "jetson-stats", "korsal-edge", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "opencv-contrib-python",
+    "opencv-python", "opencv-python-headless", "paho-mqtt", "pillow", "prometheus-client", "psutil", "pydantic",
+    "pydantic-core", "tensorrt", "tensorrt-cu12", "tensorrt-cu13", "tensorrt-rtx", "torch",
+)  # fmt: skip
+SECONDS = 20.0  # that dpkg may take
+
+
+def system(root: Path = Path("/")) -> Iterator[str]:
+    """Operating system, board, Python. `root`: where their files are."""
+    yield f"korsal-edge {__version__}"
+    yield f"Python {platform.python_version()} ({platform.python_implementation()}), {platform.machine()}"
+    yield f"kernel {platform.system()} {platform.release()}"
+    for name, path in (("system", RELEASE), ("board", MODEL), ("L4T", L4T_RELEASE)):
+        if text := _first_line(root / path.relative_to("/"), "PRETTY_NAME=" if path == RELEASE else ""):
+            yield f"{name} {text}"
+    yield f"{os.cpu_count()} cores, {psutil.virtual_memory().total >> 20} MiB of memory"
+
+
+def packages() -> Iterator[str]:
+    """Packages of Python, then those of Debian, that decide what works."""
+    for name in PACKAGES:
+        try:
+            yield f"{name} {metadata.version(name)}"
+        except metadata.PackageNotFoundError:
+            continue
+    for line in _dpkg():
+        yield f"{line} (Debian)"
+
+
+def opencv() -> Iterator[str]:
+    """OpenCV's own description of how it was built."""
+    yield f"from {cv2.__file__}"
+    yield from filter(str.strip, cv2.getBuildInformation().splitlines())
+
+
+def gstreamer() -> Iterator[str]:
+    """Which of the elements that pipelines use are installed. Creates each of them: a driver may hang."""
+    found = known_elements()
+    missing = [name for name in ELEMENTS if name not in found]
+    yield f"installed: {', '.join(sorted(found)) or 'none, or no GStreamer'}"
+    yield f"missing: {', '.join(missing) or 'none'}"
+
+
+def nvidia() -> Iterator[str]:
+    """TensorRT, CUDA's driver and its runtimes."""
+    for library in libraries():
+        cuda = Cuda(library)
+        try:
+            driver, runtime = version_text(cuda.driver_version()), version_text(cuda.runtime_version())
+            yield f"CUDA driver {driver}, runtime {runtime} {library.path}".rstrip()
+        except CudaError as error:
+            yield f"CUDA runtime {library.path}: {error}"
+    try:
+        trt, cuda = bindings()
+        device = cuda.device()
+        yield f"TensorRT {trt.__version__} on {device.name}, {version_text(device.compute_capability)}"
+    except (TensorRtError, CudaError) as error:
+        yield str(error)
+
+
+def _first_line(path: Path, beginning: str) -> str:
+    """What follows `beginning` in the first line that has it; "" where there is none."""
+    try:
+        lines = path.read_text(errors="replace").replace("\0", "").splitlines()
+    except OSError:
+        return ""
+    found = next((line.removeprefix(beginning) for line in lines if line.startswith(beginning)), "")
+    return found.strip().strip('"')
+
+
+def _dpkg() -> list[str]:
+    """Name and version of the installed ones of DEBIAN; [] without dpkg."""
+    command = ["dpkg-query", "--show", "--showformat=${Package} ${Version}\\n", *DEBIAN]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return [line for line in done.stdout.splitlines() if " " in line.strip()]
