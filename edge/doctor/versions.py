@@ -16,7 +16,8 @@ from edge.cameras.gstreamer_pipelines import ELEMENTS
 from edge.engines.cuda_library import libraries
 from edge.engines.cuda_runtime import Cuda, CudaError, version_text
 from edge.engines.engine_build import L4T_RELEASE
-from edge.engines.tensorrt_engine import TensorRtError, bindings
+from edge.engines.tensorrt_engine import bindings
+from edge.engines.tensorrt_errors import TensorRtError
 
 MODEL = Path("/proc/device-tree/model")
 RELEASE = Path("/etc/os-release")
