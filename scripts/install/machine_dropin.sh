@@ -66,7 +66,13 @@ rewrite() { # file; what cannot be written leaves the service with the list it h
     systemctl daemon-reload # the service's start is queued already, and takes the new list
 }
 
+check_python() { # an upgrade to another Ubuntu brings another Python than the environment was made with
+    "${0%/*}/bin/python" -I -c 'import edge' 2> /dev/null ||
+        echo "<3>the environment of korsal-edge does not fit this system's Python: run install.sh again"
+}
+
 if (($#)); then
+    check_python
     rewrite "$1"
 else
     dropin

@@ -14,14 +14,23 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.installed_service import (
+    allowed,
+    configure,
+    copied,
+    everything,
+    is_ready,
+    journal,
+    listen,
+    main_pid,
+    received,
+)
 from tests.support.machine import Machine, booted, in_folder, make_root, require_tools
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-PARTS = ("edge", "train", "convert", "demo", "models", "docs", "scripts", "systemd")
-FILES = ("install.sh", "config.toml", "pyproject.toml", "README.md", "LICENSE")
 EXPOSURE = 2.5  # at most, of 10, by systemd-analyze
 OLD = "0.0.1"
 
@@ -39,21 +48,6 @@ keep_score = 0.05
 """
 DROPIN = "/etc/systemd/system/korsal-edge.service.d/10-machine.conf"
 HELP = {"korsal-convert": ["build", "--help"], "korsal-evaluate": ["--help"]}
-# What a machine changes by itself, what we put there, and what adding any user leaves.
-NOT_OURS = re.compile(
-    r"/(proc|sys|dev|run|tmp|root|src|old|broken|wheels|heard)(/|$)"
-    r"|/var/(log|tmp|cache|lib/(systemd|mosquitto|clip\.mp4))(/|$)"
-    r"|/etc/((passwd|group|shadow|gshadow|subuid|subgid)-|\.pwd\.lock)$"
-)
-
-
-def copied(folder: Path) -> Path:
-    """The checkout without what git does not keep."""
-    for part in PARTS:
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in FILES:
-        shutil.copy2(ROOT / name, folder / name)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -86,14 +80,6 @@ def before(machine: Machine) -> frozenset[str]:
     return everything(machine)
 
 
-def everything(machine: Machine) -> frozenset[str]:
-    """Paths of all files but those that no installation is asked about, and the names of users and groups."""
-    paths = machine.run("find", "/", "-xdev", "-not", "-type", "d").splitlines()
-    ours = (path for path in paths if not NOT_OURS.match(path))
-    accounts = (machine.file(name).read_text().splitlines() for name in ("/etc/passwd", "/etc/group"))
-    return frozenset([*ours, *(line for lines in accounts for line in lines)])
-
-
 @pytest.fixture(scope="module")
 def installed(machine: Machine, before: frozenset[str]) -> Machine:
     """With an older version, and a broker whose messages are all written down."""
@@ -102,44 +88,12 @@ def installed(machine: Machine, before: frozenset[str]) -> Machine:
     return machine
 
 
-def listen(machine: Machine) -> None:
-    """Write all messages to /heard, until the machine is rebooted."""
-    # With a session that the broker keeps over its own restart, so that nothing is missed.
-    listener = "exec mosquitto_sub -h localhost -c -i listener -q 1 -t 'korsal/#' -F '%t %p' >> /heard"
-    again = ("-p", "Restart=always", "-p", "RestartSec=1", "-p", "StartLimitIntervalSec=0")
-    machine.run("systemd-run", "--unit=listener", *again, "sh", "-c", listener)
-
-
 @pytest.fixture(scope="module")
 def running(installed: Machine) -> Machine:
     """Started, and finding actions."""
     configure(installed, CONFIG)
     installed.run("systemctl", "start", "korsal-edge")
     return installed
-
-
-def configure(machine: Machine, text: str) -> None:
-    machine.file("/etc/korsal-edge/config.toml").write_text(text)
-
-
-def main_pid(machine: Machine) -> int:
-    return int(machine.run("systemctl", "show", "--property=MainPID", "--value", "korsal-edge"))
-
-
-def is_ready(machine: Machine) -> bool:
-    return machine.status("systemctl", "is-active", "--quiet", "korsal-edge")[0] == 0
-
-
-def journal(machine: Machine) -> str:
-    return machine.run("journalctl", "--unit=korsal-edge", "--no-pager", "--output=cat")
-
-
-def received(machine: Machine, topic: str) -> list[str]:
-    """Payloads on one topic of the device, the oldest first."""
-    file = machine.file("/heard")
-    whole = file.read_text().rpartition("\n")[0] if file.exists() else ""  # the last line may still be being written
-    start = f"korsal/roof/{topic}"
-    return [line.partition(" ")[2] for line in whole.splitlines() if line.startswith(start)]
 
 
 def events(machine: Machine) -> list[tuple[str, int]]:
@@ -270,11 +224,6 @@ def test_an_upgrade_keeps_events_that_wait_and_the_configuration(running: Machin
     assert running.file("/etc/korsal-edge/config.toml").read_text() == configured
     shipped = running.root.parent / "src/config.toml"
     assert running.file("/etc/korsal-edge/config.toml.new").read_text() == shipped.read_text()
-
-
-def allowed(machine: Machine) -> str:
-    """The devices that the unit may open, as systemd has loaded them."""
-    return machine.run("systemctl", "show", "--property=DeviceAllow", "korsal-edge")
 
 
 def has_group(machine: Machine, group: str) -> bool:
