@@ -172,7 +172,7 @@ def test_a_restart_builds_nothing(running: Machine) -> None:
 
 def test_after_an_upgrade_of_jetpack_a_reboot_is_enough(running: Machine) -> None:
     first, heard = engines(running), len(received(running, "door/actions/"))
-    set_release(running.root, JETPACK_7)
+    set_release(running.root, JETPACK_7, running)
     running.reboot()
     watch(running)
     wait_for(lambda: is_ready(running), f"the start at boot: {journal(running)[-2000:]}", 300)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.fake_jetson import ORIN, plant
-from tests.support.machine import call, in_folder, make_root
+from tests.support.machine import Machine, call, in_folder, make_root
 from tests.support.paths import ROOT
 
 STAND_INS = ROOT / "tests/install/jetpack"
@@ -68,8 +68,8 @@ def plant_stand_ins(root: Path) -> None:
     plant(root / "orin", ORIN)
 
 
-def set_release(root: Path, jetpack: JetPack) -> None:
-    """What an upgrade of JetPack replaces."""
+def set_release(root: Path, jetpack: JetPack, machine: Machine | None = None) -> None:
+    """Replace what an upgrade of JetPack replaces, on the booted machine or in a root that is not booted."""
     (root / "etc/nv_tegra_release").write_text(f"{jetpack.l4t}, BOARD: generic, EABI: aarch64\n")
     (root / PYTHON_PACKAGES / "tensorrt/VERSION").write_text(f"{jetpack.tensorrt}\n")
     nodes = "".join(f"c /dev/{name} 0660 root video - 1:3\n" for name in jetpack.nodes)
@@ -82,4 +82,7 @@ def set_release(root: Path, jetpack: JetPack) -> None:
         gcc {flags} /in/libcudart.c -o {library}
         ln -sf {library} /usr/lib/libcuda.so.1
     """
-    in_folder(root, "sh", "-ec", script, binds={STAND_INS: "/in"})
+    if machine is None:
+        in_folder(root, "sh", "-ec", script, binds={STAND_INS: "/in"})
+    else:
+        machine.run("sh", "-ec", script)
