@@ -44,6 +44,7 @@ source "$ROOT/scripts/install/common.sh"
 source "$ROOT/scripts/install/checkout.sh"
 source "$ROOT/scripts/install/preflight.sh"
 source "$ROOT/scripts/install/service.sh"
+source "$ROOT/scripts/install/config.sh"
 source "$ROOT/scripts/install/argus.sh"
 
 clean_environment

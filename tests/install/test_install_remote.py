@@ -21,6 +21,7 @@ ROOT=$PWD/src CONFIGS=$PWD/etc REMOTE=$PWD/etc/remote APP=$PWD/opt SCRATCH=$(mkt
 DESTDIR='' BEFORE=current DRY_RUN=${1:-0} CHANGED=0 UNDO=() MADE=() WARNINGS=()
 source "$0/scripts/install/common.sh"
 source "$0/scripts/install/service.sh"
+source "$0/scripts/install/config.sh"
 chown() { :; }
 runuser() { "${@:4}"; }
 install() { [[ $3 != -g ]] || set -- "$1" "$2" "${@:5}" && command install "$@"; }
