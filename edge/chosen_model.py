@@ -57,11 +57,23 @@ def first_engine(cache: EngineCache, path: Path, model: ModelConfig) -> Path | N
     if not choice.candidates:
         return None
     first = choice.candidates[0]
-    return cache.place(first.file.path, replace(build_options(model), precision=first.precision))
+    return cache.place(first.file.path, _options_of(first, model.preprocessing, build_options(model)))
 
 
-def open_first(cache: EngineCache, path: Path, choice: ModelChoice | None, options: BuildOptions) -> LoadedEngine:
+def _options_of(candidate: Candidate, preprocessing: str, options: BuildOptions) -> BuildOptions:
+    """The options to build a candidate with; `preprocessing` as in `[model]`."""
+    alone = candidate.file.manifest.preprocessing == "graph" and preprocessing in ("cpu", "cuda")
+    return replace(options, precision=candidate.precision, preprocessing="outside" if alone else "graph")
+
+
+def has_graph(choice: ModelChoice) -> bool:
+    """Whether a file among the candidates fits and compares frames itself."""
+    return any(candidate.file.manifest.preprocessing == "graph" for candidate in choice.candidates)
+
+
+def open_first(cache: EngineCache, path: Path, choice: ModelChoice | None, model: ModelConfig) -> LoadedEngine:
     """The engine of the first candidate that can be built; where none can, the first one's error."""
+    options = build_options(model)
     if choice is None or not choice.candidates:
         return cache.open(path, options)
     if choice.notice:
@@ -69,15 +81,31 @@ def open_first(cache: EngineCache, path: Path, choice: ModelChoice | None, optio
     notices, errors = [choice.notice] * bool(choice.notice), list[EngineError]()
     for candidate in choice.candidates:
         try:
-            opened = cache.open(candidate.file.path, replace(options, precision=candidate.precision))
+            opened = _open(cache, candidate, _options_of(candidate, model.preprocessing, options))
         except EngineError as error:
             errors.append(error)
             continue
+        notices += [opened.engine.fallback] * bool(opened.engine.fallback)
         if errors:
             notices.append(_other_precision(errors[0], candidate))
             log.warning("%s", notices[-1])
         return replace(opened, engine=replace(opened.engine, fallback="; ".join(notices)))
     raise errors[0]
+
+
+def _open(cache: EngineCache, candidate: Candidate, options: BuildOptions) -> LoadedEngine:
+    """The engine of one file; of its network alone where TensorRT does not build the preprocessing inside it."""
+    try:
+        return cache.open(candidate.file.path, options)
+    except EngineError as error:
+        if candidate.file.manifest.preprocessing == "outside" or options.preprocessing == "outside":
+            raise
+        opened = cache.open(candidate.file.path, replace(options, preprocessing="outside"))
+        notice = (
+            f'{error}; its network runs without the preprocessing inside; set model.preprocessing = "cpu" to keep that'
+        )
+        log.warning("%s", notice)
+        return replace(opened, engine=replace(opened.engine, fallback=notice))
 
 
 def _other_precision(error: EngineError, candidate: Candidate) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,12 @@ class NetworkResult:
     motion: Callable[[], NDArray[np.float32] | None]
 
 
+Preprocessor = Literal["cpu", "cuda", "graph"]
+PREPROCESSORS: Mapping[Preprocessor, str] = {
+    "cpu": "on the CPU",
+    "cuda": "on the GPU by cv2.cuda",
+    "graph": "in the model's own graph",
+}
 RunFrames = Callable[[Sequence[NetworkFrame], Lap], list[NetworkResult]]
 
 
@@ -67,7 +73,8 @@ class Engine:
     """A model ready to run: `infer` takes INPUT (B, C, h, w) float32 and returns OUTPUTS by name.
 
     `largest_batch` is that of one call. `run_frames` replaces the CPU's preprocessing and motion map where it is set.
-    `fallback`: why this is not what was configured or what the machine could do, with the remedy; "" where it is.
+    `preprocessor`: where frames are fitted and compared. `fallback`: why this is not what was configured or what the
+    machine could do, with the remedy; "" where it is.
     """
 
     infer: Infer
@@ -76,6 +83,7 @@ class Engine:
     runtime: str  # name and version
     largest_batch: int = 1
     run_frames: RunFrames | None = None
+    preprocessor: Preprocessor = "cpu"
     fallback: str = ""
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edge.chosen_model import build_options, choice_of, onnxruntime_device, open_first, tensorrt_device
+from edge.chosen_model import choice_of, has_graph, onnxruntime_device, open_first, tensorrt_device
 from edge.config.config_file import model_path
 from edge.config.schema import ModelConfig
 from edge.engines import motion_cuda, onnxruntime_engine
@@ -22,6 +22,7 @@ from edge.engines.motion_cuda import MotionCudaError
 from edge.engines.tensorrt_engine import bindings, is_engine_file, load
 from edge.engines.tensorrt_errors import TensorRtError
 from edge.inference import EngineError, LoadedEngine
+from edge.manifest import Preprocessing
 from edge.signals import Signals, StopError
 from edge.text import Notify
 
@@ -30,6 +31,14 @@ log = logging.getLogger(__name__)
 ENGINE_CACHE = "engines"  # in the state directory: what TensorRT builds
 PROVIDER_CACHE = "onnxruntime"  # in the state directory: what TensorrtExecutionProvider builds
 NVIDIA_SIGNS = (L4T_RELEASE, *map(Path, ("/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu")))  # a Jetson; a GPU
+NO_GRAPH = (
+    "does not fit and compare frames itself, and model.preprocessing is graph; make a file that does with "
+    'korsal-convert export --with-motion, or set that to "auto"'
+)
+GRAPH_INSIDE = (
+    'fits and compares frames itself, and model.preprocessing is {preprocessing}; set that to "auto", or name the ONNX '
+    "model that the engine was built from"
+)
 SET_ONNXRUNTIME = 'set model.runtime = "onnxruntime"'
 
 
@@ -45,7 +54,7 @@ def open_model(model: ModelConfig, state: Path, announce: Notify, check_stop: Ca
     """
     path = model_path(model)
     if is_engine_file(path):
-        return _with_preprocessing(_open_engine_file(path, model), model)
+        return _with_preprocessing(_fitting(_open_engine_file(path, model), path, model), model)
     trt_and_cuda, fallback = _tensorrt(model)
     if trt_and_cuda is None:
         return _open_onnx(path, model, state, fallback)
@@ -55,8 +64,10 @@ def open_model(model: ModelConfig, state: Path, announce: Notify, check_stop: Ca
         return _open_onnx(path, model, state, notice)
     if model.providers:
         log.warning("model.providers are of ONNX Runtime, and TensorRT runs the model; %s for them", SET_ONNXRUNTIME)
+    if model.preprocessing == "graph" and (choice is None or not has_graph(choice)):
+        raise RuntimeChoiceError(f"{path}: {NO_GRAPH}")
     cache = EngineCache(state / ENGINE_CACHE, *trt_and_cuda, announce, check_stop)
-    return _with_preprocessing(open_first(cache, path, choice, build_options(model)), model)
+    return _with_preprocessing(open_first(cache, path, choice, model), model)
 
 
 def open_at_terminal(model: ModelConfig, state: Path) -> LoadedEngine:
@@ -93,15 +104,23 @@ def _open_onnx(path: Path, model: ModelConfig, state: Path, fallback: str = "") 
         if choice.notice:
             log.warning("%s", choice.notice)
             fallback = "; ".join(filter(None, (fallback, choice.notice)))
-    loaded = onnxruntime_engine.load(path, model.threads, model.providers, state / PROVIDER_CACHE)
+    wanted: Preprocessing = "graph" if model.preprocessing == "graph" else "outside"  # on CPUs the graph is slower
+    loaded = onnxruntime_engine.load(path, model.threads, model.providers, state / PROVIDER_CACHE, wanted)
+    if loaded.preprocessor != "graph" and wanted == "graph":
+        raise RuntimeChoiceError(f"{path}: {NO_GRAPH}")
     batch = min(model.max_batch, loaded.largest_batch)
     return LoadedEngine(replace(loaded, largest_batch=batch, fallback=fallback))
 
 
 def _with_preprocessing(opened: LoadedEngine, model: ModelConfig) -> LoadedEngine:
-    """Let cv2.cuda fill TensorRT's input where that is configured and works; the CPU always computes flow."""
+    """Let cv2.cuda fill TensorRT's input where that is configured and works; the CPU always computes flow.
+
+    A model that prepares frames itself needs none of that.
+    """
     flow = opened.engine.manifest.motion.kind == "flow"
-    if model.preprocessing == "cpu" or (model.preprocessing == "auto" and flow):
+    if opened.engine.preprocessor == "graph" or model.preprocessing == "cpu":
+        return opened
+    if model.preprocessing == "auto" and flow:
         return opened
     try:
         return with_cuda_preprocessing(opened, motion_cuda.usable())
@@ -111,6 +130,15 @@ def _with_preprocessing(opened: LoadedEngine, model: ModelConfig) -> LoadedEngin
             raise
         log.warning('%s; set model.preprocessing = "cpu" if that is intended', error)
         return opened
+
+
+def _fitting(opened: LoadedEngine, path: Path, model: ModelConfig) -> LoadedEngine:
+    """The engine, unless `[model] preprocessing` asks for another than it was built for."""
+    inside, wanted = opened.engine.preprocessor == "graph", model.preprocessing
+    if wanted == "auto" or inside == (wanted == "graph"):
+        return opened
+    opened.close()
+    raise RuntimeChoiceError(f"{path}: {GRAPH_INSIDE.format(preprocessing=wanted) if inside else NO_GRAPH}")
 
 
 def _open_engine_file(path: Path, model: ModelConfig) -> LoadedEngine:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge import pipeline
 from edge.cameras.video_file import probe
 from edge.commands.replay import ReplaySession, frames_of
-from edge.inference import Engine, Lap
+from edge.inference import PREPROCESSORS, Engine, Lap
 from edge.pipeline import STAGES
 from edge.service.overload import TARGET_FPS, remedies
 from edge.sources import Frame
@@ -108,9 +108,10 @@ def _row(times: NDArray[np.float64], whole: float) -> dict[str, float]:
 
 def _table(session: ReplaySession, measured: Measurement) -> str:
     manifest, facts = session.engine.manifest, probe(session.source)
+    motion = f"motion {manifest.motion.kind} {PREPROCESSORS[session.engine.preprocessor]}"
     lines = [
         f"{session.source.name}, {facts.size[0]}x{facts.size[1]}; {manifest.name}, {manifest.width}x{manifest.height}, "
-        f"motion {manifest.motion.kind}; {session.engine.runtime}, {platform.machine()}; "
+        f"{motion}; {session.engine.runtime}, {platform.machine()}; "
         f"{len(measured.seconds)} frames, {WARM_UP} more to warm up",
         "",
         f"{'ms per frame':12}{'p50':>8}{'p95':>8}{'p99':>8}{'mean':>8}{'share':>8}",
@@ -140,6 +141,7 @@ def _json(session: ReplaySession, measured: Measurement) -> str:
         "size": list(probe(session.source).size),
         "model": {"name": session.engine.manifest.name, "sha256": session.engine.sha256},
         "runtime": session.engine.runtime,
+        "preprocessing": session.engine.preprocessor,
         "frames": len(measured.seconds),
         "fps": measured.fps,
         "cameras": measured.cameras,

@@ -15,7 +15,7 @@ from edge.config.schema import CameraConfig, Config, ModelConfig, MqttConfig
 from edge.config.validation import with_file_names
 from edge.engines import onnx_metadata
 from edge.engines.protobuf import ProtobufError
-from edge.inference import Engine
+from edge.inference import PREPROCESSORS, Engine
 from edge.manifest import Manifest, ManifestError
 from edge.open_model import open_at_terminal
 from edge.service.settings import event_settings, topics, unknown_actions
@@ -90,6 +90,7 @@ def _summary(config: Config, engine: Engine) -> list[str]:
     ]
     return [
         f"model {manifest.name}, {manifest.width}x{manifest.height}, {engine.runtime}: {', '.join(manifest.labels)}",
+        f"motion map {manifest.motion.kind}, computed {PREPROCESSORS[engine.preprocessor]}",
         *cameras,
         f"broker {_broker(config.mqtt)}, topics below {topics(config).root}",
     ]

@@ -55,7 +55,7 @@ class ModelConfig(Table):
     precision: Literal["auto", Precision] = "auto"
     max_batch: Annotated[int, Field(ge=1, le=256)] = BuildOptions.max_batch
     workspace: Annotated[int, Field(ge=1, le=1_048_576)] = DEFAULT_WORKSPACE // MEBIBYTE
-    preprocessing: Literal["auto", "cpu", "cuda"] = "auto"
+    preprocessing: Literal["auto", "graph", "cuda", "cpu"] = "auto"
     threads: Annotated[int, Field(ge=0, le=256)] = 2
     providers: tuple[PrintableLine, ...] = ()
 

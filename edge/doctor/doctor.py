@@ -9,7 +9,7 @@ import os
 import pwd
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,7 +39,7 @@ from edge.doctor.speed import speed
 from edge.engines.engine_cache import EngineCache
 from edge.engines.tensorrt_engine import bindings, is_engine_file
 from edge.engines.tensorrt_errors import TensorRtError
-from edge.inference import EngineError
+from edge.inference import EngineError, Preprocessor
 from edge.open_model import ENGINE_CACHE, open_at_terminal
 from edge.service.file_permissions import unsafe_permissions
 from edge.service.settings import topics, unknown_actions
@@ -103,9 +103,9 @@ def examine(path: Path, folder: Path) -> Iterator[Finding]:
         yield from _remote_config(config.mqtt, path)
     yield from permissions(config, path)
     yield from runtime(config.model.runtime)
-    yield from model(config, runs)
+    preprocessor = yield from model(config, runs)
     yield from opencv(config.cameras)
-    yield motion()
+    yield motion(preprocessor)
     yield from device_access((*GPU_NODES, *_devices(config.cameras)))
     if any(camera.to_source().kind == "csi" for camera in config.cameras.values()):
         yield argus(restarts=config.restart_argus)
@@ -156,8 +156,11 @@ def permissions(config: Config, path: Path) -> Sequence[Finding]:
     return found or [ok("secrets, state and model", "are not open to every user of this machine")]
 
 
-def model(config: Config, service_runs: bool = False) -> Iterator[Finding]:
-    """Check that the model opens, answers and is fast enough. An engine that is not built yet is left to the daemon."""
+def model(config: Config, service_runs: bool = False) -> Generator[Finding, None, Preprocessor | None]:
+    """Check that the model opens, answers and is fast enough; returns where it fits and compares frames.
+
+    An engine that is not built yet is left to the daemon.
+    """
     try:
         path, state = model_path(config.model), state_directory(config.outbox)
         if _is_unbuilt(config.model, path, state):
@@ -166,7 +169,7 @@ def model(config: Config, service_runs: bool = False) -> Iterator[Finding]:
                 f"none has been built from {path} yet",
                 "the service's first start builds one, which takes minutes",
             )
-            return
+            return None
         with open_at_terminal(config.model, state) as engine:
             yield ok("model", f"{engine.manifest.name}, sha256 {engine.sha256[:12]}, {engine.runtime}")
             if engine.fallback:
@@ -174,8 +177,10 @@ def model(config: Config, service_runs: bool = False) -> Iterator[Finding]:
             yield speed(engine, config.cameras, service_runs)
             for problem in unknown_actions(config, engine.manifest.labels):
                 yield wrong("model", problem)
+            return engine.preprocessor
     except (AssetError, EngineError) as error:
         yield wrong("model", str(error))
+    return None
 
 
 def _is_unbuilt(settings: ModelConfig, path: Path, state: Path) -> bool:

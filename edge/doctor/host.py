@@ -17,6 +17,7 @@ from edge.config.schema import CameraConfig, ModelConfig
 from edge.doctor.finding import Finding, ok, warning, wrong
 from edge.engines.engine_build import L4T_RELEASE
 from edge.engines.motion_cuda import MotionCudaError, usable
+from edge.inference import PREPROCESSORS, Preprocessor
 from edge.open_model import NVIDIA_SIGNS
 from edge.sensors import clock
 
@@ -47,8 +48,10 @@ def opencv(cameras: Mapping[str, CameraConfig], module: Any = cv2, jetson: bool 
     return found
 
 
-def motion(module: Any = cv2, nvidia: bool | None = None) -> Finding:
-    """Check where the motion map is computed. `nvidia`: None to detect a GPU."""
+def motion(preprocessor: Preprocessor | None = None, module: Any = cv2, nvidia: bool | None = None) -> Finding:
+    """Check where the motion map is computed. `preprocessor`: of the opened model; `nvidia`: None to detect a GPU."""
+    if preprocessor in ("graph", "cuda"):
+        return ok("motion map", f"is computed {PREPROCESSORS[preprocessor]}")
     try:
         usable(module)
     except MotionCudaError as error:

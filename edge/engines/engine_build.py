@@ -36,6 +36,10 @@ from edge.manifest import Manifest, ManifestError
 
 log = logging.getLogger(__name__)
 
+TOO_COARSE = (
+    "TensorRT {version} may compute the motion map inside it in {flag}, which chooses other shifts; use TensorRT 10, "
+    "build for fp32, or leave the motion map outside"
+)
 L4T_RELEASE = Path("/etc/nv_tegra_release")
 
 
@@ -61,6 +65,8 @@ def build(
     if options.preprocessing == "outside" and manifest.preprocessing == "graph":
         content, manifest = _network_of(onnx, content, manifest)
     plan = plan_for(onnx, manifest, str(trt.__version__), options.precision, members_of(trt))
+    if manifest.preprocessing == "graph" and plan.builder_flags:
+        raise EngineBuildError(f"{onnx}: {TOO_COARSE.format(version=trt.__version__, flag=plan.builder_flags[-1])}")
 
     def make() -> tuple[bytes, EngineRecord]:
         builder = TensorRtBuilder(trt, onnx, plan, options)

@@ -58,7 +58,7 @@ def with_cuda_preprocessing(opened: LoadedEngine, cuda: Any) -> LoadedEngine:
         raise MotionCudaError(f"cv2.cuda fills the input of TensorRT engines alone; {REMEDY}")
     _check_against_cpu(cuda, opened.runner, opened.engine.manifest)
     run_frames = CudaInference(cuda, opened.runner, opened.engine.manifest, opened.path)
-    return replace(opened, engine=replace(opened.engine, run_frames=run_frames))
+    return replace(opened, engine=replace(opened.engine, run_frames=run_frames, preprocessor="cuda"))
 
 
 def _motion_map(state: MotionCuda, slot: int) -> NDArray[np.float32] | None:

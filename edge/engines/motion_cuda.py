@@ -33,8 +33,8 @@ NEEDED = (  # missing from an OpenCV without CUDA or before 4.9
     "wrapStream",
 )
 REMEDY = (
-    "the CPU computes the motion map until OpenCV 4.9 or newer is built with CUDA on this device "
-    "(docs/motion.md, 'On the GPU', says how)"
+    "the CPU computes the motion map until the model has it inside (korsal-convert export --with-motion), or OpenCV is "
+    "built with CUDA on this device, 4.9 or newer (docs/motion.md, 'On the GPU', says how)"
 )
 TIE = 1e-12
 """Scores within this share of the highest count as equal: the GPU sums in any order."""

@@ -4,6 +4,7 @@ import io
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -93,8 +94,9 @@ def _opened(open_session: Callable[[], Any], path: Path, providers: Sequence[str
     _check_interface(session, manifest, path)
     infer = _infer(session, manifest, _failures(), path, running)
     runtime = f"onnxruntime {onnxruntime.__version__}{_active_provider(session, path, providers)}"
-    run_frames = GraphInference(infer, manifest) if manifest.preprocessing == "graph" else None
-    loaded = Engine(infer, manifest, sha256_of(path), runtime, _largest_batch(session), run_frames)
+    loaded = Engine(infer, manifest, sha256_of(path), runtime, _largest_batch(session))
+    if manifest.preprocessing == "graph":
+        loaded = replace(loaded, run_frames=GraphInference(infer, manifest), preprocessor="graph")
     _run_once(loaded, path)
     return loaded
 

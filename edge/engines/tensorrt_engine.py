@@ -70,7 +70,8 @@ def load(path: Path, trt: Any, cuda: Cuda) -> LoadedEngine:
     name = f"tensorrt {trt.__version__} {record.precision}"
     engine = Engine(infer, record.manifest, record.onnx_sha256, name, runner.batches[1])
     if record.manifest.preprocessing == "graph":
-        engine = replace(engine, run_frames=GpuGraphInference(runner, record.manifest, path))
+        run_frames = GpuGraphInference(runner, record.manifest, path)
+        engine = replace(engine, run_frames=run_frames, preprocessor="graph")
     return LoadedEngine(engine, runner, path)
 
 

@@ -31,6 +31,9 @@ from edge.open_model import open_at_terminal, open_model
 from tests.support.fake_cv2_cuda import FakeCv2Cuda
 from tests.support.fake_gpu import FakeGpu, fake_gpu
 from tests.support.fake_tensorrt import Network
+from tests.support.fake_tensorrt_builder import Fault
+from tests.support.frame_gpu import frame_gpu
+from tests.support.frame_model import write_frame_model
 from tests.support.spot_model import MANIFEST as SPOT
 from tests.support.spot_model import write_spot_model
 from tests.support.tiny_model import MANIFEST, SIZE, write_tiny_model
@@ -436,3 +439,115 @@ def test_the_demo_leaves_its_engine_for_the_next(
     assert built.parent == folder / "home" / "korsal-edge" / "engines" / "tiny"
     assert builds(gpu) == 1
     assert gpu.runtime.leaks == 0
+
+
+@pytest.fixture
+def with_frames(
+    folder: Path, with_tensorrt: Callable[..., FakeGpu], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., FakeGpu]:
+    """A machine with TensorRT, and `frames.onnx`, which fits and compares frames itself."""
+    write_frame_model(folder / "frames.onnx")
+
+    def install(version: str = "10.3", **behaviour: Any) -> FakeGpu:
+        gpu = frame_gpu(version, folder / "frames.onnx", **behaviour)
+        with_tensorrt()
+        monkeypatch.setitem(sys.modules, "tensorrt", gpu.trt)
+        monkeypatch.setattr(cuda_runtime, "installed", lambda: gpu.cuda)
+        monkeypatch.setattr(motion_cuda, "usable", lambda: FakeCv2Cuda(gpu.runtime))
+        return gpu
+
+    return install
+
+
+@pytest.mark.parametrize(
+    ("requested", "preprocessor"), [("auto", "graph"), ("graph", "graph"), ("cuda", "cuda"), ("cpu", "cpu")]
+)
+def test_a_model_with_its_preprocessing_inside_serves_each_way(
+    requested: str,
+    preprocessor: str,
+    folder: Path,
+    with_frames: Callable[..., FakeGpu],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gpu = with_frames()
+    for _ in range(2):
+        with opened(config(folder, f'preprocessing = "{requested}"\nmax_batch = 2', "frames.onnx")) as engine:
+            assert engine.preprocessor == preprocessor
+            assert engine.largest_batch == 2
+            assert engine.fallback == ""
+    assert builds(gpu) == 1
+    assert caplog.text == ""
+    assert gpu.runtime.leaks == 0
+
+
+def test_both_ways_of_one_file_keep_their_engines(folder: Path, with_frames: Callable[..., FakeGpu]) -> None:
+    gpu = with_frames()
+    for requested in ("cpu", "graph", "cuda", "auto"):
+        opened(config(folder, f'preprocessing = "{requested}"', "frames.onnx")).close()
+    assert builds(gpu) == len(engines(folder)) == 2
+
+
+@pytest.mark.parametrize(("requested", "preprocessor"), [("auto", "cuda"), ("graph", "cuda")])
+def test_what_the_parser_lacks_runs_outside(
+    requested: str,
+    preprocessor: str,
+    folder: Path,
+    with_frames: Callable[..., FakeGpu],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gpu = with_frames()
+    inside = folder.joinpath("frames.onnx").read_bytes()
+    gpu.trt.faults_of = lambda model: [Fault("no Gather of bytes", node_operator="Gather")] * (model == inside)
+    with opened(config(folder, f'preprocessing = "{requested}"', "frames.onnx")) as engine:
+        assert engine.preprocessor == preprocessor
+        assert "no Gather of bytes" in engine.fallback
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert warning.endswith(
+        'its network runs without the preprocessing inside; set model.preprocessing = "cpu" to keep that'
+    )
+    assert gpu.runtime.leaks == 0
+
+
+def test_a_tensorrt_that_may_round_the_motion_map_computes_it_outside(
+    folder: Path, with_frames: Callable[..., FakeGpu]
+) -> None:
+    """8.6 in FP16 takes what precision it likes."""
+    with_frames("8.6")
+    with opened(config(folder, 'precision = "fp16"', "frames.onnx")) as engine:
+        assert engine.preprocessor == "cuda"
+        assert "TensorRT 8.6.2 may compute the motion map inside it in FP16" in engine.fallback
+    with opened(config(folder, 'precision = "fp32"', "frames.onnx")) as engine:
+        assert engine.preprocessor == "graph"
+
+
+def test_a_graph_that_is_not_there(folder: Path, with_tensorrt: Callable[..., FakeGpu]) -> None:
+    cure = "make a file that does with korsal-convert export --with-motion, or set that to"
+    assert cure in refusal(config(folder, 'runtime = "onnxruntime"\npreprocessing = "graph"'))
+    gpu = with_tensorrt()
+    assert cure in refusal(config(folder, 'preprocessing = "graph"'))
+    plan(folder, gpu)
+    assert cure in refusal(config(folder, 'preprocessing = "graph"', "mine.engine"))
+    assert gpu.runtime.leaks == 0
+
+
+def test_an_engine_that_was_built_with_the_preprocessing_inside(
+    folder: Path, with_frames: Callable[..., FakeGpu]
+) -> None:
+    gpu = with_frames()
+    engine_build.build(gpu.trt, folder / "frames.onnx", folder / "mine.engine")
+    for requested in ("auto", "graph"):
+        with opened(config(folder, f'preprocessing = "{requested}"', "mine.engine")) as engine:
+            assert engine.preprocessor == "graph"
+    for requested in ("cpu", "cuda"):
+        assert f"model.preprocessing is {requested}; set that to" in refusal(
+            config(folder, f'preprocessing = "{requested}"', "mine.engine")
+        )
+    assert gpu.runtime.leaks == 0
+
+
+@pytest.mark.parametrize(("requested", "preprocessor"), [("auto", "cpu"), ("graph", "graph"), ("cpu", "cpu")])
+def test_onnx_runtime_uses_the_graph_where_it_is_asked_for(requested: str, preprocessor: str, folder: Path) -> None:
+    """On CPUs the CPU's own motion map is quicker."""
+    write_frame_model(folder / "frames.onnx")
+    with opened(config(folder, f'preprocessing = "{requested}"', "frames.onnx")) as engine:
+        assert engine.preprocessor == preprocessor

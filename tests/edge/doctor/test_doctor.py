@@ -238,8 +238,9 @@ def test_builds_of_opencv() -> None:
 
 
 def test_motion_on_the_cpu() -> None:
-    assert motion(build(True), nvidia=False).level == "ok"
-    assert motion(build(True), nvidia=True).level == "warning"
+    assert motion(None, build(True), nvidia=False).level == "ok"
+    assert motion("graph", build(True), nvidia=True).text == "is computed in the model's own graph"
+    assert motion("cpu", build(True), nvidia=True).level == "warning"
 
 
 def no_tensorrt() -> NoReturn:
