@@ -25,7 +25,7 @@ from onnx import shape_inference
 
 from convert import onnx_file, onnx_graph
 from edge.engines import onnxruntime_engine
-from edge.manifest import INPUT, WEIGHTS_KEY, Manifest, input_shape
+from edge.manifest import INPUT, WEIGHTS_KEY, Manifest, input_shape, quantisation
 from edge.terminal.progress import Progress
 
 Method = Literal["entropy", "percentile", "minmax"]
@@ -72,8 +72,7 @@ def int8_manifest(manifest: Manifest, settings: QuantizeSettings) -> Manifest:
 
 def half_around_int8(manifest: Manifest, source: Path) -> Manifest:
     """The manifest of an INT8 file whose other arithmetic is FP16. QuantizeError where `source` is not for that."""
-    noted = manifest.training.get("quantisation")
-    noted = noted if isinstance(noted, dict) else {}
+    noted = quantisation(manifest)
     if noted.get("target") == "cpu":
         raise QuantizeError(f"{source}: is quantised for CPUs, which compute the rest in FP32; quantise for TensorRT")
     if "rest" in noted:

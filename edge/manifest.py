@@ -120,6 +120,12 @@ class Manifest:
         return self.width, self.height
 
 
+def quantisation(manifest: Manifest) -> Mapping[str, Any]:
+    """How an INT8 file was made: `target`, `method`, `keep`, and `rest` where what is not quantised is FP16."""
+    noted = manifest.training.get("quantisation")
+    return noted if isinstance(noted, dict) else {}
+
+
 def input_shape(manifest: Manifest, batch: int) -> tuple[int, ...]:
     """The shape of INPUT: (B, C, h, w)."""
     return batch, manifest.channels, manifest.height, manifest.width

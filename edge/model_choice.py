@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edge.engines.tensorrt_build_plan import Members, PlanError, Precision, Version, plan_build
-from edge.manifest import WEIGHTS_KEY, Manifest
+from edge.manifest import WEIGHTS_KEY, Manifest, quantisation
 
 FileKind = Literal["fp32", "fp16", "int8", "int8-fp16", "int8-cpu"]
 DIFFERING = ("precision", "preprocessing", "training")  # keys of a manifest that files of one model may differ in
@@ -80,8 +80,7 @@ def file_kind(manifest: Manifest) -> FileKind:
         return "fp16"
     if manifest.precision != "int8":
         return "fp32"
-    noted = manifest.training.get("quantisation")
-    noted = noted if isinstance(noted, dict) else {}
+    noted = quantisation(manifest)
     if noted.get("target") == "cpu":
         return "int8-cpu"
     return "int8-fp16" if noted.get("rest") == "fp16" else "int8"

@@ -171,8 +171,7 @@ def plan_for(
 
 def _is_for_cpus(manifest: Manifest) -> bool:
     """Whether it has unsigned activations and int32 biases, as korsal-convert quantises for ONNX Runtime."""
-    quantisation = manifest.training.get("quantisation")
-    return isinstance(quantisation, dict) and quantisation.get("target") == "cpu"
+    return manifests.quantisation(manifest).get("target") == "cpu"
 
 
 def members_of(trt: Any) -> Members:

@@ -3,6 +3,7 @@
 import io
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from functools import partial
@@ -56,9 +57,10 @@ def load(
         raise EngineError(f"{path}: no such model; give an ONNX file that korsal-convert wrote")
     content = _checked_content(path)
     model = str(path) if preprocessing == "graph" else _network_alone(path, content)
-    given = _with_options(onnxruntime, providers, directory)
+    given, wrong = _with_options(onnxruntime, providers, directory), _wrong_optimizers(content)
     running = onnxruntime.RunOptions()
-    open_now = partial(_opened, partial(_session, onnxruntime, path, model, threads, given), path, providers, running)
+    open_session = partial(_session, onnxruntime, path, model, threads, given, wrong)
+    open_now = partial(_opened, open_session, path, providers, running)
     try:
         with _output_logged(path):
             if TENSORRT in given:  # builds an engine first, which takes minutes
@@ -126,6 +128,15 @@ def _network_alone(path: Path, content: bytes) -> str | bytes:
         raise EngineError(f"{path}: {error}; export it again") from error
 
 
+def _wrong_optimizers(content: bytes) -> AbstractSet[str]:
+    """The optimizers that change what a file answers: its biases, quantised with scales in FP16, lose most bits."""
+    try:
+        manifest = manifests.from_json(onnx_metadata.read(content).get(manifests.METADATA_KEY, ""))
+    except (ManifestError, ProtobufError):  # said once the session is open
+        return frozenset()
+    return {"WeightBiasQuantization"} if "rest" in manifests.quantisation(manifest) else frozenset()
+
+
 def _with_options(onnxruntime: Any, providers: Sequence[str], directory: Path | None) -> dict[str, dict[str, str]]:
     """The providers to request, in order, with their options: CUDA takes what TensorRT leaves, the CPU the rest."""
     compiled_in = onnxruntime.get_available_providers()
@@ -157,15 +168,22 @@ def _cached_in(directory: Path) -> dict[str, str]:
 
 
 def _session(
-    onnxruntime: Any, path: Path, model: str | bytes, threads: int, providers: Mapping[str, Mapping[str, str]]
+    onnxruntime: Any,
+    path: Path,
+    model: str | bytes,
+    threads: int,
+    providers: Mapping[str, Mapping[str, str]],
+    disabled: AbstractSet[str],
 ) -> Any:
-    """`model`: the file's name or content; `path` is for messages."""
+    """`model`: the file's name or content; `path` is for messages; `disabled`: of ONNX Runtime's own optimizers."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(model, options, providers=list(providers.items()))
+        session = onnxruntime.InferenceSession(
+            model, options, providers=list(providers.items()), disabled_optimizers=set(disabled)
+        )
     except _failures() as error:
         refusal = first_line(error)
         raise EngineError(
