@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from urllib.parse import quote, unquote, urlsplit
 
 MASK = "***"
+KEY = 12  # characters of a step of a path that look like a key, unless it has digits
 SHORT = 6  # characters: a shorter secret is hidden only where it stands alone
 _PUBLIC = frozenset(
     {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::", "root", "korsal", "korsal-edge", "mqtt"}
@@ -28,11 +29,11 @@ def masked(text: str, secrets: Iterable[str]) -> str:
     Also hidden: all URLs but local ones, and names of people in paths and addresses. Versions stay: numbers that look
     like addresses are left to `without_addresses`.
     """
-    text = _URL.sub(lambda found: found[0] if _LOCAL_URL.fullmatch(found[0]) else f"{found[1]}://{MASK}", text)
     forms = {form for secret in secrets for form in (secret, quote(secret, safe=""), quote(secret), unquote(secret))}
     for form in sorted(forms, key=len, reverse=True):
         if form.strip() and form not in _PUBLIC:
             text = _without(text, form)
+    text = _URL.sub(lambda found: found[0] if _LOCAL_URL.fullmatch(found[0]) else f"{found[1]}://{MASK}", text)
     text = _QUOTED_VALUE.sub(f", is {MASK}", text)
     text = _NAMED.sub(rf"\g<1>{MASK}", text)
     text = _PERSON.sub(MASK, text)
@@ -45,22 +46,26 @@ def without_addresses(text: str) -> str:
 
 
 def parts_of(address: str) -> tuple[str, ...]:
-    """All parts of a camera's address that may be secret: login, host, path, query. () for a local device."""
+    """All parts of a camera's address that may be secret: login, host, and what looks like a key in path and query.
+
+    () for a local device. Plain words of a path are left: they are hidden with the whole address.
+    """
     if address.startswith(("/dev/", "csi://", "v4l2://")):
         return ()
+    if "://" not in address:
+        return (address,)
     try:
         url = urlsplit(address)
     except ValueError:
         return (address,)
-    steps = [
-        step for text in (url.path, url.query, url.fragment) for step in re.split(r"[/&=?;]", text) if len(step) > 3
-    ]
+    steps = re.split(r"[/&=?;#]", f"{url.path}/{url.query}/{url.fragment}")
+    keys = [step for step in steps if len(step) >= KEY or (len(step) > 3 and re.search(r"\d", step))]
     login = url.netloc.rpartition("@")[0]
     user, _, password = login.partition(":")
-    return tuple(part for part in (address, url.netloc, login, user, password, url.hostname or "", *steps) if part)
+    return tuple(part for part in (address, url.netloc, login, user, password, url.hostname or "", *keys) if part)
 
 
 def _without(text: str, secret: str) -> str:
     if len(secret) >= SHORT:
-        return text.replace(secret, MASK)
-    return re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, text)
+        return re.sub(re.escape(secret), MASK, text, flags=re.IGNORECASE)
+    return re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, text, flags=re.IGNORECASE)

@@ -27,6 +27,7 @@ from edge.files import write_new
 from edge.open_model import ENGINE_CACHE
 
 SILENCE_SECONDS = 300.0  # without a line from a step, after which it hangs
+END_SECONDS = 30.0  # for the process to end after its last line
 LOGS, LOG_LINES = 3, 400  # build logs, the newest, and lines of each
 INTRODUCTION = (
     "Passwords, logins, addresses, host names and home directories are hidden as ***. Names that you gave to the\n"
@@ -101,8 +102,8 @@ def gather(config: Path, seconds: float, program: "Callable[..., None] | None" =
             found.add(section, line)
             if section == "checks" and line is not None:
                 print(line, flush=True)
-    except EOFError:
-        process.join()
+    except (EOFError, OSError):  # its end, between two lines or within one
+        process.join(END_SECONDS)
         if process.exitcode:
             found.ended = f"== ended early: its process ended in '{section}' with code {process.exitcode}"
     finally:

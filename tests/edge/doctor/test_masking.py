@@ -25,10 +25,12 @@ from edge.doctor.masking import MASK, masked, parts_of, without_addresses
         ("broker mq.example:1883: refused", f"broker {MASK}:1883: refused"),
         ("pip 1.2 and p 1", f"pip 1.2 and {MASK} 1"),
         ("korsal-edge on localhost", "korsal-edge on localhost"),
+        ("name MQ.Example is unknown", f"name {MASK} is unknown"),
+        ("rtsp://u:a b'c@h/x", f"rtsp://{MASK}"),
     ],
 )
 def test_what_is_hidden(text: str, expected: str) -> None:
-    assert masked(text, ["mq.example", "p", "korsal", "localhost", "", " "]) == expected
+    assert masked(text, ["mq.example", "p", "korsal", "localhost", "", " ", "u:a b'c"]) == expected
 
 
 @pytest.mark.parametrize(
@@ -46,8 +48,10 @@ def test_addresses(text: str, expected: str) -> None:
 
 
 def test_parts_of_an_address() -> None:
-    found = parts_of("rtsp://bob:p%40ss@cam.example:554/live/abcdef?token=t0ken1")
-    assert {"bob", "p%40ss", "cam.example", "abcdef", "t0ken1"} <= set(found)
+    found = parts_of("rtsp://bob:p%40ss@cam.example:554/live/abc123?token=t0ken1")
+    assert {"bob", "p%40ss", "cam.example", "abc123", "t0ken1"} <= set(found)
+    assert "live" not in found  # a word that reports need
+    assert parts_of("/srv/clips/a.mp4") == ("/srv/clips/a.mp4",)
     assert parts_of("/dev/video0") == parts_of("csi://0") == ()
     assert parts_of("rtsp://[broken") == ("rtsp://[broken",)
 
