@@ -18,6 +18,8 @@ MIN_FRAMES = 16  # frames; fewer do not show what values a network meets
 DEFAULT_FRAMES = 128  # frames
 
 Input = NDArray[np.float32]
+FramePair = tuple[NDArray[np.uint8], NDArray[np.uint8] | None]
+"""A frame (H, W, 3) BGR, and the one of its size that came a gap before, None where nothing did."""
 
 
 class CalibrationError(Exception):
@@ -44,7 +46,12 @@ def videos(paths: Sequence[Path]) -> tuple[Path, ...]:
 
 
 def inputs(files: Sequence[Path], manifest: Manifest, count: int = DEFAULT_FRAMES) -> Iterator[Input]:
-    """`count` network inputs (1, C, h, w) float32, evenly over the videos and over the time of each.
+    """`frame_pairs` as network inputs (1, C, h, w) float32."""
+    return (_input(image, previous, manifest) for image, previous in frame_pairs(files, manifest, count))
+
+
+def frame_pairs(files: Sequence[Path], manifest: Manifest, count: int = DEFAULT_FRAMES) -> Iterator[FramePair]:
+    """`count` frames, evenly over the videos and over the time of each, with those they are compared with.
 
     Fewer where the videos hold fewer frames. Raises CalibrationError below MIN_FRAMES, CaptureError.
     """
@@ -52,31 +59,32 @@ def inputs(files: Sequence[Path], manifest: Manifest, count: int = DEFAULT_FRAME
     given = 0
     for i, file in enumerate(chosen):
         share = (i + 1) * count // len(chosen) - i * count // len(chosen)
-        for image in progress.track(_encoded(file, share, manifest), f"frames of {file.name}", "frame", share):
+        for pair in progress.track(_pairs(file, share, manifest), f"frames of {file.name}", "frame", share):
             given += 1
-            yield image
+            yield pair
     if given < MIN_FRAMES:
         raise CalibrationError(
             f"--calibrate: {given} frames in {len(files)} videos; give {MIN_FRAMES} at least, {DEFAULT_FRAMES} are good"
         )
 
 
-def _encoded(file: Path, count: int, manifest: Manifest) -> Iterator[Input]:
-    """`count` frames of one video, or all if there are fewer, as the pipeline would give them to the network."""
+def _pairs(file: Path, count: int, manifest: Manifest) -> Iterator[FramePair]:
+    """Of one video, or all if there are fewer, as the pipeline would compare them."""
     there = decodable_frames(file)
     wanted = {there[(2 * i + 1) * len(there) // (2 * count)] for i in range(count)}
     past: tuple[tuple[float, NDArray[np.uint8]], ...] = ()
     for frame in read_file(file, "calibration"):
         known = recall(past, frame.monotonic_time, manifest.gap)
         if frame.index in wanted:
-            yield _input(frame.image, known.previous, manifest)
+            before = known.previous
+            yield frame.image, before if before is not None and before.shape == frame.image.shape else None
         past = (*known.kept, (frame.monotonic_time, frame.image))
 
 
 def _input(image: NDArray[np.uint8], previous: NDArray[np.uint8] | None, manifest: Manifest) -> Input:
     """What the network gets for `image` where `previous` came a gap before, or where nothing came before."""
     past: Past = ()
-    if previous is not None and previous.shape == image.shape:
+    if previous is not None:
         _, past = motion_step((), 0.0, detector.normalise(previous, manifest), manifest.motion, manifest.gap)
     normalised = detector.normalise(image, manifest)
     motion_map, _ = motion_step(past, manifest.gap.seconds, normalised, manifest.motion, manifest.gap)

@@ -26,7 +26,7 @@ def with_preprocessing(model: onnx.ModelProto, manifest: Manifest) -> onnx.Model
 
     `manifest` is that of the model, without preprocessing. Raises GraftError.
     """
-    _check(manifest)
+    check(manifest)
     grafted = onnx.ModelProto()
     grafted.CopyFrom(model)
     onnx_graph.sort_nodes(grafted)  # as ONNX demands, and its quantisers leave undone
@@ -50,7 +50,8 @@ def with_preprocessing(model: onnx.ModelProto, manifest: Manifest) -> onnx.Model
     return grafted
 
 
-def _check(manifest: Manifest) -> None:
+def check(manifest: Manifest) -> None:
+    """Before the work: GraftError for a model that cannot prepare frames itself."""
     if manifest.preprocessing == "graph":
         raise GraftError(f"{manifest.name}: prepares frames itself already")
     if manifest.motion.kind == "flow":

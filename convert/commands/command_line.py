@@ -9,6 +9,7 @@ from convert.calibration import CalibrationError
 from convert.check import CheckError
 from convert.commands import check, checkpoint, convert, export, quantize
 from convert.export import ExportError
+from convert.graft import GraftError
 from convert.onnx_file import OnnxFileError
 from convert.quantize import QuantizeError
 from edge.cameras.video_file import CaptureError
@@ -35,6 +36,7 @@ ERRORS = (
     EngineError,
     EvaluationError,
     ExportError,
+    GraftError,
     ModelError,
     OnnxFileError,
     PlanError,
