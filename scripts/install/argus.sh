@@ -39,5 +39,7 @@ remove_argus_rights() {
         [[ -z $SCRATCH ]] || keep "$file" # not while uninstalling
         act rm -f "$file"
     done
-    [[ ! -d ${ARGUS_LINK%/*} ]] || act rmdir --ignore-fail-on-non-empty "${ARGUS_LINK%/*}"
+    [[ -d ${ARGUS_LINK%/*} ]] || return 0
+    undo_by mkdir -p "${ARGUS_LINK%/*}"
+    act rmdir --ignore-fail-on-non-empty "${ARGUS_LINK%/*}"
 }
