@@ -26,7 +26,7 @@ from pathlib import Path
 from edge import threads
 from edge.cameras.argus import SERVICE, argus_fault
 from edge.cameras.capture_messages import FRAME, OPENING, REQUEST_BYTES, WorkerMessage, encode
-from edge.cameras.gstreamer_stop import Pipelines
+from edge.cameras.gstreamer_stop import NewestPipeline
 from edge.cameras.image_transform import fingerprint, size_problem, transformed
 from edge.cameras.memory_limits import MemoryMonitor, limit_data_segment, limit_ffmpeg_blocks
 from edge.cameras.opencv import has_gstreamer, silence_opencv
@@ -86,7 +86,7 @@ def _control(channel: socket.socket, source: Source) -> ReaderControl:
     control = ReaderControl(announce)
     if has_gstreamer() and not uses_ffmpeg_only(source):
         with contextlib.suppress(OSError):  # without GStreamer
-            control.on_stop(Pipelines().stop)
+            control.on_stop(NewestPipeline().stop)
     return control
 
 

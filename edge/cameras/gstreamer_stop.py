@@ -1,11 +1,12 @@
-"""Ends this process's GStreamer pipelines from any thread, also those that block. Shell over libgstreamer.
+"""Ends this process's GStreamer pipeline from any thread, also one that blocks. Shell over libgstreamer.
 
 OpenCV owns its pipeline and hands it to nobody, and before 4.7 it waits for a frame without limit. But GStreamer calls
-a hook for every element that is made. So the pipelines are known, and one that is set to NULL releases its camera and
-lets a blocked `read` return, in every OpenCV.
+a hook for every element that is made. So the pipeline is known; set to NULL, it releases its camera and lets a blocked
+`read` return, in every OpenCV.
 """
 
 import ctypes
+import threading
 from typing import Any
 
 _NULL = 1  # GST_STATE_NULL
@@ -13,8 +14,8 @@ _Pointer = ctypes.c_void_p
 _Hook = ctypes.CFUNCTYPE(None, _Pointer, ctypes.c_uint64, _Pointer)
 
 
-class Pipelines:
-    """The pipelines made after this object. Raises OSError where there is no GStreamer with hooks."""
+class NewestPipeline:
+    """The newest pipeline made after this object. Raises OSError where there is no GStreamer with hooks."""
 
     def __init__(self) -> None:
         try:
@@ -25,20 +26,27 @@ class Pipelines:
             raise OSError(f"this GStreamer has no hooks ({error})") from error
         self._gst.gst_init(None, None)
         self._kind = self._gst.gst_pipeline_get_type()
-        self._pipelines: list[int] = []
+        self._pipeline: int | None = None  # with a reference of its own
+        self._lock = threading.Lock()
         self._hook = _Hook(self._made)  # kept: GStreamer calls it until the process ends
         owner = self._gst.gst_pipeline_new(b"hooks")
         self._gst.gst_tracing_register_hook(owner, b"element-new", ctypes.cast(self._hook, _Pointer))
 
     def stop(self) -> None:
-        """Set them all to NULL; blocks for as long as an element does."""
-        for pipeline in self._pipelines:
+        """Set it to NULL, and keep it; blocks for as long as an element does."""
+        with self._lock:
+            pipeline, self._pipeline = self._pipeline, None
+        if pipeline is not None:
             self._gst.gst_element_set_state(pipeline, _NULL)
 
     def _made(self, owner: Any, when: int, element: int) -> None:
-        if self._gobject.g_type_check_instance_is_a(element, self._kind):
-            self._gst.gst_object_ref(element)
-            self._pipelines.append(element)
+        if not self._gobject.g_type_check_instance_is_a(element, self._kind):
+            return
+        self._gst.gst_object_ref(element)
+        with self._lock:
+            former, self._pipeline = self._pipeline, element
+        if former is not None:  # released by now: a file that is played again has a pipeline each time
+            self._gst.gst_object_unref(former)
 
     def _describe(self) -> None:
         gst, gobject = self._gst, self._gobject
@@ -48,5 +56,6 @@ class Pipelines:
         gst.gst_tracing_register_hook.argtypes = [_Pointer, ctypes.c_char_p, _Pointer]
         gst.gst_tracing_register_hook.restype = None
         gst.gst_object_ref.argtypes, gst.gst_object_ref.restype = [_Pointer], _Pointer
+        gst.gst_object_unref.argtypes = [_Pointer]
         gst.gst_element_set_state.argtypes = [_Pointer, ctypes.c_int]
         gobject.g_type_check_instance_is_a.argtypes = [_Pointer, ctypes.c_size_t]
