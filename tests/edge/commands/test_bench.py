@@ -43,7 +43,7 @@ def test_a_short_video_is_played_again(played: ReplaySession) -> None:
 def test_the_table_names_every_stage(played: ReplaySession, capsys: pytest.CaptureFixture[str]) -> None:
     assert bench(played, 5, as_json=False) == 0
     output = capsys.readouterr().out
-    assert "video.avi, 160x120; spot, 64x64, motion ssim; onnxruntime" in output
+    assert "video.avi, 160x120; spot, 64x64, motion ssim on the CPU; onnxruntime" in output
     for stage in (*COLUMNS, "total"):
         assert f"\n{stage} " in output
     assert "frames per second" in output
