@@ -34,7 +34,14 @@ from tests.support.installed_service import (
     listen,
     received,
 )
-from tests.support.jetpack_root import JETPACK_6, JETPACK_7, make_jetpack_root, plant_stand_ins, set_release
+from tests.support.jetpack_root import (
+    JETPACK_6,
+    JETPACK_7,
+    STAND_INS,
+    make_jetpack_root,
+    plant_stand_ins,
+    set_release,
+)
 from tests.support.machine import Machine, booted, in_folder, require_tools
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_for
@@ -77,7 +84,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     wheels.mkdir()
     in_folder(root, "/src/install.sh", "--wheels", "/out/wheels", binds={source: "/src", wheels: "/out/wheels"})
     shutil.copy(ROOT / "demo/basketball.mp4", root / "var/lib/clip.mp4")
-    with booted(root, {source: "/src", wheels: "/wheels", ROOT / "tests/install/jetpack": "/in"}) as machine:
+    stand_ins = shutil.copytree(STAND_INS, folder / "in")
+    with booted(root, {source: "/src", wheels: "/wheels", stand_ins: "/in"}) as machine:
         yield machine
 
 
