@@ -80,10 +80,14 @@ class TrainingSet(Dataset[dict[str, NDArray[Any]]]):
         settings: AugmentSettings,
         seed: int,
         samples: int,
+        other_gaps: Sequence[int] = (),
     ) -> None:
+        """`other_gaps`: frames; one of these and of the manifest's own gap is drawn for each sample."""
         self.choose = FrameSampler(videos, len(manifest.labels))
         self.packed = packed
+        motion = manifest.motion
         self.manifest = manifest
+        self.drawn = [replace(manifest, motion=replace(motion, gap=gap)) for gap in (motion.gap, *other_gaps)]
         self.settings = settings
         self.seed = seed
         self.samples = samples
@@ -94,7 +98,8 @@ class TrainingSet(Dataset[dict[str, NDArray[Any]]]):
     def __getitem__(self, number: int) -> dict[str, NDArray[Any]]:
         random = np.random.default_rng((self.seed, number))
         choice = self.choose(random)
-        return sample(choice, self.packed[choice.video.name], self.manifest, self.settings, random)
+        manifest = self.drawn[int(random.integers(len(self.drawn)))] if len(self.drawn) > 1 else self.manifest
+        return sample(choice, self.packed[choice.video.name], manifest, self.settings, random)
 
 
 class ValidationFrames(Dataset[dict[str, NDArray[Any]]]):

@@ -4,13 +4,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
-from edge.cameras.video_file import CaptureError
+from edge.cameras.video_file import CaptureError, probe
 from edge.manifest import Manifest
 from edge.terminal import output as terminal
 from edge.terminal import progress
@@ -99,10 +100,12 @@ def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, worke
     if saved:
         training_step.resume(run, saved, settings)
     run.precision = _precision(settings.precision, run, manifest, settings.batch, saved)
-    samples = TrainingSet(training, packed, manifest, settings.augment, settings.seed, settings.samples)
+    samples = TrainingSet(
+        training, packed, manifest, settings.augment, settings.seed, settings.samples, settings.other_gaps
+    )
     frames = ValidationFrames(every_nth(validation, settings.validation_stride), packed, manifest)
     if processes.rank() == 0:
-        print(_description(manifest, training, validation), flush=True)
+        print(_description(manifest, settings.other_gaps, training, validation), flush=True)
         log.resume(run.samples, saved.progress.get("unwritten", [])) if saved else log.start()
     return TrainingSession(settings, manifest, run, samples, frames, log, out, workers)
 
@@ -259,15 +262,27 @@ def _packed(data: DataSet, cache: Path) -> dict[str, PackedVideo]:
 
 
 def _description(
-    manifest: Manifest, training: tuple[VideoAnnotation, ...], validation: tuple[VideoAnnotation, ...]
+    manifest: Manifest,
+    other_gaps: tuple[int, ...],
+    training: tuple[VideoAnnotation, ...],
+    validation: tuple[VideoAnnotation, ...],
 ) -> str:
     motion = manifest.motion
+    gaps = " or ".join(map(str, (motion.gap, *other_gaps)))
     shifts = "" if motion.shifts or motion.kind == "none" else " without shifts"
     return (
         f"network: {manifest.architecture}, {manifest.width}x{manifest.height} pixels, "
-        f"motion {motion.kind}{shifts}, gap {motion.gap}, {len(manifest.labels)} actions; "
+        f"motion {motion.kind}{shifts}, gap {gaps} at {manifest.rate:g} frames per second, "
+        f"{len(manifest.labels)} actions; "
         f"{len(training)} videos to learn from, {len(validation)} to validate on"
     )
+
+
+def _rate(data: DataSet) -> float:
+    """Frames per second of the videos to learn from: the data set's own, or the median of the files'. CaptureError."""
+    if data.rate is not None:
+        return data.rate
+    return round(median(probe(data.video(one.name)).fps for one in data.train), 3)
 
 
 def _manifest(settings: TrainSettings, data: DataSet) -> Manifest:
@@ -278,6 +293,7 @@ def _manifest(settings: TrainSettings, data: DataSet) -> Manifest:
         height=settings.height,
         width=settings.width,
         motion=settings.motion,
+        rate=_rate(data),
         training={"data": data.title, "videos": len(data.train), "samples": settings.samples},
     )
 

@@ -21,7 +21,7 @@ TAKEN = (
     *("fold", "weights", "architecture", "height", "width", "samples", "batch", "learning_rate", "validate_every"),
     *("seed", "all_groups"),
 )
-OF_MOTION = ("kind", "shifts", "gap")
+OF_MOTION = ("kind", "shifts")
 
 
 def settings(options: argparse.Namespace) -> TrainSettings:
@@ -31,7 +31,9 @@ def settings(options: argparse.Namespace) -> TrainSettings:
     if "architecture" in given:
         given["losses"] = LossWeights() if options.architecture == LITE else CENTERNET_LOSSES
     try:
-        motion = replace(basis.motion, **_given(options, OF_MOTION))
+        first, *others = options.gap or (basis.motion.gap, *basis.other_gaps)
+        motion = replace(basis.motion, gap=first, **_given(options, OF_MOTION))
+        given["other_gaps"] = tuple(replace(motion, gap=gap).gap for gap in others)
         return replace(basis, motion=motion, **given)
     except ValueError as error:
         raise TrainingError(str(error)) from error
@@ -109,6 +111,7 @@ def _add_input(parser: argparse.ArgumentParser, usual: TrainSettings) -> None:
     add("--arch", dest="architecture", choices=tuple(ARCHITECTURES), help=f"the network; default: {LITE} (*)")
     add("--motion", dest="kind", choices=KINDS, help=f"the motion map; default: {motion.kind} (*)")
     add("--shifts", action=argparse.BooleanOptionalAction, help="the search of nine shifts of it; default: with it (*)")
-    add("--gap", type=int, help=f"how many frames back the previous frame lies; default: {motion.gap} (*)")
+    gap = f"how many frames back the previous frame lies; of several one is drawn each time; default: {motion.gap} (*)"
+    add("--gap", type=int, nargs="+", help=gap)
     add("--height", type=int, help=f"of the network's input, a multiple of 32; default: {usual.height} (*)")
     add("--width", type=int, help=f"likewise; default: {usual.width} (*)")

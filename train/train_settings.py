@@ -57,11 +57,13 @@ class TrainSettings:
     architecture: str = LITE
     precision: RequestedPrecision = "auto"  # in checkpoints what it came to, which is never "auto"
     all_groups: bool = False  # learn from the validation videos too, which leaves nothing to validate on
+    other_gaps: tuple[int, ...] = ()  # one of these and of `motion.gap` is drawn for each sample, in frames
 
 
 def from_saved(saved: Mapping[str, Any]) -> TrainSettings:
     """Settings from what `dataclasses.asdict` made of them. Raises KeyError, TypeError, ValueError for others."""
     plain: dict[str, Any] = {one.name: saved[one.name] for one in fields(TrainSettings)}
+    plain["other_gaps"] = tuple(plain["other_gaps"])
     return TrainSettings(**{**plain, **{name: kind(**plain[name]) for name, kind in _PARTS.items()}})
 
 

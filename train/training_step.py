@@ -29,6 +29,7 @@ EARLIER_DEFAULTS = {
     "architecture": LITE,
     "all_groups": False,
     "fold": 1,
+    "other_gaps": (),
     "precision": "bfloat16",
 }  # by earlier versions
 NAMING_LAYERS = ("heatmap.3.", "heatmap.2.")  # with one channel for each label: of `lite`, of the others

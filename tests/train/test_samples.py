@@ -182,3 +182,25 @@ def test_the_shared_videos_give_samples(shared: Path, tmp_path: Path) -> None:
     row, column = np.argwhere(got["centre"])[0]
     assert (row, column) == (int((y1 + y2) / 2), int((x1 + x2) / 2))
     assert len(packed) > FRAMES
+
+
+def test_of_several_gaps_one_is_drawn_per_sample(folder: Path, training: TrainingSet) -> None:
+    """With motion kind `previous` the map is the frame that lies so far back."""
+    videos, still = load_ucf24(folder).train, augment.NO_AUGMENTATION
+    several = TrainingSet(videos, training.packed, training.manifest, still, 7, 40, other_gaps=(4,))
+    seen = []
+    for number in range(40):
+        choice = several.choose(np.random.default_rng((7, number)))
+        by_gap = {
+            gap: sample(
+                choice,
+                training.packed[choice.video.name],
+                manifest(MotionSettings("previous", gap=gap)),
+                still,
+                np.random.default_rng(0),
+            )["image"]
+            for gap in (1, 4)
+        }
+        if not np.array_equal(by_gap[1], by_gap[4]):
+            seen += [gap for gap, image in by_gap.items() if np.array_equal(image, several[number]["image"])]
+    assert {seen.count(1) > 5, seen.count(4) > 5} == {True}

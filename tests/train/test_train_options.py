@@ -57,6 +57,7 @@ def test_weights_bring_their_motion_gap_and_size(tmp_path: Path) -> None:
     [
         (("--height", "128"), {"height": 128}),
         (("--gap", "1"), {"motion": MotionSettings("dsim", False, 1)}),
+        (("--gap", "2", "1", "3"), {"motion": MotionSettings("dsim", False, 2), "other_gaps": (1, 3)}),
         (("--shifts",), {"motion": MotionSettings("dsim", True, 3)}),
         (("--motion", "ssim"), {"motion": MotionSettings("ssim", False, 3)}),
         (("--arch", "res_18"), {"architecture": "res_18", "losses": CENTERNET_LOSSES}),

@@ -79,7 +79,8 @@ class VideoFrame:
 class DataSet:
     """Labels in class order, the videos of each split, and the folder that holds `<name>.mp4` or `<name>.avi`.
 
-    `title` is for reports: the data set and its split. A name that leads out of the folder: AnnotationError.
+    `title` is for reports: the data set and its split. `rate`: the frames per second that it is published with,
+    whatever its files say; None: theirs. A name that leads out of the folder: AnnotationError.
     """
 
     labels: tuple[str, ...]
@@ -87,6 +88,7 @@ class DataSet:
     test: tuple[VideoAnnotation, ...]
     videos: Path
     title: str = "UCF101-24 split 1"
+    rate: float | None = None
 
     def __post_init__(self) -> None:
         for one, other in near_duplicates(self.labels):

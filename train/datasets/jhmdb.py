@@ -21,7 +21,7 @@ from train.datasets.annotation_records import (
     frame_count,
 )
 from train.datasets.split_lists import list_of_names
-from train.datasets.ucf24 import read_pickle
+from train.datasets.ucf24 import RATE, read_pickle
 from train.safe_reading import array_pickle
 
 HMDB_FILE = "hmdb_annots.pkl"
@@ -35,6 +35,7 @@ class Folds:
     labels: tuple[str, ...]
     splits: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
     videos: Mapping[str, VideoAnnotation]
+    rate: float | None = None
 
     def fold(self, number: int, title: str, folder: Path) -> DataSet:
         """Split `number`, from 1. Raises AnnotationError."""
@@ -45,7 +46,7 @@ class Folds:
         if missing:
             raise AnnotationError(f"{title}: {missing[0]} is in a list but not annotated; take both of one release")
         training, testing = (tuple(self.videos[name] for name in names) for names in (train, test))
-        return DataSet(self.labels, training, testing, folder / "videos", f"{title} split {number}")
+        return DataSet(self.labels, training, testing, folder / "videos", f"{title} split {number}", self.rate)
 
 
 def read_jhmdb21(directory: Path) -> Folds:
@@ -57,7 +58,7 @@ def read_jhmdb21(directory: Path) -> Folds:
         for fold in range(1, FOLDS + 1)
     ]
     labels = tuple(names.get(label, f"class {label}") for label in range(max(names, default=-1) + 1))
-    return Folds(labels, tuple((train, test) for train, test in lists), videos)
+    return Folds(labels, tuple((train, test) for train, test in lists), videos, RATE)
 
 
 def read_act(path: Path) -> Folds:

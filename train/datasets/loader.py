@@ -14,7 +14,7 @@ from train.datasets.cvat import read_cvat
 from train.datasets.jhmdb import HMDB_FILE, Folds, read_act, read_jhmdb21
 from train.datasets.split_lists import list_of_names
 from train.datasets.tracks import NamedVideo
-from train.datasets.ucf24 import MATLAB_FILE, PICKLE_FILE, load_ucf24, read_matlab, read_pickle
+from train.datasets.ucf24 import MATLAB_FILE, PICKLE_FILE, RATE, load_ucf24, read_matlab, read_pickle
 
 COCO_FILE = "annotations.json"
 CVAT_FOLDER = "annotations"
@@ -107,7 +107,7 @@ def _ucf24_file(path: Path) -> DataSet:
         raise AnnotationError(f"{beside}: {missing[0]} is not in {path.name}; take both of one release")
     test = tuple(annotations[name] for name in wanted)
     rest = tuple(video for name, video in sorted(annotations.items()) if name not in set(wanted))
-    return DataSet(labels, rest, test, path.parent / "videos")
+    return DataSet(labels, rest, test, path.parent / "videos", rate=RATE)
 
 
 def _folds(data: Path) -> tuple[Folds, str] | None:

@@ -27,6 +27,7 @@ from train.safe_reading.array_pickle import BROKEN
 
 PICKLE_FILE = "pyannot.pkl"
 MATLAB_FILE = "finalAnnots.mat"
+RATE = 25.0  # frames per second of UCF101 as published, and of J-HMDB; some files of UCF101 name 29.97
 UCF101_SIZE = (320, 240)  # width and height of all its videos, and of J-HMDB's
 
 
@@ -48,7 +49,9 @@ def load_ucf24(directory: Path) -> DataSet:
         raise AnnotationError(f"{videos}: no class folder in it; put the videos at videos/<Class>/<video>.mp4")
     train, test = _splits(directory, annotations, whole=present is None)
     wanted = {old: labels.index(name) for old, name in classes.items() if name in labels}
-    return DataSet(labels, _selected(train, annotations, wanted), _selected(test, annotations, wanted), videos)
+    return DataSet(
+        labels, _selected(train, annotations, wanted), _selected(test, annotations, wanted), videos, rate=RATE
+    )
 
 
 def read_pickle(path: Path) -> dict[str, VideoAnnotation]:
