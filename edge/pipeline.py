@@ -75,7 +75,8 @@ class TileMotion:
 class StepResult:
     """The results for one frame. `motion` returns the motion maps of its tiles, until the next step.
 
-    There are none for a model without; where tiles took several calls of the network, those of the last call are left.
+    There are none for a model without. Where tiles took several calls of an engine with its own `run_frames`, those of
+    the last call are left.
     `open_event_ids`: the events that are open after this frame.
     """
 
@@ -147,10 +148,11 @@ def _network_frames(given: FrameInput, view: Sequence[Rectangle], manifest: Mani
 
 
 def _run_network(engine: Engine, frames: Sequence[NetworkFrame], lap: Lap) -> list[NetworkResult]:
-    """Run the network on all frames, `largest_batch` at a time. Motion maps are left of the last run alone."""
+    """Run the network on all frames, `largest_batch` at a time."""
     results: list[NetworkResult] = []
     for start in range(0, len(frames), engine.largest_batch):
-        results = [replace(one, motion=_overwritten) for one in results]
+        if engine.run_frames is not None:  # its motion maps may lie in the input that the next run overwrites
+            results = [replace(one, motion=_overwritten) for one in results]
         results += inference.run_network(engine, frames[start : start + engine.largest_batch], lap)
     return results
 

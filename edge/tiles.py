@@ -18,6 +18,8 @@ OVERLAP = 0.2
 MOST_OVERLAP = 0.5
 MOST_TILES = 8  # columns, and rows
 LEAST_SIDE = 7  # pixels: the motion map compares windows of 7
+DIVIDE = "divide pixels by the frame's width and height"
+USUAL_INPUT = 288, 224  # (width, height) of the network, pixels, where no model is at hand
 ROUNDING = 1e-6  # of fractions that a decimal file rounds: 0.7 + 0.3
 
 _GRID = re.compile(r"\s*(\d{1,4})\s*[xX×*]\s*(\d{1,4})\s*")
@@ -65,6 +67,8 @@ def parse_grid(text: str) -> tuple[int, int]:
 
 def check_region(region: Sequence[float]) -> Region:
     """The region, ended at the frame's edges. Raises ValueError for one that is empty or not in the frame."""
+    if len(region) != 4:
+        raise ValueError(f"should be four fractions of the frame, [x, y, width, height], and has {len(region)}")
     x, y, width, height = region
     if not all(0 <= side <= 1 + ROUNDING for side in region):
         outside = next(side for side in region if not 0 <= side <= 1 + ROUNDING)
@@ -77,9 +81,6 @@ def check_region(region: Sequence[float]) -> Region:
             f"ends at {end:g}, beyond the {side} edge of the frame: it is x, y, width, height, not two corners"
         )
     return x, y, min(width, 1 - x), min(height, 1 - y)
-
-
-DIVIDE = "divide pixels by the frame's width and height"
 
 
 def cut(size: tuple[int, int], tiling: Tiling) -> tuple[Rectangle, ...]:
@@ -120,15 +121,17 @@ def enlargement(size: tuple[int, int], tiling: Tiling, input_size: tuple[int, in
     return _scale((right - left, bottom - top), input_size) / _scale(size, input_size)
 
 
-def size_problem(size: tuple[int, int], tiling: Tiling, input_size: tuple[int, int]) -> str | None:
-    """Why tiles of a frame of this size show too little, with the remedy; None where they do not."""
+def too_small(
+    size: tuple[int, int], tiling: Tiling, input_size: tuple[int, int] = USUAL_INPUT
+) -> tuple[str, str] | None:
+    """The key and the reason why tiles of a frame of this size show too little; None where they show enough."""
     left, top, right, bottom = cut(size, tiling)[0]
     tile_size = right - left, bottom - top
     shown = min(tile_size) * min(1.0, _scale(tile_size, input_size))
     if tiling.is_whole or shown >= LEAST_SIDE:
         return None
-    remedy = "give a larger region" if tiling.count == 1 else "give fewer tiles or a larger region"
-    return (
+    key, remedy = ("region", "give a larger one") if tiling.count == 1 else ("tiles", "give fewer, or a larger region")
+    return key, (
         f"of a {size[0]}x{size[1]} picture the network would see {tile_size[0]}x{tile_size[1]} at a time, of which "
         f"{shown:.0f} pixels are left at its input size, and {LEAST_SIDE} are the least: {remedy}"
     )

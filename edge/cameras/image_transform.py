@@ -46,6 +46,12 @@ def transformed(image: NDArray[Any], source: Source, oriented: bool = False) -> 
     return masked(np.ascontiguousarray(image, dtype=np.uint8), source.mask)
 
 
+def upright(size: tuple[int, int], source: Source) -> tuple[int, int]:
+    """(width, height) of the source's images after its options, of images of `size`."""
+    width, height = source.size or size
+    return (height, width) if source.rotation in (90, 270) else (width, height)
+
+
 def as_bgr(image: NDArray[Any]) -> NDArray[np.uint8]:
     """(H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8 -> (H, W, 3) uint8 BGR, contiguous."""
     channels = 1 if image.ndim == 2 else image.shape[2]

@@ -3,6 +3,7 @@
 import json
 import platform
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -67,18 +68,23 @@ def bench(session: ReplaySession, frames: int, as_json: bool) -> int:
 def measure(session: ReplaySession, frames: int) -> Measurement:
     """Measure this many frames after WARM_UP more; a shorter file is repeated."""
     rows = np.zeros((WARM_UP + frames, len(COLUMNS)))
-    times: list[float] = []
+    spent: defaultdict[str, float] = defaultdict(float)
+    last = 0.0
 
     def lap(stage: str) -> None:
-        times.append(time.perf_counter())
+        nonlocal last
+        now = time.perf_counter()
+        spent[stage] += now - last
+        last = now
 
     frames_with_lap = _with_lap(endless(session), lap)
     state = pipeline.initial(session.camera, "bench")
     steps = pipeline.run(frames_with_lap, session.engine, session.settings, state, lap)
     for row in progress.track(rows, "measuring", "frame", len(rows)):
-        times[:] = [time.perf_counter()]
+        spent.clear()
+        last = time.perf_counter()
         next(steps)
-        row[:] = np.diff(times)
+        row[:] = [spent[stage] for stage in COLUMNS]
     return Measurement(rows[WARM_UP:])
 
 
@@ -111,7 +117,7 @@ def _table(session: ReplaySession, measured: Measurement) -> str:
     motion = f"motion {manifest.motion.kind} {PREPROCESSORS[session.engine.preprocessor]}"
     lines = [
         f"{session.source.name}, {facts.size[0]}x{facts.size[1]}; {manifest.name}, {manifest.width}x{manifest.height}, "
-        f"{motion}; {session.engine.runtime}, {platform.machine()}; "
+        f"{_tiling(session)}{motion}; {session.engine.runtime}, {platform.machine()}; "
         f"{len(measured.seconds)} frames, {WARM_UP} more to warm up",
         "",
         f"{'ms per frame':12}{'p50':>8}{'p95':>8}{'p99':>8}{'mean':>8}{'share':>8}",
@@ -122,17 +128,22 @@ def _table(session: ReplaySession, measured: Measurement) -> str:
     lines += [
         "",
         f"{measured.fps:.1f} frames per second; {100 * measured.overhead:.1f}% outside network and motion map",
-        _verdict(session.engine, measured),
+        _verdict(session.engine, measured, session.settings.tiling.count > 1),
     ]
     return "\n".join(lines)
 
 
-def _verdict(engine: Engine, measured: Measurement) -> str:
+def _tiling(session: ReplaySession) -> str:
+    return "" if session.settings.tiling.is_whole else f"{session.settings.tiling}, "
+
+
+def _verdict(engine: Engine, measured: Measurement, tiled: bool) -> str:
     """How many cameras that is enough for; what helps where it is none."""
     if measured.cameras:
         many = "1 camera" if measured.cameras == 1 else f"{measured.cameras} cameras"
         return f"enough for {many} at {TARGET_FPS:g} frames a second"
-    return f"too slow for one camera at {TARGET_FPS:g} frames a second: {remedies(engine.manifest, engine.runtime)}"
+    helps = remedies(engine.manifest, engine.runtime, tiled)
+    return f"too slow for one camera at {TARGET_FPS:g} frames a second: {helps}"
 
 
 def _json(session: ReplaySession, measured: Measurement) -> str:
@@ -142,6 +153,7 @@ def _json(session: ReplaySession, measured: Measurement) -> str:
         "model": {"name": session.engine.manifest.name, "sha256": session.engine.sha256},
         "runtime": session.engine.runtime,
         "preprocessing": session.engine.preprocessor,
+        "tiles": session.settings.tiling.count,
         "frames": len(measured.seconds),
         "fps": measured.fps,
         "cameras": measured.cameras,

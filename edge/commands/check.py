@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from edge import manifest as manifests
+from edge.cameras.image_transform import upright
 from edge.cameras.opencv import has_gstreamer
 from edge.cameras.source_check import require_device
 from edge.cameras.v4l2_formats import bayer_only
@@ -21,6 +22,7 @@ from edge.open_model import open_at_terminal
 from edge.service.settings import event_settings, topics, unknown_actions
 from edge.shipped_files import AssetError
 from edge.sources import Source
+from edge.tiles import too_small
 
 
 def check(path: Path) -> int:
@@ -50,7 +52,9 @@ def source_problems(cameras: Mapping[str, CameraConfig], folder: Path) -> Iterat
         source = camera.to_source()
         try:
             if source.kind == "file":
-                probe(source.target)
+                size = probe(source.target).size
+                if found := too_small(upright(size, source), camera.tiling()):
+                    yield f"cameras.{name}.{found[0]}: {found[1]}"
             elif source.kind == "v4l2" and os.path.exists(source.target):
                 require_device(source.target)
         except CaptureError as error:
@@ -84,8 +88,8 @@ def _labels(settings: ModelConfig) -> tuple[str, ...]:
 def _summary(config: Config, engine: Engine) -> list[str]:
     manifest = engine.manifest
     cameras = [
-        f"camera {name}: {_source(camera.to_source())}, zones: {', '.join(camera.zones) or 'none'}, events begin at "
-        f"{_start_scores(config.actions, camera, manifest)}"
+        f"camera {name}: {_source(camera.to_source())}, {_tiling(camera)}zones: {', '.join(camera.zones) or 'none'}, "
+        f"events begin at {_start_scores(config.actions, camera, manifest)}"
         for name, camera in config.cameras.items()
     ]
     return [
@@ -106,6 +110,10 @@ def _source(source: Source) -> str:
     if source.kind == "csi" and not has_gstreamer():
         missing = " (this OpenCV has no GStreamer, which it needs: use the one of JetPack)"
     return f"{source.redacted}{missing}"
+
+
+def _tiling(camera: CameraConfig) -> str:
+    return "" if camera.tiling().is_whole else f"seen as {camera.tiling()}, "
 
 
 def _start_scores(actions: Actions, camera: CameraConfig, manifest: Manifest) -> str:

@@ -26,7 +26,7 @@ from edge.signals import Signals
 from edge.sources import SourceError
 from edge.terminal import output as terminal
 from edge.terminal import progress
-from edge.terminal.arguments import Command, Parser, whole_number
+from edge.terminal.arguments import Command, Parser, add_tiling, tiling_of, whole_number
 from edge.video.motion_inset import INSET_POSITIONS
 from edge.video.video_writer import VideoError
 
@@ -91,7 +91,8 @@ def _doctor(options: argparse.Namespace) -> int:
 
 def _replay(options: argparse.Namespace) -> int:
     _treat_sigterm_as_ctrl_c()
-    with replay.open_session(options.source, options.model, options.config, options.camera) as session:
+    with replay.open_session(options.source, options.model, options.config, options.camera) as opened:
+        session = opened.looking_at(tiling_of(options, opened.settings.tiling))
         status = replay.replay(session, replay.ReplayOutputs(options.events, options.video, options.inset))
     if not status:
         print(_after_replay(options), file=sys.stderr)
@@ -110,7 +111,8 @@ def _after_replay(options: argparse.Namespace) -> str:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    with replay.open_session(options.source, options.model, options.config, options.camera, options.threads) as session:
+    with replay.open_session(options.source, options.model, options.config, options.camera, options.threads) as opened:
+        session = opened.looking_at(tiling_of(options, opened.settings.tiling))
         return bench.bench(session, options.frames, options.json)
 
 
@@ -224,6 +226,7 @@ def _add_replay_options(parser: argparse.ArgumentParser) -> None:
         help="ONNX model or TensorRT engine; default: the configured or shipped one",
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="use its thresholds, zones and model")
+    add_tiling(parser)
     parser.add_argument("--camera", metavar="NAME", help="use this camera's settings, if the configuration has several")
     progress.add_option(parser)
 

@@ -29,6 +29,7 @@ from edge.pipeline import PipelineSettings, PipelineState, StepResult
 from edge.service.settings import pipeline_settings, unknown_actions
 from edge.sources import Frame, Source, parse
 from edge.terminal import progress
+from edge.tiles import Tiling
 from edge.video.annotated_frame import OverlayStyle
 from edge.video.annotated_video import AnnotatedVideo
 from edge.video.motion_inset import InsetPosition
@@ -62,6 +63,10 @@ class ReplaySession:
     def engine(self) -> Engine:
         """The model, ready to run."""
         return self.opened.engine
+
+    def looking_at(self, tiling: Tiling) -> "ReplaySession":
+        """The session with another tiling; it shares the opened model."""
+        return replace(self, settings=replace(self.settings, tiling=tiling))
 
     def __enter__(self) -> "ReplaySession":
         return self
@@ -146,7 +151,7 @@ def replay(session: ReplaySession, outputs: ReplayOutputs) -> int:
     """
     facts, engine = probe(session.source), session.engine
     zones = {name: zone.points for name, zone in session.settings.events.zones.items()}
-    style = OverlayStyle(session.people_score, zones, session.view.mask, outputs.inset)
+    style = OverlayStyle(session.people_score, zones, session.view.mask, outputs.inset, session.settings.tiling)
     for output in (outputs.events, outputs.video):
         _check_apart(session.source, output)
     start = pipeline.initial(session.camera, f"{sha256_of(session.source)} {engine.sha256}")

@@ -27,14 +27,18 @@ from edge.config.schema_types import (
     SourceUri,
     Table,
     TableError,
+    TileGrid,
+    TileOverlap,
     TopicPath,
     UnitPolygon,
+    UnitRegion,
 )
 from edge.default_linker import LinkerSettings
 from edge.engines.tensorrt_build_plan import DEFAULT_WORKSPACE, MEBIBYTE, BuildOptions, Precision
 from edge.people_count import MIN_PERSON_SCORE
 from edge.sensors.thermal import ThermalSettings
 from edge.sources import Flip, Rotation, Source, Transport, option_problems, parse
+from edge.tiles import OVERLAP, WHOLE, Tiling, check_region, parse_grid
 
 DEVICE_TOPICS = frozenset({"request", "response", "events"})  # topics of the device itself, not of a camera
 LinkerSeconds = Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)]
@@ -74,6 +78,9 @@ class CameraConfig(Table):
     stall_seconds: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)] = 5.0
     motion_gap_seconds: Annotated[float, Field(ge=0.001, le=60, allow_inf_nan=False)] | None = None
     mask: Annotated[tuple[UnitPolygon, ...], Field(max_length=32, json_schema_extra=TUNABLE)] = ()
+    region: UnitRegion = WHOLE
+    tiles: TileGrid = "1x1"
+    tile_overlap: TileOverlap = OVERLAP
     zones: dict[Identifier, AnyZone] = Field(default_factory=dict, max_length=256, json_schema_extra=TUNABLE)
     actions: dict[ActionLabel, ActionConfig] = Field(default_factory=dict, json_schema_extra=TUNABLE)
 
@@ -81,6 +88,10 @@ class CameraConfig(Table):
         """The source that opens this camera."""
         picture = (self.width, self.height, self.fps, self.flip, self.rotation, self.loop, self.mask)
         return parse(self.source, *picture, self.transport)
+
+    def tiling(self) -> Tiling:
+        """Where the network looks in this camera's frames."""
+        return Tiling(check_region(self.region), *parse_grid(self.tiles), self.tile_overlap)
 
     @model_validator(mode="after")
     def _options_fit(self) -> "CameraConfig":

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
 
+from edge import tiles
 from edge.sources import parse
 from edge.text import is_visible_line
 
@@ -86,6 +87,11 @@ def _source(text: str) -> str:
     return text
 
 
+def _grid(text: str) -> str:
+    tiles.parse_grid(text)
+    return text
+
+
 Identifier = Annotated[str, AfterValidator(_name)]
 TopicPath = Annotated[str, AfterValidator(_topic)]
 ActionLabel = Annotated[str, AfterValidator(_label), Field(max_length=1024)]  # of the model: an action
@@ -99,6 +105,9 @@ Duration = Annotated[float, Field(ge=0, le=YEAR, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]  # of the frame's width or height
 Celsius = Annotated[float, Field(ge=0, le=150, allow_inf_nan=False)]
 Pixels = Annotated[int, Field(ge=1, le=16_384)]
+UnitRegion = Annotated[tuple[float, ...], AfterValidator(tiles.check_region)]
+TileGrid = Annotated[str, AfterValidator(_grid)]
+TileOverlap = Annotated[float, Field(ge=0, le=tiles.MOST_OVERLAP, allow_inf_nan=False)]  # of a tile's width and height
 UnitPoint = tuple[Fraction, Fraction]
 UnitPolygon = Annotated[tuple[UnitPoint, ...], Field(min_length=3, max_length=64)]
 

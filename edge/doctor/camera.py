@@ -13,6 +13,7 @@ from edge.cameras.video_file import CaptureError, read_file
 from edge.config.schema import CameraConfig
 from edge.doctor.finding import Finding, ok, warning, wrong
 from edge.sources import Source
+from edge.tiles import too_small
 
 SECONDS = 30.0  # for a camera to deliver a frame
 POLL_SECONDS = 0.25
@@ -39,18 +40,21 @@ def camera(name: str, configured: CameraConfig, service_runs: bool, seconds: flo
         text = f"{source.redacted} was not opened: the running service holds it"
         return warning(subject, text, "its state is in the log; to check it here: systemctl stop korsal-edge")
     try:
-        return _live(subject, name, source, seconds) if source.live else _file(subject, source)
+        return _live(subject, name, configured, seconds) if source.live else _file(subject, source)
     except CaptureError as error:
         return wrong(subject, str(error))
 
 
-def _live(subject: str, name: str, source: Source, seconds: float) -> Finding:
+def _live(subject: str, name: str, configured: CameraConfig, seconds: float) -> Finding:
+    source = configured.to_source()
     start = time.monotonic()
     with LiveCamera(name, source, LiveSettings(start_seconds=seconds, open_seconds=seconds)) as live:
         while time.monotonic() - start < seconds:
             frame = live.newest(POLL_SECONDS)
             if frame is not None:
                 height, width = frame.image.shape[:2]
+                if found := too_small((width, height), configured.tiling()):
+                    return wrong(subject, f"{found[0]}: {found[1]}")
                 return ok(subject, f"{width}x{height} from {source.redacted} in {time.monotonic() - start:.1f} s")
             if live.reason:
                 return wrong(subject, live.reason)

@@ -12,6 +12,7 @@ from edge.inference import Engine
 from edge.pipeline import PipelineSettings
 from edge.service.overload import TARGET_FPS, TOO_SLOW, remedies
 from edge.sources import Frame
+from edge.tiles import Tiling
 
 FRAME_SIZE = (720, 1280)  # (height, width) of the timed frames
 WARM_UP, TIMED = 3, 12  # frames
@@ -19,8 +20,18 @@ WARM_UP, TIMED = 3, 12  # frames
 
 def speed(engine: Engine, cameras: Mapping[str, CameraConfig], service_runs: bool) -> Finding:
     """Time the whole pipeline on frames of noise, against the live cameras' target rates."""
-    wanted = [min(camera.fps or TARGET_FPS, TARGET_FPS) for camera in cameras.values() if camera.to_source().live]
-    return speed_finding(frames_per_second(engine), wanted, remedies(engine.manifest, engine.runtime), service_runs)
+    live = [camera for camera in cameras.values() if camera.to_source().live]
+    wanted = [min(camera.fps or TARGET_FPS, TARGET_FPS) for camera in live]
+    tilings = [camera.tiling() for camera in live]
+    rates = {tiling: frames_per_second(engine, tiling) for tiling in tilings or [Tiling()]}
+    tiled = any(tiling.count > 1 for tiling in tilings)
+    rate = mixed_rate([rates[tiling] for tiling in tilings], wanted) if live else rates[Tiling()]
+    return speed_finding(rate, wanted, remedies(engine.manifest, engine.runtime, tiled), service_runs)
+
+
+def mixed_rate(rates: list[float], wanted: list[float]) -> float:
+    """Frames per second over all cameras, where each alone would reach its rate and has its share of `wanted`."""
+    return sum(wanted) / sum(each / rate for each, rate in zip(wanted, rates, strict=True))
 
 
 def speed_finding(rate: float, wanted: list[float], remedies: str, service_runs: bool) -> Finding:
@@ -32,11 +43,11 @@ def speed_finding(rate: float, wanted: list[float], remedies: str, service_runs:
     return ok("speed", text)
 
 
-def frames_per_second(engine: Engine) -> float:
-    """The rate of the pipeline, one frame after the other."""
+def frames_per_second(engine: Engine, tiling: Tiling) -> float:
+    """The rate of the pipeline on frames cut in this way, one frame after the other."""
     frames = _noise(WARM_UP + TIMED)
     times = [time.perf_counter()]
-    for _ in pipeline.run(frames, engine, PipelineSettings(), pipeline.initial("doctor", "doctor")):
+    for _ in pipeline.run(frames, engine, PipelineSettings(tiling=tiling), pipeline.initial("doctor", "doctor")):
         times.append(time.perf_counter())
     return TIMED / (times[-1] - times[WARM_UP])
 

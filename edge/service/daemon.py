@@ -37,7 +37,7 @@ from edge.service.health import Health
 from edge.service.log_format import LogFormat, configure
 from edge.service.reload import ReloadableConfig
 from edge.service.request_handler import DaemonRequestHandler
-from edge.service.settings import all_pipeline_settings, unknown_actions
+from edge.service.settings import all_pipeline_settings, tiling_warnings, unknown_actions
 from edge.service.settings import topics as configured_topics
 from edge.service.systemd import announce_start, notify, watchdog_interval
 from edge.shipped_files import AssetError
@@ -115,8 +115,8 @@ class Daemon:
         self._device = DeviceMonitor(config.thermal.settings(), topics, config.outbox.max_age)
         self._argus = ArgusRestart(config.restart_argus)
         self._page = PrometheusPage(config.metrics.address, config.metrics.port)
-        remedies = overload.remedies(engine.manifest, engine.runtime)
-        self._health = Health(self._publisher, self._device, remedies, engine.runtime, engine.fallback)
+        self._health = Health(self._publisher, self._device, "", engine.runtime, engine.fallback)
+        self._consider_tiles(config)
         settings = all_pipeline_settings(config, engine.manifest.start_scores)
         self._sessions = CameraSessions(feeds, settings, self._announcer, self._device.admit_frame)
         self._running = ReloadableConfig(config, path, labels, self._apply, self._publish_status)
@@ -230,7 +230,15 @@ class Daemon:
         self._switches.keep_only(tuple(config.cameras))
         self._device.reconfigure(config.thermal.settings())
         self._argus.allowed = config.restart_argus
+        self._consider_tiles(config)
         logging.getLogger().setLevel(config.log.level.upper())
+
+    def _consider_tiles(self, config: Config) -> None:
+        """Say which cameras' tiles need several calls of the network, and name fewer tiles where it is too slow."""
+        for sentence in tiling_warnings(config, self._engine):
+            log.warning("%s", sentence)
+        tiled = any(camera.tiling().count > 1 for camera in config.cameras.values())
+        self._health.remedies = overload.remedies(self._engine.manifest, self._engine.runtime, tiled)
 
     def _unsent(self) -> str:
         """What becomes of the messages that have not been sent."""

@@ -25,7 +25,7 @@ class Health:
         """`remedies`: what helps where the machine is too slow. `runtime` and `fallback` are those of the Engine."""
         self._runtime = {"name": runtime, "fallback": fallback or None}
         self.stopwatch = stage_timing.Stopwatch()
-        self._publisher, self._device, self._remedies = publisher, device, remedies
+        self._publisher, self._device, self.remedies = publisher, device, remedies
         self._overload = overload.initial(time.monotonic())
         self._invalid = 0  # invalid outputs of the network
         self._stages: StageStates = {}
@@ -61,7 +61,7 @@ class Health:
         }
         before, self._overload = self._overload, overload.update(self._overload, counts, now)
         if self._overload.overloaded and not before.overloaded:
-            log.warning("%s", overload.warning_text(self._overload.overloaded, self._remedies))
+            log.warning("%s", overload.warning_text(self._overload.overloaded, self.remedies))
         elif before.overloaded and not self._overload.overloaded:
             log.info("this machine keeps up with its cameras again")
 

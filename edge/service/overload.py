@@ -74,13 +74,19 @@ def warning_text(overloaded: Mapping[str, FrameRates], remedies: str) -> str:
     return f"this machine is too slow for its cameras: it processes {', '.join(rates[:MAX_NAMED])}{more}; {remedies}"
 
 
-def remedies(manifest: Manifest, runtime: str) -> str:
-    """What helps against overload, cheapest first."""
-    on_cpu = runtime.startswith("onnxruntime") and "ExecutionProvider" not in runtime
+def on_cpu(runtime: str) -> bool:
+    """Whether an Engine's `runtime` is ONNX Runtime without a GPU."""
+    return runtime.startswith("onnxruntime") and "ExecutionProvider" not in runtime
+
+
+def remedies(manifest: Manifest, runtime: str, tiled: bool = False) -> str:
+    """What helps against overload, cheapest first; `tiled`: whether any camera's frames are cut into tiles."""
     options = [
+        *(["use fewer `tiles`"] if tiled else []),
         f"lower `fps` of the cameras ({MIN_FPS:g} per second are enough for most actions)",
         "use fewer cameras",
     ]
     if manifest.precision != "int8":
-        options.insert(0, f"run an INT8 model ([model] path{', the file for CPUs: *-int8-cpu.onnx' if on_cpu else ''})")
+        file = ", the file for CPUs: *-int8-cpu.onnx" if on_cpu(runtime) else ""
+        options.insert(0, f"run an INT8 model ([model] path{file})")
     return ", or ".join(options)

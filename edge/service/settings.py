@@ -10,10 +10,13 @@ from edge.config.schema import CameraConfig, Config, LinkerConfig
 from edge.config.schema_types import UnitPolygon, ZoneConfig
 from edge.default_linker import DefaultLinker, LinkerSettings
 from edge.event_settings import ActionSettings, EventSettings
+from edge.inference import Engine
 from edge.korsal_linker import KorsalLinker
 from edge.linker import Linker
 from edge.pipeline import PipelineSettings
+from edge.service.overload import on_cpu
 from edge.sources import redact
+from edge.tiles import several_calls
 from edge.zones import Zone
 
 NONE: Mapping[str, float] = MappingProxyType({})
@@ -48,12 +51,20 @@ def pipeline_settings(config: Config, camera: str, start_scores: Mapping[str, fl
     """All settings of one camera's pipeline; `start_scores`: the model's, by action."""
     table = config.cameras[camera]
     events = event_settings(config.actions, table, start_scores)
-    return PipelineSettings(linker(config.linker), events, table.motion_gap_seconds)
+    return PipelineSettings(linker(config.linker), events, table.motion_gap_seconds, tiling=table.tiling())
 
 
 def all_pipeline_settings(config: Config, start_scores: Mapping[str, float] = NONE) -> dict[str, PipelineSettings]:
     """The settings of every camera, by its name."""
     return {name: pipeline_settings(config, name, start_scores) for name in config.cameras}
+
+
+def tiling_warnings(config: Config, engine: Engine) -> tuple[str, ...]:
+    """A sentence for each camera whose tiles the network takes in several calls although one would be quicker."""
+    if on_cpu(engine.runtime):
+        return ()  # batches gain nothing there
+    found = {name: several_calls(camera.tiling(), engine.largest_batch) for name, camera in config.cameras.items()}
+    return tuple(f"camera {name}: {sentence}" for name, sentence in found.items() if sentence)
 
 
 def topics(config: Config) -> Topics:

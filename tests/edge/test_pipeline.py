@@ -1,6 +1,7 @@
 """Stories over synthetic frames, with a network that is a plain function."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from edge.manifest import Manifest
 from edge.motion_map import MotionSettings
 from edge.pipeline import PipelineSettings, StepResult
 from edge.sources import Frame
+from edge.tiles import Tiling
 
 LABELS = ("Run", "Jump")
 WIDTH, HEIGHT = 96, 64
@@ -125,6 +127,44 @@ def test_a_change_of_frame_size_resets_the_state() -> None:
     assert before
     assert after
     assert max(before) < min(after)
+
+
+def test_a_region_is_all_that_the_network_sees() -> None:
+    """The right half: its input is that of the half alone, and boxes are in pixels of the whole frame."""
+    image = picture(0, (2 * WIDTH, HEIGHT))
+    half = replace(SETTINGS, tiling=Tiling((0.5, 0, 0.5, 1)))
+    network, steps = run([image, image], MotionSettings("ssim"), half)
+    np.testing.assert_array_equal(network.inputs[0][:3], planes(normalised(image[:, WIDTH:])))
+    np.testing.assert_allclose(steps[0].detections.boxes, [np.add(BOX, (WIDTH, 0, WIDTH, 0))], atol=1e-3)
+    (seen,) = steps[1].motion()
+    assert seen.tile == (WIDTH, 0, 2 * WIDTH, HEIGHT)
+    np.testing.assert_allclose(seen.motion_map, 1.0, atol=1e-4)
+
+
+def test_each_tile_is_compared_with_itself() -> None:
+    """A person in each half, in one call for each as the engine takes one image; a still scene has no motion."""
+    image = picture(0, (2 * WIDTH, HEIGHT))
+    halves = replace(SETTINGS, tiling=Tiling(columns=2, overlap=0.0))
+    network, steps = run([image, image], MotionSettings("ssim"), halves)
+    assert len(network.inputs) == 4
+    assert len(steps[0].detections.boxes) == 2
+    for one in steps[1].motion():
+        np.testing.assert_allclose(one.motion_map, 1.0, atol=1e-4)
+    assert [one.tile[0] for one in steps[1].motion()] == [0, WIDTH]
+
+
+def test_another_tiling_resets_the_state_as_another_size_does() -> None:
+    network = Network()
+    engine = Engine(network, manifest(MotionSettings("previous")), "0" * 64, "a function")
+    state, numbers = pipeline.initial("door", "seed"), []
+    for index in range(8):
+        settings = replace(SETTINGS, tiling=Tiling((0, 0, 0.5, 1))) if index >= 4 else SETTINGS
+        frame = Frame("door", index, index / 10, index / 10, picture(index))
+        state, result = pipeline.step(state, frame, engine, settings)
+        numbers.append({one.tube for one in result.tube_boxes})
+    assert network.inputs[3][3:].any()
+    assert not network.inputs[4][3:].any()
+    assert max(numbers[3]) < min(numbers[7])
 
 
 def test_frames_of_ever_other_sizes_are_taken() -> None:

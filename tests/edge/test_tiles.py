@@ -151,12 +151,12 @@ def test_halves_of_a_wide_picture_are_seen_larger() -> None:
     ],
 )
 def test_what_is_too_small_for_the_motion_map_is_said(size: tuple[int, int], tiling: Tiling, said: str) -> None:
-    assert said in str(tiles.size_problem(size, tiling, (288, 224)))
+    assert said in str(tiles.too_small(size, tiling, (288, 224)))
 
 
 def test_a_frame_of_any_size_without_settings_is_no_problem() -> None:
-    assert tiles.size_problem((1, 1), Tiling(), (288, 224)) is None
-    assert tiles.size_problem((640, 480), Tiling((0.25, 0.25, 0.5, 0.5), 2, 2), (288, 224)) is None
+    assert tiles.too_small((1, 1), Tiling(), (288, 224)) is None
+    assert tiles.too_small((640, 480), Tiling((0.25, 0.25, 0.5, 0.5), 2, 2), (288, 224)) is None
 
 
 def test_more_tiles_than_the_network_takes_are_said() -> None:

@@ -12,6 +12,7 @@ from edge.detector import Detections, invalid_outputs_message
 from edge.inference import Engine
 from edge.pipeline import PipelineSettings
 from edge.terminal import progress
+from edge.tiles import Tiling
 from train.datasets.annotation_records import VideoAnnotation
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.model_pool import run_tasks
@@ -27,6 +28,7 @@ class DetectionTask:
     annotation: VideoAnnotation
     video: Path
     minimum_score: float
+    tiling: Tiling = Tiling()
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +70,7 @@ def joined(names: Sequence[str], labels: Sequence[str], videos: Sequence[VideoDe
 
 def detect_video(engine: Engine, task: DetectionTask) -> VideoDetections:
     """The daemon's own pipeline over the annotated frames of one video. Raises CaptureError."""
-    settings = PipelineSettings(minimum_score=task.minimum_score)
+    settings = PipelineSettings(minimum_score=task.minimum_score, tiling=task.tiling)
     found: list[Detections] = []
     size = (0, 0)
     for frame, result, state in run_video(task.annotation, task.video, engine, settings):

@@ -8,6 +8,7 @@ from pathlib import Path
 from edge.detector import invalid_outputs_message
 from edge.inference import Engine
 from edge.terminal import progress
+from edge.tiles import Tiling
 from train.datasets.annotation_records import DataSet, VideoAnnotation
 from train.evaluation.action_lengths import ActionLengths, typical_lengths
 from train.evaluation.model_pool import run_tasks
@@ -27,6 +28,7 @@ class EvaluationTask:
     labels: tuple[str, ...]
     linker: LinkerKind
     lengths: ActionLengths
+    tiling: Tiling
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class EvaluationRun:
     linker: LinkerKind = "default"
     protocol: Protocol = field(default_factory=Protocol)
     jobs: int | None = None
+    tiling: Tiling = Tiling()
 
 
 def evaluate(model: Path, data: DataSet, run: EvaluationRun) -> Report:
@@ -48,7 +51,9 @@ def evaluate(model: Path, data: DataSet, run: EvaluationRun) -> Report:
     Raises CaptureError, EngineError, ModelError, WorkerError.
     """
     lengths = typical_lengths(data)
-    tasks = [EvaluationTask(one, data.video(one.name), data.labels, run.linker, lengths) for one in run.videos]
+    tasks = [
+        EvaluationTask(one, data.video(one.name), data.labels, run.linker, lengths, run.tiling) for one in run.videos
+    ]
     results = _results(model, tasks, run.jobs)
     if invalid := sum(one.invalid for one in results):
         log.warning("%s", invalid_outputs_message(invalid))
@@ -60,4 +65,4 @@ def _results(model: Path, tasks: Sequence[EvaluationTask], jobs: int | None) -> 
 
 
 def _evaluate_video(engine: Engine, task: EvaluationTask) -> VideoResult:
-    return evaluate_video(task.annotation, task.video, engine, task.labels, task.linker, task.lengths)
+    return evaluate_video(task.annotation, task.video, engine, task.labels, task.linker, task.lengths, task.tiling)

@@ -13,6 +13,7 @@ from edge.detector import MIN_SCORE, Detections
 from edge.inference import Engine
 from edge.pipeline import PipelineSettings
 from edge.text import to_nfc
+from edge.tiles import Tiling
 from edge.tubes import TubeBox
 from train.box_tables import FrameBoxes, Tube, joined
 from train.datasets.annotated_frames import AnnotatedFrames, rows_in, tubes_in
@@ -23,6 +24,7 @@ from train.evaluation.linking import LINKING_METHODS
 from train.evaluation.report import VideoResult
 from train.evaluation.video_pipeline import append_detections, run_video
 
+WHOLE_FRAME = Tiling()
 LinkerKind = Literal["default", "korsal"]
 
 
@@ -33,6 +35,7 @@ def evaluate_video(
     labels: Sequence[str],
     kind: LinkerKind,
     lengths: ActionLengths = MappingProxyType({}),
+    tiling: Tiling = WHOLE_FRAME,
 ) -> VideoResult:
     """Run the pipeline over `video` to its last annotated frame; labels that the data lacks are left out.
 
@@ -40,7 +43,7 @@ def evaluate_video(
     annotated. Raises CaptureError.
     """
     method = with_lengths(LINKING_METHODS[kind], lengths, engine.manifest.labels)
-    settings = PipelineSettings(method.linker)
+    settings = PipelineSettings(method.linker, tiling=tiling)
     found: list[Detections] = []
     decoded: list[int] = []
     history: list[tuple[int, TubeBox]] = []

@@ -408,6 +408,15 @@ def test_the_options_of_a_camera(tmp_path: Path) -> None:
         ("mask = [[0, 0], [1, 1]]", "mask.0.0: should be an array, is 0"),
         ("actions.Dunk.start = 1", "actions.Dunk.start: unknown key; did you mean start_score?"),
         ("loop = true", "loop: is for files: remove it"),
+        ('tiles = "0x1"', "tiles: should be 1 to 8 columns and 1 to 8 rows, is 0x1"),
+        ("tiles = 2", 'tiles: should be a string ("..."), is 2'),
+        ("region = [0, 0, 0, 1]", "region: has no area: its third and fourth number are its width and height, above 0"),
+        (
+            "region = [0.5, 0, 1, 1]",
+            "region: ends at 1.5, beyond the right edge of the frame: it is x, y, width, height, not two corners",
+        ),
+        ("region = [0, 0, 1]", "region: should be four fractions of the frame, [x, y, width, height], and has 3"),
+        ("tile_overlap = 0.6", "tile_overlap: should be less than or equal to 0.5, is 0.6"),
     ],
 )
 def test_a_wrong_option_of_a_camera_is_named_by_path(tmp_path: Path, line: str, problem: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from edge.cameras.video_file import probe
 from edge.detector import MIN_SCORE
 from edge.terminal import progress
-from edge.terminal.arguments import fraction
+from edge.terminal.arguments import add_tiling, fraction, tiling_of
 from train import output_paths
 from train.datasets import loader
 from train.datasets.annotation_records import VideoAnnotation
@@ -29,6 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minimum-score", type=fraction, default=MIN_SCORE, help="weaker boxes are left out")
     shared.add_limit(parser)
     shared.add_jobs(parser)
+    add_tiling(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
     with open_model(options.model, threads=1) as engine:
         labels = engine.manifest.labels
     chosen = _own_videos(options.videos) if options.videos else _annotated_videos(options, labels)
-    tasks = [DetectionTask(one, video, options.minimum_score) for one, video in chosen]
+    tasks = [DetectionTask(one, video, options.minimum_score, tiling_of(options)) for one, video in chosen]
     found = detect(options.model, tasks, labels, options.jobs)
     detection_file.save(found, options.output)
     size = progress.file_summary(options.output)

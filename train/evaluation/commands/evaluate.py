@@ -7,6 +7,7 @@ from typing import Any, get_args
 import edge
 from edge.detector import MIN_SCORE
 from edge.terminal import progress
+from edge.terminal.arguments import add_tiling, tiling_of
 from train.datasets import loader
 from train.datasets.frame_kinds import not_annotated
 from train.evaluation import options as shared
@@ -32,6 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     shared.add_threshold(parser)
     shared.add_limit(parser)
     shared.add_jobs(parser)
+    add_tiling(parser)
     shared.add_report_files(parser)
 
 
@@ -47,13 +49,16 @@ def run(options: argparse.Namespace) -> None:
     chosen = videos_to_evaluate(data, options.split, options.limit, labels, options.model)
     report_files.check_paths(options.json, options.plots)
     protocol = Protocol(options.rule, options.frames, options.threshold)
-    scores = evaluate(options.model, data, EvaluationRun(chosen, options.linker, protocol, options.jobs))
+    scores = evaluate(
+        options.model, data, EvaluationRun(chosen, options.linker, protocol, options.jobs, tiling_of(options))
+    )
     circumstances = {
         "data": f"{data.title}, {options.split}",
         "videos": len(chosen),
         "videos_of_split": len(of_split(data, options.split)),
         "frames_not_annotated": not_annotated(chosen),
         "linker": options.linker,
+        "seen_as": str(tiling_of(options)),
         "minimum_score": MIN_SCORE,
         "model": model,
         "version": edge.__version__,
