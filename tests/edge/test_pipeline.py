@@ -158,7 +158,7 @@ def test_another_tiling_resets_the_state_as_another_size_does() -> None:
     engine = Engine(network, manifest(MotionSettings("previous")), "0" * 64, "a function")
     state, numbers = pipeline.initial("door", "seed"), []
     for index in range(8):
-        settings = replace(SETTINGS, tiling=Tiling((0, 0, 0.5, 1))) if index >= 4 else SETTINGS
+        settings = replace(SETTINGS, tiling=Tiling((0, 0, 0.5, 0.5))) if index >= 4 else SETTINGS
         frame = Frame("door", index, index / 10, index / 10, picture(index))
         state, result = pipeline.step(state, frame, engine, settings)
         numbers.append({one.tube for one in result.tube_boxes})

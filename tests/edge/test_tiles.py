@@ -53,10 +53,10 @@ def test_tiles_are_of_one_size_and_cover_the_region(size: tuple[int, int], tilin
         assert spans[-1][1] == end
         assert all(after[0] <= before[1] for before, after in itertools.pairwise(spans))
     x, y, width, height = tiling.region
-    assert abs(left - x * size[0]) <= 1
-    assert abs(top - y * size[1]) <= 1
-    assert abs(right - (x + width) * size[0]) <= 1
-    assert abs(bottom - (y + height) * size[1]) <= 1
+    assert abs(left - x * size[0]) <= 1.5
+    assert abs(top - y * size[1]) <= 1.5
+    assert abs(right - (x + width) * size[0]) <= 1.5
+    assert abs(bottom - (y + height) * size[1]) <= 1.5
 
 
 @given(SIZES, tilings(), st.data())
@@ -147,7 +147,7 @@ def test_halves_of_a_wide_picture_are_seen_larger() -> None:
     [
         ((640, 480), Tiling((0, 0, 0.01, 1)), "6x480 at a time, of which 3 pixels are left"),  # 6 * 224 / 480 = 2.8
         ((1920, 1080), Tiling((0, 0, 1, 0.02)), "1920x22 at a time, of which 3 pixels"),  # 22 * 288 / 1920 = 3.3
-        ((16, 16), Tiling((0, 0, 1, 1), 8, 8), "fewer tiles or a larger region"),
+        ((16, 16), Tiling((0, 0, 1, 1), 8, 8), "give fewer, or a larger region"),
     ],
 )
 def test_what_is_too_small_for_the_motion_map_is_said(size: tuple[int, int], tiling: Tiling, said: str) -> None:
