@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge import model_files
 from edge.broker.credentials import CREDENTIAL
 from edge.config.config_file import model_path, state_directory
 from edge.config.schema import Config
@@ -59,7 +60,10 @@ def _writable(config: Config, file: Path | None) -> Iterator[UnsafePermission]:
         for place in (Path(folder), *(Path(folder, name) for name in engines)):
             yield from _open(place, "put machine code there, which the daemon runs", ours=True)
     with suppress(AssetError):  # the daemon reports it
-        yield from _writable_or_replaceable(model_path(config.model), "decide what is detected")
+        path = model_path(config.model)
+        named = model_files.read(path)
+        for model in (path, *(one.path for one in (model_files.siblings(named) if named else ()))):
+            yield from _writable_or_replaceable(model, "decide what is detected")
     if file is not None:
         yield from _writable_or_replaceable(file, "decide what is watched and who receives the events")
 

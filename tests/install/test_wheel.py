@@ -11,7 +11,7 @@ from tests.support.paths import ROOT
 SHIPPED = (
     *("config.toml", "demo/basketball.mp4", "docs/event.schema.json"),
     *("models/korsal-lite-ucf24x5.onnx", "models/README.md"),
-    *("models/korsal-lite-ucf24x5-int8.onnx", "models/korsal-lite-ucf24x5-int8-cpu.onnx"),
+    *(f"models/korsal-lite-ucf24x5-{ending}.onnx" for ending in ("fp16", "int8", "int8-fp16", "int8-cpu")),
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
