@@ -30,7 +30,10 @@ def main() -> None:
     parser.add_argument("video", type=Path)
     parser.add_argument("--frames", type=int, default=200)
     given = parser.parse_args()
-    reference = measured(given.model, given.video, given.frames, "cpu")
+    try:
+        reference = measured(given.model, given.video, given.frames, "cpu")
+    except EngineError as error:
+        parser.error(str(error))
     for way in ("cpu", "cuda", "graph"):
         try:
             scores, maps, milliseconds = measured(given.model, given.video, given.frames, way)
@@ -45,7 +48,7 @@ def main() -> None:
 
 def measured(model: Path, video: Path, count: int, way: str) -> tuple[np.ndarray, np.ndarray, float]:
     """The scores and motion maps of all frames, and the median time of one, ms."""
-    settings = ModelConfig(path=str(model), runtime="tensorrt", preprocessing=way)  # type: ignore[arg-type]
+    settings = ModelConfig(path=model.absolute(), runtime="tensorrt", preprocessing=way)  # type: ignore[arg-type]
     scores, maps, times, state = [], [], [], None
     with open_at_terminal(settings, Path("benchmark-engines")) as engine:
         manifest = engine.manifest
