@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from edge import files
 from edge import manifest as manifests
 from edge.engines import onnx_metadata
+from edge.engines.onnx_network import without_preprocessing
 from edge.manifest import Manifest, ManifestError
 from edge.text import first_line
 
@@ -42,6 +43,15 @@ def read(path: Path) -> tuple[onnx.ModelProto, Manifest]:
         raise OnnxFileError(f"{path}: {error}") from error
     except DecodeError as error:
         raise OnnxFileError(f"{path}: is not an ONNX file ({first_line(error)}); export it again") from error
+
+
+def read_network(path: Path) -> tuple[onnx.ModelProto, Manifest]:
+    """As `read`, of a file that prepares frames itself only the network, which takes the prepared INPUT."""
+    model, manifest = read(path)
+    if manifest.preprocessing == "outside":
+        return model, manifest
+    content, outside = without_preprocessing(model.SerializeToString(), manifest)
+    return onnx.load_model_from_string(content), outside
 
 
 def write(model: onnx.ModelProto, manifest: Manifest, output: Path) -> None:

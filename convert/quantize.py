@@ -7,7 +7,6 @@ asymmetric activations, weights in seven bits, for processors that lack VNNI add
 additions and resizing quantised too, for ONNX Runtime fuses less.
 """
 
-import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
@@ -86,8 +85,11 @@ def without_scores(manifest: Manifest) -> dict[str, Any]:
 
 
 def open_model(path: Path, precisions: Collection[str] = ("fp32",)) -> tuple[onnx.ModelProto, Manifest]:
-    """A model of these precisions that runs, and its manifest. Raises QuantizeError, OnnxFileError, EngineError."""
-    model, manifest = onnx_file.read(path)
+    """The network of a file of these precisions that runs, without preprocessing inside, and its manifest.
+
+    Raises QuantizeError, OnnxFileError, EngineError.
+    """
+    model, manifest = onnx_file.read_network(path)
     if manifest.precision not in precisions:
         raise QuantizeError(f"{path}: is {manifest.precision} already; give the FP32 model it was made from")
     if not onnx_graph.convolutions(model):
@@ -104,7 +106,7 @@ def calibrate(source: Path, images: Iterable[NDArray[np.float32]], settings: Qua
     try:
         with tempfile.TemporaryDirectory() as folder:
             copied = Path(folder) / "model.onnx"
-            shutil.copyfile(source, copied)  # onnxruntime writes beside what it is given
+            onnx.save(onnx_file.read_network(source)[0], copied)  # onnxruntime writes beside what it is given
             with Progress("calibrating", "frame", len(images) if isinstance(images, Sequence) else None) as seen:
                 return _ranges(copied, seen.track(images), settings)
     except (OSError, DecodeError) as error:  # onnx writes half a file without a word, then cannot read it

@@ -8,6 +8,7 @@ import onnx
 from convert import calibration, conversion, export, fp16, modelopt_quantize, onnx_file, quantize, sensitivity
 from convert.calibration import Input
 from convert.commands import options as shared
+from convert.graft_file import graft_file
 from convert.quantize import QuantizeError, QuantizeSettings
 from edge.terminal import progress
 
@@ -40,6 +41,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         _, settings, images = _calibration(options)
         QUANTIZERS[options.quantizer](options.model, options.output, images, settings)
+    if options.target != "cpu" and onnx_file.read(options.model)[1].preprocessing == "graph":
+        graft_file(options.output, options.output)  # what is made of such a file is one too, but for CPUs
     if options.scores:
         export.keep_scores(options.output, options.scores)
     share = 100 * options.output.stat().st_size / options.model.stat().st_size

@@ -104,3 +104,11 @@ def test_nvidias_parser_and_builder_take_it(plain: Path, tmp_path: Path) -> None
     real_builder()
     graft_file(plain, both := tmp_path / "both.onnx")
     assert build_for_real(both, tmp_path).platform.tensorrt
+
+
+def test_what_is_made_of_such_a_file_is_one_too(plain: Path, tmp_path: Path) -> None:
+    graft_file(plain, both := tmp_path / "both.onnx")
+    output = tmp_path / "half.onnx"
+    assert main(["quantize", str(both), "-o", str(output), "--precision", "fp16", "--quiet"]) == 0
+    _, manifest = onnx_file.read(output)
+    assert (manifest.precision, manifest.preprocessing) == ("fp16", "graph")
