@@ -1,7 +1,7 @@
 """What NVIDIA's camera service, Argus, says of itself where a CSI camera cannot be opened. Pure.
 
 `nvarguscamerasrc` writes its errors to stdout and stderr and ends its stream without a reason. The sentences are those
-of JetPack 4 to 6, from public issues; none was seen here.
+of JetPack 4 to 6, some of them as public issues quote them, the others from memory; none was seen here.
 """
 
 from typing import NamedTuple
