@@ -26,7 +26,8 @@ from edge.signals import Signals
 from edge.sources import SourceError
 from edge.terminal import output as terminal
 from edge.terminal import progress
-from edge.terminal.arguments import Command, Parser, add_tiling, tiling_of, whole_number
+from edge.terminal.arguments import Command, Parser, whole_number
+from edge.terminal.tiling_options import add_tiling, tiling_of
 from edge.video.motion_inset import INSET_POSITIONS
 from edge.video.video_writer import VideoError
 

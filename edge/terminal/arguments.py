@@ -6,11 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from edge import tiles
 from edge.stream_url import looks_like_url
-from edge.tiles import Region, Tiling
-
-WHOLE_FRAME = Tiling()
 
 Command = Callable[[argparse.Namespace], int]  # runs a command and returns its exit status
 
@@ -49,32 +45,6 @@ def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
         return int(text)
 
     return parse
-
-
-def add_tiling(parser: argparse.ArgumentParser) -> None:
-    """Add where the network looks in a frame."""
-    parser.add_argument("--region", type=_region, metavar="X,Y,W,H", help="look at this part, in fractions 0..1")
-    parser.add_argument("--tiles", type=_grid, metavar="2x1", help="look at so many columns x rows of tiles")
-
-
-def tiling_of(options: argparse.Namespace, otherwise: Tiling = WHOLE_FRAME) -> Tiling:
-    """Where the network looks by these options, and `otherwise` where they say nothing."""
-    columns, rows = options.tiles or (otherwise.columns, otherwise.rows)
-    return Tiling(options.region or otherwise.region, columns, rows, otherwise.overlap)
-
-
-def _grid(text: str) -> tuple[int, int]:
-    try:
-        return tiles.parse_grid(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text}: {error}") from None
-
-
-def _region(text: str) -> Region:
-    try:
-        return tiles.check_region([number(side) for side in text.split(",")])
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text}: {error}") from None
 
 
 def number(text: str) -> float:

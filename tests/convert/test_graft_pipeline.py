@@ -1,39 +1,19 @@
 """The shipped model with its preprocessing inside sees in the demo clip what it sees with the CPU's preparation."""
 
-from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 
-from convert import graft
-from edge import manifest as manifests
 from edge import pipeline
 from edge.cameras.video_file import read_file
 from edge.engines import onnxruntime_engine
 from edge.inference import Engine
 from edge.pipeline import PipelineSettings
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 SHIPPED, DEMO = ROOT / "models" / "korsal-lite-ucf24x5.onnx", ROOT / "demo" / "basketball.mp4"
 FRAMES = 90
-
-
-@pytest.fixture(scope="module")
-def grafted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    plain = onnxruntime_engine.load(SHIPPED, 1).manifest
-    source = onnx.load(str(SHIPPED))
-    if plain.preprocessing == "graph":
-        return SHIPPED
-    model = graft.with_preprocessing(source, plain)
-    del model.metadata_props[:]
-    text = manifests.to_json(replace(plain, preprocessing="graph"))
-    onnx.helper.set_model_props(model, {manifests.METADATA_KEY: text})
-    path = tmp_path_factory.mktemp("grafted") / "graph.onnx"
-    onnx.save(model, str(path))
-    return path
 
 
 def seen(engine: Engine) -> tuple[list[tuple[str, str, int]], list[float]]:
@@ -45,9 +25,9 @@ def seen(engine: Engine) -> tuple[list[tuple[str, str, int]], list[float]]:
 
 
 @pytest.mark.slow
-def test_the_same_events(grafted: Path) -> None:
-    inside = onnxruntime_engine.load(grafted, 1, preprocessing="graph")
-    (ours, our_scores), (theirs, their_scores) = seen(inside), seen(onnxruntime_engine.load(grafted, 1))
+def test_the_same_events() -> None:
+    inside = onnxruntime_engine.load(SHIPPED, 1, preprocessing="graph")
+    (ours, our_scores), (theirs, their_scores) = seen(inside), seen(onnxruntime_engine.load(SHIPPED, 1))
     assert inside.preprocessor == "graph"
     assert ours == theirs
     assert ours

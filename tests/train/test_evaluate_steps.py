@@ -84,7 +84,7 @@ def test_tubes_are_cut_by_the_lengths_of_the_training_part(
     given: list[Any] = []
     link, watch = linking.link, video_evaluation.evaluate_video
     monkeypatch.setattr(linking, "link", lambda boxes, method, *rest: given.append(method) or link(boxes, method))
-    monkeypatch.setattr(evaluation, "evaluate_video", lambda *words: given.append(words[-1]) or watch(*words))
+    monkeypatch.setattr(evaluation, "evaluate_video", lambda *words: given.append(words[5]) or watch(*words))
     assert run("link", found, "--data", data, "-o", tmp_path / "tubes.npz") == 0
     assert run("link", found, "-o", tmp_path / "tubes.npz") == 0
     assert run(model, "--data", data, "--jobs", "1") == 0

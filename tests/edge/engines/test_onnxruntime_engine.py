@@ -207,10 +207,10 @@ class Sessions:
         self._session, self._active, self._message = session, active, message
         self.requested: list[tuple[str, dict[str, str]]] = []
 
-    def __call__(self, path: str, options: Any, providers: list[tuple[str, dict[str, str]]]) -> Any:
+    def __call__(self, path: str, options: Any, providers: list[tuple[str, dict[str, str]]], **others: Any) -> Any:
         self.requested = providers
         sys.stdout.write(self._message)
-        session = self._session(path, options, providers=["CPUExecutionProvider"])
+        session = self._session(path, options, providers=["CPUExecutionProvider"], **others)
         session.get_providers = lambda: self._active
         return session
 

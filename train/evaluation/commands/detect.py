@@ -8,7 +8,8 @@ from pathlib import Path
 from edge.cameras.video_file import probe
 from edge.detector import MIN_SCORE
 from edge.terminal import progress
-from edge.terminal.arguments import add_tiling, fraction, tiling_of
+from edge.terminal.arguments import fraction
+from edge.terminal.tiling_options import add_tiling, tiling_of
 from train import output_paths
 from train.datasets import loader
 from train.datasets.annotation_records import VideoAnnotation

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import edge
 from edge.detector import MIN_SCORE
 from edge.terminal import progress
-from edge.terminal.arguments import add_tiling, tiling_of
+from edge.terminal.tiling_options import add_tiling, tiling_of
 from train.datasets import loader
 from train.datasets.frame_kinds import not_annotated
 from train.evaluation import options as shared
