@@ -134,7 +134,7 @@ def _facing(parts: _Found) -> Pairs:
 def _before(boxes: Boxes, cut: NDArray[np.bool_], first: int, last: int) -> Pairs:
     """(N, N) bool: whether a box cut at its `last` side continues in the other, which is cut at its `first`."""
     begin, end = boxes[:, first], boxes[:, last]
-    further = (begin[:, None] < begin) & (end[:, None] < end) & (end[:, None] >= begin)
+    further = (begin[:, None] <= begin) & (end[:, None] <= end) & (end[:, None] >= begin)
     return np.asarray(further & cut[:, last, None] & cut[:, first])
 
 
@@ -149,14 +149,14 @@ def _side_iou(boxes: Boxes, first: int, last: int) -> NDArray[np.float32]:
 def _union(pair: _Found) -> _Found:
     """Two parts as one box, with the better of the scores: (1, …) of each array."""
     boxes = pair.boxes
-    outermost = np.concatenate([boxes[:, :2].argmin(axis=0), boxes[:, 2:].argmax(axis=0)])[None]  # (1, 4) rows
+    union = np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])[None]
     return _Found(
-        np.take_along_axis(boxes, outermost, axis=0),
+        union,
         pair.scores.max(keepdims=True),
         pair.labels[:1],
         pair.class_scores.max(axis=0, keepdims=True),
         np.asarray(pair.seen_in.any(axis=0, keepdims=True)),
-        np.take_along_axis(pair.cut, outermost, axis=0),
+        (pair.cut | (boxes != union)).all(axis=0, keepdims=True),  # where all that reach so far are cut
     )
 
 
@@ -168,6 +168,8 @@ def _without_parts(every: _Found) -> _Found:
     same = box_ops.iou(boxes, boxes) > SAME_IOU
     shows_more = (cut[:, None] & ~cut).any(axis=2) & (every.seen_in & ~every.seen_in[:, None]).any(axis=2)
     covered = (inside | same) & shows_more & (every.scores >= WEAKEST * every.scores[:, None])
+    larger = box_ops.area(boxes)[:, None] > box_ops.area(boxes)
+    covered &= ~(covered.T & larger)  # of two that cover each other the larger shows more
     kept = np.ones(len(every.scores), bool)
     for part in np.flatnonzero(cut.any(axis=1) & covered.any(axis=1))[::-1]:
         kept[part] = not (covered[part] & kept).any()

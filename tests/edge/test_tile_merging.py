@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -127,6 +127,8 @@ def _area(box: tuple[float, float, float, float]) -> float:
     return max(box[2] - box[0], 0) * max(box[3] - box[1], 0)
 
 
+@example([(4.0, 332.0, 12.0, 427.0)], (1, 2))  # begins 12 px below the lower tile's edge, as if cut by it
+@example([(4.0, 260.0, 12.0, 491.0)], (4, 3))
 @given(persons(), GRIDS)
 def test_everybody_is_found_once(people: list[tuple[float, float, float, float]], grid: tuple[int, int]) -> None:
     """A perfect detector marks in each tile what it shows of everybody."""
