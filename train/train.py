@@ -4,14 +4,13 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
-from edge.cameras.video_file import CaptureError, probe
+from edge.cameras.video_file import CaptureError
 from edge.manifest import Manifest
 from edge.terminal import output as terminal
 from edge.terminal import progress
@@ -22,6 +21,7 @@ from train.checkpoint import Checkpoint, CheckpointError
 from train.datasets import loader
 from train.datasets.annotation_records import AnnotationError, DataSet, VideoAnnotation
 from train.datasets.frame_kinds import known_frames
+from train.datasets.frame_rate import frame_rate
 from train.datasets.packed_video import FrameError, PackedVideo, open_packed
 from train.datasets.split_lists import held_out
 from train.evaluation.plots import PlotError
@@ -278,13 +278,6 @@ def _description(
     )
 
 
-def _rate(data: DataSet) -> float:
-    """Frames per second of the videos to learn from: the data set's own, or the median of the files'. CaptureError."""
-    if data.rate is not None:
-        return data.rate
-    return round(median(probe(data.video(one.name)).fps for one in data.train), 3)
-
-
 def _manifest(settings: TrainSettings, data: DataSet) -> Manifest:
     return Manifest(
         name=f"korsal-{settings.architecture}",
@@ -293,7 +286,7 @@ def _manifest(settings: TrainSettings, data: DataSet) -> Manifest:
         height=settings.height,
         width=settings.width,
         motion=settings.motion,
-        rate=_rate(data),
+        rate=frame_rate(data),
         training={"data": data.title, "videos": len(data.train), "samples": settings.samples},
     )
 
