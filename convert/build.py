@@ -75,12 +75,12 @@ def planned(onnx: Path, manifest: Manifest, output: Path, options: BuildOptions,
     """As `dry_run`, of an ONNX that need not be there yet: `manifest` is the one that it will hold."""
     version = tensorrt_of(target)
     plan = engine_build.plan_for(onnx, manifest, version, options.precision)
-    weak = "EXPLICIT_BATCH" in plan.network_flags  # only 8.6 asks for that
+    weak = "chosen by the builder among what the flags allow" + ", FP32 for the preprocessing" * plan.constrained
     rows = {
         "reads": f"{onnx}: {CONTENTS[manifest.precision]}",
         "network flags": " ".join(plan.network_flags) or "none",
         "builder flags": " ".join(plan.builder_flags) or "none",
-        "types": "chosen by the builder among what the flags allow" if weak else "those of the file",
+        "types": "those of the file" if plan.strongly_typed else weak,
         "batches": f"{_batches(options)}, tuned for {options.max_batch}",
         "workspace": f"{options.workspace_bytes >> 20} MiB",
         "writes": f"{output} and {engine_record.beside(output)}",

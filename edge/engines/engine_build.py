@@ -36,10 +36,6 @@ from edge.manifest import Manifest, ManifestError
 
 log = logging.getLogger(__name__)
 
-TOO_COARSE = (
-    "TensorRT {version} may compute the motion map inside it in {flag}, which chooses other shifts; use TensorRT 10, "
-    "build for fp32, or leave the motion map outside"
-)
 L4T_RELEASE = Path("/etc/nv_tegra_release")
 
 
@@ -65,8 +61,6 @@ def build(
     if options.preprocessing == "outside" and manifest.preprocessing == "graph":
         content, manifest = _network_of(onnx, content, manifest)
     plan = plan_for(onnx, manifest, str(trt.__version__), options.precision, members_of(trt))
-    if manifest.preprocessing == "graph" and plan.builder_flags:
-        raise EngineBuildError(f"{onnx}: {TOO_COARSE.format(version=trt.__version__, flag=plan.builder_flags[-1])}")
 
     def make() -> tuple[bytes, EngineRecord]:
         builder = TensorRtBuilder(trt, onnx, plan, options)
@@ -158,7 +152,7 @@ def plan_for(
         raise EngineBuildError(f"{onnx}: is quantised for CPUs; quantise it with korsal-convert quantize for TensorRT")
     try:
         requested, number = precision or as_precision(manifest.precision), parse_version(version)
-        plan = plan_build(number, requested, members or known_members(number))
+        plan = plan_build(number, requested, members or known_members(number), manifest.preprocessing)
     except PlanError as error:
         raise EngineBuildError(f"{onnx}: {error}") from error
     if manifest.precision not in plan.onnx:

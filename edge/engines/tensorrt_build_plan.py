@@ -1,7 +1,7 @@
 """How each TensorRT builds an engine of a precision, and the key by which engines are cached. Pure.
 
 Precision belongs in the ONNX: from TensorRT 10 on a network is strongly typed and the builder gets no precision
-flags; 11 has none. Only 8.6 chooses by itself among the precisions that it is allowed.
+flags; 11 has none. Only 8.6 chooses by itself among the precisions that it is allowed, and is told what must be FP32.
 """
 
 import hashlib
@@ -25,6 +25,9 @@ ONNX_FOR_WEAK: Mapping[Precision, tuple[Precision, ...]] = {
     "int8": ("int8",),
 }
 FLAGS_FOR_WEAK: Mapping[Precision, tuple[str, ...]] = {"fp32": (), "fp16": ("FP16",), "int8": ("INT8", "FP16")}
+OBEY = (
+    "OBEY_PRECISION_CONSTRAINTS"  # with FP16: layers of which the precision is given compute in it, or nothing is built
+)
 MEBIBYTE = 1 << 20  # bytes
 DEFAULT_WORKSPACE = 1024 * MEBIBYTE
 ANY_REMEDY = "build for another precision, or export the model again"
@@ -57,6 +60,11 @@ class BuildPlan:
     def strongly_typed(self) -> bool:
         """Whether TensorRT computes in the types of the file."""
         return "EXPLICIT_BATCH" not in self.network_flags
+
+    @property
+    def constrained(self) -> bool:
+        """Whether TensorRT must be told which layers compute in FP32."""
+        return OBEY in self.builder_flags
 
 
 @dataclass(frozen=True)
@@ -96,8 +104,13 @@ def as_precision(text: str) -> Precision:
     raise PlanError(f"{text!r} is not a precision of an engine; choose {', '.join(PRECISIONS)}")
 
 
-def plan_build(version: Version, precision: Precision, members: Members) -> BuildPlan:
-    """How the TensorRT that has these enum members builds that precision. Raises PlanError."""
+def plan_build(
+    version: Version, precision: Precision, members: Members, preprocessing: Preprocessing = "outside"
+) -> BuildPlan:
+    """How the TensorRT that has these enum members builds that precision. Raises PlanError.
+
+    `preprocessing`: whether the file prepares frames itself, which takes FP32 whatever the precision is.
+    """
     network = members["NetworkDefinitionCreationFlag"]
     if "EXPLICIT_BATCH" not in network:  # all networks have it, and all are strongly typed
         return BuildPlan(version, precision, (), (), (precision,))
@@ -106,6 +119,7 @@ def plan_build(version: Version, precision: Precision, members: Members) -> Buil
     if version < OLDEST:
         raise PlanError(f"TensorRT {version_text(version)} is too old; install 8.6 or newer, as JetPack 6 has it")
     flags = FLAGS_FOR_WEAK[precision]
+    flags += (OBEY,) if flags and preprocessing == "graph" else ()
     absent = [flag for flag in flags if flag not in members["BuilderFlag"]]
     if absent:
         raise PlanError(f"TensorRT {version_text(version)} has no flag {absent[0]}; build for another precision")
@@ -118,7 +132,7 @@ def known_members(version: Version) -> Members:
     network |= {"EXPLICIT_BATCH"} if version < (11,) else set()
     return {
         "NetworkDefinitionCreationFlag": network,
-        "BuilderFlag": {"FP16", "INT8"} if version < (11,) else set(),
+        "BuilderFlag": {"FP16", "INT8", OBEY} if version < (11,) else set(),
     }
 
 

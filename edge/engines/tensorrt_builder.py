@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from edge import files
 from edge.engines.build_progress import BuildProgress, monitor
 from edge.engines.tensorrt_build_plan import BuildOptions, BuildPlan, remedy_for
+from edge.engines.tensorrt_constraints import keep_preprocessing_exact
 from edge.engines.tensorrt_log import TensorRtLog
 from edge.graph_inference import ANY_SIZE, LARGEST_FRAME, USUAL_FRAME
 from edge.manifest import Manifest, input_shapes, output_shapes
@@ -47,6 +48,8 @@ class TensorRtBuilder:
         builder = self._builder()
         network = self._network(builder, content)
         self._check(network, manifest)
+        if self._plan.constrained:
+            keep_preprocessing_exact(self._trt, network)
         config = self._config(builder, network, manifest)
         if timing_cache is not None:
             _use_timings(config, timing_cache)

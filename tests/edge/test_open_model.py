@@ -508,16 +508,28 @@ def test_what_the_parser_lacks_runs_outside(
     assert gpu.runtime.leaks == 0
 
 
-def test_a_tensorrt_that_may_round_the_motion_map_computes_it_outside(
-    folder: Path, with_frames: Callable[..., FakeGpu]
-) -> None:
-    """8.6 in FP16 takes what precision it likes."""
-    with_frames("8.6")
+def test_8_6_runs_the_graph_in_fp16_too(folder: Path, with_frames: Callable[..., FakeGpu]) -> None:
+    gpu = with_frames("8.6")
+    for precision in ("fp16", "fp32"):
+        with opened(config(folder, f'precision = "{precision}"', "frames.onnx")) as engine:
+            assert engine.preprocessor == "graph"
+            assert engine.fallback == ""
+    assert gpu.trt.named("ILayer.precision") != []
+    assert gpu.trt.named("Builder.build_serialized_network") == [("FP16", "OBEY_PRECISION_CONSTRAINTS"), ()]
+
+
+def test_an_8_6_that_cannot_obey_gets_the_network_alone(folder: Path, with_frames: Callable[..., FakeGpu]) -> None:
+    gpu = with_frames("8.6")
+    build = gpu.trt.Builder.build_serialized_network
+
+    def refuse_constraints(builder: Any, network: Any, config: Any) -> Any:
+        obeys = config.get_flag(gpu.trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
+        return None if obeys else build(builder, network, config)
+
+    gpu.trt.Builder.build_serialized_network = refuse_constraints
     with opened(config(folder, 'precision = "fp16"', "frames.onnx")) as engine:
         assert engine.preprocessor == "cuda"
-        assert "TensorRT 8.6.2 may compute the motion map inside it in FP16" in engine.fallback
-    with opened(config(folder, 'precision = "fp32"', "frames.onnx")) as engine:
-        assert engine.preprocessor == "graph"
+        assert "did not build it" in engine.fallback
 
 
 def test_a_graph_that_is_not_there(folder: Path, with_tensorrt: Callable[..., FakeGpu]) -> None:

@@ -29,6 +29,15 @@ Compute = Callable[[Mapping[str, NDArray[Any]]], Mapping[str, NDArray[Any]]]
 
 
 @dataclass(frozen=True)
+class Layer:
+    """One layer of a parsed network: the tensors that it reads and writes, each with its DataType."""
+
+    name: str
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Network:
     """What the parser finds in any ONNX that it is given: that of `tiny_model`, with a dynamic batch."""
 
@@ -41,6 +50,7 @@ class Network:
             "class_scores": ((-1, 1, len(LABELS)), "FLOAT"),
         }
     )
+    layers: Sequence[Layer] = ()  # where a test looks at them
 
 
 class FakeTensorRT(ModuleType):
@@ -132,6 +142,7 @@ PLAYED: Mapping[str, type] = {
     "Builder": builder_side.Builder,
     "IBuilderConfig": builder_side.BuilderConfig,
     "INetworkDefinition": builder_side.Network,
+    "ILayer": builder_side.Layer,
     "ITensor": builder_side.Tensor,
     "IOptimizationProfile": builder_side.OptimizationProfile,
     "OnnxParser": builder_side.Parser,

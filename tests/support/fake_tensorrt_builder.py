@@ -70,14 +70,64 @@ class Tensor:
         self.dtype = dtype_of(self._trt, dtype)
 
 
+class Layer:
+    _trt: Any
+
+    def __init__(self, parsed: Any) -> None:
+        self._name = parsed.name
+        self._inputs, self._outputs = (
+            [self._trt.ITensor(name, (), kind) for name, kind in tensors.items()]
+            for tensors in (parsed.inputs, parsed.outputs)
+        )
+        self._precision: Any = None
+
+    @property
+    def name(self) -> str:
+        return str(self._name)
+
+    @property
+    def precision(self) -> Any:
+        return self._precision
+
+    @precision.setter
+    def precision(self, kind: Any) -> None:
+        self._trt.record("ILayer.precision", self._name, kind.name)
+        self._precision = kind
+
+    def set_output_type(self, index: int, dtype: Any) -> None:
+        self._trt.record("ILayer.set_output_type", self._name, index, dtype.name)
+
+    @property
+    def num_inputs(self) -> int:
+        return len(self._inputs)
+
+    @property
+    def num_outputs(self) -> int:
+        return len(self._outputs)
+
+    def get_input(self, index: int) -> Any:
+        return self._inputs[index]
+
+    def get_output(self, index: int) -> Any:
+        return self._outputs[index]
+
+
 class Network:
     _trt: Any
 
     def __init__(self, flags: tuple[str, ...]) -> None:
         self._flags = flags
         self._parsed: Any = None  # the tests' Network
+        self._layers: list[Any] = []
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
+
+    @property
+    def num_layers(self) -> int:
+        return len(self._layers)
+
+    def get_layer(self, index: int) -> Any:
+        return self._layers[index]
 
     @property
     def num_inputs(self) -> int:
@@ -110,6 +160,7 @@ class Parser:
         self._faults += [trt.ParserError(fault) for fault in faults]
         if not faults:
             self._network._parsed = parsed = trt.network_of(bytes(model))
+            self._network._layers += [trt.ILayer(layer) for layer in parsed.layers]
             self._network._inputs += [trt.ITensor(n, *of) for n, of in parsed.inputs.items()]
             self._network._outputs += [trt.ITensor(n, *of) for n, of in parsed.outputs.items()]
         return not faults
