@@ -12,10 +12,9 @@ from math import gcd
 import numpy as np
 
 from convert.graph_nodes import GraphNodes
+from edge.letterbox import PRECISION, STEPS
 from edge.manifest import INPUT_MULTIPLE, Manifest
 
-STEPS = 32  # positions per px that are read at
-PRECISION = 1024  # parts of a px that these are computed in
 OFFSET = 1 << 20  # px, added to positions and taken off again: whole numbers are divided towards 0, not down
 
 

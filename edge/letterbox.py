@@ -7,6 +7,11 @@ from edge.boxes import Boxes
 
 Affine = NDArray[np.float64]  # (2, 3), x' = a·x + b·y + c and the same for y'
 
+STEPS = 32
+"""cv2.warpAffine reads at this many positions per px."""
+PRECISION = 1024
+"""and computes them from terms that are each rounded to such a part of a px."""
+
 
 def affine(source_size: tuple[int, int], input_size: tuple[int, int]) -> Affine:
     """The affine that fits a frame into the middle of an input, aspect kept; sizes are (width, height).
@@ -36,3 +41,25 @@ def transform(boxes: Boxes, matrix: Affine) -> Boxes:
     corners = boxes.reshape(-1, 2, 2).astype(np.float64)
     moved: NDArray[np.float64] = corners @ matrix[:, :2].T + matrix[:, 2]
     return moved.reshape(-1, 4).astype(np.float32)
+
+
+def read_positions(matrix: Affine, input_size: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """x (width,) and y (height,) in the frame that cv2.warpAffine reads the input's columns and rows at, 1/STEPS px.
+
+    `matrix`: frame → input of `input_size` (width, height); it may mirror, but not rotate.
+    """
+    (scale_x, _, left), (_, scale_y, top) = invert(matrix)
+    width, height = input_size
+    x = _parts(left) + _parts(scale_x * np.arange(width))
+    y = _parts(scale_y * np.arange(height) + top)
+    return _stepped(x), _stepped(y)
+
+
+def _parts(positions: NDArray[np.float64] | float) -> NDArray[np.int64]:
+    return np.rint(np.multiply(positions, PRECISION)).astype(np.int64)
+
+
+def _stepped(parts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """To the nearest of STEPS, halves up."""
+    step = PRECISION // STEPS
+    return (parts + step // 2) // step

@@ -4,8 +4,8 @@ Sample number n of a seed is always the same, so that a run can be resumed and s
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from edge import detector, motion_map
 from edge.manifest import Manifest
 from train import augment
-from train.augment import AugmentSettings
+from train.augment import Augmentation, AugmentSettings
 from train.datasets.annotation_records import VideoAnnotation, VideoFrame, at
 from train.datasets.frame_kinds import counted, idle, known_frames
 from train.datasets.packed_video import PackedVideo
@@ -69,6 +69,36 @@ def background_share(videos: Sequence[VideoAnnotation]) -> float:
     return 1 - (total - sum(int(idle(video, video.frames).sum()) for video in videos)) / total
 
 
+@dataclass(frozen=True, eq=False)
+class SampleDraw:
+    """All that is drawn for one sample: what is left is to compute pixels and targets from it.
+
+    `before`: the frame that the motion map compares with, None where there is none. `boxes` (N, 4) float32 are x1 y1
+    x2 y2 in input pixels, `labels` (N,).
+    """
+
+    choice: VideoFrame
+    before: int | None
+    augmentation: Augmentation
+    boxes: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
+class Samples(Protocol):
+    """Numbered samples; a number is drawn in one way, for ever."""
+
+    packed: Mapping[str, PackedVideo]
+    manifest: Manifest
+
+    def __len__(self) -> int: ...
+
+    def draw(self, number: int) -> SampleDraw:
+        """What is drawn for that sample."""
+
+    def __getitem__(self, number: int) -> dict[str, NDArray[Any]]:
+        """Its network input and targets, computed on the CPU."""
+
+
 class TrainingSet(Dataset[dict[str, NDArray[Any]]]):
     """Sample number → network input and targets. The same number gives the same sample, for ever."""
 
@@ -85,9 +115,8 @@ class TrainingSet(Dataset[dict[str, NDArray[Any]]]):
         """`other_gaps`: frames; one of these and of the manifest's own gap is drawn for each sample."""
         self.choose = FrameSampler(videos, len(manifest.labels))
         self.packed = packed
-        motion = manifest.motion
         self.manifest = manifest
-        self.drawn = [replace(manifest, motion=replace(motion, gap=gap)) for gap in (motion.gap, *other_gaps)]
+        self.gaps = (manifest.motion.gap, *other_gaps)
         self.settings = settings
         self.seed = seed
         self.samples = samples
@@ -95,11 +124,15 @@ class TrainingSet(Dataset[dict[str, NDArray[Any]]]):
     def __len__(self) -> int:
         return self.samples
 
-    def __getitem__(self, number: int) -> dict[str, NDArray[Any]]:
+    def draw(self, number: int) -> SampleDraw:
+        """What is drawn for that sample."""
         random = np.random.default_rng((self.seed, number))
         choice = self.choose(random)
-        manifest = self.drawn[int(random.integers(len(self.drawn)))] if len(self.drawn) > 1 else self.manifest
-        return sample(choice, self.packed[choice.video.name], manifest, self.settings, random)
+        gap = self.gaps[int(random.integers(len(self.gaps)))] if len(self.gaps) > 1 else self.gaps[0]
+        return draw(choice, self.packed[choice.video.name], self.manifest.input_size, gap, self.settings, random)
+
+    def __getitem__(self, number: int) -> dict[str, NDArray[Any]]:
+        return _computed(self, number)
 
 
 class ValidationFrames(Dataset[dict[str, NDArray[Any]]]):
@@ -113,29 +146,46 @@ class ValidationFrames(Dataset[dict[str, NDArray[Any]]]):
     def __len__(self) -> int:
         return len(self.choices)
 
+    def draw(self, number: int) -> SampleDraw:
+        """That frame as it is."""
+        choice, manifest = self.choices[number], self.manifest
+        packed, random = self.packed[choice.video.name], np.random.default_rng(number)
+        return draw(choice, packed, manifest.input_size, manifest.motion.gap, augment.NO_AUGMENTATION, random)
+
     def __getitem__(self, number: int) -> dict[str, NDArray[Any]]:
-        choice = self.choices[number]
-        random = np.random.default_rng(number)
-        packed = self.packed[choice.video.name]
-        return sample(choice, packed, self.manifest, augment.NO_AUGMENTATION, random)
+        return _computed(self, number)
 
 
-def sample(
+def draw(
     choice: VideoFrame,
     packed: PackedVideo,
-    manifest: Manifest,
+    input_size: tuple[int, int],
+    gap: int,
     settings: AugmentSettings,
     random: np.random.Generator,
-) -> dict[str, NDArray[Any]]:
+) -> SampleDraw:
+    """Draw the augmentation of one frame; `gap`: frames that its motion map looks back."""
+    drawn = augment.draw(settings, packed.size, input_size, random)
+    boxes, labels = augment.move(drawn, *at(choice.video, choice.frame), input_size)
+    return SampleDraw(choice, packed.before(choice.frame, gap), drawn, boxes, labels)
+
+
+def _computed(samples: Samples, number: int) -> dict[str, NDArray[Any]]:
+    drawn = samples.draw(number)
+    return compute(drawn, samples.packed[drawn.choice.video.name], samples.manifest)
+
+
+def compute(drawn: SampleDraw, packed: PackedVideo, manifest: Manifest) -> dict[str, NDArray[Any]]:
     """Network input `image` (C, h, w) float32 and the arrays of `Targets` by name."""
-    current = packed[choice.frame]
-    drawn = augment.draw(settings, detector.frame_size(current), manifest.input_size, random)
-    frame = _network_frame(drawn, current, manifest)
-    cue = _motion(choice.frame, frame, drawn, packed, manifest)
-    found, labels = augment.move(drawn, *at(choice.video, choice.frame), manifest.input_size)
-    grid = (manifest.height // manifest.stride, manifest.width // manifest.stride)
-    goal = targets(found, labels, len(manifest.labels), grid, manifest.stride)
+    frame = _network_frame(drawn.augmentation, packed[drawn.choice.frame], manifest)
+    cue = _motion(drawn, frame, packed, manifest)
+    goal = targets(drawn.boxes, drawn.labels, len(manifest.labels), grid(manifest), manifest.stride)
     return {"image": detector.network_input(frame, cue)[0], **arrays(goal)}
+
+
+def grid(manifest: Manifest) -> tuple[int, int]:
+    """(h, w) of the targets, cells."""
+    return manifest.height // manifest.stride, manifest.width // manifest.stride
 
 
 def arrays(goal: Targets) -> dict[str, NDArray[np.float32]]:
@@ -143,24 +193,19 @@ def arrays(goal: Targets) -> dict[str, NDArray[np.float32]]:
     return dict(vars(goal))
 
 
-def _network_frame(drawn: augment.Augmentation, image: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.float32]:
+def _network_frame(drawn: Augmentation, image: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.float32]:
     return detector.standardise(augment.apply(drawn, image, manifest.input_size), manifest)
 
 
 def _motion(
-    index: int,
-    frame: NDArray[np.float32],
-    drawn: augment.Augmentation,
-    packed: PackedVideo,
-    manifest: Manifest,
+    drawn: SampleDraw, frame: NDArray[np.float32], packed: PackedVideo, manifest: Manifest
 ) -> NDArray[np.float32] | None:
     """The motion map as the pipeline computes it: against the frame `gap` back, the oldest there is, or zeros."""
     if manifest.motion.kind == "none":
         return None
     current = motion_map.prepare(frame)
-    before = packed.before(index, manifest.motion.gap)
-    if before is None:
+    if drawn.before is None:
         previous = motion_map.blank(*frame.shape[:2])
     else:
-        previous = motion_map.prepare(_network_frame(drawn, packed[before], manifest))
+        previous = motion_map.prepare(_network_frame(drawn.augmentation, packed[drawn.before], manifest))
     return motion_map.compare(previous, current, manifest.motion)[0]

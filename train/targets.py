@@ -39,6 +39,39 @@ def _smaller_root(a: float, b: float, c: float) -> float:
     return float((b - np.sqrt(b * b - 4 * a * c)) / (2 * a))
 
 
+@dataclass(frozen=True, eq=False)
+class PlacedBoxes:
+    """The boxes of one frame that have a centre on the grid, the largest first: a later one overwrites."""
+
+    labels: NDArray[np.int64]  # (N,)
+    cells: NDArray[np.int64]  # (N, 2), row and column of the centre
+    offsets: NDArray[np.float32]  # (N, 2), x y of the centre inside its cell, 0..1
+    sizes: NDArray[np.float32]  # (N, 2), width and height in cells
+    radii: NDArray[np.int64]  # (N,), of the Gaussian, cells
+
+
+def place(boxes: NDArray[np.float32], labels: NDArray[np.int64], grid: tuple[int, int], stride: int) -> PlacedBoxes:
+    """Boxes (N, 4), x1 y1 x2 y2 in input pixels, on `grid` = (h, w) cells of `stride` pixels.
+
+    Boxes whose centre lies outside the grid, and empty boxes, are left out.
+    """
+    scaled = boxes.astype(np.float32) / stride
+    sizes = scaled[:, 2:] - scaled[:, :2]
+    centres = (scaled[:, :2] + scaled[:, 2:]) * np.float32(0.5)
+    columns_rows = np.floor(centres).astype(np.int64)
+    inside = (sizes > 0).all(axis=1) & (columns_rows >= 0).all(axis=1) & (columns_rows < grid[::-1]).all(axis=1)
+    order = np.argsort(-sizes.prod(axis=1), kind="stable")
+    kept = order[inside[order]]
+    radii = [int(gaussian_radius(float(height), float(width))) for width, height in np.ceil(sizes[kept])]
+    return PlacedBoxes(
+        labels[kept],
+        columns_rows[kept, ::-1],
+        (centres - columns_rows)[kept].astype(np.float32),
+        sizes[kept],
+        np.array(radii, np.int64),
+    )
+
+
 def targets(
     boxes: NDArray[np.float32], labels: NDArray[np.int64], classes: int, grid: tuple[int, int], stride: int
 ) -> Targets:
@@ -56,33 +89,26 @@ def targets(
         offset=np.zeros((2, h, w), np.float32),
         centre=np.zeros((h, w), np.float32),
     )
-    scaled = boxes.astype(np.float32) / stride
-    sizes = scaled[:, 2:] - scaled[:, :2]
-    for i in np.argsort(-sizes.prod(axis=1), kind="stable"):
-        centre = (scaled[i, :2] + scaled[i, 2:]) * np.float32(0.5)
-        column, row = (int(v) for v in np.floor(centre))
-        if sizes[i].min() > 0 and 0 <= column < w and 0 <= row < h:
-            _draw(out, int(labels[i]), (row, column), centre, sizes[i])
+    placed = place(boxes, labels, grid, stride)
+    for i in range(len(placed.labels)):
+        _draw(out, placed, i)
     return out
 
 
-def _draw(
-    out: Targets, label: int, cell: tuple[int, int], centre: NDArray[np.float32], size: NDArray[np.float32]
-) -> None:
-    """Write one box into `out`; `centre` and `size` are x y in cells."""
-    row, column = cell
+def _draw(out: Targets, placed: PlacedBoxes, i: int) -> None:
+    """Write one box into `out`."""
+    (row, column), radius, heatmap = placed.cells[i], int(placed.radii[i]), out.heatmap[placed.labels[i]]
     h, w = out.centre.shape
-    radius = int(gaussian_radius(float(np.ceil(size[1])), float(np.ceil(size[0]))))
     sigma = (2 * radius + 1) / 6
     top, bottom = max(row - radius, 0), min(row + radius + 1, h)
     left, right = max(column - radius, 0), min(column + radius + 1, w)
-    y = np.arange(top, bottom, dtype=np.float32)[:, None] - row
-    x = np.arange(left, right, dtype=np.float32)[None, :] - column
+    y = np.arange(top, bottom, dtype=np.float32)[:, None] - np.float32(row)
+    x = np.arange(left, right, dtype=np.float32)[None, :] - np.float32(column)
     gaussian = np.exp(-(x * x + y * y) / (2 * sigma * sigma)).astype(np.float32)
     window = (slice(top, bottom), slice(left, right))
-    np.maximum(out.heatmap[label][window], gaussian, out=out.heatmap[label][window])
+    np.maximum(heatmap[window], gaussian, out=heatmap[window])
     near = gaussian >= NEAR_CENTRE
     out.size_weight[window][near] = gaussian[near]
-    out.size[:, top:bottom, left:right][:, near] = size[:, None]
-    out.offset[:, row, column] = centre - (column, row)
+    out.size[:, top:bottom, left:right][:, near] = placed.sizes[i][:, None]
+    out.offset[:, row, column] = placed.offsets[i]
     out.centre[row, column] = 1.0

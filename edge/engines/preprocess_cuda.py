@@ -14,12 +14,9 @@ from numpy.typing import NDArray
 
 from edge import letterbox
 from edge.engines.ssim_cuda import IMAGE, Gpu
+from edge.letterbox import STEPS
 from edge.manifest import Manifest
 
-STEPS = 32
-"""cv2.warpAffine reads at this many positions per px."""
-PRECISION = 1024
-"""and computes them from terms that are each rounded to such a part of a px."""
 HALF_UP = 1 / (2 * STEPS**2)
 """cv2.warpAffine rounds halves up. Interpolated grey levels are multiples of 1 / STEPS²: with this added, rounding to
 the nearest does so too."""
@@ -81,18 +78,5 @@ def letterbox_positions(
 
     Sizes are (width, height). Outside of the source is black, and blends with its edge.
     """
-    (scale_x, _, left), (_, scale_y, top) = letterbox.invert(letterbox.affine(source_size, input_size))
-    width, height = input_size
-    x = _parts(left) + _parts(scale_x * np.arange(width))
-    y = _parts(scale_y * np.arange(height) + top)
-    return _stepped(x), _stepped(y)
-
-
-def _parts(positions: NDArray[np.float64] | float) -> NDArray[np.int64]:
-    return np.rint(np.multiply(positions, PRECISION)).astype(np.int64)
-
-
-def _stepped(parts: NDArray[np.int64]) -> NDArray[np.float32]:
-    """To the nearest of STEPS, halves up."""
-    step = PRECISION // STEPS
-    return ((parts + step // 2) // step / STEPS).astype(np.float32)
+    x, y = letterbox.read_positions(letterbox.affine(source_size, input_size), input_size)
+    return (x / STEPS).astype(np.float32), (y / STEPS).astype(np.float32)

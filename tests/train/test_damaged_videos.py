@@ -12,14 +12,13 @@ from tests.support import video_files
 from tests.support.annotated_player import BOX, ENGINE, FRAMES, HEIGHT, LABELS, PLAYS, WIDTH, tube
 from tests.support.annotation_files import META, box, written
 from train import check, train
-from train.augment import NO_AUGMENTATION
 from train.datasets.annotation_records import VideoAnnotation
 from train.datasets.packed_video import FrameError, PackedVideo, pack
 from train.evaluation.detection import DetectionTask, detect_video
 from train.evaluation.protocols import Protocol
 from train.evaluation.report import score_videos
 from train.evaluation.video_evaluation import evaluate_video
-from train.samples import FrameSampler, decoded, every_nth, sample
+from train.samples import FrameSampler, ValidationFrames, decoded, every_nth
 
 DAMAGED = [3, 9, 10]
 
@@ -79,8 +78,8 @@ def test_a_sample_holds_its_frame_and_the_previous_one(tmp_path: Path) -> None:
     manifest = Manifest("tiny", LABELS, 64, 96, MotionSettings("previous"), top_k=1)
     opened = packed(tmp_path)
     (video,) = decoded([annotation()], {"a": opened})
-    seen = {choice.frame: sample(choice, opened, manifest, NO_AUGMENTATION, np.random.default_rng(1))["image"]
-            for choice in every_nth([video], 1)}  # fmt: skip
+    frames = ValidationFrames(every_nth([video], 1), {"a": opened}, manifest)
+    seen = {choice.frame: frames[number]["image"] for number, choice in enumerate(frames.choices)}
     middle = {number: float(image[0, 32, 48]) for number, image in seen.items()}
     before = {number: float(image[3, 32, 48]) for number, image in seen.items()}
     assert list(middle.values()) == sorted(middle.values())

@@ -1,6 +1,7 @@
 """Samples of synthetic videos; what training sees is what the pipeline sees."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,11 +21,21 @@ from train.augment import AugmentSettings
 from train.datasets.annotation_records import GroundTruthTube, VideoAnnotation, VideoFrame
 from train.datasets.packed_video import PackedVideo, open_packed
 from train.datasets.ucf24 import load_ucf24
-from train.samples import FrameSampler, TrainingSet, ValidationFrames, background_share, sample
+from train.samples import FrameSampler, TrainingSet, ValidationFrames, background_share, compute, draw
 
 
 def manifest(motion: MotionSettings) -> Manifest:
     return Manifest("tiny", LABELS, 64, 96, motion, top_k=1)
+
+
+def sample(
+    choice: VideoFrame,
+    packed: PackedVideo,
+    manifest: Manifest,
+    settings: AugmentSettings,
+    random: np.random.Generator,
+) -> dict[str, NDArray[Any]]:
+    return compute(draw(choice, packed, manifest.input_size, manifest.motion.gap, settings, random), packed, manifest)
 
 
 def annotation(name: str, label: int, frames: int, busy: int) -> VideoAnnotation:

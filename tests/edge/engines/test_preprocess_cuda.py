@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge import detector
-from edge.engines.preprocess_cuda import HALF_UP, STEPS, letterbox_positions
+from edge.engines.preprocess_cuda import HALF_UP, letterbox_positions
+from edge.letterbox import STEPS
 from edge.manifest import Manifest
 
 
