@@ -5,6 +5,7 @@ import os
 from edge import threads
 
 KEPT_BYTES = 16_384
+READ_SECONDS = 1.0  # for the rest to be read
 
 
 class WrittenLines:
@@ -16,10 +17,14 @@ class WrittenLines:
         for descriptor in (1, 2):
             os.dup2(writing, descriptor)
         os.close(writing)
-        threads.start("written lines", self._read, reading)
+        self._reader = threads.start("written lines", self._read, reading)
 
     def text(self) -> str:
-        """The last KEPT_BYTES of it."""
+        """The last KEPT_BYTES of it; nothing is kept of what is written later."""
+        with open(os.devnull, "wb") as nowhere:
+            for descriptor in (1, 2):
+                os.dup2(nowhere.fileno(), descriptor)
+        self._reader.join(READ_SECONDS)  # it ends where the pipe does, which nothing holds any more
         return self._kept.decode(errors="replace")
 
     def _read(self, pipe: int) -> None:

@@ -123,7 +123,6 @@ def releasing(source: Source, control: ReaderControl) -> Images:
 def silent_argus(source: Source, control: ReaderControl) -> Images:
     """What a stuck Argus writes, and then no image."""
     os.write(2, b"Error generated. /dvs/gstnvarguscamerasrc.cpp, execute:751 Failed to create CaptureSession\n")
-    time.sleep(0.2)  # until the other thread has read it
     raise CaptureError("csi://0: cannot be opened")
     yield from still(source, control)
 
@@ -136,6 +135,12 @@ def hanging_first(source: Source, control: ReaderControl) -> Images:
 def hanging_later(source: Source, control: ReaderControl) -> Images:
     """A real pipeline that stops after twenty images, then one that does not."""
     return read_candidates(source, pipelines(STOPS), control)
+
+
+def hanging_ffmpeg(source: Source, control: ReaderControl) -> Images:
+    """FFmpeg for an RTSP camera that may not answer, then a pipeline that does not ask it."""
+    ffmpeg = BackendCandidate("ffmpeg", source.target, "FFmpeg")
+    return read_candidates(source, [ffmpeg, pipelines(HANGS)[1]], control)
 
 
 def pipelines(hanging: str) -> list[BackendCandidate]:
@@ -179,6 +184,7 @@ PLANS = {
     "silent_argus": silent_argus,
     "hanging_first": hanging_first,
     "hanging_later": hanging_later,
+    "hanging_ffmpeg": hanging_ffmpeg,
     "large": large,
     "stand_in": stand_in,
 }

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -35,6 +36,19 @@ def test_the_next_pipeline_is_used_after_one_that_hangs(plan: str, caplog: pytes
     assert sentences == [
         f"camera door: hanging decoder {fault}: other decoder is tried before it for the next 10 minutes"
     ]
+
+
+def test_another_backend_is_used_after_ffmpeg_hangs(caplog: pytest.LogCaptureFixture) -> None:
+    """In a camera that takes the connection and never answers; FFmpeg blocks in a read that nothing ends."""
+    require_opencv()
+    caplog.set_level(logging.INFO, "edge.cameras.live_camera")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/live"
+        with camera("hanging_ffmpeg", uri, system_gstreamer.PYTHON) as live:
+            watch_until(live, lambda: "through other decoder" in caplog.text)
+            first_frame(live)
+            assert live.ending.hanging == 0  # the process that hung is gone
+    assert "FFmpeg gives no frame in 2 s: other decoder is tried before it for the next 10 minutes" in caplog.text
 
 
 def test_the_best_one_comes_back_when_its_time_is_over(

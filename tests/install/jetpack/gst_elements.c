@@ -1,10 +1,18 @@
 /* NVIDIA's GStreamer elements by name, as bins over GStreamer's own: a test picture for nvarguscamerasrc, videoconvert,
    videoscale and videoflip for nvvidconv, avdec_h264 for nvv4l2decoder. Frames lie in ordinary memory that is called
    memory:NVMM. It proves that our pipelines can be linked, negotiated and played with such names, properties and caps,
-   not how NVIDIA's elements behave: no Argus, no decoder's state, no buffers of limited number, no speed. */
+   not how NVIDIA's elements behave: no decoder's state, no buffers of limited number, no speed.
+
+   Of Argus there is one habit, where the variable KORSAL_ARGUS names a folder: a camera has one session, a file in there,
+   and a client that dies without releasing it leaves it; the next one gets no image until the service is restarted, which
+   removes the files. Two of its sentences are written to stderr. Nothing else of Argus is here. */
+#include <fcntl.h>
 #include <gst/base/gstbasetransform.h>
 #include <gst/gst.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PACKAGE "korsal-stand-ins"
 #define NVMM "memory:NVMM"
@@ -56,7 +64,7 @@ typedef struct {
 } Spec;
 static const Spec SPECS[] = {
     {"nvarguscamerasrc", "Source/Video",
-     "videotestsrc is-live=true pattern=ball ! video/x-raw, format=NV12 ! korsalrelabel ! " NVMM_FILTER,
+     "videotestsrc name=sensor is-live=true pattern=ball foreground-color=0xff808080 background-color=0xffffffff ! video/x-raw, format=NV12 ! korsalrelabel ! " NVMM_FILTER,
      NULL, "video/x-raw(memory:NVMM)", {"sensor-id", "sensor-mode", NULL}},
     {"nvvidconv", "Filter/Converter/Video/Scaler",
      "korsalrelabel ! videoconvert ! videoscale ! videoflip name=flip ! videoconvert ! korsalrelabel",
@@ -98,11 +106,46 @@ static void add_template(GstElementClass *klass, const char *name, GstPadDirecti
     gst_element_class_add_pad_template(klass, gst_pad_template_new(name, direction, GST_PAD_ALWAYS, caps));
     gst_caps_unref(caps);
 }
+
+/* the session of Argus */
+static char *session_path(GstElement *camera) { /* NULL without KORSAL_ARGUS */
+    const char *folder = g_getenv("KORSAL_ARGUS");
+    return folder ? g_strdup_printf("%s/session-%d", folder, ((Bin *)camera)->values[0]) : NULL;
+}
+static void begin_session(GstElement *camera) {
+    char *path = session_path(camera);
+    int file = path ? open(path, O_CREAT | O_EXCL | O_WRONLY, 0600) : -1;
+    if (file >= 0) {
+        dprintf(file, "%d\n", getpid());
+        close(file);
+    } else if (path) { /* as NVIDIA's: a sentence, and a stream that ends without an image */
+        GstElement *sensor = gst_bin_get_by_name(GST_BIN(camera), "sensor");
+        fprintf(stderr, "Error generated. gstnvarguscamerasrc.cpp, execute:751 Failed to create CaptureSession\n");
+        g_object_set(sensor, "num-buffers", 0, NULL);
+        gst_object_unref(sensor);
+    }
+    g_free(path);
+}
+static void end_session(GstElement *camera) { /* its own alone */
+    char *path = session_path(camera), *owner = NULL;
+    if (path && g_file_get_contents(path, &owner, NULL, NULL) && atoi(owner) == getpid()) unlink(path);
+    g_free(owner);
+    g_free(path);
+}
+static GstStateChangeReturn camera_change_state(GstElement *camera, GstStateChange change) {
+    if (change == GST_STATE_CHANGE_READY_TO_PAUSED) begin_session(camera);
+    GstElementClass *parent = g_type_class_peek(GST_TYPE_BIN);
+    GstStateChangeReturn done = parent->change_state(camera, change);
+    if (change == GST_STATE_CHANGE_PAUSED_TO_READY) end_session(camera);
+    return done;
+}
+
 static void bin_class_init(gpointer klass, gpointer data) {
     const Spec *spec = ((BinClass *)klass)->spec = data;
     gst_element_class_set_metadata(klass, spec->name, spec->kind, "Stands in for NVIDIA's", PACKAGE);
     if (spec->sink_caps) add_template(klass, "sink", GST_PAD_SINK, spec->sink_caps);
     add_template(klass, "src", GST_PAD_SRC, spec->src_caps);
+    if (!spec->sink_caps) GST_ELEMENT_CLASS(klass)->change_state = camera_change_state;
     G_OBJECT_CLASS(klass)->set_property = bin_set;
     G_OBJECT_CLASS(klass)->get_property = bin_get;
     for (guint i = 0; spec->properties[i]; i++)
