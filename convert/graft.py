@@ -8,7 +8,7 @@ import onnx
 from onnx import helper
 
 from convert import onnx_graph
-from convert.graph_fit import fit
+from convert.graph_fit import fit, fits_as_cv2
 from convert.graph_motion import MotionGraph, normalisation
 from convert.graph_nodes import GraphNodes
 from edge.manifest import FITTED, FRAME, INPUT, MOTION, PREVIOUS, SHIFT, Manifest
@@ -58,6 +58,11 @@ def check(manifest: Manifest) -> None:
         raise GraftError(
             f"{manifest.name}: reads optical flow, which ONNX has no operator for; leave --with-motion away, "
             "and the device computes it as before"
+        )
+    if not fits_as_cv2(manifest):
+        raise GraftError(
+            f"{manifest.name}: at {manifest.width}x{manifest.height} px a graph does not fit every frame as OpenCV "
+            "does; leave --with-motion away, and the device fits them as before"
         )
     if np.abs(manifest.mean).max() > LARGEST_MEAN:
         raise GraftError(f"{manifest.name}: its mean {manifest.mean} is beyond {LARGEST_MEAN:g}, too much for float32")

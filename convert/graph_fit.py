@@ -16,6 +16,10 @@ from edge.letterbox import PRECISION, STEPS
 from edge.manifest import INPUT_MULTIPLE, Manifest
 
 OFFSET = 1 << 20  # px, added to positions and taken off again: whole numbers are divided towards 0, not down
+HALFWAY = (
+    2 * PRECISION
+)  # px; at an input's side of a multiple of it, a position may lie just between two of these parts
+LARGEST_INTEGER = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True)
@@ -30,19 +34,34 @@ class _Axis:
     other: int
 
 
+def fits_as_cv2(manifest: Manifest) -> bool:
+    """Whether `fit` reads every frame where cv2 does, in int32 too.
+
+    Not at sides where a position may lie halfway: there cv2 rounds as its own double's rounding error has it.
+    """
+    sides = manifest.height, manifest.width
+    largest = 2 * PRECISION // INPUT_MULTIPLE * max(sides) * _denominator(manifest)
+    return largest <= LARGEST_INTEGER and all(side % HALFWAY for side in sides)
+
+
+def _denominator(manifest: Manifest) -> int:
+    height, width = (side // INPUT_MULTIPLE for side in (manifest.height, manifest.width))
+    return height * width // gcd(height, width)
+
+
 def fit(nodes: GraphNodes, frame: str, manifest: Manifest) -> str:
     """A frame (B, H, W, 3) uint8 → (B, 3, h, w) float32 of whole grey levels; outside of the frame is black."""
     height, width = (side // INPUT_MULTIPLE for side in (manifest.height, manifest.width))
     common = gcd(height, width)
     rows = _Axis(1, manifest.height, width // common)
     columns = _Axis(2, manifest.width, height // common)
-    shape = nodes.add("Shape", frame)
+    image = nodes.cast(frame, "float")  # before all else: TensorRT reads uint8 in a cast alone, its shape too
+    shape = nodes.add("Shape", image)
     sizes = {axis: nodes.pick(shape, [axis.index], 0) for axis in (rows, columns)}
     # The frame's px for one of the input's are longest / (INPUT_MULTIPLE * denominator), as `edge.letterbox` has it.
     scaled = {axis: nodes.add("Mul", sizes[axis], nodes.integers(axis.other)) for axis in (rows, columns)}
     longest = nodes.add("Max", scaled[rows], scaled[columns])
-    denominator = height * (width // common)
-    image = nodes.cast(frame, "float")  # at once: TensorRT computes nothing else in uint8
+    denominator = _denominator(manifest)
     for axis in (rows, columns):
         border = nodes.add("Sub", longest, scaled[axis])
         parts = _parts_of_rows if axis is rows else _parts_of_columns

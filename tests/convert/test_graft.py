@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -21,9 +20,9 @@ from convert.graph_motion import TIE
 from edge import detector, motion_map
 from edge.cameras.video_file import read_file
 from edge.engines.onnx_network import without_preprocessing
-from edge.manifest import FITTED, FRAME, INPUT, MOTION, OUTPUTS, PREVIOUS, SHIFT, Manifest, from_json, to_json
+from edge.manifest import FITTED, FRAME, INPUT, MOTION, OUTPUTS, PREVIOUS, SHIFT, Manifest, to_json
 from edge.motion_map import MotionKind, MotionSettings
-from tests.support.graft import Run, grafted, without_network
+from tests.support.graft import noise, run_of, without_network
 from tests.support.paths import ROOT
 from tests.support.tiny_model import MANIFEST as TINY
 from tests.support.tiny_model import write_tiny_model
@@ -32,32 +31,11 @@ Image = NDArray[np.uint8]
 metrics = pytest.importorskip("skimage.metrics", reason="scikit-image is not installed: pip install 'korsal-edge[dev]'")
 CLIP = ROOT / "demo" / "basketball.mp4"
 SSIM = Manifest("ssim", ("Run",), 96, 128)
-SIZES = [(1, 1), (7, 9), (1, 4096), (4096, 1), (96, 128), (97, 128), (640, 360), (2160, 3840), (240, 320), (1080, 1920)]
 TOLERANCE = 1e-3
-FIT_TOLERANCE = 1e-5  # a grey level is 0.013
-
-
-@cache
-def opened(text: str, opset: int) -> Run:
-    return grafted(from_json(text), opset)
-
-
-def run_of(manifest: Manifest, opset: int = 17) -> Run:
-    return opened(to_json(manifest), opset)
 
 
 def of(kind: MotionKind, shifts: bool = True) -> Manifest:
     return replace(SSIM, motion=MotionSettings(kind, shifts))
-
-
-def noise(shape: Sequence[int], seed: int = 0, low: int = 0, high: int = 256) -> Image:
-    return np.random.default_rng(seed).integers(low, high, shape, np.uint8)
-
-
-def assert_fitted(image: Image, manifest: Manifest) -> None:
-    expected = detector.normalise(image, manifest)
-    got = run_of(manifest)(image[None])[FITTED][0].transpose(1, 2, 0)
-    np.testing.assert_allclose(got, expected, rtol=0, atol=FIT_TOLERANCE)
 
 
 def compare(frames: Sequence[Image], manifest: Manifest = SSIM) -> list[int]:
@@ -93,25 +71,6 @@ def exact(before: NDArray[np.float64], current: NDArray[np.float64], shift: int)
     largest = max(np.abs(before).max(), np.abs(moved).max())
     span = max(float(np.ptp(moved)), motion_map.LEAST_RANGE * float(largest)) or 1.0
     return np.asarray(metrics.structural_similarity(before, moved, channel_axis=-1, data_range=span, full=True)[1])
-
-
-@pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("manifest", [of("none"), replace(of("none"), height=224, width=288)], ids=["96", "224"])
-def test_frames_are_fitted_to_the_grey_level(manifest: Manifest, size: tuple[int, int]) -> None:
-    assert_fitted(noise((*size, 3)), manifest)
-
-
-@given(height=st.integers(1, 500), width=st.integers(1, 500), side=st.sampled_from([(96, 128), (224, 288), (480, 416)]))
-@example(height=1, width=500, side=(96, 128))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_frames_of_any_size_are_fitted_to_the_grey_level(height: int, width: int, side: tuple[int, int]) -> None:
-    assert_fitted(noise((height, width, 3), height), replace(of("none"), height=side[0], width=side[1]))
-
-
-def test_a_frame_of_the_inputs_size_passes_unchanged() -> None:
-    image = noise((96, 128, 3))
-    expected = detector.standardise(image, SSIM)
-    np.testing.assert_allclose(run_of(SSIM)(image[None])[FITTED][0].transpose(1, 2, 0), expected, atol=FIT_TOLERANCE)
 
 
 def clip() -> Iterator[Image]:
@@ -212,24 +171,6 @@ def test_only_the_networks_own_batch_is_taken(tmp_path: Path) -> None:
     assert [value.name for value in graph.input] == [FRAME]
     assert [value.name for value in graph.output] == [*OUTPUTS, FITTED]
     assert graph.input[0].type.tensor_type.shape.dim[0].dim_value == 1
-
-
-def test_no_operator_that_tensorrt_cannot_read() -> None:
-    """Those of TensorRT 8.4's list, but for the cast from uint8: no sub-graph, integers only where it has them."""
-    integers = {"Add", "Cast", "Concat", "Div", "Gather", "Max", "Min", "Mul", "Reshape", "Shape", "Slice", "Sub"}
-    extra = "AveragePool Equal Floor GatherND Greater Identity ReduceMax ReduceMean ReduceMin Transpose"
-    floats = integers | set(extra.split())
-    model = with_preprocessing(without_network(SSIM), SSIM)
-    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
-    kinds = {
-        value.name: value.type.tensor_type.elem_type
-        for value in (*inferred.graph.value_info, *model.graph.input, *model.graph.output)
-    }
-    kinds |= {tensor.name: tensor.data_type for tensor in model.graph.initializer}
-    for node in model.graph.node:
-        read = {kinds[name] for name in node.input[:1]}
-        assert node.op_type in (floats if read <= {onnx.TensorProto.FLOAT, onnx.TensorProto.BOOL} else integers), node
-        assert FRAME not in node.input or node.op_type in {"Cast", "Shape"}
 
 
 def test_the_network_comes_out_again_as_it_went_in(tmp_path: Path) -> None:
