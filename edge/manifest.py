@@ -154,9 +154,10 @@ def output_shapes(manifest: Manifest, batch: int) -> dict[str, tuple[int, ...]]:
         "labels": (batch, peaks),
         "class_scores": (batch, peaks, len(manifest.labels)),
     }
-    if manifest.preprocessing == "graph" and manifest.motion.kind != "none":
+    if manifest.preprocessing == "graph":
         image = (batch, 3, manifest.height, manifest.width)
-        shapes |= {FITTED: image, MOTION: image, SHIFT: (batch,)}
+        shapes |= {FITTED: image}
+        shapes |= {MOTION: image, SHIFT: (batch,)} if manifest.motion.kind != "none" else {}
     return shapes
 
 

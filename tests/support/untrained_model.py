@@ -33,10 +33,10 @@ def write_untrained_checkpoint(path: Path, manifest: Manifest = MANIFEST) -> Pat
     return path
 
 
-def write_untrained_onnx(path: Path) -> Path:
+def write_untrained_onnx(path: Path, manifest: Manifest = MANIFEST) -> Path:
     """The same, exported; its manifest holds a score, as that of a trained model does."""
     export(
-        checkpoints.load(write_untrained_checkpoint(path.with_suffix(".pt"))),
+        checkpoints.load(write_untrained_checkpoint(path.with_suffix(".pt"), manifest)),
         path,
         training={"scores": {"frame_map": 1}},
     )
