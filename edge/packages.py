@@ -10,6 +10,7 @@ MODELOPT = (
     "onnx-ir lief nvidia-ml-py"
 )
 _REMEDIES = {  # by module: what people call it, and what brings it; all others come with korsal-edge
+    "ai_edge_litert": ("ai-edge-litert", "pip install 'korsal-edge[movinet]'"),
     "cv2": ("OpenCV", "pip install 'korsal-edge[cpu]', or on a Jetson take JetPack's own"),
     "lap": ("lap", "pip install korsal-edge with its dependencies"),
     "matplotlib": ("matplotlib", "pip install 'korsal-edge[evaluate]'"),

@@ -1,0 +1,180 @@
+"""MoViNet-A0-Stream: a network that has watched 600 kinds of action, one cheap pass a frame (Kondratyuk et al. 2021).
+
+What is special about it: space and time apart, and over time it only looks back. So the few frames that a layer still
+needs, its part of the *memory*, go in and come out, and a stream gets what the whole clip at once would. This is the
+variant for INT8: ReLU6 everywhere, no squeeze-and-excitation; batch norms lie folded in the convolutions. The name of a
+frame's place in time is T: 1 in a stream.
+
+Trained on Kinetics-600 at 172×172 and five frames a second; any size goes, as all of it is convolutions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SIZE = 172  # height and width that it was trained at
+RATE = 5.0  # frames a second that it was trained at
+STEM = 8  # channels after the first convolution
+FEATURES = 480  # channels of the last feature map, at stride 32
+HIDDEN = 2048  # of the classifier
+CLASSES = 600  # of Kinetics-600
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One bottleneck: `hidden` channels, filters of kernel × kernel pixels and then of `times` frames."""
+
+    hidden: int
+    kernel: int = 3
+    times: int = 3
+    stride: int = 1
+
+
+# Output channels and layers of each block.
+BLOCKS: tuple[tuple[int, tuple[Layer, ...]], ...] = (
+    (8, (Layer(24, kernel=5, times=1, stride=2),)),
+    (32, (Layer(80, stride=2), Layer(80), Layer(80))),
+    (56, (Layer(184, times=5, stride=2), Layer(112), Layer(184))),
+    (56, (Layer(184, times=5), Layer(184), Layer(184), Layer(184))),
+    (104, (Layer(384, times=5, stride=2), *2 * (Layer(280, kernel=5, times=1),), Layer(344, kernel=5, times=1))),
+)
+REACH = 1 + sum(layer.times - 1 for _, layers in BLOCKS for layer in layers)  # frames that one output depends on
+
+StreamMemory = Sequence[Tensor]  # (B, times - 1, hidden, h, w) of each layer that looks back, oldest frame first
+
+
+def padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """What TensorFlow's SAME puts before and after an axis, the odd one after, to get ceil(size / stride)."""
+    whole = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return whole // 2, whole - whole // 2
+
+
+def _padded(x: Tensor, kernel: int, stride: int) -> Tensor:
+    """(…, h, w) with zeros around."""
+    height, width = (padding(int(size), kernel, stride) for size in x.shape[-2:])
+    return F.pad(x, (*width, *height)) if any((*height, *width)) else x
+
+
+class Convolution(nn.Conv2d):
+    """`nn.Conv2d` with bias, padded as TensorFlow pads: (B, C, h, w) → (B, C', ceil(h / stride), ceil(w / stride))."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> None:
+        super().__init__(inputs, outputs, kernel, stride, groups=groups)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve."""
+        return super().forward(_padded(x, self.kernel_size[0], self.stride[0]))
+
+
+class CausalFilter(nn.Module):
+    """One filter per channel over the newest frames: (B, T, C, h, w) and its past to the same and the past after it."""
+
+    def __init__(self, channels: int, times: int) -> None:
+        super().__init__()
+        self.times = times
+        self.weight = nn.Parameter(torch.randn(times, channels, 1, 1) / times**0.5)  # oldest frame first
+        self.bias = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """Filter; `past` is (B, times - 1, C, h, w)."""
+        frames = x.shape[1]
+        seen = torch.cat([past, x], dim=1)
+        filtered: Tensor = self.bias
+        for i in range(self.times):
+            filtered = filtered + self.weight[i] * seen[:, i : i + frames]
+        return filtered, seen[:, frames:]
+
+
+def halved(x: Tensor) -> Tensor:
+    """The mean of 3×3 pixels at every second one, counting only those inside: (B, C, h, w) → (B, C, ⌈h/2⌉, ⌈w/2⌉)."""
+    total = F.avg_pool2d(_padded(x, 3, 2), 3, 2)
+    inside = F.avg_pool2d(_padded(torch.ones_like(x[:1, :1]), 3, 2), 3, 2)
+    return total / inside
+
+
+class Bottleneck(nn.Module):
+    """Expand, filter per channel in space and then in time, project, add to what came in."""
+
+    def __init__(self, inputs: int, outputs: int, layer: Layer) -> None:
+        super().__init__()
+        hidden = layer.hidden
+        self.stride = layer.stride
+        self.expansion = Convolution(inputs, hidden)
+        self.feature = Convolution(hidden, hidden, layer.kernel, layer.stride, groups=hidden)
+        self.temporal = CausalFilter(hidden, layer.times) if layer.times > 1 else None
+        self.projection = Convolution(hidden, outputs)
+        self.skip = Convolution(inputs, outputs) if layer.stride > 1 or inputs != outputs else None
+
+    def forward(self, x: Tensor, past: Tensor | None, frames: int) -> tuple[Tensor, Tensor | None]:
+        """(B T, C, h, w), the frames of a clip one after another, and the layer's past."""
+        y = F.relu6(self.feature(F.relu6(self.expansion(x))))
+        if self.temporal is not None and past is not None:
+            filtered, past = self.temporal(y.unflatten(0, (-1, frames)), past)
+            y = F.relu6(filtered.flatten(0, 1))
+        if self.skip is not None:
+            x = self.skip(halved(x) if self.stride > 1 else x)
+        return x + self.projection(y), past
+
+
+class MoViNet(nn.Module):
+    """Frames and memory to a feature map and the memory after them.
+
+    `frames` (B, T, 3, h, w) float32, RGB from 0 to 1; the map is (B, T, 480, ⌈h/32⌉, ⌈w/32⌉). Whether T frames come at
+    once or one after the other makes no difference.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = Convolution(3, STEM, 3, 2)
+        bottlenecks = []
+        inputs = STEM
+        for outputs, layers in BLOCKS:
+            for layer in layers:
+                bottlenecks.append(Bottleneck(inputs, outputs, layer))
+                inputs = outputs
+        self.layers = nn.ModuleList(bottlenecks)
+        self.project = Convolution(inputs, FEATURES)
+
+    def forward(self, frames: Tensor, memory: StreamMemory) -> tuple[Tensor, list[Tensor]]:
+        """Take the next frames."""
+        times = frames.shape[1]
+        x = F.relu6(self.stem(frames.flatten(0, 1)))
+        pasts, after = iter(memory), []
+        for layer in self.layers:
+            x, past = layer(x, next(pasts) if layer.temporal is not None else None, times)
+            after += [past] if past is not None else []
+        return F.relu6(self.project(x)).unflatten(0, (-1, times)), after
+
+    def memory(self, batch: int, height: int = SIZE, width: int = SIZE) -> list[Tensor]:
+        """The memory before the first frame: zeros, as its first frames were trained with."""
+        like = self.stem.weight
+        return [like.new_zeros(shape) for shape in memory_shapes(batch, height, width)]
+
+
+class Classifier(nn.Module):
+    """Mean features (B, 480) of a clip's frames to logits (B, 600) of Kinetics-600."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(FEATURES, HIDDEN)
+        self.classes = nn.Linear(HIDDEN, CLASSES)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Classify."""
+        logits: Tensor = self.classes(F.relu6(self.hidden(features)))
+        return logits
+
+
+def memory_shapes(batch: int, height: int = SIZE, width: int = SIZE) -> list[tuple[int, ...]]:
+    """The shape of each part of the memory for frames of that size."""
+    shapes: list[tuple[int, ...]] = []
+    height, width = -(-height // 2), -(-width // 2)
+    for _, layers in BLOCKS:
+        for layer in layers:
+            height, width = -(-height // layer.stride), -(-width // layer.stride)
+            if layer.times > 1:
+                shapes.append((batch, layer.times - 1, layer.hidden, height, width))
+    return shapes
