@@ -1,13 +1,16 @@
 """Detections and events in the same videos at fewer frames a second, as on a slow machine or at a lower `fps`.
 
-python -m benchmarks.frame_rate DATA [--model FILE] [--rates 30 25 15 10 5] [--split test] [--videos N]
+    python -m benchmarks.frame_rate DATA [--split test] [--videos N] [--keep FOLDER] [--plot PNG]
 
 A rate is an upper limit: a video of 25 frames a second has all its frames at 30. Prints for each rate frame-mAP at 0.5,
-over the frames that all rates have, and the daemon's events.
+over the frames that all rates have, and the daemon's events with both linkers; for all videos, and for those of about
+25 and of about 30 frames a second by themselves. Each twice: in seconds, as it is, and as until 2026-11-29, when motion
+gap and linker counted frames. With --keep, what is found is kept in a folder, and a run that was stopped goes on from
+there. One thread.
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,141 +18,127 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from benchmarks.frame_rate_report import COUNTINGS, Counting, Thinned, draw, in_groups, report
 from edge import detector, pipeline
 from edge.cameras.video_file import read_file
 from edge.config.config_file import SHIPPED_MODEL
-from edge.default_linker import DefaultLinker
 from edge.engines.onnxruntime_engine import load
 from edge.inference import Engine
-from edge.linker import Linker
+from edge.korsal_linker import MIN_SCORE
+from edge.linker import UNIT
+from edge.motion_gap import MotionGap, choose
 from edge.pipeline import PipelineSettings
 from edge.shipped_files import asset_path
 from edge.sources import Frame
-from train.box_tables import in_video, joined
 from train.datasets import loader
-from train.datasets.annotation_records import DataSet, GroundTruthTube, VideoAnnotation
-from train.evaluation import detection
+from train.datasets.annotation_records import VideoAnnotation
+from train.evaluation import detection, detection_file
 from train.evaluation.detection import VideoDetections
 from train.evaluation.detection_file import SavedDetections
-from train.evaluation.event_counts import EventCounts, as_table, total
-from train.evaluation.event_metrics import count_events, settings_by_action, truth_by_video
-from train.evaluation.metrics import average_precision, frame_curves, mean_with_truth
-from train.evaluation.splits import of_split
-from train.evaluation.video_evaluation import true_boxes
-
-MINIMUM_SCORE = 0.01  # of the detections that count in frame-mAP, as korsal-evaluate has it
-
-
-@dataclass(frozen=True, eq=False)
-class Thinned:
-    """One video at one rate: which of its frames were used, how many of these a second, and what was found in them."""
-
-    frames: NDArray[np.int64]
-    rate: float
-    found: VideoDetections
+from train.evaluation.splits import evenly_spaced, of_split
 
 
 def main() -> None:
-    """Print two lines for each rate: frame-mAP, and recall, delay, precision and false alarms of events."""
+    """Print the tables of each group of videos, and draw the curves of all of them."""
     options = _options()
     engine = load(options.model or asset_path(SHIPPED_MODEL), threads=1)
     data = loader.load(options.data)
-    videos = of_split(data, options.split)
-    videos = videos[:: max(1, len(videos) // options.videos)] if options.videos else videos
+    every = of_split(data, options.split)
+    videos = evenly_spaced(every, options.videos)
     rates = sorted(options.rates, reverse=True)
+    keep = options.keep and options.keep / engine.sha256[:12]
     thinned = [
-        _detect([*read_file(data.video(one.name), one.name)], one, engine, rates)
+        _detect(_Video([*read_file(data.video(one.name), one.name)], one, engine, keep), rates)
         for one in tqdm(videos, unit="video", disable=None)
     ]
-    print(report(rates, thinned, videos, data, engine.manifest.labels, engine.manifest.start_scores, DefaultLinker()))
-
-
-def report(
-    rates: Sequence[float],
-    thinned: Sequence[Sequence[Thinned]],
-    videos: Sequence[VideoAnnotation],
-    data: DataSet,
-    labels: Sequence[str],
-    start_scores: Mapping[str, float],
-    linker: Linker,
-) -> str:
-    """The tables, from each video at each of the falling `rates`; `labels` and `start_scores` are the model's."""
-    lines, rows = [], []
-    for place, rate in enumerate(rates):
-        counts = []
-        precise = []
-        for one, video in zip(thinned, videos, strict=True):
-            at_rate = one[place]
-            found = detection.joined([video.name], labels, [at_rate.found])
-            truth = truth_by_video([_annotation(video, at_rate.frames)], data.labels, found)
-            (counted,) = count_events(found, truth, at_rate.rate, linker, [settings_by_action(start_scores)])
-            counts.append(counted)
-            precise.append(_common(at_rate, one[-1].frames))
-        by_label = [sum(column, EventCounts()) for column in zip(*counts, strict=True)]
-        rows.append((f"{rate:g} fps", total(by_label)))
-        lines.append(f"{rate:g} fps: frame-mAP {100 * _frame_map(precise, thinned, videos, data, labels):.1f}")
-    return "\n".join([*lines, as_table(rows)])
-
-
-def _common(thinned: Thinned, frames: NDArray[np.int64]) -> VideoDetections:
-    """What was found in those of the video's frames."""
-    chosen = np.searchsorted(thinned.frames, frames)
-    return replace(thinned.found, found=[thinned.found.found[index] for index in chosen.tolist()])
-
-
-def _frame_map(
-    found: Sequence[VideoDetections],
-    thinned: Sequence[Sequence[Thinned]],
-    videos: Sequence[VideoAnnotation],
-    data: DataSet,
-    labels: Sequence[str],
-) -> float:
-    saved: SavedDetections = detection.joined([one.name for one in videos], labels, found)
-    predicted = saved.table({one.name: len(part.found) for one, part in zip(videos, found, strict=True)}, data.labels)
-    tables = []
-    for number, (one, video) in enumerate(zip(thinned, videos, strict=True)):
-        table = true_boxes(_annotation(video, one[-1].frames).tubes, len(one[-1].frames))
-        tables.append(replace(table, frames=in_video(np.int64(number), table.frames)))
-    curves = frame_curves(predicted, joined(tables), len(data.labels))
-    return mean_with_truth([average_precision(one, "voc") for one in curves])
+    print(f"{data.title}, {options.split}: {len(videos)} of {len(every)} videos; {engine.manifest.name}")
+    for name, chosen in in_groups(videos, thinned):
+        print(f"\n{name}")
+        rows = report(rates, chosen, data.labels, engine.manifest.start_scores)
+        print("\n".join(map(str, rows)))
+        if options.plot and len(chosen) == len(videos):
+            draw(rows, options.plot)
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Detections and events in the same videos at fewer frames a second.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="a data set, as for korsal-evaluate --data")
     parser.add_argument("--model", type=Path, help="default: the shipped one")
     parser.add_argument(
         "--rates", type=float, nargs="+", default=[30, 25, 15, 10, 5], help="frames per second, at most"
     )
     parser.add_argument("--split", choices=("train", "validation", "test"), default="test")
-    parser.add_argument("--videos", type=int, help="use about this many of the videos; default: all")
+    parser.add_argument("--videos", type=int, help="this many of the videos, evenly over the list; default: all")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep what is found there, and use what is there")
+    parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the curves of all videos")
     return parser.parse_args()
 
 
-def _detect(
-    frames: Sequence[Frame], video: VideoAnnotation, engine: Engine, rates: Sequence[float]
-) -> tuple[Thinned, ...]:
-    """The pipeline's detections in the video, at each of the rates."""
-    frames = [frame for frame in frames if frame.index < video.frames]
+@dataclass(frozen=True, eq=False)
+class _Video:
+    """A video to look at, and the folder in which what is found is kept, if any."""
+
+    frames: Sequence[Frame]
+    annotation: VideoAnnotation
+    engine: Engine
+    keep: Path | None
+
+
+def _detect(video: _Video, rates: Sequence[float]) -> dict[tuple[float, Counting], Thinned]:
+    """The pipeline's detections in the video at each rate; equal ones are computed once."""
+    frames = [frame for frame in video.frames if not frame.index >= video.annotation.frames > 0]
     own = (len(frames) - 1) / (frames[-1].monotonic_time - frames[0].monotonic_time)
-    found: dict[tuple[int, ...], Thinned] = {}
-    thinned = []
+    gap = video.engine.manifest.gap
+    known: dict[tuple[tuple[int, ...], tuple[int | None, ...]], SavedDetections] = {}
+    thinned = {}
     for rate in rates:
         used = kept(len(frames), own, rate)
-        key = tuple(used.tolist())
-        if key not in found:
-            found[key] = Thinned(used, min(own, rate), _run([frames[index] for index in used.tolist()], engine))
-        thinned.append(found[key])
-    return tuple(thinned)
+        for counting in COUNTINGS:
+            taken = _timed([frames[index] for index in used.tolist()], counting)
+            key = (tuple(used.tolist()), compared([frame.monotonic_time for frame in taken], gap))
+            if key not in known:
+                name = f"{rate:g}-{counting}.npz"
+                known[key] = _found(replace(video, frames=taken), min(own, rate), name)
+            thinned[rate, counting] = Thinned(video.annotation, used, own, known[key])
+    return thinned
+
+
+def _timed(frames: Sequence[Frame], counting: Counting) -> list[Frame]:
+    """The frames, numbered anew; where frames are counted, each 1/25 s after the last."""
+    numbered = [replace(frame, index=index) for index, frame in enumerate(frames)]
+    if counting == "seconds":
+        return numbered
+    return [replace(frame, monotonic_time=frame.index * UNIT) for frame in numbered]
+
+
+def compared(times: Sequence[float], gap: MotionGap) -> tuple[int | None, ...]:
+    """For frames of these times the number of the frame that the motion map of each compares with."""
+    past: list[int] = []
+    found = []
+    for number, now in enumerate(times):
+        choice = choose([times[index] for index in past], now, gap)
+        found.append(None if choice.previous is None else past[choice.previous])
+        past = [*(past[index] for index in choice.kept), number]
+    return tuple(found)
+
+
+def _found(video: _Video, rate: float, name: str) -> SavedDetections:
+    """What the network finds in the video's frames, so many a second; from the file of that `name` if it is there."""
+    path = video.keep / video.annotation.name / name if video.keep else None
+    if path and path.exists():
+        return detection_file.load(path, dense=True)
+    labels = video.engine.manifest.labels
+    found = detection.joined([video.annotation.name], labels, [_run(video.frames, video.engine)]).at_rate(rate)
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        detection_file.save(found, path)
+    return found
 
 
 def _run(frames: Sequence[Frame], engine: Engine) -> VideoDetections:
-    state, found = pipeline.initial("video", "benchmark"), []
-    for index, frame in enumerate(frames):
-        settings = PipelineSettings(minimum_score=MINIMUM_SCORE)
-        state, result = pipeline.step(state, replace(frame, index=index), engine, settings)
-        found.append(result.detections)
-    return VideoDetections(found, detector.frame_size(frames[0].image))
+    settings = PipelineSettings(minimum_score=MIN_SCORE)
+    steps = pipeline.run(frames, engine, settings, pipeline.initial("video", "benchmark"))
+    return VideoDetections([result.detections for _, result, _ in steps], detector.frame_size(frames[0].image))
 
 
 def kept(frames: int, own: float, rate: float) -> NDArray[np.int64]:
@@ -158,23 +147,6 @@ def kept(frames: int, own: float, rate: float) -> NDArray[np.int64]:
         return np.arange(frames)
     nearest = np.floor(np.arange(int(frames * rate / own) + 2) * own / rate + 0.5).astype(np.int64)
     return np.unique(nearest[nearest < frames])
-
-
-def _annotation(video: VideoAnnotation, frames: NDArray[np.int64]) -> VideoAnnotation:
-    """The annotation of those frames, renumbered from 0."""
-    tubes = [_tube(tube, frames) for tube in video.tubes]
-    annotated = None
-    if video.annotated_frames is not None:
-        annotated = np.flatnonzero(np.isin(frames, video.annotated_frames))
-    return replace(
-        video, frames=len(frames), tubes=tuple(one for one in tubes if len(one.boxes)), annotated_frames=annotated
-    )
-
-
-def _tube(tube: GroundTruthTube, frames: NDArray[np.int64]) -> GroundTruthTube:
-    inside = np.flatnonzero((frames >= tube.first_frame) & (frames < tube.end_frame))
-    first = int(inside[0]) if len(inside) else 0
-    return replace(tube, first_frame=first, boxes=tube.boxes[frames[inside] - tube.first_frame])
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ def seen(spans: list[tuple[int, int, tuple[float, ...], int, float]], frames: in
         scores,
         labels,
         dense,
+        np.array([RATE]),
     )
 
 

@@ -5,21 +5,37 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
-from tests.support.annotated_player import BOX, FRAMES, HEIGHT, LABELS, PLAYS, WIDTH, write_model, write_video
+from edge.default_linker import DefaultLinker
+from edge.inference import Engine
+from edge.pipeline import PipelineSettings
+from tests.support.annotated_player import (
+    BOX,
+    FRAMES,
+    HEIGHT,
+    LABELS,
+    MANIFEST,
+    PLAYS,
+    WIDTH,
+    sees_bright_things,
+    write_model,
+    write_video,
+)
+from tests.support.started_daemon import write_video as write_clip
 from train.datasets.annotation_records import VideoAnnotation
 from train.evaluate import main
 from train.evaluation import detection_file, evaluation, linking, scoring, tube_file, video_evaluation
 from train.evaluation.action_lengths import MIN_SPREAD
-from train.evaluation.action_tubes import TypicalLength
+from train.evaluation.action_tubes import Segmentation, TypicalLength
+from train.evaluation.detection import DetectionTask, detect_video
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.protocols import PROTOCOLS
 from train.evaluation.scoring import ScoreError, ScoreOptions
 from train.evaluation.splits import EvaluationError
 from train.evaluation.tube_file import SavedTubes
+from train.evaluation.video_pipeline import run_video
 
 
 @pytest.fixture
@@ -80,7 +96,7 @@ def test_tubes_are_cut_by_the_lengths_of_the_training_part(
     (data / "trainlist.txt").write_text("\n".join(names))
     model, found = write_model(tmp_path / "tiny.onnx"), tmp_path / "detections.npz"
     assert run("detect", model, "--data", data, "-o", found) == 0
-    usual = TypicalLength(pytest.approx(len(PLAYS)), MIN_SPREAD)  # type: ignore[arg-type]
+    usual = TypicalLength(pytest.approx(len(PLAYS) / 25), MIN_SPREAD)  # type: ignore[arg-type]
     given: list[Any] = []
     link, watch = linking.link, video_evaluation.evaluate_video
     monkeypatch.setattr(linking, "link", lambda boxes, method, *rest: given.append(method) or link(boxes, method))
@@ -251,17 +267,45 @@ def test_videos_without_annotations_can_be_watched(tmp_path: Path, capsys: pytes
     assert "give one of them" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("rate", "words"), [(25.0, ""), (10.0, " --rate 10")])
-def test_the_step_after_knows_an_unusual_rate(
-    rate: float, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    video, found = tmp_path / "video.avi", tmp_path / "found.npz"
-    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), rate, (64, 64))
-    for _ in range(5):
-        writer.write(np.zeros((64, 64, 3), np.uint8))
-    writer.release()
-    assert run("detect", write_model(tmp_path / "tiny.onnx"), "--videos", video, "-o", found) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == f"Next: korsal-evaluate events {found}{words}"
+def test_each_video_is_linked_at_its_own_rate_or_the_given_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files from before, or of other projects, name no rate: they are linked at 25 as they always were."""
+    model, found, old = write_model(tmp_path / "tiny.onnx"), tmp_path / "found.npz", tmp_path / "old.npz"
+    clips = [write_clip(tmp_path / f"{rate}.avi", "#" * 30, rate) for rate in (10, 25)]
+    assert run("detect", model, "--videos", *clips, "-o", found) == 0
+    saved = detection_file.load(found, dense=True)
+    assert saved.frame_rates is not None
+    assert saved.frame_rates.tolist() == [10, 25]
+    detection_file.save(replace(saved, frame_rates=None), old)
+    rates: list[float] = []
+    monkeypatch.setattr(Segmentation, "__call__", lambda cut, history, rate: rates.append(rate) or [])
+    monkeypatch.setattr(DefaultLinker, "step", lambda linker, state, found, time: rates.append(time) or (state, ()))
+    for file, words, (first, other) in (
+        (found, (), (10, 25)),
+        (old, (), (25, 25)),
+        (found, ("--rate", "5"), (5, 5)),
+        (old, ("--rate", "12.5"), (12.5, 12.5)),
+    ):
+        rates.clear()
+        assert run("link", file, *words, "-o", tmp_path / "tubes.npz") == 0
+        times = [[frame / rate for frame in range(30)] for rate in (first, other)]
+        assert rates == [*times[0], first, *times[1], other]
+        rates.clear()
+        assert run("events", file, *words) == 0
+        assert rates == [*times[0], *times[1]]
+
+
+def test_the_rate_that_a_data_set_is_published_with_is_kept_whatever_its_files_say(tmp_path: Path) -> None:
+    """UCF101 is published with 25; some of its files name another rate."""
+    clip = write_clip(tmp_path / "v.avi", "#" * 20, 30)
+    annotation = VideoAnnotation("v", 20, ())
+    engine = Engine(sees_bright_things, MANIFEST, "", "test")
+    assert detect_video(engine, DetectionTask(annotation, clip, 0.1)).rate == 30
+    assert detect_video(engine, DetectionTask(annotation, clip, 0.1, rate=25.0)).rate == 25
+    settings = PipelineSettings()
+    times = [frame.monotonic_time for frame, *_ in run_video(annotation, clip, engine, settings, 25.0)]
+    assert times == pytest.approx([frame / 25 for frame in range(20)])
+    times = [frame.monotonic_time for frame, *_ in run_video(annotation, clip, engine, settings)]
+    assert times == pytest.approx([frame / 30 for frame in range(20)], abs=1e-3)
 
 
 def test_events_of_saved_detections(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

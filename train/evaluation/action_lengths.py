@@ -2,14 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
+from edge.cameras.video_file import CaptureError
+from edge.motion_gap import REFERENCE_RATE
 from edge.text import to_nfc
 from train.datasets.annotated_frames import AnnotatedFrames, begin_is_known, end_is_known
 from train.datasets.annotation_records import DataSet, GroundTruthTube
+from train.datasets.frame_rate import frame_rate
 from train.datasets.split_lists import held_out
 from train.evaluation.action_tubes import Segmentation, TypicalLength
 from train.evaluation.linking import LinkingMethod
@@ -28,10 +32,18 @@ def typical_lengths(data: DataSet) -> ActionLengths:
     """
     frames: defaultdict[str, list[int]] = defaultdict(list)
     training, _ = held_out(data.train)
+    rate = _rate(data) if training else REFERENCE_RATE
     for video in training:
         for tube in filter(partial(_is_whole, video.annotated_frames), video.tubes):
             frames[data.labels[tube.label]].append(len(tube.boxes))
-    return {name: _typical(counts) for name, counts in frames.items() if len(counts) >= MIN_TUBES}
+    return {name: _typical(counts, rate) for name, counts in frames.items() if len(counts) >= MIN_TUBES}
+
+
+def _rate(data: DataSet) -> float:
+    """Frames per second of the annotations; REFERENCE_RATE where neither they nor any file tells."""
+    with suppress(CaptureError):
+        return frame_rate(data)
+    return REFERENCE_RATE
 
 
 def _is_whole(annotated: AnnotatedFrames, tube: GroundTruthTube) -> bool:
@@ -41,9 +53,9 @@ def _is_whole(annotated: AnnotatedFrames, tube: GroundTruthTube) -> bool:
     )
 
 
-def _typical(counts: Sequence[int]) -> TypicalLength:
+def _typical(counts: Sequence[int], rate: float) -> TypicalLength:
     logarithms = np.log(counts)
-    return TypicalLength(float(np.exp(np.median(logarithms))), max(float(logarithms.std()), MIN_SPREAD))
+    return TypicalLength(float(np.exp(np.median(logarithms))) / rate, max(float(logarithms.std()), MIN_SPREAD))
 
 
 def with_lengths(method: LinkingMethod, lengths: ActionLengths, labels: Sequence[str]) -> LinkingMethod:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.cameras.video_file import probe
 from edge.detector import Detections, invalid_outputs_message
 from edge.inference import Engine
 from edge.pipeline import PipelineSettings
@@ -23,20 +24,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class DetectionTask:
-    """One video to run a model over."""
+    """One video to run a model over. `rate`: its frames per second, whatever the file says; None: the file's."""
 
     annotation: VideoAnnotation
     video: Path
     minimum_score: float
     tiling: Tiling = Tiling()
+    rate: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class VideoDetections:
-    """One video: detections by frame from 0, and width and height of its frames."""
+    """One video: detections by frame from 0, width and height of its frames, and frames per second; 0: unknown."""
 
     found: list[Detections]
     size: tuple[int, int]
+    rate: float = 0.0
 
 
 def detect(model: Path, tasks: Sequence[DetectionTask], labels: Sequence[str], jobs: int | None) -> SavedDetections:
@@ -65,6 +68,7 @@ def joined(names: Sequence[str], labels: Sequence[str], videos: Sequence[VideoDe
         _concatenated([one.scores for one in every], np.zeros(0, np.float32)),
         np.concatenate([np.zeros(0, np.int64), *(one.labels for one in every)]),
         _concatenated([one.class_scores for one in every], np.zeros((0, len(labels)), np.float32)),
+        np.array([video.rate for video in videos], dtype=np.float64),
     )
 
 
@@ -73,10 +77,10 @@ def detect_video(engine: Engine, task: DetectionTask) -> VideoDetections:
     settings = PipelineSettings(minimum_score=task.minimum_score, tiling=task.tiling)
     found: list[Detections] = []
     size = (0, 0)
-    for frame, result, state in run_video(task.annotation, task.video, engine, settings):
+    for frame, result, state in run_video(task.annotation, task.video, engine, settings, task.rate):
         append_detections(found, frame.index, result.detections)
         size = state.frame_size
-    return VideoDetections(found, size)
+    return VideoDetections(found, size, task.rate or probe(task.video).fps)
 
 
 def _concatenated(parts: Sequence[NDArray[np.float32]], empty: NDArray[np.float32]) -> NDArray[np.float32]:

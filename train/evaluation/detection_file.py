@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.motion_gap import REFERENCE_RATE
 from edge.text import to_nfc
 from train.box_tables import LARGEST_COORDINATE, FrameBoxes, in_video
 from train.datasets.annotated_frames import AnnotatedFrames
@@ -17,6 +18,8 @@ from train.evaluation.columns import ColumnError
 CORNERS = ("x1", "y1", "x2", "y2")
 COLUMNS = ("video", "frame", *CORNERS, "score", "label")
 NAMES = ("video_names", "label_names")
+RATES = "frame_rates"
+LOWEST_FRAME_RATE, HIGHEST_FRAME_RATE = 0.001, 1000  # frames per second
 TUBE = "tube"  # the column that files of tubes have, and no others
 
 
@@ -28,6 +31,7 @@ class SavedDetections:
     boxes (N, 4) float32, x1 y1 x2 y2, pixels of the source frame, continuous; labels (N,) int64, index into
     `label_names`; class_scores (N, classes) float32, or None if missing or not loaded.
     frame_counts (V,) int64 and frame_sizes (V, 2) int64, width and height, of each video; 0 where unknown.
+    frame_rates (V,) float64, frames per second of each video, 0 where unknown; None: all are.
     """
 
     video_names: tuple[str, ...]
@@ -40,6 +44,16 @@ class SavedDetections:
     scores: NDArray[np.float32]
     labels: NDArray[np.int64]
     class_scores: NDArray[np.float32] | None = None
+    frame_rates: NDArray[np.float64] | None = None
+
+    def rate(self, video: int) -> float:
+        """Frames per second of a video; REFERENCE_RATE where unknown, at which older files were always linked."""
+        known = 0.0 if self.frame_rates is None else float(self.frame_rates[video])
+        return known or REFERENCE_RATE
+
+    def at_rate(self, rate: float | None) -> "SavedDetections":
+        """All videos at so many frames per second; None: as they are."""
+        return self if rate is None else replace(self, frame_rates=np.full(len(self.video_names), rate))
 
     def table(self, videos: Mapping[str, int], labels: Sequence[str]) -> FrameBoxes:
         """The boxes of `labels` in `videos`, each up to its number of frames; both are renumbered as given."""
@@ -84,13 +98,14 @@ def save(found: SavedDetections, path: Path) -> None:
             "score": found.scores.astype(np.float32),
             "label": found.labels.astype(np.int16 if len(found.label_names) < 2**15 else np.int64),
             **dense,
+            **({} if found.frame_rates is None else {RATES: found.frame_rates.astype(np.float64)}),
         },
     )
 
 
 def load(path: Path, dense: bool = False) -> SavedDetections:
     """Read the file, `class_scores` only where `dense`. Raises ColumnError for an invalid file."""
-    optional = ("frame_counts", "frame_sizes", TUBE, *(("class_scores",) if dense else ()))
+    optional = ("frame_counts", "frame_sizes", RATES, TUBE, *(("class_scores",) if dense else ()))
     read = columns.read(path, (*COLUMNS, *NAMES), optional)
     if TUBE in read:
         raise ColumnError(
@@ -112,6 +127,7 @@ def load(path: Path, dense: bool = False) -> SavedDetections:
         read["score"].astype(np.float32),
         read["label"].astype(np.int64),
         read["class_scores"].astype(np.float32) if "class_scores" in read else None,
+        read[RATES].astype(np.float64) if RATES in read else None,
     )
 
 
@@ -144,6 +160,14 @@ def _other_faults(read: columns.Columns) -> list[str]:
     for name, shape in (("frame_counts", (videos,)), ("frame_sizes", (videos, 2))):
         if name in read and (read[name].shape != shape or read[name].dtype.kind not in "iu"):
             found.append(f"{name} is of shape {read[name].shape}, not {shape} whole numbers")
+    rates = read.get(RATES)
+    if rates is not None:
+        number = rates.dtype.kind in "iuf" and rates.shape == (videos,)
+        if not number or not ((rates == 0) | ((rates >= LOWEST_FRAME_RATE) & (rates <= HIGHEST_FRAME_RATE))).all():
+            found.append(
+                f"{RATES} is of shape {rates.shape}, not ({videos},) numbers, each 0 or from {LOWEST_FRAME_RATE} to "
+                f"{HIGHEST_FRAME_RATE}"
+            )
     dense = read.get("class_scores")
     if dense is not None:
         shape = (len(read["video"]), len(read["label_names"]))

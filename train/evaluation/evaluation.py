@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class EvaluationTask:
-    """One video to run a model over; `labels` are those of the data."""
+    """One video to run a model over; `labels` and `rate` are those of the data."""
 
     annotation: VideoAnnotation
     video: Path
@@ -29,6 +29,7 @@ class EvaluationTask:
     linker: LinkerKind
     lengths: ActionLengths
     tiling: Tiling
+    rate: float | None
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ def evaluate(model: Path, data: DataSet, run: EvaluationRun) -> Report:
     """
     lengths = typical_lengths(data)
     tasks = [
-        EvaluationTask(one, data.video(one.name), data.labels, run.linker, lengths, run.tiling) for one in run.videos
+        EvaluationTask(one, data.video(one.name), data.labels, run.linker, lengths, run.tiling, data.rate)
+        for one in run.videos
     ]
     results = _results(model, tasks, run.jobs)
     if invalid := sum(one.invalid for one in results):
@@ -65,4 +67,5 @@ def _results(model: Path, tasks: Sequence[EvaluationTask], jobs: int | None) -> 
 
 
 def _evaluate_video(engine: Engine, task: EvaluationTask) -> VideoResult:
-    return evaluate_video(task.annotation, task.video, engine, task.labels, task.linker, task.lengths, task.tiling)
+    rules = (task.linker, task.lengths, task.tiling, task.rate)
+    return evaluate_video(task.annotation, task.video, engine, task.labels, *rules)

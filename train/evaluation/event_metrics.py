@@ -63,16 +63,15 @@ def settings_by_action(start_scores: Mapping[str, float]) -> EventSettings:
 def count_events(
     found: SavedDetections,
     truth: Truth,
-    frame_rate: float,
     linker: Linker,
     rules: Sequence[EventSettings],
     after_each: Callable[[], object] = lambda: None,
 ) -> tuple[tuple[EventCounts, ...], ...]:
-    """For each of `rules` the counts of each label; every video is linked once. `frame_rate`: frames per second."""
+    """For each of `rules` the counts of each label; every video is linked once."""
     labels = found.label_names
     counts = [[EventCounts()] * len(labels) for _ in rules]
     for index, name in enumerate(found.video_names):
-        tubes = tubes_by_frame(found, index, linker, frame_rate)
+        tubes, frame_rate = tubes_by_frame(found, index, linker), found.rate(index)
         size = tuple(found.frame_sizes[index].tolist())
         true = truth.get(name) or VideoAnnotation(name, 0, ())
         video = _linked_video(tubes, true, frame_rate)

@@ -12,7 +12,6 @@ from edge.default_linker import DefaultLinker
 from edge.detector import Detections
 from edge.korsal_linker import KorsalLinker, KorsalSettings
 from edge.linker import Linker, initial
-from edge.motion_gap import REFERENCE_RATE
 from edge.tubes import TubeBox
 from train.box_tables import Tube
 from train.evaluation.action_tubes import ActionTube, ActionTubes, Segmentation, WholePaths
@@ -45,15 +44,14 @@ def link(found: SavedDetections, method: LinkingMethod, progress: Callable[[], o
     for video, size in enumerate(found.frame_sizes):
         live_tubes = tubes_by_frame(found, video, method.linker)
         history = [(frame, tube_box) for frame, live in enumerate(live_tubes) for tube_box in live]
-        tubes += [_saved(tube, video, size) for tube in method.action_tubes(history)]
+        tubes += [_saved(tube, video, size) for tube in method.action_tubes(history, found.rate(video))]
         progress()
     return SavedTubes(found.video_names, found.label_names, tuple(tubes))
 
 
-def tubes_by_frame(
-    found: SavedDetections, video: int, linker: Linker, rate: float = REFERENCE_RATE
-) -> list[tuple[TubeBox, ...]]:
-    """All live tubes in frame 0, 1, 2 … of one video, linked frame by frame at `rate` frames per second."""
+def tubes_by_frame(found: SavedDetections, video: int, linker: Linker) -> list[tuple[TubeBox, ...]]:
+    """All live tubes in frame 0, 1, 2 … of one video, linked frame by frame in the time of its frame rate."""
+    rate = found.rate(video)
     mine = np.flatnonzero(found.video == video)
     rows = mine[np.lexsort((-found.scores[mine], found.frames[mine]))]
     frames = max(int(found.frame_counts[video]), int(found.frames[rows].max(initial=-1)) + 1)

@@ -4,12 +4,11 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from edge.motion_gap import REFERENCE_RATE
 from edge.terminal.arguments import fraction, number, whole_number
+from train.evaluation.detection_file import HIGHEST_FRAME_RATE
 from train.evaluation.splits import Split
 
-DEFAULT_FRAME_RATE = REFERENCE_RATE
-HIGHEST_FRAME_RATE = 1000
+RATE_OF_FILE = "what the file says of each, 25 where it says nothing"
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +32,11 @@ def add_fold(parser: argparse.ArgumentParser) -> None:
 def add_split(parser: argparse.ArgumentParser) -> None:
     """Add the split."""
     parser.add_argument("--split", choices=get_args(Split), default="test")
+
+
+def add_rate(parser: argparse.ArgumentParser) -> None:
+    """Add the frame rate of detections."""
+    parser.add_argument("--rate", type=frame_rate, help=f"frames per second of all videos; default: {RATE_OF_FILE}")
 
 
 def add_limit(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.boxes import clip
+from edge.cameras.video_file import probe
 from edge.detector import MIN_SCORE, Detections
 from edge.inference import Engine
 from edge.pipeline import PipelineSettings
@@ -36,11 +37,12 @@ def evaluate_video(
     kind: LinkerKind,
     lengths: ActionLengths = MappingProxyType({}),
     tiling: Tiling = WHOLE_FRAME,
+    rate: float | None = None,
 ) -> VideoResult:
     """Run the pipeline over `video` to its last annotated frame; labels that the data lacks are left out.
 
     Frames do not count that only the file or only the annotation has, that cannot be decoded, or that are not
-    annotated. Raises CaptureError.
+    annotated. `rate`: frames per second, whatever the file says; None: the file's. Raises CaptureError.
     """
     method = with_lengths(LINKING_METHODS[kind], lengths, engine.manifest.labels)
     settings = PipelineSettings(method.linker, tiling=tiling)
@@ -48,12 +50,12 @@ def evaluate_video(
     decoded: list[int] = []
     history: list[tuple[int, TubeBox]] = []
     size = (0, 0)
-    for frame, result, state in run_video(annotation, video, engine, settings):
+    for frame, result, state in run_video(annotation, video, engine, settings, rate):
         append_detections(found, frame.index, result.detections)
         decoded.append(frame.index)
         history += [(frame.index, tube_box) for tube_box in result.tube_boxes]
         size = state.frame_size
-    tubes = method.action_tubes(history)
+    tubes = method.action_tubes(history, rate or probe(video).fps)
     indices = label_indices(engine.manifest.labels, labels)
     everything = VideoResult(
         _boxes(found, indices),

@@ -1,6 +1,7 @@
 """Shell. The daemon's own pipeline over one video, to its last annotated frame."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 
@@ -16,10 +17,15 @@ from train.datasets.annotation_records import VideoAnnotation
 
 
 def run_video(
-    annotation: VideoAnnotation, video: Path, engine: Engine, settings: PipelineSettings
+    annotation: VideoAnnotation, video: Path, engine: Engine, settings: PipelineSettings, rate: float | None = None
 ) -> Iterator[tuple[Frame, StepResult, PipelineState]]:
-    """Each frame that can be decoded, its result, and the state after it. Raises CaptureError."""
-    frames = takewhile(lambda frame: not frame.index >= annotation.frames > 0, read_file(video, annotation.name))
+    """Each frame that can be decoded, its result, and the state after it. Raises CaptureError.
+
+    `rate`: frames per second, whatever the file says; None: the file's times.
+    """
+    read = read_file(video, annotation.name)
+    timed = read if rate is None else (replace(frame, monotonic_time=frame.index / rate) for frame in read)
+    frames = takewhile(lambda frame: not frame.index >= annotation.frames > 0, timed)
     return pipeline.run(frames, engine, settings, pipeline.initial(annotation.name, seed="evaluation"))
 
 

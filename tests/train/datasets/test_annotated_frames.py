@@ -273,7 +273,7 @@ def counts_with(
 ) -> EventCounts:
     found = seen([(*at, (20.0, 30.0, 60.0, 110.0), 0, 0.9)])
     video = VideoAnnotation("a", 100, truth, None, annotated)
-    return total(count_events(found, {"a": video}, RATE, DefaultLinker(), [QUICK])[0])
+    return total(count_events(found, {"a": video}, DefaultLinker(), [QUICK])[0])
 
 
 def test_an_event_outside_the_annotated_frames_is_neither_right_nor_wrong() -> None:
@@ -313,7 +313,7 @@ def test_a_delay_needs_a_known_beginning() -> None:
 def test_truncated_actions_give_no_length() -> None:
     whole = [replace(part(f"{n}", 110, 131), annotated_frames=np.arange(100, 150)) for n in range(7)]
     cut = [replace(part(f"c{n}", 100, 150), annotated_frames=np.arange(100, 150)) for n in range(7)]
-    assert typical_lengths(DataSet(("waves",), tuple(whole), (), Path()))["waves"].median == pytest.approx(21)
+    assert typical_lengths(DataSet(("waves",), tuple(whole), (), Path()))["waves"].median == pytest.approx(21 / 25)
     assert typical_lengths(DataSet(("waves",), tuple(cut), (), Path())) == {}
 
 

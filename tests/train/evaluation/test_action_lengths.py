@@ -1,19 +1,22 @@
 """How long actions last as a rule."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.support.started_daemon import write_video
 from train.datasets.annotation_records import DataSet, GroundTruthTube, VideoAnnotation
 from train.evaluation.action_lengths import MIN_SPREAD, typical_lengths, with_lengths
 from train.evaluation.action_tubes import Segmentation
 from train.evaluation.linking import LINKING_METHODS
 
 
-def data(*lengths: tuple[int, int], group: str = "g08") -> DataSet:
+def data(*lengths: tuple[int, int], group: str = "g08", rate: float | None = None) -> DataSet:
     """A training video for each (label, frames) of a tube, Jump or Run."""
-    return DataSet(("Jump", "Run"), tuple(video(group, label, frames) for label, frames in lengths), (), Path())
+    videos = tuple(video(group, label, frames) for label, frames in lengths)
+    return DataSet(("Jump", "Run"), videos, (), Path(), rate=rate)
 
 
 def video(group: str, label: int, frames: int) -> VideoAnnotation:
@@ -24,8 +27,18 @@ def video(group: str, label: int, frames: int) -> VideoAnnotation:
 def test_the_median_and_the_spread_of_the_logarithm() -> None:
     found = typical_lengths(data((1, 10), (1, 20), (1, 40), (1, 80), (1, 160)))
     assert list(found) == ["Run"]
-    assert found["Run"].median == pytest.approx(40)
+    assert found["Run"].median == pytest.approx(40 / 25)  # seconds
     assert found["Run"].spread == pytest.approx(2**0.5 * np.log(2))  # of −2 −1 0 1 2 times log 2
+
+
+def test_lengths_are_in_seconds_of_the_data(tmp_path: Path) -> None:
+    tubes = [(0, 30)] * 5
+    assert typical_lengths(data(*tubes, rate=10.0))["Jump"].median == pytest.approx(3)
+    own = replace(data(*tubes), videos=tmp_path)
+    assert typical_lengths(own)["Jump"].median == pytest.approx(30 / 25)  # no file tells, nor the data
+    for one in own.train:
+        write_video(own.videos / f"{one.name}.avi", "w" * 8, fps=15)
+    assert typical_lengths(own)["Jump"].median == pytest.approx(2)
 
 
 def test_lengths_that_are_alike_may_be_so_by_chance() -> None:

@@ -12,6 +12,13 @@ from hypothesis import strategies as st
 from tests.support.people import JUMP, RUN, SIT, detected, history, linked, person, tube_box
 from train.evaluation.action_tubes import SEGMENT_EVERY, Segmentation, TypicalLength, mean_of_best
 
+EVERY = round(SEGMENT_EVERY * 25)  # frames
+
+
+def usual(frames: float, spread: float) -> TypicalLength:
+    """A typical length in frames of 25 a second, as all these stories are told."""
+    return TypicalLength(frames / 25, spread)
+
 
 def parts(scores: Any, averages: Any = None, undetected: Any = (), **settings: Any) -> Any:
     """First and last frame of each of the `run_tubes`."""
@@ -20,23 +27,25 @@ def parts(scores: Any, averages: Any = None, undetected: Any = (), **settings: A
 
 
 def run_tubes(scores: Any, averages: Any = None, undetected: Any = (), **settings: Any) -> Any:
-    """The action tubes of somebody with these scores of Run, one per frame."""
+    """The action tubes of somebody with these scores of Run, one per frame; `delay`, `memory` in frames."""
+    seconds = {name: settings.pop(name) / 25 for name in ("delay", "memory") if name in settings}
+    rate = settings.pop("rate", 25.0)
     record = []
     for frame, score in enumerate(scores):
         average = score if averages is None else averages[frame]
         one = tube_box(run=average, observed=frame not in undetected)
         record.append((frame, replace(one, own_scores=np.array([score, 0, 0], np.float32))))
-    return Segmentation(min_boxes=1, **settings)(record)
+    return Segmentation(shortest=0, **seconds, **settings)(record, rate)
 
 
 @pytest.mark.parametrize(
     ("length", "expected"),
     [
         (None, [(0, 69)]),  # 15 frames that each say -0.1 are less than a change at 4
-        (TypicalLength(40, 0.3), [(15, 54)]),  # but 40 frames are usual, and there are 40 better ones
-        (TypicalLength(70, 0.3), [(0, 69)]),
-        (TypicalLength(40, 9.0), [(0, 69)]),  # hardly usual
-        (TypicalLength(400, 0.3), [(0, 69)]),  # of a life that is shorter, all of it is usual
+        (usual(40, 0.3), [(15, 54)]),  # but 40 frames are usual, and there are 40 better ones
+        (usual(70, 0.3), [(0, 69)]),
+        (usual(40, 9.0), [(0, 69)]),  # hardly usual
+        (usual(400, 0.3), [(0, 69)]),  # of a life that is shorter, all of it is usual
     ],
 )
 def test_the_typical_length_decides_where_the_score_does_not(length: Any, expected: Any) -> None:
@@ -46,17 +55,17 @@ def test_the_typical_length_decides_where_the_score_does_not(length: Any, expect
 
 
 def test_an_action_of_atypical_length_is_kept_all_the_same() -> None:
-    assert parts([0.5] * 30, lengths=(TypicalLength(3, 0.1),)) == [(0, 29)]
+    assert parts([0.5] * 30, lengths=(usual(3, 0.1),)) == [(0, 29)]
 
 
 @pytest.mark.parametrize(
     ("length", "worth"),
     [
         (None, 1.0),
-        (TypicalLength(30, 0.5), 1.0),
-        (TypicalLength(300, 0.5), 1.0),  # of a life that is shorter, all of it is usual
-        (TypicalLength(15, 0.5), np.exp(-0.1 * (np.log(2) / 0.5) ** 2)),  # twice as long as usual
-        (TypicalLength(15, 0.25), np.exp(-0.1 * (np.log(2) / 0.25) ** 2)),
+        (usual(30, 0.5), 1.0),
+        (usual(300, 0.5), 1.0),  # of a life that is shorter, all of it is usual
+        (usual(15, 0.5), np.exp(-0.1 * (np.log(2) / 0.5) ** 2)),  # twice as long as usual
+        (usual(15, 0.25), np.exp(-0.1 * (np.log(2) / 0.25) ** 2)),
     ],
 )
 def test_a_tube_of_atypical_length_scores_less(length: Any, worth: Any) -> None:
@@ -70,7 +79,7 @@ def test_a_tube_of_atypical_length_scores_less(length: Any, worth: Any) -> None:
 
 def test_after_a_final_tube_the_typical_length_is_limited_by_what_is_left() -> None:
     story = [0.06] * 20 + [0.6] * 60 + [0.06] * 60 + [0.6] * 100
-    _, other = run_tubes(story, lengths=(TypicalLength(200, 0.5),))
+    _, other = run_tubes(story, lengths=(usual(200, 0.5),))
     assert other.frames.tolist() == list(range(140, 240))
     assert other.score == pytest.approx(0.6 * np.exp(-0.1 * (np.log(160 / 100) / 0.5) ** 2))  # 160 since frame 80
 
@@ -82,8 +91,8 @@ waits = st.sampled_from([0, 10, 50])
 @given(st.lists(levels, min_size=1, max_size=6), st.integers(1, 15), waits, st.booleans())
 def test_what_is_final_does_not_change(changes: Any, looks: Any, wait: Any, lengths_known: Any) -> None:
     story = [score for score, frames in changes for _ in range(frames)]
-    settings = {"delay": wait, "memory": 100, "lengths": (TypicalLength(30, 0.3),) if lengths_known else ()}
-    until = min(looks, len(story) // SEGMENT_EVERY) * SEGMENT_EVERY
+    settings = {"delay": wait, "memory": 100, "lengths": (usual(30, 0.3),) if lengths_known else ()}
+    until = min(looks, len(story) // EVERY) * EVERY
     sure = [tube for tube in run_tubes(story[:until], **settings) if tube.frames[-1] < until - wait - 1]
     all_ = run_tubes(story, **settings)
     assert [tube.frames.tolist() for tube in all_[: len(sure)]] == [tube.frames.tolist() for tube in sure]
@@ -93,7 +102,7 @@ def test_what_is_final_does_not_change(changes: Any, looks: Any, wait: Any, leng
 @given(st.lists(levels, min_size=1, max_size=6), waits, st.sampled_from([30, 100, 1500]), st.booleans())
 def test_no_two_tubes_of_one_action_share_a_frame(changes: Any, wait: Any, memory: Any, lengths_known: Any) -> None:
     story = [score for score, frames in changes for _ in range(frames)]
-    lengths = (TypicalLength(30, 0.3),) if lengths_known else ()
+    lengths = (usual(30, 0.3),) if lengths_known else ()
     found = parts(story, delay=wait, memory=memory, lengths=lengths)
     assert all(one[1] < other[0] for one, other in pairwise(found))
 
@@ -122,7 +131,7 @@ def test_the_usual_level_is_that_of_the_remembered_frames() -> None:
     assert parts(story, memory=150) == [(0, 149), (350, 409)]
 
 
-@pytest.mark.parametrize("length", [None, TypicalLength(20, 0.35), TypicalLength(38, 0.35), TypicalLength(60, 0.35)])
+@pytest.mark.parametrize("length", [None, usual(20, 0.35), usual(38, 0.35), usual(60, 0.35)])
 @pytest.mark.parametrize("rest", [100, 300])
 def test_what_follows_a_final_action_is_no_action_by_itself(length: Any, rest: Any) -> None:
     """Long rest makes it the usual level; an action again is found again, as long as it may be."""
@@ -261,6 +270,36 @@ def test_an_action_that_pauses_makes_two_tubes() -> None:
     tubes = Segmentation()(history(linked([detected(person(100, run=score)) for score in acts])))
     assert [tube.label for tube in tubes] == [RUN, RUN]
     assert (tubes[0].frames[-1], tubes[1].frames[0]) == (29, 60)
+
+
+@pytest.mark.parametrize("rate", [5.0, 10.0, 50.0, 100.0])
+@pytest.mark.parametrize("length", [None, 60])
+def test_the_same_seconds_are_cut_at_any_frame_rate(rate: float, length: int | None) -> None:
+    """Acts of whole fifths of a second: what is final in time, and what an unusual length costs, goes by seconds."""
+    acts = [(0.06, 20), (0.3, 40), (0.06, 80), (0.9, 100), (0.06, 60), (0.9, 75), (0.06, 100)]
+    usual_ones = () if length is None else (usual(length, 0.3),)
+
+    def told(at: float) -> list[tuple[float, float, float]]:
+        story = [score for score, frames in acts for _ in range(round(frames * at / 25))]
+        found = run_tubes(story, lengths=usual_ones, rate=at)
+        return [(tube.frames[0] / at, (tube.frames[-1] + 1) / at, tube.score) for tube in found]
+
+    assert told(25.0)
+    assert told(rate) == [pytest.approx(one, abs=0.01) for one in told(25.0)]
+
+
+@pytest.mark.parametrize(("rate", "least"), [(5.0, 1), (12.5, 3), (25.0, 6), (30000 / 1001, 7), (100.0, 24)])
+def test_the_shortest_action_lasts_as_long_at_any_frame_rate(rate: float, least: int) -> None:
+    for count in (least - 1, least):
+        record = [(frame, tube_box(run=0.8)) for frame in range(count)]
+        assert len(Segmentation()(record, rate)) == (count == least)
+
+
+@pytest.mark.parametrize("rate", [5.0, 50.0])
+def test_the_score_is_the_mean_of_as_many_seconds_at_any_frame_rate(rate: float) -> None:
+    story = [score for score, seconds in ((0.5, 2.4), (0.6, 1.6), (0.7, 2.4)) for _ in range(round(seconds * rate))]
+    (tube,) = run_tubes(story, rate=rate)
+    assert tube.score == pytest.approx((60 * 0.7 + 20 * 0.6) / 80)
 
 
 def test_five_boxes_are_no_action_and_six_are() -> None:

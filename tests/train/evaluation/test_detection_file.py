@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from edge.motion_gap import REFERENCE_RATE
 from tests.support.refusal import refusal
 from tests.support.saved_tubes import LABELS, VIDEOS, tubes
 from train.box_tables import in_video
@@ -35,6 +36,7 @@ def some() -> SavedDetections:
         scores=np.array([0.5, 0.25, 1], np.float32),
         labels=np.array([1, 0, 1]),
         class_scores=np.array([[0.1, 0.5], [0.25, 0.2], [0, 1]], np.float32),
+        frame_rates=np.array([29.97, 0]),
     )
 
 
@@ -51,7 +53,7 @@ def test_the_columns_are_the_documented_ones(tmp_path: Path) -> None:
     detection_file.save(some(), tmp_path / "found.npz")
     with np.load(tmp_path / "found.npz", allow_pickle=False) as file:
         names = {"video", "frame", "x1", "y1", "x2", "y2", "score", "label", "class_scores"}
-        assert set(file) == {*names, "video_names", "label_names", "frame_counts", "frame_sizes"}
+        assert set(file) == {*names, "video_names", "label_names", "frame_counts", "frame_sizes", "frame_rates"}
         assert file["frame"].tolist() == [1, 10, 5]
     tube_file.save(tubes(), tmp_path / "tubes.npz")
     with np.load(tmp_path / "tubes.npz", allow_pickle=False) as file:
@@ -59,6 +61,24 @@ def test_the_columns_are_the_documented_ones(tmp_path: Path) -> None:
         assert set(file) == {*names, "video_names", "label_names"}
         assert file["frame"].tolist() == [4, 5, 1]
         assert file["tube"].tolist() == [1, 1, 2]
+
+
+def test_a_rate_that_no_file_tells_is_that_of_older_files(tmp_path: Path) -> None:
+    assert [some().rate(video) for video in (0, 1)] == [29.97, REFERENCE_RATE]
+    detection_file.save(replace(some(), frame_rates=None), tmp_path / "old.npz")
+    old = detection_file.load(tmp_path / "old.npz")
+    assert [old.rate(video) for video in (0, 1)] == [REFERENCE_RATE] * 2
+    assert [old.at_rate(10.0).rate(video) for video in (0, 1)] == [10.0] * 2
+    assert old.at_rate(None) is old
+
+
+@pytest.mark.parametrize("rates", [[25.0], [25.0, -1.0], [25.0, np.nan], [25.0, 1e-9], [25.0, 1e4], ["25", "25"]])
+def test_rates_that_no_video_has_are_refused(rates: list[Any], tmp_path: Path) -> None:
+    detection_file.save(replace(some(), frame_rates=None), tmp_path / "found.npz")
+    with np.load(tmp_path / "found.npz") as file:
+        np.savez(tmp_path / "wrong.npz", **dict(file), frame_rates=np.array(rates))
+    with pytest.raises(ColumnError, match="frame_rates"):
+        detection_file.load(tmp_path / "wrong.npz")
 
 
 def test_nothing_found_comes_back(tmp_path: Path) -> None:

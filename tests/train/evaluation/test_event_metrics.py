@@ -17,7 +17,7 @@ from train.evaluation.event_metrics import count_events, settings_at, settings_b
 def counted(
     found: SavedDetections, *truth: GroundTruthTube, rule: EventSettings = QUICK, linker: DefaultLinker | None = None
 ) -> EventCounts:
-    return total(count_events(found, {"a": VideoAnnotation("a", 0, truth)}, RATE, linker or DefaultLinker(), [rule])[0])
+    return total(count_events(found, {"a": VideoAnnotation("a", 0, truth)}, linker or DefaultLinker(), [rule])[0])
 
 
 def test_an_event_on_a_true_action_is_right() -> None:
@@ -100,10 +100,10 @@ def test_an_event_that_is_open_at_the_end_of_a_video_counts() -> None:
 def test_videos_add_up_and_settings_stand_side_by_side() -> None:
     one = seen([(20, 60, PERSON, 0, 0.5)])
     two = replace(one, video_names=("a", "b"), frame_counts=np.array([100, 50]), frame_sizes=np.array([[320, 240]] * 2))
+    two = two.at_rate(RATE)
     counts = count_events(
         two,
         {"a": VideoAnnotation("a", 100, (true(20, 60),))},
-        RATE,
         DefaultLinker(),
         [settings_at(0.2), settings_at(0.8)],
     )
@@ -120,7 +120,7 @@ def test_keep_score_stays_in_proportion() -> None:
 
 def test_actions_may_begin_at_scores_of_their_own() -> None:
     found = seen([(20, 60, PERSON, 0, 0.5), (20, 60, AWAY, 1, 0.5)])
-    ((run, jump),) = count_events(found, {}, RATE, DefaultLinker(), [settings_by_action({"Run": 0.9, "Jump": 0.3})])
+    ((run, jump),) = count_events(found, {}, DefaultLinker(), [settings_by_action({"Run": 0.9, "Jump": 0.3})])
     assert (run.events, run.above_start_score) == (0, 0)
     assert jump.events == 1
     assert jump.above_start_score > 30
@@ -141,9 +141,7 @@ def test_the_table_has_a_line_for_each_setting() -> None:
 
 def test_each_action_has_counts_of_its_own() -> None:
     found = seen([(20, 60, PERSON, 0, 0.9), (20, 60, AWAY, 1, 0.9)])
-    ((run, jump),) = count_events(
-        found, {"a": VideoAnnotation("a", 100, (true(20, 60),))}, RATE, DefaultLinker(), [QUICK]
-    )
+    ((run, jump),) = count_events(found, {"a": VideoAnnotation("a", 100, (true(20, 60),))}, DefaultLinker(), [QUICK])
     assert (run.actions, run.recalled, run.events, run.wrong) == (1, 1, 1, 0)
     assert (jump.actions, jump.recalled, jump.events, jump.wrong) == (0, 0, 1, 1)
     assert total((run, jump)).seconds == run.seconds == 10

@@ -1,7 +1,6 @@
 """Shell. `korsal-evaluate detect`: runs a model over videos and saves its detections."""
 
 import argparse
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,29 +39,30 @@ def run(options: argparse.Namespace) -> None:
     output_paths.check(options.output, "-o", ".npz")
     with open_model(options.model, threads=1) as engine:
         labels = engine.manifest.labels
-    chosen = _own_videos(options.videos) if options.videos else _annotated_videos(options, labels)
-    tasks = [DetectionTask(one, video, options.minimum_score, tiling_of(options)) for one, video in chosen]
+    rate, chosen = (None, _own_videos(options.videos)) if options.videos else _annotated_videos(options, labels)
+    tasks = [DetectionTask(one, video, options.minimum_score, tiling_of(options), rate) for one, video in chosen]
     found = detect(options.model, tasks, labels, options.jobs)
     detection_file.save(found, options.output)
     size = progress.file_summary(options.output)
     print(f"{size}: {len(found.scores)} boxes in {found.frame_counts.sum()} frames of {len(chosen)} videos")
-    print(_next(options, probe(chosen[0][1]).fps))
+    print(_next(options))
 
 
-def _next(options: argparse.Namespace, frames_per_second: float) -> str:
+def _next(options: argparse.Namespace) -> str:
     known = shared.data_arguments(options) if options.data else ()
-    if not math.isclose(frames_per_second, shared.DEFAULT_FRAME_RATE, rel_tol=0.01):
-        known = (*known, "--rate", f"{frames_per_second:.4g}")
     choose = ("--choose", "start_scores.json") if options.data and options.split == "validation" else ()
     return progress.next_step("korsal-evaluate", "events", options.output, *known, *choose)
 
 
-def _annotated_videos(options: argparse.Namespace, labels: Sequence[str]) -> list[tuple[VideoAnnotation, Path]]:
+def _annotated_videos(
+    options: argparse.Namespace, labels: Sequence[str]
+) -> tuple[float | None, list[tuple[VideoAnnotation, Path]]]:
+    """The data set's frame rate where it has one, and its videos."""
     if options.data is None:
         raise EvaluationError("no videos given; give --data FOLDER, or --videos FILE ... that need no annotations")
     data = loader.load(options.data, options.fold)
     chosen = videos_to_evaluate(data, options.split, options.limit, labels, options.model)
-    return [(one, data.video(one.name)) for one in chosen]
+    return data.rate, [(one, data.video(one.name)) for one in chosen]
 
 
 def _own_videos(files: Sequence[Path]) -> list[tuple[VideoAnnotation, Path]]:

@@ -21,7 +21,7 @@ from train.evaluation.event_metrics import (
     settings_by_action,
     truth_by_video,
 )
-from train.evaluation.options import DEFAULT_FRAME_RATE, frame_rate
+from train.evaluation.options import RATE_OF_FILE, frame_rate
 from train.evaluation.splits import EvaluationError, check_labels, of_split
 
 CANDIDATES = tuple(hundredth / 100 for hundredth in range(6, 92, 2))  # start scores to choose from
@@ -32,9 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("detections", type=Path, help="an .npz file of `korsal-evaluate detect`")
     shared.add_data(parser, required=False)
     shared.add_split(parser)
-    parser.add_argument(
-        "--rate", type=frame_rate, default=DEFAULT_FRAME_RATE, help="frames per second of all videos; default: 25"
-    )
+    shared.add_rate(parser)
     rules = parser.add_mutually_exclusive_group()
     rules.add_argument(
         "--start-score",
@@ -58,9 +56,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="NPZ",
         help="for --choose: detections of videos without any action; no score is chosen at which they give an event",
     )
-    parser.add_argument(
-        "--quiet-rate", type=frame_rate, default=DEFAULT_FRAME_RATE, help="frames per second of those; default: 25"
-    )
+    parser.add_argument("--quiet-rate", type=frame_rate, help=f"frames per second of those; default: {RATE_OF_FILE}")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -71,7 +67,7 @@ def run(options: argparse.Namespace) -> None:
     """
     if options.quiet and not options.choose:
         raise EvaluationError(f"{options.quiet}: is only used to choose start scores; give --choose OUT.json too")
-    found = detection_file.load(options.detections, dense=True)
+    found = detection_file.load(options.detections, dense=True).at_rate(options.rate)
     truth = _truth(options, found)
     if options.choose:
         _choose(found, truth, options)
@@ -89,7 +85,7 @@ def _print_by_action(found: SavedDetections, truth: Truth, options: argparse.Nam
             f"{options.start_scores}: has {unknown[0]}, which {options.detections} has not; give start scores that "
             "were chosen for the same model"
         )
-    (counts,) = _counts(found, truth, options.rate, [settings_by_action(own)])
+    (counts,) = _counts(found, truth, [settings_by_action(own)])
     rows = [
         (f"{name} {own.get(name, ActionSettings.start_score):g}", one)
         for name, one in zip(found.label_names, counts, strict=True)
@@ -98,7 +94,7 @@ def _print_by_action(found: SavedDetections, truth: Truth, options: argparse.Nam
 
 
 def _print_by_score(found: SavedDetections, truth: Truth, options: argparse.Namespace) -> None:
-    counts_at = _counts(found, truth, options.rate, [settings_at(score) for score in options.start_score])
+    counts_at = _counts(found, truth, [settings_at(score) for score in options.start_score])
     rows = [(f"{score:g}", total(counts)) for score, counts in zip(options.start_score, counts_at, strict=True)]
     print(as_table(rows))
 
@@ -108,7 +104,7 @@ def _choose(found: SavedDetections, truth: Truth, options: argparse.Namespace) -
         raise EvaluationError("--choose compares right events with wrong ones; give the --data with the true actions")
     output_paths.check(options.choose, "--choose")
     rules = [settings_at(score) for score in CANDIDATES]
-    counts = _counts(found, truth, options.rate, rules)
+    counts = _counts(found, truth, rules)
     chosen = best_start_scores(CANDIDATES, counts, _background(options, found.label_names, rules))
     for place, (label, score) in enumerate(zip(found.label_names, chosen, strict=True)):
         print(f"{label}: {_in_words(score, counts[CANDIDATES.index(score)][place] if score else None)}")
@@ -137,19 +133,19 @@ def _background(
     """The events in videos without any action, which --quiet names."""
     if options.quiet is None:
         return None
-    found = detection_file.load(options.quiet, dense=True)
+    found = detection_file.load(options.quiet, dense=True).at_rate(options.quiet_rate)
     if found.label_names != tuple(labels):
         raise EvaluationError(
             f"{options.quiet}: has other actions than {options.detections}; detect in both with the same model"
         )
-    return _counts(found, {}, options.quiet_rate, rules)
+    return _counts(found, {}, rules)
 
 
 def _counts(
-    found: SavedDetections, truth: Truth, frames_per_second: float, rules: Sequence[EventSettings]
+    found: SavedDetections, truth: Truth, rules: Sequence[EventSettings]
 ) -> tuple[tuple[EventCounts, ...], ...]:
     with progress.Progress("linking", "video", len(found.video_names)) as linked:
-        return count_events(found, truth, frames_per_second, DefaultLinker(), rules, linked.update)
+        return count_events(found, truth, DefaultLinker(), rules, linked.update)
 
 
 def _in_words(score: float | None, counts: EventCounts | None) -> str:
@@ -171,7 +167,7 @@ def _next(options: argparse.Namespace) -> str:
     quiet: tuple[object, ...] = () if options.data else ("--quiet", options.detections)  # nothing happens in them
     file = options.detections if options.data else "validation.npz"
     option = "--rate" if options.data else "--quiet-rate"
-    unusual = (option, f"{options.rate:g}") if options.rate != DEFAULT_FRAME_RATE else ()
+    unusual = (option, f"{options.rate:g}") if options.rate else ()
     known = shared.data_arguments(options, "validation")
     return progress.next_step(
         "korsal-evaluate", "events", file, *known, "--choose", "start_scores.json", *quiet, *unusual

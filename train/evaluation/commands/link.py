@@ -24,6 +24,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="the .npz file to write")
     shared.add_data(parser, required=False)
     shared.add_split(parser)
+    shared.add_rate(parser)
     parser.add_argument("--linker", choices=linking.LINKING_METHODS, default="default")
 
 
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> None:
     if options.output.resolve() == options.detections.resolve():
         raise OutputPathError(f"{options.output}: holds the detections to link; give -o another name")
     data = loader.load(options.data, options.fold) if options.data else None
-    found = _detections(options, data)
+    found = _detections(options, data).at_rate(options.rate)
     lengths = typical_lengths(data) if data else {}
     method = with_lengths(linking.LINKING_METHODS[options.linker], lengths, found.label_names)
     with progress.Progress("linking", "video", len(found.video_names)) as linked:
