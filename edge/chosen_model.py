@@ -4,7 +4,8 @@
 """
 
 import logging
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from edge.config.schema import ModelConfig
 from edge.engines.cuda_runtime import Cuda, CudaError
 from edge.engines.engine_build import members_of
 from edge.engines.engine_cache import EngineCache
+from edge.engines.failed_builds import refusal
 from edge.engines.tensorrt_build_plan import MEBIBYTE, BuildOptions, parse_version
 from edge.engines.tensorrt_errors import TensorRtError
 from edge.inference import EngineError, LoadedEngine
-from edge.model_choice import Candidate, Device, ModelChoice, OnnxRuntimeDevice, TensorRtDevice, choose
+from edge.model_choice import Device, ModelChoice, OnnxRuntimeDevice, TensorRtDevice, choose
 
 log = logging.getLogger(__name__)
 
@@ -49,21 +51,41 @@ def onnxruntime_device(model: ModelConfig) -> OnnxRuntimeDevice:
 def first_engine(cache: EngineCache, path: Path, model: ModelConfig) -> Path | None:
     """Where the engine that the daemon would open first lies, built or not; None where it would open none.
 
-    Raises EngineError.
+    What is known to fail is passed over. Raises EngineError.
     """
     choice = choice_of(path, model, tensorrt_device(cache.trt, cache.cuda))
-    if choice is None:
-        return cache.place(path, build_options(model))
-    if not choice.candidates:
+    if choice is not None and not choice.candidates:
         return None
-    first = choice.candidates[0]
-    return cache.place(first.file.path, _options_of(first, model.preprocessing, build_options(model)))
+    places = (cache.place(attempt.path, attempt.options) for attempt in _attempts(path, choice, model))
+    return next((place for place in places if place.exists() or not refusal(place)), None)
 
 
-def _options_of(candidate: Candidate, preprocessing: str, options: BuildOptions) -> BuildOptions:
-    """The options to build a candidate with; `preprocessing` as in `[model]`."""
-    alone = candidate.file.manifest.preprocessing == "graph" and preprocessing in ("cpu", "cuda")
-    return replace(options, precision=candidate.precision, preprocessing="outside" if alone else "graph")
+@dataclass(frozen=True)
+class _Attempt:
+    """An engine to open. `result`: its precision, "" where unknown; `network_alone`: of a file that has more."""
+
+    path: Path
+    options: BuildOptions
+    result: str = ""
+    network_alone: bool = False
+
+
+def _attempts(path: Path, choice: ModelChoice | None, model: ModelConfig) -> Iterator[_Attempt]:
+    """The engines to try, the best first: of each file also its network alone, where it prepares frames itself.
+
+    `choice`: that of the file at `path`; where it is None or empty that file is all there is.
+    """
+    options = build_options(model)
+    if choice is None or not choice.candidates:
+        yield _Attempt(path, options)
+        return
+    for candidate in choice.candidates:
+        file, own = candidate.file, replace(options, precision=candidate.precision)
+        inside = file.manifest.preprocessing == "graph"
+        if not inside or model.preprocessing not in ("cpu", "cuda"):
+            yield _Attempt(file.path, own, candidate.result)
+        if inside:
+            yield _Attempt(file.path, replace(own, preprocessing="outside"), candidate.result, network_alone=True)
 
 
 def has_graph(choice: ModelChoice) -> bool:
@@ -72,44 +94,29 @@ def has_graph(choice: ModelChoice) -> bool:
 
 
 def open_first(cache: EngineCache, path: Path, choice: ModelChoice | None, model: ModelConfig) -> LoadedEngine:
-    """The engine of the first candidate that can be built; where none can, the first one's error."""
-    options = build_options(model)
-    if choice is None or not choice.candidates:
-        return cache.open(path, options)
-    if choice.notice:
+    """The engine of the first attempt that can be built; where none can, the first one's error."""
+    if choice and choice.notice:
         log.warning("%s", choice.notice)
-    notices, errors = [choice.notice] * bool(choice.notice), list[EngineError]()
-    for candidate in choice.candidates:
+    refused: list[tuple[_Attempt, EngineError]] = []
+    for attempt in _attempts(path, choice, model):
         try:
-            opened = _open(cache, candidate, _options_of(candidate, model.preprocessing, options))
+            opened = cache.open(attempt.path, attempt.options)
         except EngineError as error:
-            errors.append(error)
+            refused.append((attempt, error))
             continue
-        notices += [opened.engine.fallback] * bool(opened.engine.fallback)
-        if errors:
-            notices.append(_other_precision(errors[0], candidate))
-            log.warning("%s", notices[-1])
-        return replace(opened, engine=replace(opened.engine, fallback="; ".join(notices)))
-    raise errors[0]
+        notice = ""
+        if refused:
+            first, reason = refused[0]
+            notice = f"{reason}; {_in_place_of(first, attempt)}"
+            log.warning("%s", notice)
+        return opened.noting(choice.notice if choice else "").noting(notice)
+    raise refused[0][1]
 
 
-def _open(cache: EngineCache, candidate: Candidate, options: BuildOptions) -> LoadedEngine:
-    """The engine of one file; of its network alone where TensorRT does not build the preprocessing inside it."""
-    try:
-        return cache.open(candidate.file.path, options)
-    except EngineError as error:
-        if candidate.file.manifest.preprocessing == "outside" or options.preprocessing == "outside":
-            raise
-        opened = cache.open(candidate.file.path, replace(options, preprocessing="outside"))
-        notice = (
-            f'{error}; its network runs without the preprocessing inside; set model.preprocessing = "cpu" to keep that'
-        )
-        log.warning("%s", notice)
-        return replace(opened, engine=replace(opened.engine, fallback=notice))
-
-
-def _other_precision(error: EngineError, candidate: Candidate) -> str:
-    return (
-        f"{error}; {candidate.file.path.name} runs in its place, {candidate.result}; "
-        f'set model.precision = "{candidate.result}" if that is to stay'
-    )
+def _in_place_of(first: _Attempt, attempt: _Attempt) -> str:
+    """What runs instead of what was tried first, and how to keep that."""
+    alone = " without the preprocessing inside" * (attempt.network_alone and not first.network_alone)
+    if (first.path, first.result) == (attempt.path, attempt.result):
+        return f'its network runs{alone}; set model.preprocessing = "cpu" to keep that'
+    name = attempt.path.name
+    return f'{name} runs in its place, {attempt.result}{alone}; set model.precision = "{attempt.result}" to keep that'

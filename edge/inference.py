@@ -4,7 +4,7 @@ An engine may bring its own `run_frames`, as `edge.engines.inference_cuda` does 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -135,6 +135,11 @@ class LoadedEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def noting(self, fallback: str) -> "LoadedEngine":
+        """The same, with one more reason why it is not what was configured; "" for none."""
+        reasons = "; ".join(filter(None, (self.engine.fallback, fallback)))
+        return replace(self, engine=replace(self.engine, fallback=reasons))
 
     def close(self) -> None:
         """Free the GPU's memory; `engine` cannot be used afterwards."""

@@ -17,6 +17,7 @@ LEAST_INT8 = (6, 1)  # compute capability, from NVIDIA's table of hardware and p
 NO_INT8 = ((6, 2),)
 LEAST_FP16 = (5, 3)
 NO_FP16 = ((6, 1),)
+EXACTNESS: tuple[Precision, ...] = ("int8", "fp16", "fp32")
 KINDS_ON_CPUS: dict[Precision, tuple[FileKind, ...]] = {
     "fp32": ("fp32",),
     "fp16": ("fp16",),
@@ -120,7 +121,7 @@ def choose(
     if wanted == "auto":
         return ModelChoice(order, "")
     preferred = list(_of_precision(files, wanted, device))
-    candidates = _distinct([*preferred, *order])
+    candidates = _distinct([*preferred, *sorted(order, key=lambda one: _distance(one, wanted))])
     return ModelChoice(candidates, "" if preferred else _absent(named, wanted, candidates, device))
 
 
@@ -141,6 +142,12 @@ def _fastest_first(named: ModelFile, files: Sequence[ModelFile], device: Device)
     if has_fast_fp16(capability):
         yield from _of_precision(files, "fp16", device)
     yield from _of_precision(files, "fp32", device)
+
+
+def _distance(candidate: Candidate, wanted: Precision) -> tuple[bool, int]:
+    """A sort key: what is at least as exact as wanted comes first, then the nearest."""
+    steps = EXACTNESS.index(_precision(candidate.file, candidate.precision)) - EXACTNESS.index(wanted)
+    return steps < 0, abs(steps)
 
 
 def _of_precision(files: Sequence[ModelFile], precision: Precision, device: Device) -> Iterator[Candidate]:
@@ -164,9 +171,10 @@ def _kinds(precision: Precision, device: Device) -> Iterable[FileKind]:
     return plan.onnx
 
 
-def _precision(file: ModelFile) -> Precision:
+def _precision(file: ModelFile, built: Precision | None = None) -> Precision:
+    """That of a file, or the one that is `built` from it."""
     kind = file_kind(file.manifest)
-    return "fp32" if kind == "fp32" else "fp16" if kind == "fp16" else "int8"
+    return built or ("fp32" if kind == "fp32" else "fp16" if kind == "fp16" else "int8")
 
 
 def _absent(named: ModelFile, wanted: Precision, found: Sequence[Candidate], device: Device) -> str:

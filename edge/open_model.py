@@ -67,7 +67,13 @@ def open_model(model: ModelConfig, state: Path, announce: Notify, check_stop: Ca
     if model.preprocessing == "graph" and (choice is None or not has_graph(choice)):
         raise RuntimeChoiceError(f"{path}: {NO_GRAPH}")
     cache = EngineCache(state / ENGINE_CACHE, *trt_and_cuda, announce, check_stop)
-    return _with_preprocessing(open_first(cache, path, choice, model), model)
+    try:
+        opened = open_first(cache, path, choice, model)
+    except EngineError as error:
+        if model.runtime == "tensorrt":
+            raise
+        return _open_instead(path, model, state, error)
+    return _with_preprocessing(opened, model)
 
 
 def open_at_terminal(model: ModelConfig, state: Path) -> LoadedEngine:
@@ -91,6 +97,19 @@ def _not_for_tensorrt(path: Path) -> str:
         f"ONNX Runtime runs the model on the CPU, for TensorRT can build neither {path} nor a file of the same weights "
         "beside it; make one with korsal-convert quantize for TensorRT, or name the FP32 file in model.path"
     )
+
+
+def _open_instead(path: Path, model: ModelConfig, state: Path, refused: EngineError) -> LoadedEngine:
+    """The model in ONNX Runtime, where TensorRT has refused all of its files."""
+    notice = f"{refused}; ONNX Runtime runs the model on the CPU in its place; {SET_ONNXRUNTIME} to keep that"
+    by_cpu: dict[str, Any] = {"preprocessing": "auto"} if model.preprocessing == "cuda" else {}
+    try:
+        opened = _open_onnx(path, model.model_copy(update=by_cpu), state, notice)
+    except EngineError as error:
+        both = str(refused) if str(error) == str(refused) else f"{refused}; nor does ONNX Runtime run it: {error}"
+        raise RuntimeChoiceError(both) from refused
+    log.warning("%s", notice)
+    return opened
 
 
 def _open_onnx(path: Path, model: ModelConfig, state: Path, fallback: str = "") -> LoadedEngine:

@@ -22,6 +22,7 @@ from edge.doctor.doctor import examine, summary, without_log
 from edge.doctor.known_secrets import secrets_of
 from edge.doctor.masking import masked, without_addresses
 from edge.doctor.telemetry_sample import SECONDS, sample
+from edge.engines import failed_builds
 from edge.engines.engine_cache import BUILD_LOG
 from edge.files import write_new
 from edge.open_model import ENGINE_CACHE
@@ -127,13 +128,16 @@ def gather_into(sink: Connection, path: Path, seconds: float) -> None:
 
 
 def build_logs(folder: Path) -> Iterator[str]:
-    """The newest logs of engine builds below `folder`."""
+    """The newest logs of engine builds below `folder`, and the notes about builds that failed."""
     found = sorted(folder.glob(f"*/{BUILD_LOG}"), key=lambda path: path.stat().st_mtime, reverse=True)
     if not found:
         yield "none: TensorRT has built no engine here since this version"
     for path in found[:LOGS]:
         yield f"-- {path.parent.name}, {datetime.fromtimestamp(path.stat().st_mtime, timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
         yield from path.read_text(encoding="utf-8", errors="replace").splitlines()[:LOG_LINES]
+    for note in sorted(folder.glob(f"*/*{failed_builds.SUFFIX}")):
+        yield f"-- {note.parent.name}, a build that failed, as it is remembered in {note.name}"
+        yield from note.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
 def _checks(path: Path, folder: Path) -> Iterator[str]:

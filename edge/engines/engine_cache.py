@@ -5,7 +5,7 @@ engine depends on, so that a new model, JetPack or option leads to another file.
 of an older model of that name, or for another TensorRT or GPU, is removed only when the new one has answered; until
 then it is used where the new one cannot be built. Engines of other options stay: a daemon and a replay side by side
 may need two batches or precisions, and would otherwise keep rebuilding each other's. So there is one for each set of
-options in use.
+options in use. What cannot be built is remembered: `failed_builds`.
 """
 
 import fcntl
@@ -13,14 +13,14 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from edge.engines import engine_build, engine_record
+from edge.engines import engine_build, engine_record, failed_builds
 from edge.engines.build_progress import BuildProgress, percent_messages
 from edge.engines.cuda_runtime import Cuda, CudaError
-from edge.engines.tensorrt_build_plan import BuildOptions, Platform, engine_key
+from edge.engines.tensorrt_build_plan import BuildOptions, PlanError, Platform, Precision, as_precision, engine_key
 from edge.engines.tensorrt_builder import EngineBuildError
 from edge.engines.tensorrt_engine import load
 from edge.engines.tensorrt_errors import TensorRtError
@@ -67,11 +67,11 @@ class EngineCache:
         """The engine of that model, built if need be, once it has answered. Raises EngineCacheError."""
         target = self.place(onnx, options)
         try:
-            loaded = self._cached(target)
-            if loaded is not None:
+            if (loaded := self._known(onnx, target, options)) is not None:
                 return loaded
             with self._alone(target.parent) as waited:
-                return (self._cached(target) if waited else None) or self._built(onnx, target, options)
+                found = self._known(onnx, target, options) if waited else None
+                return self._built(onnx, target, options) if found is None else found
         except OSError as error:
             raise EngineCacheError(
                 f"{self.directory}: cannot be used ({error.strerror}); free space, or name a directory "
@@ -90,24 +90,25 @@ class EngineCache:
             raise EngineCacheError(f"{onnx}: {error}") from error
         return self.directory / onnx.stem / f"{key[:KEY_DIGITS]}{SUFFIX}"
 
-    def _cached(self, target: Path) -> LoadedEngine | None:
-        """The engine in the cache; None where there is none, or one that does not work, which is logged."""
-        if not target.is_file():
-            return None
-        try:
-            return load(target, self.trt, self.cuda)
-        except TensorRtError as error:
-            log.warning("%s; rebuilding it", error)
-            return None
+    def _known(self, onnx: Path, target: Path, options: BuildOptions) -> LoadedEngine | None:
+        """The engine in the cache; a previous one where building it has failed before; None where it is to be built."""
+        refusal = failed_builds.refusal(target)
+        if target.is_file():
+            try:
+                return load(target, self.trt, self.cuda)
+            except TensorRtError as error:
+                log.warning("%s%s", error, "" if refusal else "; rebuilding it")
+        return self._previous(onnx, target, options, refusal) if refusal else None
 
     def _built(self, onnx: Path, target: Path, options: BuildOptions) -> LoadedEngine:
         """Build the engine, let it answer, remove those that it replaces; where that fails, use a previous one."""
         log.info("building the TensorRT engine of %s, once: this takes minutes", onnx)
         try:
-            self._build(onnx, target, options)
-            loaded = load(target, self.trt, self.cuda)
+            with failed_builds.noted(onnx, target):
+                self._build(onnx, target, options)
+                loaded = load(target, self.trt, self.cuda)
         except (EngineBuildError, TensorRtError, CudaError) as error:
-            return self._previous(onnx, target, options, error)
+            return self._previous(onnx, target, options, failed_builds.refusal(target) or str(error))
         made = _options(target)
         for previous in _others(target):
             if _options(previous) in (made, None):
@@ -125,23 +126,25 @@ class EngineCache:
             self.announce("")
         self.check_stop()
 
-    def _previous(self, onnx: Path, target: Path, requested: BuildOptions, error: Exception) -> LoadedEngine:
-        """The newest other engine of the same model that still runs here.
+    def _previous(self, onnx: Path, target: Path, requested: BuildOptions, reason: str) -> LoadedEngine:
+        """The newest other engine of the same model, precision and preprocessing that still runs here.
 
         Engines that take as many images at once as requested come first.
         """
-        model = sha256_of(onnx)
-        for previous in sorted(_others(target), key=lambda path: (_largest(path) < requested.max_batch, _age(path))):
+        model, largest = sha256_of(onnx), requested.max_batch
+        alike = _alike(target, replace(requested, precision=_precision(onnx, requested)))
+        for previous in sorted(alike, key=lambda path: (_largest(path) < largest, _age(path))):
             try:
                 loaded = load(previous, self.trt, self.cuda)
             except TensorRtError as fault:
                 log.info("%s", fault)
                 continue
             if loaded.engine.sha256 == model:
-                log.error("%s; using the previous engine %s", error, previous)
-                return loaded
+                notice = f"{reason}; using the previous engine {previous}"
+                log.error("%s", notice)
+                return loaded.noting(notice)
             loaded.close()
-        raise EngineCacheError(str(error)) from error
+        raise EngineCacheError(reason)
 
     def _platform(self) -> Platform:
         return engine_build.platform_of(self.trt, self.cuda.device())
@@ -182,6 +185,24 @@ def _locked(file: IO[str]) -> bool:
 def _others(target: Path) -> list[Path]:
     """The other engines of models of that name."""
     return [path for path in target.parent.glob(f"*{SUFFIX}") if path != target]
+
+
+def _alike(target: Path, wanted: BuildOptions) -> list[Path]:
+    """The other engines of that precision, with the preprocessing inside as wanted."""
+    made = {path: _options(path) for path in _others(target)}
+    return [
+        path
+        for path, options in made.items()
+        if options and (options.precision, options.preprocessing) == (wanted.precision, wanted.preprocessing)
+    ]
+
+
+def _precision(onnx: Path, options: BuildOptions) -> Precision | None:
+    """The precision to build: as requested, else that of the file; None where that cannot be read."""
+    try:
+        return options.precision or as_precision(engine_build.read_model(onnx)[1].precision)
+    except (EngineBuildError, PlanError):
+        return None
 
 
 def _options(engine: Path) -> BuildOptions | None:

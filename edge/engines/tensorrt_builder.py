@@ -26,6 +26,14 @@ class EngineBuildError(Exception):
     """An engine that was not built; an earlier one in its place is untouched."""
 
 
+class RefusedError(EngineBuildError):
+    """TensorRT does not build that file: it would not the next time either."""
+
+
+class ShortOfMemoryError(EngineBuildError):
+    """A build that lacked memory, which may be free another time."""
+
+
 class TensorRtBuilder:
     """One build: what all its steps need."""
 
@@ -61,7 +69,8 @@ class TensorRtBuilder:
         if monitoring is not None and monitoring.raised is not None:
             raise monitoring.raised
         if serialized is None:
-            self._fail("did not build it", MEMORY_REMEDY if self._is_memory() else remedy_for(""))
+            kind, remedy = (ShortOfMemoryError, MEMORY_REMEDY) if self._is_memory() else (RefusedError, remedy_for(""))
+            self._fail("did not build it", remedy, kind)
         if timing_cache is not None:
             _keep_timings(config, timing_cache)
         return bytes(serialized)
@@ -81,7 +90,7 @@ class TensorRtBuilder:
         if not parser.parse(content):
             faults = "; ".join(_parser_fault(parser.get_error(index)) for index in range(parser.num_errors))
             self._log.clear()  # they say the same
-            self._fail(f"refuses it: {faults or 'without a reason'}", remedy_for(faults))
+            self._fail(f"refuses it: {faults or 'without a reason'}", remedy_for(faults), RefusedError)
         return network
 
     def _check(self, network: Any, manifest: Manifest) -> None:
@@ -136,10 +145,8 @@ class TensorRtBuilder:
     def _is_memory(self) -> bool:
         return any(word in self._log.first_error.lower() for word in MEMORY_WORDS)
 
-    def _fail(self, what: str, remedy: str) -> NoReturn:
-        raise EngineBuildError(
-            f"{self._onnx}: TensorRT {self._trt.__version__} {what}{self._log.first_error}; {remedy}"
-        )
+    def _fail(self, what: str, remedy: str, kind: type[EngineBuildError] = EngineBuildError) -> NoReturn:
+        raise kind(f"{self._onnx}: TensorRT {self._trt.__version__} {what}{self._log.first_error}; {remedy}")
 
 
 def _parser_fault(error: Any) -> str:

@@ -1,7 +1,6 @@
 """Which of a model's files is opened, over the fakes of TensorRT and CUDA: built, passed over, and said so."""
 
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,42 +8,25 @@ from typing import Any
 import pytest
 
 from edge import open_model as open_model_module
+from edge.chosen_model import first_engine
 from edge.config.schema import ModelConfig
-from edge.engines import cuda_runtime, motion_cuda
+from edge.engines.engine_cache import EngineCache
 from edge.inference import EngineError, LoadedEngine
 from edge.open_model import open_model
-from tests.support.fake_cv2_cuda import FakeCv2Cuda
-from tests.support.fake_gpu import FakeGpu, fake_gpu
+from tests.support.fake_gpu import FakeGpu, WithTensorRt
 from tests.support.tiny_model import MANIFEST, write_tiny_model
 
 Settings = Mapping[str, Any]
+
+
+pytest_plugins = ("tests.support.gpu_machine",)
+pytestmark = pytest.mark.usefixtures("no_nvidia")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     write_tiny_model(tmp_path / "tiny.onnx")
     return tmp_path
-
-
-@pytest.fixture(autouse=True)
-def no_nvidia(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A PC without a GPU, whatever runs the tests."""
-    monkeypatch.setitem(sys.modules, "tensorrt", None)
-    monkeypatch.setattr(open_model_module, "NVIDIA_SIGNS", ())
-
-
-@pytest.fixture
-def with_tensorrt(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeGpu]:
-    """Makes the machine one with that TensorRT, a GPU, and an OpenCV that is built with CUDA."""
-
-    def install(version: str = "10.3", **behaviour: Any) -> FakeGpu:
-        gpu = fake_gpu(version, **behaviour)
-        monkeypatch.setitem(sys.modules, "tensorrt", gpu.trt)
-        monkeypatch.setattr(cuda_runtime, "installed", lambda: gpu.cuda)
-        monkeypatch.setattr(motion_cuda, "usable", lambda: FakeCv2Cuda(gpu.runtime))
-        return gpu
-
-    return install
 
 
 def opened(folder: Path, **settings: Any) -> LoadedEngine:
@@ -76,6 +58,17 @@ def write(path: Path, precision: str, quantisation: Settings | None = None) -> N
     write_tiny_model(path, replace(MANIFEST, precision=precision, training={"weights": "a1", **noted}))
 
 
+def refuse_first(gpu: FakeGpu, count: int) -> None:
+    """The builder refuses so many builds."""
+    build, refused = gpu.trt.Builder.build_serialized_network, list[None]()
+
+    def build_serialized_network(builder: Any, network: Any, config: Any) -> Any:
+        refused.append(None)
+        return build(builder, network, config) if len(refused) > count else None
+
+    gpu.trt.Builder.build_serialized_network = build_serialized_network
+
+
 @pytest.mark.parametrize(
     ("version", "capability", "wanted", "engine", "result"),
     [
@@ -94,7 +87,7 @@ def test_the_file_is_chosen_for_the_gpu(
     engine: str,
     result: str,
     folder: Path,
-    with_tensorrt: Callable[..., FakeGpu],
+    with_tensorrt: WithTensorRt,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     gpu = with_tensorrt(version)
@@ -110,39 +103,95 @@ def test_the_file_is_chosen_for_the_gpu(
 
 
 def test_a_precision_that_tensorrt_does_not_build_gives_way_to_the_next(
-    folder: Path, with_tensorrt: Callable[..., FakeGpu], caplog: pytest.LogCaptureFixture
+    folder: Path, with_tensorrt: WithTensorRt, caplog: pytest.LogCaptureFixture
 ) -> None:
     gpu = with_tensorrt()
     with_precisions(folder)
-    build = gpu.trt.Builder.build_serialized_network
-    refused: list[str] = []
-
-    def refuse_the_first(builder: Any, network: Any, config: Any) -> Any:
-        refused.append("int8")
-        return build(builder, network, config) if len(refused) > 1 else None
-
-    gpu.trt.Builder.build_serialized_network = refuse_the_first
+    refuse_first(gpu, 1)
     with opened(folder) as engine:
         assert engine.runtime.endswith(" fp16")
         assert "tiny-int8-fp16.onnx: TensorRT 10.3.0 did not build it" in engine.fallback
         assert engine.fallback.endswith(
-            'tiny-fp16.onnx runs in its place, fp16; set model.precision = "fp16" if that is to stay'
+            'tiny-fp16.onnx runs in its place, fp16; set model.precision = "fp16" to keep that'
         )
         assert engine.fallback in caplog.text
     assert gpu.runtime.leaks == 0
 
 
-def test_where_no_precision_is_built_the_first_error_is_told(
-    folder: Path, with_tensorrt: Callable[..., FakeGpu]
+def test_what_failed_is_passed_over_at_the_next_start(folder: Path, with_tensorrt: WithTensorRt) -> None:
+    gpu = with_tensorrt()
+    with_precisions(folder)
+    refuse_first(gpu, 1)
+    notices = []
+    for _ in range(2):
+        with opened(folder) as engine:
+            assert engine.runtime.endswith(" fp16")
+            notices.append(engine.fallback)
+    assert notices[0] == notices[1]
+    (note,) = folder.rglob("*.failed")
+    assert f"or {note} is deleted; tiny-fp16.onnx runs in its place" in notices[0]
+    assert len(gpu.trt.named("Builder.build_serialized_network")) == 1  # that of the one in its place
+    note.unlink()
+    with opened(folder) as engine:
+        assert engine.runtime.endswith(" int8")
+        assert engine.fallback == ""
+
+
+@pytest.mark.parametrize("change", ["model", "tensorrt", "driver"])
+def test_what_failed_is_tried_again_when_something_has_changed(
+    change: str, folder: Path, with_tensorrt: WithTensorRt
 ) -> None:
+    gpu = with_tensorrt()
+    with_precisions(folder)
+    refuse_first(gpu, 1)
+    opened(folder).close()
+    if change == "model":
+        write(folder / "tiny-int8-fp16.onnx", "int8", {"target": "tensorrt", "rest": "fp16", "method": "other"})
+    gpu = with_tensorrt("10.13" if change == "tensorrt" else "10.3")
+    if change == "driver":
+        gpu.runtime.driver = 13000
+    with opened(folder) as engine:
+        assert engine.runtime.endswith(" int8")
+        assert engine.fallback == ""
+
+
+def test_the_engine_that_will_run_is_known_before_it_is_opened(folder: Path, with_tensorrt: WithTensorRt) -> None:
+    """`doctor` asks so whether one must be built; what failed will not be."""
+    gpu = with_tensorrt()
+    with_precisions(folder)
+    engines = EngineCache(folder / "state" / "engines", gpu.trt, gpu.cuda)
+    model = ModelConfig(path=folder / "tiny.onnx")
+
+    def first() -> Path | None:
+        return first_engine(engines, folder / "tiny.onnx", model)
+
+    def named(engine: Path | None) -> tuple[str, bool]:
+        return ("", False) if engine is None else (engine.parent.name, engine.exists())
+
+    assert named(first()) == ("tiny-int8-fp16", False)
+    refuse_first(gpu, 1)
+    opened(folder).close()
+    found = first()
+    assert named(found) == ("tiny-fp16", True)
+    assert found is not None
+    found.unlink()
+    refuse_first(gpu, 100)
+    opened(folder).close()
+    assert first() is None
+
+
+def test_where_no_precision_is_built_the_first_error_is_told(folder: Path, with_tensorrt: WithTensorRt) -> None:
     with_tensorrt(failing={"Builder.build_serialized_network": "out of luck"})
     with_precisions(folder)
-    assert refusal(folder).startswith(f"{folder / 'tiny-int8-fp16.onnx'}: ")
+    assert refusal(folder, runtime="tensorrt").startswith(f"{folder / 'tiny-int8-fp16.onnx'}: ")
+    with opened(folder) as engine:
+        assert engine.fallback.startswith(f"{folder / 'tiny-int8-fp16.onnx'}: ")
+        assert engine.manifest.precision == "fp32"
 
 
 @pytest.mark.parametrize(("runtime", "runs"), [("auto", True), ("tensorrt", False)])
 def test_a_file_for_cpus_alone_is_left_to_onnx_runtime(
-    runtime: str, runs: bool, folder: Path, with_tensorrt: Callable[..., FakeGpu], caplog: pytest.LogCaptureFixture
+    runtime: str, runs: bool, folder: Path, with_tensorrt: WithTensorRt, caplog: pytest.LogCaptureFixture
 ) -> None:
     with_tensorrt()
     write(folder / "tiny.onnx", "int8", {"target": "cpu"})

@@ -143,6 +143,15 @@ def test_a_precision_that_no_file_has_is_answered_with_the_cure(device: Device, 
     assert f"fp32 runs; make one with korsal-convert quantize /models/any-fp32.onnx {made}" in choice.notice
 
 
+@pytest.mark.parametrize(
+    ("wanted", "then"),
+    [("int8", ["int8", "fp16", "fp32"]), ("fp16", ["fp16", "fp32", "int8"]), ("fp32", ["fp32", "fp16", "int8"])],
+)
+def test_what_cannot_be_built_gives_way_to_a_more_exact_one_first(wanted: Precision, then: list[str]) -> None:
+    results = [result for _, result in order(tensorrt("10.3", "8.7"), wanted)]
+    assert list(dict.fromkeys(results)) == then
+
+
 def test_fp32_of_a_file_that_is_not() -> None:
     choice = choose(model("int8"), [], "fp32", tensorrt("10.3", "8.7"))
     assert [one.result for one in choice.candidates] == ["int8"]

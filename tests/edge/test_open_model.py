@@ -3,9 +3,9 @@
 import json
 import logging
 import os
+import re
 import signal
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,7 @@ from edge.engines.tensorrt_build_plan import BuildOptions
 from edge.inference import Engine, EngineError, LoadedEngine
 from edge.motion_map import MotionSettings
 from edge.open_model import open_at_terminal, open_model
-from tests.support.fake_cv2_cuda import FakeCv2Cuda
-from tests.support.fake_gpu import FakeGpu, fake_gpu
+from tests.support.fake_gpu import FakeGpu, WithTensorRt, fake_gpu
 from tests.support.fake_tensorrt import Network
 from tests.support.fake_tensorrt_builder import Fault
 from tests.support.frame_gpu import frame_gpu
@@ -41,31 +40,14 @@ from tests.support.tiny_model import MANIFEST, SIZE, write_tiny_model
 NO_TENSORRT = "TensorRT's Python bindings cannot be loaded"
 
 
+pytest_plugins = ("tests.support.gpu_machine",)
+pytestmark = pytest.mark.usefixtures("no_nvidia")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     write_tiny_model(tmp_path / "tiny.onnx")
     return tmp_path
-
-
-@pytest.fixture(autouse=True)
-def no_nvidia(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A PC without a GPU, whatever runs the tests."""
-    monkeypatch.setitem(sys.modules, "tensorrt", None)
-    monkeypatch.setattr(open_model_module, "NVIDIA_SIGNS", ())
-
-
-@pytest.fixture
-def with_tensorrt(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeGpu]:
-    """Makes the machine one with that TensorRT, a GPU, and an OpenCV that is built with CUDA."""
-
-    def install(version: str = "10.3", **behaviour: Any) -> FakeGpu:
-        gpu = fake_gpu(version, **behaviour)
-        monkeypatch.setitem(sys.modules, "tensorrt", gpu.trt)
-        monkeypatch.setattr(cuda_runtime, "installed", lambda: gpu.cuda)
-        monkeypatch.setattr(motion_cuda, "usable", lambda: FakeCv2Cuda(gpu.runtime))
-        return gpu
-
-    return install
 
 
 def config_file(folder: Path, model: str = "", path: str = "tiny.onnx") -> Path:
@@ -110,7 +92,7 @@ def builds(gpu: FakeGpu) -> int:
 
 @pytest.mark.parametrize("runtime", ["auto", "tensorrt"])
 def test_tensorrt_runs_the_model_where_it_is(
-    runtime: str, folder: Path, with_tensorrt: Callable[..., FakeGpu], caplog: pytest.LogCaptureFixture
+    runtime: str, folder: Path, with_tensorrt: WithTensorRt, caplog: pytest.LogCaptureFixture
 ) -> None:
     gpu = with_tensorrt()
     for _ in range(2):
@@ -136,7 +118,7 @@ def test_onnx_runtime_takes_what_is_configured_and_the_model_can(path: str, larg
 
 @pytest.mark.parametrize(("requested", "by_cuda"), [("auto", True), ("cuda", True), ("cpu", False)])
 def test_cv2_cuda_fills_the_input_where_it_is(
-    requested: str, by_cuda: bool, folder: Path, with_tensorrt: Callable[..., FakeGpu], caplog: pytest.LogCaptureFixture
+    requested: str, by_cuda: bool, folder: Path, with_tensorrt: WithTensorRt, caplog: pytest.LogCaptureFixture
 ) -> None:
     gpu = with_tensorrt()
     with opened(config(folder, f'preprocessing = "{requested}"\nmax_batch = 3')) as engine:
@@ -155,7 +137,7 @@ def test_without_cv2_cuda_the_cpu_does_it(
     requested: str,
     warnings: int,
     folder: Path,
-    with_tensorrt: Callable[..., FakeGpu],
+    with_tensorrt: WithTensorRt,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -168,7 +150,7 @@ def test_without_cv2_cuda_the_cpu_does_it(
 
 
 def test_why_cv2_cuda_cannot_be_used_is_the_error_where_it_is_required(
-    folder: Path, with_tensorrt: Callable[..., FakeGpu], monkeypatch: pytest.MonkeyPatch
+    folder: Path, with_tensorrt: WithTensorRt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requested = config(folder, 'preprocessing = "cuda"')
     assert "model.preprocessing is cuda, but ONNX Runtime runs the model" in refusal(requested)
@@ -179,7 +161,7 @@ def test_why_cv2_cuda_cannot_be_used_is_the_error_where_it_is_required(
 
 
 def test_flow_is_the_cpus_and_no_warning_is_given(
-    folder: Path, with_tensorrt: Callable[..., FakeGpu], caplog: pytest.LogCaptureFixture
+    folder: Path, with_tensorrt: WithTensorRt, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_spot_model(folder / "flow.onnx", replace(SPOT, motion=MotionSettings("flow")))
     gpu = with_tensorrt(network=Network(inputs={"image": ((-1, 6, SIZE, SIZE), "FLOAT")}))
@@ -217,7 +199,7 @@ def test_a_machine_with_a_gpu_is_warned(
 
 
 def test_cuda_that_is_missing_is_as_good_as_no_tensorrt(
-    folder: Path, with_tensorrt: Callable[..., FakeGpu], monkeypatch: pytest.MonkeyPatch
+    folder: Path, with_tensorrt: WithTensorRt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_tensorrt()
 
@@ -233,7 +215,7 @@ def test_cuda_that_is_missing_is_as_good_as_no_tensorrt(
 
 
 def test_onnx_runtime_may_be_requested(
-    folder: Path, with_tensorrt: Callable[..., FakeGpu], caplog: pytest.LogCaptureFixture
+    folder: Path, with_tensorrt: WithTensorRt, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     gpu = with_tensorrt()
@@ -249,14 +231,41 @@ def test_requesting_an_absent_tensorrt_is_an_error(folder: Path) -> None:
     assert message.endswith('install python3-libnvinfer, as JetPack has it; or set it to "auto"')
 
 
-def test_what_tensorrt_cannot_build_is_not_left_to_onnx_runtime(
-    folder: Path, with_tensorrt: Callable[..., FakeGpu]
+def test_what_tensorrt_cannot_build_is_left_to_onnx_runtime(
+    folder: Path, with_tensorrt: WithTensorRt, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """A device that sees slowly is better than one that is blind; tried in vain it is once."""
+    gpu = with_tensorrt(failing={"Builder.build_serialized_network": "out of luck"})
+    for _ in range(2):
+        with opened(config(folder, 'preprocessing = "cuda"')) as engine:
+            assert engine.runtime.startswith("onnxruntime")
+            assert engine.preprocessor == "cpu"
+            assert "out of luck" in engine.fallback
+            assert engine.fallback.endswith(
+                'ONNX Runtime runs the model on the CPU in its place; set model.runtime = "onnxruntime" to keep that'
+            )
+    assert [record.getMessage() for record in caplog.records] == [engine.fallback] * 2
+    assert builds(gpu) == 1
+
+
+def test_tensorrt_where_it_is_requested_is_not_replaced(folder: Path, with_tensorrt: WithTensorRt) -> None:
     with_tensorrt(failing={"Builder.build_serialized_network": "out of luck"})
-    assert "out of luck" in refusal(config(folder))
+    assert "out of luck" in refusal(config(folder, 'runtime = "tensorrt"'))
 
 
-def test_the_options_reach_the_builder(folder: Path, with_tensorrt: Callable[..., FakeGpu]) -> None:
+def test_a_model_that_nothing_runs(folder: Path, with_tensorrt: WithTensorRt, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_tensorrt(failing={"Builder.build_serialized_network": "out of luck"})
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    message = refusal(config(folder))
+    assert "out of luck" in message
+    assert message.endswith(
+        "; nor does ONNX Runtime run it: onnxruntime is not installed: pip install 'korsal-edge[cpu]'"
+    )
+    (folder / "tiny.onnx").write_text("no model")
+    assert refusal(config(folder)).count("is not a complete ONNX file") == 1
+
+
+def test_the_options_reach_the_builder(folder: Path, with_tensorrt: WithTensorRt) -> None:
     gpu = with_tensorrt("8.6")
     requested = config(folder, 'precision = "fp16"\nmax_batch = 4\nworkspace = 256')
     with opened(requested) as engine:
@@ -270,7 +279,7 @@ def test_the_defaults_are_those_of_the_builder() -> None:
 
 
 def test_a_precision_that_no_file_has(
-    folder: Path, with_tensorrt: Callable[..., FakeGpu], caplog: pytest.LogCaptureFixture
+    folder: Path, with_tensorrt: WithTensorRt, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The daemon runs what there is, and says how to make the other."""
     with_tensorrt("10.3")
@@ -282,7 +291,7 @@ def test_a_precision_that_no_file_has(
 
 
 def test_providers_are_of_onnx_runtime(
-    folder: Path, with_tensorrt: Callable[..., FakeGpu], caplog: pytest.LogCaptureFixture
+    folder: Path, with_tensorrt: WithTensorRt, caplog: pytest.LogCaptureFixture
 ) -> None:
     with_tensorrt()
     opened(config(folder, 'providers = ["CUDAExecutionProvider"]')).close()
@@ -296,7 +305,7 @@ def plan(folder: Path, gpu: FakeGpu) -> Path:
     return target
 
 
-def test_an_engine_is_opened_as_it_is(folder: Path, with_tensorrt: Callable[..., FakeGpu]) -> None:
+def test_an_engine_is_opened_as_it_is(folder: Path, with_tensorrt: WithTensorRt) -> None:
     gpu = with_tensorrt()
     plan(folder, gpu)
     for runtime in ("auto", "tensorrt"):
@@ -307,7 +316,7 @@ def test_an_engine_is_opened_as_it_is(folder: Path, with_tensorrt: Callable[...,
     assert not (folder / "state").exists()
 
 
-def test_an_engine_without_its_record(folder: Path, with_tensorrt: Callable[..., FakeGpu]) -> None:
+def test_an_engine_without_its_record(folder: Path, with_tensorrt: WithTensorRt) -> None:
     engine_record.beside(plan(folder, with_tensorrt())).unlink()
     assert "its record mine.engine.json cannot be read" in refusal(config(folder, path="mine.engine"))
 
@@ -322,15 +331,18 @@ def test_an_engine_where_only_onnx_runtime_is(folder: Path) -> None:
     assert "is a TensorRT engine, and model.runtime is onnxruntime; set that to" in message
 
 
-def test_a_state_directory_without_rights(folder: Path, with_tensorrt: Callable[..., FakeGpu]) -> None:
+def test_a_state_directory_without_rights(folder: Path, with_tensorrt: WithTensorRt) -> None:
     with_tensorrt()
     (folder / "state").write_text("a file, so that nobody, not even root, makes a folder of it")
-    with pytest.raises(EngineCacheError, match=r"name a directory that this user may write to \(\[outbox\] directory"):
-        open_at_terminal(config(folder).model, folder / "state")
+    cure = r"name a directory that this user may write to \(\[outbox\] directory"
+    with pytest.raises(EngineCacheError, match=cure):
+        open_at_terminal(config(folder, 'runtime = "tensorrt"').model, folder / "state")
+    with open_at_terminal(config(folder).model, folder / "state") as engine:
+        assert re.search(cure, engine.fallback)
 
 
 def test_the_terminal_shows_what_takes_long(
-    folder: Path, with_tensorrt: Callable[..., FakeGpu], capsys: pytest.CaptureFixture[str]
+    folder: Path, with_tensorrt: WithTensorRt, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with_tensorrt()
     open_at_terminal(config(folder).model, folder / "state").close()
@@ -347,7 +359,7 @@ def test_the_terminal_shows_what_takes_long(
 @pytest.mark.parametrize(("version", "built"), [("10.3", 0), ("8.6", 1)])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_a_build(
-    number: signal.Signals, version: str, built: int, folder: Path, with_tensorrt: Callable[..., FakeGpu]
+    number: signal.Signals, version: str, built: int, folder: Path, with_tensorrt: WithTensorRt
 ) -> None:
     """Between two of its steps; where TensorRT has no monitor, after it, and the next start finds the engine."""
     gpu = with_tensorrt(version)
@@ -392,7 +404,7 @@ def played(folder: Path, runtime: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines.open()]
 
 
-def test_both_runtimes_give_the_same_events(folder: Path, with_tensorrt: Callable[..., FakeGpu]) -> None:
+def test_both_runtimes_give_the_same_events(folder: Path, with_tensorrt: WithTensorRt) -> None:
     gpu = with_tensorrt()
     expected, found = played(folder, "onnxruntime"), played(folder, "tensorrt")
     assert [event["action"] for event in expected if event["type"] == "new"] == ["Rest", "Shine", "Shine"]
@@ -410,7 +422,7 @@ def same(event: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def test_check_and_replay_use_the_same_engine(
-    folder: Path, with_tensorrt: Callable[..., FakeGpu], capsys: pytest.CaptureFixture[str]
+    folder: Path, with_tensorrt: WithTensorRt, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gpu = with_tensorrt()
     file = config_file(folder, "max_batch = 2")
@@ -424,7 +436,7 @@ def test_check_and_replay_use_the_same_engine(
 
 
 def test_the_demo_leaves_its_engine_for_the_next(
-    folder: Path, with_tensorrt: Callable[..., FakeGpu], monkeypatch: pytest.MonkeyPatch
+    folder: Path, with_tensorrt: WithTensorRt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from edge.commands.demo import demo
 
@@ -442,19 +454,12 @@ def test_the_demo_leaves_its_engine_for_the_next(
 
 
 @pytest.fixture
-def with_frames(
-    folder: Path, with_tensorrt: Callable[..., FakeGpu], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., FakeGpu]:
+def with_frames(folder: Path, with_tensorrt: WithTensorRt, monkeypatch: pytest.MonkeyPatch) -> WithTensorRt:
     """A machine with TensorRT, and `frames.onnx`, which fits and compares frames itself."""
     write_frame_model(folder / "frames.onnx")
 
     def install(version: str = "10.3", **behaviour: Any) -> FakeGpu:
-        gpu = frame_gpu(version, folder / "frames.onnx", **behaviour)
-        with_tensorrt()
-        monkeypatch.setitem(sys.modules, "tensorrt", gpu.trt)
-        monkeypatch.setattr(cuda_runtime, "installed", lambda: gpu.cuda)
-        monkeypatch.setattr(motion_cuda, "usable", lambda: FakeCv2Cuda(gpu.runtime))
-        return gpu
+        return with_tensorrt(gpu=frame_gpu(version, folder / "frames.onnx", **behaviour))
 
     return install
 
@@ -466,7 +471,7 @@ def test_a_model_with_its_preprocessing_inside_serves_each_way(
     requested: str,
     preprocessor: str,
     folder: Path,
-    with_frames: Callable[..., FakeGpu],
+    with_frames: WithTensorRt,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     gpu = with_frames()
@@ -480,7 +485,7 @@ def test_a_model_with_its_preprocessing_inside_serves_each_way(
     assert gpu.runtime.leaks == 0
 
 
-def test_both_ways_of_one_file_keep_their_engines(folder: Path, with_frames: Callable[..., FakeGpu]) -> None:
+def test_both_ways_of_one_file_keep_their_engines(folder: Path, with_frames: WithTensorRt) -> None:
     gpu = with_frames()
     for requested in ("cpu", "graph", "cuda", "auto"):
         opened(config(folder, f'preprocessing = "{requested}"', "frames.onnx")).close()
@@ -492,7 +497,7 @@ def test_what_the_parser_lacks_runs_outside(
     requested: str,
     preprocessor: str,
     folder: Path,
-    with_frames: Callable[..., FakeGpu],
+    with_frames: WithTensorRt,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     gpu = with_frames()
@@ -508,7 +513,7 @@ def test_what_the_parser_lacks_runs_outside(
     assert gpu.runtime.leaks == 0
 
 
-def test_8_6_runs_the_graph_in_fp16_too(folder: Path, with_frames: Callable[..., FakeGpu]) -> None:
+def test_8_6_runs_the_graph_in_fp16_too(folder: Path, with_frames: WithTensorRt) -> None:
     gpu = with_frames("8.6")
     for precision in ("fp16", "fp32"):
         with opened(config(folder, f'precision = "{precision}"', "frames.onnx")) as engine:
@@ -518,7 +523,7 @@ def test_8_6_runs_the_graph_in_fp16_too(folder: Path, with_frames: Callable[...,
     assert gpu.trt.named("Builder.build_serialized_network") == [("FP16", "OBEY_PRECISION_CONSTRAINTS"), ()]
 
 
-def test_an_8_6_that_cannot_obey_gets_the_network_alone(folder: Path, with_frames: Callable[..., FakeGpu]) -> None:
+def test_an_8_6_that_cannot_obey_gets_the_network_alone(folder: Path, with_frames: WithTensorRt) -> None:
     gpu = with_frames("8.6")
     build = gpu.trt.Builder.build_serialized_network
 
@@ -532,7 +537,7 @@ def test_an_8_6_that_cannot_obey_gets_the_network_alone(folder: Path, with_frame
         assert "did not build it" in engine.fallback
 
 
-def test_a_graph_that_is_not_there(folder: Path, with_tensorrt: Callable[..., FakeGpu]) -> None:
+def test_a_graph_that_is_not_there(folder: Path, with_tensorrt: WithTensorRt) -> None:
     cure = "make a file that does with korsal-convert export --with-motion, or set that to"
     assert cure in refusal(config(folder, 'runtime = "onnxruntime"\npreprocessing = "graph"'))
     gpu = with_tensorrt()
@@ -542,9 +547,7 @@ def test_a_graph_that_is_not_there(folder: Path, with_tensorrt: Callable[..., Fa
     assert gpu.runtime.leaks == 0
 
 
-def test_an_engine_that_was_built_with_the_preprocessing_inside(
-    folder: Path, with_frames: Callable[..., FakeGpu]
-) -> None:
+def test_an_engine_that_was_built_with_the_preprocessing_inside(folder: Path, with_frames: WithTensorRt) -> None:
     gpu = with_frames()
     engine_build.build(gpu.trt, folder / "frames.onnx", folder / "mine.engine")
     for requested in ("auto", "graph"):

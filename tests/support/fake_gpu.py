@@ -3,7 +3,7 @@
 The network is that of `tiny_model`: Shine where the image is bright.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,9 @@ class FakeGpu:
     @property
     def cuda(self) -> Cuda:
         return Cuda(self.runtime)
+
+
+WithTensorRt = Callable[..., FakeGpu]  # the fixture `with_tensorrt` of gpu_machine
 
 
 def fake_gpu(

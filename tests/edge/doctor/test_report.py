@@ -188,6 +188,11 @@ def test_build_logs_are_the_newest_and_bounded(tmp_path: Path) -> None:
         f"-- model{number}, 1970-01-01T00:00:0{number}Z" for number in (4, 3, 2)
     ]
     assert len(lines) == 3 * 401
+    (tmp_path / "model0" / "ab12.failed").write_text('{"reason": "no such layer"}')
+    assert list(build_logs(tmp_path))[len(lines) :] == [
+        "-- model0, a build that failed, as it is remembered in ab12.failed",
+        '{"reason": "no such layer"}',
+    ]
 
 
 def test_secrets_are_found_in_files_that_are_no_configuration(tmp_path: Path) -> None:

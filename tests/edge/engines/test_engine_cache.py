@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.engines import engine_build, engine_record, onnxruntime_engine, tensorrt_engine
+from edge.engines import engine_build, engine_record, failed_builds, onnxruntime_engine, tensorrt_engine
 from edge.engines.engine_cache import EngineCache, EngineCacheError
 from edge.engines.tensorrt_build_plan import BuildOptions
 from edge.engines.tensorrt_errors import TensorRtError
@@ -370,6 +370,7 @@ def test_what_tensorrt_reports_of_a_build_is_kept_beside_the_engine(model: Path,
     first, message = log.read_text().splitlines()
     assert first.startswith(f"{model.name}, TensorRT 10.3")
     assert message.endswith(": out of luck")
+    log.with_name(failed_builds.path_of(cache(failing, tmp_path).place(model, OPTIONS)).name).unlink()
     start(fake_gpu("10.3"), tmp_path, model)
     assert "out of luck" not in log.read_text()
     log.unlink()
