@@ -10,6 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge import tiles
+from edge.tiles import WHOLE, Region, Tiling
+
 HEAD = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
 
 
@@ -26,6 +29,7 @@ class FakeHttpCamera:
         self.bright = True
         self.mode: Mode = "moving"
         self.size = (48, 64)  # height, width
+        self.lit: Region = WHOLE  # the part that is bright
         self._seconds = seconds
         self._port = 0
         self._clients: list[socket.socket] = []
@@ -86,7 +90,10 @@ class FakeHttpCamera:
     def _picture(self, number: int) -> NDArray[np.uint8]:
         """No two are the same."""
         height, width = self.size
-        image = np.full((height, width, 3), 255 if self.bright else 0, np.uint8)
+        image = np.zeros((height, width, 3), np.uint8)
+        if self.bright:
+            ((left, top, right, bottom),) = tiles.cut((width, height), Tiling(self.lit))
+            image[top:bottom, left:right] = 255
         image[number % height, : width // 8] = 128
         return image
 
