@@ -8,6 +8,7 @@ Content = TypeVar("Content")
 
 REFERENCE_RATE = 25.0  # frames per second, those of UCF101: of models that name no rate
 PARTS = 8  # of a gap: frames that are closer together than one of them are too alike to keep all
+LONGEST = 30  # gaps: what was seen before a longer pause is another scene (2.4 s for the shipped model)
 CLOSEST = 0.9  # frames at the model's rate, which are all kept however long the gap is
 
 
@@ -19,6 +20,11 @@ class MotionGap:
     rate: float
 
     @property
+    def longest(self) -> float:
+        """The seconds after which no frame is compared with any more."""
+        return LONGEST * self.seconds
+
+    @property
     def spacing(self) -> float:
         """The seconds between frames that bound how many are kept: at most 1.2 for each frame of the gap, or 11."""
         return min(self.seconds / PARTS, CLOSEST / self.rate)
@@ -28,7 +34,8 @@ class MotionGap:
 class Choice:
     """Of the past frames, by index: the `previous` one, and all that are still `kept`, with it; the rest is free.
 
-    `previous` is None where there is no past frame: the motion map then compares with a frame of zeros.
+    `previous` is None where there is no past frame, or none that is recent enough: the motion map then compares with a
+    frame of zeros.
     """
 
     previous: int | None
@@ -39,10 +46,11 @@ def choose(times: Sequence[float], now: float, gap: MotionGap) -> Choice:
     """What to do with the past frames, of these `times` (seconds, oldest first), when a frame comes at the time `now`.
 
     The previous frame is that nearest to `gap.seconds` before `now`, of equals the later, and never the new one itself.
-    Kept are those that may be nearest for a later frame; after `kept`, append the new frame. After a clock has stepped
-    back, frames that seem to come after `now` are kept no longer.
+    Kept are those that may be nearest for a later frame; after `kept`, append the new frame. After a pause of more than
+    `gap.longest`, as when a camera was away, all begins anew. After a clock has stepped back, frames that seem to come
+    after `now` are kept no longer.
     """
-    if not times:
+    if not times or now - times[-1] > gap.longest:
         return Choice(None, ())
     target = now - gap.seconds
     previous = min(reversed(range(len(times))), key=lambda index: abs(times[index] - target))

@@ -91,7 +91,7 @@ class MotionCuda:
         self._shape = (frame_size[1], frame_size[0], 3)
         try:
             self._allocate(gpu_input, frame_size)
-            self._blank(self._free[0])
+            self._blank(self._free)
         except (cv2.error, SystemError) as error:  # SystemError is what its constructors raise
             raise _failure("cannot be set up for a camera", error) from error
 
@@ -107,9 +107,9 @@ class MotionCuda:
             )
         known = recall(self._past, time, gap)
         free = [*self._free, *known.free]
-        previous = free[0] if known.previous is None else known.previous  # that which is free at first is blank
         try:
             current = free.pop() if free else self._frame()
+            previous = self._blank(free) if known.previous is None else known.previous
             self._preprocess.normalise(image, current.bordered)
             self._cuda.split(current.frame, dst=self._slots[slot][:3], stream=self._stream)
             shift = self._motion(previous, current, self._slots[slot][3:])
@@ -160,10 +160,12 @@ class MotionCuda:
             np.zeros((len(SHIFTS), 2), np.float32),
         )
 
-    def _blank(self, frame: GpuFrame) -> None:
-        """Fill a frame with zeros, which the first frame is compared with."""
-        frame.bordered.setTo((0, 0, 0, 0), self._stream)
-        self._measure(frame)
+    def _blank(self, free: list[GpuFrame]) -> GpuFrame:
+        """A free frame of zeros, which the first frame is compared with, and the first after a long pause."""
+        free[:] = free or [self._frame()]
+        free[0].bordered.setTo((0, 0, 0, 0), self._stream)
+        self._measure(free[0])
+        return free[0]
 
     def _motion(self, previous: GpuFrame, current: GpuFrame, planes: Sequence[Gpu]) -> int:
         """Write the motion map into the last three planes of an image, where it has them; the shift's index."""

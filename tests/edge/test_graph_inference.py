@@ -81,6 +81,17 @@ def test_another_size_begins_anew(both: tuple[Engine, Engine]) -> None:
         assert whole.motion_map.any() == (index % 2 == 1)
 
 
+@pytest.mark.parametrize("inside", [True, False])
+def test_after_a_long_pause_the_map_is_that_of_the_first_frame(both: tuple[Engine, Engine], inside: bool) -> None:
+    """Not that against what the camera saw before it was away; in the graph as on the CPU."""
+    state, settings = pipeline.initial("door", "seed"), PipelineSettings()
+    for index, (time, compared) in enumerate([(0, False), (0.04, True), (60, False), (60.04, True), (61, True)]):
+        given = FrameInput(state, Frame("door", index, time, time, frame(index, SAME)), settings)
+        ((state, result),) = pipeline.step_batch([given], both[0 if inside else 1])
+        (whole,) = result.motion()
+        assert whole.motion_map.any() == compared
+
+
 def test_a_model_without_motion_map(tmp_path: Path) -> None:
     manifest = replace(MANIFEST, motion=MotionSettings("none"))
     path = write_frame_model(tmp_path / "still.onnx", manifest)

@@ -1,5 +1,7 @@
 """The previous frame of a motion map: in time, at any rate, with few frames kept."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,6 +87,25 @@ def test_after_a_clock_stepped_back_there_is_a_previous_frame_at_once() -> None:
     assert most <= 3
 
 
+@pytest.mark.parametrize("pause", [2.5, 60.0, 1e6])
+def test_after_a_long_pause_all_begins_anew(pause: float) -> None:
+    """Not what a camera saw before it was away; the second frame after it compares with the first."""
+    before, after = evenly(25, 10), [9 / 25 + pause + index / 25 for index in range(4)]
+    found, _ = compared([*before, *after])
+    assert found[10:] == [None, after[0], after[0], after[1]]
+    assert choose(before[-3:], after[0], TWO_OF_25) == Choice(None, ())
+
+
+def test_a_pause_of_some_missed_frames_is_bridged() -> None:
+    found, _ = compared([*evenly(25, 10), 9 / 25 + 2.3])
+    assert found[-1] == 9 / 25
+
+
+def test_how_long_a_pause_is_goes_by_the_gap() -> None:
+    assert choose([0.0], 30.0, MotionGap(1.0, 25.0)).previous == 0
+    assert choose([0.0], 30.1, MotionGap(1.0, 25.0)).previous is None
+
+
 @pytest.mark.parametrize("gap", [MotionGap(0.04, 25.0), TWO_OF_25, MotionGap(1.2, 25.0), MotionGap(30.0, 0.5)])
 @pytest.mark.parametrize("rate", [0.1, 5, 25, 100, 240, 1000])
 def test_what_is_kept_is_bounded_and_the_gap_stays_right(gap: MotionGap, rate: float) -> None:
@@ -98,6 +119,8 @@ def test_what_is_kept_is_bounded_and_the_gap_stays_right(gap: MotionGap, rate: f
 
 @given(st.lists(st.floats(0, 1e9), max_size=60), st.floats(1e-3, 10), st.floats(0.1, 240))
 def test_whatever_the_times_are_something_earlier_is_chosen(times: list[float], seconds: float, rate: float) -> None:
-    found, most = compared(times, MotionGap(seconds, rate))
-    assert all(then is not None for then in found[1:])
+    gap = MotionGap(seconds, rate)
+    found, most = compared(times, gap)
+    pauses = [now - before > gap.longest for before, now in pairwise(times)]
+    assert [then is None for then in found[1:]] == pauses
     assert most <= max(12, 1.2 * seconds * rate + 3)

@@ -50,10 +50,12 @@ def frame(index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
     return np.maximum(noise, spot(2 + index % 8, size))
 
 
-def step(engine: Engine, index: int, sizes: list[tuple[int, int]], states: list[Any], gap: int = 1) -> list[Any]:
+def step(
+    engine: Engine, index: int, sizes: list[tuple[int, int]], states: list[Any], gap: int = 1, pause: float = 0.0
+) -> list[Any]:
     """The results of one batch: outputs, motion map and new state of each camera."""
     given = [
-        NetworkFrame(frame(index, size), index / 25, engine.manifest.motion, MotionGap(gap / 25, 25), state)
+        NetworkFrame(frame(index, size), index / 25 + pause, engine.manifest.motion, MotionGap(gap / 25, 25), state)
         for size, state in zip(sizes, states, strict=True)
     ]
     results = inference.run_network(engine, given, lambda stage: None)
@@ -79,6 +81,25 @@ def test_it_gives_what_onnx_runtime_gives(
             ours, theirs = [one[2] for one in found], [one[2] for one in expected]
         del found, ours
     assert gpu.runtime.leaks == 0
+
+
+def test_after_a_long_pause_the_map_is_that_of_the_first_frame(gpu: FakeGpu, onnx: Path, tmp_path: Path) -> None:
+    """Of that camera alone: the other one in the batch had none. The places of its former frames are free again."""
+    with built(gpu, onnx, tmp_path) as engine:
+        states: list[Any] = [None, None]
+        for index in range(6):
+            states = [one[2] for one in step(engine, index, [SAME, SAME], states, gap=3)]
+        held = gpu.runtime.leaks  # all that is allocated now
+        steady, away = states
+        ((_, still_there, steady),) = step(engine, 6, [SAME], [steady], gap=3)
+        ((_, first, away),) = step(engine, 6, [SAME], [away], gap=3, pause=60.0)
+        assert still_there.any()
+        assert not first.any()
+        assert len(away.past) == 1
+        ((_, second, away),) = step(engine, 7, [SAME], [away], gap=3, pause=60.0)
+        assert second.any()
+        assert gpu.runtime.leaks == held
+        del steady, away, states
 
 
 def test_only_frames_go_up_and_only_detections_come_down(gpu: FakeGpu, onnx: Path, tmp_path: Path) -> None:

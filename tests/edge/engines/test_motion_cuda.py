@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from itertools import islice
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -78,6 +78,20 @@ def hold_equal(frames: list[Frame], filler: PacedMotionCuda, manifest: Manifest)
 def test_as_on_the_cpu(settings: MotionSettings) -> None:
     filler, _ = made(settings)
     hold_equal(drifting(5), filler, manifest_of(settings))
+
+
+@pytest.mark.parametrize("kind", ["ssim", "previous"])
+def test_after_a_long_pause_the_map_is_that_of_the_first_frame(kind: Literal["ssim", "previous"]) -> None:
+    """Zeros are compared with, not what was seen before; whatever has been in their memory since."""
+    settings = MotionSettings(kind, gap=2)
+    (filler, _), (fresh, _) = made(settings), made(settings)
+    frames, gap = drifting(9), manifest_of(settings).gap
+    for index, image in enumerate(frames[:6]):
+        filler.fill(image, index / gap.rate, gap)
+    for index, image in enumerate(frames[6:]):
+        time = 60 + index / gap.rate
+        assert filler.fill(image, time, gap) == fresh.fill(image, time, gap)
+        np.testing.assert_array_equal(filler.input(), fresh.input())
 
 
 def test_each_shift_is_found() -> None:
