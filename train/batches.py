@@ -1,0 +1,69 @@
+"""Batches of samples on the device that trains, computed by processes of the CPU. Shell over torch's DataLoader."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Subset
+
+from train import processes
+from train.datasets.packed_video import FrameError
+from train.samples import Samples
+
+
+class BatchError(Exception):
+    """Batches that cannot be made."""
+
+
+class Batches(Protocol):
+    """Makes batches of numbered samples."""
+
+    def __call__(self, samples: Samples, numbers: Sequence[int], size: int) -> Iterator[Mapping[str, Tensor]]:
+        """Batches of `size` on the device, the last one may be smaller: `image` (B, C, h, w) and `Targets` by name."""
+
+
+@dataclass(frozen=True)
+class HostBatches:
+    """Computes samples with `workers` processes, none: in this one, and copies them to `device`."""
+
+    device: torch.device
+    workers: int
+
+    def __call__(self, samples: Samples, numbers: Sequence[int], size: int) -> Iterator[Mapping[str, Tensor]]:
+        """As `Batches` says. Raises FrameError, BatchError."""
+        for batch in loaded(samples, numbers, size, self.workers):
+            yield {name: value.to(self.device) for name, value in batch.items()}
+
+
+def loaded(
+    items: Any,
+    numbers: Sequence[int],
+    size: int,
+    workers: int,
+    collate: Callable[[list[Any]], Any] | None = None,
+    pinned: bool = False,
+) -> Iterator[Any]:
+    """Batches of the items of these numbers; an error in a worker becomes one sentence, without its stack trace.
+
+    `pinned`: in memory that a GPU copies from while the CPU goes on. Raises FrameError, BatchError.
+    """
+    batches = DataLoader(
+        Subset[Any](items, numbers),
+        size,
+        num_workers=workers,
+        worker_init_fn=processes.init_worker,
+        collate_fn=collate,
+        pin_memory=pinned,
+    )
+    try:
+        yield from batches
+    except FrameError as error:
+        raise FrameError(str(error).strip().rsplit("FrameError: ", 1)[-1]) from error
+    except RuntimeError as error:
+        if "exited unexpectedly" not in str(error):
+            raise
+        raise BatchError(
+            "a process that prepares samples died, perhaps for lack of memory; continue with --resume --workers 0"
+        ) from error
