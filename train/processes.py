@@ -4,21 +4,40 @@ import os
 import signal
 from datetime import timedelta
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import torch
 from torch import distributed
 
+DeviceChoice = Literal["auto", "cuda", "cpu"]  # "auto": a GPU where there is one
 PATIENCE = timedelta(hours=3)  # how long the others wait while the first process validates or decodes videos
 
 
-def join() -> None:
-    """Join the other processes of torchrun, if any; each takes its own GPU where there is one."""
+class DeviceError(Exception):
+    """A device that is not there."""
+
+
+def device(asked: DeviceChoice) -> torch.device:
+    """Where this process computes; of several GPUs each process of torchrun takes its own. Raises DeviceError."""
+    usable = torch.cuda.is_available()
+    if asked == "cuda" and not usable:
+        raise DeviceError(
+            f"--device cuda: PyTorch {torch.__version__} finds no GPU that it can use; install NVIDIA's driver and a "
+            "PyTorch built for CUDA, or leave the option out"
+        )
+    if asked == "cpu" or not usable:
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+
+
+def join(device: torch.device) -> None:
+    """Join the other processes of torchrun, if any, and compute on `device` from now on."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        torch.backends.cudnn.benchmark = True  # input sizes do not change: the quickest algorithm is found once
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
 
 
 def leave() -> None:
@@ -37,11 +56,6 @@ def count() -> int:
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
-def device() -> torch.device:
-    """Where this process computes."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def wait_for_all() -> None:
     """Return when every process came here."""
     if distributed.is_initialized():
@@ -52,7 +66,7 @@ def any_true(yes: bool) -> bool:
     """True in every process if it is true in one of them; all must call it at the same time."""
     if not distributed.is_initialized():
         return yes
-    votes = torch.tensor(int(yes), device=device())
+    votes = torch.tensor(int(yes), device="cuda" if distributed.get_backend() == "nccl" else "cpu")
     distributed.all_reduce(votes, distributed.ReduceOp.MAX)
     return bool(votes.item())
 

@@ -1,14 +1,14 @@
 """`korsal-train`: teach a detector the actions of a data set. Shell."""
 
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Subset
 
 from edge.cameras.video_file import CaptureError
 from edge.manifest import Manifest
@@ -17,6 +17,7 @@ from edge.terminal import progress
 from edge.terminal.progress import Progress
 from train import check, precision, processes, train_options, train_settings, training_step
 from train import checkpoint as checkpoints
+from train.batches import BatchError, Batches
 from train.checkpoint import Checkpoint, CheckpointError
 from train.datasets import loader
 from train.datasets.annotation_records import AnnotationError, DataSet, VideoAnnotation
@@ -25,14 +26,20 @@ from train.datasets.frame_rate import frame_rate
 from train.datasets.packed_video import FrameError, PackedVideo, open_packed
 from train.datasets.split_lists import held_out
 from train.evaluation.plots import PlotError
+from train.gpu import choice
+from train.gpu.choice import SamplesOn
 from train.log import LogError, TrainingLog
 from train.networks.imagenet_weights import BackboneError
+from train.processes import DeviceError
 from train.samples import TrainingSet, ValidationFrames, decoded, every_nth
 from train.train_settings import RequestedPrecision, TrainingPrecision, TrainSettings
-from train.training_step import TrainingError, TrainingRun
+from train.training_step import LossTerms, TrainingError, TrainingRun
 from train.validation import frame_average_precision
 
-ERRORS = (AnnotationError, BackboneError, CaptureError, CheckpointError, FrameError, LogError, PlotError, TrainingError)
+ERRORS = (
+    *(AnnotationError, BackboneError, BatchError, CaptureError, CheckpointError, DeviceError, FrameError),
+    *(LogError, PlotError, TrainingError),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +53,7 @@ class TrainingSession:
     frames: ValidationFrames  # for validation
     log: TrainingLog
     out: Path
-    workers: int
+    batches: Batches
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,9 +64,11 @@ def main(arguments: list[str] | None = None) -> int:
         return check.main(words[1:])
     options = train_options.parser().parse_args(words)
     try:
-        processes.join()
+        device = processes.device(options.device)
+        processes.join(device)
         progress.enable(not options.no_progress and processes.rank() == 0)
-        session = prepare(train_options.settings(options), options.out, options.cache, options.resume, options.workers)
+        settings, folders = train_options.settings(options), (options.out, options.cache)
+        session = prepare(settings, *folders, options.resume, options.workers, device, options.samples_on)
         with processes.GracefulStop() as stop:
             learn(session, stop.requested)
         if processes.rank() == 0:
@@ -79,8 +88,17 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, workers: int) -> TrainingSession:
+def prepare(
+    settings: TrainSettings,
+    out: Path,
+    cache: Path,
+    resume: bool,
+    workers: int,
+    device: torch.device | None = None,
+    samples_on: SamplesOn = "auto",
+) -> TrainingSession:
     """Everything up to the first step: videos decoded into `cache`, network built or resumed. Raises ERRORS."""
+    device = device or processes.device("auto")
     faults = train_settings.faults(settings, processes.count())
     faults += [f"--workers {workers}: give 0 or more"] if workers < 0 else []
     if faults:
@@ -95,7 +113,7 @@ def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, worke
     training, validation = decoded(training, packed), decoded(validation, packed)
     _require_action(training, f"{data.title}: no annotated frame can be decoded; copy the videos again")
     manifest = _manifest(settings, data)
-    run = training_step.start(settings, manifest, processes.device(), saved)
+    run = training_step.start(settings, manifest, device, saved)
     log = TrainingLog(out / "log.csv", data.labels)
     if saved:
         training_step.resume(run, saved, settings)
@@ -104,10 +122,12 @@ def prepare(settings: TrainSettings, out: Path, cache: Path, resume: bool, worke
         training, packed, manifest, settings.augment, settings.seed, settings.samples, settings.other_gaps
     )
     frames = ValidationFrames(every_nth(validation, settings.validation_stride), packed, manifest)
+    batches, where = choice.choose(samples_on, packed, manifest, device, workers)
     if processes.rank() == 0:
+        print(where, flush=True)
         print(_description(manifest, settings.other_gaps, training, validation), flush=True)
         log.resume(run.samples, saved.progress.get("unwritten", [])) if saved else log.start()
-    return TrainingSession(settings, manifest, run, samples, frames, log, out, workers)
+    return TrainingSession(settings, manifest, run, samples, frames, log, out, batches)
 
 
 def _print_summary(session: TrainingSession, stopped: bool) -> None:
@@ -146,17 +166,28 @@ def learn(session: TrainingSession, stopped: Callable[[], bool]) -> None:
     best.pt is the best by validation; where nothing is held out, the last.
     """
     run, settings, first = session.run, session.settings, processes.rank() == 0
+    unread: deque[tuple[int, LossTerms]] = deque()
     for batch in _batches(session):
-        on_device = {name: value.to(processes.device()) for name, value in batch.items()}
-        terms = training_step.step(run, on_device, settings)
-        if first:
-            session.log.add(run.samples, terms, training_step.learning_rate(run.samples, settings))
-        if first and due(run.samples, settings, processes.count()):
+        terms = training_step.step(run, batch, settings)
+        unread.append((run.samples, terms))
+        validates = due(run.samples, settings, processes.count())
+        _log_losses(session, unread, all_of_them=validates)
+        if first and validates:
             _validate(session)
         if processes.any_true(stopped()):
+            _log_losses(session, unread, all_of_them=True)
             if first:
                 _save(session, None)
             return
+
+
+def _log_losses(session: TrainingSession, unread: deque[tuple[int, LossTerms]], all_of_them: bool) -> None:
+    """Log the steps whose losses are there; one that a GPU computes may wait while the next one is begun."""
+    while unread and (all_of_them or len(unread) > 1 or unread[0][1].ready is None):
+        samples, terms = unread.popleft()
+        values = terms.read()
+        if processes.rank() == 0:
+            session.log.add(samples, values, training_step.learning_rate(samples, session.settings))
 
 
 def due(samples: int, settings: TrainSettings, count: int) -> bool:
@@ -174,7 +205,7 @@ def _validate(session: TrainingSession) -> None:
 
 def _scored(session: TrainingSession) -> float:
     """Frame-mAP@0.5 of the averaged weights on the validation frames, percent; also logged."""
-    precision = frame_average_precision(session.run.average, session.frames, session.manifest, session.workers)
+    precision = frame_average_precision(session.run.average, session.frames, session.manifest, session.batches)
     known = [value for value in precision if not np.isnan(value)]
     mean = sum(known) / len(known) if known else 0.0
     session.log.validated(session.run.samples, precision, mean)
@@ -204,32 +235,11 @@ def _batches(session: TrainingSession) -> Iterator[Mapping[str, Tensor]]:
     done, batch, count = session.run.samples, session.settings.batch, processes.count()
     total = len(session.samples)
     end = total - (total - done) % (batch * count)
-    mine = Subset(session.samples, range(done + processes.rank(), end, count))
-    batches = DataLoader(
-        mine,
-        batch,
-        num_workers=session.workers,
-        worker_init_fn=processes.init_worker,
-        persistent_workers=session.workers > 0,
-    )
+    mine = range(done + processes.rank(), end, count)
     with Progress("training", "sample", total, done) as seen:
-        for item in _items(batches):
+        for item in session.batches(session.samples, mine, batch):
             yield item
             seen.update(batch * count)
-
-
-def _items(batches: DataLoader[dict[str, Any]]) -> Iterator[Mapping[str, Tensor]]:
-    """The batches; an error in a worker becomes one sentence, without the worker's stack trace."""
-    try:
-        yield from batches
-    except FrameError as error:
-        raise FrameError(str(error).strip().rsplit("FrameError: ", 1)[-1]) from error
-    except RuntimeError as error:
-        if "exited unexpectedly" not in str(error):
-            raise
-        raise TrainingError(
-            "a process that prepares samples died, perhaps for lack of memory; continue with --resume --workers 0"
-        ) from error
 
 
 def _split(data: DataSet, all_groups: bool) -> tuple[tuple[VideoAnnotation, ...], tuple[VideoAnnotation, ...]]:

@@ -12,7 +12,9 @@ from edge.terminal.arguments import Parser, path_as_text, whole_number
 from train import checkpoint as checkpoints
 from train import train_settings
 from train.checkpoint import CheckpointError
+from train.gpu.choice import SamplesOn
 from train.networks.architectures import ARCHITECTURES
+from train.processes import DeviceChoice
 from train.train_settings import CENTERNET_LOSSES, LossWeights, RequestedPrecision, TrainSettings
 from train.training_step import EARLIER_DEFAULTS, TrainingError
 
@@ -100,9 +102,18 @@ def parser() -> argparse.ArgumentParser:
         default="auto",
         help="auto: whichever is quicker on this machine",
     )
-    add("--workers", type=int, default=1, help="processes that prepare samples; default: 1")
+    _add_machine(parser)
     progress.add_option(parser)
     return parser
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    """What computes it."""
+    add = parser.add_argument
+    add("--device", choices=get_args(DeviceChoice), default="auto", help="default: a GPU where there is one")
+    where = "where samples are computed; auto: on the GPU where all frames, decoded, fit into its memory"
+    add("--samples-on", choices=get_args(SamplesOn), default="auto", help=where)
+    add("--workers", type=int, default=1, help="processes that prepare samples; default: 1")
 
 
 def _add_input(parser: argparse.ArgumentParser, usual: TrainSettings) -> None:

@@ -96,8 +96,24 @@ def load_trained(network: nn.Module, saved: Checkpoint, manifest: Manifest) -> N
     network.load_state_dict(weights)
 
 
-def step(run: TrainingRun, batch: Mapping[str, Tensor], settings: TrainSettings) -> dict[str, float]:
-    """Learn from one batch; returns the loss terms. Raises TrainingError where one is not finite."""
+@dataclass(frozen=True, eq=False)
+class LossTerms:
+    """The loss terms of one step. A GPU may still be computing them: it is waited for when they are read."""
+
+    names: tuple[str, ...]
+    numbers: Tensor  # in the CPU's memory
+    samples: int  # seen before the step
+    ready: torch.cuda.Event | None = None  # None: they are there
+
+    def read(self) -> dict[str, float]:
+        """By name. Raises TrainingError where one is not finite."""
+        if self.ready is not None:
+            self.ready.synchronize()
+        return finite(dict(zip(self.names, self.numbers.tolist(), strict=True)), self.samples)
+
+
+def step(run: TrainingRun, batch: Mapping[str, Tensor], settings: TrainSettings) -> LossTerms:
+    """Learn from one batch. Raises TrainingError where a loss is not finite, on a GPU when the terms are read."""
     for group in run.optimizer.param_groups:
         group["lr"] = group["share"] * learning_rate(run.samples, settings)
     torch.manual_seed(_seed(settings.seed, run.samples, processes.rank()))
@@ -106,14 +122,28 @@ def step(run: TrainingRun, batch: Mapping[str, Tensor], settings: TrainSettings)
     with autocast(image.device, run.precision):
         heads = run.network(image)
     terms = (losses if settings.architecture == LITE else centernet_losses)(heads, batch, settings.losses)
-    values = finite({name: term.item() for name, term in terms.items()}, run.samples)
+    stacked = torch.stack(list(terms.values()))
+    found = _read_later(tuple(terms), stacked.detach(), run.samples)
     run.optimizer.zero_grad(set_to_none=True)
-    torch.stack(list(terms.values())).sum().backward()
+    stacked.sum().backward()
     nn.utils.clip_grad_norm_(run.network.parameters(), settings.clip)
     run.optimizer.step()
     run.samples += settings.batch * processes.count()
     _follow(run.average, run.network, min(settings.average, run.samples / (run.samples + 10 * settings.batch)))
-    return values
+    return found
+
+
+def _read_later(names: tuple[str, ...], numbers: Tensor, samples: int) -> LossTerms:
+    """On a CPU the terms are there, and checked before the weights change. Raises TrainingError."""
+    if numbers.device.type != "cuda":
+        found = LossTerms(names, numbers, samples)
+        found.read()
+        return found
+    copied = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True)
+    copied.copy_(numbers, non_blocking=True)
+    ready = torch.cuda.Event()
+    ready.record()
+    return LossTerms(names, copied, samples, ready)
 
 
 def finite(terms: Mapping[str, float], samples: int) -> dict[str, float]:
@@ -181,11 +211,13 @@ def _seed(*numbers: int) -> int:
 def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Move the averaged weights towards the network's."""
     source = unwrapped(network).state_dict()
+    floating = {True: ([], []), False: ([], [])}  # type: dict[bool, tuple[list[Tensor], list[Tensor]]]
     for name, value in average.state_dict().items():
-        if value.is_floating_point():
-            value.lerp_(source[name], 1 - decay)
-        else:
-            value.copy_(source[name])
+        ours, theirs = floating[value.is_floating_point()]
+        ours.append(value)
+        theirs.append(source[name])
+    torch._foreach_lerp_(*floating[True], 1 - decay)
+    torch._foreach_copy_(*floating[False])
 
 
 def unwrapped(network: nn.Module) -> nn.Module:

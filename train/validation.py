@@ -6,13 +6,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.utils.data import DataLoader
 
 from edge import letterbox
 from edge.detector import MIN_SCORE
 from edge.manifest import Manifest
 from edge.terminal import progress
-from train import processes
+from train.batches import Batches
 from train.box_tables import FrameBoxes
 from train.datasets.annotation_records import at
 from train.evaluation import metrics
@@ -23,23 +22,22 @@ BATCH = 32
 
 
 def frame_average_precision(
-    network: nn.Module, frames: ValidationFrames, manifest: Manifest, workers: int
+    network: nn.Module, frames: ValidationFrames, manifest: Manifest, batches: Batches
 ) -> list[float]:
     """Frame-AP@0.5 by the `voc` rule for each label, percent; nan for a label that `frames` do not show."""
-    predicted = _predict(network, frames, manifest, workers)
+    predicted = _predict(network, frames, manifest, batches)
     curves = metrics.frame_curves(predicted, _truth(frames, manifest), len(manifest.labels))
     return [100 * metrics.voc_average_precision(curve) for curve in curves]
 
 
 @torch.inference_mode()
-def _predict(network: nn.Module, frames: ValidationFrames, manifest: Manifest, workers: int) -> FrameBoxes:
+def _predict(network: nn.Module, frames: ValidationFrames, manifest: Manifest, batches: Batches) -> FrameBoxes:
     decoder = Decoder(network, manifest.top_k).eval()
-    device = next(network.parameters()).device
     rows: list[tuple[NDArray[Any], ...]] = []
     start = 0
-    batches = DataLoader(frames, BATCH, num_workers=workers, worker_init_fn=processes.init_worker)
-    for batch in progress.track(batches, f"validating on {len(frames)} frames", "batch", len(batches)):
-        image = batch["image"].to(device).contiguous(memory_format=torch.channels_last)
+    made = batches(frames, range(len(frames)), BATCH)
+    for batch in progress.track(made, f"validating on {len(frames)} frames", "batch", -(-len(frames) // BATCH)):
+        image = batch["image"].contiguous(memory_format=torch.channels_last)
         boxes, scores, labels, _ = (value.cpu().numpy() for value in decoder(image))
         kept = scores >= MIN_SCORE
         number = np.repeat(np.arange(start, start + len(scores)), kept.sum(axis=1))

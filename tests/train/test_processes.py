@@ -2,14 +2,15 @@ import os
 import signal
 
 import pytest
+import torch
 
 from train import processes
-from train.processes import GracefulStop
+from train.processes import DeviceError, GracefulStop
 
 
 def test_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    processes.join()
+    processes.join(torch.device("cpu"))
     assert (processes.rank(), processes.count()) == (0, 1)
     assert [processes.any_true(yes) for yes in (True, False)] == [True, False]
     processes.wait_for_all()
@@ -34,3 +35,10 @@ def test_without_a_signal_all_is_as_before() -> None:
         pass
     assert not stop.requested()
     assert [signal.getsignal(number) for number in GracefulStop.SIGNALS] == before
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_everything_runs_on_the_cpu() -> None:
+    assert {processes.device(asked).type for asked in ("auto", "cpu")} == {"cpu"}
+    with pytest.raises(DeviceError, match=r"--device cuda: PyTorch .* finds no GPU.*leave the option out"):
+        processes.device("cuda")

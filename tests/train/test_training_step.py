@@ -59,7 +59,7 @@ def test_learning_rate(samples: int, rate: float) -> None:
 def test_it_learns(precision: TrainingPrecision, run: TrainingRun) -> None:
     run.precision = precision
     settings = replace(SETTINGS, warmup=1e-6, learning_rate=1e-4)
-    sums = [sum(training_step.step(run, batch(), settings).values()) for _ in range(8)]
+    sums = [sum(training_step.step(run, batch(), settings).read().values()) for _ in range(8)]
     assert sums[-1] < 0.7 * sums[0]
     assert run.samples == 16
 
@@ -89,7 +89,7 @@ def test_a_step_depends_on_nothing_else() -> None:
     for noise in range(2):
         run = training_step.start(SETTINGS, MANIFEST, torch.device("cpu"))
         torch.manual_seed(noise)
-        results.append(training_step.step(run, batch(), SETTINGS))
+        results.append(training_step.step(run, batch(), SETTINGS).read())
     assert results[0] == results[1]
 
 

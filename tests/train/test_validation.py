@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from edge.manifest import Manifest
 from edge.motion_map import MotionSettings
 from tests.support.tiny_videos import FIRST, LABELS, write_data_set
+from train.batches import HostBatches
 from train.datasets.annotation_records import VideoFrame
 from train.datasets.packed_video import open_packed
 from train.datasets.ucf24 import load_ucf24
@@ -47,7 +48,7 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> ValidationFrames:
 
 
 def score(network: nn.Module, frames: ValidationFrames) -> list[float]:
-    return frame_average_precision(network, frames, MANIFEST, workers=0)
+    return frame_average_precision(network, frames, MANIFEST, HostBatches(torch.device("cpu"), 0))
 
 
 def test_a_perfect_network_scores_all(frames: ValidationFrames) -> None:

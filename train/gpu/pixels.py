@@ -53,7 +53,8 @@ def move_of(drawn: Augmentation, input_size: tuple[int, int]) -> dict[str, NDArr
 def whole_colours(colour: NDArray[np.float32]) -> NDArray[np.int64]:
     """A colour matrix (3, 4) as cv2.transform takes it for 8 bits; half a grey level is added, so that it rounds."""
     half = np.array([0, 0, 0, 0.5], np.float32)
-    return np.rint((colour + half) * np.float32(1 << COLOUR_BITS)).astype(np.int64)
+    whole: NDArray[np.int64] = np.rint((colour + half) * np.float32(1 << COLOUR_BITS)).astype(np.int64)
+    return whole
 
 
 def moved(memory: FrameMemory, frames: Tensor, moves: Moves) -> Tensor:

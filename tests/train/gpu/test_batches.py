@@ -48,7 +48,7 @@ def videos() -> list[VideoAnnotation]:
     found = []
     for number, (name, (width, height)) in enumerate(SIZES.items()):
         box = np.array([width * 0.2, height * 0.1, width * 0.6, height * 0.9], np.float32)
-        others = np.array([box + (frame, 0, frame, 0) for frame in range(FRAMES - 2)], np.float32)
+        others = box + np.arange(FRAMES - 2, dtype=np.float32)[:, None] * np.array([1, 0, 1, 0], np.float32)
         tubes = (GroundTruthTube(number % 2, 2, others), GroundTruthTube(1, 3, others[:4] * np.float32(0.9)))
         found.append(VideoAnnotation(name, FRAMES, tubes))
     return found

@@ -71,7 +71,7 @@ def test_outputs_before_training(name: str) -> None:
 def test_one_step_teaches_every_parameter(name: str) -> None:
     run = training_step.start(settings(name), replace(MANIFEST, architecture=name), torch.device("cpu"))
     before = {key: value.clone() for key, value in run.network.named_parameters()}
-    terms = training_step.step(run, batch(), settings(name))
+    terms = training_step.step(run, batch(), settings(name)).read()
     assert all(np.isfinite(value) for value in terms.values())
     assert terms["size"] == pytest.approx(0.1 * abs(INITIAL_SIZE - 6), rel=0.1)  # mean L1, a tenth of it counts
     still = [key for key, value in run.network.named_parameters() if torch.equal(before[key], value)]
