@@ -1,34 +1,13 @@
-"""`korsal-edge models`: the model's files, what is in each, and which of them runs on which device. Shell."""
+"""`korsal-edge models`: prints the model's files, and which of them runs on which device. Shell."""
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from edge import model_files
-from edge.chosen_model import onnxruntime_device, tensorrt_device
 from edge.config import config_file
 from edge.config.schema import ModelConfig
-from edge.engines.tensorrt_build_plan import known_members
-from edge.engines.tensorrt_engine import bindings, is_engine_file
-from edge.engines.tensorrt_errors import TensorRtError
+from edge.engines.tensorrt_engine import is_engine_file
 from edge.inference import EngineError
-from edge.manifest import Manifest
-from edge.model_choice import Device, ModelFile, OnnxRuntimeDevice, TensorRtDevice, choose, file_kind
-
-KINDS = {
-    "fp32": "FP32",
-    "fp16": "FP16 between the first and last convolutions",
-    "int8": "INT8 for TensorRT, the rest in FP32",
-    "int8-fp16": "INT8 for TensorRT, the rest in FP16",
-    "int8-cpu": "INT8 for ONNX Runtime on CPUs",
-}
-EXAMPLES: Sequence[tuple[str, Device]] = (  # by the rule itself, not from memory: see _elsewhere
-    ("CPUs", OnnxRuntimeDevice()),
-    ("Jetson Orin with JetPack 6.0", TensorRtDevice((8, 6), known_members((8, 6)), (8, 7))),
-    ("Jetson Orin with JetPack 6.1, 6.2, 7.2", TensorRtDevice((10, 3), known_members((10, 3)), (8, 7))),
-    ("Jetson Thor", TensorRtDevice((10, 13), known_members((10, 13)), (11, 0))),
-    ("GPUs without fast INT8", TensorRtDevice((10, 3), known_members((10, 3)), (6, 0))),
-)
+from edge.model_listing import listed
 
 
 def models(config: Path | None) -> int:
@@ -46,68 +25,3 @@ def models(config: Path | None) -> int:
     for line in listed(named, settings):
         print(line)
     return 0
-
-
-def listed(named: ModelFile, settings: ModelConfig) -> Iterator[str]:
-    """The lines about the file at [model] path and those beside it."""
-    found = list(model_files.beside(named))
-    files = [named, *(file for file, reason in found if not reason)]
-    manifest = named.manifest
-    motion = "no motion map" if manifest.motion.kind == "none" else f"motion map {manifest.motion.kind}"
-    yield f"{manifest.name}, {manifest.width}x{manifest.height}, {motion}: {', '.join(manifest.labels)}"
-    chosen, why = _here(named, files, settings)
-    for file in files:
-        yield ""
-        yield f"{'*' if chosen == file.path else ' '} {file.path}"
-        yield f"    {file.size / 1e6:.1f} MB, {KINDS[file_kind(file.manifest)]}{_scores(file.manifest)}"
-        if places := list(_elsewhere(file, named, files)):
-            yield f"    chosen on: {'; '.join(places)}"
-    yield ""
-    yield why
-    for file, reason in found:
-        if reason:
-            yield f"not a file of this model: {file.path} {reason}"
-
-
-def _here(named: ModelFile, files: Sequence[ModelFile], settings: ModelConfig) -> tuple[Path | None, str]:
-    """The file that this machine opens, and why, as a sentence."""
-    device, runs = _device(settings)
-    choice = choose(named, files[1:], settings.precision, device)
-    if not choice.candidates:
-        return None, f"* no file runs here: {runs}, and {choice.notice or 'TensorRT takes none of these'}"
-    first = choice.candidates[0]
-    asked = f"model.precision is {settings.precision}"
-    reason = choice.notice or f"{runs}; {asked}"
-    return first.file.path, f"* runs here, in {first.result.upper()}: {reason}"
-
-
-def _device(settings: ModelConfig) -> tuple[Device, str]:
-    """What would run the model on this machine, and how to call it."""
-    if settings.runtime != "onnxruntime":
-        try:
-            trt, cuda = bindings()
-            device = tensorrt_device(trt, cuda)
-        except TensorRtError as error:
-            return onnxruntime_device(settings), f"ONNX Runtime, without TensorRT ({error})"
-        capability = ".".join(map(str, device.compute_capability))
-        return device, f"TensorRT {trt.__version__}, GPU of compute capability {capability}"
-    return onnxruntime_device(settings), "ONNX Runtime, as model.runtime says"
-
-
-def _elsewhere(file: ModelFile, named: ModelFile, files: Sequence[ModelFile]) -> Iterator[str]:
-    """On which devices `auto` takes this file."""
-    for place, device in EXAMPLES:
-        candidates = choose(named, files[1:], "auto", device).candidates
-        if candidates and candidates[0].file.path == file.path:
-            yield place
-    on_cpus = choose(named, files[1:], "int8", OnnxRuntimeDevice()).candidates[0]
-    if file_kind(file.manifest) == "int8-cpu" and on_cpus.file.path == file.path:
-        yield 'CPUs with model.precision = "int8"'
-
-
-def _scores(manifest: Manifest) -> str:
-    """`, frame-mAP@0.5 68.05`, where the manifest knows it."""
-    scores: Any = manifest.training.get("scores")
-    frame_map = scores.get("frame_map") if isinstance(scores, dict) else None
-    score = frame_map.get("0.5") if isinstance(frame_map, dict) else None
-    return f", frame-mAP@0.5 {score:.2f}" if isinstance(score, int | float) else ""

@@ -3,11 +3,13 @@
 import os
 import re
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import edge
 from edge.broker.credentials import CREDENTIAL, CredentialsError, password
 from edge.config import toml_text
 from edge.config.config_file import MAX_BYTES, ConfigError, load
@@ -16,14 +18,16 @@ from edge.doctor.masking import SHORT, parts_of
 
 KEPT_KEYS = frozenset({"base", "discovery_prefix"})  # of [mqtt]: not secret
 SERVICE_PASSWORD = INSTALLED.with_name(CREDENTIAL)
+PUBLIC_FOLDERS = ("/etc", "/opt/korsal-edge", "/usr", "/var/lib/korsal-edge")  # the same on every machine
 SECRET_NAME = re.compile(r"(?i)pass|secret|token|key|credential|auth")  # of a variable in the environment
 
 
 def secrets_of(
     path: Path, environment: Mapping[str, str] = os.environ, installed: Path = SERVICE_PASSWORD
 ) -> Iterator[str]:
-    """Everything in the configuration and the environment that may be secret, and this machine's name."""
+    """What in the configuration and the environment may be secret, and the names of this machine and of its folders."""
     yield socket.gethostname()
+    yield from _folders(path)
     yield environment.get("SUDO_USER", "")
     secret = [value for name, value in environment.items() if SECRET_NAME.search(name)]
     yield from (value for value in secret if len(value) >= SHORT and not value.startswith("/"))
@@ -33,6 +37,13 @@ def secrets_of(
         with suppress(CredentialsError):
             yield password(config.mqtt) or ""
     yield _line_of(installed)
+
+
+def _folders(path: Path) -> Iterator[str]:
+    """Where configuration, code and environment lie: names that somebody has given."""
+    for folder in (path.absolute().parent, Path(edge.__file__).parents[1], Path(sys.prefix)):
+        if len(folder.parts) > 2 and not any(folder.is_relative_to(public) for public in PUBLIC_FOLDERS):
+            yield str(folder)
 
 
 def _file_secrets(path: Path) -> Iterator[str]:

@@ -11,15 +11,16 @@ _PUBLIC = frozenset(
     {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::", "root", "korsal", "korsal-edge", "mqtt"}
     | {"jetson", "nvidia", "orin", "tegra-ubuntu", "ubuntu"}  # defaults that many devices share
 )
-_LOCAL_URL = re.compile(r"(?:csi://\d+|v4l2:///dev/[\w/.-]+)(?![\w@])")
+_LOCAL_URL = re.compile(r"(?:csi://\d+|v4l2:///dev/[\w/.-]+)[:;,.]?")
 _URL = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*)://[^\s\"'<>]+")
 _ADDRESS = re.compile(
     r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\d)"  # IPv4
     r"|(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){3,7}[0-9A-Fa-f]{0,4}(?![\w:])"  # IPv6, and MAC addresses
 )
-_PERSON = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_BROKER = re.compile(r"\b(broker )([\w.-]+)(?=:\d)")  # in a log, also one of an earlier configuration
+_PERSON = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")  # not mAP@0.5
 _HOME = re.compile(r"(/(?:home|Users|run/user))/[^/\s'\",:;]+")
-_NAMED = re.compile(r"(?i)\b((?:\w*(?:password|passwd|token|secret|api_?key))\s*[=:]\s*)(?!is\b)\S+")
+_NAMED = re.compile(r"(?i)\b((?:\w*(?:password|passwd|token|secret|api_?key))\s*[=:]\s*)(?!is\b|\[mqtt\])\S+")
 _QUOTED_VALUE = re.compile(r", is (?:'.*'|\".*\"|\[.*\]|\{.*\}|\S*\.\.\.)(?=[;,:]|$)", re.MULTILINE)
 
 
@@ -34,6 +35,7 @@ def masked(text: str, secrets: Iterable[str]) -> str:
         if form.strip() and form not in _PUBLIC:
             text = _without(text, form)
     text = _URL.sub(lambda found: found[0] if _LOCAL_URL.fullmatch(found[0]) else f"{found[1]}://{MASK}", text)
+    text = _BROKER.sub(lambda found: found[0] if found[2] in _PUBLIC else f"{found[1]}{MASK}", text)
     text = _QUOTED_VALUE.sub(f", is {MASK}", text)
     text = _NAMED.sub(rf"\g<1>{MASK}", text)
     text = _PERSON.sub(MASK, text)

@@ -1,4 +1,4 @@
-"""`korsal-edge doctor --report`: one file for whoever helps: versions, checks, build logs, telemetry. Shell.
+"""`korsal-edge doctor --report`: one file for whoever helps: versions, checks, logs, telemetry. Shell.
 
 No pictures, no configuration, no secrets: everything passes `edge.doctor.masking`. A process of its own gathers it, as
 a driver may crash or hang where it is asked: the file then holds what there was until then, and says so.
@@ -17,19 +17,17 @@ from pathlib import Path
 from edge import __version__
 from edge.config.config_file import ConfigError, load, state_directory
 from edge.config.schema import Config, OutboxConfig
-from edge.doctor import versions
+from edge.doctor import service_records, versions
 from edge.doctor.doctor import examine, summary, without_log
 from edge.doctor.known_secrets import secrets_of
 from edge.doctor.masking import masked, without_addresses
+from edge.doctor.model_records import engines, model
 from edge.doctor.telemetry_sample import SECONDS, sample
-from edge.engines import failed_builds
-from edge.engines.engine_cache import BUILD_LOG
 from edge.files import write_new
 from edge.open_model import ENGINE_CACHE
 
 SILENCE_SECONDS = 300.0  # without a line from a step, after which it hangs
 END_SECONDS = 30.0  # for the process to end after its last line
-LOGS, LOG_LINES = 3, 400  # build logs, the newest, and lines of each
 INTRODUCTION = (
     "Passwords, logins, addresses, host names and home directories are hidden as ***. Names that you gave to the\n"
     "device, cameras and zones are not. There are no pictures and no events in it. Please read it before you send it."
@@ -82,7 +80,7 @@ def text_of(found: Gathered, secrets: Iterable[str]) -> str:
     parts = [f"Report of korsal-edge {__version__}, {now}\n{INTRODUCTION}"]
     for section, lines in found.sections.items():
         text = masked("\n".join(lines), secrets)
-        parts.append(f"== {section}\n{text if section in VERSIONS else without_addresses(text)}")
+        parts.append(f"== {section}\n{text if section in NUMBERED else without_addresses(text)}")
     return "\n\n".join([*parts, found.ended or "== complete"]) + "\n"
 
 
@@ -114,30 +112,18 @@ def gather(config: Path, seconds: float, program: "Callable[..., None] | None" =
 
 
 def gather_into(sink: Connection, path: Path, seconds: float) -> None:
-    """Send section after section; what may crash or hang comes last but for the telemetry."""
+    """Send section after section. The checks make this process the service's user, who cannot read the journal."""
     with tempfile.TemporaryDirectory() as folder, without_log():
-        for section, lines in VERSIONS.items():
+        for section, lines in (*VERSIONS.items(), *RECORDS.items()):
             _send(sink, section, lines())
         _send(sink, "checks", _checks(path, Path(folder)))
         config = _loaded(path)
         outbox = OutboxConfig() if config is None else config.outbox
-        _send(sink, "engine build logs", build_logs(state_directory(outbox) / ENGINE_CACHE))
+        _send(sink, "model", model(config))
+        _send(sink, "engines", engines(state_directory(outbox) / ENGINE_CACHE))
         _send(sink, "telemetry", sample(config, seconds))
         os.environ.pop("CREDENTIALS_DIRECTORY", None)
     sink.close()
-
-
-def build_logs(folder: Path) -> Iterator[str]:
-    """The newest logs of engine builds below `folder`, and the notes about builds that failed."""
-    found = sorted(folder.glob(f"*/{BUILD_LOG}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    if not found:
-        yield "none: TensorRT has built no engine here since this version"
-    for path in found[:LOGS]:
-        yield f"-- {path.parent.name}, {datetime.fromtimestamp(path.stat().st_mtime, timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
-        yield from path.read_text(encoding="utf-8", errors="replace").splitlines()[:LOG_LINES]
-    for note in sorted(folder.glob(f"*/*{failed_builds.SUFFIX}")):
-        yield f"-- {note.parent.name}, a build that failed, as it is remembered in {note.name}"
-        yield from note.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
 def _checks(path: Path, folder: Path) -> Iterator[str]:
@@ -186,3 +172,9 @@ VERSIONS: Mapping[str, Callable[[], Iterable[str]]] = {
     "GStreamer's elements": versions.gstreamer,
     "NVIDIA": versions.nvidia,
 }
+RECORDS: Mapping[str, Callable[[], Iterable[str]]] = {
+    "devices": service_records.devices,
+    "units": service_records.units,
+    "journal": service_records.journal,
+}
+NUMBERED = frozenset({*VERSIONS, "devices", "model", "engines"})  # whose versions look like addresses, and have none

@@ -18,10 +18,16 @@ from edge.engines.cuda_runtime import Cuda, CudaError, version_text
 from edge.engines.engine_build import L4T_RELEASE
 from edge.engines.tensorrt_engine import bindings
 from edge.engines.tensorrt_errors import TensorRtError
+from edge.sensors import jetson_sysfs
+from edge.sensors.sensor_reading import SensorReading
 
 MODEL = Path("/proc/device-tree/model")
 RELEASE = Path("/etc/os-release")
-DEBIAN = ("nvidia-jetpack", "nvidia-l4t-core", "python3-libnvinfer", "libopencv-python", "mosquitto", "systemd")
+DEBIAN = (
+    "nvidia-jetpack", "nvidia-l4t-camera", "nvidia-l4t-core", "nvidia-l4t-gstreamer", "nvidia-l4t-multimedia",
+    "python3-libnvinfer", "libnvinfer[0-9]*", "cuda-cudart-[0-9]*", "libopencv-python", "python3-opencv",
+    "libgstreamer1.0-0", "mosquitto", "polkitd", "systemd",
+)  # fmt: skip
 PACKAGES = (
     "jetson-stats", "korsal-edge", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "opencv-contrib-python",
     "opencv-python", "opencv-python-headless", "paho-mqtt", "pillow", "prometheus-client", "psutil", "pydantic",
@@ -38,7 +44,10 @@ def system(root: Path = Path("/")) -> Iterator[str]:
     for name, path in (("system", RELEASE), ("board", MODEL), ("L4T", L4T_RELEASE)):
         if text := _first_line(root / path.relative_to("/"), "PRETTY_NAME=" if path == RELEASE else ""):
             yield f"{name} {text}"
-    yield f"{os.cpu_count()} cores, {psutil.virtual_memory().total >> 20} MiB of memory"
+    memory, swap = psutil.virtual_memory().total >> 20, psutil.swap_memory().total >> 20
+    yield f"{os.cpu_count()} cores, {memory} MiB of memory, {swap} MiB of swap"
+    if mode := jetson_sysfs.read(SensorReading("sysfs"), root).mode:
+        yield f"power mode {mode}"
 
 
 def packages() -> Iterator[str]:
@@ -53,9 +62,9 @@ def packages() -> Iterator[str]:
 
 
 def opencv() -> Iterator[str]:
-    """OpenCV's own description of how it was built."""
+    """OpenCV's own description of how it was built, without the compiler's flags."""
     yield f"from {cv2.__file__}"
-    yield from filter(str.strip, cv2.getBuildInformation().splitlines())
+    yield from (line for line in cv2.getBuildInformation().splitlines() if line.strip() and " flags (" not in line)
 
 
 def gstreamer() -> Iterator[str]:
@@ -67,7 +76,8 @@ def gstreamer() -> Iterator[str]:
 
 
 def nvidia() -> Iterator[str]:
-    """TensorRT, CUDA's driver and its runtimes."""
+    """ONNX Runtime's providers, CUDA's driver and its runtimes, TensorRT."""
+    yield _providers()
     for library in libraries():
         cuda = Cuda(library)
         try:
@@ -81,6 +91,15 @@ def nvidia() -> Iterator[str]:
         yield f"TensorRT {trt.__version__} on {device.name}, {version_text(device.compute_capability)}"
     except (TensorRtError, CudaError) as error:
         yield str(error)
+
+
+def _providers() -> str:
+    """What ONNX Runtime could run a model on."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        return f"ONNX Runtime cannot be loaded ({error})"
+    return f"ONNX Runtime's providers: {', '.join(onnxruntime.get_available_providers())}"
 
 
 def _first_line(path: Path, beginning: str) -> str:

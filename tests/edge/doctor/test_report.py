@@ -11,18 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from edge.config.config_file import load
 from edge.config.schema import Config
 from edge.doctor import report as reports
 from edge.doctor import versions
 from edge.doctor.known_secrets import secrets_of
-from edge.doctor.report import Gathered, ReportError, build_logs, gather, report, text_of
+from edge.doctor.report import Gathered, ReportError, gather, report, text_of
 from edge.doctor.telemetry_sample import sample
 from tests.support.broker import Broker
 from tests.support.fake_http_camera import FakeHttpCamera
 from tests.support.other_user import as_nobody, everybodys_folder
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
-from tests.support.real_daemon import Daemon, Witness
+from tests.support.real_daemon import QUICK_EVENTS, Daemon, Witness
 
 pytest_plugins = "tests.support.watched_door"
 
@@ -61,13 +62,18 @@ def run_report(config: Path, target: Path, **environment: str) -> "subprocess.Co
     )
 
 
-@pytest.mark.parametrize("damage", ["", "[mqtt]\nport = 'Plant09misplaced'\n", "x = 'Plant09misplaced"])
-def test_no_secret_of_configuration_or_environment_is_in_it(tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize(
+    ("sound", "damaged"),
+    [
+        ("", ""),
+        ("port = ", "port = 'Plant09misplaced'\nkeepalive = "),
+        ("[model]\n", "x = 'Plant09misplaced"),
+        ("runtime = 'onnxruntime'", "path = 'none.onnx'"),
+    ],
+)
+def test_no_secret_of_configuration_or_environment_is_in_it(tmp_path: Path, sound: str, damaged: str) -> None:
     config = planted(tmp_path, free_port())
-    if damage:
-        text = config.read_text()
-        old = f"{text[text.index('port =') :].splitlines()[0]}\n"
-        config.write_text(text.replace(old, damage.removeprefix("[mqtt]\n")))
+    config.write_text(config.read_text().replace(sound, damaged, 1))
     target = tmp_path / "report.txt"
     done = run_report(
         config, target, KORSAL_MQTT_PASSWORD="Plant08env", MY_API_TOKEN="Plant08env", SUDO_USER="Plant14sudo"
@@ -83,7 +89,12 @@ def test_no_secret_of_configuration_or_environment_is_in_it(tmp_path: Path, dama
         "OpenCV",
         "GStreamer's elements",
         "NVIDIA",
+        "devices",
+        "units",
+        "journal",
         "checks",
+        "model",
+        "engines",
         "telemetry",
         "complete",
     ):
@@ -101,6 +112,16 @@ def test_a_running_service_s_telemetry_is_in_it(daemon: Daemon, tmp_path: Path, 
     assert lines[1] == "from the running service, over its broker"
     assert json.loads(lines[2])["schema"] == 1
     assert "camera door: 64x48" in text
+
+
+def test_without_its_broker_the_page_of_a_running_service_is_read(tmp_path: Path, camera: FakeHttpCamera) -> None:
+    port = free_port()
+    with Daemon(tmp_path, free_port(), {"door": camera.url}, f"{QUICK_EVENTS}[metrics]\nport = {port}\n") as daemon:
+        daemon.wait_for_log("camera door: online")
+        first, *lines = sample(load(daemon.config), seconds=0.2)
+    assert first == "from the running service's page for Prometheus"
+    assert any(line.startswith('korsal_camera_stalls_total{camera="door"') for line in lines)
+    assert not any(line.startswith("#") for line in lines)
 
 
 def test_without_a_broker_the_sensors_are_read(tmp_path: Path) -> None:
@@ -176,23 +197,17 @@ def test_a_jetson_s_versions(tmp_path: Path) -> None:
     assert any(line.startswith("L4T # R36 (release), REVISION: 4.3") for line in lines)
 
 
-def test_build_logs_are_the_newest_and_bounded(tmp_path: Path) -> None:
-    assert list(build_logs(tmp_path)) == ["none: TensorRT has built no engine here since this version"]
-    for number in range(5):
-        log = tmp_path / f"model{number}" / "build.log"
-        log.parent.mkdir()
-        log.write_text(f"line {number}\n" * 1000)
-        os.utime(log, (number, number))
-    lines = list(build_logs(tmp_path))
-    assert [line for line in lines if line.startswith("--")] == [
-        f"-- model{number}, 1970-01-01T00:00:0{number}Z" for number in (4, 3, 2)
-    ]
-    assert len(lines) == 3 * 401
-    (tmp_path / "model0" / "ab12.failed").write_text('{"reason": "no such layer"}')
-    assert list(build_logs(tmp_path))[len(lines) :] == [
-        "-- model0, a build that failed, as it is remembered in ab12.failed",
-        '{"reason": "no such layer"}',
-    ]
+def test_the_folder_of_the_configuration_is_hidden(tmp_path: Path) -> None:
+    config = tmp_path / "acme-plant" / "config.toml"
+    config.parent.mkdir()
+    done = run_report(config, tmp_path / "report.txt")
+    text = (tmp_path / "report.txt").read_text()
+    assert done.returncode == 1
+    assert "acme-plant" not in text
+    assert str(ROOT) not in text
+    assert "***/config.toml" in text
+    assert "/etc/korsal-edge" not in secrets_of(Path("/etc/korsal-edge/config.toml"), {})
+    assert "/" not in secrets_of(Path("/config.toml"), {})
 
 
 def test_secrets_are_found_in_files_that_are_no_configuration(tmp_path: Path) -> None:
