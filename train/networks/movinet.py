@@ -52,12 +52,6 @@ def padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     return whole // 2, whole - whole // 2
 
 
-def _padded(x: Tensor, kernel: int, stride: int) -> Tensor:
-    """(…, h, w) with zeros around."""
-    height, width = (padding(int(size), kernel, stride) for size in x.shape[-2:])
-    return F.pad(x, (*width, *height)) if any((*height, *width)) else x
-
-
 class Convolution(nn.Conv2d):
     """`nn.Conv2d` with bias, padded as TensorFlow pads: (B, C, h, w) → (B, C', ceil(h / stride), ceil(w / stride))."""
 
@@ -66,7 +60,17 @@ class Convolution(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve."""
-        return super().forward(_padded(x, self.kernel_size[0], self.stride[0]))
+        x, even = _padded(x, self.kernel_size[0], self.stride[0])
+        return F.conv2d(x, self.weight, self.bias, self.stride, even, groups=self.groups)
+
+
+def _padded(x: Tensor, kernel: int, stride: int) -> tuple[Tensor, tuple[int, int]]:
+    """(…, h, w) with the zeros that are uneven, and the rows and columns that are missing on either side still."""
+    sides = [padding(int(size), kernel, stride) for size in x.shape[-2:]]
+    uneven = [after - before for before, after in sides]
+    if any(uneven):
+        x = F.pad(x, (0, uneven[1], 0, uneven[0]))
+    return x, (sides[0][0], sides[1][0])
 
 
 class CausalFilter(nn.Module):
@@ -80,7 +84,7 @@ class CausalFilter(nn.Module):
 
     def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """Filter; `past` is (B, times - 1, C, h, w)."""
-        frames = x.shape[1]
+        frames = int(x.shape[1])
         seen = torch.cat([past, x], dim=1)
         filtered: Tensor = self.bias
         for i in range(self.times):
@@ -90,9 +94,15 @@ class CausalFilter(nn.Module):
 
 def halved(x: Tensor) -> Tensor:
     """The mean of 3×3 pixels at every second one, counting only those inside: (B, C, h, w) → (B, C, ⌈h/2⌉, ⌈w/2⌉)."""
-    total = F.avg_pool2d(_padded(x, 3, 2), 3, 2)
-    inside = F.avg_pool2d(_padded(torch.ones_like(x[:1, :1]), 3, 2), 3, 2)
-    return total / inside
+    rows, columns = (x.new_tensor(_inside(int(size))) for size in x.shape[-2:])
+    x, even = _padded(x, 3, 2)
+    return F.avg_pool2d(x, 3, 2, even) * (9 / torch.outer(rows, columns))
+
+
+def _inside(size: int) -> list[int]:
+    """How many of the three places of each window along an axis lie inside."""
+    first = -padding(size, 3, 2)[0]
+    return [sum(0 <= at < size for at in range(start, start + 3)) for start in range(first, first + size + size % 2, 2)]
 
 
 class Bottleneck(nn.Module):
@@ -112,8 +122,8 @@ class Bottleneck(nn.Module):
         """(B T, C, h, w), the frames of a clip one after another, and the layer's past."""
         y = F.relu6(self.feature(F.relu6(self.expansion(x))))
         if self.temporal is not None and past is not None:
-            filtered, past = self.temporal(y.unflatten(0, (-1, frames)), past)
-            y = F.relu6(filtered.flatten(0, 1))
+            filtered, past = self.temporal(_clips(y, frames), past)
+            y = F.relu6(_images(filtered))
         if self.skip is not None:
             x = self.skip(halved(x) if self.stride > 1 else x)
         return x + self.projection(y), past
@@ -140,13 +150,13 @@ class MoViNet(nn.Module):
 
     def forward(self, frames: Tensor, memory: StreamMemory) -> tuple[Tensor, list[Tensor]]:
         """Take the next frames."""
-        times = frames.shape[1]
-        x = F.relu6(self.stem(frames.flatten(0, 1)))
+        times = int(frames.shape[1])
+        x = F.relu6(self.stem(_images(frames)))
         pasts, after = iter(memory), []
         for layer in self.layers:
             x, past = layer(x, next(pasts) if layer.temporal is not None else None, times)
             after += [past] if past is not None else []
-        return F.relu6(self.project(x)).unflatten(0, (-1, times)), after
+        return _clips(F.relu6(self.project(x)), times), after
 
     def memory(self, batch: int, height: int = SIZE, width: int = SIZE) -> list[Tensor]:
         """The memory before the first frame: zeros, as its first frames were trained with."""
@@ -166,6 +176,16 @@ class Classifier(nn.Module):
         """Classify."""
         logits: Tensor = self.classes(F.relu6(self.hidden(features)))
         return logits
+
+
+def _images(clips: Tensor) -> Tensor:
+    """(B, T, C, h, w) → (B T, C, h, w)."""
+    return clips.reshape(-1, *map(int, clips.shape[2:]))
+
+
+def _clips(images: Tensor, times: int) -> Tensor:
+    """The inverse, for T = `times`."""
+    return images.reshape(-1, times, *map(int, images.shape[1:]))
 
 
 def memory_shapes(batch: int, height: int = SIZE, width: int = SIZE) -> list[tuple[int, ...]]:
