@@ -26,6 +26,7 @@ from train.safe_reading import array_pickle
 
 HMDB_FILE = "hmdb_annots.pkl"
 FOLDS = 3
+PUBLISHED = ("JHMDB", "UCF101")  # how files in the layout of ACT begin whose videos are those of RATE
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +79,7 @@ def read_act(path: Path) -> Folds:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}); give JHMDB-GT.pkl or its like") from error
     except array_pickle.BROKEN as error:
         raise AnnotationError(f"{path}: not a data set of ACT or MOC ({error}); copy the file again") from error
-    return Folds(labels, splits, videos)
+    return Folds(labels, splits, videos, RATE if path.name.startswith(PUBLISHED) else None)
 
 
 def _tubes(by_label: Mapping[Any, Iterable[Any]], labels: int) -> tuple[GroundTruthTube, ...]:
