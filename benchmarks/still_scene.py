@@ -27,7 +27,7 @@ def scene(sigma: float) -> Iterator[NDArray[np.uint8]]:
     """The still scene, frame by frame."""
     random = np.random.default_rng(1)
     texture = cv2.GaussianBlur(random.integers(0, 256, (*SIZE[::-1], 3), np.uint8), (0, 0), 9)
-    texture = cv2.normalize(texture, None, 20, 230, cv2.NORM_MINMAX)
+    texture = cv2.normalize(texture, np.empty_like(texture), 20, 230, cv2.NORM_MINMAX)
     noise = [random.normal(0, sigma, (*SIZE[::-1], 1)) for _ in range(FPS)]
     for index in range(FRAMES):
         shifted = np.roll(noise[index % FPS], index * 37 % SIZE[0], 1)
@@ -48,7 +48,7 @@ def longest_run(path: Path, bitrate: int, key_seconds: int, sigma: float) -> flo
     writer.release()
     video, prints = cv2.VideoCapture(str(path)), []
     while (read := video.read())[0]:
-        prints.append(fingerprint(read[1]))
+        prints.append(fingerprint(np.asarray(read[1], np.uint8)))
     return max(len(list(same)) for _, same in itertools.groupby(prints)) / FPS
 
 

@@ -1,5 +1,6 @@
 """Metadata as the package `onnx` writes it, and bytes that are no model."""
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +30,11 @@ def test_a_manifest(content: bytes) -> None:
     properties = onnx_metadata.read(content)
     assert list(properties) == [manifests.METADATA_KEY]
     assert manifests.from_json(properties[manifests.METADATA_KEY]) == MANIFEST
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
+def test_shipped_models_name_the_rate_of_their_videos(path: Path) -> None:
+    assert json.loads(onnx_metadata.read(path.read_bytes())[manifests.METADATA_KEY])["rate"] == 25
 
 
 @given(st.dictionaries(st.text(max_size=20), st.text(max_size=300), max_size=5))
