@@ -185,9 +185,14 @@ def _tensorrt(model: ModelConfig) -> tuple[tuple[Any, Cuda] | None, str]:
         if model.runtime == "tensorrt":
             raise RuntimeChoiceError(f'model.runtime is tensorrt, but {error}; or set it to "auto"') from error
         expected = any(sign.exists() for sign in NVIDIA_SIGNS)
-        sentence = f"ONNX Runtime runs the model, without TensorRT: {error}; {SET_ONNXRUNTIME} if that is intended"
+        sentence = without_tensorrt(str(error))
         log.log(logging.WARNING if expected else logging.INFO, "%s", sentence)
         return None, sentence if expected else ""
+
+
+def without_tensorrt(reason: str) -> str:
+    """That TensorRT cannot be loaded, and why."""
+    return f"ONNX Runtime runs the model, without TensorRT: {reason}; {SET_ONNXRUNTIME} if that is intended"
 
 
 class _StderrAnnouncer:

@@ -40,7 +40,7 @@ from edge.engines.engine_cache import EngineCache
 from edge.engines.tensorrt_engine import bindings, is_engine_file
 from edge.engines.tensorrt_errors import TensorRtError
 from edge.inference import EngineError, Preprocessor
-from edge.open_model import ENGINE_CACHE, open_at_terminal
+from edge.open_model import ENGINE_CACHE, open_at_terminal, without_tensorrt
 from edge.service.file_permissions import unsafe_permissions
 from edge.service.settings import topics, unknown_actions
 from edge.shipped_files import AssetError
@@ -102,8 +102,8 @@ def examine(path: Path, folder: Path) -> Iterator[Finding]:
         yield from hidden_files(config.model, config.cameras, path)
         yield from _remote_config(config.mqtt, path)
     yield from permissions(config, path)
-    yield from runtime(config.model.runtime)
-    preprocessor = yield from model(config, runs)
+    yield from (found := runtime(config.model.runtime))
+    preprocessor = yield from model(config, runs, [one.remedy for one in found])
     yield from opencv(config.cameras)
     yield motion(preprocessor)
     yield from device_access((*GPU_NODES, *_devices(config.cameras)))
@@ -156,10 +156,12 @@ def permissions(config: Config, path: Path) -> Sequence[Finding]:
     return found or [ok("secrets, state and model", "are not open to every user of this machine")]
 
 
-def model(config: Config, service_runs: bool = False) -> Generator[Finding, None, Preprocessor | None]:
+def model(
+    config: Config, service_runs: bool = False, told: Sequence[str] = ()
+) -> Generator[Finding, None, Preprocessor | None]:
     """Check that the model opens, answers and is fast enough; returns where it fits and compares frames.
 
-    An engine that is not built yet is left to the daemon.
+    An engine that is not built yet is left to the daemon. `told`: reasons against TensorRT that are not repeated.
     """
     try:
         path, state = model_path(config.model), state_directory(config.outbox)
@@ -172,8 +174,8 @@ def model(config: Config, service_runs: bool = False) -> Generator[Finding, None
             return None
         with open_at_terminal(config.model, state) as engine:
             yield ok("model", f"{engine.manifest.name}, sha256 {engine.sha256[:12]}, {engine.runtime}")
-            if engine.fallback:
-                yield warning("model", "does not run as this machine could", engine.fallback)
+            if fallback := _untold(engine.fallback, told):
+                yield warning("model", "does not run as this machine could", fallback)
             yield speed(engine, config.cameras, service_runs)
             for problem in unknown_actions(config, engine.manifest.labels):
                 yield wrong("model", problem)
@@ -181,6 +183,13 @@ def model(config: Config, service_runs: bool = False) -> Generator[Finding, None
     except (AssetError, EngineError) as error:
         yield wrong("model", str(error))
     return None
+
+
+def _untold(fallback: str, told: Sequence[str]) -> str:
+    """The reasons for a fallback without those that have been told."""
+    for reason in told:
+        fallback = fallback.removeprefix(without_tensorrt(reason)).removeprefix("; ")
+    return fallback
 
 
 def _is_unbuilt(settings: ModelConfig, path: Path, state: Path) -> bool:

@@ -84,6 +84,7 @@ def families(telemetry: Mapping[str, Any]) -> Iterator[Metric]:
             yield _metric(family, values)
     yield from _latencies(telemetry.get("latency_ms"))
     yield from _throttled(_found(telemetry, ["hardware", "throttled"]))
+    yield from _runtime(telemetry.get("runtime"))
 
 
 def _found(table: object, path: Sequence[str]) -> object:
@@ -116,3 +117,14 @@ def _throttled(alerts: object) -> Iterator[Metric]:
     """The number of kernel alerts that throttle clocks; nothing where the kernel reports none."""
     if isinstance(alerts, Sequence):
         yield _metric(Family("throttle_alerts", "", "Kernel alerts that throttle clocks now"), [("", len(alerts))])
+
+
+def _runtime(runtime: object) -> Iterator[Metric]:
+    """What runs the model, and whether that is a fallback; why it is one is text, which telemetry tells."""
+    if isinstance(runtime, Mapping):
+        fallback = float(runtime.get("fallback") is not None)
+        yield _metric(Family("runtime_fallback", "", "1 where the model does not run as configured"), [("", fallback)])
+        ways = {key: str(runtime.get(key)) for key in ("name", "preprocessing")}
+        metric = GaugeMetricFamily("korsal_runtime_info", "What runs the model", labels=list(ways))
+        metric.add_metric(list(ways.values()), 1)
+        yield metric

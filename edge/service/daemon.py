@@ -33,7 +33,7 @@ from edge.service.camera_switches import CameraSwitches
 from edge.service.device_monitor import DeviceMonitor
 from edge.service.file_permissions import unsafe_permissions
 from edge.service.frame_batch import ProcessedFrame, process_batch
-from edge.service.health import Health
+from edge.service.health import Health, runtime_payload
 from edge.service.log_format import LogFormat, configure
 from edge.service.reload import ReloadableConfig
 from edge.service.request_handler import DaemonRequestHandler
@@ -115,7 +115,7 @@ class Daemon:
         self._device = DeviceMonitor(config.thermal.settings(), topics, config.outbox.max_age)
         self._argus = ArgusRestart(config.restart_argus)
         self._page = PrometheusPage(config.metrics.address, config.metrics.port)
-        self._health = Health(self._publisher, self._device, "", engine.runtime, engine.fallback)
+        self._health = Health(self._publisher, self._device, "", runtime_payload(engine))
         self._consider_tiles(config)
         settings = all_pipeline_settings(config, engine.manifest.start_scores)
         self._sessions = CameraSessions(feeds, settings, self._announcer, self._device.admit_frame)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from edge import detector
 from edge.broker.publisher import Publisher
+from edge.inference import Engine
 from edge.service import liveness, overload, stage_timing
 from edge.service.camera_session import CameraSession
 from edge.service.device_monitor import DeviceMonitor
@@ -20,10 +21,14 @@ class Health:
     """Watches the stages of the daemon; used by the thread of its loop alone."""
 
     def __init__(
-        self, publisher: Publisher, device: DeviceMonitor, remedies: str = "", runtime: str = "", fallback: str = ""
+        self,
+        publisher: Publisher,
+        device: DeviceMonitor,
+        remedies: str = "",
+        runtime: Mapping[str, str | None] | None = None,
     ) -> None:
-        """`remedies`: what helps where the machine is too slow. `runtime` and `fallback` are those of the Engine."""
-        self._runtime = {"name": runtime, "fallback": fallback or None}
+        """`remedies`: what helps where the machine is too slow. `runtime`: that of `runtime_payload`."""
+        self._runtime = runtime
         self.stopwatch = stage_timing.Stopwatch()
         self._publisher, self._device, self.remedies = publisher, device, remedies
         self._overload = overload.initial(time.monotonic())
@@ -128,6 +133,11 @@ class Health:
         now = time.monotonic()
         self._stages = liveness.update(self._stages, _heartbeats(sessions, self._publisher), now)
         return now
+
+
+def runtime_payload(engine: Engine) -> dict[str, str | None]:
+    """What runs the model, who prepares its frames, and why that is not what was configured."""
+    return {"name": engine.runtime, "preprocessing": engine.preprocessor, "fallback": engine.fallback or None}
 
 
 def _heartbeats(sessions: Mapping[str, CameraSession], publisher: Publisher) -> dict[str, Heartbeat]:

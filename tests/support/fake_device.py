@@ -26,7 +26,7 @@ from pathlib import Path
 sys.path.append({root!r})
 from tests.support.fake_device import gpu_of
 from edge.engines import cuda_runtime
-GPU = gpu_of(Path({onnx!r}), {version!r})
+GPU = gpu_of(Path({onnx!r}), {version!r}, {failing!r})
 cuda_runtime.installed = lambda: GPU.cuda
 atexit.register(lambda: Path({folder!r}, f"leaks-{{os.getpid()}}").write_text(str(GPU.runtime.leaks)))
 """
@@ -56,10 +56,10 @@ def use(gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
     return gpu
 
 
-def install(folder: Path, onnx: Path, version: str = "10.3") -> Path:
+def install(folder: Path, onnx: Path, version: str = "10.3", failing: Mapping[str, str] | None = None) -> Path:
     """A module `tensorrt`, with its GPU, to be put in front of `sys.path`. Each process that imported it leaves
     `leaks-<its number>` there, with the number of things that it has not given back to the GPU."""
-    gpu = {"root": str(ROOT), "onnx": str(onnx), "version": version, "folder": str(folder)}
+    gpu = {"root": str(ROOT), "onnx": str(onnx), "version": version, "folder": str(folder), "failing": failing}
     for name, content in {**MODULES, "installed_gpu.py": GPU_MODULE.format(**gpu)}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import pytest
 
+from edge import open_model
 from edge.config.schema import CameraConfig, Config, MqttConfig
 from edge.doctor import broker as doctor_broker
 from edge.doctor import runtime as doctor_runtime
@@ -307,6 +308,21 @@ def test_the_speed_is_that_of_the_pipeline(folder: Path) -> None:
     assert re.fullmatch(
         r"[\d.]+ frames per second, beside the running service; the live cameras \(1\) need 2", found.text
     )
+
+
+def test_why_the_model_falls_back_is_said_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine with a GPU and no TensorRT; and no INT8 file, which is another reason."""
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    for place in (doctor_runtime, open_model):
+        monkeypatch.setattr(place, "NVIDIA_SIGNS", (Path("/"),))
+    for precision, levels in (("auto", ["ok", "ok"]), ("int8", ["ok", "warning", "ok"])):
+        whole = configured(folder, model={"path": folder / "spot.onnx", "precision": precision})
+        found = runtime("auto")
+        findings = list(model(whole, told=[one.remedy for one in found]))
+        assert [one.level for one in findings] == levels
+        lines = " ".join(one.line() for one in (*found, *findings))
+        assert lines.count("TensorRT's Python bindings cannot be loaded") == 1
+        assert ("model.precision is int8" in lines) == (precision == "int8")
 
 
 def test_an_action_that_the_model_does_not_know(folder: Path) -> None:

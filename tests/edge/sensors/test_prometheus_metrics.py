@@ -25,6 +25,7 @@ TELEMETRY: dict[str, Any] = {
     "overloaded": {"door": True},
     "disabled": {"door": False},
     "invalid": 7,
+    "runtime": {"name": "tensorrt 10.3.0 fp16", "preprocessing": "graph", "fallback": "no INT8 engine"},
     "stalls": {"door": 1},
     "reconnects": {"door": 4},
     "latency_ms": {"network": {"p50": 10.0, "p95": 20.0, "p99": 30.0}},
@@ -83,6 +84,8 @@ def test_what_prometheus_reads() -> None:
         "korsal_skipped_ratio 0.25",
         "korsal_clock_synced 1.0",
         "korsal_children 0.0",
+        "korsal_runtime_fallback 1.0",
+        'korsal_runtime_info{name="tensorrt 10.3.0 fp16",preprocessing="graph"} 1.0',
     ):
         assert line in lines
 
@@ -93,6 +96,8 @@ def test_every_family_is_found_in_a_whole_telemetry_and_names_are_standard() -> 
         *(f"korsal_{family.name}" for family in FAMILIES),
         "korsal_latency_seconds",
         "korsal_throttle_alerts",
+        "korsal_runtime_fallback",
+        "korsal_runtime_info",
     }
     for name, metric in found.items():
         assert re.fullmatch(r"korsal_[a-z_]+", name)
@@ -101,7 +106,12 @@ def test_every_family_is_found_in_a_whole_telemetry_and_names_are_standard() -> 
         assert all(sample.name.endswith("_total") == (metric.type == "counter") for sample in metric.samples)
 
 
-@pytest.mark.parametrize("silent", ["hardware", "process", "queue", "latency_ms", "lost", "fps"])
+def test_a_model_that_runs_as_configured() -> None:
+    runtime = {**TELEMETRY["runtime"], "fallback": None}
+    assert "korsal_runtime_fallback 0.0" in page({**TELEMETRY, "runtime": runtime}).splitlines()
+
+
+@pytest.mark.parametrize("silent", ["hardware", "process", "queue", "latency_ms", "lost", "fps", "runtime"])
 def test_what_is_missing_or_null_is_left_out(silent: str) -> None:
     assert 0 < len(page({**TELEMETRY, silent: None})) < len(page(TELEMETRY))
     assert page({key: value for key, value in TELEMETRY.items() if key != silent}) == page({**TELEMETRY, silent: None})
