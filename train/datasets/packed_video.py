@@ -2,9 +2,10 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -128,7 +129,20 @@ def open_packed(videos: Iterable[tuple[str, Path]], cache: Path) -> dict[str, Pa
     What was packed of another file of that name, or before the file changed, stays where it is and is not taken.
     """
     wanted = [(name, path, packed_path(name, path, cache)) for name, path in videos]
-    missing = [(path, packed) for _, path, packed in wanted if not packed.exists()]
-    for path, packed in progress.track(missing, "decoding", "video", len(missing)):
-        pack(path, packed)
+    missing = {packed: path for _, path, packed in wanted if not packed.exists()}
+    done = in_threads(pack, list(missing.values()), list(missing))
+    for _ in progress.track(done, "decoding", "video", len(missing)):
+        pass
     return {name: PackedVideo(packed) for name, _, packed in wanted}
+
+
+def in_threads(work: Callable[..., None], *arguments: Sequence[Any]) -> Iterator[None]:
+    """Call `work` on one of each of the arguments, as many at once as there are processors.
+
+    Yields whenever a call is over; the first that fails ends it all with its error.
+    """
+    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+    try:
+        yield from pool.map(work, *arguments)
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,8 +1,6 @@
 """Decodes the frames of packed videos once, into the memory of the device that trains. Shell."""
 
-import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from edge.terminal import progress
-from train.datasets.packed_video import PackedVideo
+from train.datasets.packed_video import PackedVideo, in_threads
 from train.gpu.pixels import FrameMemory
 
 SHARE = 0.7  # of the memory that is free: what is left is the network's
@@ -92,13 +90,9 @@ def _fill(memory: FrameMemory, packed: Mapping[str, PackedVideo], places: list[s
     def decode(video: PackedVideo, place: slice) -> None:
         memory.pixels[place] = torch.from_numpy(_decoded(video)).to(memory.pixels.device)
 
-    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
-    try:
-        copied = pool.map(decode, packed.values(), places)
-        for _ in progress.track(copied, "decoding into memory", "video", len(packed)):
-            pass
-    finally:
-        pool.shutdown(cancel_futures=True)
+    copied = in_threads(decode, list(packed.values()), places)
+    for _ in progress.track(copied, "decoding into memory", "video", len(packed)):
+        pass
 
 
 def _decoded(video: PackedVideo) -> NDArray[np.uint8]:
