@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from edge.text import BOM_CHARACTER, TextError, decode_utf8, to_nfc
@@ -10,6 +10,10 @@ from train.datasets.annotation_records import AnnotationError, VideoAnnotation
 from train.datasets.video_names import without_suffix
 
 VALIDATION_GROUPS = ("g23", "g24", "g25")  # of the training videos
+HELD_OUT = 5  # one of so many videos, where no groups are numbered
+# of the names of HMDB51 and J-HMDB, after source and action: what is seen of the body, whether the camera moves,
+# how many people, from which side, how good, and the number of the clip
+HMDB_ENDING = re.compile(r"_[fuhl]_(cm|nm)_np\d+_(fr|ba|le|ri)_(goo|med|bad)_\d+$")
 
 
 def list_of_names(path: Path) -> list[str]:
@@ -30,12 +34,15 @@ def held_out(
 ) -> tuple[tuple[VideoAnnotation, ...], tuple[VideoAnnotation, ...]]:
     """Training and validation videos: whole groups (`g23`) go to validation, because a group shares one scene.
 
-    Where no name carries a group, every fifth video of each class is for validation.
+    Of videos named as in HMDB whole sources do, about every fifth video of each class. Where no name carries a group or
+    a source, it is every fifth video of each class.
     """
     videos = tuple(videos)
     names = [re.search(r"_(g\d\d)_", f"{video.name}_") for video in videos]
     if any(names):
         held = [name is not None and name[1] in groups for name in names]
+    elif videos and all(HMDB_ENDING.search(video.name) for video in videos):
+        held = _sources(videos)
     else:
         held = _every_fifth(videos)
     return (
@@ -44,12 +51,41 @@ def held_out(
     )
 
 
+def source_of(name: str) -> str:
+    """What a video named as in HMDB was cut from: `HP_2` for `walk/HP_2_walk_f_cm_np1_fr_med_3`."""
+    action, _, stem = name.rpartition("/")
+    return HMDB_ENDING.sub("", stem).removesuffix(f"_{action.rpartition('/')[2]}")
+
+
+def _sources(videos: Sequence[VideoAnnotation]) -> list[bool]:
+    """True for the videos of whole sources that make up at most every fifth video of each class.
+
+    From the largest source to the smallest, one is held out as soon as that leaves enough of all its classes.
+    """
+    sources = [source_of(video.name) for video in videos]
+    size = Counter(sources)
+    seen: Counter[int] = Counter()
+    out: Counter[int] = Counter()
+    held = set()
+    for source in sorted(size, key=lambda one: (-size[one], one)):
+        classes = Counter(_class(video) for video, mine in zip(videos, sources, strict=True) if mine == source)
+        seen += classes
+        if all(HELD_OUT * (out[label] + count) <= seen[label] for label, count in classes.items()):
+            out += classes
+            held.add(source)
+    return [source in held for source in sources]
+
+
 def _every_fifth(videos: Iterable[VideoAnnotation]) -> list[bool]:
-    """True for the last of each five videos whose first tube is of one class."""
+    """True for the last of each five videos of one class."""
     seen: Counter[int] = Counter()
     held = []
     for video in videos:
-        label = video.tubes[0].label if video.tubes else -1
-        seen[label] += 1
-        held.append(seen[label] % 5 == 0)
+        seen[_class(video)] += 1
+        held.append(seen[_class(video)] % HELD_OUT == 0)
     return held
+
+
+def _class(video: VideoAnnotation) -> int:
+    """The label of its first tube."""
+    return video.tubes[0].label if video.tubes else -1
