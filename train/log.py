@@ -16,14 +16,14 @@ class LogError(Exception):
 
 
 class TrainingLog:
-    """Writes `log.csv`; columns: samples, learning_rate, *_loss, frame_map_50, then the labels' frame-AP (percent).
+    """Writes `log.csv`; columns: samples, learning_rate, *_loss, frame_map_50, then `scored` (percent).
 
     Begin it with `start` or `resume`; all methods raise LogError.
     """
 
-    def __init__(self, path: Path, labels: Sequence[str]) -> None:
+    def __init__(self, path: Path, scored: Sequence[str]) -> None:
         self.path = path
-        self.columns = ("samples", "learning_rate", *(f"{term}_loss" for term in TERMS), "frame_map_50", *labels)
+        self.columns = ("samples", "learning_rate", *(f"{term}_loss" for term in TERMS), "frame_map_50", *scored)
         self.unwritten: list[dict[str, float]] = []  # the terms of the steps since the last row of steps
 
     def start(self) -> None:
@@ -45,9 +45,9 @@ class TrainingLog:
             self._write([[samples, f"{learning_rate:.3g}", *(f"{mean:.4f}" for mean in means)]], "a")
             self.unwritten = []
 
-    def validated(self, samples: int, precision: Sequence[float], mean: float) -> None:
-        """One validation: frame-AP of each label and their mean, percent."""
-        self._write([[samples, "", *("" for _ in TERMS), f"{mean:.2f}", *(f"{p:.2f}" for p in precision)]], "a")
+    def validated(self, samples: int, scores: Sequence[float], mean: float) -> None:
+        """One validation: what the columns `scored` get, and the whole, percent."""
+        self._write([[samples, "", *("" for _ in TERMS), f"{mean:.2f}", *(f"{score:.2f}" for score in scores)]], "a")
 
     def plot(self) -> None:
         """Draw `curves.png` beside the CSV, if that has a row yet. Raises PlotError."""

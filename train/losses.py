@@ -10,16 +10,18 @@ from train.networks.decoder import Heads
 from train.train_settings import LossWeights
 
 
-def focal_loss(logits: Tensor, target: Tensor) -> Tensor:
+def focal_loss(logits: Tensor, target: Tensor, annotated: Tensor) -> Tensor:
     """Penalty-reduced pixel-wise focal loss, alpha 2, beta 4 (Zhou et al. 2019, eq. 1).
 
     `logits` and `target` are (B, classes, h, w); places with target 1 are the positives. The sum
-    is divided by the number of positives in the batch, or by 1 where there is none.
+    is divided by the number of positives in the batch, or by 1 where there is none. `annotated` (B, classes) is 0 for
+    the classes that the annotators of a frame did not look for: their channels count nothing there.
     """
-    positive = (target == 1).float()
+    known = annotated[:, :, None, None]
+    positive = (target == 1).float() * known
     probability = torch.sigmoid(logits)
     found = F.logsigmoid(logits) * (1 - probability).square() * positive
-    silent = F.logsigmoid(-logits) * probability.square() * (1 - target).pow(4) * (1 - positive)
+    silent = F.logsigmoid(-logits) * probability.square() * (1 - target).pow(4) * (known - positive)
     return -(found.sum() + silent.sum()) / positive.sum().clamp(min=1)
 
 
@@ -45,10 +47,14 @@ def centre_loss(predicted: Tensor, target: Tensor, centre: Tensor) -> Tensor:
     return offset_loss(predicted, target, centre) / 2
 
 
+def _heatmap_loss(heads: Heads, batch: Mapping[str, Tensor]) -> Tensor:
+    return focal_loss(heads.heatmap.float(), batch["heatmap"], batch["annotated"])
+
+
 def losses(heads: Heads, batch: Mapping[str, Tensor], weights: LossWeights) -> dict[str, Tensor]:
     """Weighted terms by name; their sum is what is minimised. `batch` holds `Targets`, stacked."""
     return {
-        "heatmap": weights.heatmap * focal_loss(heads.heatmap.float(), batch["heatmap"]),
+        "heatmap": weights.heatmap * _heatmap_loss(heads, batch),
         "size": weights.size * size_loss(heads.size.float(), batch["size"], batch["size_weight"]),
         "offset": weights.offset * offset_loss(heads.offset.float(), batch["offset"], batch["centre"]),
     }
@@ -57,7 +63,7 @@ def losses(heads: Heads, batch: Mapping[str, Tensor], weights: LossWeights) -> d
 def centernet_losses(heads: Heads, batch: Mapping[str, Tensor], weights: LossWeights) -> dict[str, Tensor]:
     """The same as Zhou et al. 2019 have it, for networks whose size and offset are direct outputs."""
     return {
-        "heatmap": weights.heatmap * focal_loss(heads.heatmap.float(), batch["heatmap"]),
+        "heatmap": weights.heatmap * _heatmap_loss(heads, batch),
         "size": weights.size * centre_loss(heads.size.float(), batch["size"], batch["centre"]),
         "offset": weights.offset * centre_loss(heads.offset.float(), batch["offset"], batch["centre"]),
     }

@@ -20,30 +20,62 @@ from train.datasets.frame_kinds import counted, idle, known_frames
 from train.datasets.packed_video import PackedVideo
 from train.targets import Targets, targets
 
+Group = list[VideoAnnotation]  # of one data set, and of one class or without any action
+
 
 class FrameSampler:
-    """Draws annotated frames: a class by weight, a video of it, a frame, the last two uniformly.
+    """Draws annotated frames of data sets: a class by weight, a video of it, a frame, the last two uniformly.
 
     A class weighs one, and as much more as the share of its frames that hold no action: *when* is
     what is hard to learn, and only those frames teach it. Videos without any action count as one more class.
+    `shares`: how much each data set weighs, instead of as much as its classes; none: by classes.
     """
 
-    def __init__(self, videos: Sequence[VideoAnnotation], classes: int) -> None:
-        shown = [video for video in videos if len(known_frames(video))]
-        by_class = [[v for v in shown if v.tubes and v.tubes[0].label == c] for c in range(classes)]
-        background = [video for video in shown if not video.tubes]
-        self.by_class = [*by_class, background] if background else by_class
-        weights = np.array(
-            [1 + background_share(group) if group else 0.0 for group in by_class] + [1.0] * bool(background)
-        )
-        self.probability = weights / weights.sum()
+    def __init__(self, parts: Sequence[Sequence[VideoAnnotation]], classes: int, shares: Sequence[float] = ()) -> None:
+        """`parts`: the videos of each data set; classes of several are then drawn from as one."""
+        grouped = [_groups(part, classes) for part in parts]
+        weights = np.array(_own_weights(grouped, shares) if shares else _pooled_weights(grouped))
+        self.groups: list[Group] = [group for groups in grouped for group in groups]
+        self.probability = (weights / weights.sum()).ravel()
+        self.shares: list[float] = (weights.sum(axis=1) / weights.sum()).tolist()  # of each data set
 
     def __call__(self, random: np.random.Generator) -> VideoFrame:
         """One draw."""
-        group = self.by_class[int(random.choice(len(self.by_class), p=self.probability))]
+        group = self.groups[int(random.choice(len(self.groups), p=self.probability))]
         video = group[int(random.integers(len(group)))]
         frames = known_frames(video)
         return VideoFrame(video, int(frames[int(random.integers(len(frames)))]))
+
+
+def _groups(videos: Sequence[VideoAnnotation], classes: int) -> list[Group]:
+    """The videos with annotated frames, by class; those without any action last."""
+    shown = [video for video in videos if len(known_frames(video))]
+    by_class = [[v for v in shown if v.tubes and v.tubes[0].label == c] for c in range(classes)]
+    return [*by_class, [video for video in shown if not video.tubes]]
+
+
+def _weights(groups: Sequence[Group]) -> list[float]:
+    """Of the groups of `_groups`."""
+    return [*(1 + background_share(group) if group else 0.0 for group in groups[:-1]), float(bool(groups[-1]))]
+
+
+def _pooled_weights(grouped: Sequence[Sequence[Group]]) -> list[list[float]]:
+    """Of the groups of each data set: those of one class share its weight by their numbers of videos."""
+    pooled = [[video for group in groups for video in group] for groups in zip(*grouped, strict=True)]
+    shared = list(zip(_weights(pooled), map(len, pooled), strict=True))
+    return [
+        [weight * (len(group) / max(count, 1)) for group, (weight, count) in zip(groups, shared, strict=True)]
+        for groups in grouped
+    ]
+
+
+def _own_weights(grouped: Sequence[Sequence[Group]], shares: Sequence[float]) -> list[list[float]]:
+    """Of the groups of each data set, whose sum is its share."""
+    found = []
+    for groups, share in zip(grouped, shares, strict=True):
+        weights = _weights(groups)
+        found.append([share * weight / sum(weights) for weight in weights])
+    return found
 
 
 def decoded(videos: Iterable[VideoAnnotation], packed: Mapping[str, PackedVideo]) -> tuple[VideoAnnotation, ...]:
@@ -104,16 +136,19 @@ class TrainingSet(Dataset[dict[str, NDArray[Any]]]):
 
     def __init__(
         self,
-        videos: Sequence[VideoAnnotation],
+        parts: Sequence[Sequence[VideoAnnotation]],
         packed: Mapping[str, PackedVideo],
         manifest: Manifest,
         settings: AugmentSettings,
         seed: int,
         samples: int,
         other_gaps: Sequence[int] = (),
+        shares: Sequence[float] = (),
     ) -> None:
-        """`other_gaps`: frames; one of these and of the manifest's own gap is drawn for each sample."""
-        self.choose = FrameSampler(videos, len(manifest.labels))
+        """`parts`, `shares`: as of `FrameSampler`. `other_gaps`: frames; one of these and of the manifest's own gap is
+        drawn for each sample.
+        """
+        self.choose = FrameSampler(parts, len(manifest.labels), shares)
         self.packed = packed
         self.manifest = manifest
         self.gaps = (manifest.motion.gap, *other_gaps)
@@ -179,7 +214,8 @@ def compute(drawn: SampleDraw, packed: PackedVideo, manifest: Manifest) -> dict[
     """Network input `image` (C, h, w) float32 and the arrays of `Targets` by name."""
     frame = _network_frame(drawn.augmentation, packed[drawn.choice.frame], manifest)
     cue = _motion(drawn, frame, packed, manifest)
-    goal = targets(drawn.boxes, drawn.labels, len(manifest.labels), grid(manifest), manifest.stride)
+    known = drawn.choice.video.annotated_labels
+    goal = targets(drawn.boxes, drawn.labels, len(manifest.labels), grid(manifest), manifest.stride, known)
     return {"image": detector.network_input(frame, cue)[0], **arrays(goal)}
 
 

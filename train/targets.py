@@ -1,5 +1,6 @@
 """CenterNet targets: boxes of one frame → heatmap, sizes and offsets on the stride-4 grid. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ class Targets:
     size_weight: NDArray[np.float32]  # (h, w), 1 at centres, falling to NEAR_CENTRE around, 0 elsewhere
     offset: NDArray[np.float32]  # (2, h, w), centre inside its cell, 0..1, where centre > 0
     centre: NDArray[np.float32]  # (h, w), 1 in the cells that hold a box centre
+    annotated: NDArray[np.float32]  # (classes,), 1 for those whose absence is known too, 0 for the others
 
 
 def gaussian_radius(height: float, width: float, minimum_iou: float = MINIMUM_IOU) -> float:
@@ -72,10 +74,24 @@ def place(boxes: NDArray[np.float32], labels: NDArray[np.int64], grid: tuple[int
     )
 
 
+def looked_for(classes: int, annotated: Sequence[int] | None) -> NDArray[np.float32]:
+    """(classes,): 1 for those that an annotator has looked for, None: all; 0 for the others."""
+    known = np.zeros(classes, np.float32)
+    known[slice(None) if annotated is None else list(annotated)] = 1.0
+    return known
+
+
 def targets(
-    boxes: NDArray[np.float32], labels: NDArray[np.int64], classes: int, grid: tuple[int, int], stride: int
+    boxes: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    classes: int,
+    grid: tuple[int, int],
+    stride: int,
+    annotated: Sequence[int] | None = None,
 ) -> Targets:
     """Targets for `boxes` (N, 4), x1 y1 x2 y2 in input pixels, on `grid` = (h, w) cells of `stride` pixels.
+
+    `annotated`: the classes that an annotator has looked for, None: all; of others nothing is known without a box.
 
     Boxes whose centre lies outside the grid, and empty boxes, leave no trace. Where two boxes of
     one class overlap, the heatmap takes the larger value; where two claim one cell's size, the
@@ -88,6 +104,7 @@ def targets(
         size_weight=np.zeros((h, w), np.float32),
         offset=np.zeros((2, h, w), np.float32),
         centre=np.zeros((h, w), np.float32),
+        annotated=looked_for(classes, annotated),
     )
     placed = place(boxes, labels, grid, stride)
     for i in range(len(placed.labels)):

@@ -2,11 +2,10 @@
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,26 +14,23 @@ from edge.manifest import Manifest
 from edge.terminal import output as terminal
 from edge.terminal import progress
 from edge.terminal.progress import Progress
-from train import check, precision, processes, train_options, train_settings, training_step
+from train import check, precision, processes, train_options, train_settings, training_data, training_step, validation
 from train import checkpoint as checkpoints
 from train.batches import BatchError, Batches
 from train.checkpoint import Checkpoint, CheckpointError
-from train.datasets import loader
-from train.datasets.annotation_records import AnnotationError, DataSet, VideoAnnotation
-from train.datasets.frame_kinds import known_frames
-from train.datasets.frame_rate import frame_rate
-from train.datasets.packed_video import FrameError, PackedVideo, open_packed
-from train.datasets.split_lists import held_out
+from train.datasets.annotation_records import AnnotationError
+from train.datasets.packed_video import FrameError
 from train.evaluation.plots import PlotError
 from train.gpu import choice
 from train.gpu.choice import SamplesOn
 from train.log import LogError, TrainingLog
 from train.networks.imagenet_weights import BackboneError
 from train.processes import DeviceError
-from train.samples import TrainingSet, ValidationFrames, decoded, every_nth
+from train.samples import TrainingSet, ValidationFrames, every_nth
 from train.train_settings import RequestedPrecision, TrainingPrecision, TrainSettings
+from train.training_data import TrainingData
 from train.training_step import LossTerms, TrainingError, TrainingRun
-from train.validation import frame_average_precision
+from train.validation import ValidationPart
 
 ERRORS = (
     *(AnnotationError, BackboneError, BatchError, CaptureError, CheckpointError, DeviceError, FrameError),
@@ -50,10 +46,15 @@ class TrainingSession:
     manifest: Manifest
     run: TrainingRun
     samples: TrainingSet
-    frames: ValidationFrames  # for validation
+    validation: tuple[ValidationPart, ...]  # the data sets that have videos for it
     log: TrainingLog
     out: Path
     batches: Batches
+
+    @property
+    def validated_frames(self) -> int:
+        """How many frames each validation looks at."""
+        return sum(len(part.frames) for part in self.validation)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -103,43 +104,48 @@ def prepare(
     faults += [f"--workers {workers}: give 0 or more"] if workers < 0 else []
     if faults:
         raise TrainingError("; ".join(faults))
-    data = loader.load(Path(settings.data), settings.fold)
-    training, validation = _split(data, settings.all_groups)
-    _require_action(training, f"{data.title}: no training video shows an action in an annotated frame; annotate one")
+    data = training_data.load(settings)
     if (out / "last.pt").exists() and not resume:
         raise TrainingError(f"{out}: already holds a run; --resume continues it, another --out starts a new one")
     saved = checkpoints.load(out / "last.pt") if resume else None
-    packed = _packed(data, cache)
-    training, validation = decoded(training, packed), decoded(validation, packed)
-    _require_action(training, f"{data.title}: no annotated frame can be decoded; copy the videos again")
+    data, packed = training_data.with_frames(data, cache)
     manifest = _manifest(settings, data)
     run = training_step.start(settings, manifest, device, saved)
-    log = TrainingLog(out / "log.csv", data.labels)
+    log = TrainingLog(out / "log.csv", training_data.scored_columns(data))
     if saved:
         training_step.resume(run, saved, settings)
     run.precision = _precision(settings.precision, run, manifest, settings.batch, saved)
+    parts = [part.training for part in data.parts]
     samples = TrainingSet(
-        training, packed, manifest, settings.augment, settings.seed, settings.samples, settings.other_gaps
+        parts, packed, manifest, settings.augment, settings.seed, settings.samples, settings.other_gaps, settings.shares
     )
-    frames = ValidationFrames(every_nth(validation, settings.validation_stride), packed, manifest)
+    scored = tuple(
+        ValidationPart(
+            part.title,
+            part.labels,
+            ValidationFrames(every_nth(part.validation, settings.validation_stride), packed, manifest),
+        )
+        for part in data.parts
+        if part.labels
+    )
     batches, where = choice.choose(samples_on, packed, manifest, device, workers)
     if processes.rank() == 0:
         print(where, flush=True)
-        print(_description(manifest, settings.other_gaps, training, validation), flush=True)
+        print(training_data.description(manifest, settings.other_gaps, data, samples.choose.shares), flush=True)
         log.resume(run.samples, saved.progress.get("unwritten", [])) if saved else log.start()
-    return TrainingSession(settings, manifest, run, samples, frames, log, out, batches)
+    return TrainingSession(settings, manifest, run, samples, scored, log, out, batches)
 
 
 def _print_summary(session: TrainingSession, stopped: bool) -> None:
     """What was made, how good it is, and what comes next."""
     run, settings, best = session.run, session.settings, session.out / "best.pt"
-    score = "not scored: no video was held out" if not len(session.frames) else "not scored yet"
+    score = "not scored yet" if session.validated_frames else "not scored: no video was held out"
     if run.best >= 0:
-        score = f"frame-mAP@0.5 {run.best:.1f} % on {len(session.frames)} frames of videos it never learned from"
+        score = f"frame-mAP@0.5 {run.best:.1f} % on {session.validated_frames} frames of videos it never learned from"
     if best.exists():
         print(f"{progress.file_summary(best)}: {score}; {run.samples} of {settings.samples} samples seen")
     if stopped:
-        print(progress.next_step("korsal-train", settings.data, "--out", session.out, "--resume"), flush=True)
+        print(progress.next_step("korsal-train", *settings.data, "--out", session.out, "--resume"), flush=True)
     else:
         print(progress.next_step("korsal-convert", "export", best, "-o", best.with_suffix(".onnx")), flush=True)
 
@@ -199,24 +205,26 @@ def due(samples: int, settings: TrainSettings, count: int) -> bool:
 
 def _validate(session: TrainingSession) -> None:
     """Score the averaged weights if anything is held out, save them, draw the curves."""
-    _save(session, _scored(session) if len(session.frames) else None)
+    _save(session, _scored(session) if session.validated_frames else None)
     session.log.plot()
 
 
 def _scored(session: TrainingSession) -> float:
-    """Frame-mAP@0.5 of the averaged weights on the validation frames, percent; also logged."""
-    precision = frame_average_precision(session.run.average, session.frames, session.manifest, session.batches)
-    known = [value for value in precision if not np.isnan(value)]
-    mean = sum(known) / len(known) if known else 0.0
-    session.log.validated(session.run.samples, precision, mean)
-    progress.print_line(f"{session.run.samples} samples: frame-mAP@0.5 {mean:.1f} % on {len(session.frames)} frames")
+    """Frame-mAP@0.5 of the averaged weights, percent, the mean of the data sets; also logged and printed, with each."""
+    found = validation.scores(session.run.average, session.validation, session.manifest, session.batches)
+    mean, several = validation.overall(found), len(found) > 1
+    columns = [value for one in found for value in (*([one.mean] * several), *one.precision)]
+    session.log.validated(session.run.samples, columns, mean)
+    of_each = f" ({', '.join(map(str, found))})" if several else ""
+    where = f"on {session.validated_frames} frames"
+    progress.print_line(f"{session.run.samples} samples: frame-mAP@0.5 {mean:.1f} %{of_each} {where}")
     return mean
 
 
 def _save(session: TrainingSession, score: float | None) -> None:
     """last.pt always; best.pt where `score` (percent; None: not validated) is the highest so far, or none will be."""
     run = session.run
-    better = not len(session.frames) or (score is not None and score > run.best)
+    better = not session.validated_frames or (score is not None and score > run.best)
     run.best = score if score is not None and better else run.best
     training = {**session.manifest.training, "samples_seen": run.samples}
     if score is not None:
@@ -242,53 +250,7 @@ def _batches(session: TrainingSession) -> Iterator[Mapping[str, Tensor]]:
             seen.update(batch * count)
 
 
-def _split(data: DataSet, all_groups: bool) -> tuple[tuple[VideoAnnotation, ...], tuple[VideoAnnotation, ...]]:
-    """The videos to learn from, and those to validate on."""
-    if all_groups:
-        return data.train, ()
-    training, validation = held_out(data.train)
-    if not training or not validation:
-        kind = "training" if not training else "validation"
-        raise TrainingError(
-            f"trainlist.txt leaves no video for {kind}: groups 23 to 25 are for validation, or of names "
-            "without groups every fifth video of a class, all others for training, and both are needed; "
-            "--all-groups learns from all and validates on none"
-        )
-    return training, validation
-
-
-def _require_action(videos: Iterable[VideoAnnotation], sentence: str) -> None:
-    if not any(video.tubes and len(known_frames(video)) for video in videos):
-        raise TrainingError(sentence)
-
-
-def _packed(data: DataSet, cache: Path) -> dict[str, PackedVideo]:
-    """The first process decodes what the cache lacks, then all open it."""
-    videos = [(v.name, data.video(v.name)) for v in data.train]
-    if processes.rank() == 0:
-        open_packed(videos, cache)
-    processes.wait_for_all()
-    return open_packed(videos, cache)
-
-
-def _description(
-    manifest: Manifest,
-    other_gaps: tuple[int, ...],
-    training: tuple[VideoAnnotation, ...],
-    validation: tuple[VideoAnnotation, ...],
-) -> str:
-    motion = manifest.motion
-    gaps = " or ".join(map(str, (motion.gap, *other_gaps)))
-    shifts = "" if motion.shifts or motion.kind == "none" else " without shifts"
-    return (
-        f"network: {manifest.architecture}, {manifest.width}x{manifest.height} pixels, "
-        f"motion {motion.kind}{shifts}, gap {gaps} at {manifest.rate:g} frames per second, "
-        f"{len(manifest.labels)} actions; "
-        f"{len(training)} videos to learn from, {len(validation)} to validate on"
-    )
-
-
-def _manifest(settings: TrainSettings, data: DataSet) -> Manifest:
+def _manifest(settings: TrainSettings, data: TrainingData) -> Manifest:
     return Manifest(
         name=f"korsal-{settings.architecture}",
         architecture=settings.architecture,
@@ -296,8 +258,8 @@ def _manifest(settings: TrainSettings, data: DataSet) -> Manifest:
         height=settings.height,
         width=settings.width,
         motion=settings.motion,
-        rate=frame_rate(data),
-        training={"data": data.title, "videos": len(data.train), "samples": settings.samples},
+        rate=data.rate,
+        training={"data": data.title, "videos": len(data.files), "samples": settings.samples},
     )
 
 

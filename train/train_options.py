@@ -1,14 +1,15 @@
 """The options of `korsal-train`, and their values: as given, else those of the weights or of the resumed run."""
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from edge.manifest import LITE
 from edge.motion_map import KINDS
 from edge.terminal import progress
-from edge.terminal.arguments import Parser, path_as_text, whole_number
+from edge.terminal.arguments import Parser, number, path_as_text, whole_number
 from train import checkpoint as checkpoints
 from train import train_settings
 from train.checkpoint import CheckpointError
@@ -18,17 +19,17 @@ from train.processes import DeviceChoice
 from train.train_settings import CENTERNET_LOSSES, LossWeights, RequestedPrecision, TrainSettings
 from train.training_step import EARLIER_DEFAULTS, TrainingError
 
-OWN = ("data", "precision")  # never those of another run
-TAKEN = (
+TAKEN = (  # data and precision are never those of another run
     *("fold", "weights", "architecture", "height", "width", "samples", "batch", "learning_rate", "validate_every"),
-    *("seed", "all_groups"),
+    *("seed", "all_groups", "shares"),
 )
+Number = TypeVar("Number", int, float)
 OF_MOTION = ("kind", "shifts")
 
 
 def settings(options: argparse.Namespace) -> TrainSettings:
     """What to train. Raises TrainingError, CheckpointError."""
-    basis = replace(_basis(options), **{name: getattr(options, name) for name in OWN})
+    basis = replace(_basis(options), data=tuple(options.data), precision=options.precision)
     given: dict[str, Any] = _given(options, TAKEN)
     if "architecture" in given:
         given["losses"] = LossWeights() if options.architecture == LITE else CENTERNET_LOSSES
@@ -49,7 +50,7 @@ def _basis(options: argparse.Namespace) -> TrainSettings:
             return train_settings.from_saved({**EARLIER_DEFAULTS, **checkpoints.load(file).settings})
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{file}: does not say how it was trained ({error}); start a new run") from error
-    usual = TrainSettings(options.data)
+    usual = TrainSettings(tuple(options.data))
     if not options.weights:
         return usual
     theirs = checkpoints.load(Path(options.weights)).manifest
@@ -77,9 +78,11 @@ def parser() -> argparse.ArgumentParser:
         "Several GPUs: torchrun --nproc-per-node N -m train.train …",
         epilog="Where a default is (*), --weights brings that of the weights along, and --resume that of the run.",
     )
-    usual, add = TrainSettings(""), parser.add_argument
-    add("data", type=path_as_text, help="folder of a data set: annotations, lists, videos/")
-    add("--fold", type=whole_number(1), help="its split, where it has several; default: 1")
+    usual, add = TrainSettings(()), parser.add_argument
+    add("data", type=path_as_text, nargs="+", help="folders of data sets: annotations, lists, videos/")
+    add("--fold", type=_numbers(whole_number(1)), help="their splits, where they have several, like 1,2; default: 1")
+    share = "how many samples are of each data set, in proportion, like 1,2; default: by their classes"
+    add("--share", dest="shares", type=_numbers(number), help=share)
     add("--out", type=Path, default=Path("runs/train"), help="for last.pt, best.pt, log.csv, curves.png; %(default)s")
     add("--cache", type=Path, default=Path("runs/cache"), help="for decoded frames, about 4 MB a video; %(default)s")
     _add_input(parser, usual)
@@ -114,6 +117,11 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
     where = "where samples are computed; auto: on the GPU where all frames, decoded, fit into its memory"
     add("--samples-on", choices=get_args(SamplesOn), default="auto", help=where)
     add("--workers", type=int, default=1, help="processes that prepare samples; default: 1")
+
+
+def _numbers(kind: Callable[[str], Number]) -> Callable[[str], tuple[Number, ...]]:
+    """The type of an option that takes numbers with commas between."""
+    return lambda text: tuple(kind(one.strip()) for one in text.split(","))
 
 
 def _add_input(parser: argparse.ArgumentParser, usual: TrainSettings) -> None:

@@ -34,8 +34,8 @@ CENTERNET_LOSSES = LossWeights(heatmap=1.0, size=0.1, offset=1.0)  # Zhou et al.
 class TrainSettings:
     """Everything that decides how a run turns out; saved inside its checkpoints."""
 
-    data: str
-    fold: int = 1  # the split of the data, where it has several
+    data: tuple[str, ...]  # data sets
+    fold: tuple[int, ...] = (1,)  # the split of each data set, where it has several; one number for all
     weights: str = ""  # checkpoint to begin with; "": ImageNet's backbone
     motion: MotionSettings = MotionSettings(gap=2)  # this, height and width: as the shipped model has them
     height: int = 224  # of the network's input, pixels
@@ -58,15 +58,22 @@ class TrainSettings:
     precision: RequestedPrecision = "auto"  # in checkpoints what it came to, which is never "auto"
     all_groups: bool = False  # learn from the validation videos too, which leaves nothing to validate on
     other_gaps: tuple[int, ...] = ()  # one of these and of `motion.gap` is drawn for each sample, in frames
+    shares: tuple[float, ...] = ()  # how many of the samples are of each data set, in proportion; (): by their classes
 
 
 def from_saved(saved: Mapping[str, Any]) -> TrainSettings:
     """Settings from what `dataclasses.asdict` made of them. Raises KeyError, TypeError, ValueError for others."""
     plain: dict[str, Any] = {one.name: saved[one.name] for one in fields(TrainSettings)}
-    plain["other_gaps"] = tuple(plain["other_gaps"])
+    plain |= {name: several(plain[name]) for name in SEVERAL}
     return TrainSettings(**{**plain, **{name: kind(**plain[name]) for name, kind in _PARTS.items()}})
 
 
+def several(value: Any) -> tuple[Any, ...]:
+    """A setting of SEVERAL as saved: earlier versions had one data set and one fold."""
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+
+
+SEVERAL = ("data", "fold", "other_gaps", "shares")
 _PARTS = {"motion": MotionSettings, "augment": AugmentSettings, "losses": LossWeights}
 
 
@@ -83,6 +90,21 @@ def faults(settings: TrainSettings, processes: int) -> list[str]:
         found.append(f"--validate-every {settings.validate_every}: give at least 1 sample")
     if settings.seed < 0:
         found.append(f"--seed {settings.seed}: give 0 or more")
+    return [*found, *_of_several(settings)]
+
+
+def _of_several(settings: TrainSettings) -> list[str]:
+    """What is wrong with the numbers for each data set."""
+    count = len(settings.data)
+    found = []
+    if settings.fold != (1,) and len(settings.fold) != count:
+        numbers = ",".join(map(str, settings.fold))
+        found.append(f"--fold {numbers}: give one number for each data set, {count} in all, with commas between")
+    if settings.shares and len(settings.shares) != count:
+        numbers = ",".join(f"{share:g}" for share in settings.shares)
+        found.append(f"--share {numbers}: give one number for each data set, {count} in all, with commas between")
+    if not all(math.isfinite(share) and share > 0 for share in settings.shares):
+        found.append("--share: give numbers above 0, like 1,2; leave a data set away to take nothing of it")
     return found
 
 

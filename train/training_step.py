@@ -5,7 +5,7 @@ the seed and that number, so that a resumed run continues exactly as it would ha
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from train.networks import architectures
 from train.networks.imagenet_weights import is_motion, load_imagenet
 from train.networks.lite import LiteDetector
 from train.precision import autocast
-from train.train_settings import TrainingPrecision, TrainSettings
+from train.train_settings import SEVERAL, TrainingPrecision, TrainSettings, several
 
 EARLIER_DEFAULTS = {
     "architecture": LITE,
@@ -31,6 +31,7 @@ EARLIER_DEFAULTS = {
     "fold": 1,
     "other_gaps": (),
     "precision": "bfloat16",
+    "shares": (),
 }  # by earlier versions
 NAMING_LAYERS = ("heatmap.3.", "heatmap.2.")  # with one channel for each label: of `lite`, of the others
 
@@ -79,7 +80,7 @@ def _untrained(manifest: Manifest, dropout: float, saved: Checkpoint | None) -> 
 
 
 def load_trained(network: nn.Module, saved: Checkpoint, manifest: Manifest) -> None:
-    """Fill `network` in place from a checkpoint; for other labels all but the layer that names them.
+    """Fill `network` in place from a checkpoint; of the layer that names labels only the channels of common ones.
 
     Raises CheckpointError where it is of another network or was trained on another kind of input; its size may differ.
     """
@@ -91,9 +92,17 @@ def load_trained(network: nn.Module, saved: Checkpoint, manifest: Manifest) -> N
             )
     weights = dict(checkpoints.detector(saved).state_dict())
     if saved.manifest.labels != manifest.labels:
-        own = network.state_dict()
-        weights |= {name: own[name] for name in weights if name.startswith(NAMING_LAYERS)}
+        own, common = network.state_dict(), common_labels(saved.manifest.labels, manifest.labels)
+        for name in (name for name in weights if name.startswith(NAMING_LAYERS)):
+            weights[name] = own[name].index_copy(0, common[1], weights[name][common[0]])
     network.load_state_dict(weights)
+
+
+def common_labels(theirs: Sequence[str], ours: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """The places of the labels that both have: among theirs, and among ours."""
+    places = [(theirs.index(label), place) for place, label in enumerate(ours) if label in theirs]
+    one, other = torch.tensor(places, dtype=torch.int64).reshape(-1, 2).T
+    return one, other
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +209,11 @@ def resume(run: TrainingRun, saved: Checkpoint, settings: TrainSettings) -> None
 
 def _place(key: str, value: Any) -> Any:
     """A setting as it is compared: a file or folder by its resolved path."""
-    return Path(value).resolve() if key in ("data", "weights") and value else value
+    if key == "data":
+        return [Path(one).resolve() for one in several(value)]
+    if key in SEVERAL:
+        return several(value)
+    return Path(value).resolve() if key == "weights" and value else value
 
 
 def _seed(*numbers: int) -> int:

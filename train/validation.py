@@ -1,5 +1,7 @@
 """Frame-mAP on chosen frames while training: the network alone, no tubes. Shell over torch."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,55 @@ from train.networks.decoder import Decoder
 from train.samples import ValidationFrames
 
 BATCH = 32
+
+
+@dataclass(frozen=True, eq=False)
+class ValidationPart:
+    """Frames of one data set, and the labels that it annotates."""
+
+    title: str
+    labels: tuple[int, ...]
+    frames: ValidationFrames
+
+
+@dataclass(frozen=True)
+class PartScore:
+    """Frame-AP@0.5, percent, of each label that a data set annotates; nan for one that no frame shows."""
+
+    title: str
+    precision: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Over the labels that are shown, nan where none is."""
+        known = [value for value in self.precision if not np.isnan(value)]
+        return sum(known) / len(known) if known else float("nan")
+
+    def __str__(self) -> str:
+        """For a line of several."""
+        return f"{self.title} not scored" if np.isnan(self.mean) else f"{self.title} {self.mean:.1f} %"
+
+
+def scores(
+    network: nn.Module, parts: Sequence[ValidationPart], manifest: Manifest, batches: Batches
+) -> tuple[PartScore, ...]:
+    """Of each data set."""
+    return tuple(
+        PartScore(part.title, _of_labels(part, frame_average_precision(network, part.frames, manifest, batches)))
+        if len(part.frames)
+        else PartScore(part.title, (float("nan"),) * len(part.labels))
+        for part in parts
+    )
+
+
+def _of_labels(part: ValidationPart, precision: Sequence[float]) -> tuple[float, ...]:
+    return tuple(precision[label] for label in part.labels)
+
+
+def overall(found: Sequence[PartScore]) -> float:
+    """Frame-mAP@0.5, percent: the mean of the data sets' means, 0 where no frame shows an action."""
+    known = [part.mean for part in found if not np.isnan(part.mean)]
+    return sum(known) / len(known) if known else 0.0
 
 
 def frame_average_precision(

@@ -63,7 +63,7 @@ def test_what_cannot_be_decoded_is_not_learnt(tmp_path: Path) -> None:
     (video,) = decoded([annotation(frames=24)], {"a": packed(tmp_path)})
     whole = [number for number in range(20) if number not in DAMAGED]
     assert [choice.frame for choice in every_nth([video], 1)] == whole
-    random, choose = np.random.default_rng(1), FrameSampler([video], 1)
+    random, choose = np.random.default_rng(1), FrameSampler([[video]], 1)
     assert {choose(random).frame for _ in range(400)} == set(whole)
     (part,) = decoded([annotation(looked=[2, 3, 4, 9, 12])], {"a": packed(tmp_path)})
     assert [choice.frame for choice in every_nth([part], 1)] == [2, 4, 12]

@@ -33,7 +33,7 @@ def test_focal_loss_by_hand() -> None:
     # p = 0.5 everywhere. Centre: (1 − .5)²·ln 2; beside it y = .5: (1 − .5)⁴·.5²·ln 2; far away y = 0: .5²·ln 2
     target = torch.tensor([1.0, 0.5, 0.0]).view(1, 1, 1, 3)
     expected = math.log(2) * (0.25 + 0.25 / 16 + 0.25)
-    assert focal_loss(torch.zeros(1, 1, 1, 3), target).item() == pytest.approx(expected, rel=1e-6)
+    assert focal_loss(torch.zeros(1, 1, 1, 3), target, torch.ones(1, 1)).item() == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("positives", [0, 1, 4])
@@ -41,13 +41,30 @@ def test_focal_loss_against_the_slow_one(positives: int) -> None:
     logits, target = 2 * random(0, 2, 3, 4, 5), random(1, 2, 3, 4, 5).sigmoid()
     target.view(-1)[:positives] = 1
     expected = slow_focal_loss(logits.double().numpy(), target.double().numpy())
-    assert focal_loss(logits, target).item() == pytest.approx(expected, rel=1e-5)
+    assert focal_loss(logits, target, torch.ones(2, 3)).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_channels_that_were_not_annotated_count_nothing() -> None:
+    """In the first image the annotators looked for classes 0 and 1 alone, in the second for 2 alone."""
+    logits, target = (2 * random(0, 2, 3, 4, 5)).requires_grad_(), random(1, 2, 3, 4, 5).sigmoid()
+    target[0, 0, 1, 1] = target[1, 2, 2, 2] = 1
+    annotated = torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    loss = focal_loss(logits, target, annotated)
+    loss.backward()
+    assert logits.grad is not None
+    assert [[bool(channel.any()) for channel in image] for image in logits.grad] == [
+        [True, True, False],
+        [False, False, True],
+    ]
+    known = [focal_loss(logits[:1, :2], target[:1, :2], torch.ones(1, 2)),
+             focal_loss(logits[1:, 2:], target[1:, 2:], torch.ones(1, 1))]  # fmt: skip
+    assert loss.item() == pytest.approx(sum(one.item() for one in known) / 2)  # each has one of the two centres
 
 
 def test_focal_loss_is_finite_where_sigmoid_is_not_exact() -> None:
     logits = torch.tensor([-200.0, 200.0, 200.0, -200.0]).view(1, 1, 2, 2).requires_grad_()
     target = torch.tensor([1.0, 0.0, 1.0, 0.0]).view(1, 1, 2, 2)
-    loss = focal_loss(logits, target)
+    loss = focal_loss(logits, target, torch.ones(1, 1))
     loss.backward()
     assert loss.item() == pytest.approx(200)  # (200 + 200) / 2 centres
     assert logits.grad is not None
@@ -112,7 +129,9 @@ def test_centernets_losses_use_centres_only() -> None:
     terms = centernet_losses(heads, truth, CENTERNET_LOSSES)
     assert terms["size"].item() == pytest.approx(0.1 * 2.5)
     assert terms["offset"].item() == pytest.approx(0.5)
-    assert terms["heatmap"].item() == pytest.approx(focal_loss(heads.heatmap, truth["heatmap"]).item())
+    assert terms["heatmap"].item() == pytest.approx(
+        focal_loss(heads.heatmap, truth["heatmap"], truth["annotated"]).item()
+    )
 
 
 def test_no_centre_no_loss() -> None:
@@ -126,4 +145,5 @@ def batch() -> dict[str, Tensor]:
         "size_weight": torch.zeros(2, 4, 4),
         "offset": torch.zeros(2, 2, 4, 4),
         "centre": torch.zeros(2, 4, 4),
+        "annotated": torch.ones(2, 3),
     }

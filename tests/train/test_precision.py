@@ -66,7 +66,7 @@ def test_a_choice_names_what_changed_only_where_it_did() -> None:
 
 
 def test_timing_leaves_the_network_as_it_is() -> None:
-    settings = TrainSettings("data", height=64, width=64)
+    settings = TrainSettings(("data",), height=64, width=64)
     manifest = Manifest("tiny", ("Run",), 64, 64, MotionSettings("none"))
     network = training_step.start(settings, manifest, torch.device("cpu")).network
     before = {name: value.clone() for name, value in network.state_dict().items()}

@@ -111,7 +111,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def training(folder: Path) -> TrainingSet:
     data = load_ucf24(folder)
     packed = open_packed([(v.name, data.video(v.name)) for v in data.train], folder / "cache")
-    return TrainingSet(data.train, packed, manifest(MotionSettings("previous")), AugmentSettings(), 7, 40)
+    return TrainingSet([data.train], packed, manifest(MotionSettings("previous")), AugmentSettings(), 7, 40)
 
 
 def test_a_number_is_one_sample_for_ever(training: TrainingSet) -> None:
@@ -132,6 +132,7 @@ def test_samples_are_batched_with_the_documented_shapes(training: TrainingSet) -
         "size_weight": (3, 16, 24),
         "offset": (3, 2, 16, 24),
         "centre": (3, 16, 24),
+        "annotated": (3, 2),
     }
 
 
@@ -170,12 +171,24 @@ def test_frames_of_two_people_are_busy_once() -> None:
 def test_classes_are_chosen_by_weight_then_videos_and_frames_evenly() -> None:
     # class 0 is never idle and weighs 1, class 1 is idle half of the time and weighs 1.5, class 2 has no video
     videos = [annotation("a", 0, 4, 4), annotation("b", 0, 40, 40), annotation("c", 1, 10, 5)]
-    choose, random = FrameSampler(videos, 3), np.random.default_rng(0)
+    choose, random = FrameSampler([videos], 3), np.random.default_rng(0)
     drawn = [choose(random) for _ in range(4000)]
     share = {name: sum(choice.video.name == name for choice in drawn) / 4000 for name in "abc"}
     assert share == pytest.approx({"a": 0.2, "b": 0.2, "c": 0.6}, abs=0.03)
     assert {choice.frame for choice in drawn if choice.video.name == "a"} == {0, 1, 2, 3}
     assert {choice.frame for choice in drawn if choice.video.name == "c"} == set(range(10))
+
+
+def test_data_sets_share_a_class_by_their_videos_or_have_shares_of_their_own() -> None:
+    """Class 0 is in both data sets; all weigh 1, for no frame is idle."""
+    one, other = (
+        [annotation("a", 0, 4, 4)],
+        [annotation(name, label, 4, 4) for name, label in zip("bcd", (0, 0, 1), strict=True)],
+    )
+    assert FrameSampler([one, other], 2).shares == pytest.approx([1 / 6, 5 / 6])  # a third of class 0, all of class 1
+    chosen = FrameSampler([one, other], 2, (3, 1))
+    assert chosen.shares == pytest.approx([0.75, 0.25])
+    assert chosen.probability.tolist() == pytest.approx([0.75, 0, 0, 0.125, 0.125, 0])
 
 
 def test_the_shared_videos_give_samples(shared: Path, tmp_path: Path) -> None:
@@ -198,7 +211,7 @@ def test_the_shared_videos_give_samples(shared: Path, tmp_path: Path) -> None:
 def test_of_several_gaps_one_is_drawn_per_sample(folder: Path, training: TrainingSet) -> None:
     """With motion kind `previous` the map is the frame that lies so far back."""
     videos, still = load_ucf24(folder).train, augment.NO_AUGMENTATION
-    several = TrainingSet(videos, training.packed, training.manifest, still, 7, 40, other_gaps=(4,))
+    several = TrainingSet([videos], training.packed, training.manifest, still, 7, 40, other_gaps=(4,))
     seen = []
     for number in range(40):
         choice = several.choose(np.random.default_rng((7, number)))

@@ -21,13 +21,14 @@ def overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
 
 def test_no_box_leaves_no_trace() -> None:
     empty = of()
-    assert not any(array.any() for array in vars(empty).values())
+    assert not any(array.any() for name, array in vars(empty).items() if name != "annotated")
     assert {name: array.shape for name, array in vars(empty).items()} == {
         "heatmap": (2, 16, 24),
         "size": (2, 16, 24),
         "size_weight": (16, 24),
         "offset": (2, 16, 24),
         "centre": (16, 24),
+        "annotated": (2,),
     }
     assert all(array.dtype == np.float32 for array in vars(empty).values())
 
@@ -117,3 +118,9 @@ def test_the_radius_against_brute_force(height: float, width: float) -> None:
         [shifted / (2 * area - shifted), inside / area, area / ((height + 2 * tried) * (width + 2 * tried))]
     )
     assert gaussian_radius(height, width) == pytest.approx(tried[worst >= MINIMUM_IOU].max(), abs=0.01)
+
+
+@pytest.mark.parametrize(("labels", "known"), [(None, [1, 1, 1]), ((0, 2), [1, 0, 1]), ((), [0, 0, 0])])
+def test_which_classes_were_looked_for(labels: tuple[int, ...] | None, known: list[int]) -> None:
+    nobody = np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
+    assert targets(*nobody, 3, GRID, 4, labels).annotated.tolist() == known

@@ -49,7 +49,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def settings(data: Path) -> TrainSettings:
     return TrainSettings(
-        data=str(data),
+        data=(str(data),),
         motion=MotionSettings("previous"),
         height=64,
         width=64,
@@ -127,7 +127,7 @@ def test_the_last_lines_name_the_model_its_accuracy_and_the_next_steps(
     whole = ["--samples", str(settings.samples)]
     last = checkpoints.load(out / "last.pt")
     checkpoints.save(replace(last, progress={**last.progress, "best": 41.25}), out / "last.pt")
-    assert main([settings.data, "--out", str(out), "--cache", str(cache), "--workers", "0", "--resume", *whole]) == 0
+    assert main([*settings.data, "--out", str(out), "--cache", str(cache), "--workers", "0", "--resume", *whole]) == 0
     *_, made, following = capsys.readouterr().out.splitlines()
     # 12 frames of each of 2 videos, every fourth
     assert made.startswith(f"{out}/best.pt (")
@@ -162,8 +162,8 @@ def test_data_and_weights_may_be_spelt_another_way(
     begun, out = replace(settings, weights=str(weights)), tmp_path / "run"
     learn(prepare(begun, out, cache, resume=False, workers=0), after(20))
     weights.unlink()
-    monkeypatch.chdir(Path(settings.data).parent)
-    other = replace(begun, data=Path(settings.data).name + "/", weights=os.path.relpath(weights))
+    monkeypatch.chdir(Path(settings.data[0]).parent)
+    other = replace(begun, data=(Path(settings.data[0]).name + "/",), weights=os.path.relpath(weights))
     assert prepare(other, out, cache, resume=True, workers=0).run.samples == 20 * BATCH
 
 
@@ -182,7 +182,7 @@ def test_resume_needs_progress(settings: TrainSettings, cache: Path, uninterrupt
 
 def test_with_all_groups_nothing_is_held_out(settings: TrainSettings, cache: Path, tmp_path: Path) -> None:
     session = prepare(replace(settings, all_groups=True), tmp_path, cache, resume=False, workers=0)
-    assert {v.name for group in session.samples.choose.by_class for v in group} == set(session.samples.packed)
+    assert {v.name for group in session.samples.choose.groups for v in group} == set(session.samples.packed)
     learn(session, never)
     best, last = (checkpoints.load(tmp_path / name) for name in ("best.pt", "last.pt"))
     assert all(torch.equal(best.weights[name], last.weights[name]) for name in last.weights)
@@ -193,7 +193,7 @@ def test_with_all_groups_nothing_is_held_out(settings: TrainSettings, cache: Pat
 def test_without_validation_groups_nothing_begins(settings: TrainSettings, tmp_path: Path) -> None:
     folder = write_data_set(tmp_path / "data", groups=(8,))
     with pytest.raises(TrainingError, match="leaves no video for validation"):
-        prepare(replace(settings, data=str(folder)), tmp_path / "run", tmp_path / "cache", resume=False, workers=0)
+        prepare(replace(settings, data=(str(folder),)), tmp_path / "run", tmp_path / "cache", resume=False, workers=0)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_bad_options_give_a_one_sentence_error(
 def test_a_damaged_cache_is_reported_with_the_remedy(
     settings: TrainSettings, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = [settings.data, "--out", str(tmp_path / "run"), "--cache", str(tmp_path), "--samples", "0"]
+    arguments = [*settings.data, "--out", str(tmp_path / "run"), "--cache", str(tmp_path), "--samples", "0"]
     assert main(arguments) == 1
     assert "--samples 0: one step takes 16, give at least that" in capsys.readouterr().err
     name = "Basketball/v_Basketball_g08_c01"
@@ -254,7 +254,7 @@ def test_a_failure_in_a_worker_is_one_sentence(
     settings: TrainSettings, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Zeros in the place of all but the first frame: the table is right, the frames are not."""
-    data = loader.load(Path(settings.data), 1)
+    data = loader.load(Path(settings.data[0]), 1)
     open_packed([(video.name, data.video(video.name)) for video in data.train], cache)
     damaged = shutil.copytree(cache, tmp_path / "cache")
     for path in damaged.rglob("*.frames"):
@@ -262,7 +262,7 @@ def test_a_failure_in_a_worker_is_one_sentence(
         table = 8 * (int.from_bytes(content[:8], "little") + 2)
         second = table + int.from_bytes(content[16:24], "little")
         path.write_bytes(content[:second] + bytes(len(content) - second))
-    arguments = [settings.data, "--out", str(tmp_path / "run"), "--cache", str(damaged), "--motion", "none"]
+    arguments = [*settings.data, "--out", str(tmp_path / "run"), "--cache", str(damaged), "--motion", "none"]
     assert main([*arguments, "--height", "64", "--width", "64", "--batch", "4", "--samples", "8"]) == 1
     output = capsys.readouterr().err.strip().splitlines()[-1]
     assert output.startswith("korsal-train: ")
@@ -271,7 +271,7 @@ def test_a_failure_in_a_worker_is_one_sentence(
 
 def command(settings: TrainSettings, cache: Path, out: Path, *more: str) -> list[str]:
     options = ["--cache", str(cache), "--out", str(out), "--motion", "none", "--height", "64", "--width", "64"]
-    return ["-m", "train.train", settings.data, *options, "--batch", str(BATCH), *more]
+    return ["-m", "train.train", *settings.data, *options, "--batch", str(BATCH), *more]
 
 
 def environment() -> dict[str, str]:

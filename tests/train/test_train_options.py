@@ -41,7 +41,7 @@ def test_without_options_it_is_what_the_shipped_model_is() -> None:
     found = settings()
     assert (found.architecture, found.width, found.height) == (shipped.architecture, shipped.width, shipped.height)
     assert found.motion == shipped.motion
-    assert found == TrainSettings("data")
+    assert found == TrainSettings(("data",))
 
 
 def test_weights_bring_their_motion_gap_and_size(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def resumable(folder: Path, began: TrainSettings) -> str:
 
 def test_a_resumed_run_keeps_its_options(tmp_path: Path) -> None:
     began = replace(
-        TrainSettings("data", weights="w.pt", motion=MotionSettings("none"), height=64, width=96, samples=500),
+        TrainSettings(("data",), weights="w.pt", motion=MotionSettings("none"), height=64, width=96, samples=500),
         seed=3, all_groups=True, precision="float32", learning_rate=0.01,
     )  # fmt: skip
     words = ("--resume", "--out", resumable(tmp_path, began))
@@ -94,13 +94,13 @@ def test_a_resumed_run_keeps_its_options(tmp_path: Path) -> None:
 
 
 def test_a_run_of_an_earlier_version_can_be_resumed(tmp_path: Path) -> None:
-    old = asdict(TrainSettings("data", height=64))
+    old = asdict(TrainSettings(("data",), height=64))
     for name in ("architecture", "all_groups", "fold", "precision"):
         del old[name]
-    folder = resumable(tmp_path, TrainSettings("data"))
+    folder = resumable(tmp_path, TrainSettings(("data",)))
     file = tmp_path / "last.pt"
     checkpoints.save(replace(checkpoints.load(file), settings=old), file)
-    assert settings("--resume", "--out", folder) == TrainSettings("data", height=64)
+    assert settings("--resume", "--out", folder) == TrainSettings(("data",), height=64)
 
 
 def test_a_checkpoint_without_settings_cannot_be_resumed(tmp_path: Path) -> None:
@@ -117,5 +117,7 @@ def test_mistakes_are_reported() -> None:
 
 
 def test_what_was_saved_is_read_back() -> None:
-    one = TrainSettings("data", motion=MotionSettings("flow", False, 2), losses=CENTERNET_LOSSES, precision="float32")
+    one = TrainSettings(
+        ("data",), motion=MotionSettings("flow", False, 2), losses=CENTERNET_LOSSES, precision="float32"
+    )
     assert train_settings.from_saved(asdict(one)) == one

@@ -5,7 +5,7 @@ import pytest
 
 from train.train_settings import TrainSettings, faults
 
-SETTINGS = TrainSettings(data="data")
+SETTINGS = TrainSettings(data=("data",))
 
 
 def test_the_defaults_are_good() -> None:

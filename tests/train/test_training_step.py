@@ -17,7 +17,7 @@ from train.train_settings import TrainingPrecision, TrainSettings
 from train.training_step import TrainingError, TrainingRun
 
 torch.set_num_threads(1)
-SETTINGS = TrainSettings(data="data", height=64, width=64, samples=1000, batch=2, learning_rate=0.01, warmup=0.1)
+SETTINGS = TrainSettings(data=("data",), height=64, width=64, samples=1000, batch=2, learning_rate=0.01, warmup=0.1)
 MANIFEST = Manifest("tiny", ("TrainingRun",), 64, 64, MotionSettings("none"))
 
 
@@ -37,6 +37,7 @@ def batch(seed: int = 0) -> dict[str, Tensor]:
         "size_weight": centre.clone(),
         "offset": torch.zeros(2, 2, 16, 16),
         "centre": centre,
+        "annotated": torch.ones(2, 1),
     }
 
 
@@ -144,6 +145,14 @@ def test_for_other_actions_only_the_classification_layer_is_reinitialised(tmp_pa
     new = {name for name, weight in weights.items() if weight.is_floating_point() and not (weight == 0.5).all()}
     assert new == {"heatmap.3.weight", "heatmap.3.bias"}
     assert weights["heatmap.3.bias"].shape == (3,)
+
+
+def test_channels_of_common_actions_keep_their_weights(tmp_path: Path) -> None:
+    others = replace(MANIFEST, labels=("Jump", *MANIFEST.labels, "Sit"))
+    settings = replace(SETTINGS, weights=str(trained(tmp_path / "a.pt")))
+    weights = training_step.start(settings, others, torch.device("cpu")).average.state_dict()["heatmap.3.weight"]
+    kept = [bool((channel == 0.5).all()) for channel in weights]
+    assert kept == [False, *(True for _ in MANIFEST.labels), False]
 
 
 def test_weights_for_another_kind_of_input_are_refused(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from train.datasets.packed_video import open_packed
 from train.datasets.ucf24 import load_ucf24
 from train.networks.decoder import Heads
 from train.samples import ValidationFrames
-from train.validation import BATCH, frame_average_precision
+from train.validation import BATCH, PartScore, ValidationPart, frame_average_precision, overall, scores
 
 torch.set_num_threads(1)
 MANIFEST = Manifest("tiny", LABELS, 64, 96, MotionSettings("none"), top_k=10)
@@ -74,3 +74,22 @@ def test_an_action_without_ground_truth_has_no_score(frames: ValidationFrames) -
 def test_frames_without_anybody(frames: ValidationFrames) -> None:
     idle = ValidationFrames([choice for choice in frames.choices if choice.frame < FIRST], frames.packed, MANIFEST)
     assert np.isnan(score(Oracle(idle, 10.0), idle)).all()
+
+
+def test_each_data_set_is_scored_on_the_labels_that_it_annotates(frames: ValidationFrames) -> None:
+    """The oracle is right on both labels; the third data set has no frame for validation."""
+    whole, second = ValidationPart("A", (0, 1), frames), ValidationPart("B", (1,), frames)
+    empty = ValidationPart("C", (0,), ValidationFrames([], frames.packed, MANIFEST))
+    batches = HostBatches(torch.device("cpu"), 0)
+    found = [scores(Oracle(frames, 5), [part], MANIFEST, batches)[0] for part in (whole, second, empty)]
+    assert [one.precision for one in found[:2]] == [pytest.approx((100, 100)), pytest.approx((100,))]
+    assert np.isnan(found[2].precision).tolist() == [True]
+    assert list(map(str, found)) == ["A 100.0 %", "B 100.0 %", "C not scored"]
+
+
+def test_the_mean_of_data_sets_not_of_labels_is_what_counts() -> None:
+    nan = float("nan")
+    two = [PartScore("A", (80.0,)), PartScore("B", (20.0, 40.0, nan))]
+    assert overall(two) == pytest.approx(55)  # (80 + 30) / 2
+    assert overall([*two, PartScore("C", (nan,))]) == pytest.approx(55)
+    assert overall([PartScore("C", (nan,)), PartScore("D", ())]) == 0

@@ -58,6 +58,8 @@ class VideoAnnotation:
     `frames` is how many it has according to the annotations, 0 where unknown. Annotated frames hold no action but the
     tubes; of other frames nothing is known, even where a tube is interpolated through them.
     `size` is width and height in pixels, None where unknown.
+    `annotated_labels`: those that its annotators looked for, None: all; without a box the others may be there or not.
+    `quiet`: it is listed as showing no action of any kind.
     """
 
     name: str
@@ -65,6 +67,8 @@ class VideoAnnotation:
     tubes: tuple[GroundTruthTube, ...]
     size: tuple[int, int] | None = None
     annotated_frames: AnnotatedFrames = None
+    annotated_labels: tuple[int, ...] | None = None
+    quiet: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from train.datasets.annotation_merge import MergeError, merged
@@ -40,11 +41,16 @@ def load(data: Path, fold: int = 1) -> DataSet:
         return _only(fold, load_own(data))
     if (data / PICKLE_FILE).exists() or (data / MATLAB_FILE).exists():
         return _only(fold, load_ucf24(data))
+    if (data / QUIET_FILE).exists():
+        return _only(fold, load_own(data))
     raise AnnotationError(f"{data}: no data set, it holds none of {LAYOUTS}; see docs/evaluation.md, Data sets")
 
 
 def load_own(data: Path) -> DataSet:
-    """One's own: `videos/`, `annotations/*.xml` or `annotations.json`, `trainlist.txt` and `testlist.txt`."""
+    """One's own: `videos/`, `trainlist.txt`, `testlist.txt`, and `annotations/*.xml`, `annotations.json` or neither.
+
+    Without annotations all its videos are in `quietlist.txt`, and it has no labels.
+    """
     labels, videos = _own(data)
     by_name = {video.name: video for video in _numbered(labels, videos, data)}
     by_name |= _background_videos(data, by_name)
@@ -59,14 +65,14 @@ def load_own(data: Path) -> DataSet:
 
 
 def _background_videos(data: Path, annotated: Mapping[str, VideoAnnotation]) -> dict[str, VideoAnnotation]:
-    """The videos listed as showing no action, which need no annotation: all their frames count as annotated."""
+    """The videos listed as showing no action; without an annotation all their frames count as annotated."""
     if not (data / QUIET_FILE).exists():
         return {}
     names = list_of_names(data / QUIET_FILE)
     busy = next((name for name in names if name in annotated and annotated[name].tubes), None)
     if busy is not None:
         raise AnnotationError(f"{data / QUIET_FILE}: {busy} is annotated with actions; take it off this list")
-    return {name: VideoAnnotation(name, 0, ()) for name in names if name not in annotated}
+    return {name: replace(annotated.get(name) or VideoAnnotation(name, 0, ()), quiet=True) for name in names}
 
 
 def _unknown(name: str, known: Collection[str]) -> str:
@@ -122,6 +128,8 @@ def _folds(data: Path) -> tuple[Folds, str] | None:
 def _own(data: Path) -> tuple[tuple[str, ...], Sequence[NamedVideo]]:
     if (data / COCO_FILE).exists():
         return read_coco(data / COCO_FILE)
+    if not (data / CVAT_FOLDER).is_dir():
+        return (), ()  # quiet videos alone
     files = sorted(path for path in (data / CVAT_FOLDER).glob("**/*") if path.suffix.lower() == ".xml")
     if not files:
         raise AnnotationError(f"{data / CVAT_FOLDER}: holds no .xml file; export CVAT for video 1.1 there")

@@ -17,7 +17,7 @@ from train.gpu.motion import KINDS_HERE, MotionMaps
 from train.gpu.pixels import FrameMemory, Moves
 from train.gpu.targets import BatchBoxes
 from train.samples import SampleDraw, Samples, grid
-from train.targets import place
+from train.targets import looked_for, place
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +72,7 @@ def _collated(numbers: FrameNumbers, manifest: Manifest, drawn: Sequence[SampleD
     arrays = {
         "after": np.array(after),
         "before": np.array(before),
+        "annotated": np.stack([looked_for(len(manifest.labels), one.choice.video.annotated_labels) for one in drawn]),
         "known": np.array([one.before is not None for one in drawn]),
         **{name: np.stack([move[name] for move in moves]) for name in moves[0]},
         **targets.stacked(boxes),
@@ -86,7 +87,7 @@ def _computed(
     """Network input and targets of a batch."""
     boxes = BatchBoxes(**{one.name: drawn[one.name] for one in fields(BatchBoxes)})
     goal = targets.drawn(boxes, len(manifest.labels), grid(manifest))
-    return {"image": _image(drawn, memory, maps), **goal}
+    return {"image": _image(drawn, memory, maps), **goal, "annotated": drawn["annotated"]}
 
 
 def _image(drawn: Mapping[str, Tensor], memory: FrameMemory, maps: MotionMaps) -> Tensor:

@@ -198,7 +198,7 @@ def part(name: str = "a", first: int = 100, end: int = 120, label: int = 0) -> V
 
 def test_only_annotated_frames_are_sampled() -> None:
     empty, unseen = replace(part("empty"), tubes=()), replace(part("unseen"), annotated_frames=frames())
-    choose = FrameSampler([part(), empty, unseen, replace(part("none"), frames=0, annotated_frames=frames())], 2)
+    choose = FrameSampler([[part(), empty, unseen, replace(part("none"), frames=0, annotated_frames=frames())]], 2)
     random = np.random.default_rng(0)
     drawn = [choose(random) for _ in range(500)]
     assert {one.frame for one in drawn} == set(FIFTHS.tolist())

@@ -81,7 +81,7 @@ def close(one: Tensor, other: Tensor, within: float) -> None:
 )
 def test_training_samples_are_those_of_the_cpu(motion: MotionSettings, packed: Mapping[str, PackedVideo]) -> None:
     gaps = () if motion.kind == "none" else (1, 5)
-    samples = TrainingSet(videos(), packed, manifest(motion), AugmentSettings(erase=0.5), 3, 48, gaps)
+    samples = TrainingSet([videos()], packed, manifest(motion), AugmentSettings(erase=0.5), 3, 48, gaps)
     for ours, theirs in both(samples, 20):
         assert list(ours) == list(theirs)
         for name in ours:
@@ -100,13 +100,13 @@ def test_validation_frames_are_those_of_the_cpu(packed: Mapping[str, PackedVideo
 
 def test_grey_levels_are_exact(packed: Mapping[str, PackedVideo]) -> None:
     """Half a grey level is 0.007 of a normalised frame."""
-    samples = TrainingSet(videos(), packed, manifest(MotionSettings("none")), AugmentSettings(erase=0.5), 5, 200)
+    samples = TrainingSet([videos()], packed, manifest(MotionSettings("none")), AugmentSettings(erase=0.5), 5, 200)
     for ours, theirs in both(samples, 50):
         close(ours["image"], theirs["image"], 2e-6)
 
 
 def test_processes_may_draw(packed: Mapping[str, PackedVideo]) -> None:
-    samples = TrainingSet(videos(), packed, manifest(MotionSettings("previous")), AugmentSettings(), 3, 8)
+    samples = TrainingSet([videos()], packed, manifest(MotionSettings("previous")), AugmentSettings(), 3, 8)
     here, elsewhere = (list(batches.resident(packed, samples.manifest, CPU, n)(samples, range(8), 4)) for n in (0, 1))
     for one, other in zip(here, elsewhere, strict=True):
         for name in one:
@@ -132,7 +132,7 @@ def test_the_shared_videos(shared: Path, tmp_path: Path) -> None:
     few = [data.train[place] for place in (0, 200, -1)]
     opened = open_packed([(video.name, data.video(video.name)) for video in few], tmp_path)
     real = Manifest("real", data.labels, 224, 288, MotionSettings(gap=2))
-    samples = TrainingSet(few, opened, real, AugmentSettings(), 1, 12)
+    samples = TrainingSet([few], opened, real, AugmentSettings(), 1, 12)
     for ours, theirs in both(samples, 6):
         for name in ours:
             close(ours[name], theirs[name], 1e-3)

@@ -70,7 +70,7 @@ def test_what_only_the_cpu_computes(packed: Mapping[str, PackedVideo]) -> None:
 
 def test_a_run_from_memory_has_the_losses_of_the_cpu(data: Path, tmp_path: Path) -> None:
     """Two steps, then it is stopped and keeps what it has not logged."""
-    settings = TrainSettings(str(data), height=64, width=64, samples=40, batch=4, precision="float32")
+    settings = TrainSettings((str(data),), height=64, width=64, samples=40, batch=4, precision="float32")
     kept = []
     places: tuple[choice.SamplesOn, ...] = ("cpu", "device")
     for where in places:

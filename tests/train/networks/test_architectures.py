@@ -29,7 +29,7 @@ MANIFEST = Manifest("tiny", ("Run", "Jump"), 64, 64, MotionSettings("none"), top
 
 def settings(name: str) -> TrainSettings:
     return TrainSettings(
-        data="data",
+        data=("data",),
         height=64,
         width=64,
         samples=100,
@@ -51,6 +51,7 @@ def batch() -> dict[str, Tensor]:
         "size_weight": centre.clone(),
         "offset": torch.zeros(2, 2, 16, 16),
         "centre": centre,
+        "annotated": torch.ones(2, 2),
     }
 
 
@@ -129,7 +130,7 @@ def test_files_without_a_word_about_it_are_lite(tmp_path: Path) -> None:
 
 def test_a_run_whose_settings_name_no_network_can_be_resumed() -> None:
     """Its settings did not name the network."""
-    lite = replace(settings(LITE), losses=TrainSettings("").losses)
+    lite = replace(settings(LITE), losses=TrainSettings(()).losses)
     run = training_step.start(lite, MANIFEST, torch.device("cpu"))
     training_step.step(run, batch(), lite)
     known = {key: value for key, value in asdict(lite).items() if key != "architecture"}
