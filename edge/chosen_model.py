@@ -88,9 +88,10 @@ def _attempts(path: Path, choice: ModelChoice | None, model: ModelConfig) -> Ite
             yield _Attempt(file.path, replace(own, preprocessing="outside"), candidate.result, network_alone=True)
 
 
-def has_graph(choice: ModelChoice) -> bool:
+def has_graph(choice: ModelChoice | None) -> bool:
     """Whether a file among the candidates fits and compares frames itself."""
-    return any(candidate.file.manifest.preprocessing == "graph" for candidate in choice.candidates)
+    candidates = choice.candidates if choice else ()
+    return any(candidate.file.manifest.preprocessing == "graph" for candidate in candidates)
 
 
 def open_first(cache: EngineCache, path: Path, choice: ModelChoice | None, model: ModelConfig) -> LoadedEngine:

@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edge.chosen_model import choice_of, has_graph, onnxruntime_device, open_first, tensorrt_device
+from edge import chosen_model
+from edge.chosen_model import choice_of, onnxruntime_device, open_first, tensorrt_device
 from edge.config.config_file import model_path
 from edge.config.schema import ModelConfig
 from edge.engines import motion_cuda, onnxruntime_engine
@@ -32,13 +33,14 @@ ENGINE_CACHE = "engines"  # in the state directory: what TensorRT builds
 PROVIDER_CACHE = "onnxruntime"  # in the state directory: what TensorrtExecutionProvider builds
 NVIDIA_SIGNS = (L4T_RELEASE, *map(Path, ("/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu")))  # a Jetson; a GPU
 NO_GRAPH = (
-    "does not fit and compare frames itself, and model.preprocessing is graph; make a file that does with "
+    "model.preprocessing is graph, and {path} does not fit and compare frames itself; make a file that does with "
     'korsal-convert export --with-motion, or set that to "auto"'
 )
 GRAPH_INSIDE = (
-    'fits and compares frames itself, and model.preprocessing is {preprocessing}; set that to "auto", or name the ONNX '
-    "model that the engine was built from"
+    "model.preprocessing is {preprocessing}, and {path} was built to fit and compare frames itself; set that to "
+    '"auto", or name the ONNX model that the engine was built from'
 )
+NO_CUDA = 'model.preprocessing is cuda, but ONNX Runtime runs the model, whose input the CPU fills; set it to "auto"'
 SET_ONNXRUNTIME = 'set model.runtime = "onnxruntime"'
 
 
@@ -54,7 +56,7 @@ def open_model(model: ModelConfig, state: Path, announce: Notify, check_stop: Ca
     """
     path = model_path(model)
     if is_engine_file(path):
-        return _with_preprocessing(_fitting(_open_engine_file(path, model), path, model), model)
+        return _with_preprocessing(_open_engine_file(path, model), path, model)
     trt_and_cuda, fallback = _tensorrt(model)
     if trt_and_cuda is None:
         return _open_onnx(path, model, state, fallback)
@@ -64,8 +66,6 @@ def open_model(model: ModelConfig, state: Path, announce: Notify, check_stop: Ca
         return _open_onnx(path, model, state, notice)
     if model.providers:
         log.warning("model.providers are of ONNX Runtime, and TensorRT runs the model; %s for them", SET_ONNXRUNTIME)
-    if model.preprocessing == "graph" and (choice is None or not has_graph(choice)):
-        raise RuntimeChoiceError(f"{path}: {NO_GRAPH}")
     cache = EngineCache(state / ENGINE_CACHE, *trt_and_cuda, announce, check_stop)
     try:
         opened = open_first(cache, path, choice, model)
@@ -73,7 +73,7 @@ def open_model(model: ModelConfig, state: Path, announce: Notify, check_stop: Ca
         if model.runtime == "tensorrt":
             raise
         return _open_instead(path, model, state, error)
-    return _with_preprocessing(opened, model)
+    return _with_preprocessing(opened, path, model, has_graph=chosen_model.has_graph(choice))
 
 
 def open_at_terminal(model: ModelConfig, state: Path) -> LoadedEngine:
@@ -102,9 +102,8 @@ def _not_for_tensorrt(path: Path) -> str:
 def _open_instead(path: Path, model: ModelConfig, state: Path, refused: EngineError) -> LoadedEngine:
     """The model in ONNX Runtime, where TensorRT has refused all of its files."""
     notice = f"{refused}; ONNX Runtime runs the model on the CPU in its place; {SET_ONNXRUNTIME} to keep that"
-    by_cpu: dict[str, Any] = {"preprocessing": "auto"} if model.preprocessing == "cuda" else {}
     try:
-        opened = _open_onnx(path, model.model_copy(update=by_cpu), state, notice)
+        opened = _open_onnx(path, model, state, notice)
     except EngineError as error:
         both = str(refused) if str(error) == str(refused) else f"{refused}; nor does ONNX Runtime run it: {error}"
         raise RuntimeChoiceError(both) from refused
@@ -113,51 +112,47 @@ def _open_instead(path: Path, model: ModelConfig, state: Path, refused: EngineEr
 
 
 def _open_onnx(path: Path, model: ModelConfig, state: Path, fallback: str = "") -> LoadedEngine:
-    if model.preprocessing == "cuda":
-        raise RuntimeChoiceError(
-            'model.preprocessing is cuda, but ONNX Runtime runs the model, whose input the CPU fills; set it to "auto"'
-        )
+    notices = []
     choice = choice_of(path, model, onnxruntime_device(model))
     if choice is not None:
         path = choice.candidates[0].file.path
-        if choice.notice:
-            log.warning("%s", choice.notice)
-            fallback = "; ".join(filter(None, (fallback, choice.notice)))
+        notices += [choice.notice] * bool(choice.notice)
     wanted: Preprocessing = "graph" if model.preprocessing == "graph" else "outside"  # on CPUs the graph is slower
     loaded = onnxruntime_engine.load(path, model.threads, model.providers, state / PROVIDER_CACHE, wanted)
-    if loaded.preprocessor != "graph" and wanted == "graph":
-        raise RuntimeChoiceError(f"{path}: {NO_GRAPH}")
+    notices += [NO_CUDA] * (model.preprocessing == "cuda")
+    notices += [NO_GRAPH.format(path=path)] * (wanted == "graph" and loaded.preprocessor != "graph")
     batch = min(model.max_batch, loaded.largest_batch)
-    return LoadedEngine(replace(loaded, largest_batch=batch, fallback=fallback))
+    return _noting(LoadedEngine(replace(loaded, largest_batch=batch, fallback=fallback)), *notices)
 
 
-def _with_preprocessing(opened: LoadedEngine, model: ModelConfig) -> LoadedEngine:
+def _noting(opened: LoadedEngine, *notices: str) -> LoadedEngine:
+    """Log why the engine is not what was configured, and keep that with it."""
+    for notice in notices:
+        log.warning("%s", notice)
+        opened = opened.noting(notice)
+    return opened
+
+
+def _with_preprocessing(opened: LoadedEngine, path: Path, model: ModelConfig, has_graph: bool = False) -> LoadedEngine:
     """Let cv2.cuda fill TensorRT's input where that is configured and works; the CPU always computes flow.
 
-    A model that prepares frames itself needs none of that.
+    An engine that prepares frames itself needs none of that. `has_graph`: whether the model could.
     """
-    flow = opened.engine.manifest.motion.kind == "flow"
-    if opened.engine.preprocessor == "graph" or model.preprocessing == "cpu":
-        return opened
-    if model.preprocessing == "auto" and flow:
+    wanted, flow = model.preprocessing, opened.engine.manifest.motion.kind == "flow"
+    if opened.engine.preprocessor == "graph":
+        inside = GRAPH_INSIDE.format(preprocessing=wanted, path=path)
+        return _noting(opened, *[inside] * (wanted in ("cpu", "cuda")))
+    if wanted == "graph" and not has_graph:
+        opened = _noting(opened, NO_GRAPH.format(path=path))
+    if wanted == "cpu" or (flow and wanted != "cuda"):
         return opened
     try:
         return with_cuda_preprocessing(opened, motion_cuda.usable())
     except MotionCudaError as error:
-        if model.preprocessing == "cuda":
-            opened.close()
-            raise
+        if wanted == "cuda":
+            return _noting(opened, f"{error}; until then the CPU prepares frames")
         log.warning('%s; set model.preprocessing = "cpu" if that is intended', error)
         return opened
-
-
-def _fitting(opened: LoadedEngine, path: Path, model: ModelConfig) -> LoadedEngine:
-    """The engine, unless `[model] preprocessing` asks for another than it was built for."""
-    inside, wanted = opened.engine.preprocessor == "graph", model.preprocessing
-    if wanted == "auto" or inside == (wanted == "graph"):
-        return opened
-    opened.close()
-    raise RuntimeChoiceError(f"{path}: {GRAPH_INSIDE.format(preprocessing=wanted) if inside else NO_GRAPH}")
 
 
 def _open_engine_file(path: Path, model: ModelConfig) -> LoadedEngine:
