@@ -47,7 +47,13 @@ def videos(paths: Sequence[Path]) -> tuple[Path, ...]:
 
 def inputs(files: Sequence[Path], manifest: Manifest, count: int = DEFAULT_FRAMES) -> Iterator[Input]:
     """`frame_pairs` as network inputs (1, C, h, w) float32."""
-    return (_input(image, previous, manifest) for image, previous in frame_pairs(files, manifest, count))
+    return (network_input(pair, manifest) for pair in frame_pairs(files, manifest, count))
+
+
+def fitted_pairs(files: Sequence[Path], manifest: Manifest, count: int = DEFAULT_FRAMES) -> Iterator[FramePair]:
+    """`frame_pairs` fitted to the network's input, so that many can be kept."""
+    for image, previous in frame_pairs(files, manifest, count):
+        yield detector.fit(image, manifest), None if previous is None else detector.fit(previous, manifest)
 
 
 def frame_pairs(files: Sequence[Path], manifest: Manifest, count: int = DEFAULT_FRAMES) -> Iterator[FramePair]:
@@ -81,8 +87,9 @@ def _pairs(file: Path, count: int, manifest: Manifest) -> Iterator[FramePair]:
         past = (*known.kept, (frame.monotonic_time, frame.image))
 
 
-def _input(image: NDArray[np.uint8], previous: NDArray[np.uint8] | None, manifest: Manifest) -> Input:
-    """What the network gets for `image` where `previous` came a gap before, or where nothing came before."""
+def network_input(pair: FramePair, manifest: Manifest) -> Input:
+    """What the network gets for a frame and the one that came a gap before, or where nothing came before."""
+    image, previous = pair
     past: Past = ()
     if previous is not None:
         _, past = motion_step((), 0.0, detector.normalise(previous, manifest), manifest.motion, manifest.gap)

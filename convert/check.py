@@ -1,21 +1,22 @@
 """A converted model against the FP32 ONNX it was made from, on real video: outputs, events, accuracy, speed. Shell."""
 
-import time
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from convert.calibration import Input
+from convert import graft_check
+from convert.calibration import FramePair
 from convert.comparison import Agreement, agreement, unmatched
+from convert.frame_answers import answer
+from convert.graft_check import GraftParity
+from convert.timing import Latency, latencies
 from edge import pipeline
 from edge.cameras.video_file import read_file
+from edge.engines import onnxruntime_engine
 from edge.events import Event
+from edge.graph_inference import has_motion
 from edge.inference import Engine, LoadedEngine
-from edge.manifest import INPUT
 from edge.pipeline import PipelineSettings
 from edge.terminal import progress
 from train.datasets.annotation_records import DataSet
@@ -24,8 +25,7 @@ from train.evaluation.event_metrics import settings_by_action
 from train.evaluation.report import Report
 from train.open_model import open_model
 
-ROUNDS = 60  # calls that are timed for each batch size
-WARM_UP = 5
+PREPARED_FRAMES = 32  # whose motion maps are compared with the daemon's
 BATCHES = (1, 2, 4, 8)
 
 
@@ -35,10 +35,14 @@ class CheckError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class ComparedModel:
-    """One of the two: its file, and what runs it."""
+    """One of the two: its file, and what runs it.
+
+    `preparing`: what runs it with its own preprocessing, None where it has none.
+    """
 
     path: Path
     opened: LoadedEngine
+    preparing: Engine | None = None
 
     @property
     def engine(self) -> Engine:
@@ -51,21 +55,6 @@ class ComparedModel:
         return runner is None or runner.batches[0] <= batch <= runner.batches[1]
 
 
-@dataclass(frozen=True)
-class Latency:
-    """Of one model and one batch size: milliseconds a call, frames a second."""
-
-    batch: int
-    p50: float
-    p95: float
-    p99: float
-
-    @property
-    def throughput(self) -> float:
-        """Frames per second at the median."""
-        return 1000 * self.batch / self.p50
-
-
 @dataclass(frozen=True, eq=False)
 class CheckResult:
     """Everything found; the first of each pair is of the exact model, the second of the converted one."""
@@ -74,6 +63,8 @@ class CheckResult:
     events: tuple[int, int, int]  # begun: with the exact model, missed by the other, only by the other
     latency: tuple[tuple[Latency, Latency], ...]
     accuracy: tuple[Report, Report] | None = None
+    preparation: GraftParity | None = None  # the converted one's own, where it has a motion map in its graph
+    from_frames: bool = False  # what was timed: preparation and network, or the network alone
 
     @property
     def lost(self) -> float:
@@ -86,12 +77,12 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class CheckData:
-    """What to check on: network inputs (1, C, h, w), videos for events, annotated videos for accuracy if any.
+    """What to check on: frames, fitted, with those before them; videos for events; annotated ones for accuracy if any.
 
     `exact`: the scores of the exact model, where they are known already.
     """
 
-    images: tuple[Input, ...] = field(repr=False)
+    frames: tuple[FramePair, ...] = field(repr=False)
     videos: tuple[Path, ...]
     data: DataSet | None = None
     run: EvaluationRun | None = None
@@ -103,23 +94,38 @@ def check_files(exact: Path, converted: Path, material: CheckData) -> CheckResul
     with ExitStack() as owned:
         models = []
         for path in (exact, converted):
-            models.append(ComparedModel(path, open_model(path, threads=1)))
-            owned.callback(models[-1].opened.close)
+            opened = owned.enter_context(closing(open_model(path, threads=1)))
+            models.append(ComparedModel(path, opened, _preparing(path, opened.engine)))
         return check(models[0], models[1], material)
+
+
+def _preparing(path: Path, engine: Engine) -> Engine | None:
+    """What runs the file with its own preprocessing: ONNX Runtime has opened the network alone."""
+    if path.suffix == ".onnx" and engine.preprocessor != "graph":
+        engine = onnxruntime_engine.load(path, threads=1, preprocessing="graph")
+    return engine if engine.preprocessor == "graph" else None
 
 
 def check(exact: ComparedModel, converted: ComparedModel, material: CheckData) -> CheckResult:
     """Compare two models. Raises CheckError and what engines and videos raise."""
     _alike(exact, converted)
     first, second = exact.engine, converted.engine
-    pairs = ((first.infer({INPUT: image}), second.infer({INPUT: image})) for image in material.images)
-    found = agreement(pairs)
+    found = agreement((answer(first, pair), answer(second, pair)) for pair in material.frames)
     events = [_beginnings(engine, material.videos) for engine in (first, second)]
     missed, extra = (sum(len(unmatched(a, b)) for a, b in zip(*order, strict=True)) for order in (events, events[::-1]))
     counts = (sum(map(len, events[0])), missed, extra)
     batches = [batch for batch in BATCHES if exact.takes(batch) and converted.takes(batch)]
-    latency = latencies(first, second, material.images[0], batches)
-    return CheckResult(found, counts, latency, _accuracy(exact, converted, material))
+    latency = latencies(first, second, material.frames[0], batches)
+    from_frames = any(engine.preprocessor == "graph" for engine in (first, second))
+    accuracy = _accuracy(exact, converted, material)
+    return CheckResult(found, counts, latency, accuracy, _preparation(converted, material), from_frames)
+
+
+def _preparation(converted: ComparedModel, material: CheckData) -> GraftParity | None:
+    engine = converted.preparing
+    if engine is None or not has_motion(engine.manifest):
+        return None
+    return graft_check.compare_maps(engine, material.frames[:PREPARED_FRAMES])
 
 
 def _accuracy(exact: ComparedModel, converted: ComparedModel, material: CheckData) -> tuple[Report, Report] | None:
@@ -149,29 +155,10 @@ def _beginnings(engine: Engine, videos: Sequence[Path]) -> list[list[Event]]:
     return begun
 
 
-def latencies(
-    first: Engine, second: Engine, image: Input, batches: Sequence[int]
-) -> tuple[tuple[Latency, Latency], ...]:
-    """Both engines in turns, call by call, so that what else the machine does falls on both alike."""
-    rows = []
-    for batch in batches:
-        inputs = {INPUT: np.repeat(image, batch, axis=0)}
-        times = np.array([[_seconds(engine, inputs) for engine in (first, second)] for _ in range(WARM_UP + ROUNDS)])
-        p50, p95, p99 = 1000 * np.percentile(times[WARM_UP:], (50, 95, 99), axis=0)
-        one, other = (Latency(batch, float(p50[i]), float(p95[i]), float(p99[i])) for i in (0, 1))
-        rows.append((one, other))
-    return tuple(rows)
-
-
-def _seconds(engine: Engine, inputs: dict[str, Any]) -> float:
-    began = time.perf_counter()
-    engine.infer(inputs)
-    return time.perf_counter() - began
-
-
 def as_text(checked: CheckResult, names: tuple[str, str]) -> str:
     """The whole comparison as lines of text."""
-    return "\n".join([*_of_outputs(checked), *_of_latency(checked, names), *_of_accuracy(checked, names)])
+    parts = _of_outputs(checked), _of_preparation(checked), _of_latency(checked, names), _of_accuracy(checked, names)
+    return "\n".join(line for part in parts for line in part)
 
 
 def _of_outputs(checked: CheckResult) -> Iterable[str]:
@@ -183,7 +170,17 @@ def _of_outputs(checked: CheckResult) -> Iterable[str]:
     yield f"{begun} events begin: {missed} missed, {extra} extra"
 
 
+def _of_preparation(checked: CheckResult) -> Iterator[str]:
+    if (found := checked.preparation) is not None:
+        yield (
+            f"motion maps of its own graph: {found.maps:.2g} from the daemon's at most ({graft_check.TOLERANCE:g} "
+            f"allowed), a worse shift in {found.worse} of {found.frames} frames (none allowed)"
+        )
+
+
 def _of_latency(checked: CheckResult, names: tuple[str, str]) -> Iterable[str]:
+    if checked.from_frames:
+        yield "times from frames of the network's size on, fitting and motion map included"
     yield f"{'batch':>5}  {'model':<24}{'p50 ms':>8}{'p95 ms':>8}{'p99 ms':>8}{'frames/s':>10}"
     for pair in checked.latency:
         for name, one in zip(names, pair, strict=True):

@@ -6,6 +6,7 @@ Where INT8 loses too much accuracy, more convolutions are kept in floating point
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from convert import build, calibration, export, fp16, onnx_file, quantize, sensitivity
 from convert.calibration import Input
@@ -19,6 +20,8 @@ from edge.engines.tensorrt_errors import TensorRtError
 from edge.text import Notify
 from train.datasets.annotation_records import DataSet
 from train.evaluation.evaluation import EvaluationRun, evaluate
+
+Chosen = TypeVar("Chosen")
 
 ATTEMPTS = 3  # at INT8, each with more convolutions kept
 MORE_KEPT = 4  # convolutions, after each attempt that failed
@@ -100,19 +103,24 @@ class Gate:
 def convert(options: ConversionOptions, notify: Notify) -> tuple[Path, ...]:
     """Run all steps; returns the files to use: the ONNX, and the engine if one was built. Raises what steps raise."""
     files = options.videos
-    images = tuple(calibration.inputs(files, options.source.manifest, options.frames)) if files else ()
+    manifest = options.source.manifest
+    frames = tuple(calibration.fitted_pairs(files, manifest, options.frames)) if files else ()
+    images = tuple(calibration.network_input(pair, manifest) for pair in frames)
     if images:
         notify(f"{len(images)} frames of {len(files)} videos to calibrate and to compare with")
-    few = _evenly(images, options.compared)
-    exact = _fp32(options, few, notify)
-    data = CheckData(few, files[:EVENT_VIDEOS], options.data, options.run) if images else None
+    exact = _fp32(options, _evenly(images, options.compared), notify)
+    data = (
+        CheckData(_evenly(frames, options.compared), files[:EVENT_VIDEOS], options.data, options.run)
+        if images
+        else None
+    )
     gate = Gate(exact, data, options.max_drop, notify)
     made = exact if options.precision == "fp32" else _reduced(options, images, gate)
     engine = build_engine(made, options.file(".engine"), options.build, gate) if options.builds_engine else None
     return (made, engine) if engine else (made,)
 
 
-def _evenly(images: tuple[Input, ...], count: int) -> tuple[Input, ...]:
+def _evenly(images: tuple[Chosen, ...], count: int) -> tuple[Chosen, ...]:
     """`count` of the images, evenly over them, or all where there are fewer."""
     count = min(count, len(images))
     return tuple(images[i * len(images) // count] for i in range(count))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.calibration import FramePair
+from convert.frame_answers import Stream
 from edge import detector, motion_map
 from edge.graph_inference import has_motion
 from edge.inference import Engine, Outputs
@@ -25,6 +26,7 @@ EQUAL = 1e-5  # mean SSIM within which two shifts are equal but for float32's ro
 SEED = 0
 
 Image = NDArray[np.uint8]
+Normalised = NDArray[np.float32]  # (h, w, 3), normalised; or a motion map
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,21 @@ def compare(grafted: Engine, pairs: Iterable[FramePair]) -> tuple[GraftParity, l
     return found, seen
 
 
+def compare_maps(grafted: Engine, pairs: Iterable[FramePair]) -> GraftParity:
+    """As `compare`, of motion maps alone, which every engine that prepares frames itself can be asked for.
+
+    Its shift is taken to be the one whose map by the daemon is nearest.
+    """
+    manifest, found = grafted.manifest, GraftParity()
+    for image, previous in pairs:
+        (result,) = Stream(grafted, (image, previous))()
+        got = result.motion()
+        if got is None:
+            raise ValueError(f"{manifest.name}: has no motion map to compare")
+        found = _joined(found, _of_map(got, *_normalised(image, previous, manifest), manifest.motion))
+    return found
+
+
 def made_up(manifest: Manifest) -> list[FramePair]:
     """Noise of other sizes than the input's: alone, moved by a pixel, and nearly dark."""
     height, width = manifest.height * 3 // 2 + 1, manifest.width + 7
@@ -82,20 +99,49 @@ def _run(grafted: Engine, image: Image, fitted: NDArray[Any] | None) -> Outputs:
 
 def _of_frame(outputs: Outputs, image: Image, previous: Image | None, manifest: Manifest) -> GraftParity:
     current = detector.normalise(image, manifest)
-    pixels = _largest(outputs[FITTED], current)
+    pixels = _distance(outputs[FITTED][0].transpose(1, 2, 0), current)
     if not has_motion(manifest):
         return GraftParity(1, pixels)
-    before = np.zeros_like(current) if previous is None else detector.normalise(previous, manifest)
-    expected, shift = motion_map.motion_map(before, current, manifest.motion)
-    chosen = int(outputs[SHIFT][0])
-    if chosen == shift:
-        return GraftParity(1, pixels, _largest(outputs[MOTION], expected))
-    if not manifest.motion.shifts or manifest.motion.kind == "previous" or not 0 <= chosen < len(SHIFTS):
-        return GraftParity(1, pixels, 0.0, 1, 1)
-    ours, theirs = _moved(current, shift), _moved(current, chosen)
-    worse = not _score(before, theirs) >= _score(before, ours) - EQUAL
-    expected, _ = motion_map.motion_map(before, theirs, replace(manifest.motion, shifts=False))
-    return GraftParity(1, pixels, _largest(outputs[MOTION], expected), 1, int(worse))
+    before, _ = _normalised(image, previous, manifest)
+    got, chosen = outputs[MOTION][0].transpose(1, 2, 0), int(outputs[SHIFT][0])
+    return replace(_of_map(got, before, current, manifest.motion, chosen), pixels=pixels)
+
+
+def _normalised(image: Image, previous: Image | None, manifest: Manifest) -> tuple[Normalised, Normalised]:
+    """The previous frame, zeros where there is none, and the current one, for the motion map."""
+    current = detector.normalise(image, manifest)
+    return np.zeros_like(current) if previous is None else detector.normalise(previous, manifest), current
+
+
+def _of_map(
+    got: NDArray[Any], before: Normalised, current: Normalised, motion: MotionSettings, chosen: int | None = None
+) -> GraftParity:
+    """One frame's map (h, w, 3) against the daemon's; `chosen`: its shift where that is known."""
+    expected, shift = motion_map.motion_map(before, current, motion)
+    away = _distance(got, expected)
+    if chosen == shift or (chosen is None and away <= TOLERANCE):
+        return GraftParity(1, 0.0, away)
+    searched = motion.shifts and motion.kind in ("ssim", "dsim")
+    if chosen is None:
+        others = {index: _distance(got, _map_of(before, current, index, motion)) for index in range(len(SHIFTS))}
+        chosen = min(others, key=others.__getitem__) if searched else shift
+        if chosen == shift:
+            return GraftParity(1, 0.0, away)
+    if not searched or not 0 <= chosen < len(SHIFTS):
+        return GraftParity(1, 0.0, 0.0, 1, 1)
+    worse = not shortfall(before, current, chosen, shift) <= EQUAL
+    return GraftParity(1, 0.0, _distance(got, _map_of(before, current, chosen, motion)), 1, int(worse))
+
+
+def _map_of(before: Normalised, current: Normalised, shift: int, motion: MotionSettings) -> Normalised:
+    """The daemon's map of that shift."""
+    return motion_map.motion_map(before, _moved(current, shift), replace(motion, shifts=False))[0]
+
+
+def shortfall(before: NDArray[np.float32], current: NDArray[np.float32], chosen: int, best: int) -> float:
+    """How much less mean SSIM the chosen of SHIFTS has than the best; frames (h, w, 3) normalised."""
+    chosen_score, best_score = (_score(before, _moved(current, shift)) for shift in (chosen, best))
+    return best_score - chosen_score
 
 
 def _moved(frame: NDArray[np.float32], shift: int) -> NDArray[np.float32]:
@@ -111,8 +157,8 @@ def _score(before: NDArray[np.float32], moved: NDArray[np.float32]) -> float:
     return float(similarity[MARGIN:-MARGIN, MARGIN:-MARGIN].mean(dtype=np.float64))
 
 
-def _largest(got: NDArray[Any], expected: NDArray[np.float32]) -> float:
-    return float(np.abs(got[0].transpose(1, 2, 0) - expected).max())
+def _distance(got: NDArray[Any], expected: Normalised) -> float:
+    return float(np.abs(got - expected).max())
 
 
 def _joined(one: GraftParity, other: GraftParity) -> GraftParity:

@@ -34,7 +34,7 @@ class Normalisation:
 
 
 @dataclass(frozen=True)
-class _Statistics:
+class _WindowSums:
     """Of windows, as names of tensors: `total` of the levels and `spread`, AREA² times the variance, int32; `mean`."""
 
     total: str
@@ -49,8 +49,8 @@ class _Images:
     `product`: window totals of the levels of one times those of the other.
     """
 
-    before: _Statistics
-    after: _Statistics
+    before: _WindowSums
+    after: _WindowSums
     product: str
 
 
@@ -89,13 +89,13 @@ class MotionGraph:
         own_range = nodes.reshape(nodes.add("GatherND", ranges, index, batch_dims=1), -1, 1)
         return self._map(statistics, bordered, moved, self._constants(own_range, 4)), chosen
 
-    def _map(self, before: _Statistics, bordered: str, after: str, constants: tuple[str, str]) -> str:
+    def _map(self, before: _WindowSums, bordered: str, after: str, constants: tuple[str, str]) -> str:
         """SSIM (B, 3, h, w), border included; `bordered` and `after`: levels of the previous and the moved frame."""
         own = self._bordered(after)
         product = self._total(self._nodes.add("Mul", bordered, own))
         return self._ssim(_Images(before, self._statistics(own), product), constants, ())
 
-    def _choice(self, before: _Statistics, levels: str, mirrored: str, constants: tuple[str, str]) -> str:
+    def _choice(self, before: _WindowSums, levels: str, mirrored: str, constants: tuple[str, str]) -> str:
         """The first of the shifts with the highest mean SSIM, (B, 1) float32; the mean leaves out the margin."""
         nodes, count = self._nodes, len(SHIFTS)
         height, width = self._manifest.height, self._manifest.width
@@ -104,8 +104,8 @@ class MotionGraph:
         totals = self._total(products)
         inner = (0, count, 3, height - 2 * MARGIN, width - 2 * MARGIN)
         statistics = self._statistics(mirrored)
-        after = _Statistics(*(self._moved(one, 2 * MARGIN) for one in vars(statistics).values()))
-        here = _Statistics(*(self._inner(one) for one in vars(before).values()))
+        after = _WindowSums(*(self._moved(one, 2 * MARGIN) for one in vars(statistics).values()))
+        here = _WindowSums(*(self._inner(one) for one in vars(before).values()))
         scored = self._ssim(_Images(here, after, nodes.reshape(totals, *inner)), constants, (1,))
         for axis in (4, 3, 2):  # one by one: float32 adds up a few hundred numbers better than a hundred thousand
             scored = nodes.reduce("ReduceMean", scored, [axis], keep=False)
@@ -130,7 +130,7 @@ class MotionGraph:
         luminance = nodes.add("Div", nodes.add("Add", means, c1), nodes.add("Add", squares, c1))
         return nodes.add("Mul", luminance, structure)
 
-    def _statistics(self, levels: str, mean: str = "") -> _Statistics:
+    def _statistics(self, levels: str, mean: str = "") -> _WindowSums:
         """Of each window that lies in an image of grey levels less CENTRE; `mean` where that is known better."""
         nodes = self._nodes
         sums = self._sum(levels)
@@ -139,7 +139,7 @@ class MotionGraph:
         if not mean:
             gain, lift = self._scale.gain, self._scale.lift
             mean = nodes.plus(nodes.times(sums, gain / AREA), gain * CENTRE + lift)
-        return _Statistics(total, spread, mean)
+        return _WindowSums(total, spread, mean)
 
     def _area_times(self, total: str) -> str:
         return self._nodes.add("Mul", total, self._nodes.constant(AREA, np.int32))

@@ -28,11 +28,18 @@ def run(options: argparse.Namespace) -> int:
         manifest = engine.manifest
     data, measured = shared.accuracy_data(options, manifest.labels, options.model)
     files = calibration.videos(options.calibrate)
-    images = tuple(calibration.inputs(files, manifest, options.frames))
-    checked = check_files(options.model, options.converted, CheckData(images, files[:EVENT_VIDEOS], data, measured))
+    frames = tuple(calibration.fitted_pairs(files, manifest, options.frames))
+    checked = check_files(options.model, options.converted, CheckData(frames, files[:EVENT_VIDEOS], data, measured))
     print(as_text(checked, (options.model.name, options.converted.name)))
     if checked.lost > options.max_map_drop:
         print(f"korsal-convert: {options.converted} loses more than {options.max_map_drop:g} points", file=sys.stderr)
+        return 1
+    if checked.preparation is not None and not checked.preparation.within_tolerance:
+        print(
+            f"korsal-convert: {options.converted} computes another motion map than the daemon; "
+            'set model.preprocessing = "cpu" with it, or export it again --with-motion',
+            file=sys.stderr,
+        )
         return 1
     print(build.next_step(options.converted))
     return 0

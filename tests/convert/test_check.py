@@ -21,7 +21,7 @@ from tests.support.spot_model import SIDE, write_spot_model, write_spot_video
 from tests.support.tiny_videos import picture, write_video
 
 MANIFEST = Manifest("tiny", ("Run", "Jump"), 64, 96, MotionSettings("none"), top_k=1)
-IMAGES = tuple(np.zeros((1, 3, 64, 96), np.float32) for _ in range(3))
+FRAMES = tuple((np.zeros((64, 96, 3), np.uint8), None) for _ in range(3))
 
 
 def detecting(score: float, label: int = 0) -> Engine:
@@ -44,7 +44,7 @@ def detecting(score: float, label: int = 0) -> Engine:
 @pytest.fixture
 def material(tmp_path: Path) -> CheckData:
     video = write_video(tmp_path / "a.avi", [picture(0, frame, 1) for frame in range(50)])
-    return CheckData(IMAGES, (video,))
+    return CheckData(FRAMES, (video,))
 
 
 def named(engine: Engine, name: str = "m.onnx") -> ComparedModel:
@@ -113,7 +113,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[FakeGpu, Pat
 def test_an_engine_beside_its_onnx(built: tuple[FakeGpu, Path, Path], tmp_path: Path) -> None:
     gpu, onnx, engine = built
     video = write_spot_video(tmp_path / "video.avi")
-    found = check_files(onnx, engine, CheckData((np.zeros((1, 6, SIDE, SIDE), np.float32),), (video,)))
+    found = check_files(onnx, engine, CheckData(((np.zeros((SIDE, SIDE, 3), np.uint8), None),), (video,)))
     assert found.events == (1, 0, 0)
     assert [pair[1].batch for pair in found.latency] == [1, 2]
     assert "batches of 4, 8: not timed, the engine takes none; build it with --max-batch 8" in as_text(

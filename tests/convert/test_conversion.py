@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from convert import check, export
+from convert import export, timing
 from convert.__main__ import main
 from edge.engines import engine_record, onnxruntime_engine, tensorrt_engine
 from edge.files import sha256_of
@@ -29,7 +29,7 @@ CLIP = ROOT / "demo" / "basketball.mp4"
 def circumstances(monkeypatch: pytest.MonkeyPatch) -> None:
     """No TensorRT, whatever runs the tests; and times that nobody looks at are taken of a few calls."""
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    monkeypatch.setattr(check, "ROUNDS", 2)
+    monkeypatch.setattr(timing, "ROUNDS", 2)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from tests.support.full_disk import full_disk
 from tests.support.spot_model import SIDE, write_spot_model, write_spot_video
 
 OPTIONS = BuildOptions(max_batch=2)  # so the table of latencies has two rows
-IMAGES = (np.zeros((1, 6, SIDE, SIDE), np.float32),)
+FRAMES = ((np.zeros((SIDE, SIDE, 3), np.uint8), None),)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def gate(exact: Path, messages: list[str], material: CheckData | None = None) ->
 
 def test_an_engine_is_built_and_compared(gpu: FakeGpu, onnx: Path, tmp_path: Path) -> None:
     video, target, messages = write_spot_video(tmp_path / "video.avi"), tmp_path / "spot.engine", list[str]()
-    assert build_engine(onnx, target, OPTIONS, gate(onnx, messages, CheckData(IMAGES, (video,)))) == target
+    assert build_engine(onnx, target, OPTIONS, gate(onnx, messages, CheckData(FRAMES, (video,)))) == target
     assert engine_record.from_json(engine_record.beside(target).read_text()).options.max_batch == 2
     assert "1 events begin: 0 missed, 0 extra" in messages[-1]
     assert "    2  spot.engine" in messages[-1]  # the table of latencies has its name
@@ -104,7 +104,7 @@ def test_an_engine_that_does_not_run_is_not_handed_over(gpu: FakeGpu, onnx: Path
     gpu.runtime.fail("cudaStreamSynchronize", "cudaErrorIllegalAddress")
     video = write_spot_video(tmp_path / "video.avi")
     with pytest.raises(TensorRtError, match=r"spot\.unchecked\.engine: cudaStreamSynchronize: cudaErrorIllegalAddress"):
-        build_engine(onnx, tmp_path / "spot.engine", OPTIONS, gate(onnx, [], CheckData(IMAGES, (video,))))
+        build_engine(onnx, tmp_path / "spot.engine", OPTIONS, gate(onnx, [], CheckData(FRAMES, (video,))))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["spot.onnx", "video.avi"]
     assert gpu.runtime.leaks == 0
 
