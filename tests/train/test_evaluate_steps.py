@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edge.default_linker import DefaultLinker
+from edge.engines.onnx_network import without_preprocessing
 from edge.inference import Engine
 from edge.pipeline import PipelineSettings
 from tests.support.annotated_player import (
@@ -23,6 +24,9 @@ from tests.support.annotated_player import (
     write_model,
     write_video,
 )
+from tests.support.frame_model import MANIFEST as FRAME_MANIFEST
+from tests.support.frame_model import write_frame_model
+from tests.support.spot_model import write_spot_video
 from tests.support.started_daemon import write_video as write_clip
 from train.datasets.annotation_records import VideoAnnotation
 from train.evaluate import main
@@ -265,6 +269,21 @@ def test_videos_without_annotations_can_be_watched(tmp_path: Path, capsys: pytes
     assert "give --data" in capsys.readouterr().err
     assert run("detect", model, "--videos", tmp_path / "street.mp4", "--data", tmp_path, "-o", found) == 1
     assert "give one of them" in capsys.readouterr().err
+
+
+def test_a_model_that_prepares_frames_itself_is_evaluated_like_its_network(tmp_path: Path) -> None:
+    """Of a prepared input on the CPU, as the daemon runs it there: a frame of any size."""
+    frames, alone = tmp_path / "frames.onnx", tmp_path / "alone.onnx"
+    write_frame_model(frames)
+    alone.write_bytes(without_preprocessing(frames.read_bytes(), FRAME_MANIFEST)[0])
+    video = write_spot_video(tmp_path / "video.avi")
+    scores = []
+    for model in (frames, alone):
+        assert run("detect", model, "--videos", video, "-o", tmp_path / "found.npz") == 0
+        saved = detection_file.load(tmp_path / "found.npz")
+        scores.append(np.sort(saved.scores))
+    assert len(scores[0]) >= 50  # the spot's frames
+    np.testing.assert_array_equal(scores[0], scores[1])
 
 
 def test_each_video_is_linked_at_its_own_rate_or_the_given_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
