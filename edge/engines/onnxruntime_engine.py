@@ -3,7 +3,6 @@
 import io
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from functools import partial
@@ -12,27 +11,21 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from edge import manifest as manifests
-from edge.engines import onnx_metadata
+from edge.engines import onnxruntime_session
 from edge.engines.deadline import DeadlineError, within
-from edge.engines.onnx_network import without_preprocessing
-from edge.engines.protobuf import ProtobufError
+from edge.engines.onnxruntime_providers import TENSORRT, active_provider, with_options
+from edge.engines.onnxruntime_session import CheckedModel, failures, open_session
 from edge.files import sha256_of
 from edge.graph_inference import ANY_SIZE, GraphInference, zeros
 from edge.inference import Engine, EngineError, Infer
-from edge.manifest import INPUT, Manifest, ManifestError, Preprocessing, input_shapes, output_shapes
+from edge.manifest import INPUT, Manifest, Preprocessing, input_shapes, output_shapes
 from edge.text import first_line
 from edge.threads import ThreadError
 
 log = logging.getLogger(__name__)
 
-DEFORMABLE_REMEDY = (
-    "deformable convolutions need onnxruntime 1.25 or newer, which needs Python 3.11: pip install 'onnxruntime>=1.25', "
-    "or take a network without them, dla_34_plain or res_18 of korsal-train --arch"
-)
 LOAD_SECONDS = 120.0  # for opening a model and its first answer
 MANY = 1 << 16  # images: the limit of a model for any batch is memory
-CPU, CUDA, TENSORRT = (f"{kind}ExecutionProvider" for kind in ("CPU", "CUDA", "Tensorrt"))
 
 
 def load(
@@ -55,12 +48,10 @@ def load(
         raise EngineError("onnxruntime is not installed: pip install 'korsal-edge[cpu]'") from error
     if not path.is_file():
         raise EngineError(f"{path}: no such model; give an ONNX file that korsal-convert wrote")
-    content = _checked_content(path)
-    model = str(path) if preprocessing == "graph" else _network_alone(path, content)
-    given, wrong = _with_options(onnxruntime, providers, directory), _wrong_optimizers(content)
+    model = onnxruntime_session.read(path, preprocessing)
+    given = with_options(onnxruntime, providers, directory)
     running = onnxruntime.RunOptions()
-    open_session = partial(_session, onnxruntime, path, model, threads, given, wrong)
-    open_now = partial(_opened, open_session, path, providers, running)
+    open_now = partial(_opened, model, partial(open_session, onnxruntime, model, threads, given), providers, running)
     try:
         with _output_logged(path):
             if TENSORRT in given:  # builds an engine first, which takes minutes
@@ -87,147 +78,19 @@ def _output_logged(path: Path) -> Iterator[None]:
         log.info("%s: %s", path, " ".join(printed.getvalue().replace("*", "").split()))
 
 
-def _opened(open_session: Callable[[], Any], path: Path, providers: Sequence[str], running: Any) -> Engine:
+def _opened(model: CheckedModel, open_session: Callable[[], Any], providers: Sequence[str], running: Any) -> Engine:
     """The model, once it has run. `providers`: those requested; `running`: the options of each run."""
     import onnxruntime
 
-    session = open_session()
-    manifest = _manifest(session, path)
+    session, path, manifest = open_session(), model.path, model.manifest
     _check_interface(session, manifest, path)
-    infer = _infer(session, manifest, _failures(), path, running)
-    runtime = f"onnxruntime {onnxruntime.__version__}{_active_provider(session, path, providers)}"
+    infer = _infer(session, manifest, failures(), path, running)
+    runtime = f"onnxruntime {onnxruntime.__version__}{active_provider(session, path, providers)}"
     loaded = Engine(infer, manifest, sha256_of(path), runtime, _largest_batch(session))
     if manifest.preprocessing == "graph":
         loaded = replace(loaded, run_frames=GraphInference(infer, manifest), preprocessor="graph")
     _run_once(loaded, path)
     return loaded
-
-
-def _checked_content(path: Path) -> bytes:
-    """The file, unless it is not ONNX or names other files, before anything else reads it."""
-    try:
-        content = path.read_bytes()
-        fault = onnx_metadata.fault(content)
-    except OSError as error:
-        raise EngineError(
-            f"{path}: cannot be read ({error.strerror}); check its permissions, or copy it again"
-        ) from error
-    if fault:
-        raise EngineError(f"{path}: {fault}")
-    return content
-
-
-def _network_alone(path: Path, content: bytes) -> str | bytes:
-    """What to open for a prepared input: the file, or only the network in it where it would prepare frames itself."""
-    try:
-        manifest = manifests.from_json(onnx_metadata.read(content).get(manifests.METADATA_KEY, ""))
-        return without_preprocessing(content, manifest)[0] if manifest.preprocessing == "graph" else str(path)
-    except ManifestError:  # said once the session is open
-        return str(path)
-    except ProtobufError as error:
-        raise EngineError(f"{path}: {error}; export it again") from error
-
-
-def _wrong_optimizers(content: bytes) -> AbstractSet[str]:
-    """The optimizers that change what a file answers: its biases, quantised with scales in FP16, lose most bits."""
-    try:
-        manifest = manifests.from_json(onnx_metadata.read(content).get(manifests.METADATA_KEY, ""))
-    except (ManifestError, ProtobufError):  # said once the session is open
-        return frozenset()
-    return {"WeightBiasQuantization"} if "rest" in manifests.quantisation(manifest) else frozenset()
-
-
-def _with_options(onnxruntime: Any, providers: Sequence[str], directory: Path | None) -> dict[str, dict[str, str]]:
-    """The providers to request, in order, with their options: CUDA takes what TensorRT leaves, the CPU the rest."""
-    compiled_in = onnxruntime.get_available_providers()
-    missing = [name for name in providers if name not in compiled_in]
-    if missing:
-        raise EngineError(f"model.providers: this onnxruntime has no {missing[0]}; it has {', '.join(compiled_in)}")
-    requested: dict[str, dict[str, str]] = {}
-    for name in providers:
-        requested[name] = _cached_in(directory) if name == TENSORRT and directory else {}
-        if name == TENSORRT and CUDA in compiled_in and CUDA not in providers:
-            requested[CUDA] = {}
-    return {**requested, CPU: {}} if CPU not in requested else requested
-
-
-def _cached_in(directory: Path) -> dict[str, str]:
-    """The options that make TensorrtExecutionProvider keep engines and timings there. Raises EngineError."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EngineError(
-            f"{directory}: cannot be created ({error.strerror}); name a directory that this user may write to "
-            "([outbox] directory)"
-        ) from error
-    return {
-        "trt_engine_cache_enable": "1",
-        "trt_engine_cache_path": str(directory),
-        "trt_timing_cache_enable": "1",
-    }
-
-
-def _session(
-    onnxruntime: Any,
-    path: Path,
-    model: str | bytes,
-    threads: int,
-    providers: Mapping[str, Mapping[str, str]],
-    disabled: AbstractSet[str],
-) -> Any:
-    """`model`: the file's name or content; `path` is for messages; `disabled`: of ONNX Runtime's own optimizers."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(
-            model, options, providers=list(providers.items()), disabled_optimizers=set(disabled)
-        )
-    except _failures() as error:
-        refusal = first_line(error)
-        raise EngineError(
-            f"{path}: onnxruntime {onnxruntime.__version__} cannot load it ({refusal}); {_remedy(refusal)}"
-        ) from error
-    session.disable_fallback()  # silently to other providers at run time
-    return session
-
-
-def _active_provider(session: Any, path: Path, requested: Sequence[str]) -> str:
-    """The provider that runs the model, after a space; "" for the CPU. Logs those that did not start.
-
-    A provider that is compiled in may lack its libraries or its GPU; then ONNX Runtime takes the next one without a
-    message in our log.
-    """
-    active = session.get_providers()
-    absent = [name for name in requested if name not in active]
-    if absent:
-        log.warning(
-            "%s: %s did not start, %s runs the model; install the GPU's driver and the CUDA, cuDNN and TensorRT that "
-            "this onnxruntime was built for",
-            path,
-            ", ".join(absent),
-            active[0],
-        )
-    return "" if active[0] == CPU else f" {active[0]}"
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    """The exceptions of onnxruntime: a class for each status, without a common base, more with each release."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    own = [value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception)]
-    return (*own, RuntimeError, ValueError)
-
-
-def _manifest(session: Any, path: Path) -> Manifest:
-    text = session.get_modelmeta().custom_metadata_map.get(manifests.METADATA_KEY)
-    if text is None:
-        raise EngineError(f"{path}: has no korsal-edge manifest; export it with korsal-convert export")
-    try:
-        return manifests.from_json(text)
-    except ManifestError as error:
-        raise EngineError(f"{path}: {error}") from error
 
 
 def _largest_batch(session: Any) -> int:
@@ -260,13 +123,13 @@ def _sizes(found: Sequence[Any], expected: Sequence[int]) -> tuple[Any, ...]:
     )
 
 
-def _infer(session: Any, manifest: Manifest, failures: tuple[type[Exception], ...], path: Path, options: Any) -> Infer:
+def _infer(session: Any, manifest: Manifest, raised: tuple[type[Exception], ...], path: Path, options: Any) -> Infer:
     names = list(output_shapes(manifest, 1))
 
     def infer(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         try:
             return dict(zip(names, session.run(names, dict(inputs), options), strict=True))
-        except failures as error:
+        except raised as error:
             raise EngineError(f"{path}: does not run ({first_line(error)}); export it again") from error
 
     return infer
@@ -282,8 +145,3 @@ def _run_once(engine: Engine, path: Path) -> None:
             f"{path}: its output {wrong[0]} is {shapes[wrong[0]]}, but its manifest says {expected[wrong[0]]} "
             f"({manifest.top_k} peaks, {len(manifest.labels)} actions); export it again"
         )
-
-
-def _remedy(refusal: str) -> str:
-    """The remedy for ONNX Runtime's refusal; before 1.25 it has no deformable convolutions."""
-    return DEFORMABLE_REMEDY if "DeformConv" in refusal else "export or copy it again"
