@@ -8,12 +8,12 @@ from edge import model_files
 from edge.config.config_file import model_path
 from edge.config.schema import Config
 from edge.engines import engine_record, failed_builds
-from edge.engines.engine_cache import BUILD_LOG, SUFFIX
+from edge.engines.engine_cache import LOG_SUFFIX, SUFFIX
 from edge.files import sha256_of
 from edge.model_listing import listed
 from edge.shipped_files import AssetError
 
-LOGS, LOG_LINES = 3, 400  # build logs, the newest, and lines of each
+LOGS, LOG_LINES = 6, 400  # build logs, the newest, and lines of each
 
 
 def model(config: Config | None) -> Iterator[str]:
@@ -47,11 +47,11 @@ def engines(folder: Path) -> Iterator[str]:
 
 def build_logs(folder: Path) -> Iterator[str]:
     """The newest logs of engine builds below `folder`, and the notes about builds that failed."""
-    found = sorted(folder.glob(f"*/{BUILD_LOG}"), key=_time, reverse=True)
+    found = sorted(folder.glob(f"*/*{LOG_SUFFIX}"), key=_time, reverse=True)
     if not found:
         yield "no build log: TensorRT has built no engine here since this version"
     for path in found[:LOGS]:
-        yield f"-- {path.parent.name}, {_when(path)}"
+        yield f"-- {path.parent.name}/{path.name}, {_when(path)}"
         yield from path.read_text(encoding="utf-8", errors="replace").splitlines()[:LOG_LINES]
     for note in sorted(folder.glob(f"*/*{failed_builds.SUFFIX}")):
         yield f"-- {note.parent.name}, a build that failed, as it is remembered in {note.name}"

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 SUFFIX = ".engine"
 TIMINGS = "timing.cache"
-BUILD_LOG = "build.log"  # of the newest build of a model of that name
+LOG_SUFFIX = ".log"  # of what TensorRT reported of an engine's build, whether it succeeded or not
 KEY_DIGITS = 16  # of the key in the file's name
 WAIT_SECONDS = 0.5  # between two checks whether another process has built it
 
@@ -117,7 +117,7 @@ class EngineCache:
 
     def _build(self, onnx: Path, target: Path, options: BuildOptions) -> None:
         what, timings = f"Building the TensorRT engine of {onnx.name}", target.parent / TIMINGS
-        build_log = target.parent / BUILD_LOG
+        build_log = target.with_suffix(LOG_SUFFIX)
         self.announce(what)
         try:
             progress = self._progress(what)
@@ -226,7 +226,7 @@ def _age(path: Path) -> float:
 
 def _remove(engine: Path) -> None:
     try:
-        for path in (engine, engine_record.beside(engine)):
+        for path in (engine, engine_record.beside(engine), engine.with_suffix(LOG_SUFFIX)):
             path.unlink(missing_ok=True)
     except OSError as error:
         log.warning("%s: is no longer needed, but cannot be removed (%s)", engine, error.strerror)

@@ -129,6 +129,7 @@ def test_what_failed_is_passed_over_at_the_next_start(folder: Path, with_tensorr
             notices.append(engine.fallback)
     assert notices[0] == notices[1]
     (note,) = folder.rglob("*.failed")
+    assert len(list(folder.rglob("*.log"))) == 2  # what TensorRT said of the one that failed is not lost
     assert f"or {note} is deleted; tiny-fp16.onnx runs in its place" in notices[0]
     assert len(gpu.trt.named("Builder.build_serialized_network")) == 1  # that of the one in its place
     note.unlink()

@@ -112,16 +112,16 @@ def test_engines_with_their_records_and_logs(tmp_path: Path) -> None:
 
 
 def test_build_logs_are_the_newest_and_bounded(tmp_path: Path) -> None:
-    for number in range(5):
-        log = tmp_path / f"model{number}" / "build.log"
+    for number in range(8):
+        log = tmp_path / f"model{number}" / "ab12.log"
         log.parent.mkdir()
         log.write_text(f"line {number}\n" * 1000)
         os.utime(log, (number, number))
     lines = list(build_logs(tmp_path))
     assert [line for line in lines if line.startswith("--")] == [
-        f"-- model{number}, 1970-01-01T00:00:0{number}Z" for number in (4, 3, 2)
+        f"-- model{number}/ab12.log, 1970-01-01T00:00:0{number}Z" for number in (7, 6, 5, 4, 3, 2)
     ]
-    assert len(lines) == 3 * 401
+    assert len(lines) == 6 * 401
     (tmp_path / "model0" / "ab12.failed").write_text('{"reason": "no such layer"}')
     assert list(build_logs(tmp_path))[len(lines) :] == [
         "-- model0, a build that failed, as it is remembered in ab12.failed",

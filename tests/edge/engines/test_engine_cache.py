@@ -78,7 +78,7 @@ def test_the_first_start_builds_and_the_second_does_not(version: str, model: Pat
     record = engine_record.from_json(engine_record.beside(engine).read_text())
     assert (record.platform.tensorrt, record.platform.gpu) == (gpu.trt.__version__, "Orin")
     others = {path.name for path in engine.parent.iterdir()} - {engine.name, engine_record.beside(engine).name}
-    assert others == {"lock", "timing.cache", "build.log"}
+    assert others == {"lock", "timing.cache", f"{engine.stem}.log"}
 
 
 def test_a_cached_engine_is_opened_without_an_announcement(model: Path, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_build_without_a_monitor_is_announced(model: Path, tmp_path: Path) -> 
     assert announced == ["Building the TensorRT engine of tiny.onnx", ""]
 
 
-@pytest.mark.parametrize(("version", "kept"), [("10.3", ["build.log", "lock"]), ("8.6", None)])
+@pytest.mark.parametrize(("version", "kept"), [("10.3", [".log", "lock"]), ("8.6", None)])
 def test_a_build_that_is_stopped(version: str, kept: list[str] | None, model: Path, tmp_path: Path) -> None:
     """At its next step, and nothing partial is left; without a monitor after it, and the engine is kept."""
 
@@ -116,7 +116,7 @@ def test_a_build_that_is_stopped(version: str, kept: list[str] | None, model: Pa
     with pytest.raises(KeyboardInterrupt):
         cache(fake_gpu(version), tmp_path, announced.append, check_stop).open(model, OPTIONS)
     assert announced[-1] == ""
-    assert kept in (None, sorted(path.name for path in tmp_path.rglob("*") if path.is_file()))
+    assert kept in (None, sorted(path.suffix or path.name for path in tmp_path.rglob("*") if path.is_file()))
     assert len(engines(tmp_path)) == (1 if kept is None else 0)
 
 
@@ -142,9 +142,9 @@ def test_after_an_upgrade_it_is_rebuilt(change: Callable[[FakeGpu], FakeGpu], mo
     gpu = change(gpu)
     assert start(gpu, tmp_path, model) == 1
     assert start(gpu, tmp_path, model) == 0
-    (after,) = engines(tmp_path)  # the old one is gone, with its record
+    (after,) = engines(tmp_path)  # the old one is gone, with its record and log
     assert after != before
-    assert not engine_record.beside(before).exists()
+    assert {path.stem for path in after.parent.iterdir() if path.name.startswith(before.stem)} == set()
 
 
 def test_other_options_and_another_model(model: Path, tmp_path: Path) -> None:
@@ -364,13 +364,13 @@ def test_a_real_gpu_answers_as_onnx_runtime_does(model: Path, tmp_path: Path) ->
 
 
 def test_what_tensorrt_reports_of_a_build_is_kept_beside_the_engine(model: Path, tmp_path: Path) -> None:
-    log = tmp_path / model.stem / "build.log"
     failing = fake_gpu("10.3", failing={"Builder.build_serialized_network": "out of luck"})
     refusal(failing, tmp_path, model)
+    (log,) = tmp_path.rglob("*.log")
     first, message = log.read_text().splitlines()
     assert first.startswith(f"{model.name}, TensorRT 10.3")
     assert message.endswith(": out of luck")
-    log.with_name(failed_builds.path_of(cache(failing, tmp_path).place(model, OPTIONS)).name).unlink()
+    failed_builds.path_of(log).unlink()
     start(fake_gpu("10.3"), tmp_path, model)
     assert "out of luck" not in log.read_text()
     log.unlink()
