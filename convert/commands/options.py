@@ -13,6 +13,7 @@ from train.datasets import loader
 from train.datasets.annotation_records import DataSet
 from train.evaluation import options as evaluation_options
 from train.evaluation.evaluation import EvaluationRun
+from train.evaluation.shared_labels import shared_labels
 from train.evaluation.splits import videos_to_evaluate
 
 
@@ -61,8 +62,9 @@ def accuracy_data(
     if options.data is None:
         return None, None
     data = loader.load(options.data, options.fold)
-    videos = videos_to_evaluate(data, options.split, options.limit, labels, model)
-    return data, EvaluationRun(videos, jobs=options.jobs)
+    shared = shared_labels(labels, data, model)
+    videos = videos_to_evaluate(data, options.split, options.limit)
+    return data, EvaluationRun(shared.of(videos), jobs=options.jobs, labels=shared.labels)
 
 
 def _points(text: str) -> float:

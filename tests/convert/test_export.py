@@ -241,6 +241,10 @@ def test_start_scores_are_chosen_for_labels_of_the_model(checkpoint: Path, tmp_p
     command = ["export", str(checkpoint), "-o", str(target), "--start-scores", str(chosen)]
     assert main(command) == 0
     assert onnxruntime_engine.load(target, threads=1).manifest.start_scores == {label: 0.35}
+    other = tmp_path / "other.json"  # chosen on another data set
+    other.write_text(json.dumps({"start_scores": {label: 0.4}}))
+    assert main([*command, str(other)]) == 0
+    assert onnxruntime_engine.load(target, threads=1).manifest.start_scores == {label: 0.4}
     target.unlink()
     chosen.write_text(json.dumps({"start_scores": {"fly": 0.35}}))
     assert main(command) == 1

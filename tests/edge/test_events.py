@@ -8,8 +8,9 @@ from hypothesis import given
 
 from edge.event_settings import EventSettings
 from edge.events import close, initial
+from edge.korsal_linker import KorsalLinker
 from tests.support.event_stories import QUICK, brief, events_of, one_runner, quick, some_settings, stories
-from tests.support.people import frame, tube_box
+from tests.support.people import LINKER, detected, frame, linked, person, tube_box
 
 DEFAULT = EventSettings()
 
@@ -108,6 +109,17 @@ def test_shutdown_ends_all_open_events_and_nothing_else() -> None:
 def test_one_person_may_do_two_things_at_once() -> None:
     events = events_of([[tube_box(run=0.9, jump=0.7)]] * 3, quick())
     assert [(event.type, event.action) for event in events[:2]] == [("new", "Run"), ("new", "Jump")]
+
+
+@pytest.mark.parametrize(("linker", "tubes"), [(LINKER, 1), (KorsalLinker(), 2)])
+def test_two_labels_of_one_act_are_two_events_each_with_its_own_end(linker: Any, tubes: int) -> None:
+    """As shoot_ball and Basketball of two data sets: peaks a few pixels apart, of which one fades earlier."""
+    both, one = detected(person(100, run=0.8), person(103, jump=0.6)), detected(person(100, run=0.8))
+    events = events_of(linked([both] * 10 + [one] * 20, linker), quick(cooldown=0.1))
+    assert [event.action for event in events if event.type == "new"] == ["Run", "Jump"]
+    assert len({event.tube for event in events}) == tubes
+    ends = {event.action: event.frame_index for event in events if event.type == "end"}
+    assert ends["Jump"] < ends["Run"]
 
 
 def test_each_action_has_its_own_thresholds() -> None:

@@ -22,7 +22,7 @@ from tests.support.annotation_files import COCO, box, coco, written
 from train.box_tables import Tube
 from train.checkpoint import CheckpointError
 from train.datasets import loader
-from train.datasets.annotation_records import AnnotationError
+from train.datasets.annotation_records import AnnotationError, DataSet
 from train.datasets.coco import read_coco
 from train.datasets.cvat import read_cvat
 from train.datasets.split_lists import list_of_names
@@ -30,7 +30,8 @@ from train.evaluation import start_scores
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.external_formats import VideoIndex, read_yowo, write_yowo
 from train.evaluation.moc_tubes import read_moc_tubes, write_moc_tubes
-from train.evaluation.splits import EvaluationError, check_labels
+from train.evaluation.shared_labels import shared_labels
+from train.evaluation.splits import EvaluationError
 from train.evaluation.tube_file import SavedTube, SavedTubes
 from train.evaluation.video_evaluation import label_indices
 
@@ -248,7 +249,7 @@ def test_names_in_any_unicode_form(form: Form, name: str, tmp_path: Path) -> Non
 def test_labels_of_a_model_in_another_unicode_form() -> None:
     model, data = (unicodedata.normalize("NFD", "달리기"), "jump"), ("jump", "달리기")
     assert label_indices(model, data).tolist() == [1, 0]
-    check_labels(model, data, Path("model.onnx"))
+    assert shared_labels(model, DataSet(data, (), (), Path("videos")), Path("model.onnx")).labels == data
     assert (
         suggestion("달리기", model)
         == f"{model[0]} is known, which looks the same in another Unicode form: copy it from here"

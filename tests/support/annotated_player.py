@@ -62,10 +62,10 @@ ENGINE = Engine(sees_bright_things, MANIFEST, "0" * 64, "a plain function")
 
 
 def write_model(path: Path, manifest: Manifest = MANIFEST, score: float = 0.9) -> Path:
-    """An ONNX graph that sees Surfing at BOX, whatever the frame."""
+    """An ONNX graph that sees its second action, Surfing, at BOX, whatever the frame."""
     onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra `train`)")
     nodes, infos = [], []
-    for name, value in outputs(BOX, (0.0, score)).items():
+    for name, value in outputs(BOX, (0.0, score, *(0.0 for _ in manifest.labels[2:]))).items():
         nodes.append(onnx.helper.make_node("Constant", [], [name], value=onnx.numpy_helper.from_array(value)))
         kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
         infos.append(onnx.helper.make_tensor_value_info(name, kind, value.shape))

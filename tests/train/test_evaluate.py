@@ -173,8 +173,39 @@ def test_a_damaged_engine(
 def test_a_model_of_other_actions(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = replace(MANIFEST, labels=("Surfing", "Yoga"))
     model = write_model(tmp_path / "other.onnx", other)
-    output = complaint(capsys, model, "--data", data)
-    assert "does not know Basketball (it knows Surfing, Yoga); leave only folders of its actions in videos/" in output
+    assert main([str(model), "--data", str(data), "--json", str(tmp_path / "scores.json")]) == 0
+    assert (
+        "Scored on the one action that both know; left out: the model's Yoga, which UCF101-24 split 1 does not "
+        "annotate; the data's Basketball, which the model does not know.\n"
+    ) in capsys.readouterr().out
+    content = json.loads((tmp_path / "scores.json").read_text())
+    assert content["protocol"]["left_out"] == {"of_model": ["Yoga"], "of_data": ["Basketball"]}
+    # it says Yoga everywhere, and nothing of Surfing; the video of Basketball stays, in which nobody surfs
+    assert content["per_class"].keys() == {"Surfing"}
+    assert content["per_class"]["Surfing"]["frame_ap"]["0.5"] == 0
+    assert content["protocol"]["videos"] == 2
+    strangers = write_model(tmp_path / "strangers.onnx", replace(MANIFEST, labels=("Dive", "Yoga")))
+    assert (
+        "strangers.onnx: knows none of the actions of UCF101-24 split 1 (Basketball, Surfing), only Dive, Yoga; give "
+        "--data with some of its actions, name them in both alike, or train it on this data"
+    ) in complaint(capsys, strangers, "--data", data)
+
+
+def test_a_model_of_more_actions_scores_as_one_of_the_datas_alone(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In another order too: Surfing is the second label of both models."""
+    more = replace(MANIFEST, labels=("Yoga", "Surfing", "Basketball"))
+    documents = []
+    for name, manifest in (("plain", MANIFEST), ("more", more)):
+        model, out = write_model(tmp_path / f"{name}.onnx", manifest), tmp_path / f"{name}.json"
+        assert main([str(model), "--data", str(data), "--json", str(out)]) == 0
+        documents.append(json.loads(out.read_text()))
+    assert "left out: the model's Yoga, which UCF101-24 split 1 does not annotate." in capsys.readouterr().out
+    plain, of_more = documents
+    assert {key: of_more[key] for key in of_more if key != "protocol"} == {
+        key: plain[key] for key in plain if key != "protocol"
+    }
 
 
 def test_data_that_is_not_whole(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

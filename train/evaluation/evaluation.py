@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class EvaluationTask:
-    """One video to run a model over; `labels` and `rate` are those of the data."""
+    """One video to run a model over; `labels` count; `rate`: the frames per second of the data."""
 
     annotation: VideoAnnotation
     video: Path
@@ -36,6 +36,7 @@ class EvaluationTask:
 class EvaluationRun:
     """What to evaluate on and how; `jobs` videos at a time, None: as many as `model_pool.default_jobs`.
 
+    `labels`: those that count, as which the videos' tubes are numbered; None: all of the data.
     `linker` trims tubes by how long the actions of the training part last.
     """
 
@@ -44,6 +45,7 @@ class EvaluationRun:
     protocol: Protocol = field(default_factory=Protocol)
     jobs: int | None = None
     tiling: Tiling = Tiling()
+    labels: tuple[str, ...] | None = None
 
 
 def evaluate(model: Path, data: DataSet, run: EvaluationRun) -> Report:
@@ -51,15 +53,15 @@ def evaluate(model: Path, data: DataSet, run: EvaluationRun) -> Report:
 
     Raises CaptureError, EngineError, ModelError, WorkerError.
     """
-    lengths = typical_lengths(data)
+    lengths, labels = typical_lengths(data), data.labels if run.labels is None else run.labels
     tasks = [
-        EvaluationTask(one, data.video(one.name), data.labels, run.linker, lengths, run.tiling, data.rate)
+        EvaluationTask(one, data.video(one.name), labels, run.linker, lengths, run.tiling, data.rate)
         for one in run.videos
     ]
     results = _results(model, tasks, run.jobs)
     if invalid := sum(one.invalid for one in results):
         log.warning("%s", invalid_outputs_message(invalid))
-    return score_videos(results, data.labels, run.protocol)
+    return score_videos(results, labels, run.protocol)
 
 
 def _results(model: Path, tasks: Sequence[EvaluationTask], jobs: int | None) -> list[VideoResult]:

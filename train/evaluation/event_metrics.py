@@ -16,7 +16,7 @@ from edge.tubes import TubeBox
 from train.datasets.annotated_frames import covered, mask
 from train.datasets.annotation_records import GroundTruthTube, VideoAnnotation
 from train.datasets.frame_kinds import idle
-from train.evaluation.detection_file import SavedDetections
+from train.evaluation.detection_file import SavedDetections, indices_in
 from train.evaluation.event_counts import EventCounts
 from train.evaluation.linking import tubes_by_frame
 
@@ -42,8 +42,11 @@ class LinkedVideo:
 
 
 def truth_by_video(videos: Sequence[VideoAnnotation], labels: Sequence[str], found: SavedDetections) -> Truth:
-    """The truth of `videos`, whose labels are those of `labels`, with the labels of the detections."""
-    numbers = [found.label_names.index(label) for label in labels]
+    """The truth of `videos`, whose labels are those of `labels`, with the labels of the detections.
+
+    Actions that the model does not know are no truth for any label, but where one is, it is no idle time.
+    """
+    numbers = indices_in(labels, found.label_names).tolist()
     return {
         video.name: replace(video, tubes=tuple(replace(tube, label=numbers[tube.label]) for tube in video.tubes))
         for video in videos

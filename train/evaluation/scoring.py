@@ -19,6 +19,7 @@ from train.evaluation.moc_tubes import read_moc_tubes
 from train.evaluation.protocols import Protocol
 from train.evaluation.report import Report, SplitResult, score_split
 from train.evaluation.report_format import as_json
+from train.evaluation.shared_labels import SharedLabels, shared_labels
 from train.evaluation.splits import Split, of_split
 from train.evaluation.tube_file import SavedTubes
 from train.evaluation.video_evaluation import true_boxes, true_tubes
@@ -55,6 +56,7 @@ class SplitReport:
     videos_of_split: int
     report: Report
     not_annotated: int  # frames of these videos, which do not count
+    shared: SharedLabels  # the actions that count, and which are left out
 
 
 def score(options: ScoreOptions) -> tuple[SplitReport, ...]:
@@ -101,15 +103,17 @@ def _split_report(data: DataSet, detections: Path | None, tubes: Path | None, op
     every = of_split(data, options.split)
     found = load_detections(detections, every, data.labels) if detections else None
     linked = load_tubes(tubes, every, data.labels) if tubes else None
-    videos = every
+    videos, files = every, []
     for path, saved in ((detections, found), (tubes, linked)):
         if path is not None and saved is not None:
-            _check_labels(path, saved.label_names, data.labels)
+            files.append((path, saved.label_names))
             videos = _present(path, saved.video_names, videos, options.partial)
+    shared = _shared(files, data)
+    videos = shared.of(videos)
     names = [video.name for video in videos]
     lengths = _lengths(videos, found)
     annotated = [video.annotated_frames for video in videos]
-    table = found.table(dict(zip(names, lengths, strict=True)), data.labels) if found else None
+    table = found.table(dict(zip(names, lengths, strict=True)), shared.labels) if found else None
     true = [true_tubes(video.tubes, length) for video, length in zip(videos, lengths, strict=True)]
     whole = SplitResult(
         _boxes_in_annotated_frames(table, annotated) if table else None,
@@ -120,7 +124,7 @@ def _split_report(data: DataSet, detections: Path | None, tubes: Path | None, op
                 for video, length in zip(videos, lengths, strict=True)
             ]
         ),
-        _tubes_in_annotated_frames(linked.chosen(names, data.labels), annotated) if linked else None,
+        _tubes_in_annotated_frames(linked.chosen(names, shared.labels), annotated) if linked else None,
         tuple(
             replace(tube, video=place) for place, tubes in enumerate(true) for tube in tubes_in(tubes, annotated[place])
         ),
@@ -129,8 +133,9 @@ def _split_report(data: DataSet, detections: Path | None, tubes: Path | None, op
         f"{data.title}, {options.split}",
         len(videos),
         len(every),
-        score_split(whole, data.labels, options.protocol),
+        score_split(whole, shared.labels, options.protocol),
         not_annotated(videos),
+        shared,
     )
 
 
@@ -154,13 +159,13 @@ def _lengths(videos: Sequence[VideoAnnotation], found: SavedDetections | None) -
     return [min(both) if both else MAX_FRAMES for both in counts]
 
 
-def _check_labels(path: Path, known: Sequence[str], wanted: Sequence[str]) -> None:
-    missing = [label for label in wanted if label not in known]
-    if len(missing) == len(wanted):
-        raise ScoreError(
-            f"{path}: knows none of the classes of the data ({', '.join(wanted)}), only {', '.join(known) or 'none'}; "
-            "give the --data whose actions were detected"
-        )
+def _shared(files: Sequence[tuple[Path, tuple[str, ...]]], data: DataSet) -> SharedLabels:
+    """What the data shares with all of the files, by their labels."""
+    for path, labels in files:
+        shared_labels(labels, data, path)
+    first, known = files[0]
+    in_all = [one for one in known if one not in data.labels or all(one in labels for _, labels in files)]
+    return shared_labels(in_all, data, first)
 
 
 def _present(
@@ -191,6 +196,7 @@ def as_document(results: Sequence[SplitReport], circumstances: Mapping[str, Any]
                 "videos": one.videos,
                 "videos_of_split": one.videos_of_split,
                 "frames_not_annotated": one.not_annotated,
+                "left_out": one.shared.left_out,
             },
         )
         for one in results

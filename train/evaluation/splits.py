@@ -1,10 +1,8 @@
-"""Shell. The videos of one split of a data set, and whether a model and the files on disk fit them."""
+"""Shell. The videos of one split of a data set, and whether their files are there."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
-from edge.text import to_nfc
 from train.datasets.annotation_records import DataSet, VideoAnnotation
 from train.datasets.split_lists import held_out
 
@@ -16,35 +14,11 @@ class EvaluationError(Exception):
     """An evaluation that cannot be done; the message names the cause and the remedy."""
 
 
-def videos_to_evaluate(
-    data: DataSet, split: Split, limit: int | None, labels: Sequence[str], model: Path
-) -> tuple[VideoAnnotation, ...]:
-    """At most `limit` videos of a split, whose classes the model knows and whose files exist.
-
-    Raises EvaluationError where there is none, a class is not among the model's `labels` or a file is missing.
-    """
-    check_labels(labels, data.labels, model, data.title)
+def videos_to_evaluate(data: DataSet, split: Split, limit: int | None) -> tuple[VideoAnnotation, ...]:
+    """At most `limit` videos of a split. Raises EvaluationError where there is none, or a file is missing."""
     chosen = evenly_spaced(of_split(data, split), limit)
     check_videos(data, chosen)
     return chosen
-
-
-def check_labels(known: Sequence[str], wanted: Sequence[str], source: Path, title: str = "") -> None:
-    """EvaluationError where a model, or an .npz file of its detections, does not know a class of the data `title`."""
-    missing = [label for label in wanted if label not in set(map(to_nfc, known))]
-    if missing:
-        raise EvaluationError(
-            f"{source}: does not know {', '.join(missing)} (it knows {', '.join(known)}); {_remedy(source, title)}"
-        )
-
-
-def _remedy(source: Path, title: str) -> str:
-    """What to do about unknown classes."""
-    if source.suffix == ".npz":
-        return "give the --data whose actions were detected, or detect with a model that was trained on this data"
-    if title.startswith(UCF101):
-        return "leave only folders of its actions in videos/, or train it on this data"
-    return "name the actions of the data as it does, or train it on this data"
 
 
 def of_split(data: DataSet, split: Split) -> tuple[VideoAnnotation, ...]:

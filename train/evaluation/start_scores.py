@@ -1,7 +1,7 @@
 """Shell. The file of start scores, one for each action: `events --choose` writes it, a manifest keeps it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -28,6 +28,14 @@ def load(file: Path) -> dict[str, float]:
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise EvaluationError(f"{file}: holds no start scores ({error!r}); give what events --choose wrote") from error
+
+
+def load_all(files: Sequence[Path]) -> dict[str, float]:
+    """The start score of each action in any of the files, the highest where several have it. Raises EvaluationError."""
+    found: dict[str, float] = {}
+    for file in files:
+        found |= {action: max(score, found.get(action, 0.0)) for action, score in load(file).items()}
+    return found
 
 
 @cache

@@ -15,6 +15,7 @@ from train.datasets.annotation_records import VideoAnnotation
 from train.evaluation import detection_file
 from train.evaluation import options as shared
 from train.evaluation.detection import DetectionTask, detect
+from train.evaluation.shared_labels import shared_labels
 from train.evaluation.splits import EvaluationError, videos_to_evaluate
 from train.open_model import open_model
 
@@ -61,7 +62,8 @@ def _annotated_videos(
     if options.data is None:
         raise EvaluationError("no videos given; give --data FOLDER, or --videos FILE ... that need no annotations")
     data = loader.load(options.data, options.fold)
-    chosen = videos_to_evaluate(data, options.split, options.limit, labels, options.model)
+    shared_labels(labels, data, options.model)
+    chosen = videos_to_evaluate(data, options.split, options.limit)
     return data.rate, [(one, data.video(one.name)) for one in chosen]
 
 

@@ -16,6 +16,7 @@ from train.evaluation.evaluation import EvaluationRun, evaluate
 from train.evaluation.protocols import Protocol, Rule, ScoredFrames
 from train.evaluation.report import Report
 from train.evaluation.report_format import as_json, as_table, comparison_note, not_annotated_note
+from train.evaluation.shared_labels import shared_labels
 from train.evaluation.splits import of_split, videos_to_evaluate
 from train.evaluation.video_evaluation import LinkerKind
 from train.open_model import open_model
@@ -46,33 +47,36 @@ def run(options: argparse.Namespace) -> None:
         labels = engine.manifest.labels
         model = {"name": engine.manifest.name, "sha256": engine.sha256, "runtime": engine.runtime}
     data = loader.load(options.data, options.fold)
-    chosen = videos_to_evaluate(data, options.split, options.limit, labels, options.model)
+    both = shared_labels(labels, data, options.model)
+    chosen = both.of(videos_to_evaluate(data, options.split, options.limit))
     report_files.check_paths(options.json, options.plots)
     protocol = Protocol(options.rule, options.frames, options.threshold)
-    scores = evaluate(
-        options.model, data, EvaluationRun(chosen, options.linker, protocol, options.jobs, tiling_of(options))
-    )
+    run = EvaluationRun(chosen, options.linker, protocol, options.jobs, tiling_of(options), both.labels)
+    scores = evaluate(options.model, data, run)
     circumstances = {
         "data": f"{data.title}, {options.split}",
         "videos": len(chosen),
         "videos_of_split": len(of_split(data, options.split)),
         "frames_not_annotated": not_annotated(chosen),
         "linker": options.linker,
+        "left_out": both.left_out,
         "seen_as": str(tiling_of(options)),
         "minimum_score": MIN_SCORE,
         "model": model,
         "version": edge.__version__,
     }
-    _write(scores, circumstances, options)
+    _write(scores, circumstances, both.sentence(data.title), options)
 
 
-def _write(scores: Report, circumstances: dict[str, Any], options: argparse.Namespace) -> None:
+def _write(scores: Report, circumstances: dict[str, Any], left_out: str, options: argparse.Namespace) -> None:
     """The table first: it cannot fail."""
     print(
         f"{circumstances['model']['name']} on {circumstances['data']}: {circumstances['videos']} of "
         f"{circumstances['videos_of_split']} videos, {options.frames} frames, AP rule {options.rule}, "
         f"linker {options.linker}; percent"
     )
+    if left_out:
+        print(left_out)
     print(as_table(scores))
     if circumstances["frames_not_annotated"]:
         print(not_annotated_note(circumstances["frames_not_annotated"]))

@@ -22,7 +22,8 @@ from train.evaluation.event_metrics import (
     truth_by_video,
 )
 from train.evaluation.options import RATE_OF_FILE, frame_rate
-from train.evaluation.splits import EvaluationError, check_labels, of_split
+from train.evaluation.shared_labels import shared_labels
+from train.evaluation.splits import EvaluationError, of_split
 
 CANDIDATES = tuple(hundredth / 100 for hundredth in range(6, 92, 2))  # start scores to choose from
 
@@ -68,17 +69,17 @@ def run(options: argparse.Namespace) -> None:
     if options.quiet and not options.choose:
         raise EvaluationError(f"{options.quiet}: is only used to choose start scores; give --choose OUT.json too")
     found = detection_file.load(options.detections, dense=True).at_rate(options.rate)
-    truth = _truth(options, found)
+    truth, counted = _truth(options, found)
     if options.choose:
-        _choose(found, truth, options)
+        _choose(found, truth, counted, options)
     elif options.start_scores:
-        _print_by_action(found, truth, options)
+        _print_by_action(found, truth, counted, options)
     else:
-        _print_by_score(found, truth, options)
+        _print_by_score(found, truth, counted, options)
     print(_next(options))
 
 
-def _print_by_action(found: SavedDetections, truth: Truth, options: argparse.Namespace) -> None:
+def _print_by_action(found: SavedDetections, truth: Truth, counted: Sequence[int], options: argparse.Namespace) -> None:
     own = start_scores.load(options.start_scores)
     if unknown := sorted(own.keys() - set(found.label_names)):
         raise EvaluationError(
@@ -86,45 +87,54 @@ def _print_by_action(found: SavedDetections, truth: Truth, options: argparse.Nam
             "were chosen for the same model"
         )
     (counts,) = _counts(found, truth, [settings_by_action(own)])
+    names = [found.label_names[label] for label in counted]
     rows = [
-        (f"{name} {own.get(name, ActionSettings.start_score):g}", one)
-        for name, one in zip(found.label_names, counts, strict=True)
+        (f"{name} {own.get(name, ActionSettings.start_score):g}", counts[label])
+        for name, label in zip(names, counted, strict=True)
     ]
-    print(as_table([*rows, ("all", total(counts))]))
+    print(as_table([*rows, ("all", total([one for _, one in rows]))]))
 
 
-def _print_by_score(found: SavedDetections, truth: Truth, options: argparse.Namespace) -> None:
+def _print_by_score(found: SavedDetections, truth: Truth, counted: Sequence[int], options: argparse.Namespace) -> None:
     counts_at = _counts(found, truth, [settings_at(score) for score in options.start_score])
-    rows = [(f"{score:g}", total(counts)) for score, counts in zip(options.start_score, counts_at, strict=True)]
+    rows = [
+        (f"{score:g}", total([counts[label] for label in counted]))
+        for score, counts in zip(options.start_score, counts_at, strict=True)
+    ]
     print(as_table(rows))
 
 
-def _choose(found: SavedDetections, truth: Truth, options: argparse.Namespace) -> None:
+def _choose(found: SavedDetections, truth: Truth, counted: Sequence[int], options: argparse.Namespace) -> None:
     if options.data is None:
         raise EvaluationError("--choose compares right events with wrong ones; give the --data with the true actions")
     output_paths.check(options.choose, "--choose")
     rules = [settings_at(score) for score in CANDIDATES]
     counts = _counts(found, truth, rules)
     chosen = best_start_scores(CANDIDATES, counts, _background(options, found.label_names, rules))
-    for place, (label, score) in enumerate(zip(found.label_names, chosen, strict=True)):
-        print(f"{label}: {_in_words(score, counts[CANDIDATES.index(score)][place] if score else None)}")
-    scores = {label: score for label, score in zip(found.label_names, chosen, strict=True) if score}
+    for label in counted:
+        score = chosen[label]
+        words = _in_words(score, counts[CANDIDATES.index(score)][label] if score else None)
+        print(f"{found.label_names[label]}: {words}")
+    scores = {found.label_names[label]: score for label in counted if (score := chosen[label])}
     start_scores.save(scores, options.choose)
     print(f"start scores: {progress.file_summary(options.choose)}")
 
 
-def _truth(options: argparse.Namespace, found: SavedDetections) -> Truth:
+def _truth(options: argparse.Namespace, found: SavedDetections) -> tuple[Truth, list[int]]:
+    """The true actions, and the labels of the detections that count: all, or those that the data annotates."""
     if options.data is None:
-        return {}
+        return {}, [*range(len(found.label_names))]
     data = loader.load(options.data, options.fold)
-    check_labels(found.label_names, data.labels, options.detections, data.title)
+    both = shared_labels(found.label_names, data, options.detections)
+    if left_out := both.sentence(data.title):
+        print(left_out)
     videos = of_split(data, options.split)
     if foreign := sorted(set(found.video_names) - {video.name for video in videos}):
         raise EvaluationError(
             f"{options.detections}: of its {len(found.video_names)} videos {len(foreign)} are not in {options.data}, "
             f"{options.split}, {foreign[0]} among them; give the --data, --split and --fold that were detected in"
         )
-    return truth_by_video(videos, data.labels, found)
+    return truth_by_video(videos, data.labels, found), [found.label_names.index(label) for label in both.labels]
 
 
 def _background(

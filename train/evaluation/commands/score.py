@@ -98,6 +98,8 @@ def _print(one: SplitReport, protocol: Protocol) -> None:
         f"{one.title}: {one.videos} of {one.videos_of_split} videos, protocol {protocol.name}, "
         f"{protocol.frames} frames, AP rule {protocol.rule}; percent"
     )
+    if left_out := one.shared.sentence(one.title):
+        print(left_out)
     print(as_table(one.report))
     if one.not_annotated:
         print(not_annotated_note(one.not_annotated))
