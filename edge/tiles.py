@@ -43,12 +43,17 @@ class Tiling:
         return self.columns * self.rows
 
     @property
+    def grid(self) -> str:
+        """Columns x rows, as `parse_grid` reads them."""
+        return f"{self.columns}x{self.rows}"
+
+    @property
     def is_whole(self) -> bool:
         """Whether the network sees the whole frame at once."""
         return self.count == 1 and self.region == WHOLE
 
     def __str__(self) -> str:
-        tiles = f"{self.columns}x{self.rows} tiles" if self.count > 1 else "one picture"
+        tiles = f"{self.grid} tiles" if self.count > 1 else "one picture"
         return (
             tiles if self.region == WHOLE else f"{tiles} of the region {', '.join(f'{side:g}' for side in self.region)}"
         )
@@ -121,9 +126,7 @@ def enlargement(size: tuple[int, int], tiling: Tiling, input_size: tuple[int, in
     return _scale((right - left, bottom - top), input_size) / _scale(size, input_size)
 
 
-def too_small(
-    size: tuple[int, int], tiling: Tiling, input_size: tuple[int, int] = USUAL_INPUT
-) -> tuple[str, str] | None:
+def too_small(size: tuple[int, int], tiling: Tiling, input_size: tuple[int, int]) -> tuple[str, str] | None:
     """The key and the reason why tiles of a frame of this size show too little; None where they show enough."""
     left, top, right, bottom = cut(size, tiling)[0]
     tile_size = right - left, bottom - top

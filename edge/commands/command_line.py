@@ -27,7 +27,7 @@ from edge.sources import SourceError
 from edge.terminal import output as terminal
 from edge.terminal import progress
 from edge.terminal.arguments import Command, Parser, whole_number
-from edge.terminal.tiling_options import add_tiling, tiling_of
+from edge.terminal.tiling_options import add_tiling, given, tiling_of
 from edge.video.motion_inset import INSET_POSITIONS
 from edge.video.video_writer import VideoError
 
@@ -103,8 +103,9 @@ def _replay(options: argparse.Namespace) -> int:
 def _after_replay(options: argparse.Namespace) -> str:
     """The command that comes next: look at the result first, then configure the daemon."""
     if options.video is None:
-        given = (("--model", options.model), ("--config", options.config), ("--camera", options.camera))
-        again = [word for option, value in given if value is not None for word in (option, value)]
+        files = (("--model", options.model), ("--config", options.config), ("--camera", options.camera))
+        again = [word for option, value in files if value is not None for word in (option, value)]
+        again += given(options)
         return progress.next_step("korsal-edge", "replay", options.source, *again, "--video", "annotated.webm")
     if options.config is not None:
         return progress.next_step("korsal-edge", "check", "--config", options.config)
@@ -119,7 +120,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 def _demo(options: argparse.Namespace) -> int:
     _treat_sigterm_as_ctrl_c()
-    return demo.demo(options.source, options.model, options.video, options.inset)
+    return demo.demo(options.source, options.model, options.video, options.inset, tiling_of(options))
 
 
 def _treat_sigterm_as_ctrl_c() -> None:
@@ -207,6 +208,7 @@ def _add_demo(commands: Any) -> None:
     )
     command.add_argument("--video", type=Path, metavar="FILE", help="default: out/demo.webm, which browsers play")
     _add_inset(command)
+    add_tiling(command)
     progress.add_option(command)
 
 

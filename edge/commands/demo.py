@@ -33,6 +33,8 @@ from edge.shipped_files import asset_path
 from edge.sources import Frame, parse
 from edge.terminal import progress
 from edge.terminal.progress import Progress
+from edge.terminal.tiling_options import WHOLE_FRAME
+from edge.tiles import Tiling
 from edge.video.annotated_frame import OverlayStyle
 from edge.video.annotated_video import MAX_PAUSE, AnnotatedVideo
 from edge.video.motion_inset import InsetPosition
@@ -81,10 +83,17 @@ class ReceivedEvents:
         return {number for number in begun if not _is_complete(self.events.get(number, []))}
 
 
-def demo(source: str | None, model: Path | None, video: Path | None = None, inset: InsetPosition = "beside") -> int:
+def demo(
+    source: str | None,
+    model: Path | None,
+    video: Path | None = None,
+    inset: InsetPosition = "beside",
+    tiling: Tiling = WHOLE_FRAME,
+) -> int:
     """Play `source` through the daemon, print what its subscriber receives, and return 0 if everything arrived.
 
     `source`: None for the shipped clip. `video`: the annotated video; None: VIDEO, in the most widely playable format.
+    `tiling`: where the network looks.
     Raises AssetError, CaptureError, DemoError, EngineError, SourceError, VideoError.
     """
     described = parse(source or str(asset_path(CLIP)))
@@ -93,11 +102,11 @@ def demo(source: str | None, model: Path | None, video: Path | None = None, inse
     _prepare_folder(described.target, video)
     received = ReceivedEvents()
     with EmbeddedBroker() as broker, tempfile.TemporaryDirectory(prefix="korsal-edge-") as folder:
-        config = _config(source or described.target, model, broker.port, Path(folder))
+        config = _config(source or described.target, tiling, model, broker.port, Path(folder))
         state = state_directory(OutboxConfig())  # unlike that folder it stays, with the engine that may be built
         with (
             open_at_terminal(config.model, state) as engine,
-            AnnotatedVideo(video, fps, engine.manifest, pause, OverlayStyle(inset=inset)) as drawn,
+            AnnotatedVideo(video, fps, engine.manifest, pause, OverlayStyle(inset=inset, tiling=tiling)) as drawn,
         ):
             name = engine.manifest.name
             print(f"Broker: {HOST}:{broker.port} (MQTT 3.1.1). Source: {described.redacted}. Model: {name}.")
@@ -111,12 +120,12 @@ def demo(source: str | None, model: Path | None, video: Path | None = None, inse
     return 0
 
 
-def _config(source: str, model: Path | None, port: int, folder: Path) -> Config:
+def _config(source: str, tiling: Tiling, model: Path | None, port: int, folder: Path) -> Config:
     """The configuration of the demo. The source is already parsed, so the camera is not validated again."""
     return Config(
         device=DeviceConfig(name="demo"),
         model=ModelConfig(path=model),
-        cameras={"camera": CameraConfig.model_construct(source=source)},
+        cameras={"camera": CameraConfig.model_construct(source=source, region=tiling.region, tiles=tiling.grid)},
         mqtt=MqttConfig(host=HOST, port=port, version=3),
         outbox=OutboxConfig(directory=folder),
         telemetry=TelemetryConfig(interval=0),

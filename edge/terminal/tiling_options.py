@@ -21,6 +21,13 @@ def tiling_of(options: argparse.Namespace, otherwise: Tiling = WHOLE_FRAME) -> T
     return Tiling(options.region or otherwise.region, columns, rows, otherwise.overlap)
 
 
+def given(options: argparse.Namespace) -> tuple[str, ...]:
+    """The words of the command line that say the same again; none where nothing was said."""
+    region = ("--region", ",".join(f"{side:.6g}" for side in options.region)) if options.region else ()
+    grid = ("--tiles", "{}x{}".format(*options.tiles)) if options.tiles else ()
+    return *region, *grid
+
+
 def _grid(text: str) -> tuple[int, int]:
     try:
         return tiles.parse_grid(text)

@@ -12,12 +12,13 @@ import pytest
 from edge.engines import engine_build
 from edge.engines.tensorrt_build_plan import BuildOptions
 from tests.support import fake_device
-from tests.support.annotated_player import BOX, FRAMES, LABELS, MANIFEST, PLAYS, write_model, write_video
+from tests.support.annotated_player import BOX, FRAMES, LABELS, MANIFEST, PLAYS, WIDTH, write_model, write_video
 from tests.support.full_disk import full_disk
 from tests.support.paths import ROOT
 from train.datasets.annotation_records import VideoAnnotation
 from train.datasets.ucf24 import load_ucf24
 from train.evaluate import main
+from train.evaluation import detection_file
 from train.evaluation.splits import evenly_spaced, of_split
 
 
@@ -59,6 +60,23 @@ def test_the_whole_command(data: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert content["per_class"]["Surfing"]["video_ap"]["0.75"] == 0
     assert content["protocol"]["model"]["name"] == "tiny"
     assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == ["confusion.png", "precision_recall.png"]
+
+
+def test_a_region_is_all_that_is_looked_at(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The model sees Surfing left of its input's middle, and so left of the right half's, where nobody is."""
+    model, out, found = write_model(tmp_path / "tiny.onnx"), tmp_path / "scores.json", tmp_path / "found.npz"
+    given = ["--data", str(data), "--region", "0.5,0,0.5,1"]
+    assert main([str(model), *given, "--jobs", "1", "--json", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert "seen as one picture of the region 0.5, 0, 0.5, 1; percent" in shown
+    assert f"detect {model} --data {data} --split validation --region 0.5,0,0.5,1 -o" in shown
+    scores = json.loads(out.read_text())
+    assert scores["frame_map"]["0.5"] == 0
+    assert scores["protocol"]["seen_as"] == "one picture of the region 0.5, 0, 0.5, 1"
+    assert main(["detect", str(model), *given, "-o", str(found)]) == 0
+    saved = detection_file.load(found)
+    assert len(saved.boxes) == saved.frame_counts.sum()
+    assert (saved.boxes[:, 0] >= WIDTH / 2).all()
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])

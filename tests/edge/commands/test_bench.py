@@ -7,6 +7,7 @@ import pytest
 
 from edge.commands.bench import COLUMNS, WARM_UP, Measurement, bench, measure
 from edge.commands.replay import ReplaySession, open_session
+from edge.tiles import Tiling
 from tests.support.spot_model import write_spot_model, write_spot_video
 
 
@@ -49,6 +50,14 @@ def test_the_table_names_every_stage(played: ReplaySession, capsys: pytest.Captu
     assert "frames per second" in output
     assert re.search(r"\n(enough for \d+ cameras?|too slow for one camera) at 15 frames a second", output)
     assert f"{WARM_UP} more to warm up" in output
+
+
+def test_tiles_are_named(played: ReplaySession, capsys: pytest.CaptureFixture[str]) -> None:
+    halves = played.looking_at(Tiling(columns=2))
+    assert bench(halves, 5, as_json=False) == 0
+    assert "spot, 64x64, 2x1 tiles, motion ssim on the CPU" in capsys.readouterr().out
+    assert bench(halves, 5, as_json=True) == 0
+    assert json.loads(capsys.readouterr().out)["tiles"] == 2
 
 
 def test_a_machine_that_is_too_slow_is_logged_with_the_remedies(

@@ -284,6 +284,10 @@ def test_changing_frame_sizes_are_played(tmp_path: Path, folder: Path) -> None:
             ["--config", "config.toml", "--camera", "door"],
             "korsal-edge replay video.avi --config config.toml --camera door --video annotated.webm",
         ),
+        (
+            ["--region", "0,0,0.75,1", "--tiles", "2x1"],
+            "korsal-edge replay video.avi --region 0,0,0.75,1 --tiles 2x1 --video annotated.webm",
+        ),
         (["--config", "config.toml", "--video", "a.avi"], "korsal-edge check --config config.toml"),
         (
             ["--model", "spot.onnx", "--video", "a.avi"],

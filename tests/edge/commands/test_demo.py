@@ -53,6 +53,14 @@ def test_a_video_without_actions_is_reported_plainly(folder: Path) -> None:
     assert "No events: the model saw none of its actions long and clearly enough." in done.stdout
 
 
+def test_a_region_leaves_out_and_tiles_find(folder: Path) -> None:
+    """The spot never reaches the last third. The model's boxes are as large in every tile, so that two may stay two."""
+    done = play("video.avi", "--video", "right.avi", "--region", "0.7,0,0.3,1", cwd=folder)
+    assert "No events" in done.stdout, done.stderr
+    done = play("video.avi", "--video", "left.avi", "--tiles", "2x1", cwd=folder)
+    assert "arrived through the broker: Basketball" in done.stdout, done.stderr
+
+
 @pytest.mark.parametrize(("options", "width"), [((), 400), (("--no-inset",), 320)])
 def test_the_motion_map_is_where_the_option_wants_it(folder: Path, options: tuple[str, ...], width: int) -> None:
     assert play("dark.avi", "--video", "inset.avi", *options, cwd=folder).returncode == 0

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from edge.tiles import Tiling
 from tests.support.annotated_player import ENGINE, FRAMES, LABELS, PLAYS, tube, write_video
 from train.datasets.annotation_records import VideoAnnotation
 from train.evaluation.protocols import Protocol
@@ -21,6 +22,16 @@ def test_a_perfect_network_has_a_frame_map_of_100(tmp_path: Path, kind: Any) -> 
     scores = score_videos([result], LABELS, Protocol())
     assert scores.frame_map == pytest.approx(1.0)
     assert scores.video_map["0.5"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("columns", [2, 3])
+def test_tiles_are_evaluated_in_the_frames_pixels(tmp_path: Path, columns: int) -> None:
+    """Whoever stands at a seam is one person, where he stands."""
+    write_video(tmp_path / "v.mp4")
+    annotation, tiling = VideoAnnotation("Surfing/v", FRAMES, (tube(1),)), Tiling(columns=columns)
+    result = evaluate_video(annotation, tmp_path / "v.mp4", ENGINE, LABELS, "default", tiling=tiling)
+    assert result.found.frames.tolist() == list(PLAYS)
+    assert score_videos([result], LABELS, Protocol()).frame_map == pytest.approx(1.0)
 
 
 def test_labels_are_matched_by_name(tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 """Shell. `korsal-evaluate MODEL`: a model scored on the videos of a data set."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import edge
 from edge.detector import MIN_SCORE
 from edge.terminal import progress
-from edge.terminal.tiling_options import add_tiling, tiling_of
+from edge.terminal.tiling_options import add_tiling, given, tiling_of
 from train.datasets import loader
 from train.datasets.frame_kinds import not_annotated
 from train.evaluation import options as shared
@@ -73,7 +74,7 @@ def _write(scores: Report, circumstances: dict[str, Any], left_out: str, options
     print(
         f"{circumstances['model']['name']} on {circumstances['data']}: {circumstances['videos']} of "
         f"{circumstances['videos_of_split']} videos, {options.frames} frames, AP rule {options.rule}, "
-        f"linker {options.linker}; percent"
+        f"linker {options.linker}{_seen(options)}; percent"
     )
     if left_out:
         print(left_out)
@@ -85,13 +86,19 @@ def _write(scores: Report, circumstances: dict[str, Any], left_out: str, options
         report_files.write_scores(as_json(scores, circumstances), options.json)
     if options.plots:
         report_files.draw(scores, options.plots)
-    print(_next(options.model, options.data, options.json))
+    print(_next(options.model, options.data, options.json, given(options)))
 
 
-def _next(model: Path, data: Path, scores: Path | None) -> str:
+def _seen(options: argparse.Namespace) -> str:
+    """Where the network has looked, unless at whole frames."""
+    tiling = tiling_of(options)
+    return "" if tiling.is_whole else f", seen as {tiling}"
+
+
+def _next(model: Path, data: Path, scores: Path | None, looks: Sequence[str]) -> str:
     """A checkpoint is exported; a model is evaluated by its events."""
     if model.suffix == ".pt":
         kept = ("--scores", scores) if scores else ()
         return progress.next_step("korsal-convert", "export", model, "-o", model.with_suffix(".onnx"), *kept)
-    chosen = ("--data", data, "--split", "validation", "-o", "validation.npz")
+    chosen = ("--data", data, "--split", "validation", *looks, "-o", "validation.npz")
     return progress.next_step("korsal-evaluate", "detect", model, *chosen)
