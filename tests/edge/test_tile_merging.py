@@ -1,6 +1,9 @@
 """A person is one detection of the frame, wherever the seams of its tiles run, and nobody else is lost."""
 
+import itertools
 from collections.abc import Sequence
+from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -181,6 +184,55 @@ def test_the_result_is_sorted_and_within_the_frame(given_rows: tuple[Sequence[Re
     assert (found.boxes >= 0).all()
     assert (found.boxes <= np.array(SIZE * 2)).all()
     assert bool(len(found.boxes)) == any(rows)
+
+
+def as_set(found: Detections) -> set[tuple[float, ...]]:
+    return {(*box.tolist(), float(score), int(label)) for box, score, label in zip(*_columns(found), strict=True)}
+
+
+def distinct(rows: list[list[Row]]) -> list[list[Row]]:
+    """No two scores are equal, so that no order decides."""
+    count = itertools.count()
+    return [[(box, score - next(count) / 4096, label) for box, score, label in of_tile] for of_tile in rows]
+
+
+@given(anything(), st.randoms(use_true_random=False))
+def test_the_order_of_the_tiles_decides_nothing(
+    given_rows: tuple[Sequence[Rectangle], list[list[Row]]], random: Random
+) -> None:
+    view, rows = given_rows[0], distinct(given_rows[1])
+    order = list(range(len(view)))
+    random.shuffle(order)
+    other = merged([view[place] for place in order], *(rows[place] for place in order))
+    assert as_set(merged(view, *rows)) == as_set(other)
+
+
+@given(anything())
+def test_a_mirrored_frame_gives_mirrored_detections(given_rows: tuple[Sequence[Rectangle], list[list[Row]]]) -> None:
+    view, rows = given_rows[0], distinct(given_rows[1])
+
+    def mirrored(box: tuple[float, ...]) -> Any:
+        return SIZE[0] - box[2], box[1], SIZE[0] - box[0], box[3]
+
+    other = merged(
+        [mirrored(tile) for tile in view],
+        *([(mirrored(box), score, label) for box, score, label in of_tile] for of_tile in rows),
+    )
+    expected = {(*mirrored(one[:4]), *one[4:]) for one in as_set(merged(view, *rows))}
+    assert as_set(other) == expected
+
+
+@given(anything())
+def test_nothing_is_made_up(given_rows: tuple[Sequence[Rectangle], list[list[Row]]]) -> None:
+    """Scores and actions are those of boxes that were found, of which a result holds at least one whole."""
+    view, rows = given_rows
+    every = [one for of_tile in rows for one in of_tile]
+    for box, score, label in zip(*_columns(merged(view, *rows)), strict=True):
+        assert any((float(score), int(label)) == one[1:] and _holds(box.tolist(), one[0]) for one in every)
+
+
+def _holds(box: Sequence[float], other: Sequence[float]) -> bool:
+    return box[0] <= other[0] and box[1] <= other[1] and box[2] >= other[2] and box[3] >= other[3]
 
 
 def _columns(found: Detections) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
