@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge import model_files
+from edge.config.config_file import model_path
 from edge.config.schema import ModelConfig
 from edge.engines.cuda_runtime import Cuda, CudaError
 from edge.engines.engine_build import members_of
@@ -18,7 +19,9 @@ from edge.engines.failed_builds import refusal
 from edge.engines.tensorrt_build_plan import MEBIBYTE, BuildOptions, parse_version
 from edge.engines.tensorrt_errors import TensorRtError
 from edge.inference import EngineError, LoadedEngine
+from edge.manifest import Manifest
 from edge.model_choice import Device, ModelChoice, OnnxRuntimeDevice, TensorRtDevice, choose
+from edge.shipped_files import AssetError
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +29,15 @@ log = logging.getLogger(__name__)
 def build_options(model: ModelConfig) -> BuildOptions:
     """The options in `[model]` for engines that TensorRT builds, in the precision of each file."""
     return BuildOptions(None, model.max_batch, model.workspace * MEBIBYTE)
+
+
+def manifest_of(model: ModelConfig) -> Manifest | None:
+    """What the configured file says of itself, read without running it; None where it says nothing."""
+    try:
+        file = model_files.read(model_path(model))
+    except AssetError:
+        return None
+    return None if file is None else file.manifest
 
 
 def choice_of(path: Path, model: ModelConfig, device: Device) -> ModelChoice | None:

@@ -4,25 +4,22 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from edge import manifest as manifests
 from edge.cameras.image_transform import upright
 from edge.cameras.opencv import has_gstreamer
 from edge.cameras.source_check import require_device
 from edge.cameras.v4l2_formats import bayer_only
 from edge.cameras.video_file import CaptureError, probe
-from edge.config.actions import Actions
-from edge.config.config_file import ConfigError, load, model_path, state_directory
-from edge.config.schema import CameraConfig, Config, ModelConfig, MqttConfig
+from edge.chosen_model import manifest_of
+from edge.commands import camera_summary
+from edge.config.config_file import ConfigError, load, state_directory
+from edge.config.schema import CameraConfig, Config, MqttConfig
 from edge.config.validation import with_file_names
-from edge.engines import onnx_metadata
-from edge.engines.protobuf import ProtobufError
 from edge.inference import PREPROCESSORS, Engine
-from edge.manifest import Manifest, ManifestError
+from edge.manifest import Manifest
 from edge.open_model import open_at_terminal
-from edge.service.settings import event_settings, topics, unknown_actions
-from edge.shipped_files import AssetError
+from edge.service.settings import event_settings, tiling_warnings, topics, unknown_actions
 from edge.sources import Source
-from edge.tiles import too_small
+from edge.tiles import USUAL_INPUT, too_small
 
 
 def check(path: Path) -> int:
@@ -32,9 +29,9 @@ def check(path: Path) -> int:
     """
     folder = path.absolute().parent
     config = _loaded(path, folder)
-    problems = tuple(source_problems(config.cameras, folder))
     with open_at_terminal(config.model, state_directory(config.outbox)) as engine:
-        problems = (*problems, *unknown_actions(config, engine.manifest.labels))
+        sources = source_problems(config.cameras, folder, engine.manifest.input_size)
+        problems = (*sources, *unknown_actions(config, engine.manifest.labels))
         if problems:
             raise ConfigError(path, problems)
         print(f"{path} is valid")
@@ -43,17 +40,20 @@ def check(path: Path) -> int:
     return 0
 
 
-def source_problems(cameras: Mapping[str, CameraConfig], folder: Path) -> Iterator[str]:
+def source_problems(
+    cameras: Mapping[str, CameraConfig], folder: Path, input_size: tuple[int, int] = USUAL_INPUT
+) -> Iterator[str]:
     """A sentence for each source that is neither a video file nor a video device, found without opening cameras.
 
-    A missing device is not a problem: a camera may be plugged in later. `folder`: where relative paths start.
+    A missing device is not a problem: a camera may be plugged in later. `folder`: where relative paths start;
+    `input_size`: the network's, (width, height).
     """
     for name, camera in cameras.items():
         source = camera.to_source()
         try:
             if source.kind == "file":
                 size = probe(source.target).size
-                if found := too_small(upright(size, source), camera.tiling()):
+                if found := too_small(upright(size, source), camera.tiling(), input_size):
                     yield f"cameras.{name}.{found[0]}: {found[1]}"
             elif source.kind == "v4l2" and os.path.exists(source.target):
                 require_device(source.target)
@@ -70,34 +70,46 @@ def _loaded(path: Path, folder: Path) -> Config:
         usable = error.usable
         if usable is None:
             raise
-        unknown = unknown_actions(usable, labels) if (labels := _labels(usable.model)) else ()
-        found = (*source_problems(usable.cameras, folder), *unknown)
+        manifest = manifest_of(usable.model)
+        unknown = unknown_actions(usable, manifest.labels) if manifest else ()
+        input_size = manifest.input_size if manifest else USUAL_INPUT
+        found = (*source_problems(usable.cameras, folder, input_size), *unknown)
         more = [with_file_names(sentence, error.renamed) for sentence in found]
         raise ConfigError(path, (*error.problems, *more)) from None
 
 
-def _labels(settings: ModelConfig) -> tuple[str, ...]:
-    """The actions in the model file's manifest, read without running it; empty if it has none."""
-    try:
-        text = onnx_metadata.read(model_path(settings).read_bytes()).get(manifests.METADATA_KEY, "")
-        return manifests.from_json(text).labels
-    except (OSError, AssetError, ProtobufError, ManifestError):
-        return ()
-
-
 def _summary(config: Config, engine: Engine) -> list[str]:
     manifest = engine.manifest
-    cameras = [
-        f"camera {name}: {_source(camera.to_source())}, {_tiling(camera)}zones: {', '.join(camera.zones) or 'none'}, "
-        f"events begin at {_start_scores(config.actions, camera, manifest)}"
-        for name, camera in config.cameras.items()
-    ]
+    cameras = [line for name, camera in config.cameras.items() for line in _camera(name, camera, config, manifest)]
     return [
         f"model {manifest.name}, {manifest.width}x{manifest.height}, {engine.runtime}: {', '.join(manifest.labels)}",
         f"motion map {manifest.motion.kind}, computed {PREPROCESSORS[engine.preprocessor]}",
         *cameras,
+        *tiling_warnings(config, engine),
         f"broker {_broker(config.mqtt)}, topics below {topics(config).root}",
     ]
+
+
+def _camera(name: str, camera: CameraConfig, config: Config, manifest: Manifest) -> list[str]:
+    """What is configured of one camera, in lines of which all but the first are indented."""
+    settings, labels = event_settings(config.actions, camera, manifest.start_scores), manifest.labels
+    more = [
+        *camera_summary.looks(camera.tiling(), _frame_size(camera), manifest.input_size),
+        *camera_summary.beginnings(settings, labels),
+    ]
+    return [
+        f"camera {name}: {_source(camera.to_source())}, zones: {camera_summary.zones(settings.zones)}, "
+        f"events begin at {camera_summary.start_scores(settings, labels)}",
+        *(f"  {line}" for line in more),
+    ]
+
+
+def _frame_size(camera: CameraConfig) -> tuple[int, int] | None:
+    """(width, height) of its frames, where that is known without opening it."""
+    source = camera.to_source()
+    if source.kind == "file":
+        return upright(probe(source.target).size, source)
+    return upright((camera.width, camera.height), source) if camera.width and camera.height else None
 
 
 def _source(source: Source) -> str:
@@ -110,19 +122,6 @@ def _source(source: Source) -> str:
     if source.kind == "csi" and not has_gstreamer():
         missing = " (this OpenCV has no GStreamer, which it needs: use the one of JetPack)"
     return f"{source.redacted}{missing}"
-
-
-def _tiling(camera: CameraConfig) -> str:
-    return "" if camera.tiling().is_whole else f"seen as {camera.tiling()}, "
-
-
-def _start_scores(actions: Actions, camera: CameraConfig, manifest: Manifest) -> str:
-    """The start score of each action, or one number if they are the same."""
-    settings = event_settings(actions, camera, manifest.start_scores)
-    scores = {label: settings.for_action(label).start_score for label in manifest.labels}
-    if len(set(scores.values())) == 1:
-        return f"{scores[manifest.labels[0]]:g}"
-    return ", ".join(f"{score:g} ({label})" for label, score in scores.items())
 
 
 def _broker(settings: MqttConfig) -> str:

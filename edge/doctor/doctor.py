@@ -12,9 +12,10 @@ import tempfile
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from edge.broker.credentials import CREDENTIAL, VARIABLE, CredentialsError, password
-from edge.chosen_model import first_engine
+from edge.chosen_model import first_engine, manifest_of
 from edge.config.config_file import ConfigError, load, model_path, state_directory
 from edge.config.schema import CameraConfig, Config, ModelConfig, MqttConfig
 from edge.config.store import can_store
@@ -42,8 +43,9 @@ from edge.engines.tensorrt_errors import TensorRtError
 from edge.inference import EngineError, Preprocessor
 from edge.open_model import ENGINE_CACHE, open_at_terminal, without_tensorrt
 from edge.service.file_permissions import unsafe_permissions
-from edge.service.settings import topics, unknown_actions
+from edge.service.settings import tiling_warnings, topics, unknown_actions
 from edge.shipped_files import AssetError
+from edge.tiles import USUAL_INPUT
 
 INSTALLED = Path("/etc/korsal-edge/config.toml")
 SERVICE_USER = "korsal-edge"
@@ -103,13 +105,14 @@ def examine(path: Path, folder: Path) -> Iterator[Finding]:
         yield from _remote_config(config.mqtt, path)
     yield from permissions(config, path)
     yield from (found := runtime(config.model.runtime))
-    preprocessor = yield from model(config, runs, [one.remedy for one in found])
+    opened = yield from model(config, runs, [one.remedy for one in found])
     yield from opencv(config.cameras)
-    yield motion(preprocessor)
+    yield motion(opened and opened.preprocessor)
     yield from device_access((*GPU_NODES, *_devices(config.cameras)))
     if any(camera.to_source().kind == "csi" for camera in config.cameras.values()):
         yield argus(restarts=config.restart_argus)
-    yield from cameras(config.cameras, runs)
+    known = opened or manifest_of(config.model)
+    yield from cameras(config.cameras, runs, input_size=known.input_size if known else USUAL_INPUT)
     yield from credentials(config.mqtt)
     yield broker(config.mqtt, topics(config).root)
     yield disk(state_directory(config.outbox), config.outbox.max_bytes)
@@ -156,10 +159,17 @@ def permissions(config: Config, path: Path) -> Sequence[Finding]:
     return found or [ok("secrets, state and model", "are not open to every user of this machine")]
 
 
+class OpenedModel(NamedTuple):
+    """Where the model fits and compares frames, and the network's input size: (width, height), pixels."""
+
+    preprocessor: Preprocessor
+    input_size: tuple[int, int]
+
+
 def model(
     config: Config, service_runs: bool = False, told: Sequence[str] = ()
-) -> Generator[Finding, None, Preprocessor | None]:
-    """Check that the model opens, answers and is fast enough; returns where it fits and compares frames.
+) -> Generator[Finding, None, OpenedModel | None]:
+    """Check that the model opens, answers and is fast enough, and takes the cameras' tiles in one call.
 
     An engine that is not built yet is left to the daemon. `told`: reasons against TensorRT that are not repeated.
     """
@@ -177,9 +187,11 @@ def model(
             if fallback := _untold(engine.fallback, told):
                 yield warning("model", "does not run as this machine could", fallback)
             yield speed(engine, config.cameras, service_runs)
+            for sentence in tiling_warnings(config, engine):
+                yield Finding("tiles", "warning", sentence)
             for problem in unknown_actions(config, engine.manifest.labels):
                 yield wrong("model", problem)
-            return engine.preprocessor
+            return OpenedModel(engine.preprocessor, engine.manifest.input_size)
     except (AssetError, EngineError) as error:
         yield wrong("model", str(error))
     return None

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,12 +27,21 @@ def speed(engine: Engine, cameras: Mapping[str, CameraConfig], service_runs: boo
     rates = {tiling: frames_per_second(engine, tiling) for tiling in tilings or [Tiling()]}
     tiled = any(tiling.count > 1 for tiling in tilings)
     rate = mixed_rate([rates[tiling] for tiling in tilings], wanted) if live else rates[Tiling()]
-    return speed_finding(rate, wanted, remedies(engine.manifest, engine.runtime, tiled), service_runs)
+    found = speed_finding(rate, wanted, remedies(engine.manifest, engine.runtime, tiled), service_runs)
+    return replace(found, text=f"{found.text}{_each(rates)}")
 
 
 def mixed_rate(rates: list[float], wanted: list[float]) -> float:
     """Frames per second over all cameras, where each alone would reach its rate and has its share of `wanted`."""
     return sum(wanted) / sum(each / rate for each, rate in zip(wanted, rates, strict=True))
+
+
+def _each(rates: Mapping[Tiling, float]) -> str:
+    """The rates by how frames are seen, where cameras differ in that."""
+    if len(rates) == 1:
+        return ""
+    named = [f"{rate:.1f} {'whole' if tiling.is_whole else f'as {tiling}'}" for tiling, rate in rates.items()]
+    return f"; frames per second: {', '.join(named)}"
 
 
 def speed_finding(rate: float, wanted: list[float], remedies: str, service_runs: bool) -> Finding:

@@ -95,3 +95,26 @@ def test_a_csi_camera_and_an_opencv_without_gstreamer(tmp_path: Path, capsys: py
     assert main(["check", "--config", str(configured(tmp_path, 'source = "csi://0"'))]) == 0
     reported = "(this OpenCV has no GStreamer, which it needs: use the one of JetPack)" in capsys.readouterr().out
     assert reported is not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER)
+
+
+@pytest.mark.parametrize(("side", "problems"), [(32, 1), (640, 0)])
+def test_too_small_is_what_the_models_own_input_shows_too_little_of(tmp_path: Path, side: int, problems: int) -> None:
+    """Of a strip of 160x24 an input 32 wide shows 4.8 rows, one 640 wide all 24; 7 are the least."""
+    write_video(tmp_path / "good.avi", "MJPG", 5)
+    file = configured(tmp_path, 'source = "good.avi"\nregion = [0.0, 0.0, 1.0, 0.2]')
+    reported = list(source_problems(load(file).cameras, tmp_path, (side, side)))
+    assert len(reported) == problems, reported
+
+
+def test_a_camera_is_described_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_video(tmp_path / "good.avi", "MJPG", 5)
+    seen = 'source = "good.avi"\nregion = [0.5, 0.0, 0.5, 1.0]\ntiles = "1x2"\nzones.gate = [[0, 0], [1, 0], [1, 1]]'
+    file = configured(tmp_path, f'{seen}\nactions.default.required_zones = ["gate"]', 'source = "/dev/video63"')
+    assert main(["check", "--config", str(file)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (first,) = (place for place, line in enumerate(lines) if line.startswith("  camera c0"))
+    assert ", zones: gate, events begin at " in lines[first]
+    assert "looks at 1x2 tiles, which share 20% of their sides, of the region from x 0.5 to 1" in lines[first + 1]
+    assert "times as large for the network" in lines[first + 1]
+    assert lines[first + 2] == "    events begin only in gate"
+    assert lines[first + 3].startswith("  camera c1")
