@@ -80,16 +80,6 @@ def in_the_clip(box: Any) -> bool:
 BRIGHT = (0.0, 0.0, 0.5, 0.5)  # the upper left quarter of the fake camera's picture
 
 
-def wait_for_frames(witness: Witness, camera: str, count: int = 20) -> None:
-    """Wait until so many more have been processed."""
-    before = processed(witness, camera)
-    wait_for(lambda: processed(witness, camera) >= before + count, f"frames of {camera}", LONG)
-
-
-def processed(witness: Witness, camera: str) -> int:
-    return int(witness.telemetry()["frames"].get(camera, 0))
-
-
 def look(daemon: Daemon, camera: str, before: str, now: str) -> None:
     """Give a camera other keys, and wait until they are in force."""
     times = daemon.log.count("requested by SIGHUP")
@@ -111,7 +101,7 @@ def test_a_reload_changes_where_cameras_look_and_no_frame_is_lost_for_it(
         for name in ("door", "yard"):
             witness.camera_is("online", name)
         captures = set(psutil.Process(daemon.process.pid).children())
-        wait_for_frames(witness, "door")
+        witness.wait_for_frames(20)
         assert witness.events() == []  # the whole picture is too dark
         look(daemon, "door", "", 'tiles = "2x2"\n')
         witness.wait_for_new_steps("door")
@@ -120,7 +110,7 @@ def test_a_reload_changes_where_cameras_look_and_no_frame_is_lost_for_it(
         look(daemon, "door", 'tiles = "2x2"\n', "region = [0.5, 0.5, 0.5, 0.5]\n")
         wait_for(lambda: witness.ends() == ["lost"], "the end of the event at the door", LONG)
         steps = len(boxes(witness, "door"))
-        wait_for_frames(witness, "door")
+        witness.wait_for_frames(20)
         assert len(boxes(witness, "door")) == steps
         witness.wait_for_new_steps("yard")
         look(daemon, "door", "region = [0.5, 0.5, 0.5, 0.5]\n", "")

@@ -3,16 +3,14 @@
 import json
 import signal
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
 import pytest
-from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.support.asker import Asker
 from tests.support.paths import ROOT
-from tests.support.real_daemon import BASE, LONG, QUICK_EVENTS, Daemon, Witness
+from tests.support.real_daemon import LONG, QUICK_EVENTS, Daemon, Witness
 from tests.support.waiting import wait_for
 
 pytest_plugins = "tests.support.watched_door"
@@ -22,52 +20,28 @@ CORNER = "[[0.98, 0.98], [1.0, 0.98], [1.0, 1.0]]"  # nobody's foot is there
 EVERYWHERE = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
 
 
-@pytest.fixture
-def asker(witness: Witness) -> Iterator[Client]:
-    client = Client(CallbackAPIVersion.VERSION2)
-    client.connect("127.0.0.1", witness.port)
-    client.loop_start()
-    yield client
-    client.disconnect()
-    client.loop_stop()
-
-
-def change(asker: Client, witness: Witness, **tables: Any) -> Any:
+def change(asker: Asker, **tables: Any) -> Any:
     """The error of a change by request, None where it was made."""
-    topic = f"{BASE}/response/config-set"
-    before = len(witness.on(topic))
-    asker.publish(f"{BASE}/request/config-set", json.dumps({"data": tables}))
-    wait_for(lambda: len(witness.on(topic)) > before, "the answer", LONG)
-    return json.loads(witness.payloads(topic)[before])["error"]
+    return asker.ask("config-set", tables)["error"]
 
 
-def processed(witness: Witness) -> int:
-    return int(witness.telemetry()["frames"].get("door", 0))
-
-
-def wait_for_frames(witness: Witness, count: int) -> None:
-    wait_for(lambda: witness.payloads(f"{BASE}/telemetry"), "telemetry", LONG)
-    before = processed(witness)
-    wait_for(lambda: processed(witness) >= before + count, "frames", LONG)
-
-
-def test_events_begin_in_the_required_zone_alone(fresh: Daemon, witness: Witness, asker: Client) -> None:
+def test_events_begin_in_the_required_zone_alone(fresh: Daemon, witness: Witness, asker: Asker) -> None:
     fresh.edit("keepalive = 5\n", "keepalive = 5\nallow_remote_config = true\n")
     fresh.edit(QUICK_EVENTS, f'{QUICK_EVENTS}required_zones = ["gate"]\n[cameras.door.zones]\ngate = {CORNER}\n')
     with fresh:
         witness.camera_is("online")
-        wait_for_frames(witness, 30)
+        witness.wait_for_frames(30)
         assert witness.events() == []
-        error = change(asker, witness, cameras={"door": {"zones": {"gate": None}}})
+        error = change(asker, cameras={"door": {"zones": {"gate": None}}})
         assert "camera door has no zone gate, it has no zones" in error
         stay = {"points": EVERYWHERE, "min_duration": 0.5}
         began = time.time()
-        assert change(asker, witness, cameras={"door": {"zones": {"gate": stay}}}) is None
+        assert change(asker, cameras={"door": {"zones": {"gate": stay}}}) is None
         witness.wait_for_new_steps()
         first = witness.events()[0]
         assert (first["type"], first["zones"]) == ("new", ["gate"])
         assert first["t_capture"] > began
-        assert change(asker, witness, cameras={"door": {"zones": {"gate": json.loads(CORNER)}}}) is None
+        assert change(asker, cameras={"door": {"zones": {"gate": json.loads(CORNER)}}}) is None
         count = len(witness.events())  # an open event goes on outside
         wait_for(lambda: len(witness.events()) > count + 3, "the open event to go on", LONG)
         assert {event["event_id"] for event in witness.events()} == {first["event_id"]}
@@ -83,7 +57,7 @@ def test_a_person_of_the_wrong_size_begins_no_event_until_a_reload_allows_it(fre
     fresh.edit(QUICK_EVENTS, f"{QUICK_EVENTS}min_area = 0.99\n")
     with fresh:
         witness.camera_is("online")
-        wait_for_frames(witness, 30)
+        witness.wait_for_frames(30)
         assert witness.events() == []
         fresh.edit("min_area = 0.99", "max_area = 1.0")
         fresh.signal(signal.SIGHUP)

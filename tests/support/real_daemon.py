@@ -147,6 +147,15 @@ class Witness(Subscriber):
         found: dict[str, Any] = json.loads(self.payloads(f"{BASE}/telemetry")[-1])
         return found
 
+    def processed(self, camera: str = "door") -> int:
+        """How many frames the newest telemetry counts."""
+        return int(self.telemetry()["frames"].get(camera, 0))
+
+    def wait_for_frames(self, count: int, camera: str = "door") -> None:
+        """Wait until so many more have been processed."""
+        before = self.processed(camera)
+        wait_for(lambda: self.processed(camera) >= before + count, f"frames of {camera}", LONG)
+
     def steps(self) -> dict[str, list[tuple[str, int]]]:
         """Kind and number of each event's steps in the order in which they first came, by its id."""
         found: dict[str, dict[tuple[str, int], None]] = defaultdict(dict)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.asker import Asker
 from tests.support.broker import Broker
 from tests.support.fake_http_camera import FakeHttpCamera
 from tests.support.real_daemon import Daemon, Witness
@@ -17,6 +18,13 @@ from tests.support.real_daemon import Daemon, Witness
 def witness(tmp_path: Path) -> Iterator[Witness]:
     with Broker(tmp_path) as broker, Witness(broker.port) as witness:
         yield witness
+
+
+@pytest.fixture
+def asker(witness: Witness) -> Iterator[Asker]:
+    """Its answers are heard by the witness."""
+    with Asker(witness.port, witness) as asker:
+        yield asker
 
 
 @pytest.fixture

@@ -1,17 +1,14 @@
 """What a running daemon is asked over MQTT, and what it leaves behind when it is killed. All of it is real."""
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.support.asker import Asker
 from tests.support.broker import Broker, Subscriber
 from tests.support.ports import free_port
 from tests.support.started_daemon import BASE, SCHEMA, LiveStream, events_of, running, write_config
@@ -19,61 +16,40 @@ from tests.support.waiting import wait_for
 
 
 @pytest.fixture
-def asker(broker: Broker) -> Iterator[Client]:
-    client = Client(CallbackAPIVersion.VERSION2)
-    client.connect("127.0.0.1", broker.port)
-    client.loop_start()
-    yield client
-    client.disconnect()
-    client.loop_stop()
-
-
-def ask(asker: Client, subscriber: Subscriber, op: str, data: Any = None) -> dict[str, Any]:
-    """The answer to one request."""
-    transaction = time.monotonic()
-    asker.publish(f"{BASE}/request/{op}", json.dumps({"transaction": transaction, "data": data}), qos=1)
-
-    def answers() -> list[dict[str, Any]]:
-        found = [json.loads(payload) for payload in subscriber.payloads(f"{BASE}/response/{op}")]
-        return [answer for answer in found if answer["transaction"] == transaction]
-
-    wait_for(answers, f"the answer to {op}")
-    (answer,) = answers()
-    return answer
+def asker(broker: Broker, subscriber: Subscriber) -> Iterator[Asker]:
+    with Asker(broker.port, subscriber) as asker:
+        yield asker
 
 
 def test_a_running_device_answers(
-    tmp_path: Path, broker: Broker, subscriber: Subscriber, stream: LiveStream, asker: Client
+    tmp_path: Path, broker: Broker, subscriber: Subscriber, stream: LiveStream, asker: Asker
 ) -> None:
     config = write_config(tmp_path, broker.port, {"door": stream.url}, "# kept\n[actions.default]\nstart_score = 0.2\n")
     config.write_text(config.read_text().replace("[outbox]", "snapshots = true\nallow_remote_config = true\n[outbox]"))
     with running(config) as daemon:
         subscriber.wait_for_payload(f"{BASE}/door/state", b"online")
-        health = ask(asker, subscriber, "health")
+        health = asker.ask("health")
         assert health["status"] == "ok"
         assert health["data"]["well"] is True
         assert health["data"]["cameras"] == {"door": "online"}
         assert health["data"]["broker"]["online"] is True
-        assert ask(asker, subscriber, "config-get")["data"]["actions"]["default"]["start_score"] == 0.2
+        assert asker.ask("config-get")["data"]["actions"]["default"]["start_score"] == 0.2
         changes = {"actions": {"default": {"start_score": 0.25}}}
-        assert ask(asker, subscriber, "config-set", changes)["error"] is None
-        assert ask(asker, subscriber, "config-get")["data"]["actions"]["default"]["start_score"] == 0.25
+        assert asker.ask("config-set", changes)["error"] is None
+        assert asker.ask("config-get")["data"]["actions"]["default"]["start_score"] == 0.25
         assert "# kept\n[actions.default]\nstart_score = 0.25\n" in config.read_text()
-        wrong = ask(asker, subscriber, "config-set", {"actions": {"Jump": {"start_score": 0.3}}})
+        wrong = asker.ask("config-set", {"actions": {"Jump": {"start_score": 0.3}}})
         assert "actions.Jump: the model knows no such action" in wrong["error"]
-        assert (
-            "device: cannot be changed by request"
-            in ask(asker, subscriber, "config-set", {"device": {"name": "other"}})["error"]
-        )
-        assert ask(asker, subscriber, "snapshot", {"camera": "door"})["error"] is None
+        assert "device: cannot be changed by request" in asker.ask("config-set", {"device": {"name": "other"}})["error"]
+        assert asker.ask("snapshot", {"camera": "door"})["error"] is None
         wait_for(lambda: subscriber.payloads(f"{BASE}/door/snapshot"), "the picture")
         picture = cv2.imdecode(np.frombuffer(subscriber.payloads(f"{BASE}/door/snapshot")[-1], np.uint8), 1)
         assert picture is not None
         assert picture.shape == (48, 64, 3)
-        assert "did you mean door?" in ask(asker, subscriber, "snapshot", {"camera": "dor"})["error"]
-        assert ask(asker, subscriber, "reload")["error"] is None
+        assert "did you mean door?" in asker.ask("snapshot", {"camera": "dor"})["error"]
+        assert asker.ask("reload")["error"] is None
         config.write_text("nonsense")
-        assert "is not TOML" in ask(asker, subscriber, "reload")["error"]
+        assert "is not TOML" in asker.ask("reload")["error"]
         daemon.terminate()
         assert daemon.stderr is not None
         output = daemon.stderr.read()
