@@ -36,7 +36,7 @@ def play(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_events_arrive_through_the_broker_and_the_video_is_written(folder: Path) -> None:
-    done = play("video.avi", cwd=folder)
+    done = play("video.avi", "--quiet", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert re.search(r"Broker: 127\.0\.0\.1:\d+ \(MQTT 3\.1\.1\)\. Source: video\.avi\. Model: spot\.", done.stdout)
     lines = [line for line in done.stdout.splitlines() if line.startswith("korsal/demo/camera/actions/Basketball")]
