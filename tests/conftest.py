@@ -3,7 +3,8 @@
 import contextlib
 import importlib.util
 import os
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,7 +85,16 @@ def absent() -> dict[str, str]:
     return reasons
 
 
-def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
+def slow_files_first(items: list[pytest.Item]) -> None:
+    """Begin with the files that have most slow tests, so that none of them runs alone at the end."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (-slow[item.path], -tests[item.path]))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        slow_files_first(items)
     reasons = absent()
     for item in items:
         for marker, reason in reasons.items():

@@ -24,9 +24,9 @@ from tests.support.installed_service import (
     listen,
     main_pid,
     received,
+    wheels_for,
 )
-from tests.support.machine import Machine, booted, in_folder, make_root, require_tools
-from tests.support.paths import ROOT
+from tests.support.machine import Machine, booted, make_root, require_tools
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -60,10 +60,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     (old / "edge/__init__.py").write_text((new / "edge/__init__.py").read_text().replace(_version(new), OLD))
     (old / "config.toml").write_text("# of an older version\n" + (new / "config.toml").read_text())
     (broken / "edge/service/daemon.py").write_text('raise SystemExit("this version does not start")\n')
-    wheels = folder / "wheels"
-    wheels.mkdir()
-    in_folder(root, "/src/install.sh", "--wheels", "/out/wheels", binds={new: "/src", wheels: "/out/wheels"})
-    shutil.copy(ROOT / "demo/basketball.mp4", root / "var/lib/clip.mp4")
+    wheels = wheels_for(root, new, folder / "wheels")
     with booted(root, {new: "/src", old: "/old", broken: "/broken", wheels: "/wheels"}) as machine:
         yield machine
 

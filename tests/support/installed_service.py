@@ -4,12 +4,13 @@ import re
 import shutil
 from pathlib import Path
 
-from tests.support.machine import Machine
+from tests.support.machine import Machine, in_folder
 from tests.support.paths import ROOT
 
 PARTS = ("edge", "train", "convert", "demo", "models", "docs", "scripts", "systemd")
 FILES = ("install.sh", "config.toml", "pyproject.toml", "README.md", "LICENSE")
 # What a machine changes by itself, what we put there, and what adding any user leaves.
+CLIP = "/var/lib/clip.mp4"  # the demo clip, for a camera
 NOT_OURS = re.compile(
     r"/(proc|sys|dev|run|tmp|root|src|old|broken|wheels|heard)(/|$)"
     r"|/var/(log|tmp|cache|lib/(systemd|mosquitto|clip\.mp4))(/|$)"
@@ -23,6 +24,14 @@ def copied(folder: Path) -> Path:
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     for name in FILES:
         shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def wheels_for(root: Path, source: Path, folder: Path) -> Path:
+    """Packages for a machine without a network, which the checkout `source` fetches; puts CLIP into the root too."""
+    folder.mkdir()
+    in_folder(root, "/src/install.sh", "--wheels", "/out/wheels", binds={source: "/src", folder: "/out/wheels"})
+    shutil.copy(ROOT / "demo/basketball.mp4", root / CLIP.lstrip("/"))
     return folder
 
 
