@@ -20,7 +20,7 @@ _REMEDIES = {  # by module: what people call it, and what brings it; all others 
     "onnxruntime": ("onnxruntime", "pip install 'korsal-edge[cpu]'"),
     "scipy": ("SciPy", "pip install 'korsal-edge[evaluate]'"),
     "tensorrt": ("TensorRT's Python bindings", "sudo apt-get install python3-libnvinfer, as JetPack has it"),
-    "torch": ("torch", "pip install 'korsal-edge[train]'"),
+    "torch": ("torch", "pip install 'korsal-edge[train]', on a PC: a device has no use for PyTorch"),
     "torch2trt": ("torch2trt", "install 0.5 or newer from https://github.com/NVIDIA-AI-IOT/torch2trt, by its README"),
 }
 

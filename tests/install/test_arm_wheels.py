@@ -34,7 +34,7 @@ def requirements(extra: str, python: str) -> list[str]:
 
 
 @pytest.mark.parametrize("extra", ["jetson", "cpu", "evaluate"])
-@pytest.mark.parametrize("python", ["3.10", "3.12"])
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
 def test_every_dependency_has_a_wheel_for_arm(tmp_path: Path, extra: str, python: str) -> None:
     wanted = requirements(extra, python)
     pip = [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--ignore-installed", "--no-input"]

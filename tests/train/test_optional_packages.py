@@ -71,7 +71,11 @@ def test_the_steps_need_no_extra(folder: Path) -> None:
             "export saved.npz --format road -o road",
             "SciPy is not installed: pip install 'korsal-edge[evaluate]'",
         ),
-        ("torch", "best.pt --data a.xml", "torch is not installed: pip install 'korsal-edge[train]'"),
+        (
+            "torch",
+            "best.pt --data a.xml",
+            "torch is not installed: pip install 'korsal-edge[train]', on a PC: a device has no use for PyTorch",
+        ),
     ],
 )
 def test_a_missing_package_is_reported_with_its_extra(folder: Path, missing: str, words: str, message: str) -> None:

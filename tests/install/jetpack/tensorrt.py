@@ -26,7 +26,9 @@ class Model:
     def __init__(self, content: bytes) -> None:
         import onnxruntime  # install.sh asks for the version with a Python that has none
 
-        self.session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1  # on a busy machine the threads of one operator would only wait for each other
+        self.session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
     def network(self) -> fake_tensorrt.Network:
         """Its inputs and outputs."""
