@@ -60,14 +60,13 @@ def open_model(model: ModelConfig, state: Path, announce: Notify, check_stop: Ca
     trt_and_cuda, fallback = _tensorrt(model)
     if trt_and_cuda is None:
         return _open_onnx(path, model, state, fallback)
-    choice = choice_of(path, model, tensorrt_device(*trt_and_cuda))
-    if choice is not None and not choice.candidates and model.runtime == "auto":
-        log.warning("%s", notice := _not_for_tensorrt(path))
-        return _open_onnx(path, model, state, notice)
     if model.providers:
         log.warning("model.providers are of ONNX Runtime, and TensorRT runs the model; %s for them", SET_ONNXRUNTIME)
     cache = EngineCache(state / ENGINE_CACHE, *trt_and_cuda, announce, check_stop)
     try:
+        choice = choice_of(path, model, tensorrt_device(*trt_and_cuda))
+        if choice is not None and not choice.candidates and model.runtime == "auto":
+            raise RuntimeChoiceError(_not_for_tensorrt(path))
         opened = open_first(cache, path, choice, model)
     except EngineError as error:
         if model.runtime == "tensorrt":
@@ -94,14 +93,14 @@ def open_at_terminal(model: ModelConfig, state: Path) -> LoadedEngine:
 
 def _not_for_tensorrt(path: Path) -> str:
     return (
-        f"ONNX Runtime runs the model on the CPU, for TensorRT can build neither {path} nor a file of the same weights "
-        "beside it; make one with korsal-convert quantize for TensorRT, or name the FP32 file in model.path"
+        f"TensorRT can build neither {path} nor a file of the same weights beside it; make one with korsal-convert "
+        "quantize for TensorRT, or name the FP32 file in model.path"
     )
 
 
 def _open_instead(path: Path, model: ModelConfig, state: Path, refused: EngineError) -> LoadedEngine:
     """The model in ONNX Runtime, where TensorRT has refused all of its files."""
-    notice = f"{refused}; ONNX Runtime runs the model on the CPU in its place; {SET_ONNXRUNTIME} to keep that"
+    notice = in_place_of_tensorrt(str(refused))
     try:
         opened = _open_onnx(path, model, state, notice)
     except EngineError as error:
@@ -188,6 +187,11 @@ def _tensorrt(model: ModelConfig) -> tuple[tuple[Any, Cuda] | None, str]:
 def without_tensorrt(reason: str) -> str:
     """That TensorRT cannot be loaded, and why."""
     return f"ONNX Runtime runs the model, without TensorRT: {reason}; {SET_ONNXRUNTIME} if that is intended"
+
+
+def in_place_of_tensorrt(reason: str) -> str:
+    """That TensorRT does not run the model, and why."""
+    return f"{reason}; ONNX Runtime runs the model in its place; {SET_ONNXRUNTIME} to keep that"
 
 
 class _StderrAnnouncer:

@@ -39,9 +39,8 @@ from edge.doctor.runtime import runtime
 from edge.doctor.speed import speed
 from edge.engines.engine_cache import EngineCache
 from edge.engines.tensorrt_engine import bindings, is_engine_file
-from edge.engines.tensorrt_errors import TensorRtError
 from edge.inference import EngineError, Preprocessor
-from edge.open_model import ENGINE_CACHE, open_at_terminal, without_tensorrt
+from edge.open_model import ENGINE_CACHE, in_place_of_tensorrt, open_at_terminal, without_tensorrt
 from edge.service.file_permissions import unsafe_permissions
 from edge.service.settings import tiling_warnings, topics, unknown_actions
 from edge.shipped_files import AssetError
@@ -105,7 +104,8 @@ def examine(path: Path, folder: Path) -> Iterator[Finding]:
         yield from _remote_config(config.mqtt, path)
     yield from permissions(config, path)
     yield from (found := runtime(config.model.runtime))
-    opened = yield from model(config, runs, [one.remedy for one in found])
+    told = [reason for one in found for reason in (one.text, one.remedy)]
+    opened = yield from model(config, runs, told)
     yield from opencv(config.cameras)
     yield motion(opened and opened.preprocessor)
     yield from device_access((*GPU_NODES, *_devices(config.cameras)))
@@ -200,19 +200,20 @@ def model(
 def _untold(fallback: str, told: Sequence[str]) -> str:
     """The reasons for a fallback without those that have been told."""
     for reason in told:
-        fallback = fallback.removeprefix(without_tensorrt(reason)).removeprefix("; ")
+        for sentence in (without_tensorrt(reason), in_place_of_tensorrt(reason)):
+            fallback = fallback.removeprefix(sentence).removeprefix("; ")
     return fallback
 
 
 def _is_unbuilt(settings: ModelConfig, path: Path, state: Path) -> bool:
-    """Whether TensorRT would have to build an engine first. Raises EngineError."""
+    """Whether TensorRT would have to build an engine first."""
     if settings.runtime == "onnxruntime" or is_engine_file(path):
         return False
     try:
         trt, cuda = bindings()
-    except TensorRtError:
+        engine = first_engine(EngineCache(state / ENGINE_CACHE, trt, cuda), path, settings)
+    except EngineError:  # as opening it will say
         return False
-    engine = first_engine(EngineCache(state / ENGINE_CACHE, trt, cuda), path, settings)
     return engine is not None and not engine.exists()
 
 

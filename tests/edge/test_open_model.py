@@ -251,10 +251,19 @@ def test_what_tensorrt_cannot_build_is_left_to_onnx_runtime(
             assert engine.runtime.startswith("onnxruntime")
             assert "out of luck" in engine.fallback
             assert engine.fallback.endswith(
-                'ONNX Runtime runs the model on the CPU in its place; set model.runtime = "onnxruntime" to keep that'
+                'ONNX Runtime runs the model in its place; set model.runtime = "onnxruntime" to keep that'
             )
     assert [record.getMessage() for record in caplog.records] == [engine.fallback] * 2
     assert builds(gpu) == 1
+
+
+def test_a_gpu_that_does_not_answer_is_lived_with(folder: Path, with_tensorrt: WithTensorRt) -> None:
+    gpu = with_tensorrt()
+    for _ in range(2):
+        gpu.runtime.fail("cudaDeviceGetAttribute", "cudaErrorIllegalAddress")
+    with opened(config(folder)) as engine:
+        assert engine.runtime.startswith("onnxruntime")
+        assert "cudaErrorIllegalAddress" in engine.fallback
 
 
 def test_tensorrt_where_it_is_requested_is_not_replaced(folder: Path, with_tensorrt: WithTensorRt) -> None:

@@ -21,7 +21,9 @@ from edge.doctor.finding import ok, warning, wrong
 from edge.doctor.host import clock_finding, device_access, disk, hidden_files, motion, opencv, service
 from edge.doctor.runtime import gpu, runtime
 from edge.doctor.speed import mixed_rate, speed_finding
+from edge.engines.cuda_runtime import CudaError
 from edge.engines.tensorrt_errors import TensorRtError
+from tests.support import fake_device
 from tests.support.broker import Broker, mosquitto
 from tests.support.fake_gpu import fake_gpu
 from tests.support.other_user import as_nobody, everybodys_folder
@@ -364,6 +366,21 @@ def test_too_small_is_what_the_models_own_input_shows_too_little_of(tmp_path: Pa
     strip = CameraConfig(source=str(tmp_path / "wide.avi"), region=(0.0, 0.0, 1.0, 0.2))
     found = camera("door", strip, False, input_size=(side, side))
     assert found.level == level, found.text
+
+
+def test_why_the_gpu_does_not_answer_is_said_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = fake_device.use(fake_gpu("10.3"), monkeypatch)
+
+    def refuses() -> NoReturn:
+        raise CudaError("the GPU does not answer; start the machine again", "cudaErrorUnknown")
+
+    monkeypatch.setattr(type(machine.cuda), "device", lambda cuda: refuses())
+    found = runtime("auto")
+    told = [reason for one in found for reason in (one.text, one.remedy)]
+    whole = configured(folder, model={"path": folder / "spot.onnx"}, outbox={"directory": folder / "state"})
+    findings = [*found, *model(whole, told=told)]
+    assert [one.level for one in findings] == ["ok", "wrong", "ok", "ok"]
+    assert sum("does not answer" in one.line() for one in findings) == 1
 
 
 def test_an_action_that_the_model_does_not_know(folder: Path) -> None:
