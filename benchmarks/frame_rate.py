@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmarks.frame_rate_report import COUNTINGS, Counting, Thinned, draw, in_groups, report
+from benchmarks.frame_rate_report import COUNTINGS, Counting, EventCounter, Thinned, draw, in_groups, report
 from edge import detector, pipeline
 from edge.cameras.video_file import read_file
 from edge.config.config_file import SHIPPED_MODEL
@@ -52,9 +52,10 @@ def main() -> None:
         for one in tqdm(videos, unit="video", disable=None)
     ]
     print(f"{data.title}, {options.split}: {len(videos)} of {len(every)} videos; {engine.manifest.name}")
+    events = EventCounter(engine.manifest.start_scores, data.labels)
     for name, chosen in in_groups(videos, thinned):
         print(f"\n{name}")
-        rows = report(rates, chosen, data.labels, engine.manifest.start_scores)
+        rows = report(rates, chosen, data.labels, events)
         print("\n".join(map(str, rows)))
         if options.plot and len(chosen) == len(videos):
             draw(rows, options.plot)

@@ -1,7 +1,7 @@
 """Tables and curves of `benchmarks.frame_rate`: frame-mAP and events by rate, linker and way of counting."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -89,7 +89,7 @@ def in_groups(videos: Sequence[VideoAnnotation], thinned: Sequence[ByRate]) -> I
 
 
 def report(
-    rates: Sequence[float], videos: Sequence[ByRate], labels: Sequence[str], start_scores: Mapping[str, float]
+    rates: Sequence[float], videos: Sequence[ByRate], labels: Sequence[str], events: "EventCounter"
 ) -> list[Row]:
     """A row for each rate, counting and linker; `labels` are those of the data."""
     rows = []
@@ -97,23 +97,30 @@ def report(
         for counting in COUNTINGS:
             chosen = [one[rate, counting] for one in videos]
             precise = frame_map(chosen, [one[rates[-1], counting].frames for one in videos], labels)
-            for name, linker in LINKERS.items():
-                counted = _events(
-                    chosen, linker if counting == "seconds" else CountingFrames(linker), start_scores, labels
-                )
+            for name in LINKERS:
+                counts = [events(one, counting, name) for one in chosen]
+                counted = total([sum(column, EventCounts()) for column in zip(*counts, strict=True)])
                 rows.append(Row(rate, counting, name, precise, counted))
     return rows
 
 
-def _events(
-    videos: Sequence[Thinned], linker: Linker, start_scores: Mapping[str, float], labels: Sequence[str]
-) -> EventCounts:
-    counts = []
-    for one in videos:
-        truth = truth_by_video([in_frames(one.video, one.frames)], labels, one.found)
-        (counted,) = count_events(one.found, truth, linker, [settings_by_action(start_scores)])
-        counts.append(counted)
-    return total([sum(column, EventCounts()) for column in zip(*counts, strict=True)])
+@dataclass(frozen=True)
+class EventCounter:
+    """Counts the events of a video for each label; those of the same detections once. `labels`: of the data."""
+
+    start_scores: Mapping[str, float]
+    labels: Sequence[str]
+    _known: dict[tuple[int, Counting, str], Sequence[EventCounts]] = field(default_factory=dict)
+
+    def __call__(self, one: Thinned, counting: Counting, name: str) -> Sequence[EventCounts]:
+        """The counts with the linker of that name."""
+        key = (id(one.found), counting, name)
+        if key not in self._known:
+            linker = LINKERS[name] if counting == "seconds" else CountingFrames(LINKERS[name])
+            truth = truth_by_video([in_frames(one.video, one.frames)], self.labels, one.found)
+            rules = [settings_by_action(self.start_scores)]
+            (self._known[key],) = count_events(one.found, truth, linker, rules)
+        return self._known[key]
 
 
 def frame_map(videos: Sequence[Thinned], compared: Sequence[NDArray[np.int64]], labels: Sequence[str]) -> float:
