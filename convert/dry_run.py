@@ -6,6 +6,8 @@ from pathlib import Path
 
 from convert import build, conversion
 from convert.conversion import ConversionOptions
+from edge.engines import engine_build
+from edge.manifest import Manifest, Preprocessing
 
 
 def dry_run(options: ConversionOptions, tensorrt: str | None) -> str:
@@ -21,8 +23,9 @@ def dry_run(options: ConversionOptions, tensorrt: str | None) -> str:
     ]
     if tensorrt is not None and options.builds_engine:
         target = options.file(".engine")
-        described = replace(source.manifest, precision=options.precision)
-        lines.append(build.planned(_made(options), described, target, options.build, tensorrt))
+        inside: Preprocessing = "graph" if options.prepares else "outside"
+        described = replace(source.manifest, precision=options.precision, preprocessing=inside)
+        lines.append(build.planned(_built(options, described, tensorrt), described, target, options.build, tensorrt))
     return "\n".join(lines)
 
 
@@ -30,7 +33,15 @@ def _made(options: ConversionOptions) -> Path:
     """The ONNX that the conversion would hand over."""
     if options.precision != "fp32":
         return options.file(f"-{options.precision}.onnx")
-    return options.source.path if options.source.checkpoint is None else options.file(".onnx")
+    new = options.source.checkpoint is not None or (options.prepares and not options.source.prepares)
+    return options.file(".onnx") if new else options.source.path
+
+
+def _built(options: ConversionOptions, manifest: Manifest, tensorrt: str) -> Path:
+    """The ONNX that this TensorRT would build the engine from. Raises EngineBuildError."""
+    made = _made(options)
+    typed = engine_build.plan_for(made, manifest, build.tensorrt_of(tensorrt), None).strongly_typed
+    return options.file("-int8-fp16.onnx") if typed and options.precision == "int8" else made
 
 
 def _line(row: tuple[str, str]) -> str:
@@ -50,13 +61,22 @@ def _rows(options: ConversionOptions, videos: int) -> Iterator[tuple[str, str]]:
         )
         yield "check", f"{made}: {_gate(options)}"
         yield "", f"else with more in floating point, {conversion.ATTEMPTS} times in all, then FP16"
+        if options.builds_engine:
+            yield (
+                "quantize",
+                f"{options.file('-int8-fp16.onnx')}, for TensorRT 10 and later: the rest in FP16, by casts",
+            )
+            yield "check", f"{options.file('-int8-fp16.onnx')}: {_gate(options)}"
     if options.precision == "fp16":
         yield "quantize", f"{made}, by casts"
         yield "check", f"{made}: {_gate(options)}"
+    if options.prepares:
+        yield "prepare", "preprocessing and motion map go into each of these files"
     if not options.builds_engine:
         yield "build", "nothing: --target cpu is for ONNX Runtime"
         return
-    yield "build", f"{options.file('.engine')} of {made}, where TensorRT is"
+    of = f"{made}, since TensorRT 10 of the other" if options.precision == "int8" else made
+    yield "build", f"{options.file('.engine')} of {of}, where TensorRT is"
     yield "check", f"{options.file('.engine')}: {_gate(options) if videos else 'not compared without --calibrate'}"
 
 

@@ -44,6 +44,10 @@ class GraftParity:
         """False for nan too."""
         return self.pixels <= TOLERANCE and self.maps <= TOLERANCE and self.worse == 0
 
+    def as_text(self) -> str:
+        """What was found, about a file."""
+        return f"preprocessing inside, as the daemon's: differs by {self}"
+
     def __str__(self) -> str:
         return (
             f"{self.pixels:.2g} in pixels and {self.maps:.2g} in motion maps ({TOLERANCE:g} allowed), "
@@ -121,16 +125,17 @@ def _of_map(
     away = _distance(got, expected)
     if chosen == shift or (chosen is None and away <= TOLERANCE):
         return GraftParity(1, 0.0, away)
-    searched = motion.shifts and motion.kind in ("ssim", "dsim")
+    if not (motion.shifts and motion.kind in ("ssim", "dsim")):
+        wrong = int(chosen is not None)
+        return GraftParity(1, 0.0, away, wrong, wrong)
     if chosen is None:
         others = {index: _distance(got, _map_of(before, current, index, motion)) for index in range(len(SHIFTS))}
-        chosen = min(others, key=others.__getitem__) if searched else shift
-        if chosen == shift:
-            return GraftParity(1, 0.0, away)
-    if not searched or not 0 <= chosen < len(SHIFTS):
-        return GraftParity(1, 0.0, 0.0, 1, 1)
+        chosen = min(others, key=others.__getitem__)
+    if not 0 <= chosen < len(SHIFTS):
+        return GraftParity(1, 0.0, away, 1, 1)
     worse = not shortfall(before, current, chosen, shift) <= EQUAL
-    return GraftParity(1, 0.0, _distance(got, _map_of(before, current, chosen, motion)), 1, int(worse))
+    away = _distance(got, _map_of(before, current, chosen, motion))
+    return GraftParity(1, 0.0, away, int(chosen != shift), int(worse))
 
 
 def _map_of(before: Normalised, current: Normalised, shift: int, motion: MotionSettings) -> Normalised:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from convert import quantize
+from convert import onnx_file, quantize
 from edge.manifest import Manifest
 from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint
@@ -11,16 +11,21 @@ from train.checkpoint import Checkpoint
 
 @dataclass(frozen=True, eq=False)
 class SourceModel:
-    """The file, its manifest, and the checkpoint in it; None where it is an ONNX."""
+    """The file, the manifest of its network, and the checkpoint in it; None where it is an ONNX.
+
+    `prepares`: whether an ONNX fits and compares frames itself.
+    """
 
     path: Path
     manifest: Manifest
     checkpoint: Checkpoint | None = None
+    prepares: bool = False
 
 
 def read(path: Path) -> SourceModel:
     """Read an FP32 `.onnx` or a checkpoint. Raises QuantizeError, OnnxFileError, EngineError, CheckpointError."""
     if path.suffix == ".onnx":
-        return SourceModel(path, quantize.open_model(path)[1])
+        prepares = onnx_file.read(path)[1].preprocessing == "graph"
+        return SourceModel(path, quantize.open_model(path)[1], prepares=prepares)
     checkpoint = checkpoints.load(path)
     return SourceModel(path, checkpoint.manifest, checkpoint)

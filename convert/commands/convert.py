@@ -19,6 +19,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("weights", type=Path, help=".pt of korsal-train, or an FP32 .onnx")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="NAME", help="of the files, no suffix")
     parser.add_argument("--precision", choices=PRECISIONS, default="int8")
+    parser.add_argument(
+        "--with-motion", action="store_true", help="preprocessing and motion map inside, for TensorRT: frames go in"
+    )
     shared.add_calibration(parser)
     shared.add_quantization(parser)
     shared.add_accuracy(parser)
@@ -48,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
         measured,
         options.max_map_drop,
         replace(build.options_of(options), precision=None),  # that of the file, which may be another
+        options.with_motion,
     )
     if options.dry_run is not None:
         print(dry_run.dry_run(wanted, options.dry_run or None))

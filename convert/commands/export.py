@@ -40,17 +40,12 @@ def run(options: argparse.Namespace) -> int:
     """Export, and print how far the ONNX is from torch."""
     if options.checkpoint.suffix == ".onnx":
         manifest, grafted = _graft_onnx(options)
-        _print(options.output, manifest, as_text(grafted))
+        _print(options.output, manifest, grafted.as_text())
         return 0
     manifest, found = _from_checkpoint(options)
     _print(options.output, manifest, found)
     print(progress.next_step("korsal-evaluate", options.output, "--data", "DATA", "--json", "scores.json"))
     return 0
-
-
-def as_text(found: GraftParity) -> str:
-    """What `graft_file` found, as text."""
-    return f"preprocessing inside, as the daemon's: differs by {found}"
 
 
 def _from_checkpoint(options: argparse.Namespace) -> tuple[Manifest, str]:
@@ -72,7 +67,7 @@ def _from_checkpoint(options: argparse.Namespace) -> tuple[Manifest, str]:
         manifest, parity = export.export(checkpoint, plain, changes, training, images)
         pairs = calibration.frame_pairs(videos, manifest, options.frames) if videos else ()
         manifest, grafted = graft_file(plain, options.output, pairs, checkpoints.engine(checkpoint))
-    return manifest, f"{export.parity_as_text(parity, len(images))}; {as_text(grafted)}"
+    return manifest, f"{export.parity_as_text(parity, len(images))}; {grafted.as_text()}"
 
 
 def _graft_onnx(options: argparse.Namespace) -> tuple[Manifest, GraftParity]:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from convert import export, timing
+from convert import export, onnx_file, timing
 from convert.__main__ import main
 from edge.engines import engine_record, onnxruntime_engine, tensorrt_engine
 from edge.files import sha256_of
 from edge.manifest import Manifest
+from edge.model_choice import file_kind
 from tests.support import fake_device
 from tests.support.fake_gpu import FakeGpu
 from tests.support.paths import ROOT
@@ -59,9 +60,42 @@ def test_int8_is_made_checked_and_handed_over(
     assert "tiny.onnx: exported, answers as torch does" in output
     assert "lost: " in output
     assert "tiny.onnx: exported, answers as torch does, on 16 real frames: " in output
-    assert "tiny.engine: is built on the Jetson, by korsal-convert build tiny-int8.onnx -o tiny.engine, or by" in output
-    assert output.splitlines()[-2].startswith(f"{tmp_path}/new/tiny-int8.onnx: ready")
-    assert onnxruntime_engine.load(tmp_path / "new" / "tiny-int8.onnx").manifest.precision == "int8"
+    how = "by korsal-convert build tiny-int8-fp16.onnx -o tiny.engine (of tiny-int8.onnx with TensorRT 8.6), or by"
+    assert f"tiny.engine: is built on the Jetson, {how}" in output
+    ready = [line for line in output.splitlines() if ": ready, " in line]
+    assert [line.split(":")[0] for line in ready] == [
+        f"{tmp_path}/new/tiny-int8.onnx",
+        f"{tmp_path}/new/tiny-int8-fp16.onnx",
+    ]
+    for name, kind in (("tiny-int8", "int8"), ("tiny-int8-fp16", "int8-fp16")):
+        manifest = onnx_file.read(tmp_path / "new" / f"{name}.onnx")[1]
+        assert (file_kind(manifest), manifest.preprocessing) == (kind, "outside")
+
+
+def test_preprocessing_goes_into_all_that_is_made(
+    checkpoint: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(checkpoint, data, tmp_path / "tiny", "--with-motion") == 0
+    assert capsys.readouterr().out.count("preprocessing inside, as the daemon's: differs by") == 3
+    made = sorted(path.name for path in tmp_path.iterdir())
+    assert made == ["tiny-int8-fp16.onnx", "tiny-int8.onnx", "tiny.onnx"]
+    for name in made:
+        assert onnx_file.read(tmp_path / name)[1].preprocessing == "graph"
+
+
+def test_what_is_made_of_a_file_with_its_preprocessing_has_it_too(
+    checkpoint: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain, given = tmp_path / "plain.onnx", tmp_path / "given.onnx"
+    assert main(["export", str(checkpoint), "-o", str(plain), "--quiet"]) == 0
+    assert main([str(plain), "-o", str(given), "--precision", "fp32", "--with-motion"]) == 0
+    assert [onnx_file.read(path)[1].preprocessing for path in (plain, given)] == ["outside", "graph"]
+    before = given.read_bytes()
+    assert command(given, data, tmp_path / "made", "--precision", "fp16") == 0
+    assert onnx_file.read(tmp_path / "made-fp16.onnx")[1].preprocessing == "graph"
+    assert command(given, data, tmp_path / "made", "--target", "cpu", "--with-motion") == 0
+    assert onnx_file.read(tmp_path / "made-int8.onnx")[1].preprocessing == "outside"
+    assert given.read_bytes() == before
 
 
 def test_what_loses_too_much_is_not_handed_over(

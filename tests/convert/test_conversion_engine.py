@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from convert.check import CheckData
-from convert.conversion import Gate, build_engine
+from convert.conversion_engine import build_engine
+from convert.gate import Gate
 from edge.engines import cuda_runtime, engine_record
 from edge.engines.cuda_runtime import Cuda, CudaError
 from edge.engines.tensorrt_build_plan import BuildOptions
@@ -115,3 +116,25 @@ def test_a_folder_in_its_place(gpu: FakeGpu, onnx: Path, tmp_path: Path) -> None
     with pytest.raises(EngineBuildError, match=r"spot\.engine: cannot be written \(Is a directory\)"):
         build_engine(onnx, target, OPTIONS, gate(onnx, []))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["spot.engine", "spot.onnx"]
+
+
+@pytest.mark.parametrize(("version", "taken"), [("8.6", "spot"), ("10.3", "other"), ("11.4", "other")])
+def test_the_file_whose_types_tensorrt_takes(
+    version: str, taken: str, onnx: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From TensorRT 10 on what is not quantised computes in the types of the file."""
+    fake_device.use(fake_device.gpu_of(onnx, version), monkeypatch)
+    other, messages = write_spot_model(tmp_path / "other.onnx"), list[str]()
+    assert build_engine(onnx, tmp_path / "spot.engine", OPTIONS, gate(onnx, messages), other)
+    assert messages[0].startswith(f"{tmp_path / taken}.onnx: building with TensorRT {version}")
+
+
+def test_elsewhere_both_files_are_named(onnx: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    no_tensorrt(monkeypatch)
+    messages: list[str] = []
+    assert (
+        build_engine(onnx, tmp_path / "spot.engine", BuildOptions(), gate(onnx, messages), tmp_path / "other.onnx")
+        is None
+    )
+    named = "by korsal-convert build other.onnx -o spot.engine (of spot.onnx with TensorRT 8.6), or by the daemon"
+    assert named in messages[0]

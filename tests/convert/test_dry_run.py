@@ -31,7 +31,9 @@ def test_int8_for_a_jetpack(checkpoint: Path, tmp_path: Path, capsys: pytest.Cap
         f"  quantize       {name}-int8.onnx, for tensorrt, by percentile over 128 frames of 1 videos, keeping a",
         f"  check          {name}-int8.onnx: {beside}",
         "                 else with more in floating point, 3 times in all, then FP16",
-        f"  build          {name}.engine of {name}-int8.onnx, where TensorRT is",
+        f"  quantize       {name}-int8-fp16.onnx, for TensorRT 10 and later: the rest in FP16, by casts",
+        f"  check          {name}-int8-fp16.onnx: {beside}",
+        f"  build          {name}.engine of {name}-int8.onnx, since TensorRT 10 of the other, where TensorRT is",
         f"  check          {name}.engine: {beside}",
         "TensorRT 8.6.2 would build int8:",
         f"  reads          {name}-int8.onnx: INT8 by Q/DQ in the file",
@@ -64,6 +66,19 @@ def test_other_precisions(
         f"  export         {tmp_path / 'x'}.onnx, compared with torch on noise",
         "  build          nothing: --target cpu is for ONNX Runtime",
     ]
+
+
+def test_int8_with_its_preprocessing_for_tensorrt_10(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = tmp_path / "mine"
+    given = [checkpoint, "-o", name, "--calibrate", CLIP, "--with-motion", "--dry-run", "10.3"]
+    lines = output_lines(capsys, *given)
+    assert "  prepare        preprocessing and motion map go into each of these files" in lines
+    assert f"  reads          {name}-int8-fp16.onnx: INT8 by Q/DQ in the file" in lines
+    assert "  prepare" not in "".join(output_lines(capsys, *given[:-3], "--dry-run", "10.3"))
+    for_cpus = output_lines(capsys, *given[:-2], "--target", "cpu", "--dry-run")
+    assert not [line for line in for_cpus if "prepare" in line or "int8-fp16" in line]
 
 
 @pytest.mark.parametrize(

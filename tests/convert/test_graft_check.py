@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from convert import graft_check
 from convert.graft_check import GraftParity
 from edge import detector, motion_map
+from edge.graph_inference import GraphInference
 from edge.inference import Engine, Outputs
-from edge.manifest import FITTED, FRAME, MOTION, PREVIOUS, SHIFT, Manifest
+from edge.manifest import FITTED, FRAME, MOTION, OUTPUTS, PREVIOUS, SHIFT, Manifest
 from edge.motion_map import IDENTITY, SHIFTS, MotionKind, MotionSettings
 from tests.support.graft import noise, run_of
 
@@ -37,6 +38,17 @@ def choosing(shift: int, manifest: Manifest, map_of: int | None = None) -> Engin
         return {**outputs, SHIFT: np.array([shift]), MOTION: found.transpose(2, 0, 1)[None]}
 
     return Engine(infer, replace(manifest, preprocessing="graph"), "", "test")
+
+
+def maps_found(engine: Engine, *frames: Image) -> GraftParity:
+    """As `found`, of an engine that can only be asked for its map."""
+
+    def infer(inputs: Mapping[str, NDArray[Any]]) -> Outputs:
+        return {**engine.infer(inputs), **{name: np.zeros((1, 1)) for name in OUTPUTS}}
+
+    run_frames = GraphInference(infer, engine.manifest)
+    whole = replace(engine, infer=infer, run_frames=run_frames, preprocessor="graph")
+    return graft_check.compare_maps(whole, [(frames[-1], frames[0])])
 
 
 def found(engine: Engine, *frames: Image) -> GraftParity:
@@ -82,6 +94,20 @@ def test_with_a_shift_of_equal_score_its_own_map_must_come() -> None:
     assert parity.worse == 0
     assert parity.maps > graft_check.TOLERANCE
     assert not parity.within_tolerance
+
+
+def test_of_an_engine_that_does_not_tell_its_shift_the_nearest_map_is_taken() -> None:
+    scene = noise((96, 128, 3))
+    best = motion_shift(scene, scene)
+    right, wrong = (maps_found(choosing(shift, SSIM), scene) for shift in (best, (best + 1) % len(SHIFTS)))
+    assert (right.shifts, right.within_tolerance) == (0, True)
+    assert (wrong.shifts, wrong.worse) == (1, 1)
+    assert wrong.maps <= graft_check.TOLERANCE
+    other = maps_found(choosing(shift_of(1, 0), SSIM), rows())
+    assert other.within_tolerance, "a shift of equal score"
+    unshifted = replace(SSIM, motion=MotionSettings("ssim", shifts=False))
+    moved = maps_found(choosing(IDENTITY, unshifted, map_of=0), scene)
+    assert moved.maps > graft_check.TOLERANCE
 
 
 def motion_shift(before: Image, current: Image) -> int:
