@@ -29,7 +29,7 @@ from tests.support.installed_service import (
 from tests.support.machine import Machine, booted, make_root, require_tools
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
 EXPOSURE = 2.5  # at most, of 10, by systemd-analyze
 OLD = "0.0.1"

@@ -98,7 +98,7 @@ def before(machine: Machine) -> frozenset[str]:
 @pytest.fixture(scope="module")
 def output(machine: Machine, before: frozenset[str]) -> str:
     """What install.sh says."""
-    return machine.run("/src/install.sh", "--offline", "/wheels", patience=900)
+    return machine.run("/src/install.sh", "--offline", "/wheels")
 
 
 @pytest.fixture(scope="module")

@@ -97,7 +97,7 @@ class Machine:
         children = Path(f"/proc/{number}/task/{number}/children").read_text().split()
         return int(children[0]) if children else 0
 
-    def run(self, *command: str | Path, patience: float = 300) -> str:
+    def run(self, *command: str | Path, patience: float = 900) -> str:
         """What a command prints in there; fails the test with it where the command fails."""
         return call(*self._entered(), *command, patience=patience)
 
