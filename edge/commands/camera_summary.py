@@ -52,7 +52,10 @@ def _beginning(action: ActionSettings) -> str:
 
 
 def _by_action(values: Mapping[str, str]) -> str:
-    """The value, or each value with its action where they differ."""
-    if len(set(values.values())) == 1:
-        return next(iter(values.values()))
-    return ", ".join(f"{value} ({label})" for label, value in values.items())
+    """The value, or each value with its actions where they differ."""
+    labels: dict[str, list[str]] = {}
+    for label, value in values.items():
+        labels.setdefault(value, []).append(label)
+    if len(labels) == 1:
+        return next(iter(labels))
+    return ", ".join(f"{value} ({', '.join(of_value)})" for value, of_value in labels.items())

@@ -66,4 +66,5 @@ def test_zones_and_start_scores() -> None:
     assert camera_summary.zones({"gate": Zone(CORNER), "seat": Zone(CORNER, 10.0)}) == "gate, seat after a stay of 10 s"
     settings = EventSettings(ActionSettings(0.25), {"Jump": ActionSettings(0.5)})
     assert camera_summary.start_scores(settings, LABELS) == "0.25 (Run), 0.5 (Jump)"
+    assert camera_summary.start_scores(settings, (*LABELS, "Sit")) == "0.25 (Run, Sit), 0.5 (Jump)"
     assert camera_summary.start_scores(settings, ("Run",)) == "0.25"

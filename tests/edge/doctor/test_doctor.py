@@ -1,13 +1,11 @@
 """`korsal-edge doctor` against real things that are broken, and others that are not."""
 
-import re
 import socket
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NoReturn
 
-import numpy as np
 import pytest
 
 from edge import open_model
@@ -20,7 +18,6 @@ from edge.doctor.doctor import credentials, doctor, examine, model
 from edge.doctor.finding import ok, warning, wrong
 from edge.doctor.host import clock_finding, device_access, disk, hidden_files, motion, opencv, service
 from edge.doctor.runtime import gpu, runtime
-from edge.doctor.speed import mixed_rate, speed_finding
 from edge.engines.cuda_runtime import CudaError
 from edge.engines.tensorrt_errors import TensorRtError
 from tests.support import fake_device
@@ -28,7 +25,7 @@ from tests.support.broker import Broker, mosquitto
 from tests.support.fake_gpu import fake_gpu
 from tests.support.other_user import as_nobody, everybodys_folder
 from tests.support.ports import free_port
-from tests.support.spot_model import write_frames, write_spot_model, write_spot_video
+from tests.support.spot_model import write_spot_model, write_spot_video
 
 
 def configured(folder: Path, **tables: object) -> Config:
@@ -286,33 +283,6 @@ def test_a_fallback_to_the_cpu_on_a_machine_with_a_gpu_is_a_warning(monkeypatch:
     assert "driver here is 12.6" in found.line()
 
 
-@pytest.mark.parametrize(
-    ("rate", "wanted", "level"),
-    [
-        (3.1, [15.0], "warning"),
-        (9.9, [15.0], "warning"),  # 0.66
-        (10.1, [15.0], "ok"),  # 0.673
-        (19.9, [15.0, 15.0], "warning"),
-        (7.0, [5.0, 5.0], "ok"),
-        (0.1, [], "ok"),  # files alone: they wait
-    ],
-)
-def test_a_machine_that_is_too_slow_for_its_cameras(rate: float, wanted: list[float], level: str) -> None:
-    found = speed_finding(rate, wanted, "use fewer cameras", service_runs=False)
-    assert (found.level, found.remedy) == (level, "use fewer cameras" if level == "warning" else "")
-    assert found.text == f"{rate:.1f} frames per second; the live cameras ({len(wanted)}) need {sum(wanted):g}"
-
-
-def test_the_speed_is_that_of_the_pipeline(folder: Path) -> None:
-    cameras = {"door": {"source": "rtsp://10.0.0.7/x", "fps": 2}, "video": {"source": "video.avi"}}
-    whole = configured(folder, model={"path": folder / "spot.onnx"}, cameras=cameras)
-    found = list(model(whole, service_runs=True))[1]
-    assert (found.subject, found.level) == ("speed", "ok")  # 64x64 pixels
-    assert re.fullmatch(
-        r"[\d.]+ frames per second, beside the running service; the live cameras \(1\) need 2", found.text
-    )
-
-
 def test_why_the_model_falls_back_is_said_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a machine with a GPU and no TensorRT; and no INT8 file, which is another reason."""
     monkeypatch.setitem(sys.modules, "tensorrt", None)
@@ -326,46 +296,6 @@ def test_why_the_model_falls_back_is_said_once(folder: Path, monkeypatch: pytest
         lines = " ".join(one.line() for one in (*found, *findings))
         assert lines.count("TensorRT's Python bindings cannot be loaded") == 1
         assert ("model.precision is int8" in lines) == (precision == "int8")
-
-
-def test_cameras_that_differ_in_rate_and_tiles_share_the_machine() -> None:
-    """30 and 10 frames a second alone: of 20 wanted, 15 take 0.5 of the machine and 5 take 0.5, which is all of it."""
-    assert mixed_rate([30.0, 10.0], [15.0, 5.0]) == pytest.approx(20)
-    assert mixed_rate([30.0, 30.0], [15.0, 15.0]) == pytest.approx(30)
-
-
-def test_the_speed_of_each_way_to_look_is_told(folder: Path) -> None:
-    cameras = {
-        "door": {"source": "rtsp://10.0.0.7/x", "fps": 2},
-        "yard": {"source": "rtsp://10.0.0.8/x", "fps": 1, "tiles": "2x1"},
-    }
-    found = list(model(configured(folder, model={"path": folder / "spot.onnx"}, cameras=cameras)))
-    assert re.fullmatch(
-        r"[\d.]+ frames per second; the live cameras \(2\) need 3; "
-        r"frames per second: [\d.]+ whole, [\d.]+ as 2x1 tiles",
-        found[1].text,
-    )
-    assert len(found) == 2  # on a CPU tiles are looked at one by one, whatever max_batch is
-
-
-def test_tiles_that_the_engine_does_not_take_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As one of TensorRT with max_batch = 1."""
-    monkeypatch.setattr("edge.service.settings.on_cpu", lambda runtime: False)
-    cameras = {"door": {"source": "rtsp://10.0.0.7/x", "tiles": "3x2"}}
-    whole = configured(folder, model={"path": folder / "spot.onnx", "max_batch": 1}, cameras=cameras)
-    found = [finding for finding in model(whole) if finding.subject == "tiles"]
-    assert [finding.level for finding in found] == ["warning"]
-    assert "camera door: its 6 tiles take" in found[0].text
-    assert "set [model] max_batch = 6 and restart" in found[0].text
-
-
-@pytest.mark.parametrize(("side", "level"), [(64, "wrong"), (640, "warning")])
-def test_too_small_is_what_the_models_own_input_shows_too_little_of(tmp_path: Path, side: int, level: str) -> None:
-    """Of a strip of 640x24 an input 64 wide shows 2 rows, one 640 wide shows all 24; 7 are the least."""
-    write_frames(tmp_path / "wide.avi", [np.zeros((120, 640, 3), np.uint8)])
-    strip = CameraConfig(source=str(tmp_path / "wide.avi"), region=(0.0, 0.0, 1.0, 0.2))
-    found = camera("door", strip, False, input_size=(side, side))
-    assert found.level == level, found.text
 
 
 def test_why_the_gpu_does_not_answer_is_said_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
