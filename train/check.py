@@ -1,4 +1,4 @@
-"""`korsal-train check`: what is wrong with the annotations of a data set, and a contact sheet to inspect. Shell."""
+"""`korsal-train check`: what is wrong with the annotations of data sets, and contact sheets to inspect. Shell."""
 
 import argparse
 import sys
@@ -9,8 +9,8 @@ from pathlib import Path
 from edge.cameras.container import bytes_missing
 from edge.cameras.video_file import CaptureError, decodable_frames, probe
 from edge.terminal import progress
-from edge.terminal.arguments import Parser, whole_number
-from train.datasets import loader
+from edge.terminal.arguments import Parser, whole_number, with_commas
+from train.datasets import joint, loader
 from train.datasets.annotated_frames import mask
 from train.datasets.annotation_faults import Fault, FileFacts, faults
 from train.datasets.annotation_records import AnnotationError, DataSet, VideoAnnotation
@@ -25,20 +25,45 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if options.sheet:
             check_ending(options.sheet)
-        data = loader.load(options.data, options.fold)
-        files = {} if options.no_videos else _files(data)
-        found = faults(data, files)
-        _print_summary(data, files)
-        _print_faults(found, options.most)
-        if options.sheet:
-            print(f"{options.sheet}: frames of {write_sheet(data, options.sheet)} tubes; check that the boxes fit")
+        sets = loader.load_all(options.data, options.fold)
+        together = _of_all(sets)
+        found = [*together, *(fault for place in range(len(sets)) for fault in _of_one(sets, place, options))]
     except (AnnotationError, SheetError) as error:
         print(f"korsal-train: {error}", file=sys.stderr)
         return 1
     if any(fault.serious for fault in found):
         return 1
-    print(progress.next_step("korsal-train", options.data, "--out", "runs/mine"))
+    print(progress.next_step("korsal-train", *options.data, "--out", "runs/mine"))
     return 0
+
+
+def _of_all(sets: Sequence[DataSet]) -> list[Fault]:
+    """What concerns several data sets at once; printed. Raises AnnotationError."""
+    if len(sets) == 1:
+        return []
+    data = joint.joined(sets)
+    print(f"{data.title}: {len(data.labels)} actions")
+    print("".join(f"{note}\n" for note in joint.notes(data)), end="")
+    found = [Fault(name, text) for name, text in joint.trained_and_tested(sets)]
+    if found:
+        _print_faults(found, len(found))
+    return found
+
+
+def _of_one(sets: Sequence[DataSet], place: int, options: argparse.Namespace) -> list[Fault]:
+    """What is wrong with one of the data sets; printed, and drawn where that is asked for. Raises SheetError."""
+    data = sets[place]
+    files = {} if options.no_videos else _files(data)
+    found = faults(data, files)
+    print(end="\n" * (len(sets) > 1))
+    _print_summary(data, files)
+    _print_faults(found, options.most)
+    if options.sheet and data.labels:
+        sheet: Path = options.sheet
+        of_several = sheet.with_stem(f"{sheet.stem}-{place + 1}")
+        where = of_several if len(sets) > 1 else sheet
+        print(f"{where}: frames of {write_sheet(data, where)} tubes; check that the boxes fit")
+    return found
 
 
 def _files(data: DataSet) -> dict[str, FileFacts]:
@@ -108,9 +133,11 @@ def _count(videos: Sequence[VideoAnnotation]) -> tuple[Counter[int], Counter[int
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="korsal-train check", description="What is wrong with annotations.")
-    parser.add_argument("data", type=Path, help="folder of a data set, or its ground truth alone")
-    parser.add_argument("--fold", type=whole_number(1), default=1, help="its split, where it has several")
-    parser.add_argument("--sheet", type=Path, metavar="OUT", help="write a picture of annotated frames: .jpg, .png")
+    parser.add_argument("data", type=Path, nargs="+", help="folders of data sets, or their ground truth alone")
+    folds = "their splits, where they have several, like 1,2"
+    parser.add_argument("--fold", type=with_commas(whole_number(1)), default=(1,), help=folds)
+    sheet = "write a picture of annotated frames: .jpg, .png; of several data sets one each, OUT-1, OUT-2 …"
+    parser.add_argument("--sheet", type=Path, metavar="OUT", help=sheet)
     parser.add_argument("--no-videos", action="store_true", help="do not read the video files")
     parser.add_argument("--most", type=whole_number(0), default=50, help="findings to show")
     progress.add_option(parser)

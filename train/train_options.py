@@ -1,15 +1,14 @@
 """The options of `korsal-train`, and their values: as given, else those of the weights or of the resumed run."""
 
 import argparse
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 from edge.manifest import LITE
 from edge.motion_map import KINDS
 from edge.terminal import progress
-from edge.terminal.arguments import Parser, number, path_as_text, whole_number
+from edge.terminal.arguments import Parser, number, path_as_text, whole_number, with_commas
 from train import checkpoint as checkpoints
 from train import train_settings
 from train.checkpoint import CheckpointError
@@ -23,7 +22,6 @@ TAKEN = (  # data and precision are never those of another run
     *("fold", "weights", "architecture", "height", "width", "samples", "batch", "learning_rate", "validate_every"),
     *("seed", "all_groups", "shares"),
 )
-Number = TypeVar("Number", int, float)
 OF_MOTION = ("kind", "shifts")
 
 
@@ -80,9 +78,9 @@ def parser() -> argparse.ArgumentParser:
     )
     usual, add = TrainSettings(()), parser.add_argument
     add("data", type=path_as_text, nargs="+", help="folders of data sets: annotations, lists, videos/")
-    add("--fold", type=_numbers(whole_number(1)), help="their splits, where they have several, like 1,2; default: 1")
+    add("--fold", type=with_commas(whole_number(1)), help="their splits, where they have several, like 1,2; default: 1")
     share = "how many samples are of each data set, in proportion, like 1,2; default: by their classes"
-    add("--share", dest="shares", type=_numbers(number), help=share)
+    add("--share", dest="shares", type=with_commas(number), help=share)
     add("--out", type=Path, default=Path("runs/train"), help="for last.pt, best.pt, log.csv, curves.png; %(default)s")
     add("--cache", type=Path, default=Path("runs/cache"), help="for decoded frames, about 4 MB a video; %(default)s")
     _add_input(parser, usual)
@@ -117,11 +115,6 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
     where = "where samples are computed; auto: on the GPU where all frames, decoded, fit into its memory"
     add("--samples-on", choices=get_args(SamplesOn), default="auto", help=where)
     add("--workers", type=int, default=1, help="processes that prepare samples; default: 1")
-
-
-def _numbers(kind: Callable[[str], Number]) -> Callable[[str], tuple[Number, ...]]:
-    """The type of an option that takes numbers with commas between."""
-    return lambda text: tuple(kind(one.strip()) for one in text.split(","))
 
 
 def _add_input(parser: argparse.ArgumentParser, usual: TrainSettings) -> None:

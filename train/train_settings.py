@@ -97,9 +97,6 @@ def _of_several(settings: TrainSettings) -> list[str]:
     """What is wrong with the numbers for each data set."""
     count = len(settings.data)
     found = []
-    if settings.fold != (1,) and len(settings.fold) != count:
-        numbers = ",".join(map(str, settings.fold))
-        found.append(f"--fold {numbers}: give one number for each data set, {count} in all, with commas between")
     if settings.shares and len(settings.shares) != count:
         numbers = ",".join(f"{share:g}" for share in settings.shares)
         found.append(f"--share {numbers}: give one number for each data set, {count} in all, with commas between")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edge.manifest import Manifest
 from train import processes
-from train.datasets import loader
+from train.datasets import joint, loader
 from train.datasets.annotation_records import VideoAnnotation
 from train.datasets.frame_kinds import known_frames
 from train.datasets.frame_rate import frame_rate
@@ -43,9 +43,7 @@ class TrainingData:
 
 def load(settings: TrainSettings) -> TrainingData:
     """What the settings name, without its frames. Raises AnnotationError, CaptureError, TrainingError."""
-    _require_different(settings.data)
-    folds = settings.fold if len(settings.fold) > 1 else settings.fold * len(settings.data)
-    sets = [loader.load(Path(data), fold) for data, fold in zip(settings.data, folds, strict=True)]
+    sets = loader.load_all([Path(data) for data in settings.data], settings.fold)
     data = joined(sets)
     if not data.labels:
         raise TrainingError(f"{data.title}: names no action; annotate one, or add a data set that has some")
@@ -110,13 +108,6 @@ def _videos(parts: Sequence[TrainingPart]) -> str:
     return f"{learned} videos to learn from, {held} to validate on"
 
 
-def _require_different(folders: tuple[str, ...]) -> None:
-    places = [Path(folder).resolve() for folder in folders]
-    twice = next((folder for folder, place in zip(folders, places, strict=True) if places.count(place) > 1), None)
-    if twice is not None:
-        raise TrainingError(f"{twice}: is given twice; give each data set once")
-
-
 def _require_files(data: JointData) -> None:
     """One sentence for all missing videos, before any is decoded."""
     for part in data.parts:
@@ -149,8 +140,7 @@ def _require_action(title: str, parts: tuple[TrainingPart, ...], sentence: str) 
 
 
 def _notes(data: JointData, rates: list[float]) -> Iterator[str]:
-    for label, titles in data.shared_labels():
-        yield f"{label}: annotated in {' and in '.join(titles)}, and taken for one action"
+    yield from joint.notes(data)
     for part, rate in zip(data.parts, rates, strict=True):
         if rate != rates[0]:
             yield (

@@ -4,10 +4,11 @@ import argparse
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from edge.stream_url import looks_like_url
 
+Number = TypeVar("Number", int, float)
 Command = Callable[[argparse.Namespace], int]  # runs a command and returns its exit status
 
 
@@ -45,6 +46,11 @@ def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+def with_commas(kind: Callable[[str], Number]) -> Callable[[str], tuple[Number, ...]]:
+    """The type of an option that takes numbers with commas between them."""
+    return lambda text: tuple(kind(one.strip()) for one in text.split(","))
 
 
 def number(text: str) -> float:

@@ -58,11 +58,12 @@ def faults(data: DataSet, files: Mapping[str, FileFacts]) -> list[Fault]:
 
 
 def _of_lists(data: DataSet) -> Iterator[Fault]:
-    if not any(video.tubes for video in (*data.train, *data.test)):
+    quiet = not data.labels and all(video.quiet for video in (*data.train, *data.test))
+    if not quiet and not any(video.tubes for video in (*data.train, *data.test)):
         yield Fault("", "no video shows any action; check what was exported")
     for part, videos in (("train", data.train), ("test", data.test)):
         if not videos:
-            yield Fault("", f"no video for {part}")
+            yield Fault("", f"no video for {part}", serious=part == "train" or not quiet)
         twice = [name for name, count in Counter(video.name for video in videos).items() if count > 1]
         yield from (Fault(name, f"twice in the list for {part}") for name in twice)
         shown = Counter(tube.label for video in videos for tube in video.tubes)

@@ -1,7 +1,7 @@
 """Several data sets as one: the labels of all, and which of them each set's annotators looked for."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,6 +38,22 @@ class JointData:
             for label, name in enumerate(self.labels)
         ]
         return [(name, titles) for name, titles in owners if len(titles) > 1]
+
+
+def notes(data: JointData) -> Iterator[str]:
+    """What is worth knowing of the labels, a sentence each."""
+    for label, titles in data.shared_labels():
+        yield f"{label}: annotated in {' and in '.join(titles)}, and taken for one action"
+
+
+def trained_and_tested(sets: Sequence[DataSet]) -> Iterator[tuple[str, str]]:
+    """Names of videos that one data set has for testing and another for training, each with a sentence."""
+    titles = _titles(sets)
+    for data, title in zip(sets, titles, strict=True):
+        tested = {video.name for video in data.test}
+        for other, its_title in zip(sets, titles, strict=True):
+            common = [video.name for video in other.train if video.name in tested] if other is not data else []
+            yield from ((name, f"for training in {its_title} and for testing in {title}") for name in common)
 
 
 def joined(sets: Sequence[DataSet]) -> JointData:

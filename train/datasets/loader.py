@@ -46,6 +46,19 @@ def load(data: Path, fold: int = 1) -> DataSet:
     raise AnnotationError(f"{data}: no data set, it holds none of {LAYOUTS}; see docs/evaluation.md, Data sets")
 
 
+def load_all(places: Sequence[Path], folds: Sequence[int]) -> list[DataSet]:
+    """Several data sets; `folds`: the split of each, or one number for all. Raises AnnotationError."""
+    resolved = [place.resolve() for place in places]
+    twice = next((place for place, one in zip(places, resolved, strict=True) if resolved.count(one) > 1), None)
+    if twice is not None:
+        raise AnnotationError(f"{twice}: is given twice; give each data set once")
+    numbers = folds if len(folds) > 1 else [*folds] * len(places)
+    if len(numbers) != len(places):
+        given = ",".join(map(str, folds))
+        raise AnnotationError(f"--fold {given}: give one number for each data set, {len(places)} in all")
+    return [load(place, fold) for place, fold in zip(places, numbers, strict=True)]
+
+
 def load_own(data: Path) -> DataSet:
     """One's own: `videos/`, `trainlist.txt`, `testlist.txt`, and `annotations/*.xml`, `annotations.json` or neither.
 
