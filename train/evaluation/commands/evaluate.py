@@ -1,7 +1,6 @@
 """Shell. `korsal-evaluate MODEL`: a model scored on the videos of a data set."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,7 +13,7 @@ from train.datasets.frame_kinds import not_annotated
 from train.evaluation import options as shared
 from train.evaluation import report_files
 from train.evaluation.evaluation import EvaluationRun, evaluate
-from train.evaluation.protocols import Protocol, Rule, ScoredFrames
+from train.evaluation.protocol_options import add_protocol, protocol_of
 from train.evaluation.report import Report
 from train.evaluation.report_format import as_json, as_table, comparison_note, not_annotated_note
 from train.evaluation.shared_labels import shared_labels
@@ -29,10 +28,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of a data set: annotations, lists, videos/")
     shared.add_fold(parser)
     shared.add_split(parser)
-    parser.add_argument("--rule", choices=get_args(Rule), default="voc", help="area under the envelope, or trapezoids")
-    parser.add_argument("--frames", choices=get_args(ScoredFrames), default="all", help="those that frame-AP looks at")
+    add_protocol(parser)
     parser.add_argument("--linker", choices=get_args(LinkerKind), default="default")
-    shared.add_threshold(parser)
     shared.add_limit(parser)
     shared.add_jobs(parser)
     add_tiling(parser)
@@ -51,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
     both = shared_labels(labels, data, options.model)
     chosen = both.of(videos_to_evaluate(data, options.split, options.limit))
     report_files.check_paths(options.json, options.plots)
-    protocol = Protocol(options.rule, options.frames, options.threshold)
+    protocol = protocol_of(options)
     run = EvaluationRun(chosen, options.linker, protocol, options.jobs, tiling_of(options), both.labels)
     scores = evaluate(options.model, data, run)
     circumstances = {
@@ -71,10 +68,11 @@ def run(options: argparse.Namespace) -> None:
 
 def _write(scores: Report, circumstances: dict[str, Any], left_out: str, options: argparse.Namespace) -> None:
     """The table first: it cannot fail."""
+    protocol = scores.protocol
     print(
         f"{circumstances['model']['name']} on {circumstances['data']}: {circumstances['videos']} of "
-        f"{circumstances['videos_of_split']} videos, {options.frames} frames, AP rule {options.rule}, "
-        f"linker {options.linker}{_seen(options)}; percent"
+        f"{circumstances['videos_of_split']} videos, protocol {protocol.name}, {protocol.frames} frames, AP rule "
+        f"{protocol.rule}, linker {options.linker}{_seen(options)}; percent"
     )
     if left_out:
         print(left_out)
@@ -86,7 +84,7 @@ def _write(scores: Report, circumstances: dict[str, Any], left_out: str, options
         report_files.write_scores(as_json(scores, circumstances), options.json)
     if options.plots:
         report_files.draw(scores, options.plots)
-    print(_next(options.model, options.data, options.json, given(options)))
+    print(_next(options))
 
 
 def _seen(options: argparse.Namespace) -> str:
@@ -95,10 +93,11 @@ def _seen(options: argparse.Namespace) -> str:
     return "" if tiling.is_whole else f", seen as {tiling}"
 
 
-def _next(model: Path, data: Path, scores: Path | None, looks: Sequence[str]) -> str:
+def _next(options: argparse.Namespace) -> str:
     """A checkpoint is exported; a model is evaluated by its events."""
+    model: Path = options.model
     if model.suffix == ".pt":
-        kept = ("--scores", scores) if scores else ()
+        kept = ("--scores", options.json) if options.json else ()
         return progress.next_step("korsal-convert", "export", model, "-o", model.with_suffix(".onnx"), *kept)
-    chosen = ("--data", data, "--split", "validation", *looks, "-o", "validation.npz")
+    chosen = (*shared.data_arguments(options, "validation"), *given(options), "-o", "validation.npz")
     return progress.next_step("korsal-evaluate", "detect", model, *chosen)
