@@ -128,7 +128,7 @@ def _part(part: JointPart, all_groups: bool) -> TrainingPart:
         kind = "training" if not training else "validation"
         raise TrainingError(
             f"{part.title}: trainlist.txt leaves no video for {kind}: groups 23 to 25 are for validation, of J-HMDB "
-            "whole sources, of other names every fifth video of a class, all others for training, and both are needed; "
+            "whole films, of other names every fifth video of a class, all others for training, and both are needed; "
             "--all-groups learns from all and validates on none"
         )
     return TrainingPart(part.title, part.labels, training, validation)

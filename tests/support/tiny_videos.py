@@ -42,18 +42,18 @@ def write_video(path: Path, frames: list[NDArray[np.uint8]]) -> Path:
     return path
 
 
-def write_hmdb(folder: Path, actions: tuple[str, ...], sources: int = 5) -> Path:
-    """J-HMDB's layout: a video of each action from each source, all for training, in the colour of the second action.
+def write_hmdb(folder: Path, actions: tuple[str, ...], films: int = 5) -> Path:
+    """J-HMDB's layout: a video of each action from each film, all for training, in the colour of the second action.
 
-    The last source by name is held out where there are five.
+    The last film by name is held out where there are five.
     """
     tube = {"sf": np.uint8(0), "ef": np.uint8(FIRST), "boxes": np.array([person(FIRST)] * FIRST, np.uint8)}
     videos = {}
     for label, action in enumerate(actions):
-        for source in range(sources):
-            name = f"{action}/{action}_film_{source}_{action}_f_cm_np1_fr_med_{source}"
+        for film in range(films):
+            name = f"{action}/{action}_film_{film}_{action}_f_cm_np1_fr_med_{film}"
             videos[name] = {"label": label, "numf": FIRST, "annotations": [{"label": label, **tube}]}
-            write_video(folder / "videos" / f"{name}.avi", [picture(1, FIRST, 10 * source + label)] * FIRST)
+            write_video(folder / "videos" / f"{name}.avi", [picture(1, FIRST, 10 * film + label)] * FIRST)
     (folder / "hmdb_annots.pkl").write_bytes(pickle.dumps(videos, protocol=2))
     for fold in (1, 2, 3):
         (folder / f"trainlist{fold:02}.txt").write_text("".join(f"{name}\n" for name in videos))

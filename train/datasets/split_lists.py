@@ -11,7 +11,7 @@ from train.datasets.video_names import without_suffix
 
 VALIDATION_GROUPS = ("g23", "g24", "g25")  # of the training videos
 HELD_OUT = 5  # one of so many videos, where no groups are numbered
-# of the names of HMDB51 and J-HMDB, after source and action: what is seen of the body, whether the camera moves,
+# of the names of HMDB51 and J-HMDB, after film and action: what is seen of the body, whether the camera moves,
 # how many people, from which side, how good, and the number of the clip
 HMDB_ENDING = re.compile(r"_[fuhl]_(cm|nm)_np\d+_(fr|ba|le|ri)_(goo|med|bad)_\d+$")
 
@@ -34,15 +34,15 @@ def held_out(
 ) -> tuple[tuple[VideoAnnotation, ...], tuple[VideoAnnotation, ...]]:
     """Training and validation videos: whole groups (`g23`) go to validation, because a group shares one scene.
 
-    Of videos named as in HMDB whole sources do, about every fifth video of each class. Where no name carries a group or
-    a source, it is every fifth video of each class.
+    Of videos named as in HMDB, whose groups are clips of one film, about every fifth of each class does; where names
+    tell no group, every fifth exactly.
     """
     videos = tuple(videos)
     names = [re.search(r"_(g\d\d)_", f"{video.name}_") for video in videos]
     if any(names):
         held = [name is not None and name[1] in groups for name in names]
     elif videos and all(HMDB_ENDING.search(video.name) for video in videos):
-        held = _sources(videos)
+        held = _whole_groups(videos)
     else:
         held = _every_fifth(videos)
     return (
@@ -51,29 +51,29 @@ def held_out(
     )
 
 
-def source_of(name: str) -> str:
-    """What a video named as in HMDB was cut from: `HP_2` for `walk/HP_2_walk_f_cm_np1_fr_med_3`."""
+def group_of(name: str) -> str:
+    """The film that a video named as in HMDB was cut from: `HP_2` of `walk/HP_2_walk_f_cm_np1_fr_med_3`."""
     action, _, stem = name.rpartition("/")
     return HMDB_ENDING.sub("", stem).removesuffix(f"_{action.rpartition('/')[2]}")
 
 
-def _sources(videos: Sequence[VideoAnnotation]) -> list[bool]:
-    """True for the videos of whole sources that make up at most every fifth video of each class.
+def _whole_groups(videos: Sequence[VideoAnnotation]) -> list[bool]:
+    """True for the videos of whole groups that make up at most every fifth video of each class.
 
-    From the largest source to the smallest, one is held out as soon as that leaves enough of all its classes.
+    From the largest group to the smallest, one is held out as soon as that leaves enough of all its classes.
     """
-    sources = [source_of(video.name) for video in videos]
-    size = Counter(sources)
+    groups = [group_of(video.name) for video in videos]
+    size = Counter(groups)
     seen: Counter[int] = Counter()
     out: Counter[int] = Counter()
     held = set()
-    for source in sorted(size, key=lambda one: (-size[one], one)):
-        classes = Counter(_class(video) for video, mine in zip(videos, sources, strict=True) if mine == source)
+    for group in sorted(size, key=lambda one: (-size[one], one)):
+        classes = Counter(_class(video) for video, mine in zip(videos, groups, strict=True) if mine == group)
         seen += classes
         if all(HELD_OUT * (out[label] + count) <= seen[label] for label, count in classes.items()):
             out += classes
-            held.add(source)
-    return [source in held for source in sources]
+            held.add(group)
+    return [group in held for group in groups]
 
 
 def _every_fifth(videos: Iterable[VideoAnnotation]) -> list[bool]:

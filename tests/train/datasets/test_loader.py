@@ -15,7 +15,7 @@ from tests.support.refusal import refusal
 from train.datasets import loader
 from train.datasets.annotation_records import AnnotationError, GroundTruthTube, VideoAnnotation
 from train.datasets.jhmdb import read_act
-from train.datasets.split_lists import held_out, source_of
+from train.datasets.split_lists import group_of, held_out
 
 TUBE = np.array([[3, 10, 20, 40, 60], [4, 11, 20, 41, 60]], np.float32)
 ACT: dict[str, Any] = {
@@ -170,35 +170,35 @@ def test_videos_without_groups_are_held_out_by_fives() -> None:
     assert len(training) == 9
 
 
-def test_of_jhmdb_whole_sources_are_held_out(shared: Path) -> None:
+def test_of_jhmdb_whole_groups_are_held_out(shared: Path) -> None:
     """And each class keeps four of five videos or more to learn from, and one or more to validate on."""
     for fold in (1, 2, 3):
         training, validation = held_out(loader.load(shared / "jhmdb21", fold).train)
-        assert not {source_of(video.name) for video in training} & {source_of(video.name) for video in validation}
+        assert not {group_of(video.name) for video in training} & {group_of(video.name) for video in validation}
         learned, held = (Counter(video.tubes[0].label for video in part) for part in (training, validation))
         assert all(0 < 4 * held[label] <= learned[label] for label in range(21))
         assert len(validation) > 0.17 * (len(training) + len(validation))
 
 
 @pytest.mark.parametrize(
-    ("name", "source"),
+    ("name", "group"),
     [
         ("walk/HP_2_walk_f_cm_np1_fr_med_3", "HP_2"),
         ("brush_hair/Brushing_hair__the_right_way_brush_hair_u_nm_np1_ba_goo_0", "Brushing_hair__the_right_way"),
         ("HP_2_walk_l_nm_np2_le_bad_12", "HP_2_walk"),  # without a folder the action is not known
     ],
 )
-def test_sources(name: str, source: str) -> None:
-    assert source_of(name) == source
+def test_groups_by_film(name: str, group: str) -> None:
+    assert group_of(name) == group
 
 
-def test_a_source_of_two_actions_is_held_out_for_both_or_neither() -> None:
+def test_a_group_of_two_actions_is_held_out_for_both_or_neither() -> None:
     """Class 1 has two videos, of which none can be spared, so the film stays, and with it its video of class 0."""
     tubes = [GroundTruthTube(label, 0, np.zeros((1, 4), np.float32)) for label in (0, 1)]
     names = [("sit", 0, "film")] + [("sit", 0, f"other{n}") for n in range(9)] + [("run", 1, "film"), ("run", 1, "b")]
     videos = [VideoAnnotation(f"{a}/{s}_{a}_f_cm_np1_fr_med_0", 1, (tubes[label],)) for a, label, s in names]
     training, validation = held_out(videos)
-    assert [source_of(video.name) for video in validation] == ["other3", "other8"]
+    assert [group_of(video.name) for video in validation] == ["other3", "other8"]
     assert len(training) == 10
 
 
