@@ -21,7 +21,7 @@ FORMAT = b"2"  # part of the file's name; version 1 left out the frames after a 
 REMEDY = "delete the file, it is created again"
 
 
-Number = TypeVar("Number", np.uint8, np.int64)
+StoredNumber = TypeVar("StoredNumber", np.uint8, np.int64)
 
 
 class FrameError(Exception):
@@ -83,7 +83,7 @@ def _size(path: Path) -> int:
         ) from error
 
 
-def _numbers(path: Path, kind: type[Number], count: int, offset: int) -> NDArray[Number]:
+def _numbers(path: Path, kind: type[StoredNumber], count: int, offset: int) -> NDArray[StoredNumber]:
     """So many numbers from a place of a file, fewer where it ends."""
     try:
         return np.fromfile(path, kind, count, offset=offset)
