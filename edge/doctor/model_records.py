@@ -8,7 +8,7 @@ from edge import model_files
 from edge.config.config_file import model_path
 from edge.config.schema import Config
 from edge.engines import engine_record, failed_builds
-from edge.engines.engine_cache import LOG_SUFFIX, SUFFIX
+from edge.engines.cached_engines import LOG_SUFFIX, SUFFIX
 from edge.files import sha256_of
 from edge.model_listing import listed
 from edge.shipped_files import AssetError

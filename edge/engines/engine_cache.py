@@ -8,17 +8,15 @@ may need two batches or precisions, and would otherwise keep rebuilding each oth
 options in use. What cannot be built is remembered: `failed_builds`.
 """
 
-import fcntl
 import logging
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from edge.engines import engine_build, engine_record, failed_builds
+from edge.engines import build_lock, cached_engines, engine_build, failed_builds
 from edge.engines.build_progress import BuildProgress, percent_messages
+from edge.engines.cached_engines import LOG_SUFFIX, SUFFIX
 from edge.engines.cuda_runtime import Cuda, CudaError
 from edge.engines.tensorrt_build_plan import BuildOptions, PlanError, Platform, Precision, as_precision, engine_key
 from edge.engines.tensorrt_builder import EngineBuildError
@@ -30,11 +28,8 @@ from edge.text import Notify
 
 log = logging.getLogger(__name__)
 
-SUFFIX = ".engine"
 TIMINGS = "timing.cache"
-LOG_SUFFIX = ".log"  # of what TensorRT reported of an engine's build, whether it succeeded or not
 KEY_DIGITS = 16  # of the key in the file's name
-WAIT_SECONDS = 0.5  # between two checks whether another process has built it
 
 
 class EngineCacheError(EngineError):
@@ -69,14 +64,30 @@ class EngineCache:
         try:
             if (loaded := self._known(onnx, target, options)) is not None:
                 return loaded
-            with self._alone(target.parent) as waited:
-                found = self._known(onnx, target, options) if waited else None
+            with build_lock.alone(target.parent, self._wait) as waited:
+                changed = waited or failed_builds.refusal(target, alone=True)  # a build may have ended meanwhile
+                found = self._known(onnx, target, options, alone=True) if changed else None
                 return self._built(onnx, target, options) if found is None else found
         except OSError as error:
             raise EngineCacheError(
                 f"{self.directory}: cannot be used ({error.strerror}); free space, or name a directory "
                 "that this user may write to ([outbox] directory)"
             ) from error
+
+    def expected(self, onnx: Path, options: BuildOptions) -> tuple[Path, str]:
+        """Where the engine lies that `open` would give, built or not, and what it would note of it.
+
+        Nothing is loaded: what records and notes say counts. Raises EngineCacheError.
+        """
+        target = self.place(onnx, options)
+        if not (refusal := failed_builds.refusal(target)):
+            return target, ""
+        fitting = (sha256_of(onnx), self._platform())
+        for previous in self._alike(onnx, target, options):
+            record = cached_engines.record_of(previous)
+            if record and (record.onnx_sha256, record.platform) == fitting:
+                return previous, _in_place(refusal, previous)
+        raise EngineCacheError(refusal)
 
     def place(self, onnx: Path, options: BuildOptions) -> Path:
         """The path of that model's engine, built or not. Raises EngineCacheError."""
@@ -90,29 +101,34 @@ class EngineCache:
             raise EngineCacheError(f"{onnx}: {error}") from error
         return self.directory / onnx.stem / f"{key[:KEY_DIGITS]}{SUFFIX}"
 
-    def _known(self, onnx: Path, target: Path, options: BuildOptions) -> LoadedEngine | None:
-        """The engine in the cache; a previous one where building it has failed before; None where it is to be built."""
-        refusal = failed_builds.refusal(target)
+    def _known(self, onnx: Path, target: Path, options: BuildOptions, alone: bool = False) -> LoadedEngine | None:
+        """The engine in the cache; a previous one where building it has failed before; None where it is to be built.
+
+        `alone`: the lock of the folder is held.
+        """
+        refusal = failed_builds.refusal(target, alone)
         if target.is_file():
             try:
-                return load(target, self.trt, self.cuda)
+                loaded = load(target, self.trt, self.cuda)
             except TensorRtError as error:
                 log.warning("%s%s", error, "" if refusal else "; rebuilding it")
+            else:
+                if refusal:
+                    failed_builds.forget(target)
+                return loaded
         return self._previous(onnx, target, options, refusal) if refusal else None
 
     def _built(self, onnx: Path, target: Path, options: BuildOptions) -> LoadedEngine:
-        """Build the engine, let it answer, remove those that it replaces; where that fails, use a previous one."""
+        """Build the engine, let it answer, remove what it replaces; where that fails, use a previous one."""
         log.info("building the TensorRT engine of %s, once: this takes minutes", onnx)
         try:
-            with failed_builds.noted(onnx, target):
+            basis = engine_key(sha256_of(onnx), self._platform(), BuildOptions())
+            with failed_builds.noted(onnx, target, basis):
                 self._build(onnx, target, options)
                 loaded = load(target, self.trt, self.cuda)
         except (EngineBuildError, TensorRtError, CudaError) as error:
-            return self._previous(onnx, target, options, failed_builds.refusal(target) or str(error))
-        made = _options(target)
-        for previous in _others(target):
-            if _options(previous) in (made, None):
-                _remove(previous)
+            return self._previous(onnx, target, options, failed_builds.refusal(target, alone=True) or str(error))
+        cached_engines.remove_outdated(target, basis)
         return loaded
 
     def _build(self, onnx: Path, target: Path, options: BuildOptions) -> None:
@@ -127,24 +143,23 @@ class EngineCache:
         self.check_stop()
 
     def _previous(self, onnx: Path, target: Path, requested: BuildOptions, reason: str) -> LoadedEngine:
-        """The newest other engine of the same model, precision and preprocessing that still runs here.
-
-        Engines that take as many images at once as requested come first.
-        """
-        model, largest = sha256_of(onnx), requested.max_batch
-        alike = _alike(target, replace(requested, precision=_precision(onnx, requested)))
-        for previous in sorted(alike, key=lambda path: (_largest(path) < largest, _age(path))):
+        """The best other engine of the same model, precision and preprocessing that still runs here."""
+        model = sha256_of(onnx)
+        for previous in self._alike(onnx, target, requested):
             try:
                 loaded = load(previous, self.trt, self.cuda)
             except TensorRtError as fault:
                 log.info("%s", fault)
                 continue
             if loaded.engine.sha256 == model:
-                notice = f"{reason}; using the previous engine {previous}"
+                notice = _in_place(reason, previous)
                 log.error("%s", notice)
                 return loaded.noting(notice)
             loaded.close()
         raise EngineCacheError(reason)
+
+    def _alike(self, onnx: Path, target: Path, requested: BuildOptions) -> list[Path]:
+        return cached_engines.alike(target, replace(requested, precision=_precision(onnx, requested)))
 
     def _platform(self) -> Platform:
         return engine_build.platform_of(self.trt, self.cuda.device())
@@ -159,42 +174,13 @@ class EngineCache:
 
         return progress
 
-    @contextmanager
-    def _alone(self, folder: Path) -> Iterator[bool]:
-        """Hold the lock of a folder, so that one process builds; True where another had it first."""
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "lock").open("a") as file:
-            waited = False
-            while not _locked(file):  # flock itself would wait through every signal
-                self.announce("Waiting for another korsal-edge that builds the same engine")
-                self.check_stop()
-                time.sleep(WAIT_SECONDS)
-                waited = True
-            yield waited
+    def _wait(self) -> None:
+        self.announce("Waiting for another korsal-edge that builds the same engine")
+        self.check_stop()
 
 
-def _locked(file: IO[str]) -> bool:
-    """Take the lock; False where another process has it."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _others(target: Path) -> list[Path]:
-    """The other engines of models of that name."""
-    return [path for path in target.parent.glob(f"*{SUFFIX}") if path != target]
-
-
-def _alike(target: Path, wanted: BuildOptions) -> list[Path]:
-    """The other engines of that precision, with the preprocessing inside as wanted."""
-    made = {path: _options(path) for path in _others(target)}
-    return [
-        path
-        for path, options in made.items()
-        if options and (options.precision, options.preprocessing) == (wanted.precision, wanted.preprocessing)
-    ]
+def _in_place(reason: str, previous: Path) -> str:
+    return f"{reason}; using the previous engine {previous}"
 
 
 def _precision(onnx: Path, options: BuildOptions) -> Precision | None:
@@ -203,30 +189,3 @@ def _precision(onnx: Path, options: BuildOptions) -> Precision | None:
         return options.precision or as_precision(engine_build.read_model(onnx)[1].precision)
     except (EngineBuildError, PlanError):
         return None
-
-
-def _options(engine: Path) -> BuildOptions | None:
-    """The options of an engine; None where its record cannot be read, so that nothing can load it."""
-    try:
-        return engine_record.from_json(engine_record.beside(engine).read_text(encoding="utf-8")).options
-    except (OSError, ValueError):
-        return None
-
-
-def _largest(engine: Path) -> int:
-    """The largest batch of an engine, 0 where it is unknown."""
-    options = _options(engine)
-    return options.max_batch if options else 0
-
-
-def _age(path: Path) -> float:
-    """A sort key: the newest file comes first."""
-    return -path.stat().st_mtime
-
-
-def _remove(engine: Path) -> None:
-    try:
-        for path in (engine, engine_record.beside(engine), engine.with_suffix(LOG_SUFFIX)):
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        log.warning("%s: is no longer needed, but cannot be removed (%s)", engine, error.strerror)

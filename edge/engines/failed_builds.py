@@ -2,7 +2,7 @@
 
 A note lies beside the place of the engine and has its key: another model, TensorRT, driver, GPU or option has another
 note, and another release of korsal-edge heeds none. A build is noted when it begins: one that takes its process with
-it, as running out of memory does, leaves that note.
+it, as running out of memory does, leaves that note. While it goes on it holds the lock of its folder (`build_lock`).
 """
 
 import logging
@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edge import __version__, files
+from edge.engines import build_lock
 from edge.engines.cuda_runtime import CudaError
 from edge.engines.tensorrt_builder import RefusedError, ShortOfMemoryError
 from edge.engines.tensorrt_errors import TensorRtError
@@ -28,12 +29,17 @@ UNTIL = "it is not tried again until the model, TensorRT or the driver changes, 
 
 @dataclass(frozen=True)
 class _Note:
-    """`attempts` that failed; `refused`: whether one is enough. `release` of korsal-edge."""
+    """`attempts` that failed; `refused`: whether one is enough. `release` of korsal-edge.
+
+    `begun`: the last of them was not over when this was written. `basis`: a hash of the model and the machine.
+    """
 
     attempts: int = 0
     reason: str = ""
     refused: bool = False
     release: str = __version__
+    begun: bool = False
+    basis: str = ""
 
 
 class _Content(BaseModel):
@@ -44,6 +50,8 @@ class _Content(BaseModel):
     reason: str
     refused: bool
     release: str
+    begun: bool = False
+    basis: str = ""
 
 
 def path_of(target: Path) -> Path:
@@ -51,26 +59,45 @@ def path_of(target: Path) -> Path:
     return target.with_suffix(SUFFIX)
 
 
-def refusal(target: Path) -> str:
-    """Why the engine at `target` is not to be built, and what changes that; "" where it is to be tried."""
-    note = _read(target)
+def refusal(target: Path, alone: bool = False) -> str:
+    """Why the engine at `target` is not to be built, and what changes that; "" where it may be, or just is.
+
+    `alone`: the caller holds the lock of the folder, so that no other process builds in it.
+    """
+    note = _read(path_of(target))
+    if note.begun and not alone and build_lock.held(target.parent):
+        return ""
     given_up = note.refused or note.attempts >= ATTEMPTS
     return f"{note.reason}; {UNTIL.format(note=path_of(target))}" if given_up else ""
 
 
+def is_of(note: Path, basis: str) -> bool:
+    """Whether a note is of that model and machine, and of this release."""
+    return _read(note).basis == basis
+
+
+def forget(target: Path) -> None:
+    """Remove the note about an engine, for it has answered."""
+    _write(target, _Note())
+
+
 @contextmanager
-def noted(onnx: Path, target: Path) -> Iterator[None]:
-    """Keep a note of the build in the block unless it succeeds, or fails for what is no fault of its own."""
-    before = _read(target)
-    begun = replace(before, attempts=before.attempts + 1, reason=f"{onnx}: building its TensorRT engine was cut short")
+def noted(onnx: Path, target: Path, basis: str) -> Iterator[None]:
+    """Keep a note of the build in the block unless it succeeds, or fails for what is no fault of its own.
+
+    The caller holds the lock of the folder. `basis`: a hash of the model and the machine, not "".
+    """
+    before = _read(path_of(target))
+    reason = f"{onnx}: building its TensorRT engine was cut short"
+    begun = replace(before, attempts=before.attempts + 1, reason=reason, begun=True, basis=basis)
     _write(target, begun)
     try:
         yield
     except RefusedError as error:
-        _write(target, replace(begun, reason=str(error), refused=True))
+        _write(target, replace(begun, reason=str(error), refused=True, begun=False))
         raise
     except MAY_PASS as error:
-        _write(target, replace(begun, reason=str(error)))
+        _write(target, replace(begun, reason=str(error), begun=False))
         raise
     except BaseException:
         _write(target, before)
@@ -78,10 +105,10 @@ def noted(onnx: Path, target: Path) -> Iterator[None]:
     _write(target, _Note())
 
 
-def _read(target: Path) -> _Note:
-    """The note; an empty one where there is none, or none that this release wrote."""
+def _read(path: Path) -> _Note:
+    """The note at `path`; an empty one where there is none, or none that this release wrote."""
     try:
-        content = _Content.model_validate_json(path_of(target).read_bytes())
+        content = _Content.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return _Note()
     return _Note(**content.model_dump()) if content.release == __version__ else _Note()

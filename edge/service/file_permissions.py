@@ -18,7 +18,7 @@ from edge.broker.credentials import CREDENTIAL
 from edge.config.config_file import model_path, state_directory
 from edge.config.schema import Config
 from edge.engines import engine_record
-from edge.engines.engine_cache import SUFFIX
+from edge.engines.cached_engines import SUFFIX
 from edge.open_model import ENGINE_CACHE
 from edge.shipped_files import AssetError
 

@@ -2,11 +2,13 @@
 
 import logging
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from edge.engines import failed_builds
+from edge import __version__
+from edge.engines import build_lock, failed_builds
 from edge.engines.engine_cache import EngineCache, EngineCacheError
 from edge.engines.failed_builds import ATTEMPTS, noted, path_of, refusal
 from edge.engines.tensorrt_build_plan import BuildOptions
@@ -24,7 +26,7 @@ def target(tmp_path: Path) -> Path:
 
 
 def attempt(target: Path, error: BaseException | None = None) -> None:
-    with noted(ONNX, target):
+    with noted(ONNX, target, "here"):
         if error is not None:
             raise error
 
@@ -33,7 +35,7 @@ def killed(target: Path) -> None:
     """A build that ends its process."""
     child = os.fork()
     if child == 0:
-        with noted(ONNX, target):
+        with noted(ONNX, target, "here"):
             os._exit(9)
     os.waitpid(child, 0)
 
@@ -62,6 +64,28 @@ def test_a_build_that_ends_the_process_is_tried_again_for_a_while(target: Path) 
         assert refusal(target) == ""
         killed(target)
     assert refusal(target).startswith("tiny.onnx: building its TensorRT engine was cut short; it is not tried")
+
+
+def test_a_last_attempt_that_goes_on_is_not_one_that_failed(target: Path) -> None:
+    def last() -> None:
+        with noted(ONNX, target, "here"):
+            assert refusal(target) == ""  # whoever starts now waits for the lock
+            assert refusal(target, alone=True) != ""
+            raise ShortOfMemoryError("tiny.onnx: too little memory")
+
+    for _ in range(ATTEMPTS - 1):
+        killed(target)
+    with build_lock.alone(target.parent, lambda: None):
+        with pytest.raises(ShortOfMemoryError):
+            last()
+        assert refusal(target).startswith("tiny.onnx: too little memory; it is not tried again until")
+    assert refusal(target).startswith("tiny.onnx: too little memory; it is not tried again until")
+
+
+def test_a_note_from_before_attempts_were_marked_as_begun_counts(target: Path) -> None:
+    path_of(target).write_text(f'{{"attempts": 3, "reason": "no", "refused": false, "release": "{__version__}"}}')
+    with build_lock.alone(target.parent, lambda: None):
+        assert refusal(target).startswith("no; it is not tried again until")
 
 
 def test_a_build_that_succeeds_leaves_nothing(target: Path) -> None:
@@ -139,3 +163,52 @@ def test_an_engine_that_never_answers_is_not_rebuilt_for_ever(tmp_path: Path) ->
     assert all("no room" in start(gpu, tmp_path) for _ in range(ATTEMPTS + 2))
     assert len(gpu.trt.named(BUILD)) == ATTEMPTS
     assert start(fake_gpu("10.3"), tmp_path) == ""
+    assert list(tmp_path.rglob("*.failed")) == []
+
+
+@pytest.mark.parametrize("ends_well", [True, False])
+def test_a_second_start_waits_for_the_last_attempt_of_the_first(ends_well: bool, tmp_path: Path) -> None:
+    """It neither counts that attempt as one that failed, nor tries once more."""
+    write_tiny_model(tmp_path / "tiny.onnx")
+    gpu = fake_gpu("10.3")
+    waited: list[str] = []
+
+    def over() -> None:  # called at each wait; by then the other process ends
+        if ends_well:
+            EngineCache(tmp_path / "other", gpu.trt, gpu.cuda).open(tmp_path / "tiny.onnx", BuildOptions()).close()
+            for path in (tmp_path / "other" / "tiny").glob(f"{target.stem}.*"):
+                path.rename(target.parent / path.name)
+            path_of(target).unlink()
+        first.close()
+
+    second = EngineCache(tmp_path / "engines", gpu.trt, gpu.cuda, waited.append, over)
+    target = second.place(tmp_path / "tiny.onnx", BuildOptions())
+    target.parent.mkdir(parents=True)
+    for _ in range(ATTEMPTS):
+        killed(target)
+    first = ExitStack()
+    first.enter_context(build_lock.alone(target.parent, lambda: None))
+    if ends_well:
+        second.open(tmp_path / "tiny.onnx", BuildOptions()).close()
+    else:
+        with pytest.raises(EngineCacheError, match="was cut short; it is not tried again"):
+            second.open(tmp_path / "tiny.onnx", BuildOptions())
+    assert waited == ["Waiting for another korsal-edge that builds the same engine"]
+    assert len(gpu.trt.named(BUILD)) == ends_well  # the other's
+    assert gpu.runtime.leaks == 0
+
+
+def test_a_first_that_ends_just_before_the_second_takes_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tiny_model(tmp_path / "tiny.onnx")
+    gpu = fake_gpu("10.3")
+    cache = EngineCache(tmp_path / "engines", gpu.trt, gpu.cuda)
+    target = cache.place(tmp_path / "tiny.onnx", BuildOptions())
+    target.parent.mkdir(parents=True)
+    for _ in range(ATTEMPTS):
+        killed(target)
+    monkeypatch.setattr(build_lock, "held", lambda folder: True)  # when it was asked
+    with pytest.raises(EngineCacheError, match="was cut short"):
+        cache.open(tmp_path / "tiny.onnx", BuildOptions())
+    assert gpu.trt.named(BUILD) == []
