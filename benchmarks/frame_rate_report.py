@@ -177,5 +177,6 @@ def draw(rows: Sequence[Row], png_path: Path) -> None:
     for panel, title in zip(panels, ("frame-mAP at 0.5", "recall of actions", "precision of events"), strict=True):
         panel.set(title=title, xlabel="frames per second, at most", ylabel="percent")
         panel.grid(alpha=0.3)
+    for panel in panels[:2]:  # the third has the second's lines
         panel.legend(fontsize="small")
     figure.savefig(png_path, dpi=120)
