@@ -17,6 +17,10 @@ if TYPE_CHECKING:  # matplotlib is imported where something is drawn: nothing el
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+COLOURS = 10  # of matplotlib's cycle; more curves are dashed, then dotted, and named beside the panel
+STYLES = ("-", "--", ":")
+LINES_BESIDE = 25  # names in one column there
+
 
 class PlotError(Exception):
     """A plot that cannot be drawn or written; the message names the file and the remedy."""
@@ -76,7 +80,7 @@ def training_curves(csv_path: Path, png_path: Path) -> None:
     axis = next(iter(columns))
     left = [name for name in columns if "loss" in name.split("_")]
     right = [name for name in columns if name not in (axis, *left) and not _is_bookkeeping(name)]
-    figure = _new_figure(12, 4.5)
+    figure = _new_figure(12 + (len(right) > COLOURS) * 2 * -(-len(right) // LINES_BESIDE), 4.5)
     panels = figure.subplots(1, 2)
     for panel, names in zip(panels, (left, right), strict=True):
         _draw(panel, columns, axis, names)
@@ -107,13 +111,18 @@ def _lettered(labels: Sequence[str]) -> Iterator[None]:
 
 
 def _draw(axes: "Axes", columns: Mapping[str, NDArray[np.float64]], axis: str, names: Sequence[str]) -> None:
-    for name in names:
+    for place, name in enumerate(names):
         known = np.isfinite(columns[name])
-        mark = "o-" if np.count_nonzero(known) < 50 else "-"
-        axes.plot(columns[axis][known], columns[name][known], mark, markersize=3, label=name.replace("_", " "))
+        mark = "o" if np.count_nonzero(known) < 50 else ""
+        style = f"C{place % COLOURS}{mark}{STYLES[place // COLOURS % len(STYLES)]}"
+        width = 2.5 if name.startswith("frame_map") else 1.5  # the means
+        axes.plot(*(columns[one][known] for one in (axis, name)), style, lw=width, ms=3, label=name.replace("_", " "))
     axes.set_xlabel(axis.replace("_", " "))
     axes.grid(alpha=0.3)
-    if names:
+    if len(names) > COLOURS:
+        beside = -(-len(names) // LINES_BESIDE)
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="x-small", ncols=beside)
+    elif names:
         axes.legend()
 
 

@@ -167,3 +167,16 @@ def test_a_log_that_cannot_be_drawn(tmp_path: Path, content: str | None, complai
         (tmp_path / "log.csv").write_text(content)
     with pytest.raises(PlotError, match=complaint):
         training_curves(tmp_path / "log.csv", tmp_path / "curves.png")
+
+
+def test_the_curves_of_many_actions_leave_room_for_themselves(tmp_path: Path) -> None:
+    """The legend of 30 stands beside the panel; matplotlib warns where it leaves no room for what is drawn."""
+    names = ["frame_map_50", *(f"action_{number}" for number in range(29))]
+    rows = [",".join(map(str, [samples, *range(samples, samples + 30)])) for samples in (10, 20)]
+    (tmp_path / "log.csv").write_text("\n".join([",".join(["samples", *names]), *rows]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        training_curves(tmp_path / "log.csv", tmp_path / "curves.png")
+    image = cv2.imread(str(tmp_path / "curves.png"))
+    assert image is not None
+    assert image.shape[1] > 1440  # wider than the curves of a few
