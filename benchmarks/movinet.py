@@ -8,7 +8,6 @@ import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -46,20 +45,37 @@ def _detector(model: Path) -> Callable[[], object]:
     return lambda: engine.infer({INPUT: image})
 
 
-def _stream(model: Path) -> Callable[[], None]:
-    """A frame of a stream: each call takes the memory that the last one gave."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    shapes = {one.name: (1, *one.shape[1:]) for one in session.get_inputs()}
-    inputs: dict[str, NDArray[Any]] = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
-    inputs[INPUT] = np.random.default_rng(0).random(shapes[INPUT], np.float32)
+class Stream:
+    """One stream through MoViNet in ONNX Runtime, one thread."""
 
-    def step() -> None:
-        _, *memory = session.run([FEATURES, *NEXT_MEMORY], inputs)
-        inputs.update(zip(MEMORY, memory, strict=True))
+    def __init__(self, model: Path) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self.shapes = {one.name: (1, *one.shape[1:]) for one in self.session.get_inputs()}
+        self.forget()
 
-    return step
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of a frame."""
+        return self.shapes[INPUT][3], self.shapes[INPUT][2]
+
+    def forget(self) -> None:
+        """Begin another stream."""
+        self.memory = [np.zeros(self.shapes[name], np.float32) for name in MEMORY]
+
+    def step(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The features (480, h/32, w/32) of the next frame, (3, h, w) RGB from 0 to 1."""
+        inputs = {INPUT: image[None], **dict(zip(MEMORY, self.memory, strict=True))}
+        features, *self.memory = self.session.run([FEATURES, *NEXT_MEMORY], inputs)
+        found: NDArray[np.float32] = features[0]
+        return found
+
+
+def _stream(model: Path) -> Callable[[], object]:
+    stream = Stream(model)
+    image = np.random.default_rng(0).random(stream.shapes[INPUT][1:], np.float32)
+    return lambda: stream.step(image)
 
 
 def _processor_time(call: Callable[[], object]) -> float:
