@@ -4,10 +4,10 @@
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edge import model_files
 from edge.config.config_file import model_path
@@ -15,7 +15,6 @@ from edge.config.schema import ModelConfig
 from edge.engines.cuda_runtime import Cuda, CudaError
 from edge.engines.engine_build import members_of
 from edge.engines.engine_cache import EngineCache
-from edge.engines.failed_builds import refusal
 from edge.engines.tensorrt_build_plan import MEBIBYTE, BuildOptions, parse_version
 from edge.engines.tensorrt_errors import TensorRtError
 from edge.inference import EngineError, LoadedEngine
@@ -24,6 +23,8 @@ from edge.model_choice import Device, ModelChoice, OnnxRuntimeDevice, TensorRtDe
 from edge.shipped_files import AssetError
 
 log = logging.getLogger(__name__)
+
+Given = TypeVar("Given")
 
 
 def build_options(model: ModelConfig) -> BuildOptions:
@@ -60,16 +61,38 @@ def onnxruntime_device(model: ModelConfig) -> OnnxRuntimeDevice:
     return OnnxRuntimeDevice(model.providers)
 
 
-def first_engine(cache: EngineCache, path: Path, model: ModelConfig) -> Path | None:
-    """Where the engine that the daemon would open first lies, built or not; None where it would open none.
+@dataclass(frozen=True)
+class ExpectedEngine:
+    """An engine that the daemon would open: of which file, in which precision, and where it lies, built or not.
 
-    What is known to fail is passed over. Raises EngineError.
+    `notice`: why it is not the one that was asked for; "" where it is.
+    """
+
+    file: Path
+    precision: str
+    place: Path
+    notice: str
+
+
+def first_engine(cache: EngineCache, path: Path, model: ModelConfig) -> ExpectedEngine:
+    """The engine that the daemon would open, without opening or building one: what is known to fail is passed over.
+
+    Raises EngineError, as opening it would.
     """
     choice = choice_of(path, model, tensorrt_device(cache.trt, cache.cuda))
     if choice is not None and not choice.candidates:
-        return None
-    places = (cache.place(attempt.path, attempt.options) for attempt in _attempts(path, choice, model))
-    return next((place for place in places if place.exists() or not refusal(place)), None)
+        raise EngineError(not_for_tensorrt(path))
+    attempt, (place, notice), passed_over = _first(path, choice, model, cache.expected)
+    notices = (choice.notice if choice else "", notice, passed_over)
+    return ExpectedEngine(attempt.path, attempt.result, place, "; ".join(filter(None, notices)))
+
+
+def not_for_tensorrt(path: Path) -> str:
+    """That TensorRT takes no file of the model, and what to do."""
+    return (
+        f"TensorRT can build neither {path} nor a file of the same weights beside it; make one with korsal-convert "
+        "quantize for TensorRT, or name the FP32 file in model.path"
+    )
 
 
 @dataclass(frozen=True)
@@ -110,19 +133,28 @@ def open_first(cache: EngineCache, path: Path, choice: ModelChoice | None, model
     """The engine of the first attempt that can be built; where none can, the first one's error."""
     if choice and choice.notice:
         log.warning("%s", choice.notice)
+    _, opened, passed_over = _first(path, choice, model, cache.open)
+    if passed_over:
+        log.warning("%s", passed_over)
+    return opened.noting(choice.notice if choice else "").noting(passed_over)
+
+
+def _first(
+    path: Path, choice: ModelChoice | None, model: ModelConfig, give: Callable[[Path, BuildOptions], Given]
+) -> tuple[_Attempt, Given, str]:
+    """The first attempt for which `give` does not raise, what it gives, and why those before it were passed over.
+
+    Raises EngineError, that of the first attempt, where there is none.
+    """
     refused: list[tuple[_Attempt, EngineError]] = []
     for attempt in _attempts(path, choice, model):
         try:
-            opened = cache.open(attempt.path, attempt.options)
+            given = give(attempt.path, attempt.options)
         except EngineError as error:
             refused.append((attempt, error))
             continue
-        notice = ""
-        if refused:
-            first, reason = refused[0]
-            notice = f"{reason}; {_in_place_of(first, attempt)}"
-            log.warning("%s", notice)
-        return opened.noting(choice.notice if choice else "").noting(notice)
+        passed_over = f"{refused[0][1]}; {_in_place_of(refused[0][0], attempt)}" if refused else ""
+        return attempt, given, passed_over
     raise refused[0][1]
 
 

@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from edge import model_files
-from edge.chosen_model import onnxruntime_device, tensorrt_device
 from edge.config.schema import ModelConfig
 from edge.engines.tensorrt_build_plan import known_members
-from edge.engines.tensorrt_engine import bindings
-from edge.engines.tensorrt_errors import TensorRtError
+from edge.expected_model import ExpectedModel, expected_model
 from edge.manifest import Manifest
 from edge.model_choice import Device, ModelFile, OnnxRuntimeDevice, TensorRtDevice, choose, file_kind
 
@@ -29,50 +27,32 @@ EXAMPLES: Sequence[tuple[str, Device]] = (  # by the rule itself, not from memor
 )
 
 
-def listed(named: ModelFile, settings: ModelConfig) -> Iterator[str]:
-    """The lines about the file at [model] path and those beside it."""
+def listed(named: ModelFile, settings: ModelConfig, state: Path) -> Iterator[str]:
+    """The lines about the file at [model] path and those beside it. `state`: the directory that keeps engines."""
     found = list(model_files.beside(named))
     files = [named, *(file for file, reason in found if not reason)]
     manifest = named.manifest
     motion = "no motion map" if manifest.motion.kind == "none" else f"motion map {manifest.motion.kind}"
     yield f"{manifest.name}, {manifest.width}x{manifest.height}, {motion}: {', '.join(manifest.labels)}"
-    chosen, why = _here(named, files, settings)
+    expected = expected_model(named.path, settings, state)
     for file in files:
         yield ""
-        yield f"{'*' if chosen == file.path else ' '} {file.path}"
+        yield f"{'*' if expected.file == file.path else ' '} {file.path}"
         yield f"    {file.size / 1e6:.1f} MB, {KINDS[file_kind(file.manifest)]}{_scores(file.manifest)}"
         if places := list(_elsewhere(file, named, files)):
             yield f"    chosen on: {'; '.join(places)}"
     yield ""
-    yield why
+    yield _here(expected)
     for file, reason in found:
         if reason:
             yield f"not a file of this model: {file.path} {reason}"
 
 
-def _here(named: ModelFile, files: Sequence[ModelFile], settings: ModelConfig) -> tuple[Path | None, str]:
-    """The file that this machine opens, and why, as a sentence."""
-    device, runs = _device(settings)
-    choice = choose(named, files[1:], settings.precision, device)
-    if not choice.candidates:
-        return None, f"* no file runs here: {runs}, and {choice.notice or 'TensorRT takes none of these'}"
-    first = choice.candidates[0]
-    asked = f"model.precision is {settings.precision}"
-    reason = choice.notice or f"{runs}; {asked}"
-    return first.file.path, f"* runs here, in {first.result.upper()}: {reason}"
-
-
-def _device(settings: ModelConfig) -> tuple[Device, str]:
-    """What would run the model on this machine, and how to call it."""
-    if settings.runtime != "onnxruntime":
-        try:
-            trt, cuda = bindings()
-            device = tensorrt_device(trt, cuda)
-        except TensorRtError as error:
-            return onnxruntime_device(settings), f"ONNX Runtime, without TensorRT ({error})"
-        capability = ".".join(map(str, device.compute_capability))
-        return device, f"TensorRT {trt.__version__}, GPU of compute capability {capability}"
-    return onnxruntime_device(settings), "ONNX Runtime, as model.runtime says"
+def _here(expected: ExpectedModel) -> str:
+    """What this machine runs, and why, as a sentence."""
+    if expected.file is None:
+        return f"* no file runs here: {expected.reason}"
+    return f"* runs here, in {expected.precision.upper()}: {expected.reason}"
 
 
 def _elsewhere(file: ModelFile, named: ModelFile, files: Sequence[ModelFile]) -> Iterator[str]:

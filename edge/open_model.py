@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edge import chosen_model
-from edge.chosen_model import choice_of, onnxruntime_device, open_first, tensorrt_device
+from edge.chosen_model import choice_of, not_for_tensorrt, onnxruntime_device, open_first, tensorrt_device
 from edge.config.config_file import model_path
 from edge.config.schema import ModelConfig
 from edge.engines import motion_cuda, onnxruntime_engine
@@ -66,7 +66,7 @@ def open_model(model: ModelConfig, state: Path, announce: Notify, check_stop: Ca
     try:
         choice = choice_of(path, model, tensorrt_device(*trt_and_cuda))
         if choice is not None and not choice.candidates and model.runtime == "auto":
-            raise RuntimeChoiceError(_not_for_tensorrt(path))
+            raise RuntimeChoiceError(not_for_tensorrt(path))
         opened = open_first(cache, path, choice, model)
     except EngineError as error:
         if model.runtime == "tensorrt":
@@ -89,13 +89,6 @@ def open_at_terminal(model: ModelConfig, state: Path) -> LoadedEngine:
         opened.close()
         raise KeyboardInterrupt
     return opened
-
-
-def _not_for_tensorrt(path: Path) -> str:
-    return (
-        f"TensorRT can build neither {path} nor a file of the same weights beside it; make one with korsal-convert "
-        "quantize for TensorRT, or name the FP32 file in model.path"
-    )
 
 
 def _open_instead(path: Path, model: ModelConfig, state: Path, refused: EngineError) -> LoadedEngine:

@@ -214,7 +214,7 @@ def _is_unbuilt(settings: ModelConfig, path: Path, state: Path) -> bool:
         engine = first_engine(EngineCache(state / ENGINE_CACHE, trt, cuda), path, settings)
     except EngineError:  # as opening it will say
         return False
-    return engine is not None and not engine.exists()
+    return not engine.place.exists()
 
 
 def credentials(settings: MqttConfig) -> Sequence[Finding]:

@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from edge import model_files
-from edge.config.config_file import model_path
+from edge.config.config_file import model_path, state_directory
 from edge.config.schema import Config
 from edge.engines import engine_record, failed_builds
 from edge.engines.cached_engines import LOG_SUFFIX, SUFFIX
@@ -30,7 +30,7 @@ def model(config: Config | None) -> Iterator[str]:
         yield str(error)
         return
     if named is not None:
-        yield from listed(named, settings)
+        yield from listed(named, settings, state_directory(config.outbox))
     for file in sorted({path, *path.parent.glob("*.onnx")}):
         yield _hash(file)
 

@@ -1,23 +1,19 @@
 """Which of a model's files is opened, over the fakes of TensorRT and CUDA: built, passed over, and said so."""
 
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edge import open_model as open_model_module
-from edge.chosen_model import first_engine
+from edge.chosen_model import ExpectedEngine, first_engine
 from edge.config.schema import ModelConfig
 from edge.engines.engine_cache import EngineCache
 from edge.inference import EngineError, LoadedEngine
 from edge.open_model import open_model
-from tests.support.fake_gpu import FakeGpu, WithTensorRt
-from tests.support.tiny_model import MANIFEST, write_tiny_model
-
-Settings = Mapping[str, Any]
-
+from tests.support.fake_gpu import WithTensorRt
+from tests.support.precision_files import refuse_first, with_precisions, write
+from tests.support.tiny_model import write_tiny_model
 
 pytest_plugins = ("tests.support.gpu_machine",)
 pytestmark = pytest.mark.usefixtures("no_nvidia")
@@ -44,29 +40,6 @@ def refusal(folder: Path, **settings: Any) -> str:
 def built(folder: Path) -> list[str]:
     """The models of which there are engines."""
     return sorted(path.parent.name for path in folder.rglob("*.engine"))
-
-
-def with_precisions(folder: Path) -> None:
-    """The model in three files of the same weights."""
-    write(folder / "tiny.onnx", "fp32")
-    write(folder / "tiny-fp16.onnx", "fp16")
-    write(folder / "tiny-int8-fp16.onnx", "int8", {"target": "tensorrt", "rest": "fp16"})
-
-
-def write(path: Path, precision: str, quantisation: Settings | None = None) -> None:
-    noted = {"quantisation": quantisation} if quantisation else {}
-    write_tiny_model(path, replace(MANIFEST, precision=precision, training={"weights": "a1", **noted}))
-
-
-def refuse_first(gpu: FakeGpu, count: int) -> None:
-    """The builder refuses so many builds."""
-    build, refused = gpu.trt.Builder.build_serialized_network, list[None]()
-
-    def build_serialized_network(builder: Any, network: Any, config: Any) -> Any:
-        refused.append(None)
-        return build(builder, network, config) if len(refused) > count else None
-
-    gpu.trt.Builder.build_serialized_network = build_serialized_network
 
 
 @pytest.mark.parametrize(
@@ -163,22 +136,23 @@ def test_the_engine_that_will_run_is_known_before_it_is_opened(folder: Path, wit
     engines = EngineCache(folder / "state" / "engines", gpu.trt, gpu.cuda)
     model = ModelConfig(path=folder / "tiny.onnx")
 
-    def first() -> Path | None:
+    def first() -> ExpectedEngine:
         return first_engine(engines, folder / "tiny.onnx", model)
 
-    def named(engine: Path | None) -> tuple[str, bool]:
-        return ("", False) if engine is None else (engine.parent.name, engine.exists())
-
-    assert named(first()) == ("tiny-int8-fp16", False)
-    refuse_first(gpu, 1)
-    opened(folder).close()
     found = first()
-    assert named(found) == ("tiny-fp16", True)
-    assert found is not None
-    found.unlink()
+    assert (found.file, found.precision) == (folder / "tiny-int8-fp16.onnx", "int8")
+    assert (found.place.exists(), found.notice) == (False, "")
+    refuse_first(gpu, 1)
+    with opened(folder) as engine:
+        found = first()
+        assert (found.file, found.precision) == (folder / "tiny-fp16.onnx", "fp16")
+        assert found.place.exists()
+        assert found.notice == engine.fallback
+    found.place.unlink()
     refuse_first(gpu, 100)
-    opened(folder).close()
-    assert first() is None
+    with opened(folder) as engine, pytest.raises(EngineError) as caught:
+        first()
+    assert str(caught.value) in engine.fallback
 
 
 def test_where_no_precision_is_built_the_first_error_is_told(folder: Path, with_tensorrt: WithTensorRt) -> None:
