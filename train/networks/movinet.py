@@ -2,8 +2,8 @@
 
 What is special about it: space and time apart, and over time it only looks back. So the few frames that a layer still
 needs, its part of the *memory*, go in and come out, and a stream gets what the whole clip at once would. This is the
-variant for INT8: ReLU6 everywhere, no squeeze-and-excitation; batch norms lie folded in the convolutions. The name of a
-frame's place in time is T: 1 in a stream.
+variant for INT8: ReLU6 everywhere, no squeeze-and-excitation; batch norms lie folded in the convolutions. T is
+how many frames come at once: 1 in a stream.
 
 Trained on Kinetics-600 at 172×172 and five frames a second; any size goes, as all of it is convolutions.
 """
@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SIZE = 172  # height and width that it was trained at
-RATE = 5.0  # frames a second that it was trained at
 STEM = 8  # channels after the first convolution
 FEATURES = 480  # channels of the last feature map, at stride 32
 HIDDEN = 2048  # of the classifier

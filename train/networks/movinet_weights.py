@@ -8,6 +8,7 @@ the file. This needs the package `ai-edge-litert`; to `load` what was written do
 """
 
 import argparse
+import io
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edge import packages
+from edge import files, packages
 from edge.packages import MissingPackageError
 from edge.text import first_line
 from train import output_paths
@@ -28,7 +29,7 @@ from train.safe_reading import torch_file
 from train.safe_reading.torch_file import TorchFileError
 
 LAYERS = tuple(
-    f"movinet/block{block}_layer{i}/bneck" for block, (_, all_) in enumerate(BLOCKS) for i in range(len(all_))
+    f"movinet/block{block}_layer{i}/bneck" for block, (_, layers) in enumerate(BLOCKS) for i in range(len(layers))
 )
 PARTS = {  # of a layer: what the file calls it → ours
     "expansion/conv2d": "expansion",
@@ -63,7 +64,9 @@ def main() -> None:
     try:
         output_paths.check(options.output, "--output", ".pt")
         weights = recovered(options.file)
-        torch.save(weights, options.output)
+        content = io.BytesIO()
+        torch.save(weights, content)
+        files.write_atomically(options.output, content.getvalue())
     except (MovinetError, MissingPackageError, OutputPathError, OSError) as error:
         sys.exit(str(error))
     count = sum(value.numel() for value in weights.values())
