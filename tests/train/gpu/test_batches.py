@@ -44,13 +44,13 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, PackedVideo
 
 
 def videos() -> list[VideoAnnotation]:
-    """Two people in each frame but the first ones, who overlap."""
+    """Two people in each frame but the first ones, who overlap; in every second video only label 1 is annotated."""
     found = []
     for number, (name, (width, height)) in enumerate(SIZES.items()):
         box = np.array([width * 0.2, height * 0.1, width * 0.6, height * 0.9], np.float32)
         others = box + np.arange(FRAMES - 2, dtype=np.float32)[:, None] * np.array([1, 0, 1, 0], np.float32)
         tubes = (GroundTruthTube(number % 2, 2, others), GroundTruthTube(1, 3, others[:4] * np.float32(0.9)))
-        found.append(VideoAnnotation(name, FRAMES, tubes))
+        found.append(VideoAnnotation(name, FRAMES, tubes, annotated_labels=(1,) if number % 2 else None))
     return found
 
 
@@ -87,6 +87,12 @@ def test_training_samples_are_those_of_the_cpu(motion: MotionSettings, packed: M
         for name in ours:
             assert theirs[name].dtype == torch.float32
             close(ours[name], theirs[name], 1e-3)
+
+
+def test_labels_that_are_not_annotated_are_masked_there_too(packed: Mapping[str, PackedVideo]) -> None:
+    chosen = [VideoFrame(video, 4) for video in videos()]
+    ((_, theirs),) = both(ValidationFrames(chosen, packed, manifest(MotionSettings("none"))), 4)
+    assert theirs["annotated"].tolist() == [[1, 1], [0, 1], [1, 1], [0, 1]]
 
 
 def test_validation_frames_are_those_of_the_cpu(packed: Mapping[str, PackedVideo]) -> None:
