@@ -76,7 +76,9 @@ def comparison_note(classes: int, data: str = "UCF101-24") -> str:
     known = next((name for name in PUBLISHED_CLASSES if data.startswith(name)), None)
     if known is None:
         return "Scores on other data than UCF101-24 and J-HMDB-21 are not comparable with published tables."
-    published = PUBLISHED_CLASSES[known]
+    published, split = PUBLISHED_CLASSES[known], data.rpartition(", ")[2]
+    if split in ("train", "validation"):
+        return f"Scores on the {split} videos are not comparable with published tables, which are of test lists."
     if classes == published:
         return f"All {published} classes of {known}; published tables differ in frames and rule, compare those first."
     return f"Scores on {classes} classes are not comparable with published tables, which have {published}."
