@@ -3,7 +3,7 @@
 python -m benchmarks.memory_probe DATA FOLDER [--features whole person] [--hidden 128] [--seeds 0 1 2] [--videos], with
 what `benchmarks.memory_features` wrote to FOLDER. Prints, by class, the average precision over the frames of the
 validation videos of "this action is on now"; with --videos the share of videos whose class is found, each fifth of the
-sources of J-HMDB held out in turn.
+groups of J-HMDB (clips of one film) held out in turn.
 """
 
 import argparse
@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from train.datasets.annotation_records import VideoAnnotation, at
 from train.datasets.loader import load
-from train.datasets.split_lists import held_out, source_of
+from train.datasets.split_lists import group_of, held_out
 
 EVALUATED = 4  # frames whose number it divides
-PARTS = 5  # of the sources
+PARTS = 5  # of the groups
 BATCH, EPOCHS, RATE = 256, 30, 1e-3
 VIDEO_BATCH, VIDEO_EPOCHS = 64, 60
 
@@ -95,9 +95,9 @@ def _frame_precision(training: Examples, validation: Examples, hidden: int, seed
 
 
 def _video_accuracy(videos: Sequence[VideoAnnotation], examples: dict[str, Examples], hidden: int, seed: int) -> float:
-    """Percent of the videos, each judged by what was learnt from other sources."""
-    sources = sorted({source_of(video.name) for video in videos})
-    part = np.array([sources.index(source_of(video.name)) % PARTS for video in videos])
+    """Percent of the videos, each judged by what was learnt from other groups."""
+    groups = sorted({group_of(video.name) for video in videos})
+    part = np.array([groups.index(group_of(video.name)) % PARTS for video in videos])
     features = np.stack([examples[video.name].features.mean(axis=0) for video in videos])
     classes = np.array([video.tubes[0].label for video in videos])
     right = 0
