@@ -145,9 +145,7 @@ class TrainingSet(Dataset[dict[str, NDArray[Any]]]):
         other_gaps: Sequence[int] = (),
         shares: Sequence[float] = (),
     ) -> None:
-        """`parts`, `shares`: as of `FrameSampler`. `other_gaps`: frames; one of these and of the manifest's own gap is
-        drawn for each sample.
-        """
+        """As of `FrameSampler`; of `other_gaps`, frames, and the manifest's own gap one is drawn for each sample."""
         self.choose = FrameSampler(parts, len(manifest.labels), shares)
         self.packed = packed
         self.manifest = manifest

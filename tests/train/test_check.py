@@ -57,6 +57,10 @@ def test_quiet_videos_alone_are_nothing_wrong(
     [
         (("A", "A"), "is given twice; give each data set once"),
         (("A", "B", "--fold", "1,2,3"), "--fold 1,2,3: give one number for each data set, 2 in all"),
+        (
+            ("A", "B", "--fold", "2"),
+            "leave the number away; of several data sets give each its own, like --fold 1,2",
+        ),
         (("A", "C"), "/nowhere: no such folder or file"),
     ],
 )

@@ -109,6 +109,13 @@ def test_a_checkpoint_without_settings_cannot_be_resumed(tmp_path: Path) -> None
         settings("--resume", "--out", str(tmp_path))
 
 
+def test_several_data_sets_have_folds_and_shares_of_their_own() -> None:
+    found = train_options.settings(train_options.parser().parse_args(["a", "b", "--fold", "1,3", "--share", "2, 0.5"]))
+    assert (found.data, found.fold, found.shares) == (("a", "b"), (1, 3), (2.0, 0.5))
+    with pytest.raises(SystemExit):
+        train_options.parser().parse_args(["a", "b", "--fold", "1,x"])
+
+
 def test_mistakes_are_reported() -> None:
     with pytest.raises(TrainingError, match="at least 1 frame back"):
         settings("--gap", "0")

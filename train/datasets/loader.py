@@ -56,7 +56,12 @@ def load_all(places: Sequence[Path], folds: Sequence[int]) -> list[DataSet]:
     if len(numbers) != len(places):
         given = ",".join(map(str, folds))
         raise AnnotationError(f"--fold {given}: give one number for each data set, {len(places)} in all")
-    return [load(place, fold) for place, fold in zip(places, numbers, strict=True)]
+    try:
+        return [load(place, fold) for place, fold in zip(places, numbers, strict=True)]
+    except AnnotationError as error:
+        if len(numbers) == len(folds) or folds[0] == 1:
+            raise
+        raise AnnotationError(f"{error}; of several data sets give each its own, like --fold 1,{folds[0]}") from error
 
 
 def load_own(data: Path) -> DataSet:
