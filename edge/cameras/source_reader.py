@@ -173,6 +173,7 @@ def _read(candidate: BackendCandidate, source: Source, control: ReaderControl) -
         else:
             images.close()
             time.sleep(SETTLING_SECONDS)
+            control.announce_again()  # a camera's next key frame may be ten seconds away both times
             yield from _read_as_is(smaller, source, control)
         return
 
