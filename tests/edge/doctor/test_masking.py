@@ -42,7 +42,9 @@ def test_what_is_hidden(text: str, expected: str) -> None:
         ("no route to 10.0.0.7: check", f"no route to {MASK}: check"),
         ("127.0.0.1:1883 and 0.0.0.0", "127.0.0.1:1883 and 0.0.0.0"),
         ("fe80::1ff:fe23:4567:890a and 02:42:ac:11:00:02", f"{MASK} and {MASK}"),
+        ("[fe80::1]:1883 and fd00::5%eth0", f"[{MASK}]:1883 and {MASK}%eth0"),
         ("at 12:34:56.7", "at 12:34:56.7"),
+        ("at 12:34:56 in cv::dnn::add", "at 12:34:56 in cv::dnn::add"),
         ("TensorRT 10.3.0.30", f"TensorRT {MASK}"),  # so it is not asked about versions
     ],
 )
