@@ -101,7 +101,7 @@ def _key_path(document: Mapping[str, Any], path: KeyPath, key: str) -> KeyPath |
         table = table.get(part) if isinstance(table, dict) else None
     if not isinstance(table, dict):
         return None
-    if key in table or key in VALID_SETTINGS:
+    if key in table or _is_setting((*path, key)):
         return (*path, key)
     below = [name for name in table if key.startswith(f"{name}.")]
     found = (_key_path(document, (*path, name), key.removeprefix(f"{name}.")) for name in below)
@@ -125,7 +125,7 @@ def _leave_out(document: dict[str, Any], path: KeyPath, renamed: dict[str, str])
         return ()
     table = document
     for place, part in enumerate(path, start=1):
-        if place == len(path) and part in VALID_SETTINGS and not VALID_SETTINGS.items() <= table.items():
+        if place == len(path) and _is_setting(path) and not VALID_SETTINGS.items() <= table.items():
             # without it another table's value would apply here and be invalid again; so may the other one be
             table |= VALID_SETTINGS if table.get(part) == VALID_SETTINGS[part] else {part: VALID_SETTINGS[part]}
             return ()
@@ -136,6 +136,12 @@ def _leave_out(document: dict[str, Any], path: KeyPath, renamed: dict[str, str])
             return path[:place]
         table = table[part]
     return None
+
+
+def _is_setting(path: KeyPath) -> bool:
+    """Whether it is one of VALID_SETTINGS in a table of an action; elsewhere such a key is unknown, or a name."""
+    of_action = (len(path) == 3 and path[0] == "actions") or (len(path) == 5 and path[2] == "actions")
+    return of_action and path[-1] in VALID_SETTINGS
 
 
 def _reduce(cameras: dict[str, Any], name: str, renamed: dict[str, str]) -> None:

@@ -55,6 +55,11 @@ def test_a_valid_configuration_has_no_problems() -> None:
             changed(actions__default={"start_score": "high", "keep_score": 0.9}),
             ["actions.default.start_score", "cameras.door.actions.x.y.keep_score"],
         ),
+        # keys of actions in the table of the zones are two zones, and nothing is reported that is not in the file
+        (
+            changed(cameras__door__zones={"start_score": 0.2, "cooldown": 2.0}),
+            ["cameras.door.zones.start_score", "cameras.door.zones.cooldown"],
+        ),
         # one of an action that has a start score of its own is reported
         (
             changed(actions__default={"start_score": 1.5}, actions__a={"start_score": 0.1, "keep_score": 0.3}),
