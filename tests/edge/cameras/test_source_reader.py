@@ -28,7 +28,7 @@ class FakeCapture:
 
 def test_a_backend_that_is_opened_twice_has_its_time_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once to learn the size of the camera's images, once more to have hardware scale them."""
-    monkeypatch.setattr(source_reader.cv2, "VideoCapture", FakeCapture)
+    monkeypatch.setattr("cv2.VideoCapture", FakeCapture)
     monkeypatch.setattr(source_reader, "SETTLING_SECONDS", 0.0)
     best = BackendCandidate("gstreamer", "x ! video/x-raw, format=BGRx ! y", "hardware", scalable=True)
     other = BackendCandidate("gstreamer", "z", "software")
