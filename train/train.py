@@ -19,7 +19,7 @@ from train import checkpoint as checkpoints
 from train.batches import BatchError, Batches
 from train.checkpoint import Checkpoint, CheckpointError
 from train.datasets.annotation_records import AnnotationError
-from train.datasets.packed_video import FrameError
+from train.datasets.packed_video import FrameError, PackedVideo
 from train.evaluation.plots import PlotError
 from train.gpu import choice
 from train.gpu.choice import SamplesOn
@@ -119,21 +119,24 @@ def prepare(
     samples = TrainingSet(
         parts, packed, manifest, settings.augment, settings.seed, settings.samples, settings.other_gaps, settings.shares
     )
-    scored = tuple(
-        ValidationPart(
-            part.title,
-            part.labels,
-            ValidationFrames(every_nth(part.validation, settings.validation_stride), packed, manifest),
-        )
-        for part in data.parts
-        if part.labels
-    )
+    scored = _validation_parts(data, settings.validation_stride, packed, manifest)
     batches, where = choice.choose(samples_on, packed, manifest, device, workers)
     if processes.rank() == 0:
         print(where, flush=True)
         print(training_data.description(manifest, settings.other_gaps, data, samples.choose.shares), flush=True)
         log.resume(run.samples, saved.progress.get("unwritten", [])) if saved else log.start()
     return TrainingSession(settings, manifest, run, samples, scored, log, out, batches)
+
+
+def _validation_parts(
+    data: TrainingData, stride: int, packed: Mapping[str, PackedVideo], manifest: Manifest
+) -> tuple[ValidationPart, ...]:
+    """Every so many frames of what each data set holds out, of those that name any action."""
+    return tuple(
+        ValidationPart(part.title, part.labels, ValidationFrames(every_nth(part.validation, stride), packed, manifest))
+        for part in data.parts
+        if part.labels
+    )
 
 
 def _print_summary(session: TrainingSession, stopped: bool) -> None:
