@@ -27,6 +27,10 @@ from train.open_model import open_model
 
 PREPARED_FRAMES = 32  # whose motion maps are compared with the daemon's
 BATCHES = (1, 2, 4, 8)
+WRONG_MAP = (
+    'computes another motion map than the daemon; run the ONNX with model.preprocessing = "cpu", or export it again '
+    "--with-motion"
+)
 
 
 class CheckError(Exception):
@@ -73,6 +77,11 @@ class CheckResult:
             return float("nan")
         exact, converted = self.accuracy
         return 100 * (exact.frame_map - converted.frame_map)
+
+    @property
+    def has_wrong_map(self) -> bool:
+        """Whether the motion maps of the converted one's own graph are not the daemon's."""
+        return self.preparation is not None and not self.preparation.within_tolerance
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from convert.check import CheckData, as_text, check_files
+from convert.check import WRONG_MAP, CheckData, CheckError, as_text, check_files
 from edge.text import Notify
 from train.evaluation.evaluation import evaluate
 
@@ -24,13 +24,16 @@ class Gate:
     def refuses(self, made: Path, name: str) -> float | None:
         """The points that `made` loses where these are too many, else None; it is reported under `name`.
 
-        Without a measurement of accuracy it passes, and the report says so. Raises what `check_files` raises.
+        Without a measurement of accuracy it passes, and the report says so. Raises CheckError for motion maps of its
+        own that are not the daemon's, and what `check_files` raises.
         """
         if self._data_with_scores is None:
             self.notify(f"{name}: not compared with FP32; give --calibrate VIDEO")
             return None
         checked = check_files(self.exact, made, self._data_with_scores)
         self.notify(as_text(checked, (self.exact.name, name)))
+        if checked.has_wrong_map:
+            raise CheckError(f"{name}: {WRONG_MAP}")
         return checked.lost if checked.lost > self.max_drop else None
 
     @cached_property

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from convert import calibration
-from convert.check import CheckData, as_text, check_files
+from convert.check import WRONG_MAP, CheckData, as_text, check_files
 from convert.commands import build
 from convert.commands import options as shared
 from convert.conversion import EVENT_VIDEOS
@@ -34,12 +34,8 @@ def run(options: argparse.Namespace) -> int:
     if checked.lost > options.max_map_drop:
         print(f"korsal-convert: {options.converted} loses more than {options.max_map_drop:g} points", file=sys.stderr)
         return 1
-    if checked.preparation is not None and not checked.preparation.within_tolerance:
-        print(
-            f"korsal-convert: {options.converted} computes another motion map than the daemon; "
-            'set model.preprocessing = "cpu" with it, or export it again --with-motion',
-            file=sys.stderr,
-        )
+    if checked.has_wrong_map:
+        print(f"korsal-convert: {options.converted} {WRONG_MAP}", file=sys.stderr)
         return 1
     print(build.next_step(options.converted))
     return 0

@@ -8,7 +8,9 @@ import pytest
 
 from convert import onnx_file, timing
 from convert.__main__ import main
-from convert.check import CheckData, check_files
+from convert.check import CheckData, CheckError, check_files
+from convert.conversion_engine import build_engine
+from convert.gate import Gate
 from convert.graft_file import graft_file
 from edge.engines import engine_build
 from edge.engines.tensorrt_build_plan import BuildOptions
@@ -19,7 +21,7 @@ from tests.support.fake_gpu import FakeGpu
 from tests.support.frame_gpu import frame_gpu
 from tests.support.frame_model import write_frame_model
 from tests.support.paths import ROOT
-from tests.support.spot_model import write_spot_video
+from tests.support.spot_model import SIDE, write_spot_video
 from tests.support.untrained_model import MANIFEST, write_untrained_onnx
 
 CLIP = ROOT / "demo" / "basketball.mp4"
@@ -79,7 +81,7 @@ def test_a_file_with_its_preprocessing_beside_one_without(
 def test_a_map_that_is_not_the_daemons_fails(plain: Path, both: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(plain, lie(both)) == 1
     said = capsys.readouterr()
-    assert "lying.onnx computes another motion map than the daemon; set model.preprocessing" in said.err
+    assert "lying.onnx computes another motion map than the daemon; run the ONNX with model.preprocessing" in said.err
     assert "0 lost, 0 extra" in said.out, "the network is the same"
 
 
@@ -126,7 +128,24 @@ def test_an_engine_that_compares_with_another_frame_fails(
     compute = gpu.trt.compute
     gpu.trt.compute = lambda inputs: {**(found := compute(inputs)), MOTION: found[MOTION] + 1}
     assert command(source, engine, write_spot_video(tmp_path / "video.avi")) == 1
-    assert "frames.engine computes another motion map than the daemon" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "frames.engine computes another motion map than the daemon" in said
+    assert 'with model.preprocessing = "cpu"' in said
+    assert gpu.runtime.leaks == 0
+
+
+def test_the_whole_conversion_does_not_hand_over_such_an_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = write_frame_model(tmp_path / "frames.onnx"), tmp_path / "made.engine"
+    gpu = fake_device.use(frame_gpu("10.3", source), monkeypatch)
+    compute = gpu.trt.compute
+    gpu.trt.compute = lambda inputs: {**(found := compute(inputs)), MOTION: found[MOTION] + 1}
+    frame = np.zeros((SIDE, SIDE, 3), np.uint8)
+    material = CheckData(((frame, None),), (write_spot_video(tmp_path / "video.avi"),))
+    with pytest.raises(CheckError, match=r"made\.engine: computes another motion map than the daemon"):
+        build_engine(source, target, BuildOptions(max_batch=2), Gate(source, material, 1.0, lambda text: None))
+    assert not target.exists()
     assert gpu.runtime.leaks == 0
 
 
