@@ -23,15 +23,15 @@ KINDS_HERE = ("ssim", "dsim", "previous", "none")  # not optical flow, which Ope
 
 
 @dataclass(frozen=True, eq=False)
-class _Statistics:
+class _WindowTotals:
     """Of windows (..., 3, h, w): `total` of the levels and `spread`, AREA² times the variance, int32; `mean`."""
 
     total: Tensor
     spread: Tensor
     mean: Tensor
 
-    def part(self, rows: slice, columns: slice) -> "_Statistics":
-        return _Statistics(*(one[..., rows, columns] for one in (self.total, self.spread, self.mean)))
+    def part(self, rows: slice, columns: slice) -> "_WindowTotals":
+        return _WindowTotals(*(one[..., rows, columns] for one in (self.total, self.spread, self.mean)))
 
 
 class MotionMaps:
@@ -65,7 +65,7 @@ class MotionMaps:
         earlier = (before - CENTRE).float() * known[:, None, None, None]
         bordered = _bordered(earlier)
         here = self._statistics(bordered)
-        here = _Statistics(here.total, here.spread, here.mean * known[:, None, None, None])
+        here = _WindowTotals(here.total, here.spread, here.mean * known[:, None, None, None])
         mirrored = _mirrored((after - CENTRE).float())
         moved = _moved(mirrored)  # (B, 9, 3, h, w)
         ranges = self._ranges(earlier, known, moved)
@@ -78,20 +78,20 @@ class MotionMaps:
         return self._ssim(here, there, _sums(bordered * chosen), ranges[number, shift][:, None, None, None]), shift
 
     def _choice(
-        self, here: _Statistics, earlier: Tensor, mirrored: _Statistics, moved: Tensor, ranges: Tensor
+        self, here: _WindowTotals, earlier: Tensor, mirrored: _WindowTotals, moved: Tensor, ranges: Tensor
     ) -> Tensor:
         """The first of the shifts with the highest mean SSIM, (B,); the mean leaves out the margin."""
         inner = slice(MARGIN, -MARGIN)
         products = _sums((moved * earlier[:, None]).flatten(1, 2)).unflatten(1, moved.shape[1:3])
-        there = _Statistics(*(_moved(one) for one in vars(mirrored).values()))
-        before = _Statistics(*(one[:, None] for one in vars(here.part(inner, inner)).values()))
+        there = _WindowTotals(*(_moved(one) for one in vars(mirrored).values()))
+        before = _WindowTotals(*(one[:, None] for one in vars(here.part(inner, inner)).values()))
         scores = self._ssim(before, there, products, ranges[:, :, None, None, None]).mean(
             (2, 3, 4), dtype=torch.float64
         )
         highest = scores.amax(1, keepdim=True)
         return (highest - scores <= TIE * highest.abs()).int().argmax(1)  # of equals the first
 
-    def _ssim(self, here: _Statistics, there: _Statistics, products: Tensor, ranges: Tensor) -> Tensor:
+    def _ssim(self, here: _WindowTotals, there: _WindowTotals, products: Tensor, ranges: Tensor) -> Tensor:
         """Wang et al. 2004, eq. 13, second factors divided by SAMPLE; `products`: window totals of both multiplied."""
         c1, c2 = (K1 * ranges).square(), (K2 * ranges).square() / SAMPLE
         scale = (self._gain / AREA).square()
@@ -100,11 +100,11 @@ class MotionMaps:
         luminance = (2 * here.mean * there.mean + c1) / (here.mean.square() + there.mean.square() + c1)
         return luminance * (covariance + c2) / (variance + c2)
 
-    def _statistics(self, levels: Tensor) -> _Statistics:
+    def _statistics(self, levels: Tensor) -> _WindowTotals:
         """Of each window that lies in an image of grey levels less CENTRE."""
         total = _sums(levels)
         spread = AREA * _sums(levels.square()).int() - total.int().square()
-        return _Statistics(total.int(), spread, self._pixel(total / AREA))
+        return _WindowTotals(total.int(), spread, self._pixel(total / AREA))
 
     def _pixel(self, centred: Tensor) -> Tensor:
         return centred * self._gain + (CENTRE * self._gain + self._lift)
