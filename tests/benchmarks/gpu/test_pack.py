@@ -31,6 +31,25 @@ def test_every_frame_is_encoded_and_none_twice(tmp_path: Path) -> None:
     assert [path.name for path in target.parent.iterdir()] == ["a.mp4"]
 
 
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+def test_the_largest_video_is_encoded_again(tmp_path: Path) -> None:
+    """Of two the noisy one, and nothing once both are within the budget."""
+    source, data = tmp_path / "source", tmp_path / "data"
+    noise = [np.random.default_rng(frame).integers(0, 256, (64, 96, 3), dtype=np.uint8) for frame in range(6)]
+    for name, images in (("still", [picture(0, 0, seed=1)] * 6), ("noisy", noise)):
+        (source / "videos").mkdir(parents=True, exist_ok=True)
+        write_video(tmp_path / f"{name}.avi", images)
+        pack.encode(tmp_path / f"{name}.avi", source / "videos" / f"{name}.mp4", 10)
+        pack.encode(source / "videos" / f"{name}.mp4", data / "set" / "videos" / f"{name}.mp4", 20)
+    still, noisy = (data / "set" / "videos" / f"{name}.mp4" for name in ("still", "noisy"))
+    before = still.stat().st_size, noisy.stat().st_size
+    pack.shrink(data, {"set": source}, 45, budget=sum(before))
+    assert (still.stat().st_size, noisy.stat().st_size) == before
+    pack.shrink(data, {"set": source}, 45, budget=sum(before) - 1)
+    assert still.stat().st_size == before[0]
+    assert noisy.stat().st_size < before[1]
+
+
 def test_the_models_stay_here() -> None:
     names = {str(path) for path in pack.tracked(".", *(f":!{pattern}" for pattern in pack.KEPT_OUT))}
     assert not any(name.endswith(".onnx") and name.startswith("models/") for name in names)
