@@ -35,7 +35,7 @@ NOTES = {
 COLUMNS = {
     "equality": ("motion", "width", "height", "image", "targets", "frame", "map", "maps_off", "frames", "failed"),
     "speed": ("samples", "batch", "made_per_second", "learned_per_second"),
-    "latency": ("network", "precision", "batch", "graph_ms", "eager_ms"),
+    "latency": ("network", "precision", "batch", "graph_ms", "eager_ms", "failed"),
     "pipeline": ("preparation", "cameras", "fps", "outside_network", "ms_per_frame", "failed"),
     "candidates": ("name", "architecture", "batch", "samples_per_second", "samples", "frame_map_50", "status"),
 }

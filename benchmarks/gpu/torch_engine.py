@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from benchmarks.gpu.step import synchronize
 from edge.inference import Engine, LoadedEngine
 from edge.manifest import INPUT, OUTPUTS, Manifest
 from train.networks import architectures
@@ -27,6 +28,7 @@ class TorchRunner:
         self.cuda_stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._decoder = Decoder(network, manifest.top_k).eval()
         self._passes: dict[int, Callable[[], Sequence[Tensor]]] = {}
+        synchronize(device)  # other streams may write into the input from now on
 
     @property
     def image_address(self) -> int:
