@@ -75,6 +75,7 @@ Std = Annotated[float, Field(ge=SMALLEST_STD, le=LARGEST_COLOUR, allow_inf_nan=F
 Rate = Annotated[float, Field(ge=0.1, le=1000, allow_inf_nan=False)]
 StartScore = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Preprocessing = Literal["outside", "graph"]
+PreprocessingChoice = Literal["auto", "graph", "cuda", "cpu"]  # of a user: by what frames are fitted and compared
 
 
 @dataclass(frozen=True)

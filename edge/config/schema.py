@@ -35,6 +35,7 @@ from edge.config.schema_types import (
 )
 from edge.default_linker import LinkerSettings
 from edge.engines.tensorrt_build_plan import DEFAULT_WORKSPACE, MEBIBYTE, BuildOptions, Precision
+from edge.manifest import PreprocessingChoice
 from edge.people_count import MIN_PERSON_SCORE
 from edge.sensors.thermal import ThermalSettings
 from edge.sources import Flip, Rotation, Source, Transport, option_problems, parse
@@ -59,7 +60,7 @@ class ModelConfig(Table):
     precision: Literal["auto", Precision] = "auto"
     max_batch: Annotated[int, Field(ge=1, le=256)] = BuildOptions.max_batch
     workspace: Annotated[int, Field(ge=1, le=1_048_576)] = DEFAULT_WORKSPACE // MEBIBYTE
-    preprocessing: Literal["auto", "graph", "cuda", "cpu"] = "auto"
+    preprocessing: PreprocessingChoice = "auto"
     threads: Annotated[int, Field(ge=0, le=256)] = 2
     providers: tuple[PrintableLine, ...] = ()
 

@@ -1,5 +1,6 @@
 """A video of one bright player, its annotations, and an engine and a model that see what is bright."""
 
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,23 @@ def write_video(path: Path, frames: int = FRAMES) -> None:
             image[y1:y2, x1:x2] = 255
         writer.write(image)
     writer.release()
+
+
+def write_data(folder: Path) -> Path:
+    """In the layout of UCF101-24: two classes, one video each in test, training and validation."""
+    x1, y1, x2, y2 = map(int, BOX)
+    xywh = np.tile(np.array([x1 + 1, y1 + 1, x2 - x1, y2 - y1], np.uint8), (len(PLAYS), 1))
+    annotations = {}
+    for label, name in enumerate(LABELS):
+        for group in (1, 8, 23):
+            video = f"{name}/v_{name}_g{group:02}_c01"
+            true = {"label": label, "sf": PLAYS.start, "ef": np.uint8(PLAYS.stop), "boxes": xywh}
+            annotations[video] = {"label": label, "numf": np.uint8(FRAMES), "annotations": [true]}
+            write_video(folder / "videos" / f"{video}.mp4")
+    (folder / "pyannot.pkl").write_bytes(pickle.dumps(annotations, protocol=2))
+    (folder / "testlist.txt").write_text("".join(f"{video}\n" for video in annotations if "_g01_" in video))
+    (folder / "trainlist.txt").write_text("".join(f"{video}\n" for video in annotations if "_g01_" not in video))
+    return folder
 
 
 def tube(label: int, frames: range = PLAYS) -> GroundTruthTube:

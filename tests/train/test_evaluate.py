@@ -1,18 +1,16 @@
 """`korsal-evaluate`: real pipeline, real video files, a network that is a plain function or a tiny ONNX graph."""
 
 import json
-import pickle
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from edge.engines import engine_build
 from edge.engines.tensorrt_build_plan import BuildOptions
 from tests.support import fake_device
-from tests.support.annotated_player import BOX, FRAMES, LABELS, MANIFEST, PLAYS, WIDTH, write_model, write_video
+from tests.support.annotated_player import LABELS, MANIFEST, WIDTH, write_data, write_model
 from tests.support.full_disk import full_disk
 from tests.support.paths import ROOT
 from train.datasets.annotation_records import VideoAnnotation
@@ -24,21 +22,7 @@ from train.evaluation.splits import evenly_spaced, of_split
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Two classes, one video each in test, training and validation."""
-    folder = tmp_path / "data"
-    x1, y1, x2, y2 = map(int, BOX)
-    xywh = np.tile(np.array([x1 + 1, y1 + 1, x2 - x1, y2 - y1], np.uint8), (len(PLAYS), 1))
-    annotations = {}
-    for label, name in enumerate(LABELS):
-        for group in (1, 8, 23):
-            video = f"{name}/v_{name}_g{group:02}_c01"
-            true = {"label": label, "sf": PLAYS.start, "ef": np.uint8(PLAYS.stop), "boxes": xywh}
-            annotations[video] = {"label": label, "numf": np.uint8(FRAMES), "annotations": [true]}
-            write_video(folder / "videos" / f"{video}.mp4")
-    (folder / "pyannot.pkl").write_bytes(pickle.dumps(annotations, protocol=2))
-    (folder / "testlist.txt").write_text("".join(f"{video}\n" for video in annotations if "_g01_" in video))
-    (folder / "trainlist.txt").write_text("".join(f"{video}\n" for video in annotations if "_g01_" not in video))
-    return folder
+    return write_data(tmp_path / "data")
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edge.cameras.video_file import probe
 from edge.detector import Detections, invalid_outputs_message
 from edge.inference import Engine
+from edge.manifest import PreprocessingChoice
 from edge.pipeline import PipelineSettings
 from edge.terminal import progress
 from edge.tiles import Tiling
@@ -42,9 +43,15 @@ class VideoDetections:
     rate: float = 0.0
 
 
-def detect(model: Path, tasks: Sequence[DetectionTask], labels: Sequence[str], jobs: int | None) -> SavedDetections:
+def detect(
+    model: Path,
+    tasks: Sequence[DetectionTask],
+    labels: Sequence[str],
+    jobs: int | None,
+    preprocessing: PreprocessingChoice = "auto",
+) -> SavedDetections:
     """Run the tasks, `jobs` at a time; `labels` are the model's. Raises what `model_pool.run_tasks` raises."""
-    results = run_tasks(model, detect_video, tasks, jobs)
+    results = run_tasks(model, detect_video, tasks, jobs, preprocessing)
     videos = list(progress.track(results, "detecting", "video", len(tasks)))
     if invalid := sum(one.invalid for video in videos for one in video.found):
         log.warning("%s", invalid_outputs_message(invalid))

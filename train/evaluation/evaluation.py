@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge.detector import invalid_outputs_message
 from edge.inference import Engine
+from edge.manifest import PreprocessingChoice
 from edge.terminal import progress
 from edge.tiles import Tiling
 from train.datasets.annotation_records import DataSet, VideoAnnotation
@@ -37,7 +38,7 @@ class EvaluationRun:
     """What to evaluate on and how; `jobs` videos at a time, None: as many as `model_pool.default_jobs`.
 
     `labels`: those that count, as which the videos' tubes are numbered; None: all of the data.
-    `linker` trims tubes by how long the actions of the training part last.
+    `linker` trims tubes by how long the actions of the training part last. `preprocessing`: see `train.open_model`.
     """
 
     videos: tuple[VideoAnnotation, ...]
@@ -46,6 +47,7 @@ class EvaluationRun:
     jobs: int | None = None
     tiling: Tiling = Tiling()
     labels: tuple[str, ...] | None = None
+    preprocessing: PreprocessingChoice = "auto"
 
 
 def evaluate(model: Path, data: DataSet, run: EvaluationRun) -> Report:
@@ -58,14 +60,15 @@ def evaluate(model: Path, data: DataSet, run: EvaluationRun) -> Report:
         EvaluationTask(one, data.video(one.name), labels, run.linker, lengths, run.tiling, data.rate)
         for one in run.videos
     ]
-    results = _results(model, tasks, run.jobs)
+    results = _results(model, tasks, run)
     if invalid := sum(one.invalid for one in results):
         log.warning("%s", invalid_outputs_message(invalid))
     return score_videos(results, labels, run.protocol)
 
 
-def _results(model: Path, tasks: Sequence[EvaluationTask], jobs: int | None) -> list[VideoResult]:
-    return list(progress.track(run_tasks(model, _evaluate_video, tasks, jobs), "evaluating", "video", len(tasks)))
+def _results(model: Path, tasks: Sequence[EvaluationTask], run: EvaluationRun) -> list[VideoResult]:
+    results = run_tasks(model, _evaluate_video, tasks, run.jobs, run.preprocessing)
+    return list(progress.track(results, "evaluating", "video", len(tasks)))
 
 
 def _evaluate_video(engine: Engine, task: EvaluationTask) -> VideoResult:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from edge.inference import Engine
+from edge.manifest import PreprocessingChoice
 from train.open_model import is_engine, open_model
 
 Task = TypeVar("Task")
@@ -22,22 +23,27 @@ class WorkerError(Exception):
 
 
 def run_tasks(
-    model: Path, run: Callable[[Engine, Task], Result], tasks: Sequence[Task], jobs: int | None
+    model: Path,
+    run: Callable[[Engine, Task], Result],
+    tasks: Sequence[Task],
+    jobs: int | None,
+    preprocessing: PreprocessingChoice = "auto",
 ) -> Iterator[Result]:
     """The result of `run` for each task, in order, `jobs` at a time; None: as many as `default_jobs`.
 
-    `run` is a function of a module, so that other processes can import it. Raises WorkerError and what `run` raises.
+    `preprocessing` is that of `train.open_model`. `run` is a function of a module, so that other processes can import
+    it. Raises WorkerError and what `run` raises.
     """
     jobs = min(jobs or default_jobs(model), len(tasks))
     threads = max(1, len(os.sched_getaffinity(0)) // jobs)  # of one operator
     if jobs == 1:
-        with open_model(model, threads) as engine:
+        with open_model(model, threads, preprocessing) as engine:
             yield from (run(engine, task) for task in tasks)
         return
     # spawned, not forked: the runtimes' threads do not survive a fork
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
         try:
-            yield from pool.map(partial(_run_in_worker, model, threads, run), tasks)
+            yield from pool.map(partial(_run_in_worker, model, threads, preprocessing, run), tasks)
         except BrokenProcessPool as error:
             raise WorkerError("a worker process died, perhaps for lack of memory; try --jobs 1") from error
 
@@ -47,13 +53,15 @@ def default_jobs(model: Path) -> int:
     return 1 if is_engine(model) else len(os.sched_getaffinity(0))
 
 
-def _run_in_worker(model: Path, threads: int, run: Callable[[Engine, Task], Result], task: Task) -> Result:
-    return run(_engine(model, threads), task)
+def _run_in_worker(
+    model: Path, threads: int, preprocessing: PreprocessingChoice, run: Callable[[Engine, Task], Result], task: Task
+) -> Result:
+    return run(_engine(model, threads, preprocessing), task)
 
 
 @lru_cache(maxsize=1)
-def _engine(model: Path, threads: int) -> Engine:
+def _engine(model: Path, threads: int, preprocessing: PreprocessingChoice) -> Engine:
     """One engine for each worker process, closed when the process ends."""
-    opened = open_model(model, threads)
+    opened = open_model(model, threads, preprocessing)
     atexit.register(opened.close)
     return opened.engine

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
+from edge.inference import PREPROCESSORS, Preprocessor
+from edge.manifest import PreprocessingChoice
 from edge.terminal.arguments import fraction, number, whole_number
 from train.evaluation.detection_file import HIGHEST_FRAME_RATE
 from train.evaluation.splits import Split
@@ -14,6 +16,26 @@ RATE_OF_FILE = "what the file says of each, 25 where it says nothing"
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add the model to run."""
     parser.add_argument("model", type=Path, help="an .onnx model, a .pt checkpoint of korsal-train, or an engine")
+
+
+def add_preprocessing(parser: argparse.ArgumentParser) -> None:
+    """Add what fits and compares frames."""
+    parser.add_argument(
+        "--preprocessing",
+        choices=get_args(PreprocessingChoice),
+        default="auto",
+        help="what prepares frames: the model's own graph, cv2.cuda or the CPU; auto: an engine's graph, else the CPU",
+    )
+
+
+def preprocessing_arguments(options: argparse.Namespace) -> tuple[str, ...]:
+    """That option again; none where nothing was said."""
+    return ("--preprocessing", options.preprocessing) if options.preprocessing != "auto" else ()
+
+
+def prepared(preprocessor: Preprocessor) -> str:
+    """Where frames were prepared, as the end of a line, unless on the CPU."""
+    return "" if preprocessor == "cpu" else f", frames prepared {PREPROCESSORS[preprocessor]}"
 
 
 def add_data(parser: argparse.ArgumentParser, required: bool = True) -> None:

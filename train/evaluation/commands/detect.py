@@ -30,6 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minimum-score", type=fraction, default=MIN_SCORE, help="weaker boxes are left out")
     shared.add_limit(parser)
     shared.add_jobs(parser)
+    shared.add_preprocessing(parser)
     add_tiling(parser)
 
 
@@ -38,14 +39,14 @@ def run(options: argparse.Namespace) -> None:
     if options.videos and options.data:
         raise EvaluationError("--videos need no annotations, --data brings its own videos; give one of them")
     output_paths.check(options.output, "-o", ".npz")
-    with open_model(options.model, threads=1) as engine:
-        labels = engine.manifest.labels
+    with open_model(options.model, 1, options.preprocessing) as engine:
+        labels, prepared = engine.manifest.labels, shared.prepared(engine.preprocessor)
     rate, chosen = (None, _own_videos(options.videos)) if options.videos else _annotated_videos(options, labels)
     tasks = [DetectionTask(one, video, options.minimum_score, tiling_of(options), rate) for one, video in chosen]
-    found = detect(options.model, tasks, labels, options.jobs)
+    found = detect(options.model, tasks, labels, options.jobs, options.preprocessing)
     detection_file.save(found, options.output)
     size = progress.file_summary(options.output)
-    print(f"{size}: {len(found.scores)} boxes in {found.frame_counts.sum()} frames of {len(chosen)} videos")
+    print(f"{size}: {len(found.scores)} boxes in {found.frame_counts.sum()} frames of {len(chosen)} videos{prepared}")
     print(_next(options))
 
 

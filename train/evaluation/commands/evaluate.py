@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import edge
 from edge.detector import MIN_SCORE
+from edge.inference import Engine
 from edge.terminal import progress
 from edge.terminal.tiling_options import add_tiling, given, tiling_of
 from train.datasets import loader
@@ -32,6 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--linker", choices=get_args(LinkerKind), default="default")
     shared.add_limit(parser)
     shared.add_jobs(parser)
+    shared.add_preprocessing(parser)
     add_tiling(parser)
     shared.add_report_files(parser)
 
@@ -41,15 +43,16 @@ def run(options: argparse.Namespace) -> None:
 
     Single steps: korsal-evaluate detect, link, score, events or export; --help after each.
     """
-    with open_model(options.model, threads=1) as engine:
+    with open_model(options.model, 1, options.preprocessing) as engine:
         labels = engine.manifest.labels
-        model = {"name": engine.manifest.name, "sha256": engine.sha256, "runtime": engine.runtime}
+        model = _identity(engine)
     data = loader.load(options.data, options.fold)
     both = shared_labels(labels, data, options.model)
     chosen = both.of(videos_to_evaluate(data, options.split, options.limit))
     report_files.check_paths(options.json, options.plots)
     protocol = protocol_of(options)
-    run = EvaluationRun(chosen, options.linker, protocol, options.jobs, tiling_of(options), both.labels)
+    look, prepare = tiling_of(options), options.preprocessing
+    run = EvaluationRun(chosen, options.linker, protocol, options.jobs, look, both.labels, prepare)
     scores = evaluate(options.model, data, run)
     circumstances = {
         "data": f"{data.title}, {options.split}",
@@ -58,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
         "frames_not_annotated": not_annotated(chosen),
         "linker": options.linker,
         "left_out": both.left_out,
-        "seen_as": str(tiling_of(options)),
+        "seen_as": str(look),
         "minimum_score": MIN_SCORE,
         "model": model,
         "version": edge.__version__,
@@ -66,13 +69,24 @@ def run(options: argparse.Namespace) -> None:
     _write(scores, circumstances, both.sentence(data.title), options)
 
 
+def _identity(engine: Engine) -> dict[str, str]:
+    """What is evaluated, and how it runs."""
+    return {
+        "name": engine.manifest.name,
+        "sha256": engine.sha256,
+        "runtime": engine.runtime,
+        "preprocessing": engine.preprocessor,
+    }
+
+
 def _write(scores: Report, circumstances: dict[str, Any], left_out: str, options: argparse.Namespace) -> None:
     """The table first: it cannot fail."""
     protocol = scores.protocol
+    circumstance = f"{_seen(options)}{shared.prepared(circumstances['model']['preprocessing'])}"
     print(
         f"{circumstances['model']['name']} on {circumstances['data']}: {circumstances['videos']} of "
         f"{circumstances['videos_of_split']} videos, protocol {protocol.name}, {protocol.frames} frames, AP rule "
-        f"{protocol.rule}, linker {options.linker}{_seen(options)}; percent"
+        f"{protocol.rule}, linker {options.linker}{circumstance}; percent"
     )
     if left_out:
         print(left_out)
@@ -99,5 +113,6 @@ def _next(options: argparse.Namespace) -> str:
     if model.suffix == ".pt":
         kept = ("--scores", options.json) if options.json else ()
         return progress.next_step("korsal-convert", "export", model, "-o", model.with_suffix(".onnx"), *kept)
-    chosen = (*shared.data_arguments(options, "validation"), *given(options), "-o", "validation.npz")
+    again = (*given(options), *shared.preprocessing_arguments(options))
+    chosen = (*shared.data_arguments(options, "validation"), *again, "-o", "validation.npz")
     return progress.next_step("korsal-evaluate", "detect", model, *chosen)
