@@ -9,7 +9,8 @@ Content = TypeVar("Content")
 REFERENCE_RATE = 25.0  # frames per second, those of UCF101: of models that name no rate
 PARTS = 8  # of a gap: frames that are closer together than one of them are too alike to keep all
 LONGEST = 30  # gaps: what was seen before a longer pause is another scene (2.4 s for the shipped model)
-CLOSEST = 0.9  # frames at the model's rate, which are all kept however long the gap is
+CLOSEST = 0.9  # frames at the model's rate, which are all kept where they are no more than MOST
+MOST = 40  # frames in a gap: each takes 4 MB, and a gap may be a minute
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,11 @@ class MotionGap:
 
     @property
     def spacing(self) -> float:
-        """The seconds between frames that bound how many are kept: at most 1.2 for each frame of the gap, or 11."""
-        return min(self.seconds / PARTS, CLOSEST / self.rate)
+        """The seconds between frames that bound how many are kept.
+
+        At most 1.2 for each frame of the gap, or 11; of long gaps about MOST.
+        """
+        return max(min(self.seconds / PARTS, CLOSEST / self.rate), self.seconds / MOST)
 
 
 @dataclass(frozen=True)
