@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 MASK = "***"
 KEY = 12  # characters of a step of a path that look like a key, unless it has digits
@@ -21,7 +21,8 @@ _ADDRESS = re.compile(
 _BROKER = re.compile(r"\b(broker )([\w.-]+)(?=:\d)")  # in a log, also one of an earlier configuration
 _PERSON = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")  # not mAP@0.5
 _HOME = re.compile(r"(/(?:home|Users|run/user))/[^/\s'\",:;]+")
-_NAMED = re.compile(r"(?i)\b((?:\w*(?:password|passwd|token|secret|api_?key))\s*[=:]\s*)(?!is\b|\[mqtt\])\S+")
+_NAMED = re.compile(r"(?i)\b((?:\w*(?:password|passwd|pwd|token|secret|api_?key))\s*[=:]\s*)(?!is\b|\[mqtt\])\S+")
+_LOGIN_NAME = re.compile(r"(?i)pass|pwd|token|secret|key|auth|user|login")  # of a value in a query
 _QUOTED_VALUE = re.compile(r", is (?:'.*'|\".*\"|\[.*\]|\{.*\}|\S*\.\.\.)(?=[;,:]|$)", re.MULTILINE)
 
 
@@ -49,7 +50,7 @@ def without_addresses(text: str) -> str:
 
 
 def parts_of(address: str) -> tuple[str, ...]:
-    """All parts of a camera's address that may be secret: login, host, and what looks like a key in path and query.
+    """All parts of a camera's address that may be secret: logins, host, and what looks like a key in path and query.
 
     () for a local device. Plain words of a path are left: they are hidden with the whole address.
     """
@@ -63,6 +64,7 @@ def parts_of(address: str) -> tuple[str, ...]:
         return (address,)
     steps = re.split(r"[/&=?;#]", f"{url.path}/{url.query}/{url.fragment}")
     keys = [step for step in steps if len(step) >= KEY or (len(step) > 3 and re.search(r"\d", step))]
+    keys += [value for name, value in parse_qsl(url.query) if _LOGIN_NAME.search(name)]
     login = url.netloc.rpartition("@")[0]
     user, _, password = login.partition(":")
     return tuple(part for part in (address, url.netloc, login, user, password, url.hostname or "", *keys) if part)

@@ -23,6 +23,7 @@ from edge.doctor.masking import MASK, masked, parts_of, without_addresses
         ("mqtt.port: should be a whole number, is 'hunter2'", f"mqtt.port: should be a whole number, is {MASK}"),
         ("mqtt.port: should be at least 1, is 0", "mqtt.port: should be at least 1, is 0"),
         ("password=hunter2 token: abc", f"password={MASK} token: {MASK}"),
+        ("GET /v.cgi?pwd=hunter", f"GET /v.cgi?pwd={MASK}"),
         ("password: is set", "password: is set"),
         ("password: [mqtt] username is set", "password: [mqtt] username is set"),
         ("broker mq.example:1883: refused", f"broker {MASK}:1883: refused"),
@@ -50,6 +51,11 @@ def test_what_is_hidden(text: str, expected: str) -> None:
 )
 def test_addresses(text: str, expected: str) -> None:
     assert without_addresses(text) == expected
+
+
+def test_logins_in_a_query_are_parts_of_an_address() -> None:
+    address = "http://h/video.cgi?usr=x&user=bob&PWD=geheim&channel=1"
+    assert parts_of(address) == (address, "h", "h", "bob", "geheim")
 
 
 def test_parts_of_an_address() -> None:
