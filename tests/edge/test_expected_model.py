@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from edge.commands import models as models_command
 from edge.commands.models import models
 from edge.config.schema import ModelConfig
 from edge.expected_model import expected_model
@@ -150,3 +151,21 @@ def test_models_marks_the_file_that_runs_in_place_of_one_that_failed(
         ["* tiny-fp16.onnx", "* runs here, in FP16"],
         ["* tiny.onnx", "* runs here, in FP32"],
     ]
+
+
+def test_models_looks_at_the_builds_of_the_installed_service(
+    tmp_path: Path, with_tensorrt: WithTensorRt, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refuse_first(with_tensorrt(), 1)
+    with_precisions(tmp_path)
+    open_it(tmp_path, model_of(tmp_path))
+    installed = tmp_path / "config.toml"
+    installed.write_text(f'[model]\npath = "{NAME}"\nthreads = 1\n[cameras.door]\nsource = "x"\n')
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "of the user"))
+    said = []
+    for path in (tmp_path / "another.toml", installed):
+        monkeypatch.setattr(models_command, "INSTALLED", path)
+        monkeypatch.setattr(models_command, "SERVICE_STATE", str(tmp_path / "state"))
+        assert models(installed) == 0
+        said.append("* runs here, in FP16: " in capsys.readouterr().out)
+    assert said == [False, True]
