@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge import __version__
 from edge.engines import engine_build, engine_record, failed_builds, onnxruntime_engine, tensorrt_engine
 from edge.engines.engine_cache import EngineCache, EngineCacheError
 from edge.engines.tensorrt_build_plan import BuildOptions
@@ -377,47 +376,3 @@ def test_what_tensorrt_reports_of_a_build_is_kept_beside_the_engine(model: Path,
     log.unlink()
     start(fake_gpu("10.3"), tmp_path, model)
     assert not log.exists()  # nothing was built
-
-
-def leavings(directory: Path) -> set[str]:
-    """What is kept of builds that failed."""
-    return {path.name for suffix in (".failed", ".log") for path in directory.rglob(f"*{suffix}")}
-
-
-FAILING = {"Builder.build_serialized_network": "out of luck"}
-
-
-def test_a_new_engine_removes_what_is_left_of_builds_on_another_machine(model: Path, tmp_path: Path) -> None:
-    two = replace(OPTIONS, max_batch=2)
-    refusal(fake_gpu("10.3", failing=FAILING), tmp_path, model)
-    old = leavings(tmp_path)
-    assert len(old) == 2
-    start(fake_gpu("10.13"), tmp_path, model, two)
-    (engine,) = engines(tmp_path)
-    assert leavings(tmp_path) == {f"{engine.stem}.log"}
-
-
-def test_a_new_engine_leaves_what_is_known_of_this_machine(model: Path, tmp_path: Path) -> None:
-    """What failed in other options, and what TensorRT said of it; what is cached as well."""
-    gpu = fake_gpu("10.3")
-    refusal(fake_gpu("10.3", failing=FAILING), tmp_path, model)
-    kept = leavings(tmp_path)
-    start(gpu, tmp_path, model, replace(OPTIONS, max_batch=2))
-    start(gpu, tmp_path, model, replace(OPTIONS, max_batch=3))
-    assert leavings(tmp_path) == kept | {f"{engine.stem}.log" for engine in engines(tmp_path)}
-    assert len(engines(tmp_path)) == 2
-
-
-def test_a_new_engine_removes_what_is_left_of_an_older_model_or_release(model: Path, tmp_path: Path) -> None:
-    other = tmp_path / "older" / "tiny.onnx"
-    other.parent.mkdir()
-    other.write_bytes(model.read_bytes() + b"\x7a\x00")
-    failing, gpu, two = fake_gpu("10.3", failing=FAILING), fake_gpu("10.3"), replace(OPTIONS, max_batch=2)
-    refusal(failing, tmp_path, other)
-    refusal(failing, tmp_path, model)
-    note = failed_builds.path_of(cache(gpu, tmp_path).place(model, OPTIONS))
-    note.write_text(note.read_text().replace(__version__, "0.0"))
-    (tmp_path / "tiny" / "0123456789abcdef.failed").write_text("{")
-    (tmp_path / "tiny" / "fedcba9876543210.log").touch()
-    start(gpu, tmp_path, model, two)
-    assert leavings(tmp_path) == {f"{engine.stem}.log" for engine in engines(tmp_path)}
