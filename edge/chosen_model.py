@@ -4,7 +4,7 @@
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -82,7 +82,7 @@ def first_engine(cache: EngineCache, path: Path, model: ModelConfig) -> Expected
     choice = choice_of(path, model, tensorrt_device(cache.trt, cache.cuda))
     if choice is not None and not choice.candidates:
         raise EngineError(not_for_tensorrt(path))
-    attempt, (place, notice), passed_over = _first(path, choice, model, cache.expected)
+    attempt, (place, notice), passed_over = _first(_attempts(path, choice, model), cache.expected)
     notices = (choice.notice if choice else "", notice, passed_over)
     return ExpectedEngine(attempt.path, attempt.result, place, "; ".join(filter(None, notices)))
 
@@ -133,21 +133,30 @@ def open_first(cache: EngineCache, path: Path, choice: ModelChoice | None, model
     """The engine of the first attempt that can be built; where none can, the first one's error."""
     if choice and choice.notice:
         log.warning("%s", choice.notice)
-    _, opened, passed_over = _first(path, choice, model, cache.open)
+    _, opened, passed_over = _first(_attempts(path, choice, model), cache.open)
     if passed_over:
         log.warning("%s", passed_over)
     return opened.noting(choice.notice if choice else "").noting(passed_over)
 
 
-def _first(
-    path: Path, choice: ModelChoice | None, model: ModelConfig, give: Callable[[Path, BuildOptions], Given]
-) -> tuple[_Attempt, Given, str]:
+def load_first(path: Path, choice: ModelChoice | None, load: Callable[[Path], Given]) -> tuple[Path, Given, str]:
+    """The first file that `load` opens without TensorRT, what it gives, and why those before it were passed over.
+
+    Raises EngineError, that of the first file, where it opens none.
+    """
+    candidates = choice.candidates if choice else ()
+    attempts = [_Attempt(one.file.path, BuildOptions(), one.result) for one in candidates]
+    attempt, given, passed_over = _first(attempts or [_Attempt(path, BuildOptions())], lambda file, _: load(file))
+    return attempt.path, given, passed_over
+
+
+def _first(attempts: Iterable[_Attempt], give: Callable[[Path, BuildOptions], Given]) -> tuple[_Attempt, Given, str]:
     """The first attempt for which `give` does not raise, what it gives, and why those before it were passed over.
 
     Raises EngineError, that of the first attempt, where there is none.
     """
     refused: list[tuple[_Attempt, EngineError]] = []
-    for attempt in _attempts(path, choice, model):
+    for attempt in attempts:
         try:
             given = give(attempt.path, attempt.options)
         except EngineError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edge import chosen_model
-from edge.chosen_model import choice_of, not_for_tensorrt, onnxruntime_device, open_first, tensorrt_device
+from edge.chosen_model import choice_of, load_first, not_for_tensorrt, onnxruntime_device, open_first, tensorrt_device
 from edge.config.config_file import model_path
 from edge.config.schema import ModelConfig
 from edge.engines import motion_cuda, onnxruntime_engine
@@ -22,7 +22,7 @@ from edge.engines.inference_cuda import with_cuda_preprocessing
 from edge.engines.motion_cuda import MotionCudaError
 from edge.engines.tensorrt_engine import bindings, is_engine_file, load
 from edge.engines.tensorrt_errors import TensorRtError
-from edge.inference import EngineError, LoadedEngine
+from edge.inference import Engine, EngineError, LoadedEngine
 from edge.manifest import Preprocessing
 from edge.signals import Signals, StopError
 from edge.text import Notify
@@ -104,13 +104,14 @@ def _open_instead(path: Path, model: ModelConfig, state: Path, refused: EngineEr
 
 
 def _open_onnx(path: Path, model: ModelConfig, state: Path, fallback: str = "") -> LoadedEngine:
-    notices = []
-    choice = choice_of(path, model, onnxruntime_device(model))
-    if choice is not None:
-        path = choice.candidates[0].file.path
-        notices += [choice.notice] * bool(choice.notice)
     wanted: Preprocessing = "graph" if model.preprocessing == "graph" else "outside"  # on CPUs the graph is slower
-    loaded = onnxruntime_engine.load(path, model.threads, model.providers, state / PROVIDER_CACHE, wanted)
+
+    def load_file(file: Path) -> Engine:
+        return onnxruntime_engine.load(file, model.threads, model.providers, state / PROVIDER_CACHE, wanted)
+
+    choice = choice_of(path, model, onnxruntime_device(model))
+    path, loaded, passed_over = load_first(path, choice, load_file)
+    notices = [notice for notice in (choice.notice if choice else "", passed_over) if notice]
     notices += [NO_CUDA] * (model.preprocessing == "cuda")
     notices += [NO_GRAPH.format(path=path)] * (wanted == "graph" and loaded.preprocessor != "graph")
     batch = min(model.max_batch, loaded.largest_batch)

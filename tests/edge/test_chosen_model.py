@@ -1,8 +1,10 @@
 """Which of a model's files is opened, over the fakes of TensorRT and CUDA: built, passed over, and said so."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from edge import open_model as open_model_module
@@ -196,3 +198,25 @@ def test_cpus_run_the_file_for_them_where_that_is_requested(folder: Path) -> Non
         assert engine.manifest.training["quantisation"] == {"target": "cpu"}
     with opened(folder) as engine:
         assert engine.manifest.precision == "fp32"
+
+
+def test_a_file_that_onnx_runtime_does_not_load_gives_way_too(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its manifest can be read, its graph cannot."""
+    with_precisions(folder)
+    chosen = folder / "tiny-fp16.onnx"
+    broken = onnx.load(chosen)
+    next(node for node in broken.graph.node if node.input).input[0] = "nowhere"
+    onnx.save(broken, chosen)
+    with opened(folder, runtime="onnxruntime", precision="fp16") as engine:
+        assert engine.manifest.precision == "fp32"
+    assert "cannot load it" in engine.fallback
+    assert engine.fallback.endswith('tiny.onnx runs in its place, fp32; set model.precision = "fp32" to keep that')
+    assert engine.fallback in caplog.text
+
+
+def test_where_onnx_runtime_loads_no_file_the_first_ones_error_is_reported(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_precisions(folder)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert "onnxruntime is not installed" in refusal(folder, runtime="onnxruntime", precision="fp16")
