@@ -117,11 +117,11 @@ class CameraSession:
         self._state = state
 
     def replace_feed(self, feed: Feed, reason: str = "camera") -> None:
-        """Switch to another feed, ending the open events of the former one."""
+        """Switch to another feed, ending the open events of the former one; a picture requested of it is not taken."""
         self.end_events(reason)
         self.feed.close()
         self.feed, self._pipeline = feed, _new_pipeline(self.name)
-        self.failing = False
+        self.failing = self._snapshot_requested = False
 
     def end_events(self, reason: str) -> None:
         """End all open events of this camera."""

@@ -27,6 +27,9 @@ class FakeFeed:
         self.given += 1
         return Frame("c", self.given, 0.0, 0.0, np.zeros((4, 4, 3), np.uint8))
 
+    def close(self) -> None:
+        pass
+
 
 class SilentAnnouncer:
     """An announcer that publishes nothing."""
@@ -36,13 +39,17 @@ class SilentAnnouncer:
 
 
 class RecordingAnnouncer(SilentAnnouncer):
-    """An announcer that remembers the people and actions published."""
+    """An announcer that remembers the people, actions and requested pictures published."""
 
     people_score = 0.15
 
     def __init__(self) -> None:
         self.actions: list[dict[str, int]] = []
         self.counts: list[PeopleCount] = []
+        self.snapshots: list[str] = []
+
+    def snapshot(self, camera: str, frame: Frame) -> None:
+        self.snapshots.append(camera)
 
     def active(self, camera: str, running: dict[str, int]) -> None:
         self.actions.append(dict(running))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from edge import events, pipeline
 from edge.detector import Detections
@@ -12,6 +13,8 @@ from edge.pipeline import StepResult
 from edge.sources import Frame
 from edge.tubes import TubeBox
 from tests.support.fake_feed import FakeFeed, RecordingAnnouncer, session
+
+NOTHING = Detections(*(np.empty(shape) for shape in ((0, 4), 0, 0, (0, 2))))  # type: ignore[arg-type]
 
 
 def watched(frames: list[list[TubeBox]]) -> RecordingAnnouncer:
@@ -25,8 +28,7 @@ def watched(frames: list[list[TubeBox]]) -> RecordingAnnouncer:
         frame = Frame("door", index, float(index), float(index), np.zeros((120, 160, 3), np.uint8))
         happening, happened = events.step(state.events, people, frame, ("Run", "Jump"), settings)
         state = replace(state, events=happening)
-        nothing = Detections(*(np.empty(shape) for shape in ((0, 4), 0, 0, (0, 2))))  # type: ignore[arg-type]
-        watching.handle_result(frame, state, StepResult(tuple, nothing, tuple(people), happened, frozenset()))
+        watching.handle_result(frame, state, StepResult(tuple, NOTHING, tuple(people), happened, frozenset()))
     return announcer
 
 
@@ -70,3 +72,16 @@ def test_before_the_first_frame_and_after_the_end_nobody_is_there() -> None:
     )  # which takes back what a crash has left
     watching.end_events("camera")
     assert (announcer.actions, announcer.counts) == ([{}], [PeopleCount(0, 0)])
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_requested_picture_is_of_the_camera_as_it_was_then(replaced: bool) -> None:
+    """Not of hours later, when somebody has switched it off in between."""
+    announcer = RecordingAnnouncer()
+    watching = session("door", FakeFeed(), announcer)
+    assert watching.request_snapshot() is None
+    if replaced:
+        watching.replace_feed(FakeFeed(), "disabled")  # type: ignore[arg-type]
+    frame = Frame("door", 0, 0.0, 0.0, np.zeros((120, 160, 3), np.uint8))
+    watching.handle_result(frame, pipeline.initial("door", "a"), StepResult(tuple, NOTHING, (), (), frozenset()))
+    assert announcer.snapshots == ["door"] * (not replaced)
