@@ -58,13 +58,12 @@ class ArgusRestart:
 
     def _run(self, cameras: str) -> None:
         try:
-            problem = self._restart()
+            if problem := self._restart():
+                log.error("%s could not be restarted (%s): %s", SERVICE, problem, REMEDY)
+            else:
+                log.warning("%s was restarted, because it kept cameras from opening: %s", SERVICE, cameras)
         finally:
             self._running = False
-        if problem:
-            log.error("%s could not be restarted (%s): %s", SERVICE, problem, REMEDY)
-        else:
-            log.warning("%s was restarted, because it kept cameras from opening: %s", SERVICE, cameras)
 
 
 def restart_service() -> str:
