@@ -1,6 +1,5 @@
 """Runs on two data sets at once, tiny: UCF101-24's layout, annotated with Basketball and Surfing, and J-HMDB's."""
 
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 import torch
 
 from edge.motion_map import MotionSettings
+from tests.support.stops import after, never
 from tests.support.tiny_videos import write_data_set, write_hmdb
 from train import checkpoint as checkpoints
 from train.checkpoint import CheckpointError
@@ -61,15 +61,6 @@ def uninterrupted(settings: TrainSettings, cache: Path, tmp_path_factory: pytest
     out = tmp_path_factory.mktemp("uninterrupted")
     learn(prepare(settings, out, cache, resume=False, workers=0), never)
     return out
-
-
-def never() -> bool:
-    return False
-
-
-def after(steps: int) -> Callable[[], bool]:
-    left = iter(range(steps - 1))
-    return lambda: next(left, None) is None
 
 
 def test_checkpoint_and_log_know_both_data_sets(uninterrupted: Path, folders: tuple[str, str]) -> None:

@@ -15,6 +15,7 @@ import torch
 
 from edge.motion_map import MotionSettings
 from tests.support.paths import ROOT
+from tests.support.stops import after, never
 from tests.support.tiny_videos import LABELS, write_data_set
 from tests.support.waiting import PATIENCE
 from train import checkpoint as checkpoints
@@ -66,16 +67,6 @@ def uninterrupted(settings: TrainSettings, cache: Path, tmp_path_factory: pytest
     out = tmp_path_factory.mktemp("uninterrupted")
     learn(prepare(settings, out, cache, resume=False, workers=0), never)
     return out
-
-
-def never() -> bool:
-    return False
-
-
-def after(steps: int) -> Callable[[], bool]:
-    """Says stop when asked for the `steps`-th time."""
-    left = iter(range(steps - 1))
-    return lambda: next(left, None) is None
 
 
 def test_a_run_leaves_log_curves_and_checkpoints(uninterrupted: Path, settings: TrainSettings) -> None:
