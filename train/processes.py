@@ -103,10 +103,15 @@ class GracefulStop:
 
 
 def init_worker(worker: int) -> None:
-    """For processes that prepare samples: a Ctrl+C reaches them too, but the training ends them when it is ready.
+    """For processes that prepare samples: what stops the training often reaches them too, and it still needs them.
 
-    OpenCV's threads do not survive the fork that makes such a process, and it would wait for them for ever.
+    So they outlast a Ctrl+C and a first SIGTERM; the training ends them when it is ready. OpenCV's threads do not
+    survive the fork that makes such a process, and it would wait for them for ever.
     """
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, _end_at_the_next)
+
+
+def _end_at_the_next(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)

@@ -1,6 +1,7 @@
 """`korsal-train`: teach a detector the actions of a data set. Shell."""
 
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -36,6 +37,9 @@ ERRORS = (
     *(AnnotationError, BackboneError, BatchError, CaptureError, CheckpointError, DeviceError, FrameError),
     *(LogError, PlotError, TrainingError),
 )
+
+
+KEEP_EVERY_S = 600.0  # that much is lost at most when a machine goes off
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,21 +176,25 @@ def _precision(
 def learn(session: TrainingSession, stopped: Callable[[], bool]) -> None:
     """Train to the end, or until `stopped`, into `out`: last.pt, best.pt, log.csv, curves.png.
 
-    best.pt is the best by validation; where nothing is held out, the last.
+    best.pt is the best by validation; where nothing is held out, the last. last.pt is written every ten minutes too.
     """
     run, settings, first = session.run, session.settings, processes.rank() == 0
+    kept = time.monotonic()
     unread: deque[tuple[int, LossTerms]] = deque()
     for batch in _batches(session):
         terms = training_step.step(run, batch, settings)
         unread.append((run.samples, terms))
         validates = due(run.samples, settings, processes.count())
         _log_losses(session, unread, all_of_them=validates)
+        stops = processes.any_true(stopped())
         if first and validates:
             _validate(session)
-        if processes.any_true(stopped()):
+        if stops or time.monotonic() - kept > KEEP_EVERY_S:
             _log_losses(session, unread, all_of_them=True)
             if first:
                 _save(session, None)
+            kept = time.monotonic()
+        if stops:
             return
 
 

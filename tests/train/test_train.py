@@ -1,5 +1,6 @@
 """Whole training runs, tiny: two actions, six videos, 64 × 64 pixels."""
 
+import itertools
 import os
 import shutil
 import signal
@@ -260,6 +261,27 @@ def test_a_failure_in_a_worker_is_one_sentence(
     assert output.endswith("is damaged; delete the file, it is created again")
 
 
+def test_a_run_that_is_cut_off_loses_ten_minutes_at_most(
+    settings: TrainSettings, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut off in the fifth step; nothing is due for validation by then."""
+
+    def cut_off() -> bool:
+        if next(steps) == 5:
+            raise KeyboardInterrupt
+        return False
+
+    kept = []
+    for seconds in (600.0, 0.0):
+        steps = itertools.count(1)
+        monkeypatch.setattr("train.train.KEEP_EVERY_S", seconds)
+        out = tmp_path / str(seconds)
+        with pytest.raises(KeyboardInterrupt):
+            learn(prepare(settings, out, cache, resume=False, workers=0), cut_off)
+        kept.append(checkpoints.load(out / "last.pt").progress["samples"] if (out / "last.pt").exists() else None)
+    assert kept == [None, 4 * BATCH]
+
+
 def command(settings: TrainSettings, cache: Path, out: Path, *more: str) -> list[str]:
     options = ["--cache", str(cache), "--out", str(out), "--motion", "none", "--height", "64", "--width", "64"]
     return ["-m", "train.train", *settings.data, *options, "--batch", str(BATCH), *more]
@@ -280,15 +302,21 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_and_ends(number: signal.Signals, settings: TrainSettings, cache: Path, tmp_path: Path) -> None:
+    """To the whole group, as `systemctl stop` and `timeout` send it: to the process that prepares samples too."""
     arguments = command(settings, cache, tmp_path, "--samples", "100000", "--workers", "1")
     process = subprocess.Popen(
-        [sys.executable, *arguments], cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     with process:
         try:
             log = tmp_path / "log.csv"
             wait_for(lambda: log.exists() and len(log.read_text().splitlines()) > 1, process)
-            process.send_signal(number)
+            os.killpg(process.pid, number)
             output = process.communicate(timeout=PATIENCE)[1].strip()
         finally:
             process.kill()
