@@ -15,7 +15,17 @@ from edge.manifest import Manifest
 from edge.terminal import output as terminal
 from edge.terminal import progress
 from edge.terminal.progress import Progress
-from train import check, precision, processes, train_options, train_settings, training_data, training_step, validation
+from train import (
+    check,
+    precision,
+    processes,
+    starting_weights,
+    train_options,
+    train_settings,
+    training_data,
+    training_step,
+    validation,
+)
 from train import checkpoint as checkpoints
 from train.batches import BatchError, Batches
 from train.checkpoint import Checkpoint, CheckpointError
@@ -125,6 +135,9 @@ def prepare(
     )
     scored = _validation_parts(data, settings.validation_stride, packed, manifest)
     batches, where = choice.choose(samples_on, packed, manifest, device, workers)
+    if starting_weights.is_onnx(Path(settings.weights)) and not saved:
+        first = range(min(training_step.NORM_SAMPLES, len(samples)))
+        training_step.settle_norms(run, batches(samples, first, training_step.NORM_BATCH))
     if processes.rank() == 0:
         print(where, flush=True)
         print(training_data.description(manifest, settings.other_gaps, data, samples.choose.shares), flush=True)
@@ -150,7 +163,8 @@ def _print_summary(session: TrainingSession, stopped: bool) -> None:
     if run.best >= 0:
         score = f"frame-mAP@0.5 {run.best:.1f} % on {session.validated_frames} frames of videos it never learned from"
     if best.exists():
-        print(f"{progress.file_summary(best)}: {score}; {run.samples} of {settings.samples} samples seen")
+        early = f", the last {run.worse} validations were no better" if _ended_early(session) else ""
+        print(f"{progress.file_summary(best)}: {score}; {run.samples} of {settings.samples} samples seen{early}")
     if stopped:
         print(progress.next_step("korsal-train", *settings.data, "--out", session.out, "--resume"), flush=True)
     else:
@@ -179,6 +193,8 @@ def learn(session: TrainingSession, stopped: Callable[[], bool]) -> None:
     best.pt is the best by validation; where nothing is held out, the last. last.pt is written every ten minutes too.
     """
     run, settings, first = session.run, session.settings, processes.rank() == 0
+    if _ended_early(session):
+        return
     kept = time.monotonic()
     unread: deque[tuple[int, LossTerms]] = deque()
     for batch in _batches(session):
@@ -194,8 +210,13 @@ def learn(session: TrainingSession, stopped: Callable[[], bool]) -> None:
             if first:
                 _save(session, None)
             kept = time.monotonic()
-        if stops:
+        if stops or processes.any_true(_ended_early(session)):
             return
+
+
+def _ended_early(session: TrainingSession) -> bool:
+    """Whether the score has not risen for too many validations."""
+    return 0 < session.settings.patience <= session.run.worse
 
 
 def _log_losses(session: TrainingSession, unread: deque[tuple[int, LossTerms]], all_of_them: bool) -> None:
@@ -236,7 +257,8 @@ def _save(session: TrainingSession, score: float | None) -> None:
     """last.pt always; best.pt where `score` (percent; None: not validated) is the highest so far, or none will be."""
     run = session.run
     better = not session.validated_frames or (score is not None and score > run.best)
-    run.best = score if score is not None and better else run.best
+    if score is not None:
+        run.best, run.worse = (score, 0) if better else (run.best, run.worse + 1)
     training = {**session.manifest.training, "samples_seen": run.samples}
     if score is not None:
         training["validation_frame_map_50"] = round(score, 2)

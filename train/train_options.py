@@ -10,7 +10,7 @@ from edge.motion_map import KINDS
 from edge.terminal import progress
 from edge.terminal.arguments import Parser, number, path_as_text, whole_number, with_commas
 from train import checkpoint as checkpoints
-from train import train_settings
+from train import starting_weights, train_settings
 from train.checkpoint import CheckpointError
 from train.gpu.choice import SamplesOn
 from train.networks.architectures import ARCHITECTURES
@@ -20,7 +20,7 @@ from train.training_step import EARLIER_DEFAULTS, TrainingError
 
 TAKEN = (  # data and precision are never those of another run
     *("fold", "weights", "architecture", "height", "width", "samples", "batch", "learning_rate", "validate_every"),
-    *("seed", "all_groups", "shares"),
+    *("backbone_rate", "patience", "seed", "all_groups", "shares"),
 )
 OF_MOTION = ("kind", "shifts")
 
@@ -51,7 +51,7 @@ def _basis(options: argparse.Namespace) -> TrainSettings:
     usual = TrainSettings(tuple(options.data))
     if not options.weights:
         return usual
-    theirs = checkpoints.load(Path(options.weights)).manifest
+    theirs = starting_weights.load(Path(options.weights)).manifest
     losses = LossWeights() if theirs.architecture == LITE else CENTERNET_LOSSES
     return replace(
         usual,
@@ -87,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--weights",
         type=path_as_text,
-        help="start from this .pt: to continue at another size, or to learn other actions",
+        help="start from this .pt or exported FP32 .onnx: to continue at another size, or to learn other actions",
     )
     everything = "learn from the validation videos too, once all else is chosen"
     add("--all-groups", action="store_true", default=None, help=everything)
@@ -95,7 +95,10 @@ def parser() -> argparse.ArgumentParser:
     add("--samples", type=int, help=f"frames to learn from, in all; default: {usual.samples}")
     add("--batch", type=int, help=f"frames in one step, per process; default: {usual.batch}")
     add("--learning-rate", type=float, help=f"of neck and heads; default: {usual.learning_rate}")
+    of_backbone = f"of the backbone, as a share of it; 0: stays as it is; default: {usual.backbone_rate}"
+    add("--backbone-rate", type=number, help=of_backbone)
     add("--validate-every", type=int, help=f"samples; default: {usual.validate_every}")
+    add("--patience", type=int, help="end after so many validations without a better score; default: none")
     add("--seed", type=int, help=f"of the choice and augmentation of frames; default: {usual.seed}")
     add(
         "--precision",

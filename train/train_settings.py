@@ -15,6 +15,7 @@ RequestedPrecision = Literal[
 ]  # "auto": whichever is quicker on the machine, see `train.precision`
 
 SMALLEST_SIDE = 64  # pixels; below it the grid has fewer cells than the decoder takes peaks
+LARGEST_RATE = 10.0  # of the backbone, as a share of the learning rate
 LARGEST_SIDE = 4096  # pixels, as manifests allow
 
 
@@ -50,6 +51,7 @@ class TrainSettings:
     dropout: float = 0.0
     clip: float = 10.0  # largest norm of a gradient
     validate_every: int = 27_500  # samples
+    patience: int = 0  # validations in a row without a better score that end the run; 0: none does
     validation_stride: int = 16  # every n-th frame of the validation videos
     seed: int = 0
     augment: AugmentSettings = field(default_factory=AugmentSettings)
@@ -88,6 +90,10 @@ def faults(settings: TrainSettings, processes: int) -> list[str]:
         found.append(f"--learning-rate {settings.learning_rate:g}: give a number above 0, like 0.001")
     if settings.validate_every < 1:
         found.append(f"--validate-every {settings.validate_every}: give at least 1 sample")
+    if settings.patience < 0:
+        found.append(f"--patience {settings.patience}: give 0 or more")
+    if not 0 <= settings.backbone_rate <= LARGEST_RATE:
+        found.append(f"--backbone-rate {settings.backbone_rate:g}: give 0 to {LARGEST_RATE:g}")
     if settings.seed < 0:
         found.append(f"--seed {settings.seed}: give 0 or more")
     return [*found, *_of_several(settings)]

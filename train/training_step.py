@@ -5,7 +5,7 @@ the seed and that number, so that a resumed run continues exactly as it would ha
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from edge.manifest import LITE, Manifest
 from train import checkpoint as checkpoints
-from train import processes
+from train import norm_statistics, processes, starting_weights
 from train.checkpoint import Checkpoint, CheckpointError
 from train.losses import centernet_losses, losses
 from train.networks import architectures
@@ -30,9 +30,11 @@ EARLIER_DEFAULTS = {
     "all_groups": False,
     "fold": 1,
     "other_gaps": (),
+    "patience": 0,
     "precision": "bfloat16",
     "shares": (),
 }  # by earlier versions
+NORM_SAMPLES, NORM_BATCH = 96, 16  # from which statistics of batch norms are estimated
 NAMING_LAYERS = ("heatmap.3.", "heatmap.2.")  # with one channel for each label: of `lite`, of the others
 
 
@@ -49,6 +51,7 @@ class TrainingRun:
     optimizer: torch.optim.Optimizer
     samples: int = 0
     best: float = -1.0  # frame-mAP@0.5 of the best validation so far, percent
+    worse: int = 0  # validations since then
     precision: TrainingPrecision = "float32"  # of the layers that may be computed in less; weights are always float32
 
 
@@ -60,7 +63,7 @@ def start(
     Raises BackboneError, CheckpointError.
     """
     torch.manual_seed(settings.seed)
-    saved = resumed or (checkpoints.load(Path(settings.weights)) if settings.weights else None)
+    saved = resumed or (starting_weights.load(Path(settings.weights)) if settings.weights else None)
     network, average = (_untrained(manifest, dropout, saved) for dropout in (settings.dropout, 0.0))
     if saved:
         load_trained(network, saved, manifest)
@@ -96,6 +99,13 @@ def load_trained(network: nn.Module, saved: Checkpoint, manifest: Manifest) -> N
         for name in (name for name in weights if name.startswith(NAMING_LAYERS)):
             weights[name] = own[name].index_copy(0, common[1], weights[name][common[0]])
     network.load_state_dict(weights)
+
+
+def settle_norms(run: TrainingRun, batches: Iterable[Mapping[str, Tensor]]) -> None:
+    """Estimate the statistics of batch norms that an export had folded away; the network answers as before."""
+    network = unwrapped(run.network)
+    norm_statistics.estimate(network, (batch["image"] for batch in batches))
+    run.average.load_state_dict(network.state_dict())
 
 
 def common_labels(theirs: Sequence[str], ours: Sequence[str]) -> tuple[Tensor, Tensor]:
@@ -180,6 +190,7 @@ def progress(run: TrainingRun) -> dict[str, Any]:
     return {
         "samples": run.samples,
         "best": run.best,
+        "worse": run.worse,
         "network": unwrapped(run.network).state_dict(),
         "optimizer": run.optimizer.state_dict(),
     }
@@ -205,6 +216,7 @@ def resume(run: TrainingRun, saved: Checkpoint, settings: TrainSettings) -> None
         raise CheckpointError(f"{saved.file}: its progress is of another network ({error}); start a new run") from error
     run.samples = saved.progress["samples"]
     run.best = saved.progress["best"]
+    run.worse = saved.progress.get("worse", 0)  # which earlier versions did not count
 
 
 def _place(key: str, value: Any) -> Any:

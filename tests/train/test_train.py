@@ -20,6 +20,7 @@ from tests.support.stops import after, never
 from tests.support.tiny_videos import LABELS, write_data_set
 from tests.support.waiting import PATIENCE
 from train import checkpoint as checkpoints
+from train import starting_weights, training_step
 from train.checkpoint import CheckpointError
 from train.datasets import loader
 from train.datasets.packed_video import open_packed, packed_path
@@ -170,6 +171,38 @@ def test_resume_needs_progress(settings: TrainSettings, cache: Path, uninterrupt
     shutil.copy(uninterrupted / "best.pt", tmp_path / "last.pt")
     with pytest.raises(CheckpointError, match="holds no progress; start a new run without --resume"):
         prepare(settings, tmp_path, cache, resume=True, workers=0)
+
+
+def test_a_run_ends_where_its_score_no_longer_rises(
+    settings: TrainSettings, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing can be learned at such a rate: the first of the validations, after 20, 40 and 54 samples, is the best."""
+    patient = replace(settings, learning_rate=1e-12, patience=1)
+    learn(prepare(patient, tmp_path, cache, resume=False, workers=0), never)
+    assert checkpoints.load(tmp_path / "last.pt").progress["samples"] == 40
+    rest = ["--out", str(tmp_path), "--cache", str(cache), "--workers", "0", "--resume"]
+    log = (tmp_path / "log.csv").read_text()
+    assert main([*settings.data, *rest]) == 0
+    assert "40 of 55 samples seen, the last 1 validations were no better" in capsys.readouterr().out
+    assert (tmp_path / "log.csv").read_text() == log
+
+
+def test_a_run_that_begins_with_an_onnx_answers_as_that(
+    settings: TrainSettings, untrained: Path, cache: Path, tmp_path: Path
+) -> None:
+    """Before its first step, and by the statistics of its own frames; only the layer that names actions is new."""
+    begin = starting_weights.load(untrained)
+    size = {"motion": begin.manifest.motion, "height": begin.manifest.height, "width": begin.manifest.width}
+    begun = replace(settings, weights=str(untrained), **size)  # type: ignore[arg-type]
+    session = prepare(begun, tmp_path, cache, resume=False, workers=0)
+    image = torch.from_numpy(session.samples[0]["image"])[None]
+    networks = [checkpoints.detector(begin), training_step.unwrapped(session.run.network), session.run.average]
+    with torch.no_grad():
+        theirs, *ours = [network.eval()(image).size for network in networks]
+    assert all(torch.allclose(one, theirs, rtol=1e-3) for one in ours)
+    norms = [module for module in session.run.average.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert not any(bool((norm.running_mean == 0).all()) for norm in norms if norm.running_mean is not None)
+    learn(session, after(1))
 
 
 def test_with_all_groups_nothing_is_held_out(settings: TrainSettings, cache: Path, tmp_path: Path) -> None:

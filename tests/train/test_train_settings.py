@@ -27,6 +27,9 @@ def test_the_defaults_are_good() -> None:
         ({"learning_rate": float("inf")}, "--learning-rate inf: give a number above 0, like 0.001"),
         ({"validate_every": 0}, "--validate-every 0: give at least 1 sample"),
         ({"seed": -1}, "--seed -1: give 0 or more"),
+        ({"patience": -1}, "--patience -1: give 0 or more"),
+        ({"backbone_rate": -0.5}, "--backbone-rate -0.5: give 0 to 10"),
+        ({"backbone_rate": float("nan")}, "--backbone-rate nan: give 0 to 10"),
     ],
 )
 def test_what_may_not_be(changes: dict[str, Any], message: str) -> None:

@@ -1,0 +1,142 @@
+"""Weights read back out of an exported ONNX: they answer as the checkpoint did, and are ready to be trained on."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from convert import fp16, graft_file, onnx_file
+from convert.export import export
+from edge.manifest import INPUT, OUTPUTS
+from edge.motion_map import MotionSettings
+from tests.support.paths import ROOT
+from tests.support.tiny_model import write_tiny_model
+from tests.support.untrained_model import MANIFEST, write_untrained_checkpoint
+from train import checkpoint as checkpoints
+from train import norm_statistics, onnx_weights, starting_weights
+from train.checkpoint import CheckpointError
+
+SHIPPED = ROOT / "models" / "korsal-lite-ucf24x5.onnx"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def images(channels: int = 6) -> torch.Tensor:
+    return torch.randn(2, channels, MANIFEST.height, MANIFEST.width, generator=torch.Generator().manual_seed(1))
+
+
+def answers(network: torch.nn.Module, image: torch.Tensor) -> list[np.ndarray]:
+    with torch.inference_mode():
+        heads = network.eval()(image)
+    return [heads.heatmap.numpy(), heads.size.numpy(), heads.offset.numpy()]
+
+
+def assert_alike(one: list[np.ndarray], other: list[np.ndarray]) -> None:
+    for ours, theirs in zip(one, other, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"motion": MotionSettings("none")},
+        {"architecture": "res_18"},
+        pytest.param({"architecture": "resdcn_18"}, marks=pytest.mark.slow),
+        pytest.param({"architecture": "dla_34_plain"}, marks=pytest.mark.slow),
+    ],
+    ids=lambda changes: str(changes.get("architecture", changes.get("motion", "lite"))),
+)
+def test_they_equal_the_checkpoint(changes: dict[str, object], tmp_path: Path) -> None:
+    manifest = replace(MANIFEST, **changes)  # type: ignore[arg-type]
+    checkpoint = checkpoints.load(write_untrained_checkpoint(tmp_path / "a.pt", manifest))
+    export(checkpoint, tmp_path / "a.onnx")
+    read = starting_weights.load(tmp_path / "a.onnx")
+    assert (read.manifest.labels, read.manifest.motion) == (manifest.labels, manifest.motion)
+    assert read.manifest.input_size == manifest.input_size
+    image = images(manifest.channels)
+    assert_alike(answers(checkpoints.detector(read), image), answers(checkpoints.detector(checkpoint), image))
+
+
+def test_with_preprocessing_inside_they_are_the_same(untrained: Path, tmp_path: Path) -> None:
+    grafted = tmp_path / "grafted.onnx"
+    graft_file.graft_file(untrained, grafted)
+    plain, inside = onnx_weights.load(untrained), onnx_weights.load(grafted)
+    assert inside.manifest == plain.manifest
+    assert inside.manifest.preprocessing == "outside"
+    assert all(torch.equal(inside.weights[name], value) for name, value in plain.weights.items())
+
+
+def test_the_shipped_model_can_be_trained_on() -> None:
+    """Its weights answer in torch as its file does in ONNX Runtime."""
+    from edge.engines import onnxruntime_engine
+
+    image = np.random.default_rng(0).normal(size=(1, 6, 224, 288)).astype(np.float32)
+    theirs = onnxruntime_engine.load(SHIPPED, threads=1).infer({INPUT: image})
+    ours = checkpoints.engine(starting_weights.load(SHIPPED)).infer({INPUT: image})
+    for name in OUTPUTS:
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-3, atol=1e-2 if name == "boxes" else 1e-3)
+
+
+def test_estimated_statistics_leave_the_answers_and_fit_the_frames(untrained: Path) -> None:
+    network = checkpoints.detector(onnx_weights.load(untrained))
+    image = images()
+    before = answers(network, image)
+    norm_statistics.estimate(network, [image[:1], image[1:]])
+    assert_alike(answers(network, image), before)
+    network.train()
+    with torch.no_grad():
+        trained = [value.numpy() for value in vars(network(image)).values()]
+    assert_alike(trained, before)  # by the statistics of these images too, which are those that were estimated
+
+
+def test_norms_that_change_nothing_answer_otherwise_while_training(untrained: Path) -> None:
+    """Why the statistics are estimated at all."""
+    network = checkpoints.detector(onnx_weights.load(untrained))
+    before = answers(network, images())[0]
+    with torch.no_grad():
+        heatmap = network.train()(images()).heatmap.numpy()
+    assert np.abs(heatmap - before).max() > 0.1
+
+
+def test_without_images_nothing_changes(untrained: Path) -> None:
+    network = checkpoints.detector(onnx_weights.load(untrained))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    norm_statistics.estimate(network, [])
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_other_precisions_are_refused_with_the_file_to_give() -> None:
+    for ending, precision in (("int8", "INT8"), ("fp16", "FP16"), ("int8-cpu", "INT8")):
+        with pytest.raises(CheckpointError) as caught:
+            starting_weights.load(SHIPPED.with_stem(f"{SHIPPED.stem}-{ending}"))
+        assert f"is {precision}, which cannot be trained on; give {SHIPPED}" in str(caught.value)
+
+
+def test_without_the_fp32_file_beside_it_the_refusal_names_none(untrained: Path, tmp_path: Path) -> None:
+    fp16.convert_file(untrained, tmp_path / "mine-fp16.onnx")
+    with pytest.raises(CheckpointError, match="give the FP32 file that it was made from"):
+        starting_weights.load(tmp_path / "mine-fp16.onnx")
+
+
+def test_what_is_no_network_of_ours_is_refused(tmp_path: Path, untrained: Path) -> None:
+    tiny = write_tiny_model(tmp_path / "tiny.onnx")
+    with pytest.raises(CheckpointError, match=r"holds another network than its manifest says \(the weights of "):
+        starting_weights.load(tiny)
+    model, manifest = onnx_file.read(untrained)
+    onnx_file.write(model, replace(manifest, architecture="new_net"), tmp_path / "new.onnx")
+    with pytest.raises(CheckpointError, match="its network is new_net, and known are lite"):
+        starting_weights.load(tmp_path / "new.onnx")
+    onnx_file.write(model, replace(manifest, labels=("Run",)), tmp_path / "fewer.onnx")
+    with pytest.raises(CheckpointError, match="another network than its manifest says"):
+        checkpoints.detector(starting_weights.load(tmp_path / "fewer.onnx"))
+    for name, content, message in (("none.onnx", None, "cannot be read"), ("cut.onnx", b"\x08", "not a complete")):
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(CheckpointError, match=message):
+            starting_weights.load(tmp_path / name)
