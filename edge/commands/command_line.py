@@ -11,13 +11,15 @@ from typing import Any
 
 from edge import __version__
 from edge.cameras.video_file import CaptureError
-from edge.commands import bench, check, demo, models, replay
+from edge.commands import bench, check, demo, history_options, models, replay
 from edge.commands.demo_broker import DemoError
+from edge.commands.events import EventsError
 from edge.commands.replay import ReplayError
 from edge.config import config_file as config
 from edge.config.config_file import ConfigError
 from edge.doctor import doctor, report
 from edge.doctor.report import ReportError
+from edge.history.store_tables import StoreError
 from edge.inference import EngineError
 from edge.service import daemon
 from edge.service.log_format import FORMATS
@@ -37,11 +39,14 @@ ERRORS = (
     ConfigError,
     DemoError,
     EngineError,
+    EventsError,
     ReplayError,
     ReportError,
     SourceError,
+    StoreError,
     VideoError,
 )
+EVENTS = "list the events that this device has kept, with pictures and clips"
 REPORT_HERE = Path()  # --report without a name
 
 
@@ -140,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay(commands)
     _add_bench(commands)
     _add_demo(commands)
+    history_options.add_events(_add(commands, "events", history_options.events, EVENTS))
     return parser
 
 

@@ -179,6 +179,22 @@ class OutboxConfig(Table):
     max_age: Annotated[float, Field(ge=1, le=YEAR, allow_inf_nan=False)] = 7 * 86_400.0
 
 
+class HistoryConfig(Table):
+    """`[history]`; times in seconds, sizes in bytes and pixels."""
+
+    enabled: bool = False
+    pictures: bool = True
+    publish_pictures: bool = False
+    clips: bool = True
+    seconds_before: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 5.0
+    seconds_after: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 3.0
+    max_clip_seconds: Annotated[float, Field(ge=1, le=600, allow_inf_nan=False)] = 60.0
+    clip_width: Annotated[int, Field(ge=64, le=3840)] = 1280
+    max_age: Annotated[float, Field(ge=60, le=10 * YEAR, allow_inf_nan=False)] = 30 * 86_400.0
+    max_bytes: Annotated[int, Field(ge=1024 * 1024)] = 4 * 1024 * 1024 * 1024
+    max_events: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
+
+
 class TelemetryConfig(Table):
     """`[telemetry]`; an interval of 0 turns it off."""
 
@@ -239,6 +255,7 @@ class Config(Table):
     )
     mqtt: MqttConfig = MqttConfig()
     outbox: OutboxConfig = OutboxConfig()
+    history: HistoryConfig = HistoryConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
     thermal: ThermalConfig = Field(default=ThermalConfig(), json_schema_extra=TUNABLE)
     metrics: MetricsConfig = MetricsConfig()

@@ -11,7 +11,8 @@ from edge.broker.publisher import Publisher
 from edge.broker.topics import Topics, active_payload, encode, people_payload, status_payload
 from edge.config.config_file import fingerprint, state_directory
 from edge.config.schema import Config, MqttConfig, OutboxConfig
-from edge.events import Event
+from edge.events import Event, EventState
+from edge.history.history import History
 from edge.people_count import PeopleCount
 from edge.sensors import clock
 from edge.sources import Frame
@@ -30,9 +31,10 @@ class Announcer:
         model: ModelIdentity,
         labels: Sequence[str],
         publisher: Publisher,
+        history: History | None = None,
     ) -> None:
         self.topics, self._mqtt, self._max_age = topics, mqtt, outbox.max_age
-        self._publisher = publisher
+        self._publisher, self._history = publisher, history
         self._model, self._labels = model, labels
         if self._mqtt.snapshots:
             text_rendering.find_fonts(labels)
@@ -54,6 +56,8 @@ class Announcer:
                 retimed(event, unix, monotonic), self.topics.device, camera, self._model, unix, snapshot_topic, synced,
                 self._mqtt.tubes,
             )  # fmt: skip
+            if self._history is not None:
+                self._history.step(payload, unix)
             captured = frame.monotonic_time if live and frame is not None else None
             self._publisher.publish_event(
                 Message(
@@ -65,6 +69,11 @@ class Announcer:
                 snapshots.append((snapshot_topic, frame, event))
         for arguments in snapshots:
             self._publish_snapshot(*arguments)
+
+    def frame(self, frame: Frame, state: EventState) -> None:
+        """Keep what belongs to the open events in the history, where there is one; `state`: after the frame."""
+        if self._history is not None:
+            self._history.frame(frame, state)
 
     def snapshot(self, camera: str, frame: Frame) -> None:
         """Publish a camera's frame, because a request asks for it."""

@@ -16,9 +16,11 @@ from edge.broker.message import Message
 from edge.broker.outbox import Outbox, OutboxLimits
 from edge.broker.payload import InterruptedEnds, ModelIdentity
 from edge.broker.publisher import Publisher
+from edge.broker.topics import Topics
 from edge.cameras.video_file import CaptureError
 from edge.config.config_file import state_directory
 from edge.config.schema import Config, OutboxConfig
+from edge.history.history import History
 from edge.inference import Engine, EngineError
 from edge.open_model import open_model
 from edge.pipeline import FrameInput, StepResult
@@ -111,11 +113,14 @@ class Daemon:
         )
         feeds = open_feeds(config.cameras, self._switches.disabled)
         self._publisher = Publisher(config.mqtt, topics, _outbox(config.outbox, topics.device))
-        self._announcer = Announcer(topics, config.mqtt, config.outbox, self._model, labels, self._publisher)
+        self._history = History(config, partial(_publish_picture, self._publisher, topics))
+        self._announcer = Announcer(
+            topics, config.mqtt, config.outbox, self._model, labels, self._publisher, self._history
+        )
         self._device = DeviceMonitor(config.thermal.settings(), topics, config.outbox.max_age)
         self._argus = ArgusRestart(config.restart_argus)
         self._page = PrometheusPage(config.metrics.address, config.metrics.port)
-        self._health = Health(self._publisher, self._device, "", runtime_payload(engine))
+        self._health = Health(self._publisher, self._device, "", runtime_payload(engine), self._history.payload)
         self._consider_tiles(config)
         settings = all_pipeline_settings(config, engine.manifest.start_scores)
         self._sessions = CameraSessions(feeds, settings, self._announcer, self._device.admit_frame)
@@ -140,6 +145,7 @@ class Daemon:
         self._sessions.close()
         self._publish_event(self._device.close())
         self._page.close()
+        self._history.close()
         self._publisher.close(FLUSH_SECONDS)
         log.info("stopped%s", self._unsent())
 
@@ -228,6 +234,7 @@ class Daemon:
         """Put a reloaded configuration in force. Raises CaptureError, and changes nothing then."""
         self._sessions.reconfigure(config.cameras, all_pipeline_settings(config, self._engine.manifest.start_scores))
         self._switches.keep_only(tuple(config.cameras))
+        self._history.reconfigure(config)
         self._device.reconfigure(config.thermal.settings())
         self._argus.allowed = config.restart_argus
         self._consider_tiles(config)
@@ -246,6 +253,13 @@ class Daemon:
         waiting = outbox.rows - outbox.unsaved
         kept = f"; {waiting} messages wait for the next start" if waiting else ""
         return kept + (f"; {outbox.unsaved} are lost, as the disk could not be written" if outbox.unsaved else "")
+
+
+def _publish_picture(
+    publisher: Publisher, topics: Topics, camera: str, action: str, event_id: str, jpeg: bytes
+) -> None:
+    """Publish an event's best picture, in the place of that of its beginning."""
+    publisher.publish_snapshot(topics.snapshot(camera, action), jpeg, event_id)
 
 
 def _outbox(settings: OutboxConfig, device: str) -> Outbox:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from edge import detector
 from edge.broker.publisher import Publisher
@@ -26,9 +26,13 @@ class Health:
         device: DeviceMonitor,
         remedies: str = "",
         runtime: Mapping[str, str | None] | None = None,
+        history: Callable[[], dict[str, object] | None] = lambda: None,
     ) -> None:
-        """`remedies`: what helps where the machine is too slow. `runtime`: that of `runtime_payload`."""
-        self._runtime = runtime
+        """`remedies`: what helps where the machine is too slow. `runtime`: that of `runtime_payload`.
+
+        `history`: what is told of the event store, None where there is none.
+        """
+        self._runtime, self._history = runtime, history
         self.stopwatch = stage_timing.Stopwatch()
         self._publisher, self._device, self.remedies = publisher, device, remedies
         self._overload = overload.initial(time.monotonic())
@@ -103,6 +107,7 @@ class Health:
             "reconnects": {name: one.reconnects for name, one in counts.items()},
             "queue": sent.queue_payload(),
             "lost": sent.outbox.lost_payload(),
+            "history": self._history(),
             "connections": sent.connections,
             **self._device.payload(),
         }
@@ -125,6 +130,7 @@ class Health:
             "broker": sent.broker_payload(),
             "queue": sent.queue_payload(),
             "lost": sent.outbox.lost_payload(),
+            "history": self._history(),
             **self._device.payload(),
         }
 

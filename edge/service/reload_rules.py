@@ -6,7 +6,9 @@ from typing import Any
 from edge.config.schema import Config
 
 MAX_NAMED = 12  # changes in a line of the log
-RELOADED_TABLES = ("cameras", "linker", "actions", "telemetry", "thermal", "log", "restart_argus")  # without a restart
+RELOADED_TABLES = (  # without a restart
+    *("cameras", "linker", "actions", "history", "telemetry", "thermal", "log", "restart_argus"),
+)
 
 
 def reloadable(running: Config, new: Config) -> Config:

@@ -1,5 +1,7 @@
 """The snapshot of an event: the frame that led to it, with the person marked, as JPEG."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +13,20 @@ MIN_WIDTH = 16  # pixels
 BRIGHT, DARK = (0, 220, 255), (24, 24, 24)  # B, G, R
 
 
+@dataclass(frozen=True, eq=False)
+class Mark:
+    """What is drawn on a picture: a person's `box` (4,), x1 y1 x2 y2 in pixels, the action and its best score."""
+
+    box: NDArray[np.float32]
+    action: str
+    top_score: float
+
+
 class SnapshotError(Exception):
     """A snapshot that cannot be made; the message says why."""
 
 
-def snapshot(image: NDArray[np.uint8], event: Event | None, width: int = 640, quality: int = 80) -> bytes:
+def snapshot(image: NDArray[np.uint8], event: Event | Mark | None, width: int = 640, quality: int = 80) -> bytes:
     """A JPEG of the whole frame, with the event's box and action drawn.
 
     `image`: (H, W, 3) uint8, BGR, not modified; wider frames are reduced to `width` pixels, none is enlarged. `event`:
@@ -34,7 +45,7 @@ def snapshot(image: NDArray[np.uint8], event: Event | None, width: int = 640, qu
     return jpeg.tobytes()
 
 
-def _draw(marked: NDArray[np.uint8], event: Event, scale: float) -> None:
+def _draw(marked: NDArray[np.uint8], event: Event | Mark, scale: float) -> None:
     """Draw the box, and above it the action with its best score."""
     x1, y1, x2, y2 = (round(float(side) * scale) for side in event.box)
     cv2.rectangle(marked, (x1, y1), (x2, y2), DARK, 4)

@@ -32,6 +32,7 @@ TELEMETRY: dict[str, Any] = {
     "queue": {"rows": 5, "bytes": 1000, "in_flight": 1, "in_memory": False, "unsaved": 0},
     "lost": {"updates": 1, "events": 0, "expired": 0, "refused": 0, "damaged": 0},
     "connections": 2,
+    "history": {"events": 9, "clips": 4, "bytes": 5000, "lost": 1, "fault": None},
     "clock_synced": True,
     "hardware": reading_payload(READING),
     "throttle": {"skipped": 0.25},

@@ -1,0 +1,147 @@
+"""The store's thread: what it keeps, and what it says where the disk refuses."""
+
+import logging
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.history import recorder as recorders
+from edge.history import search, store_tables
+from edge.history.event_store import KeptStep, StoreLimits
+from edge.history.history_queue import HistoryQueue, KeptClip, KeptPicture, KeptPoints
+from edge.history.recorder import Recorder, RecorderSettings
+from edge.history.search import EventFilter
+from edge.history.tube_points import TubePoint
+from edge.video.snapshot import Mark
+from tests.support.waiting import wait_for
+
+WIDE = StoreLimits(1e9, 1 << 40, 1_000_000)
+NOW = 1_790_000_000.0
+POINT = TubePoint(0.5, 12, (0.25, 0.5, 0.75, 1.0), 0.5, True)
+
+
+def step(event_id: str, kind: str) -> KeptStep:
+    fields = {"event_id": event_id, "type": kind, "camera": "door", "action": "Run", "top_score": 0.5, "duration": 2.0}
+    return KeptStep(fields, NOW)
+
+
+def picture(event_id: str, grey: int) -> KeptPicture:
+    image = np.full((48, 64, 3), grey, np.uint8)
+    return KeptPicture(event_id, image, Mark(np.array([8, 8, 40, 40], np.float32), "Run", 0.5))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> RecorderSettings:
+    return RecorderSettings(tmp_path / "state" / "roof.history.sqlite", WIDE)
+
+
+def test_steps_tube_picture_and_clip_are_kept(settings: RecorderSettings) -> None:
+    published: list[tuple[str, str, str, bytes]] = []
+    recorder = Recorder(settings, lambda *what: published.append(what))
+    for item in (step("aaaa1", "new"), KeptPoints("aaaa1", (POINT,)), picture("aaaa1", 40), picture("aaaa1", 200)):
+        recorder.queue.put(item)
+    recorder.queue.put(step("aaaa1", "end"))
+    recorder.queue.put(KeptClip("aaaa1", b"mp4", -5.0))
+    recorder.close()
+    found = search.find_one(settings.path, "aaaa1")
+    assert found.ended
+    assert found.picture is not None
+    assert found.clip is not None
+    best = cv2.imread(str(found.picture))
+    assert best is not None
+    assert best[46, 60].tolist() == pytest.approx([200] * 3, abs=3)
+    assert found.clip.read_bytes() == b"mp4"
+    assert search.tube(settings.path, found) == (POINT,)
+    assert published == [("door", "Run", "aaaa1", found.picture.read_bytes())]
+
+
+def test_an_event_that_goes_on_when_the_daemon_stops_keeps_its_tube(settings: RecorderSettings) -> None:
+    recorder = Recorder(settings)
+    for item in (step("aaaa1", "new"), KeptPoints("aaaa1", (POINT,)), picture("aaaa1", 40)):
+        recorder.queue.put(item)
+    recorder.close()
+    found = search.find_one(settings.path, "aaaa1")
+    assert not found.ended
+    assert found.picture is not None
+    assert search.tube(settings.path, found) == (POINT,)
+    Recorder(settings, first=False).close()  # after a reload it still goes on
+    assert not search.find_one(settings.path, "aaaa1").ended
+
+
+def test_a_refusing_disk_is_told_once_each_way(
+    settings: RecorderSettings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorders, "RETRY_SECONDS", 0.0)
+    caplog.set_level(logging.INFO)
+    settings.path.parent.write_text("a file where the folder is to be")
+    recorder = Recorder(settings)
+    wait_for(lambda: recorder.state.fault, "the refusal")
+    for _ in range(3):
+        recorder.queue.put(step("aaaa1", "new"))
+    wait_for(lambda: recorder.state.lost >= 3, "the loss")
+    assert caplog.text.count("events cannot be kept") == 1
+    assert "events are published all the same" in caplog.text
+    settings.path.parent.unlink()
+    wait_for(lambda: keeps(recorder, settings, "bbbb2"), "the disk")
+    recorder.close()
+    assert recorder.state.fault is None
+    assert caplog.text.count("is written again") == 1
+
+
+def keeps(recorder: Recorder, settings: RecorderSettings, event_id: str) -> bool:
+    recorder.queue.put(step(event_id, "end"))
+    return settings.path.exists() and bool(search.find(settings.path, EventFilter(id_prefix=event_id)))
+
+
+def test_a_newer_store_is_left_alone_and_told(settings: RecorderSettings, caplog: pytest.LogCaptureFixture) -> None:
+    settings.path.parent.mkdir()
+    with sqlite3.connect(settings.path) as database:
+        database.execute(f"PRAGMA user_version = {store_tables.VERSION + 1}")
+    before = settings.path.read_bytes()
+    recorder = Recorder(settings)
+    recorder.queue.put(step("aaaa1", "new"))
+    recorder.close()
+    assert settings.path.read_bytes() == before
+    assert caplog.text.count("install the newer korsal-edge again") == 1
+
+
+def test_pictures_and_clips_are_refused_by_themselves(
+    settings: RecorderSettings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.history.event_store.RESERVED_BYTES", 1 << 62)
+    recorder = Recorder(settings)
+    for number in range(3):
+        for item in (step(f"aaaa{number}", "new"), picture(f"aaaa{number}", 9), step(f"aaaa{number}", "end")):
+            recorder.queue.put(item)
+        wait_for(partial(holds, settings, number + 1), "the event")
+    recorder.close()
+    assert caplog.text.count("pictures and clips cannot be kept (only") == 1
+    assert all(one.picture is None for one in search.find(settings.path, EventFilter()))
+
+
+def holds(settings: RecorderSettings, count: int) -> bool:
+    return settings.path.exists() and len(search.find(settings.path, EventFilter())) == count
+
+
+@pytest.mark.parametrize(
+    ("queue", "make", "kept"),
+    [
+        (HistoryQueue(most=3), lambda number: step(f"aaaa{number}", "new"), 3),
+        (HistoryQueue(most_image_bytes=2 * 48 * 64 * 3), lambda number: picture(f"aaaa{number}", 9), 2),
+        (HistoryQueue(most_image_bytes=10), lambda number: KeptClip("aaaa1", b"12345", 0.0), 2),
+    ],
+)
+def test_the_queue_is_bounded(queue: HistoryQueue, make: Callable[[int], KeptStep], kept: int) -> None:
+    for number in range(5):
+        queue.put(make(number))
+    assert queue.dropped == 5 - kept
+    assert len(queue.take(0.0)) == kept
+    queue.put(make(0))
+    assert len(queue.take(0.0)) == 1
+    queue.close()
+    assert queue.take(60.0) == []

@@ -1,0 +1,87 @@
+"""A running daemon keeps what it tells, and `korsal-edge events` finds it. All of it is real."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.history import search
+from edge.history.search import EventFilter, FoundEvent
+from tests.support.broker import Subscriber
+from tests.support.paths import ROOT
+from tests.support.real_daemon import LONG, Daemon, Witness
+from tests.support.waiting import wait_for
+
+pytest_plugins = "tests.support.watched_door"
+
+KEPT = "[history]\nenabled = true\nclips = false\n[telemetry]"
+
+
+def store_of(daemon: Daemon) -> Path:
+    return daemon.folder / "state" / "roof.history.sqlite"
+
+
+def kept(daemon: Daemon) -> dict[str, FoundEvent]:
+    """What the store holds, by the event's id."""
+    return {one.event_id: one for one in search.find(store_of(daemon), EventFilter())}
+
+
+def command(daemon: Daemon, *arguments: str) -> str:
+    """What `korsal-edge events` prints."""
+    words = [sys.executable, "-m", "edge", "events", "--config", str(daemon.config), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_what_is_told_is_kept_with_tube_and_picture(fresh: Daemon, witness: Witness) -> None:
+    fresh.edit("[telemetry]", KEPT.replace("clips", "publish_pictures = true\nclips"))
+    fresh.edit("keepalive", "snapshots = true\nkeepalive")
+    with Subscriber(witness.port) as everything, fresh:
+        witness.wait_for_new_steps()
+        wait_for(lambda: witness.telemetry()["history"]["events"], "the store in telemetry", LONG)
+        fresh.stop()
+        best = everything.payloads(witness.events()[0]["snapshot_topic"])
+    told = {event["event_id"]: event for event in witness.events()}  # the last step of each
+    assert {one.event_id: one.payload for one in kept(fresh).values()} == told
+    first = next(iter(told.values()))
+    found = json.loads(command(fresh, first["event_id"][:12], "--json"))
+    points = np.array(found["points"])
+    assert points[0, 0] == 0.0
+    assert points[-1, 0] == pytest.approx(first["duration"], abs=0.01)
+    assert (np.diff(points[:, 1]) > 0).all()
+    assert points[:, 6].max() == pytest.approx(first["top_score"], abs=1e-3)
+    assert Path(found["picture"]).read_bytes() in best
+
+
+def test_history_begins_and_ends_with_a_reload_and_survives_a_crash(fresh: Daemon, witness: Witness) -> None:
+    with fresh:
+        witness.wait_for_new_steps()
+        assert not store_of(fresh).exists()
+        fresh.edit("[telemetry]", KEPT)
+        fresh.signal(signal.SIGHUP)
+        fresh.wait_for_log("history.enabled from False to True")
+        wait_for(lambda: store_of(fresh).exists() and kept(fresh), "an event in the store", LONG)
+        fresh.kill()
+        fresh.start()
+        witness.wait_for_new_steps()
+        fresh.stop()
+    reasons = [one.payload["reason_ended"] for one in kept(fresh).values()]
+    assert "interrupted" in reasons
+    assert None not in reasons
+
+
+def test_a_disk_that_refuses_history_costs_no_event(fresh: Daemon, witness: Witness) -> None:
+    fresh.edit("[telemetry]", KEPT)
+    store_of(fresh).mkdir(parents=True)
+    with fresh:
+        fresh.wait_for_log("events are published all the same")
+        wait_for(lambda: witness.telemetry()["history"]["fault"], "the fault in telemetry", LONG)
+        witness.wait_for_new_steps()
+        fresh.stop()
+    witness.nothing_is_missing()
+    assert fresh.log.count("cannot be kept") == 1
