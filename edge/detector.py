@@ -79,7 +79,9 @@ def detections(
     boxes, scores = boxes.astype(np.float32), scores.astype(np.float32)
     inverse = letterbox.invert(letterbox.affine(size, manifest.input_size))
     inside = box_ops.clip(letterbox.transform(boxes, inverse), *size)
-    kept = (scores >= minimum_score) & (inside[:, 2:] > inside[:, :2]).all(axis=1)
+    kept = np.flatnonzero((scores >= minimum_score) & (inside[:, 2:] > inside[:, :2]).all(axis=1))
+    if manifest.nms_iou < 1:
+        kept = kept[suppressed(boxes[kept], scores[kept], labels[kept], manifest.nms_iou)]
     return Detections(
         boxes=inside[kept],
         scores=np.minimum(scores[kept], 1),
@@ -87,6 +89,21 @@ def detections(
         class_scores=np.minimum(class_scores[kept].astype(np.float32), 1),
         invalid=int((~valid).sum()),
     )
+
+
+def suppressed(
+    boxes: NDArray[np.float32], scores: NDArray[np.float32], labels: NDArray[Any], threshold: float
+) -> NDArray[np.int64]:
+    """What `boxes.nms` keeps of (N, 4) boxes where those of each label are by themselves, by falling score.
+
+    It goes before any clipping, which makes boxes at a frame's edge more alike.
+    """
+    chosen = []
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        chosen.append(rows[box_ops.nms(boxes[rows], scores[rows], threshold)])
+    together = np.concatenate([np.zeros(0, np.int64), *chosen])
+    return together[np.argsort(-scores[together], kind="stable")]
 
 
 def _valid(outputs: Mapping[str, NDArray[Any]], classes: int) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_core import from_json as parse_json
 
+from edge.clip import ClipSettings
 from edge.motion_gap import REFERENCE_RATE, MotionGap
 from edge.motion_map import MotionSettings
 from edge.text import is_visible_line, sanitized, shortened
@@ -20,6 +21,7 @@ from edge.text import is_visible_line, sanitized, shortened
 VERSION = 1
 METADATA_KEY = "korsal_edge"  # of the ONNX file's metadata
 INPUT = "image"  # the network's input by name
+CLIP = "clip"  # and the clip beside it, where it sees one
 OUTPUTS = ("boxes", "scores", "labels", "class_scores")  # and its outputs
 FRAME, PREVIOUS = "frame", "previous"  # the inputs of a model that prepares frames itself
 FITTED, MOTION, SHIFT = "fitted", "motion", "shift"  # and what it gives out beside OUTPUTS
@@ -27,7 +29,10 @@ CENTERNET_MEAN = (0.40789654, 0.44719302, 0.47026115)  # BGR, of 0..1
 CENTERNET_STD = (0.28863828, 0.27408164, 0.27809835)
 INPUT_MULTIPLE = 32
 LITE = "lite"  # the network of files that name none
-OPTIONAL = frozenset({"architecture", "preprocessing", "rate", "start_scores"})  # older files lack them
+OPTIONAL = frozenset(
+    {"architecture", "clip", "nms_iou", "preprocessing", "rate", "start_scores"}
+)  # older files lack them
+ADDED = frozenset({"clip", "nms_iou"})  # written only where they say something
 WEIGHTS_KEY = "weights"  # of `training`: a hash of the FP32 weights, the same in every precision made of them
 SMALLEST_STD = 1e-6
 LARGEST_COLOUR = 1e6  # of a mean or std
@@ -74,6 +79,7 @@ Mean = Annotated[float, Field(ge=-LARGEST_COLOUR, le=LARGEST_COLOUR, allow_inf_n
 Std = Annotated[float, Field(ge=SMALLEST_STD, le=LARGEST_COLOUR, allow_inf_nan=False)]
 Rate = Annotated[float, Field(ge=0.1, le=1000, allow_inf_nan=False)]
 StartScore = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Overlap = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Preprocessing = Literal["outside", "graph"]
 PreprocessingChoice = Literal["auto", "graph", "cuda", "cpu"]  # of a user: by what frames are fitted and compared
 
@@ -104,6 +110,8 @@ class Manifest:
     start_scores: Mapping[str, StartScore] = field(default_factory=dict)  # of events, for the labels that have one
     rate: Rate = REFERENCE_RATE
     preprocessing: Preprocessing = "outside"  # "graph": the file takes frames, and fits and compares them itself
+    clip: ClipSettings | None = None  # the clip that it sees beside the frame
+    nms_iou: Overlap = 1.0  # boxes of one action that overlap a better one more are dropped; 1: none
 
     @property
     def channels(self) -> int:
@@ -163,8 +171,13 @@ def output_shapes(manifest: Manifest, batch: int) -> dict[str, tuple[int, ...]]:
 
 
 def to_json(manifest: Manifest) -> str:
-    """The manifest as JSON text; `from_json` is its inverse."""
-    return json.dumps({"version": VERSION, **asdict(manifest)}, ensure_ascii=False, sort_keys=True)
+    """The manifest as JSON text; `from_json` is its inverse.
+
+    Models without them say nothing of ADDED keys, so that versions of this package read them which know none.
+    """
+    usual = {one.name: one.default for one in fields(Manifest) if one.name in ADDED}
+    content = {name: value for name, value in asdict(manifest).items() if name not in usual or value != usual[name]}
+    return json.dumps({"version": VERSION, **content}, ensure_ascii=False, sort_keys=True)
 
 
 def from_json(text: str) -> Manifest:
@@ -200,6 +213,8 @@ def _key_problems(content: Mapping[str, Any]) -> Iterator[str]:
     yield from _differences("", content, {f.name for f in fields(Manifest)} - (OPTIONAL - content.keys()))
     if isinstance(motion := content.get("motion"), dict):
         yield from _differences("motion.", motion, {f.name for f in fields(MotionSettings)})
+    if isinstance(clip := content.get("clip"), dict):
+        yield from _differences("clip.", clip, {f.name for f in fields(ClipSettings)})
 
 
 def _differences(path: str, content: Mapping[str, Any], expected: set[str]) -> Iterator[str]:

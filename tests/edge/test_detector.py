@@ -164,3 +164,37 @@ def test_half_precision_outputs_become_single() -> None:
         for name, a in outputs([[1, 2, 3, 4]], [0.5], [0]).items()
     }
     assert detector.detections(raw, (96, 64), MANIFEST, 0.1).boxes.dtype == np.float32
+
+
+OVERLAPPING = (
+    [[10.0, 10.0, 30.0, 30.0], [11.0, 10.0, 31.0, 30.0], [10.0, 11.0, 30.0, 31.0], [60.0, 10.0, 80.0, 30.0]],
+    [0.5, 0.9, 0.6, 0.2],
+)
+
+
+@pytest.mark.parametrize(
+    ("labels", "threshold", "scores"),
+    [
+        ([0, 0, 0, 0], 1.0, [0.5, 0.9, 0.6, 0.2]),  # as a network of peaks answers: all, in its order
+        ([0, 0, 0, 0], 0.4, [0.9, 0.2]),
+        ([0, 0, 1, 0], 0.4, [0.9, 0.6, 0.2]),  # a person may do two things
+        ([1, 0, 1, 0], 0.95, [0.9, 0.6, 0.5, 0.2]),  # too unlike, by falling score
+    ],
+)
+def test_boxes_of_one_action_in_one_place_are_one(labels: list[int], threshold: float, scores: list[float]) -> None:
+    found = detector.detections(
+        outputs(OVERLAPPING[0], OVERLAPPING[1], labels), (96, 64), replace(MANIFEST, nms_iou=threshold), 0.0
+    )
+    assert found.scores.tolist() == pytest.approx(scores)
+    for box, score in zip(found.boxes, found.scores, strict=True):  # every column in the same order
+        row = OVERLAPPING[1].index(round(float(score), 3))
+        assert box.tolist() == pytest.approx(OVERLAPPING[0][row], abs=1e-3)
+
+
+def test_weak_boxes_suppress_nobody_and_none_is_none() -> None:
+    manifest = replace(MANIFEST, nms_iou=0.4)
+    boxes = OVERLAPPING[0][:2]
+    assert detector.detections(outputs(boxes, [0.01, 0.02], [0, 0]), (96, 64), manifest, 0.02).scores.tolist() == [
+        pytest.approx(0.02)
+    ]
+    assert len(detector.detections(outputs(boxes, [0.01, 0.02], [0, 0]), (96, 64), manifest, 0.5).scores) == 0

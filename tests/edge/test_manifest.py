@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from edge.clip import ClipSettings
 from edge.config.schema_types import ActionLabel
 from edge.manifest import CENTERNET_MEAN, CENTERNET_STD, Manifest, ManifestError, from_json, input_shapes, to_json
 from edge.motion_map import MotionSettings
@@ -27,6 +28,8 @@ FULL = Manifest(
     training={"data": "UCF101-24", "scores": {"0.5": 70.5, "notes": [1, None]}},
     start_scores={"Run": 0.35},
     preprocessing="graph",
+    clip=ClipSettings(frames=16, step=2, every=4),
+    nms_iou=0.4,
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -51,6 +54,12 @@ def test_what_older_files_leave_out_is_as_it_was() -> None:
     assert PLAIN.architecture == "lite"
     assert PLAIN.preprocessing == "outside"
     assert PLAIN.start_scores == {}
+
+
+def test_what_models_do_not_have_they_do_not_mention() -> None:
+    """So that earlier versions of this package read them."""
+    assert {"clip", "nms_iou"} & json.loads(to_json(PLAIN)).keys() == set()
+    assert (PLAIN.clip, PLAIN.nms_iou) == (None, 1)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +93,11 @@ def test_channels(kind: Any, channels: int) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (content(clip={"frames": 8, "step": 1}), "clip.every is missing"),
+        (content(clip={"frames": 8, "step": 1, "every": 1, "gap": 1}), "clip.gap is unknown"),
+        (content(clip={"frames": 0, "step": 1, "every": 1}), "clip.frames must be greater than or equal to 1"),
+        (content(clip={"frames": 65, "step": 1, "every": 1}), "clip.frames must be less than or equal to 64"),
+        (content(nms_iou=1.5), "nms_iou must be less than or equal to 1"),
         ("", "is not JSON"),
         ("{", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
