@@ -17,6 +17,8 @@ from edge.manifest import INPUT, OUTPUTS, Manifest, ManifestError
 from edge.text import sanitized
 from train.networks import architectures
 from train.networks.decoder import Decoder
+from train.networks.yowo import clip_networks
+from train.networks.yowo.clip_networks import CLIP_NETWORKS
 from train.safe_reading import torch_file
 from train.safe_reading.torch_file import TorchFileError
 
@@ -96,13 +98,16 @@ def load(path: Path) -> Checkpoint:
 def detector(checkpoint: Checkpoint) -> nn.Module:
     """The network with its weights, in evaluation mode. Raises CheckpointError where they do not fit."""
     manifest, name = checkpoint.manifest, checkpoint.manifest.architecture
-    if name not in architectures.ARCHITECTURES:
+    if name in CLIP_NETWORKS:
+        network = CLIP_NETWORKS[name](len(manifest.labels), clip_networks.parts_of(checkpoint.weights))
+    elif name in architectures.ARCHITECTURES:
+        width = head_width(checkpoint.weights)
+        network = architectures.network(name, len(manifest.labels), manifest.channels, head_width=width)
+    else:
         raise CheckpointError(
             f"{checkpoint.title}: its network is {name}, and known are "
-            f"{', '.join(architectures.ARCHITECTURES)}; update korsal-edge"
+            f"{', '.join([*architectures.ARCHITECTURES, *CLIP_NETWORKS])}; update korsal-edge"
         )
-    width = head_width(checkpoint.weights)
-    network = architectures.network(name, len(manifest.labels), manifest.channels, head_width=width)
     try:
         network.load_state_dict(dict(checkpoint.weights))
     except (RuntimeError, TypeError) as error:  # the second where something else than tensors lies there
@@ -122,6 +127,11 @@ def head_width(weights: Mapping[str, Any]) -> int | None:
 
 def engine(checkpoint: Checkpoint) -> Engine:
     """A checkpoint, run by torch through the interface that all engines have. Raises CheckpointError."""
+    if checkpoint.manifest.clip is not None:
+        raise CheckpointError(
+            f"{checkpoint.title}: its network {checkpoint.manifest.architecture} sees clips, which the pipeline shows "
+            "to no network yet; give a checkpoint of another --arch"
+        )
     decoder = Decoder(detector(checkpoint), checkpoint.manifest.top_k).eval()
 
     def infer(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:

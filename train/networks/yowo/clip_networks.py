@@ -1,0 +1,45 @@
+"""The networks that see a clip, by the name that a manifest carries."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from train.networks.yowo import original
+from train.networks.yowo.decoder import PriorDecoder
+from train.networks.yowo.fusion import STRIDES, Parts
+from train.networks.yowo.network import Yowo
+from train.networks.yowo.original import OriginalDecoder, OriginalYowo
+
+YOWO = "yowo"
+ORIGINAL = "yowo_original"  # with the name of its 3-D network behind it: see `original_name`
+
+
+def _original(backbone: str, classes: int, parts: Parts) -> nn.Module:
+    return OriginalYowo(classes, backbone)
+
+
+def original_name(backbone: str) -> str:
+    """What a manifest calls the published network with that 3-D backbone."""
+    return f"{ORIGINAL}_{backbone}"
+
+
+TRAINED: Mapping[str, Callable[[int, Parts], nn.Module]] = {YOWO: Yowo}  # by korsal-train
+CLIP_NETWORKS: Mapping[str, Callable[[int, Parts], nn.Module]] = {
+    **TRAINED,
+    **{original_name(backbone): partial(_original, backbone) for backbone in original.BACKBONES},
+}
+
+
+def parts_of(weights: Mapping[str, Any]) -> Parts:
+    """The parts of the network that has these weights; what is dropped while training they do not tell."""
+    scales = sum(f"fusion.join.{i}.0.0.weight" in weights for i in range(len(STRIDES)))
+    return Parts(scales=max(scales, 1), squeeze="fusion.heads.0.0.squeeze.weight" in weights)
+
+
+def decoder(network: nn.Module, top_k: int) -> nn.Module:
+    """The network and its decoding: `image` and `clip` to OUTPUTS."""
+    if isinstance(network, OriginalYowo):
+        return OriginalDecoder(network, top_k)
+    return PriorDecoder(network, top_k)
