@@ -51,7 +51,7 @@ def export(
     after ONNX Runtime gave what torch gives for `images`, real frames as network inputs (1, C, h, w), and for noise.
     Raises CheckpointError, ExportError, OnnxFileError, EngineError.
     """
-    known = checkpoint.manifest
+    known, reference = checkpoint.manifest, checkpoints.engine(checkpoint)
     with Progress("exporting", ""):
         graph = _graph(checkpoint)
     hashed = {WEIGHTS_KEY: onnx_graph.weights_digest(graph)}
@@ -60,7 +60,7 @@ def export(
         raise ExportError(f"{checkpoint.title}: knows no {unknown[0]}; choose start scores from its own detections")
     with onnx_file.candidate(target) as candidate:
         onnx_file.write(graph, manifest, candidate)
-        found = parity(_answers(checkpoints.engine(checkpoint), onnxruntime_engine.load(candidate, threads=2), images))
+        found = parity(_answers(reference, onnxruntime_engine.load(candidate, threads=2), images))
         if not found.within_tolerance:
             raise ExportError(
                 f"{checkpoint.title}: the exported model differs from torch by {found}; "

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from convert import centernet_checkpoint, label_sets
+from convert import checkpoint_conversion, label_sets, published_file
 from convert.__main__ import main
-from convert.centernet_checkpoint import CheckpointOptions
+from convert.published_file import CheckpointOptions
 from edge.motion_map import MotionSettings
 from tests.support import centernet_weights
 from tests.support.centernet_weights import file, image
@@ -76,7 +76,7 @@ def saved(content: Any, path: Path, zipped: bool = True) -> Path:
 
 def refusal(source: Path, options: CheckpointOptions | None = None, output: str = "out.pt") -> str:
     with pytest.raises(CheckpointError) as caught:
-        centernet_checkpoint.convert(source, source.with_name(output), options or CheckpointOptions())
+        checkpoint_conversion.convert(source, source.with_name(output), options or CheckpointOptions())
     assert not source.with_name("out.pt").exists()
     message = str(caught.value)
     assert "\n" not in message
@@ -95,7 +95,7 @@ def test_our_network_answers_as_centernets(
     Real, trained weights were not at hand.
     """
     source = saved(file(states[name], "module." if name == "dla_34" else ""), tmp_path / "a.pth", name != "res_18")
-    manifest = centernet_checkpoint.convert(source, tmp_path / "a.pt", CheckpointOptions(three))
+    manifest = checkpoint_conversion.convert(source, tmp_path / "a.pt", CheckpointOptions(three))
     assert (manifest.architecture, manifest.labels) == (name, ("Run", "Jump", "Dive"))
     with torch.inference_mode():
         heads = checkpoints.detector(checkpoints.load(tmp_path / "a.pt"))(image(CHANNELS[name], 64, 96))
@@ -107,7 +107,7 @@ def test_our_network_answers_as_centernets(
 
 def test_what_the_manifest_says(states: Mapping[str, dict[str, Tensor]], three: str, tmp_path: Path) -> None:
     source = saved(file(states["res_18"]), tmp_path / "model_best.pth")
-    made = centernet_checkpoint.convert(
+    made = checkpoint_conversion.convert(
         source, tmp_path / "a.pt", CheckpointOptions(three, size=(192, 256), licence="MIT")
     )
     assert made == checkpoints.load(tmp_path / "a.pt").manifest
@@ -121,10 +121,10 @@ def test_six_channels_are_a_frame_and_its_map(
     states: Mapping[str, dict[str, Tensor]], three: str, tmp_path: Path
 ) -> None:
     source = saved(states["resdcn_18"], tmp_path / "bare.pth")  # a state_dict alone
-    assert centernet_checkpoint.convert(source, tmp_path / "a.pt", CheckpointOptions(three)).motion == MotionSettings(
+    assert checkpoint_conversion.convert(source, tmp_path / "a.pt", CheckpointOptions(three)).motion == MotionSettings(
         "ssim"
     )
-    made = centernet_checkpoint.convert(source, tmp_path / "b.pt", CheckpointOptions(three, motion="previous", gap=4))
+    made = checkpoint_conversion.convert(source, tmp_path / "b.pt", CheckpointOptions(three, motion="previous", gap=4))
     assert made.motion == MotionSettings("previous", gap=4)
     assert "reads 6 channels, which does not go with --motion none" in refusal(
         source, CheckpointOptions(three, motion="none")
@@ -135,7 +135,7 @@ def test_six_channels_are_a_frame_and_its_map(
 def test_known_labels_are_known_by_their_number(classes: int, name: str, side: int, tmp_path: Path) -> None:
     source = saved(file(centernet_weights.res_18(classes, 3, 64)), tmp_path / "a.pth")
     for given in (None, name):
-        made = centernet_checkpoint.convert(source, tmp_path / "a.pt", CheckpointOptions(given))
+        made = checkpoint_conversion.convert(source, tmp_path / "a.pt", CheckpointOptions(given))
         assert made.labels == label_sets.KNOWN[name]
         assert (made.height, made.width, made.training["labels"]) == (side, side, name)
 
@@ -202,7 +202,7 @@ def test_another_architecture_than_the_file_holds(
 def test_counters_of_batches_may_be_absent(states: Mapping[str, dict[str, Tensor]], three: str, tmp_path: Path) -> None:
     """PyTorch before 0.4.1 did not keep them."""
     old = {name: value for name, value in states["res_18"].items() if "tracked" not in name}
-    centernet_checkpoint.convert(saved(file(old), tmp_path / "a.pth"), tmp_path / "a.pt", CheckpointOptions(three))
+    checkpoint_conversion.convert(saved(file(old), tmp_path / "a.pth"), tmp_path / "a.pt", CheckpointOptions(three))
     checkpoints.detector(checkpoints.load(tmp_path / "a.pt"))
 
 
@@ -244,7 +244,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "b.pth").write_text("\x1b[31mtext")
     assert refusal(tmp_path / "b.pth") == (
         f"{tmp_path / 'b.pth'}: not a checkpoint of tensors alone (it is no file of torch.save); "
-        "give a .pth of CenterNet or KORSAL"
+        "give a .pth of CenterNet, KORSAL or YOWO"
     )
 
 
@@ -269,13 +269,13 @@ def test_where_it_may_be_written(states: Mapping[str, dict[str, Tensor]], three:
 
 @pytest.mark.parametrize(("text", "size"), [("256", (256, 256)), ("192x320", (192, 320)), ("192X320", (192, 320))])
 def test_sizes(text: str, size: tuple[int, int]) -> None:
-    assert centernet_checkpoint.size(text) == size
+    assert published_file.size(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "100", "64x", "0", "-32", "32x32x32", "8192", "a"])
 def test_no_sizes(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not HEIGHTxWIDTH|invalid literal"):
-        centernet_checkpoint.size(text)
+        published_file.size(text)
 
 
 def test_the_command(
