@@ -11,6 +11,7 @@ MODELOPT = (
 )
 _REMEDIES = {  # by module: what people call it, and what brings it; all others come with korsal-edge
     "ai_edge_litert": ("ai-edge-litert", "pip install 'korsal-edge[movinet]'"),
+    "av": ("PyAV", "pip install 'korsal-edge[clips]'"),
     "cv2": ("OpenCV", "pip install 'korsal-edge[cpu]', or on a Jetson take JetPack's own"),
     "lap": ("lap", "pip install korsal-edge with its dependencies"),
     "matplotlib": ("matplotlib", "pip install 'korsal-edge[evaluate]'"),

@@ -89,6 +89,8 @@ class Recorder:
                 self._write_events([], self._events.all_ids())
             with self._telling(MEDIA):
                 self._write_pictures(self._events.all_ids())
+        with self._telling(EVENTS):
+            self._usage()
         if self._store is not None:
             self._store.close()
 
@@ -160,7 +162,11 @@ class Recorder:
         if self._store is not None and time.monotonic() >= self._prune_at:
             self._prune_at = time.monotonic() + PRUNE_SECONDS
             self._store.prune(self._settings.limits, trusted_now(clock.synced(), self._jumped_at))
-            self.state = RecorderState(self._store.usage(), self._lost, self._fault())
+            self._usage()
+
+    def _usage(self) -> None:
+        if self._store is not None:
+            self.state = RecorderState(self._store.usage(), self._lost + self.queue.dropped, self._fault())
 
     def _follow_clock(self) -> None:
         before, self._clocks = self._clocks, (time.time(), time.monotonic())

@@ -67,6 +67,8 @@ class Announcer:
             )  # fmt: skip
             if snapshot_topic is not None and frame is not None and event.type == "new":
                 snapshots.append((snapshot_topic, frame, event))
+        if frame is None and happened and self._history is not None:
+            self._history.no_more_frames(camera)
         for arguments in snapshots:
             self._publish_snapshot(*arguments)
 

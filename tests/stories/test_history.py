@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge.cameras.video_file import probe
 from edge.history import search
+from edge.history.encoders import available
 from edge.history.search import EventFilter, FoundEvent
 from tests.support.broker import Subscriber
 from tests.support.paths import ROOT
@@ -38,12 +40,12 @@ def command(daemon: Daemon, *arguments: str) -> str:
     return subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout
 
 
-def test_what_is_told_is_kept_with_tube_and_picture(fresh: Daemon, witness: Witness) -> None:
-    fresh.edit("[telemetry]", KEPT.replace("clips", "publish_pictures = true\nclips"))
+def test_what_is_told_is_kept_with_tube_picture_and_clip(fresh: Daemon, witness: Witness, tmp_path: Path) -> None:
+    fresh.edit("[telemetry]", KEPT.replace("clips = false", "publish_pictures = true"))
     fresh.edit("keepalive", "snapshots = true\nkeepalive")
     with Subscriber(witness.port) as everything, fresh:
         witness.wait_for_new_steps()
-        wait_for(lambda: witness.telemetry()["history"]["events"], "the store in telemetry", LONG)
+        wait_for(lambda: witness.telemetry()["history"], "the store in telemetry", LONG)
         fresh.stop()
         best = everything.payloads(witness.events()[0]["snapshot_topic"])
     told = {event["event_id"]: event for event in witness.events()}  # the last step of each
@@ -55,6 +57,10 @@ def test_what_is_told_is_kept_with_tube_and_picture(fresh: Daemon, witness: Witn
     assert points[-1, 0] == pytest.approx(first["duration"], abs=0.01)
     assert (np.diff(points[:, 1]) > 0).all()
     assert points[:, 6].max() == pytest.approx(first["top_score"], abs=1e-3)
+    if any(available()):
+        clip = tmp_path / "clip.mp4"
+        assert command(fresh, first["event_id"], "--clip", str(clip)) == f"{clip}\n"
+        assert probe(clip).size == (64, 48)
     assert Path(found["picture"]).read_bytes() in best
 
 

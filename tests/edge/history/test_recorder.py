@@ -49,6 +49,7 @@ def test_steps_tube_picture_and_clip_are_kept(settings: RecorderSettings) -> Non
     recorder.queue.put(KeptClip("aaaa1", b"mp4", -5.0))
     recorder.close()
     found = search.find_one(settings.path, "aaaa1")
+    assert (recorder.state.usage.events, recorder.state.usage.clips) == (1, 1)
     assert found.ended
     assert found.picture is not None
     assert found.clip is not None
