@@ -10,12 +10,14 @@ from edge.cameras.container import bytes_missing
 from edge.cameras.video_file import CaptureError, decodable_frames, probe
 from edge.terminal import progress
 from edge.terminal.arguments import Parser, whole_number, with_commas
-from train.datasets import joint, loader
+from train.datasets import joint, loader, scenes, split_lists
 from train.datasets.annotated_frames import mask
 from train.datasets.annotation_faults import Fault, FileFacts, faults
 from train.datasets.annotation_records import AnnotationError, DataSet, VideoAnnotation
 from train.datasets.contact_sheet import SheetError, check_ending, write_sheet
 from train.datasets.frame_kinds import FrameKinds, counted, frame_kinds
+
+MOST_NAMED = 12  # videos in a line
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -54,7 +56,7 @@ def _of_one(sets: Sequence[DataSet], place: int, options: argparse.Namespace) ->
     """What is wrong with one of the data sets; printed, and drawn where that is asked for. Raises SheetError."""
     data = sets[place]
     files = {} if options.no_videos else _files(data)
-    found = faults(data, files)
+    found = [*faults(data, files), *_of_division(data)]
     print(end="\n" * (len(sets) > 1))
     _print_summary(data, files)
     _print_faults(found, options.most)
@@ -95,8 +97,21 @@ def _print_summary(data: DataSet, files: Mapping[str, FileFacts]) -> None:
             f"{label:{width}}  {train_tubes[number]:12d} {train_boxes[number]:7d} "
             f"{test_tubes[number]:12d} {test_boxes[number]:7d}"
         )
+    held = [video.name for video in split_lists.held_out(data.train)[1]]
+    if held:
+        named = f": {', '.join(held)}" if len(held) <= MOST_NAMED else ""
+        print(f"held out for validation: {len(held)} of {count}{named}")
     for part, videos in (("training", data.train), ("testing", data.test)):
         print(f"frames for {part}: {_kinds(videos, files)}")
+
+
+def _of_division(data: DataSet) -> list[Fault]:
+    """What is worth knowing of what is held out for validation."""
+    choice = split_lists.choice(data.train)
+    texts = [choice.note] if choice.note else []
+    if any(video.tubes for video in data.train):
+        texts += scenes.lacks(data.labels, data.train, choice.held)
+    return [Fault("", text, serious=False) for text in texts]
 
 
 def _kinds(videos: Sequence[VideoAnnotation], files: Mapping[str, FileFacts]) -> str:

@@ -7,13 +7,12 @@ from pathlib import Path
 
 from edge.manifest import Manifest
 from train import processes
-from train.datasets import joint, loader
+from train.datasets import joint, loader, split_lists
 from train.datasets.annotation_records import VideoAnnotation
 from train.datasets.frame_kinds import known_frames
 from train.datasets.frame_rate import frame_rate
 from train.datasets.joint import JointData, JointPart, joined
 from train.datasets.packed_video import PackedVideo, open_packed
-from train.datasets.split_lists import held_out
 from train.samples import decoded
 from train.train_settings import TrainSettings
 from train.training_step import TrainingError
@@ -123,13 +122,13 @@ def _part(part: JointPart, all_groups: bool) -> TrainingPart:
     """The videos to learn from, and those to validate on; without any action there is nothing to validate."""
     if all_groups or not any(video.tubes for video in part.videos):
         return TrainingPart(part.title, part.labels, part.videos, ())
-    training, validation = held_out(part.videos)
+    training, validation = split_lists.held_out(part.videos)
     if not training or not validation:
         kind = "training" if not training else "validation"
+        why = split_lists.choice(part.videos).note or "whole scenes are held out, and every action keeps one"
         raise TrainingError(
-            f"{part.title}: trainlist.txt leaves no video for {kind}: groups 23 to 25 are for validation, of J-HMDB "
-            "whole films, of other names every fifth video of a class, all others for training, and both are needed; "
-            "--all-groups learns from all and validates on none"
+            f"{part.title}: leaves no video for {kind}: {why}; film another scene, name what to hold out in "
+            f"{split_lists.VALIDATION_FILE}, or learn from all with --all-groups, which validates on none"
         )
     return TrainingPart(part.title, part.labels, training, validation)
 
@@ -141,6 +140,9 @@ def _require_action(title: str, parts: tuple[TrainingPart, ...], sentence: str) 
 
 def _notes(data: JointData, rates: list[float]) -> Iterator[str]:
     yield from joint.notes(data)
+    for part in data.parts:
+        if note := split_lists.choice(part.videos).note:
+            yield f"{part.title}: {note}; {split_lists.VALIDATION_FILE} can name others to hold out"
     for part, rate in zip(data.parts, rates, strict=True):
         if rate != rates[0]:
             yield (

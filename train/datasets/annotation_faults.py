@@ -63,7 +63,7 @@ def _of_lists(data: DataSet) -> Iterator[Fault]:
         yield Fault("", "no video shows any action; check what was exported")
     for part, videos in (("train", data.train), ("test", data.test)):
         if not videos:
-            yield Fault("", f"no video for {part}", serious=part == "train" or not quiet)
+            yield Fault("", f"no video for {part}", serious=part == "train")
         twice = [name for name, count in Counter(video.name for video in videos).items() if count > 1]
         yield from (Fault(name, f"twice in the list for {part}") for name in twice)
         shown = Counter(tube.label for video in videos for tube in video.tubes)

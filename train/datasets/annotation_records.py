@@ -60,6 +60,7 @@ class VideoAnnotation:
     `size` is width and height in pixels, None where unknown.
     `annotated_labels`: those that its annotators looked for, None: all; without a box the others may be there or not.
     `quiet`: it is listed as showing no action of any kind.
+    `scene`: where it was filmed, None where names tell. `validates`: whether it is held out, None where no list tells.
     """
 
     name: str
@@ -69,6 +70,8 @@ class VideoAnnotation:
     annotated_frames: AnnotatedFrames = None
     annotated_labels: tuple[int, ...] | None = None
     quiet: bool = False
+    scene: str | None = None
+    validates: bool | None = None
 
 
 @dataclass(frozen=True, eq=False)

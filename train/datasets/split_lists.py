@@ -3,14 +3,17 @@
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from edge.text import BOM_CHARACTER, TextError, decode_utf8, to_nfc
-from train.datasets.annotation_records import AnnotationError, VideoAnnotation
+from train.datasets import scenes
+from train.datasets.annotation_records import AnnotationError, DataSet, VideoAnnotation
+from train.datasets.scenes import Choice
 from train.datasets.video_names import without_suffix
 
+VALIDATION_FILE = "validationlist.txt"  # names the training videos that are held out
 VALIDATION_GROUPS = ("g23", "g24", "g25")  # of the training videos
-HELD_OUT = 5  # one of so many videos, where no groups are numbered
 # of the names of HMDB51 and J-HMDB, after film and action: what is seen of the body, whether the camera moves,
 # how many people, from which side, how good, and the number of the clip
 HMDB_ENDING = re.compile(r"_[fuhl]_(cm|nm)_np\d+_(fr|ba|le|ri)_(goo|med|bad)_\d+$")
@@ -29,26 +32,54 @@ def list_of_names(path: Path) -> list[str]:
     return [without_suffix(to_nfc(name)) for line in lines if (name := line.strip())]
 
 
+def with_validation_list(data: DataSet, folder: Path) -> DataSet:
+    """The data set with what VALIDATION_FILE in its folder holds out of the training videos. Raises AnnotationError.
+
+    A line is a name, or has `*` and `?` for other letters; a folder stands for all in it.
+    """
+    path = folder / VALIDATION_FILE
+    if not path.exists():
+        return data
+    patterns, names = list_of_names(path), [video.name for video in data.train]
+    for pattern in patterns:
+        if not any(scenes.matches(name, [pattern]) for name in names):
+            tested = any(scenes.matches(video.name, [pattern]) for video in data.test)
+            why = "is for testing; take it off one list" if tested else "is no training video; correct the name"
+            raise AnnotationError(f"{path}: {pattern} {why}")
+    marked = (replace(video, validates=scenes.matches(video.name, patterns)) for video in data.train)
+    return replace(data, train=tuple(marked))
+
+
 def held_out(
     videos: Iterable[VideoAnnotation], groups: Collection[str] = VALIDATION_GROUPS
 ) -> tuple[tuple[VideoAnnotation, ...], tuple[VideoAnnotation, ...]]:
-    """Training and validation videos: whole groups (`g23`) go to validation, because a group shares one scene.
-
-    Of videos named as in HMDB, whose groups are clips of one film, about every fifth of each class does; where names
-    tell no group, every fifth exactly.
-    """
+    """Training and validation videos, divided as `choice` says."""
     videos = tuple(videos)
-    names = [re.search(r"_(g\d\d)_", f"{video.name}_") for video in videos]
-    if any(names):
-        held = [name is not None and name[1] in groups for name in names]
-    elif videos and all(HMDB_ENDING.search(video.name) for video in videos):
-        held = _whole_groups(videos)
-    else:
-        held = _every_fifth(videos)
+    held = choice(videos, groups).held
     return (
         tuple(video for video, out in zip(videos, held, strict=True) if not out),
         tuple(video for video, out in zip(videos, held, strict=True) if out),
     )
+
+
+def choice(videos: Sequence[VideoAnnotation], groups: Collection[str] = VALIDATION_GROUPS) -> Choice:
+    """Which videos are held out: those that a list names; else whole scenes, of which none is divided.
+
+    Scenes are those that the data set tells; of videos named as in UCF101 the `groups`; of videos named as in HMDB
+    whole films, about every fifth video of each class; else what folders and names tell.
+    """
+    if any(video.validates is not None for video in videos):
+        return Choice(tuple(video.validates is True for video in videos))
+    if any(video.scene is not None for video in videos):
+        return Choice(scenes.of_scenes(videos, [video.scene or video.name for video in videos]))
+    names = [scenes.UCF101_NAME.fullmatch(video.name) for video in videos]
+    held = tuple(name is not None and name[1] in groups for name in names)
+    if videos and all(names):
+        groups_of_ucf101 = [video.name.rpartition("_")[0] for video in videos]
+        return Choice(held if any(held) else scenes.of_scenes(videos, groups_of_ucf101))
+    if videos and all(HMDB_ENDING.search(video.name) for video in videos):
+        return Choice(tuple(_whole_groups(videos)))
+    return scenes.by_names(videos)
 
 
 def group_of(name: str) -> str:
@@ -70,20 +101,10 @@ def _whole_groups(videos: Sequence[VideoAnnotation]) -> list[bool]:
     for group in sorted(size, key=lambda one: (-size[one], one)):
         classes = Counter(_class(video) for video, mine in zip(videos, groups, strict=True) if mine == group)
         seen += classes
-        if all(HELD_OUT * (out[label] + count) <= seen[label] for label, count in classes.items()):
+        if all(scenes.HELD_OUT * (out[label] + count) <= seen[label] for label, count in classes.items()):
             out += classes
             held.add(group)
     return [group in held for group in groups]
-
-
-def _every_fifth(videos: Iterable[VideoAnnotation]) -> list[bool]:
-    """True for the last of each five videos of one class."""
-    seen: Counter[int] = Counter()
-    held = []
-    for video in videos:
-        seen[_class(video)] += 1
-        held.append(seen[_class(video)] % HELD_OUT == 0)
-    return held
 
 
 def _class(video: VideoAnnotation) -> int:

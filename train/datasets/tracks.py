@@ -1,7 +1,7 @@
 """Pure. From boxes of tracks, as annotation tools keep them, to tubes by the name of their action."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, zip_longest
 
 import numpy as np
@@ -27,10 +27,14 @@ class Box:
 
 @dataclass(frozen=True, eq=False)
 class NamedTube:
-    """A tube whose label is a name; its `tube.label` and `tube.video` mean nothing yet."""
+    """A tube whose label is a name; its `tube.label` and `tube.video` mean nothing yet.
+
+    `track` is its place in the file, from 0.
+    """
 
     label: str
     tube: Tube
+    track: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +69,11 @@ def tubes_from_keyframes(tracks: Iterable[Sequence[Box]], budget: BoxBudget) -> 
 
     A tube ends where a box is outside, or shows something else. ValueError where the budget is exceeded.
     """
-    return tuple(tube for track in tracks for tube in _cut(track, [box.frame for box in track[1:]], budget))
+    return tuple(
+        replace(tube, track=number)
+        for number, track in enumerate(tracks)
+        for tube in _cut(track, [box.frame for box in track[1:]], budget)
+    )
 
 
 def tubes_from_samples(

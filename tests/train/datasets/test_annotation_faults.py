@@ -156,10 +156,10 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 def test_one_thing_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "annotations").mkdir()
     written(tmp_path / "annotations", ("waves", [box(4), box(5)]))
-    (tmp_path / "trainlist.txt").write_text("door/one\n")
+    (tmp_path / "trainlist.txt").write_text("door/one\ndoor/one\n")
     (tmp_path / "testlist.txt").touch()
     assert check.main([str(tmp_path), "--no-videos", "--most", "0"]) == 1
-    assert "… and 1 more; --most shows them\n1 thing is wrong\n" in capsys.readouterr().out
+    assert "… and 4 more; --most shows them\n1 thing is wrong\n" in capsys.readouterr().out
 
 
 def test_impossible_requests_are_refused_before_the_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

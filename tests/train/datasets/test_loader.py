@@ -130,8 +130,15 @@ def test_an_unknown_folder_is_refused_naming_the_known_data_sets(tmp_path: Path)
     with pytest.raises(AnnotationError) as caught:
         loader.load(tmp_path)
     message = str(caught.value)
-    assert message.startswith(f"{tmp_path}: no data set, it holds none of annotations/*.xml")
-    for name in ("annotations.json", "pyannot.pkl", "finalAnnots.mat", "hmdb_annots.pkl", "*-GT.pkl"):
+    assert message.startswith(f"{tmp_path}: no data set, it holds none of actions.toml (a project")
+    for name in (
+        "annotations/*.xml",
+        "annotations.json",
+        "pyannot.pkl",
+        "finalAnnots.mat",
+        "hmdb_annots.pkl",
+        "*-GT.pkl",
+    ):
         assert name in message
     assert "docs/evaluation.md" in message
 

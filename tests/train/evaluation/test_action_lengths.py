@@ -21,7 +21,7 @@ def data(*lengths: tuple[int, int], group: str = "g08", rate: float | None = Non
 
 def video(group: str, label: int, frames: int) -> VideoAnnotation:
     tube = GroundTruthTube(label, 3, np.zeros((frames, 4), np.float32))
-    return VideoAnnotation(f"v_{group}_c{label}{frames}", 400, (tube,))
+    return VideoAnnotation(f"v_Any_{group}_c{label:02}", 400, (tube,))
 
 
 def test_the_median_and_the_spread_of_the_logarithm() -> None:

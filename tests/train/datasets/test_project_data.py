@@ -1,0 +1,159 @@
+"""A project folder as a data set, what its `actions.toml` may say, and the one sentence for whatever is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.annotation_files import META, box, written
+from train.datasets import loader, split_lists
+from train.datasets.annotation_records import AnnotationError
+
+ACTIONS = 'actions = ["fall", "climb"]\n'
+
+
+def project(folder: Path, text: str = ACTIONS, videos: tuple[str, ...] = ("door/one.mp4", "yard/two.MKV")) -> Path:
+    """Two videos, of which the first is annotated: a fall in frames 4 and 5, and somebody who does nothing."""
+    (folder / "actions.toml").write_text(text)
+    (folder / "annotations").mkdir(parents=True)
+    for name in videos:
+        (folder / "videos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "videos" / name).touch()
+    written(folder / "annotations", ("fall", [box(4), box(5)]), ("person", [box(0, action="none"), box(9)]))
+    return folder
+
+
+def second(folder: Path, *tracks: tuple[str, list[str]]) -> Path:
+    """The annotation of another video, whose task had the file without its folder."""
+    made = written(folder / "annotations", *tracks, meta=META.replace("door/one.mp4", "two.mkv"))
+    return made.rename(folder / "annotations" / "two.xml")
+
+
+def test_its_videos_and_actions(tmp_path: Path) -> None:
+    project(tmp_path)
+    first = (tmp_path / "annotations" / "one.xml").rename(tmp_path / "annotations" / "first.xml")
+    second(tmp_path, ("climb", [box(1)]))
+    assert first.exists()
+    data = loader.load(tmp_path)
+    assert (data.labels, data.test, data.title) == (("fall", "climb"), (), tmp_path.name)
+    assert [video.name for video in data.train] == ["door/one", "yard/two"]
+    (tube,) = data.train[0].tubes  # a person who does nothing is no action
+    assert (tube.label, tube.first_frame, tube.end_frame) == (0, 4, 6)
+    assert data.video("yard/two").name == "two.MKV"
+
+
+def test_quiet_tested_and_validated_videos(tmp_path: Path) -> None:
+    text = ACTIONS + 'quiet = ["street/*"]\ntest = ["yard"]\nvalidation = ["door"]\nscenes = "folder"\nname = "mine"\n'
+    project(tmp_path, text, ("door/one.mp4", "yard/two.mkv", "street/a.avi", "hall/nothing.mp4"))
+    (tmp_path / "annotations" / "one.xml").rename(tmp_path / "annotations" / "first.xml")
+    second(tmp_path, ("climb", [box(1)]))
+    (tmp_path / "quietlist.txt").write_text("hall/nothing.mp4\n")
+    data = loader.load(tmp_path)
+    assert data.title == "mine"
+    assert [video.name for video in data.test] == ["yard/two"]
+    assert [(video.name, video.quiet) for video in data.train] == [
+        ("door/one", False),
+        ("hall/nothing", True),
+        ("street/a", True),
+    ]
+    training, validation = split_lists.held_out(data.train)
+    assert [video.name for video in validation] == ["door/one"]
+    assert len(training) == 2
+
+
+@pytest.mark.parametrize(
+    ("scenes", "name", "scene"),
+    [
+        ("auto", "door/one_1", None),
+        ("folder", "door/one_1", "door"),
+        ("folder", "one_1", "one_1"),
+        (r"(.+)_\d+", "door/one_1", "door/one"),
+        (r"(.+)_\d+", "other", "other"),
+    ],
+)
+def test_scenes(scenes: str, name: str, scene: str | None, tmp_path: Path) -> None:
+    from train.datasets import actions_file
+
+    (tmp_path / "actions.toml").write_text(f"{ACTIONS}scenes = '{scenes}'\n")
+    assert actions_file.read(tmp_path / "actions.toml").scene(name) == scene
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("actions = [", r"actions.toml: is not TOML \(.*\); correct that line"),
+        ("", "actions is missing"),
+        ("actions = []", "names no action; write them as actions = "),
+        ('actions = "fall"', "actions must be a valid tuple"),
+        ("actions = [1]", "actions.0 must be a valid string"),
+        ('actions = ["fall", "Fall"]', "the actions 'fall' and 'Fall' are one but for their spelling; keep one"),
+        ('actions = ["fall", "fall"]', "are one but for their spelling"),
+        ('actions = ["fall", ""]', "is not a list of distinct names"),
+        (ACTIONS + "colour = 1", "colour"),
+        (ACTIONS + "scenes = '('", "scenes is no regular expression"),
+        (ACTIONS + "scenes = 'a+'", "scenes has 0 groups; put what names the scene into one pair of brackets"),
+        (ACTIONS + "test = ['garage']", "test names garage, which is no annotated video or scene"),
+        (ACTIONS + "validation = ['gar?ge*']", r"validation names gar\?ge\*, which is no annotated video"),
+        (ACTIONS + "quiet = ['door']", "door/one is annotated with actions, but also named as quiet"),
+        ("\xff\xfe", "is saved as UTF-16"),
+    ],
+)
+def test_a_wrong_actions_file(text: str, message: str, tmp_path: Path) -> None:
+    project(tmp_path)
+    (tmp_path / "actions.toml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(AnnotationError, match=message) as caught:
+        loader.load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_label_of_other_spelling_names_file_track_frame_and_cure(tmp_path: Path) -> None:
+    project(tmp_path)
+    path = second(tmp_path, ("climb", [box(1)]), ("Fall ", [box(7)]))
+    with pytest.raises(AnnotationError) as caught:
+        loader.load(tmp_path)
+    assert str(caught.value) == (
+        f"{path}: track 1 is 'Fall ' from frame 7 on, which is no action of {tmp_path}/actions.toml; "
+        "name it 'fall' in CVAT, or add it there"
+    )
+
+
+def test_videos_that_are_not_there_or_there_twice(tmp_path: Path) -> None:
+    project(tmp_path, videos=("yard/one.mp4", "hall/one.mp4"))
+    with pytest.raises(AnnotationError, match=r"one.xml: its video door/one may be hall/one or yard/one; give these"):
+        loader.load(tmp_path)
+    (tmp_path / "videos" / "yard" / "one.avi").touch()
+    with pytest.raises(AnnotationError, match=r"yard/one.mp4: has the name of one.avi; rename one"):
+        loader.load(tmp_path)
+
+
+def test_nothing_annotated(tmp_path: Path) -> None:
+    project(tmp_path, videos=())
+    with pytest.raises(AnnotationError, match="videos: no such folder; put the videos there"):
+        loader.load(tmp_path)
+    (tmp_path / "videos").mkdir()
+    with pytest.raises(AnnotationError, match="its video door/one is not in videos/; copy it there, or take"):
+        loader.load(tmp_path)
+    (tmp_path / "annotations" / "one.xml").unlink()
+    with pytest.raises(AnnotationError, match="holds no video; copy some there"):
+        loader.load(tmp_path)
+    (tmp_path / "videos" / "one.mp4").touch()
+    with pytest.raises(AnnotationError, match="holds no annotation of the 1 videos; export each task"):
+        loader.load(tmp_path)
+    written(tmp_path / "annotations", ("person", [box(0)]))
+    with pytest.raises(AnnotationError, match="none of its 1 files shows an action; give each tube its action"):
+        loader.load(tmp_path)
+
+
+def test_a_validation_list_divides_any_data_set(tmp_path: Path) -> None:
+    project(tmp_path)
+    second(tmp_path, ("climb", [box(1)]))
+    written(tmp_path / "annotations", ("fall", [box(4)]))
+    (tmp_path / "validationlist.txt").write_text("yard/\n")
+    assert [video.name for video in split_lists.held_out(loader.load(tmp_path).train)[1]] == ["yard/two"]
+    for line, message in (("none\n", "none is no training video; correct the name"),):
+        (tmp_path / "validationlist.txt").write_text(line)
+        with pytest.raises(AnnotationError, match=message):
+            loader.load(tmp_path)
+    (tmp_path / "actions.toml").write_text(ACTIONS + 'test = ["yard"]\n')
+    (tmp_path / "validationlist.txt").write_text("yard/two\n")
+    with pytest.raises(AnnotationError, match="yard/two is for testing; take it off one list"):
+        loader.load(tmp_path)

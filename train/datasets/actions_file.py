@@ -1,0 +1,92 @@
+"""`actions.toml` of a project folder: the actions to learn, and which videos show one scene. Shell."""
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from edge.manifest import labels_problem, sentences
+from edge.text import TextError, decode_utf8, near_duplicates
+from train.datasets.annotation_records import AnnotationError
+from train.datasets.scenes import matches
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+NAME = "actions.toml"
+LARGEST = 65_536  # bytes; more is no file of this kind
+BY_NAME, BY_FOLDER = "auto", "folder"
+_LISTED = Annotated[tuple[str, ...], Field(max_length=4096)]
+
+
+def _pattern(text: str) -> str:
+    """ValueError where a text is neither a word for a rule nor a pattern with one group."""
+    if text in (BY_NAME, BY_FOLDER):
+        return text
+    try:
+        groups = re.compile(text).groups
+    except re.error as error:
+        raise ValueError(f"is no regular expression ({error}); give auto, folder, or one with a group") from error
+    if groups != 1:
+        raise ValueError(f"has {groups} groups; put what names the scene into one pair of brackets, as (.+)_\\d+")
+    return text
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class ActionsFile:
+    """What a project says of itself.
+
+    `scenes`: auto, by folder and name; folder; or a regular expression whose group names a video's scene.
+    `validation`, `test`, `quiet`: patterns of names of videos or scenes, with `*` and `?`.
+    """
+
+    actions: _LISTED
+    name: str = ""
+    start: str = "shipped"
+    scenes: Annotated[str, AfterValidator(_pattern)] = BY_NAME
+    validation: _LISTED = ()
+    test: _LISTED = ()
+    quiet: _LISTED = ()
+
+    def scene(self, video: str) -> str | None:
+        """The scene of a video by its name; None where names are to be compared."""
+        if self.scenes == BY_NAME:
+            return None
+        if self.scenes == BY_FOLDER:
+            return video.rpartition("/")[0] or video
+        found = re.search(self.scenes, video)
+        return (found[1] if found else None) or video
+
+    def is_listed(self, video: str, patterns: Sequence[str]) -> bool:
+        """Whether a pattern is that of the video, or of its scene."""
+        return matches(video, patterns) or matches(self.scene(video) or video, patterns)
+
+
+def read(path: Path) -> ActionsFile:
+    """The file of a project. Raises AnnotationError, which lists everything that is wrong."""
+    try:
+        content = path.read_bytes()
+        if len(content) > LARGEST:
+            raise AnnotationError(f"{path}: has {len(content):,} bytes, which is no list of actions; write it anew")
+        found = TypeAdapter(ActionsFile).validate_python(tomllib.loads(decode_utf8(content)))
+    except OSError as error:
+        raise AnnotationError(f"{path}: cannot be read ({error.strerror}); korsal-train new writes one") from error
+    except TextError as error:
+        raise AnnotationError(f"{path}: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise AnnotationError(f"{path}: is not TOML ({error}); correct that line") from error
+    except ValidationError as error:
+        raise AnnotationError(f"{path}: {'; '.join(sentences(error))}; korsal-train new writes an example") from error
+    if not found.actions:
+        raise AnnotationError(f'{path}: names no action; write them as actions = ["fall", "climb"]')
+    for one, other in near_duplicates(found.actions):
+        raise AnnotationError(f"{path}: the actions {one!r} and {other!r} are one but for their spelling; keep one")
+    if problem := labels_problem(found.actions):
+        raise AnnotationError(f"{path}: its list of actions {problem}; name each with letters and figures")
+    return found

@@ -1,0 +1,128 @@
+"""A project folder as a data set: `actions.toml`, `videos/`, and what CVAT exported into `annotations/`. Shell."""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from edge.sources import VIDEO_SUFFIXES
+from edge.text import to_nfc
+from train.datasets import actions_file, own_data
+from train.datasets.actions_file import ActionsFile
+from train.datasets.annotation_records import AnnotationError, DataSet, VideoAnnotation
+from train.datasets.cvat import read_cvat
+from train.datasets.split_lists import list_of_names
+from train.datasets.tracks import NamedVideo
+
+VIDEOS = "videos"
+PERSON = "person"  # the label of somebody who does none of the actions, unless it is one of them
+
+
+def load(project: Path) -> DataSet:
+    """Its videos: annotated or quiet ones to learn from but for those that `test` names. Raises AnnotationError."""
+    settings = actions_file.read(project / actions_file.NAME)
+    names = video_names(project)
+    files = own_data.cvat_files(project)
+    parts = [_known(read_cvat(path), path, names, settings, project) for path in files]
+    annotated = own_data.numbered(settings.actions, own_data.whole(project / own_data.CVAT_FOLDER, parts), project)
+    by_name = {video.name: video for video in annotated}
+    by_name |= _quiet(project, settings, names, by_name)
+    if not any(video.tubes for video in by_name.values()):
+        raise AnnotationError(_nothing_annotated(project, names, files))
+    videos = [_placed(video, settings) for _, video in sorted(by_name.items())]
+    for key in ("test", "validation"):
+        _check_used(project, key, getattr(settings, key), videos, settings)
+    tested = [settings.is_listed(video.name, settings.test) for video in videos]
+    train, test = (tuple(v for v, out in zip(videos, tested, strict=True) if out is side) for side in (False, True))
+    return DataSet(settings.actions, train, test, project / VIDEOS, settings.name or project.resolve().name)
+
+
+def video_names(project: Path) -> tuple[str, ...]:
+    """The names of its videos, with their folders, without endings. AnnotationError where two have one name."""
+    folder = project / VIDEOS
+    if not folder.is_dir():
+        raise AnnotationError(f"{folder}: no such folder; put the videos there")
+    files = sorted(path for path in folder.glob("**/*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
+    found: dict[str, Path] = {}
+    for path in files:
+        name = to_nfc(path.relative_to(folder).with_suffix("").as_posix())
+        if name in found:
+            raise AnnotationError(f"{path}: has the name of {found[name].name}; rename one of the two")
+        found[name] = path
+    return tuple(found)
+
+
+def _known(video: NamedVideo, path: Path, names: Sequence[str], settings: ActionsFile, project: Path) -> NamedVideo:
+    """A video of CVAT, named as its file in the project, with the tubes of known actions alone."""
+    tubes = []
+    for one in video.tubes:
+        if one.label in settings.actions:
+            tubes.append(one)
+        elif one.label != PERSON:
+            raise AnnotationError(
+                f"{path}: track {one.track} is {one.label!r} from frame {one.tube.first_frame} on, which is no action "
+                f"of {project / actions_file.NAME}; {_remedy(one.label, settings.actions)}"
+            )
+    return replace(video, name=_file_name(video.name, path, names), tubes=tuple(tubes))
+
+
+def _remedy(label: str, actions: Sequence[str]) -> str:
+    by_key = {action.strip().casefold(): action for action in actions}
+    close = difflib.get_close_matches(label.strip().casefold(), by_key, 1)
+    return f"name it {by_key[close[0]]!r} in CVAT, or add it there" if close else "name it as one of them, or add it"
+
+
+def _file_name(name: str, path: Path, names: Sequence[str]) -> str:
+    """CVAT keeps the name of an uploaded file without its folder."""
+    if name in names:
+        return name
+    same = [one for one in names if one.rpartition("/")[2] == name.rpartition("/")[2]]
+    if len(same) > 1:
+        raise AnnotationError(f"{path}: its video {name} may be {' or '.join(same)}; give these videos different names")
+    if not same:
+        raise AnnotationError(f"{path}: its video {name} is not in {VIDEOS}/; copy it there, or take this file away")
+    return same[0]
+
+
+def _quiet(
+    project: Path, settings: ActionsFile, names: Sequence[str], annotated: Mapping[str, VideoAnnotation]
+) -> dict[str, VideoAnnotation]:
+    """The videos in which nothing happens, as the settings or the list name them; they need no annotation."""
+    listed = project / own_data.QUIET_FILE
+    wanted = list_of_names(listed) if listed.exists() else []
+    for name in wanted:
+        if name not in names:
+            raise AnnotationError(f"{listed}: {name} is not in {VIDEOS}/; correct the name, or take it off")
+    wanted += [name for name in names if settings.is_listed(name, settings.quiet)]
+    busy = next((name for name in wanted if name in annotated and annotated[name].tubes), None)
+    if busy is not None:
+        raise AnnotationError(f"{project}: {busy} is annotated with actions, but also named as quiet; take one away")
+    return {name: replace(annotated.get(name) or VideoAnnotation(name, 0, ()), quiet=True) for name in wanted}
+
+
+def _nothing_annotated(project: Path, names: Sequence[str], files: Sequence[Path]) -> str:
+    if not names:
+        return f"{project / VIDEOS}: holds no video; copy some there, or record them with korsal-edge record"
+    folder = project / own_data.CVAT_FOLDER
+    if not files:
+        return (
+            f"{folder}: holds no annotation of the {len(names)} videos; export each task of CVAT there as CVAT for "
+            "video 1.1, or begin with korsal-train propose"
+        )
+    return f"{folder}: none of its {len(files)} files shows an action; give each tube its action in CVAT, then export"
+
+
+def _placed(video: VideoAnnotation, settings: ActionsFile) -> VideoAnnotation:
+    listed = settings.is_listed(video.name, settings.validation) if settings.validation else None
+    return replace(video, scene=settings.scene(video.name), validates=listed)
+
+
+def _check_used(
+    project: Path, key: str, patterns: Iterable[str], videos: Sequence[VideoAnnotation], settings: ActionsFile
+) -> None:
+    """AnnotationError where a pattern is that of no video."""
+    for pattern in patterns:
+        if not any(settings.is_listed(video.name, [pattern]) for video in videos):
+            raise AnnotationError(
+                f"{project / actions_file.NAME}: {key} names {pattern}, which is no annotated video or scene"
+            )
