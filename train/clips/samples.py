@@ -1,0 +1,157 @@
+"""Training samples of a key frame and its clip. Shell over videos.
+
+Sample number n of a seed is always the same, so that a run can be resumed and shared among processes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from edge import detector, letterbox
+from edge.clip import ClipSettings
+from edge.manifest import CLIP, INPUT, Manifest
+from train import augment
+from train.augment import Augmentation, AugmentSettings
+from train.clips import key_frames
+from train.datasets.annotation_records import VideoAnnotation, VideoFrame, at
+from train.datasets.packed_video import PackedVideo
+from train.samples import FrameSampler
+from train.targets import looked_for
+
+MOST_BOXES = 64  # of one frame; of more the largest count
+AUGMENTATION = AugmentSettings(  # Zhuo et al. 2024: flip, zoom from 0.5 to 1.5, shift, colours from 0.7 to 1.3
+    zoom_in=1.5,
+    zoom_out=2.0,
+    stretch=1.0,
+    shift=0.2,
+    brightness=0.0,
+    contrast=0.3,
+    saturation=0.3,
+    hue=0.0,
+    grey=0.0,
+    erase=0.0,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ClipDraw:
+    """All that is drawn for one sample: the frames of its clip, oldest first, and one augmentation for all of them."""
+
+    choice: VideoFrame
+    clip: tuple[int, ...]
+    augmentation: Augmentation
+
+
+class ClipTrainingSet(Dataset[dict[str, NDArray[Any]]]):
+    """Sample number → key frame, clip and true boxes. The same number gives the same sample, for ever.
+
+    `anywhere`: the key frame may be any of its clip; else it is the last.
+    """
+
+    def __init__(
+        self,
+        choose: FrameSampler,
+        packed: Mapping[str, PackedVideo],
+        manifest: Manifest,
+        settings: AugmentSettings,
+        seed: int,
+        samples: int,
+        anywhere: bool = True,
+    ) -> None:
+        self.choose = choose
+        self.packed = packed
+        self.manifest = manifest
+        self.settings = settings
+        self.seed = seed
+        self.samples = samples
+        self.anywhere = anywhere
+
+    def __len__(self) -> int:
+        return self.samples
+
+    def draw(self, number: int) -> ClipDraw:
+        """What is drawn for that sample."""
+        random = np.random.default_rng((self.seed, number))
+        choice = self.choose(random)
+        packed = self.packed[choice.video.name]
+        drawn = augment.draw(self.settings, packed.size, self.manifest.input_size, random)
+        place = int(np.searchsorted(packed.held, choice.frame))
+        places = key_frames.drawn(place, len(packed.held), _clip(self.manifest), self.anywhere, random)
+        return ClipDraw(choice, tuple(packed.held[places].tolist()), drawn)
+
+    def __getitem__(self, number: int) -> dict[str, NDArray[Any]]:
+        drawn = self.draw(number)
+        return computed(drawn, self.packed[drawn.choice.video.name], self.manifest)
+
+
+class ClipValidationFrames(Dataset[dict[str, NDArray[Any]]]):
+    """Chosen frames, unaugmented, each the last of its clip as in a live stream."""
+
+    def __init__(self, choices: Sequence[VideoFrame], packed: Mapping[str, PackedVideo], manifest: Manifest) -> None:
+        self.choices = choices
+        self.packed = packed
+        self.manifest = manifest
+
+    def __len__(self) -> int:
+        return len(self.choices)
+
+    def __getitem__(self, number: int) -> dict[str, NDArray[Any]]:
+        choice, manifest = self.choices[number], self.manifest
+        packed, random = self.packed[choice.video.name], np.random.default_rng(number)
+        place = int(np.searchsorted(packed.held, choice.frame))
+        alone = ClipSettings(_clip(manifest).frames, _clip(manifest).step)  # a map of its own for every frame
+        places = key_frames.drawn(place, len(packed.held), alone, False, random)
+        drawn = augment.draw(augment.NO_AUGMENTATION, packed.size, manifest.input_size, random)
+        return computed(ClipDraw(choice, tuple(packed.held[places].tolist()), drawn), packed, manifest)
+
+
+def computed(drawn: ClipDraw, packed: PackedVideo, manifest: Manifest) -> dict[str, NDArray[Any]]:
+    """INPUT (3, h, w) and CLIP (3, L, h, w), float32, and what was annotated.
+
+    `boxes` (MOST_BOXES, 4), x1 y1 x2 y2 in input pixels, `labels` (MOST_BOXES,), −1 where there is no box, and
+    `annotated` (classes,).
+    """
+    needed = {*drawn.clip, drawn.choice.frame}
+    frames = {index: _planes(drawn.augmentation, packed[index], manifest) for index in needed}
+    known, labels = augment.move(drawn.augmentation, *at(drawn.choice.video, drawn.choice.frame), manifest.input_size)
+    boxes, numbers = np.zeros((MOST_BOXES, 4), np.float32), np.full(MOST_BOXES, -1, np.int64)
+    chosen = np.argsort(-(known[:, 2:] - known[:, :2]).prod(axis=1), kind="stable")[:MOST_BOXES]
+    boxes[: len(chosen)], numbers[: len(chosen)] = known[chosen], labels[chosen]
+    return {
+        INPUT: frames[drawn.choice.frame],
+        CLIP: np.stack([frames[index] for index in drawn.clip], axis=1),
+        "boxes": boxes,
+        "labels": numbers,
+        "annotated": looked_for(len(manifest.labels), drawn.choice.video.annotated_labels),
+    }
+
+
+def sizes(
+    videos: Sequence[VideoAnnotation], packed: Mapping[str, PackedVideo], manifest: Manifest
+) -> NDArray[np.float32]:
+    """(N, 2) widths and heights of all boxes of the videos, in input pixels."""
+    found = [np.zeros((0, 2), np.float32)]
+    for video in videos:
+        matrix = letterbox.affine(packed[video.name].size, manifest.input_size)
+        for tube in video.tubes:
+            corners = letterbox.transform(tube.boxes.astype(np.float32), matrix)
+            found.append(corners[:, 2:] - corners[:, :2])
+    together = np.concatenate(found)
+    real = np.asarray((together > 0).all(axis=1))
+    return together[real].astype(np.float32, copy=False)
+
+
+def _clip(manifest: Manifest) -> ClipSettings:
+    assert manifest.clip is not None
+    return manifest.clip
+
+
+def _planes(drawn: Augmentation, image: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.float32]:
+    """(3, h, w) of one frame."""
+    frame = detector.standardise(augment.apply(drawn, image, manifest.input_size), manifest)
+    planes: NDArray[np.float32] = detector.network_input(frame, None)[0]
+    return planes
