@@ -9,10 +9,12 @@ from torch import nn
 from train.networks.yowo import original
 from train.networks.yowo.decoder import PriorDecoder
 from train.networks.yowo.fusion import STRIDES, Parts
+from train.networks.yowo.lite import YowoLite
 from train.networks.yowo.network import Yowo
 from train.networks.yowo.original import OriginalDecoder, OriginalYowo
 
 YOWO = "yowo"
+YOWO_LITE = "yowo_lite"
 ORIGINAL = "yowo_original"  # with the name of its 3-D network behind it: see `original_name`
 
 
@@ -25,7 +27,7 @@ def original_name(backbone: str) -> str:
     return f"{ORIGINAL}_{backbone}"
 
 
-TRAINED: Mapping[str, Callable[[int, Parts], nn.Module]] = {YOWO: Yowo}  # by korsal-train
+TRAINED: Mapping[str, Callable[[int, Parts], nn.Module]] = {YOWO: Yowo, YOWO_LITE: YowoLite}  # by korsal-train
 CLIP_NETWORKS: Mapping[str, Callable[[int, Parts], nn.Module]] = {
     **TRAINED,
     **{original_name(backbone): partial(_original, backbone) for backbone in original.BACKBONES},
