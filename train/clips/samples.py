@@ -140,9 +140,9 @@ def sizes(
         for tube in video.tubes:
             corners = letterbox.transform(tube.boxes.astype(np.float32), matrix)
             found.append(corners[:, 2:] - corners[:, :2])
-    together = np.concatenate(found)
+    together: NDArray[np.float32] = np.concatenate(found)
     real = np.asarray((together > 0).all(axis=1))
-    return together[real].astype(np.float32, copy=False)
+    return np.asarray(together[real], np.float32)
 
 
 def _clip(manifest: Manifest) -> ClipSettings:
