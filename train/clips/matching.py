@@ -1,4 +1,4 @@
-"""Which priors at which cells answer for a true box (Zhuo et al. 2024, and YOLOv3's rule beside it). Pure."""
+"""Which priors at which cells answer for a true box (Zhuo et al. 2024, and YOLOv3's rule beside it)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
