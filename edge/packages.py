@@ -13,6 +13,7 @@ _REMEDIES = {  # by module: what people call it, and what brings it; all others 
     "ai_edge_litert": ("ai-edge-litert", "pip install 'korsal-edge[movinet]'"),
     "av": ("PyAV", "pip install 'korsal-edge[clips]'"),
     "cv2": ("OpenCV", "pip install 'korsal-edge[cpu]', or on a Jetson take JetPack's own"),
+    "distributed": ("Dask's distributed", "pip install 'korsal-edge[dask]', on all machines of the cluster"),
     "lap": ("lap", "pip install korsal-edge with its dependencies"),
     "matplotlib": ("matplotlib", "pip install 'korsal-edge[evaluate]'"),
     "modelopt": ("NVIDIA's Model Optimizer", MODELOPT),

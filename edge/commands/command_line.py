@@ -14,13 +14,17 @@ from edge.cameras.video_file import CaptureError
 from edge.commands import bench, check, demo, history_options, models, replay
 from edge.commands.demo_broker import DemoError
 from edge.commands.events import EventsError
+from edge.commands.index import IndexingError
 from edge.commands.replay import ReplayError
 from edge.config import config_file as config
 from edge.config.config_file import ConfigError
 from edge.doctor import doctor, report
 from edge.doctor.report import ReportError
 from edge.history.store_tables import StoreError
+from edge.indexing.dask_workers import ClusterError
+from edge.indexing.local_workers import WorkerProcessError
 from edge.inference import EngineError
+from edge.packages import MissingPackageError
 from edge.service import daemon
 from edge.service.log_format import FORMATS
 from edge.shipped_files import AssetError
@@ -36,16 +40,21 @@ from edge.video.video_writer import VideoError
 ERRORS = (
     AssetError,
     CaptureError,
+    ClusterError,
     ConfigError,
     DemoError,
     EngineError,
     EventsError,
+    IndexingError,
+    MissingPackageError,
     ReplayError,
     ReportError,
     SourceError,
     StoreError,
     VideoError,
+    WorkerProcessError,
 )
+INDEX = "find the actions in video files, as fast as it goes, and keep them in the event store"
 EVENTS = "list the events that this device has kept, with pictures and clips"
 REPORT_HERE = Path()  # --report without a name
 
@@ -128,6 +137,11 @@ def _demo(options: argparse.Namespace) -> int:
     return demo.demo(options.source, options.model, options.video, options.inset, tiling_of(options))
 
 
+def _index(options: argparse.Namespace) -> int:
+    _treat_sigterm_as_ctrl_c()
+    return history_options.run_index(options)
+
+
 def _treat_sigterm_as_ctrl_c() -> None:
     """Let SIGTERM end the command as Ctrl-C does, with the results so far written."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -146,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_bench(commands)
     _add_demo(commands)
     history_options.add_events(_add(commands, "events", history_options.events, EVENTS))
+    history_options.add_index(_add(commands, "index", _index, INDEX))
     return parser
 
 

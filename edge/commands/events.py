@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from edge import files
+from edge.cameras.video_file import CaptureError
 from edge.config.config_file import ConfigError, load, state_directory
-from edge.config.schema import Config
+from edge.config.schema import Config, DeviceConfig, OutboxConfig
 from edge.doctor import doctor
 from edge.history import search
+from edge.history.clip_writer import cut_from_video
+from edge.history.encoder import EncoderError
 from edge.history.event_store import store_path
 from edge.history.search import EventFilter, FoundEvent
 
@@ -40,8 +43,13 @@ class Extracts:
     picture: Path | None = None
 
 
-def configured_store(config_file: Path) -> Path:
-    """The event store of a configuration. Raises ConfigError, but not for what a store does not need."""
+def configured_store(config_file: Path | None) -> Path:
+    """The event store of a configuration, None for that of all defaults.
+
+    Raises ConfigError, but not for what a store does not need.
+    """
+    if config_file is None:
+        return store_path(state_directory(OutboxConfig()), DeviceConfig().name)
     try:
         config = load(config_file)
     except ConfigError as error:
@@ -79,7 +87,7 @@ def show_event(store: Path, event_id: str, form: str | None, extracts: Extracts)
     if extracts.picture is not None:
         _copy(event.picture, extracts.picture, f"event {event.event_id} has no picture: [history] pictures was off")
     if extracts.clip is not None:
-        _copy(event.clip, extracts.clip, no_clip(event))
+        _copy_clip(event, extracts.clip)
     if form == "json":
         points = [[round(one.seconds, 3), one.frame_index, *(round(side, 5) for side in one.box), round(one.score, 4),
                    one.observed] for one in search.tube(store, event)]  # fmt: skip
@@ -149,12 +157,33 @@ def _print_csv(events: Sequence[FoundEvent]) -> None:
         writer.writerow({**row, "zones": " ".join(row.get("zones") or ())})
 
 
+def _copy_clip(event: FoundEvent, target: Path) -> None:
+    """Copy the clip, or cut it from the video that the event was found in. Raises EventsError."""
+    if event.clip is None and event.video is not None:
+        try:
+            content = cut_from_video(event)
+        except (CaptureError, EncoderError, ValueError) as error:
+            raise EventsError(f"event {event.event_id} has no clip: {error}") from error
+        _write(content, target)
+    else:
+        _copy(event.clip, target, no_clip(event))
+
+
 def _copy(source: Path | None, target: Path, why_not: str) -> None:
     """Copy a file whole or not at all. Raises EventsError."""
     if source is None:
         raise EventsError(why_not)
     try:
-        files.write_atomically(target, source.read_bytes())
+        content = source.read_bytes()
+    except OSError as error:
+        raise EventsError(f"{source}: cannot be read ({error.strerror}): it may just have been deleted") from error
+    _write(content, target)
+
+
+def _write(content: bytes, target: Path) -> None:
+    """Write a file whole or not at all, and print its name. Raises EventsError."""
+    try:
+        files.write_atomically(target, content)
     except OSError as error:
         raise EventsError(f"{target}: cannot be written ({error.strerror}): choose another place") from error
     print(target)

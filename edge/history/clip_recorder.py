@@ -27,7 +27,7 @@ CLOSE_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
-class ClipSettings:
+class ClipRecording:
     """How clips are made: `width`: pixels at most."""
 
     lengths: ClipLengths
@@ -46,7 +46,7 @@ class _Waiting:
 class ClipRecorder:
     """One camera's. Any thread may call `frame` and `close`."""
 
-    def __init__(self, camera: str, settings: ClipSettings, keep: Callable[[FinishedClip], None]) -> None:
+    def __init__(self, camera: str, settings: ClipRecording, keep: Callable[[FinishedClip], None]) -> None:
         """`keep`: is given the clips, in another thread. Raises ThreadError."""
         self._camera, self._settings, self._keep = camera, settings, keep
         self._waiting: deque[_Waiting] = deque(maxlen=MOST_WAITING)

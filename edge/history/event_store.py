@@ -117,6 +117,10 @@ class EventStore:
                 self._database.execute(statement, (payload, event_id))
         return len(left)
 
+    def forget_video(self, video: str) -> None:
+        """Delete what was found in a video."""
+        self._drop("video = ?", (video,))
+
     def prune(self, limits: StoreLimits, now: float | None) -> None:
         """Delete what is beyond the limits: the oldest events, and of too many bytes their clips and pictures first.
 

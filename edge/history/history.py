@@ -9,7 +9,7 @@ from edge.config.config_file import state_directory
 from edge.config.schema import Config, HistoryConfig
 from edge.events import EventState
 from edge.history.camera_records import CameraRecords
-from edge.history.clip_recorder import ClipRecorder, ClipSettings
+from edge.history.clip_recorder import ClipRecorder, ClipRecording
 from edge.history.clip_ring import ClipLengths, FinishedClip
 from edge.history.event_store import KeptStep, StoreLimits, store_path
 from edge.history.history_queue import KeptClip
@@ -109,9 +109,9 @@ def open_events(state: EventState) -> dict[str, float]:
     return {one.event_id: one.first.monotonic for one in state.actions.values() if one.event_id}
 
 
-def clip_settings(table: HistoryConfig) -> ClipSettings:
+def clip_settings(table: HistoryConfig) -> ClipRecording:
     """How the configuration has clips made."""
-    return ClipSettings(
+    return ClipRecording(
         ClipLengths(table.seconds_before, table.seconds_after, table.max_clip_seconds), table.clip_width
     )
 

@@ -73,6 +73,11 @@ class UnfinishedEvents:
         one = self._of(event_id)
         one.written_picture = one.picture
 
+    def taken(self, event_id: str) -> tuple[list[TubePoint], bytes]:
+        """All points of an event and its best picture, which are then forgotten."""
+        one = self._events.pop(event_id, UnfinishedEvent())
+        return one.points, one.picture
+
     def all_ids(self) -> tuple[str, ...]:
         """The events."""
         return tuple(self._events)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from tqdm import tqdm
 
@@ -104,10 +104,11 @@ def track(items: Iterable[Item], doing: str, unit: str, total: int | None = None
         yield from progress.track(items)
 
 
-def print_line(text: str) -> None:
-    """Print a line to stdout without breaking a progress bar."""
-    tqdm.write(text, file=sys.stdout)
-    sys.stdout.flush()
+def print_line(text: str, file: TextIO | None = None) -> None:
+    """Print a line, to stdout unless `file` is given, without breaking a progress bar."""
+    file = file or sys.stdout
+    tqdm.write(text, file=file)
+    file.flush()
 
 
 def seconds_to_next_line(elapsed: float) -> float:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.history.clip_recorder import ClipRecorder, ClipSettings
+from edge.history.clip_recorder import ClipRecorder, ClipRecording
 from edge.history.clip_ring import ClipLengths, FinishedClip
 from edge.history.encoders import available
 from edge.history.gstreamer_encoder import GSTREAMER
@@ -25,7 +25,7 @@ class Played:
 
     def __init__(self, *order: str) -> None:
         self.clips: list[FinishedClip] = []
-        self.recorder = ClipRecorder("door", ClipSettings(LENGTHS, 1280, order or HERE), self.clips.append)
+        self.recorder = ClipRecorder("door", ClipRecording(LENGTHS, 1280, order or HERE), self.clips.append)
         self.number = 0
 
     def play(self, count: int, open_events: dict[str, float], size: tuple[int, int] = (64, 48)) -> None:

@@ -1,0 +1,85 @@
+"""Which videos have been looked through, how far and with what: kept in the event store beside what was found. Shell.
+
+A part of a video and how far it goes are stored in one transaction, so that a run that is killed loses no event and
+stores none twice.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge import files
+from edge.history.event_store import PICTURE, EventStore, KeptStep, check_space, name_media, write_steps
+from edge.indexing.video_parts import IndexedEvent, VideoPart
+
+PROGRESS = "SELECT frames, done, fault FROM videos WHERE path = ? AND identity = ? AND found_with = ?"
+ADD_PACKED = "INSERT INTO tubes SELECT number, 0, ? FROM events WHERE event_id = ?"
+
+
+@dataclass(frozen=True)
+class VideoProgress:
+    """`frames`: looked through so far; `done`: to the end; `fault`: why it cannot be, None where nothing is wrong."""
+
+    frames: int
+    done: bool
+    fault: str | None
+
+
+def identity_of(video: Path) -> str:
+    """What tells a file from another under the same name: its size and when it was last written. Raises OSError."""
+    facts = video.stat()
+    return f"{facts.st_size} {facts.st_mtime_ns}"
+
+
+def begin(store: EventStore, video: Path, identity: str, found_with: str) -> VideoProgress:
+    """How far the video has been looked through by this model and these settings.
+
+    What was found in another file of this name, or with other settings, is deleted.
+    """
+    key = (str(video), identity, found_with)
+    row = store.database.execute(PROGRESS, key).fetchone()
+    if row is not None:
+        return VideoProgress(row[0], bool(row[1]), row[2])
+    store.forget_video(str(video))
+    with store.database:
+        store.database.execute("INSERT OR REPLACE INTO videos VALUES (?, ?, ?, 0, 0, NULL)", key)
+    return VideoProgress(0, False, None)
+
+
+def add(store: EventStore, video: Path, identity: str, part: VideoPart, now: float) -> bool:
+    """Store a part that follows what is there, at `now` (unix, s); False where it does not, as it is there already."""
+    database = store.database
+    with database:
+        condition = "path = ? AND identity = ? AND frames = ? AND NOT done"
+        update = f"UPDATE videos SET frames = ?, done = ?, fault = NULL WHERE {condition}"
+        values = (part.following, part.ended, str(video), identity, part.first)
+        if database.execute(update, values).rowcount != 1:
+            return False
+        write_steps(database, (KeptStep(event.payload, now, str(video)) for event in part.found))
+        for event in part.found:
+            _add_tube_and_picture(store, database, event)
+    return True
+
+
+def fail(store: EventStore, video: Path, identity: str, fault: str) -> None:
+    """Note that a video cannot be looked through any further; what was found before stays."""
+    with store.database:
+        statement = "UPDATE videos SET done = 1, fault = ? WHERE path = ? AND identity = ?"
+        store.database.execute(statement, (fault, str(video), identity))
+
+
+def _add_tube_and_picture(store: EventStore, database: sqlite3.Connection, event: IndexedEvent) -> None:
+    """As part of a transaction; a picture that finds no space is left out, one without an event is removed later."""
+    event_id = event.payload["event_id"]
+    if event.points:
+        database.execute(ADD_PACKED, (event.points, event_id))
+    if not event.picture:
+        return
+    try:
+        check_space(store.folder, len(event.picture))
+    except OSError:
+        return
+    path = store.media(event_id, PICTURE)
+    files.write_atomically(path, event.picture)
+    path.chmod(0o600)
+    name_media(database, event_id, PICTURE, len(event.picture))
