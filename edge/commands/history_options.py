@@ -11,6 +11,7 @@ from edge.config.config_file import load
 from edge.doctor import doctor
 from edge.history import search
 from edge.history.encoder import EncoderError
+from edge.history.encoders import NO_ENCODER, available
 from edge.history.search import EventFilter
 from edge.indexing.summary import write_summary
 from edge.terminal import progress
@@ -79,11 +80,23 @@ def run_index(options: argparse.Namespace) -> int:
     config = None if options.config is None else load(options.config)
     parallel = options.dask is not None or options.jobs != 1
     settings = search_settings(config, options.camera, options.model, parallel)
+    if options.summary is not None:
+        _check_summary(options.summary)
     named = frozenset(path.resolve() for path in options.videos if not path.is_dir())
     status = index(store, videos, settings, IndexOptions(options.jobs, options.dask, named))
     if options.summary is not None:
         _summarise(store, videos, options.summary)
     return status
+
+
+def _check_summary(target: Path) -> None:
+    """Raise EventsError where no summary can be written: better now than after hours."""
+    if not any(available()):
+        raise EventsError(f"{target}: {NO_ENCODER}")
+    try:
+        files.check_writable(target)
+    except OSError as error:
+        raise EventsError(f"{target}: cannot be written ({error.strerror}): choose another place") from error
 
 
 def _summarise(store: Path, videos: list[Path], target: Path) -> None:

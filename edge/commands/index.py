@@ -4,12 +4,13 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.cameras.video_file import CaptureError, probe
-from edge.config.schema import CameraConfig, Config
+from edge.config.schema import CameraConfig, Config, MqttConfig
 from edge.history.event_store import EventStore
 from edge.history.store_tables import UNREADABLE
 from edge.indexing import indexed_videos
@@ -22,6 +23,7 @@ from edge.sources import VIDEO_SUFFIXES
 from edge.terminal import progress
 from edge.terminal.progress import Progress
 
+FILE = {"source": "video", "width": None, "height": None, "fps": None, "loop": False, "transport": "auto"}
 NO_ZONES = "video"  # the camera whose zones and masks apply where none is named: it has none
 
 
@@ -77,15 +79,20 @@ def search_settings(config: Config | None, camera: str | None, model: Path | Non
 
     `parallel`: several processes share the cores. Raises IndexingError.
     """
-    config = config or Config(cameras={NO_ZONES: CameraConfig.model_construct(source=NO_ZONES)})
-    if camera is None:
-        camera = NO_ZONES
-        cameras = {**config.cameras, NO_ZONES: CameraConfig.model_construct(source=NO_ZONES)}
-        config = config.model_copy(update={"cameras": cameras})
-    elif camera not in config.cameras:
+    neutral = CameraConfig.model_construct(source=NO_ZONES)
+    config = config or Config(cameras={NO_ZONES: neutral})
+    if camera is not None and camera not in config.cameras:
         raise IndexingError(f"--camera {camera}: give one of {', '.join(config.cameras)}, for its zones")
+    chosen = neutral if camera is None else config.cameras[camera].model_copy(update=FILE)
+    name = camera or NO_ZONES
     given = {key: value for key, value in (("path", model), ("threads", 1 if parallel else None)) if value is not None}
-    return SearchSettings(config.model_copy(update={"model": config.model.model_copy(update=given)}), camera)
+    pictures = {key: getattr(config.mqtt, key) for key in ("snapshot_width", "snapshot_quality")}
+    update = {
+        "cameras": {name: chosen},
+        "model": config.model.model_copy(update=given),
+        "mqtt": MqttConfig.model_construct(**pictures),  # workers elsewhere need no password
+    }
+    return SearchSettings(config.model_copy(update=update), name)
 
 
 def index(store_file: Path, videos: Sequence[Path], settings: SearchSettings, options: IndexOptions) -> int:
@@ -95,12 +102,14 @@ def index(store_file: Path, videos: Sequence[Path], settings: SearchSettings, op
     """
     with VideoSearcher(settings) as searcher:
         found_with, jobs = searcher.found_with, options.jobs or default_jobs(searcher.runtime)
+        if searcher.problems:
+            raise IndexingError("\n".join(searcher.problems))
     try:
         store = EventStore(store_file)
         try:
             plan = planned(store, videos, found_with)
-            answers = _answers(settings, [video.job for video in plan.videos], options.cluster, jobs)
-            failed = _store_all(store, plan, answers)
+            with closing(_answers(settings, [video.job for video in plan.videos], options.cluster, jobs)) as answers:
+                failed = _store_all(store, plan, answers)
         finally:
             store.close()
     except (*UNREADABLE, OSError) as error:
@@ -123,11 +132,7 @@ def planned(store: EventStore, videos: Sequence[Path], found_with: str) -> Plan:
             identity = indexed_videos.identity_of(video)
             before = indexed_videos.begin(store, video, identity, found_with)
             if before.done:
-                if before.fault is None:
-                    done += 1
-                else:
-                    failed.append(video)
-                    _say(before.fault)
+                done += 1
                 continue
             frames = probe(video).announced
         except (CaptureError, FileNotFoundError) as error:
@@ -141,10 +146,11 @@ def planned(store: EventStore, videos: Sequence[Path], found_with: str) -> Plan:
 
 def _answers(
     settings: SearchSettings, jobs: Sequence[SearchJob], cluster: str | None, count: int
-) -> Iterator[tuple[SearchJob, Answer]]:
+) -> Generator[tuple[SearchJob, Answer], None, None]:
     if cluster is not None:
-        return search_on_cluster(settings, jobs, cluster)
-    return search_here(settings, jobs, count)
+        yield from search_on_cluster(settings, jobs, cluster)
+    else:
+        yield from search_here(settings, jobs, count)
 
 
 def _store_all(store: EventStore, plan: Plan, answers: Iterator[tuple[SearchJob, Answer]]) -> tuple[Path, ...]:
@@ -160,7 +166,6 @@ def _store_all(store: EventStore, plan: Plan, answers: Iterator[tuple[SearchJob,
                     bar.update(answer.count if counted else 0)
                 elif isinstance(answer, SearchFailed):
                     failed.append(job.video)
-                    indexed_videos.fail(store, job.video, job.identity, answer.fault)
                     _say(answer.fault)
                 elif indexed_videos.add(store, job.video, job.identity, answer, time.time()):
                     _print_part(job, answer)

@@ -24,6 +24,7 @@ from edge.doctor.camera import argus, cameras
 from edge.doctor.finding import Finding, ok, warning, wrong
 from edge.doctor.host import (
     GPU_NODES,
+    clips,
     clock_finding,
     clock_is_set,
     device_access,
@@ -39,6 +40,7 @@ from edge.doctor.runtime import runtime
 from edge.doctor.speed import speed
 from edge.engines.engine_cache import EngineCache
 from edge.engines.tensorrt_engine import bindings, is_engine_file
+from edge.history.encoders import available
 from edge.inference import EngineError, Preprocessor
 from edge.open_model import ENGINE_CACHE, in_place_of_tensorrt, open_at_terminal, without_tensorrt
 from edge.service.file_permissions import unsafe_permissions
@@ -115,7 +117,10 @@ def examine(path: Path, folder: Path) -> Iterator[Finding]:
     yield from cameras(config.cameras, runs, input_size=known.input_size if known else USUAL_INPUT)
     yield from credentials(config.mqtt)
     yield broker(config.mqtt, topics(config).root)
-    yield disk(state_directory(config.outbox), config.outbox.max_bytes)
+    history = config.history
+    yield disk(state_directory(config.outbox), config.outbox.max_bytes + history.max_bytes * history.enabled)
+    if history.enabled and history.clips:
+        yield clips(next(available(), None))
     yield clock_finding(clock_is_set())
 
 

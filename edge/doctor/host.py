@@ -17,6 +17,7 @@ from edge.config.schema import CameraConfig, ModelConfig
 from edge.doctor.finding import Finding, ok, warning, wrong
 from edge.engines.engine_build import L4T_RELEASE
 from edge.engines.motion_cuda import MotionCudaError, usable
+from edge.history.encoders import NO_ENCODER
 from edge.inference import PREPROCESSORS, Preprocessor
 from edge.open_model import NVIDIA_SIGNS
 from edge.sensors import clock
@@ -75,7 +76,7 @@ def device_access(nodes: tuple[Path, ...]) -> list[Finding]:
 
 
 def disk(directory: Path, needed: int) -> Finding:
-    """Check that the state directory is writable and has room. `needed`: the outbox's maximum size, bytes."""
+    """Check that the state directory is writable and has room. `needed`: what outbox and history may take, bytes."""
     subject = f"state in {directory}"
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -88,9 +89,17 @@ def disk(directory: Path, needed: int) -> Finding:
         text = f"cannot be written ({error.strerror}): waiting events would not survive a restart"
         return wrong(subject, text, "free space there, or make this user its owner")
     if free < needed + ENGINES_BYTES:
-        text = f"{free >> 20} MiB free, the outbox and engines may need {(needed + ENGINES_BYTES) >> 20}"
-        return warning(subject, text, "free space there, or lower [outbox] max_bytes")
+        text = f"{free >> 20} MiB free, outbox, history and engines may need {(needed + ENGINES_BYTES) >> 20}"
+        return warning(subject, text, "free space there, or lower max_bytes in [outbox] and [history]")
     return ok(subject, f"is writable, {free >> 20} MiB free")
+
+
+def clips(encoder: str | None) -> Finding:
+    """Check that events can have clips. `encoder`: the first that seems to be there."""
+    if encoder is None:
+        remedy = NO_ENCODER.partition(": ")[2]
+        return warning("clips", "there is no H.264 encoder: events are kept without clips", remedy)
+    return ok("clips", f"can be encoded by {encoder}")
 
 
 def clock_finding(synced: bool | None) -> Finding:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from edge.history.h264 import PPS, SPS, EncodedFrame
 from edge.history.mp4 import Sample, VideoTrack, mp4
 
-LARGEST_RING = 64 * 1024 * 1024  # bytes
+LARGEST_RING = 48 * 1024 * 1024  # bytes; a clip of it fits into the store's queue
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ TABLES = (
     "PRIMARY KEY (number, part)) WITHOUT ROWID",
     # How far a video has been looked through, and with what (`edge.history.indexed_videos`).
     "CREATE TABLE videos (path TEXT PRIMARY KEY, identity TEXT NOT NULL, found_with TEXT NOT NULL, "
-    "frames INTEGER NOT NULL, done INTEGER NOT NULL, fault TEXT)",
+    "frames INTEGER NOT NULL, done INTEGER NOT NULL)",
     "CREATE INDEX by_told ON events (told)",
     "CREATE INDEX by_video ON events (video)",
 )

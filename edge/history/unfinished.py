@@ -11,6 +11,7 @@ from edge.video.snapshot import SnapshotError, snapshot
 
 log = logging.getLogger(__name__)
 
+MOST_EVENTS = 1000  # beyond it the oldest are forgotten: their ends were lost, as where the queue was full
 BATCH_POINTS = 64  # of a tube, before they are written
 
 
@@ -88,4 +89,6 @@ class UnfinishedEvents:
             self._events.pop(event_id, None)
 
     def _of(self, event_id: str) -> UnfinishedEvent:
+        if event_id not in self._events and len(self._events) >= MOST_EVENTS:
+            del self._events[next(iter(self._events))]
         return self._events.setdefault(event_id, UnfinishedEvent())

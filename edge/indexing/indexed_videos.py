@@ -12,17 +12,16 @@ from edge import files
 from edge.history.event_store import PICTURE, EventStore, KeptStep, check_space, name_media, write_steps
 from edge.indexing.video_parts import IndexedEvent, VideoPart
 
-PROGRESS = "SELECT frames, done, fault FROM videos WHERE path = ? AND identity = ? AND found_with = ?"
+PROGRESS = "SELECT frames, done FROM videos WHERE path = ? AND identity = ? AND found_with = ?"
 ADD_PACKED = "INSERT INTO tubes SELECT number, 0, ? FROM events WHERE event_id = ?"
 
 
 @dataclass(frozen=True)
 class VideoProgress:
-    """`frames`: looked through so far; `done`: to the end; `fault`: why it cannot be, None where nothing is wrong."""
+    """`frames`: looked through so far; `done`: to the end."""
 
     frames: int
     done: bool
-    fault: str | None
 
 
 def identity_of(video: Path) -> str:
@@ -39,11 +38,11 @@ def begin(store: EventStore, video: Path, identity: str, found_with: str) -> Vid
     key = (str(video), identity, found_with)
     row = store.database.execute(PROGRESS, key).fetchone()
     if row is not None:
-        return VideoProgress(row[0], bool(row[1]), row[2])
+        return VideoProgress(row[0], bool(row[1]))
     store.forget_video(str(video))
     with store.database:
-        store.database.execute("INSERT OR REPLACE INTO videos VALUES (?, ?, ?, 0, 0, NULL)", key)
-    return VideoProgress(0, False, None)
+        store.database.execute("INSERT OR REPLACE INTO videos VALUES (?, ?, ?, 0, 0)", key)
+    return VideoProgress(0, False)
 
 
 def add(store: EventStore, video: Path, identity: str, part: VideoPart, now: float) -> bool:
@@ -51,7 +50,7 @@ def add(store: EventStore, video: Path, identity: str, part: VideoPart, now: flo
     database = store.database
     with database:
         condition = "path = ? AND identity = ? AND frames = ? AND NOT done"
-        update = f"UPDATE videos SET frames = ?, done = ?, fault = NULL WHERE {condition}"
+        update = f"UPDATE videos SET frames = ?, done = ? WHERE {condition}"
         values = (part.following, part.ended, str(video), identity, part.first)
         if database.execute(update, values).rowcount != 1:
             return False
@@ -59,13 +58,6 @@ def add(store: EventStore, video: Path, identity: str, part: VideoPart, now: flo
         for event in part.found:
             _add_tube_and_picture(store, database, event)
     return True
-
-
-def fail(store: EventStore, video: Path, identity: str, fault: str) -> None:
-    """Note that a video cannot be looked through any further; what was found before stays."""
-    with store.database:
-        statement = "UPDATE videos SET done = 1, fault = ? WHERE path = ? AND identity = ?"
-        store.database.execute(statement, (fault, str(video), identity))
 
 
 def _add_tube_and_picture(store: EventStore, database: sqlite3.Connection, event: IndexedEvent) -> None:

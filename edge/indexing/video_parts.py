@@ -26,7 +26,7 @@ from edge.history.history_queue import KeptPicture, KeptPoints
 from edge.history.unfinished import UnfinishedEvents
 from edge.inference import Engine
 from edge.open_model import open_model
-from edge.service.settings import pipeline_settings
+from edge.service.settings import pipeline_settings, unknown_actions
 from edge.sources import Frame
 
 PART_FRAMES = 1500  # a part ends with the first quiet frame after so many
@@ -90,6 +90,11 @@ class VideoSearcher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._owned.close()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """A sentence for each configured action that the model does not know."""
+        return unknown_actions(self._settings.config, self._engine.manifest.labels)
 
     @property
     def runtime(self) -> str:

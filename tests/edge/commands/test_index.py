@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ import cv2
 import pytest
 
 from edge.commands.command_line import main
-from edge.commands.index import IndexingError, find_videos
+from edge.commands.index import IndexingError, find_videos, search_settings
+from edge.config.config_file import load
 from edge.history.encoders import available
 from tests.support.indexed_clips import DARK, SHOWN, found_in, settings, write_spots
 from tests.support.paths import ROOT
@@ -129,3 +131,29 @@ def test_files_that_are_no_store(
 def test_a_camera_that_is_not_configured_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments(folder, "--camera", "yard")) == 1
     assert "--camera yard: give one of door" in capsys.readouterr().err
+
+
+def test_workers_elsewhere_get_no_password_and_no_camera_address(tmp_path: Path) -> None:
+    written = tmp_path / "config.toml"
+    written.write_text(
+        '[cameras.door]\nsource = "rtsp://me:hunter22@camera/1"\nfps = 5.0\nflip = "horizontal"\n'
+        '[mqtt]\nhost = "broker.example"\nusername = "somebody"\nsnapshot_width = 320\n'
+    )
+    chosen = search_settings(load(written), "door", None, parallel=True)
+    sent = pickle.dumps(chosen)
+    assert not any(secret in sent for secret in (b"hunter22", b"somebody", b"broker.example", b"rtsp"))
+    assert chosen.config.cameras["door"].to_source().flip == "horizontal"
+    assert (chosen.config.mqtt.snapshot_width, chosen.config.model.threads) == (320, 1)
+
+
+def test_what_hinders_a_summary_is_said_before_hours_of_work(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ("--store", str(tmp_path / "s.sqlite"))
+    monkeypatch.setattr("edge.commands.history_options.available", lambda: iter(()))
+    assert main(arguments(folder, *store, "--summary", str(tmp_path / "out.mp4"))) == 1
+    assert "there is no H.264 encoder" in capsys.readouterr().err
+    monkeypatch.setattr("edge.commands.history_options.available", lambda: iter(("any",)))
+    assert main(arguments(folder, *store, "--summary", str(folder / "config.toml" / "out.mp4"))) == 1
+    assert "choose another place" in capsys.readouterr().err
+    assert not (tmp_path / "s.sqlite").exists()

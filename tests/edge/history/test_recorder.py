@@ -17,6 +17,7 @@ from edge.history.history_queue import HistoryQueue, KeptClip, KeptPicture, Kept
 from edge.history.recorder import Recorder, RecorderSettings
 from edge.history.search import EventFilter
 from edge.history.tube_points import TubePoint
+from edge.history.unfinished import UnfinishedEvents
 from edge.video.snapshot import Mark
 from tests.support.waiting import wait_for
 
@@ -146,3 +147,11 @@ def test_the_queue_is_bounded(queue: HistoryQueue, make: Callable[[int], KeptSte
     assert len(queue.take(0.0)) == 1
     queue.close()
     assert queue.take(60.0) == []
+
+
+def test_events_whose_ends_were_lost_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.history.unfinished.MOST_EVENTS", 3)
+    events = UnfinishedEvents(640, 80)
+    for number in range(5):
+        events.add_points(KeptPoints(f"aaaa{number}", (POINT,)))
+    assert events.all_ids() == ("aaaa2", "aaaa3", "aaaa4")

@@ -54,10 +54,10 @@ def test_a_run_that_is_killed_goes_on_and_loses_and_doubles_nothing(
         assert indexed_videos.add(store, video, "it", part, 1e9)
         assert not indexed_videos.add(store, video, "it", part, 1e9)
     before = indexed_videos.begin(store, video, "it", "model")
-    assert before == indexed_videos.VideoProgress(found[0].following, False, None)
+    assert before == indexed_videos.VideoProgress(found[0].following, False)
     for part in parts(looked, before.frames):
         assert indexed_videos.add(store, video, "it", part, 1e9)
-    assert indexed_videos.begin(store, video, "it", "model") == indexed_videos.VideoProgress(2 * PERIOD, True, None)
+    assert indexed_videos.begin(store, video, "it", "model") == indexed_videos.VideoProgress(2 * PERIOD, True)
     kept = search.find(store.path, EventFilter())
     assert [one.event_id for one in kept] == [one.payload["event_id"] for part in found for one in part.found]
     assert [time for _, time in found_in(store.path)] == pytest.approx([0.4, 0.4 + PERIOD / 25])

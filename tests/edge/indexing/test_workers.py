@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -63,15 +63,22 @@ def test_a_killed_process_is_replaced(tmp_path: Path, videos: list[Path], store:
     assert multiprocessing.active_children() == []
 
 
-def test_a_video_that_kills_its_process_twice_is_given_up(tmp_path: Path, videos: list[Path]) -> None:
-    found = []
-    for job, answer in search_here(settings(tmp_path), [SearchJob(videos[0], "it")], 1):
-        found.append((job.video, answer))
-        if not isinstance(answer, SearchFailed):
-            for child in multiprocessing.active_children():
-                child.kill()
-    assert isinstance(found[-1][1], SearchFailed)
-    assert found[-1][1].fault.startswith(f"{videos[0]}: the process that looks through it ended twice")
+class Deadly(type(Path())):  # type: ignore[misc]
+    """A path that ends the process that is given it."""
+
+    def __reduce__(self) -> tuple[Callable[[int], None], tuple[int]]:
+        return os._exit, (1,)
+
+
+def test_a_video_that_kills_two_processes_is_given_up(tmp_path: Path, videos: list[Path], store: EventStore) -> None:
+    deadly, *others = SearchJob(Deadly("deadly.avi"), "it"), *jobs(store, videos[:1])
+    found = list(search_here(settings(tmp_path), [deadly, *others], 1))
+    ((job, failed),) = [(job, answer) for job, answer in found if isinstance(answer, SearchFailed)]
+    assert job is deadly
+    assert failed.fault == (
+        "deadly.avi: the process that looks through it ended twice, perhaps for lack of memory: try --jobs 1"
+    )
+    assert any(isinstance(answer, VideoPart) and answer.ended for _, answer in found)  # the other video
 
 
 def test_a_model_that_cannot_be_opened_is_one_sentence(tmp_path: Path, videos: list[Path]) -> None:
