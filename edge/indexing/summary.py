@@ -20,7 +20,8 @@ from edge.sources import Frame
 from edge.video import text_rendering
 
 BEFORE, AFTER, MOST = 1.0, 1.0, 12.0  # seconds of each action: before, after and in all
-WIDTH = 960  # pixels at most
+WIDTH, LEAST_WIDTH = 960, 640  # pixels; a caption needs some
+LONGEST_NAME = 32  # characters of a file's name in a caption
 PAUSE = 0.04  # seconds from the last picture of an action to the first of the next
 BRIGHT, DARK = (0, 220, 255), (24, 24, 24)  # B, G, R
 
@@ -38,7 +39,9 @@ class Scene:
         """`Fall 0.93  yard.mp4  1:02:03`."""
         seconds = int(started_in_video(self.event))
         clock = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-        return f"{self.event.action} {self.event.score:.2f}  {self.event.camera}  {clock}"
+        name = self.event.camera
+        short = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME // 2]}...{name[-LONGEST_NAME // 2 :]}"
+        return f"{self.event.action} {self.event.score:.2f}  {short}  {clock}"
 
 
 def write_summary(store: Path, events: Sequence[FoundEvent], notify: Callable[[str], None]) -> bytes | None:
@@ -53,13 +56,19 @@ def write_summary(store: Path, events: Sequence[FoundEvent], notify: Callable[[s
     try:
         for scene, frame, last in _pictures(scenes(store, events), notify):
             if writer is None:
-                writer = ClipWriter(encoded_size(frame_size(frame.image), WIDTH))
+                writer = ClipWriter(summary_size(frame_size(frame.image)))
             seconds += PAUSE if last is None else frame.monotonic_time - last.monotonic_time
             writer.add(drawn(scene, frame, writer.size), seconds)
         return None if writer is None else writer.content()
     finally:
         if writer is not None:
             writer.__exit__()
+
+
+def summary_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) of a summary whose first video has frames of `size`: at least LEAST_WIDTH wide."""
+    factor = max(1, -(-LEAST_WIDTH // size[0]))
+    return encoded_size((size[0] * factor, size[1] * factor), WIDTH)
 
 
 def scenes(store: Path, events: Sequence[FoundEvent]) -> list[Scene]:
