@@ -6,12 +6,12 @@ import torch
 
 from convert import published_file
 from convert.published_file import CheckpointOptions, PublishedFile
-from edge.clip import ClipSettings
+from edge.clip import ClipInput
 from edge.manifest import Manifest
 from edge.motion_map import MotionSettings
 from train.checkpoint import Checkpoint, CheckpointError
 from train.networks.yowo import original
-from train.networks.yowo.clip_networks import ORIGINAL, original_name
+from train.networks.yowo.names import ORIGINAL, original_name
 from train.networks.yowo.original import BACKBONES, OriginalYowo
 
 SIGN = "cfam.sc.gamma"  # a parameter that only YOWO has
@@ -95,7 +95,7 @@ def _manifest(file: PublishedFile, backbone: str, classes: int, options: Checkpo
         licence=options.licence,
         training={**published_file.origin(file, known), "priors": priors},
         architecture=original_name(backbone),
-        clip=ClipSettings(frames=_frames(file, options)),
+        clip=ClipInput(frames=_frames(file, options)),
         nms_iou=NMS_IOU,
     )
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 
 @dataclass(frozen=True)
-class ClipSettings:
+class ClipInput:
     """Which frames make a clip, of videos at the manifest's `rate`.
 
     `frames`: how many; `step`: how many frames of the video from one to the next; `every`: the clip's map serves so
@@ -19,7 +19,7 @@ class ClipSettings:
     every: Annotated[int, Field(ge=1, le=100)] = 1
 
 
-def live_places(place: int, clip: ClipSettings) -> tuple[int, ...]:
+def live_places(place: int, clip: ClipInput) -> tuple[int, ...]:
     """The clip that ends with the frame at `place`, counted from the stream's first: that is repeated before itself."""
     back = range((clip.frames - 1) * clip.step, -1, -clip.step)
     return tuple(max(place - steps, 0) for steps in back)

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_core import from_json as parse_json
 
-from edge.clip import ClipSettings
+from edge.clip import ClipInput
 from edge.motion_gap import REFERENCE_RATE, MotionGap
 from edge.motion_map import MotionSettings
 from edge.text import is_visible_line, sanitized, shortened
@@ -110,7 +110,7 @@ class Manifest:
     start_scores: Mapping[str, StartScore] = field(default_factory=dict)  # of events, for the labels that have one
     rate: Rate = REFERENCE_RATE
     preprocessing: Preprocessing = "outside"  # "graph": the file takes frames, and fits and compares them itself
-    clip: ClipSettings | None = None  # the clip that it sees beside the frame
+    clip: ClipInput | None = None  # the clip that it sees beside the frame
     nms_iou: Overlap = 1.0  # boxes of one action that overlap a better one more are dropped; 1: none
 
     @property
@@ -214,7 +214,7 @@ def _key_problems(content: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(motion := content.get("motion"), dict):
         yield from _differences("motion.", motion, {f.name for f in fields(MotionSettings)})
     if isinstance(clip := content.get("clip"), dict):
-        yield from _differences("clip.", clip, {f.name for f in fields(ClipSettings)})
+        yield from _differences("clip.", clip, {f.name for f in fields(ClipInput)})
 
 
 def _differences(path: str, content: Mapping[str, Any], expected: set[str]) -> Iterator[str]:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
+from edge.manifest import CLIP, INPUT
 from train import processes
 from train.datasets.packed_video import FrameError
-from train.samples import Samples
 
 
 class BatchError(Exception):
@@ -20,8 +20,17 @@ class BatchError(Exception):
 class Batches(Protocol):
     """Makes batches of numbered samples."""
 
-    def __call__(self, samples: Samples, numbers: Sequence[int], size: int) -> Iterator[Mapping[str, Tensor]]:
-        """Batches of `size` on the device, the last one may be smaller: `image` (B, C, h, w) and `Targets` by name."""
+    def __call__(self, samples: Any, numbers: Sequence[int], size: int) -> Iterator[Mapping[str, Tensor]]:
+        """Batches of `size` on the device, the last one may be smaller: `image` (B, C, h, w) and `Targets` by name.
+
+        `samples`: `Samples`, or numbered ones that only the CPU computes.
+        """
+
+
+def network_inputs(batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+    """What a network takes of a batch, in the order in which it does."""
+    image = batch[INPUT].contiguous(memory_format=torch.channels_last)
+    return image, *(batch[name] for name in (CLIP,) if name in batch)
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,7 @@ class HostBatches:
     device: torch.device
     workers: int
 
-    def __call__(self, samples: Samples, numbers: Sequence[int], size: int) -> Iterator[Mapping[str, Tensor]]:
+    def __call__(self, samples: Any, numbers: Sequence[int], size: int) -> Iterator[Mapping[str, Tensor]]:
         """As `Batches` says. Raises FrameError, BatchError."""
         for batch in loaded(samples, numbers, size, self.workers):
             yield {name: value.to(self.device) for name, value in batch.items()}

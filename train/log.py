@@ -21,9 +21,11 @@ class TrainingLog:
     Begin it with `start` or `resume`; all methods raise LogError.
     """
 
-    def __init__(self, path: Path, scored: Sequence[str]) -> None:
+    def __init__(self, path: Path, scored: Sequence[str], terms: Sequence[str] = TERMS) -> None:
+        """`terms`: of the loss."""
         self.path = path
-        self.columns = ("samples", "learning_rate", *(f"{term}_loss" for term in TERMS), "frame_map_50", *scored)
+        self.terms = tuple(terms)
+        self.columns = ("samples", "learning_rate", *(f"{term}_loss" for term in terms), "frame_map_50", *scored)
         self.unwritten: list[dict[str, float]] = []  # the terms of the steps since the last row of steps
 
     def start(self) -> None:
@@ -41,13 +43,14 @@ class TrainingLog:
         """One step; every EVERY-th becomes a row."""
         self.unwritten.append(dict(terms))
         if len(self.unwritten) == EVERY:
-            means = [math.fsum(step[name] for step in self.unwritten) / EVERY for name in TERMS]
+            means = [math.fsum(step[name] for step in self.unwritten) / EVERY for name in self.terms]
             self._write([[samples, f"{learning_rate:.3g}", *(f"{mean:.4f}" for mean in means)]], "a")
             self.unwritten = []
 
     def validated(self, samples: int, scores: Sequence[float], mean: float) -> None:
         """One validation: what the columns `scored` get, and the whole, percent."""
-        self._write([[samples, "", *("" for _ in TERMS), f"{mean:.2f}", *(f"{score:.2f}" for score in scores)]], "a")
+        empty = ("" for _ in self.terms)
+        self._write([[samples, "", *empty, f"{mean:.2f}", *(f"{score:.2f}" for score in scores)]], "a")
 
     def plot(self) -> None:
         """Draw `curves.png` beside the CSV, if that has a row yet. Raises PlotError."""

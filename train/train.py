@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -17,8 +18,10 @@ from edge.terminal import progress
 from edge.terminal.progress import Progress
 from train import (
     check,
+    clip_training,
     precision,
     processes,
+    run_samples,
     starting_weights,
     train_options,
     train_settings,
@@ -29,23 +32,24 @@ from train import (
 from train import checkpoint as checkpoints
 from train.batches import BatchError, Batches
 from train.checkpoint import Checkpoint, CheckpointError
+from train.clips.samples import ClipTrainingSet
 from train.datasets.annotation_records import AnnotationError
-from train.datasets.packed_video import FrameError, PackedVideo
+from train.datasets.packed_video import FrameError
 from train.evaluation.plots import PlotError
 from train.gpu import choice
 from train.gpu.choice import SamplesOn
 from train.log import LogError, TrainingLog
 from train.networks.imagenet_weights import BackboneError
+from train.networks.movinet_weights import MovinetError
 from train.processes import DeviceError
-from train.samples import TrainingSet, ValidationFrames, every_nth
+from train.samples import TrainingSet
 from train.train_settings import RequestedPrecision, TrainingPrecision, TrainSettings
-from train.training_data import TrainingData
 from train.training_step import LossTerms, TrainingError, TrainingRun
 from train.validation import ValidationPart
 
 ERRORS = (
     *(AnnotationError, BackboneError, BatchError, CaptureError, CheckpointError, DeviceError, FrameError),
-    *(LogError, PlotError, TrainingError),
+    *(LogError, MovinetError, PlotError, TrainingError),
 )
 
 
@@ -59,7 +63,7 @@ class TrainingSession:
     settings: TrainSettings
     manifest: Manifest
     run: TrainingRun
-    samples: TrainingSet
+    samples: TrainingSet | ClipTrainingSet
     validation: tuple[ValidationPart, ...]  # the data sets that have videos for it
     log: TrainingLog
     out: Path
@@ -123,18 +127,19 @@ def prepare(
         raise TrainingError(f"{out}: already holds a run; --resume continues it, another --out starts a new one")
     saved = checkpoints.load(out / "last.pt") if resume else None
     data, packed = training_data.with_frames(data, cache)
-    manifest = _manifest(settings, data)
+    manifest = run_samples.manifest_of(settings, data)
     run = training_step.start(settings, manifest, device, saved)
-    log = TrainingLog(out / "log.csv", training_data.scored_columns(data))
+    log = TrainingLog(out / "log.csv", training_data.scored_columns(data), training_step.terms(settings))
     if saved:
         training_step.resume(run, saved, settings)
     run.precision = _precision(settings.precision, run, manifest, settings.batch, saved)
     parts = [part.training for part in data.parts]
-    samples = TrainingSet(
-        parts, packed, manifest, settings.augment, settings.seed, settings.samples, settings.other_gaps, settings.shares
-    )
-    scored = _validation_parts(data, settings.validation_stride, packed, manifest)
-    batches, where = choice.choose(samples_on, packed, manifest, device, workers)
+    samples = run_samples.learned(parts, packed, manifest, settings)
+    scored = run_samples.validated(data, settings.validation_stride, packed, manifest)
+    clips = manifest.clip is not None
+    batches, where = choice.choose("cpu" if clips else samples_on, packed, manifest, device, workers)
+    if clips and not saved and not settings.weights:
+        where += "\n" + clip_training.set_priors([run.network, run.average], [*chain(*parts)], packed, manifest)
     if starting_weights.is_onnx(Path(settings.weights)) and not saved:
         first = range(min(training_step.NORM_SAMPLES, len(samples)))
         training_step.settle_norms(run, batches(samples, first, training_step.NORM_BATCH))
@@ -143,17 +148,6 @@ def prepare(
         print(training_data.description(manifest, settings.other_gaps, data, samples.choose.shares), flush=True)
         log.resume(run.samples, saved.progress.get("unwritten", [])) if saved else log.start()
     return TrainingSession(settings, manifest, run, samples, scored, log, out, batches)
-
-
-def _validation_parts(
-    data: TrainingData, stride: int, packed: Mapping[str, PackedVideo], manifest: Manifest
-) -> tuple[ValidationPart, ...]:
-    """Every so many frames of what each data set holds out, of those that name any action."""
-    return tuple(
-        ValidationPart(part.title, part.labels, ValidationFrames(every_nth(part.validation, stride), packed, manifest))
-        for part in data.parts
-        if part.labels
-    )
 
 
 def _print_summary(session: TrainingSession, stopped: bool) -> None:
@@ -167,7 +161,7 @@ def _print_summary(session: TrainingSession, stopped: bool) -> None:
         print(f"{progress.file_summary(best)}: {score}; {run.samples} of {settings.samples} samples seen{early}")
     if stopped:
         print(progress.next_step("korsal-train", *settings.data, "--out", session.out, "--resume"), flush=True)
-    else:
+    elif session.manifest.clip is None:
         print(progress.next_step("korsal-convert", "export", best, "-o", best.with_suffix(".onnx")), flush=True)
 
 
@@ -175,6 +169,8 @@ def _precision(
     asked: RequestedPrecision, run: TrainingRun, manifest: Manifest, batch: int, saved: Checkpoint | None
 ) -> TrainingPrecision:
     """What all processes compute in; the first one prints the reason."""
+    if manifest.clip is not None and asked == "auto":
+        asked = "float32"  # a trial of both would take minutes
     before = {**training_step.EARLIER_DEFAULTS, **saved.settings}["precision"] if saved else None
     machine = precision.this_machine(
         training_step.unwrapped(run.network), batch, manifest.channels, manifest.input_size
@@ -281,19 +277,6 @@ def _batches(session: TrainingSession) -> Iterator[Mapping[str, Tensor]]:
         for item in session.batches(session.samples, mine, batch):
             yield item
             seen.update(batch * count)
-
-
-def _manifest(settings: TrainSettings, data: TrainingData) -> Manifest:
-    return Manifest(
-        name=f"korsal-{settings.architecture}",
-        architecture=settings.architecture,
-        labels=data.labels,
-        height=settings.height,
-        width=settings.width,
-        motion=settings.motion,
-        rate=data.rate,
-        training={"data": data.title, "videos": len(data.files), "samples": settings.samples},
-    )
 
 
 if __name__ == "__main__":

@@ -10,10 +10,11 @@ from edge.motion_map import KINDS
 from edge.terminal import progress
 from edge.terminal.arguments import Parser, number, path_as_text, whole_number, with_commas
 from train import checkpoint as checkpoints
-from train import starting_weights, train_settings
+from train import clip_options, starting_weights, train_settings
 from train.checkpoint import CheckpointError
 from train.gpu.choice import SamplesOn
 from train.networks.architectures import ARCHITECTURES
+from train.networks.yowo.names import TRAINED
 from train.processes import DeviceChoice
 from train.train_settings import CENTERNET_LOSSES, LossWeights, RequestedPrecision, TrainSettings
 from train.training_step import EARLIER_DEFAULTS, TrainingError
@@ -28,6 +29,8 @@ OF_MOTION = ("kind", "shifts")
 def settings(options: argparse.Namespace) -> TrainSettings:
     """What to train. Raises TrainingError, CheckpointError."""
     basis = replace(_basis(options), data=tuple(options.data), precision=options.precision)
+    if options.architecture in TRAINED and basis.architecture != options.architecture:
+        basis = clip_options.usual(basis, options.architecture)
     given: dict[str, Any] = _given(options, TAKEN)
     if "architecture" in given:
         given["losses"] = LossWeights() if options.architecture == LITE else CENTERNET_LOSSES
@@ -35,7 +38,7 @@ def settings(options: argparse.Namespace) -> TrainSettings:
         first, *others = options.gap or (basis.motion.gap, *basis.other_gaps)
         motion = replace(basis.motion, gap=first, **_given(options, OF_MOTION))
         given["other_gaps"] = tuple(replace(motion, gap=gap).gap for gap in others)
-        return replace(basis, motion=motion, **given)
+        return replace(basis, motion=motion, clips=clip_options.given(options, basis.clips), **given)
     except ValueError as error:
         raise TrainingError(str(error)) from error
 
@@ -51,7 +54,10 @@ def _basis(options: argparse.Namespace) -> TrainSettings:
     usual = TrainSettings(tuple(options.data))
     if not options.weights:
         return usual
-    theirs = starting_weights.load(Path(options.weights)).manifest
+    saved = starting_weights.load(Path(options.weights))
+    theirs = saved.manifest
+    if theirs.clip is not None:
+        return clip_options.of_weights(usual, saved)
     losses = LossWeights() if theirs.architecture == LITE else CENTERNET_LOSSES
     return replace(
         usual,
@@ -107,6 +113,7 @@ def parser() -> argparse.ArgumentParser:
         help="auto: whichever is quicker on this machine",
     )
     _add_machine(parser)
+    clip_options.add_options(parser)
     progress.add_option(parser)
     return parser
 
@@ -123,7 +130,7 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
 def _add_input(parser: argparse.ArgumentParser, usual: TrainSettings) -> None:
     """What the network is and sees."""
     add, motion = parser.add_argument, usual.motion
-    add("--arch", dest="architecture", choices=tuple(ARCHITECTURES), help=f"the network; default: {LITE} (*)")
+    add("--arch", dest="architecture", choices=(*ARCHITECTURES, *TRAINED), help=f"the network; default: {LITE} (*)")
     add("--motion", dest="kind", choices=KINDS, help=f"the motion map; default: {motion.kind} (*)")
     add("--shifts", action=argparse.BooleanOptionalAction, help="the search of nine shifts of it; default: with it (*)")
     gap = f"how many frames back the previous frame lies; of several one is drawn each time; default: {motion.gap} (*)"

@@ -1,13 +1,16 @@
 """What decides how a training run turns out, and what it may not be. Pure."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from edge.manifest import INPUT_MULTIPLE, LITE
 from edge.motion_map import MotionSettings
 from train.augment import AugmentSettings
+from train.clips import settings as clip_settings
+from train.clips.settings import ClipTraining
+from train.networks.yowo.names import TRAINED, YOWO_LITE
 
 TrainingPrecision = Literal["float32", "bfloat16"]
 RequestedPrecision = Literal[
@@ -61,6 +64,7 @@ class TrainSettings:
     all_groups: bool = False  # learn from the validation videos too, which leaves nothing to validate on
     other_gaps: tuple[int, ...] = ()  # one of these and of `motion.gap` is drawn for each sample, in frames
     shares: tuple[float, ...] = ()  # how many of the samples are of each data set, in proportion; (): by their classes
+    clips: ClipTraining = field(default_factory=ClipTraining)  # for networks that see a clip
 
 
 def from_saved(saved: Mapping[str, Any]) -> TrainSettings:
@@ -76,7 +80,7 @@ def several(value: Any) -> tuple[Any, ...]:
 
 
 SEVERAL = ("data", "fold", "other_gaps", "shares")
-_PARTS = {"motion": MotionSettings, "augment": AugmentSettings, "losses": LossWeights}
+_PARTS = {"motion": MotionSettings, "augment": AugmentSettings, "losses": LossWeights, "clips": ClipTraining}
 
 
 def faults(settings: TrainSettings, processes: int) -> list[str]:
@@ -96,7 +100,7 @@ def faults(settings: TrainSettings, processes: int) -> list[str]:
         found.append(f"--backbone-rate {settings.backbone_rate:g}: give 0 to {LARGEST_RATE:g}")
     if settings.seed < 0:
         found.append(f"--seed {settings.seed}: give 0 or more")
-    return [*found, *_of_several(settings)]
+    return [*found, *_of_several(settings), *clip_settings.faults(settings.clips), *_of_clips(settings, processes)]
 
 
 def _of_several(settings: TrainSettings) -> list[str]:
@@ -109,6 +113,20 @@ def _of_several(settings: TrainSettings) -> list[str]:
     if not all(math.isfinite(share) and share > 0 for share in settings.shares):
         found.append("--share: give numbers above 0, like 1,2; leave a data set away to take nothing of it")
     return found
+
+
+def _of_clips(settings: TrainSettings, processes: int) -> Iterator[str]:
+    """What goes only with networks that see a clip, and what does not."""
+    if settings.clips.weights and settings.architecture != YOWO_LITE:
+        yield f"--clip-weights: only --arch {YOWO_LITE} takes them; leave them out"
+    if settings.architecture not in TRAINED:
+        if settings.clips != ClipTraining():
+            yield f"options of clips go with --arch {' or '.join(TRAINED)} alone, not {settings.architecture}"
+        return
+    if settings.motion.kind != "none":
+        yield f"--motion {settings.motion.kind}: {settings.architecture} sees a clip instead; leave --motion out"
+    if processes > 1:
+        yield f"--arch {settings.architecture} is trained by one process; start it without torchrun"
 
 
 def _side(name: str, value: int) -> str:

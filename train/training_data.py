@@ -85,12 +85,15 @@ def scored_columns(data: TrainingData) -> list[str]:
 
 def description(manifest: Manifest, other_gaps: tuple[int, ...], data: TrainingData, shares: Sequence[float]) -> str:
     """What is trained, on what; of several data sets a line on each, with its share of the samples."""
-    motion = manifest.motion
+    motion, clip = manifest.motion, manifest.clip
     gaps = " or ".join(map(str, (motion.gap, *other_gaps)))
     shifts = "" if motion.shifts or motion.kind == "none" else " without shifts"
+    seen = f"motion {motion.kind}{shifts}, gap {gaps}"
+    if clip is not None:
+        seen = f"clips of {clip.frames} frames, {clip.step} apart,"
     lines = [
         f"network: {manifest.architecture}, {manifest.width}x{manifest.height} pixels, "
-        f"motion {motion.kind}{shifts}, gap {gaps} at {manifest.rate:g} frames per second, "
+        f"{seen} at {manifest.rate:g} frames per second, "
         f"{len(manifest.labels)} actions; {_videos(data.parts)}",
         *data.notes,
     ]

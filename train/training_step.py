@@ -16,8 +16,10 @@ from torch import Tensor, nn
 
 from edge.manifest import LITE, Manifest
 from train import checkpoint as checkpoints
-from train import norm_statistics, processes, starting_weights
+from train import clip_training, log, norm_statistics, processes, starting_weights
+from train.batches import network_inputs
 from train.checkpoint import Checkpoint, CheckpointError
+from train.clips.settings import ClipTraining
 from train.losses import centernet_losses, losses
 from train.networks import architectures
 from train.networks.imagenet_weights import is_motion, load_imagenet
@@ -28,6 +30,7 @@ from train.train_settings import SEVERAL, TrainingPrecision, TrainSettings, seve
 EARLIER_DEFAULTS = {
     "architecture": LITE,
     "all_groups": False,
+    "clips": asdict(ClipTraining()),
     "fold": 1,
     "other_gaps": (),
     "patience": 0,
@@ -64,14 +67,22 @@ def start(
     """
     torch.manual_seed(settings.seed)
     saved = resumed or (starting_weights.load(Path(settings.weights)) if settings.weights else None)
-    network, average = (_untrained(manifest, dropout, saved) for dropout in (settings.dropout, 0.0))
+    clips = clip_training.sees_clips(settings)
+    if clips:
+        network, average = (clip_training.untrained(manifest, settings.clips) for _ in range(2))
+    else:
+        network, average = (_untrained(manifest, dropout, saved) for dropout in (settings.dropout, 0.0))
     if saved:
         load_trained(network, saved, manifest)
     elif isinstance(network, LiteDetector):
         load_imagenet(network.backbone, manifest.mean, manifest.std)
-    network, average = (one.to(device, memory_format=torch.channels_last) for one in (network, average))  # type: ignore[call-overload]
+    elif clips:
+        clip_training.load_pretrained(network, manifest, settings.clips)
+    layout = torch.preserve_format if clips else torch.channels_last  # which cubes do not have
+    network, average = (one.to(device, memory_format=layout) for one in (network, average))  # type: ignore[call-overload]
     average.load_state_dict(network.state_dict())
-    optimizer = torch.optim.AdamW(_groups(network, settings))
+    groups = _groups(network, settings)
+    optimizer = clip_training.optimizer(groups, settings) if clips else torch.optim.AdamW(groups)
     wrapped = nn.parallel.DistributedDataParallel(network) if processes.count() > 1 else network
     return TrainingRun(wrapped, average.eval(), optimizer)
 
@@ -87,7 +98,7 @@ def load_trained(network: nn.Module, saved: Checkpoint, manifest: Manifest) -> N
 
     Raises CheckpointError where it is of another network or was trained on another kind of input; its size may differ.
     """
-    for name in ("architecture", "motion", "mean", "std"):
+    for name in ("architecture", "motion", "mean", "std", "clip"):
         theirs, ours = getattr(saved.manifest, name), getattr(manifest, name)
         if theirs != ours:
             raise CheckpointError(
@@ -98,6 +109,8 @@ def load_trained(network: nn.Module, saved: Checkpoint, manifest: Manifest) -> N
         own, common = network.state_dict(), common_labels(saved.manifest.labels, manifest.labels)
         for name in (name for name in weights if name.startswith(NAMING_LAYERS)):
             weights[name] = own[name].index_copy(0, common[1], weights[name][common[0]])
+        if manifest.clip is not None:
+            weights |= {name: own[name] for name in own if name.startswith(clip_training.naming_layers(network))}
     network.load_state_dict(weights)
 
 
@@ -137,10 +150,12 @@ def step(run: TrainingRun, batch: Mapping[str, Tensor], settings: TrainSettings)
         group["lr"] = group["share"] * learning_rate(run.samples, settings)
     torch.manual_seed(_seed(settings.seed, run.samples, processes.rank()))
     run.network.train()
-    image = batch["image"].contiguous(memory_format=torch.channels_last)
-    with autocast(image.device, run.precision):
-        heads = run.network(image)
-    terms = (losses if settings.architecture == LITE else centernet_losses)(heads, batch, settings.losses)
+    if clip_training.sees_clips(settings):
+        clip_training.freeze(unwrapped(run.network), settings, run.samples)
+    inputs = network_inputs(batch)
+    with autocast(inputs[0].device, run.precision):
+        answer = run.network(*inputs)
+    terms = _losses(answer, batch, settings)
     stacked = torch.stack(list(terms.values()))
     found = _read_later(tuple(terms), stacked.detach(), run.samples)
     run.optimizer.zero_grad(set_to_none=True)
@@ -150,6 +165,18 @@ def step(run: TrainingRun, batch: Mapping[str, Tensor], settings: TrainSettings)
     run.samples += settings.batch * processes.count()
     _follow(run.average, run.network, min(settings.average, run.samples / (run.samples + 10 * settings.batch)))
     return found
+
+
+def terms(settings: TrainSettings) -> tuple[str, ...]:
+    """The names of the loss terms."""
+    return clip_training.TERMS if clip_training.sees_clips(settings) else log.TERMS
+
+
+def _losses(answer: Any, batch: Mapping[str, Tensor], settings: TrainSettings) -> dict[str, Tensor]:
+    """Weighted terms by name, of what the network answers."""
+    if clip_training.sees_clips(settings):
+        return clip_training.losses(answer, batch, settings)
+    return (losses if settings.architecture == LITE else centernet_losses)(answer, batch, settings.losses)
 
 
 def _read_later(names: tuple[str, ...], numbers: Tensor, samples: int) -> LossTerms:

@@ -10,17 +10,21 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edge import letterbox
-from edge.detector import MIN_SCORE
+from edge.detector import MIN_SCORE, suppressed
 from edge.manifest import Manifest
 from edge.terminal import progress
-from train.batches import Batches
+from train.batches import Batches, network_inputs
 from train.box_tables import FrameBoxes
+from train.clips.samples import ClipValidationFrames
 from train.datasets.annotation_records import at
 from train.evaluation import metrics
 from train.networks.decoder import Decoder
+from train.networks.yowo import clip_networks
 from train.samples import ValidationFrames
 
 BATCH = 32
+
+ValidatedFrames = ValidationFrames | ClipValidationFrames
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +33,7 @@ class ValidationPart:
 
     title: str
     labels: tuple[int, ...]
-    frames: ValidationFrames
+    frames: ValidatedFrames
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def overall(found: Sequence[PartScore]) -> float:
 
 
 def frame_average_precision(
-    network: nn.Module, frames: ValidationFrames, manifest: Manifest, batches: Batches
+    network: nn.Module, frames: ValidatedFrames, manifest: Manifest, batches: Batches
 ) -> list[float]:
     """Frame-AP@0.5 by the `voc` rule for each label, percent; nan for a label that `frames` do not show."""
     predicted = _predict(network, frames, manifest, batches)
@@ -82,22 +86,38 @@ def frame_average_precision(
 
 
 @torch.inference_mode()
-def _predict(network: nn.Module, frames: ValidationFrames, manifest: Manifest, batches: Batches) -> FrameBoxes:
-    decoder = Decoder(network, manifest.top_k).eval()
+def _predict(network: nn.Module, frames: ValidatedFrames, manifest: Manifest, batches: Batches) -> FrameBoxes:
+    decoder = (clip_networks.decoder if manifest.clip else Decoder)(network, manifest.top_k).eval()
     rows: list[tuple[NDArray[Any], ...]] = []
     start = 0
     made = batches(frames, range(len(frames)), BATCH)
     for batch in progress.track(made, f"validating on {len(frames)} frames", "batch", -(-len(frames) // BATCH)):
-        image = batch["image"].contiguous(memory_format=torch.channels_last)
-        boxes, scores, labels, _ = (value.cpu().numpy() for value in decoder(image))
+        boxes, scores, labels, _ = (value.cpu().numpy() for value in decoder(*network_inputs(batch)))
         kept = scores >= MIN_SCORE
+        if manifest.nms_iou < 1:
+            kept = _without_doubles(boxes, scores, labels, kept, manifest.nms_iou)
         number = np.repeat(np.arange(start, start + len(scores)), kept.sum(axis=1))
         rows.append((number, labels[kept], boxes[kept], scores[kept]))
         start += len(scores)
     return FrameBoxes(*(np.concatenate(column) for column in zip(*rows, strict=True)))
 
 
-def _truth(frames: ValidationFrames, manifest: Manifest) -> FrameBoxes:
+def _without_doubles(
+    boxes: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    kept: NDArray[np.bool_],
+    threshold: float,
+) -> NDArray[np.bool_]:
+    """(B, K), what is left of `kept` where boxes of one action in one place are one, as when the model runs."""
+    left = np.zeros_like(kept)
+    for image, mask in enumerate(kept):
+        rows = np.flatnonzero(mask)
+        left[image, rows[suppressed(boxes[image, rows], scores[image, rows], labels[image, rows], threshold)]] = True
+    return left
+
+
+def _truth(frames: ValidatedFrames, manifest: Manifest) -> FrameBoxes:
     """Ground truth in input pixels, where predictions are too."""
     found = [_boxes(frames, number, manifest) for number in range(len(frames))]
     counts = [len(labels) for _, labels in found]
@@ -106,7 +126,7 @@ def _truth(frames: ValidationFrames, manifest: Manifest) -> FrameBoxes:
     return FrameBoxes(np.repeat(np.arange(len(found)), counts), labels, boxes, np.ones(len(labels), np.float32))
 
 
-def _boxes(frames: ValidationFrames, number: int, manifest: Manifest) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def _boxes(frames: ValidatedFrames, number: int, manifest: Manifest) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     choice = frames.choices[number]
     boxes, labels = at(choice.video, choice.frame)
     matrix = letterbox.affine(frames.packed[choice.video.name].size, manifest.input_size)

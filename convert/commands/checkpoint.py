@@ -9,7 +9,7 @@ from convert.yowo_checkpoint import FRAMES, SIDE
 from edge.motion_map import KINDS
 from edge.terminal import progress
 from edge.terminal.arguments import whole_number
-from train.networks.yowo.clip_networks import ORIGINAL
+from train.networks.yowo.names import ORIGINAL
 
 HELP = "checkpoint of CenterNet, KORSAL or YOWO → one of ours"
 

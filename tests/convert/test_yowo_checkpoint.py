@@ -11,7 +11,7 @@ from convert import label_sets, yowo_checkpoint
 from convert.__main__ import main
 from convert.export import export
 from convert.published_file import CheckpointOptions, PublishedFile
-from edge.clip import ClipSettings
+from edge.clip import ClipInput
 from edge.motion_map import MotionSettings
 from train import checkpoint as checkpoints
 from train.checkpoint import CheckpointError
@@ -65,7 +65,7 @@ def test_a_published_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     )
     read = checkpoints.load(target)
     manifest = read.manifest
-    assert (manifest.clip, manifest.nms_iou, manifest.motion) == (ClipSettings(8), 0.4, MotionSettings("none"))
+    assert (manifest.clip, manifest.nms_iou, manifest.motion) == (ClipInput(8), 0.4, MotionSettings("none"))
     assert (manifest.mean, manifest.std, manifest.labels) == ((0.0,) * 3, (1.0,) * 3, label_sets.UCF24)
     assert (manifest.training["epoch"], manifest.training["converted_from"]) == (7, source.name)
     network = checkpoints.detector(read)
@@ -86,7 +86,7 @@ def test_how_long_a_clip_is(name: str, given: int | None, frames: int, tmp_path:
     source.write_bytes(b"")
     found = PublishedFile(source, weights("mobilenetv2_1x", 21), None)
     made = yowo_checkpoint.converted(found, CheckpointOptions(frames=given, size=(64, 96))).manifest
-    assert made.clip == ClipSettings(frames)
+    assert made.clip == ClipInput(frames)
     assert (made.height, made.width, made.labels) == (64, 96, label_sets.JHMDB21)
     assert made.architecture == "yowo_original_mobilenetv2_1x"
 

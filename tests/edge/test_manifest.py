@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from edge.clip import ClipSettings
+from edge.clip import ClipInput
 from edge.config.schema_types import ActionLabel
 from edge.manifest import CENTERNET_MEAN, CENTERNET_STD, Manifest, ManifestError, from_json, input_shapes, to_json
 from edge.motion_map import MotionSettings
@@ -28,7 +28,7 @@ FULL = Manifest(
     training={"data": "UCF101-24", "scores": {"0.5": 70.5, "notes": [1, None]}},
     start_scores={"Run": 0.35},
     preprocessing="graph",
-    clip=ClipSettings(frames=16, step=2, every=4),
+    clip=ClipInput(frames=16, step=2, every=4),
     nms_iou=0.4,
 )
 JSON = st.recursive(

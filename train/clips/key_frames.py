@@ -7,10 +7,10 @@ stream has nothing after, there the clip ends with it. Places count the frames t
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.clip import ClipSettings, live_places
+from edge.clip import ClipInput, live_places
 
 
-def clips(place: int, count: int, clip: ClipSettings, anywhere: bool) -> list[tuple[int, ...]]:
+def clips(place: int, count: int, clip: ClipInput, anywhere: bool) -> list[tuple[int, ...]]:
     """Every clip that the key frame at `place` of `count` may be shown with, each (clip.frames,), oldest first.
 
     `anywhere`: wherever the video's ends leave room for the whole clip around it; else it is the last. In a video that
@@ -22,18 +22,18 @@ def clips(place: int, count: int, clip: ClipSettings, anywhere: bool) -> list[tu
     return (around or [live_places(place, clip)]) + earlier
 
 
-def drawn(place: int, count: int, clip: ClipSettings, anywhere: bool, random: np.random.Generator) -> NDArray[np.int64]:
+def drawn(place: int, count: int, clip: ClipInput, anywhere: bool, random: np.random.Generator) -> NDArray[np.int64]:
     """One of `clips`, all alike likely."""
     found = clips(place, count, clip, anywhere)
     return np.array(found[int(random.integers(len(found)))], np.int64)
 
 
-def _positions(place: int, count: int, clip: ClipSettings) -> range:
+def _positions(place: int, count: int, clip: ClipInput) -> range:
     """Which frame of its clip, from 0, the key frame can be, so that the whole clip lies inside the video."""
     before, after = place // clip.step, (count - 1 - place) // clip.step
     return range(max(clip.frames - 1 - after, 0), min(before, clip.frames - 1) + 1)
 
 
-def _around(place: int, position: int, clip: ClipSettings) -> tuple[int, ...]:
+def _around(place: int, position: int, clip: ClipInput) -> tuple[int, ...]:
     first = place - position * clip.step
     return tuple(range(first, first + clip.frames * clip.step, clip.step))

@@ -3,20 +3,18 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from train.clips.matching import RULES, ScaleMatches, TrueBoxes, match, unpadded
+from train.clips.settings import LossKind, MatchingRule
 from train.networks.yowo.decoder import BOX, PriorMaps, candidates, decoded_boxes
 
 IGNORED = 0.5  # IoU with a true box above which a box that need not answer for it is not held to be wrong (YOLOv3)
 GAMMA = 2.0
 CONFIDENCE_ALPHA, CLASS_ALPHA = 0.5, 0.25
-LossKind = Literal["focal", "cross_entropy"]
-MatchingRule = Literal["yowo", "yolov3"]
 
 
 @dataclass(frozen=True)

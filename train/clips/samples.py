@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from edge import detector, letterbox
-from edge.clip import ClipSettings
+from edge.clip import ClipInput
 from edge.manifest import CLIP, INPUT, Manifest
 from train import augment
 from train.augment import Augmentation, AugmentSettings
@@ -103,7 +103,7 @@ class ClipValidationFrames(Dataset[dict[str, NDArray[Any]]]):
         choice, manifest = self.choices[number], self.manifest
         packed, random = self.packed[choice.video.name], np.random.default_rng(number)
         place = int(np.searchsorted(packed.held, choice.frame))
-        alone = ClipSettings(_clip(manifest).frames, _clip(manifest).step)  # a map of its own for every frame
+        alone = ClipInput(_clip(manifest).frames, _clip(manifest).step)  # a map of its own for every frame
         places = key_frames.drawn(place, len(packed.held), alone, False, random)
         drawn = augment.draw(augment.NO_AUGMENTATION, packed.size, manifest.input_size, random)
         return computed(ClipDraw(choice, tuple(packed.held[places].tolist()), drawn), packed, manifest)
@@ -145,7 +145,7 @@ def sizes(
     return np.asarray(together[real], np.float32)
 
 
-def _clip(manifest: Manifest) -> ClipSettings:
+def _clip(manifest: Manifest) -> ClipInput:
     assert manifest.clip is not None
     return manifest.clip
 

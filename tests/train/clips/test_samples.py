@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.clip import ClipSettings
+from edge.clip import ClipInput
 from edge.manifest import Manifest
 from edge.motion_map import MotionSettings
 from tests.support.tiny_videos import END, FIRST, FRAMES, LABELS, SIZE, person, write_data_set
@@ -18,7 +18,7 @@ from train.datasets.annotation_records import VideoAnnotation, VideoFrame
 from train.datasets.packed_video import PackedVideo, open_packed
 from train.samples import FrameSampler
 
-MANIFEST = Manifest("tiny", LABELS, 64, 96, MotionSettings("none"), clip=ClipSettings(4, step=2))
+MANIFEST = Manifest("tiny", LABELS, 64, 96, MotionSettings("none"), clip=ClipInput(4, step=2))
 Data = tuple[tuple[VideoAnnotation, ...], dict[str, PackedVideo]]
 
 

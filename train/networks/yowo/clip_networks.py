@@ -10,26 +10,18 @@ from train.networks.yowo import original
 from train.networks.yowo.decoder import PriorDecoder
 from train.networks.yowo.fusion import STRIDES, Parts
 from train.networks.yowo.lite import YowoLite
+from train.networks.yowo.names import YOWO, YOWO_LITE, original_name
 from train.networks.yowo.network import Yowo
 from train.networks.yowo.original import OriginalDecoder, OriginalYowo
-
-YOWO = "yowo"
-YOWO_LITE = "yowo_lite"
-ORIGINAL = "yowo_original"  # with the name of its 3-D network behind it: see `original_name`
 
 
 def _original(backbone: str, classes: int, parts: Parts) -> nn.Module:
     return OriginalYowo(classes, backbone)
 
 
-def original_name(backbone: str) -> str:
-    """What a manifest calls the published network with that 3-D backbone."""
-    return f"{ORIGINAL}_{backbone}"
-
-
-TRAINED: Mapping[str, Callable[[int, Parts], nn.Module]] = {YOWO: Yowo, YOWO_LITE: YowoLite}  # by korsal-train
 CLIP_NETWORKS: Mapping[str, Callable[[int, Parts], nn.Module]] = {
-    **TRAINED,
+    YOWO: Yowo,
+    YOWO_LITE: YowoLite,
     **{original_name(backbone): partial(_original, backbone) for backbone in original.BACKBONES},
 }
 

@@ -1,0 +1,76 @@
+"""The options of `korsal-train` for networks that see a clip."""
+
+import argparse
+from dataclasses import fields, replace
+from typing import Any, get_args
+
+from edge.terminal.arguments import path_as_text
+from train.checkpoint import Checkpoint, CheckpointError
+from train.clips import settings as clip_settings
+from train.clips.samples import AUGMENTATION
+from train.clips.settings import USUAL, ClipTraining, LossKind, MatchingRule
+from train.networks.yowo.clip_networks import parts_of
+from train.networks.yowo.names import ORIGINAL, TRAINED, YOWO
+from train.train_settings import TrainSettings
+
+SIDE = 224  # pixels of `yowo`'s input, either way
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """All of them begin a group of their own; None where they are not given."""
+    group = parser.add_argument_group(f"networks that see a clip ({', '.join(TRAINED)})")
+    add = group.add_argument
+    add("--frames", type=int, help=f"of a clip; default: {USUAL.frames}")
+    add("--frame-step", dest="step", type=int, help=f"frames of the video from one to the next; default: {USUAL.step}")
+    add("--clip-every", dest="every", type=int, help=f"frames that one clip's map serves; default: {USUAL.every}")
+    add("--key-anywhere", dest="anywhere", action=argparse.BooleanOptionalAction, help="in its clip, not only last")
+    add("--scales", type=int, help=f"maps to predict on, 3 or 1; default: {USUAL.scales}")
+    add("--drop-block", type=float, help=f"share of cells dropped while training; default: {USUAL.drop_block}")
+    add("--squeeze", action=argparse.BooleanOptionalAction, help="squeeze-and-excitation; default: with it")
+    add("--loss", choices=get_args(LossKind), help=f"of confidence and actions; default: {USUAL.loss}")
+    add("--matching", choices=get_args(MatchingRule), help=f"which priors answer; default: {USUAL.matching}")
+    add("--momentum", type=float, help=f"of SGD; default: {USUAL.momentum}")
+    movinet = "MoViNet's weights for the 3-D branch of yowo_lite; default: it begins with nothing"
+    add("--clip-weights", metavar="FILE", type=path_as_text, help=movinet)
+    for branch, share in (("3d", USUAL.release_3d), ("2d", USUAL.release_2d)):
+        told = f"share of the run that leaves a pretrained {branch[0]}-D branch as it is; default: {share:.2f}"
+        add(f"--release-{branch}", type=float, help=told)
+
+
+def given(options: argparse.Namespace, basis: ClipTraining) -> ClipTraining:
+    """As the options say, else as `basis`."""
+    places = {one.name: one.name for one in fields(ClipTraining)} | {"weights": "clip_weights"}
+    said: dict[str, Any] = {
+        name: value for name, place in places.items() if (value := getattr(options, place)) is not None
+    }
+    return replace(basis, **said)
+
+
+def of_weights(basis: TrainSettings, saved: Checkpoint) -> TrainSettings:
+    """Where a run begins that starts from the weights of such a network. Raises CheckpointError."""
+    theirs = saved.manifest
+    if theirs.architecture not in TRAINED or theirs.clip is None:
+        raise CheckpointError(f"{saved.title}: is of {ORIGINAL}, which is not trained here; give another --weights")
+    parts, clip = parts_of(saved.weights), theirs.clip
+    seen = replace(USUAL, frames=clip.frames, step=clip.step, every=clip.every)
+    return replace(
+        usual(basis, theirs.architecture),
+        height=theirs.height,
+        width=theirs.width,
+        clips=replace(seen, scales=parts.scales, squeeze=parts.squeeze),
+    )
+
+
+def usual(basis: TrainSettings, architecture: str) -> TrainSettings:
+    """Where a run of such a network begins: as the paper trains, without a motion map."""
+    height, width = (SIDE, SIDE) if architecture == YOWO else (basis.height, basis.width)
+    return replace(
+        basis,
+        height=height,
+        width=width,
+        architecture=architecture,
+        motion=replace(basis.motion, kind="none"),
+        learning_rate=clip_settings.LEARNING_RATE,
+        weight_decay=clip_settings.WEIGHT_DECAY,
+        augment=AUGMENTATION,
+    )
