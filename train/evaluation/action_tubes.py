@@ -15,6 +15,7 @@ from edge.korsal_linker import MAX_MISSED
 from edge.linker import UNIT
 from edge.motion_gap import REFERENCE_RATE
 from edge.tubes import TubeBox
+from train.evaluation.box_smoothing import BoxSmoothing
 from train.evaluation.temporal_segmentation import runs, semi_markov_segments, viterbi_mask
 
 SEGMENT_EVERY = 0.48  # seconds; how often a tube is segmented while it is followed
@@ -73,7 +74,7 @@ class Segmentation:
     outside is taken from the segmentation before.
     `min_score`: a segment in which the average never reaches it is dropped. `trim`: leave out extrapolated boxes at
     both ends. `shortest`: what is shorter is dropped. `best`: a tube's score is the mean of the highest scores of so
-    many seconds.
+    many seconds. `smoothing`: of the boxes of a segment, by those before and after in it.
     """
 
     min_score: float = 0.1
@@ -90,6 +91,7 @@ class Segmentation:
     trim: bool = True
     shortest: float = 0.24
     best: float = 3.2
+    smoothing: BoxSmoothing = BoxSmoothing()
 
     def typical(self, label: int) -> TypicalLength | None:
         """How long an action typically lasts, where that is known."""
@@ -186,7 +188,8 @@ def _actions(record: Sequence[FrameTubeBox], timed: _AtRate) -> list[ActionTube]
             if part.stop - part.start >= max(1, timed.frames(timed.settings.shortest)):
                 best = mean_of_best(scores[part], max(1, timed.frames(timed.settings.best)))
                 score = best * _plausibility(end - start, known, label, timed)
-                actions.append(ActionTube(label, frames[part], boxes[part], scores[part], score))
+                smoothed = timed.settings.smoothing(boxes[part], timed.rate)
+                actions.append(ActionTube(label, frames[part], smoothed, scores[part], score))
     return actions
 
 
