@@ -141,6 +141,8 @@ class LiteDetector(nn.Module):
     `image` is (B, C, H, W) float32, H and W multiples of 32.
     """
 
+    average_centre = True  # see `Decoder`
+
     def __init__(self, classes: int, channels: int, width: int = 64, dropout: float = 0.0) -> None:
         super().__init__()
         self.backbone = LiteBackbone(channels)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from train.networks.decoder import STRIDE, Decoder, Heads
+from train.networks.decoder import NEAR_PEAK, STRIDE, Decoder, Heads
 from train.networks.lite import INITIAL_SIZE, LiteBackbone, LiteDetector
 from train.targets import targets
 
@@ -18,16 +18,17 @@ GRID = (16, 24)  # (h, w)
 class Fixed(nn.Module):
     """Says the same whatever it sees."""
 
-    def __init__(self, heads: Heads) -> None:
+    def __init__(self, heads: Heads, average_centre: bool) -> None:
         super().__init__()
         self.heads = heads
+        self.average_centre = average_centre
 
     def forward(self, image: Tensor) -> Heads:
         return self.heads
 
 
-def decode(heads: Heads, top_k: int) -> list[np.ndarray]:
-    decoder = Decoder(Fixed(heads), top_k)
+def decode(heads: Heads, top_k: int, average_centre: bool = False) -> list[np.ndarray]:
+    decoder = Decoder(Fixed(heads, average_centre), top_k)
     return [value.numpy() for value in decoder(torch.zeros(1))]
 
 
@@ -66,6 +67,52 @@ def test_only_the_largest_of_a_neighbourhood_is_a_peak() -> None:
     assert boxes[0, :2].tolist() == [[2, 2, 6, 6], [14, 14, 18, 18]]
     assert scores[0, :2].tolist() == pytest.approx([1 / (1 + math.exp(-2)), 0.5])
     assert scores[0, 2] < 1e-6
+
+
+def slow_centre(heads: Heads, label: int, row: int, column: int) -> np.ndarray:
+    """x y in cells: the mean of what the peak and the cells around it tell, one cell after the other."""
+    scores, offset = heads.heatmap.sigmoid()[0, label].numpy(), heads.offset[0].numpy()
+    total, places = 0.0, np.zeros(2)
+    for y in range(max(row - 1, 0), min(row + 2, scores.shape[0])):
+        for x in range(max(column - 1, 0), min(column + 2, scores.shape[1])):
+            share = scores[y, x] / scores[row, column]
+            if share > NEAR_PEAK:
+                total += share**4
+                places += share**4 * (offset[:, y, x] + [x, y])
+    return places / total
+
+
+def test_centres_are_averaged_over_the_cells_near_a_peak() -> None:
+    """Where the network says so; at the borders too, and each label by its own scores."""
+    generator = torch.Generator().manual_seed(0)
+    heat, size, offset = (torch.randn(1, n, 7, 5, generator=generator) for n in (3, 2, 2))
+    heads = Heads(heat, size.exp(), offset.sigmoid())
+    boxes, scores, labels, _ = decode(heads, 12, average_centre=True)
+    plain, *same = decode(heads, 12)
+    np.testing.assert_array_equal(scores, same[0])
+    np.testing.assert_allclose(boxes[0, :, 2:] - boxes[0, :, :2], plain[0, :, 2:] - plain[0, :, :2], atol=1e-4)
+    found = np.flatnonzero(scores[0] > 0)
+    assert len(found) >= 9
+    for peak in found:
+        column, row = ((plain[0, peak, :2] + plain[0, peak, 2:]) / 2 / STRIDE).astype(int)
+        centre = (boxes[0, peak, :2] + boxes[0, peak, 2:]) / 2 / STRIDE
+        np.testing.assert_allclose(centre, slow_centre(heads, labels[0, peak], row, column), atol=1e-5)
+
+
+def test_a_centre_beside_a_peak_is_found_where_all_cells_tell_it() -> None:
+    """As cells do that learnt whole boxes: the peak may be off by a cell."""
+    goal = targets(np.array([[2, 2, 166, 166]], np.float32), np.array([0]), 1, (42, 42), STRIDE)
+    heatmap, size = torch.from_numpy(goal.heatmap)[None], torch.full((1, 2, 42, 42), 41.0)
+    offset = 21 - torch.stack(torch.meshgrid(torch.arange(42), torch.arange(42), indexing="xy"))[None]
+    row, column = np.argwhere(goal.centre)[0]
+    heatmap[0, 0, row, column], heatmap[0, 0, row, column - 1] = heatmap[0, 0, row, column - 1], 1.0
+    boxes, *_ = decode(Heads(torch.logit(heatmap, eps=1e-6), size, offset), 1, average_centre=True)
+    np.testing.assert_allclose(boxes[0, 0], [2, 2, 166, 166], atol=1e-3)
+
+
+def test_without_any_score_nothing_is_undefined() -> None:
+    heads = Heads(torch.full((1, 2, 4, 4), -200.0), torch.ones(1, 2, 4, 4), torch.zeros(1, 2, 4, 4))
+    assert all(np.isfinite(value).all() for value in decode(heads, 5, average_centre=True))
 
 
 def test_scores_fall_and_ties_are_all_peaks() -> None:
