@@ -10,7 +10,7 @@ from edge.cameras.container import bytes_missing
 from edge.cameras.video_file import CaptureError, decodable_frames, probe
 from edge.terminal import progress
 from edge.terminal.arguments import Parser, whole_number, with_commas
-from train.datasets import joint, loader, scenes, split_lists
+from train.datasets import actions_file, joint, loader, scenes, split_lists
 from train.datasets.annotated_frames import mask
 from train.datasets.annotation_faults import Fault, FileFacts, faults
 from train.datasets.annotation_records import AnnotationError, DataSet, VideoAnnotation
@@ -35,8 +35,14 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     if any(fault.serious for fault in found):
         return 1
-    print(progress.next_step("korsal-train", *options.data, "--out", "runs/mine"))
+    print(progress.next_step("korsal-train", *_next_words(options.data)))
     return 0
+
+
+def _next_words(data: Sequence[Path]) -> Sequence[object]:
+    """Of a project the command that teaches it, else the training."""
+    project = len(data) == 1 and (data[0] / actions_file.NAME).exists()
+    return ("run", data[0]) if project else (*data, "--out", "runs/mine")
 
 
 def _of_all(sets: Sequence[DataSet]) -> list[Fault]:

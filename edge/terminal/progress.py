@@ -20,6 +20,7 @@ from tqdm import tqdm
 FIRST_SECONDS = 5.0  # until the first line; the interval then grows with the time elapsed, up to the larger of
 USUAL_SECONDS = 30.0  # this and
 LATER_SHARE = 0.02  # this share of the time elapsed
+NEXT = "Next: "  # how `next_step` begins
 
 log = logging.getLogger(__name__)  # used for its level alone: whether progress is shown
 
@@ -139,7 +140,7 @@ def file_summary(path: Path) -> str:
 
 def next_step(*words: object) -> str:
     """The command that usually comes next, ready to be copied."""
-    return f"Next: {shlex.join(map(str, words))}"
+    return f"{NEXT}{shlex.join(map(str, words))}"
 
 
 def _bar(doing: str, unit: str, total: int | None, done: int) -> Any:

@@ -15,6 +15,7 @@ from train.datasets.split_lists import list_of_names
 from train.datasets.tracks import NamedVideo
 
 VIDEOS = "videos"
+FILL = "copy some there, or record them with korsal-edge record"
 PERSON = "person"  # the label of somebody who does none of the actions, unless it is one of them
 
 
@@ -45,11 +46,16 @@ def video_names(project: Path) -> tuple[str, ...]:
     files = sorted(path for path in folder.glob("**/*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
     found: dict[str, Path] = {}
     for path in files:
-        name = to_nfc(path.relative_to(folder).with_suffix("").as_posix())
+        name = name_of(folder, path)
         if name in found:
             raise AnnotationError(f"{path}: has the name of {found[name].name}; rename one of the two")
         found[name] = path
     return tuple(found)
+
+
+def name_of(videos: Path, path: Path) -> str:
+    """The name of a file in the folder of the videos."""
+    return to_nfc(path.relative_to(videos).with_suffix("").as_posix())
 
 
 def _known(video: NamedVideo, path: Path, names: Sequence[str], settings: ActionsFile, project: Path) -> NamedVideo:
@@ -102,7 +108,7 @@ def _quiet(
 
 def _nothing_annotated(project: Path, names: Sequence[str], files: Sequence[Path]) -> str:
     if not names:
-        return f"{project / VIDEOS}: holds no video; copy some there, or record them with korsal-edge record"
+        return f"{project / VIDEOS}: holds no video; {FILL}"
     folder = project / own_data.CVAT_FOLDER
     if not files:
         return (

@@ -20,7 +20,7 @@ COUNTERS = re.compile(r"(?:[ _.-]*(?:(?:clip|part|take|c)[ _-]*)?\(?\d+\)?)+$", 
 
 
 @dataclass(frozen=True)
-class Choice:
+class HeldOut:
     """For each video whether it is held out; `note`: what to know of how that was chosen, a sentence or ""."""
 
     held: tuple[bool, ...]
@@ -66,7 +66,7 @@ def held_scenes(shown: Mapping[str, frozenset[int]], videos: Mapping[str, int]) 
         out.update(shown[best])
 
 
-def by_names(videos: Sequence[VideoAnnotation]) -> Choice:
+def by_names(videos: Sequence[VideoAnnotation]) -> HeldOut:
     """Scenes as folders and names tell them: by folder, else by name without its counter, else each video is one.
 
     A division is taken that leaves an action on both sides; folders and names that stand for actions do not.
@@ -77,15 +77,15 @@ def by_names(videos: Sequence[VideoAnnotation]) -> Choice:
     for scenes in (folders, stems):
         alone = len(set(scenes)) == len(scenes)
         if not alone and _divides(videos, held := of_scenes(videos, scenes)):
-            return Choice(held)
+            return HeldOut(held)
     if len(set(stems)) == 1 and len(videos) > 1 and stems[0].rpartition("/")[2]:
-        return Choice(
+        return HeldOut(
             (False,) * len(videos), f"all {len(videos)} videos show one scene, {stems[0]}, as their names tell"
         )
     named = len(set(stems)) == len(stems)
     note = "" if named else "folders and names tell no scenes, so each video counts as a scene of its own"
     fifth = every_fifth(videos)
-    return Choice(fifth if _covers(videos, fifth) else of_scenes(videos, [video.name for video in videos]), note)
+    return HeldOut(fifth if _covers(videos, fifth) else of_scenes(videos, [video.name for video in videos]), note)
 
 
 def every_fifth(videos: Sequence[VideoAnnotation]) -> tuple[bool, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from edge.text import BOM_CHARACTER, TextError, decode_utf8, to_nfc
 from train.datasets import scenes
 from train.datasets.annotation_records import AnnotationError, DataSet, VideoAnnotation
-from train.datasets.scenes import Choice
+from train.datasets.scenes import HeldOut
 from train.datasets.video_names import without_suffix
 
 VALIDATION_FILE = "validationlist.txt"  # names the training videos that are held out
@@ -62,23 +62,23 @@ def held_out(
     )
 
 
-def choice(videos: Sequence[VideoAnnotation], groups: Collection[str] = VALIDATION_GROUPS) -> Choice:
+def choice(videos: Sequence[VideoAnnotation], groups: Collection[str] = VALIDATION_GROUPS) -> HeldOut:
     """Which videos are held out: those that a list names; else whole scenes, of which none is divided.
 
     Scenes are those that the data set tells; of videos named as in UCF101 the `groups`; of videos named as in HMDB
     whole films, about every fifth video of each class; else what folders and names tell.
     """
     if any(video.validates is not None for video in videos):
-        return Choice(tuple(video.validates is True for video in videos))
+        return HeldOut(tuple(video.validates is True for video in videos))
     if any(video.scene is not None for video in videos):
-        return Choice(scenes.of_scenes(videos, [video.scene or video.name for video in videos]))
+        return HeldOut(scenes.of_scenes(videos, [video.scene or video.name for video in videos]))
     names = [scenes.UCF101_NAME.fullmatch(video.name) for video in videos]
     held = tuple(name is not None and name[1] in groups for name in names)
     if videos and all(names):
         groups_of_ucf101 = [video.name.rpartition("_")[0] for video in videos]
-        return Choice(held if any(held) else scenes.of_scenes(videos, groups_of_ucf101))
+        return HeldOut(held if any(held) else scenes.of_scenes(videos, groups_of_ucf101))
     if videos and all(HMDB_ENDING.search(video.name) for video in videos):
-        return Choice(tuple(_whole_groups(videos)))
+        return HeldOut(tuple(_whole_groups(videos)))
     return scenes.by_names(videos)
 
 

@@ -1,0 +1,129 @@
+"""`korsal-train new`, `propose`, `run` and `deploy`: reads the command line and runs the command."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+
+from convert.project import deploy, folders, propose, run, steps
+from convert.project.deploy import DeployError
+from convert.project.propose import LEAST_SCORE, ProposeOptions
+from convert.project.run import RunOptions
+from edge.cameras.video_file import CaptureError
+from edge.inference import EngineError
+from edge.packages import MissingPackageError
+from edge.shipped_files import AssetError, asset_path
+from edge.terminal import progress
+from edge.terminal.arguments import Parser, fraction, whole_number
+from train.datasets import actions_file
+from train.datasets.annotation_records import AnnotationError
+from train.open_model import ModelError
+
+ERRORS = (AnnotationError, AssetError, CaptureError, DeployError, EngineError, MissingPackageError, ModelError)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command line; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    progress.enable(not options.no_progress)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except ERRORS as error:
+        print(f"korsal-train: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("korsal-train: stopped; what was written is kept, and the same command goes on", file=sys.stderr)
+        return 130
+
+
+def _new(options: argparse.Namespace) -> int:
+    for line in folders.create(options.project, options.actions):
+        print(line)
+    if not options.actions:
+        print(f"Name the actions in {options.project / actions_file.NAME}, unless it has them.")
+    print(f"Put videos into {options.project / 'videos'}, at least two scenes, or record them: korsal-edge record")
+    print(progress.next_step("korsal-train", "propose", options.project))
+    return 0
+
+
+def _propose(options: argparse.Namespace) -> int:
+    project = folders.read(options.project)
+    detector = options.detector or asset_path(folders.SHIPPED_MODEL)
+    wanted = ProposeOptions(detector, options.person, options.minimum_score, options.again, options.threads)
+    for line in propose.propose(project, wanted):
+        print(line, flush=True)
+    print(f"In CVAT: a task for each video with the labels of {project.proposals / propose.LABELS}, upload its file")
+    print(f"there, correct it, give each person its action, and export it into {project.folder / 'annotations'}.")
+    print(progress.next_step("korsal-train", "check", project.folder))
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    more = ("--device", options.device, "--workers", str(options.workers), "--precision", options.precision)
+    quiet = ("--quiet",) if options.no_progress else ()
+    wanted = RunOptions(options.samples, options.seed, options.all_groups, options.again, options.int8, (*more, *quiet))
+    return run.run(folders.read(options.project), wanted)
+
+
+def _deploy(options: argparse.Namespace) -> int:
+    print(deploy.deploy(folders.read(options.project), options.host, options.folder))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(prog="korsal-train", description="Teach a detector your own actions.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_new(_added(commands, "new", _new, "begin a project folder; what is there stays"))
+    _add_propose(_added(commands, "propose", _propose, "find people in the videos, for CVAT: to correct, not to draw"))
+    _add_run(_added(commands, "run", _run, "teach: train, choose, score, export, INT8; goes on where it was stopped"))
+    _add_deploy(_added(commands, "deploy", _deploy, "bring the model to a device, or print what to put there"))
+    return parser
+
+
+def _added(
+    commands: "argparse._SubParsersAction[Parser]", name: str, command: Callable[[argparse.Namespace], int], text: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    parser.set_defaults(command=command)
+    parser.add_argument("project", type=Path, help="the project folder")
+    progress.add_option(parser)
+    return parser
+
+
+def _add_new(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--actions", nargs="+", default=[], metavar="NAME", help="to learn; actions.toml lists them")
+
+
+def _add_propose(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    help_of = (
+        "an ONNX model of ours, or one that finds people with YOLO's input and output: (1, 3, h, w) RGB, 0 to 1, in, "
+        "(1, 4 + classes, N), (1, N, 5 + classes) or (1, N, 6) out; default: the shipped model, which finds people who "
+        "do one of its actions"
+    )
+    add("--detector", type=Path, metavar="FILE.onnx", help=help_of)
+    add("--person", type=whole_number(0), default=0, help="number of the class of people of such a model; default: 0")
+    add("--minimum-score", type=fraction, default=LEAST_SCORE, help="of its people; default: %(default)s")
+    add("--threads", type=whole_number(0, 256), default=0, help="of one operator on the CPU; default: all cores")
+    add("--again", action="store_true", help="write proposals anew; annotations are never touched")
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--samples", type=whole_number(1), default=steps.SAMPLES, help="frames to learn from; default: %(default)s")
+    add("--seed", type=whole_number(0), default=0, help="another one gives another run; default: 0")
+    everything = "learn from all videos and hold out none: nothing is scored, and start scores stay the default"
+    add("--all-groups", action="store_true", help=everything)
+    add("--again", action="store_true", help="teach anew although nothing has changed")
+    add("--no-int8", dest="int8", action="store_false", help="FP32 alone: INT8 takes long, and only pays on a device")
+    add("--device", choices=("auto", "cuda", "cpu"), default="auto", help="default: a GPU where there is one")
+    add("--workers", type=whole_number(0), default=1, help="processes that prepare samples; default: 1")
+    add("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="of the training")
+
+
+def _add_deploy(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("host", nargs="?", help="as ssh takes it, like root@jetson; without: print what to do")
+    parser.add_argument(
+        "--folder", type=PurePosixPath, default=deploy.FOLDER, help="on the device; default: %(default)s"
+    )

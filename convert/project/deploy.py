@@ -1,0 +1,80 @@
+"""`korsal-train deploy`: brings the model of a project's last run to a device, or says what to put there. Shell."""
+
+import shlex
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+
+from convert.project import run, run_folders, steps
+from convert.project.folders import Project
+from edge import files
+from train.datasets.annotation_records import AnnotationError
+
+FOLDER = PurePosixPath("/etc/korsal-edge/models")
+
+Execute = Callable[[Sequence[str]], int]
+
+
+class DeployError(Exception):
+    """A model that was not brought to the device; the message names the step and the cure."""
+
+
+def finished_model(project: Project) -> Path:
+    """The FP32 file of the last run that is complete. Raises AnnotationError."""
+    done = [one for one in run_folders.all_runs(project) if one.state.finished]
+    for folder in reversed(done):
+        model = folder.path / f"{steps.file_name(project.name)}.onnx"
+        if model.exists():
+            return model
+    raise AnnotationError(f"{project.runs}: holds no complete run; korsal-train run {project.folder} makes one")
+
+
+def config_lines(path: PurePosixPath) -> str:
+    """The lines of `config.toml`."""
+    return f'[model]\npath = "{path}"'
+
+
+def deploy(project: Project, host: str | None, folder: PurePosixPath = FOLDER, execute: Execute | None = None) -> str:
+    """Copy the files to `folder` on the host, as one; returns what is left to do. Raises AnnotationError, DeployError.
+
+    Files of the same names are replaced only when all new ones have arrived whole. `execute` runs a command.
+    """
+    model = finished_model(project)
+    target = folder / model.name
+    if host is None:
+        made = "\n".join(f"  {path}" for path in run.model_files(model))
+        return f"Copy to the device:\n{made}\nand in its config.toml:\n{config_lines(target)}"
+    if host.startswith("-") or not host:
+        raise DeployError(f"{host!r} is no host; give one as ssh does, like root@jetson")
+    _copy(run.model_files(model), host, folder, execute or _run)
+    return (
+        f"{host}: has {target} and its other precisions; in its config.toml:\n{config_lines(target)}\n"
+        f"Next: ssh {shlex.quote(host)} systemctl restart korsal-edge"
+    )
+
+
+def _copy(paths: Sequence[Path], host: str, folder: PurePosixPath, execute: Execute) -> None:
+    incoming = folder / ".incoming"
+    here, there = shlex.quote(str(incoming)), shlex.quote(str(folder))
+    sums = "".join(f"{files.sha256_of(path)}  {path.name}\n" for path in paths)
+    prepare = f"umask 022 && mkdir -p {there} && rm -rf {here} && mkdir {here}"
+    checked = f"cd {here} && printf %s {shlex.quote(sums)} | sha256sum -c --quiet"
+    moved = f"{checked} && chmod 644 -- * && mv -f -- * {there}/ && cd / && rmdir {here}"
+    for words, what in (
+        (
+            ["ssh", "--", host, prepare],
+            f"cannot make {folder}; log in once, or give a --folder where you may write",
+        ),
+        (["scp", "-q", "--", *map(str, paths), f"{host}:{incoming}/"], "did not take the files; free space there"),
+        (["ssh", "--", host, moved], "has not got them whole; try again: what ran before is still there"),
+    ):
+        try:
+            status = execute(words)
+        except OSError as error:
+            raise DeployError(f"{words[0]} cannot be run ({error.strerror}); install OpenSSH's client") from error
+        if status:
+            raise DeployError(f"{host}: {what} ({words[0]} ended with {status})")
+
+
+def _run(words: Sequence[str]) -> int:
+    return subprocess.run(words, check=False).returncode

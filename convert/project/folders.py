@@ -1,0 +1,121 @@
+"""Where what lies in a project folder, and how a new one is begun. Shell."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge import files
+from edge.shipped_files import asset_path
+from edge.text import near_duplicates
+from train.datasets import actions_file, own_data, project_data
+from train.datasets.actions_file import ActionsFile
+from train.datasets.annotation_records import AnnotationError
+
+SHIPPED = "shipped"  # as weights to begin with: the shipped detector's
+SHIPPED_MODEL = "models/korsal-lite-ucf24x5.onnx"
+IMAGENET = ""  # likewise: the backbone's from ImageNet alone
+
+ACTIONS = """\
+# What this model is to know. korsal-train reads this file; nothing else has to be configured.
+
+# The actions, as CVAT names them.
+actions = {actions}
+
+# Weights to begin with: "shipped", a .pt or FP32 .onnx of your own (from this folder), or "" for ImageNet's alone.
+start = "shipped"
+
+# Which videos show one scene (one place, one afternoon): only whole scenes are held out to see how good the model is.
+# "auto": videos in one folder of videos/, or named alike but for a number (kitchen_01, kitchen_02);
+# "folder": the folder alone; or a regular expression whose brackets hold the scene's name, as '(.+)_\\d+'.
+scenes = "auto"
+
+# Scenes or videos to hold out, with * and ?, instead of about every fifth scene:
+# validation = ["kitchen", "hall_*"]
+
+# Scenes or videos that are never learned from, for figures to believe in the end:
+# test = ["garage"]
+
+# Videos in which nothing happens. They need no annotation, and keep false alarms away:
+# quiet = ["street/*"]
+"""
+
+README = """\
+# {name}
+
+| | |
+|---|---|
+| `actions.toml` | the actions, and which videos show one scene |
+| `videos/` | the videos, in a folder for each scene if you like |
+| `proposals/` | people that were found, for CVAT: `korsal-train propose` writes it |
+| `annotations/` | what CVAT exported, as *CVAT for video 1.1*, an XML file for each video |
+| `runs/` | what was taught: each run has its model, scores and log |
+
+1. Videos into `videos/`: at least two scenes, and of each action some seconds before and after it.
+2. `korsal-train propose .`, then in CVAT a task for each video with the labels of `proposals/labels.json`
+   (*Raw*), *Upload annotations* with its XML file. Give each person its `action` where it begins, `none` where it
+   ends; correct boxes; export as *CVAT for video 1.1* into `annotations/`.
+3. `korsal-train check .`
+4. `korsal-train run .`
+5. `korsal-train deploy . root@device`
+"""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project folder and what its `actions.toml` says."""
+
+    folder: Path
+    settings: ActionsFile
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+        return self.settings.name or self.folder.resolve().name
+
+    @property
+    def proposals(self) -> Path:
+        """The folder of what `propose` writes, never mistaken for annotations."""
+        return self.folder / "proposals"
+
+    @property
+    def runs(self) -> Path:
+        """The folder of all runs."""
+        return self.folder / "runs"
+
+    def start(self) -> str:
+        """The weights to begin with, as `--weights` takes them; "" for ImageNet's. Raises AssetError."""
+        if self.settings.start in (SHIPPED, IMAGENET):
+            return str(asset_path(SHIPPED_MODEL)) if self.settings.start else ""
+        return str(self.folder / self.settings.start)
+
+
+def read(folder: Path) -> Project:
+    """The project in a folder. Raises AnnotationError."""
+    path = folder / actions_file.NAME
+    if not path.exists():
+        raise AnnotationError(f"{folder}: is no project, it has no {path.name}; korsal-train new {folder} begins one")
+    return Project(folder, actions_file.read(path))
+
+
+def create(folder: Path, actions: Sequence[str]) -> Iterator[str]:
+    """Write what the folder lacks; yields a sentence on each thing. What is there stays. Raises AnnotationError."""
+    for one, other in near_duplicates(actions):
+        raise AnnotationError(f"the actions {one!r} and {other!r} are one but for their spelling; give each once")
+    contents = {
+        actions_file.NAME: ACTIONS.format(actions=json.dumps(list(actions), ensure_ascii=False)),
+        "README.md": README.format(name=folder.resolve().name),
+    }
+    try:
+        for name in (project_data.VIDEOS, own_data.CVAT_FOLDER):
+            known = (folder / name).is_dir()
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            yield f"{folder / name}/: {'kept' if known else 'new'}"
+        for name, text in contents.items():
+            if (folder / name).exists():
+                yield f"{folder / name}: kept"
+            else:
+                files.write_new(folder / name, text.encode())
+                yield f"{folder / name}: new"
+    except OSError as error:
+        raise AnnotationError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from error

@@ -1,0 +1,150 @@
+"""`korsal-train propose`: finds people in a project's videos and writes their tubes for CVAT. Shell."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convert.project import person_tracks, yolo
+from convert.project.folders import Project
+from edge import files, linker, model_files, pipeline
+from edge.cameras.video_file import probe, read_file
+from edge.default_linker import DefaultLinker
+from edge.detector import Detections
+from edge.event_settings import ActionSettings
+from edge.inference import Engine
+from edge.manifest import Manifest
+from edge.pipeline import PipelineSettings
+from edge.terminal import progress
+from edge.tubes import TubeBox
+from train.datasets import cvat_writer, own_data, project_data
+from train.datasets.annotation_records import AnnotationError
+from train.datasets.cvat import read_cvat
+from train.datasets.cvat_writer import VideoFacts
+from train.open_model import open_model
+
+TOLERANCE = 0.08  # of a box's shorter side, by which thinned keyframes may move it
+LEAST_SCORE = 0.3  # of a person found by a detector of others
+LABELS = "labels.json"
+
+Tubes = Iterator[tuple[int, Sequence[TubeBox]]]  # frame by frame
+Finder = Callable[[Path], Tubes]
+
+
+@dataclass(frozen=True)
+class ProposeOptions:
+    """How to find people. `again`: write over what was proposed before."""
+
+    detector: Path
+    person: int = 0
+    least_score: float = LEAST_SCORE
+    again: bool = False
+    threads: int = 0
+
+
+def propose(project: Project, options: ProposeOptions) -> Iterator[str]:
+    """Write a file for each video that has neither annotation nor proposal; yields a sentence on each.
+
+    Raises AnnotationError, CaptureError, EngineError, ModelError.
+    """
+    if not project_data.video_names(project.folder):
+        raise AnnotationError(f"{project.folder / project_data.VIDEOS}: holds no video; {project_data.FILL}")
+    videos = missing(project, options.again)
+    if not videos:
+        yield f"{project.proposals}: every video is annotated, quiet, or has a proposal; --again writes them anew"
+        return
+    named = model_files.read(options.detector)
+    with _finder(options, named.manifest if named else None) as find:
+        guessed = _guessed(named.manifest, project.settings.actions) if named else {}
+        for name, path in videos.items():
+            target = project.proposals / f"{name}.xml"
+            yield f"{target}: {_write(target, path, find, guessed)}"
+    _save(project.proposals / LABELS, cvat_writer.labels_json(project_data.PERSON, project.settings.actions))
+
+
+def missing(project: Project, again: bool = False) -> Mapping[str, Path]:
+    """The videos without annotation or proposal, by name; with `again` those without annotation."""
+    names = project_data.video_names(project.folder)
+    annotated = {read_cvat(path).name.rpartition("/")[2] for path in own_data.cvat_files(project.folder)}
+    folder = project.folder / project_data.VIDEOS
+    found = {}
+    for path in sorted(folder.glob("**/*")):
+        name = project_data.name_of(folder, path)
+        done = (project.proposals / f"{name}.xml").exists() and not again
+        quiet = project.settings.is_listed(name, project.settings.quiet)
+        if name in names and name.rpartition("/")[2] not in annotated and not done and not quiet and path.is_file():
+            found[name] = path
+    return found
+
+
+def _finder(options: ProposeOptions, manifest: Manifest | None) -> AbstractContextManager[Finder]:
+    """A detector of ours by the pipeline of the daemon, one of others frame by frame."""
+    if manifest is None:
+        find = yolo.opened(options.detector, options.person, options.least_score)
+        return nullcontext(lambda path: _linked(path, find))
+    return _OwnDetector(options.detector, options.threads)
+
+
+class _OwnDetector(AbstractContextManager[Finder]):
+    """People who do any of the actions that a model of ours knows."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        self._opened = open_model(path, threads)
+
+    def __enter__(self) -> Finder:
+        engine: Engine = self._opened.engine
+
+        def find(path: Path) -> Tubes:
+            frames = read_file(path, path.stem)
+            for frame, result, _ in pipeline.run(
+                frames, engine, PipelineSettings(), pipeline.initial(path.stem, seed="proposal")
+            ):
+                yield frame.index, result.tube_boxes
+
+        return find
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+
+def _linked(path: Path, find: Callable[[NDArray[np.uint8]], Detections]) -> Tubes:
+    rule, state = DefaultLinker(), linker.initial()
+    for frame in read_file(path, path.stem):
+        state, live = rule.step(state, find(frame.image), frame.monotonic_time)
+        yield frame.index, live
+
+
+def _guessed(manifest: Manifest, actions: Sequence[str]) -> dict[int, tuple[str, float]]:
+    """Of the actions that both know the number and the score from which they are guessed."""
+    usual = ActionSettings.start_score
+    return {
+        number: (name, manifest.start_scores.get(name, usual))
+        for number, name in enumerate(manifest.labels)
+        if name in actions
+    }
+
+
+def _write(target: Path, path: Path, find: Finder, guessed: Mapping[int, tuple[str, float]]) -> str:
+    """Write the proposal of one video; returns what was found."""
+    info = probe(path)
+    history, frames = [], 0
+    for index, live in progress.track(find(path), f"looking for people in {path.name}", "frame", info.announced):
+        history.append((index, live))
+        frames = index + 1
+    found = person_tracks.tracks(history, info.size, info.fps or 25.0, guessed)
+    text = cvat_writer.as_xml(VideoFacts(path.name, frames, info.size), found, project_data.PERSON, TOLERANCE)
+    _save(target, text)
+    acting = sum(any(action is not None for action in one.actions) for one in found)
+    guesses = f", {acting} of them with a guessed action" if guessed else ""
+    return f"{len(found)} people in {frames} frames{guesses}, {text.count('<box ')} boxes to look at"
+
+
+def _save(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write_atomically(path, text.encode())
+    except OSError as error:
+        raise AnnotationError(f"{path}: cannot be written ({error.strerror}); free space on the disk") from error

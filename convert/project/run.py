@@ -1,0 +1,167 @@
+"""`korsal-train run`: teaches a project's actions, step by step, and goes on where it was interrupted. Shell."""
+
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+from convert.project import run_folders, steps
+from convert.project.folders import Project
+from convert.project.run_folders import RunFolder
+from convert.project.steps import CONVERT, EVALUATE, TRAIN, RunPlan, Step
+from edge import packages
+from edge.terminal import progress
+from train.datasets import loader, split_lists
+from train.datasets.annotation_records import DataSet
+
+NEEDED = ("torch", "onnx", "onnxruntime", "matplotlib")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """As the command line has them. `more`: further options of korsal-train."""
+
+    samples: int = steps.SAMPLES
+    seed: int = 0
+    all_groups: bool = False
+    again: bool = False
+    int8: bool = True
+    more: tuple[str, ...] = ()
+
+    @property
+    def kept(self) -> Mapping[str, object]:
+        """What decides how a run turns out, as JSON has it."""
+        return {"samples": self.samples, "seed": self.seed, "all_groups": self.all_groups, "int8": self.int8}
+
+
+def run(project: Project, options: RunOptions) -> int:
+    """Check, then all steps that are not done; returns the exit status.
+
+    Raises AnnotationError, AssetError, MissingPackageError.
+    """
+    for package in NEEDED:
+        packages.require(package)
+    data = loader.load(project.folder)
+    if status := _check(project):
+        print(f"{project.folder}: nothing was taught; correct what is wrong above, and run it again")
+        return status
+    folder = _folder(project, options)
+    if folder.state.finished:
+        print(f"{folder.path}: nothing has changed since it was taught; --again teaches it anew")
+        _print_end(project, _plan(project, folder, data, options))
+        return 0
+    return _go(project, _plan(project, folder, data, options), folder)
+
+
+def _check(project: Project) -> int:
+    from train import check
+
+    print(f"— check: {_shown(TRAIN, ['check', str(project.folder)])}", flush=True)
+    return check.main([str(project.folder)])
+
+
+def _folder(project: Project, options: RunOptions) -> RunFolder:
+    """The last run if it was of the same data, else a new one."""
+    mark = run_folders.fingerprint(project, options.kept)
+    known = run_folders.all_runs(project)
+    if known and known[-1].state.fingerprint == mark and not (options.again and known[-1].state.finished):
+        return known[-1]
+    return run_folders.begin(project, mark, options.kept)
+
+
+def _plan(project: Project, folder: RunFolder, data: DataSet, options: RunOptions) -> RunPlan:
+    training, held = (data.train, ()) if options.all_groups else split_lists.held_out(data.train)
+    return RunPlan(
+        folder=project.folder,
+        run=folder.path,
+        name=project.name,
+        weights=project.start(),
+        calibration=tuple(data.video(video.name) for video in training),
+        quiet=tuple(data.video(video.name) for video in held if video.quiet),
+        validates=not options.all_groups,
+        tested=bool(data.test) and not options.all_groups,
+        samples=options.samples,
+        seed=options.seed,
+        int8=options.int8,
+        more=options.more,
+    )
+
+
+def _go(project: Project, plan: RunPlan, folder: RunFolder) -> int:
+    """Every step that is not done."""
+    wanted = steps.steps(plan)
+    for number, step in enumerate(wanted, 1):
+        title = f"— {number} of {len(wanted)}, {step.purpose}"
+        if step.name in folder.state.done and step.makes.exists():
+            print(f"{title}: done before", flush=True)
+            continue
+        step = _continued(step, plan)
+        print(f"{title}: {_shown(step.program, step.words)}", flush=True)
+        if status := _done_by(step):
+            print(f"{plan.run}: stopped at step {number}, {step.name}; what was done is kept")
+            print(progress.next_step(TRAIN, "run", project.folder))
+            return status
+        folder = folder.with_done(step.name)
+    folder.with_all_done()
+    _print_end(project, plan)
+    return 0
+
+
+def _continued(step: Step, plan: RunPlan) -> Step:
+    """A training that was interrupted goes on."""
+    begun = step.program == TRAIN and (plan.run / "train" / "last.pt").exists()
+    return replace(step, words=(*step.words, "--resume")) if begun else step
+
+
+def _done_by(step: Step) -> int:
+    """Run its command, without the line that says what usually comes next: here the next step does."""
+    shown = WithoutNext(sys.stdout)
+    with redirect_stdout(cast(TextIO, shown)):
+        return _programs()[step.program](list(step.words))
+
+
+def _programs() -> Mapping[str, Callable[[list[str]], int]]:
+    """The commands; each brings what takes seconds to import."""
+    from convert.commands import command_line as convert_commands
+    from train import train
+    from train.evaluation.commands import command_line as evaluate_commands
+
+    return {TRAIN: train.main, EVALUATE: evaluate_commands.main, CONVERT: convert_commands.main}
+
+
+class WithoutNext:
+    """A text stream that passes on all lines but those that `progress.next_step` made."""
+
+    def __init__(self, shown: TextIO) -> None:
+        self._shown, self._line = shown, ""
+
+    def write(self, text: str) -> int:
+        """Whole lines are passed on at once, the rest when its line ends."""
+        *lines, self._line = (self._line + text).split("\n")
+        for line in lines:
+            if not line.startswith(progress.NEXT):
+                self._shown.write(f"{line}\n")
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._shown, name)
+
+
+def _shown(program: str, words: Sequence[str]) -> str:
+    """The command line, ready to be repeated, without most of many videos."""
+    few = [*words[:24], "…"] if len(words) > 32 else list(words)
+    return shlex.join([program, *few])
+
+
+def _print_end(project: Project, plan: RunPlan) -> None:
+    for path in model_files(plan.model):
+        print(progress.file_summary(path))
+    print(progress.next_step(TRAIN, "deploy", project.folder, "root@DEVICE"))
+
+
+def model_files(model: Path) -> list[Path]:
+    """The FP32 file and those of other precisions beside it."""
+    return [model, *sorted(model.parent.glob(f"{model.stem}-*.onnx"))]

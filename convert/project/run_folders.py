@@ -1,0 +1,104 @@
+"""The folders of a project's runs: which one is gone on with, and what is done in it. Shell."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from convert.project.folders import Project
+from edge import files
+from train.datasets import actions_file, own_data, project_data, split_lists
+from train.datasets.annotation_records import AnnotationError
+
+STATE = "run.json"
+DIGITS = 16  # of a fingerprint
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What a run was begun with, and the names of its steps that are done."""
+
+    fingerprint: str
+    done: tuple[str, ...] = ()
+    finished: bool = False
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run: `runs/001`."""
+
+    path: Path
+    state: RunState
+
+    def with_done(self, step: str) -> "RunFolder":
+        """The run after one more step; kept on the disk. Raises AnnotationError."""
+        return self._kept(RunState(self.state.fingerprint, (*self.state.done, step), False, self.state.options))
+
+    def with_all_done(self) -> "RunFolder":
+        """The run at its end; kept on the disk. Raises AnnotationError."""
+        return self._kept(RunState(self.state.fingerprint, self.state.done, True, self.state.options))
+
+    def _kept(self, state: RunState) -> "RunFolder":
+        save(self.path, state)
+        return RunFolder(self.path, state)
+
+
+def fingerprint(project: Project, options: Mapping[str, object]) -> str:
+    """A hash of all that a run depends on: settings, annotations, lists, and the videos by name, size and time."""
+    digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
+    lists = [project.folder / name for name in (own_data.QUIET_FILE, split_lists.VALIDATION_FILE)]
+    texts = [project.folder / actions_file.NAME, *own_data.cvat_files(project.folder), *lists]
+    for path in texts:
+        if path.exists():
+            digest.update(f"{path.relative_to(project.folder)} {files.sha256_of(path)}\n".encode())
+    videos = project.folder / project_data.VIDEOS
+    for path in sorted(videos.glob("**/*")):
+        if path.is_file():
+            known = path.stat()
+            digest.update(f"{path.relative_to(videos)} {known.st_size} {known.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:DIGITS]
+
+
+def all_runs(project: Project) -> list[RunFolder]:
+    """By their numbers; folders without a state that can be read are left out."""
+    found = []
+    for path in sorted(project.runs.glob("[0-9]*")):
+        state = _state(path / STATE)
+        if state is not None:
+            found.append(RunFolder(path, state))
+    return found
+
+
+def begin(project: Project, mark: str, options: Mapping[str, object]) -> RunFolder:
+    """A new folder, after all that are there. Raises AnnotationError."""
+    numbers = [int(path.name) for path in project.runs.glob("*") if path.name.isdecimal()]
+    path = project.runs / f"{max(numbers, default=0) + 1:03}"
+    state = RunState(mark, options=options)
+    try:
+        path.mkdir(parents=True)
+    except OSError as error:
+        raise AnnotationError(f"{path}: cannot be made ({error.strerror}); free space on the disk") from error
+    save(path, state)
+    return RunFolder(path, state)
+
+
+def save(path: Path, state: RunState) -> None:
+    """Raises AnnotationError."""
+    try:
+        files.write_atomically(path / STATE, (json.dumps(asdict(state), indent=2) + "\n").encode())
+    except OSError as error:
+        raise AnnotationError(
+            f"{path / STATE}: cannot be written ({error.strerror}); free space on the disk"
+        ) from error
+
+
+def _state(path: Path) -> RunState | None:
+    try:
+        content = json.loads(path.read_bytes())
+        return RunState(
+            str(content["fingerprint"]), tuple(content["done"]), content["finished"] is True, dict(content["options"])
+        )
+    except (OSError, ValueError, LookupError, TypeError):
+        return None

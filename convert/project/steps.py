@@ -1,0 +1,111 @@
+"""The steps of `korsal-train run`, each with the command that does it. Pure."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+TRAIN, EVALUATE, CONVERT = "korsal-train", "korsal-evaluate", "korsal-convert"
+
+# Not chosen by experiment yet: docs/teach.md says which are to be run.
+SAMPLES = 3_000
+VALIDATIONS = 6  # in a run
+PATIENCE = 3  # of them without a better score
+LEARNING_RATE = 1e-3  # of a network that has seen actions; from ImageNet alone that of korsal-train
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a run is to do: with which weights, on which videos, into which folder.
+
+    `weights`: "" for ImageNet's. `calibration`: videos to learn from. `quiet`: held out ones in which nothing happens.
+    `validates`: whether anything is held out; `tested`: whether videos are kept for a last score. `int8`:
+    whether files of that precision are made too.
+    """
+
+    folder: Path
+    run: Path
+    name: str
+    weights: str
+    calibration: tuple[Path, ...]
+    quiet: tuple[Path, ...] = ()
+    validates: bool = True
+    tested: bool = False
+    int8: bool = True
+    samples: int = SAMPLES
+    seed: int = 0
+    more: tuple[str, ...] = ()  # options of korsal-train, as --device cpu
+
+    @property
+    def model(self) -> Path:
+        """The FP32 file; those of other precisions lie beside it."""
+        return self.run / f"{file_name(self.name)}.onnx"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command, what it is for, and the file that it leaves."""
+
+    name: str
+    purpose: str
+    program: str
+    words: tuple[str, ...]
+    makes: Path
+
+
+def file_name(name: str) -> str:
+    """The name of a model as that of a file."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "model"
+
+
+def steps(plan: RunPlan) -> tuple[Step, ...]:
+    """All of them, in order."""
+    held_out = [*_chosen_by_validation(plan)] if plan.validates else []
+    return (_train(plan), _export(plan, ()), *held_out, *(_reduced(plan) if plan.int8 else ()))
+
+
+def _step(name: str, purpose: str, program: str, words: Sequence[object], makes: Path) -> Step:
+    return Step(name, purpose, program, tuple(map(str, words)), makes)
+
+
+def _train(plan: RunPlan) -> Step:
+    out = plan.run / "train"
+    words: list[object] = [plan.folder, "--out", out, "--cache", plan.folder / ".cache"]
+    words += ["--weights", plan.weights, "--learning-rate", LEARNING_RATE] if plan.weights else []
+    words += ["--samples", plan.samples, "--validate-every", max(plan.samples // VALIDATIONS, 1), "--seed", plan.seed]
+    words += ["--patience", PATIENCE] if plan.validates else ["--all-groups"]
+    return _step("train", "learn", TRAIN, [*words, *plan.more], out / "best.pt")
+
+
+def _export(plan: RunPlan, known: Sequence[object]) -> Step:
+    words = ["export", plan.run / "train" / "best.pt", "-o", plan.model, "--name", plan.name, *known]
+    name, purpose = ("finish", "put scores into the model") if known else ("export", "write the model")
+    return _step(name, purpose, CONVERT, words, plan.model)
+
+
+def _chosen_by_validation(plan: RunPlan) -> Iterator[Step]:
+    """What needs videos that were not learned from: start scores, and how good the model is."""
+    data = ["--data", plan.folder, "--split", "validation"]
+    found, quiet, chosen = (plan.run / name for name in ("validation.npz", "quiet.npz", "start_scores.json"))
+    words = ["detect", plan.model, *data, "-o", found]
+    yield _step("detect", "look at the held-out scenes", EVALUATE, words, found)
+    if plan.quiet:
+        words = ["detect", plan.model, "--videos", *plan.quiet, "-o", quiet]
+        yield _step("quiet", "look where nothing happens", EVALUATE, words, quiet)
+    words = ["events", found, *data, "--choose", chosen, *(["--quiet", quiet] if plan.quiet else [])]
+    yield _step("choose", "choose the scores at which events begin", EVALUATE, words, chosen)
+    report, split = plan.run / "scores.json", "test" if plan.tested else "validation"
+    words = [plan.model, "--data", plan.folder, "--split", split, "--json", report, "--plots", plan.run / "plots"]
+    yield _step("score", f"score the {split} videos", EVALUATE, words, report)
+    yield _export(plan, ["--scores", report, "--start-scores", chosen])
+
+
+def _reduced(plan: RunPlan) -> Iterator[Step]:
+    """INT8 for devices with TensorRT, and for CPUs."""
+    frames = ["--calibrate", *plan.calibration]
+    gate = ["--data", plan.folder, "--split", "validation"] if plan.validates else []
+    words = [plan.model, "-o", plan.model.with_suffix(""), "--precision", "int8", *frames, *gate]
+    yield _step("int8", "make it INT8 for a GPU, if it stays as good", CONVERT, words, plan.model)
+    target = plan.model.with_name(f"{plan.model.stem}-int8-cpu.onnx")
+    words = ["quantize", plan.model, "-o", target, *frames, "--method", "percentile", "--target", "cpu"]
+    yield _step("int8-cpu", "make it INT8 for a CPU", CONVERT, words, target)

@@ -1,0 +1,98 @@
+"""`korsal-train deploy`: files arrive whole or not at all; ssh and scp are replaced by programs that stay here."""
+
+import os
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from convert.project import deploy, folders, run_folders
+from convert.project.__main__ import main
+from convert.project.deploy import DeployError
+from convert.project.folders import Project
+from convert.project.run_folders import RunState
+
+SSH = '#!/bin/sh\n[ "$1" = -- ] && shift\nshift\nexec sh -c "$*"\n'  # "log in" here
+SCP = """#!/bin/sh
+for last; do :; done
+for one; do case $one in -*|*:*) ;; *) cp "$one" "${last#*:}";; esac; done
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """One complete run, and a later one that is not."""
+    list(folders.create(tmp_path / "mine", ["fall"]))
+    found = folders.read(tmp_path / "mine")
+    for number, finished in (("001", True), ("002", False)):
+        folder = found.runs / number
+        folder.mkdir(parents=True)
+        run_folders.save(folder, RunState("mark", ("train",), finished))
+        for name in ("mine.onnx", "mine-int8.onnx", "mine-int8-cpu.onnx", "other.txt"):
+            (folder / name).write_text(f"{name} of {number}")
+    return found
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    for name, text in (("ssh", SSH), ("scp", SCP)):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return folder
+
+
+def test_without_a_host_it_says_what_to_do(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["deploy", str(project.folder)]) == 0
+    out = capsys.readouterr().out
+    assert f"{project.runs}/001/mine-int8.onnx" in out
+    assert '[model]\npath = "/etc/korsal-edge/models/mine.onnx"' in out
+    assert "other.txt" not in out
+
+
+def test_the_files_arrive(project: Project, programs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "device's models"
+    for _ in range(2):  # a second time too
+        assert main(["deploy", str(project.folder), "root@jetson", "--folder", str(target)]) == 0
+        assert sorted(path.name for path in target.iterdir()) == ["mine-int8-cpu.onnx", "mine-int8.onnx", "mine.onnx"]
+    assert (target / "mine.onnx").read_text() == "mine.onnx of 001"
+    assert (target / "mine.onnx").stat().st_mode & 0o777 == 0o644
+    assert capsys.readouterr().out.splitlines()[-1] == "Next: ssh root@jetson systemctl restart korsal-edge"
+
+
+def test_a_file_that_arrives_damaged_replaces_nothing(project: Project, programs: Path, tmp_path: Path) -> None:
+    target = tmp_path / "models"
+    target.mkdir()
+    (target / "mine.onnx").write_text("the old one")
+    (programs / "scp").write_text(
+        SCP.replace('cp "$one" "${last#*:}"', 'head -c 5 "$one" > "${last#*:}$(basename "$one")"')
+    )
+    with pytest.raises(DeployError, match="has not got them whole; try again: what ran before is still there"):
+        deploy.deploy(project, "jetson", PurePosixPath(target))
+    assert (target / "mine.onnx").read_text() == "the old one"
+
+
+@pytest.mark.parametrize(
+    ("failing", "message"),
+    [("ssh", "jetson: cannot make .*models; log in once"), ("scp", "jetson: did not take the files; free space there")],
+)
+def test_a_device_that_refuses(failing: str, message: str, project: Project, programs: Path, tmp_path: Path) -> None:
+    (programs / failing).write_text("#!/bin/sh\nexit 255\n")
+    with pytest.raises(DeployError, match=message):
+        deploy.deploy(project, "jetson", PurePosixPath(tmp_path / "models"))
+
+
+def test_hosts_that_are_options_and_no_ssh(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for host in ("-oProxyCommand=x", ""):
+        with pytest.raises(DeployError, match="is no host; give one as ssh does"):
+            deploy.deploy(project, host)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DeployError, match=r"ssh cannot be run .* install OpenSSH's client"):
+        deploy.deploy(project, "jetson")
+
+
+def test_without_a_complete_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    list(folders.create(tmp_path, ["fall"]))
+    assert main(["deploy", str(tmp_path)]) == 1
+    assert f"holds no complete run; korsal-train run {tmp_path} makes one" in capsys.readouterr().err

@@ -1,0 +1,75 @@
+"""A project folder is begun once, and never written over."""
+
+from pathlib import Path
+
+import pytest
+
+from convert.project import folders
+from convert.project.__main__ import main
+from train.datasets.annotation_records import AnnotationError
+
+
+def test_a_new_folder_has_all_that_is_needed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "my actions"
+    assert main(["new", str(folder), "--actions", "fall", "über Zaun klettern"]) == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "actions.toml", "annotations", "videos"]
+    project = folders.read(folder)
+    assert project.settings.actions == ("fall", "über Zaun klettern")
+    assert (project.name, project.settings.scenes) == ("my actions", "auto")
+    assert Path(project.start()).name == "korsal-lite-ucf24x5.onnx"
+    assert capsys.readouterr().out.splitlines()[-1] == f"Next: korsal-train propose '{folder}'"
+
+
+def test_what_is_there_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", str(tmp_path), "--actions", "fall"]) == 0
+    (tmp_path / "actions.toml").write_text('actions = ["climb"]\n')
+    (tmp_path / "README.md").unlink()
+    capsys.readouterr()
+    assert main(["new", str(tmp_path), "--actions", "fall"]) == 0
+    assert capsys.readouterr().out.splitlines()[:4] == [
+        f"{tmp_path}/videos/: kept",
+        f"{tmp_path}/annotations/: kept",
+        f"{tmp_path}/actions.toml: kept",
+        f"{tmp_path}/README.md: new",
+    ]
+    assert folders.read(tmp_path).settings.actions == ("climb",)
+
+
+def test_every_line_of_the_example_may_be_used(tmp_path: Path) -> None:
+    list(folders.create(tmp_path, ["fall"]))
+    path = tmp_path / "actions.toml"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(line[2:] if line.startswith("# ") and " = [" in line else line for line in lines))
+    settings = folders.read(tmp_path).settings
+    assert (settings.validation, settings.test) == (("kitchen", "hall_*"), ("garage",))
+    assert settings.quiet == ("street/*",)
+
+
+def test_what_cannot_be_begun(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", str(tmp_path / "a"), "--actions", "fall", "Fall"]) == 1
+    assert "the actions 'fall' and 'Fall' are one but for their spelling; give each once" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert main(["new", str(tmp_path / "file")]) == 1
+    assert "file: cannot be written (" in capsys.readouterr().err
+
+
+def test_weights_to_begin_with(tmp_path: Path) -> None:
+    for given, expected in (("", ""), ("mine.pt", str(tmp_path / "mine.pt")), ("/a/b.onnx", "/a/b.onnx")):
+        (tmp_path / "actions.toml").write_text(f'actions = ["fall"]\nstart = "{given}"\n')
+        assert folders.read(tmp_path).start() == expected
+
+
+@pytest.mark.parametrize("command", ["propose", "run", "deploy"])
+def test_a_folder_that_is_no_project(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, str(tmp_path)]) == 1
+    sentence = f"is no project, it has no actions.toml; korsal-train new {tmp_path} begins one"
+    assert sentence in capsys.readouterr().err
+    with pytest.raises(AnnotationError):
+        folders.read(tmp_path)
+
+
+def test_actions_that_are_not_named_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", str(tmp_path)]) == 0
+    assert f"Name the actions in {tmp_path}/actions.toml" in capsys.readouterr().out
+    assert main(["propose", str(tmp_path)]) == 1
+    assert "names no action; write them as actions = " in capsys.readouterr().err

@@ -1,0 +1,98 @@
+"""`korsal-train propose`: people found in videos, as files that CVAT and `check` read."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convert.project import folders, propose
+from convert.project.__main__ import main
+from tests.support.made_project import make_project
+from tests.support.tiny_model import LABELS, write_tiny_model
+from tests.support.tiny_videos import write_video
+from tests.support.yolo_file import write_detector
+from train.datasets.cvat import read_cvat
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """One video without annotation, in which the light goes on; the tiny model then sees one person who shines."""
+    folder = tmp_path / "mine"
+    list(folders.create(folder, ["Shine"]))
+    pictures = [np.full((64, 96, 3), 255 if 10 <= n < 30 else 0, np.uint8) for n in range(40)]
+    write_video(folder / "videos" / "door" / "été 1.avi", pictures)
+    return folder
+
+
+def proposed(project: Path) -> Path:
+    return project / "proposals" / "door" / "été 1.xml"
+
+
+def test_a_model_of_ours_proposes_people_and_what_they_do(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_tiny_model(tmp_path / "tiny.onnx")
+    assert main(["propose", str(project), "--detector", str(model), "-q"]) == 0
+    out = capsys.readouterr().out
+    assert f"{proposed(project)}: 1 people in 40 frames, 1 of them with a guessed action, " in out
+    assert out.splitlines()[-1] == f"Next: korsal-train check {project}"
+    video = read_cvat(proposed(project))
+    assert (video.name, video.frames, video.size) == ("été 1", 40, (96, 64))
+    (tube,) = video.tubes
+    assert tube.label == LABELS[0]
+    assert 10 <= tube.tube.first_frame < 16
+    (label,) = json.loads((project / "proposals" / "labels.json").read_text())
+    assert label["attributes"][0]["values"] == ["none", "Shine"]
+
+
+def test_a_detector_of_others_guesses_no_action(project: Path, tmp_path: Path) -> None:
+    detector = write_detector(tmp_path / "yolo.onnx")
+    assert main(["propose", str(project), "--detector", str(detector), "-q"]) == 0
+    text = proposed(project).read_text(encoding="utf-8")
+    assert read_cvat(proposed(project)).tubes == ()
+    assert text.count("<track ") == 1
+    assert text.count("<box ") == 3  # where it begins, its last box, and that it is gone
+
+
+def test_proposals_and_annotations_are_never_written_over(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = str(write_tiny_model(tmp_path / "tiny.onnx"))
+    assert main(["propose", str(project), "--detector", model, "-q"]) == 0
+    first = proposed(project).read_text(encoding="utf-8")
+    proposed(project).write_text(first + "<!-- mine -->", encoding="utf-8")
+    capsys.readouterr()
+    assert main(["propose", str(project), "--detector", model, "-q"]) == 0
+    assert "every video is annotated, quiet, or has a proposal; --again writes them anew" in capsys.readouterr().out
+    assert proposed(project).read_text(encoding="utf-8").endswith("<!-- mine -->")
+    assert main(["propose", str(project), "--detector", model, "-q", "--again"]) == 0
+    assert proposed(project).read_text(encoding="utf-8") == first
+    (project / "annotations" / "a.xml").write_text(first, encoding="utf-8")
+    assert propose.missing(folders.read(project), again=True) == {}
+
+
+def test_a_corrected_proposal_is_checked_and_quiet_videos_need_none(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = str(write_tiny_model(tmp_path / "tiny.onnx"))
+    assert main(["propose", str(project), "--detector", model, "-q"]) == 0
+    (project / "annotations" / "task 7.xml").write_bytes(proposed(project).read_bytes())
+    capsys.readouterr()
+    assert main(["check", str(project), "-q"]) == 0
+    out = capsys.readouterr().out
+    assert "Shine has one tube in all: it cannot be learned and validated" in out
+    assert out.splitlines()[-1] == f"Next: korsal-train run {project}"
+    made = folders.read(make_project(tmp_path / "other"))
+    assert propose.missing(made) == {}
+
+
+def test_what_cannot_be_opened(project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    list(folders.create(tmp_path / "empty", ["fall"]))
+    assert main(["propose", str(tmp_path / "empty")]) == 1
+    assert "videos: holds no video; copy some there, or record them" in capsys.readouterr().err
+    assert main(["propose", str(project), "--detector", str(tmp_path / "none.onnx")]) == 1
+    assert "none.onnx: cannot be opened" in capsys.readouterr().err
+    (project / "videos" / "broken.mp4").write_bytes(b"no video")
+    assert main(["propose", str(project), "--detector", str(write_tiny_model(tmp_path / "t.onnx")), "-q"]) == 1
+    assert "broken.mp4: " in capsys.readouterr().err

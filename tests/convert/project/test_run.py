@@ -1,0 +1,93 @@
+"""`korsal-train run`: the whole way with tiny videos, interrupted and gone on with, repeated and begun anew."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from convert.project import folders, run
+from convert.project.__main__ import main
+from convert.project.run import RunOptions
+from convert.project.steps import EVALUATE
+from edge.engines import onnxruntime_engine
+from edge.packages import MissingPackageError
+from tests.support.made_project import ACTIONS, SCENES, add_video, begin_small, change, make_project
+from train.evaluation import start_scores
+
+WORDS = ("--samples", "32", "--workers", "0", "--precision", "float32", "--device", "cpu", "--no-int8", "-q")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.mark.slow
+def test_the_whole_way(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped in the third step, gone on with, repeated, and begun anew when there is more to learn."""
+    project = make_project(tmp_path / "mine", clips=1)
+    begin_small(project)
+    folder = project / "runs" / "001"
+    with monkeypatch.context() as stopped:
+        programs = run._programs()
+        stopped.setattr(run, "_programs", lambda: {**programs, EVALUATE: lambda words: 130})
+        assert main(["run", str(project), *WORDS]) == 130
+    out = capsys.readouterr().out
+    assert f"{folder}: stopped at step 3, detect; what was done is kept\nNext: korsal-train run {project}" in out
+    assert "held out for validation: 3 of 8: beach/Dunk_0, beach/Surf_0, street_0/quiet" in out
+    learned = (folder / "train" / "best.pt").read_bytes()
+
+    assert main(["run", str(project), *WORDS]) == 0
+    out = capsys.readouterr().out
+    assert out.count(": done before") == 2
+    assert out.splitlines()[-1] == f"Next: korsal-train deploy {project} root@DEVICE"
+    assert (folder / "train" / "best.pt").read_bytes() == learned
+    manifest = onnxruntime_engine.load(folder / "mine.onnx", threads=1).manifest
+    assert (manifest.name, manifest.labels, manifest.input_size) == ("mine", ACTIONS, (128, 96))
+    assert manifest.training["scores"]["protocol"]["videos"] == 3
+    assert manifest.start_scores == start_scores.load(folder / "start_scores.json")
+
+    assert main(["run", str(project), *WORDS]) == 0
+    assert f"{folder}: nothing has changed since it was taught; --again teaches it anew" in capsys.readouterr().out
+    add_video(project, "yard/Surf_9", 1, seed=7)
+    options = RunOptions(samples=32, int8=False)
+    assert run._folder(folders.read(project), options).path.name == "002"
+
+
+def test_what_is_wrong_stops_it_before_anything_is_taught(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    project = make_project(tmp_path / "mine", clips=1)
+    (project / "videos" / "yard" / "Surf_0.avi").write_bytes(b"no video")
+    assert main(["run", str(project), *WORDS]) == 1
+    out = capsys.readouterr().out
+    assert "wrong: yard/Surf_0: " in out
+    assert f"{project}: nothing was taught; correct what is wrong above, and run it again" in out
+    assert not (project / "runs").exists()
+
+
+def test_one_scene_is_told_before_it_learns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    project = make_project(tmp_path / "mine", clips=1)
+    begin_small(project)
+    change(project, 'scenes = "auto"', 'scenes = "folder"')
+    change(project, 'quiet = ["street_*"]', "")
+    for scene in SCENES[1:]:
+        shutil.rmtree(project / "annotations" / scene)
+    assert main(["run", str(project), *WORDS]) == 1
+    sentence = "leaves no video for validation: whole scenes are held out, and every action keeps one; film another"
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_machine_without_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = folders.read(make_project(tmp_path / "mine", clips=1))
+    monkeypatch.setattr(run, "NEEDED", ("torch_that_is_missing",))
+    with pytest.raises(MissingPackageError, match="torch_that_is_missing is not installed: "):
+        run.run(project, RunOptions())
+
+
+def test_the_lines_that_say_what_comes_next_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = run.WithoutNext(sys.stdout)
+    shown.write("one\nNext: two\nthr")
+    shown.write("ee\n")
+    shown.flush()
+    assert capsys.readouterr().out == "one\nthree\n"

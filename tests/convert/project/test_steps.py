@@ -1,0 +1,81 @@
+"""Which commands a run gives, with which options."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from convert.commands import command_line
+from convert.project import steps
+from convert.project.steps import RunPlan
+from train import train_options
+
+PLAN = RunPlan(
+    Path("mine"), Path("mine/runs/001"), "my actions", "start.onnx", (Path("a.mp4"), Path("b.mp4")), (Path("q.mp4"),)
+)
+
+
+def names(plan: RunPlan) -> list[str]:
+    return [step.name for step in steps.steps(plan)]
+
+
+def words(plan: RunPlan, name: str) -> list[str]:
+    return next(list(step.words) for step in steps.steps(plan) if step.name == name)
+
+
+def test_all_steps() -> None:
+    assert names(PLAN) == ["train", "export", "detect", "quiet", "choose", "score", "finish", "int8", "int8-cpu"]
+    assert "quiet" not in names(replace(PLAN, quiet=()))
+    assert PLAN.model == Path("mine/runs/001/my-actions.onnx")
+
+
+def test_without_anything_held_out_nothing_is_chosen_or_scored() -> None:
+    plan = replace(PLAN, validates=False)
+    assert names(plan) == ["train", "export", "int8", "int8-cpu"]
+    assert "--all-groups" in words(plan, "train")
+    assert "--patience" not in words(plan, "train")
+    assert "--data" not in words(plan, "int8")
+
+
+def test_weights_bring_a_lower_learning_rate_than_imagenet() -> None:
+    given = words(PLAN, "train")
+    assert given[given.index("--weights") :][:4] == ["--weights", "start.onnx", "--learning-rate", "0.001"]
+    assert "--weights" not in words(replace(PLAN, weights=""), "train")
+    assert "--learning-rate" not in words(replace(PLAN, weights=""), "train")
+
+
+def test_what_is_kept_for_the_end_is_what_is_scored() -> None:
+    assert words(PLAN, "score")[3:5] == ["--split", "validation"]
+    assert words(replace(PLAN, tested=True), "score")[3:5] == ["--split", "test"]
+    assert words(replace(PLAN, tested=True), "choose")[4:6] == ["--split", "validation"]  # never tuned on tests
+
+
+def test_calibration_and_the_options_of_training() -> None:
+    given = words(replace(PLAN, samples=7, more=("--device", "cpu")), "train")
+    assert given[given.index("--samples") :][:4] == ["--samples", "7", "--validate-every", "1"]
+    assert given[-2:] == ["--device", "cpu"]
+    calibrated = words(PLAN, "int8")
+    assert calibrated[calibrated.index("--calibrate") :][:3] == ["--calibrate", "a.mp4", "b.mp4"]
+
+
+def test_without_int8() -> None:
+    assert names(replace(PLAN, int8=False))[-1] == "finish"
+
+
+def test_every_command_takes_its_options() -> None:
+    """As its own parser sees them; nothing is run."""
+    for step in steps.steps(replace(PLAN, tested=True)):
+        if step.program == steps.CONVERT:
+            single = step.words[0] in command_line.SUBCOMMANDS
+            parser = command_line._subcommand_parser() if single else command_line._parser()
+            parser.parse_args(step.words)
+        elif step.program == steps.TRAIN:
+            train_options.parser().parse_args(step.words)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("mine", "mine"), ("my actions", "my-actions"), ("../x", "x"), ("été/2", "été-2"), ("…", "model"), ("-a", "a")],
+)
+def test_names_of_files(name: str, file: str) -> None:
+    assert steps.file_name(name) == file
