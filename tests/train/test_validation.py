@@ -101,7 +101,7 @@ def test_the_mean_of_data_sets_not_of_labels_is_what_counts() -> None:
 
 
 class PriorOracle(nn.Module):
-    """Sees clips, and says every true box with all three priors of the finest map, in every second frame more surely."""
+    """Sees clips; says each true box with all three priors of the finest map, in every second frame more surely."""
 
     def __init__(self, frames: ClipValidationFrames) -> None:
         super().__init__()
