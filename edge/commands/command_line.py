@@ -11,10 +11,11 @@ from typing import Any
 
 from edge import __version__
 from edge.cameras.video_file import CaptureError
-from edge.commands import bench, check, demo, history_options, models, replay
+from edge.commands import bench, check, demo, history_options, models, record_options, replay
 from edge.commands.demo_broker import DemoError
 from edge.commands.events import EventsError
 from edge.commands.index import IndexingError
+from edge.commands.record import RecordError
 from edge.commands.replay import ReplayError
 from edge.config import config_file as config
 from edge.config.config_file import ConfigError
@@ -47,6 +48,7 @@ ERRORS = (
     EventsError,
     IndexingError,
     MissingPackageError,
+    RecordError,
     ReplayError,
     ReportError,
     SourceError,
@@ -142,6 +144,11 @@ def _index(options: argparse.Namespace) -> int:
     return history_options.run_index(options)
 
 
+def _record(options: argparse.Namespace) -> int:
+    _treat_sigterm_as_ctrl_c()
+    return record_options.run_record(options)
+
+
 def _treat_sigterm_as_ctrl_c() -> None:
     """Let SIGTERM end the command as Ctrl-C does, with the results so far written."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -160,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_bench(commands)
     _add_demo(commands)
     history_options.add_events(_add(commands, "events", history_options.events, EVENTS))
+    record_options.add_record(_add(commands, "record", _record, record_options.RECORD))
     history_options.add_index(_add(commands, "index", _index, INDEX))
     return parser
 
