@@ -96,6 +96,8 @@ def set_priors(
 ) -> str:
     """Give the networks the usual sizes of the videos' boxes; a sentence on them."""
     known = sizes(videos, packed, manifest)
+    if not len(known):
+        return "priors: YOLOv3's, for no box has an area"
     shape = networks[0].get_buffer("priors").shape
     found = found_priors(known, int(np.prod(shape[:2])))
     for network in networks:

@@ -137,6 +137,8 @@ def prepare(
     samples = run_samples.learned(parts, packed, manifest, settings)
     scored = run_samples.validated(data, settings.validation_stride, packed, manifest)
     clips = manifest.clip is not None
+    if clips and samples_on == "device":
+        raise BatchError("--samples-on device: clips are computed on the CPU; leave it out")
     batches, where = choice.choose("cpu" if clips else samples_on, packed, manifest, device, workers)
     if clips and not saved and not settings.weights:
         where += "\n" + clip_training.set_priors([run.network, run.average], [*chain(*parts)], packed, manifest)
@@ -169,13 +171,15 @@ def _precision(
     asked: RequestedPrecision, run: TrainingRun, manifest: Manifest, batch: int, saved: Checkpoint | None
 ) -> TrainingPrecision:
     """What all processes compute in; the first one prints the reason."""
-    if manifest.clip is not None and asked == "auto":
-        asked = "float32"  # a trial of both would take minutes
     before = {**training_step.EARLIER_DEFAULTS, **saved.settings}["precision"] if saved else None
     machine = precision.this_machine(
         training_step.unwrapped(run.network), batch, manifest.channels, manifest.input_size
     )
-    choice = precision.choose(asked, before, machine)
+    if manifest.clip is not None and asked == "auto":  # a trial would take minutes
+        why = "as the run began" if before else "with clips bfloat16 is not tried; --precision asks for it"
+        choice = precision.PrecisionChoice(before or "float32", why)
+    else:
+        choice = precision.choose(asked, before, machine)
     if processes.any_true(choice.precision == "float32") and choice.precision != "float32":
         choice = precision.PrecisionChoice("float32", "another process of this run computes in it")
     if processes.rank() == 0:

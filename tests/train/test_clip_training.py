@@ -12,6 +12,7 @@ from edge.motion_map import MotionSettings
 from tests.support.tiny_videos import LABELS, write_data_set, write_hmdb
 from train import checkpoint as checkpoints
 from train import clip_training, train_options, train_settings, training_step
+from train.batches import BatchError
 from train.clips.samples import AUGMENTATION
 from train.clips.settings import ClipTraining
 from train.networks.movinet_weights import MovinetError
@@ -39,12 +40,23 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_data_set(tmp_path_factory.mktemp("clips") / "data")
 
 
+def batch() -> dict[str, torch.Tensor]:
+    """Noise, with a person in each image."""
+    return {
+        "image": torch.randn(4, 3, 64, 96),
+        "clip": torch.randn(4, 3, 2, 64, 96),
+        "boxes": torch.tensor([[[20.0, 10, 50, 50]]]).repeat(4, 1, 1),
+        "labels": torch.zeros(4, 1).long(),
+        "annotated": torch.ones(4, 2),
+    }
+
+
 def test_a_few_steps_reduce_the_loss(data: Path, tmp_path: Path) -> None:
     clips = ClipTraining(frames=2, release_2d=0.0)
     settings = replace(SETTINGS, data=(str(data),), samples=64, learning_rate=0.03, warmup=0.1, clips=clips)
     session = prepare(settings, tmp_path / "run", tmp_path / "cache", resume=False, workers=0)
     batches = session.batches(session.samples, range(settings.samples), settings.batch)
-    found = [sum(training_step.step(session.run, batch, settings).read().values()) for batch in batches]
+    found = [sum(training_step.step(session.run, made, settings).read().values()) for made in batches]
     assert len(found) == 16
     assert sum(found[-3:]) < 0.8 * sum(found[:3])
 
@@ -57,6 +69,7 @@ def test_the_command_and_its_checkpoint(data: Path, tmp_path: Path, capsys: pyte
     told = capsys.readouterr().out
     assert "network: yowo_lite, 96x64 pixels, clips of 2 frames, 2 apart, at 25 frames per second, 2 actions" in told
     assert "priors, by k-means over 28 boxes: 24 × 36, " in told
+    assert "precision: float32 (with clips bfloat16 is not tried; --precision asks for it)" in told
     assert "Next:" not in told  # no command takes it further yet
     assert (out / "log.csv").read_text().startswith("samples,learning_rate,box_loss,confidence_loss,classes_loss,")
     saved = checkpoints.load(out / "best.pt")
@@ -131,21 +144,14 @@ def test_a_frozen_branch_stays_and_the_rest_learns() -> None:
     settings = replace(SETTINGS, clips=ClipTraining(frames=2, release_3d=0.0), learning_rate=0.01, warmup=0.0)
     run = training_step.start(settings, MANIFEST, torch.device("cpu"))
     before = {name: value.clone() for name, value in run.network.state_dict().items()}
-    batch = {
-        "image": torch.randn(4, 3, 64, 96),
-        "clip": torch.randn(4, 3, 2, 64, 96),
-        "boxes": torch.tensor([[[20.0, 10, 50, 50]]]).repeat(4, 1, 1),
-        "labels": torch.zeros(4, 1).long(),
-        "annotated": torch.ones(4, 2),
-    }
-    training_step.step(run, batch, settings)
+    training_step.step(run, batch(), settings)
     changed = {name for name, value in run.network.state_dict().items() if not torch.equal(value, before[name])}
     assert not any(name.startswith("backbone_2d.") for name in changed)
     assert any(name.startswith("backbone_3d.") for name in changed)
     assert any(name.startswith("fusion.heads.2.") for name in changed)
     assert "priors" not in changed
     run.samples = 80  # of 90: all are released
-    training_step.step(run, batch, settings)
+    training_step.step(run, batch(), settings)
     late = {name for name, value in run.network.state_dict().items() if not torch.equal(value, before[name])}
     assert any(name.startswith("backbone_2d.") for name in late)
     assert isinstance(run.optimizer, torch.optim.SGD)
@@ -195,3 +201,25 @@ def test_the_paper_is_what_a_run_begins_with(data: Path, tmp_path: Path) -> None
     assert (settings.augment, settings.motion.kind) == (AUGMENTATION, "none")
     lite = train_options.settings(train_options.parser().parse_args([str(data)]))
     assert (lite, lite.clips) == (TrainSettings((str(data),)), ClipTraining())
+
+
+def test_samples_of_clips_are_computed_on_the_cpu(data: Path, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, data=(str(data),), clips=ClipTraining(frames=2))
+    with pytest.raises(BatchError, match="--samples-on device: clips are computed on the CPU; leave it out"):
+        prepare(settings, tmp_path / "out", tmp_path / "cache", False, 0, samples_on="device")
+
+
+def test_without_boxes_the_priors_stay() -> None:
+    network = YowoLite(2)
+    before = network.get_buffer("priors").clone()
+    told = clip_training.set_priors([network], [], {}, MANIFEST)
+    assert told == "priors: YOLOv3's, for no box has an area"
+    assert torch.equal(network.get_buffer("priors"), before)
+
+
+def test_a_step_in_bfloat16() -> None:
+    settings = replace(SETTINGS, clips=ClipTraining(frames=2))
+    run = training_step.start(settings, MANIFEST, torch.device("cpu"))
+    run.precision = "bfloat16"
+    terms = training_step.step(run, batch(), settings).read()
+    assert set(terms) == set(training_step.terms(settings))
