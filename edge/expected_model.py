@@ -7,13 +7,15 @@ runtime` rules that out.
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.chosen_model import choice_of, first_engine, onnxruntime_device
+from edge.chosen_model import choice_of, first_engine, manifest_of, onnxruntime_device
 from edge.config.schema import ModelConfig
 from edge.engines.cuda_runtime import CudaError
 from edge.engines.engine_cache import EngineCache
+from edge.engines.memory_file import MemoryFileError
 from edge.engines.tensorrt_engine import bindings
 from edge.engines.tensorrt_errors import TensorRtError
 from edge.inference import EngineError
+from edge.memory_opening import require_memory
 from edge.open_model import ENGINE_CACHE, in_place_of_tensorrt
 
 
@@ -29,8 +31,12 @@ class ExpectedModel:
 def expected_model(path: Path, model: ModelConfig, state: Path) -> ExpectedModel:
     """What opening the model at `path` would run. `state`: the directory that keeps engines.
 
-    What TensorRT has not been tried on yet counts as running.
+    What TensorRT has not been tried on yet counts as running. Without its memory a model that has one runs nowhere.
     """
+    try:
+        require_memory(path, manifest_of(model))
+    except MemoryFileError as error:
+        return ExpectedModel(None, "", str(error))
     if model.runtime == "onnxruntime":
         return _in_onnxruntime(path, model, "ONNX Runtime, as model.runtime says")
     try:

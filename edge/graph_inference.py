@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import detector
-from edge.inference import Infer, Lap, NetworkFrame, NetworkResult, Outputs, of_one
+from edge.inference import Infer, Lap, NetworkFrame, NetworkResult, Outputs, memory_inputs_of, of_one
 from edge.manifest import FITTED, FRAME, MOTION, PREVIOUS, Manifest, input_shapes
 from edge.motion_gap import Recall, recall
 
@@ -34,7 +34,10 @@ class GraphInference:
 
     def __call__(self, frames: Sequence[NetworkFrame], lap: Lap) -> list[NetworkResult]:
         """Run the model on the frames; fitting and motion map count as the network's time. Raises EngineError."""
-        inputs: dict[str, NDArray[np.uint8] | Fitted] = {FRAME: np.stack(of_one_size(frames, self.manifest))}
+        inputs: dict[str, NDArray[Any]] = {
+            FRAME: np.stack(of_one_size(frames, self.manifest)),
+            **memory_inputs_of(frames),
+        }
         if has_motion(self.manifest):
             inputs[PREVIOUS] = np.concatenate([self._previous(frame) for frame in frames])
         lap("preprocess")

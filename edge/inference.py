@@ -4,7 +4,7 @@ An engine may bring its own `run_frames`, as `edge.engines.inference_cuda` does 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edge import detector
 from edge import motion_map as motion
 from edge.manifest import INPUT, OUTPUTS, Manifest
+from edge.memory_network import MemoryInputs, MemoryNetwork
 from edge.motion_gap import MotionGap, recall
 from edge.motion_map import MotionSettings, Prepared
 
@@ -36,7 +37,7 @@ class NetworkFrame:
 
     `gap`: how far back the frame lies that its motion map compares with. `motion_state` is that of the camera's last
     NetworkResult, None at first; it is used up, and holds for frames of one size. Rows of a tile, a view of its
-    frame, do not follow each other in memory.
+    frame, do not follow each other in memory. `memory`: MEMORY_INPUTS, for a model with one.
     """
 
     image: NDArray[np.uint8]
@@ -44,6 +45,7 @@ class NetworkFrame:
     motion: MotionSettings
     gap: MotionGap
     motion_state: MotionState | None
+    memory: MemoryInputs = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +71,40 @@ RunFrames = Callable[[Sequence[NetworkFrame], Lap], list[NetworkResult]]
 
 
 @dataclass(frozen=True, eq=False)
+class StreamingMemory:
+    """A model's memory ready to run, from the file at `path`.
+
+    `infer` takes INPUT and the parts of the memory, and returns the maps and the parts after; see
+    `edge.memory_network`. `network` names its parts; `rate`: frames per second of its interval; `runtime`: name and
+    version.
+    """
+
+    infer: Infer
+    network: MemoryNetwork
+    rate: float
+    path: Path
+    runtime: str
+    largest_batch: int = 1
+
+    @property
+    def seconds(self) -> float:
+        """From one step to the next."""
+        return self.network.interval / self.rate
+
+    @property
+    def summary(self) -> str:
+        """What it looks at, how often, and what it keeps, in words."""
+        return memory_summary(self.network, self.rate)
+
+
+@dataclass(frozen=True, eq=False)
 class Engine:
     """A model ready to run: `infer` takes INPUT (B, C, h, w) float32 and returns OUTPUTS by name.
 
     `largest_batch` is that of one call. `run_frames` replaces the CPU's preprocessing and motion map where it is set.
     `preprocessor`: where frames are fitted and compared. `fallback`: why this is not what was configured or what the
-    machine could do, with the remedy; "" where it is.
+    machine could do, with the remedy; "" where it is. `memory`: where the manifest names one; `infer` then takes
+    MEMORY_INPUTS too.
     """
 
     infer: Infer
@@ -85,6 +115,7 @@ class Engine:
     run_frames: RunFrames | None = None
     preprocessor: Preprocessor = "cpu"
     fallback: str = ""
+    memory: StreamingMemory | None = None
 
 
 class GpuInput(Protocol):
@@ -110,6 +141,9 @@ class GpuRunner(GpuInput, Protocol):
     def batches(self) -> tuple[int, int]:
         """The smallest and the largest batch."""
 
+    def upload(self, name: str, rows: NDArray[Any]) -> None:
+        """Fill the first rows of an input from the host."""
+
     def run(self, batch: int) -> Outputs:
         """The outputs for the first `batch` images at `image_address`, once the stream has filled them."""
 
@@ -121,12 +155,14 @@ class GpuRunner(GpuInput, Protocol):
 class LoadedEngine:
     """An engine with what it owns on the GPU: a context manager.
 
-    `runner` and `path` (of the engine file) are None where another runtime than TensorRT runs the model.
+    `runner` and `path` (of the engine file) are None where another runtime than TensorRT runs the model; `memory`,
+    what `engine.memory` owns on the GPU, is where another one runs that, or there is none.
     """
 
     engine: Engine
     runner: GpuRunner | None = None
     path: Path | None = None
+    memory: "LoadedEngine | None" = None
 
     def __enter__(self) -> Engine:
         return self.engine
@@ -143,8 +179,9 @@ class LoadedEngine:
 
     def close(self) -> None:
         """Free the GPU's memory; `engine` cannot be used afterwards."""
-        if self.runner is not None:
-            self.runner.close()
+        for owned in (self.memory, self.runner):
+            if owned is not None:
+                owned.close()
 
 
 def run_network(engine: Engine, frames: Sequence[NetworkFrame], lap: Lap) -> list[NetworkResult]:
@@ -163,7 +200,8 @@ def _run_on_cpu(engine: Engine, frames: Sequence[NetworkFrame], lap: Lap) -> lis
         inputs.append(detector.network_input(normalised, motion_map))
         maps.append(motion_map)
         states.append(state)
-    outputs = engine.infer({INPUT: inputs[0] if len(inputs) == 1 else np.concatenate(inputs)})
+    image = inputs[0] if len(inputs) == 1 else np.concatenate(inputs)
+    outputs = engine.infer({INPUT: image, **memory_inputs_of(frames)})
     lap("network")
     return [
         NetworkResult(of_one(outputs, row), state, partial(_same, motion_map))
@@ -186,6 +224,19 @@ def motion_step(
     previous = motion.blank(*normalised.shape[:2]) if known.previous is None else known.previous
     found, _ = motion.compare(previous, current, settings)
     return found, (*known.kept, (time, current))
+
+
+def memory_inputs_of(frames: Sequence[NetworkFrame]) -> dict[str, NDArray[np.float32]]:
+    """MEMORY_INPUTS of the frames as one batch, (B, ...) by name; none for a model without a memory."""
+    return {name: np.concatenate([frame.memory[name] for frame in frames]) for name in frames[0].memory}
+
+
+def memory_summary(network: MemoryNetwork, rate: float) -> str:
+    """What a memory looks at, how often, and what it keeps, in words; `rate`: the manifest's."""
+    return (
+        f"a step every {network.interval / rate:g} s, {network.size}x{network.size}, "
+        f"{network.bytes_per_camera / 1e6:.1f} MB for each camera"
+    )
 
 
 def of_one(outputs: Outputs, row: int) -> Outputs:

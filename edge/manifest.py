@@ -13,7 +13,9 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_core import from_json as parse_json
 
+from edge import memory_network
 from edge.clip import ClipInput
+from edge.memory_network import MemoryNetwork
 from edge.motion_gap import REFERENCE_RATE, MotionGap
 from edge.motion_map import MotionSettings
 from edge.text import is_visible_line, sanitized, shortened
@@ -30,9 +32,9 @@ CENTERNET_STD = (0.28863828, 0.27408164, 0.27809835)
 INPUT_MULTIPLE = 32
 LITE = "lite"  # the network of files that name none
 OPTIONAL = frozenset(
-    {"architecture", "clip", "nms_iou", "preprocessing", "rate", "start_scores"}
+    {"architecture", "clip", "memory", "nms_iou", "preprocessing", "rate", "start_scores"}
 )  # older files lack them
-ADDED = frozenset({"clip", "nms_iou"})  # written only where they say something
+ADDED = frozenset({"clip", "memory", "nms_iou"})  # written only where they say something
 WEIGHTS_KEY = "weights"  # of `training`: a hash of the FP32 weights, the same in every precision made of them
 SMALLEST_STD = 1e-6
 LARGEST_COLOUR = 1e6  # of a mean or std
@@ -112,6 +114,7 @@ class Manifest:
     preprocessing: Preprocessing = "outside"  # "graph": the file takes frames, and fits and compares them itself
     clip: ClipInput | None = None  # the clip that it sees beside the frame
     nms_iou: Overlap = 1.0  # boxes of one action that overlap a better one more are dropped; 1: none
+    memory: MemoryNetwork | None = None  # the network beside it whose maps it reads too
 
     @property
     def channels(self) -> int:
@@ -144,14 +147,20 @@ def input_shapes(manifest: Manifest, batch: int, frame_size: tuple[int, int]) ->
     """The shape of each input of the model for a batch of frames of that size (width, height).
 
     A model with its preprocessing inside takes FRAME, uint8 BGR, and unless it has no motion map PREVIOUS, float32:
-    the FITTED frames that it gave out some frames before.
+    the FITTED frames that it gave out some frames before. A model with a memory takes MEMORY_INPUTS too.
     """
+    of_memory = memory_shapes(manifest, batch)
     if manifest.preprocessing == "outside":
-        return {INPUT: input_shape(manifest, batch)}
+        return {INPUT: input_shape(manifest, batch), **of_memory}
     shapes: dict[str, tuple[int, ...]] = {FRAME: (batch, frame_size[1], frame_size[0], 3)}
     if manifest.motion.kind != "none":
         shapes[PREVIOUS] = (batch, 3, manifest.height, manifest.width)
-    return shapes
+    return {**shapes, **of_memory}
+
+
+def memory_shapes(manifest: Manifest, batch: int) -> dict[str, tuple[int, ...]]:
+    """The shape of each of MEMORY_INPUTS; none for a model without a memory."""
+    return {} if manifest.memory is None else memory_network.detector_shapes(manifest.memory, batch)
 
 
 def output_shapes(manifest: Manifest, batch: int) -> dict[str, tuple[int, ...]]:
@@ -215,6 +224,9 @@ def _key_problems(content: Mapping[str, Any]) -> Iterator[str]:
         yield from _differences("motion.", motion, {f.name for f in fields(MotionSettings)})
     if isinstance(clip := content.get("clip"), dict):
         yield from _differences("clip.", clip, {f.name for f in fields(ClipInput)})
+    if isinstance(memory := content.get("memory"), dict):
+        named = {f.name for f in fields(MemoryNetwork)} - (memory_network.OF_FILES - memory.keys())
+        yield from _differences("memory.", memory, named)
 
 
 def _differences(path: str, content: Mapping[str, Any], expected: set[str]) -> Iterator[str]:

@@ -6,8 +6,11 @@ from typing import Any
 
 from edge import model_files
 from edge.config.schema import ModelConfig
+from edge.engines import memory_file
+from edge.engines.memory_file import MemoryFileError, memory_path
 from edge.engines.tensorrt_build_plan import known_members
 from edge.expected_model import ExpectedModel, expected_model
+from edge.inference import memory_summary
 from edge.manifest import Manifest
 from edge.model_choice import Device, ModelFile, OnnxRuntimeDevice, TensorRtDevice, choose, file_kind
 
@@ -34,6 +37,7 @@ def listed(named: ModelFile, settings: ModelConfig, state: Path) -> Iterator[str
     manifest = named.manifest
     motion = "no motion map" if manifest.motion.kind == "none" else f"motion map {manifest.motion.kind}"
     yield f"{manifest.name}, {manifest.width}x{manifest.height}, {motion}: {', '.join(manifest.labels)}"
+    yield from _memory(named)
     expected = expected_model(named.path, settings, state)
     for file in files:
         yield ""
@@ -46,6 +50,19 @@ def listed(named: ModelFile, settings: ModelConfig, state: Path) -> Iterator[str
     for file, reason in found:
         if reason:
             yield f"not a file of this model: {file.path} {reason}"
+
+
+def _memory(named: ModelFile) -> Iterator[str]:
+    """The memory that all files share: where it lies and its price, or what is wrong with it."""
+    if (network := named.manifest.memory) is None:
+        return
+    try:
+        size = len(memory_file.read(named.path, network))
+    except MemoryFileError as error:
+        yield f"memory: {error}"
+        return
+    where, told = memory_path(named.path, network), memory_summary(network, named.manifest.rate)
+    yield f"memory {where}, {size / 1e6:.1f} MB: {told}"
 
 
 def _here(expected: ExpectedModel) -> str:

@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from edge import chosen_model
-from edge.chosen_model import choice_of, load_first, not_for_tensorrt, onnxruntime_device, open_first, tensorrt_device
+from edge.chosen_model import (
+    build_options,
+    choice_of,
+    load_first,
+    manifest_of,
+    not_for_tensorrt,
+    onnxruntime_device,
+    open_first,
+    tensorrt_device,
+)
 from edge.config.config_file import model_path
 from edge.config.schema import ModelConfig
 from edge.engines import motion_cuda, onnxruntime_engine
@@ -24,6 +33,7 @@ from edge.engines.tensorrt_engine import bindings, is_engine_file, load
 from edge.engines.tensorrt_errors import TensorRtError
 from edge.inference import Engine, EngineError, LoadedEngine
 from edge.manifest import Preprocessing
+from edge.memory_opening import require_memory, with_built_memory, with_memory
 from edge.signals import Signals, StopError
 from edge.text import Notify
 
@@ -57,6 +67,7 @@ def open_model(model: ModelConfig, state: Path, announce: Notify, check_stop: Ca
     path = model_path(model)
     if is_engine_file(path):
         return _with_preprocessing(_open_engine_file(path, model), path, model)
+    require_memory(path, manifest_of(model))
     trt_and_cuda, fallback = _tensorrt(model)
     if trt_and_cuda is None:
         return _open_onnx(path, model, state, fallback)
@@ -72,6 +83,7 @@ def open_model(model: ModelConfig, state: Path, announce: Notify, check_stop: Ca
         if model.runtime == "tensorrt":
             raise
         return _open_instead(path, model, state, error)
+    opened = with_built_memory(opened, path, cache, build_options(model), model.threads)
     return _with_preprocessing(opened, path, model, has_graph=chosen_model.has_graph(choice))
 
 
@@ -160,7 +172,7 @@ def _open_engine_file(path: Path, model: ModelConfig) -> LoadedEngine:
         raise RuntimeChoiceError(
             f"{path}: is a TensorRT engine, but {error}; or name the ONNX model that it was built from"
         ) from error
-    return load(path, trt, cuda)
+    return with_memory(load(path, trt, cuda), path, model.threads)
 
 
 def _tensorrt(model: ModelConfig) -> tuple[tuple[Any, Cuda] | None, str]:

@@ -12,7 +12,7 @@ from itertools import chain, islice
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import detector, events, inference, linker, people_count, tile_merging, tiles
+from edge import detector, events, inference, linker, people_count, streaming_memory, tile_merging, tiles
 from edge.default_linker import DefaultLinker
 from edge.detector import Detections
 from edge.event_settings import EventSettings
@@ -20,12 +20,15 @@ from edge.events import Event, EventState
 from edge.inference import Engine, Lap, MotionState, NetworkFrame, NetworkResult
 from edge.linker import Linker, LinkerState
 from edge.manifest import Manifest
+from edge.memory_network import MemoryInputs
 from edge.motion_gap import MotionGap
 from edge.sources import Frame
+from edge.streaming_memory import Look, MemoryState
 from edge.tiles import Rectangle, Tiling
 from edge.tubes import TubeBox
 
 STAGES = ("preprocess", "motion", "network", "link", "events")
+MEMORY_STAGE = "memory"  # comes first, of models that have one
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class PipelineState:
     motion_states: tuple[MotionState, ...] = ()  # of each tile; none before the first frame
     frame_size: tuple[int, int] = (0, 0)  # (width, height) of the last frame
     tiling: Tiling = Tiling()  # of the last frame
+    memory: MemoryState | None = None  # of the whole picture; None before the first frame, and for models without
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +99,10 @@ def initial(camera: str, seed: str) -> PipelineState:
 def step(
     state: PipelineState, frame: Frame, engine: Engine, settings: PipelineSettings, lap: Lap = lambda stage: None
 ) -> tuple[PipelineState, StepResult]:
-    """Process one frame. A change of frame size or tiling resets tubes and motion; open events end as lost."""
+    """Process one frame. A change of frame size or tiling resets tubes and motion; open events end as lost.
+
+    A change of frame size resets the memory too.
+    """
     return step_batch([FrameInput(state, frame, settings)], engine, lap)[0]
 
 
@@ -119,7 +126,7 @@ def step_batch(
 
     One run takes `engine.largest_batch` tiles; a frame that is not cut into tiles is one.
     """
-    inputs = [replace(one, state=_matching_state(one)) for one in inputs]
+    inputs = _with_memory([replace(one, state=_matching_state(one)) for one in inputs], engine, lap)
     views = [tiles.cut(one.state.frame_size, one.settings.tiling) for one in inputs]
     by_frame = [_network_frames(one, view, engine.manifest) for one, view in zip(inputs, views, strict=True)]
     results = iter(_run_network(engine, list(chain.from_iterable(by_frame)), lap))
@@ -136,15 +143,38 @@ def step_batch(
     return stepped
 
 
+def _with_memory(inputs: list[FrameInput], engine: Engine, lap: Lap) -> list[FrameInput]:
+    """The inputs, each with its memory after this frame."""
+    if (memory := streaming_memory.memory_of(engine)) is None:
+        return inputs
+    looks = [Look(one.state.memory, one.frame.image, one.frame.monotonic_time) for one in inputs]
+    after = streaming_memory.advance(memory, looks)
+    lap(MEMORY_STAGE)
+    return [replace(one, state=replace(one.state, memory=state)) for one, state in zip(inputs, after, strict=True)]
+
+
 def _network_frames(given: FrameInput, view: Sequence[Rectangle], manifest: Manifest) -> list[NetworkFrame]:
-    """The frame's tiles, each with the motion state that its last frame left."""
+    """The frame's tiles, each with the motion state that its last frame left and what it reads of the memory."""
     seconds, frame = given.settings.motion_gap, given.frame
     gap = manifest.gap if seconds is None else MotionGap(seconds, manifest.rate)
     states = given.state.motion_states or (None,) * len(view)
     return [
-        NetworkFrame(tiles.crop(frame.image, tile), frame.monotonic_time, manifest.motion, gap, state)
+        NetworkFrame(
+            tiles.crop(frame.image, tile),
+            frame.monotonic_time,
+            manifest.motion,
+            gap,
+            state,
+            _of_memory(given.state, tile, manifest),
+        )
         for tile, state in zip(view, states, strict=True)
     ]
+
+
+def _of_memory(state: PipelineState, tile: Rectangle, manifest: Manifest) -> MemoryInputs:
+    if state.memory is None or manifest.memory is None:
+        return {}
+    return streaming_memory.inputs(state.memory, tile, state.frame_size, manifest.input_size)
 
 
 def _run_network(engine: Engine, frames: Sequence[NetworkFrame], lap: Lap) -> list[NetworkResult]:
@@ -172,7 +202,8 @@ def _matching_state(given: FrameInput) -> PipelineState:
     tiling = given.settings.tiling
     if (size, tiling) != (state.frame_size, state.tiling):
         linker_state = LinkerState(next_tube=state.linker.next_tube)
-        return PipelineState(state.events, linker_state, frame_size=size, tiling=tiling)
+        memory = state.memory if size == state.frame_size else None
+        return PipelineState(state.events, linker_state, frame_size=size, tiling=tiling, memory=memory)
     return state
 
 

@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,21 +15,23 @@ from edge import pipeline
 from edge.cameras.video_file import probe
 from edge.commands.replay import ReplaySession, frames_of
 from edge.inference import PREPROCESSORS, Engine, Lap
-from edge.pipeline import STAGES
+from edge.pipeline import MEMORY_STAGE, STAGES
 from edge.service.overload import TARGET_FPS, remedies
 from edge.sources import Frame
 from edge.terminal import progress
 
 WARM_UP = 20  # frames that are not measured
 COLUMNS = ("decode", *STAGES)
-HEAVY = ("motion", "network")  # the stages that do the work; the others are overhead
+WITH_MEMORY = ("decode", MEMORY_STAGE, *STAGES)
+HEAVY = (MEMORY_STAGE, "motion", "network")  # the stages that do the work; the others are overhead
 
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """The seconds that each stage took for each measured frame, (frames, COLUMNS) float64."""
+    """The seconds that each stage took for each measured frame, (frames, columns) float64."""
 
     seconds: NDArray[np.float64]
+    columns: tuple[str, ...] = COLUMNS
 
     @property
     def totals(self) -> NDArray[np.float64]:
@@ -47,13 +50,13 @@ class Measurement:
 
     @property
     def overhead(self) -> float:
-        """The fraction of the time spent outside of motion map and network, 0..1."""
-        heavy = [COLUMNS.index(stage) for stage in HEAVY]
+        """The fraction of the time spent outside of motion map, network and memory, 0..1."""
+        heavy = [index for index, stage in enumerate(self.columns) if stage in HEAVY]
         return float(1 - self.seconds[:, heavy].sum() / self.seconds.sum())
 
     def rows(self) -> dict[str, dict[str, float]]:
         """p50, p95, p99 and mean in ms and share of the total in percent, by stage and for "total"."""
-        columns = {stage: self.seconds[:, i] for i, stage in enumerate(COLUMNS)}
+        columns = {stage: self.seconds[:, i] for i, stage in enumerate(self.columns)}
         whole = self.totals.mean()
         return {name: _row(times, whole) for name, times in {**columns, "total": self.totals}.items()}
 
@@ -67,7 +70,8 @@ def bench(session: ReplaySession, frames: int, as_json: bool) -> int:
 
 def measure(session: ReplaySession, frames: int) -> Measurement:
     """Measure this many frames after WARM_UP more; a shorter file is repeated."""
-    rows = np.zeros((WARM_UP + frames, len(COLUMNS)))
+    columns = COLUMNS if session.engine.memory is None else WITH_MEMORY
+    rows = np.zeros((WARM_UP + frames, len(columns)))
     spent: defaultdict[str, float] = defaultdict(float)
     last = 0.0
 
@@ -84,8 +88,8 @@ def measure(session: ReplaySession, frames: int) -> Measurement:
         spent.clear()
         last = time.perf_counter()
         next(steps)
-        row[:] = [spent[stage] for stage in COLUMNS]
-    return Measurement(rows[WARM_UP:])
+        row[:] = [spent[stage] for stage in columns]
+    return Measurement(rows[WARM_UP:], columns)
 
 
 def _with_lap(frames: Iterable[Frame], lap: Lap) -> Iterator[Frame]:
@@ -127,10 +131,31 @@ def _table(session: ReplaySession, measured: Measurement) -> str:
         lines.append(f"{name:12}{cells}{row['share']:7.1f}%")
     lines += [
         "",
-        f"{measured.fps:.1f} frames per second; {100 * measured.overhead:.1f}% outside network and motion map",
+        f"{measured.fps:.1f} frames per second; {100 * measured.overhead:.1f}% outside {_work(measured)}",
+        *_memory(session.engine, measured),
         _verdict(session.engine, measured, session.settings.tiling.count > 1),
     ]
     return "\n".join(lines)
+
+
+def _work(measured: Measurement) -> str:
+    return "network, motion map and memory" if MEMORY_STAGE in measured.columns else "network and motion map"
+
+
+def _memory(engine: Engine, measured: Measurement) -> Iterator[str]:
+    """The memory's file and its price: what it adds to the time of a frame, steps or none."""
+    if (memory := engine.memory) is None:
+        return
+    row = measured.rows()[MEMORY_STAGE]
+    yield (
+        f"memory {memory.path.name}, {memory.runtime}: {memory.summary}; {row['mean']:.2f} ms per frame, "
+        f"{_added(row['share']):.1f}% more than without"
+    )
+
+
+def _added(share: float) -> float:
+    """Percent of the rest that a share of the whole, in percent, adds to it."""
+    return 100 * share / (100 - share)
 
 
 def _tiling(session: ReplaySession) -> str:
@@ -147,7 +172,7 @@ def _verdict(engine: Engine, measured: Measurement, tiled: bool) -> str:
 
 
 def _json(session: ReplaySession, measured: Measurement) -> str:
-    content = {
+    content: dict[str, Any] = {
         "source": str(session.source),
         "size": list(probe(session.source).size),
         "model": {"name": session.engine.manifest.name, "sha256": session.engine.sha256},
@@ -160,4 +185,11 @@ def _json(session: ReplaySession, measured: Measurement) -> str:
         "overhead": measured.overhead,
         "milliseconds": measured.rows(),
     }
+    if (memory := session.engine.memory) is not None:
+        content["memory"] = {
+            "sha256": memory.network.sha256,
+            "runtime": memory.runtime,
+            "interval": memory.seconds,
+            "bytes_per_camera": memory.network.bytes_per_camera,
+        }
     return json.dumps(content, indent=2)

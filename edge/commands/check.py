@@ -84,10 +84,17 @@ def _summary(config: Config, engine: Engine) -> list[str]:
     return [
         f"model {manifest.name}, {manifest.width}x{manifest.height}, {engine.runtime}: {', '.join(manifest.labels)}",
         f"motion map {manifest.motion.kind}, computed {PREPROCESSORS[engine.preprocessor]}",
+        *_memory(engine),
         *cameras,
         *tiling_warnings(config, engine),
         f"broker {_broker(config.mqtt)}, topics below {topics(config).root}",
     ]
+
+
+def _memory(engine: Engine) -> Iterator[str]:
+    """The memory's file, by what it runs, and its price."""
+    if (memory := engine.memory) is not None:
+        yield f"memory {memory.path.name}, {memory.runtime}: {memory.summary}"
 
 
 def _camera(name: str, camera: CameraConfig, config: Config, manifest: Manifest) -> list[str]:

@@ -15,7 +15,7 @@ LOG_SUFFIX = ".log"  # of what TensorRT reported of an engine's build, whether i
 
 
 def alike(target: Path, wanted: BuildOptions) -> list[Path]:
-    """The other engines of that precision, with the preprocessing inside as wanted, the best first.
+    """The other engines of that part in that precision, with the preprocessing inside as wanted, the best first.
 
     Those that take as many images at once come first, and of these the newest.
     """
@@ -24,12 +24,12 @@ def alike(target: Path, wanted: BuildOptions) -> list[Path]:
         return _largest(path) < wanted.max_batch, -path.stat().st_mtime
 
     made = {path: _options(path) for path in _others(target)}
-    same = [
-        path
-        for path, options in made.items()
-        if options and (options.precision, options.preprocessing) == (wanted.precision, wanted.preprocessing)
-    ]
+    same = [path for path, options in made.items() if options and _kind(options) == _kind(wanted)]
     return sorted(same, key=order)
+
+
+def _kind(options: BuildOptions) -> tuple[str, ...]:
+    return options.part, options.precision or "", options.preprocessing
 
 
 def record_of(engine: Path) -> EngineRecord | None:

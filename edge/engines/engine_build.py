@@ -12,10 +12,11 @@ from typing import Any
 
 from edge import files
 from edge import manifest as manifests
-from edge.engines import engine_files, onnx_metadata
+from edge.engines import engine_files, memory_file, onnx_metadata
 from edge.engines.build_progress import BuildProgress
 from edge.engines.cuda_runtime import CudaDevice
 from edge.engines.engine_record import EngineRecord
+from edge.engines.memory_file import MemoryFileError, memory_path
 from edge.engines.onnx_network import without_preprocessing
 from edge.engines.protobuf import ProtobufError
 from edge.engines.tensorrt_build_plan import (
@@ -53,22 +54,25 @@ def build(
 
     `timing_cache` is read and rewritten: it shortens the next build of a similar network. `progress` is called at every
     step, which TensorRT reports since 10; what it raises ends the build and propagates. `build_log` gets what TensorRT
-    reports of this build, whether it succeeds or not.
+    reports of this build, whether it succeeds or not. Of a model with a memory `options.part` says which is built.
     """
     content, manifest = read_model(onnx)
+    source = onnx
     onnx_sha256 = hashlib.sha256(content).hexdigest()
     options = BuildOptions() if options is None else options
     if options.preprocessing == "outside" and manifest.preprocessing == "graph":
         content, manifest = _network_of(onnx, content, manifest)
-    plan = plan_for(onnx, manifest, str(trt.__version__), options.precision, members_of(trt))
+    if options.part == "memory":
+        source, content, manifest = _memory_of(onnx, manifest)
+    plan = plan_for(source, manifest, str(trt.__version__), options.precision, members_of(trt))
 
     def make() -> tuple[bytes, EngineRecord]:
-        builder = TensorRtBuilder(trt, onnx, plan, options)
+        builder = TensorRtBuilder(trt, source, plan, options)
         try:
             serialized = builder.run(content, manifest, timing_cache, progress)
         finally:
             if build_log is not None:
-                _keep_log(build_log, [f"{onnx.name}, TensorRT {trt.__version__}, {options}", *builder.messages])
+                _keep_log(build_log, [f"{source.name}, TensorRT {trt.__version__}, {options}", *builder.messages])
         return serialized, EngineRecord(
             replace(manifest, precision=plan.precision),
             plan.precision,
@@ -139,6 +143,21 @@ def _network_of(onnx: Path, content: bytes, manifest: Manifest) -> tuple[bytes, 
         return without_preprocessing(content, manifest)
     except ProtobufError as error:
         raise EngineBuildError(f"{onnx}: {error}; export it again") from error
+
+
+def _memory_of(onnx: Path, manifest: Manifest) -> tuple[Path, bytes, Manifest]:
+    """The memory's file, its content, and the detector's manifest as the engine of its memory has it: in FP32."""
+    if manifest.memory is None:
+        raise EngineBuildError(f"{onnx}: has no memory; build the model itself")
+    try:
+        content = memory_file.read(onnx, manifest.memory)
+    except MemoryFileError as error:
+        raise EngineBuildError(str(error)) from error
+    return (
+        memory_path(onnx, manifest.memory),
+        content,
+        replace(manifest, precision="fp32", preprocessing="outside", training={}),
+    )
 
 
 def plan_for(

@@ -59,7 +59,10 @@ class EngineCache:
     check_stop: Callable[[], None] = _never_stop
 
     def open(self, onnx: Path, options: BuildOptions) -> LoadedEngine:
-        """The engine of that model, built if need be, once it has answered. Raises EngineCacheError."""
+        """The engine of that model, built if need be, once it has answered. Raises EngineCacheError.
+
+        `options.part` says of which part; an engine of a memory is kept beside the detector's.
+        """
         target = self.place(onnx, options)
         try:
             if (loaded := self._known(onnx, target, options)) is not None:
@@ -109,7 +112,7 @@ class EngineCache:
         refusal = failed_builds.refusal(target, alone)
         if target.is_file():
             try:
-                loaded = load(target, self.trt, self.cuda)
+                loaded = load(target, self.trt, self.cuda, options.part)
             except TensorRtError as error:
                 log.warning("%s%s", error, "" if refusal else "; rebuilding it")
             else:
@@ -120,19 +123,20 @@ class EngineCache:
 
     def _built(self, onnx: Path, target: Path, options: BuildOptions) -> LoadedEngine:
         """Build the engine, let it answer, remove what it replaces; where that fails, use a previous one."""
-        log.info("building the TensorRT engine of %s, once: this takes minutes", onnx)
+        part = _part(onnx, options)
+        log.info("building the TensorRT engine of %s, once: this takes minutes", part)
         try:
             basis = engine_key(sha256_of(onnx), self._platform(), BuildOptions())
-            with failed_builds.noted(onnx, target, basis):
+            with failed_builds.noted(part, target, basis):
                 self._build(onnx, target, options)
-                loaded = load(target, self.trt, self.cuda)
+                loaded = load(target, self.trt, self.cuda, options.part)
         except (EngineBuildError, TensorRtError, CudaError) as error:
             return self._previous(onnx, target, options, failed_builds.refusal(target, alone=True) or str(error))
         cached_engines.remove_outdated(target, basis)
         return loaded
 
     def _build(self, onnx: Path, target: Path, options: BuildOptions) -> None:
-        what, timings = f"Building the TensorRT engine of {onnx.name}", target.parent / TIMINGS
+        what, timings = f"Building the TensorRT engine of {_part(onnx.name, options)}", target.parent / TIMINGS
         build_log = target.with_suffix(LOG_SUFFIX)
         self.announce(what)
         try:
@@ -147,7 +151,7 @@ class EngineCache:
         model = sha256_of(onnx)
         for previous in self._alike(onnx, target, requested):
             try:
-                loaded = load(previous, self.trt, self.cuda)
+                loaded = load(previous, self.trt, self.cuda, requested.part)
             except TensorRtError as fault:
                 log.info("%s", fault)
                 continue
@@ -183,8 +187,15 @@ def _in_place(reason: str, previous: Path) -> str:
     return f"{reason}; using the previous engine {previous}"
 
 
+def _part(model: str | Path, options: BuildOptions) -> str:
+    """What is built, in words: the model, or its memory."""
+    return f"the memory of {model}" if options.part == "memory" else str(model)
+
+
 def _precision(onnx: Path, options: BuildOptions) -> Precision | None:
     """The precision to build: as requested, else that of the file; None where that cannot be read."""
+    if options.part == "memory":
+        return "fp32"
     try:
         return options.precision or as_precision(engine_build.read_model(onnx)[1].precision)
     except (EngineBuildError, PlanError):

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 from pydantic_core import from_json as parse_json
 
 from edge import manifest as manifests
-from edge.engines.tensorrt_build_plan import BuildOptions, Platform, Precision, Version, version_text
+from edge.engines.tensorrt_build_plan import BuildOptions, ModelPart, Platform, Precision, Version, version_text
 from edge.manifest import Manifest, ManifestError, Preprocessing
 
 VERSION = 1
@@ -52,6 +52,7 @@ class _Options(BaseModel):
     workspace_bytes: PositiveInt
     target: str
     preprocessing: Preprocessing = BuildOptions.preprocessing  # absent in older records
+    part: ModelPart = BuildOptions.part  # as well
 
 
 class _Record(BaseModel):

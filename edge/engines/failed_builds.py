@@ -82,13 +82,13 @@ def forget(target: Path) -> None:
 
 
 @contextmanager
-def noted(onnx: Path, target: Path, basis: str) -> Iterator[None]:
+def noted(model: str, target: Path, basis: str) -> Iterator[None]:
     """Keep a note of the build in the block unless it succeeds, or fails for what is no fault of its own.
 
-    The caller holds the lock of the folder. `basis`: a hash of the model and the machine, not "".
+    The caller holds the lock of the folder. `model`: in words; `basis`: a hash of it and the machine, not "".
     """
     before = _read(path_of(target))
-    reason = f"{onnx}: building its TensorRT engine was cut short"
+    reason = f"{model}: building its TensorRT engine was cut short"
     begun = replace(before, attempts=before.attempts + 1, reason=reason, begun=True, basis=basis)
     _write(target, begun)
     try:

@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 from edge import detector
 from edge.engines.motion_cuda import REMEDY, MotionCuda, MotionCudaError
 from edge.engines.tensorrt_errors import errors_name
-from edge.inference import GpuRunner, Lap, LoadedEngine, NetworkFrame, NetworkResult, Past, motion_step, of_one
+from edge.inference import (
+    GpuRunner,
+    Lap,
+    LoadedEngine,
+    NetworkFrame,
+    NetworkResult,
+    Past,
+    memory_inputs_of,
+    motion_step,
+    of_one,
+)
 from edge.manifest import Manifest
 from edge.motion_map import MotionSettings
 
@@ -38,6 +48,8 @@ class CudaInference:
             state.fill(frame.image, frame.time, frame.gap, slot)
             lap("motion")
         with errors_name(self.path):
+            for name, rows in memory_inputs_of(frames).items():
+                self.runner.upload(name, rows)
             outputs = self.runner.run(len(frames))
         lap("network")
         return [

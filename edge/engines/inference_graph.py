@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edge.engines.tensorrt_errors import errors_name
 from edge.engines.tensorrt_runner import Runner
 from edge.graph_inference import has_motion, of_one_size
-from edge.inference import Lap, NetworkFrame, NetworkResult, of_one
+from edge.inference import Lap, NetworkFrame, NetworkResult, memory_inputs_of, of_one
 from edge.manifest import FITTED, FRAME, MOTION, PREVIOUS, Manifest
 from edge.motion_gap import Recall, recall
 
@@ -52,6 +52,8 @@ class GpuGraphInference:
         """Run the engine on the frames; fitting and motion map count as the network's time. Raises TensorRtError."""
         with errors_name(self.path):
             self.runner.upload(FRAME, of_one_size(frames, self.manifest, self.runner.largest_frame))
+            for name, rows in memory_inputs_of(frames).items():
+                self.runner.upload(name, rows)
             histories = [frame.motion_state or GpuHistory(self._free) for frame in frames]
             if has_motion(self.manifest):
                 for row, (frame, history) in enumerate(zip(frames, histories, strict=True)):

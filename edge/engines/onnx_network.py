@@ -42,17 +42,18 @@ def _is_manifest(field: Field) -> bool:
 
 
 def _network(graph: memoryview, manifest: Manifest) -> bytes:
-    """The graph with the nodes between INPUT and OUTPUTS alone."""
+    """The graph with the nodes between INPUT and OUTPUTS alone, and what else they read: MEMORY_INPUTS."""
     parts = list(protobuf.fields(graph))
     nodes = _parts(graph, NODE)
     needed = _needed(nodes)
     read = {name for index in needed for name in _read(nodes[index])}
     written = {name for index in needed for name in _names(nodes[index], WRITTEN)}
+    of_memory = set(manifests.memory_shapes(manifest, 1))
     kept = bytearray(bytes_field(INPUTS, _input(manifest)))
     node = -1
     for part in parts:
         node += part.number == NODE and part.content is not None
-        if _stays(part, node in needed, read, written):
+        if _stays(part, node in needed, read, written, of_memory):
             kept += part.whole
     return bytes(kept)
 
@@ -71,8 +72,11 @@ def _needed(nodes: Sequence[memoryview]) -> frozenset[int]:
     return frozenset(needed)
 
 
-def _stays(part: Field, needed: bool, read: set[str], written: set[str]) -> bool:
-    """Whether a part of the graph belongs to the network; `needed`: whether it does if it is a node."""
+def _stays(part: Field, needed: bool, read: set[str], written: set[str], of_memory: set[str]) -> bool:
+    """Whether a part of the graph belongs to the network.
+
+    `needed`: whether it does if it is a node; `of_memory`: the inputs that it shares with the whole.
+    """
     if part.content is None:
         return True
     if part.number == NODE:
@@ -83,7 +87,7 @@ def _stays(part: Field, needed: bool, read: set[str], written: set[str]) -> bool
         return not set(OUTPUTS).isdisjoint(_names(part.content, NAME))
     if part.number == VALUE_INFO:
         return not written.isdisjoint(_names(part.content, NAME))
-    return part.number != INPUTS
+    return part.number != INPUTS or not of_memory.isdisjoint(_names(part.content, NAME))
 
 
 def _read(node: memoryview) -> list[str]:

@@ -1,9 +1,6 @@
 """Opens an ONNX model in ONNX Runtime as an `Engine`. Shell."""
 
-import io
-import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,21 +8,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from edge.engines import onnxruntime_session
-from edge.engines.deadline import DeadlineError, within
+from edge.engines import onnxruntime_memory, onnxruntime_opening, onnxruntime_session
 from edge.engines.onnxruntime_providers import TENSORRT, active_provider, with_options
-from edge.engines.onnxruntime_session import CheckedModel, failures, open_session
+from edge.engines.onnxruntime_session import CheckedModel, failures, largest_batch, open_session
 from edge.files import sha256_of
 from edge.graph_inference import ANY_SIZE, GraphInference, zeros
 from edge.inference import Engine, EngineError, Infer
 from edge.manifest import INPUT, Manifest, Preprocessing, input_shapes, output_shapes
 from edge.text import first_line
-from edge.threads import ThreadError
-
-log = logging.getLogger(__name__)
-
-LOAD_SECONDS = 120.0  # for opening a model and its first answer
-MANY = 1 << 16  # images: the limit of a model for any batch is memory
 
 
 def load(
@@ -40,7 +30,8 @@ def load(
     `threads` for one operator, 0 for as many as there are cores; `providers` are ONNX Runtime's execution providers in
     order of preference, the CPU's always last; `directory` is where TensorrtExecutionProvider keeps what it builds,
     None for nowhere. A model that prepares frames itself does so only where `preprocessing` is "graph"; otherwise its
-    network alone is opened. The model runs once, on zeros, before this returns.
+    network alone is opened. A model with a memory is opened together with it, by the same options. The model runs once,
+    on zeros, before this returns.
     """
     try:
         import onnxruntime
@@ -51,31 +42,9 @@ def load(
     model = onnxruntime_session.read(path, preprocessing)
     given = with_options(onnxruntime, providers, directory)
     running = onnxruntime.RunOptions()
+    memory = onnxruntime_memory.load(path, model.manifest, threads, providers, directory)
     open_now = partial(_opened, model, partial(open_session, onnxruntime, model, threads, given), providers, running)
-    try:
-        with _output_logged(path):
-            if TENSORRT in given:  # builds an engine first, which takes minutes
-                return open_now()
-            return within(LOAD_SECONDS, open_now, lambda: setattr(running, "terminate", True))
-    except ThreadError as error:
-        raise EngineError(f"{path}: {error}") from error
-    except DeadlineError as error:
-        raise EngineError(
-            f"{path}: did not open and answer within {LOAD_SECONDS:g} s; it computes without end, or far too much for "
-            "this machine: export it again"
-        ) from error
-
-
-@contextmanager
-def _output_logged(path: Path) -> Iterator[None]:
-    """Log what ONNX Runtime prints inside: why a provider does not start.
-
-    It wraps the deadline, not the other way round: a thread left behind would keep the program's output redirected.
-    """
-    with redirect_stdout(io.StringIO()) as printed:
-        yield
-    if printed.getvalue():
-        log.info("%s: %s", path, " ".join(printed.getvalue().replace("*", "").split()))
+    return replace(onnxruntime_opening.opened(path, open_now, running, builds=TENSORRT in given), memory=memory)
 
 
 def _opened(model: CheckedModel, open_session: Callable[[], Any], providers: Sequence[str], running: Any) -> Engine:
@@ -86,17 +55,11 @@ def _opened(model: CheckedModel, open_session: Callable[[], Any], providers: Seq
     _check_interface(session, manifest, path)
     infer = _infer(session, manifest, failures(), path, running)
     runtime = f"onnxruntime {onnxruntime.__version__}{active_provider(session, path, providers)}"
-    loaded = Engine(infer, manifest, sha256_of(path), runtime, _largest_batch(session))
+    loaded = Engine(infer, manifest, sha256_of(path), runtime, largest_batch(session))
     if manifest.preprocessing == "graph":
         loaded = replace(loaded, run_frames=GraphInference(infer, manifest), preprocessor="graph")
     _run_once(loaded, path)
     return loaded
-
-
-def _largest_batch(session: Any) -> int:
-    """The batch that a model was exported for; MANY for any batch."""
-    batch = session.get_inputs()[0].shape[0]
-    return batch if isinstance(batch, int) else MANY
 
 
 def _check_interface(session: Any, manifest: Manifest, path: Path) -> None:

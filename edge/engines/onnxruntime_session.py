@@ -17,6 +17,7 @@ DEFORMABLE_REMEDY = (
     "deformable convolutions need onnxruntime 1.25 or newer, which needs Python 3.11: pip install 'onnxruntime>=1.25', "
     "or take a network without them, dla_34_plain or res_18 of korsal-train --arch"
 )
+MANY = 1 << 16  # images: the limit of a model for any batch is memory
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,12 @@ def open_session(
         ) from error
     session.disable_fallback()  # silently to other providers at run time
     return session
+
+
+def largest_batch(session: Any) -> int:
+    """The batch that a model was exported for; MANY for any batch."""
+    batch = session.get_inputs()[0].shape[0]
+    return batch if isinstance(batch, int) else MANY
 
 
 def failures() -> tuple[type[Exception], ...]:

@@ -14,6 +14,7 @@ from typing import Literal, get_args
 from edge.manifest import Preprocessing
 
 Precision = Literal["fp32", "fp16", "int8"]
+ModelPart = Literal["detector", "memory"]  # of a model
 Version = tuple[int, ...]
 Members = Mapping[str, Collection[str]]  # of the enums NetworkDefinitionCreationFlag and BuilderFlag, by name
 
@@ -75,6 +76,7 @@ class BuildOptions:
     max_batch: int = 1  # images at once; the engine takes every batch from 1 to that
     workspace_bytes: int = DEFAULT_WORKSPACE  # of GPU memory that the builder may use
     preprocessing: Preprocessing = "graph"  # "outside": only the network of a file that prepares frames itself
+    part: ModelPart = "detector"  # "memory": the file beside it, which computes in FP32
     target: str = ""  # member of TensorRT-RTX's ComputeCapability ("SM86") to build for without a GPU; "": this GPU
 
 
@@ -150,7 +152,8 @@ def version_text(version: Version) -> str:
 def engine_key(onnx_sha256: str, platform: Platform, options: BuildOptions) -> str:
     """SHA-256, hexadecimal, of everything that an engine depends on."""
     chosen = asdict(options)
-    if options.preprocessing == BuildOptions.preprocessing:  # as in the keys of engines from before there was a choice
-        del chosen["preprocessing"]
+    for name in ("preprocessing", "part"):  # as in the keys of engines from before there was a choice
+        if chosen[name] == getattr(BuildOptions, name):
+            del chosen[name]
     known = {"onnx": onnx_sha256, "platform": asdict(platform), "options": chosen}
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from edge import files
+from edge.engines import engine_tensors
 from edge.engines.build_progress import BuildProgress, monitor
 from edge.engines.tensorrt_build_plan import BuildOptions, BuildPlan, remedy_for
 from edge.engines.tensorrt_constraints import keep_preprocessing_exact
 from edge.engines.tensorrt_log import TensorRtLog
 from edge.graph_inference import ANY_SIZE, LARGEST_FRAME, USUAL_FRAME
-from edge.manifest import Manifest, input_shapes, output_shapes
+from edge.manifest import Manifest
 
 log = logging.getLogger(__name__)
 
@@ -95,11 +96,12 @@ class TensorRtBuilder:
 
     def _check(self, network: Any, manifest: Manifest) -> None:
         """The network must match its manifest."""
-        expected = {name: shape[1:] for name, shape in input_shapes(manifest, 1, ANY_SIZE).items()}
+        part = self._options.part
+        expected = {name: shape[1:] for name, shape in engine_tensors.inputs(manifest, part, 1, ANY_SIZE).items()}
         tensors = [network.get_input(index) for index in range(network.num_inputs)]
         inputs = {tensor.name: tuple(tensor.shape)[1:] for tensor in tensors}
         outputs = [network.get_output(index).name for index in range(network.num_outputs)]
-        absent = [name for name in output_shapes(manifest, 1) if name not in outputs]
+        absent = [name for name in engine_tensors.outputs(manifest, part, 1) if name not in outputs]
         if inputs != expected or absent:
             found = f"its input is {inputs}" if inputs != expected else f"it has no output {absent[0]}"
             raise EngineBuildError(f"{self._onnx}: {found}, unlike its manifest; export it again")
@@ -125,7 +127,8 @@ class TensorRtBuilder:
         """
         profile, largest = builder.create_optimization_profile(), self._options.max_batch
         limits = (1, (1, 1)), (largest, USUAL_FRAME), (largest, LARGEST_FRAME)
-        low, usual, high = (input_shapes(manifest, batch, size) for batch, size in limits)
+        part = self._options.part
+        low, usual, high = (engine_tensors.inputs(manifest, part, batch, size) for batch, size in limits)
         for name in low:
             profile.set_shape(name, low[name], usual[name], high[name])
         if config.add_optimization_profile(profile) < 0:

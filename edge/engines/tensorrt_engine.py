@@ -10,19 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from edge.engines import cuda_runtime, engine_record
+from edge.engines import cuda_runtime, engine_record, engine_tensors
 from edge.engines.cuda_runtime import Cuda, CudaDevice, CudaError
 from edge.engines.engine_record import HEADER_BYTES, REBUILD, RTX_TAG, TAG, EngineRecord, version_fault
 from edge.engines.inference_graph import GpuGraphInference
-from edge.engines.tensorrt_build_plan import parse_version
+from edge.engines.tensorrt_build_plan import ModelPart, parse_version
 from edge.engines.tensorrt_errors import TensorRtError, errors_name
 from edge.engines.tensorrt_runner import Runner
 from edge.engines.tensorrt_tensors import RunnerError
 from edge.graph_inference import ANY_SIZE, zeros
 from edge.inference import Engine, Infer, LoadedEngine
-from edge.manifest import Manifest, input_shapes, output_shapes
 
 
 def bindings() -> tuple[Any, Cuda]:
@@ -48,28 +48,31 @@ def is_engine_file(path: Path) -> bool:
         return False
 
 
-def load(path: Path, trt: Any, cuda: Cuda) -> LoadedEngine:
+def load(path: Path, trt: Any, cuda: Cuda, part: ModelPart = "detector") -> LoadedEngine:
     """Open the engine at `path`, whose record lies beside it. Raises TensorRtError.
 
-    `trt` and `cuda` are what `bindings` returns. The engine runs once, on zeros, before this returns.
+    `trt` and `cuda` are what `bindings` returns. The engine runs once, on zeros, before this returns. `part`: what it
+    must be of; of a memory, whose manifest is its detector's, `infer` is as `edge.memory_network` says.
     """
     serialized = _read(path)
     if fault := version_fault(serialized[:HEADER_BYTES], parse_version(str(trt.__version__))):
         raise TensorRtError(f"{path}: {fault}")
     record = _record(path, serialized)
+    if record.options.part != part:
+        raise TensorRtError(f"{path}: is the engine of a {record.options.part}, not of a {part}; name the other one")
     with errors_name(path):
         _check_device(record, cuda.device())
         runner = Runner(trt, cuda, serialized)
     try:
         infer = _infer(path, runner)
-        _check_interface(path, runner, record.manifest)
-        infer(zeros(record.manifest))
+        _check_interface(path, runner, record)
+        infer(_zeros(record))
     except BaseException:
         runner.close()
         raise
     name = f"tensorrt {trt.__version__} {record.precision}"
     engine = Engine(infer, record.manifest, record.onnx_sha256, name, runner.batches[1])
-    if record.manifest.preprocessing == "graph":
+    if record.options.part == "detector" and record.manifest.preprocessing == "graph":
         run_frames = GpuGraphInference(runner, record.manifest, path)
         engine = replace(engine, run_frames=run_frames, preprocessor="graph")
     return LoadedEngine(engine, runner, path)
@@ -104,13 +107,23 @@ def _check_device(record: EngineRecord, device: CudaDevice) -> None:
         raise RunnerError(f"was built for {gpu} ({built_for}), this device has {device.name} ({here}); {REBUILD}")
 
 
-def _check_interface(path: Path, runner: Runner, manifest: Manifest) -> None:
+def _zeros(record: EngineRecord) -> Mapping[str, NDArray[Any]]:
+    """What the engine takes, to try it with."""
+    manifest, part = record.manifest, record.options.part
+    if part == "detector":
+        return zeros(manifest)
+    shapes = engine_tensors.inputs(manifest, part, 1, ANY_SIZE)
+    return {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+
+
+def _check_interface(path: Path, runner: Runner, record: EngineRecord) -> None:
     """The network must match its manifest."""
-    inputs, shapes = input_shapes(manifest, 1, ANY_SIZE), runner.shapes()
+    manifest, part = record.manifest, record.options.part
+    inputs, shapes = engine_tensors.inputs(manifest, part, 1, ANY_SIZE), runner.shapes()
     if set(runner.inputs) != set(inputs):
         given, wanted = ", ".join(runner.inputs), ", ".join(inputs)
         raise TensorRtError(f"{path}: its inputs are {given}, but its manifest says {wanted}; {REBUILD}")
-    expected = {**inputs, **output_shapes(manifest, 1)}
+    expected = {**inputs, **engine_tensors.outputs(manifest, part, 1)}
     wrong = [name for name in expected if shapes.get(name) != expected[name]]
     if wrong:
         found = shapes.get(wrong[0], "absent")

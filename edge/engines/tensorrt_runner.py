@@ -22,10 +22,11 @@ from edge.engines.tensorrt_tensors import (
     Tensor,
     dtype_of,
     names_of,
+    results_of,
     shape_of,
     smallest_and_largest,
 )
-from edge.manifest import FRAME, INPUT, OUTPUTS
+from edge.manifest import FRAME, INPUT
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class Runner:
             owned.callback(self._drop_references)
             self._engine = self._deserialized(serialized)
             self.inputs, outputs = names_of(trt, self._engine)
+            self._results = results_of(self.inputs, outputs)
             self._limits = {name: smallest_and_largest(self._engine, name) for name in self.inputs}
             smallest, largest = self._limits[self.inputs[0]]
             self.batches = smallest[0], largest[0]
@@ -106,7 +108,7 @@ class Runner:
         return {name: (1, *declared.get(name, tensor.row)) for name, tensor in self._tensors.items()}
 
     def infer(self, inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
-        """As `edge.inference.Infer`: every input (B, ...) in, OUTPUTS out. Raises RunnerError, CudaError."""
+        """As `edge.inference.Infer`: every input (B, ...) in, the results out. Raises RunnerError, CudaError."""
         for name in self.inputs:
             self.upload(name, inputs[name])
         return self.run(len(inputs[self.inputs[0]]))
@@ -135,7 +137,7 @@ class Runner:
         else:
             self._enqueue(batch)
         self._cuda.synchronize(self.stream)
-        return {name: self._tensors[name].host(batch).copy() for name in OUTPUTS}
+        return {name: self._tensors[name].host(batch).copy() for name in self._results}
 
     def download(self, name: str, row: int) -> NDArray[Any]:
         """One row of an output that `run` leaves on the GPU."""
@@ -209,7 +211,7 @@ class Runner:
     def _enqueue(self, batch: int) -> None:
         """Put one execution and the download of its outputs on the stream."""
         self._require(self._context.execute_async_v3(self.stream), f"TensorRT does not run it; {REBUILD}")
-        for name in OUTPUTS:
+        for name in self._results:
             tensor = self._tensors[name]
             self._cuda.download(tensor.pinned, tensor.address, batch * tensor.row_bytes, self.stream)
 

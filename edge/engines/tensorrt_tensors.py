@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edge.engines.cuda_runtime import Cuda, CudaError, view
 from edge.manifest import FITTED, FRAME, INPUT, MOTION, OUTPUTS, PREVIOUS
+from edge.memory_network import MEMORY_INPUTS, part_names
 
 DTYPES = {  # by the names of TensorRT's DataType; 8.6 has no INT64
     "FLOAT": np.float32,
@@ -20,7 +21,8 @@ DTYPES = {  # by the names of TensorRT's DataType; 8.6 has no INT64
     "UINT8": np.uint8,
     "BOOL": np.bool_,
 }
-INPUTS = ((INPUT,), (FRAME,), (FRAME, PREVIOUS))  # that a model of ours may have
+INPUTS = ((INPUT,), (FRAME,), (FRAME, PREVIOUS))  # that a detector of ours may have, beside MEMORY_INPUTS
+(FIRST_PART,) = part_names(1)  # of a memory, which no detector takes
 REBUILD = "rebuild it with korsal-convert build"
 
 
@@ -101,13 +103,21 @@ def names_of(trt: Any, engine: Any) -> tuple[list[str], list[str]]:
     names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
     inputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
     outputs = [name for name in names if name not in inputs]
-    if not any(sorted(inputs) == sorted(known) for known in INPUTS):
+    if FIRST_PART in inputs:
+        return inputs, outputs
+    own = sorted(set(inputs).difference(MEMORY_INPUTS))
+    if not any(own == sorted(known) for known in INPUTS):
         raise RunnerError(f"its inputs are {', '.join(inputs) or 'none'}, not {INPUT} or {FRAME}; {REBUILD}")
     needed = (*OUTPUTS, FITTED, MOTION) if PREVIOUS in inputs else OUTPUTS
     absent = [name for name in needed if name not in outputs]
     if absent:
         raise RunnerError(f"it has no output {absent[0]}; {REBUILD}")
     return inputs, outputs
+
+
+def results_of(inputs: Sequence[str], outputs: Sequence[str]) -> tuple[str, ...]:
+    """The outputs that every run brings down: OUTPUTS of a detector, all of a memory."""
+    return tuple(outputs) if FIRST_PART in inputs else OUTPUTS
 
 
 def dtype_of(trt: Any, engine: Any, name: str) -> np.dtype[Any]:

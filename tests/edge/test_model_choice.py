@@ -8,6 +8,7 @@ import pytest
 
 from edge.engines.tensorrt_build_plan import Precision, known_members
 from edge.manifest import Manifest
+from edge.memory_network import MemoryNetwork
 from edge.model_choice import (
     Device,
     ModelFile,
@@ -169,6 +170,7 @@ def test_fp32_of_a_file_that_is_not() -> None:
         ({"width": 128}, "has another width"),
         ({"start_scores": {"Fall": 0.5}}, "has another start scores"),
         ({"name": "yard"}, "has another name"),
+        ({"memory": MemoryNetwork("0" * 64, 4, 8, (1, 1, 1), (1, 1, 1))}, "has another memory"),
     ],
 )
 def test_files_of_one_model_agree_but_for_their_precision(change: dict[str, Any], reason: str) -> None:

@@ -160,9 +160,9 @@ def test_a_model_that_never_answers_is_given_up(make: Callable[[Path], Path], tm
     program = """
 import sys
 from pathlib import Path
-from edge.engines import deadline, onnxruntime_engine
+from edge.engines import deadline, onnxruntime_engine, onnxruntime_opening
 from edge.inference import EngineError
-onnxruntime_engine.LOAD_SECONDS, deadline.STOP_SECONDS = 2.0, 1.0
+onnxruntime_opening.LOAD_SECONDS, deadline.STOP_SECONDS = 2.0, 1.0
 try:
     onnxruntime_engine.load(Path(sys.argv[1]), threads=1)
 except EngineError as error:

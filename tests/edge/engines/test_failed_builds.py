@@ -26,7 +26,7 @@ def target(tmp_path: Path) -> Path:
 
 
 def attempt(target: Path, error: BaseException | None = None) -> None:
-    with noted(ONNX, target, "here"):
+    with noted(str(ONNX), target, "here"):
         if error is not None:
             raise error
 
@@ -35,7 +35,7 @@ def killed(target: Path) -> None:
     """A build that ends its process."""
     child = os.fork()
     if child == 0:
-        with noted(ONNX, target, "here"):
+        with noted(str(ONNX), target, "here"):
             os._exit(9)
     os.waitpid(child, 0)
 
@@ -68,7 +68,7 @@ def test_a_build_that_ends_the_process_is_tried_again_for_a_while(target: Path) 
 
 def test_a_last_attempt_that_goes_on_is_not_one_that_failed(target: Path) -> None:
     def last() -> None:
-        with noted(ONNX, target, "here"):
+        with noted(str(ONNX), target, "here"):
             assert refusal(target) == ""  # whoever starts now waits for the lock
             assert refusal(target, alone=True) != ""
             raise ShortOfMemoryError("tiny.onnx: too little memory")

@@ -148,6 +148,7 @@ OTHER: dict[str, Any] = {
     "workspace_bytes": 1 << 29,
     "target": "SM86",
     "preprocessing": "outside",
+    "part": "memory",
 }
 
 
