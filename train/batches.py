@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from edge.manifest import CLIP, INPUT
+from edge.memory_network import MEMORY_INPUTS
 from train import processes
 from train.datasets.packed_video import FrameError
 
@@ -23,14 +24,14 @@ class Batches(Protocol):
     def __call__(self, samples: Any, numbers: Sequence[int], size: int) -> Iterator[Mapping[str, Tensor]]:
         """Batches of `size` on the device, the last one may be smaller: `image` (B, C, h, w) and `Targets` by name.
 
-        `samples`: `Samples`, or numbered ones that only the CPU computes.
+        With a memory MEMORY_INPUTS too. `samples`: `Samples`, or numbered ones that only the CPU computes.
         """
 
 
 def network_inputs(batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
     """What a network takes of a batch, in the order in which it does."""
     image = batch[INPUT].contiguous(memory_format=torch.channels_last)
-    return image, *(batch[name] for name in (CLIP,) if name in batch)
+    return image, *(batch[name] for name in (CLIP, *MEMORY_INPUTS) if name in batch)
 
 
 @dataclass(frozen=True)

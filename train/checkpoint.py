@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from edge import manifest as manifests
 from edge.files import replacing, sha256_of
 from edge.inference import Engine
-from edge.manifest import INPUT, OUTPUTS, Manifest, ManifestError
+from edge.manifest import LITE, OUTPUTS, Manifest, ManifestError, input_shapes
+from edge.memory_network import MemoryNetwork, map_shapes
 from edge.text import sanitized
 from train.networks import architectures
 from train.networks.decoder import Decoder
+from train.networks.movinet import memory_network
 from train.networks.yowo import clip_networks
 from train.networks.yowo.clip_networks import CLIP_NETWORKS
 from train.safe_reading import torch_file
@@ -102,7 +104,8 @@ def detector(checkpoint: Checkpoint) -> nn.Module:
         network = CLIP_NETWORKS[name](len(manifest.labels), clip_networks.parts_of(checkpoint.weights))
     elif name in architectures.ARCHITECTURES:
         width = head_width(checkpoint.weights)
-        network = architectures.network(name, len(manifest.labels), manifest.channels, head_width=width)
+        memory = _memory(checkpoint)
+        network = architectures.network(name, len(manifest.labels), manifest.channels, 0.0, width, memory)
     else:
         raise CheckpointError(
             f"{checkpoint.title}: its network is {name}, and known are "
@@ -119,6 +122,19 @@ def detector(checkpoint: Checkpoint) -> nn.Module:
     return network.eval()
 
 
+def _memory(checkpoint: Checkpoint) -> MemoryNetwork | None:
+    """The memory whose maps its network takes. Raises CheckpointError where no network here takes such."""
+    memory = checkpoint.manifest.memory
+    if memory is None:
+        return None
+    known = memory_network(memory.weights, memory.interval, memory.size)
+    if checkpoint.manifest.architecture != LITE or map_shapes(memory, 1) != map_shapes(known, 1):
+        raise CheckpointError(
+            f"{checkpoint.title}: takes a memory's maps in a way that is not known here; update korsal-edge"
+        )
+    return memory
+
+
 def head_width(weights: Mapping[str, Any]) -> int | None:
     """The width of the heads of that network, None where the weights do not hold it."""
     first = weights.get(architectures.HEAD)
@@ -126,7 +142,10 @@ def head_width(weights: Mapping[str, Any]) -> int | None:
 
 
 def engine(checkpoint: Checkpoint) -> Engine:
-    """A checkpoint, run by torch through the interface that all engines have. Raises CheckpointError."""
+    """A checkpoint, run by torch through the interface that all engines have; it takes what `input_shapes` names.
+
+    Raises CheckpointError.
+    """
     if checkpoint.manifest.clip is not None:
         raise CheckpointError(
             f"{checkpoint.title}: its network {checkpoint.manifest.architecture} sees clips, which the pipeline shows "
@@ -134,9 +153,11 @@ def engine(checkpoint: Checkpoint) -> Engine:
         )
     decoder = Decoder(detector(checkpoint), checkpoint.manifest.top_k).eval()
 
+    names = tuple(input_shapes(checkpoint.manifest, 1, checkpoint.manifest.input_size))
+
     def infer(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         with torch.inference_mode():
-            outputs = decoder(torch.from_numpy(np.ascontiguousarray(inputs[INPUT])))
+            outputs = decoder(*(torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in names))
         return {name: value.numpy() for name, value in zip(OUTPUTS, outputs, strict=True)}
 
     return Engine(

@@ -4,7 +4,7 @@ Weights out of an ONNX have norms that change nothing; in the first step of trai
 batch's own statistics, and everything behind them would read something else than before.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -22,14 +22,14 @@ class _Sums:
 
 
 @torch.no_grad()
-def estimate(network: nn.Module, images: Iterable[Tensor]) -> None:
+def estimate(network: nn.Module, batches: Iterable[Sequence[Tensor]]) -> None:
     """Change the batch norms of `network` in place, and leave it in evaluation mode.
 
-    `images`: batches of network inputs (B, C, h, w). Where there is none, nothing changes.
+    `batches`: of what the network takes. Where there is none, nothing changes.
     """
     with _watched(network.eval()) as sums:
-        for image in images:
-            network(image)
+        for inputs in batches:
+            network(*inputs)
     for norm, seen in sums.items():
         if seen.count:
             _set(norm, seen)

@@ -17,7 +17,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from edge import model_files
-from edge.manifest import Manifest
+from edge.manifest import Manifest, input_shapes
 from train.checkpoint import Checkpoint, CheckpointError
 from train.networks import architectures
 from train.networks.deformable import DeformableConvolution
@@ -47,7 +47,8 @@ def load(path: Path) -> Checkpoint:
             f"{path}: its network is {manifest.architecture}, and known are "
             f"{', '.join(architectures.ARCHITECTURES)}; update korsal-edge"
         )
-    outside = replace(manifest, preprocessing="outside")
+    memory = None if manifest.memory is None else manifest.memory.without_file()
+    outside = replace(manifest, preprocessing="outside", memory=memory)
     return Checkpoint(outside, _state(model, outside, path), {}, file=path)
 
 
@@ -63,8 +64,9 @@ def _state(model: onnx.ModelProto, manifest: Manifest, path: Path) -> dict[str, 
     """The state of the network, whose batch norms change nothing."""
     held = _held(model)
     width = len(held["heatmap.0"][0]) if "heatmap.0" in held else None
-    network = architectures.network(manifest.architecture, len(manifest.labels), manifest.channels, head_width=width)
-    norms = {place: norm for norm, place in _places_of_norms(network.eval(), manifest.channels)}
+    classes, channels = len(manifest.labels), manifest.channels
+    network = architectures.network(manifest.architecture, classes, channels, 0.0, width, manifest.memory)
+    norms = {place: norm for norm, place in _places_of_norms(network.eval(), manifest)}
     state, missing = network.state_dict(), {name for name, _ in network.named_parameters()}
     for place, module in network.named_modules():
         if not isinstance(module, CONVOLUTIONS):
@@ -116,8 +118,8 @@ def _place(node: str) -> str:
     return ".".join([*(part for part, after in pairwise(parts) if not after.startswith(f"{part}.")), last])
 
 
-def _places_of_norms(network: nn.Module, channels: int) -> Iterable[tuple[str, str]]:
-    """Each batch norm, and the convolution whose output it reads, seen as an image of zeros goes through."""
+def _places_of_norms(network: nn.Module, manifest: Manifest) -> Iterable[tuple[str, str]]:
+    """Each batch norm, and the convolution whose output it reads, seen as inputs of zeros go through."""
     made: dict[int, tuple[str, Tensor]] = {}  # by identity; the tensor is kept, so that no other one takes it
     found: list[tuple[str, str]] = []
 
@@ -129,10 +131,10 @@ def _places_of_norms(network: nn.Module, channels: int) -> Iterable[tuple[str, s
 
         return module.register_forward_hook(passed)
 
-    kinds = (*CONVOLUTIONS, nn.BatchNorm2d)
+    kinds, small = (*CONVOLUTIONS, nn.BatchNorm2d), replace(manifest, height=SIDE, width=SIDE)
     handles = [note(place, module) for place, module in network.named_modules() if isinstance(module, kinds)]
     with torch.inference_mode():
-        network(torch.zeros(1, channels, SIDE, SIDE))
+        network(*(torch.zeros(shape) for shape in input_shapes(small, 1, small.input_size).values()))
     for handle in handles:
         handle.remove()
     return found

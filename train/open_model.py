@@ -9,6 +9,7 @@ from edge.engines.inference_cuda import with_cuda_preprocessing
 from edge.engines.tensorrt_errors import TensorRtError
 from edge.inference import PREPROCESSORS, LoadedEngine
 from edge.manifest import Preprocessing, PreprocessingChoice
+from edge.memory_opening import with_memory
 
 ENGINE_SUFFIX = ".engine"
 _CURES: Mapping[PreprocessingChoice, str] = {
@@ -47,10 +48,10 @@ def open_model(path: Path, threads: int, preprocessing: PreprocessingChoice = "a
 
 def _opened(path: Path, threads: int, preprocessing: PreprocessingChoice) -> LoadedEngine:
     if is_engine(path):
-        return _through_tensorrt(path)
+        return with_memory(_through_tensorrt(path), path, threads)
     if path.suffix == ".onnx":
         inside: Preprocessing = "graph" if preprocessing == "graph" else "outside"
-        return LoadedEngine(onnxruntime_engine.load(path, threads, preprocessing=inside), None)
+        return LoadedEngine(onnxruntime_engine.load(path, threads, preprocessing=inside))
     if path.suffix != ".pt":
         raise ModelError(
             f"{path}: neither .onnx nor .pt, nor a TensorRT engine; give a model of korsal-convert or korsal-train"
@@ -58,11 +59,11 @@ def _opened(path: Path, threads: int, preprocessing: PreprocessingChoice) -> Loa
     packages.require("torch")  # which the others do without
     import torch
 
-    from train import checkpoint
+    from train import checkpoint, memory_engine
 
     torch.set_num_threads(threads)
     try:
-        return LoadedEngine(checkpoint.engine(checkpoint.load(path)), None)
+        return LoadedEngine(memory_engine.engine(checkpoint.load(path)), None)
     except checkpoint.CheckpointError as error:
         raise ModelError(str(error)) from error
 

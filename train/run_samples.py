@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from edge.manifest import Manifest
+from edge.memory_network import MemoryNetwork
 from train import clip_training
 from train.clips.samples import ClipTrainingSet, ClipValidationFrames
 from train.clips.settings import NMS_IOU
-from train.datasets.annotation_records import VideoAnnotation
+from train.datasets.annotation_records import VideoAnnotation, VideoFrame
 from train.datasets.packed_video import PackedVideo
+from train.memory_features import MemoryVideos
 from train.networks.yowo.names import TRAINED
 from train.samples import TrainingSet, ValidationFrames, every_nth
 from train.train_settings import TrainSettings
@@ -20,29 +22,44 @@ def learned(
     packed: Mapping[str, PackedVideo],
     manifest: Manifest,
     settings: TrainSettings,
+    memory: MemoryVideos,
 ) -> TrainingSet | ClipTrainingSet:
-    """The samples to learn from, of the videos of each data set."""
+    """The samples to learn from, of the videos of each data set; `memory`: their maps, where they are taken."""
     if manifest.clip is not None:
         return clip_training.training_set(parts, packed, manifest, settings)
     return TrainingSet(
-        parts, packed, manifest, settings.augment, settings.seed, settings.samples, settings.other_gaps, settings.shares
+        parts,
+        packed,
+        manifest,
+        settings.augment,
+        settings.seed,
+        settings.samples,
+        settings.other_gaps,
+        settings.shares,
+        memory,
+        settings.memory_dropout,
     )
 
 
 def validated(
-    data: TrainingData, stride: int, packed: Mapping[str, PackedVideo], manifest: Manifest
+    data: TrainingData, stride: int, packed: Mapping[str, PackedVideo], manifest: Manifest, memory: MemoryVideos
 ) -> tuple[ValidationPart, ...]:
     """Every so many frames of what each data set holds out, of those that name any action."""
-    frames = ValidationFrames if manifest.clip is None else ClipValidationFrames
+
+    def frames(choices: Sequence[VideoFrame]) -> ValidationFrames | ClipValidationFrames:
+        if manifest.clip is not None:
+            return ClipValidationFrames(choices, packed, manifest)
+        return ValidationFrames(choices, packed, manifest, memory)
+
     return tuple(
-        ValidationPart(part.title, part.labels, frames(every_nth(part.validation, stride), packed, manifest))
+        ValidationPart(part.title, part.labels, frames(every_nth(part.validation, stride)))
         for part in data.parts
         if part.labels
     )
 
 
-def manifest_of(settings: TrainSettings, data: TrainingData) -> Manifest:
-    """Of the model that will come of the run."""
+def manifest_of(settings: TrainSettings, data: TrainingData, memory: MemoryNetwork | None) -> Manifest:
+    """Of the model that will come of the run; `memory`: the one whose maps it takes."""
     clips = settings.architecture in TRAINED
     return Manifest(
         name=f"korsal-{settings.architecture}",
@@ -55,4 +72,5 @@ def manifest_of(settings: TrainSettings, data: TrainingData) -> Manifest:
         training={"data": data.title, "videos": len(data.files), "samples": settings.samples},
         clip=settings.clips.clip if clips else None,
         nms_iou=NMS_IOU if clips else 1.0,
+        memory=memory,
     )

@@ -18,6 +18,7 @@ from train.augment import Augmentation, AugmentSettings
 from train.datasets.annotation_records import VideoAnnotation, VideoFrame, at
 from train.datasets.frame_kinds import counted, idle, known_frames
 from train.datasets.packed_video import PackedVideo
+from train.memory_features import NO_MEMORY, MemoryVideos
 from train.targets import Targets, targets
 
 Group = list[VideoAnnotation]  # of one data set, and of one class or without any action
@@ -106,7 +107,7 @@ class SampleDraw:
     """All that is drawn for one sample: what is left is to compute pixels and targets from it.
 
     `before`: the frame that the motion map compares with, None where there is none. `boxes` (N, 4) float32 are x1 y1
-    x2 y2 in input pixels, `labels` (N,).
+    x2 y2 in input pixels, `labels` (N,). `remembers`: whether the network gets the memory's maps, if it takes any.
     """
 
     choice: VideoFrame
@@ -114,6 +115,7 @@ class SampleDraw:
     augmentation: Augmentation
     boxes: NDArray[np.float32]
     labels: NDArray[np.int64]
+    remembers: bool = True
 
 
 class Samples(Protocol):
@@ -121,6 +123,7 @@ class Samples(Protocol):
 
     packed: Mapping[str, PackedVideo]
     manifest: Manifest
+    memory: MemoryVideos
 
     def __len__(self) -> int: ...
 
@@ -144,8 +147,13 @@ class TrainingSet(Dataset[dict[str, NDArray[Any]]]):
         samples: int,
         other_gaps: Sequence[int] = (),
         shares: Sequence[float] = (),
+        memory: MemoryVideos = NO_MEMORY,
+        forgotten: float = 0.0,
     ) -> None:
-        """As of `FrameSampler`; of `other_gaps`, frames, and the manifest's own gap one is drawn for each sample."""
+        """As of `FrameSampler`; of `other_gaps`, frames, and the manifest's own gap one is drawn for each sample.
+
+        A share `forgotten` of the samples has zeros for the memory's maps, as there are when a stream begins.
+        """
         self.choose = FrameSampler(parts, len(manifest.labels), shares)
         self.packed = packed
         self.manifest = manifest
@@ -153,6 +161,8 @@ class TrainingSet(Dataset[dict[str, NDArray[Any]]]):
         self.settings = settings
         self.seed = seed
         self.samples = samples
+        self.memory = memory
+        self.forgotten = forgotten
 
     def __len__(self) -> int:
         return self.samples
@@ -162,7 +172,8 @@ class TrainingSet(Dataset[dict[str, NDArray[Any]]]):
         random = np.random.default_rng((self.seed, number))
         choice = self.choose(random)
         gap = self.gaps[int(random.integers(len(self.gaps)))] if len(self.gaps) > 1 else self.gaps[0]
-        return draw(choice, self.packed[choice.video.name], self.manifest.input_size, gap, self.settings, random)
+        drawn = draw(choice, self.packed[choice.video.name], self.manifest.input_size, gap, self.settings, random)
+        return replace(drawn, remembers=random.random() >= self.forgotten) if self.memory else drawn
 
     def __getitem__(self, number: int) -> dict[str, NDArray[Any]]:
         return _computed(self, number)
@@ -171,10 +182,17 @@ class TrainingSet(Dataset[dict[str, NDArray[Any]]]):
 class ValidationFrames(Dataset[dict[str, NDArray[Any]]]):
     """Chosen frames, unaugmented: for validation while training."""
 
-    def __init__(self, choices: Sequence[VideoFrame], packed: Mapping[str, PackedVideo], manifest: Manifest) -> None:
+    def __init__(
+        self,
+        choices: Sequence[VideoFrame],
+        packed: Mapping[str, PackedVideo],
+        manifest: Manifest,
+        memory: MemoryVideos = NO_MEMORY,
+    ) -> None:
         self.choices = choices
         self.packed = packed
         self.manifest = manifest
+        self.memory = memory
 
     def __len__(self) -> int:
         return len(self.choices)
@@ -205,7 +223,16 @@ def draw(
 
 def _computed(samples: Samples, number: int) -> dict[str, NDArray[Any]]:
     drawn = samples.draw(number)
-    return compute(drawn, samples.packed[drawn.choice.video.name], samples.manifest)
+    computed = compute(drawn, samples.packed[drawn.choice.video.name], samples.manifest)
+    return {**computed, **memory_inputs(samples, drawn)}
+
+
+def memory_inputs(samples: Samples, drawn: SampleDraw) -> dict[str, NDArray[np.float32]]:
+    """MEMORY_INPUTS of a sample by name, where there is a memory. Raises FrameError."""
+    if not samples.memory:
+        return {}
+    choice, size = drawn.choice, samples.manifest.input_size
+    return samples.memory[choice.video.name].inputs(choice.frame, drawn.remembers, drawn.augmentation, size)
 
 
 def compute(drawn: SampleDraw, packed: PackedVideo, manifest: Manifest) -> dict[str, NDArray[Any]]:

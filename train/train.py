@@ -19,6 +19,7 @@ from edge.terminal.progress import Progress
 from train import (
     check,
     clip_training,
+    memory_features,
     precision,
     processes,
     run_samples,
@@ -127,15 +128,16 @@ def prepare(
         raise TrainingError(f"{out}: already holds a run; --resume continues it, another --out starts a new one")
     saved = checkpoints.load(out / "last.pt") if resume else None
     data, packed = training_data.with_frames(data, cache)
-    manifest = run_samples.manifest_of(settings, data)
+    taken, memory = memory_features.of_file(settings.memory, packed, device)
+    manifest = run_samples.manifest_of(settings, data, taken)
     run = training_step.start(settings, manifest, device, saved)
     log = TrainingLog(out / "log.csv", training_data.scored_columns(data), training_step.terms(settings))
     if saved:
         training_step.resume(run, saved, settings)
     run.precision = _precision(settings.precision, run, manifest, settings.batch, saved)
     parts = [part.training for part in data.parts]
-    samples = run_samples.learned(parts, packed, manifest, settings)
-    scored = run_samples.validated(data, settings.validation_stride, packed, manifest)
+    samples = run_samples.learned(parts, packed, manifest, settings, memory)
+    scored = run_samples.validated(data, settings.validation_stride, packed, manifest, memory)
     clips = manifest.clip is not None
     if clips and samples_on == "device":
         raise BatchError("--samples-on device: clips are computed on the CPU; leave it out")

@@ -21,7 +21,7 @@ from train.training_step import EARLIER_DEFAULTS, TrainingError
 
 TAKEN = (  # data and precision are never those of another run
     *("fold", "weights", "architecture", "height", "width", "samples", "batch", "learning_rate", "validate_every"),
-    *("backbone_rate", "patience", "seed", "all_groups", "shares"),
+    *("backbone_rate", "patience", "seed", "all_groups", "shares", "memory", "memory_dropout"),
 )
 OF_MOTION = ("kind", "shifts")
 
@@ -135,5 +135,9 @@ def _add_input(parser: argparse.ArgumentParser, usual: TrainSettings) -> None:
     add("--shifts", action=argparse.BooleanOptionalAction, help="the search of nine shifts of it; default: with it (*)")
     gap = f"how many frames back the previous frame lies; of several one is drawn each time; default: {motion.gap} (*)"
     add("--gap", type=int, nargs="+", help=gap)
+    memory = "MoViNet's weights: the network takes its maps too, which are computed once and kept in --cache"
+    add("--memory", type=path_as_text, metavar="FILE", help=memory)
+    forgotten = f"share of the samples that go without these maps; default: {usual.memory_dropout}"
+    add("--memory-dropout", type=float, help=forgotten)
     add("--height", type=int, help=f"of the network's input, a multiple of 32; default: {usual.height} (*)")
     add("--width", type=int, help=f"likewise; default: {usual.width} (*)")

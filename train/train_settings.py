@@ -65,6 +65,8 @@ class TrainSettings:
     other_gaps: tuple[int, ...] = ()  # one of these and of `motion.gap` is drawn for each sample, in frames
     shares: tuple[float, ...] = ()  # how many of the samples are of each data set, in proportion; (): by their classes
     clips: ClipTraining = field(default_factory=ClipTraining)  # for networks that see a clip
+    memory: str = ""  # weights of the streaming network whose maps the detector takes; "": none
+    memory_dropout: float = 0.15  # share of the samples that have zeros for these maps
 
 
 def from_saved(saved: Mapping[str, Any]) -> TrainSettings:
@@ -100,6 +102,10 @@ def faults(settings: TrainSettings, processes: int) -> list[str]:
         found.append(f"--backbone-rate {settings.backbone_rate:g}: give 0 to {LARGEST_RATE:g}")
     if settings.seed < 0:
         found.append(f"--seed {settings.seed}: give 0 or more")
+    if settings.memory and settings.architecture != LITE:
+        found.append(f"--memory: only --arch {LITE} takes one, not {settings.architecture}; leave one of them out")
+    if not 0 <= settings.memory_dropout < 1:
+        found.append(f"--memory-dropout {settings.memory_dropout:g}: give 0 to below 1, like 0.15")
     return [*found, *_of_several(settings), *clip_settings.faults(settings.clips), *_of_clips(settings, processes)]
 
 

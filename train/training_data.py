@@ -91,9 +91,10 @@ def description(manifest: Manifest, other_gaps: tuple[int, ...], data: TrainingD
     seen = f"motion {motion.kind}{shifts}, gap {gaps}"
     if clip is not None:
         seen = f"clips of {clip.frames} frames, {clip.step} apart,"
+    remembers = f"a memory of one frame in {manifest.memory.interval}, " if manifest.memory else ""
     lines = [
         f"network: {manifest.architecture}, {manifest.width}x{manifest.height} pixels, "
-        f"{seen} at {manifest.rate:g} frames per second, "
+        f"{seen} at {manifest.rate:g} frames per second, {remembers}"
         f"{len(manifest.labels)} actions; {_videos(data.parts)}",
         *data.notes,
     ]

@@ -32,12 +32,15 @@ EARLIER_DEFAULTS = {
     "all_groups": False,
     "clips": asdict(ClipTraining()),
     "fold": 1,
+    "memory": "",
+    "memory_dropout": 0.0,
     "other_gaps": (),
     "patience": 0,
     "precision": "bfloat16",
     "shares": (),
 }  # by earlier versions
 NORM_SAMPLES, NORM_BATCH = 96, 16  # from which statistics of batch norms are estimated
+OF_MEMORY = "memory."  # the layers that take a memory's maps
 NAMING_LAYERS = ("heatmap.3.", "heatmap.2.")  # with one channel for each label: of `lite`, of the others
 
 
@@ -90,13 +93,16 @@ def start(
 def _untrained(manifest: Manifest, dropout: float, saved: Checkpoint | None) -> nn.Module:
     """The network that the manifest names; its heads are as wide as those of `saved`, whose weights it will take."""
     width = checkpoints.head_width(saved.weights) if saved else None
-    return architectures.network(manifest.architecture, len(manifest.labels), manifest.channels, dropout, width)
+    return architectures.network(
+        manifest.architecture, len(manifest.labels), manifest.channels, dropout, width, manifest.memory
+    )
 
 
 def load_trained(network: nn.Module, saved: Checkpoint, manifest: Manifest) -> None:
     """Fill `network` in place from a checkpoint; of the layer that names labels only the channels of common ones.
 
-    Raises CheckpointError where it is of another network or was trained on another kind of input; its size may differ.
+    What takes a memory's maps stays as it is where the checkpoint has none. Raises CheckpointError where it is of
+    another network or was trained on another kind of input; its size may differ.
     """
     for name in ("architecture", "motion", "mean", "std", "clip"):
         theirs, ours = getattr(saved.manifest, name), getattr(manifest, name)
@@ -104,9 +110,15 @@ def load_trained(network: nn.Module, saved: Checkpoint, manifest: Manifest) -> N
             raise CheckpointError(
                 f"{saved.file}: was trained with {name} {theirs}, this run has {ours}; leave that option out"
             )
-    weights = dict(checkpoints.detector(saved).state_dict())
+    if saved.manifest.memory not in (None, manifest.memory):
+        raise CheckpointError(
+            f"{saved.file}: was trained with another memory; give --memory the weights that it was trained with"
+        )
+    own = network.state_dict()
+    weights = {name: value for name, value in own.items() if name.startswith(OF_MEMORY)}
+    weights |= checkpoints.detector(saved).state_dict()
     if saved.manifest.labels != manifest.labels:
-        own, common = network.state_dict(), common_labels(saved.manifest.labels, manifest.labels)
+        common = common_labels(saved.manifest.labels, manifest.labels)
         for name in (name for name in weights if name.startswith(NAMING_LAYERS)):
             weights[name] = own[name].index_copy(0, common[1], weights[name][common[0]])
         if manifest.clip is not None:
@@ -117,7 +129,7 @@ def load_trained(network: nn.Module, saved: Checkpoint, manifest: Manifest) -> N
 def settle_norms(run: TrainingRun, batches: Iterable[Mapping[str, Tensor]]) -> None:
     """Estimate the statistics of batch norms that an export had folded away; the network answers as before."""
     network = unwrapped(run.network)
-    norm_statistics.estimate(network, (batch["image"] for batch in batches))
+    norm_statistics.estimate(network, map(network_inputs, batches))
     run.average.load_state_dict(network.state_dict())
 
 
@@ -252,7 +264,7 @@ def _place(key: str, value: Any) -> Any:
         return [Path(one).resolve() for one in several(value)]
     if key in SEVERAL:
         return several(value)
-    return Path(value).resolve() if key == "weights" and value else value
+    return Path(value).resolve() if key in ("weights", "memory") and value else value
 
 
 def _seed(*numbers: int) -> int:

@@ -87,7 +87,7 @@ def test_estimated_statistics_leave_the_answers_and_fit_the_frames(untrained: Pa
     network = checkpoints.detector(onnx_weights.load(untrained))
     image = images()
     before = answers(network, image)
-    norm_statistics.estimate(network, [image[:1], image[1:]])
+    norm_statistics.estimate(network, [(image[:1],), (image[1:],)])
     assert_alike(answers(network, image), before)
     network.train()
     with torch.no_grad():

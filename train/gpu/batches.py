@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from edge.manifest import Manifest
+from edge.memory_network import MEMORY_INPUTS
 from train import batches
 from train.datasets.packed_video import PackedVideo
 from train.gpu import frames, pixels, targets
@@ -16,7 +17,7 @@ from train.gpu.frames import FrameMemoryError, FrameNumbers, ResidentFrames
 from train.gpu.motion import KINDS_HERE, MotionMaps
 from train.gpu.pixels import FrameMemory, Moves
 from train.gpu.targets import BatchBoxes
-from train.samples import SampleDraw, Samples, grid
+from train.samples import SampleDraw, Samples, grid, memory_inputs
 from train.targets import looked_for, place
 
 
@@ -35,7 +36,7 @@ class GpuBatches:
     def __call__(self, samples: Samples, numbers: Sequence[int], size: int) -> Iterator[Mapping[str, Tensor]]:
         """As `train.batches.Batches` says. Raises BatchError."""
         maps = MotionMaps(samples.manifest, self.device)
-        collate = partial(_collated, self.resident.numbers, samples.manifest)
+        collate = partial(_collated, self.resident.numbers, samples)
         pinned = self.device.type == "cuda"
         for batch in batches.loaded(_Draws(samples), numbers, size, self.workers, collate, pinned):
             drawn = {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
@@ -62,12 +63,14 @@ class _Draws:
         return len(self.samples)
 
 
-def _collated(numbers: FrameNumbers, manifest: Manifest, drawn: Sequence[SampleDraw]) -> dict[str, Tensor]:
-    """What is drawn for a batch, as small tensors on the CPU."""
+def _collated(numbers: FrameNumbers, samples: Samples, drawn: Sequence[SampleDraw]) -> dict[str, Tensor]:
+    """What is drawn for a batch, as small tensors on the CPU; a memory's maps are read there too."""
+    manifest = samples.manifest
     videos = [one.choice.video.name for one in drawn]
     after = [numbers.of(video, one.choice.frame) for video, one in zip(videos, drawn, strict=True)]
     before = [0 if one.before is None else numbers.of(v, one.before) for v, one in zip(videos, drawn, strict=True)]
     moves = [pixels.move_of(one.augmentation, manifest.input_size) for one in drawn]
+    maps = [memory_inputs(samples, one) for one in drawn]
     boxes = [place(one.boxes, one.labels, grid(manifest), manifest.stride) for one in drawn]
     arrays = {
         "after": np.array(after),
@@ -75,6 +78,7 @@ def _collated(numbers: FrameNumbers, manifest: Manifest, drawn: Sequence[SampleD
         "annotated": np.stack([looked_for(len(manifest.labels), one.choice.video.annotated_labels) for one in drawn]),
         "known": np.array([one.before is not None for one in drawn]),
         **{name: np.stack([move[name] for move in moves]) for name in moves[0]},
+        **{name: np.stack([one[name] for one in maps]) for name in maps[0]},
         **targets.stacked(boxes),
     }
     return {name: torch.from_numpy(values) for name, values in arrays.items()}
@@ -87,7 +91,8 @@ def _computed(
     """Network input and targets of a batch."""
     boxes = BatchBoxes(**{one.name: drawn[one.name] for one in fields(BatchBoxes)})
     goal = targets.drawn(boxes, len(manifest.labels), grid(manifest))
-    return {"image": _image(drawn, memory, maps), **goal, "annotated": drawn["annotated"]}
+    known = {name: drawn[name] for name in (*MEMORY_INPUTS, "annotated") if name in drawn}
+    return {"image": _image(drawn, memory, maps), **goal, **known}
 
 
 def _image(drawn: Mapping[str, Tensor], memory: FrameMemory, maps: MotionMaps) -> Tensor:

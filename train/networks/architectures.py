@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from edge.manifest import LITE
+from edge.memory_network import MemoryNetwork
 from train.networks import dla, resnet
 from train.networks.centernet import CenterNet
 from train.networks.lite import LiteDetector
@@ -21,6 +22,7 @@ class Shape:
     channels: int
     head_width: int
     dropout: float = 0.0
+    memory: MemoryNetwork | None = None  # whose maps it takes; only LITE does
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Architecture:
 
 
 def _lite(shape: Shape) -> nn.Module:
-    return LiteDetector(shape.classes, shape.channels, dropout=shape.dropout)
+    return LiteDetector(shape.classes, shape.channels, dropout=shape.dropout, memory=shape.memory)
 
 
 def _res_18(shape: Shape) -> nn.Module:
@@ -64,7 +66,14 @@ ARCHITECTURES = {
 }
 
 
-def network(name: str, classes: int, channels: int, dropout: float = 0.0, head_width: int | None = None) -> nn.Module:
+def network(
+    name: str,
+    classes: int,
+    channels: int,
+    dropout: float = 0.0,
+    head_width: int | None = None,
+    memory: MemoryNetwork | None = None,
+) -> nn.Module:
     """An untrained network: (B, channels, H, W) → `Heads`. KeyError where there is none of that name."""
     known = ARCHITECTURES[name]
-    return known.build(Shape(classes, channels, head_width or known.head_width, dropout))
+    return known.build(Shape(classes, channels, head_width or known.head_width, dropout, memory))

@@ -26,7 +26,8 @@ class Decoder(nn.Module):
     Returns `boxes` (B, K, 4) x1 y1 x2 y2 in input pixels, `scores` (B, K) falling, `labels` (B, K) int64 and
     `class_scores` (B, K, classes), the whole sigmoid vector at each peak. A peak is a cell that is the largest
     of its 3×3 neighbourhood in its class; ties are all peaks. Of a detector that says `average_centre`, a box's centre
-    is the mean of those that the cells near its peak tell, for the peak itself is often beside it.
+    is the mean of those that the cells near its peak tell, for the peak itself is often beside it. `memory`:
+    MEMORY_INPUTS, of a detector that takes them.
     """
 
     def __init__(self, detector: nn.Module, top_k: int) -> None:
@@ -35,8 +36,8 @@ class Decoder(nn.Module):
         self.top_k = top_k
         self.average_centre = bool(getattr(detector, "average_centre", False))
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        heads: Heads = self.detector(image)
+    def forward(self, image: Tensor, *memory: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        heads: Heads = self.detector(image, *memory)
         probability = torch.sigmoid(heads.heatmap.float())  # (B, classes, h, w)
         classes, h, w = _fixed(probability)
         peaks = probability * (F.max_pool2d(probability, 3, stride=1, padding=1) == probability)

@@ -9,13 +9,16 @@ decoding: Zhou et al. 2019.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from edge.memory_network import MemoryNetwork
 from train.networks.decoder import Heads
 from train.networks.depthwise import DepthwiseConvolution
+from train.networks.memory_fusion import MemoryFusion
 
 PRIOR_PROBABILITY = 0.01  # of an action's centre at one place, as RetinaNet starts its classifier
 INITIAL_SIZE = 12.0  # cells, of a box before anything is learnt; an IoU loss has no slope far from the truth
@@ -113,7 +116,10 @@ def _motion_stem(channels: int) -> nn.Sequential:
 
 
 class TopDownNeck(nn.Module):
-    """Top-down additions from stride 32 to stride 4; every sum is smoothed by a separable convolution."""
+    """Top-down additions from stride 32 to stride 4; every sum is smoothed by a separable convolution.
+
+    `beside`: what else to add, from stride 32 on.
+    """
 
     def __init__(self, inputs: tuple[int, ...], width: int) -> None:
         super().__init__()
@@ -127,10 +133,13 @@ class TopDownNeck(nn.Module):
             for _ in inputs[:-1]
         )
 
-    def forward(self, features: list[Tensor]) -> Tensor:
-        x: Tensor = self.lateral[-1](features[-1])
+    def forward(self, features: list[Tensor], beside: Sequence[Tensor] = ()) -> Tensor:
+        lateral = [layer(x) for layer, x in zip(self.lateral, features, strict=True)]  # strides 4, 8, 16, 32
+        for number, more in enumerate(beside, 1):
+            lateral[-number] = lateral[-number] + more
+        x: Tensor = lateral[-1]
         for i in reversed(range(len(features) - 1)):
-            x = F.interpolate(x, scale_factor=2.0, mode="nearest") + self.lateral[i](features[i])
+            x = F.interpolate(x, scale_factor=2.0, mode="nearest") + lateral[i]
             x = self.smooth[i](x)
         return x  # (B, width, H/4, W/4)
 
@@ -138,12 +147,15 @@ class TopDownNeck(nn.Module):
 class LiteDetector(nn.Module):
     """Six channels (three without a motion map) in, CenterNet heads out.
 
-    `image` is (B, C, H, W) float32, H and W multiples of 32.
+    `image` is (B, C, H, W) float32, H and W multiples of 32. With a `memory` its maps and their placement follow,
+    MEMORY_INPUTS; left out, nothing is added for them.
     """
 
     average_centre = True  # see `Decoder`
 
-    def __init__(self, classes: int, channels: int, width: int = 64, dropout: float = 0.0) -> None:
+    def __init__(
+        self, classes: int, channels: int, width: int = 64, dropout: float = 0.0, memory: MemoryNetwork | None = None
+    ) -> None:
         super().__init__()
         self.backbone = LiteBackbone(channels)
         self.neck = TopDownNeck(tuple(STAGES[i][3] for i in TAPPED), width)
@@ -151,6 +163,7 @@ class LiteDetector(nn.Module):
         self.heatmap = self._head(width, width, classes)
         self.box = self._head(width, width // 2, 4)
         self._initialise_biases()
+        self.memory = MemoryFusion(memory, width) if memory is not None else None  # last: draws no number before them
 
     @staticmethod
     def _head(inputs: int, width: int, outputs: int) -> nn.Sequential:
@@ -162,7 +175,10 @@ class LiteDetector(nn.Module):
         nn.init.constant_(biases["heatmap.3.bias"], -math.log((1 - PRIOR_PROBABILITY) / PRIOR_PROBABILITY))
         nn.init.constant_(biases["box.3.bias"][:2], math.log(INITIAL_SIZE))
 
-    def forward(self, image: Tensor) -> Heads:
-        x = self.dropout(self.neck(self.backbone(image)))
+    def forward(self, image: Tensor, *maps: Tensor) -> Heads:
+        beside: Sequence[Tensor] = ()
+        if self.memory is not None and maps:
+            beside = self.memory(*maps, (int(image.shape[2]), int(image.shape[3])))
+        x = self.dropout(self.neck(self.backbone(image), beside))
         size, offset = self.box(x).split(2, dim=1)
         return Heads(self.heatmap(x), torch.exp(size.clamp(max=MAX_LOG_SIZE)), torch.sigmoid(offset))

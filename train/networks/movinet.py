@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from edge.memory_network import MemoryNetwork
+
 SIZE = 172  # height and width that it was trained at
 STEM = 8  # channels after the first convolution
 FEATURES = 480  # channels of the last feature map, at stride 32
@@ -40,7 +42,11 @@ BLOCKS: tuple[tuple[int, tuple[Layer, ...]], ...] = (
     (56, (Layer(184, times=5), Layer(184), Layer(184), Layer(184))),
     (104, (Layer(384, times=5, stride=2), *2 * (Layer(280, kernel=5, times=1),), Layer(344, kernel=5, times=1))),
 )
+TAPPED_BLOCKS = 4  # the output of so many is the tap, the last map at stride 16
+TAP = BLOCKS[TAPPED_BLOCKS - 1][0]  # channels of it
 REACH = 1 + sum(layer.times - 1 for _, layers in BLOCKS for layer in layers)  # frames that one output depends on
+
+TAPPED_LAYERS = sum(len(layers) for _, layers in BLOCKS[:TAPPED_BLOCKS])
 
 StreamMemory = Sequence[Tensor]  # (B, times - 1, hidden, h, w) of each layer that looks back, oldest frame first
 
@@ -149,13 +155,20 @@ class MoViNet(nn.Module):
 
     def forward(self, frames: Tensor, memory: StreamMemory) -> tuple[Tensor, list[Tensor]]:
         """Take the next frames."""
+        features, _, after = self.maps(frames, memory)
+        return features, after
+
+    def maps(self, frames: Tensor, memory: StreamMemory) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Take the next frames: their feature map, their tap (B, T, 56, ⌈h/16⌉, ⌈w/16⌉), and the memory after them."""
         times = int(frames.shape[1])
         x = F.relu6(self.stem(_images(frames)))
+        tap = x
         pasts, after = iter(memory), []
-        for layer in self.layers:
+        for number, layer in enumerate(self.layers, 1):
             x, past = layer(x, next(pasts) if layer.temporal is not None else None, times)
             after += [past] if past is not None else []
-        return _clips(F.relu6(self.project(x)), times), after
+            tap = x if number == TAPPED_LAYERS else tap
+        return _clips(F.relu6(self.project(x)), times), _clips(tap, times), after
 
     def memory(self, batch: int, height: int = SIZE, width: int = SIZE) -> list[Tensor]:
         """The memory before the first frame: zeros, as its first frames were trained with."""
@@ -197,3 +210,30 @@ def memory_shapes(batch: int, height: int = SIZE, width: int = SIZE) -> list[tup
             if layer.times > 1:
                 shapes.append((batch, layer.times - 1, layer.hidden, height, width))
     return shapes
+
+
+@dataclass(frozen=True)
+class MapGrid:
+    """Where the cells of a map lie along an axis of the frame: cell i's middle at `first + i * stride`, pixels."""
+
+    cells: int
+    stride: int
+    first: float
+
+
+def map_grids(size: int = SIZE) -> tuple[MapGrid, MapGrid]:
+    """Of the feature map and of the tap, along an axis of so many pixels; uneven padding moves all cells."""
+    strided = [(3, 2), *((layer.kernel, layer.stride) for _, layers in BLOCKS for layer in layers)]
+    grid = tap = MapGrid(size, 1, 0.5)
+    for number, (kernel, stride) in enumerate(strided):
+        before = padding(grid.cells, kernel, stride)[0]
+        first = grid.first + grid.stride * ((kernel - 1) / 2 - before)
+        grid = MapGrid(-(-grid.cells // stride), grid.stride * stride, first)
+        tap = grid if number == TAPPED_LAYERS else tap
+    return grid, tap
+
+
+def memory_network(weights: str, interval: int, size: int = SIZE) -> MemoryNetwork:
+    """What a detector takes of a network with weights of that hash, which sees one in so many frames."""
+    features, tap = (grid.cells for grid in map_grids(size))
+    return MemoryNetwork(weights, interval, size, (FEATURES, features, features), (TAP, tap, tap))

@@ -49,6 +49,7 @@ PLACES = {  # what the file calls a convolution → ours
     for theirs, ours in PARTS.items()
 }
 GAINS = {f"{layer}/rezero/mul": f"network.layers.{i}.projection" for i, layer in enumerate(LAYERS)}
+CURE = "give a file that python -m train.networks.movinet_weights wrote"
 
 
 class MovinetError(Exception):
@@ -78,11 +79,11 @@ def load(path: Path) -> tuple[MoViNet, Classifier]:
     try:
         weights = torch_file.load(path)
     except OSError as error:
-        raise MovinetError(f"{path}: cannot be read ({error.strerror})") from error
+        raise MovinetError(f"{path}: cannot be read ({error.strerror}); {CURE}") from error
     except TorchFileError as error:
-        raise MovinetError(f"{path}: {error}") from error
+        raise MovinetError(f"{path}: {error}; {CURE}") from error
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise MovinetError(f"{path}: holds no weights")
+        raise MovinetError(f"{path}: holds no weights; {CURE}")
     return _filled(weights, path)
 
 

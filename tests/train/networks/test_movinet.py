@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,6 +16,8 @@ from train.networks.movinet import (
     Convolution,
     MoViNet,
     halved,
+    map_grids,
+    memory_network,
     memory_shapes,
     padding,
 )
@@ -155,3 +159,39 @@ def test_a_causal_filter_is_a_convolution_over_time() -> None:
     weight = causal.weight.permute(1, 2, 0, 3).unsqueeze(-1)  # (2, 1, 3, 1, 1)
     torch.testing.assert_close(found.transpose(1, 2), F.conv3d(seen, weight, causal.bias.flatten(), groups=2))
     assert torch.equal(after, x[:, 2:])
+
+
+@pytest.mark.parametrize("size", [172, 192, 75])
+def test_grids_have_the_shapes_of_the_maps(size: int) -> None:
+    network = MoViNet()
+    with torch.inference_mode():
+        features, tap, _ = network.maps(torch.zeros(1, 1, 3, size, size), network.memory(1, size, size))
+    taken = memory_network("0" * 64, 4, size)
+    assert (tuple(features.shape[2:]), tuple(tap.shape[2:])) == (taken.features, taken.tap)
+
+
+def test_the_middles_of_the_cells_at_the_size_of_its_training() -> None:
+    """172 → 86 → 43 → 22 → 11 → 6 cells: padding is uneven where they are even, and moves the middle by a cell there.
+
+    From pixel i of the last to the one before: 2i, 2i + 1, 2i, 2i + 1, 2i + 1; so 32i + 11, whose middle is 0.5 on.
+    """
+    features, tap = map_grids(172)
+    assert (features.cells, features.stride, features.first) == (6, 32, 11.5)
+    assert (tap.cells, tap.stride, tap.first) == (11, 16, 11.5)
+
+
+@pytest.mark.parametrize("width", [1240, 1269])
+def test_a_cell_looks_at_pixels_around_its_middle(width: int, network: MoViNet) -> None:
+    """The columns that a cell's value depends on lie evenly around it, unless the frame ends before."""
+    positive = copy.deepcopy(network)
+    for weight in positive.parameters():
+        weight.data = weight.data.abs() * 1e-3  # so that no ReLU6 hides a pixel
+    frames = torch.rand(1, 1, 3, 32, width, dtype=torch.float64, requires_grad=True)
+    features, tap, _ = positive.maps(frames, positive.memory(1, 32, width))
+    for found, grid in zip((features, tap), map_grids(width), strict=True):
+        cell = grid.cells // 2
+        (slope,) = torch.autograd.grad(found[0, 0, 0, 0, cell], frames, retain_graph=True)
+        columns = slope[0, 0].abs().sum((0, 1)).nonzero()
+        first, last = int(columns.min()), int(columns.max())
+        assert 0 < first < last < width - 1
+        assert (first + last + 1) / 2 == grid.first + cell * grid.stride

@@ -1,0 +1,81 @@
+"""A checkpoint with the memory whose maps it takes, both in torch. Shell."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from edge.inference import Engine, Infer, StreamingMemory
+from edge.manifest import INPUT
+from edge.memory_network import FEATURES, TAP, MemoryNetwork, next_part_names, part_names
+from train import checkpoint as checkpoints
+from train import memory_features
+from train.checkpoint import Checkpoint, CheckpointError
+from train.networks import movinet_weights
+from train.networks.movinet import MoViNet, memory_shapes
+from train.networks.movinet_weights import MovinetError
+
+MANY = 1 << 16  # pictures at once: what limits them is the machine's memory
+
+
+def engine(checkpoint: Checkpoint) -> Engine:
+    """The checkpoint by torch, with the memory that it takes, if any. Raises CheckpointError."""
+    plain = checkpoints.engine(checkpoint)
+    return plain if checkpoint.manifest.memory is None else replace(plain, memory=memory(checkpoint))
+
+
+def memory(checkpoint: Checkpoint) -> StreamingMemory | None:
+    """The memory alone; None for a checkpoint that takes none. Raises CheckpointError."""
+    manifest = checkpoint.manifest
+    if manifest.memory is None:
+        return None
+    found, path = network(checkpoint, manifest.memory)
+    described = with_parts(manifest.memory)
+    return StreamingMemory(_infer(found, len(described.parts)), described, manifest.rate, path, "torch", MANY)
+
+
+def network(checkpoint: Checkpoint, wanted: MemoryNetwork) -> tuple[MoViNet, Path]:
+    """The network whose maps a checkpoint takes, and its file.
+
+    That is the one that training took it from, or of that name beside the checkpoint. Raises CheckpointError where both
+    are gone, or it holds another.
+    """
+    path = _place(checkpoint)
+    try:
+        found, _ = movinet_weights.load(path)
+    except MovinetError as error:
+        raise CheckpointError(f"{checkpoint.title}: needs the memory it was trained with, and {error}") from error
+    if memory_features.digest(found.state_dict()) != wanted.weights:
+        raise CheckpointError(
+            f"{checkpoint.title}: was trained with another memory than {path} holds; put its own there"
+        )
+    return found, path
+
+
+def _place(checkpoint: Checkpoint) -> Path:
+    known = Path(str(checkpoint.settings.get("memory", "")))
+    beside = checkpoint.file.with_name(known.name) if checkpoint.file and known.name else known
+    return known if known.exists() else beside
+
+
+def with_parts(network: MemoryNetwork) -> MemoryNetwork:
+    """The same, with the shapes of the parts of its memory, which checkpoints do not name."""
+    shapes = memory_shapes(1, network.size, network.size)
+    return replace(network, parts=tuple(shape[1:] for shape in shapes))
+
+
+def _infer(network: MoViNet, parts: int) -> Infer:
+    """As that of `StreamingMemory`."""
+    before, after = part_names(parts), next_part_names(parts)
+
+    @torch.inference_mode()
+    def infer(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        images = torch.from_numpy(inputs[INPUT])[:, None]
+        features, tap, renewed = network.maps(images, [torch.from_numpy(inputs[name]) for name in before])
+        maps = {FEATURES: features[:, 0], TAP: tap[:, 0]}
+        return {name: value.numpy() for name, value in {**maps, **dict(zip(after, renewed, strict=True))}.items()}
+
+    return infer
