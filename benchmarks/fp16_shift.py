@@ -138,12 +138,12 @@ def measure(ways: Mapping[str, Choose], videos: list[Path], manifest: Manifest, 
     """Print how often each way chose another shift than the daemon, and a worse one."""
     gaps: dict[str, list[float]] = {name: [] for name in ways}
     seen = 0
-    for image, previous in calibration.frame_pairs(videos, manifest, count):
-        if previous is None:
+    for pair in calibration.frame_pairs(videos, manifest, count):
+        if pair.previous is None:
             continue
         seen += 1
-        pixels = detector.fit(image, manifest)
-        before, current = detector.normalise(previous, manifest), detector.standardise(pixels, manifest)
+        pixels = detector.fit(pair.image, manifest)
+        before, current = detector.normalise(pair.previous, manifest), detector.standardise(pixels, manifest)
         _, best = motion_map.motion_map(before, current, manifest.motion)
         for name, choose in ways.items():
             chosen = choose(before, current, pixels)

@@ -9,12 +9,12 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.movinet import Stream
 from edge.cameras.video_file import read_file
+from edge.streaming_memory import picture
 from edge.terminal.progress import Progress
 from train.datasets.annotation_records import VideoAnnotation, at
 from train.datasets.loader import load
@@ -43,9 +43,7 @@ def feature_maps(stream: Stream, path: Path, every: int) -> Iterator[tuple[int, 
     stream.forget()
     for frame in read_file(path, "video"):
         if frame.index % every == 0:
-            small = cv2.resize(frame.image, stream.size, interpolation=cv2.INTER_AREA)
-            rgb = np.ascontiguousarray(small[..., ::-1].transpose(2, 0, 1), np.float32) / np.float32(255)
-            yield frame.index, stream.step(rgb)
+            yield frame.index, stream.step(picture(frame.image, stream.size[0]))
 
 
 def _write(target: Path, video: VideoAnnotation, maps: Iterator[tuple[int, NDArray[np.float32]]]) -> None:

@@ -13,10 +13,11 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from convert.movinet_export import FEATURES, MEMORY, NEXT_MEMORY
+from convert.movinet_export import MEMORY, NEXT_MEMORY
 from edge.config.config_file import SHIPPED_MODEL
 from edge.engines import onnxruntime_engine
 from edge.manifest import INPUT, input_shape
+from edge.memory_network import FEATURES
 from edge.shipped_files import asset_path
 
 WARM_UP = 10

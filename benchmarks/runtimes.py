@@ -17,12 +17,13 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from convert import calibration
+from convert.calibration import Input
 from convert.comparison import Agreement, agreement
 from edge.commands.demo import CLIP
 from edge.config.config_file import SHIPPED_MODEL
 from edge.engines import onnxruntime_engine
 from edge.inference import Infer
-from edge.manifest import INPUT, OUTPUTS
+from edge.manifest import OUTPUTS
 from edge.shipped_files import asset_path
 
 PROVIDER = "OpenVINOExecutionProvider"
@@ -44,8 +45,8 @@ def main() -> None:
     """Print one line per model, runtime and number of threads; the first model in ONNX Runtime is the reference."""
     options = _options()
     models = options.models or [asset_path(SHIPPED_MODEL)]
-    manifest = onnxruntime_engine.load(models[0], 1).manifest
-    images = tuple(calibration.inputs([asset_path(CLIP)], manifest, IMAGES))
+    first = onnxruntime_engine.load(models[0], 1)
+    images = tuple(calibration.inputs([asset_path(CLIP)], first.manifest, IMAGES, first.memory))
     print(f"{COLUMNS}{'largest score gap':>19}")
     for threads in options.threads:
         loaded = [model for path in models for model in _load(path, threads)]
@@ -97,19 +98,19 @@ def _openvino(core: Any, path: Path, threads: int, kind: str) -> Infer:
     return infer
 
 
-def _times(loaded: list[LoadedModel], image: NDArray[np.float32], rounds: int) -> NDArray[np.float64]:
+def _times(loaded: list[LoadedModel], image: Input, rounds: int) -> NDArray[np.float64]:
     """Seconds of every call, (rounds, loaded)."""
     return np.array([[_seconds(model, image) for model in loaded] for _ in range(WARM_UP + rounds)])[WARM_UP:]
 
 
-def _seconds(model: LoadedModel, image: NDArray[np.float32]) -> float:
+def _seconds(model: LoadedModel, image: Input) -> float:
     began = time.perf_counter()
-    model.infer({INPUT: image})
+    model.infer(image)
     return time.perf_counter() - began
 
 
-def _agreement(exact: LoadedModel, other: LoadedModel, images: tuple[NDArray[np.float32], ...]) -> Agreement:
-    return agreement((exact.infer({INPUT: image}), other.infer({INPUT: image})) for image in images)
+def _agreement(exact: LoadedModel, other: LoadedModel, images: tuple[Input, ...]) -> Agreement:
+    return agreement((exact.infer(image), other.infer(image)) for image in images)
 
 
 def _print(

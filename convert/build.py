@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edge.engines import engine_build, engine_record
+from edge.engines import engine_build, engine_record, memory_file
 from edge.engines.build_progress import percent_messages
 from edge.engines.cuda_runtime import CudaDevice
 from edge.engines.engine_record import EngineRecord
@@ -43,10 +43,13 @@ def build(
     device: CudaDevice | None = None,
     timing_cache: Path | None = None,
 ) -> EngineRecord:
-    """Build the engine `output` with the bindings `trt`, for `device`. Raises EngineBuildError.
+    """Build the engine `output` with the bindings `trt`, for `device`; a memory is copied beside it.
+
+    Raises EngineBuildError, MemoryFileError.
 
     `report` is called with the progress, where TensorRT reports it (since 10), and with the result.
     """
+    memory_file.copy_beside(onnx, output, engine_build.read_model(onnx)[1].memory)
     platform = engine_build.platform_of(trt, device)
     report(f"{onnx}: building with TensorRT {platform.tensorrt}; on a Jetson this takes minutes")
     record = engine_build.build(trt, onnx, output, options, platform, timing_cache, percent_messages(report))

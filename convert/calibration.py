@@ -1,25 +1,38 @@
-"""Real frames for calibration, encoded by the daemon's own code, motion maps included. Shell over video files."""
+"""Real frames for calibration, as the daemon encodes them, with motion maps and memories. Shell over video files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import detector
+from edge import detector, streaming_memory
 from edge.cameras.video_file import decodable_frames, read_file
-from edge.inference import Past, motion_step
-from edge.manifest import Manifest
+from edge.inference import Past, StreamingMemory, motion_step
+from edge.manifest import INPUT, Manifest
+from edge.memory_network import MemoryInputs
 from edge.motion_gap import recall
-from edge.sources import VIDEO_SUFFIXES, redact
+from edge.sources import VIDEO_SUFFIXES, Frame, redact
+from edge.streaming_memory import Look
 from edge.terminal import progress
 
 MIN_FRAMES = 16  # frames; fewer do not show what values a network meets
 DEFAULT_FRAMES = 128  # frames
 
-Input = NDArray[np.float32]
-FramePair = tuple[NDArray[np.uint8], NDArray[np.uint8] | None]
-"""A frame (H, W, 3) BGR, and the one of its size that came a gap before, None where nothing did."""
+Input = Mapping[str, NDArray[np.float32]]  # what a network takes of one frame or more, (B, ...) each, by name
+
+
+@dataclass(frozen=True, eq=False)
+class FramePair:
+    """A frame (H, W, 3) BGR, and the one of its size that came a gap before, None where nothing did.
+
+    `memory`: MEMORY_INPUTS, once the memory has seen the video up to that frame, for a model with one.
+    """
+
+    image: NDArray[np.uint8]
+    previous: NDArray[np.uint8] | None = None
+    memory: MemoryInputs = field(default_factory=dict)
 
 
 class CalibrationError(Exception):
@@ -45,27 +58,35 @@ def videos(paths: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def inputs(files: Sequence[Path], manifest: Manifest, count: int = DEFAULT_FRAMES) -> Iterator[Input]:
-    """`frame_pairs` as network inputs (1, C, h, w) float32."""
-    return (network_input(pair, manifest) for pair in frame_pairs(files, manifest, count))
+def inputs(
+    files: Sequence[Path], manifest: Manifest, count: int = DEFAULT_FRAMES, memory: StreamingMemory | None = None
+) -> Iterator[Input]:
+    """`frame_pairs` as network inputs."""
+    return (network_input(pair, manifest) for pair in frame_pairs(files, manifest, count, memory))
 
 
-def fitted_pairs(files: Sequence[Path], manifest: Manifest, count: int = DEFAULT_FRAMES) -> Iterator[FramePair]:
+def fitted_pairs(
+    files: Sequence[Path], manifest: Manifest, count: int = DEFAULT_FRAMES, memory: StreamingMemory | None = None
+) -> Iterator[FramePair]:
     """`frame_pairs` fitted to the network's input, so that many can be kept."""
-    for image, previous in frame_pairs(files, manifest, count):
-        yield detector.fit(image, manifest), None if previous is None else detector.fit(previous, manifest)
+    for pair in frame_pairs(files, manifest, count, memory):
+        previous = None if pair.previous is None else detector.fit(pair.previous, manifest)
+        yield replace(pair, image=detector.fit(pair.image, manifest), previous=previous)
 
 
-def frame_pairs(files: Sequence[Path], manifest: Manifest, count: int = DEFAULT_FRAMES) -> Iterator[FramePair]:
+def frame_pairs(
+    files: Sequence[Path], manifest: Manifest, count: int = DEFAULT_FRAMES, memory: StreamingMemory | None = None
+) -> Iterator[FramePair]:
     """`count` frames, evenly over the videos and over the time of each, with those they are compared with.
 
-    Fewer where the videos hold fewer frames. Raises CalibrationError below MIN_FRAMES, CaptureError.
+    A `memory`, which a manifest with one needs, sees each video from its beginning. Fewer where the videos hold fewer
+    frames. Raises CalibrationError below MIN_FRAMES, CaptureError, EngineError.
     """
     chosen = [files[i * len(files) // min(count, len(files))] for i in range(min(count, len(files)))]
     given = 0
     for i, file in enumerate(chosen):
         share = (i + 1) * count // len(chosen) - i * count // len(chosen)
-        for pair in progress.track(_pairs(file, share, manifest), f"frames of {file.name}", "frame", share):
+        for pair in progress.track(_pairs(file, share, manifest, memory), f"frames of {file.name}", "frame", share):
             given += 1
             yield pair
     if given < MIN_FRAMES:
@@ -74,25 +95,40 @@ def frame_pairs(files: Sequence[Path], manifest: Manifest, count: int = DEFAULT_
         )
 
 
-def _pairs(file: Path, count: int, manifest: Manifest) -> Iterator[FramePair]:
+def _pairs(file: Path, count: int, manifest: Manifest, memory: StreamingMemory | None) -> Iterator[FramePair]:
     """Of one video, or all if there are fewer, as the pipeline would compare them."""
     there = decodable_frames(file)
     wanted = {there[(2 * i + 1) * len(there) // (2 * count)] for i in range(count)}
     past: tuple[tuple[float, NDArray[np.uint8]], ...] = ()
-    for frame in read_file(file, "calibration"):
+    for frame, of_memory in _watched(read_file(file, "calibration"), manifest, memory):
         known = recall(past, frame.monotonic_time, manifest.gap)
         if frame.index in wanted:
             before = known.previous
-            yield frame.image, before if before is not None and before.shape == frame.image.shape else None
+            alike = before is not None and before.shape == frame.image.shape
+            yield FramePair(frame.image, before if alike else None, of_memory)
         past = (*known.kept, (frame.monotonic_time, frame.image))
+
+
+def _watched(
+    frames: Iterator[Frame], manifest: Manifest, memory: StreamingMemory | None
+) -> Iterator[tuple[Frame, MemoryInputs]]:
+    """The frames, each with MEMORY_INPUTS of the whole of it once the memory has seen it; none without a memory."""
+    state, size = None, (0, 0)
+    for frame in frames:
+        if memory is None:
+            yield frame, {}
+            continue
+        before, size = size, detector.frame_size(frame.image)
+        look = Look(state if before == size else None, frame.image, frame.monotonic_time)
+        (state,) = streaming_memory.advance(memory, [look])
+        yield frame, streaming_memory.inputs(state, (0, 0, *size), size, manifest.input_size)
 
 
 def network_input(pair: FramePair, manifest: Manifest) -> Input:
     """What the network gets for a frame and the one that came a gap before, or where nothing came before."""
-    image, previous = pair
     past: Past = ()
-    if previous is not None:
-        _, past = motion_step((), 0.0, detector.normalise(previous, manifest), manifest.motion, manifest.gap)
-    normalised = detector.normalise(image, manifest)
+    if pair.previous is not None:
+        _, past = motion_step((), 0.0, detector.normalise(pair.previous, manifest), manifest.motion, manifest.gap)
+    normalised = detector.normalise(pair.image, manifest)
     motion_map, _ = motion_step(past, manifest.gap.seconds, normalised, manifest.motion, manifest.gap)
-    return detector.network_input(normalised, motion_map)
+    return {INPUT: detector.network_input(normalised, motion_map), **pair.memory}

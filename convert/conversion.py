@@ -15,6 +15,7 @@ from convert.gate import Gate
 from convert.graft_file import graft_file
 from convert.quantize import QuantizeSettings
 from convert.source_model import SourceModel
+from edge.engines import memory_file
 from edge.engines.tensorrt_build_plan import BuildOptions, Precision
 from edge.text import Notify
 from train.datasets.annotation_records import DataSet
@@ -78,7 +79,8 @@ def convert(options: ConversionOptions, notify: Notify) -> tuple[Path, ...]:
     files, manifest = options.videos, options.source.manifest
     if options.prepares:
         graft.check(manifest)
-    frames = tuple(calibration.fitted_pairs(files, manifest, options.frames)) if files else ()
+    pairs = calibration.fitted_pairs(files, manifest, options.frames, options.source.memory) if files else ()
+    frames = tuple(pairs)
     images = tuple(calibration.network_input(pair, manifest) for pair in frames)
     if images:
         notify(f"{len(images)} frames of {len(files)} videos to calibrate and to compare with")
@@ -107,6 +109,7 @@ def _fp32(options: ConversionOptions, images: tuple[Input, ...], notify: Notify)
         _, parity = export.export(checkpoint, target, images=images)
         notify(f"{target}: exported, {export.parity_as_text(parity, len(images))}")
     elif options.precision != "fp32" or source.prepares or not options.prepares:
+        memory_file.copy_beside(source.path, target, source.manifest.memory)
         return source.path
     if options.prepares:
         _graft(target if checkpoint else source.path, target, notify)

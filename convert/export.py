@@ -1,8 +1,6 @@
 """Checkpoint → ONNX, decoding in the graph, manifest in the metadata, checked against torch. Shell."""
 
-import io
 import json
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +12,15 @@ import onnx
 import torch
 from torch import nn
 
-from convert import onnx_file, onnx_graph
+from convert import memory_export, onnx_file, onnx_graph
 from convert.batch_norm_folding import fold_norms
 from convert.calibration import Input
 from convert.comparison import Parity, parity
+from convert.torch_export import OPSET, ExportError, onnx_of
 from edge.engines import onnxruntime_engine
 from edge.inference import Engine, Outputs
-from edge.manifest import INPUT, OUTPUTS, WEIGHTS_KEY, Manifest, input_shape
+from edge.manifest import INPUT, OUTPUTS, WEIGHTS_KEY, Manifest, input_shapes
+from edge.memory_network import FEATURES, TAP
 from edge.terminal.progress import Progress
 from edge.text import TextError, decode_utf8
 from train import checkpoint as checkpoints
@@ -29,13 +29,9 @@ from train.networks import deformable
 from train.networks.decoder import Decoder
 from train.networks.deformable import DeformableConvolution
 
-OPSET = 17  # which TensorRT 8.6 reads; a deformable convolution needs another
 DEFAULT_FRAMES = 32  # frames to compare with
+_RANGES = {FEATURES: (0, 6), TAP: (-40, 40)}  # of noise; a placement is of 0 to 1
 UNCHANGED: Mapping[str, Any] = MappingProxyType({})
-
-
-class ExportError(Exception):
-    """A model that was not exported."""
 
 
 def export(
@@ -48,7 +44,8 @@ def export(
     """Write a checkpoint that was read from a file as an ONNX model to `target`.
 
     `changes` replace fields of its manifest, `training` joins what that says of the training. The file appears only
-    after ONNX Runtime gave what torch gives for `images`, real frames as network inputs (1, C, h, w), and for noise.
+    after ONNX Runtime gave what torch gives for `images`, network inputs of real frames, and for noise. A memory whose
+    maps it takes is written beside it.
     Raises CheckpointError, ExportError, OnnxFileError, EngineError.
     """
     known, reference = checkpoint.manifest, checkpoints.engine(checkpoint)
@@ -58,6 +55,7 @@ def export(
     manifest = replace(known, **{"training": {**known.training, **training, **hashed}, **changes})
     if unknown := sorted(manifest.start_scores.keys() - set(manifest.labels)):
         raise ExportError(f"{checkpoint.title}: knows no {unknown[0]}; choose start scores from its own detections")
+    manifest = replace(manifest, memory=memory_export.write_beside(checkpoint, target))
     with onnx_file.candidate(target) as candidate:
         onnx_file.write(graph, manifest, candidate)
         found = parity(_answers(reference, onnxruntime_engine.load(candidate, threads=2), images))
@@ -105,22 +103,8 @@ def _graph(checkpoint: Checkpoint) -> onnx.ModelProto:
     network = checkpoints.detector(checkpoint)
     fold_norms(network)
     decoder = Decoder(network, manifest.top_k).eval()
-    image = torch.zeros(input_shape(manifest, 1))
-    content = io.BytesIO()
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore", DeprecationWarning)  # the exporter that needs no further package
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # sizes become constants
-        torch.onnx.export(
-            decoder,
-            (image,),
-            content,  # type: ignore[arg-type]  # that exporter takes it
-            input_names=[INPUT],
-            output_names=list(OUTPUTS),
-            dynamic_axes={name: {0: "batch"} for name in (INPUT, *OUTPUTS)},
-            opset_version=opset(network),
-            dynamo=False,
-        )
-    return onnx.load_model_from_string(content.getvalue())
+    inputs = {name: torch.zeros(shape) for name, shape in input_shapes(manifest, 1, manifest.input_size).items()}
+    return onnx_of(decoder, inputs, OUTPUTS, opset(network))
 
 
 def opset(network: nn.Module) -> int:
@@ -131,6 +115,14 @@ def opset(network: nn.Module) -> int:
 
 def _answers(reference: Engine, exported: Engine, images: Sequence[Input]) -> Iterator[tuple[Outputs, Outputs]]:
     """What both answer for each image, and for two at once: noise, which has many peaks."""
-    noise = np.random.default_rng(0).normal(size=input_shape(reference.manifest, 2)).astype(np.float32)
-    for image in (*images, noise):
-        yield reference.infer({INPUT: image}), exported.infer({INPUT: image})
+    for image in (*images, _noise(reference.manifest)):
+        yield reference.infer(image), exported.infer(image)
+
+
+def _noise(manifest: Manifest) -> Input:
+    """Normal noise for an image, and for a memory's maps what is of their size."""
+    random = np.random.default_rng(0)
+    shapes = input_shapes(manifest, 2, manifest.input_size)
+    made = {INPUT: random.normal(size=shapes.pop(INPUT))}
+    made |= {name: random.uniform(*_RANGES.get(name, (0, 1)), shape) for name, shape in shapes.items()}
+    return {name: value.astype(np.float32) for name, value in made.items()}

@@ -18,6 +18,7 @@ from onnx import numpy_helper, version_converter
 
 from convert import onnx_file, onnx_graph
 from convert.quantize import QuantizeError, half_around_int8, open_model, without_scores
+from edge.engines import memory_file
 from edge.manifest import Manifest
 
 FLOAT_INPUTS = {  # operators with inputs of other types: which are data
@@ -44,6 +45,7 @@ def convert_file(source: Path, output: Path) -> Manifest:
         model = with_fp16_scales(model)
     else:
         changed = replace(manifest, precision="fp16", training=without_scores(manifest))
+    memory_file.copy_beside(source, output, changed.memory)
     onnx_file.write(converted(model), changed, output)
     return changed
 

@@ -5,33 +5,34 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convert import calibration
 from convert.calibration import FramePair
 from edge.inference import Engine, NetworkFrame, NetworkResult, Outputs, run_network
-from edge.manifest import INPUT
 
 
 class Stream:
     """One frame again and again, as of `batch` cameras that all see the same: each call runs the engine on the next.
 
-    `pair`: the frame, and the one before it if any.
+    `pair`: the frame, the one before it if any, and what their memory holds.
     """
 
     def __init__(self, engine: Engine, pair: FramePair, batch: int = 1) -> None:
-        self._engine, (self._image, previous) = engine, pair
+        self._engine, self._pair = engine, pair
         self._states: list[Any] = [None] * batch
         self._seconds = 0.0
-        if previous is not None:
-            self._run(previous)
+        if pair.previous is not None:
+            self._run(pair.previous)
 
     def __call__(self) -> list[NetworkResult]:
         """The results, one for each of the batch."""
-        return self._run(self._image)
+        return self._run(self._pair.image)
 
-    def _run(self, image: Any) -> list[NetworkResult]:
+    def _run(self, image: NDArray[np.uint8]) -> list[NetworkResult]:
         manifest = self._engine.manifest
-        frames = [NetworkFrame(image, self._seconds, manifest.motion, manifest.gap, state) for state in self._states]
+        given = (image, self._seconds, manifest.motion, manifest.gap)
+        frames = [NetworkFrame(*given, state, self._pair.memory) for state in self._states]
         results = run_network(self._engine, frames, lambda stage: None)
         self._states = [result.motion_state for result in results]
         self._seconds += manifest.gap.seconds
@@ -48,5 +49,5 @@ def answer(engine: Engine, pair: FramePair) -> Outputs:
 
 def network_call(engine: Engine, pair: FramePair, batch: int) -> Callable[[], Outputs]:
     """A call of the network alone, of an engine that takes the prepared input."""
-    image = calibration.network_input(pair, engine.manifest)
-    return partial(engine.infer, {INPUT: np.repeat(image, batch, axis=0)})
+    inputs = calibration.network_input(pair, engine.manifest)
+    return partial(engine.infer, {name: np.repeat(value, batch, axis=0) for name, value in inputs.items()})

@@ -11,7 +11,7 @@ from convert import onnx_graph
 from convert.graph_fit import fit, fits_as_cv2
 from convert.graph_motion import MotionGraph, normalisation
 from convert.graph_nodes import GraphNodes
-from edge.manifest import FITTED, FRAME, INPUT, MOTION, PREVIOUS, SHIFT, Manifest
+from edge.manifest import FITTED, FRAME, INPUT, MOTION, PREVIOUS, SHIFT, Manifest, memory_shapes
 from edge.motion_map import IDENTITY
 
 LARGEST_MEAN = 100.0  # of a colour: beyond, float32 does not keep single grey levels
@@ -24,7 +24,7 @@ class GraftError(Exception):
 def with_preprocessing(model: onnx.ModelProto, manifest: Manifest) -> onnx.ModelProto:
     """A copy that takes FRAME and PREVIOUS instead of INPUT, and gives FITTED, MOTION and SHIFT besides.
 
-    `manifest` is that of the model, without preprocessing. Raises GraftError.
+    MEMORY_INPUTS it takes as before. `manifest` is that of the model, without preprocessing. Raises GraftError.
     """
     check(manifest)
     grafted = onnx.ModelProto()
@@ -34,7 +34,8 @@ def with_preprocessing(model: onnx.ModelProto, manifest: Manifest) -> onnx.Model
     batch = next(value for value in graph.input if value.name == INPUT).type.tensor_type.shape.dim[0]
     nodes = GraphNodes(grafted.opset_import[0].version)
     _add(nodes, manifest)
-    network = list(graph.node)
+    network, of_memory = list(graph.node), memory_shapes(manifest, 1)
+    further = [value for value in graph.input if value.name in of_memory]
     del graph.node[:], graph.input[:]
     graph.node.extend([*nodes.nodes, *network])
     graph.initializer.extend(nodes.constants.values())
@@ -47,6 +48,7 @@ def with_preprocessing(model: onnx.ModelProto, manifest: Manifest) -> onnx.Model
     if manifest.motion.kind != "none":
         graph.input.append(describe(PREVIOUS, single, image))
         graph.output.extend([describe(MOTION, single, image), describe(SHIFT, int64, (size,))])
+    graph.input.extend(further)
     return grafted
 
 

@@ -17,7 +17,8 @@ from convert.frame_answers import Stream
 from edge import detector, motion_map
 from edge.graph_inference import has_motion
 from edge.inference import Engine, Outputs
-from edge.manifest import FITTED, FRAME, INPUT, MOTION, PREVIOUS, SHIFT, Manifest
+from edge.manifest import FITTED, FRAME, INPUT, MOTION, PREVIOUS, SHIFT, Manifest, memory_shapes
+from edge.memory_network import MemoryInputs
 from edge.motion_map import SHIFTS, MotionSettings
 from edge.ssim import MARGIN
 
@@ -59,15 +60,16 @@ class GraftParity:
 def compare(grafted: Engine, pairs: Iterable[FramePair]) -> tuple[GraftParity, list[tuple[Outputs, Outputs]]]:
     """How far the model's own preparation is from the daemon's, and its inputs and outputs for each frame.
 
-    `grafted` runs its own preprocessing. The first of each returned pair is {INPUT: what its network was given}.
+    `grafted` runs its own preprocessing. The first of each returned pair is what its network was given: INPUT,
+    and MEMORY_INPUTS.
     """
     manifest, found, seen = grafted.manifest, GraftParity(), list[tuple[Outputs, Outputs]]()
-    for image, previous in pairs:
-        fitted = None if previous is None else _run(grafted, previous, None)[FITTED]
-        outputs = _run(grafted, image, fitted)
-        found = _joined(found, _of_frame(outputs, image, previous, manifest))
+    for pair in pairs:
+        fitted = None if pair.previous is None else _run(grafted, pair.previous, None, pair.memory)[FITTED]
+        outputs = _run(grafted, pair.image, fitted, pair.memory)
+        found = _joined(found, _of_frame(outputs, pair.image, pair.previous, manifest))
         given = [outputs[FITTED], *([outputs[MOTION]] if has_motion(manifest) else [])]
-        seen.append(({INPUT: np.concatenate(given, axis=1)}, outputs))
+        seen.append(({INPUT: np.concatenate(given, axis=1), **pair.memory}, outputs))
     return found, seen
 
 
@@ -77,24 +79,27 @@ def compare_maps(grafted: Engine, pairs: Iterable[FramePair]) -> GraftParity:
     Its shift is taken to be the one whose map by the daemon is nearest.
     """
     manifest, found = grafted.manifest, GraftParity()
-    for image, previous in pairs:
-        (result,) = Stream(grafted, (image, previous))()
+    for pair in pairs:
+        (result,) = Stream(grafted, pair)()
         got = result.motion()
         if got is None:
             raise ValueError(f"{manifest.name}: has no motion map to compare")
-        found = _joined(found, _of_map(got, *_normalised(image, previous, manifest), manifest.motion))
+        found = _joined(found, _of_map(got, *_normalised(pair.image, pair.previous, manifest), manifest.motion))
     return found
 
 
 def made_up(manifest: Manifest) -> list[FramePair]:
-    """Noise of other sizes than the input's: alone, moved by a pixel, and nearly dark."""
+    """Noise of other sizes than the input's: alone, moved by a pixel, and nearly dark; so are a memory's maps."""
     height, width = manifest.height * 3 // 2 + 1, manifest.width + 7
-    noise = np.random.default_rng(SEED).integers(0, 256, (height, width, 3), np.uint8)
-    return [(noise, None), (np.roll(noise, 2, axis=1), noise), (noise // 64, noise // 32)]
+    random = np.random.default_rng(SEED)
+    noise = random.integers(0, 256, (height, width, 3), np.uint8)
+    memory = {name: random.random(shape, np.float32) for name, shape in memory_shapes(manifest, 1).items()}
+    frames = [(noise, None), (np.roll(noise, 2, axis=1), noise), (noise // 64, noise // 32)]
+    return [FramePair(image, previous, memory) for image, previous in frames]
 
 
-def _run(grafted: Engine, image: Image, fitted: NDArray[Any] | None) -> Outputs:
-    inputs: dict[str, NDArray[Any]] = {FRAME: image[None]}
+def _run(grafted: Engine, image: Image, fitted: NDArray[Any] | None, memory: MemoryInputs) -> Outputs:
+    inputs: dict[str, NDArray[Any]] = {FRAME: image[None], **memory}
     if has_motion(manifest := grafted.manifest):
         blank = np.zeros((1, 3, manifest.height, manifest.width), np.float32)
         inputs[PREVIOUS] = blank if fitted is None else fitted

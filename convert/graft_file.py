@@ -10,7 +10,7 @@ from convert.calibration import FramePair
 from convert.comparison import parity
 from convert.graft import GraftError
 from convert.graft_check import GraftParity
-from edge.engines import onnxruntime_engine
+from edge.engines import memory_file, onnxruntime_engine
 from edge.inference import Engine
 from edge.manifest import Manifest
 
@@ -28,6 +28,7 @@ def graft_file(
     grafted = graft.with_preprocessing(model, manifest)
     network = reference or onnxruntime_engine.load(source, threads=2)
     changed = replace(manifest, preprocessing="graph")
+    memory_file.copy_beside(source, output, manifest.memory)
     with onnx_file.candidate(output) as candidate:
         onnx_file.write(grafted, changed, candidate)
         engine = onnxruntime_engine.load(candidate, threads=2, preprocessing="graph")

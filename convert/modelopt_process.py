@@ -12,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.manifest import INPUT
 from edge.text import first_line
 
-MODEL, IMAGES, OUTPUT = "model.onnx", "images.npy", "int8.onnx"
+MODEL, IMAGES, OUTPUT = "model.onnx", "images.npz", "int8.onnx"
 ABSENT = 3
 
 
@@ -31,7 +30,7 @@ def main(given: Sequence[str]) -> int:
         onnx_path=str(Path(folder) / MODEL),
         output_path=str(Path(folder) / OUTPUT),
         quantize_mode="int8",
-        calibration_data={INPUT: np.load(Path(folder) / IMAGES)},
+        calibration_data=dict(np.load(Path(folder) / IMAGES)),
         calibration_method=method,
         calibration_eps=["cpu"],
         nodes_to_exclude=[f"{re.escape(name)}$" for name in kept],  # it takes beginnings of names, as patterns

@@ -8,20 +8,21 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from convert import onnx_file
 from convert import quantize as ours
+from convert.calibration import Input
 from convert.modelopt_process import ABSENT, IMAGES, MODEL, OUTPUT
 from convert.quantize import Method, QuantizeError, QuantizeSettings
 from edge import packages
+from edge.engines import memory_file
 from edge.manifest import Manifest
 from edge.terminal.progress import Progress
 
@@ -29,17 +30,18 @@ DEFAULT_METHOD: Method = "minmax"
 METHODS = {"entropy": "entropy", "minmax": "max"}
 
 
-def quantize(source: Path, output: Path, images: Iterable[NDArray[np.float32]], settings: QuantizeSettings) -> Manifest:
+def quantize(source: Path, output: Path, images: Iterable[Input], settings: QuantizeSettings) -> Manifest:
     """As `convert.quantize.quantize`, by modelopt. Raises QuantizeError, OnnxFileError, and what `images` raises."""
     check_settings(settings)
     model, manifest = ours.open_model(source)
     ours.check_kept(model, settings)
     kept = sorted({*settings.keep, *ours.always_kept(model)})
-    frames = np.concatenate(list(ours.checked_shapes(images, manifest)))
+    frames = _together(list(ours.checked_shapes(images, manifest)))
     with Progress("quantising with modelopt", ""):
         quantised = _quantised(source, model, frames, METHODS[settings.method], kept)
     _check_kept(source, quantised, kept)
     changed = int8_manifest(manifest, settings)
+    memory_file.copy_beside(source, output, changed.memory)
     onnx_file.write(quantised, changed, output)
     return changed
 
@@ -61,14 +63,17 @@ def int8_manifest(manifest: Manifest, settings: QuantizeSettings) -> Manifest:
     return replace(changed, training={**changed.training, "quantisation": noted})
 
 
-def _quantised(
-    source: Path, model: onnx.ModelProto, frames: NDArray[np.float32], method: str, kept: list[str]
-) -> onnx.ModelProto:
+def _together(frames: Sequence[Input]) -> Input:
+    """The inputs of several frames as one batch."""
+    return {name: np.concatenate([frame[name] for frame in frames]) for name in frames[0]} if frames else {}
+
+
+def _quantised(source: Path, model: onnx.ModelProto, frames: Input, method: str, kept: list[str]) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
             onnx.save(model, folder / MODEL)
-            np.save(folder / IMAGES, frames)
+            np.savez(folder / IMAGES, **frames)  # type: ignore[arg-type]  # no name is one of its options
         except OSError as error:
             raise QuantizeError(f"{folder}: cannot be written ({error.strerror}); free space or set TMPDIR") from error
         _run(source, folder, method, kept)

@@ -3,13 +3,12 @@
 python -m convert.movinet_export movinet_a0_stream.pt -o movinet_a0_stream.onnx [--height 172 --width 172]
 
 Inputs: `image` (B, 3, h, w) float32, RGB from 0 to 1, and `memory_0` … of the shapes of `movinet.memory_shapes`, zeros
-before the first frame. Outputs: `features` (B, 480, ⌈h/32⌉, ⌈w/32⌉) and `next_memory_0` …, which are the next frame's.
+before the first frame. Outputs: `features` (B, 480, ⌈h/32⌉, ⌈w/32⌉), `tap` (B, 56, ⌈h/16⌉, ⌈w/16⌉) and `next_memory_0`
+…, which are the next frame's.
 """
 
 import argparse
-import io
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +18,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from convert.export import OPSET, ExportError
+from convert.torch_export import OPSET, ExportError, onnx_of
 from edge import files
 from edge.manifest import INPUT
+from edge.memory_network import FEATURES, TAP, next_part_names, part_names
 from train import output_paths
 from train.networks.movinet import SIZE, MoViNet, memory_shapes
 from train.networks.movinet_weights import MovinetError, load
 from train.output_paths import OutputPathError
 
-FEATURES = "features"
 PARTS = len(memory_shapes(1))  # of the memory
-MEMORY = tuple(f"memory_{i}" for i in range(PARTS))
-NEXT_MEMORY = tuple(f"next_{name}" for name in MEMORY)
+MEMORY, NEXT_MEMORY = part_names(PARTS), next_part_names(PARTS)
 TOLERANCE = 1e-3  # of features, which lie between 0 and 6
 CHECKED = (2, 4)  # streams and frames that are compared
 
@@ -62,39 +60,28 @@ class _Step(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
-        features, after = self.network(image[:, None], memory)
-        return features[:, 0], *after
+        features, tap, after = self.network.maps(image[:, None], memory)
+        return features[:, 0], tap[:, 0], *after
 
 
 def export(network: MoViNet, height: int, width: int) -> onnx.ModelProto:
     """The model for frames of that size and any number of streams. ExportError where it does not answer as torch."""
     step = _Step(network).eval()
-    content = io.BytesIO()
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore", DeprecationWarning)  # the exporter that needs no further package
-        warnings.filterwarnings("ignore", "Constant folding", UserWarning)  # of a step of -1, which stays as it is
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # sizes become constants
-        torch.onnx.export(
-            step,
-            (torch.zeros(1, 3, height, width), *network.memory(1, height, width)),
-            content,  # type: ignore[arg-type]  # that exporter takes it
-            input_names=[INPUT, *MEMORY],
-            output_names=[FEATURES, *NEXT_MEMORY],
-            dynamic_axes={name: {0: "batch"} for name in (INPUT, *MEMORY, FEATURES, *NEXT_MEMORY)},
-            opset_version=OPSET,
-            dynamo=False,
-        )
-    difference = _difference(step, content.getvalue(), height, width)
+    inputs = dict(
+        zip((INPUT, *MEMORY), (torch.zeros(1, 3, height, width), *network.memory(1, height, width)), strict=True)
+    )
+    model = onnx_of(step, inputs, (FEATURES, TAP, *NEXT_MEMORY), OPSET)
+    difference = _difference(step, model.SerializeToString(), height, width)
     if not difference <= TOLERANCE:
         raise ExportError(
             f"the exported MoViNet differs from torch by {difference:.2g}; nan: the weights are broken, recover them "
             "again; else use the versions that pyproject.toml pins"
         )
-    return onnx.load_model_from_string(content.getvalue())
+    return model
 
 
 def _difference(step: _Step, model: bytes, height: int, width: int) -> float:
-    """The largest of features and memory in ONNX Runtime and torch, over a few frames of noise."""
+    """The largest of features, tap and memory in ONNX Runtime and torch, over a few frames of noise."""
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     streams, frames = CHECKED
     noise = np.random.default_rng(0).random((frames, streams, 3, height, width), np.float32)
@@ -104,10 +91,10 @@ def _difference(step: _Step, model: bytes, height: int, width: int) -> float:
         inputs = {INPUT: image, **dict(zip(MEMORY, memory, strict=True))}
         with torch.inference_mode():
             expected = step(*map(torch.from_numpy, inputs.values()))
-        answers = session.run([FEATURES, *NEXT_MEMORY], inputs)
+        answers = session.run([FEATURES, TAP, *NEXT_MEMORY], inputs)
         pairs = zip(answers, expected, strict=True)
         largest = float(np.max([largest, *(np.abs(answer - other.numpy()).max() for answer, other in pairs)]))
-        memory = answers[1:]
+        memory = answers[2:]
     return largest
 
 

@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from onnx import shape_inference
 
 from convert import onnx_file, onnx_graph
-from edge.engines import onnxruntime_engine
-from edge.manifest import INPUT, WEIGHTS_KEY, Manifest, input_shape, quantisation
+from convert.calibration import Input
+from edge.engines import memory_file, onnxruntime_engine
+from edge.manifest import WEIGHTS_KEY, Manifest, input_shapes, quantisation
 from edge.terminal.progress import Progress
 
 Method = Literal["entropy", "percentile", "minmax"]
@@ -49,8 +50,8 @@ class QuantizeSettings:
     keep: tuple[str, ...] = ()
 
 
-def quantize(source: Path, output: Path, images: Iterable[NDArray[np.float32]], settings: QuantizeSettings) -> Manifest:
-    """Write the FP32 model `source` as INT8 to `output`; `images` are network inputs (1, C, h, w).
+def quantize(source: Path, output: Path, images: Iterable[Input], settings: QuantizeSettings) -> Manifest:
+    """Write the FP32 model `source` as INT8 to `output`; `images` are network inputs.
 
     Raises QuantizeError, OnnxFileError, and what `images` raises; `output` appears only when all went well.
     """
@@ -59,6 +60,7 @@ def quantize(source: Path, output: Path, images: Iterable[NDArray[np.float32]], 
     ranges = calibrate(source, checked_shapes(images, manifest), settings)
     quantised = with_ranges(model, ranges, settings)
     changed = int8_manifest(manifest, settings)
+    memory_file.copy_beside(source, output, changed.memory)
     onnx_file.write(quantised, changed, output)
     return changed
 
@@ -101,7 +103,7 @@ def open_model(path: Path, precisions: Collection[str] = ("fp32",)) -> tuple[onn
     return shape_inference.infer_shapes(model), manifest
 
 
-def calibrate(source: Path, images: Iterable[NDArray[np.float32]], settings: QuantizeSettings) -> Any:
+def calibrate(source: Path, images: Iterable[Input], settings: QuantizeSettings) -> Any:
     """The range of every tensor to be quantised, as onnxruntime's TensorsData. Raises QuantizeError."""
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -117,7 +119,7 @@ def calibrate(source: Path, images: Iterable[NDArray[np.float32]], settings: Qua
         ) from error
 
 
-def _ranges(source: Path, images: Iterable[NDArray[np.float32]], settings: QuantizeSettings) -> Any:
+def _ranges(source: Path, images: Iterable[Input], settings: QuantizeSettings) -> Any:
     from onnxruntime.quantization.calibrate import CalibrationMethod, create_calibrator
 
     methods = {"entropy": "Entropy", "percentile": "Percentile", "minmax": "MinMax"}
@@ -135,31 +137,33 @@ def _ranges(source: Path, images: Iterable[NDArray[np.float32]], settings: Quant
         return calibrator.compute_data()
 
 
-def checked_shapes(images: Iterable[NDArray[np.float32]], manifest: Manifest) -> Iterator[NDArray[np.float32]]:
-    """The same images, their shapes checked. Raises QuantizeError."""
-    wanted = input_shape(manifest, 1)
+def checked_shapes(images: Iterable[Input], manifest: Manifest) -> Iterator[Input]:
+    """The same inputs, their shapes checked. Raises QuantizeError."""
+    wanted = input_shapes(manifest, 1, manifest.input_size)
     for image in images:
-        if image.shape != wanted:
+        given = {name: value.shape for name, value in image.items()}
+        if given != wanted:
+            name = next(name for name in {**wanted, **given} if given.get(name) != wanted.get(name))
             raise QuantizeError(
-                f"calibration with an image of shape {image.shape}, but the model takes {wanted}; "
+                f"calibration with an input {name} of shape {given.get(name)}, but the model takes {wanted.get(name)}; "
                 "encode frames for this very model"
             )
         yield image
 
 
 class _CalibrationReader:
-    """One chunk of images in the shape that onnxruntime's calibrators ask for."""
+    """One chunk of inputs in the shape that onnxruntime's calibrators ask for."""
 
-    def __init__(self, images: Sequence[NDArray[np.float32]]) -> None:
+    def __init__(self, images: Sequence[Input]) -> None:
         self._images = iter(images)
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         """The next input, None at the end."""
         image = next(self._images, None)
-        return None if image is None else {INPUT: image}
+        return None if image is None else dict(image)
 
 
-def _readers(images: Iterable[NDArray[np.float32]]) -> Iterator[_CalibrationReader]:
+def _readers(images: Iterable[Input]) -> Iterator[_CalibrationReader]:
     """Chunk by chunk: histograms are merged, activations are not kept."""
     left = iter(images)
     while chunk := list(islice(left, CHUNK)):

@@ -9,8 +9,8 @@ import onnx
 from numpy.typing import NDArray
 
 from convert import onnx_graph
+from convert.calibration import Input
 from convert.quantize import QuantizeSettings, always_kept, with_ranges
-from edge.manifest import INPUT
 from edge.terminal import progress
 
 
@@ -23,9 +23,9 @@ class NodeSensitivity:
 
 
 def sensitivity(
-    model: onnx.ModelProto, ranges: Any, images: Sequence[NDArray[np.float32]], settings: QuantizeSettings
+    model: onnx.ModelProto, ranges: Any, images: Sequence[Input], settings: QuantizeSettings
 ) -> Iterator[NodeSensitivity]:
-    """Every convolution that may be quantised, in the order of the graph; `images` are network inputs (1, C, h, w)."""
+    """Every convolution that may be quantised, in the order of the graph; `images` are network inputs."""
     heads = sorted(node.output[0] for node in model.graph.node if node.name in onnx_graph.last_convolutions(model))
     exact = _heads(model, heads, images)
     every = set(onnx_graph.convolutions(model)) | {n.name for n in model.graph.node if n.op_type in ("Add", "Resize")}
@@ -50,9 +50,7 @@ def _ratio(exact: NDArray[np.float64], rounded: NDArray[np.float32]) -> float:
     return float("inf") if noise == 0 else float(10 * np.log10(np.square(exact).sum() / noise))
 
 
-def _heads(
-    model: onnx.ModelProto, heads: Sequence[str], images: Sequence[NDArray[np.float32]]
-) -> list[NDArray[np.float32]]:
+def _heads(model: onnx.ModelProto, heads: Sequence[str], images: Sequence[Input]) -> list[NDArray[np.float32]]:
     """The heads' outputs before decoding, each over all images (N, channels, h, w)."""
     import onnxruntime
 
@@ -61,5 +59,5 @@ def _heads(
     del opened.graph.output[:]
     opened.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in heads)
     session = onnxruntime.InferenceSession(opened.SerializeToString(), providers=["CPUExecutionProvider"])
-    runs = [session.run(list(heads), {INPUT: image}) for image in images]
+    runs = [session.run(list(heads), dict(image)) for image in images]
     return [np.concatenate([run[i] for run in runs]) for i in range(len(heads))]

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from convert import build as tensorrt_build
@@ -31,6 +32,8 @@ from edge.manifest import INPUT, OUTPUTS, Manifest, input_shape
 from edge.text import first_line
 from train import checkpoint as checkpoints
 from train.networks.decoder import Decoder
+
+Image = NDArray[np.float32]  # (B, C, h, w), the network's input
 
 REMEDY = "use --backend tensorrt, which builds an ONNX of korsal-convert"
 
@@ -79,14 +82,16 @@ def build(
 ) -> EngineRecord:
     """Build the checkpoint `weights` into the engine `output`; its hash is recorded in the place of an ONNX's.
 
-    `calibrate` gives network inputs (1, C, h, w) and is called for INT8 only. Raises Torch2TrtError, EngineBuildError,
+    `calibrate` gives network inputs and is called for INT8 only. Raises Torch2TrtError, EngineBuildError,
     CheckpointError and what `calibrate` raises.
     """
     checkpoint = checkpoints.load(weights)
+    if checkpoint.manifest.memory is not None:
+        raise Torch2TrtError(f"{weights}: takes a memory's maps, which torch2trt does not feed; export it and {REMEDY}")
     precision = options.precision or as_precision(checkpoint.manifest.precision)
     options = replace(options, precision=precision)
     network = AllFloat(Decoder(checkpoints.detector(checkpoint), checkpoint.manifest.top_k))
-    images = tuple(calibrate(checkpoint.manifest)) if precision == "int8" else ()
+    images = [one[INPUT] for one in calibrate(checkpoint.manifest)] if precision == "int8" else []
     report(f"{weights}: building with torch2trt and TensorRT {platform.tensorrt}; on a Jetson this takes minutes")
 
     def make() -> tuple[bytes, EngineRecord]:
@@ -114,7 +119,7 @@ class AllFloat(nn.Module):
         return boxes, scores, labels.float(), class_scores
 
 
-def batches(images: Sequence[Input], size: int) -> list[Input]:
+def batches(images: Sequence[Image], size: int) -> list[Image]:
     """Calibration data (size, C, h, w): TensorRT reads as many images at once as the engine is tuned for.
 
     The last batch is filled up with the first images.
@@ -131,7 +136,7 @@ def _described(manifest: Manifest, precision: Precision) -> Manifest:
 
 
 def _serialized(
-    network: nn.Module, manifest: Manifest, options: BuildOptions, images: Sequence[Input], backend: Torch2TrtBackend
+    network: nn.Module, manifest: Manifest, options: BuildOptions, images: Sequence[Image], backend: Torch2TrtBackend
 ) -> bytes:
     """The network as a plain plan, as TensorRT's own builder gives it."""
     example = torch.zeros(input_shape(manifest, options.max_batch), device=backend.gpu)
@@ -163,7 +168,7 @@ def _serialized(
     return bytes(plan)
 
 
-def _data(images: Sequence[Input], batch: int, gpu: str) -> list[list[Tensor]] | None:
+def _data(images: Sequence[Image], batch: int, gpu: str) -> list[list[Tensor]] | None:
     """On the GPU, for the calibrator passes addresses; None where nothing is calibrated."""
     return [[torch.from_numpy(made).to(gpu)] for made in batches(images, batch)] if images else None
 

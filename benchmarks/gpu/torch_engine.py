@@ -50,10 +50,16 @@ class TorchRunner:
 
     def infer(self, inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         """As `Engine.infer`: the input comes from the CPU."""
-        image = torch.from_numpy(np.ascontiguousarray(inputs[INPUT]))
+        self.upload(INPUT, inputs[INPUT])
+        return self.run(len(inputs[INPUT]))
+
+    def upload(self, name: str, rows: NDArray[Any]) -> None:
+        """Copy the first rows of INPUT, the only input that these networks have, from the CPU."""
+        if name != INPUT:
+            raise KeyError(name)
+        image = torch.from_numpy(np.ascontiguousarray(rows))
         with torch.cuda.stream(self.cuda_stream):
             self.static[: len(image)].copy_(image)
-        return self.run(len(image))
 
     def close(self) -> None:
         """Forget the graphs."""

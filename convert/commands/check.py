@@ -26,9 +26,9 @@ def run(options: argparse.Namespace) -> int:
     """Compare, and print the comparison; 1 where too much is lost."""
     with open_model(options.model, 1) as engine:
         manifest = engine.manifest
-    data, measured = shared.accuracy_data(options, manifest.labels, options.model)
-    files = calibration.videos(options.calibrate)
-    frames = tuple(calibration.fitted_pairs(files, manifest, options.frames))
+        data, measured = shared.accuracy_data(options, manifest.labels, options.model)
+        files = calibration.videos(options.calibrate)
+        frames = tuple(calibration.fitted_pairs(files, manifest, options.frames, engine.memory))
     checked = check_files(options.model, options.converted, CheckData(frames, files[:EVENT_VIDEOS], data, measured))
     print(as_text(checked, (options.model.name, options.converted.name)))
     if checked.lost > options.max_map_drop:

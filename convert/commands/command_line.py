@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from convert.calibration import CalibrationError
 from convert.check import CheckError
 from convert.commands import check, checkpoint, convert, export, quantize
-from convert.export import ExportError
 from convert.graft import GraftError
 from convert.onnx_file import OnnxFileError
 from convert.quantize import QuantizeError
+from convert.torch_export import ExportError
 from edge.cameras.video_file import CaptureError
 from edge.engines.cuda_runtime import CudaError
 from edge.engines.tensorrt_build_plan import PlanError

@@ -6,12 +6,15 @@ from pathlib import Path
 
 from convert import calibration, export, graft, onnx_file
 from convert.commands import options as shared
-from convert.export import ExportError
 from convert.graft_check import GraftParity
 from convert.graft_file import graft_file
+from convert.torch_export import ExportError
+from edge.engines import onnxruntime_memory
+from edge.engines.memory_file import memory_path
 from edge.manifest import Manifest
 from edge.terminal import progress
 from train import checkpoint as checkpoints
+from train import memory_engine
 from train.evaluation import start_scores
 
 HELP = "checkpoint → ONNX, decoding in the graph; with --with-motion preprocessing and motion map too"
@@ -58,14 +61,15 @@ def _from_checkpoint(options: argparse.Namespace) -> tuple[Manifest, str]:
     checkpoint = checkpoints.load(options.checkpoint)
     if options.with_motion:
         graft.check(checkpoint.manifest)
-    images = tuple(calibration.inputs(videos, checkpoint.manifest, options.frames)) if videos else ()
+    memory = memory_engine.memory(checkpoint)
+    images = tuple(calibration.inputs(videos, checkpoint.manifest, options.frames, memory)) if videos else ()
     if not options.with_motion:
         manifest, parity = export.export(checkpoint, options.output, changes, training, images)
         return manifest, export.parity_as_text(parity, len(images))
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / options.output.name
         manifest, parity = export.export(checkpoint, plain, changes, training, images)
-        pairs = calibration.frame_pairs(videos, manifest, options.frames) if videos else ()
+        pairs = calibration.frame_pairs(videos, manifest, options.frames, memory) if videos else ()
         manifest, grafted = graft_file(plain, options.output, pairs, checkpoints.engine(checkpoint))
     return manifest, f"{export.parity_as_text(parity, len(images))}; {grafted.as_text()}"
 
@@ -83,10 +87,13 @@ def _graft_onnx(options: argparse.Namespace) -> tuple[Manifest, GraftParity]:
     _, manifest = onnx_file.read(options.checkpoint)
     graft.check(manifest)
     videos = calibration.videos(options.calibrate) if options.calibrate else ()
-    pairs = calibration.frame_pairs(videos, manifest, options.frames) if videos else ()
+    memory = onnxruntime_memory.load(options.checkpoint, manifest, threads=1)
+    pairs = calibration.frame_pairs(videos, manifest, options.frames, memory) if videos else ()
     return graft_file(options.checkpoint, options.output, pairs)
 
 
 def _print(output: Path, manifest: Manifest, found: str) -> None:
     size = output.stat().st_size / 1e6
     print(f"{output}: {manifest.name}, {len(manifest.labels)} actions, {size:.1f} MB, {found}")
+    if manifest.memory is not None:
+        print(f"{memory_path(output, manifest.memory)}: its memory, without which it does not run; copy both files")

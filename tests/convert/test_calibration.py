@@ -37,7 +37,7 @@ def test_all_frames_of_a_video_equal_those_of_the_pipeline(video: Path) -> None:
     found = list(calibration.inputs([video], MANIFEST, count=20))
     assert len(found) == 20
     for mine, played in zip(found, streamed(video), strict=True):
-        np.testing.assert_array_equal(mine, played)
+        np.testing.assert_array_equal(mine["image"], played)
 
 
 def test_fewer_are_taken_evenly(video: Path) -> None:
@@ -45,14 +45,14 @@ def test_fewer_are_taken_evenly(video: Path) -> None:
     found = list(calibration.inputs([video], MANIFEST, count=16))
     played = streamed(video)
     for mine, index in zip(found, [(2 * i + 1) * 20 // 32 for i in range(16)], strict=True):
-        np.testing.assert_array_equal(mine, played[index])
+        np.testing.assert_array_equal(mine["image"], played[index])
 
 
 def test_frames_are_shared_among_videos(video: Path, tmp_path: Path) -> None:
     second = write_video(tmp_path / "b.avi", [picture(1, frame, 2) for frame in range(20)])
     found = list(calibration.inputs([video, second], MANIFEST, count=17))
     assert len(found) == 17
-    np.testing.assert_array_equal(found[-1], streamed(second)[(2 * 8 + 1) * 20 // 18])
+    np.testing.assert_array_equal(found[-1]["image"], streamed(second)[(2 * 8 + 1) * 20 // 18])
 
 
 def test_asking_for_more_than_there_are_gives_all_and_too_few_are_refused(video: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from convert.__main__ import main
+from convert.calibration import FramePair
 from convert.check import BATCHES, CheckData, CheckError, ComparedModel, as_text, check, check_files
 from edge.engines import engine_build
 from edge.engines.tensorrt_build_plan import BuildOptions
@@ -21,7 +22,7 @@ from tests.support.spot_model import SIDE, write_spot_model, write_spot_video
 from tests.support.tiny_videos import picture, write_video
 
 MANIFEST = Manifest("tiny", ("Run", "Jump"), 64, 96, MotionSettings("none"), top_k=1)
-FRAMES = tuple((np.zeros((64, 96, 3), np.uint8), None) for _ in range(3))
+FRAMES = tuple(FramePair(np.zeros((64, 96, 3), np.uint8)) for _ in range(3))
 
 
 def detecting(score: float, label: int = 0) -> Engine:
@@ -113,7 +114,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[FakeGpu, Pat
 def test_an_engine_beside_its_onnx(built: tuple[FakeGpu, Path, Path], tmp_path: Path) -> None:
     gpu, onnx, engine = built
     video = write_spot_video(tmp_path / "video.avi")
-    found = check_files(onnx, engine, CheckData(((np.zeros((SIDE, SIDE, 3), np.uint8), None),), (video,)))
+    found = check_files(onnx, engine, CheckData((FramePair(np.zeros((SIDE, SIDE, 3), np.uint8)),), (video,)))
     assert found.events == (1, 0, 0)
     assert [pair[1].batch for pair in found.latency] == [1, 2]
     assert "batches of 4, 8: not timed, the engine takes none; build it with --max-batch 8" in as_text(

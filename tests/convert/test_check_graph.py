@@ -8,6 +8,7 @@ import pytest
 
 from convert import onnx_file, timing
 from convert.__main__ import main
+from convert.calibration import FramePair
 from convert.check import CheckData, CheckError, check_files
 from convert.conversion_engine import build_engine
 from convert.gate import Gate
@@ -92,7 +93,7 @@ def test_a_model_without_a_motion_map(tmp_path: Path) -> None:
     graft_file(write_untrained_onnx(tmp_path / "plain.onnx", manifest), tmp_path / "both.onnx")
     video = write_spot_video(tmp_path / "video.avi")
     frame = np.zeros((64, 96, 3), np.uint8)
-    found = check_files(tmp_path / "plain.onnx", tmp_path / "both.onnx", CheckData(((frame, None),), (video,)))
+    found = check_files(tmp_path / "plain.onnx", tmp_path / "both.onnx", CheckData((FramePair(frame),), (video,)))
     assert found.preparation is None
     assert found.agreement.lost == found.agreement.extra == 0
 
@@ -143,7 +144,7 @@ def test_the_whole_conversion_does_not_hand_over_such_an_engine(
     compute = gpu.trt.compute
     gpu.trt.compute = lambda inputs: {**(found := compute(inputs)), MOTION: found[MOTION] + 1}
     frame = np.zeros((SIDE, SIDE, 3), np.uint8)
-    material = CheckData(((frame, None),), (write_spot_video(tmp_path / "video.avi"),))
+    material = CheckData((FramePair(frame),), (write_spot_video(tmp_path / "video.avi"),))
     with pytest.raises(CheckError, match=r"made\.engine: computes another motion map than the daemon"):
         build_engine(source, target, BuildOptions(max_batch=2), Gate(source, material, 1.0, lambda text: None))
     assert not target.exists()

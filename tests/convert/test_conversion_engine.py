@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from convert.calibration import FramePair
 from convert.check import CheckData
 from convert.conversion_engine import build_engine
 from convert.gate import Gate
@@ -21,7 +22,7 @@ from tests.support.full_disk import full_disk
 from tests.support.spot_model import SIDE, write_spot_model, write_spot_video
 
 OPTIONS = BuildOptions(max_batch=2)  # so the table of latencies has two rows
-FRAMES = ((np.zeros((SIDE, SIDE, 3), np.uint8), None),)
+FRAMES = (FramePair(np.zeros((SIDE, SIDE, 3), np.uint8)),)
 
 
 @pytest.fixture

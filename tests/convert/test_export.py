@@ -12,8 +12,9 @@ import torch
 from convert import onnx_graph
 from convert.__main__ import main
 from convert.comparison import BOX_TOLERANCE, SCORE_TOLERANCE
-from convert.export import ExportError, export, scores
+from convert.export import export, scores
 from convert.onnx_file import OnnxFileError
+from convert.torch_export import ExportError
 from edge import detector, motion_map
 from edge import manifest as manifests
 from edge.cameras.video_file import read_file
@@ -122,7 +123,9 @@ def test_real_frames_on_which_it_differs(checkpoint: Path, tmp_path: Path) -> No
     """Frames that are not finite stand for an export that goes wrong on some."""
     with pytest.raises(ExportError, match="differs from torch by nan in scores"):
         export(
-            checkpoints.load(checkpoint), tmp_path / "out.onnx", images=[np.full((1, 6, 64, 96), np.nan, np.float32)]
+            checkpoints.load(checkpoint),
+            tmp_path / "out.onnx",
+            images=[{"image": np.full((1, 6, 64, 96), np.nan, np.float32)}],
         )
     assert list(tmp_path.iterdir()) == []
 

@@ -10,18 +10,20 @@ import pytest
 from onnx import numpy_helper
 
 from convert import fp16, onnx_file, quantize
+from convert.calibration import Input
 from convert.quantize import QuantizeError, QuantizeSettings
 from edge.engines import onnxruntime_engine
-from edge.manifest import WEIGHTS_KEY
+from edge.manifest import INPUT, WEIGHTS_KEY
 from tests.support.real_builder import build_for_real
 from tests.support.untrained_model import MANIFEST
 
 HALF, SINGLE = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
 
 
-def images(count: int = 2) -> list[np.ndarray]:
+def images(count: int = 2) -> list[Input]:
     random = np.random.default_rng(0)
-    return [random.normal(size=(1, 6, MANIFEST.height, MANIFEST.width)).astype(np.float32) for _ in range(count)]
+    size = 1, 6, MANIFEST.height, MANIFEST.width
+    return [{INPUT: random.normal(size=size).astype(np.float32)} for _ in range(count)]
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +82,7 @@ def test_onnx_finds_types_and_order_right(mixed: Path) -> None:
 def test_it_is_as_near_to_fp32_as_the_int8_file(int8: Path, mixed: Path) -> None:
     """Not near to that file: where FP16 rounds a value to the next of 256 levels, all that follows differs."""
     exact, rounded, half = (
-        np.concatenate([onnxruntime_engine.load(path, threads=1).infer({"image": one})["scores"] for one in images()])
+        np.concatenate([onnxruntime_engine.load(path, threads=1).infer(one)["scores"] for one in images()])
         for path in (int8.with_name("fp32.onnx"), int8, mixed)
     )
     error, usual = (np.abs(scores - exact).mean() for scores in (half, rounded))
@@ -97,11 +99,11 @@ def test_onnx_runtime_changes_no_answer_by_quantising_biases(mixed: Path, int8: 
     ours = onnxruntime_engine.load(mixed, threads=1)
 
     def error(found: list[np.ndarray]) -> float:
-        wanted = [exact.infer({"image": one})["class_scores"] for one in images()]
+        wanted = [exact.infer(one)["class_scores"] for one in images()]
         return float(np.mean([np.abs(one - other).mean() for one, other in zip(found, wanted, strict=True)]))
 
-    told = error([plain.run(["class_scores"], {"image": one})[0] for one in images()])
-    assert error([ours.infer({"image": one})["class_scores"] for one in images()]) < 1.3 * told
+    told = error([plain.run(["class_scores"], one)[0] for one in images()])
+    assert error([ours.infer(one)["class_scores"] for one in images()]) < 1.3 * told
 
 
 def test_nvidias_builder_takes_it(mixed: Path, tmp_path: Path) -> None:

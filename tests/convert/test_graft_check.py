@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from convert import graft_check
+from convert.calibration import FramePair
 from convert.graft_check import GraftParity
 from edge import detector, motion_map
 from edge.graph_inference import GraphInference
@@ -48,11 +49,11 @@ def maps_found(engine: Engine, *frames: Image) -> GraftParity:
 
     run_frames = GraphInference(infer, engine.manifest)
     whole = replace(engine, infer=infer, run_frames=run_frames, preprocessor="graph")
-    return graft_check.compare_maps(whole, [(frames[-1], frames[0])])
+    return graft_check.compare_maps(whole, [FramePair(frames[-1], frames[0])])
 
 
 def found(engine: Engine, *frames: Image) -> GraftParity:
-    parity, _ = graft_check.compare(engine, [(frames[-1], frames[0])])
+    parity, _ = graft_check.compare(engine, [FramePair(frames[-1], frames[0])])
     return parity
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,8 +12,14 @@ from convert import graft, onnx_file
 from convert.__main__ import main
 from convert.graft import GraftError
 from convert.graft_file import graft_file
+from edge import pipeline
 from edge.engines import onnxruntime_engine
 from edge.manifest import FRAME, INPUT, OUTPUTS, PREVIOUS
+from edge.memory_network import MEMORY_INPUTS
+from edge.motion_map import MotionSettings
+from edge.pipeline import PipelineSettings
+from edge.sources import Frame
+from tests.support.memory_model import write_memory_model
 from tests.support.paths import ROOT
 from tests.support.real_builder import build_for_real, real_builder
 from tests.support.untrained_model import MANIFEST, write_untrained_checkpoint, write_untrained_onnx
@@ -106,3 +113,22 @@ def test_what_is_made_of_such_a_file_is_one_too(plain: Path, tmp_path: Path) -> 
     assert main(["quantize", str(both), "-o", str(output), "--precision", "fp16", "--quiet"]) == 0
     _, manifest = onnx_file.read(output)
     assert (manifest.precision, manifest.preprocessing) == ("fp16", "graph")
+
+
+@pytest.mark.parametrize("kind", ["none", "ssim"])
+def test_the_maps_of_a_memory_stay_inputs(kind: Literal["none", "ssim"], tmp_path: Path) -> None:
+    """And both ways of preparing frames answer the same; four frames lie between two steps of the memory."""
+    model = write_memory_model(tmp_path, motion=MotionSettings(kind))
+    graft_file(model.detector, model.detector)
+    grafted, manifest = onnx_file.read(model.detector)
+    assert manifest.memory == model.manifest.memory
+    assert [one.name for one in grafted.graph.input] == [FRAME, *[PREVIOUS] * (kind == "ssim"), *MEMORY_INPUTS]
+    for way in ("graph", "outside"):
+        engine = onnxruntime_engine.load(model.detector, 1, preprocessing=way)
+        assert engine.preprocessor == ("graph" if way == "graph" else "cpu")
+        state, scores = pipeline.initial("door", "seed"), []
+        for index in range(9):
+            frame = Frame("door", index, index / 25, index / 25, np.full((48, 64, 3), 255, np.uint8))
+            state, result = pipeline.step(state, frame, engine, PipelineSettings(minimum_score=0.0))
+            scores.append(result.detections.scores.item())
+        assert scores == [0.25] * 4 + [0.375] * 4 + [0.4375]

@@ -11,6 +11,7 @@ import onnx
 import pytest
 
 from convert import modelopt_quantize, onnx_graph, quantize
+from convert.calibration import Input
 from convert.commands import command_line
 from convert.quantize import QuantizeError, QuantizeSettings
 from edge import packages
@@ -25,9 +26,14 @@ from tests.support.untrained_model import MANIFEST
 Told = Callable[[], Any]
 
 
-def images(count: int = 4) -> list[np.ndarray]:
+def images(count: int = 4) -> list[Input]:
     random = np.random.default_rng(0)
-    return [random.normal(size=(1, 6, MANIFEST.height, MANIFEST.width)).astype(np.float32) for _ in range(count)]
+    size = 1, 6, MANIFEST.height, MANIFEST.width
+    return [{INPUT: random.normal(size=size).astype(np.float32)} for _ in range(count)]
+
+
+def together(count: int) -> np.ndarray:
+    return np.concatenate([one[INPUT] for one in images(count)])
 
 
 @pytest.fixture
@@ -64,7 +70,11 @@ def test_frames_method_and_kept_nodes_are_handed_on(untrained: Path, tmp_path: P
     }  # fmt: skip
     loaded = onnxruntime_engine.load(output, threads=1)  # with the manifest that modelopt drops
     assert loaded.manifest == found
-    assert loaded.infer({INPUT: np.concatenate(images(3))})["boxes"].shape == (3, MANIFEST.top_k, 4)
+    assert loaded.infer({INPUT: together(3)})["boxes"].shape == (
+        3,
+        MANIFEST.top_k,
+        4,
+    )
 
 
 def test_a_name_that_begins_another_keeps_itself_alone(untrained: Path, tmp_path: Path, told: Told) -> None:
@@ -159,7 +169,7 @@ def test_the_real_modelopt(method: quantize.Method, untrained: Path, tmp_path: P
     assert all(zero.dtype == np.int8 and not zero.any() for zero in zeros)
     assert output.stat().st_size < 0.35 * untrained.stat().st_size
     exact, converted = (onnxruntime_engine.load(path, threads=1) for path in (untrained, output))
-    batch = {INPUT: np.concatenate(images(2))}
+    batch = {INPUT: together(2)}
     gap = np.abs(exact.infer(batch)["scores"] - converted.infer(batch)["scores"])
     assert gap.mean() < 0.05
     assert build_for_real(output, tmp_path).precision == "int8"

@@ -1,7 +1,9 @@
 """MoViNet as ONNX, with random weights."""
 
+import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +14,22 @@ import torch
 from torch import nn
 
 from convert import movinet_export
-from convert.export import ExportError
-from convert.movinet_export import FEATURES, MEMORY, NEXT_MEMORY
+from convert.movinet_export import MEMORY, NEXT_MEMORY
+from convert.torch_export import ExportError
+from edge import pipeline
+from edge.engines import onnxruntime_engine
+from edge.engines.memory_file import memory_path
 from edge.manifest import INPUT
+from edge.memory_network import FEATURES, TAP
+from edge.pipeline import FrameInput, PipelineSettings
+from edge.sources import Frame
+from tests.support.memory_model import write_detector
 from tests.support.paths import ROOT
-from train.networks.movinet import Classifier, MoViNet, memory_shapes
+from train import memory_engine
+from train.networks.movinet import Classifier, MoViNet, memory_network, memory_shapes
 
 torch.set_num_threads(1)
-HEIGHT, WIDTH = 40, 56
+SIZE = 40
 
 
 @pytest.fixture(scope="module")
@@ -30,16 +40,16 @@ def network() -> MoViNet:
 
 @pytest.fixture(scope="module")
 def model(network: MoViNet) -> onnx.ModelProto:
-    return movinet_export.export(network, HEIGHT, WIDTH)
+    return movinet_export.export(network, SIZE, SIZE)
 
 
 def test_streams_answer_as_the_whole_clips_in_torch(network: MoViNet, model: onnx.ModelProto) -> None:
     """Three streams of six frames in ONNX Runtime, frame by frame."""
-    clips = torch.rand(3, 6, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1))
+    clips = torch.rand(3, 6, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        expected, after = network(clips, network.memory(3, HEIGHT, WIDTH))
+        expected, after = network(clips, network.memory(3, SIZE, SIZE))
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    memory = [np.zeros(shape, np.float32) for shape in memory_shapes(3, HEIGHT, WIDTH)]
+    memory = [np.zeros(shape, np.float32) for shape in memory_shapes(3, SIZE, SIZE)]
     for frame in range(6):
         inputs = {INPUT: clips[:, frame].numpy(), **dict(zip(MEMORY, memory, strict=True))}
         features, *memory = session.run([FEATURES, *NEXT_MEMORY], inputs)
@@ -48,15 +58,39 @@ def test_streams_answer_as_the_whole_clips_in_torch(network: MoViNet, model: onn
         np.testing.assert_allclose(found, other, atol=1e-4)
 
 
+def test_it_serves_as_the_memory_of_a_detector(network: MoViNet, model: onnx.ModelProto, tmp_path: Path) -> None:
+    """Two cameras through the pipeline, every frame a step: their features are those of the whole clips in torch."""
+    content = model.SerializeToString()
+    known = memory_engine.with_parts(memory_network("0" * 64, 4, SIZE))
+    described = replace(known, sha256=hashlib.sha256(content).hexdigest())
+    memory_path(tmp_path / "spot.onnx", described).write_bytes(content)
+    write_detector(tmp_path / "spot.onnx", described)
+    engine = onnxruntime_engine.load(tmp_path / "spot.onnx", 1)
+    clips = np.random.default_rng(2).integers(0, 256, (2, 6, SIZE, SIZE, 3), np.uint8)
+    rgb = torch.from_numpy(clips[..., ::-1].transpose(0, 1, 4, 2, 3).astype(np.float32) / 255)
+    with torch.inference_mode():
+        expected, _ = network(rgb, network.memory(2, SIZE, SIZE))
+    states = [pipeline.initial(str(camera), "seed") for camera in range(2)]
+    for index in range(6):
+        given = [
+            FrameInput(state, Frame("x", index, 0.2 * index, 0.2 * index, clip[index]), PipelineSettings())
+            for state, clip in zip(states, clips, strict=True)
+        ]
+        states = [state for state, _ in pipeline.step_batch(given, engine)]
+        for state, wanted in zip(states, expected[:, index], strict=True):
+            assert state.memory is not None
+            np.testing.assert_allclose(state.memory.maps["features"][0], wanted, atol=1e-4)
+
+
 def test_what_the_file_says_of_itself(model: onnx.ModelProto) -> None:
     onnx.checker.check_model(model, full_check=True)
     assert [entry.version for entry in model.opset_import if not entry.domain] == [17]
     assert [value.name for value in model.graph.input] == [INPUT, *MEMORY]
-    assert [value.name for value in model.graph.output] == [FEATURES, *NEXT_MEMORY]
+    assert [value.name for value in model.graph.output] == [FEATURES, TAP, *NEXT_MEMORY]
     shapes = [[one.dim_param or one.dim_value for one in v.type.tensor_type.shape.dim] for v in model.graph.input]
     assert shapes == [
-        ["batch", 3, HEIGHT, WIDTH],
-        *(["batch", *shape[1:]] for shape in memory_shapes(1, HEIGHT, WIDTH)),
+        ["batch", 3, SIZE, SIZE],
+        *(["batch", *shape[1:]] for shape in memory_shapes(1, SIZE, SIZE)),
     ]
 
 
@@ -66,7 +100,7 @@ def test_broken_weights_are_not_exported() -> None:
     with torch.no_grad():
         network.get_parameter("project.bias")[0] = float("nan")
     with pytest.raises(ExportError, match=r"differs from torch by nan; nan: the weights are broken"):
-        movinet_export.export(network, HEIGHT, WIDTH)
+        movinet_export.export(network, SIZE, SIZE)
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:

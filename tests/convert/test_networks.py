@@ -8,11 +8,12 @@ import onnx
 import pytest
 import torch
 
-from convert import export, fp16, onnx_graph, quantize
+from convert import export, fp16, onnx_graph, quantize, torch_export
+from convert.calibration import Input
 from convert.quantize import QuantizeSettings
 from edge.engines import onnxruntime_engine
 from edge.engines.tensorrt_builder import EngineBuildError
-from edge.manifest import OUTPUTS
+from edge.manifest import INPUT, OUTPUTS
 from tests.support.paths import ROOT
 from tests.support.real_builder import build_for_real, real_builder
 from tests.support.untrained_model import MANIFEST, write_untrained_checkpoint
@@ -40,9 +41,10 @@ class Exported:
     int8: Path
 
 
-def images(count: int) -> list[np.ndarray]:
+def images(count: int) -> list[Input]:
     random = np.random.default_rng(0)
-    return [random.normal(size=(1, 6, MANIFEST.height, MANIFEST.width)).astype(np.float32) for _ in range(count)]
+    size = 1, 6, MANIFEST.height, MANIFEST.width
+    return [{INPUT: random.normal(size=size).astype(np.float32)} for _ in range(count)]
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -71,7 +73,7 @@ def test_the_onnx_names_its_network(exported: Exported) -> None:
     assert loaded.manifest.architecture == exported.fp32.stem
     assert ("DeformConv" in operators(exported.fp32)) == (not is_plain(exported))
     version = onnx.load(exported.fp32).opset_import[0].version
-    assert version == (export.OPSET if is_plain(exported) else OPSET)
+    assert version == (torch_export.OPSET if is_plain(exported) else OPSET)
 
 
 def test_no_batch_norm_is_left(exported: Exported) -> None:
@@ -81,9 +83,9 @@ def test_no_batch_norm_is_left(exported: Exported) -> None:
 def test_fp16_and_int8_answer_nearly_as_fp32(exported: Exported) -> None:
     """Of untrained networks on noise: that scores are of the same kind; how much is lost needs trained weights."""
     image = images(1)[0]
-    exact = onnxruntime_engine.load(exported.fp32, threads=1).infer({"image": image})
+    exact = onnxruntime_engine.load(exported.fp32, threads=1).infer(image)
     for path, tolerance in ((exported.fp16, 0.05), (exported.int8, 0.35)):
-        got = onnxruntime_engine.load(path, threads=1).infer({"image": image})
+        got = onnxruntime_engine.load(path, threads=1).infer(image)
         assert all(got[name].shape == exact[name].shape for name in OUTPUTS)
         np.testing.assert_allclose(got["scores"], exact["scores"], atol=tolerance)
 

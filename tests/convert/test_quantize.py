@@ -9,6 +9,7 @@ import pytest
 from onnxruntime.quantization import quantize_static
 
 from convert import onnx_file, onnx_graph, quantize, sensitivity
+from convert.calibration import Input
 from convert.onnx_file import OnnxFileError
 from convert.quantize import QuantizeError, QuantizeSettings
 from edge.engines import onnxruntime_engine
@@ -22,9 +23,10 @@ from tests.support.untrained_model import MANIFEST
 Quantised = Callable[[QuantizeSettings], Path]
 
 
-def images(count: int = 4) -> list[np.ndarray]:
+def images(count: int = 4) -> list[Input]:
     random = np.random.default_rng(0)
-    return [random.normal(size=(1, 6, MANIFEST.height, MANIFEST.width)).astype(np.float32) for _ in range(count)]
+    size = 1, 6, MANIFEST.height, MANIFEST.width
+    return [{INPUT: random.normal(size=size).astype(np.float32)} for _ in range(count)]
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +86,7 @@ class Reader:
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         image = next(self._images, None)
-        return None if image is None else {INPUT: image}
+        return None if image is None else dict(image)
 
 
 def test_nvidias_builder_refuses_onnx_runtimes_own_options(untrained: Path, tmp_path: Path) -> None:
@@ -117,9 +119,7 @@ def test_every_method_answers_nearly_as_before(method: quantize.Method, untraine
     assert found.precision == "int8"
     assert found.training["quantisation"] == {"method": method, "target": "tensorrt", "keep": []}
     assert "scores" not in found.training  # those of another file
-    exact, rounded = (
-        onnxruntime_engine.load(path, threads=1).infer({INPUT: images(1)[0]}) for path in (untrained, output)
-    )
+    exact, rounded = (onnxruntime_engine.load(path, threads=1).infer(images(1)[0]) for path in (untrained, output))
     assert np.abs(exact["scores"] - rounded["scores"]).mean() < 0.05
     assert output.stat().st_size < 0.35 * untrained.stat().st_size
 
@@ -188,10 +188,10 @@ def test_what_is_no_fp32_model_is_refused(untrained: Path, int8: Path, tmp_path:
 
 
 def test_images_of_another_shape_are_refused(untrained: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        QuantizeError, match=r"calibration with an image of shape \(1, 3, 64, 96\), but the model takes \(1, 6"
-    ):
-        quantize.quantize(untrained, tmp_path / "x.onnx", [np.zeros((1, 3, 64, 96), np.float32)], QuantizeSettings())
+    images = [{INPUT: np.zeros((1, 3, 64, 96), np.float32)}]
+    sentence = r"calibration with an input image of shape \(1, 3, 64, 96\), but the model takes \(1, 6"
+    with pytest.raises(QuantizeError, match=sentence):
+        quantize.quantize(untrained, tmp_path / "x.onnx", images, QuantizeSettings())
 
 
 def test_a_folder_that_cannot_be_written_is_named(untrained: Path, tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from convert import onnx_file, torch2trt_build
+from convert.calibration import Input
 from convert.commands import build as build_command
-from convert.export import OPSET
 from convert.torch2trt_build import Torch2TrtBackend, Torch2TrtError, batches, build, installed, tracing_exporter
+from convert.torch_export import OPSET
 from edge.engines import engine_record, tensorrt_engine
 from edge.engines.engine_record import EngineRecord
 from edge.engines.tensorrt_build_plan import BuildOptions, Platform
@@ -34,11 +35,11 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_untrained_checkpoint(tmp_path_factory.mktemp("weights") / "tiny.pt")
 
 
-def images(count: int) -> list[np.ndarray]:
-    return [np.full((1, *SHAPE), i, np.float32) for i in range(count)]
+def images(count: int) -> list[Input]:
+    return [{INPUT: np.full((1, *SHAPE), i, np.float32)} for i in range(count)]
 
 
-def none(manifest: Manifest) -> list[np.ndarray]:
+def none(manifest: Manifest) -> list[Input]:
     raise AssertionError("only INT8 is calibrated")
 
 
@@ -102,7 +103,7 @@ def test_int8_is_calibrated_by_entropy_in_batches_that_the_engine_is_tuned_for(w
     ],
 )
 def test_batches(count: int, size: int, filled: list[list[int]]) -> None:
-    assert [batch[:, 0, 0, 0].tolist() for batch in batches(images(count), size)] == filled
+    assert [batch[:, 0, 0, 0].tolist() for batch in batches([one[INPUT] for one in images(count)], size)] == filled
 
 
 @pytest.mark.parametrize(

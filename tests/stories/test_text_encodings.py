@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convert.export import ExportError, scores
+from convert.export import scores
 from convert.published_file import _names_in
+from convert.torch_export import ExportError
 from edge.broker.credentials import CredentialsError, password, tls_context
 from edge.config.config_file import ConfigError, load
 from edge.config.error_messages import suggestion
