@@ -16,6 +16,7 @@ from convert import memory_export, onnx_file, onnx_graph
 from convert.batch_norm_folding import fold_norms
 from convert.calibration import Input
 from convert.comparison import Parity, parity
+from convert.linear_merging import merge_last_projection
 from convert.torch_export import OPSET, ExportError, onnx_of
 from edge.engines import onnxruntime_engine
 from edge.inference import Engine, Outputs
@@ -102,6 +103,7 @@ def _graph(checkpoint: Checkpoint) -> onnx.ModelProto:
     manifest = checkpoint.manifest
     network = checkpoints.detector(checkpoint)
     fold_norms(network)
+    merge_last_projection(network)
     decoder = Decoder(network, manifest.top_k).eval()
     inputs = {name: torch.zeros(shape) for name, shape in input_shapes(manifest, 1, manifest.input_size).items()}
     return onnx_of(decoder, inputs, OUTPUTS, opset(network))

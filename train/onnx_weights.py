@@ -21,12 +21,14 @@ from edge.manifest import Manifest, input_shapes
 from train.checkpoint import Checkpoint, CheckpointError
 from train.networks import architectures
 from train.networks.deformable import DeformableConvolution
+from train.networks.lite import STAGES
 from train.onnx_reading import OnnxFileError, read
 
 BIAS_INPUT = {"Conv": 2, "ConvTranspose": 2, "DeformConv": 3}  # of the nodes that hold weights; their input 1 these
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d, DeformableConvolution)
 SIDE = 64  # pixels of the input with which is seen which norm follows which convolution
 FP32 = "fp32"
+PROJECTION, LATERAL = "backbone.stages.6.0.layers.6", "neck.lateral.3.0"  # of `lite`, which an export makes one
 
 
 def load(path: Path) -> Checkpoint:
@@ -62,7 +64,7 @@ def _fp32_beside(path: Path) -> str:
 
 def _state(model: onnx.ModelProto, manifest: Manifest, path: Path) -> dict[str, Tensor]:
     """The state of the network, whose batch norms change nothing."""
-    held = _held(model)
+    held = _unmerged(_held(model))
     width = len(held["heatmap.0"][0]) if "heatmap.0" in held else None
     classes, channels = len(manifest.labels), manifest.channels
     network = architectures.network(manifest.architecture, classes, channels, 0.0, width, manifest.memory)
@@ -103,6 +105,22 @@ def _held(model: onnx.ModelProto) -> dict[str, tuple[Tensor, Tensor | None]]:
             bias = constants.get(inputs.get(BIAS_INPUT[node.op_type], ""))
             found[place] = _tensor(constants[inputs[1]]), None if bias is None else _tensor(bias)
     return found
+
+
+def _unmerged(held: dict[str, tuple[Tensor, Tensor | None]]) -> dict[str, tuple[Tensor, Tensor | None]]:
+    """The same, with two convolutions in the place of one that the exporter has made of them, as in newer files.
+
+    What the second one does not read of the first is drawn at random, so that it can learn to.
+    """
+    if PROJECTION in held or LATERAL not in held:
+        return held
+    merged, bias = held[LATERAL]
+    outputs, hidden = merged.shape[:2]
+    between = STAGES[-1][3]
+    first = torch.randn(between, hidden, 1, 1, generator=torch.Generator().manual_seed(0)) * hidden**-0.5
+    first[:outputs] = merged
+    second = torch.eye(outputs, between)[:, :, None, None]
+    return {**held, PROJECTION: (first, None), LATERAL: (second, bias)}
 
 
 def _tensor(stored: onnx.TensorProto) -> Tensor:
