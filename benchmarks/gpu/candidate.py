@@ -73,6 +73,7 @@ def _settings(candidate: dict[str, Any], options: argparse.Namespace) -> TrainSe
         learning_rate=candidate["learning_rate"],
         seed=candidate.get("seed", 0),
         shares=tuple(candidate.get("shares", ())),
+        memory=str(options.pack / data.MEMORY) if candidate.get("memory") else "",
         samples=10**8,
         validate_every=10**8,
     )

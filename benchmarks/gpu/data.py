@@ -8,6 +8,7 @@ from train.datasets.annotation_records import VideoAnnotation
 from train.datasets.split_lists import list_of_names
 
 UCF24, JHMDB21 = "ucf24", "jhmdb21"
+MEMORY = "movinet.pt"  # in the pack: the weights of the memory, for candidates with one
 LISTS = {UCF24: ("trainlist.txt",), JHMDB21: ("trainlist01.txt", "trainlist02.txt", "trainlist03.txt")}
 REHEARSED = 12  # videos of one data set
 

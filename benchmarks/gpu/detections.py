@@ -4,16 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from edge import detector
 from edge.detector import MIN_SCORE, Detections
 from edge.manifest import OUTPUTS
+from train.batches import network_inputs
 from train.datasets.annotation_records import VideoFrame
 from train.evaluation import detection_file
 from train.evaluation.detection import VideoDetections, joined
 from train.networks.decoder import Decoder
-from train.samples import ValidationFrames, every_nth
+from train.samples import TrainingSet, ValidationFrames, every_nth
 from train.train import TrainingSession
 
 BATCH = 64
@@ -23,12 +23,14 @@ BATCH = 64
 def save(session: TrainingSession, file: Path) -> None:
     """Write the detections of the averaged weights, for `korsal-evaluate`."""
     choices = every_nth({c.video.name: c.video for p in session.validation for c in p.frames.choices}.values(), 1)
-    frames = ValidationFrames(choices, session.samples.packed, session.manifest)
+    samples = session.samples
+    assert isinstance(samples, TrainingSet)  # candidates see frames, not clips
+    frames = ValidationFrames(choices, samples.packed, session.manifest, samples.memory)
     decoder = Decoder(session.run.average, session.manifest.top_k).eval()
     found: dict[str, dict[int, Detections]] = {}
     place = 0
     for batch in session.batches(frames, range(len(frames)), BATCH):
-        outputs = [value.cpu().numpy() for value in decoder(_ordered(batch["image"]))]
+        outputs = [value.cpu().numpy() for value in decoder(*network_inputs(batch))]
         for row in range(len(outputs[0])):
             choice = choices[place + row]
             one = {name: value[row : row + 1] for name, value in zip(OUTPUTS, outputs, strict=True)}
@@ -37,10 +39,6 @@ def save(session: TrainingSession, file: Path) -> None:
     names = list(found)
     videos = [_video(found[name], session, name) for name in names]
     detection_file.save(joined(names, session.manifest.labels, videos), file)
-
-
-def _ordered(image: Tensor) -> Tensor:
-    return image.contiguous(memory_format=torch.channels_last)
 
 
 def _of_frame(outputs: dict[str, Any], choice: VideoFrame, session: TrainingSession) -> Detections:

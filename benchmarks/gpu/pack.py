@@ -1,6 +1,7 @@
 """Packs all that benchmarks/gpu/run.py needs into one folder: code, videos, and what the other machine's Python lacks.
 
-    python -m benchmarks.gpu.pack --ucf24 DIR --jhmdb21 DIR [--opencv FILE.tar.xz] [--out gpu-pack]
+    python -m benchmarks.gpu.pack --ucf24 DIR --jhmdb21 DIR [--movinet FILE.pt] [--opencv FILE.tar.xz]
+        [--out gpu-pack]
 
 What is there already is kept, so that it goes on where it was stopped. Needs git, ffmpeg and pip.
 """
@@ -15,9 +16,14 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from benchmarks.gpu import packages
-from benchmarks.gpu.data import JHMDB21, UCF24
+from benchmarks.gpu.data import JHMDB21, MEMORY, UCF24
 from train.datasets.split_lists import list_of_names
+from train.memory_weights import NAMED
+from train.networks import movinet_weights
 from train.safe_reading import array_pickle
 
 LIMIT = 64 * 1024**2  # bytes that travel to the machine
@@ -37,6 +43,8 @@ def main() -> None:
     shutil.copy(Path(__file__).with_name("run.py"), out / "run.py")
     _pack_repository(out / "repository.tar.xz")
     packages.collect(out / "wheels")
+    if options.movinet:
+        torch.save(network_alone(movinet_weights.read(options.movinet)), out / MEMORY)
     if options.opencv:
         (out / "opencv").mkdir(exist_ok=True)
         shutil.copyfile(options.opencv, out / "opencv" / options.opencv.name)
@@ -50,6 +58,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Packs what benchmarks/gpu/run.py needs.")
     parser.add_argument("--ucf24", type=Path, required=True, help="folder of UCF101-24")
     parser.add_argument("--jhmdb21", type=Path, required=True, help="folder of J-HMDB-21")
+    parser.add_argument("--movinet", type=Path, help="weights of MoViNet, for candidates with a memory")
     parser.add_argument("--opencv", type=Path, help="an OpenCV built with CUDA: a .tar.xz with cvt/ and nppstub/")
     parser.add_argument("--out", type=Path, default=Path("gpu-pack"), help="default: %(default)s, which git ignores")
     parser.add_argument("--quality", type=int, default=QUALITY, help="x264's crf, more is smaller; %(default)s")
@@ -61,6 +70,11 @@ def tracked(*pathspecs: str) -> list[Path]:
     """The files of the repository that git knows, as they are now."""
     listed = subprocess.run(["git", "ls-files", "-z", *pathspecs], check=True, capture_output=True, text=True).stdout
     return [Path(name) for name in listed.split("\0") if name and Path(name).is_file()]
+
+
+def network_alone(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Of MoViNet's weights those that a memory has: without the classifier, four fifths of them."""
+    return {name: value for name, value in weights.items() if name.startswith(NAMED)}
 
 
 def _pack_repository(target: Path) -> None:
