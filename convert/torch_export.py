@@ -15,8 +15,13 @@ class ExportError(Exception):
     """A model that was not exported."""
 
 
-def onnx_of(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], opset: int) -> onnx.ModelProto:
-    """The module as a graph from inputs like these, (1, ...) each, in their order, to outputs of these names."""
+def onnx_of(
+    module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], opset: int, folds: bool = True
+) -> onnx.ModelProto:
+    """The module as a graph from inputs like these, (1, ...) each, in their order, to outputs of these names.
+
+    `folds`: what depends on weights alone is computed now; else each weight stays as it is, under its name.
+    """
     content = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore", DeprecationWarning)  # the exporter that needs no further package
@@ -31,5 +36,6 @@ def onnx_of(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[s
             dynamic_axes={name: {0: "batch"} for name in (*inputs, *outputs)},
             opset_version=opset,
             dynamo=False,
+            do_constant_folding=folds,
         )
     return onnx.load_model_from_string(content.getvalue())

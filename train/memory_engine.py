@@ -12,9 +12,8 @@ from edge.inference import Engine, Infer, StreamingMemory
 from edge.manifest import INPUT
 from edge.memory_network import FEATURES, TAP, MemoryNetwork, next_part_names, part_names
 from train import checkpoint as checkpoints
-from train import memory_features
+from train import memory_features, memory_weights
 from train.checkpoint import Checkpoint, CheckpointError
-from train.networks import movinet_weights
 from train.networks.movinet import MoViNet, memory_shapes
 from train.networks.movinet_weights import MovinetError
 
@@ -45,7 +44,7 @@ def network(checkpoint: Checkpoint, wanted: MemoryNetwork) -> tuple[MoViNet, Pat
     """
     path = _place(checkpoint)
     try:
-        found, _ = movinet_weights.load(path)
+        found = memory_weights.load(path)
     except MovinetError as error:
         raise CheckpointError(f"{checkpoint.title}: needs the memory it was trained with, and {error}") from error
     if memory_features.digest(found.state_dict()) != wanted.weights:

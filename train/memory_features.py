@@ -19,10 +19,10 @@ from edge.memory_network import FEATURES, PLACEMENT, TAP, MemoryNetwork
 from edge.memory_placement import placement
 from edge.streaming_memory import picture
 from edge.terminal import progress
-from train import processes
+from train import memory_weights, processes
 from train.augment import Augmentation
 from train.datasets.packed_video import REMEDY, FrameError, PackedVideo
-from train.networks import movinet, movinet_weights
+from train.networks import movinet
 from train.networks.movinet import MoViNet
 
 INTERVAL = 4  # frames: near the five a second that MoViNet was trained at
@@ -80,7 +80,7 @@ def of_file(
     """
     if not weights:
         return None, NO_MEMORY
-    network, _ = movinet_weights.load(Path(weights))
+    network = memory_weights.load(Path(weights))
     memory = described(network)
     return memory, open_features(packed, network.to(device), memory)
 

@@ -17,6 +17,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from edge import model_files
+from edge.engines.memory_file import memory_path
 from edge.manifest import Manifest, input_shapes
 from train.checkpoint import Checkpoint, CheckpointError
 from train.networks import architectures
@@ -51,7 +52,8 @@ def load(path: Path) -> Checkpoint:
         )
     memory = None if manifest.memory is None else manifest.memory.without_file()
     outside = replace(manifest, preprocessing="outside", memory=memory)
-    return Checkpoint(outside, _state(model, outside, path), {}, file=path)
+    beside = {} if manifest.memory is None else {"memory": str(memory_path(path, manifest.memory))}
+    return Checkpoint(outside, _state(model, outside, path), beside, file=path)
 
 
 def _fp32_beside(path: Path) -> str:

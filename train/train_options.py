@@ -66,6 +66,7 @@ def _basis(options: argparse.Namespace) -> TrainSettings:
         motion=theirs.motion,
         height=theirs.height,
         width=theirs.width,
+        memory=str(saved.settings.get("memory", "")) if theirs.memory else "",
     )
 
 
@@ -135,7 +136,7 @@ def _add_input(parser: argparse.ArgumentParser, usual: TrainSettings) -> None:
     add("--shifts", action=argparse.BooleanOptionalAction, help="the search of nine shifts of it; default: with it (*)")
     gap = f"how many frames back the previous frame lies; of several one is drawn each time; default: {motion.gap} (*)"
     add("--gap", type=int, nargs="+", help=gap)
-    memory = "MoViNet's weights: the network takes its maps too, which are computed once and kept in --cache"
+    memory = "MoViNet's weights, or a model's memory-….onnx: the network takes its maps too, computed once (*)"
     add("--memory", type=path_as_text, metavar="FILE", help=memory)
     forgotten = f"share of the samples that go without these maps; default: {usual.memory_dropout}"
     add("--memory-dropout", type=float, help=forgotten)

@@ -34,8 +34,9 @@ from tests.support.tiny_videos import write_video
 from tests.support.untrained_model import MANIFEST, write_untrained_checkpoint
 from tests.support.untrained_movinet import untrained_movinet, write_untrained_movinet
 from train import checkpoint as checkpoints
-from train import starting_weights
+from train import memory_engine, memory_weights, starting_weights
 from train.memory_features import described
+from train.networks.movinet_weights import MovinetError
 from train.open_model import open_model as train_open_model
 
 torch.set_num_threads(1)
@@ -189,11 +190,33 @@ def test_files_are_checked_on_what_the_memory_has_seen(
     assert " events begin: " in capsys.readouterr().out
 
 
-def test_a_run_can_begin_with_its_weights(folder: Path) -> None:
+def test_a_run_can_begin_with_its_weights_and_its_memory(folder: Path) -> None:
+    """Of the two files alone: the checkpoint and MoViNet's own file may be gone."""
     read, checkpoint = starting_weights.load(folder / "a.onnx"), checkpoints.load(folder / "a.pt")
     assert read.manifest.memory == checkpoint.manifest.memory
     ours, theirs = (checkpoints.engine(one).infer(noise(folder / "a.onnx")) for one in (read, checkpoint))
     np.testing.assert_allclose(ours["scores"], theirs["scores"], atol=SCORE_TOLERANCE)
+    assert read.settings["memory"] == str(memory_of(folder / "a.onnx"))
+    assert checkpoint.manifest.memory is not None
+    network, path = memory_engine.network(read, checkpoint.manifest.memory)
+    assert path == memory_of(folder / "a.onnx")
+    known = untrained_movinet().state_dict()
+    assert all(torch.equal(value, known[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a.onnx", "holds other weights than a memory's; give the memory-….onnx of a model, or what python -m"),
+        ("gone.onnx", "cannot be read (No such file or directory); give the memory"),
+        ("text.onnx", "is not a complete ONNX file"),
+    ],
+)
+def test_what_is_no_memory_is_refused(folder: Path, name: str, message: str) -> None:
+    (folder / "text.onnx").write_text("text")
+    with pytest.raises(MovinetError) as refused:
+        memory_weights.load(folder / name)
+    assert str(refused.value).startswith(f"{folder / name}: {message}")
 
 
 def test_torch2trt_is_refused(folder: Path, tmp_path: Path) -> None:

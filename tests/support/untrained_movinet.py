@@ -9,9 +9,13 @@ from train.networks.movinet import Classifier, MoViNet
 
 
 def untrained_movinet(seed: int = 0) -> MoViNet:
-    """The network."""
+    """The network; no two of its biases are the same, as an exporter would make one of them."""
     torch.manual_seed(seed)
-    return MoViNet().eval()
+    network = MoViNet().eval()
+    for name, value in network.named_parameters():
+        if name.endswith("bias"):
+            nn.init.normal_(value, std=0.01)
+    return network
 
 
 def write_untrained_movinet(path: Path, seed: int = 0) -> Path:

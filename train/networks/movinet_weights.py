@@ -76,6 +76,11 @@ def main() -> None:
 
 def load(path: Path) -> tuple[MoViNet, Classifier]:
     """Network and classifier with the weights that `main` wrote. Raises MovinetError."""
+    return _filled(read(path), path)
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The weights in such a file by name, or some of them. Raises MovinetError."""
     try:
         weights = torch_file.load(path)
     except OSError as error:
@@ -84,7 +89,7 @@ def load(path: Path) -> tuple[MoViNet, Classifier]:
         raise MovinetError(f"{path}: {error}; {CURE}") from error
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
         raise MovinetError(f"{path}: holds no weights; {CURE}")
-    return _filled(weights, path)
+    return weights
 
 
 def recovered(path: Path) -> dict[str, Tensor]:
