@@ -14,8 +14,8 @@ from convert.project.run_folders import RunFolder
 from convert.project.steps import CONVERT, EVALUATE, TRAIN, RunPlan, Step
 from edge import packages
 from edge.terminal import progress
-from train.datasets import loader, split_lists
-from train.datasets.annotation_records import DataSet
+from train.datasets import actions_file, loader, split_lists
+from train.datasets.annotation_records import AnnotationError, DataSet
 
 NEEDED = ("torch", "onnx", "onnxruntime", "matplotlib")
 
@@ -86,8 +86,21 @@ def _plan(project: Project, folder: RunFolder, data: DataSet, options: RunOption
         samples=options.samples,
         seed=options.seed,
         int8=options.int8,
+        licence=_licence(project),
         more=options.more,
     )
+
+
+def _licence(project: Project) -> str:
+    """That of the weights to begin with, which holds for what is made of them. Raises AnnotationError, AssetError."""
+    from train import starting_weights
+    from train.checkpoint import CheckpointError
+
+    weights = project.start()
+    try:
+        return starting_weights.load(Path(weights)).manifest.licence if weights else ""
+    except CheckpointError as error:
+        raise AnnotationError(f"{project.folder / actions_file.NAME}: start: {error}") from error
 
 
 def _go(project: Project, plan: RunPlan, folder: RunFolder) -> int:

@@ -32,6 +32,7 @@ class RunPlan:
     validates: bool = True
     tested: bool = False
     int8: bool = True
+    licence: str = ""  # of the weights to begin with
     samples: int = SAMPLES
     seed: int = 0
     more: tuple[str, ...] = ()  # options of korsal-train, as --device cpu
@@ -78,7 +79,8 @@ def _train(plan: RunPlan) -> Step:
 
 
 def _export(plan: RunPlan, known: Sequence[object]) -> Step:
-    words = ["export", plan.run / "train" / "best.pt", "-o", plan.model, "--name", plan.name, *known]
+    words = ["export", plan.run / "train" / "best.pt", "-o", plan.model, "--name", plan.name]
+    words += [*(["--licence", plan.licence] if plan.licence else []), *known]
     name, purpose = ("finish", "put scores into the model") if known else ("export", "write the model")
     return _step(name, purpose, CONVERT, words, plan.model)
 

@@ -4,7 +4,7 @@ A file that declares a document type is refused before anything is expanded, so 
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
@@ -59,7 +59,7 @@ class _Reader:
         if self.path == ["annotations", "track"]:
             self.tracks.append(_Track(to_nfc(given["label"])))
         elif self.path[:2] == ["annotations", "track"] and len(self.path) == 3:
-            self.tracks[-1].boxes += _boxes(name, given, self.tracks[-1].label)
+            self.tracks[-1].boxes += _boxes(name, given, self.tracks[-1].label, len(self.tracks) - 1)
         elif name == "attribute":
             self.attribute = given.get("name", "")
 
@@ -93,6 +93,8 @@ class _Reader:
             last = self.tracks[-1].boxes[-1]
             label = None if words.lower() in NOTHING else to_nfc(words)
             self.tracks[-1].boxes[-1] = Box(last.frame, last.corners, label, last.outside)
+        elif self.path == ["annotations", "version"] and not words.startswith("1."):
+            raise ValueError(f"it is of version {words[:20]!r}, and 1.1 is read")
         elif self.path[:2] == ["annotations", "meta"]:
             self.texts.setdefault("/".join(self.path[-2:]), words)
             if self.path[-2] == "segment" and name in self.segments:
@@ -112,8 +114,8 @@ def read_cvat(path: Path) -> NamedVideo:
     reader = _Reader()
     try:
         _parse(bounded_file.read(path), reader)
-        tubes = tubes_from_keyframes([_in_order(track.boxes) for track in reader.tracks], BoxBudget())
-        shown = {box.frame for track in reader.tracks for box in track.boxes if not box.outside}
+        tubes = tubes_from_keyframes([_in_order(*one) for one in enumerate(reader.tracks)], BoxBudget())
+        shown = {box.frame: n for n, track in enumerate(reader.tracks) for box in track.boxes if not box.outside}
         annotated_frames = _annotated_frames(reader, shown)
         width, height = (int(reader.texts.get(f"original_size/{side}", 0)) for side in ("width", "height"))
         source = next((reader.texts[name] for name in _SOURCES if reader.texts.get(name)), "")
@@ -159,15 +161,15 @@ def _refuse(*_: object) -> None:
     raise ValueError("it declares a document type, which CVAT never does")
 
 
-def _boxes(shape: str, given: Mapping[str, str], label: str) -> list[Box]:
+def _boxes(shape: str, given: Mapping[str, str], label: str, track: int) -> list[Box]:
     """The box of a shape of a track, none of what is no shape. ValueError where a shape has no box."""
     if shape in _BOXLESS:
-        raise ValueError(f"a track of {label} is drawn as {shape}: draw it as boxes, polygons, ellipses or masks")
+        raise ValueError(f"track {track}, {label}, is drawn as {shape}: draw it as boxes, polygons, ellipses or masks")
     if shape not in _SHAPES:
         return []
     corners, frame = _SHAPES[shape](given), int(given["frame"])
     if not all(np.isfinite(corners)) or max(map(abs, corners)) > LARGEST_COORDINATE or not 0 <= frame <= LARGEST_FRAME:
-        raise ValueError(f"a {shape} of {label} in frame {frame} is no {shape}")
+        raise ValueError(f"track {track}, {label}: the {shape} in frame {frame} is no {shape}; draw it anew")
     return [Box(frame, corners, label, given.get("outside", "0") == "1")]
 
 
@@ -221,20 +223,20 @@ _SHAPES: Mapping[str, Callable[[Mapping[str, str]], Corners]] = {
 _BOXLESS = ("points", "polyline", "skeleton", "cuboid")
 
 
-def _in_order(boxes: Iterable[Box]) -> list[Box]:
+def _in_order(number: int, track: _Track) -> list[Box]:
     """By frames; ValueError where a person is at two places at once."""
-    ordered = sorted(boxes, key=lambda one: one.frame)
+    ordered = sorted(track.boxes, key=lambda one: one.frame)
     twice = next((two for one, two in pairwise(ordered) if one.frame == two.frame and not one.outside), None)
     if twice is not None:
-        raise ValueError(f"a track has two boxes in frame {twice.frame}")
+        raise ValueError(f"track {number}, {track.label}, has two boxes in frame {twice.frame}; delete one")
     return ordered
 
 
-def _annotated_frames(reader: _Reader, shown: Collection[int]) -> NDArray[np.int64]:
+def _annotated_frames(reader: _Reader, shown: Mapping[int, int]) -> NDArray[np.int64]:
     """The frames that the task or job gave to annotators, numbered as the video's, like those of its boxes.
 
-    Without an end: up to the last of the frames with boxes, `shown`; without a beginning too: from the first of them.
-    ValueError where a box lies in another frame.
+    `shown`: the frames with boxes, each with a track that has one. Without an end: up to the last of them;
+    without a beginning too: from the first. ValueError where a box lies in another frame.
     """
     first, step = reader.number("start_frame"), _step(reader.texts)
     size, stop = reader.number("size"), reader.number("stop_frame")
@@ -246,7 +248,7 @@ def _annotated_frames(reader: _Reader, shown: Collection[int]) -> NDArray[np.int
     foreign = sorted(frame for frame in shown if not begin <= frame <= stop or (frame - begin) % step)
     if foreign:
         raise ValueError(
-            f"a box lies in frame {foreign[0]}, and only frames {begin} to {stop}"
+            f"a box of track {shown[foreign[0]]} lies in frame {foreign[0]}, and only frames {begin} to {stop}"
             + f" in steps of {step}" * (step > 1)
             + " were annotated"
         )

@@ -78,6 +78,13 @@ def test_one_scene_is_told_before_it_learns(tmp_path: Path, capsys: pytest.Captu
     assert sentence in capsys.readouterr().err
 
 
+def test_weights_that_cannot_be_begun_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    project = make_project(tmp_path / "mine", clips=1)
+    change(project, 'start = "shipped"', 'start = "none.onnx"')
+    assert main(["run", str(project), *WORDS]) == 1
+    assert f"{project}/actions.toml: start: {project}/none.onnx: cannot be read" in capsys.readouterr().err
+
+
 def test_a_machine_without_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = folders.read(make_project(tmp_path / "mine", clips=1))
     monkeypatch.setattr(run, "NEEDED", ("torch_that_is_missing",))

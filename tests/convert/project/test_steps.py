@@ -50,6 +50,13 @@ def test_what_is_kept_for_the_end_is_what_is_scored() -> None:
     assert words(replace(PLAN, tested=True), "choose")[4:6] == ["--split", "validation"]  # never tuned on tests
 
 
+def test_the_licence_of_the_weights_holds_for_the_model() -> None:
+    assert "--licence" not in words(PLAN, "export")
+    for name in ("export", "finish"):
+        given = words(replace(PLAN, licence="for research"), name)
+        assert given[given.index("--licence") + 1] == "for research"
+
+
 def test_calibration_and_the_options_of_training() -> None:
     given = words(replace(PLAN, samples=7, more=("--device", "cpu")), "train")
     assert given[given.index("--samples") :][:4] == ["--samples", "7", "--validate-every", "1"]

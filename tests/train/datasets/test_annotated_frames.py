@@ -152,9 +152,13 @@ def test_frames_of_a_cvat_task(meta: str, expected: range | list[int], tmp_path:
 @pytest.mark.parametrize(
     ("meta", "frame", "message"),
     [
-        (task(100, 149), 0, "a box lies in frame 0, and only frames 100 to 149 were annotated"),
-        (task(100, 149), 150, "a box lies in frame 150, and only frames 100 to 149 were annotated"),
-        (task(0, 149, "step=5"), 7, "a box lies in frame 7, and only frames 0 to 149 in steps of 5 were annotated"),
+        (task(100, 149), 0, "a box of track 0 lies in frame 0, and only frames 100 to 149 were annotated"),
+        (task(100, 149), 150, "a box of track 0 lies in frame 150, and only frames 100 to 149 were annotated"),
+        (
+            task(0, 149, "step=5"),
+            7,
+            "lies in frame 7, and only frames 0 to 149 in steps of 5 were annotated",
+        ),
         (task(-3, 149), 7, "its start_frame is -3"),
     ],
 )

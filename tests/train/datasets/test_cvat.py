@@ -149,7 +149,11 @@ FETCH = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]>'
         ("<annotation><object><name>run</name></object></annotation>", "it begins with <annotation>"),
         ("<annotations><track id='1'/></annotations>", "no 'label'"),
         ("<annotations><track label='a'><box frame='0' xtl='1'/></track></annotations>", "no 'ytl'"),
-        (f"<annotations><track label='a'>{box(1)}{box(1)}</track></annotations>", "two boxes in frame 1"),
+        (
+            f"<annotations><track label='a'>{box(1)}{box(1)}</track></annotations>",
+            "track 0, a, has two boxes in frame 1",
+        ),
+        ("<annotations><version>2.0</version></annotations>", "it is of version '2.0', and 1.1 is read"),
         ("<annotations><track label='a'><polygon frame='0' points='1,2;3'/></track></annotations>", "is no x,y"),
         ("<annotations><track label='a'><points frame='0' points='1,2'/></track></annotations>", "drawn as points"),
         (f"<annotations><track label='a'>{box(99_999_999)}</track></annotations>", "is no box"),
