@@ -194,6 +194,12 @@ class HistoryConfig(Table):
     max_bytes: Annotated[int, Field(ge=1024 * 1024)] = 4 * 1024 * 1024 * 1024
     max_events: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
 
+    @model_validator(mode="after")
+    def _clips_reach_their_events(self) -> "HistoryConfig":
+        if self.max_clip_seconds <= self.seconds_before:
+            raise TableError({"max_clip_seconds": f"is all before the event: give more than {self.seconds_before:g}"})
+        return self
+
 
 class TelemetryConfig(Table):
     """`[telemetry]`; an interval of 0 turns it off."""
@@ -272,6 +278,8 @@ class Config(Table):
         }
         for name, camera in self.cameras.items():
             problems |= required_zone_problems(self.actions, name, camera.actions, tuple(camera.zones))
+        if self.history.publish_pictures and not self.mqtt.snapshots:
+            problems["history.publish_pictures"] = "publishes pictures only with snapshots = true in [mqtt]; set that"
         if problems:
             raise TableError(problems)
         return self

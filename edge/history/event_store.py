@@ -21,15 +21,20 @@ RESERVED_BYTES = 256 * 1024 * 1024  # left free on the disk: the outbox needs it
 ORPHAN_SECONDS = 3600.0  # since a file was written that no event names; a younger one may be about to be named
 PICTURE, CLIP = ".jpg", ".mp4"
 INSERT = (
-    "INSERT INTO events (event_id, camera, action, score, kept, told, ended, video, payload) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO UPDATE SET score = excluded.score, "
+    "INSERT INTO events (event_id, camera, action, score, kept, told, ended, video, payload, data_bytes) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO UPDATE SET score = excluded.score, "
     "told = excluded.told, ended = excluded.ended, payload = excluded.payload WHERE NOT events.ended"
 )
 ADD_POINTS = (
     "INSERT INTO tubes SELECT events.number, coalesce((SELECT max(part) FROM tubes WHERE number = events.number), -1) "
     "+ 1, ? FROM events WHERE event_id = ?"
 )
-TUBE_BYTES = "SELECT coalesce(sum(length(points)), 0) FROM tubes"
+COUNT_POINTS = "UPDATE events SET data_bytes = data_bytes + ? WHERE event_id = ?"
+USAGE = (
+    "SELECT count(*), coalesce(sum(data_bytes + picture_bytes + clip_bytes), 0), coalesce(sum(clip_bytes > 0), 0) "
+    "FROM events"
+)
+BATCH = 100  # events that are deleted before it is looked again
 
 
 @dataclass(frozen=True)
@@ -132,27 +137,21 @@ class EventStore:
         excess = self.usage().size - limits.size
         if excess <= 0:
             return
-        for event_id, size in self._oldest("picture_bytes + clip_bytes"):
-            if excess <= 0:
-                return
-            self._forget_media([event_id])
-            excess -= size
-        for event_id, size in self._oldest(
-            "length(payload) + (SELECT coalesce(sum(length(points)), 0) FROM tubes WHERE tubes.number = events.number)"
+        while excess > 0 and (
+            oldest := self._oldest("picture_bytes + clip_bytes", " WHERE picture_bytes + clip_bytes > 0")
         ):
-            if excess <= 0:
-                return
-            self._drop("event_id = ?", (event_id,))
-            excess -= size
+            chosen = _until(oldest, excess)
+            self._forget_media([event_id for event_id, _ in chosen])
+            excess -= sum(size for _, size in chosen)
+        while excess > 0 and (oldest := self._oldest("data_bytes")):
+            chosen = _until(oldest, excess)
+            for event_id, _ in chosen:
+                self._drop("event_id = ?", (event_id,))
+            excess -= sum(size for _, size in chosen)
 
     def usage(self) -> StoreUsage:
         """How full it is."""
-        query = (
-            "SELECT count(*), coalesce(sum(picture_bytes + clip_bytes + length(payload)), 0), "
-            "coalesce(sum(clip_bytes > 0), 0) FROM events"
-        )
-        events, size, clips = self._database.execute(query).fetchone()
-        return StoreUsage(events, size + self._database.execute(TUBE_BYTES).fetchone()[0], clips)
+        return StoreUsage(*self._database.execute(USAGE).fetchone())
 
     def remove_orphans(self, now: float) -> int:
         """Delete files that no event names, as a power cut leaves them; how many there were. `now`: unix time, s."""
@@ -171,9 +170,9 @@ class EventStore:
         """The connection, for what belongs into one transaction with other tables."""
         return self._database
 
-    def _oldest(self, size: str) -> list[tuple[str, int]]:
-        """Events and their sizes, the oldest first; `size`: an expression."""
-        query = f"SELECT event_id, {size} AS bytes FROM events WHERE bytes > 0 ORDER BY number"
+    def _oldest(self, size: str, condition: str = "") -> list[tuple[str, int]]:
+        """Some events and their sizes, the oldest first; `size`: an expression."""
+        query = f"SELECT event_id, {size} FROM events{condition} ORDER BY number LIMIT {BATCH}"
         return self._database.execute(query).fetchall()
 
     def _drop(self, condition: str, values: Sequence[object]) -> None:
@@ -199,6 +198,16 @@ class EventStore:
                 self._database.execute(statement, (event_id,))
 
 
+def _until(oldest: Sequence[tuple[str, int]], size: int) -> list[tuple[str, int]]:
+    """The first of these that are as large as `size` together, or all."""
+    chosen: list[tuple[str, int]] = []
+    for one in oldest:
+        if sum(bytes_ for _, bytes_ in chosen) >= size:
+            break
+        chosen.append(one)
+    return chosen
+
+
 def media_folder(path: Path) -> Path:
     """The folder of pictures and clips that belongs to a store's file."""
     return path.with_suffix("")
@@ -221,14 +230,21 @@ def write_steps(database: sqlite3.Connection, steps: Iterable[KeptStep]) -> None
     for step in steps:
         payload, ended = step.payload, step.payload["type"] == "end"
         row = (payload["event_id"], payload["camera"], payload["action"], payload["top_score"], step.at, step.at)
-        database.execute(INSERT, (*row, ended, step.video, json.dumps(payload, ensure_ascii=False)))
+        text = json.dumps(payload, ensure_ascii=False)
+        database.execute(INSERT, (*row, ended, step.video, text, len(text)))
 
 
 def write_points(database: sqlite3.Connection, points: Mapping[str, Sequence[TubePoint]]) -> None:
     """Add to the tubes of events, as part of a transaction."""
     for event_id, of_event in points.items():
         if of_event:
-            database.execute(ADD_POINTS, (tube_points.packed(of_event), event_id))
+            add_packed(database, event_id, tube_points.packed(of_event))
+
+
+def add_packed(database: sqlite3.Connection, event_id: str, points: bytes) -> None:
+    """Add packed points to the tube of an event, as part of a transaction."""
+    database.execute(ADD_POINTS, (points, event_id))
+    database.execute(COUNT_POINTS, (len(points), event_id))
 
 
 def name_media(database: sqlite3.Connection, event_id: str, suffix: str, size: int, start: float | None = None) -> None:

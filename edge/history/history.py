@@ -36,6 +36,8 @@ class History:
         if (config.history, config.mqtt.snapshots) != (self._config.history, self._config.mqtt.snapshots):
             self.close(wait=False)
             self._begin(config, first=False)
+        for name in self._clips.keys() - config.cameras.keys():
+            self._clips.pop(name).close(wait=False)
 
     def step(self, payload: Mapping[str, Any], at: float) -> None:
         """Keep a step of an event as it was published at `at` (unix, s)."""

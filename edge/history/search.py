@@ -104,6 +104,8 @@ def _found(folder: Path, row: tuple[Any, ...]) -> FoundEvent | None:
     try:
         payload = json.loads(text)
     except (ValueError, RecursionError):
+        payload = None
+    if not isinstance(payload, dict) or not {"started", "duration"} <= payload.keys():
         return None  # damaged
     picture_file, clip_file = folder / f"{event_id}{PICTURE}", folder / f"{event_id}{CLIP}"
     return FoundEvent(

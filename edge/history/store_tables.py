@@ -16,10 +16,11 @@ VERSION = 1  # of the tables, in the file's user_version
 LOCK_SECONDS = 5.0  # how long another process may hold the file
 TABLES = (
     # `kept`: when the event's first step was stored, `told`: its last; `video`: the file that it was found in, NULL for
-    # a camera's; `payload`: the last step, as in docs/event.schema.json; sizes in bytes, 0 where there is none.
+    # a camera's; `payload`: the last step, as in docs/event.schema.json; sizes in bytes, 0 where there is none;
+    # `data_bytes`: of payload and tube.
     "CREATE TABLE events (number INTEGER PRIMARY KEY, event_id TEXT NOT NULL UNIQUE, camera TEXT NOT NULL, "
     "action TEXT NOT NULL, score REAL NOT NULL, kept REAL NOT NULL, told REAL NOT NULL, ended INTEGER NOT NULL, "
-    "video TEXT, payload TEXT NOT NULL, picture_bytes INTEGER NOT NULL DEFAULT 0, "
+    "video TEXT, payload TEXT NOT NULL, data_bytes INTEGER NOT NULL, picture_bytes INTEGER NOT NULL DEFAULT 0, "
     "clip_bytes INTEGER NOT NULL DEFAULT 0, clip_start REAL)",
     "CREATE TABLE tubes (number INTEGER NOT NULL, part INTEGER NOT NULL, points BLOB NOT NULL, "
     "PRIMARY KEY (number, part)) WITHOUT ROWID",
@@ -28,6 +29,8 @@ TABLES = (
     "frames INTEGER NOT NULL, done INTEGER NOT NULL)",
     "CREATE INDEX by_told ON events (told)",
     "CREATE INDEX by_video ON events (video)",
+    "CREATE INDEX by_size ON events (data_bytes, picture_bytes, clip_bytes)",  # so that sums read nothing else
+    "CREATE INDEX by_media ON events (number) WHERE picture_bytes + clip_bytes > 0",
 )
 
 

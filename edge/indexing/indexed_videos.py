@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge import files
-from edge.history.event_store import PICTURE, EventStore, KeptStep, check_space, name_media, write_steps
+from edge.history.event_store import PICTURE, EventStore, KeptStep, add_packed, check_space, name_media, write_steps
 from edge.indexing.video_parts import IndexedEvent, VideoPart
 
 PROGRESS = "SELECT frames, done FROM videos WHERE path = ? AND identity = ? AND found_with = ?"
-ADD_PACKED = "INSERT INTO tubes SELECT number, 0, ? FROM events WHERE event_id = ?"
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def _add_tube_and_picture(store: EventStore, database: sqlite3.Connection, event
     """As part of a transaction; a picture that finds no space is left out, one without an event is removed later."""
     event_id = event.payload["event_id"]
     if event.points:
-        database.execute(ADD_PACKED, (event.points, event_id))
+        add_packed(database, event_id, event.points)
     if not event.picture:
         return
     try:

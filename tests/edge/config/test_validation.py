@@ -70,6 +70,12 @@ def test_a_valid_configuration_has_no_problems() -> None:
             changed(actions__b={"keep_score": 0.5}, cameras__film__actions={"default": {"start_score": 0.3}}, x=1),
             ["x", "cameras.film.actions.default.keep_score"],
         ),
+        # clips that end before their events begin, and pictures that nobody would get
+        (
+            changed(history={"max_clip_seconds": 5.0, "seconds_before": 5.0}, mqtt__snapshots=False),
+            ["history.max_clip_seconds"],
+        ),
+        (changed(history={"publish_pictures": True}), ["history.publish_pictures"]),
         # a camera whose name or source is wrong: what else is wrong about it is reported
         (changed(cameras__request={"source": "x"}), ["cameras.request"]),
         (changed(cameras__a={"source": "gopher://x", "transport": "udp"}), ["cameras.a.source"]),

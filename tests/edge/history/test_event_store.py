@@ -167,6 +167,19 @@ def test_a_clip_whose_file_is_gone_is_no_clip(store: EventStore, monkeypatch: py
     assert search.find_one(store.path, "aaaa1").clip is None
 
 
+def test_a_damaged_row_is_left_out(store: EventStore) -> None:
+    store.write([step("aaaa1"), step("bbbb2"), step("cccc3")], {})
+    with store.database:
+        for event_id, text in (("aaaa1", "[]"), ("bbbb2", '{"half')):
+            store.database.execute("UPDATE events SET payload = ? WHERE event_id = ?", (text, event_id))
+    assert ids(store) == ["cccc3"]
+
+
+def test_sums_over_many_events_read_the_index_alone(store: EventStore) -> None:
+    (plan,) = store.database.execute(f"EXPLAIN QUERY PLAN {event_store.USAGE}").fetchall()
+    assert "COVERING INDEX by_size" in plan[3]
+
+
 def test_a_newer_store_and_a_foreign_file_stay_as_they_are(tmp_path: Path) -> None:
     for name, version, words in (("newer", store_tables.VERSION + 1, "is of version 2"), ("foreign", 0, "no event st")):
         path = tmp_path / f"{name}.sqlite"

@@ -2,7 +2,9 @@
 
 import logging
 import sqlite3
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -26,9 +28,9 @@ NOW = 1_790_000_000.0
 POINT = TubePoint(0.5, 12, (0.25, 0.5, 0.75, 1.0), 0.5, True)
 
 
-def step(event_id: str, kind: str) -> KeptStep:
-    fields = {"event_id": event_id, "type": kind, "camera": "door", "action": "Run", "top_score": 0.5, "duration": 2.0}
-    return KeptStep(fields, NOW)
+def step(event_id: str, kind: str, at: float = NOW) -> KeptStep:
+    fields = {"event_id": event_id, "type": kind, "camera": "door", "action": "Run", "top_score": 0.5}
+    return KeptStep({**fields, "started": "2026-09-21T13:33:20.000Z", "duration": 2.0}, at)
 
 
 def picture(event_id: str, grey: int) -> KeptPicture:
@@ -155,3 +157,16 @@ def test_events_whose_ends_were_lost_do_not_fill_the_memory(monkeypatch: pytest.
     for number in range(5):
         events.add_points(KeptPoints(f"aaaa{number}", (POINT,)))
     assert events.all_ids() == ("aaaa2", "aaaa3", "aaaa4")
+
+
+@pytest.mark.parametrize(("jumped", "left"), [(0.0, 0), (1e7, 1)])
+def test_a_jump_of_the_clock_makes_nothing_too_old(
+    settings: RecorderSettings, monkeypatch: pytest.MonkeyPatch, jumped: float, left: int
+) -> None:
+    monkeypatch.setattr(recorders, "clock_jump", lambda before, now: jumped)
+    monkeypatch.setattr(recorders.clock, "synced", lambda: True)
+    monkeypatch.setattr(recorders, "PRUNE_SECONDS", 0.0)
+    recorder = Recorder(replace(settings, limits=StoreLimits(60.0, 1 << 40, 100)))
+    recorder.queue.put(step("aaaa1", "end", time.time() - 3600))
+    recorder.close()
+    assert len(search.find(settings.path, EventFilter())) == left
