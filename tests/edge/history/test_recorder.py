@@ -164,7 +164,7 @@ def test_a_jump_of_the_clock_makes_nothing_too_old(
     settings: RecorderSettings, monkeypatch: pytest.MonkeyPatch, jumped: float, left: int
 ) -> None:
     monkeypatch.setattr(recorders, "clock_jump", lambda before, now: jumped)
-    monkeypatch.setattr(recorders.clock, "synced", lambda: True)
+    monkeypatch.setattr("edge.sensors.clock.synced", lambda: True)
     monkeypatch.setattr(recorders, "PRUNE_SECONDS", 0.0)
     recorder = Recorder(replace(settings, limits=StoreLimits(60.0, 1 << 40, 100)))
     recorder.queue.put(step("aaaa1", "end", time.time() - 3600))
