@@ -11,7 +11,7 @@ from typing import Any, TextIO, cast
 from convert.project import run_folders, steps
 from convert.project.folders import Project
 from convert.project.run_folders import RunFolder
-from convert.project.steps import CONVERT, EVALUATE, TRAIN, RunPlan, Step
+from convert.project.steps import CONVERT, EVALUATE, TRAIN, RunPlan, RunStep
 from edge import packages
 from edge.terminal import progress
 from train.datasets import actions_file, loader, split_lists
@@ -123,13 +123,13 @@ def _go(project: Project, plan: RunPlan, folder: RunFolder) -> int:
     return 0
 
 
-def _continued(step: Step, plan: RunPlan) -> Step:
+def _continued(step: RunStep, plan: RunPlan) -> RunStep:
     """A training that was interrupted goes on."""
     begun = step.program == TRAIN and (plan.run / "train" / "last.pt").exists()
     return replace(step, words=(*step.words, "--resume")) if begun else step
 
 
-def _done_by(step: Step) -> int:
+def _done_by(step: RunStep) -> int:
     """Run its command, without the line that says what usually comes next: here the next step does."""
     shown = WithoutNext(sys.stdout)
     with redirect_stdout(cast(TextIO, shown)):

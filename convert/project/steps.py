@@ -44,7 +44,7 @@ class RunPlan:
 
 
 @dataclass(frozen=True)
-class Step:
+class RunStep:
     """One command, what it is for, and the file that it leaves."""
 
     name: str
@@ -59,17 +59,17 @@ def file_name(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "model"
 
 
-def steps(plan: RunPlan) -> tuple[Step, ...]:
+def steps(plan: RunPlan) -> tuple[RunStep, ...]:
     """All of them, in order."""
     held_out = [*_chosen_by_validation(plan)] if plan.validates else []
     return (_train(plan), _export(plan, ()), *held_out, *(_reduced(plan) if plan.int8 else ()))
 
 
-def _step(name: str, purpose: str, program: str, words: Sequence[object], makes: Path) -> Step:
-    return Step(name, purpose, program, tuple(map(str, words)), makes)
+def _step(name: str, purpose: str, program: str, words: Sequence[object], makes: Path) -> RunStep:
+    return RunStep(name, purpose, program, tuple(map(str, words)), makes)
 
 
-def _train(plan: RunPlan) -> Step:
+def _train(plan: RunPlan) -> RunStep:
     out = plan.run / "train"
     words: list[object] = [plan.folder, "--out", out, "--cache", plan.folder / ".cache"]
     words += ["--weights", plan.weights, "--learning-rate", LEARNING_RATE] if plan.weights else []
@@ -78,14 +78,14 @@ def _train(plan: RunPlan) -> Step:
     return _step("train", "learn", TRAIN, [*words, *plan.more], out / "best.pt")
 
 
-def _export(plan: RunPlan, known: Sequence[object]) -> Step:
+def _export(plan: RunPlan, known: Sequence[object]) -> RunStep:
     words = ["export", plan.run / "train" / "best.pt", "-o", plan.model, "--name", plan.name]
     words += [*(["--licence", plan.licence] if plan.licence else []), *known]
     name, purpose = ("finish", "put scores into the model") if known else ("export", "write the model")
     return _step(name, purpose, CONVERT, words, plan.model)
 
 
-def _chosen_by_validation(plan: RunPlan) -> Iterator[Step]:
+def _chosen_by_validation(plan: RunPlan) -> Iterator[RunStep]:
     """What needs videos that were not learned from: start scores, and how good the model is."""
     data = ["--data", plan.folder, "--split", "validation"]
     found, quiet, chosen = (plan.run / name for name in ("validation.npz", "quiet.npz", "start_scores.json"))
@@ -102,7 +102,7 @@ def _chosen_by_validation(plan: RunPlan) -> Iterator[Step]:
     yield _export(plan, ["--scores", report, "--start-scores", chosen])
 
 
-def _reduced(plan: RunPlan) -> Iterator[Step]:
+def _reduced(plan: RunPlan) -> Iterator[RunStep]:
     """INT8 for devices with TensorRT, and for CPUs."""
     frames = ["--calibrate", *plan.calibration]
     gate = ["--data", plan.folder, "--split", "validation"] if plan.validates else []
