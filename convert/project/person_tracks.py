@@ -9,8 +9,11 @@ import numpy as np
 from edge.boxes import clip
 from edge.tubes import TubeBox
 from train.datasets.cvat_writer import Track
+from train.evaluation.box_smoothing import BoxSmoothing
 
 SHORTEST_SECONDS = 0.4  # of a person who is there, and of an action that is guessed
+
+SMOOTHING = BoxSmoothing(centre=0.2, size=0.4)  # more than of tubes that are scored: keyframes are to be few
 
 
 @dataclass(eq=False)
@@ -61,7 +64,7 @@ def _track(person: _Person, size: tuple[int, int], rate: float) -> Track | None:
     frames = np.arange(first, last + 1)
     known = np.array(person.boxes, np.float64)  # a frame that could not be decoded lies between its neighbours
     sides = [np.interp(frames, person.frames, known[:, side]) for side in range(4)]
-    boxes = clip(np.stack(sides, axis=1).astype(np.float32), *size)
+    boxes = clip(SMOOTHING(np.stack(sides, axis=1).astype(np.float32), rate), *size)
     by_frame = dict(zip(person.frames, person.guesses, strict=True))
     guesses = _without_flicker([by_frame.get(int(frame)) for frame in frames], round(SHORTEST_SECONDS * rate))
     return Track(first, boxes, guesses)

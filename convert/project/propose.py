@@ -26,7 +26,7 @@ from train.datasets.cvat import read_cvat
 from train.datasets.cvat_writer import VideoFacts
 from train.open_model import open_model
 
-TOLERANCE = 0.08  # of a box's shorter side, by which thinned keyframes may move it
+TOLERANCE = 0.1  # of a box's shorter side, by which thinned keyframes may move it
 LEAST_SCORE = 0.3  # of a person found by a detector of others
 LABELS = "labels.json"
 

@@ -81,7 +81,7 @@ def test_the_shipped_model_can_be_trained_on() -> None:
     for name in ("scores", "labels", "class_scores"):
         np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-3, atol=1e-3)
     sizes = [outputs["boxes"][..., 2:] - outputs["boxes"][..., :2] for outputs in (ours, theirs)]
-    np.testing.assert_allclose(*sizes, rtol=1e-3, atol=1e-2)
+    np.testing.assert_allclose(sizes[0], sizes[1], rtol=1e-3, atol=1e-2)
 
 
 def test_estimated_statistics_leave_the_answers_and_fit_the_frames(untrained: Path) -> None:

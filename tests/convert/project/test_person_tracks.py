@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 
 from convert.project.person_tracks import tracks
 from edge.tubes import TubeBox
@@ -20,7 +21,7 @@ def test_a_person_up_to_the_last_frame_in_which_it_was_seen() -> None:
     history = [(frame, [at(frame, observed=frame < 8)]) for frame in range(3, 12)]
     (track,) = tracks(history, (100, 60), RATE, {})
     assert (track.first, len(track.boxes), track.actions) == (3, 5, (None,) * 5)
-    assert track.boxes[0].tolist() == [3, 10, 23, 50]
+    assert track.boxes[0] == pytest.approx([3, 10, 23, 50], abs=1e-3)
 
 
 def test_who_was_there_for_a_moment_is_nobody() -> None:
@@ -33,9 +34,9 @@ def test_boxes_stay_in_the_picture_and_bridge_frames_that_are_lost() -> None:
     history = [(frame, [at(10.0 * frame - 10)]) for frame in (0, 1, 2, 5, 6)]
     (track,) = tracks(history, (50, 40), RATE, {})
     assert len(track.boxes) == 7
-    assert track.boxes[0].tolist() == [0, 10, 10, 40]
-    assert track.boxes[3].tolist() == [20, 10, 40, 40]  # between those of frames 2 and 5
-    assert track.boxes[6].tolist() == [50, 10, 50, 40]
+    assert track.boxes[0] == pytest.approx([0, 10, 10, 40], abs=1e-3)
+    assert track.boxes[3] == pytest.approx([20, 10, 40, 40], abs=1e-3)  # between those of frames 2 and 5
+    assert track.boxes[6] == pytest.approx([50, 10, 50, 40], abs=1e-3)
 
 
 def test_guesses_need_their_score_and_do_not_flicker() -> None:
