@@ -6,6 +6,7 @@ video is given up.
 
 import contextlib
 import multiprocessing
+import os
 import signal
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from edge.inference import EngineError
 
 MOST_DEATHS = 2  # of processes, of one video
 END_SECONDS = 2.0
+NICENESS = 10  # a daemon on this machine goes first
 NO_JOB = SearchJob(Path(), "")
 
 
@@ -116,6 +118,7 @@ def _ready(workers: Sequence[_Worker]) -> list[_Worker]:
 def _work(settings: SearchSettings, connection: Connection) -> None:
     """What a process does: a job after the other, until its parent closes the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
+    os.nice(NICENESS)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         try:
             with VideoSearcher(settings) as searcher:

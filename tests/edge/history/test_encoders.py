@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -36,22 +37,26 @@ def probed(path: Path) -> dict[str, Any]:
     return json.loads(found.stdout)
 
 
-@pytest.mark.parametrize("name", ORDER)
-def test_what_it_encodes_is_played_with_the_time_of_every_frame(name: str, tmp_path: Path) -> None:
-    if name not in HERE:
-        pytest.skip(f"{name} is not on this machine")
-    encoder = open_encoder(name, FORM)
-    frames = [frame for number in range(40) for frame in encoder.encode(i420(picture(number), FORM.size))]
-    frames += encoder.finish()
-    encoder.close()
-    assert [place for place, frame in enumerate(frames) if frame.key] == [0, 25]
-    times = [0.04 * number if number < 30 else 1.2 + (number - 30) / 10 for number in range(40)]
+def written(name: str, path: Path, times: list[float]) -> Path:
+    """A clip of frames that are shown at these seconds."""
+    with closing(open_encoder(name, FORM)) as encoder:
+        frames = [one for number in range(len(times)) for one in encoder.encode(i420(picture(number), FORM.size))]
+        frames += encoder.finish()
+    assert [place for place, frame in enumerate(frames) if frame.key] == [*range(0, len(times), 25)]
     sps, pps = frames[0].parameters(h264.SPS), frames[0].parameters(h264.PPS)
     assert sps is not None
     assert pps is not None
     samples = [Sample(time + 500, frame.sample(), frame.key) for time, frame in zip(times, frames, strict=True)]
-    path = tmp_path / "clip.mp4"
     path.write_bytes(mp4(VideoTrack(FORM.size, sps, pps), samples))
+    return path
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_what_it_encodes_is_played_with_the_time_of_every_frame(name: str, tmp_path: Path) -> None:
+    if name not in HERE:
+        pytest.skip(f"{name} is not on this machine")
+    times = [0.04 * number if number < 30 else 1.2 + (number - 30) / 10 for number in range(40)]
+    path = written(name, tmp_path / "clip.mp4", times)
     assert path.read_bytes().index(b"moov") < path.read_bytes().index(b"mdat")  # plays before all of it has come
     found = probed(path)
     (stream,) = found["streams"]
@@ -62,6 +67,25 @@ def test_what_it_encodes_is_played_with_the_time_of_every_frame(name: str, tmp_p
     shown = [capture.read()[1] for _ in range(40)]
     capture.release()
     assert np.abs(shown[35].astype(int) - picture(35)).mean() < 12
+
+
+PAGE = """<video id=v src=clip.mp4 muted></video><p id=o></p><script>
+v.onerror = () => o.textContent = v.error.message
+v.onloadeddata = () => v.currentTime = 1.5
+v.onseeked = () => o.textContent = `${v.videoWidth}x${v.videoHeight} at ${v.currentTime} of ${v.duration}`
+</script>"""
+
+
+def test_a_browser_plays_it(tmp_path: Path) -> None:
+    browser = shutil.which("chromium")
+    if browser is None or not HERE:
+        pytest.skip("chromium or an encoder is not on this machine")
+    written(HERE[0], tmp_path / "clip.mp4", [number / 20 for number in range(40)])
+    (tmp_path / "page.html").write_text(PAGE)
+    words = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", "--dump-dom"]
+    words += [f"--user-data-dir={tmp_path}", "--virtual-time-budget=20000", f"file://{tmp_path}/page.html"]
+    shown = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120).stdout
+    assert '<p id="o">160x96 at 1.5 of 2</p>' in shown
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -2,11 +2,14 @@
 
 import logging
 import sqlite3
+import threading
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,13 +17,14 @@ import pytest
 
 from edge.history import recorder as recorders
 from edge.history import search, store_tables
-from edge.history.event_store import KeptStep, StoreLimits
+from edge.history.event_store import EventStore, KeptStep, StoreLimits
 from edge.history.history_queue import HistoryQueue, KeptClip, KeptPicture, KeptPoints
 from edge.history.recorder import Recorder, RecorderSettings
 from edge.history.search import EventFilter
 from edge.history.tube_points import TubePoint
 from edge.history.unfinished import UnfinishedEvents
 from edge.video.snapshot import Mark
+from tests.support.full_disk import full_disk
 from tests.support.waiting import wait_for
 
 WIDE = StoreLimits(1e9, 1 << 40, 1_000_000)
@@ -170,3 +174,51 @@ def test_a_jump_of_the_clock_makes_nothing_too_old(
     recorder.queue.put(step("aaaa1", "end", time.time() - 3600))
     recorder.close()
     assert len(search.find(settings.path, EventFilter())) == left
+
+
+def test_a_full_disk_is_told_once_and_used_again_when_there_is_space(
+    settings: RecorderSettings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorders, "RETRY_SECONDS", 0.0)
+    caplog.set_level(logging.INFO)
+    recorder = Recorder(settings)
+    wait_for(lambda: keeps(recorder, settings, "aaaa1"), "the store")
+    with full_disk(200_000):
+        wait_for(lambda: fills(recorder), "the disk to be full")
+    assert caplog.text.count("events cannot be kept") == 1
+    wait_for(lambda: keeps(recorder, settings, "bbbb2"), "the space")
+    recorder.close()
+    assert recorder.state.fault is None
+    assert {"aaaa1", "bbbb2"} <= {one.event_id for one in search.find(settings.path, EventFilter())}
+
+
+def fills(recorder: Recorder) -> bool:
+    for _ in range(20):
+        recorder.queue.put(KeptPoints("aaaa1", (POINT,) * 100))
+        recorder.queue.put(step(uuid.uuid4().hex, "end"))
+    return recorder.state.fault is not None
+
+
+def test_a_disk_that_hangs_holds_nobody_up_and_is_told(
+    settings: RecorderSettings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, write = threading.Event(), EventStore.write
+
+    def hang(store: EventStore, *what: Any) -> None:
+        disk.wait(60)
+        write(store, *what)
+
+    monkeypatch.setattr(EventStore, "write", hang)
+    recorder = Recorder(settings)
+    recorder.queue = HistoryQueue(most=10)
+    wait_for(lambda: puts_until_it_drops(recorder), "the queue to be full")
+    disk.set()
+    wait_for(lambda: "is too slow" in caplog.text, "the loss to be told")
+    recorder.close()
+    assert caplog.text.count("is too slow for all that happens") == 1
+    assert recorder.state.lost
+
+
+def puts_until_it_drops(recorder: Recorder) -> bool:
+    recorder.queue.put(step("aaaa1", "update"))
+    return recorder.queue.dropped > 5
