@@ -27,8 +27,8 @@ from edge.text import TextError, decode_utf8
 from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint
 from train.networks import deformable
-from train.networks.decoder import Decoder
 from train.networks.deformable import DeformableConvolution
+from train.networks.yowo import clip_networks
 
 DEFAULT_FRAMES = 32  # frames to compare with
 _RANGES = {FEATURES: (0, 6), TAP: (-40, 40)}  # of noise; a placement is of 0 to 1
@@ -104,7 +104,7 @@ def _graph(checkpoint: Checkpoint) -> onnx.ModelProto:
     network = checkpoints.detector(checkpoint)
     fold_norms(network)
     merge_last_projection(network)
-    decoder = Decoder(network, manifest.top_k).eval()
+    decoder = clip_networks.decoder(network, manifest).eval()
     inputs = {name: torch.zeros(shape) for name, shape in input_shapes(manifest, 1, manifest.input_size).items()}
     return onnx_of(decoder, inputs, OUTPUTS, opset(network))
 

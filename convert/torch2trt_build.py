@@ -31,7 +31,7 @@ from edge.files import sha256_of
 from edge.manifest import INPUT, OUTPUTS, Manifest, input_shape
 from edge.text import first_line
 from train import checkpoint as checkpoints
-from train.networks.decoder import Decoder
+from train.networks.yowo import clip_networks
 
 Image = NDArray[np.float32]  # (B, C, h, w), the network's input
 
@@ -90,7 +90,8 @@ def build(
         raise Torch2TrtError(f"{weights}: takes a memory's maps, which torch2trt does not feed; export it and {REMEDY}")
     precision = options.precision or as_precision(checkpoint.manifest.precision)
     options = replace(options, precision=precision)
-    network = AllFloat(Decoder(checkpoints.detector(checkpoint), checkpoint.manifest.top_k))
+    checkpoints.require_frames(checkpoint)
+    network = AllFloat(clip_networks.decoder(checkpoints.detector(checkpoint), checkpoint.manifest))
     images = [one[INPUT] for one in calibrate(checkpoint.manifest)] if precision == "int8" else []
     report(f"{weights}: building with torch2trt and TensorRT {platform.tensorrt}; on a Jetson this takes minutes")
 
@@ -108,7 +109,7 @@ def build(
 class AllFloat(nn.Module):
     """A decoder whose labels are float32: torch2trt leaves outputs of integers away, without a word."""
 
-    def __init__(self, decoder: Decoder) -> None:
+    def __init__(self, decoder: nn.Module) -> None:
         super().__init__()
         self.decoder = decoder
         self.eval().requires_grad_(False)

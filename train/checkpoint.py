@@ -17,10 +17,10 @@ from edge.manifest import LITE, OUTPUTS, Manifest, ManifestError, input_shapes
 from edge.memory_network import MemoryNetwork, map_shapes
 from edge.text import sanitized
 from train.networks import architectures
-from train.networks.decoder import Decoder
 from train.networks.movinet import memory_network
 from train.networks.yowo import clip_networks
 from train.networks.yowo.clip_networks import CLIP_NETWORKS
+from train.networks.yowo.names import YOWO_LITE
 from train.safe_reading import torch_file
 from train.safe_reading.torch_file import TorchFileError
 
@@ -101,7 +101,8 @@ def detector(checkpoint: Checkpoint) -> nn.Module:
     """The network with its weights, in evaluation mode. Raises CheckpointError where they do not fit."""
     manifest, name = checkpoint.manifest, checkpoint.manifest.architecture
     if name in CLIP_NETWORKS:
-        network = CLIP_NETWORKS[name](len(manifest.labels), clip_networks.parts_of(checkpoint.weights))
+        parts = clip_networks.parts_of(checkpoint.weights)
+        network = CLIP_NETWORKS[name](len(manifest.labels), parts, _memory(checkpoint))
     elif name in architectures.ARCHITECTURES:
         width = head_width(checkpoint.weights)
         memory = _memory(checkpoint)
@@ -128,7 +129,7 @@ def _memory(checkpoint: Checkpoint) -> MemoryNetwork | None:
     if memory is None:
         return None
     known = memory_network(memory.weights, memory.interval, memory.size)
-    if checkpoint.manifest.architecture != LITE or map_shapes(memory, 1) != map_shapes(known, 1):
+    if checkpoint.manifest.architecture not in (LITE, YOWO_LITE) or map_shapes(memory, 1) != map_shapes(known, 1):
         raise CheckpointError(
             f"{checkpoint.title}: takes a memory's maps in a way that is not known here; update korsal-edge"
         )
@@ -146,12 +147,8 @@ def engine(checkpoint: Checkpoint) -> Engine:
 
     Raises CheckpointError.
     """
-    if checkpoint.manifest.clip is not None:
-        raise CheckpointError(
-            f"{checkpoint.title}: its network {checkpoint.manifest.architecture} sees clips, which the pipeline shows "
-            "to no network yet; give a checkpoint of another --arch"
-        )
-    decoder = Decoder(detector(checkpoint), checkpoint.manifest.top_k).eval()
+    require_frames(checkpoint)
+    decoder = clip_networks.decoder(detector(checkpoint), checkpoint.manifest).eval()
 
     names = tuple(input_shapes(checkpoint.manifest, 1, checkpoint.manifest.input_size))
 
@@ -163,6 +160,15 @@ def engine(checkpoint: Checkpoint) -> Engine:
     return Engine(
         infer, checkpoint.manifest, sha256_of(checkpoint.file) if checkpoint.file else "", f"torch {torch.__version__}"
     )
+
+
+def require_frames(checkpoint: Checkpoint) -> None:
+    """Raises CheckpointError where the network sees clips."""
+    if checkpoint.manifest.clip is not None:
+        raise CheckpointError(
+            f"{checkpoint.title}: its network {checkpoint.manifest.architecture} sees clips, which the pipeline shows "
+            "to no network yet; give a checkpoint of another --arch, or of yowo_lite trained with --memory"
+        )
 
 
 def _misfit(wanted: Mapping[str, Tensor], given: Mapping[str, Any]) -> str:

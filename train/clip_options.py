@@ -49,15 +49,16 @@ def given(options: argparse.Namespace, basis: ClipTraining) -> ClipTraining:
 def of_weights(basis: TrainSettings, saved: Checkpoint) -> TrainSettings:
     """Where a run begins that starts from the weights of such a network. Raises CheckpointError."""
     theirs = saved.manifest
-    if theirs.architecture not in TRAINED or theirs.clip is None:
+    if theirs.architecture not in TRAINED:
         raise CheckpointError(f"{saved.title}: is of {ORIGINAL}, which is not trained here; give another --weights")
-    parts, clip = parts_of(saved.weights), theirs.clip
+    parts, clip = parts_of(saved.weights), theirs.clip or USUAL.clip
     seen = replace(USUAL, frames=clip.frames, step=clip.step, every=clip.every)
     return replace(
         usual(basis, theirs.architecture),
         height=theirs.height,
         width=theirs.width,
         clips=replace(seen, scales=parts.scales, squeeze=parts.squeeze),
+        memory=str(saved.settings.get("memory", "")) if theirs.memory else "",
     )
 
 

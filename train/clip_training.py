@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from edge.manifest import Manifest
 from train.clips.losses import PriorLossSettings, prior_losses
 from train.clips.priors import found_priors
-from train.clips.samples import ClipTrainingSet, ClipValidationFrames, sizes
+from train.clips.samples import ClipTrainingSet, sizes
 from train.clips.settings import ClipTraining
-from train.datasets.annotation_records import VideoAnnotation, VideoFrame
+from train.datasets.annotation_records import VideoAnnotation
 from train.datasets.packed_video import PackedVideo
+from train.memory_features import MemoryVideos
 from train.networks import movinet_weights
 from train.networks.imagenet_weights import load_imagenet
 from train.networks.yowo.clip_networks import CLIP_NETWORKS
@@ -24,6 +25,7 @@ from train.networks.yowo.decoder import PriorMaps
 from train.networks.yowo.fusion import Parts
 from train.networks.yowo.lite import YowoLite
 from train.networks.yowo.names import TRAINED, YOWO_LITE
+from train.networks.yowo.network import Yowo
 from train.samples import FrameSampler
 from train.train_settings import TrainSettings
 
@@ -32,27 +34,29 @@ TERMS = ("box", "confidence", "classes")  # of the loss
 
 
 def sees_clips(settings: TrainSettings) -> bool:
-    """Whether the settings are for one of the networks here."""
+    """Whether the settings are for one of the networks here, which see a clip, or a memory's maps in its place."""
     return settings.architecture in TRAINED
 
 
 def untrained(manifest: Manifest, training: ClipTraining) -> nn.Module:
     """The network that the manifest names, with the parts that the settings name."""
     parts = Parts(training.scales, training.drop_block, training.squeeze)
-    return CLIP_NETWORKS[manifest.architecture](len(manifest.labels), parts)
+    return CLIP_NETWORKS[manifest.architecture](len(manifest.labels), parts, manifest.memory)
 
 
 def load_pretrained(network: nn.Module, manifest: Manifest, training: ClipTraining) -> None:
     """Fill what ImageNet and Kinetics taught, in place; of `yowo` nothing. Raises BackboneError, MovinetError."""
     if isinstance(network, YowoLite):
         load_imagenet(network.backbone_2d, manifest.mean, manifest.std)
-        if training.weights:
+        if training.weights and network.backbone_3d is not None:
             branch, _ = movinet_weights.load(Path(training.weights))
             network.backbone_3d.load_state_dict(branch.state_dict())
 
 
 def naming_layers(network: nn.Module) -> tuple[str, ...]:
-    """How the parameters begin that have a number for each label."""
+    """How the parameters begin that have a number for each label, of the networks here; () for others."""
+    if not isinstance(network, (Yowo, YowoLite)):
+        return ()
     heads = network.get_submodule("fusion.heads")
     return tuple(f"fusion.heads.{i}.{len(list(head.children())) - 1}." for i, head in heads.named_children())
 
@@ -70,7 +74,7 @@ def frozen(settings: TrainSettings, samples: int) -> tuple[str, ...]:
 def freeze(network: nn.Module, settings: TrainSettings, samples: int) -> None:
     """Let the frozen branches be, their batch norms too, and all others learn."""
     still = frozen(settings, samples)
-    for name in BRANCHES:
+    for name in [name for name, _ in network.named_children() if name in BRANCHES]:
         branch = network.get_submodule(name)
         branch.requires_grad_(name not in still)
         if name in still:
@@ -111,15 +115,18 @@ def training_set(
     packed: Mapping[str, PackedVideo],
     manifest: Manifest,
     settings: TrainSettings,
+    memory: MemoryVideos,
 ) -> ClipTrainingSet:
-    """The samples of a run."""
-    choose = FrameSampler(parts, len(manifest.labels), settings.shares)
-    anywhere = settings.clips.anywhere
-    return ClipTrainingSet(choose, packed, manifest, settings.augment, settings.seed, settings.samples, anywhere)
-
-
-def validation_frames(
-    choices: Sequence[VideoFrame], packed: Mapping[str, PackedVideo], manifest: Manifest
-) -> ClipValidationFrames:
-    """Chosen frames, each with the clip that a stream would show."""
-    return ClipValidationFrames(choices, packed, manifest)
+    """The samples of a run; with a `memory` its maps are those of the clip's end."""
+    return ClipTrainingSet(
+        FrameSampler(parts, len(manifest.labels), settings.shares),
+        packed,
+        manifest,
+        settings.augment,
+        settings.seed,
+        settings.samples,
+        settings.clips.clip,
+        settings.clips.anywhere,
+        memory,
+        settings.memory_dropout,
+    )

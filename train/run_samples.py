@@ -25,8 +25,8 @@ def learned(
     memory: MemoryVideos,
 ) -> TrainingSet | ClipTrainingSet:
     """The samples to learn from, of the videos of each data set; `memory`: their maps, where they are taken."""
-    if manifest.clip is not None:
-        return clip_training.training_set(parts, packed, manifest, settings)
+    if clip_training.sees_clips(settings):
+        return clip_training.training_set(parts, packed, manifest, settings, memory)
     return TrainingSet(
         parts,
         packed,
@@ -47,8 +47,8 @@ def validated(
     """Every so many frames of what each data set holds out, of those that name any action."""
 
     def frames(choices: Sequence[VideoFrame]) -> ValidationFrames | ClipValidationFrames:
-        if manifest.clip is not None:
-            return ClipValidationFrames(choices, packed, manifest)
+        if manifest.architecture in TRAINED:
+            return ClipValidationFrames(choices, packed, manifest, memory)
         return ValidationFrames(choices, packed, manifest, memory)
 
     return tuple(
@@ -70,7 +70,7 @@ def manifest_of(settings: TrainSettings, data: TrainingData, memory: MemoryNetwo
         motion=settings.motion,
         rate=data.rate,
         training={"data": data.title, "videos": len(data.files), "samples": settings.samples},
-        clip=settings.clips.clip if clips else None,
+        clip=settings.clips.clip if clips and memory is None else None,
         nms_iou=NMS_IOU if clips else 1.0,
         memory=memory,
     )

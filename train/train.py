@@ -22,6 +22,7 @@ from train import (
     memory_features,
     precision,
     processes,
+    run_losses,
     run_samples,
     starting_weights,
     train_options,
@@ -42,6 +43,7 @@ from train.gpu.choice import SamplesOn
 from train.log import LogError, TrainingLog
 from train.networks.imagenet_weights import BackboneError
 from train.networks.movinet_weights import MovinetError
+from train.networks.yowo.names import TRAINED
 from train.processes import DeviceError
 from train.samples import TrainingSet
 from train.train_settings import RequestedPrecision, TrainingPrecision, TrainSettings
@@ -131,14 +133,14 @@ def prepare(
     taken, memory = memory_features.of_file(settings.memory, packed, device)
     manifest = run_samples.manifest_of(settings, data, taken)
     run = training_step.start(settings, manifest, device, saved)
-    log = TrainingLog(out / "log.csv", training_data.scored_columns(data), training_step.terms(settings))
+    log = TrainingLog(out / "log.csv", training_data.scored_columns(data), run_losses.terms(settings))
     if saved:
         training_step.resume(run, saved, settings)
     run.precision = _precision(settings.precision, run, manifest, settings.batch, saved)
     parts = [part.training for part in data.parts]
     samples = run_samples.learned(parts, packed, manifest, settings, memory)
     scored = run_samples.validated(data, settings.validation_stride, packed, manifest, memory)
-    clips = manifest.clip is not None
+    clips = clip_training.sees_clips(settings)
     if clips and samples_on == "device":
         raise BatchError("--samples-on device: clips are computed on the CPU; leave it out")
     batches, where = choice.choose("cpu" if clips else samples_on, packed, manifest, device, workers)
@@ -177,7 +179,7 @@ def _precision(
     machine = precision.this_machine(
         training_step.unwrapped(run.network), batch, manifest.channels, manifest.input_size
     )
-    if manifest.clip is not None and asked == "auto":  # a trial would take minutes
+    if manifest.architecture in TRAINED and asked == "auto":  # a trial would take minutes
         why = "as the run began" if before else "with clips bfloat16 is not tried; --precision asks for it"
         choice = precision.PrecisionChoice(before or "float32", why)
     else:

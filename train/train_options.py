@@ -14,6 +14,7 @@ from train import clip_options, starting_weights, train_settings
 from train.checkpoint import CheckpointError
 from train.gpu.choice import SamplesOn
 from train.networks.architectures import ARCHITECTURES
+from train.networks.yowo.clip_networks import CLIP_NETWORKS
 from train.networks.yowo.names import TRAINED
 from train.processes import DeviceChoice
 from train.train_settings import CENTERNET_LOSSES, LossWeights, RequestedPrecision, TrainSettings
@@ -56,7 +57,7 @@ def _basis(options: argparse.Namespace) -> TrainSettings:
         return usual
     saved = starting_weights.load(Path(options.weights))
     theirs = saved.manifest
-    if theirs.clip is not None:
+    if theirs.architecture in CLIP_NETWORKS:
         return clip_options.of_weights(usual, saved)
     losses = LossWeights() if theirs.architecture == LITE else CENTERNET_LOSSES
     return replace(

@@ -102,8 +102,9 @@ def faults(settings: TrainSettings, processes: int) -> list[str]:
         found.append(f"--backbone-rate {settings.backbone_rate:g}: give 0 to {LARGEST_RATE:g}")
     if settings.seed < 0:
         found.append(f"--seed {settings.seed}: give 0 or more")
-    if settings.memory and settings.architecture != LITE:
-        found.append(f"--memory: only --arch {LITE} takes one, not {settings.architecture}; leave one of them out")
+    if settings.memory and settings.architecture not in (LITE, YOWO_LITE):
+        takers = f"--arch {LITE} and {YOWO_LITE} take"
+        found.append(f"--memory: only {takers} one, not {settings.architecture}; leave one of them out")
     if not 0 <= settings.memory_dropout < 1:
         found.append(f"--memory-dropout {settings.memory_dropout:g}: give 0 to below 1, like 0.15")
     return [*found, *_of_several(settings), *clip_settings.faults(settings.clips), *_of_clips(settings, processes)]
@@ -125,6 +126,8 @@ def _of_clips(settings: TrainSettings, processes: int) -> Iterator[str]:
     """What goes only with networks that see a clip, and what does not."""
     if settings.clips.weights and settings.architecture != YOWO_LITE:
         yield f"--clip-weights: only --arch {YOWO_LITE} takes them; leave them out"
+    if settings.clips.weights and settings.memory:
+        yield "--clip-weights: with --memory there is no clip; leave one of them out"
     if settings.architecture not in TRAINED:
         if settings.clips != ClipTraining():
             yield f"options of clips go with --arch {' or '.join(TRAINED)} alone, not {settings.architecture}"

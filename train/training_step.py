@@ -16,11 +16,10 @@ from torch import Tensor, nn
 
 from edge.manifest import LITE, Manifest
 from train import checkpoint as checkpoints
-from train import clip_training, log, norm_statistics, processes, starting_weights
+from train import clip_training, norm_statistics, processes, run_losses, starting_weights
 from train.batches import network_inputs
 from train.checkpoint import Checkpoint, CheckpointError
 from train.clips.settings import ClipTraining
-from train.losses import centernet_losses, losses
 from train.networks import architectures
 from train.networks.imagenet_weights import is_motion, load_imagenet
 from train.networks.lite import LiteDetector
@@ -121,8 +120,8 @@ def load_trained(network: nn.Module, saved: Checkpoint, manifest: Manifest) -> N
         common = common_labels(saved.manifest.labels, manifest.labels)
         for name in (name for name in weights if name.startswith(NAMING_LAYERS)):
             weights[name] = own[name].index_copy(0, common[1], weights[name][common[0]])
-        if manifest.clip is not None:
-            weights |= {name: own[name] for name in own if name.startswith(clip_training.naming_layers(network))}
+        new = clip_training.naming_layers(network)
+        weights |= {name: value for name, value in own.items() if new and name.startswith(new)}
     network.load_state_dict(weights)
 
 
@@ -167,7 +166,7 @@ def step(run: TrainingRun, batch: Mapping[str, Tensor], settings: TrainSettings)
     inputs = network_inputs(batch)
     with autocast(inputs[0].device, run.precision):
         answer = run.network(*inputs)
-    terms = _losses(answer, batch, settings)
+    terms = run_losses.losses_of(answer, batch, settings)
     stacked = torch.stack(list(terms.values()))
     found = _read_later(tuple(terms), stacked.detach(), run.samples)
     run.optimizer.zero_grad(set_to_none=True)
@@ -177,18 +176,6 @@ def step(run: TrainingRun, batch: Mapping[str, Tensor], settings: TrainSettings)
     run.samples += settings.batch * processes.count()
     _follow(run.average, run.network, min(settings.average, run.samples / (run.samples + 10 * settings.batch)))
     return found
-
-
-def terms(settings: TrainSettings) -> tuple[str, ...]:
-    """The names of the loss terms."""
-    return clip_training.TERMS if clip_training.sees_clips(settings) else log.TERMS
-
-
-def _losses(answer: Any, batch: Mapping[str, Tensor], settings: TrainSettings) -> dict[str, Tensor]:
-    """Weighted terms by name, of what the network answers."""
-    if clip_training.sees_clips(settings):
-        return clip_training.losses(answer, batch, settings)
-    return (losses if settings.architecture == LITE else centernet_losses)(answer, batch, settings.losses)
 
 
 def _read_later(names: tuple[str, ...], numbers: Tensor, samples: int) -> LossTerms:

@@ -18,7 +18,6 @@ from train.box_tables import FrameBoxes
 from train.clips.samples import ClipValidationFrames
 from train.datasets.annotation_records import at
 from train.evaluation import metrics
-from train.networks.decoder import Decoder
 from train.networks.yowo import clip_networks
 from train.samples import ValidationFrames
 
@@ -87,7 +86,7 @@ def frame_average_precision(
 
 @torch.inference_mode()
 def _predict(network: nn.Module, frames: ValidatedFrames, manifest: Manifest, batches: Batches) -> FrameBoxes:
-    decoder = (clip_networks.decoder if manifest.clip else Decoder)(network, manifest.top_k).eval()
+    decoder = clip_networks.decoder(network, manifest).eval()
     rows: list[tuple[NDArray[Any], ...]] = []
     start = 0
     made = batches(frames, range(len(frames)), BATCH)

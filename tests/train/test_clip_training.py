@@ -11,7 +11,7 @@ from edge.manifest import Manifest
 from edge.motion_map import MotionSettings
 from tests.support.tiny_videos import LABELS, write_data_set, write_hmdb
 from train import checkpoint as checkpoints
-from train import clip_training, train_options, train_settings, training_step
+from train import clip_training, run_losses, train_options, train_settings, training_step
 from train.batches import BatchError
 from train.clips.samples import AUGMENTATION
 from train.clips.settings import ClipTraining
@@ -222,4 +222,4 @@ def test_a_step_in_bfloat16() -> None:
     run = training_step.start(settings, MANIFEST, torch.device("cpu"))
     run.precision = "bfloat16"
     terms = training_step.step(run, batch(), settings).read()
-    assert set(terms) == set(training_step.terms(settings))
+    assert set(terms) == set(run_losses.terms(settings))

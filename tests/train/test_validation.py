@@ -133,7 +133,7 @@ class PriorOracle(nn.Module):
 @pytest.mark.parametrize("nms_iou", [0.4, 1.0])
 def test_boxes_that_are_doubles_count_once_where_the_manifest_says_so(nms_iou: float, frames: ValidationFrames) -> None:
     """Two of three boxes of each person are false where nothing drops them."""
-    manifest = replace(MANIFEST, clip=ClipInput(2), nms_iou=nms_iou)
+    manifest = replace(MANIFEST, architecture="yowo_lite", clip=ClipInput(2), nms_iou=nms_iou)
     seen = ClipValidationFrames(frames.choices, frames.packed, manifest)
     batches = HostBatches(torch.device("cpu"), 0)
     found = frame_average_precision(PriorOracle(seen), seen, manifest, batches)

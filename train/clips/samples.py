@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from edge import detector, letterbox
-from edge.clip import ClipInput
+from edge.clip import ClipInput, live_places
 from edge.manifest import CLIP, INPUT, Manifest
 from train import augment
 from train.augment import Augmentation, AugmentSettings
 from train.clips import key_frames
 from train.datasets.annotation_records import VideoAnnotation, VideoFrame, at
 from train.datasets.packed_video import PackedVideo
+from train.memory_features import NO_MEMORY, MemoryFeatures, MemoryVideos
 from train.samples import FrameSampler
 from train.targets import looked_for
 
@@ -44,6 +45,7 @@ class ClipDraw:
     choice: VideoFrame
     clip: tuple[int, ...]
     augmentation: Augmentation
+    remembers: bool = True  # whether the network gets the memory's maps, if it takes any
 
 
 class ClipTrainingSet(Dataset[dict[str, NDArray[Any]]]):
@@ -60,15 +62,22 @@ class ClipTrainingSet(Dataset[dict[str, NDArray[Any]]]):
         settings: AugmentSettings,
         seed: int,
         samples: int,
+        clip: ClipInput,
         anywhere: bool = True,
+        memory: MemoryVideos = NO_MEMORY,
+        forgotten: float = 0.0,
     ) -> None:
+        """`forgotten`: the share of the samples that have zeros for the memory's maps."""
         self.choose = choose
         self.packed = packed
         self.manifest = manifest
         self.settings = settings
         self.seed = seed
         self.samples = samples
+        self.clip = clip
         self.anywhere = anywhere
+        self.memory = memory
+        self.forgotten = forgotten
 
     def __len__(self) -> int:
         return self.samples
@@ -80,21 +89,30 @@ class ClipTrainingSet(Dataset[dict[str, NDArray[Any]]]):
         packed = self.packed[choice.video.name]
         drawn = augment.draw(self.settings, packed.size, self.manifest.input_size, random)
         place = int(np.searchsorted(packed.held, choice.frame))
-        places = key_frames.drawn(place, len(packed.held), _clip(self.manifest), self.anywhere, random)
-        return ClipDraw(choice, tuple(packed.held[places].tolist()), drawn)
+        places = key_frames.drawn(place, len(packed.held), self.clip, self.anywhere, random)
+        remembers = not self.memory or bool(random.random() >= self.forgotten)
+        return ClipDraw(choice, tuple(packed.held[places].tolist()), drawn, remembers)
 
     def __getitem__(self, number: int) -> dict[str, NDArray[Any]]:
         drawn = self.draw(number)
-        return computed(drawn, self.packed[drawn.choice.video.name], self.manifest)
+        name = drawn.choice.video.name
+        return computed(drawn, self.packed[name], self.manifest, self.memory.get(name))
 
 
 class ClipValidationFrames(Dataset[dict[str, NDArray[Any]]]):
     """Chosen frames, unaugmented, each the last of its clip as in a live stream."""
 
-    def __init__(self, choices: Sequence[VideoFrame], packed: Mapping[str, PackedVideo], manifest: Manifest) -> None:
+    def __init__(
+        self,
+        choices: Sequence[VideoFrame],
+        packed: Mapping[str, PackedVideo],
+        manifest: Manifest,
+        memory: MemoryVideos = NO_MEMORY,
+    ) -> None:
         self.choices = choices
         self.packed = packed
         self.manifest = manifest
+        self.memory = memory
 
     def __len__(self) -> int:
         return len(self.choices)
@@ -102,28 +120,35 @@ class ClipValidationFrames(Dataset[dict[str, NDArray[Any]]]):
     def __getitem__(self, number: int) -> dict[str, NDArray[Any]]:
         choice, manifest = self.choices[number], self.manifest
         packed, random = self.packed[choice.video.name], np.random.default_rng(number)
-        place = int(np.searchsorted(packed.held, choice.frame))
-        alone = ClipInput(_clip(manifest).frames, _clip(manifest).step)  # a map of its own for every frame
-        places = key_frames.drawn(place, len(packed.held), alone, False, random)
+        clip = manifest.clip or ClipInput(1)
+        places = live_places(int(np.searchsorted(packed.held, choice.frame)), clip)
         drawn = augment.draw(augment.NO_AUGMENTATION, packed.size, manifest.input_size, random)
-        return computed(ClipDraw(choice, tuple(packed.held[places].tolist()), drawn), packed, manifest)
+        frames = tuple(packed.held[list(places)].tolist())
+        return computed(ClipDraw(choice, frames, drawn), packed, manifest, self.memory.get(choice.video.name))
 
 
-def computed(drawn: ClipDraw, packed: PackedVideo, manifest: Manifest) -> dict[str, NDArray[Any]]:
-    """INPUT (3, h, w) and CLIP (3, L, h, w), float32, and what was annotated.
+def computed(
+    drawn: ClipDraw, packed: PackedVideo, manifest: Manifest, memory: MemoryFeatures | None
+) -> dict[str, NDArray[Any]]:
+    """INPUT (3, h, w) and CLIP (3, L, h, w), float32, and what was annotated; with a `memory` MEMORY_INPUTS for CLIP.
 
     `boxes` (MOST_BOXES, 4), x1 y1 x2 y2 in input pixels, `labels` (MOST_BOXES,), −1 where there is no box, and
     `annotated` (classes,).
     """
-    needed = {*drawn.clip, drawn.choice.frame}
-    frames = {index: _planes(drawn.augmentation, packed[index], manifest) for index in needed}
+    clip = drawn.clip if memory is None else ()
+    frames = {index: _planes(drawn.augmentation, packed[index], manifest) for index in {*clip, drawn.choice.frame}}
     known, labels = augment.move(drawn.augmentation, *at(drawn.choice.video, drawn.choice.frame), manifest.input_size)
     boxes, numbers = np.zeros((MOST_BOXES, 4), np.float32), np.full(MOST_BOXES, -1, np.int64)
     chosen = np.argsort(-(known[:, 2:] - known[:, :2]).prod(axis=1), kind="stable")[:MOST_BOXES]
     boxes[: len(chosen)], numbers[: len(chosen)] = known[chosen], labels[chosen]
+    seen = (
+        {CLIP: np.stack([frames[index] for index in clip], axis=1)}
+        if memory is None
+        else memory.inputs(drawn.clip[-1], drawn.remembers, drawn.augmentation, manifest.input_size)
+    )
     return {
         INPUT: frames[drawn.choice.frame],
-        CLIP: np.stack([frames[index] for index in drawn.clip], axis=1),
+        **seen,
         "boxes": boxes,
         "labels": numbers,
         "annotated": looked_for(len(manifest.labels), drawn.choice.video.annotated_labels),
@@ -143,11 +168,6 @@ def sizes(
     together: NDArray[np.float32] = np.concatenate(found)
     real = np.asarray((together > 0).all(axis=1))
     return np.asarray(together[real], np.float32)
-
-
-def _clip(manifest: Manifest) -> ClipInput:
-    assert manifest.clip is not None
-    return manifest.clip
 
 
 def _planes(drawn: Augmentation, image: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.float32]:

@@ -18,7 +18,8 @@ from train.datasets.annotation_records import VideoAnnotation, VideoFrame
 from train.datasets.packed_video import PackedVideo, open_packed
 from train.samples import FrameSampler
 
-MANIFEST = Manifest("tiny", LABELS, 64, 96, MotionSettings("none"), clip=ClipInput(4, step=2))
+CLIP = ClipInput(4, step=2)
+MANIFEST = Manifest("tiny", LABELS, 64, 96, MotionSettings("none"), clip=CLIP)
 Data = tuple[tuple[VideoAnnotation, ...], dict[str, PackedVideo]]
 
 
@@ -33,7 +34,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
 def samples(
     data: Data, settings: AugmentSettings = NO_AUGMENTATION, manifest: Manifest = MANIFEST, anywhere: bool = True
 ) -> ClipTrainingSet:
-    return ClipTrainingSet(FrameSampler([data[0]], len(LABELS)), data[1], manifest, settings, 0, 100, anywhere)
+    return ClipTrainingSet(FrameSampler([data[0]], len(LABELS)), data[1], manifest, settings, 0, 100, CLIP, anywhere)
 
 
 def pixels(planes: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -93,7 +94,7 @@ def test_a_frame_that_was_not_decoded_is_in_no_clip(data: Data) -> None:
     packed = data[1][video.name]
     gone = PackedVideo(packed.path)
     gone.held = np.delete(packed.held, 5)
-    made = ClipTrainingSet(FrameSampler([[video]], 2), {video.name: gone}, MANIFEST, NO_AUGMENTATION, 0, 40)
+    made = ClipTrainingSet(FrameSampler([[video]], 2), {video.name: gone}, MANIFEST, NO_AUGMENTATION, 0, 40, CLIP)
     drawn = [made.draw(number) for number in range(40)]
     clips = [one.clip for one in drawn if one.choice.frame != 5]
     assert not any(5 in clip for clip in clips)

@@ -6,6 +6,9 @@ from typing import Any
 
 from torch import nn
 
+from edge.manifest import Manifest
+from edge.memory_network import MemoryNetwork
+from train.networks.decoder import Decoder
 from train.networks.yowo import original
 from train.networks.yowo.decoder import PriorDecoder
 from train.networks.yowo.fusion import STRIDES, Parts
@@ -14,13 +17,19 @@ from train.networks.yowo.names import YOWO, YOWO_LITE, original_name
 from train.networks.yowo.network import Yowo
 from train.networks.yowo.original import OriginalDecoder, OriginalYowo
 
+BuildNetwork = Callable[[int, Parts, MemoryNetwork | None], nn.Module]  # for so many classes
 
-def _original(backbone: str, classes: int, parts: Parts) -> nn.Module:
+
+def _whole(classes: int, parts: Parts, memory: MemoryNetwork | None) -> nn.Module:
+    return Yowo(classes, parts)
+
+
+def _original(backbone: str, classes: int, parts: Parts, memory: MemoryNetwork | None) -> nn.Module:
     return OriginalYowo(classes, backbone)
 
 
-CLIP_NETWORKS: Mapping[str, Callable[[int, Parts], nn.Module]] = {
-    YOWO: Yowo,
+CLIP_NETWORKS: Mapping[str, BuildNetwork] = {
+    YOWO: _whole,
     YOWO_LITE: YowoLite,
     **{original_name(backbone): partial(_original, backbone) for backbone in original.BACKBONES},
 }
@@ -32,8 +41,8 @@ def parts_of(weights: Mapping[str, Any]) -> Parts:
     return Parts(scales=max(scales, 1), squeeze="fusion.heads.0.0.squeeze.weight" in weights)
 
 
-def decoder(network: nn.Module, top_k: int) -> nn.Module:
-    """The network and its decoding: `image` and `clip` to OUTPUTS."""
+def decoder(network: nn.Module, manifest: Manifest) -> nn.Module:
+    """A network, of this kind or another, and its decoding: network inputs to OUTPUTS, what is exported."""
     if isinstance(network, OriginalYowo):
-        return OriginalDecoder(network, top_k)
-    return PriorDecoder(network, top_k)
+        return OriginalDecoder(network, manifest.top_k)
+    return (PriorDecoder if manifest.architecture in CLIP_NETWORKS else Decoder)(network, manifest.top_k)

@@ -101,8 +101,8 @@ class PriorDecoder(nn.Module):
         self.detector = detector
         self.top_k = top_k
 
-    def forward(self, image: Tensor, clip: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """`image` (B, 3, H, W) and `clip` (B, 3, L, H, W), as the detector takes them."""
-        boxes, raw = candidates(self.detector(image, clip))
+    def forward(self, image: Tensor, *seen: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """`image` (B, 3, H, W) and the clip or a memory's maps, as the detector takes them."""
+        boxes, raw = candidates(self.detector(image, *seen))
         probability = torch.sigmoid(raw)
         return strongest(boxes, probability[:, :, :1] * probability[:, :, 1:], self.top_k)

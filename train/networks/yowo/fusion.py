@@ -57,16 +57,16 @@ class Fusion(nn.Module):
     def __init__(
         self,
         key_channels: Sequence[int],
-        clip_channels: int,
+        clip_channels: Sequence[int],
         widths: FusionWidths,
         outputs: int,
         layers: FusionLayers,
         parts: Parts,
     ) -> None:
-        """`key_channels` from coarse to fine; those of the clip's map must be a multiple of 16 for three scales."""
+        """Channels from coarse to fine."""
         super().__init__()
         scales = range(parts.scales)
-        inputs = [key_channels[i] + clip_channels // RATIOS[i] ** 2 for i in scales]
+        inputs = [key_channels[i] + clip_channels[i] for i in scales]
         narrow, wide = widths.narrow, widths.wide
         self.join = nn.ModuleList(
             nn.Sequential(layers.point(inputs[i], narrow[i]), layers.area(narrow[i], wide[i])) for i in scales
@@ -84,17 +84,27 @@ class Fusion(nn.Module):
         )
         self.heads = nn.ModuleList(_head(narrow[i], wide[i], outputs, layers, parts.squeeze) for i in scales)
 
-    def forward(self, key: Sequence[Tensor], clip: Tensor) -> list[Tensor]:
-        """`key`: (B, C, H / stride, W / stride) at each of STRIDES; `clip`: (B, C, H / 32, W / 32)."""
+    def forward(self, key: Sequence[Tensor], clip: Sequence[Tensor]) -> list[Tensor]:
+        """Both: (B, C, H / stride, W / stride) at each of STRIDES, or more of them than there are scales."""
         maps: list[Tensor] = []
         x: Tensor | None = None
         for i, join in enumerate(self.join):
-            fused = join(torch.cat([key[i], F.pixel_shuffle(clip, RATIOS[i])], dim=1))
+            fused = join(torch.cat([key[i], clip[i]], dim=1))
             if x is not None:
                 fused = torch.cat([fused, F.interpolate(self.up[i - 1](x), scale_factor=2.0, mode="nearest")], dim=1)
             x = self.pyramid[i](fused)
             maps.append(self.heads[i](x))
         return maps
+
+
+def transferred(clip: Tensor) -> list[Tensor]:
+    """The clip's map (B, C, H / 32, W / 32) at each of STRIDES; C is a multiple of 16."""
+    return [F.pixel_shuffle(clip, ratio) for ratio in RATIOS]
+
+
+def transferred_channels(channels: int) -> list[int]:
+    """Of what `transferred` gives."""
+    return [channels // ratio**2 for ratio in RATIOS]
 
 
 def _head(inputs: int, width: int, outputs: int, layers: FusionLayers, squeeze: bool) -> nn.Sequential:

@@ -9,7 +9,16 @@ from torch import Tensor, nn
 
 from train.networks.yowo import cspdarknet, resnet3d
 from train.networks.yowo.decoder import BOX, USUAL_PRIORS, PriorMaps, split_maps, start_biases
-from train.networks.yowo.fusion import ALL_PARTS, STRIDES, Fusion, FusionLayers, FusionWidths, Parts
+from train.networks.yowo.fusion import (
+    ALL_PARTS,
+    STRIDES,
+    Fusion,
+    FusionLayers,
+    FusionWidths,
+    Parts,
+    transferred,
+    transferred_channels,
+)
 from train.networks.yowo.layers import convolution
 
 WIDTHS = FusionWidths(narrow=(512, 256, 128), wide=(1024, 512, 256))
@@ -30,13 +39,13 @@ class Yowo(nn.Module):
         self.register_buffer("priors", shared_priors(USUAL_PRIORS, parts.scales))
         outputs = len(USUAL_PRIORS) // parts.scales * (BOX + classes)
         coarse_first = cspdarknet.CHANNELS[::-1]
-        self.fusion = Fusion(coarse_first, resnet3d.CHANNELS_101, WIDTHS, outputs, LAYERS, parts)
+        self.fusion = Fusion(coarse_first, transferred_channels(resnet3d.CHANNELS_101), WIDTHS, outputs, LAYERS, parts)
         start_biases([*self.fusion.heads], len(USUAL_PRIORS) // parts.scales)
 
     def forward(self, image: Tensor, clip: Tensor) -> PriorMaps:
         """Look at both."""
         over_time = resnet3d.without_time(self.backbone_3d(clip))
-        maps = self.fusion(self.backbone_2d(image)[::-1], over_time)
+        maps = self.fusion(self.backbone_2d(image)[::-1], transferred(over_time))
         priors: Tensor = self.get_buffer("priors")
         return split_maps(maps, priors, STRIDES)
 

@@ -15,7 +15,7 @@ from tests.support.counted import multiplications, parameters
 from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint
 from train.networks.yowo.decoder import PRIOR_PROBABILITY, PriorDecoder
-from train.networks.yowo.fusion import Parts
+from train.networks.yowo.fusion import Parts, transferred
 from train.networks.yowo.lite import YowoLite
 
 torch.set_num_threads(1)
@@ -54,13 +54,15 @@ def test_before_training() -> None:
 
 def test_a_map_that_a_stream_carries_along_is_the_clips(network: YowoLite) -> None:
     image, clip = torch.randn(1, 3, 64, 96), torch.randn(1, 3, 3, 64, 96)
-    branch, memory = network.backbone_3d, network.backbone_3d.memory(1, 64, 96)
+    branch = network.backbone_3d
+    assert branch is not None
+    memory = branch.memory(1, 64, 96)
     rgb = (clip.transpose(1, 2) * network.std + network.mean).flip(2)
     with torch.inference_mode():
         whole = network(image, clip)
         for i in range(3):
             seen, memory = branch(rgb[:, i : i + 1], memory)
-        streamed = network.with_map(image, seen[:, -1])
+        streamed = network.with_maps(image, transferred(seen[:, -1]))
     for one, other in zip(whole.maps, streamed.maps, strict=True):
         torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-3)
 
