@@ -137,7 +137,7 @@ def test_another_memory_is_refused(settings: TrainSettings, folder: Path, finish
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--arch", "res_18"), "--memory: only --arch lite takes one, not res_18; leave one of them out"),
+        (("--arch", "res_18"), "--memory: only --arch lite and yowo_lite take one, not res_18; leave one of them out"),
         (("--memory-dropout", "1"), "--memory-dropout 1: give 0 to below 1, like 0.15"),
         (("--memory", "gone.pt"), "gone.pt: cannot be read (No such file or directory); give a file that python -m"),
     ],
