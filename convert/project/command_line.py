@@ -71,7 +71,10 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _deploy(options: argparse.Namespace) -> int:
-    print(deploy.deploy(folders.read(options.project), options.host, options.folder))
+    project = folders.read(options.project)
+    print(deploy.deploy(project, options.host, options.folder), flush=True)
+    if options.activate and options.host:
+        print(deploy.activate(options.host, options.folder / deploy.finished_model(project).name))
     return 0
 
 
@@ -131,3 +134,5 @@ def _add_deploy(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--folder", type=PurePosixPath, default=deploy.FOLDER, help="on the device; default: %(default)s"
     )
+    named = f"also name it in {deploy.CONFIG} there, and restart the service if that is valid"
+    parser.add_argument("--activate", action="store_true", help=named)

@@ -10,7 +10,9 @@ from convert.project.folders import Project
 from edge import files
 from train.datasets.annotation_records import AnnotationError
 
+CONFIG = PurePosixPath("/etc/korsal-edge/config.toml")
 FOLDER = PurePosixPath("/etc/korsal-edge/models")
+PROGRAM = PurePosixPath("/opt/korsal-edge/current/bin/korsal-edge")
 
 Execute = Callable[[Sequence[str]], int]
 
@@ -27,6 +29,21 @@ def finished_model(project: Project) -> Path:
         if model.exists():
             return model
     raise AnnotationError(f"{project.runs}: holds no complete run; korsal-train run {project.folder} makes one")
+
+
+def activate(host: str, target: PurePosixPath, execute: Execute | None = None) -> str:
+    """Name the model in the device's config.toml and restart the service; returns what was done. Raises DeployError.
+
+    Where its own check finds something wrong, the configuration is what it was before, and nothing is restarted.
+    """
+    edge, config, model = (shlex.quote(str(one)) for one in (PROGRAM, CONFIG, target))
+    keep, undo = f"{config}.deploy", f"cat {config}.deploy > {config}; rm -f {config}.deploy; exit 1"
+    tried = f"{edge} models --use {model} --config {config} && {edge} check --config {config}"
+    script = f"cd / && cp -p {config} {keep} && if {tried}; then rm -f {keep}; else {undo}; fi"
+    restart = "systemctl restart korsal-edge"
+    if status := _executed(["ssh", "--", host, f"{script} && {restart}"], execute or _run):
+        raise DeployError(f"{host}: did not take the model, and runs what it ran ({status}); its reason is above")
+    return f"{host}: runs {target} after its restart; journalctl -u korsal-edge says more"
 
 
 def config_lines(path: PurePosixPath) -> str:
@@ -68,12 +85,15 @@ def _copy(paths: Sequence[Path], host: str, folder: PurePosixPath, execute: Exec
         (["scp", "-q", "--", *map(str, paths), f"{host}:{incoming}/"], "did not take the files; free space there"),
         (["ssh", "--", host, moved], "has not got them whole; try again: what ran before is still there"),
     ):
-        try:
-            status = execute(words)
-        except OSError as error:
-            raise DeployError(f"{words[0]} cannot be run ({error.strerror}); install OpenSSH's client") from error
-        if status:
+        if status := _executed(words, execute):
             raise DeployError(f"{host}: {what} ({words[0]} ended with {status})")
+
+
+def _executed(words: Sequence[str], execute: Execute) -> int:
+    try:
+        return execute(words)
+    except OSError as error:
+        raise DeployError(f"{words[0]} cannot be run ({error.strerror}); install OpenSSH's client") from error
 
 
 def _run(words: Sequence[str]) -> int:

@@ -176,5 +176,6 @@ def _print_end(project: Project, plan: RunPlan) -> None:
 
 
 def model_files(model: Path) -> list[Path]:
-    """The FP32 file and those of other precisions beside it."""
-    return [model, *sorted(model.parent.glob(f"{model.stem}-*.onnx"))]
+    """The FP32 file, those of other precisions beside it, and the memory of a model that has one."""
+    beside = {*model.parent.glob(f"{model.stem}-*.onnx"), *model.parent.glob("memory-*.onnx")}
+    return [model, *sorted(beside)]

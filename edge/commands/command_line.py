@@ -11,7 +11,7 @@ from typing import Any
 
 from edge import __version__
 from edge.cameras.video_file import CaptureError
-from edge.commands import bench, check, demo, history_options, models, record_options, replay
+from edge.commands import bench, check, demo, history_options, models, record_options, replay, use_model
 from edge.commands.demo_broker import DemoError
 from edge.commands.events import EventsError
 from edge.commands.index import IndexingError
@@ -97,7 +97,11 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _models(options: argparse.Namespace) -> int:
-    return models.models(options.config)
+    if options.use is None:
+        return models.models(options.config)
+    for line in use_model.use(options.config or doctor.default_config(), options.use):
+        print(line)
+    return 0
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -192,6 +196,7 @@ def _add_models(commands: Any) -> None:
     command.add_argument(
         "--config", type=Path, default=installed, help=f"list the files of its model; default: {usual}"
     )
+    command.add_argument("--use", type=Path, metavar="FILE", help="write this model's path into that configuration")
 
 
 def _add_doctor(commands: Any) -> None:

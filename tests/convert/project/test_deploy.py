@@ -92,6 +92,52 @@ def test_hosts_that_are_options_and_no_ssh(project: Project, monkeypatch: pytest
         deploy.deploy(project, "jetson")
 
 
+def device(folder: Path, monkeypatch: pytest.MonkeyPatch, check: str) -> Path:
+    """What `activate` calls on a device, here: a command that notes what it is told, and whose check ends so."""
+    program, config = folder / "korsal-edge", folder / "config.toml"
+    config.write_text("the old one")
+    program.write_text(
+        f'#!/bin/sh\necho "$@" >> {folder}/calls\n[ "$1" = models ] && echo new > {config}\n'
+        f'[ "$1" = check ] && {check}\nexit 0\n'
+    )
+    (folder / "programs" / "systemctl").write_text(f'#!/bin/sh\necho "systemctl $@" >> {folder}/calls\n')
+    for path in (program, folder / "programs" / "systemctl"):
+        path.chmod(0o755)
+    monkeypatch.setattr(deploy, "PROGRAM", program)
+    monkeypatch.setattr(deploy, "CONFIG", config)
+    return config
+
+
+def test_a_model_is_named_in_the_configuration_and_the_service_restarted(
+    project: Project,
+    programs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = device(tmp_path, monkeypatch, "exit 0")
+    words = ["deploy", str(project.folder), "jetson", "--folder", str(tmp_path / "models"), "--activate"]
+    assert main(words) == 0
+    assert (tmp_path / "calls").read_text().splitlines() == [
+        f"models --use {tmp_path}/models/mine.onnx --config {config}",
+        f"check --config {config}",
+        "systemctl restart korsal-edge",
+    ]
+    assert config.read_text() == "new\n"
+    assert not config.with_name("config.toml.deploy").exists()
+
+
+def test_a_configuration_that_does_not_fit_stays_and_nothing_is_restarted(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = device(tmp_path, monkeypatch, "exit 1")
+    with pytest.raises(DeployError, match="did not take the model, and runs what it ran"):
+        deploy.activate("jetson", PurePosixPath("/models/mine.onnx"))
+    assert config.read_text() == "the old one"
+    assert not config.with_name("config.toml.deploy").exists()
+    assert "systemctl" not in (tmp_path / "calls").read_text()
+
+
 def test_without_a_complete_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     list(folders.create(tmp_path, ["fall"]))
     assert main(["deploy", str(tmp_path)]) == 1
