@@ -69,6 +69,12 @@ def export(
     return manifest, found
 
 
+def kept_scores(reports: Sequence[Path]) -> dict[str, Any] | list[dict[str, Any]]:
+    """What a manifest keeps of one report, of several a list. Raises ExportError."""
+    found = [scores(report) for report in reports]
+    return found if len(found) > 1 else found[0]
+
+
 def scores(report: Path) -> dict[str, Any]:
     """What a manifest keeps of the JSON report of korsal-evaluate. Raises ExportError."""
     try:
@@ -85,10 +91,10 @@ def scores(report: Path) -> dict[str, Any]:
         raise ExportError(f"{report}: no report ({error!r}); give what korsal-evaluate --json wrote") from error
 
 
-def keep_scores(path: Path, report: Path) -> None:
-    """Write what `scores` takes of a report into the manifest of an ONNX model. Raises ExportError, OnnxFileError."""
+def keep_scores(path: Path, reports: Sequence[Path]) -> None:
+    """Write `kept_scores` of reports into the manifest of an ONNX model. Raises ExportError, OnnxFileError."""
     model, manifest = onnx_file.read(path)
-    training = {**manifest.training, "scores": scores(report)}
+    training = {**manifest.training, "scores": kept_scores(reports)}
     onnx_file.write(model, replace(manifest, training=training), path)
 
 

@@ -13,6 +13,7 @@ from edge.expected_model import ExpectedModel, expected_model
 from edge.inference import memory_summary
 from edge.manifest import Manifest
 from edge.model_choice import Device, ModelFile, OnnxRuntimeDevice, TensorRtDevice, choose, file_kind
+from edge.text import sanitized
 
 KINDS = {
     "fp32": "FP32",
@@ -84,8 +85,19 @@ def _elsewhere(file: ModelFile, named: ModelFile, files: Sequence[ModelFile]) ->
 
 
 def _scores(manifest: Manifest) -> str:
-    """`, frame-mAP@0.5 68.05`, where the manifest knows it."""
+    """`, frame-mAP@0.5 68.05`, where the manifest knows it; of several data sets with their names."""
     scores: Any = manifest.training.get("scores")
+    several = isinstance(scores, list)
+    found = [_frame_map(one, several) for one in (scores if several else [scores])]
+    return f", frame-mAP@0.5 {', '.join(known)}" if (known := [one for one in found if one]) else ""
+
+
+def _frame_map(scores: Any, named: bool) -> str:
+    """Of one report in a manifest, which anybody may have written; empty where there is none."""
     frame_map = scores.get("frame_map") if isinstance(scores, dict) else None
     score = frame_map.get("0.5") if isinstance(frame_map, dict) else None
-    return f", frame-mAP@0.5 {score:.2f}" if isinstance(score, int | float) else ""
+    if not isinstance(score, int | float):
+        return ""
+    protocol = scores.get("protocol")
+    data = protocol.get("data") if isinstance(protocol, dict) else None
+    return f"{score:.2f} ({sanitized(str(data))})" if named else f"{score:.2f}"

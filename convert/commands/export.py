@@ -34,7 +34,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--name", help="of the model, part of every event; default: the checkpoint's")
     add("--licence", help="of the weights, a sentence; kept in the manifest")
     shared.add_calibration(parser, "to compare with torch on", export.DEFAULT_FRAMES)
-    add("--scores", type=Path, help="report of korsal-evaluate --json; kept in the manifest")
+    reports = "reports of korsal-evaluate --json, one for each data set; kept in the manifest"
+    add("--scores", type=Path, nargs="+", metavar="FILE", help=reports)
     several = "of korsal-evaluate events --choose, a file for each data set; events begin at them"
     add("--start-scores", type=Path, nargs="+", metavar="FILE", help=several)
 
@@ -55,7 +56,7 @@ def _from_checkpoint(options: argparse.Namespace) -> tuple[Manifest, str]:
     """Export; returns what was found in the comparison too."""
     changes = {name: value for name in ("name", "licence") if (value := getattr(options, name)) is not None}
     changes |= {"start_scores": start_scores.load_all(options.start_scores)} if options.start_scores else {}
-    training = {"scores": export.scores(options.scores)} if options.scores else {}
+    training = {"scores": export.kept_scores(options.scores)} if options.scores else {}
     onnx_file.check_apart(options.checkpoint, options.output)
     videos = calibration.videos(options.calibrate) if options.calibrate else ()
     checkpoint = checkpoints.load(options.checkpoint)

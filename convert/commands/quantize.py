@@ -24,7 +24,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("-o", "--output", type=Path, help=".onnx to write")
     add("--precision", choices=("int8", "fp16"), default="int8")
     add("--quantizer", choices=QUANTIZERS, default="onnxruntime", help="modelopt: NVIDIA's, if installed")
-    add("--scores", type=Path, help="its report of korsal-evaluate --json; kept in the manifest")
+    reports = "its reports of korsal-evaluate --json, one for each data set; kept in the manifest"
+    add("--scores", type=Path, nargs="+", metavar="FILE", help=reports)
     add("--sensitivity", action="store_true", help="print what each convolution loses, write nothing")
     shared.add_calibration(parser)
     shared.add_quantization(parser)

@@ -15,11 +15,13 @@ from convert.comparison import BOX_TOLERANCE, SCORE_TOLERANCE
 from convert.export import export, scores
 from convert.onnx_file import OnnxFileError
 from convert.torch_export import ExportError
-from edge import detector, motion_map
+from edge import detector, model_files, motion_map
 from edge import manifest as manifests
 from edge.cameras.video_file import read_file
+from edge.config.schema import ModelConfig
 from edge.engines import onnxruntime_engine
 from edge.manifest import OUTPUTS
+from edge.model_listing import listed
 from tests.support.full_disk import full_disk
 from tests.support.paths import ROOT
 from tests.support.untrained_model import MANIFEST, write_untrained_checkpoint
@@ -209,8 +211,9 @@ def test_numbers_that_are_none(option: list[str], message: str, capsys: pytest.C
     assert message in capsys.readouterr().err
 
 
+PROTOCOL = {"data": "d", "videos": 2, "rule": "voc", "frames": "all", "linker": "default", "version": "0"}
 REPORT = {
-    "protocol": {"data": "d", "videos": 2, "rule": "voc", "frames": "all", "linker": "default", "version": "0"},
+    "protocol": PROTOCOL,
     "frame_map": {"0.5": 60.0},
     "video_map": {"0.5": 40.0},
     "per_class": {},
@@ -225,6 +228,21 @@ def test_measured_scores_join_the_manifest(checkpoint: Path, tmp_path: Path) -> 
     assert training["data"] == "none"
     assert training["scores"]["frame_map"] == {"0.5": 60.0}
     assert "version" not in training["scores"]["protocol"]
+
+
+def test_scores_on_several_data_sets_stand_side_by_side(checkpoint: Path, tmp_path: Path) -> None:
+    reports, target = [tmp_path / name for name in ("one.json", "two.json")], tmp_path / "out.onnx"
+    for path, score in zip(reports, (60.0, 50.0), strict=True):
+        path.write_text(
+            json.dumps({**REPORT, "protocol": {**PROTOCOL, "data": path.stem}, "frame_map": {"0.5": score}})
+        )
+    assert main(["export", str(checkpoint), "-o", str(target), "--scores", *map(str, reports)]) == 0
+    manifest = onnxruntime_engine.load(target, threads=1).manifest
+    assert [one["frame_map"]["0.5"] for one in manifest.training["scores"]] == [60.0, 50.0]
+    named = model_files.read(target)
+    assert named
+    lines = listed(named, ModelConfig(), tmp_path)
+    assert any(line.endswith(", frame-mAP@0.5 60.00 (one), 50.00 (two)") for line in lines)
 
 
 def test_a_file_of_another_precision_has_scores_of_its_own(exported: Path, tmp_path: Path) -> None:
