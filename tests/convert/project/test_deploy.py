@@ -10,6 +10,7 @@ from convert.project.__main__ import main
 from convert.project.deploy import DeployError
 from convert.project.folders import Project
 from convert.project.run_folders import RunState
+from tests.support.memory_model import write_memory_model
 
 SSH = '#!/bin/sh\n[ "$1" = -- ] && shift\nshift\nexec sh -c "$*"\n'  # "log in" here
 SCP = """#!/bin/sh
@@ -59,6 +60,12 @@ def test_the_files_arrive(project: Project, programs: Path, tmp_path: Path, caps
     assert (target / "mine.onnx").read_text() == "mine.onnx of 001"
     assert (target / "mine.onnx").stat().st_mode & 0o777 == 0o644
     assert capsys.readouterr().out.splitlines()[-1] == "Next: ssh root@jetson systemctl restart korsal-edge"
+
+
+def test_a_models_memory_arrives_with_it(project: Project, programs: Path, tmp_path: Path) -> None:
+    model = write_memory_model(project.runs / "001", "mine")
+    assert main(["deploy", str(project.folder), "root@jetson", "--folder", str(tmp_path / "models")]) == 0
+    assert (tmp_path / "models" / model.memory.name).read_bytes() == model.memory.read_bytes()
 
 
 def test_a_file_that_arrives_damaged_replaces_nothing(project: Project, programs: Path, tmp_path: Path) -> None:

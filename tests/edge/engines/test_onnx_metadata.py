@@ -32,7 +32,7 @@ def test_a_manifest(content: bytes) -> None:
     assert manifests.from_json(properties[manifests.METADATA_KEY]) == MANIFEST
 
 
-@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", DETECTORS, ids=lambda path: path.stem)
 def test_shipped_models_name_the_rate_of_their_videos(path: Path) -> None:
     assert json.loads(onnx_metadata.read(path.read_bytes())[manifests.METADATA_KEY])["rate"] == 25
 
