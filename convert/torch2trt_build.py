@@ -33,7 +33,7 @@ from edge.text import first_line
 from train import checkpoint as checkpoints
 from train.networks.yowo import clip_networks
 
-Image = NDArray[np.float32]  # (B, C, h, w), the network's input
+NetworkImage = NDArray[np.float32]  # (B, C, h, w), the network's input
 
 REMEDY = "use --backend tensorrt, which builds an ONNX of korsal-convert"
 
@@ -120,7 +120,7 @@ class AllFloat(nn.Module):
         return boxes, scores, labels.float(), class_scores
 
 
-def batches(images: Sequence[Image], size: int) -> list[Image]:
+def batches(images: Sequence[NetworkImage], size: int) -> list[NetworkImage]:
     """Calibration data (size, C, h, w): TensorRT reads as many images at once as the engine is tuned for.
 
     The last batch is filled up with the first images.
@@ -137,7 +137,11 @@ def _described(manifest: Manifest, precision: Precision) -> Manifest:
 
 
 def _serialized(
-    network: nn.Module, manifest: Manifest, options: BuildOptions, images: Sequence[Image], backend: Torch2TrtBackend
+    network: nn.Module,
+    manifest: Manifest,
+    options: BuildOptions,
+    images: Sequence[NetworkImage],
+    backend: Torch2TrtBackend,
 ) -> bytes:
     """The network as a plain plan, as TensorRT's own builder gives it."""
     example = torch.zeros(input_shape(manifest, options.max_batch), device=backend.gpu)
@@ -169,7 +173,7 @@ def _serialized(
     return bytes(plan)
 
 
-def _data(images: Sequence[Image], batch: int, gpu: str) -> list[list[Tensor]] | None:
+def _data(images: Sequence[NetworkImage], batch: int, gpu: str) -> list[list[Tensor]] | None:
     """On the GPU, for the calibrator passes addresses; None where nothing is calibrated."""
     return [[torch.from_numpy(made).to(gpu)] for made in batches(images, batch)] if images else None
 
