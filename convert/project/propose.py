@@ -52,6 +52,7 @@ def propose(project: Project, options: ProposeOptions) -> Iterator[str]:
     """
     if not project_data.video_names(project.folder):
         raise AnnotationError(f"{project.folder / project_data.VIDEOS}: holds no video; {project_data.FILL}")
+    _save(project.proposals / LABELS, cvat_writer.labels_json(project_data.PERSON, project.settings.actions))
     videos = missing(project, options.again)
     if not videos:
         yield f"{project.proposals}: every video is annotated, quiet, or has a proposal; --again writes them anew"
@@ -61,21 +62,21 @@ def propose(project: Project, options: ProposeOptions) -> Iterator[str]:
         guessed = _guessed(named.manifest, project.settings.actions) if named else {}
         for name, path in videos.items():
             target = project.proposals / f"{name}.xml"
-            yield f"{target}: {_write(target, path, find, guessed)}"
-    _save(project.proposals / LABELS, cvat_writer.labels_json(project_data.PERSON, project.settings.actions))
+            yield f"{target}: {_write(target, name, path, find, guessed)}"
 
 
 def missing(project: Project, again: bool = False) -> Mapping[str, Path]:
     """The videos without annotation or proposal, by name; with `again` those without annotation."""
     names = project_data.video_names(project.folder)
-    annotated = {read_cvat(path).name.rpartition("/")[2] for path in own_data.cvat_files(project.folder)}
+    settled = {read_cvat(path).name for path in own_data.cvat_files(project.folder)}  # CVAT may leave out a folder
+    quiet = project_data.quiet_names(project.folder, project.settings, names)
     folder = project.folder / project_data.VIDEOS
     found = {}
     for path in sorted(folder.glob("**/*")):
         name = project_data.name_of(folder, path)
         done = (project.proposals / f"{name}.xml").exists() and not again
-        quiet = project.settings.is_listed(name, project.settings.quiet)
-        if name in names and name.rpartition("/")[2] not in annotated and not done and not quiet and path.is_file():
+        annotated = name in settled or name.rpartition("/")[2] in settled
+        if name in names and not (annotated or done or name in quiet) and path.is_file():
             found[name] = path
     return found
 
@@ -127,7 +128,7 @@ def _guessed(manifest: Manifest, actions: Sequence[str]) -> dict[int, tuple[str,
     }
 
 
-def _write(target: Path, path: Path, find: Finder, guessed: Mapping[int, tuple[str, float]]) -> str:
+def _write(target: Path, name: str, path: Path, find: Finder, guessed: Mapping[int, tuple[str, float]]) -> str:
     """Write the proposal of one video; returns what was found."""
     info = probe(path)
     history, frames = [], 0
@@ -135,7 +136,9 @@ def _write(target: Path, path: Path, find: Finder, guessed: Mapping[int, tuple[s
         history.append((index, live))
         frames = index + 1
     found = person_tracks.tracks(history, info.size, info.fps or 25.0, guessed)
-    text = cvat_writer.as_xml(VideoFacts(path.name, frames, info.size), found, project_data.PERSON, TOLERANCE)
+    text = cvat_writer.as_xml(
+        VideoFacts(f"{name}{path.suffix}", frames, info.size), found, project_data.PERSON, TOLERANCE
+    )
     _save(target, text)
     acting = sum(any(action is not None for action in one.actions) for one in found)
     guesses = f", {acting} of them with a guessed action" if guessed else ""

@@ -48,12 +48,13 @@ def run(project: Project, options: RunOptions) -> int:
     if status := _check(project):
         print(f"{project.folder}: nothing was taught; correct what is wrong above, and run it again")
         return status
+    licence = _licence(project)
     folder = _folder(project, options)
     if folder.state.finished:
         print(f"{folder.path}: nothing has changed since it was taught; --again teaches it anew")
-        _print_end(project, _plan(project, folder, data, options))
+        _print_end(project, _plan(project, folder, data, options, licence))
         return 0
-    return _go(project, _plan(project, folder, data, options), folder)
+    return _go(project, _plan(project, folder, data, options, licence), folder)
 
 
 def _check(project: Project) -> int:
@@ -72,7 +73,7 @@ def _folder(project: Project, options: RunOptions) -> RunFolder:
     return run_folders.begin(project, mark, options.kept)
 
 
-def _plan(project: Project, folder: RunFolder, data: DataSet, options: RunOptions) -> RunPlan:
+def _plan(project: Project, folder: RunFolder, data: DataSet, options: RunOptions, licence: str) -> RunPlan:
     training, held = (data.train, ()) if options.all_groups else split_lists.held_out(data.train)
     return RunPlan(
         folder=project.folder,
@@ -86,7 +87,7 @@ def _plan(project: Project, folder: RunFolder, data: DataSet, options: RunOption
         samples=options.samples,
         seed=options.seed,
         int8=options.int8,
-        licence=_licence(project),
+        licence=licence,
         more=options.more,
     )
 

@@ -93,17 +93,22 @@ def _file_name(name: str, path: Path, names: Sequence[str]) -> str:
 def _quiet(
     project: Path, settings: ActionsFile, names: Sequence[str], annotated: Mapping[str, VideoAnnotation]
 ) -> dict[str, VideoAnnotation]:
-    """The videos in which nothing happens, as the settings or the list name them; they need no annotation."""
+    """The videos in which nothing happens; they need no annotation."""
+    wanted = quiet_names(project, settings, names)
+    busy = next((name for name in wanted if name in annotated and annotated[name].tubes), None)
+    if busy is not None:
+        raise AnnotationError(f"{project}: {busy} is annotated with actions, but also named as quiet; take one away")
+    return {name: replace(annotated.get(name) or VideoAnnotation(name, 0, ()), quiet=True) for name in wanted}
+
+
+def quiet_names(project: Path, settings: ActionsFile, names: Sequence[str]) -> list[str]:
+    """Of the videos those in which nothing happens, as the settings or the list name them. Raises AnnotationError."""
     listed = project / own_data.QUIET_FILE
     wanted = list_of_names(listed) if listed.exists() else []
     for name in wanted:
         if name not in names:
             raise AnnotationError(f"{listed}: {name} is not in {VIDEOS}/; correct the name, or take it off")
-    wanted += [name for name in names if settings.is_listed(name, settings.quiet)]
-    busy = next((name for name in wanted if name in annotated and annotated[name].tubes), None)
-    if busy is not None:
-        raise AnnotationError(f"{project}: {busy} is annotated with actions, but also named as quiet; take one away")
-    return {name: replace(annotated.get(name) or VideoAnnotation(name, 0, ()), quiet=True) for name in wanted}
+    return wanted + [name for name in names if settings.is_listed(name, settings.quiet)]
 
 
 def _nothing_annotated(project: Path, names: Sequence[str], files: Sequence[Path]) -> str:

@@ -38,7 +38,7 @@ def test_a_model_of_ours_proposes_people_and_what_they_do(
     assert f"{proposed(project)}: 1 people in 40 frames, 1 of them with a guessed action, " in out
     assert out.splitlines()[-1] == f"Next: korsal-train check {project}"
     video = read_cvat(proposed(project))
-    assert (video.name, video.frames, video.size) == ("été 1", 40, (96, 64))
+    assert (video.name, video.frames, video.size) == ("door/été 1", 40, (96, 64))
     (tube,) = video.tubes
     assert tube.label == LABELS[0]
     assert 10 <= tube.tube.first_frame < 16
@@ -70,6 +70,10 @@ def test_proposals_and_annotations_are_never_written_over(
     assert proposed(project).read_text(encoding="utf-8") == first
     (project / "annotations" / "a.xml").write_text(first, encoding="utf-8")
     assert propose.missing(folders.read(project), again=True) == {}
+    write_video(project / "videos" / "yard" / "été 1.avi", [np.zeros((64, 96, 3), np.uint8)])
+    write_video(project / "videos" / "yard" / "street.avi", [np.zeros((64, 96, 3), np.uint8)])
+    (project / "quietlist.txt").write_text("yard/street\n")
+    assert list(propose.missing(folders.read(project))) == ["yard/été 1"]  # named alike in another folder
 
 
 def test_a_corrected_proposal_is_checked_and_quiet_videos_need_none(

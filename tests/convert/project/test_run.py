@@ -83,6 +83,7 @@ def test_weights_that_cannot_be_begun_with(tmp_path: Path, capsys: pytest.Captur
     change(project, 'start = "shipped"', 'start = "none.onnx"')
     assert main(["run", str(project), *WORDS]) == 1
     assert f"{project}/actions.toml: start: {project}/none.onnx: cannot be read" in capsys.readouterr().err
+    assert not (project / "runs").exists()
 
 
 def test_a_machine_without_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
