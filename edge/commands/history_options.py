@@ -1,6 +1,7 @@
 """The command lines of `korsal-edge events` and `index`: their options, and what they ask for."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -131,4 +132,4 @@ def _store(options: argparse.Namespace) -> Path:
 def _default_config() -> Path | None:
     """The installed service's or this folder's, None where there is neither."""
     usual = doctor.default_config()
-    return usual if usual.is_file() else None
+    return usual if os.path.isfile(usual) else None  # pathlib's raises where this user may not look

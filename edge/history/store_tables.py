@@ -64,10 +64,13 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
     """The file, to look things up in. Raises StoreError."""
-    if not path.exists():
-        raise StoreError(
-            f"{path}: no such event store: set enabled = true in [history], or fill it with korsal-edge index"
-        )
+    try:
+        path.stat()
+    except FileNotFoundError:
+        remedy = "set enabled = true in [history], or fill it with korsal-edge index"
+        raise StoreError(f"{path}: no such event store: {remedy}") from None
+    except OSError as error:
+        raise unreadable(path, error) from error
     try:
         database = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", timeout=LOCK_SECONDS, uri=True)
         try:
@@ -86,7 +89,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
 
 def unreadable(path: Path, error: Exception) -> StoreError:
     """What is said of a file that SQLite cannot read."""
-    reason = " ".join(str(error).split())
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
     if is_refusal(error):
         return StoreError(f"{path}: cannot be read ({reason}): run this as the service's user: sudo -u korsal-edge")
     return StoreError(f"{path}: is damaged or no event store ({reason}): move it away, the daemon makes a new one")

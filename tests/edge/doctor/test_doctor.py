@@ -16,7 +16,7 @@ from edge.doctor.broker import broker
 from edge.doctor.camera import argus, camera
 from edge.doctor.doctor import credentials, doctor, examine, model
 from edge.doctor.finding import ok, warning, wrong
-from edge.doctor.host import clock_finding, device_access, disk, hidden_files, motion, opencv, service
+from edge.doctor.host import clips, clock_finding, device_access, disk, hidden_files, motion, opencv, service
 from edge.doctor.runtime import gpu, runtime
 from edge.engines.cuda_runtime import CudaError
 from edge.engines.tensorrt_errors import TensorRtError
@@ -194,6 +194,13 @@ def test_a_disk_that_is_nearly_full(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("synced", "level"), [(True, "ok"), (False, "warning"), (None, "warning")])
 def test_clocks(synced: bool | None, level: str) -> None:
     assert clock_finding(synced).level == level
+
+
+def test_without_an_encoder_there_are_no_clips() -> None:
+    assert clips("x264enc").level == "ok"
+    found = clips(None)
+    assert found.level == "warning"
+    assert "korsal-edge[clips]" in found.line()
 
 
 STATES = (

@@ -13,6 +13,7 @@ from edge.history.event_store import CLIP, PICTURE, EventStore, KeptStep, StoreL
 from edge.history.search import EventFilter
 from edge.history.store_tables import StoreError
 from edge.history.tube_points import TubePoint
+from tests.support.other_user import as_nobody, everybodys_folder
 
 WIDE = StoreLimits(1e9, 1 << 40, 1_000_000)
 NOW = 1_790_000_000.0
@@ -215,3 +216,13 @@ def test_nothing_is_too_old_while_the_clock_is_not_trusted() -> None:
     assert event_store.trusted_now(True, time.monotonic() - 60) is None
     assert event_store.trusted_now(None, None) == pytest.approx(time.time(), abs=5)
     assert event_store.trusted_now(True, time.monotonic() - 7200) == pytest.approx(time.time(), abs=5)
+
+
+def test_somebody_else_is_told_who_may_read_it() -> None:
+    with everybodys_folder() as place:
+        for mode in (0o700, 0o755):
+            folder = place / f"state-{mode:o}"
+            folder.mkdir(mode)
+            EventStore(folder / "roof.history.sqlite").close()
+            with as_nobody(), pytest.raises(StoreError, match="sudo -u korsal-edge"):
+                search.find(folder / "roof.history.sqlite", EventFilter())
