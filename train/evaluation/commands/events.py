@@ -57,6 +57,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="NPZ",
         help="for --choose: detections of videos without any action; no score is chosen at which they give an event",
     )
+    parser.add_argument(
+        "--quiet-shows",
+        nargs="+",
+        default=[],
+        metavar="ACTION",
+        help="actions that happen in those all the same, as walking in a street: they do not keep these quiet",
+    )
     parser.add_argument("--quiet-rate", type=frame_rate, help=f"frames per second of those; default: {RATE_OF_FILE}")
 
 
@@ -66,6 +73,10 @@ def run(options: argparse.Namespace) -> None:
     An action is recalled by an event of its class that lies on it (IoU 0.3) in at least one frame. Alarms are events
     that begin where there is no action at all, by the hour without one.
     """
+    if options.quiet_shows and not options.quiet:
+        raise EvaluationError(
+            f"--quiet-shows {options.quiet_shows[0]}: says of --quiet videos what they show; name them"
+        )
     if options.quiet and not options.choose:
         raise EvaluationError(f"{options.quiet}: is only used to choose start scores; give --choose OUT.json too")
     found = detection_file.load(options.detections, dense=True).at_rate(options.rate)
@@ -140,7 +151,7 @@ def _truth(options: argparse.Namespace, found: SavedDetections) -> tuple[Truth, 
 def _background(
     options: argparse.Namespace, labels: Sequence[str], rules: Sequence[EventSettings]
 ) -> Sequence[Sequence[EventCounts]] | None:
-    """The events in videos without any action, which --quiet names."""
+    """The events in videos without any action, which --quiet names; none of the actions that they do show."""
     if options.quiet is None:
         return None
     found = detection_file.load(options.quiet, dense=True).at_rate(options.quiet_rate)
@@ -148,7 +159,13 @@ def _background(
         raise EvaluationError(
             f"{options.quiet}: has other actions than {options.detections}; detect in both with the same model"
         )
-    return _counts(found, {}, rules)
+    if unknown := sorted({*options.quiet_shows} - {*labels}):
+        raise EvaluationError(f"--quiet-shows {unknown[0]}: the model knows {', '.join(labels)}; name some of these")
+    shown = [label in options.quiet_shows for label in labels]
+    return [
+        [EventCounts() if of_label else one for one, of_label in zip(counts, shown, strict=True)]
+        for counts in _counts(found, {}, rules)
+    ]
 
 
 def _counts(

@@ -93,6 +93,8 @@ def test_what_comes_next(words: str, following: str, capsys: pytest.CaptureFixtu
         ("--rate 1000", set()),  # 40 frames are too little then for an event
         ("--rate 10 --quiet loud.npz --quiet-rate 10", set()),
         ("--rate 10 --quiet loud.npz --quiet-rate 1000", {"Run"}),
+        ("--rate 10 --quiet loud.npz --quiet-rate 10 --quiet-shows Run", {"Run"}),
+        ("--rate 10 --quiet loud.npz --quiet-rate 10 --quiet-shows Jump", set()),
     ],
 )
 def test_each_file_has_its_own_rate(words: str, labels: set[str]) -> None:
@@ -111,6 +113,8 @@ def test_each_file_has_its_own_rate(words: str, labels: set[str]) -> None:
         ),
         ("found.npz --quiet street.npz", "street.npz: is only used to choose start scores; give --choose"),
         ("found.npz --data a.xml --choose out.json --quiet other.npz", "other.npz: has other actions than found.npz"),
+        ("found.npz --data a.xml --choose out.json --quiet street.npz --quiet-shows Fly", "Fly: the model knows Run"),
+        ("found.npz --data a.xml --choose out.json --quiet-shows Run", "says of --quiet videos what they show; name"),
         ("found.npz --start-scores start.json", "start.json: has Fly, which found.npz has not; give start scores that"),
         ("found.npz --choose out.json", "give the --data with the true actions"),
         ("found.npz --data a.xml --choose found.npz/out.json", "cannot be written"),
