@@ -23,6 +23,7 @@ from train.checkpoint import Checkpoint, CheckpointError
 from train.networks import architectures
 from train.networks.deformable import DeformableConvolution
 from train.networks.lite import STAGES
+from train.networks.yowo.names import TRAINED
 from train.onnx_reading import OnnxFileError, read
 
 BIAS_INPUT = {"Conv": 2, "ConvTranspose": 2, "DeformConv": 3}  # of the nodes that hold weights; their input 1 these
@@ -45,6 +46,8 @@ def load(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path}: is {manifest.precision.upper()}, which cannot be trained on; give {_fp32_beside(path)}"
         )
+    if manifest.architecture in TRAINED:
+        raise CheckpointError(f"{path}: weights of {manifest.architecture} are read from its .pt alone; give that")
     if manifest.architecture not in architectures.ARCHITECTURES:
         raise CheckpointError(
             f"{path}: its network is {manifest.architecture}, and known are "

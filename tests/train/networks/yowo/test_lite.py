@@ -14,6 +14,7 @@ from edge.manifest import Manifest
 from tests.support.counted import multiplications, parameters
 from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint
+from train.networks.movinet import memory_network
 from train.networks.yowo.decoder import PRIOR_PROBABILITY, PriorDecoder
 from train.networks.yowo.fusion import Parts, transferred
 from train.networks.yowo.lite import YowoLite
@@ -110,3 +111,18 @@ def test_a_checkpoint_is_read_as_it_was_built(parts: Parts, tmp_path: Path) -> N
         one, other = network.eval()(*given), read(*given)
     torch.testing.assert_close(one.maps, other.maps)
     torch.testing.assert_close(one.priors, other.priors)
+
+
+def test_a_memorys_map_lies_at_the_same_place_at_every_scale() -> None:
+    """A map that rises from left to right: its values at stride 16 and 8, averaged, are those at stride 32."""
+    memory = memory_network("0" * 64, 4)
+    network = YowoLite(2, memory=memory)
+    columns = torch.arange(float(memory.features[2])).expand(1, *memory.features)
+    tap = torch.zeros(1, *memory.tap)
+    coarse, middle, fine = network._placed((160, 192), columns, tap, torch.tensor([[1.0, 0, 1, 0]]))
+    assert [x.shape[1:] for x in (coarse, middle, fine)] == [(480, 5, 6), (120 + 56, 10, 12), (30, 20, 24)]
+    assert (coarse[0, 0].diff(dim=1) > 0).all()
+    for x, ratio in ((middle[:, :120], 2), (fine, 4)):
+        averaged = torch.nn.functional.avg_pool2d(x, ratio)[0, 0]
+        torch.testing.assert_close(averaged, coarse[0, 0], atol=0.3, rtol=0)  # of a cell
+        torch.testing.assert_close(averaged.mean(), coarse[0, 0].mean(), atol=0.05, rtol=0)
