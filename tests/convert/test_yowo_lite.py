@@ -77,3 +77,9 @@ def test_training_goes_on_from_it(folder: Path) -> None:
     assert train([*words, *places]) == 0
     old, new = (checkpoints.load(folder / name / "last.pt").manifest for name in ("run", "more"))
     assert (new.memory, new.architecture, new.height) == (old.memory, old.architecture, old.height)
+
+
+def test_weights_in_the_onnx_are_not_read(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [str(folder / "data"), "--weights", str(folder / "run" / "best.onnx"), "--out", str(folder / "none")]
+    assert train([*words, "--cache", str(folder / "cache")]) == 1
+    assert "weights of yowo_lite are read from its .pt alone; give that" in capsys.readouterr().err
