@@ -1,6 +1,8 @@
 """The history as the daemon has it: what happens goes in, nobody waits, and while it is disabled nothing is kept."""
 
+import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -15,29 +17,31 @@ from edge.history.event_store import KeptStep, StoreLimits, store_path
 from edge.history.history_queue import KeptClip
 from edge.history.recorder import PublishPicture, Recorder, RecorderSettings
 from edge.sources import Frame
+from edge.threads import ThreadError
+
+log = logging.getLogger(__name__)
 
 
 class History:
     """The event store behind the frame loop, for its thread alone."""
 
     def __init__(self, config: Config, publish_picture: PublishPicture) -> None:
-        """`publish_picture`: where configured, is given each event's best picture, in another thread.
-
-        Raises ThreadError.
-        """
+        """`publish_picture`: where configured, is given each event's best picture, in another thread."""
         self._publish_picture = publish_picture
+        self._opened = False  # since the daemon has started
         self._recorder: Recorder | None = None
         self._cameras: dict[str, CameraRecords] = {}
-        self._clips: dict[str, ClipRecorder] = {}
-        self._begin(config, first=True)
+        self._clips: dict[str, ClipRecorder | None] = {}  # None where no thread could be started
+        self._begin(config)
 
     def reconfigure(self, config: Config) -> None:
-        """Apply a reloaded configuration; what was kept so far is written in its own time. Raises ThreadError."""
+        """Apply a reloaded configuration; what was kept so far is written in its own time."""
         if (config.history, config.mqtt.snapshots) != (self._config.history, self._config.mqtt.snapshots):
             self.close(wait=False)
-            self._begin(config, first=False)
+            self._begin(config)
         for name in self._clips.keys() - config.cameras.keys():
-            self._clips.pop(name).close(wait=False)
+            if clips := self._clips.pop(name):
+                clips.close(wait=False)
 
     def step(self, payload: Mapping[str, Any], at: float) -> None:
         """Keep a step of an event as it was published at `at` (unix, s)."""
@@ -52,12 +56,14 @@ class History:
         for item in records.update(frame, state):
             self._recorder.queue.put(item)
         if self._config.history.clips:
-            self._clips_of(frame.camera, self._recorder).frame(frame, open_events(state))
+            clips = self._clips_of(frame.camera, self._recorder)
+            if clips is not None:
+                clips.frame(frame, open_events(state))
 
     def no_more_frames(self, camera: str) -> None:
         """A camera's events have ended because no more frames come."""
-        if camera in self._clips:
-            self._clips[camera].no_more()
+        if clips := self._clips.get(camera):
+            clips.no_more()
 
     def payload(self) -> dict[str, object] | None:
         """What telemetry says of it; None while it is disabled."""
@@ -72,25 +78,36 @@ class History:
         """End clips and write what waits, for some seconds at most; not `wait`: in its own time."""
         if self._recorder is None:
             return
-        ending = tuple(self._clips.values()), self._recorder
+        ending = tuple(filter(None, self._clips.values())), self._recorder
         self._recorder, self._clips = None, {}
-        if wait:
-            _close(*ending)
-        else:
-            threads.start("end of history", _close, *ending)
+        if not wait:
+            with suppress(ThreadError):  # then it takes the time of this one
+                threads.start("end of history", _close, *ending)
+                return
+        _close(*ending)
 
-    def _clips_of(self, camera: str, recorder: Recorder) -> ClipRecorder:
+    def _clips_of(self, camera: str, recorder: Recorder) -> ClipRecorder | None:
         if camera not in self._clips:
-            self._clips[camera] = ClipRecorder(camera, clip_settings(self._config.history), partial(_keep, recorder))
+            settings = clip_settings(self._config.history)
+            self._clips[camera] = None
+            try:
+                self._clips[camera] = ClipRecorder(camera, settings, partial(_keep, recorder))
+            except ThreadError as error:
+                log.error("camera %s: its events are kept without clips: %s", camera, error)
         return self._clips[camera]
 
-    def _begin(self, config: Config, first: bool) -> None:
+    def _begin(self, config: Config) -> None:
         self._config = config
         self._cameras = {}
         table = config.history
         if table.enabled:
             publish = table.publish_pictures and config.mqtt.snapshots
-            self._recorder = Recorder(recorder_settings(config), self._publish_picture if publish else None, first)
+            published = self._publish_picture if publish else None
+            try:
+                self._recorder = Recorder(recorder_settings(config), published, first=not self._opened)
+                self._opened = True
+            except ThreadError as error:
+                log.error("history: events are published, but not kept: %s", error)
 
 
 def _keep(recorder: Recorder, clip: FinishedClip) -> None:

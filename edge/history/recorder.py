@@ -7,7 +7,7 @@ and that is logged once each way.
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -191,7 +191,8 @@ class Recorder:
     def _close_store(self) -> None:
         self._retry_at = time.monotonic() + RETRY_SECONDS
         if self._store is not None:
-            self._store.close()
+            with suppress(*UNREADABLE):
+                self._store.close()
             self._store = None
 
     def _failed(self, kind: str, sentence: str) -> None:

@@ -1,21 +1,18 @@
 """A running daemon keeps what it tells, and `korsal-edge events` finds it. All of it is real."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge.cameras.video_file import probe
+from edge.commands.command_line import main
 from edge.history import search
 from edge.history.encoders import available
 from edge.history.search import EventFilter, FoundEvent
 from tests.support.broker import Subscriber
-from tests.support.paths import ROOT
 from tests.support.real_daemon import LONG, Daemon, Witness
 from tests.support.waiting import wait_for
 
@@ -33,14 +30,16 @@ def kept(daemon: Daemon) -> dict[str, FoundEvent]:
     return {one.event_id: one for one in search.find(store_of(daemon), EventFilter())}
 
 
-def command(daemon: Daemon, *arguments: str) -> str:
+def printed(daemon: Daemon, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """What `korsal-edge events` prints."""
-    words = [sys.executable, "-m", "edge", "events", "--config", str(daemon.config), *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout
+    capsys.readouterr()
+    assert main(["events", "--config", str(daemon.config), *arguments]) == 0
+    return capsys.readouterr().out
 
 
-def test_what_is_told_is_kept_with_tube_picture_and_clip(fresh: Daemon, witness: Witness, tmp_path: Path) -> None:
+def test_what_is_told_is_kept_with_tube_picture_and_clip(
+    fresh: Daemon, witness: Witness, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     fresh.edit("[telemetry]", KEPT.replace("clips = false", "publish_pictures = true"))
     fresh.edit("keepalive", "snapshots = true\nkeepalive")
     with Subscriber(witness.port) as everything, fresh:
@@ -51,7 +50,7 @@ def test_what_is_told_is_kept_with_tube_picture_and_clip(fresh: Daemon, witness:
     told = {event["event_id"]: event for event in witness.events()}  # the last step of each
     assert {one.event_id: one.payload for one in kept(fresh).values()} == told
     first = next(iter(told.values()))
-    found = json.loads(command(fresh, first["event_id"][:12], "--json"))
+    found = json.loads(printed(fresh, capsys, first["event_id"][:12], "--json"))
     points = np.array(found["points"])
     assert points[0, 0] == 0.0
     assert points[-1, 0] == pytest.approx(first["duration"], abs=0.01)
@@ -59,7 +58,7 @@ def test_what_is_told_is_kept_with_tube_picture_and_clip(fresh: Daemon, witness:
     assert points[:, 6].max() == pytest.approx(first["top_score"], abs=1e-3)
     if any(available()):
         clip = tmp_path / "clip.mp4"
-        assert command(fresh, first["event_id"], "--clip", str(clip)) == f"{clip}\n"
+        assert printed(fresh, capsys, first["event_id"], "--clip", str(clip)) == f"{clip}\n"
         assert probe(clip).size == (64, 48)
     assert Path(found["picture"]).read_bytes() in best
 

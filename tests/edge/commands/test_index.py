@@ -102,7 +102,7 @@ def frames(video: Path) -> int:
 
 def test_a_named_file_that_is_no_video_fails_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = str(folder / "in" / "notes.txt")
-    assert main(["index", text, *arguments(folder)[1:], "--store", str(folder / "other.sqlite")]) == 1
+    assert main(["index", text, *arguments(folder)[2:], "--store", str(folder / "other.sqlite")]) == 1
     assert "notes.txt: is text, not video" in capsys.readouterr().err
 
 

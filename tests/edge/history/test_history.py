@@ -10,6 +10,7 @@ from edge import events
 from edge.config.schema import CameraConfig, Config, HistoryConfig, OutboxConfig
 from edge.history.history import History
 from edge.sources import Frame
+from edge.threads import ThreadError
 from tests.support.waiting import wait_for
 
 
@@ -59,3 +60,19 @@ def test_a_reload_switches_it_on_and_off_and_forgets_removed_cameras(off: Histor
     off.reconfigure(config(tmp_path, "yard", enabled=False))
     assert off.payload() is None
     assert off._clips == {}
+
+
+def test_where_no_thread_can_be_started_events_are_published_all_the_same(
+    off: History, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*work: object) -> None:
+        raise ThreadError("no new thread can be started: raise TasksMax")
+
+    off.reconfigure(config(tmp_path, enabled=True))
+    monkeypatch.setattr("edge.threads.start", refuse)
+    for _ in range(3):
+        off.frame(frame("door"), events.initial("door", "seed"))
+    assert caplog.text.count("its events are kept without clips: no new thread") == 1
+    off.reconfigure(config(tmp_path, enabled=True, clips=False))
+    assert off.payload() is None
+    assert caplog.text.count("events are published, but not kept: no new thread") == 1
