@@ -88,6 +88,7 @@ def _of_shapes(videos: Sequence[VideoAnnotation]) -> Iterator[Fault]:
 def _of_tubes(video: VideoAnnotation, labels: Sequence[str]) -> Iterator[str]:
     for tube in video.tubes:
         where = f"{labels[tube.label]} in frames {tube.first_frame + 1} to {tube.end_frame}"
+        where += f" ({tube.origin})" if tube.origin else ""
         yield from (f"{where}: {text}" for text in _of_boxes(tube, video))
     for label, name in enumerate(labels):
         mine = sorted((tube for tube in video.tubes if tube.label == label), key=lambda tube: tube.first_frame)
@@ -133,24 +134,29 @@ def _of_boxes(tube: GroundTruthTube, video: VideoAnnotation) -> Iterator[str]:
         yield "no box"
         return
     if video.frames and tube.end_frame > video.frames:
-        yield f"continues after the last frame, {video.frames}"
+        yield f"continues after the last frame, {video.frames}; end it there, or annotate the video that it is of"
     sides = boxes[:, 2:] - boxes[:, :2]
-    yield from _first(tube, (sides <= 0).any(axis=1), "a box without area")
+    yield from _first(tube, (sides <= 0).any(axis=1), "a box without area", "draw it anew")
     small = (sides > 0).all(axis=1) & (sides < SMALLEST).any(axis=1)
-    yield from _first(tube, small, f"a box with a side below {SMALLEST:g} pixels")
+    yield from _first(tube, small, f"a box with a side below {SMALLEST:g} pixels", "draw it around the person")
     low, high = boxes[:, :2].min(axis=1), np.zeros(len(boxes))
     if video.size is not None:
         high = (boxes[:, 2:] - np.array(video.size)).max(axis=1)
-    yield from _first(tube, (low < -OUTSIDE) | (high > OUTSIDE), "a box that leaves the frame")
+    yield from _first(tube, (low < -OUTSIDE) | (high > OUTSIDE), "a box that leaves the frame", "draw it inside")
     leap = np.append(False, paired_iou(boxes[:-1], boxes[1:]) == 0)
-    yield from _first(tube, leap & (sides > 0).all(axis=1), "a box that does not touch the one before")
+    yield from _first(
+        tube,
+        leap & (sides > 0).all(axis=1),
+        "a box that does not touch the one before",
+        "make two tracks of two people",
+    )
 
 
-def _first(tube: GroundTruthTube, wrong: ArrayLike, text: str) -> Iterator[str]:
+def _first(tube: GroundTruthTube, wrong: ArrayLike, text: str, cure: str) -> Iterator[str]:
     places = np.flatnonzero(np.asarray(wrong))
     if len(places):
         more = f" and {len(places) - 1} more" if len(places) > 1 else ""
-        yield f"{text} in frame {tube.first_frame + places[0] + 1}{more}"
+        yield f"{text} in frame {tube.first_frame + places[0] + 1}{more}; {cure}"
 
 
 def _of_file(video: VideoAnnotation, file: FileFacts) -> Iterator[Fault]:
@@ -160,7 +166,9 @@ def _of_file(video: VideoAnnotation, file: FileFacts) -> Iterator[Fault]:
     if file.frames is not None and video.frames:
         missing = video.frames - file.frames
         if missing > LONGER or (video.annotated_frames is None and missing < -LONGER):
-            yield Fault(video.name, f"{video.frames} frames are annotated, the file has {file.frames}")
+            yield Fault(
+                video.name, f"{video.frames} frames are annotated, the file has {file.frames}; is it that video?"
+            )
     if file.missing:
         yield Fault(video.name, f"the file is cut short, {file.missing} bytes too soon: copy it again")
     if file.damaged:

@@ -39,11 +39,13 @@ class GroundTruthTube:
 
     `boxes` is (n, 4) float32, x1 y1 x2 y2, pixels of the source frame, 0-based and continuous (a box over the whole
     320x240 frame is 0 0 320 240); row i belongs to frame `first_frame + i` (0-based).
+    `origin`: where it stands in its file, for a reader; "" where that is not known.
     """
 
     label: int
     first_frame: int
     boxes: NDArray[np.float32]
+    origin: str = ""
 
     @property
     def end_frame(self) -> int:

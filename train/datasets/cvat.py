@@ -5,7 +5,7 @@ A file that declares a document type is refused before anything is expanded, so 
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from xml.parsers import expat
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edge.text import decode_utf8, to_nfc
 from train.box_tables import LARGEST_COORDINATE
 from train.datasets.annotation_records import LARGEST_FRAME, AnnotationError, reason
-from train.datasets.tracks import Box, BoxBudget, Corners, NamedVideo, tubes_from_keyframes
+from train.datasets.tracks import Box, BoxBudget, Corners, NamedTube, NamedVideo, tubes_from_keyframes
 from train.datasets.video_names import stays_inside, without_suffix
 from train.safe_reading import bounded_file
 
@@ -126,8 +126,14 @@ def read_cvat(path: Path) -> NamedVideo:
     except (expat.ExpatError, ValueError, LookupError, OverflowError) as error:
         raise AnnotationError(f"{path}: not CVAT for video 1.1 ({reason(error)}); {REMEDY}") from error
     size = (width, height) if width > 0 and height > 0 else None
+    tubes = tuple(replace(one, origin=_origin(path, one)) for one in tubes)
     declared = any(reader.number(name) is not None for name in EXTENT)
     return NamedVideo(name, int(annotated_frames.max(initial=-1)) + 1 if declared else 0, size, tubes, annotated_frames)
+
+
+def _origin(path: Path, one: NamedTube) -> str:
+    """Where a tube is found in CVAT, whose frames count from 0."""
+    return f"{path.name}, track {one.track} from CVAT's frame {one.tube.first_frame}"
 
 
 # where the name of the video is, in exports of a task, of a job, of old and new versions

@@ -108,7 +108,9 @@ def numbered(labels: Sequence[str], videos: Iterable[NamedVideo], source: Path) 
     for video in videos:
         if video.name in found:
             raise AnnotationError(f"{source}: annotates {video.name} twice; keep one, or name the videos apart")
-        tubes = tuple(GroundTruthTube(place[one.label], one.tube.first_frame, one.tube.boxes) for one in video.tubes)
+        tubes = tuple(
+            GroundTruthTube(place[one.label], one.tube.first_frame, one.tube.boxes, one.origin) for one in video.tubes
+        )
         last = max((tube.end_frame for tube in tubes), default=0)
         found[video.name] = VideoAnnotation(
             video.name, max(video.frames, last), tubes, video.size, video.annotated_frames

@@ -29,12 +29,13 @@ class Box:
 class NamedTube:
     """A tube whose label is a name; its `tube.label` and `tube.video` mean nothing yet.
 
-    `track` is its place in the file, from 0.
+    `track` is its place in the file, from 0; `origin` names both for a reader.
     """
 
     label: str
     tube: Tube
     track: int = 0
+    origin: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -209,3 +209,17 @@ def test_of_thousands_of_tubes_not_every_pair_is_compared(monkeypatch: pytest.Mo
     tubes = [GroundTruthTube(0, n, GOOD[:1] + np.float32(3 * n)) for n in range(3000)]
     assert "annotated twice" not in fault_texts(data(*tubes, *tubes[:7]))
     assert len(compared) == 7
+
+
+def test_what_is_wrong_in_a_file_of_cvat_names_it_the_track_and_the_cure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "annotations").mkdir()
+    written(tmp_path / "annotations", ("waves", [box(0)]), ("waves", [box(4, x=-20), box(5, x=-20)]))
+    (tmp_path / "trainlist.txt").write_text("door/one\n")
+    (tmp_path / "testlist.txt").touch()
+    assert check.main([str(tmp_path), "--no-videos"]) == 1
+    assert (
+        "wrong: door/one: waves in frames 5 to 6 (one.xml, track 1 from CVAT's frame 4): a box that leaves the frame "
+        "in frame 5 and 1 more; draw it inside\n"
+    ) in capsys.readouterr().out
