@@ -30,7 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--loss", choices=get_args(LossKind), help=f"of confidence and actions; default: {USUAL.loss}")
     add("--matching", choices=get_args(MatchingRule), help=f"which priors answer; default: {USUAL.matching}")
     add("--momentum", type=float, help=f"of SGD; default: {USUAL.momentum}")
-    movinet = "MoViNet's weights for the 3-D branch of yowo_lite; default: it begins with nothing"
+    movinet = "MoViNet's weights, or a model's memory-….onnx, for the 3-D branch of yowo_lite"
     add("--clip-weights", metavar="FILE", type=path_as_text, help=movinet)
     for branch, share in (("3d", USUAL.release_3d), ("2d", USUAL.release_2d)):
         told = f"share of the run that leaves a pretrained {branch[0]}-D branch as it is; default: {share:.2f}"

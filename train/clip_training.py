@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from edge.manifest import Manifest
+from train import memory_weights
 from train.clips.losses import PriorLossSettings, prior_losses
 from train.clips.priors import found_priors
 from train.clips.samples import ClipTrainingSet, sizes
@@ -18,7 +19,6 @@ from train.clips.settings import ClipTraining
 from train.datasets.annotation_records import VideoAnnotation
 from train.datasets.packed_video import PackedVideo
 from train.memory_features import MemoryVideos
-from train.networks import movinet_weights
 from train.networks.imagenet_weights import load_imagenet
 from train.networks.yowo.clip_networks import CLIP_NETWORKS
 from train.networks.yowo.decoder import PriorMaps
@@ -49,8 +49,7 @@ def load_pretrained(network: nn.Module, manifest: Manifest, training: ClipTraini
     if isinstance(network, YowoLite):
         load_imagenet(network.backbone_2d, manifest.mean, manifest.std)
         if training.weights and network.backbone_3d is not None:
-            branch, _ = movinet_weights.load(Path(training.weights))
-            network.backbone_3d.load_state_dict(branch.state_dict())
+            network.backbone_3d.load_state_dict(memory_weights.load(Path(training.weights)).state_dict())
 
 
 def naming_layers(network: nn.Module) -> tuple[str, ...]:

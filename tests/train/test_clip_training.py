@@ -10,6 +10,7 @@ from edge.clip import ClipInput
 from edge.manifest import Manifest
 from edge.motion_map import MotionSettings
 from tests.support.tiny_videos import LABELS, write_data_set, write_hmdb
+from tests.support.untrained_movinet import untrained_movinet, write_untrained_movinet
 from train import checkpoint as checkpoints
 from train import clip_training, run_losses, train_options, train_settings, training_step
 from train.batches import BatchError
@@ -182,6 +183,16 @@ def test_what_a_run_may_not_be(changes: "dict[str, object]", message: str) -> No
 def test_a_run_of_several_processes_is_refused() -> None:
     assert "--arch yowo_lite is trained by one process; start it without torchrun" in train_settings.faults(SETTINGS, 2)
     assert train_settings.faults(SETTINGS, 1) == []
+
+
+def test_the_3d_branch_begins_with_movinets_weights(tmp_path: Path) -> None:
+    path = write_untrained_movinet(tmp_path / "movinet.pt", seed=3)
+    settings = replace(SETTINGS, clips=replace(SETTINGS.clips, weights=str(path)))
+    network = YowoLite(2)
+    clip_training.load_pretrained(network, MANIFEST, settings.clips)
+    assert network.backbone_3d is not None
+    for name, value in untrained_movinet(3).state_dict().items():
+        assert torch.equal(network.backbone_3d.state_dict()[name], value)
 
 
 def test_weights_that_are_not_movinets(data: Path, tmp_path: Path) -> None:
