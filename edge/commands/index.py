@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.cameras.video_file import CaptureError, probe
+from edge.cameras.video_file import CaptureError, check_file, probe
 from edge.config.schema import CameraConfig, Config, MqttConfig
 from edge.history.event_store import EventStore
 from edge.history.store_tables import UNREADABLE
@@ -129,6 +129,7 @@ def planned(store: EventStore, videos: Sequence[Path], found_with: str) -> Plan:
     left, done, failed = [], 0, list[Path]()
     for video in videos:
         try:
+            check_file(video)  # before its name is stored, which may not be text
             identity = indexed_videos.identity_of(video)
             before = indexed_videos.begin(store, video, identity, found_with)
             if before.done:

@@ -16,6 +16,7 @@ from edge.broker.payload import interrupted
 from edge.history import store_tables, tube_points
 from edge.history.store_tables import UNREADABLE
 from edge.history.tube_points import TubePoint
+from edge.sensors import clock
 
 RESERVED_BYTES = 256 * 1024 * 1024  # left free on the disk: the outbox needs it more
 ORPHAN_SECONDS = 3600.0  # since a file was written that no event names; a younger one may be about to be named
@@ -129,10 +130,11 @@ class EventStore:
     def prune(self, limits: StoreLimits, now: float | None) -> None:
         """Delete what is beyond the limits: the oldest events, and of too many bytes their clips and pictures first.
 
-        `now`: unix time, s; None where the clock is not to be trusted: then nothing is too old.
+        `now`: unix time, s; None where the clock is not to be trusted: then nothing is too old, nor is ever what was
+        stored before the clock was set.
         """
         if now is not None:
-            self._drop("kept < ? AND ended", (now - limits.age,))
+            self._drop("kept BETWEEN ? AND ? AND ended", (clock.EARLIEST, now - limits.age))
         self._drop("number <= (SELECT number FROM events ORDER BY number DESC LIMIT 1 OFFSET ?)", (limits.count,))
         excess = self.usage().size - limits.size
         if excess <= 0:

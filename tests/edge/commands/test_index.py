@@ -106,6 +106,13 @@ def test_a_named_file_that_is_no_video_fails_the_command(folder: Path, capsys: p
     assert "notes.txt: is text, not video" in capsys.readouterr().err
 
 
+def test_a_name_that_is_no_text_is_a_sentence(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = Path(os.fsdecode(bytes(tmp_path) + b"/\xff.avi"))
+    odd.write_bytes((folder / "in" / "below" / "b.avi").read_bytes())
+    assert main(["index", str(tmp_path), *arguments(folder)[2:], "--store", str(tmp_path / "s.sqlite")]) == 0
+    assert "its name is not UTF-8" in capsys.readouterr().err
+
+
 def test_videos_are_found_once_each_in_order(folder: Path, tmp_path: Path) -> None:
     inside = folder / "in"
     names = [path.name for path in find_videos([inside / "below", inside, inside / "a.avi"])]

@@ -106,6 +106,12 @@ def test_the_oldest_go_beyond_the_count_and_the_age(store: EventStore) -> None:
     assert ids(store) == ["aaaa3", "aaaa4"]
 
 
+def test_what_came_before_the_clock_was_set_is_not_too_old_once_it_is(store: EventStore) -> None:
+    store.write([step("aaaa1", at=100.0), step("bbbb2", at=NOW - 1000), step("cccc3", at=NOW)], {})
+    store.prune(StoreLimits(500, 1 << 40, 100), NOW)
+    assert ids(store) == ["aaaa1", "cccc3"]
+
+
 def test_clips_go_before_events_where_bytes_are_too_many(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_store, "RESERVED_BYTES", 0)
     for number in range(3):
