@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 MOST_WAITING = 8  # frames
 MOST_HELD = 500  # frames that an encoder may hold back
 IDLE_SECONDS = 0.5
+RETRY_SECONDS = 600.0  # after which encoders are tried again where none works
 SILENCE_SECONDS = 2.0  # without a frame, after which the clips of ended events are not waited for
 CLOSE_SECONDS = 3.0
 
@@ -54,7 +55,7 @@ class ClipRecorder:
         self._closed = False
         self._encoder: Encoder | None = None
         self._name = ""  # of the encoder that works
-        self._order = settings.encoders
+        self._order, self._retry_at, self._told = settings.encoders, 0.0, False
         self._size = (0, 0)  # of the camera's frames
         self._ring: ClipRing | None = None
         self._times: deque[float] = deque()  # of the frames that are in the encoder
@@ -112,33 +113,42 @@ class ClipRecorder:
             if len(self._times) > MOST_HELD:
                 raise EncoderError(f"{self._name}: gives no frames")
             for encoded in encoder.encode(i420(frame.image, encoded_size(size, self._settings.width))):
+                if not self._times:
+                    raise EncoderError(f"{self._name}: gives more frames than it is given")
                 self._emit(self._ring.add(encoded, self._times.popleft()))
         except EncoderError as error:
             self._next_encoder(error)
 
     def _working_encoder(self) -> Encoder | None:
         """The encoder for frames of this size; None where none works, which is said once."""
+        if not self._order and time.monotonic() >= self._retry_at:
+            self._order = self._settings.encoders
         if self._encoder is None and self._order:
             form = EncoderFormat(encoded_size(self._size, self._settings.width))
             try:
                 name, self._encoder = first_that_works(form, self._say, self._order)
             except EncoderError as error:
-                self._order = ()
-                log.warning("camera %s: its events are kept without clips: %s", self._camera, error)
+                self._order, self._retry_at = (), time.monotonic() + RETRY_SECONDS
+                if not self._told:
+                    log.warning("camera %s: its events are kept without clips: %s", self._camera, error)
+                self._told = True
                 return None
-            if name != self._name:
+            if name != self._name or self._told:
                 log.info("camera %s: clips are encoded by %s", self._camera, name)
+            self._told = False
             self._name, self._order = name, self._order[self._order.index(name) :]
             self._ring = ClipRing(form.size, self._settings.lengths)
         return self._encoder
 
     def _next_encoder(self, error: EncoderError) -> None:
-        """One that has failed while it encoded is not tried again."""
+        """One that has failed while it encoded is not tried again as long as there is another."""
         self._say(str(error))
         self._order = self._order[1:]
         self._restart(finish=False)
 
     def _say(self, fault: str) -> None:
+        if self._told:
+            return
         log.warning("camera %s: an encoder of clips fails, the next is tried: %s", self._camera, fault)
 
     def _emit(self, clips: list[FinishedClip]) -> None:

@@ -93,3 +93,20 @@ def test_without_an_encoder_there_is_one_sentence_and_no_clip(caplog: pytest.Log
     played.recorder.close()
     assert played.clips == []
     assert caplog.text.count("its events are kept without clips: there is no H.264 encoder") == 1
+
+
+def test_encoders_are_tried_again_after_a_while(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    there: list[str] = []
+    monkeypatch.setattr("edge.history.encoders.available", lambda order: iter(there))
+    monkeypatch.setattr("edge.history.clip_recorder.RETRY_SECONDS", 0.0)
+    played = Played()
+    played.play(3, {"a": 0.0})
+    there.append(HERE[0])
+    played.play(3, {"a": 0.0})
+    played.recorder.close()
+    assert [clip.event_id for clip in played.clips] == ["a"]
+    assert caplog.text.count("its events are kept without clips") == 1
+    assert caplog.text.count(f"clips are encoded by {HERE[0]}") == 1
