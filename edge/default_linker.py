@@ -39,7 +39,7 @@ class LinkerSettings:
     max_missed_seconds: float = 1.2  # without a detection before a tube ends
     max_people: int = 64  # no more tubes are started
     box_gain: float = 0.7  # share of a detection in the new box, the rest is the prediction's
-    velocity_gain: float = 0.3  # share of a new velocity
+    velocity_gain: float = 0.15  # share of a new velocity
     damping: float = 0.85  # of the velocity, while missed
     class_gain: float = 0.2  # share of the newest class scores in the average
     fade: float = 0.6  # of the class scores, while missed
