@@ -33,6 +33,26 @@ def size_loss(size: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return ((1 - iou) * weight).sum() / weight.sum().clamp(min=1)
 
 
+def box_loss(size: Tensor, offset: Tensor, target: Tensor, shift: Tensor, weight: Tensor) -> Tensor:
+    """1 − GIoU of whole boxes (Rezatofighi et al. 2019), weighted mean; maps (B, 2, h, w), weight (B, h, w).
+
+    `offset` is the predicted centre and `shift` the true one, both from the cell's corner: a cell beside the centre
+    learns the box too, as a peak may lie there.
+    """
+    low, high = (
+        torch.maximum(offset - size / 2, shift - target / 2),
+        torch.minimum(offset + size / 2, shift + target / 2),
+    )
+    left, right = (
+        torch.minimum(offset - size / 2, shift - target / 2),
+        torch.maximum(offset + size / 2, shift + target / 2),
+    )
+    common, around = (high - low).clamp(min=0).prod(dim=1), (right - left).prod(dim=1).clamp(min=1e-6)
+    union = (size.prod(dim=1) + target.prod(dim=1) - common).clamp(min=1e-6)
+    lost = 2 - common / union - union / around
+    return (lost * weight).sum() / weight.sum().clamp(min=1)
+
+
 def offset_loss(offset: Tensor, target: Tensor, centre: Tensor) -> Tensor:
     """L1 at the cells that hold a centre; offsets (B, 2, h, w), centre (B, h, w)."""
     distance = (offset - target).abs().sum(dim=1)
@@ -53,10 +73,14 @@ def _heatmap_loss(heads: Heads, batch: Mapping[str, Tensor]) -> Tensor:
 
 def losses(heads: Heads, batch: Mapping[str, Tensor], weights: LossWeights) -> dict[str, Tensor]:
     """Weighted terms by name; their sum is what is minimised. `batch` holds `Targets`, stacked."""
+    size, offset = heads.size.float(), heads.offset.float()
+    of_size = weights.size * size_loss(size, batch["size"], batch["size_weight"])
+    if weights.box:
+        of_size = of_size + weights.box * box_loss(size, offset, batch["size"], batch["shift"], batch["size_weight"])
     return {
         "heatmap": weights.heatmap * _heatmap_loss(heads, batch),
-        "size": weights.size * size_loss(heads.size.float(), batch["size"], batch["size_weight"]),
-        "offset": weights.offset * offset_loss(heads.offset.float(), batch["offset"], batch["centre"]),
+        "size": of_size,
+        "offset": weights.offset * offset_loss(offset, batch["offset"], batch["centre"]),
     }
 
 

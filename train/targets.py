@@ -17,6 +17,7 @@ class Targets:
     heatmap: NDArray[np.float32]  # (classes, h, w), 1 at box centres, Gaussian around
     size: NDArray[np.float32]  # (2, h, w), box width and height in cells, where size_weight > 0
     size_weight: NDArray[np.float32]  # (h, w), 1 at centres, falling to NEAR_CENTRE around, 0 elsewhere
+    shift: NDArray[np.float32]  # (2, h, w), x y of the box centre from the cell's corner, cells, where size_weight > 0
     offset: NDArray[np.float32]  # (2, h, w), centre inside its cell, 0..1, where centre > 0
     centre: NDArray[np.float32]  # (h, w), 1 in the cells that hold a box centre
     annotated: NDArray[np.float32]  # (classes,), 1 for those whose absence is known too, 0 for the others
@@ -102,6 +103,7 @@ def targets(
         heatmap=np.zeros((classes, h, w), np.float32),
         size=np.zeros((2, h, w), np.float32),
         size_weight=np.zeros((h, w), np.float32),
+        shift=np.zeros((2, h, w), np.float32),
         offset=np.zeros((2, h, w), np.float32),
         centre=np.zeros((h, w), np.float32),
         annotated=looked_for(classes, annotated),
@@ -127,5 +129,7 @@ def _draw(out: Targets, placed: PlacedBoxes, i: int) -> None:
     near = gaussian >= NEAR_CENTRE
     out.size_weight[window][near] = gaussian[near]
     out.size[:, top:bottom, left:right][:, near] = placed.sizes[i][:, None]
+    shift = placed.offsets[i][:, None, None] - np.stack(np.broadcast_arrays(x, y))
+    out.shift[:, top:bottom, left:right][:, near] = shift[:, near]
     out.offset[:, row, column] = placed.offsets[i]
     out.centre[row, column] = 1.0

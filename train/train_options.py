@@ -35,6 +35,8 @@ def settings(options: argparse.Namespace) -> TrainSettings:
     given: dict[str, Any] = _given(options, TAKEN)
     if "architecture" in given:
         given["losses"] = LossWeights() if options.architecture == LITE else CENTERNET_LOSSES
+    if options.box_loss is not None:
+        given["losses"] = replace(given.get("losses", basis.losses), box=options.box_loss)
     try:
         first, *others = options.gap or (basis.motion.gap, *basis.other_gaps)
         motion = replace(basis.motion, gap=first, **_given(options, OF_MOTION))
@@ -105,6 +107,7 @@ def parser() -> argparse.ArgumentParser:
     add("--learning-rate", type=float, help=f"of neck and heads; default: {usual.learning_rate}")
     of_backbone = f"of the backbone, as a share of it; 0: stays as it is; default: {usual.backbone_rate}"
     add("--backbone-rate", type=number, help=of_backbone)
+    add("--box-loss", type=float, help=f"weight of the GIoU of whole boxes, with --arch {LITE}; default: 0")
     add("--validate-every", type=int, help=f"samples; default: {usual.validate_every}")
     add("--patience", type=int, help="end after so many validations without a better score; default: none")
     add("--seed", type=int, help=f"of the choice and augmentation of frames; default: {usual.seed}")

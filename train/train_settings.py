@@ -29,6 +29,7 @@ class LossWeights:
     heatmap: float = 1.0
     size: float = 2.0
     offset: float = 0.5
+    box: float = 0.0  # `box_loss`, counted with the size
 
 
 CENTERNET_LOSSES = LossWeights(heatmap=1.0, size=0.1, offset=1.0)  # Zhou et al. 2019, for `centernet_losses`
@@ -100,6 +101,10 @@ def faults(settings: TrainSettings, processes: int) -> list[str]:
         found.append(f"--patience {settings.patience}: give 0 or more")
     if not 0 <= settings.backbone_rate <= LARGEST_RATE:
         found.append(f"--backbone-rate {settings.backbone_rate:g}: give 0 to {LARGEST_RATE:g}")
+    if not (math.isfinite(settings.losses.box) and settings.losses.box >= 0):
+        found.append(f"--box-loss {settings.losses.box:g}: give 0 or more, like 1")
+    elif settings.losses.box and settings.architecture != LITE:
+        found.append(f"--box-loss: only --arch {LITE} has it, not {settings.architecture}; leave one of them out")
     if settings.seed < 0:
         found.append(f"--seed {settings.seed}: give 0 or more")
     if settings.memory and settings.architecture not in (LITE, YOWO_LITE):

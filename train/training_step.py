@@ -24,7 +24,7 @@ from train.networks import architectures
 from train.networks.imagenet_weights import is_motion, load_imagenet
 from train.networks.lite import LiteDetector
 from train.precision import autocast
-from train.train_settings import SEVERAL, TrainingPrecision, TrainSettings, several
+from train.train_settings import SEVERAL, LossWeights, TrainingPrecision, TrainSettings, several
 
 EARLIER_DEFAULTS = {
     "architecture": LITE,
@@ -251,6 +251,8 @@ def _place(key: str, value: Any) -> Any:
         return [Path(one).resolve() for one in several(value)]
     if key in SEVERAL:
         return several(value)
+    if key == "losses":
+        return {**asdict(LossWeights()), **(value or {})}  # earlier versions had fewer
     return Path(value).resolve() if key in ("weights", "memory") and value else value
 
 

@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from train.losses import centernet_losses, centre_loss, focal_loss, losses, offset_loss, size_loss
+from train.losses import box_loss, centernet_losses, centre_loss, focal_loss, losses, offset_loss, size_loss
 from train.networks.decoder import Heads
 from train.train_settings import CENTERNET_LOSSES, LossWeights
 
@@ -92,6 +92,40 @@ def test_size_loss_is_a_weighted_mean() -> None:
     assert size_loss(predicted, true, torch.tensor([1.0, 3.0]).view(1, 1, 2)).item() == pytest.approx(0.125)
 
 
+@pytest.mark.parametrize(
+    ("centre", "size", "expected"),
+    [
+        ((0.5, 0.5), (4, 6), 0.0),
+        ((0.5, 0.5), (2, 6), 0.5),  # 12 of 24, and the hull is the larger of both
+        ((2.5, 0.5), (4, 6), 1 - 12 / 36),  # half of it beside; hull 6 × 6, as large as the union
+        ((6.5, 0.5), (4, 6), 1 + (60 - 48) / 60),  # 2 apart: nothing in common, hull 10 × 6
+        ((-1.5, 2.5), (4, 6), 1 - (8 / 40 - (48 - 40) / 48)),  # 2 × 4 in common; hull 6 × 8
+    ],
+)
+def test_box_loss_by_hand(centre: tuple[float, float], size: tuple[float, float], expected: float) -> None:
+    where, how_large, true_centre, true_size = (
+        torch.tensor(pair, dtype=torch.float32).view(1, 2, 1, 1) for pair in (centre, size, (0.5, 0.5), (4, 6))
+    )
+    loss = box_loss(how_large, where, true_size, true_centre, torch.ones(1, 1, 1))
+    assert loss.item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_box_loss_teaches_the_cells_beside_a_centre_where_it_lies() -> None:
+    """The centre lies in the cell on the right; the cell's answer, the middle of itself, is to move there."""
+    truth = batch()
+    truth["size"][:], truth["size_weight"][0, 1, 1], truth["shift"][0, 0, 1, 1] = 4.0, 1.0, 1.5
+    truth["shift"][0, 1, 1, 1] = 0.5
+    offset = torch.full((2, 2, 4, 4), 0.5, requires_grad=True)
+    heads = Heads(torch.zeros(2, 3, 4, 4), torch.full((2, 2, 4, 4), 4.0), offset)
+    plain = losses(heads, truth, LossWeights())
+    whole = losses(heads, truth, LossWeights(box=2.0))
+    whole["size"].backward()
+    assert (plain["size"].item(), whole["size"].item()) == (0, pytest.approx(2 * (1 - 12 / 20)))
+    assert offset.grad is not None
+    assert offset.grad[0, 0, 1, 1] < 0
+    assert int((offset.grad != 0).sum()) == 1
+
+
 def test_offset_loss_by_hand() -> None:
     # |.3 − .5| + |.9 − .5| = .6 at the one centre; the other cell does not count
     predicted = torch.tensor([[0.3, 0.0], [0.9, 0.0]]).view(1, 2, 1, 2)
@@ -143,6 +177,7 @@ def batch() -> dict[str, Tensor]:
         "heatmap": torch.zeros(2, 3, 4, 4),
         "size": torch.zeros(2, 2, 4, 4),
         "size_weight": torch.zeros(2, 4, 4),
+        "shift": torch.zeros(2, 2, 4, 4),
         "offset": torch.zeros(2, 2, 4, 4),
         "centre": torch.zeros(2, 4, 4),
         "annotated": torch.ones(2, 3),

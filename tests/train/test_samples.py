@@ -130,6 +130,7 @@ def test_samples_are_batched_with_the_documented_shapes(training: TrainingSet) -
         "heatmap": (3, 2, 16, 24),
         "size": (3, 2, 16, 24),
         "size_weight": (3, 16, 24),
+        "shift": (3, 2, 16, 24),
         "offset": (3, 2, 16, 24),
         "centre": (3, 16, 24),
         "annotated": (3, 2),

@@ -26,6 +26,7 @@ def test_no_box_leaves_no_trace() -> None:
         "heatmap": (2, 16, 24),
         "size": (2, 16, 24),
         "size_weight": (16, 24),
+        "shift": (2, 16, 24),
         "offset": (2, 16, 24),
         "centre": (16, 24),
         "annotated": (2,),
@@ -54,7 +55,9 @@ def test_the_gaussian_around_a_centre() -> None:
     near = expected >= NEAR_CENTRE
     np.testing.assert_allclose(found.size_weight, expected * near, atol=1e-6)
     assert (found.size[:, near] == 40).all()
+    np.testing.assert_allclose(found.shift[:, near], np.stack([-x, -y])[:, near], atol=1e-6)  # the centre is a corner
     assert not found.size[:, ~near].any()
+    assert not found.shift[:, ~near].any()
 
 
 def test_a_tiny_box_is_one_cell() -> None:

@@ -61,6 +61,7 @@ def test_weights_bring_their_motion_gap_and_size(tmp_path: Path) -> None:
         (("--shifts",), {"motion": MotionSettings("dsim", True, 3)}),
         (("--motion", "ssim"), {"motion": MotionSettings("ssim", False, 3)}),
         (("--arch", "res_18"), {"architecture": "res_18", "losses": CENTERNET_LOSSES}),
+        (("--box-loss", "2"), {"losses": LossWeights(box=2.0)}),
     ],
 )
 def test_an_option_takes_precedence_over_the_weights(
@@ -97,6 +98,7 @@ def test_a_run_of_an_earlier_version_can_be_resumed(tmp_path: Path) -> None:
     old = asdict(TrainSettings(("data",), height=64))
     for name in ("architecture", "all_groups", "fold", "precision"):
         del old[name]
+    del old["losses"]["box"]
     folder = resumable(tmp_path, TrainSettings(("data",)))
     file = tmp_path / "last.pt"
     checkpoints.save(replace(checkpoints.load(file), settings=old), file)

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from train.train_settings import TrainSettings, faults
+from train.train_settings import LossWeights, TrainSettings, faults
 
 SETTINGS = TrainSettings(data=("data",))
 
@@ -30,6 +30,12 @@ def test_the_defaults_are_good() -> None:
         ({"patience": -1}, "--patience -1: give 0 or more"),
         ({"backbone_rate": -0.5}, "--backbone-rate -0.5: give 0 to 10"),
         ({"backbone_rate": float("nan")}, "--backbone-rate nan: give 0 to 10"),
+        ({"losses": LossWeights(box=-1.0)}, "--box-loss -1: give 0 or more, like 1"),
+        ({"losses": LossWeights(box=float("nan"))}, "--box-loss nan: give 0 or more, like 1"),
+        (
+            {"losses": LossWeights(box=1.0), "architecture": "res_18"},
+            "--box-loss: only --arch lite has it, not res_18; leave one of them out",
+        ),
     ],
 )
 def test_what_may_not_be(changes: dict[str, Any], message: str) -> None:

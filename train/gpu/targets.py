@@ -41,27 +41,32 @@ def drawn(boxes: BatchBoxes, classes: int, grid: tuple[int, int]) -> dict[str, T
     h, w = grid
     device, batch = boxes.labels.device, len(boxes.labels)
     heatmap = torch.zeros((batch, classes, h, w), device=device)
-    size, offset = (torch.zeros((batch, 2, h, w), device=device) for _ in range(2))
+    size, shift, offset = (torch.zeros((batch, 2, h, w), device=device) for _ in range(3))
     weight, centre = (torch.zeros((batch, h, w), device=device) for _ in range(2))
     number = torch.arange(batch, device=device)
     for m in range(boxes.labels.shape[1]):
-        gaussian, here = _gaussian(boxes.cells[:, m], boxes.radii[:, m], grid)
+        gaussian, here, away = _gaussian(boxes.cells[:, m], boxes.radii[:, m], grid)
         label = boxes.labels[:, m]
         heatmap[number, label] = torch.maximum(heatmap[number, label], gaussian)
         near = gaussian >= NEAR_CENTRE
         weight = torch.where(near, gaussian, weight)
         size = torch.where(near[:, None], boxes.sizes[:, m, :, None, None], size)
+        shift = torch.where(near[:, None], boxes.offsets[:, m, :, None, None] - away, shift)
         offset = torch.where(here[:, None], boxes.offsets[:, m, :, None, None], offset)
         centre = torch.where(here, 1.0, centre)
-    return {"heatmap": heatmap, "size": size, "size_weight": weight, "offset": offset, "centre": centre}
+    return {"heatmap": heatmap, "size": size, "size_weight": weight, "shift": shift, "offset": offset, "centre": centre}
 
 
-def _gaussian(cells: Tensor, radii: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Around one cell of each frame, 0 beyond its radius, (B, h, w); and which cell that is, bool."""
+def _gaussian(cells: Tensor, radii: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Around one cell of each frame, (B, h, w), 0 beyond its radius; which cell that is, bool; and how far from it.
+
+    The last is (B, 2, h, w), x y in cells.
+    """
     row, column = (torch.arange(side, device=cells.device) for side in grid)
     y, x = row - cells[:, :1], column - cells[:, 1:]  # (B, h) and (B, w)
     inside = (y.abs() <= radii[:, None])[:, :, None] & (x.abs() <= radii[:, None])[:, None, :]
     sigma = (2 * radii + 1) / 6
     squared = (y * y)[:, :, None] + (x * x)[:, None, :]
     gaussian = torch.exp(-squared / (2 * sigma * sigma)[:, None, None]) * inside
-    return gaussian, inside & (squared == 0)
+    away = torch.stack(torch.broadcast_tensors(x[:, None, :], y[:, :, None]), 1)
+    return gaussian, inside & (squared == 0), away
