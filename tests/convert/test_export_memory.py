@@ -71,7 +71,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, calibrated: tuple[str, ...]
     manifest = replace(MANIFEST, memory=described(untrained_movinet()))
     checkpoint = checkpoints.load(write_untrained_checkpoint(folder / "a.pt", manifest))
     checkpoints.save(replace(checkpoint, settings={"memory": str(movinet)}), folder / "a.pt")
-    assert main([str(folder / "a.pt"), "-o", str(folder / "a"), *calibrated]) == 0
+    assert main([str(folder / "a.pt"), "-o", str(folder / "a"), "--method", "minmax", *calibrated]) == 0
     return folder
 
 
@@ -158,7 +158,12 @@ def test_preprocessing_inside_answers_the_same(
 @pytest.fixture(scope="module")
 def for_cpus(folder: Path, calibrated: tuple[str, ...]) -> Path:
     made = folder / "a-int8-cpu.onnx"
-    assert main(["quantize", str(folder / "a.onnx"), "-o", str(made), "--target", "cpu", *calibrated]) == 0
+    assert (
+        main(
+            ["quantize", str(folder / "a.onnx"), "-o", str(made), "--target", "cpu", "--method", "minmax", *calibrated]
+        )
+        == 0
+    )
     return made
 
 
