@@ -65,8 +65,8 @@ def _propose(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     more = ("--device", options.device, "--workers", str(options.workers), "--precision", options.precision)
-    quiet = ("--quiet",) if options.no_progress else ()
-    wanted = RunOptions(options.samples, options.seed, options.all_groups, options.again, options.int8, (*more, *quiet))
+    bounds = (options.samples, options.seed, options.all_groups, options.again, options.int8)
+    wanted = RunOptions(*bounds, silent=options.no_progress, more=more)
     return run.run(folders.read(options.project), wanted)
 
 

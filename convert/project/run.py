@@ -29,6 +29,7 @@ class RunOptions:
     all_groups: bool = False
     again: bool = False
     int8: bool = True
+    silent: bool = False  # show no progress
     more: tuple[str, ...] = ()
 
     @property
@@ -87,6 +88,7 @@ def _plan(project: Project, folder: RunFolder, data: DataSet, options: RunOption
         samples=options.samples,
         seed=options.seed,
         int8=options.int8,
+        silent=options.silent,
         licence=licence,
         more=options.more,
     )
@@ -125,9 +127,10 @@ def _go(project: Project, plan: RunPlan, folder: RunFolder) -> int:
 
 
 def _continued(step: RunStep, plan: RunPlan) -> RunStep:
-    """A training that was interrupted goes on."""
+    """A training that was interrupted goes on; all are as silent as this command."""
     begun = step.program == TRAIN and (plan.run / "train" / "last.pt").exists()
-    return replace(step, words=(*step.words, "--resume")) if begun else step
+    more = (*(["--resume"] if begun else []), *(["-q"] if plan.silent else []))
+    return replace(step, words=(*step.words, *more))
 
 
 def _done_by(step: RunStep) -> int:

@@ -20,7 +20,7 @@ class RunPlan:
 
     `weights`: "" for ImageNet's. `calibration`: videos to learn from. `quiet`: held out ones in which nothing happens.
     `validates`: whether anything is held out; `tested`: whether videos are kept for a last score. `int8`:
-    whether files of that precision are made too.
+    whether files of that precision are made too. `silent`: without progress.
     """
 
     folder: Path
@@ -32,6 +32,7 @@ class RunPlan:
     validates: bool = True
     tested: bool = False
     int8: bool = True
+    silent: bool = False
     licence: str = ""  # of the weights to begin with
     samples: int = SAMPLES
     seed: int = 0
